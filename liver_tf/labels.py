@@ -1,0 +1,84 @@
+"""Label sets: which integer in a label map means what, and in which colour it is drawn.
+
+This module imports nothing of the project, so that every room may speak of labels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BACKGROUND = 0
+LIVER = 1
+MAX_CLASSES = 32
+
+_PALETTE = (
+    "#4daf4a",  # liver
+    "#e41a1c",
+    "#377eb8",
+    "#ff7f00",
+    "#984ea3",
+    "#ffff33",
+    "#f781bf",
+    "#a65628",
+)
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """Names of the classes of a label map, in the order of their integers.
+
+    Class 0 is always ``background``. Class 1 is ``liver``. What follows are kinds of lesion.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.classes[:2] != ("background", "liver"):
+            raise ValueError(
+                f"label set {self.name!r}: expected the classes to begin with 'background', "
+                f"'liver'; got {self.classes[:2]}"
+            )
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"label set {self.name!r}: a class is named twice: {self.classes}")
+        if len(self.classes) > MAX_CLASSES:
+            raise ValueError(
+                f"label set {self.name!r}: expected at most {MAX_CLASSES} classes, "
+                f"got {len(self.classes)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @property
+    def lesions(self) -> tuple[str, ...]:
+        """Names of the lesion classes (all but background and liver)."""
+        return self.classes[2:]
+
+    @property
+    def lesion_labels(self) -> tuple[int, ...]:
+        """Integers of the lesion classes."""
+        return tuple(range(2, len(self.classes)))
+
+    def index(self, name: str) -> int:
+        """Integer of a class; raises ``ValueError`` that lists the names known."""
+        try:
+            return self.classes.index(name)
+        except ValueError:
+            raise ValueError(
+                f"label set {self.name!r} has no class {name!r}; it has {', '.join(self.classes)}"
+            ) from None
+
+    def colour(self, label: int) -> str:
+        """Hex colour in which a class is drawn; background has none and raises ``ValueError``."""
+        if not 1 <= label < len(self.classes):
+            raise ValueError(f"no colour for label {label} in label set {self.name!r}")
+        return _PALETTE[(label - 1) % len(_PALETTE)]
+
+
+LIVER_ONLY = LabelSet("liver", ("background", "liver"))
+LITS = LabelSet("lits", ("background", "liver", "lesion"))
+LESION_TYPES = LabelSet("lesion_types", ("background", "liver", "cyst", "hemangioma", "metastasis"))
+
+#: Diagnosis of a slice without any lesion.
+HEALTHY = "healthy"

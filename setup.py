@@ -1,0 +1,39 @@
+"""The package's description. Tools are configured in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+setup(
+    name="liver_tf",
+    version="0.1.0",
+    description="Joint liver lesion segmentation and classification in CT by hierarchical "
+    "fine-tuning (TensorFlow, Keras)",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["liver_tf*", "data_prep*", "trainers*"]),
+    install_requires=[
+        "tensorflow>=2.21",
+        "keras>=3.15",
+        "numpy",
+        "nibabel",
+        "pydicom>=3.0.2",
+        "scipy",
+        "scikit-image",
+        "scikit-learn",
+        "connected-components-3d",
+        "absl-py",
+        "tensorboard",
+        "matplotlib",
+        "pillow",
+        "tqdm",
+        "h5py",
+    ],
+    extras_require={
+        "test": ["pytest", "pytest-xdist", "ruff"],
+    },
+)
