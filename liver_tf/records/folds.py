@@ -1,0 +1,158 @@
+"""Who is trained on, who validates, who tests. Always by patient (or wider group), never by slice.
+
+Cross-validation after the paper: K folds of the patients, stratified by diagnosis. Of the patients
+outside a fold's test part a share is set aside for validation, so that early stopping never sees
+the test part.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+
+from liver_tf import atomic_files
+from liver_tf.records.manifest import Manifest
+from liver_tf.refusals import Refusal
+
+
+@dataclass(frozen=True)
+class Split:
+    """Case pseudonyms of the three parts; no patient and no group lies in two of them."""
+
+    training: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...] = ()
+
+
+def hold_out(manifest: Manifest, *, validation_share: float, seed: int) -> Split:
+    """Split into training and validation by group (the paper's 115 / 15 on LiTS)."""
+    training, validation = _divide(manifest, _all_cases(manifest), validation_share, seed)
+    return Split(training, validation)
+
+
+def cross_validation(
+    manifest: Manifest, *, folds: int, validation_share: float, seed: int
+) -> tuple[Split, ...]:
+    """K splits; the test parts are disjoint and together hold every case once.
+
+    Raises ``Refusal`` where there are fewer groups than folds.
+    """
+    cases = np.array(_all_cases(manifest))
+    groups = np.array([_entry(manifest, case).group for case in cases])
+    strata = np.array([_entry(manifest, case).diagnosis for case in cases])
+    if len(set(groups)) < folds:
+        raise Refusal(
+            "too-few-patients",
+            None,
+            expected=f"at least {folds} patients for {folds} folds",
+            came=f"{len(set(groups))}",
+            remedy="Lower the number of folds or add patients.",
+        )
+    splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
+    splits = []
+    with warnings.catch_warnings():
+        # A diagnosis with fewer patients than folds is spread as far as it goes.
+        warnings.filterwarnings("ignore", message="The least populated class")
+        parts = list(splitter.split(cases, strata, groups))
+    for number, (rest, test) in enumerate(parts):
+        training, validation = _divide(
+            manifest, cases[rest].tolist(), validation_share, seed + 1 + number
+        )
+        splits.append(Split(training, validation, tuple(cases[test].tolist())))
+    return tuple(splits)
+
+
+def save_folds(path: Path, manifest: Manifest, splits: tuple[Split, ...], arguments: dict) -> None:
+    """Store the folds with the fingerprint of the data they belong to."""
+    atomic_files.write_json(
+        path,
+        {
+            "data_fingerprint": manifest.fingerprint,
+            "arguments": arguments,
+            "folds": [asdict(split) for split in splits],
+        },
+    )
+
+
+def load_or_make_folds(
+    path: Path, manifest: Manifest, *, folds: int, validation_share: float, seed: int
+) -> tuple[Split, ...]:
+    """The folds in ``path``, made there at first use.
+
+    Raises ``Refusal`` where the file belongs to other data or was made with other arguments: a
+    test patient of yesterday must not be trained on today.
+    """
+    arguments = {"folds": folds, "validation_share": validation_share, "seed": seed}
+    if not path.exists():
+        splits = cross_validation(manifest, **arguments)
+        save_folds(path, manifest, splits, arguments)
+        return splits
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    known = {case.case for case in manifest.cases}
+    splits = tuple(
+        Split(*(tuple(part[name]) for name in ("training", "validation", "test")))
+        for part in stored["folds"]
+    )
+    named = {case for split in splits for case in (*split.training, *split.validation, *split.test)}
+    if stored["arguments"] != arguments or not known <= named:
+        raise Refusal(
+            "folds-differ",
+            path,
+            expected=f"folds of these cases, made with {arguments}",
+            came=f"folds made with {stored['arguments']}"
+            + ("" if known <= named else f"; {len(known - named)} cases are in no fold"),
+            remedy="Give the same arguments, or name another --folds_file.",
+        )
+    return tuple(
+        Split(*(tuple(case for case in part if case in known) for part in _parts(split)))
+        for split in splits
+    )
+
+
+def _parts(split: Split) -> tuple[tuple[str, ...], ...]:
+    return split.training, split.validation, split.test
+
+
+def _all_cases(manifest: Manifest) -> list[str]:
+    return sorted(case.case for case in manifest.cases)
+
+
+def _entry(manifest: Manifest, name: str):
+    return next(case for case in manifest.cases if case.case == name)
+
+
+def _divide(
+    manifest: Manifest, cases: list[str], validation_share: float, seed: int
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Set whole groups aside for validation, diagnosis by diagnosis, at least one of each."""
+    by_group: dict[str, list[str]] = {}
+    for case in cases:
+        by_group.setdefault(_entry(manifest, case).group, []).append(case)
+    by_diagnosis: dict[str, list[str]] = {}
+    for group, members in sorted(by_group.items()):
+        by_diagnosis.setdefault(_entry(manifest, members[0]).diagnosis, []).append(group)
+    if len(by_group) < 2:
+        raise Refusal(
+            "too-few-patients",
+            None,
+            expected="at least 2 patients, to train on one and validate on another",
+            came=f"{len(by_group)}",
+            remedy="Add patients.",
+        )
+    generator = np.random.default_rng(seed)
+    chosen: set[str] = set()
+    for _, groups in sorted(by_diagnosis.items()):
+        count = round(validation_share * len(groups))
+        if len(groups) > 1:
+            count = min(max(count, 1), len(groups) - 1)
+        chosen.update(generator.permutation(groups)[:count].tolist())
+    if not chosen:
+        chosen.add(sorted(by_group)[int(generator.integers(len(by_group)))])
+    training = [case for group, part in by_group.items() if group not in chosen for case in part]
+    validation = [case for group, part in by_group.items() if group in chosen for case in part]
+    return tuple(sorted(training)), tuple(sorted(validation))

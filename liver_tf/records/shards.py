@@ -1,0 +1,104 @@
+"""Shards: writing the records of a case whole or not at all, and reading them back with care."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow as tf
+
+from liver_tf import atomic_files
+from liver_tf.records.manifest import CaseEntry, Manifest
+from liver_tf.records.schema import SliceRecord, decode, encode
+from liver_tf.refusals import Refusal
+
+
+@dataclass(frozen=True)
+class ShardInfo:
+    """What was written: count of records, size in bytes, hex SHA-256."""
+
+    records: int
+    bytes: int
+    sha256: str
+
+
+def write_shard(path: Path, records: Iterable[SliceRecord]) -> ShardInfo:
+    """Write records to a TFRecord file that appears under its name only when it is complete."""
+    count = 0
+    with atomic_files.written_whole(path) as temporary:
+        with tf.io.TFRecordWriter(str(temporary)) as writer:
+            for record in records:
+                writer.write(encode(record))
+                count += 1
+        info = ShardInfo(count, temporary.stat().st_size, atomic_files.sha256_of(temporary))
+    return info
+
+
+def check_shards(folder: Path, manifest: Manifest, cases: Iterable[str] | None = None) -> None:
+    """Hold every shard (or those of ``cases``) against the manifest.
+
+    TensorFlow reads a shard that was cut at a record's border, or is empty, as a shorter data set
+    without a word. Raises ``Refusal`` for a shard that is missing, or differs in size or SHA-256.
+    """
+    wanted = None if cases is None else set(cases)
+    for entry in manifest.cases:
+        if wanted is None or entry.case in wanted:
+            _check_shard(folder / entry.shard, entry)
+
+
+def _check_shard(path: Path, entry: CaseEntry) -> None:
+    if not path.is_file():
+        raise Refusal(
+            "shard-missing",
+            path,
+            expected=f"the shard of case {entry.case}",
+            came="no such file",
+            remedy="Copy it again from where the data set was made, or convert again.",
+        )
+    size = path.stat().st_size
+    if size != entry.bytes:
+        raise Refusal(
+            "shard-size",
+            path,
+            expected=f"{entry.bytes} bytes with {entry.records} records",
+            came=f"{size} bytes",
+            remedy="Copy it again from where the data set was made, or convert again.",
+        )
+    if atomic_files.sha256_of(path) != entry.sha256:
+        raise Refusal(
+            "shard-sha256",
+            path,
+            expected="the SHA-256 in the manifest",
+            came="another",
+            remedy="Copy it again from where the data set was made, or convert again.",
+        )
+
+
+def read_case(folder: Path, entry: CaseEntry) -> Iterator[SliceRecord]:
+    """Records of one case in the order in which they were written (feet to head).
+
+    Raises ``Refusal`` where the shard is damaged or its count differs from the manifest.
+    """
+    path = folder / entry.shard
+    count = 0
+    try:
+        for serialised in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            yield decode(serialised)
+            count += 1
+    except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
+        raise Refusal(
+            "shard-damaged",
+            path,
+            expected="a readable TFRecord file",
+            came=type(error).__name__,
+            remedy="Copy it again from where the data set was made, or convert again.",
+        ) from None
+    if count != entry.records:
+        raise Refusal(
+            "shard-count",
+            path,
+            expected=f"{entry.records} records",
+            came=f"{count}",
+            remedy="Copy it again from where the data set was made, or convert again.",
+        )

@@ -1,0 +1,84 @@
+"""What a case contributes to a training set's statistics.
+
+Kept per case, so that the statistics of any choice of training cases are sums that never touch a
+test case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from liver_tf.labels import LIVER
+
+
+@dataclass(frozen=True)
+class CaseStatistics:
+    """Sums over the slices of a case.
+
+    Attributes:
+      class_pixels: pixels of each class of the label set.
+      liver_sum, liver_sum_of_squares: over the HU (inside the window) of the pixels labelled
+        liver, lesions left out; their count is ``class_pixels[1]``.
+    """
+
+    class_pixels: tuple[int, ...]
+    liver_sum: float
+    liver_sum_of_squares: float
+
+    def to_json(self) -> dict:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict) -> CaseStatistics:
+        return cls(tuple(value["class_pixels"]), value["liver_sum"], value["liver_sum_of_squares"])
+
+
+def of_slice(image: np.ndarray, labels: np.ndarray, classes: int) -> CaseStatistics:
+    """Statistics of one slice: image [rows, columns] in HU, labels uint8 [rows, columns]."""
+    liver = image[labels == LIVER].astype(np.float64)
+    return CaseStatistics(
+        tuple(np.bincount(labels.reshape(-1), minlength=classes).tolist()),
+        float(liver.sum()),
+        float(np.square(liver).sum()),
+    )
+
+
+def total(parts: Iterable[CaseStatistics]) -> CaseStatistics:
+    """Sum of several cases or slices; raises ``ValueError`` if there is none."""
+    parts = list(parts)
+    if not parts:
+        raise ValueError("statistics of no cases at all")
+    return CaseStatistics(
+        tuple(int(n) for n in np.sum([part.class_pixels for part in parts], axis=0)),
+        float(sum(part.liver_sum for part in parts)),
+        float(sum(part.liver_sum_of_squares for part in parts)),
+    )
+
+
+def liver_mean_sd(statistics: CaseStatistics) -> tuple[float, float]:
+    """Mean and standard deviation of liver HU; raises ``ValueError`` without liver pixels."""
+    count = statistics.class_pixels[LIVER]
+    if count == 0:
+        raise ValueError("no pixel is labelled liver: the data cannot be standardised")
+    mean = statistics.liver_sum / count
+    variance = max(statistics.liver_sum_of_squares / count - mean * mean, 0.0)
+    sd = variance**0.5
+    if sd < 1e-3:
+        raise ValueError(f"liver HU do not vary (SD {sd:.3g} HU): the images cannot be CT")
+    return mean, sd
+
+
+def class_weights(class_pixels: Iterable[int]) -> tuple[float, ...]:
+    """Weights inversely proportional to the classes' shares of pixels (the paper's loss).
+
+    Scaled so that the mean weight over all pixels is 1: w_c = pixels / (classes present x pixels
+    of c). A class without a pixel gets weight 0: it cannot occur in the loss.
+    """
+    pixels = np.asarray(list(class_pixels), np.float64)
+    present = pixels > 0
+    weights = np.zeros_like(pixels)
+    weights[present] = pixels.sum() / (present.sum() * pixels[present])
+    return tuple(weights.tolist())
