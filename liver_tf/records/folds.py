@@ -20,6 +20,9 @@ from liver_tf.records.manifest import Manifest
 from liver_tf.refusals import Refusal
 
 
+PARTS = ("training", "validation", "test")
+
+
 @dataclass(frozen=True)
 class Split:
     """Case pseudonyms of the three parts; no patient and no group lies in two of them."""
@@ -79,43 +82,40 @@ def save_folds(path: Path, manifest: Manifest, splits: tuple[Split, ...], argume
     )
 
 
-def load_or_make_folds(
-    path: Path, manifest: Manifest, *, folds: int, validation_share: float, seed: int
-) -> tuple[Split, ...]:
-    """The folds in ``path``, made there at first use.
+def load_folds(path: Path, manifest: Manifest) -> tuple[Split, ...]:
+    """The folds in ``path``, restricted to the cases of ``manifest``.
 
-    Raises ``Refusal`` where the file belongs to other data or was made with other arguments: a
-    test patient of yesterday must not be trained on today.
+    An ROI set may lack cases in which no liver was found; it shares the folds of its source. But
+    a case that the file does not know raises ``Refusal``: it would silently be left out.
     """
-    arguments = {"folds": folds, "validation_share": validation_share, "seed": seed}
-    if not path.exists():
-        splits = cross_validation(manifest, **arguments)
-        save_folds(path, manifest, splits, arguments)
-        return splits
+    if not path.is_file():
+        raise Refusal(
+            "no-folds",
+            path,
+            expected="the folds that build_tfrecords writes beside the manifest",
+            came="no such file",
+            remedy="Name it with --folds_file, or convert the slices again.",
+        )
     stored = json.loads(path.read_text(encoding="utf-8"))
     known = {case.case for case in manifest.cases}
-    splits = tuple(
-        Split(*(tuple(part[name]) for name in ("training", "validation", "test")))
-        for part in stored["folds"]
-    )
-    named = {case for split in splits for case in (*split.training, *split.validation, *split.test)}
-    if stored["arguments"] != arguments or not known <= named:
+    splits = tuple(Split(*(tuple(part[name]) for name in PARTS)) for part in stored["folds"])
+    named = {case for split in splits for case in _cases_of(split)}
+    if not known <= named:
         raise Refusal(
             "folds-differ",
             path,
-            expected=f"folds of these cases, made with {arguments}",
-            came=f"folds made with {stored['arguments']}"
-            + ("" if known <= named else f"; {len(known - named)} cases are in no fold"),
-            remedy="Give the same arguments, or name another --folds_file.",
+            expected="every case in one of the folds",
+            came=f"{len(known - named)} of {len(known)} cases in none",
+            remedy="Name the folds that were made with these data.",
         )
     return tuple(
-        Split(*(tuple(case for case in part if case in known) for part in _parts(split)))
+        Split(*(tuple(c for c in getattr(split, name) if c in known) for name in PARTS))
         for split in splits
     )
 
 
-def _parts(split: Split) -> tuple[tuple[str, ...], ...]:
-    return split.training, split.validation, split.test
+def _cases_of(split: Split) -> tuple[str, ...]:
+    return (*split.training, *split.validation, *split.test)
 
 
 def _all_cases(manifest: Manifest) -> list[str]:
