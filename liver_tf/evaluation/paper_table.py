@@ -1,0 +1,147 @@
+"""The paper's table of results, and ours beside it, each under the name of its data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from liver_tf.evaluation.bootstrap import Interval, PairedDifference
+from liver_tf.evaluation.measures import MEASURE_TITLES, PAPER_MEASURES
+from liver_tf.evaluation.tables import Table, markdown_table
+
+SOURCE = (
+    "Heker, Ben-Cohen, Greenspan: Hierarchical Fine-Tuning for joint Liver Lesion Segmentation "
+    "and Lesion Classification in CT, arXiv 1907.13409 (2019)"
+)
+PUBLISHED_LABEL = "published (Sheba, 332 slices)"
+
+#: Protocol -> measure -> published figure. The paper gives no intervals.
+PUBLISHED: dict[str, dict[str, float]] = {
+    "baseline": {"dice1": 0.49, "dice2": 0.44, "success": 0.89, "accuracy": 0.56},
+    "no_freezing": {"dice1": 0.57, "dice2": 0.55, "success": 0.94, "accuracy": 0.64},
+    "hier_freeze": {"dice1": 0.65, "dice2": 0.60, "success": 0.93, "accuracy": 0.68},
+    "freeze_encoder": {"dice1": 0.57, "dice2": 0.54, "success": 0.94, "accuracy": 0.63},
+    "hier_unfreeze": {"dice1": 0.64, "dice2": 0.60, "success": 0.94, "accuracy": 0.73},
+}
+
+#: The method the paper compares itself with, on the same data; it gives no Dice for it.
+EARLIER_WORK: dict[str, float] = {"success": 0.80, "accuracy": 0.61}
+EARLIER_WORK_TITLE = "earlier work (cited in the paper)"
+
+#: What stands where there is no figure.
+ABSENT = "–"
+
+Measured = Mapping[str, Mapping[str, Interval]]
+
+
+def format_interval(interval: Interval | None, *, signed: bool = False) -> str:
+    """``0.57 [0.50, 0.63]``; the value alone without an interval; a dash where undefined."""
+    if interval is None or interval.value is None:
+        return ABSENT
+    form = "+.2f" if signed else ".2f"
+    if interval.low is None or interval.high is None:
+        return f"{interval.value:{form}}"
+    return f"{interval.value:{form}} [{interval.low:{form}}, {interval.high:{form}}]"
+
+
+def measured_label(data_label: str) -> str:
+    """Heading of the measured columns; raises ``ValueError`` for figures without a source."""
+    if not data_label.strip():
+        raise ValueError(
+            "expected data_label to say what was measured on, for example "
+            "'PHANTOM data (not patients)'; got an empty text"
+        )
+    return f"measured on {data_label}"
+
+
+def paper_table(measured: Measured, data_label: str) -> Table:
+    """The paper's rows with published and measured columns, then protocols of the user's own.
+
+    Args:
+      measured: protocol -> measure -> Interval, as ``bootstrap.intervals`` gives it.
+      data_label: what the figures were measured on, e.g. ``PHANTOM data (not patients)``.
+    """
+    titles = tuple(MEASURE_TITLES[m] for m in PAPER_MEASURES)
+    rows = [
+        (name, *_published_cells(published), *_measured_cells(own))
+        for name, published, own in _rows(measured)
+    ]
+    return Table(
+        ("protocol", *titles, *titles),
+        tuple(rows),
+        (("", 1), (PUBLISHED_LABEL, len(titles)), (measured_label(data_label), len(titles))),
+    )
+
+
+def render_markdown(
+    measured: Measured, data_label: str, differences: Sequence[PairedDifference] = ()
+) -> str:
+    """The table as Markdown, its legend, and a line for each paired difference."""
+    label = measured_label(data_label)
+    table = paper_table(measured, data_label)
+    short = Table(
+        table.headers,
+        table.rows,
+        (("", 1), ("published", len(PAPER_MEASURES)), ("measured", len(PAPER_MEASURES))),
+    )
+    lines = [
+        f"- **published**: {PUBLISHED_LABEL.removeprefix('published ')}; {SOURCE}; no intervals "
+        "given",
+        f"- **measured**: {label}; in brackets 95 % intervals, bootstrap over patients",
+        "",
+        markdown_table(short),
+    ]
+    if differences:
+        lines += ["", f"Paired differences, {label}:", ""]
+        lines += [f"- {line}" for line in difference_lines(differences)]
+    return "\n".join(lines) + "\n"
+
+
+def render_text(
+    measured: Measured, data_label: str, differences: Sequence[PairedDifference] = ()
+) -> str:
+    """The table for a terminal of 80 columns: two lines a protocol, published above measured."""
+    label = measured_label(data_label)
+    lines = [
+        f"published: {PUBLISHED_LABEL.removeprefix('published ')}, arXiv 1907.13409",
+        f"measured:  {label.removeprefix('measured ')}; 95 % intervals over patients",
+        "",
+        _text_line("", [MEASURE_TITLES[m] for m in PAPER_MEASURES]),
+    ]
+    for name, published, own in _rows(measured):
+        lines.append(name)
+        if published:
+            lines.append(_text_line("  published", _published_cells(published)))
+        if own is not None:
+            lines.append(_text_line("  measured", _measured_cells(own)))
+    if differences:
+        lines += ["", f"paired differences, {label}:"]
+        lines += [f"  {line}" for line in difference_lines(differences)]
+    return "\n".join(lines) + "\n"
+
+
+def difference_lines(differences: Sequence[PairedDifference]) -> list[str]:
+    """Verdict and figures of each paired difference, one line each."""
+    return [f"{d.verdict()}, {format_interval(d.interval, signed=True)}" for d in differences]
+
+
+def _rows(
+    measured: Measured,
+) -> list[tuple[str, Mapping[str, float], Mapping[str, Interval] | None]]:
+    rows = [(name, PUBLISHED[name], measured.get(name)) for name in PUBLISHED]
+    rows.append((EARLIER_WORK_TITLE, EARLIER_WORK, None))
+    rows += [(name, {}, own) for name, own in measured.items() if name not in PUBLISHED]
+    return rows
+
+
+def _published_cells(published: Mapping[str, float]) -> list[str]:
+    return [f"{published[m]:.2f}" if m in published else ABSENT for m in PAPER_MEASURES]
+
+
+def _measured_cells(own: Mapping[str, Interval] | None) -> list[str]:
+    return [format_interval(own.get(m) if own else None) for m in PAPER_MEASURES]
+
+
+def _text_line(name: str, cells: Sequence[str]) -> str:
+    # Without the zero before the point four intervals fit into 80 columns.
+    short = [cell.replace("0.", ".") for cell in cells]
+    return (f"{name:<12}" + "".join(f"{cell:<17}" for cell in short)).rstrip()
