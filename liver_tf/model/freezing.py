@@ -1,0 +1,98 @@
+"""Freezing by block, and the proof that frozen means frozen."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+
+from liver_tf.model.unet import BLOCKS, block_of
+
+
+def parse_blocks(text: str) -> tuple[str, ...]:
+    """Blocks named in a protocol's line: ``none``, ``all``, ``enc1,enc2``, ``enc1-enc3,dec4``.
+
+    A range runs in the order of ``BLOCKS``. Returns them in that order, each once. Raises
+    ``ValueError`` for a name that matches no block: a misspelt line must not train silently.
+    """
+    text = text.strip()
+    if text == "none":
+        return ()
+    if text == "all":
+        return BLOCKS
+    chosen: set[str] = set()
+    for part in text.split(","):
+        ends = re.fullmatch(r"\s*(\w+)(?:\s*-\s*(\w+))?\s*", part)
+        if ends is None:
+            raise ValueError(f"blocks {text!r}: cannot read {part!r}; write e.g. enc1-enc3,dec4")
+        first = _position(ends[1], text)
+        last = _position(ends[2] or ends[1], text)
+        if last < first:
+            raise ValueError(
+                f"blocks {text!r}: {part.strip()} runs backwards; the order is {', '.join(BLOCKS)}"
+            )
+        chosen.update(BLOCKS[first : last + 1])
+    return tuple(block for block in BLOCKS if block in chosen)
+
+
+def _position(name: str, text: str) -> int:
+    if name not in BLOCKS:
+        raise ValueError(
+            f"blocks {text!r}: no block is called {name!r}; there are none, all, "
+            f"{', '.join(BLOCKS)}"
+        )
+    return BLOCKS.index(name)
+
+
+def freeze(model: keras.Model, fixed: Iterable[str]) -> None:
+    """Hold ``fixed`` blocks and release all others.
+
+    It counts for training steps traced afterwards. The parent's flag is never touched: setting it
+    would overwrite those of its layers.
+    """
+    fixed = set(fixed)
+    unknown = fixed - set(BLOCKS)
+    if unknown:
+        raise ValueError(f"no such blocks: {sorted(unknown)}; there are {', '.join(BLOCKS)}")
+    for layer in model.layers:
+        block = block_of(layer.name)
+        if block is not None:
+            layer.trainable = block not in fixed
+
+
+def weights_by_block(model: keras.Model) -> dict[str, dict[str, np.ndarray]]:
+    """Copies of all weights, moving statistics included: block -> weight name -> array."""
+    blocks: dict[str, dict[str, np.ndarray]] = {block: {} for block in BLOCKS}
+    for layer in model.layers:
+        block = block_of(layer.name)
+        for weight in layer.weights:
+            blocks[block][f"{layer.name}/{weight.name}"] = np.array(weight)
+    return blocks
+
+
+def block_hashes(model: keras.Model) -> dict[str, str]:
+    """SHA-256 of every block's weights and moving statistics, by name, shape and bytes."""
+    return {block: hash_of(arrays) for block, arrays in weights_by_block(model).items()}
+
+
+def hash_of(arrays: dict[str, np.ndarray]) -> str:
+    """SHA-256 of named arrays: names, shapes, dtypes and bytes."""
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def parameter_counts(model: keras.Model) -> dict[str, int]:
+    """Trainable parameters of each block were nothing frozen (moving statistics not counted)."""
+    counts = dict.fromkeys(BLOCKS, 0)
+    for layer in model.layers:
+        block = block_of(layer.name)
+        for weight in layer.weights:
+            if not weight.name.startswith("moving_"):
+                counts[block] += int(np.prod(weight.shape))
+    return counts

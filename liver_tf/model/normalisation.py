@@ -1,0 +1,41 @@
+"""Batch normalisation by one fused kernel.
+
+Keras computes the moments by separate operations; TensorFlow's fused kernel does forward and
+backward passes in one each. The mathematics, the weights and their names are those of
+``keras.layers.BatchNormalization``, so that weights load both ways.
+"""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """``keras.layers.BatchNormalization`` over the last axis of [batch, rows, columns, channels].
+
+    A frozen layer (``trainable = False``) runs in inference mode and keeps its statistics.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        learn = bool(training) and self.trainable
+        inputs = tf.cast(inputs, self.compute_dtype)
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=tf.cast(self.gamma, tf.float32),
+            offset=tf.cast(self.beta, tf.float32),
+            mean=[] if learn else tf.cast(self.moving_mean, tf.float32),
+            variance=[] if learn else tf.cast(self.moving_variance, tf.float32),
+            epsilon=self.epsilon,
+            is_training=learn,
+        )
+        if learn:
+            count = tf.cast(tf.size(inputs) / tf.shape(inputs)[-1], tf.float32)
+            # The kernel returns the unbiased variance; Keras keeps the biased one.
+            biased = variance * (count - 1.0) / count
+            self._move(self.moving_mean, mean)
+            self._move(self.moving_variance, biased)
+        return outputs
+
+    def _move(self, statistic, batch_value):
+        statistic.assign(statistic * self.momentum + batch_value * (1.0 - self.momentum))

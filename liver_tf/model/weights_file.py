@@ -1,0 +1,117 @@
+"""Weights on disk: an ``.npz`` without pickle whose checksum is checked when it is read."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from liver_tf import atomic_files
+from liver_tf.model.freezing import hash_of, weights_by_block
+from liver_tf.model.unet import block_of
+from liver_tf.refusals import Refusal
+
+_HASH = "sha256"
+
+
+def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> str:
+    """Write named arrays whole, with their hash inside; returns the hash."""
+    digest = hash_of(arrays)
+    with atomic_files.written_whole(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays, **{_HASH: np.array(digest)})
+    return digest
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read what ``save_arrays`` wrote.
+
+    Raises ``Refusal`` where the file is missing, cut, or holds a single flipped bit.
+    """
+    if not path.is_file():
+        raise Refusal(
+            "no-weights",
+            path,
+            expected="a weights file",
+            came="no such file",
+            remedy="Train first, or name the folder of a finished run.",
+        )
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        digest = str(arrays.pop(_HASH))
+    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError) as error:
+        raise _damaged(path, type(error).__name__) from None
+    if hash_of(arrays) != digest:
+        raise _damaged(path, "another SHA-256")
+    return arrays
+
+
+def _damaged(path: Path, came: str) -> Refusal:
+    return Refusal(
+        "weights-damaged",
+        path,
+        expected="weights whose SHA-256 agrees with the one stored beside them",
+        came=came,
+        remedy="Copy the file again from where it was made, or train again.",
+    )
+
+
+def save_weights(path: Path, model: keras.Model) -> str:
+    """Write all weights of a model by name (``enc1_conv1/kernel``); returns their hash."""
+    arrays: dict[str, np.ndarray] = {}
+    for block in weights_by_block(model).values():
+        arrays.update(block)
+    return save_arrays(path, arrays)
+
+
+def load_weights(path: Path, model: keras.Model) -> None:
+    """Read all weights into a model of the same architecture.
+
+    Raises ``Refusal`` that lists the blocks that match and those that do not.
+    """
+    arrays = load_arrays(path)
+    matching, differing = compare_blocks(arrays, model)
+    if differing:
+        raise Refusal(
+            "weights-architecture",
+            path,
+            expected="the weights of this architecture in every block",
+            came=f"matching blocks: {', '.join(matching) or 'none'}; "
+            f"differing: {'; '.join(f'{block} ({why})' for block, why in differing.items())}",
+            remedy="Build the network with the image size, filters and classes of that run.",
+        )
+    assign(model, arrays)
+
+
+def compare_blocks(
+    arrays: dict[str, np.ndarray], model: keras.Model
+) -> tuple[list[str], dict[str, str]]:
+    """Blocks whose names and shapes all match, and for the others why they do not."""
+    matching: list[str] = []
+    differing: dict[str, str] = {}
+    for block, weights in weights_by_block(model).items():
+        stored = {name for name in arrays if name.split("_", 1)[0] == block}
+        if stored != set(weights):
+            differing[block] = f"{len(stored)} weights stored, {len(weights)} expected"
+            continue
+        wrong = [name for name, array in weights.items() if arrays[name].shape != array.shape]
+        if wrong:
+            name = wrong[0]
+            differing[block] = (
+                f"{name}: {arrays[name].shape} stored, {weights[name].shape} expected"
+            )
+        else:
+            matching.append(block)
+    return matching, differing
+
+
+def assign(model: keras.Model, arrays: dict[str, np.ndarray], blocks=None) -> None:
+    """Set the weights of ``blocks`` (default: all) from arrays by name."""
+    for layer in model.layers:
+        block = block_of(layer.name)
+        if block is not None and (blocks is None or block in blocks):
+            for weight in layer.weights:
+                weight.assign(arrays[f"{layer.name}/{weight.name}"])

@@ -1,0 +1,146 @@
+"""A protocol is data: a sequence of cycles, each a line that names the blocks held fixed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from liver_tf.model.freezing import parse_blocks
+from liver_tf.model.unet import BLOCKS
+
+PRETRAINED, SCRATCH = "pretrained", "scratch"
+
+
+@dataclass(frozen=True)
+class CycleSettings:
+    """How one cycle trains.
+
+    Attributes:
+      fixed: blocks whose weights and moving statistics may not change.
+      learning_rate: at the cycle's start; x ``decay`` every ``decay_epochs`` epochs, never below
+        ``floor`` (paper: 5e-5, 0.9, 2, 1e-8).
+      epochs: at most. patience: epochs without a better validation before the cycle ends.
+      batch_size: slices a step (paper: 1 in fine-tuning, 6 in pre-training).
+      monitor: ``val_loss`` (smaller is better) or ``val_dice`` (larger is better).
+    """
+
+    fixed: tuple[str, ...]
+    learning_rate: float
+    epochs: int
+    batch_size: int
+    patience: int
+    monitor: str = "val_loss"
+    decay: float = 0.9
+    decay_epochs: int = 2
+    floor: float = 1e-8
+
+    def __post_init__(self) -> None:
+        if set(self.fixed) >= set(BLOCKS):
+            raise ValueError("a cycle that holds all blocks fixed trains nothing")
+        for name in ("learning_rate", "decay", "floor"):
+            value = getattr(self, name)
+            if not math.isfinite(value) or value <= 0:
+                raise ValueError(f"{name}: expected a finite number above 0, got {value}")
+        for name in ("epochs", "batch_size", "patience", "decay_epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if self.monitor not in ("val_loss", "val_dice"):
+            raise ValueError(f"monitor: expected val_loss or val_dice, got {self.monitor!r}")
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        return tuple(block for block in BLOCKS if block not in self.fixed)
+
+    def rate_in(self, epoch: int) -> float:
+        """Learning rate of an epoch, counted from 0."""
+        return max(self.learning_rate * self.decay ** (epoch // self.decay_epochs), self.floor)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A named sequence of cycles and the weights from which the first one starts."""
+
+    name: str
+    start: str
+    cycles: tuple[CycleSettings, ...]
+
+    def __post_init__(self) -> None:
+        if self.start not in (PRETRAINED, SCRATCH):
+            raise ValueError(f"start: expected {PRETRAINED} or {SCRATCH}, got {self.start!r}")
+        if not self.cycles:
+            raise ValueError(f"protocol {self.name!r} has no cycle; give --cycle at least once")
+        if not self.name or not self.name.replace("_", "").replace("-", "").isalnum():
+            raise ValueError(
+                f"protocol name: expected letters, digits, '_' and '-', got {self.name!r}"
+            )
+
+
+_OVERRIDES = {"learning_rate": float, "epochs": int, "batch_size": int, "patience": int}
+
+
+def parse_cycle(line: str, defaults: CycleSettings) -> CycleSettings:
+    """Read a cycle's line: the blocks held fixed, then optional settings.
+
+    ``none``; ``enc1-enc3``; ``enc1-enc5,dec4 learning_rate=1e-5 epochs=20``. Raises ``ValueError``
+    that quotes the line.
+    """
+    blocks, *settings = line.split()
+    try:
+        changes = {"fixed": parse_blocks(blocks)}
+        for setting in settings:
+            name, separator, value = setting.partition("=")
+            if not separator or name not in _OVERRIDES:
+                raise ValueError(
+                    f"cannot read {setting!r}; settings are {', '.join(_OVERRIDES)} (name=value)"
+                )
+            changes[name] = _OVERRIDES[name](value)
+        return replace(defaults, **changes)
+    except ValueError as error:
+        raise ValueError(f"--cycle={line}: {error}") from None
+
+
+def plan(protocol: Protocol, parameters: dict[str, int]) -> str:
+    """The protocol as a table to read before anything is trained.
+
+    Args:
+      parameters: trainable parameters of each block (``model.freezing.parameter_counts``).
+    """
+    total = sum(parameters.values())
+    rows = [("cycle", "fixed", "trained", "parameters", "of", "rate", "epochs", "batch")]
+    for number, cycle in enumerate(protocol.cycles, 1):
+        rows.append(
+            (
+                str(number),
+                short(cycle.fixed),
+                short(cycle.trained),
+                f"{sum(parameters[block] for block in cycle.trained):,}",
+                f"{total:,}",
+                f"{cycle.learning_rate:g}",
+                f"<={cycle.epochs}",
+                str(cycle.batch_size),
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
+    head = f"protocol {protocol.name}: {len(protocol.cycles)} cycle(s), starting {protocol.start}"
+    return "\n".join([head, *(line.rstrip() for line in lines)])
+
+
+def short(blocks: tuple[str, ...]) -> str:
+    """Blocks as ranges, the way they are written in a flag file: ``enc1-enc4,head``."""
+    if not blocks:
+        return "none"
+    places = [BLOCKS.index(block) for block in blocks]
+    runs: list[list[int]] = []
+    for place in places:
+        if runs and place == runs[-1][1] + 1:
+            runs[-1][1] = place
+        else:
+            runs.append([place, place])
+    return ",".join(
+        BLOCKS[first] if first == last else f"{BLOCKS[first]}-{BLOCKS[last]}"
+        for first, last in runs
+    )

@@ -1,0 +1,163 @@
+"""A run is a folder: a protocol carried out cycle by cycle, and what it takes to go on with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from liver_tf import atomic_files
+from liver_tf.model.description import DESCRIPTION, WEIGHTS, Description
+from liver_tf.model.freezing import block_hashes
+from liver_tf.model.weights_file import load_weights, save_weights
+from liver_tf.pipeline.batches import BatchSource
+from liver_tf.refusals import Refusal
+from liver_tf.training.cycle import BEST, HISTORY, RESULT, train_cycle
+from liver_tf.training.protocol import CycleSettings, Protocol, short
+from liver_tf.training.step import Task
+
+IDENTITY = "run.json"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the data, made when it is first needed: a finished run never reads any."""
+
+    training: Callable[[int], BatchSource]
+    validation: Callable[[int], BatchSource]
+
+
+def open_run(folder: Path, identity: dict[str, Any]) -> None:
+    """Begin a run, or go on with it.
+
+    ``identity`` is everything that decides the weights. Raises ``Refusal`` where the folder holds
+    a run with another identity, and shows the difference: going on with other blocks, data or
+    seed would silently mix two experiments.
+    """
+    identity = json.loads(json.dumps(identity))
+    path = folder / IDENTITY
+    if not path.exists():
+        atomic_files.write_json(path, identity)
+        return
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    if stored != identity:
+        raise Refusal(
+            "run-differs",
+            folder,
+            expected="the arguments and data with which this run began",
+            came="; ".join(_differences(stored, identity)),
+            remedy="Give the same arguments to go on, or name another --run.",
+        )
+
+
+def _differences(old: Any, new: Any, name: str = "") -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        found = []
+        for key in sorted(set(old) | set(new)):
+            inner = f"{name}.{key}" if name else key
+            found += _differences(old.get(key), new.get(key), inner)
+        return found
+    if old == new:
+        return []
+    return [f"{name}: {_brief(old)} then, {_brief(new)} now"]
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run has its final weights and their description."""
+    return (folder / DESCRIPTION).is_file() and (folder / WEIGHTS).is_file()
+
+
+def train(
+    folder: Path,
+    protocol: Protocol,
+    model: keras.Model,
+    description: Description,
+    part: Part,
+    task: Task,
+    identity: dict[str, Any],
+    say: Callable[[str], None] = print,
+) -> list[dict]:
+    """Carry out all cycles of a protocol; finished ones are not repeated.
+
+    ``model`` holds the weights from which the first cycle starts, and at the end the final ones.
+    Two runs that lie beside each other and begin with the same cycles from the same weights on
+    the same data compute them once: the second copies them.
+
+    Returns the ``cycle.json`` of every cycle.
+    """
+    results = []
+    first_epoch = 0
+    for number, settings in enumerate(protocol.cycles, 1):
+        cycle_folder = folder / f"cycle{number}"
+        cycle_folder.mkdir(parents=True, exist_ok=True)
+        title = f"{protocol.name} {number}/{len(protocol.cycles)}, fixed: {short(settings.fixed)}"
+        key = _cycle_key(model, settings, first_epoch, identity)
+        if not (cycle_folder / RESULT).exists():
+            _adopt(key, folder, cycle_folder, say, title)
+        if (cycle_folder / RESULT).exists():
+            result = json.loads((cycle_folder / RESULT).read_text(encoding="utf-8"))
+            load_weights(cycle_folder / BEST, model)
+            say(f"{title}: finished before, best epoch {result['best_epoch']}")
+        else:
+            result = train_cycle(
+                model,
+                part.training(settings.batch_size),
+                part.validation(settings.batch_size),
+                settings,
+                task,
+                description.label_set.classes,
+                cycle_folder,
+                first_epoch=first_epoch,
+                title=title,
+            )
+            say(_proof(result, title))
+        if not (cycle_folder / "key").exists():
+            atomic_files.write_text(cycle_folder / "key", key)
+        results.append(result)
+        first_epoch += settings.epochs
+    save_weights(folder / WEIGHTS, model)
+    description.save(folder)
+    return results
+
+
+def _proof(result: dict, title: str) -> str:
+    outcome = f"{title}: best epoch {result['best_epoch']} of {result['epochs']}"
+    if result["fixed"]:
+        fixed = short(tuple(result["fixed"]))
+        outcome += f"; hashes before and after: {fixed} bit-identical"
+    return outcome
+
+
+def _cycle_key(
+    model: keras.Model, settings: CycleSettings, first_epoch: int, identity: dict[str, Any]
+) -> str:
+    """A name for all that decides a cycle's outcome."""
+    shared = {name: value for name, value in identity.items() if name != "protocol"}
+    content = [block_hashes(model), asdict(settings), first_epoch, shared]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _adopt(key: str, folder: Path, cycle_folder: Path, say: Callable, title: str) -> None:
+    """Copy a finished cycle with the same key from a run beside this one, if there is one."""
+    for path in sorted(folder.parent.glob("*/cycle*/key")):
+        source = path.parent
+        if source == cycle_folder or path.read_text(encoding="utf-8") != key:
+            continue
+        if not (source / RESULT).exists():
+            continue
+        for name in (BEST, HISTORY, RESULT):
+            with atomic_files.written_whole(cycle_folder / name) as temporary:
+                shutil.copyfile(source / name, temporary)
+        say(f"{title}: the same as {source.parent.name}/{source.name}, taken from there")
+        return
