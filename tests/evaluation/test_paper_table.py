@@ -1,0 +1,97 @@
+"""The table holds the paper's figures, keeps sources apart and takes protocols of any name."""
+
+import pytest
+
+from liver_tf.evaluation.bootstrap import Interval, PairedDifference
+from liver_tf.evaluation.paper_table import (
+    EARLIER_WORK,
+    PUBLISHED,
+    format_interval,
+    paper_table,
+    render_markdown,
+    render_text,
+)
+from liver_tf.evaluation.tables import Table, html_table, markdown_table
+
+PHANTOM = "PHANTOM data (not patients)"
+OWN = {
+    "dice1": Interval(0.571, 0.5, 0.634, 1000),
+    "dice2": Interval(0.55, 0.49, 0.61, 1000),
+    "success": Interval(1.0, 1.0, 1.0, 1000),
+    "accuracy": Interval(None, None, None, 0),
+}
+DIFFERENCE = PairedDifference("dice2", "mine", "baseline", Interval(0.1, 0.02, 0.2, 1000))
+
+
+def test_published_figures_are_the_papers():
+    # Table 1 of arXiv 1907.13409, typed from the paper: Dice1, Dice2, Success, Accuracy.
+    typed = """
+        baseline .49 .44 .89 .56
+        no_freezing .57 .55 .94 .64
+        hier_freeze .65 .60 .93 .68
+        freeze_encoder .57 .54 .94 .63
+        hier_unfreeze .64 .60 .94 .73
+    """
+    rows = [line.split() for line in typed.strip().splitlines()]
+    assert list(PUBLISHED) == [row[0] for row in rows]
+    for name, *figures in rows:
+        measures = ("dice1", "dice2", "success", "accuracy")
+        assert PUBLISHED[name] == dict(zip(measures, map(float, figures), strict=True))
+    assert EARLIER_WORK == {"success": 0.80, "accuracy": 0.61}
+
+
+def test_rows_and_cells():
+    table = paper_table({"mine": OWN, "baseline": OWN}, PHANTOM)
+    names = [row[0] for row in table.rows]
+    assert names[:5] == list(PUBLISHED)
+    assert names[5].startswith("earlier work")
+    assert names[6:] == ["mine"]
+    assert table.rows[0][1:5] == ("0.49", "0.44", "0.89", "0.56")
+    assert table.rows[0][5:] == ("0.57 [0.50, 0.63]", "0.55 [0.49, 0.61]", "1.00 [1.00, 1.00]", "–")
+    assert table.rows[1][5:] == ("–",) * 4
+    assert table.rows[5][1:5] == ("–", "–", "0.80", "0.61")
+    assert table.rows[6][1:5] == ("–",) * 4
+    assert [text for text, _ in table.groups] == [
+        "",
+        "published (Sheba, 332 slices)",
+        f"measured on {PHANTOM}",
+    ]
+
+
+def test_markdown_labels_both_sources():
+    text = render_markdown({"mine": OWN}, PHANTOM, [DIFFERENCE])
+    assert "| protocol | published Dice1 |" in text
+    assert "| measured Dice1 |" in text
+    assert f"measured on {PHANTOM}" in text
+    assert "arXiv 1907.13409" in text
+    assert "- Dice2 of mine against baseline: higher, +0.10 [+0.02, +0.20]" in text
+
+
+def test_text_fits_a_terminal():
+    text = render_text({"mine": OWN, "baseline": OWN}, PHANTOM, [DIFFERENCE])
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert f"on {PHANTOM}" in text
+    lines = text.splitlines()
+    start = lines.index("baseline")
+    assert lines[start + 1].split() == ["published", ".49", ".44", ".89", ".56"]
+    assert lines[start + 2].split()[:4] == ["measured", ".57", "[.50,", ".63]"]
+    assert lines[lines.index("mine") + 1].startswith("  measured")
+
+
+def test_format_interval():
+    assert format_interval(None) == "–"
+    assert format_interval(Interval(0.5, None, None, 0)) == "0.50"
+    assert format_interval(Interval(-0.1, -0.2, 0.05, 9), signed=True) == "-0.10 [-0.20, +0.05]"
+
+
+def test_figures_need_a_source():
+    with pytest.raises(ValueError, match="what was measured on"):
+        render_markdown({}, "  ")
+
+
+def test_names_cannot_break_tables():
+    table = Table(("a", "b"), (("x|y", "<b>"),))
+    assert "x\\|y" in markdown_table(table)
+    assert "<b>" not in html_table(table)
+    with pytest.raises(ValueError, match="as wide as the headers"):
+        Table(("a", "b"), (("x",),))
