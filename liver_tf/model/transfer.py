@@ -27,8 +27,9 @@ class TransferReport:
 def transfer(
     path: Path, model: keras.Model, *, fresh: tuple[str, ...] = ("head",)
 ) -> TransferReport:
-    """Load every block but those of ``fresh`` from a weights file (paper, section 2.3: the last
-    layer is replaced).
+    """Load every block but those of ``fresh`` from a weights file.
+
+    The paper replaces the last layer, of 3 classes, by one of 5.
 
     Raises ``Refusal`` if any block that should be loaded differs in names or shapes.
     """

@@ -53,7 +53,7 @@ class Architecture:
 
 
 def build(architecture: Architecture, seed: int = 0) -> keras.Model:
-    """A functional model: float32 [batch, s, s, 1] standardised HU to logits [batch, s, s, classes].
+    """A functional model: standardised HU [batch, s, s, 1] to logits [batch, s, s, classes].
 
     The paper's encoder block is 2 x (convolution, ReLU, batch normalisation), pooling between
     blocks; the decoder goes up by transposed convolution and takes the skip connection. The

@@ -1,0 +1,54 @@
+"""A trained network with its meaning: HU in, probabilities on the same grid out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from liver_tf.model.description import Description, load_network
+from liver_tf.pipeline import resample
+
+
+class Network(tf.Module):
+    """Window, standardisation, resampling, U-Net, softmax and the way back, as one graph.
+
+    The same graph serves prediction and export, so that both give the same answer.
+    """
+
+    def __init__(self, model: keras.Model, description: Description) -> None:
+        super().__init__()
+        self._model = model
+        self.description = description
+        for variable in model.variables:
+            variable.trainable = False
+
+    @classmethod
+    def of_run(cls, folder: Path) -> Network:
+        """The network of a finished run; raises ``Refusal`` where there is none."""
+        return cls(*load_network(folder))
+
+    def probabilities_on_grid(self, hu: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
+        """Class probabilities inside a box, on the network's own grid.
+
+        Args:
+          hu: float32 [batch, rows, columns]. box: [batch, 3], first row, first column, side.
+
+        Returns:
+          float32 [batch, s, s, classes].
+        """
+        low, high = (float(edge) for edge in self.description.window)
+        above_air = tf.clip_by_value(hu, low, high) - low
+        view = resample.take_region(above_air, box, self.description.architecture.image_size) + low
+        standard = (view - self.description.mean_hu) / self.description.sd_hu
+        return tf.nn.softmax(self._model(standard[..., None], training=False))
+
+    def probabilities(self, hu: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
+        """Class probabilities on the grid of the slices, all zero outside the box.
+
+        Returns:
+          float32 [batch, rows, columns, classes].
+        """
+        on_grid = self.probabilities_on_grid(hu, box)
+        return resample.put_back(on_grid, box, tf.shape(hu)[1], tf.shape(hu)[2])
