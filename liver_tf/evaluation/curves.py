@@ -24,8 +24,8 @@ def draw_curves(histories: Mapping[str, Sequence[History]], path: Path | str) ->
     """Writes one PNG: a column per protocol, losses above, validation Dice below.
 
     Args:
-      histories: protocol -> its cycles in order -> rows per epoch. A key that is missing from
-        every row has no line; a cycle without epochs is left out. Epochs are counted through:
+      histories: protocol -> its cycles in order -> rows per epoch. A value that is missing or
+        None is left out; a cycle without epochs is left out. Epochs are counted through:
         the second cycle goes on where the first ended, a thin line between them.
       path: where the PNG goes.
 
@@ -62,7 +62,9 @@ def _draw(axis: Axes, cycles: Sequence[History], lines: Sequence[tuple[str, str,
         if number:
             axis.axvline(start + 0.5, color="#bbbbbb", linewidth=0.8)
         for key, title, colour in lines:
-            points = [(start + k, row[key]) for k, row in enumerate(cycle, 1) if key in row]
+            points = [
+                (start + k, row[key]) for k, row in enumerate(cycle, 1) if row.get(key) is not None
+            ]
             if points:
                 epochs, values = zip(*points, strict=True)
                 label = None if key in named else title

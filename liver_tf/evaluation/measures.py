@@ -31,6 +31,7 @@ MEASURE_TITLES = {
     "healthy_false_positive_rate": "False positives per healthy slice",
     "dice_liver": "Liver Dice, mean over slices",
     "pooled_dice_lesion": "Lesion Dice, pooled",
+    "pooled_dice_class_liver": "Dice of liver outside lesions, pooled",
 }
 
 

@@ -29,7 +29,7 @@ _GROUND = "#101010"
 _INK = "#f0f0f0"
 _TRUTH_STYLE = {"color": "white", "linewidth": 0.9, "linestyle": (0, (1.2, 1.6))}
 _PREDICTED_WIDTH = 1.1
-# A hair of black round each line, so that it also shows on bright liver and bone.
+# A hair of black round white dots, so that they also show on bright liver and bone.
 _CASING = 0.7
 _DPI = 120
 
@@ -186,8 +186,11 @@ def _draw_slice(axis: Axes, panel: Panel) -> None:
 
 def _draw_outlines(axis: Axes, panel: Panel) -> None:
     if panel.truth is not None:
+        width = _TRUTH_STYLE["linewidth"] + _CASING
+        casing = [Stroke(linewidth=width, foreground="black", alpha=0.55), Normal()]
+        style = _TRUTH_STYLE | {"zorder": 3, "path_effects": casing}
         for label in _drawn_labels(panel.truth, panel.label_set):
-            _draw_outline(axis, _region(panel.truth, label), _TRUTH_STYLE | {"zorder": 3})
+            _draw_outline(axis, _region(panel.truth, label), style)
     for label in _drawn_labels(panel.predicted, panel.label_set):
         style = {"color": panel.label_set.colour(label), "linewidth": _PREDICTED_WIDTH}
         _draw_outline(axis, _region(panel.predicted, label), style | {"zorder": 2})
@@ -208,11 +211,9 @@ def _region(labels: np.ndarray, label: int) -> np.ndarray:
 
 
 def _draw_outline(axis: Axes, region: np.ndarray, style: dict) -> None:
-    width = style["linewidth"] + _CASING
-    casing = [Stroke(linewidth=width, foreground="black", alpha=0.55), Normal()]
     # Padding closes outlines at the image's edge; the shift by one takes it back.
     for contour in find_contours(np.pad(region, 1).astype(np.float32), 0.5):
-        axis.plot(contour[:, 1] - 1, contour[:, 0] - 1, path_effects=casing, **style)
+        axis.plot(contour[:, 1] - 1, contour[:, 0] - 1, **style)
 
 
 def _legend(figure: Figure, panels: Sequence[Panel]) -> None:

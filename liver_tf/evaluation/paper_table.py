@@ -12,7 +12,8 @@ SOURCE = (
     "Heker, Ben-Cohen, Greenspan: Hierarchical Fine-Tuning for joint Liver Lesion Segmentation "
     "and Lesion Classification in CT, arXiv 1907.13409 (2019)"
 )
-PUBLISHED_LABEL = "published (Sheba, 332 slices)"
+PUBLISHED_DATA = "Sheba, 332 slices"
+PUBLISHED_LABEL = f"published ({PUBLISHED_DATA})"
 
 #: Protocol -> measure -> published figure. The paper gives no intervals.
 PUBLISHED: dict[str, dict[str, float]] = {
@@ -84,9 +85,9 @@ def render_markdown(
         (("", 1), ("published", len(PAPER_MEASURES)), ("measured", len(PAPER_MEASURES))),
     )
     lines = [
-        f"- **published**: {PUBLISHED_LABEL.removeprefix('published ')}; {SOURCE}; no intervals "
-        "given",
-        f"- **measured**: {label}; in brackets 95 % intervals, bootstrap over patients",
+        f"- **published**: {PUBLISHED_DATA}; {SOURCE}; no intervals given",
+        f"- **measured**: {label.removeprefix('measured ')}; in brackets 95 % intervals, bootstrap "
+        "over patients",
         "",
         markdown_table(short),
     ]
@@ -102,7 +103,7 @@ def render_text(
     """The table for a terminal of 80 columns: two lines a protocol, published above measured."""
     label = measured_label(data_label)
     lines = [
-        f"published: {PUBLISHED_LABEL.removeprefix('published ')}, arXiv 1907.13409",
+        f"published: {PUBLISHED_DATA}, arXiv 1907.13409",
         f"measured:  {label.removeprefix('measured ')}; 95 % intervals over patients",
         "",
         _text_line("", [MEASURE_TITLES[m] for m in PAPER_MEASURES]),

@@ -26,7 +26,7 @@ from liver_tf.evaluation.measures import (
 from liver_tf.evaluation.paper_table import (
     EARLIER_WORK,
     PUBLISHED,
-    PUBLISHED_LABEL,
+    PUBLISHED_DATA,
     format_interval,
     measured_label,
 )
@@ -36,6 +36,8 @@ from liver_tf.evaluation.whole_file import write_whole
 
 #: The protocol that the others are compared with.
 REFERENCE = "baseline"
+
+_CURVES = "training_curves.png"
 
 
 @dataclass(frozen=True)
@@ -188,15 +190,9 @@ def write_report(
       ValueError: as ``evaluate_protocols``. FileNotFoundError: a sheet is missing.
     """
     folder = Path(folder)
-    pictures = [
-        Picture(
-            write_whole(folder / "pictures" / sheet.path.name, sheet.path.read_bytes()),
-            sheet.caption,
-        )
-        for sheet in sheets
-    ]
+    pictures = _copied(sheets, folder / "pictures")
     if histories and any(cycle for cycles in histories.values() for cycle in cycles):
-        path = draw_curves(histories, folder / "pictures" / "training_curves.png")
+        path = draw_curves(histories, folder / "pictures" / _CURVES)
         pictures.append(Picture(path, "Training curves; a grey line starts the next cycle"))
     findings = evaluate_protocols(
         results,
@@ -213,6 +209,19 @@ def write_report(
         html=write_whole(folder / "report.html", html_page(findings)),
         findings=findings,
     )
+
+
+def _copied(sheets: Sequence[Picture], folder: Path) -> list[Picture]:
+    """Copies of the sheets; a name that is taken gets the sheet's number before it."""
+    taken = {_CURVES}
+    copies = []
+    for number, sheet in enumerate(sheets, 1):
+        name = sheet.path.name
+        while name in taken:
+            name = f"{number}_{name}"
+        taken.add(name)
+        copies.append(Picture(write_whole(folder / name, sheet.path.read_bytes()), sheet.caption))
+    return copies
 
 
 def measures_csv(findings: Findings) -> str:
@@ -239,5 +248,5 @@ def measures_csv(findings: Findings) -> str:
     published = PUBLISHED | {"earlier work": EARLIER_WORK}
     for protocol, figures in published.items():
         for measure, value in figures.items():
-            row("published", PUBLISHED_LABEL, protocol, measure, Interval(value, None, None, 0))
+            row("published", PUBLISHED_DATA, protocol, measure, Interval(value, None, None, 0))
     return out.getvalue()

@@ -115,7 +115,7 @@ def test_csv_keeps_sources_apart(written):
     assert float(measured["hier_freeze", "dice2"]) == pytest.approx(expected, rel=1e-5)
     assert {r["data"] for r in rows if r["source"] == "measured"} == {PHANTOM}
     published = [r for r in rows if r["source"] == "published"]
-    assert {r["data"] for r in published} == {"published (Sheba, 332 slices)"}
+    assert {r["data"] for r in published} == {"Sheba, 332 slices"}
     assert len(published) == 5 * 4 + 2
     assert [r["protocol"] for r in rows if r["source"] == "measured difference"] == [
         "hier_freeze - baseline",
@@ -132,6 +132,18 @@ def test_report_without_baseline_histories_or_sheets(cohort, tmp_path):
         "report.md",
     ]
     assert "Pictures" not in files.markdown.read_text("utf-8")
+
+
+def test_sheets_of_one_name_do_not_overwrite_each_other(cohort, tmp_path):
+    sheets = []
+    for protocol, shade in (("a", 50.0), ("b", 200.0)):
+        hu, labels = np.full((8, 8), shade), np.zeros((8, 8), np.uint8)
+        panel = Panel(hu, None, labels, LESION_TYPES, protocol, None)
+        sheets.append(Picture(draw_sheet([panel], tmp_path / protocol / "sheet.png"), protocol))
+    files = write_report(tmp_path, {"mine": cohort(0.8)}, "my data", sheets=sheets, samples=50)
+    copies = [picture.path for picture in files.findings.pictures]
+    assert [p.name for p in copies] == ["sheet.png", "2_sheet.png"]
+    assert [p.read_bytes() for p in copies] == [s.path.read_bytes() for s in sheets]
 
 
 def test_refusals(cohort, tmp_path):
