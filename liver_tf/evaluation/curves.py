@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,13 +10,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from liver_tf.evaluation.whole_file import write_whole
+from liver_tf.atomic_files import written_whole
 
 #: One row per epoch: ``epoch`` and any of ``loss``, ``val_loss``, ``val_dice``.
 History = Sequence[Mapping[str, float]]
 
 _LOSS_LINES = (("loss", "training loss", "#377eb8"), ("val_loss", "validation loss", "#e41a1c"))
-_DICE_LINES = (("val_dice", "validation lesion Dice", "#4daf4a"),)
+_DICE_LINES = (("val_dice", "validation Dice", "#4daf4a"),)
 
 
 def draw_curves(histories: Mapping[str, Sequence[History]], path: Path | str) -> Path:
@@ -50,9 +49,9 @@ def draw_curves(histories: Mapping[str, Sequence[History]], path: Path | str) ->
     for row in axes:
         if row[0].get_legend_handles_labels()[0]:
             row[0].legend(fontsize=8, frameon=False)
-    content = io.BytesIO()
-    figure.savefig(content, format="png", metadata={"Software": None})
-    return write_whole(path, content.getvalue())
+    with written_whole(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+    return Path(path)
 
 
 def _draw(axis: Axes, cycles: Sequence[History], lines: Sequence[tuple[str, str, str]]) -> None:

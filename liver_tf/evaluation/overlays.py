@@ -6,7 +6,6 @@ beside the image, and a single overlay shows the plain slice next to the outline
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import Normal, Stroke
 from skimage.measure import find_contours
 
-from liver_tf.evaluation.whole_file import write_whole
+from liver_tf.atomic_files import written_whole
 from liver_tf.labels import LIVER, LabelSet
 
 #: Display window in HU, the paper's.
@@ -238,7 +237,7 @@ def _legend(figure: Figure, panels: Sequence[Panel]) -> None:
 
 
 def _save(figure: Figure, path: Path | str) -> Path:
-    content = io.BytesIO()
-    # Without the version of matplotlib in the file the same slice gives the same bytes.
-    figure.savefig(content, format="png", facecolor=_GROUND, metadata={"Software": None})
-    return write_whole(path, content.getvalue())
+    with written_whole(path) as temporary:
+        # Without the version of matplotlib in the file the same slice gives the same bytes.
+        figure.savefig(temporary, format="png", facecolor=_GROUND, metadata={"Software": None})
+    return Path(path)

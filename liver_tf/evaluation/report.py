@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from liver_tf.atomic_files import write_text, written_whole
 from liver_tf.evaluation.bootstrap import (
     SAMPLES,
     Interval,
@@ -32,7 +34,6 @@ from liver_tf.evaluation.paper_table import (
 )
 from liver_tf.evaluation.report_pages import html_page, markdown_page
 from liver_tf.evaluation.tables import Table
-from liver_tf.evaluation.whole_file import write_whole
 
 #: The protocol that the others are compared with.
 REFERENCE = "baseline"
@@ -203,12 +204,16 @@ def write_report(
         samples=samples,
         seed=seed,
     )
-    return ReportFiles(
-        markdown=write_whole(folder / "report.md", markdown_page(findings, folder)),
-        csv=write_whole(folder / "measures.csv", measures_csv(findings)),
-        html=write_whole(folder / "report.html", html_page(findings)),
+    files = ReportFiles(
+        markdown=folder / "report.md",
+        csv=folder / "measures.csv",
+        html=folder / "report.html",
         findings=findings,
     )
+    write_text(files.markdown, markdown_page(findings, folder))
+    write_text(files.csv, measures_csv(findings))
+    write_text(files.html, html_page(findings))
+    return files
 
 
 def _copied(sheets: Sequence[Picture], folder: Path) -> list[Picture]:
@@ -220,7 +225,9 @@ def _copied(sheets: Sequence[Picture], folder: Path) -> list[Picture]:
         while name in taken:
             name = f"{number}_{name}"
         taken.add(name)
-        copies.append(Picture(write_whole(folder / name, sheet.path.read_bytes()), sheet.caption))
+        with written_whole(folder / name) as temporary:
+            shutil.copyfile(sheet.path, temporary)
+        copies.append(Picture(folder / name, sheet.caption))
     return copies
 
 

@@ -11,7 +11,6 @@ from liver_tf.evaluation.curves import draw_curves
 from liver_tf.evaluation.measures import summarise
 from liver_tf.evaluation.overlays import Panel, draw_sheet
 from liver_tf.evaluation.report import Picture, evaluate_protocols, write_report
-from liver_tf.evaluation.whole_file import write_whole
 from liver_tf.labels import LESION_TYPES
 
 PHANTOM = "PHANTOM data (not patients)"
@@ -157,14 +156,19 @@ def test_refusals(cohort, tmp_path):
         draw_curves({"baseline": [[]]}, tmp_path / "x.png")
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
-    path = write_whole(tmp_path / "report.md", "old")
+def test_a_failed_write_leaves_the_old_report(cohort, tmp_path, monkeypatch):
+    results = {"mine": cohort(0.8)}
+    old = write_report(tmp_path, results, "old data", samples=50).markdown.read_bytes()
 
     def fail(*_):
         raise OSError("disk full")
 
     monkeypatch.setattr("os.replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        write_whole(path, "new")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
+        write_report(tmp_path, results, "new data", samples=50)
+    assert (tmp_path / "report.md").read_bytes() == old
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "measures.csv",
+        "report.html",
+        "report.md",
+    ]
