@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from liver_tf.refusals import Caution
+from liver_tf.refusals import Caution, Refusal
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class SourceGrid:
       flips: for each canonical axis, whether it runs against the file's axis.
       affine: 4 x 4, file voxel index to patient mm in RAS+ (NIfTI only, else None).
       files: DICOM files, in canonical order of slices (DICOM only, else empty).
+      series_uid, instance_uids: what a DICOM SEG refers to (DICOM only, else empty); one instance
+        UID a file, in the order of ``files``. For matching only: they must not be written out.
     """
 
     kind: str
@@ -37,6 +39,8 @@ class SourceGrid:
     flips: tuple[bool, bool, bool]
     affine: np.ndarray | None = None
     files: tuple[Path, ...] = ()
+    series_uid: str = field(default="", repr=False)
+    instance_uids: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class Scan:
     Attributes:
       hu: int16 or float32 [slices, rows, columns], Hounsfield units; float32 only where the file's
         values are not whole HU.
-      affine: float64 4 x 4, canonical (slice, row, column) index to patient mm in RAS+.
+      affine: float64 4 x 4, canonical (slice, row, column) index to patient mm in RAS+. What the
+        file does not tell is NaN there (see :func:`has_geometry`).
       spacing_mm: distance of neighbouring voxels along (slices, rows, columns) in mm; None where
         the file does not tell (a single slice may lack PixelSpacing; its slice thickness may be
         unknown, then the first entry is NaN).
@@ -61,3 +66,21 @@ class Scan:
     source: SourceGrid
     cautions: tuple[Caution, ...] = ()
     details: dict[str, str] = field(default_factory=dict)
+
+
+def has_geometry(scan: Scan) -> bool:
+    """Whether position, orientation and spacing are all known, so that geometry may be written."""
+    return scan.spacing_mm is not None and bool(np.isfinite(scan.affine).all())
+
+
+def require_geometry(scan: Scan) -> None:
+    """Raise ``Refusal`` (``no-geometry``) unless the scan can be placed in the patient in mm."""
+    if not has_geometry(scan):
+        raise Refusal(
+            "no-geometry",
+            scan.source.path,
+            expected="pixel spacing, slice thickness, position and orientation of the image",
+            came="an image whose file leaves at least one of them out",
+            remedy="Results of this image can be drawn, but not written as NIfTI or DICOM SEG; "
+            "export it again from the archive with its geometry.",
+        )

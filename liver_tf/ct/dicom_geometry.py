@@ -1,0 +1,82 @@
+"""Where a DICOM slice lies in the patient (PS3.3 C.7.6.2), in LPS+ as DICOM has it, and in RAS+."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from liver_tf.ct.dicom_header import SliceHeader
+from liver_tf.ct.orientation import OBLIQUE_DEGREES, canonical_axes, oblique_degrees
+from liver_tf.refusals import Caution, Refusal
+
+LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
+
+
+def stored_affine_of(header: SliceHeader, slice_step: np.ndarray | None = None) -> np.ndarray:
+    """4 x 4, stored (slice, row, column) index to patient mm in RAS+; unknown parts are NaN.
+
+    Args:
+      header: of the first slice.
+      slice_step: mm in LPS+ from one slice to the next; by default along the normal, to the head.
+    """
+    affine = np.eye(4)
+    affine[:3] = np.nan
+    rows, columns = directions_of(header)
+    if header.pixel_spacing_mm is not None:
+        affine[:3, 1] = columns * header.pixel_spacing_mm[0]
+        affine[:3, 2] = rows * header.pixel_spacing_mm[1]
+    if slice_step is not None:
+        affine[:3, 0] = slice_step
+    elif header.thickness_mm is not None:
+        affine[:3, 0] = upward_normal(header) * header.thickness_mm
+    if header.position is not None and header.row_direction is not None:
+        affine[:3, 3] = header.position
+    affine[:3] *= LPS_TO_RAS[:, np.newaxis]
+    return affine
+
+
+def directions_of(header: SliceHeader) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column direction in LPS+; those of a common axial slice where the file has none."""
+    if header.row_direction is None:
+        return np.array([1.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0])
+    return header.row_direction, header.column_direction
+
+
+def upward_normal(header: SliceHeader) -> np.ndarray:
+    """Unit normal of the slice in LPS+, on the side of the head."""
+    normal = np.cross(*directions_of(header))
+    return normal if normal[2] >= 0 else -normal
+
+
+def axial_axes(
+    header: SliceHeader, path: Path
+) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
+    """Axes and flips for ``SourceGrid``; raises ``Refusal`` ``dicom-not-axial``."""
+    axes, flips = canonical_axes(_unit_affine(header))
+    if axes[0] != 0:
+        raise Refusal(
+            "dicom-not-axial",
+            path,
+            expected="an axial slice",
+            came="a coronal or sagittal one",
+            remedy="Use the axial series of the examination.",
+        )
+    return axes, flips
+
+
+def oblique_caution(header: SliceHeader) -> tuple[Caution, ...]:
+    """``dicom-oblique`` where the slice is tilted against the axes of the body."""
+    angle = oblique_degrees(_unit_affine(header))
+    if angle <= OBLIQUE_DEGREES:
+        return ()
+    note = f"the slice is oblique by {angle:.1f} degrees: it is taken as axial, not resampled"
+    return (Caution("dicom-oblique", note),)
+
+
+def _unit_affine(header: SliceHeader) -> np.ndarray:
+    rows, columns = directions_of(header)
+    affine = np.eye(4)
+    affine[:3, :3] = np.stack([upward_normal(header), columns, rows], axis=1)
+    affine[:3] *= LPS_TO_RAS[:, np.newaxis]
+    return affine

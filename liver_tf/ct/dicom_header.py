@@ -1,0 +1,265 @@
+"""Is it one slice of CT in HU? The header of a CT Image Storage object, checked (PS3.3 A.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.uid import (
+    UID,
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    LegacyConvertedEnhancedCTImageStorage,
+)
+
+from liver_tf.ct.dicom_file import number, numbers, text, whole_number
+from liver_tf.refusals import Caution, Refusal
+
+_ENHANCED = (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
+#: Storage classes that hold CT; the enhanced ones are refused by name.
+CT_STORAGES = (CTImageStorage, *_ENHANCED)
+
+_MANUFACTURERS = (
+    "canon",
+    "fujifilm",
+    "ge",
+    "hitachi",
+    "neusoft",
+    "philips",
+    "samsung",
+    "shimadzu",
+    "siemens",
+    "toshiba",
+    "uih",
+    "united imaging",
+)
+
+
+@dataclass(frozen=True)
+class SliceHeader:
+    """Checked facts of one DICOM CT slice; mm and directions in DICOM's LPS+.
+
+    Attributes:
+      shape: (rows, columns) as stored.
+      pixel_spacing_mm: (between rows, between columns), or None.
+      thickness_mm: distance to the next slice as far as a single file tells, or None.
+      position: centre of the first pixel, or None.
+      row_direction, column_direction: unit vectors in which the columns and the rows follow each
+        other (first and second half of ImageOrientationPatient), or None.
+      slope, intercept: HU = stored * slope + intercept.
+      localizer: whether ImageType says so.
+      series_uid, instance_uid: for matching only.
+      cautions, details: as in ``Scan``.
+    """
+
+    path: Path
+    shape: tuple[int, int]
+    pixel_spacing_mm: tuple[float, float] | None
+    thickness_mm: float | None
+    position: np.ndarray | None
+    row_direction: np.ndarray | None
+    column_direction: np.ndarray | None
+    slope: float
+    intercept: float
+    series_uid: str
+    instance_uid: str
+    cautions: tuple[Caution, ...]
+    details: dict[str, str]
+
+
+def check_header(dataset: pydicom.Dataset, path: Path) -> SliceHeader:
+    """Refuse what is not one slice of CT in HU; give the facts of what is.
+
+    Raises:
+      Refusal: codes ``dicom-enhanced``, ``dicom-not-ct``, ``dicom-localizer``,
+        ``dicom-burned-in``, ``dicom-photometric``, ``dicom-multiframe``, ``dicom-rescale``,
+        ``dicom-not-hu``, ``dicom-spacing``, ``dicom-orientation``, ``dicom-number``.
+    """
+    _refuse_other_images(dataset, path)
+    slope, intercept = _rescale(dataset, path)
+    cautions = []
+    spacing = numbers(dataset, "PixelSpacing", path, 2)
+    if spacing is None:
+        cautions.append(Caution("dicom-no-spacing", "PixelSpacing is missing: sizes are unknown"))
+    elif not all(0.01 <= length <= 20 for length in spacing):
+        raise Refusal(
+            "dicom-spacing",
+            path,
+            expected="a PixelSpacing from 0.01 to 20 mm",
+            came=f"{spacing[0]:g} x {spacing[1]:g} mm",
+            remedy="Export the image again, or repair PixelSpacing.",
+        )
+    thickness = number(dataset, "SpacingBetweenSlices", path)
+    if thickness is None or thickness <= 0:
+        thickness = number(dataset, "SliceThickness", path)
+    if thickness is not None and thickness <= 0:
+        thickness = None
+    position = numbers(dataset, "ImagePositionPatient", path, 3)
+    row_direction, column_direction = _orientation(dataset, path)
+    if row_direction is None:
+        note = "ImageOrientationPatient is missing: the slice is taken as a common axial one"
+        cautions.append(Caution("dicom-no-orientation", note))
+    if text(dataset, "LossyImageCompression", path) == "01":
+        cautions.append(Caution("dicom-lossy", "the pixels went through a lossy compression"))
+    # A number that DICOM defines as whole but that is not shows a damaged or hand-edited header.
+    whole_number(dataset, "InstanceNumber", path)
+    return SliceHeader(
+        path=path,
+        shape=(
+            whole_number(dataset, "Rows", path) or 0,
+            whole_number(dataset, "Columns", path) or 0,
+        ),
+        pixel_spacing_mm=spacing,
+        thickness_mm=thickness,
+        position=None if position is None else np.array(position),
+        row_direction=row_direction,
+        column_direction=column_direction,
+        slope=slope,
+        intercept=intercept,
+        series_uid=text(dataset, "SeriesInstanceUID", path),
+        instance_uid=text(dataset, "SOPInstanceUID", path),
+        cautions=tuple(cautions),
+        details=_details(dataset, path),
+    )
+
+
+def is_localizer(dataset: pydicom.Dataset, path: Path) -> bool:
+    """Whether ImageType marks a scout view."""
+    return "LOCALIZER" in text(dataset, "ImageType", path).upper().split("\\")
+
+
+def _refuse_other_images(dataset: pydicom.Dataset, path: Path) -> None:
+    storage = text(dataset, "SOPClassUID", path)
+    if storage in _ENHANCED:
+        raise Refusal(
+            "dicom-enhanced",
+            path,
+            expected="CT Image Storage, one slice a file",
+            came=f"{UID(storage).name}, many slices in one file",
+            remedy="Convert it to single slices or to NIfTI, for example with dcm2niix.",
+        )
+    if storage != CTImageStorage or text(dataset, "Modality", path) != "CT":
+        name = UID(storage).name if UID(storage).is_valid and not UID(storage).is_private else ""
+        known = name if name and name != storage else "another kind of object or modality"
+        raise Refusal(
+            "dicom-not-ct",
+            path,
+            expected="an object of CT Image Storage with modality CT",
+            came=known if storage != CTImageStorage else "another modality",
+            remedy="Use the original CT slices, not screenshots or other examinations.",
+        )
+    if is_localizer(dataset, path):
+        raise Refusal(
+            "dicom-localizer",
+            path,
+            expected="an axial slice",
+            came="a localizer (scout view)",
+            remedy="Leave localizers out of the data.",
+        )
+    if text(dataset, "BurnedInAnnotation", path).upper() == "YES":
+        raise Refusal(
+            "dicom-burned-in",
+            path,
+            expected="pixels without writing in them",
+            came="BurnedInAnnotation YES: the pixels may show the patient's name",
+            remedy="Use the original slice.",
+        )
+    photometric = text(dataset, "PhotometricInterpretation", path).upper()
+    if photometric != "MONOCHROME2" or whole_number(dataset, "SamplesPerPixel", path) not in (
+        None,
+        1,
+    ):
+        kinds = ("MONOCHROME1", "RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422")
+        raise Refusal(
+            "dicom-photometric",
+            path,
+            expected="PhotometricInterpretation MONOCHROME2, one sample a pixel",
+            came=photometric if photometric in kinds else "something else",
+            remedy="Use the original CT slices, not screenshots or inverted images.",
+        )
+    if whole_number(dataset, "NumberOfFrames", path) not in (None, 1):
+        raise Refusal(
+            "dicom-multiframe",
+            path,
+            expected="one slice a file",
+            came="several frames in CT Image Storage, which has no place for them",
+            remedy="Export the slices one by one.",
+        )
+
+
+def _rescale(dataset: pydicom.Dataset, path: Path) -> tuple[float, float]:
+    """Slope and intercept to HU (PS3.3 C.11.1); without both the values are not HU."""
+    remedy = "Export the image again with its rescale values: without them HU are unknown."
+    if "ModalityLUTSequence" in dataset:
+        raise Refusal(
+            "dicom-rescale",
+            path,
+            expected="RescaleSlope and RescaleIntercept",
+            came="a lookup table (ModalityLUTSequence)",
+            remedy=remedy,
+        )
+    kind = text(dataset, "RescaleType", path).upper()
+    if kind not in ("", "HU", "US"):
+        raise Refusal(
+            "dicom-not-hu",
+            path,
+            expected="RescaleType HU",
+            came="another quantity",
+            remedy="Use the series in HU, not a dose, density or spectral map.",
+        )
+    values = []
+    for keyword in ("RescaleSlope", "RescaleIntercept"):
+        try:
+            value = number(dataset, keyword, path)
+        except Refusal as refusal:
+            value, came = None, refusal.came
+        else:
+            came = "none"
+        if value is None or (keyword == "RescaleSlope" and value == 0):
+            raise Refusal(
+                "dicom-rescale",
+                path,
+                expected=f"a finite {keyword}" + (" other than 0" if keyword[7] == "S" else ""),
+                came=came if value is None else "0",
+                remedy=remedy,
+            )
+        values.append(value)
+    return values[0], values[1]
+
+
+def _orientation(
+    dataset: pydicom.Dataset, path: Path
+) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
+    values = numbers(dataset, "ImageOrientationPatient", path, 6)
+    if values is None:
+        return None, None
+    row, column = np.array(values[:3]), np.array(values[3:])
+    lengths = np.linalg.norm(row), np.linalg.norm(column)
+    if np.abs(np.array(lengths) - 1).max() > 0.01 or abs(row @ column) > 0.01:
+        raise Refusal(
+            "dicom-orientation",
+            path,
+            expected="two perpendicular unit vectors in ImageOrientationPatient",
+            came="others",
+            remedy="Export the image again, or repair this element.",
+        )
+    return row / lengths[0], column / lengths[1]
+
+
+def _details(dataset: pydicom.Dataset, path: Path) -> dict[str, str]:
+    """Facts for fingerprints. Free text is never copied: it is compared with what is known."""
+    details = {"manufacturer": "unknown"}
+    maker = text(dataset, "Manufacturer", path).lower()
+    if maker:
+        words = maker.replace(",", " ").split()
+        known = (
+            name for name in _MANUFACTURERS if name in words or (len(name) > 3 and name in maker)
+        )
+        details["manufacturer"] = next(known, "other")
+    for key, keyword in (("kvp", "KVP"), ("slice_thickness_mm", "SliceThickness")):
+        value = number(dataset, keyword, path)
+        if value is not None:
+            details[key] = f"{value:g}"
+    return details

@@ -1,0 +1,96 @@
+"""Stored DICOM pixels to HU: padding first, then rescale."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+
+from liver_tf.ct.check import refuse_implausible_hu
+from liver_tf.ct.dicom_file import decode_pixels, whole_number
+from liver_tf.ct.dicom_header import SliceHeader
+from liver_tf.ct.hounsfield import rescale_to_hu
+from liver_tf.refusals import Refusal
+
+#: What padding outside the field of view becomes, HU.
+AIR_HU = -1000
+
+#: A padding value that means HU in this range would wipe out tissue.
+_TISSUE_HU = (-500, 1500)
+
+
+def stored_hu(dataset: pydicom.Dataset, header: SliceHeader) -> tuple[np.ndarray, np.ndarray]:
+    """HU and padding mask [rows, columns] as stored; int16 where exact, else float32.
+
+    Raises:
+      Refusal: as :func:`liver_tf.ct.dicom_file.decode_pixels`, and ``dicom-bits``,
+        ``dicom-padding``.
+    """
+    path = header.path
+    stored = decode_pixels(dataset, path, frames=1)[0]
+    padding = _padding_mask(dataset, header, stored)
+    _refuse_unused_bits(dataset, path, stored[~padding])
+    if padding.any():
+        stored = np.where(padding, stored[~padding].min() if not padding.all() else 0, stored)
+    hu = rescale_to_hu(stored, header.slope, header.intercept)
+    if padding.any():
+        hu[padding] = AIR_HU
+    return hu, padding
+
+
+def refuse_implausible_slices(hu: np.ndarray, padding: np.ndarray, path: Path) -> None:
+    """:func:`refuse_implausible_hu` on the pixels that are not padding."""
+    real = hu[~padding]
+    if real.size == 0:
+        raise Refusal(
+            "dicom-padding",
+            path,
+            expected="pixels inside the field of view",
+            came="an image that is padding all over",
+            remedy="Export the image again, or repair PixelPaddingValue.",
+        )
+    refuse_implausible_hu(float(real.min()), float(real.max()), path)
+
+
+def _padding_mask(dataset: pydicom.Dataset, header: SliceHeader, stored: np.ndarray) -> np.ndarray:
+    """Pixels outside the field of view (PS3.3 C.7.5.1.1.2)."""
+    first = whole_number(dataset, "PixelPaddingValue", header.path)
+    if first is None:
+        return np.zeros(stored.shape, bool)
+    last = whole_number(dataset, "PixelPaddingRangeLimit", header.path)
+    # Explicit VR files may carry the value as unsigned although the pixels are signed.
+    if stored.dtype.kind == "i":
+        first, last = (
+            None if value is None else value - 65536 if value > 32767 else value
+            for value in (first, last)
+        )
+    low, high = sorted((first, first if last is None else last))
+    padding = (stored >= low) & (stored <= high)
+    border = sorted(value * header.slope + header.intercept for value in (low, high))
+    if padding.any() and border[0] <= _TISSUE_HU[1] and border[1] >= _TISSUE_HU[0]:
+        raise Refusal(
+            "dicom-padding",
+            header.path,
+            expected="a PixelPaddingValue outside the HU of tissue",
+            came=f"one that stands for {border[0]:g} to {border[1]:g} HU, with such pixels",
+            remedy="Remove or repair PixelPaddingValue: it would wipe out tissue.",
+        )
+    return padding
+
+
+def _refuse_unused_bits(dataset: pydicom.Dataset, path: Path, stored: np.ndarray) -> None:
+    """Old files keep overlays above BitsStored; read as pixels they are thousands of HU."""
+    bits = min(max(whole_number(dataset, "BitsStored", path) or 0, 1), 32)
+    if stored.size == 0:
+        return
+    signed = stored.dtype.kind == "i"
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    if stored.min() < low or stored.max() > high:
+        raise Refusal(
+            "dicom-bits",
+            path,
+            expected=f"stored values of {bits} bits",
+            came="values beyond them (an overlay in the pixels?)",
+            remedy="Export the image again without overlays.",
+        )

@@ -1,0 +1,61 @@
+"""One axial CT slice from one DICOM file (CT Image Storage, DICOM PS3.3 A.3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from liver_tf.ct.dicom_file import read_dataset
+from liver_tf.ct.dicom_geometry import axial_axes, oblique_caution, stored_affine_of
+from liver_tf.ct.dicom_header import check_header
+from liver_tf.ct.dicom_pixels import refuse_implausible_slices, stored_hu
+from liver_tf.ct.orientation import canonical_affine, to_canonical
+from liver_tf.ct.scan import Scan, SourceGrid
+
+
+def read_dicom_slice(path: Path | str) -> Scan:
+    """One axial CT slice, ``hu`` [1, rows, columns], in canonical orientation.
+
+    Padding (PixelPaddingValue, PixelPaddingRangeLimit) becomes air of -1000 HU. Without
+    PixelSpacing ``spacing_mm`` is None; without position or slice thickness the affine holds NaN.
+
+    Cautions: ``dicom-no-spacing``, ``dicom-no-orientation``, ``dicom-oblique``, ``dicom-lossy``.
+
+    Raises:
+      Refusal: codes as :func:`liver_tf.ct.dicom_header.check_header` and
+        :func:`liver_tf.ct.dicom_pixels.stored_hu`, and ``dicom-not-axial``,
+        ``hu-unscaled``, ``hu-impossible``.
+    """
+    path = Path(path)
+    dataset = read_dataset(path)
+    header = check_header(dataset, path)
+    hu, padding = stored_hu(dataset, header)
+    refuse_implausible_slices(hu, padding, path)
+    grid = SourceGrid(
+        "dicom-slice",
+        path,
+        (1, *header.shape),
+        *axial_axes(header, path),
+        files=(path,),
+        series_uid=header.series_uid,
+        instance_uids=(header.instance_uid,),
+    )
+    spacing = None
+    if header.pixel_spacing_mm is not None:
+        rows, columns = header.pixel_spacing_mm
+        if grid.axes[1] == 2:
+            rows, columns = columns, rows
+        spacing = (
+            float("nan") if header.thickness_mm is None else header.thickness_mm,
+            rows,
+            columns,
+        )
+    return Scan(
+        hu=to_canonical(hu[np.newaxis], grid),
+        affine=canonical_affine(stored_affine_of(header), grid),
+        spacing_mm=spacing,
+        source=grid,
+        cautions=header.cautions + oblique_caution(header),
+        details=header.details,
+    )

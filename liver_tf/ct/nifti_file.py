@@ -1,0 +1,307 @@
+"""The bytes of a NIfTI file: a checked header, and voxels read to the last checksum.
+
+nibabel reads many broken headers without a word and never looks at the end of a gzip stream, so
+header fields are checked here one by one (NIfTI-1 and NIfTI-2 header definitions) and the stream
+is read to its end, where gzip keeps the CRC. nibabel still does the arithmetic of qform and sform.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel
+import numpy as np
+
+from liver_tf.ct.input_file import require_file, unreadable
+from liver_tf.refusals import Caution, Refusal
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_REAL_DATATYPES = {
+    2: np.uint8,
+    4: np.int16,
+    8: np.int32,
+    16: np.float32,
+    64: np.float64,
+    256: np.int8,
+    512: np.uint16,
+    768: np.uint32,
+    1024: np.int64,
+    1280: np.uint64,
+}
+_COMPLEX_OR_COLOUR = {32, 128, 1792, 2048, 2304}
+
+MAX_SIDE = 8192
+MAX_VOXELS = 2**31
+MAX_VOX_OFFSET = 2**26
+#: Deflate cannot shrink below about 1:1032 (zlib's technical notes); a little more for framing.
+_MAX_DEFLATE_RATIO = 1100
+_CHUNK = 1 << 22
+
+
+@dataclass(frozen=True)
+class NiftiHeader:
+    """Checked facts of a NIfTI header.
+
+    Attributes:
+      shape: [i, j, k] as stored.
+      dtype: of the stored values, with the file's byte order.
+      vox_offset: bytes before the first voxel.
+      slope, inter: HU = stored * slope + inter.
+      affine: float64 4 x 4, [i, j, k] to patient mm in RAS+.
+      cautions: what was odd but accepted.
+    """
+
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    vox_offset: int
+    slope: float
+    inter: float
+    affine: np.ndarray
+    cautions: tuple[Caution, ...]
+
+
+def read_nifti(path: Path | str) -> tuple[NiftiHeader, np.ndarray]:
+    """Header and stored values, [i, j, k] in Fortran order, dtype as stored in native byte order.
+
+    Raises:
+      Refusal: codes ``file-missing``, ``file-unreadable``, ``nifti-misnamed``, ``nifti-header``,
+        ``nifti-truncated``, ``nifti-damaged``, ``nifti-size``, ``nifti-datatype``,
+        ``nifti-dimensions``, ``nifti-spacing``, ``nifti-affine``, ``nifti-offset``,
+        ``nifti-scale``, ``nifti-units``.
+    """
+    path = require_file(path)
+    try:
+        file_size = path.stat().st_size
+        with open(path, "rb") as raw:
+            zipped = raw.read(2) == _GZIP_MAGIC
+            _refuse_misnamed(path, zipped)
+            raw.seek(0)
+            if not zipped:
+                return _read_stream(raw, path, file_size)
+            with gzip.GzipFile(fileobj=raw, mode="rb") as stream:
+                return _read_stream(stream, path, file_size * _MAX_DEFLATE_RATIO)
+    except EOFError:
+        raise _truncated(path) from None
+    except (gzip.BadGzipFile, zlib.error):
+        raise Refusal(
+            "nifti-damaged",
+            path,
+            expected="a gzip stream whose checksum fits",
+            came="a stream that is damaged or whose checksum does not fit",
+            remedy="Copy or download the file again.",
+        ) from None
+    except OSError:
+        raise unreadable(path) from None
+
+
+def _read_stream(stream, path: Path, most_bytes: int) -> tuple[NiftiHeader, np.ndarray]:
+    """Read header and voxels, then to the end of the stream, where gzip checks its CRC."""
+    start = stream.read(4)
+    sizes = {int.from_bytes(start, order) for order in ("little", "big")}
+    if len(start) < 4 or not sizes & {348, 540}:
+        raise _bad_header(path, "a file that does not start as a NIfTI header does")
+    length = 348 if 348 in sizes else 540
+    block = start + stream.read(length - 4)
+    if len(block) < length:
+        raise _bad_header(path, "a file that ends within its header")
+    header = _check_header(block, path)
+
+    count = math.prod(header.shape)
+    size = count * header.dtype.itemsize
+    if size + header.vox_offset > most_bytes:
+        raise _truncated(path)
+    _skip(stream, header.vox_offset - length)
+    buffer = np.empty(size, np.uint8)
+    view = memoryview(buffer)
+    done = 0
+    while done < size:
+        got = stream.readinto(view[done : done + _CHUNK])
+        if not got:
+            raise _truncated(path)
+        done += got
+    if stream.read(1):
+        raise Refusal(
+            "nifti-size",
+            path,
+            expected="a file that ends with its last voxel",
+            came="more data than the dimensions of its header make up",
+            remedy="Write the file again: its header does not describe its voxels.",
+        )
+    stored = buffer.view(header.dtype).reshape(header.shape, order="F")
+    if not header.dtype.isnative:
+        stored = stored.byteswap(inplace=True).view(header.dtype.newbyteorder())
+    return header, stored
+
+
+def _skip(stream, count: int) -> None:
+    while count > 0:
+        got = len(stream.read(min(count, _CHUNK)))
+        if not got:
+            raise EOFError
+        count -= got
+
+
+def _check_header(block: bytes, path: Path) -> NiftiHeader:
+    kind = nibabel.Nifti1Header if len(block) == 348 else nibabel.Nifti2Header
+    order = "<" if int.from_bytes(block[:4], "little") == len(block) else ">"
+    header = kind(block, endianness=order, check=False)
+    magic = bytes(header["magic"])
+    if not magic.startswith((b"n+1", b"n+2")):
+        raise _bad_header(path, "a header without the mark of a single-file NIfTI (n+1, n+2)")
+    shape = _check_shape(header, path)
+    dtype = _check_dtype(header, path, order)
+    offset = float(header["vox_offset"])
+    if not (math.isfinite(offset) and offset == int(offset)) or not (
+        len(block) + 4 <= offset <= MAX_VOX_OFFSET
+    ):
+        raise Refusal(
+            "nifti-offset",
+            path,
+            expected=f"voxels that begin after the header, at byte {len(block) + 4} or later",
+            came=f"an offset of {offset:g}, so that other bytes would be read as voxels",
+            remedy="Write the file again with a common NIfTI library.",
+        )
+    slope, inter, scale_cautions = _check_scale(header, path)
+    affine, affine_cautions = _check_affine(header, path)
+    return NiftiHeader(
+        shape, dtype, int(offset), slope, inter, affine, scale_cautions + affine_cautions
+    )
+
+
+def _check_shape(header, path: Path) -> tuple[int, int, int]:
+    dim = [int(value) for value in header["dim"]]
+    if dim[0] != 3:
+        raise Refusal(
+            "nifti-dimensions",
+            path,
+            expected="a volume of 3 dimensions",
+            came=f"{dim[0]} dimensions",
+            remedy="Split a series over time into volumes; stack single slices into one.",
+        )
+    shape = tuple(dim[1:4])
+    if min(shape) < 1 or max(shape) > MAX_SIDE or math.prod(shape) > MAX_VOXELS:
+        raise Refusal(
+            "nifti-dimensions",
+            path,
+            expected=f"1 to {MAX_SIDE} voxels along each axis and at most {MAX_VOXELS} in all",
+            came=f"{shape[0]} x {shape[1]} x {shape[2]}",
+            remedy="Write the file again: its header is damaged.",
+        )
+    return shape
+
+
+def _check_dtype(header, path: Path, order: str) -> np.dtype:
+    code = int(header["datatype"])
+    if code not in _REAL_DATATYPES:
+        came = "complex or colour values" if code in _COMPLEX_OR_COLOUR else "an unknown datatype"
+        raise Refusal(
+            "nifti-datatype",
+            path,
+            expected="integers of 8 to 64 bits or floats of 32 or 64 bits",
+            came=f"{came} (code {code})",
+            remedy="Convert the image to int16.",
+        )
+    dtype = np.dtype(_REAL_DATATYPES[code]).newbyteorder(order)
+    if int(header["bitpix"]) != dtype.itemsize * 8:
+        raise _bad_header(path, "a datatype and a number of bits that contradict each other")
+    return dtype
+
+
+def _check_scale(header, path: Path) -> tuple[float, float, tuple[Caution, ...]]:
+    slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
+    if slope == 0 or math.isnan(slope):
+        text = "scl_slope is 0 or NaN: the stored values are taken as they are"
+        return 1.0, 0.0, (Caution("nifti-no-scale", text),)
+    if not (math.isfinite(slope) and math.isfinite(inter)):
+        raise Refusal(
+            "nifti-scale",
+            path,
+            expected="a finite scl_slope and scl_inter",
+            came="one that is NaN or infinite",
+            remedy="Write the file again with the right scaling.",
+        )
+    return slope, inter, ()
+
+
+def _check_affine(header, path: Path) -> tuple[np.ndarray, tuple[Caution, ...]]:
+    pixdim = np.array(header["pixdim"][1:4], np.float64)
+    if not np.isfinite(pixdim).all() or (pixdim <= 0).any():
+        raise Refusal(
+            "nifti-spacing",
+            path,
+            expected="a voxel size (pixdim) above 0 mm along each axis",
+            came="one that is zero, negative, NaN or infinite",
+            remedy="Write the file again with the voxel size of the scan.",
+        )
+    if int(header["xyzt_units"]) & 7 not in (0, 2):
+        raise Refusal(
+            "nifti-units",
+            path,
+            expected="millimetres as the unit of length",
+            came="metres, micrometres or an unknown unit (xyzt_units)",
+            remedy="Write the file again in millimetres.",
+        )
+    cautions = []
+    try:
+        affine = np.asarray(header.get_best_affine(), np.float64)
+        columns = np.linalg.norm(affine[:3, :3], axis=0)
+        usable = bool(np.isfinite(affine).all()) and bool((columns > 1e-6).all())
+        usable = usable and abs(np.linalg.det(affine[:3, :3] / columns)) > 0.1
+    except Exception:  # nibabel raises several kinds for an impossible quaternion
+        usable = False
+    if not usable:
+        raise Refusal(
+            "nifti-affine",
+            path,
+            expected="an sform or qform of finite numbers that spans three axes",
+            came="one with NaN, only zeros, or axes that coincide",
+            remedy="Write the file again with the geometry of the scan.",
+        )
+    if int(header["sform_code"]) <= 0 and int(header["qform_code"]) <= 0:
+        text = "neither sform nor qform is set: columns are taken to run from left to right"
+        cautions.append(Caution("nifti-no-orientation", text))
+    if not np.allclose(columns, pixdim, rtol=0.01):
+        text = (
+            "pixdim says "
+            + " x ".join(f"{value:g}" for value in pixdim)
+            + " mm, the affine "
+            + " x ".join(f"{value:g}" for value in columns)
+            + " mm: the affine is used"
+        )
+        cautions.append(Caution("nifti-spacing-disagrees", text))
+    return affine, tuple(cautions)
+
+
+def _refuse_misnamed(path: Path, zipped: bool) -> None:
+    if zipped != path.name.lower().endswith(".gz"):
+        raise Refusal(
+            "nifti-misnamed",
+            path,
+            expected="a name that ends in .gz exactly if the file is compressed by gzip",
+            came="a compressed file without .gz" if zipped else "a .gz that is not compressed",
+            remedy="Rename the file, after checking where it came from.",
+        )
+
+
+def _bad_header(path: Path, came: str) -> Refusal:
+    return Refusal(
+        "nifti-header",
+        path,
+        expected="a NIfTI file (.nii or .nii.gz)",
+        came=came,
+        remedy="Check that the file is an image and was copied completely.",
+    )
+
+
+def _truncated(path: Path) -> Refusal:
+    return Refusal(
+        "nifti-truncated",
+        path,
+        expected="as many voxels as the header says",
+        came="a file that ends before them",
+        remedy="Copy or download the file again.",
+    )

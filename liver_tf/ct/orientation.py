@@ -1,0 +1,97 @@
+"""From a file's array axes to the canonical axial orientation of :mod:`liver_tf.ct.scan`, and back.
+
+Every function here is a permutation and a reversal of axes: no voxel is ever interpolated.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+
+from liver_tf.ct.scan import Scan, SourceGrid
+
+# World axis (0 = right, 1 = anterior, 2 = superior in RAS+) along which each canonical axis runs,
+# and the sign: slices to superior, rows to posterior, columns to left.
+_CANONICAL_WORLD = ((2, 1.0), (1, -1.0), (0, -1.0))
+
+#: Smallest angle in degrees between a voxel axis and a body axis that is called oblique.
+OBLIQUE_DEGREES = 0.5
+
+
+def canonical_axes(
+    affine: np.ndarray,
+) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
+    """Axes and flips (as in ``SourceGrid``) that bring an array to canonical orientation.
+
+    Args:
+      affine: 4 x 4, file voxel index to patient mm in RAS+; finite and invertible.
+    """
+    cosines = _direction_cosines(affine)
+    axes = max(
+        itertools.permutations(range(3)),
+        key=lambda order: sum(
+            abs(cosines[world, axis])
+            for (world, _), axis in zip(_CANONICAL_WORLD, order, strict=True)
+        ),
+    )
+    flips = tuple(
+        bool(cosines[world, axis] * sign < 0)
+        for (world, sign), axis in zip(_CANONICAL_WORLD, axes, strict=True)
+    )
+    return axes, flips
+
+
+def oblique_degrees(affine: np.ndarray) -> float:
+    """Largest angle in degrees between a voxel axis and the body axis it stands for."""
+    cosines = _direction_cosines(affine)
+    axes, _ = canonical_axes(affine)
+    return max(
+        math.degrees(math.acos(min(1.0, abs(cosines[world, axis]))))
+        for (world, _), axis in zip(_CANONICAL_WORLD, axes, strict=True)
+    )
+
+
+def to_canonical(stored: np.ndarray, grid: SourceGrid) -> np.ndarray:
+    """View of a file's array as canonical [slices, rows, columns]; no copy."""
+    view = stored.transpose(grid.axes)
+    return view[tuple(slice(None, None, -1) if flip else slice(None) for flip in grid.flips)]
+
+
+def from_canonical(canonical: np.ndarray, grid: SourceGrid) -> np.ndarray:
+    """View of a canonical [slices, rows, columns] array as the file stores it; no copy.
+
+    The exact inverse of :func:`to_canonical`.
+    """
+    view = canonical[tuple(slice(None, None, -1) if flip else slice(None) for flip in grid.flips)]
+    return view.transpose(np.argsort(grid.axes))
+
+
+def canonical_affine(stored_affine: np.ndarray, grid: SourceGrid) -> np.ndarray:
+    """4 x 4, canonical (slice, row, column) index to patient mm, from the file's own affine."""
+    return stored_affine @ _canonical_to_stored(grid)
+
+
+def stored_affine(scan: Scan) -> np.ndarray:
+    """4 x 4, index into the file's array (as ``scan.source.shape``) to patient mm in RAS+."""
+    return scan.affine @ np.linalg.inv(_canonical_to_stored(scan.source))
+
+
+def spacing_of(affine: np.ndarray) -> tuple[float, float, float]:
+    """Distance of neighbouring voxels in mm along each of the three array axes."""
+    return tuple(float(length) for length in np.linalg.norm(affine[:3, :3], axis=0))
+
+
+def _canonical_to_stored(grid: SourceGrid) -> np.ndarray:
+    transform = np.zeros((4, 4))
+    transform[3, 3] = 1.0
+    for canonical, (axis, flip) in enumerate(zip(grid.axes, grid.flips, strict=True)):
+        transform[axis, canonical] = -1.0 if flip else 1.0
+        transform[axis, 3] = grid.shape[axis] - 1.0 if flip else 0.0
+    return transform
+
+
+def _direction_cosines(affine: np.ndarray) -> np.ndarray:
+    columns = np.asarray(affine, dtype=np.float64)[:3, :3]
+    return columns / np.linalg.norm(columns, axis=0)

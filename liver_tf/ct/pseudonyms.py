@@ -1,0 +1,115 @@
+"""Pseudonyms of patients, cases and slices: HMAC-SHA256 under a key that stays at the site.
+
+Whoever lacks the key cannot test whether a known identifier is in the data; whoever has it gets
+the same pseudonym for the same identifier in every conversion.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import logging
+import os
+import secrets
+import uuid
+from pathlib import Path
+
+from liver_tf.ct.input_file import require_file, unreadable
+from liver_tf.refusals import Refusal
+
+KEY_VARIABLE = "LIVER_TF_SITE_KEY"
+DEFAULT_KEY_FILE = Path("site.key")
+SHORTEST_KEY_BYTES = 16
+_DIGITS = 16
+
+_log = logging.getLogger(__name__)
+
+
+def load_site_key(
+    key_file: Path | str | None = None, default_file: Path = DEFAULT_KEY_FILE
+) -> bytes:
+    """The site key: from the file given, else the environment, else the default file.
+
+    If there is none of them, a random key is written to ``default_file`` (readable by its owner
+    only) and a warning is logged. White space around a key does not count.
+
+    Raises:
+      Refusal: ``site-key-weak`` for a key that is empty or shorter than 16 bytes,
+        ``file-missing`` or ``file-unreadable`` for a given file that cannot be read.
+    """
+    if key_file is not None:
+        return _key_from_file(Path(key_file))
+    if KEY_VARIABLE in os.environ:
+        return _strong_enough(os.environ[KEY_VARIABLE].encode(), None)
+    default_file = Path(default_file)
+    if not default_file.exists() and _write_fresh_key(default_file):
+        _log.warning(
+            "A new site key was written to the default key file. Keep it secret and keep it: the "
+            "pseudonyms of later conversions match those of this one only under the same key."
+        )
+    return _key_from_file(default_file)
+
+
+def pseudonym(key: bytes, kind: str, identifier: str) -> str:
+    """``<first letter of kind>-`` and 16 hex digits, e.g. ``p-0f1e2d3c4b5a6978``.
+
+    Args:
+      key: of :func:`load_site_key`.
+      kind: what is named, e.g. ``patient``, ``case``, ``slice``. One identifier gets unrelated
+        pseudonyms as different kinds.
+      identifier: as the source has it; white space around it does not count.
+
+    Raises:
+      ValueError: the kind or the identifier is empty, or the key is too short.
+    """
+    identifier = identifier.strip()
+    if not kind or not identifier:
+        raise ValueError("pseudonym: expected a kind and an identifier that are not empty")
+    if len(key) < SHORTEST_KEY_BYTES:
+        raise ValueError(f"pseudonym: expected a key of {SHORTEST_KEY_BYTES} bytes or more")
+    message = f"{kind}\0{identifier}".encode()
+    return f"{kind[0]}-{hmac.new(key, message, hashlib.sha256).hexdigest()[:_DIGITS]}"
+
+
+def _key_from_file(path: Path) -> bytes:
+    try:
+        return _strong_enough(require_file(path).read_bytes(), path)
+    except OSError:
+        raise unreadable(path) from None
+
+
+def _strong_enough(key: bytes, path: Path | None) -> bytes:
+    key = key.strip()
+    if len(key) < SHORTEST_KEY_BYTES:
+        raise Refusal(
+            "site-key-weak",
+            path,
+            expected=f"a site key of {SHORTEST_KEY_BYTES} bytes or more",
+            came="an empty key" if not key else f"{len(key)} bytes",
+            remedy=f"Put a random key into the key file or into {KEY_VARIABLE}, for example the "
+            "output of: openssl rand -hex 32.",
+        )
+    return key
+
+
+def _write_fresh_key(path: Path) -> bool:
+    """Write a random key, whole or not at all; False if another process was first."""
+    temporary = path.with_name(f".writing-{uuid.uuid4().hex}.key")
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as stream:
+            stream.write(secrets.token_hex(32) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        try:
+            # A link, unlike a rename, does not overwrite the key of a process that was faster.
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        return True
+    except OSError:
+        raise unreadable(path) from None
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
