@@ -56,6 +56,11 @@ class LiverFinder:
     def of_run(cls, folder: Path) -> LiverFinder:
         return cls(Network.of_run(folder))
 
+    @property
+    def data_fingerprint(self) -> str:
+        """Of the records on which the liver network was trained."""
+        return self._network.description.data_fingerprint
+
     def find(self, hu: np.ndarray) -> np.ndarray:
         """The liver of a scan: bool [slices, rows, columns].
 

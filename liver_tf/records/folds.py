@@ -19,7 +19,6 @@ from liver_tf import atomic_files
 from liver_tf.records.manifest import Manifest
 from liver_tf.refusals import Refusal
 
-
 PARTS = ("training", "validation", "test")
 
 

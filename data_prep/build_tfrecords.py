@@ -1,0 +1,162 @@
+"""Convert CT files to a record set: NIfTI pairs as in LiTS, or single DICOM slices with masks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from absl import app, flags
+
+FLAGS = flags.FLAGS
+
+
+def define_source_flags() -> None:
+    """The flags that say where the data are and what they mean; shared with ``verify``."""
+    flags.DEFINE_enum(
+        "source",
+        None,
+        ["lits", "slices"],
+        "lits: volume-N.nii[.gz] with segmentation-N.nii[.gz], or imagesTr/ with labelsTr/. "
+        "slices: a CSV with slice_id, patient_id, image, mask, diagnosis.",
+        required=True,
+    )
+    flags.DEFINE_string(
+        "input", None, "Folder of the pairs (lits) or the CSV (slices).", required=True
+    )
+    flags.DEFINE_string(
+        "site_key_file",
+        None,
+        "File with the secret that turns identifiers into pseudonyms. Default: the variable "
+        "LIVER_TF_SITE_KEY, then ./site.key, which is made at first use.",
+    )
+    flags.DEFINE_list(
+        "lesion_types",
+        ["cyst", "hemangioma", "metastasis"],
+        "slices: the kinds of lesion, in the order of their labels from 2 on.",
+    )
+    flags.DEFINE_list(
+        "mask_values",
+        ["0:background", "1:liver", "2:lesion"],
+        "slices: what a mask's values mean; 'lesion' is the kind in the row's diagnosis, and a "
+        "kind of lesion may be named directly.",
+    )
+    flags.DEFINE_boolean(
+        "allow_outside",
+        False,
+        "slices: accept absolute paths, and paths that leave the CSV's folder.",
+    )
+    flags.DEFINE_integer(
+        "workers", os.cpu_count() or 1, "Processes that read at a time.", lower_bound=1
+    )
+
+
+def find_cases():
+    """Cases and refusals as the flags say: (tasks, refusals, label set)."""
+    from data_prep import cases
+    from liver_tf.ct.pseudonyms import load_site_key
+    from liver_tf.labels import LITS, LabelSet
+
+    key_file = None if FLAGS.site_key_file is None else Path(FLAGS.site_key_file)
+    key = load_site_key(key_file)
+    if FLAGS.source == "lits":
+        tasks, refusals = cases.find_lits(Path(FLAGS.input), key)
+        return tasks, refusals, LITS
+    label_set = LabelSet("lesion_types", ("background", "liver", *FLAGS.lesion_types))
+    tasks, refusals = cases.find_slices(
+        Path(FLAGS.input),
+        key,
+        label_set,
+        _mask_values(FLAGS.mask_values, label_set),
+        allow_outside=FLAGS.allow_outside,
+    )
+    return tasks, refusals, label_set
+
+
+def _mask_values(pairs: list[str], label_set) -> tuple[tuple[int, str], ...]:
+    values = {}
+    for pair in pairs:
+        number, _, meaning = pair.partition(":")
+        known = (*label_set.classes, "lesion")
+        if not number.isdigit() or meaning not in known or int(number) in values:
+            raise app.UsageError(
+                f"--mask_values: expected each value once as number:meaning with a meaning of "
+                f"{', '.join(known)}; got {pair!r}"
+            )
+        values[int(number)] = meaning
+    return tuple(sorted(values.items()))
+
+
+def list_refusals(refusals) -> None:
+    """Every refusal with its file, on the terminal of whoever named the files."""
+    if refusals:
+        print(f"\n{len(refusals)} refused:", file=sys.stderr)
+        for refusal in refusals:
+            print(f"  {refusal.text_with_path()}", file=sys.stderr)
+
+
+def main(argv: list[str]) -> int:
+    if len(argv) > 1:
+        raise app.UsageError(f"unknown argument {argv[1]!r}: all arguments are flags, --name=value")
+    if FLAGS.window_high <= FLAGS.window_low:
+        raise app.UsageError("--window_high must lie above --window_low")
+    from data_prep.conversion import convert
+    from liver_tf import __version__
+    from liver_tf.records import folds
+    from liver_tf.refusals import Refusal
+
+    output = Path(FLAGS.output)
+    try:
+        tasks, refusals, label_set = find_cases()
+        manifest, refusals = convert(
+            tasks,
+            output,
+            label_set=label_set,
+            window=(FLAGS.window_low, FLAGS.window_high),
+            made_by={"version": __version__, "source": FLAGS.source},
+            early_refusals=refusals,
+            workers=FLAGS.workers,
+        )
+        print(
+            f"{output}: {manifest.records} records of {len(manifest.cases)} cases, "
+            f"fingerprint {manifest.fingerprint[:16]}"
+        )
+        if FLAGS.source == "slices":
+            arguments = {
+                "folds": FLAGS.folds,
+                "validation_share": FLAGS.validation_share,
+                "seed": FLAGS.seed,
+            }
+            splits = folds.cross_validation(manifest, **arguments)
+            folds.save_folds(output / "folds.json", manifest, splits, arguments)
+            for number, split in enumerate(splits):
+                print(
+                    f"fold {number}: {len(split.training)} patients train, "
+                    f"{len(split.validation)} validate, {len(split.test)} test"
+                )
+    except Refusal as refusal:
+        list_refusals([refusal])
+        return 1
+    list_refusals(refusals)
+    return 1 if refusals else 0
+
+
+def _define_flags() -> None:
+    define_source_flags()
+    flags.DEFINE_string("output", None, "Folder of the record set.", required=True)
+    flags.DEFINE_integer("window_low", -160, "Lower end of the window in HU (paper: -160).")
+    flags.DEFINE_integer("window_high", 240, "Upper end of the window in HU (paper: 240).")
+    flags.DEFINE_integer("folds", 3, "slices: folds of the cross-validation.", lower_bound=2)
+    flags.DEFINE_float(
+        "validation_share",
+        0.2,
+        "slices: share of a fold's training patients that validate.",
+        lower_bound=0.0,
+        upper_bound=0.9,
+    )
+    flags.DEFINE_integer("seed", 0, "slices: decides the folds.", lower_bound=0)
+
+
+if __name__ == "__main__":
+    _define_flags()
+    app.run(main)

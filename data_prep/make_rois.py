@@ -1,0 +1,59 @@
+"""Cut regions of interest around the liver out of a record set, for the lesion network.
+
+The liver is what the liver network finds (its largest 3-D component), as the paper does it, or
+the true liver of the labels, for comparison.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from absl import app, flags
+
+FLAGS = flags.FLAGS
+
+
+def main(argv: list[str]) -> int:
+    if len(argv) > 1:
+        raise app.UsageError(f"unknown argument {argv[1]!r}: all arguments are flags, --name=value")
+    if (FLAGS.liver_run is None) != FLAGS.true_liver:
+        raise app.UsageError("give either --liver_run=RUN or --true_liver")
+    from data_prep.regions import cut_regions
+    from liver_tf.inference.cascade import LiverFinder
+    from liver_tf.inference.roi import RoiRule
+    from liver_tf.refusals import Refusal
+
+    try:
+        finder = None if FLAGS.true_liver else LiverFinder.of_run(Path(FLAGS.liver_run))
+        manifest, summary = cut_regions(
+            Path(FLAGS.input),
+            Path(FLAGS.output),
+            finder,
+            RoiRule(FLAGS.margin_mm, FLAGS.least_side_mm, FLAGS.extent),
+        )
+    except Refusal as refusal:
+        print(refusal.text_with_path(), file=sys.stderr)
+        return 1
+    print(
+        f"{FLAGS.output}: {manifest.records} ROIs of {len(manifest.cases)} cases, fingerprint "
+        f"{manifest.fingerprint[:16]}\n{summary}"
+    )
+    return 0
+
+
+def _define_flags() -> None:
+    flags.DEFINE_string("input", None, "Folder of the record set of whole slices.", required=True)
+    flags.DEFINE_string("output", None, "Folder of the ROI record set.", required=True)
+    flags.DEFINE_string("liver_run", None, "Run of the liver network that finds the liver.")
+    flags.DEFINE_boolean("true_liver", False, "Cut around the labelled liver instead.")
+    flags.DEFINE_float("margin_mm", 15.0, "Margin around the liver in mm.", lower_bound=0.0)
+    flags.DEFINE_float("least_side_mm", 120.0, "Smallest side of an ROI in mm.", lower_bound=1.0)
+    flags.DEFINE_enum(
+        "extent", "slice", ["slice", "volume"], "One box for each slice, or one for a scan."
+    )
+
+
+if __name__ == "__main__":
+    _define_flags()
+    app.run(main)

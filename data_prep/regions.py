@@ -1,0 +1,134 @@
+"""A record set of whole slices to one of ROIs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from liver_tf.inference.cascade import LiverFinder
+from liver_tf.inference.roi import RoiRule, boxes_of_scan, crop
+from liver_tf.labels import BACKGROUND, LIVER
+from liver_tf.records import statistics
+from liver_tf.records.manifest import MANIFEST_NAME, CaseEntry, Manifest, load_manifest
+from liver_tf.records.schema import SliceRecord
+from liver_tf.records.shards import check_shards, read_case, write_shard
+
+
+@dataclass
+class Tally:
+    """How well the boxes hold what they should."""
+
+    slices_with_liver: int = 0
+    missed: int = 0
+    lesion_pixels: int = 0
+    lesion_pixels_inside: int = 0
+
+    def text(self) -> str:
+        share = self.lesion_pixels_inside / self.lesion_pixels if self.lesion_pixels else 1.0
+        return (
+            f"{self.missed} of {self.slices_with_liver} slices with liver got no ROI; "
+            f"{share:.1%} of all lesion pixels lie inside the ROIs"
+        )
+
+
+def cut_regions(
+    source: Path, output: Path, finder: LiverFinder | None, rule: RoiRule
+) -> tuple[Manifest, str]:
+    """Cut the ROI of every slice with liver and write them as a record set of its own.
+
+    Args:
+      finder: the liver network, or None to take the labelled liver.
+
+    Returns:
+      The manifest, and a sentence on how well the boxes hold liver and lesions. Cases in which
+      no liver is found have no shard. Raises ``Refusal`` where the source's shards disagree with
+      their manifest.
+    """
+    manifest = load_manifest(source)
+    check_shards(source, manifest)
+    roi = {
+        "rule": asdict(rule),
+        "liver": "labels" if finder is None else "network",
+        "source_fingerprint": manifest.fingerprint,
+        "liver_data_fingerprint": None if finder is None else finder.data_fingerprint,
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    (output / MANIFEST_NAME).unlink(missing_ok=True)
+    tally = Tally()
+    entries = []
+    for entry in tqdm(manifest.cases, desc="cut ROIs", unit="case"):
+        cut = _cut_case(source, output, manifest, entry, finder, rule, tally)
+        if cut is not None:
+            entries.append(cut)
+    made = replace(manifest, cases=tuple(entries), roi={**roi, "result": asdict(tally)})
+    made.save(output)
+    return made, tally.text()
+
+
+def _cut_case(
+    source: Path,
+    output: Path,
+    manifest: Manifest,
+    entry: CaseEntry,
+    finder: LiverFinder | None,
+    rule: RoiRule,
+    tally: Tally,
+) -> CaseEntry | None:
+    records = list(read_case(source, entry))
+    parts: list[statistics.CaseStatistics] = []
+    classes = len(manifest.label_set)
+    rois = []
+    for scan in _scans(records, single_slices=manifest.made_by.get("source") == "slices"):
+        for record in _regions(scan, finder, rule, manifest.window[0], tally):
+            parts.append(statistics.of_slice(record.image, record.labels, classes))
+            rois.append(record)
+    if not rois:
+        return None
+    info = write_shard(output / entry.shard, rois)
+    return replace(
+        entry,
+        records=info.records,
+        bytes=info.bytes,
+        sha256=info.sha256,
+        statistics=statistics.total(parts),
+    )
+
+
+def _scans(records: list[SliceRecord], *, single_slices: bool) -> list[list[SliceRecord]]:
+    """A volume is one scan; single slices of a patient are a scan each."""
+    return [[record] for record in records] if single_slices else [records]
+
+
+def _regions(
+    scan: list[SliceRecord],
+    finder: LiverFinder | None,
+    rule: RoiRule,
+    air_hu: int,
+    tally: Tally,
+) -> Iterator[SliceRecord]:
+    if finder is None:
+        livers = np.stack([record.labels >= LIVER for record in scan])
+    else:
+        livers = finder.find(np.stack([record.image for record in scan]))
+    boxes = boxes_of_scan(livers, scan[0].spacing_mm, rule)
+    for record, box in zip(scan, boxes, strict=True):
+        has_liver = bool((record.labels >= LIVER).any())
+        lesion = int((record.labels > LIVER).sum())
+        tally.slices_with_liver += has_liver
+        tally.lesion_pixels += lesion
+        if box is None:
+            tally.missed += has_liver
+            continue
+        labels = crop(record.labels, box, BACKGROUND)
+        tally.lesion_pixels_inside += int((labels > LIVER).sum())
+        yield replace(
+            record,
+            image=crop(record.image, box, air_hu),
+            labels=labels,
+            box=box,
+            source_size=record.image.shape,
+        )
