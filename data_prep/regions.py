@@ -113,7 +113,7 @@ def _regions(
     if finder is None:
         livers = np.stack([record.labels >= LIVER for record in scan])
     else:
-        livers = finder.find(np.stack([record.image for record in scan]))
+        livers, _ = finder.find(np.stack([record.image for record in scan]))
     boxes = boxes_of_scan(livers, scan[0].spacing_mm, rule)
     for record, box in zip(scan, boxes, strict=True):
         has_liver = bool((record.labels >= LIVER).any())

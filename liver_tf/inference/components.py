@@ -1,32 +1,105 @@
-"""Connected components: the liver is the largest one (the paper's post-processing)."""
+"""Connected components: the liver is the largest one (the paper's post-processing).
+
+For volumes by a library, for single slices as a graph too, so that the servable needs no code
+around it. Both follow the same rules: 26 (3-D) or 8 neighbours (2-D), of two components of equal
+size the one whose first pixel comes first, and holes filled slice by slice.
+"""
 
 from __future__ import annotations
 
 import cc3d
 import numpy as np
+import tensorflow as tf
 from scipy import ndimage
 
 
 def largest_component(mask: np.ndarray, *, fill_holes: bool = True) -> np.ndarray:
-    """The largest connected component of a mask.
+    """The largest connected component of a volume.
 
     Args:
-      mask: bool [slices, rows, columns] (26-connected) or [rows, columns] (8-connected).
+      mask: bool [slices, rows, columns].
       fill_holes: fill holes, slice by slice: a lesion that the liver network leaves out is inside
         the liver.
 
     Returns:
-      bool of the same shape; all False for an empty mask. Of two components of equal size the one
-      that comes first in memory.
+      bool of the same shape; all False for an empty mask.
     """
     mask = np.ascontiguousarray(mask, bool)
     if not mask.any():
         return mask
-    labelled = cc3d.connected_components(mask, connectivity=26 if mask.ndim == 3 else 8)
-    sizes = cc3d.statistics(labelled, no_slice_conversion=True)["voxel_counts"]
-    kept = labelled == 1 + int(np.argmax(sizes[1:]))
+    labelled = cc3d.connected_components(mask, connectivity=26)
+    sizes = np.bincount(labelled.reshape(-1))[1:]
+    largest = np.flatnonzero(sizes == sizes.max()) + 1
+    if len(largest) > 1:
+        flat = labelled.reshape(-1)
+        largest = [flat[np.isin(flat, largest).argmax()]]
+    kept = labelled == largest[0]
     if not fill_holes:
         return kept
-    if kept.ndim == 2:
-        return ndimage.binary_fill_holes(kept)
     return np.stack([ndimage.binary_fill_holes(one) if one.any() else one for one in kept])
+
+
+def largest_components_2d(masks: tf.Tensor) -> tf.Tensor:
+    """The largest component of every slice by itself, holes filled, as a graph.
+
+    Labels spread through the mask by maximum pooling until none changes.
+
+    Args:
+      masks: bool [batch, rows, columns].
+
+    Returns:
+      bool of the same shape; all False where a mask is empty.
+    """
+    shape = tf.shape(masks)
+    pixels = shape[1] * shape[2]
+    # The first pixel has the highest number, so that a component is named after its first pixel.
+    numbers = tf.reshape(tf.range(pixels, 0, -1), [1, shape[1], shape[2]])
+    mask = tf.cast(masks, tf.float32)
+    names = tf.cast(_spread(tf.cast(numbers, tf.float32) * mask, mask, square=True), tf.int32)
+    flat = tf.reshape(names, [shape[0], pixels])
+    keys = flat + tf.range(shape[0])[:, None] * (pixels + 1)
+    sizes = tf.math.unsorted_segment_sum(
+        tf.ones_like(tf.reshape(keys, [-1])), tf.reshape(keys, [-1]), shape[0] * (pixels + 1)
+    )
+    sizes = tf.reshape(sizes, [shape[0], pixels + 1])[:, 1:]
+    # argmax takes the first of equals; reversed, that is the highest name.
+    winner = pixels - tf.argmax(tf.reverse(sizes, [1]), axis=1, output_type=tf.int32)
+    kept = tf.reshape(flat == winner[:, None], shape)
+    return _filled(kept)
+
+
+def _spread(values: tf.Tensor, inside: tf.Tensor, *, square: bool) -> tf.Tensor:
+    """Let each pixel inside take the largest value it is connected to. Both [batch, r, c]."""
+
+    def grown(now: tf.Tensor) -> tf.Tensor:
+        now = now[..., None]
+        if square:
+            wide = tf.nn.max_pool2d(now, 3, 1, "SAME")
+        else:
+            wide = tf.maximum(
+                tf.nn.max_pool2d(now, [1, 3], 1, "SAME"), tf.nn.max_pool2d(now, [3, 1], 1, "SAME")
+            )
+        return wide[..., 0] * inside
+
+    _, values = tf.while_loop(
+        lambda before, now: tf.reduce_any(before != now),
+        lambda before, now: (now, grown(now)),
+        (values - 1.0, values),
+        shape_invariants=(tf.TensorShape([None] * 3), tf.TensorShape([None] * 3)),
+    )
+    return values
+
+
+def _filled(masks: tf.Tensor) -> tf.Tensor:
+    """Fill what the border cannot reach through the background (4 neighbours)."""
+    outside = tf.cast(~masks, tf.float32)
+    border = tf.pad(
+        tf.zeros_like(outside[:, 1:-1, 1:-1]), [[0, 0], [1, 1], [1, 1]], "CONSTANT", 1.0
+    )
+    return ~(_spread(outside * border, outside, square=False) > 0.5)
+
+
+def widened(masks: tf.Tensor, pixels: int) -> tf.Tensor:
+    """Masks grown by some pixels on all sides: bool [batch, rows, columns]."""
+    grown = tf.nn.max_pool2d(tf.cast(masks, tf.float32)[..., None], 2 * pixels + 1, 1, "SAME")
+    return grown[..., 0] > 0.5

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+import tensorflow as tf
 
 from liver_tf.records.schema import Box
 
@@ -28,49 +30,68 @@ class RoiRule:
     extent: str = "slice"
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.margin_mm) and self.margin_mm >= 0):
+        if not (math.isfinite(self.margin_mm) and self.margin_mm >= 0):
             raise ValueError(f"margin_mm: expected 0 or more, got {self.margin_mm}")
-        if not (np.isfinite(self.least_side_mm) and self.least_side_mm > 0):
+        if not (math.isfinite(self.least_side_mm) and self.least_side_mm > 0):
             raise ValueError(f"least_side_mm: expected more than 0, got {self.least_side_mm}")
         if self.extent not in ("slice", "volume"):
             raise ValueError(f"extent: expected slice or volume, got {self.extent!r}")
 
 
-def square_box(
-    liver: np.ndarray, spacing_mm: tuple[float, float] | None, rule: RoiRule
-) -> Box | None:
-    """The box around the liver of a slice.
+def square_boxes(
+    livers: tf.Tensor, spacing_mm: tf.Tensor, rule: RoiRule
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The box around the liver of every slice.
 
     Args:
-      liver: bool [rows, columns]. spacing_mm: (row, column), or None if unknown.
+      livers: bool [batch, rows, columns].
+      spacing_mm: float32 [batch, 2], (row, column); NaN or 0 where unknown.
 
     Returns:
-      A square in pixels, centred on the liver's bounding box; it may reach over the border. None
-      where there is no liver: never a box of size zero.
+      Boxes int32 [batch, 3] (first row, first column, side in pixels) centred on the liver's
+      bounding box, which may reach over the border; and bool [batch], whether there is liver. The
+      box of a slice without liver is a pixel in its corner and means nothing.
     """
-    rows = np.flatnonzero(liver.any(axis=1))
-    if not rows.size:
-        return None
-    columns = np.flatnonzero(liver.any(axis=0))
-    spacing = spacing_mm or (NOMINAL_SPACING_MM, NOMINAL_SPACING_MM)
-    pixel_mm = float(np.mean(spacing))
-    margin = 2 * rule.margin_mm / pixel_mm
-    height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
-    side = int(np.ceil(max(height + margin, width + margin, rule.least_side_mm / pixel_mm)))
-    return Box(
-        row=int(np.floor(rows[0] + (height - side) / 2)),
-        column=int(np.floor(columns[0] + (width - side) / 2)),
-        side=side,
+    known = tf.where(spacing_mm > 0.0, spacing_mm, NOMINAL_SPACING_MM)
+    pixel_mm = tf.reduce_mean(known, axis=1)
+    first_row, height = _extent(tf.reduce_any(livers, axis=2))
+    first_column, width = _extent(tf.reduce_any(livers, axis=1))
+    margin = 2.0 * rule.margin_mm / pixel_mm
+    least = rule.least_side_mm / pixel_mm
+    side = tf.math.ceil(tf.maximum(tf.maximum(height, width) + margin, least))
+    boxes = tf.stack(
+        [
+            tf.floor(first_row + (height - side) / 2.0),
+            tf.floor(first_column + (width - side) / 2.0),
+            side,
+        ],
+        axis=1,
     )
+    found = tf.reduce_any(livers, axis=[1, 2])
+    boxes = tf.where(found[:, None], boxes, tf.constant([[0.0, 0.0, 1.0]]))
+    return tf.cast(boxes, tf.int32), found
+
+
+def _extent(occupied: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """First occupied place and length from first to last, float32 [batch], of bool [batch, n]."""
+    places = tf.range(tf.shape(occupied)[1])[None, :]
+    first = tf.reduce_min(tf.where(occupied, places, tf.shape(occupied)[1]), axis=1)
+    last = tf.reduce_max(tf.where(occupied, places, -1), axis=1)
+    return tf.cast(first, tf.float32), tf.cast(last - first + 1, tf.float32)
 
 
 def boxes_of_scan(
     livers: np.ndarray, spacing_mm: tuple[float, float] | None, rule: RoiRule
 ) -> list[Box | None]:
     """A box for every slice of a scan (bool [slices, rows, columns]); None where there is none."""
-    if rule.extent == "slice":
-        return [square_box(liver, spacing_mm, rule) for liver in livers]
-    return [square_box(livers.any(axis=0), spacing_mm, rule)] * len(livers)
+    if rule.extent == "volume":
+        livers = np.broadcast_to(livers.any(axis=0), livers.shape)
+    spacing = np.tile(np.float32(spacing_mm or (0.0, 0.0)), (len(livers), 1))
+    boxes, found = square_boxes(tf.constant(livers), tf.constant(spacing), rule)
+    return [
+        Box(*box) if has_liver else None
+        for box, has_liver in zip(boxes.numpy().tolist(), found.numpy(), strict=True)
+    ]
 
 
 def crop(pixels: np.ndarray, box: Box, outside: float) -> np.ndarray:

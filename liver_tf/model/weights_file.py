@@ -49,6 +49,11 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
+def stored_hash(path: Path) -> str:
+    """The hash of a sound weights file; raises ``Refusal`` like ``load_arrays``."""
+    return hash_of(load_arrays(path))
+
+
 def _damaged(path: Path, came: str) -> Refusal:
     return Refusal(
         "weights-damaged",

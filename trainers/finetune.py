@@ -1,0 +1,136 @@
+"""Fine-tune a pre-trained lesion network on a small set with lesion types, cycle by cycle.
+
+A protocol is a flag file: --cycle=... once for every cycle, naming the blocks held fixed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from absl import app, flags
+
+from trainers import flag_groups
+
+FLAGS = flags.FLAGS
+
+
+def main(argv: list[str]) -> int:
+    from liver_tf.model import freezing, unet
+    from liver_tf.model.description import WEIGHTS, Description, load_description
+    from liver_tf.model.transfer import transfer
+    from liver_tf.model.weights_file import stored_hash
+    from liver_tf.records.folds import load_folds
+    from liver_tf.records.manifest import load_manifest
+    from liver_tf.records.shards import check_shards
+    from liver_tf.training import determinism, run
+    from liver_tf.training.protocol import PRETRAINED, Protocol, parse_cycle, plan
+    from trainers import sources
+
+    try:
+        defaults = flag_groups.cycle_defaults()
+        protocol = Protocol(
+            FLAGS.protocol,
+            FLAGS.start,
+            tuple(parse_cycle(line, defaults) for line in FLAGS.cycle),
+        )
+    except ValueError as error:
+        raise app.UsageError(str(error)) from None
+    determinism.set_up(FLAGS.deterministic)
+    folder = Path(FLAGS.runs) / f"fold{FLAGS.fold}" / f"seed{FLAGS.seed}" / protocol.name
+    records, pretrained = Path(FLAGS.records), Path(FLAGS.pretrained)
+    manifest = load_manifest(records)
+    before = load_description(pretrained)
+    sources.check_transfer(before, manifest, pretrained)
+    architecture = replace(before.architecture, classes=len(manifest.label_set))
+    model = unet.build(architecture, FLAGS.seed)
+    print(plan(protocol, freezing.parameter_counts(model)))
+    if FLAGS.dry_run:
+        return 0
+    splits = load_folds(Path(FLAGS.folds_file), manifest)
+    if not 0 <= FLAGS.fold < len(splits):
+        raise app.UsageError(f"--fold: expected 0 to {len(splits) - 1}, got {FLAGS.fold}")
+    split = splits[FLAGS.fold]
+    mapping = tuple(range(len(manifest.label_set)))
+    task = sources.task_of(manifest, split.training, mapping)
+    ranges = flag_groups.augmentation()
+    identity = sources.identity_of(
+        manifest,
+        split,
+        ranges,
+        task,
+        FLAGS.seed,
+        fold=FLAGS.fold,
+        pretrained_weights=stored_hash(pretrained / WEIGHTS),
+        **sources.protocol_identity(protocol, architecture),
+    )
+    run.open_run(folder, identity)
+    if run.is_finished(folder):
+        print(f"{folder}: finished before, nothing to do")
+        return 0
+    check_shards(records, manifest)
+    if protocol.start == PRETRAINED:
+        print(transfer(pretrained / WEIGHTS, model).text())
+    run.train(
+        folder,
+        protocol,
+        model,
+        Description(
+            kind="lesion",
+            architecture=architecture,
+            label_set=manifest.label_set,
+            window=manifest.window,
+            mean_hu=task.mean_hu,
+            sd_hu=task.sd_hu,
+            data_fingerprint=manifest.fingerprint,
+            roi=manifest.roi,
+        ),
+        sources.parts_of(
+            records,
+            manifest,
+            split,
+            mapping,
+            image_size=architecture.image_size,
+            seed=FLAGS.seed,
+            ranges=ranges,
+            cache_mb=FLAGS.cache_mb,
+            augment_on_host=flag_groups.augment_on_host(),
+        ),
+        task,
+        identity,
+    )
+    print(f"{folder}: finished")
+    return 0
+
+
+def _define_flags() -> None:
+    flags.DEFINE_string("protocol", "custom", "Name of the protocol, and of its run's folder.")
+    flags.DEFINE_enum(
+        "start",
+        "pretrained",
+        ["pretrained", "scratch"],
+        "Weights before the first cycle. From scratch too the network has the sizes of the "
+        "pre-trained one, for comparison.",
+    )
+    flags.DEFINE_multi_string(
+        "cycle",
+        [],
+        "A cycle: the blocks held fixed (none; enc1-enc3; enc1,dec4), then optional settings "
+        "(learning_rate=1e-5 epochs=20 batch_size=2 patience=5). Repeat for every cycle.",
+    )
+    flags.DEFINE_string("records", "tfrecords/sheba_roi", "ROI record set with lesion types.")
+    flags.DEFINE_string("folds_file", "tfrecords/sheba/folds.json", "Folds of the patients.")
+    flags.DEFINE_integer("fold", 0, "Which fold is left for the test.", lower_bound=0)
+    flags.DEFINE_string("pretrained", "runs/lesion", "Run of the pre-trained lesion network.")
+    flags.DEFINE_string(
+        "runs", "runs/finetune", "The run is made below this, in fold<F>/seed<S>/<protocol>."
+    )
+    flags.DEFINE_boolean("dry_run", False, "Print the plan and stop, before any data are read.")
+    flag_groups.define_training_flags(learning_rate=5e-5, batch_size=1)
+    flag_groups.define_data_flags()
+    flag_groups.define_augmentation_flags()
+    flag_groups.define_machine_flags()
+
+
+if __name__ == "__main__":
+    flag_groups.run(main, _define_flags)

@@ -1,0 +1,152 @@
+"""Flags that several commands share, in groups; and plain objects made from them.
+
+Only mains read flags. What is made here holds no flag any more.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+
+from absl import app, flags
+
+FLAGS = flags.FLAGS
+
+
+def define_network_flags() -> None:
+    """Sizes of a network that is built from scratch."""
+    flags.DEFINE_integer("image_size", 256, "Side of the network's input, a multiple of 16.")
+    flags.DEFINE_integer("base_filters", 32, "Channels of the first block.", lower_bound=1)
+    flags.DEFINE_float(
+        "norm_momentum", 0.99, "Momentum of batch normalisation's moving statistics."
+    )
+
+
+def define_training_flags(*, learning_rate: float, batch_size: int) -> None:
+    """The schedule; defaults are the paper's."""
+    flags.DEFINE_float("learning_rate", learning_rate, "At the start of a cycle (Adam).")
+    flags.DEFINE_integer("batch_size", batch_size, "Slices a step.", lower_bound=1)
+    flags.DEFINE_integer("epochs", 80, "At most, per cycle.", lower_bound=1)
+    flags.DEFINE_integer(
+        "patience", 12, "Epochs without a better validation that end a cycle.", lower_bound=1
+    )
+    flags.DEFINE_enum(
+        "monitor",
+        "val_loss",
+        ["val_loss", "val_dice"],
+        "What decides the best epoch and early stopping.",
+    )
+    flags.DEFINE_float("rate_decay", 0.9, "Factor of the learning rate every --decay_epochs.")
+    flags.DEFINE_integer("decay_epochs", 2, "Epochs between two decays.", lower_bound=1)
+    flags.DEFINE_float("rate_floor", 1e-8, "The learning rate never falls below.")
+    flags.DEFINE_integer("seed", 0, "Decides everything random.", lower_bound=0)
+
+
+def define_data_flags() -> None:
+    """How records become batches."""
+    flags.DEFINE_integer(
+        "cache_mb", 2048, "Memory for slices; a larger set is streamed.", lower_bound=16
+    )
+    flags.DEFINE_enum(
+        "augment_on",
+        "auto",
+        ["auto", "host", "device"],
+        "Where augmentation runs; auto: on the accelerator if there is one.",
+    )
+
+
+def define_augmentation_flags() -> None:
+    """Ranges of augmentation; 0 switches one off."""
+    flags.DEFINE_float("rotation_degrees", 15.0, "Rotation, uniform in +- this.")
+    flags.DEFINE_float("zoom", 0.15, "Zoom, uniform in 1 +- this.")
+    flags.DEFINE_float("shift", 0.08, "Shift, uniform in +- this share of the image's side.")
+    flags.DEFINE_float("flip", 0.5, "Chance of a horizontal flip.")
+    flags.DEFINE_float("noise_hu", 12.0, "Noise, SD uniform in 0 to this, HU.")
+    flags.DEFINE_float("gain", 0.1, "Contrast, uniform in 1 +- this.")
+    flags.DEFINE_float("offset_hu", 12.0, "Brightness, uniform in +- this, HU.")
+
+
+def define_machine_flags() -> None:
+    """What the machine does, apart from the mathematics."""
+    flags.DEFINE_boolean(
+        "deterministic",
+        True,
+        "Same arguments, same weights, bit for bit on a CPU; slower on a GPU.",
+    )
+
+
+def check_finite() -> None:
+    """Refuse NaN and infinity in any flag: absl's own bounds let them through."""
+    for name in FLAGS:
+        value = FLAGS[name].value
+        if isinstance(value, float) and not math.isfinite(value):
+            raise app.UsageError(f"--{name}: expected a finite number, got {value}")
+
+
+def no_positional(argv: list[str]) -> None:
+    """All arguments are flags; a stray word is a mistyped one."""
+    if len(argv) > 1:
+        raise app.UsageError(f"unknown argument {argv[1]!r}: all arguments are flags, --name=value")
+
+
+def cycle_defaults():
+    """``CycleSettings`` with nothing fixed, as the flags say."""
+    from liver_tf.training.protocol import CycleSettings
+
+    try:
+        return CycleSettings(
+            fixed=(),
+            learning_rate=FLAGS.learning_rate,
+            epochs=FLAGS.epochs,
+            batch_size=FLAGS.batch_size,
+            patience=FLAGS.patience,
+            monitor=FLAGS.monitor,
+            decay=FLAGS.rate_decay,
+            decay_epochs=FLAGS.decay_epochs,
+            floor=FLAGS.rate_floor,
+        )
+    except ValueError as error:
+        raise app.UsageError(str(error)) from None
+
+
+def augmentation():
+    """``Ranges`` as the flags say."""
+    from liver_tf.pipeline.augment import Ranges
+
+    return Ranges(
+        rotation_degrees=FLAGS.rotation_degrees,
+        zoom=FLAGS.zoom,
+        shift=FLAGS.shift,
+        flip=FLAGS.flip,
+        noise_hu=FLAGS.noise_hu,
+        gain=FLAGS.gain,
+        offset_hu=FLAGS.offset_hu,
+    )
+
+
+def augment_on_host() -> bool:
+    """Whether augmentation runs in ``tf.data``, on the CPU."""
+    import tensorflow as tf
+
+    if FLAGS.augment_on == "auto":
+        return not tf.config.list_logical_devices("GPU")
+    return FLAGS.augment_on == "host"
+
+
+def run(main: Callable[[list[str]], int], define: Callable[[], None]) -> None:
+    """Define flags, parse them, run ``main``; a refusal becomes one line and exit status 1."""
+
+    def guarded(argv: list[str]) -> int:
+        no_positional(argv)
+        check_finite()
+        from liver_tf.refusals import Refusal
+
+        try:
+            return main(argv)
+        except Refusal as refusal:
+            print(refusal.text_with_path(), file=sys.stderr)
+            return 1
+
+    define()
+    app.run(guarded)

@@ -1,0 +1,112 @@
+"""Train a liver or a lesion network from scratch on a large record set (LiTS in the paper)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from absl import app, flags
+
+from trainers import flag_groups
+
+FLAGS = flags.FLAGS
+
+
+def main(argv: list[str]) -> int:
+    from liver_tf.model import freezing, unet
+    from liver_tf.model.description import Description
+    from liver_tf.records.folds import hold_out
+    from liver_tf.records.manifest import load_manifest
+    from liver_tf.records.shards import check_shards
+    from liver_tf.training import determinism, run
+    from liver_tf.training.protocol import SCRATCH, Protocol, plan
+    from trainers import sources
+
+    folder, records = Path(FLAGS.run), Path(FLAGS.records)
+    determinism.set_up(FLAGS.deterministic)
+    manifest = load_manifest(records)
+    if (manifest.roi is None) != (FLAGS.network == "liver"):
+        raise app.UsageError(
+            "the liver network is trained on whole slices, the lesion network on ROIs "
+            f"(data_prep.make_rois); {records} holds {'ROIs' if manifest.roi else 'whole slices'}"
+        )
+    mapping, label_set = sources.label_map(manifest.label_set, FLAGS.network)
+    split = hold_out(manifest, validation_share=FLAGS.validation_share, seed=FLAGS.seed)
+    task = sources.task_of(manifest, split.training, mapping)
+    try:
+        architecture = unet.Architecture(
+            FLAGS.image_size, FLAGS.base_filters, len(label_set), FLAGS.norm_momentum
+        )
+    except ValueError as error:
+        raise app.UsageError(str(error)) from None
+    protocol = Protocol(f"pretrain_{FLAGS.network}", SCRATCH, (flag_groups.cycle_defaults(),))
+    model = unet.build(architecture, FLAGS.seed)
+    print(plan(protocol, freezing.parameter_counts(model)))
+    if FLAGS.dry_run:
+        return 0
+    ranges = flag_groups.augmentation()
+    identity = sources.identity_of(
+        manifest,
+        split,
+        ranges,
+        task,
+        FLAGS.seed,
+        **sources.protocol_identity(protocol, architecture),
+    )
+    run.open_run(folder, identity)
+    if run.is_finished(folder):
+        print(f"{folder}: finished before, nothing to do")
+        return 0
+    check_shards(records, manifest)
+    run.train(
+        folder,
+        protocol,
+        model,
+        Description(
+            kind=FLAGS.network,
+            architecture=architecture,
+            label_set=label_set,
+            window=manifest.window,
+            mean_hu=task.mean_hu,
+            sd_hu=task.sd_hu,
+            data_fingerprint=manifest.fingerprint,
+            roi=manifest.roi,
+        ),
+        sources.parts_of(
+            records,
+            manifest,
+            split,
+            mapping,
+            image_size=architecture.image_size,
+            seed=FLAGS.seed,
+            ranges=ranges,
+            cache_mb=FLAGS.cache_mb,
+            augment_on_host=flag_groups.augment_on_host(),
+        ),
+        task,
+        identity,
+    )
+    print(f"{folder}: finished")
+    return 0
+
+
+def _define_flags() -> None:
+    flags.DEFINE_enum("network", None, ["liver", "lesion"], "What it learns.", required=True)
+    flags.DEFINE_string("records", None, "Record set to train on.", required=True)
+    flags.DEFINE_string("run", None, "Folder of the run.", required=True)
+    flags.DEFINE_float(
+        "validation_share",
+        0.115,
+        "Share of the patients that validate (paper: 15 of 130).",
+        lower_bound=0.0,
+        upper_bound=0.9,
+    )
+    flags.DEFINE_boolean("dry_run", False, "Print the plan and stop.")
+    flag_groups.define_network_flags()
+    flag_groups.define_training_flags(learning_rate=1e-4, batch_size=6)
+    flag_groups.define_data_flags()
+    flag_groups.define_augmentation_flags()
+    flag_groups.define_machine_flags()
+
+
+if __name__ == "__main__":
+    flag_groups.run(main, _define_flags)
