@@ -43,7 +43,7 @@ class Segment:
     Attributes:
       number: SegmentNumber.
       label: SegmentLabel, free text of whoever drew it: not for logs or records.
-      code: SegmentedPropertyType as ``scheme:value``, e.g. ``SCT:10200004`` for liver; may be empty.
+      code: SegmentedPropertyType as ``scheme:value``, e.g. ``SCT:10200004`` for liver, or empty.
       mask: bool [slices, rows, columns], canonical, of the shape of ``scan.hu``.
     """
 
@@ -57,8 +57,9 @@ def read_dicom_seg(path: Path | str, scan: Scan) -> list[Segment]:
     """The segments of a binary DICOM SEG that was drawn on this scan, by segment number.
 
     A slice without a frame of a segment is empty in it: writers may leave empty frames out. For a
-    single slice the frames on other slices of its series are passed over; for a series every frame
-    has to find its slice.
+    single slice the frames on other slices of its series are passed over, and if none is left the
+    slice must at least be listed among those that were segmented. For a series every frame has to
+    find its slice.
 
     Raises:
       Refusal: ``dicom-…`` as for any DICOM file, ``seg-not-seg``, ``seg-not-binary``,
@@ -93,7 +94,7 @@ def read_dicom_seg(path: Path | str, scan: Scan) -> list[Segment]:
             raise _refused("seg-frame-twice", path, "one frame a segment and slice", "several")
         filled.add((frame.segment, index))
         masks[frame.segment][index] = values != 0
-    if not filled:
+    if not filled and not _lists_a_slice(dataset, path, scan):
         raise _refused(
             "seg-frame-unmatched", path, "a frame on this slice", "frames on other slices only"
         )
@@ -189,6 +190,16 @@ def _refuse_other_series(dataset: pydicom.Dataset, path: Path, scan: Scan) -> No
     }
     if referenced and scan.source.series_uid not in referenced:
         raise _refused("seg-other-series", path, "a reference to the scan's series", "to others")
+
+
+def _lists_a_slice(dataset: pydicom.Dataset, path: Path, scan: Scan) -> bool:
+    """Whether a slice of the scan is listed among those that were segmented."""
+    listed = {
+        text(instance, "ReferencedSOPInstanceUID", path)
+        for item in sequence(dataset, "ReferencedSeriesSequence", path)
+        for instance in sequence(item, "ReferencedInstanceSequence", path)
+    }
+    return any(uid in listed for uid in scan.source.instance_uids if uid)
 
 
 def _segment_descriptions(dataset: pydicom.Dataset, path: Path) -> dict[int, tuple[str, str]]:

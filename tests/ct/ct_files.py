@@ -1,0 +1,213 @@
+"""Small CT files for the tests of the CT room: a phantom abdomen as NIfTI, DICOM, SEG and PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, SegmentationStorage
+
+SPACING_MM = (2.5, 0.8, 0.7)
+SERIES_UID = "1.2.826.0.1.3680043.8.498.1"
+LPS_AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+def phantom_hu(slices: int = 5, rows: int = 24, columns: int = 32) -> np.ndarray:
+    """int16 [slices, rows, columns] HU: air, body, liver on the image's left, spine at the back."""
+    noise = np.random.default_rng(7).integers(-20, 21, (slices, rows, columns))
+    hu = np.full((slices, rows, columns), -1000)
+    hu[:, 2:-2, 2:-2] = 50
+    hu[:, 6:16, 4:14] = 110
+    hu[:, -7:-3, columns // 2 - 2 : columns // 2 + 2] = 500
+    hu[-1, 4, 20] = 900  # one voxel nearest to the head
+    return (hu + noise).astype(np.int16)
+
+
+def phantom_labels(slices: int = 5, rows: int = 24, columns: int = 32) -> np.ndarray:
+    """uint8 [slices, rows, columns]: liver 1, a lesion 2 in the upper slices."""
+    labels = np.zeros((slices, rows, columns), np.uint8)
+    labels[:, 6:16, 4:14] = 1
+    labels[-2:, 8:11, 6:10] = 2
+    return labels
+
+
+def as_lps_file(canonical: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[i, j, k] array and affine of a NIfTI file with the voxels in the order of DICOM (LPS)."""
+    affine = np.diag([-SPACING_MM[2], -SPACING_MM[1], SPACING_MM[0], 1.0])
+    affine[:3, 3] = (11.0, 12.0, -300.0)
+    return canonical.transpose(2, 1, 0), affine
+
+
+def write_nifti(path: Path, stored: np.ndarray, affine: np.ndarray) -> Path:
+    nibabel.save(nibabel.Nifti1Image(stored, affine), path)
+    return path
+
+
+def write_nifti_pair(folder: Path, number: int = 0, suffix: str = ".nii") -> tuple[Path, Path]:
+    """Phantom volume and segmentation under LiTS names."""
+    volume = folder / f"volume-{number}{suffix}"
+    segmentation = folder / f"segmentation-{number}{suffix}"
+    write_nifti(volume, *as_lps_file(phantom_hu()))
+    write_nifti(segmentation, *as_lps_file(phantom_labels()))
+    return volume, segmentation
+
+
+def ct_dataset(hu: np.ndarray, index: int = 0) -> FileDataset:
+    """CT Image Storage of one slice [rows, columns] int16 HU, stored as unsigned with offset."""
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = CTImageStorage
+    meta.MediaStorageSOPInstanceUID = f"{SERIES_UID}.{index + 1}"
+    dataset = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
+    dataset.SOPClassUID = CTImageStorage
+    dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
+    dataset.SeriesInstanceUID = SERIES_UID
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    dataset.Modality = "CT"
+    dataset.Manufacturer = "SIEMENS"
+    dataset.PatientName = "Phantom"
+    dataset.InstanceNumber = 11
+    dataset.KVP = 120
+    dataset.SliceThickness = SPACING_MM[0]
+    dataset.ImagePositionPatient = [-11.0, -12.0, -300.0 + SPACING_MM[0] * index]
+    dataset.ImageOrientationPatient = list(LPS_AXIAL)
+    dataset.PixelSpacing = [SPACING_MM[1], SPACING_MM[2]]
+    dataset.SamplesPerPixel = 1
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.Rows, dataset.Columns = hu.shape
+    dataset.BitsAllocated = dataset.BitsStored = 16
+    dataset.HighBit = 15
+    dataset.PixelRepresentation = 0
+    dataset.RescaleIntercept = -2048
+    dataset.RescaleSlope = 1
+    dataset.RescaleType = "HU"
+    dataset.PixelData = (hu.astype(np.int32) + 2048).astype("<u2").tobytes()
+    dataset["PixelData"].VR = "OW"
+    return dataset
+
+
+def write_dicom(
+    path: Path,
+    hu: np.ndarray,
+    index: int = 0,
+    change: Callable[[FileDataset], object] | None = None,
+) -> Path:
+    """One DICOM slice; ``change`` edits the data set before it is written."""
+    dataset = ct_dataset(hu, index)
+    if change is not None:
+        change(dataset)
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def write_series(folder: Path, hu: np.ndarray | None = None, change=None) -> list[Path]:
+    """A series under names whose order is not that of the slices; paths from feet to head."""
+    folder.mkdir(exist_ok=True)
+    hu = phantom_hu() if hu is None else hu
+    return [
+        write_dicom(
+            folder / f"{(index * 7) % 10}-{index}.dcm",
+            hu[index],
+            index,
+            None if change is None else (lambda dataset, index=index: change(dataset, index)),
+        )
+        for index in range(len(hu))
+    ]
+
+
+def seg_dataset(
+    segments: dict[str, np.ndarray], skip_empty: bool = True, shuffle: bool = True
+) -> FileDataset:
+    """Binary DICOM SEG on the series of :func:`write_series`; masks bool [slices, rows, columns].
+
+    The frames are shuffled, so that a reader who trusts their order fails.
+    """
+    frames = [
+        (number, index, mask[index])
+        for number, mask in enumerate(segments.values(), start=1)
+        for index in range(len(mask))
+        if mask[index].any() or not skip_empty
+    ]
+    if shuffle:
+        frames = [frames[i] for i in np.random.default_rng(3).permutation(len(frames))]
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = SegmentationStorage
+    meta.MediaStorageSOPInstanceUID = "1.2.826.0.1.3680043.8.498.9"
+    dataset = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
+    dataset.SOPClassUID = SegmentationStorage
+    dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
+    dataset.Modality = "SEG"
+    dataset.SegmentationType = "BINARY"
+    dataset.SamplesPerPixel = 1
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    some = next(iter(segments.values()))
+    dataset.Rows, dataset.Columns = some.shape[1:]
+    dataset.NumberOfFrames = len(frames)
+    dataset.BitsAllocated = dataset.BitsStored = 1
+    dataset.HighBit = dataset.PixelRepresentation = 0
+    dataset.ReferencedSeriesSequence = [
+        _item(
+            SeriesInstanceUID=SERIES_UID,
+            ReferencedInstanceSequence=[
+                _item(ReferencedSOPInstanceUID=f"{SERIES_UID}.{index + 1}")
+                for index in range(len(some))
+            ],
+        )
+    ]
+    dataset.SegmentSequence = [
+        _item(
+            SegmentNumber=number,
+            SegmentLabel=label,
+            SegmentedPropertyTypeCodeSequence=[
+                _item(CodeValue=f"T-{number}", CodingSchemeDesignator="SRT", CodeMeaning=label)
+            ],
+        )
+        for number, label in enumerate(segments, start=1)
+    ]
+    dataset.SharedFunctionalGroupsSequence = [
+        _item(
+            PlaneOrientationSequence=[_item(ImageOrientationPatient=list(LPS_AXIAL))],
+            PixelMeasuresSequence=[_item(PixelSpacing=[SPACING_MM[1], SPACING_MM[2]])],
+        )
+    ]
+    dataset.PerFrameFunctionalGroupsSequence = [
+        _item(
+            SegmentIdentificationSequence=[_item(ReferencedSegmentNumber=int(number))],
+            PlanePositionSequence=[
+                _item(ImagePositionPatient=[-11.0, -12.0, -300.0 + SPACING_MM[0] * int(index)])
+            ],
+            DerivationImageSequence=[
+                _item(
+                    SourceImageSequence=[
+                        _item(ReferencedSOPInstanceUID=f"{SERIES_UID}.{int(index) + 1}")
+                    ]
+                )
+            ],
+        )
+        for number, index, _ in frames
+    ]
+    bits = np.stack([mask for _, _, mask in frames]).astype(np.uint8).ravel()
+    data = np.packbits(bits, bitorder="little").tobytes()
+    dataset.PixelData = data + b"\0" * (len(data) % 2)
+    dataset["PixelData"].VR = "OB"
+    return dataset
+
+
+def write_seg(path: Path, segments: dict[str, np.ndarray], change=None, **options) -> Path:
+    dataset = seg_dataset(segments, **options)
+    if change is not None:
+        change(dataset)
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def _item(**elements) -> Dataset:
+    item = pydicom.Dataset()
+    for keyword, value in elements.items():
+        setattr(item, keyword, value)
+    return item
