@@ -54,7 +54,7 @@ def cut_regions(
         "rule": asdict(rule),
         "liver": "labels" if finder is None else "network",
         "source_fingerprint": manifest.fingerprint,
-        "liver_data_fingerprint": None if finder is None else finder.data_fingerprint,
+        "liver_data_fingerprint": None if finder is None else finder.description.data_fingerprint,
     }
     output.mkdir(parents=True, exist_ok=True)
     (output / MANIFEST_NAME).unlink(missing_ok=True)

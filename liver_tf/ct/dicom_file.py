@@ -140,6 +140,13 @@ def sequence(dataset: pydicom.Dataset, keyword: str, path: Path) -> list[pydicom
     return list(value)
 
 
+def uid_name(uid: str) -> str:
+    """Name of a UID that the DICOM standard defines (PS3.6), else an empty string."""
+    with quiet_pydicom():
+        known = UID(uid)
+        return "" if known.name == uid else known.name
+
+
 def decode_pixels(dataset: FileDataset, path: Path, frames: int) -> np.ndarray:
     """Stored pixel values [frames, rows, columns], without rescale, dtype of the decoder.
 
@@ -167,7 +174,8 @@ def decode_pixels(dataset: FileDataset, path: Path, frames: int) -> np.ndarray:
             remedy="Export the image again from the archive.",
         )
     try:
-        syntax = UID(dataset.file_meta.TransferSyntaxUID)
+        with quiet_pydicom():
+            syntax = UID(dataset.file_meta.TransferSyntaxUID)
         compressed = syntax.is_compressed
     except Exception:  # a missing or private transfer syntax
         raise broken_file(path) from None
@@ -203,8 +211,8 @@ def _require_decoder(syntax: UID, path: Path) -> None:
     except NotImplementedError:
         available = False
     if not available:
-        # A private syntax has no name in the standard; its UID could come from anywhere.
-        name = "a private transfer syntax" if syntax.is_private else syntax.name
+        # A UID without a name in the standard could hold anything, so it is not repeated.
+        name = uid_name(str(syntax)) or "a private transfer syntax"
         raise Refusal(
             "dicom-no-decoder",
             path,

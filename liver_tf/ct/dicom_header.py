@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom.uid import (
-    UID,
     CTImageStorage,
     EnhancedCTImageStorage,
     LegacyConvertedEnhancedCTImageStorage,
 )
 
-from liver_tf.ct.dicom_file import number, numbers, text, whole_number
+from liver_tf.ct.dicom_file import number, numbers, text, uid_name, whole_number
 from liver_tf.refusals import Caution, Refusal
 
 _ENHANCED = (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
@@ -137,12 +136,11 @@ def _refuse_other_images(dataset: pydicom.Dataset, path: Path) -> None:
             "dicom-enhanced",
             path,
             expected="CT Image Storage, one slice a file",
-            came=f"{UID(storage).name}, many slices in one file",
+            came=f"{uid_name(storage)}, many slices in one file",
             remedy="Convert it to single slices or to NIfTI, for example with dcm2niix.",
         )
     if storage != CTImageStorage or text(dataset, "Modality", path) != "CT":
-        name = UID(storage).name if UID(storage).is_valid and not UID(storage).is_private else ""
-        known = name if name and name != storage else "another kind of object or modality"
+        known = uid_name(storage) or "another kind of object"
         raise Refusal(
             "dicom-not-ct",
             path,

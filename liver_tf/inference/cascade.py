@@ -13,6 +13,7 @@ from liver_tf.inference.components import largest_component, largest_components_
 from liver_tf.inference.network import Network
 from liver_tf.inference.roi import RoiRule, boxes_of_scan, square_boxes
 from liver_tf.labels import LIVER, LabelSet
+from liver_tf.model.description import Description
 from liver_tf.pipeline import resample
 from liver_tf.records.schema import Box
 
@@ -63,9 +64,9 @@ class LiverFinder(tf.Module):
         return cls(Network.of_run(folder))
 
     @property
-    def data_fingerprint(self) -> str:
-        """Of the records on which the liver network was trained."""
-        return self._network.description.data_fingerprint
+    def description(self) -> Description:
+        """Of the liver network."""
+        return self._network.description
 
     def mask_on_grid(self, hu: tf.Tensor) -> tf.Tensor:
         """HU [batch, rows, columns] to bool [batch, s, s]: liver more likely than not."""

@@ -73,7 +73,10 @@ def stream(slices: Slices, shard_order: Iterable[int] | None = None) -> tf.data.
         return {"image": image, "labels": labels, "example": record["example"]}
 
     dataset = tf.data.Dataset.from_tensor_slices(paths).interleave(
-        tf.data.TFRecordDataset, cycle_length=8, deterministic=True
+        tf.data.TFRecordDataset,
+        cycle_length=8,
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
     )
     dataset = dataset.map(view, tf.data.AUTOTUNE, deterministic=True)
     if slices.skip_without_liver:

@@ -1,0 +1,152 @@
+"""Runs to results: predict the test slices of a fold through the cascade and measure them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from liver_tf import __version__
+from liver_tf.evaluation.measures import ImageResult, measure_image
+from liver_tf.evaluation.overlays import Panel, draw_sheet
+from liver_tf.evaluation.report import Picture
+from liver_tf.inference.cascade import Cascade, LiverFinder
+from liver_tf.inference.network import Network
+from liver_tf.labels import LabelSet
+from liver_tf.model.description import load_description
+from liver_tf.records.manifest import Manifest, load_manifest
+from liver_tf.records.schema import SliceRecord
+from liver_tf.records.shards import check_shards, read_case
+from liver_tf.refusals import Refusal
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A run's test slices: what was true, what was predicted, and the results, slice by slice."""
+
+    records: list[SliceRecord]
+    predictions: list[np.ndarray]
+    results: list[ImageResult]
+    label_set: LabelSet
+
+
+def measure_runs(runs: list[Path], liver_run: Path, records: Path) -> dict[str, Measured]:
+    """Measure every run on its own test patients, by the name of its folder.
+
+    Raises ``Refusal`` where a run is not finished or was trained on ROIs of other records.
+    """
+    manifest = load_manifest(records)
+    finder = LiverFinder.of_run(liver_run)
+    measured = {}
+    for run in runs:
+        cases = _test_cases(run, manifest)
+        check_shards(records, manifest, cases)
+        cascade = Cascade(finder, Network.of_run(run))
+        name = run.resolve().name
+        measured[name] = _measure(cascade, manifest, records, cases, name)
+    return measured
+
+
+def _test_cases(run: Path, manifest: Manifest) -> list[str]:
+    description = load_description(run)
+    came_from = (description.roi or {}).get("source_fingerprint")
+    if came_from != manifest.fingerprint:
+        raise Refusal(
+            "other-records",
+            run,
+            expected="the records from which the run's ROIs were cut",
+            came=f"fingerprint {manifest.fingerprint[:16]}, not {str(came_from)[:16]}",
+            remedy="Name them with --records.",
+        )
+    identity = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    return identity["split"]["test"]
+
+
+def _measure(
+    cascade: Cascade, manifest: Manifest, folder: Path, cases: list[str], name: str
+) -> Measured:
+    wanted = set(cases)
+    entries = [entry for entry in manifest.cases if entry.case in wanted]
+    records, predictions, results = [], [], []
+    for entry in tqdm(entries, desc=f"measure {name}", unit="patient"):
+        for record in read_case(folder, entry):
+            spacing = np.float32(record.spacing_mm or (np.nan, np.nan))
+            labels = cascade.predict_slices(record.image[None], spacing[None])[0]
+            records.append(record)
+            predictions.append(labels)
+            results.append(
+                measure_image(
+                    record.labels,
+                    labels,
+                    cascade.label_set,
+                    patient=record.patient,
+                    case=record.case,
+                    slice_index=record.slice_index,
+                    true_diagnosis=record.diagnosis or None,
+                )
+            )
+    return Measured(records, predictions, results, cascade.label_set)
+
+
+def draw_sheets(measured: dict[str, Measured], folder: Path) -> list[Picture]:
+    """For each run one sheet of the worst, median and best slices with lesions by Dice."""
+    pictures = []
+    for name, one in measured.items():
+        with_lesion = [i for i, result in enumerate(one.results) if result.has_lesion]
+        if not with_lesion:
+            continue
+        ranked = sorted(with_lesion, key=lambda i: one.results[i].dice)
+        middle = len(ranked) // 2
+        chosen = [*ranked[:2], *ranked[max(middle - 1, 0) : middle + 1], *ranked[-2:]]
+        panels = [_panel(one, index) for index in dict.fromkeys(chosen)]
+        path = draw_sheet(panels, folder / f"{name}.png")
+        pictures.append(Picture(path, f"{name}: worst, median and best slices by Dice"))
+    return pictures
+
+
+def _panel(one: Measured, index: int) -> Panel:
+    record, result = one.records[index], one.results[index]
+    names = one.label_set.classes
+    found = "nothing" if result.predicted_diagnosis is None else names[result.predicted_diagnosis]
+    return Panel(
+        hu=record.image,
+        truth=record.labels,
+        predicted=one.predictions[index],
+        label_set=one.label_set,
+        title=f"{record.diagnosis}, found {found}, Dice {result.dice:.2f}",
+        spacing_mm=record.spacing_mm,
+    )
+
+
+def histories(run: Path) -> list[list[dict[str, float]]]:
+    """The history of every cycle of a run, a row per epoch."""
+    cycles = []
+    paths = run.glob("cycle*/history.csv")
+    for path in sorted(paths, key=lambda path: int(path.parent.name.removeprefix("cycle"))):
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+        cycles.append(rows)
+    return cycles
+
+
+def facts(runs: list[Path], liver_run: Path, records: Path) -> dict[str, str]:
+    """What a reviewer must know of how the figures came about."""
+    import keras
+    import tensorflow as tf
+
+    identities = [json.loads((run / "run.json").read_text(encoding="utf-8")) for run in runs]
+    liver = load_description(liver_run)
+    return {
+        "records": load_manifest(records).fingerprint,
+        "liver network trained on": liver.data_fingerprint,
+        "folds": ", ".join(sorted({str(one["fold"]) for one in identities})),
+        "seeds": ", ".join(sorted({str(one["seed"]) for one in identities})),
+        "early stopping": "on the inner validation patients; the test patients took no part",
+        "versions": f"liver_tf {__version__}, TensorFlow {tf.__version__}, Keras "
+        f"{keras.__version__}, Python {platform.python_version()}",
+    }
