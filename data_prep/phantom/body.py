@@ -23,7 +23,7 @@ from data_prep.phantom.shapes import (
 from data_prep.phantom.streams import clipped_normal
 from data_prep.phantom.tissues import LUNG_HU, Tissues
 
-WALL_MM = 13.0
+WALL_MM = 11.5
 VERTEBRA_PERIOD_MM = 33.0
 RIB_PERIOD_MM = 27.0
 SPINE_CENTRE_MM = (0.0, 22.0)
@@ -59,16 +59,16 @@ class Body:
     def draw(cls, rng: np.random.Generator) -> Body:
         right = clipped_normal(rng, 78, 7, 62, 95)
         return cls(
-            fat_mm=float(np.clip(rng.lognormal(np.log(13), 0.55), 5, 38)),
+            fat_mm=float(np.clip(rng.lognormal(np.log(15), 0.55), 5, 40)),
             muscle_mass=clipped_normal(rng, 1.0, 0.1, 0.75, 1.2),
             fat_in_muscle=float(rng.beta(1.5, 3)),
-            squareness=float(rng.uniform(2.15, 2.5)),
+            squareness=float(rng.uniform(2.2, 2.6)),
             vertebra_phase_mm=float(rng.uniform(0, VERTEBRA_PERIOD_MM)),
             rib_phase_mm=float(rng.uniform(0, RIB_PERIOD_MM)),
             right_dome_mm=right,
-            left_dome_mm=right - clipped_normal(rng, 14, 4, 5, 24),
-            trabecular_hu=clipped_normal(rng, 190, 40, 100, 290),
-            texture=Ripple.draw(rng, 8, 9, 28),
+            left_dome_mm=right - clipped_normal(rng, 18, 5, 6, 30),
+            trabecular_hu=clipped_normal(rng, 205, 45, 100, 310),
+            texture=Ripple.draw(rng, 12, 12, 36),
             strands=Ripple.draw(rng, 6, 5, 12),
         )
 
@@ -77,7 +77,8 @@ class Body:
         p = np.float32(self.squareness)
         narrowing = 1 - 0.05 * np.clip(z / 100, -1, 1.2) ** 2
         across = np.abs(x) / (140 * narrowing)
-        along = np.abs(y) / np.where(y > 0, np.float32(92), np.float32(97) * narrowing)
+        deepening = 1 + 0.05 * np.clip(z / 60, -1, 1)
+        along = np.abs(y) / deepening / np.where(y > 0, np.float32(94), np.float32(99) * narrowing)
         ratio = (across**p + along**p) ** (1 / p)
         rho = np.hypot(x, y)
         distance = rho * (1 - 1 / np.maximum(ratio, np.float32(1e-3)))
@@ -112,13 +113,25 @@ class Body:
         fat = tissues.fat + 5 * texture
         plane.paint(WHOLE, plane.cover(skin), 15.0)
         plane.paint(WHOLE, plane.cover(skin + 2), fat)
-        marbled = tissues.muscle - (35 + 60 * self.fat_in_muscle) * np.clip(texture - 0.9, 0, 1)
+        marbled = tissues.muscle - (12 + 40 * self.fat_in_muscle) * np.clip(texture - 0.7, 0, 1.5)
         plane.paint(WHOLE, plane.cover(wall), marbled)
+        self._paint_wall_layers(plane, wall, fat, texture)
         self._paint_inside(plane, tissues, wall, fat)
         self._paint_back_muscles(plane, tissues, marbled)
         self._paint_ribs(plane, wall)
         self._paint_spine(plane, tissues)
         return wall
+
+    def _paint_wall_layers(self, plane: Plane, wall: Array, fat: Array, texture: Array) -> None:
+        """Fat between the muscles of the wall: sheets at the flanks, seams beside the recti."""
+        x, y = plane.x, plane.y
+        share = 0.35 + 0.6 * self.fat_in_muscle
+        flank = np.clip((np.abs(x) - 60) / 25, 0, 1) * np.clip(0.6 - texture, 0, 1)
+        sheet = np.abs(wall + WALL_MM * 0.36 - 1.5 * texture) - 0.5
+        plane.paint(WHOLE, plane.cover(sheet) * flank * share, fat)
+        front = plane.cover(wall) * np.clip(-(y + 40) / 20, 0, 1)
+        seam = np.minimum(np.abs(np.abs(x) - 62 + 0.4 * wall) - 1.5, np.abs(x) - 1.0)
+        plane.paint(WHOLE, plane.cover(seam) * front * share, fat)
 
     def _paint_inside(self, plane: Plane, tissues: Tissues, wall: Array, fat: Array) -> None:
         x, y, z = plane.x, plane.y, plane.z
@@ -130,8 +143,8 @@ class Body:
             plane.paint(WHOLE, inside, LUNG_HU + 25 * strands)
             for centre, radii in (((4, 4), (36, 30)), ((14, -60), (30, 30))):
                 plane.paint(WHOLE, plane.cover(ellipse(x, y, centre, radii)) * inside, fat)
-            plane.paint(WHOLE, inside * plane.cover(below - 1.5), tissues.muscle)
-            plane.paint(WHOLE, inside * plane.cover(below + 1), visceral)
+            plane.paint(WHOLE, inside * plane.cover(below - 0.7), tissues.muscle)
+            plane.paint(WHOLE, inside * plane.cover(below + 0.7), visceral)
         else:
             plane.paint(WHOLE, inside, visceral)
 
@@ -163,12 +176,12 @@ class Body:
         arc = angle * np.float32(112)
         height = z + np.float32(0.42) * arc + self.rib_phase_mm
         phase = np.mod(height, RIB_PERIOD_MM) - RIB_PERIOD_MM / 2
-        across = (wall + WALL_MM * 0.52) / 3.9
+        across = (wall + WALL_MM * 0.52) / 3.7
         along = phase / 5.6
         ratio = np.sqrt(across * across + along * along)
         last = np.interp(plane.z_mm, [-90, 0, 60, 110], [1.55, 2.0, 2.45, 2.7])
         present = (angle < last) & (angle > 0.35)
-        distance = np.where(present, (ratio - 1) * 3.9, 10)
+        distance = np.where(present, (ratio - 1) * 3.7, 10)
         plane.paint(WHOLE, plane.cover(distance), 380.0)
         plane.paint(WHOLE, plane.cover(distance + 1.6), 180.0)
 
@@ -180,7 +193,7 @@ class Body:
         along = np.mod(plane.z_mm + self.vertebra_phase_mm, VERTEBRA_PERIOD_MM)
         disc = along < 7
         vertebra = ellipse(x, y, SPINE_CENTRE_MM, (22, 17))
-        arch = ellipse(x, y, (0, 46), (17, 14))
+        arch = ellipse(x, y, (0, 45), (15.5, 13))
         if 10 < along < 22:
             for side in (-1, 1):
                 process = capsule(x, y, 0 * z, (side * 12, 44, 0), (side * 36, 50, 0), 5, 3.5)
@@ -188,12 +201,12 @@ class Body:
         if along > 14 or disc:
             arch = union(arch, capsule(x, y, 0 * z, (0, 56, 0), (0, 80, 0), 4, 3.5), 4)
         trabecular = self.trabecular_hu + 22 * self.texture(x, y, z)
-        plane.paint(window, plane.cover(arch), 420.0)
-        plane.paint(window, plane.cover(arch + 2.4), 300.0)
+        plane.paint(window, plane.cover(arch), 390.0)
+        plane.paint(window, plane.cover(arch + 2.2), 260.0)
         if disc:
             plane.paint(window, plane.cover(vertebra), 85.0)
         else:
-            plane.paint(window, plane.cover(vertebra), 430.0)
-            plane.paint(window, plane.cover(vertebra + 2.0), trabecular)
+            plane.paint(window, plane.cover(vertebra), 340.0)
+            plane.paint(window, plane.cover(vertebra + 1.6, 2.0), trabecular)
         canal = intersection(ellipse(x, y, (0, 46), (10, 8.5)), -vertebra, 1)
         plane.paint(window, plane.cover(canal), 30.0)

@@ -112,7 +112,7 @@ class Lesion:
         if look.kind == "hemangioma":
             # Nodules are islands of the ripple; the threshold rises from rim to centre, so that
             # they begin at the rim with gaps between them and meet as the filling grows.
-            threshold = -0.9 + 2.6 * (depth - look.filling + 0.25)
+            threshold = 0.1 - 2.4 * look.filling + 2.6 * depth
             enhanced = smoothstep((ripple - threshold) / 0.5 + 0.5)
             return look.hu + (look.nodule_hu - look.hu) * enhanced
         hu = look.hu + look.texture_hu * ripple
@@ -171,8 +171,8 @@ def draw_forms(
 
 
 def draw_look(rng: np.random.Generator, kind: str, tissues: Tissues, diameter_mm: float) -> Look:
-    """Draw how a lesion of a kind attenuates in this patient; one in ten is hard to tell."""
-    hard = rng.random() < 0.1
+    """Draw how a lesion of a kind attenuates in this patient; one in seven is hard to tell."""
+    hard = rng.random() < 0.15
     liver = tissues.liver
     if kind == "hypodense":
         contrast = rng.uniform(10, 70)
@@ -188,7 +188,7 @@ def draw_look(rng: np.random.Generator, kind: str, tissues: Tissues, diameter_mm
     if kind == "cyst":
         return Look(
             kind,
-            hu=float(rng.uniform(18, 38) if hard else rng.uniform(0, 20)),
+            hu=float(rng.uniform(18, 42) if hard else rng.uniform(0, 20)),
             edge_mm=float(rng.uniform(0.8, 1.6)),
             texture=Ripple.draw(rng, 4, 12, 30),
             texture_hu=0.8,
@@ -206,11 +206,14 @@ def draw_look(rng: np.random.Generator, kind: str, tissues: Tissues, diameter_mm
             nodule_hu=tissues.blood - float(rng.uniform(0, 14)),
         )
     if kind == "metastasis":
-        contrast = rng.uniform(14, 30) if hard else rng.uniform(30, 80)
+        contrast = rng.uniform(30, 80)
+        if hard:
+            # Half of the hard ones are faint, half are so necrotic that they look like cysts.
+            contrast = rng.choice([rng.uniform(14, 30), rng.uniform(80, 120)])
         target = rng.choice(["plain", "core", "ring"], p=[0.45, 0.3, 0.25])
         return Look(
             kind,
-            hu=max(liver - contrast, 22.0),
+            hu=float(max(liver - contrast, 22.0)),
             edge_mm=float(rng.uniform(2.5, 7)),
             texture=Ripple.draw(rng, 10, 4, 14),
             texture_hu=float(rng.uniform(4, 11)),

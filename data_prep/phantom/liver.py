@@ -39,13 +39,13 @@ class Vessels:
         rods: list[tuple[np.ndarray, np.ndarray, float, float]] = []
         for direction in ((-1.0, 0.15, -0.25), (-0.6, -0.75, -0.3), (0.45, -0.85, -0.25)):
             start = CAVA_MM + np.array([0, -2, rng.uniform(42, 54)])
-            _grow(rng, rods, start, np.array(direction), rng.uniform(4.2, 5.6), 30.0, 5)
+            _grow(rng, rods, start, np.array(direction), rng.uniform(4.4, 5.8), 30.0, 5)
         _rod(rods, (12, -26, -34), HILUM_MM, 6.2, 6.0)
         right, left = np.add(HILUM_MM, (-26, 8, 4)), np.add(HILUM_MM, (16, -22, 18))
         _rod(rods, HILUM_MM, right, 5.8, 4.8)
         _rod(rods, HILUM_MM, left, 4.8, 4.0)
         for direction in ((-0.8, 0.2, 0.55), (-0.75, 0.35, -0.6), (-0.5, -0.8, -0.1)):
-            _grow(rng, rods, right, np.array(direction), rng.uniform(3.2, 4.4), 26.0, 5)
+            _grow(rng, rods, right, np.array(direction), rng.uniform(3.4, 4.6), 26.0, 5)
         for direction in ((0.8, -0.4, 0.2), (-0.3, -0.9, 0.1)):
             _grow(rng, rods, left, np.array(direction), rng.uniform(2.6, 3.4), 20.0, 4)
         columns = [np.array(column, np.float32) for column in zip(*rods, strict=True)]
@@ -71,19 +71,19 @@ def _grow(
         direction = direction + rng.normal(0, 0.16, 3)
         direction /= np.linalg.norm(direction)
         end = start + direction * length_mm * rng.uniform(0.4, 0.6)
-        thinner = radius_mm * 0.92
+        thinner = radius_mm * 0.95
         _rod(rods, start, end, radius_mm, thinner)
         start, radius_mm = end, thinner
-    if depth == 0 or radius_mm < 0.9:
+    if depth == 0 or radius_mm < 0.8:
         return
     aside = np.cross(direction, rng.normal(size=3))
     aside /= np.linalg.norm(aside)
     bend = rng.uniform(0.35, 0.8)
-    share = rng.uniform(0.62, 0.88)
+    share = rng.uniform(0.7, 0.92)
     _grow(
         rng, rods, start, direction + bend * aside, radius_mm * share, length_mm * 0.82, depth - 1
     )
-    share = 1.5 - share
+    share = 1.6 - share
     _grow(
         rng, rods, start, direction - bend * aside, radius_mm * share, length_mm * 0.82, depth - 1
     )
@@ -180,7 +180,9 @@ class Liver:
         whole = intersection(whole, wall + (WALL_MM + 2.0), 5)
         whole = intersection(whole, domes + 2.5, 4)
         whole = intersection(whole, 1.5 - body.spine_keep_out(x, y), 5)
-        whole = intersection(whole, 4 - ellipsoid(x, y, z, (-56, 22, -62), (33, 34, 56)), 6)
+        # The kidney's bed, which opens to the spine so that its fat is no island in the liver.
+        behind = ellipsoid(x - 0.35 * (z + 62), y, z, (-44, 32, -62), (46, 44, 56))
+        whole = intersection(whole, 3 - behind, 6)
         if self.cleft_radius_mm:
             cleft = capsule(
                 x, y, z, (4, -92, 4), (-2, -44, -16), self.cleft_radius_mm, self.cleft_radius_mm

@@ -69,7 +69,7 @@ class Organs:
                 clipped_normal(rng, 48, 6, 34, 62),
                 clipped_normal(rng, 48, 7, 32, 66),
             ),
-            stomach_scale=clipped_normal(rng, 1.0, 0.18, 0.6, 1.4),
+            stomach_scale=clipped_normal(rng, 1.15, 0.2, 0.7, 1.5),
             stomach_air_mm=clipped_normal(rng, -38, 14, -70, 5),
             stomach_filling_hu=float(rng.choice([8.0, 35.0, 180.0], p=[0.5, 0.35, 0.15])),
             aorta_radius_mm=clipped_normal(rng, 10.5, 1.5, 8, 15),
@@ -78,7 +78,7 @@ class Organs:
             loops=_draw_loops(rng),
             twigs=_draw_twigs(rng, 110, (-60, -70, -110), (80, -5, 10), 1.0, 3.2),
             lung_twigs=_draw_twigs(rng, 150, (-120, -70, 10), (120, 75, 110), 0.7, 2.4),
-            food=Ripple.draw(rng, 10, 6, 18),
+            food=Ripple.draw(rng, 16, 6, 22),
             pyramids=Ripple.draw(rng, 6, 14, 26),
         )
 
@@ -106,7 +106,7 @@ class Organs:
             plane.paint(window, plane.cover(cava), tissues.blood)
 
     def _paint_heart(self, plane: Plane, tissues: Tissues, above: Array) -> None:
-        centre = (34, -38, 106 + self.heart_shift_mm)
+        centre = (34, -38, 98 + self.heart_shift_mm)
         window = plane.around(centre, (66, 60, 56))
         if window:
             x, y, z = plane.points(window)
@@ -203,10 +203,10 @@ class Organs:
 
 def _draw_loops(rng: np.random.Generator) -> tuple[Loop, ...]:
     loops = []
-    for _ in range(int(rng.integers(34, 48))):
+    for _ in range(int(rng.integers(62, 84))):
         z = rng.uniform(-125, 4)
-        centre = (rng.uniform(-95, 112), rng.uniform(-74, -18 if z > -50 else 0), z)
-        radii = tuple(rng.uniform(9, 20, 3))
+        centre = (rng.uniform(-95, 112), rng.uniform(-78, -22 if z > -50 else 2), z)
+        radii = tuple(rng.uniform(10, 23, 3))
         loops.append(
             Loop(centre, radii, str(rng.choice(["fluid", "gas", "faeces"], p=[0.5, 0.25, 0.25])))
         )

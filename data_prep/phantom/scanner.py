@@ -48,14 +48,14 @@ class Scanner:
         width = 2 * patient.half_width_mm
         pixel = np.clip(width * rng.uniform(1.06, 1.24) / FULL_MATRIX, 0.65, 0.85)
         size = np.sqrt(patient.half_width_mm * patient.half_depth_mm) / 130
-        noise = rng.lognormal(np.log(15), 0.4) * size**1.5
+        noise = rng.lognormal(np.log(17), 0.42) * size**1.5
         return cls(
             field_mm=float(pixel * FULL_MATRIX),
             centre_mm=(clipped_normal(rng, 0, 6, -12, 12), clipped_normal(rng, 5, 10, -15, 25)),
             noise_hu=float(np.clip(noise, 6, 32)),
-            cutoff_per_mm=float(rng.uniform(0.3, 0.62)),
+            cutoff_per_mm=float(rng.uniform(0.32, 0.75)),
             ramp=float(rng.uniform(0.1, 0.6)),
-            streakiness=float(rng.uniform(0.1, 1.2)),
+            streakiness=float(rng.uniform(0.1, 1.6)),
             blur_mm=float(rng.uniform(0.45, 0.85)),
             thickness_mm=thickness_mm,
             table=bool(rng.random() < 0.8),
@@ -142,7 +142,7 @@ def add_table(hu: np.ndarray, x_mm: np.ndarray, y_mm: np.ndarray, bottom_mm: flo
     centre_mm = bottom_mm + 9 - radius_mm
     distance = np.hypot(x_mm[None, :], y_mm[:, None] - centre_mm) - radius_mm
     air = hu < -900
-    for offset_mm, shell_hu, half_mm in ((0.0, -150.0, 1.1), (26.0, 40.0, 1.1), (13.0, -965.0, 11)):
+    for offset_mm, shell_hu, half_mm in ((0.0, 80.0, 1.0), (26.0, 20.0, 0.8), (13.0, -965.0, 11)):
         cover = np.clip(0.5 - (np.abs(distance - offset_mm) - half_mm) / edge_mm, 0, 1)
         hu += np.where(air, cover * (shell_hu + 1000), 0).astype(np.float32)
 

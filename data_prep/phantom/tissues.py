@@ -21,15 +21,15 @@ class Tissues:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Tissues:
-        """Phase 0.65 to 1.4; one patient in four has a fatty liver, up to 45 HU darker."""
-        phase = clipped_normal(rng, 1.05, 0.18, 0.65, 1.4)
+        """Phase 0.65 to 1.55; one patient in four has a fatty liver, up to 45 HU darker."""
+        phase = clipped_normal(rng, 1.15, 0.22, 0.65, 1.55)
         fatty = rng.random() < 0.25
         fat = rng.uniform(12, 45) if fatty else abs(rng.normal(0, 4))
         return cls(phase, float(fat))
 
     @property
     def liver(self) -> float:
-        return max(58 + 60 * self.phase - self.fat_infiltration_hu, 55.0)
+        return max(56 + 63 * self.phase - self.fat_infiltration_hu, 55.0)
 
     @property
     def blood(self) -> float:
