@@ -30,7 +30,7 @@ def stored_hu(dataset: pydicom.Dataset, header: SliceHeader) -> tuple[np.ndarray
     path = header.path
     stored = decode_pixels(dataset, path, frames=1)[0]
     padding = _padding_mask(dataset, header, stored)
-    _refuse_unused_bits(dataset, path, stored[~padding])
+    _refuse_unused_bits(dataset, path, stored)
     if padding.any():
         stored = np.where(padding, stored[~padding].min() if not padding.all() else 0, stored)
     hu = rescale_to_hu(stored, header.slope, header.intercept)
@@ -80,17 +80,21 @@ def _padding_mask(dataset: pydicom.Dataset, header: SliceHeader, stored: np.ndar
 
 
 def _refuse_unused_bits(dataset: pydicom.Dataset, path: Path, stored: np.ndarray) -> None:
-    """Old files keep overlays above BitsStored; read as pixels they are thousands of HU."""
-    bits = min(max(whole_number(dataset, "BitsStored", path) or 0, 1), 32)
-    if stored.size == 0:
+    """Refuse bits above BitsStored that the decoder had to drop (PS3.5, 8.1.1).
+
+    They are an overlay of an old file, or BitsStored is wrong and HU would change unnoticed.
+    """
+    if dataset.file_meta.TransferSyntaxUID.is_compressed or stored.dtype.itemsize != 2:
         return
-    signed = stored.dtype.kind == "i"
-    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-    if stored.min() < low or stored.max() > high:
+    bits = min(max(whole_number(dataset, "BitsStored", path) or 0, 1), 16)
+    order = "<" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">"
+    raw = np.frombuffer(dataset.PixelData, f"{order}u2", count=stored.size).reshape(stored.shape)
+    dropped = (raw != stored.astype(np.uint16)) & (raw >> (bits - 1) >> 1 != 0)
+    if dropped.any():
         raise Refusal(
             "dicom-bits",
             path,
             expected=f"stored values of {bits} bits",
-            came="values beyond them (an overlay in the pixels?)",
+            came="values with higher bits set (an overlay in the pixels, or a wrong BitsStored?)",
             remedy="Export the image again without overlays.",
         )

@@ -82,8 +82,8 @@ def ct_dataset(hu: np.ndarray, index: int = 0) -> FileDataset:
     dataset.BitsAllocated = dataset.BitsStored = 16
     dataset.HighBit = 15
     dataset.PixelRepresentation = 0
-    dataset.RescaleIntercept = -2048
-    dataset.RescaleSlope = 1
+    dataset.RescaleIntercept = "-2048"
+    dataset.RescaleSlope = "1"
     dataset.RescaleType = "HU"
     dataset.PixelData = (hu.astype(np.int32) + 2048).astype("<u2").tobytes()
     dataset["PixelData"].VR = "OW"

@@ -1,0 +1,373 @@
+"""Broken, misleading or foreign DICOM slices and series."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ct_files import (
+    ct_dataset,
+    phantom_hu,
+    phantom_labels,
+    write_dicom,
+    write_nifti_pair,
+    write_seg,
+    write_series,
+)
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    EnhancedCTImageStorage,
+    JPEGLSLossless,
+    MRImageStorage,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+)
+
+from liver_tf.ct import dicom_file
+from liver_tf.ct.dicom_series import read_dicom_series
+from liver_tf.ct.dicom_slice import read_dicom_slice
+from liver_tf.ct.nifti import write_nifti_labels
+from liver_tf.ct.scan import has_geometry
+from liver_tf.refusals import Refusal
+
+HU = phantom_hu()[2]
+
+# pydicom's warnings quote element values, which may be patient data: none may come through.
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def refusal_of(path) -> Refusal:
+    with pytest.raises(Refusal) as caught:
+        read_dicom_slice(path)
+    assert caught.value.path == path
+    return caught.value
+
+
+def setter(**elements):
+    def change(dataset):
+        for keyword, value in elements.items():
+            if value is None:
+                delattr(dataset, keyword)
+            else:
+                setattr(dataset, keyword, value)
+
+    return change
+
+
+def test_the_good_slice_is_good(tmp_path):
+    scan = read_dicom_slice(write_dicom(tmp_path / "s.dcm", HU))
+    assert scan.hu.dtype == np.int16
+    np.testing.assert_array_equal(scan.hu, HU[np.newaxis])
+    assert scan.spacing_mm == (2.5, 0.8, 0.7)
+    assert scan.cautions == ()
+    assert scan.details == {"manufacturer": "siemens", "kvp": "120", "slice_thickness_mm": "2.5"}
+    assert has_geometry(scan)
+
+
+@pytest.mark.parametrize(
+    ("elements", "code", "words"),
+    [
+        ({"RescaleSlope": None}, "dicom-rescale", "RescaleSlope"),
+        ({"RescaleIntercept": None}, "dicom-rescale", "RescaleIntercept"),
+        ({"RescaleSlope": 0}, "dicom-rescale", "got 0"),
+        ({"RescaleSlope": ""}, "dicom-rescale", "got none"),
+        ({"RescaleType": "OD"}, "dicom-not-hu", "RescaleType HU"),
+        ({"RescaleIntercept": 0}, "hu-unscaled", "looks unscaled"),
+        ({"PhotometricInterpretation": "MONOCHROME1"}, "dicom-photometric", "MONOCHROME1"),
+        ({"PhotometricInterpretation": "RGB"}, "dicom-photometric", "RGB"),
+        ({"SamplesPerPixel": 3}, "dicom-photometric", "one sample"),
+        ({"BurnedInAnnotation": "YES"}, "dicom-burned-in", "BurnedInAnnotation YES"),
+        ({"Modality": "MR"}, "dicom-not-ct", "another modality"),
+        ({"SOPClassUID": MRImageStorage}, "dicom-not-ct", "MR Image Storage"),
+        ({"SOPClassUID": SecondaryCaptureImageStorage}, "dicom-not-ct", "Secondary Capture"),
+        ({"SOPClassUID": EnhancedCTImageStorage}, "dicom-enhanced", "Enhanced CT Image Storage"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "dicom-localizer", "scout"),
+        ({"NumberOfFrames": 2}, "dicom-multiframe", "several frames"),
+        ({"Rows": 25}, "dicom-truncated", "1600 bytes of pixels"),
+        ({"Rows": 0}, "dicom-size", "0 x 32"),
+        ({"Columns": 60000}, "dicom-size", "24 x 60000"),
+        ({"PixelData": None}, "dicom-no-pixels", "pixel data"),
+        ({"PixelSpacing": [0, 0.7]}, "dicom-spacing", "0 x 0.7 mm"),
+        ({"PixelSpacing": [0.7]}, "dicom-number", "PixelSpacing"),
+        ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "dicom-orientation", "perpendicular"),
+        ({"ImageOrientationPatient": [1, 0, 0, 0, 0, -1]}, "dicom-not-axial", "coronal"),
+        ({"BitsStored": 11, "HighBit": 10}, "dicom-bits", "stored values of 11 bits"),
+        ({"PixelPaddingValue": 2048 + 50}, "dicom-padding", "50 to 50 HU"),
+    ],
+)
+def test_elements_that_forbid_it(tmp_path, elements, code, words):
+    refusal = refusal_of(write_dicom(tmp_path / "s.dcm", HU, change=setter(**elements)))
+    assert refusal.code == code
+    assert words in refusal.text()
+
+
+def test_no_dicm_prefix(tmp_path):
+    data = write_dicom(tmp_path / "s.dcm", HU).read_bytes()
+    for content in (b"", b"text", data[132:]):
+        (tmp_path / "raw.dcm").write_bytes(content)
+        assert refusal_of(tmp_path / "raw.dcm").code == "dicom-no-prefix"
+
+
+@pytest.mark.parametrize(
+    ("keep", "codes"),
+    [
+        (0.5, {"dicom-truncated", "dicom-unreadable"}),
+        (0.99, {"dicom-truncated", "dicom-unreadable"}),
+    ],
+)
+def test_truncated(tmp_path, keep, codes):
+    data = write_dicom(tmp_path / "s.dcm", HU).read_bytes()
+    (tmp_path / "cut.dcm").write_bytes(data[: int(len(data) * keep)])
+    assert refusal_of(tmp_path / "cut.dcm").code in codes
+
+
+def test_cut_off_anywhere_it_is_refused(tmp_path):
+    data = write_dicom(tmp_path / "s.dcm", HU).read_bytes()
+    for keep in range(0, len(data) - 1, 37):
+        (tmp_path / "cut.dcm").write_bytes(data[:keep])
+        assert refusal_of(tmp_path / "cut.dcm").code.startswith("dicom-")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code", "words"),
+    [
+        (b"IS\x02\x0011", b"IS\x02\x001A", "dicom-number", "InstanceNumber"),
+        (b"DS\x06\x00-2048 ", b"DS\x06\x00-2O48 ", "dicom-rescale", "RescaleIntercept"),
+        (b"DS\x02\x001 ", b"DS\x02\x00x ", "dicom-rescale", "RescaleSlope"),
+        (b"DS\x06\x00-2048 ", b"DS\x06\x00nan   ", "dicom-rescale", "NaN"),
+        (b"DS\x06\x00-2048 ", b"DS\x06\x00inf   ", "dicom-rescale", "infinity"),
+    ],
+)
+def test_broken_numbers(tmp_path, before, after, code, words):
+    data = write_dicom(tmp_path / "s.dcm", HU).read_bytes()
+    assert data.count(before) == 1
+    (tmp_path / "s.dcm").write_bytes(data.replace(before, after))
+    refusal = refusal_of(tmp_path / "s.dcm")
+    assert refusal.code == code
+    assert words in refusal.text()
+
+
+def test_padding_becomes_air_before_rescale(tmp_path):
+    padded = HU.copy()
+    padded[:3] = -2000
+
+    def change(dataset):
+        dataset.PixelPaddingValue = 48  # -2000 + 2048
+
+    scan = read_dicom_slice(write_dicom(tmp_path / "s.dcm", padded, change=change))
+    expected = HU.copy()
+    expected[:3] = -1000
+    np.testing.assert_array_equal(scan.hu[0], expected)
+
+
+def test_padding_range(tmp_path):
+    padded = HU.copy()
+    padded[0], padded[1] = -2000, -1990
+
+    def change(dataset):
+        dataset.PixelPaddingValue, dataset.PixelPaddingRangeLimit = 60, 40
+
+    scan = read_dicom_slice(write_dicom(tmp_path / "s.dcm", padded, change=change))
+    assert (scan.hu[0, :2] == -1000).all()
+    np.testing.assert_array_equal(scan.hu[0, 2:], HU[2:])
+
+
+def test_padding_does_not_hide_that_the_rest_is_unscaled(tmp_path):
+    raw = (HU + 1100).astype(np.int16)
+    raw[:3] = -2000
+
+    def change(dataset):
+        dataset.PixelPaddingValue = 48
+
+    refusal = refusal_of(write_dicom(tmp_path / "s.dcm", raw, change=change))
+    assert refusal.code == "hu-unscaled"
+
+
+def test_signed_pixels_and_fractional_slope(tmp_path):
+    def change(dataset):
+        dataset.PixelRepresentation = 1
+        dataset.RescaleIntercept, dataset.RescaleSlope = 0.5, 0.5
+        dataset.PixelData = HU.astype("<i2").tobytes()
+
+    scan = read_dicom_slice(write_dicom(tmp_path / "s.dcm", HU, change=change))
+    assert scan.hu.dtype == np.float32
+    np.testing.assert_array_equal(scan.hu[0], HU * np.float32(0.5) + np.float32(0.5))
+
+
+def test_signed_pixels_of_12_bits_with_and_without_extended_sign(tmp_path):
+    for mask in (0xFFFF, 0x0FFF):
+
+        def change(dataset, mask=mask):
+            dataset.PixelRepresentation = 1
+            dataset.BitsStored, dataset.HighBit = 12, 11
+            dataset.RescaleIntercept = 0
+            dataset.PixelData = (HU.view(np.uint16) & mask).astype("<u2").tobytes()
+
+        scan = read_dicom_slice(write_dicom(tmp_path / "s.dcm", HU, change=change))
+        np.testing.assert_array_equal(scan.hu[0], HU)
+
+
+def test_compressed_without_loss(tmp_path):
+    dataset = ct_dataset(HU)
+    dataset.compress(RLELossless, generate_instance_uid=False)
+    dataset.save_as(tmp_path / "s.dcm", enforce_file_format=True)
+    np.testing.assert_array_equal(read_dicom_slice(tmp_path / "s.dcm").hu[0], HU)
+
+
+def test_compressed_without_a_decoder_names_the_syntax_and_the_extra(tmp_path, monkeypatch):
+    class NoDecoder:
+        is_available = False
+
+    monkeypatch.setattr(dicom_file, "get_decoder", lambda syntax: NoDecoder())
+
+    def change(dataset):
+        dataset.file_meta.TransferSyntaxUID = JPEGLSLossless
+        dataset.PixelData = encapsulate([b"\xff\xd8\xff\xf7" + b"\0" * 100])
+        dataset["PixelData"].is_undefined_length = True
+
+    refusal = refusal_of(write_dicom(tmp_path / "s.dcm", HU, change=change))
+    assert refusal.code == "dicom-no-decoder"
+    assert "JPEG-LS Lossless" in refusal.text()
+    assert "liver_tf[codecs]" in refusal.text()
+
+
+def test_damaged_compressed_pixels(tmp_path):
+    def change(dataset):
+        dataset.compress(RLELossless, generate_instance_uid=False)
+        dataset.PixelData = encapsulate([b"\x02" + b"\0" * 80])
+
+    assert refusal_of(write_dicom(tmp_path / "s.dcm", HU, change=change)).code == "dicom-pixels"
+
+
+@pytest.mark.parametrize(
+    ("missing", "code"),
+    [
+        ("PixelSpacing", "dicom-no-spacing"),
+        ("ImageOrientationPatient", "dicom-no-orientation"),
+        ("ImagePositionPatient", None),
+        ("SliceThickness", None),
+    ],
+)
+def test_missing_geometry_is_fine_until_geometry_is_written(tmp_path, missing, code):
+    path = write_dicom(tmp_path / "s.dcm", HU, change=setter(**{missing: None}))
+    scan = read_dicom_slice(path)
+    np.testing.assert_array_equal(scan.hu[0], HU)
+    assert [caution.code for caution in scan.cautions] == ([code] if code else [])
+    assert (scan.spacing_mm is None) == (missing == "PixelSpacing")
+    assert np.isnan(scan.affine).any()
+    labels = np.zeros(scan.hu.shape, np.uint8)
+    with pytest.raises(Refusal, match=r"\[no-geometry\].*pixel spacing") as caught:
+        write_nifti_labels(tmp_path / "labels.nii", labels, scan)
+    assert caught.value.path == path
+    assert not (tmp_path / "labels.nii").exists()
+
+
+class TestSeries:
+    def test_sorted_by_position_not_by_name(self, tmp_path):
+        paths = write_series(tmp_path / "series")
+        assert paths != sorted(paths)
+        scan = read_dicom_series(tmp_path / "series")
+        np.testing.assert_array_equal(scan.hu, phantom_hu())
+        assert scan.source.files == tuple(paths)
+        assert scan.spacing_mm == pytest.approx((2.5, 0.8, 0.7))
+        assert scan.cautions == ()
+        np.testing.assert_allclose(scan.affine @ [0, 0, 0, 1], [11, 12, -300, 1])
+
+    def test_its_labels_as_nifti_lie_where_those_of_the_nifti_pair_do(self, tmp_path):
+        write_series(tmp_path / "series")
+        scan = read_dicom_series(tmp_path / "series")
+        write_nifti_labels(tmp_path / "labels.nii.gz", phantom_labels(), scan)
+        import nibabel
+
+        own = nibabel.load(tmp_path / "labels.nii.gz")
+        other = nibabel.load(write_nifti_pair(tmp_path)[1])
+        np.testing.assert_array_equal(own.dataobj, other.dataobj)
+        np.testing.assert_allclose(own.affine, other.affine, atol=1e-5)
+
+    @pytest.mark.parametrize(
+        ("change", "code", "words"),
+        [
+            (
+                lambda d, i: setattr(d, "SeriesInstanceUID", f"1.2.{i % 2 + 3}"),
+                "series-mixed",
+                "2 groups",
+            ),
+            (
+                lambda d, i: i == 3 and setattr(d, "ImagePositionPatient", [-11, -12, -295]),
+                "series-duplicate-position",
+                "1 position",
+            ),
+            (
+                lambda d, i: i == 4 and setattr(d, "ImagePositionPatient", [-11, -12, -285]),
+                "series-spacing",
+                "2.50 to 7.50 mm",
+            ),
+            (
+                lambda d, i: setattr(d, "ImagePositionPatient", [-11, -12 + i, -300 + 2.5 * i]),
+                "series-tilted",
+                "tilted gantry",
+            ),
+            (
+                lambda d, i: i == 2 and delattr(d, "ImagePositionPatient"),
+                "series-no-geometry",
+                "position",
+            ),
+            (lambda d, i: i == 2 and delattr(d, "RescaleSlope"), "dicom-rescale", "Slope"),
+        ],
+        ids=["two-series", "duplicate", "gap", "tilt", "no-position", "one-bad-slice"],
+    )
+    def test_what_cannot_be_stacked(self, tmp_path, change, code, words):
+        write_series(tmp_path / "series", change=change)
+        with pytest.raises(Refusal) as caught:
+            read_dicom_series(tmp_path / "series")
+        assert caught.value.code == code
+        assert words in caught.value.text()
+
+    def test_each_slice_of_a_tilted_series_is_fine_alone(self, tmp_path):
+        paths = write_series(
+            tmp_path / "series",
+            change=lambda d, i: setattr(d, "ImagePositionPatient", [-11, i - 12, 2.5 * i]),
+        )
+        np.testing.assert_array_equal(read_dicom_slice(paths[3]).hu[0], phantom_hu()[3])
+
+    def test_strays_are_left_out_and_told(self, tmp_path):
+        folder = tmp_path / "series"
+        write_series(folder)
+        write_dicom(folder / "a.dcm", HU, change=setter(SeriesInstanceUID="1.2.3"))
+        write_dicom(
+            folder / "b.dcm", HU, change=setter(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+        )
+        write_seg(folder / "c.dcm", {"liver": phantom_labels() > 0})
+        (folder / "notes.txt").write_text("read me")
+        (folder / ".DS_Store").write_bytes(b"\0")
+        (folder / "subfolder").mkdir()
+        scan = read_dicom_series(folder)
+        np.testing.assert_array_equal(scan.hu, phantom_hu())
+        assert sorted(caution.code for caution in scan.cautions) == [
+            "series-localizer",
+            "series-not-dicom",
+            "series-other-object",
+            "series-stray-slice",
+        ]
+
+    def test_a_broken_file_that_calls_itself_dicom_is_refused(self, tmp_path):
+        write_series(tmp_path / "series")
+        (tmp_path / "series" / "x.dcm").write_bytes(b"")
+        with pytest.raises(Refusal, match="dicom-no-prefix"):
+            read_dicom_series(tmp_path / "series")
+
+    def test_no_folder_and_no_slices(self, tmp_path):
+        with pytest.raises(Refusal, match="series-folder"):
+            read_dicom_series(tmp_path / "none")
+        with pytest.raises(Refusal, match="series-empty"):
+            read_dicom_series(tmp_path)
+
+    def test_one_slice_with_real_values_makes_the_volume_real(self, tmp_path):
+        def change(dataset, index):
+            if index == 1:
+                dataset.RescaleSlope, dataset.RescaleIntercept = 0.5, -1024.5
+
+        write_series(tmp_path / "series", change=change)
+        scan = read_dicom_series(tmp_path / "series")
+        expected = phantom_hu().astype(np.float32)
+        expected[1] = (expected[1] + 2048) * 0.5 - 1024.5
+        np.testing.assert_array_equal(scan.hu, expected)

@@ -1,0 +1,328 @@
+"""Broken, misleading or foreign NIfTI files: each refused by its code, or taken with a caution."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+
+import nibabel
+import numpy as np
+import pytest
+from ct_files import as_lps_file, phantom_hu, phantom_labels, write_nifti, write_nifti_pair
+
+from liver_tf.ct.check import mask_cautions
+from liver_tf.ct.nifti import (
+    labels_to_nifti,
+    read_nifti_labels,
+    read_nifti_volume,
+    write_nifti_labels,
+)
+from liver_tf.refusals import Refusal
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory) -> bytes:
+    volume, _ = write_nifti_pair(tmp_path_factory.mktemp("good"))
+    return volume.read_bytes()
+
+
+def refusal_of(path) -> Refusal:
+    with pytest.raises(Refusal) as caught:
+        read_nifti_volume(path)
+    assert caught.value.path == path
+    assert path.stem.split(".")[0] not in caught.value.text()
+    return caught.value
+
+
+def patched(data: bytes, offset: int, form: str, *values) -> bytes:
+    """``data`` with header fields at ``offset`` (nifti1.h) replaced."""
+    block = struct.pack("<" + form, *values)
+    return data[:offset] + block + data[offset + len(block) :]
+
+
+def test_the_good_file_is_good(tmp_path, good):
+    (tmp_path / "patient.nii").write_bytes(good)
+    scan = read_nifti_volume(tmp_path / "patient.nii")
+    np.testing.assert_array_equal(scan.hu, phantom_hu())
+    assert scan.cautions == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "words"),
+    [
+        (b"", "nifti-header", "does not start as a NIfTI"),
+        (b"slice_id,patient_id\n" * 40, "nifti-header", "does not start as a NIfTI"),
+        (struct.pack("<i", 348) + b"\0" * 100, "nifti-header", "ends within its header"),
+        (struct.pack("<i", 348) + b"\0" * 400, "nifti-header", "mark of a single-file"),
+    ],
+    ids=["empty", "text", "short-header", "zero-header"],
+)
+def test_no_nifti_at_all(tmp_path, data, code, words):
+    (tmp_path / "patient.nii").write_bytes(data)
+    refusal = refusal_of(tmp_path / "patient.nii")
+    assert refusal.code == code
+    assert words in refusal.text()
+
+
+def test_missing_file_and_folder(tmp_path):
+    assert refusal_of(tmp_path / "patient.nii").code == "file-missing"
+    (tmp_path / "patients.nii").mkdir()
+    assert refusal_of(tmp_path / "patients.nii").code == "file-missing"
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.9, 0.999])
+def test_truncated(tmp_path, good, keep):
+    plain, zipped = tmp_path / "patient.nii", tmp_path / "patient.nii.gz"
+    plain.write_bytes(good[: int(len(good) * keep)])
+    packed = gzip.compress(good)
+    zipped.write_bytes(packed[: int(len(packed) * keep)])
+    for path in (plain, zipped):
+        refusal = refusal_of(path)
+        assert refusal.code == "nifti-truncated"
+        assert "ends before them" in refusal.text()
+
+
+def test_only_the_checksum_of_the_gzip_is_cut_off(tmp_path, good):
+    (tmp_path / "patient.nii.gz").write_bytes(gzip.compress(good)[:-4])
+    assert refusal_of(tmp_path / "patient.nii.gz").code == "nifti-truncated"
+
+
+def test_wrong_gzip_checksum(tmp_path, good):
+    packed = bytearray(gzip.compress(good))
+    packed[-8] ^= 1
+    (tmp_path / "patient.nii.gz").write_bytes(packed)
+    refusal = refusal_of(tmp_path / "patient.nii.gz")
+    assert refusal.code == "nifti-damaged"
+    assert "checksum" in refusal.text()
+
+
+def test_a_bit_flipped_in_stored_gzip_blocks_which_inflate_without_error(tmp_path, good):
+    packed = bytearray(gzip.compress(good, compresslevel=0))
+    packed[len(packed) // 2] ^= 0x40
+    (tmp_path / "patient.nii.gz").write_bytes(packed)
+    assert refusal_of(tmp_path / "patient.nii.gz").code == "nifti-damaged"
+
+
+def test_gz_misnamed_either_way(tmp_path, good):
+    (tmp_path / "patient.nii").write_bytes(gzip.compress(good))
+    (tmp_path / "other.nii.gz").write_bytes(good)
+    for name, words in (("patient.nii", "without .gz"), ("other.nii.gz", "not compressed")):
+        refusal = refusal_of(tmp_path / name)
+        assert refusal.code == "nifti-misnamed"
+        assert words in refusal.text()
+
+
+@pytest.mark.parametrize(
+    ("offset", "form", "values", "code", "words"),
+    [
+        (40, "4h", (3, 32767, 32767, 32767), "nifti-dimensions", "32767 x 32767 x 32767"),
+        (40, "4h", (3, 8000, 8000, 20), "nifti-truncated", "ends before"),
+        (40, "4h", (3, 32, -24, 5), "nifti-dimensions", "32 x -24 x 5"),
+        (40, "4h", (3, 32, 24, 0), "nifti-dimensions", "32 x 24 x 0"),
+        (40, "4h", (3, 32, 24, 4), "nifti-size", "more data"),
+        (40, "5h", (2, 32, 24, 5, 1), "nifti-dimensions", "2 dimensions"),
+        (40, "5h", (4, 32, 24, 5, 1), "nifti-dimensions", "4 dimensions"),
+        (70, "2h", (9999, 16), "nifti-datatype", "unknown datatype"),
+        (70, "2h", (32, 64), "nifti-datatype", "complex or colour"),
+        (70, "2h", (128, 24), "nifti-datatype", "complex or colour"),
+        (70, "2h", (4, 32), "nifti-header", "contradict"),
+        (80, "f", (0.0,), "nifti-spacing", "zero"),
+        (80, "f", (-0.7,), "nifti-spacing", "negative"),
+        (80, "f", (np.nan,), "nifti-spacing", "NaN"),
+        (80, "f", (np.inf,), "nifti-spacing", "infinite"),
+        (280, "f", (np.nan,), "nifti-affine", "NaN"),
+        (280, "12f", (0.0,) * 12, "nifti-affine", "only zeros"),
+        (280, "8f", (1, 0, 0, 0) * 2, "nifti-affine", "coincide"),
+        (252, "2h", (1, 0), None, None),
+        (108, "f", (0.0,), "nifti-offset", "other bytes would be read as voxels"),
+        (108, "f", (np.nan,), "nifti-offset", "offset of nan"),
+        (108, "f", (352.5,), "nifti-offset", "352.5"),
+        (112, "2f", (1.0, np.nan), "nifti-scale", "NaN"),
+        (112, "2f", (np.inf, 0.0), "nifti-scale", "infinite"),
+        (123, "B", (1,), "nifti-units", "metres"),
+    ],
+)
+def test_bad_header_fields(tmp_path, good, offset, form, values, code, words):
+    data = patched(good, offset, form, *values)
+    for name, content in (("patient.nii", data), ("patient.nii.gz", gzip.compress(data))):
+        (tmp_path / name).write_bytes(content)
+        if code is None:  # qform only: nibabel wrote the same geometry into it
+            np.testing.assert_array_equal(read_nifti_volume(tmp_path / name).hu, phantom_hu())
+            continue
+        refusal = refusal_of(tmp_path / name)
+        assert refusal.code == code
+        assert words in refusal.text()
+
+
+def test_impossible_quaternion(tmp_path, good):
+    data = patched(patched(good, 252, "2h", 1, 0), 256, "3f", 5.0, 5.0, 5.0)
+    (tmp_path / "patient.nii").write_bytes(data)
+    assert refusal_of(tmp_path / "patient.nii").code == "nifti-affine"
+
+
+def test_other_byte_order_and_nifti_2(tmp_path):
+    stored, affine = as_lps_file(phantom_hu())
+    big = nibabel.Nifti1Image(stored, affine, nibabel.Nifti1Header(endianness=">"))
+    nibabel.save(big, tmp_path / "big.nii.gz")
+    nibabel.save(nibabel.Nifti2Image(stored, affine), tmp_path / "two.nii")
+    for name in ("big.nii.gz", "two.nii"):
+        scan = read_nifti_volume(tmp_path / name)
+        np.testing.assert_array_equal(scan.hu, phantom_hu())
+        assert scan.hu.dtype == np.int16
+        assert scan.hu.dtype.isnative
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_voxels_that_are_no_numbers(tmp_path, value):
+    stored, affine = as_lps_file(phantom_hu().astype(np.float32))
+    stored[3, 3, 3] = value
+    refusal = refusal_of(write_nifti(tmp_path / "patient.nii", stored, affine))
+    assert refusal.code == "hu-not-finite"
+    assert "NaN or infinite" in refusal.text()
+
+
+@pytest.mark.parametrize("slope", [0.0, np.nan])
+def test_scale_of_zero_or_nan_is_taken_as_unscaled_with_a_caution(tmp_path, good, slope):
+    (tmp_path / "patient.nii").write_bytes(patched(good, 112, "f", slope))
+    scan = read_nifti_volume(tmp_path / "patient.nii")
+    np.testing.assert_array_equal(scan.hu, phantom_hu())
+    assert [caution.code for caution in scan.cautions] == ["nifti-no-scale"]
+
+
+def test_scaled_and_real_valued_files(tmp_path, good):
+    hu = phantom_hu()
+    stored, affine = as_lps_file((hu.astype(np.int32) + 1024).astype(np.uint16))
+    write_nifti(tmp_path / "offset.nii", stored, affine)
+    data = (tmp_path / "offset.nii").read_bytes()
+    (tmp_path / "offset.nii").write_bytes(patched(data, 112, "2f", 1.0, -1024.0))
+    scan = read_nifti_volume(tmp_path / "offset.nii")
+    assert scan.hu.dtype == np.int16
+    np.testing.assert_array_equal(scan.hu, hu)
+
+    (tmp_path / "half.nii").write_bytes(patched(good, 112, "2f", 0.5, 0.25))
+    scan = read_nifti_volume(tmp_path / "half.nii")
+    assert scan.hu.dtype == np.float32
+    np.testing.assert_array_equal(scan.hu, hu * np.float32(0.5) + np.float32(0.25))
+
+    write_nifti(tmp_path / "whole.nii", *as_lps_file(hu.astype(np.float64)))
+    scan = read_nifti_volume(tmp_path / "whole.nii")
+    assert scan.hu.dtype == np.int16
+    np.testing.assert_array_equal(scan.hu, hu)
+
+
+@pytest.mark.parametrize(
+    ("hu", "code", "words"),
+    [
+        (phantom_hu() + 1100, "hu-unscaled", "looks unscaled"),
+        (phantom_hu() / np.float32(1000), "hu-unscaled", "looks unscaled"),
+        (phantom_hu().astype(np.float32) * 100, "hu-impossible", "-102000"),
+    ],
+    ids=["no-value-below-0", "normalised", "scaled-twice"],
+)
+def test_values_that_cannot_be_hu(tmp_path, hu, code, words):
+    refusal = refusal_of(write_nifti(tmp_path / "patient.nii", *as_lps_file(hu)))
+    assert refusal.code == code
+    assert words in refusal.text()
+
+
+def test_identity_affine_and_lost_orientation_are_cautions(tmp_path, good):
+    stored, _ = as_lps_file(phantom_hu())
+    write_nifti(tmp_path / "identity.nii", stored, np.eye(4))
+    codes = [caution.code for caution in read_nifti_volume(tmp_path / "identity.nii").cautions]
+    assert codes == ["nifti-identity-affine"]
+    (tmp_path / "none.nii").write_bytes(patched(good, 252, "2h", 0, 0))
+    codes = [caution.code for caution in read_nifti_volume(tmp_path / "none.nii").cautions]
+    assert codes == ["nifti-no-orientation"]
+    (tmp_path / "other.nii").write_bytes(patched(good, 80, "f", 5.0))
+    caution = read_nifti_volume(tmp_path / "other.nii").cautions[0]
+    assert caution.code == "nifti-spacing-disagrees"
+    assert "5 x 0.8 x 2.5" in caution.text
+
+
+class TestLabels:
+    @pytest.fixture
+    def scan(self, tmp_path):
+        return read_nifti_volume(write_nifti_pair(tmp_path)[0])
+
+    def write(self, tmp_path, labels, affine=None):
+        stored, own = as_lps_file(labels)
+        return write_nifti(tmp_path / "mask.nii.gz", stored, own if affine is None else affine)
+
+    def test_labels_come_as_the_scan_is_oriented(self, tmp_path, scan):
+        labels, cautions = read_nifti_labels(tmp_path / "segmentation-0.nii", scan)
+        assert labels.dtype == np.uint8
+        np.testing.assert_array_equal(labels, phantom_labels())
+        assert cautions == ()
+
+    def test_other_shape_is_refused(self, tmp_path, scan):
+        path = self.write(tmp_path, phantom_labels(slices=6))
+        with pytest.raises(Refusal, match=r"\[mask-shape\].*32 x 24 x 5.*32 x 24 x 6"):
+            read_nifti_labels(path, scan)
+
+    @pytest.mark.parametrize("affine", [np.eye(4), np.diag([0.7, 0.8, 2.5, 1])])
+    def test_other_affine_gives_way_to_the_volume_s(self, tmp_path, scan, affine):
+        path = self.write(tmp_path, phantom_labels(), affine)
+        labels, cautions = read_nifti_labels(path, scan)
+        np.testing.assert_array_equal(labels, phantom_labels())
+        assert [caution.code for caution in cautions] == ["mask-other-affine"]
+
+    @pytest.mark.parametrize(
+        ("value", "dtype", "words"),
+        [
+            (3, np.uint8, "also 3"),
+            (255, np.uint8, "also 255"),
+            (-1, np.int16, "below 0"),
+            (256, np.int16, "above 255"),
+            (1.5, np.float32, "not a whole number"),
+            (np.nan, np.float32, "not a number"),
+        ],
+    )
+    def test_labels_outside_the_set_are_refused(self, tmp_path, scan, value, dtype, words):
+        labels = phantom_labels().astype(dtype)
+        labels[2, 3, 4] = value
+        with pytest.raises(Refusal, match=r"\[mask-labels\].*" + words):
+            read_nifti_labels(self.write(tmp_path, labels), scan)
+
+    def test_whole_labels_in_floats_are_fine(self, tmp_path, scan):
+        path = self.write(tmp_path, phantom_labels().astype(np.float64))
+        np.testing.assert_array_equal(read_nifti_labels(path, scan)[0], phantom_labels())
+
+    @pytest.mark.parametrize("most", [0, 1])
+    def test_without_lesion_or_without_liver(self, tmp_path, scan, most):
+        labels = np.minimum(phantom_labels(), most).astype(np.uint8)
+        read, cautions = read_nifti_labels(self.write(tmp_path, labels), scan)
+        np.testing.assert_array_equal(read, labels)
+        assert cautions == ()
+        assert mask_cautions(scan.hu, read) == ()
+
+    def test_mask_far_from_the_organ_is_noticed(self, scan):
+        assert mask_cautions(scan.hu, phantom_labels()) == ()
+        shifted = np.roll(phantom_labels(), -6, axis=2)
+        cautions = mask_cautions(scan.hu, shifted)
+        assert [caution.code for caution in cautions] == ["liver-hu", "lesion-hu"]
+        assert "flipped or rotated" in cautions[0].text
+
+    def test_writing_is_whole_or_not_at_all(self, tmp_path, scan, monkeypatch):
+        target = tmp_path / "out" / "labels.nii.gz"
+        target.parent.mkdir()
+        write_nifti_labels(target, phantom_labels(), scan)
+        before = target.read_bytes()
+
+        def full_disk(image, name):
+            with open(name, "wb") as stream:
+                stream.write(b"half")
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(nibabel, "save", full_disk)
+        with pytest.raises(OSError, match="No space left"):
+            write_nifti_labels(target, phantom_labels() * 0, scan)
+        assert target.read_bytes() == before
+        assert [path.name for path in target.parent.iterdir()] == ["labels.nii.gz"]
+
+    def test_wrong_arguments_of_the_writer(self, tmp_path, scan):
+        with pytest.raises(ValueError, match="expected uint8"):
+            labels_to_nifti(phantom_labels().astype(np.int16), scan)
+        with pytest.raises(ValueError, match="uint8 of shape"):
+            labels_to_nifti(phantom_labels()[1:], scan)
+        with pytest.raises(ValueError, match=r"\.nii"):
+            write_nifti_labels(tmp_path / "labels.png", phantom_labels(), scan)

@@ -1,0 +1,156 @@
+"""A few hundred damaged files: each is refused by a code, or read rightly; nothing else happens."""
+
+from __future__ import annotations
+
+import gzip
+
+import numpy as np
+import pytest
+from ct_files import (
+    phantom_hu,
+    phantom_labels,
+    write_dicom,
+    write_nifti_pair,
+    write_seg,
+    write_series,
+)
+from PIL import Image
+from pydicom.uid import RLELossless
+
+from liver_tf.ct.dicom_seg import read_dicom_seg
+from liver_tf.ct.dicom_series import read_dicom_series
+from liver_tf.ct.dicom_slice import read_dicom_slice
+from liver_tf.ct.mask_image import read_mask_image
+from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume
+from liver_tf.ct.slices_csv import read_slices_csv
+from liver_tf.refusals import Refusal
+
+ROUNDS = 120
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def mutations(data: bytes, rounds: int = ROUNDS, seed: int = 0):
+    """Copies of ``data`` with bytes changed, pieces cut out, doubled or the end cut off."""
+    random = np.random.default_rng(seed)
+    # Headers are short and decide most: half of the damage goes there.
+    head = min(len(data), 700)
+    for _ in range(rounds):
+        mutant = bytearray(data)
+        kind = random.integers(5)
+        reach = head if random.integers(2) else len(data)
+        at = int(random.integers(reach))
+        length = int(random.integers(1, 40))
+        if kind <= 1:
+            for place in random.integers(reach, size=random.integers(1, 4)):
+                mutant[place] ^= int(random.integers(1, 256))
+        elif kind == 2:
+            del mutant[at : at + length]
+        elif kind == 3:
+            mutant[at:at] = mutant[at : at + length]
+        else:
+            del mutant[at:]
+        if bytes(mutant) != data:
+            yield bytes(mutant)
+
+
+def outcomes(path, data, read, check=lambda result: None, **options):
+    """Read each mutant; count (refused, accepted). Any other exception fails the test."""
+    refused = accepted = 0
+    for mutant in mutations(data, **options):
+        path.write_bytes(mutant)
+        try:
+            result = read(path)
+        except Refusal:
+            refused += 1
+        else:
+            check(result)
+            accepted += 1
+    return refused, accepted
+
+
+def is_phantom(scan):
+    np.testing.assert_array_equal(scan.hu, phantom_hu())
+
+
+def is_hu(scan):
+    assert scan.hu.dtype in (np.int16, np.float32)
+    assert np.isfinite(scan.hu).all()
+
+
+def test_nifti(tmp_path):
+    volume, _ = write_nifti_pair(tmp_path)
+    refused, accepted = outcomes(tmp_path / "m.nii", volume.read_bytes(), read_nifti_volume, is_hu)
+    assert refused > 20
+    assert accepted > 5
+
+
+@pytest.mark.parametrize("level", [0, 6])
+def test_gzip_never_lets_changed_voxels_through(tmp_path, level):
+    volume, _ = write_nifti_pair(tmp_path)
+    data = gzip.compress(volume.read_bytes(), compresslevel=level)
+    refused, _ = outcomes(tmp_path / "m.nii.gz", data, read_nifti_volume, is_phantom)
+    assert refused > ROUNDS // 2
+
+
+def test_labels(tmp_path):
+    volume, segmentation = write_nifti_pair(tmp_path)
+    scan = read_nifti_volume(volume)
+
+    def check(result):
+        assert set(np.unique(result[0])) <= {0, 1, 2}
+
+    outcomes(
+        tmp_path / "m.nii",
+        segmentation.read_bytes(),
+        lambda path: read_nifti_labels(path, scan),
+        check,
+    )
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_dicom(tmp_path, compressed):
+    def change(dataset):
+        if compressed:
+            dataset.compress(RLELossless, generate_instance_uid=False)
+
+    path = write_dicom(tmp_path / "s.dcm", phantom_hu()[1], change=change)
+    refused, _ = outcomes(tmp_path / "m.dcm", path.read_bytes(), read_dicom_slice, is_hu)
+    assert refused > 20
+
+
+def test_seg(tmp_path):
+    write_series(tmp_path / "series")
+    scan = read_dicom_series(tmp_path / "series")
+    path = write_seg(tmp_path / "seg.dcm", {"Liver": phantom_labels() > 0})
+
+    def check(segments):
+        assert all(segment.mask.shape == scan.hu.shape for segment in segments)
+
+    data = path.read_bytes()
+    outcomes(tmp_path / "m.dcm", data, lambda path: read_dicom_seg(path, scan), check)
+
+
+def test_png_never_lets_changed_pixels_through(tmp_path):
+    labels = np.random.default_rng(5).integers(0, 3, (24, 32)).astype(np.uint8)
+    Image.fromarray(labels).save(tmp_path / "mask.png")
+
+    def check(result):
+        np.testing.assert_array_equal(result, labels)
+
+    outcomes(
+        tmp_path / "m.png",
+        (tmp_path / "mask.png").read_bytes(),
+        lambda path: read_mask_image(path, (24, 32), {0: 0, 1: 1, 2: 2}),
+        check,
+    )
+
+
+def test_csv(tmp_path):
+    (tmp_path / "a.dcm").write_bytes(b"")
+    rows = "".join(f"s{i},p{i},a.dcm,a.dcm,cyst\n" for i in range(5))
+    data = f"slice_id,patient_id,image,mask,diagnosis\n{rows}".encode()
+    for mutant in mutations(data, rounds=300):
+        (tmp_path / "m.csv").write_bytes(mutant)
+        read, refusals = read_slices_csv(tmp_path / "m.csv")
+        assert read or refusals

@@ -1,0 +1,104 @@
+"""Site key and pseudonyms; and the HU window, which is as small."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import stat
+
+import numpy as np
+import pytest
+
+from liver_tf.ct.pseudonyms import KEY_VARIABLE, load_site_key, pseudonym
+from liver_tf.ct.window import DEFAULT_WINDOW, apply_window
+from liver_tf.refusals import Refusal
+
+KEY = b"0123456789abcdef"
+
+
+@pytest.fixture(autouse=True)
+def empty_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    return tmp_path
+
+
+def test_pseudonym_is_hmac_sha256_of_kind_and_identifier():
+    # HMAC written out by hand (RFC 2104), so that hmac is not tested by itself.
+    padded = KEY.ljust(64, b"\0")
+    inner = hashlib.sha256(bytes(b ^ 0x36 for b in padded) + b"patient\x00MRN 1").digest()
+    outer = hashlib.sha256(bytes(b ^ 0x5C for b in padded) + inner).hexdigest()
+    assert pseudonym(KEY, "patient", " MRN 1 ") == "p-" + outer[:16]
+
+
+def test_kind_key_and_identifier_all_matter():
+    names = {
+        pseudonym(key, kind, identifier)[2:]
+        for key in (KEY, KEY + b"x")
+        for kind in ("patient", "case")
+        for identifier in ("1", "2")
+    }
+    assert len(names) == 8
+
+
+@pytest.mark.parametrize(("kind", "identifier"), [("", "1"), ("patient", ""), ("patient", "  ")])
+def test_empty_parts(kind, identifier):
+    with pytest.raises(ValueError, match="not empty"):
+        pseudonym(KEY, kind, identifier)
+
+
+def test_order_of_sources(empty_place, monkeypatch):
+    given = empty_place / "given"
+    given.write_bytes(b"g" * 20 + b"\n")
+    (empty_place / "site.key").write_bytes(b"d" * 20)
+    assert load_site_key() == b"d" * 20
+    monkeypatch.setenv(KEY_VARIABLE, "e" * 20)
+    assert load_site_key() == b"e" * 20
+    assert load_site_key(given) == b"g" * 20
+
+
+def test_fresh_key_is_kept_private_and_told(empty_place, caplog):
+    with caplog.at_level(logging.WARNING):
+        key = load_site_key()
+    path = empty_place / "site.key"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert len(key) == 64
+    assert load_site_key() == key
+    assert [p.name for p in empty_place.iterdir()] == ["site.key"]
+    assert len(caplog.records) == 1
+    assert "Keep it secret" in caplog.text
+    assert key.decode() not in caplog.text
+
+
+@pytest.mark.parametrize("weak", ["", "   ", "short", "x" * 15])
+def test_weak_keys_are_refused_wherever_they_come_from(empty_place, monkeypatch, weak):
+    (empty_place / "weak").write_text(weak)
+    (empty_place / "site.key").write_text(weak)
+    with pytest.raises(Refusal, match=r"site-key-weak.*16 bytes"):
+        load_site_key(empty_place / "weak")
+    with pytest.raises(Refusal, match="site-key-weak"):
+        load_site_key()
+    monkeypatch.setenv(KEY_VARIABLE, weak)
+    with pytest.raises(Refusal, match="site-key-weak") as caught:
+        load_site_key()
+    assert not weak.strip() or weak not in caught.value.text()
+
+
+def test_a_given_key_file_that_is_missing_is_refused(empty_place):
+    with pytest.raises(Refusal, match="file-missing"):
+        load_site_key(empty_place / "none")
+    assert not (empty_place / "site.key").exists()
+
+
+def test_window_clips_and_keeps_the_dtype():
+    assert DEFAULT_WINDOW == (-160, 240)
+    for dtype in (np.int16, np.float32):
+        windowed = apply_window(np.array([-1000, -160, 7, 240, 3000], dtype))
+        assert windowed.dtype == dtype
+        np.testing.assert_array_equal(windowed, [-160, -160, 7, 240, 240])
+
+
+@pytest.mark.parametrize(("low", "high"), [(240, -160), (0, 0), (0.5, 100), (0, 1e6)])
+def test_window_that_makes_no_sense(low, high):
+    with pytest.raises(ValueError, match="window"):
+        apply_window(np.zeros(3, np.int16), low, high)

@@ -1,0 +1,146 @@
+"""The table of slices: what is harmless is accepted, the rest is refused with its line."""
+
+from __future__ import annotations
+
+import pytest
+
+from liver_tf.ct.slices_csv import read_slices_csv
+
+HEADER = "slice_id,patient_id,image,mask,diagnosis"
+
+
+@pytest.fixture
+def table(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in ("a.dcm", "b.dcm", "a.png", "b.png"):
+        (folder / name).write_bytes(b"")
+    (tmp_path / "outside.dcm").write_bytes(b"")
+    (folder / "link.dcm").symlink_to(tmp_path / "outside.dcm")
+
+    def write(text: str | bytes):
+        data = text if isinstance(text, bytes) else text.encode()
+        (folder / "slices.csv").write_bytes(data)
+        return folder / "slices.csv"
+
+    return write
+
+
+GOOD = f"{HEADER}\ns1,p1,a.dcm,a.png,cyst\ns2,p1,b.dcm,,healthy\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD.encode(),
+        b"\xef\xbb\xbf" + GOOD.encode(),
+        GOOD.replace("\n", "\r\n").encode(),
+        GOOD.replace("\n", "\n\n").encode() + b"\n,,,,\n",
+        GOOD.replace(",", " , ").encode(),
+        GOOD.replace("diagnosis", "diagnosis,note")
+        .replace("cyst", 'cyst,"a, b"')
+        .replace("healthy", "healthy,")
+        .encode(),
+        GOOD.rstrip().encode(),
+    ],
+    ids=["plain", "bom", "crlf", "empty-lines", "blanks", "further-column", "no-last-newline"],
+)
+def test_harmless_forms_give_the_same_rows(table, text):
+    path = table(text)
+    rows, refusals = read_slices_csv(path)
+    assert refusals == []
+    assert [(r.slice_id, r.patient_id, r.diagnosis) for r in rows] == [
+        ("s1", "p1", "cyst"),
+        ("s2", "p1", "healthy"),
+    ]
+    assert rows[0].image == path.parent / "a.dcm"
+    assert rows[0].mask == path.parent / "a.png"
+    assert rows[1].mask is None
+
+
+def test_line_numbers_are_those_of_an_editor(table):
+    rows, refusals = read_slices_csv(table(f"{HEADER}\n\ns1,p1,a.dcm,a.png,cyst\n\ns2,,b.dcm,,x\n"))
+    assert [row.line for row in rows] == [3]
+    assert "in line 5: a value for patient_id" in refusals[0].text()
+
+
+@pytest.mark.parametrize(
+    ("row", "code", "words"),
+    [
+        ("s3,p1,b.dcm,b.png,tumour", "csv-diagnosis", "cyst, hemangioma, metastasis, healthy"),
+        ("s3,p1,b.dcm,b.png", "csv-fields", "5 cells; got 4"),
+        ("s3,p1,b.dcm,b.png,cyst,x", "csv-fields", "5 cells; got 6"),
+        (",p1,b.dcm,b.png,cyst", "csv-blank", "slice_id"),
+        ("s3,p1,,b.png,cyst", "csv-blank", "image"),
+        ("s3,p1,b.dcm,,cyst", "csv-no-mask", "a mask for a slice with a lesion"),
+        ("s3,p1,../outside.dcm,b.png,cyst", "csv-outside", "image: a path inside"),
+        ("s3,p1,b.dcm,/tmp/b.png,cyst", "csv-outside", "mask: a path inside"),
+        ("s3,p1,C:\\b.dcm,b.png,cyst", "csv-outside", "image"),
+        ("s3,p1,x\\b.dcm,b.png,cyst", "csv-outside", "image"),
+        ("s3,p1,link.dcm,b.png,cyst", "csv-outside", "link that leads out"),
+        ("s3,p1,none.dcm,b.png,cyst", "csv-no-file", "image: a file that exists"),
+        ("s3,p1,b.dcm,none.png,cyst", "csv-no-file", "mask: a file that exists"),
+    ],
+)
+def test_bad_rows_are_refused_with_their_line_and_the_others_stay(table, row, code, words):
+    rows, refusals = read_slices_csv(table(f"{HEADER}\ns1,p1,a.dcm,a.png,cyst\n{row}\n"))
+    assert [row.slice_id for row in rows] == ["s1"]
+    (refusal,) = refusals
+    assert refusal.code == code
+    assert "in line 3" in refusal.text()
+    assert words in refusal.text()
+    for secret in ("s3", "p1", "tumour", "b.dcm", "b.png", "outside.dcm"):
+        assert secret not in refusal.text()
+
+
+def test_outside_paths_by_leave(table):
+    text = f"{HEADER}\ns1,p1,../outside.dcm,a.png,cyst\ns2,p2,link.dcm,a.png,cyst\n"
+    rows, refusals = read_slices_csv(table(text), allow_outside=True)
+    assert refusals == []
+    assert len(rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("second", "code", "words"),
+    [
+        ("s1,p2,b.dcm,b.png,cyst", "csv-duplicate", "lines 2, 3"),
+        ("s2,p2,a.dcm,b.png,cyst", "csv-image-twice", "lines 2, 3"),
+        ("s2,P1,b.dcm,b.png,cyst", "csv-patient-spelling", "lines 2, 3"),
+    ],
+)
+def test_contradictions_refuse_every_row_concerned(table, second, code, words):
+    rows, refusals = read_slices_csv(table(f"{HEADER}\ns1,p1,a.dcm,a.png,cyst\n{second}\n"))
+    assert rows == []
+    assert [refusal.code for refusal in refusals] == [code, code]
+    assert words in refusals[0].text()
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        (b"", "csv-columns", "no line"),
+        (GOOD.replace("patient_id", "patient"), "csv-columns", "in line 1"),
+        (GOOD.replace("patient_id", "patient"), "csv-columns", "without patient_id"),
+        (GOOD.replace(",", ";"), "csv-columns", "semicolons"),
+        (GOOD.replace("mask", "image"), "csv-columns", "without mask"),
+        (HEADER, "csv-empty", "at least one slice"),
+        (GOOD.replace("p1", "Bj\u00f6rn").encode("latin-1"), "csv-encoding", "in line 2: UTF-8"),
+        (GOOD.encode("utf-16"), "csv-encoding", "UTF-16"),
+        (GOOD + 's3,"p1,a.dcm,a.png,cyst\n', "csv-format", "in line 4"),
+        (GOOD + "s3,p\0,a.dcm,a.png,cyst\n", "csv-format", "in line 4"),
+    ],
+)
+def test_tables_that_cannot_be_read(table, text, code, words):
+    rows, (refusal,) = read_slices_csv(table(text))
+    assert rows == []
+    assert refusal.code == code
+    assert words in refusal.text()
+
+
+def test_no_table(tmp_path):
+    assert read_slices_csv(tmp_path / "none.csv")[1][0].code == "file-missing"
+
+
+def test_other_label_set(table):
+    text = f"{HEADER}\ns1,p1,a.dcm,a.png,hcc\n"
+    assert read_slices_csv(table(text), diagnoses=("hcc", "healthy"))[1] == []
