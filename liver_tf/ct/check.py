@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from liver_tf.labels import BACKGROUND, LIVER
+from liver_tf.labels import LIVER
 from liver_tf.refusals import Caution, Refusal
 
 #: No scanner stores HU beyond 16 bits; extended scales for metal end at about 30,700 HU.
@@ -66,7 +66,7 @@ def mask_cautions(
     """
     liver = labels == LIVER
     if lesion_labels is None:
-        lesion = labels > max(LIVER, BACKGROUND)
+        lesion = labels > LIVER
     else:
         lesion = np.isin(labels, lesion_labels)
     cautions = []

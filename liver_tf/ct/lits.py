@@ -14,7 +14,7 @@ _CHALLENGE = re.compile(r"(volume|segmentation)-(\d{1,9})\.nii(?:\.gz)?", re.IGN
 _DECATHLON = re.compile(r"liver_(\d{1,9})\.nii(?:\.gz)?", re.IGNORECASE)
 _DECATHLON_FOLDERS = {"imagestr": "volume", "labelstr": "segmentation"}
 
-#: LiTS 27 to 48 were taken from 3D-IRCADb: one source, some patients perhaps more than once.
+#: LiTS 27 to 48 were taken from another public set, 3D-IRCADb: kept together as one source.
 _IRCADB = range(27, 49)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-#: Window of the paper (section "Data and pre-processing"), in HU.
+#: Window of the paper (arXiv 1907.13409), in HU.
 DEFAULT_WINDOW = (-160, 240)
 
 

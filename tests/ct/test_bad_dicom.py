@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import nibabel
 import numpy as np
 import pytest
 from ct_files import (
@@ -276,8 +277,6 @@ class TestSeries:
         write_series(tmp_path / "series")
         scan = read_dicom_series(tmp_path / "series")
         write_nifti_labels(tmp_path / "labels.nii.gz", phantom_labels(), scan)
-        import nibabel
-
         own = nibabel.load(tmp_path / "labels.nii.gz")
         other = nibabel.load(write_nifti_pair(tmp_path)[1])
         np.testing.assert_array_equal(own.dataobj, other.dataobj)
