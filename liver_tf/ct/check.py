@@ -65,10 +65,7 @@ def mask_cautions(
       At most one caution each, ``liver-hu`` and ``lesion-hu``. An empty mask gives none.
     """
     liver = labels == LIVER
-    if lesion_labels is None:
-        lesion = labels > LIVER
-    else:
-        lesion = np.isin(labels, lesion_labels)
+    lesion = labels > LIVER if lesion_labels is None else np.isin(labels, lesion_labels)
     cautions = []
     for name, mask in (("liver", liver), ("lesion", lesion)):
         values = hu[mask].astype(np.float64)
