@@ -201,13 +201,19 @@ def _typed_examples(seed: int) -> list[tuple[str, np.ndarray, np.ndarray]]:
     members = typed_cohort(seed, 140)
     found = []
     for diagnosis in ("cyst", "hemangioma", "metastasis"):
-        for member in [m for m in members if m.diagnosis == diagnosis][:4]:
+        shown = 0
+        for member in (m for m in members if m.diagnosis == diagnosis):
+            if shown == 4:
+                break
             study = typed_study(seed, member)
             rng = stream(seed, "sheba", member.index, "noise", 0)
             hu, labels = study.scanner.take(
                 rng, study.patient, study.lesions, study.heights_mm[0], 512
             )
-            found.append((diagnosis, hu, labels == 2))
+            # Small lesions cannot be seen at this size of picture.
+            if (labels == 2).sum() * study.scanner.pixel_mm(512) ** 2 > 350:
+                found.append((diagnosis, hu, labels == 2))
+                shown += 1
     return found
 
 

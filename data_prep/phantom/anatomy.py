@@ -15,7 +15,7 @@ from data_prep.phantom.plane import Plane
 from data_prep.phantom.shapes import Array, Ripple
 from data_prep.phantom.tissues import AIR_HU, Tissues
 
-LOWEST_MM, HIGHEST_MM = -124.0, 112.0
+LOWEST_MM, HIGHEST_MM = -140.0, 120.0
 SURVEY_MM = 4.0
 
 
@@ -37,7 +37,7 @@ class Habitus:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Habitus:
-        size = rng.normal(0, 0.06)
+        size = rng.normal(0.02, 0.06)
         scale = tuple(float(np.clip(np.exp(size + rng.normal(0, 0.04)), 0.86, 1.16)) for _ in "xyz")
         warp = tuple(Ripple.draw(rng, 4, 130, 300) for _ in "xyz")
         return cls(scale, float(np.clip(rng.normal(0, 0.02), -0.05, 0.05)), warp, 2.2)

@@ -59,7 +59,7 @@ class Body:
     def draw(cls, rng: np.random.Generator) -> Body:
         right = clipped_normal(rng, 78, 7, 62, 95)
         return cls(
-            fat_mm=float(np.clip(rng.lognormal(np.log(15), 0.55), 5, 40)),
+            fat_mm=float(np.clip(rng.lognormal(np.log(18), 0.55), 5, 42)),
             muscle_mass=clipped_normal(rng, 1.0, 0.1, 0.75, 1.2),
             fat_in_muscle=float(rng.beta(1.5, 3)),
             squareness=float(rng.uniform(2.2, 2.6)),
@@ -141,7 +141,8 @@ class Body:
         below = self.domes(x, y, z)
         if plane.z_mm > -20:
             plane.paint(WHOLE, inside, LUNG_HU + 25 * strands)
-            for centre, radii in (((4, 4), (36, 30)), ((14, -60), (30, 30))):
+            front = 2 + 28 * float(np.clip((plane.z_mm - 25) / 45, 0, 1))
+            for centre, radii in (((4, 4), (36, 30)), ((14, -62), (front, front))):
                 plane.paint(WHOLE, plane.cover(ellipse(x, y, centre, radii)) * inside, fat)
             plane.paint(WHOLE, inside * plane.cover(below - 0.7), tissues.muscle)
             plane.paint(WHOLE, inside * plane.cover(below + 0.7), visceral)

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -150,7 +151,8 @@ def _run(output: Path, plan: Plan, units: list, workers: int) -> Iterator[None]:
         for unit in units:
             yield write_unit(output, plan, *unit)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    # Spawned, not forked: a caller may have threads running, which do not survive a fork.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         futures = [pool.submit(write_unit, output, plan, *unit) for unit in units]
         try:
             for future in as_completed(futures):

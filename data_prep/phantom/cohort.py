@@ -145,7 +145,7 @@ def volume_study(seed: int, index: int, slices: int) -> Study:
     patient = Patient.draw(draw)
     heights = [level.z_mm for level in patient.survey if level.liver_area_mm2 > 0]
     low, high = min(heights) - SURVEY_MM / 2, max(heights) + SURVEY_MM / 2
-    beyond = 1 + slices // 16
+    beyond = 1 + slices // 32
     step = max((high - low) / max(slices - 2 * beyond, 1), 2.0)
     first = (low + high) / 2 - step * (slices - 1) / 2
     scanner = Scanner.draw(draw, patient, thickness_mm=float(step))

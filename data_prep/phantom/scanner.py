@@ -46,7 +46,7 @@ class Scanner:
     def draw(cls, rng: np.random.Generator, patient: Patient, thickness_mm: float) -> Scanner:
         """Settings for a patient: bigger bodies get a bigger field and more noise."""
         width = 2 * patient.half_width_mm
-        pixel = np.clip(width * rng.uniform(1.06, 1.24) / FULL_MATRIX, 0.65, 0.85)
+        pixel = np.clip(width * rng.uniform(1.08, 1.3) / FULL_MATRIX, 0.65, 0.85)
         size = np.sqrt(patient.half_width_mm * patient.half_depth_mm) / 130
         noise = rng.lognormal(np.log(17), 0.42) * size**1.5
         return cls(

@@ -91,7 +91,7 @@ def write_nifti(path: Path, slices: np.ndarray, affine_ras: np.ndarray, orientat
 def write_mask(path: Path, labels: np.ndarray) -> None:
     """Write uint8 [rows, columns] labels as an 8-bit grey PNG."""
     packed = BytesIO()
-    Image.fromarray(labels, mode="L").save(packed, format="PNG", optimize=False)
+    Image.fromarray(labels).save(packed, format="PNG", optimize=False)
     write_whole(path, packed.getvalue())
 
 
