@@ -25,6 +25,7 @@ FULL_COHORT = 140
 MIN_LESION_MM2, MIN_LIVER_MM2 = 45.0, 4500.0
 #: One LiTS-like volume in ten has no tumour (13 of 131 in LiTS).
 TUMOUR_FREE_EVERY = 10
+MOST_IN_VOLUME = 8
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def volume_study(seed: int, index: int, slices: int) -> Study:
     if volume_has_tumour(seed, index):
         rng = stream(seed, "lits", index, "lesions")
         points, depth_mm = patient.liver_points()
-        forms = draw_forms(rng, draw_number(rng, most=8), points, depth_mm)
+        forms = draw_forms(rng, int(rng.integers(1, MOST_IN_VOLUME + 1)), points, depth_mm)
         lesions = tuple(
             Lesion(f, draw_look(rng, "hypodense", patient.tissues, 2 * f.mean_radius_mm))
             for f in forms
