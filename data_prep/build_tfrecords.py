@@ -100,6 +100,9 @@ def main(argv: list[str]) -> int:
         raise app.UsageError(f"unknown argument {argv[1]!r}: all arguments are flags, --name=value")
     if FLAGS.window_high <= FLAGS.window_low:
         raise app.UsageError("--window_high must lie above --window_low")
+    from liver_tf.quiet_tensorflow import import_tensorflow
+
+    import_tensorflow()
     from data_prep.conversion import convert
     from liver_tf import __version__
     from liver_tf.records import folds

@@ -21,6 +21,7 @@ from data_prep.cases import CaseTask, ReadCase, slices_of
 from liver_tf import atomic_files
 from liver_tf.ct.window import apply_window
 from liver_tf.labels import HEALTHY, LabelSet
+from liver_tf.quiet_tensorflow import import_tensorflow
 from liver_tf.records import statistics
 from liver_tf.records.manifest import MANIFEST_NAME, CaseEntry, Manifest
 from liver_tf.records.schema import SCHEMA_VERSION, SliceRecord
@@ -200,5 +201,5 @@ def _in_processes(function: Callable, jobs: Iterable, workers: int) -> Iterator:
         yield from map(function, jobs)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=import_tensorflow) as pool:
         yield from pool.map(function, jobs)

@@ -19,6 +19,9 @@ def main(argv: list[str]) -> int:
         raise app.UsageError(f"unknown argument {argv[1]!r}: all arguments are flags, --name=value")
     if (FLAGS.liver_run is None) != FLAGS.true_liver:
         raise app.UsageError("give either --liver_run=RUN or --true_liver")
+    from liver_tf.quiet_tensorflow import import_tensorflow
+
+    import_tensorflow()
     from data_prep.regions import cut_regions
     from liver_tf.inference.cascade import LiverFinder
     from liver_tf.inference.roi import RoiRule

@@ -140,8 +140,10 @@ def run(main: Callable[[list[str]], int], define: Callable[[], None]) -> None:
     def guarded(argv: list[str]) -> int:
         no_positional(argv)
         check_finite()
+        from liver_tf.quiet_tensorflow import import_tensorflow
         from liver_tf.refusals import Refusal
 
+        import_tensorflow()
         try:
             return main(argv)
         except Refusal as refusal:

@@ -45,7 +45,6 @@ def training_step(
     variables = model.trainable_variables
     optimiser.build(variables)
 
-    @tf.function(reduce_retracing=True)
     def step(images, labels, parameters):
         if parameters:
             images, labels = augment.apply(images, labels, parameters, task.window)
@@ -55,21 +54,37 @@ def training_step(
         optimiser.apply(tape.gradient(loss, variables), variables)
         return loss
 
-    return step
+    return _any_batch_size(step)
 
 
 def validation_step(model: keras.Model, task: Task) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
     """A compiled step: (images, labels, {}) to the batch's loss and its overlap counts."""
     weights = tf.constant(task.class_weights, tf.float32)
 
-    @tf.function(reduce_retracing=True)
     def step(images, labels, parameters):
         del parameters
         logits = model(task.standardise(images), training=False)
         loss = weighted_cross_entropy(logits, labels, weights)
         return loss, class_overlap(logits, labels, len(task.class_weights))
 
-    return step
+    return _any_batch_size(step)
+
+
+def _any_batch_size(step: Callable) -> Callable:
+    """Compile a step once for all batch sizes: the last batch of an epoch may be smaller."""
+
+    def relaxed(value: tf.Tensor) -> tf.TensorSpec:
+        return tf.TensorSpec([None, *value.shape[1:]], value.dtype)
+
+    traced: list[Callable] = []
+
+    def call(images, labels, parameters):
+        if not traced:
+            signature = tf.nest.map_structure(relaxed, (images, labels, parameters))
+            traced.append(tf.function(step, input_signature=signature))
+        return traced[0](images, labels, parameters)
+
+    return call
 
 
 def validate(
