@@ -128,7 +128,7 @@ def _entry(manifest: Manifest, name: str):
 def _divide(
     manifest: Manifest, cases: list[str], validation_share: float, seed: int
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Set whole groups aside for validation, diagnosis by diagnosis, at least one of each."""
+    """Set whole groups aside for validation, diagnosis by diagnosis, one of each that has two."""
     by_group: dict[str, list[str]] = {}
     for case in cases:
         by_group.setdefault(_entry(manifest, case).group, []).append(case)
@@ -146,9 +146,8 @@ def _divide(
     generator = np.random.default_rng(seed)
     chosen: set[str] = set()
     for _, groups in sorted(by_diagnosis.items()):
-        count = round(validation_share * len(groups))
-        if len(groups) > 1:
-            count = min(max(count, 1), len(groups) - 1)
+        # The only patient of a diagnosis is trained on.
+        count = min(max(round(validation_share * len(groups)), 1), len(groups) - 1)
         chosen.update(generator.permutation(groups)[:count].tolist())
     if not chosen:
         chosen.add(sorted(by_group)[int(generator.integers(len(by_group)))])

@@ -1,0 +1,124 @@
+"""Folds: by patient, every case tested once, each diagnosis in every part, the same every time."""
+
+import collections
+from dataclasses import replace
+
+import pytest
+
+from liver_tf.labels import LESION_TYPES
+from liver_tf.records.folds import cross_validation, hold_out, load_folds, save_folds
+from liver_tf.records.manifest import CaseEntry, Manifest
+from liver_tf.records.statistics import CaseStatistics
+from liver_tf.refusals import Refusal
+
+KINDS = ("cyst", "hemangioma", "metastasis", "healthy")
+
+
+def make_manifest(patients=36, cases_each=2, group_size=1):
+    """Patients in turn of all kinds; ``group_size`` neighbouring patients share a group."""
+    cases = [
+        CaseEntry(
+            case=f"c{patient:03d}-{number}",
+            patient=f"p{patient:03d}",
+            group=f"g{patient // group_size:03d}",
+            shard=f"c{patient:03d}-{number}.tfrecord",
+            records=3,
+            bytes=10,
+            sha256="0" * 64,
+            diagnosis=KINDS[patient // group_size % 4],
+            statistics=CaseStatistics((1, 1, 0, 0, 0), 1.0, 1.0),
+        )
+        for patient in range(patients)
+        for number in range(cases_each)
+    ]
+    return Manifest(LESION_TYPES, (-160, 240), tuple(cases))
+
+
+def groups_of(manifest, cases):
+    return {entry.group for entry in manifest.cases if entry.case in set(cases)}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 7])
+@pytest.mark.parametrize("group_size", [1, 3])
+def test_no_group_lies_in_two_parts_and_every_case_is_tested_once(seed, group_size):
+    manifest = make_manifest(group_size=group_size)
+    splits = cross_validation(manifest, folds=3, validation_share=0.2, seed=seed)
+    everyone = sorted(entry.case for entry in manifest.cases)
+    assert sorted(case for split in splits for case in split.test) == everyone
+    for split in splits:
+        parts = (split.training, split.validation, split.test)
+        assert sorted(case for part in parts for case in part) == everyone
+        groups = [groups_of(manifest, part) for part in parts]
+        assert all(groups)
+        assert sum(map(len, groups)) == len(set.union(*groups))
+
+
+def test_folds_are_stratified_by_diagnosis():
+    manifest = make_manifest(patients=36)
+    by_case = {entry.case: entry.diagnosis for entry in manifest.cases}
+    for split in cross_validation(manifest, folds=3, validation_share=0.25, seed=0):
+        # 9 patients of each kind: 3 are tested, and of the other 6 a quarter validates.
+        tested = collections.Counter(by_case[case] for case in split.test)
+        assert tested == dict.fromkeys(KINDS, 3 * 2)
+        validating = collections.Counter(by_case[case] for case in split.validation)
+        assert validating == dict.fromkeys(KINDS, 2 * 2)
+
+
+def test_same_seed_same_folds_whatever_the_order_of_cases():
+    manifest = make_manifest()
+    arguments = {"folds": 3, "validation_share": 0.2, "seed": 4}
+    first = cross_validation(manifest, **arguments)
+    shuffled = replace(manifest, cases=manifest.cases[::-1])
+    assert cross_validation(shuffled, **arguments) == first
+    assert cross_validation(manifest, **{**arguments, "seed": 5}) != first
+
+
+def test_hold_out_takes_the_papers_share():
+    manifest = make_manifest(patients=130, cases_each=1)
+    manifest = replace(
+        manifest, cases=tuple(replace(entry, diagnosis="lesion") for entry in manifest.cases)
+    )
+    split = hold_out(manifest, validation_share=15 / 130, seed=0)
+    assert (len(split.training), len(split.validation), split.test) == (115, 15, ())
+    assert hold_out(manifest, validation_share=15 / 130, seed=0) == split
+    assert hold_out(manifest, validation_share=15 / 130, seed=1) != split
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.9])
+def test_training_and_validation_are_never_empty(share):
+    for patients in (2, 3, 5, 8):
+        split = hold_out(make_manifest(patients), validation_share=share, seed=0)
+        assert split.training
+        assert split.validation
+
+
+def test_too_few_patients_are_refused():
+    with pytest.raises(Refusal, match=r"\[too-few-patients\] expected at least 3 .*; got 2"):
+        cross_validation(make_manifest(2), folds=3, validation_share=0.2, seed=0)
+    with pytest.raises(Refusal, match=r"\[too-few-patients\] .*; got 1"):
+        hold_out(make_manifest(1), validation_share=0.2, seed=0)
+
+
+def test_folds_are_stored_and_serve_a_set_that_lacks_cases(tmp_path):
+    manifest = make_manifest(patients=12)
+    splits = cross_validation(manifest, folds=3, validation_share=0.2, seed=0)
+    path = tmp_path / "folds.json"
+    save_folds(path, manifest, splits, {"folds": 3})
+    assert load_folds(path, manifest) == splits
+    gone = splits[0].test[0]
+    fewer = replace(manifest, cases=tuple(e for e in manifest.cases if e.case != gone))
+    loaded = load_folds(path, fewer)
+    assert loaded[0].test == splits[0].test[1:]
+    assert all(gone not in (*split.training, *split.validation) for split in loaded)
+    assert loaded[0].training == splits[0].training
+
+
+def test_folds_of_other_data_or_none_are_refused(tmp_path):
+    manifest = make_manifest(patients=12)
+    path = tmp_path / "folds.json"
+    with pytest.raises(Refusal, match=r"\[no-folds\] .*; got no such file"):
+        load_folds(path, manifest)
+    splits = cross_validation(manifest, folds=3, validation_share=0.2, seed=0)
+    save_folds(path, manifest, splits, {})
+    with pytest.raises(Refusal, match=r"\[folds-differ\] .*; got 2 of 26 cases in none"):
+        load_folds(path, make_manifest(patients=13))

@@ -1,0 +1,103 @@
+"""The manifest comes back as it was; its fingerprint is that of the data and of nothing else."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import tiny_records
+
+from liver_tf.labels import LESION_TYPES, LITS
+from liver_tf.records.manifest import MANIFEST_NAME, load_manifest
+from liver_tf.refusals import Refusal
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    return tiny_records.write_set(tmp_path_factory.mktemp("set"), patients=3)
+
+
+def test_a_manifest_comes_back_as_it_was(manifest, tmp_path):
+    first = replace(
+        manifest.cases[0], cautions=(("odd", "an odd thing"),), details={"phase": "portal"}
+    )
+    full = replace(
+        manifest,
+        cases=(first, *manifest.cases[1:]),
+        refusals=({"code": "nifti-truncated", "text": "[nifti-truncated] ..."},),
+        made_by={"version": "0.1", "arguments": ["--a=1"]},
+    )
+    full.save(tmp_path)
+    assert load_manifest(tmp_path) == full
+    stored = json.loads((tmp_path / MANIFEST_NAME).read_text())
+    assert stored["records"] == 6
+    assert stored["fingerprint"] == full.fingerprint
+
+
+def test_the_fingerprint_changes_with_the_data_alone(manifest, tmp_path):
+    first = manifest.cases[0]
+    same = [
+        replace(manifest, made_by={"arguments": ["--other"]}),
+        replace(manifest, cases=manifest.cases[::-1]),
+        replace(manifest, refusals=({"code": "a", "text": "b"},)),
+    ]
+    other = [
+        replace(manifest, window=(-160, 241)),
+        replace(manifest, label_set=replace(LESION_TYPES, name="other")),
+        replace(manifest, cases=manifest.cases[1:]),
+        replace(manifest, cases=(replace(first, sha256="0" * 64), *manifest.cases[1:])),
+        replace(manifest, cases=(replace(first, case="another"), *manifest.cases[1:])),
+        replace(manifest, cases=(replace(first, records=1), *manifest.cases[1:])),
+    ]
+    assert {one.fingerprint for one in same} == {manifest.fingerprint}
+    assert len({one.fingerprint for one in [manifest, *other]}) == len(other) + 1
+    (tmp_path / "a").mkdir()
+    assert tiny_records.write_set(tmp_path / "a", patients=3).fingerprint == manifest.fingerprint
+    (tmp_path / "b").mkdir()
+    reseeded = tiny_records.write_set(tmp_path / "b", patients=3, seed=1)
+    assert reseeded.fingerprint != manifest.fingerprint
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_folder_without_manifest_is_no_data_set(tmp_path, exists):
+    folder = tmp_path if exists else tmp_path / "nowhere"
+    came = "a folder without one" if exists else "no such folder"
+    with pytest.raises(Refusal, match=rf"\[no-manifest\] .*; got {came}"):
+        load_manifest(folder)
+
+
+def test_another_schema_is_refused_naming_both(manifest, tmp_path):
+    manifest.save(tmp_path)
+    path = tmp_path / MANIFEST_NAME
+    path.write_text(path.read_text().replace('"schema": 1', '"schema": 7'))
+    with pytest.raises(Refusal, match=r"\[schema-version\] expected record schema 1; got schema 7"):
+        load_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: "",
+        lambda text: "[1, 2]",
+        lambda text: text.replace('"sha256"', '"sha"', 1),
+        lambda text: text.replace('"window"', '"windw"'),
+        lambda text: text.replace('"background"', '"air"'),
+        lambda text: text.replace('"class_pixels"', '"pixels"', 1),
+    ],
+)
+def test_a_damaged_manifest_is_refused(manifest, tmp_path, damage):
+    manifest.save(tmp_path)
+    path = tmp_path / MANIFEST_NAME
+    before = path.read_text()
+    path.write_text(damage(before))
+    assert path.read_text() != before
+    with pytest.raises(Refusal, match=r"\[manifest-damaged\] expected the JSON"):
+        load_manifest(tmp_path)
+
+
+def test_label_sets_of_other_names_survive(tmp_path):
+    manifest = tiny_records.write_set(tmp_path, patients=2, label_set=LITS, roi=False)
+    loaded = load_manifest(tmp_path)
+    assert loaded.label_set == LITS
+    assert loaded.roi is None
+    assert loaded == manifest

@@ -1,0 +1,113 @@
+"""A record keeps its pixels; the graph and the plain reader agree; other versions are refused."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from liver_tf.records import schema
+from liver_tf.records.schema import Box, SliceRecord, decode, encode, example_number, parse
+
+
+def make_record(dtype=np.int16, spacing_mm=(0.5, 0.75), **more):
+    generator = np.random.default_rng(3)
+    image = generator.integers(-160, 241, (5, 7)).astype(dtype)
+    if dtype == np.float32:
+        image += np.float32(0.1)
+    labels = generator.integers(0, 5, (5, 7)).astype(np.uint8)
+    return SliceRecord(image, labels, spacing_mm, "c-1", "p-1", 12, "cyst", **more)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+@pytest.mark.parametrize("spacing_mm", [(0.5, 0.75), None])
+@pytest.mark.parametrize("roi", [False, True])
+def test_what_is_encoded_comes_back(dtype, spacing_mm, roi):
+    more = {"box": Box(-3, 4, 20), "source_size": (512, 400)} if roi else {}
+    record = make_record(dtype, spacing_mm, **more)
+    back = decode(encode(record))
+    assert back.image.dtype == dtype
+    np.testing.assert_array_equal(back.image, record.image)
+    assert back.labels.dtype == np.uint8
+    np.testing.assert_array_equal(back.labels, record.labels)
+    assert back.spacing_mm == spacing_mm
+    for name in ("case", "patient", "slice_index", "diagnosis", "box", "source_size"):
+        assert getattr(back, name) == getattr(record, name)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_views_that_are_not_contiguous_or_big_endian_keep_their_pixels(dtype):
+    record = make_record(dtype)
+    turned = SliceRecord(record.image.T, record.labels.T, None, "c", "p", 0)
+    np.testing.assert_array_equal(decode(encode(turned)).image, record.image.T)
+    np.testing.assert_array_equal(decode(encode(turned)).labels, record.labels.T)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_graph_and_plain_reader_agree(dtype):
+    serialised = encode(make_record(dtype))
+    plain = decode(serialised)
+    for parsed in (parse(tf.constant(serialised)), tf.function(parse)(tf.constant(serialised))):
+        assert parsed["image"].dtype == tf.float32
+        np.testing.assert_array_equal(parsed["image"], plain.image.astype(np.float32))
+        assert parsed["labels"].dtype == tf.uint8
+        np.testing.assert_array_equal(parsed["labels"], plain.labels)
+        assert int(parsed["example"]) == example_number("c-1", 12)
+
+
+def test_another_schema_version_is_refused_by_both_readers(monkeypatch):
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 99)
+    serialised = encode(make_record())
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"record schema: expected version 1, got \[99\]"):
+        decode(serialised)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="record schema version"):
+        parse(tf.constant(serialised))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="record schema version"):
+        tf.function(parse)(tf.constant(serialised))
+
+
+def test_a_record_without_a_version_is_refused():
+    example = tf.train.Example.FromString(encode(make_record()))
+    del example.features.feature["schema"]
+    with pytest.raises(ValueError, match=r"expected version 1, got \[\]"):
+        decode(example.SerializeToString())
+    with pytest.raises(tf.errors.InvalidArgumentError, match="schema"):
+        parse(tf.constant(example.SerializeToString()))
+
+
+def test_pixels_that_disagree_with_the_size_are_refused():
+    example = tf.train.Example.FromString(encode(make_record()))
+    example.features.feature["size"].int64_list.value[:] = [5, 8]
+    with pytest.raises(ValueError, match="reshape"):
+        decode(example.SerializeToString())
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        parse(tf.constant(example.SerializeToString()))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image": np.zeros((5, 7), np.int32)}, r"image: expected int16 or float32 .* int32 \(5"),
+        ({"image": np.zeros((5, 7, 1), np.int16)}, r"image: expected .* int16 \(5, 7, 1\)"),
+        ({"labels": np.zeros((5, 7), np.int64)}, r"labels: expected uint8 \(5, 7\), got int64"),
+        ({"labels": np.zeros((7, 5), np.uint8)}, r"labels: expected uint8 \(5, 7\), .*\(7, 5\)"),
+    ],
+)
+def test_pixels_outside_the_schema_are_refused(change, message):
+    record = make_record()
+    values = {"image": record.image, "labels": record.labels, **change}
+    with pytest.raises(ValueError, match=message):
+        encode(SliceRecord(values["image"], values["labels"], None, "c", "p", 0))
+
+
+def test_example_numbers_differ_and_stay():
+    numbers = {example_number(f"c{case}", index) for case in range(40) for index in range(40)}
+    assert len(numbers) == 1600
+    assert all(0 <= number < 2**62 for number in numbers)
+    # sha256("c-1/12") begins, by coreutils' sha256sum, with the bytes in this order:
+    import subprocess
+
+    hexadecimal = subprocess.run(
+        ["sha256sum"], input=b"c-1/12", capture_output=True, check=True
+    ).stdout[:16]
+    first = int.from_bytes(bytes.fromhex(hexadecimal.decode()), "little")
+    assert example_number("c-1", 12) == first // 4

@@ -1,0 +1,49 @@
+"""Statistics against plain numpy over all pixels at once, and weights worked by hand."""
+
+import numpy as np
+import pytest
+
+from liver_tf.records import statistics
+from liver_tf.records.statistics import CaseStatistics, class_weights, liver_mean_sd
+
+
+def draw_slices(dtype):
+    generator = np.random.default_rng(5)
+    for rows in (9, 14, 30):
+        image = generator.normal(100, 30, (rows, 20)).astype(dtype)
+        yield image, generator.integers(0, 4, (rows, 20)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_sums_over_slices_equal_numpy_on_all_pixels(dtype):
+    slices = list(draw_slices(dtype))
+    total = statistics.total(statistics.of_slice(*one, classes=5) for one in slices)
+    pixels = np.concatenate([image.reshape(-1) for image, _ in slices]).astype(np.float64)
+    labels = np.concatenate([labels.reshape(-1) for _, labels in slices])
+    assert total.class_pixels == tuple((labels == label).sum() for label in range(5))
+    mean, sd = liver_mean_sd(total)
+    assert mean == pytest.approx(pixels[labels == 1].mean(), rel=1e-12)
+    assert sd == pytest.approx(pixels[labels == 1].std(), rel=1e-9)
+
+
+def test_statistics_come_back_from_json():
+    one = CaseStatistics((5, 4, 0), 400.25, 40_100.5)
+    assert CaseStatistics.from_json(one.to_json()) == one
+
+
+def test_weights_worked_by_hand():
+    # Shares 0.8, 0.15, 0.05 of 1000 pixels: w = 1000 / (3 x pixels), and 0 for the absent class.
+    weights = class_weights([800, 150, 0, 50])
+    assert weights == pytest.approx((1000 / 2400, 1000 / 450, 0.0, 1000 / 150))
+    assert np.dot(weights, [0.8, 0.15, 0.0, 0.05]) == pytest.approx(1.0)
+    # Inversely proportional: 16 times as many pixels, a 16th of the weight.
+    assert weights[3] / weights[0] == pytest.approx(16)
+
+
+def test_what_cannot_be_standardised_is_refused():
+    with pytest.raises(ValueError, match="no pixel is labelled liver"):
+        liver_mean_sd(CaseStatistics((100, 0, 3), 0.0, 0.0))
+    with pytest.raises(ValueError, match=r"liver HU do not vary \(SD 0 HU\)"):
+        liver_mean_sd(CaseStatistics((0, 10, 0), 1000.0, 100_000.0))
+    with pytest.raises(ValueError, match="statistics of no cases at all"):
+        statistics.total([])

@@ -1,0 +1,83 @@
+"""A file is there whole or not at all; a refusal says three things and no path."""
+
+import hashlib
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from liver_tf import atomic_files
+from liver_tf.refusals import Refusal
+
+
+def test_a_body_that_raises_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def write_half():
+        with atomic_files.written_whole(path) as temporary:
+            temporary.write_text("ne")
+            assert path.read_text() == "old"
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_half()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_body_that_ends_replaces_the_file_and_makes_folders(tmp_path):
+    path = tmp_path / "a" / "b" / "file"
+    for text in ("first", "second"):
+        atomic_files.write_text(path, text)
+        assert path.read_text() == text
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_killed_writer_leaves_the_old_file_and_the_next_writer_cleans_up(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    script = (
+        "import os, signal, sys\n"
+        "from liver_tf.atomic_files import written_whole\n"
+        "with written_whole(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    root = Path(atomic_files.__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", script, str(path)], cwd=root, check=False)
+    assert done.returncode == -9
+    assert path.read_text() == "old"
+    left = [one for one in tmp_path.iterdir() if one != path]
+    assert [one.name for one in left] == [".partial-file"]
+    atomic_files.write_text(path, "new")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_holds_no_nan(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        atomic_files.write_json(tmp_path / "a.json", {"value": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+    atomic_files.write_json(tmp_path / "a.json", {"é": [1, None]})
+    assert json.loads((tmp_path / "a.json").read_text("utf-8")) == {"é": [1, None]}
+
+
+def test_sha256_is_that_of_the_bytes(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"abc")
+    # FIPS 180-2, example B.1
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert atomic_files.sha256_of(path) == expected == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_a_refusal_shows_its_path_only_when_asked_and_survives_pickling():
+    refusal = Refusal("odd", Path("secret/name"), expected="a", came="b", remedy="Do c.")
+    again = pickle.loads(pickle.dumps(refusal))
+    for one in (refusal, again):
+        assert str(one) == one.text() == "[odd] expected a; got b. Do c."
+        assert one.text_with_path() == f"{Path('secret/name')}: [odd] expected a; got b. Do c."
+    assert Refusal("odd", None, expected="a", came="b", remedy="c").text_with_path()[0] == "["

@@ -1,0 +1,262 @@
+"""The rooms and the way of the data between them: who may import whom, and how fast help comes."""
+
+import ast
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from liver_tf.model.unet import ENCODER
+from liver_tf.training.protocol import CycleSettings, parse_cycle
+
+ROOT = Path(__file__).parents[1]
+
+#: Modules that every room may import and that import no room.
+GROUND = {
+    "liver_tf",
+    "liver_tf.labels",
+    "liver_tf.refusals",
+    "liver_tf.atomic_files",
+    "liver_tf.quiet_tensorflow",
+}
+
+#: The order in which data flows; a room may import those before it.
+ROOMS = (
+    "liver_tf.ct",
+    "liver_tf.records",
+    "liver_tf.pipeline",
+    "liver_tf.model",
+    "liver_tf.training",
+    "liver_tf.inference",
+    "liver_tf.evaluation",
+    "liver_tf.export",
+    "data_prep",
+    "trainers",
+)
+
+#: What a room may not import although it comes earlier, or is no room.
+FORBIDDEN = {
+    "liver_tf.ct": {"tensorflow", "keras"},
+    "liver_tf.records": {"keras"},
+    "liver_tf.pipeline": {"keras"},
+    "liver_tf.model": {"liver_tf.pipeline"},
+    "liver_tf.inference": {"liver_tf.training"},
+    "liver_tf.evaluation": {"liver_tf.training"},
+    "liver_tf.export": {"liver_tf.training"},
+}
+
+MAY_READ_FLAGS = {"data_prep", "trainers"}
+
+
+def imports_of(source):
+    """Dotted names of all that a module imports, also inside functions; ``a.b`` of ``from a``."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide the room; write the whole name"
+            found |= {f"{node.module}.{name.name}" for name in node.names}
+        elif isinstance(node, ast.Name) and node.id in ("__import__", "importlib"):
+            found.add("importlib")
+    return found
+
+
+def is_within(name, package):
+    return name == package or name.startswith(f"{package}.")
+
+
+def room_of(name):
+    """The room of a module, or None for one of the ground or of another project."""
+    return next((room for room in ROOMS if is_within(name, room)), None)
+
+
+def violations(module, source):
+    """What is wrong with a module's imports, one line each."""
+    room = room_of(module)
+    allowed = set() if room is None else set(ROOMS[: ROOMS.index(room) + 1])
+    forbidden = FORBIDDEN.get(room, set())
+    wrong = []
+    for name in sorted(imports_of(source)):
+        target = room_of(name)
+        if target is not None and target not in allowed:
+            wrong.append(f"{module} imports {name}, which comes later")
+        if any(is_within(name, package) for package in forbidden):
+            wrong.append(f"{module} may not import {name}")
+        if is_within(name, "absl") and room not in MAY_READ_FLAGS:
+            wrong.append(f"{module} imports {name}: only mains read flags")
+        if is_within(name, "importlib"):
+            wrong.append(f"{module} imports by name at run time: the order cannot be held")
+    return wrong
+
+
+def modules():
+    for top in ("liver_tf", "data_prep", "trainers"):
+        for path in sorted((ROOT / top).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            yield name, path.read_text(encoding="utf-8")
+
+
+def test_imports_follow_the_rooms():
+    found = list(modules())
+    assert len(found) > 50
+    assert [line for name, source in found for line in violations(name, source)] == []
+
+
+def test_every_module_lies_in_a_room_or_is_of_the_ground():
+    assert [name for name, _ in modules() if room_of(name) is None and name not in GROUND] == []
+
+
+def test_every_room_of_the_order_is_there():
+    names = {name for name, _ in modules()}
+    assert set(ROOMS) <= names
+    assert names >= GROUND
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("liver_tf.ct.window", "import tensorflow as tf"),
+        ("liver_tf.ct.window", "def f():\n    from tensorflow import keras"),
+        ("liver_tf.ct.window", "from liver_tf.records import schema"),
+        ("liver_tf.records.schema", "import keras.layers"),
+        ("liver_tf.records.schema", "from liver_tf import pipeline"),
+        ("liver_tf.model.unet", "from liver_tf.pipeline.resample import weights"),
+        ("liver_tf.inference.roi", "from liver_tf.training.step import Task"),
+        ("liver_tf.evaluation.report", "import liver_tf.training.run"),
+        ("liver_tf.export.saved_model", "from liver_tf import training"),
+        ("liver_tf.training.run", "from absl import flags"),
+        ("liver_tf.training.run", "from liver_tf.inference import cascade"),
+        ("liver_tf.labels", "from liver_tf.ct import window"),
+        ("data_prep.cases", "def f():\n    from trainers import sources"),
+        ("liver_tf.records.schema", "import importlib"),
+    ],
+)
+def test_a_violation_is_seen(module, source):
+    assert violations(module, source) != []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("liver_tf.ct.window", "from liver_tf.refusals import Refusal"),
+        ("liver_tf.inference.roi", "from liver_tf.pipeline import resample"),
+        ("trainers.pretrain", "from absl import flags\nfrom data_prep import cases"),
+    ],
+)
+def test_what_is_allowed_is_not_called_a_violation(module, source):
+    assert violations(module, source) == []
+
+
+def commands():
+    """Modules that ``python -m`` runs."""
+    for name, source in modules():
+        if name.split(".")[0] in MAY_READ_FLAGS and 'if __name__ == "__main__":' in source:
+            yield name.removesuffix(".__main__")
+
+
+def test_the_commands_of_the_real_job_are_there():
+    assert set(commands()) >= {
+        "data_prep.build_tfrecords",
+        "data_prep.make_rois",
+        "data_prep.phantom",
+        "trainers.pretrain",
+        "trainers.finetune",
+        "trainers.evaluate",
+        "trainers.predict",
+        "trainers.export",
+    }
+
+
+@pytest.mark.parametrize("command", sorted(commands()))
+def test_help_comes_quickly_and_without_tensorflow(command):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", command, "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    imported = {
+        line.rsplit("|", 1)[1].strip()
+        for line in done.stderr.splitlines()
+        if line.startswith("import time:")
+    }
+    assert "absl.flags" in imported
+    assert not imported & {"tensorflow", "keras"}
+    assert f"{command.split('.')[0]}" in done.stdout
+    assert "Traceback" not in done.stderr
+    # Processor time: about half a second here, where TensorFlow alone takes four.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2.0
+
+
+READ_FLAG_FILE = """
+import json, sys
+from trainers import finetune
+finetune._define_flags()
+rest = finetune.FLAGS(["finetune", "--flagfile=" + sys.argv[1]])
+flags = finetune.FLAGS
+print(json.dumps([rest[1:], flags.protocol, flags.start, flags.cycle]))
+"""
+
+#: The paper's protocols: where they start and what each of their cycles holds fixed.
+PAPER = {
+    "baseline": ("scratch", [()]),
+    "no_freezing": ("pretrained", [()]),
+    "freeze_encoder": ("pretrained", [ENCODER]),
+    "hier_freeze": (
+        "pretrained",
+        [
+            (),
+            ("enc1",),
+            ("enc1", "enc2"),
+            ("enc1", "enc2", "enc3"),
+            ("enc1", "enc2", "enc3", "enc4"),
+        ],
+    ),
+    "hier_unfreeze": (
+        "pretrained",
+        [
+            ("enc1", "enc2", "enc3", "enc4", "enc5"),
+            ("enc1", "enc2", "enc3", "enc4"),
+            ("enc1", "enc2", "enc3"),
+            ("enc1", "enc2"),
+            ("enc1",),
+            (),
+        ],
+    ),
+}
+
+
+def test_all_five_protocols_lie_in_the_root():
+    assert {path.stem for path in ROOT.glob("*.flags")} >= set(PAPER)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*.flags")), ids=lambda path: path.stem)
+def test_a_protocols_flag_file_says_what_the_paper_says(path):
+    done = subprocess.run(
+        [sys.executable, "-c", READ_FLAG_FILE, path.name],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rest, name, start, lines = json.loads(done.stdout)
+    defaults = CycleSettings((), learning_rate=5e-5, epochs=80, batch_size=1, patience=12)
+    cycles = [parse_cycle(line, defaults) for line in lines]
+    assert rest == []
+    assert name == path.stem
+    assert cycles
+    if name in PAPER:
+        assert start == PAPER[name][0]
+        assert [cycle.fixed for cycle in cycles] == PAPER[name][1]
+        # The paper gives every cycle the same schedule.
+        assert {cycle.learning_rate for cycle in cycles} == {5e-5}
+        assert {cycle.epochs for cycle in cycles} == {80}
