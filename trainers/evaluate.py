@@ -12,6 +12,7 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> int:
+    from liver_tf.atomic_files import write_text
     from liver_tf.evaluation.paper_table import render_text
     from liver_tf.evaluation.report import write_report
     from trainers import measuring
@@ -33,7 +34,9 @@ def main(argv: list[str]) -> int:
         seed=FLAGS.seed,
     )
     found = files.findings
-    print(render_text(found.measured, found.data_label, found.differences))
+    table = render_text(found.measured, found.data_label, found.differences)
+    write_text(output / "table.txt", table + "\n")
+    print(table)
     print(f"\nreport: {files.html}\n        {files.markdown}\n        {files.csv}")
     return 0
 

@@ -1,0 +1,212 @@
+"""The whole road on phantom data, by the commands that a user with real data gives.
+
+Every step is a command of this program, printed before it runs. A step that was done is not done
+again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from absl import app, flags
+
+FLAGS = flags.FLAGS
+
+PROTOCOLS = ("baseline", "no_freezing", "freeze_encoder", "hier_freeze", "hier_unfreeze")
+
+#: A phantom has no patients whose names need keeping; real data need a key of one's own.
+PHANTOM_KEY = "phantom-data-need-no-secret"
+
+FOLDER = Path("demo")
+RUNS = f"{FOLDER}/runs/finetune/fold0/seed0"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command.
+
+    Attributes:
+      name: of its mark in the demo's folder. title: what it does.
+      command: arguments after ``python -m``.
+      seconds: what it takes on two quiet cores, for the estimate of what is left.
+      product: a path that is there whole once the step is done, if there is such a one.
+    """
+
+    name: str
+    title: str
+    command: tuple[str, ...]
+    seconds: float
+    product: Path | None = None
+
+
+def steps() -> list[Step]:
+    """All steps in order."""
+    data, records = f"{FOLDER}/data", f"{FOLDER}/tfrecords"
+    liver = f"--liver_run={FOLDER}/runs/liver"
+    lits, slices = f"--input={data}/lits", f"--input={data}/sheba/slices.csv"
+    table = f"--output={FOLDER}/report"
+    runs = [f"--run={RUNS}/{protocol}" for protocol in PROTOCOLS]
+    return [
+        Step(
+            "phantom",
+            "write a phantom LiTS and a phantom Sheba",
+            (
+                *("data_prep.phantom", f"--output={data}", "--lits_volumes=20"),
+                *("--patients=90", "--matrix=256", "--workers=2"),
+            ),
+            20,
+        ),
+        Step("verify_lits", "look at the volumes", ("data_prep.verify", "--source=lits", lits), 5),
+        Step(
+            "verify_sheba", "look at the slices", ("data_prep.verify", "--source=slices", slices), 3
+        ),
+        Step(
+            "build_lits",
+            "convert the volumes",
+            ("data_prep.build_tfrecords", "--source=lits", lits, f"--output={records}/lits"),
+            8,
+        ),
+        Step(
+            "build_sheba",
+            "convert the slices and make folds by patient",
+            ("data_prep.build_tfrecords", "--source=slices", slices, f"--output={records}/sheba"),
+            7,
+        ),
+        Step(
+            "pretrain_liver",
+            "train the liver network",
+            ("trainers.pretrain", "--flagfile=flags/demo/liver.flags"),
+            36,
+        ),
+        *(
+            Step(
+                f"rois_{name}",
+                f"cut ROIs around the liver that the network finds: {name}",
+                (
+                    *("data_prep.make_rois", f"--input={records}/{name}", liver),
+                    f"--output={records}/{name}_roi",
+                ),
+                8,
+            )
+            for name in ("lits", "sheba")
+        ),
+        Step(
+            "pretrain_lesion",
+            "pre-train the lesion network (background, liver, lesion)",
+            ("trainers.pretrain", "--flagfile=flags/demo/lesion.flags"),
+            75,
+        ),
+        *(
+            Step(
+                f"finetune_{protocol}",
+                f"fine-tune on lesion types: {protocol}",
+                (
+                    *("trainers.finetune", f"--flagfile={protocol}.flags"),
+                    "--flagfile=flags/demo/finetune.flags",
+                ),
+                seconds,
+            )
+            for protocol, seconds in zip(PROTOCOLS, (22, 22, 18, 55, 65), strict=True)
+        ),
+        Step(
+            "evaluate",
+            "measure all protocols on the test patients",
+            (
+                *("trainers.evaluate", *runs, liver, f"--records={records}/sheba", table),
+                "--data_label=PHANTOM data (not patients)",
+            ),
+            30,
+        ),
+        Step(
+            "predict",
+            "outline and type the lesions of a volume",
+            (
+                *("trainers.predict", f"--model={RUNS}/hier_unfreeze", liver),
+                *(f"--input={data}/lits/volume-0.nii.gz", f"--output={FOLDER}/predicted"),
+            ),
+            9,
+        ),
+        Step(
+            "export",
+            "export the cascade as a SavedModel",
+            (
+                *("trainers.export", f"--run={RUNS}/hier_unfreeze", liver),
+                f"--output={FOLDER}/saved_models/liver/1",
+            ),
+            9,
+            Path(f"{FOLDER}/saved_models/liver/1"),
+        ),
+        Step(
+            "ask",
+            "ask the SavedModel about a slice",
+            (
+                *("trainers.ask", f"--model={FOLDER}/saved_models/liver/1"),
+                f"--input={data}/sheba/images/p000_s0.dcm",
+                f"--picture={FOLDER}/answer.png",
+            ),
+            6,
+        ),
+    ]
+
+
+def run_step(step: Step) -> bool:
+    """Run a step unless it was done; returns whether it ran. Ends the program if it fails."""
+    mark = FOLDER / "done" / f"{step.name}.json"
+    if mark.is_file() and json.loads(mark.read_text(encoding="utf-8")) == list(step.command):
+        return False
+    if step.product is None or not step.product.exists():
+        environment = {"LIVER_TF_SITE_KEY": PHANTOM_KEY, **os.environ}
+        outcome = subprocess.run([sys.executable, "-m", *step.command], env=environment)
+        if outcome.returncode:
+            sys.exit(
+                f"\nthe demo stopped: {step.name} ended with status {outcome.returncode}. The same "
+                "command goes on from here."
+            )
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    temporary = mark.with_suffix(".partial")
+    temporary.write_text(json.dumps(step.command), encoding="utf-8")
+    temporary.replace(mark)
+    return True
+
+
+def main(argv: list[str]) -> int:
+    del argv
+    plan = steps()
+    began = time.monotonic()
+    expected_so_far = 0.0
+    ran = []
+    for number, step in enumerate(plan, 1):
+        left = sum(later.seconds for later in plan[number - 1 :])
+        pace = (time.monotonic() - began) / expected_so_far if expected_so_far > 20 else 1.0
+        print(
+            f"\n== {number}/{len(plan)} {step.title} (about {_minutes(left * pace)} left)\n"
+            f"$ python -m {shlex.join(step.command)}",
+            flush=True,
+        )
+        if run_step(step):
+            ran.append(step.name)
+            expected_so_far += step.seconds
+        else:
+            print("done before", flush=True)
+    if "evaluate" not in ran:
+        print("\n" + (FOLDER / "report" / "table.txt").read_text(encoding="utf-8"))
+    print(
+        f"\n{len(ran)} of {len(plan)} steps ran, {_minutes(time.monotonic() - began)}. Look at "
+        f"{FOLDER}/report/report.html, {FOLDER}/predicted/scan-001 and {FOLDER}/answer.png."
+    )
+    return 0
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
+
+
+if __name__ == "__main__":
+    app.run(main)
