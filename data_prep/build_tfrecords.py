@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -24,12 +25,6 @@ def define_source_flags() -> None:
     flags.DEFINE_string(
         "input", None, "Folder of the pairs (lits) or the CSV (slices).", required=True
     )
-    flags.DEFINE_string(
-        "site_key_file",
-        None,
-        "File with the secret that turns identifiers into pseudonyms. Default: the variable "
-        "LIVER_TF_SITE_KEY, then ./site.key, which is made at first use.",
-    )
     flags.DEFINE_list(
         "lesion_types",
         ["cyst", "hemangioma", "metastasis"],
@@ -38,8 +33,8 @@ def define_source_flags() -> None:
     flags.DEFINE_list(
         "mask_values",
         ["0:background", "1:liver", "2:lesion"],
-        "slices: what a mask's values mean; 'lesion' is the kind in the row's diagnosis, and a "
-        "kind of lesion may be named directly.",
+        "slices: what a mask's values mean, of a DICOM SEG its segments by number; 'lesion' is the "
+        "kind in the row's diagnosis, and a kind of lesion may be named directly.",
     )
     flags.DEFINE_boolean(
         "allow_outside",
@@ -51,18 +46,19 @@ def define_source_flags() -> None:
     )
 
 
-def find_cases():
-    """Cases and refusals as the flags say: (tasks, refusals, label set)."""
-    from data_prep import cases
-    from liver_tf.ct.pseudonyms import load_site_key
-    from liver_tf.labels import LITS, LabelSet
+def find_cases(key: bytes):
+    """Cases and refusals as the flags say: (tasks, refusals, label set).
 
-    key_file = None if FLAGS.site_key_file is None else Path(FLAGS.site_key_file)
-    key = load_site_key(key_file)
+    Args:
+      key: under which identifiers become pseudonyms.
+    """
+    from data_prep import cases
+    from liver_tf.labels import LITS
+
     if FLAGS.source == "lits":
         tasks, refusals = cases.find_lits(Path(FLAGS.input), key)
         return tasks, refusals, LITS
-    label_set = LabelSet("lesion_types", ("background", "liver", *FLAGS.lesion_types))
+    label_set = _label_set(FLAGS.lesion_types)
     tasks, refusals = cases.find_slices(
         Path(FLAGS.input),
         key,
@@ -73,12 +69,27 @@ def find_cases():
     return tasks, refusals, label_set
 
 
+def _label_set(lesion_types: list[str]):
+    from liver_tf.labels import HEALTHY, LabelSet
+
+    # Both have a meaning of their own, in the table and in --mask_values.
+    for taken in (HEALTHY, "lesion", ""):
+        if taken in lesion_types:
+            raise app.UsageError(f"--lesion_types: {taken!r} cannot be the name of a kind")
+    if not lesion_types:
+        raise app.UsageError("--lesion_types: expected at least one kind of lesion")
+    try:
+        return LabelSet("lesion_types", ("background", "liver", *lesion_types))
+    except ValueError as error:
+        raise app.UsageError(f"--lesion_types: {error}") from None
+
+
 def _mask_values(pairs: list[str], label_set) -> tuple[tuple[int, str], ...]:
     values = {}
     for pair in pairs:
         number, _, meaning = pair.partition(":")
         known = (*label_set.classes, "lesion")
-        if not number.isdigit() or meaning not in known or int(number) in values:
+        if not number.isdecimal() or meaning not in known or int(number) in values:
             raise app.UsageError(
                 f"--mask_values: expected each value once as number:meaning with a meaning of "
                 f"{', '.join(known)}; got {pair!r}"
@@ -100,55 +111,92 @@ def main(argv: list[str]) -> int:
         raise app.UsageError(f"unknown argument {argv[1]!r}: all arguments are flags, --name=value")
     if FLAGS.window_high <= FLAGS.window_low:
         raise app.UsageError("--window_high must lie above --window_low")
+    if math.isnan(FLAGS.validation_share):  # passes the bounds of the flag
+        raise app.UsageError("--validation_share must be a number")
     from liver_tf.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()
     from data_prep.conversion import convert
     from liver_tf import __version__
-    from liver_tf.records import folds
+    from liver_tf.ct.pseudonyms import load_site_key
     from liver_tf.refusals import Refusal
 
     output = Path(FLAGS.output)
+    refusals: list = []
     try:
-        tasks, refusals, label_set = find_cases()
+        key = load_site_key(None if FLAGS.site_key_file is None else Path(FLAGS.site_key_file))
+        tasks, refusals, label_set = find_cases(key)
+        made_by = {"version": __version__, "source": FLAGS.source}
+        if FLAGS.source == "slices":
+            made_by["mask_values"] = ",".join(sorted(FLAGS.mask_values))
         manifest, refusals = convert(
             tasks,
             output,
             label_set=label_set,
             window=(FLAGS.window_low, FLAGS.window_high),
-            made_by={"version": __version__, "source": FLAGS.source},
+            made_by=made_by,
             early_refusals=refusals,
             workers=FLAGS.workers,
         )
-        print(
-            f"{output}: {manifest.records} records of {len(manifest.cases)} cases, "
-            f"fingerprint {manifest.fingerprint[:16]}"
-        )
-        if FLAGS.source == "slices":
-            arguments = {
-                "folds": FLAGS.folds,
-                "validation_share": FLAGS.validation_share,
-                "seed": FLAGS.seed,
-            }
-            splits = folds.cross_validation(manifest, **arguments)
-            folds.save_folds(output / "folds.json", manifest, splits, arguments)
-            for number, split in enumerate(splits):
-                print(
-                    f"fold {number}: {len(split.training)} patients train, "
-                    f"{len(split.validation)} validate, {len(split.test)} test"
-                )
+        if manifest is not None:
+            print(
+                f"{output}: {manifest.records} records of {len(manifest.cases)} cases, "
+                f"fingerprint {manifest.fingerprint[:16]}"
+            )
+            if FLAGS.source == "slices":
+                _write_folds(output, manifest)
     except Refusal as refusal:
-        list_refusals([refusal])
-        return 1
+        refusals = [*refusals, refusal]
     list_refusals(refusals)
     return 1 if refusals else 0
+
+
+def _write_folds(output: Path, manifest) -> None:
+    from data_prep.output_folder import FOLDS_NAME, written_or_refused
+    from liver_tf.records import folds
+    from liver_tf.refusals import Refusal
+
+    arguments = {
+        "folds": FLAGS.folds,
+        "validation_share": FLAGS.validation_share,
+        "seed": FLAGS.seed,
+    }
+    try:
+        splits = folds.cross_validation(manifest, **arguments)
+    except ValueError:  # scikit-learn, where no diagnosis has a patient for every fold
+        raise Refusal(
+            "too-few-patients",
+            output,
+            expected=f"a diagnosis with at least {FLAGS.folds} patients, one for each fold",
+            came=f"{len(manifest.cases)} patients, fewer of each diagnosis",
+            remedy="Lower --folds or add patients. The records are complete, but have no folds.",
+        ) from None
+    with written_or_refused(output):
+        folds.save_folds(output / FOLDS_NAME, manifest, splits, arguments)
+    for number, split in enumerate(splits):
+        print(
+            f"fold {number}: {len(split.training)} patients train, "
+            f"{len(split.validation)} validate, {len(split.test)} test"
+        )
 
 
 def _define_flags() -> None:
     define_source_flags()
     flags.DEFINE_string("output", None, "Folder of the record set.", required=True)
-    flags.DEFINE_integer("window_low", -160, "Lower end of the window in HU (paper: -160).")
-    flags.DEFINE_integer("window_high", 240, "Upper end of the window in HU (paper: 240).")
+    flags.DEFINE_string(
+        "site_key_file",
+        None,
+        "File with the secret that turns identifiers into pseudonyms. Default: the variable "
+        "LIVER_TF_SITE_KEY, then ./site.key, which is made at first use.",
+    )
+    for name, end, default in (("window_low", "Lower", -160), ("window_high", "Upper", 240)):
+        flags.DEFINE_integer(
+            name,
+            default,
+            f"{end} end of the window in HU (paper: {default}).",
+            lower_bound=-32768,
+            upper_bound=32767,
+        )
     flags.DEFINE_integer("folds", 3, "slices: folds of the cross-validation.", lower_bound=2)
     flags.DEFINE_float(
         "validation_share",

@@ -6,20 +6,23 @@ refused or converted by itself.
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from liver_tf.ct.mask_image import read_mask
 
+from liver_tf.ct.check import mask_cautions
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.lits import find_lits_cases, source_group
+from liver_tf.ct.mask_image import read_mask
 from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume
 from liver_tf.ct.pseudonyms import pseudonym
-from liver_tf.ct.scan import Scan
+from liver_tf.ct.scan import Scan, SourceGrid
 from liver_tf.ct.slices_csv import SliceRow, read_slices_csv
-from liver_tf.labels import HEALTHY, LITS, LabelSet
+from liver_tf.labels import HEALTHY, LITS, LIVER, LabelSet
 from liver_tf.refusals import Caution, Refusal
 
 
@@ -30,7 +33,10 @@ class CaseTask:
     Attributes:
       case, patient, group: pseudonyms (``group`` may be the name of a public source).
       volume, segmentation: of a LiTS pair, else None. rows: of a patient's slices, else empty.
-      mask_values: meaning of a mask's values: class names, ``lesion`` for the row's diagnosis.
+      mask_values: meaning of a mask's values (of a DICOM SEG: its segment numbers): class names,
+        ``lesion`` for the row's diagnosis.
+      sources: pseudonym of the names of all files, so that a case can tell that it is made of
+        others now.
     """
 
     case: str
@@ -41,6 +47,7 @@ class CaseTask:
     segmentation: Path | None = None
     rows: tuple[SliceRow, ...] = ()
     mask_values: tuple[tuple[int, str], ...] = ()
+    sources: str = ""
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -63,13 +70,23 @@ class ReadCase:
 
 @dataclass(frozen=True)
 class LabelledSlice:
-    """One axial slice before windowing: HU and labels [rows, columns], spacing (row, column)."""
+    """One axial slice before windowing.
+
+    Attributes:
+      index: place in the case.
+      hu: int16 or float32 [rows, columns].
+      labels: uint8 [rows, columns].
+      spacing_mm: (row, column) spacing, or None.
+      diagnosis: of the table, or empty.
+      slice_distance_mm: to the next slice, or None.
+    """
 
     index: int
     hu: np.ndarray
     labels: np.ndarray
     spacing_mm: tuple[float, float] | None
     diagnosis: str
+    slice_distance_mm: float | None = None
 
 
 def find_lits(folder: Path, key: bytes) -> tuple[list[CaseTask], list[Refusal]]:
@@ -88,6 +105,7 @@ def find_lits(folder: Path, key: bytes) -> tuple[list[CaseTask], list[Refusal]]:
                 label_set=LITS,
                 volume=pair.volume,
                 segmentation=pair.segmentation,
+                sources=_sources(key, folder, (pair.volume, pair.segmentation)),
             )
         )
     return tasks, refusals
@@ -119,25 +137,55 @@ def find_slices(
                 label_set=label_set,
                 rows=tuple(members),
                 mask_values=mask_values,
+                sources=_sources(
+                    key, table.parent, [path for row in members for path in (row.image, row.mask)]
+                ),
             )
         )
     return tasks, refusals
+
+
+def _sources(key: bytes, folder: Path, files) -> str:
+    """Names as seen from the input's folder, which may move; keyed, as names may tell of people."""
+    names = ["" if path is None else os.path.relpath(path, folder) for path in files]
+    return pseudonym(key, "sources", "\0".join(names))
 
 
 def slices_of(task: CaseTask, found: ReadCase) -> Iterator[LabelledSlice]:
     """Read a case slice by slice, feet to head.
 
     A LiTS pair that is refused raises its ``Refusal``; of a patient's slices the bad ones are
-    listed in ``found.refusals`` and the others go on.
+    listed in ``found.refusals`` and the others go on. Whatever else goes wrong while files are read
+    becomes a ``Refusal`` too, ``unexpected-error``: one case must not end the work on the others.
     """
     if task.volume is not None:
-        yield from _of_volume(task, found)
+        try:
+            yield from _of_volume(task, found)
+        except Refusal:
+            raise
+        except Exception as error:
+            raise unexpected(task.volume, error) from None
         return
     for index, row in enumerate(task.rows):
         try:
-            yield _of_row(task, row, index, found)
+            one = _of_row(task, row, index, found)
         except Refusal as refusal:
             found.refusals.append(refusal)
+        except Exception as error:
+            found.refusals.append(unexpected(row.image, error))
+        else:
+            yield one
+
+
+def unexpected(path: Path, error: Exception) -> Refusal:
+    """Refusal for an error that nobody foresaw; its text is not told, as it may quote the file."""
+    return Refusal(
+        "unexpected-error",
+        path,
+        expected="a file that this program can read, or refuses for a reason it knows",
+        came=f"an error of kind {type(error).__name__}",
+        remedy="Look at the file with another program; please report the kind of error.",
+    )
 
 
 def _of_volume(task: CaseTask, found: ReadCase) -> Iterator[LabelledSlice]:
@@ -148,8 +196,17 @@ def _of_volume(task: CaseTask, found: ReadCase) -> Iterator[LabelledSlice]:
     found.cautions += [*scan.cautions, *cautions]
     found.details.update(scan.details)
     found.details["spacing_mm"] = "x".join(f"{step:.3f}" for step in scan.spacing_mm)
+    found.details["orientation"] = orientation_of(scan.source)
+    # Masks of a whole volume would cost as much memory as the volume: keep the labelled voxels.
+    labelled_hu, labelled = [], []
     for index in range(len(scan.hu)):
-        yield LabelledSlice(index, scan.hu[index], labels[index], _in_plane(scan), "")
+        inside = labels[index] >= LIVER
+        labelled_hu.append(scan.hu[index][inside])
+        labelled.append(labels[index][inside])
+        yield LabelledSlice(
+            index, scan.hu[index], labels[index], _in_plane(scan), "", scan.spacing_mm[0]
+        )
+    found.cautions += mask_cautions(np.concatenate(labelled_hu), np.concatenate(labelled))
 
 
 def _of_row(task: CaseTask, row: SliceRow, index: int, found: ReadCase) -> LabelledSlice:
@@ -166,10 +223,33 @@ def _of_row(task: CaseTask, row: SliceRow, index: int, found: ReadCase) -> Label
     if labels.ndim == 3:
         labels = labels[0]
     _check_diagnosis(task, row, labels)
-    found.cautions += scan.cautions
+    found.cautions += [*scan.cautions, *mask_cautions(scan.hu[0], labels)]
     for name, value in scan.details.items():
         found.details.setdefault(name, value)
-    return LabelledSlice(index, scan.hu[0], labels, _in_plane(scan), row.diagnosis)
+    found.details.setdefault("orientation", orientation_of(scan.source))
+    distance = None if scan.spacing_mm is None else scan.spacing_mm[0]
+    return LabelledSlice(
+        index,
+        scan.hu[0],
+        labels,
+        _in_plane(scan),
+        row.diagnosis,
+        None if distance is None or math.isnan(distance) else distance,
+    )
+
+
+def orientation_of(grid: SourceGrid) -> str:
+    """Where columns, rows and slices of a file run to, e.g. ``LPS``, before they were turned.
+
+    For NIfTI these are the axes i, j, k; for DICOM the columns, rows and slices, in this order.
+    """
+    towards = {0: "SI", 1: "PA", 2: "LR"}
+    letters = {
+        axis: towards[canonical][flip]
+        for canonical, (axis, flip) in enumerate(zip(grid.axes, grid.flips, strict=True))
+    }
+    order = (0, 1, 2) if grid.kind == "nifti" else (2, 1, 0)
+    return "".join(letters[axis] for axis in order)
 
 
 def _in_plane(scan: Scan) -> tuple[float, float] | None:
@@ -177,24 +257,28 @@ def _in_plane(scan: Scan) -> tuple[float, float] | None:
 
 
 def _mapping(task: CaseTask, row: SliceRow) -> dict[int, int]:
-    mapping = {}
-    for value, meaning in task.mask_values:
-        if meaning == "lesion":
-            if row.diagnosis == HEALTHY:
-                continue
-            meaning = row.diagnosis
-        mapping[value] = task.label_set.index(meaning)
-    return mapping
+    """Label by mask value for one row of the table."""
+    # A lesion in a healthy slice gets some lesion's label here, and is refused for it below.
+    kind = task.label_set.lesions[0] if row.diagnosis == HEALTHY else row.diagnosis
+    return {
+        value: task.label_set.index(kind if meaning == "lesion" else meaning)
+        for value, meaning in task.mask_values
+    }
 
 
 def _check_diagnosis(task: CaseTask, row: SliceRow, labels: np.ndarray) -> None:
-    has_lesion = bool((labels >= 2).any())
-    if has_lesion == (row.diagnosis != HEALTHY):
+    """A healthy slice has no lesion; any other has at least a pixel of its diagnosis."""
+    if row.diagnosis == HEALTHY:
+        came = "lesion pixels" if bool((labels > LIVER).any()) else ""
+    else:
+        there = bool((labels == task.label_set.index(row.diagnosis)).any())
+        came = "" if there else f"no pixel of {row.diagnosis}"
+    if not came:
         return
     raise Refusal(
         "diagnosis-against-mask",
         row.mask,
         expected=f"a mask that agrees with the diagnosis {row.diagnosis!r} in line {row.line}",
-        came="lesion pixels" if has_lesion else "no lesion pixel",
+        came=came,
         remedy="Mend the diagnosis or the mask, or check --mask_values.",
     )

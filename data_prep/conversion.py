@@ -9,26 +9,25 @@ from __future__ import annotations
 
 import collections
 import json
-import multiprocessing
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import tensorflow as tf
 from tqdm import tqdm
 
-from data_prep.cases import CaseTask, ReadCase, slices_of
-from liver_tf import atomic_files
+from data_prep.cases import CaseTask, ReadCase, slices_of, unexpected
+from data_prep.output_folder import MEMOS, begun_anew, sweep, written_or_refused
+from data_prep.processes import in_processes
+from liver_tf import __version__, atomic_files
 from liver_tf.ct.window import apply_window
 from liver_tf.labels import HEALTHY, LabelSet
 from liver_tf.quiet_tensorflow import import_tensorflow
 from liver_tf.records import statistics
-from liver_tf.records.manifest import MANIFEST_NAME, CaseEntry, Manifest
+from liver_tf.records.manifest import CaseEntry, Manifest
 from liver_tf.records.schema import SCHEMA_VERSION, SliceRecord
 from liver_tf.records.shards import write_shard
 from liver_tf.refusals import Refusal
-
-MEMOS = ".cases"
 
 
 @dataclass(frozen=True)
@@ -48,52 +47,69 @@ def convert(
     made_by: dict,
     early_refusals: list[Refusal],
     workers: int,
-) -> tuple[Manifest, list[Refusal]]:
+) -> tuple[Manifest | None, list[Refusal]]:
     """Convert all cases and write the manifest last.
 
-    Returns the manifest and every refusal, those of ``early_refusals`` included. Where not a
-    single case could be read there is no data set: raises ``Refusal``.
+    Returns:
+      The manifest and every refusal, those of ``early_refusals`` included. Where not a single case
+      could be read there is no data set: None, and a refusal ``nothing-converted`` ends the list.
+
+    Raises:
+      Refusal: what ends the whole conversion: ``disk-full``, ``output-unwritable``,
+        ``output-busy``, ``worker-died``. Complete shards are kept, and the next call goes on.
     """
-    output.mkdir(parents=True, exist_ok=True)
-    # Shards may change from here on: without its manifest the folder is no data set.
-    (output / MANIFEST_NAME).unlink(missing_ok=True)
-    jobs = [(task, output, window) for task in tasks]
     refusals = list(early_refusals)
-    entries = []
-    for outcome in tqdm(
-        _in_processes(convert_case, jobs, workers), total=len(jobs), desc="convert", unit="case"
-    ):
-        refusals += outcome.refusals
-        if outcome.entry is not None:
-            entries.append(outcome.entry)
-    if not entries:
-        raise Refusal(
-            "nothing-converted",
-            output,
-            expected="at least one case that can be read",
-            came=f"{len(tasks)} cases found and {len(refusals)} refusals",
-            remedy="See the refusals above; check --source and --input.",
+    if not tasks:  # a slip in --input shall not cost what the folder holds
+        return None, [*refusals, _nothing(output, 0, len(refusals))]
+    with begun_anew(output):
+        jobs = [(task, output, window) for task in tasks]
+        entries = []
+        outcomes = in_processes(convert_case, jobs, workers, import_tensorflow)
+        for outcome in tqdm(outcomes, total=len(jobs), desc="convert", unit="case"):
+            refusals += outcome.refusals
+            if outcome.entry is not None:
+                entries.append(outcome.entry)
+        if not entries:
+            return None, [*refusals, _nothing(output, len(tasks), len(refusals))]
+        # Nobody shall find patients here that the input does not hold any more.
+        sweep(output, {entry.case for entry in entries})
+        manifest = Manifest(
+            label_set=label_set,
+            window=window,
+            cases=tuple(sorted(entries, key=lambda entry: entry.case)),
+            refusals=tuple({"code": r.code, "text": r.text()} for r in refusals),
+            made_by=made_by,
         )
-    manifest = Manifest(
-        label_set=label_set,
-        window=window,
-        cases=tuple(sorted(entries, key=lambda entry: entry.case)),
-        refusals=tuple({"code": r.code, "text": r.text()} for r in refusals),
-        made_by=made_by,
-    )
-    manifest.save(output)
-    _sweep(output, manifest)
+        manifest.save(output)
     return manifest, refusals
 
 
+def _nothing(output: Path, found: int, refused: int) -> Refusal:
+    return Refusal(
+        "nothing-converted",
+        output,
+        expected="at least one case that can be read",
+        came=f"{found} cases found and {refused} refusals",
+        remedy="See the other refusals; check --source and --input.",
+    )
+
+
 def convert_case(job: tuple[CaseTask, Path, tuple[int, int]]) -> Outcome:
-    """Convert one case, unless a memo says that it is done."""
+    """Convert one case, unless a memo says that it is done.
+
+    Raises ``Refusal`` only where the output cannot be written: that concerns all cases.
+    """
     task, output, window = job
     memo = output / MEMOS / f"{task.case}.json"
     stamp = _stamp(task, window)
-    done = _remembered(memo, stamp, output)
-    if done is not None:
-        return done
+    with written_or_refused(output):
+        done = _remembered(memo, stamp, output)
+        return done if done is not None else _converted(task, output, window, memo, stamp)
+
+
+def _converted(
+    task: CaseTask, output: Path, window: tuple[int, int], memo: Path, stamp: dict
+) -> Outcome:
     found = ReadCase()
     parts: list[statistics.CaseStatistics] = []
     diagnoses: collections.Counter[str] = collections.Counter()
@@ -101,9 +117,12 @@ def convert_case(job: tuple[CaseTask, Path, tuple[int, int]]) -> Outcome:
     try:
         info = write_shard(shard, _records(task, window, found, parts, diagnoses))
     except Refusal as refusal:
-        return Outcome(None, (refusal,))
+        return Outcome(None, (*found.refusals, refusal))
+    except (OSError, tf.errors.OpError):  # of the output: what reads turns them into refusals
+        raise
+    except Exception as error:
+        return Outcome(None, (*found.refusals, unexpected(task.files[0], error)))
     if not info.records:
-        shard.unlink()
         return Outcome(None, tuple(found.refusals))
     total = statistics.total(parts)
     entry = CaseEntry(
@@ -119,6 +138,7 @@ def convert_case(job: tuple[CaseTask, Path, tuple[int, int]]) -> Outcome:
         cautions=tuple(sorted({(caution.code, caution.text) for caution in found.cautions})),
         details=dict(sorted(found.details.items())),
     )
+    # A case with refused slices is read again next time: what they lacked may be there then.
     if not found.refusals:
         atomic_files.write_json(memo, {"stamp": stamp, "entry": entry.to_json()})
     return Outcome(entry, tuple(found.refusals))
@@ -158,7 +178,9 @@ def _stamp(task: CaseTask, window: tuple[int, int]) -> dict:
         except OSError:
             files.append([-1, -1])
     return {
+        "version": __version__,
         "schema": SCHEMA_VERSION,
+        "sources": task.sources,
         "files": files,
         "window": list(window),
         "classes": list(task.label_set.classes),
@@ -173,33 +195,12 @@ def _remembered(memo: Path, stamp: dict, output: Path) -> Outcome | None:
         return None
     try:
         stored = json.loads(memo.read_text(encoding="utf-8"))
-        entry = CaseEntry.from_json(stored["entry"])
+        made_of, entry = stored["stamp"], CaseEntry.from_json(stored["entry"])
     except (ValueError, KeyError, TypeError):
         return None
-    shard = output / entry.shard
-    if stored["stamp"] != stamp or not shard.is_file():
+    shard = output / f"{memo.stem}.tfrecord"
+    if made_of != stamp or entry.shard != shard.name or not shard.is_file():
         return None
     if atomic_files.sha256_of(shard) != entry.sha256:
         return None
     return Outcome(entry, ())
-
-
-def _sweep(output: Path, manifest: Manifest) -> None:
-    """Remove what earlier conversions into this folder left and the manifest does not name."""
-    named = {case.case for case in manifest.cases}
-    for memo in (output / MEMOS).glob("*.json"):
-        if memo.stem not in named:
-            (output / f"{memo.stem}.tfrecord").unlink(missing_ok=True)
-            memo.unlink()
-    for path in output.glob(f"{atomic_files.TEMPORARY_MARK}*"):
-        path.unlink()
-
-
-def _in_processes(function: Callable, jobs: Iterable, workers: int) -> Iterator:
-    """Map over jobs in their order, in this process or in fresh ones (TensorFlow cannot fork)."""
-    if workers <= 1:
-        yield from map(function, jobs)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=import_tensorflow) as pool:
-        yield from pool.map(function, jobs)

@@ -6,6 +6,7 @@ the true liver of the labels, for comparison.
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
@@ -19,6 +20,9 @@ def main(argv: list[str]) -> int:
         raise app.UsageError(f"unknown argument {argv[1]!r}: all arguments are flags, --name=value")
     if (FLAGS.liver_run is None) != FLAGS.true_liver:
         raise app.UsageError("give either --liver_run=RUN or --true_liver")
+    for name in ("margin_mm", "least_side_mm"):  # NaN passes the bounds of a flag
+        if not math.isfinite(FLAGS[name].value):
+            raise app.UsageError(f"--{name} must be a finite number of mm")
     from liver_tf.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()

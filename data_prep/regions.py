@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from data_prep.output_folder import begun_anew, sweep, written_or_refused
 from liver_tf.inference.cascade import LiverFinder
 from liver_tf.inference.roi import RoiRule, boxes_of_scan, crop
 from liver_tf.labels import BACKGROUND, LIVER
 from liver_tf.records import statistics
-from liver_tf.records.manifest import MANIFEST_NAME, CaseEntry, Manifest, load_manifest
+from liver_tf.records.manifest import CaseEntry, Manifest, load_manifest
 from liver_tf.records.schema import SliceRecord
 from liver_tf.records.shards import check_shards, read_case, write_shard
+from liver_tf.refusals import Refusal
 
 
 @dataclass
@@ -45,10 +47,14 @@ def cut_regions(
 
     Returns:
       The manifest, and a sentence on how well the boxes hold liver and lesions. Cases in which
-      no liver is found have no shard. Raises ``Refusal`` where the source's shards disagree with
-      their manifest.
+      no liver is found have no shard.
+
+    Raises:
+      Refusal: where the source's shards disagree with their manifest; ``roi-of-roi``,
+        ``same-folder``, ``no-roi``; and as :func:`data_prep.output_folder.begun_anew`.
     """
     manifest = load_manifest(source)
+    _refuse_misuse(source, output, manifest)
     check_shards(source, manifest)
     roi = {
         "rule": asdict(rule),
@@ -56,17 +62,44 @@ def cut_regions(
         "source_fingerprint": manifest.fingerprint,
         "liver_data_fingerprint": None if finder is None else finder.description.data_fingerprint,
     }
-    output.mkdir(parents=True, exist_ok=True)
-    (output / MANIFEST_NAME).unlink(missing_ok=True)
     tally = Tally()
-    entries = []
-    for entry in tqdm(manifest.cases, desc="cut ROIs", unit="case"):
-        cut = _cut_case(source, output, manifest, entry, finder, rule, tally)
-        if cut is not None:
-            entries.append(cut)
-    made = replace(manifest, cases=tuple(entries), roi={**roi, "result": asdict(tally)})
-    made.save(output)
+    with begun_anew(output):
+        entries = []
+        for entry in tqdm(manifest.cases, desc="cut ROIs", unit="case"):
+            cut = _cut_case(source, output, manifest, entry, finder, rule, tally)
+            if cut is not None:
+                entries.append(cut)
+        if not entries:
+            raise Refusal(
+                "no-roi",
+                source,
+                expected="a liver in at least one slice",
+                came=f"none in {manifest.records} slices",
+                remedy="Train the liver network longer, or try --true_liver.",
+            )
+        sweep(output, {entry.case for entry in entries})
+        made = replace(manifest, cases=tuple(entries), roi={**roi, "result": asdict(tally)})
+        made.save(output)
     return made, tally.text()
+
+
+def _refuse_misuse(source: Path, output: Path, manifest: Manifest) -> None:
+    if manifest.roi is not None:
+        raise Refusal(
+            "roi-of-roi",
+            source,
+            expected="a record set of whole slices",
+            came="one of ROIs",
+            remedy="Cut from the set that build_tfrecords made.",
+        )
+    if output.resolve() == source.resolve():
+        raise Refusal(
+            "same-folder",
+            output,
+            expected="an output folder other than the input",
+            came="the same",
+            remedy="Choose another --output: whole slices and ROIs are two record sets.",
+        )
 
 
 def _cut_case(
@@ -88,7 +121,8 @@ def _cut_case(
             rois.append(record)
     if not rois:
         return None
-    info = write_shard(output / entry.shard, rois)
+    with written_or_refused(output):
+        info = write_shard(output / entry.shard, rois)
     return replace(
         entry,
         records=info.records,

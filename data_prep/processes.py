@@ -1,0 +1,62 @@
+"""Work on cases side by side in processes that end with the one that started them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from liver_tf.refusals import Refusal
+
+_Job = TypeVar("_Job")
+_Result = TypeVar("_Result")
+
+
+def in_processes(
+    function: Callable[[_Job], _Result],
+    jobs: Iterable[_Job],
+    workers: int,
+    prepare: Callable[[], object] | None = None,
+) -> Iterator[_Result]:
+    """Map over jobs; results come in the order of the jobs, whatever the number of workers.
+
+    Args:
+      function: of a module, so that another process can import it.
+      workers: 1 works in this process; more start fresh processes (TensorFlow cannot fork).
+      prepare: is called once in each of them.
+
+    Raises:
+      Refusal: ``worker-died`` where a process was killed. What ``function`` raises comes through.
+    """
+    if workers <= 1:
+        yield from map(function, jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(workers, context, _start_worker, (prepare,)) as pool:
+            yield from pool.map(function, jobs)
+    except BrokenProcessPool:
+        raise Refusal(
+            "worker-died",
+            None,
+            expected="processes that live until their case is done",
+            came="one that was ended from outside, as happens when memory runs out",
+            remedy="Lower --workers and start again: what is complete is kept.",
+        ) from None
+
+
+def _start_worker(prepare: Callable[[], object] | None) -> None:
+    # A worker that outlives a killed parent would still write while the next start writes too.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if prepare is not None:
+        prepare()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
