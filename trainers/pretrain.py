@@ -14,7 +14,7 @@ FLAGS = flags.FLAGS
 def main(argv: list[str]) -> int:
     from liver_tf.model import freezing, unet
     from liver_tf.model.description import Description
-    from liver_tf.records.folds import hold_out
+    from liver_tf.records.folds import Split, hold_out
     from liver_tf.records.manifest import load_manifest
     from liver_tf.records.shards import check_shards
     from liver_tf.training import determinism, run
@@ -30,7 +30,12 @@ def main(argv: list[str]) -> int:
             f"(data_prep.make_rois); {records} holds {'ROIs' if manifest.roi else 'whole slices'}"
         )
     mapping, label_set = sources.label_map(manifest.label_set, FLAGS.network)
-    split = hold_out(manifest, validation_share=FLAGS.validation_share, seed=FLAGS.seed)
+    if FLAGS.validate_on_training:
+        everyone = tuple(sorted(case.case for case in manifest.cases))
+        split = Split(everyone, everyone)
+        print("validation on the training cases: the figures say how well these cases are fitted")
+    else:
+        split = hold_out(manifest, validation_share=FLAGS.validation_share, seed=FLAGS.seed)
     task = sources.task_of(manifest, split.training, mapping)
     try:
         architecture = unet.Architecture(
@@ -99,6 +104,12 @@ def _define_flags() -> None:
         "Share of the patients that validate (paper: 15 of 130).",
         lower_bound=0.0,
         upper_bound=0.9,
+    )
+    flags.DEFINE_boolean(
+        "validate_on_training",
+        False,
+        "Train and validate on all cases, a single one too: shows that network and data fit each "
+        "other, and measures nothing else.",
     )
     flags.DEFINE_boolean("dry_run", False, "Print the plan and stop.")
     flag_groups.define_network_flags()
