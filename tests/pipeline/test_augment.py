@@ -1,0 +1,218 @@
+"""Augmentation moves image and labels together, by the same parameters wherever it runs."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import ndimage
+
+from liver_tf.pipeline import augment
+from liver_tf.pipeline.augment import NO_AUGMENTATION, Ranges
+
+WINDOW = (-160.0, 240.0)
+LOW = WINDOW[0]
+SHAPE_ONLY = Ranges(20.0, 0.2, 0.1, 0.5, 0.0, 0.0, 0.0)
+
+
+def draw_batch(ranges, examples, seed=3, epoch=0):
+    rows = [
+        augment.draw(seed, tf.constant(epoch), tf.constant(example, tf.int64), ranges)
+        for example in examples
+    ]
+    return {name: tf.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def parameters(transform, *, noise_hu=0.0, gain=1.0, offset_hu=0.0):
+    """Parameters of one slice, said outright."""
+    return {
+        "transform": tf.constant([transform], tf.float32),
+        "noise_seed": tf.constant([[1, 2]]),
+        "noise_hu": tf.constant([noise_hu]),
+        "gain": tf.constant([gain]),
+        "offset_hu": tf.constant([offset_hu]),
+    }
+
+
+IDENTITY = [1, 0, 0, 0, 1, 0]
+
+
+def make_slices(count=6, rows=24, columns=32):
+    generator = np.random.default_rng(0)
+    images = generator.uniform(*WINDOW, (count, rows, columns)).astype(np.float32)
+    labels = generator.choice([0, 1, 4], (count, rows, columns)).astype(np.uint8)
+    return images, labels
+
+
+def apply(images, labels, drawn):
+    moved = augment.apply(tf.constant(images), tf.constant(labels), drawn, WINDOW)
+    return moved[0].numpy(), moved[1].numpy()
+
+
+@pytest.mark.parametrize("size", [(24, 32), (33, 17), (512, 512)])
+def test_identity_changes_no_bit(size):
+    images, labels = make_slices(2, *size)
+    moved, moved_labels = apply(images, labels, draw_batch(NO_AUGMENTATION, range(2)))
+    assert moved.tobytes() == images.tobytes()
+    assert moved_labels.tobytes() == labels.tobytes()
+
+
+def test_flip_shift_and_quarter_turns_equal_numpy():
+    images, labels = make_slices(1, 24, 24)
+    air = np.full_like(images, LOW)
+    flipped = apply(images, labels, parameters([-1, 0, 0, 0, 1, 0]))
+    np.testing.assert_array_equal(flipped[0], images[:, :, ::-1])
+    np.testing.assert_array_equal(flipped[1], labels[:, :, ::-1])
+    # A quarter turn: the output's row runs along the input's column.
+    turned = apply(images, labels, parameters([0, -1, 0, 1, 0, 0]))
+    np.testing.assert_allclose(turned[0], np.rot90(images, 1, (1, 2))[:, :, :], atol=1e-3)
+    np.testing.assert_array_equal(turned[1], np.rot90(labels, 1, (1, 2)))
+    # By 3 columns and 6 rows of 24: what comes in from outside is air and background.
+    shifted = apply(images, labels, parameters([1, 0, 3 / 24, 0, 1, -6 / 24]))
+    expected = air.copy()
+    expected[:, 6:, :-3] = images[:, :-6, 3:]
+    np.testing.assert_allclose(shifted[0], expected, atol=1e-3)
+    expected_labels = np.zeros_like(labels)
+    expected_labels[:, 6:, :-3] = labels[:, :-6, 3:]
+    np.testing.assert_array_equal(shifted[1], expected_labels)
+
+
+def test_drawn_transforms_equal_scipy():
+    images, labels = make_slices(8, 24, 32)
+    drawn = draw_batch(SHAPE_ONLY, range(8))
+    moved, moved_labels = apply(images, labels, drawn)
+    centre = np.array([23 / 2, 31 / 2])
+    for index, (a, b, c, d, e, f) in enumerate(drawn["transform"].numpy().astype(np.float64)):
+        # scipy maps an output's (row, column) to the input's.
+        matrix = np.array([[e, d], [b, a]])
+        offset = centre + np.array([f * 24, c * 32]) - matrix @ centre
+        expected = ndimage.affine_transform(
+            images[index].astype(np.float64),
+            matrix,
+            offset,
+            order=1,
+            mode="grid-constant",
+            cval=LOW,
+        )
+        np.testing.assert_allclose(moved[index], expected, atol=0.05)
+        expected = ndimage.affine_transform(
+            labels[index], matrix, offset, order=0, mode="grid-constant", cval=0
+        )
+        output = np.stack(np.mgrid[:24, :32]).reshape(2, -1)
+        source = (matrix @ output + offset[:, None]).reshape(2, 24, 32)
+        undecided = (np.abs(source - np.floor(source) - 0.5) < 1e-3).any(axis=0)
+        assert undecided.mean() < 0.1
+        np.testing.assert_array_equal(moved_labels[index][~undecided], expected[~undecided])
+
+
+def test_what_is_drawn_is_a_rotation_a_zoom_a_mirror_and_a_shift_in_their_ranges():
+    drawn = draw_batch(Ranges(), range(400))
+    a, b, c, d, e, f = drawn["transform"].numpy().astype(np.float64).T
+    mirror = np.sign(a)
+    zoom = 1 / np.hypot(d, e)
+    angle = np.degrees(np.arctan2(d, e))
+    # a and b follow from the rest: nothing is sheared.
+    np.testing.assert_allclose(a, mirror * e, rtol=1e-6)
+    np.testing.assert_allclose(b, -mirror * d, rtol=1e-6)
+    spread = {
+        "rotation": (angle, 15.0),
+        "zoom": (zoom - 1, 0.15),
+        "columns": (c, 0.08),
+        "rows": (f, 0.08),
+        "gain": (drawn["gain"].numpy() - 1, 0.1),
+        "offset": (drawn["offset_hu"].numpy(), 12.0),
+        "noise": (2 * drawn["noise_hu"].numpy() - 12.0, 12.0),
+    }
+    for name, (values, limit) in spread.items():
+        assert np.abs(values).max() <= limit * (1 + 1e-5), name
+        assert np.abs(values).max() > 0.95 * limit, name
+        # A uniform spread has mean 0 and SD limit / sqrt(3); four standard errors of 400.
+        assert abs(values.mean()) < 4 * limit / math.sqrt(3 * 400), name
+        assert values.std() == pytest.approx(limit / math.sqrt(3), rel=0.1), name
+    assert (mirror < 0).mean() == pytest.approx(0.5, abs=0.1)
+    table = np.stack([values for values, _ in spread.values()])
+    correlation = np.corrcoef(np.concatenate([table, mirror[None]]))
+    assert np.abs(correlation - np.eye(8)).max() < 0.2
+
+
+def test_parameters_hang_on_seed_epoch_and_example_alone():
+    def transform(seed, epoch, example):
+        return tuple(draw_batch(Ranges(), [example], seed, epoch)["transform"][0].numpy())
+
+    keys = [(s, e, x) for s in (0, 1, 2**31) for e in (0, 1, 2) for x in (0, 1, 2**62 - 1)]
+    once = {key: transform(*key) for key in keys}
+    assert len(set(once.values())) == len(keys)
+    assert {key: transform(*key) for key in reversed(keys)} == once
+
+
+def test_same_pixels_eagerly_in_a_graph_and_in_a_parallel_map():
+    images, labels = make_slices(6)
+    examples = tf.constant([5, 8, 2**60, 1, 0, 77], tf.int64)
+    ranges = Ranges()
+
+    def one(image, label, example):
+        row = augment.draw(9, tf.constant(4), example, ranges)
+        row = {name: value[None] for name, value in row.items()}
+        moved = augment.apply(image[None], label[None], row, WINDOW)
+        return moved[0][0], moved[1][0]
+
+    eager = apply(images, labels, draw_batch(ranges, examples.numpy(), 9, 4))
+    signature = [tf.TensorSpec([None] * 3), tf.TensorSpec([None] * 3, tf.uint8)]
+    drawn = draw_batch(ranges, examples.numpy(), 9, 4)
+    graph = tf.function(lambda i, m: augment.apply(i, m, drawn, WINDOW), input_signature=signature)
+    dataset = tf.data.Dataset.from_tensor_slices((images, labels, examples))
+    mapped = dataset.map(one, num_parallel_calls=4, deterministic=True)
+    in_map = [np.stack(part) for part in zip(*mapped.as_numpy_iterator(), strict=True)]
+    for other in (graph(images, labels), in_map):
+        np.testing.assert_allclose(other[0], eager[0], atol=1e-3)
+        np.testing.assert_array_equal(other[1], eager[1])
+
+
+def test_image_and_labels_move_together():
+    """The label is computed from the image: after moving it still can be, but for its edge."""
+    image = np.full((1, 64, 64), -100, np.float32)
+    image[0, 20:44, 16:30] = 150
+    image[0, 36:44, 30:52] = 150
+    label = (image > 25).astype(np.uint8)
+    for example in range(12):
+        drawn = draw_batch(SHAPE_ONLY, [example])
+        moved, moved_label = apply(image, label, drawn)
+        mask = moved_label[0] == 1
+        square = np.ones((3, 3), bool)
+        assert moved[0][ndimage.binary_erosion(mask, square)].min() > 25
+        assert moved[0][~ndimage.binary_dilation(mask, square)].max() < 25
+        assert mask.sum() > 200
+
+
+def test_labels_stay_in_the_set_and_images_in_the_window():
+    images, labels = make_slices(8)
+    ranges = Ranges(40.0, 0.4, 0.3, 0.5, 80.0, 0.5, 100.0)
+    moved, moved_labels = apply(images, labels, draw_batch(ranges, range(8)))
+    assert set(np.unique(moved_labels)) == {0, 1, 4}
+    assert moved.min() >= WINDOW[0]
+    assert moved.max() <= WINDOW[1]
+    assert moved.dtype == np.float32
+    assert moved_labels.dtype == np.uint8
+
+
+def test_noise_has_the_sd_that_was_drawn_and_is_fresh_for_every_slice():
+    images = np.full((3, 100, 100), 40, np.float32)
+    labels = np.ones((3, 100, 100), np.uint8)
+    drawn = draw_batch(NO_AUGMENTATION, range(3))
+    drawn["noise_hu"] = tf.constant([5.0, 12.0, 12.0])
+    moved, moved_labels = apply(images, labels, drawn)
+    noise = moved - 40
+    # 10,000 pixels: the SD is known to 0.7 %.
+    np.testing.assert_allclose(noise.std(axis=(1, 2)), [5, 12, 12], rtol=0.03)
+    assert np.abs(noise.mean(axis=(1, 2))).max() < 0.5
+    assert abs(np.corrcoef(noise[1].reshape(-1), noise[2].reshape(-1))[0, 1]) < 0.05
+    assert abs(np.corrcoef(noise[1, :, 1:].ravel(), noise[1, :, :-1].ravel())[0, 1]) < 0.05
+    np.testing.assert_array_equal(moved_labels, labels)
+
+
+def test_grey_levels_worked_by_hand():
+    images = np.array([[[-160.0, 0.0, 40.0, 140.0, 240.0]]], np.float32)
+    labels = np.zeros((1, 1, 5), np.uint8)
+    moved, _ = apply(images, labels, parameters(IDENTITY, gain=1.1, offset_hu=-5.0))
+    # About the window's centre, 40: 40 + 1.1 (x - 40) - 5, kept inside the window.
+    np.testing.assert_allclose(moved[0, 0], [-160, -9, 35, 145, 240], atol=1e-4)

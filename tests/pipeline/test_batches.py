@@ -1,0 +1,179 @@
+"""The same batches every time, other ones in every epoch, each slice once, host or device."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny_records
+
+from liver_tf.labels import LITS
+from liver_tf.pipeline import augment
+from liver_tf.pipeline.augment import Ranges
+from liver_tf.pipeline.batches import BatchSource, Slices, network_view
+from liver_tf.records.shards import read_case
+
+TINY_CACHE_MB = 0.02  # holds 4 slices of 32 x 32
+
+
+def make_slices(record_set, **more):
+    folder, manifest = record_set
+    arguments = {
+        "cases": tuple(entry.case for entry in manifest.cases),
+        "image_size": 32,
+        "label_map": (0, 1, 2, 3, 4),
+        **more,
+    }
+    return Slices(folder, manifest, **arguments)
+
+
+def make_source(record_set, *, batch_size=3, seed=0, ranges=None, slices=None, **more):
+    return BatchSource(
+        slices or make_slices(record_set),
+        batch_size=batch_size,
+        seed=seed,
+        ranges=ranges,
+        **more,
+    )
+
+
+def collect(dataset):
+    """All slices of an epoch: images [n, s, s], labels [n, s, s]."""
+    batches = [(images.numpy(), labels.numpy()) for images, labels, _ in dataset]
+    return tuple(np.concatenate(part) for part in zip(*batches, strict=True))
+
+
+def all_images(record_set):
+    folder, manifest = record_set
+    records = [record for entry in manifest.cases for record in read_case(folder, entry)]
+    return np.stack([record.image for record in records]).astype(np.float32)
+
+
+def as_set(images):
+    return {image.tobytes() for image in images}
+
+
+@pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
+def test_every_slice_comes_once_an_epoch(record_set, cache_mb):
+    source = make_source(record_set, cache_mb=cache_mb)
+    assert source.examples == 16
+    assert source.steps == 6
+    for epoch in (0, 1):
+        sizes = [len(images) for images, _, _ in source.epoch(epoch)]
+        assert sizes == [3, 3, 3, 3, 3, 1]
+        images, _ = collect(source.epoch(epoch))
+        assert len(images) == 16
+        assert as_set(images) == as_set(all_images(record_set))
+
+
+@pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
+@pytest.mark.parametrize("seed", [0, 5])
+def test_same_batches_twice_and_others_in_another_epoch(record_set, cache_mb, seed):
+    epochs = {}
+    for attempt in (1, 2):
+        source = make_source(record_set, cache_mb=cache_mb, seed=seed, ranges=Ranges())
+        for epoch in (1, 0):
+            epochs[attempt, epoch] = collect(source.epoch(epoch))
+    for epoch in (0, 1):
+        for first, again in zip(epochs[1, epoch], epochs[2, epoch], strict=True):
+            np.testing.assert_array_equal(first, again)
+    assert not as_set(epochs[1, 0][0]) & as_set(epochs[1, 1][0])
+
+
+@pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
+def test_order_changes_with_epoch_and_seed_unless_not_shuffled(record_set, cache_mb):
+    def order(seed, epoch, **more):
+        source = make_source(record_set, cache_mb=cache_mb, seed=seed)
+        return collect(source.epoch(epoch, **more))[0].tobytes()
+
+    assert len({order(0, 0), order(0, 1), order(1, 0), order(1, 1)}) == 4
+    assert order(0, 0, shuffled=False) == order(1, 3, shuffled=False)
+    assert order(0, 0, shuffled=False) != order(0, 0)
+
+
+def test_what_a_slice_becomes_hangs_on_no_batch(record_set):
+    """Batches of 1 and of 5, kept and streamed: the same set of augmented slices."""
+    sets = [
+        as_set(collect(make_source(record_set, ranges=Ranges(), **options).epoch(2))[1])
+        for options in (
+            {"batch_size": 1},
+            {"batch_size": 5},
+            {"batch_size": 5, "cache_mb": TINY_CACHE_MB},
+        )
+    ]
+    assert len(sets[0]) > 12
+    assert sets[0] == sets[1] == sets[2]
+
+
+def test_host_and_device_give_the_same_pixels(record_set):
+    host = make_source(record_set, ranges=Ranges())
+    device = make_source(record_set, ranges=Ranges(), augment_on_host=False)
+    step = tf.function(
+        lambda images, labels, drawn: augment.apply(images, labels, drawn, device.window),
+        reduce_retracing=True,
+    )
+    for done, left in zip(host.epoch(0), device.epoch(0), strict=True):
+        assert done[2] == {}
+        images, labels = step(*left)
+        np.testing.assert_allclose(done[0], images, atol=1e-3)
+        np.testing.assert_array_equal(done[1], labels)
+        assert not np.array_equal(left[0], images)
+
+
+def test_without_ranges_nothing_is_changed(record_set):
+    source = make_source(record_set, ranges=None)
+    (images, labels, drawn), *_ = source.epoch(0, shuffled=False)
+    assert drawn == {}
+    assert images.dtype == tf.float32
+    assert labels.dtype == tf.uint8
+    assert as_set(images.numpy()) <= as_set(all_images(record_set))
+
+
+def test_labels_are_mapped_and_slices_without_liver_left_out(tmp_path):
+    manifest = tiny_records.write_set(tmp_path, patients=2, slices=2, label_set=LITS, roi=False)
+    record = next(iter(read_case(tmp_path, manifest.cases[0])))
+    bare = tiny_records.SliceRecord(
+        record.image, np.zeros_like(record.labels), None, "bare", "bare", 0
+    )
+    entry = tiny_records.write_case(tmp_path, [bare], LITS)
+    manifest = tiny_records.Manifest(LITS, (-160, 240), (*manifest.cases, entry))
+    for cache_mb in (64, 0.005):
+        slices = make_slices((tmp_path, manifest), label_map=(0, 1, 1))
+        everything = make_source(None, slices=slices, cache_mb=cache_mb)
+        images, labels = collect(everything.epoch(0))
+        assert len(images) == everything.examples == 5
+        assert set(np.unique(labels)) == {0, 1}
+        slices = make_slices((tmp_path, manifest), label_map=(0, 1, 2), skip_without_liver=True)
+        with_liver = make_source(None, slices=slices, cache_mb=cache_mb)
+        images, labels = collect(with_liver.epoch(0))
+        assert len(images) == with_liver.examples == 4
+        assert (labels > 0).any(axis=(1, 2)).all()
+        assert set(np.unique(labels)) == {0, 1, 2}
+
+
+def test_only_the_cases_asked_for_are_read(record_set):
+    folder, manifest = record_set
+    entry = manifest.cases[2]
+    source = make_source(record_set, slices=make_slices(record_set, cases=(entry.case,)))
+    images, _ = collect(source.epoch(0))
+    wanted = [record.image.astype(np.float32) for record in read_case(folder, entry)]
+    assert as_set(images) == as_set(wanted)
+
+
+def test_network_view_pads_with_air_and_keeps_the_shape():
+    image = tf.fill([10, 20], 100.0)
+    labels = tf.ones([10, 20], tf.uint8)
+    view, view_labels = network_view(image, labels, -160.0, 20)
+    np.testing.assert_array_equal(view[:5], -160)
+    np.testing.assert_array_equal(view[15:], -160)
+    np.testing.assert_allclose(view[5:15], 100, atol=1e-3)
+    np.testing.assert_array_equal(view_labels[:5], 0)
+    np.testing.assert_array_equal(view_labels[5:15], 1)
+
+
+def test_a_flipped_bit_in_a_shard_stops_an_epoch(tmp_path):
+    manifest = tiny_records.write_set(tmp_path, patients=2)
+    path = tmp_path / manifest.cases[1].shard
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(tf.errors.DataLossError, match="corrupted record"):
+        make_source((tmp_path, manifest))
