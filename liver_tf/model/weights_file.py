@@ -16,6 +16,18 @@ from liver_tf.refusals import Refusal
 
 _HASH = "sha256"
 
+#: What a damaged file makes zip and numpy raise (RuntimeError: a flipped bit can say "encrypted").
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    OSError,
+    RuntimeError,
+)
+
 
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> str:
     """Write named arrays whole, with their hash inside; returns the hash."""
@@ -42,7 +54,7 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         digest = str(arrays.pop(_HASH))
-    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError) as error:
+    except _UNREADABLE as error:
         raise _damaged(path, type(error).__name__) from None
     if hash_of(arrays) != digest:
         raise _damaged(path, "another SHA-256")

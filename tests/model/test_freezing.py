@@ -1,0 +1,137 @@
+"""Blocks as they are written, and that frozen means frozen, bit for bit."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from liver_tf.model import freezing, unet
+from liver_tf.model.freezing import block_hashes, freeze, parse_blocks
+from liver_tf.model.unet import BLOCKS, ENCODER, Architecture
+from liver_tf.training.step import Task, training_step
+
+
+@pytest.mark.parametrize(
+    ("text", "blocks"),
+    [
+        ("none", ()),
+        ("all", BLOCKS),
+        ("enc1", ("enc1",)),
+        (" enc1 ", ("enc1",)),
+        ("enc1-enc5", ENCODER),
+        ("enc1 - enc3, dec4", ("enc1", "enc2", "enc3", "dec4")),
+        ("head,enc2,enc1", ("enc1", "enc2", "head")),
+        ("enc5-dec4", ("enc5", "dec4")),
+        ("enc1-enc3,enc2-enc4", ("enc1", "enc2", "enc3", "enc4")),
+        ("enc3-enc3", ("enc3",)),
+        ("enc1-head", BLOCKS),
+    ],
+)
+def test_blocks_are_read(text, blocks):
+    assert parse_blocks(text) == blocks
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("enc6", r"'enc6': no block is called 'enc6'; there are none, all, enc1, .*, head"),
+        ("dec5", "no block is called 'dec5'"),
+        ("Enc1", "no block is called 'Enc1'"),
+        ("enc1,none", "no block is called 'none'"),
+        ("enc3-enc1", "enc3-enc1 runs backwards; the order is enc1, enc2"),
+        ("head-enc1", "head-enc1 runs backwards"),
+        ("", "cannot read ''; write e.g. enc1-enc3,dec4"),
+        ("enc1,,enc2", "cannot read ''"),
+        ("enc1-enc2-enc3", "cannot read 'enc1-enc2-enc3'"),
+        ("enc1 enc2", "cannot read 'enc1 enc2'"),
+    ],
+)
+def test_a_misspelt_line_is_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        parse_blocks(text)
+
+
+def test_freezing_an_unknown_block_is_refused():
+    model = unet.build(Architecture(16, 1, 2))
+    with pytest.raises(ValueError, match=r"no such blocks: \['enc9'\]; there are enc1"):
+        freeze(model, ["enc1", "enc9"])
+
+
+def train(model, fixed, steps=2):
+    freeze(model, fixed)
+    import keras
+
+    task = Task(100.0, 30.0, (0.5, 1.0, 2.0), (-160, 240))
+    step = training_step(model, keras.optimizers.Adam(1e-2), task)
+    generator = np.random.default_rng(0)
+    images = tf.constant(generator.uniform(-160, 240, (2, 32, 32)), tf.float32)
+    labels = tf.constant(generator.integers(0, 3, (2, 32, 32)), tf.uint8)
+    for _ in range(steps):
+        step(images, labels, {})
+
+
+@pytest.fixture(scope="module")
+def shared_model():
+    return unet.build(Architecture(32, 2, 3), seed=1)
+
+
+@pytest.mark.parametrize(
+    "fixed", [(), ("enc1",), ENCODER, ("enc2", "dec3"), tuple(b for b in BLOCKS if b != "head")]
+)
+def test_frozen_blocks_keep_every_bit_and_released_ones_move(shared_model, fixed):
+    """One model goes through all: what was frozen before must be free again after."""
+    before, arrays = block_hashes(shared_model), freezing.weights_by_block(shared_model)
+    train(shared_model, fixed)
+    after = block_hashes(shared_model)
+    assert {block for block in BLOCKS if after[block] == before[block]} == set(fixed)
+    for block, weights in freezing.weights_by_block(shared_model).items():
+        for name, array in weights.items():
+            if block in fixed:
+                assert array.tobytes() == arrays[block][name].tobytes(), name
+            else:
+                assert array.tobytes() != arrays[block][name].tobytes(), name
+
+
+def test_moving_statistics_are_among_a_blocks_weights(shared_model):
+    names = freezing.weights_by_block(shared_model)["enc2"]
+    assert set(names) == {
+        f"enc2_{layer}{number}/{weight}"
+        for number in (1, 2)
+        for layer, weights in (
+            ("conv", ("kernel", "bias")),
+            ("norm", ("gamma", "beta", "moving_mean", "moving_variance")),
+        )
+        for weight in weights
+    }
+    norm = shared_model.get_layer("enc2_norm1")
+    before = block_hashes(shared_model)
+    norm.moving_mean.assign(norm.moving_mean + 1e-6)
+    changed = block_hashes(shared_model)
+    assert [block for block in BLOCKS if changed[block] != before[block]] == ["enc2"]
+
+
+def test_weights_are_copies(shared_model):
+    taken = freezing.weights_by_block(shared_model)["head"]["head_logits/bias"]
+    before = taken.copy()
+    bias = shared_model.get_layer("head_logits").bias
+    bias.assign(bias + 1.0)
+    np.testing.assert_array_equal(taken, before)
+
+
+def test_a_hash_tells_names_shapes_dtypes_and_bytes_apart():
+    array = np.arange(6, dtype=np.float32)
+    hashes = {
+        freezing.hash_of(arrays)
+        for arrays in (
+            {"a": array},
+            {"b": array},
+            {"a": array.reshape(2, 3)},
+            {"a": array.view(np.int32)},
+            {"a": array[::-1]},
+            {"a": array, "b": array},
+            {"a": np.where(array == 0, np.float32(-0.0), array)},
+        )
+    }
+    assert len(hashes) == 7
+    assert freezing.hash_of({"a": array, "b": -array}) == freezing.hash_of(
+        {"b": -array, "a": array}
+    )

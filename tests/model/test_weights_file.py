@@ -1,0 +1,170 @@
+"""Weights come back as they were, or not at all; they move by block."""
+
+import numpy as np
+import pytest
+
+from liver_tf.model import unet
+from liver_tf.model.freezing import block_hashes, weights_by_block
+from liver_tf.model.transfer import transfer
+from liver_tf.model.unet import BLOCKS, Architecture
+from liver_tf.model.weights_file import (
+    load_arrays,
+    load_weights,
+    save_arrays,
+    save_weights,
+    stored_hash,
+)
+from liver_tf.refusals import Refusal
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory):
+    """A network of 3 classes whose every weight is different, and its file."""
+    model = unet.build(Architecture(16, 2, 3), seed=1)
+    generator = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(generator.uniform(0.1, 1, weight.shape))
+    path = tmp_path_factory.mktemp("weights") / "weights.npz"
+    return model, path, save_weights(path, model)
+
+
+def test_weights_come_back_bit_for_bit(pretrained):
+    model, path, digest = pretrained
+    other = unet.build(Architecture(16, 2, 3), seed=2)
+    assert block_hashes(other) != block_hashes(model)
+    load_weights(path, other)
+    assert block_hashes(other) == block_hashes(model)
+    assert stored_hash(path) == digest
+
+
+def test_every_single_flipped_bit_is_refused_or_harmless(tmp_path):
+    """Zip has bytes that mean nothing (times, flags): those may flip, but no weight with them."""
+    path = tmp_path / "weights.npz"
+    sound = {"enc1_conv1/kernel": np.float32([[1, 2], [3, 4]])}
+    save_arrays(path, sound)
+    data = path.read_bytes()
+    refusals = []
+    for bit in range(8 * len(data)):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        try:
+            arrays = load_arrays(path)
+        except Refusal as refusal:
+            refusals.append(refusal.code)
+        else:
+            assert set(arrays) == set(sound)
+            assert all(arrays[name].tobytes() == sound[name].tobytes() for name in sound)
+    assert set(refusals) == {"weights-damaged"}
+    assert len(refusals) > 4 * len(data)
+
+
+def test_a_flipped_bit_in_a_weight_is_refused(pretrained, tmp_path):
+    _, path, _ = pretrained
+    data = path.read_bytes()
+    for name in ("enc1_conv1/kernel", "enc5_norm2/moving_variance", "head_logits/bias"):
+        place = data.index(load_arrays(path)[name].tobytes())
+        flipped = bytearray(data)
+        flipped[place + 3] ^= 1
+        (tmp_path / "bad.npz").write_bytes(flipped)
+        with pytest.raises(Refusal, match=r"\[weights-damaged\] .*; got BadZipFile"):
+            load_arrays(tmp_path / "bad.npz")
+
+
+def test_a_weight_changed_with_its_checksum_is_refused_by_the_hash(pretrained, tmp_path):
+    _, path, digest = pretrained
+    arrays = load_arrays(path)
+    arrays["head_logits/bias"] = arrays["head_logits/bias"] + 1
+    np.savez(tmp_path / "bad.npz", **arrays, sha256=np.array(digest))
+    with pytest.raises(Refusal, match=r"\[weights-damaged\] .*; got another SHA-256"):
+        load_arrays(tmp_path / "bad.npz")
+
+
+@pytest.mark.parametrize("kept", [0, 10, 0.5, 0.99, -1])
+def test_a_cut_file_is_refused(pretrained, tmp_path, kept):
+    _, path, _ = pretrained
+    data = path.read_bytes()
+    bad = tmp_path / "bad.npz"
+    bad.write_bytes(data[: int(kept * len(data)) if isinstance(kept, float) else kept])
+    with pytest.raises(Refusal, match=r"\[weights-damaged\]"):
+        load_arrays(bad)
+
+
+def test_no_file_and_a_file_with_pickle_are_refused(tmp_path):
+    with pytest.raises(Refusal, match=r"\[no-weights\] .*; got no such file"):
+        load_arrays(tmp_path / "none.npz")
+    np.savez(tmp_path / "pickled.npz", a=np.array([{}], object), sha256=np.array("0"))
+    with pytest.raises(Refusal, match=r"\[weights-damaged\] .*; got ValueError"):
+        load_arrays(tmp_path / "pickled.npz")
+    np.savez(tmp_path / "hashless.npz", a=np.zeros(3))
+    with pytest.raises(Refusal, match=r"\[weights-damaged\] .*; got KeyError"):
+        load_arrays(tmp_path / "hashless.npz")
+    np.save(tmp_path / "single.npy", np.zeros(3))
+    with pytest.raises(Refusal, match=r"\[weights-damaged\]"):
+        load_arrays(tmp_path / "single.npy")
+
+
+def test_arrays_of_all_kinds_come_back(tmp_path):
+    arrays = {"a/b": np.float32([1, -0.0]), "c": np.array("{}"), "d": np.int64(3)}
+    save_arrays(tmp_path / "x.npz", arrays)
+    back = load_arrays(tmp_path / "x.npz")
+    assert set(back) == set(arrays)
+    for name, array in arrays.items():
+        assert back[name].dtype == np.asarray(array).dtype
+        assert back[name].tobytes() == np.asarray(array).tobytes()
+
+
+def test_another_architecture_is_refused_with_the_blocks_that_match(pretrained):
+    _, path, _ = pretrained
+    with pytest.raises(Refusal) as caught:
+        load_weights(path, unet.build(Architecture(16, 2, 5)))
+    text = caught.value.text()
+    assert caught.value.code == "weights-architecture"
+    assert f"matching blocks: {', '.join(BLOCKS[:-1])}; differing: head" in text
+    assert "(1, 1, 2, 3) stored, (1, 1, 2, 5) expected" in text
+    with pytest.raises(Refusal, match=r"matching blocks: none; differing: enc1 \(enc1_conv1"):
+        load_weights(path, unet.build(Architecture(16, 3, 3)))
+
+
+def test_weights_with_a_layer_missing_are_refused(pretrained, tmp_path):
+    _, path, _ = pretrained
+    arrays = load_arrays(path)
+    del arrays["dec3_conv2/bias"]
+    save_arrays(tmp_path / "x.npz", arrays)
+    with pytest.raises(Refusal, match=r"dec3 \(\d+ weights stored, \d+ expected\)"):
+        load_weights(tmp_path / "x.npz", unet.build(Architecture(16, 2, 3)))
+
+
+def test_transfer_loads_all_but_the_head(pretrained):
+    source, path, _ = pretrained
+    model = unet.build(Architecture(16, 2, 5), seed=9)
+    head = weights_by_block(model)["head"]
+    report = transfer(path, model)
+    assert report.loaded == BLOCKS[:-1]
+    assert list(report.fresh) == ["head"]
+    assert "(1, 1, 2, 3) stored, (1, 1, 2, 5) expected" in report.fresh["head"]
+    assert report.text().splitlines()[0] == f"loaded: {', '.join(BLOCKS[:-1])}"
+    assert report.text().splitlines()[1].startswith("fresh:  head (head_logits/kernel: ")
+    before, after = block_hashes(source), block_hashes(model)
+    assert all(before[block] == after[block] for block in BLOCKS[:-1])
+    for name, array in weights_by_block(model)["head"].items():
+        assert array.tobytes() == head[name].tobytes()
+
+
+def test_transfer_leaves_fresh_what_it_is_told_even_where_it_would_fit(pretrained):
+    _, path, _ = pretrained
+    model = unet.build(Architecture(16, 2, 3), seed=9)
+    before = block_hashes(model)
+    report = transfer(path, model, fresh=("dec1", "head"))
+    assert report.fresh == {"dec1": "replaced as asked", "head": "replaced as asked"}
+    after = block_hashes(model)
+    assert {block for block in BLOCKS if before[block] == after[block]} == {"dec1", "head"}
+
+
+def test_transfer_to_another_size_is_refused_and_changes_nothing(pretrained):
+    _, path, _ = pretrained
+    model = unet.build(Architecture(16, 4, 5))
+    before = block_hashes(model)
+    with pytest.raises(Refusal, match=r"every block but head; got matching blocks: none; differ"):
+        transfer(path, model)
+    assert block_hashes(model) == before
