@@ -84,7 +84,7 @@ def parse_cycle(line: str, defaults: CycleSettings) -> CycleSettings:
     ``none``; ``enc1-enc3``; ``enc1-enc5,dec4 learning_rate=1e-5 epochs=20``. Raises ``ValueError``
     that quotes the line.
     """
-    blocks, *settings = line.split()
+    blocks, *settings = line.split() or [""]
     try:
         changes = {"fixed": parse_blocks(blocks)}
         for setting in settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import shutil
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from liver_tf.training.protocol import CycleSettings, Protocol, short
 from liver_tf.training.step import Task
 
 IDENTITY = "run.json"
+
+_BRIEF = 60
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,24 @@ def _differences(old: Any, new: Any, name: str = "") -> list[str]:
         return found
     if old == new:
         return []
+    if isinstance(old, list) and isinstance(new, list):
+        pairs = list(itertools.zip_longest(old, new))
+        if any(isinstance(value, dict) for value in (*old, *new)):
+            return [
+                line
+                for number, pair in enumerate(pairs, 1)
+                for line in _differences(*pair, f"{name}[{number}]")
+            ]
+        if max(len(json.dumps(old)), len(json.dumps(new))) > _BRIEF:
+            # Two long lists look alike when they are cut: show where they part.
+            number, pair = next((n, p) for n, p in enumerate(pairs, 1) if p[0] != p[1])
+            return _differences(*pair, f"{name}[{number}]")
     return [f"{name}: {_brief(old)} then, {_brief(new)} now"]
 
 
 def _brief(value: Any) -> str:
     text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= _BRIEF else f"{text[: _BRIEF - 3]}..."
 
 
 def is_finished(folder: Path) -> bool:

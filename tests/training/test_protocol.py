@@ -1,0 +1,117 @@
+"""Protocols: reading a cycle's line, the learning rate, the plan, and what is refused."""
+
+import pytest
+
+from liver_tf.model.unet import BLOCKS, ENCODER
+from liver_tf.training.protocol import CycleSettings, Protocol, parse_cycle, plan, short
+
+PAPER = CycleSettings((), learning_rate=5e-5, epochs=80, batch_size=1, patience=12)
+
+
+def test_learning_rate_of_the_paper():
+    """Times 0.9 every 2 epochs: values worked by hand."""
+    rates = [PAPER.rate_in(epoch) for epoch in range(6)]
+    assert rates == pytest.approx([5e-5, 5e-5, 4.5e-5, 4.5e-5, 4.05e-5, 4.05e-5])
+    assert PAPER.rate_in(79) == pytest.approx(5e-5 * 0.9**39)
+    # 5e-5 x 0.9^k passes 1e-8 at k = ln(5000) / ln(1 / 0.9) = 80.8.
+    assert PAPER.rate_in(2 * 80) > 1e-8
+    assert PAPER.rate_in(2 * 81) == 1e-8
+    assert PAPER.rate_in(10_000) == 1e-8
+
+
+def test_a_line_without_settings_takes_the_defaults():
+    cycle = parse_cycle("enc1-enc2,dec4", PAPER)
+    assert cycle.fixed == ("enc1", "enc2", "dec4")
+    assert cycle.trained == tuple(b for b in BLOCKS if b not in ("enc1", "enc2", "dec4"))
+    assert (cycle.learning_rate, cycle.epochs, cycle.batch_size) == (5e-5, 80, 1)
+    assert parse_cycle("none", PAPER) == PAPER
+
+
+def test_settings_override_the_defaults():
+    cycle = parse_cycle("  enc1   learning_rate=1e-3 epochs=7 batch_size=2 patience=3 ", PAPER)
+    assert cycle.fixed == ("enc1",)
+    assert cycle.learning_rate == 1e-3
+    assert (cycle.epochs, cycle.batch_size, cycle.patience) == (7, 2, 3)
+    assert (cycle.decay, cycle.monitor) == (PAPER.decay, PAPER.monitor)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("enc7", "--cycle=enc7: blocks 'enc7': no block is called 'enc7'"),
+        ("all", "--cycle=all: a cycle that holds all blocks fixed trains nothing"),
+        ("enc1-head", "trains nothing"),
+        ("none epochs", "cannot read 'epochs'; settings are learning_rate, epochs, batch_size"),
+        ("none fixed=enc1", "cannot read 'fixed=enc1'"),
+        ("none epochs=0", "epochs: expected at least 1, got 0"),
+        ("none epochs=2.5", r"--cycle=none epochs=2\.5: invalid literal"),
+        ("none learning_rate=nan", "learning_rate: expected a finite number above 0, got nan"),
+        ("none learning_rate=inf", "learning_rate: expected a finite number above 0, got inf"),
+        ("none learning_rate=-1", "learning_rate: expected a finite number above 0, got -1"),
+        ("none batch_size=0", "batch_size: expected at least 1, got 0"),
+        ("none patience=0", "patience: expected at least 1, got 0"),
+        ("", "--cycle=: blocks '': cannot read ''; write e.g. enc1-enc3"),
+        ("   ", "cannot read ''"),
+    ],
+)
+def test_a_line_that_means_nothing_is_refused(line, message):
+    with pytest.raises(ValueError, match=message):
+        parse_cycle(line, PAPER)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"decay": float("nan")}, "decay: expected a finite number above 0, got nan"),
+        ({"floor": 0.0}, "floor: expected a finite number above 0, got 0"),
+        ({"monitor": "loss"}, "monitor: expected val_loss or val_dice, got 'loss'"),
+        ({"decay_epochs": 0}, "decay_epochs: expected at least 1, got 0"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(change, message):
+    values = {"learning_rate": 1e-4, "epochs": 1, "batch_size": 1, "patience": 1, **change}
+    with pytest.raises(ValueError, match=message):
+        CycleSettings((), **values)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("a", "somewhere", (PAPER,)), "start: expected pretrained or scratch, got 'somewhere'"),
+        (("a", "scratch", ()), "protocol 'a' has no cycle; give --cycle at least once"),
+        (("../a", "scratch", (PAPER,)), "protocol name: expected letters, digits, .*'../a'"),
+        (("", "scratch", (PAPER,)), "protocol name: expected letters"),
+    ],
+)
+def test_a_protocol_that_means_nothing_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Protocol(*arguments)
+
+
+def test_plan_is_a_table_to_read():
+    parameters = {block: 10**number for number, block in enumerate(BLOCKS)}
+    protocol = Protocol(
+        "mine",
+        "pretrained",
+        (PAPER, parse_cycle("enc1-enc5,dec1 epochs=5 learning_rate=1e-3 batch_size=6", PAPER)),
+    )
+    assert plan(protocol, parameters).splitlines() == [
+        "protocol mine: 2 cycle(s), starting pretrained",
+        "cycle  fixed           trained         parameters     of             rate   epochs  batch",
+        "1      none            enc1-head       1,111,111,111  1,111,111,111  5e-05  <=80    1",
+        "2      enc1-enc5,dec1  dec4-dec2,head  1,011,100,000  1,111,111,111  0.001  <=5     6",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "text"),
+    [
+        ((), "none"),
+        (("enc2",), "enc2"),
+        (ENCODER, "enc1-enc5"),
+        (("enc1", "enc3", "enc4", "head"), "enc1,enc3-enc4,head"),
+    ],
+)
+def test_blocks_are_written_as_they_are_read(blocks, text):
+    assert short(blocks) == text
+    assert parse_cycle(text, PAPER).fixed == blocks

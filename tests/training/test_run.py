@@ -1,0 +1,313 @@
+"""A run can be stopped anywhere and gone on with; its end is the same, bit for bit."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tiny_run
+
+from liver_tf.model import unet
+from liver_tf.model.description import load_network
+from liver_tf.model.freezing import block_hashes
+from liver_tf.model.unet import Architecture
+from liver_tf.model.weights_file import load_arrays, stored_hash
+from liver_tf.refusals import Refusal
+from liver_tf.training import cycle, run
+from liver_tf.training.cycle import TrainingStopped
+from liver_tf.training.protocol import SCRATCH, Protocol
+from liver_tf.training.state import Progress, load_state, save_state
+
+FIXED = ("enc1", "enc2", "enc3")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(record_set, tmp_path_factory):
+    """Folder, model and results of a run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    return folder, *tiny_run.carry_out(folder, record_set[0])
+
+
+def final_hash(folder):
+    return stored_hash(folder / "weights.npz")
+
+
+def test_a_run_leaves_what_it_should(undisturbed):
+    folder, model, results = undisturbed
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    logs = {name for name in files if "tensorboard" in name}
+    cycles = {
+        f"cycle{number}/{name}"
+        for number in (1, 2)
+        for name in ("best.npz", "cycle.json", "history.csv", "key")
+    }
+    assert files - logs == {"run.json", "model.json", "weights.npz"} | cycles
+    assert len(logs) == 2
+    assert run.is_finished(folder)
+    loaded, description = load_network(folder)
+    assert block_hashes(loaded) == block_hashes(model)
+    assert description.label_set.classes[2] == "cyst"
+    assert [result["fixed"] for result in results] == [[], list(FIXED)]
+
+
+def test_fixed_blocks_are_proved_identical_and_the_others_moved(undisturbed):
+    folder, _, results = undisturbed
+    result = results[1]
+    assert result["hashes_before"] == results[0]["hashes_after"]
+    before, after = result["hashes_before"], result["hashes_after"]
+    assert {block for block in before if before[block] == after[block]} == set(FIXED)
+    first, last = (load_arrays(folder / f"cycle{number}" / "best.npz") for number in (1, 2))
+    for name, array in first.items():
+        same = array.tobytes() == last[name].tobytes()
+        assert same == (name.split("_")[0] in FIXED), name
+
+
+def test_history_tells_rate_losses_and_dice(undisturbed):
+    folder, _, results = undisturbed
+    with open(folder / "cycle1" / "history.csv", newline="") as file:
+        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert [row["learning_rate"] for row in rows] == pytest.approx([3e-3, 3e-3, 2.7e-3])
+    best = min(rows, key=lambda row: row["val_loss"])
+    assert results[0]["best_epoch"] == best["epoch"]
+    assert results[0]["best_value"] == pytest.approx(best["val_loss"])
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert {"val_dice", "val_dice_liver", "val_dice_cyst", "val_dice_any_lesion"} <= set(rows[0])
+
+
+def test_a_finished_run_is_not_trained_again(undisturbed, record_set, monkeypatch):
+    folder, _, _ = undisturbed
+    monkeypatch.setattr(run, "train_cycle", lambda *a, **k: pytest.fail("trained again"))
+    said = []
+    model, _ = tiny_run.carry_out(folder, record_set[0], say=said.append)
+    assert "finished before" in said[0]
+    assert block_hashes(model) == block_hashes(undisturbed[1])
+
+
+class PowerCut(Exception):
+    """Stands for a process that ends here."""
+
+
+def test_crashes_at_the_worst_moments_change_no_bit(undisturbed, record_set, tmp_path, monkeypatch):
+    """One run crashes five times on its way: each time it is begun again by the same call."""
+    folder = tmp_path / "parent" / "run"
+
+    def crash_in(owner, name, call, *, after=False):
+        """Let the ``call``-th call of a function crash, before or after it does its work."""
+        original, calls = getattr(owner, name), []
+
+        def crashing(*arguments, **more):
+            calls.append(1)
+            if len(calls) < call:
+                return original(*arguments, **more)
+            if after:
+                original(*arguments, **more)
+            raise PowerCut
+
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, crashing)
+            with pytest.raises(PowerCut):
+                tiny_run.carry_out(folder, record_set[0])
+
+    # In the first epoch; after a best was saved without its state; after a state was saved.
+    crash_in(cycle, "_train_epoch", 1)
+    crash_in(cycle, "save_weights", 2, after=True)
+    crash_in(cycle, "save_state", 1, after=True)
+    # At a cycle's border: its result is not yet written; then all but the key is.
+    crash_in(cycle, "_write_history", 1)
+    crash_in(run, "_proof", 1)
+    # In the second cycle, and before the last file of the run.
+    crash_in(cycle, "save_state", 2)
+    crash_in(run.Description, "save", 1)
+    assert not run.is_finished(folder)
+    said = []
+    tiny_run.carry_out(folder, record_set[0], say=said.append)
+    assert "two 1/2, fixed: none: finished before" in said[0]
+    assert final_hash(folder) == final_hash(undisturbed[0])
+    for number in (1, 2):
+        name = f"cycle{number}/cycle.json"
+        ours, theirs = (json.loads((one / name).read_text()) for one in (folder, undisturbed[0]))
+        assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
+
+
+def test_a_killed_process_changes_no_bit(undisturbed, record_set, tmp_path):
+    folder = tmp_path / "parent" / "run"
+    root = Path(run.__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, tiny_run.__file__, str(folder), str(record_set[0])],
+        cwd=root,
+        env={"PATH": "", "PYTHONPATH": str(root), "TF_CPP_MIN_LOG_LEVEL": "2"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not (folder / "cycle1" / "state.npz").exists():
+            assert process.poll() is None, process.stderr.read().decode()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    finally:
+        process.kill()
+        process.stderr.close()
+    assert not run.is_finished(folder)
+    tiny_run.carry_out(folder, record_set[0])
+    assert final_hash(folder) == final_hash(undisturbed[0])
+    assert [path for path in folder.rglob(".partial-*") if path.name != ".partial-best.npz"] == []
+
+
+def test_another_seed_gives_other_weights_and_the_same_seed_the_same(
+    undisturbed, record_set, tmp_path
+):
+    one_cycle = Protocol("two", SCRATCH, tiny_run.TWO_CYCLES.cycles[:1])
+    for seed, same in ((0, True), (1, False)):
+        folder = tmp_path / str(seed) / "run"
+        tiny_run.carry_out(folder, record_set[0], one_cycle, seed=seed)
+        first_cycle = stored_hash(undisturbed[0] / "cycle1" / "best.npz")
+        assert (final_hash(folder) == first_cycle) == same
+
+
+def test_a_sibling_with_the_same_first_cycle_takes_it_over(
+    undisturbed, record_set, tmp_path, monkeypatch
+):
+    one_cycle = Protocol("one", SCRATCH, tiny_run.TWO_CYCLES.cycles[:1])
+    tiny_run.carry_out(tmp_path / "one", record_set[0], one_cycle)
+    trained = []
+    original = run.train_cycle
+
+    def counting(*arguments, **more):
+        trained.append(arguments[6].name)
+        return original(*arguments, **more)
+
+    monkeypatch.setattr(run, "train_cycle", counting)
+    said = []
+    tiny_run.carry_out(tmp_path / "two", record_set[0], say=said.append)
+    assert said[0] == "two 1/2, fixed: none: the same as one/cycle1, taken from there"
+    assert trained == ["cycle2"]
+    assert final_hash(tmp_path / "two") == final_hash(undisturbed[0])
+    # Other data, named by their fingerprint, share nothing.
+    monkeypatch.setattr(run, "train_cycle", lambda *a, **k: (_ for _ in ()).throw(PowerCut))
+    with pytest.raises(PowerCut):
+        tiny_run.carry_out(tmp_path / "three", record_set[0], data_fingerprint="other")
+
+
+def test_going_on_with_other_arguments_is_refused_with_the_difference(tmp_path):
+    begun = {
+        "seed": 0,
+        "split": {"test": [f"case-{number:012d}" for number in range(9)]},
+        "protocol": {
+            "cycles": [
+                {"fixed": [], "learning_rate": 5e-5, "epochs": 80, "batch_size": 1, "x": 1},
+                {"fixed": ["enc1"], "learning_rate": 5e-5, "epochs": 80, "batch_size": 1},
+            ]
+        },
+    }
+
+    def change(edit):
+        other = json.loads(json.dumps(begun))
+        edit(other)
+        with pytest.raises(Refusal) as caught:
+            run.open_run(tmp_path, other)
+        assert caught.value.code == "run-differs"
+        return caught.value.came
+
+    run.open_run(tmp_path, begun)
+    run.open_run(tmp_path, begun)
+    assert change(lambda one: one.update(seed=1)) == "seed: 0 then, 1 now"
+    assert change(lambda one: one.pop("seed")) == "seed: 0 then, null now"
+    cycles = "protocol.cycles"
+    assert (
+        change(lambda one: one["protocol"]["cycles"][1].update(fixed=["enc1", "enc2"]))
+        == f'{cycles}[2].fixed: ["enc1"] then, ["enc1", "enc2"] now'
+    )
+    assert (
+        change(lambda one: one["protocol"]["cycles"][0].update(x=2, epochs=3))
+        == f"{cycles}[1].epochs: 80 then, 3 now; {cycles}[1].x: 1 then, 2 now"
+    )
+    assert change(lambda one: one["protocol"]["cycles"].pop()).startswith(f"{cycles}[2]: ")
+    assert (
+        change(lambda one: one["split"]["test"].__setitem__(8, "another"))
+        == 'split.test[9]: "case-000000000008" then, "another" now'
+    )
+    assert json.loads((tmp_path / "run.json").read_text()) == begun
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_weights(record_set, tmp_path):
+    # Epoch 1 is sound; in epoch 2 the learning rate is 3e-3 x 1e38.
+    exploding = Protocol("two", SCRATCH, (tiny_run.cycle(decay=1e38, decay_epochs=1),))
+    for _ in ("at first", "and again when it goes on"):
+        with pytest.raises(TrainingStopped, match=r"no longer a finite number in epoch 2 .*none"):
+            tiny_run.carry_out(tmp_path / "run", record_set[0], exploding)
+        assert not run.is_finished(tmp_path / "run")
+        assert not (tmp_path / "run" / "cycle1" / "cycle.json").exists()
+        arrays = load_arrays(tmp_path / "run" / "cycle1" / "best.npz")
+        assert all(np.isfinite(array).all() for array in arrays.values())
+
+
+def test_a_frozen_block_that_moves_stops_the_run(record_set, tmp_path, monkeypatch):
+    monkeypatch.setattr(cycle, "freeze", lambda model, fixed: None)
+    wrong = Protocol("two", SCRATCH, (tiny_run.cycle(("enc2", "dec1"), epochs=1),))
+    with pytest.raises(TrainingStopped, match="frozen blocks changed during the cycle: enc2, dec1"):
+        tiny_run.carry_out(tmp_path / "run", record_set[0], wrong)
+    assert not (tmp_path / "run" / "cycle1" / "cycle.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("monitor", "values", "best"),
+    [
+        ("val_loss", [1.0, 0.8, 0.9, 0.8, 0.1], 2),
+        ("val_dice", [0.3, 0.5, 0.5, 0.4, 0.9], 2),
+    ],
+)
+def test_early_stopping_keeps_the_best_epoch(
+    record_set, tmp_path, monkeypatch, monitor, values, best
+):
+    """With patience 2 the good fifth epoch is never reached."""
+    models, left = [], iter(values)
+
+    def scripted(step, batches, classes):
+        return {"val_loss": 1.0, "val_dice": 0.5, monitor: next(left)}
+
+    original = cycle.save_state
+
+    def recording(path, model, optimiser, progress):
+        models.append(block_hashes(model))
+        original(path, model, optimiser, progress)
+
+    monkeypatch.setattr(cycle, "validate", scripted)
+    monkeypatch.setattr(cycle, "save_state", recording)
+    protocol = Protocol(
+        "two", SCRATCH, (tiny_run.cycle(epochs=5, patience=2, batch_size=9, monitor=monitor),)
+    )
+    model, (result,) = tiny_run.carry_out(tmp_path / "run", record_set[0], protocol)
+    assert (result["epochs"], result["best_epoch"]) == (4, best)
+    assert result["best_value"] == values[best - 1]
+    assert block_hashes(model) == models[best - 1]
+    assert len(set(map(str, models))) == 4
+
+
+def test_state_comes_back_with_moments_and_progress(tmp_path):
+    def make(seed):
+        model = unet.build(Architecture(16, 1, 2), seed)
+        optimiser = keras.optimizers.Adam(1e-3)
+        optimiser.build(model.trainable_variables)
+        return model, optimiser
+
+    model, optimiser = make(0)
+    generator = np.random.default_rng(0)
+    for variable in optimiser.variables:
+        variable.assign(generator.uniform(1, 9, variable.shape).astype(variable.dtype))
+    progress = Progress(7, 5, 0.25, [{"epoch": 1, "loss": 0.1}], {"enc1": "abc"})
+    save_state(tmp_path / "state.npz", model, optimiser, progress)
+    other, other_optimiser = make(1)
+    assert load_state(tmp_path / "state.npz", other, other_optimiser) == progress
+    assert block_hashes(other) == block_hashes(model)
+    for one, two in zip(optimiser.variables, other_optimiser.variables, strict=True):
+        assert one.numpy().tobytes() == two.numpy().tobytes()
