@@ -113,12 +113,9 @@ def main(argv: list[str]) -> int:
         raise app.UsageError("--window_high must lie above --window_low")
     if math.isnan(FLAGS.validation_share):  # passes the bounds of the flag
         raise app.UsageError("--validation_share must be a number")
-    from liver_tf.quiet_tensorflow import import_tensorflow
-
-    import_tensorflow()
-    from data_prep.conversion import convert
     from liver_tf import __version__
     from liver_tf.ct.pseudonyms import load_site_key
+    from liver_tf.quiet_tensorflow import import_tensorflow
     from liver_tf.refusals import Refusal
 
     output = Path(FLAGS.output)
@@ -126,6 +123,10 @@ def main(argv: list[str]) -> int:
     try:
         key = load_site_key(None if FLAGS.site_key_file is None else Path(FLAGS.site_key_file))
         tasks, refusals, label_set = find_cases(key)
+        # A slip in the flags is told before this, which takes seconds.
+        import_tensorflow()
+        from data_prep.conversion import convert
+
         made_by = {"version": __version__, "source": FLAGS.source}
         if FLAGS.source == "slices":
             made_by["mask_values"] = ",".join(sorted(FLAGS.mask_values))

@@ -6,7 +6,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
@@ -19,7 +19,7 @@ _Result = TypeVar("_Result")
 
 def in_processes(
     function: Callable[[_Job], _Result],
-    jobs: Iterable[_Job],
+    jobs: Sequence[_Job],
     workers: int,
     prepare: Callable[[], object] | None = None,
 ) -> Iterator[_Result]:
@@ -27,12 +27,14 @@ def in_processes(
 
     Args:
       function: of a module, so that another process can import it.
-      workers: 1 works in this process; more start fresh processes (TensorFlow cannot fork).
+      workers: 1 works in this process, as a single job does; more start fresh processes
+        (TensorFlow cannot fork).
       prepare: is called once in each of them.
 
     Raises:
       Refusal: ``worker-died`` where a process was killed. What ``function`` raises comes through.
     """
+    workers = min(workers, len(jobs))
     if workers <= 1:
         yield from map(function, jobs)
         return

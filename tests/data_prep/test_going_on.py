@@ -264,7 +264,7 @@ def test_two_writers_of_one_folder(tiny_phantom, lits_set, tmp_path):
 
 def test_a_worker_that_is_killed_is_told():
     with pytest.raises(Refusal, match=r"worker-died.*Lower --workers"):
-        list(in_processes(os._exit, [1], workers=2))
+        list(in_processes(os._exit, [1, 1], workers=2))
 
 
 def test_results_come_in_order():
@@ -276,7 +276,7 @@ def test_workers_end_with_their_parent():
         "import multiprocessing, threading, time, sys\n"
         "from data_prep.processes import in_processes\n"
         "if __name__ == '__main__':\n"
-        "    work = threading.Thread(target=lambda: list(in_processes(time.sleep, [60], 2)))\n"
+        "    work = threading.Thread(target=lambda: list(in_processes(time.sleep, [60, 60], 2)))\n"
         "    work.start()\n"
         "    time.sleep(1.5)\n"
         "    print(*(p.pid for p in multiprocessing.active_children()), flush=True)\n"
