@@ -109,16 +109,9 @@ def test_nothing_that_can_be_read(tmp_path):
     source.mkdir()
     for name in ("volume-0.nii", "segmentation-0.nii"):
         (source / name).write_text("not a NIfTI file")
-    done = command(
-        "build_tfrecords",
-        "--source=lits",
-        f"--input={source}",
-        f"--output={tmp_path / 'set'}",
-        "--workers=1",
-    )
-    assert done.returncode == 1
-    assert "[nifti-header]" in done.stderr
-    assert "[nothing-converted]" in done.stderr
+    manifest, refusals = convert_lits(source, tmp_path / "set")
+    assert manifest is None
+    assert codes(refusals) == ["nifti-header", "nothing-converted"]
     assert not (tmp_path / "set/manifest.json").exists()
 
 

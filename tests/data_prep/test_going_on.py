@@ -281,7 +281,12 @@ def test_workers_end_with_their_parent():
         "    time.sleep(1.5)\n"
         "    print(*(p.pid for p in multiprocessing.active_children()), flush=True)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as parent:
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # where a helper of the killed parent says that it tidies up
+    ) as parent:
         workers = [int(pid) for pid in parent.stdout.readline().split()]
         parent.kill()
     assert workers
