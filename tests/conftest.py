@@ -35,3 +35,38 @@ def make_network():
         return Network(model, description)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def intensity_cascade():
+    """Makes a cascade whose networks know each class by its HU alone, so that truth is known.
+
+    Each pixel gets the class with the nearest mean HU; of liver is whatever is above 75 HU.
+    """
+    import keras
+    import numpy as np
+
+    from liver_tf.inference.cascade import Cascade, LiverFinder
+    from liver_tf.inference.network import Network
+    from liver_tf.labels import LESION_TYPES, LIVER_ONLY
+    from liver_tf.model.description import Description
+    from liver_tf.model.unet import Architecture
+
+    def nearest_mean(kind, label_set, means_hu, roi=None):
+        means = (np.float32(means_hu) - 100) / 30
+        layer = keras.layers.Conv2D(len(means), 1)
+        model = keras.Sequential([keras.Input((32, 32, 1)), layer])
+        layer.set_weights([4 * means.reshape(1, 1, 1, -1), -2 * means**2])
+        architecture = Architecture(32, 1, len(means))
+        description = Description(
+            kind, architecture, label_set, (-160, 240), 100.0, 30.0, "0" * 64, roi
+        )
+        return Network(model, description)
+
+    def make(*, margin_mm=2.0, extent="slice", **options):
+        rule = {"margin_mm": margin_mm, "least_side_mm": 4.0, "extent": extent}
+        liver = nearest_mean("liver", LIVER_ONLY, [40, 110])
+        lesion = nearest_mean("lesion", LESION_TYPES, [-60, 110, 10, 170, 60], {"rule": rule})
+        return Cascade(LiverFinder(liver), lesion, **options)
+
+    return make

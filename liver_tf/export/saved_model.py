@@ -42,12 +42,15 @@ class Servable(tf.Module):
           ``diagnosis_probability`` float32 [batch, lesion types], the mean over lesion pixels of
           the types' probabilities, scaled to sum to one; ``liver_area_mm2`` and
           ``lesion_area_mm2`` float32 [batch], NaN where the spacing is unknown. NaN or infinite
-          HU fail with ``InvalidArgumentError``.
+          HU and an empty batch fail with ``InvalidArgumentError``.
         """
         finite = tf.debugging.Assert(
             tf.reduce_all(tf.math.is_finite(hu)), ["hu: expected finite Hounsfield units"]
         )
-        with tf.control_dependencies([finite]):
+        some = tf.debugging.Assert(
+            tf.size(hu) > 0, ["hu: expected at least one slice of at least one pixel"]
+        )
+        with tf.control_dependencies([finite, some]):
             hu = tf.identity(hu)
         outputs = self.cascade.slice_by_slice(hu, spacing_mm)
         labels = tf.cast(outputs["label_map"], tf.int32)

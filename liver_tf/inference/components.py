@@ -93,9 +93,9 @@ def _spread(values: tf.Tensor, inside: tf.Tensor, *, square: bool) -> tf.Tensor:
 def _filled(masks: tf.Tensor) -> tf.Tensor:
     """Fill what the border cannot reach through the background (4 neighbours)."""
     outside = tf.cast(~masks, tf.float32)
-    border = tf.pad(
-        tf.zeros_like(outside[:, 1:-1, 1:-1]), [[0, 0], [1, 1], [1, 1]], "CONSTANT", 1.0
-    )
+    rows, columns = (tf.range(tf.shape(masks)[axis]) for axis in (1, 2))
+    at_edge = [(places == 0) | (places == tf.size(places) - 1) for places in (rows, columns)]
+    border = tf.cast(at_edge[0][:, None] | at_edge[1][None, :], tf.float32)
     return ~(_spread(outside * border, outside, square=False) > 0.5)
 
 

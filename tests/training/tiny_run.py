@@ -1,5 +1,8 @@
 """A whole run of two cycles on a tiny record set; also a command, so that a test can kill it."""
 
+import functools
+import os
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +15,7 @@ from liver_tf.pipeline.batches import BatchSource, Slices
 from liver_tf.records import statistics
 from liver_tf.records.folds import hold_out
 from liver_tf.records.manifest import load_manifest
+from liver_tf.training import cycle as cycle_module
 from liver_tf.training import determinism, run
 from liver_tf.training.protocol import SCRATCH, CycleSettings, Protocol
 from liver_tf.training.step import Task
@@ -27,8 +31,9 @@ TWO_CYCLES = Protocol(
 )
 
 
+@functools.cache
 def data_of(records, seed):
-    """Task, training and validation batches of a record set."""
+    """Task, training and validation batches of a record set; read once, for tests run it often."""
     manifest = load_manifest(records)
     split = hold_out(manifest, validation_share=0.3, seed=0)
     wanted = [entry for entry in manifest.cases if entry.case in set(split.training)]
@@ -41,7 +46,9 @@ def data_of(records, seed):
 
     def source(cases, ranges):
         slices = Slices(records, manifest, cases, 32, tuple(range(len(manifest.label_set))))
-        return lambda size: BatchSource(slices, batch_size=size, seed=seed, ranges=ranges)
+        return functools.cache(
+            lambda size: BatchSource(slices, batch_size=size, seed=seed, ranges=ranges)
+        )
 
     return task, run.Part(source(split.training, Ranges()), source(split.validation, None))
 
@@ -74,5 +81,17 @@ def carry_out(folder, records, protocol=TWO_CYCLES, *, seed=0, say=print, **chan
     return model, results
 
 
+def killed_after_the_first_epoch(folder, records):
+    """The same, but the process gets SIGKILL when the first state has been written."""
+    original = cycle_module.save_state
+
+    def save_and_die(*arguments):
+        original(*arguments)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    cycle_module.save_state = save_and_die
+    carry_out(folder, records)
+
+
 if __name__ == "__main__":
-    carry_out(Path(sys.argv[1]), Path(sys.argv[2]))
+    killed_after_the_first_epoch(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,172 @@
+"""The SavedModel, loaded again, gives what the cascade gives; a version is never overwritten."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny_records
+from tensorflow.core.protobuf import saved_model_pb2
+
+from liver_tf.export import saved_model
+from liver_tf.export.saved_model import export
+from liver_tf.inference.cascade import Cascade, LiverFinder
+from liver_tf.refusals import Refusal
+
+OUTPUTS = {
+    "label_map",
+    "found_lesion",
+    "diagnosis",
+    "diagnosis_probability",
+    "liver_area_mm2",
+    "lesion_area_mm2",
+}
+
+
+@pytest.fixture(scope="module")
+def exported(make_network, tmp_path_factory):
+    """A cascade of real networks, its exported folder, and the loaded signature."""
+    cascade = Cascade(LiverFinder(make_network("liver")), make_network("lesion"))
+    folder = tmp_path_factory.mktemp("served") / "liver" / "1"
+    export(cascade, folder, {"protocol": "hier_freeze"})
+    loaded = tf.saved_model.load(str(folder))
+    return cascade, folder, loaded.signatures["serving_default"]
+
+
+def draw(count, rows, columns):
+    generator = np.random.default_rng(0)
+    drawn = [
+        tiny_records.draw_slice(generator, rows, columns, (2, 3, 4, 0)[number % 4])[0]
+        for number in range(count)
+    ]
+    return np.stack(drawn).astype(np.float32)
+
+
+def ask(serve, hu, spacing_mm):
+    answer = serve(hu=tf.constant(hu), spacing_mm=tf.constant(spacing_mm, tf.float32))
+    return {name: value.numpy() for name, value in answer.items()}
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("size", [(64, 64), (48, 80)])
+def test_loaded_again_it_gives_what_the_cascade_gives(exported, count, size):
+    cascade, _, serve = exported
+    hu, spacing = draw(count, *size), np.full((count, 2), 0.8, np.float32)
+    answer = ask(serve, hu, spacing)
+    expected = cascade.predict_slices(hu, spacing)
+    np.testing.assert_array_equal(answer["label_map"], expected)
+    if count == 3:
+        assert len(np.unique(expected)) > 2
+    # The rest follows from the label map.
+    lesion = expected > 1
+    counts = np.stack([(expected == label).sum(axis=(1, 2)) for label in (2, 3, 4)], axis=1)
+    np.testing.assert_array_equal(answer["found_lesion"], lesion.any(axis=(1, 2)))
+    majority = np.where(lesion.any(axis=(1, 2)), counts.argmax(axis=1) + 2, 0)
+    np.testing.assert_array_equal(answer["diagnosis"], majority)
+    np.testing.assert_allclose(answer["lesion_area_mm2"], lesion.sum(axis=(1, 2)) * 0.64, rtol=1e-5)
+    shares = answer["diagnosis_probability"]
+    assert shares.shape == (count, 3)
+    np.testing.assert_allclose(shares.sum(axis=1), lesion.any(axis=(1, 2)), atol=1e-5)
+
+
+def test_outputs_and_inputs_are_named(exported):
+    serve = exported[2]
+    assert set(serve.structured_outputs) == OUTPUTS
+    specs = serve.structured_input_signature[1]
+    assert {name: (spec.shape.rank, spec.dtype) for name, spec in specs.items()} == {
+        "hu": (3, tf.float32),
+        "spacing_mm": (2, tf.float32),
+    }
+
+
+def test_no_random_operation_and_nothing_that_trains_is_in_the_graph(exported):
+    folder = exported[1]
+    stored = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    graph = stored.meta_graphs[0].graph_def
+    operations = {node.op for node in graph.node}
+    operations |= {node.op for function in graph.library.function for node in function.node_def}
+    assert "Conv2D" in operations
+    odd = ("Random", "Dropout", "Assign", "PyFunc", "Gradient", "Apply")
+    found = {name for name in operations for part in odd if part in name}
+    # Saving and restoring assign what was read from the file.
+    assert found <= {"AssignVariableOp"}
+
+
+def test_unknown_spacing_has_no_areas(exported):
+    cascade, _, serve = exported
+    hu = draw(2, 64, 64)
+    answer = ask(serve, hu, [[0, 0], [0.8, 0.8]])
+    assert np.isnan(answer["liver_area_mm2"]).tolist() == [True, False]
+    assert np.isnan(answer["lesion_area_mm2"]).tolist() == [True, False]
+    expected = cascade.predict_slices(hu, np.float32([[np.nan, np.nan], [0.8, 0.8]]))
+    np.testing.assert_array_equal(answer["label_map"], expected)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_hu_that_are_no_numbers_are_refused(exported, value):
+    hu = draw(2, 64, 64)
+    hu[1, 5, 5] = value
+    with pytest.raises(tf.errors.InvalidArgumentError, match="hu: expected finite Hounsfield"):
+        ask(exported[2], hu, [[1, 1], [1, 1]])
+
+
+def test_odd_requests_get_an_answer_or_a_clear_error(exported):
+    serve = exported[2]
+    for shape in ((0, 64, 64), (1, 0, 64), (1, 64, 0)):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="hu: expected at least one slice"):
+            ask(serve, np.zeros(shape, np.float32), np.ones((shape[0], 2)))
+    for shape in ((1, 1, 1), (1, 1, 300), (1, 700, 3)):
+        answer = ask(serve, np.full(shape, 3e5, np.float32), [[1, 1]])
+        assert answer["label_map"].shape == shape
+        assert answer["label_map"].max() <= 4
+    with pytest.raises(tf.errors.InvalidArgumentError, match="dimension"):
+        ask(serve, np.zeros((64, 64), np.float32), [[1, 1]])
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"[Ii]ncompatible shapes"):
+        ask(serve, np.zeros((2, 64, 64), np.float32), np.ones((3, 2)))
+
+
+def test_a_slice_without_liver_is_healthy(make_network, tmp_path):
+    never = LiverFinder(make_network("liver", favoured=[1e4, -1e4]))
+    cascade = Cascade(never, make_network("lesion", favoured=[0, 0, 1e4, 0, 0]))
+    servable = saved_model.Servable(cascade)
+    answer = servable.serve(tf.constant(draw(1, 64, 64)), tf.ones([1, 2]))
+    assert not answer["label_map"].numpy().any()
+    assert answer["found_lesion"].numpy().tolist() == [False]
+    assert answer["diagnosis"].numpy().tolist() == [0]
+    assert answer["diagnosis_probability"].numpy().tolist() == [[0, 0, 0]]
+    assert answer["liver_area_mm2"].numpy().tolist() == [0]
+
+
+def test_a_version_is_never_overwritten(exported):
+    cascade, folder, _ = exported
+    before = (folder / "saved_model.pb").read_bytes()
+    with pytest.raises(Refusal, match=r"\[version-exists\] expected a version that does not exist"):
+        export(cascade, folder, {})
+    assert (folder / "saved_model.pb").read_bytes() == before
+    assert [path.name for path in folder.parent.iterdir()] == ["1"]
+
+
+@pytest.mark.parametrize("name", ["latest", "1.0", "v1", "-1"])
+def test_a_version_that_is_no_whole_number_is_refused(exported, tmp_path, name):
+    with pytest.raises(Refusal, match=rf"\[version-name\] expected a whole number .*got '{name}'"):
+        export(exported[0], tmp_path / name, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_that_fails_leaves_nothing(exported, tmp_path, monkeypatch):
+    def full_disk(servable, path, **more):
+        tf.io.gfile.makedirs(path)
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(tf.saved_model, "save", full_disk)
+    with pytest.raises(OSError, match="no space left"):
+        export(exported[0], tmp_path / "2", {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_model_means_travels_with_it(exported):
+    meaning = json.loads((exported[1] / "assets.extra" / "model.json").read_text())
+    assert meaning["labels"] == ["background", "liver", "cyst", "hemangioma", "metastasis"]
+    assert meaning["provenance"] == {"protocol": "hier_freeze"}
+    assert meaning["lesion_network"]["window"] == [-160, 240]
+    assert meaning["tensorflow"] == tf.__version__

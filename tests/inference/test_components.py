@@ -1,0 +1,111 @@
+"""Components against scipy; the graph for slices against the library for volumes."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import ndimage
+
+from liver_tf.inference.components import largest_component, largest_components_2d, widened
+
+
+def by_scipy(mask):
+    """The largest component of 26 (8) neighbours; of equals that of the first pixel."""
+    labelled, count = ndimage.label(mask, np.ones((3,) * mask.ndim))
+    if not count:
+        return np.zeros_like(mask)
+    sizes = [(labelled == number).sum() for number in range(1, count + 1)]
+    first = [np.flatnonzero(labelled == number)[0] for number in range(1, count + 1)]
+    best = min(range(count), key=lambda index: (-sizes[index], first[index]))
+    return labelled == best + 1
+
+
+def draw_mask(generator, shape):
+    noise = generator.normal(size=shape)
+    smooth = ndimage.gaussian_filter(noise, generator.uniform(0, 1.5))
+    return smooth > np.quantile(smooth, generator.uniform(0.2, 0.95))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_volumes_equal_scipy(seed):
+    mask = draw_mask(np.random.default_rng(seed), (4, 12, 15))
+    expected = by_scipy(mask)
+    np.testing.assert_array_equal(largest_component(mask, fill_holes=False), expected)
+    filled = np.stack([ndimage.binary_fill_holes(one) for one in expected])
+    np.testing.assert_array_equal(largest_component(mask), filled)
+
+
+def test_slices_hang_together_through_the_volume():
+    mask = np.zeros((3, 6, 12), bool)
+    mask[0, 1:4, 1:4] = mask[1, 4, 4] = mask[2, 5, 5] = True  # 9 + 1 + 1, by their corners
+    mask[1, 0:2, 7:12] = True  # 10
+    kept = largest_component(mask)
+    assert kept.sum() == 11
+    assert not kept[:, :, 7:].any()
+
+
+def special_masks():
+    """Empty, full, ties, rings, rings in rings, a hole at the border, a diagonal, a snake."""
+    empty = np.zeros((14, 17), bool)
+    yield empty
+    yield ~empty
+    tie = empty.copy()
+    tie[1:3, 9:12] = tie[8:11, 2:4] = True
+    yield tie
+    yield tie[::-1, ::-1]
+    ring = empty.copy()
+    ring[2:9, 2:9] = True
+    ring[3:8, 3:8] = False
+    yield ring
+    nested = ring.copy()
+    nested[5, 5] = True
+    yield nested
+    diagonal_leak = ring.copy()
+    diagonal_leak[2, 2] = False  # the hole stays closed to 4 neighbours
+    yield diagonal_leak
+    border = empty.copy()
+    border[0:5, 0:5] = True
+    border[0:4, 2] = False
+    yield border
+    yield np.eye(14, 17, dtype=bool)
+    snake = ~empty
+    snake[1::4, :-1] = snake[3::4, 1:] = False
+    yield snake
+    yield np.indices(empty.shape).sum(0) % 2 == 0
+    one = empty.copy()
+    one[13, 16] = True
+    yield one
+
+
+def test_the_graph_for_slices_equals_the_library_on_200_masks():
+    generator = np.random.default_rng(0)
+    masks = [*special_masks()]
+    masks += [draw_mask(generator, (14, 17)) for _ in range(200 - len(masks))]
+    found = largest_components_2d(tf.constant(np.stack(masks))).numpy()
+    for number, (mask, one) in enumerate(zip(masks, found, strict=True)):
+        np.testing.assert_array_equal(one, largest_component(mask[None])[0], str(number))
+        np.testing.assert_array_equal(one, ndimage.binary_fill_holes(by_scipy(mask)), str(number))
+    graph = tf.function(largest_components_2d, input_signature=[tf.TensorSpec([None] * 3, tf.bool)])
+    np.testing.assert_array_equal(graph(tf.constant(np.stack(masks))), found)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (2, 2), (3, 3)])
+def test_tiny_slices(shape):
+    for number in range(2 ** min(np.prod(shape), 9)):
+        bits = [number >> bit & 1 for bit in range(np.prod(shape))]
+        mask = np.array(bits, bool).reshape(shape)
+        if number % 7 and mask.size == 9:
+            continue
+        found = largest_components_2d(tf.constant(mask[None]))[0].numpy()
+        np.testing.assert_array_equal(found, ndimage.binary_fill_holes(by_scipy(mask)))
+
+
+def test_empty_masks_stay_empty():
+    assert not largest_component(np.zeros((2, 4, 4), bool)).any()
+    assert not largest_components_2d(tf.zeros([2, 4, 4], tf.bool)).numpy().any()
+
+
+def test_widening_equals_scipy():
+    mask = draw_mask(np.random.default_rng(3), (14, 17))
+    mask[3:, :] = False
+    expected = ndimage.binary_dilation(mask, np.ones((5, 5)))
+    np.testing.assert_array_equal(widened(tf.constant(mask[None]), 2)[0], expected)

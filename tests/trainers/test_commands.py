@@ -1,0 +1,164 @@
+"""The commands in this process: from records to fine-tuned weights, and what they refuse."""
+
+import json
+import shutil
+
+import pytest
+import tiny_records
+from absl import app, flags
+
+from liver_tf.model.description import load_network
+from liver_tf.model.freezing import block_hashes
+from liver_tf.records.folds import cross_validation, save_folds
+from trainers import finetune, flag_groups, pretrain
+
+SMALL = ("--image_size=32", "--base_filters=2", "--epochs=1", "--batch_size=6")
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Runs a command's main with arguments, as ``app.run`` would, with flags of its own."""
+
+    def call(module, *arguments):
+        before = dict(flags.FLAGS.__dict__)
+        flags.FLAGS.__dict__.clear()
+        flags.FLAGS.__dict__.update(flags.FlagValues().__dict__)
+        with monkeypatch.context() as patch:
+            patch.setattr(app, "run", lambda main: status.append(main(parse(arguments))))
+            status = []
+            try:
+                flag_groups.run(module.main, module._define_flags)
+            finally:
+                flags.FLAGS.__dict__.clear()
+                flags.FLAGS.__dict__.update(before)
+        return status[0]
+
+    def parse(arguments):
+        return flags.FLAGS(["command", *map(str, arguments)])
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory, record_set):
+    """A working folder: ROI records, their folds, and records of whole slices."""
+    folder = tmp_path_factory.mktemp("work")
+    shutil.copytree(record_set[0], folder / "roi")
+    splits = cross_validation(record_set[1], folds=2, validation_share=0.3, seed=0)
+    save_folds(folder / "folds.json", record_set[1], splits, {})
+    (folder / "whole").mkdir()
+    tiny_records.write_set(folder / "whole", patients=2, roi=False)
+    return folder
+
+
+def pretrain_arguments(work, **changes):
+    values = {"network": "lesion", "records": work / "roi", "run": work / "lesion", **changes}
+    return [*SMALL, *(f"--{name}={value}" for name, value in values.items())]
+
+
+def finetune_arguments(work, *cycles, **changes):
+    values = {
+        "records": work / "roi",
+        "folds_file": work / "folds.json",
+        "pretrained": work / "lesion",
+        "runs": work / "finetune",
+        "protocol": "mine",
+        "epochs": 1,
+        **changes,
+    }
+    return [
+        *(f"--{name}={value}" for name, value in values.items()),
+        *(f"--cycle={cycle}" for cycle in cycles),
+    ]
+
+
+def test_from_records_to_fine_tuned_weights(work, command, capsys):
+    """Pre-train, transfer, fine-tune with a frozen encoder; what is done is not done again."""
+    assert command(pretrain, *pretrain_arguments(work)) == 0
+    out = capsys.readouterr().out
+    assert "protocol pretrain_lesion: 1 cycle(s), starting scratch" in out
+    assert "lesion: finished" in out
+    assert command(finetune, *finetune_arguments(work, "enc1-enc5")) == 0
+    out = capsys.readouterr().out
+    assert "loaded: enc1, enc2, enc3, enc4, enc5, dec4, dec3, dec2, dec1" in out
+    assert "hashes before and after: enc1-enc5 bit-identical" in out
+    run = work / "finetune" / "fold0" / "seed0" / "mine"
+    before, _ = load_network(work / "lesion")
+    after, description = load_network(run)
+    same = {b for b, h in block_hashes(before).items() if block_hashes(after)[b] == h}
+    assert same == {"enc1", "enc2", "enc3", "enc4", "enc5"}
+    assert description.kind == "lesion"
+    test_cases = json.loads((run / "run.json").read_text())["split"]["test"]
+    assert len(test_cases) == 4
+    assert command(finetune, *finetune_arguments(work, "enc1-enc5")) == 0
+    assert "finished before, nothing to do" in capsys.readouterr().out
+    # Other blocks in the same run are refused, and shown.
+    assert command(finetune, *finetune_arguments(work, "enc1-enc4")) == 1
+    assert "[run-differs]" in (err := capsys.readouterr().err)
+    assert 'protocol.cycles[1].fixed: ["enc1", "enc2", "enc3", "enc4", "enc5"] then, [' in err
+    # The plan alone reads no folds and no records.
+    dry = finetune_arguments(work, "none", "enc1", folds_file="nowhere", dry_run=True)
+    assert command(finetune, *dry) == 0
+    assert "protocol mine: 2 cycle(s), starting pretrained" in capsys.readouterr().out
+    # A fold that is not there; a shard that was cut.
+    with pytest.raises(app.UsageError, match="--fold: expected 0 to 1, got 2"):
+        command(finetune, *finetune_arguments(work, "none", fold=2))
+    shard = work / "roi" / "case3.tfrecord"
+    shard.write_bytes(shard.read_bytes()[:-1])
+    assert command(finetune, *finetune_arguments(work, "none", protocol="other")) == 1
+    assert "[shard-size]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"network": "liver"}, "the liver network is trained on whole slices"),
+        ({"learning_rate": "nan"}, "--learning_rate: expected a finite number, got nan"),
+        ({"rotation_degrees": "inf"}, "--rotation_degrees: expected a finite number, got inf"),
+        ({"learning_rate": -1}, "learning_rate: expected a finite number above 0, got -1"),
+        ({"image_size": 40}, "image_size: expected a multiple of 16, got 40"),
+    ],
+)
+def test_arguments_that_mean_nothing_are_refused(work, command, changes, message):
+    with pytest.raises(app.UsageError, match=message):
+        command(pretrain, *pretrain_arguments(work, run=work / "never", **changes))
+    assert not (work / "never").exists()
+
+
+@pytest.mark.parametrize(
+    ("cycles", "message"),
+    [
+        ([], "protocol 'mine' has no cycle; give --cycle at least once"),
+        (["enc9"], "--cycle=enc9: .* no block is called 'enc9'"),
+        (["none", "all"], "--cycle=all: a cycle that holds all blocks fixed trains nothing"),
+    ],
+)
+def test_protocols_that_mean_nothing_are_refused_before_any_data_are_read(
+    tmp_path, command, cycles, message
+):
+    with pytest.raises(app.UsageError, match=message):
+        command(finetune, *finetune_arguments(tmp_path, *cycles))
+
+
+def test_a_stray_word_is_refused(work, command):
+    with pytest.raises(app.UsageError, match="unknown argument 'enc1': all arguments are flags"):
+        command(finetune, "enc1", *finetune_arguments(work, "none"))
+
+
+def test_missing_inputs_are_refused_with_their_path(tmp_path, command, capsys):
+    arguments = pretrain_arguments(tmp_path)
+    assert command(pretrain, *arguments) == 1
+    assert f"{tmp_path / 'roi'}: [no-manifest]" in capsys.readouterr().err
+
+
+def test_weights_that_do_not_fit_the_task_are_refused(work, command, capsys, make_network):
+    from liver_tf.model.weights_file import save_weights
+
+    network = make_network("liver")
+    network.description.save(work / "liver")
+    save_weights(work / "liver" / "weights.npz", network._model)
+    assert command(finetune, *finetune_arguments(work, "none", pretrained=work / "liver")) == 1
+    assert "[not-a-lesion-task] expected a lesion network" in capsys.readouterr().err
+    none = finetune_arguments(work, "none", pretrained=work / "nowhere")
+    assert command(finetune, *none) == 1
+    assert "[no-model]" in capsys.readouterr().err
