@@ -74,9 +74,8 @@ def _measure(
     entries = [entry for entry in manifest.cases if entry.case in wanted]
     records, predictions, results = [], [], []
     for entry in tqdm(entries, desc=f"measure {name}", unit="patient"):
-        for record in read_case(folder, entry):
-            spacing = np.float32(record.spacing_mm or (np.nan, np.nan))
-            labels = cascade.predict_slices(record.image[None], spacing[None])[0]
+        of_patient = list(read_case(folder, entry))
+        for record, labels in zip(of_patient, _predict_each(cascade, of_patient), strict=True):
             records.append(record)
             predictions.append(labels)
             results.append(
@@ -91,6 +90,20 @@ def _measure(
                 )
             )
     return Measured(records, predictions, results, cascade.label_set)
+
+
+def _predict_each(cascade: Cascade, records: list[SliceRecord]) -> list[np.ndarray]:
+    """Label maps of slices, each by itself; those of one shape go through together."""
+    predicted: list[np.ndarray | None] = [None] * len(records)
+    for shape in {record.image.shape for record in records}:
+        places = [place for place, record in enumerate(records) if record.image.shape == shape]
+        spacings = [records[place].spacing_mm or (np.nan, np.nan) for place in places]
+        maps = cascade.predict_slices(
+            np.stack([records[place].image for place in places]), np.float32(spacings)
+        )
+        for place, labels in zip(places, maps, strict=True):
+            predicted[place] = labels
+    return predicted
 
 
 def draw_sheets(measured: dict[str, Measured], folder: Path) -> list[Picture]:
