@@ -191,7 +191,7 @@ def test_help_comes_quickly_and_without_tensorflow(command):
     }
     assert "absl.flags" in imported
     assert not imported & {"tensorflow", "keras"}
-    assert f"{command.split('.')[0]}" in done.stdout
+    assert "--helpfull" in done.stdout
     assert "Traceback" not in done.stderr
     # Processor time: about half a second here, where TensorFlow alone takes four.
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2.0

@@ -1,5 +1,7 @@
 """The cascade with networks whose answer is known, and with real ones."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tiny_records
@@ -41,12 +43,11 @@ def test_liver_and_typed_lesions_are_found(intensity_cascade, size):
         assert columns.max() < box.column + box.side
 
 
-@pytest.mark.parametrize("size", [(64, 64), (48, 80)])
-def test_one_slice_by_predict_equals_the_graph_of_slices(intensity_cascade, make_network, size):
-    hu, _ = draw_scan(*size)
-    spacing = np.full((len(hu), 2), 0.8, np.float32)
+def test_one_slice_by_predict_equals_the_graph_of_slices(intensity_cascade, make_network):
+    spacing = np.full((4, 2), 0.8, np.float32)
     real = Cascade(LiverFinder(make_network("liver")), make_network("lesion"))
-    for cascade in (intensity_cascade(), real):
+    for cascade, size in itertools.product((intensity_cascade(), real), ((64, 64), (48, 80))):
+        hu, _ = draw_scan(*size)
         by_graph = cascade.predict_slices(hu, spacing)
         assert by_graph.dtype == np.uint8
         for index in range(len(hu)):
@@ -102,15 +103,15 @@ def test_lesions_far_from_the_liver_are_dropped_only_when_asked(intensity_cascad
     assert not kept[True][:, 22:].any()
 
 
-@pytest.mark.parametrize("spacing_mm", [(0.8, 0.8), None])
-def test_a_scan_without_liver_is_empty_not_an_error(make_network, spacing_mm):
+def test_a_scan_without_liver_is_empty_not_an_error(make_network):
     never = LiverFinder(make_network("liver", favoured=[1e4, -1e4]))
     cascade = Cascade(never, make_network("lesion", favoured=[-1e4, 0, 1e4, 0, 0]))
     hu, _ = draw_scan(48, 40)
-    prediction = cascade.predict(hu, spacing_mm)
-    assert not prediction.labels.any()
-    assert not prediction.liver.any()
-    assert prediction.boxes == (None,) * 4
+    for spacing_mm in ((0.8, 0.8), None):
+        prediction = cascade.predict(hu, spacing_mm)
+        assert not prediction.labels.any()
+        assert not prediction.liver.any()
+        assert prediction.boxes == (None,) * 4
     assert not cascade.predict_slices(hu, np.zeros((4, 2), np.float32)).any()
 
 

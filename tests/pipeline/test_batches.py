@@ -65,11 +65,10 @@ def test_every_slice_comes_once_an_epoch(record_set, cache_mb):
 
 
 @pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
-@pytest.mark.parametrize("seed", [0, 5])
-def test_same_batches_twice_and_others_in_another_epoch(record_set, cache_mb, seed):
+def test_same_batches_twice_and_others_in_another_epoch(record_set, cache_mb):
     epochs = {}
     for attempt in (1, 2):
-        source = make_source(record_set, cache_mb=cache_mb, seed=seed, ranges=Ranges())
+        source = make_source(record_set, cache_mb=cache_mb, ranges=Ranges())
         for epoch in (1, 0):
             epochs[attempt, epoch] = collect(source.epoch(epoch))
     for epoch in (0, 1):
@@ -80,9 +79,10 @@ def test_same_batches_twice_and_others_in_another_epoch(record_set, cache_mb, se
 
 @pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
 def test_order_changes_with_epoch_and_seed_unless_not_shuffled(record_set, cache_mb):
+    sources = [make_source(record_set, cache_mb=cache_mb, seed=seed) for seed in (0, 1)]
+
     def order(seed, epoch, **more):
-        source = make_source(record_set, cache_mb=cache_mb, seed=seed)
-        return collect(source.epoch(epoch, **more))[0].tobytes()
+        return collect(sources[seed].epoch(epoch, **more))[0].tobytes()
 
     assert len({order(0, 0), order(0, 1), order(1, 0), order(1, 1)}) == 4
     assert order(0, 0, shuffled=False) == order(1, 3, shuffled=False)
