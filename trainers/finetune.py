@@ -17,15 +17,14 @@ FLAGS = flags.FLAGS
 
 def main(argv: list[str]) -> int:
     from liver_tf.model import freezing, unet
-    from liver_tf.model.description import WEIGHTS, Description, load_description
+    from liver_tf.model.description import WEIGHTS, load_description
     from liver_tf.model.transfer import transfer
     from liver_tf.model.weights_file import stored_hash
     from liver_tf.records.folds import load_folds
     from liver_tf.records.manifest import load_manifest
-    from liver_tf.records.shards import check_shards
-    from liver_tf.training import determinism, run
+    from liver_tf.training import determinism
     from liver_tf.training.protocol import PRETRAINED, Protocol, parse_cycle, plan
-    from trainers import sources
+    from trainers.job import Job, carry_out, check_transfer, label_map, task_of
 
     try:
         defaults = flag_groups.cycle_defaults()
@@ -41,7 +40,7 @@ def main(argv: list[str]) -> int:
     records, pretrained = Path(FLAGS.records), Path(FLAGS.pretrained)
     manifest = load_manifest(records)
     before = load_description(pretrained)
-    sources.check_transfer(before, manifest, pretrained)
+    check_transfer(before, manifest, pretrained)
     architecture = replace(before.architecture, classes=len(manifest.label_set))
     model = unet.build(architecture, FLAGS.seed)
     print(plan(protocol, freezing.parameter_counts(model)))
@@ -51,55 +50,37 @@ def main(argv: list[str]) -> int:
     if not 0 <= FLAGS.fold < len(splits):
         raise app.UsageError(f"--fold: expected 0 to {len(splits) - 1}, got {FLAGS.fold}")
     split = splits[FLAGS.fold]
-    mapping = tuple(range(len(manifest.label_set)))
-    task = sources.task_of(manifest, split.training, mapping)
-    ranges = flag_groups.augmentation()
-    identity = sources.identity_of(
-        manifest,
-        split,
-        ranges,
-        task,
-        FLAGS.seed,
-        fold=FLAGS.fold,
-        pretrained_weights=stored_hash(pretrained / WEIGHTS),
-        **sources.protocol_identity(protocol, architecture),
-    )
-    run.open_run(folder, identity)
-    if run.is_finished(folder):
-        print(f"{folder}: finished before, nothing to do")
-        return 0
-    check_shards(records, manifest)
-    if protocol.start == PRETRAINED:
-        print(transfer(pretrained / WEIGHTS, model).text())
-    run.train(
-        folder,
-        protocol,
-        model,
-        Description(
+    mapping, label_set = label_map(manifest.label_set, "lesion")
+    task = task_of(manifest, split.training, mapping)
+
+    def prepare() -> None:
+        if protocol.start == PRETRAINED:
+            print(transfer(pretrained / WEIGHTS, model).text())
+
+    carry_out(
+        Job(
             kind="lesion",
+            records=records,
+            manifest=manifest,
+            split=split,
+            mapping=mapping,
+            label_set=label_set,
+            task=task,
             architecture=architecture,
-            label_set=manifest.label_set,
-            window=manifest.window,
-            mean_hu=task.mean_hu,
-            sd_hu=task.sd_hu,
-            data_fingerprint=manifest.fingerprint,
-            roi=manifest.roi,
-        ),
-        sources.parts_of(
-            records,
-            manifest,
-            split,
-            mapping,
-            image_size=architecture.image_size,
+            protocol=protocol,
+            ranges=flag_groups.augmentation(),
             seed=FLAGS.seed,
-            ranges=ranges,
-            cache_mb=FLAGS.cache_mb,
-            augment_on_host=flag_groups.augment_on_host(),
         ),
-        task,
-        identity,
+        folder,
+        model,
+        more_identity={
+            "fold": FLAGS.fold,
+            "pretrained_weights": stored_hash(pretrained / WEIGHTS),
+        },
+        prepare=prepare,
+        cache_mb=FLAGS.cache_mb,
+        augment_on_host=flag_groups.augment_on_host(),
     )
-    print(f"{folder}: finished")
     return 0
 
 

@@ -13,15 +13,13 @@ FLAGS = flags.FLAGS
 
 def main(argv: list[str]) -> int:
     from liver_tf.model import freezing, unet
-    from liver_tf.model.description import Description
     from liver_tf.records.folds import Split, hold_out
     from liver_tf.records.manifest import load_manifest
-    from liver_tf.records.shards import check_shards
-    from liver_tf.training import determinism, run
+    from liver_tf.training import determinism
     from liver_tf.training.protocol import SCRATCH, Protocol, plan
-    from trainers import sources
+    from trainers.job import Job, carry_out, label_map, task_of
 
-    folder, records = Path(FLAGS.run), Path(FLAGS.records)
+    records = Path(FLAGS.records)
     determinism.set_up(FLAGS.deterministic)
     manifest = load_manifest(records)
     if (manifest.roi is None) != (FLAGS.network == "liver"):
@@ -29,14 +27,14 @@ def main(argv: list[str]) -> int:
             "the liver network is trained on whole slices, the lesion network on ROIs "
             f"(data_prep.make_rois); {records} holds {'ROIs' if manifest.roi else 'whole slices'}"
         )
-    mapping, label_set = sources.label_map(manifest.label_set, FLAGS.network)
+    mapping, label_set = label_map(manifest.label_set, FLAGS.network)
     if FLAGS.validate_on_training:
         everyone = tuple(sorted(case.case for case in manifest.cases))
         split = Split(everyone, everyone)
         print("validation on the training cases: the figures say how well these cases are fitted")
     else:
         split = hold_out(manifest, validation_share=FLAGS.validation_share, seed=FLAGS.seed)
-    task = sources.task_of(manifest, split.training, mapping)
+    task = task_of(manifest, split.training, mapping)
     try:
         architecture = unet.Architecture(
             FLAGS.image_size, FLAGS.base_filters, len(label_set), FLAGS.norm_momentum
@@ -48,49 +46,25 @@ def main(argv: list[str]) -> int:
     print(plan(protocol, freezing.parameter_counts(model)))
     if FLAGS.dry_run:
         return 0
-    ranges = flag_groups.augmentation()
-    identity = sources.identity_of(
-        manifest,
-        split,
-        ranges,
-        task,
-        FLAGS.seed,
-        **sources.protocol_identity(protocol, architecture),
-    )
-    run.open_run(folder, identity)
-    if run.is_finished(folder):
-        print(f"{folder}: finished before, nothing to do")
-        return 0
-    check_shards(records, manifest)
-    run.train(
-        folder,
-        protocol,
-        model,
-        Description(
+    carry_out(
+        Job(
             kind=FLAGS.network,
-            architecture=architecture,
+            records=records,
+            manifest=manifest,
+            split=split,
+            mapping=mapping,
             label_set=label_set,
-            window=manifest.window,
-            mean_hu=task.mean_hu,
-            sd_hu=task.sd_hu,
-            data_fingerprint=manifest.fingerprint,
-            roi=manifest.roi,
-        ),
-        sources.parts_of(
-            records,
-            manifest,
-            split,
-            mapping,
-            image_size=architecture.image_size,
+            task=task,
+            architecture=architecture,
+            protocol=protocol,
+            ranges=flag_groups.augmentation(),
             seed=FLAGS.seed,
-            ranges=ranges,
-            cache_mb=FLAGS.cache_mb,
-            augment_on_host=flag_groups.augment_on_host(),
         ),
-        task,
-        identity,
+        Path(FLAGS.run),
+        model,
+        cache_mb=FLAGS.cache_mb,
+        augment_on_host=flag_groups.augment_on_host(),
     )
-    print(f"{folder}: finished")
     return 0
 
 
