@@ -143,6 +143,6 @@ def _measured_cells(own: Mapping[str, Interval] | None) -> list[str]:
 
 
 def _text_line(name: str, cells: Sequence[str]) -> str:
-    # Without the zero before the point four intervals fit into 80 columns.
-    short = [cell.replace("0.", ".") for cell in cells]
+    # Without the zero before the point, and the space in an interval, four fit into 80 columns.
+    short = [cell.replace("0.", ".").replace(", ", ",") for cell in cells]
     return (f"{name:<12}" + "".join(f"{cell:<17}" for cell in short)).rstrip()

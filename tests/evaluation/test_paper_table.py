@@ -67,6 +67,13 @@ def test_markdown_labels_both_sources():
     assert "- Dice2 of mine against baseline: higher, +0.10 [+0.02, +0.20]" in text
 
 
+def test_the_widest_cells_do_not_touch():
+    whole = dict.fromkeys(OWN, Interval(1.0, 1.0, 1.0, 100))
+    text = render_text({"mine": whole}, PHANTOM)
+    line = next(line for line in text.splitlines() if "1.00" in line)
+    assert line.split() == ["measured"] + ["1.00", "[1.00,1.00]"] * 4
+
+
 def test_text_fits_a_terminal():
     text = render_text({"mine": OWN, "baseline": OWN}, PHANTOM, [DIFFERENCE])
     assert max(len(line) for line in text.splitlines()) <= 80
@@ -74,7 +81,7 @@ def test_text_fits_a_terminal():
     lines = text.splitlines()
     start = lines.index("baseline")
     assert lines[start + 1].split() == ["published", ".49", ".44", ".89", ".56"]
-    assert lines[start + 2].split()[:4] == ["measured", ".57", "[.50,", ".63]"]
+    assert lines[start + 2].split()[:3] == ["measured", ".57", "[.50,.63]"]
     assert lines[lines.index("mine") + 1].startswith("  measured")
 
 
