@@ -239,6 +239,16 @@ def test_all_five_protocols_lie_in_the_root():
     assert {path.stem for path in ROOT.glob("*.flags")} >= set(PAPER)
 
 
+@pytest.mark.parametrize(
+    ("control", "protocol"),
+    [("no_freezing_5_cycles", "hier_freeze"), ("no_freezing_6_cycles", "hier_unfreeze")],
+)
+def test_controls_are_as_long_as_what_they_control(control, protocol):
+    lines = (ROOT / f"{control}.flags").read_text().splitlines()
+    cycles = [line for line in lines if line.startswith("--cycle=")]
+    assert cycles == ["--cycle=none"] * len(PAPER[protocol][1])
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.glob("*.flags")), ids=lambda path: path.stem)
 def test_a_protocols_flag_file_says_what_the_paper_says(path):
     done = subprocess.run(

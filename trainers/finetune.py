@@ -18,7 +18,7 @@ FLAGS = flags.FLAGS
 def main(argv: list[str]) -> int:
     from liver_tf.model import freezing, unet
     from liver_tf.model.description import WEIGHTS, load_description
-    from liver_tf.model.transfer import transfer
+    from liver_tf.model.transfer import head_from_old, transfer
     from liver_tf.model.weights_file import stored_hash
     from liver_tf.records.folds import load_folds
     from liver_tf.records.manifest import load_manifest
@@ -56,6 +56,9 @@ def main(argv: list[str]) -> int:
     def prepare() -> None:
         if protocol.start == PRETRAINED:
             print(transfer(pretrained / WEIGHTS, model).text())
+            if FLAGS.head == "old":
+                head_from_old(pretrained / WEIGHTS, model, len(label_set.lesions))
+                print("head: started from the old head's columns")
 
     carry_out(
         Job(
@@ -75,6 +78,7 @@ def main(argv: list[str]) -> int:
         model,
         more_identity={
             "fold": FLAGS.fold,
+            "head": FLAGS.head,
             "pretrained_weights": stored_hash(pretrained / WEIGHTS),
         },
         prepare=prepare,
@@ -92,6 +96,13 @@ def _define_flags() -> None:
         ["pretrained", "scratch"],
         "Weights before the first cycle. From scratch too the network has the sizes of the "
         "pre-trained one, for comparison.",
+    )
+    flags.DEFINE_enum(
+        "head",
+        "fresh",
+        ["fresh", "old"],
+        "The new last layer: fresh as in the paper, or from the columns of the old one (every "
+        "kind of lesion from that of lesion).",
     )
     flags.DEFINE_multi_string(
         "cycle",

@@ -37,6 +37,13 @@ def define_training_flags(*, learning_rate: float, batch_size: int) -> None:
         ["val_loss", "val_dice"],
         "What decides the best epoch and early stopping.",
     )
+    flags.DEFINE_enum(
+        "norm",
+        "update",
+        ["update", "freeze_statistics", "inference"],
+        "Batch normalisation of released blocks: statistics move with every batch; stay, while "
+        "scale and offset learn; or nothing learns.",
+    )
     flags.DEFINE_float("rate_decay", 0.9, "Factor of the learning rate every --decay_epochs.")
     flags.DEFINE_integer("decay_epochs", 2, "Epochs between two decays.", lower_bound=1)
     flags.DEFINE_float("rate_floor", 1e-8, "The learning rate never falls below.")
@@ -102,6 +109,7 @@ def cycle_defaults():
             batch_size=FLAGS.batch_size,
             patience=FLAGS.patience,
             monitor=FLAGS.monitor,
+            norm=FLAGS.norm,
             decay=FLAGS.rate_decay,
             decay_epochs=FLAGS.decay_epochs,
             floor=FLAGS.rate_floor,

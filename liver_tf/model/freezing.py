@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 
+from liver_tf.model.normalisation import FusedBatchNormalization
 from liver_tf.model.unet import BLOCKS, block_of
 
 
@@ -47,20 +48,32 @@ def _position(name: str, text: str) -> int:
     return BLOCKS.index(name)
 
 
-def freeze(model: keras.Model, fixed: Iterable[str]) -> None:
-    """Hold ``fixed`` blocks and release all others.
+#: What batch normalisation does in released blocks; a fixed block always keeps everything.
+#: ``update``: normalises by the batch and moves its statistics towards it. ``freeze_statistics``:
+#: normalises by its statistics, which stay; scale and offset learn. ``inference``: nothing learns.
+NORM_POLICIES = ("update", "freeze_statistics", "inference")
+
+
+def freeze(model: keras.Model, fixed: Iterable[str], norm: str = "update") -> None:
+    """Hold ``fixed`` blocks and release all others, their batch normalisation as ``norm`` says.
 
     It counts for training steps traced afterwards. The parent's flag is never touched: setting it
     would overwrite those of its layers.
     """
+    if norm not in NORM_POLICIES:
+        raise ValueError(f"norm: expected one of {', '.join(NORM_POLICIES)}, got {norm!r}")
     fixed = set(fixed)
     unknown = fixed - set(BLOCKS)
     if unknown:
         raise ValueError(f"no such blocks: {sorted(unknown)}; there are {', '.join(BLOCKS)}")
     for layer in model.layers:
         block = block_of(layer.name)
-        if block is not None:
-            layer.trainable = block not in fixed
+        if block is None:
+            continue
+        layer.trainable = block not in fixed
+        if isinstance(layer, FusedBatchNormalization):
+            layer.learn_statistics = norm == "update"
+            layer.trainable = layer.trainable and norm != "inference"
 
 
 def weights_by_block(model: keras.Model) -> dict[str, dict[str, np.ndarray]]:

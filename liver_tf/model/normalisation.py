@@ -14,11 +14,15 @@ import tensorflow as tf
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """``keras.layers.BatchNormalization`` over the last axis of [batch, rows, columns, channels].
 
-    A frozen layer (``trainable = False``) runs in inference mode and keeps its statistics.
+    A frozen layer (``trainable = False``) runs in inference mode and keeps its statistics. So does
+    one with ``learn_statistics = False``, but its scale and offset go on learning. Both count for
+    steps traced afterwards.
     """
 
+    learn_statistics = True
+
     def call(self, inputs, training=None, mask=None):
-        learn = bool(training) and self.trainable
+        learn = bool(training) and self.trainable and self.learn_statistics
         inputs = tf.cast(inputs, self.compute_dtype)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,

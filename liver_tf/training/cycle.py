@@ -47,7 +47,7 @@ def train_cycle(
     Returns what ``cycle.json`` holds. Raises ``TrainingStopped`` where the loss is not a finite
     number, or where a frozen block moved.
     """
-    freeze(model, settings.fixed)
+    freeze(model, settings.fixed, settings.norm)
     optimiser = keras.optimizers.Adam(settings.learning_rate)
     step = training_step(model, optimiser, task)
     check = validation_step(model, task)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from liver_tf.model.freezing import parse_blocks
+from liver_tf.model.freezing import NORM_POLICIES, parse_blocks
 from liver_tf.model.unet import BLOCKS
 
 PRETRAINED, SCRATCH = "pretrained", "scratch"
@@ -22,6 +22,7 @@ class CycleSettings:
       epochs: at most. patience: epochs without a better validation before the cycle ends.
       batch_size: slices a step (paper: 1 in fine-tuning, 6 in pre-training).
       monitor: ``val_loss`` (smaller is better) or ``val_dice`` (larger is better).
+      norm: batch normalisation of the released blocks, one of ``freezing.NORM_POLICIES``.
     """
 
     fixed: tuple[str, ...]
@@ -30,6 +31,7 @@ class CycleSettings:
     batch_size: int
     patience: int
     monitor: str = "val_loss"
+    norm: str = "update"
     decay: float = 0.9
     decay_epochs: int = 2
     floor: float = 1e-8
@@ -44,6 +46,8 @@ class CycleSettings:
         for name in ("epochs", "batch_size", "patience", "decay_epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if self.norm not in NORM_POLICIES:
+            raise ValueError(f"norm: expected one of {', '.join(NORM_POLICIES)}, got {self.norm!r}")
         if self.monitor not in ("val_loss", "val_dice"):
             raise ValueError(f"monitor: expected val_loss or val_dice, got {self.monitor!r}")
 
@@ -75,7 +79,13 @@ class Protocol:
             )
 
 
-_OVERRIDES = {"learning_rate": float, "epochs": int, "batch_size": int, "patience": int}
+_OVERRIDES = {
+    "learning_rate": float,
+    "epochs": int,
+    "batch_size": int,
+    "patience": int,
+    "norm": str,
+}
 
 
 def parse_cycle(line: str, defaults: CycleSettings) -> CycleSettings:
@@ -106,7 +116,7 @@ def plan(protocol: Protocol, parameters: dict[str, int]) -> str:
       parameters: trainable parameters of each block (``model.freezing.parameter_counts``).
     """
     total = sum(parameters.values())
-    rows = [("cycle", "fixed", "trained", "parameters", "of", "rate", "epochs", "batch")]
+    rows = [("cycle", "fixed", "trained", "parameters", "rate", "epochs", "batch", "norm")]
     for number, cycle in enumerate(protocol.cycles, 1):
         rows.append(
             (
@@ -114,10 +124,10 @@ def plan(protocol: Protocol, parameters: dict[str, int]) -> str:
                 short(cycle.fixed),
                 short(cycle.trained),
                 f"{sum(parameters[block] for block in cycle.trained):,}",
-                f"{total:,}",
                 f"{cycle.learning_rate:g}",
                 f"<={cycle.epochs}",
                 str(cycle.batch_size),
+                cycle.norm,
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -125,7 +135,10 @@ def plan(protocol: Protocol, parameters: dict[str, int]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         for row in rows
     ]
-    head = f"protocol {protocol.name}: {len(protocol.cycles)} cycle(s), starting {protocol.start}"
+    head = (
+        f"protocol {protocol.name}: {len(protocol.cycles)} cycle(s), starting {protocol.start}, "
+        f"{total:,} parameters in all"
+    )
     return "\n".join([head, *(line.rstrip() for line in lines)])
 
 

@@ -56,8 +56,8 @@ def test_freezing_an_unknown_block_is_refused():
         freeze(model, ["enc1", "enc9"])
 
 
-def train(model, fixed, steps=2):
-    freeze(model, fixed)
+def train(model, fixed, steps=2, norm="update"):
+    freeze(model, fixed, norm)
     import keras
 
     task = Task(100.0, 30.0, (0.5, 1.0, 2.0), (-160, 240))
@@ -89,6 +89,35 @@ def test_frozen_blocks_keep_every_bit_and_released_ones_move(shared_model, fixed
                 assert array.tobytes() == arrays[block][name].tobytes(), name
             else:
                 assert array.tobytes() != arrays[block][name].tobytes(), name
+
+
+NORM_WEIGHTS = ("gamma", "beta", "moving_mean", "moving_variance")
+
+
+@pytest.mark.parametrize(
+    ("norm", "moving"),
+    [
+        ("inference", set()),
+        ("freeze_statistics", {"gamma", "beta"}),
+        ("update", set(NORM_WEIGHTS)),
+    ],
+)
+def test_batch_normalisation_moves_what_the_policy_says(shared_model, norm, moving):
+    """In one model, one after the other: a policy must not outlast its cycle."""
+    before = freezing.weights_by_block(shared_model)
+    train(shared_model, ("enc1",), norm=norm)
+    after = freezing.weights_by_block(shared_model)
+    for block in BLOCKS:
+        for name, array in after[block].items():
+            layer, weight = name.split("/")
+            moved = array.tobytes() != before[block][name].tobytes()
+            learns = weight in moving if "_norm" in layer else True
+            assert moved == (learns and block != "enc1"), name
+
+
+def test_an_unknown_norm_policy_is_refused(shared_model):
+    with pytest.raises(ValueError, match="norm: expected one of update, freeze_statistics, infer"):
+        freeze(shared_model, (), "off")
 
 
 def test_moving_statistics_are_among_a_blocks_weights(shared_model):

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from liver_tf.model import unet
 from liver_tf.model.freezing import block_hashes, weights_by_block
-from liver_tf.model.transfer import transfer
+from liver_tf.model.transfer import head_from_old, transfer
 from liver_tf.model.unet import BLOCKS, Architecture
 from liver_tf.model.weights_file import (
     load_arrays,
@@ -168,3 +169,24 @@ def test_transfer_to_another_size_is_refused_and_changes_nothing(pretrained):
     with pytest.raises(Refusal, match=r"every block but head; got matching blocks: none; differ"):
         transfer(path, model)
     assert block_hashes(model) == before
+
+
+def test_a_head_from_the_old_one_shares_the_lesions_probability_among_the_kinds(pretrained):
+    """With the new head the kinds of lesion together are as likely as the one lesion was."""
+    source, path, _ = pretrained
+    model = unet.build(Architecture(16, 2, 5), seed=9)
+    transfer(path, model)
+    head_from_old(path, model, lesion_classes=3)
+    images = np.random.default_rng(3).normal(size=(2, 16, 16, 1)).astype(np.float32)
+    old = tf.nn.softmax(source(images)).numpy()
+    new = tf.nn.softmax(model(images)).numpy()
+    np.testing.assert_allclose(new[..., :2], old[..., :2], atol=1e-6)
+    for kind in (2, 3, 4):
+        np.testing.assert_allclose(new[..., kind], old[..., 2] / 3, atol=1e-6)
+
+
+def test_a_head_of_other_classes_gives_no_columns(tmp_path):
+    path = tmp_path / "typed.npz"
+    save_weights(path, unet.build(Architecture(16, 2, 5)))
+    with pytest.raises(Refusal, match="expected a head of 3 classes: background, liver, lesion"):
+        head_from_old(path, unet.build(Architecture(16, 2, 5)), lesion_classes=3)

@@ -93,13 +93,18 @@ def test_plan_is_a_table_to_read():
     protocol = Protocol(
         "mine",
         "pretrained",
-        (PAPER, parse_cycle("enc1-enc5,dec1 epochs=5 learning_rate=1e-3 batch_size=6", PAPER)),
+        (
+            PAPER,
+            parse_cycle(
+                "enc1-enc5,dec1 epochs=5 learning_rate=1e-3 batch_size=6 norm=inference", PAPER
+            ),
+        ),
     )
     assert plan(protocol, parameters).splitlines() == [
-        "protocol mine: 2 cycle(s), starting pretrained",
-        "cycle  fixed           trained         parameters     of             rate   epochs  batch",
-        "1      none            enc1-head       1,111,111,111  1,111,111,111  5e-05  <=80    1",
-        "2      enc1-enc5,dec1  dec4-dec2,head  1,011,100,000  1,111,111,111  0.001  <=5     6",
+        "protocol mine: 2 cycle(s), starting pretrained, 1,111,111,111 parameters in all",
+        "cycle  fixed           trained         parameters     rate   epochs  batch  norm",
+        "1      none            enc1-head       1,111,111,111  5e-05  <=80    1      update",
+        "2      enc1-enc5,dec1  dec4-dec2,head  1,011,100,000  0.001  <=5     6      inference",
     ]
 
 
