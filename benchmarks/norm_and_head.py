@@ -1,0 +1,77 @@
+"""Batch-normalisation policies and the start of the head, compared on the demo's phantom.
+
+    make demo
+    python -m benchmarks.norm_and_head --work=DIR
+
+Fine-tunes *no freezing* at the demo's size with each of three policies and two heads, at two batch
+sizes (the demo's 4 and the paper's 1), and prints the best validation loss and the four measures on
+the test patients. One fold, one seed, phantom data: the intervals are wide and say so.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from absl import app, flags
+
+FLAGS = flags.FLAGS
+
+NORMS = ("update", "freeze_statistics", "inference")
+HEADS = ("fresh", "old")
+
+
+def main(argv: list[str]) -> int:
+    del argv
+    from liver_tf.quiet_tensorflow import import_tensorflow
+
+    import_tensorflow()
+    from liver_tf.evaluation.bootstrap import intervals
+    from liver_tf.evaluation.measures import PAPER_MEASURES, measure_title
+    from liver_tf.evaluation.paper_table import format_interval
+    from trainers.measuring import measure_runs
+
+    if not Path("demo/runs/lesion/weights.npz").exists():
+        sys.exit("run make demo first: its records and pre-trained networks are used")
+    titles = [measure_title(measure) for measure in PAPER_MEASURES]
+    print("| batch | norm | head | best epoch | validation loss | " + " | ".join(titles) + " |")
+    print("| ---: | --- | --- | ---: | ---: |" + " ---: |" * len(titles), flush=True)
+    sizes = [int(size) for size in FLAGS.batch_sizes]
+    for batch, norm, head in itertools.product(sizes, NORMS, HEADS):
+        run = finetune(Path(FLAGS.work), batch, norm, head)
+        (measured,) = measure_runs(
+            [run], Path("demo/runs/liver"), Path("demo/tfrecords/sheba")
+        ).values()
+        found = intervals(measured.results)
+        cycle = json.loads((run / "cycle1" / "cycle.json").read_text(encoding="utf-8"))
+        cells = [format_interval(found[measure]) for measure in PAPER_MEASURES]
+        print(
+            f"| {batch} | {norm} | {head} | {cycle['best_epoch']} | {cycle['best_value']:.3f} | "
+            + " | ".join(cells)
+            + " |",
+            flush=True,
+        )
+    return 0
+
+
+def finetune(work: Path, batch: int, norm: str, head: str) -> Path:
+    """Fine-tune one variant, or find it done; returns its run."""
+    runs = work / f"batch{batch}_{norm}_{head}"
+    arguments = [
+        *("trainers.finetune", "--flagfile=no_freezing.flags"),
+        *("--flagfile=flags/demo/finetune.flags", f"--runs={runs}"),
+        *(f"--batch_size={batch}", f"--norm={norm}", f"--head={head}"),
+    ]
+    done = subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+    return runs / "fold0" / "seed0" / "no_freezing"
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("work", None, "Folder for the runs.", required=True)
+    flags.DEFINE_list("batch_sizes", ["4", "1"], "Batch sizes.")
+    app.run(main)
