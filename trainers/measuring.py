@@ -35,16 +35,19 @@ class Measured:
     label_set: LabelSet
 
 
-def measure_runs(runs: list[Path], liver_run: Path, records: Path) -> dict[str, Measured]:
+def measure_runs(
+    runs: list[Path], liver_run: Path, records: Path, part: str = "test"
+) -> dict[str, Measured]:
     """Measure every run on its own test patients, by the name of its folder.
 
-    Raises ``Refusal`` where a run is not finished or was trained on ROIs of other records.
+    ``part="validation"`` takes the validation patients instead: choices are made on them, so that
+    the test patients are looked at once. Raises ``Refusal`` where a run is not finished or was trained on ROIs of other records.
     """
     manifest = load_manifest(records)
     finder = LiverFinder.of_run(liver_run)
     measured = {}
     for run in runs:
-        cases = _test_cases(run, manifest)
+        cases = _cases(run, manifest, part)
         check_shards(records, manifest, cases)
         cascade = Cascade(finder, Network.of_run(run))
         name = run.resolve().name
@@ -52,7 +55,7 @@ def measure_runs(runs: list[Path], liver_run: Path, records: Path) -> dict[str, 
     return measured
 
 
-def _test_cases(run: Path, manifest: Manifest) -> list[str]:
+def _cases(run: Path, manifest: Manifest, part: str) -> list[str]:
     description = load_description(run)
     came_from = (description.roi or {}).get("source_fingerprint")
     if came_from != manifest.fingerprint:
@@ -64,7 +67,7 @@ def _test_cases(run: Path, manifest: Manifest) -> list[str]:
             remedy="Name them with --records.",
         )
     identity = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    return identity["split"]["test"]
+    return identity["split"][part]
 
 
 def _measure(

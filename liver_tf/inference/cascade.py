@@ -20,7 +20,7 @@ from liver_tf.records.schema import Box
 BATCH = 8
 
 #: A lesion pixel counts this many pixels of the liver network's grid outside the liver found.
-RIM_PIXELS = 2
+RIM_PIXELS = 1
 
 _SLICES = tf.TensorSpec([None, None, None], tf.float32)
 
