@@ -41,7 +41,8 @@ def measure_runs(
     """Measure every run on its own test patients, by the name of its folder.
 
     ``part="validation"`` takes the validation patients instead: choices are made on them, so that
-    the test patients are looked at once. Raises ``Refusal`` where a run is not finished or was trained on ROIs of other records.
+    the test patients are looked at once. Raises ``Refusal`` where a run is not finished or was
+    trained on ROIs of other records.
     """
     manifest = load_manifest(records)
     finder = LiverFinder.of_run(liver_run)
