@@ -130,6 +130,8 @@ def main(argv: list[str]) -> int:
         made_by = {"version": __version__, "source": FLAGS.source}
         if FLAGS.source == "slices":
             made_by["mask_values"] = ",".join(sorted(FLAGS.mask_values))
+            made_by["lesion_types"] = ",".join(FLAGS.lesion_types)
+            made_by["allow_outside"] = FLAGS.allow_outside
         manifest, refusals = convert(
             tasks,
             output,
@@ -162,6 +164,9 @@ def _write_folds(output: Path, manifest) -> None:
         "validation_share": FLAGS.validation_share,
         "seed": FLAGS.seed,
     }
+    if FLAGS.folds == 1:
+        print("no folds, as asked: these records can be measured on, but not fine-tuned with")
+        return
     try:
         splits = folds.cross_validation(manifest, **arguments)
     except ValueError:  # scikit-learn, where no diagnosis has a patient for every fold
@@ -170,7 +175,7 @@ def _write_folds(output: Path, manifest) -> None:
             output,
             expected=f"a diagnosis with at least {FLAGS.folds} patients, one for each fold",
             came=f"{len(manifest.cases)} patients, fewer of each diagnosis",
-            remedy="Lower --folds or add patients. The records are complete, but have no folds.",
+            remedy="Lower --folds (1 writes none) or add patients. The records are complete.",
         ) from None
     with written_or_refused(output):
         folds.save_folds(output / FOLDS_NAME, manifest, splits, arguments)
@@ -198,7 +203,9 @@ def _define_flags() -> None:
             lower_bound=-32768,
             upper_bound=32767,
         )
-    flags.DEFINE_integer("folds", 3, "slices: folds of the cross-validation.", lower_bound=2)
+    flags.DEFINE_integer(
+        "folds", 3, "slices: folds of the cross-validation; 1 writes none.", lower_bound=1
+    )
     flags.DEFINE_float(
         "validation_share",
         0.2,

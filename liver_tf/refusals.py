@@ -49,6 +49,10 @@ def _rebuild_refusal(code, path, expected, came, remedy):
     return Refusal(code, path, expected=expected, came=came, remedy=remedy)
 
 
+class TrainingStopped(RuntimeError):
+    """Training cannot go on; what was good is kept in the run's folder."""
+
+
 @dataclass(frozen=True)
 class Caution:
     """Something odd that was accepted, and how it was taken. Holds no patient data."""

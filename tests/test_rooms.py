@@ -197,6 +197,19 @@ def test_help_comes_quickly_and_without_tensorflow(command):
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2.0
 
 
+@pytest.mark.parametrize("command", ["pretrain", "finetune"])
+def test_help_shows_the_flags_of_the_groups_too(command):
+    done = subprocess.run(
+        [sys.executable, "-m", f"trainers.{command}", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    for flag in ("learning_rate", "epochs", "batch_size", "norm", "seed", "rotation_degrees"):
+        assert f"  --{flag}: " in done.stdout
+
+
 READ_FLAG_FILE = """
 import json, sys
 from trainers import finetune

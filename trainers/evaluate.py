@@ -35,6 +35,7 @@ def main(argv: list[str]) -> int:
     )
     found = files.findings
     table = render_text(found.measured, found.data_label, found.differences)
+    table += measuring.healthy_text(found.measured)
     write_text(output / "table.txt", table + "\n")
     print(table)
     print(f"\nreport: {files.html}\n        {files.markdown}\n        {files.csv}")

@@ -108,7 +108,8 @@ def _define_flags() -> None:
         "cycle",
         [],
         "A cycle: the blocks held fixed (none; enc1-enc3; enc1,dec4), then optional settings "
-        "(learning_rate=1e-5 epochs=20 batch_size=2 patience=5). Repeat for every cycle.",
+        "(learning_rate=1e-5 epochs=20 batch_size=2 patience=5 norm=inference). Repeat for every "
+        "cycle.",
     )
     flags.DEFINE_string("records", "tfrecords/sheba_roi", "ROI record set with lesion types.")
     flags.DEFINE_string("folds_file", "tfrecords/sheba/folds.json", "Folds of the patients.")

@@ -5,6 +5,7 @@ Only mains read flags. What is made here holds no flag any more.
 
 from __future__ import annotations
 
+import logging
 import math
 import sys
 from collections.abc import Callable
@@ -149,14 +150,22 @@ def run(main: Callable[[list[str]], int], define: Callable[[], None]) -> None:
         no_positional(argv)
         check_finite()
         from liver_tf.quiet_tensorflow import import_tensorflow
-        from liver_tf.refusals import Refusal
+        from liver_tf.refusals import Refusal, TrainingStopped
 
         import_tensorflow()
+        # TensorFlow tells every step of saving through this logger.
+        logging.getLogger("absl").setLevel(logging.WARNING)
         try:
             return main(argv)
         except Refusal as refusal:
             print(refusal.text_with_path(), file=sys.stderr)
-            return 1
+        except TrainingStopped as stopped:
+            print(f"training stopped: {stopped}", file=sys.stderr)
+        return 1
 
     define()
+    # So that --help shows the flags of these groups as the command's own; absl names the main
+    # module after the program.
+    for flag in FLAGS.get_key_flags_for_module(__name__):
+        FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     app.run(guarded)

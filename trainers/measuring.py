@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import numpy as np
 from tqdm import tqdm
 
 from liver_tf import __version__
+from liver_tf.evaluation.bootstrap import Interval
 from liver_tf.evaluation.measures import ImageResult, measure_image
 from liver_tf.evaluation.overlays import Panel, draw_sheet
+from liver_tf.evaluation.paper_table import format_interval
 from liver_tf.evaluation.report import Picture
 from liver_tf.inference.cascade import Cascade, LiverFinder
 from liver_tf.inference.network import Network
@@ -50,7 +53,7 @@ def measure_runs(
     for run in runs:
         cases = _cases(run, manifest, part)
         check_shards(records, manifest, cases)
-        cascade = Cascade(finder, Network.of_run(run))
+        cascade = Cascade(finder, Network.of_run(run, "lesion"))
         name = run.resolve().name
         measured[name] = _measure(cascade, manifest, records, cases, name)
     return measured
@@ -140,6 +143,14 @@ def _panel(one: Measured, index: int) -> Panel:
     )
 
 
+def healthy_text(measured: Mapping[str, Mapping[str, Interval]]) -> str:
+    """Lines on healthy slices, without which Success cannot be judged."""
+    lines = ["", "healthy slices with a lesion reported (where all are, Success says little):"]
+    for name, own in measured.items():
+        lines.append(f"  {name}: {format_interval(own.get('healthy_false_positive_rate'))}")
+    return "\n".join(lines) + "\n"
+
+
 def histories(run: Path) -> list[list[dict[str, float]]]:
     """The history of every cycle of a run, a row per epoch."""
     cycles = []
@@ -163,7 +174,25 @@ def facts(runs: list[Path], liver_run: Path, records: Path) -> dict[str, str]:
         "liver network trained on": liver.data_fingerprint,
         "folds": ", ".join(sorted({str(one["fold"]) for one in identities})),
         "seeds": ", ".join(sorted({str(one["seed"]) for one in identities})),
+        "network": "; ".join(sorted({_size(one) for one in identities})),
+        "cycles": "; ".join(_cycles(run, one) for run, one in zip(runs, identities, strict=True)),
         "early stopping": "on the inner validation patients; the test patients took no part",
         "versions": f"liver_tf {__version__}, TensorFlow {tf.__version__}, Keras "
         f"{keras.__version__}, Python {platform.python_version()}",
     }
+
+
+def _size(identity: dict) -> str:
+    shape = identity["architecture"]
+    return f"{shape['image_size']} x {shape['image_size']} pixels, {shape['base_filters']} filters"
+
+
+def _cycles(run: Path, identity: dict) -> str:
+    protocol = identity["protocol"]
+    first = protocol["cycles"][0]
+    trained = sum(len(history) for history in histories(run))
+    return (
+        f"{protocol['name']}: {len(protocol['cycles'])} cycle(s), {trained} epochs trained in all, "
+        f"at most {first['epochs']} a cycle, rate {first['learning_rate']:g}, "
+        f"batch {first['batch_size']}"
+    )

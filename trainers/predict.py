@@ -20,7 +20,7 @@ def main(argv: list[str]) -> int:
     cascade = Cascade.of_runs(
         Path(FLAGS.liver_run),
         Path(FLAGS.model),
-        lesions_in_liver_only=FLAGS.lesions_in_liver_only,
+        in_liver_only=FLAGS.in_liver_only,
     )
     refused = []
     for number, path in enumerate(FLAGS.input, 1):
@@ -52,7 +52,7 @@ def _define_flags() -> None:
     )
     flags.DEFINE_integer("pictures", 6, "Overlays drawn of a scan, at most.", lower_bound=0)
     flags.DEFINE_boolean(
-        "lesions_in_liver_only", True, "Drop lesion pixels outside the liver that was found."
+        "in_liver_only", True, "Drop what the lesion network finds outside the liver found first."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from liver_tf.evaluation.overlays import draw_overlay
 from liver_tf.inference.cascade import Cascade, Prediction
 from liver_tf.inference.lesions import diagnosis, find_lesions
 from liver_tf.labels import LIVER
+from liver_tf.refusals import Refusal
 
 
 def read_scan(path: Path) -> Scan:
@@ -30,39 +32,51 @@ def read_scan(path: Path) -> Scan:
 def predict_scan(cascade: Cascade, path: Path, folder: Path, *, pictures: int) -> str:
     """Write ``labels.nii.gz``, ``lesions.json`` and overlays of a scan; returns a summary.
 
-    A scan whose file does not tell its geometry gets no NIfTI file. Raises ``Refusal`` where the
-    scan cannot be read.
+    The folder appears whole. A scan whose file does not tell its geometry gets no NIfTI file.
+    Raises ``Refusal`` where the scan cannot be read, and where the folder exists: results of two
+    scans must never lie together.
     """
+    if folder.exists():
+        raise Refusal(
+            "output-exists",
+            folder,
+            expected="a folder that does not exist yet",
+            came="one that does, perhaps with another scan's results",
+            remedy="Name another --output, or remove the old results.",
+        )
     scan = read_scan(path)
     in_plane = None if scan.spacing_mm is None else tuple(scan.spacing_mm[1:])
     prediction = cascade.predict(scan.hu, in_plane)
     lesions = find_lesions(prediction.labels, scan.hu, scan.spacing_mm, cascade.label_set)
     found = diagnosis(prediction.labels, cascade.label_set)
-    folder.mkdir(parents=True, exist_ok=True)
-    if has_geometry(scan):
-        write_nifti_labels(folder / "labels.nii.gz", prediction.labels, scan)
     drawn = _chosen_slices(prediction, pictures)
+    partial = folder.parent / f"{atomic_files.TEMPORARY_MARK}{folder.name}"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    if has_geometry(scan):
+        write_nifti_labels(partial / "labels.nii.gz", prediction.labels, scan)
     for index in drawn:
         draw_overlay(
             scan.hu[index],
             None,
             prediction.labels[index],
             cascade.label_set,
-            folder / f"slice-{index:04d}.png",
-            f"slice {index}",
+            partial / f"slice-{index:04d}.png",
+            f"slice {index} of {len(scan.hu)}, counted from the feet from 0",
             in_plane,
         )
     atomic_files.write_json(
-        folder / "lesions.json",
+        partial / "lesions.json",
         {
             "slices": len(scan.hu),
-            "liver_voxels": int(prediction.liver.sum()),
+            "liver_voxels_with_lesions": int((prediction.labels >= LIVER).sum()),
             "diagnosis": found,
             "labels": dict(enumerate(cascade.label_set.classes)),
             "lesions": [asdict(lesion) for lesion in lesions],
             "cautions": [asdict(caution) for caution in scan.cautions],
         },
     )
+    partial.rename(folder)
     return (
         f"{folder}: {len(scan.hu)} slice(s), {len(lesions)} lesion(s), diagnosis {found}, "
         f"{len(drawn)} overlay(s)"

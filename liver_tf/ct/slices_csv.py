@@ -233,10 +233,13 @@ def _without_contradictions(
 
 
 def _refused(path: Path, code: str, line: int | None, expected: str, came: str) -> Refusal:
+    remedy = f"Correct the table: UTF-8, comma-separated, with {', '.join(COLUMNS)}."
+    if code == "csv-outside":
+        remedy = "Move the files below the table, or allow it with --allow_outside."
     return Refusal(
         code,
         path,
         expected=expected if line is None else f"in line {line}: {expected}",
         came=came,
-        remedy=f"Correct the table: UTF-8, comma-separated, with {', '.join(COLUMNS)}.",
+        remedy=remedy,
     )

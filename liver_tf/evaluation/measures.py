@@ -28,7 +28,7 @@ MEASURE_TITLES = {
     "accuracy": "Accuracy",
     "accuracy_detected": "Accuracy among detected",
     "detected": "Share with any detection",
-    "healthy_false_positive_rate": "False positives per healthy slice",
+    "healthy_false_positive_rate": "Healthy slices with a lesion reported",
     "dice_liver": "Liver Dice, mean over slices",
     "pooled_dice_lesion": "Lesion Dice, pooled",
     "pooled_dice_class_liver": "Dice of liver outside lesions, pooled",

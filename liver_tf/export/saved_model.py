@@ -126,7 +126,7 @@ def _meaning(cascade: Cascade, provenance: dict) -> dict:
         "spacing_unknown": f"give 0; the ROI's margin is then taken at {NOMINAL_SPACING_MM} mm",
         "liver_network": asdict(cascade.liver.description),
         "lesion_network": asdict(cascade.lesion.description),
-        "lesions_in_liver_only": cascade.inside_only,
+        "in_liver_only": cascade.inside_only,
         "liver_tf": __version__,
         "tensorflow": tf.__version__,
         "provenance": provenance,

@@ -19,7 +19,8 @@ from liver_tf.records.schema import Box
 
 BATCH = 8
 
-#: A lesion pixel counts this many pixels of the liver network's grid outside the liver found.
+#: How far beyond the liver that was found the lesion network is believed, in pixels of the liver
+#: network's grid (1.5 mm at 256 pixels, 4 mm at the demo's 96).
 RIM_PIXELS = 1
 
 _SLICES = tf.TensorSpec([None, None, None], tf.float32)
@@ -61,7 +62,7 @@ class LiverFinder(tf.Module):
     @classmethod
     def of_run(cls, folder: Path) -> LiverFinder:
         """From a finished run; raises ``Refusal`` where there is none."""
-        return cls(Network.of_run(folder))
+        return cls(Network.of_run(folder, "liver"))
 
     @property
     def description(self) -> Description:
@@ -88,7 +89,7 @@ class LiverFinder(tf.Module):
 
         Returns:
           Two masks, bool [slices, rows, columns]: the largest 3-D component (2-D for a single
-          slice) with its holes filled, and the same with a rim of a few mm.
+          slice) with its holes filled, and the same with a rim.
         """
         grid = np.concatenate([self._mask(tf.constant(part)).numpy() for part in _batches(hu)])
         liver = largest_component(grid)
@@ -109,15 +110,13 @@ def _batches(pixels: np.ndarray) -> Iterator[np.ndarray]:
 class Cascade(tf.Module):
     """Both networks: from HU to a label map with typed lesions."""
 
-    def __init__(
-        self, liver: LiverFinder, lesion: Network, *, lesions_in_liver_only: bool = True
-    ) -> None:
+    def __init__(self, liver: LiverFinder, lesion: Network, *, in_liver_only: bool = True) -> None:
         super().__init__()
         if lesion.description.kind != "lesion":
             raise ValueError(f"expected a lesion network, got a {lesion.description.kind} network")
         self.liver = liver
         self.lesion = lesion
-        self.inside_only = lesions_in_liver_only
+        self.inside_only = in_liver_only
         self.rule = RoiRule(**lesion.description.roi["rule"])
         self._label_map = tf.function(
             lambda hu, box: tf.argmax(lesion.probabilities(hu, box), axis=-1, output_type=tf.int32),
@@ -130,7 +129,7 @@ class Cascade(tf.Module):
     @classmethod
     def of_runs(cls, liver: Path, lesion: Path, **options) -> Cascade:
         """From the folders of two finished runs."""
-        return cls(LiverFinder.of_run(liver), Network.of_run(lesion), **options)
+        return cls(LiverFinder.of_run(liver), Network.of_run(lesion, "lesion"), **options)
 
     @property
     def label_set(self) -> LabelSet:
@@ -157,7 +156,7 @@ class Cascade(tf.Module):
                 tf.constant(hu[group], tf.float32), tf.constant(squares)
             ).numpy()
         if self.inside_only:
-            labels[(labels > LIVER) & ~rim] = 0
+            labels[~rim] = 0
         return Prediction(labels, liver, tuple(boxes))
 
     def predict_slices(self, hu: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
@@ -196,7 +195,7 @@ class Cascade(tf.Module):
         labels = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
         if self.inside_only:
             rim = self.liver.back(widened(grid, RIM_PIXELS), size)
-            labels = tf.where((labels > LIVER) & ~rim, 0, labels)
+            labels = tf.where(rim, labels, 0)
         return {
             "label_map": tf.cast(labels, tf.uint8),
             "liver": liver,

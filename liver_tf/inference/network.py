@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from liver_tf.model.description import Description, load_network
 from liver_tf.pipeline import resample
+from liver_tf.refusals import Refusal
 
 
 class Network(tf.Module):
@@ -25,9 +26,21 @@ class Network(tf.Module):
             variable.trainable = False
 
     @classmethod
-    def of_run(cls, folder: Path) -> Network:
-        """The network of a finished run; raises ``Refusal`` where there is none."""
-        return cls(*load_network(folder))
+    def of_run(cls, folder: Path, kind: str) -> Network:
+        """The network of a finished run.
+
+        Raises ``Refusal`` where there is none, or one of another kind (``liver``, ``lesion``).
+        """
+        model, description = load_network(folder)
+        if description.kind != kind:
+            raise Refusal(
+                "network-kind",
+                folder,
+                expected=f"the run of a {kind} network",
+                came=f"that of a {description.kind} network",
+                remedy="Exchange the runs named, or name another.",
+            )
+        return cls(model, description)
 
     def probabilities_on_grid(self, hu: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
         """Class probabilities inside a box, on the network's own grid.

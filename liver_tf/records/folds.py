@@ -53,7 +53,7 @@ def cross_validation(
             None,
             expected=f"at least {folds} patients for {folds} folds",
             came=f"{len(set(groups))}",
-            remedy="Lower the number of folds or add patients.",
+            remedy="Lower --folds (1 writes none) or add patients. The records are complete.",
         )
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     splits = []

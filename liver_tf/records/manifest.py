@@ -124,7 +124,8 @@ def load_manifest(folder: Path | str) -> Manifest:
             folder,
             expected=f"a data set with its {MANIFEST_NAME}",
             came="a folder without one" if Path(folder).is_dir() else "no such folder",
-            remedy="Run the command that makes it (again): it goes on where it stopped.",
+            remedy="Run data_prep.build_tfrecords (for ROIs data_prep.make_rois), again if it was "
+            "cut off: it goes on where it stopped.",
         )
     try:
         value = json.loads(path.read_text(encoding="utf-8"))

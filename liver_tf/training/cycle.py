@@ -16,15 +16,12 @@ from liver_tf import atomic_files
 from liver_tf.model.freezing import block_hashes, freeze
 from liver_tf.model.weights_file import load_weights, save_weights
 from liver_tf.pipeline.batches import BatchSource
+from liver_tf.refusals import TrainingStopped
 from liver_tf.training.protocol import CycleSettings, short
 from liver_tf.training.state import Progress, load_state, save_state
 from liver_tf.training.step import Task, training_step, validate, validation_step
 
 BEST, STATE, RESULT, HISTORY = "best.npz", "state.npz", "cycle.json", "history.csv"
-
-
-class TrainingStopped(RuntimeError):
-    """Training cannot go on; what was good is kept in the run's folder."""
 
 
 def train_cycle(
@@ -107,8 +104,8 @@ def _train_epoch(step, training, settings, optimiser, epoch, first_epoch) -> dic
 def _not_finite(what: str, epoch: int, settings: CycleSettings) -> str:
     return (
         f"the {what} is no longer a finite number in epoch {epoch} (fixed: "
-        f"{short(settings.fixed)}, learning rate {settings.learning_rate:g}). The weights of the "
-        "epoch before are kept in the run's folder; lower the learning rate in a new run."
+        f"{short(settings.fixed)}, learning rate {settings.learning_rate:g}). What was finished "
+        "before stays in the run's folder; lower the learning rate in a new run."
     )
 
 

@@ -95,7 +95,7 @@ def test_lesions_far_from_the_liver_are_dropped_only_when_asked(intensity_cascad
     spacing = np.ones((1, 2), np.float32)
     kept = {}
     for inside in (True, False):
-        cascade = intensity_cascade(margin_mm=8.0, lesions_in_liver_only=inside)
+        cascade = intensity_cascade(margin_mm=8.0, in_liver_only=inside)
         labels = cascade.predict(hu, (1.0, 1.0)).labels
         np.testing.assert_array_equal(cascade.predict_slices(hu, spacing), labels)
         kept[inside] = labels[0] > 1
