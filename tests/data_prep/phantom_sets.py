@@ -44,6 +44,8 @@ def convert_slices(table: Path, output: Path, mask_values=MASK_VALUES, allow_out
     )
     made_by = {"version": __version__, "source": "slices"}
     made_by["mask_values"] = ",".join(f"{value}:{name}" for value, name in mask_values)
+    made_by["lesion_types"] = ",".join(LESION_TYPES.lesions)
+    made_by["allow_outside"] = allow_outside
     return convert(
         tasks,
         output,

@@ -291,3 +291,19 @@ def test_volumes_without_lesion_or_liver_are_accepted(tiny_phantom, tmp_path):
     assert load_manifest(tmp_path / "set") == manifest
     assert {case.diagnosis for case in manifest.cases} == {"healthy"}
     assert sum(case.statistics.class_pixels[2] for case in manifest.cases) == 0
+
+
+def test_a_single_patient_is_converted_without_folds(tiny_phantom, tmp_path):
+    lines = (tiny_phantom / "sheba" / "slices.csv").read_text().splitlines()
+    first = lines[1].split(",")[1]
+    table = tiny_phantom / "sheba" / "one.csv"
+    table.write_text("\n".join([lines[0], *(x for x in lines if f",{first}," in x)]) + "\n")
+    arguments = ("build_tfrecords", "--source=slices", f"--input={table}", "--workers=1")
+    refused = command(*arguments, f"--output={tmp_path / 'folds'}")
+    assert refused.returncode == 1
+    assert "[too-few-patients]" in refused.stderr
+    assert "--folds (1 writes none)" in refused.stderr
+    done = command(*arguments, "--folds=1", f"--output={tmp_path / 'none'}")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "none" / "manifest.json").exists()
+    assert not (tmp_path / "none" / "folds.json").exists()
