@@ -34,6 +34,8 @@ setup(
         "h5py",
     ],
     extras_require={
+        # Compressed DICOM; all MIT-licensed. (JPEG's other decoder for pydicom is GPL.)
+        "codecs": ["pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls"],
         "test": ["pytest", "pytest-xdist", "ruff"],
     },
 )

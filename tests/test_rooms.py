@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -208,6 +209,14 @@ def test_help_shows_the_flags_of_the_groups_too(command):
     )
     for flag in ("learning_rate", "epochs", "batch_size", "norm", "seed", "rotation_degrees"):
         assert f"  --{flag}: " in done.stdout
+
+
+def test_extras_that_a_remedy_names_exist():
+    setup = (ROOT / "setup.py").read_text()
+    sources = [path.read_text() for path in (ROOT / "liver_tf").rglob("*.py")]
+    named = {name for text in sources for name in re.findall(r"liver_tf\[(\w+)\]", text)}
+    assert named
+    assert {name for name in named if f'"{name}": [' not in setup} == set()
 
 
 READ_FLAG_FILE = """
