@@ -50,7 +50,7 @@ class CaseRow:
     slice_mm: float | None = None
     liver_ml: float | None = None
     lesions: int = 0
-    liver_hu: Moments = Moments()
+    liver_hu: Moments = field(default_factory=Moments)
     right_share: float | None = None
     cautions: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)

@@ -1,6 +1,6 @@
-"""Does the mask lie on the liver? Two questions to HU and place that a mirrored mask fails.
+"""Does the mask lie on the liver? Questions to HU and place that a misplaced mask fails.
 
-Both are sums over the slices of a case, and both only caution: the page of ``verify`` shows the
+All are sums over the slices of a case, and all only caution: the page of ``verify`` shows the
 pictures that decide.
 """
 
@@ -14,7 +14,7 @@ from liver_tf.labels import LIVER
 from liver_tf.refusals import Caution
 
 #: Cautions that say that a mask does not fit its image.
-MASK_CODES = frozenset(("liver-hu", "lesion-hu", "liver-side", "mask-mirrored"))
+MASK_CODES = frozenset(("liver-hu", "lesion-hu", "liver-side", "liver-uneven", "mask-mirrored"))
 
 #: What is brighter than this is body, what is darker air or lung.
 _BODY_HU = -200
@@ -22,6 +22,8 @@ _BODY_HU = -200
 _SPREAD_HU = (-200, 300)
 #: Liver with vessels and noise spreads by less than this; a mask on several organs by more.
 _EVEN_SD_HU = 40.0
+#: Noise and vessels do not make a liver spread by this; a mask that reaches into fat or lung does.
+_UNEVEN_SD_HU = 70.0
 #: A mirrored mask is told only where the other side's spread is this much smaller.
 _MUCH_SMALLER = 0.6
 #: Fewer pixels of liver than these prove nothing.
@@ -67,7 +69,7 @@ class MaskFit:
         return self.right / self.pixels if self.pixels else None
 
     def cautions(self) -> list[Caution]:
-        """At most one each of ``liver-side`` and ``mask-mirrored``."""
+        """``liver-side``, and one of ``mask-mirrored`` and ``liver-uneven``, or less."""
         if self.pixels < _LEAST_PIXELS:
             return []
         found = []
@@ -89,6 +91,15 @@ class MaskFit:
                     "mask-mirrored",
                     f"under the liver mask HU spread by {drawn:.0f} (SD); mirrored {way} it would "
                     f"lie on tissue that spreads by {best.sd:.0f} only. Is the mask mirrored?",
+                )
+            )
+        elif drawn > _UNEVEN_SD_HU:
+            found.append(
+                Caution(
+                    "liver-uneven",
+                    f"under the liver mask HU spread by {drawn:.0f} (SD), more than those of one "
+                    f"organ; expected at most {_UNEVEN_SD_HU:.0f}. Is the mask shifted, turned, or "
+                    "of another scan?",
                 )
             )
         return found
