@@ -135,8 +135,7 @@ def picture_of(one: LabelledSlice, shows: str, label_set: LabelSet) -> CasePictu
         scale = np.array([row_mm * units, column_mm * units])
         paths.append((label, " ".join(_path((contour + 0.5) * scale) for contour in contours)))
     under_liver = one.hu[one.labels == LIVER]
-    fit = MaskFit()
-    fit.add(one.hu, one.labels)
+    fit = MaskFit.of(one.hu, one.labels)
     cautions = (*mask_cautions(one.hu, one.labels), *fit.cautions())
     return CasePicture(
         index=one.index,

@@ -8,11 +8,14 @@ from collections.abc import Sequence
 
 from data_prep.case_choice import PicturedCase
 from data_prep.case_pictures import CasePicture
+from data_prep.fingerprint_text import counted
 from data_prep.mask_fit import MASK_CODES
 from liver_tf.labels import LIVER, LabelSet
 
 #: Room round a picture for letters, in units of the drawing.
-_EDGE = 16
+_EDGE = 20
+#: Of a letter's middle from the picture.
+_BESIDE = 9
 _BAR_MM = 50
 #: The palette begins again after eight classes; then lines are dashed.
 _DASHES = ("", "6 3", "2 3", "9 3 2 3")
@@ -44,17 +47,17 @@ def picture_svg(picture: CasePicture, label_set: LabelSet, *, framed: bool) -> s
         parts.append(f'<path data-label="{label}" d="{path}" {_line(label, label_set)}/>')
     parts.append("</g>")
     letters = (
-        ("R", -_EDGE / 2, centre),
-        ("L", width + _EDGE / 2, centre),
-        ("A", middle, -_EDGE / 2),
-        ("P", middle, height + _EDGE / 2),
+        ("R", -_BESIDE, centre),
+        ("L", width + _BESIDE, centre),
+        ("A", middle, -_BESIDE),
+        ("P", middle, height + _BESIDE),
     )
     parts += [f'<text x="{x:.1f}" y="{y:.1f}">{letter}</text>' for letter, x, y in letters]
     if picture.units_per_mm is not None:
         bar = _BAR_MM * picture.units_per_mm
         parts.append(
-            f'<path d="M2 {height + 10:.1f}h{bar:.1f}" stroke="#fff" stroke-width="2"/>'
-            f'<text class="mm" x="{bar + 6:.1f}" y="{height + 10:.1f}">{_BAR_MM} mm</text>'
+            f'<path d="M2 {height + _BESIDE:.1f}h{bar:.1f}" stroke="#fff" stroke-width="2"/>'
+            f'<text class="mm" x="{bar + 6:.1f}" y="{height + _BESIDE:.1f}">{_BAR_MM} mm</text>'
         )
     if framed:
         parts.append(
@@ -71,7 +74,7 @@ def picture_svg(picture: CasePicture, label_set: LabelSet, *, framed: bool) -> s
 
 def _line(label: int, label_set: LabelSet) -> str:
     dash = _DASHES[(label - 1) // _COLOURS % len(_DASHES)]
-    width = 1.3 if label == LIVER else 1.8
+    width = 1.6 if label == LIVER else 1.8
     line = f'stroke="{label_set.colour(label)}" stroke-width="{width}"'
     return f'{line} stroke-dasharray="{dash}"' if dash else line
 
@@ -85,15 +88,16 @@ def _legend(cases: Sequence[PicturedCase], label_set: LabelSet) -> str:
     ]
     items.append(
         '<span><svg class="key" viewBox="0 0 28 16"><rect x="2" y="2" width="24" height="12" '
-        'fill="none" stroke="#ff2020" stroke-width="3"/></svg> the mask cannot be right here, or '
-        "its whole scan is doubtful</span>"
+        'fill="none" stroke="#ff2020" stroke-width="3"/></svg> the mask does not look right</span>'
     )
     return f'<p class="legend">{"".join(items)}</p>'
 
 
 def _card(case: PicturedCase, label_set: LabelSet) -> str:
     row = case.row
-    doubtful = bool(MASK_CODES & set(row.cautions)) and row.liver_ml is not None
+    typed = any(picture.diagnosis for picture in case.pictures)
+    # Of a scan the cautions speak of the mask as a whole, of single slices each has its own.
+    doubtful = bool(MASK_CODES & set(row.cautions)) and not typed
     figures = []
     for picture in case.pictures:
         framed = doubtful or bool(picture.cautions)
@@ -101,7 +105,9 @@ def _card(case: PicturedCase, label_set: LabelSet) -> str:
             f"<figure>{picture_svg(picture, label_set, framed=framed)}"
             f"<figcaption>{_caption(picture, row.slices)}</figcaption></figure>"
         )
-    told = [row.case, *row.diagnoses, f"{row.slices} slice{'s' * (row.slices != 1)}"]
+    told = [row.case, *(row.diagnoses if typed else ()), counted(row.slices, "slice")]
+    if not typed:
+        told.append(counted(row.lesions, "lesion"))
     if row.liver_ml:
         told.append(f"liver {row.liver_ml:.0f} ml")
     badges = "".join(
@@ -116,7 +122,8 @@ def _card(case: PicturedCase, label_set: LabelSet) -> str:
 
 
 def _caption(picture: CasePicture, slices: int) -> str:
-    told = [f"slice {picture.index + 1} of {slices}"]
+    # Of single slices some may be refused: their number is that in the table.
+    told = [f"slice {picture.index + 1}" + ("" if picture.diagnosis else f" of {slices}")]
     told += [part for part in (picture.diagnosis, picture.shows) if part]
     if not math.isnan(picture.liver_hu.mean):
         told.append(f"liver {picture.liver_hu.mean:.0f} ± {picture.liver_hu.sd:.0f} HU")

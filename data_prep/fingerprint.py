@@ -141,7 +141,7 @@ def facts_of_case(task: CaseTask, watch: Callable[[LabelledSlice], None] | None 
       task: the case.
       watch: is handed each slice as it goes by.
     """
-    facts, found, fit = Facts(), ReadCase(), MaskFit()
+    facts, found, fit, misfits = Facts(), ReadCase(), MaskFit(), []
     is_scan = not task.rows
     lesions, liver_mm3, first = LesionCount(stacked=is_scan), 0.0, None
     try:
@@ -149,6 +149,8 @@ def facts_of_case(task: CaseTask, watch: Callable[[LabelledSlice], None] | None 
             first = first or one
             _add_slice(facts, one, task)
             fit.add(one.hu, one.labels)
+            if not is_scan:  # each slice has a mask of its own
+                misfits += MaskFit.of(one.hu, one.labels).cautions()
             lesions.add(one.index, one.labels, task.label_set.lesion_labels)
             liver_mm3 += _liver_mm3(one)
             if watch is not None:
@@ -159,7 +161,8 @@ def facts_of_case(task: CaseTask, watch: Callable[[LabelledSlice], None] | None 
             CaseRow(task.case, cautions=_codes(facts.cautions), refusals=_codes(facts.refusals))
         ]
         return facts
-    facts.cautions, facts.refusals = [*found.cautions, *fit.cautions()], found.refusals
+    misfits = fit.cautions() if is_scan else misfits
+    facts.cautions, facts.refusals = [*found.cautions, *misfits], found.refusals
     row = CaseRow(task.case, cautions=_codes(facts.cautions), refusals=_codes(facts.refusals))
     if first is not None:
         _add_details(facts, found.details)

@@ -77,7 +77,7 @@ def refusals_text(facts: Facts) -> str:
 def _diagnoses(facts: Facts) -> str:
     patients = {name: len(found) for name, found in facts.diagnosis_patients.items()}
     return "; ".join(
-        f"{name} {_count(slices, 'slice')} of {_count(patients[name], 'patient')}"
+        f"{name} {counted(slices, 'slice')} of {counted(patients[name], 'patient')}"
         for name, slices in sorted(facts.diagnosis_slices.items())
     )
 
@@ -99,7 +99,7 @@ def _pixel_spacing(facts: Facts) -> str:
 
 def _unknown(facts: Facts) -> str:
     missing = {"pixel spacing": facts.pixel_mm[None], "slice distance": facts.slice_mm[None]}
-    return ", ".join(f"{name} of {_count(n, 'slice')}" for name, n in missing.items() if n)
+    return ", ".join(f"{name} of {counted(n, 'slice')}" for name, n in missing.items() if n)
 
 
 def _classes(facts: Facts, label_set: LabelSet) -> list[str]:
@@ -149,11 +149,12 @@ def _liver_volumes(facts: Facts) -> str:
 def _named(counts: Counter[str], noun: str, unit: str = "") -> str:
     """The most frequent names with their counts."""
     ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    parts = [f"{name}{unit}: {_count(n, noun)}" for name, n in ranked[:_MOST_NAMED]]
+    parts = [f"{name}{unit}: {counted(n, noun)}" for name, n in ranked[:_MOST_NAMED]]
     if len(ranked) > _MOST_NAMED:
         parts.append(f"and {len(ranked) - _MOST_NAMED} others")
     return ", ".join(parts)
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """``1 slice``, ``2 slices``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

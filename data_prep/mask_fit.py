@@ -50,6 +50,13 @@ class MaskFit:
         self.pixels = 0
         self.spread = dict.fromkeys(_STEPS, Moments())
 
+    @classmethod
+    def of(cls, hu: np.ndarray, labels: np.ndarray) -> MaskFit:
+        """Of a single slice."""
+        fit = cls()
+        fit.add(hu, labels)
+        return fit
+
     def add(self, hu: np.ndarray, labels: np.ndarray) -> None:
         """Take a slice into account; HU and labels are [rows, columns] in canonical orientation."""
         liver = labels == LIVER

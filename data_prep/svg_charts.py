@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Sequence
 
 _WIDTH, _HEIGHT = 300, 150
-_LEFT, _RIGHT, _TOP, _BOTTOM = 38, 8, 20, 32
+_LEFT, _RIGHT, _TOP, _BOTTOM = 38, 14, 20, 32
 
 
 def histogram_svg(
@@ -111,11 +112,10 @@ def _frame(title: str, low: float, high: float, unit: str, shade) -> list[str]:
         )
     parts.append(f'<path d="M{_LEFT} {base}H{_WIDTH - _RIGHT}" stroke="#555" fill="none"/>')
     step = nice_step(high - low)
-    tick = -(-low // step) * step
-    while tick <= high + 1e-9:
-        parts.append(f'<path d="M{across(tick):.1f} {base}v3" stroke="#555"/>')
-        parts.append(_text(across(tick), base + 13, f"{round(tick, 6):g}", "middle"))
-        tick += step
+    for number in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1):
+        place = across(number * step)
+        parts.append(f'<path d="M{place:.1f} {base}v3" stroke="#555"/>')
+        parts.append(_text(place, base + 13, f"{round(number * step, 6):g}", "middle"))
     parts.append(_text(_WIDTH - _RIGHT, base + 27, unit, "end"))
     return parts
 

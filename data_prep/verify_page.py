@@ -13,21 +13,17 @@ from collections.abc import Mapping, Sequence
 
 from data_prep.case_choice import PicturedCase
 from data_prep.contact_sheet import contact_sheet
+from data_prep.distributions import distributions
 from data_prep.fingerprint import CaseRow, Facts
-from data_prep.fingerprint_text import fingerprint_rows, fingerprint_text
-from data_prep.hu_sums import HIGH_HU, LOW_HU, Histogram
+from data_prep.fingerprint_text import counted, fingerprint_rows, fingerprint_text
 from data_prep.mask_fit import MASK_CODES
-from data_prep.svg_charts import dots_svg, histogram_svg
-from liver_tf.ct.check import PLAUSIBLE_MEAN_HU
 from liver_tf.ct.window import DEFAULT_WINDOW
 from liver_tf.evaluation.tables import Table, html_table
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.refusals import Caution, Refusal
 
 _MOST_ROWS = 500
-_MOST_TEXTS = 3
-_DIAMETER_MM, _LAST_DIAMETER_MM = 5, 100
-_GREY = "#8a8f98"
+_MOST_TEXTS = 2
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 92rem; margin: 1.5rem auto;
@@ -87,10 +83,11 @@ def verify_page(
     parts = [
         "<h1>Does the data look right?</h1>",
         _verdict(facts),
-        _told("Refused", facts.refusals),
-        _told("Accepted, but odd", facts.cautions),
+        _refusals(facts.refusals),
+        _cautions(facts.cautions),
+        '<p class="note">File names are not on this page; the command prints them.</p>',
         _pictures(facts, label_set, pictured),
-        _charts(facts, label_set),
+        _distributions(facts, label_set),
         _facts(facts, label_set),
         _cases(facts),
         _made_by(facts, label_set, made_by),
@@ -107,46 +104,58 @@ def verify_page(
 
 def _verdict(facts: Facts) -> str:
     misfits = sum(bool(MASK_CODES & set(row.cautions)) for row in facts.rows)
-    told = [f"{_count(facts.cases, 'case')} of {_count(len(facts.patients), 'patient')} read"]
+    told = [f"{counted(facts.cases, 'case')} of {counted(len(facts.patients), 'patient')} read"]
     told.append(f"{len(facts.refusals)} refused" if facts.refusals else "nothing is refused")
     told.append(
-        f"masks do not fit in {_count(misfits, 'case')}" if misfits else "no mask looks misplaced"
+        f"masks look misplaced in {counted(misfits, 'case')}"
+        if misfits
+        else "no mask looks misplaced"
     )
     others = sum(caution.code not in MASK_CODES for caution in facts.cautions)
     if others:
-        told.append(_count(others, "other caution"))
+        told.append(counted(others, "other caution"))
     kind = "bad" if facts.refusals or misfits or not facts.cases else "odd" if others else "good"
     return f'<p class="verdict {kind}"><strong>{"; ".join(told)}.</strong></p>'
 
 
-def _told(title: str, told: Sequence[Caution | Refusal]) -> str:
-    """A line a code: how often, and its texts, which hold no names of files."""
+def _refusals(refusals: Sequence[Refusal]) -> str:
+    """By code: how often, what was expected and came, and the remedies."""
+    told: dict[str, Counter[tuple[str, str]]] = {}
+    for one in refusals:
+        text = f"expected {one.expected}; got {one.came}"
+        told.setdefault(one.code, Counter())[text, one.remedy] += 1
+    return _by_code("Refused", told, ("code", "count", "what was wrong", "remedy"))
+
+
+def _cautions(cautions: Sequence[Caution]) -> str:
+    """By code: how often, and the first text."""
+    told: dict[str, Counter[tuple[str, ...]]] = {}
+    for one in cautions:
+        told.setdefault(one.code, Counter())[(one.text,)] += 1
+    return _by_code("Accepted, but odd", told, ("code", "count", "what it says"))
+
+
+def _by_code(
+    title: str, told: Mapping[str, Counter[tuple[str, ...]]], headers: tuple[str, ...]
+) -> str:
+    """A line a code; texts hold no names of files."""
     if not told:
         return ""
-    by_code: dict[str, Counter[tuple[str, str]]] = {}
-    for one in told:
-        text = (
-            (one.text, "")
-            if isinstance(one, Caution)
-            else (f"expected {one.expected}; got {one.came}", one.remedy)
-        )
-        by_code.setdefault(one.code, Counter())[text] += 1
     rows = []
-    for code, texts in sorted(by_code.items()):
+    for code, texts in sorted(told.items()):
         shown = list(texts)[:_MOST_TEXTS]
-        cells = [f"<td>{'<br>'.join(html.escape(text) for text, _ in shown)}"]
-        if len(texts) > len(shown):
-            cells.append(f"<br>and {len(texts) - len(shown)} more of this kind")
-        remedies = dict.fromkeys(remedy for _, remedy in shown if remedy)
-        cells.append(f"</td><td>{'<br>'.join(map(html.escape, remedies))}</td>")
+        more = f"<br>and {len(texts) - len(shown)} like it" if len(texts) > len(shown) else ""
+        columns = [dict.fromkeys(column) for column in zip(*shown, strict=True)]
+        cells = ["<br>".join(map(html.escape, column)) for column in columns]
+        cells[0] += more
         rows.append(
-            f"<tr><th>{html.escape(code)}</th><td>{texts.total()}</td>{''.join(cells)}</tr>"
+            f"<tr><th>{html.escape(code)}</th><td>{texts.total()}</td>"
+            + "".join(f"<td>{cell}</td>" for cell in cells)
+            + "</tr>"
         )
-    last = "remedy" if isinstance(told[0], Refusal) else ""
-    return (
-        f'<h2>{title}</h2><div class="scroll"><table><thead><tr><th>code</th><th>count</th>'
-        f"<th>what it says</th><th>{last}</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
-        '</div><p class="note">File names are not on this page; the command prints them.</p>'
+    head = "".join(f"<th>{name}</th>" for name in headers)
+    return f"<h2>{title}</h2>" + _scroll(
+        f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
 
 
@@ -155,7 +164,7 @@ def _pictures(facts: Facts, label_set: LabelSet, pictured: Sequence[PicturedCase
         return ""
     low, high = DEFAULT_WINDOW
     return (
-        f"<h2>Masks on images: {len(pictured)} of {_count(facts.cases, 'case')}</h2>"
+        f"<h2>Masks on images: {len(pictured)} of {counted(facts.cases, 'case')}</h2>"
         '<p class="note">Seen from the feet, as usual: R is the patient\'s right, where the liver '
         "lies, A is front; the spine is at the bottom. The outline must follow the liver's edge. "
         f"Window {low} to {high} HU. Slices are counted from the feet, single slices as in the "
@@ -165,86 +174,9 @@ def _pictures(facts: Facts, label_set: LabelSet, pictured: Sequence[PicturedCase
     )
 
 
-def _charts(facts: Facts, label_set: LabelSet) -> str:
-    if not facts.slices:
-        return ""
-    charts = []
-    values = [
-        (row.liver_hu.mean, bool(MASK_CODES & set(row.cautions)))
-        for row in facts.rows
-        if row.liver_hu.count
-    ]
-    charts.append(
-        dots_svg(
-            "mean HU of each case's liver",
-            values,
-            LOW_HU,
-            HIGH_HU,
-            unit="HU; shaded: plausible",
-            shade=PLAUSIBLE_MEAN_HU["liver"],
-        )
-    )
-    liver = _shares(facts.hu_histograms.get(LIVER, Histogram()))
-    for label, histogram in sorted(facts.hu_histograms.items()):
-        outside = (histogram.below + histogram.above) / histogram.total
-        title = f"{label_set.classes[label]}: HU"
-        if outside:
-            title += f" ({outside:.1%} beyond)"
-        charts.append(
-            histogram_svg(
-                title,
-                _shares(histogram),
-                LOW_HU,
-                HIGH_HU,
-                unit="HU; shaded: window" + ("" if label == LIVER else "; line: liver"),
-                colour=label_set.colour(label),
-                reference=None if label == LIVER else liver,
-                shade=DEFAULT_WINDOW,
-            )
-        )
-    for label, diameters in sorted(facts.diameters_mm.items()):
-        charts.append(
-            histogram_svg(
-                f"{label_set.classes[label]}: {_count(len(diameters), 'part')} in slices",
-                diameter_counts(diameters),
-                0,
-                _LAST_DIAMETER_MM,
-                unit=f"equivalent diameter, mm; last bar: {_LAST_DIAMETER_MM - _DIAMETER_MM} or more",
-                colour=label_set.colour(label),
-                percent=False,
-            )
-        )
-    rows = Counter({pair[0]: n for pair, n in facts.pixel_mm.items() if pair is not None})
-    steps = Counter({mm: n for mm, n in facts.slice_mm.items() if mm is not None})
-    for title, counts in (("pixel spacing (rows)", rows), ("slice distance", steps)):
-        if counts:
-            charts.append(_spacing_chart(title, counts))
-    return f'<h2>Distributions</h2><div class="charts">{"".join(charts)}</div>'
-
-
-def diameter_counts(diameters: Sequence[float]) -> list[int]:
-    """How many diameters lie in [0, 5), [5, 10), ... mm; what is larger counts in the last bin."""
-    bins = _LAST_DIAMETER_MM // _DIAMETER_MM
-    counts = [0] * bins
-    for diameter in diameters:
-        counts[min(int(diameter // _DIAMETER_MM), bins - 1)] += 1
-    return counts
-
-
-def _spacing_chart(title: str, counts: Counter[float]) -> str:
-    low, high = min(counts), max(counts)
-    margin = max(0.1 * (high - low), 0.05 * high)
-    low, high, bins = max(low - margin, 0.0), high + margin, 30
-    bars = [0] * bins
-    for mm, slices in counts.items():
-        bars[min(int((mm - low) / (high - low) * bins), bins - 1)] += slices
-    return histogram_svg(
-        f"{title}: slices", bars, low, high, unit="mm", colour=_GREY, percent=False
-    )
-
-
-def _shares(histogram: Histogram) -> list[float]:
-    return [count / max(histogram.total, 1) for count in histogram.counts]
+def _distributions(facts: Facts, label_set: LabelSet) -> str:
+    charts = "".join(distributions(facts, label_set))
+    return f'<h2>Distributions</h2><div class="charts">{charts}</div>' if charts else ""
 
 
 def _facts(facts: Facts, label_set: LabelSet) -> str:
@@ -292,7 +224,7 @@ def _cases(facts: Facts) -> str:
     more = len(rows) - _MOST_ROWS
     return (
         f"<h2>Cases</h2>{_scroll(html_table(table))}"
-        + (f"<p>and {_count(more, 'case')} more.</p>" if more > 0 else "")
+        + (f"<p>and {counted(more, 'case')} more.</p>" if more > 0 else "")
         + '<p class="note">Pseudonyms are those of a record set made with the same site key. '
         "Volumes and lesions are those of the masks, in 3-D for scans; of single slices the parts "
         "of all slices are counted, and there is no volume.</p>"
@@ -336,7 +268,3 @@ def _made_by(facts: Facts, label_set: LabelSet, made_by: Mapping[str, str]) -> s
 
 def _scroll(table: str) -> str:
     return f'<div class="scroll">{table}</div>'
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
