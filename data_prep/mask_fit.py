@@ -27,7 +27,7 @@ _UNEVEN_SD_HU = 70.0
 #: A mirrored mask is told only where the other side's spread is this much smaller.
 _MUCH_SMALLER = 0.6
 #: Fewer pixels of liver than these prove nothing.
-_LEAST_PIXELS = 500
+_LEAST_PIXELS = 200
 
 _STEPS = {
     "as drawn": (1, 1),
@@ -42,7 +42,8 @@ class MaskFit:
 
     Attributes:
       right, pixels: liver pixels on the patient's right half of the body, and all.
-      spread: HU, clipped, under the liver's mask as it is drawn and mirrored in the image.
+      spread: HU, clipped, under the inside of the liver's mask as it is drawn and mirrored in the
+        image. Without its border, where a pixel holds liver and lung or fat.
     """
 
     def __init__(self) -> None:
@@ -66,8 +67,9 @@ class MaskFit:
         middle = int(np.searchsorted(body, body[-1] / 2))
         self.right += int(np.count_nonzero(liver[:, :middle]))
         self.pixels += int(np.count_nonzero(liver))
+        inside = _without_border(liver)
         for name, (rows, columns) in _STEPS.items():
-            values = np.clip(hu[::rows, ::columns][liver], *_SPREAD_HU)
+            values = np.clip(hu[::rows, ::columns][inside], *_SPREAD_HU)
             self.spread[name] += Moments.of(values)
 
     @property
@@ -77,10 +79,8 @@ class MaskFit:
 
     def cautions(self) -> list[Caution]:
         """``liver-side``, and one of ``mask-mirrored`` and ``liver-uneven``, or less."""
-        if self.pixels < _LEAST_PIXELS:
-            return []
         found = []
-        if self.right_share < 0.5:
+        if self.pixels >= _LEAST_PIXELS and self.right_share < 0.5:
             found.append(
                 Caution(
                     "liver-side",
@@ -89,6 +89,8 @@ class MaskFit:
                     "swapped in the mask, or in image and mask together?",
                 )
             )
+        if self.spread["as drawn"].count < _LEAST_PIXELS:
+            return found
         drawn = self.spread["as drawn"].sd
         way, best = min(self.spread.items(), key=lambda pair: pair[1].sd)
         low, high = PLAUSIBLE_MEAN_HU["liver"]
@@ -110,3 +112,10 @@ class MaskFit:
                 )
             )
         return found
+
+
+def _without_border(mask: np.ndarray) -> np.ndarray:
+    """Pixels of a mask whose four neighbours belong to it too."""
+    padded = np.pad(mask, 1)
+    vertical = padded[:-2, 1:-1] & padded[2:, 1:-1]
+    return mask & vertical & padded[1:-1, :-2] & padded[1:-1, 2:]
