@@ -112,7 +112,7 @@ def _written(page: Path, facts, label_set, pictured, tasks) -> bool:
     print(f"\nWrote {page}. Its cases by their first file, which the page does not name:")
     for task in tasks:
         if task.case in shown:
-            print(f"  {task.case}  {task.files[0]}")
+            print(f"  {task.case}", *task.files[:1], sep="  ")
     return True
 
 
