@@ -85,8 +85,8 @@ class MaskFit:
                 Caution(
                     "liver-side",
                     f"{1 - self.right_share:.0%} of the liver mask lies on the patient's left half "
-                    "of the body; the liver lies on the right, except in situs inversus. Are the sides "
-                    "swapped in the mask, or in image and mask together?",
+                    "of the body; the liver lies on the right, except in situs inversus. Are the "
+                    "sides swapped in the mask, or in image and mask together?",
                 )
             )
         if self.spread["as drawn"].count < _LEAST_PIXELS:
