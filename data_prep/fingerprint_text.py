@@ -45,7 +45,7 @@ def fingerprint_rows(facts: Facts) -> list[tuple[str, str]]:
         ),
         ("kernel", _named(facts.settings.get("kernel", Counter()), "case")),
         ("contrast", _named(facts.settings.get("contrast", Counter()), "case")),
-        ("liver volume", _liver_volumes(facts)),
+        ("volume of liver", _liver_volumes(facts)),
     ]
     if not facts.slices:
         rows = rows[:3]
