@@ -86,14 +86,9 @@ def test_damage_after_the_last_slice_is_told(tmp_path, part):
             data[-8] ^= 1
         paths[name] = path.with_suffix(".nii.gz")
         paths[name].write_bytes(data)
-    with open_nifti_pair(paths["volume"], paths["labels"]) as pair:
-        slices = pair.slices()
-        seen = 0
-        with pytest.raises(Refusal, match="nifti-damaged") as caught:
-            for _ in slices:
-                seen += 1
+    with pytest.raises(Refusal, match="nifti-damaged") as caught:
+        read_pair(paths["volume"], paths["labels"])
     assert caught.value.path == paths[part]
-    assert seen == 5
 
 
 def test_a_mask_of_another_shape_is_refused_before_voxels_are_read(tmp_path):
