@@ -26,6 +26,9 @@ setup(
         "scikit-image",
         "scikit-learn",
         "connected-components-3d",
+        # Quick decompression and checksums for the converter.
+        "isal",
+        "google-crc32c",
         "absl-py",
         "tensorboard",
         "matplotlib",
@@ -36,6 +39,8 @@ setup(
     extras_require={
         # Compressed DICOM; all MIT-licensed. (JPEG's other decoder for pydicom is GPL.)
         "codecs": ["pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls"],
+        # Conversion spread over many machines.
+        "beam": ["apache-beam>=2.70"],
         "test": ["pytest", "pytest-xdist", "ruff"],
     },
 )

@@ -118,7 +118,7 @@ def unpack(folder: Path) -> None:
 
 def convert(folder: Path, output: Path, encoding: str, workers: int) -> None:
     from data_prep.cases import find_lits
-    from data_prep.conversion import Target
+    from data_prep.conversion import Target, local_engine
     from data_prep.conversion import convert as convert_cases
     from liver_tf.labels import LITS
 
@@ -129,7 +129,7 @@ def convert(folder: Path, output: Path, encoding: str, workers: int) -> None:
         label_set=LITS,
         made_by={},
         early_refusals=[],
-        workers=workers,
+        engine=local_engine(workers),
     )
     assert not refusals, refusals
 
