@@ -1,24 +1,28 @@
 """From files to cases: what the converter and the verifier both read.
 
-A case is a scan (LiTS), or all slices of one patient (slices). It is the unit of work: read,
-refused or converted by itself.
+A case is a scan (LiTS, DICOM series), or all slices of one patient (slices). It is the unit of
+work: read, refused or converted by itself.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from data_prep.segments import Segments
 from liver_tf.ct.check import UnderMask, mask_cautions
+from liver_tf.ct.dicom_folder import SeriesFiles, find_series_files
+from liver_tf.ct.dicom_pair import SeriesPair
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.lits import find_lits_cases, source_group
 from liver_tf.ct.mask_image import read_mask
-from liver_tf.ct.nifti_pair import open_nifti_pair
+from liver_tf.ct.nifti_pair import NiftiPair, open_nifti_pair
 from liver_tf.ct.pseudonyms import pseudonym
 from liver_tf.ct.scan import Scan, SourceGrid
 from liver_tf.ct.slices_csv import SliceRow, read_slices_csv
@@ -35,8 +39,9 @@ class CaseTask:
       volume, segmentation: of a LiTS pair, else None. rows: of a patient's slices, else empty.
       mask_values: meaning of a mask's values (of a DICOM SEG: its segment numbers): class names,
         ``lesion`` for the row's diagnosis.
-      sources: pseudonym of the names of all files, so that a case can tell that it is made of
-        others now.
+      series: of a DICOM series with its DICOM SEG, else None. segments: what their segments mean.
+      sources: pseudonym of the names of all files and of what their segments mean, so that a case
+        can tell that it is made of others now.
     """
 
     case: str
@@ -47,6 +52,8 @@ class CaseTask:
     segmentation: Path | None = None
     rows: tuple[SliceRow, ...] = ()
     mask_values: tuple[tuple[int, str], ...] = ()
+    series: SeriesFiles | None = None
+    segments: Segments = ()
     sources: str = ""
 
     @property
@@ -54,6 +61,8 @@ class CaseTask:
         """All files that the case is read from."""
         if self.volume is not None:
             return self.volume, self.segmentation
+        if self.series is not None:
+            return (*self.series.slices, *self.series.segmentations)
         return tuple(
             path for row in self.rows for path in (row.image, row.mask) if path is not None
         )
@@ -145,26 +154,89 @@ def find_slices(
     return tasks, refusals
 
 
-def _sources(key: bytes, folder: Path, files) -> str:
-    """Names as seen from the input's folder, which may move; keyed, as names may tell of people."""
+def find_series(
+    folder: Path,
+    key: bytes,
+    label_set: LabelSet,
+    segments: Segments,
+    *,
+    study_is_patient: bool = False,
+) -> tuple[list[CaseTask], list[Refusal], Counter[str]]:
+    """All CT series below a folder with their DICOM SEG, what fits nothing, and what is left out.
+
+    Args:
+      segments: the class of each segment, as :func:`data_prep.segments.parse_segments` gives it.
+      study_is_patient: whether a series without PatientID is accepted; its study then stands for
+        a patient whom no other study shares.
+
+    Returns:
+      Tasks, refusals, and the number of files left out by reason, as
+      :func:`liver_tf.ct.dicom_folder.find_series_files` has it.
+    """
+    found, refusals, left_out = find_series_files(folder)
+    tasks = []
+    for files in found:
+        cautions = list(files.cautions)
+        identifier = files.patient_id
+        if not identifier and not study_is_patient:
+            refusals.append(_no_patient(files))
+            continue
+        if not identifier:
+            identifier = f"study {files.study_uid or files.series_uid}"
+            note = "the slices name no patient: their study stands for one of its own"
+            cautions.append(Caution("series-no-patient", note))
+        patient = pseudonym(key, "patient", identifier)
+        told = [repr(segments), *(caution.text for caution in cautions)]
+        tasks.append(
+            CaseTask(
+                case=pseudonym(key, "case", files.series_uid),
+                patient=patient,
+                group=patient,
+                label_set=label_set,
+                series=replace(files, cautions=tuple(cautions)),
+                segments=segments,
+                sources=_sources(key, folder, (*files.slices, *files.segmentations), told),
+            )
+        )
+    return tasks, refusals, left_out
+
+
+def _no_patient(files: SeriesFiles) -> Refusal:
+    return Refusal(
+        "series-no-patient",
+        files.place,
+        expected="a PatientID, which keeps a patient's series on one side of every split",
+        came="none",
+        remedy="Export with a PatientID (a pseudonym will do). If every study is another patient, "
+        "say so with --series_without_patient_id=own_patient.",
+    )
+
+
+def _sources(key: bytes, folder: Path, files, told: Sequence[str] = ()) -> str:
+    """Names as seen from the input's folder, which may move, and what else was told of them.
+
+    Keyed, as names may tell of people.
+    """
     names = ["" if path is None else os.path.relpath(path, folder) for path in files]
-    return pseudonym(key, "sources", "\0".join(names))
+    # Names that are no UTF-8 cannot be encoded as they are.
+    text = "\0".join([*names, *told]).encode("utf-8", "backslashreplace").decode()
+    return pseudonym(key, "sources", text)
 
 
 def slices_of(task: CaseTask, found: ReadCase) -> Iterator[LabelledSlice]:
     """Read a case slice by slice, feet to head.
 
-    A LiTS pair that is refused raises its ``Refusal``; of a patient's slices the bad ones are
+    A scan that is refused raises its ``Refusal``; of a patient's slices the bad ones are
     listed in ``found.refusals`` and the others go on. Whatever else goes wrong while files are read
     becomes a ``Refusal`` too, ``unexpected-error``: one case must not end the work on the others.
     """
-    if task.volume is not None:
+    if not task.rows:
         try:
-            yield from _of_volume(task, found)
+            yield from (_of_volume if task.series is None else _of_series)(task, found)
         except Refusal:
             raise
         except Exception as error:
-            raise unexpected(task.volume, error) from None
+            raise unexpected(task.files[0], error) from None
         return
     for index, row in enumerate(task.rows):
         try:
@@ -191,15 +263,38 @@ def unexpected(path: Path, error: Exception) -> Refusal:
 def _of_volume(task: CaseTask, found: ReadCase) -> Iterator[LabelledSlice]:
     allowed = tuple(range(len(task.label_set)))
     with open_nifti_pair(task.volume, task.segmentation, allowed) as pair:
-        found.cautions += pair.cautions
-        distance, *in_plane = pair.spacing_mm
-        found.details["spacing_mm"] = "x".join(f"{step:.3f}" for step in pair.spacing_mm)
-        found.details["orientation"] = orientation_of(pair.source)
-        under = UnderMask()
-        for index, (hu, labels) in enumerate(pair.slices()):
-            under.add(hu, labels)
-            yield LabelledSlice(index, hu, labels, tuple(in_plane), "", distance)
+        yield from _of_pair(pair, found, lambda labels: "")
+
+
+def _of_series(task: CaseTask, found: ReadCase) -> Iterator[LabelledSlice]:
+    mapping = {name: task.label_set.index(meaning) for name, meaning in task.segments}
+    pair = SeriesPair(task.series, mapping)
+    found.details.update(pair.details)
+    yield from _of_pair(pair, found, lambda labels: _drawn_diagnosis(labels, task.label_set))
+
+
+def _of_pair(
+    pair: NiftiPair | SeriesPair, found: ReadCase, diagnosis_of: Callable[[np.ndarray], str]
+) -> Iterator[LabelledSlice]:
+    found.cautions += pair.cautions
+    distance, *in_plane = pair.spacing_mm
+    found.details["spacing_mm"] = "x".join(f"{step:.3f}" for step in pair.spacing_mm)
+    found.details["orientation"] = orientation_of(pair.source)
+    under = UnderMask()
+    for index, (hu, labels) in enumerate(pair.slices()):
+        under.add(hu, labels)
+        yield LabelledSlice(index, hu, labels, tuple(in_plane), diagnosis_of(labels), distance)
     found.cautions += under.cautions()
+
+
+def _drawn_diagnosis(labels: np.ndarray, label_set: LabelSet) -> str:
+    """Diagnosis of a slice by what is drawn in it; empty without kinds, and where there are two."""
+    if label_set == LITS:
+        return ""
+    kinds = np.unique(labels[labels > LIVER])
+    if not kinds.size:
+        return HEALTHY
+    return label_set.classes[kinds[0]] if kinds.size == 1 else ""
 
 
 def _of_row(task: CaseTask, row: SliceRow, index: int, found: ReadCase) -> LabelledSlice:

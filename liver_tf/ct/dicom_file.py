@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,8 +41,13 @@ def has_dicom_prefix(path: Path) -> bool:
     return read_start(path, 132)[128:] == b"DICM"
 
 
-def read_dataset(path: Path, *, pixels: bool = True) -> FileDataset:
+def read_dataset(
+    path: Path, *, pixels: bool = True, only: Sequence[str] | None = None
+) -> FileDataset:
     """The data set of a DICOM file (PS3.10), with or without its pixel data.
+
+    Args:
+      only: keywords of the elements that are wanted; by default all.
 
     Raises:
       Refusal: ``file-missing``, ``file-unreadable``, ``dicom-no-prefix``, ``dicom-unreadable``.
@@ -57,7 +62,7 @@ def read_dataset(path: Path, *, pixels: bool = True) -> FileDataset:
         )
     try:
         with quiet_pydicom():
-            return pydicom.dcmread(path, stop_before_pixels=not pixels)
+            return pydicom.dcmread(path, stop_before_pixels=not pixels, specific_tags=only)
     except OSError:
         raise unreadable(path) from None
     except Exception:  # whatever a parser meets in a broken file, and its text may quote values
