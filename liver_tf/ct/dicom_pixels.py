@@ -34,7 +34,8 @@ def stored_hu(dataset: pydicom.Dataset, header: SliceHeader) -> tuple[np.ndarray
     _refuse_unused_bits(dataset, path, stored)
     if padding.any():
         stored = np.where(padding, stored[~padding].min() if not padding.all() else 0, stored)
-    hu = rescale_to_hu(stored, header.slope, header.intercept)
+    # As one slab: rescaling row by row takes several times as long.
+    hu = rescale_to_hu(stored[np.newaxis], header.slope, header.intercept)[0]
     if padding.any():
         hu[padding] = AIR_HU
     return hu, padding
