@@ -17,6 +17,7 @@ from pydicom.uid import MediaStorageDirectoryStorage, SegmentationStorage
 
 from liver_tf.ct.dicom_file import broken_file, has_dicom_prefix, read_dataset, text
 from liver_tf.ct.dicom_header import CT_STORAGES, is_localizer, refuse_enhanced
+from liver_tf.ct.dicom_seg import refuse_label_map
 from liver_tf.ct.dicom_seg_frames import referenced_instances, referenced_series
 from liver_tf.ct.dicom_series import DICOM_SUFFIXES, left_out_cautions
 from liver_tf.ct.input_file import unreadable
@@ -89,7 +90,7 @@ def find_series_files(
       ``series-localizer``, ``series-stray-slice``). Refusal codes: ``file-missing``,
       ``file-unreadable``, ``dicom-no-prefix``, ``dicom-unreadable``, ``dicom-enhanced``,
       ``series-empty``, ``series-no-uid``, ``series-no-seg``, ``series-patients``,
-      ``seg-no-reference``, ``seg-no-series``, ``seg-several-series``.
+      ``seg-not-binary``, ``seg-no-reference``, ``seg-no-series``, ``seg-several-series``.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -140,6 +141,7 @@ def _look_at(path: Path, seen: _Seen) -> None:
     storage = text(dataset, "SOPClassUID", path)
     if not storage and not _is_directory(dataset, path):
         raise broken_file(path)  # cut off before it says what it is
+    refuse_label_map(storage, path)
     if storage == SegmentationStorage:
         seen.segmentations.append((path, referenced_series(dataset, path)))
     elif storage not in CT_STORAGES:

@@ -22,6 +22,9 @@ from liver_tf.ct.dicom_stack import SliceStack
 from liver_tf.ct.orientation import to_canonical
 from liver_tf.ct.scan import Scan, SourceGrid
 
+#: Label Map Segmentation Storage, which pydicom 3.0 does not name yet.
+LABEL_MAP_STORAGE = "1.2.840.10008.5.1.4.1.1.66.7"
+
 
 @dataclass(frozen=True)
 class SegmentName:
@@ -139,8 +142,22 @@ def read_dicom_seg(path: Path | str, scan: Scan) -> list[Segment]:
     return segments
 
 
+def refuse_label_map(storage: str, path: Path) -> None:
+    """Raise ``Refusal`` ``seg-not-binary`` for the storage class of label maps (PS3.3 A.51)."""
+    if storage == LABEL_MAP_STORAGE:
+        raise seg_refusal(
+            "seg-not-binary",
+            path,
+            "SegmentationType BINARY",
+            "a label map",
+            "Export it as binary segments; few programs read label maps yet.",
+        )
+
+
 def _refuse_other_objects(dataset: pydicom.Dataset, path: Path) -> None:
-    if text(dataset, "SOPClassUID", path) != SegmentationStorage:
+    storage = text(dataset, "SOPClassUID", path)
+    refuse_label_map(storage, path)
+    if storage != SegmentationStorage:
         raise seg_refusal("seg-not-seg", path, "a DICOM segmentation", "another DICOM object")
     if text(dataset, "SegmentationType", path).upper() != "BINARY":
         raise seg_refusal(

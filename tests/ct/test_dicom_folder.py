@@ -199,6 +199,16 @@ def test_enhanced_ct_is_refused_by_name(tmp_path):
     assert "Enhanced CT Image Storage" in refusals[0].text()
 
 
+def test_a_label_map_is_refused_by_name(tmp_path):
+    def change(dataset):
+        dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.66.7"
+
+    write_series(tmp_path / "s")
+    seg = write_seg(tmp_path / "seg.dcm", LIVER, change=change)
+    _, refusals, _ = found_in(tmp_path)
+    assert refusals == [("seg-not-binary", seg), ("series-no-seg", tmp_path / "s")]
+
+
 def test_nothing_there(tmp_path):
     assert found_in(tmp_path / "none")[1] == [("file-missing", tmp_path / "none")]
     assert found_in(tmp_path)[1] == [("series-empty", tmp_path)]

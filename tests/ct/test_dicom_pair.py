@@ -15,6 +15,7 @@ from ct_files import (
     write_seg,
     write_series,
 )
+from pydicom.encaps import encapsulate
 from pydicom.uid import MRImageStorage, RLELossless
 
 from liver_tf.ct.dicom_folder import SeriesFiles, find_series_files
@@ -47,6 +48,12 @@ def write_case(folder: Path, segments=None, change=None, seg_change=None, hu=Non
         segments = {"Liver": LIVER, "Lesion": LESION}
     write_seg(folder / "seg.dcm", segments, seg_change)
     return folder
+
+
+def without_decoder(dataset) -> None:
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.106"  # MPEG-4, for films
+    dataset.PixelData = encapsulate([b"\0" * 100])
+    dataset["PixelData"].is_undefined_length = True
 
 
 def refusal_of(folder: Path, mapping=MAPPING) -> Refusal:
@@ -222,6 +229,7 @@ class TestRefused:
             (lambda d, i: setattr(d, "Modality", "PT"), "dicom-not-ct"),
             (lambda d, i: i == 1 and setattr(d, "PixelData", d.PixelData[:-2]), "dicom-truncated"),
             (lambda d, i: i == 1 and setattr(d, "NumberOfFrames", 2), "dicom-multiframe"),
+            (lambda d, i: i == 1 and without_decoder(d), "dicom-no-decoder"),
             (lambda d, i: i == 1 and delattr(d, "PixelSpacing"), "series-"),
             (lambda d, i: i < 2 and setattr(d, "PixelSpacing", [1, 1]), "series-mixed"),
             (lambda d, i: setattr(d, "RescaleIntercept", "1000"), "hu-unscaled"),
