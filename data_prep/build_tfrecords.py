@@ -83,8 +83,10 @@ def find_cases(key: bytes):
         return tasks, refusals, LITS
     label_set = _label_set(FLAGS.lesion_types)
     if FLAGS.source == "series":
+        from data_prep.series_cases import find_series
+
         label_set, segments = _segments(label_set)
-        tasks, refusals, left_out = cases.find_series(
+        tasks, refusals, left_out = find_series(
             Path(FLAGS.input),
             key,
             label_set,

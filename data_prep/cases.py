@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import math
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from data_prep.segments import Segments
 from liver_tf.ct.check import UnderMask, mask_cautions
-from liver_tf.ct.dicom_folder import SeriesFiles, find_series_files
+from liver_tf.ct.dicom_folder import SeriesFiles
 from liver_tf.ct.dicom_pair import SeriesPair
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.lits import find_lits_cases, source_group
@@ -114,7 +113,7 @@ def find_lits(folder: Path, key: bytes) -> tuple[list[CaseTask], list[Refusal]]:
                 label_set=LITS,
                 volume=pair.volume,
                 segmentation=pair.segmentation,
-                sources=_sources(key, folder, (pair.volume, pair.segmentation)),
+                sources=sources_of(key, folder, (pair.volume, pair.segmentation)),
             )
         )
     return tasks, refusals
@@ -146,7 +145,7 @@ def find_slices(
                 label_set=label_set,
                 rows=tuple(members),
                 mask_values=mask_values,
-                sources=_sources(
+                sources=sources_of(
                     key, table.parent, [path for row in members for path in (row.image, row.mask)]
                 ),
             )
@@ -154,65 +153,9 @@ def find_slices(
     return tasks, refusals
 
 
-def find_series(
-    folder: Path,
-    key: bytes,
-    label_set: LabelSet,
-    segments: Segments,
-    *,
-    study_is_patient: bool = False,
-) -> tuple[list[CaseTask], list[Refusal], Counter[str]]:
-    """All CT series below a folder with their DICOM SEG, what fits nothing, and what is left out.
-
-    Args:
-      segments: the class of each segment, as :func:`data_prep.segments.parse_segments` gives it.
-      study_is_patient: whether a series without PatientID is accepted; its study then stands for
-        a patient whom no other study shares.
-
-    Returns:
-      Tasks, refusals, and the number of files left out by reason, as
-      :func:`liver_tf.ct.dicom_folder.find_series_files` has it.
-    """
-    found, refusals, left_out = find_series_files(folder)
-    tasks = []
-    for files in found:
-        cautions = list(files.cautions)
-        identifier = files.patient_id
-        if not identifier and not study_is_patient:
-            refusals.append(_no_patient(files))
-            continue
-        if not identifier:
-            identifier = f"study {files.study_uid or files.series_uid}"
-            note = "the slices name no patient: their study stands for one of its own"
-            cautions.append(Caution("series-no-patient", note))
-        patient = pseudonym(key, "patient", identifier)
-        told = [repr(segments), *(caution.text for caution in cautions)]
-        tasks.append(
-            CaseTask(
-                case=pseudonym(key, "case", files.series_uid),
-                patient=patient,
-                group=patient,
-                label_set=label_set,
-                series=replace(files, cautions=tuple(cautions)),
-                segments=segments,
-                sources=_sources(key, folder, (*files.slices, *files.segmentations), told),
-            )
-        )
-    return tasks, refusals, left_out
-
-
-def _no_patient(files: SeriesFiles) -> Refusal:
-    return Refusal(
-        "series-no-patient",
-        files.place,
-        expected="a PatientID, which keeps a patient's series on one side of every split",
-        came="none",
-        remedy="Export with a PatientID (a pseudonym will do). If every study is another patient, "
-        "say so with --series_without_patient_id=own_patient.",
-    )
-
-
-def _sources(key: bytes, folder: Path, files, told: Sequence[str] = ()) -> str:
+def sources_of(
+    key: bytes, folder: Path, files: Iterable[Path | None], told: Sequence[str] = ()
+) -> str:
     """Names as seen from the input's folder, which may move, and what else was told of them.
 
     Keyed, as names may tell of people.

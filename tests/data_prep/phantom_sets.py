@@ -57,9 +57,9 @@ def convert_slices(table: Path, output: Path, mask_values=MASK_VALUES, allow_out
 
 def convert_series(folder: Path, output: Path, segments=None, own_patient=False):
     """Converts a folder of DICOM series in this process: (manifest or None, refusals)."""
-    from data_prep.cases import find_series
     from data_prep.conversion import Target, convert
     from data_prep.segments import DEFAULT_SEGMENTS, parse_segments, segments_text
+    from data_prep.series_cases import find_series
     from liver_tf import __version__
     from liver_tf.labels import LESION_TYPES
 

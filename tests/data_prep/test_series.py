@@ -11,8 +11,8 @@ import pydicom
 import pytest
 from phantom_sets import KEY, bytes_of, command, convert_series, records_of
 
-from data_prep.cases import find_series
 from data_prep.segments import DEFAULT_SEGMENTS, parse_segments
+from data_prep.series_cases import find_series
 from liver_tf.ct.pseudonyms import pseudonym
 from liver_tf.labels import LESION_TYPES, LITS
 from liver_tf.records.manifest import load_manifest
