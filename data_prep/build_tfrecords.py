@@ -5,6 +5,7 @@ NIfTI pairs as in LiTS, DICOM series with DICOM SEG, or single DICOM slices with
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import sys
@@ -106,6 +107,23 @@ def find_cases(key: bytes):
     return tasks, refusals, label_set
 
 
+def source_arguments(key: bytes) -> dict:
+    """The flags that decide what the data mean, for a manifest or a page; no free text of files."""
+    if FLAGS.source == "slices":
+        return {
+            "mask_values": ",".join(sorted(FLAGS.mask_values)),
+            "lesion_types": ",".join(FLAGS.lesion_types),
+            "allow_outside": FLAGS.allow_outside,
+        }
+    if FLAGS.source == "series":
+        _, segments = _segments(_label_set(FLAGS.lesion_types))
+        return {
+            "segments": segments_text(segments, key),
+            "series_without_patient_id": FLAGS.series_without_patient_id,
+        }
+    return {}
+
+
 def _label_set(lesion_types: list[str]):
     from liver_tf.labels import HEALTHY, LabelSet
 
@@ -167,23 +185,22 @@ def main(argv: list[str]) -> int:
     try:
         key = load_site_key(None if FLAGS.site_key_file is None else Path(FLAGS.site_key_file))
         tasks, refusals, label_set = find_cases(key)
-        from data_prep.conversion import Target, convert
+        from data_prep.conversion import Target, convert, local_engine
 
-        made_by = {"version": __version__, "source": FLAGS.source}
-        if FLAGS.source == "slices":
-            made_by["mask_values"] = ",".join(sorted(FLAGS.mask_values))
-            made_by["lesion_types"] = ",".join(FLAGS.lesion_types)
-            made_by["allow_outside"] = FLAGS.allow_outside
-        elif FLAGS.source == "series":
-            made_by["segments"] = segments_text(_segments(_label_set(FLAGS.lesion_types))[1], key)
-            made_by["series_without_patient_id"] = FLAGS.series_without_patient_id
+        engine = local_engine(FLAGS.workers)
+        if FLAGS.engine == "beam":
+            from data_prep.beam_engine import convert_in_beam
+
+            engine = functools.partial(convert_in_beam, options=FLAGS.beam_option)
+
+        made_by = {"version": __version__, "source": FLAGS.source, **source_arguments(key)}
         manifest, refusals = convert(
             tasks,
             Target(output, (FLAGS.window_low, FLAGS.window_high), FLAGS.encoding),
             label_set=label_set,
             made_by=made_by,
             early_refusals=refusals,
-            workers=FLAGS.workers,
+            engine=engine,
         )
         if manifest is not None:
             print(
@@ -247,6 +264,18 @@ def _define_flags() -> None:
             lower_bound=-32768,
             upper_bound=32767,
         )
+    flags.DEFINE_enum(
+        "engine",
+        "local",
+        ["local", "beam"],
+        "local: --workers processes of this machine. beam: Apache Beam (pip extra beam), on the "
+        "runner that --beam_option names; all machines must see input and output alike.",
+    )
+    flags.DEFINE_multi_string(
+        "beam_option",
+        [],
+        "beam: an option of Beam itself, e.g. --beam_option=--runner=FlinkRunner; may be repeated.",
+    )
     flags.DEFINE_enum(
         "encoding",
         "zlib",

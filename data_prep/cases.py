@@ -66,6 +66,11 @@ class CaseTask:
             path for row in self.rows for path in (row.image, row.mask) if path is not None
         )
 
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """All that a refusal of the case may name: its files, and the folder of a series."""
+        return self.files if self.series is None else (*self.files, self.series.place)
+
 
 @dataclass
 class ReadCase:

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import re
+import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ FOLDS_NAME = "folds.json"
 #: Shards and memos are called after the pseudonym of their case: nobody else's files are.
 _OURS = re.compile(r"c-[0-9a-f]{16}\.(tfrecord|json)")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_PATIENCE_SECONDS = 2.0
 
 
 @contextlib.contextmanager
@@ -80,13 +82,22 @@ def sweep(output: Path, keep: Collection[str]) -> None:
                 path.unlink(missing_ok=True)
 
 
+def _lock(descriptor: int) -> None:
+    """Lock, or raise ``BlockingIOError``; workers of a killed conversion get time to end."""
+    for _ in range(int(_PATIENCE_SECONDS / 0.05)):
+        with contextlib.suppress(BlockingIOError):
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(0.05)
+    raise BlockingIOError
+
+
 @contextlib.contextmanager
 def _held_alone(folder: Path) -> Iterator[None]:
     """A lock on the folder, which ends with the process, however that ends."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor)
         except BlockingIOError:
             raise Refusal(
                 "output-busy",

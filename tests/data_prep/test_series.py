@@ -11,6 +11,7 @@ import pydicom
 import pytest
 from phantom_sets import KEY, bytes_of, command, convert_series, records_of
 
+from data_prep.conversion import Outcome, Target, convert_case
 from data_prep.segments import DEFAULT_SEGMENTS, parse_segments
 from data_prep.series_cases import find_series
 from liver_tf.ct.pseudonyms import pseudonym
@@ -130,11 +131,10 @@ def test_a_slice_with_two_kinds_has_no_diagnosis(tmp_path):
 
 
 def test_slips_in_the_flags_are_told_before_anything_is_read(tmp_path):
-    for flag in ("--segments=liver:lever", "--segments=a:lesion,b:cyst"):
-        done = command("verify", "--source=series", f"--input={tmp_path}", flag)
-        assert done.returncode == 1
-        assert "--segments: expected" in done.stderr
-        assert "Traceback" not in done.stderr
+    done = command("verify", "--source=series", f"--input={tmp_path}", "--segments=liver:lever")
+    assert done.returncode == 1
+    assert "--segments: expected" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_bad_series_are_listed_and_the_others_converted(folder, tmp_path):
@@ -200,6 +200,17 @@ def test_series_without_patient_id(tmp_path):
         assert [caution.code for caution in task.series.cautions] == ["series-no-patient"]
 
 
+def test_a_refusal_that_names_the_folder_of_a_series_comes_back_from_another_machine(tmp_path):
+    write_case(tmp_path, 1, change=lambda d, i: setattr(d, "RescaleIntercept", "1000"))
+    label_set, segments = parse_segments(DEFAULT_SEGMENTS, LESION_TYPES)
+    (task,), _, _ = find_series(tmp_path, KEY, label_set, segments)
+    outcome = convert_case((task, Target(tmp_path)))
+    told = json.dumps(outcome.to_json(task))
+    assert str(tmp_path) not in told
+    (refusal,) = Outcome.from_json(json.loads(told), task).refusals
+    assert (refusal.code, refusal.path) == ("hu-unscaled", tmp_path / "s1")
+
+
 class TestGoingOn:
     def times(self, output) -> dict[str, int]:
         return {path.stem: path.stat().st_mtime_ns for path in output.glob("*.tfrecord")}
@@ -257,7 +268,6 @@ def plant(dataset, _index=None) -> None:
         "ProtocolName",
         "StationName",
         "AccessionNumber",
-        "ContentLabel",
         "ContentDescription",
         "ContentCreatorName",
     ):
@@ -314,10 +324,18 @@ def test_nothing_that_identifies_a_patient_is_written(tmp_path):
         assert KEY not in content
     assert json.loads(found["manifest.json"])["cases"][0]["cautions"]
     # Only the paths of refusals, on the terminal of whoever named the folder.
-    checked = command("verify", *arguments)
+    checked = command("verify", *arguments, f"--html={tmp_path / 'page.html'}")
     assert checked.returncode == 1
+    page = (tmp_path / "page.html").read_text()
+    assert case_of(1) in page
+    assert CANARY.lower() not in page.lower()
+    assert SERIES_UID not in page
     printed = (done.stdout + done.stderr + checked.stdout + checked.stderr).splitlines()
     telling = [line.strip() for line in printed if CANARY.lower() in line.lower()]
+    # What the page's pseudonyms stand for is told on the terminal, as refusals are.
+    cases = [line for line in telling if line.startswith("c-")]
+    telling = [line for line in telling if line not in cases]
+    assert len(cases) == 4
     assert len(telling) == 8
     for line in telling:
         path, text = line.split(": [", 1)
