@@ -1,4 +1,7 @@
-"""Convert CT files to a record set: NIfTI pairs as in LiTS, or single DICOM slices with masks."""
+"""Convert CT files to a record set.
+
+NIfTI pairs as in LiTS, DICOM series with DICOM SEG, or single DICOM slices with masks.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from pathlib import Path
 
 from absl import app, flags
 
+from data_prep.segments import DEFAULT_SEGMENTS, parse_segments, segments_text
+
 FLAGS = flags.FLAGS
 
 
@@ -18,24 +23,42 @@ def define_source_flags() -> None:
     flags.DEFINE_enum(
         "source",
         None,
-        ["lits", "slices"],
+        ["lits", "series", "slices"],
         "lits: volume-N.nii[.gz] with segmentation-N.nii[.gz], or imagesTr/ with labelsTr/. "
+        "series: DICOM series with the DICOM SEG drawn on them, in any folders. "
         "slices: a CSV with slice_id, patient_id, image, mask, diagnosis.",
         required=True,
     )
     flags.DEFINE_string(
-        "input", None, "Folder of the pairs (lits) or the CSV (slices).", required=True
+        "input",
+        None,
+        "Folder of the pairs (lits) or of the DICOM files (series), or the CSV (slices).",
+        required=True,
     )
     flags.DEFINE_list(
         "lesion_types",
         ["cyst", "hemangioma", "metastasis"],
-        "slices: the kinds of lesion, in the order of their labels from 2 on.",
+        "slices, series: the kinds of lesion, in the order of their labels from 2 on.",
     )
     flags.DEFINE_list(
         "mask_values",
         ["0:background", "1:liver", "2:lesion"],
         "slices: what a mask's values mean, of a DICOM SEG its segments by number; 'lesion' is the "
         "kind in the row's diagnosis, and a kind of lesion may be named directly.",
+    )
+    flags.DEFINE_list(
+        "segments",
+        list(DEFAULT_SEGMENTS),
+        "series: what the segments of a DICOM SEG mean, each by its number, name or code and a "
+        "class after the last colon: liver, lesion, background (left out), or one of "
+        "--lesion_types instead of lesion. For example liver:liver,SCT:4147007:metastasis.",
+    )
+    flags.DEFINE_enum(
+        "series_without_patient_id",
+        "refuse",
+        ["refuse", "own_patient"],
+        "series: own_patient takes each study without PatientID as a patient of its own. Only if "
+        "that is true: else one patient can be trained on and tested on.",
     )
     flags.DEFINE_boolean(
         "allow_outside",
@@ -60,6 +83,20 @@ def find_cases(key: bytes):
         tasks, refusals = cases.find_lits(Path(FLAGS.input), key)
         return tasks, refusals, LITS
     label_set = _label_set(FLAGS.lesion_types)
+    if FLAGS.source == "series":
+        from data_prep.series_cases import find_series
+
+        label_set, segments = _segments(label_set)
+        tasks, refusals, left_out = find_series(
+            Path(FLAGS.input),
+            key,
+            label_set,
+            segments,
+            study_is_patient=FLAGS.series_without_patient_id == "own_patient",
+        )
+        for code, count in sorted(left_out.items()):
+            print(f"left out: {count} x {code}", file=sys.stderr)
+        return tasks, refusals, label_set
     tasks, refusals = cases.find_slices(
         Path(FLAGS.input),
         key,
@@ -68,6 +105,23 @@ def find_cases(key: bytes):
         allow_outside=FLAGS.allow_outside,
     )
     return tasks, refusals, label_set
+
+
+def source_arguments(key: bytes) -> dict:
+    """The flags that decide what the data mean, for a manifest or a page; no free text of files."""
+    if FLAGS.source == "slices":
+        return {
+            "mask_values": ",".join(sorted(FLAGS.mask_values)),
+            "lesion_types": ",".join(FLAGS.lesion_types),
+            "allow_outside": FLAGS.allow_outside,
+        }
+    if FLAGS.source == "series":
+        _, segments = _segments(_label_set(FLAGS.lesion_types))
+        return {
+            "segments": segments_text(segments, key),
+            "series_without_patient_id": FLAGS.series_without_patient_id,
+        }
+    return {}
 
 
 def _label_set(lesion_types: list[str]):
@@ -99,6 +153,13 @@ def _mask_values(pairs: list[str], label_set) -> tuple[tuple[int, str], ...]:
     return tuple(sorted(values.items()))
 
 
+def _segments(lesion_types):
+    try:
+        return parse_segments(FLAGS.segments, lesion_types)
+    except ValueError as error:
+        raise app.UsageError(f"--segments: {error}") from None
+
+
 def list_refusals(refusals) -> None:
     """Every refusal with its file, on the terminal of whoever named the files."""
     if refusals:
@@ -116,6 +177,7 @@ def main(argv: list[str]) -> int:
         raise app.UsageError("--validation_share must be a number")
     from liver_tf import __version__
     from liver_tf.ct.pseudonyms import load_site_key
+    from liver_tf.labels import LITS
     from liver_tf.refusals import Refusal
 
     output = Path(FLAGS.output)
@@ -131,11 +193,7 @@ def main(argv: list[str]) -> int:
 
             engine = functools.partial(convert_in_beam, options=FLAGS.beam_option)
 
-        made_by = {"version": __version__, "source": FLAGS.source}
-        if FLAGS.source == "slices":
-            made_by["mask_values"] = ",".join(sorted(FLAGS.mask_values))
-            made_by["lesion_types"] = ",".join(FLAGS.lesion_types)
-            made_by["allow_outside"] = FLAGS.allow_outside
+        made_by = {"version": __version__, "source": FLAGS.source, **source_arguments(key)}
         manifest, refusals = convert(
             tasks,
             Target(output, (FLAGS.window_low, FLAGS.window_high), FLAGS.encoding),
@@ -149,7 +207,7 @@ def main(argv: list[str]) -> int:
                 f"{output}: {manifest.records} records of {len(manifest.cases)} cases, "
                 f"fingerprint {manifest.fingerprint[:16]}"
             )
-            if FLAGS.source == "slices":
+            if label_set != LITS:  # of typed lesions: what is fine-tuned with
                 _write_folds(output, manifest)
     except Refusal as refusal:
         refusals = [*refusals, refusal]
@@ -226,16 +284,16 @@ def _define_flags() -> None:
         "takes about six times the room.",
     )
     flags.DEFINE_integer(
-        "folds", 3, "slices: folds of the cross-validation; 1 writes none.", lower_bound=1
+        "folds", 3, "typed lesions: folds of the cross-validation; 1 writes none.", lower_bound=1
     )
     flags.DEFINE_float(
         "validation_share",
         0.2,
-        "slices: share of a fold's training patients that validate.",
+        "typed lesions: share of a fold's training patients that validate.",
         lower_bound=0.0,
         upper_bound=0.9,
     )
-    flags.DEFINE_integer("seed", 0, "slices: decides the folds.", lower_bound=0)
+    flags.DEFINE_integer("seed", 0, "typed lesions: decides the folds.", lower_bound=0)
 
 
 if __name__ == "__main__":

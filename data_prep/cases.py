@@ -1,24 +1,27 @@
 """From files to cases: what the converter and the verifier both read.
 
-A case is a scan (LiTS), or all slices of one patient (slices). It is the unit of work: read,
-refused or converted by itself.
+A case is a scan (LiTS, DICOM series), or all slices of one patient (slices). It is the unit of
+work: read, refused or converted by itself.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from data_prep.segments import Segments
 from liver_tf.ct.check import UnderMask, mask_cautions
+from liver_tf.ct.dicom_folder import SeriesFiles
+from liver_tf.ct.dicom_pair import SeriesPair
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.lits import find_lits_cases, source_group
 from liver_tf.ct.mask_image import read_mask
-from liver_tf.ct.nifti_pair import open_nifti_pair
+from liver_tf.ct.nifti_pair import NiftiPair, open_nifti_pair
 from liver_tf.ct.pseudonyms import pseudonym
 from liver_tf.ct.scan import Scan, SourceGrid
 from liver_tf.ct.slices_csv import SliceRow, read_slices_csv
@@ -35,8 +38,9 @@ class CaseTask:
       volume, segmentation: of a LiTS pair, else None. rows: of a patient's slices, else empty.
       mask_values: meaning of a mask's values (of a DICOM SEG: its segment numbers): class names,
         ``lesion`` for the row's diagnosis.
-      sources: pseudonym of the names of all files, so that a case can tell that it is made of
-        others now.
+      series: of a DICOM series with its DICOM SEG, else None. segments: what their segments mean.
+      sources: pseudonym of the names of all files and of what their segments mean, so that a case
+        can tell that it is made of others now.
     """
 
     case: str
@@ -47,6 +51,8 @@ class CaseTask:
     segmentation: Path | None = None
     rows: tuple[SliceRow, ...] = ()
     mask_values: tuple[tuple[int, str], ...] = ()
+    series: SeriesFiles | None = None
+    segments: Segments = ()
     sources: str = ""
 
     @property
@@ -54,9 +60,16 @@ class CaseTask:
         """All files that the case is read from."""
         if self.volume is not None:
             return self.volume, self.segmentation
+        if self.series is not None:
+            return (*self.series.slices, *self.series.segmentations)
         return tuple(
             path for row in self.rows for path in (row.image, row.mask) if path is not None
         )
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """All that a refusal of the case may name: its files, and the folder of a series."""
+        return self.files if self.series is None else (*self.files, self.series.place)
 
 
 @dataclass
@@ -105,7 +118,7 @@ def find_lits(folder: Path, key: bytes) -> tuple[list[CaseTask], list[Refusal]]:
                 label_set=LITS,
                 volume=pair.volume,
                 segmentation=pair.segmentation,
-                sources=_sources(key, folder, (pair.volume, pair.segmentation)),
+                sources=sources_of(key, folder, (pair.volume, pair.segmentation)),
             )
         )
     return tasks, refusals
@@ -137,7 +150,7 @@ def find_slices(
                 label_set=label_set,
                 rows=tuple(members),
                 mask_values=mask_values,
-                sources=_sources(
+                sources=sources_of(
                     key, table.parent, [path for row in members for path in (row.image, row.mask)]
                 ),
             )
@@ -145,26 +158,33 @@ def find_slices(
     return tasks, refusals
 
 
-def _sources(key: bytes, folder: Path, files) -> str:
-    """Names as seen from the input's folder, which may move; keyed, as names may tell of people."""
+def sources_of(
+    key: bytes, folder: Path, files: Iterable[Path | None], told: Sequence[str] = ()
+) -> str:
+    """Names as seen from the input's folder, which may move, and what else was told of them.
+
+    Keyed, as names may tell of people.
+    """
     names = ["" if path is None else os.path.relpath(path, folder) for path in files]
-    return pseudonym(key, "sources", "\0".join(names))
+    # Names that are no UTF-8 cannot be encoded as they are.
+    text = "\0".join([*names, *told]).encode("utf-8", "backslashreplace").decode()
+    return pseudonym(key, "sources", text)
 
 
 def slices_of(task: CaseTask, found: ReadCase) -> Iterator[LabelledSlice]:
     """Read a case slice by slice, feet to head.
 
-    A LiTS pair that is refused raises its ``Refusal``; of a patient's slices the bad ones are
+    A scan that is refused raises its ``Refusal``; of a patient's slices the bad ones are
     listed in ``found.refusals`` and the others go on. Whatever else goes wrong while files are read
     becomes a ``Refusal`` too, ``unexpected-error``: one case must not end the work on the others.
     """
-    if task.volume is not None:
+    if not task.rows:
         try:
-            yield from _of_volume(task, found)
+            yield from (_of_volume if task.series is None else _of_series)(task, found)
         except Refusal:
             raise
         except Exception as error:
-            raise unexpected(task.volume, error) from None
+            raise unexpected(task.files[0], error) from None
         return
     for index, row in enumerate(task.rows):
         try:
@@ -191,15 +211,38 @@ def unexpected(path: Path, error: Exception) -> Refusal:
 def _of_volume(task: CaseTask, found: ReadCase) -> Iterator[LabelledSlice]:
     allowed = tuple(range(len(task.label_set)))
     with open_nifti_pair(task.volume, task.segmentation, allowed) as pair:
-        found.cautions += pair.cautions
-        distance, *in_plane = pair.spacing_mm
-        found.details["spacing_mm"] = "x".join(f"{step:.3f}" for step in pair.spacing_mm)
-        found.details["orientation"] = orientation_of(pair.source)
-        under = UnderMask()
-        for index, (hu, labels) in enumerate(pair.slices()):
-            under.add(hu, labels)
-            yield LabelledSlice(index, hu, labels, tuple(in_plane), "", distance)
+        yield from _of_pair(pair, found, lambda labels: "")
+
+
+def _of_series(task: CaseTask, found: ReadCase) -> Iterator[LabelledSlice]:
+    mapping = {name: task.label_set.index(meaning) for name, meaning in task.segments}
+    pair = SeriesPair(task.series, mapping)
+    found.details.update(pair.details)
+    yield from _of_pair(pair, found, lambda labels: _drawn_diagnosis(labels, task.label_set))
+
+
+def _of_pair(
+    pair: NiftiPair | SeriesPair, found: ReadCase, diagnosis_of: Callable[[np.ndarray], str]
+) -> Iterator[LabelledSlice]:
+    found.cautions += pair.cautions
+    distance, *in_plane = pair.spacing_mm
+    found.details["spacing_mm"] = "x".join(f"{step:.3f}" for step in pair.spacing_mm)
+    found.details["orientation"] = orientation_of(pair.source)
+    under = UnderMask()
+    for index, (hu, labels) in enumerate(pair.slices()):
+        under.add(hu, labels)
+        yield LabelledSlice(index, hu, labels, tuple(in_plane), diagnosis_of(labels), distance)
     found.cautions += under.cautions()
+
+
+def _drawn_diagnosis(labels: np.ndarray, label_set: LabelSet) -> str:
+    """Diagnosis of a slice by what is drawn in it; empty without kinds, and where there are two."""
+    if label_set == LITS:
+        return ""
+    kinds = np.unique(labels[labels > LIVER])
+    if not kinds.size:
+        return HEALTHY
+    return label_set.classes[kinds[0]] if kinds.size == 1 else ""
 
 
 def _of_row(task: CaseTask, row: SliceRow, index: int, found: ReadCase) -> LabelledSlice:

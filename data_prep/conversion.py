@@ -52,8 +52,8 @@ class Outcome:
     refusals: tuple[Refusal, ...]
 
     def to_json(self, task: CaseTask) -> dict:
-        """Without names of files: a refusal's path is told by its place among the task's files."""
-        places = {path: place for place, path in enumerate(task.files)}
+        """Without names of files: a refusal's path is told by its place among the task's own."""
+        places = {path: place for place, path in enumerate(task.places)}
         return {
             "entry": None if self.entry is None else self.entry.to_json(),
             "refusals": [[r.to_json(), places.get(r.path)] for r in self.refusals],
@@ -64,7 +64,7 @@ class Outcome:
         return cls(
             None if value["entry"] is None else CaseEntry.from_json(value["entry"]),
             tuple(
-                Refusal.from_json(refusal, None if place is None else task.files[place])
+                Refusal.from_json(refusal, None if place is None else task.places[place])
                 for refusal, place in value["refusals"]
             ),
         )

@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
     facts = sum_of(parts, [*refusals, *stopped])
     print(fingerprint_text(facts, label_set))
     print(f"\n{cautions_text(facts)}\n\n{refusals_text(facts)}")
-    if page is not None and not _written(page, facts, label_set, pictured, tasks):
+    if page is not None and not _written(page, key, facts, label_set, pictured, tasks):
         return 1
     return 1 if facts.refusals else 0
 
@@ -81,7 +81,7 @@ def _pseudonym_key(*, shown: bool) -> bytes:
     return secrets.token_bytes(32)
 
 
-def _written(page: Path, facts, label_set, pictured, tasks) -> bool:
+def _written(page: Path, key: bytes, facts, label_set, pictured, tasks) -> bool:
     """Write the page, and tell which files its cases are; whether that went well."""
     import datetime
 
@@ -96,12 +96,8 @@ def _written(page: Path, facts, label_set, pictured, tasks) -> bool:
         "--source": FLAGS.source,
         "--html_cases": str(FLAGS.html_cases),
     }
-    if FLAGS.source == "slices":
-        made_by |= {
-            "--lesion_types": ",".join(FLAGS.lesion_types),
-            "--mask_values": ",".join(FLAGS.mask_values),
-            "--allow_outside": str(FLAGS.allow_outside).lower(),
-        }
+    for name, value in build_tfrecords.source_arguments(key).items():
+        made_by[f"--{name}"] = str(value).lower() if isinstance(value, bool) else value
     try:
         write_page(page, verify_page(facts, label_set, pictured, made_by))
     except Refusal as refusal:

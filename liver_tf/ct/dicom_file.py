@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,8 +41,13 @@ def has_dicom_prefix(path: Path) -> bool:
     return read_start(path, 132)[128:] == b"DICM"
 
 
-def read_dataset(path: Path, *, pixels: bool = True) -> FileDataset:
+def read_dataset(
+    path: Path, *, pixels: bool = True, only: Sequence[str] | None = None
+) -> FileDataset:
     """The data set of a DICOM file (PS3.10), with or without its pixel data.
+
+    Args:
+      only: keywords of the elements that are wanted; by default all.
 
     Raises:
       Refusal: ``file-missing``, ``file-unreadable``, ``dicom-no-prefix``, ``dicom-unreadable``.
@@ -57,7 +62,7 @@ def read_dataset(path: Path, *, pixels: bool = True) -> FileDataset:
         )
     try:
         with quiet_pydicom():
-            return pydicom.dcmread(path, stop_before_pixels=not pixels)
+            return pydicom.dcmread(path, stop_before_pixels=not pixels, specific_tags=only)
     except OSError:
         raise unreadable(path) from None
     except Exception:  # whatever a parser meets in a broken file, and its text may quote values
@@ -151,8 +156,40 @@ def decode_pixels(dataset: FileDataset, path: Path, frames: int) -> np.ndarray:
     """Stored pixel values [frames, rows, columns], without rescale, dtype of the decoder.
 
     Raises:
-      Refusal: ``dicom-size``, ``dicom-no-pixels``, ``dicom-truncated``, ``dicom-no-decoder``,
-        ``dicom-pixels``.
+      Refusal: as :func:`check_pixels`, and ``dicom-pixels``.
+    """
+    rows, columns = check_pixels(dataset, path, frames)
+    with _undecodable(path):
+        return np.asarray(dataset.pixel_array).reshape(frames, rows, columns)
+
+
+def decode_frame(dataset: FileDataset, path: Path, index: int) -> np.ndarray:
+    """Stored values [rows, columns] of one frame, after :func:`check_pixels`.
+
+    The other frames stay as they are stored: packed in bits, or compressed.
+
+    Raises:
+      Refusal: ``dicom-pixels``.
+    """
+    rows, columns = dataset.Rows, dataset.Columns
+    with _undecodable(path):
+        syntax = UID(dataset.file_meta.TransferSyntaxUID)
+        if dataset.BitsAllocated == 1 and not syntax.is_encapsulated and syntax.is_little_endian:
+            # Frames of single bits begin anywhere in a byte (PS3.5, 8.1.1), which pydicom's
+            # reading of one frame does not see.
+            first = index * rows * columns
+            data = dataset.PixelData[first // 8 : (first + rows * columns + 7) // 8]
+            bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
+            return bits[first % 8 :][: rows * columns].reshape(rows, columns)
+        values, _ = get_decoder(syntax).as_array(dataset, index=index, raw=True)
+        return values.reshape(rows, columns)
+
+
+def check_pixels(dataset: FileDataset, path: Path, frames: int) -> tuple[int, int]:
+    """(rows, columns), if pixel data of the size that the header says are there to be decoded.
+
+    Raises:
+      Refusal: ``dicom-size``, ``dicom-no-pixels``, ``dicom-truncated``, ``dicom-no-decoder``.
     """
     rows = whole_number(dataset, "Rows", path) or 0
     columns = whole_number(dataset, "Columns", path) or 0
@@ -192,10 +229,16 @@ def decode_pixels(dataset: FileDataset, path: Path, frames: int) -> np.ndarray:
                 came=f"{len(data)} bytes",
                 remedy="Copy the file again, or export it again from the archive.",
             )
+    return rows, columns
+
+
+@contextmanager
+def _undecodable(path: Path) -> Iterator[None]:
+    """Whatever a decoder raises as a refusal: they raise what they like, and may quote values."""
     try:
         with quiet_pydicom():
-            return np.asarray(dataset.pixel_array).reshape(frames, rows, columns)
-    except Exception:  # decoders raise what they like
+            yield
+    except Exception:
         raise Refusal(
             "dicom-pixels",
             path,

@@ -115,8 +115,8 @@ def is_localizer(dataset: pydicom.Dataset, path: Path) -> bool:
     return "LOCALIZER" in text(dataset, "ImageType", path).upper().split("\\")
 
 
-def _refuse_other_images(dataset: pydicom.Dataset, path: Path) -> None:
-    storage = text(dataset, "SOPClassUID", path)
+def refuse_enhanced(storage: str, path: Path) -> None:
+    """Raise ``Refusal`` ``dicom-enhanced`` for a storage class of many slices in one file."""
     if storage in _ENHANCED:
         raise Refusal(
             "dicom-enhanced",
@@ -125,6 +125,11 @@ def _refuse_other_images(dataset: pydicom.Dataset, path: Path) -> None:
             came=f"{uid_name(storage)}, many slices in one file",
             remedy="Convert it to single slices or to NIfTI, for example with dcm2niix.",
         )
+
+
+def _refuse_other_images(dataset: pydicom.Dataset, path: Path) -> None:
+    storage = text(dataset, "SOPClassUID", path)
+    refuse_enhanced(storage, path)
     if storage != CTImageStorage or text(dataset, "Modality", path) != "CT":
         known = uid_name(storage) or "another kind of object"
         raise Refusal(

@@ -9,7 +9,7 @@ import numpy as np
 from liver_tf.ct.dicom_file import read_dataset
 from liver_tf.ct.dicom_geometry import axial_axes, oblique_caution, stored_affine_of
 from liver_tf.ct.dicom_header import check_header
-from liver_tf.ct.dicom_pixels import refuse_implausible_slices, stored_hu
+from liver_tf.ct.dicom_pixels import HuRange, stored_hu
 from liver_tf.ct.orientation import canonical_affine, to_canonical
 from liver_tf.ct.scan import Scan, SourceGrid
 
@@ -31,7 +31,10 @@ def read_dicom_slice(path: Path | str) -> Scan:
     dataset = read_dataset(path)
     header = check_header(dataset, path)
     hu, padding = stored_hu(dataset, header)
-    refuse_implausible_slices(hu, padding, path)
+    seen = HuRange()
+    seen.add(hu, padding)
+    seen.refuse_implausible(path)
+    placed = header.position is not None and header.row_direction is not None
     grid = SourceGrid(
         "dicom-slice",
         path,
@@ -40,6 +43,7 @@ def read_dicom_slice(path: Path | str) -> Scan:
         files=(path,),
         series_uid=header.series_uid,
         instance_uids=(header.instance_uid,),
+        positions=header.position[np.newaxis] if placed else None,
     )
     spacing = None
     if header.pixel_spacing_mm is not None:

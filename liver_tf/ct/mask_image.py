@@ -11,12 +11,13 @@ import numpy as np
 from PIL import Image
 
 from liver_tf.ct.dicom_file import has_dicom_prefix
-from liver_tf.ct.dicom_seg import labels_from_segments, read_dicom_seg
+from liver_tf.ct.dicom_seg import read_dicom_seg
 from liver_tf.ct.input_file import read_start, require_file, unreadable
 from liver_tf.ct.nifti import AFFINE_TOLERANCE_MM, read_nifti_labels, whole_labels
 from liver_tf.ct.nifti_file import read_nifti
 from liver_tf.ct.orientation import canonical_affine, canonical_axes, to_canonical
 from liver_tf.ct.scan import Scan, SourceGrid, has_geometry
+from liver_tf.ct.segment_labels import labels_from_segments
 from liver_tf.refusals import Refusal
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"

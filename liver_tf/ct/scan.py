@@ -30,6 +30,8 @@ class SourceGrid:
       files: DICOM files, in canonical order of slices (DICOM only, else empty).
       series_uid, instance_uids: what a DICOM SEG refers to (DICOM only, else empty); one instance
         UID a file, in the order of ``files``. For matching only: they must not be written out.
+      positions: centre of the first stored pixel of each of ``files`` in mm, LPS+, [slices, 3]
+        (DICOM only; None where the file does not tell).
     """
 
     kind: str
@@ -41,6 +43,7 @@ class SourceGrid:
     files: tuple[Path, ...] = ()
     series_uid: str = field(default="", repr=False)
     instance_uids: tuple[str, ...] = field(default=(), repr=False)
+    positions: np.ndarray | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

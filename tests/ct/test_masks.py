@@ -20,11 +20,12 @@ from ct_files import (
 )
 from PIL import Image
 
-from liver_tf.ct.dicom_seg import labels_from_segments, read_dicom_seg
+from liver_tf.ct.dicom_seg import read_dicom_seg
 from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.mask_image import read_mask, read_mask_image
 from liver_tf.ct.nifti import read_nifti_volume
+from liver_tf.ct.segment_labels import labels_from_segments
 from liver_tf.refusals import Refusal
 
 LABELS = phantom_labels()

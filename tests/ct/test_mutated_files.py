@@ -17,6 +17,8 @@ from ct_files import (
 from PIL import Image
 from pydicom.uid import RLELossless
 
+from liver_tf.ct.dicom_folder import find_series_files
+from liver_tf.ct.dicom_pair import SeriesPair
 from liver_tf.ct.dicom_seg import read_dicom_seg
 from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.dicom_slice import read_dicom_slice
@@ -129,6 +131,30 @@ def test_seg(tmp_path):
 
     data = path.read_bytes()
     outcomes(tmp_path / "m.dcm", data, lambda path: read_dicom_seg(path, scan), check)
+
+
+@pytest.mark.parametrize("target", ["seg.dcm", "series/0-0.dcm"])
+def test_a_folder_with_a_series_and_its_segmentation(tmp_path, target):
+    write_series(tmp_path / "series")
+    labels = phantom_labels()
+    write_seg(tmp_path / "seg.dcm", {"Liver": labels > 0, "Lesion": labels == 2})
+
+    def read(_path):
+        found, refusals, _ = find_series_files(tmp_path)
+        if refusals:
+            raise refusals[0]
+        (files,) = found
+        return list(SeriesPair(files, {"liver": 1, "lesion": 2}).slices())
+
+    def check(slices):
+        for hu, labels in slices:
+            assert hu.dtype in (np.int16, np.float32)
+            assert labels.shape == hu.shape
+            assert labels.max() <= 2
+
+    data = (tmp_path / target).read_bytes()
+    refused, _ = outcomes(tmp_path / target, data, read, check, rounds=60)
+    assert refused > 10
 
 
 def test_png_never_lets_changed_pixels_through(tmp_path):

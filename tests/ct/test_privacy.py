@@ -8,9 +8,10 @@ import pytest
 from ct_files import phantom_hu, phantom_labels, write_dicom, write_seg
 from pydicom.dataset import Dataset
 
-from liver_tf.ct.dicom_seg import labels_from_segments, read_dicom_seg
+from liver_tf.ct.dicom_seg import read_dicom_seg
 from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.dicom_slice import read_dicom_slice
+from liver_tf.ct.segment_labels import labels_from_segments
 from liver_tf.refusals import Refusal
 
 CANARY = "CANARY"

@@ -55,6 +55,31 @@ def convert_slices(table: Path, output: Path, mask_values=MASK_VALUES, allow_out
     )
 
 
+def convert_series(folder: Path, output: Path, segments=None, own_patient=False):
+    """Converts a folder of DICOM series in this process: (manifest or None, refusals)."""
+    from data_prep.conversion import Target, convert, local_engine
+    from data_prep.segments import DEFAULT_SEGMENTS, parse_segments, segments_text
+    from data_prep.series_cases import find_series
+    from liver_tf import __version__
+    from liver_tf.labels import LESION_TYPES
+
+    label_set, parsed = parse_segments(segments or DEFAULT_SEGMENTS, LESION_TYPES)
+    tasks, refusals, _ = find_series(folder, KEY, label_set, parsed, study_is_patient=own_patient)
+    return convert(
+        tasks,
+        Target(output),
+        label_set=label_set,
+        made_by={
+            "version": __version__,
+            "source": "series",
+            "segments": segments_text(parsed, KEY),
+            "series_without_patient_id": "own_patient" if own_patient else "refuse",
+        },
+        early_refusals=refusals,
+        engine=local_engine(1),
+    )
+
+
 def command(name: str, *arguments: str | Path) -> subprocess.CompletedProcess:
     """Runs ``python -m data_prep.NAME`` with the tests' site key."""
     return subprocess.run(

@@ -1,4 +1,4 @@
-"""Real CT through both sources, held against the facts that come with it: CHAOS and dcmqi."""
+"""Real CT through all sources, held against the facts that come with it: CHAOS and dcmqi."""
 
 from __future__ import annotations
 
@@ -8,11 +8,22 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
-from phantom_sets import KEY, ROOT, command, convert_slices, records_of, write_table
+from phantom_sets import (
+    KEY,
+    ROOT,
+    command,
+    convert_series,
+    convert_slices,
+    records_of,
+    write_table,
+)
+from PIL import Image
 
 from liver_tf.ct.pseudonyms import pseudonym
 from liver_tf.records.manifest import load_manifest
+from tests.ct.ct_files import seg_dataset
 
 DATA = Path(os.environ.get("LIVER_TF_REAL_DATA", ROOT.parent / "shared" / "data"))
 CHAOS, DCMQI = DATA / "chaos_ct3", DATA / "dcmqi_liver"
@@ -137,6 +148,70 @@ def test_dicom_slices_with_a_dicom_seg(tmp_path):
     assert manifest.cases[0].statistics.class_pixels[1] == truth.sum()
 
 
+@pytest.fixture(scope="module")
+def chaos_series(tmp_path_factory):
+    """CHAOS as a series with a DICOM SEG that is made of its PNG masks, frames in any order."""
+    folder = tmp_path_factory.mktemp("chaos series")
+    (folder / "slices").mkdir()
+    slices, masks = [], []
+    for image, mask in zip(
+        *(sorted((CHAOS / part).iterdir()) for part in ("dicom", "liver_masks")), strict=True
+    ):
+        (folder / "slices" / image.name).symlink_to(image)
+        slices.append(pydicom.dcmread(image, stop_before_pixels=True))
+        masks.append(np.array(Image.open(mask)) > 0)
+    seg = seg_dataset({"Liver": np.stack(masks)})
+    seg.ReferencedSeriesSequence[0].SeriesInstanceUID = slices[0].SeriesInstanceUID
+    shared = seg.SharedFunctionalGroupsSequence[0]
+    shared.PlaneOrientationSequence[0].ImageOrientationPatient = slices[0].ImageOrientationPatient
+    shared.PixelMeasuresSequence[0].PixelSpacing = slices[0].PixelSpacing
+    for frame in seg.PerFrameFunctionalGroupsSequence:
+        source = frame.DerivationImageSequence[0].SourceImageSequence[0]
+        its = slices[int(source.ReferencedSOPInstanceUID.rpartition(".")[2]) - 1]
+        source.ReferencedSOPInstanceUID = its.SOPInstanceUID
+        frame.PlanePositionSequence[0].ImagePositionPatient = its.ImagePositionPatient
+    seg.save_as(folder / "liver.dcm", enforce_file_format=True)
+    return folder
+
+
+def test_a_series_with_a_dicom_seg_gives_the_records_of_the_pair(
+    lits_records, chaos_series, tmp_path
+):
+    manifest, refusals = convert_series(chaos_series, tmp_path / "no")
+    assert manifest is None
+    # CHAOS was stripped of identifiers altogether.
+    assert {refusal.code for refusal in refusals} == {"series-no-patient", "nothing-converted"}
+    manifest, refusals = convert_series(chaos_series, tmp_path / "set", own_patient=True)
+    assert not refusals
+    (case,) = manifest.cases
+    assert [code for code, _ in case.cautions] == ["series-no-patient"]
+    assert case.details["spacing_mm"] == "2.000x0.727x0.727"
+    liver = case.statistics.class_pixels[1]
+    assert liver * 2.0 * 0.7266 * 0.7266 / 1000 == pytest.approx(1417, rel=2e-3)
+    found = records_of(tmp_path / "set")
+    records = [found[key] for key in sorted(found)]
+    for record, other in zip(records, lits_records, strict=True):
+        assert record.slice_index == other.slice_index
+        np.testing.assert_array_equal(record.image, other.image)
+        np.testing.assert_array_equal(record.labels, other.labels)
+        np.testing.assert_allclose(record.spacing_mm, other.spacing_mm, atol=1e-6)
+
+
+def test_a_series_as_dcmqi_wrote_it(tmp_path):
+    manifest, refusals = convert_series(DCMQI, tmp_path / "set")
+    assert not refusals
+    (case,) = manifest.cases
+    assert [code for code, _ in case.cautions] == ["series-not-dicom"]  # the NRRD
+    found = records_of(tmp_path / "set")
+    truth = liver_of_nrrd(DCMQI / "liver_seg.nrrd")
+    for index in range(3):
+        np.testing.assert_array_equal(found[case.case, index].labels, truth[index])
+        image = pydicom.dcmread(DCMQI / f"0{3 - index}.dcm")
+        hu = image.pixel_array * float(image.RescaleSlope) + float(image.RescaleIntercept)
+        hu[image.pixel_array == image.PixelPaddingValue] = -1000
+        np.testing.assert_array_equal(found[case.case, index].image, np.clip(hu, -160, 240))
+
+
 def liver_of_nrrd(path: Path) -> np.ndarray:
     """bool [slices, rows, columns] of a gzip-encoded NRRD of shorts, feet to head."""
     header, data = path.read_bytes().split(b"\n\n", 1)
@@ -145,8 +220,16 @@ def liver_of_nrrd(path: Path) -> np.ndarray:
     return np.frombuffer(gzip.decompress(data), "<i2").reshape(slices, rows, columns) != 0
 
 
-def test_verify_finds_the_same_facts():
-    done = command("verify", "--source=lits", f"--input={CHAOS}", "--workers=1")
+@pytest.mark.parametrize("source", ["lits", "series"])
+def test_verify_finds_the_same_facts(source, chaos_series):
+    folder = CHAOS if source == "lits" else chaos_series
+    done = command(
+        "verify",
+        f"--source={source}",
+        f"--input={folder}",
+        "--workers=1",
+        "--series_without_patient_id=own_patient",
+    )
     assert done.returncode == 0, done.stderr
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
     for line in (
@@ -155,10 +238,10 @@ def test_verify_finds_the_same_facts():
         "pixel spacing 0.727 mm",
         "volume of liver 1417 ml (1 scan)",
         "slice distance 2.000 mm",
-        "No cautions.",
         "Nothing is refused.",
     ):
         assert line in lines
+    assert ("No cautions." in lines) == (source == "lits")
     (liver,) = (line.split() for line in lines if line.startswith("liver "))
     assert float(liver[2]) == pytest.approx(141, abs=0.5)
     assert float(liver[3]) == pytest.approx(34, abs=0.5)

@@ -1,0 +1,208 @@
+"""Frames of a DICOM segmentation and the slices on which they lie (PS3.3 A.51, C.7.6.16).
+
+Each frame says which segment it belongs to, where it lies and, mostly, which slice it was drawn
+on. Frames are matched by that, never by their order: writers are free to choose any.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+
+from liver_tf.ct.dicom_file import broken_file, numbers, sequence, text, whole_number
+from liver_tf.ct.dicom_geometry import LPS_TO_RAS
+from liver_tf.ct.dicom_stack import SliceStack
+from liver_tf.ct.orientation import stored_affine
+from liver_tf.ct.scan import Scan
+from liver_tf.refusals import Refusal
+
+MAX_FRAMES = 1 << 16
+#: A frame lies on a slice if its first pixel is this near to the slice's, in mm.
+_POSITION_TOLERANCE_MM = 0.1
+_DIRECTION_TOLERANCE = 0.01
+_SPACING_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a frame says of itself; geometry in LPS+ mm."""
+
+    segment: int
+    position: np.ndarray
+    orientation: np.ndarray
+    spacing_mm: tuple[float, ...] | None
+    references: frozenset[str]
+
+
+def read_frames(dataset: pydicom.Dataset, path: Path) -> list[Frame]:
+    """What the frames of a segmentation say of themselves, in the order of their pixels.
+
+    Raises:
+      Refusal: ``seg-frames`` where the description of a frame is missing or incomplete.
+    """
+    items = sequence(dataset, "PerFrameFunctionalGroupsSequence", path)
+    count = whole_number(dataset, "NumberOfFrames", path) or 0
+    if not 1 <= count <= MAX_FRAMES or len(items) != count:
+        came = f"{len(items)} descriptions for {count} frames"
+        raise seg_refusal("seg-frames", path, "a description for each frame", came)
+    shared = sequence(dataset, "SharedFunctionalGroupsSequence", path)
+    if len(shared) > 1:
+        raise broken_file(path)
+    return [_frame(item, shared[0] if shared else pydicom.Dataset(), path) for item in items]
+
+
+def _frame(item: pydicom.Dataset, shared: pydicom.Dataset, path: Path) -> Frame:
+    def group(keyword: str) -> pydicom.Dataset:
+        found = sequence(item, keyword, path) or sequence(shared, keyword, path)
+        return found[0] if found else pydicom.Dataset()
+
+    segment = whole_number(group("SegmentIdentificationSequence"), "ReferencedSegmentNumber", path)
+    position = numbers(group("PlanePositionSequence"), "ImagePositionPatient", path, 3)
+    orientation = numbers(group("PlaneOrientationSequence"), "ImageOrientationPatient", path, 6)
+    if segment is None or position is None or orientation is None:
+        raise seg_refusal(
+            "seg-frames",
+            path,
+            "segment number, position and orientation of every frame",
+            "a frame that lacks one of them",
+        )
+    references = _references(item, path) or _references(shared, path)
+    spacing = numbers(group("PixelMeasuresSequence"), "PixelSpacing", path, 2)
+    return Frame(segment, np.array(position), np.array(orientation), spacing, references)
+
+
+def referenced_series(dataset: pydicom.Dataset, path: Path) -> set[str]:
+    """SeriesInstanceUIDs that a DICOM SEG says it was drawn on; may be empty."""
+    items = sequence(dataset, "ReferencedSeriesSequence", path)
+    return {text(item, "SeriesInstanceUID", path) for item in items} - {""}
+
+
+def referenced_instances(dataset: pydicom.Dataset, path: Path) -> set[str]:
+    """SOPInstanceUIDs of the slices that the frames of a DICOM SEG refer to; may be empty."""
+    groups = [
+        *sequence(dataset, "PerFrameFunctionalGroupsSequence", path),
+        *sequence(dataset, "SharedFunctionalGroupsSequence", path),
+    ]
+    return set().union(*(_references(group, path) for group in groups))
+
+
+def _references(group: pydicom.Dataset, path: Path) -> frozenset[str]:
+    """SOPInstanceUIDs of the slices from which a frame was derived."""
+    return frozenset(
+        text(source, "ReferencedSOPInstanceUID", path)
+        for derivation in sequence(group, "DerivationImageSequence", path)
+        for source in sequence(derivation, "SourceImageSequence", path)
+    )
+
+
+class _Slices:
+    """Where the slices of a scan lie, and which is which."""
+
+    def __init__(self, scan: Scan | SliceStack) -> None:
+        self.single = scan.source.kind == "dicom-slice"
+        self.index_of = {uid: index for index, uid in enumerate(scan.source.instance_uids) if uid}
+        self.affine = stored_affine(scan)  # in LPS+ here
+        self.affine[:3] *= LPS_TO_RAS[:, np.newaxis]
+        self.positions = scan.source.positions
+        if self.positions is not None and not self.single:
+            # Writers lay frames on the slices, or on the even grid that they make of them.
+            steps = np.arange(len(self.positions))[:, np.newaxis]
+            even = self.affine[:3, 3] + steps * self.affine[:3, 0]
+            self.positions = np.stack([self.positions, even])
+
+    def distances_mm(self, position: np.ndarray) -> np.ndarray:
+        """How far the first pixels of the slices lie from a position, [slices]."""
+        distances = np.linalg.norm(self.positions - position, axis=-1)
+        return distances if distances.ndim == 1 else distances.min(axis=0)
+
+
+def place_frames(
+    frames: list[Frame], numbers_known: set[int], scan: Scan | SliceStack, path: Path
+) -> dict[tuple[int, int], int]:
+    """Index of the frame by (segment number, slice counted from the feet).
+
+    Frames on other slices of the series of a single slice are left out.
+
+    Raises:
+      Refusal: ``seg-segments``, ``seg-other-grid``, ``seg-frame-unmatched``, ``seg-reference``,
+        ``seg-frame-twice``.
+    """
+    slices = _Slices(scan)
+    found: dict[tuple[int, int], int] = {}
+    for count, frame in enumerate(frames):
+        if frame.segment not in numbers_known:
+            raise seg_refusal(
+                "seg-segments", path, "frames of the segments listed", "a frame of another one"
+            )
+        index = _slice_of(frame, slices, path)
+        if index is None:
+            continue
+        if (frame.segment, index) in found:
+            raise seg_refusal("seg-frame-twice", path, "one frame a segment and slice", "several")
+        found[frame.segment, index] = count
+    return found
+
+
+def _slice_of(frame: Frame, slices: _Slices, path: Path) -> int | None:
+    """Index of the slice on which a frame lies.
+
+    None if the scan is a single slice and the frame lies on another one of its series.
+    """
+    referenced = {slices.index_of[uid] for uid in frame.references if uid in slices.index_of}
+    if frame.references and not referenced and slices.single:
+        return None
+    if slices.positions is None:
+        # A slice that does not know where it lies can only be found by reference.
+        if not referenced:
+            raise seg_refusal("seg-reference", path, "a reference to the slice", "none")
+        return min(referenced)
+    _refuse_other_plane(frame, slices.affine, path)
+    distances = slices.distances_mm(frame.position)
+    nearest = int(distances.argmin())
+    if distances[nearest] > _POSITION_TOLERANCE_MM:
+        if slices.single and not referenced:
+            return None
+        raise seg_refusal(
+            "seg-frame-unmatched",
+            path,
+            "frames that lie on slices of the scan",
+            f"one that lies {distances[nearest]:.2f} mm off the nearest slice",
+        )
+    if frame.references and nearest not in referenced:
+        raise seg_refusal(
+            "seg-reference",
+            path,
+            "frames that refer to the slice on which they lie",
+            "one that refers to another slice",
+        )
+    return nearest
+
+
+def _refuse_other_plane(frame: Frame, affine: np.ndarray, path: Path) -> None:
+    """Orientation and pixel spacing of frame and slice must agree; ``affine`` is in LPS+."""
+    columns = affine[:3, 1:3]
+    lengths = np.linalg.norm(columns, axis=0)
+    if np.isnan(lengths).any():
+        return
+    directions = np.concatenate([columns[:, 1] / lengths[1], columns[:, 0] / lengths[0]])
+    if np.abs(directions - frame.orientation).max() > _DIRECTION_TOLERANCE:
+        raise seg_refusal("seg-other-grid", path, "frames oriented as the slices are", "others")
+    if frame.spacing_mm is not None and not np.allclose(
+        frame.spacing_mm, lengths, rtol=_SPACING_TOLERANCE
+    ):
+        raise seg_refusal(
+            "seg-other-grid", path, "frames with the slices' pixel spacing", "another"
+        )
+
+
+def seg_refusal(
+    code: str,
+    path: Path,
+    expected: str,
+    came: str,
+    remedy: str = "Use the segmentation that was drawn on this very series, exported whole.",
+) -> Refusal:
+    return Refusal(code, path, expected=expected, came=came, remedy=remedy)
