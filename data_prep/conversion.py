@@ -24,6 +24,7 @@ from liver_tf.ct.window import apply_window
 from liver_tf.labels import HEALTHY, LabelSet
 from liver_tf.quiet_tensorflow import import_tensorflow
 from liver_tf.records import statistics
+from liver_tf.records.likeness import slice_hash
 from liver_tf.records.manifest import CaseEntry, Manifest
 from liver_tf.records.schema import SCHEMA_VERSION, SliceRecord
 from liver_tf.records.shards import write_shard
@@ -112,10 +113,11 @@ def _converted(
 ) -> Outcome:
     found = ReadCase()
     parts: list[statistics.CaseStatistics] = []
+    hashes: list[str] = []
     diagnoses: collections.Counter[str] = collections.Counter()
     shard = output / f"{task.case}.tfrecord"
     try:
-        info = write_shard(shard, _records(task, window, found, parts, diagnoses))
+        info = write_shard(shard, _records(task, window, found, parts, hashes, diagnoses))
     except Refusal as refusal:
         return Outcome(None, (*found.refusals, refusal))
     except (OSError, tf.errors.OpError):  # of the output: what reads turns them into refusals
@@ -135,6 +137,7 @@ def _converted(
         sha256=info.sha256,
         diagnosis=_diagnosis(diagnoses, total),
         statistics=total,
+        hashes=tuple(hashes),
         cautions=tuple(sorted({(caution.code, caution.text) for caution in found.cautions})),
         details=dict(sorted(found.details.items())),
     )
@@ -144,10 +147,11 @@ def _converted(
     return Outcome(entry, tuple(found.refusals))
 
 
-def _records(task, window, found, parts, diagnoses) -> Iterator[SliceRecord]:
+def _records(task, window, found, parts, hashes, diagnoses) -> Iterator[SliceRecord]:
     for one in slices_of(task, found):
         image = apply_window(one.hu, *window)
         parts.append(statistics.of_slice(image, one.labels, len(task.label_set)))
+        hashes.append(slice_hash(image, one.index))
         diagnoses[one.diagnosis] += 1
         yield SliceRecord(
             image=image,

@@ -14,6 +14,7 @@ from liver_tf.inference.cascade import LiverFinder
 from liver_tf.inference.roi import RoiRule, boxes_of_scan, crop
 from liver_tf.labels import BACKGROUND, LIVER
 from liver_tf.records import statistics
+from liver_tf.records.likeness import index_of
 from liver_tf.records.manifest import CaseEntry, Manifest, load_manifest
 from liver_tf.records.schema import SliceRecord
 from liver_tf.records.shards import check_shards, read_case, write_shard
@@ -121,6 +122,7 @@ def _cut_case(
             rois.append(record)
     if not rois:
         return None
+    kept = {record.slice_index for record in rois}
     with written_or_refused(output):
         info = write_shard(output / entry.shard, rois)
     return replace(
@@ -129,6 +131,8 @@ def _cut_case(
         bytes=info.bytes,
         sha256=info.sha256,
         statistics=statistics.total(parts),
+        # Of the whole slices: a patient is no other one for being cut elsewhere.
+        hashes=tuple(text for text in entry.hashes if index_of(text) in kept),
     )
 
 

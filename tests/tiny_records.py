@@ -10,6 +10,7 @@ import numpy as np
 from liver_tf.inference.roi import RoiRule
 from liver_tf.labels import HEALTHY, LESION_TYPES, LabelSet
 from liver_tf.records import statistics
+from liver_tf.records.likeness import slice_hash
 from liver_tf.records.manifest import CaseEntry, Manifest
 from liver_tf.records.schema import SliceRecord
 from liver_tf.records.shards import write_shard
@@ -86,4 +87,5 @@ def write_case(folder: Path, records: list[SliceRecord], label_set: LabelSet) ->
         sha256=info.sha256,
         diagnosis=first.diagnosis,
         statistics=statistics.total(parts),
+        hashes=tuple(slice_hash(r.image, r.slice_index) for r in records),
     )
