@@ -18,6 +18,7 @@ def convert_lits(source: Path, output: Path):
     from data_prep.cases import find_lits
     from data_prep.conversion import convert
     from liver_tf import __version__
+    from liver_tf.ct.pseudonyms import key_fingerprint
     from liver_tf.labels import LITS
 
     tasks, refusals = find_lits(source, KEY)
@@ -26,7 +27,7 @@ def convert_lits(source: Path, output: Path):
         output,
         label_set=LITS,
         window=(-160, 240),
-        made_by={"version": __version__, "source": "lits"},
+        made_by={"version": __version__, "source": "lits", "site_key": key_fingerprint(KEY)},
         early_refusals=refusals,
         workers=1,
     )
@@ -37,12 +38,13 @@ def convert_slices(table: Path, output: Path, mask_values=MASK_VALUES, allow_out
     from data_prep.cases import find_slices
     from data_prep.conversion import convert
     from liver_tf import __version__
+    from liver_tf.ct.pseudonyms import key_fingerprint
     from liver_tf.labels import LESION_TYPES
 
     tasks, refusals = find_slices(
         table, KEY, LESION_TYPES, mask_values, allow_outside=allow_outside
     )
-    made_by = {"version": __version__, "source": "slices"}
+    made_by = {"version": __version__, "source": "slices", "site_key": key_fingerprint(KEY)}
     made_by["mask_values"] = ",".join(f"{value}:{name}" for value, name in mask_values)
     made_by["lesion_types"] = ",".join(LESION_TYPES.lesions)
     made_by["allow_outside"] = allow_outside

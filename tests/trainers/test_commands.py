@@ -41,12 +41,12 @@ def command(monkeypatch):
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory, record_set):
-    """A working folder: ROI records, their folds, and records of whole slices."""
+    """A working folder: ROI records, their folds, ROIs of others, and records of whole slices."""
     folder = tmp_path_factory.mktemp("work")
     shutil.copytree(record_set[0], folder / "roi")
     splits = cross_validation(record_set[1], folds=2, validation_share=0.3, seed=0)
     save_folds(folder / "folds.json", record_set[1], splits, {})
-    (folder / "whole").mkdir()
+    tiny_records.write_set(folder / "before", patients=6, seed=5, prefix="other-")
     tiny_records.write_set(folder / "whole", patients=2, roi=False)
     return folder
 
@@ -74,7 +74,7 @@ def finetune_arguments(work, *cycles, **changes):
 
 def test_from_records_to_fine_tuned_weights(work, command, capsys):
     """Pre-train, transfer, fine-tune with a frozen encoder; what is done is not done again."""
-    assert command(pretrain, *pretrain_arguments(work)) == 0
+    assert command(pretrain, *pretrain_arguments(work, records=work / "before")) == 0
     out = capsys.readouterr().out
     assert "protocol pretrain_lesion: 1 cycle(s), starting scratch" in out
     assert "lesion: finished" in out
