@@ -140,6 +140,9 @@ def refuse_leaks(leaks: list[Leak], path: Path | None, consequence: str = "") ->
     """
     if not leaks:
         return
+    # Two cases may lie on two sides in several folds: they count once.
+    once = {(leak.kind, frozenset((leak.left, leak.right))): leak for leak in reversed(leaks)}
+    leaks = list(reversed(once.values()))
     kind = min((leak.kind for leak in leaks), key=KINDS.index)
     worst = [leak for leak in leaks if leak.kind == kind]
     counts = collections.Counter(leak.kind for leak in leaks)

@@ -16,6 +16,7 @@ degree or two. ``benchmarks/near_duplicates.py`` measures distances and the thre
 from __future__ import annotations
 
 import functools
+import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ NEAR_BITS = 24
 FLAT_HU = 20.0
 
 NONE = "-"
+_TEXT = re.compile(r"([0-9]{1,9}):([0-9a-f]{16}|-):([0-9a-f]{64}|-)")
 #: How one slice may lie against the other, and the words whose signs that turns.
 VIEWS = {
     "upright": (False, False, False, False),
@@ -93,18 +95,17 @@ def index_of(text: str) -> int:
 
 def parse(texts: Iterable[str]) -> SliceHashes:
     """The inverse of ``slice_hash`` for many slices; raises ``ValueError`` on anything else."""
-    parts = [text.split(":") for text in texts]
-    if any(len(part) != 3 or len(part[1]) not in (1, 16) for part in parts):
+    parts = [_TEXT.fullmatch(text) for text in texts]
+    if not all(parts):
         raise ValueError("expected slice hashes as index:identity:perceptual")
-    has_identity = np.array([part[1] != NONE for part in parts], bool)
-    has_bits = np.array([part[2] != NONE for part in parts], bool)
+    parts = [match.groups() for match in parts]
     bits = b"".join(bytes.fromhex("0" * (BITS // 4) if p[2] == NONE else p[2]) for p in parts)
     return SliceHashes(
         np.array([int(part[0]) for part in parts], np.int64),
         np.array([0 if p[1] == NONE else int(p[1], 16) for p in parts], np.uint64),
-        has_identity,
+        np.array([part[1] != NONE for part in parts], bool),
         np.frombuffer(bits, np.uint64).reshape(len(parts), len(WORDS)),
-        has_bits,
+        np.array([part[2] != NONE for part in parts], bool),
     )
 
 
