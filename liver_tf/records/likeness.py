@@ -9,8 +9,8 @@ they draw the outline of a body, in which all abdomens agree. A flip turns the s
 frequencies along one axis and leaves the even ones, so the bits are sorted into words by odd and
 even: the distance to a flipped slice follows from the same four counts.
 
-What the hash does not see through: another field of view (zoom, crop) and rotations of more than a
-degree or two. ``benchmarks/near_duplicates.py`` measures distances and the threshold.
+What the hash does not see through: another field of view (zoom, crop), larger shifts and rotations.
+``benchmarks/near_duplicates.py`` measures the distances from which the threshold was chosen.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def _nearest_views(left: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.
     view = np.zeros(best.shape, np.int8)
     for number, turned in enumerate(VIEWS.values()):
         distance = sum(
-            -count if turn else count for count, turn in zip(counts, turned, strict=False)
+            -count if turn else count for count, turn in zip(counts, turned, strict=True)
         )
         distance += np.int16(WORD_BITS * sum(turned))
         np.copyto(view, np.int8(number), where=distance < best)
