@@ -31,7 +31,7 @@ CELLS = 32
 #: Whether the frequencies down and across are odd, for each word of the hash.
 WORDS = ((0, 0), (0, 1), (1, 0), (1, 1))
 WORD_BITS = BITS // len(WORDS)
-#: Frequencies of each word that are left out, coarsest first.
+#: Frequencies of each word that are left out, the coarsest; among them the mean.
 COARSEST = 10
 #: Two slices whose hashes differ in this many bits or fewer are near-duplicates.
 NEAR_BITS = 24
