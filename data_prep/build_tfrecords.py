@@ -176,7 +176,7 @@ def main(argv: list[str]) -> int:
     if math.isnan(FLAGS.validation_share):  # passes the bounds of the flag
         raise app.UsageError("--validation_share must be a number")
     from liver_tf import __version__
-    from liver_tf.ct.pseudonyms import load_site_key
+    from liver_tf.ct.pseudonyms import key_fingerprint, load_site_key
     from liver_tf.labels import LITS
     from liver_tf.refusals import Refusal
 
@@ -193,7 +193,8 @@ def main(argv: list[str]) -> int:
 
             engine = functools.partial(convert_in_beam, options=FLAGS.beam_option)
 
-        made_by = {"version": __version__, "source": FLAGS.source, **source_arguments(key)}
+        made_by = {"version": __version__, "source": FLAGS.source}
+        made_by |= {"site_key": key_fingerprint(key), **source_arguments(key)}
         manifest, refusals = convert(
             tasks,
             Target(output, (FLAGS.window_low, FLAGS.window_high), FLAGS.encoding),
@@ -238,6 +239,7 @@ def _write_folds(output: Path, manifest) -> None:
             came=f"{len(manifest.cases)} patients, fewer of each diagnosis",
             remedy="Lower --folds (1 writes none) or add patients. The records are complete.",
         ) from None
+    _refuse_leaks(output, manifest, splits)
     with written_or_refused(output):
         folds.save_folds(output / FOLDS_NAME, manifest, splits, arguments)
     for number, split in enumerate(splits):
@@ -245,6 +247,21 @@ def _write_folds(output: Path, manifest) -> None:
             f"fold {number}: {len(split.training)} patients train, "
             f"{len(split.validation)} validate, {len(split.test)} test"
         )
+
+
+def _refuse_leaks(output: Path, manifest, splits) -> None:
+    """Refuse folds whose parts share a patient or a slice: nothing measured on them would hold."""
+    from liver_tf.records.allowed_pairs import load_allowed
+    from liver_tf.records.leakage import borders_of, find_leaks, parts_of_split, refuse_leaks
+
+    borders = []
+    for number, split in enumerate(splits):
+        borders += borders_of(parts_of_split(f"fold {number}", manifest, split))
+    allow_pairs = None if FLAGS.allow_pairs is None else Path(FLAGS.allow_pairs)
+    allowed = load_allowed(allow_pairs, {entry.case for entry in manifest.cases})
+    refuse_leaks(
+        find_leaks(borders, allowed), output, "The records are complete; no folds were written."
+    )
 
 
 def _define_flags() -> None:
@@ -294,6 +311,12 @@ def _define_flags() -> None:
         upper_bound=0.9,
     )
     flags.DEFINE_integer("seed", 0, "typed lesions: decides the folds.", lower_bound=0)
+    flags.DEFINE_string(
+        "allow_pairs",
+        None,
+        "typed lesions: file of pairs of cases whose slices may be alike: two names a line, as the "
+        "leakage guard prints them.",
+    )
 
 
 if __name__ == "__main__":

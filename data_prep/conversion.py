@@ -22,6 +22,7 @@ from liver_tf import __version__, atomic_files
 from liver_tf.ct.window import DEFAULT_WINDOW, apply_window
 from liver_tf.labels import HEALTHY, LabelSet
 from liver_tf.records import statistics
+from liver_tf.records.likeness import slice_hash
 from liver_tf.records.manifest import CaseEntry, Manifest
 from liver_tf.records.pixels import DEFAULT_ENCODING
 from liver_tf.records.schema import SCHEMA_VERSION, SliceRecord
@@ -153,9 +154,10 @@ def convert_case(job: Job) -> Outcome:
 def _converted(task: CaseTask, target: Target, memo: Path, stamp: dict) -> Outcome:
     found = ReadCase()
     parts: list[statistics.CaseStatistics] = []
+    hashes: list[str] = []
     diagnoses: collections.Counter[str] = collections.Counter()
     shard = target.output / f"{task.case}.tfrecord"
-    records = _records(task, target.window, found, parts, diagnoses)
+    records = _records(task, target.window, found, parts, hashes, diagnoses)
     try:
         info = write_shard(shard, records, target.encoding)
     except Refusal as refusal:
@@ -177,6 +179,7 @@ def _converted(task: CaseTask, target: Target, memo: Path, stamp: dict) -> Outco
         sha256=info.sha256,
         diagnosis=_diagnosis(diagnoses, total),
         statistics=total,
+        hashes=tuple(hashes),
         cautions=tuple(sorted({(caution.code, caution.text) for caution in found.cautions})),
         details=dict(sorted(found.details.items())),
     )
@@ -186,10 +189,11 @@ def _converted(task: CaseTask, target: Target, memo: Path, stamp: dict) -> Outco
     return Outcome(entry, tuple(found.refusals))
 
 
-def _records(task, window, found, parts, diagnoses) -> Iterator[SliceRecord]:
+def _records(task, window, found, parts, hashes, diagnoses) -> Iterator[SliceRecord]:
     for one in slices_of(task, found):
         image = apply_window(one.hu, *window)
         parts.append(statistics.of_slice(image, one.labels, len(task.label_set)))
+        hashes.append(slice_hash(image, one.index))
         diagnoses[one.diagnosis] += 1
         yield SliceRecord(
             image=image,

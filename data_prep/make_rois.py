@@ -29,15 +29,18 @@ def main(argv: list[str]) -> int:
     from data_prep.regions import cut_regions
     from liver_tf.inference.cascade import LiverFinder
     from liver_tf.inference.roi import RoiRule
+    from liver_tf.records.seen import SEEN
     from liver_tf.refusals import Refusal
 
     try:
+        seen = None if FLAGS.true_liver else Path(FLAGS.liver_run) / SEEN
         finder = None if FLAGS.true_liver else LiverFinder.of_run(Path(FLAGS.liver_run))
         manifest, summary = cut_regions(
             Path(FLAGS.input),
             Path(FLAGS.output),
             finder,
             RoiRule(FLAGS.margin_mm, FLAGS.least_side_mm, FLAGS.extent),
+            seen if seen is not None and seen.is_file() else None,
         )
     except Refusal as refusal:
         print(refusal.text_with_path(), file=sys.stderr)

@@ -10,12 +10,15 @@ import numpy as np
 from tqdm import tqdm
 
 from data_prep.output_folder import begun_anew, sweep, written_or_refused
+from liver_tf import atomic_files
 from liver_tf.inference.cascade import LiverFinder
 from liver_tf.inference.roi import RoiRule, boxes_of_scan, crop
 from liver_tf.labels import BACKGROUND, LIVER
 from liver_tf.records import statistics
+from liver_tf.records.likeness import index_of
 from liver_tf.records.manifest import CaseEntry, Manifest, load_manifest
 from liver_tf.records.schema import SliceRecord
+from liver_tf.records.seen import LIVER_SEEN
 from liver_tf.records.shards import check_shards, read_case, write_shard
 from liver_tf.refusals import Refusal
 
@@ -38,12 +41,17 @@ class Tally:
 
 
 def cut_regions(
-    source: Path, output: Path, finder: LiverFinder | None, rule: RoiRule
+    source: Path,
+    output: Path,
+    finder: LiverFinder | None,
+    rule: RoiRule,
+    liver_seen: Path | None = None,
 ) -> tuple[Manifest, str]:
     """Cut the ROI of every slice with liver and write them as a record set of its own.
 
     Args:
       finder: the liver network, or None to take the labelled liver.
+      liver_seen: ``seen.json`` of the liver network, which the leakage guard asks for later.
 
     Returns:
       The manifest, and a sentence on how well the boxes hold liver and lesions. Cases in which
@@ -61,6 +69,7 @@ def cut_regions(
         "liver": "labels" if finder is None else "network",
         "source_fingerprint": manifest.fingerprint,
         "liver_data_fingerprint": None if finder is None else finder.description.data_fingerprint,
+        "liver_seen": None if liver_seen is None else atomic_files.sha256_of(liver_seen),
     }
     tally = Tally()
     with begun_anew(output):
@@ -78,6 +87,10 @@ def cut_regions(
                 remedy="Train the liver network longer, or try --true_liver.",
             )
         sweep(output, {entry.case for entry in entries})
+        with written_or_refused(output):
+            (output / LIVER_SEEN).unlink(missing_ok=True)
+            if liver_seen is not None:
+                atomic_files.write_text(output / LIVER_SEEN, liver_seen.read_text("utf-8"))
         made = replace(manifest, cases=tuple(entries), roi={**roi, "result": asdict(tally)})
         made.save(output)
     return made, tally.text()
@@ -121,6 +134,7 @@ def _cut_case(
             rois.append(record)
     if not rois:
         return None
+    kept = {record.slice_index for record in rois}
     with written_or_refused(output):
         info = write_shard(output / entry.shard, rois, manifest.encoding)
     return replace(
@@ -129,6 +143,8 @@ def _cut_case(
         bytes=info.bytes,
         sha256=info.sha256,
         statistics=statistics.total(parts),
+        # Of the whole slices: a patient is no other one for being cut elsewhere.
+        hashes=tuple(text for text in entry.hashes if index_of(text) in kept),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from liver_tf.inference.roi import RoiRule
 from liver_tf.labels import HEALTHY, LESION_TYPES, LabelSet
 from liver_tf.records import statistics
+from liver_tf.records.likeness import slice_hash
 from liver_tf.records.manifest import CaseEntry, Manifest
 from liver_tf.records.schema import SliceRecord
 from liver_tf.records.shards import write_shard
@@ -47,22 +48,23 @@ def write_set(
     label_set: LabelSet = LESION_TYPES,
     roi: bool = True,
     seed: int = 0,
+    prefix: str = "",
 ) -> Manifest:
-    """Write a record set of one case per patient; their diagnoses go round the kinds of lesion."""
+    """Write a record set of one case per patient; their diagnoses go round the kinds of lesion.
+
+    Cases and patients are called ``prefix`` + case0 and so on: sets of other patients need another.
+    """
     generator = np.random.default_rng(seed)
     entries = []
     for number in range(patients):
         kind = number % (len(label_set) - 1)
         lesion = 0 if kind == len(label_set) - 2 else kind + 2
         diagnosis = label_set.classes[lesion] if lesion else HEALTHY
+        names = f"{prefix}case{number}", f"{prefix}pat{number}"
         records = []
         for index in range(slices):
             image, labels = draw_slice(generator, rows, columns, lesion)
-            records.append(
-                SliceRecord(
-                    image, labels, (0.8, 0.8), f"case{number}", f"pat{number}", index, diagnosis
-                )
-            )
+            records.append(SliceRecord(image, labels, (0.8, 0.8), *names, index, diagnosis))
         entries.append(write_case(folder, records, label_set))
     rule = {"rule": asdict(RoiRule()), "source_fingerprint": "0" * 64} if roi else None
     manifest = Manifest(label_set, WINDOW, tuple(entries), roi=rule, made_by={"test": "tiny"})
@@ -86,4 +88,5 @@ def write_case(folder: Path, records: list[SliceRecord], label_set: LabelSet) ->
         sha256=info.sha256,
         diagnosis=first.diagnosis,
         statistics=statistics.total(parts),
+        hashes=tuple(slice_hash(r.image, r.slice_index) for r in records),
     )

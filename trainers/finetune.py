@@ -25,6 +25,7 @@ def main(argv: list[str]) -> int:
     from liver_tf.training import determinism
     from liver_tf.training.protocol import PRETRAINED, Protocol, parse_cycle, plan
     from trainers.job import Job, carry_out, check_transfer, label_map, task_of
+    from trainers.leak_check import check_fold
 
     try:
         defaults = flag_groups.cycle_defaults()
@@ -50,6 +51,14 @@ def main(argv: list[str]) -> int:
     if not 0 <= FLAGS.fold < len(splits):
         raise app.UsageError(f"--fold: expected 0 to {len(splits) - 1}, got {FLAGS.fold}")
     split = splits[FLAGS.fold]
+    seen = check_fold(
+        records,
+        manifest,
+        split,
+        pretrained if protocol.start == PRETRAINED else None,
+        allow_pairs=FLAGS.allow_pairs,
+        accept_unknown=FLAGS.accept_unknown_training,
+    )
     mapping, label_set = label_map(manifest.label_set, "lesion")
     task = task_of(manifest, split.training, mapping)
 
@@ -82,6 +91,7 @@ def main(argv: list[str]) -> int:
             "pretrained_weights": stored_hash(pretrained / WEIGHTS),
         },
         prepare=prepare,
+        seen_before=seen,
         cache_mb=FLAGS.cache_mb,
         augment_on_host=flag_groups.augment_on_host(),
     )
@@ -117,6 +127,15 @@ def _define_flags() -> None:
     flags.DEFINE_string("pretrained", "runs/lesion", "Run of the pre-trained lesion network.")
     flags.DEFINE_string(
         "runs", "runs/finetune", "The run is made below this, in fold<F>/seed<S>/<protocol>."
+    )
+    flags.DEFINE_string(
+        "allow_pairs", None, "File of pairs of cases whose slices may be alike: two names a line."
+    )
+    flags.DEFINE_boolean(
+        "accept_unknown_training",
+        False,
+        "Go on where the pre-trained run, or the liver network that cut the ROIs, does not tell "
+        "what it was trained on: the leakage guard cannot compare then.",
     )
     flags.DEFINE_boolean("dry_run", False, "Print the plan and stop, before any data are read.")
     flag_groups.define_training_flags(learning_rate=5e-5, batch_size=1)

@@ -13,7 +13,7 @@ from liver_tf.model.description import Description
 from liver_tf.model.unet import Architecture
 from liver_tf.pipeline.augment import Ranges
 from liver_tf.pipeline.batches import BatchSource, Slices
-from liver_tf.records import statistics
+from liver_tf.records import leakage, statistics
 from liver_tf.records.folds import Split
 from liver_tf.records.manifest import Manifest
 from liver_tf.records.shards import check_shards
@@ -22,6 +22,7 @@ from liver_tf.training import run
 from liver_tf.training.protocol import Protocol
 from liver_tf.training.run import Part
 from liver_tf.training.step import Task
+from trainers.leak_check import note_seen
 
 
 def label_map(source: LabelSet, kind: str) -> tuple[tuple[int, ...], LabelSet]:
@@ -133,17 +134,20 @@ def carry_out(
     *,
     more_identity: dict | None = None,
     prepare: Callable[[], None] = lambda: None,
+    seen_before: tuple[leakage.Part, ...] = (),
     cache_mb: int,
     augment_on_host: bool,
 ) -> None:
     """Begin a run in ``folder`` or go on with it, until it is finished.
 
     ``prepare`` sets the weights from which the first cycle starts; it is called only if there is
-    something left to train. Raises ``Refusal`` where the folder holds another run, or a shard
-    differs from its manifest.
+    something left to train. ``seen_before`` is what the starting weights were trained on; it goes
+    into the run's ``seen.json`` with its own cases. Raises ``Refusal`` where the folder holds
+    another run, or a shard differs from its manifest.
     """
     identity = job.identity() | (more_identity or {})
     run.open_run(folder, identity)
+    note_seen(folder, job.kind, job.manifest, job.split, seen_before)
     if run.is_finished(folder):
         print(f"{folder}: finished before, nothing to do")
         return

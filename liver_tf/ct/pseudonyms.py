@@ -72,6 +72,11 @@ def pseudonym(key: bytes, kind: str, identifier: str) -> str:
     return f"{kind[0]}-{hmac.new(key, message, hashlib.sha256).hexdigest()[:_DIGITS]}"
 
 
+def key_fingerprint(key: bytes) -> str:
+    """16 hex digits by which two data sets tell whether their pseudonyms come from one key."""
+    return hmac.new(key, b"fingerprint of the site key", hashlib.sha256).hexdigest()[:_DIGITS]
+
+
 def _key_from_file(path: Path) -> bytes:
     try:
         return _strong_enough(require_file(path).read_bytes(), path)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from liver_tf import atomic_files
 from liver_tf.labels import LabelSet
+from liver_tf.records import likeness
 from liver_tf.records.pixels import RAW
 from liver_tf.records.schema import SCHEMA_VERSION
 from liver_tf.records.statistics import CaseStatistics
@@ -30,6 +31,7 @@ class CaseEntry:
         (the patient, or a wider source that patients share).
       records: count of slices. ``bytes``, ``sha256``: of the shard.
       diagnosis: of the case (its most frequent lesion type), ``healthy``, or empty.
+      hashes: of every slice, for the leakage guard (``likeness.slice_hash``).
       cautions: codes and texts of what was odd but accepted.
     """
 
@@ -42,6 +44,7 @@ class CaseEntry:
     sha256: str
     diagnosis: str
     statistics: CaseStatistics
+    hashes: tuple[str, ...]
     cautions: tuple[tuple[str, str], ...] = ()
     details: dict[str, str] = field(default_factory=dict)
 
@@ -50,10 +53,13 @@ class CaseEntry:
 
     @classmethod
     def from_json(cls, value: dict) -> CaseEntry:
+        if len(likeness.parse(value["hashes"])) != value["records"]:
+            raise ValueError("expected a hash for every slice")
         return cls(
             **{
                 **value,
                 "statistics": CaseStatistics.from_json(value["statistics"]),
+                "hashes": tuple(value["hashes"]),
                 "cautions": tuple(tuple(caution) for caution in value["cautions"]),
             }
         )
@@ -68,7 +74,8 @@ class Manifest:
       encoding: of pixels, one of ``liver_tf.records.pixels.ENCODINGS``.
       roi: None for whole slices, else how the regions were made.
       refusals: code and text of every input that was refused.
-      made_by: program version and arguments.
+      made_by: program version, arguments, and ``site_key``, the fingerprint of the key behind the
+        pseudonyms.
     """
 
     label_set: LabelSet

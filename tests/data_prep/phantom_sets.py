@@ -18,6 +18,7 @@ def convert_lits(source: Path, output: Path):
     from data_prep.cases import find_lits
     from data_prep.conversion import Target, convert, local_engine
     from liver_tf import __version__
+    from liver_tf.ct.pseudonyms import key_fingerprint
     from liver_tf.labels import LITS
 
     tasks, refusals = find_lits(source, KEY)
@@ -25,7 +26,7 @@ def convert_lits(source: Path, output: Path):
         tasks,
         Target(output),
         label_set=LITS,
-        made_by={"version": __version__, "source": "lits"},
+        made_by={"version": __version__, "source": "lits", "site_key": key_fingerprint(KEY)},
         early_refusals=refusals,
         engine=local_engine(1),
     )
@@ -36,12 +37,13 @@ def convert_slices(table: Path, output: Path, mask_values=MASK_VALUES, allow_out
     from data_prep.cases import find_slices
     from data_prep.conversion import Target, convert, local_engine
     from liver_tf import __version__
+    from liver_tf.ct.pseudonyms import key_fingerprint
     from liver_tf.labels import LESION_TYPES
 
     tasks, refusals = find_slices(
         table, KEY, LESION_TYPES, mask_values, allow_outside=allow_outside
     )
-    made_by = {"version": __version__, "source": "slices"}
+    made_by = {"version": __version__, "source": "slices", "site_key": key_fingerprint(KEY)}
     made_by["mask_values"] = ",".join(f"{value}:{name}" for value, name in mask_values)
     made_by["lesion_types"] = ",".join(LESION_TYPES.lesions)
     made_by["allow_outside"] = allow_outside
@@ -61,6 +63,7 @@ def convert_series(folder: Path, output: Path, segments=None, own_patient=False)
     from data_prep.segments import DEFAULT_SEGMENTS, parse_segments, segments_text
     from data_prep.series_cases import find_series
     from liver_tf import __version__
+    from liver_tf.ct.pseudonyms import key_fingerprint
     from liver_tf.labels import LESION_TYPES
 
     label_set, parsed = parse_segments(segments or DEFAULT_SEGMENTS, LESION_TYPES)
@@ -72,6 +75,7 @@ def convert_series(folder: Path, output: Path, segments=None, own_patient=False)
         made_by={
             "version": __version__,
             "source": "series",
+            "site_key": key_fingerprint(KEY),
             "segments": segments_text(parsed, KEY),
             "series_without_patient_id": "own_patient" if own_patient else "refuse",
         },

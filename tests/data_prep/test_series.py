@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -85,6 +86,9 @@ def test_kinds_of_lesions_by_command(tmp_path):
         segments = {"liver": LIVER, kind: LESION} if number < 6 else both
         write_case(tmp_path / "in", number, segments=segments)
     mapping = ["liver:liver", "smith:metastasis", "bleb:cyst"]
+    # All show the same phantom, which must be allowed.
+    pairs = itertools.combinations(map(case_of, range(1, 7)), 2)
+    (tmp_path / "pairs").write_text("\n".join(map(",".join, pairs)))
     done = command(
         "build_tfrecords",
         "--source=series",
@@ -93,6 +97,7 @@ def test_kinds_of_lesions_by_command(tmp_path):
         f"--segments={','.join(mapping)}",
         "--folds=2",
         "--workers=2",
+        f"--allow_pairs={tmp_path / 'pairs'}",
     )
     assert done.returncode == 0, done.stderr
     assert "fold 1:" in done.stdout

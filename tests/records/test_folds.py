@@ -27,6 +27,7 @@ def make_manifest(patients=36, cases_each=2, group_size=1):
             sha256="0" * 64,
             diagnosis=KINDS[patient // group_size % 4],
             statistics=CaseStatistics((1, 1, 0, 0, 0), 1.0, 1.0),
+            hashes=("0:-:-", "1:-:-", "2:-:-"),
         )
         for patient in range(patients)
         for number in range(cases_each)

@@ -9,8 +9,10 @@ from absl import app, flags
 
 from liver_tf.model.description import load_network
 from liver_tf.model.freezing import block_hashes
-from liver_tf.records.folds import cross_validation, save_folds
+from liver_tf.records.folds import Split, cross_validation, save_folds
+from liver_tf.records.manifest import load_manifest
 from trainers import finetune, flag_groups, pretrain
+from trainers.leak_check import note_seen
 
 SMALL = ("--image_size=32", "--base_filters=2", "--epochs=1", "--batch_size=6")
 
@@ -41,12 +43,12 @@ def command(monkeypatch):
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory, record_set):
-    """A working folder: ROI records, their folds, and records of whole slices."""
+    """A working folder: ROI records, their folds, ROIs of others, and records of whole slices."""
     folder = tmp_path_factory.mktemp("work")
     shutil.copytree(record_set[0], folder / "roi")
     splits = cross_validation(record_set[1], folds=2, validation_share=0.3, seed=0)
     save_folds(folder / "folds.json", record_set[1], splits, {})
-    (folder / "whole").mkdir()
+    tiny_records.write_set(folder / "before", patients=6, seed=5, prefix="other-")
     tiny_records.write_set(folder / "whole", patients=2, roi=False)
     return folder
 
@@ -74,7 +76,7 @@ def finetune_arguments(work, *cycles, **changes):
 
 def test_from_records_to_fine_tuned_weights(work, command, capsys):
     """Pre-train, transfer, fine-tune with a frozen encoder; what is done is not done again."""
-    assert command(pretrain, *pretrain_arguments(work)) == 0
+    assert command(pretrain, *pretrain_arguments(work, records=work / "before")) == 0
     out = capsys.readouterr().out
     assert "protocol pretrain_lesion: 1 cycle(s), starting scratch" in out
     assert "lesion: finished" in out
@@ -100,6 +102,16 @@ def test_from_records_to_fine_tuned_weights(work, command, capsys):
     dry = finetune_arguments(work, "none", "enc1", folds_file="nowhere", dry_run=True)
     assert command(finetune, *dry) == 0
     assert "protocol mine: 2 cycle(s), starting pretrained" in capsys.readouterr().out
+    # What was trained on goes with the run; a network that saw the test is refused.
+    seen = json.loads((run / "seen.json").read_text())
+    assert [len(part["cases"]) for part in seen] == [4, 6]
+    shutil.copytree(work / "lesion", work / "unfair").joinpath("seen.json").unlink()
+    manifest = load_manifest(work / "roi")
+    note_seen(work / "unfair", "lesion", manifest, Split((manifest.cases[0].case,), test_cases))
+    unfair = finetune_arguments(work, "none", pretrained=work / "unfair", protocol="unfair")
+    assert command(finetune, *unfair) == 1
+    assert "[leak-shared-patient]" in capsys.readouterr().err
+    assert not (work / "finetune" / "fold0" / "seed0" / "unfair").exists()
     # A fold that is not there; a shard that was cut.
     with pytest.raises(app.UsageError, match="--fold: expected 0 to 1, got 2"):
         command(finetune, *finetune_arguments(work, "none", fold=2))

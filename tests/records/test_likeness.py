@@ -1,0 +1,179 @@
+"""Hashes: equal for equal pixels, near for re-exports, far for others, none where nothing shows."""
+
+import io
+
+import numpy as np
+import pytest
+import scipy.fft
+from PIL import Image
+from scipy import ndimage
+
+from liver_tf.records.likeness import (
+    BITS,
+    NEAR_BITS,
+    VIEWS,
+    WORDS,
+    index_of,
+    parse,
+    slice_hash,
+)
+
+
+def draw(seed: int, side: int = 512) -> np.ndarray:
+    """A body with organs of its own: int16 [side, side] in the window."""
+    generator = np.random.default_rng(seed)
+    row, column = (np.mgrid[:side, :side] + 0.5) / side
+    hu = np.where((row - 0.5) ** 2 / 0.1 + (column - 0.5) ** 2 / 0.18 < 1, 20.0, -160.0)
+    for _ in range(25):
+        middle, size = generator.uniform(0.2, 0.8, 2), generator.uniform(0.02, 0.12, 2)
+        inside = ((row - middle[0]) / size[0]) ** 2 + ((column - middle[1]) / size[1]) ** 2 < 1
+        hu[inside] = generator.uniform(-150, 230)
+    return as_slice(ndimage.gaussian_filter(hu, 1.0) + generator.normal(0, 8, hu.shape))
+
+
+def as_slice(image):
+    return np.clip(np.rint(image), -160, 240).astype(np.int16)
+
+
+def hash_as_integer(text: str) -> int:
+    return int(text.split(":")[2], 16)
+
+
+def bits_apart(left: str, right: str) -> int:
+    """The obvious Hamming distance."""
+    return (hash_as_integer(left) ^ hash_as_integer(right)).bit_count()
+
+
+def through_jpeg(image):
+    file = io.BytesIO()
+    grey = np.rint((image + 160.0) / 400 * 255).astype(np.uint8)
+    Image.fromarray(grey).save(file, "JPEG", quality=50)
+    return as_slice(np.asarray(Image.open(file)) / 255 * 400 - 160)
+
+
+RE_EXPORTS = {
+    "noise": lambda x: as_slice(x + np.random.default_rng(0).integers(-2, 3, x.shape)),
+    "brighter": lambda x: as_slice(x + 5),
+    "moved down": lambda x: np.roll(x, 1, 0),
+    "moved right": lambda x: np.roll(x, 1, 1),
+    "halved": lambda x: as_slice(x.reshape(256, 2, 256, 2).mean((1, 3))),
+    "every second": lambda x: x[::2, ::2],
+    "odd matrix": lambda x: as_slice(ndimage.zoom(x.astype(float), 389 / 512, order=1)),
+    "jpeg": through_jpeg,
+    "float": lambda x: x + np.float32(0.25),
+}
+
+
+@pytest.mark.parametrize("change", RE_EXPORTS)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_re_export_is_near_and_no_longer_identical(change, seed):
+    image = draw(seed)
+    before, after = slice_hash(image, 0), slice_hash(RE_EXPORTS[change](image), 0)
+    assert bits_apart(before, after) <= NEAR_BITS
+    assert before.split(":")[1] != after.split(":")[1]
+
+
+def test_other_slices_are_far():
+    texts = [slice_hash(draw(seed), 0) for seed in range(5)]
+    apart = [bits_apart(a, b) for n, a in enumerate(texts) for b in texts[:n]]
+    assert min(apart) > 2 * NEAR_BITS
+    # Nor does one sign for all: about half of a hash is set.
+    assert all(0.3 < hash_as_integer(text).bit_count() / BITS < 0.7 for text in texts)
+
+
+@pytest.mark.parametrize("side", [512, 400])
+def test_signs_are_those_of_a_cosine_transform(side):
+    image = draw(3, side)
+    # Averages over cells by repeating pixels until cells are whole, with scipy's transform.
+    times = 1 if side % 32 == 0 else 2
+    large = np.repeat(np.repeat(image.astype(np.float64), times, 0), times, 1)
+    cell = large.shape[0] // 32
+    spectrum = scipy.fft.dctn(large.reshape(32, cell, 32, cell).mean((1, 3)))
+    places = sorted(
+        ((down, across) for down in range(32) for across in range(32)),
+        key=lambda place: place[0] ** 2 + place[1] ** 2,
+    )
+    wanted = ""
+    for parity in WORDS:
+        of_word = [p for p in places if (p[0] % 2, p[1] % 2) == parity][10:74]
+        wanted += "".join(str(int(spectrum[place] > 0)) for place in of_word)
+    assert (hash_as_integer(slice_hash(image, 0)) ^ int(wanted, 2)).bit_count() <= 1
+
+
+def test_a_flip_turns_whole_words():
+    image = draw(4)
+    flips = {
+        "upright": image,
+        "flipped left to right": image[:, ::-1],
+        "flipped front to back": image[::-1],
+        "turned by 180 degrees": image[::-1, ::-1],
+    }
+    before = hash_as_integer(slice_hash(image, 0))
+    for view, flipped in flips.items():
+        mask = int("".join(("f" if turned else "0") * 16 for turned in VIEWS[view]), 16)
+        apart = before ^ hash_as_integer(slice_hash(flipped, 0)) ^ mask
+        assert apart.bit_count() <= 1, view
+
+
+def test_identity_is_that_of_the_values():
+    image = draw(5, 64)
+    identity = {
+        name: slice_hash(changed, 0).split(":")[1]
+        for name, changed in {
+            "itself": image,
+            "strided": np.repeat(image, 2, axis=1)[:, ::2],
+            "float32": image.astype(np.float32),
+            "big endian": image.astype(">i2").astype(np.int16),
+        }.items()
+    }
+    assert len(set(identity.values())) == 1
+    others = [image.copy() for _ in range(3)]
+    others[0][0, 0] += 1
+    others[1][-1, -1] -= 1
+    others[2] = image.reshape(32, 128)
+    others.append(image + np.float32(0.5))
+    other = {slice_hash(one, 0).split(":")[1] for one in others}
+    assert len(other | set(identity.values())) == len(others) + 1
+
+
+def test_zero_and_minus_zero_are_equal():
+    image = draw(6, 64) + np.float32(0.5)
+    image[3, :] = 0.0
+    turned = image.copy()
+    turned[3, ::2] = -0.0
+    assert slice_hash(image, 0) == slice_hash(turned, 0)
+
+
+def test_slices_that_show_nothing():
+    air = np.full((64, 64), -160, np.int16)
+    assert slice_hash(air, 7) == "7:-:-"
+    assert slice_hash(air.astype(np.float32) + 0.5, 8) == "8:-:-"
+    table = air.copy()
+    table[60, 20:40] = 30
+    index, identity, perceptual = slice_hash(table, 9).split(":")
+    assert (index, len(identity), perceptual) == ("9", 16, "-")
+
+
+def test_a_wide_window_does_not_overflow():
+    image = draw(0, 128)
+    large = np.repeat(image, 36, 0)
+    wide = np.where(large >= 240, np.int16(32767), large)
+    assert bits_apart(slice_hash(wide, 0), slice_hash(image, 0)) <= 1
+
+
+def test_texts_come_back():
+    texts = [slice_hash(draw(0, 64), 3), "4:-:-", "12:00000000000000ff:-"]
+    found = parse(texts)
+    assert [index_of(text) for text in texts] == found.index.tolist() == [3, 4, 12]
+    assert found.has_identity.tolist() == [True, False, True]
+    assert found.has_bits.tolist() == [True, False, False]
+    assert found.identity[2] == 255
+    assert found.bits.shape == (3, 4)
+    assert found.bits[0].tobytes().hex() == texts[0].split(":")[2]
+    assert len(parse([])) == 0
+
+
+@pytest.mark.parametrize("text", ["", "0", "0:-", "x:-:-", "0:12:-", "0:-:" + "0" * 63, "0:-:-:-"])
+def test_other_texts_are_refused(text):
+    with pytest.raises(ValueError, match="index:identity:perceptual"):
+        parse([text, "1:-:-"])
