@@ -9,7 +9,7 @@ import stat
 import numpy as np
 import pytest
 
-from liver_tf.ct.pseudonyms import KEY_VARIABLE, load_site_key, pseudonym
+from liver_tf.ct.pseudonyms import KEY_VARIABLE, key_fingerprint, load_site_key, pseudonym
 from liver_tf.ct.window import DEFAULT_WINDOW, apply_window
 from liver_tf.refusals import Refusal
 
@@ -102,3 +102,13 @@ def test_window_clips_and_keeps_the_dtype():
 def test_window_that_makes_no_sense(low, high):
     with pytest.raises(ValueError, match="window"):
         apply_window(np.zeros(3, np.int16), low, high)
+
+
+def test_a_keys_fingerprint_is_an_hmac_of_a_constant():
+    # HMAC as RFC 2104 writes it, for a key shorter than SHA-256's block of 64 bytes.
+    key = b"0123456789abcdef"
+    padded = key.ljust(64, b"\0")
+    inner = hashlib.sha256(bytes(b ^ 0x36 for b in padded) + b"fingerprint of the site key")
+    outer = hashlib.sha256(bytes(b ^ 0x5C for b in padded) + inner.digest())
+    assert key_fingerprint(key) == outer.hexdigest()[:16]
+    assert key_fingerprint(key + b"0") != key_fingerprint(key)

@@ -83,6 +83,9 @@ def test_another_schema_is_refused_naming_both(manifest, tmp_path):
         lambda text: text.replace('"window"', '"windw"'),
         lambda text: text.replace('"background"', '"air"'),
         lambda text: text.replace('"class_pixels"', '"pixels"', 1),
+        lambda text: text.replace('"hashes"', '"hash"', 1),
+        lambda text: text.replace('"0:', '"zero:', 1),
+        lambda text: text.replace('"records": 2', '"records": 3', 1),
     ],
 )
 def test_a_damaged_manifest_is_refused(manifest, tmp_path, damage):
