@@ -251,7 +251,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_weights(record_s
         assert all(np.isfinite(array).all() for array in arrays.values() if array.ndim)
 
 
-def shaking(model, optimiser, task):
+def shaking(model, optimiser, task, computation):
     """In place of a training step: moves every weight, frozen or not."""
 
     def step(images, labels, parameters):
