@@ -85,7 +85,7 @@ def define_machine_flags() -> None:
     flags.DEFINE_boolean(
         "mixed_precision",
         False,
-        "Blocks compute in half precision (--half_type); weights, logits and the loss stay float32.",
+        "Blocks compute in half precision (--half_type); weights, logits and loss stay float32.",
     )
     flags.DEFINE_enum(
         "half_type",

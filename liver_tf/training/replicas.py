@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -129,6 +129,15 @@ class MultiWorker(Mirrored):
         )
         super().__init__(strategy)
 
+    def compiled(self, step: Callable) -> Callable:
+        call = super().compiled(step)
+
+        def guarded(*batch):
+            with _stopping_when_alone():
+                return call(*batch)
+
+        return guarded
+
     def from_chief(self, work: Callable[[], Any]) -> Any:
         said: dict = {}
         if self.is_chief:
@@ -150,7 +159,7 @@ class MultiWorker(Mirrored):
 
     def spread(self, model: keras.Model, optimiser: keras.Optimizer | None = None) -> None:
         variables = [*model.weights, *(optimiser.variables if optimiser else ())]
-        arrays = [np.ascontiguousarray(variable) for variable in variables]
+        arrays = [np.array(variable) for variable in variables]
         data = self._from_chief(b"".join(array.tobytes() for array in arrays))
         if self.is_chief:
             return
@@ -187,8 +196,20 @@ class MultiWorker(Mirrored):
             counts = all_count or context.replica_id_in_sync_group == 0
             return tf.constant(numbers if counts else np.zeros_like(numbers))
 
-        values = self._strategy.experimental_distribute_values_from_function(of_replica)
-        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None).numpy()
+        with _stopping_when_alone():
+            values = self._strategy.experimental_distribute_values_from_function(of_replica)
+            return self._strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None).numpy()
+
+
+@contextlib.contextmanager
+def _stopping_when_alone() -> Iterator[None]:
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+        raise TrainingStopped(
+            "another process of this training is gone. All epochs that were finished before are "
+            "kept by the chief; start all processes again to go on."
+        ) from error
 
 
 def make(strategy: str) -> OneDevice:

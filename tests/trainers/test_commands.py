@@ -158,7 +158,10 @@ def test_weights_that_do_not_fit_the_task_are_refused(work, command, capsys, mak
     network.description.save(work / "liver")
     save_weights(work / "liver" / "weights.npz", network._model)
     assert command(finetune, *finetune_arguments(work, "none", pretrained=work / "liver")) == 1
-    assert "[other-task] expected for a liver network a set of whole slices; got an ROI set" in capsys.readouterr().err
+    assert (
+        "[other-task] expected for a liver network a set of whole slices; got an ROI set"
+        in capsys.readouterr().err
+    )
     none = finetune_arguments(work, "none", pretrained=work / "nowhere")
     assert command(finetune, *none) == 1
     assert "[no-model]" in capsys.readouterr().err
