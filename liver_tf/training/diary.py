@@ -17,6 +17,7 @@ from tqdm import tqdm
 from liver_tf import atomic_files
 from liver_tf.labels import LabelSet
 from liver_tf.training import pictures
+from liver_tf.training.state import stopping_when_full
 from liver_tf.training.step import Task
 
 
@@ -30,7 +31,7 @@ class Diary:
         self, folder: Path, title: str, epochs: int, done: int, say: Callable[[str], None]
     ) -> None:
         self._title, self._epochs, self._say = title, epochs, say
-        with _full_disk_as_os_error():
+        with stopping_when_full(), _full_disk_as_os_error():
             self._writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
         self._bar = tqdm(
             total=epochs, initial=done, desc=title, unit="epoch", leave=True, disable=None
@@ -38,7 +39,7 @@ class Diary:
 
     def epoch(self, row: dict) -> None:
         """Take down an epoch's row of the history."""
-        with _full_disk_as_os_error(), self._writer.as_default(step=row["epoch"]):
+        with self._writer.as_default(step=row["epoch"]):
             for name, value in row.items():
                 if name != "epoch":
                     tf.summary.scalar(name, value)
@@ -55,14 +56,13 @@ class Diary:
 
     def pictures(self, drawn: np.ndarray, epoch: int) -> None:
         """Put pictures, uint8 [n, rows, columns, 3], beside the epoch's scalars."""
-        with _full_disk_as_os_error(), self._writer.as_default(step=epoch):
+        with self._writer.as_default(step=epoch):
             tf.summary.image("truth_and_prediction", drawn, max_outputs=len(drawn))
             self._writer.flush()
 
     def close(self) -> None:
         self._bar.close()
-        with _full_disk_as_os_error():
-            self._writer.close()
+        self._writer.close()
 
 
 class Album:
@@ -85,10 +85,10 @@ class Album:
 
 @contextmanager
 def _full_disk_as_os_error() -> Iterator[None]:
-    """TensorFlow's files report a full disk in their own way."""
+    """TensorFlow reports in its own way that a log cannot be begun; afterwards it keeps silent."""
     try:
         yield
-    except (tf.errors.ResourceExhaustedError, tf.errors.UnknownError) as error:
+    except tf.errors.ResourceExhaustedError as error:
         raise OSError(errno.ENOSPC, error.message) from error
 
 

@@ -45,7 +45,8 @@ class OneDevice:
     def compiled(self, step: Callable) -> Callable:
         """A step (images, labels, parameters) compiled once for all batch sizes.
 
-        The last batch of an epoch may be smaller than the others.
+        The last batch of an epoch may be smaller than the others. ``traced`` of what is returned
+        holds the compiled function after the first call.
         """
         traced: list[Callable] = []
 
@@ -55,6 +56,7 @@ class OneDevice:
                 traced.append(tf.function(self._everywhere(step), input_signature=signature))
             return traced[0](*batch)
 
+        call.traced = traced
         return call
 
     def _everywhere(self, step: Callable) -> Callable:
