@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from benchmarks.frozen_backward import backward_convolutions
 from liver_tf.model import unet
 from liver_tf.model.freezing import freeze
 from liver_tf.model.loss import weighted_cross_entropy
@@ -119,23 +120,6 @@ def test_validation_leaves_out_what_is_neither_there_nor_predicted():
     assert row == {"val_loss": 1.0, "val_dice_liver": 0.5, "val_dice": 0.5}
 
 
-def backward_convolutions(fixed):
-    """Layers whose convolution has a gradient towards its kernel, and towards its input."""
-    step = training_step(build(fixed=fixed), keras.optimizers.Adam(1e-3), TASK)
-    step(*make_batch(1), {})
-    towards = {"filter": set(), "input": set()}
-    for operation in step.traced[0].get_concrete_function().graph.get_operations():
-        if "gradient_tape/" not in operation.name:
-            continue
-        layer = next((p for p in operation.name.split("/") if p.split("_")[0] in BLOCKS), None)
-        if operation.type == "Conv2DBackpropFilter":
-            towards["filter"].add(layer)
-        # The input's gradient of a transposed convolution is a convolution.
-        elif operation.type in ("Conv2DBackpropInput", "Conv2D"):
-            towards["input"].add(layer)
-    return towards
-
-
 CONVOLUTIONS = {
     *(f"{block}_conv{n}" for block in (*ENCODER, *DECODER) for n in (1, 2)),
     *(f"{block}_up" for block in DECODER),
@@ -146,9 +130,11 @@ CONVOLUTIONS = {
 @pytest.mark.parametrize("fixed", [(), ("enc1",), ENCODER[:4], ENCODER])
 def test_nothing_is_computed_backwards_through_fixed_leading_blocks(fixed):
     """Their kernels get no gradient, and neither does what they hand on."""
-    towards = backward_convolutions(fixed)
+    step = training_step(build(fixed=fixed), keras.optimizers.Adam(1e-3), TASK)
+    step(*make_batch(1), {})
+    kernels, inputs = backward_convolutions(step)
     learning = {layer for layer in CONVOLUTIONS if layer.split("_")[0] not in fixed}
-    assert towards["filter"] == learning
+    assert kernels == learning
     # The first layer that learns has nothing to learn from behind it.
     first = "dec4_up" if fixed == ENCODER else f"{next(b for b in BLOCKS if b not in fixed)}_conv1"
-    assert towards["input"] == learning - {first}
+    assert inputs == learning - {first}
