@@ -5,38 +5,13 @@ import shutil
 
 import pytest
 import tiny_records
-from absl import app, flags
+from absl import app
+from command_lines import finetune_arguments, pretrain_arguments
 
 from liver_tf.model.description import load_network
 from liver_tf.model.freezing import block_hashes
 from liver_tf.records.folds import cross_validation, save_folds
-from trainers import finetune, flag_groups, pretrain
-
-SMALL = ("--image_size=32", "--base_filters=2", "--epochs=1", "--batch_size=6")
-
-
-@pytest.fixture
-def command(monkeypatch):
-    """Runs a command's main with arguments, as ``app.run`` would, with flags of its own."""
-
-    def call(module, *arguments):
-        before = dict(flags.FLAGS.__dict__)
-        flags.FLAGS.__dict__.clear()
-        flags.FLAGS.__dict__.update(flags.FlagValues().__dict__)
-        with monkeypatch.context() as patch:
-            patch.setattr(app, "run", lambda main: status.append(main(parse(arguments))))
-            status = []
-            try:
-                flag_groups.run(module.main, module._define_flags)
-            finally:
-                flags.FLAGS.__dict__.clear()
-                flags.FLAGS.__dict__.update(before)
-        return status[0]
-
-    def parse(arguments):
-        return flags.FLAGS(["command", *map(str, arguments)])
-
-    return call
+from trainers import finetune, pretrain
 
 
 @pytest.fixture(scope="module")
@@ -49,27 +24,6 @@ def work(tmp_path_factory, record_set):
     (folder / "whole").mkdir()
     tiny_records.write_set(folder / "whole", patients=2, roi=False)
     return folder
-
-
-def pretrain_arguments(work, **changes):
-    values = {"network": "lesion", "records": work / "roi", "run": work / "lesion", **changes}
-    return [*SMALL, *(f"--{name}={value}" for name, value in values.items())]
-
-
-def finetune_arguments(work, *cycles, **changes):
-    values = {
-        "records": work / "roi",
-        "folds_file": work / "folds.json",
-        "pretrained": work / "lesion",
-        "runs": work / "finetune",
-        "protocol": "mine",
-        "epochs": 1,
-        **changes,
-    }
-    return [
-        *(f"--{name}={value}" for name, value in values.items()),
-        *(f"--cycle={cycle}" for cycle in cycles),
-    ]
 
 
 def test_from_records_to_fine_tuned_weights(work, command, capsys):
