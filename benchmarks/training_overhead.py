@@ -59,7 +59,7 @@ def main(argv: list[str]) -> int:
     def epoch_of_keras(number: int) -> float:
         theirs.optimizer.learning_rate.assign(settings.rate_in(number))
         batches = source.epoch(number).map(for_fit, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-        return theirs.fit(batches, verbose=0).history["loss"][0]
+        return theirs.fit(batches, shuffle=False, verbose=0).history["loss"][0]
 
     seconds: dict[str, list[float]] = {"ours": [], "keras": []}
     for number in range(FLAGS.rounds + 1):

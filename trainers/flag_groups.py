@@ -197,8 +197,9 @@ def run(main: Callable[[list[str]], int], define: Callable[[], None]) -> None:
         from liver_tf.refusals import Refusal, TrainingStopped
 
         import_tensorflow()
-        # TensorFlow tells every step of saving through this logger.
-        logging.getLogger("absl").setLevel(logging.WARNING)
+        # TensorFlow tells every step of saving and of sharing work through these loggers.
+        for name in ("absl", "tensorflow"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         try:
             return main(argv)
         except Refusal as refusal:
