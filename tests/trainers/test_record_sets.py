@@ -2,6 +2,8 @@
 
 import csv
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +14,10 @@ from liver_tf.labels import LESION_TYPES, LITS, LIVER_ONLY, LabelSet
 from liver_tf.model.description import load_description
 from liver_tf.model.freezing import weights_by_block
 from liver_tf.model.unet import BLOCKS
+from liver_tf.records.manifest import load_manifest
+from liver_tf.refusals import Refusal
 from liver_tf.training import run
-from trainers import finetune, pretrain
+from trainers import finetune, measuring, pretrain
 
 #: As many as there may be; the tiny set shows three of its kinds of lesion.
 THIRTY_TWO = LabelSet("mine", ("background", "liver", *(f"kind{n}" for n in range(30))))
@@ -193,3 +197,16 @@ def test_other_data_are_refused_with_the_difference(begun, command, capsys, tmp_
     err = capsys.readouterr().err
     assert "[run-differs]" in err
     assert "data_fingerprint: " in err
+
+
+def test_a_run_without_folds_left_nobody_for_the_test(begun, tmp_path):
+    networks, folder = begun
+    one = tmp_path / "run"
+    shutil.copytree(folder / "finetune" / "hold_out" / "seed0" / "mine", one)
+    whole = replace(load_manifest(folder / "set"), roi=None)
+    roi = {"rule": {}, "source_fingerprint": whole.fingerprint}
+    replace(load_description(networks / "lesion"), roi=roi).save(one)
+    (one / "weights.npz").write_bytes((networks / "lesion" / "weights.npz").read_bytes())
+    with pytest.raises(Refusal, match=r"\[no-patients\] expected a run that left patients for its"):
+        measuring._cases(one, whole, "test")
+    assert len(measuring._cases(one, whole, "validation")) >= 1

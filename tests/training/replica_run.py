@@ -13,6 +13,7 @@ import tiny_run
 from liver_tf.model import unet
 from liver_tf.model.freezing import block_hashes, freeze
 from liver_tf.model.unet import BLOCKS
+from liver_tf.refusals import Refusal
 from liver_tf.training import cycle, determinism, replicas
 from liver_tf.training.computation import Computation
 from liver_tf.training.protocol import SCRATCH, Protocol
@@ -97,7 +98,26 @@ def worker(folder, records, *, dies):
     where = replicas.make("multi_worker")
     computation = Computation(replicas=where)
     model, _ = tiny_run.carry_out(folder, records, ONE_CYCLE, computation=computation)
-    print(json.dumps({"replicas": where.count, "chief": where.is_chief, **block_hashes(model)}))
+    told = {"replicas": where.count, "chief": where.is_chief, "refused": refused(where)}
+    print(json.dumps(told | block_hashes(model)))
+
+
+def refused(where):
+    """Codes and what came, where the processes differ, and where the chief alone refuses."""
+
+    def refuse():
+        raise Refusal("its-code", "some/path", expected="a", came="b", remedy="c")
+
+    told = []
+    for work in (
+        lambda: where.demand_same({"seed": int(where.is_chief)}, "arguments"),
+        lambda: where.from_chief(refuse),
+    ):
+        try:
+            work()
+        except Refusal as refusal:
+            told.append([refusal.code, refusal.came])
+    return told
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Outlines pixel by pixel, worked by hand; which slices are shown; what TensorBoard reads back."""
 
+import io
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +10,7 @@ from replica_run import FIXED
 
 from liver_tf.labels import LITS
 from liver_tf.training import pictures
+from liver_tf.training.diary import Diary
 from liver_tf.training.protocol import SCRATCH, Protocol
 
 GREEN, RED = (0x4D, 0xAF, 0x4A), (0xE4, 0x1A, 0x1C)
@@ -100,3 +103,22 @@ def test_tensorboard_reads_scalars_and_pictures_back(record_set, tmp_path):
         assert said[number - 1].startswith(
             f"shown 1/1, fixed: enc1-dec2: epoch {number} of 2, loss {loss:.3f}, val_loss "
         )
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_on_a_terminal_a_bar_tells_losses_and_dice(tmp_path, monkeypatch):
+    """It begins where an interrupted cycle stopped."""
+    terminal, said = Terminal(), []
+    monkeypatch.setattr("sys.stderr", terminal)
+    diary = Diary(tmp_path, "mine 2/3", 5, 1, said.append)
+    diary.epoch({"epoch": 2, "loss": 0.5, "val_loss": 0.75, "val_dice": 0.25})
+    diary.close()
+    bar = terminal.getvalue().split("\r")[-1]
+    assert bar.startswith("mine 2/3:  40%")
+    assert "2/5" in bar
+    assert "loss=0.500, val_loss=0.750, dice=0.250" in bar
+    assert said == []

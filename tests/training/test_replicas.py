@@ -21,6 +21,19 @@ from liver_tf.training.computation import Computation
 ROOT = Path(replicas.__file__).parents[2]
 
 
+STARTED = []
+
+
+@pytest.fixture(autouse=True)
+def no_process_stays():
+    """A test that fails must not leave processes behind that wait for each other."""
+    yield
+    for process in STARTED:
+        process.kill()
+        process.communicate()
+    STARTED.clear()
+
+
 def start(*arguments, **variables):
     paths = [ROOT, Path(__file__).parent, ROOT / "tests"]
     environment = {
@@ -29,13 +42,15 @@ def start(*arguments, **variables):
         "TF_CPP_MIN_LOG_LEVEL": "2",
         **variables,
     }
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, replica_run.__file__, *map(str, arguments)],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+    STARTED.append(process)
+    return process
 
 
 def ended(process, seconds=180):
@@ -103,6 +118,9 @@ def test_two_processes_learn_what_one_does_even_when_one_is_killed(record_set, t
     for one in told:
         assert {b for b in hashes if one[b] == hashes[b]} >= set(replica_run.FIXED)
         assert {block: one[block] for block in hashes} == {b: told[0][b] for b in hashes}
+    came = ["others in another process", "others in this process"]
+    for one, differs in zip(told, came, strict=True):
+        assert one["refused"] == [["workers-differ", differs], ["its-code", "b"]]
     # The chief alone writes.
     assert not folders[1].exists()
 
