@@ -203,11 +203,20 @@ class MultiWorker(Mirrored):
             return self._strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None).numpy()
 
 
+#: How a collective operation fails when a process at the other end is gone.
+_ALONE = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+)
+
+
 @contextlib.contextmanager
 def _stopping_when_alone() -> Iterator[None]:
     try:
         yield
-    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+    except _ALONE as error:
         raise TrainingStopped(
             "another process of this training is gone. All epochs that were finished before are "
             "kept by the chief; start all processes again to go on."
