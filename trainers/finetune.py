@@ -1,6 +1,7 @@
-"""Fine-tune a pre-trained lesion network on a small set with lesion types, cycle by cycle.
+"""Fine-tune a pre-trained network on another record set, cycle by cycle.
 
-A protocol is a flag file: --cycle=... once for every cycle, naming the blocks held fixed.
+In the paper: a lesion network on a small set with lesion types. A protocol is a flag file:
+--cycle=... once for every cycle, naming the blocks held fixed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ def main(argv: list[str]) -> int:
     from liver_tf.model.description import WEIGHTS, load_description
     from liver_tf.model.transfer import head_from_old, transfer
     from liver_tf.model.weights_file import stored_hash
-    from liver_tf.records.folds import load_folds
+    from liver_tf.records.folds import hold_out, load_folds
     from liver_tf.records.manifest import load_manifest
     from liver_tf.training import determinism
     from liver_tf.training.protocol import PRETRAINED, Protocol, parse_cycle, plan
@@ -36,21 +37,25 @@ def main(argv: list[str]) -> int:
         )
     except ValueError as error:
         raise app.UsageError(str(error)) from None
+    computation = flag_groups.computation()
     determinism.set_up(FLAGS.deterministic)
-    folder = Path(FLAGS.runs) / f"fold{FLAGS.fold}" / f"seed{FLAGS.seed}" / protocol.name
     records, pretrained = Path(FLAGS.records), Path(FLAGS.pretrained)
     manifest = load_manifest(records)
     before = load_description(pretrained)
     check_transfer(before, manifest, pretrained)
-    architecture = replace(before.architecture, classes=len(manifest.label_set))
-    model = unet.build(architecture, FLAGS.seed)
-    print(plan(protocol, freezing.parameter_counts(model)))
+    mapping, label_set = label_map(manifest.label_set, before.kind)
+    architecture = replace(before.architecture, classes=len(label_set))
+    print(plan(protocol, freezing.parameter_counts(unet.build(architecture))), flush=True)
     if FLAGS.dry_run:
         return 0
-    splits = load_folds(Path(FLAGS.folds_file), manifest)
-    if not 0 <= FLAGS.fold < len(splits):
-        raise app.UsageError(f"--fold: expected 0 to {len(splits) - 1}, got {FLAGS.fold}")
-    split = splits[FLAGS.fold]
+    if FLAGS.folds_file:
+        splits = load_folds(Path(FLAGS.folds_file), manifest)
+        if not 0 <= FLAGS.fold < len(splits):
+            raise app.UsageError(f"--fold: expected 0 to {len(splits) - 1}, got {FLAGS.fold}")
+        split, fold, place = splits[FLAGS.fold], FLAGS.fold, f"fold{FLAGS.fold}"
+    else:
+        split = hold_out(manifest, validation_share=FLAGS.validation_share, seed=FLAGS.seed)
+        fold = place = "hold_out"
     seen = check_fold(
         records,
         manifest,
@@ -59,19 +64,20 @@ def main(argv: list[str]) -> int:
         allow_pairs=FLAGS.allow_pairs,
         accept_unknown=FLAGS.accept_unknown_training,
     )
-    mapping, label_set = label_map(manifest.label_set, "lesion")
     task = task_of(manifest, split.training, mapping)
 
-    def prepare() -> None:
-        if protocol.start == PRETRAINED:
-            print(transfer(pretrained / WEIGHTS, model).text())
-            if FLAGS.head == "old":
-                head_from_old(pretrained / WEIGHTS, model, len(label_set.lesions))
-                print("head: started from the old head's columns")
+    def prepare(model) -> None:
+        if protocol.start != PRETRAINED:
+            return
+        print(transfer(pretrained / WEIGHTS, model).text())
+        if FLAGS.head == "old":
+            taken = head_from_old(pretrained / WEIGHTS, model, before.label_set, label_set)
+            for old, new in taken.items():
+                print(f"head:   {', '.join(new)} from the old head's {old}")
 
     carry_out(
         Job(
-            kind="lesion",
+            kind=before.kind,
             records=records,
             manifest=manifest,
             split=split,
@@ -82,18 +88,20 @@ def main(argv: list[str]) -> int:
             protocol=protocol,
             ranges=flag_groups.augmentation(),
             seed=FLAGS.seed,
+            computation=computation,
+            cache_mb=FLAGS.cache_mb,
+            augment_on_host=flag_groups.augment_on_host(),
+            deterministic=FLAGS.deterministic,
         ),
-        folder,
-        model,
+        Path(FLAGS.runs) / place / f"seed{FLAGS.seed}" / protocol.name,
         more_identity={
-            "fold": FLAGS.fold,
+            "fold": fold,
             "head": FLAGS.head,
             "pretrained_weights": stored_hash(pretrained / WEIGHTS),
         },
         prepare=prepare,
         seen_before=seen,
-        cache_mb=FLAGS.cache_mb,
-        augment_on_host=flag_groups.augment_on_host(),
+        pictures=FLAGS.pictures,
     )
     return 0
 
@@ -111,8 +119,8 @@ def _define_flags() -> None:
         "head",
         "fresh",
         ["fresh", "old"],
-        "The new last layer: fresh as in the paper, or from the columns of the old one (every "
-        "kind of lesion from that of lesion).",
+        "The new last layer: fresh as in the paper, or from the columns of the old one (a class "
+        "from its own, another kind of lesion from that of lesion).",
     )
     flags.DEFINE_multi_string(
         "cycle",
@@ -121,12 +129,30 @@ def _define_flags() -> None:
         "(learning_rate=1e-5 epochs=20 batch_size=2 patience=5 norm=inference). Repeat for every "
         "cycle.",
     )
-    flags.DEFINE_string("records", "tfrecords/sheba_roi", "ROI record set with lesion types.")
-    flags.DEFINE_string("folds_file", "tfrecords/sheba/folds.json", "Folds of the patients.")
-    flags.DEFINE_integer("fold", 0, "Which fold is left for the test.", lower_bound=0)
-    flags.DEFINE_string("pretrained", "runs/lesion", "Run of the pre-trained lesion network.")
     flags.DEFINE_string(
-        "runs", "runs/finetune", "The run is made below this, in fold<F>/seed<S>/<protocol>."
+        "records",
+        "tfrecords/sheba_roi",
+        "Record set of any label set: ROIs for a lesion network, whole slices for a liver network.",
+    )
+    flags.DEFINE_string(
+        "folds_file",
+        "tfrecords/sheba/folds.json",
+        "Folds of the patients. Empty: a share of the patients validates and none is left for the "
+        "test, for records without folds.",
+    )
+    flags.DEFINE_integer("fold", 0, "Which fold is left for the test.", lower_bound=0)
+    flags.DEFINE_float(
+        "validation_share",
+        0.2,
+        "Share of the patients that validate where there are no folds.",
+        lower_bound=0.0,
+        upper_bound=0.9,
+    )
+    flags.DEFINE_string("pretrained", "runs/lesion", "Run of the pre-trained network.")
+    flags.DEFINE_string(
+        "runs",
+        "runs/finetune",
+        "The run is made below this, in fold<F>/seed<S>/<protocol> (hold_out without folds).",
     )
     flags.DEFINE_string(
         "allow_pairs", None, "File of pairs of cases whose slices may be alike: two names a line."

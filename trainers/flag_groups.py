@@ -82,6 +82,32 @@ def define_machine_flags() -> None:
         True,
         "Same arguments, same weights, bit for bit on a CPU; slower on a GPU.",
     )
+    flags.DEFINE_boolean(
+        "mixed_precision",
+        False,
+        "Blocks compute in half precision (--half_type); weights, logits and loss stay float32.",
+    )
+    flags.DEFINE_enum(
+        "half_type",
+        "float16",
+        ["float16", "bfloat16"],
+        "With --mixed_precision: float16 runs on every GPU with tensor cores and scales the loss; "
+        "bfloat16 needs a younger one (Ampere), and is the one for several replicas.",
+    )
+    flags.DEFINE_boolean("jit_compile", False, "XLA compiles the step; on one device.")
+    flags.DEFINE_enum(
+        "strategy",
+        "one",
+        ["one", "mirrored", "multi_worker"],
+        "Devices that share each batch: one; the GPUs of this machine; those of all processes "
+        "named in TF_CONFIG, each started with this command. See docs/fine-tuning.md.",
+    )
+    flags.DEFINE_integer(
+        "pictures",
+        4,
+        "Validation slices outlined in TensorBoard when the validation improves; 0: none.",
+        lower_bound=0,
+    )
 
 
 def check_finite() -> None:
@@ -114,6 +140,24 @@ def cycle_defaults():
             decay=FLAGS.rate_decay,
             decay_epochs=FLAGS.decay_epochs,
             floor=FLAGS.rate_floor,
+        )
+    except ValueError as error:
+        raise app.UsageError(str(error)) from None
+
+
+def computation():
+    """``Computation`` as the flags say; to be called before TensorFlow computes anything.
+
+    A plan alone needs no other devices and waits for no other process.
+    """
+    from liver_tf.training import replicas
+    from liver_tf.training.computation import Computation
+
+    try:
+        return Computation(
+            FLAGS.half_type if FLAGS.mixed_precision else "float32",
+            FLAGS.jit_compile,
+            replicas.make(replicas.ONE if FLAGS.dry_run else FLAGS.strategy),
         )
     except ValueError as error:
         raise app.UsageError(str(error)) from None
@@ -153,8 +197,9 @@ def run(main: Callable[[list[str]], int], define: Callable[[], None]) -> None:
         from liver_tf.refusals import Refusal, TrainingStopped
 
         import_tensorflow()
-        # TensorFlow tells every step of saving through this logger.
-        logging.getLogger("absl").setLevel(logging.WARNING)
+        # TensorFlow tells every step of saving and of sharing work through these loggers.
+        for name in ("absl", "tensorflow"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         try:
             return main(argv)
         except Refusal as refusal:

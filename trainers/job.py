@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 
+from liver_tf import __version__
 from liver_tf.labels import LIVER_ONLY, LabelSet
+from liver_tf.model import unet
 from liver_tf.model.description import Description
 from liver_tf.model.unet import Architecture
 from liver_tf.pipeline.augment import Ranges
@@ -19,6 +23,7 @@ from liver_tf.records.manifest import Manifest
 from liver_tf.records.shards import check_shards
 from liver_tf.refusals import Refusal
 from liver_tf.training import run
+from liver_tf.training.computation import Computation
 from liver_tf.training.protocol import Protocol
 from liver_tf.training.run import Part
 from liver_tf.training.step import Task
@@ -62,6 +67,7 @@ class Job:
     Attributes:
       kind: ``liver`` or ``lesion``. records, manifest, split: the data and who trains on them.
       mapping, label_set: of ``label_map``.
+      cache_mb: decides the order of the slices where they do not fit.
     """
 
     kind: str
@@ -75,6 +81,10 @@ class Job:
     protocol: Protocol
     ranges: Ranges
     seed: int
+    computation: Computation
+    cache_mb: int
+    augment_on_host: bool
+    deterministic: bool
 
     def identity(self) -> dict:
         """Everything that decides the run's weights."""
@@ -86,6 +96,12 @@ class Job:
             "seed": self.seed,
             "protocol": asdict(self.protocol),
             "architecture": asdict(self.architecture),
+            "computation": {
+                **self.computation.identity(),
+                "deterministic": self.deterministic,
+                "cache_mb": self.cache_mb,
+                "augment_on_host": self.augment_on_host,
+            },
         }
 
     def description(self) -> Description:
@@ -101,7 +117,13 @@ class Job:
             roi=self.manifest.roi,
         )
 
-    def part(self, cache_mb: int, augment_on_host: bool) -> Part:
+    def network(self) -> keras.Model:
+        """The network with fresh weights, where the computation wants it."""
+        with self.computation.replicas.scope():
+            precision = self.computation.precision
+            return unet.build(self.architecture, self.seed, precision=precision)
+
+    def part(self) -> Part:
         """Training and validation batches, made when they are first asked for."""
         made: dict[tuple[str, int], BatchSource] = {}
 
@@ -119,8 +141,8 @@ class Job:
                     batch_size=batch_size,
                     seed=self.seed,
                     ranges=self.ranges if part == "training" else None,
-                    cache_mb=cache_mb,
-                    augment_on_host=augment_on_host,
+                    cache_mb=self.cache_mb,
+                    augment_on_host=self.augment_on_host,
                 )
             return made[key]
 
@@ -130,54 +152,76 @@ class Job:
 def carry_out(
     job: Job,
     folder: Path,
-    model: keras.Model,
     *,
     more_identity: dict | None = None,
-    prepare: Callable[[], None] = lambda: None,
+    prepare: Callable[[keras.Model], None] = lambda model: None,
     seen_before: tuple[leakage.Part, ...] = (),
-    cache_mb: int,
-    augment_on_host: bool,
+    pictures: int,
 ) -> None:
     """Begin a run in ``folder`` or go on with it, until it is finished.
 
     ``prepare`` sets the weights from which the first cycle starts; it is called only if there is
     something left to train. ``seen_before`` is what the starting weights were trained on; it goes
     into the run's ``seen.json`` with its own cases. Raises ``Refusal`` where the folder holds
-    another run, or a shard differs from its manifest.
+    another run, or a shard differs from its manifest, and ``TrainingStopped`` where training cannot
+    go on.
     """
+    replicas = job.computation.replicas
     identity = job.identity() | (more_identity or {})
-    run.open_run(folder, identity)
-    note_seen(folder, job.kind, job.manifest, job.split, seen_before)
-    if run.is_finished(folder):
+    replicas.demand_same(identity, "arguments and data")
+    caution = replicas.from_chief(partial(run.open_run, folder, identity, _versions()))
+    if caution and replicas.is_chief:
+        print(f"note: {caution}")
+    replicas.from_chief(partial(note_seen, folder, job.kind, job.manifest, job.split, seen_before))
+    if replicas.from_chief(partial(run.is_finished, folder)):
         print(f"{folder}: finished before, nothing to do")
         return
     check_shards(job.records, job.manifest)
-    prepare()
+    model = job.network()
+    replicas.from_chief(partial(prepare, model))
+    replicas.spread(model)
     run.train(
         folder,
         job.protocol,
         model,
         job.description(),
-        job.part(cache_mb, augment_on_host),
+        job.part(),
         job.task,
         identity,
+        computation=job.computation,
+        pictures=pictures,
     )
     print(f"{folder}: finished")
+
+
+def _versions() -> dict[str, str]:
+    return {"liver_tf": __version__, "tensorflow": tf.__version__, "keras": keras.__version__}
 
 
 def check_transfer(before: Description, manifest: Manifest, pretrained: Path) -> None:
     """Refuse pre-trained weights that do not fit the records.
 
-    Raises ``Refusal`` for a liver network, for whole slices, and for another window.
+    A liver network goes on with whole slices of any label set (a lesion is liver to it), a lesion
+    network with ROIs of any label set that has lesions. Raises ``Refusal`` for anything else, and
+    for another window.
     """
-    if before.kind != "lesion" or manifest.roi is None:
+    wanted = {"liver": "a set of whole slices", "lesion": "an ROI set (data_prep.make_rois)"}
+    came = wanted["lesion" if manifest.roi else "liver"]
+    if came != wanted[before.kind]:
         raise Refusal(
-            "not-a-lesion-task",
+            "other-task",
             pretrained,
-            expected="a lesion network and an ROI record set (data_prep.make_rois)",
-            came=f"a {before.kind} network and "
-            f"{'an ROI set' if manifest.roi else 'a set of whole slices'}",
+            expected=f"for a {before.kind} network {wanted[before.kind]}",
+            came=came,
             remedy="Check --pretrained and --records.",
+        )
+    if before.kind == "lesion" and not manifest.label_set.lesions:
+        raise Refusal(
+            "no-lesion-classes",
+            pretrained,
+            expected="for a lesion network records with classes of lesions",
+            came=f"the label set {', '.join(manifest.label_set.classes)}",
+            remedy="Fine-tune the liver network on whole slices instead.",
         )
     if before.window != manifest.window:
         raise Refusal(

@@ -71,6 +71,14 @@ def _cases(run: Path, manifest: Manifest, part: str) -> list[str]:
             remedy="Name them with --records.",
         )
     identity = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    if not identity["split"][part]:
+        raise Refusal(
+            "no-patients",
+            run,
+            expected=f"a run that left patients for its {part} part",
+            came="none: it was trained without folds",
+            remedy="Fine-tune with --folds_file to have patients left for the test.",
+        )
     return identity["split"][part]
 
 

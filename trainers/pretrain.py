@@ -20,6 +20,7 @@ def main(argv: list[str]) -> int:
     from trainers.job import Job, carry_out, label_map, task_of
 
     records = Path(FLAGS.records)
+    computation = flag_groups.computation()
     determinism.set_up(FLAGS.deterministic)
     manifest = load_manifest(records)
     if (manifest.roi is None) != (FLAGS.network == "liver"):
@@ -42,8 +43,7 @@ def main(argv: list[str]) -> int:
     except ValueError as error:
         raise app.UsageError(str(error)) from None
     protocol = Protocol(f"pretrain_{FLAGS.network}", SCRATCH, (flag_groups.cycle_defaults(),))
-    model = unet.build(architecture, FLAGS.seed)
-    print(plan(protocol, freezing.parameter_counts(model)))
+    print(plan(protocol, freezing.parameter_counts(unet.build(architecture))), flush=True)
     if FLAGS.dry_run:
         return 0
     carry_out(
@@ -59,11 +59,13 @@ def main(argv: list[str]) -> int:
             protocol=protocol,
             ranges=flag_groups.augmentation(),
             seed=FLAGS.seed,
+            computation=computation,
+            cache_mb=FLAGS.cache_mb,
+            augment_on_host=flag_groups.augment_on_host(),
+            deterministic=FLAGS.deterministic,
         ),
         Path(FLAGS.run),
-        model,
-        cache_mb=FLAGS.cache_mb,
-        augment_on_host=flag_groups.augment_on_host(),
+        pictures=FLAGS.pictures,
     )
     return 0
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -100,12 +102,36 @@ def hash_of(arrays: dict[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def parameter_counts(model: keras.Model) -> dict[str, int]:
-    """Trainable parameters of each block were nothing frozen (moving statistics not counted)."""
-    counts = dict.fromkeys(BLOCKS, 0)
+@dataclass(frozen=True)
+class Parameters:
+    """How many numbers a block has.
+
+    Attributes:
+      convolution: kernels and biases. norm: scales and offsets of batch normalisation.
+      statistics: its moving statistics, which no gradient moves.
+    """
+
+    convolution: int = 0
+    norm: int = 0
+    statistics: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.convolution + self.norm + self.statistics
+
+    def trainable(self, norm_policy: str) -> int:
+        """How many of a released block an optimiser moves."""
+        return self.convolution + (0 if norm_policy == "inference" else self.norm)
+
+
+def parameter_counts(model: keras.Model) -> dict[str, Parameters]:
+    """Numbers of parameters of each block, whatever is frozen now."""
+    counts = {block: Counter() for block in BLOCKS}
     for layer in model.layers:
         block = block_of(layer.name)
         for weight in layer.weights:
-            if not weight.name.startswith("moving_"):
-                counts[block] += int(np.prod(weight.shape))
-    return counts
+            kind = "convolution"
+            if isinstance(layer, FusedBatchNormalization):
+                kind = "statistics" if weight.name.startswith("moving_") else "norm"
+            counts[block][kind] += int(np.prod(weight.shape))
+    return {block: Parameters(**counted) for block, counted in counts.items()}

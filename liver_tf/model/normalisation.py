@@ -17,9 +17,17 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     A frozen layer (``trainable = False``) runs in inference mode and keeps its statistics. So does
     one with ``learn_statistics = False``, but its scale and offset go on learning. Both count for
     steps traced afterwards.
+
+    Where several replicas share a batch each normalises by its own slices; the moving statistics
+    move towards the average of what the replicas saw, and stay the same on all of them. In half
+    precision inputs and outputs are half, everything else float32.
     """
 
     learn_statistics = True
+
+    def __init__(self, **options) -> None:
+        # Keras would round scale and offset to half precision before the kernel sees them.
+        super().__init__(autocast=False, **options)
 
     def call(self, inputs, training=None, mask=None):
         learn = bool(training) and self.trainable and self.learn_statistics
@@ -37,6 +45,9 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             count = tf.cast(tf.size(inputs) / tf.shape(inputs)[-1], tf.float32)
             # The kernel returns the unbiased variance; Keras keeps the biased one.
             biased = variance * (count - 1.0) / count
+            context = tf.distribute.get_replica_context()
+            if context is not None and context.num_replicas_in_sync > 1:
+                mean, biased = context.all_reduce(tf.distribute.ReduceOp.MEAN, [mean, biased])
             self._move(self.moving_mean, mean)
             self._move(self.moving_variance, biased)
         return outputs

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from liver_tf.labels import LabelSet
 from liver_tf.model.unet import HEAD
 from liver_tf.model.weights_file import assign, compare_blocks, load_arrays
 from liver_tf.refusals import Refusal
@@ -29,7 +30,7 @@ class TransferReport:
 def transfer(path: Path, model: keras.Model, *, fresh: tuple[str, ...] = (HEAD,)) -> TransferReport:
     """Load every block but those of ``fresh`` from a weights file.
 
-    The paper replaces the last layer, of 3 classes, by one of 5.
+    The paper replaces the last layer, of 3 classes, by one of 5; here it may be of any label set.
 
     Raises ``Refusal`` if any block that should be loaded differs in names or shapes.
     """
@@ -52,32 +53,43 @@ def transfer(path: Path, model: keras.Model, *, fresh: tuple[str, ...] = (HEAD,)
     )
 
 
-def head_from_old(path: Path, model: keras.Model, lesion_classes: int) -> None:
+_ANY_LESION = "lesion"
+
+
+def head_from_old(
+    path: Path, model: keras.Model, old: LabelSet, new: LabelSet
+) -> dict[str, list[str]]:
     """Start the new head from the old one's columns instead of afresh.
 
-    Background and liver take their own columns; every kind of lesion takes that of *lesion*, its
-    bias lowered by the logarithm of the number of kinds, so that together they are as likely as
-    the one lesion was.
+    A class that the old head has too takes its own column. Other kinds of lesion take that of
+    *lesion*. Where several share a column its bias is lowered by the logarithm of their number, so
+    that together they are as likely as the one was.
 
     Args:
-      path: weights of a network with the classes background, liver, lesion.
-      model: a network with ``lesion_classes`` kinds of lesion after background and liver.
+      path: weights of a network with the classes ``old``.
+      model: a network with the classes ``new``.
 
-    Raises ``Refusal`` where the old head has other classes.
+    Returns the new classes by the old class whose column they took. Raises ``Refusal`` where a
+    new class has no column to start from.
     """
-    arrays = load_arrays(path)
-    kernel, bias = arrays[f"{HEAD}_logits/kernel"], arrays[f"{HEAD}_logits/bias"]
-    if kernel.shape[-1] != 3:
+    kinds = [name for name in new.classes if name not in old.classes]
+    if kinds and _ANY_LESION not in old.classes:
         raise Refusal(
             "old-head",
             path,
-            expected="a head of 3 classes: background, liver, lesion",
-            came=f"one of {kernel.shape[-1]}",
+            expected=f"a head with {', '.join(kinds)}, or with a class that is any lesion",
+            came=f"one of {', '.join(old.classes)}",
             remedy="Start from a fresh head (--head=fresh).",
         )
-    columns = [0, 1] + [2] * lesion_classes
-    shift = np.zeros(len(columns), bias.dtype)
-    shift[2:] = np.log(lesion_classes)
+    arrays = load_arrays(path)
+    kernel, bias = arrays[f"{HEAD}_logits/kernel"], arrays[f"{HEAD}_logits/bias"]
+    sources = [_ANY_LESION if name in kinds else name for name in new.classes]
+    columns = [old.index(name) for name in sources]
+    shift = [np.log(sources.count(source)) for source in sources]
     layer = model.get_layer(f"{HEAD}_logits")
     layer.kernel.assign(kernel[..., columns])
-    layer.bias.assign(bias[columns] - shift)
+    layer.bias.assign(bias[columns] - np.array(shift, bias.dtype))
+    taken: dict[str, list[str]] = {}
+    for name, source in zip(new.classes, sources, strict=True):
+        taken.setdefault(source, []).append(name)
+    return taken

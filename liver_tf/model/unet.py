@@ -52,13 +52,21 @@ class Architecture:
             raise ValueError(f"momentum: expected 0 <= momentum < 1, got {self.momentum}")
 
 
-def build(architecture: Architecture, seed: int = 0) -> keras.Model:
+#: Numbers in which blocks compute. Weights, logits and the loss are float32 in all of them.
+PRECISIONS = ("float32", "float16", "bfloat16")
+
+
+def build(architecture: Architecture, seed: int = 0, *, precision: str = "float32") -> keras.Model:
     """A functional model: standardised HU [batch, s, s, 1] to logits [batch, s, s, classes].
 
     The paper's encoder block is 2 x (convolution, ReLU, batch normalisation), pooling between
     blocks; the decoder goes up by transposed convolution and takes the skip connection. The
     softmax stands with the loss and with inference. ``seed`` decides the initial weights.
+    ``precision``: one of ``PRECISIONS``; logits are float32 [batch, s, s, classes] in all of them.
     """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, got {precision!r}")
+    dtype = keras.DTypePolicy(precision if precision == "float32" else f"mixed_{precision}")
     initial = _Initial(seed)
     side = architecture.image_size
     inputs = keras.Input((side, side, 1), name="image")
@@ -66,16 +74,16 @@ def build(architecture: Architecture, seed: int = 0) -> keras.Model:
     x = inputs
     for level, block in enumerate(ENCODER):
         if level:
-            x = keras.layers.MaxPooling2D(name=f"{block}_pool")(x)
-        x = _double_convolution(x, architecture, block, level, initial)
+            x = keras.layers.MaxPooling2D(name=f"{block}_pool", dtype=dtype)(x)
+        x = _double_convolution(x, architecture, block, level, initial, dtype)
         skips.append(x)
     for block, level in zip(DECODER, range(LEVELS - 2, -1, -1), strict=True):
         filters = architecture.base_filters * 2**level
         x = keras.layers.Conv2DTranspose(
-            filters, 2, strides=2, kernel_initializer=initial(), name=f"{block}_up"
+            filters, 2, strides=2, kernel_initializer=initial(), name=f"{block}_up", dtype=dtype
         )(x)
-        x = keras.layers.Concatenate(name=f"{block}_skip")([skips[level], x])
-        x = _double_convolution(x, architecture, block, level, initial)
+        x = keras.layers.Concatenate(name=f"{block}_skip", dtype=dtype)([skips[level], x])
+        x = _double_convolution(x, architecture, block, level, initial, dtype)
     logits = keras.layers.Conv2D(
         architecture.classes,
         1,
@@ -86,7 +94,9 @@ def build(architecture: Architecture, seed: int = 0) -> keras.Model:
     return keras.Model(inputs, logits, name="unet")
 
 
-def _double_convolution(x, architecture: Architecture, block: str, level: int, initial: _Initial):
+def _double_convolution(
+    x, architecture: Architecture, block: str, level: int, initial: _Initial, dtype
+):
     for number in (1, 2):
         x = keras.layers.Conv2D(
             architecture.base_filters * 2**level,
@@ -95,8 +105,11 @@ def _double_convolution(x, architecture: Architecture, block: str, level: int, i
             activation="relu",
             kernel_initializer=initial(),
             name=f"{block}_conv{number}",
+            dtype=dtype,
         )(x)
-        x = FusedBatchNormalization(momentum=architecture.momentum, name=f"{block}_norm{number}")(x)
+        x = FusedBatchNormalization(
+            momentum=architecture.momentum, name=f"{block}_norm{number}", dtype=dtype
+        )(x)
     return x
 
 

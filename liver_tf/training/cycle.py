@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
-import tensorflow as tf
-from tqdm import tqdm
 
 from liver_tf import atomic_files
+from liver_tf.labels import LabelSet
 from liver_tf.model.freezing import block_hashes, freeze
 from liver_tf.model.weights_file import load_weights, save_weights
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.refusals import TrainingStopped
+from liver_tf.training.computation import Computation
+from liver_tf.training.diary import Album, Diary, write_history
 from liver_tf.training.protocol import CycleSettings, short
-from liver_tf.training.state import Progress, load_state, save_state
+from liver_tf.training.state import Progress, load_state, save_state, stopping_when_full
 from liver_tf.training.step import Task, training_step, validate, validation_step
 
 BEST, STATE, RESULT, HISTORY = "best.npz", "state.npz", "cycle.json", "history.csv"
@@ -30,51 +30,81 @@ def train_cycle(
     validation: BatchSource,
     settings: CycleSettings,
     task: Task,
-    classes: tuple[str, ...],
+    label_set: LabelSet,
     folder: Path,
     *,
     first_epoch: int,
     title: str,
+    computation: Computation,
+    pictures: int,
+    say: Callable[[str], None],
 ) -> dict:
     """Train one cycle and leave the model with the cycle's best weights.
 
     A cycle that was interrupted goes on after its last finished epoch and ends with the weights
     it would have had. ``first_epoch`` sets the cycle's place in the run's stream of augmentation.
+    Every epoch that is better than those before draws ``pictures`` validation slices.
 
     Returns what ``cycle.json`` holds. Raises ``TrainingStopped`` where the loss is not a finite
     number, or where a frozen block moved.
     """
+    replicas = computation.replicas
     freeze(model, settings.fixed, settings.norm)
-    optimiser = keras.optimizers.Adam(settings.learning_rate)
-    step = training_step(model, optimiser, task)
-    check = validation_step(model, task)
-    if (folder / STATE).exists():
-        progress = load_state(folder / STATE, model, optimiser)
-    else:
-        progress = Progress(hashes_before=block_hashes(model))
-    writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
-    bar = tqdm(total=settings.epochs, initial=progress.epoch, desc=title, unit="epoch", leave=True)
+    optimiser = computation.optimiser(settings.learning_rate)
+    step = training_step(model, optimiser, task, computation)
+    check = validation_step(model, task, computation)
+    progress = Progress(**replicas.from_chief(lambda: vars(_begun(folder, model, optimiser))))
+    replicas.spread(model, optimiser)
+    diary = album = None
+    if replicas.is_chief:
+        diary = Diary(folder, title, settings.epochs, progress.epoch, say)
+        album = Album(validation, label_set, task, pictures) if pictures else None
     started = time.perf_counter()
-    while progress.epoch < settings.epochs and _has_patience(progress, settings):
-        row = _train_epoch(step, training, settings, optimiser, progress.epoch, first_epoch)
-        row |= validate(check, validation.epoch(0, shuffled=False), classes)
-        if not math.isfinite(row["val_loss"]):
-            raise TrainingStopped(_not_finite("validation loss", row["epoch"], settings))
-        progress.history.append(row)
-        progress.epoch += 1
-        if _is_better(row[settings.monitor], progress, settings):
-            progress.best_epoch, progress.best_value = progress.epoch, row[settings.monitor]
+
+    @stopping_when_full()
+    def finish_epoch() -> None:
+        better = _is_better(progress.history[-1][settings.monitor], progress, settings)
+        if better:
+            progress.best_epoch = progress.epoch
+            progress.best_value = progress.history[-1][settings.monitor]
             save_weights(folder / BEST, model)
         save_state(folder / STATE, model, optimiser, progress)
-        _log(writer, row)
-        bar.set_postfix(loss=f"{row['loss']:.3f}", dice=f"{row['val_dice']:.3f}")
-        bar.update()
-    bar.close()
-    writer.close()
-    load_weights(folder / BEST, model)
+        diary.epoch(progress.history[-1])
+        if better and album:
+            diary.pictures(album.draw(model), progress.epoch)
+
+    def store() -> dict:
+        if replicas.is_chief:
+            finish_epoch()
+        return vars(progress)
+
+    while progress.epoch < settings.epochs and _has_patience(progress, settings):
+        row = _train_epoch(step, training, settings, optimiser, progress.epoch, first_epoch)
+        if math.isfinite(row["loss"]):
+            row |= validate(check, validation.epoch(0, shuffled=False), label_set.classes)
+        row = replicas.from_chief(lambda row=row: row)
+        _stop_where_not_finite(row, settings, progress, folder)
+        progress.history.append(row)
+        progress.epoch += 1
+        progress = Progress(**replicas.from_chief(store))
+    if diary:
+        diary.close()
+    replicas.from_chief(lambda: load_weights(folder / BEST, model))
+    replicas.spread(model)
     result = _prove(model, settings, progress)
     result["seconds"] = round(time.perf_counter() - started, 1)
-    _write_history(folder / HISTORY, progress.history)
+    return replicas.from_chief(lambda: _close(folder, progress, result))
+
+
+def _begun(folder: Path, model: keras.Model, optimiser: keras.Optimizer) -> Progress:
+    if (folder / STATE).exists():
+        return load_state(folder / STATE, model, optimiser)
+    return Progress(hashes_before=block_hashes(model))
+
+
+@stopping_when_full()
+def _close(folder: Path, progress: Progress, result: dict) -> dict:
+    write_history(folder / HISTORY, progress.history)
     atomic_files.write_json(folder / RESULT, result)
     (folder / STATE).unlink()
     return result
@@ -91,8 +121,6 @@ def _train_epoch(step, training, settings, optimiser, epoch, first_epoch) -> dic
     for loss, size in losses:
         total += float(loss) * size
         slices += size
-    if not math.isfinite(total):
-        raise TrainingStopped(_not_finite("training loss", epoch + 1, settings))
     return {
         "epoch": epoch + 1,
         "learning_rate": rate,
@@ -101,11 +129,21 @@ def _train_epoch(step, training, settings, optimiser, epoch, first_epoch) -> dic
     }
 
 
-def _not_finite(what: str, epoch: int, settings: CycleSettings) -> str:
-    return (
-        f"the {what} is no longer a finite number in epoch {epoch} (fixed: "
-        f"{short(settings.fixed)}, learning rate {settings.learning_rate:g}). What was finished "
-        "before stays in the run's folder; lower the learning rate in a new run."
+def _stop_where_not_finite(
+    row: dict, settings: CycleSettings, progress: Progress, folder: Path
+) -> None:
+    wrong = [name for name in ("loss", "val_loss") if not math.isfinite(row.get(name, 0.0))]
+    if not wrong:
+        return
+    what = {"loss": "training loss", "val_loss": "validation loss"}[wrong[0]]
+    if progress.best_epoch:
+        kept = f"The last good weights are in {folder.name}/{BEST} (epoch {progress.best_epoch})"
+    else:
+        kept = "No epoch of this cycle was finished; what the cycle began with is unchanged"
+    raise TrainingStopped(
+        f"the {what} is no longer a finite number in epoch {row['epoch']} (fixed: "
+        f"{short(settings.fixed)}, learning rate {settings.learning_rate:g}). {kept}. Lower the "
+        "learning rate in a new run."
     )
 
 
@@ -140,20 +178,3 @@ def _prove(model: keras.Model, settings: CycleSettings, progress: Progress) -> d
         "monitor": settings.monitor,
         "best_value": progress.best_value,
     }
-
-
-def _log(writer, row: dict) -> None:
-    with writer.as_default(step=row["epoch"]):
-        for name, value in row.items():
-            if name != "epoch":
-                tf.summary.scalar(name, value)
-    writer.flush()
-
-
-def _write_history(path: Path, rows: list[dict]) -> None:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    atomic_files.write_text(path, text.getvalue())

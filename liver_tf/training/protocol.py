@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from liver_tf.model.freezing import NORM_POLICIES, parse_blocks
+from liver_tf.model.freezing import NORM_POLICIES, Parameters, parse_blocks
 from liver_tf.model.unet import BLOCKS
 
 PRETRAINED, SCRATCH = "pretrained", "scratch"
@@ -109,21 +109,31 @@ def parse_cycle(line: str, defaults: CycleSettings) -> CycleSettings:
         raise ValueError(f"--cycle={line}: {error}") from None
 
 
-def plan(protocol: Protocol, parameters: dict[str, int]) -> str:
+_COLUMNS = (
+    *("cycle", "trained", "fixed", "trainable", "of parameters"),
+    *("rate", "epochs", "batch", "norm"),
+)
+
+
+def plan(protocol: Protocol, parameters: dict[str, Parameters]) -> str:
     """The protocol as a table to read before anything is trained.
 
+    ``trainable`` counts what an optimiser moves, ``of parameters`` everything, moving statistics
+    included, as Keras counts.
+
     Args:
-      parameters: trainable parameters of each block (``model.freezing.parameter_counts``).
+      parameters: of each block (``model.freezing.parameter_counts``).
     """
-    total = sum(parameters.values())
-    rows = [("cycle", "fixed", "trained", "parameters", "rate", "epochs", "batch", "norm")]
+    total = sum(block.total for block in parameters.values())
+    rows = [_COLUMNS]
     for number, cycle in enumerate(protocol.cycles, 1):
         rows.append(
             (
                 str(number),
-                short(cycle.fixed),
                 short(cycle.trained),
-                f"{sum(parameters[block] for block in cycle.trained):,}",
+                short(cycle.fixed),
+                f"{sum(parameters[block].trainable(cycle.norm) for block in cycle.trained):,}",
+                f"{total:,}",
                 f"{cycle.learning_rate:g}",
                 f"<={cycle.epochs}",
                 str(cycle.batch_size),
@@ -135,10 +145,7 @@ def plan(protocol: Protocol, parameters: dict[str, int]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         for row in rows
     ]
-    head = (
-        f"protocol {protocol.name}: {len(protocol.cycles)} cycle(s), starting {protocol.start}, "
-        f"{total:,} parameters in all"
-    )
+    head = f"protocol {protocol.name}: {len(protocol.cycles)} cycle(s), starting {protocol.start}"
     return "\n".join([head, *(line.rstrip() for line in lines)])
 
 

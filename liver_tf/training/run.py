@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ from liver_tf.model.freezing import block_hashes
 from liver_tf.model.weights_file import load_weights, save_weights
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.refusals import Refusal
-from liver_tf.training.cycle import BEST, HISTORY, RESULT, train_cycle
+from liver_tf.training.computation import Computation
+from liver_tf.training.cycle import BEST, HISTORY, RESULT, STATE, train_cycle
 from liver_tf.training.protocol import CycleSettings, Protocol, short
-from liver_tf.training.step import Task
+from liver_tf.training.state import stopping_when_full
+from liver_tf.training.step import PLAIN, Task
 
 IDENTITY = "run.json"
+VERSIONS = "versions"
 
 _BRIEF = 60
 
@@ -36,19 +40,27 @@ class Part:
     validation: Callable[[int], BatchSource]
 
 
-def open_run(folder: Path, identity: dict[str, Any]) -> None:
+def open_run(
+    folder: Path, identity: dict[str, Any], versions: dict[str, str] | None = None
+) -> str | None:
     """Begin a run, or go on with it.
 
-    ``identity`` is everything that decides the weights. Raises ``Refusal`` where the folder holds
-    a run with another identity, and shows the difference: going on with other blocks, data or
-    seed would silently mix two experiments.
+    ``identity`` is everything that decides the weights, but for ``versions`` of libraries: going
+    on under others is allowed, only the last bits may then differ. Returns a caution where they
+    do differ, else None.
+
+    Raises ``Refusal`` where the folder holds a run with another identity, and shows the
+    difference: going on with other blocks, data or seed would silently mix two experiments.
     """
     identity = json.loads(json.dumps(identity))
     path = folder / IDENTITY
     if not path.exists():
-        atomic_files.write_json(path, identity)
-        return
+        named = {VERSIONS: versions} if versions else {}
+        with stopping_when_full():
+            atomic_files.write_json(path, identity | named)
+        return None
     stored = json.loads(path.read_text(encoding="utf-8"))
+    began_with = stored.pop(VERSIONS, None)
     if stored != identity:
         raise Refusal(
             "run-differs",
@@ -57,6 +69,13 @@ def open_run(folder: Path, identity: dict[str, Any]) -> None:
             came="; ".join(_differences(stored, identity)),
             remedy="Give the same arguments to go on, or name another --run.",
         )
+    if versions and began_with and began_with != versions:
+        differences = "; ".join(_differences(began_with, versions))
+        return (
+            f"this run was begun with other versions ({differences}): its weights may differ in "
+            "their last bits from those of an undisturbed run"
+        )
+    return None
 
 
 def _differences(old: Any, new: Any, name: str = "") -> list[str]:
@@ -102,6 +121,9 @@ def train(
     task: Task,
     identity: dict[str, Any],
     say: Callable[[str], None] = print,
+    *,
+    computation: Computation = PLAIN,
+    pictures: int = 0,
 ) -> list[dict]:
     """Carry out all cycles of a protocol; finished ones are not repeated.
 
@@ -109,21 +131,20 @@ def train(
     Two runs that lie beside each other and begin with the same cycles from the same weights on
     the same data compute them once: the second copies them.
 
-    Returns the ``cycle.json`` of every cycle.
+    Returns the ``cycle.json`` of every cycle. Raises ``TrainingStopped`` where the disk is full,
+    and what ``train_cycle`` raises.
     """
+    replicas = computation.replicas
+    say = say if replicas.is_chief else _say_nothing
     results = []
     first_epoch = 0
     for number, settings in enumerate(protocol.cycles, 1):
         cycle_folder = folder / f"cycle{number}"
-        cycle_folder.mkdir(parents=True, exist_ok=True)
         title = f"{protocol.name} {number}/{len(protocol.cycles)}, fixed: {short(settings.fixed)}"
         key = _cycle_key(model, settings, first_epoch, identity)
-        if not (cycle_folder / RESULT).exists():
-            _adopt(key, folder, cycle_folder, say, title)
-        if (cycle_folder / RESULT).exists():
-            result = json.loads((cycle_folder / RESULT).read_text(encoding="utf-8"))
-            load_weights(cycle_folder / BEST, model)
-            say(f"{title}: finished before, best epoch {result['best_epoch']}")
+        result = replicas.from_chief(partial(_finished, cycle_folder, key, model, title, say))
+        if result is not None:
+            replicas.spread(model)
         else:
             result = train_cycle(
                 model,
@@ -131,19 +152,53 @@ def train(
                 part.validation(settings.batch_size),
                 settings,
                 task,
-                description.label_set.classes,
+                description.label_set,
                 cycle_folder,
                 first_epoch=first_epoch,
                 title=title,
+                computation=computation,
+                pictures=pictures,
+                say=say,
             )
             say(_proof(result, title))
-        if not (cycle_folder / "key").exists():
-            atomic_files.write_text(cycle_folder / "key", key)
+        replicas.from_chief(partial(_name, cycle_folder, key))
         results.append(result)
         first_epoch += settings.epochs
+    replicas.from_chief(partial(_finish, folder, model, description))
+    return results
+
+
+def _say_nothing(line: str) -> None:
+    """Only the chief of several processes speaks."""
+
+
+@stopping_when_full()
+def _finished(
+    cycle_folder: Path, key: str, model: keras.Model, title: str, say: Callable[[str], None]
+) -> dict | None:
+    """Load what is finished of a cycle, or None: here, or beside the run under the same key."""
+    cycle_folder.mkdir(parents=True, exist_ok=True)
+    if not (cycle_folder / RESULT).exists():
+        _adopt(key, cycle_folder.parent, cycle_folder, say, title)
+    if not (cycle_folder / RESULT).exists():
+        return None
+    result = json.loads((cycle_folder / RESULT).read_text(encoding="utf-8"))
+    load_weights(cycle_folder / BEST, model)
+    (cycle_folder / STATE).unlink(missing_ok=True)
+    say(f"{title}: finished before, best epoch {result['best_epoch']}")
+    return result
+
+
+@stopping_when_full()
+def _name(cycle_folder: Path, key: str) -> None:
+    if not (cycle_folder / "key").exists():
+        atomic_files.write_text(cycle_folder / "key", key)
+
+
+@stopping_when_full()
+def _finish(folder: Path, model: keras.Model, description: Description) -> None:
     save_weights(folder / WEIGHTS, model)
     description.save(folder)
-    return results
 
 
 def _proof(result: dict, title: str) -> str:

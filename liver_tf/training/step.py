@@ -11,6 +11,9 @@ import tensorflow as tf
 
 from liver_tf.model.loss import class_overlap, weighted_cross_entropy
 from liver_tf.pipeline import augment
+from liver_tf.training.computation import Computation
+
+PLAIN = Computation()
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,10 @@ class Task:
 
 
 def training_step(
-    model: keras.Model, optimiser: keras.optimizers.Optimizer, task: Task
+    model: keras.Model,
+    optimiser: keras.Optimizer,
+    task: Task,
+    computation: Computation = PLAIN,
 ) -> Callable[..., tf.Tensor]:
     """A compiled step: (images, labels, augmentation parameters) to the batch's loss.
 
@@ -43,48 +49,47 @@ def training_step(
     """
     weights = tf.constant(task.class_weights, tf.float32)
     variables = model.trainable_variables
-    optimiser.build(variables)
+    replicas = computation.replicas
+    with replicas.scope():
+        optimiser.build(variables)
 
-    def step(images, labels, parameters):
-        if parameters:
-            images, labels = augment.apply(images, labels, parameters, task.window)
+    def learn(images, labels, share):
         with tf.GradientTape() as tape:
             logits = model(task.standardise(images), training=True)
             loss = weighted_cross_entropy(logits, labels, weights)
-        optimiser.apply(tape.gradient(loss, variables), variables)
+            loss = loss if share is None else loss * share
+            scaled = optimiser.scale_loss(loss)
+        optimiser.apply(tape.gradient(scaled, variables), variables)
         return loss
 
-    return _any_batch_size(step)
-
-
-def validation_step(model: keras.Model, task: Task) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
-    """A compiled step: (images, labels, {}) to the batch's loss and its overlap counts."""
-    weights = tf.constant(task.class_weights, tf.float32)
+    if computation.jit_compile:
+        # Augmentation stays outside: XLA knows no projective transform of images.
+        learn = tf.function(learn, jit_compile=True)
 
     def step(images, labels, parameters):
-        del parameters
+        (images, labels, parameters), share = replicas.share((images, labels, parameters))
+        if parameters:
+            images, labels = augment.apply(images, labels, parameters, task.window)
+        return learn(images, labels, share)
+
+    return replicas.compiled(step)
+
+
+def validation_step(
+    model: keras.Model, task: Task, computation: Computation = PLAIN
+) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+    """A compiled step: (images, labels, {}) to the batch's loss and its overlap counts."""
+    weights = tf.constant(task.class_weights, tf.float32)
+    replicas = computation.replicas
+
+    def step(images, labels, parameters):
+        (images, labels, _), share = replicas.share((images, labels, parameters))
         logits = model(task.standardise(images), training=False)
         loss = weighted_cross_entropy(logits, labels, weights)
-        return loss, class_overlap(logits, labels, len(task.class_weights))
+        overlap = class_overlap(logits, labels, len(task.class_weights))
+        return (loss, overlap) if share is None else (loss * share, overlap * tf.sign(share))
 
-    return _any_batch_size(step)
-
-
-def _any_batch_size(step: Callable) -> Callable:
-    """Compile a step once for all batch sizes: the last batch of an epoch may be smaller."""
-
-    def relaxed(value: tf.Tensor) -> tf.TensorSpec:
-        return tf.TensorSpec([None, *value.shape[1:]], value.dtype)
-
-    traced: list[Callable] = []
-
-    def call(images, labels, parameters):
-        if not traced:
-            signature = tf.nest.map_structure(relaxed, (images, labels, parameters))
-            traced.append(tf.function(step, input_signature=signature))
-        return traced[0](images, labels, parameters)
-
-    return call
+    return replicas.compiled(step)
 
 
 def validate(

@@ -1,10 +1,13 @@
 """The network's blocks: their order, their shapes, and that every layer belongs to one."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
 
 from liver_tf.model import freezing, unet
+from liver_tf.model.freezing import Parameters
 from liver_tf.model.unet import Architecture
 
 PAPER_BLOCKS = ("enc1", "enc2", "enc3", "enc4", "enc5", "dec4", "dec3", "dec2", "dec1", "head")
@@ -61,14 +64,50 @@ def test_shapes_halve_and_channels_double(model):
 
 def test_parameter_counts_worked_by_hand():
     counts = freezing.parameter_counts(unet.build(Architecture(16, 2, 3)))
-    # A convolution of f to g channels has 9 f g + g weights, a normalisation 2 g.
-    assert counts["enc1"] == (9 * 1 * 2 + 2) + 4 + (9 * 2 * 2 + 2) + 4
-    assert counts["enc2"] == (9 * 2 * 4 + 4) + 8 + (9 * 4 * 4 + 4) + 8
-    assert counts["enc5"] == (9 * 16 * 32 + 32) + 64 + (9 * 32 * 32 + 32) + 64
+    # A convolution of f to g channels has 9 f g + g weights; a normalisation of g channels has a
+    # scale and an offset, and moving means and variances that no gradient moves.
+    assert counts["enc1"] == Parameters((9 * 1 * 2 + 2) + (9 * 2 * 2 + 2), 2 * 4, 2 * 4)
+    assert counts["enc2"] == Parameters((9 * 2 * 4 + 4) + (9 * 4 * 4 + 4), 2 * 8, 2 * 8)
+    assert counts["enc5"] == Parameters((9 * 16 * 32 + 32) + (9 * 32 * 32 + 32), 2 * 64, 2 * 64)
     up = 4 * 4 * 2 + 2
-    assert counts["dec1"] == up + (9 * 4 * 2 + 2) + 4 + (9 * 2 * 2 + 2) + 4
-    assert counts["head"] == 2 * 3 + 3
+    assert counts["dec1"] == Parameters(up + (9 * 4 * 2 + 2) + (9 * 2 * 2 + 2), 2 * 4, 2 * 4)
+    assert counts["head"] == Parameters(2 * 3 + 3)
     assert list(counts) == list(PAPER_BLOCKS)
+
+
+@pytest.mark.parametrize("norm", freezing.NORM_POLICIES)
+def test_the_plan_counts_as_keras_does(norm):
+    model = unet.build(Architecture(16, 2, 3))
+    counts = freezing.parameter_counts(model)
+    fixed = ("enc1", "enc2", "dec3")
+    freezing.freeze(model, fixed, norm)
+    moved = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    assert sum(counts[b].trainable(norm) for b in counts if b not in fixed) == moved
+    assert sum(block.total for block in counts.values()) == model.count_params()
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_half_precision_keeps_weights_logits_and_their_meaning(precision):
+    """Weights are float32 and start the same; what comes out differs by rounding alone."""
+    whole = unet.build(Architecture(16, 2, 3), 1)
+    half = unet.build(Architecture(16, 2, 3), 1, precision=precision)
+    assert freezing.block_hashes(half) == freezing.block_hashes(whole)
+    assert {weight.dtype for weight in half.weights} == {"float32"}
+    kinds = {layer.compute_dtype for layer in half.layers if layer.name not in ("image",)}
+    assert kinds == {precision, "float32"}
+    assert half.get_layer("head_logits").compute_dtype == "float32"
+    images = np.random.default_rng(0).normal(size=(2, 16, 16, 1)).astype(np.float32)
+    ours, theirs = half(images, training=False), whole(images, training=False)
+    assert ours.dtype == "float32"
+    # bfloat16 has 8 bits of mantissa, through 18 convolutions.
+    np.testing.assert_allclose(ours, theirs, atol={"float16": 0.02, "bfloat16": 0.15}[precision])
+    assert np.abs(np.subtract(ours, theirs)).max() > 0
+    assert half(images, training=True).dtype == "float32"
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match="precision: expected one of float32, float16, bfloat16"):
+        unet.build(Architecture(16, 2, 3), precision="float8")
 
 
 def test_same_seed_same_weights_other_seed_others():

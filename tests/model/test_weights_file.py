@@ -1,9 +1,12 @@
 """Weights come back as they were, or not at all; they move by block."""
 
+import math
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from liver_tf.labels import LESION_TYPES, LITS, LIVER_ONLY, LabelSet
 from liver_tf.model import unet
 from liver_tf.model.freezing import block_hashes, weights_by_block
 from liver_tf.model.transfer import head_from_old, transfer
@@ -176,7 +179,11 @@ def test_a_head_from_the_old_one_shares_the_lesions_probability_among_the_kinds(
     source, path, _ = pretrained
     model = unet.build(Architecture(16, 2, 5), seed=9)
     transfer(path, model)
-    head_from_old(path, model, lesion_classes=3)
+    assert head_from_old(path, model, LITS, LESION_TYPES) == {
+        "background": ["background"],
+        "liver": ["liver"],
+        "lesion": ["cyst", "hemangioma", "metastasis"],
+    }
     images = np.random.default_rng(3).normal(size=(2, 16, 16, 1)).astype(np.float32)
     old = tf.nn.softmax(source(images)).numpy()
     new = tf.nn.softmax(model(images)).numpy()
@@ -185,8 +192,30 @@ def test_a_head_from_the_old_one_shares_the_lesions_probability_among_the_kinds(
         np.testing.assert_allclose(new[..., kind], old[..., 2] / 3, atol=1e-6)
 
 
-def test_a_head_of_other_classes_gives_no_columns(tmp_path):
-    path = tmp_path / "typed.npz"
-    save_weights(path, unet.build(Architecture(16, 2, 5)))
-    with pytest.raises(Refusal, match="expected a head of 3 classes: background, liver, lesion"):
-        head_from_old(path, unet.build(Architecture(16, 2, 5)), lesion_classes=3)
+def test_a_head_keeps_the_columns_of_the_classes_it_shares_whatever_their_order(tmp_path):
+    """A known kind of lesion moves to another place; unknown ones share *lesion*'s column."""
+    old = LabelSet("old", ("background", "liver", "cyst", "lesion"))
+    new = LabelSet("new", ("background", "liver", "a", "b", "cyst", "lesion"))
+    source, model = (unet.build(Architecture(16, 2, len(one)), seed=4) for one in (old, new))
+    source.get_layer("head_logits").bias.assign([0.5, 1.5, 2.5, 3.5])
+    path = tmp_path / "old.npz"
+    save_weights(path, source)
+    taken = head_from_old(path, model, old, new)
+    assert taken["cyst"] == ["cyst"]
+    assert taken["lesion"] == ["a", "b", "lesion"]
+    then, now = (weights_by_block(one)["head"] for one in (source, model))
+    kernel = then["head_logits/kernel"]
+    expected = kernel[..., [0, 1, 3, 3, 2, 3]]
+    np.testing.assert_array_equal(now["head_logits/kernel"], expected)
+    third = 3.5 - math.log(3)
+    np.testing.assert_allclose(now["head_logits/bias"], [0.5, 1.5, third, third, 2.5, third])
+
+
+@pytest.mark.parametrize(("old", "new"), [(LIVER_ONLY, LITS), (LESION_TYPES, LITS)])
+def test_a_class_that_the_old_head_cannot_start_is_refused(tmp_path, old, new):
+    path = tmp_path / "old.npz"
+    save_weights(path, unet.build(Architecture(16, 2, len(old))))
+    with pytest.raises(
+        Refusal, match=r"\[old-head\] expected a head with lesion, or .*--head=fresh"
+    ):
+        head_from_old(path, unet.build(Architecture(16, 2, len(new))), old, new)

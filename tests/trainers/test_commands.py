@@ -5,40 +5,15 @@ import shutil
 
 import pytest
 import tiny_records
-from absl import app, flags
+from absl import app
+from command_lines import finetune_arguments, pretrain_arguments
 
 from liver_tf.model.description import load_network
 from liver_tf.model.freezing import block_hashes
 from liver_tf.records.folds import Split, cross_validation, save_folds
 from liver_tf.records.manifest import load_manifest
-from trainers import finetune, flag_groups, pretrain
+from trainers import finetune, pretrain
 from trainers.leak_check import note_seen
-
-SMALL = ("--image_size=32", "--base_filters=2", "--epochs=1", "--batch_size=6")
-
-
-@pytest.fixture
-def command(monkeypatch):
-    """Runs a command's main with arguments, as ``app.run`` would, with flags of its own."""
-
-    def call(module, *arguments):
-        before = dict(flags.FLAGS.__dict__)
-        flags.FLAGS.__dict__.clear()
-        flags.FLAGS.__dict__.update(flags.FlagValues().__dict__)
-        with monkeypatch.context() as patch:
-            patch.setattr(app, "run", lambda main: status.append(main(parse(arguments))))
-            status = []
-            try:
-                flag_groups.run(module.main, module._define_flags)
-            finally:
-                flags.FLAGS.__dict__.clear()
-                flags.FLAGS.__dict__.update(before)
-        return status[0]
-
-    def parse(arguments):
-        return flags.FLAGS(["command", *map(str, arguments)])
-
-    return call
 
 
 @pytest.fixture(scope="module")
@@ -51,27 +26,6 @@ def work(tmp_path_factory, record_set):
     tiny_records.write_set(folder / "before", patients=6, seed=5, prefix="other-")
     tiny_records.write_set(folder / "whole", patients=2, roi=False)
     return folder
-
-
-def pretrain_arguments(work, **changes):
-    values = {"network": "lesion", "records": work / "roi", "run": work / "lesion", **changes}
-    return [*SMALL, *(f"--{name}={value}" for name, value in values.items())]
-
-
-def finetune_arguments(work, *cycles, **changes):
-    values = {
-        "records": work / "roi",
-        "folds_file": work / "folds.json",
-        "pretrained": work / "lesion",
-        "runs": work / "finetune",
-        "protocol": "mine",
-        "epochs": 1,
-        **changes,
-    }
-    return [
-        *(f"--{name}={value}" for name, value in values.items()),
-        *(f"--cycle={cycle}" for cycle in cycles),
-    ]
 
 
 def test_from_records_to_fine_tuned_weights(work, command, capsys):
@@ -170,7 +124,10 @@ def test_weights_that_do_not_fit_the_task_are_refused(work, command, capsys, mak
     network.description.save(work / "liver")
     save_weights(work / "liver" / "weights.npz", network._model)
     assert command(finetune, *finetune_arguments(work, "none", pretrained=work / "liver")) == 1
-    assert "[not-a-lesion-task] expected a lesion network" in capsys.readouterr().err
+    assert (
+        "[other-task] expected for a liver network a set of whole slices; got an ROI set"
+        in capsys.readouterr().err
+    )
     none = finetune_arguments(work, "none", pretrained=work / "nowhere")
     assert command(finetune, *none) == 1
     assert "[no-model]" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import pytest
 
+from liver_tf.model.freezing import Parameters
 from liver_tf.model.unet import BLOCKS, ENCODER
 from liver_tf.training.protocol import CycleSettings, Protocol, parse_cycle, plan, short
 
@@ -89,7 +90,10 @@ def test_a_protocol_that_means_nothing_is_refused(arguments, message):
 
 
 def test_plan_is_a_table_to_read():
-    parameters = {block: 10**number for number, block in enumerate(BLOCKS)}
+    parameters = {
+        block: Parameters(10**number, 2 * 10**number, 10**number)
+        for number, block in enumerate(BLOCKS)
+    }
     protocol = Protocol(
         "mine",
         "pretrained",
@@ -101,10 +105,13 @@ def test_plan_is_a_table_to_read():
         ),
     )
     assert plan(protocol, parameters).splitlines() == [
-        "protocol mine: 2 cycle(s), starting pretrained, 1,111,111,111 parameters in all",
-        "cycle  fixed           trained         parameters     rate   epochs  batch  norm",
-        "1      none            enc1-head       1,111,111,111  5e-05  <=80    1      update",
-        "2      enc1-enc5,dec1  dec4-dec2,head  1,011,100,000  0.001  <=5     6      inference",
+        "protocol mine: 2 cycle(s), starting pretrained",
+        "cycle  trained         fixed           trainable      of parameters  rate   epochs  batch"
+        "  norm",
+        "1      enc1-head       none            3,333,333,333  4,444,444,444  5e-05  <=80    1    "
+        "  update",
+        "2      dec4-dec2,head  enc1-enc5,dec1  1,011,100,000  4,444,444,444  0.001  <=5     6    "
+        "  inference",
     ]
 
 

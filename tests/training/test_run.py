@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -25,7 +26,7 @@ from liver_tf.refusals import Refusal
 from liver_tf.training import cycle, run
 from liver_tf.training.cycle import TrainingStopped
 from liver_tf.training.protocol import SCRATCH, Protocol
-from liver_tf.training.state import Progress, load_state, save_state
+from liver_tf.training.state import Progress, load_state, save_state, stopping_when_full
 
 FIXED = ("enc1", "enc2", "enc3")
 
@@ -157,10 +158,41 @@ def test_a_killed_process_changes_no_bit(undisturbed, record_set, tmp_path):
     assert stored_hash(folder / "cycle1" / "best.npz") == stored_hash(first_cycle)
 
 
-def test_same_seed_twice_gives_the_same_weights(undisturbed, record_set, tmp_path):
-    one_cycle = Protocol("one", SCRATCH, tiny_run.TWO_CYCLES.cycles[:1])
-    tiny_run.carry_out(tmp_path / "one", record_set[0], one_cycle)
-    assert final_hash(tmp_path / "one") == stored_hash(undisturbed[0] / "cycle1" / "best.npz")
+def test_a_disk_that_fills_stops_the_run_and_room_lets_it_go_on(undisturbed, record_set, tmp_path):
+    """The kernel refuses to let files grow in the second epoch; what is finished stays.
+
+    Begun with the same seed the run ends with the same weights.
+    """
+    folder = tmp_path / "parent" / "run"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(line):
+        if "epoch 1 of 3" in line:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+
+    one_cycle = Protocol("two", SCRATCH, tiny_run.TWO_CYCLES.cycles[:1])
+    try:
+        with pytest.raises(TrainingStopped) as stopped:
+            tiny_run.carry_out(folder, record_set[0], one_cycle, say=fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert str(stopped.value).startswith("the run's folder cannot be written: File too large. All")
+    assert "Make room and give the same command again" in str(stopped.value)
+    assert json.loads(str(load_arrays(folder / "cycle1" / "state.npz")["memo"]))["epoch"] == 1
+    assert not list(folder.rglob(".partial-*"))
+    tiny_run.carry_out(folder, record_set[0], one_cycle)
+    assert final_hash(folder) == stored_hash(undisturbed[0] / "cycle1" / "best.npz")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_only_a_full_disk_is_called_one():
+    with (
+        pytest.raises(TrainingStopped, match="cannot be written: No space left on device"),
+        stopping_when_full(),
+    ):
+        Path("/dev/full").write_bytes(b"0" * 10_000)
+    with pytest.raises(FileNotFoundError), stopping_when_full():
+        Path("/no/such/folder/x").write_bytes(b"0")
 
 
 def test_cycles_that_two_protocols_share_are_computed_once(
@@ -239,10 +271,28 @@ def test_going_on_with_other_arguments_is_refused_with_the_difference(tmp_path):
     assert json.loads((tmp_path / "run.json").read_text()) == begun
 
 
+def test_other_versions_are_no_other_run_but_a_caution(tmp_path):
+    def say(tensorflow):
+        versions = {"tensorflow": tensorflow, "keras": "3"}
+        return run.open_run(tmp_path, {"seed": 0}, versions)
+
+    assert say("2.21") is None
+    assert say("2.21") is None
+    caution = say("2.22")
+    assert 'other versions (tensorflow: "2.21" then, "2.22" now): its weights may differ' in caution
+    assert json.loads((tmp_path / "run.json").read_text())["versions"]["tensorflow"] == "2.21"
+    with pytest.raises(Refusal, match="seed: 0 then, 1 now"):
+        run.open_run(tmp_path, {"seed": 1}, {"tensorflow": "2.21", "keras": "3"})
+
+
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_weights(record_set, tmp_path):
     # Epoch 1 is sound; in epoch 2 the learning rate is 3e-3 x 1e38.
     exploding = Protocol("two", SCRATCH, (tiny_run.cycle(decay=1e38, decay_epochs=1),))
-    with pytest.raises(TrainingStopped, match=r"no longer a finite number in epoch 2 .*none"):
+    with pytest.raises(
+        TrainingStopped,
+        match=r"no longer a finite number in epoch 2 .*none.* last good weights are in "
+        r"cycle1/best\.npz \(epoch 1\)",
+    ):
         tiny_run.carry_out(tmp_path / "run", record_set[0], exploding)
     assert not run.is_finished(tmp_path / "run")
     assert not (tmp_path / "run" / "cycle1" / "cycle.json").exists()
@@ -251,7 +301,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_weights(record_s
         assert all(np.isfinite(array).all() for array in arrays.values() if array.ndim)
 
 
-def shaking(model, optimiser, task):
+def shaking(model, optimiser, task, computation):
     """In place of a training step: moves every weight, frozen or not."""
 
     def step(images, labels, parameters):

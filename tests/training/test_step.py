@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from benchmarks.frozen_backward import backward_convolutions
 from liver_tf.model import unet
 from liver_tf.model.freezing import freeze
 from liver_tf.model.loss import weighted_cross_entropy
-from liver_tf.model.unet import Architecture
+from liver_tf.model.unet import BLOCKS, DECODER, ENCODER, Architecture
 from liver_tf.pipeline import augment
 from liver_tf.training.step import Task, training_step, validate, validation_step
 
@@ -117,3 +118,23 @@ def test_validation_leaves_out_what_is_neither_there_nor_predicted():
     overlap = [[9, 1, 0], [10, 2, 0], [9, 2, 0]]
     row = fake_validation([1.0], [overlap], [1], ("background", "liver"))
     assert row == {"val_loss": 1.0, "val_dice_liver": 0.5, "val_dice": 0.5}
+
+
+CONVOLUTIONS = {
+    *(f"{block}_conv{n}" for block in (*ENCODER, *DECODER) for n in (1, 2)),
+    *(f"{block}_up" for block in DECODER),
+    "head_logits",
+}
+
+
+@pytest.mark.parametrize("fixed", [(), ("enc1",), ENCODER[:4], ENCODER])
+def test_nothing_is_computed_backwards_through_fixed_leading_blocks(fixed):
+    """Their kernels get no gradient, and neither does what they hand on."""
+    step = training_step(build(fixed=fixed), keras.optimizers.Adam(1e-3), TASK)
+    step(*make_batch(1), {})
+    kernels, inputs = backward_convolutions(step)
+    learning = {layer for layer in CONVOLUTIONS if layer.split("_")[0] not in fixed}
+    assert kernels == learning
+    # The first layer that learns has nothing to learn from behind it.
+    first = "dec4_up" if fixed == ENCODER else f"{next(b for b in BLOCKS if b not in fixed)}_conv1"
+    assert inputs == learning - {first}

@@ -18,7 +18,7 @@ from liver_tf.records.manifest import load_manifest
 from liver_tf.training import cycle as cycle_module
 from liver_tf.training import determinism, run
 from liver_tf.training.protocol import SCRATCH, CycleSettings, Protocol
-from liver_tf.training.step import Task
+from liver_tf.training.step import PLAIN, Task
 
 
 def cycle(fixed=(), **more):
@@ -53,13 +53,24 @@ def data_of(records, seed):
     return task, run.Part(source(split.training, Ranges()), source(split.validation, None))
 
 
-def carry_out(folder, records, protocol=TWO_CYCLES, *, seed=0, say=print, **changes):
+def carry_out(
+    folder,
+    records,
+    protocol=TWO_CYCLES,
+    *,
+    seed=0,
+    say=print,
+    computation=PLAIN,
+    pictures=0,
+    **changes,
+):
     """Begin the run or go on with it; returns the model and the cycles' results."""
     determinism.set_up(True)
     manifest = load_manifest(records)
     task, part = data_of(records, seed)
     architecture = unet.Architecture(32, 2, len(LESION_TYPES), momentum=0.9)
-    model = unet.build(architecture, seed)
+    with computation.replicas.scope():
+        model = unet.build(architecture, seed, precision=computation.precision)
     description = Description(
         "lesion",
         architecture,
@@ -76,8 +87,20 @@ def carry_out(folder, records, protocol=TWO_CYCLES, *, seed=0, say=print, **chan
         "protocol": asdict(protocol),
         **changes,
     }
-    run.open_run(folder, identity)
-    results = run.train(folder, protocol, model, description, part, task, identity, say)
+    computation.replicas.demand_same(identity, "arguments")
+    computation.replicas.from_chief(lambda: run.open_run(folder, identity))
+    results = run.train(
+        folder,
+        protocol,
+        model,
+        description,
+        part,
+        task,
+        identity,
+        say,
+        computation=computation,
+        pictures=pictures,
+    )
     return model, results
 
 

@@ -1,0 +1,117 @@
+"""What fixed leading blocks save: convolutions of the backward pass, and time.
+
+    python -m benchmarks.frozen_backward
+
+For nothing fixed, ``enc1``, ... ``enc1-enc4`` counts the convolution gradients that the traced
+training step executes, and times an epoch of steps on random slices. The protocols take turns in
+every round; the medians over the rounds and their ratio to nothing fixed are printed.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from collections.abc import Callable, Iterable
+
+from absl import app, flags
+
+FLAGS = flags.FLAGS
+
+
+def main(argv: list[str]) -> int:
+    del argv
+    from liver_tf.quiet_tensorflow import import_tensorflow
+
+    import_tensorflow()
+    import numpy as np
+    import tensorflow as tf
+
+    from liver_tf.model.unet import ENCODER
+    from liver_tf.training.protocol import short
+
+    side, classes = FLAGS.image_size, 5
+    generator = np.random.default_rng(0)
+    shape = (FLAGS.batch_size, side, side)
+    images = tf.constant(generator.uniform(-160, 240, shape), tf.float32)
+    labels = tf.constant(generator.integers(0, classes, shape), tf.uint8)
+    choices = [ENCODER[:count] for count in range(5)]
+    steps = {fixed: _step(fixed, side, FLAGS.base_filters, classes) for fixed in choices}
+    for step in steps.values():
+        step(images, labels, {})
+    seconds: dict[tuple, list[float]] = {fixed: [] for fixed in choices}
+    for _ in range(FLAGS.rounds):
+        for fixed, step in steps.items():
+            started = time.perf_counter()
+            losses = [step(images, labels, {}) for _ in range(FLAGS.steps)]
+            float(losses[-1])
+            seconds[fixed].append(time.perf_counter() - started)
+    print(
+        f"{side} x {side} pixels, {FLAGS.base_filters} filters, batch {FLAGS.batch_size}, epochs "
+        f"of {FLAGS.steps} steps, {FLAGS.rounds} rounds"
+    )
+    print("| fixed | gradients of kernels | gradients of inputs | seconds an epoch | of none |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for fixed, step in steps.items():
+        kernels, inputs = backward_convolutions(step)
+        median = statistics.median(seconds[fixed])
+        ratio = statistics.median(
+            one / none for one, none in zip(seconds[fixed], seconds[()], strict=True)
+        )
+        print(f"| {short(fixed)} | {len(kernels)} | {len(inputs)} | {median:.2f} | {ratio:.2f} |")
+    return 0
+
+
+def _step(fixed: Iterable[str], side: int, filters: int, classes: int) -> Callable:
+    from liver_tf.model import unet
+    from liver_tf.model.freezing import freeze
+    from liver_tf.training.computation import Computation
+    from liver_tf.training.step import Task, training_step
+
+    model = unet.build(unet.Architecture(side, filters, classes))
+    freeze(model, fixed)
+    task = Task(100.0, 30.0, (1.0,) * classes, (-160, 240))
+    return training_step(model, Computation().optimiser(1e-4), task)
+
+
+def backward_convolutions(step: Callable) -> tuple[set[str], set[str]]:
+    """Layers whose convolution is gone through backwards by a training step that was called once.
+
+    Only operations that lead to something count: TensorFlow traces more, and does not execute it.
+
+    Returns:
+      Layers with a gradient of their kernel, and layers with a gradient of their input.
+    """
+    graph = step.traced[0].get_concrete_function().graph
+    waiting = [tensor.op for tensor in graph.outputs] + list(graph.control_outputs)
+    used = {}
+    while waiting:
+        operation = waiting.pop()
+        if operation.name not in used:
+            used[operation.name] = operation
+            waiting += [tensor.op for tensor in operation.inputs] + list(operation.control_inputs)
+    kernels, inputs = set(), set()
+    for name, operation in used.items():
+        # TensorFlow numbers scopes that it meets again: enc1_conv1_1.
+        layer = re.search(r"gradient_tape/.*?/?((?:enc|dec|head)\d?_[a-z]+\d?)(?:_\d+)?/", name)
+        if layer is None:
+            continue
+        if operation.type == "Conv2DBackpropFilter":
+            kernels.add(layer[1])
+        # The gradient of a transposed convolution's input is a convolution.
+        elif operation.type in ("Conv2DBackpropInput", "Conv2D"):
+            inputs.add(layer[1])
+    return kernels, inputs
+
+
+def _define_flags() -> None:
+    flags.DEFINE_integer("image_size", 128, "Side of the image.")
+    flags.DEFINE_integer("base_filters", 16, "Channels of the first block.")
+    flags.DEFINE_integer("batch_size", 4, "Slices a step.")
+    flags.DEFINE_integer("steps", 10, "Steps of an epoch.")
+    flags.DEFINE_integer("rounds", 7, "Rounds in which all take their turn.")
+
+
+if __name__ == "__main__":
+    _define_flags()
+    app.run(main)

@@ -1,0 +1,56 @@
+"""How the arithmetic of training is done: numbers, compiler, devices. All of it changes bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import keras
+
+from liver_tf.model.unet import PRECISIONS
+from liver_tf.training.replicas import OneDevice
+
+
+@dataclass(frozen=True)
+class Computation:
+    """Part of a run's identity.
+
+    Attributes:
+      precision: ``float32``, or in what the blocks compute: ``float16`` or ``bfloat16``. Weights,
+        moments, logits and the loss stay float32.
+      jit_compile: XLA compiles forward pass, backward pass and update into one program.
+      replicas: the devices that share a batch.
+    """
+
+    precision: str = "float32"
+    jit_compile: bool = False
+    replicas: OneDevice = field(default_factory=OneDevice)
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ValueError(
+                f"precision: expected one of {', '.join(PRECISIONS)}, got {self.precision!r}"
+            )
+        if self.replicas.count > 1 and self.precision == "float16":
+            # Keras looks for overflow before it adds up the replicas' gradients: one replica may
+            # skip a step that the others take.
+            raise ValueError(
+                "float16 with several replicas is not safe in Keras 3; use bfloat16 (--half_type)"
+            )
+        if self.replicas.count > 1 and self.jit_compile:
+            raise ValueError("--jit_compile works on one device only")
+
+    def identity(self) -> dict:
+        """What a run that is gone on with must share."""
+        return {
+            "precision": self.precision,
+            "jit_compile": self.jit_compile,
+            "replicas": self.replicas.count,
+        }
+
+    def optimiser(self, learning_rate: float) -> keras.Optimizer:
+        """A fresh Adam (the paper's); with float16 the loss is scaled against underflow."""
+        with self.replicas.scope():
+            adam = keras.optimizers.Adam(learning_rate)
+            if self.precision == "float16":
+                return keras.optimizers.LossScaleOptimizer(adam)
+            return adam

@@ -1,0 +1,89 @@
+"""Half precision and XLA: another arithmetic, the same training."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny_run
+from replica_run import FIXED, TASK, batches
+
+from liver_tf.model import unet
+from liver_tf.model.freezing import block_hashes, freeze
+from liver_tf.model.unet import Architecture
+from liver_tf.model.weights_file import load_arrays
+from liver_tf.pipeline import augment
+from liver_tf.training.computation import Computation
+from liver_tf.training.protocol import SCRATCH, Protocol
+from liver_tf.training.step import training_step
+
+
+def losses(computation, *, augmented=False):
+    """Losses of two steps on the same slices, and the model after them."""
+    model = unet.build(Architecture(16, 2, 3), 1, precision=computation.precision)
+    freeze(model, FIXED, "freeze_statistics")
+    step = training_step(model, computation.optimiser(1e-3), TASK, computation)
+    told = []
+    for images, labels in [next(batches())] * 2:
+        drawn = {}
+        if augmented:
+            each = [
+                augment.draw(1, tf.constant(0), tf.constant(n, tf.int64), augment.Ranges())
+                for n in range(len(images))
+            ]
+            drawn = {name: tf.stack([one[name] for one in each]) for name in each[0]}
+        told.append(float(step(images, labels, drawn)))
+    return told, model
+
+
+def test_xla_learns_what_the_plain_step_does():
+    """With augmentation left to the device, of which XLA knows a part only."""
+    plain, model = losses(Computation(), augmented=True)
+    compiled, other = losses(Computation(jit_compile=True), augmented=True)
+    np.testing.assert_allclose(compiled, plain, rtol=1e-4)
+    assert compiled != plain, "XLA was not asked"
+    for one, two in zip(model.weights, other.weights, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-5)
+    assert {b: block_hashes(model)[b] for b in FIXED} == {b: block_hashes(other)[b] for b in FIXED}
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_half_precision_learns_what_the_plain_step_does(precision):
+    plain, _ = losses(Computation())
+    halved, other = losses(Computation(precision))
+    np.testing.assert_allclose(halved, plain, rtol={"float16": 5e-3, "bfloat16": 5e-2}[precision])
+    assert halved != plain
+    assert {weight.dtype for weight in other.weights} == {"float32"}
+    before = block_hashes(unet.build(Architecture(16, 2, 3), 1))
+    same = {block for block, value in block_hashes(other).items() if value == before[block]}
+    assert same == set(FIXED)
+
+
+def test_a_half_precision_run_goes_on_bit_for_bit_and_leaves_float32(record_set, tmp_path):
+    """The scale of the loss is a part of the state."""
+    computation = Computation("float16")
+    protocol = Protocol("half", SCRATCH, (tiny_run.cycle(FIXED, epochs=2),))
+    carry_out = [record_set[0], protocol]
+    tiny_run.carry_out(tmp_path / "a" / "run", *carry_out, computation=computation)
+
+    class PowerCut(Exception):
+        pass
+
+    def cut(line):
+        if "epoch 1 of 2" in line:
+            raise PowerCut
+
+    folder = tmp_path / "b" / "run"
+    with pytest.raises(PowerCut):
+        tiny_run.carry_out(folder, *carry_out, computation=computation, say=cut)
+    state = load_arrays(folder / "cycle1" / "state.npz")
+    assert json.loads(str(state["memo"]))["epoch"] == 1
+    # Keras begins with a scale of 2^15, and halves it where a gradient overflows.
+    scales = {float(array) for array in state.values() if array.shape == () and array.dtype == "f4"}
+    assert any(2**8 <= scale <= 2**15 for scale in scales)
+    tiny_run.carry_out(folder, *carry_out, computation=computation)
+    ours, theirs = (
+        load_arrays(one / "run" / "weights.npz") for one in map(tmp_path.joinpath, "ab")
+    )
+    assert {array.dtype for array in ours.values()} == {np.dtype("float32")}
+    assert all(ours[name].tobytes() == theirs[name].tobytes() for name in ours)

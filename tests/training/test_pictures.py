@@ -1,0 +1,124 @@
+"""Outlines pixel by pixel, worked by hand; which slices are shown; what TensorBoard reads back."""
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny_run
+from replica_run import FIXED
+
+from liver_tf.labels import LITS
+from liver_tf.training import pictures
+from liver_tf.training.diary import Diary
+from liver_tf.training.protocol import SCRATCH, Protocol
+
+GREEN, RED = (0x4D, 0xAF, 0x4A), (0xE4, 0x1A, 0x1C)
+
+
+def test_outlines_worked_by_hand():
+    """A liver of 5 x 5 pixels with a lesion of one in it; the prediction is empty."""
+    truth = np.zeros((1, 8, 8), np.uint8)
+    truth[0, 1:6, 1:6] = 1
+    truth[0, 3, 3] = 2
+    hu = np.full((1, 8, 8), 40.0)
+    hu[0, 0, 0], hu[0, 7, 7] = -500, 900
+    drawn = pictures.outlined(hu, truth, np.zeros_like(truth), LITS, (-160, 240))
+    assert drawn.dtype == np.uint8
+    assert drawn.shape == (1, 8, 8 + 2 + 8, 3)
+    left, gap, right = drawn[0, :, :8], drawn[0, :, 8:10], drawn[0, :, 10:]
+    ring = {(r, c) for r in range(1, 6) for c in range(1, 6) if {r, c} & {1, 5}}
+    assert {tuple(place) for place in np.argwhere((left == GREEN).all(-1))} == ring
+    assert [tuple(place) for place in np.argwhere((left == RED).all(-1))] == [(3, 3)]
+    # Half way up the window is half way to white; beyond it is black and white.
+    assert left[2, 2].tolist() == [127] * 3
+    assert left[0, 0].tolist() == [0] * 3
+    assert left[7, 7].tolist() == [255] * 3
+    assert not gap.any()
+    assert (right[1:7, 1:7] == 127).all()
+
+
+def test_a_region_at_the_slices_edge_is_outlined_there():
+    labels = np.ones((1, 4, 4), np.uint8)
+    drawn = pictures.outlined(np.zeros((1, 4, 4)), labels, labels, LITS, (-160, 240))
+    left = (drawn[0, :, :4] == GREEN).all(-1).astype(int)
+    assert left.tolist() == [[1, 1, 1, 1], [1, 0, 0, 1], [1, 0, 0, 1], [1, 1, 1, 1]]
+
+
+def batches_of(highest):
+    """Batches of two slices; slice n is n everywhere and its highest label is given."""
+    labels = np.zeros((len(highest), 2, 2), np.uint8)
+    labels[:, 0, 0] = highest
+    images = np.zeros(labels.shape, np.float32) + np.arange(len(highest))[:, None, None]
+    return tf.data.Dataset.from_tensor_slices((images, labels, {})).batch(2)
+
+
+@pytest.mark.parametrize(
+    ("highest", "count", "chosen"),
+    [
+        ([0, 2, 1, 3, 2, 1, 4], 2, [1, 6]),
+        ([0, 2, 1, 3, 2, 1, 4], 3, [1, 3, 6]),
+        ([0, 2, 1, 3, 2, 1, 4], 9, [1, 3, 4, 6]),
+        ([0, 1, 0, 1], 4, [1, 3]),
+        ([0, 0, 0], 2, [0, 2]),
+    ],
+)
+def test_slices_that_show_the_most_are_chosen(highest, count, chosen):
+    images, labels = pictures.choose(batches_of(highest), count)
+    assert images[:, 0, 0].tolist() == chosen
+    assert labels[:, 0, 0].tolist() == [highest[number] for number in chosen]
+
+
+def events_of(folder):
+    """What TensorBoard would read: tag -> {step: tensor}."""
+    found = {}
+    for path in sorted(folder.glob("events.out.tfevents.*")):
+        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            event = tf.compat.v1.Event.FromString(record)
+            for value in event.summary.value:
+                found.setdefault(value.tag, {})[event.step] = tf.make_ndarray(value.tensor)
+    return found
+
+
+def test_tensorboard_reads_scalars_and_pictures_back(record_set, tmp_path):
+    """A line per epoch where there is no terminal; a picture where the validation is better."""
+    said = []
+    protocol = Protocol("shown", SCRATCH, (tiny_run.cycle(FIXED, epochs=2),))
+    _, (result,) = tiny_run.carry_out(
+        tmp_path / "run", record_set[0], protocol, pictures=3, say=said.append
+    )
+    found = events_of(tmp_path / "run" / "cycle1" / "tensorboard")
+    assert {"loss", "val_loss", "learning_rate", "val_dice", "val_dice_cyst"} <= set(found)
+    assert list(found["loss"]) == [1, 2]
+    assert found["val_loss"][result["best_epoch"]] == pytest.approx(result["best_value"])
+    shown = found["truth_and_prediction"]
+    assert 1 in shown
+    assert result["best_epoch"] in shown
+    width, height, *encoded = shown[1].tolist()
+    assert (int(width), int(height), len(encoded)) == (32 + 2 + 32, 32, 3)
+    picture = tf.io.decode_png(encoded[0]).numpy()
+    assert (picture[:, :32] == GREEN).all(-1).sum() > 20
+    losses = [float(found["loss"][epoch]) for epoch in (1, 2)]
+    for number, loss in enumerate(losses, 1):
+        assert said[number - 1].startswith(
+            f"shown 1/1, fixed: enc1-dec2: epoch {number} of 2, loss {loss:.3f}, val_loss "
+        )
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_on_a_terminal_a_bar_tells_losses_and_dice(tmp_path, monkeypatch):
+    """It begins where an interrupted cycle stopped."""
+    terminal, said = Terminal(), []
+    monkeypatch.setattr("sys.stderr", terminal)
+    diary = Diary(tmp_path, "mine 2/3", 5, 1, said.append)
+    diary.epoch({"epoch": 2, "loss": 0.5, "val_loss": 0.75, "val_dice": 0.25})
+    diary.close()
+    bar = terminal.getvalue().split("\r")[-1]
+    assert bar.startswith("mine 2/3:  40%")
+    assert "2/5" in bar
+    assert "loss=0.500, val_loss=0.750, dice=0.250" in bar
+    assert said == []

@@ -1,0 +1,149 @@
+"""A batch shared out over replicas teaches what it teaches one: logical devices, two processes."""
+
+import contextlib
+import csv
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import replica_run
+import tiny_run
+
+from liver_tf.model.freezing import block_hashes
+from liver_tf.training import replicas
+from liver_tf.training.computation import Computation
+
+ROOT = Path(replicas.__file__).parents[2]
+
+
+STARTED = []
+
+
+@pytest.fixture(autouse=True)
+def no_process_stays():
+    """A test that fails must not leave processes behind that wait for each other."""
+    yield
+    for process in STARTED:
+        process.kill()
+        process.communicate()
+    STARTED.clear()
+
+
+def start(*arguments, **variables):
+    paths = [ROOT, Path(__file__).parent, ROOT / "tests"]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        **variables,
+    }
+    process = subprocess.Popen(
+        [sys.executable, replica_run.__file__, *map(str, arguments)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    STARTED.append(process)
+    return process
+
+
+def ended(process, seconds=180):
+    """What a process told on its last line."""
+    out, err = process.communicate(timeout=seconds)
+    assert process.returncode == 0, err[-3000:]
+    return json.loads(out.splitlines()[-1])
+
+
+def test_two_logical_devices_learn_what_one_does():
+    """Batches of 3 and 4 slices, and of 1: then a replica goes empty-handed."""
+    told = ended(start("mirrored"))
+    assert told["replicas"] == 2
+    np.testing.assert_allclose(told["ours"], told["theirs"], rtol=1e-5)
+    assert told["weights"] < 1e-6
+    # Where each normalises by its own slices the statistics move, and stay the same on both.
+    assert told["statistics"] > 0
+    assert told["copies"] == 0.0
+    assert told["frozen"]
+
+
+def free_ports(count):
+    """Below the ports that the system hands out by itself: nobody takes them in the meantime."""
+    found = set()
+    while len(found) < count:
+        port = random.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.add(port)
+    return sorted(found)
+
+
+def start_workers(folders, records, dies=None):
+    """A process for each folder; that of number ``dies`` gets SIGKILL after its first epoch."""
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(len(folders))]}
+    return [
+        start(
+            *("worker", folder, records, "dies" if index == dies else "lives"),
+            TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}),
+        )
+        for index, folder in enumerate(folders)
+    ]
+
+
+def losses(folder):
+    with open(folder / "cycle1" / "history.csv", newline="") as file:
+        return [[float(row["loss"]), float(row["val_loss"])] for row in csv.DictReader(file)]
+
+
+def test_two_processes_learn_what_one_does_even_when_one_is_killed(record_set, tmp_path):
+    """The other must not wait for ever; started again both end where one process ends."""
+    folders = [tmp_path / "chief", tmp_path / "other"]
+    chief, killed = start_workers(folders, record_set[0], dies=1)
+    alone, _ = tiny_run.carry_out(tmp_path / "alone", record_set[0], replica_run.ONE_CYCLE)
+    killed.wait(timeout=180)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.read()[-3000:]
+    _, err = chief.communicate(timeout=120)
+    assert chief.returncode == 1, err[-3000:]
+    assert "TrainingStopped: another process of this training is gone. All epochs that" in err
+    assert (folders[0] / "cycle1" / "state.npz").exists()
+
+    told = [ended(worker) for worker in start_workers(folders, record_set[0])]
+    assert [one["replicas"] for one in told] == [2, 2]
+    assert [one["chief"] for one in told] == [True, False]
+    assert len(losses(folders[0])) == 2
+    np.testing.assert_allclose(losses(folders[0]), losses(tmp_path / "alone"), rtol=1e-4)
+    hashes = block_hashes(alone)
+    for one in told:
+        assert {b for b in hashes if one[b] == hashes[b]} >= set(replica_run.FIXED)
+        assert {block: one[block] for block in hashes} == {b: told[0][b] for b in hashes}
+    came = ["others in another process", "others in this process"]
+    for one, differs in zip(told, came, strict=True):
+        assert one["refused"] == [["workers-differ", differs], ["its-code", "b"]]
+    # The chief alone writes.
+    assert not folders[1].exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"precision": "float64"}, "precision: expected one of float32, float16, bfloat16"),
+        ({"precision": "float16", "replicas": 2}, "float16 with several replicas .* use bfloat16"),
+        ({"jit_compile": True, "replicas": 2}, "--jit_compile works on one device only"),
+    ],
+)
+def test_computations_that_do_not_go_together_are_refused(changes, message):
+    several = replicas.OneDevice()
+    several.count = changes.pop("replicas", 1)
+    with pytest.raises(ValueError, match=message):
+        Computation(**changes, replicas=several)
+
+
+def test_an_unknown_strategy_is_refused():
+    with pytest.raises(ValueError, match="expected one of one, mirrored, multi_worker, got 'tpu'"):
+        replicas.make("tpu")
