@@ -1,0 +1,37 @@
+"""A job that crashes, hangs or swells is told, and the others get done."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import numpy as np
+
+from tests.campaigns.guarded import Lost, guarded
+
+
+def misbehave(worker):
+    def work(job):
+        if job == 1:
+            os.abort()
+        if job == 2:
+            time.sleep(60)
+        if job == 3:
+            try:
+                np.ones(1 << 28)  # 2 GiB
+            except MemoryError:
+                return "too much memory"
+        return "done"
+
+    return work
+
+
+def test_a_process_that_crashes_hangs_or_swells_costs_its_own_job_only():
+    results = dict(guarded(misbehave, (), range(5), workers=1, limit_s=1, limit_bytes=3 << 29))
+    assert results == {
+        0: "done",
+        1: Lost("the process died: SIGABRT"),
+        2: Lost("no answer within 1 s"),
+        3: "too much memory",
+        4: "done",
+    }
