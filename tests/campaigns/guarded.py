@@ -1,4 +1,4 @@
-"""Work in processes that may crash, hang or ask for too much memory without harming the campaign."""
+"""Work in processes that may crash, hang or swell without harm to whoever hands it out."""
 
 from __future__ import annotations
 
