@@ -115,7 +115,6 @@ def main(argv: list[str]) -> int:
         raise app.UsageError("--validation_share must be a number")
     from liver_tf import __version__
     from liver_tf.ct.pseudonyms import load_site_key
-    from liver_tf.quiet_tensorflow import import_tensorflow
     from liver_tf.refusals import Refusal
 
     output = Path(FLAGS.output)
@@ -123,9 +122,7 @@ def main(argv: list[str]) -> int:
     try:
         key = load_site_key(None if FLAGS.site_key_file is None else Path(FLAGS.site_key_file))
         tasks, refusals, label_set = find_cases(key)
-        # A slip in the flags is told before this, which takes seconds.
-        import_tensorflow()
-        from data_prep.conversion import convert
+        from data_prep.conversion import Target, convert
 
         made_by = {"version": __version__, "source": FLAGS.source}
         if FLAGS.source == "slices":
@@ -134,9 +131,8 @@ def main(argv: list[str]) -> int:
             made_by["allow_outside"] = FLAGS.allow_outside
         manifest, refusals = convert(
             tasks,
-            output,
+            Target(output, (FLAGS.window_low, FLAGS.window_high), FLAGS.encoding),
             label_set=label_set,
-            window=(FLAGS.window_low, FLAGS.window_high),
             made_by=made_by,
             early_refusals=refusals,
             workers=FLAGS.workers,
@@ -203,6 +199,13 @@ def _define_flags() -> None:
             lower_bound=-32768,
             upper_bound=32767,
         )
+    flags.DEFINE_enum(
+        "encoding",
+        "zlib",
+        ["raw", "zlib", "png"],
+        "How pixels are stored, always without loss: raw is the quickest to write and to read and "
+        "takes about six times the room.",
+    )
     flags.DEFINE_integer(
         "folds", 3, "slices: folds of the cross-validation; 1 writes none.", lower_bound=1
     )

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from liver_tf.ct.check import mask_cautions
+from liver_tf.ct.check import UnderMask, mask_cautions
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.lits import find_lits_cases, source_group
 from liver_tf.ct.mask_image import read_mask
-from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume
+from liver_tf.ct.nifti_pair import open_nifti_pair
 from liver_tf.ct.pseudonyms import pseudonym
 from liver_tf.ct.scan import Scan, SourceGrid
 from liver_tf.ct.slices_csv import SliceRow, read_slices_csv
@@ -189,24 +189,17 @@ def unexpected(path: Path, error: Exception) -> Refusal:
 
 
 def _of_volume(task: CaseTask, found: ReadCase) -> Iterator[LabelledSlice]:
-    scan = read_nifti_volume(task.volume)
-    labels, cautions = read_nifti_labels(
-        task.segmentation, scan, allowed=tuple(range(len(task.label_set)))
-    )
-    found.cautions += [*scan.cautions, *cautions]
-    found.details.update(scan.details)
-    found.details["spacing_mm"] = "x".join(f"{step:.3f}" for step in scan.spacing_mm)
-    found.details["orientation"] = orientation_of(scan.source)
-    # Masks of a whole volume would cost as much memory as the volume: keep the labelled voxels.
-    labelled_hu, labelled = [], []
-    for index in range(len(scan.hu)):
-        inside = labels[index] >= LIVER
-        labelled_hu.append(scan.hu[index][inside])
-        labelled.append(labels[index][inside])
-        yield LabelledSlice(
-            index, scan.hu[index], labels[index], _in_plane(scan), "", scan.spacing_mm[0]
-        )
-    found.cautions += mask_cautions(np.concatenate(labelled_hu), np.concatenate(labelled))
+    allowed = tuple(range(len(task.label_set)))
+    with open_nifti_pair(task.volume, task.segmentation, allowed) as pair:
+        found.cautions += pair.cautions
+        distance, *in_plane = pair.spacing_mm
+        found.details["spacing_mm"] = "x".join(f"{step:.3f}" for step in pair.spacing_mm)
+        found.details["orientation"] = orientation_of(pair.source)
+        under = UnderMask()
+        for index, (hu, labels) in enumerate(pair.slices()):
+            under.add(hu, labels)
+            yield LabelledSlice(index, hu, labels, tuple(in_plane), "", distance)
+    found.cautions += under.cautions()
 
 
 def _of_row(task: CaseTask, row: SliceRow, index: int, found: ReadCase) -> LabelledSlice:

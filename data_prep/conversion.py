@@ -13,21 +13,35 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import tensorflow as tf
 from tqdm import tqdm
 
 from data_prep.cases import CaseTask, ReadCase, slices_of, unexpected
 from data_prep.output_folder import MEMOS, begun_anew, sweep, written_or_refused
 from data_prep.processes import in_processes
 from liver_tf import __version__, atomic_files
-from liver_tf.ct.window import apply_window
+from liver_tf.ct.window import DEFAULT_WINDOW, apply_window
 from liver_tf.labels import HEALTHY, LabelSet
-from liver_tf.quiet_tensorflow import import_tensorflow
 from liver_tf.records import statistics
 from liver_tf.records.manifest import CaseEntry, Manifest
+from liver_tf.records.pixels import DEFAULT_ENCODING
 from liver_tf.records.schema import SCHEMA_VERSION, SliceRecord
 from liver_tf.records.shards import write_shard
 from liver_tf.refusals import Refusal
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where records go and how they are written.
+
+    Attributes:
+      output: folder of the record set.
+      window: (low, high) HU to which images are clipped.
+      encoding: of pixels, one of ``liver_tf.records.pixels.ENCODINGS``.
+    """
+
+    output: Path
+    window: tuple[int, int] = DEFAULT_WINDOW
+    encoding: str = DEFAULT_ENCODING
 
 
 @dataclass(frozen=True)
@@ -40,10 +54,9 @@ class Outcome:
 
 def convert(
     tasks: list[CaseTask],
-    output: Path,
+    target: Target,
     *,
     label_set: LabelSet,
-    window: tuple[int, int],
     made_by: dict,
     early_refusals: list[Refusal],
     workers: int,
@@ -59,12 +72,13 @@ def convert(
         ``output-busy``, ``worker-died``. Complete shards are kept, and the next call goes on.
     """
     refusals = list(early_refusals)
+    output = target.output
     if not tasks:  # a slip in --input shall not cost what the folder holds
         return None, [*refusals, _nothing(output, 0, len(refusals))]
     with begun_anew(output):
-        jobs = [(task, output, window) for task in tasks]
+        jobs = [(task, target) for task in tasks]
         entries = []
-        outcomes = in_processes(convert_case, jobs, workers, import_tensorflow)
+        outcomes = in_processes(convert_case, jobs, workers)
         for outcome in tqdm(outcomes, total=len(jobs), desc="convert", unit="case"):
             refusals += outcome.refusals
             if outcome.entry is not None:
@@ -75,7 +89,8 @@ def convert(
         sweep(output, {entry.case for entry in entries})
         manifest = Manifest(
             label_set=label_set,
-            window=window,
+            window=target.window,
+            encoding=target.encoding,
             cases=tuple(sorted(entries, key=lambda entry: entry.case)),
             refusals=tuple({"code": r.code, "text": r.text()} for r in refusals),
             made_by=made_by,
@@ -94,31 +109,30 @@ def _nothing(output: Path, found: int, refused: int) -> Refusal:
     )
 
 
-def convert_case(job: tuple[CaseTask, Path, tuple[int, int]]) -> Outcome:
+def convert_case(job: tuple[CaseTask, Target]) -> Outcome:
     """Convert one case, unless a memo says that it is done.
 
     Raises ``Refusal`` only where the output cannot be written: that concerns all cases.
     """
-    task, output, window = job
-    memo = output / MEMOS / f"{task.case}.json"
-    stamp = _stamp(task, window)
-    with written_or_refused(output):
-        done = _remembered(memo, stamp, output)
-        return done if done is not None else _converted(task, output, window, memo, stamp)
+    task, target = job
+    memo = target.output / MEMOS / f"{task.case}.json"
+    stamp = _stamp(task, target)
+    with written_or_refused(target.output):
+        done = _remembered(memo, stamp, target.output)
+        return done if done is not None else _converted(task, target, memo, stamp)
 
 
-def _converted(
-    task: CaseTask, output: Path, window: tuple[int, int], memo: Path, stamp: dict
-) -> Outcome:
+def _converted(task: CaseTask, target: Target, memo: Path, stamp: dict) -> Outcome:
     found = ReadCase()
     parts: list[statistics.CaseStatistics] = []
     diagnoses: collections.Counter[str] = collections.Counter()
-    shard = output / f"{task.case}.tfrecord"
+    shard = target.output / f"{task.case}.tfrecord"
+    records = _records(task, target.window, found, parts, diagnoses)
     try:
-        info = write_shard(shard, _records(task, window, found, parts, diagnoses))
+        info = write_shard(shard, records, target.encoding)
     except Refusal as refusal:
         return Outcome(None, (*found.refusals, refusal))
-    except (OSError, tf.errors.OpError):  # of the output: what reads turns them into refusals
+    except OSError:  # of the output: what reads turns them into refusals
         raise
     except Exception as error:
         return Outcome(None, (*found.refusals, unexpected(task.files[0], error)))
@@ -168,7 +182,7 @@ def _diagnosis(diagnoses: collections.Counter, total: statistics.CaseStatistics)
     return "lesion" if sum(total.class_pixels[2:]) else HEALTHY
 
 
-def _stamp(task: CaseTask, window: tuple[int, int]) -> dict:
+def _stamp(task: CaseTask, target: Target) -> dict:
     """What a memo must agree with to stand for a case: files by size and time, and arguments."""
     files = []
     for path in task.files:
@@ -182,7 +196,8 @@ def _stamp(task: CaseTask, window: tuple[int, int]) -> dict:
         "schema": SCHEMA_VERSION,
         "sources": task.sources,
         "files": files,
-        "window": list(window),
+        "window": list(target.window),
+        "encoding": target.encoding,
         "classes": list(task.label_set.classes),
         "group": task.group,
         "mask_values": [list(pair) for pair in task.mask_values],

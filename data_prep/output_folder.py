@@ -10,8 +10,6 @@ import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-import tensorflow as tf
-
 from liver_tf.atomic_files import TEMPORARY_MARK
 from liver_tf.records.manifest import MANIFEST_NAME
 from liver_tf.refusals import Refusal
@@ -54,10 +52,6 @@ def written_or_refused(output: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise _cannot_write(output, error.errno) from None
-    except tf.errors.ResourceExhaustedError:  # so TensorFlow calls a full disk
-        raise _cannot_write(output, errno.ENOSPC) from None
-    except (tf.errors.PermissionDeniedError, tf.errors.UnknownError, tf.errors.NotFoundError):
-        raise _cannot_write(output, None) from None
 
 
 def _cannot_write(output: Path, number: int | None) -> Refusal:

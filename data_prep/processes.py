@@ -21,15 +21,13 @@ def in_processes(
     function: Callable[[_Job], _Result],
     jobs: Sequence[_Job],
     workers: int,
-    prepare: Callable[[], object] | None = None,
 ) -> Iterator[_Result]:
     """Map over jobs; results come in the order of the jobs, whatever the number of workers.
 
     Args:
       function: of a module, so that another process can import it.
-      workers: 1 works in this process, as a single job does; more start fresh processes
-        (TensorFlow cannot fork).
-      prepare: is called once in each of them.
+      workers: 1 works in this process, as a single job does; more start fresh processes (a fork
+        of a process with threads can hang).
 
     Raises:
       Refusal: ``worker-died`` where a process was killed. What ``function`` raises comes through.
@@ -40,7 +38,7 @@ def in_processes(
         return
     context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(workers, context, _start_worker, (prepare,)) as pool:
+        with ProcessPoolExecutor(workers, context, _start_worker) as pool:
             yield from pool.map(function, jobs)
     except BrokenProcessPool:
         raise Refusal(
@@ -52,11 +50,9 @@ def in_processes(
         ) from None
 
 
-def _start_worker(prepare: Callable[[], object] | None) -> None:
+def _start_worker() -> None:
     # A worker that outlives a killed parent would still write while the next start writes too.
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if prepare is not None:
-        prepare()
 
 
 def _end_with_parent() -> None:

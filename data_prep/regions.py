@@ -122,7 +122,7 @@ def _cut_case(
     if not rois:
         return None
     with written_or_refused(output):
-        info = write_shard(output / entry.shard, rois)
+        info = write_shard(output / entry.shard, rois, manifest.encoding)
     return replace(
         entry,
         records=info.records,

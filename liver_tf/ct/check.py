@@ -51,37 +51,60 @@ def refuse_implausible_hu(lowest: float, highest: float, path: Path) -> None:
         )
 
 
+class UnderMask:
+    """HU under liver and lesions, slice by slice, to tell a mask that lies elsewhere.
+
+    Args:
+      lesion_labels: labels of lesions; by default every label above liver.
+    """
+
+    def __init__(self, lesion_labels: tuple[int, ...] | None = None) -> None:
+        self._lesion_labels = lesion_labels
+        # By name: voxels, sum of HU, voxels that are no soft tissue.
+        self._sums = {name: np.zeros(3) for name in PLAUSIBLE_MEAN_HU}
+
+    def add(self, hu: np.ndarray, labels: np.ndarray) -> None:
+        """Count a slice or a volume in.
+
+        Args:
+          hu: int16 or float32 of any shape, HU.
+          labels: integers of the same shape; 1 is liver.
+        """
+        inside = labels >= LIVER
+        if not inside.any():
+            return
+        hu, labels = hu[inside], labels[inside]
+        liver = labels == LIVER
+        lesion = ~liver if self._lesion_labels is None else np.isin(labels, self._lesion_labels)
+        for name, mask in (("liver", liver), ("lesion", lesion)):
+            values = hu[mask]
+            outside = (values < SOFT_TISSUE_HU[0]) | (values > SOFT_TISSUE_HU[1])
+            self._sums[name] += (values.size, values.sum(dtype=np.float64), outside.sum())
+
+    def cautions(self) -> tuple[Caution, ...]:
+        """At most one caution each, ``liver-hu`` and ``lesion-hu``; none of an empty mask."""
+        cautions = []
+        for name, (voxels, total, outside) in self._sums.items():
+            if not voxels:
+                continue
+            mean, share = total / voxels, outside / voxels
+            low, high = PLAUSIBLE_MEAN_HU[name]
+            if not low <= mean <= high or share > LARGEST_SHARE_OUTSIDE:
+                cautions.append(
+                    Caution(
+                        f"{name}-hu",
+                        f"under the {name} mask the mean is {mean:.0f} HU and {share:.0%} of the "
+                        f"voxels are air, lung, bone or metal; expected a mean of {low:.0f} to "
+                        f"{high:.0f} HU. Is the mask flipped or rotated against the image?",
+                    )
+                )
+        return tuple(cautions)
+
+
 def mask_cautions(
     hu: np.ndarray, labels: np.ndarray, lesion_labels: tuple[int, ...] | None = None
 ) -> tuple[Caution, ...]:
-    """Cautions where the HU under a mask cannot be liver or lesion, as with a rotated mask.
-
-    Args:
-      hu: int16 or float32 of any shape, HU.
-      labels: integers of the same shape; 1 is liver.
-      lesion_labels: labels of lesions; by default every label above liver.
-
-    Returns:
-      At most one caution each, ``liver-hu`` and ``lesion-hu``. An empty mask gives none.
-    """
-    liver = labels == LIVER
-    lesion = labels > LIVER if lesion_labels is None else np.isin(labels, lesion_labels)
-    cautions = []
-    for name, mask in (("liver", liver), ("lesion", lesion)):
-        values = hu[mask].astype(np.float64)
-        if values.size == 0:
-            continue
-        mean = float(values.mean())
-        outside = (values < SOFT_TISSUE_HU[0]) | (values > SOFT_TISSUE_HU[1])
-        share = float(outside.mean())
-        low, high = PLAUSIBLE_MEAN_HU[name]
-        if not low <= mean <= high or share > LARGEST_SHARE_OUTSIDE:
-            cautions.append(
-                Caution(
-                    f"{name}-hu",
-                    f"under the {name} mask the mean is {mean:.0f} HU and {share:.0%} of the "
-                    f"voxels are air, lung, bone or metal; expected a mean of {low:.0f} to "
-                    f"{high:.0f} HU. Is the mask flipped or rotated against the image?",
-                )
-            )
-    return tuple(cautions)
+    """:class:`UnderMask` of a single array."""
+    under = UnderMask(lesion_labels)
+    under.add(hu, labels)
+    return under.cautions()

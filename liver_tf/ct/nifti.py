@@ -47,8 +47,26 @@ def read_nifti_volume(path: Path | str) -> Scan:
     """
     path = Path(path)
     header, stored = read_nifti(path)
+    hu = stored_to_hu(stored.transpose(2, 1, 0), header, path)
+    refuse_implausible_hu(float(hu.min()), float(hu.max()), path)
+    grid = grid_of(path, header)
+    affine = canonical_affine(header.affine, grid)
+    return Scan(
+        hu=to_canonical(hu.transpose(2, 1, 0), grid),
+        affine=affine,
+        spacing_mm=spacing_of(affine),
+        source=grid,
+        cautions=volume_header_cautions(header),
+    )
+
+
+def stored_to_hu(stored: np.ndarray, header: NiftiHeader, path: Path) -> np.ndarray:
+    """Stored values (any shape but a single number) to HU, as :func:`rescale_to_hu`.
+
+    Raises ``Refusal`` ``hu-not-finite``.
+    """
     try:
-        hu = rescale_to_hu(stored.transpose(2, 1, 0), header.slope, header.inter)
+        return rescale_to_hu(stored, header.slope, header.inter)
     except NotFinite:
         raise Refusal(
             "hu-not-finite",
@@ -57,16 +75,11 @@ def read_nifti_volume(path: Path | str) -> Scan:
             came="NaN or infinite voxels",
             remedy="Find out what made them; fill them with air (-1000) if they are padding.",
         ) from None
-    refuse_implausible_hu(float(hu.min()), float(hu.max()), path)
-    grid = _grid(path, header)
-    affine = canonical_affine(header.affine, grid)
-    return Scan(
-        hu=to_canonical(hu.transpose(2, 1, 0), grid),
-        affine=affine,
-        spacing_mm=spacing_of(affine),
-        source=grid,
-        cautions=header.cautions + _affine_cautions(header.affine),
-    )
+
+
+def volume_header_cautions(header: NiftiHeader) -> tuple[Caution, ...]:
+    """What is odd about a volume's header, but accepted."""
+    return header.cautions + _affine_cautions(header.affine)
 
 
 def read_nifti_labels(
@@ -88,22 +101,32 @@ def read_nifti_labels(
     """
     path = Path(path)
     header, stored = read_nifti(path)
-    if header.shape != scan.source.shape:
+    refuse_other_shape(header, scan.source, path)
+    labels = whole_labels(stored.transpose(2, 1, 0), header, path, allowed).transpose(2, 1, 0)
+    return to_canonical(labels, scan.source), mask_header_cautions(header, scan.source)
+
+
+def refuse_other_shape(mask: NiftiHeader, volume: SourceGrid, path: Path) -> None:
+    """Raise ``Refusal`` ``mask-shape`` unless a mask has the shape of its volume."""
+    if mask.shape != volume.shape:
         raise Refusal(
             "mask-shape",
             path,
-            expected=f"a mask of the volume's shape, {_times(scan.source.shape)}",
-            came=_times(header.shape),
+            expected=f"a mask of the volume's shape, {_times(volume.shape)}",
+            came=_times(mask.shape),
             remedy="Find the mask that was drawn on this volume.",
         )
-    labels = whole_labels(stored.transpose(2, 1, 0), header, path, allowed).transpose(2, 1, 0)
-    cautions = [caution for caution in header.cautions if caution.code == "nifti-no-scale"]
-    apart = np.abs(header.affine - scan.source.affine)
-    corner = np.append(np.array(header.shape, np.float64), 1.0)
+
+
+def mask_header_cautions(mask: NiftiHeader, volume: SourceGrid) -> tuple[Caution, ...]:
+    """What is odd about a mask's header beside that of its volume."""
+    cautions = [caution for caution in mask.cautions if caution.code == "nifti-no-scale"]
+    apart = np.abs(mask.affine - volume.affine)
+    corner = np.append(np.array(mask.shape, np.float64), 1.0)
     if float((apart @ corner).max()) > AFFINE_TOLERANCE_MM:
         text = "the mask has another affine than its volume, on the same grid: the volume's is used"
         cautions.append(Caution("mask-other-affine", text))
-    return to_canonical(labels, scan.source), tuple(cautions)
+    return tuple(cautions)
 
 
 def whole_labels(
@@ -119,9 +142,13 @@ def whole_labels(
         if scaled:
             with np.errstate(all="ignore"):
                 slab = slab.astype(np.float64) * header.slope + header.inter
+        low, high = slab.min(), slab.max()
         # NaN fails the comparison, so it is refused here as well.
-        if not (slab.min() >= 0 and slab.max() <= 255):
+        if not (low >= 0 and high <= 255):
             raise _bad_labels(path, allowed, "a value below 0, above 255, or not a number")
+        if slab.dtype.kind in "iu" and permitted[int(low) : int(high) + 1].all():
+            labels[index] = slab
+            continue
         with np.errstate(invalid="ignore"):
             whole = slab.astype(np.uint8)
         if slab.dtype.kind == "f" and not np.array_equal(whole, slab):
@@ -188,7 +215,8 @@ def write_nifti_labels(path: Path | str, labels: np.ndarray, scan: Scan) -> None
         raise
 
 
-def _grid(path: Path, header: NiftiHeader) -> SourceGrid:
+def grid_of(path: Path, header: NiftiHeader) -> SourceGrid:
+    """How a volume's array lies to the canonical one."""
     axes, flips = canonical_axes(header.affine)
     return SourceGrid("nifti", path, header.shape, axes, flips, header.affine)
 

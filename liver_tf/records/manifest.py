@@ -13,6 +13,7 @@ from pathlib import Path
 
 from liver_tf import atomic_files
 from liver_tf.labels import LabelSet
+from liver_tf.records.pixels import RAW
 from liver_tf.records.schema import SCHEMA_VERSION
 from liver_tf.records.statistics import CaseStatistics
 from liver_tf.refusals import Refusal
@@ -64,6 +65,7 @@ class Manifest:
 
     Attributes:
       window: (low, high) HU to which images are clipped.
+      encoding: of pixels, one of ``liver_tf.records.pixels.ENCODINGS``.
       roi: None for whole slices, else how the regions were made.
       refusals: code and text of every input that was refused.
       made_by: program version and arguments.
@@ -73,6 +75,7 @@ class Manifest:
     window: tuple[int, int]
     cases: tuple[CaseEntry, ...]
     refusals: tuple[dict[str, str], ...] = ()
+    encoding: str = RAW
     roi: dict | None = None
     made_by: dict = field(default_factory=dict)
 
@@ -101,6 +104,7 @@ class Manifest:
                     "classes": list(self.label_set.classes),
                 },
                 "window": list(self.window),
+                "encoding": self.encoding,
                 "fingerprint": self.fingerprint,
                 "records": self.records,
                 "roi": self.roi,
@@ -146,6 +150,7 @@ def load_manifest(folder: Path | str) -> Manifest:
             window=tuple(value["window"]),
             cases=tuple(CaseEntry.from_json(case) for case in value["cases"]),
             refusals=tuple(value["refusals"]),
+            encoding=value["encoding"],
             roi=value["roi"],
             made_by=value["made_by"],
         )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import tensorflow as tf
-
 from liver_tf import atomic_files
 from liver_tf.records.manifest import CaseEntry, Manifest
+from liver_tf.records.pixels import RAW
 from liver_tf.records.schema import SliceRecord, decode, encode
+from liver_tf.records.tfrecord import RecordWriter, read_records
 from liver_tf.refusals import Refusal
 
 
@@ -23,16 +25,30 @@ class ShardInfo:
     sha256: str
 
 
-def write_shard(path: Path, records: Iterable[SliceRecord]) -> ShardInfo:
-    """Write records to a TFRecord file that appears under its name only when it is complete."""
-    count = 0
-    with atomic_files.written_whole(path) as temporary:
-        with tf.io.TFRecordWriter(str(temporary)) as writer:
-            for record in records:
-                writer.write(encode(record))
-                count += 1
-        info = ShardInfo(count, temporary.stat().st_size, atomic_files.sha256_of(temporary))
-    return info
+#: Records that wait to be written while the next ones are made.
+_AHEAD = 4
+
+
+def write_shard(path: Path, records: Iterable[SliceRecord], encoding: str = RAW) -> ShardInfo:
+    """Write records to a TFRecord file that appears under its name only when it is complete.
+
+    A thread hashes and writes while the caller's generator makes the next record. The records'
+    arrays must not be changed after they were handed over.
+    """
+    with (
+        atomic_files.written_whole(path) as temporary,
+        open(temporary, "wb") as file,
+        ThreadPoolExecutor(1) as writing,
+    ):
+        writer = RecordWriter(file)
+        waiting: deque[Future] = deque()
+        for record in records:
+            waiting.append(writing.submit(writer.write, encode(record, encoding)))
+            if len(waiting) > _AHEAD:
+                waiting.popleft().result()
+        for future in waiting:
+            future.result()
+    return ShardInfo(writer.records, writer.bytes, writer.sha256)
 
 
 def check_shards(folder: Path, manifest: Manifest, cases: Iterable[str] | None = None) -> None:
@@ -83,15 +99,16 @@ def read_case(folder: Path, entry: CaseEntry) -> Iterator[SliceRecord]:
     path = folder / entry.shard
     count = 0
     try:
-        for serialised in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+        for serialised in read_records(path):
             yield decode(serialised)
             count += 1
-    except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
+    except (ValueError, OSError) as error:  # DamagedRecords is a ValueError
+        came = str(error) if isinstance(error, ValueError) else "a file that cannot be read"
         raise Refusal(
             "shard-damaged",
             path,
-            expected="a readable TFRecord file",
-            came=type(error).__name__,
+            expected="whole records with fitting checksums",
+            came=came,
             remedy="Copy it again from where the data set was made, or convert again.",
         ) from None
     if count != entry.records:

@@ -16,16 +16,15 @@ MASK_VALUES = ((0, "background"), (1, "liver"), (2, "lesion"))
 def convert_lits(source: Path, output: Path):
     """Converts a folder of pairs in this process: (manifest or None, refusals)."""
     from data_prep.cases import find_lits
-    from data_prep.conversion import convert
+    from data_prep.conversion import Target, convert
     from liver_tf import __version__
     from liver_tf.labels import LITS
 
     tasks, refusals = find_lits(source, KEY)
     return convert(
         tasks,
-        output,
+        Target(output),
         label_set=LITS,
-        window=(-160, 240),
         made_by={"version": __version__, "source": "lits"},
         early_refusals=refusals,
         workers=1,
@@ -35,7 +34,7 @@ def convert_lits(source: Path, output: Path):
 def convert_slices(table: Path, output: Path, mask_values=MASK_VALUES, allow_outside=False):
     """Converts a table of slices in this process: (manifest or None, refusals)."""
     from data_prep.cases import find_slices
-    from data_prep.conversion import convert
+    from data_prep.conversion import Target, convert
     from liver_tf import __version__
     from liver_tf.labels import LESION_TYPES
 
@@ -48,9 +47,8 @@ def convert_slices(table: Path, output: Path, mask_values=MASK_VALUES, allow_out
     made_by["allow_outside"] = allow_outside
     return convert(
         tasks,
-        output,
+        Target(output),
         label_set=LESION_TYPES,
-        window=(-160, 240),
         made_by=made_by,
         early_refusals=refusals,
         workers=1,

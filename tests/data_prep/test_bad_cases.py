@@ -121,14 +121,14 @@ def test_errors_that_nobody_foresaw_stop_one_case_only(
 ):
     from data_prep import cases
 
-    name = "read_nifti_volume" if source == "lits" else "read_dicom_slice"
+    name = "open_nifti_pair" if source == "lits" else "read_dicom_slice"
     real = getattr(cases, name)
     bad = "volume-1" if source == "lits" else first_row(sheba)["image"]
 
-    def failing(path):
+    def failing(path, *more):
         if bad in str(path):
             raise RuntimeError("CANARY of a patient")
-        return real(path)
+        return real(path, *more)
 
     monkeypatch.setattr(cases, name, failing)
     if source == "lits":
@@ -143,10 +143,10 @@ def test_errors_that_nobody_foresaw_stop_one_case_only(
 
 
 def test_a_window_that_the_pixels_cannot_hold_is_a_refusal(tiny_phantom, tmp_path):
-    from data_prep.conversion import convert_case
+    from data_prep.conversion import Target, convert_case
 
     tasks, _ = find_lits(tiny_phantom / "lits", KEY)
-    outcome = convert_case((tasks[0], tmp_path, (-40000, 240)))
+    outcome = convert_case((tasks[0], Target(tmp_path, (-40000, 240))))
     assert outcome.entry is None
     assert codes(outcome.refusals) == ["unexpected-error"]
     assert not list(tmp_path.glob("*.tfrecord"))

@@ -65,7 +65,7 @@ KILLED = textwrap.dedent(
                 shards.encode = dying(shards.encode, call, late)
             tasks, _ = find_lits(source, key)
             conversion.convert(
-                tasks, output / f"{what}-{call}-{late}", label_set=LITS, window=(-160, 240),
+                tasks, conversion.Target(output / f"{what}-{call}-{late}"), label_set=LITS,
                 made_by={}, early_refusals=[], workers=1,
             )
             os._exit(0)

@@ -68,8 +68,8 @@ def test_a_folder_without_manifest_is_no_data_set(tmp_path, exists):
 def test_another_schema_is_refused_naming_both(manifest, tmp_path):
     manifest.save(tmp_path)
     path = tmp_path / MANIFEST_NAME
-    path.write_text(path.read_text().replace('"schema": 1', '"schema": 7'))
-    with pytest.raises(Refusal, match=r"\[schema-version\] expected record schema 1; got schema 7"):
+    path.write_text(path.read_text().replace('"schema": 2', '"schema": 7'))
+    with pytest.raises(Refusal, match=r"\[schema-version\] expected record schema 2; got schema 7"):
         load_manifest(tmp_path)
 
 

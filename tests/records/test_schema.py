@@ -5,7 +5,13 @@ import pytest
 import tensorflow as tf
 
 from liver_tf.records import schema
-from liver_tf.records.schema import Box, SliceRecord, decode, encode, example_number, parse
+from liver_tf.records.graph import parse
+from liver_tf.records.pixels import ENCODINGS
+from liver_tf.records.schema import Box, SliceRecord, decode, example_number
+
+
+def encode(record, encoding="raw"):
+    return b"".join(map(bytes, schema.encode(record, encoding)))
 
 
 def make_record(dtype=np.int16, spacing_mm=(0.5, 0.75), **more):
@@ -20,10 +26,11 @@ def make_record(dtype=np.int16, spacing_mm=(0.5, 0.75), **more):
 @pytest.mark.parametrize("dtype", [np.int16, np.float32])
 @pytest.mark.parametrize("spacing_mm", [(0.5, 0.75), None])
 @pytest.mark.parametrize("roi", [False, True])
-def test_what_is_encoded_comes_back(dtype, spacing_mm, roi):
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_what_is_encoded_comes_back(dtype, spacing_mm, roi, encoding):
     more = {"box": Box(-3, 4, 20), "source_size": (512, 400)} if roi else {}
     record = make_record(dtype, spacing_mm, **more)
-    back = decode(encode(record))
+    back = decode(encode(record, encoding))
     assert back.image.dtype == dtype
     np.testing.assert_array_equal(back.image, record.image)
     assert back.labels.dtype == np.uint8
@@ -34,16 +41,18 @@ def test_what_is_encoded_comes_back(dtype, spacing_mm, roi):
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.float32])
-def test_views_that_are_not_contiguous_or_big_endian_keep_their_pixels(dtype):
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_views_that_are_not_contiguous_keep_their_pixels(dtype, encoding):
     record = make_record(dtype)
     turned = SliceRecord(record.image.T, record.labels.T, None, "c", "p", 0)
-    np.testing.assert_array_equal(decode(encode(turned)).image, record.image.T)
-    np.testing.assert_array_equal(decode(encode(turned)).labels, record.labels.T)
+    np.testing.assert_array_equal(decode(encode(turned, encoding)).image, record.image.T)
+    np.testing.assert_array_equal(decode(encode(turned, encoding)).labels, record.labels.T)
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.float32])
-def test_graph_and_plain_reader_agree(dtype):
-    serialised = encode(make_record(dtype))
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_graph_and_plain_reader_agree(dtype, encoding):
+    serialised = encode(make_record(dtype), encoding)
     plain = decode(serialised)
     for parsed in (parse(tf.constant(serialised)), tf.function(parse)(tf.constant(serialised))):
         assert parsed["image"].dtype == tf.float32
@@ -53,11 +62,63 @@ def test_graph_and_plain_reader_agree(dtype):
         assert int(parsed["example"]) == example_number("c-1", 12)
 
 
+def test_the_ends_of_int16_survive_every_encoding():
+    image = np.array([[-32768, 32767], [-1, 0]], np.int16)
+    record = SliceRecord(image, np.zeros((2, 2), np.uint8), None, "c", "p", 0)
+    for encoding in ENCODINGS:
+        serialised = encode(record, encoding)
+        np.testing.assert_array_equal(decode(serialised).image, image)
+        np.testing.assert_array_equal(parse(tf.constant(serialised))["image"], image)
+
+
+@pytest.mark.parametrize("more", [{}, {"box": Box(-3, 4, 300), "source_size": (512, 400)}])
+def test_tensorflow_reads_the_same_and_writes_what_we_read(more):
+    record = make_record(spacing_mm=None, **more)
+    pixels = {"image": record.image.tobytes(), "labels": record.labels.tobytes()}
+    texts = {"image/dtype": "int16", "encoding": "raw", "case": "c-1", "patient": "p-1"}
+    pixels |= {name: text.encode() for name, text in (texts | {"diagnosis": "cyst"}).items()}
+    numbers = {"schema": [2], "size": [5, 7], "slice": [12]}
+    numbers["example"] = [example_number("c-1", 12)]
+    if more:
+        numbers |= {"box": [-3, 4, 300], "source_size": [512, 400]}
+    example = tf.train.Example()
+    for name, value in pixels.items():
+        example.features.feature[name].bytes_list.value.append(value)
+    for name, values in numbers.items():
+        example.features.feature[name].int64_list.value.extend(values)
+    example.features.feature["spacing_mm"].float_list.value.extend([np.nan, np.nan])
+    ours, theirs = encode(record), example.SerializeToString()
+    assert tf.train.Example.FromString(ours).SerializeToString(
+        deterministic=True
+    ) == example.SerializeToString(deterministic=True)
+    assert len(ours) == len(theirs)  # no byte of it is anything else
+    back = decode(theirs)
+    np.testing.assert_array_equal(back.image, record.image)
+    assert (back.box, back.source_size) == (record.box, record.source_size)
+
+
+def test_what_is_no_example_is_an_error_and_nothing_else():
+    serialised = encode(make_record())
+    random = np.random.default_rng(0)
+    outcomes = set()
+    for _ in range(400):
+        mutant = bytearray(serialised)
+        for place in random.integers(len(mutant), size=2):
+            mutant[place] ^= int(random.integers(1, 256))
+        try:
+            decode(bytes(mutant[: random.integers(1, len(mutant) + 1)]))
+        except (ValueError, KeyError, TypeError):
+            outcomes.add("refused")
+        else:
+            outcomes.add("read")
+    assert "refused" in outcomes
+
+
 def test_another_schema_version_is_refused_by_both_readers(monkeypatch):
     monkeypatch.setattr(schema, "SCHEMA_VERSION", 99)
     serialised = encode(make_record())
     monkeypatch.undo()
-    with pytest.raises(ValueError, match=r"record schema: expected version 1, got \[99\]"):
+    with pytest.raises(ValueError, match=r"record schema: expected version 2, got \[99\]"):
         decode(serialised)
     with pytest.raises(tf.errors.InvalidArgumentError, match="record schema version"):
         parse(tf.constant(serialised))
@@ -68,7 +129,7 @@ def test_another_schema_version_is_refused_by_both_readers(monkeypatch):
 def test_a_record_without_a_version_is_refused():
     example = tf.train.Example.FromString(encode(make_record()))
     del example.features.feature["schema"]
-    with pytest.raises(ValueError, match=r"expected version 1, got \[\]"):
+    with pytest.raises(ValueError, match=r"expected version 2, got \[\]"):
         decode(example.SerializeToString())
     with pytest.raises(tf.errors.InvalidArgumentError, match="schema"):
         parse(tf.constant(example.SerializeToString()))

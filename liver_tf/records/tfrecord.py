@@ -1,0 +1,79 @@
+"""TFRecord files, written and read without TensorFlow, each record between its checksums.
+
+The format (``tensorflow/core/lib/io/record_writer.h``): length as uint64, masked CRC-32C of the
+length, the data, masked CRC-32C of the data; all little-endian.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import google_crc32c
+import numpy as np
+
+#: Bytes around each record.
+FRAMING_BYTES = 16
+
+
+class DamagedRecords(ValueError):
+    """A file that is no sequence of whole records with fitting checksums."""
+
+
+class RecordWriter:
+    """Writes records to an open file; counts them, their bytes, and hashes what it wrote."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self.records = 0
+        self.bytes = 0
+
+    @property
+    def sha256(self) -> str:
+        """Hex SHA-256 of everything written so far."""
+        return self._digest.hexdigest()
+
+    def write(self, pieces: list[bytes | np.ndarray]) -> None:
+        """Write one record, given as pieces (arrays: C-contiguous, flat or not)."""
+        length, checksum = 0, 0
+        for piece in pieces:
+            length += piece.nbytes if isinstance(piece, np.ndarray) else len(piece)
+            checksum = google_crc32c.extend(checksum, piece)
+        head = struct.pack("<Q", length)
+        head += struct.pack("<I", _masked(google_crc32c.value(head)))
+        for piece in (head, *pieces, struct.pack("<I", _masked(checksum))):
+            self._digest.update(piece)
+            self._file.write(piece)
+        self.records += 1
+        self.bytes += length + FRAMING_BYTES
+
+
+def read_records(path: Path) -> Iterator[bytes]:
+    """The records of a file in order; raises ``DamagedRecords`` where a checksum does not fit."""
+    with open(path, "rb") as file:
+        left = path.stat().st_size
+        while head := file.read(12):
+            left -= len(head)
+            if len(head) < 12 or _masked(google_crc32c.value(head[:8])) != _unsigned(head[8:]):
+                raise DamagedRecords("a record's length is damaged or cut off")
+            length = struct.unpack("<Q", head[:8])[0]
+            if length + 4 > left:
+                raise DamagedRecords("the last record is cut off")
+            data, tail = file.read(length), file.read(4)
+            left -= len(data) + len(tail)
+            if len(tail) < 4 or _masked(google_crc32c.value(data)) != _unsigned(tail):
+                raise DamagedRecords("a record's checksum does not fit")
+            yield data
+
+
+def _unsigned(four_bytes: bytes) -> int:
+    return struct.unpack("<I", four_bytes)[0]
+
+
+def _masked(checksum: int) -> int:
+    """CRCs of data that hold CRCs are weak, so the format stores them turned and shifted."""
+    return ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF

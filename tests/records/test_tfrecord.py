@@ -1,0 +1,68 @@
+"""Our TFRecord files are TensorFlow's, byte by byte; damage is told."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from liver_tf.records.tfrecord import DamagedRecords, RecordWriter, read_records
+
+RECORDS = [b"", b"a", bytes(range(256)) * 40, np.random.default_rng(0).bytes(5000)]
+
+
+def write(path, records):
+    with open(path, "wb") as file:
+        writer = RecordWriter(file)
+        for record in records:
+            middle = len(record) // 2
+            pieces = [record[:middle], np.frombuffer(record[middle:], np.uint8)]
+            writer.write(pieces)
+    return writer
+
+
+def test_tensorflow_writes_the_same_bytes(tmp_path):
+    writer = write(tmp_path / "ours", RECORDS)
+    with tf.io.TFRecordWriter(str(tmp_path / "theirs")) as theirs:
+        for record in RECORDS:
+            theirs.write(record)
+    data = (tmp_path / "ours").read_bytes()
+    assert data == (tmp_path / "theirs").read_bytes()
+    assert (writer.records, writer.bytes) == (4, len(data))
+    assert writer.sha256 == hashlib.sha256(data).hexdigest()
+
+
+def test_both_readers_read_both(tmp_path):
+    write(tmp_path / "ours", RECORDS)
+    assert list(read_records(tmp_path / "ours")) == RECORDS
+    dataset = tf.data.TFRecordDataset(str(tmp_path / "ours"))
+    assert list(dataset.as_numpy_iterator()) == RECORDS
+
+
+def test_an_empty_file_has_no_records(tmp_path):
+    (tmp_path / "empty").touch()
+    assert list(read_records(tmp_path / "empty")) == []
+
+
+def test_every_flipped_byte_is_told(tmp_path):
+    write(tmp_path / "file", [b"abc", b"defgh"])
+    data = (tmp_path / "file").read_bytes()
+    for place in range(len(data)):
+        mutant = bytearray(data)
+        mutant[place] ^= 0x10
+        (tmp_path / "mutant").write_bytes(mutant)
+        with pytest.raises(DamagedRecords):
+            list(read_records(tmp_path / "mutant"))
+
+
+def test_a_cut_inside_of_a_record_is_told(tmp_path):
+    write(tmp_path / "file", [b"abc", b"defgh"])
+    data = (tmp_path / "file").read_bytes()
+    border = 16 + 3
+    for length in range(1, len(data)):
+        (tmp_path / "cut").write_bytes(data[:length])
+        if length == border:  # what only the manifest can tell
+            assert list(read_records(tmp_path / "cut")) == [b"abc"]
+            continue
+        with pytest.raises(DamagedRecords):
+            list(read_records(tmp_path / "cut"))
