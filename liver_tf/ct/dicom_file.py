@@ -16,9 +16,11 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom.dataset import FileDataset
+from pydicom.encaps import generate_frames
 from pydicom.pixels import get_decoder
-from pydicom.uid import UID
+from pydicom.uid import UID, RLELossless
 
+from liver_tf.ct.codestream import coded_size
 from liver_tf.ct.input_file import read_start, unreadable
 from liver_tf.refusals import Refusal
 
@@ -181,6 +183,8 @@ def decode_pixels(dataset: FileDataset, path: Path, frames: int) -> np.ndarray:
         raise broken_file(path) from None
     if compressed:
         _require_decoder(syntax, path)
+        if syntax != RLELossless:  # which has no size of its own
+            _refuse_other_size(data, path, (rows, columns), frames)
     else:
         bits = whole_number(dataset, "BitsAllocated", path) or 0
         needed = (frames * rows * columns * bits + 7) // 8
@@ -196,13 +200,32 @@ def decode_pixels(dataset: FileDataset, path: Path, frames: int) -> np.ndarray:
         with quiet_pydicom():
             return np.asarray(dataset.pixel_array).reshape(frames, rows, columns)
     except Exception:  # decoders raise what they like
-        raise Refusal(
-            "dicom-pixels",
-            path,
-            expected="pixel data that can be decoded to the rows, columns and frames of the header",
-            came="data that cannot",
-            remedy="Export the image again, uncompressed if possible.",
-        ) from None
+        raise _bad_pixels(path, "data that cannot") from None
+
+
+def _refuse_other_size(data: bytes, path: Path, size: tuple[int, int], frames: int) -> None:
+    """Refuse frames that would decode to another size: a decoder would make room for it."""
+    try:
+        with quiet_pydicom():
+            sizes = [coded_size(frame) for frame in generate_frames(data, number_of_frames=frames)]
+    except Exception:  # items that are cut off or nested wrongly
+        sizes = []
+    if len(sizes) != frames or None in sizes:
+        raise _bad_pixels(path, "data that cannot")
+    other = next((each for each in sizes if each != (*size, 1)), None)
+    if other is not None:
+        came = f"a compressed image of {other[0]} x {other[1]} with {other[2]} value(s) a pixel"
+        raise _bad_pixels(path, came)
+
+
+def _bad_pixels(path: Path, came: str) -> Refusal:
+    return Refusal(
+        "dicom-pixels",
+        path,
+        expected="pixel data that can be decoded to the rows, columns and frames of the header",
+        came=came,
+        remedy="Export the image again, uncompressed if possible.",
+    )
 
 
 def _require_decoder(syntax: UID, path: Path) -> None:

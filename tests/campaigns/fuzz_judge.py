@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.cases import CaseTask
-from data_prep.conversion import convert_case
+from data_prep.conversion import Target, convert_case
 from data_prep.fingerprint import Facts, facts_of_case
+from liver_tf.records.pixels import ENCODINGS
 from liver_tf.records.shards import read_case
 from liver_tf.refusals import Refusal
 from tests.campaigns.fuzz_kinds import CANARY, Kind, find_table, make_kinds
@@ -21,8 +22,7 @@ from tests.campaigns.reason_codes import codes_in_source
 from tests.ct.mutations import mutate
 
 #: The plain reader gets most; then what ``verify`` does with a case; then what the converter does.
-ROADS = ("read", "read", "read", "facts", "convert")
-WINDOW = (-160, 240)
+ROADS = (*["read"] * 5, *["facts"] * 2, *(f"convert {encoding}" for encoding in ENCODINGS))
 
 
 @dataclass(frozen=True)
@@ -147,14 +147,14 @@ class Judge:
             tasks, refusals = [kind.task], []
         if road == "facts":
             return _facts(tasks, refusals)
-        return self._converted(tasks, refusals)
+        return self._converted(tasks, refusals, road.removeprefix("convert "))
 
-    def _converted(self, tasks: list[CaseTask], refusals: list[Refusal]):
+    def _converted(self, tasks: list[CaseTask], refusals: list[Refusal], encoding: str):
         output = self._folder / "converted"
         shutil.rmtree(output, ignore_errors=True)
         made, text = [], ""
         for task in tasks:
-            result = convert_case((task, output, WINDOW))
+            result = convert_case((task, Target(output, encoding=encoding)))
             refusals = [*refusals, *result.refusals]
             if result.entry is not None:
                 made.append((result.entry.sha256, result.entry.statistics))

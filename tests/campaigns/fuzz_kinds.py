@@ -6,6 +6,7 @@ All names of files, and every field that could tell of a patient, hold :data:`CA
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from data_prep.cases import CaseTask, find_lits, find_slices
@@ -31,6 +33,8 @@ from tests.ct.mutations import HEADER, mutate
 CANARY = "ZQXJ"
 KEY = b"a key for the campaign, no secret"
 MASK_VALUES = ((0, "background"), (1, "liver"), (2, "lesion"))
+#: JPEG 2000 needs some pixels to halve.
+_SIZE = (48, 64)
 SLICES_COLUMNS = "slice_id,patient_id,image,mask,diagnosis\n"
 
 
@@ -89,7 +93,8 @@ def _pairs(folder: Path) -> list[Kind]:
     for number, (suffix, level) in enumerate(((".nii", None), (".nii.gz", 6), (".nii.gz", 0))):
         place = folder / f"{CANARY}-pair{number}"
         place.mkdir()
-        own, other = (_pair_bytes(place, slices) for slices in (5, 4))
+        # Files whose slices run the other way are read on another road.
+        own, other = (_pair_bytes(place, slices, head_first=level == 0) for slices in (5, 4))
         packed = [
             data if level is None else gzip.compress(data, level, mtime=0)
             for data in (*own, *other)
@@ -125,11 +130,14 @@ def _pairs(folder: Path) -> list[Kind]:
     return kinds
 
 
-def _pair_bytes(place: Path, slices: int) -> tuple[bytes, bytes]:
+def _pair_bytes(place: Path, slices: int, head_first: bool) -> tuple[bytes, bytes]:
     result = []
     for labels in (False, True):
         values = ct_files.phantom_labels(slices) if labels else ct_files.phantom_hu(slices)
-        path = ct_files.write_nifti(place / "made.nii", *ct_files.as_lps_file(values))
+        stored, affine = ct_files.as_lps_file(values)
+        if head_first:
+            stored, affine[2, 2] = stored[:, :, ::-1], -affine[2, 2]
+        path = ct_files.write_nifti(place / "made.nii", stored, affine)
         data = bytearray(path.read_bytes())
         for offset, length in ((14, 18), (148, 80), (228, 24)):  # db_name, descrip, aux_file
             data[offset : offset + length] = (CANARY * 20).encode()[:length]
@@ -163,20 +171,23 @@ def _plant(dataset) -> None:
 
 def codecs() -> dict[str, str]:
     """Transfer syntaxes with which a slice can be compressed here, by name."""
-    found = {"rle": RLELossless}
+    found = {"rle": RLELossless, "jpeg 2000": JPEG2000Lossless}
     try:
         import jpeg_ls  # noqa: F401
 
         found["jpeg-ls"] = JPEGLSLossless
     except ImportError:
         pass
-    try:
-        import openjpeg  # noqa: F401
-
-        found["jpeg 2000"] = JPEG2000Lossless
-    except ImportError:
-        pass
     return found
+
+
+def _in_jpeg_2000(dataset) -> None:
+    stored = np.frombuffer(dataset.PixelData, "<u2").reshape(dataset.Rows, dataset.Columns)
+    coded = io.BytesIO()
+    Image.fromarray(stored).save(coded, "JPEG2000", no_jp2=True)
+    dataset.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    dataset.PixelData = encapsulate([coded.getvalue()])
+    dataset["PixelData"].is_undefined_length = True
 
 
 def _slices(folder: Path) -> list[Kind]:
@@ -185,8 +196,8 @@ def _slices(folder: Path) -> list[Kind]:
     for name, syntax in {"plain": None, **codecs()}.items():
         place = folder / f"{CANARY}-{name.replace(' ', '')}"
         place.mkdir()
-        image, data, donor = _slice(place, syntax)
-        mask = _png(place / f"{CANARY}-mask.png", ct_files.phantom_labels()[3])
+        image, data, donor = _slice(place, syntax, _SIZE)
+        mask = _png(place / f"{CANARY}-mask.png", ct_files.phantom_labels(5, *_SIZE)[3])
         kinds.append(Kind(f"dicom {name}", image, data, donor, _read_slice, _row_task(image, mask)))
     for name, write, checked, inner, header in (
         ("png", _write_png, True, _in_png, 60),
@@ -215,18 +226,22 @@ def _slices(folder: Path) -> list[Kind]:
     return kinds
 
 
-def _slice(place: Path, syntax: str | None) -> tuple[Path, bytes, bytes]:
+def _slice(
+    place: Path, syntax: str | None, size: tuple[int, int] = (24, 32)
+) -> tuple[Path, bytes, bytes]:
     """A DICOM slice, its bytes, and those of the slice above."""
 
     def change(dataset):
         _plant(dataset)
-        if syntax is not None:
+        if syntax == JPEG2000Lossless:
+            _in_jpeg_2000(dataset)
+        elif syntax is not None:
             dataset.compress(syntax, generate_instance_uid=False)
 
     path = place / f"{CANARY}-slice.dcm"
+    hu = ct_files.phantom_hu(5, *size)
     donor, good = (
-        ct_files.write_dicom(path, ct_files.phantom_hu()[index], index, change).read_bytes()
-        for index in (4, 3)
+        ct_files.write_dicom(path, hu[index], index, change).read_bytes() for index in (4, 3)
     )
     return path, good, donor
 

@@ -38,8 +38,8 @@ def guarded(
       make: of a module; called once in each process with ``arguments`` and the number of the
         worker, it gives the function that does a job.
       limit_s: for each job; a process that needs longer is killed and replaced.
-      limit_bytes: that a process may ask for beyond what it has after ``make``; more gives it a
-        ``MemoryError``.
+      limit_bytes: that a process may ask for beyond what it has when a job begins, even if it
+        gives it back or lives on without. Four times as much it does not get.
     """
     waiting = deque(jobs)
     crew = [_Worker(make, (*arguments, number), limit_bytes) for number in range(workers)]
@@ -96,6 +96,9 @@ class _Worker:
             died = signal.Signals(-code).name if code < 0 else f"exit status {code}"
             yield from self.lose(f"the process died: {died}")
             return
+        if isinstance(result, Lost):
+            yield from self.lose(result.why)
+            return
         if self.ready:
             job, self.job = self.job, None
             yield job, result
@@ -123,16 +126,20 @@ class _Worker:
 
 def _serve(connection, make: Callable, arguments: tuple, limit_bytes: int) -> None:
     work = make(*arguments)
-    ceiling = _data_bytes() + limit_bytes
+    ceiling = _bytes("VmData") + 4 * limit_bytes
     resource.setrlimit(resource.RLIMIT_DATA, (ceiling, ceiling))
     connection.send(None)
     for job in iter(connection.recv, None):
-        connection.send(work(job))
+        before = max(_bytes("VmSize"), _bytes("VmPeak"))
+        result = work(job)
+        # A reader may take a MemoryError for a damaged file: the peak shows it all the same.
+        asked = _bytes("VmPeak") - before
+        connection.send(result if asked <= limit_bytes else Lost(f"asked for {asked >> 20} MiB"))
 
 
-def _data_bytes() -> int:
-    """Bytes that count against the limit: private memory that can be written to."""
+def _bytes(field: str) -> int:
+    """A field of this process's memory in Linux's own accounts."""
     for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmData:"):
+        if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024
     raise RuntimeError("this system does not tell how much memory a process has")
