@@ -6,8 +6,10 @@ which may be patient data. Everything here turns that into refusals that name th
 
 from __future__ import annotations
 
+import io
 import logging
 import math
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,12 +60,23 @@ def read_dataset(path: Path, *, pixels: bool = True) -> FileDataset:
             remedy="Export the image from the archive as a DICOM file (PS3.10).",
         )
     try:
-        with quiet_pydicom():
-            return pydicom.dcmread(path, stop_before_pixels=not pixels)
+        with quiet_pydicom(), _BoundedReader(io.FileIO(path)) as file:
+            return pydicom.dcmread(file, stop_before_pixels=not pixels)
     except OSError:
         raise unreadable(path) from None
     except Exception:  # whatever a parser meets in a broken file, and its text may quote values
         raise broken_file(path) from None
+
+
+class _BoundedReader(io.BufferedReader):
+    """A file that never makes room for more than it holds, whatever length an element claims."""
+
+    def __init__(self, raw: io.FileIO) -> None:
+        super().__init__(raw)
+        self._size = os.fstat(raw.fileno()).st_size
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(size if size is None else min(size, self._size))
 
 
 def broken_file(path: Path) -> Refusal:
