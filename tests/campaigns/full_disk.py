@@ -99,17 +99,18 @@ def fill_conversions(folder: Path, points: int) -> list[str]:
     tried = sizes(needed, points)
     for pages in tried:
         with small_disk(folder / "disk", pages * PAGE) as disk:
-            status, said = conversion.finish(disk / "set")
+            workers = 1 + pages % 2
+            status, said = conversion.finish(disk / "set", workers)
             if status != 1 or "[disk-full]" not in said or "Traceback" in said:
                 wrong.append(f"{pages} pages: status {status}: {said}")
             wrong += [f"{pages} pages: {line}" for line in conversion.half_written(disk / "set")]
             wrong += [f"{pages} pages: {line}" for line in _leftovers(disk)]
             enlarge(disk)
-            status, said = conversion.finish(disk / "set")
+            status, said = conversion.finish(disk / "set", workers)
             if status != 0 or visible_files(disk / "set") != conversion.reference:
                 wrong.append(f"{pages} pages: with space again: status {status}: {said}")
     with small_disk(folder / "disk", needed * PAGE) as disk:
-        status, said = conversion.finish(disk / "set")
+        status, said = conversion.finish(disk / "set", workers=1)
         if status != 0:
             wrong.append(f"{needed} pages should do: status {status}: {said}")
     print(f"full disk: {len(tried)} conversions of {needed} pages, on {tried[0]} to {tried[-1]}")

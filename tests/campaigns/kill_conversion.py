@@ -43,19 +43,19 @@ class Conversion:
             raise RuntimeError(f"the undisturbed conversion failed: {said}")
         self.reference = visible_files(folder / "undisturbed")
 
-    def start(self, output: Path) -> Victim:
+    def start(self, output: Path, workers: int = 2) -> Victim:
         return Victim(
             self._folder / f"{output.name}.log",  # not where the disk may be full
             "data_prep.build_tfrecords",
             "--source=slices",
             f"--input={self._folder / 'phantom/sheba/slices.csv'}",
             f"--output={output}",
-            "--workers=2",
+            f"--workers={workers}",
         )
 
-    def finish(self, output: Path) -> tuple[int, str]:
+    def finish(self, output: Path, workers: int = 2) -> tuple[int, str]:
         """Exit status of a conversion that nobody disturbs, and what it said."""
-        victim = self.start(output)
+        victim = self.start(output, workers)
         return victim.finish(), victim.said()
 
     def half_written(self, output: Path) -> list[str]:
