@@ -9,23 +9,29 @@ RUN := $(VENV)/bin/python
 demo: $(VENV)/installed
 	$(RUN) -m trainers.demo
 
-test: $(VENV)/installed lint
+test: $(VENV)/installed-test lint
 	$(RUN) -m pytest
 
-lint: $(VENV)/installed
+lint: $(VENV)/installed-test
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
-fuzz: $(VENV)/installed
+fuzz: $(VENV)/installed-test
 	$(RUN) -m tests.campaigns.fuzz
 
-kill-test: $(VENV)/installed
+kill-test: $(VENV)/installed-test
 	$(RUN) -m tests.campaigns.kill
 
 $(VENV)/installed: setup.py constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+# Everything that a test can try, Apache Beam (300 MB) among it.
+$(VENV)/installed-test: $(VENV)/installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		-e '.[test,codecs,beam]'
 	touch $@
 
 clean:

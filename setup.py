@@ -26,6 +26,9 @@ setup(
         "scikit-image",
         "scikit-learn",
         "connected-components-3d",
+        # Quick decompression and checksums for the converter.
+        "isal",
+        "google-crc32c",
         "absl-py",
         "tensorboard",
         "matplotlib",
@@ -34,8 +37,10 @@ setup(
         "h5py",
     ],
     extras_require={
-        # Compressed DICOM; all MIT-licensed. (JPEG's other decoder for pydicom is GPL.)
-        "codecs": ["pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls"],
+        # Compressed DICOM; MIT and Apache-2.0. (pylibjpeg-libjpeg would do as well, but is GPL.)
+        "codecs": ["pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls", "python-gdcm"],
+        # Conversion spread over many machines.
+        "beam": ["apache-beam>=2.70"],
         "test": ["pytest", "pytest-xdist", "ruff"],
     },
 )

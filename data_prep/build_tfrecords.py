@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import sys
@@ -122,7 +123,13 @@ def main(argv: list[str]) -> int:
     try:
         key = load_site_key(None if FLAGS.site_key_file is None else Path(FLAGS.site_key_file))
         tasks, refusals, label_set = find_cases(key)
-        from data_prep.conversion import Target, convert
+        from data_prep.conversion import Target, convert, local_engine
+
+        engine = local_engine(FLAGS.workers)
+        if FLAGS.engine == "beam":
+            from data_prep.beam_engine import convert_in_beam
+
+            engine = functools.partial(convert_in_beam, options=FLAGS.beam_option)
 
         made_by = {"version": __version__, "source": FLAGS.source}
         if FLAGS.source == "slices":
@@ -135,7 +142,7 @@ def main(argv: list[str]) -> int:
             label_set=label_set,
             made_by=made_by,
             early_refusals=refusals,
-            workers=FLAGS.workers,
+            engine=engine,
         )
         if manifest is not None:
             print(
@@ -199,6 +206,18 @@ def _define_flags() -> None:
             lower_bound=-32768,
             upper_bound=32767,
         )
+    flags.DEFINE_enum(
+        "engine",
+        "local",
+        ["local", "beam"],
+        "local: --workers processes of this machine. beam: Apache Beam (pip extra beam), on the "
+        "runner that --beam_option names; all machines must see input and output alike.",
+    )
+    flags.DEFINE_multi_string(
+        "beam_option",
+        [],
+        "beam: an option of Beam itself, e.g. --beam_option=--runner=FlinkRunner; may be repeated.",
+    )
     flags.DEFINE_enum(
         "encoding",
         "zlib",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import collections
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +51,35 @@ class Outcome:
     entry: CaseEntry | None
     refusals: tuple[Refusal, ...]
 
+    def to_json(self, task: CaseTask) -> dict:
+        """Without names of files: a refusal's path is told by its place among the task's files."""
+        places = {path: place for place, path in enumerate(task.files)}
+        return {
+            "entry": None if self.entry is None else self.entry.to_json(),
+            "refusals": [[r.to_json(), places.get(r.path)] for r in self.refusals],
+        }
+
+    @classmethod
+    def from_json(cls, value: dict, task: CaseTask) -> Outcome:
+        return cls(
+            None if value["entry"] is None else CaseEntry.from_json(value["entry"]),
+            tuple(
+                Refusal.from_json(refusal, None if place is None else task.files[place])
+                for refusal, place in value["refusals"]
+            ),
+        )
+
+
+#: A case and where its records go.
+Job = tuple[CaseTask, Target]
+#: Carries jobs out by ``convert_case``; outcomes come in the order of the jobs.
+Engine = Callable[[list[Job]], Iterator[Outcome]]
+
+
+def local_engine(workers: int) -> Engine:
+    """Processes of this machine."""
+    return lambda jobs: in_processes(convert_case, jobs, workers)
+
 
 def convert(
     tasks: list[CaseTask],
@@ -59,7 +88,7 @@ def convert(
     label_set: LabelSet,
     made_by: dict,
     early_refusals: list[Refusal],
-    workers: int,
+    engine: Engine,
 ) -> tuple[Manifest | None, list[Refusal]]:
     """Convert all cases and write the manifest last.
 
@@ -78,8 +107,7 @@ def convert(
     with begun_anew(output):
         jobs = [(task, target) for task in tasks]
         entries = []
-        outcomes = in_processes(convert_case, jobs, workers)
-        for outcome in tqdm(outcomes, total=len(jobs), desc="convert", unit="case"):
+        for outcome in tqdm(engine(jobs), total=len(jobs), desc="convert", unit="case"):
             refusals += outcome.refusals
             if outcome.entry is not None:
                 entries.append(outcome.entry)
@@ -109,7 +137,7 @@ def _nothing(output: Path, found: int, refused: int) -> Refusal:
     )
 
 
-def convert_case(job: tuple[CaseTask, Target]) -> Outcome:
+def convert_case(job: Job) -> Outcome:
     """Convert one case, unless a memo says that it is done.
 
     Raises ``Refusal`` only where the output cannot be written: that concerns all cases.

@@ -6,7 +6,8 @@ import statistics
 from collections import Counter
 from collections.abc import Sequence
 
-from data_prep.fingerprint import Facts, Moments
+from data_prep.fingerprint import Facts
+from data_prep.hu_sums import Moments
 from liver_tf.labels import LIVER, LabelSet
 
 _MOST_NAMED = 6
@@ -14,6 +15,15 @@ _MOST_NAMED = 6
 
 def fingerprint_text(facts: Facts, label_set: LabelSet) -> str:
     """Facts of a data set for a person to read. Holds no identifier and no path."""
+    rows = fingerprint_rows(facts)
+    lines = ["Fingerprint", *(f"  {name:<15} {value}" for name, value in rows)]
+    if facts.slices:
+        lines += ["", *_classes(facts, label_set), "", *_lesions(facts, label_set)]
+    return "\n".join(lines)
+
+
+def fingerprint_rows(facts: Facts) -> list[tuple[str, str]]:
+    """What is known of the data set as (name, value)."""
     rows = [
         ("cases", str(facts.cases)),
         ("patients", str(len(facts.patients))),
@@ -27,14 +37,19 @@ def fingerprint_text(facts: Facts, label_set: LabelSet) -> str:
         ("slice distance", _range_mm([mm for mm in facts.slice_mm if mm is not None])),
         ("unknown", _unknown(facts)),
         ("orientation", f"{_named(facts.orientations, 'case')} (columns, rows, slices run to)"),
-        ("manufacturer", _named(facts.manufacturers, "case")),
+        ("scanner", _named(facts.scanners, "case")),
+        ("tube voltage", _named(facts.settings.get("kvp", Counter()), "case", unit=" kV")),
+        (
+            "thickness",
+            _named(facts.settings.get("slice_thickness_mm", Counter()), "case", unit=" mm"),
+        ),
+        ("kernel", _named(facts.settings.get("kernel", Counter()), "case")),
+        ("contrast", _named(facts.settings.get("contrast", Counter()), "case")),
+        ("volume of liver", _liver_volumes(facts)),
     ]
     if not facts.slices:
         rows = rows[:3]
-    lines = ["Fingerprint", *(f"  {name:<15} {value}" for name, value in rows if value)]
-    if facts.slices:
-        lines += ["", *_classes(facts, label_set), "", *_lesions(facts, label_set)]
-    return "\n".join(lines)
+    return [(name, value) for name, value in rows if value]
 
 
 def cautions_text(facts: Facts) -> str:
@@ -62,7 +77,7 @@ def refusals_text(facts: Facts) -> str:
 def _diagnoses(facts: Facts) -> str:
     patients = {name: len(found) for name, found in facts.diagnosis_patients.items()}
     return "; ".join(
-        f"{name} {_count(slices, 'slice')} of {_count(patients[name], 'patient')}"
+        f"{name} {counted(slices, 'slice')} of {counted(patients[name], 'patient')}"
         for name, slices in sorted(facts.diagnosis_slices.items())
     )
 
@@ -84,7 +99,7 @@ def _pixel_spacing(facts: Facts) -> str:
 
 def _unknown(facts: Facts) -> str:
     missing = {"pixel spacing": facts.pixel_mm[None], "slice distance": facts.slice_mm[None]}
-    return ", ".join(f"{name} of {_count(n, 'slice')}" for name, n in missing.items() if n)
+    return ", ".join(f"{name} of {counted(n, 'slice')}" for name, n in missing.items() if n)
 
 
 def _classes(facts: Facts, label_set: LabelSet) -> list[str]:
@@ -119,14 +134,27 @@ def _range_mm(values: Sequence[float]) -> str:
     return f"{low:.3f} mm" if f"{low:.3f}" == f"{high:.3f}" else f"{low:.3f} to {high:.3f} mm"
 
 
-def _named(counts: Counter[str], noun: str) -> str:
+def _liver_volumes(facts: Facts) -> str:
+    volumes = sorted(row.liver_ml for row in facts.rows if row.liver_ml)
+    if not volumes:
+        return ""
+    if len(volumes) == 1:
+        return f"{volumes[0]:.0f} ml (1 scan)"
+    median = statistics.median(volumes)
+    return (
+        f"{volumes[0]:.0f} to {volumes[-1]:.0f} ml, median {median:.0f} ml of {len(volumes)} scans"
+    )
+
+
+def _named(counts: Counter[str], noun: str, unit: str = "") -> str:
     """The most frequent names with their counts."""
     ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    parts = [f"{name}: {_count(n, noun)}" for name, n in ranked[:_MOST_NAMED]]
+    parts = [f"{name}{unit}: {counted(n, noun)}" for name, n in ranked[:_MOST_NAMED]]
     if len(ranked) > _MOST_NAMED:
         parts.append(f"and {len(ranked) - _MOST_NAMED} others")
     return ", ".join(parts)
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """``1 slice``, ``2 slices``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import re
+import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ FOLDS_NAME = "folds.json"
 _OURS = re.compile(r"c-[0-9a-f]{16}\.(tfrecord|json)")
 #: What the operating system says of a full disk, or a used-up quota.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_PATIENCE_SECONDS = 2.0
 
 
 @contextlib.contextmanager
@@ -81,13 +83,22 @@ def sweep(output: Path, keep: Collection[str]) -> None:
                 path.unlink(missing_ok=True)
 
 
+def _lock(descriptor: int) -> None:
+    """Lock, or raise ``BlockingIOError``; workers of a killed conversion get time to end."""
+    for _ in range(int(_PATIENCE_SECONDS / 0.05)):
+        with contextlib.suppress(BlockingIOError):
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(0.05)
+    raise BlockingIOError
+
+
 @contextlib.contextmanager
 def _held_alone(folder: Path) -> Iterator[None]:
     """A lock on the folder, which ends with the process, however that ends."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor)
         except BlockingIOError:
             raise Refusal(
                 "output-busy",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.connection
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -26,8 +27,7 @@ def in_processes(
 
     Args:
       function: of a module, so that another process can import it.
-      workers: 1 works in this process, as a single job does; more start fresh processes (a fork
-        of a process with threads can hang).
+      workers: 1 works in this process, as a single job does.
 
     Raises:
       Refusal: ``worker-died`` where a process was killed. What ``function`` raises comes through.
@@ -36,9 +36,8 @@ def in_processes(
     if workers <= 1:
         yield from map(function, jobs)
         return
-    context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(workers, context, _start_worker) as pool:
+        with ProcessPoolExecutor(workers, _context(), _start_worker) as pool:
             yield from pool.map(function, jobs)
     except BrokenProcessPool:
         raise Refusal(
@@ -48,6 +47,12 @@ def in_processes(
             came="one that was ended from outside, as happens when memory runs out",
             remedy="Lower --workers and start again: what is complete is kept.",
         ) from None
+
+
+def _context() -> multiprocessing.context.BaseContext:
+    """A fork starts at once, but with other threads alive it can hang: then fresh processes."""
+    alone = threading.active_count() == 1 and "tensorflow" not in sys.modules
+    return multiprocessing.get_context("fork" if alone and sys.platform == "linux" else "spawn")
 
 
 def _start_worker() -> None:

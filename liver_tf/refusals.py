@@ -38,6 +38,14 @@ class Refusal(Exception):
         """The message with the path: for the terminal of the person who named the path."""
         return self.text() if self.path is None else f"{self.path}: {self.text()}"
 
+    def to_json(self) -> dict[str, str]:
+        """All but the path."""
+        return {name: getattr(self, name) for name in ("code", "expected", "came", "remedy")}
+
+    @classmethod
+    def from_json(cls, value: dict[str, str], path: Path | None) -> Refusal:
+        return cls(path=path, **value)
+
     def __reduce__(self):
         return (
             _rebuild_refusal,

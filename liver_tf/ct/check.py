@@ -51,6 +51,21 @@ def refuse_implausible_hu(lowest: float, highest: float, path: Path) -> None:
         )
 
 
+def labelled_box(labels: np.ndarray) -> tuple[slice, ...] | None:
+    """The smallest part of an array of integers that holds all labels above 0; None if none is.
+
+    What concerns labelled pixels alone need not look at the rest, which is most of a scan.
+    """
+    box: list[slice] = []
+    for axis in range(labels.ndim):
+        others = tuple(other for other in range(labels.ndim) if other != axis)
+        places = np.flatnonzero(labels[tuple(box)].any(axis=others))
+        if not places.size:
+            return None
+        box.append(slice(int(places[0]), int(places[-1]) + 1))
+    return tuple(box)
+
+
 class UnderMask:
     """HU under liver and lesions, slice by slice, to tell a mask that lies elsewhere.
 
@@ -70,9 +85,11 @@ class UnderMask:
           hu: int16 or float32 of any shape, HU.
           labels: integers of the same shape; 1 is liver.
         """
-        inside = labels >= LIVER
-        if not inside.any():
+        box = labelled_box(labels)
+        if box is None:
             return
+        hu, labels = hu[box], labels[box]
+        inside = labels >= LIVER
         hu, labels = hu[inside], labels[inside]
         liver = labels == LIVER
         lesion = ~liver if self._lesion_labels is None else np.isin(labels, self._lesion_labels)

@@ -13,27 +13,13 @@ from pydicom.uid import (
     LegacyConvertedEnhancedCTImageStorage,
 )
 
+from liver_tf.ct.dicom_details import details_of
 from liver_tf.ct.dicom_file import number, numbers, text, uid_name, whole_number
 from liver_tf.refusals import Caution, Refusal
 
 _ENHANCED = (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
 #: Storage classes that hold CT; the enhanced ones are refused by name.
 CT_STORAGES = (CTImageStorage, *_ENHANCED)
-
-_MANUFACTURERS = (
-    "canon",
-    "fujifilm",
-    "ge",
-    "hitachi",
-    "neusoft",
-    "philips",
-    "samsung",
-    "shimadzu",
-    "siemens",
-    "toshiba",
-    "uih",
-    "united imaging",
-)
 
 
 @dataclass(frozen=True)
@@ -120,7 +106,7 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> SliceHeader:
         series_uid=text(dataset, "SeriesInstanceUID", path),
         instance_uid=text(dataset, "SOPInstanceUID", path),
         cautions=tuple(cautions),
-        details=_details(dataset, path),
+        details=details_of(dataset, path),
     )
 
 
@@ -244,20 +230,3 @@ def _orientation(
             remedy="Export the image again, or repair this element.",
         )
     return row / lengths[0], column / lengths[1]
-
-
-def _details(dataset: pydicom.Dataset, path: Path) -> dict[str, str]:
-    """Facts for fingerprints. Free text is never copied: it is compared with what is known."""
-    details = {"manufacturer": "unknown"}
-    maker = text(dataset, "Manufacturer", path).lower()
-    if maker:
-        words = maker.replace(",", " ").split()
-        known = (
-            name for name in _MANUFACTURERS if name in words or (len(name) > 3 and name in maker)
-        )
-        details["manufacturer"] = next(known, "other")
-    for key, keyword in (("kvp", "KVP"), ("slice_thickness_mm", "SliceThickness")):
-        value = number(dataset, keyword, path)
-        if value is not None:
-            details[key] = f"{value:g}"
-    return details

@@ -16,9 +16,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import Normal, Stroke
-from skimage.measure import find_contours
 
 from liver_tf.atomic_files import written_whole
+from liver_tf.evaluation.outlines import outlines_of
 from liver_tf.labels import LIVER, LabelSet
 
 #: Display window in HU, the paper's.
@@ -188,31 +188,19 @@ def _draw_outlines(axis: Axes, panel: Panel) -> None:
         width = _TRUTH_STYLE["linewidth"] + _CASING
         casing = [Stroke(linewidth=width, foreground="black", alpha=0.55), Normal()]
         style = _TRUTH_STYLE | {"zorder": 3, "path_effects": casing}
-        for label in _drawn_labels(panel.truth, panel.label_set):
-            _draw_outline(axis, _region(panel.truth, label), style)
-    for label in _drawn_labels(panel.predicted, panel.label_set):
+        for contours in outlines_of(panel.truth, panel.label_set).values():
+            _draw(axis, contours, style)
+    for label, contours in outlines_of(panel.predicted, panel.label_set).items():
         style = {"color": panel.label_set.colour(label), "linewidth": _PREDICTED_WIDTH}
-        _draw_outline(axis, _region(panel.predicted, label), style | {"zorder": 2})
+        _draw(axis, contours, style | {"zorder": 2})
     rows, columns = panel.hu.shape
     axis.set_xlim(-0.5, columns - 0.5)
     axis.set_ylim(rows - 0.5, -0.5)
 
 
-def _drawn_labels(labels: np.ndarray, label_set: LabelSet) -> list[int]:
-    """Labels with an outline. A liver that is all lesion still has the organ's outline."""
-    present = np.unique(labels)
-    return [k for k in range(LIVER, len(label_set)) if (k in present or k == LIVER < present.max())]
-
-
-def _region(labels: np.ndarray, label: int) -> np.ndarray:
-    # The organ's edge, not the hole a lesion leaves in it, which would double the lesion's line.
-    return labels >= LIVER if label == LIVER else labels == label
-
-
-def _draw_outline(axis: Axes, region: np.ndarray, style: dict) -> None:
-    # Padding closes outlines at the image's edge; the shift by one takes it back.
-    for contour in find_contours(np.pad(region, 1).astype(np.float32), 0.5):
-        axis.plot(contour[:, 1] - 1, contour[:, 0] - 1, **style)
+def _draw(axis: Axes, contours: Sequence[np.ndarray], style: dict) -> None:
+    for contour in contours:
+        axis.plot(contour[:, 1], contour[:, 0], **style)
 
 
 def _legend(figure: Figure, panels: Sequence[Panel]) -> None:

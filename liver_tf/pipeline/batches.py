@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from liver_tf.pipeline import augment, resample
-from liver_tf.records.manifest import CaseEntry, Manifest
 from liver_tf.records.graph import parse
+from liver_tf.records.manifest import CaseEntry, Manifest
 
 #: Slices held in memory at the network's size, unless they take more than this.
 DEFAULT_CACHE_MB = 2048

@@ -22,21 +22,36 @@ import numpy as np
 Value = bytes | np.ndarray | Sequence[int] | Sequence[float]
 
 _BYTES, _FLOATS, _INTS = 1, 2, 3
+_LARGE = 4096
 
 
 def encode_example(features: Mapping[str, Value]) -> list[bytes | np.ndarray]:
     """An Example as pieces that are to be written one after the other.
 
     Args:
-      features: by name. Bytes and uint8 arrays (flat) become a bytes list of one value, sequences
+      features: by name. Bytes and C-contiguous arrays become a bytes list of one value, sequences
         of ``int`` an int64 list, sequences of ``float`` a float list.
     """
-    entries: list[list[bytes | np.ndarray]] = []
+    pieces: list[bytes | np.ndarray] = []
+    small = b""  # what lies between two arrays, as one piece
+    total = 0
     for name in sorted(features):
-        feature = _feature(features[name])
-        key = _field(1, [name.encode()])
-        entries.append(_field(1, [*key, *_field(2, feature)]))
-    return _field(1, [piece for entry in entries for piece in entry])
+        kind, value = _packed(features[name])
+        size = value.nbytes if isinstance(value, np.ndarray) else len(value)
+        key = name.encode()
+        head = b""
+        # From the inside out: the value, the list, the feature, and the entry of the map.
+        for number in (1, kind, 2):
+            head = _prefix(number, len(head) + size) + head
+        head = _prefix(1, len(key)) + key + head
+        head = _prefix(1, len(head) + size) + head
+        total += len(head) + size
+        if isinstance(value, bytes) and size < _LARGE:
+            small += head + value
+        else:
+            pieces += (small + head, value)
+            small = b""
+    return [_prefix(1, total), *pieces, small]
 
 
 def decode_example(data: bytes | memoryview) -> dict[str, list[bytes] | list[float] | list[int]]:
@@ -55,18 +70,18 @@ def decode_example(data: bytes | memoryview) -> dict[str, list[bytes] | list[flo
     return features
 
 
-def _feature(value: Value) -> list[bytes | np.ndarray]:
+def _packed(value: Value) -> tuple[int, bytes | np.ndarray]:
+    """The kind of list, and its content."""
     if isinstance(value, bytes | np.ndarray):
-        return _field(_BYTES, _field(1, [value]))
+        return _BYTES, value
     if all(isinstance(number, int) for number in value):
-        return _field(_INTS, _field(1, [b"".join(map(_varint, value))]))
-    return _field(_FLOATS, _field(1, [struct.pack(f"<{len(value)}f", *value)]))
+        return _INTS, b"".join(map(_varint, value))
+    return _FLOATS, struct.pack(f"<{len(value)}f", *value)
 
 
-def _field(number: int, pieces: list[bytes | np.ndarray]) -> list[bytes | np.ndarray]:
-    """A length-delimited field (wire type 2)."""
-    size = sum(piece.nbytes if isinstance(piece, np.ndarray) else len(piece) for piece in pieces)
-    return [bytes([number << 3 | 2]) + _varint(size), *pieces]
+def _prefix(number: int, size: int) -> bytes:
+    """What stands before a length-delimited field (wire type 2)."""
+    return bytes([number << 3 | 2]) + _varint(size)
 
 
 def _varint(value: int) -> bytes:

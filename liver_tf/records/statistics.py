@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from liver_tf.ct.check import labelled_box
 from liver_tf.labels import LIVER
 
 
@@ -38,12 +39,18 @@ class CaseStatistics:
 
 def of_slice(image: np.ndarray, labels: np.ndarray, classes: int) -> CaseStatistics:
     """Statistics of one slice: image [rows, columns] in HU, labels uint8 [rows, columns]."""
-    liver = image[labels == LIVER].astype(np.float64)
-    return CaseStatistics(
-        tuple(np.bincount(labels.reshape(-1), minlength=classes).tolist()),
-        float(liver.sum()),
-        float(np.square(liver).sum()),
-    )
+    pixels = [0] * classes
+    box = labelled_box(labels)
+    values = 0.0, 0.0
+    if box is not None:
+        marked, within = labels[box], image[box]
+        for label in range(1, int(marked.max()) + 1):
+            # Much quicker than ``bincount``, which makes 64-bit integers of all labels first.
+            pixels[label] = int(np.count_nonzero(marked == label))
+        liver = within[marked == LIVER].astype(np.float64)
+        values = float(liver.sum()), float(np.square(liver).sum())
+    pixels[0] = labels.size - sum(pixels)
+    return CaseStatistics(tuple(pixels), *values)
 
 
 def total(parts: Iterable[CaseStatistics]) -> CaseStatistics:

@@ -6,6 +6,7 @@ All names of files, and every field that could tell of a patient, hold :data:`CA
 from __future__ import annotations
 
 import gzip
+import importlib.util
 import io
 import zlib
 from collections.abc import Callable
@@ -13,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pydicom
 from PIL import Image
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
+from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from data_prep.cases import CaseTask, find_lits, find_slices
 from liver_tf.ct.dicom_seg import labels_from_segments, read_dicom_seg
@@ -172,22 +174,25 @@ def _plant(dataset) -> None:
 def codecs() -> dict[str, str]:
     """Transfer syntaxes with which a slice can be compressed here, by name."""
     found = {"rle": RLELossless, "jpeg 2000": JPEG2000Lossless}
-    try:
-        import jpeg_ls  # noqa: F401
-
-        found["jpeg-ls"] = JPEGLSLossless
-    except ImportError:
-        pass
+    for name, package, syntax in (
+        ("jpeg-ls", "jpeg_ls", JPEGLSLossless),
+        ("jpeg lossless", "gdcm", JPEGLosslessSV1),
+    ):
+        if importlib.util.find_spec(package) is not None:
+            found[name] = syntax
     return found
 
 
-def _in_jpeg_2000(dataset) -> None:
+def _in_jpeg_2000(path: Path) -> None:
+    """Pillow can do it, so that the extra for compressed DICOM is not needed here."""
+    dataset = pydicom.dcmread(path)
     stored = np.frombuffer(dataset.PixelData, "<u2").reshape(dataset.Rows, dataset.Columns)
     coded = io.BytesIO()
     Image.fromarray(stored).save(coded, "JPEG2000", no_jp2=True)
     dataset.file_meta.TransferSyntaxUID = JPEG2000Lossless
     dataset.PixelData = encapsulate([coded.getvalue()])
     dataset["PixelData"].is_undefined_length = True
+    dataset.save_as(path)
 
 
 def _slices(folder: Path) -> list[Kind]:
@@ -231,18 +236,17 @@ def _slice(
 ) -> tuple[Path, bytes, bytes]:
     """A DICOM slice, its bytes, and those of the slice above."""
 
-    def change(dataset):
-        _plant(dataset)
-        if syntax == JPEG2000Lossless:
-            _in_jpeg_2000(dataset)
-        elif syntax is not None:
-            dataset.compress(syntax, generate_instance_uid=False)
-
     path = place / f"{CANARY}-slice.dcm"
     hu = ct_files.phantom_hu(5, *size)
-    donor, good = (
-        ct_files.write_dicom(path, hu[index], index, change).read_bytes() for index in (4, 3)
-    )
+    files = []
+    for index in (4, 3):
+        ct_files.write_dicom(path, hu[index], index, _plant)
+        if syntax == JPEG2000Lossless:
+            _in_jpeg_2000(path)
+        elif syntax is not None:
+            ct_files.compress(path, syntax)
+        files.append(path.read_bytes())
+    donor, good = files
     return path, good, donor
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from liver_tf.model.weights_file import load_arrays, stored_hash
@@ -59,13 +60,19 @@ class Run:
         return Victim(log, "tests.campaigns.six_cycles", run, self._records, str(self._cycles))
 
     def disturbed(self, run: Path, kills: list[Kill]) -> Outcome:
-        """Carry the run out, killed at these moments; a moment after its end is passed over."""
+        """Carry the run out, killed at these moments.
+
+        A run that ended before its first kill is begun anew and killed a little earlier; later
+        moments after the end are passed over.
+        """
         outcome = Outcome(runs=1)
         for kill in kills:
-            victim = self.start(run)
-            if victim.wait_until(_moment(kill, run)):
-                victim.kill("group")
-                outcome.kills += 1
+            hit = self._killed(run, kill)
+            while not hit and outcome.kills == 0 and kill.seconds is not None:
+                shutil.rmtree(run)
+                kill = replace(kill, seconds=0.9 * kill.seconds)
+                hit = self._killed(run, kill)
+            outcome.kills += hit
             outcome.wrong += half_written(run)
         victim = self.start(run)
         if victim.finish() != 0:
@@ -75,6 +82,13 @@ class Run:
         else:
             outcome.wrong.append(f"other weights than those of the undisturbed run, after {kills}")
         return outcome
+
+    def _killed(self, run: Path, kill: Kill) -> bool:
+        victim = self.start(run)
+        if not victim.wait_until(_moment(kill, run)):
+            return False
+        victim.kill("group")
+        return True
 
 
 def result_of(run: Path) -> dict:

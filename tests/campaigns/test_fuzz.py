@@ -23,9 +23,9 @@ def test_damaged_files_are_refused_by_name_or_read_rightly(tmp_path):
         assert tally.outcomes[kind, "refused"] >= 5
 
 
-@pytest.fixture
-def judge(tmp_path):
-    return fuzz_judge.Judge(tmp_path, seed=0)
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory):
+    return fuzz_judge.Judge(tmp_path_factory.mktemp("judge"), seed=0)
 
 
 def crash(*files, **more):
@@ -59,14 +59,14 @@ def telling(path):
         ("nifti", credulous, ""),
     ],
 )
-def test_wrong_readers_are_seen(judge, kind, read, words):
+def test_wrong_readers_are_seen(judge, monkeypatch, kind, read, words):
     numbers = (
         number
         for number in range(2000)
         for mutant in [fuzz_judge.make_mutant(judge.kinds, 0, number)]
         if mutant.kind == kind and mutant.road == "read" and not mutant.inner
     )
-    judge.kinds[kind] = replace(judge.kinds[kind], read=read)
+    monkeypatch.setitem(judge.kinds, kind, replace(judge.kinds[kind], read=read))
     verdict = judge.judge(next(numbers))
     assert words in verdict.trouble
     assert bool(words) == bool(verdict.trouble)

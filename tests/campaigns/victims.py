@@ -83,7 +83,7 @@ class Victim:
                 called = (path / "cmdline").read_bytes()
             except OSError:
                 continue
-            if parent == self._process.pid and b"spawn_main" in called:
+            if parent == self._process.pid and b"resource_tracker" not in called:
                 found.append(int(path.name))
         return sorted(found)
 

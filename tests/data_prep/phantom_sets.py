@@ -16,7 +16,7 @@ MASK_VALUES = ((0, "background"), (1, "liver"), (2, "lesion"))
 def convert_lits(source: Path, output: Path):
     """Converts a folder of pairs in this process: (manifest or None, refusals)."""
     from data_prep.cases import find_lits
-    from data_prep.conversion import Target, convert
+    from data_prep.conversion import Target, convert, local_engine
     from liver_tf import __version__
     from liver_tf.labels import LITS
 
@@ -27,14 +27,14 @@ def convert_lits(source: Path, output: Path):
         label_set=LITS,
         made_by={"version": __version__, "source": "lits"},
         early_refusals=refusals,
-        workers=1,
+        engine=local_engine(1),
     )
 
 
 def convert_slices(table: Path, output: Path, mask_values=MASK_VALUES, allow_outside=False):
     """Converts a table of slices in this process: (manifest or None, refusals)."""
     from data_prep.cases import find_slices
-    from data_prep.conversion import Target, convert
+    from data_prep.conversion import Target, convert, local_engine
     from liver_tf import __version__
     from liver_tf.labels import LESION_TYPES
 
@@ -51,7 +51,7 @@ def convert_slices(table: Path, output: Path, mask_values=MASK_VALUES, allow_out
         label_set=LESION_TYPES,
         made_by=made_by,
         early_refusals=refusals,
-        workers=1,
+        engine=local_engine(1),
     )
 
 

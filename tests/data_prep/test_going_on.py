@@ -66,7 +66,7 @@ KILLED = textwrap.dedent(
             tasks, _ = find_lits(source, key)
             conversion.convert(
                 tasks, conversion.Target(output / f"{what}-{call}-{late}"), label_set=LITS,
-                made_by={}, early_refusals=[], workers=1,
+                made_by={}, early_refusals=[], engine=conversion.local_engine(1),
             )
             os._exit(0)
         assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL, (what, call, late)

@@ -153,6 +153,7 @@ def test_verify_finds_the_same_facts():
         "slices 78 (71 with liver, 0 with lesion)",
         "matrix 512 x 512: 78 slices",
         "pixel spacing 0.727 mm",
+        "volume of liver 1417 ml (1 scan)",
         "slice distance 2.000 mm",
         "No cautions.",
         "Nothing is refused.",

@@ -15,8 +15,9 @@ import pytest
 from phantom_sets import KEY, ROOT, command, read_table, records_of, write_table
 
 from data_prep.cases import find_lits, find_slices
-from data_prep.fingerprint import Facts, Moments, facts_of_case, lesion_diameters_mm, sum_of
+from data_prep.fingerprint import Facts, facts_of_case, lesion_diameters_mm, sum_of
 from data_prep.fingerprint_text import cautions_text, fingerprint_text, refusals_text
+from data_prep.hu_sums import Moments
 from liver_tf.labels import LESION_TYPES, LITS
 from liver_tf.records.manifest import load_manifest
 

@@ -1,0 +1,176 @@
+"""How fast NIfTI pairs become records, beside merely unpacking them with Python's gzip.
+
+    python -m benchmarks.conversion --work=DIR
+
+Writes pairs of 512 x 512 x 200 int16 (.nii.gz) into DIR once: real CT (CHAOS, played forwards and
+backwards to 200 slices) where it is at hand, else a phantom. Then interleaved rounds; ratios are
+taken within a round, since machines are noisy, and their median is printed. Peak memory is that of
+a process of its own, beside one that loads the program and reads nothing.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from absl import app, flags
+
+FLAGS = flags.FLAGS
+KEY = b"a key for measurements only"
+SLICES = 200
+MEMORY = "--memory-of"
+
+
+def main(argv: list[str]) -> int:
+    del argv
+    work = Path(FLAGS.work)
+    one, four = work / "one", work / "four"
+    for folder, count in ((one, 1), (four, 4)):
+        for number in range(count):
+            write_pair(folder, number)
+    ways: dict[str, Callable[[], object]] = {
+        "Python's gzip, 1 MiB at a time": lambda: unpack(one),
+        "convert, 1 worker, raw": lambda: convert(one, work / "out", "raw", 1),
+        "convert, 1 worker, zlib": lambda: convert(one, work / "out", "zlib", 1),
+        "convert, 1 worker, png": lambda: convert(one, work / "out", "png", 1),
+        "4 pairs: Python's gzip": lambda: unpack(four),
+        "4 pairs: convert, 2 workers, raw": lambda: convert(four, work / "out", "raw", 2),
+        "4 pairs: convert, 2 workers, zlib": lambda: convert(four, work / "out", "zlib", 2),
+        "nibabel get_fdata + tf.train.Example": lambda: plainly(one, work / "plain.tfrecord"),
+    }
+    if FLAGS.skip_plain:
+        ways.popitem()
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(FLAGS.rounds):
+        for name, way in ways.items():
+            shutil.rmtree(work / "out", ignore_errors=True)
+            started = time.perf_counter()
+            way()
+            seconds[name].append(time.perf_counter() - started)
+    print(f"{FLAGS.rounds} interleaved rounds; seconds: median (lowest to highest); ratio: median")
+    print("| | seconds | x gzip |\n| --- | ---: | ---: |")
+    for name, found in seconds.items():
+        base = seconds["4 pairs: Python's gzip" if name.startswith("4") else next(iter(seconds))]
+        ratio = statistics.median(a / b for a, b in zip(found, base, strict=True))
+        print(
+            f"| {name} | {statistics.median(found):.3f} ({min(found):.3f} to {max(found):.3f}) "
+            f"| {ratio:.2f} |"
+        )
+    volume = 512 * 512 * SLICES * 2
+    print(f"\nPeak memory of one worker; the volume is {volume / 2**20:.0f} MiB as int16")
+    for name in ("nothing", "raw", "zlib", "png"):
+        command = [sys.executable, "-m", "benchmarks.conversion", MEMORY, name, str(work)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        print(f"  {name}: {done.stdout.strip()}")
+    return 0
+
+
+def write_pair(folder: Path, number: int) -> None:
+    """A pair in LiTS naming, 512 x 512 x 200, both int16; real CT if there is any."""
+    volume, segmentation = (
+        folder / f"{kind}-{number}.nii.gz" for kind in ("volume", "segmentation")
+    )
+    if segmentation.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    real = Path(os.environ.get("LIVER_TF_REAL_DATA", "../shared/data")) / "chaos_ct3"
+    if not real.is_dir():
+        write_phantom_pair(folder / "phantom", volume, segmentation)
+        return
+    for name, path in (("volume-3", volume), ("segmentation-3", segmentation)):
+        image = nibabel.load(real / f"{name}.nii.gz")
+        voxels = np.asanyarray(image.dataobj)
+        there_and_back = [*range(voxels.shape[2]), *reversed(range(voxels.shape[2]))]
+        order = [there_and_back[k % len(there_and_back)] for k in range(SLICES)]
+        save(voxels[:, :, order], image.affine, path)
+
+
+def write_phantom_pair(scratch: Path, volume: Path, segmentation: Path) -> None:
+    from data_prep.phantom.build import Plan, write_phantom
+
+    write_phantom(scratch, Plan(lits_volumes=1, lits_slices=SLICES, patients=0, matrix=512))
+    for kind, path in (("volume", volume), ("segmentation", segmentation)):
+        image = nibabel.load(next((scratch / "lits").rglob(f"{kind}-*.nii*")))
+        save(np.asanyarray(image.dataobj), image.affine, path)
+
+
+def save(voxels: np.ndarray, affine: np.ndarray, path: Path) -> None:
+    image = nibabel.Nifti1Image(voxels.astype(np.int16), affine)
+    image.header.set_xyzt_units("mm")
+    nibabel.save(image, path)
+
+
+def unpack(folder: Path) -> None:
+    for path in sorted(folder.glob("*.nii.gz")):
+        with gzip.open(path) as stream:
+            while stream.read(1 << 20):
+                pass
+
+
+def convert(folder: Path, output: Path, encoding: str, workers: int) -> None:
+    from data_prep.cases import find_lits
+    from data_prep.conversion import Target, local_engine
+    from data_prep.conversion import convert as convert_cases
+    from liver_tf.labels import LITS
+
+    tasks, _ = find_lits(folder, KEY)
+    _, refusals = convert_cases(
+        tasks,
+        Target(output, encoding=encoding),
+        label_set=LITS,
+        made_by={},
+        early_refusals=[],
+        engine=local_engine(workers),
+    )
+    assert not refusals, refusals
+
+
+def plainly(folder: Path, output: Path) -> None:
+    """What one writes at first: whole arrays in float64, TensorFlow's own record writer."""
+    import tensorflow as tf
+
+    volume, labels = (nibabel.load(p).get_fdata() for p in sorted(folder.glob("*"), reverse=True))
+    with tf.io.TFRecordWriter(str(output)) as writer:
+        for k in range(volume.shape[2]):
+            image = np.clip(volume[:, :, k].T, -160, 240).astype(np.int16)
+            features = {
+                "image": image.tobytes(),
+                "labels": labels[:, :, k].T.astype("u1").tobytes(),
+            }
+            example = tf.train.Example()
+            for name, value in features.items():
+                example.features.feature[name].bytes_list.value.append(value)
+            writer.write(example.SerializeToString())
+
+
+def memory_of(encoding: str, work: Path) -> None:
+    import data_prep.conversion  # noqa: F401
+
+    if encoding != "nothing":
+        shutil.rmtree(work / "out", ignore_errors=True)
+        convert(work / "one", work / "out", encoding, 1)
+    # Not getrusage: its peak may be that of the process from which this one was started.
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+    print(f"{int(kilobytes) / 1024:.0f} MiB")
+
+
+if __name__ == "__main__":
+    if MEMORY in sys.argv:
+        memory_of(sys.argv[2], Path(sys.argv[3]))
+    else:
+        flags.DEFINE_string(
+            "work", None, "Folder for the pairs and what is written.", required=True
+        )
+        flags.DEFINE_integer("rounds", 7, "Interleaved rounds.", lower_bound=1)
+        flags.DEFINE_boolean("skip_plain", False, "Leave the slow way out.")
+        app.run(main)

@@ -1,0 +1,47 @@
+"""Slices compressed without loss come back voxel for voxel, in every syntax that scanners store."""
+
+from __future__ import annotations
+
+import numpy as np
+import pydicom
+import pytest
+from ct_files import compress, phantom_hu, write_dicom
+from pydicom.uid import (
+    JPEG2000Lossless,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
+
+from liver_tf.ct.dicom_slice import read_dicom_slice
+
+#: Package that decodes it, of the extra ``codecs``; pydicom itself decodes RLE.
+DECODERS = {
+    RLELossless: "pydicom",
+    JPEG2000Lossless: "openjpeg",
+    JPEGLSLossless: "jpeg_ls",
+    JPEGLossless: "gdcm",
+    JPEGLosslessSV1: "gdcm",
+}
+
+
+def signed(dataset):
+    """Stored as two's complement with negative numbers, as many scanners do."""
+    stored = np.frombuffer(dataset.PixelData, "<u2").astype(np.int32) - 2048
+    dataset.PixelRepresentation = 1
+    dataset.RescaleIntercept = "0"
+    dataset.PixelData = stored.astype("<i2").tobytes()
+
+
+@pytest.mark.parametrize("change", [None, signed], ids=["unsigned", "signed"])
+@pytest.mark.parametrize("syntax", DECODERS, ids=lambda syntax: syntax.keyword)
+def test_voxels_come_back(tmp_path, syntax, change):
+    pytest.importorskip(DECODERS[syntax], reason="the extra codecs is not installed")
+    hu = phantom_hu(2, 64, 96)[1]
+    path = write_dicom(tmp_path / "slice.dcm", hu, change=change)
+    compress(path, syntax)
+    assert pydicom.dcmread(path).file_meta.TransferSyntaxUID == syntax
+    scan = read_dicom_slice(path)
+    np.testing.assert_array_equal(scan.hu[0], hu)
+    assert scan.cautions == ()
