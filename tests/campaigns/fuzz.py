@@ -24,7 +24,8 @@ from tests.campaigns.fuzz_judge import Judge, Verdict, make_mutant
 from tests.campaigns.fuzz_kinds import CANARY, make_kinds
 from tests.campaigns.guarded import Lost, guarded
 
-LIMIT_S = 10.0
+#: After which a process is given up. What it may compute is in ``fuzz_judge``.
+LIMIT_S = 60.0
 LIMIT_BYTES = 3 << 29  # 1.5 GiB
 
 
@@ -105,7 +106,10 @@ def text_of(tally: Tally) -> str:
         lines.append(f"  {kind}: {found or 'none'}")
     if tally.slowest is not None:
         slowest = tally.slowest
-        lines += ["", f"slowest: {slowest.kind} number {slowest.number}, {slowest.seconds:.2f} s"]
+        lines += [
+            "",
+            f"slowest: {slowest.kind} number {slowest.number}, {slowest.seconds:.2f} s of CPU",
+        ]
     return "\n".join(lines)
 
 
