@@ -1,9 +1,10 @@
-# make demo: the whole road on phantom data. make test: lint and tests. Both install what they need.
+# make demo: the whole road on phantom data. make test: lint and tests. make fuzz, make kill-test: the
+# long campaigns of which the tests hold a short form. All install what they need.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint fuzz kill-test clean
 
 demo: $(VENV)/installed
 	$(RUN) -m trainers.demo
@@ -14,6 +15,12 @@ test: $(VENV)/installed-test lint
 lint: $(VENV)/installed-test
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+
+fuzz: $(VENV)/installed-test
+	$(RUN) -m tests.campaigns.fuzz
+
+kill-test: $(VENV)/installed-test
+	$(RUN) -m tests.campaigns.kill
 
 $(VENV)/installed: setup.py constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'

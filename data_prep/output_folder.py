@@ -20,7 +20,8 @@ FOLDS_NAME = "folds.json"
 
 #: Shards and memos are called after the pseudonym of their case: nobody else's files are.
 _OURS = re.compile(r"c-[0-9a-f]{16}\.(tfrecord|json)")
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+#: What the operating system says of a full disk, or a used-up quota.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _PATIENCE_SECONDS = 2.0
 
 
@@ -57,7 +58,7 @@ def written_or_refused(output: Path) -> Iterator[None]:
 
 
 def _cannot_write(output: Path, number: int | None) -> Refusal:
-    full = number in _FULL
+    full = number in DISK_FULL
     return Refusal(
         "disk-full" if full else "output-unwritable",
         output,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import sys
 from collections.abc import Callable
 
@@ -193,6 +194,7 @@ def run(main: Callable[[list[str]], int], define: Callable[[], None]) -> None:
     def guarded(argv: list[str]) -> int:
         no_positional(argv)
         check_finite()
+        from data_prep.output_folder import DISK_FULL
         from liver_tf.quiet_tensorflow import import_tensorflow
         from liver_tf.refusals import Refusal, TrainingStopped
 
@@ -206,6 +208,17 @@ def run(main: Callable[[list[str]], int], define: Callable[[], None]) -> None:
             print(refusal.text_with_path(), file=sys.stderr)
         except TrainingStopped as stopped:
             print(f"training stopped: {stopped}", file=sys.stderr)
+        except OSError as error:
+            if error.errno not in DISK_FULL:
+                raise
+            refusal = Refusal(
+                "disk-full",
+                error.filename,
+                expected="a disk that takes what is written",
+                came=os.strerror(error.errno),
+                remedy="Free some space and start the command again: what is complete is kept.",
+            )
+            print(refusal.text_with_path(), file=sys.stderr)
         return 1
 
     define()

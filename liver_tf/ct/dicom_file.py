@@ -6,8 +6,10 @@ which may be patient data. Everything here turns that into refusals that name th
 
 from __future__ import annotations
 
+import io
 import logging
 import math
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,9 +18,11 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom.dataset import FileDataset
+from pydicom.encaps import generate_frames
 from pydicom.pixels import get_decoder
-from pydicom.uid import UID
+from pydicom.uid import UID, RLELossless
 
+from liver_tf.ct.codestream import coded_size
 from liver_tf.ct.input_file import read_start, unreadable
 from liver_tf.refusals import Refusal
 
@@ -61,12 +65,23 @@ def read_dataset(
             remedy="Export the image from the archive as a DICOM file (PS3.10).",
         )
     try:
-        with quiet_pydicom():
-            return pydicom.dcmread(path, stop_before_pixels=not pixels, specific_tags=only)
+        with quiet_pydicom(), _BoundedReader(io.FileIO(path)) as file:
+            return pydicom.dcmread(file, stop_before_pixels=not pixels, specific_tags=only)
     except OSError:
         raise unreadable(path) from None
     except Exception:  # whatever a parser meets in a broken file, and its text may quote values
         raise broken_file(path) from None
+
+
+class _BoundedReader(io.BufferedReader):
+    """A file that never makes room for more than it holds, whatever length an element claims."""
+
+    def __init__(self, raw: io.FileIO) -> None:
+        super().__init__(raw)
+        self._size = os.fstat(raw.fileno()).st_size
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(size if size is None else min(size, self._size))
 
 
 def broken_file(path: Path) -> Refusal:
@@ -218,6 +233,8 @@ def check_pixels(dataset: FileDataset, path: Path, frames: int) -> tuple[int, in
         raise broken_file(path) from None
     if compressed:
         _require_decoder(syntax, path)
+        if syntax != RLELossless:  # which has no size of its own
+            _refuse_other_size(data, path, (rows, columns), frames)
     else:
         bits = whole_number(dataset, "BitsAllocated", path) or 0
         needed = (frames * rows * columns * bits + 7) // 8
@@ -239,13 +256,32 @@ def _undecodable(path: Path) -> Iterator[None]:
         with quiet_pydicom():
             yield
     except Exception:
-        raise Refusal(
-            "dicom-pixels",
-            path,
-            expected="pixel data that can be decoded to the rows, columns and frames of the header",
-            came="data that cannot",
-            remedy="Export the image again, uncompressed if possible.",
-        ) from None
+        raise _bad_pixels(path, "data that cannot") from None
+
+
+def _refuse_other_size(data: bytes, path: Path, size: tuple[int, int], frames: int) -> None:
+    """Refuse frames that would decode to another size: a decoder would make room for it."""
+    try:
+        with quiet_pydicom():
+            sizes = [coded_size(frame) for frame in generate_frames(data, number_of_frames=frames)]
+    except Exception:  # items that are cut off or nested wrongly
+        sizes = []
+    if len(sizes) != frames or None in sizes:
+        raise _bad_pixels(path, "data that cannot")
+    other = next((each for each in sizes if each != (*size, 1)), None)
+    if other is not None:
+        came = f"a compressed image of {other[0]} x {other[1]} with {other[2]} value(s) a pixel"
+        raise _bad_pixels(path, came)
+
+
+def _bad_pixels(path: Path, came: str) -> Refusal:
+    return Refusal(
+        "dicom-pixels",
+        path,
+        expected="pixel data that can be decoded to the rows, columns and frames of the header",
+        came=came,
+        remedy="Export the image again, uncompressed if possible.",
+    )
 
 
 def _require_decoder(syntax: UID, path: Path) -> None:

@@ -182,8 +182,10 @@ def _chunks(data: bytes, path: Path) -> Iterator[tuple[bytes, bytes]]:
         checksum = data[at + 8 + length : at + 12 + length]
         if len(checksum) < 4 or zlib.crc32(name + body) != int.from_bytes(checksum):
             raise _damaged(path)
-        yield name, body
         at += 12 + length
+        if name == b"IEND" and at < len(data):  # the rest of another file, as after a bad copy
+            raise _damaged(path)
+        yield name, body
 
 
 def _damaged(path: Path) -> Refusal:

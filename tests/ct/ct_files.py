@@ -9,7 +9,13 @@ import nibabel
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, SegmentationStorage
+from pydicom.uid import (
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    SegmentationStorage,
+)
 
 SPACING_MM = (2.5, 0.8, 0.7)
 SERIES_UID = "1.2.826.0.1.3680043.8.498.1"
@@ -102,6 +108,31 @@ def write_dicom(
         change(dataset)
     dataset.save_as(path, enforce_file_format=True)
     return path
+
+
+def compress(path: Path, syntax: str) -> None:
+    """Rewrite a DICOM slice with compressed pixels; needs the encoder's package."""
+    if syntax in (JPEGLossless, JPEGLosslessSV1):  # pydicom has no encoder for these
+        import gdcm
+
+        reader = gdcm.ImageReader()
+        reader.SetFileName(str(path))
+        assert reader.Read()
+        change = gdcm.ImageChangeTransferSyntax()
+        kind = "JPEGLosslessProcess14"
+        kind += "_1" if syntax == JPEGLosslessSV1 else ""
+        change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, kind)))
+        change.SetInput(reader.GetImage())
+        assert change.Change()
+        writer = gdcm.ImageWriter()
+        writer.SetFile(reader.GetFile())
+        writer.SetImage(change.GetOutput())
+        writer.SetFileName(str(path))
+        assert writer.Write()
+        return
+    dataset = pydicom.dcmread(path)
+    dataset.compress(syntax, generate_instance_uid=False)
+    dataset.save_as(path)
 
 
 def write_series(folder: Path, hu: np.ndarray | None = None, change=None) -> list[Path]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+
 import nibabel
 import numpy as np
 import pytest
@@ -126,6 +128,20 @@ def test_cut_off_anywhere_it_is_refused(tmp_path):
     for keep in range(0, len(data) - 1, 37):
         (tmp_path / "cut.dcm").write_bytes(data[:keep])
         assert refusal_of(tmp_path / "cut.dcm").code.startswith("dicom-")
+
+
+def test_a_length_beyond_the_file_takes_no_memory(tmp_path):
+    data = write_dicom(tmp_path / "s.dcm", HU).read_bytes()
+    end = len(data) - 2 * HU.size
+    assert data[end - 4 : end] == (2 * HU.size).to_bytes(4, "little")
+    (tmp_path / "s.dcm").write_bytes(data[: end - 4] + b"\xf0\xff\xff\xff" + data[end:-2])
+    limits = resource.getrlimit(resource.RLIMIT_DATA)
+    # Where 4 GiB cannot be had, asking for them would end in another refusal.
+    resource.setrlimit(resource.RLIMIT_DATA, (2**31, limits[1]))
+    try:
+        assert refusal_of(tmp_path / "s.dcm").code == "dicom-truncated"
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, limits)
 
 
 @pytest.mark.parametrize(

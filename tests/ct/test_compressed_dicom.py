@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pydicom
 import pytest
-from ct_files import phantom_hu, write_dicom
+from ct_files import compress, phantom_hu, write_dicom
 from pydicom.uid import (
     JPEG2000Lossless,
     JPEGLossless,
@@ -24,31 +24,6 @@ DECODERS = {
     JPEGLossless: "gdcm",
     JPEGLosslessSV1: "gdcm",
 }
-
-
-def compress(path, syntax):
-    """Rewrite a file with compressed pixels."""
-    if syntax in (JPEGLossless, JPEGLosslessSV1):  # pydicom has no encoder for these
-        import gdcm
-
-        reader = gdcm.ImageReader()
-        reader.SetFileName(str(path))
-        assert reader.Read()
-        change = gdcm.ImageChangeTransferSyntax()
-        kind = "JPEGLosslessProcess14"
-        kind += "_1" if syntax == JPEGLosslessSV1 else ""
-        change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, kind)))
-        change.SetInput(reader.GetImage())
-        assert change.Change()
-        writer = gdcm.ImageWriter()
-        writer.SetFile(reader.GetFile())
-        writer.SetImage(change.GetOutput())
-        writer.SetFileName(str(path))
-        assert writer.Write()
-        return
-    dataset = pydicom.dcmread(path)
-    dataset.compress(syntax, generate_instance_uid=False)
-    dataset.save_as(path)
 
 
 def signed(dataset):

@@ -269,7 +269,9 @@ class TestPng:
         flipped = bytearray(data)
         flipped[len(data) // 2] ^= 1
         bad_end = data[:-1] + b"\0"
-        for content in (data[: len(data) // 2], data[:-6], bytes(flipped), bad_end, data[:8]):
+        spliced = data + data[-30:]
+        cut = (data[: len(data) // 2], data[:-6], data[:8])
+        for content in (*cut, bytes(flipped), bad_end, spliced):
             (tmp_path / "bad.png").write_bytes(content)
             assert self.refusal(tmp_path / "bad.png", (40, 40)).code == "mask-damaged"
         jpeg = io.BytesIO()

@@ -117,6 +117,19 @@ def test_missing_inputs_are_refused_with_their_path(tmp_path, command, capsys):
     assert f"{tmp_path / 'roi'}: [no-manifest]" in capsys.readouterr().err
 
 
+def test_a_full_disk_is_told_by_name_and_another_error_is_not_called_one(work, command, capsys):
+    run = work / "full"
+    run.mkdir()
+    (run / ".partial-run.json").symlink_to("/dev/full")
+    assert command(pretrain, *pretrain_arguments(work, run=run)) == 1
+    said = capsys.readouterr().err
+    assert "[disk-full] expected a disk that takes what is written; got No space left" in said
+    assert list(run.iterdir()) == []
+    (work / "file").write_text("")
+    with pytest.raises(NotADirectoryError):
+        command(pretrain, *pretrain_arguments(work, run=work / "file" / "run"))
+
+
 def test_weights_that_do_not_fit_the_task_are_refused(work, command, capsys, make_network):
     from liver_tf.model.weights_file import save_weights
 

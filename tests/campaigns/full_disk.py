@@ -1,0 +1,170 @@
+"""A disk that fills up at every stage of a conversion or a training: refused, nothing half-written.
+
+The disk is a small memory file system, mounted in a namespace of its own so that nothing stays of
+it; where the machine forbids that, :func:`why_not` says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from data_prep.phantom.build import Plan
+from liver_tf.atomic_files import TEMPORARY_MARK
+from tests import tiny_records
+from tests.campaigns.kill_conversion import Conversion
+from tests.campaigns.kill_training import half_written
+from tests.campaigns.victims import ROOT, Victim, visible_files
+
+PAGE = 4096
+PLAN = Plan(seed=3, lits_volumes=0, patients=9, matrix=64)
+_NAMESPACE = ("unshare", "--map-root-user", "--mount")
+_ENOUGH = 1 << 28
+#: Trainings start slowly: a few sizes must do.
+TRAINING_SHARES = (0.02, 0.3, 0.6, 0.95)
+
+
+def why_not() -> str:
+    """Why no disk can be made here; empty if it can."""
+    if shutil.which(_NAMESPACE[0]) is None:
+        return "there is no command unshare"
+    tried = subprocess.run(
+        [*_NAMESPACE, "mount", "-t", "tmpfs", "-o", "size=64k", "none", "/mnt"],
+        capture_output=True,
+        check=False,
+    )
+    return "" if tried.returncode == 0 else "mounting a memory file system is not permitted"
+
+
+def in_a_namespace(folder: Path, points: int, training: bool = True) -> list[str]:
+    """Carry out :func:`campaign` where mounting is harmless, and print what it prints."""
+    done = subprocess.run(
+        [*_NAMESPACE, sys.executable, "-m", __name__, str(folder), str(points), str(int(training))],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    lines = done.stdout.splitlines() or [""]
+    print("\n".join(lines[:-1]))
+    if done.returncode != 0:
+        return [f"the campaign itself failed: {lines[-1]}"]
+    return json.loads(lines[-1])
+
+
+@contextlib.contextmanager
+def small_disk(place: Path, size: int) -> Iterator[Path]:
+    """A file system of so many bytes at ``place``."""
+    place.mkdir()
+    _mount("-t", "tmpfs", "-o", f"size={size}", "none", place)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+        place.rmdir()
+
+
+def enlarge(place: Path) -> None:
+    """What a user does who frees space."""
+    _mount("-o", f"remount,size={_ENOUGH}", place)
+
+
+def _mount(*arguments: str | Path) -> None:
+    subprocess.run(["mount", *map(str, arguments)], check=True)
+
+
+def pages_of(files: dict[str, bytes]) -> int:
+    """Pages that the contents take on a memory file system."""
+    return sum(-(-len(data) // PAGE) for data in files.values())
+
+
+def sizes(needed: int, points: int) -> list[int]:
+    """Pages of disks that are too small; one by one at the end, where manifest and folds come."""
+    last = range(max(needed - points // 3, 1), needed)
+    others = points - len(last)
+    spread = {max(round(last.start * number / others), 1) for number in range(others)}
+    return sorted(spread | set(last))
+
+
+def fill_conversions(folder: Path, points: int) -> list[str]:
+    """Convert on disks of many sizes; what went wrong."""
+    conversion = Conversion(folder, PLAN)
+    needed = pages_of(conversion.reference)
+    wrong = []
+    tried = sizes(needed, points)
+    for pages in tried:
+        with small_disk(folder / "disk", pages * PAGE) as disk:
+            workers = 1 + pages % 2
+            status, said = conversion.finish(disk / "set", workers)
+            if status != 1 or "[disk-full]" not in said or "Traceback" in said:
+                wrong.append(f"{pages} pages: status {status}: {said}")
+            wrong += [f"{pages} pages: {line}" for line in conversion.half_written(disk / "set")]
+            wrong += [f"{pages} pages: {line}" for line in _leftovers(disk)]
+            enlarge(disk)
+            status, said = conversion.finish(disk / "set", workers)
+            if status != 0 or visible_files(disk / "set") != conversion.reference:
+                wrong.append(f"{pages} pages: with space again: status {status}: {said}")
+    with small_disk(folder / "disk", needed * PAGE) as disk:
+        status, said = conversion.finish(disk / "set", workers=1)
+        if status != 0:
+            wrong.append(f"{needed} pages should do: status {status}: {said}")
+    print(f"full disk: {len(tried)} conversions of {needed} pages, on {tried[0]} to {tried[-1]}")
+    return wrong
+
+
+def fill_trainings(folder: Path) -> list[str]:
+    """Pre-train on disks of a few sizes; what went wrong."""
+    records = folder / "records"
+    records.mkdir()
+    tiny_records.write_set(records, patients=6)
+
+    def train(run: Path) -> tuple[int, str]:
+        victim = Victim(
+            folder / "training.log",
+            "trainers.pretrain",
+            "--network=lesion",
+            f"--records={records}",
+            f"--run={run}",
+            "--image_size=32",
+            "--base_filters=2",
+            "--epochs=2",
+        )
+        return victim.finish(), victim.said()
+
+    status, said = train(folder / "undisturbed")
+    if status != 0:
+        return [f"the undisturbed training failed: {said}"]
+    weights = (folder / "undisturbed" / "weights.npz").read_bytes()
+    largest = 3 * len(weights)  # an open cycle holds its best, its state and Adam's moments
+    wrong = []
+    for share in TRAINING_SHARES:
+        with small_disk(folder / "disk", max(round(share * largest / PAGE), 1) * PAGE) as disk:
+            status, said = train(disk / "run")
+            if status != 1 or "[disk-full]" not in said or "Traceback" in said:
+                wrong.append(f"training on {share:.0%}: status {status}: {said}")
+            wrong += [f"training on {share:.0%}: {line}" for line in half_written(disk / "run")]
+            wrong += [f"training on {share:.0%}: {line}" for line in _leftovers(disk)]
+            enlarge(disk)
+            status, said = train(disk / "run")
+            if status != 0 or (disk / "run" / "weights.npz").read_bytes() != weights:
+                wrong.append(f"training on {share:.0%}, with space again: status {status}: {said}")
+    print(f"full disk: {len(TRAINING_SHARES)} trainings")
+    return wrong
+
+
+def _leftovers(disk: Path) -> list[str]:
+    found = [path.name for path in disk.rglob(f"{TEMPORARY_MARK}*")]
+    return [f"left behind: {name}" for name in found]
+
+
+if __name__ == "__main__":
+    place, count, with_training = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "1"
+    failures = fill_conversions(place, count)
+    if with_training:
+        failures += fill_trainings(place)
+    print(json.dumps(failures))

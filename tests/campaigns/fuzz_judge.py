@@ -1,0 +1,192 @@
+"""One damaged file, by number: made, read on one of the roads through the program, judged."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import traceback
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data_prep.cases import CaseTask
+from data_prep.conversion import Target, convert_case
+from data_prep.fingerprint import Facts, facts_of_case
+from liver_tf.records.pixels import ENCODINGS
+from liver_tf.records.shards import read_case
+from liver_tf.refusals import Refusal
+from tests.campaigns.fuzz_kinds import CANARY, Kind, find_table, make_kinds
+from tests.campaigns.reason_codes import codes_in_source
+from tests.ct.mutations import mutate
+
+#: The plain reader gets most; then what ``verify`` does with a case; then what the converter does.
+ROADS = (*["read"] * 5, *["facts"] * 2, *(f"convert {encoding}" for encoding in ENCODINGS))
+
+#: Of processor time: what else the machine does must not count. (CharLS needs 3 s for some broken
+#: JPEG-LS, whatever the size of the image.)
+LONGEST_S = 10.0
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """Damaged file number ``number`` of a seed; ``inner`` if the damage lies under the checksum."""
+
+    number: int
+    kind: str
+    road: str
+    data: bytes
+    inner: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a mutant.
+
+    Attributes:
+      outcome: ``refused``, ``equal`` (accepted with the pixels of the good file), ``changed``
+        (accepted with others, where nothing in the file could tell), or ``trouble``.
+      codes: reason codes. seconds: of processor time. trouble: what is wrong with the program.
+    """
+
+    number: int
+    kind: str
+    road: str
+    outcome: str
+    codes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    trouble: str = ""
+
+
+def make_mutant(kinds: dict[str, Kind], seed: int, number: int) -> Mutant:
+    """The same for the same kinds, seed and number, whoever asks."""
+    kind = list(kinds.values())[number % len(kinds)]
+    random = np.random.default_rng([seed, number])
+    road = ROADS[random.integers(len(ROADS))]
+    if kind.task is None and kind.name != "csv":
+        road = "read"
+    inner = kind.inner is not None and bool(random.integers(2))
+    data = kind.good
+    while data in (kind.good, kind.donor):
+        if inner:
+            data = kind.inner(kind.good, random, kind.donor)
+            continue
+        for _ in range(1 if random.integers(4) else 2):
+            data = mutate(data, random, kind.donor, kind.header)
+    return Mutant(number, kind.name, road, data, inner)
+
+
+class Judge:
+    """Reads mutants in a folder of its own and says what became of them."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self._folder = folder
+        self._seed = seed
+        self._known = set(codes_in_source())
+        self.kinds = make_kinds(folder)
+        self._good = {
+            (name, road): self._walk(kind, road)[0]
+            for name, kind in self.kinds.items()
+            for road in dict.fromkeys(ROADS)
+            if road == "read" or kind.task is not None or name == "csv"
+        }
+
+    def judge(self, number: int) -> Verdict:
+        """Make, read and judge one mutant; only the death of the process can come out otherwise."""
+        mutant = make_mutant(self.kinds, self._seed, number)
+        kind = self.kinds[mutant.kind]
+        kind.victim.write_bytes(mutant.data)
+        began = time.process_time()
+        outcome, codes, trouble = "trouble", (), ""
+        try:
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
+                made, refusals, text = self._walk(kind, mutant.road)
+            text += "".join(str(warning.message) for warning in warned)
+            codes = tuple(refusal.code for refusal in refusals)
+            if refusals:
+                outcome = "refused"
+            else:
+                outcome = "equal" if _same(made, self._good[kind.name, mutant.road]) else "changed"
+            trouble = self._complaint(refusals, text)
+            if outcome == "changed" and kind.checked and not mutant.inner:
+                trouble = "changed pixels came through although the format has a checksum"
+            if time.process_time() - began > LONGEST_S:
+                trouble = f"it took more than {LONGEST_S:g} s"
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            trouble = f"{type(error).__name__} at {Path(where.filename).name}:{where.lineno}"
+        finally:
+            seconds = time.process_time() - began
+            kind.victim.write_bytes(kind.good)
+        return Verdict(
+            number,
+            kind.name,
+            mutant.road,
+            "trouble" if trouble else outcome,
+            codes,
+            seconds,
+            trouble,
+        )
+
+    def _complaint(self, refusals: list[Refusal], text: str) -> str:
+        for refusal in refusals:
+            if refusal.code == "unexpected-error":
+                return f"nobody foresaw this: {refusal.came}"
+            if refusal.code not in self._known:
+                return f"the reason code {refusal.code} is not in the source"
+            text += refusal.text()
+        return "something of the file stands in what is told of it" if CANARY in text else ""
+
+    def _walk(self, kind: Kind, road: str):
+        """What a road makes of the victim, to be compared; refusals; all text that it leaves."""
+        if road == "read":
+            try:
+                reading = kind.read(kind.victim)
+            except Refusal as refusal:
+                return None, [refusal], ""
+            return reading.pixels, [], reading.text
+        if kind.name == "csv":
+            tasks, refusals = find_table(kind.victim)
+        else:
+            tasks, refusals = [kind.task], []
+        if road == "facts":
+            return _facts(tasks, refusals)
+        return self._converted(tasks, refusals, road.removeprefix("convert "))
+
+    def _converted(self, tasks: list[CaseTask], refusals: list[Refusal], encoding: str):
+        output = self._folder / "converted"
+        shutil.rmtree(output, ignore_errors=True)
+        made, text = [], ""
+        for task in tasks:
+            result = convert_case((task, Target(output, encoding=encoding)))
+            refusals = [*refusals, *result.refusals]
+            if result.entry is not None:
+                made.append((result.entry.sha256, result.entry.statistics))
+                text += repr(result.entry)
+                if len(list(read_case(output, result.entry))) != result.entry.records:
+                    raise AssertionError("the shard and its entry differ")
+        for path in output.rglob("*") if output.is_dir() else ():
+            text += path.name
+            if path.is_file():
+                text += path.read_bytes().decode("latin-1")
+            if path.name.startswith(".partial-"):
+                raise AssertionError("half a file was left")
+        return made, refusals, text
+
+
+def _facts(tasks: list[CaseTask], refusals: list[Refusal]):
+    total = Facts()
+    for task in tasks:
+        total += facts_of_case(task)
+    refusals = [*refusals, *total.refusals]
+    made = (total.slices, total.class_pixels, total.hu)
+    total.refusals = []
+    return made, refusals, repr(total)
+
+
+def _same(made, good) -> bool:
+    if isinstance(good, np.ndarray):
+        return made.dtype == good.dtype and np.array_equal(made, good)
+    return made == good

@@ -1,0 +1,145 @@
+"""Work in processes that may crash, hang or swell without harm to whoever hands it out."""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import resource
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_START_LIMIT_S = 120.0
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A job whose process did not live to answer, and why."""
+
+    why: str
+
+
+def guarded(
+    make: Callable[..., Callable[[int], Any]],
+    arguments: tuple,
+    jobs: Iterable[int],
+    *,
+    workers: int,
+    limit_s: float,
+    limit_bytes: int,
+) -> Iterator[tuple[int, Any]]:
+    """Jobs with their results, or :class:`Lost`, as they come.
+
+    Args:
+      make: of a module; called once in each process with ``arguments`` and the number of the
+        worker, it gives the function that does a job.
+      limit_s: for each job; a process that needs longer is killed and replaced.
+      limit_bytes: that a process may ask for beyond what it has when a job begins, even if it
+        gives it back or lives on without. Four times as much it does not get.
+    """
+    waiting = deque(jobs)
+    crew = [_Worker(make, (*arguments, number), limit_bytes) for number in range(workers)]
+    try:
+        while crew:
+            for worker in list(crew):
+                if worker.job is None and worker.ready:
+                    if not waiting:
+                        crew.remove(worker)
+                        worker.dismiss()
+                        continue
+                    worker.give(waiting.popleft(), limit_s)
+            if not crew:
+                return
+            soonest = min(worker.deadline for worker in crew)
+            pause = max(soonest - time.monotonic(), 0.0)
+            heard = multiprocessing.connection.wait([w.connection for w in crew], pause)
+            for worker in crew:
+                if worker.connection in heard:
+                    yield from worker.hear()
+                elif time.monotonic() > worker.deadline:
+                    yield from worker.lose(f"no answer within {limit_s:g} s")
+    finally:
+        for worker in crew:
+            worker.end()
+
+
+class _Worker:
+    def __init__(self, make: Callable, arguments: tuple, limit_bytes: int) -> None:
+        self._how = (make, arguments, limit_bytes)
+        self._start()
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, other = context.Pipe()
+        self.process = context.Process(target=_serve, args=(other, *self._how), daemon=True)
+        self.process.start()
+        other.close()
+        self.job: int | None = None
+        self.ready = False
+        self.deadline = time.monotonic() + _START_LIMIT_S
+
+    def give(self, job: int, limit_s: float) -> None:
+        self.job = job
+        self.deadline = time.monotonic() + limit_s
+        self.connection.send(job)
+
+    def hear(self) -> Iterator[tuple[int, Any]]:
+        try:
+            result = self.connection.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            code = self.process.exitcode
+            died = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+            yield from self.lose(f"the process died: {died}")
+            return
+        if isinstance(result, Lost):
+            yield from self.lose(result.why)
+            return
+        if self.ready:
+            job, self.job = self.job, None
+            yield job, result
+        self.ready = True
+
+    def lose(self, why: str) -> Iterator[tuple[int, Any]]:
+        if not self.ready:
+            self.end()
+            raise RuntimeError(f"a worker could not be started: {why}")
+        job = self.job
+        self.end()
+        self._start()
+        yield job, Lost(why)
+
+    def dismiss(self) -> None:
+        self.connection.send(None)
+        self.process.join(10)
+        self.end()
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+def _serve(connection, make: Callable, arguments: tuple, limit_bytes: int) -> None:
+    work = make(*arguments)
+    ceiling = _bytes("VmData") + 4 * limit_bytes
+    resource.setrlimit(resource.RLIMIT_DATA, (ceiling, ceiling))
+    connection.send(None)
+    for job in iter(connection.recv, None):
+        before = max(_bytes("VmSize"), _bytes("VmPeak"))
+        result = work(job)
+        # A reader may take a MemoryError for a damaged file: the peak shows it all the same.
+        asked = _bytes("VmPeak") - before
+        connection.send(result if asked <= limit_bytes else Lost(f"asked for {asked >> 20} MiB"))
+
+
+def _bytes(field: str) -> int:
+    """A field of this process's memory in Linux's own accounts."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("this system does not tell how much memory a process has")

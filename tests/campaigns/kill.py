@@ -1,0 +1,92 @@
+"""Kill conversions and trainings at any moment, fill their disk, and see that nothing is lost.
+
+    python -m tests.campaigns.kill --conversion=50 --training=30 --disk=24 --seed=0
+
+Prints what was done; ends with status 1 if anything half-written was visible, or anything ended
+otherwise than undisturbed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from data_prep.phantom.build import Plan
+from tests import tiny_records
+from tests.campaigns import full_disk, kill_conversion, kill_training
+from tests.campaigns.six_cycles import CYCLES
+
+PLAN = Plan(seed=3, lits_volumes=0, patients=60, matrix=256)
+CHAIN = 5
+
+
+def kill_conversions(folder: Path, count: int, seed: int) -> list[str]:
+    """Run that part and print its line; what went wrong."""
+    conversion = kill_conversion.Conversion(folder, PLAN)
+    kills = kill_conversion.random_kills(count, conversion.duration_s, seed)
+    with tqdm(total=count, desc="kill conversions") as bar:
+        outcome = kill_conversion.campaign(conversion, folder, kills, CHAIN, bar.update)
+    hit = ", ".join(f"{number} {whom}" for whom, number in sorted(outcome.kills.items()))
+    print(
+        f"conversion ({conversion.duration_s:.1f} s undisturbed): {outcome.kills.total()} kills "
+        f"({hit}; {outcome.refused} refused as worker-died), {outcome.same} of {outcome.chains} "
+        "chains ended byte for byte as undisturbed"
+    )
+    return outcome.wrong
+
+
+def kill_trainings(folder: Path, count: int, seed: int) -> list[str]:
+    """Run that part and print its line; what went wrong."""
+    (folder / "records").mkdir()
+    tiny_records.write_set(folder / "records", patients=8)
+    run = kill_training.Run(folder, folder / "records", CYCLES)
+    plans = kill_training.random_plans(count, run.duration_s, CYCLES, seed)
+    with tqdm(total=count, desc="kill trainings") as bar:
+        outcome = kill_training.campaign(run, folder, plans, tick=bar.update)
+    print(
+        f"training ({CYCLES} cycles, {run.duration_s:.1f} s undisturbed): {outcome.kills} kills, "
+        f"{outcome.same} of {outcome.runs} runs ended bit for bit as undisturbed"
+    )
+    return outcome.wrong
+
+
+def fill_disks(folder: Path, count: int, seed: int) -> list[str]:
+    """Run that part and print its line; what went wrong."""
+    del seed
+    reason = full_disk.why_not()
+    if reason:
+        print(f"full disk: skipped: {reason}")
+        return []
+    return full_disk.in_a_namespace(folder, count)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--conversion", type=int, default=50, help="kills of conversions")
+    parser.add_argument("--training", type=int, default=30, help="trainings that are killed")
+    parser.add_argument("--disk", type=int, default=24, help="sizes of the disk that fills up")
+    parser.add_argument("--seed", type=int, default=0, help="decides the moments")
+    given = parser.parse_args(arguments)
+    wrong = []
+    parts = {"conversion": kill_conversions, "disk": fill_disks, "training": kill_trainings}
+    for name, part in parts.items():
+        count = getattr(given, name)
+        if not count:
+            continue
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            found = part(Path(folder), count, given.seed)
+        print(f"{name}: {time.monotonic() - began:.0f} s, {len(found)} wrong", flush=True)
+        wrong += [f"{name}: {line}" for line in found]
+    for line in wrong:
+        print(f"WRONG {line}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

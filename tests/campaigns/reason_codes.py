@@ -1,0 +1,78 @@
+"""All reason codes of refusals, found in the source, so that a slip in one of them is seen.
+
+A code is mostly a literal beside ``Refusal``, or beside a small function that makes one. So the
+source is parsed: whoever hands a parameter of its own on as the code is such a function, and its
+callers are looked at in turn.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("liver_tf", "data_prep", "trainers")
+
+
+def codes_in_source(root: Path = ROOT) -> dict[str, set[str]]:
+    """Modules by reason code. Raises ``ValueError`` at a code that cannot be told from the text."""
+    found: dict[str, set[str]] = {}
+    for room in ROOMS:
+        for path in sorted((root / room).rglob("*.py")):
+            module = path.relative_to(root).as_posix()
+            for code in codes_in(path.read_text(encoding="utf-8"), module):
+                found.setdefault(code, set()).add(module)
+    return found
+
+
+def codes_in(source: str, module: str = "") -> set[str]:
+    """Reason codes of the refusals that a module makes."""
+    tree = ast.parse(source)
+    owner = {
+        child: function
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for child in ast.walk(function)
+        if child is not function
+    }  # ast.walk goes outside in, so the innermost function stays
+    makers: dict[str, tuple[int, str]] = {"Refusal": (0, "code")}
+    codes: set[str] = set()
+    done: set[ast.Call] = set()
+    while True:
+        calls = [
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in makers
+            and node not in done
+        ]
+        if not calls:
+            return codes
+        for call in calls:
+            done.add(call)
+            for part in _parts(_argument(call, *makers[call.func.id])):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    codes.add(part.value)
+                    continue
+                function = owner.get(call)
+                names = [] if function is None else [a.arg for a in function.args.args]
+                if not isinstance(part, ast.Name) or part.id not in names:
+                    raise ValueError(f"{module}:{call.lineno}: a reason code that is no literal")
+                if function.name != "_rebuild_refusal":  # a copy of one that exists
+                    makers[function.name] = (names.index(part.id), part.id)
+
+
+def _argument(call: ast.Call, index: int, name: str) -> ast.expr | None:
+    if index < len(call.args):
+        return call.args[index]
+    return next((keyword.value for keyword in call.keywords if keyword.arg == name), None)
+
+
+def _parts(value: ast.expr | None) -> Iterator[ast.expr | None]:
+    if isinstance(value, ast.IfExp):
+        yield from _parts(value.body)
+        yield from _parts(value.orelse)
+    else:
+        yield value

@@ -1,0 +1,39 @@
+"""A job that crashes, hangs or swells is told, and the others get done."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+
+import numpy as np
+
+from tests.campaigns.guarded import Lost, guarded
+
+
+def misbehave(worker):
+    def work(job):
+        if job == 1:
+            os.abort()
+        if job == 2:
+            time.sleep(60)
+        if job == 3:
+            np.empty(1 << 28)  # 2 GiB, given back at once
+        if job == 4:
+            with contextlib.suppress(MemoryError):
+                np.empty(1 << 31)
+        return "done"
+
+    return work
+
+
+def test_a_process_that_crashes_hangs_or_swells_costs_its_own_job_only():
+    results = dict(guarded(misbehave, (), range(6), workers=1, limit_s=1, limit_bytes=3 << 29))
+    assert results == {
+        0: "done",
+        1: Lost("the process died: SIGABRT"),
+        2: Lost("no answer within 1 s"),
+        3: Lost("asked for 2048 MiB"),
+        4: "done",  # what it did not get does no harm
+        5: "done",
+    }

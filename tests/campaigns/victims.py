@@ -1,0 +1,107 @@
+"""Processes of the program that are started to be killed, and what their folders may show then."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from liver_tf.atomic_files import TEMPORARY_MARK
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = "a key for the campaign, no secret"
+LONGEST_S = 300.0
+
+
+class Victim:
+    """A running ``python -m MODULE ARGUMENTS``, in a process group of its own.
+
+    Attributes:
+      log: file with all that it says.
+    """
+
+    def __init__(self, log: Path, module: str, *arguments: str | Path) -> None:
+        self.log = log
+        with open(log, "w") as said:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module, *map(str, arguments)],
+                cwd=ROOT,
+                env={**os.environ, "LIVER_TF_SITE_KEY": KEY},
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
+
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def wait_until(self, moment: Callable[[], bool]) -> bool:
+        """Whether the moment came before the process ended."""
+        end = time.monotonic() + LONGEST_S
+        while self.running():
+            if moment():
+                return True
+            if time.monotonic() > end:
+                self.kill("group")
+                raise TimeoutError(f"a process took longer than {LONGEST_S:g} s: {self.said()}")
+            time.sleep(0.001)
+        return False
+
+    def finish(self) -> int:
+        """Wait for its end; its exit status."""
+        self.wait_until(lambda: False)
+        return self._process.wait()
+
+    def kill(self, whom: str) -> str:
+        """SIGKILL to the ``parent``, to one ``worker`` (if none lives, to the parent) or the group.
+
+        Returns who was hit. The process is waited for, its workers are not.
+        """
+        workers = self.workers() if whom == "worker" else []
+        if workers:
+            os.kill(workers[0], signal.SIGKILL)
+            self.finish()
+            return "worker"
+        if whom == "group":
+            os.killpg(self._process.pid, signal.SIGKILL)
+        else:
+            self._process.kill()
+            whom = "parent"
+        self._process.wait()
+        return whom
+
+    def workers(self) -> list[int]:
+        """Process ids of its workers."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((path / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                called = (path / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if parent == self._process.pid and b"resource_tracker" not in called:
+                found.append(int(path.name))
+        return sorted(found)
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")[-2000:]
+
+
+def visible_files(folder: Path) -> dict[str, bytes]:
+    """Contents by relative path of all files that a reader would look at."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.name.startswith(TEMPORARY_MARK):
+            found[path.relative_to(folder).as_posix()] = path.read_bytes()
+    return found
+
+
+def spread(count: int, duration_s: float, random) -> list[float]:
+    """Moments in random order, one in each of ``count`` equal parts of a duration."""
+    moments = [(place + random.random()) / count * duration_s for place in range(count)]
+    random.shuffle(moments)
+    return moments

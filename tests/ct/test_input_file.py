@@ -1,0 +1,38 @@
+"""A file that the operating system gives but does not let us read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from liver_tf.ct.input_file import read_start
+from liver_tf.ct.nifti import read_nifti_volume
+from liver_tf.ct.slices_csv import read_slices_csv
+from liver_tf.refusals import Refusal
+
+#: A regular file by its kind; reading its first byte is an input/output error, for root as well.
+UNREADABLE = Path("/proc/self/mem")
+
+
+@pytest.fixture
+def unreadable(tmp_path):
+    if not UNREADABLE.is_file():
+        pytest.skip("this system has no file that is there and cannot be read")
+    return UNREADABLE
+
+
+@pytest.mark.parametrize("suffix", ["", ".nii"])
+def test_it_is_refused_by_name(unreadable, tmp_path, suffix):
+    link = tmp_path / f"link{suffix}"
+    link.symlink_to(unreadable)
+    read = read_nifti_volume if suffix else lambda path: read_start(path, 4)
+    with pytest.raises(Refusal, match=r"\[file-unreadable\].*Check permissions") as caught:
+        read(link)
+    assert caught.value.path == link
+
+
+def test_as_a_table(unreadable):
+    rows, (refusal,) = read_slices_csv(unreadable)
+    assert rows == []
+    assert refusal.code == "file-unreadable"

@@ -1,0 +1,112 @@
+"""What travels with weights: written, read back, and refused where it is damaged or of no use."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+from liver_tf.inference.network import Network
+from liver_tf.model.description import load_description
+from liver_tf.model.weights_file import save_weights
+from liver_tf.refusals import Refusal
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def run(make_network, tmp_path):
+    """Folder of a finished run of a lesion network, and its description."""
+    network = make_network("lesion")
+    network.description.save(tmp_path)
+    save_weights(tmp_path / "weights.npz", network._model)
+    return tmp_path, network.description
+
+
+def test_it_comes_back(run):
+    assert load_description(run[0]) == run[1]
+    assert Network.of_run(run[0], "lesion").description == run[1]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: "[]",
+        lambda text: text.replace('"window"', '"windw"'),
+        lambda text: text.replace('"base_filters"', '"filters"'),
+        lambda text: text.replace('"background"', '"air"'),
+    ],
+)
+def test_a_damaged_one_is_refused(run, damage):
+    path = run[0] / "model.json"
+    before = path.read_text()
+    path.write_text(damage(before))
+    assert path.read_text() != before
+    with pytest.raises(Refusal, match=r"\[model-damaged\]") as caught:
+        load_description(run[0])
+    assert caught.value.path == path
+
+
+def test_a_network_of_the_other_kind_is_refused(run):
+    with pytest.raises(Refusal, match=r"\[network-kind\].*a liver network; got .* a lesion net"):
+        Network.of_run(run[0], "liver")
+
+
+def test_a_description_of_another_architecture_does_not_take_the_weights(run):
+    value = json.loads((run[0] / "model.json").read_text())
+    value["architecture"]["base_filters"] *= 2
+    (run[0] / "model.json").write_text(json.dumps(value))
+    with pytest.raises(Refusal, match=r"\[weights-architecture\].*differing: enc1 \("):
+        Network.of_run(run[0], "lesion")
+
+
+def unsafe(source: str) -> list[str]:
+    """What in a module would run code out of a model file."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = {name.name.split(".")[0] for name in node.names}
+            names.add((getattr(node, "module", None) or "").split(".")[0])
+            found += sorted(
+                names & {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve"}
+            )
+        elif isinstance(node, ast.Call):
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            found += [called] if called in {"load_model", "model_from_json"} else []
+            for keyword in node.keywords:
+                allowed = {"allow_pickle": False, "safe_mode": True}
+                if keyword.arg in allowed and (
+                    not isinstance(keyword.value, ast.Constant)
+                    or keyword.value.value is not allowed[keyword.arg]
+                ):
+                    found.append(keyword.arg)
+    return found
+
+
+def test_nothing_in_a_model_file_is_ever_executed():
+    """Weights go into networks that our code builds: no pickle, no model from a file."""
+    files = [
+        path
+        for room in ("liver_tf", "data_prep", "trainers")
+        for path in (ROOT / room).rglob("*.py")
+    ]
+    assert len(files) > 50
+    assert {str(path): bad for path in files if (bad := unsafe(path.read_text()))} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pickle",
+        "from joblib import load",
+        "np.load(path, allow_pickle=True)",
+        "np.load(path, allow_pickle=trusted)",
+        "keras.saving.load_model(path)",
+        "deserialize(config, safe_mode=False)",
+    ],
+)
+def test_what_would_execute_something_is_seen(source):
+    assert unsafe(source) != []

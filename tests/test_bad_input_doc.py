@@ -1,0 +1,45 @@
+"""``docs/bad_input.md`` tells of every reason code in the source, once, and of no other."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+
+from tests.campaigns.reason_codes import ROOT, codes_in, codes_in_source
+
+ROW = re.compile(r"^\| `([a-z0-9-]+)` \| .{5,} \| .{5,} \|$")
+
+
+def test_the_page_and_the_source_know_the_same_codes():
+    lines = (ROOT / "docs" / "bad_input.md").read_text(encoding="utf-8").splitlines()
+    told = Counter(match[1] for match in map(ROW.match, lines) if match)
+    rows = [line for line in lines if line.startswith("| `")]
+    assert len(rows) == told.total()
+    assert set(told.values()) == {1}
+    assert set(told) == set(codes_in_source())
+
+
+def test_codes_are_found_through_functions_that_make_refusals():
+    source = """
+def direct(path):
+    raise Refusal("one", path, expected="", came="", remedy="")
+
+def maker(path, code, *, came="x"):
+    return Refusal(code=code, path=path, expected="", came=came, remedy="")
+
+def outer(path):
+    def inner(code, doubt):
+        raise maker(path, code)
+    inner("two", "not a code")
+    inner("three" if path else "four", 1)
+    return maker(path, code="five")
+"""
+    assert codes_in(source) == {"one", "two", "three", "four", "five"}
+
+
+@pytest.mark.parametrize("code", ["f'{name}-hu'", "table[name]", "name"])
+def test_a_code_that_cannot_be_told_from_the_text_is_not_passed_over(code):
+    with pytest.raises(ValueError, match="no literal"):
+        codes_in(f"name = 1\ndef f(path):\n    raise Refusal({code}, path)\n")

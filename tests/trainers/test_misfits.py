@@ -1,0 +1,67 @@
+"""Records, runs and models that do not belong together are refused before anything is computed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import tiny_records
+
+from liver_tf.model.weights_file import save_weights
+from liver_tf.records.manifest import load_manifest
+from liver_tf.records.statistics import CaseStatistics
+from liver_tf.refusals import Refusal
+from trainers.asking import ask
+from trainers.job import check_transfer, task_of
+from trainers.measuring import _cases
+
+
+def test_another_window_than_the_pre_trainings(record_set, make_network, tmp_path):
+    manifest = record_set[1]
+    before = make_network("lesion").description
+    check_transfer(before, manifest, tmp_path)
+    with pytest.raises(
+        Refusal, match=r"\[window-differs\].*\[-160, 240\] HU.*got \[-100, 300\] HU"
+    ):
+        check_transfer(before, replace(manifest, window=(-100, 300)), tmp_path)
+
+
+def test_whole_slices_where_regions_are_needed(record_set, make_network, tmp_path):
+    before = make_network("lesion").description
+    with pytest.raises(
+        Refusal, match=r"\[not-a-lesion-task\].*a lesion network and a set of whole"
+    ):
+        check_transfer(before, replace(record_set[1], roi=None), tmp_path)
+
+
+def test_training_cases_without_liver(record_set):
+    manifest = record_set[1]
+    bare = CaseStatistics((1000, 0, 0, 0, 0), 0.0, 0.0)
+    cases = tuple(
+        replace(entry, statistics=bare) if entry.case == "case0" else entry
+        for entry in manifest.cases
+    )
+    manifest = replace(manifest, cases=cases)
+    with pytest.raises(Refusal, match=r"\[no-liver\].*no pixel is labelled liver"):
+        task_of(manifest, ("case0",), (0, 1, 2, 3, 4))
+    assert task_of(manifest, ("case0", "case1"), (0, 1, 2, 3, 4)).sd_hu > 0
+
+
+def test_a_run_whose_regions_were_cut_from_other_records(make_network, tmp_path):
+    tiny_records.write_set(tmp_path, patients=2, roi=False)
+    network = make_network("lesion")
+    network.description.save(tmp_path / "run")
+    save_weights(tmp_path / "run" / "weights.npz", network._model)
+    with pytest.raises(
+        Refusal, match=r"\[other-records\].*records from which the run's ROIs"
+    ) as no:
+        _cases(tmp_path / "run", load_manifest(tmp_path), "test")
+    assert no.value.path == tmp_path / "run"
+
+
+@pytest.mark.parametrize(
+    ("name", "came"), [("", "without saved_model.pb"), ("x", "no such folder")]
+)
+def test_a_folder_without_an_exported_model(tmp_path, name, came):
+    with pytest.raises(Refusal, match=rf"\[no-saved-model\].*{came}"):
+        list(ask(tmp_path / name, tmp_path / "slice.dcm", None))
