@@ -43,7 +43,7 @@ class Refusal(Exception):
         return {name: getattr(self, name) for name in ("code", "expected", "came", "remedy")}
 
     @classmethod
-    def from_json(cls, value: dict[str, str], path: Path | None) -> Refusal:
+    def from_json(cls, value: dict[str, str], path: Path | str | None) -> Refusal:
         return cls(path=path, **value)
 
     def __reduce__(self):

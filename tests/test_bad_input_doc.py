@@ -36,7 +36,12 @@ def outer(path):
     inner("three" if path else "four", 1)
     return maker(path, code="five")
 """
-    assert codes_in(source) == {"one", "two", "three", "four", "five"}
+    codes, makers = codes_in(source)
+    assert codes == {"one", "two", "three", "four", "five"}
+    assert makers["maker"] == (1, "code")
+    elsewhere = 'from other import maker\nraise maker(None, "six")\n'
+    assert codes_in(elsewhere)[0] == set()
+    assert codes_in(elsewhere, others=makers)[0] == {"six"}
 
 
 @pytest.mark.parametrize("code", ["f'{name}-hu'", "table[name]", "name"])

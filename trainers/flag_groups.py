@@ -154,6 +154,9 @@ def computation():
     from liver_tf.training import replicas
     from liver_tf.training.computation import Computation
 
+    if FLAGS.jit_compile and FLAGS.deterministic:
+        # TensorFlow has no deterministic gradient of max pooling in XLA, not on a CPU either.
+        raise app.UsageError("--jit_compile: also give --nodeterministic, which it cannot be with")
     try:
         return Computation(
             FLAGS.half_type if FLAGS.mixed_precision else "float32",

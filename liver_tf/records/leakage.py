@@ -150,7 +150,11 @@ def refuse_leaks(leaks: list[Leak], path: Path | None, consequence: str = "") ->
     shown = "; ".join(text_of(leak) for leak in worst[:_SHOWN])
     more = f"; and {len(worst) - _SHOWN} more" if len(worst) > _SHOWN else ""
     raise Refusal(
-        f"leak-{kind}",
+        "leak-shared-patient"
+        if kind == SHARED
+        else "leak-identical-slice"
+        if kind == IDENTICAL
+        else "leak-near-duplicate",
         path,
         expected="no patient and no slice, nor nearly the same slice, on both sides of a border",
         came=f"{came} (pairs of cases): {shown}{more}",

@@ -147,14 +147,12 @@ class MultiWorker(Mirrored):
                 said = {"value": work()}
             except Refusal as refusal:
                 path = None if refusal.path is None else str(refusal.path)
-                parts = {name: getattr(refusal, name) for name in ("expected", "came", "remedy")}
-                said = {"refusal": [[refusal.code, path], parts]}
+                said = {"refusal": refusal.to_json(), "path": path}
             except TrainingStopped as stopped:
                 said = {"stopped": str(stopped)}
         said = json.loads(self._from_chief(json.dumps(said).encode()))
         if "refusal" in said:
-            (code, path), parts = said["refusal"]
-            raise Refusal(code, path, **parts)
+            raise Refusal.from_json(said["refusal"], said["path"])
         if "stopped" in said:
             raise TrainingStopped(said["stopped"])
         return said["value"]

@@ -15,7 +15,7 @@ import numpy as np
 
 from liver_tf.model.freezing import weights_by_block
 from liver_tf.model.weights_file import assign, load_arrays, save_arrays
-from liver_tf.refusals import TrainingStopped
+from liver_tf.refusals import Refusal
 
 _MEMO = "memo"
 
@@ -25,16 +25,19 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @contextlib.contextmanager
 def stopping_when_full() -> Iterator[None]:
-    """Turn a full disk into ``TrainingStopped`` that tells how to go on."""
+    """Turn a full disk into a ``Refusal``, ``disk-full``, that tells how to go on."""
     try:
         yield
     except OSError as error:
         if error.errno not in _FULL:
             raise
-        raise TrainingStopped(
-            f"the run's folder cannot be written: {os.strerror(error.errno)}. All epochs that were "
-            "finished before are kept. Make room and give the same command again: it goes on "
-            "there, and ends with the weights it would have had."
+        raise Refusal(
+            "disk-full",
+            error.filename,
+            expected="a disk that takes what is written",
+            came=os.strerror(error.errno),
+            remedy="All epochs that were finished before are kept. Make room and give the same "
+            "command again: it goes on there, and ends with the weights it would have had.",
         ) from error
 
 

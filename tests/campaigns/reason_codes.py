@@ -17,17 +17,30 @@ ROOMS = ("liver_tf", "data_prep", "trainers")
 
 def codes_in_source(root: Path = ROOT) -> dict[str, set[str]]:
     """Modules by reason code. Raises ``ValueError`` at a code that cannot be told from the text."""
+    paths = [path for room in ROOMS for path in sorted((root / room).rglob("*.py"))]
+    sources = {p.relative_to(root).as_posix(): p.read_text(encoding="utf-8") for p in paths}
+    makers: Makers = {}
+    for module, source in sources.items():
+        makers |= codes_in(source, module)[1]
     found: dict[str, set[str]] = {}
-    for room in ROOMS:
-        for path in sorted((root / room).rglob("*.py")):
-            module = path.relative_to(root).as_posix()
-            for code in codes_in(path.read_text(encoding="utf-8"), module):
-                found.setdefault(code, set()).add(module)
+    for module, source in sources.items():
+        for code in codes_in(source, module, makers)[0]:
+            found.setdefault(code, set()).add(module)
     return found
 
 
-def codes_in(source: str, module: str = "") -> set[str]:
-    """Reason codes of the refusals that a module makes."""
+#: Functions that make refusals: place and name of the parameter that is the code.
+Makers = dict[str, tuple[int, str]]
+
+
+def codes_in(
+    source: str, module: str = "", others: Makers | None = None
+) -> tuple[set[str], Makers]:
+    """Reason codes of the refusals that a module makes, and its functions that make some.
+
+    Args:
+      others: functions of other modules that make refusals; those that the module imports count.
+    """
     tree = ast.parse(source)
     owner = {
         child: function
@@ -36,7 +49,15 @@ def codes_in(source: str, module: str = "") -> set[str]:
         for child in ast.walk(function)
         if child is not function
     }  # ast.walk goes outside in, so the innermost function stays
-    makers: dict[str, tuple[int, str]] = {"Refusal": (0, "code")}
+    imported = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    makers: Makers = {"Refusal": (0, "code")}
+    makers |= {name: maker for name, maker in (others or {}).items() if name in imported}
+    own: Makers = {}
     codes: set[str] = set()
     done: set[ast.Call] = set()
     while True:
@@ -49,7 +70,7 @@ def codes_in(source: str, module: str = "") -> set[str]:
             and node not in done
         ]
         if not calls:
-            return codes
+            return codes, own
         for call in calls:
             done.add(call)
             for part in _parts(_argument(call, *makers[call.func.id])):
@@ -61,7 +82,8 @@ def codes_in(source: str, module: str = "") -> set[str]:
                 if not isinstance(part, ast.Name) or part.id not in names:
                     raise ValueError(f"{module}:{call.lineno}: a reason code that is no literal")
                 if function.name != "_rebuild_refusal":  # a copy of one that exists
-                    makers[function.name] = (names.index(part.id), part.id)
+                    own[function.name] = (names.index(part.id), part.id)
+                    makers |= own
 
 
 def _argument(call: ast.Call, index: int, name: str) -> ast.expr | None:

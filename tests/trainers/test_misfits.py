@@ -28,9 +28,7 @@ def test_another_window_than_the_pre_trainings(record_set, make_network, tmp_pat
 
 def test_whole_slices_where_regions_are_needed(record_set, make_network, tmp_path):
     before = make_network("lesion").description
-    with pytest.raises(
-        Refusal, match=r"\[not-a-lesion-task\].*a lesion network and a set of whole"
-    ):
+    with pytest.raises(Refusal, match=r"\[other-task\].*an ROI set .*got a set of whole slices"):
         check_transfer(before, replace(record_set[1], roi=None), tmp_path)
 
 

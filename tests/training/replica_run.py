@@ -13,6 +13,7 @@ import tiny_run
 from liver_tf.model import unet
 from liver_tf.model.freezing import block_hashes, freeze
 from liver_tf.model.unet import BLOCKS
+from liver_tf.pipeline import augment
 from liver_tf.refusals import Refusal
 from liver_tf.training import cycle, determinism, replicas
 from liver_tf.training.computation import Computation
@@ -52,6 +53,39 @@ def steps(where, norm, fixed):
             loss, overlap = check(images, labels, {})
             told += [float(loss), *overlap.numpy().ravel().tolist()]
     return told, model
+
+
+def losses(computation, *, augmented=False):
+    """Losses of two steps on the same slices, and the model after them."""
+    model = unet.build(unet.Architecture(16, 2, 3), 1, precision=computation.precision)
+    freeze(model, FIXED, "freeze_statistics")
+    step = training_step(model, computation.optimiser(1e-3), TASK, computation)
+    told = []
+    for images, labels in [next(batches())] * 2:
+        drawn = {}
+        if augmented:
+            each = [
+                augment.draw(1, tf.constant(0), tf.constant(n, tf.int64), augment.Ranges())
+                for n in range(len(images))
+            ]
+            drawn = {name: tf.stack([one[name] for one in each]) for name in each[0]}
+        told.append(float(step(images, labels, drawn)))
+    return told, model
+
+
+def xla():
+    """With augmentation left to the device, of which XLA knows a part only; prints what differs."""
+    plain, model = losses(Computation(), augmented=True)
+    compiled, other = losses(Computation(jit_compile=True), augmented=True)
+    weights = zip(model.weights, other.weights, strict=True)
+    hashes = block_hashes(model), block_hashes(other)
+    told = {
+        "plain": plain,
+        "compiled": compiled,
+        "weights": max(float(np.abs(np.array(a) - np.array(b)).max()) for a, b in weights),
+        "frozen": all(hashes[0][block] == hashes[1][block] for block in FIXED),
+    }
+    print(json.dumps(told))
 
 
 def mirrored():
@@ -123,5 +157,7 @@ def refused(where):
 if __name__ == "__main__":
     if sys.argv[1] == "mirrored":
         mirrored()
+    elif sys.argv[1] == "xla":
+        xla()
     else:
         worker(Path(sys.argv[2]), Path(sys.argv[3]), dies="dies" in sys.argv)

@@ -104,8 +104,10 @@ def losses(folder):
 def test_two_processes_learn_what_one_does_even_when_one_is_killed(record_set, tmp_path):
     """The other must not wait for ever; started again both end where one process ends."""
     folders = [tmp_path / "chief", tmp_path / "other"]
+    # Apart from the others: runs beside each other share cycles.
     chief, killed = start_workers(folders, record_set[0], dies=1)
-    alone, _ = tiny_run.carry_out(tmp_path / "alone", record_set[0], replica_run.ONE_CYCLE)
+    apart = tmp_path / "apart" / "alone"
+    alone, _ = tiny_run.carry_out(apart, record_set[0], replica_run.ONE_CYCLE)
     killed.wait(timeout=180)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.read()[-3000:]
     _, err = chief.communicate(timeout=120)
@@ -117,7 +119,7 @@ def test_two_processes_learn_what_one_does_even_when_one_is_killed(record_set, t
     assert [one["replicas"] for one in told] == [2, 2]
     assert [one["chief"] for one in told] == [True, False]
     assert len(losses(folders[0])) == 2
-    np.testing.assert_allclose(losses(folders[0]), losses(tmp_path / "alone"), rtol=1e-4)
+    np.testing.assert_allclose(losses(folders[0]), losses(apart), rtol=1e-4)
     hashes = block_hashes(alone)
     for one in told:
         assert {b for b in hashes if one[b] == hashes[b]} >= set(replica_run.FIXED)

@@ -172,11 +172,12 @@ def test_a_disk_that_fills_stops_the_run_and_room_lets_it_go_on(undisturbed, rec
 
     one_cycle = Protocol("two", SCRATCH, tiny_run.TWO_CYCLES.cycles[:1])
     try:
-        with pytest.raises(TrainingStopped) as stopped:
+        with pytest.raises(Refusal) as stopped:
             tiny_run.carry_out(folder, record_set[0], one_cycle, say=fill)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert str(stopped.value).startswith("the run's folder cannot be written: File too large. All")
+    assert stopped.value.code == "disk-full"
+    assert "got File too large. All epochs" in str(stopped.value)
     assert "Make room and give the same command again" in str(stopped.value)
     assert json.loads(str(load_arrays(folder / "cycle1" / "state.npz")["memo"]))["epoch"] == 1
     assert not list(folder.rglob(".partial-*"))
@@ -187,7 +188,7 @@ def test_a_disk_that_fills_stops_the_run_and_room_lets_it_go_on(undisturbed, rec
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_only_a_full_disk_is_called_one():
     with (
-        pytest.raises(TrainingStopped, match="cannot be written: No space left on device"),
+        pytest.raises(Refusal, match=r"disk-full.*got No space left on device"),
         stopping_when_full(),
     ):
         Path("/dev/full").write_bytes(b"0" * 10_000)
