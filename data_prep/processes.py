@@ -12,7 +12,12 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
+from tqdm import tqdm
+
 from liver_tf.refusals import Refusal
+
+# The thread that watches progress bars would forbid to fork.
+tqdm.monitor_interval = 0
 
 _Job = TypeVar("_Job")
 _Result = TypeVar("_Result")

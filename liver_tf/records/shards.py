@@ -26,13 +26,13 @@ class ShardInfo:
 
 
 #: Records that wait to be written while the next ones are made.
-_AHEAD = 4
+_AHEAD = 32
 
 
 def write_shard(path: Path, records: Iterable[SliceRecord], encoding: str = RAW) -> ShardInfo:
     """Write records to a TFRecord file that appears under its name only when it is complete.
 
-    A thread hashes and writes while the caller's generator makes the next record. The records'
+    A thread hashes, writes and syncs while the caller's generator makes the next record. The records'
     arrays must not be changed after they were handed over.
     """
     with (

@@ -7,6 +7,7 @@ length, the data, masked CRC-32C of the data; all little-endian.
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,9 @@ import numpy as np
 
 #: Bytes around each record.
 FRAMING_BYTES = 16
+
+#: Bytes after which what was written is brought to the disk, so that little is left for the end.
+_SYNC_BYTES = 1 << 24
 
 
 class DamagedRecords(ValueError):
@@ -31,6 +35,7 @@ class RecordWriter:
         self._digest = hashlib.sha256()
         self.records = 0
         self.bytes = 0
+        self._synced = 0
 
     @property
     def sha256(self) -> str:
@@ -50,6 +55,10 @@ class RecordWriter:
             self._file.write(piece)
         self.records += 1
         self.bytes += length + FRAMING_BYTES
+        if self.bytes - self._synced >= _SYNC_BYTES:
+            self._synced = self.bytes
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
 
 def read_records(path: Path) -> Iterator[bytes]:
