@@ -32,8 +32,8 @@ _AHEAD = 32
 def write_shard(path: Path, records: Iterable[SliceRecord], encoding: str = RAW) -> ShardInfo:
     """Write records to a TFRecord file that appears under its name only when it is complete.
 
-    A thread hashes, writes and syncs while the caller's generator makes the next record. The records'
-    arrays must not be changed after they were handed over.
+    A thread hashes, writes and syncs while the caller's generator makes the next record. Arrays of
+    records must not be changed after they were handed over.
     """
     with (
         atomic_files.written_whole(path) as temporary,
