@@ -21,7 +21,7 @@ from liver_tf.evaluation.report import Picture
 from liver_tf.inference.cascade import Cascade, LiverFinder
 from liver_tf.inference.network import Network
 from liver_tf.labels import LabelSet
-from liver_tf.model.description import load_description
+from liver_tf.model.description import Description, load_description
 from liver_tf.records.manifest import Manifest, load_manifest
 from liver_tf.records.schema import SliceRecord
 from liver_tf.records.shards import check_shards, read_case
@@ -59,8 +59,30 @@ def measure_runs(
     return measured
 
 
+def _refuse_other_meaning(description: Description, manifest: Manifest, run: Path) -> None:
+    """Refuse records whose labels or pixels mean something else than those trained on."""
+    ours, theirs = description.label_set.classes, manifest.label_set.classes
+    if ours != theirs:
+        raise Refusal(
+            "label-set-differs",
+            run,
+            expected=f"records with the run's classes, {', '.join(ours)}",
+            came=f"records with {', '.join(theirs)}",
+            remedy="Name the records of the run with --records.",
+        )
+    if tuple(description.window) != tuple(manifest.window):
+        raise Refusal(
+            "window-differs",
+            run,
+            expected=f"records with the run's window {list(description.window)} HU",
+            came=f"{list(manifest.window)} HU",
+            remedy="Name the records of the run with --records.",
+        )
+
+
 def _cases(run: Path, manifest: Manifest, part: str) -> list[str]:
     description = load_description(run)
+    _refuse_other_meaning(description, manifest, run)
     came_from = (description.roi or {}).get("source_fingerprint")
     if came_from != manifest.fingerprint:
         raise Refusal(

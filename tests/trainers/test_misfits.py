@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import tiny_records
 
+from liver_tf.labels import LITS
 from liver_tf.model.weights_file import save_weights
 from liver_tf.records.manifest import load_manifest
 from liver_tf.records.statistics import CaseStatistics
@@ -55,6 +56,23 @@ def test_a_run_whose_regions_were_cut_from_other_records(make_network, tmp_path)
     ) as no:
         _cases(tmp_path / "run", load_manifest(tmp_path), "test")
     assert no.value.path == tmp_path / "run"
+
+
+def test_records_that_mean_something_else_than_those_of_the_run(make_network, tmp_path):
+    network = make_network("lesion")
+    network.description.save(tmp_path)
+    manifest = tiny_records.write_set(tmp_path, patients=2, label_set=LITS)
+    with pytest.raises(
+        Refusal,
+        match=r"\[label-set-differs\].*background, liver, cyst, hemangioma, metastasis; got records "
+        "with background, liver, lesion",
+    ):
+        _cases(tmp_path, manifest, "test")
+    other = replace(tiny_records.write_set(tmp_path, patients=2), window=(-100, 300))
+    with pytest.raises(
+        Refusal, match=r"\[window-differs\].*\[-160, 240\] HU; got \[-100, 300\] HU"
+    ):
+        _cases(tmp_path, other, "test")
 
 
 @pytest.mark.parametrize(
