@@ -13,7 +13,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from data_prep import build_tfrecords
+from data_prep import source_flags
 
 FLAGS = flags.FLAGS
 
@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
     except Refusal as refusal:
         print(refusals_text(Facts(refusals=[refusal])))
         return 1
-    tasks, refusals, label_set = build_tfrecords.find_cases(key)
+    tasks, refusals, label_set = source_flags.find_cases(key)
     parts, pictured, stopped = _read(tasks, with_pictures=page is not None)
     facts = sum_of(parts, [*refusals, *stopped])
     print(fingerprint_text(facts, label_set))
@@ -96,7 +96,7 @@ def _written(page: Path, key: bytes, facts, label_set, pictured, tasks) -> bool:
         "--source": FLAGS.source,
         "--html_cases": str(FLAGS.html_cases),
     }
-    for name, value in build_tfrecords.source_arguments(key).items():
+    for name, value in source_flags.source_arguments(key).items():
         made_by[f"--{name}"] = str(value).lower() if isinstance(value, bool) else value
     try:
         write_page(page, verify_page(facts, label_set, pictured, made_by))
@@ -113,8 +113,8 @@ def _written(page: Path, key: bytes, facts, label_set, pictured, tasks) -> bool:
 
 
 def _define_flags() -> None:
-    build_tfrecords.define_source_flags()
-    flags.adopt_module_key_flags(build_tfrecords)  # --help shows them as this command's own
+    source_flags.define_source_flags()
+    flags.adopt_module_key_flags(source_flags)  # --help shows them as this command's own
     flags.DEFINE_string(
         "html",
         None,

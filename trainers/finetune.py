@@ -86,12 +86,8 @@ def main(argv: list[str]) -> int:
             task=task,
             architecture=architecture,
             protocol=protocol,
-            ranges=flag_groups.augmentation(),
-            seed=FLAGS.seed,
             computation=computation,
-            cache_mb=FLAGS.cache_mb,
-            augment_on_host=flag_groups.augment_on_host(),
-            deterministic=FLAGS.deterministic,
+            **flag_groups.job_settings(),
         ),
         Path(FLAGS.runs) / place / f"seed{FLAGS.seed}" / protocol.name,
         more_identity={

@@ -182,6 +182,17 @@ def augmentation():
     )
 
 
+def job_settings() -> dict:
+    """What a ``Job`` takes as the flags of these groups say, whatever is trained."""
+    return {
+        "ranges": augmentation(),
+        "seed": FLAGS.seed,
+        "cache_mb": FLAGS.cache_mb,
+        "augment_on_host": augment_on_host(),
+        "deterministic": FLAGS.deterministic,
+    }
+
+
 def augment_on_host() -> bool:
     """Whether augmentation runs in ``tf.data``, on the CPU."""
     import tensorflow as tf
