@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tiny_records
+from absl import app
 from command_lines import finetune_arguments, pretrain_arguments
 
 from liver_tf.labels import LESION_TYPES, LITS, LIVER_ONLY, LabelSet
@@ -172,7 +173,10 @@ def begun(networks, tmp_path_factory, command):
     [
         ({"learning_rate": 1e-3}, "protocol.cycles[1].learning_rate: 5e-05 then, 0.001 now"),
         ({"mixed_precision": True}, 'computation.precision: "float32" then, "float16" now'),
-        ({"jit_compile": True}, "computation.jit_compile: false then, true now"),
+        (
+            {"jit_compile": True, "deterministic": False},
+            "computation.jit_compile: false then, true now",
+        ),
         ({"head": "old"}, 'head: "fresh" then, "old" now'),
         ({"rotation_degrees": 3}, "augmentation.rotation_degrees: 15.0 then, 3.0 now"),
         ({"cycles": ("enc1",)}, 'protocol.cycles[1].fixed[2]: "enc2" then, null now'),
@@ -187,6 +191,12 @@ def test_another_flag_is_refused_with_the_difference(begun, command, capsys, cha
     err = capsys.readouterr().err
     assert "[run-differs]" in err
     assert shown in err
+
+
+def test_xla_asks_for_what_it_cannot_be_without(begun, command):
+    networks, folder = begun
+    with pytest.raises(app.UsageError, match="--jit_compile: also give --nodeterministic"):
+        command(finetune, *arguments(networks, folder, "lesion", jit_compile=True))
 
 
 def test_other_data_are_refused_with_the_difference(begun, command, capsys, tmp_path):
