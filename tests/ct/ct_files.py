@@ -112,6 +112,7 @@ def write_dicom(
 
 def compress(path: Path, syntax: str) -> None:
     """Rewrite a DICOM slice with compressed pixels; needs the encoder's package."""
+    dataset = pydicom.dcmread(path)
     if syntax in (JPEGLossless, JPEGLosslessSV1):  # pydicom has no encoder for these
         import gdcm
 
@@ -129,9 +130,12 @@ def compress(path: Path, syntax: str) -> None:
         writer.SetImage(change.GetOutput())
         writer.SetFileName(str(path))
         assert writer.Write()
-        return
-    dataset = pydicom.dcmread(path)
-    dataset.compress(syntax, generate_instance_uid=False)
+        # The pixels alone: the writer adds the time and identifiers of its own.
+        dataset.PixelData = pydicom.dcmread(path).PixelData
+        dataset["PixelData"].is_undefined_length = True
+        dataset.file_meta.TransferSyntaxUID = syntax
+    else:
+        dataset.compress(syntax, generate_instance_uid=False)
     dataset.save_as(path)
 
 
