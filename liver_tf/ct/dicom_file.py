@@ -23,6 +23,7 @@ from pydicom.pixels import get_decoder
 from pydicom.uid import UID, RLELossless
 
 from liver_tf.ct.codestream import coded_size
+from liver_tf.ct.decoder_process import decode_apart
 from liver_tf.ct.input_file import read_start, unreadable
 from liver_tf.refusals import Refusal
 
@@ -173,9 +174,8 @@ def decode_pixels(dataset: FileDataset, path: Path, frames: int) -> np.ndarray:
     Raises:
       Refusal: as :func:`check_pixels`, and ``dicom-pixels``.
     """
-    rows, columns = check_pixels(dataset, path, frames)
-    with _undecodable(path):
-        return np.asarray(dataset.pixel_array).reshape(frames, rows, columns)
+    check_pixels(dataset, path, frames)
+    return np.stack([decode_frame(dataset, path, index) for index in range(frames)])
 
 
 def decode_frame(dataset: FileDataset, path: Path, index: int) -> np.ndarray:
@@ -196,6 +196,8 @@ def decode_frame(dataset: FileDataset, path: Path, index: int) -> np.ndarray:
             data = dataset.PixelData[first // 8 : (first + rows * columns + 7) // 8]
             bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
             return bits[first % 8 :][: rows * columns].reshape(rows, columns)
+        if syntax.is_compressed and syntax != RLELossless:  # pydicom's own, in Python
+            return decode_apart(path, index).reshape(rows, columns)
         values, _ = get_decoder(syntax).as_array(dataset, index=index, raw=True)
         return values.reshape(rows, columns)
 

@@ -1,0 +1,88 @@
+"""A decoder that crashes, hangs or is killed costs one file, not the conversion."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from ct_files import compress, phantom_hu, write_dicom
+from pydicom.uid import JPEGLosslessSV1, JPEGLSLossless
+
+from liver_tf.ct import decoder_process
+from liver_tf.ct.dicom_slice import read_dicom_slice
+from liver_tf.refusals import Refusal
+
+HU = phantom_hu(2, 64, 96)[1]
+
+
+@pytest.fixture
+def compressed(tmp_path):
+    pytest.importorskip("jpeg_ls", reason="the extra codecs is not installed")
+    path = write_dicom(tmp_path / "slice.dcm", HU)
+    compress(path, JPEGLSLossless)
+    np.testing.assert_array_equal(read_dicom_slice(path).hu[0], HU)
+    return path
+
+
+def child():
+    return decoder_process._DECODER._process.pid
+
+
+def test_one_process_serves_all_files_of_its_parent(compressed):
+    first = child()
+    read_dicom_slice(compressed)
+    assert child() == first != os.getpid()
+
+
+def test_one_that_was_killed_is_started_again(compressed):
+    first = child()
+    os.kill(first, signal.SIGKILL)
+    decoder_process._DECODER._process.wait()
+    np.testing.assert_array_equal(read_dicom_slice(compressed).hu[0], HU)
+    assert child() != first
+
+
+def test_one_that_does_not_answer_costs_its_file(compressed, monkeypatch):
+    monkeypatch.setattr(decoder_process, "LONGEST_SECONDS", 0.3)
+    os.kill(child(), signal.SIGSTOP)
+    with pytest.raises(Refusal, match=r"\[dicom-pixels\]"):
+        read_dicom_slice(compressed)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(read_dicom_slice(compressed).hu[0], HU)
+
+
+def test_data_at_which_a_decoder_aborts_are_refused(tmp_path):
+    """GDCM throws across a boundary that nothing may be thrown across, and the process ends."""
+    pytest.importorskip("gdcm", reason="the extra codecs is not installed")
+    path = write_dicom(tmp_path / "slice.dcm", HU)
+    compress(path, JPEGLosslessSV1)
+    data = bytearray(path.read_bytes())
+    start = data.rindex(b"\xff\xda")  # the scan's header says which table decodes which component
+    data[start + 4 : start + 8] = b"\x02\xff\xff\xff"
+    path.write_bytes(data)
+    with pytest.raises(Refusal, match=r"\[dicom-pixels\]"):
+        read_dicom_slice(path)
+
+
+def test_the_process_ends_with_its_parent(compressed):
+    program = (
+        "import os, sys; from liver_tf.ct.dicom_slice import read_dicom_slice; "
+        "from liver_tf.ct import decoder_process; read_dicom_slice(sys.argv[1]); "
+        "print(decoder_process._DECODER._process.pid, flush=True); os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, compressed], capture_output=True, text=True, check=False
+    )
+    ends = time.monotonic() + 20
+    while time.monotonic() < ends:
+        try:
+            os.kill(int(done.stdout), 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    pytest.fail("it lives on")
