@@ -46,6 +46,8 @@ def convert_in_beam(jobs: list[Job], options: list[str]) -> Iterator[Outcome]:
             remedy="Run: pip install -c constraints.txt -e '.[beam]'.",
         ) from None
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    # But a slip in an option is worth a word: it would be passed over.
+    logging.getLogger("apache_beam.options").setLevel(logging.WARNING)
     folder = jobs[0][1].output / MEMOS
     with written_or_refused(folder):
         folder.mkdir(exist_ok=True)

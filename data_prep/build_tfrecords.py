@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 from pathlib import Path
 
 from absl import app, flags
@@ -21,6 +22,10 @@ def main(argv: list[str]) -> int:
         raise app.UsageError(f"unknown argument {argv[1]!r}: all arguments are flags, --name=value")
     if FLAGS.window_high <= FLAGS.window_low:
         raise app.UsageError("--window_high must lie above --window_low")
+    if FLAGS.beam_option and FLAGS.engine != "beam":
+        raise app.UsageError("--beam_option is of use with --engine=beam only")
+    if Path(FLAGS.output).resolve() == Path(FLAGS.input).resolve():
+        raise app.UsageError("--output must be another folder than --input, which is never changed")
     if math.isnan(FLAGS.validation_share):  # passes the bounds of the flag
         raise app.UsageError("--validation_share must be a number")
     from liver_tf import __version__
@@ -60,6 +65,9 @@ def main(argv: list[str]) -> int:
                 _write_folds(output, manifest)
     except Refusal as refusal:
         refusals = [*refusals, refusal]
+    except KeyboardInterrupt:
+        print("\ninterrupted: what is complete is kept, the next start goes on", file=sys.stderr)
+        return 130
     source_flags.list_refusals(refusals)
     return 1 if refusals else 0
 
@@ -95,6 +103,8 @@ def _write_folds(output: Path, manifest) -> None:
             f"fold {number}: {len(split.training)} patients train, "
             f"{len(split.validation)} validate, {len(split.test)} test"
         )
+    for sentence in folds.missing_diagnoses(manifest, splits):
+        print(f"note: {sentence}")
 
 
 def _refuse_leaks(output: Path, manifest, splits) -> None:
@@ -154,8 +164,8 @@ def _define_flags() -> None:
     flags.DEFINE_float(
         "validation_share",
         0.2,
-        "typed lesions: share of a fold's training patients that validate.",
-        lower_bound=0.0,
+        "typed lesions: share of a fold's training patients that validate; at least one does.",
+        lower_bound=0.01,
         upper_bound=0.9,
     )
     flags.DEFINE_integer("seed", 0, "typed lesions: decides the folds.", lower_bound=0)

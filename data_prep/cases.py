@@ -6,7 +6,6 @@ work: read, refused or converted by itself.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.segments import Segments
+from data_prep.table_patients import refuse_patients_with_two_names
 from liver_tf.ct.check import UnderMask, mask_cautions
 from liver_tf.ct.dicom_folder import SeriesFiles
 from liver_tf.ct.dicom_pair import SeriesPair
@@ -131,11 +131,19 @@ def find_slices(
     mask_values: tuple[tuple[int, str], ...],
     *,
     allow_outside: bool = False,
+    ignore_patient_id: bool = False,
 ) -> tuple[list[CaseTask], list[Refusal]]:
-    """The patients of a slices CSV, and the lines that are refused."""
+    """The patients of a slices CSV, and the lines that are refused.
+
+    Args:
+      ignore_patient_id: whether the table alone says who is one patient.
+    """
     rows, refusals = read_slices_csv(
         table, diagnoses=(*label_set.lesions, HEALTHY), allow_outside=allow_outside
     )
+    if not ignore_patient_id:
+        rows, doubtful = refuse_patients_with_two_names(rows, table)
+        refusals += doubtful
     by_patient: dict[str, list[SliceRow]] = {}
     for row in rows:
         by_patient.setdefault(row.patient_id, []).append(row)
@@ -263,14 +271,12 @@ def _of_row(task: CaseTask, row: SliceRow, index: int, found: ReadCase) -> Label
     for name, value in scan.details.items():
         found.details.setdefault(name, value)
     found.details.setdefault("orientation", orientation_of(scan.source))
-    distance = None if scan.spacing_mm is None else scan.spacing_mm[0]
     return LabelledSlice(
         index,
         scan.hu[0],
         labels,
         _in_plane(scan),
         row.diagnosis,
-        None if distance is None or math.isnan(distance) else distance,
     )
 
 

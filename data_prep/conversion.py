@@ -23,7 +23,7 @@ from liver_tf.ct.window import DEFAULT_WINDOW, apply_window
 from liver_tf.labels import HEALTHY, LabelSet
 from liver_tf.records import statistics
 from liver_tf.records.likeness import slice_hash
-from liver_tf.records.manifest import CaseEntry, Manifest
+from liver_tf.records.manifest import MANIFEST_NAME, CaseEntry, Manifest, load_manifest
 from liver_tf.records.pixels import DEFAULT_ENCODING
 from liver_tf.records.schema import SCHEMA_VERSION, SliceRecord
 from liver_tf.records.shards import write_shard
@@ -98,13 +98,15 @@ def convert(
       could be read there is no data set: None, and a refusal ``nothing-converted`` ends the list.
 
     Raises:
-      Refusal: what ends the whole conversion: ``disk-full``, ``output-unwritable``,
-        ``output-busy``, ``worker-died``. Complete shards are kept, and the next call goes on.
+      Refusal: what ends the whole conversion: ``output-other-set``, ``disk-full``,
+        ``output-unwritable``, ``output-busy``, ``worker-died``. Complete shards are kept, and
+        the next call goes on.
     """
     refusals = list(early_refusals)
     output = target.output
     if not tasks:  # a slip in --input shall not cost what the folder holds
         return None, [*refusals, _nothing(output, 0, len(refusals))]
+    _refuse_other_set(output, made_by)
     with begun_anew(output):
         jobs = [(task, target) for task in tasks]
         entries = []
@@ -126,6 +128,25 @@ def convert(
         )
         manifest.save(output)
     return manifest, refusals
+
+
+def _refuse_other_set(output: Path, made_by: dict) -> None:
+    """A slip in --output shall not sweep away a record set of other patients."""
+    if not (output / MANIFEST_NAME).is_file():
+        return
+    try:
+        there = load_manifest(output).made_by
+    except Refusal:  # of an earlier version of the program, or damaged: to be made anew
+        return
+    differing = [name for name in ("source", "site_key") if there.get(name) != made_by.get(name)]
+    if differing:
+        raise Refusal(
+            "output-other-set",
+            output,
+            expected="a new folder, or one with records of the same source under the same site key",
+            came=f"a record set made with another {' and '.join(differing)}",
+            remedy="Choose another --output, or delete that set if it is not needed any more.",
+        )
 
 
 def _nothing(output: Path, found: int, refused: int) -> Refusal:

@@ -60,6 +60,11 @@ def define_source_flags() -> None:
         False,
         "slices: accept absolute paths, and paths that leave the CSV's folder.",
     )
+    flags.DEFINE_boolean(
+        "ignore_patient_id",
+        False,
+        "slices: the table alone says who is one patient, whatever PatientID the images bear.",
+    )
     flags.DEFINE_integer(
         "workers", os.cpu_count() or 1, "Processes that read at a time.", lower_bound=1
     )
@@ -98,6 +103,7 @@ def find_cases(key: bytes):
         label_set,
         _mask_values(FLAGS.mask_values, label_set),
         allow_outside=FLAGS.allow_outside,
+        ignore_patient_id=FLAGS.ignore_patient_id,
     )
     return tasks, refusals, label_set
 
@@ -109,6 +115,7 @@ def source_arguments(key: bytes) -> dict:
             "mask_values": ",".join(sorted(FLAGS.mask_values)),
             "lesion_types": ",".join(FLAGS.lesion_types),
             "allow_outside": FLAGS.allow_outside,
+            "ignore_patient_id": FLAGS.ignore_patient_id,
         }
     if FLAGS.source == "series":
         _, segments = _segments(_label_set(FLAGS.lesion_types))
@@ -136,6 +143,8 @@ def _label_set(lesion_types: list[str]):
 
 def _mask_values(pairs: list[str], label_set) -> tuple[tuple[int, str], ...]:
     values = {}
+    if not any(pairs):
+        raise app.UsageError("--mask_values: expected at least one value as number:meaning")
     for pair in pairs:
         number, _, meaning = pair.partition(":")
         known = (*label_set.classes, "lesion")

@@ -58,13 +58,7 @@ def read_dataset(
       Refusal: ``file-missing``, ``file-unreadable``, ``dicom-no-prefix``, ``dicom-unreadable``.
     """
     if not has_dicom_prefix(path):
-        raise Refusal(
-            "dicom-no-prefix",
-            path,
-            expected="a DICOM file, with DICM after 128 bytes",
-            came="a file without it",
-            remedy="Export the image from the archive as a DICOM file (PS3.10).",
-        )
+        raise no_dicom_prefix(path)
     try:
         with quiet_pydicom(), _BoundedReader(io.FileIO(path)) as file:
             return pydicom.dcmread(file, stop_before_pixels=not pixels, specific_tags=only)
@@ -72,6 +66,17 @@ def read_dataset(
         raise unreadable(path) from None
     except Exception:  # whatever a parser meets in a broken file, and its text may quote values
         raise broken_file(path) from None
+
+
+def no_dicom_prefix(path: Path) -> Refusal:
+    """Refusal for a file that should be DICOM and does not say so."""
+    return Refusal(
+        "dicom-no-prefix",
+        path,
+        expected="a DICOM file, with DICM after 128 bytes",
+        came="a file without it",
+        remedy="Export the image from the archive as a DICOM file (PS3.10).",
+    )
 
 
 class _BoundedReader(io.BufferedReader):

@@ -7,6 +7,7 @@ its slices or in a folder of its own. Only what the headers say counts (DICOM PS
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +16,13 @@ from pathlib import Path
 from pydicom.dataset import FileDataset
 from pydicom.uid import MediaStorageDirectoryStorage, SegmentationStorage
 
-from liver_tf.ct.dicom_file import broken_file, has_dicom_prefix, read_dataset, text
+from liver_tf.ct.dicom_file import (
+    broken_file,
+    has_dicom_prefix,
+    no_dicom_prefix,
+    read_dataset,
+    text,
+)
 from liver_tf.ct.dicom_header import CT_STORAGES, is_localizer, refuse_enhanced
 from liver_tf.ct.dicom_seg import refuse_label_map
 from liver_tf.ct.dicom_seg_frames import referenced_instances, referenced_series
@@ -73,6 +80,7 @@ class _Seen:
     series_of_instance: dict[str, str] = field(default_factory=dict)
     segmentations: list[tuple[Path, set[str]]] = field(default_factory=list)
     left_out: dict[Path, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    not_dicom: list[Path] = field(default_factory=list)
 
 
 def find_series_files(
@@ -103,6 +111,7 @@ def find_series_files(
             _look_at(path, seen)
         except Refusal as refusal:
             refusals.append(refusal)
+    _sort_out_not_dicom(seen, refusals)
     for path, referenced in seen.segmentations:
         try:
             seen.series[_series_of(path, referenced, seen)].segmentations.append(path)
@@ -135,7 +144,7 @@ def _files_below(folder: Path, refusals: list[Refusal]) -> Iterator[Path]:
 def _look_at(path: Path, seen: _Seen) -> None:
     """Put one file where it belongs; raises ``Refusal`` where that cannot be told."""
     if not has_dicom_prefix(path) and path.suffix.lower() not in DICOM_SUFFIXES:
-        seen.left_out[path.parent]["series-not-dicom"] += 1
+        seen.not_dicom.append(path)
         return
     dataset = read_dataset(path, pixels=False, only=_NEEDED)
     storage = text(dataset, "SOPClassUID", path)
@@ -150,6 +159,21 @@ def _look_at(path: Path, seen: _Seen) -> None:
         seen.left_out[path.parent]["series-localizer"] += 1
     else:
         _add_slice(dataset, storage, path, seen)
+
+
+def _sort_out_not_dicom(seen: _Seen, refusals: list[Refusal]) -> None:
+    """A note beside slices is left out; a file named as they are is a slice that was destroyed."""
+    slices = {(path.parent, _pattern(path)) for one in seen.series.values() for path in one.slices}
+    for path in seen.not_dicom:
+        if (path.parent, _pattern(path)) in slices:
+            refusals.append(no_dicom_prefix(path))
+        else:
+            seen.left_out[path.parent]["series-not-dicom"] += 1
+
+
+def _pattern(path: Path) -> str:
+    """A file's name with every number replaced by 0."""
+    return re.sub(r"[0-9]+", "0", path.name)
 
 
 def _is_directory(dataset: FileDataset, path: Path) -> bool:

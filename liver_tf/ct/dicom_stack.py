@@ -6,7 +6,7 @@ C.7.6.2). What cannot be stacked without a guess is refused.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +80,7 @@ def stack_slices(headers: Sequence[SliceHeader], place: Path) -> SliceStack:
       headers: at least one, in any order.
       place: the folder, or one file of the series, that refusals name.
 
-    Cautions: those of the slices, and ``series-stray-slice``.
+    Cautions: those of the slices, ``series-stray-slice``, and ``series-rescale``.
 
     Raises:
       Refusal: ``series-mixed``, ``series-no-geometry``, ``series-duplicate-position``,
@@ -106,9 +106,22 @@ def stack_slices(headers: Sequence[SliceHeader], place: Path) -> SliceStack:
         source=grid,
         affine=affine,
         spacing_mm=spacing_of(affine),
-        cautions=tuple(dict.fromkeys(cautions)) + strays,
+        cautions=tuple(dict.fromkeys(cautions)) + strays + _rescale_cautions(headers),
         details=first.details,
     )
+
+
+def _rescale_cautions(headers: Sequence[SliceHeader]) -> tuple[Caution, ...]:
+    """CT has one scale from the first slice to the last; a slice of another may be off by 1000 HU.
+
+    The mean over a series would not show it.
+    """
+    scales = Counter((header.slope, header.intercept) for header in headers)
+    others = len(headers) - scales.most_common(1)[0][1]
+    if not others:
+        return ()
+    note = f"{others} slice(s) with another rescale slope or intercept than the other slices"
+    return (Caution("series-rescale", note),)
 
 
 def _one_series(

@@ -8,6 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from liver_tf.ct.input_file import unreadable
 from liver_tf.refusals import Refusal
 
 _CHALLENGE = re.compile(r"(volume|segmentation)-(\d{1,9})\.nii(?:\.gz)?", re.IGNORECASE)
@@ -35,23 +36,28 @@ def find_lits_cases(folder: Path | str) -> tuple[list[LitsCase], list[Refusal]]:
     other names are not looked at; links to folders are not followed.
 
     Refusal codes: ``pair-no-segmentation``, ``pair-no-volume``, ``pair-duplicate`` (one for each of
-    the files that share a number), ``lits-empty``, ``file-missing`` (no such folder).
+    the files that share a number), ``lits-empty``, ``file-missing`` (no such folder),
+    ``file-unreadable`` (a folder that may not be entered).
     """
     folder = Path(folder)
     if not folder.is_dir():
         return [], [_refused("file-missing", folder, "a folder", "no such folder")]
     found: dict[int, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
-    for parent, subfolders, names in os.walk(folder):
+    refusals: list[Refusal] = []
+
+    def cannot_enter(error: OSError) -> None:
+        refusals.append(unreadable(Path(error.filename or folder)))
+
+    for parent, subfolders, names in os.walk(folder, onerror=cannot_enter):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         for name in sorted(names):
             part = _part_and_number(Path(parent), name)
             if part is not None:
                 found[part[1]][part[0]].append(Path(parent) / name)
     if not found:
-        return [], [
-            _refused("lits-empty", folder, "volumes and segmentations named as in LiTS", "none")
-        ]
-    cases, refusals = [], []
+        empty = _refused("lits-empty", folder, "volumes and segmentations named as in LiTS", "none")
+        return [], [*refusals, empty]
+    cases = []
     for number in sorted(found):
         volumes, segmentations = found[number]["volume"], found[number]["segmentation"]
         if len(volumes) == 1 and len(segmentations) == 1:

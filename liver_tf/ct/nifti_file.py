@@ -324,6 +324,9 @@ def _check_affine(header, path: Path) -> tuple[np.ndarray, tuple[Caution, ...]]:
     if int(header["sform_code"]) <= 0 and int(header["qform_code"]) <= 0:
         text = "neither sform nor qform is set: columns are taken to run from left to right"
         cautions.append(Caution("nifti-no-orientation", text))
+    if _forms_disagree(header):
+        text = "sform and qform place the voxels more than 1 mm apart: the sform is used"
+        cautions.append(Caution("nifti-forms-disagree", text))
     if not np.allclose(columns, pixdim, rtol=0.01):
         text = (
             "pixdim says "
@@ -334,6 +337,18 @@ def _check_affine(header, path: Path) -> tuple[np.ndarray, tuple[Caution, ...]]:
         )
         cautions.append(Caution("nifti-spacing-disagrees", text))
     return affine, tuple(cautions)
+
+
+def _forms_disagree(header) -> bool:
+    """Whether sform and qform are both set and differ, as where a program mended one of them."""
+    if int(header["sform_code"]) <= 0 or int(header["qform_code"]) <= 0:
+        return False
+    try:
+        apart = np.abs(header.get_sform() - header.get_qform())
+    except Exception:  # an impossible quaternion
+        return True
+    corner = np.append(np.array(header["dim"][1:4], np.float64), 1.0)
+    return not float((apart @ corner)[:3].max()) <= 1.0
 
 
 def _refuse_misnamed(path: Path, zipped: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ class SliceRow:
 
     Attributes:
       line: line number in the file, from 1.
-      slice_id, patient_id: identifiers as written; they must leave as pseudonyms only.
+      slice_id, patient_id: identifiers, by :func:`same_text`; they must leave as pseudonyms only.
       image: path of the DICOM file.
       mask: path of the mask; None for a healthy slice without one.
       diagnosis: one of the diagnoses allowed.
@@ -157,9 +158,13 @@ def _row(
         mask = _inside(record["mask"], path, line, "mask", allow_outside)
     elif record["diagnosis"] != HEALTHY:
         raise _refused(path, "csv-no-mask", line, "a mask for a slice with a lesion", "none")
-    return SliceRow(
-        line, record["slice_id"], record["patient_id"], image, mask, record["diagnosis"]
-    )
+    identifiers = same_text(record["slice_id"]), same_text(record["patient_id"])
+    return SliceRow(line, *identifiers, image, mask, record["diagnosis"])
+
+
+def same_text(identifier: str) -> str:
+    """An identifier as it is compared: composed characters (NFC), single spaces."""
+    return " ".join(unicodedata.normalize("NFC", identifier).split())
 
 
 def _inside(cell: str, path: Path, line: int, column: str, allow_outside: bool) -> Path:
@@ -217,7 +222,7 @@ def _without_contradictions(
     )
     refuse_groups(
         "csv-image-twice",
-        lambda row: row.image,
+        lambda row: row.image.resolve(),
         always,
         "each image once",
         "the same one in lines",

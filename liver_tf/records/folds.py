@@ -69,6 +69,24 @@ def cross_validation(
     return tuple(splits)
 
 
+def missing_diagnoses(manifest: Manifest, splits: tuple[Split, ...]) -> list[str]:
+    """A sentence for every part of a fold that has no patient of a diagnosis.
+
+    Where a diagnosis has fewer patients than there are folds some part must go without.
+    """
+    diagnosis_of = {entry.case: entry.diagnosis for entry in manifest.cases}
+    every = set(diagnosis_of.values())
+    sentences = []
+    for number, split in enumerate(splits):
+        for name in PARTS:
+            there = {diagnosis_of[case] for case in getattr(split, name)}
+            sentences += [
+                f"fold {number} has no patient with {diagnosis} in its {name} part"
+                for diagnosis in sorted(every - there)
+            ]
+    return sentences
+
+
 def save_folds(path: Path, manifest: Manifest, splits: tuple[Split, ...], arguments: dict) -> None:
     """Store the folds with the fingerprint of the data they belong to."""
     atomic_files.write_json(

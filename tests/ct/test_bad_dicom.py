@@ -279,6 +279,16 @@ def test_missing_geometry_is_fine_until_geometry_is_written(tmp_path, missing, c
 
 
 class TestSeries:
+    def test_a_slice_of_another_scale_is_told(self, tmp_path):
+        def change(dataset, index):
+            if index == 3:
+                dataset.RescaleIntercept = "-1024"
+
+        write_series(tmp_path / "series", change=change)
+        (caution,) = read_dicom_series(tmp_path / "series").cautions
+        assert caution.code == "series-rescale"
+        assert caution.text.startswith("1 slice(s) with another rescale slope or intercept")
+
     def test_sorted_by_position_not_by_name(self, tmp_path):
         paths = write_series(tmp_path / "series")
         assert paths != sorted(paths)

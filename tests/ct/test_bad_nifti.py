@@ -239,6 +239,22 @@ def test_identity_affine_and_lost_orientation_are_cautions(tmp_path, good):
     assert "5 x 0.8 x 2.5" in caution.text
 
 
+def test_sform_and_qform_that_contradict_each_other_are_told(tmp_path):
+    stored, affine = as_lps_file(phantom_hu())
+    image = nibabel.Nifti1Image(stored, affine)
+    mirrored = affine.copy()
+    mirrored[0] *= -1
+    image.set_qform(mirrored, 1)
+    image.set_sform(affine, 1)
+    nibabel.save(image, tmp_path / "volume.nii")
+    scan = read_nifti_volume(tmp_path / "volume.nii")
+    assert [caution.code for caution in scan.cautions] == ["nifti-forms-disagree"]
+    np.testing.assert_array_equal(scan.affine[:, 3], [11, 12, -300, 1])
+    image.set_qform(affine, 1)
+    nibabel.save(image, tmp_path / "volume.nii")
+    assert read_nifti_volume(tmp_path / "volume.nii").cautions == ()
+
+
 class TestLabels:
     @pytest.fixture
     def scan(self, tmp_path):

@@ -145,6 +145,21 @@ def test_all_that_fits_nothing_is_listed_at_once(tmp_path):
     assert len(refusals) == 9
 
 
+def test_a_destroyed_slice_is_no_note_beside_the_slices(tmp_path):
+    """PACS exports have names without suffix; only their pattern tells what was a slice."""
+    folder = tmp_path / "in"
+    paths = write_series(folder)
+    for number, path in enumerate(paths):
+        path.rename(folder / f"IM{number}")
+    write_seg(tmp_path / "in/seg.dcm", {"Liver": phantom_labels() > 0})
+    (folder / "IM4").write_bytes(b"\0" * 50)
+    (folder / "VERSION").write_bytes(b"1")
+    _, refusals, left_out = find_series_files(tmp_path)
+    assert [refusal.code for refusal in refusals] == ["dicom-no-prefix"]
+    assert refusals[0].path == folder / "IM4"
+    assert left_out == {"series-not-dicom": 1}
+
+
 def test_strays_localizers_and_other_objects_are_left_out_with_a_caution(tmp_path):
     folder = tmp_path / "s"
     write_series(folder, change=renumbered(1))

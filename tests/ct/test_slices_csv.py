@@ -94,10 +94,23 @@ def test_bad_rows_are_refused_with_their_line_and_the_others_stay(table, row, co
 
 
 def test_outside_paths_by_leave(table):
-    text = f"{HEADER}\ns1,p1,../outside.dcm,a.png,cyst\ns2,p2,link.dcm,a.png,cyst\n"
-    rows, refusals = read_slices_csv(table(text), allow_outside=True)
+    lines = ["s1,p1,../outside.dcm,a.png,cyst", "s2,p2,link.dcm,a.png,cyst"]
+    for line in lines:
+        rows, refusals = read_slices_csv(table(f"{HEADER}\n{line}\n"), allow_outside=True)
+        assert refusals == []
+        assert len(rows) == 1
+    # The link leads to the other line's image.
+    both = table("\n".join([HEADER, *lines]))
+    rows, refusals = read_slices_csv(both, allow_outside=True)
+    assert rows == []
+    assert {refusal.code for refusal in refusals} == {"csv-image-twice"}
+
+
+def test_identifiers_are_the_same_however_they_are_composed(table):
+    lines = "s1,Mu\u0308ller  A,a.dcm,a.png,cyst\ns2,M\u00fcller A,b.dcm,b.png,cyst"
+    rows, refusals = read_slices_csv(table(f"{HEADER}\n{lines}\n"))
     assert refusals == []
-    assert len(rows) == 2
+    assert [row.patient_id for row in rows] == ["M\u00fcller A"] * 2
 
 
 @pytest.mark.parametrize(

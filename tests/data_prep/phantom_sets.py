@@ -47,6 +47,7 @@ def convert_slices(table: Path, output: Path, mask_values=MASK_VALUES, allow_out
     made_by["mask_values"] = ",".join(f"{value}:{name}" for value, name in mask_values)
     made_by["lesion_types"] = ",".join(LESION_TYPES.lesions)
     made_by["allow_outside"] = allow_outside
+    made_by["ignore_patient_id"] = False
     return convert(
         tasks,
         Target(output),

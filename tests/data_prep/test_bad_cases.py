@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from pathlib import Path
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 from phantom_sets import (
     KEY,
+    MASK_VALUES,
     bytes_of,
     command,
     convert_lits,
@@ -24,6 +28,7 @@ from data_prep.cases import find_lits, find_slices
 from liver_tf.ct.pseudonyms import pseudonym
 from liver_tf.labels import LESION_TYPES
 from liver_tf.records.manifest import load_manifest
+from liver_tf.refusals import Refusal
 
 
 @pytest.fixture
@@ -152,6 +157,64 @@ def test_a_window_that_the_pixels_cannot_hold_is_a_refusal(tiny_phantom, tmp_pat
     assert not list(tmp_path.glob("*.tfrecord"))
 
 
+def set_patient_ids(sheba, names):
+    """Write PatientID into the images, by the table's patient_id."""
+    for row in read_table(sheba / "slices.csv"):
+        file = pydicom.dcmread(sheba / row["image"])
+        file.PatientID = names(row["patient_id"])
+        file.save_as(sheba / row["image"])
+
+
+def test_one_person_under_two_names_in_the_table_is_refused(sheba, tmp_path):
+    """Other slices of the same liver are not alike: only PatientID can tell."""
+    rows = read_table(sheba / "slices.csv")
+    first, second, *_ = dict.fromkeys(row["patient_id"] for row in rows)
+    set_patient_ids(sheba, lambda name: "X" if name in (first, second) else f"{name}x")
+    lines = [n for n, row in enumerate(rows, 2) if row["patient_id"] in (first, second)]
+    manifest, refusals = convert_slices(sheba / "slices.csv", tmp_path / "set")
+    assert codes(refusals) == ["csv-patient-twice"] * len(lines)
+    for line, refusal in zip(lines, refusals, strict=True):
+        assert f"in line {line}: one patient_id" in refusal.text()
+    others = [row for row in rows if row["patient_id"] not in (first, second)]
+    assert manifest.records == len(others)
+    tasks, refusals = find_slices(
+        sheba / "slices.csv", KEY, LESION_TYPES, MASK_VALUES, ignore_patient_id=True
+    )
+    assert not refusals
+    assert sum(len(task.rows) for task in tasks) == len(rows)
+
+
+def test_one_patient_id_for_all_tells_nothing(sheba):
+    set_patient_ids(sheba, lambda name: "ANONYMOUS")
+    _, refusals = find_slices(sheba / "slices.csv", KEY, LESION_TYPES, MASK_VALUES)
+    assert not refusals
+
+
+def test_a_record_set_of_others_is_not_swept_away(tiny_phantom, lits_set, tmp_path):
+    folder = shutil.copytree(lits_set, tmp_path / "set")
+    before = bytes_of(folder)
+    with pytest.raises(Refusal, match=r"\[output-other-set\].*made with another source"):
+        convert_slices(tiny_phantom / "sheba/slices.csv", folder)
+    assert bytes_of(folder) == before
+
+
+def test_a_folder_that_may_not_be_entered_is_told(tiny_phantom, tmp_path, monkeypatch):
+    source = shutil.copytree(tiny_phantom / "lits", tmp_path / "lits")
+    (source / "locked").mkdir()
+    real = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "locked":  # the tests' user may enter everything
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    tasks, refusals = find_lits(source, KEY)
+    assert len(tasks) == 2
+    assert codes(refusals) == ["file-unreadable"]
+    assert refusals[0].path == source / "locked"
+
+
 def test_groups_of_lits(tmp_path):
     for number in (26, 27, 48, 49):
         for part in ("volume", "segmentation"):
@@ -257,6 +320,8 @@ def test_a_moved_input_is_the_same_input(tiny_phantom, tmp_path):
         ("--mask_values=0:background,0:liver", "each value once"),
         ("--lesion_types=cyst,healthy", "'healthy' cannot be the name of a kind"),
         ("--lesion_types=cyst,cyst", "a class is named twice"),
+        ("--mask_values=", "expected at least one value"),
+        ("--beam_option=--runner=FlinkRunner", "with --engine=beam only"),
         ("--window_low=300", "--window_high must lie above"),
         ("--window_low=-40000", "window_low"),
         ("--validation_share=nan", "--validation_share must be a number"),

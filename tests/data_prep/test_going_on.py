@@ -35,6 +35,7 @@ KILLED = textwrap.dedent(
     from pathlib import Path
     from data_prep import conversion
     from data_prep.cases import find_lits
+    from liver_tf.ct.pseudonyms import key_fingerprint
     from liver_tf.labels import LITS
     from liver_tf.records import shards
 
@@ -66,7 +67,8 @@ KILLED = textwrap.dedent(
             tasks, _ = find_lits(source, key)
             conversion.convert(
                 tasks, conversion.Target(output / f"{what}-{call}-{late}"), label_set=LITS,
-                made_by={}, early_refusals=[], engine=conversion.local_engine(1),
+                made_by={"source": "lits", "site_key": key_fingerprint(key)},
+                early_refusals=[], engine=conversion.local_engine(1),
             )
             os._exit(0)
         assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL, (what, call, late)

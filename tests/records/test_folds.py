@@ -4,9 +4,17 @@ import collections
 from dataclasses import replace
 
 import pytest
+import tiny_records
 
 from liver_tf.labels import LESION_TYPES
-from liver_tf.records.folds import cross_validation, hold_out, load_folds, save_folds
+from liver_tf.records.folds import (
+    Split,
+    cross_validation,
+    hold_out,
+    load_folds,
+    missing_diagnoses,
+    save_folds,
+)
 from liver_tf.records.manifest import CaseEntry, Manifest
 from liver_tf.records.statistics import CaseStatistics
 from liver_tf.refusals import Refusal
@@ -123,3 +131,21 @@ def test_folds_of_other_data_or_none_are_refused(tmp_path):
     save_folds(path, manifest, splits, {})
     with pytest.raises(Refusal, match=r"\[folds-differ\] .*; got 2 of 26 cases in none"):
         load_folds(path, make_manifest(patients=13))
+
+
+def test_a_diagnosis_that_is_missing_in_a_part_is_told(tmp_path):
+    manifest = tiny_records.write_set(tmp_path, patients=8)  # two patients of each diagnosis
+    names = {entry.case: entry.diagnosis for entry in manifest.cases}
+    split = Split(
+        tuple(case for case, name in names.items() if name != "cyst"),
+        tuple(case for case, name in names.items() if name == "cyst"),
+        tuple(names),
+    )
+    told = missing_diagnoses(manifest, (split,))
+    assert told == [
+        "fold 0 has no patient with cyst in its training part",
+        *(
+            f"fold 0 has no patient with {name} in its validation part"
+            for name in ("healthy", "hemangioma", "metastasis")
+        ),
+    ]
