@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
-import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from liver_tf.atomic_files import TEMPORARY_MARK
+from liver_tf.folder_lock import held_alone
 from liver_tf.records.manifest import MANIFEST_NAME
 from liver_tf.refusals import Refusal
 
@@ -22,7 +21,6 @@ FOLDS_NAME = "folds.json"
 _OURS = re.compile(r"c-[0-9a-f]{16}\.(tfrecord|json)")
 #: What the operating system says of a full disk, or a used-up quota.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-_PATIENCE_SECONDS = 2.0
 
 
 @contextlib.contextmanager
@@ -38,7 +36,7 @@ def begun_anew(output: Path) -> Iterator[None]:
     """
     with written_or_refused(output):
         output.mkdir(parents=True, exist_ok=True)
-        with _held_alone(output):
+        with held_alone(output):
             for name in (FOLDS_NAME, MANIFEST_NAME):
                 (output / name).unlink(missing_ok=True)
             yield
@@ -81,35 +79,3 @@ def sweep(output: Path, keep: Collection[str]) -> None:
             partial = name != path.name
             if ours and (partial or (_OURS.fullmatch(name) and path.stem not in keep)):
                 path.unlink(missing_ok=True)
-
-
-def _lock(descriptor: int) -> None:
-    """Lock, or raise ``BlockingIOError``; workers of a killed conversion get time to end."""
-    for _ in range(int(_PATIENCE_SECONDS / 0.05)):
-        with contextlib.suppress(BlockingIOError):
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        time.sleep(0.05)
-    raise BlockingIOError
-
-
-@contextlib.contextmanager
-def _held_alone(folder: Path) -> Iterator[None]:
-    """A lock on the folder, which ends with the process, however that ends."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            _lock(descriptor)
-        except BlockingIOError:
-            raise Refusal(
-                "output-busy",
-                folder,
-                expected="a folder into which nobody else writes",
-                came="one that another process is writing",
-                remedy="Wait for it, or choose another --output.",
-            ) from None
-        except OSError:
-            # A file system without locks: the user has to take care then.
-            pass
-        yield
-    finally:
-        os.close(descriptor)

@@ -21,6 +21,7 @@ GROUND = {
     "liver_tf.labels",
     "liver_tf.refusals",
     "liver_tf.atomic_files",
+    "liver_tf.folder_lock",
     "liver_tf.quiet_tensorflow",
 }
 

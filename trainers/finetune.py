@@ -21,7 +21,7 @@ def main(argv: list[str]) -> int:
     from liver_tf.model.description import WEIGHTS, load_description
     from liver_tf.model.transfer import head_from_old, transfer
     from liver_tf.model.weights_file import stored_hash
-    from liver_tf.records.folds import hold_out, load_folds
+    from liver_tf.records.folds import hold_out, load_folds, require_parts
     from liver_tf.records.manifest import load_manifest
     from liver_tf.training import determinism
     from liver_tf.training.protocol import PRETRAINED, Protocol, parse_cycle, plan
@@ -53,6 +53,7 @@ def main(argv: list[str]) -> int:
         if not 0 <= FLAGS.fold < len(splits):
             raise app.UsageError(f"--fold: expected 0 to {len(splits) - 1}, got {FLAGS.fold}")
         split, fold, place = splits[FLAGS.fold], FLAGS.fold, f"fold{FLAGS.fold}"
+        require_parts(split, Path(FLAGS.folds_file))
     else:
         split = hold_out(manifest, validation_share=FLAGS.validation_share, seed=FLAGS.seed)
         fold = place = "hold_out"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -11,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from liver_tf import __version__
+from liver_tf.folder_lock import held_alone
 from liver_tf.labels import LIVER_ONLY, LabelSet
 from liver_tf.model import unet
 from liver_tf.model.description import Description
@@ -162,12 +164,23 @@ def carry_out(
 
     ``prepare`` sets the weights from which the first cycle starts; it is called only if there is
     something left to train. ``seen_before`` is what the starting weights were trained on; it goes
-    into the run's ``seen.json`` with its own cases. Raises ``Refusal`` where the folder holds
-    another run, or a shard differs from its manifest, and ``TrainingStopped`` where training cannot
-    go on.
+    into the run's ``seen.json`` with its own cases. Raises ``Refusal`` where another process works
+    in the folder, where it holds another run, or a shard differs from its manifest, and
+    ``TrainingStopped`` where training cannot go on.
     """
+    with contextlib.ExitStack() as held:
+        job.computation.replicas.from_chief(partial(_hold, folder, held))
+        _carry_out(job, folder, more_identity or {}, prepare, seen_before, pictures)
+
+
+def _hold(folder: Path, held: contextlib.ExitStack) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    held.enter_context(held_alone(folder))
+
+
+def _carry_out(job: Job, folder: Path, more_identity, prepare, seen_before, pictures) -> None:
     replicas = job.computation.replicas
-    identity = job.identity() | (more_identity or {})
+    identity = job.identity() | more_identity
     replicas.demand_same(identity, "arguments and data")
     caution = replicas.from_chief(partial(run.open_run, folder, identity, _versions()))
     if caution and replicas.is_chief:

@@ -113,9 +113,27 @@ def load_folds(path: Path, manifest: Manifest) -> tuple[Split, ...]:
             came="no such file",
             remedy="Name it with --folds_file, or convert the slices again.",
         )
-    stored = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        made_of = stored["data_fingerprint"]
+        splits = tuple(Split(*(tuple(part[name]) for name in PARTS)) for part in stored["folds"])
+    except (ValueError, KeyError, TypeError):
+        raise Refusal(
+            "folds-damaged",
+            path,
+            expected="the folds that build_tfrecords writes",
+            came="something else",
+            remedy="Convert again: complete shards are kept, and the folds are the same.",
+        ) from None
+    if made_of not in (manifest.fingerprint, (manifest.roi or {}).get("source_fingerprint")):
+        raise Refusal(
+            "folds-differ",
+            path,
+            expected="the folds of these records, or of those from which the ROIs were cut",
+            came="folds of other data",
+            remedy="Name the folds that were made with these data.",
+        )
     known = {case.case for case in manifest.cases}
-    splits = tuple(Split(*(tuple(part[name]) for name in PARTS)) for part in stored["folds"])
     named = {case for split in splits for case in _cases_of(split)}
     if not known <= named:
         raise Refusal(
@@ -129,6 +147,18 @@ def load_folds(path: Path, manifest: Manifest) -> tuple[Split, ...]:
         Split(*(tuple(c for c in getattr(split, name) if c in known) for name in PARTS))
         for split in splits
     )
+
+
+def require_parts(split: Split, path: Path) -> None:
+    """Raise ``Refusal``, ``fold-empty``, where nobody is left to train or to validate on."""
+    if not (split.training and split.validation):
+        raise Refusal(
+            "fold-empty",
+            path,
+            expected="patients to train on and patients to validate on in the fold",
+            came=f"{len(split.training)} and {len(split.validation)}",
+            remedy="Another fold, or folds of more patients.",
+        )
 
 
 def _cases_of(split: Split) -> tuple[str, ...]:

@@ -106,7 +106,7 @@ def _begun(folder: Path, model: keras.Model, optimiser: keras.Optimizer) -> Prog
 def _close(folder: Path, progress: Progress, result: dict) -> dict:
     write_history(folder / HISTORY, progress.history)
     atomic_files.write_json(folder / RESULT, result)
-    (folder / STATE).unlink()
+    (folder / STATE).unlink(missing_ok=True)
     return result
 
 

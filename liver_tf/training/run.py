@@ -15,9 +15,9 @@ from typing import Any
 import keras
 
 from liver_tf import atomic_files
-from liver_tf.model.description import DESCRIPTION, WEIGHTS, Description
+from liver_tf.model.description import DESCRIPTION, WEIGHTS, Description, load_description
 from liver_tf.model.freezing import block_hashes
-from liver_tf.model.weights_file import load_weights, save_weights
+from liver_tf.model.weights_file import load_arrays, load_weights, save_weights
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.refusals import Refusal
 from liver_tf.training.computation import Computation
@@ -59,7 +59,16 @@ def open_run(
         with stopping_when_full():
             atomic_files.write_json(path, identity | named)
         return None
-    stored = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        stored = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        raise Refusal(
+            "run-damaged",
+            path,
+            expected="the JSON with which the run began",
+            came="something else",
+            remedy="Delete the run's folder and start again, or name another one.",
+        ) from None
     began_with = stored.pop(VERSIONS, None)
     if stored != identity:
         raise Refusal(
@@ -67,7 +76,7 @@ def open_run(
             folder,
             expected="the arguments and data with which this run began",
             came="; ".join(_differences(stored, identity)),
-            remedy="Give the same arguments to go on, or name another --run.",
+            remedy="Give the same arguments to go on, or another folder by --run or --runs.",
         )
     if versions and began_with and began_with != versions:
         differences = "; ".join(_differences(began_with, versions))
@@ -108,8 +117,18 @@ def _brief(value: Any) -> str:
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether a run has its final weights and their description."""
-    return (folder / DESCRIPTION).is_file() and (folder / WEIGHTS).is_file()
+    """Whether a run has its final weights and their description, and both are sound.
+
+    If not they are made again from the last cycle.
+    """
+    if not ((folder / DESCRIPTION).is_file() and (folder / WEIGHTS).is_file()):
+        return False
+    try:
+        load_description(folder)
+        load_arrays(folder / WEIGHTS)
+    except Refusal:
+        return False
+    return True
 
 
 def train(
@@ -182,11 +201,29 @@ def _finished(
         _adopt(key, cycle_folder.parent, cycle_folder, say, title)
     if not (cycle_folder / RESULT).exists():
         return None
-    result = json.loads((cycle_folder / RESULT).read_text(encoding="utf-8"))
+    try:
+        result = json.loads((cycle_folder / RESULT).read_text(encoding="utf-8"))
+        before, after = result["hashes_before"], result["hashes_after"]
+    except (ValueError, KeyError, TypeError):
+        raise _other_cycle(cycle_folder, "a cycle.json that cannot be read") from None
+    if before != block_hashes(model):
+        raise _other_cycle(cycle_folder, "one that began with other weights")
     load_weights(cycle_folder / BEST, model)
+    if after != block_hashes(model):
+        raise _other_cycle(cycle_folder, "one whose best weights are not those it ended with")
     (cycle_folder / STATE).unlink(missing_ok=True)
-    say(f"{title}: finished before, best epoch {result['best_epoch']}")
+    say(_proof(result, f"{title}: finished before"))
     return result
+
+
+def _other_cycle(cycle_folder: Path, came: str) -> Refusal:
+    return Refusal(
+        "cycle-differs",
+        cycle_folder,
+        expected="a finished cycle that follows from the one before it, by the hashes it noted",
+        came=came,
+        remedy="Delete this cycle's folder and those after it: they are trained again.",
+    )
 
 
 @stopping_when_full()
@@ -218,13 +255,21 @@ def _cycle_key(
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def _is_sound(weights: Path) -> bool:
+    try:
+        load_arrays(weights)
+    except Refusal:
+        return False
+    return True
+
+
 def _adopt(key: str, folder: Path, cycle_folder: Path, say: Callable, title: str) -> None:
     """Copy a finished cycle with the same key from a run beside this one, if there is one."""
     for path in sorted(folder.parent.glob("*/cycle*/key")):
         source = path.parent
         if source == cycle_folder or path.read_text(encoding="utf-8") != key:
             continue
-        if not (source / RESULT).exists():
+        if not (source / RESULT).exists() or not _is_sound(source / BEST):
             continue
         for name in (BEST, HISTORY, RESULT):
             with atomic_files.written_whole(cycle_folder / name) as temporary:

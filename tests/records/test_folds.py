@@ -13,6 +13,7 @@ from liver_tf.records.folds import (
     hold_out,
     load_folds,
     missing_diagnoses,
+    require_parts,
     save_folds,
 )
 from liver_tf.records.manifest import CaseEntry, Manifest
@@ -115,7 +116,11 @@ def test_folds_are_stored_and_serve_a_set_that_lacks_cases(tmp_path):
     save_folds(path, manifest, splits, {"folds": 3})
     assert load_folds(path, manifest) == splits
     gone = splits[0].test[0]
-    fewer = replace(manifest, cases=tuple(e for e in manifest.cases if e.case != gone))
+    fewer = replace(
+        manifest,
+        cases=tuple(e for e in manifest.cases if e.case != gone),
+        roi={"source_fingerprint": manifest.fingerprint},
+    )
     loaded = load_folds(path, fewer)
     assert loaded[0].test == splits[0].test[1:]
     assert all(gone not in (*split.training, *split.validation) for split in loaded)
@@ -129,8 +134,22 @@ def test_folds_of_other_data_or_none_are_refused(tmp_path):
         load_folds(path, manifest)
     splits = cross_validation(manifest, folds=3, validation_share=0.2, seed=0)
     save_folds(path, manifest, splits, {})
+    more = make_manifest(patients=13)
+    with pytest.raises(Refusal, match=r"\[folds-differ\] .*; got folds of other data"):
+        load_folds(path, more)
+    cut_from_these = replace(more, roi={"source_fingerprint": manifest.fingerprint})
     with pytest.raises(Refusal, match=r"\[folds-differ\] .*; got 2 of 26 cases in none"):
-        load_folds(path, make_manifest(patients=13))
+        load_folds(path, cut_from_these)
+    for text in ("{", "[]", '{"folds": [{}]}'):
+        path.write_text(text)
+        with pytest.raises(Refusal, match=r"\[folds-damaged\]"):
+            load_folds(path, manifest)
+
+
+def test_a_fold_without_patients_to_validate_on_is_refused(tmp_path):
+    require_parts(Split(("a",), ("b",)), tmp_path)
+    with pytest.raises(Refusal, match=r"\[fold-empty\].*; got 1 and 0"):
+        require_parts(Split(("a",), ()), tmp_path)
 
 
 def test_a_diagnosis_that_is_missing_in_a_part_is_told(tmp_path):

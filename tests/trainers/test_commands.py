@@ -8,6 +8,7 @@ import tiny_records
 from absl import app
 from command_lines import finetune_arguments, pretrain_arguments
 
+from liver_tf.folder_lock import held_alone
 from liver_tf.model.description import load_network
 from liver_tf.model.freezing import block_hashes
 from liver_tf.records.folds import Split, cross_validation, save_folds
@@ -104,6 +105,14 @@ def test_protocols_that_mean_nothing_are_refused_before_any_data_are_read(
 ):
     with pytest.raises(app.UsageError, match=message):
         command(finetune, *finetune_arguments(tmp_path, *cycles))
+
+
+def test_a_run_in_which_another_process_works_is_left_alone(work, command, capsys):
+    (work / "held").mkdir()
+    with held_alone(work / "held"):
+        assert command(pretrain, *pretrain_arguments(work, run=work / "held")) == 1
+    assert "[output-busy]" in capsys.readouterr().err
+    assert list((work / "held").iterdir()) == []
 
 
 def test_a_stray_word_is_refused(work, command):

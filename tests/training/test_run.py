@@ -94,6 +94,53 @@ def test_a_finished_run_is_not_trained_again(undisturbed, record_set, monkeypatc
     assert block_hashes(model) == block_hashes(undisturbed[1])
 
 
+def test_damaged_final_weights_are_made_again(undisturbed, record_set, tmp_path):
+    folder = shutil.copytree(undisturbed[0], tmp_path / "parent" / "run")
+    sound = stored_hash(folder / "weights.npz")
+    for name, data in (("weights.npz", b"PK"), ("model.json", b"{")):
+        (folder / name).write_bytes(data)
+        assert not run.is_finished(folder)
+        tiny_run.carry_out(folder, record_set[0])
+        assert run.is_finished(folder)
+        assert stored_hash(folder / "weights.npz") == sound
+
+
+def test_a_cycle_that_does_not_follow_from_the_one_before_is_refused(
+    undisturbed, record_set, tmp_path
+):
+    """Sound files in the wrong place: their own hashes cannot tell, those of the cycles do."""
+    folder = shutil.copytree(undisturbed[0], tmp_path / "parent" / "run")
+    (folder / "weights.npz").unlink()
+    shutil.copyfile(folder / "cycle2/best.npz", folder / "cycle1/best.npz")
+    with pytest.raises(Refusal, match=r"\[cycle-differs\].*best weights are not those") as no:
+        tiny_run.carry_out(folder, record_set[0])
+    assert no.value.path == folder / "cycle1"
+    (folder / "cycle1/cycle.json").write_text("{}")
+    with pytest.raises(Refusal, match=r"\[cycle-differs\].*cannot be read"):
+        tiny_run.carry_out(folder, record_set[0])
+    shutil.copytree(undisturbed[0] / "cycle2", folder / "cycle1", dirs_exist_ok=True)
+    with pytest.raises(Refusal, match=r"\[cycle-differs\].*began with other weights"):
+        tiny_run.carry_out(folder, record_set[0])
+
+
+def test_a_damaged_cycle_beside_the_run_is_not_taken(undisturbed, record_set, tmp_path):
+    beside = shutil.copytree(undisturbed[0], tmp_path / "beside")
+    best = bytearray((beside / "cycle1/best.npz").read_bytes())
+    best[len(best) // 2] ^= 1
+    (beside / "cycle1/best.npz").write_bytes(best)
+    said = []
+    tiny_run.carry_out(tmp_path / "run", record_set[0], say=said.append)
+    taken = [line for line in said if "taken from there" in line]
+    assert len(taken) == 1  # the second cycle, which is sound
+    assert final_hash(tmp_path / "run") == final_hash(undisturbed[0])
+
+
+def test_a_run_that_was_not_written_by_us_is_refused(tmp_path):
+    (tmp_path / "run.json").write_text('{"a":')
+    with pytest.raises(Refusal, match=r"\[run-damaged\]"):
+        run.open_run(tmp_path, {"a": 1})
+
+
 class PowerCut(Exception):
     """Stands for a process that ends here."""
 
