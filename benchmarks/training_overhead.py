@@ -93,6 +93,7 @@ def _batches(folder: Path):
     from liver_tf.labels import LESION_TYPES
     from liver_tf.pipeline.batches import BatchSource, Slices
     from liver_tf.records import statistics as record_statistics
+    from liver_tf.records.likeness import slice_hash
     from liver_tf.records.manifest import CaseEntry, Manifest
     from liver_tf.records.schema import SliceRecord
     from liver_tf.records.shards import write_shard
@@ -116,6 +117,7 @@ def _batches(folder: Path):
     entry = CaseEntry(
         *("case", "patient", "patient", "case.tfrecord"),
         *(info.records, info.bytes, info.sha256, "cyst", record_statistics.total(sums)),
+        hashes=tuple(slice_hash(r.image, r.slice_index) for r in records),
     )
     manifest = Manifest(LESION_TYPES, (-160, 240), (entry,))
     slices = Slices(folder, manifest, ("case",), FLAGS.image_size, tuple(range(5)))

@@ -157,6 +157,8 @@ def computation():
     if FLAGS.jit_compile and FLAGS.deterministic:
         # TensorFlow has no deterministic gradient of max pooling in XLA, not on a CPU either.
         raise app.UsageError("--jit_compile: also give --nodeterministic, which it cannot be with")
+    if FLAGS.strategy == replicas.MULTI_WORKER and not FLAGS.dry_run:
+        print("waiting for the other processes that TF_CONFIG names", file=sys.stderr, flush=True)
     try:
         return Computation(
             FLAGS.half_type if FLAGS.mixed_precision else "float32",
