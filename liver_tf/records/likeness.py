@@ -77,9 +77,14 @@ def slice_hash(image: np.ndarray, index: int) -> str:
         perceptual hash they are clipped to the paper's window too.
       index: the slice's place in its case.
     """
-    if (image == image[0, 0]).all():
+    lowest, highest = image.min(), image.max()
+    if lowest == highest:
         return f"{index}:{NONE}:{NONE}"
-    cells = _bands(apply_window(image)) @ _shares(image.shape[1]).T
+    if lowest < DEFAULT_WINDOW[0] or highest > DEFAULT_WINDOW[1]:
+        windowed = apply_window(image)
+    else:
+        windowed = image
+    cells = _bands(windowed) @ _shares(image.shape[1]).T
     if cells.std() < FLAT_HU:
         return f"{index}:{_identity(image)}:{NONE}"
     transform, chosen = _transform()

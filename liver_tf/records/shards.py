@@ -32,8 +32,8 @@ _AHEAD = 32
 def write_shard(path: Path, records: Iterable[SliceRecord], encoding: str = RAW) -> ShardInfo:
     """Write records to a TFRecord file that appears under its name only when it is complete.
 
-    A thread hashes, writes and syncs while the caller's generator makes the next record. Arrays of
-    records must not be changed after they were handed over.
+    Of raw records, which are large, a thread hashes, writes and syncs while the caller's generator
+    makes the next ones. Arrays of records must not be changed after they were handed over.
     """
     with (
         atomic_files.written_whole(path) as temporary,
@@ -43,7 +43,11 @@ def write_shard(path: Path, records: Iterable[SliceRecord], encoding: str = RAW)
         writer = RecordWriter(file)
         waiting: deque[Future] = deque()
         for record in records:
-            waiting.append(writing.submit(writer.write, encode(record, encoding)))
+            pieces = encode(record, encoding)
+            if encoding != RAW:  # little to write: handing it over would cost more
+                writer.write(pieces)
+                continue
+            waiting.append(writing.submit(writer.write, pieces))
             if len(waiting) > _AHEAD:
                 waiting.popleft().result()
         for future in waiting:
