@@ -30,6 +30,13 @@ def plant_in_dicom(path) -> None:
         "ProtocolName",
         "ImageComments",
         "StationName",
+        "OtherPatientIDs",
+        "PatientAddress",
+        "PatientComments",
+        "DeviceSerialNumber",
+        "RequestingPhysician",
+        "PerformedProcedureStepDescription",
+        "AdmissionID",
     ):
         setattr(file, keyword, f"{CANARY}-{keyword}"[:16])
     file.PatientBirthDate = "19010203"
