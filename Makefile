@@ -28,7 +28,7 @@ $(VENV)/installed: setup.py constraints.txt
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	touch $@
 
-# Everything that a test can try, Apache Beam (300 MB) among it.
+# Everything that a test can try, Apache Beam among it.
 $(VENV)/installed-test: $(VENV)/installed
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 		-e '.[test,codecs,beam]'

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import select
 import subprocess
@@ -46,7 +47,7 @@ class _Decoder:
                 process.stdin.write(f"{request}\n".encode())
                 process.stdin.flush()
                 return _answer(process.stdout.fileno())
-            except (OSError, EOFError, TimeoutError):
+            except (OSError, EOFError, TimeoutError, ValueError):
                 process.kill()
                 process.wait()
                 self._process = None
@@ -88,13 +89,11 @@ def _answer(pipe: int) -> np.ndarray:
     told = json.loads(line)
     if not told:
         raise DecoderFailed
-    array = np.empty(told["shape"], told["dtype"])
-    parts = [pixels]
-    left = array.nbytes - len(pixels)
-    while left > 0:
-        parts.append(_some(pipe, ends))
-        left -= len(parts[-1])
-    return np.frombuffer(b"".join(parts), array.dtype).reshape(array.shape).copy()
+    dtype = np.dtype(told["dtype"])
+    values = bytearray(pixels)
+    while len(values) < dtype.itemsize * math.prod(told["shape"]):
+        values += _some(pipe, ends)
+    return np.frombuffer(values, dtype).reshape(told["shape"])
 
 
 def _some(pipe: int, ends: float) -> bytes:
