@@ -56,6 +56,8 @@ def labelled_box(labels: np.ndarray) -> tuple[slice, ...] | None:
 
     What concerns labelled pixels alone need not look at the rest, which is most of a scan.
     """
+    if labels.ndim == 2:
+        return _box_of_slice(labels)
     box: list[slice] = []
     for axis in range(labels.ndim):
         others = tuple(other for other in range(labels.ndim) if other != axis)
@@ -64,6 +66,20 @@ def labelled_box(labels: np.ndarray) -> tuple[slice, ...] | None:
             return None
         box.append(slice(int(places[0]), int(places[-1]) + 1))
     return tuple(box)
+
+
+def _box_of_slice(labels: np.ndarray) -> tuple[slice, slice] | None:
+    """:func:`labelled_box` of [rows, columns], eight bytes at a time where rows divide so."""
+    words = labels
+    if labels.flags.c_contiguous and labels.nbytes and labels.shape[1] * labels.itemsize % 8 == 0:
+        words = labels.view(np.uint64)
+    rows = np.flatnonzero(np.bitwise_or.reduce(words, axis=1))
+    if not rows.size:
+        return None
+    down = slice(int(rows[0]), int(rows[-1]) + 1)
+    together = np.bitwise_or.reduce(words[down], axis=0)
+    columns = np.flatnonzero(np.ascontiguousarray(together).view(labels.dtype))
+    return down, slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 class UnderMask:
@@ -89,14 +105,17 @@ class UnderMask:
         if box is None:
             return
         hu, labels = hu[box], labels[box]
-        inside = labels >= LIVER
-        hu, labels = hu[inside], labels[inside]
-        liver = labels == LIVER
-        lesion = ~liver if self._lesion_labels is None else np.isin(labels, self._lesion_labels)
-        for name, mask in (("liver", liver), ("lesion", lesion)):
-            values = hu[mask]
-            outside = (values < SOFT_TISSUE_HU[0]) | (values > SOFT_TISSUE_HU[1])
-            self._sums[name] += (values.size, values.sum(dtype=np.float64), outside.sum())
+        self._add("liver", hu[labels == LIVER])
+        if self._lesion_labels is not None:
+            self._add("lesion", hu[np.isin(labels, self._lesion_labels)])
+        elif labels.max() > LIVER:
+            self._add("lesion", hu[labels > LIVER])
+
+    def _add(self, name: str, values: np.ndarray) -> None:
+        exact = np.int64 if values.dtype.kind == "i" else np.float64
+        outside = np.count_nonzero(values < SOFT_TISSUE_HU[0])
+        outside += np.count_nonzero(values > SOFT_TISSUE_HU[1])
+        self._sums[name] += (values.size, values.sum(dtype=exact), outside)
 
     def cautions(self) -> tuple[Caution, ...]:
         """At most one caution each, ``liver-hu`` and ``lesion-hu``; none of an empty mask."""

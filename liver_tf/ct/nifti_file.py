@@ -110,14 +110,20 @@ class NiftiFile:
     def slabs(self) -> Iterator[np.ndarray]:
         """Stored values of one k after the other, [j, i], in native byte order; once only.
 
+        The arrays are not to be written to.
+
         After the last one the file's end and, of gzip, its checksum are checked: a slab may be
         trusted only when the iteration has ended.
         """
         columns, rows, count = self.header.shape
+        size = rows * columns * self.header.dtype.itemsize
         for _ in range(count):
-            slab = np.empty((rows, columns), self.header.dtype)
-            self._fill(slab)
-            yield _native(slab)
+            with _refusals(self.path):
+                # Straight from the decompressor: no copy into an array of our own.
+                data = self._stream.read(size)
+            if len(data) < size:
+                raise _truncated(self.path)
+            yield _native(np.frombuffer(data, self.header.dtype).reshape(rows, columns))
         self._refuse_more()
 
     def read(self, buffer: np.ndarray | None = None) -> np.ndarray:
@@ -194,7 +200,8 @@ def _refusals(path: Path) -> Iterator[None]:
 def _native(values: np.ndarray) -> np.ndarray:
     if values.dtype.isnative:
         return values
-    return values.byteswap(inplace=True).view(values.dtype.newbyteorder())
+    in_place = values.flags.writeable
+    return values.byteswap(inplace=in_place).view(values.dtype.newbyteorder())
 
 
 def _skip(stream, count: int) -> None:

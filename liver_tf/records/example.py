@@ -23,6 +23,7 @@ Value = bytes | np.ndarray | Sequence[int] | Sequence[float]
 
 _BYTES, _FLOATS, _INTS = 1, 2, 3
 _LARGE = 4096
+_PLAIN = (bytes, np.ndarray)
 
 
 def encode_example(features: Mapping[str, Value]) -> list[bytes | np.ndarray]:
@@ -72,7 +73,7 @@ def decode_example(data: bytes | memoryview) -> dict[str, list[bytes] | list[flo
 
 def _packed(value: Value) -> tuple[int, bytes | np.ndarray]:
     """The kind of list, and its content."""
-    if isinstance(value, bytes | np.ndarray):
+    if isinstance(value, _PLAIN):
         return _BYTES, value
     if all(isinstance(number, int) for number in value):
         return _INTS, b"".join(map(_varint, value))
@@ -81,7 +82,9 @@ def _packed(value: Value) -> tuple[int, bytes | np.ndarray]:
 
 def _prefix(number: int, size: int) -> bytes:
     """What stands before a length-delimited field (wire type 2)."""
-    return bytes([number << 3 | 2]) + _varint(size)
+    if size < 0x80:  # nearly always
+        return bytes((number << 3 | 2, size))
+    return bytes((number << 3 | 2,)) + _varint(size)
 
 
 def _varint(value: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,16 +33,21 @@ _AHEAD = 32
 def write_shard(path: Path, records: Iterable[SliceRecord], encoding: str = RAW) -> ShardInfo:
     """Write records to a TFRecord file that appears under its name only when it is complete.
 
-    Of raw records, which are large, a thread hashes, writes and syncs while the caller's generator
-    makes the next ones. Arrays of records must not be changed after they were handed over.
+    A thread waits for the disk. Of raw records, which are large, it also hashes and writes, while
+    the caller's generator makes the next ones. Arrays of records must not be changed after they
+    were handed over.
     """
     with (
         atomic_files.written_whole(path) as temporary,
         open(temporary, "wb") as file,
         ThreadPoolExecutor(1) as writing,
     ):
-        writer = RecordWriter(file)
         waiting: deque[Future] = deque()
+
+        def sync(descriptor: int) -> None:
+            waiting.append(writing.submit(os.fsync, descriptor))
+
+        writer = RecordWriter(file) if encoding == RAW else RecordWriter(file, sync)
         for record in records:
             pieces = encode(record, encoding)
             if encoding != RAW:  # little to write: handing it over would cost more

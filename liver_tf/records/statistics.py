@@ -44,10 +44,11 @@ def of_slice(image: np.ndarray, labels: np.ndarray, classes: int) -> CaseStatist
     values = 0.0, 0.0
     if box is not None:
         marked, within = labels[box], image[box]
-        for label in range(1, int(marked.max()) + 1):
+        liver = within[marked == LIVER].astype(np.float64)
+        pixels[LIVER] = liver.size
+        for label in range(LIVER + 1, int(marked.max()) + 1):
             # Much quicker than ``bincount``, which makes 64-bit integers of all labels first.
             pixels[label] = int(np.count_nonzero(marked == label))
-        liver = within[marked == LIVER].astype(np.float64)
         values = float(liver.sum()), float(np.square(liver).sum())
     pixels[0] = labels.size - sum(pixels)
     return CaseStatistics(tuple(pixels), *values)

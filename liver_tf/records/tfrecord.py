@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,10 +28,15 @@ class DamagedRecords(ValueError):
 
 
 class RecordWriter:
-    """Writes records to an open file; counts them, their bytes, and hashes what it wrote."""
+    """Writes records to an open file; counts them, their bytes, and hashes what it wrote.
 
-    def __init__(self, file: BinaryIO) -> None:
+    Args:
+      sync: called with the file's descriptor now and then, to bring it to the disk.
+    """
+
+    def __init__(self, file: BinaryIO, sync: Callable[[int], object] = os.fsync) -> None:
         self._file = file
+        self._sync = sync
         self._digest = hashlib.sha256()
         self.records = 0
         self.bytes = 0
@@ -58,7 +63,7 @@ class RecordWriter:
         if self.bytes - self._synced >= _SYNC_BYTES:
             self._synced = self.bytes
             self._file.flush()
-            os.fsync(self._file.fileno())
+            self._sync(self._file.fileno())
 
 
 def read_records(path: Path) -> Iterator[bytes]:
