@@ -6,6 +6,7 @@ work: read, refused or converted by itself.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import numpy as np
 
 from data_prep.segments import Segments
 from data_prep.table_patients import refuse_patients_with_two_names
-from liver_tf.ct.check import UnderMask, mask_cautions
+from liver_tf.ct.check import UnderMask, hu_by_label, mask_cautions
 from liver_tf.ct.dicom_folder import SeriesFiles
 from liver_tf.ct.dicom_pair import SeriesPair
 from liver_tf.ct.dicom_slice import read_dicom_slice
@@ -100,6 +101,11 @@ class LabelledSlice:
     spacing_mm: tuple[float, float] | None
     diagnosis: str
     slice_distance_mm: float | None = None
+
+    @functools.cached_property
+    def hu_by_label(self) -> dict[int, np.ndarray]:
+        """HU of the pixels of every label above 0."""
+        return hu_by_label(self.hu, self.labels)
 
 
 def find_lits(folder: Path, key: bytes) -> tuple[list[CaseTask], list[Refusal]]:
@@ -238,8 +244,9 @@ def _of_pair(
     found.details["orientation"] = orientation_of(pair.source)
     under = UnderMask()
     for index, (hu, labels) in enumerate(pair.slices()):
-        under.add(hu, labels)
-        yield LabelledSlice(index, hu, labels, tuple(in_plane), diagnosis_of(labels), distance)
+        one = LabelledSlice(index, hu, labels, tuple(in_plane), diagnosis_of(labels), distance)
+        under.add(one.hu_by_label)
+        yield one
     found.cautions += under.cautions()
 
 

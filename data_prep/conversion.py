@@ -224,7 +224,8 @@ def _converted(task: CaseTask, target: Target, memo: Path, stamp: dict) -> Outco
 def _records(task, window, found, parts, hashes, diagnoses) -> Iterator[SliceRecord]:
     for one in slices_of(task, found):
         image = apply_window(one.hu, *window)
-        parts.append(statistics.of_slice(image, one.labels, len(task.label_set)))
+        seen = {label: apply_window(hu, *window) for label, hu in one.hu_by_label.items()}
+        parts.append(statistics.of_values(seen, image.size, len(task.label_set)))
         hashes.append(slice_hash(image, one.index))
         diagnoses[one.diagnosis] += 1
         yield SliceRecord(

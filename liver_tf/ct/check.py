@@ -82,6 +82,21 @@ def _box_of_slice(labels: np.ndarray) -> tuple[slice, slice] | None:
     return down, slice(int(columns[0]), int(columns[-1]) + 1)
 
 
+def hu_by_label(hu: np.ndarray, labels: np.ndarray) -> dict[int, np.ndarray]:
+    """HU of the pixels of every label above 0 that occurs, each flat.
+
+    Args:
+      hu: int16 or float32 of any shape, HU.
+      labels: integers of the same shape, 0 or more.
+    """
+    box = labelled_box(labels)
+    if box is None:
+        return {}
+    hu, labels = hu[box], labels[box]
+    values = {label: hu[labels == label] for label in range(1, int(labels.max()) + 1)}
+    return {label: found for label, found in values.items() if found.size}
+
+
 class UnderMask:
     """HU under liver and lesions, slice by slice, to tell a mask that lies elsewhere.
 
@@ -94,28 +109,20 @@ class UnderMask:
         # By name: voxels, sum of HU, voxels that are no soft tissue.
         self._sums = {name: np.zeros(3) for name in PLAUSIBLE_MEAN_HU}
 
-    def add(self, hu: np.ndarray, labels: np.ndarray) -> None:
-        """Count a slice or a volume in.
-
-        Args:
-          hu: int16 or float32 of any shape, HU.
-          labels: integers of the same shape; 1 is liver.
-        """
-        box = labelled_box(labels)
-        if box is None:
-            return
-        hu, labels = hu[box], labels[box]
-        self._add("liver", hu[labels == LIVER])
-        if self._lesion_labels is not None:
-            self._add("lesion", hu[np.isin(labels, self._lesion_labels)])
-        elif labels.max() > LIVER:
-            self._add("lesion", hu[labels > LIVER])
-
-    def _add(self, name: str, values: np.ndarray) -> None:
-        exact = np.int64 if values.dtype.kind == "i" else np.float64
-        outside = np.count_nonzero(values < SOFT_TISSUE_HU[0])
-        outside += np.count_nonzero(values > SOFT_TISSUE_HU[1])
-        self._sums[name] += (values.size, values.sum(dtype=exact), outside)
+    def add(self, values_by_label: dict[int, np.ndarray]) -> None:
+        """Count a slice or a volume in, given as :func:`hu_by_label`; label 1 is liver."""
+        for label, values in values_by_label.items():
+            lesion = label > LIVER if self._lesion_labels is None else label in self._lesion_labels
+            if label != LIVER and not lesion:
+                continue
+            exact = np.int64 if values.dtype.kind == "i" else np.float64
+            outside = np.count_nonzero(values < SOFT_TISSUE_HU[0])
+            outside += np.count_nonzero(values > SOFT_TISSUE_HU[1])
+            self._sums["lesion" if lesion else "liver"] += (
+                values.size,
+                values.sum(dtype=exact),
+                outside,
+            )
 
     def cautions(self) -> tuple[Caution, ...]:
         """At most one caution each, ``liver-hu`` and ``lesion-hu``; none of an empty mask."""
@@ -142,5 +149,5 @@ def mask_cautions(
 ) -> tuple[Caution, ...]:
     """:class:`UnderMask` of a single array."""
     under = UnderMask(lesion_labels)
-    under.add(hu, labels)
+    under.add(hu_by_label(hu, labels))
     return under.cautions()

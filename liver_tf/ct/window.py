@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 #: Window of the paper (arXiv 1907.13409), in HU.
@@ -20,9 +22,15 @@ def apply_window(
     Raises:
       ValueError: ``low`` is not below ``high``, or a border cannot be held by the dtype.
     """
+    return np.clip(hu, *_borders(low, high, hu.dtype))
+
+
+@functools.cache
+def _borders(low: float, high: float, dtype: np.dtype) -> np.ndarray:
+    """The window's borders in the images' own dtype."""
     if not low < high:
         raise ValueError(f"window: expected low < high, got {low} and {high}")
     borders = np.array([low, high])
-    if not np.array_equal(borders.astype(hu.dtype).astype(np.float64), borders):
-        raise ValueError(f"window: {low} and {high} HU cannot be held exactly in {hu.dtype}")
-    return np.clip(hu, hu.dtype.type(low), hu.dtype.type(high))
+    if not np.array_equal(borders.astype(dtype).astype(np.float64), borders):
+        raise ValueError(f"window: {low} and {high} HU cannot be held exactly in {dtype}")
+    return borders.astype(dtype)

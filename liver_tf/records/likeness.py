@@ -85,7 +85,8 @@ def slice_hash(image: np.ndarray, index: int) -> str:
     else:
         windowed = image
     cells = _bands(windowed) @ _shares(image.shape[1]).T
-    if cells.std() < FLAT_HU:
+    # Quicker than ``std``.
+    if float(np.square(cells - cells.mean()).mean()) < FLAT_HU**2:
         return f"{index}:{_identity(image)}:{NONE}"
     transform, chosen = _transform()
     spectrum = transform @ cells @ transform.T

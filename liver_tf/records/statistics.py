@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from liver_tf.ct.check import labelled_box
+from liver_tf.ct.check import hu_by_label
 from liver_tf.labels import LIVER
 
 
@@ -39,19 +39,17 @@ class CaseStatistics:
 
 def of_slice(image: np.ndarray, labels: np.ndarray, classes: int) -> CaseStatistics:
     """Statistics of one slice: image [rows, columns] in HU, labels uint8 [rows, columns]."""
+    return of_values(hu_by_label(image, labels), labels.size, classes)
+
+
+def of_values(values_by_label: dict[int, np.ndarray], size: int, classes: int) -> CaseStatistics:
+    """Statistics of one slice of ``size`` pixels from the HU of every label above 0."""
     pixels = [0] * classes
-    box = labelled_box(labels)
-    values = 0.0, 0.0
-    if box is not None:
-        marked, within = labels[box], image[box]
-        liver = within[marked == LIVER].astype(np.float64)
-        pixels[LIVER] = liver.size
-        for label in range(LIVER + 1, int(marked.max()) + 1):
-            # Much quicker than ``bincount``, which makes 64-bit integers of all labels first.
-            pixels[label] = int(np.count_nonzero(marked == label))
-        values = float(liver.sum()), float(np.square(liver).sum())
-    pixels[0] = labels.size - sum(pixels)
-    return CaseStatistics(tuple(pixels), *values)
+    for label, values in values_by_label.items():
+        pixels[label] = values.size
+    pixels[0] = size - sum(pixels)
+    liver = values_by_label.get(LIVER, np.empty(0)).astype(np.float64)
+    return CaseStatistics(tuple(pixels), float(liver.sum()), float(np.square(liver).sum()))
 
 
 def total(parts: Iterable[CaseStatistics]) -> CaseStatistics:
