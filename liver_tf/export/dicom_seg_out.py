@@ -32,7 +32,7 @@ from liver_tf.labels import LabelSet
 from liver_tf.refusals import Refusal
 
 if TYPE_CHECKING:
-    from highdicom.seg import SegmentDescription, Segmentation
+    from highdicom.seg import Segmentation, SegmentDescription
 
 SERIES_NUMBER = 900
 SERIES_DESCRIPTION = "Liver lesions, automatic, for research"
@@ -122,8 +122,8 @@ def _segmentation(
             came="an environment without it",
             remedy="Install the extra: pip install 'liver_tf[dicom-seg]'.",
         ) from None
-    # It repeats values of elements, as a patient's name, in its log lines.
-    logging.getLogger("highdicom").disabled = True
+    # Its log lines repeat identifiers.
+    logging.getLogger("highdicom").setLevel(logging.CRITICAL + 1)
     first = read_dataset(scan.source.files[0], pixels=False)
     sources = [_source(path) for path in scan.source.files]
     stored = np.ascontiguousarray(from_canonical(labels, scan.source))
