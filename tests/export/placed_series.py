@@ -39,7 +39,7 @@ def marked_hu() -> np.ndarray:
     hu = np.full(SHAPE, -1000, np.int16)
     hu[:, 1:-1, 1:-1] = 40
     hu[1:3, 2:5, 2:4] = MARK_HU
-    hu[1, 2, 5] = MARK_HU
+    hu[1, 2, 4] = MARK_HU
     return hu
 
 
