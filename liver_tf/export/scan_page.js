@@ -58,6 +58,7 @@
   }
 
   // Edges between pixels inside and outside; the liver's are those of the organ with its lesions.
+  // They run half a line inside of them, so that the lines of two classes that touch both show.
   function edgesOf(labels, label) {
     const inside = (r, c) => {
       if (r < 0 || c < 0 || r >= rows || c >= columns) return false;
@@ -67,19 +68,23 @@
     const path = new Path2D();
     const across = canvas.width / columns;
     const down = canvas.height / rows;
+    const half = lineWidth() / 2;
     for (let at = 0; at < labels.length; at++) {
       if (!labels[at]) continue;
       const r = Math.floor(at / columns);
       const c = at - r * columns;
       if (!inside(r, c)) continue;
       const [x, y, right, below] = [c * across, r * down, (c + 1) * across, (r + 1) * down];
-      if (!inside(r - 1, c)) { path.moveTo(x, y); path.lineTo(right, y); }
-      if (!inside(r + 1, c)) { path.moveTo(x, below); path.lineTo(right, below); }
-      if (!inside(r, c - 1)) { path.moveTo(x, y); path.lineTo(x, below); }
-      if (!inside(r, c + 1)) { path.moveTo(right, y); path.lineTo(right, below); }
+      const line = (x1, y1, x2, y2) => { path.moveTo(x1, y1); path.lineTo(x2, y2); };
+      if (!inside(r - 1, c)) line(x + half, y + half, right - half, y + half);
+      if (!inside(r + 1, c)) line(x + half, below - half, right - half, below - half);
+      if (!inside(r, c - 1)) line(x + half, y + half, x + half, below - half);
+      if (!inside(r, c + 1)) line(right - half, y + half, right - half, below - half);
     }
     return path;
   }
+
+  const lineWidth = () => 1.5 * devicePixelRatio;
 
   function drawNumbers(context, index) {
     const across = canvas.width / columns;
@@ -126,7 +131,7 @@
     context.imageSmoothingQuality = "high";
     context.drawImage(image, 0, 0, canvas.width, canvas.height);
     const labels = labelsOf(index);
-    context.lineWidth = 2 * devicePixelRatio;
+    context.lineWidth = lineWidth();
     context.lineCap = "square";
     data.classes.forEach((one, i) => {
       if (!boxes[i].checked) return;
@@ -147,6 +152,21 @@
   function show(lesion) {
     chosen = lesion;
     go(data.lesions[lesion].slice);
+  }
+
+  // By a column: largest first, words from A to Z; the same column again, the other way round.
+  function sortBy(head) {
+    const body = byId("lesions").tBodies[0];
+    const column = head.cellIndex;
+    const value = (line) => line.cells[column].textContent;
+    const worth = (line) => (value(line) === "\u2013" ? -Infinity : Number(value(line)));
+    const words = lines.some((line) => Number.isNaN(worth(line)));
+    const turned = head.getAttribute("aria-sort") === "descending";
+    const order = [...body.rows].sort((a, b) =>
+      words ? value(a).localeCompare(value(b)) : worth(b) - worth(a));
+    for (const other of head.parentNode.cells) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", turned ? "ascending" : "descending");
+    body.append(...(turned ? order.reverse() : order));
   }
 
   const step = (by) => go(Number(position.value) + by);
@@ -178,6 +198,9 @@
   boxes.forEach((box) => box.addEventListener("change", draw));
   byId("numbers").addEventListener("change", draw);
   lines.forEach((line, i) => line.addEventListener("click", () => show(i)));
+  document.querySelectorAll("#lesions th:not(:empty)").forEach((head) => {
+    head.addEventListener("click", () => sortBy(head));
+  });
   addEventListener("resize", () => { fit(); draw(); });
   fit();
   go(data.first);

@@ -235,7 +235,8 @@ def _notes(scan: Scan, made_by: MadeBy) -> str:
     notes = [
         "Seen from the feet, as usual: R is the patient's right, A is front. Wheel, arrow keys and "
         "the slider move through the slices, Page Up and Page Down by ten; O switches all "
-        f"outlines. Window {low:.0f} to {high:.0f} HU. Slices are counted from the feet, from 0. "
+        "outlines; a click on a heading sorts the table. "
+        f"Window {low:.0f} to {high:.0f} HU. Slices are counted from the feet, from 0. "
         "Outlines run along the edges of pixels; the liver's goes round its lesions too.",
         *(f"{caution.code}: {caution.text}" for caution in scan.cautions),
         f"{made_by.name} {made_by.version}, model {made_by.model or 'unknown'}.",

@@ -284,6 +284,33 @@ def test_the_picture_is_shown_with_the_liver_on_the_left(scan, labels, tmp_path)
 
 
 @needs_chromium
+def test_a_click_on_a_heading_sorts_the_table_and_its_lines_still_lead_to_their_lesions(
+    scan, labels, tmp_path
+):
+    labels[12, 16, 6] = 3
+    script = """
+      const heads = [...document.querySelectorAll("#lesions th")];
+      const named = (name) => heads.find((head) => head.textContent === name);
+      const column = (at) => [...document.querySelectorAll("#lesions tbody tr")]
+        .map((line) => line.cells[at].textContent).join(" ");
+      const seen = [];
+      for (const name of ["voxels", "voxels", "type"]) {
+        named(name).click();
+        seen.push(column(1));
+      }
+      document.querySelector("#lesions tbody button").click(); await wait();
+      seen.push(at());
+      document.querySelectorAll("#lesions tbody button")[1].click(); await wait();
+      seen.push(at());
+      document.body.dataset.seen = seen.join(", ");
+    """
+    found, console = browse(page_of(scan, labels), tmp_path, script)
+    assert console == []
+    # By number: a cyst of 70 voxels, a metastasis of 16, a hemangioma of 1.
+    assert found["seen"] == "1 2 3, 3 2 1, 1 3 2, 3, 12"
+
+
+@needs_chromium
 def test_an_error_in_the_page_would_be_seen(scan, labels, tmp_path):
     broken = page_of(scan, labels).replace('"rows":', '"roms":')
     found, console = browse(broken, tmp_path, "throw new Error('seen')")
