@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
+from liver_tf.inference import components
 from liver_tf.inference.components import largest_component, largest_components_2d, widened
 
 
@@ -25,13 +26,23 @@ def draw_mask(generator, shape):
     return smooth > np.quantile(smooth, generator.uniform(0.2, 0.95))
 
 
+@pytest.mark.parametrize("most_runs", [0, 10_000], ids=["noise", "runs"])
 @pytest.mark.parametrize("seed", range(20))
-def test_volumes_equal_scipy(seed):
+def test_volumes_equal_scipy(seed, most_runs, monkeypatch):
+    monkeypatch.setattr(components, "MOST_RUNS", most_runs)
     mask = draw_mask(np.random.default_rng(seed), (4, 12, 15))
     expected = by_scipy(mask)
     np.testing.assert_array_equal(largest_component(mask, fill_holes=False), expected)
     filled = np.stack([ndimage.binary_fill_holes(one) for one in expected])
     np.testing.assert_array_equal(largest_component(mask), filled)
+
+
+@pytest.mark.parametrize("most_runs", [0, 10_000], ids=["noise", "runs"])
+def test_of_equal_components_the_first_is_kept(most_runs, monkeypatch):
+    monkeypatch.setattr(components, "MOST_RUNS", most_runs)
+    for seed in range(50):
+        mask = np.random.default_rng(seed).random((3, 7, 8)) < 0.08
+        np.testing.assert_array_equal(largest_component(mask, fill_holes=False), by_scipy(mask))
 
 
 def test_slices_hang_together_through_the_volume():
