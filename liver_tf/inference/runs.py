@@ -6,7 +6,7 @@ in a sorted list, and no second volume of labels is needed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,15 +55,22 @@ class Runs:
 
 def runs_of(mask: np.ndarray, most: int | None = None) -> Runs | None:
     """The runs of a mask, bool [slices, rows, columns]; None where there are more than ``most``."""
-    slices, rows, columns = mask.shape
+    return runs_of_slices(mask, mask.shape, most)
+
+
+def runs_of_slices(
+    masks: Iterable[np.ndarray], shape: tuple[int, int, int], most: int | None = None
+) -> Runs | None:
+    """As :func:`runs_of`, of slices that come one by one: bool [rows, columns] each."""
+    _, rows, columns = shape
     # A column of False on both sides: no run goes on in the next row.
     framed = np.zeros((rows, columns + 2), bool)
     flat = framed.reshape(-1)
     found, count = [], 0
-    for index in range(slices):
-        if not mask[index].any():
+    for index, mask in enumerate(masks):
+        if not mask.any():
             continue
-        framed[:, 1:-1] = mask[index]
+        framed[:, 1:-1] = mask
         edges = np.flatnonzero(flat[1:] != flat[:-1])
         found.append(edges + index * flat.size)
         count += len(edges) // 2
@@ -71,7 +78,7 @@ def runs_of(mask: np.ndarray, most: int | None = None) -> Runs | None:
             return None
     edges = np.concatenate(found) if found else np.zeros(0, np.int64)
     line, column = np.divmod(edges, columns + 2)
-    return Runs(mask.shape, line[::2], column[::2], column[1::2])
+    return Runs(shape, line[::2], column[::2], column[1::2])
 
 
 def _touching(
