@@ -13,6 +13,7 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> int:
+    from liver_tf.export.made_by import MadeBy
     from liver_tf.inference.cascade import Cascade
     from liver_tf.refusals import Refusal
     from trainers.predicting import predict_scan
@@ -22,11 +23,14 @@ def main(argv: list[str]) -> int:
         Path(FLAGS.model),
         in_liver_only=FLAGS.in_liver_only,
     )
+    made_by = MadeBy.of_runs((Path(FLAGS.liver_run), Path(FLAGS.model)))
     refused = []
     for number, path in enumerate(FLAGS.input, 1):
         folder = Path(FLAGS.output) / f"scan-{number:03d}"
         try:
-            print(predict_scan(cascade, Path(path), folder, pictures=FLAGS.pictures))
+            print(
+                predict_scan(cascade, Path(path), folder, pictures=FLAGS.pictures, made_by=made_by)
+            )
         except Refusal as refusal:
             refused.append(refusal)
             print(f"scan-{number:03d}: refused", file=sys.stderr)
