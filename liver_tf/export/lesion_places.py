@@ -28,11 +28,9 @@ def lesion_places(labels: np.ndarray, lesions: Sequence[Lesion]) -> list[dict[in
     Returns:
       For each lesion its places by slice; empty for one that is no component of the label map.
     """
-    components, count = cc3d.connected_components(
-        np.ascontiguousarray(labels > LIVER).astype(np.uint8), connectivity=26, return_N=True
-    )
+    corner, components, count = _components(labels)
     voxels = cc3d.statistics(components)["voxel_counts"] if count else []
-    known = _places(components, count)
+    known = _places(components, count, corner)
     found: dict[tuple[int, int, int], list[int]] = {}
     for number in range(1, count + 1):
         slices = known[number]
@@ -44,14 +42,41 @@ def lesion_places(labels: np.ndarray, lesions: Sequence[Lesion]) -> list[dict[in
     return places
 
 
-def _places(components: np.ndarray, count: int) -> dict[int, dict[int, Place]]:
+def _components(labels: np.ndarray) -> tuple[tuple[int, ...], np.ndarray, int]:
+    """First slice, row and column of the box of all lesions, components within, and their count.
+
+    Components take four bytes a voxel, so those of a whole scan would be the largest thing here.
+    """
+    along = [np.array([(one > LIVER).any() for one in labels])]
+    along += [np.zeros(length, bool) for length in labels.shape[1:]]
+    for index in np.flatnonzero(along[0]):
+        along[1] |= (labels[index] > LIVER).any(axis=1)
+        along[2] |= (labels[index] > LIVER).any(axis=0)
+    if not along[0].any():
+        return (0, 0, 0), np.zeros((0, 0, 0), np.uint32), 0
+    inside = [np.flatnonzero(one)[[0, -1]] for one in along]
+    box = tuple(slice(first, last + 1) for first, last in inside)
+    mask = np.ascontiguousarray(labels[box] > LIVER)
+    components, count = cc3d.connected_components(mask, connectivity=26, return_N=True)
+    return tuple(int(first) for first, _ in inside), components, count
+
+
+def _places(
+    components: np.ndarray, count: int, corner: tuple[int, ...]
+) -> dict[int, dict[int, Place]]:
     known: dict[int, dict[int, Place]] = {number: {} for number in range(1, count + 1)}
-    for index, one in enumerate(components):
+    first_slice, row, column = corner
+    for index, one in enumerate(components, start=first_slice):
         for number, box in enumerate(find_objects(one), start=1):
             if box is None:
                 continue
             rows, columns = box
-            top = np.flatnonzero(one[rows.start, columns] == number)
-            place = (rows.start, columns.start, rows.stop - 1, columns.stop - 1)
-            known[number][index] = (*place, columns.start + int(top[-1]))
+            top = np.flatnonzero(one[rows.start, columns] == number)[-1]
+            known[number][index] = (
+                rows.start + row,
+                columns.start + column,
+                rows.stop - 1 + row,
+                columns.stop - 1 + column,
+                columns.start + int(top) + column,
+            )
     return known

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +53,7 @@ def write_results(
     made_by: MadeBy,
     *,
     pictures: int,
+    facts: Mapping[str, Any] | None = None,
 ) -> str:
     """Write the results of a scan into a new folder, which appears whole; returns a summary.
 
@@ -62,6 +64,7 @@ def write_results(
       labels: uint8 [slices, rows, columns], classes of ``label_set``, of the shape of ``scan.hu``.
       lesions: of the label map.
       pictures: overlays drawn, at most.
+      facts: what else ``lesions.json`` shall tell of how they were found, by name.
 
     Raises:
       Refusal: ``output-exists``.
@@ -81,6 +84,7 @@ def write_results(
         partial / JSON,
         {
             "made_by": asdict(made_by),
+            **plain(facts or {}),
             "slices": len(labels),
             "rows": labels.shape[1],
             "columns": labels.shape[2],

@@ -38,7 +38,10 @@ _HEADINGS = {
     "area_mm2": "largest area, mm²",
     "mean_hu": "mean HU",
     "longest_diameter_mm": "longest diameter, mm",
+    "diameter_slice": "diameter in slice",
 }
+#: Fields that have a value for every type.
+_OF_A_TYPE = {"type_probabilities": "p", "type_probability_sd": "SD of p"}
 
 
 def scan_page(
@@ -215,8 +218,9 @@ def _table(lesions: Sequence[Lesion]) -> str:
 
 
 def _heading(column: str) -> str:
-    if column.startswith("type_probabilities."):
-        return f"p({column.partition('.')[2]})"
+    field, _, kind = column.partition(".")
+    if kind and field in _OF_A_TYPE:
+        return f"{_OF_A_TYPE[field]}({kind})"
     return _HEADINGS.get(column, column.replace("_", " "))
 
 

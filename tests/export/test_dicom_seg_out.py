@@ -110,7 +110,7 @@ def test_seg_and_nifti_lie_on_the_pixels_that_were_marked(tmp_path, row, column,
     np.testing.assert_allclose(sorted_places(in_ras * [-1, -1, 1]), true, atol=1e-3)
     # And our own reader, which matches frames by reference and position.
     segments = read_dicom_seg(seg, scan)
-    meaning = {number: number for number in range(1, 5)}
+    meaning = {name: LESION_TYPES.index(name) for name in LESION_TYPES.classes[1:]}
     np.testing.assert_array_equal(labels_from_segments(segments, meaning, seg), labels)
 
 

@@ -43,7 +43,16 @@ def results_of(scan, folder, labels=None, pictures=1):
         labels = np.where(scan.hu == MARK_HU, 3, scan.hu == 40).astype(np.uint8)
     lesions = find_lesions(labels, scan.hu, scan.spacing_mm, LESION_TYPES)
     made_by = MadeBy("ab12")
-    told = write_results(folder, scan, labels, lesions, LESION_TYPES, made_by, pictures=pictures)
+    told = write_results(
+        folder,
+        scan,
+        labels,
+        lesions,
+        LESION_TYPES,
+        made_by,
+        pictures=pictures,
+        facts={"flips": np.int64(2)},
+    )
     return labels, told, json.loads((folder / "lesions.json").read_text())
 
 
@@ -69,6 +78,7 @@ def test_everything_of_a_series_is_written_and_agrees(series, tmp_path):
     assert (row["scan"], row["type"]) == ("scan-001", "hemangioma")
     assert int(row["voxels"]) == lesion["voxels"] == int((labels == 3).sum())
     assert lesion["slices"] == [int(row["first_slice"]), int(row["last_slice"])] == [1, 2]
+    assert found["flips"] == 2
     assert found["made_by"] == {"name": "liver_tf", "version": MadeBy().version, "model": "ab12"}
     assert [path.name for path in folder.parent.iterdir()] == ["scan-001"]
 
