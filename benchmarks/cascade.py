@@ -8,9 +8,9 @@ else. The networks have the layers and sizes of trained ones and weights that ha
 brightness through, so that they find the liver and the lesions that were drawn, at full cost.
 
 Time: both take turns in one process; the median ratio counts. Where other programs share the
-machine the ratio of processor time says more than that of the clock. Memory: each runs alone in a process
-of its own that has made the same networks; the cascade's peak above the peak of the bare passes is
-told in sizes of the int16 volume, which is part of it.
+machine the ratio of processor time says more than that of the clock. Memory: each runs alone in a
+process of its own that has made the same networks; the cascade's peak above the peak of the bare
+passes is told in sizes of the int16 volume, which is part of it.
 """
 
 from __future__ import annotations
