@@ -13,14 +13,28 @@ from liver_tf.export.results import refuse_existing, write_results
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.lesions import find_lesions
 
+#: A lesion whose most likely type is less probable is called indeterminate: no better than even.
+TYPE_THRESHOLD = 0.5
+
 
 def read_scan(path: Path) -> Scan:
-    """A folder is a DICOM series; a file ending in .nii or .nii.gz a volume; else a DICOM slice."""
-    if path.is_dir():
+    """A folder is a DICOM series; a file ending in .nii or .nii.gz a volume; else a DICOM slice.
+
+    Raises ``Refusal`` as :func:`read_dicom_series`, :func:`read_nifti_volume` and
+    :func:`read_dicom_slice`; a folder of several series is ``series-mixed``.
+    """
+    if _is_folder(path):
         return read_dicom_series(path)
     if path.name.endswith((".nii", ".nii.gz")):
         return read_nifti_volume(path)
     return read_dicom_slice(path)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # too long a name, say; reading it as a file tells what is wrong
+        return False
 
 
 def predict_scan(
@@ -30,6 +44,7 @@ def predict_scan(
     *,
     pictures: int,
     made_by: MadeBy | None = None,
+    type_threshold: float = TYPE_THRESHOLD,
 ) -> str:
     """Find the lesions of a scan and write the results into a new folder; returns a summary.
 
@@ -40,7 +55,14 @@ def predict_scan(
     scan = read_scan(path)
     in_plane = None if scan.spacing_mm is None else tuple(scan.spacing_mm[1:])
     prediction = cascade.predict(scan.hu, in_plane)
-    lesions = find_lesions(prediction.labels, scan.hu, scan.spacing_mm, cascade.label_set)
+    lesions = find_lesions(
+        prediction.labels,
+        scan.hu,
+        scan.spacing_mm,
+        cascade.label_set,
+        probabilities=prediction.probabilities,
+        type_threshold=type_threshold,
+    )
     return write_results(
         folder,
         scan,
@@ -49,4 +71,5 @@ def predict_scan(
         cascade.label_set,
         made_by or MadeBy(),
         pictures=pictures,
+        facts={"method": {**cascade.facts(), "type_threshold": type_threshold}},
     )
