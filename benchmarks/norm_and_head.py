@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
 
     import_tensorflow()
     from liver_tf.evaluation.bootstrap import intervals
-    from liver_tf.evaluation.measures import PAPER_MEASURES, measure_title
+    from liver_tf.evaluation.measure_names import PAPER_MEASURES, measure_title
     from liver_tf.evaluation.paper_table import format_interval
     from trainers.measuring import measure_runs
 

@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from liver_tf import __version__
 from liver_tf.evaluation.bootstrap import Interval
-from liver_tf.evaluation.measures import ImageResult, measure_image
+from liver_tf.evaluation.image_result import ImageResult
+from liver_tf.evaluation.measure_image import measure_image
 from liver_tf.evaluation.overlays import Panel, draw_sheet
 from liver_tf.evaluation.paper_table import format_interval
 from liver_tf.evaluation.report import Picture

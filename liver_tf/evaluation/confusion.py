@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from liver_tf.evaluation.measures import ImageResult
+from liver_tf.evaluation.image_result import ImageResult
 from liver_tf.labels import HEALTHY, LIVER
 
 #: Heading of the column of slices in which no lesion pixel was predicted.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from liver_tf.evaluation.bootstrap import Interval, PairedDifference
-from liver_tf.evaluation.measures import MEASURE_TITLES, PAPER_MEASURES
+from liver_tf.evaluation.measure_names import MEASURE_TITLES, PAPER_MEASURES
 from liver_tf.evaluation.tables import Table, markdown_table
 
 SOURCE = (

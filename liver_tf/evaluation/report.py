@@ -19,12 +19,9 @@ from liver_tf.evaluation.bootstrap import (
 )
 from liver_tf.evaluation.confusion import Confusion, confusion_matrix
 from liver_tf.evaluation.curves import History, draw_curves
-from liver_tf.evaluation.measures import (
-    PAPER_MEASURES,
-    ImageResult,
-    measure_title,
-    summarise,
-)
+from liver_tf.evaluation.image_result import ImageResult
+from liver_tf.evaluation.measure_names import PAPER_MEASURES, measure_title
+from liver_tf.evaluation.measures import summarise
 from liver_tf.evaluation.paper_table import (
     EARLIER_WORK,
     PUBLISHED,

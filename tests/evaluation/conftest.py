@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from liver_tf.evaluation.measures import measure_image
+from liver_tf.evaluation.measure_image import measure_image
 from liver_tf.labels import LESION_TYPES
 
 
@@ -36,7 +36,9 @@ def cohort():
                 rng = np.random.default_rng((seed, patient, k))
                 truth, predicted = draw_slice(rng, quality)
                 where = {"patient": f"p{patient:02}", "case": "c", "slice_index": k}
-                results.append(measure_image(truth, predicted, LESION_TYPES, **where))
+                found = np.bincount(predicted.ravel(), minlength=5)[2:]
+                more = {"spacing_mm": (1.5, 1.5), "type_scores": found + rng.random(3) * 20}
+                results.append(measure_image(truth, predicted, LESION_TYPES, **where, **more))
         return results
 
     return make

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from liver_tf.evaluation.bootstrap import Interval, PairedDifference, intervals, paired_difference
-from liver_tf.evaluation.measures import measure_image, summarise
+from liver_tf.evaluation.measure_image import measure_image
+from liver_tf.evaluation.measures import summarise
 from liver_tf.labels import LESION_TYPES
 
 
@@ -21,7 +22,12 @@ def slow_bootstrap(results, samples, seed):
     drawn = []
     for _ in range(samples):
         chosen = rng.choice(patients, size=len(patients))
-        drawn.append(summarise([result for p in chosen for result in by_patient[p]]))
+        copies = [
+            replace(result, patient=f"{place} {patient}")
+            for place, patient in enumerate(chosen)
+            for result in by_patient[patient]
+        ]
+        drawn.append(summarise(copies))
     return drawn
 
 
@@ -146,7 +152,7 @@ def test_refusals(cohort):
         paired_difference(results, results, other_name="x", measure="dice3")
     with pytest.raises(ValueError, match="at least 1 sample"):
         intervals(results, samples=0)
-    with pytest.raises(ValueError, match="level between 0 and 1"):
+    with pytest.raises(ValueError, match="a level between 0 and 1"):
         intervals(results, level=95)
 
 
