@@ -33,6 +33,9 @@ from liver_tf.evaluation.terms import AnyTerms, Draw, Terms, Units, divided
 SAMPLES = 10_000
 LEVEL = 0.95
 
+#: A corrected p below this, together with an interval without zero, is called a difference.
+SIGNIFICANT = 0.05
+
 # Resamples held in memory at once: 2,000 x 1,000 patients is 16 MB.
 _CHUNK = 2_000
 
@@ -84,7 +87,7 @@ class PairedDifference:
             return f"{subject}: no difference shown (too few patients for an interval)"
         if self.interval.holds_zero:
             return f"{subject}: no difference shown"
-        if self.p_holm is not None and self.p_holm >= 1 - LEVEL:
+        if self.p_holm is not None and self.p_holm >= SIGNIFICANT:
             return f"{subject}: no difference shown after correction"
         return f"{subject}: {'higher' if self.interval.value > 0 else 'lower'}"
 

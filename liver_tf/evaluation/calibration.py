@@ -168,5 +168,6 @@ def _claims(
 
 
 def _bin_of(confidence: np.ndarray) -> np.ndarray:
-    edges = np.arange(1, BINS) / BINS
+    # A confidence of 0.6 that rounding has put a little higher still belongs to (0.5, 0.6].
+    edges = np.arange(1, BINS) / BINS + 1e-9
     return np.searchsorted(edges, confidence, side="left")
