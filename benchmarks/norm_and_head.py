@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
         run = finetune(Path(FLAGS.work), batch, norm, head)
         (measured,) = measure_runs(
             [run], Path("demo/runs/liver"), Path("demo/tfrecords/sheba"), "validation"
-        ).values()
+        )
         found = intervals(measured.results)
         cycle = json.loads((run / "cycle1" / "cycle.json").read_text(encoding="utf-8"))
         cells = [format_interval(found[measure]) for measure in PAPER_MEASURES]

@@ -6,58 +6,153 @@ import csv
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from liver_tf import __version__
+from liver_tf.atomic_files import written_whole
 from liver_tf.evaluation.bootstrap import Interval
+from liver_tf.evaluation.calibration import Temperature, fit_temperature
 from liver_tf.evaluation.image_result import ImageResult
 from liver_tf.evaluation.measure_image import measure_image
 from liver_tf.evaluation.overlays import Panel, draw_sheet
 from liver_tf.evaluation.paper_table import format_interval
 from liver_tf.evaluation.report import Picture
+from liver_tf.evaluation.stored_results import (
+    FOLDER,
+    RunResults,
+    has_results,
+    load_results,
+)
 from liver_tf.inference.cascade import Cascade, LiverFinder
 from liver_tf.inference.network import Network
-from liver_tf.labels import LabelSet
-from liver_tf.model.description import Description, load_description
+from liver_tf.model.description import WEIGHTS, Description, load_description
+from liver_tf.model.weights_file import stored_hash
+from liver_tf.records.folds import INNER, TEST_FOLD
 from liver_tf.records.manifest import Manifest, load_manifest
-from liver_tf.records.schema import SliceRecord
 from liver_tf.records.shards import check_shards, read_case
 from liver_tf.refusals import Refusal
+from trainers.scored_slices import ScoredSlices
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A run's test slices: what was true, what was predicted, and the results, slice by slice."""
+    """A run that was measured on a part of its fold.
 
-    records: list[SliceRecord]
-    predictions: list[np.ndarray]
-    results: list[ImageResult]
-    label_set: LabelSet
+    ``stored`` are the figures; the label maps lie beside them in the run's folder.
+    """
+
+    run: Path
+    records: Path
+    stored: RunResults
+
+    @property
+    def results(self) -> tuple[ImageResult, ...]:
+        """A row per slice."""
+        return self.stored.results
 
 
 def measure_runs(
     runs: list[Path], liver_run: Path, records: Path, part: str = "test"
-) -> dict[str, Measured]:
-    """Measure every run on its own test patients, by the name of its folder.
+) -> list[Measured]:
+    """Measure every run on its own test patients, or take what was measured before.
 
-    ``part="validation"`` takes the validation patients instead: choices are made on them, so that
-    the test patients are looked at once. Raises ``Refusal`` where a run is not finished or was
-    trained on ROIs of other records.
+    First the validation patients are measured and the temperature of the type scores is fitted on
+    them; only then are those of the test read, once. ``part="validation"`` stops before: choices
+    are made there. Everything is kept in the run's folder under ``measures/`` with what it hangs
+    on (records, weights, program), and measured again only where that has changed.
+
+    Raises ``Refusal`` where a run is not finished or was trained on ROIs of other records.
     """
     manifest = load_manifest(records)
-    finder = LiverFinder.of_run(liver_run)
-    measured = {}
-    for run in runs:
-        cases = _cases(run, manifest, part)
-        check_shards(records, manifest, cases)
-        cascade = Cascade(finder, Network.of_run(run, "lesion"))
-        name = run.resolve().name
-        measured[name] = _measure(cascade, manifest, records, cases, name)
-    return measured
+    sources = _Sources(liver_run, records, manifest)
+    return [Measured(run, records, _of_run(run, sources, part)) for run in runs]
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """What all runs are measured with; networks are loaded when first needed."""
+
+    liver_run: Path
+    records: Path
+    manifest: Manifest
+
+    @cached_property
+    def finder(self) -> LiverFinder:
+        return LiverFinder.of_run(self.liver_run)
+
+    @cached_property
+    def liver_hash(self) -> str:
+        load_description(self.liver_run)
+        return stored_hash(self.liver_run / WEIGHTS)
+
+    def made_of(self, run: Path) -> dict[str, str]:
+        """All that the results of a run hang on."""
+        return {
+            "records": self.manifest.fingerprint,
+            "weights": stored_hash(run / WEIGHTS),
+            "liver_weights": self.liver_hash,
+            "program": __version__,
+        }
+
+
+def _of_run(run: Path, sources: _Sources, part: str) -> RunResults:
+    cases = {one: cases_of_part(run, sources.manifest, one) for one in ("validation", part)}
+    validation = _of_part(run, sources, "validation", cases["validation"], None)
+    if part == "validation":
+        return validation
+    temperature = fit_temperature(validation.results, part=_fitted_on(validation))
+    return _of_part(run, sources, part, cases[part], temperature)
+
+
+def _fitted_on(validation: RunResults) -> str:
+    return "validation" if validation.clean else "test fold"
+
+
+def _of_part(
+    run: Path, sources: _Sources, part: str, cases: list[str], temperature: Temperature | None
+) -> RunResults:
+    """What is stored of a part if it still holds, else measured anew and stored."""
+    made_of, looks = sources.made_of(run), 1
+    if has_results(run, part):
+        before = load_results(run, part)
+        if before.made_of == made_of and _label_maps(run, part).is_file():
+            return before
+        looks = before.looks + (_way(before.made_of) != _way(made_of))
+    check_shards(sources.records, sources.manifest, cases)
+    cascade = Cascade(sources.finder, Network.of_run(run, "lesion"))
+    identity = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    results, labels = _measure(cascade, sources, cases, f"{run.resolve().name}, {part}")
+    value = None if temperature is None else temperature.value
+    fold, seed = str(identity["fold"]), int(identity["seed"])
+    found = RunResults(
+        protocol=run.resolve().name,
+        fold=fold,
+        seed=seed,
+        part=part,
+        validation=identity.get("validation", INNER),
+        label_set=cascade.label_set,
+        made_of=made_of,
+        results=tuple(replace(one, temperature=value, fold=fold, seed=seed) for one in results),
+        temperature=temperature,
+        looks=looks,
+    )
+    with written_whole(_label_maps(run, part)) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **labels)
+    found.save(run)
+    return found
+
+
+def _way(made_of: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in made_of.items() if name != "program"}
+
+
+def _label_maps(run: Path, part: str) -> Path:
+    return run / FOLDER / f"{part}_labels.npz"
 
 
 def _refuse_other_meaning(description: Description, manifest: Manifest, run: Path) -> None:
@@ -81,7 +176,12 @@ def _refuse_other_meaning(description: Description, manifest: Manifest, run: Pat
         )
 
 
-def _cases(run: Path, manifest: Manifest, part: str) -> list[str]:
+def cases_of_part(run: Path, manifest: Manifest, part: str) -> list[str]:
+    """The cases of a run's ``test`` or ``validation`` part.
+
+    Raises ``Refusal``: ``label-set-differs``, ``window-differs``, ``other-records``,
+    ``no-patients``.
+    """
     description = load_description(run)
     _refuse_other_meaning(description, manifest, run)
     came_from = (description.roi or {}).get("source_fingerprint")
@@ -106,16 +206,17 @@ def _cases(run: Path, manifest: Manifest, part: str) -> list[str]:
 
 
 def _measure(
-    cascade: Cascade, manifest: Manifest, folder: Path, cases: list[str], name: str
-) -> Measured:
+    cascade: Cascade, sources: _Sources, cases: list[str], name: str
+) -> tuple[list[ImageResult], dict[str, np.ndarray]]:
+    """Results of all slices of some cases, and their label maps by case and slice."""
     wanted = set(cases)
-    entries = [entry for entry in manifest.cases if entry.case in wanted]
-    records, predictions, results = [], [], []
+    entries = [entry for entry in sources.manifest.cases if entry.case in wanted]
+    predict = ScoredSlices(cascade)
+    results, maps = [], {}
     for entry in tqdm(entries, desc=f"measure {name}", unit="patient"):
-        of_patient = list(read_case(folder, entry))
-        for record, labels in zip(of_patient, _predict_each(cascade, of_patient), strict=True):
-            records.append(record)
-            predictions.append(labels)
+        of_patient = list(read_case(sources.records, entry))
+        for record, (labels, scores) in zip(of_patient, predict(of_patient), strict=True):
+            maps[_map_name(record.case, record.slice_index)] = labels
             results.append(
                 measure_image(
                     record.labels,
@@ -125,50 +226,50 @@ def _measure(
                     case=record.case,
                     slice_index=record.slice_index,
                     true_diagnosis=record.diagnosis or None,
+                    spacing_mm=record.spacing_mm,
+                    type_scores=scores,
                 )
             )
-    return Measured(records, predictions, results, cascade.label_set)
+    return results, maps
 
 
-def _predict_each(cascade: Cascade, records: list[SliceRecord]) -> list[np.ndarray]:
-    """Label maps of slices, each by itself; those of one shape go through together."""
-    predicted: list[np.ndarray | None] = [None] * len(records)
-    for shape in {record.image.shape for record in records}:
-        places = [place for place, record in enumerate(records) if record.image.shape == shape]
-        spacings = [records[place].spacing_mm or (np.nan, np.nan) for place in places]
-        maps = cascade.predict_slices(
-            np.stack([records[place].image for place in places]), np.float32(spacings)
-        )
-        for place, labels in zip(places, maps, strict=True):
-            predicted[place] = labels
-    return predicted
+def _map_name(case: str, slice_index: int) -> str:
+    return f"{case}-{slice_index}"
 
 
-def draw_sheets(measured: dict[str, Measured], folder: Path) -> list[Picture]:
-    """For each run one sheet of the worst, median and best slices with lesions by Dice."""
+def draw_sheets(measured: list[Measured], folder: Path) -> list[Picture]:
+    """For each protocol one sheet of the worst, median and best slices with lesions by Dice."""
+    by_protocol: dict[str, list[tuple[Measured, ImageResult]]] = {}
+    for one in measured:
+        with_lesion = [(one, result) for result in one.results if result.has_lesion]
+        by_protocol.setdefault(one.stored.protocol, []).extend(with_lesion)
     pictures = []
-    for name, one in measured.items():
-        with_lesion = [i for i, result in enumerate(one.results) if result.has_lesion]
-        if not with_lesion:
+    for name, slices in by_protocol.items():
+        if not slices:
             continue
-        ranked = sorted(with_lesion, key=lambda i: one.results[i].dice)
+        ranked = sorted(range(len(slices)), key=lambda place: slices[place][1].dice)
         middle = len(ranked) // 2
         chosen = [*ranked[:2], *ranked[max(middle - 1, 0) : middle + 1], *ranked[-2:]]
-        panels = [_panel(one, index) for index in dict.fromkeys(chosen)]
+        panels = [_panel(*slices[place]) for place in dict.fromkeys(chosen)]
         path = draw_sheet(panels, folder / f"{name}.png")
         pictures.append(Picture(path, f"{name}: worst, median and best slices by Dice"))
     return pictures
 
 
-def _panel(one: Measured, index: int) -> Panel:
-    record, result = one.records[index], one.results[index]
-    names = one.label_set.classes
+def _panel(one: Measured, result: ImageResult) -> Panel:
+    manifest = load_manifest(one.records)
+    entry = next(entry for entry in manifest.cases if entry.case == result.case)
+    records = read_case(one.records, entry)
+    record = next(record for record in records if record.slice_index == result.slice_index)
+    with np.load(_label_maps(one.run, one.stored.part)) as maps:
+        predicted = maps[_map_name(result.case, result.slice_index)]
+    names = one.stored.label_set.classes
     found = "nothing" if result.predicted_diagnosis is None else names[result.predicted_diagnosis]
     return Panel(
         hu=record.image,
         truth=record.labels,
-        predicted=one.predictions[index],
-        label_set=one.label_set,
+        predicted=predicted,
+        label_set=one.stored.label_set,
         title=f"{record.diagnosis}, found {found}, Dice {result.dice:.2f}",
         spacing_mm=record.spacing_mm,
     )
@@ -206,11 +307,37 @@ def facts(runs: list[Path], liver_run: Path, records: Path) -> dict[str, str]:
         "folds": ", ".join(sorted({str(one["fold"]) for one in identities})),
         "seeds": ", ".join(sorted({str(one["seed"]) for one in identities})),
         "network": "; ".join(sorted({_size(one) for one in identities})),
-        "cycles": "; ".join(_cycles(run, one) for run, one in zip(runs, identities, strict=True)),
-        "early stopping": "on the inner validation patients; the test patients took no part",
+        "cycles": "; ".join(
+            dict.fromkeys(_cycles(run, one) for run, one in zip(runs, identities, strict=True))
+        ),
+        "early stopping": _early_stopping(identities),
         "versions": f"liver_tf {__version__}, TensorFlow {tf.__version__}, Keras "
         f"{keras.__version__}, Python {platform.python_version()}",
     }
+
+
+def temperatures(measured: list[Measured]) -> str:
+    """The temperature of every run, and what it was fitted on."""
+    parts = []
+    for one in measured:
+        found = one.stored.temperature
+        if found is None:
+            parts.append(f"{one.stored.cell}: none, no validation slice to fit it on")
+        else:
+            bound = ", the end of what was sought" if found.at_bound else ""
+            parts.append(
+                f"{one.stored.cell}: {found.value:.2f}{bound}, fitted on {found.slices} slices of "
+                f"the {found.fitted_on} patients"
+            )
+    return "; ".join(parts)
+
+
+def _early_stopping(identities: list[dict]) -> str:
+    ways = {identity.get("validation", INNER) for identity in identities}
+    if ways == {INNER}:
+        return "on the inner validation patients; the test patients took no part"
+    some = "" if ways == {TEST_FOLD} else ", in some of the runs"
+    return f"ON THE TEST FOLD ITSELF{some}: the figures are optimistic"
 
 
 def _size(identity: dict) -> str:

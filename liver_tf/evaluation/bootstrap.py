@@ -20,7 +20,7 @@ factors, where it is shown to err on the wide side.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,17 +103,27 @@ class Drawn:
     """
 
     units: Units
-    observed: dict[str, float | None]
-    samples: dict[str, np.ndarray]
-    carriers: dict[str, int]
+    observed: dict[Hashable, float | None]
+    samples: dict[Hashable, np.ndarray]
+    carriers: dict[Hashable, int]
 
-    def interval(self, measure: str, level: float = LEVEL) -> Interval:
+    def of(self, names: Mapping[str, Hashable]) -> Drawn:
+        """The measures in ``names`` alone: new name -> name here."""
+        return Drawn(
+            self.units,
+            *(
+                {new: values[old] for new, old in names.items()}
+                for values in (self.observed, self.samples, self.carriers)
+            ),
+        )
+
+    def interval(self, measure: Hashable, level: float = LEVEL) -> Interval:
         """Percentile interval of one measure."""
         return _interval(
             self.observed[measure], self.samples[measure], self.carriers[measure], level
         )
 
-    def minus(self, reference: Drawn, measure: str, level: float = LEVEL) -> Interval:
+    def minus(self, reference: Drawn, measure: Hashable, level: float = LEVEL) -> Interval:
         """Interval of the difference, every resample of patients shared by both.
 
         Networks are shared where both have the same folds and seeds: a seed decides the new head
@@ -130,7 +140,7 @@ class Drawn:
 
 def draw(
     results: Sequence[ImageResult],
-    terms: Mapping[str, AnyTerms] | None = None,
+    terms: Mapping[Hashable, AnyTerms] | None = None,
     *,
     samples: int = SAMPLES,
     seed: int = 0,

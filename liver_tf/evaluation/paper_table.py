@@ -44,6 +44,13 @@ def format_interval(interval: Interval | None, *, signed: bool = False) -> str:
     return f"{interval.value:{form}} [{interval.low:{form}}, {interval.high:{form}}]"
 
 
+def format_p(p: float | None) -> str:
+    """``0.012``; ``< 0.001`` below; a dash where there is none."""
+    if p is None:
+        return ABSENT
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def measured_label(data_label: str) -> str:
     """Heading of the measured columns; raises ``ValueError`` for figures without a source."""
     if not data_label.strip():
@@ -121,8 +128,12 @@ def render_text(
 
 
 def difference_lines(differences: Sequence[PairedDifference]) -> list[str]:
-    """Verdict and figures of each paired difference, one line each."""
-    return [f"{d.verdict()}, {format_interval(d.interval, signed=True)}" for d in differences]
+    """Verdict and figures of each paired difference, one line each; p is after Holm."""
+    return [
+        f"{d.verdict()}, {format_interval(d.interval, signed=True)}"
+        + ("" if d.p_holm is None else f", p {format_p(d.p_holm)}")
+        for d in differences
+    ]
 
 
 def _rows(

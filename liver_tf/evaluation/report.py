@@ -5,37 +5,40 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from liver_tf.atomic_files import write_text, written_whole
-from liver_tf.evaluation.bootstrap import (
-    SAMPLES,
-    Interval,
-    PairedDifference,
-    intervals,
-    paired_difference,
-)
+from liver_tf.atomic_files import write_json, write_text, written_whole
+from liver_tf.evaluation.bootstrap import SAMPLES, Interval, PairedDifference, draw
+from liver_tf.evaluation.calibration import ReliabilityBin, reliability
+from liver_tf.evaluation.comparisons import compare
 from liver_tf.evaluation.confusion import Confusion, confusion_matrix
 from liver_tf.evaluation.curves import History, draw_curves
 from liver_tf.evaluation.image_result import ImageResult
 from liver_tf.evaluation.measure_names import PAPER_MEASURES, measure_title
-from liver_tf.evaluation.measures import summarise
+from liver_tf.evaluation.measures import (
+    measure_terms,
+    row_weights,
+    summarise,
+    terms_by_size,
+)
 from liver_tf.evaluation.paper_table import (
+    ABSENT,
     EARLIER_WORK,
     PUBLISHED,
     PUBLISHED_DATA,
     format_interval,
+    format_p,
     measured_label,
 )
+from liver_tf.evaluation.reliability_plot import draw_reliability
+from liver_tf.evaluation.report_json import measures_json
 from liver_tf.evaluation.report_pages import html_page, markdown_page
 from liver_tf.evaluation.tables import Table
 
-#: The protocol that the others are compared with.
-REFERENCE = "baseline"
-
-_CURVES = "training_curves.png"
+_CURVES, _RELIABILITY = "training_curves.png", "reliability.png"
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,15 @@ class Findings:
     Attributes:
       title: heading of the report.
       data_label: what was measured on, e.g. ``PHANTOM data (not patients)``.
-      counts: protocol -> images, lesion_images, healthy_images, patients.
+      counts: protocol -> images, lesion_images, healthy_images, patients, networks.
       measured: protocol -> measure -> Interval.
-      differences: Dice2 of each protocol against the baseline, paired by patient.
+      by_size: protocol -> size bin -> measure -> Interval.
+      by_seed: protocol -> seed -> the paper's measures, all folds of the seed together.
+      differences: the paper's measures of each protocol against the baseline, and against its
+        control of equal length, paired by patient.
       confusions: protocol -> confusion matrix over types.
+      reliability: protocol -> curve of the scores as they are, and scaled by the temperature.
+      cautions: what must be read before any figure, shown in red.
       facts: what else a reader must know (seeds, versions, fingerprint), by name.
       pictures: sheets and curves, in the order in which they are shown.
     """
@@ -67,14 +75,19 @@ class Findings:
     measured: Mapping[str, Mapping[str, Interval]]
     differences: tuple[PairedDifference, ...]
     confusions: Mapping[str, Confusion]
+    by_size: Mapping[str, Mapping[str, Mapping[str, Interval]]] = field(default_factory=dict)
+    by_seed: Mapping[str, Mapping[int, Mapping[str, float | None]]] = field(default_factory=dict)
+    reliability: Mapping[str, tuple[tuple[ReliabilityBin, ...], tuple[ReliabilityBin, ...]]] = (
+        field(default_factory=dict)
+    )
+    cautions: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     pictures: tuple[Picture, ...] = ()
 
     def counts_table(self) -> Table:
         """Images and patients by protocol."""
-        names = ("images", "lesion_images", "healthy_images", "patients")
-        rows = tuple((p, *(str(c[n]) for n in names)) for p, c in self.counts.items())
-        return Table(("protocol", "slices", "with lesion", "healthy", "patients"), rows)
+        rows = tuple((p, *(str(c[n]) for n in _COUNTS)) for p, c in self.counts.items())
+        return Table(("protocol", "slices", "with lesion", "healthy", "patients", "networks"), rows)
 
     def other_measures_table(self) -> Table:
         """The measures the paper does not give: a row each, a column per protocol."""
@@ -85,6 +98,43 @@ class Findings:
             if m not in PAPER_MEASURES
         )
         return Table(("measure", *self.measured), rows)
+
+    def size_table(self, protocol: str) -> Table:
+        """Measures by size of lesion: a row each, a column per bin."""
+        bins = self.by_size[protocol]
+        measures = dict.fromkeys(measure for own in bins.values() for measure in own)
+        rows = tuple(
+            (measure_title(m), *(format_interval(own.get(m)) for own in bins.values()))
+            for m in measures
+        )
+        return Table(("measure", *(name.replace("_", " ") for name in bins)), rows)
+
+    def seed_table(self) -> Table:
+        """The paper's measures of every seed by itself, and their standard deviation."""
+        rows = []
+        for protocol, seeds in self.by_seed.items():
+            for seed, own in seeds.items():
+                cells = (_plain(own[measure]) for measure in PAPER_MEASURES)
+                rows.append((protocol, str(seed), *cells))
+            if len(seeds) > 1:
+                spread = (_spread([own[m] for own in seeds.values()]) for m in PAPER_MEASURES)
+                rows.append((protocol, "SD over seeds", *(_plain(one) for one in spread)))
+        return Table(("protocol", "seed", *map(measure_title, PAPER_MEASURES)), tuple(rows))
+
+    def difference_table(self) -> Table:
+        """Paired differences with intervals and p values, and what may be said of each."""
+        rows = tuple(
+            (
+                f"{d.protocol} - {d.reference}",
+                measure_title(d.measure),
+                format_interval(d.interval, signed=True),
+                format_p(d.p),
+                format_p(d.p_holm),
+                d.verdict().rsplit(": ", 1)[1],
+            )
+            for d in self.differences
+        )
+        return Table(("protocols", "measure", "difference", "p", "p after Holm", "shown"), rows)
 
     def confusion_table(self, protocol: str) -> Table:
         """Slices by true (rows) and predicted (columns) diagnosis."""
@@ -103,6 +153,7 @@ class ReportFiles:
 
     markdown: Path
     csv: Path
+    json: Path
     html: Path
     findings: Findings
 
@@ -113,6 +164,7 @@ def evaluate_protocols(
     *,
     title: str = "Liver lesions: segmentation and type",
     facts: Mapping[str, str] | None = None,
+    cautions: Sequence[str] = (),
     pictures: Sequence[Picture] = (),
     samples: int = SAMPLES,
     seed: int = 0,
@@ -120,10 +172,11 @@ def evaluate_protocols(
     """Turns slice results into figures with intervals, paired differences and confusions.
 
     Args:
-      results: protocol -> its slices. Protocols other than the baseline are compared with it
-        where there is one; they must have predicted the same slices.
-      data_label, title, facts, pictures: as in ``Findings``.
-      samples, seed: of the bootstrap; the same for all protocols, so that they share resamples.
+      results: protocol -> its slices, of all folds and seeds. Protocols other than the baseline
+        are compared with it where there is one; they must have predicted the same slices.
+      data_label, title, facts, cautions, pictures: as in ``Findings``.
+      samples, seed: of bootstrap and permutations; the same for all protocols, so that they share
+        resamples.
 
     Raises:
       ValueError: no protocol, a protocol without slices, unequal slices, or an empty label.
@@ -135,30 +188,67 @@ def evaluate_protocols(
             f"expected results of at least one slice per protocol; got "
             f"{'none for ' + ', '.join(empty) if empty else 'no protocol'}"
         )
-    count_names = ("images", "lesion_images", "healthy_images", "patients")
-    differences = [
-        paired_difference(
-            results[REFERENCE],
-            own,
-            reference_name=REFERENCE,
-            other_name=name,
-            samples=samples,
-            seed=seed,
-        )
-        for name, own in results.items()
-        if REFERENCE in results and name != REFERENCE
-    ]
+    drawn, by_size = {}, {}
+    for name, own in results.items():
+        sized = terms_by_size(own)
+        together = {(None, measure): one for measure, one in measure_terms(own).items()}
+        together |= {
+            (size, measure): one for size, terms in sized.items() for measure, one in terms.items()
+        }
+        every = draw(own, together, samples=samples, seed=seed)
+        drawn[name] = every.of({m: (None, m) for size, m in together if size is None})
+        by_size[name] = {
+            size: {measure: every.interval((size, measure)) for measure in terms}
+            for size, terms in sized.items()
+        }
     summaries = {name: summarise(own) for name, own in results.items()}
     return Findings(
         title=title,
         data_label=data_label,
-        counts={p: {n: int(s[n]) for n in count_names} for p, s in summaries.items()},
-        measured={p: intervals(own, samples=samples, seed=seed) for p, own in results.items()},
-        differences=tuple(differences),
+        counts={p: {n: int(s[n]) for n in _COUNTS} for p, s in summaries.items()},
+        measured={p: {m: one.interval(m) for m in one.observed} for p, one in drawn.items()},
+        by_size=by_size,
+        by_seed={p: _by_seed(own) for p, own in results.items()},
+        differences=compare(results, drawn, permutations=samples, seed=seed),
         confusions={p: confusion_matrix(own) for p, own in results.items()},
-        facts={"bootstrap": f"{samples} resamples of patients, seed {seed}"} | dict(facts or {}),
+        reliability={
+            p: tuple(reliability(own, row_weights(own), scaled=s) for s in (False, True))
+            for p, own in results.items()
+        },
+        cautions=tuple(cautions),
+        facts={
+            "bootstrap": f"{samples} resamples of patients{_of_seeds(summaries)}, seed {seed}",
+            "permutations": f"{samples} exchanges of the two protocols by patient, seeds averaged",
+        }
+        | dict(facts or {}),
         pictures=tuple(pictures),
     )
+
+
+_COUNTS = ("images", "lesion_images", "healthy_images", "patients", "networks")
+
+
+def _by_seed(results: Sequence[ImageResult]) -> dict[int, dict[str, float | None]]:
+    found = {}
+    for seed in sorted({result.seed for result in results}):
+        summary = summarise([result for result in results if result.seed == seed])
+        found[seed] = {measure: summary[measure] for measure in PAPER_MEASURES}
+    return found
+
+
+def _of_seeds(summaries: Mapping[str, Mapping]) -> str:
+    if all(one["networks"] > 1 for one in summaries.values()):
+        return " and, within each fold, of its networks"
+    return "; one network each, so that what another training would give is not in the intervals"
+
+
+def _plain(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.3f}"
+
+
+def _spread(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.stdev(known) if len(known) > 1 else None
 
 
 def write_report(
@@ -170,14 +260,15 @@ def write_report(
     sheets: Sequence[Picture] = (),
     title: str = "Liver lesions: segmentation and type",
     facts: Mapping[str, str] | None = None,
+    cautions: Sequence[str] = (),
     samples: int = SAMPLES,
     seed: int = 0,
 ) -> ReportFiles:
-    """Writes ``report.md``, ``measures.csv``, ``report.html`` and ``pictures/`` into ``folder``.
+    """Writes ``report.html``, ``report.md``, ``measures.csv``, ``measures.json``, ``pictures/``.
 
     Args:
       folder: made if missing; every file in it is written whole or not at all.
-      results, data_label, title, facts, samples, seed: as in ``evaluate_protocols``.
+      results, data_label, title, facts, cautions, samples, seed: as in ``evaluate_protocols``.
       histories: protocol -> cycles -> rows per epoch (``curves.draw_curves``); None for no curves.
       sheets: PNG pictures to show, typically of ``overlays.draw_sheet``; copied to ``pictures/``.
 
@@ -197,25 +288,32 @@ def write_report(
         data_label,
         title=title,
         facts=facts,
+        cautions=cautions,
         pictures=pictures,
         samples=samples,
         seed=seed,
     )
+    if any(one.slices for curves in findings.reliability.values() for one in curves[0]):
+        path = draw_reliability(findings.reliability, folder / "pictures" / _RELIABILITY)
+        caption = "Reliability: how often a type given with some confidence is right"
+        findings = replace(findings, pictures=(*findings.pictures, Picture(path, caption)))
     files = ReportFiles(
         markdown=folder / "report.md",
         csv=folder / "measures.csv",
+        json=folder / "measures.json",
         html=folder / "report.html",
         findings=findings,
     )
     write_text(files.markdown, markdown_page(findings, folder))
     write_text(files.csv, measures_csv(findings))
+    write_json(files.json, measures_json(findings))
     write_text(files.html, html_page(findings))
     return files
 
 
 def _copied(sheets: Sequence[Picture], folder: Path) -> list[Picture]:
     """Copies of the sheets; a name that is taken gets the sheet's number before it."""
-    taken = {_CURVES}
+    taken = {_CURVES, _RELIABILITY}
     copies = []
     for number, sheet in enumerate(sheets, 1):
         name = sheet.path.name
@@ -229,28 +327,46 @@ def _copied(sheets: Sequence[Picture], folder: Path) -> list[Picture]:
 
 
 def measures_csv(findings: Findings) -> str:
-    """All figures in long form: source, data, protocol, measure, value, low, high, samples.
+    """All figures in long form.
 
-    ``source`` is ``measured``, ``measured difference`` or ``published``; undefined is empty.
+    Columns: source, data, protocol, measure, size, value, low, high, samples of the bootstrap, p
+    and p after Holm. ``source`` is ``measured``, ``measured difference`` or ``published``; size is
+    a bin of lesions, empty for all; undefined is empty.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
-        ("source", "data", "protocol", "measure", "value", "low", "high", "bootstrap_samples")
+        (*("source", "data", "protocol", "measure", "size", "value", "low", "high"),)
+        + ("bootstrap_samples", "p", "p_holm")
     )
 
-    def row(source: str, data: str, protocol: str, measure: str, figure: Interval) -> None:
-        ends = ("" if v is None else f"{v:.6g}" for v in (figure.value, figure.low, figure.high))
-        writer.writerow((source, data, protocol, measure, *ends, figure.samples or ""))
+    def row(
+        source: str,
+        protocol: str,
+        measure: str,
+        figure: Interval,
+        *,
+        size: str = "",
+        data: str = findings.data_label,
+        p: tuple[float | None, float | None] = (None, None),
+    ) -> None:
+        numbers = (figure.value, figure.low, figure.high, None, *p)
+        value, low, high, _, *ps = ("" if v is None else f"{v:.6g}" for v in numbers)
+        ends = (value, low, high, figure.samples or "", *ps)
+        writer.writerow((source, data, protocol, measure, size, *ends))
 
     for protocol, own in findings.measured.items():
         for measure, interval in own.items():
-            row("measured", findings.data_label, protocol, measure, interval)
+            row("measured", protocol, measure, interval)
+        for size, sized in findings.by_size.get(protocol, {}).items():
+            for measure, interval in sized.items():
+                row("measured", protocol, measure, interval, size=size)
     for d in findings.differences:
-        protocol = f"{d.protocol} - {d.reference}"
-        row("measured difference", findings.data_label, protocol, d.measure, d.interval)
+        name = f"{d.protocol} - {d.reference}"
+        row("measured difference", name, d.measure, d.interval, p=(d.p, d.p_holm))
     published = PUBLISHED | {"earlier work": EARLIER_WORK}
     for protocol, figures in published.items():
         for measure, value in figures.items():
-            row("published", PUBLISHED_DATA, protocol, measure, Interval(value, None, None, 0))
+            figure = Interval(value, None, None, 0)
+            row("published", protocol, measure, figure, data=PUBLISHED_DATA)
     return out.getvalue()
