@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,13 +13,9 @@ from tqdm import tqdm
 
 from liver_tf import __version__
 from liver_tf.atomic_files import written_whole
-from liver_tf.evaluation.bootstrap import Interval
 from liver_tf.evaluation.calibration import Temperature, fit_temperature
 from liver_tf.evaluation.image_result import ImageResult
 from liver_tf.evaluation.measure_image import measure_image
-from liver_tf.evaluation.overlays import Panel, draw_sheet
-from liver_tf.evaluation.paper_table import format_interval
-from liver_tf.evaluation.report import Picture
 from liver_tf.evaluation.stored_results import (
     FOLDER,
     RunResults,
@@ -32,7 +26,7 @@ from liver_tf.inference.cascade import Cascade, LiverFinder
 from liver_tf.inference.network import Network
 from liver_tf.model.description import WEIGHTS, Description, load_description
 from liver_tf.model.weights_file import stored_hash
-from liver_tf.records.folds import INNER, TEST_FOLD
+from liver_tf.records.folds import INNER
 from liver_tf.records.manifest import Manifest, load_manifest
 from liver_tf.records.shards import check_shards, read_case
 from liver_tf.refusals import Refusal
@@ -70,7 +64,7 @@ def measure_runs(
     """
     manifest = load_manifest(records)
     sources = _Sources(liver_run, records, manifest)
-    return [Measured(run, records, _of_run(run, sources, part)) for run in runs]
+    return [Measured(run, records, _Measuring(run, sources).part(part)) for run in runs]
 
 
 @dataclass(frozen=True)
@@ -100,58 +94,69 @@ class _Sources:
         }
 
 
-def _of_run(run: Path, sources: _Sources, part: str) -> RunResults:
-    cases = {one: cases_of_part(run, sources.manifest, one) for one in ("validation", part)}
-    validation = _of_part(run, sources, "validation", cases["validation"], None)
-    if part == "validation":
-        return validation
-    temperature = fit_temperature(validation.results, part=_fitted_on(validation))
-    return _of_part(run, sources, part, cases[part], temperature)
+@dataclass(frozen=True)
+class _Measuring:
+    """One run on its way to results; its networks are loaded once for all parts."""
 
+    run: Path
+    sources: _Sources
 
-def _fitted_on(validation: RunResults) -> str:
-    return "validation" if validation.clean else "test fold"
+    @cached_property
+    def predict(self) -> ScoredSlices:
+        return ScoredSlices(Cascade(self.sources.finder, Network.of_run(self.run, "lesion")))
 
+    def part(self, part: str) -> RunResults:
+        cases = {
+            one: cases_of_part(self.run, self.sources.manifest, one) for one in ("validation", part)
+        }
+        validation = self._of_part("validation", cases["validation"], None)
+        if part == "validation":
+            return validation
+        fitted_on = "validation" if validation.clean else "test fold"
+        temperature = fit_temperature(validation.results, part=fitted_on)
+        return self._of_part(part, cases[part], temperature)
 
-def _of_part(
-    run: Path, sources: _Sources, part: str, cases: list[str], temperature: Temperature | None
-) -> RunResults:
-    """What is stored of a part if it still holds, else measured anew and stored."""
-    made_of, looks = sources.made_of(run), 1
-    if has_results(run, part):
-        before = load_results(run, part)
-        if before.made_of == made_of and _label_maps(run, part).is_file():
-            return before
-        looks = before.looks + (_way(before.made_of) != _way(made_of))
-    check_shards(sources.records, sources.manifest, cases)
-    cascade = Cascade(sources.finder, Network.of_run(run, "lesion"))
-    identity = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    results, labels = _measure(cascade, sources, cases, f"{run.resolve().name}, {part}")
-    value = None if temperature is None else temperature.value
-    fold, seed = str(identity["fold"]), int(identity["seed"])
-    found = RunResults(
-        protocol=run.resolve().name,
-        fold=fold,
-        seed=seed,
-        part=part,
-        validation=identity.get("validation", INNER),
-        label_set=cascade.label_set,
-        made_of=made_of,
-        results=tuple(replace(one, temperature=value, fold=fold, seed=seed) for one in results),
-        temperature=temperature,
-        looks=looks,
-    )
-    with written_whole(_label_maps(run, part)) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **labels)
-    found.save(run)
-    return found
+    def _of_part(self, part: str, cases: list[str], temperature: Temperature | None) -> RunResults:
+        """What is stored of a part if it still holds, else measured anew and stored."""
+        made_of, looks = self.sources.made_of(self.run), 1
+        if has_results(self.run, part):
+            before = load_results(self.run, part)
+            if before.made_of == made_of and label_maps(self.run, part).is_file():
+                return before
+            looks = before.looks + (_way(before.made_of) != _way(made_of))
+        check_shards(self.sources.records, self.sources.manifest, cases)
+        identity = json.loads((self.run / "run.json").read_text(encoding="utf-8"))
+        name = self.run.resolve().name
+        results, labels = _measure(self.predict, self.sources, cases, f"{name}, {part}")
+        value = None if temperature is None else temperature.value
+        fold, seed = str(identity["fold"]), int(identity["seed"])
+        found = RunResults(
+            protocol=name,
+            fold=fold,
+            seed=seed,
+            part=part,
+            validation=identity.get("validation", INNER),
+            label_set=self.predict.label_set,
+            made_of=made_of,
+            results=tuple(replace(one, temperature=value, fold=fold, seed=seed) for one in results),
+            temperature=temperature,
+            looks=looks,
+        )
+        with (
+            written_whole(label_maps(self.run, part)) as temporary,
+            open(temporary, "wb") as file,
+        ):
+            np.savez_compressed(file, **labels)
+        found.save(self.run)
+        return found
 
 
 def _way(made_of: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in made_of.items() if name != "program"}
 
 
-def _label_maps(run: Path, part: str) -> Path:
+def label_maps(run: Path, part: str) -> Path:
+    """The file of a part's predicted label maps, by ``map_name``."""
     return run / FOLDER / f"{part}_labels.npz"
 
 
@@ -206,22 +211,21 @@ def cases_of_part(run: Path, manifest: Manifest, part: str) -> list[str]:
 
 
 def _measure(
-    cascade: Cascade, sources: _Sources, cases: list[str], name: str
+    predict: ScoredSlices, sources: _Sources, cases: list[str], name: str
 ) -> tuple[list[ImageResult], dict[str, np.ndarray]]:
     """Results of all slices of some cases, and their label maps by case and slice."""
     wanted = set(cases)
     entries = [entry for entry in sources.manifest.cases if entry.case in wanted]
-    predict = ScoredSlices(cascade)
     results, maps = [], {}
     for entry in tqdm(entries, desc=f"measure {name}", unit="patient"):
         of_patient = list(read_case(sources.records, entry))
         for record, (labels, scores) in zip(of_patient, predict(of_patient), strict=True):
-            maps[_map_name(record.case, record.slice_index)] = labels
+            maps[map_name(record.case, record.slice_index)] = labels
             results.append(
                 measure_image(
                     record.labels,
                     labels,
-                    cascade.label_set,
+                    predict.label_set,
                     patient=record.patient,
                     case=record.case,
                     slice_index=record.slice_index,
@@ -233,124 +237,6 @@ def _measure(
     return results, maps
 
 
-def _map_name(case: str, slice_index: int) -> str:
+def map_name(case: str, slice_index: int) -> str:
+    """Under which name the label map of a slice is kept."""
     return f"{case}-{slice_index}"
-
-
-def draw_sheets(measured: list[Measured], folder: Path) -> list[Picture]:
-    """For each protocol one sheet of the worst, median and best slices with lesions by Dice."""
-    by_protocol: dict[str, list[tuple[Measured, ImageResult]]] = {}
-    for one in measured:
-        with_lesion = [(one, result) for result in one.results if result.has_lesion]
-        by_protocol.setdefault(one.stored.protocol, []).extend(with_lesion)
-    pictures = []
-    for name, slices in by_protocol.items():
-        if not slices:
-            continue
-        ranked = sorted(range(len(slices)), key=lambda place: slices[place][1].dice)
-        middle = len(ranked) // 2
-        chosen = [*ranked[:2], *ranked[max(middle - 1, 0) : middle + 1], *ranked[-2:]]
-        panels = [_panel(*slices[place]) for place in dict.fromkeys(chosen)]
-        path = draw_sheet(panels, folder / f"{name}.png")
-        pictures.append(Picture(path, f"{name}: worst, median and best slices by Dice"))
-    return pictures
-
-
-def _panel(one: Measured, result: ImageResult) -> Panel:
-    manifest = load_manifest(one.records)
-    entry = next(entry for entry in manifest.cases if entry.case == result.case)
-    records = read_case(one.records, entry)
-    record = next(record for record in records if record.slice_index == result.slice_index)
-    with np.load(_label_maps(one.run, one.stored.part)) as maps:
-        predicted = maps[_map_name(result.case, result.slice_index)]
-    names = one.stored.label_set.classes
-    found = "nothing" if result.predicted_diagnosis is None else names[result.predicted_diagnosis]
-    return Panel(
-        hu=record.image,
-        truth=record.labels,
-        predicted=predicted,
-        label_set=one.stored.label_set,
-        title=f"{record.diagnosis}, found {found}, Dice {result.dice:.2f}",
-        spacing_mm=record.spacing_mm,
-    )
-
-
-def healthy_text(measured: Mapping[str, Mapping[str, Interval]]) -> str:
-    """Lines on healthy slices, without which Success cannot be judged."""
-    lines = ["", "healthy slices with a lesion reported (where all are, Success says little):"]
-    for name, own in measured.items():
-        lines.append(f"  {name}: {format_interval(own.get('healthy_false_positive_rate'))}")
-    return "\n".join(lines) + "\n"
-
-
-def histories(run: Path) -> list[list[dict[str, float]]]:
-    """The history of every cycle of a run, a row per epoch."""
-    cycles = []
-    paths = run.glob("cycle*/history.csv")
-    for path in sorted(paths, key=lambda path: int(path.parent.name.removeprefix("cycle"))):
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
-        cycles.append(rows)
-    return cycles
-
-
-def facts(runs: list[Path], liver_run: Path, records: Path) -> dict[str, str]:
-    """What a reviewer must know of how the figures came about."""
-    import keras
-    import tensorflow as tf
-
-    identities = [json.loads((run / "run.json").read_text(encoding="utf-8")) for run in runs]
-    liver = load_description(liver_run)
-    return {
-        "records": load_manifest(records).fingerprint,
-        "liver network trained on": liver.data_fingerprint,
-        "folds": ", ".join(sorted({str(one["fold"]) for one in identities})),
-        "seeds": ", ".join(sorted({str(one["seed"]) for one in identities})),
-        "network": "; ".join(sorted({_size(one) for one in identities})),
-        "cycles": "; ".join(
-            dict.fromkeys(_cycles(run, one) for run, one in zip(runs, identities, strict=True))
-        ),
-        "early stopping": _early_stopping(identities),
-        "versions": f"liver_tf {__version__}, TensorFlow {tf.__version__}, Keras "
-        f"{keras.__version__}, Python {platform.python_version()}",
-    }
-
-
-def temperatures(measured: list[Measured]) -> str:
-    """The temperature of every run, and what it was fitted on."""
-    parts = []
-    for one in measured:
-        found = one.stored.temperature
-        if found is None:
-            parts.append(f"{one.stored.cell}: none, no validation slice to fit it on")
-        else:
-            bound = ", the end of what was sought" if found.at_bound else ""
-            parts.append(
-                f"{one.stored.cell}: {found.value:.2f}{bound}, fitted on {found.slices} slices of "
-                f"the {found.fitted_on} patients"
-            )
-    return "; ".join(parts)
-
-
-def _early_stopping(identities: list[dict]) -> str:
-    ways = {identity.get("validation", INNER) for identity in identities}
-    if ways == {INNER}:
-        return "on the inner validation patients; the test patients took no part"
-    some = "" if ways == {TEST_FOLD} else ", in some of the runs"
-    return f"ON THE TEST FOLD ITSELF{some}: the figures are optimistic"
-
-
-def _size(identity: dict) -> str:
-    shape = identity["architecture"]
-    return f"{shape['image_size']} x {shape['image_size']} pixels, {shape['base_filters']} filters"
-
-
-def _cycles(run: Path, identity: dict) -> str:
-    protocol = identity["protocol"]
-    first = protocol["cycles"][0]
-    trained = sum(len(history) for history in histories(run))
-    return (
-        f"{protocol['name']}: {len(protocol['cycles'])} cycle(s), {trained} epochs trained in all, "
-        f"at most {first['epochs']} a cycle, rate {first['learning_rate']:g}, "
-        f"batch {first['batch_size']}"
-    )

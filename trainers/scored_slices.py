@@ -17,6 +17,7 @@ class ScoredSlices:
 
     def __init__(self, cascade: Cascade) -> None:
         self._cascade = cascade
+        self.label_set = cascade.label_set
         self._graph = tf.function(
             self._labels_and_sums,
             input_signature=[

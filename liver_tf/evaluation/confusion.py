@@ -21,7 +21,7 @@ class Confusion:
     Attributes:
       true_names: lesion types, then ``healthy``.
       predicted_names: lesion types, then ``nothing found``.
-      counts: int64 [true, predicted], slices.
+      counts: int64 [true, predicted], slices, once for every network that predicted them.
     """
 
     true_names: tuple[str, ...]

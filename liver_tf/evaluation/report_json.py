@@ -9,7 +9,7 @@ from liver_tf.evaluation.bootstrap import LEVEL, Interval
 from liver_tf.evaluation.measure_names import measure_title
 
 if TYPE_CHECKING:
-    from liver_tf.evaluation.report import Findings
+    from liver_tf.evaluation.findings import Findings
 
 SCHEMA_VERSION = 1
 
@@ -24,9 +24,7 @@ def measures_json(findings: Findings) -> dict:
         "cautions": list(findings.cautions),
         "facts": dict(findings.facts),
         "titles": {
-            measure: measure_title(measure)
-            for own in findings.measured.values()
-            for measure in own
+            measure: measure_title(measure) for own in findings.measured.values() for measure in own
         },
         "protocols": {
             protocol: {

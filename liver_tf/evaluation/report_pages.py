@@ -18,7 +18,7 @@ from liver_tf.evaluation.paper_table import (
 from liver_tf.evaluation.tables import html_table, markdown_table
 
 if TYPE_CHECKING:
-    from liver_tf.evaluation.report import Findings
+    from liver_tf.evaluation.findings import Findings
 
 #: What the figures mean; the same words in both pages.
 NOTES = (
