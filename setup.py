@@ -41,6 +41,8 @@ setup(
         "codecs": ["pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls", "python-gdcm"],
         # Conversion spread over many machines.
         "beam": ["apache-beam>=2.70"],
+        # Peers that benchmarks measure against.
+        "bench": ["monai"],
         "test": ["pytest", "pytest-xdist", "ruff"],
     },
 )

@@ -145,22 +145,22 @@ class PairTerms:
         """The area of any resample."""
         blocks = []
         for ups, downs, right, pairs in self._blocks():
-            network = units.network_of[ups[0]]
-            up, down = units.patient_of[ups], units.patient_of[downs]
-            size = (len(units.patients),) * 2
-            matrices = [np.zeros(size), np.zeros(size)]
+            # Only the patients of the network's fold: the others would be rows of zeros.
+            of_up, up = np.unique(units.patient_of[ups], return_inverse=True)
+            of_down, down = np.unique(units.patient_of[downs], return_inverse=True)
+            matrices = np.zeros((2, len(of_up), len(of_down)))
             for matrix, values in zip(matrices, (right, pairs), strict=True):
                 np.add.at(matrix, (up[:, None], down[None, :]), values)
-            blocks.append((network, *matrices))
+            blocks.append((units.network_of[ups[0]], of_up, of_down, matrices))
 
         def of(draw: Draw, cells: np.ndarray) -> np.ndarray:
             del cells
-            above, below = np.zeros(len(draw.patients)), np.zeros(len(draw.patients))
-            for network, right, pairs in blocks:
+            sums = np.zeros((2, len(draw.patients)))
+            for network, of_up, of_down, matrices in blocks:
+                up, down = draw.patients[:, of_up], draw.patients[:, of_down]
                 drawn = draw.networks[:, network]
-                above += drawn * ((draw.patients @ right) * draw.patients).sum(axis=1)
-                below += drawn * ((draw.patients @ pairs) * draw.patients).sum(axis=1)
-            return divided(above, below)
+                sums += [drawn * np.einsum("ij,ij->i", up @ matrix, down) for matrix in matrices]
+            return divided(*sums)
 
         return of
 

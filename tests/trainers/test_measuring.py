@@ -122,6 +122,12 @@ def test_the_temperature_never_sees_the_test(work, finished, read):
 
 def test_what_was_measured_is_not_measured_again(work, finished, read, make_network):
     run = finished("once")
+    # Choices are made on the validation patients alone: no test slice is read for them.
+    (chosen_on,) = measure_runs([run], work / "liver", work / "whole", "validation")
+    assert (len(read), chosen_on.stored.part) == (4, "validation")
+    assert sorted(p.name for p in (run / "measures").iterdir()) == [
+        *("validation.csv", "validation.json", "validation_labels.npz")
+    ]
     (first,) = measure_runs([run], work / "liver", work / "whole")
     assert len(read) == 8
     (second,) = measure_runs([run], work / "liver", work / "whole")
@@ -140,16 +146,6 @@ def test_what_was_measured_is_not_measured_again(work, finished, read, make_netw
     (run / "measures" / "test_labels.npz").unlink()
     (fourth,) = measure_runs([run], other, work / "whole")
     assert fourth.stored == third.stored
-
-
-def test_the_validation_alone(work, finished, read):
-    run = finished("choices")
-    (measured,) = measure_runs([run], work / "liver", work / "whole", "validation")
-    assert len(read) == 4
-    assert measured.stored.part == "validation"
-    assert sorted(p.name for p in (run / "measures").iterdir()) == [
-        *("validation.csv", "validation.json", "validation_labels.npz")
-    ]
 
 
 def test_scores_are_the_mean_probabilities_of_the_lesion_pixels(work, intensity_cascade):
