@@ -7,10 +7,10 @@
 or on both, some reach the border. Compared are Dice, the Hausdorff distance at 95 % and the average
 symmetric surface distance; where a side is empty MONAI says NaN or infinity and we say None, which
 is compared too. MONAI rounds every distance to float32 and then interpolates its percentile with
-ranks in float32, which is good to five digits: for the comparison its distances stay in float64. Its
-results are float32 all the same, so above 1 mm a difference is taken relative to the value. (Against
-every pair of surface points the tests hold 1e-9 mm.) Then both, MONAI as it is, measure the masks
-in rounds that take turns; medians and their ratio.
+ranks in float32, which is good to five digits: for the comparison its distances stay in float64.
+Its results are float32 all the same, so above 1 mm a difference is taken relative to the value.
+(Against every pair of surface points the tests hold 1e-9 mm.) Then both, MONAI as it is, measure
+the masks in rounds that take turns; medians and their ratio.
 """
 
 from __future__ import annotations

@@ -196,7 +196,7 @@ def test_seeds_in_one_report(work, finished, command, tmp_path, capsys):
     measure_runs([first], work / "liver", work / "whole")
     runs = [first, *(copied(first, name, seed) for name, seed in OTHERS)]
     assert command(evaluate, *arguments(work, runs, tmp_path, "--data_label=tiny blobs")) == 0
-    assert "Dice2 of mine against baseline" in capsys.readouterr().out
+    assert "mine - baseline" in capsys.readouterr().out
     assert {p.name for p in tmp_path.iterdir()} >= {
         *("report.html", "report.md", "measures.csv", "measures.json", "images.csv", "table.txt")
     }
