@@ -36,8 +36,8 @@ LEVEL = 0.95
 #: A corrected p below this, together with an interval without zero, is called a difference.
 SIGNIFICANT = 0.05
 
-# Resamples held in memory at once: 2,000 x 1,000 patients is 16 MB.
-_CHUNK = 2_000
+# Weights held in memory at once: 32 MB. Few large products cost less than many small ones.
+_WEIGHTS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -267,8 +267,9 @@ def _resamples(units: Units, samples: int, seed: int) -> Iterator[Draw]:
     """
     of_patients, of_networks = (np.random.default_rng((seed, stream)) for stream in (0, 1))
     folds = [fold for fold, _ in units.networks]
-    for start in range(0, samples, _CHUNK):
-        size = min(_CHUNK, samples - start)
+    chunk = max(1, _WEIGHTS // max(len(units.cells[0]), 1))
+    for start in range(0, samples, chunk):
+        size = min(chunk, samples - start)
         networks = np.ones((size, len(folds)))
         for fold in dict.fromkeys(folds):
             members = [place for place, name in enumerate(folds) if name == fold]

@@ -130,9 +130,9 @@ class PairTerms:
     def value(self) -> float | None:
         """The area over all slices; None without a positive or without a negative one."""
         above = below = 0.0
-        for _, _, right, pairs in self._blocks():
+        for ups, downs, right in self._blocks():
             above += right.sum()
-            below += pairs.sum()
+            below += self.weights[ups].sum() * len(downs)
         return float(above / below) if below else None
 
     def carriers(self, units: Units) -> int:
@@ -144,35 +144,38 @@ class PairTerms:
     def resampled(self, units: Units) -> Resampled:
         """The area of any resample."""
         blocks = []
-        for ups, downs, right, pairs in self._blocks():
+        for ups, downs, right in self._blocks():
             # Only the patients of the network's fold: the others would be rows of zeros.
             of_up, up = np.unique(units.patient_of[ups], return_inverse=True)
             of_down, down = np.unique(units.patient_of[downs], return_inverse=True)
-            matrices = np.zeros((2, len(of_up), len(of_down)))
-            for matrix, values in zip(matrices, (right, pairs), strict=True):
-                np.add.at(matrix, (up[:, None], down[None, :]), values)
-            blocks.append((units.network_of[ups[0]], of_up, of_down, matrices))
+            matrix = np.zeros((len(of_up), len(of_down)))
+            np.add.at(matrix, (up[:, None], down[None, :]), right)
+            weights = np.bincount(up, self.weights[ups]), np.bincount(down).astype(np.float64)
+            blocks.append((units.network_of[ups[0]], of_up, of_down, matrix, *weights))
 
         def of(draw: Draw, cells: np.ndarray) -> np.ndarray:
             del cells
-            sums = np.zeros((2, len(draw.patients)))
-            for network, of_up, of_down, matrices in blocks:
+            above, below = np.zeros(len(draw.patients)), np.zeros(len(draw.patients))
+            for network, of_up, of_down, matrix, of_ups, of_downs in blocks:
                 up, down = draw.patients[:, of_up], draw.patients[:, of_down]
                 drawn = draw.networks[:, network]
-                sums += [drawn * np.einsum("ij,ij->i", up @ matrix, down) for matrix in matrices]
-            return divided(*sums)
+                above += drawn * np.einsum("ij,ij->i", up @ matrix, down)
+                below += drawn * (up @ of_ups) * (down @ of_downs)
+            return divided(above, below)
 
         return of
 
     def _blocks(self):
-        """By network: rows of positives and negatives, right order of each pair, its weight."""
+        """By network: rows of positives and of negatives, right order of each pair.
+
+        A pair weighs as much as its positive slice.
+        """
         for network in np.unique(self.networks):
             here = (self.networks == network) & (self.weights > 0)
             ups, downs = np.flatnonzero(here & self.positive), np.flatnonzero(here & ~self.positive)
             if ups.size and downs.size:
                 gap = self.scores[ups][:, None] - self.scores[downs][None, :]
-                pairs = np.broadcast_to(self.weights[ups][:, None], gap.shape)
-                yield ups, downs, (gap > 0) * pairs + 0.5 * (gap == 0) * pairs, pairs
+                yield ups, downs, ((gap > 0) + 0.5 * (gap == 0)) * self.weights[ups][:, None]
 
 
 @dataclass(frozen=True)
