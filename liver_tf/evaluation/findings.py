@@ -43,6 +43,7 @@ class Findings:
       counts: protocol -> images, lesion_images, healthy_images, patients, networks.
       measured: protocol -> measure -> Interval.
       by_size: protocol -> size bin -> measure -> Interval.
+      size_counts: protocol -> size bin -> slices and true lesions in it.
       by_seed: protocol -> seed -> the paper's measures, all folds of the seed together.
       differences: the paper's measures of each protocol against the baseline, and against its
         control of equal length, paired by patient.
@@ -60,6 +61,7 @@ class Findings:
     differences: tuple[PairedDifference, ...]
     confusions: Mapping[str, Confusion]
     by_size: Mapping[str, Mapping[str, Mapping[str, Interval]]] = field(default_factory=dict)
+    size_counts: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
     by_seed: Mapping[str, Mapping[int, Mapping[str, float | None]]] = field(default_factory=dict)
     reliability: Mapping[str, tuple[tuple[ReliabilityBin, ...], tuple[ReliabilityBin, ...]]] = (
         field(default_factory=dict)
@@ -87,7 +89,12 @@ class Findings:
         """Measures by size of lesion: a row each, a column per bin."""
         bins = self.by_size[protocol]
         measures = dict.fromkeys(measure for own in bins.values() for measure in own)
+        counts = self.size_counts[protocol]
         rows = tuple(
+            (f"true {what}", *(str(counts[name][what]) for name in bins))
+            for what in ("slices", "lesions")
+        )
+        rows += tuple(
             (measure_title(m), *(format_interval(own.get(m)) for own in bins.values()))
             for m in measures
         )
@@ -161,7 +168,7 @@ def evaluate_protocols(
             f"expected results of at least one slice per protocol; got "
             f"{'none for ' + ', '.join(empty) if empty else 'no protocol'}"
         )
-    drawn, by_size = {}, {}
+    drawn, by_size, size_counts = {}, {}, {}
     for name, own in results.items():
         sized = terms_by_size(own)
         together = {(None, measure): one for measure, one in measure_terms(own).items()}
@@ -170,6 +177,14 @@ def evaluate_protocols(
         }
         every = draw(own, together, samples=samples, seed=seed)
         drawn[name] = every.of({m: (None, m) for size, m in together if size is None})
+        # Both denominators count slices and lesions once, however many networks predicted them.
+        size_counts[name] = {
+            size: {
+                "slices": round(terms["dice2"].denominator.sum()),
+                "lesions": round(terms["lesion_recall_iou10"].denominator.sum()),
+            }
+            for size, terms in sized.items()
+        }
         by_size[name] = {
             size: {measure: every.interval((size, measure)) for measure in terms}
             for size, terms in sized.items()
@@ -181,6 +196,7 @@ def evaluate_protocols(
         counts={p: {n: int(s[n]) for n in _COUNTS} for p, s in summaries.items()},
         measured={p: {m: one.interval(m) for m in one.observed} for p, one in drawn.items()},
         by_size=by_size,
+        size_counts=size_counts,
         by_seed={p: _by_seed(own) for p, own in results.items()},
         differences=compare(results, drawn, permutations=samples, seed=seed),
         confusions={p: confusion_matrix(own) for p, own in results.items()},

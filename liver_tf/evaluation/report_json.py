@@ -34,6 +34,10 @@ def measures_json(findings: Findings) -> dict:
                     size: _intervals(sized)
                     for size, sized in findings.by_size.get(protocol, {}).items()
                 },
+                "size_counts": {
+                    size: dict(counts)
+                    for size, counts in findings.size_counts.get(protocol, {}).items()
+                },
                 "by_seed": {
                     str(seed): dict(values)
                     for seed, values in findings.by_seed.get(protocol, {}).items()

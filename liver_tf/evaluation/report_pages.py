@@ -47,7 +47,8 @@ DIFFERENCES = (
 )
 SIZES = (
     "A lesion's size is the diameter of the circle of its area. Slices go by their largest true "
-    "lesion, lesions found by their own size, precision by that of the predicted lesion."
+    "lesion, lesions found by their own size, precision by that of the predicted lesion. Healthy "
+    "slices are in no bin."
 )
 CONFUSION = "Slices, once for every network that predicted them; truth in rows."
 

@@ -205,6 +205,10 @@ def test_json_holds_every_figure(written):
     assert own["by_seed"] == {
         "0": {m: summary[m] for m in ("dice1", "dice2", "success", "accuracy")}
     }
+    counts = own["size_counts"].values()
+    assert sum(one["slices"] for one in counts) == summary["lesion_images"]
+    true_lesions = sum(len(result.true_lesions) for result in results["hier_freeze"])
+    assert sum(one["lesions"] for one in counts) == true_lesions
     bins = own["reliability"]["scaled"]
     gaps = sum(b["slices"] * abs(b["right"] - b["confidence"]) for b in bins if b["slices"])
     error = gaps / sum(b["slices"] for b in bins)
