@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from liver_tf.evaluation import bootstrap
 from liver_tf.evaluation.bootstrap import draw, intervals
 from liver_tf.evaluation.comparisons import compare, pairs_of
 from liver_tf.evaluation.measure_image import measure_image
@@ -185,3 +186,41 @@ def test_more_seeds_never_make_one_patient_many(cohort):
     assert together.value == pytest.approx(alone.value)
     assert together.low == pytest.approx(alone.low)
     assert together.high == pytest.approx(alone.high)
+
+
+def test_every_fold_keeps_its_number_of_networks():
+    results = [
+        replace(sliced(f"p{fold}{k}", hit=1, seed=seed), fold=str(fold))
+        for fold, seeds in ((0, 2), (1, 3))
+        for seed in range(seeds)
+        for k in range(2)
+    ]
+    (drawn,) = bootstrap._resamples(Units.of(results), 300, 0)
+    assert set(drawn.networks[:, :2].sum(axis=1)) == {2.0}
+    assert set(drawn.networks[:, 2:].sum(axis=1)) == {3.0}
+    assert set(drawn.networks[:, 0]) == {0.0, 1.0, 2.0}
+
+
+def test_ranking_is_drawn_with_its_networks():
+    """One network ranks every pair rightly, the other every one wrongly."""
+    truth = {"a": 2, "b": 2, "c": 3, "d": 3}
+    results = []
+    for seed, scores in enumerate(({2: (9, 1, 0), 3: (1, 9, 0)}, {2: (1, 9, 0), 3: (9, 1, 0)})):
+        for patient, label in truth.items():
+            labels = np.array([[label]], np.uint8)
+            where = {"patient": patient, "case": "c", "slice_index": 0}
+            own = measure_image(labels, labels, LESION_TYPES, **where, type_scores=scores[label])
+            results.append(replace(own, seed=seed))
+    drawn = draw(results, samples=4_000)
+    assert drawn.observed["auc_cyst"] == 0.5
+    values, counts = np.unique(
+        drawn.samples["auc_cyst"][~np.isnan(drawn.samples["auc_cyst"])], return_counts=True
+    )
+    assert values.tolist() == [0.0, 0.5, 1.0]
+    assert counts / counts.sum() == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
+
+
+def test_p_is_never_zero():
+    names = [f"p{k:02}" for k in range(30)]
+    missed, found = ([sliced(p, hit=hit) for p in names] for hit in (0, 2))
+    assert p_of(missed, found, permutations=99) == 1 / 100
