@@ -16,7 +16,7 @@ def main(argv: list[str]) -> int:
     from liver_tf.inference.cascade import Cascade
 
     run, output = Path(FLAGS.run), Path(FLAGS.output)
-    cascade = Cascade.of_runs(Path(FLAGS.liver_run), run)
+    cascade = Cascade.of_runs(Path(FLAGS.liver_run), run, use_chosen=FLAGS.postprocessing)
     export(cascade, output, {"protocol": run.resolve().name})
     print(f"{output}: SavedModel with signature serving_default(hu, spacing_mm)")
     return 0
@@ -25,6 +25,12 @@ def main(argv: list[str]) -> int:
 def _define_flags() -> None:
     flags.DEFINE_string("run", None, "Fine-tuned run.", required=True)
     flags.DEFINE_string("liver_run", "runs/liver", "Run of the liver network.")
+    flags.DEFINE_boolean(
+        "postprocessing",
+        True,
+        "Export with the threshold, holes and least size that trainers.choose_postprocessing kept "
+        "with the run, if it did.",
+    )
     flags.DEFINE_string(
         "output", "saved_models/liver/1", "Folder of the version; its name is a whole number."
     )

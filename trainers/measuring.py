@@ -22,7 +22,9 @@ from liver_tf.evaluation.stored_results import (
     has_results,
     load_results,
 )
-from liver_tf.inference.cascade import Cascade, LiverFinder
+from liver_tf.inference import postprocessing
+from liver_tf.inference.cascade import Cascade
+from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.network import Network
 from liver_tf.model.description import WEIGHTS, Description, load_description
 from liver_tf.model.weights_file import stored_hash
@@ -51,19 +53,25 @@ class Measured:
 
 
 def measure_runs(
-    runs: list[Path], liver_run: Path, records: Path, part: str = "test"
+    runs: list[Path],
+    liver_run: Path,
+    records: Path,
+    part: str = "test",
+    *,
+    use_chosen: bool = True,
 ) -> list[Measured]:
     """Measure every run on its own test patients, or take what was measured before.
 
     First the validation patients are measured and the temperature of the type scores is fitted on
     them; only then are those of the test read, once. ``part="validation"`` stops before: choices
-    are made there. Everything is kept in the run's folder under ``measures/`` with what it hangs
-    on (records, weights, program), and measured again only where that has changed.
+    are made there. ``use_chosen``: with the post-processing that was chosen for each run, if any.
+    Everything is kept in the run's folder under ``measures/`` with what it hangs on (records,
+    weights, post-processing, program), and measured again only where that has changed.
 
     Raises ``Refusal`` where a run is not finished or was trained on ROIs of other records.
     """
     manifest = load_manifest(records)
-    sources = _Sources(liver_run, records, manifest)
+    sources = _Sources(liver_run, records, manifest, use_chosen)
     return [Measured(run, records, _Measuring(run, sources).part(part)) for run in runs]
 
 
@@ -74,6 +82,7 @@ class _Sources:
     liver_run: Path
     records: Path
     manifest: Manifest
+    use_chosen: bool
 
     @cached_property
     def finder(self) -> LiverFinder:
@@ -84,12 +93,17 @@ class _Sources:
         load_description(self.liver_run)
         return stored_hash(self.liver_run / WEIGHTS)
 
+    def how(self, run: Path) -> postprocessing.PostProcessing:
+        """What is made of a run's probabilities."""
+        return postprocessing.load(run) if self.use_chosen else postprocessing.NOTHING
+
     def made_of(self, run: Path) -> dict[str, str]:
         """All that the results of a run hang on."""
         return {
             "records": self.manifest.fingerprint,
             "weights": stored_hash(run / WEIGHTS),
             "liver_weights": self.liver_hash,
+            "postprocessing": self.how(run).text(),
             "program": __version__,
         }
 
@@ -103,7 +117,8 @@ class _Measuring:
 
     @cached_property
     def predict(self) -> ScoredSlices:
-        return ScoredSlices(Cascade(self.sources.finder, Network.of_run(self.run, "lesion")))
+        lesion = Network.of_run(self.run, "lesion")
+        return ScoredSlices(Cascade(self.sources.finder, lesion, how=self.sources.how(self.run)))
 
     def part(self, part: str) -> RunResults:
         cases = {
@@ -129,7 +144,8 @@ class _Measuring:
         name = self.run.resolve().name
         results, labels = _measure(self.predict, self.sources, cases, f"{name}, {part}")
         value = None if temperature is None else temperature.value
-        fold, seed = str(identity["fold"]), int(identity["seed"])
+        # A pre-training has no fold; it can be measured on its validation all the same.
+        fold, seed = str(identity.get("fold", "")), int(identity.get("seed", 0))
         found = RunResults(
             protocol=name,
             fold=fold,

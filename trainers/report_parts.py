@@ -16,6 +16,7 @@ from liver_tf.evaluation.image_result import ImageResult
 from liver_tf.evaluation.overlays import Panel, draw_sheet
 from liver_tf.evaluation.paper_table import format_interval
 from liver_tf.evaluation.report import Picture
+from liver_tf.inference import postprocessing
 from liver_tf.model.description import load_description
 from liver_tf.records.folds import INNER, TEST_FOLD
 from liver_tf.records.manifest import load_manifest
@@ -89,7 +90,9 @@ def all_histories(measured: list[Measured]) -> dict[str, list[list[dict[str, flo
     }
 
 
-def facts(runs: list[Path], liver_run: Path, records: Path) -> dict[str, str]:
+def facts(
+    runs: list[Path], liver_run: Path, records: Path, *, use_chosen: bool = True
+) -> dict[str, str]:
     """What a reviewer must know of how the figures came about."""
     import keras
     import tensorflow as tf
@@ -104,6 +107,10 @@ def facts(runs: list[Path], liver_run: Path, records: Path) -> dict[str, str]:
         "network": "; ".join(sorted({_size(one) for one in identities})),
         "cycles": "; ".join(
             dict.fromkeys(_cycles(run, one) for run, one in zip(runs, identities, strict=True))
+        ),
+        "post-processing": "; ".join(
+            f"{run.resolve().name}: {postprocessing.load(run).text() if use_chosen else 'none'}"
+            for run in runs
         ),
         "early stopping": _early_stopping(identities),
         "versions": f"liver_tf {__version__}, TensorFlow {tf.__version__}, Keras "
