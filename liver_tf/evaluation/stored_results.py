@@ -202,7 +202,7 @@ def cautions(runs: Sequence[RunResults]) -> tuple[str, ...]:
     loose = [run.cell for run in runs if not run.clean]
     if loose:
         found.append(
-            f"{LOOSE}: early stopping and temperature of {', '.join(loose)} looked at the patients "
+            f"{LOOSE}: early stopping, post-processing and temperature of {', '.join(loose)} looked at the patients "
             "that they are tested on. Their figures are optimistic and mimic looser practice; do "
             "not compare them with clean ones."
         )

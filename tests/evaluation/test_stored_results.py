@@ -141,7 +141,9 @@ def test_looser_practice_is_told(stored):
     assert label_of([clean, loose], "my data") == "my data"
     assert cautions([clean]) == ()
     (told,) = cautions([clean, loose])
-    assert told.startswith(f"{LOOSE}: early stopping and temperature of fold0/seed0/mine looked at")
+    assert told.startswith(
+        f"{LOOSE}: early stopping, post-processing and temperature of fold0/seed0/mine looked at"
+    )
 
 
 def test_a_second_look_at_the_test_is_told(stored):
