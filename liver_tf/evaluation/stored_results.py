@@ -202,9 +202,9 @@ def cautions(runs: Sequence[RunResults]) -> tuple[str, ...]:
     loose = [run.cell for run in runs if not run.clean]
     if loose:
         found.append(
-            f"{LOOSE}: early stopping, post-processing and temperature of {', '.join(loose)} looked "
-            "at the patients that they are tested on. Their figures are optimistic and mimic looser "
-            "practice; do not compare them with clean ones."
+            f"{LOOSE}: early stopping, post-processing and temperature of {', '.join(loose)} "
+            "looked at the patients that they are tested on. Their figures are optimistic and mimic "
+            "looser practice; do not compare them with clean ones."
         )
     often = [f"{run.cell} ({run.looks} times)" for run in runs if run.looks > 1]
     if often:
