@@ -203,8 +203,8 @@ def cautions(runs: Sequence[RunResults]) -> tuple[str, ...]:
     if loose:
         found.append(
             f"{LOOSE}: early stopping, post-processing and temperature of {', '.join(loose)} "
-            "looked at the patients that they are tested on. Their figures are optimistic and mimic "
-            "looser practice; do not compare them with clean ones."
+            "looked at the patients that they are tested on. Their figures are optimistic and "
+            "mimic looser practice; do not compare them with clean ones."
         )
     often = [f"{run.cell} ({run.looks} times)" for run in runs if run.looks > 1]
     if often:
