@@ -46,6 +46,8 @@ setup(
         "dicom-seg": ["highdicom>=0.28"],
         # Talking to an archive, for the test of it; MIT.
         "pacs": ["pynetdicom>=3.0"],
+        # Peers that benchmarks measure against.
+        "bench": ["monai"],
         "test": ["pytest", "pytest-xdist", "ruff"],
     },
 )

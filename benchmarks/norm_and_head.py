@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
 
     import_tensorflow()
     from liver_tf.evaluation.bootstrap import intervals
-    from liver_tf.evaluation.measures import PAPER_MEASURES, measure_title
+    from liver_tf.evaluation.measure_names import PAPER_MEASURES, measure_title
     from liver_tf.evaluation.paper_table import format_interval
     from trainers.measuring import measure_runs
 
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
         run = finetune(Path(FLAGS.work), batch, norm, head)
         (measured,) = measure_runs(
             [run], Path("demo/runs/liver"), Path("demo/tfrecords/sheba"), "validation"
-        ).values()
+        )
         found = intervals(measured.results)
         cycle = json.loads((run / "cycle1" / "cycle.json").read_text(encoding="utf-8"))
         cells = [format_interval(found[measure]) for measure in PAPER_MEASURES]

@@ -1,4 +1,8 @@
-"""Measure fine-tuned runs on the test patients of their fold, and print the paper's table."""
+"""Measure fine-tuned runs on the test patients of their fold, and print the paper's table.
+
+Runs of one protocol on several folds and with several seeds are pooled. What is measured stays in
+each run's folder, under measures/, and is not measured again.
+"""
 
 from __future__ import annotations
 
@@ -15,28 +19,34 @@ def main(argv: list[str]) -> int:
     from liver_tf.atomic_files import write_text
     from liver_tf.evaluation.paper_table import render_text
     from liver_tf.evaluation.report import write_report
-    from trainers import measuring
+    from liver_tf.evaluation.stored_results import cautions, images_csv, label_of, pooled
+    from trainers import measuring, report_parts
 
     runs = [Path(run) for run in FLAGS.run]
-    names = [run.resolve().name for run in runs]
-    if len(set(names)) < len(names):
-        raise app.UsageError("--run: two runs of the same protocol; report on them apart")
+    if len({run.resolve() for run in runs}) < len(runs):
+        raise app.UsageError("--run: the same run is named twice")
     output = Path(FLAGS.output) if FLAGS.output else runs[0].resolve().parent / "report"
     sources = Path(FLAGS.liver_run), Path(FLAGS.records)
     measured = measuring.measure_runs(runs, *sources, use_chosen=FLAGS.postprocessing)
+    stored = [one.stored for one in measured]
+    results = pooled(stored)
+    facts = report_parts.facts(runs, *sources, use_chosen=FLAGS.postprocessing)
     files = write_report(
         output,
-        {name: one.results for name, one in measured.items()},
-        FLAGS.data_label,
-        histories={name: measuring.histories(run) for name, run in zip(names, runs, strict=True)},
-        sheets=measuring.draw_sheets(measured, output / "overlays"),
-        facts=measuring.facts(runs, *sources, use_chosen=FLAGS.postprocessing),
+        results,
+        label_of(stored, FLAGS.data_label),
+        histories=report_parts.all_histories(measured),
+        sheets=report_parts.draw_sheets(measured, output / "overlays"),
+        facts={**facts, "temperature of the type": report_parts.temperatures(measured)},
+        cautions=cautions(stored),
         samples=FLAGS.samples,
         seed=FLAGS.seed,
     )
+    write_text(output / "images.csv", images_csv(stored))
     found = files.findings
-    table = render_text(found.measured, found.data_label, found.differences)
-    table += measuring.healthy_text(found.measured)
+    table = "".join(f"CAUTION. {caution}\n" for caution in found.cautions)
+    table += render_text(found.measured, found.data_label, found.differences)
+    table += report_parts.healthy_text(found.measured)
     write_text(output / "table.txt", table + "\n")
     print(table)
     print(f"\nreport: {files.html}\n        {files.markdown}\n        {files.csv}")
@@ -45,7 +55,10 @@ def main(argv: list[str]) -> int:
 
 def _define_flags() -> None:
     flags.DEFINE_multi_string(
-        "run", None, "Fine-tuned run; repeat to compare protocols.", required=True
+        "run",
+        None,
+        "Fine-tuned run; repeat to compare protocols, and to pool folds and seeds.",
+        required=True,
     )
     flags.DEFINE_string("liver_run", "runs/liver", "Run of the liver network.")
     flags.DEFINE_string("records", "tfrecords/sheba", "Record set of whole slices with types.")

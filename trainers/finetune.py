@@ -21,7 +21,14 @@ def main(argv: list[str]) -> int:
     from liver_tf.model.description import WEIGHTS, load_description
     from liver_tf.model.transfer import head_from_old, transfer
     from liver_tf.model.weights_file import stored_hash
-    from liver_tf.records.folds import hold_out, load_folds, require_parts
+    from liver_tf.records.folds import (
+        INNER,
+        TEST_FOLD,
+        hold_out,
+        load_folds,
+        require_parts,
+        validate_on_test,
+    )
     from liver_tf.records.manifest import load_manifest
     from liver_tf.training import determinism
     from liver_tf.training.protocol import PRETRAINED, Protocol, parse_cycle, plan
@@ -54,13 +61,22 @@ def main(argv: list[str]) -> int:
             raise app.UsageError(f"--fold: expected 0 to {len(splits) - 1}, got {FLAGS.fold}")
         split, fold, place = splits[FLAGS.fold], FLAGS.fold, f"fold{FLAGS.fold}"
         require_parts(split, Path(FLAGS.folds_file))
+        if FLAGS.validation == TEST_FOLD:
+            split, place = validate_on_test(split), f"{place}_validated_on_test"
+            print(
+                "VALIDATION ON THE TEST FOLD: early stopping looks at the patients of the test, as "
+                "looser practice does. The figures of this run are optimistic; reports say so."
+            )
+    elif FLAGS.validation == TEST_FOLD:
+        raise app.UsageError("--validation=test_fold: needs the folds of --folds_file")
     else:
         split = hold_out(manifest, validation_share=FLAGS.validation_share, seed=FLAGS.seed)
         fold = place = "hold_out"
     seen = check_fold(
         records,
         manifest,
-        split,
+        # A validation on the test fold is told aloud; no leak beside it is.
+        split if FLAGS.validation == INNER else replace(split, validation=()),
         pretrained if protocol.start == PRETRAINED else None,
         allow_pairs=FLAGS.allow_pairs,
         accept_unknown=FLAGS.accept_unknown_training,
@@ -93,6 +109,7 @@ def main(argv: list[str]) -> int:
         Path(FLAGS.runs) / place / f"seed{FLAGS.seed}" / protocol.name,
         more_identity={
             "fold": fold,
+            "validation": FLAGS.validation,
             "head": FLAGS.head,
             "pretrained_weights": stored_hash(pretrained / WEIGHTS),
         },
@@ -138,6 +155,14 @@ def _define_flags() -> None:
         "test, for records without folds.",
     )
     flags.DEFINE_integer("fold", 0, "Which fold is left for the test.", lower_bound=0)
+    flags.DEFINE_enum(
+        "validation",
+        "inner",
+        ["inner", "test_fold"],
+        "Who decides on early stopping: patients set aside from training, so that the test fold is "
+        "looked at once; or the test fold itself, to mimic looser practice. Then nobody is set "
+        "aside, the run lies under fold<F>_validated_on_test, and reports say so in red.",
+    )
     flags.DEFINE_float(
         "validation_share",
         0.2,

@@ -2,42 +2,54 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from liver_tf import __version__
-from liver_tf.evaluation.bootstrap import Interval
-from liver_tf.evaluation.measures import ImageResult, measure_image
-from liver_tf.evaluation.overlays import Panel, draw_sheet
-from liver_tf.evaluation.paper_table import format_interval
-from liver_tf.evaluation.report import Picture
+from liver_tf.atomic_files import written_whole
+from liver_tf.evaluation.calibration import Temperature, fit_temperature
+from liver_tf.evaluation.image_result import ImageResult
+from liver_tf.evaluation.measure_image import measure_image
+from liver_tf.evaluation.stored_results import (
+    FOLDER,
+    RunResults,
+    has_results,
+    load_results,
+)
 from liver_tf.inference import postprocessing
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.network import Network
-from liver_tf.labels import LabelSet
-from liver_tf.model.description import Description, load_description
+from liver_tf.model.description import WEIGHTS, Description, load_description
+from liver_tf.model.weights_file import stored_hash
+from liver_tf.records.folds import INNER
 from liver_tf.records.manifest import Manifest, load_manifest
-from liver_tf.records.schema import SliceRecord
 from liver_tf.records.shards import check_shards, read_case
 from liver_tf.refusals import Refusal
+from trainers.scored_slices import ScoredSlices
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A run's test slices: what was true, what was predicted, and the results, slice by slice."""
+    """A run that was measured on a part of its fold.
 
-    records: list[SliceRecord]
-    predictions: list[np.ndarray]
-    results: list[ImageResult]
-    label_set: LabelSet
+    ``stored`` are the figures; the label maps lie beside them in the run's folder.
+    """
+
+    run: Path
+    records: Path
+    stored: RunResults
+
+    @property
+    def results(self) -> tuple[ImageResult, ...]:
+        """A row per slice."""
+        return self.stored.results
 
 
 def measure_runs(
@@ -47,25 +59,121 @@ def measure_runs(
     part: str = "test",
     *,
     use_chosen: bool = True,
-) -> dict[str, Measured]:
-    """Measure every run on its own test patients, by the name of its folder.
+) -> list[Measured]:
+    """Measure every run on its own test patients, or take what was measured before.
 
-    ``part="validation"`` takes the validation patients instead: choices are made on them, so that
-    the test patients are looked at once. ``use_chosen``: with the post-processing that was chosen
-    for each run, if any. Raises ``Refusal`` where a run is not finished or was
-    trained on ROIs of other records.
+    First the validation patients are measured and the temperature of the type scores is fitted on
+    them; only then are those of the test read, once. ``part="validation"`` stops before: choices
+    are made there. ``use_chosen``: with the post-processing that was chosen for each run, if any.
+    Everything is kept in the run's folder under ``measures/`` with what it hangs on (records,
+    weights, post-processing, program), and measured again only where that has changed.
+
+    Raises ``Refusal`` where a run is not finished or was trained on ROIs of other records.
     """
     manifest = load_manifest(records)
-    finder = LiverFinder.of_run(liver_run)
-    measured = {}
-    for run in runs:
-        cases = cases_of_part(run, manifest, part)
-        check_shards(records, manifest, cases)
-        how = postprocessing.load(run) if use_chosen else postprocessing.NOTHING
-        cascade = Cascade(finder, Network.of_run(run, "lesion"), how=how)
-        name = run.resolve().name
-        measured[name] = _measure(cascade, manifest, records, cases, name)
-    return measured
+    sources = _Sources(liver_run, records, manifest, use_chosen)
+    return [Measured(run, records, _Measuring(run, sources).part(part)) for run in runs]
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """What all runs are measured with; networks are loaded when first needed."""
+
+    liver_run: Path
+    records: Path
+    manifest: Manifest
+    use_chosen: bool
+
+    @cached_property
+    def finder(self) -> LiverFinder:
+        return LiverFinder.of_run(self.liver_run)
+
+    @cached_property
+    def liver_hash(self) -> str:
+        load_description(self.liver_run)
+        return stored_hash(self.liver_run / WEIGHTS)
+
+    def how(self, run: Path) -> postprocessing.PostProcessing:
+        """What is made of a run's probabilities."""
+        return postprocessing.load(run) if self.use_chosen else postprocessing.NOTHING
+
+    def made_of(self, run: Path) -> dict[str, str]:
+        """All that the results of a run hang on."""
+        return {
+            "records": self.manifest.fingerprint,
+            "weights": stored_hash(run / WEIGHTS),
+            "liver_weights": self.liver_hash,
+            "postprocessing": self.how(run).text(),
+            "program": __version__,
+        }
+
+
+@dataclass(frozen=True)
+class _Measuring:
+    """One run on its way to results; its networks are loaded once for all parts."""
+
+    run: Path
+    sources: _Sources
+
+    @cached_property
+    def predict(self) -> ScoredSlices:
+        lesion = Network.of_run(self.run, "lesion")
+        return ScoredSlices(Cascade(self.sources.finder, lesion, how=self.sources.how(self.run)))
+
+    def part(self, part: str) -> RunResults:
+        cases = {
+            one: cases_of_part(self.run, self.sources.manifest, one) for one in ("validation", part)
+        }
+        validation = self._of_part("validation", cases["validation"], None)
+        if part == "validation":
+            return validation
+        fitted_on = "validation" if validation.clean else "test fold"
+        temperature = fit_temperature(validation.results, part=fitted_on)
+        return self._of_part(part, cases[part], temperature)
+
+    def _of_part(self, part: str, cases: list[str], temperature: Temperature | None) -> RunResults:
+        """What is stored of a part if it still holds, else measured anew and stored."""
+        made_of, looks = self.sources.made_of(self.run), 1
+        if has_results(self.run, part):
+            before = load_results(self.run, part)
+            if before.made_of == made_of and label_maps(self.run, part).is_file():
+                return before
+            looks = before.looks + (_way(before.made_of) != _way(made_of))
+        check_shards(self.sources.records, self.sources.manifest, cases)
+        identity = json.loads((self.run / "run.json").read_text(encoding="utf-8"))
+        name = self.run.resolve().name
+        results, labels = _measure(self.predict, self.sources, cases, f"{name}, {part}")
+        value = None if temperature is None else temperature.value
+        # A pre-training has no fold; it can be measured on its validation all the same.
+        fold, seed = str(identity.get("fold", "")), int(identity.get("seed", 0))
+        found = RunResults(
+            protocol=name,
+            fold=fold,
+            seed=seed,
+            part=part,
+            validation=identity.get("validation", INNER),
+            label_set=self.predict.label_set,
+            made_of=made_of,
+            results=tuple(replace(one, temperature=value, fold=fold, seed=seed) for one in results),
+            temperature=temperature,
+            looks=looks,
+        )
+        with (
+            written_whole(label_maps(self.run, part)) as temporary,
+            open(temporary, "wb") as file,
+        ):
+            np.savez_compressed(file, **labels)
+        found.save(self.run)
+        return found
+
+
+def _way(made_of: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in made_of.items() if name != "program"}
+
+
+def label_maps(run: Path, part: str) -> Path:
+    """The file of a part's predicted label maps, by ``map_name``."""
+    return run / FOLDER / f"{part}_labels.npz"
 
 
 def _refuse_other_meaning(description: Description, manifest: Manifest, run: Path) -> None:
@@ -119,130 +227,32 @@ def cases_of_part(run: Path, manifest: Manifest, part: str) -> list[str]:
 
 
 def _measure(
-    cascade: Cascade, manifest: Manifest, folder: Path, cases: list[str], name: str
-) -> Measured:
+    predict: ScoredSlices, sources: _Sources, cases: list[str], name: str
+) -> tuple[list[ImageResult], dict[str, np.ndarray]]:
+    """Results of all slices of some cases, and their label maps by case and slice."""
     wanted = set(cases)
-    entries = [entry for entry in manifest.cases if entry.case in wanted]
-    records, predictions, results = [], [], []
+    entries = [entry for entry in sources.manifest.cases if entry.case in wanted]
+    results, maps = [], {}
     for entry in tqdm(entries, desc=f"measure {name}", unit="patient"):
-        of_patient = list(read_case(folder, entry))
-        for record, labels in zip(of_patient, _predict_each(cascade, of_patient), strict=True):
-            records.append(record)
-            predictions.append(labels)
+        of_patient = list(read_case(sources.records, entry))
+        for record, (labels, scores) in zip(of_patient, predict(of_patient), strict=True):
+            maps[map_name(record.case, record.slice_index)] = labels
             results.append(
                 measure_image(
                     record.labels,
                     labels,
-                    cascade.label_set,
+                    predict.label_set,
                     patient=record.patient,
                     case=record.case,
                     slice_index=record.slice_index,
                     true_diagnosis=record.diagnosis or None,
+                    spacing_mm=record.spacing_mm,
+                    type_scores=scores,
                 )
             )
-    return Measured(records, predictions, results, cascade.label_set)
+    return results, maps
 
 
-def _predict_each(cascade: Cascade, records: list[SliceRecord]) -> list[np.ndarray]:
-    """Label maps of slices, each by itself; those of one shape go through together."""
-    predicted: list[np.ndarray | None] = [None] * len(records)
-    for shape in {record.image.shape for record in records}:
-        places = [place for place, record in enumerate(records) if record.image.shape == shape]
-        spacings = [records[place].spacing_mm or (np.nan, np.nan) for place in places]
-        maps = cascade.predict_slices(
-            np.stack([records[place].image for place in places]), np.float32(spacings)
-        )
-        for place, labels in zip(places, maps, strict=True):
-            predicted[place] = labels
-    return predicted
-
-
-def draw_sheets(measured: dict[str, Measured], folder: Path) -> list[Picture]:
-    """For each run one sheet of the worst, median and best slices with lesions by Dice."""
-    pictures = []
-    for name, one in measured.items():
-        with_lesion = [i for i, result in enumerate(one.results) if result.has_lesion]
-        if not with_lesion:
-            continue
-        ranked = sorted(with_lesion, key=lambda i: one.results[i].dice)
-        middle = len(ranked) // 2
-        chosen = [*ranked[:2], *ranked[max(middle - 1, 0) : middle + 1], *ranked[-2:]]
-        panels = [_panel(one, index) for index in dict.fromkeys(chosen)]
-        path = draw_sheet(panels, folder / f"{name}.png")
-        pictures.append(Picture(path, f"{name}: worst, median and best slices by Dice"))
-    return pictures
-
-
-def _panel(one: Measured, index: int) -> Panel:
-    record, result = one.records[index], one.results[index]
-    names = one.label_set.classes
-    found = "nothing" if result.predicted_diagnosis is None else names[result.predicted_diagnosis]
-    return Panel(
-        hu=record.image,
-        truth=record.labels,
-        predicted=one.predictions[index],
-        label_set=one.label_set,
-        title=f"{record.diagnosis}, found {found}, Dice {result.dice:.2f}",
-        spacing_mm=record.spacing_mm,
-    )
-
-
-def healthy_text(measured: Mapping[str, Mapping[str, Interval]]) -> str:
-    """Lines on healthy slices, without which Success cannot be judged."""
-    lines = ["", "healthy slices with a lesion reported (where all are, Success says little):"]
-    for name, own in measured.items():
-        lines.append(f"  {name}: {format_interval(own.get('healthy_false_positive_rate'))}")
-    return "\n".join(lines) + "\n"
-
-
-def histories(run: Path) -> list[list[dict[str, float]]]:
-    """The history of every cycle of a run, a row per epoch."""
-    cycles = []
-    paths = run.glob("cycle*/history.csv")
-    for path in sorted(paths, key=lambda path: int(path.parent.name.removeprefix("cycle"))):
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
-        cycles.append(rows)
-    return cycles
-
-
-def facts(
-    runs: list[Path], liver_run: Path, records: Path, *, use_chosen: bool = True
-) -> dict[str, str]:
-    """What a reviewer must know of how the figures came about."""
-    import keras
-    import tensorflow as tf
-
-    identities = [json.loads((run / "run.json").read_text(encoding="utf-8")) for run in runs]
-    liver = load_description(liver_run)
-    return {
-        "records": load_manifest(records).fingerprint,
-        "liver network trained on": liver.data_fingerprint,
-        "folds": ", ".join(sorted({str(one["fold"]) for one in identities})),
-        "seeds": ", ".join(sorted({str(one["seed"]) for one in identities})),
-        "network": "; ".join(sorted({_size(one) for one in identities})),
-        "cycles": "; ".join(_cycles(run, one) for run, one in zip(runs, identities, strict=True)),
-        "post-processing": "; ".join(
-            f"{run.resolve().name}: {postprocessing.load(run).text() if use_chosen else 'none'}"
-            for run in runs
-        ),
-        "early stopping": "on the inner validation patients; the test patients took no part",
-        "versions": f"liver_tf {__version__}, TensorFlow {tf.__version__}, Keras "
-        f"{keras.__version__}, Python {platform.python_version()}",
-    }
-
-
-def _size(identity: dict) -> str:
-    shape = identity["architecture"]
-    return f"{shape['image_size']} x {shape['image_size']} pixels, {shape['base_filters']} filters"
-
-
-def _cycles(run: Path, identity: dict) -> str:
-    protocol = identity["protocol"]
-    first = protocol["cycles"][0]
-    trained = sum(len(history) for history in histories(run))
-    return (
-        f"{protocol['name']}: {len(protocol['cycles'])} cycle(s), {trained} epochs trained in all, "
-        f"at most {first['epochs']} a cycle, rate {first['learning_rate']:g}, "
-        f"batch {first['batch_size']}"
-    )
+def map_name(case: str, slice_index: int) -> str:
+    """Under which name the label map of a slice is kept."""
+    return f"{case}-{slice_index}"

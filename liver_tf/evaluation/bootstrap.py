@@ -1,27 +1,43 @@
-"""Confidence intervals and paired differences by resampling patients.
+"""Confidence intervals by resampling patients, and networks where there are several.
 
 Slices of one patient resemble each other, so patients are drawn, never slices: a patient comes
-with all slices (and all seeds) or not at all. Every measure is a ratio of sums over images
-(``measures.measure_terms``); summed by patient first, a resample is one row of a matrix product.
+with all slices or not at all. Every measure is a sum over slices (``terms``), so a resample is one
+row of a matrix product.
+
+Several seeds. The question is what a protocol does for new patients and in another training, so
+both are drawn: patients with replacement, and, within every fold, as many of its networks (seeds)
+as there are, with replacement, crossed with the patients, since every network of a fold predicts
+all of its patients. Seeds are averaged within a slice, so more of them never make one patient look
+like many. Drawing patients alone would leave the luck of the seed out of the interval, and two
+protocols that differ by it alone would soon "differ"; nesting seeds in patients would treat one
+network's luck as many independent events. With one seed the interval is about patients only, and
+what another training would give is unknown: reports say so.
 
 Source: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13, percentile
-intervals.
+intervals; Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1 (2007), for crossed
+factors, where it is shown to err on the wide side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from liver_tf.evaluation.measures import ImageResult, measure_terms, measure_title
+from liver_tf.evaluation.image_result import ImageResult
+from liver_tf.evaluation.measure_names import measure_title
+from liver_tf.evaluation.measures import measure_terms
+from liver_tf.evaluation.terms import AnyTerms, Draw, Terms, Units, divided
 
 SAMPLES = 10_000
 LEVEL = 0.95
 
-# Resamples held in memory at once: 2,000 x 1,000 patients is 16 MB.
-_CHUNK = 2_000
+#: A corrected p below this, together with an interval without zero, is called a difference.
+SIGNIFICANT = 0.05
+
+# Weights held in memory at once: 32 MB. Few large products cost less than many small ones.
+_WEIGHTS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -48,15 +64,22 @@ class Interval:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """One measure of ``protocol`` minus that of ``reference`` on the same patients."""
+    """One measure of ``protocol`` minus that of ``reference`` on the same patients.
+
+    Attributes:
+      p: of the permutation test (``permutation``), None where it was not made.
+      p_holm: the same after Holm's correction over all comparisons of this measure.
+    """
 
     measure: str
     protocol: str
     reference: str
     interval: Interval
+    p: float | None = None
+    p_holm: float | None = None
 
     def verdict(self) -> str:
-        """One sentence that claims no more than the interval allows."""
+        """One sentence that claims no more than interval and corrected p allow."""
         subject = f"{measure_title(self.measure)} of {self.protocol} against {self.reference}"
         if self.interval.value is None:
             return f"{subject}: undefined on these data"
@@ -64,7 +87,103 @@ class PairedDifference:
             return f"{subject}: no difference shown (too few patients for an interval)"
         if self.interval.holds_zero:
             return f"{subject}: no difference shown"
+        if self.p_holm is not None and self.p_holm >= SIGNIFICANT:
+            return f"{subject}: no difference shown after correction"
         return f"{subject}: {'higher' if self.interval.value > 0 else 'lower'}"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Measures of the data and of every resample of one protocol.
+
+    Attributes:
+      units: patients and networks. observed: by measure.
+      samples: measure -> float64 [samples], NaN where undefined in the resample.
+      carriers: measure -> patients that carry it.
+    """
+
+    units: Units
+    observed: dict[Hashable, float | None]
+    samples: dict[Hashable, np.ndarray]
+    carriers: dict[Hashable, int]
+
+    def of(self, names: Mapping[str, Hashable]) -> Drawn:
+        """The measures in ``names`` alone: new name -> name here."""
+        return Drawn(
+            self.units,
+            *(
+                {new: values[old] for new, old in names.items()}
+                for values in (self.observed, self.samples, self.carriers)
+            ),
+        )
+
+    def interval(self, measure: Hashable, level: float = LEVEL) -> Interval:
+        """Percentile interval of one measure."""
+        return _interval(
+            self.observed[measure], self.samples[measure], self.carriers[measure], level
+        )
+
+    def minus(self, reference: Drawn, measure: Hashable, level: float = LEVEL) -> Interval:
+        """Interval of the difference, every resample of patients shared by both.
+
+        Networks are shared where both have the same folds and seeds: a seed decides the new head
+        and the order of the slices in every protocol.
+        """
+        before, after = reference.observed[measure], self.observed[measure]
+        return _interval(
+            None if before is None or after is None else after - before,
+            self.samples[measure] - reference.samples[measure],
+            min(self.carriers[measure], reference.carriers[measure]),
+            level,
+        )
+
+
+def draw(
+    results: Sequence[ImageResult],
+    terms: Mapping[Hashable, AnyTerms] | None = None,
+    *,
+    samples: int = SAMPLES,
+    seed: int = 0,
+) -> Drawn:
+    """Resamples the patients (and networks) of one protocol.
+
+    Args:
+      results: slices of one protocol, of any number of folds and seeds.
+      terms: measures of these slices; by default those of ``measures.measure_terms``.
+      samples, seed: of the resamples. The same seed and patients give the same resamples.
+
+    Raises:
+      ValueError: ``samples`` below 1.
+    """
+    if samples < 1:
+        raise ValueError(f"expected at least 1 sample; got {samples}")
+    terms = measure_terms(results) if terms is None else terms
+    units = Units.of(results)
+    ratios = {name: one for name, one in terms.items() if isinstance(one, Terms)}
+    others = {
+        name: one.resampled(units) for name, one in terms.items() if not isinstance(one, Terms)
+    }
+    shape = (len(results), len(ratios))
+    above, below = (
+        units.by_cell(np.reshape([getattr(t, side) for t in ratios.values()], shape[::-1]).T)
+        for side in ("numerator", "denominator")
+    )
+    drawn = {name: np.empty(samples) for name in terms}
+    start = 0
+    for one in _resamples(units, samples, seed):
+        cells = one.of_cells(units)
+        here = slice(start, start + len(cells))
+        for name, column in zip(ratios, divided(cells @ above, cells @ below).T, strict=True):
+            drawn[name][here] = column
+        for name, resampled in others.items():
+            drawn[name][here] = resampled(one, cells)
+        start += len(cells)
+    return Drawn(
+        units,
+        {name: one.value() for name, one in terms.items()},
+        drawn,
+        {name: one.carriers(units) for name, one in terms.items()},
+    )
 
 
 def intervals(
@@ -88,16 +207,9 @@ def intervals(
     Raises:
       ValueError: ``samples`` below 1 or ``level`` outside (0, 1).
     """
-    _check(samples, level)
-    sums = _PatientSums.of(results)
-    drawn = np.concatenate(
-        [sums.ratios(counts) for counts in _resamples(len(sums.patients), samples, seed)]
-    )
-    observed = {name: terms.value() for name, terms in measure_terms(results).items()}
-    return {
-        name: _interval(observed[name], drawn[:, k], sums.carriers[k], level)
-        for k, name in enumerate(sums.measures)
-    }
+    _check(level)
+    drawn = draw(results, samples=samples, seed=seed)
+    return {measure: drawn.interval(measure, level) for measure in drawn.observed}
 
 
 def paired_difference(
@@ -117,79 +229,61 @@ def paired_difference(
       ValueError: the two did not predict the same slices, the measure is unknown, ``samples``
         below 1 or ``level`` outside (0, 1).
     """
-    _check(samples, level)
-    _check_same_images(reference, other, reference_name, other_name)
-    first, second = _PatientSums.of(reference), _PatientSums.of(other)
-    if measure not in first.measures:
-        raise ValueError(f"no measure {measure!r}; there are {', '.join(first.measures)}")
-    column = first.measures.index(measure)
-    drawn = np.concatenate(
-        [
-            second.ratios(counts)[:, column] - first.ratios(counts)[:, column]
-            for counts in _resamples(len(first.patients), samples, seed)
-        ]
+    _check(level)
+    check_same_images(reference, other, reference_name, other_name)
+    terms = [measure_terms(results) for results in (reference, other)]
+    if measure not in terms[0]:
+        raise ValueError(f"no measure {measure!r}; there are {', '.join(terms[0])}")
+    first, second = (
+        draw(results, {measure: of_all[measure]}, samples=samples, seed=seed)
+        for results, of_all in zip((reference, other), terms, strict=True)
     )
-    before = measure_terms(reference)[measure].value()
-    after = measure_terms(other)[measure].value()
-    value = None if before is None or after is None else after - before
-    carriers = min(first.carriers[column], second.carriers[column])
     return PairedDifference(
-        measure, other_name, reference_name, _interval(value, drawn, carriers, level)
+        measure, other_name, reference_name, second.minus(first, measure, level)
     )
 
 
-@dataclass(frozen=True)
-class _PatientSums:
-    """Sums by patient of what every measure divides.
-
-    ``numerators`` and ``denominators`` are float64 [patients, measures]; ``carriers`` is the
-    number of patients with a denominator above zero, by measure.
-    """
-
-    patients: tuple[str, ...]
-    measures: tuple[str, ...]
-    numerators: np.ndarray
-    denominators: np.ndarray
-    carriers: tuple[int, ...]
-
-    @classmethod
-    def of(cls, results: Sequence[ImageResult]) -> _PatientSums:
-        patients = tuple(sorted({r.patient for r in results}))
-        place = {patient: k for k, patient in enumerate(patients)}
-        rows = np.fromiter((place[r.patient] for r in results), dtype=np.int64)
-        terms = measure_terms(results)
-
-        def by_patient(values: list[np.ndarray]) -> np.ndarray:
-            sums = np.zeros((len(patients), len(values)))
-            for column, weights in enumerate(values):
-                np.add.at(sums[:, column], rows, weights)
-            return sums
-
-        denominators = by_patient([t.denominator for t in terms.values()])
-        return cls(
-            patients,
-            tuple(terms),
-            by_patient([t.numerator for t in terms.values()]),
-            denominators,
-            tuple(int(n) for n in (denominators > 0).sum(axis=0)),
+def check_same_images(
+    reference: Sequence[ImageResult],
+    other: Sequence[ImageResult],
+    reference_name: str,
+    other_name: str,
+) -> None:
+    """Raises ``ValueError`` where two protocols did not predict the same slices."""
+    first, second = {r.image for r in reference}, {r.image for r in other}
+    if first != second:
+        raise ValueError(
+            f"expected {reference_name} and {other_name} to have predicted the same slices; got "
+            f"{len(first - second)} only in the first and {len(second - first)} only in the "
+            "second. Evaluate both on the same folds."
         )
 
-    def ratios(self, counts: np.ndarray) -> np.ndarray:
-        """Measures of resamples; counts [samples, patients] -> [samples, measures], NaN for 0/0."""
-        above, below = counts @ self.numerators, counts @ self.denominators
-        return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+
+def _resamples(units: Units, samples: int, seed: int) -> Iterator[Draw]:
+    """How often each patient and each network was drawn, a chunk of resamples at a time.
+
+    Patients and networks have streams of their own, so that protocols with other networks still
+    share their patients.
+    """
+    of_patients, of_networks = (np.random.default_rng((seed, stream)) for stream in (0, 1))
+    folds = [fold for fold, _ in units.networks]
+    chunk = max(1, _WEIGHTS // max(len(units.cells[0]), 1))
+    for start in range(0, samples, chunk):
+        size = min(chunk, samples - start)
+        networks = np.ones((size, len(folds)))
+        for fold in dict.fromkeys(folds):
+            members = [place for place, name in enumerate(folds) if name == fold]
+            if len(members) > 1:
+                networks[:, members] = _counts(of_networks, len(members), size)
+        yield Draw(_counts(of_patients, len(units.patients), size), networks)
 
 
-def _resamples(patients: int, samples: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each patient was drawn: float64 [chunk, patients] at a time."""
-    generator = np.random.default_rng(seed)
-    for start in range(0, samples, _CHUNK):
-        size = min(_CHUNK, samples - start)
-        if patients == 0:
-            yield np.zeros((size, 0))
-        else:
-            shares = np.full(patients, 1.0 / patients)
-            yield generator.multinomial(patients, shares, size=size).astype(np.float64)
+def _counts(generator: np.random.Generator, members: int, samples: int) -> np.ndarray:
+    """How often each of some members is drawn in as many draws: float64 [samples, members]."""
+    if members == 0:
+        return np.zeros((samples, 0))
+    shares = np.full(members, 1.0 / members)
+    return generator.multinomial(members, shares, size=samples).astype(np.float64)
 
 
 def _interval(value: float | None, drawn: np.ndarray, carriers: int, level: float) -> Interval:
@@ -200,23 +294,6 @@ def _interval(value: float | None, drawn: np.ndarray, carriers: int, level: floa
     return Interval(value, float(low), float(high), int(defined.size))
 
 
-def _check(samples: int, level: float) -> None:
-    if samples < 1 or not 0.0 < level < 1.0:
-        raise ValueError(
-            f"expected at least 1 sample and a level between 0 and 1; got {samples} and {level}"
-        )
-
-
-def _check_same_images(
-    reference: Sequence[ImageResult],
-    other: Sequence[ImageResult],
-    reference_name: str,
-    other_name: str,
-) -> None:
-    first, second = {r.image for r in reference}, {r.image for r in other}
-    if first != second:
-        raise ValueError(
-            f"expected {reference_name} and {other_name} to have predicted the same slices; got "
-            f"{len(first - second)} only in the first and {len(second - first)} only in the "
-            "second. Evaluate both on the same folds."
-        )
+def _check(level: float) -> None:
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"expected a level between 0 and 1; got {level}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from liver_tf.evaluation.measures import ImageResult
+from liver_tf.evaluation.image_result import ImageResult
 from liver_tf.labels import HEALTHY, LIVER
 
 #: Heading of the column of slices in which no lesion pixel was predicted.
@@ -21,7 +21,7 @@ class Confusion:
     Attributes:
       true_names: lesion types, then ``healthy``.
       predicted_names: lesion types, then ``nothing found``.
-      counts: int64 [true, predicted], slices.
+      counts: int64 [true, predicted], slices, once for every network that predicted them.
     """
 
     true_names: tuple[str, ...]

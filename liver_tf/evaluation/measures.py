@@ -1,234 +1,98 @@
-"""The paper's four measures, and those of healthy slices, liver and single classes.
+"""Every measure, as sums over slices.
 
-One image is one axial slice. ``measure_image`` boils a slice down to pixel counts and two
-diagnoses; every measure is then a ratio of two sums over images, which is what lets
-``liver_tf.evaluation.bootstrap`` resample patients without touching a pixel again.
+One image is one axial slice. ``measure_image`` has boiled it down to an ``ImageResult``; here each
+measure becomes a sum over these, which is what lets ``bootstrap`` resample patients without
+touching a pixel again. Where several networks (seeds) predicted a slice, each of its results
+weighs as much less: seeds are averaged within a slice, and never make one look like many.
 
 Source: Heker, Ben-Cohen, Greenspan, arXiv 1907.13409. What the paper leaves open (slices without
-a detection, empty outlines, ties) is decided here and written beside each rule.
+a detection, empty outlines, ties) is decided here and written beside each rule; docs/measures.md
+tells all of it in one place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from liver_tf.labels import BACKGROUND, HEALTHY, LIVER, LabelSet
+from liver_tf.evaluation.calibration import calibration_terms
+from liver_tf.evaluation.image_result import ImageResult, PixelCounts
+from liver_tf.evaluation.lesion_matching import IOU_THRESHOLDS, MatchedLesion
+from liver_tf.evaluation.size_bins import SIZE_BINS, UNKNOWN, size_bin
+from liver_tf.evaluation.terms import AnyTerms, PairTerms, Terms
+from liver_tf.labels import BACKGROUND, LIVER
 
-#: The paper's measures, in the order of its table's columns.
-PAPER_MEASURES = ("dice1", "dice2", "success", "accuracy")
-
-#: What each measure is called in tables.
-MEASURE_TITLES = {
-    "dice1": "Dice1",
-    "dice2": "Dice2",
-    "success": "Success",
-    "accuracy": "Accuracy",
-    "accuracy_detected": "Accuracy among detected",
-    "detected": "Share with any detection",
-    "healthy_false_positive_rate": "Healthy slices with a lesion reported",
-    "dice_liver": "Liver Dice, mean over slices",
-    "pooled_dice_lesion": "Lesion Dice, pooled",
-    "pooled_dice_class_liver": "Dice of liver outside lesions, pooled",
-}
-
-
-def measure_title(measure: str) -> str:
-    """Human name of a measure; ``pooled_dice_class_cyst`` becomes ``Dice of cyst, pooled``."""
-    if measure in MEASURE_TITLES:
-        return MEASURE_TITLES[measure]
-    return f"Dice of {measure.removeprefix('pooled_dice_class_')}, pooled"
+#: Measures of slices with a lesion that are also given by the size of the lesion.
+_SLICES_BY_SIZE = (
+    "dice1",
+    "dice2",
+    "success",
+    "accuracy",
+    "accuracy_detected",
+    "detected",
+    "hd95_lesion_mm",
+    "assd_lesion_mm",
+    "pooled_dice_lesion",
+)
 
 
-@dataclass(frozen=True)
-class PixelCounts:
-    """Pixels of one region: in the truth, in the prediction, in both."""
-
-    true: int
-    predicted: int
-    both: int
-
-    @property
-    def dice(self) -> float | None:
-        """2 |A and B| / (|A| + |B|); None where the region is empty in truth and prediction."""
-        total = self.true + self.predicted
-        return 2.0 * self.both / total if total else None
-
-
-@dataclass(frozen=True)
-class ImageResult:
-    """What was true and what was predicted in one axial slice.
-
-    Attributes:
-      patient: pseudonymous patient id; the unit of every resampling.
-      case: pseudonymous id of the scan or examination.
-      slice_index: position of the slice within the case.
-      true_diagnosis: label of the true lesion type; None for a healthy slice.
-      predicted_diagnosis: label with most predicted lesion pixels; None without a detection.
-      lesion: counts of lesion (any type) against the rest.
-      liver: counts of liver or lesion against background.
-      classes: class name -> counts of exactly that label, in the order of the label set.
-    """
-
-    patient: str
-    case: str
-    slice_index: int
-    true_diagnosis: int | None
-    predicted_diagnosis: int | None
-    lesion: PixelCounts
-    liver: PixelCounts
-    classes: dict[str, PixelCounts]
-
-    @property
-    def image(self) -> tuple[str, str, int]:
-        """What identifies the slice: patient, case, slice index."""
-        return (self.patient, self.case, self.slice_index)
-
-    @property
-    def has_lesion(self) -> bool:
-        """Whether the slice truly holds a lesion."""
-        return self.true_diagnosis is not None
-
-    @property
-    def detected(self) -> bool:
-        """Whether any lesion pixel was predicted, in the right place or not."""
-        return self.lesion.predicted > 0
-
-    @property
-    def overlap(self) -> bool:
-        """Whether at least one predicted lesion pixel lies in the true lesion, of any type."""
-        return self.lesion.both > 0
-
-    @property
-    def dice(self) -> float | None:
-        """Dice of lesion against rest.
-
-        A missed lesion and a false alarm in a healthy slice give 0.0. A healthy slice without a
-        detection gives None: there is nothing to compare. A slice that is known to hold a lesion
-        but whose outline has no pixel gives 0.0 whatever was predicted.
-        """
-        if self.has_lesion and self.lesion.true == 0:
-            return 0.0
-        return self.lesion.dice
-
-    def to_json(self) -> dict:
-        """Plain dictionary for ``json.dumps``; ``dice`` and ``overlap`` are added for readers."""
-        return asdict(self) | {"dice": self.dice, "overlap": self.overlap}
-
-    @classmethod
-    def from_json(cls, values: dict) -> ImageResult:
-        """Inverse of ``to_json``; ``dice`` and ``overlap`` follow from the counts.
-
-        Raises:
-          ValueError: a field is missing.
-        """
-        try:
-            return cls(
-                patient=values["patient"],
-                case=values["case"],
-                slice_index=values["slice_index"],
-                true_diagnosis=values["true_diagnosis"],
-                predicted_diagnosis=values["predicted_diagnosis"],
-                lesion=PixelCounts(**values["lesion"]),
-                liver=PixelCounts(**values["liver"]),
-                classes={k: PixelCounts(**v) for k, v in values["classes"].items()},
-            )
-        except KeyError as error:
-            raise ValueError(
-                f"expected an image result with the field {error}; got {sorted(values)}"
-            ) from None
-
-
-def measure_image(
-    truth: np.ndarray,
-    predicted: np.ndarray,
-    label_set: LabelSet,
-    *,
-    patient: str,
-    case: str,
-    slice_index: int,
-    true_diagnosis: int | str | None = None,
-) -> ImageResult:
-    """Compares one predicted slice with the truth.
-
-    Args:
-      truth, predicted: uint8 [rows, columns], labels of ``label_set``, on the same grid.
-      label_set: what the labels mean.
-      patient, case, slice_index: where the slice comes from.
-      true_diagnosis: lesion label, its name, or ``"healthy"``. By default the majority class of
-        the truth's lesion pixels, healthy if there is none. A lesion label given for a truth
-        without lesion pixels (an outline too small for the grid, say) makes a slice with a lesion
-        that nothing can hit, so that it counts as missed instead of leaving the test set.
-
-    Returns:
-      The slice's ``ImageResult``. Both majorities break ties towards the lower label.
-
-    Raises:
-      ValueError: shapes differ or are not 2-D, dtype is not an integer, a label lies outside the
-        set, or ``true_diagnosis`` is no lesion of the set or says healthy against the outline.
-    """
-    joint = _joint_histogram(truth, predicted, label_set)
-    in_truth, in_prediction, agreed = joint.sum(axis=1), joint.sum(axis=0), joint.diagonal()
-    true_majority = _majority(in_truth)
-    if true_diagnosis is not None:
-        true_majority = _given_diagnosis(true_diagnosis, true_majority, label_set)
-    return ImageResult(
-        patient=patient,
-        case=case,
-        slice_index=int(slice_index),
-        true_diagnosis=true_majority,
-        predicted_diagnosis=_majority(in_prediction),
-        lesion=_region_counts(joint, LIVER + 1),
-        liver=_region_counts(joint, LIVER),
-        classes={
-            name: PixelCounts(int(in_truth[k]), int(in_prediction[k]), int(agreed[k]))
-            for k, name in enumerate(label_set.classes)
-        },
-    )
-
-
-@dataclass(frozen=True)
-class Terms:
-    """A measure as the ratio of two sums: float64 [images] each."""
-
-    numerator: np.ndarray
-    denominator: np.ndarray
-
-    def value(self) -> float | None:
-        """The measure over all images; None where the denominator is zero."""
-        below = self.denominator.sum()
-        return float(self.numerator.sum() / below) if below else None
-
-
-def measure_terms(results: Sequence[ImageResult]) -> dict[str, Terms]:
-    """Every measure of ``summarise`` as a ratio of sums over images.
+def measure_terms(results: Sequence[ImageResult]) -> dict[str, AnyTerms]:
+    """Every measure of ``summarise`` as sums over slices.
 
     Raises:
       ValueError: the results come from different label sets.
     """
     names = _class_names(results)
-    lesion = _column(r.has_lesion for r in results)
-    detected = _column(r.detected for r in results)
-    overlap = _column(r.overlap for r in results) * lesion
-    right = _column(r.true_diagnosis == r.predicted_diagnosis for r in results) * lesion
-    dice = _column(r.dice or 0.0 for r in results) * lesion
-    liver_defined = _column(r.liver.dice is not None for r in results)
+    weights = row_weights(results)
     terms = {
-        "dice1": Terms(dice * overlap, overlap),
-        "dice2": Terms(dice, lesion),
-        "success": Terms(overlap, lesion),
-        "accuracy": Terms(right, lesion),
-        "accuracy_detected": Terms(right * detected, lesion * detected),
-        "detected": Terms(lesion * detected, lesion),
-        "healthy_false_positive_rate": Terms((1 - lesion) * detected, 1 - lesion),
-        "dice_liver": Terms(_column(r.liver.dice or 0.0 for r in results), liver_defined),
-        "pooled_dice_lesion": _pooled([r.lesion for r in results]),
+        **_of_slices(results),
+        **_of_cases(results, names),
+        **_of_lesions(results, lambda lesion: True),
+        **_of_types(results, names[LIVER + 1 :]),
     }
-    for name in names[BACKGROUND + 1 :]:
-        terms[f"pooled_dice_class_{name}"] = _pooled([r.classes[name] for r in results])
-    return terms
+    weighted: dict[str, AnyTerms] = {name: _weighted(one, weights) for name, one in terms.items()}
+    weighted |= _of_rankings(results, names[LIVER + 1 :], weights)
+    for suffix, scaled in (("", False), ("_scaled", True)):
+        weighted[f"calibration_error{suffix}"] = calibration_terms(results, weights, scaled=scaled)
+    return weighted
+
+
+def terms_by_size(results: Sequence[ImageResult]) -> dict[str, dict[str, Terms]]:
+    """Measures of slices with a lesion, and of lesions, by the size of the lesion.
+
+    A slice belongs to the bin of its largest true lesion; lesion-wise recall takes every true
+    lesion by its own size, precision every predicted one by its own. Areas under ROC curves and
+    calibration errors are not given: by bin there are too few slices for either.
+
+    Returns:
+      bin -> measure -> terms, for the bins of ``size_bins`` and, where a lesion has no known size,
+      ``size_unknown``.
+    """
+    names = _class_names(results)
+    weights = row_weights(results)
+    sizes = [r.size if r.has_lesion else None for r in results]
+    seen = {size_bin(one.diameter_mm) for r in results for one in _all_lesions(r)}
+    of_slices = _of_slices(results)
+    of_types = _of_types(results, names[LIVER + 1 :])
+    found = {}
+    for bin_name in (*SIZE_BINS, *([UNKNOWN] if UNKNOWN in seen else [])):
+        here = _column(size == bin_name for size in sizes) * weights
+        of_lesions = _of_lesions(
+            results, lambda one, name=bin_name: size_bin(one.diameter_mm) == name
+        )
+        found[bin_name] = {
+            **{name: _weighted(of_slices[name], here) for name in _SLICES_BY_SIZE},
+            **{name: _weighted(one, here) for name, one in of_types.items()},
+            # F1 would mix true lesions of the bin with found ones that match lesions of another.
+            **{
+                name: _weighted(one, weights)
+                for name, one in of_lesions.items()
+                if not name.startswith("lesion_f1")
+            },
+        }
+    return found
 
 
 def summarise(results: Sequence[ImageResult]) -> dict[str, float | int | None]:
@@ -241,81 +105,179 @@ def summarise(results: Sequence[ImageResult]) -> dict[str, float | int | None]:
     * ``dice2``: the same mean over all of them, a miss counting 0.
     * ``accuracy``: share whose majority class is the true type; without a detection it is wrong.
 
-    Beyond the paper: ``accuracy_detected`` (share right among slices with a lesion in which any
-    lesion pixel was predicted), ``detected`` (share of slices with a lesion in which any was),
-    ``healthy_false_positive_rate`` (share of healthy slices with a predicted lesion pixel),
-    ``dice_liver`` (liver or lesion against background, mean over slices in which truth or
-    prediction has any), ``pooled_dice_lesion`` and ``pooled_dice_class_NAME`` (pixel counts of all
-    slices, healthy ones included, added up first; the class ``liver`` is liver outside lesions).
+    Beyond the paper:
 
-    A measure over no slices at all is None. ``images``, ``lesion_images``, ``healthy_images`` and
-    ``patients`` are counts; a slice predicted several times (seeds) counts as often.
+    * ``accuracy_detected``: share right among slices with a lesion in which any lesion pixel was
+      predicted; ``detected``: share of slices with a lesion in which any was.
+    * ``healthy_false_positive_rate``: share of healthy slices with a predicted lesion pixel;
+      ``healthy_false_positives_per_slice``: predicted lesions per healthy slice.
+    * ``dice_liver``: liver or lesion against background, mean over slices in which truth or
+      prediction has any. ``case_dice_*``: the pixels of a case added up first, then the mean over
+      cases in which truth or prediction has any. ``pooled_dice_*``: the pixels of all slices
+      added up, healthy ones included. The class ``liver`` is liver outside lesions.
+    * ``hd95_*_mm``, ``assd_*_mm``: mean over slices in which truth and prediction both have any.
+    * ``lesion_recall_iouN``, ``lesion_precision_iouN``, ``lesion_f1_iouN``: over all lesions, a
+      pair counting from an IoU of N % on.
+    * ``sensitivity_TYPE``, ``specificity_TYPE``: the type against all else, healthy slices
+      included, by majority class; a slice without a detection is called no type.
+    * ``auc_TYPE``: by the scores of the types, over slices with a lesion; one
+      without a detection scores all types alike.
+    * ``calibration_error``, ``calibration_error_scaled``: see ``calibration``.
+
+    A measure over nothing at all is None. ``images``, ``lesion_images``, ``healthy_images`` and
+    ``patients`` count each slice once, however many networks (``networks``) predicted it.
     """
-    lesion_images = sum(r.has_lesion for r in results)
+    lesion_of = {r.image: r.has_lesion for r in results}
     counts = {
-        "images": len(results),
-        "lesion_images": lesion_images,
-        "healthy_images": len(results) - lesion_images,
+        "images": len(lesion_of),
+        "lesion_images": sum(lesion_of.values()),
+        "healthy_images": len(lesion_of) - sum(lesion_of.values()),
         "patients": len({r.patient for r in results}),
+        "networks": len({r.network for r in results}),
     }
     return counts | {name: terms.value() for name, terms in measure_terms(results).items()}
 
 
-def _joint_histogram(truth: np.ndarray, predicted: np.ndarray, label_set: LabelSet) -> np.ndarray:
-    """int64 [classes, classes]: pixels with true label in rows, predicted label in columns."""
-    classes = len(label_set)
-    for name, labels in (("truth", truth), ("predicted", predicted)):
-        if labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):
-            raise ValueError(
-                f"expected {name} to be an integer array [rows, columns]; got {labels.dtype} "
-                f"{labels.shape}. Pass one slice of labels, not probabilities or a volume."
-            )
-        if labels.size and not 0 <= labels.min() <= labels.max() < classes:
-            raise ValueError(
-                f"expected labels 0 to {classes - 1} of label set {label_set.name!r} in {name}; "
-                f"got {labels.min()} to {labels.max()}"
-            )
-    if truth.shape != predicted.shape:
+def row_weights(results: Sequence[ImageResult]) -> np.ndarray:
+    """One by how often its slice was predicted, float64 [results].
+
+    Raises:
+      ValueError: one network predicted a slice twice.
+    """
+    keys = Counter((r.image, r.network) for r in results)
+    if keys and max(keys.values()) > 1:
         raise ValueError(
-            f"expected truth and prediction on the same grid; got {truth.shape} and "
-            f"{predicted.shape}. Map the prediction back to the truth's grid first."
+            f"expected every slice once per network; got {sum(n > 1 for n in keys.values())} "
+            "slices several times. Give the results of several seeds their seed."
         )
-    pairs = truth.astype(np.int64).ravel() * classes + predicted.ravel()
-    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+    times = Counter(r.image for r in results)
+    return _column(1.0 / times[r.image] for r in results)
 
 
-def _region_counts(joint: np.ndarray, first_label: int) -> PixelCounts:
-    """Counts of the region made of all labels from ``first_label`` on."""
-    return PixelCounts(
-        int(joint[first_label:].sum()),
-        int(joint[:, first_label:].sum()),
-        int(joint[first_label:, first_label:].sum()),
+def _of_slices(results: Sequence[ImageResult]) -> dict[str, Terms]:
+    lesion = _column(r.has_lesion for r in results)
+    detected = _column(r.detected for r in results)
+    overlap = _column(r.overlap for r in results) * lesion
+    right = _column(r.true_diagnosis == r.predicted_diagnosis for r in results) * lesion
+    dice = _column(r.dice or 0.0 for r in results) * lesion
+    found = _column(len(r.found_lesions) for r in results)
+    return {
+        "dice1": Terms(dice * overlap, overlap),
+        "dice2": Terms(dice, lesion),
+        "success": Terms(overlap, lesion),
+        "accuracy": Terms(right, lesion),
+        "accuracy_detected": Terms(right * detected, lesion * detected),
+        "detected": Terms(lesion * detected, lesion),
+        "healthy_false_positive_rate": Terms((1 - lesion) * detected, 1 - lesion),
+        "healthy_false_positives_per_slice": Terms((1 - lesion) * found, 1 - lesion),
+        "hd95_lesion_mm": _mean(_distance(r.lesion_surface, "hd95_mm") for r in results),
+        "assd_lesion_mm": _mean(_distance(r.lesion_surface, "assd_mm") for r in results),
+        "dice_liver": _mean(r.liver.dice for r in results),
+        "hd95_liver_mm": _mean(_distance(r.liver_surface, "hd95_mm") for r in results),
+        "assd_liver_mm": _mean(_distance(r.liver_surface, "assd_mm") for r in results),
+        "pooled_dice_lesion": _pooled([r.lesion for r in results]),
+    }
+
+
+def _of_cases(results: Sequence[ImageResult], names: tuple[str, ...]) -> dict[str, Terms]:
+    regions: dict[str, Callable[[ImageResult], PixelCounts]] = {
+        "liver": lambda r: r.liver,
+        "lesion": lambda r: r.lesion,
+    }
+    for name in names[BACKGROUND + 1 :]:
+        regions[f"class_{name}"] = lambda r, name=name: r.classes[name]
+    terms = {
+        f"pooled_dice_{region}": _pooled([counts(r) for r in results])
+        for region, counts in regions.items()
+        if region.startswith("class_")
+    }
+    for region, counts in regions.items():
+        sums: dict[tuple, list[int]] = {}
+        first: dict[tuple, int] = {}
+        for row, result in enumerate(results):
+            case = (result.patient, result.case, result.network)
+            first.setdefault(case, row)
+            one = counts(result)
+            total = sums.setdefault(case, [0, 0])
+            total[0] += 2 * one.both
+            total[1] += one.true + one.predicted
+        # A case's Dice stands in its first slice, so that it goes where its patient goes.
+        dice = np.zeros((len(results), 2))
+        for case, (above, below) in sums.items():
+            if below:
+                dice[first[case]] = above / below, 1.0
+        terms[f"case_dice_{region}"] = Terms(*dice.T)
+    return terms
+
+
+def _of_lesions(
+    results: Sequence[ImageResult], wanted: Callable[[MatchedLesion], bool]
+) -> dict[str, Terms]:
+    terms = {}
+    for least in IOU_THRESHOLDS:
+        sides = [
+            [[one.iou >= least for one in lesions if wanted(one)] for lesions in side]
+            for side in ((r.true_lesions for r in results), (r.found_lesions for r in results))
+        ]
+        true, found = (_column(map(len, side)) for side in sides)
+        true_hits, found_hits = (_column(map(sum, side)) for side in sides)
+        percent = round(100 * least)
+        terms[f"lesion_recall_iou{percent}"] = Terms(true_hits, true)
+        terms[f"lesion_precision_iou{percent}"] = Terms(found_hits, found)
+        terms[f"lesion_f1_iou{percent}"] = Terms(true_hits + found_hits, true + found)
+    return terms
+
+
+def _of_types(results: Sequence[ImageResult], types: tuple[str, ...]) -> dict[str, Terms]:
+    terms = {}
+    for label, name in enumerate(types, LIVER + 1):
+        true = _column(r.true_diagnosis == label for r in results)
+        called = _column(r.predicted_diagnosis == label for r in results)
+        terms[f"sensitivity_{name}"] = Terms(true * called, true)
+        terms[f"specificity_{name}"] = Terms((1 - true) * (1 - called), 1 - true)
+    return terms
+
+
+def _of_rankings(
+    results: Sequence[ImageResult], types: tuple[str, ...], weights: np.ndarray
+) -> dict[str, AnyTerms]:
+    alike = (1.0 / max(len(types), 1),) * len(types)
+    scores = np.array(
+        [r.type_scores if r.type_scores is not None else alike for r in results], np.float64
+    ).reshape(len(results), len(types))
+    # Results that were detected but never scored (by an older program) cannot be ranked.
+    ranked = _column(
+        r.has_lesion and (r.type_scores is not None or not r.detected) for r in results
     )
-
-
-def _majority(pixels: np.ndarray) -> int | None:
-    """Lesion label with most pixels; argmax takes the first, thus the lower label, in a tie."""
-    lesion_pixels = pixels[LIVER + 1 :]
-    if lesion_pixels.sum() == 0:
-        return None
-    return int(lesion_pixels.argmax()) + LIVER + 1
-
-
-def _given_diagnosis(diagnosis: int | str, outlined: int | None, label_set: LabelSet) -> int | None:
-    if diagnosis == HEALTHY:
-        if outlined is not None:
-            raise ValueError(
-                "expected no lesion pixels in the truth of a healthy slice; got some of class "
-                f"{label_set.classes[outlined]!r}. Mend the diagnosis or the outline."
-            )
-        return None
-    label = label_set.index(diagnosis) if isinstance(diagnosis, str) else int(diagnosis)
-    if label not in label_set.lesion_labels:
-        raise ValueError(
-            f"expected a diagnosis among {', '.join(label_set.lesions)} or {HEALTHY!r}; "
-            f"got {diagnosis!r}"
+    places = {network: place for place, network in enumerate(sorted({r.network for r in results}))}
+    networks = np.array([places[r.network] for r in results], np.int64)
+    return {
+        f"auc_{name}": PairTerms(
+            scores[:, column],
+            np.array([r.true_diagnosis == LIVER + 1 + column for r in results], bool),
+            weights * ranked,
+            networks,
         )
-    return label
+        for column, name in enumerate(types)
+    }
+
+
+def _all_lesions(result: ImageResult) -> tuple[MatchedLesion, ...]:
+    return (*result.true_lesions, *result.found_lesions)
+
+
+def _distance(distances, name: str) -> float | None:
+    return None if distances is None else getattr(distances, name)
+
+
+def _weighted(terms: Terms, weights: np.ndarray) -> Terms:
+    return Terms(terms.numerator * weights, terms.denominator * weights)
+
+
+def _mean(values: Iterable[float | None]) -> Terms:
+    """Mean over the slices in which a value is defined."""
+    values = list(values)
+    return Terms(_column(v or 0.0 for v in values), _column(v is not None for v in values))
 
 
 def _class_names(results: Sequence[ImageResult]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from liver_tf.evaluation.bootstrap import Interval, PairedDifference
-from liver_tf.evaluation.measures import MEASURE_TITLES, PAPER_MEASURES
+from liver_tf.evaluation.measure_names import MEASURE_TITLES, PAPER_MEASURES, measure_title
 from liver_tf.evaluation.tables import Table, markdown_table
 
 SOURCE = (
@@ -42,6 +42,13 @@ def format_interval(interval: Interval | None, *, signed: bool = False) -> str:
     if interval.low is None or interval.high is None:
         return f"{interval.value:{form}}"
     return f"{interval.value:{form}} [{interval.low:{form}}, {interval.high:{form}}]"
+
+
+def format_p(p: float | None) -> str:
+    """``0.012``; ``< 0.001`` below; a dash where there is none."""
+    if p is None:
+        return ABSENT
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def measured_label(data_label: str) -> str:
@@ -116,13 +123,32 @@ def render_text(
             lines.append(_text_line("  measured", _measured_cells(own)))
     if differences:
         lines += ["", f"paired differences, {label}:"]
-        lines += [f"  {line}" for line in difference_lines(differences)]
+        lines += _difference_text(differences)
     return "\n".join(lines) + "\n"
 
 
+def _difference_text(differences: Sequence[PairedDifference]) -> list[str]:
+    """For a terminal of 80 columns: by measure, names, interval, and what is shown."""
+    lines = []
+    for measure in dict.fromkeys(d.measure for d in differences):
+        lines.append(f"  {measure_title(measure)}")
+        for d in differences:
+            if d.measure == measure:
+                shown = d.verdict().rsplit(": ", 1)[1]
+                # Why it is not shown stands in the report.
+                shown = "no difference shown" if shown.startswith("no diff") else shown
+                figures = _short(format_interval(d.interval, signed=True))
+                lines.append(f"    {f'{d.protocol} - {d.reference}':<37}{figures:<18}{shown}")
+    return lines
+
+
 def difference_lines(differences: Sequence[PairedDifference]) -> list[str]:
-    """Verdict and figures of each paired difference, one line each."""
-    return [f"{d.verdict()}, {format_interval(d.interval, signed=True)}" for d in differences]
+    """Verdict and figures of each paired difference, one line each; p is after Holm."""
+    return [
+        f"{d.verdict()}, {format_interval(d.interval, signed=True)}"
+        + ("" if d.p_holm is None else f", p {format_p(d.p_holm)}")
+        for d in differences
+    ]
 
 
 def _rows(
@@ -144,5 +170,8 @@ def _measured_cells(own: Mapping[str, Interval] | None) -> list[str]:
 
 def _text_line(name: str, cells: Sequence[str]) -> str:
     # Without the zero before the point, and the space in an interval, four fit into 80 columns.
-    short = [cell.replace("0.", ".").replace(", ", ",") for cell in cells]
-    return (f"{name:<12}" + "".join(f"{cell:<17}" for cell in short)).rstrip()
+    return (f"{name:<12}" + "".join(f"{_short(cell):<17}" for cell in cells)).rstrip()
+
+
+def _short(cell: str) -> str:
+    return cell.replace("0.", ".").replace(", ", ",")

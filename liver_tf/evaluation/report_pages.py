@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 from liver_tf.evaluation.paper_table import (
     SOURCE,
-    difference_lines,
     measured_label,
     paper_table,
     render_markdown,
@@ -19,7 +18,7 @@ from liver_tf.evaluation.paper_table import (
 from liver_tf.evaluation.tables import html_table, markdown_table
 
 if TYPE_CHECKING:
-    from liver_tf.evaluation.report import Findings
+    from liver_tf.evaluation.findings import Findings
 
 #: What the figures mean; the same words in both pages.
 NOTES = (
@@ -28,16 +27,37 @@ NOTES = (
     "slices with a true lesion, a miss counting 0.",
     "Accuracy: the majority class among a slice's predicted lesion pixels against the true type, "
     "over all slices with a true lesion; a slice without a detection counts as wrong.",
-    "Intervals: 95 %, percentile bootstrap over patients. One of width zero means that all "
-    "patients agree, not that the measure is certain.",
+    "Intervals: 95 %, percentile bootstrap over patients, and over the networks of each fold "
+    "where there are several. One of width zero means that all patients agree, not that the "
+    "measure is certain.",
+    "Sensitivity and specificity: a type against all other slices, healthy ones included. ROC "
+    "area: by the mean probability of the type over the predicted lesion pixels, among slices "
+    "with a lesion. Calibration error: ten bins of equal width; with few slices it is too high "
+    "even for a perfect network.",
+    "Distances are means over the slices in which both outlines exist: a missed lesion has none.",
+    "Every measure, its empty cases and its source: docs/measures.md.",
     "A dash stands where a measure is undefined on these data or was not measured or published.",
     "Research use; not a medical device.",
 )
+
+DIFFERENCES = (
+    "Differences on the same patients. Shown is one whose interval leaves zero out and whose p "
+    "(patients exchanged between the two protocols), after Holm's correction over the comparisons "
+    "of a measure, is below 0.05."
+)
+SIZES = (
+    "A lesion's size is the diameter of the circle of its area. Slices go by their largest true "
+    "lesion, lesions found by their own size, precision by that of the predicted lesion. Healthy "
+    "slices are in no bin."
+)
+CONFUSION = "Slices, once for every network that predicted them; truth in rows."
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem;
        color: #1a1a1a; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
+.caution { background: #fde0df; border-left: 4px solid #c00000; color: #a00000;
+           padding: .6rem 1rem; }
 .data { background: #fff4d6; border-left: 4px solid #d99a00; padding: .6rem 1rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; margin: .8rem 0; font-variant-numeric: tabular-nums; }
@@ -52,17 +72,24 @@ def markdown_page(findings: Findings, folder: Path) -> str:
     label = measured_label(findings.data_label)
     parts = [
         f"# {findings.title}",
+        *(f"**CAUTION. {_markdown_text(caution)}**" for caution in findings.cautions),
         f"**All measured figures: {label}.** Published figures are from other data and stand "
         "beside them for orientation only.",
         "## The paper's table",
-        render_markdown(findings.measured, findings.data_label, findings.differences).rstrip(),
+        render_markdown(findings.measured, findings.data_label).rstrip(),
+        *_differences_markdown(findings, label),
         f"## Further measures, {label}",
         markdown_table(findings.other_measures_table()),
         f"## Slices and patients, {label}",
         markdown_table(findings.counts_table()),
-        f"## Confusion of types, {label}",
-        "Slices; truth in rows.",
+        f"## Seeds, {label}",
+        markdown_table(findings.seed_table()),
+        f"## By size of lesion, {label}",
+        SIZES,
     ]
+    for protocol in findings.by_size:
+        parts += [f"### {protocol}", markdown_table(findings.size_table(protocol))]
+    parts += [f"## Confusion of types, {label}", CONFUSION]
     for protocol in findings.confusions:
         parts += [f"### {protocol}", markdown_table(findings.confusion_table(protocol))]
     if findings.pictures:
@@ -75,12 +102,27 @@ def markdown_page(findings: Findings, folder: Path) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _differences_markdown(findings: Findings, label: str) -> list[str]:
+    if not findings.differences:
+        return []
+    table = markdown_table(findings.difference_table())
+    return [f"## Paired differences, {label}", DIFFERENCES, table]
+
+
+def _markdown_text(text: str) -> str:
+    return html.escape(text, quote=False).replace("*", "\\*")
+
+
 def html_page(findings: Findings) -> str:
     """The report as one HTML file: style and pictures inside, no script, nothing to fetch."""
     label = html.escape(measured_label(findings.data_label))
     title = html.escape(findings.title)
     body = [
         f"<h1>{title}</h1>",
+        *(
+            f'<p class="caution"><strong>Caution.</strong> {html.escape(caution)}</p>'
+            for caution in findings.cautions
+        ),
         f'<p class="data"><strong>All measured figures: {label}.</strong> Published figures are '
         "from other data and stand beside them for orientation only.</p>",
         "<h2>The paper's table</h2>",
@@ -89,14 +131,21 @@ def html_page(findings: Findings) -> str:
     ]
     if findings.differences:
         body += [f"<h2>Paired differences, {label}</h2>"]
-        body += [_items(difference_lines(findings.differences))]
+        body += [f"<p>{html.escape(DIFFERENCES)}</p>"]
+        body += [_scroll(html_table(findings.difference_table()))]
     body += [
         f"<h2>Further measures, {label}</h2>",
         _scroll(html_table(findings.other_measures_table())),
         f"<h2>Slices and patients, {label}</h2>",
         _scroll(html_table(findings.counts_table())),
-        f"<h2>Confusion of types, {label}</h2><p>Slices; truth in rows.</p>",
+        f"<h2>Seeds, {label}</h2>",
+        _scroll(html_table(findings.seed_table())),
+        f"<h2>By size of lesion, {label}</h2><p>{html.escape(SIZES)}</p>",
     ]
+    for protocol in findings.by_size:
+        body.append(f"<h3>{html.escape(protocol)}</h3>")
+        body.append(_scroll(html_table(findings.size_table(protocol))))
+    body.append(f"<h2>Confusion of types, {label}</h2><p>{html.escape(CONFUSION)}</p>")
     for protocol in findings.confusions:
         body.append(f"<h3>{html.escape(protocol)}</h3>")
         body.append(_scroll(html_table(findings.confusion_table(protocol))))

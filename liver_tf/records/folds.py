@@ -21,6 +21,9 @@ from liver_tf.refusals import Refusal
 
 PARTS = ("training", "validation", "test")
 
+#: Who decides on early stopping and temperature: patients set aside, or the test fold itself.
+INNER, TEST_FOLD = "inner", "test_fold"
+
 
 @dataclass(frozen=True)
 class Split:
@@ -159,6 +162,14 @@ def require_parts(split: Split, path: Path) -> None:
             came=f"{len(split.training)} and {len(split.validation)}",
             remedy="Another fold, or folds of more patients.",
         )
+
+
+def validate_on_test(split: Split) -> Split:
+    """The looser practice: the test part decides on early stopping, and nobody is set aside.
+
+    Figures of such a run are optimistic; it exists to show by how much.
+    """
+    return Split(tuple(sorted((*split.training, *split.validation))), split.test, split.test)
 
 
 def _cases_of(split: Split) -> tuple[str, ...]:

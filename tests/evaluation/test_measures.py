@@ -7,7 +7,9 @@ import pytest
 from sklearn.metrics import f1_score
 
 from liver_tf.evaluation.confusion import confusion_matrix
-from liver_tf.evaluation.measures import ImageResult, PixelCounts, measure_image, summarise
+from liver_tf.evaluation.image_result import ImageResult, PixelCounts
+from liver_tf.evaluation.measure_image import measure_image
+from liver_tf.evaluation.measures import summarise
 from liver_tf.labels import LESION_TYPES, LITS
 
 CYST, HEMANGIOMA, METASTASIS = 2, 3, 4
@@ -78,12 +80,12 @@ def test_lesion_whose_outline_vanished_counts_as_missed():
 
 def test_summary_of_five_slices_by_hand():
     results = [
-        measured(row(2, 2, 1, 1), row(2, 2, 1, 1)),  # Dice 1, right type
-        measured(row(3, 3, 1, 1), row(1, 4, 4, 1)),  # Dice 2 / 4, wrong type
-        measured(row(4, 1, 1, 1), row(1, 1, 1, 1)),  # missed
-        measured(row(4, 1, 1, 1), row(1, 1, 4, 1)),  # elsewhere, right type
-        measured(row(1, 1, 1, 1), row(1, 1, 1, 1)),  # healthy
-        measured(row(1, 1, 0, 0), row(1, 2, 2, 0)),  # healthy, false alarm
+        measured(row(2, 2, 1, 1), row(2, 2, 1, 1), slice_index=0),  # Dice 1, right type
+        measured(row(3, 3, 1, 1), row(1, 4, 4, 1), slice_index=1),  # Dice 2 / 4, wrong type
+        measured(row(4, 1, 1, 1), row(1, 1, 1, 1), slice_index=2),  # missed
+        measured(row(4, 1, 1, 1), row(1, 1, 4, 1), slice_index=3),  # elsewhere, right type
+        measured(row(1, 1, 1, 1), row(1, 1, 1, 1), slice_index=4),  # healthy
+        measured(row(1, 1, 0, 0), row(1, 2, 2, 0), slice_index=5),  # healthy, false alarm
     ]
     summary = summarise(results)
     assert summary["images"] == 6

@@ -77,6 +77,16 @@ def test_the_widest_cells_do_not_touch():
 def test_text_fits_a_terminal():
     text = render_text({"mine": OWN, "baseline": OWN}, PHANTOM, [DIFFERENCE])
     assert max(len(line) for line in text.splitlines()) <= 80
+    row = next(line for line in text.splitlines() if "mine - baseline" in line)
+    assert row.split() == ["mine", "-", "baseline", "+.10", "[+.02,+.20]", "higher"]
+    long = PairedDifference(
+        *("accuracy", "hier_unfreeze", "no_freezing_6_cycles"),
+        Interval(-0.1, -0.25, 0.15, 1000),
+        *(0.01, 0.06),
+    )
+    both = render_text({"mine": OWN}, PHANTOM, [DIFFERENCE, long])
+    assert max(len(line) for line in both.splitlines()) <= 80
+    assert both.splitlines()[-1].endswith("no difference shown")
     assert f"on {PHANTOM}" in text
     lines = text.splitlines()
     start = lines.index("baseline")

@@ -1,7 +1,9 @@
 """The report: complete, self-contained, labelled, and written whole."""
 
 import csv
+import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -70,7 +72,7 @@ def test_html_is_well_formed_and_asks_for_nothing(written):
     checker.feed(text)
     assert checker.open == []
     assert all(a.startswith("data:") for a in checker.addresses)
-    assert checker.tags.count("img") == 2
+    assert checker.tags.count("img") == 3
     assert "script" not in checker.tags
     assert "b" not in checker.tags
     assert "a|&lt;b&gt;" in text
@@ -81,8 +83,11 @@ def test_every_section_of_measured_figures_names_its_data(written):
     headings = re.findall(r"^## (.*)$", files.markdown.read_text("utf-8"), flags=re.M)
     assert headings == [
         "The paper's table",
+        f"Paired differences, measured on {PHANTOM}",
         f"Further measures, measured on {PHANTOM}",
         f"Slices and patients, measured on {PHANTOM}",
+        f"Seeds, measured on {PHANTOM}",
+        f"By size of lesion, measured on {PHANTOM}",
         f"Confusion of types, measured on {PHANTOM}",
         f"Pictures, measured on {PHANTOM}",
         "Notes",
@@ -97,7 +102,8 @@ def test_markdown_pictures_lie_beside_it(written):
     text = files.markdown.read_text("utf-8")
     targets = re.findall(r"!\[.*?\]\((.*?)\)", text)
     assert targets[1] == "pictures/training_curves.png"
-    assert len(targets) == 2
+    assert targets[2] == "pictures/reliability.png"
+    assert len(targets) == 3
     assert (files.markdown.parent / targets[1]).is_file()
     assert str(files.markdown.parent) not in text
     assert "data fingerprint: abc" in text
@@ -116,17 +122,25 @@ def test_csv_keeps_sources_apart(written):
     published = [r for r in rows if r["source"] == "published"]
     assert {r["data"] for r in published} == {"Sheba, 332 slices"}
     assert len(published) == 5 * 4 + 2
-    assert [r["protocol"] for r in rows if r["source"] == "measured difference"] == [
-        "hier_freeze - baseline",
-        "a|<b> - baseline",
+    differences = [r for r in rows if r["source"] == "measured difference"]
+    assert [(r["measure"], r["protocol"]) for r in differences] == [
+        (measure, protocol)
+        for measure in ("dice1", "dice2", "success", "accuracy")
+        for protocol in ("hier_freeze - baseline", "a|<b> - baseline")
     ]
+    assert all(float(r["p"]) <= float(r["p_holm"]) <= 1 for r in differences)
+    assert {r["size"] for r in rows if r["source"] == "measured by size"} == {
+        *("under_10_mm", "10_to_20_mm", "20_to_50_mm", "50_mm_and_more")
+    }
 
 
 def test_report_without_baseline_histories_or_sheets(cohort, tmp_path):
-    files = write_report(tmp_path, {"mine": cohort(0.8)}, "my data", samples=50)
+    results = [replace(result, type_scores=None) for result in cohort(0.8)]
+    files = write_report(tmp_path, {"mine": results}, "my data", samples=50)
     assert files.findings.differences == ()
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "measures.csv",
+        "measures.json",
         "report.html",
         "report.md",
     ]
@@ -141,8 +155,8 @@ def test_sheets_of_one_name_do_not_overwrite_each_other(cohort, tmp_path):
         sheets.append(Picture(draw_sheet([panel], tmp_path / protocol / "sheet.png"), protocol))
     files = write_report(tmp_path, {"mine": cohort(0.8)}, "my data", sheets=sheets, samples=50)
     copies = [picture.path for picture in files.findings.pictures]
-    assert [p.name for p in copies] == ["sheet.png", "2_sheet.png"]
-    assert [p.read_bytes() for p in copies] == [s.path.read_bytes() for s in sheets]
+    assert [p.name for p in copies] == ["sheet.png", "2_sheet.png", "reliability.png"]
+    assert [p.read_bytes() for p in copies[:2]] == [s.path.read_bytes() for s in sheets]
 
 
 def test_refusals(cohort, tmp_path):
@@ -169,6 +183,62 @@ def test_a_failed_write_leaves_the_old_report(cohort, tmp_path, monkeypatch):
     assert (tmp_path / "report.md").read_bytes() == old
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "measures.csv",
+        "measures.json",
+        "pictures",
         "report.html",
         "report.md",
     ]
+
+
+def test_json_holds_every_figure(written):
+    files, results = written
+    told = json.loads(files.json.read_text("utf-8"))
+    assert (told["schema"], told["data"], told["level"]) == (1, PHANTOM, 0.95)
+    own = told["protocols"]["hier_freeze"]
+    summary = summarise(results["hier_freeze"])
+    assert {name: one["value"] for name, one in own["measures"].items()} == {
+        name: value for name, value in summary.items() if name in own["measures"]
+    }
+    assert set(own["measures"]) == set(told["titles"])
+    assert own["counts"] == {name: summary[name] for name in own["counts"]}
+    assert sum(sum(row) for row in own["confusion"]["slices"]) == summary["images"]
+    assert own["by_seed"] == {
+        "0": {m: summary[m] for m in ("dice1", "dice2", "success", "accuracy")}
+    }
+    counts = own["size_counts"].values()
+    assert sum(one["slices"] for one in counts) == summary["lesion_images"]
+    true_lesions = sum(len(result.true_lesions) for result in results["hier_freeze"])
+    assert sum(one["lesions"] for one in counts) == true_lesions
+    bins = own["reliability"]["scaled"]
+    gaps = sum(b["slices"] * abs(b["right"] - b["confidence"]) for b in bins if b["slices"])
+    error = gaps / sum(b["slices"] for b in bins)
+    assert error == pytest.approx(summary["calibration_error_scaled"])
+    assert [d["verdict"].split(" of ")[0] for d in told["differences"]][::2] == [
+        *("Dice1", "Dice2", "Success", "Accuracy")
+    ]
+
+
+def test_seeds_are_shown_apart_and_their_spread(cohort, tmp_path):
+    seeds = {seed: [replace(r, seed=seed) for r in cohort(q)] for seed, q in ((3, 0.4), (7, 0.9))}
+    files = write_report(tmp_path, {"mine": seeds[3] + seeds[7]}, "my data", samples=50)
+    rows = {row[1]: row[2:] for row in files.findings.seed_table().rows}
+    low, high = (summarise(seeds[seed])["dice2"] for seed in (3, 7))
+    assert rows["3"][1] == f"{low:.3f}"
+    assert rows["7"][1] == f"{high:.3f}"
+    assert rows["SD over seeds"][1] == f"{abs(high - low) / 2**0.5:.3f}"
+    assert files.findings.counts["mine"]["networks"] == 2
+    assert "within each fold, of its networks" in files.markdown.read_text("utf-8")
+
+
+def test_cautions_come_first_and_red(cohort, tmp_path):
+    caution = "VALIDATED ON THE TEST FOLD: <b> and *stars*"
+    files = write_report(tmp_path, {"mine": cohort(0.8)}, "d", cautions=[caution], samples=50)
+    page = files.html.read_text("utf-8")
+    shown = '<p class="caution"><strong>Caution.</strong> VALIDATED ON THE TEST FOLD: &lt;b&gt;'
+    assert page.index("<h1>") < page.index(shown) < page.index("<table>")
+    assert re.search(r"\.caution \{[^}]*color: #a00000", page)
+    text = files.markdown.read_text("utf-8")
+    assert text.splitlines()[2] == (
+        r"**CAUTION. VALIDATED ON THE TEST FOLD: &lt;b&gt; and \*stars\***"
+    )
+    assert json.loads(files.json.read_text("utf-8"))["cautions"] == [caution]

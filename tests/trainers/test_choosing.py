@@ -191,15 +191,20 @@ def test_validation_without_lesions_chooses_nothing(work, command, capsys):
 
 def test_what_was_chosen_counts_when_runs_are_measured(work):
     runs = [work / "lesion"], work / "liver", work / "records"
-    plain = measuring.measure_runs(*runs)["lesion"]
+    (plain,) = measuring.measure_runs(*runs)
+    before = dict(np.load(measuring.label_maps(work / "lesion", "test")))
     found = sum(result.lesion.predicted for result in plain.results)
     assert found
     postprocessing.save(work / "lesion", PostProcessing(least_area_mm2=1e6), {})
-    dropped = measuring.measure_runs(*runs)["lesion"]
+    (dropped,) = measuring.measure_runs(*runs)
     assert sum(result.lesion.predicted for result in dropped.results) == 0
-    without = measuring.measure_runs(*runs, use_chosen=False)["lesion"]
-    for one, other in zip(plain.predictions, without.predictions, strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert dropped.stored.looks == 2
+    (without,) = measuring.measure_runs(*runs, use_chosen=False)
+    after = np.load(measuring.label_maps(work / "lesion", "test"))
+    assert before.keys() == set(after)
+    for name, labels in before.items():
+        np.testing.assert_array_equal(labels, after[name])
+    assert without.results == plain.results
 
 
 def test_post_processing_of_other_weights_is_refused_before_anything_is_measured(work):

@@ -1,0 +1,60 @@
+"""All figures of a report as one long table."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from liver_tf.evaluation.bootstrap import Interval
+from liver_tf.evaluation.paper_table import EARLIER_WORK, PUBLISHED, PUBLISHED_DATA
+
+if TYPE_CHECKING:
+    from liver_tf.evaluation.findings import Findings
+
+COLUMNS = (
+    *("source", "data", "protocol", "measure", "size", "value", "low", "high"),
+    *("bootstrap_samples", "p", "p_holm"),
+)
+
+
+def measures_csv(findings: Findings) -> str:
+    """All figures in long form.
+
+    ``source`` is ``measured``, ``measured by size``, ``measured difference`` or ``published``;
+    ``size`` is a bin of lesions, empty for all of them; what is undefined is empty.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+
+    def row(
+        source: str,
+        protocol: str,
+        measure: str,
+        figure: Interval,
+        *,
+        size: str = "",
+        data: str = findings.data_label,
+        p: tuple[float | None, float | None] = (None, None),
+    ) -> None:
+        numbers = (figure.value, figure.low, figure.high, None, *p)
+        value, low, high, _, *ps = ("" if v is None else f"{v:.6g}" for v in numbers)
+        ends = (value, low, high, figure.samples or "", *ps)
+        writer.writerow((source, data, protocol, measure, size, *ends))
+
+    for protocol, own in findings.measured.items():
+        for measure, interval in own.items():
+            row("measured", protocol, measure, interval)
+        for size, sized in findings.by_size.get(protocol, {}).items():
+            for measure, interval in sized.items():
+                row("measured by size", protocol, measure, interval, size=size)
+    for d in findings.differences:
+        name = f"{d.protocol} - {d.reference}"
+        row("measured difference", name, d.measure, d.interval, p=(d.p, d.p_holm))
+    published = PUBLISHED | {"earlier work": EARLIER_WORK}
+    for protocol, figures in published.items():
+        for measure, value in figures.items():
+            figure = Interval(value, None, None, 0)
+            row("published", protocol, measure, figure, data=PUBLISHED_DATA)
+    return out.getvalue()
