@@ -20,10 +20,18 @@ class Network(tf.Module):
 
     def __init__(self, model: keras.Model, description: Description) -> None:
         super().__init__()
-        self._model = model
         self.description = description
-        for variable in model.variables:
-            variable.trainable = False
+        # Plain variables, named after the network: of two networks in one SavedModel OpenVINO
+        # cannot tell variables of the same name apart, and nothing of Keras is written with them.
+        trainable, fixed = (
+            [
+                tf.Variable(weight.numpy(), trainable=False, name=f"{description.kind}/{weight.path}")
+                for weight in weights
+            ]
+            for weights in (model.trainable_variables, model.non_trainable_variables)
+        )
+        self._weights = trainable + fixed
+        self._logits = lambda view: model.stateless_call(trainable, fixed, view, training=False)[0]
 
     @classmethod
     def of_run(cls, folder: Path, kind: str) -> Network:
@@ -55,7 +63,7 @@ class Network(tf.Module):
         above_air = tf.clip_by_value(hu, low, high) - low
         view = resample.take_region(above_air, box, self.description.architecture.image_size) + low
         standard = (view - self.description.mean_hu) / self.description.sd_hu
-        return tf.nn.softmax(self._model(standard[..., None], training=False))
+        return tf.nn.softmax(self._logits(standard[..., None]))
 
     def probabilities(self, hu: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
         """Class probabilities on the grid of the slices, all zero outside the box.
