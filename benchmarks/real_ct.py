@@ -56,11 +56,11 @@ def main(argv: list[str]) -> int:
 
     import_tensorflow()
     from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume
-    from liver_tf.inference.cascade import LiverFinder
+    from liver_tf.inference.liver_finder import LiverFinder
 
     scan = read_nifti_volume(chaos / "volume-3.nii.gz")
     labels, _ = read_nifti_labels(chaos / "segmentation-3.nii.gz", scan)
-    found, _ = LiverFinder.of_run(work / "liver").find(scan.hu)
+    found = LiverFinder.of_run(work / "liver").find(scan.hu)
     truth = labels > 0
     dice = 2 * (found & truth).sum() / (found.sum() + truth.sum())
     voxel_ml = float(np.prod(scan.spacing_mm)) / 1000

@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
 
     import_tensorflow()
     from data_prep.regions import cut_regions
-    from liver_tf.inference.cascade import LiverFinder
+    from liver_tf.inference.liver_finder import LiverFinder
     from liver_tf.inference.roi import RoiRule
     from liver_tf.records.seen import SEEN
     from liver_tf.refusals import Refusal

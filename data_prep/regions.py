@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from data_prep.output_folder import begun_anew, sweep, written_or_refused
 from liver_tf import atomic_files
-from liver_tf.inference.cascade import LiverFinder
+from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.roi import RoiRule, boxes_of_scan, crop
 from liver_tf.labels import BACKGROUND, LIVER
 from liver_tf.records import statistics
@@ -163,7 +163,7 @@ def _regions(
     if finder is None:
         livers = np.stack([record.labels >= LIVER for record in scan])
     else:
-        livers, _ = finder.find(np.stack([record.image for record in scan]))
+        livers = finder.find(np.stack([record.image for record in scan]))
     boxes = boxes_of_scan(livers, scan[0].spacing_mm, rule)
     for record, box in zip(scan, boxes, strict=True):
         has_liver = bool((record.labels >= LIVER).any())

@@ -46,7 +46,8 @@ def intensity_cascade():
     import keras
     import numpy as np
 
-    from liver_tf.inference.cascade import Cascade, LiverFinder
+    from liver_tf.inference.cascade import Cascade
+    from liver_tf.inference.liver_finder import LiverFinder
     from liver_tf.inference.network import Network
     from liver_tf.labels import LESION_TYPES, LIVER_ONLY
     from liver_tf.model.description import Description

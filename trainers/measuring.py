@@ -18,7 +18,8 @@ from liver_tf.evaluation.measures import ImageResult, measure_image
 from liver_tf.evaluation.overlays import Panel, draw_sheet
 from liver_tf.evaluation.paper_table import format_interval
 from liver_tf.evaluation.report import Picture
-from liver_tf.inference.cascade import Cascade, LiverFinder
+from liver_tf.inference.cascade import Cascade
+from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.network import Network
 from liver_tf.labels import LabelSet
 from liver_tf.model.description import Description, load_description

@@ -61,16 +61,12 @@ class Servable(tf.Module):
         lesion_pixels = pixels[:, LIVER + 1 :]
         found = tf.reduce_sum(lesion_pixels, axis=1) > 0.0
         majority = tf.argmax(lesion_pixels, axis=1, output_type=tf.int32) + LIVER + 1
-        lesion = tf.cast(labels > LIVER, tf.float32)[..., None]
-        types = tf.reduce_sum(outputs["probabilities"][..., LIVER + 1 :] * lesion, axis=[1, 2])
         liver = tf.reduce_sum(tf.cast(outputs["liver"], tf.float32), axis=[1, 2])
         return {
             "label_map": outputs["label_map"],
             "found_lesion": found,
             "diagnosis": tf.where(found, majority, 0),
-            "diagnosis_probability": tf.math.divide_no_nan(
-                types, tf.reduce_sum(types, axis=1, keepdims=True)
-            ),
+            "diagnosis_probability": outputs["type_probabilities"],
             "liver_area_mm2": liver * pixel_mm2,
             "lesion_area_mm2": tf.reduce_sum(lesion_pixels, axis=1) * pixel_mm2,
         }
@@ -127,6 +123,9 @@ def _meaning(cascade: Cascade, provenance: dict) -> dict:
         "liver_network": asdict(cascade.liver.description),
         "lesion_network": asdict(cascade.lesion.description),
         "in_liver_only": cascade.inside_only,
+        "postprocessing": asdict(cascade.how),
+        "lesion_networks": len(cascade.lesions),
+        "flips": cascade.lesion.flips,
         "liver_tf": __version__,
         "tensorflow": tf.__version__,
         "provenance": provenance,

@@ -18,8 +18,13 @@ class Network(tf.Module):
     The same graph serves prediction and export, so that both give the same answer.
     """
 
-    def __init__(self, model: keras.Model, description: Description) -> None:
+    def __init__(
+        self, model: keras.Model, description: Description, *, flips: bool = False
+    ) -> None:
+        """``flips``: the network also sees the mirror image, patient's left to right, and the mean
+        of both answers counts (test-time augmentation)."""
         super().__init__()
+        self.flips = flips
         self.description = description
         # Plain variables, named after the network: of two networks in one SavedModel OpenVINO
         # cannot tell variables of the same name apart, and nothing of Keras is written with them.
@@ -34,7 +39,7 @@ class Network(tf.Module):
         self._logits = lambda view: model.stateless_call(trainable, fixed, view, training=False)[0]
 
     @classmethod
-    def of_run(cls, folder: Path, kind: str) -> Network:
+    def of_run(cls, folder: Path, kind: str, *, flips: bool = False) -> Network:
         """The network of a finished run.
 
         Raises ``Refusal`` where there is none, or one of another kind (``liver``, ``lesion``).
@@ -48,7 +53,7 @@ class Network(tf.Module):
                 came=f"that of a {description.kind} network",
                 remedy="Exchange the runs named, or name another.",
             )
-        return cls(model, description)
+        return cls(model, description, flips=flips)
 
     def probabilities_on_grid(self, hu: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
         """Class probabilities inside a box, on the network's own grid.
@@ -62,14 +67,28 @@ class Network(tf.Module):
         low, high = (float(edge) for edge in self.description.window)
         above_air = tf.clip_by_value(hu, low, high) - low
         view = resample.take_region(above_air, box, self.description.architecture.image_size) + low
-        standard = (view - self.description.mean_hu) / self.description.sd_hu
-        return tf.nn.softmax(self._logits(standard[..., None]))
+        standard = ((view - self.description.mean_hu) / self.description.sd_hu)[..., None]
+        probabilities = self._softmax(standard)
+        if self.flips:
+            mirrored = self._softmax(tf.reverse(standard, axis=[2]))
+            probabilities = (probabilities + tf.reverse(mirrored, axis=[2])) / 2.0
+        return probabilities
 
-    def probabilities(self, hu: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
-        """Class probabilities on the grid of the slices, all zero outside the box.
+    def _softmax(self, standard: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softmax(self._logits(standard))
+
+    def probabilities(
+        self, hu: tf.Tensor, box: tf.Tensor, origin: tf.Tensor, window: tf.Tensor
+    ) -> tf.Tensor:
+        """Class probabilities on a part of the slices' own grid, all zero outside the box.
+
+        Args:
+          origin: int32 [batch, 2], first row and column of the part in each slice.
+          window: int32 [2], the size of the part.
 
         Returns:
-          float32 [batch, rows, columns, classes].
+          float32 [batch, *window, classes].
         """
         on_grid = self.probabilities_on_grid(hu, box)
-        return resample.put_back(on_grid, box, tf.shape(hu)[1], tf.shape(hu)[2])
+        within = box - tf.pad(origin, [[0, 0], [0, 1]])
+        return resample.put_back(on_grid, within, window[0], window[1])

@@ -13,6 +13,9 @@ from liver_tf.records.schema import Box
 #: Pixel spacing taken where the file does not tell (a typical abdominal CT).
 NOMINAL_SPACING_MM = 0.75
 
+#: Slices of a scan whose boxes are found together.
+_GROUP = 32
+
 
 @dataclass(frozen=True)
 class RoiRule:
@@ -85,13 +88,45 @@ def boxes_of_scan(
 ) -> list[Box | None]:
     """A box for every slice of a scan (bool [slices, rows, columns]); None where there is none."""
     if rule.extent == "volume":
-        livers = np.broadcast_to(livers.any(axis=0), livers.shape)
+        whole = livers.any(axis=0, keepdims=True)
+        return _boxes(whole, spacing_mm, rule) * len(livers)
+    groups = (livers[first : first + _GROUP] for first in range(0, len(livers), _GROUP))
+    return [box for group in groups for box in _boxes(group, spacing_mm, rule)]
+
+
+def _boxes(
+    livers: np.ndarray, spacing_mm: tuple[float, float] | None, rule: RoiRule
+) -> list[Box | None]:
     spacing = np.tile(np.float32(spacing_mm or (0.0, 0.0)), (len(livers), 1))
     boxes, found = square_boxes(tf.constant(livers), tf.constant(spacing), rule)
     return [
         Box(*box) if has_liver else None
         for box, has_liver in zip(boxes.numpy().tolist(), found.numpy(), strict=True)
     ]
+
+
+def windows_of(boxes: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The parts of slices in which the boxes of a batch lie: of one size, within the slices.
+
+    Args:
+      boxes: int32 [batch, 3]. size: int32 [2], rows and columns of the slices.
+
+    Returns:
+      First row and column of each part, int32 [batch, 2], and the size of all, int32 [2].
+    """
+    window = tf.minimum(tf.reduce_max(boxes[:, 2]), size)
+    return tf.clip_by_value(boxes[:, :2], 0, size - window), window
+
+
+def paste(parts: tf.Tensor, origin: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Parts of slices, [batch, r, c], back in slices of some size; 0 elsewhere."""
+    for axis in (1, 2):
+        places = tf.range(size[axis - 1])[None] - origin[:, axis - 1, None]
+        length = tf.shape(parts)[axis]
+        there = (places >= 0) & (places < length)
+        parts = tf.gather(parts, tf.clip_by_value(places, 0, length - 1), axis=axis, batch_dims=1)
+        parts = tf.where(tf.expand_dims(there, 3 - axis), parts, tf.zeros_like(parts))
+    return parts
 
 
 def crop(pixels: np.ndarray, box: Box, outside: float) -> np.ndarray:

@@ -110,7 +110,7 @@ def test_no_liver_at_all(lits_set, tmp_path):
 
         @staticmethod
         def find(images):
-            return np.zeros(images.shape, bool), None
+            return np.zeros(images.shape, bool)
 
     with pytest.raises(Refusal, match=r"no-roi.*Train the liver network longer"):
         cut_regions(lits_set, tmp_path / "set", Blind(), RULE)

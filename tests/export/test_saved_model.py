@@ -10,7 +10,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from liver_tf.export import saved_model
 from liver_tf.export.saved_model import export
-from liver_tf.inference.cascade import Cascade, LiverFinder
+from liver_tf.inference.cascade import Cascade
+from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.refusals import Refusal
 
 OUTPUTS = {

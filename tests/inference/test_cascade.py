@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tiny_records
 
-from liver_tf.inference.cascade import Cascade, LiverFinder
+from liver_tf.inference.cascade import Cascade
+from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.labels import LESION_TYPES
 
 

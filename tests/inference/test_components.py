@@ -5,7 +5,14 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from liver_tf.inference.components import largest_component, largest_components_2d, widened
+from liver_tf.inference import components
+from liver_tf.inference.components import (
+    filled,
+    largest_component,
+    largest_components_2d,
+    sections,
+    widened,
+)
 
 
 def by_scipy(mask):
@@ -25,13 +32,23 @@ def draw_mask(generator, shape):
     return smooth > np.quantile(smooth, generator.uniform(0.2, 0.95))
 
 
+@pytest.mark.parametrize("most_runs", [0, 10_000], ids=["noise", "runs"])
 @pytest.mark.parametrize("seed", range(20))
-def test_volumes_equal_scipy(seed):
+def test_volumes_equal_scipy(seed, most_runs, monkeypatch):
+    monkeypatch.setattr(components, "MOST_RUNS", most_runs)
     mask = draw_mask(np.random.default_rng(seed), (4, 12, 15))
     expected = by_scipy(mask)
     np.testing.assert_array_equal(largest_component(mask, fill_holes=False), expected)
     filled = np.stack([ndimage.binary_fill_holes(one) for one in expected])
     np.testing.assert_array_equal(largest_component(mask), filled)
+
+
+@pytest.mark.parametrize("most_runs", [0, 10_000], ids=["noise", "runs"])
+def test_of_equal_components_the_first_is_kept(most_runs, monkeypatch):
+    monkeypatch.setattr(components, "MOST_RUNS", most_runs)
+    for seed in range(50):
+        mask = np.random.default_rng(seed).random((3, 7, 8)) < 0.08
+        np.testing.assert_array_equal(largest_component(mask, fill_holes=False), by_scipy(mask))
 
 
 def test_slices_hang_together_through_the_volume():
@@ -90,13 +107,24 @@ def test_the_graph_for_slices_equals_the_library_on_200_masks():
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (2, 2), (3, 3)])
 def test_tiny_slices(shape):
-    for number in range(2 ** min(np.prod(shape), 9)):
-        bits = [number >> bit & 1 for bit in range(np.prod(shape))]
-        mask = np.array(bits, bool).reshape(shape)
-        if number % 7 and mask.size == 9:
-            continue
-        found = largest_components_2d(tf.constant(mask[None]))[0].numpy()
-        np.testing.assert_array_equal(found, ndimage.binary_fill_holes(by_scipy(mask)))
+    size = int(np.prod(shape))
+    numbers = np.arange(2**size)
+    masks = (numbers[:, None] >> np.arange(size) & 1).astype(bool).reshape(-1, *shape)
+    found = largest_components_2d(tf.constant(masks)).numpy()
+    for mask, one in zip(masks, found, strict=True):
+        np.testing.assert_array_equal(one, ndimage.binary_fill_holes(by_scipy(mask)))
+
+
+def test_sections_and_holes_equal_scipy():
+    generator = np.random.default_rng(1)
+    masks = np.stack([*special_masks(), *(draw_mask(generator, (14, 17)) for _ in range(60))])
+    expected = np.zeros(masks.shape, np.int32)
+    for mask, sizes in zip(masks, expected, strict=True):
+        labelled, _ = ndimage.label(mask, np.ones((3, 3)))
+        sizes[mask] = np.bincount(labelled.ravel())[labelled[mask]]
+    np.testing.assert_array_equal(sections(tf.constant(masks)), expected)
+    holes_filled = np.stack([ndimage.binary_fill_holes(mask) for mask in masks])
+    np.testing.assert_array_equal(filled(tf.constant(masks)), holes_filled)
 
 
 def test_empty_masks_stay_empty():

@@ -1,0 +1,62 @@
+"""Networks of an ensemble must mean the same by their answers, and see the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from liver_tf.inference.roi import RoiRule
+from liver_tf.model.description import Description, load_description
+from liver_tf.refusals import Refusal
+
+
+def require_agreement(descriptions: Sequence[Description]) -> None:
+    """Raise ``ValueError`` unless these are lesion networks that may be averaged."""
+    if not descriptions:
+        raise ValueError("expected at least one lesion network, got none")
+    for one in descriptions:
+        if one.kind != "lesion":
+            raise ValueError(f"expected a lesion network, got a {one.kind} network")
+    for one in descriptions[1:]:
+        for what, (first, other) in _meanings(descriptions[0], one).items():
+            if first != other:
+                raise ValueError(f"networks of another {what}: {first} and {other}")
+
+
+def refuse_disagreement(runs: Sequence[Path]) -> None:
+    """Raise ``Refusal`` where runs may not be averaged, before any weight is read.
+
+    Codes: ``label-set-differs``, ``window-differs``, ``roi-rule-differs``, and as
+    :func:`liver_tf.model.description.load_description`. A run of another kind is left to
+    :meth:`liver_tf.inference.network.Network.of_run`.
+    """
+    first, *others = [load_description(run) for run in runs]
+    for run, other in zip(runs[1:], others, strict=True):
+        meanings = _meanings(first, other)
+        _refuse_unless_equal(run, "label-set-differs", "label set", meanings)
+        _refuse_unless_equal(run, "window-differs", "window", meanings)
+        _refuse_unless_equal(run, "roi-rule-differs", "ROI rule", meanings)
+
+
+def _meanings(first: Description, other: Description) -> dict[str, tuple]:
+    return {
+        "label set": (first.label_set.classes, other.label_set.classes),
+        "window": (tuple(first.window), tuple(other.window)),
+        "ROI rule": (_rule(first), _rule(other)),
+    }
+
+
+def _rule(description: Description) -> RoiRule | None:
+    return RoiRule(**description.roi["rule"]) if description.roi else None
+
+
+def _refuse_unless_equal(run: Path, code: str, what: str, meanings: dict[str, tuple]) -> None:
+    first, other = meanings[what]
+    if first != other:
+        raise Refusal(
+            code,
+            run,
+            expected=f"runs of one ensemble with the {what} of the first, {first}",
+            came=str(other),
+            remedy="Average only runs that were fine-tuned on the same kind of records.",
+        )

@@ -1,0 +1,69 @@
+"""The longest diameter of lesions, in the axial plane, as RECIST 1.1 measures it.
+
+Eisenhauer et al., "New response evaluation criteria in solid tumours: revised RECIST guideline
+(version 1.1)", Eur J Cancer 45 (2009): the longest diameter in the plane of the slices.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import ConvexHull
+
+from liver_tf.inference.runs import IN_SLICE, Runs, components
+
+#: From so many points on it is quicker to take their convex hull first.
+_MANY_POINTS = 100
+
+
+def longest_diameters(
+    runs: Runs, lesions: np.ndarray, count: int, pixel_mm: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The longest in-plane diameter of every lesion.
+
+    The greatest distance between two points of a part of the lesion that hangs together in one
+    slice (8 neighbours), over all such parts. A pixel is the square it covers: the ends lie on its
+    corners, and a lesion of one pixel is as long as the pixel's diagonal. The line may leave a
+    lesion that is not convex.
+
+    Args:
+      runs: of the lesion mask. lesions: int [runs], the lesion of each, from 0 to ``count`` - 1.
+      pixel_mm: (row, column) spacing.
+
+    Returns:
+      float64 [lesions], mm; int64 [lesions], the slice of each (of equals the first).
+    """
+    longest, where = np.zeros(count), np.zeros(count, np.int64)
+    if not len(runs):
+        return longest, where
+    parts, many = components(runs, IN_SLICE)
+    order = np.argsort(parts, kind="stable")
+    first = np.searchsorted(parts[order], np.arange(many))
+    row, start, end = runs.row[order], runs.start[order], runs.end[order]
+    height = np.maximum.reduceat(row, first) + 1 - np.minimum.reduceat(row, first)
+    width = np.maximum.reduceat(end, first) - np.minimum.reduceat(start, first)
+    bound = np.hypot(height * pixel_mm[0], width * pixel_mm[1])
+    lesion_of, slice_of = lesions[order[first]], runs.slice[order[first]]
+    after = np.append(first[1:], len(order))
+    for part in np.lexsort((slice_of, -bound)):
+        lesion = lesion_of[part]
+        if bound[part] < longest[lesion]:
+            continue
+        own = slice(first[part], after[part])
+        length = _longest(row[own], start[own], end[own], pixel_mm)
+        earlier = length == longest[lesion] and slice_of[part] < where[lesion]
+        if length > longest[lesion] or earlier:
+            longest[lesion], where[lesion] = length, slice_of[part]
+    return longest, where
+
+
+def _longest(
+    row: np.ndarray, start: np.ndarray, end: np.ndarray, pixel_mm: tuple[float, float]
+) -> float:
+    """The greatest distance between corners of pixels of runs in one slice, in mm."""
+    rows = np.concatenate([row, row, row + 1, row + 1]) * pixel_mm[0]
+    columns = np.concatenate([start, end, start, end]) * pixel_mm[1]
+    points = np.stack([rows, columns], axis=1)
+    if len(points) > _MANY_POINTS:
+        points = points[ConvexHull(points).vertices]
+    apart = points[:, None] - points[None]
+    return float(np.sqrt((apart**2).sum(-1).max()))
