@@ -65,7 +65,8 @@ class Rest:
             with urllib.request.urlopen(asked, timeout=SECONDS) as response:
                 return rest_answer(response.read())
         except urllib.error.HTTPError as error:
-            raise _no_answer(f"status {error.code}: {error.read(2000).decode(errors='replace')}")
+            told = error.read(2000).decode(errors="replace")
+            raise _no_answer(f"status {error.code}: {told}") from None
         except (OSError, ValueError, KeyError) as error:
             raise _no_answer(f"{type(error).__name__}") from None
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from liver_tf.inference.cascade import Cascade
+from liver_tf.inference.roi import paste
+from liver_tf.inference.scan_graph import scan_by_graph
 from liver_tf.labels import LIVER
 
 #: The signatures of slices, each slice by itself, and the one of a scan.
@@ -70,11 +72,12 @@ def signatures_of(cascade: Cascade) -> dict[str, Callable]:
         outputs = cascade.slice_by_slice(hu, spacing_mm)
         return {**outputs, "spacing_mm": spacing_mm}
 
-    unknown = tf.zeros([1, 2])
-
+    # The default signature has no default spacing: OpenVINO would make a constant of it.
     @tf.function(input_signature=[_FLOAT_HU, _SPACINGS])
-    def slices(hu: tf.Tensor, spacing_mm: tf.Tensor = unknown) -> dict[str, tf.Tensor]:
+    def slices(hu: tf.Tensor, spacing_mm: tf.Tensor) -> dict[str, tf.Tensor]:
         return _answer(cascaded(hu, spacing_mm), classes)
+
+    unknown = tf.zeros([1, 2])
 
     @tf.function(input_signature=[_INT16_HU, _SPACINGS])
     def whole_numbers(hu: tf.Tensor, spacing_mm: tf.Tensor = unknown) -> dict[str, tf.Tensor]:
@@ -82,8 +85,11 @@ def signatures_of(cascade: Cascade) -> dict[str, Callable]:
 
     @tf.function(input_signature=[_FLOAT_HU, _SPACINGS])
     def probabilities(hu: tf.Tensor, spacing_mm: tf.Tensor = unknown) -> dict[str, tf.Tensor]:
-        maps = cascaded(hu, spacing_mm)["probabilities"]
-        return {"probabilities": tf.cast(maps, tf.float16)}
+        outputs = cascaded(hu, spacing_mm)
+        maps = tf.cast(outputs["probabilities"], tf.float16)
+        size = tf.shape(hu)[1:3]
+        pasted = [paste(maps[..., label], outputs["origin"], size) for label in range(classes)]
+        return {"probabilities": tf.stack(pasted, axis=-1)}
 
     @tf.function(
         input_signature=[
@@ -99,44 +105,71 @@ def signatures_of(cascade: Cascade) -> dict[str, Callable]:
         hu = tf.cast(stored, tf.float64) * slope + intercept
         return _answer(cascaded(tf.cast(hu, tf.float32), spacing_mm), classes)
 
+    @tf.function(input_signature=[_INT16_HU, tf.TensorSpec([3], tf.float32, name="spacing_mm")])
+    def volume(hu: tf.Tensor, spacing_mm: tf.Tensor) -> dict[str, tf.Tensor]:
+        outputs = scan_by_graph(cascade, _checked(hu), spacing_mm[1:])
+        lesions = _counts(outputs["label_map"][None], classes)[0]
+        known = tf.reduce_all(spacing_mm > 0.0)
+        voxel_ml = tf.where(known, tf.reduce_prod(spacing_mm) / 1000.0, float("nan"))
+        return {
+            "label_map": outputs["label_map"],
+            **_diagnosis(lesions),
+            "diagnosis_probability": outputs["type_probabilities"],
+            "liver_ml": tf.cast(outputs["liver_voxels"], tf.float32) * voxel_ml,
+            "lesion_ml": tf.cast(tf.reduce_sum(lesions), tf.float32) * voxel_ml,
+        }
+
     return {
         SLICES: slices,
         INT16: whole_numbers,
         PROBABILITIES: probabilities,
         DICOM_PIXELS: dicom_pixels,
+        VOLUME: volume,
     }
 
 
 def _checked(hu: tf.Tensor) -> tf.Tensor:
-    finite = tf.debugging.Assert(
-        tf.reduce_all(tf.math.is_finite(hu)), ["hu: expected finite Hounsfield units"]
-    )
-    some = tf.debugging.Assert(
-        tf.size(hu) > 0, ["hu: expected at least one slice of at least one pixel"]
-    )
-    with tf.control_dependencies([finite, some]):
+    checks = [
+        tf.debugging.Assert(
+            tf.size(hu) > 0, ["hu: expected at least one slice of at least one pixel"]
+        )
+    ]
+    if hu.dtype.is_floating:
+        finite = tf.reduce_all(tf.math.is_finite(hu))
+        checks.append(tf.debugging.Assert(finite, ["hu: expected finite Hounsfield units"]))
+    with tf.control_dependencies(checks):
         return tf.identity(hu)
 
 
 def _answer(outputs: dict[str, tf.Tensor], classes: int) -> dict[str, tf.Tensor]:
-    labels = tf.cast(outputs["label_map"], tf.int32)
     spacing_mm = outputs["spacing_mm"]
     known = tf.reduce_all(spacing_mm > 0.0, axis=1)
     pixel_mm2 = tf.where(known, tf.reduce_prod(spacing_mm, axis=1), float("nan"))
-    pixels = tf.reduce_sum(tf.one_hot(labels, classes), axis=[1, 2])
-    lesion_pixels = pixels[:, LIVER + 1 :]
-    found = tf.reduce_sum(lesion_pixels, axis=1) > 0.0
-    majority = tf.argmax(lesion_pixels, axis=1, output_type=tf.int32) + LIVER + 1
-    lesion = tf.cast(labels > LIVER, tf.float32)[..., None]
-    types = tf.reduce_sum(outputs["probabilities"][..., LIVER + 1 :] * lesion, axis=[1, 2])
-    liver = tf.reduce_sum(tf.cast(outputs["liver"], tf.float32), axis=[1, 2])
+    lesions = _counts(outputs["label_map"][:, None], classes)
+    liver = tf.math.count_nonzero(outputs["liver"], axis=[1, 2], dtype=tf.int32)
     return {
         "label_map": outputs["label_map"],
-        "found_lesion": found,
-        "diagnosis": tf.where(found, majority, 0),
-        "diagnosis_probability": tf.math.divide_no_nan(
-            types, tf.reduce_sum(types, axis=1, keepdims=True)
-        ),
-        "liver_area_mm2": liver * pixel_mm2,
-        "lesion_area_mm2": tf.reduce_sum(lesion_pixels, axis=1) * pixel_mm2,
+        **_diagnosis(lesions),
+        "diagnosis_probability": outputs["type_probabilities"],
+        "liver_area_mm2": tf.cast(liver, tf.float32) * pixel_mm2,
+        "lesion_area_mm2": tf.cast(tf.reduce_sum(lesions, axis=1), tf.float32) * pixel_mm2,
     }
+
+
+def _counts(label_map: tf.Tensor, classes: int) -> tf.Tensor:
+    """Pixels of every type of lesion, int32 [batch, types], of [batch, slices, rows, columns]."""
+    axes = list(range(1, 4))
+    return tf.stack(
+        [
+            tf.math.count_nonzero(label_map == label, axis=axes, dtype=tf.int32)
+            for label in range(LIVER + 1, classes)
+        ],
+        axis=1,
+    )
+
+
+def _diagnosis(lesions: tf.Tensor) -> dict[str, tf.Tensor]:
+    """``found_lesion`` and ``diagnosis`` of pixel counts [..., types]; ties: the lower label."""
+    found = tf.reduce_any(lesions > 0, axis=-1)
+    majority = tf.argmax(lesions, axis=-1, output_type=tf.int32) + LIVER + 1
+    return {"found_lesion": found, "diagnosis": tf.where(found, majority, 0)}

@@ -1,4 +1,7 @@
-"""The largest component of a volume as a graph, so that the servable needs no code around it."""
+"""Connected components of volumes as a graph, so that the servable needs no code around it.
+
+By the same rules as :mod:`liver_tf.inference.components`.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,7 @@ _CORNERS = [step for step in _HALF if step not in _FACES]
 
 
 def largest_component_3d(mask: tf.Tensor) -> tf.Tensor:
-    """The largest of a volume's components (26 neighbours), holes kept.
-
-    Voxels inside are numbered in the order in which they lie, and each component takes its lowest
-    number: neighbours of different numbers join by pointing the higher at the lower, and pointers
-    are followed to their end each time (Shiloach, Vishkin, "An O(log n) parallel connectivity
-    algorithm", 1982). First across faces, which joins nearly all of them.
+    """The largest of a volume's components, holes kept.
 
     Args:
       mask: bool [slices, rows, columns].
@@ -27,17 +25,52 @@ def largest_component_3d(mask: tf.Tensor) -> tf.Tensor:
       bool of the same shape: of equally large components the one whose first voxel comes first;
       all False for an empty mask.
     """
-    size = tf.shape(mask, tf.int64)
-    places = tf.where(mask)
-    names = tf.range(tf.shape(places)[0])
-    beside = _Beside(places, size)
-    for steps in (_FACES, _CORNERS):
-        names = _joined(names, *beside.pairs(steps, names))
+    places, names = components_3d(mask)
     sizes = tf.math.unsorted_segment_sum(tf.ones_like(names), names, tf.size(names))
     # argmax takes the first of equals, and refuses to look for it among none.
     winner = tf.argmax(tf.concat([sizes, [0]], 0), output_type=tf.int32)
     kept = tf.boolean_mask(places, names == winner)
-    return tf.scatter_nd(kept, tf.fill(tf.shape(kept)[:1], True), size)
+    return tf.scatter_nd(kept, tf.fill(tf.shape(kept)[:1], True), tf.shape(mask, tf.int64))
+
+
+def largest_sections_3d(mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Places of the voxels inside, and pixels of the largest section of each one's component.
+
+    Args:
+      mask: bool [slices, rows, columns].
+
+    Returns:
+      int64 [voxels, 3] in C order; int32 [voxels].
+    """
+    places, names = components_3d(mask)
+    slices = tf.shape(mask, tf.int64)[0]
+    sections, _, sizes = tf.unique_with_counts(tf.cast(names, tf.int64) * slices + places[:, 0])
+    of_components = tf.math.unsorted_segment_max(
+        sizes, tf.cast(sections // tf.maximum(slices, 1), tf.int32), tf.size(names)
+    )
+    return places, tf.gather(of_components, names)
+
+
+def components_3d(mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Places of the voxels inside, and for each the lowest number of a voxel of its component.
+
+    Voxels inside are numbered in the order in which they lie. Neighbours of different numbers join
+    by pointing the higher at the lower, and pointers are followed to their end each time
+    (Shiloach, Vishkin, "An O(log n) parallel connectivity algorithm", 1982). First across faces,
+    which joins nearly all of them.
+
+    Args:
+      mask: bool [slices, rows, columns]; 26 neighbours.
+
+    Returns:
+      int64 [voxels, 3] in C order; int32 [voxels].
+    """
+    places = tf.where(mask)
+    names = tf.range(tf.shape(places)[0])
+    beside = _Beside(places, tf.shape(mask, tf.int64))
+    for steps in (_FACES, _CORNERS):
+        names = _joined(names, *beside.pairs(steps, names))
+    return places, names
 
 
 def _joined(names: tf.Tensor, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:

@@ -30,13 +30,21 @@ class Network(tf.Module):
         # cannot tell variables of the same name apart, and nothing of Keras is written with them.
         trainable, fixed = (
             [
-                tf.Variable(weight.numpy(), trainable=False, name=f"{description.kind}/{weight.path}")
-                for weight in weights
+                tf.Variable(one.numpy(), trainable=False, name=f"{description.kind}/{one.path}")
+                for one in weights
             ]
             for weights in (model.trainable_variables, model.non_trainable_variables)
         )
         self._weights = trainable + fixed
-        self._logits = lambda view: model.stateless_call(trainable, fixed, view, training=False)[0]
+        side = description.architecture.image_size
+
+        # A function of its own, so that signatures that share the network hold it once.
+        @tf.function(input_signature=[tf.TensorSpec([None, side, side, 1], tf.float32)])
+        def softmax(standard: tf.Tensor) -> tf.Tensor:
+            logits, _ = model.stateless_call(trainable, fixed, standard, training=False)
+            return tf.nn.softmax(logits)
+
+        self._softmax = softmax
 
     @classmethod
     def of_run(cls, folder: Path, kind: str, *, flips: bool = False) -> Network:
@@ -73,9 +81,6 @@ class Network(tf.Module):
             mirrored = self._softmax(tf.reverse(standard, axis=[2]))
             probabilities = (probabilities + tf.reverse(mirrored, axis=[2])) / 2.0
         return probabilities
-
-    def _softmax(self, standard: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(self._logits(standard))
 
     def probabilities(
         self, hu: tf.Tensor, box: tf.Tensor, origin: tf.Tensor, window: tf.Tensor
