@@ -1,4 +1,4 @@
-"""Three ways to put slices to the servable: loaded here, over REST, over gRPC.
+"""Ways to put slices to the servable: loaded here, by OpenVINO, over REST, over gRPC.
 
 REST needs nothing but Python; gRPC the extra ``serving``.
 """
@@ -31,20 +31,31 @@ class Loaded:
     """A SavedModel's version folder, loaded into this process; raises ``Refusal``."""
 
     def __init__(self, folder: Path) -> None:
-        if not (folder / "saved_model.pb").is_file():
-            raise Refusal(
-                "no-saved-model",
-                folder,
-                expected="the version folder of a SavedModel",
-                came="a folder without saved_model.pb" if folder.is_dir() else "no such folder",
-                remedy="Export one with python -m trainers.export.",
-            )
+        refuse_no_model(folder)
         self._module = tf.saved_model.load(str(folder))
         self._serve = self._module.signatures[SIGNATURE]
 
     def __call__(self, hu: np.ndarray, spacing_mm: np.ndarray) -> dict[str, np.ndarray]:
         answer = self._serve(hu=tf.constant(hu), spacing_mm=tf.constant(spacing_mm))
         return {name: value.numpy() for name, value in answer.items()}
+
+
+class OpenVino:
+    """A SavedModel's version folder, read by OpenVINO (extra ``openvino``); raises ``Refusal``."""
+
+    def __init__(self, folder: Path) -> None:
+        refuse_no_model(folder)
+        try:
+            import openvino
+        except ImportError:
+            raise _not_installed("OpenVINO", "openvino") from None
+        # In 32 bits, as TensorFlow computes; by default OpenVINO takes 16 where the processor can.
+        exact = {"INFERENCE_PRECISION_HINT": "f32"}
+        self._model = openvino.Core().compile_model(str(folder), "CPU", exact)
+
+    def __call__(self, hu: np.ndarray, spacing_mm: np.ndarray) -> dict[str, np.ndarray]:
+        answer = self._model({"hu": hu, "spacing_mm": spacing_mm})
+        return {port.get_any_name(): value for port, value in answer.items()}
 
 
 class Rest:
@@ -123,13 +134,29 @@ def _serving_api(module: str) -> Any:
     try:
         return importlib.import_module(f"tensorflow_serving.apis.{module}")
     except ImportError:
+        raise _not_installed("TF Serving's messages", "serving") from None
+
+
+def refuse_no_model(folder: Path) -> None:
+    """Raise ``Refusal`` ``no-saved-model`` unless this is the version folder of a SavedModel."""
+    if not (folder / "saved_model.pb").is_file():
         raise Refusal(
-            "no-serving-api",
-            None,
-            expected="TF Serving's messages",
-            came="an installation without them",
-            remedy="Install the extra: pip install 'liver_tf[serving]'.",
-        ) from None
+            "no-saved-model",
+            folder,
+            expected="the version folder of a SavedModel",
+            came="a folder without saved_model.pb" if folder.is_dir() else "no such folder",
+            remedy="Export one with python -m trainers.export.",
+        )
+
+
+def _not_installed(what: str, extra: str) -> Refusal:
+    return Refusal(
+        "extra-missing",
+        None,
+        expected=what,
+        came="an installation without it",
+        remedy=f"Install the extra: pip install 'liver_tf[{extra}]'.",
+    )
 
 
 def _no_answer(came: str) -> Refusal:
