@@ -16,6 +16,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["liver_tf*", "data_prep*", "trainers*"]),
+    package_data={"liver_tf.export": ["scan_page.css", "scan_page.js"]},
     install_requires=[
         "tensorflow>=2.21",
         "keras>=3.15",
@@ -41,6 +42,10 @@ setup(
         "codecs": ["pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls", "python-gdcm"],
         # Conversion spread over many machines.
         "beam": ["apache-beam>=2.70"],
+        # Results as DICOM segmentations; MIT.
+        "dicom-seg": ["highdicom>=0.28"],
+        # Talking to an archive, for the test of it; MIT.
+        "pacs": ["pynetdicom>=3.0"],
         "test": ["pytest", "pytest-xdist", "ruff"],
     },
 )

@@ -131,6 +131,7 @@ def test_every_room_of_the_order_is_there():
         ("liver_tf.inference.roi", "from liver_tf.training.step import Task"),
         ("liver_tf.evaluation.report", "import liver_tf.training.run"),
         ("liver_tf.export.saved_model", "from liver_tf import training"),
+        ("liver_tf.export.dicom_seg_out", "from trainers import predicting"),
         ("liver_tf.training.run", "from absl import flags"),
         ("liver_tf.training.run", "from liver_tf.inference import cascade"),
         ("liver_tf.labels", "from liver_tf.ct import window"),
@@ -215,7 +216,7 @@ def test_help_shows_the_flags_of_the_groups_too(command):
 def test_extras_that_a_remedy_names_exist():
     setup = (ROOT / "setup.py").read_text()
     sources = [path.read_text() for path in (ROOT / "liver_tf").rglob("*.py")]
-    named = {name for text in sources for name in re.findall(r"liver_tf\[(\w+)\]", text)}
+    named = {name for text in sources for name in re.findall(r"liver_tf\[([\w-]+)\]", text)}
     assert named
     assert {name for name in named if f'"{name}": [' not in setup} == set()
 

@@ -22,14 +22,15 @@ def main(argv: list[str]) -> int:
     if len(set(names)) < len(names):
         raise app.UsageError("--run: two runs of the same protocol; report on them apart")
     output = Path(FLAGS.output) if FLAGS.output else runs[0].resolve().parent / "report"
-    measured = measuring.measure_runs(runs, Path(FLAGS.liver_run), Path(FLAGS.records))
+    sources = Path(FLAGS.liver_run), Path(FLAGS.records)
+    measured = measuring.measure_runs(runs, *sources, use_chosen=FLAGS.postprocessing)
     files = write_report(
         output,
         {name: one.results for name, one in measured.items()},
         FLAGS.data_label,
         histories={name: measuring.histories(run) for name, run in zip(names, runs, strict=True)},
         sheets=measuring.draw_sheets(measured, output / "overlays"),
-        facts=measuring.facts(runs, Path(FLAGS.liver_run), Path(FLAGS.records)),
+        facts=measuring.facts(runs, *sources, use_chosen=FLAGS.postprocessing),
         samples=FLAGS.samples,
         seed=FLAGS.seed,
     )
@@ -51,6 +52,12 @@ def _define_flags() -> None:
     flags.DEFINE_string("output", None, "Folder of the report. Default: beside the first run.")
     flags.DEFINE_string(
         "data_label", "your data", "What the table says it was measured on, e.g. a study's name."
+    )
+    flags.DEFINE_boolean(
+        "postprocessing",
+        True,
+        "Use the threshold, holes and least size that trainers.choose_postprocessing kept with "
+        "each run, if it did.",
     )
     flags.DEFINE_integer("samples", 10_000, "Resamples of the bootstrap.", lower_bound=100)
     flags.DEFINE_integer("seed", 0, "Decides the bootstrap.", lower_bound=0)

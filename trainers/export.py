@@ -22,6 +22,7 @@ def main(argv: list[str]) -> int:
         Path(FLAGS.liver_run),
         runs,
         flips=FLAGS.flips,
+        use_chosen=FLAGS.postprocessing,
         in_liver_only=FLAGS.in_liver_only,
     )
     for told in export(cascade, output, provenance_of(runs), measures):
@@ -38,6 +39,12 @@ def _define_flags() -> None:
         required=True,
     )
     flags.DEFINE_string("liver_run", "runs/liver", "Run of the liver network.")
+    flags.DEFINE_boolean(
+        "postprocessing",
+        True,
+        "Export with the threshold, holes and least size that trainers.choose_postprocessing kept "
+        "with the run, if it did.",
+    )
     flags.DEFINE_string(
         "output", "saved_models/liver/1", "Folder of the version; its name is a whole number."
     )

@@ -18,6 +18,7 @@ from liver_tf.evaluation.measures import ImageResult, measure_image
 from liver_tf.evaluation.overlays import Panel, draw_sheet
 from liver_tf.evaluation.paper_table import format_interval
 from liver_tf.evaluation.report import Picture
+from liver_tf.inference import postprocessing
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.network import Network
@@ -40,21 +41,28 @@ class Measured:
 
 
 def measure_runs(
-    runs: list[Path], liver_run: Path, records: Path, part: str = "test"
+    runs: list[Path],
+    liver_run: Path,
+    records: Path,
+    part: str = "test",
+    *,
+    use_chosen: bool = True,
 ) -> dict[str, Measured]:
     """Measure every run on its own test patients, by the name of its folder.
 
     ``part="validation"`` takes the validation patients instead: choices are made on them, so that
-    the test patients are looked at once. Raises ``Refusal`` where a run is not finished or was
+    the test patients are looked at once. ``use_chosen``: with the post-processing that was chosen
+    for each run, if any. Raises ``Refusal`` where a run is not finished or was
     trained on ROIs of other records.
     """
     manifest = load_manifest(records)
     finder = LiverFinder.of_run(liver_run)
     measured = {}
     for run in runs:
-        cases = _cases(run, manifest, part)
+        cases = cases_of_part(run, manifest, part)
         check_shards(records, manifest, cases)
-        cascade = Cascade(finder, Network.of_run(run, "lesion"))
+        how = postprocessing.load(run) if use_chosen else postprocessing.NOTHING
+        cascade = Cascade(finder, Network.of_run(run, "lesion"), how=how)
         name = run.resolve().name
         measured[name] = _measure(cascade, manifest, records, cases, name)
     return measured
@@ -81,7 +89,12 @@ def _refuse_other_meaning(description: Description, manifest: Manifest, run: Pat
         )
 
 
-def _cases(run: Path, manifest: Manifest, part: str) -> list[str]:
+def cases_of_part(run: Path, manifest: Manifest, part: str) -> list[str]:
+    """The cases of a run's ``test`` or ``validation`` part.
+
+    Raises ``Refusal``: ``label-set-differs``, ``window-differs``, ``other-records``,
+    ``no-patients``.
+    """
     description = load_description(run)
     _refuse_other_meaning(description, manifest, run)
     came_from = (description.roi or {}).get("source_fingerprint")
@@ -193,7 +206,9 @@ def histories(run: Path) -> list[list[dict[str, float]]]:
     return cycles
 
 
-def facts(runs: list[Path], liver_run: Path, records: Path) -> dict[str, str]:
+def facts(
+    runs: list[Path], liver_run: Path, records: Path, *, use_chosen: bool = True
+) -> dict[str, str]:
     """What a reviewer must know of how the figures came about."""
     import keras
     import tensorflow as tf
@@ -207,6 +222,10 @@ def facts(runs: list[Path], liver_run: Path, records: Path) -> dict[str, str]:
         "seeds": ", ".join(sorted({str(one["seed"]) for one in identities})),
         "network": "; ".join(sorted({_size(one) for one in identities})),
         "cycles": "; ".join(_cycles(run, one) for run, one in zip(runs, identities, strict=True)),
+        "post-processing": "; ".join(
+            f"{run.resolve().name}: {postprocessing.load(run).text() if use_chosen else 'none'}"
+            for run in runs
+        ),
         "early stopping": "on the inner validation patients; the test patients took no part",
         "versions": f"liver_tf {__version__}, TensorFlow {tf.__version__}, Keras "
         f"{keras.__version__}, Python {platform.python_version()}",

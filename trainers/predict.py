@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from absl import flags
+from absl import app, flags
 
 from trainers import flag_groups
 
@@ -13,36 +13,64 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> int:
+    from liver_tf.export.made_by import MadeBy
     from liver_tf.inference.cascade import Cascade
     from liver_tf.refusals import Refusal
+    from trainers.input_list import named_inputs
     from trainers.predicting import predict_scan
 
+    models = [Path(model) for model in FLAGS.model]
+    if len({model.resolve() for model in models}) < len(models):
+        raise app.UsageError("--model: a run is named twice; it would count twice in the average")
+    inputs = named_inputs(FLAGS.input, FLAGS.input_list)
+    if not inputs:
+        raise app.UsageError("name at least one scan with --input, or several in --input_list")
+    liver = Path(FLAGS.liver_run)
     cascade = Cascade.of_runs(
-        Path(FLAGS.liver_run),
-        Path(FLAGS.model),
+        liver,
+        models,
         in_liver_only=FLAGS.in_liver_only,
+        flips=FLAGS.flips,
+        use_chosen=FLAGS.postprocessing,
     )
+    print(f"post-processing: {cascade.how.text()}")
+    made_by = MadeBy.of_runs((liver, *models))
     refused = []
-    for number, path in enumerate(FLAGS.input, 1):
+    for number, path in enumerate(inputs, 1):
         folder = Path(FLAGS.output) / f"scan-{number:03d}"
         try:
-            print(predict_scan(cascade, Path(path), folder, pictures=FLAGS.pictures))
+            told = predict_scan(
+                cascade,
+                path,
+                folder,
+                pictures=FLAGS.pictures,
+                made_by=made_by,
+                type_threshold=FLAGS.type_threshold,
+            )
+            print(told, flush=True)
         except Refusal as refusal:
-            refused.append(refusal)
+            refused.append((number, refusal))
             print(f"scan-{number:03d}: refused", file=sys.stderr)
-    for refusal in refused:
-        print(refusal.text_with_path(), file=sys.stderr)
+    for number, refusal in refused:
+        print(f"scan-{number:03d}: {refusal.text_with_path()}", file=sys.stderr)
     return 1 if refused else 0
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("model", None, "Fine-tuned run.", required=True)
+    flags.DEFINE_multi_string(
+        "model",
+        None,
+        "Fine-tuned run; repeat to average several, such as those of all folds.",
+        required=True,
+    )
     flags.DEFINE_string("liver_run", "runs/liver", "Run of the liver network.")
     flags.DEFINE_multi_string(
         "input",
-        None,
+        [],
         "A NIfTI volume, the folder of a DICOM series, or a DICOM slice; may be repeated.",
-        required=True,
+    )
+    flags.DEFINE_string(
+        "input_list", None, "Text file with a path per line, of the same kinds; lines of # are not."
     )
     flags.DEFINE_string(
         "output",
@@ -53,6 +81,24 @@ def _define_flags() -> None:
     flags.DEFINE_integer("pictures", 6, "Overlays drawn of a scan, at most.", lower_bound=0)
     flags.DEFINE_boolean(
         "in_liver_only", True, "Drop what the lesion network finds outside the liver found first."
+    )
+    flags.DEFINE_boolean(
+        "flips",
+        False,
+        "Average over the mirror image too, in both networks: twice the time.",
+    )
+    flags.DEFINE_boolean(
+        "postprocessing",
+        True,
+        "Use the threshold, holes and least size that trainers.choose_postprocessing kept with the "
+        "run, if it did.",
+    )
+    flags.DEFINE_float(
+        "type_threshold",
+        0.5,
+        "A lesion whose most likely type is less probable is called indeterminate.",
+        lower_bound=0.0,
+        upper_bound=1.0,
     )
 
 

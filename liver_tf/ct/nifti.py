@@ -164,8 +164,9 @@ def whole_labels(
 def labels_to_nifti(labels: np.ndarray, scan: Scan) -> nibabel.Nifti1Image:
     """A label map as a NIfTI image on the grid of the scan it was made for.
 
-    For a NIfTI scan the array is the exact inverse of :func:`read_nifti_labels`, with the volume's
-    affine. For DICOM it is [columns, rows, slices] with the affine of the slices.
+    For a NIfTI scan the array is the exact inverse of :func:`read_nifti_labels`, and the header
+    places it as the volume's does: qform, sform, their codes and the unit. For DICOM it is
+    [columns, rows, slices] with the affine of the slices, as coordinates of the scanner.
 
     Args:
       labels: uint8 [slices, rows, columns], canonical, of the shape of ``scan.hu``.
@@ -180,12 +181,15 @@ def labels_to_nifti(labels: np.ndarray, scan: Scan) -> nibabel.Nifti1Image:
         )
     require_geometry(scan)
     stored = from_canonical(labels, scan.source)
-    affine = stored_affine(scan)
-    if scan.source.kind == "nifti":
-        affine = scan.source.affine
-    else:
-        stored, affine = stored.transpose(2, 1, 0), affine[:, [2, 1, 0, 3]]
-    image = nibabel.Nifti1Image(np.asfortranarray(stored), affine)
+    if scan.source.placement is not None:
+        header = scan.source.placement.new_header()
+        header.set_data_dtype(np.uint8)
+        kind = nibabel.Nifti2Image if scan.source.placement.second else nibabel.Nifti1Image
+        return kind(np.asfortranarray(stored), scan.source.affine, header)
+    affine = stored_affine(scan)[:, [2, 1, 0, 3]]
+    image = nibabel.Nifti1Image(np.asfortranarray(stored.transpose(2, 1, 0)), affine)
+    image.set_sform(affine, code="scanner")
+    image.set_qform(affine, code="scanner")
     image.header.set_xyzt_units("mm")
     return image
 
@@ -218,7 +222,9 @@ def write_nifti_labels(path: Path | str, labels: np.ndarray, scan: Scan) -> None
 def grid_of(path: Path, header: NiftiHeader) -> SourceGrid:
     """How a volume's array lies to the canonical one."""
     axes, flips = canonical_axes(header.affine)
-    return SourceGrid("nifti", path, header.shape, axes, flips, header.affine)
+    return SourceGrid(
+        "nifti", path, header.shape, axes, flips, header.affine, placement=header.placement
+    )
 
 
 def _affine_cautions(affine: np.ndarray) -> tuple[Caution, ...]:

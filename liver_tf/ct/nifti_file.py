@@ -44,6 +44,40 @@ _MAX_DEFLATE_RATIO = 1100
 _CHUNK = 1 << 22
 
 
+#: Fields of a header that say where the voxels lie; none of them is text.
+_PLACEMENT = (
+    *("qform_code", "quatern_b", "quatern_c", "quatern_d"),
+    *("qoffset_x", "qoffset_y", "qoffset_z"),
+    *("sform_code", "srow_x", "srow_y", "srow_z", "xyzt_units"),
+)
+
+
+@dataclass(frozen=True)
+class NiftiPlacement:
+    """How a NIfTI header places its voxels, field by field: qform, sform, voxel size, unit.
+
+    An affine alone does not bring a header back: which of qform and sform is set, and with which
+    code, decides how other programs read it.
+    """
+
+    fields: dict[str, np.ndarray]
+    second: bool
+
+    @classmethod
+    def of(cls, header: nibabel.Nifti1Header) -> NiftiPlacement:
+        fields = {name: np.array(header[name]) for name in _PLACEMENT}
+        fields["pixdim"] = np.array(header["pixdim"][:4])
+        return cls(fields, isinstance(header, nibabel.Nifti2Header))
+
+    def new_header(self) -> nibabel.Nifti1Header:
+        """A header of the same kind (NIfTI-1 or NIfTI-2) that holds this and nothing else."""
+        header = nibabel.Nifti2Header() if self.second else nibabel.Nifti1Header()
+        for name in _PLACEMENT:
+            header[name] = self.fields[name]
+        header["pixdim"][:4] = self.fields["pixdim"]
+        return header
+
+
 @dataclass(frozen=True)
 class NiftiHeader:
     """Checked facts of a NIfTI header.
@@ -55,6 +89,7 @@ class NiftiHeader:
       slope, inter: HU = stored * slope + inter.
       affine: float64 4 x 4, [i, j, k] to patient mm in RAS+.
       cautions: what was odd but accepted.
+      placement: the header's own geometry, for whoever writes on the same grid.
     """
 
     shape: tuple[int, int, int]
@@ -64,6 +99,7 @@ class NiftiHeader:
     inter: float
     affine: np.ndarray
     cautions: tuple[Caution, ...]
+    placement: NiftiPlacement
 
 
 def read_nifti(path: Path | str) -> tuple[NiftiHeader, np.ndarray]:
@@ -235,7 +271,14 @@ def _check_header(block: bytes, path: Path) -> NiftiHeader:
     slope, inter, scale_cautions = _check_scale(header, path)
     affine, affine_cautions = _check_affine(header, path)
     return NiftiHeader(
-        shape, dtype, int(offset), slope, inter, affine, scale_cautions + affine_cautions
+        shape,
+        dtype,
+        int(offset),
+        slope,
+        inter,
+        affine,
+        scale_cautions + affine_cautions,
+        NiftiPlacement.of(header),
     )
 
 

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from liver_tf.refusals import Caution, Refusal
+
+if TYPE_CHECKING:
+    from liver_tf.ct.nifti_file import NiftiPlacement
 
 
 @dataclass(frozen=True)
@@ -27,9 +31,11 @@ class SourceGrid:
       axes: for each canonical axis (slices, rows, columns) the axis of the file's array.
       flips: for each canonical axis, whether it runs against the file's axis.
       affine: 4 x 4, file voxel index to patient mm in RAS+ (NIfTI only, else None).
+      placement: the geometry of the header that the affine is from (NIfTI only, else None).
       files: DICOM files, in canonical order of slices (DICOM only, else empty).
       series_uid, instance_uids: what a DICOM SEG refers to (DICOM only, else empty); one instance
-        UID a file, in the order of ``files``. For matching only: they must not be written out.
+        UID a file, in the order of ``files``. For matching, and for DICOM objects that refer to
+        the scan; they must not be written anywhere else.
       positions: centre of the first stored pixel of each of ``files`` in mm, LPS+, [slices, 3]
         (DICOM only; None where the file does not tell).
     """
@@ -44,6 +50,7 @@ class SourceGrid:
     series_uid: str = field(default="", repr=False)
     instance_uids: tuple[str, ...] = field(default=(), repr=False)
     positions: np.ndarray | None = field(default=None, repr=False)
+    placement: NiftiPlacement | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

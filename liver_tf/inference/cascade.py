@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +121,15 @@ class Cascade(tf.Module):
     @property
     def label_set(self) -> LabelSet:
         return self.lesion.description.label_set
+
+    def facts(self) -> dict:
+        """How results come about, for those who read them."""
+        return {
+            "lesion_networks": len(self.lesions),
+            "flips": self.lesion.flips,
+            "in_liver_only": self.inside_only,
+            "postprocessing": asdict(self.how),
+        }
 
     def predict(self, hu: np.ndarray, spacing_mm: tuple[float, float] | None) -> Prediction:
         """Liver, ROI and typed lesions of a scan whose slices belong together.

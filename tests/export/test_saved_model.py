@@ -12,6 +12,7 @@ from liver_tf.export.saved_model import export
 from liver_tf.export.servable import signatures_of
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import LiverFinder
+from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.refusals import Refusal
 
 OUTPUTS = {
@@ -44,6 +45,23 @@ def test_loaded_again_it_gives_what_the_cascade_gives(exported, count, size):
     shares = answer["diagnosis_probability"]
     assert shares.shape == (count, 3)
     np.testing.assert_allclose(shares.sum(axis=1), lesion.any(axis=(1, 2)), atol=1e-5)
+
+
+def test_post_processing_and_ensembles_are_in_the_exported_graph(make_network, tmp_path):
+    how = PostProcessing(lesion_probability=0.4, fill_holes=True, least_area_mm2=15.0)
+    networks = [make_network("lesion"), make_network("lesion", seed=2)]
+    cascade = Cascade(LiverFinder(make_network("liver")), networks, how=how)
+    export(cascade, tmp_path / "1", {})
+    serve = tf.saved_model.load(str(tmp_path / "1")).signatures["serving_default"]
+    hu, spacing = draw(3, 64, 64), np.full((3, 2), 0.8, np.float32)
+    answer = ask(serve, hu, spacing)
+    expected = cascade.predict_slices(hu, spacing)
+    np.testing.assert_array_equal(answer["label_map"], expected)
+    plain = Cascade(cascade.liver, networks).predict_slices(hu, spacing)
+    assert (plain != expected).any()
+    meaning = json.loads((tmp_path / "1" / "assets.extra" / "model.json").read_text())
+    assert meaning["lesion_networks"] == 2
+    assert meaning["postprocessing"]["least_area_mm2"] == 15.0
 
 
 def test_outputs_and_inputs_are_named(exported):

@@ -218,5 +218,5 @@ def test_a_run_without_folds_left_nobody_for_the_test(begun, tmp_path):
     replace(load_description(networks / "lesion"), roi=roi).save(one)
     (one / "weights.npz").write_bytes((networks / "lesion" / "weights.npz").read_bytes())
     with pytest.raises(Refusal, match=r"\[no-patients\] expected a run that left patients for its"):
-        measuring._cases(one, whole, "test")
-    assert len(measuring._cases(one, whole, "validation")) >= 1
+        measuring.cases_of_part(one, whole, "test")
+    assert len(measuring.cases_of_part(one, whole, "validation")) >= 1

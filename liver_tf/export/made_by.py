@@ -1,0 +1,33 @@
+"""What made a result: the program, its version, and the very weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from liver_tf import __version__
+from liver_tf.atomic_files import sha256_of
+
+
+@dataclass(frozen=True)
+class MadeBy:
+    """Name and version of the algorithm, as results tell it.
+
+    Attributes:
+      model: 16 hexadecimal digits, a hash of the weights of all networks; empty if not known.
+    """
+
+    model: str = ""
+    name: str = "liver_tf"
+    version: str = __version__
+
+    @classmethod
+    def of_runs(cls, folders: Iterable[Path]) -> MadeBy:
+        """Of the networks of finished runs, whose order does not count."""
+        from liver_tf.model.description import DESCRIPTION, WEIGHTS  # which needs TensorFlow
+
+        files = [folder / name for folder in folders for name in (DESCRIPTION, WEIGHTS)]
+        hashes = sorted(sha256_of(file) for file in files)
+        return cls(hashlib.sha256("".join(hashes).encode()).hexdigest()[:16])

@@ -1,0 +1,159 @@
+"""All that is written of one scan: label map, DICOM SEG, tables, pictures and a page."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from liver_tf import atomic_files
+from liver_tf.ct.nifti import write_nifti_labels
+from liver_tf.ct.scan import Scan
+from liver_tf.evaluation.overlays import draw_overlay
+from liver_tf.export.dicom_seg_out import write_dicom_seg
+from liver_tf.export.lesion_table import plain, write_lesions_csv
+from liver_tf.export.made_by import MadeBy
+from liver_tf.export.scan_page import scan_page
+from liver_tf.inference.lesions import Lesion, diagnosis
+from liver_tf.labels import LIVER, LabelSet
+from liver_tf.refusals import Refusal
+
+LABELS, SEG, JSON, CSV, PAGE = (
+    "labels.nii.gz",
+    "segmentation.dcm",
+    "lesions.json",
+    "lesions.csv",
+    "scan.html",
+)
+
+
+def refuse_existing(folder: Path) -> None:
+    """Raise ``Refusal`` ``output-exists`` where results of another scan may lie already."""
+    if folder.exists():
+        raise Refusal(
+            "output-exists",
+            folder,
+            expected="a folder that does not exist yet",
+            came="one that does, perhaps with another scan's results",
+            remedy="Name another --output, or remove the old results.",
+        )
+
+
+def write_results(
+    folder: Path,
+    scan: Scan,
+    labels: np.ndarray,
+    lesions: Sequence[Lesion],
+    label_set: LabelSet,
+    made_by: MadeBy,
+    *,
+    pictures: int,
+    facts: Mapping[str, Any] | None = None,
+) -> str:
+    """Write the results of a scan into a new folder, which appears whole; returns a summary.
+
+    What cannot be written (a NIfTI file without geometry; a DICOM SEG of a series that lacks what
+    it must refer to, or of nothing) is left out and told in the summary and in ``lesions.json``.
+
+    Args:
+      labels: uint8 [slices, rows, columns], classes of ``label_set``, of the shape of ``scan.hu``.
+      lesions: of the label map.
+      pictures: overlays drawn, at most.
+      facts: what else ``lesions.json`` shall tell of how they were found, by name.
+
+    Raises:
+      Refusal: ``output-exists``.
+    """
+    refuse_existing(folder)
+    found = diagnosis(labels, label_set)
+    partial = folder.parent / f"{atomic_files.TEMPORARY_MARK}{folder.name}"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    missing = _write_placed(partial, scan, labels, label_set, made_by)
+    drawn = _draw_overlays(partial, scan, labels, label_set, pictures)
+    write_lesions_csv(partial / CSV, lesions, folder.name)
+    page = scan_page(folder.name, scan, labels, lesions, found, label_set, made_by)
+    atomic_files.write_text(partial / PAGE, page)
+    spacing = None if scan.spacing_mm is None else [_known(mm) for mm in scan.spacing_mm]
+    atomic_files.write_json(
+        partial / JSON,
+        {
+            "made_by": asdict(made_by),
+            **plain(facts or {}),
+            "slices": len(labels),
+            "rows": labels.shape[1],
+            "columns": labels.shape[2],
+            "spacing_mm": spacing,
+            "liver_voxels_with_lesions": int((labels >= LIVER).sum()),
+            "diagnosis": found,
+            "labels": dict(enumerate(label_set.classes)),
+            "lesions": [plain(asdict(lesion)) for lesion in lesions],
+            "cautions": [asdict(caution) for caution in scan.cautions],
+            "files": sorted(path.name for path in partial.iterdir()),
+            "not_written": missing,
+        },
+    )
+    partial.rename(folder)
+    told = "".join(f"; no {name}: {why['code']}" for name, why in missing.items())
+    return (
+        f"{folder}: {len(labels)} slice(s), {len(lesions)} lesion(s), diagnosis {found}, "
+        f"{drawn} overlay(s){told}"
+    )
+
+
+def _write_placed(
+    folder: Path, scan: Scan, labels: np.ndarray, label_set: LabelSet, made_by: MadeBy
+) -> dict[str, dict[str, str]]:
+    """Files that place voxels in the patient; returns those that could not be written, and why."""
+    missing = {}
+    try:
+        write_nifti_labels(folder / LABELS, labels, scan)
+    except Refusal as refusal:
+        missing[LABELS] = refusal.to_json()
+    if scan.source.kind == "nifti":
+        return missing
+    try:
+        if not write_dicom_seg(folder / SEG, labels, scan, label_set, made_by):
+            missing[SEG] = {
+                "code": "nothing-found",
+                "came": "no liver and no lesion: a DICOM SEG must have something in it",
+            }
+    except Refusal as refusal:
+        missing[SEG] = refusal.to_json()
+    return missing
+
+
+def _draw_overlays(
+    folder: Path, scan: Scan, labels: np.ndarray, label_set: LabelSet, most: int
+) -> int:
+    in_plane = None if scan.spacing_mm is None else tuple(scan.spacing_mm[1:])
+    chosen = chosen_slices(labels, most)
+    for index in chosen:
+        draw_overlay(
+            scan.hu[index],
+            None,
+            labels[index],
+            label_set,
+            folder / f"slice-{index:04d}.png",
+            f"slice {index} of {len(labels)}, counted from the feet from 0",
+            in_plane,
+        )
+    return len(chosen)
+
+
+def chosen_slices(labels: np.ndarray, most: int) -> list[int]:
+    """The slices with most lesion pixels, or, where there is no lesion, with most liver."""
+    pixels = (labels > LIVER).sum(axis=(1, 2))
+    if not pixels.any():
+        return [int((labels == LIVER).sum(axis=(1, 2)).argmax())][:most]
+    order = np.argsort(-pixels, kind="stable")[:most]
+    return sorted(int(index) for index in order if pixels[index])
+
+
+def _known(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

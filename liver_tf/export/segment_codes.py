@@ -1,0 +1,98 @@
+"""What a segment is called in DICOM: codes of the liver and of the lesions in it (PS3.16).
+
+Categories are of CID 7150 "Segmentation Property Category", types of CID 7154 "Abdominal
+Segmentation Type" and CID 7159 "Lesion Segmentation Type", both within CID 7151. Hemangioma is in
+none of these, which may be extended; its code is that of CID 6030 and 6031. All are SNOMED CT
+(``SCT``), as DICOM Parts 3 and 16 give them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from dataclasses import dataclass
+
+#: Coding scheme of classes for which we know no standard code. DICOM leaves names that begin with
+#: 99 to whoever needs one (PS3.16, 8.2).
+PRIVATE_SCHEME = "99LIVERTF"
+PRIVATE_SCHEME_NAME = "Names of classes in a label set of liver_tf"
+
+#: CodeValue and SegmentLabel hold at most so many characters (VR SH and LO, PS3.5 6.2).
+_LONGEST_VALUE, _LONGEST_TEXT = 16, 64
+
+
+@dataclass(frozen=True)
+class Code:
+    """A coded concept: value, scheme (``SCT``, ...) and meaning, ASCII."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class SegmentCodes:
+    """What DICOM shall say of a class.
+
+    Attributes:
+      label: SegmentLabel, the class's name in ASCII.
+      category, type: SegmentedPropertyCategory and -Type.
+      region: the anatomic region in which the class lies; None for an organ, which is one.
+    """
+
+    label: str
+    category: Code
+    type: Code
+    region: Code | None
+
+
+ANATOMICAL_STRUCTURE = Code("91723000", "SCT", "Anatomical Structure")
+ABNORMAL_STRUCTURE = Code("49755003", "SCT", "Morphologically Abnormal Structure")
+LIVER_STRUCTURE = Code("10200004", "SCT", "Liver")
+
+#: Lesions by the name of their class in lower case.
+LESIONS = {
+    "lesion": Code("52988006", "SCT", "Lesion"),
+    "cyst": Code("367643001", "SCT", "Cyst"),
+    "hemangioma": Code("400210000", "SCT", "Hemangioma"),
+    "metastasis": Code("14799000", "SCT", "Neoplasm, Secondary"),
+    "abscess": Code("44132006", "SCT", "Abscess"),
+    "neoplasm": Code("108369006", "SCT", "Neoplasm"),
+    "tumor": Code("108369006", "SCT", "Neoplasm"),
+    "mass": Code("4147007", "SCT", "Mass"),
+}
+
+
+def codes_of(class_name: str) -> SegmentCodes:
+    """Codes of a class of a label set; ``liver`` is the organ, every other name a lesion in it.
+
+    A name that is not known gets a private code (:data:`PRIVATE_SCHEME`) that is always the same
+    for the same name, with the name as its meaning.
+    """
+    label = _ascii(class_name)
+    if class_name == "liver":
+        return SegmentCodes(label, ANATOMICAL_STRUCTURE, LIVER_STRUCTURE, None)
+    code = LESIONS.get(class_name.casefold())
+    if code is None:
+        code = Code(_private_value(class_name), PRIVATE_SCHEME, label)
+    return SegmentCodes(label, ABNORMAL_STRUCTURE, code, LIVER_STRUCTURE)
+
+
+def _ascii(name: str) -> str:
+    """The name without accents; a series' character set need not know them."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^\w .,()+/-]", "", plain).strip()[:_LONGEST_TEXT].strip()
+    return plain or f"class {_digest(name)}"
+
+
+def _private_value(name: str) -> str:
+    """The name as a code value; names that do not fit, or would collide, end in a hash of it."""
+    if re.fullmatch(r"[a-z0-9_-]{1,16}", name):
+        return name
+    slug = re.sub(r"[^a-z0-9]", "", _ascii(name).casefold())
+    return f"{slug[: _LONGEST_VALUE - 9]}-{_digest(name)}"
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:8]

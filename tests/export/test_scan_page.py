@@ -1,0 +1,325 @@
+"""The page of a scan: exact, self-contained, without names, and it works in a browser."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+
+from liver_tf.ct.nifti import read_nifti_volume
+from liver_tf.export import scan_page as module
+from liver_tf.export.lesion_places import lesion_places
+from liver_tf.export.made_by import MadeBy
+from liver_tf.export.scan_page import labels_of, picture, reduction_of, runs_of, scan_page
+from liver_tf.inference.lesions import find_lesions
+from liver_tf.labels import LESION_TYPES, LabelSet
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is missing")
+
+SLICES, ROWS, COLUMNS = 14, 60, 40
+#: Rows are twice as far apart as columns, so that proportions count.
+SPACING_MM = (3.0, 2.0, 1.0)
+
+
+@pytest.fixture
+def scan(tmp_path):
+    """A body with a bright liver on the patient's right (the left of the picture)."""
+    hu = np.full((SLICES, ROWS, COLUMNS), -1000, np.int16)
+    hu[:, 5:55, 3:37] = 20
+    hu[:, 15:40, 5:20] = 110
+    affine = np.array([[0, 0, -1, 100], [0, -2, 0, 80], [3, 0, 0, -300], [0, 0, 0, 1]], float)
+    stored = hu.transpose(2, 1, 0)
+    path = tmp_path / "CANARY_Doe.nii"
+    nibabel.save(nibabel.Nifti1Image(stored, affine[:, [2, 1, 0, 3]]), path)
+    return read_nifti_volume(path)
+
+
+@pytest.fixture
+def labels():
+    labels = np.zeros((SLICES, ROWS, COLUMNS), np.uint8)
+    labels[:, 15:40, 5:20] = 1
+    labels[2:5, 20:25, 8:12] = 2
+    labels[3, 20:26, 8:13] = 2  # largest there
+    labels[10, 30:34, 6:10] = 4
+    return labels
+
+
+def page_of(scan, labels, title="scan-001", label_set=LESION_TYPES):
+    lesions = find_lesions(labels, scan.hu, scan.spacing_mm, label_set)
+    return scan_page(title, scan, labels, lesions, "cyst", label_set, MadeBy("ab12"))
+
+
+def data_of(page):
+    return json.loads(
+        re.search(r'<script type="application/json" id="data">(.*?)</script>', page)[1]
+    )
+
+
+# What the page holds.
+
+
+def test_the_label_map_in_the_page_is_exact(scan, labels):
+    data = data_of(page_of(scan, labels))
+    assert (data["rows"], data["columns"], data["mm"]) == (ROWS, COLUMNS, [2.0, 1.0])
+    found = np.stack([labels_of(runs, (ROWS, COLUMNS)) for runs in data["runs"]])
+    np.testing.assert_array_equal(found, labels)
+
+
+def test_runs_by_hand_and_back():
+    labels = np.array([[0, 0, 1, 1], [2, 0, 3, 3]], np.uint8)
+    assert runs_of(labels) == [2, 2, 1, 0, 1, 2, 1, 2, 3]
+    noise = np.random.default_rng(0).integers(0, 5, (31, 17)).astype(np.uint8)
+    for one in (noise, noise[::-1, ::-1], np.zeros((3, 4), np.uint8), np.ones((3, 4), np.uint8)):
+        np.testing.assert_array_equal(labels_of(runs_of(one), one.shape), one)
+
+
+def test_pictures_show_the_window():
+    hu = np.repeat(np.array([[-1000, -160, 40, 240, 3000]]), 16, axis=0).repeat(16, axis=1)
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture(hu)))))
+    assert shown.shape == hu.shape
+    middles = shown[8, 8::16].astype(int)
+    np.testing.assert_allclose(middles, [0, 0, 127.5, 255, 255], atol=4)
+
+
+def test_large_scans_get_smaller_pictures_and_the_same_label_map(scan, labels, monkeypatch):
+    monkeypatch.setattr(module, "MOST_PIXELS", SLICES * ROWS * COLUMNS // 4)
+    data = data_of(page_of(scan, labels))
+    first = Image.open(io.BytesIO(base64.b64decode(data["pictures"][0])))
+    assert first.size == (COLUMNS // 2, ROWS // 2)
+    np.testing.assert_array_equal(labels_of(data["runs"][3], (ROWS, COLUMNS)), labels[3])
+
+
+@pytest.mark.parametrize(
+    ("shape", "side"), [((200, 512, 512), 1), ((1000, 512, 512), 2), ((3000, 512, 512), 3)]
+)
+def test_reduction(shape, side):
+    assert reduction_of(shape) == side
+
+
+def test_lesions_are_found_where_they_are(labels, scan):
+    lesions = find_lesions(labels, scan.hu, scan.spacing_mm, LESION_TYPES)
+    first, second = lesion_places(labels, lesions)
+    assert first == {
+        2: (20, 8, 24, 11, 11),
+        3: (20, 8, 25, 12, 12),
+        4: (20, 8, 24, 11, 11),
+    }
+    assert second == {10: (30, 6, 33, 9, 9)}
+    assert lesion_places(labels, [replace(lesions[0], voxels=7)]) == [{}]
+    assert lesion_places(labels * 0, []) == []
+    assert [one["slice"] for one in data_of(page_of(scan, labels))["lesions"]] == [3, 10]
+
+
+def test_the_page_asks_for_nothing_and_names_nobody(scan, labels, tmp_path):
+    page = page_of(scan, labels)
+    assert "CANARY" not in page
+    assert str(tmp_path) not in page
+    assert "://" not in page
+    assert "@import" not in page
+    assert "url(" not in page
+    assert re.findall(r'(?:src|href)="(?!data:)', page) == []
+    assert "default-src 'none'" in page
+
+
+def test_names_of_classes_and_titles_cannot_break_the_page(scan, labels):
+    evil = LabelSet("own", ("background", "liver", "</script><script>alert(1)//", '"><b>', "x"))
+    page = page_of(scan, labels, title="<i>scan</i>", label_set=evil)
+    assert page.count("<script") == 2
+    assert "<i>scan" not in page
+    assert html.escape('"><b>') in page
+    assert data_of(page)["classes"][1]["name"] == "</script><script>alert(1)//"
+
+
+def test_a_scan_without_lesions_or_spacing_has_a_page(scan, labels):
+    plain = replace(scan, spacing_mm=None, affine=np.full((4, 4), np.nan))
+    page = page_of(plain, labels * 0)
+    assert "no lesion found" in page
+    assert "spacing is not known" in page
+    assert (data_of(page)["mm"], data_of(page)["z"]) == (None, None)
+
+
+# What a browser makes of it.
+
+
+def browse(page, tmp_path, script="", *, size=(1000, 1200), picture=None):
+    """Body of the page after ``script``, which gets the page's own elements; and the console."""
+    path = tmp_path / "page.html"
+    steps = (
+        "const byId = (id) => document.getElementById(id);"
+        "const key = (key) => dispatchEvent(new KeyboardEvent('keydown', {key}));"
+        "const at = () => Number(document.body.dataset.drawn);"
+        # Pictures are decoded beside the clock of the test, which runs ahead.
+        "const wait = async () => { do { await new Promise((done) => setTimeout(done, 50)); }"
+        " while (at() !== Number(byId('position').value)); };"
+        f"(async () => {{ await wait(); {script}; document.body.dataset.done = 1; }})();"
+    )
+    path.write_text(page.replace("</body>", f"<script>{steps}</script></body>"), encoding="utf-8")
+    shot = [f"--screenshot={picture}"] if picture else ["--dump-dom"]
+    done = subprocess.run(
+        [
+            *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"),
+            *(f"--window-size={size[0]},{size[1]}", f"--user-data-dir={tmp_path / 'profile'}"),
+            *("--virtual-time-budget=60000", *shot, path.as_uri()),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    console = [
+        line
+        for line in done.stderr.splitlines()
+        # Advice to whoever reads a canvas back, which only these tests do.
+        if "CONSOLE" in line
+        and "willReadFrequently" not in line
+        and "will-read-frequently" not in line
+    ]
+    body = re.search(r"<body([^>]*)>", done.stdout)
+    return dict(re.findall(r'data-(\w+)="([^"]*)"', body[1])) if body else {}, console
+
+
+@needs_chromium
+def test_wheel_keys_slider_and_table_move_through_the_slices(scan, labels, tmp_path):
+    script = """
+      const seen = [at()];
+      const then = async (act) => { act(); await wait(); seen.push(at()); };
+      const wheel = (deltaY) => byId("slice").dispatchEvent(
+        new WheelEvent("wheel", {deltaY, cancelable: true}));
+      await then(() => wheel(-3));
+      await then(() => wheel(3));
+      await then(() => key("ArrowUp"));
+      await then(() => key("ArrowDown"));
+      await then(() => key("End"));
+      await then(() => key("PageDown"));
+      await then(() => key("Home"));
+      await then(() => wheel(3));
+      await then(() => {
+        byId("position").value = 7;
+        byId("position").dispatchEvent(new Event("input"));
+      });
+      await then(() => document.querySelectorAll("#lesions button")[1].click());
+      await then(() => byId("down").click());
+      document.body.dataset.seen = seen.join(" ");
+    """
+    found, console = browse(page_of(scan, labels), tmp_path, script)
+    assert console == []
+    # It opens at the slice with most lesion; down from the last by ten is 3; nothing below 0.
+    assert found["seen"] == "3 4 3 4 3 13 3 0 0 7 10 9"
+    assert found["done"] == "1"
+
+
+@needs_chromium
+def test_outlines_lie_on_the_edges_of_classes_and_can_be_switched_off(scan, labels, tmp_path):
+    script = """
+      const canvas = byId("slice");
+      const colours = {liver: [0x4d, 0xaf, 0x4a], cyst: [0xe4, 0x1a, 0x1c]};
+      const boxOf = (colour) => {
+        const context = canvas.getContext("2d");
+        const pixels = context.getImageData(0, 0, canvas.width, canvas.height).data;
+        let box = [1e9, 1e9, -1, -1];
+        for (let i = 0; i < pixels.length; i += 4) {
+          if (colour.some((part, c) => Math.abs(part - pixels[i + c]) > 2)) continue;
+          const x = (i / 4) % canvas.width, y = Math.floor(i / 4 / canvas.width);
+          const [left, top, right, bottom] = box;
+          box = [Math.min(left, x), Math.min(top, y), Math.max(right, x), Math.max(bottom, y)];
+        }
+        const [w, h] = [canvas.width, canvas.height];
+        return box[2] < 0 ? "none" : [box[0] / w, box[1] / h, (box[2] + 1) / w, (box[3] + 1) / h]
+          .map((share) => share.toFixed(3)).join(" ");
+      };
+      const body = document.body.dataset;
+      body.shape = canvas.width / canvas.height;
+      byId("numbers").click(); await wait();
+      body.liver = boxOf(colours.liver);
+      body.cyst = boxOf(colours.cyst);
+      document.querySelector("[data-class='2']").click(); await wait();
+      body.without = boxOf(colours.cyst) + "," + (boxOf(colours.liver) !== "none");
+      key("o"); await wait();
+      body.bare = boxOf(colours.liver);
+      key("O"); await wait();
+      body.again = boxOf(colours.cyst);
+    """
+    found, console = browse(page_of(scan, labels), tmp_path, script)
+    assert console == []
+    # 40 columns of 1 mm beside 60 rows of 2 mm.
+    assert float(found["shape"]) == pytest.approx(40 / 120, rel=0.01)
+
+    def shares(text):
+        return [float(share) for share in text.split()]
+
+    edges = np.array([5 / COLUMNS, 15 / ROWS, 20 / COLUMNS, 40 / ROWS])
+    np.testing.assert_allclose(shares(found["liver"]), edges, atol=0.01)
+    edges = np.array([8 / COLUMNS, 20 / ROWS, 13 / COLUMNS, 26 / ROWS])
+    np.testing.assert_allclose(shares(found["cyst"]), edges, atol=0.01)
+    assert found["without"] == "none,true"
+    assert found["bare"] == "none"
+    assert found["again"] == found["cyst"]
+
+
+@needs_chromium
+def test_the_picture_is_shown_with_the_liver_on_the_left(scan, labels, tmp_path):
+    shot = tmp_path / "shot.png"
+    page = page_of(scan, labels * 0)
+    _, console = browse(page, tmp_path, size=(600, 900), picture=shot)
+    assert console == []
+    grey = np.asarray(Image.open(shot).convert("L")).astype(int)
+    # The liver (110 HU) is the brightest thing of the picture: 172 of 255, the body 115.
+    liver = np.argwhere((grey > 165) & (grey < 180))
+    body = np.argwhere((grey > 110) & (grey < 120))
+    assert len(liver) > 1000
+    assert len(body) > 1000
+    assert liver[:, 1].mean() < body[:, 1].mean() - 20
+
+
+@needs_chromium
+def test_a_click_on_a_heading_sorts_the_table_and_its_lines_still_lead_to_their_lesions(
+    scan, labels, tmp_path
+):
+    labels[12, 16, 6] = 3
+    script = """
+      const heads = [...document.querySelectorAll("#lesions th")];
+      const named = (name) => heads.find((head) => head.textContent === name);
+      const column = (at) => [...document.querySelectorAll("#lesions tbody tr")]
+        .map((line) => line.cells[at].textContent).join(" ");
+      const seen = [];
+      for (const name of ["voxels", "voxels", "type"]) {
+        named(name).click();
+        seen.push(column(1));
+      }
+      document.querySelector("#lesions tbody button").click(); await wait();
+      seen.push(at());
+      document.querySelectorAll("#lesions tbody button")[1].click(); await wait();
+      seen.push(at());
+      document.body.dataset.seen = seen.join(", ");
+    """
+    found, console = browse(page_of(scan, labels), tmp_path, script)
+    assert console == []
+    # By number: a cyst of 70 voxels, a metastasis of 16, a hemangioma of 1.
+    assert found["seen"] == "1 2 3, 3 2 1, 1 3 2, 3, 12"
+
+
+@needs_chromium
+def test_an_error_in_the_page_would_be_seen(scan, labels, tmp_path):
+    broken = page_of(scan, labels).replace('"rows":', '"roms":')
+    found, console = browse(broken, tmp_path, "throw new Error('seen')")
+    assert console
+    assert "done" not in found
+
+
+def test_style_and_script_are_packaged():
+    setup = (Path(__file__).parents[2] / "setup.py").read_text()
+    for name in ("scan_page.css", "scan_page.js"):
+        assert Path(module.__file__).with_name(name).is_file()
+        assert f'"{name}"' in setup

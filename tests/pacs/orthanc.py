@@ -1,0 +1,86 @@
+"""Debian's Orthanc as a small archive for a test: this machine's only, and gone afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+#: Names (application entity titles) of the archive and of us.
+ARCHIVE, US = "ARCHIVE", "LIVERTF"
+ORTHANC = shutil.which("Orthanc", path="/usr/local/bin:/usr/bin:/usr/local/sbin:/usr/sbin:/sbin")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running_archive(folder: Path, our_port: int) -> Iterator[int]:
+    """Start an archive that talks to this machine alone; gives its DICOM port, and stops it.
+
+    Args:
+      folder: for its storage, configuration and log.
+      our_port: where it sends what we ask it to move.
+    """
+    port = free_port()
+    configuration = {
+        "StorageDirectory": str(folder / "storage"),
+        "IndexDirectory": str(folder / "storage"),
+        "Plugins": [],
+        "HttpServerEnabled": False,
+        "RemoteAccessAllowed": False,
+        "DicomAet": ARCHIVE,
+        "DicomPort": port,
+        "DicomCheckCalledAet": True,
+        "DicomCheckModalityHost": True,
+        "DicomAlwaysAllowEcho": False,
+        "DicomAlwaysAllowStore": False,
+        "DicomModalities": {
+            "us": {
+                "AET": US,
+                "Host": "127.0.0.1",
+                "Port": our_port,
+                "AllowEcho": True,
+                "AllowStore": True,
+                "AllowFind": True,
+                "AllowMove": True,
+                "AllowGet": True,
+            }
+        },
+        "OverwriteInstances": False,
+    }
+    (folder / "storage").mkdir(parents=True)
+    (folder / "orthanc.json").write_text(json.dumps(configuration), encoding="utf-8")
+    with open(folder / "log", "wb") as log:
+        process = subprocess.Popen(
+            [ORTHANC, folder / "orthanc.json"], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+        )
+    try:
+        _wait_for(port, process, folder / "log")
+        yield port
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(20)
+
+
+def _wait_for(port: int, process: subprocess.Popen, log: Path, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            break
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.1)
+    raise RuntimeError(f"Orthanc did not start:\n{log.read_text(errors='replace')[-2000:]}")

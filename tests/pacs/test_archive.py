@@ -1,0 +1,237 @@
+"""A series and its SEG go into a real archive and come back bit by bit, over DICOM (PS3.4)."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import pydicom
+import pytest
+from orthanc import ARCHIVE, ORTHANC, US, free_port, running_archive
+
+from liver_tf.ct.dicom_seg import read_dicom_seg
+from liver_tf.ct.dicom_series import read_dicom_series
+from liver_tf.export.dicom_seg_out import write_dicom_seg
+from liver_tf.export.made_by import MadeBy
+from liver_tf.labels import LESION_TYPES
+from tests.ct.ct_files import phantom_hu, phantom_labels, write_series
+
+pynetdicom = pytest.importorskip("pynetdicom", reason="pynetdicom is not installed (pacs)")
+pytest.importorskip("highdicom", reason="highdicom is not installed (dicom-seg)")
+if ORTHANC is None:
+    pytest.skip("Orthanc is missing (apt-get install orthanc)", allow_module_level=True)
+
+from pynetdicom.sop_class import (  # noqa: E402
+    CTImageStorage,
+    SegmentationStorage,
+    StudyRootQueryRetrieveInformationModelFind,
+    StudyRootQueryRetrieveInformationModelGet,
+    StudyRootQueryRetrieveInformationModelMove,
+    Verification,
+)
+
+STUDY_UID, FRAME_UID = "1.2.826.0.1.3680043.8.498.31", "1.2.826.0.1.3680043.8.498.32"
+SYNTAX = pydicom.uid.ExplicitVRLittleEndian
+STORED, PENDING, DONE = 0x0000, (0xFF00, 0xFF01), 0x0000
+
+
+class Us:
+    """Our side: a sender and asker, and a place to which the archive can move things."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.received: list[pydicom.Dataset] = []
+        self.entity = pynetdicom.AE(ae_title=US)
+
+    def _keep(self, event) -> int:
+        dataset = event.dataset
+        dataset.file_meta = event.file_meta
+        self.received.append(dataset)
+        return STORED
+
+    @contextlib.contextmanager
+    def associated(self, archive: int, *classes, receive=()):
+        """An association with the archive for the services named."""
+        self.entity.requested_contexts = []
+        for one in classes:
+            self.entity.add_requested_context(one, SYNTAX)
+        roles = []
+        for one in receive:
+            self.entity.add_requested_context(one, SYNTAX)
+            roles.append(pynetdicom.build_role(one, scp_role=True))
+        association = self.entity.associate(
+            "127.0.0.1",
+            archive,
+            ae_title=ARCHIVE,
+            ext_neg=roles,
+            evt_handlers=[(pynetdicom.evt.EVT_C_STORE, self._keep)],
+        )
+        assert association.is_established
+        try:
+            yield association
+        finally:
+            association.release()
+
+    def send(self, archive: int, paths) -> None:
+        with self.associated(archive, CTImageStorage, SegmentationStorage) as association:
+            for path in paths:
+                assert association.send_c_store(path).Status == STORED
+
+    def find(self, archive: int, level: str, **keys) -> list[pydicom.Dataset]:
+        with self.associated(archive, StudyRootQueryRetrieveInformationModelFind) as association:
+            answers = association.send_c_find(
+                query(level, **keys), StudyRootQueryRetrieveInformationModelFind
+            )
+            return [found for status, found in answers if status.Status in PENDING]
+
+    def get(self, archive: int, level: str, **keys) -> list[pydicom.Dataset]:
+        self.received = []
+        with self.associated(
+            archive,
+            StudyRootQueryRetrieveInformationModelGet,
+            receive=(CTImageStorage, SegmentationStorage),
+        ) as association:
+            *_, (status, _) = association.send_c_get(
+                query(level, **keys), StudyRootQueryRetrieveInformationModelGet
+            )
+        assert status.Status == DONE
+        return self.received
+
+    def move(self, archive: int, level: str, **keys) -> list[pydicom.Dataset]:
+        self.received = []
+        self.entity.supported_contexts = []
+        for one in (CTImageStorage, SegmentationStorage):
+            self.entity.add_supported_context(one, SYNTAX)
+        server = self.entity.start_server(
+            ("127.0.0.1", self.port),
+            block=False,
+            evt_handlers=[(pynetdicom.evt.EVT_C_STORE, self._keep)],
+        )
+        try:
+            with self.associated(
+                archive, StudyRootQueryRetrieveInformationModelMove
+            ) as association:
+                *_, (status, _) = association.send_c_move(
+                    query(level, **keys), US, StudyRootQueryRetrieveInformationModelMove
+                )
+        finally:
+            server.shutdown()
+        assert status.Status == DONE
+        return self.received
+
+
+def query(level: str, **keys) -> pydicom.Dataset:
+    found = pydicom.Dataset()
+    found.QueryRetrieveLevel = level
+    for keyword, value in keys.items():
+        setattr(found, keyword, value)
+    return found
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A series of CT and the SEG of a label map on it."""
+    folder = tmp_path_factory.mktemp("files")
+
+    def change(dataset, index):
+        dataset.StudyInstanceUID, dataset.FrameOfReferenceUID = STUDY_UID, FRAME_UID
+        dataset.SpecificCharacterSet = "ISO_IR 100"
+        dataset.PatientName, dataset.PatientID = "Müller^Testperson", "4711"
+        dataset.PatientBirthDate, dataset.PatientSex = "19500102", "F"
+        dataset.StudyDate, dataset.StudyTime, dataset.StudyID = "20240102", "101500", "1"
+        dataset.AccessionNumber, dataset.SeriesNumber = "A1", 2
+
+    paths = write_series(folder / "series", phantom_hu(), change)
+    scan = read_dicom_series(folder / "series")
+    labels = phantom_labels()
+    labels[labels == 2] = 3
+    seg = folder / "segmentation.dcm"
+    write_dicom_seg(seg, labels, scan, LESION_TYPES, MadeBy("ab12"))
+    return paths, seg, scan, labels
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory, files):
+    """(our side, port of an archive that holds the series and the SEG)."""
+    us = Us(free_port())
+    with running_archive(tmp_path_factory.mktemp("orthanc"), us.port) as port:
+        with us.associated(port, Verification) as association:
+            assert association.send_c_echo().Status == STORED
+        us.send(port, [*files[0], files[1]])
+        yield us, port
+
+
+def same(got: list[pydicom.Dataset], paths) -> None:
+    """What came back is what was sent, element by element, pixels bit by bit."""
+    sent = {one.SOPInstanceUID: one for one in map(pydicom.dcmread, paths)}
+    assert {one.SOPInstanceUID for one in got} == set(sent)
+    assert len(got) == len(sent)
+    for one in got:
+        original = sent[one.SOPInstanceUID]
+        assert one == original
+        assert one.PixelData == original.PixelData
+        assert one.file_meta.TransferSyntaxUID == original.file_meta.TransferSyntaxUID
+
+
+def test_the_archive_files_the_seg_under_the_study_of_its_scan(archive, files):
+    us, port = archive
+    (study,) = us.find(
+        port, "STUDY", PatientID="4711", StudyInstanceUID="", ModalitiesInStudy="", PatientName=""
+    )
+    assert study.StudyInstanceUID == STUDY_UID
+    assert set(study.ModalitiesInStudy) == {"CT", "SEG"}
+    assert str(study.PatientName) == "Müller^Testperson"
+    series = us.find(port, "SERIES", StudyInstanceUID=STUDY_UID, SeriesInstanceUID="", Modality="")
+    found = {one.Modality: one.SeriesInstanceUID for one in series}
+    seg = pydicom.dcmread(files[1], stop_before_pixels=True)
+    assert found == {"CT": files[2].source.series_uid, "SEG": seg.SeriesInstanceUID}
+    images = us.find(
+        port,
+        "IMAGE",
+        StudyInstanceUID=STUDY_UID,
+        SeriesInstanceUID=seg.SeriesInstanceUID,
+        SOPInstanceUID="",
+    )
+    assert [one.SOPInstanceUID for one in images] == [seg.SOPInstanceUID]
+
+
+@pytest.mark.parametrize("way", ["get", "move"])
+def test_what_comes_back_is_what_was_sent(archive, files, tmp_path, way):
+    us, port = archive
+    paths, seg, scan, labels = files
+    got = getattr(us, way)(port, "STUDY", StudyInstanceUID=STUDY_UID)
+    same(got, [*paths, seg])
+    # And a reader finds the same label map on the same slices as before.
+    for number, one in enumerate(got):
+        folder = tmp_path / one.Modality
+        folder.mkdir(exist_ok=True)
+        one.save_as(folder / f"{number}.dcm", enforce_file_format=True)
+    again = read_dicom_series(tmp_path / "CT")
+    np.testing.assert_array_equal(again.hu, scan.hu)
+    (path,) = (tmp_path / "SEG").iterdir()
+    segments = read_dicom_seg(path, again)
+    np.testing.assert_array_equal(sum(each.mask * each.number for each in segments), labels)
+
+
+def test_one_series_alone(archive, files):
+    us, port = archive
+    seg = pydicom.dcmread(files[1], stop_before_pixels=True)
+    keys = {"StudyInstanceUID": STUDY_UID, "SeriesInstanceUID": seg.SeriesInstanceUID}
+    same(us.move(port, "SERIES", **keys), [files[1]])
+
+
+def test_the_same_result_sent_again_is_not_a_second_one(archive, files, tmp_path):
+    us, port = archive
+    _, seg, scan, labels = files
+    write_dicom_seg(tmp_path / "again.dcm", labels, scan, LESION_TYPES, MadeBy("ab12"))
+    us.send(port, [tmp_path / "again.dcm"])
+    uid = pydicom.dcmread(seg, stop_before_pixels=True).SeriesInstanceUID
+    keys = {"StudyInstanceUID": STUDY_UID, "SeriesInstanceUID": uid}
+    same(us.get(port, "SERIES", **keys), [seg])
+    # Another model's answer is a result of its own.
+    write_dicom_seg(tmp_path / "other.dcm", labels, scan, LESION_TYPES, MadeBy("cd34"))
+    us.send(port, [tmp_path / "other.dcm"])
+    series = us.find(
+        port, "SERIES", StudyInstanceUID=STUDY_UID, SeriesInstanceUID="", Modality="SEG"
+    )
+    assert len(series) == 2

@@ -1,0 +1,45 @@
+"""Choose threshold, hole filling and least lesion size on a run's validation patients.
+
+What is chosen stays with the run, in postprocessing.json, and is used by predict, evaluate and
+export. The patients of the test are not read.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from absl import flags
+
+from trainers import flag_groups
+
+FLAGS = flags.FLAGS
+
+
+def main(argv: list[str]) -> int:
+    from liver_tf.folder_lock import held_alone
+    from liver_tf.inference import postprocessing
+    from trainers.choosing import choose, told
+
+    records, liver = Path(FLAGS.records), Path(FLAGS.liver_run)
+    for model in FLAGS.model:
+        run = Path(model)
+        how, chosen = choose(run, liver, records, in_liver_only=FLAGS.in_liver_only)
+        with held_alone(run):
+            postprocessing.save(run, how, chosen)
+        print(f"{run / postprocessing.FILE}: {how.text()}\n{told(how, chosen)}")
+    return 0
+
+
+def _define_flags() -> None:
+    flags.DEFINE_multi_string("model", None, "Fine-tuned run; may be repeated.", required=True)
+    flags.DEFINE_string("liver_run", "runs/liver", "Run of the liver network.")
+    flags.DEFINE_string(
+        "records", "tfrecords/sheba", "Record set of whole slices from which the ROIs were cut."
+    )
+    flags.DEFINE_boolean(
+        "in_liver_only", True, "Drop what the lesion network finds outside the liver found first."
+    )
+
+
+if __name__ == "__main__":
+    flag_groups.run(main, _define_flags)
