@@ -8,9 +8,9 @@ else. The networks have the layers and sizes of trained ones and weights that ha
 brightness through, so that they find the liver and the lesions that were drawn, at full cost.
 
 Time: both take turns in one process; the median ratio counts. Where other programs share the
-machine the ratio of processor time says more than that of the clock. Memory: each runs alone in a process
-of its own that has made the same networks; the cascade's peak above the peak of the bare passes is
-told in sizes of the int16 volume, which is part of it.
+machine the ratio of processor time says more than that of the clock. Memory: each runs alone in a
+process of its own that has made the same networks; the cascade's peak above the peak of the bare
+passes is told in sizes of the int16 volume, which is part of it.
 """
 
 from __future__ import annotations
@@ -98,8 +98,6 @@ class Both:
         from liver_tf.quiet_tensorflow import import_tensorflow
 
         import_tensorflow()
-        import tensorflow as tf
-
         from liver_tf.inference.cascade import Cascade
         from liver_tf.inference.liver_finder import BATCH, LiverFinder
 
@@ -107,13 +105,7 @@ class Both:
         networks = [make_network(kind, side, FLAGS.base_filters) for kind in ("liver", "lesion")]
         self.cascade = Cascade(LiverFinder(networks[0]), networks[1])
         self._batch = BATCH
-        self._passes = [
-            tf.function(
-                lambda images, model=network._model: model(images, training=False),
-                input_signature=[tf.TensorSpec([None, side, side, 1])],
-            )
-            for network in networks
-        ]
+        self._passes = [network.softmax for network in networks]
 
     def bare(self, slices: int, with_liver: int) -> tuple[float, float]:
         """Seconds of the forward passes alone, by the clock and of all processors."""

@@ -44,7 +44,8 @@ class Network(tf.Module):
             logits, _ = model.stateless_call(trainable, fixed, standard, training=False)
             return tf.nn.softmax(logits)
 
-        self._softmax = softmax
+        #: float32 [batch, s, s, 1], standardised HU, to class probabilities [batch, s, s, classes].
+        self.softmax = softmax
 
     @classmethod
     def of_run(cls, folder: Path, kind: str, *, flips: bool = False) -> Network:
@@ -76,9 +77,9 @@ class Network(tf.Module):
         above_air = tf.clip_by_value(hu, low, high) - low
         view = resample.take_region(above_air, box, self.description.architecture.image_size) + low
         standard = ((view - self.description.mean_hu) / self.description.sd_hu)[..., None]
-        probabilities = self._softmax(standard)
+        probabilities = self.softmax(standard)
         if self.flips:
-            mirrored = self._softmax(tf.reverse(standard, axis=[2]))
+            mirrored = self.softmax(tf.reverse(standard, axis=[2]))
             probabilities = (probabilities + tf.reverse(mirrored, axis=[2])) / 2.0
         return probabilities
 
