@@ -60,7 +60,8 @@ def test_a_table_is_read_back_by_the_standard_library(tmp_path):
 def test_a_table_without_lesions_has_its_head(tmp_path):
     write_lesions_csv(tmp_path / "lesions.csv", [], "scan-001")
     (line,) = (tmp_path / "lesions.csv").read_text().splitlines()
-    assert line.startswith("scan,number,type,first_slice,last_slice,")
+    assert line.startswith("scan,number,type,")
+    assert ",first_slice,last_slice," in line
     assert {one.name for one in fields(Lesion)} - {"slices"} <= set(line.split(","))
 
 

@@ -14,7 +14,7 @@ from liver_tf.records.statistics import CaseStatistics
 from liver_tf.refusals import Refusal
 from trainers.asking import ask
 from trainers.job import check_transfer, task_of
-from trainers.measuring import _cases
+from trainers.measuring import cases_of_part
 
 
 def test_another_window_than_the_pre_trainings(record_set, make_network, tmp_path):
@@ -54,7 +54,7 @@ def test_a_run_whose_regions_were_cut_from_other_records(make_network, tmp_path)
     with pytest.raises(
         Refusal, match=r"\[other-records\].*records from which the run's ROIs"
     ) as no:
-        _cases(tmp_path / "run", load_manifest(tmp_path), "test")
+        cases_of_part(tmp_path / "run", load_manifest(tmp_path), "test")
     assert no.value.path == tmp_path / "run"
 
 
@@ -68,12 +68,12 @@ def test_records_that_mean_something_else_than_those_of_the_run(make_network, tm
         match=r"\[label-set-differs\].* cyst, hemangioma, metastasis; got records with background, "
         "liver, lesion",
     ):
-        _cases(tmp_path, manifest, "test")
+        cases_of_part(tmp_path, manifest, "test")
     other = replace(tiny_records.write_set(tmp_path, patients=2), window=(-100, 300))
     with pytest.raises(
         Refusal, match=r"\[window-differs\].*\[-160, 240\] HU; got \[-100, 300\] HU"
     ):
-        _cases(tmp_path, other, "test")
+        cases_of_part(tmp_path, other, "test")
 
 
 @pytest.mark.parametrize(
