@@ -98,8 +98,6 @@ class Both:
         from liver_tf.quiet_tensorflow import import_tensorflow
 
         import_tensorflow()
-        import tensorflow as tf
-
         from liver_tf.inference.cascade import Cascade
         from liver_tf.inference.liver_finder import BATCH, LiverFinder
 
@@ -107,13 +105,7 @@ class Both:
         networks = [make_network(kind, side, FLAGS.base_filters) for kind in ("liver", "lesion")]
         self.cascade = Cascade(LiverFinder(networks[0]), networks[1])
         self._batch = BATCH
-        self._passes = [
-            tf.function(
-                lambda images, model=network._model: model(images, training=False),
-                input_signature=[tf.TensorSpec([None, side, side, 1])],
-            )
-            for network in networks
-        ]
+        self._passes = [network.softmax for network in networks]
 
     def bare(self, slices: int, with_liver: int) -> tuple[float, float]:
         """Seconds of the forward passes alone, by the clock and of all processors."""

@@ -1,4 +1,4 @@
-"""Ask an exported SavedModel about a single DICOM slice, as a client of TF Serving would."""
+"""Ask an exported model about a DICOM slice: loaded here, or on a server over REST or gRPC."""
 
 from __future__ import annotations
 
@@ -12,9 +12,19 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> int:
+    from trainers import serving_clients
     from trainers.asking import ask
 
-    for line in ask(Path(FLAGS.model), Path(FLAGS.input), FLAGS.picture):
+    model = Path(FLAGS.model)
+    if FLAGS.rest:
+        client = serving_clients.Rest(FLAGS.rest)
+    elif FLAGS.grpc:
+        client = serving_clients.Grpc(FLAGS.grpc, FLAGS.served_as)
+    elif FLAGS.openvino:
+        client = serving_clients.OpenVino(model)
+    else:
+        client = serving_clients.Loaded(model)
+    for line in ask(client, model, Path(FLAGS.input), FLAGS.picture):
         print(line)
     return 0
 
@@ -22,6 +32,12 @@ def main(argv: list[str]) -> int:
 def _define_flags() -> None:
     flags.DEFINE_string("model", "saved_models/liver/1", "Version folder of the SavedModel.")
     flags.DEFINE_string("input", None, "A DICOM slice.", required=True)
+    flags.DEFINE_string(
+        "rest", None, "Ask a server at this URL, e.g. http://localhost:8501/v1/models/liver."
+    )
+    flags.DEFINE_string("grpc", None, "Ask a server at this host and port, e.g. localhost:8500.")
+    flags.DEFINE_string("served_as", "liver", "Name of the model on the server asked by --grpc.")
+    flags.DEFINE_boolean("openvino", False, "Let OpenVINO compute; without --rest and --grpc.")
     flags.DEFINE_string("picture", None, "PNG to draw the answer to.")
 
 

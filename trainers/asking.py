@@ -7,36 +7,29 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.evaluation.overlays import draw_overlay
+from liver_tf.export.saved_model import EXTRA, MEANING
 from liver_tf.labels import LabelSet
-from liver_tf.refusals import Refusal
+from trainers.serving_clients import Client, refuse_no_model
 
 
-def ask(model: Path, path: Path, picture: str | None) -> Iterator[str]:
-    """The servable's answer about a slice, line by line; raises ``Refusal`` for bad input."""
-    if not (model / "saved_model.pb").is_file():
-        raise Refusal(
-            "no-saved-model",
-            model,
-            expected="the version folder of a SavedModel",
-            came="a folder without saved_model.pb" if model.is_dir() else "no such folder",
-            remedy="Export one with python -m trainers.export.",
-        )
+def ask(client: Client, model: Path, path: Path, picture: str | None) -> Iterator[str]:
+    """A servable's answer about a slice, line by line; raises ``Refusal`` for bad input.
+
+    Args:
+      model: the version's folder, which tells what the labels mean.
+    """
+    meaning = _meaning(model)
     scan = read_dicom_slice(path)
     spacing = (0.0, 0.0) if scan.spacing_mm is None else scan.spacing_mm[1:]
-    loaded = tf.saved_model.load(str(model))
-    answer = loaded.signatures["serving_default"](
-        hu=tf.constant(scan.hu, tf.float32), spacing_mm=tf.constant([spacing], tf.float32)
-    )
-    meaning = json.loads((model / "assets.extra" / "model.json").read_text(encoding="utf-8"))
+    answer = client(scan.hu.astype(np.float32), np.array([spacing], np.float32))
     labels = LabelSet("served", tuple(meaning["labels"]))
     found = bool(answer["found_lesion"][0])
     diagnosis = labels.classes[int(answer["diagnosis"][0])] if found else "no lesion found"
     yield f"diagnosis: {diagnosis}"
-    for name, share in zip(labels.lesions, answer["diagnosis_probability"][0].numpy(), strict=True):
+    for name, share in zip(labels.lesions, answer["diagnosis_probability"][0], strict=True):
         yield f"  {name}: {share:.2f}"
     for name in ("liver_area_mm2", "lesion_area_mm2"):
         area = float(answer[name][0])
@@ -45,10 +38,15 @@ def ask(model: Path, path: Path, picture: str | None) -> Iterator[str]:
         draw_overlay(
             scan.hu[0],
             None,
-            answer["label_map"][0].numpy(),
+            answer["label_map"][0],
             labels,
             Path(picture),
             f"served answer: {diagnosis}",
             None if scan.spacing_mm is None else scan.spacing_mm[1:],
         )
         yield f"picture: {picture}"
+
+
+def _meaning(model: Path) -> dict:
+    refuse_no_model(model)
+    return json.loads((model / EXTRA / MEANING).read_text(encoding="utf-8"))

@@ -12,18 +12,32 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> int:
-    from liver_tf.export.saved_model import export
+    from liver_tf.export.saved_model import CARD, EXTRA, export
     from liver_tf.inference.cascade import Cascade
+    from trainers.exporting import measures_of, provenance_of
 
-    run, output = Path(FLAGS.run), Path(FLAGS.output)
-    cascade = Cascade.of_runs(Path(FLAGS.liver_run), run, use_chosen=FLAGS.postprocessing)
-    export(cascade, output, {"protocol": run.resolve().name})
-    print(f"{output}: SavedModel with signature serving_default(hu, spacing_mm)")
+    runs, output = [Path(run) for run in FLAGS.run], Path(FLAGS.output)
+    measures = measures_of(Path(FLAGS.measures), runs) if FLAGS.measures else None
+    cascade = Cascade.of_runs(
+        Path(FLAGS.liver_run),
+        runs,
+        flips=FLAGS.flips,
+        use_chosen=FLAGS.postprocessing,
+        in_liver_only=FLAGS.in_liver_only,
+    )
+    for told in export(cascade, output, provenance_of(runs), measures):
+        print(told)
+    print(f"{output}: SavedModel; see {output / EXTRA / CARD}")
     return 0
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("run", None, "Fine-tuned run.", required=True)
+    flags.DEFINE_multi_string(
+        "run",
+        None,
+        "Fine-tuned run; of several, repeated, the probabilities are averaged.",
+        required=True,
+    )
     flags.DEFINE_string("liver_run", "runs/liver", "Run of the liver network.")
     flags.DEFINE_boolean(
         "postprocessing",
@@ -33,6 +47,15 @@ def _define_flags() -> None:
     )
     flags.DEFINE_string(
         "output", "saved_models/liver/1", "Folder of the version; its name is a whole number."
+    )
+    flags.DEFINE_string(
+        "measures",
+        None,
+        "measures.json of trainers.evaluate, so that the model card tells what was measured.",
+    )
+    flags.DEFINE_boolean("flips", False, "Average over the mirror image too.")
+    flags.DEFINE_boolean(
+        "in_liver_only", True, "Drop what the lesion network finds outside the liver found first."
     )
 
 

@@ -81,7 +81,7 @@ class Cascade(tf.Module):
         self.inside_only = in_liver_only
         self.how = how
         self.rule = RoiRule(**self.lesion.description.roi["rule"])
-        self._of_box = HostGraph(self._labels_of_box, _BOXES, _GRIDS)
+        self._of_box = HostGraph(self.labels_of_box, _BOXES, _GRIDS)
         self._slices = HostGraph(self.slice_by_slice, _SPACINGS)
 
     @classmethod
@@ -167,10 +167,19 @@ class Cascade(tf.Module):
             probabilities = probabilities[postprocessing.without_small(labels, liver, least)]
         return Prediction(labels, liver, tuple(boxes), probabilities)
 
-    def _labels_of_box(
+    def labels_of_box(
         self, hu: tf.Tensor, box: tf.Tensor, grids: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """First row and column of each slice's window, its labels, and the lesion pixels' types."""
+        """Lesions in the ROIs of slices, all but the least size of lesions; a graph.
+
+        Args:
+          hu: int16 or float32 [batch, rows, columns]. box: int32 [batch, 3]. grids: bool [batch,
+            s, s], the liver on the liver network's grid.
+
+        Returns:
+          int32 [batch, 2], first row and column of each slice's window; its labels, uint8 [batch,
+          r, c]; and of the lesion pixels, in C order, float16 [pixels, networks, types].
+        """
         size = tf.shape(hu)[1:3]
         origin, window = windows_of(box, size)
         each = self._of_each_network(tf.cast(hu, tf.float32), box, origin, window)
@@ -246,7 +255,8 @@ class Cascade(tf.Module):
         Returns:
           ``label_map`` uint8 [batch, rows, columns], ``liver`` bool of the same shape, and
           ``type_probabilities`` float32 [batch, types]: the mean over the lesion pixels, scaled to
-          sum to one; zero where there are none.
+          sum to one; zero where there are none. Beside these ``origin`` and ``probabilities`` as
+          of ``look``.
         """
         seen = self.look(hu, spacing_mm)
         labels = postprocessing.decide(seen["probabilities"], seen["inside"], self.how)
@@ -261,6 +271,8 @@ class Cascade(tf.Module):
             "type_probabilities": tf.math.divide_no_nan(
                 types, tf.reduce_sum(types, axis=1, keepdims=True)
             ),
+            "origin": seen["origin"],
+            "probabilities": seen["probabilities"],
         }
 
 

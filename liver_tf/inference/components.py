@@ -100,7 +100,9 @@ def _names_and_sizes(masks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     names = tf.cast(_spread(tf.cast(numbers, tf.float32) * mask, masks, square=True), tf.int32)
     flat = tf.reshape(names, [shape[0], pixels])
     keys = tf.reshape(flat + tf.range(shape[0])[:, None] * (pixels + 1), [-1])
-    sizes = tf.math.unsorted_segment_sum(tf.ones_like(keys), keys, shape[0] * (pixels + 1))
+    # Not unsorted_segment_sum, which takes OpenVINO seconds.
+    none = tf.zeros([shape[0] * (pixels + 1)], tf.int32)
+    sizes = tf.tensor_scatter_nd_add(none, keys[:, None], tf.ones_like(keys))
     return flat, tf.reshape(sizes, [shape[0], pixels + 1])
 
 

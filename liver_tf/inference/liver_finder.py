@@ -29,7 +29,7 @@ class LiverFinder(tf.Module):
         super().__init__()
         if network.description.kind != "liver":
             raise ValueError(f"expected a liver network, got a {network.description.kind} network")
-        self._network = network
+        self.network = network
         self._mask = HostGraph(self.mask_on_grid)
         self._back = HostGraph(self.back, tf.TensorSpec([2], tf.int32), dtypes=(tf.bool,))
 
@@ -41,13 +41,13 @@ class LiverFinder(tf.Module):
     @property
     def description(self) -> Description:
         """Of the liver network."""
-        return self._network.description
+        return self.network.description
 
     def mask_on_grid(self, hu: tf.Tensor) -> tf.Tensor:
         """HU [batch, rows, columns] to bool [batch, s, s]: liver more likely than not."""
         box = _whole(tf.shape(hu)[0], tf.shape(hu)[1:3])
         hu = tf.cast(hu, tf.float32)
-        return self._network.probabilities_on_grid(hu, box)[..., LIVER] > 0.5
+        return self.network.probabilities_on_grid(hu, box)[..., LIVER] > 0.5
 
     def back(self, grids: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
         """Masks bool [batch, s, s] to the slices' grid, bool [batch, rows, columns]."""

@@ -24,11 +24,28 @@ class Network(tf.Module):
         """``flips``: the network also sees the mirror image, patient's left to right, and the mean
         of both answers counts (test-time augmentation)."""
         super().__init__()
-        self._model = model
         self.flips = flips
         self.description = description
-        for variable in model.variables:
-            variable.trainable = False
+        # Plain variables, named after the network: of two networks in one SavedModel OpenVINO
+        # cannot tell variables of the same name apart, and nothing of Keras is written with them.
+        trainable, fixed = (
+            [
+                tf.Variable(one.numpy(), trainable=False, name=f"{description.kind}/{one.path}")
+                for one in weights
+            ]
+            for weights in (model.trainable_variables, model.non_trainable_variables)
+        )
+        self._weights = trainable + fixed
+        side = description.architecture.image_size
+
+        # A function of its own, so that signatures that share the network hold it once.
+        @tf.function(input_signature=[tf.TensorSpec([None, side, side, 1], tf.float32)])
+        def softmax(standard: tf.Tensor) -> tf.Tensor:
+            logits, _ = model.stateless_call(trainable, fixed, standard, training=False)
+            return tf.nn.softmax(logits)
+
+        #: float32 [batch, s, s, 1], standardised HU, to class probabilities [batch, s, s, classes].
+        self.softmax = softmax
 
     @classmethod
     def of_run(cls, folder: Path, kind: str, *, flips: bool = False) -> Network:
@@ -60,14 +77,11 @@ class Network(tf.Module):
         above_air = tf.clip_by_value(hu, low, high) - low
         view = resample.take_region(above_air, box, self.description.architecture.image_size) + low
         standard = ((view - self.description.mean_hu) / self.description.sd_hu)[..., None]
-        probabilities = self._softmax(standard)
+        probabilities = self.softmax(standard)
         if self.flips:
-            mirrored = self._softmax(tf.reverse(standard, axis=[2]))
+            mirrored = self.softmax(tf.reverse(standard, axis=[2]))
             probabilities = (probabilities + tf.reverse(mirrored, axis=[2])) / 2.0
         return probabilities
-
-    def _softmax(self, standard: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(self._model(standard, training=False))
 
     def probabilities(
         self, hu: tf.Tensor, box: tf.Tensor, origin: tf.Tensor, window: tf.Tensor

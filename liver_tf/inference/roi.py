@@ -56,7 +56,8 @@ def square_boxes(
       box of a slice without liver is a pixel in its corner and means nothing.
     """
     known = tf.where(spacing_mm > 0.0, spacing_mm, NOMINAL_SPACING_MM)
-    pixel_mm = tf.reduce_mean(known, axis=1)
+    # Not reduce_mean: OpenVINO 2026.4 takes another value for it in the graph of the cascade.
+    pixel_mm = (known[:, 0] + known[:, 1]) / 2.0
     first_row, height = _extent(tf.reduce_any(livers, axis=2))
     first_column, width = _extent(tf.reduce_any(livers, axis=1))
     margin = 2.0 * rule.margin_mm / pixel_mm

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-import tiny_records
+from served import ask, draw
 from tensorflow.core.protobuf import saved_model_pb2
 
-from liver_tf.export import saved_model
 from liver_tf.export.saved_model import export
+from liver_tf.export.servable import signatures_of
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.postprocessing import PostProcessing
@@ -25,34 +25,10 @@ OUTPUTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def exported(make_network, tmp_path_factory):
-    """A cascade of real networks, its exported folder, and the loaded signature."""
-    cascade = Cascade(LiverFinder(make_network("liver")), make_network("lesion"))
-    folder = tmp_path_factory.mktemp("served") / "liver" / "1"
-    export(cascade, folder, {"protocol": "hier_freeze"})
-    loaded = tf.saved_model.load(str(folder))
-    return cascade, folder, loaded.signatures["serving_default"]
-
-
-def draw(count, rows, columns):
-    generator = np.random.default_rng(0)
-    drawn = [
-        tiny_records.draw_slice(generator, rows, columns, (2, 3, 4, 0)[number % 4])[0]
-        for number in range(count)
-    ]
-    return np.stack(drawn).astype(np.float32)
-
-
-def ask(serve, hu, spacing_mm):
-    answer = serve(hu=tf.constant(hu), spacing_mm=tf.constant(spacing_mm, tf.float32))
-    return {name: value.numpy() for name, value in answer.items()}
-
-
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("size", [(64, 64), (48, 80)])
 def test_loaded_again_it_gives_what_the_cascade_gives(exported, count, size):
-    cascade, _, serve = exported
+    cascade, serve = exported.cascade, exported.signature()
     hu, spacing = draw(count, *size), np.full((count, 2), 0.8, np.float32)
     answer = ask(serve, hu, spacing)
     expected = cascade.predict_slices(hu, spacing)
@@ -89,7 +65,7 @@ def test_post_processing_and_ensembles_are_in_the_exported_graph(make_network, t
 
 
 def test_outputs_and_inputs_are_named(exported):
-    serve = exported[2]
+    serve = exported.signature()
     assert set(serve.structured_outputs) == OUTPUTS
     specs = serve.structured_input_signature[1]
     assert {name: (spec.shape.rank, spec.dtype) for name, spec in specs.items()} == {
@@ -99,7 +75,7 @@ def test_outputs_and_inputs_are_named(exported):
 
 
 def test_no_random_operation_and_nothing_that_trains_is_in_the_graph(exported):
-    folder = exported[1]
+    folder = exported.folder
     stored = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
     graph = stored.meta_graphs[0].graph_def
     operations = {node.op for node in graph.node}
@@ -112,7 +88,7 @@ def test_no_random_operation_and_nothing_that_trains_is_in_the_graph(exported):
 
 
 def test_unknown_spacing_has_no_areas(exported):
-    cascade, _, serve = exported
+    cascade, serve = exported.cascade, exported.signature()
     hu = draw(2, 64, 64)
     answer = ask(serve, hu, [[0, 0], [0.8, 0.8]])
     assert np.isnan(answer["liver_area_mm2"]).tolist() == [True, False]
@@ -126,11 +102,11 @@ def test_hu_that_are_no_numbers_are_refused(exported, value):
     hu = draw(2, 64, 64)
     hu[1, 5, 5] = value
     with pytest.raises(tf.errors.InvalidArgumentError, match="hu: expected finite Hounsfield"):
-        ask(exported[2], hu, [[1, 1], [1, 1]])
+        ask(exported.signature(), hu, [[1, 1], [1, 1]])
 
 
 def test_odd_requests_get_an_answer_or_a_clear_error(exported):
-    serve = exported[2]
+    serve = exported.signature()
     for shape in ((0, 64, 64), (1, 0, 64), (1, 64, 0)):
         with pytest.raises(tf.errors.InvalidArgumentError, match="hu: expected at least one slice"):
             ask(serve, np.zeros(shape, np.float32), np.ones((shape[0], 2)))
@@ -147,8 +123,8 @@ def test_odd_requests_get_an_answer_or_a_clear_error(exported):
 def test_a_slice_without_liver_is_healthy(make_network, tmp_path):
     never = LiverFinder(make_network("liver", favoured=[1e4, -1e4]))
     cascade = Cascade(never, make_network("lesion", favoured=[0, 0, 1e4, 0, 0]))
-    servable = saved_model.Servable(cascade)
-    answer = servable.serve(tf.constant(draw(1, 64, 64)), tf.ones([1, 2]))
+    serve = signatures_of(cascade)["serving_default"]
+    answer = serve(tf.constant(draw(1, 64, 64)), tf.ones([1, 2]))
     assert not answer["label_map"].numpy().any()
     assert answer["found_lesion"].numpy().tolist() == [False]
     assert answer["diagnosis"].numpy().tolist() == [0]
@@ -157,7 +133,7 @@ def test_a_slice_without_liver_is_healthy(make_network, tmp_path):
 
 
 def test_a_version_is_never_overwritten(exported):
-    cascade, folder, _ = exported
+    cascade, folder = exported.cascade, exported.folder
     before = (folder / "saved_model.pb").read_bytes()
     with pytest.raises(Refusal, match=r"\[version-exists\] expected a version that does not exist"):
         export(cascade, folder, {})
@@ -168,7 +144,7 @@ def test_a_version_is_never_overwritten(exported):
 @pytest.mark.parametrize("name", ["latest", "1.0", "v1", "-1"])
 def test_a_version_that_is_no_whole_number_is_refused(exported, tmp_path, name):
     with pytest.raises(Refusal, match=rf"\[version-name\] expected a whole number .*got '{name}'"):
-        export(exported[0], tmp_path / name, {})
+        export(exported.cascade, tmp_path / name, {})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -179,12 +155,12 @@ def test_an_export_that_fails_leaves_nothing(exported, tmp_path, monkeypatch):
 
     monkeypatch.setattr(tf.saved_model, "save", full_disk)
     with pytest.raises(OSError, match="no space left"):
-        export(exported[0], tmp_path / "2", {})
+        export(exported.cascade, tmp_path / "2", {})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_the_model_means_travels_with_it(exported):
-    meaning = json.loads((exported[1] / "assets.extra" / "model.json").read_text())
+    meaning = json.loads((exported.folder / "assets.extra" / "model.json").read_text())
     assert meaning["labels"] == ["background", "liver", "cyst", "hemangioma", "metastasis"]
     assert meaning["provenance"] == {"protocol": "hier_freeze"}
     assert meaning["lesion_network"]["window"] == [-160, 240]

@@ -1,0 +1,99 @@
+"""The servable beside the bare networks in it, in TensorFlow and in OpenVINO.
+
+    python -m benchmarks.serving
+
+Exports the cascade of ``benchmarks.cascade`` (real sizes, weights that find what is drawn), then
+asks it for one slice of 512 x 512 and for eight, in interleaved rounds with the forward passes of
+both networks alone on inputs of their own size. Ratios are taken within a round, and their median
+is printed. Also the size on disk of the SavedModel over that of its weights.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from absl import app, flags
+
+FLAGS = flags.FLAGS
+
+
+def main(argv: list[str]) -> int:
+    del argv
+    from liver_tf.quiet_tensorflow import import_tensorflow
+
+    import_tensorflow()
+    import tensorflow as tf
+
+    from benchmarks.cascade import draw_volume, make_network
+    from liver_tf.export.saved_model import export
+    from liver_tf.inference.cascade import Cascade
+    from liver_tf.inference.liver_finder import LiverFinder
+    from trainers.serving_clients import Loaded, OpenVino
+
+    networks = [
+        make_network(kind, FLAGS.image_size, FLAGS.base_filters) for kind in ("liver", "lesion")
+    ]
+    cascade = Cascade(LiverFinder(networks[0]), networks[1])
+    with tempfile.TemporaryDirectory() as folder:
+        version = Path(folder) / "liver" / "1"
+        export(cascade, version, {})
+        weights = sum(4 * variable.shape.num_elements() for variable in cascade.variables)
+        size = sum(path.stat().st_size for path in version.rglob("*") if path.is_file())
+        ways = {"TensorFlow": Loaded(version), "OpenVINO": OpenVino(version)}
+        bare = bare_networks(networks)
+        print(f"size: {size / 2**20:.1f} MiB, {size / weights:.2f} x the weights")
+        print(
+            f"networks of {FLAGS.image_size} pixels and {FLAGS.base_filters} filters; "
+            f"{FLAGS.rounds} interleaved rounds after one to warm up; median (lowest to highest)"
+        )
+        print("| slices | what | seconds | x bare networks |")
+        print("| ---: | --- | ---: | ---: |")
+        for count in (1, 8):
+            hu = draw_volume(3 * count, 512, 10)[count : 2 * count].astype(np.float32)
+            spacing = np.full((count, 2), 0.75, np.float32)
+            assert ways["TensorFlow"](hu, spacing)["liver_area_mm2"].all()
+            views = tf.random.normal([count, FLAGS.image_size, FLAGS.image_size, 1], seed=0)
+            tried = {"both networks alone, TensorFlow": lambda views=views: bare(views)}
+            for name, client in ways.items():
+                tried[f"servable, {name}"] = lambda c=client, h=hu, s=spacing: c(h, s)
+            table(count, tried)
+    return 0
+
+
+def table(count: int, tried: dict) -> None:
+    seconds: dict[str, list[float]] = {name: [] for name in tried}
+    for number in range(FLAGS.rounds + 1):
+        for name, way in tried.items():
+            started = time.perf_counter()
+            way()
+            if number:
+                seconds[name].append(time.perf_counter() - started)
+    base = next(iter(seconds.values()))
+    for name, own in seconds.items():
+        ratio = statistics.median(a / b for a, b in zip(own, base, strict=True))
+        print(
+            f"| {count} | {name} | {statistics.median(own):.3f} ({min(own):.3f} to "
+            f"{max(own):.3f}) | {ratio:.2f} |"
+        )
+
+
+def bare_networks(networks):
+    """Forward passes on standardised views, as one compiled function."""
+    import tensorflow as tf
+
+    @tf.function
+    def all_of_them(views):
+        return [network.softmax(views) for network in networks]
+
+    return lambda views: [one.numpy() for one in all_of_them(views)]
+
+
+if __name__ == "__main__":
+    flags.DEFINE_integer("image_size", 256, "Side of the networks' input.")
+    flags.DEFINE_integer("base_filters", 32, "Channels of the networks' first block.")
+    flags.DEFINE_integer("rounds", 7, "Interleaved rounds.", lower_bound=1)
+    app.run(main)

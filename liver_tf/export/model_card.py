@@ -1,0 +1,77 @@
+"""The model card: what a servable is, what it was measured on, and what it is not for.
+
+After Mitchell et al., "Model cards for model reporting" (2019).
+"""
+
+from __future__ import annotations
+
+from liver_tf.evaluation.bootstrap import Interval
+from liver_tf.evaluation.paper_table import format_interval
+
+#: Told in the card, by their names in ``measures.json``.
+_TOLD = ("success", "dice1", "dice2", "accuracy")
+
+
+def model_card(meaning: dict, measures: dict | None) -> str:
+    """A Markdown text.
+
+    Args:
+      meaning: ``model.json``, as :func:`liver_tf.export.saved_model.export` writes it.
+      measures: what was measured of the exported run: ``data``, ``level``, ``titles``, ``counts``
+        and ``measures`` (value, low, high and samples by name); None where nothing was.
+    """
+    liver, lesion = meaning["liver_network"], meaning["lesion_network"]
+    return "\n".join(
+        [
+            "# Model card: liver lesions in CT",
+            "",
+            "Finds the liver in axial CT slices, outlines lesions in it and names their type. "
+            "Two U-Nets in a cascade after Heker, Ben-Cohen and Greenspan (arXiv 1907.13409); "
+            f"made by liver_tf {meaning['liver_tf']} with TensorFlow {meaning['tensorflow']}.",
+            "",
+            "## Data",
+            f"- Liver network: records `{liver['data_fingerprint'][:16]}`.",
+            f"- Lesion network{'s' if meaning['lesion_networks'] > 1 else ''} "
+            f"({meaning['lesion_networks']}): records `{lesion['data_fingerprint'][:16]}`.",
+            *(f"- {name}: {value}" for name, value in sorted(meaning["provenance"].items())),
+            f"- HU window {lesion['window'][0]} to {lesion['window'][1]}; standardised by the "
+            f"training data's liver: mean {lesion['mean_hu']:.1f} HU, SD {lesion['sd_hu']:.1f} HU.",
+            f"- Classes: {', '.join(meaning['labels'])}.",
+            "",
+            "## Measures",
+            *_measured(measures),
+            "",
+            "## Intended use",
+            "Research: outlines and types that a radiologist checks, in CT like that of the "
+            "training data.",
+            "",
+            "## Limits",
+            "- Not a medical device; not for diagnosis without a radiologist.",
+            "- It knows the lesion types above and no other: any lesion is given one of them.",
+            "- Measures hold for data like those they were measured on; other scanners, phases of "
+            "contrast, ages or diseases were not looked at.",
+            "- Where no liver is found nothing is looked for: such a slice comes back empty, which "
+            "is no proof of health.",
+            f"- {meaning['spacing_unknown'][0].upper()}{meaning['spacing_unknown'][1:]}.",
+            "",
+        ]
+    )
+
+
+def _measured(measures: dict | None) -> list[str]:
+    if measures is None:
+        return ["None came with the export: nothing is known of how well this model does."]
+    counts = ", ".join(f"{value} {name}" for name, value in measures["counts"].items())
+    lines = [
+        f"On {measures['data']} ({counts}), with {measures['level']:.0%} intervals by bootstrap "
+        "over patients:",
+        "",
+        "| measure | value |",
+        "| --- | --- |",
+    ]
+    named = [name for name in _TOLD if name in measures["measures"]]
+    for name in named or sorted(measures["measures"]):
+        value = Interval(**measures["measures"][name])
+        if value.value is not None:
+            lines.append(f"| {measures['titles'].get(name, name)} | {format_interval(value)} |")
+    return [*lines, *(f"\n**{caution}**" for caution in measures.get("cautions", ()))]

@@ -1,0 +1,69 @@
+"""Requests with which TF Serving warms a model up before it lets others ask.
+
+They lie in ``assets.extra/tf_serving_warmup_requests`` as ``PredictionLog`` records (TensorFlow
+Serving, "SavedModel Warmup"). The messages come from the extra ``serving``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from liver_tf import atomic_files
+from liver_tf.export.servable import DICOM_PIXELS, INT16, PROBABILITIES, SLICES, VOLUME
+from liver_tf.records.tfrecord import RecordWriter
+
+FILE = "tf_serving_warmup_requests"
+#: A usual slice: what is compiled and allocated for one is there when the first one comes.
+SIDE = 512
+_SPACING_MM = 0.75
+
+
+def write_warmup(folder: Path, model: str) -> bool:
+    """Write one request for every signature; False where the extra ``serving`` is missing.
+
+    Args:
+      folder: ``assets.extra`` of the version. model: the name under which it is served.
+    """
+    try:
+        from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+    except ImportError:
+        return False
+    with atomic_files.written_whole(folder / FILE) as temporary, open(temporary, "wb") as file:
+        writer = RecordWriter(file)
+        for signature, inputs in warmup_inputs().items():
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = model
+            request.model_spec.signature_name = signature
+            for name, value in inputs.items():
+                request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+            log = prediction_log_pb2.PredictionLog(
+                predict_log=prediction_log_pb2.PredictLog(request=request)
+            )
+            writer.write([log.SerializeToString()])
+    return True
+
+
+def warmup_inputs() -> dict[str, dict[str, np.ndarray]]:
+    """Inputs by signature: a disc of soft tissue in air, no picture of anybody."""
+    rows, columns = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+    hu = np.where(np.hypot(rows, columns) < 0.4 * SIDE, 60, -1000).astype(np.int16)[None]
+    spacing = np.full((1, 2), _SPACING_MM, np.float32)
+    one, none = np.ones(1, np.float32), np.zeros(1, np.float32)
+    return {
+        SLICES: {"hu": hu.astype(np.float32), "spacing_mm": spacing},
+        INT16: {"hu": hu, "spacing_mm": spacing},
+        PROBABILITIES: {"hu": hu.astype(np.float32), "spacing_mm": spacing},
+        DICOM_PIXELS: {
+            "stored": hu.astype(np.int32),
+            "slope": one,
+            "intercept": none,
+            "spacing_mm": spacing,
+        },
+        VOLUME: {
+            "hu": np.repeat(hu, 2, axis=0),
+            "spacing_mm": np.float32([5.0, _SPACING_MM, _SPACING_MM]),
+        },
+    }

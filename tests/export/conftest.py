@@ -1,0 +1,18 @@
+"""A tiny cascade is exported once for all tests of serving."""
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def exported(make_network, tmp_path_factory):
+    import tensorflow as tf
+    from served import Exported
+
+    from liver_tf.export.saved_model import export
+    from liver_tf.inference.cascade import Cascade
+    from liver_tf.inference.liver_finder import LiverFinder
+
+    cascade = Cascade(LiverFinder(make_network("liver")), make_network("lesion"))
+    folder = tmp_path_factory.mktemp("served") / "liver" / "1"
+    export(cascade, folder, {"protocol": "hier_freeze"})
+    return Exported(cascade, folder, tf.saved_model.load(str(folder)))

@@ -1,0 +1,101 @@
+"""The same answer everywhere: TensorFlow, OpenVINO, and the command of TensorFlow."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from served import ask, draw
+
+from trainers.serving_clients import Loaded, OpenVino
+
+SHAPES = [(1, 256, 256), (3, 512, 512), (8, 337, 611), (8, 256, 256), (1, 512, 512), (3, 337, 611)]
+
+
+def expected_of(cascade, hu, spacing_mm):
+    """Label maps as ``trainers.predict`` writes them of single slices, and the mean of types."""
+    maps, types = [], []
+    for one, spacing in zip(hu, spacing_mm, strict=True):
+        prediction = cascade.predict(one[None], tuple(spacing))
+        maps.append(prediction.labels[0])
+        sums = prediction.probabilities.astype(np.float64).sum(axis=(0, 1))
+        types.append(sums / sums.sum() if sums.any() else sums)
+    return np.stack(maps), np.stack(types)
+
+
+def check(answer, cascade, hu, spacing_mm):
+    labels, types = expected_of(cascade, hu, spacing_mm)
+    np.testing.assert_array_equal(answer["label_map"], labels)
+    assert len(np.unique(labels)) > 2
+    # ``predict`` keeps probabilities in 16 bits.
+    np.testing.assert_allclose(answer["diagnosis_probability"], types, atol=5e-4)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_tensorflow(exported, shape):
+    hu, spacing = draw(*shape), np.full((shape[0], 2), 0.8, np.float32)
+    check(Loaded(exported.folder)(hu, spacing), exported.cascade, hu, spacing)
+
+
+@pytest.fixture(scope="module")
+def openvino(exported):
+    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    return OpenVino(exported.folder)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_openvino(exported, openvino, shape):
+    hu, spacing = draw(*shape), np.full((shape[0], 2), 0.8, np.float32)
+    answer = openvino(hu, spacing)
+    check(answer, exported.cascade, hu, spacing)
+    by_tensorflow = ask(exported.signature(), hu, spacing)
+    assert set(answer) == set(by_tensorflow)
+    for name, value in by_tensorflow.items():
+        assert answer[name].dtype == value.dtype
+        np.testing.assert_allclose(answer[name], value, atol=1e-5, rtol=1e-5)
+
+
+def test_openvino_takes_the_spacing(exported, openvino):
+    hu = draw(2, 64, 64)
+    areas = [openvino(hu, np.full((2, 2), mm, np.float32))["liver_area_mm2"] for mm in (1.0, 2.0)]
+    assert areas[0].all()
+    np.testing.assert_allclose(areas[1], 4 * areas[0])
+
+
+@pytest.mark.parametrize("shape", SHAPES[:3], ids=str)
+def test_the_command_of_tensorflow(exported, tmp_path, shape):
+    hu, spacing = draw(*shape), np.full((shape[0], 2), 0.8, np.float32)
+    np.save(tmp_path / "hu.npy", hu)
+    np.save(tmp_path / "spacing.npy", spacing)
+    command = [
+        sys.executable,
+        str(Path(sys.executable).with_name("saved_model_cli")),
+        *("run", "--dir", exported.folder, "--tag_set", "serve"),
+        *("--signature_def", "serving_default", "--outdir", tmp_path / "out"),
+        *("--inputs", f"hu={tmp_path / 'hu.npy'};spacing_mm={tmp_path / 'spacing.npy'}"),
+    ]
+    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    subprocess.run(list(map(str, command)), check=True, capture_output=True, env=quiet)
+    answer = {path.stem: np.load(path) for path in (tmp_path / "out").glob("*.npy")}
+    check(answer, exported.cascade, hu, spacing)
+
+
+def test_probabilities_agree_with_the_networks(exported):
+    hu, spacing = draw(3, 337, 211), np.full((3, 2), 0.8, np.float32)
+    maps = ask(exported.signature("probabilities"), hu, spacing)["probabilities"]
+    assert maps.dtype == np.float16
+    assert maps.shape == (*hu.shape, 5)
+    seen = exported.cascade.look(tf.constant(hu), tf.constant(spacing))
+    for one, (row, column), own in zip(
+        maps, seen["origin"].numpy(), seen["probabilities"].numpy(), strict=True
+    ):
+        rows, columns = own.shape[:2]
+        there = one[row : row + rows, column : column + columns]
+        np.testing.assert_allclose(there, own, atol=5e-4)  # of 16 bits
+        assert not one[:row].any()
+        assert not one[row + rows :].any()
+        assert not one[:, :column].any()
+        assert not one[:, column + columns :].any()

@@ -1,0 +1,139 @@
+"""Clients against real servers on loopback that speak TF Serving's protocols."""
+
+import http.server
+import json
+import threading
+from concurrent import futures
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from served import ask, draw
+
+from liver_tf.records.tfrecord import read_records
+from liver_tf.refusals import Refusal
+from trainers.serving_clients import Grpc, Loaded, Rest, rest_body
+
+SPACING = np.float32([[0.7, 0.9], [0.0, 0.0]])
+
+
+@pytest.fixture
+def rest_url(exported):
+    """An HTTP server that does with a request what TF Serving's RESTful API says."""
+    signature = exported.signature()
+    specs = signature.structured_input_signature[1]
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            assert self.path == "/v1/models/liver:predict"
+            assert body.keys() == {"signature_name", "inputs"}
+            try:
+                inputs = {
+                    name: tf.constant(value, specs[name].dtype)
+                    for name, value in body["inputs"].items()
+                }
+                outputs = exported.signature(body["signature_name"])(**inputs)
+                answer = {"outputs": {k: v.numpy().tolist() for k, v in outputs.items()}}
+                status, text = 200, json.dumps(answer)
+            except tf.errors.InvalidArgumentError as error:
+                status, text = 400, json.dumps({"error": error.message[:300]})
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/v1/models/liver"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def grpc_target(exported):
+    grpc = pytest.importorskip("grpc", reason="gRPC is not installed")
+    apis = pytest.importorskip("tensorflow_serving.apis", reason="the extra serving is missing")
+    assert apis
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+    class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
+        def Predict(self, request, context):
+            assert request.model_spec.name == "liver"
+            inputs = {k: tf.constant(tf.make_ndarray(v)) for k, v in request.inputs.items()}
+            try:
+                outputs = exported.signature(request.model_spec.signature_name)(**inputs)
+            except tf.errors.InvalidArgumentError as error:
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.message[:300])
+            response = predict_pb2.PredictResponse()
+            for name, value in outputs.items():
+                response.outputs[name].CopyFrom(tf.make_tensor_proto(value.numpy()))
+            return response
+
+    server = grpc.server(futures.ThreadPoolExecutor(1))
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Service(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}"
+    server.stop(None)
+
+
+def check(client, exported):
+    hu = draw(2, 64, 80)
+    answer = client(hu, SPACING)
+    expected = ask(exported.signature(), hu, SPACING)
+    assert set(answer) == set(expected)
+    for name, value in expected.items():
+        assert answer[name].dtype == value.dtype
+        np.testing.assert_array_equal(answer[name], value)
+    assert np.isnan(answer["liver_area_mm2"]).tolist() == [False, True]
+
+
+def test_rest(rest_url, exported):
+    check(Rest(rest_url), exported)
+
+
+def test_grpc(grpc_target, exported):
+    check(Grpc(grpc_target, "liver"), exported)
+
+
+def test_a_server_that_refuses(rest_url, grpc_target):
+    for client in (Rest(rest_url), Grpc(grpc_target, "liver")):
+        with pytest.raises(Refusal, match=r"(?s)\[no-answer\].*(status 400|INVALID_ARGUMENT)"):
+            client(draw(2, 32, 32), np.ones((3, 2), np.float32))
+
+
+def test_no_server():
+    for client in (Rest("http://127.0.0.1:9/v1/models/liver"), Grpc("127.0.0.1:9", "liver")):
+        with pytest.raises(Refusal, match=r"\[no-answer\]"):
+            client(draw(1, 8, 8), SPACING[:1])
+
+
+def test_no_model(tmp_path):
+    with pytest.raises(Refusal, match=r"\[no-saved-model\]"):
+        Loaded(tmp_path)
+
+
+def test_whole_numbers_are_short_in_a_request():
+    hu = draw(1, 64, 64).round()
+    assert len(rest_body(hu, SPACING[:1])) < 0.75 * len(rest_body(hu + 0.5, SPACING[:1]))
+    body = json.loads(rest_body(hu, SPACING[:1]))
+    np.testing.assert_array_equal(body["inputs"]["hu"], hu)
+
+
+def test_warm_up_requests_fit_the_signatures(exported):
+    logs = pytest.importorskip(
+        "tensorflow_serving.apis.prediction_log_pb2", reason="the extra serving is missing"
+    )
+    path = exported.folder / "assets.extra" / "tf_serving_warmup_requests"
+    warmed = []
+    for record in read_records(path):
+        request = logs.PredictionLog.FromString(record).predict_log.request
+        assert request.model_spec.name == "liver"
+        signature = exported.signature(request.model_spec.signature_name)
+        inputs = {k: tf.constant(tf.make_ndarray(v)) for k, v in request.inputs.items()}
+        assert all(value.shape[0] for value in signature(**inputs).values() if value.shape.rank)
+        warmed.append(request.model_spec.signature_name)
+    assert sorted(warmed) == sorted(exported.loaded.signatures)
