@@ -1,6 +1,7 @@
 """Augmentation moves image and labels together, by the same parameters wherever it runs."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -198,7 +199,7 @@ def test_labels_stay_in_the_set_and_images_in_the_window():
 def test_noise_has_the_sd_that_was_drawn_and_is_fresh_for_every_slice():
     images = np.full((3, 100, 100), 40, np.float32)
     labels = np.ones((3, 100, 100), np.uint8)
-    drawn = draw_batch(NO_AUGMENTATION, range(3))
+    drawn = draw_batch(replace(NO_AUGMENTATION, noise_hu=12.0), range(3))
     drawn["noise_hu"] = tf.constant([5.0, 12.0, 12.0])
     moved, moved_labels = apply(images, labels, drawn)
     noise = moved - 40
