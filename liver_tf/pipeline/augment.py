@@ -146,7 +146,9 @@ def apply(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Transform a batch; images stay inside the window, labels inside the label set.
 
-    XLA compiles it, in some 0.3 s, once for every shape of a batch that a process meets.
+    XLA compiles it, in some 0.3 s, once for every shape of a batch that a process meets. Batches of
+    one shape give the same bits wherever this runs on a machine's CPUs; in a batch of another size
+    an image may differ in its last bit.
 
     Args:
       images: float32 [batch, rows, columns], HU. labels: uint8 [batch, rows, columns].

@@ -14,7 +14,7 @@ def compiled(function: Callable) -> Callable:
     On a machine whose TensorFlow has no XLA for its devices, the function as it is: the same
     numbers but for rounding, only slower.
     """
-    fast = tf.function(function, jit_compile=True, autograph=False, reduce_retracing=True)
+    fast = tf.function(function, jit_compile=True, autograph=False)
 
     @functools.wraps(function)
     def call(*arguments):
