@@ -77,42 +77,64 @@ _WORDS = 16
 
 
 def draw(seed: int, epoch: tf.Tensor, example: tf.Tensor, ranges: Ranges) -> dict[str, tf.Tensor]:
-    """Parameters of one example in one epoch.
+    """Parameters of one example in one epoch, or of a batch of them.
+
+    A batch costs little more than one example, and its parameters are those of its examples drawn
+    one by one, but for rounding.
 
     Args:
-      seed: the run's seed. epoch: int scalar. example: int64 scalar that names the slice.
+      seed: the run's seed. epoch: int scalar. example: int64 scalar or [batch] that names the
+        slices.
 
     Returns:
       ``transform`` float32 [6]: as ``warp.source_points`` takes it; ``gain``, ``offset_hu`` float32
       scalars. Where ``ranges`` ask for it: ``noise_seed`` int32 [2] and ``noise_hu`` float32;
       ``elastic`` float32 [points, points, 2] of ``elastic.draw_control``; ``gamma`` float32;
-      ``blur`` float32 [reach + 1] of ``grey_levels.taps``; ``kept_from`` int32.
+      ``blur`` float32 [reach + 1] of ``grey_levels.taps``; ``kept_from`` int32. With a batch all
+      have it as their first axis.
     """
-    key = tf.stack([tf.cast(seed, tf.int64) * 1_000_003 + tf.cast(epoch, tf.int64), example])
-    words = tf.random.stateless_uniform(
-        [_WORDS], key, minval=None, maxval=None, dtype=tf.int32, alg="philox"
-    )
+    run = tf.cast(seed, tf.int64) * 1_000_003 + tf.cast(epoch, tf.int64)
+
+    def words_of(one: tf.Tensor) -> tf.Tensor:
+        key = tf.stack([run, one])
+        return tf.random.stateless_uniform(
+            [_WORDS], key, minval=None, maxval=None, dtype=tf.int32, alg="philox"
+        )
+
+    example = tf.convert_to_tensor(example, tf.int64)
+    batched = example.shape.rank == 1
+    words = _each(words_of, example, batched, tf.TensorSpec([_WORDS], tf.int32))
     # What is drawn for one thing does not hang on whether another is switched on.
     uniform = symmetric_uniform(words)
     drawn = {
         "transform": _transform(uniform, ranges),
-        "gain": 1.0 + uniform[6] * ranges.gain,
-        "offset_hu": uniform[7] * ranges.offset_hu,
+        "gain": 1.0 + uniform[..., 6] * ranges.gain,
+        "offset_hu": uniform[..., 7] * ranges.offset_hu,
     }
     if ranges.noise_hu:
-        drawn["noise_hu"] = _upwards(uniform[5]) * ranges.noise_hu
-        drawn["noise_seed"] = words[8:10]
+        drawn["noise_hu"] = _upwards(uniform[..., 5]) * ranges.noise_hu
+        drawn["noise_seed"] = words[..., 8:10]
     if ranges.gamma:
-        drawn["gamma"] = tf.exp(uniform[10] * math.log1p(ranges.gamma))
+        drawn["gamma"] = tf.exp(uniform[..., 10] * math.log1p(ranges.gamma))
     if ranges.blur_pixels:
-        sd = _upwards(uniform[11]) * ranges.blur_pixels
+        sd = _upwards(uniform[..., 11]) * ranges.blur_pixels
         drawn["blur"] = grey_levels.taps(sd, ranges.blur_pixels)
     if ranges.elastic:
-        amplitude = _upwards(uniform[12]) * ranges.elastic
-        drawn["elastic"] = elastic.draw_control(words[13:15], amplitude, ranges.elastic_intervals)
+        amplitude = _upwards(uniform[..., 12]) * ranges.elastic
+        points = elastic.control_shape(ranges.elastic_intervals)
+        control = _each(
+            lambda pair: elastic.draw_control(pair, points),
+            *(words[..., 13:15], batched, tf.TensorSpec(points)),
+        )
+        drawn["elastic"] = amplitude[..., None, None, None] * control
     if ranges.kept_from:
-        drawn["kept_from"] = tf.constant(ranges.kept_from)
+        drawn["kept_from"] = tf.fill(tf.shape(example), ranges.kept_from)
     return drawn
+
+
+def _each(function, values: tf.Tensor, batched: bool, made: tf.TensorSpec) -> tf.Tensor:
+    """What ``function`` makes of an example's value, or of each in a batch."""
+    return tf.map_fn(function, values, fn_output_signature=made) if batched else function(values)
 
 
 def _upwards(uniform: tf.Tensor) -> tf.Tensor:
@@ -121,20 +143,21 @@ def _upwards(uniform: tf.Tensor) -> tf.Tensor:
 
 
 def _transform(uniform: tf.Tensor, ranges: Ranges) -> tf.Tensor:
-    angle = uniform[0] * (ranges.rotation_degrees * math.pi / 180.0)
-    zoom = 1.0 + uniform[1] * ranges.zoom
-    mirror = tf.where(_upwards(uniform[4]) < ranges.flip, -1.0, 1.0)
+    angle = uniform[..., 0] * (ranges.rotation_degrees * math.pi / 180.0)
+    zoom = 1.0 + uniform[..., 1] * ranges.zoom
+    mirror = tf.where(_upwards(uniform[..., 4]) < ranges.flip, -1.0, 1.0)
     cosine, sine = tf.cos(angle) / zoom, tf.sin(angle) / zoom
     # Where an output point, seen from the centre, comes from: rotate, zoom, mirror, shift.
     return tf.stack(
         [
             mirror * cosine,
             -mirror * sine,
-            uniform[3] * ranges.shift,
+            uniform[..., 3] * ranges.shift,
             sine,
             cosine,
-            uniform[2] * ranges.shift,
-        ]
+            uniform[..., 2] * ranges.shift,
+        ],
+        axis=-1,
     )
 
 

@@ -16,19 +16,18 @@ WITHOUT_FOLDS = 0.48
 _BEYOND = 3
 
 
-def draw_control(seed: tf.Tensor, amplitude: tf.Tensor, intervals: int) -> tf.Tensor:
-    """Movements of the control points, uniform in +- ``amplitude``.
+def control_shape(intervals: int) -> tuple[int, int, int]:
+    """Shape of a grid of control points with so many intervals along each side of the image."""
+    return intervals + _BEYOND, intervals + _BEYOND, 2
 
-    Args:
-      seed: int32 [2]. amplitude: float32 scalar, a share of the image's side. intervals: between
-        control points, along each side.
 
-    Returns:
-      float32 [intervals + 3, intervals + 3, 2]: along columns and rows, shares of the side.
+def draw_control(seed: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
+    """Movements of the control points along columns and rows, float32, uniform in -1 to 1.
+
+    Times an amplitude they are shares of the image's side. seed: int32 [2]. shape: of
+    ``control_shape``.
     """
-    points = intervals + _BEYOND
-    uniform = tf.random.stateless_uniform([points, points, 2], seed, -1.0, 1.0, alg="philox")
-    return amplitude * uniform
+    return tf.random.stateless_uniform(shape, seed, -1.0, 1.0, alg="philox")
 
 
 def displacement(
@@ -37,7 +36,7 @@ def displacement(
     """The field of ``draw_control``'s points: along columns and along rows, in pixels.
 
     Args:
-      control: float32 [batch, points, points, 2].
+      control: float32 [batch, points, points, 2], shares of the image's side.
 
     Returns:
       Two float32 [batch, rows, columns]. Nowhere more than the control points move.

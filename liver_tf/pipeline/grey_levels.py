@@ -47,14 +47,14 @@ def taps(sd: tf.Tensor, greatest_sd: float) -> tf.Tensor:
     """Half a Gaussian kernel, from its middle outwards to three of the greatest SD.
 
     Args:
-      sd: float32 scalar, pixels; 0 gives (1, 0, ..., 0).
+      sd: float32 [...], pixels; 0 gives (1, 0, ..., 0).
 
     Returns:
-      float32 [reach + 1]; with the other half they sum to one.
+      float32 [..., reach + 1]; with the other half they sum to one.
     """
     reach = tf.range(float(reach_of(greatest_sd) + 1))
-    half = tf.exp(-0.5 * (reach / tf.maximum(sd, 1e-3)) ** 2)
-    return half / (2.0 * tf.reduce_sum(half) - half[0])
+    half = tf.exp(-0.5 * (reach / tf.maximum(sd, 1e-3)[..., None]) ** 2)
+    return half / (2.0 * tf.reduce_sum(half, axis=-1, keepdims=True) - half[..., :1])
 
 
 def reach_of(greatest_sd: float) -> int:

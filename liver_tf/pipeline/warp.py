@@ -107,7 +107,7 @@ def _pixels(pixels: tf.Tensor, column: tf.Tensor, row: tf.Tensor, outside: float
     batch, rows, columns = shape[0], shape[1], shape[2]
     # Masks instead of a border round the image: XLA copies into a border pixel by pixel.
     there = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
-    place = tf.clip_by_value(row, 0, rows - 1) * columns + tf.clip_by_value(column, 0, columns - 1)
+    place = tf.clip_by_value(row * columns + column, 0, rows * columns - 1)
     flat = tf.reshape(pixels, [batch, rows * columns])
     taken = tf.gather(flat, tf.reshape(place, [batch, -1]), batch_dims=1)
     return tf.where(there, tf.reshape(taken, tf.shape(place)), tf.cast(outside, pixels.dtype))

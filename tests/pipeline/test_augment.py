@@ -58,6 +58,16 @@ def test_what_is_off_is_neither_drawn_nor_computed():
     assert kinds_of_nodes(EVERYTHING) >= marks
 
 
+def test_a_batch_is_drawn_as_its_examples_are():
+    examples = [3, 0, 2**61]
+    one_by_one = draw_batch(EVERYTHING, examples, 2, 5)
+    at_once = augment.draw(2, tf.constant(5), tf.constant(examples, tf.int64), EVERYTHING)
+    assert set(at_once) == set(one_by_one)
+    for name, values in one_by_one.items():
+        assert at_once[name].dtype == values.dtype
+        np.testing.assert_allclose(at_once[name], values, rtol=1e-5, atol=1e-7, err_msg=name)
+
+
 def test_a_thing_switched_on_moves_no_other():
     plain, more = draw_batch(Ranges(), range(3)), draw_batch(EVERYTHING, range(3))
     for name, values in plain.items():

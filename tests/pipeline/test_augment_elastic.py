@@ -15,7 +15,8 @@ LOW = WINDOW[0]
 
 
 def control(amplitude, intervals=4, seed=0):
-    return elastic.draw_control(tf.constant([seed, 1]), tf.constant(amplitude), intervals)[None]
+    shape = elastic.control_shape(intervals)
+    return amplitude * elastic.draw_control(tf.constant([seed, 1]), shape)[None]
 
 
 def test_the_field_is_scipys_cubic_spline():
