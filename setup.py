@@ -41,6 +41,15 @@ setup(
         "codecs": ["pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls", "python-gdcm"],
         # Conversion spread over many machines.
         "beam": ["apache-beam>=2.70"],
+        # Peers of benchmarks.augmentation. (albumentations goes on as albumentationsx, under AGPL.)
+        "bench": [
+            "albumentations==2.0.8",
+            "batchgeneratorsv2",
+            "monai",
+            "psutil",
+            "torch",
+            "torchio",
+        ],
         "test": ["pytest", "pytest-xdist", "ruff"],
     },
 )

@@ -191,7 +191,7 @@ def test_same_pixels_eagerly_in_a_graph_and_in_a_parallel_map(ranges):
     np.testing.assert_array_equal(other[1], eager[1])
 
 
-@pytest.mark.parametrize("ranges", [SHAPE_ONLY, replace(SHAPE_ONLY, elastic=0.03, kept_from=1)])
+@pytest.mark.parametrize("ranges", [SHAPE_ONLY, replace(SHAPE_ONLY, elastic=0.06, kept_from=1)])
 def test_image_and_labels_move_together(ranges):
     """The label is computed from the image: after moving it still can be, but for its edge."""
     image = np.full((1, 64, 64), -100, np.float32)
