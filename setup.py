@@ -46,8 +46,19 @@ setup(
         "dicom-seg": ["highdicom>=0.28"],
         # Talking to an archive, for the test of it; MIT.
         "pacs": ["pynetdicom>=3.0"],
-        # Peers that benchmarks measure against.
-        "bench": ["monai"],
+        # Peers that benchmarks measure against. (albumentations goes on as albumentationsx, under AGPL.)
+        "bench": [
+            "albumentations==2.0.8",
+            "batchgeneratorsv2",
+            "monai",
+            "psutil",
+            "torch",
+            "torchio",
+        ],
+        # Messages of TF Serving; Apache-2.0.
+        "serving": ["tensorflow-serving-api>=2.21"],
+        # Another executor of exported models; Apache-2.0.
+        "openvino": ["openvino>=2026.4"],
         "test": ["pytest", "pytest-xdist", "ruff"],
     },
 )
