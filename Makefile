@@ -35,7 +35,7 @@ $(VENV)/installed: setup.py constraints.txt
 # Everything that a test can try, Apache Beam among it.
 $(VENV)/installed-test: $(VENV)/installed
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		-e '.[test,codecs,beam,dicom-seg]'
+		-e '.[test,codecs,beam,dicom-seg,serving,openvino]'
 	touch $@
 
 $(VENV)/installed-pacs: $(VENV)/installed

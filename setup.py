@@ -46,7 +46,8 @@ setup(
         "dicom-seg": ["highdicom>=0.28"],
         # Talking to an archive, for the test of it; MIT.
         "pacs": ["pynetdicom>=3.0"],
-        # Peers that benchmarks measure against. (albumentations goes on as albumentationsx, under AGPL.)
+        # Peers that benchmarks measure against. (albumentations goes on as albumentationsx, under
+        # AGPL.)
         "bench": [
             "albumentations==2.0.8",
             "batchgeneratorsv2",
