@@ -52,7 +52,7 @@ def model_card(meaning: dict, measures: dict | None) -> str:
             "contrast, ages or diseases were not looked at.",
             "- Where no liver is found nothing is looked for: such a slice comes back empty, which "
             "is no proof of health.",
-            f"- {meaning['spacing_unknown'][0].upper()}{meaning['spacing_unknown'][1:]}.",
+            f"- Where the pixel spacing is unknown, {meaning['spacing_unknown']}.",
             "",
         ]
     )
@@ -61,7 +61,9 @@ def model_card(meaning: dict, measures: dict | None) -> str:
 def _measured(measures: dict | None) -> list[str]:
     if measures is None:
         return ["None came with the export: nothing is known of how well this model does."]
-    counts = ", ".join(f"{value} {name}" for name, value in measures["counts"].items())
+    counts = ", ".join(
+        f"{name.replace('_', ' ')}: {value}" for name, value in measures["counts"].items()
+    )
     lines = [
         f"On {measures['data']} ({counts}), with {measures['level']:.0%} intervals by bootstrap "
         "over patients:",
