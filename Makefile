@@ -1,10 +1,13 @@
 # make demo: the whole road on phantom data. make test: lint and tests. make fuzz, make kill-test: the
-# long campaigns of which the tests hold a short form. All install what they need.
+# long campaigns of which the tests hold a short form. make parity: augmentation against
+# tensorflow-addons, in an environment of its own. All install what they need.
 PYTHON ?= python3
+PYTHON311 ?= python3.11
 VENV := .venv
+PARITY := .venv-parity
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint fuzz kill-test clean
+.PHONY: demo test lint fuzz kill-test parity clean
 
 demo: $(VENV)/installed
 	$(RUN) -m trainers.demo
@@ -22,6 +25,9 @@ fuzz: $(VENV)/installed-test
 kill-test: $(VENV)/installed-test
 	$(RUN) -m tests.campaigns.kill
 
+parity: $(PARITY)/installed
+	$(PARITY)/bin/python -m pytest tests/parity
+
 $(VENV)/installed: setup.py constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	$(PYTHON) -m venv $(VENV)
@@ -34,5 +40,15 @@ $(VENV)/installed-test: $(VENV)/installed
 		-e '.[test,codecs,beam]'
 	touch $@
 
+# The last TensorFlow that tensorflow-addons runs with has no wheels for a younger Python.
+$(PARITY)/installed: tests/parity/requirements.txt
+	@$(PYTHON311) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo \
+		'make parity needs Python 3.11 (TensorFlow 2.15 has no wheels for a younger one): install' \
+		'it, or name it by PYTHON311=path/to/python3.11'; exit 1; }
+	rm -rf $(PARITY)
+	$(PYTHON311) -m venv $(PARITY)
+	$(PARITY)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) $(PARITY) demo
