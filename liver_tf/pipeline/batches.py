@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from liver_tf.pipeline import augment, resample
-from liver_tf.records.graph import parse
+from liver_tf.records.graph import parser
 from liver_tf.records.manifest import CaseEntry, Manifest
 
 #: Slices held in memory at the network's size, unless they take more than this.
@@ -65,6 +65,7 @@ def stream(slices: Slices, shard_order: Iterable[int] | None = None) -> tf.data.
     paths = [str(slices.folder / entries[index].shard) for index in order]
     lookup = tf.constant(slices.label_map, tf.uint8)
     air = float(slices.manifest.window[0])
+    parse = parser(slices.manifest.encoding)
 
     def view(serialised: tf.Tensor) -> dict[str, tf.Tensor]:
         record = parse(serialised)
