@@ -65,7 +65,7 @@ def main(argv: list[str]) -> int:
         allow_pairs=FLAGS.allow_pairs,
         accept_unknown=FLAGS.accept_unknown_training,
     )
-    task = task_of(manifest, split.training, mapping)
+    task = task_of(manifest, split.training, mapping, weighted=FLAGS.balance == "loss")
 
     def prepare(model) -> None:
         if protocol.start != PRETRAINED:

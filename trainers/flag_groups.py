@@ -55,7 +55,32 @@ def define_training_flags(*, learning_rate: float, batch_size: int) -> None:
 def define_data_flags() -> None:
     """How records become batches."""
     flags.DEFINE_integer(
-        "cache_mb", 2048, "Memory for slices; a larger set is streamed.", lower_bound=16
+        "cache_mb",
+        2048,
+        "Memory for slices at the network's size; a larger set is streamed through as much.",
+        lower_bound=16,
+    )
+    flags.DEFINE_float(
+        "keep_without_liver",
+        1.0,
+        "Share of the training slices without liver that an epoch shows, drawn anew each time.",
+        lower_bound=0.0,
+        upper_bound=1.0,
+    )
+    flags.DEFINE_float(
+        "keep_without_lesion",
+        1.0,
+        "The same of the training slices with liver and without a lesion.",
+        lower_bound=0.0,
+        upper_bound=1.0,
+    )
+    flags.DEFINE_enum(
+        "balance",
+        "loss",
+        ["loss", "resample", "none"],
+        "Against rare classes: loss weighs each class by the inverse of its share of pixels; "
+        "resample shows slices of each type of lesion, and without one, equally often, all pixels "
+        "weighing the same; none does neither.",
     )
     flags.DEFINE_enum(
         "augment_on",
@@ -184,10 +209,20 @@ def augmentation():
     )
 
 
+def sampling():
+    """``Sampling`` as the flags say."""
+    from liver_tf.pipeline.sampling import Sampling
+
+    return Sampling(
+        FLAGS.keep_without_liver, FLAGS.keep_without_lesion, FLAGS.balance == "resample"
+    )
+
+
 def job_settings() -> dict:
     """What a ``Job`` takes as the flags of these groups say, whatever is trained."""
     return {
         "ranges": augmentation(),
+        "sampling": sampling(),
         "seed": FLAGS.seed,
         "cache_mb": FLAGS.cache_mb,
         "augment_on_host": augment_on_host(),

@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
         print("validation on the training cases: the figures say how well these cases are fitted")
     else:
         split = hold_out(manifest, validation_share=FLAGS.validation_share, seed=FLAGS.seed)
-    task = task_of(manifest, split.training, mapping)
+    task = task_of(manifest, split.training, mapping, weighted=FLAGS.balance == "loss")
     try:
         architecture = unet.Architecture(
             FLAGS.image_size, FLAGS.base_filters, len(label_set), FLAGS.norm_momentum

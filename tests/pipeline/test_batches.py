@@ -8,7 +8,9 @@ import tiny_records
 from liver_tf.labels import LITS
 from liver_tf.pipeline import augment
 from liver_tf.pipeline.augment import Ranges
-from liver_tf.pipeline.batches import BatchSource, Slices, network_view
+from liver_tf.pipeline.batches import BatchSource
+from liver_tf.pipeline.sampling import Sampling
+from liver_tf.pipeline.slices import Slices, network_view
 from liver_tf.records.shards import read_case
 
 TINY_CACHE_MB = 0.02  # holds 4 slices of 32 x 32
@@ -55,7 +57,7 @@ def as_set(images):
 def test_every_slice_comes_once_an_epoch(record_set, cache_mb):
     source = make_source(record_set, cache_mb=cache_mb)
     assert source.examples == 16
-    assert source.steps == 6
+    assert source.steps(0) == 6
     for epoch in (0, 1):
         sizes = [len(images) for images, _, _ in source.epoch(epoch)]
         assert sizes == [3, 3, 3, 3, 3, 1]
@@ -141,10 +143,11 @@ def test_labels_are_mapped_and_slices_without_liver_left_out(tmp_path):
         images, labels = collect(everything.epoch(0))
         assert len(images) == everything.examples == 5
         assert set(np.unique(labels)) == {0, 1}
-        slices = make_slices((tmp_path, manifest), label_map=(0, 1, 2), skip_without_liver=True)
-        with_liver = make_source(None, slices=slices, cache_mb=cache_mb)
+        slices = make_slices((tmp_path, manifest), label_map=(0, 1, 2))
+        sampling = Sampling(keep_without_liver=0.0)
+        with_liver = make_source(None, slices=slices, cache_mb=cache_mb, sampling=sampling)
         images, labels = collect(with_liver.epoch(0))
-        assert len(images) == with_liver.examples == 4
+        assert len(images) == with_liver.slices_in(0) == 4
         assert (labels > 0).any(axis=(1, 2)).all()
         assert set(np.unique(labels)) == {0, 1, 2}
 
