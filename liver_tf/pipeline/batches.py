@@ -66,7 +66,7 @@ class BatchSource:
         self.held_mb = cache_mb
         if self.examples <= self._buffer:
             try:
-                self._kept = memory.held(stream(slices), self.examples)
+                self._kept = memory.Held(stream(slices), self.examples)
             except memory.OtherCount:
                 raise self._other_count() from None
             self.held_mb = self.examples * slices.bytes_each / 2**20
@@ -108,7 +108,7 @@ class BatchSource:
         while the last of the one before are used. A batch is asked for while the step before it
         computes: asked for in between, it would come when the threads that make later ones let it.
         Each iterator must be used up before the next is asked for. Raises ``Refusal``,
-        ``shard-count``, where the shards hold fewer records than the manifest says.
+        ``shard-count``, where the shards hold other numbers of records than the manifest says.
         """
         batches = iter(self._batches(first, after, shuffled))
         with ThreadPoolExecutor(1) as asking:
@@ -116,12 +116,15 @@ class BatchSource:
 
             def of_epoch(number: int) -> Iterator:
                 nonlocal asked
+                missing = self.slices_in(number)
                 for _ in range(self.steps(number)):
-                    batch = asked.result()
-                    if batch is None:
-                        raise self._other_count()
+                    if (batch := asked.result()) is None:
+                        break
+                    missing -= batch[0].shape[0]
                     asked = asking.submit(next, batches, None)
                     yield batch
+                if missing:
+                    raise self._other_count()
 
             for number in range(first, after):
                 yield of_epoch(number)
@@ -163,8 +166,7 @@ class BatchSource:
             return places[mixed], repeats[mixed]
 
         def take(place: tf.Tensor, repeat: tf.Tensor) -> dict[str, tf.Tensor]:
-            slice_ = {name: tf.gather(array, place) for name, array in self._kept.items()}
-            return slice_ | {"repeat": repeat}
+            return self._kept.take(place) | {"repeat": repeat}
 
         order = tf.numpy_function(order, [epoch], (tf.int64, tf.int64))
         dataset = tf.data.Dataset.from_tensor_slices(

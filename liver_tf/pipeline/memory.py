@@ -2,44 +2,56 @@
 
 from __future__ import annotations
 
-import numpy as np
 import tensorflow as tf
-
-#: TensorFlow takes over an array without a copy only where it begins on such a border.
-_BORDER = 64
 
 
 class OtherCount(ValueError):
     """A data set of more or fewer elements than were expected."""
 
 
-def held(dataset: tf.data.Dataset, count: int) -> dict[str, tf.Tensor]:
-    """All elements of a data set of ``count`` dictionaries, each name stacked to [count, ...].
+class Held:
+    """All elements of a data set, to be taken by number inside of ``tf.data``.
 
-    ``tf.stack`` or ``tf.constant`` would need the room twice. Raises ``OtherCount`` where
-    there are not ``count`` elements.
+    Lists of tensors: an element is put down as it was made, and handed out as it lies there.
+    Stacked to one tensor they would need their room twice while it is made.
     """
-    arrays = {
-        name: _empty((count, *spec.shape), spec.dtype.as_numpy_dtype)
-        for name, spec in dataset.element_spec.items()
-    }
-    found = 0
-    for element in dataset.as_numpy_iterator():
-        if found == count:
-            raise OtherCount(f"expected {count} elements, got more")
-        for name, array in arrays.items():
-            array[found] = element[name]
-        found += 1
-    if found < count:
-        raise OtherCount(f"expected {count} elements, got {found}")
-    return {
-        name: tf.experimental.dlpack.from_dlpack(array.__dlpack__())
-        for name, array in arrays.items()
-    }
 
+    def __init__(self, dataset: tf.data.Dataset, count: int) -> None:
+        """Read a data set of dictionaries, whose shapes are known.
 
-def _empty(shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    room = np.empty(size + _BORDER, np.uint8)
-    start = -room.ctypes.data % _BORDER
-    return room[start : start + size].view(dtype).reshape(shape)
+        ``place`` of an element, an integer below ``count``, becomes its number. Raises
+        ``OtherCount`` where there are not ``count`` elements.
+        """
+        self._specs = {name: spec for name, spec in dataset.element_spec.items() if name != "place"}
+        with tf.device("CPU:0"):
+            self._lists, found = self._read(dataset)
+        if int(found) != count:
+            raise OtherCount(f"expected {count} elements, got {int(found)}")
+
+    @tf.function
+    def _read(self, dataset: tf.data.Dataset) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        arrays = {
+            name: tf.TensorArray(spec.dtype, 0, dynamic_size=True, element_shape=spec.shape)
+            for name, spec in self._specs.items()
+        }
+        found = 0
+        for element in dataset:
+            place = tf.cast(element["place"], tf.int32)
+            arrays = {name: array.write(place, element[name]) for name, array in arrays.items()}
+            found += 1
+        return {name: array.flow for name, array in arrays.items()}, found
+
+    def take(self, place: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The element with this number, an integer scalar."""
+        return {
+            name: tf.ensure_shape(
+                tf.raw_ops.TensorListGetItem(
+                    input_handle=self._lists[name],
+                    index=tf.cast(place, tf.int32),
+                    element_shape=tf.constant(spec.shape.as_list(), tf.int32),
+                    element_dtype=spec.dtype,
+                ),
+                spec.shape,
+            )
+            for name, spec in self._specs.items()
+        }

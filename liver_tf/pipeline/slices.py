@@ -66,12 +66,14 @@ def network_view(
 def stream(
     slices: Slices, shard_order: tf.Tensor | None = None, times: tf.Tensor | None = None
 ) -> tf.data.Dataset:
-    """Slices at the network's size: ``image``, ``labels``, ``example``.
+    """Slices at the network's size: ``image``, ``labels``, ``example``, ``place``.
+
+    A slice's place is its number when the records of ``slices.entries`` are counted through.
 
     Args:
-      shard_order: int64 [cases], places in ``slices.entries``; by default as they stand there.
-      times: int64 [slices], in that order of entries: how often each is wanted; then ``repeat``
-        counts a slice's from 0 on. Slices that are not wanted are not decoded.
+      shard_order: int64 [cases], numbers of entries; by default as they stand there.
+      times: int64 [slices], by place: how often each is wanted; then ``repeat`` counts a slice's
+        showings from 0 on. Slices that are not wanted are not decoded.
     """
     lookup = tf.constant(slices.label_map, tf.uint8)
     air = float(slices.manifest.window[0])
@@ -86,6 +88,7 @@ def stream(
             "image": tf.ensure_shape(image, side),
             "labels": tf.ensure_shape(labels, side),
             "example": record["example"],
+            "place": place,
         }
         return seen if times is None else seen | {"times": times[place]}
 
@@ -99,7 +102,7 @@ def stream(
 def look_over(slices: Slices) -> tuple[np.ndarray, np.ndarray]:
     """Number and kind of every slice, without looking at its image; int64 [slices] each.
 
-    Both in the order of ``slices.entries``; kinds as in :mod:`liver_tf.pipeline.sampling`, by the
+    Both by place; kinds as in :mod:`liver_tf.pipeline.sampling`, by the
     record set's own labels.
     """
     parse = parser(slices.manifest.encoding)
@@ -117,7 +120,7 @@ def look_over(slices: Slices) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _serialised(slices: Slices, shard_order: tf.Tensor | None = None) -> tf.data.Dataset:
-    """(place in the order of ``slices.entries``, serialised record)."""
+    """(place, serialised record)."""
     entries = slices.entries
     paths = tf.constant([str(slices.folder / entry.shard) for entry in entries])
     firsts = tf.constant(

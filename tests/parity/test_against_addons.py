@@ -5,14 +5,14 @@ it can. The very file that training uses runs there.
 """
 
 import math
-from dataclasses import fields
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from liver_tf.pipeline import augment
-from liver_tf.pipeline.augment import Ranges
+from liver_tf.pipeline.augment import NO_AUGMENTATION
 
 tfa_image = pytest.importorskip(
     "tensorflow_addons.image", reason="runs in the second environment: make parity"
@@ -32,8 +32,8 @@ TIE = 1e-3
 
 
 def ranges(**those_on):
-    """All ranges 0 but for those named."""
-    return Ranges(**({field.name: 0.0 for field in fields(Ranges)} | those_on))
+    """Nothing is on but what is named."""
+    return replace(NO_AUGMENTATION, **those_on)
 
 
 def draw(examples, **those_on):
