@@ -44,6 +44,7 @@ def main(argv: list[str]) -> int:
     before = load_description(pretrained)
     check_transfer(before, manifest, pretrained)
     mapping, label_set = label_map(manifest.label_set, before.kind)
+    settings = flag_groups.job_settings(label_set)
     architecture = replace(before.architecture, classes=len(label_set))
     print(plan(protocol, freezing.parameter_counts(unet.build(architecture))), flush=True)
     if FLAGS.dry_run:
@@ -88,7 +89,7 @@ def main(argv: list[str]) -> int:
             architecture=architecture,
             protocol=protocol,
             computation=computation,
-            **flag_groups.job_settings(),
+            **settings,
         ),
         Path(FLAGS.runs) / place / f"seed{FLAGS.seed}" / protocol.name,
         more_identity={

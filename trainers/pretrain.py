@@ -29,6 +29,7 @@ def main(argv: list[str]) -> int:
             f"(data_prep.make_rois); {records} holds {'ROIs' if manifest.roi else 'whole slices'}"
         )
     mapping, label_set = label_map(manifest.label_set, FLAGS.network)
+    settings = flag_groups.job_settings(label_set)
     if FLAGS.validate_on_training:
         everyone = tuple(sorted(case.case for case in manifest.cases))
         split = Split(everyone, everyone)
@@ -58,7 +59,7 @@ def main(argv: list[str]) -> int:
             architecture=architecture,
             protocol=protocol,
             computation=computation,
-            **flag_groups.job_settings(),
+            **settings,
         ),
         Path(FLAGS.run),
         pictures=FLAGS.pictures,

@@ -1,11 +1,14 @@
-"""Augmentation after the paper: rotation, zoom, flip, shift, noise, grey-level changes.
+"""Augmentation after the paper: rotation, zoom, flip, shift, noise, grey-level changes; and more.
 
-Plain TensorFlow and nothing of the project, so that the same file runs on an accelerator, in
-``tf.data``, and in the environment of the parity test.
+Beyond the paper, and off by default: elastic deformation, gamma, blur, lesion-safe cropping.
+
+Plain TensorFlow and nothing of the project but the modules beside this one, so that the same code
+runs on an accelerator, in ``tf.data``, and in the environment of the parity test.
 
 Two steps. ``draw`` makes the parameters of one example: a pure function of (seed, epoch, example
-number), whatever thread calls it. ``apply`` uses them on a batch of images and label maps: one
-affine transform each, bilinear for the image and nearest for the labels.
+number), whatever thread calls it. ``apply`` uses them on a batch of images and label maps: one map
+of the pixels' places, whatever it is composed of, and one interpolation, bilinear for the image
+and nearest for the labels.
 """
 
 from __future__ import annotations
@@ -14,6 +17,10 @@ import math
 from dataclasses import dataclass
 
 import tensorflow as tf
+
+from liver_tf.pipeline import elastic, grey_levels, lesion_safe, warp
+from liver_tf.pipeline.noise import symmetric_uniform
+from liver_tf.pipeline.xla import compiled
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,18 @@ class Ranges:
       noise_hu: the SD of Gaussian noise is uniform in 0 to this.
       gain: contrast about the window's centre, uniform in 1 +- this.
       offset_hu: brightness, uniform in +- this.
+      elastic: control points of a smooth deformation move by up to this share of the image's
+        side; how far, is uniform in 0 to this for each slice.
+      elastic_intervals: between control points, along each side.
+      gamma: the grey value's share of the window is raised to a power whose logarithm is uniform
+        in +- log(1 + this).
+      blur_pixels: the SD of a Gaussian blur is uniform in 0 to this; pixels of the network's
+        input.
+      kept_from: pixels with this label or a higher one never leave the frame: shift and zoom are
+        moderated as far as that needs. 0: off.
+
+    Raises:
+      ValueError: where a deformation could fold the image.
     """
 
     rotation_degrees: float = 15.0
@@ -36,9 +55,25 @@ class Ranges:
     noise_hu: float = 12.0
     gain: float = 0.1
     offset_hu: float = 12.0
+    elastic: float = 0.0
+    elastic_intervals: int = 8
+    gamma: float = 0.0
+    blur_pixels: float = 0.0
+    kept_from: int = 0
+
+    def __post_init__(self) -> None:
+        most = elastic.WITHOUT_FOLDS / self.elastic_intervals
+        if self.elastic > most:
+            raise ValueError(
+                f"elastic: expected at most {most:.3f} of the side with {self.elastic_intervals} "
+                f"intervals between control points, got {self.elastic}: the image would fold"
+            )
 
 
 NO_AUGMENTATION = Ranges(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+#: Random words of an example; which is used for what stands in ``draw``, and must not move.
+_WORDS = 16
 
 
 def draw(seed: int, epoch: tf.Tensor, example: tf.Tensor, ranges: Ranges) -> dict[str, tf.Tensor]:
@@ -48,18 +83,50 @@ def draw(seed: int, epoch: tf.Tensor, example: tf.Tensor, ranges: Ranges) -> dic
       seed: the run's seed. epoch: int scalar. example: int64 scalar that names the slice.
 
     Returns:
-      ``transform`` float32 [6]: the affine map of ``apply`` in units of the image's side;
-      ``noise_seed`` int32 [2]; ``noise_hu``, ``gain``, ``offset_hu`` float32 scalars.
+      ``transform`` float32 [6]: as ``warp.source_points`` takes it; ``gain``, ``offset_hu`` float32
+      scalars. Where ``ranges`` ask for it: ``noise_seed`` int32 [2] and ``noise_hu`` float32;
+      ``elastic`` float32 [points, points, 2] of ``elastic.draw_control``; ``gamma`` float32;
+      ``blur`` float32 [reach + 1] of ``grey_levels.taps``; ``kept_from`` int32.
     """
     key = tf.stack([tf.cast(seed, tf.int64) * 1_000_003 + tf.cast(epoch, tf.int64), example])
-    uniform = tf.random.stateless_uniform([8], key, -1.0, 1.0, alg="philox")
+    words = tf.random.stateless_uniform(
+        [_WORDS], key, minval=None, maxval=None, dtype=tf.int32, alg="philox"
+    )
+    # What is drawn for one thing does not hang on whether another is switched on.
+    uniform = symmetric_uniform(words)
+    drawn = {
+        "transform": _transform(uniform, ranges),
+        "gain": 1.0 + uniform[6] * ranges.gain,
+        "offset_hu": uniform[7] * ranges.offset_hu,
+    }
+    if ranges.noise_hu:
+        drawn["noise_hu"] = _upwards(uniform[5]) * ranges.noise_hu
+        drawn["noise_seed"] = words[8:10]
+    if ranges.gamma:
+        drawn["gamma"] = tf.exp(uniform[10] * math.log1p(ranges.gamma))
+    if ranges.blur_pixels:
+        sd = _upwards(uniform[11]) * ranges.blur_pixels
+        drawn["blur"] = grey_levels.taps(sd, ranges.blur_pixels)
+    if ranges.elastic:
+        amplitude = _upwards(uniform[12]) * ranges.elastic
+        drawn["elastic"] = elastic.draw_control(words[13:15], amplitude, ranges.elastic_intervals)
+    if ranges.kept_from:
+        drawn["kept_from"] = tf.constant(ranges.kept_from)
+    return drawn
+
+
+def _upwards(uniform: tf.Tensor) -> tf.Tensor:
+    """From -1 to 1, to 0 to 1."""
+    return (uniform + 1.0) / 2.0
+
+
+def _transform(uniform: tf.Tensor, ranges: Ranges) -> tf.Tensor:
     angle = uniform[0] * (ranges.rotation_degrees * math.pi / 180.0)
     zoom = 1.0 + uniform[1] * ranges.zoom
-    mirrored = (uniform[4] + 1.0) / 2.0 < ranges.flip
-    mirror = tf.where(mirrored, -1.0, 1.0)
+    mirror = tf.where(_upwards(uniform[4]) < ranges.flip, -1.0, 1.0)
     cosine, sine = tf.cos(angle) / zoom, tf.sin(angle) / zoom
     # Where an output point, seen from the centre, comes from: rotate, zoom, mirror, shift.
-    transform = tf.stack(
+    return tf.stack(
         [
             mirror * cosine,
             -mirror * sine,
@@ -69,15 +136,6 @@ def draw(seed: int, epoch: tf.Tensor, example: tf.Tensor, ranges: Ranges) -> dic
             uniform[2] * ranges.shift,
         ]
     )
-    return {
-        "transform": transform,
-        "noise_seed": tf.random.stateless_uniform(
-            [2], key + 1, minval=None, maxval=None, dtype=tf.int32, alg="philox"
-        ),
-        "noise_hu": (uniform[5] + 1.0) / 2.0 * ranges.noise_hu,
-        "gain": 1.0 + uniform[6] * ranges.gain,
-        "offset_hu": uniform[7] * ranges.offset_hu,
-    }
 
 
 def apply(
@@ -88,58 +146,47 @@ def apply(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Transform a batch; images stay inside the window, labels inside the label set.
 
+    XLA compiles it, in some 0.3 s, once for every shape of a batch that a process meets. Batches of
+    one shape give the same bits wherever this runs on a machine's CPUs; in a batch of another size
+    an image may differ in its last bit.
+
     Args:
       images: float32 [batch, rows, columns], HU. labels: uint8 [batch, rows, columns].
-      parameters: of ``draw``, batched.
+      parameters: of ``draw``, batched; what is missing, but for ``transform``, ``gain`` and
+        ``offset_hu``, is not done.
       window: (low, high) HU; low is what comes from outside the image.
 
     Returns:
       Images and labels of the same shapes and dtypes. With identity parameters, bit for bit.
     """
-    shape = tf.shape(images)
-    flat = _pixel_transform(parameters["transform"], shape[1], shape[2])
-    images = _project(images, flat, shape, "BILINEAR", float(window[0]))
-    labels = tf.cast(_project(tf.cast(labels, tf.float32), flat, shape, "NEAREST", 0.0), tf.uint8)
-    images = _grey_levels(images, parameters, window)
+    low, high = float(window[0]), float(window[1])
+    images, labels = _moved(images, labels, parameters, low, high)
+    if "blur" in parameters:
+        images = _blurred(images, parameters, low, high)
     return images, labels
 
 
-def _pixel_transform(transform: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """[batch, 6] about the centre, shifts as shares, to [batch, 8] about pixel (0, 0)."""
-    height, width = tf.cast(rows - 1, tf.float32), tf.cast(columns - 1, tf.float32)
-    a, b, c, d, e, f = tf.unstack(transform, axis=1)
-    x, y = width / 2.0, height / 2.0
-    first = c * tf.cast(columns, tf.float32) + x - a * x - b * y
-    second = f * tf.cast(rows, tf.float32) + y - d * x - e * y
-    zero = tf.zeros_like(a)
-    return tf.stack([a, b, first, d, e, second, zero, zero], axis=1)
+@compiled
+def _moved(images, labels, parameters, low: float, high: float):
+    shape = tf.shape(images)
+    transform, displaced = parameters["transform"], None
+    margin = tf.zeros_like(transform[:, 0]), tf.zeros_like(transform[:, 0])
+    if "elastic" in parameters:
+        control = parameters["elastic"]
+        displaced = elastic.displacement(control, shape[1], shape[2])
+        margin = elastic.most(control, shape[1], shape[2])
+    if "kept_from" in parameters:
+        transform = lesion_safe.keep_inside(transform, labels, parameters["kept_from"], margin)
+    column, row = warp.source_points(transform, shape[1], shape[2], displaced)
+    images = warp.bilinear(images, column, row, low)
+    labels = warp.nearest(labels, column, row)
+    images = grey_levels.level(images, parameters, (low, high))
+    if "blur" not in parameters:
+        images = grey_levels.finish(images, parameters, (low, high))
+    return images, labels
 
 
-def _project(
-    pixels: tf.Tensor, flat: tf.Tensor, shape: tf.Tensor, interpolation: str, fill: float
-) -> tf.Tensor:
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=pixels[..., None],
-        transforms=flat,
-        output_shape=shape[1:3],
-        interpolation=interpolation,
-        fill_mode="CONSTANT",
-        fill_value=fill,
-    )[..., 0]
-
-
-def _grey_levels(
-    images: tf.Tensor, parameters: dict[str, tf.Tensor], window: tuple[float, float]
-) -> tf.Tensor:
-    low, high = float(window[0]), float(window[1])
-    centre = (low + high) / 2.0
-    gain = parameters["gain"][:, None, None]
-    # In this form a gain of 1 and an offset of 0 leave every bit as it is.
-    images = images + (gain - 1.0) * (images - centre) + parameters["offset_hu"][:, None, None]
-    field = tf.map_fn(
-        lambda seed: tf.random.stateless_normal(tf.shape(images)[1:], seed, alg="philox"),
-        parameters["noise_seed"],
-        fn_output_signature=tf.float32,
-    )
-    images = images + parameters["noise_hu"][:, None, None] * field
-    return tf.clip_by_value(images, low, high)
+@compiled
+def _blurred(images, parameters, low: float, high: float):
+    # On its own: together with the rest XLA would make each pixel anew for every tap.
+    return grey_levels.finish(grey_levels.blur(images, parameters), parameters, (low, high))

@@ -1,6 +1,7 @@
 """Augmentation moves image and labels together, by the same parameters wherever it runs."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,52 +10,58 @@ from scipy import ndimage
 
 from liver_tf.pipeline import augment
 from liver_tf.pipeline.augment import NO_AUGMENTATION, Ranges
+from tests.pipeline.augment_cases import (
+    EVERYTHING,
+    IDENTITY,
+    WINDOW,
+    apply,
+    draw_batch,
+    make_slices,
+    parameters,
+)
 
-WINDOW = (-160.0, 240.0)
 LOW = WINDOW[0]
 SHAPE_ONLY = Ranges(20.0, 0.2, 0.1, 0.5, 0.0, 0.0, 0.0)
 
-
-def draw_batch(ranges, examples, seed=3, epoch=0):
-    rows = [
-        augment.draw(seed, tf.constant(epoch), tf.constant(example, tf.int64), ranges)
-        for example in examples
-    ]
-    return {name: tf.stack([row[name] for row in rows]) for name in rows[0]}
-
-
-def parameters(transform, *, noise_hu=0.0, gain=1.0, offset_hu=0.0):
-    """Parameters of one slice, said outright."""
-    return {
-        "transform": tf.constant([transform], tf.float32),
-        "noise_seed": tf.constant([[1, 2]]),
-        "noise_hu": tf.constant([noise_hu]),
-        "gain": tf.constant([gain]),
-        "offset_hu": tf.constant([offset_hu]),
-    }
-
-
-IDENTITY = [1, 0, 0, 0, 1, 0]
-
-
-def make_slices(count=6, rows=24, columns=32):
-    generator = np.random.default_rng(0)
-    images = generator.uniform(*WINDOW, (count, rows, columns)).astype(np.float32)
-    labels = generator.choice([0, 1, 4], (count, rows, columns)).astype(np.uint8)
-    return images, labels
-
-
-def apply(images, labels, drawn):
-    moved = augment.apply(tf.constant(images), tf.constant(labels), drawn, WINDOW)
-    return moved[0].numpy(), moved[1].numpy()
+#: Nothing happens, but everything is computed.
+IN_VAIN = replace(
+    Ranges(0.0, 0.0, 0.0, 0.0, 1e-30, 0.0, 0.0), elastic=1e-30, gamma=1e-30, blur_pixels=1e-30
+)
 
 
 @pytest.mark.parametrize("size", [(24, 32), (33, 17), (512, 512)])
-def test_identity_changes_no_bit(size):
+@pytest.mark.parametrize("ranges", [NO_AUGMENTATION, replace(IN_VAIN, kept_from=1)])
+def test_identity_changes_no_bit(size, ranges):
     images, labels = make_slices(2, *size)
-    moved, moved_labels = apply(images, labels, draw_batch(NO_AUGMENTATION, range(2)))
+    moved, moved_labels = apply(images, labels, draw_batch(ranges, range(2)))
     assert moved.tobytes() == images.tobytes()
     assert moved_labels.tobytes() == labels.tobytes()
+
+
+def test_what_is_off_is_neither_drawn_nor_computed():
+    usual = {"transform", "gain", "offset_hu"}
+    assert set(draw_batch(NO_AUGMENTATION, [0])) == usual
+    assert set(draw_batch(Ranges(), [0])) == usual | {"noise_seed", "noise_hu"}
+    everything = usual | {"noise_seed", "noise_hu", "elastic", "gamma", "blur", "kept_from"}
+    assert set(draw_batch(EVERYTHING, [0])) == everything
+
+    def kinds_of_nodes(ranges):
+        """Operations of the graph that XLA is given, and of what it calls."""
+        images, labels = make_slices(1)
+        graph = tf.function(lambda i, m: augment.apply(i, m, draw_batch(ranges, [0]), WINDOW))
+        definition = graph.get_concrete_function(images, labels).graph.as_graph_def()
+        inner = [node.op for function in definition.library.function for node in function.node_def]
+        return set(inner)
+
+    marks = {"Log", "Einsum", "MirrorPad", "Min"}
+    assert not kinds_of_nodes(NO_AUGMENTATION) & marks
+    assert kinds_of_nodes(EVERYTHING) >= marks
+
+
+def test_a_thing_switched_on_moves_no_other():
+    plain, more = draw_batch(Ranges(), range(3)), draw_batch(EVERYTHING, range(3))
+    for name, values in plain.items():
+        np.testing.assert_array_equal(values, more[name], err_msg=name)
 
 
 def test_flip_shift_and_quarter_turns_equal_numpy():
@@ -137,7 +144,8 @@ def test_what_is_drawn_is_a_rotation_a_zoom_a_mirror_and_a_shift_in_their_ranges
 
 def test_parameters_hang_on_seed_epoch_and_example_alone():
     def transform(seed, epoch, example):
-        return tuple(draw_batch(Ranges(), [example], seed, epoch)["transform"][0].numpy())
+        drawn = augment.draw(seed, tf.constant(epoch), tf.constant(example, tf.int64), Ranges())
+        return tuple(drawn["transform"].numpy())
 
     keys = [(s, e, x) for s in (0, 1, 2**31) for e in (0, 1, 2) for x in (0, 1, 2**62 - 1)]
     once = {key: transform(*key) for key in keys}
@@ -145,37 +153,43 @@ def test_parameters_hang_on_seed_epoch_and_example_alone():
     assert {key: transform(*key) for key in reversed(keys)} == once
 
 
-def test_same_pixels_eagerly_in_a_graph_and_in_a_parallel_map():
+@pytest.mark.parametrize("ranges", [Ranges(), EVERYTHING])
+def test_same_pixels_eagerly_in_a_graph_and_in_a_parallel_map(ranges):
     images, labels = make_slices(6)
-    examples = tf.constant([5, 8, 2**60, 1, 0, 77], tf.int64)
-    ranges = Ranges()
+    examples = np.array([5, 8, 2**60, 1, 0, 77])
+    drawn = draw_batch(ranges, examples, 9, 4)
 
-    def one(image, label, example):
+    def of_slices(image, label, example):
         row = augment.draw(9, tf.constant(4), example, ranges)
-        row = {name: value[None] for name, value in row.items()}
-        moved = augment.apply(image[None], label[None], row, WINDOW)
-        return moved[0][0], moved[1][0]
+        return image, label, row
 
-    eager = apply(images, labels, draw_batch(ranges, examples.numpy(), 9, 4))
+    def of_batch(image, label, rows):
+        return augment.apply(image, label, rows, WINDOW)
+
+    eager = apply(images, labels, drawn)
     signature = [tf.TensorSpec([None] * 3), tf.TensorSpec([None] * 3, tf.uint8)]
-    drawn = draw_batch(ranges, examples.numpy(), 9, 4)
     graph = tf.function(lambda i, m: augment.apply(i, m, drawn, WINDOW), input_signature=signature)
-    dataset = tf.data.Dataset.from_tensor_slices((images, labels, examples))
-    mapped = dataset.map(one, num_parallel_calls=4, deterministic=True)
-    in_map = [np.stack(part) for part in zip(*mapped.as_numpy_iterator(), strict=True)]
-    for other in (graph(images, labels), in_map):
-        np.testing.assert_allclose(other[0], eager[0], atol=1e-3)
+    slices = tf.data.Dataset.from_tensor_slices((images, labels, examples)).map(of_slices, 4)
+    mapped = slices.batch(6).map(of_batch, num_parallel_calls=4, deterministic=True)
+    for other in (graph(images, labels), mapped.get_single_element()):
+        np.testing.assert_array_equal(other[0], eager[0])
         np.testing.assert_array_equal(other[1], eager[1])
+    # In batches of other sizes: another program, so that the last bit may be another one.
+    mapped = slices.batch(4).map(of_batch, num_parallel_calls=4, deterministic=True)
+    other = [np.concatenate(part) for part in zip(*mapped.as_numpy_iterator(), strict=True)]
+    np.testing.assert_allclose(other[0], eager[0], atol=0.01)
+    np.testing.assert_array_equal(other[1], eager[1])
 
 
-def test_image_and_labels_move_together():
+@pytest.mark.parametrize("ranges", [SHAPE_ONLY, replace(SHAPE_ONLY, elastic=0.03, kept_from=1)])
+def test_image_and_labels_move_together(ranges):
     """The label is computed from the image: after moving it still can be, but for its edge."""
     image = np.full((1, 64, 64), -100, np.float32)
     image[0, 20:44, 16:30] = 150
     image[0, 36:44, 30:52] = 150
     label = (image > 25).astype(np.uint8)
     for example in range(12):
-        drawn = draw_batch(SHAPE_ONLY, [example])
+        drawn = draw_batch(ranges, [example])
         moved, moved_label = apply(image, label, drawn)
         mask = moved_label[0] == 1
         square = np.ones((3, 3), bool)
@@ -186,7 +200,7 @@ def test_image_and_labels_move_together():
 
 def test_labels_stay_in_the_set_and_images_in_the_window():
     images, labels = make_slices(8)
-    ranges = Ranges(40.0, 0.4, 0.3, 0.5, 80.0, 0.5, 100.0)
+    ranges = Ranges(40.0, 0.4, 0.3, 0.5, 80.0, 0.5, 100.0, 0.05, 8, 1.0, 2.0, 2)
     moved, moved_labels = apply(images, labels, draw_batch(ranges, range(8)))
     assert set(np.unique(moved_labels)) == {0, 1, 4}
     assert moved.min() >= WINDOW[0]
@@ -198,7 +212,7 @@ def test_labels_stay_in_the_set_and_images_in_the_window():
 def test_noise_has_the_sd_that_was_drawn_and_is_fresh_for_every_slice():
     images = np.full((3, 100, 100), 40, np.float32)
     labels = np.ones((3, 100, 100), np.uint8)
-    drawn = draw_batch(NO_AUGMENTATION, range(3))
+    drawn = draw_batch(replace(NO_AUGMENTATION, noise_hu=12.0), range(3))
     drawn["noise_hu"] = tf.constant([5.0, 12.0, 12.0])
     moved, moved_labels = apply(images, labels, drawn)
     noise = moved - 40

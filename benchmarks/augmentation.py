@@ -1,0 +1,227 @@
+"""Slices a second of our augmentation beside that of others, at the same work.
+
+    pip install -e '.[bench]' -c constraints.txt
+    python -m benchmarks.augmentation
+
+The work: a float32 image and a uint8 label map of 256 x 256 from memory; rotation +-20 degrees,
+zoom 0.9 to 1.1, shift +-10 %, every other slice mirrored, the image bilinear and the labels
+nearest; fresh Gaussian noise of a random SD, contrast, brightness; batches of 8. Ours is the
+pipeline itself (``BatchSource``, augmentation on the host); how each peer does it stands in
+``benchmarks/augmentation_peers.py``. Each way has a process of its own and runs alone; all take
+turns, an epoch each. The clock of a rate starts when an epoch's first batch is there; what comes
+before (ours builds its graph anew, workers wake up) is a column of its own. A round's ratio is that
+of its rates; medians are printed.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+from absl import app, flags
+
+from benchmarks import augmentation_peers as peers
+
+FLAGS = flags.FLAGS
+OURS, PLAIN = "liver_tf", "liver_tf without XLA"
+WORKERS = (0, 2)
+
+
+def main(argv: list[str]) -> int:
+    del argv
+    wanted = FLAGS.peers if FLAGS.peers else list(peers.PEERS)
+    ways = [(OURS, None), (PLAIN, None)]
+    ways += [(name, workers) for name in wanted for workers in WORKERS]
+    servers = {way: Server(*way) for way in ways}
+    seen: dict[tuple, list[Epoch]] = {way: [] for way in ways}
+    try:
+        for _ in range(FLAGS.rounds):
+            for way, server in servers.items():
+                seen[way].append(server.epoch())
+    finally:
+        for server in servers.values():
+            server.stop()
+    print(
+        f"{FLAGS.rounds} interleaved rounds of {peers.SLICES} slices; medians; "
+        "ours / it: median of the rounds (least to greatest)"
+    )
+    print(
+        "| | workers | slices a second | ours / it | processor ms a slice | ms to the first batch |"
+    )
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    ours = [epoch.rate for epoch in seen[OURS, None]]
+    for way, epochs in seen.items():
+        name, workers = way[0], "" if way[1] is None else way[1]
+        rates = [epoch.rate for epoch in epochs]
+        ratios = [one / other for one, other in zip(ours, rates, strict=True)]
+        print(
+            f"| {name} | {workers} | {statistics.median(rates):,.0f} "
+            f"| {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) "
+            f"| {1000 * statistics.median(epoch.processor for epoch in epochs):.2f} "
+            f"| {1000 * statistics.median(epoch.start for epoch in epochs):.0f} |"
+        )
+    return 0
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Slices a second after the first batch; seconds of processors a slice; seconds before it."""
+
+    rate: float
+    processor: float
+    start: float
+
+
+class Server:
+    """A process that has one way of augmenting ready and runs an epoch when told."""
+
+    def __init__(self, name: str, workers: int | None) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._end, other = context.Pipe()
+        self._process = context.Process(target=_serve, args=(other, name, workers))
+        self._process.start()
+        other.close()
+        # Made one after another, so that none is measured while another one starts.
+        self._answer()
+
+    def epoch(self) -> Epoch:
+        self._end.send(True)
+        return self._answer()
+
+    def stop(self) -> None:
+        if self._process.is_alive():
+            self._end.send(False)
+            self._process.join(10)
+        if self._process.is_alive():
+            self._process.kill()
+
+    def _answer(self):
+        answer = self._end.recv()
+        if isinstance(answer, str):
+            raise RuntimeError(answer)
+        return answer
+
+
+def _serve(end: Connection, name: str, workers: int | None) -> None:
+    try:
+        images, labels = peers.make_slices()
+        with tempfile.TemporaryDirectory() as folder:
+            if workers is None:
+                epoch = _ours(Path(folder), images, labels, compiled=name == OURS)
+            else:
+                epoch = peers.PEERS[name](images, labels, workers)
+            _check(epoch, images, labels)
+            end.send(_timed(epoch))
+            while end.recv():
+                end.send(_timed(epoch))
+    except EOFError:
+        # The table's process is gone.
+        return
+    except Exception as error:
+        end.send(f"{name}: {type(error).__name__}: {error}")
+        raise
+
+
+def _timed(epoch: Callable) -> Epoch:
+    import psutil
+
+    def processor() -> float:
+        this = psutil.Process()
+        times = [one.cpu_times() for one in (this, *this.children(recursive=True))]
+        return sum(one.user + one.system for one in times)
+
+    started, before, first, seen = time.perf_counter(), processor(), None, 0
+    for images, _ in epoch():
+        if first is None:
+            first = time.perf_counter()
+        else:
+            seen += len(images)
+    ended = time.perf_counter()
+    return Epoch(
+        seen / (ended - first), (processor() - before) / (seen + peers.BATCH), first - started
+    )
+
+
+def _check(epoch: Callable, images: np.ndarray, labels: np.ndarray) -> None:
+    """That it does what it is measured at; and a first epoch, in which things are compiled."""
+    seen = 0
+    for moved, moved_labels in epoch():
+        moved, moved_labels = np.asarray(moved), np.asarray(moved_labels)
+        seen += len(moved)
+        assert moved.dtype == np.float32, moved.dtype
+        assert moved.size == moved_labels.size == len(moved) * images[0].size, moved.shape
+        assert set(np.unique(moved_labels)) <= set(np.unique(labels))
+        # Air comes in from outside, and there is noise on it.
+        assert (moved_labels == 0).mean() > (labels == 0).mean()
+        assert len(np.unique(moved)) > 0.5 * moved.size
+    assert seen == len(images), seen
+
+
+def _ours(folder: Path, images: np.ndarray, labels: np.ndarray, compiled: bool) -> Callable:
+    from liver_tf.quiet_tensorflow import import_tensorflow
+
+    import_tensorflow()
+    from liver_tf.pipeline import xla
+    from liver_tf.pipeline.augment import Ranges
+
+    if not compiled:
+        xla.available = lambda: False
+    low, high = peers.WINDOW
+    ranges = Ranges(
+        rotation_degrees=peers.DEGREES,
+        zoom=peers.ZOOM,
+        shift=peers.SHIFT,
+        flip=0.5,
+        noise_hu=peers.NOISE * (high - low),
+        gain=peers.GAIN,
+        offset_hu=peers.OFFSET * (high - low),
+    )
+    source = _source(folder, low + images * (high - low), labels, ranges)
+    number = 0
+
+    def epoch():
+        nonlocal number
+        number += 1
+        return ((batch, batch_labels) for batch, batch_labels, _ in source.epoch(number))
+
+    return epoch
+
+
+def _source(folder: Path, hu: np.ndarray, labels: np.ndarray, ranges):
+    from liver_tf.labels import LESION_TYPES
+    from liver_tf.pipeline.batches import BatchSource, Slices
+    from liver_tf.records import statistics as record_statistics
+    from liver_tf.records.likeness import slice_hash
+    from liver_tf.records.manifest import CaseEntry, Manifest
+    from liver_tf.records.schema import SliceRecord
+    from liver_tf.records.shards import write_shard
+
+    records = [
+        SliceRecord(*(image.astype(np.int16), label, (0.8, 0.8), "case", "patient", index, "cyst"))
+        for index, (image, label) in enumerate(zip(hu, labels, strict=True))
+    ]
+    info = write_shard(folder / "case.tfrecord", records)
+    sums = [record_statistics.of_slice(r.image, r.labels, len(LESION_TYPES)) for r in records]
+    entry = CaseEntry(
+        *("case", "patient", "patient", "case.tfrecord"),
+        *(info.records, info.bytes, info.sha256, "cyst", record_statistics.total(sums)),
+        hashes=tuple(slice_hash(r.image, r.slice_index) for r in records),
+    )
+    window = tuple(int(end) for end in peers.WINDOW)
+    slices = Slices(
+        folder, Manifest(LESION_TYPES, window, (entry,)), ("case",), peers.SIDE, tuple(range(5))
+    )
+    return BatchSource(slices, batch_size=peers.BATCH, seed=0, ranges=ranges)
+
+
+if __name__ == "__main__":
+    flags.DEFINE_integer("rounds", 7, "Interleaved rounds.", lower_bound=1)
+    flags.DEFINE_list("peers", [], "Only these; all by default.")
+    app.run(main)

@@ -1,0 +1,71 @@
+"""Smooth displacements: cubic B-splines over a coarse grid of control points.
+
+Rueckert et al. 1999, "Nonrigid registration using free-form deformations". A map whose control
+points move by less than 0.48 of their spacing folds nowhere (Choi and Lee 2000, "Injectivity
+conditions of 2D and 3D uniform cubic B-spline functions"); ``augment.Ranges`` holds to it.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+#: Of the spacing of the control points: movements up to this fold nothing.
+WITHOUT_FOLDS = 0.48
+
+#: Control points beyond the intervals that a side is cut into: a cubic reaches over its ends.
+_BEYOND = 3
+
+
+def draw_control(seed: tf.Tensor, amplitude: tf.Tensor, intervals: int) -> tf.Tensor:
+    """Movements of the control points, uniform in +- ``amplitude``.
+
+    Args:
+      seed: int32 [2]. amplitude: float32 scalar, a share of the image's side. intervals: between
+        control points, along each side.
+
+    Returns:
+      float32 [intervals + 3, intervals + 3, 2]: along columns and rows, shares of the side.
+    """
+    points = intervals + _BEYOND
+    uniform = tf.random.stateless_uniform([points, points, 2], seed, -1.0, 1.0, alg="philox")
+    return amplitude * uniform
+
+
+def displacement(
+    control: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The field of ``draw_control``'s points: along columns and along rows, in pixels.
+
+    Args:
+      control: float32 [batch, points, points, 2].
+
+    Returns:
+      Two float32 [batch, rows, columns]. Nowhere more than the control points move.
+    """
+    points = tf.shape(control)[1]
+    of_rows, of_columns = _splines(rows, points), _splines(columns, points)
+
+    def field(movement: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
+        movement = movement * tf.cast(side, tf.float32)
+        return tf.einsum("rp,bpq,cq->brc", of_rows, movement, of_columns)
+
+    return field(control[..., 0], columns), field(control[..., 1], rows)
+
+
+def most(control: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Pixels that any can move at most, along columns and along rows: float32 [batch]."""
+    furthest = tf.reduce_max(tf.abs(control), axis=[1, 2])
+    return (
+        furthest[:, 0] * tf.cast(columns, tf.float32),
+        furthest[:, 1] * tf.cast(rows, tf.float32),
+    )
+
+
+def _splines(side: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
+    """[side, points]: what each control point gives to each pixel; rows sum to one."""
+    intervals = tf.cast(points - _BEYOND, tf.float32)
+    last = tf.maximum(tf.cast(side - 1, tf.float32), 1.0)
+    place = tf.range(tf.cast(side, tf.float32)) * (intervals / last)
+    point = tf.range(tf.cast(points, tf.float32)) - 1.0
+    distance = tf.abs(place[:, None] - point[None, :])
+    return (tf.nn.relu(2.0 - distance) ** 3 - 4.0 * tf.nn.relu(1.0 - distance) ** 3) / 6.0

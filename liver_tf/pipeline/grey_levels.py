@@ -1,0 +1,92 @@
+"""What augmentation does to grey levels: contrast, brightness, gamma, blur, noise.
+
+Each leaves every bit as it is where its parameter says "nothing", and is not in the graph at all
+where its parameter is missing.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from liver_tf.pipeline.noise import normal_fields
+
+
+def level(
+    images: tf.Tensor, parameters: dict[str, tf.Tensor], window: tuple[float, float]
+) -> tf.Tensor:
+    """Contrast and brightness, then gamma where it was drawn; may reach out of the window.
+
+    Args:
+      images: float32 [batch, rows, columns], HU. parameters: of ``augment.draw``, batched.
+    """
+    low, high = window
+    gain, offset = _of_images(parameters["gain"]), _of_images(parameters["offset_hu"])
+    images = images + (gain - 1.0) * (images - (low + high) / 2.0) + offset
+    if "gamma" in parameters:
+        images = _gamma(images, _of_images(parameters["gamma"]), low, high)
+    return images
+
+
+def blur(images: tf.Tensor, parameters: dict[str, tf.Tensor]) -> tf.Tensor:
+    """A Gaussian blur; beyond the border the image is mirrored, as a ROI does not end in air."""
+    return _blur(_blur(images, parameters["blur"], axis=1), parameters["blur"], axis=2)
+
+
+def finish(
+    images: tf.Tensor, parameters: dict[str, tf.Tensor], window: tuple[float, float]
+) -> tf.Tensor:
+    """Noise where it was drawn; clipped to the window."""
+    if "noise_hu" in parameters:
+        shape = tf.shape(images)
+        field = normal_fields(parameters["noise_seed"], shape[1], shape[2])
+        images = images + _of_images(parameters["noise_hu"]) * field
+    return tf.clip_by_value(images, *window)
+
+
+def taps(sd: tf.Tensor, greatest_sd: float) -> tf.Tensor:
+    """Half a Gaussian kernel, from its middle outwards to three of the greatest SD.
+
+    Args:
+      sd: float32 scalar, pixels; 0 gives (1, 0, ..., 0).
+
+    Returns:
+      float32 [reach + 1]; with the other half they sum to one.
+    """
+    reach = tf.range(float(reach_of(greatest_sd) + 1))
+    half = tf.exp(-0.5 * (reach / tf.maximum(sd, 1e-3)) ** 2)
+    return half / (2.0 * tf.reduce_sum(half) - half[0])
+
+
+def reach_of(greatest_sd: float) -> int:
+    """Pixels on each side that a blur of this SD looks at."""
+    return max(1, int(-(-3.0 * greatest_sd // 1)))
+
+
+def _of_images(values: tf.Tensor) -> tf.Tensor:
+    return values[:, None, None]
+
+
+def _gamma(images: tf.Tensor, gamma: tf.Tensor, low: float, high: float) -> tf.Tensor:
+    share = (tf.clip_by_value(images, low, high) - low) / (high - low)
+    # XLA's power is many times slower than its logarithm and exponential.
+    raised = tf.exp(gamma * tf.math.log(share))
+    return tf.where(gamma == 1.0, images, low + (high - low) * raised)
+
+
+def _blur(images: tf.Tensor, half: tf.Tensor, axis: int) -> tf.Tensor:
+    reach = half.shape[1] - 1
+    side = tf.shape(images)[axis]
+    paddings = [[0, 0], [0, 0], [0, 0]]
+    paddings[axis] = [reach, reach]
+    padded = tf.pad(images, paddings, "SYMMETRIC")
+
+    def moved(by: int) -> tf.Tensor:
+        start = reach + by
+        if axis == 1:
+            return padded[:, start : start + side]
+        return padded[:, :, start : start + side]
+
+    blurred = _of_images(half[:, 0]) * images
+    for number in range(1, reach + 1):
+        blurred += _of_images(half[:, number]) * (moved(-number) + moved(number))
+    return blurred

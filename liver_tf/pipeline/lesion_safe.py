@@ -1,0 +1,73 @@
+"""Cropping that never loses a lesion: a drawn transform is moderated until the lesions stay in."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+_FAR = 1e9
+
+
+def keep_inside(
+    transform: tf.Tensor,
+    labels: tf.Tensor,
+    kept_from: tf.Tensor,
+    margin: tuple[tf.Tensor, tf.Tensor],
+) -> tf.Tensor:
+    """The transform, its shift clamped and its zoom lessened as far as the lesions need it.
+
+    Rotation and mirroring stay. Where all lesions stay inside anyway, and where there are none,
+    the transform stays as it is, bit for bit.
+
+    Args:
+      transform: float32 [batch, 6] as ``warp.source_points`` takes it.
+      labels: uint8 [batch, rows, columns]. kept_from: int32 [batch]; pixels with this label or a
+        higher one are kept.
+      margin: float32 [batch] along columns and rows: pixels that a displacement may still take.
+
+    Returns:
+      float32 [batch, 6]: the centre of every kept pixel comes to lie inside the frame.
+    """
+    shape = tf.shape(labels)
+    height, width = tf.cast(shape[1], tf.float32), tf.cast(shape[2], tf.float32)
+    a, b, c, d, e, f = tf.unstack(transform, axis=1)
+    area = a * e - b * d
+    edges = _edges(tf.cast(labels, tf.int32) >= kept_from[:, None, None])
+    # Where the lesions come to lie about the centre, before the shift; and the shift there.
+    x_low, x_high = _extremes(edges, e / area, -b / area)
+    y_low, y_high = _extremes(edges, -d / area, a / area)
+    x_shift = (e * c * width - b * f * height) / area
+    y_shift = (a * f * height - d * c * width) / area
+    x_room = tf.maximum((width - 1.0) / 2.0 - margin[0], 0.5)
+    y_room = tf.maximum((height - 1.0) / 2.0 - margin[1], 0.5)
+    shrink = tf.maximum((x_high - x_low) / (2.0 * x_room), (y_high - y_low) / (2.0 * y_room))
+    shrink = tf.maximum(shrink, 1.0)
+    x = tf.clip_by_value(x_shift, x_high / shrink - x_room, x_low / shrink + x_room)
+    y = tf.clip_by_value(y_shift, y_high / shrink - y_room, y_low / shrink + y_room)
+    a, b, d, e = a * shrink, b * shrink, d * shrink, e * shrink
+    moderated = tf.stack([a, b, (a * x + b * y) / width, d, e, (d * x + e * y) / height], axis=1)
+    # Without a lesion the extremes are the wrong way round.
+    needed = (x_low <= x_high) & ((shrink > 1.0) | (x != x_shift) | (y != y_shift))
+    return tf.where(needed[:, None], moderated, transform)
+
+
+def _edges(kept: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Leftmost and rightmost kept place of each row, the row's place, and whether there is any.
+
+    Whatever is linear in the place is greatest, and least, at one of these. Places are about the
+    centre, in pixels, [batch or 1, rows].
+    """
+    shape = tf.shape(kept)
+    x = tf.range(tf.cast(shape[2], tf.float32)) - (tf.cast(shape[2], tf.float32) - 1.0) / 2.0
+    y = tf.range(tf.cast(shape[1], tf.float32)) - (tf.cast(shape[1], tf.float32) - 1.0) / 2.0
+    left = tf.reduce_min(tf.where(kept, x, _FAR), axis=2)
+    right = tf.reduce_max(tf.where(kept, x, -_FAR), axis=2)
+    return left, right, y[None], tf.reduce_any(kept, axis=2)
+
+
+def _extremes(edges, of_x: tf.Tensor, of_y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    left, right, y, there = edges
+    ends = of_x[:, None] * left, of_x[:, None] * right
+    y = of_y[:, None] * y
+    low = tf.where(there, tf.minimum(*ends) + y, _FAR)
+    high = tf.where(there, tf.maximum(*ends) + y, -_FAR)
+    return tf.reduce_min(low, axis=1), tf.reduce_max(high, axis=1)

@@ -1,0 +1,43 @@
+"""Slices and parameters that the tests of augmentation share."""
+
+import numpy as np
+import tensorflow as tf
+
+from liver_tf.pipeline import augment
+from liver_tf.pipeline.augment import Ranges
+
+WINDOW = (-160.0, 240.0)
+IDENTITY = [1, 0, 0, 0, 1, 0]
+
+#: Everything that there is, switched on.
+EVERYTHING = Ranges(elastic=0.03, gamma=0.3, blur_pixels=1.2, kept_from=2)
+
+
+def make_slices(count=6, rows=24, columns=32):
+    generator = np.random.default_rng(0)
+    images = generator.uniform(*WINDOW, (count, rows, columns)).astype(np.float32)
+    labels = generator.choice([0, 1, 4], (count, rows, columns)).astype(np.uint8)
+    return images, labels
+
+
+def draw_batch(ranges, examples, seed=3, epoch=0):
+    dataset = tf.data.Dataset.from_tensor_slices(tf.constant(list(examples), tf.int64))
+    drawn = dataset.map(lambda example: augment.draw(seed, tf.constant(epoch), example, ranges))
+    return drawn.batch(len(dataset)).get_single_element()
+
+
+def parameters(transform, *, noise_hu=0.0, gain=1.0, offset_hu=0.0, **more):
+    """Parameters of one slice, said outright."""
+    return {
+        "transform": tf.constant([transform], tf.float32),
+        "noise_seed": tf.constant([[1, 2]]),
+        "noise_hu": tf.constant([noise_hu]),
+        "gain": tf.constant([gain]),
+        "offset_hu": tf.constant([offset_hu]),
+        **more,
+    }
+
+
+def apply(images, labels, drawn):
+    moved = augment.apply(tf.constant(images), tf.constant(labels), drawn, WINDOW)
+    return moved[0].numpy(), moved[1].numpy()

@@ -1,0 +1,100 @@
+"""The deformation is a B-spline's, folds nothing, and is one with the affine map."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import interpolate, ndimage
+
+from liver_tf.pipeline import elastic
+from liver_tf.pipeline.augment import NO_AUGMENTATION, Ranges
+from tests.pipeline.augment_cases import IDENTITY, WINDOW, apply, draw_batch, parameters
+
+LOW = WINDOW[0]
+
+
+def control(amplitude, intervals=4, seed=0):
+    return elastic.draw_control(tf.constant([seed, 1]), tf.constant(amplitude), intervals)[None]
+
+
+def test_the_field_is_scipys_cubic_spline():
+    drawn = control(0.1)
+    across, along = (field.numpy()[0] for field in elastic.displacement(drawn, 20, 30))
+    # Knots one spacing apart, three beyond either end.
+    knots = np.arange(-3.0, 4 + 4)
+    for field, part, side in ((across, 0, 30), (along, 1, 20)):
+        of_rows = interpolate.BSpline(knots, drawn[0, :, :, part].numpy(), 3)
+        rows = of_rows(np.linspace(0, 4, 20))
+        expected = interpolate.BSpline(knots, rows.T, 3)(np.linspace(0, 4, 30)).T * side
+        np.testing.assert_allclose(field, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("intervals", [2, 8])
+def test_the_greatest_amplitude_folds_nothing_and_a_greater_one_is_refused(intervals):
+    most = elastic.WITHOUT_FOLDS / intervals
+    for seed in range(20):
+        across, along = elastic.displacement(control(most, intervals, seed), 128, 128)
+        (x_rows, x_columns), (y_rows, y_columns) = (
+            np.gradient(field[0].numpy()) for field in (across, along)
+        )
+        area = (1 + x_columns) * (1 + y_rows) - x_rows * y_columns
+        assert area.min() > 0
+    Ranges(elastic=most, elastic_intervals=intervals)
+    with pytest.raises(ValueError, match="would fold"):
+        Ranges(elastic=most * 1.01, elastic_intervals=intervals)
+
+
+def test_one_interpolation_of_affine_and_deformation_together_equals_scipys():
+    image = np.random.default_rng(1).uniform(*WINDOW, (1, 40, 48)).astype(np.float32)
+    labels = np.random.default_rng(2).integers(0, 5, (1, 40, 48)).astype(np.uint8)
+    ranges = replace(NO_AUGMENTATION, rotation_degrees=20.0, zoom=0.1, shift=0.1, elastic=0.05)
+    moved_most = 0.0
+    for example in range(3):
+        drawn = draw_batch(ranges, [example])
+        moved, moved_labels = apply(image, labels, drawn)
+        across, along = (
+            field.numpy()[0].astype(np.float64)
+            for field in elastic.displacement(drawn["elastic"], 40, 48)
+        )
+        moved_most = max(moved_most, np.abs(across).max())
+        a, b, c, d, e, f = drawn["transform"].numpy()[0].astype(np.float64)
+        row, column = np.mgrid[:40, :48]
+        x, y = column - 23.5 + across, row - 19.5 + along
+        places = np.stack([d * x + e * y + f * 40 + 19.5, a * x + b * y + c * 48 + 23.5])
+        expected = ndimage.map_coordinates(
+            image[0].astype(np.float64), places, order=1, mode="grid-constant", cval=LOW
+        )
+        np.testing.assert_allclose(moved[0], expected, atol=0.05)
+        expected = ndimage.map_coordinates(labels[0], places, order=0, mode="grid-constant", cval=0)
+        decided = (np.abs(places - np.floor(places) - 0.5) > 1e-3).all(axis=0)
+        assert decided.mean() > 0.9
+        np.testing.assert_array_equal(moved_labels[0][decided], expected[decided])
+    assert moved_most > 0.5
+
+
+def test_how_far_slices_are_deformed_varies_within_the_range():
+    drawn = draw_batch(replace(NO_AUGMENTATION, elastic=0.04), range(200))["elastic"].numpy()
+    assert drawn.shape == (200, 11, 11, 2)
+    furthest = np.abs(drawn).max(axis=(1, 2, 3))
+    assert 0.038 < furthest.max() <= 0.04
+    # The greatest of 242 uniform numbers is about the amplitude itself, and that is uniform.
+    assert np.mean(furthest < 0.02) == pytest.approx(0.5, abs=0.15)
+    correlation = np.corrcoef(drawn.reshape(200, -1)[:12]) - np.eye(12)
+    assert np.abs(correlation).max() < 0.3
+
+
+def test_nothing_moves_further_than_is_said():
+    drawn = control(0.1)
+    across, along = elastic.displacement(drawn, 64, 96)
+    most_across, most_along = elastic.most(drawn, 64, 96)
+    assert 0 < np.abs(across).max() <= float(most_across[0]) <= 0.1 * 96
+    assert 0 < np.abs(along).max() <= float(most_along[0]) <= 0.1 * 64
+
+
+def test_a_field_of_zeros_changes_no_bit():
+    image = np.random.default_rng(1).uniform(*WINDOW, (1, 17, 31)).astype(np.float32)
+    labels = np.random.default_rng(2).integers(0, 5, (1, 17, 31)).astype(np.uint8)
+    moved, moved_labels = apply(image, labels, parameters(IDENTITY, elastic=control(0.0)))
+    assert moved.tobytes() == image.tobytes()
+    assert moved_labels.tobytes() == labels.tobytes()

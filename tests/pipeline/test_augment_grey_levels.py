@@ -1,0 +1,71 @@
+"""Gamma and blur against formulas and scipy; noise comes last."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import ndimage
+
+from liver_tf.pipeline import augment, grey_levels
+from tests.pipeline.augment_cases import (
+    IDENTITY,
+    WINDOW,
+    apply,
+    draw_batch,
+    make_slices,
+    parameters,
+)
+
+LOW, HIGH = WINDOW
+
+
+def test_gamma_raises_the_share_of_the_window():
+    images = np.array([[[-160.0, -60.0, 40.0, 140.0, 240.0]]], np.float32)
+    labels = np.zeros((1, 1, 5), np.uint8)
+    moved, _ = apply(images, labels, parameters(IDENTITY, gamma=tf.constant([2.0])))
+    # A quarter of the window to a sixteenth, a half to a quarter ...
+    np.testing.assert_allclose(moved[0, 0], [-160, -135, -60, 65, 240], atol=1e-3)
+
+
+def test_gamma_comes_after_contrast_and_brightness_and_takes_what_left_the_window():
+    images, labels = make_slices(1)
+    drawn = parameters(IDENTITY, gain=1.5, offset_hu=30.0, gamma=tf.constant([0.7]))
+    moved, _ = apply(images, labels, drawn)
+    levelled = 40 + 1.5 * (images.astype(np.float64) - 40) + 30
+    share = np.clip((levelled - LOW) / (HIGH - LOW), 0, 1)
+    np.testing.assert_allclose(moved, LOW + (HIGH - LOW) * share**0.7, atol=1e-2)
+
+
+@pytest.mark.parametrize("sd", [0.4, 1.0, 1.9])
+def test_blur_equals_scipys(sd):
+    images, labels = make_slices(1, 24, 33)
+    taps = grey_levels.taps(tf.constant(sd), 2.0)
+    assert 2 * float(tf.reduce_sum(taps)) - float(taps[0]) == pytest.approx(1, abs=1e-6)
+    moved, moved_labels = apply(images, labels, parameters(IDENTITY, blur=taps[None]))
+    expected = ndimage.gaussian_filter(
+        images[0].astype(np.float64), sd, mode="reflect", radius=grey_levels.reach_of(2.0)
+    )
+    np.testing.assert_allclose(moved[0], expected, atol=1e-2)
+    np.testing.assert_array_equal(moved_labels, labels)
+
+
+def test_noise_is_not_blurred():
+    images = np.full((1, 64, 64), 40, np.float32)
+    labels = np.zeros((1, 64, 64), np.uint8)
+    drawn = parameters(IDENTITY, noise_hu=10.0, blur=grey_levels.taps(tf.constant(2.0), 2.0)[None])
+    moved, _ = apply(images, labels, drawn)
+    assert moved.std() == pytest.approx(10, rel=0.05)
+
+
+def test_what_is_drawn_keeps_to_its_ranges():
+    ranges = augment.Ranges(gamma=0.25, blur_pixels=1.5)
+    drawn = draw_batch(ranges, range(300))
+    logs = np.log(drawn["gamma"])
+    assert np.abs(logs).max() <= np.log(1.25) * (1 + 1e-6)
+    assert np.abs(logs).max() > 0.95 * np.log(1.25)
+    assert abs(logs.mean()) < 4 * np.log(1.25) / np.sqrt(3 * 300)
+    # An SD from a kernel's first two taps: their ratio is exp(-1 / (2 sd ** 2)).
+    ratio = (drawn["blur"][:, 1] / drawn["blur"][:, 0]).numpy()
+    sd = np.sqrt(-0.5 / np.log(np.maximum(ratio, 1e-30)))
+    assert 1.4 < sd.max() <= 1.5 + 1e-4
+    assert np.mean(sd < 0.75) == pytest.approx(0.5, abs=0.12)
+    assert drawn["blur"].shape == (300, 6)

@@ -1,0 +1,116 @@
+"""The noise is Gaussian noise: its bits are Threefry's, its statistics those of fresh draws."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import special, stats
+
+from liver_tf.pipeline import augment, noise
+
+#: Fields of the slices 0 ... 7 in the epochs 0 ... 3, as training would have them.
+SIDE, EXAMPLES, EPOCHS = 128, 8, 4
+
+
+@pytest.fixture(scope="module")
+def fields():
+    seeds = [
+        augment.draw(5, tf.constant(epoch), tf.constant(example, tf.int64), augment.Ranges())
+        for epoch in range(EPOCHS)
+        for example in range(EXAMPLES)
+    ]
+    seeds = tf.stack([drawn["noise_seed"] for drawn in seeds])
+    made = tf.function(lambda s: noise.normal_fields(s, SIDE, SIDE), jit_compile=True)(seeds)
+    return made.numpy().astype(np.float64)
+
+
+@pytest.mark.parametrize(
+    ("key", "counter", "expected"),
+    [
+        ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
+        ((0xFFFFFFFF,) * 2, (0xFFFFFFFF,) * 2, (0x1CB996FC, 0xBB002BE7)),
+        ((0x13198A2E, 0x03707344), (0x243F6A88, 0x85A308D3), (0xC4923A9C, 0x483DF7A0)),
+    ],
+)
+def test_bits_are_those_of_the_authors_known_answers(key, counter, expected):
+    """``kat_vectors`` of Random123, threefry2x32 with 20 rounds."""
+
+    def words(pair):
+        return tuple(tf.constant([word], tf.uint32) for word in pair)
+
+    bits = noise.threefry(words(key), words(counter))
+    assert tuple(int(word[0]) for word in bits) == expected
+
+
+def test_every_number_is_the_normal_quantile_of_its_bits():
+    bits = np.random.default_rng(0).integers(-(2**31), 2**31, 200_000).astype(np.int32)
+    ends = np.array([-(2**31), 2**31 - 1, 0, -1, 255, -256], np.int32)
+    bits = np.concatenate([bits, ends])
+    uniform = noise.symmetric_uniform(tf.constant(bits))
+    assert np.abs(uniform).max() < 1
+    expected = np.sqrt(2) * special.erfinv(((bits >> 8) + 0.5) / 2**23)
+    found = noise._quantile(uniform).numpy()
+    np.testing.assert_allclose(found, expected, rtol=2e-6)
+    assert found[-6] == -found[-5]
+    assert 5.2 < found.max() < 5.5
+
+
+def test_mean_spread_skew_and_tails_are_a_gaussians(fields):
+    numbers = fields.ravel()
+    count = numbers.size
+    # Four standard errors each; the seed is fixed, so that this is decided once.
+    assert abs(numbers.mean()) < 4 / np.sqrt(count)
+    assert abs(numbers.std() - 1) < 4 / np.sqrt(2 * count)
+    assert abs(stats.skew(numbers)) < 4 * np.sqrt(6 / count)
+    assert abs(stats.kurtosis(numbers)) < 4 * np.sqrt(24 / count)
+    for limit in (2, 3, 4):
+        expected = 2 * stats.norm.sf(limit) * count
+        assert abs((np.abs(numbers) > limit).sum() - expected) < 4 * np.sqrt(expected), limit
+
+
+def test_the_distribution_is_normal_by_kolmogorov_and_smirnov(fields):
+    assert stats.kstest(fields.ravel(), "norm").pvalue > 0.01
+    each = np.array([stats.kstest(field.ravel(), "norm").pvalue for field in fields])
+    # The fields' own p values are spread evenly, as those of fresh noise are.
+    assert stats.kstest(each, "uniform").pvalue > 0.01
+    # A test that an almost Gaussian sum of twelve uniforms does not pass.
+    twelve = np.random.default_rng(0).random((12, fields.size)).sum(axis=0) - 6
+    assert stats.kstest(twelve, "norm").pvalue < 0.01
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_a_pixel_tells_nothing_of_any_other_in_its_field(fields, power):
+    """Correlation at every distance, of the noise and of its square, by Fourier transform."""
+    values = fields**power
+    values = (values - values.mean(axis=(1, 2), keepdims=True)) / values.std()
+    spectrum = np.abs(np.fft.fft2(values)) ** 2
+    correlation = np.fft.ifft2(spectrum).real / SIDE**2
+    correlation[:, 0, 0] = 0
+    # 16,383 distances in 32 fields: the greatest of them lies about 4.9 standard errors out.
+    assert np.abs(correlation).max() < 6 / SIDE
+    # Over all fields together: 16,383 distances, about 4.2.
+    assert np.abs(correlation.mean(axis=0)).max() < 5.5 / SIDE / np.sqrt(len(fields))
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_slices_and_epochs_have_noise_of_their_own(fields, power):
+    values = fields.reshape(len(fields), -1) ** power
+    correlation = np.corrcoef(values) - np.eye(len(fields))
+    assert np.abs(correlation).max() < 4.5 / SIDE
+    # Nor is one field another one moved by a few pixels.
+    changed = values - values.mean(axis=1, keepdims=True)
+    spectra = np.fft.fft2(changed.reshape(fields.shape))
+    for first in range(0, len(fields), 5):
+        cross = np.fft.ifft2(spectra[first] * spectra[first + 1 :].conj()).real
+        if len(cross):
+            scale = SIDE**2 * changed[first].std() * changed.std()
+            assert np.abs(cross).max() / scale < 6.5 / SIDE
+
+
+@pytest.mark.parametrize("size", [(7, 9), (1, 1), (16, 16)])
+def test_any_size_and_the_same_numbers_without_xla(size):
+    seeds = tf.constant([[3, -4], [5, 6]])
+    plain = noise.normal_fields(seeds, *size)
+    fast = tf.function(lambda s: noise.normal_fields(s, *size), jit_compile=True)(seeds)
+    assert plain.shape == (2, *size)
+    np.testing.assert_allclose(plain, fast, rtol=1e-5, atol=1e-6)
+    assert len(np.unique(plain)) == plain.numpy().size
