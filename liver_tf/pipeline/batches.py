@@ -70,8 +70,8 @@ class BatchSource:
             except memory.OtherCount:
                 raise self._other_count() from None
             self.held_mb = self.examples * slices.bytes_each / 2**20
-        # Of each epoch: how often each slice is shown, or None where each is shown once.
-        self._times = lambda epoch: None
+        # Of an epoch: how often each slice is shown; None where every epoch shows each once.
+        self._times = None
         if not sampling.shows_all:
             known = look_over(slices)
             self._times = functools.lru_cache(4)(
@@ -86,8 +86,7 @@ class BatchSource:
 
     def slices_in(self, epoch: int) -> int:
         """How many slices an epoch shows. Raises what ``times_shown`` raises."""
-        times = self._times(epoch)
-        return self.examples if times is None else int(times.sum())
+        return self.examples if self._times is None else int(self._times(epoch).sum())
 
     def steps(self, epoch: int) -> int:
         """Batches in an epoch; the last may be smaller."""
@@ -104,30 +103,34 @@ class BatchSource:
     def epochs(self, first: int, after: int, *, shuffled: bool = True) -> Iterator[Iterator]:
         """For each epoch from ``first`` to before ``after``, an iterator over its batches.
 
-        One pipeline for all of them: it is made once, and makes the first batches of an epoch
-        while the last of the one before are used. A batch is asked for while the step before it
-        computes: asked for in between, it would come when the threads that make later ones let it.
-        Each iterator must be used up before the next is asked for. Raises ``Refusal``,
+        One pipeline for all of them: it is made by this call, and makes the first batches of an
+        epoch while the last of the one before are used. A batch is asked for while the step before
+        it computes: asked for in between, it would come when the threads that make later ones let
+        it. Each iterator must be used up before the next is asked for; it raises ``Refusal``,
         ``shard-count``, where the shards hold other numbers of records than the manifest says.
         """
         batches = iter(self._batches(first, after, shuffled))
-        with ThreadPoolExecutor(1) as asking:
-            asked = asking.submit(next, batches, None)
+        asking = ThreadPoolExecutor(1)
+        asked = asking.submit(next, batches, None)
 
-            def of_epoch(number: int) -> Iterator:
-                nonlocal asked
-                missing = self.slices_in(number)
-                for _ in range(self.steps(number)):
-                    if (batch := asked.result()) is None:
-                        break
-                    missing -= batch[0].shape[0]
-                    asked = asking.submit(next, batches, None)
-                    yield batch
-                if missing:
-                    raise self._other_count()
+        def of_epoch(number: int) -> Iterator:
+            nonlocal asked
+            missing = self.slices_in(number)
+            for _ in range(self.steps(number)):
+                if (batch := asked.result()) is None:
+                    break
+                missing -= batch[0].shape[0]
+                asked = asking.submit(next, batches, None)
+                yield batch
+            if missing:
+                raise self._other_count()
 
-            for number in range(first, after):
-                yield of_epoch(number)
+        def one_by_one() -> Iterator[Iterator]:
+            with asking:
+                for number in range(first, after):
+                    yield of_epoch(number)
+
+        return one_by_one()
 
     def _batches(self, first: int, after: int, shuffled: bool) -> tf.data.Dataset:
         def of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
@@ -156,9 +159,9 @@ class BatchSource:
 
     def _from_memory(self, epoch: tf.Tensor, shuffled: bool) -> tf.data.Dataset:
         def order(epoch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            times = self._times(int(epoch))
-            if times is None:
-                times = np.ones(self.examples, np.int64)
+            times = np.ones(self.examples, np.int64)
+            if self._times is not None:
+                times = self._times(int(epoch))
             places = np.repeat(np.arange(self.examples), times)
             # 0, 1, ... for each slice's showings: they stand beside each other.
             repeats = np.arange(len(places)) - np.repeat(np.cumsum(times) - times, times)
@@ -180,7 +183,7 @@ class BatchSource:
             lambda epoch: self._mixed(epoch, shards, shuffled), [epoch], tf.int64
         )
         times = None
-        if self._times(0) is not None:
+        if self._times is not None:
             times = tf.numpy_function(lambda epoch: self._times(int(epoch)), [epoch], tf.int64)
             times = tf.ensure_shape(times, [None])
         dataset = stream(self._slices, tf.ensure_shape(shard_order, [shards]), times)
