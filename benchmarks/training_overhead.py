@@ -53,10 +53,10 @@ def main(argv: list[str]) -> int:
         del parameters
         return task.standardise(images), labels, tf.gather(lookup, tf.cast(labels, tf.int32))
 
-    epochs = source.epochs(0, FLAGS.rounds + 1)
-
     def epoch_of_ours(number: int) -> float:
-        return cycle._train_epoch(step, epochs, settings, optimiser, number)["loss"]
+        # Not by ``source.epochs``, whose one pipeline for all epochs ``fit`` could not have.
+        batches = iter([iter(source.epoch(number))])
+        return cycle._train_epoch(step, batches, settings, optimiser, number)["loss"]
 
     def epoch_of_keras(number: int) -> float:
         theirs.optimizer.learning_rate.assign(settings.rate_in(number))
