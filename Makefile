@@ -1,11 +1,14 @@
 # make demo: the whole road on phantom data. make test: lint and tests. make fuzz, make kill-test: the
-# long campaigns of which the tests hold a short form. make pacs-test: a series and its DICOM SEG to a
-# real archive and back; needs Debian's orthanc. All install what they need of Python.
+# long campaigns of which the tests hold a short form. make parity: augmentation against
+# tensorflow-addons, in an environment of its own. make pacs-test: a series and its DICOM SEG to a real
+# archive and back; needs Debian's orthanc. All install what they need of Python.
 PYTHON ?= python3
+PYTHON311 ?= python3.11
 VENV := .venv
+PARITY := .venv-parity
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint fuzz kill-test pacs-test clean
+.PHONY: demo test lint fuzz kill-test pacs-test parity clean
 
 demo: $(VENV)/installed
 	$(RUN) -m trainers.demo
@@ -26,6 +29,9 @@ kill-test: $(VENV)/installed-test
 pacs-test: $(VENV)/installed-pacs
 	$(RUN) -m pytest -rs tests/pacs
 
+parity: $(PARITY)/installed
+	$(PARITY)/bin/python -m pytest tests/parity
+
 $(VENV)/installed: setup.py constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	$(PYTHON) -m venv $(VENV)
@@ -43,5 +49,15 @@ $(VENV)/installed-pacs: $(VENV)/installed
 		-e '.[test,dicom-seg,pacs]'
 	touch $@
 
+# The last TensorFlow that tensorflow-addons runs with has no wheels for a younger Python.
+$(PARITY)/installed: tests/parity/requirements.txt
+	@$(PYTHON311) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo \
+		'make parity needs Python 3.11 (TensorFlow 2.15 has no wheels for a younger one): install' \
+		'it, or name it by PYTHON311=path/to/python3.11'; exit 1; }
+	rm -rf $(PARITY)
+	$(PYTHON311) -m venv $(PARITY)
+	$(PARITY)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) $(PARITY) demo

@@ -4,7 +4,7 @@
 
 Converts the pair of ``benchmarks.conversion`` once in every encoding, then reads the records in
 interleaved rounds, from the page cache: by TensorFlow's bare reader (which does not look into a
-record), by the training pipeline's ``parse`` in a parallel map, and one by one by ``read_case``.
+record), by the training pipeline's ``parser`` in a parallel map, and one by one by ``read_case``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
     import_tensorflow()
     import tensorflow as tf
 
-    from liver_tf.records.graph import parse
+    from liver_tf.records.graph import parser
     from liver_tf.records.manifest import load_manifest
     from liver_tf.records.pixels import ENCODINGS
     from liver_tf.records.shards import read_case
@@ -39,26 +39,26 @@ def main(argv: list[str]) -> int:
         convert(work / "one", folder, encoding, 1)
         sets[encoding] = folder, load_manifest(folder).cases[0]
 
-    def bare(folder: Path, entry) -> int:
+    def bare(folder: Path, entry, encoding: str) -> int:
         return sum(1 for _ in tf.data.TFRecordDataset(str(folder / entry.shard)))
 
-    def parsed(folder: Path, entry) -> int:
+    def parsed(folder: Path, entry, encoding: str) -> int:
         dataset = tf.data.TFRecordDataset(str(folder / entry.shard))
-        dataset = dataset.map(parse, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+        dataset = dataset.map(parser(encoding), tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
         return int(
             dataset.reduce(0, lambda count, record: count + tf.shape(record["image"])[0] // 512)
         )
 
-    def plain(folder: Path, entry) -> int:
+    def plain(folder: Path, entry, encoding: str) -> int:
         return sum(1 for _ in read_case(folder, entry))
 
-    ways = {"TFRecordDataset alone": bare, "with parse": parsed, "read_case": plain}
+    ways = {"TFRecordDataset alone": bare, "with parser": parsed, "read_case": plain}
     rates = {(encoding, name): [] for encoding in ENCODINGS for name in ways}
     for _ in range(FLAGS.rounds + 1):
         for (encoding, name), found in rates.items():
             folder, entry = sets[encoding]
             started = time.perf_counter()
-            count = ways[name](folder, entry)
+            count = ways[name](folder, entry, encoding)
             found.append(count / (time.perf_counter() - started))
             assert count == entry.records
     print(

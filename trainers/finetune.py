@@ -11,6 +11,7 @@ from pathlib import Path
 
 from absl import app, flags
 
+from data_prep import augmentation_flags
 from trainers import flag_groups
 
 FLAGS = flags.FLAGS
@@ -82,7 +83,7 @@ def main(argv: list[str]) -> int:
         allow_pairs=FLAGS.allow_pairs,
         accept_unknown=FLAGS.accept_unknown_training,
     )
-    task = task_of(manifest, split.training, mapping)
+    task = task_of(manifest, split.training, mapping, weighted=FLAGS.balance == "loss")
 
     def prepare(model) -> None:
         if protocol.start != PRETRAINED:
@@ -189,7 +190,7 @@ def _define_flags() -> None:
     flags.DEFINE_boolean("dry_run", False, "Print the plan and stop, before any data are read.")
     flag_groups.define_training_flags(learning_rate=5e-5, batch_size=1)
     flag_groups.define_data_flags()
-    flag_groups.define_augmentation_flags()
+    augmentation_flags.define()
     flag_groups.define_machine_flags()
 
 

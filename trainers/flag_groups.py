@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 from absl import app, flags
 
+from data_prep import augmentation_flags
+
 FLAGS = flags.FLAGS
 
 
@@ -55,44 +57,38 @@ def define_training_flags(*, learning_rate: float, batch_size: int) -> None:
 def define_data_flags() -> None:
     """How records become batches."""
     flags.DEFINE_integer(
-        "cache_mb", 2048, "Memory for slices; a larger set is streamed.", lower_bound=16
+        "cache_mb",
+        2048,
+        "Memory for slices at the network's size; a larger set is streamed through as much.",
+        lower_bound=16,
+    )
+    flags.DEFINE_float(
+        "keep_without_liver",
+        1.0,
+        "Share of the training slices without liver that an epoch shows, drawn anew each time.",
+        lower_bound=0.0,
+        upper_bound=1.0,
+    )
+    flags.DEFINE_float(
+        "keep_without_lesion",
+        1.0,
+        "The same of the training slices with liver and without a lesion.",
+        lower_bound=0.0,
+        upper_bound=1.0,
+    )
+    flags.DEFINE_enum(
+        "balance",
+        "loss",
+        ["loss", "resample", "none"],
+        "Against rare classes: loss weighs each class by the inverse of its share of pixels; "
+        "resample shows slices of each type of lesion, and without one, equally often, all pixels "
+        "weighing the same; none does neither.",
     )
     flags.DEFINE_enum(
         "augment_on",
         "auto",
         ["auto", "host", "device"],
         "Where augmentation runs; auto: on the accelerator if there is one.",
-    )
-
-
-def define_augmentation_flags() -> None:
-    """Ranges of augmentation; 0 switches one off. The last five go beyond the paper."""
-
-    def define(name: str, default: float, text: str, most: float | None = None) -> None:
-        flags.DEFINE_float(name, default, text, lower_bound=0.0, upper_bound=most)
-
-    define("rotation_degrees", 15.0, "Rotation, uniform in +- this.")
-    define("zoom", 0.15, "Zoom, uniform in 1 +- this.", 0.9)
-    define("shift", 0.08, "Shift, uniform in +- this share of the image's side.")
-    define("flip", 0.5, "Chance of a horizontal flip.", 1.0)
-    define("noise_hu", 12.0, "Noise, SD uniform in 0 to this, HU.")
-    define("gain", 0.1, "Contrast, uniform in 1 +- this.")
-    define("offset_hu", 12.0, "Brightness, uniform in +- this, HU.")
-    define(
-        "elastic",
-        0.0,
-        "Elastic deformation: control points move by up to this share of the image's side (0.02 is "
-        "much); how far is uniform in 0 to this. At most 0.48 / --elastic_intervals.",
-    )
-    flags.DEFINE_integer(
-        "elastic_intervals", 8, "Between the control points, along each side.", lower_bound=1
-    )
-    define("gamma", 0.0, "Gamma of the window's grey values: its logarithm in +- log(1 + this).")
-    define("blur_pixels", 0.0, "Gaussian blur, SD uniform in 0 to this, input pixels.", 5.0)
-    flags.DEFINE_boolean(
-        "lesion_safe",
-        False,
-        "Shift and zoom are moderated until no lesion leaves the frame.",
     )
 
 
@@ -189,35 +185,20 @@ def computation():
         raise app.UsageError(str(error)) from None
 
 
-def augmentation(label_set):
-    """``Ranges`` as the flags say, for a network that learns ``label_set``."""
-    from liver_tf.pipeline.augment import Ranges
+def sampling():
+    """``Sampling`` as the flags say."""
+    from liver_tf.pipeline.sampling import Sampling
 
-    if FLAGS.lesion_safe and not label_set.lesions:
-        raise app.UsageError("--lesion_safe: this network learns no class of lesions to keep")
-    try:
-        return Ranges(
-            rotation_degrees=FLAGS.rotation_degrees,
-            zoom=FLAGS.zoom,
-            shift=FLAGS.shift,
-            flip=FLAGS.flip,
-            noise_hu=FLAGS.noise_hu,
-            gain=FLAGS.gain,
-            offset_hu=FLAGS.offset_hu,
-            elastic=FLAGS.elastic,
-            elastic_intervals=FLAGS.elastic_intervals,
-            gamma=FLAGS.gamma,
-            blur_pixels=FLAGS.blur_pixels,
-            kept_from=label_set.lesion_labels[0] if FLAGS.lesion_safe else 0,
-        )
-    except ValueError as error:
-        raise app.UsageError(f"--{error}") from None
+    return Sampling(
+        FLAGS.keep_without_liver, FLAGS.keep_without_lesion, FLAGS.balance == "resample"
+    )
 
 
 def job_settings(label_set) -> dict:
     """What a ``Job`` takes as the flags of these groups say, whatever is trained."""
     return {
-        "ranges": augmentation(label_set),
+        "ranges": augmentation_flags.ranges(label_set),
+        "sampling": sampling(),
         "seed": FLAGS.seed,
         "cache_mb": FLAGS.cache_mb,
         "augment_on_host": augment_on_host(),
@@ -270,6 +251,7 @@ def run(main: Callable[[list[str]], int], define: Callable[[], None]) -> None:
     define()
     # So that --help shows the flags of these groups as the command's own; absl names the main
     # module after the program.
-    for flag in FLAGS.get_key_flags_for_module(__name__):
-        FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+    for group in (__name__, augmentation_flags.__name__):
+        for flag in FLAGS.get_key_flags_for_module(group):
+            FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     app.run(guarded)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import keras
@@ -18,7 +18,9 @@ from liver_tf.model import unet
 from liver_tf.model.description import Description
 from liver_tf.model.unet import Architecture
 from liver_tf.pipeline.augment import Ranges
-from liver_tf.pipeline.batches import BatchSource, Slices
+from liver_tf.pipeline.batches import BatchSource
+from liver_tf.pipeline.sampling import EVERYTHING, Sampling
+from liver_tf.pipeline.slices import Slices
 from liver_tf.records import leakage, statistics
 from liver_tf.records.folds import Split
 from liver_tf.records.manifest import Manifest
@@ -39,9 +41,12 @@ def label_map(source: LabelSet, kind: str) -> tuple[tuple[int, ...], LabelSet]:
     return tuple(range(len(source))), source
 
 
-def task_of(manifest: Manifest, cases: tuple[str, ...], mapping: tuple[int, ...]) -> Task:
+def task_of(
+    manifest: Manifest, cases: tuple[str, ...], mapping: tuple[int, ...], *, weighted: bool = True
+) -> Task:
     """Standardisation and loss weights from the training cases alone.
 
+    ``weighted``: by the inverse of each class's share of pixels (the paper's), else all 1.
     Raises ``Refusal`` where the training cases have no liver.
     """
     wanted = set(cases)
@@ -59,7 +64,8 @@ def task_of(manifest: Manifest, cases: tuple[str, ...], mapping: tuple[int, ...]
             came=str(error),
             remedy="Check the labels with data_prep.verify.",
         ) from None
-    return Task(mean, sd, statistics.class_weights(pixels), manifest.window)
+    weights = statistics.class_weights(pixels) if weighted else (1.0,) * len(pixels)
+    return Task(mean, sd, weights, manifest.window)
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,8 @@ class Job:
     Attributes:
       kind: ``liver`` or ``lesion``. records, manifest, split: the data and who trains on them.
       mapping, label_set: of ``label_map``.
-      cache_mb: decides the order of the slices where they do not fit.
+      sampling: of the training part. cache_mb: for both parts together; decides the order of the
+        training slices where they do not fit.
     """
 
     kind: str
@@ -82,6 +89,7 @@ class Job:
     architecture: Architecture
     protocol: Protocol
     ranges: Ranges
+    sampling: Sampling
     seed: int
     computation: Computation
     cache_mb: int
@@ -94,6 +102,7 @@ class Job:
             "data_fingerprint": self.manifest.fingerprint,
             "split": asdict(self.split),
             "augmentation": asdict(self.ranges),
+            "sampling": asdict(self.sampling),
             "task": asdict(self.task),
             "seed": self.seed,
             "protocol": asdict(self.protocol),
@@ -127,28 +136,40 @@ class Job:
 
     def part(self) -> Part:
         """Training and validation batches, made when they are first asked for."""
-        made: dict[tuple[str, int], BatchSource] = {}
 
-        def source(part: str, batch_size: int) -> BatchSource:
-            key = (part, batch_size)
-            if key not in made:
-                made[key] = BatchSource(
-                    Slices(
-                        self.records,
-                        self.manifest,
-                        getattr(self.split, part),
-                        self.architecture.image_size,
-                        self.mapping,
-                    ),
-                    batch_size=batch_size,
-                    seed=self.seed,
-                    ranges=self.ranges if part == "training" else None,
-                    cache_mb=self.cache_mb,
-                    augment_on_host=self.augment_on_host,
-                )
-            return made[key]
+        @cache
+        def training() -> BatchSource:
+            return self._source("training", self.ranges, self.sampling, self.cache_mb)
 
-        return Part(lambda size: source("training", size), lambda size: source("validation", size))
+        @cache
+        def validation() -> BatchSource:
+            # What the training slices leave; streamed unshuffled it needs no memory.
+            return self._source("validation", None, EVERYTHING, self.cache_mb - training().held_mb)
+
+        return Part(
+            lambda size: training().with_batch_size(size),
+            lambda size: validation().with_batch_size(size),
+        )
+
+    def _source(
+        self, part: str, ranges: Ranges | None, sampling: Sampling, cache_mb: float
+    ) -> BatchSource:
+        slices = Slices(
+            self.records,
+            self.manifest,
+            getattr(self.split, part),
+            self.architecture.image_size,
+            self.mapping,
+        )
+        return BatchSource(
+            slices,
+            batch_size=1,
+            seed=self.seed,
+            ranges=ranges,
+            sampling=sampling,
+            cache_mb=cache_mb,
+            augment_on_host=self.augment_on_host,
+        )
 
 
 def carry_out(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from absl import app, flags
 
+from data_prep import augmentation_flags
 from trainers import flag_groups
 
 FLAGS = flags.FLAGS
@@ -36,7 +37,7 @@ def main(argv: list[str]) -> int:
         print("validation on the training cases: the figures say how well these cases are fitted")
     else:
         split = hold_out(manifest, validation_share=FLAGS.validation_share, seed=FLAGS.seed)
-    task = task_of(manifest, split.training, mapping)
+    task = task_of(manifest, split.training, mapping, weighted=FLAGS.balance == "loss")
     try:
         architecture = unet.Architecture(
             FLAGS.image_size, FLAGS.base_filters, len(label_set), FLAGS.norm_momentum
@@ -88,7 +89,7 @@ def _define_flags() -> None:
     flag_groups.define_network_flags()
     flag_groups.define_training_flags(learning_rate=1e-4, batch_size=6)
     flag_groups.define_data_flags()
-    flag_groups.define_augmentation_flags()
+    augmentation_flags.define()
     flag_groups.define_machine_flags()
 
 

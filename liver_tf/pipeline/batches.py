@@ -1,94 +1,46 @@
 """Records to training batches.
 
-The order of the slices and their augmentation are functions of (seed, epoch, slice) alone: the
-same run gives the same batches whatever the number of threads, and a resumed run sees what it
-would have seen.
+Which slices an epoch shows, their order and their augmentation are functions of (seed, epoch,
+slice) alone: the same run gives the same batches whatever the number of threads, and a resumed run
+sees what it would have seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from pathlib import Path
+import copy
+import functools
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
 
-from liver_tf.pipeline import augment, resample
-from liver_tf.records.graph import parse
-from liver_tf.records.manifest import CaseEntry, Manifest
+from liver_tf.pipeline import augment, memory
+from liver_tf.pipeline.sampling import EVERYTHING, Sampling, times_shown
+from liver_tf.pipeline.slices import Slices, look_over, stream
+from liver_tf.refusals import Refusal
 
-#: Slices held in memory at the network's size, unless they take more than this.
+#: Memory for slices at the network's size.
 DEFAULT_CACHE_MB = 2048
 
+#: Batches made ahead. A fixed number: TensorFlow's own choice grows with the memory that it finds.
+_AHEAD = 4
 
-@dataclass(frozen=True)
-class Slices:
-    """Which slices of which cases, and at what size.
-
-    Attributes:
-      folder, manifest: the record set. cases: pseudonyms; their order does not matter.
-      image_size: side of the network's input in pixels.
-      label_map: new label of each label of the record set (``(0, 1, 1)``: liver and lesion are
-        one class).
-      skip_without_liver: leave out slices on which nothing but background is labelled.
-    """
-
-    folder: Path
-    manifest: Manifest
-    cases: tuple[str, ...]
-    image_size: int
-    label_map: tuple[int, ...]
-    skip_without_liver: bool = False
-
-    def entries(self) -> list[CaseEntry]:
-        wanted = set(self.cases)
-        return sorted(
-            (entry for entry in self.manifest.cases if entry.case in wanted),
-            key=lambda entry: entry.case,
-        )
-
-
-def network_view(
-    image: tf.Tensor, labels: tf.Tensor, air_hu: float, size: int
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """A record's slice on the network's grid: float32 HU and uint8 labels, both [size, size]."""
-    box = resample.whole_slice_box(tf.shape(image)[0], tf.shape(image)[1])
-    taken = resample.take_region((image - air_hu)[None], box[None], size)[0] + air_hu
-    return taken, resample.take_labels(labels, box, size)
-
-
-def stream(slices: Slices, shard_order: Iterable[int] | None = None) -> tf.data.Dataset:
-    """Slices as they lie in the shards, at the network's size: image, labels, example."""
-    entries = slices.entries()
-    order = range(len(entries)) if shard_order is None else shard_order
-    paths = [str(slices.folder / entries[index].shard) for index in order]
-    lookup = tf.constant(slices.label_map, tf.uint8)
-    air = float(slices.manifest.window[0])
-
-    def view(serialised: tf.Tensor) -> dict[str, tf.Tensor]:
-        record = parse(serialised)
-        image, labels = network_view(record["image"], record["labels"], air, slices.image_size)
-        labels = tf.gather(lookup, tf.cast(labels, tf.int32))
-        return {"image": image, "labels": labels, "example": record["example"]}
-
-    dataset = tf.data.Dataset.from_tensor_slices(paths).interleave(
-        tf.data.TFRecordDataset,
-        cycle_length=8,
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
-    dataset = dataset.map(view, tf.data.AUTOTUNE, deterministic=True)
-    if slices.skip_without_liver:
-        dataset = dataset.filter(lambda record: tf.reduce_any(record["labels"] > 0))
-    return dataset
+#: Another augmentation for a slice that an epoch shows again; odd, so that no two repeats meet.
+_REPEAT_STEP = 0x2545F4914F6CDD1D
+_EXAMPLES = (1 << 62) - 1
 
 
 class BatchSource:
     """Batches of one part of the data, epoch by epoch.
 
     Slices that fit into ``cache_mb`` are read once and kept; else every epoch streams the shards
-    through a shuffle buffer of that size.
+    through a shuffle buffer of that size. What else is on the way (open shards, slices being
+    decoded, batches made ahead) hangs on the sizes of slice and batch, not on how many there are.
+
+    Attributes:
+      examples: slices in this part; ``slices_in`` tells how many an epoch shows.
+      held_mb: how much of ``cache_mb`` is used.
     """
 
     def __init__(
@@ -98,6 +50,7 @@ class BatchSource:
         batch_size: int,
         seed: int,
         ranges: augment.Ranges | None,
+        sampling: Sampling = EVERYTHING,
         cache_mb: float = DEFAULT_CACHE_MB,
         augment_on_host: bool = True,
     ) -> None:
@@ -107,18 +60,37 @@ class BatchSource:
         self._ranges = ranges
         self._on_host = augment_on_host
         self.window = slices.manifest.window
-        bytes_each = slices.image_size**2 * 5
-        records = sum(entry.records for entry in slices.entries())
-        self._buffer = max(int(cache_mb * 2**20 / bytes_each), 1)
-        self._kept = _keep(stream(slices)) if records <= self._buffer else None
-        self.examples = (
-            len(self._kept["example"]) if self._kept is not None else self._count_streamed()
-        )
+        self.examples = slices.count
+        self._buffer = max(int(cache_mb * 2**20 / slices.bytes_each), 1)
+        self._kept = None
+        self.held_mb = cache_mb
+        if self.examples <= self._buffer:
+            try:
+                self._kept = memory.Held(stream(slices), self.examples)
+            except memory.OtherCount:
+                raise self._other_count() from None
+            self.held_mb = self.examples * slices.bytes_each / 2**20
+        # Of an epoch: how often each slice is shown; None where every epoch shows each once.
+        self._times = None
+        if not sampling.shows_all:
+            known = look_over(slices)
+            self._times = functools.lru_cache(4)(
+                lambda epoch: times_shown(sampling, seed, epoch, *known)
+            )
 
-    @property
-    def steps(self) -> int:
+    def with_batch_size(self, batch_size: int) -> BatchSource:
+        """The same slices in batches of another size; what is kept in memory is shared."""
+        other = copy.copy(self)
+        other._batch_size = batch_size
+        return other
+
+    def slices_in(self, epoch: int) -> int:
+        """How many slices an epoch shows. Raises what ``times_shown`` raises."""
+        return self.examples if self._times is None else int(self._times(epoch).sum())
+
+    def steps(self, epoch: int) -> int:
         """Batches in an epoch; the last may be smaller."""
-        return -(-self.examples // self._batch_size)
+        return -(-self.slices_in(epoch) // self._batch_size)
 
     def epoch(self, number: int, *, shuffled: bool = True) -> tf.data.Dataset:
         """Batches of an epoch: (images [b, s, s] HU float32, labels [b, s, s] uint8, parameters).
@@ -126,60 +98,117 @@ class BatchSource:
         ``parameters`` is what ``augment.apply`` still has to do on the device; an empty dictionary
         where nothing is left to do.
         """
-        if self._kept is not None:
-            dataset = self._from_memory(number, shuffled)
-        else:
-            dataset = self._from_shards(number, shuffled)
-        dataset = dataset.map(self._with_parameters(number), tf.data.AUTOTUNE, deterministic=True)
-        dataset = dataset.batch(self._batch_size)
+        return self._batches(number, number + 1, shuffled)
+
+    def epochs(self, first: int, after: int, *, shuffled: bool = True) -> Iterator[Iterator]:
+        """For each epoch from ``first`` to before ``after``, an iterator over its batches.
+
+        One pipeline for all of them: it is made by this call, and makes the first batches of an
+        epoch while the last of the one before are used. A batch is asked for while the step before
+        it computes: asked for in between, it would come when the threads that make later ones let
+        it. Each iterator must be used up before the next is asked for; it raises ``Refusal``,
+        ``shard-count``, where the shards hold other numbers of records than the manifest says.
+        """
+        batches = iter(self._batches(first, after, shuffled))
+        asking = ThreadPoolExecutor(1)
+        asked = asking.submit(next, batches, None)
+
+        def of_epoch(number: int) -> Iterator:
+            nonlocal asked
+            missing = self.slices_in(number)
+            for _ in range(self.steps(number)):
+                if (batch := asked.result()) is None:
+                    break
+                missing -= batch[0].shape[0]
+                asked = asking.submit(next, batches, None)
+                yield batch
+            if missing:
+                raise self._other_count()
+
+        def one_by_one() -> Iterator[Iterator]:
+            with asking:
+                for number in range(first, after):
+                    yield of_epoch(number)
+
+        return one_by_one()
+
+    def _batches(self, first: int, after: int, shuffled: bool) -> tf.data.Dataset:
+        def of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+            make = self._from_memory if self._kept is not None else self._from_shards
+            dataset = make(epoch, shuffled)
+            dataset = dataset.map(
+                functools.partial(self._with_parameters, epoch),
+                tf.data.AUTOTUNE,
+                deterministic=True,
+            )
+            return dataset.batch(self._batch_size)
+
+        dataset = tf.data.Dataset.range(first, after).flat_map(of_epoch)
         if self._ranges is not None and self._on_host:
             dataset = dataset.map(self._augmented, tf.data.AUTOTUNE, deterministic=True)
-        return dataset.prefetch(tf.data.AUTOTUNE)
+        return dataset.prefetch(_AHEAD)
 
-    def _from_memory(self, epoch: int, shuffled: bool) -> tf.data.Dataset:
-        order = np.arange(self.examples)
-        if shuffled:
-            order = np.random.default_rng([self._seed, epoch]).permutation(order)
-        kept = self._kept
-        return tf.data.Dataset.from_tensor_slices(order).map(
-            lambda index: {name: tf.gather(array, index) for name, array in kept.items()},
-            tf.data.AUTOTUNE,
-            deterministic=True,
+    def _other_count(self) -> Refusal:
+        return Refusal(
+            "shard-count",
+            self._slices.folder,
+            expected=f"shards with the {self.examples} records that the manifest counts",
+            came="another number",
+            remedy="Copy them again from where the data set was made, or convert again.",
         )
 
-    def _from_shards(self, epoch: int, shuffled: bool) -> tf.data.Dataset:
+    def _from_memory(self, epoch: tf.Tensor, shuffled: bool) -> tf.data.Dataset:
+        def order(epoch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            times = np.ones(self.examples, np.int64)
+            if self._times is not None:
+                times = self._times(int(epoch))
+            places = np.repeat(np.arange(self.examples), times)
+            # 0, 1, ... for each slice's showings: they stand beside each other.
+            repeats = np.arange(len(places)) - np.repeat(np.cumsum(times) - times, times)
+            mixed = self._mixed(epoch, len(places), shuffled)
+            return places[mixed], repeats[mixed]
+
+        def take(place: tf.Tensor, repeat: tf.Tensor) -> dict[str, tf.Tensor]:
+            return self._kept.take(place) | {"repeat": repeat}
+
+        order = tf.numpy_function(order, [epoch], (tf.int64, tf.int64))
+        dataset = tf.data.Dataset.from_tensor_slices(
+            tuple(tf.ensure_shape(numbers, [None]) for numbers in order)
+        )
+        return dataset.map(take, tf.data.AUTOTUNE, deterministic=True)
+
+    def _from_shards(self, epoch: tf.Tensor, shuffled: bool) -> tf.data.Dataset:
+        shards = len(self._slices.entries)
+        shard_order = tf.numpy_function(
+            lambda epoch: self._mixed(epoch, shards, shuffled), [epoch], tf.int64
+        )
+        times = None
+        if self._times is not None:
+            times = tf.numpy_function(lambda epoch: self._times(int(epoch)), [epoch], tf.int64)
+            times = tf.ensure_shape(times, [None])
+        dataset = stream(self._slices, tf.ensure_shape(shard_order, [shards]), times)
         if not shuffled:
-            return stream(self._slices)
-        shards = len(self._slices.entries())
-        order = np.random.default_rng([self._seed, epoch]).permutation(shards)
-        return stream(self._slices, order.tolist()).shuffle(
-            self._buffer, seed=self._seed * 1_000_003 + epoch, reshuffle_each_iteration=False
-        )
+            return dataset
+        seed = self._seed * 1_000_003 + epoch
+        return dataset.shuffle(self._buffer, seed=seed, reshuffle_each_iteration=False)
 
-    def _count_streamed(self) -> int:
-        if not self._slices.skip_without_liver:
-            return sum(entry.records for entry in self._slices.entries())
-        return int(stream(self._slices).reduce(0, lambda count, _: count + 1))
+    def _mixed(self, epoch: np.ndarray, count: int, shuffled: bool) -> np.ndarray:
+        """The numbers below ``count`` in an epoch's order."""
+        numbers = np.arange(count)
+        if not shuffled:
+            return numbers
+        return np.random.default_rng([self._seed, int(epoch)]).permutation(numbers)
 
-    def _with_parameters(self, epoch: int) -> Callable:
-        def draw(record):
-            parameters = {}
-            if self._ranges is not None:
-                parameters = augment.draw(
-                    self._seed, tf.constant(epoch), record["example"], self._ranges
-                )
-            return record["image"], record["labels"], parameters
-
-        return draw
+    def _with_parameters(self, epoch: tf.Tensor, slice_: dict[str, tf.Tensor]) -> tuple:
+        parameters = {}
+        if self._ranges is not None:
+            example = slice_["example"]
+            if "repeat" in slice_:
+                # The first showing in an epoch is what it is where there is no other.
+                example = (example + slice_["repeat"] * _REPEAT_STEP) & _EXAMPLES
+            parameters = augment.draw(self._seed, epoch, example, self._ranges)
+        return slice_["image"], slice_["labels"], parameters
 
     def _augmented(self, images, labels, parameters):
         images, labels = augment.apply(images, labels, parameters, self.window)
         return images, labels, {}
-
-
-def _keep(dataset: tf.data.Dataset) -> dict[str, tf.Tensor]:
-    records = list(dataset.as_numpy_iterator())
-    return {
-        name: tf.constant(np.stack([record[name] for record in records]))
-        for name in ("image", "labels", "example")
-    }

@@ -1,66 +1,109 @@
-"""Decoding a record inside of a TensorFlow graph, for the training pipeline."""
+"""Decoding a record inside of a TensorFlow graph, for the training pipeline.
+
+How pixels are stored is known before the graph is made, from the manifest; only whether a slice's
+HU are whole numbers must be asked of each record. Choosing among all encodings record by record,
+with checks that are branches too, took as long again as reading.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import tensorflow as tf
 
-from liver_tf.records.pixels import ENCODINGS, PNG_OFFSET
+from liver_tf.records.pixels import PNG, PNG_OFFSET, ZLIB, encoding_of
 from liver_tf.records.schema import SCHEMA_VERSION
 
+_FEATURES = {
+    "schema": tf.io.FixedLenFeature([], tf.int64),
+    "image": tf.io.FixedLenFeature([], tf.string),
+    "image/dtype": tf.io.FixedLenFeature([], tf.string),
+    "labels": tf.io.FixedLenFeature([], tf.string),
+    # Records of the first version had none, and shall be refused for their version.
+    "encoding": tf.io.FixedLenFeature([], tf.string, ""),
+    "size": tf.io.FixedLenFeature([2], tf.int64),
+    "example": tf.io.FixedLenFeature([], tf.int64),
+}
 
-def parse(serialised: tf.Tensor) -> dict[str, tf.Tensor]:
-    """``schema.decode`` as a graph: a scalar string to the tensors that training needs.
 
-    Returns ``image`` float32 [rows, columns] in HU, ``labels`` uint8 [rows, columns], ``example``
-    int64 scalar. A record of another schema version fails with ``InvalidArgumentError``.
+def parser(encoding: str) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """``schema.decode`` as a graph, for the records of a set with that ``encoding``.
+
+    Args:
+      encoding: the manifest's, one of ``pixels.ENCODINGS``.
+
+    Returns:
+      A function of a serialised record (scalar string) that returns ``image`` float32 [rows,
+      columns] in HU, ``labels`` uint8 [rows, columns], ``example`` int64 scalar. A record of
+      another schema version, or stored in another way than the manifest says, fails with
+      ``InvalidArgumentError``.
     """
-    parsed = tf.io.parse_single_example(
-        serialised,
-        {
-            "schema": tf.io.FixedLenFeature([], tf.int64),
-            "image": tf.io.FixedLenFeature([], tf.string),
-            "image/dtype": tf.io.FixedLenFeature([], tf.string),
-            "labels": tf.io.FixedLenFeature([], tf.string),
-            # Records of the first version had none, and shall be refused for their version.
-            "encoding": tf.io.FixedLenFeature([], tf.string, ""),
-            "size": tf.io.FixedLenFeature([2], tf.int64),
-            "example": tf.io.FixedLenFeature([], tf.int64),
-        },
-    )
-    tf.debugging.assert_equal(
-        parsed["schema"], tf.constant(SCHEMA_VERSION, tf.int64), "record schema version"
-    )
-    image, labels, dtype = parsed["image"], parsed["labels"], parsed["image/dtype"]
-    known = tf.constant(ENCODINGS)
-    place = tf.argmax(tf.cast(tf.equal(known, parsed["encoding"]), tf.int32), output_type=tf.int32)
-    tf.debugging.assert_equal(known[place], parsed["encoding"], "pixel encoding")
-    pixels, labels = tf.switch_case(
-        place,
-        [
-            lambda: (_numbers(image, dtype), tf.io.decode_raw(labels, tf.uint8)),
-            lambda: (
-                _numbers(tf.io.decode_compressed(image, "ZLIB"), dtype),
-                tf.io.decode_raw(tf.io.decode_compressed(labels, "ZLIB"), tf.uint8),
-            ),
-            lambda: (_from_png(image), tf.reshape(tf.io.decode_png(labels, 1), [-1])),
+    of_floats = encoding_of(np.empty(0, np.float32), encoding)
+
+    def parse(serialised: tf.Tensor) -> dict[str, tf.Tensor]:
+        record = tf.io.parse_single_example(serialised, _FEATURES)
+        whole = tf.equal(record["image/dtype"], "int16")
+        with tf.control_dependencies(_checked(record, whole, encoding, of_floats)):
+            labels = tf.identity(record["labels"])
+            image = tf.identity(record["image"])
+
+        def of_whole_numbers():
+            return tf.cast(_decode(image, tf.int16, encoding), tf.float32)
+
+        def of_fractions():
+            return _decode(image, tf.float32, of_floats)
+
+        if encoding == of_floats:
+            pixels = tf.cond(whole, of_whole_numbers, of_fractions)
+            labels = _decode(labels, tf.uint8, encoding)
+        else:
+            pixels, labels = tf.cond(
+                whole,
+                lambda: (of_whole_numbers(), _decode(labels, tf.uint8, encoding)),
+                lambda: (of_fractions(), _decode(labels, tf.uint8, of_floats)),
+            )
+        return {
+            "image": tf.reshape(pixels, record["size"]),
+            "labels": tf.reshape(labels, record["size"]),
+            "example": record["example"],
+        }
+
+    return parse
+
+
+def _checked(
+    record: dict[str, tf.Tensor], whole: tf.Tensor, encoding: str, of_floats: str
+) -> list[tf.Operation]:
+    """What must come before anything is decoded. An operation by itself, not
+    ``tf.debugging.assert_equal``, which puts a branch into the graph for its message."""
+    encoded = tf.equal(record["encoding"], encoding)
+    of_floats_then = tf.equal(record["image/dtype"], "float32")
+    if encoding == of_floats:
+        stored = tf.logical_and(encoded, tf.logical_or(whole, of_floats_then))
+    else:
+        of_floats_then = tf.logical_and(of_floats_then, tf.equal(record["encoding"], of_floats))
+        stored = tf.logical_or(tf.logical_and(encoded, whole), of_floats_then)
+    fits = tf.logical_and(tf.equal(record["schema"], SCHEMA_VERSION), stored)
+    check = tf.raw_ops.Assert(
+        condition=fits,
+        data=[
+            f"record schema version, pixel type, pixel encoding: expected {SCHEMA_VERSION}, "
+            f"int16 or float32, {encoding} as in the manifest; got",
+            *(record[name] for name in ("schema", "image/dtype", "encoding")),
         ],
     )
-    return {
-        "image": tf.reshape(pixels, parsed["size"]),
-        "labels": tf.reshape(labels, parsed["size"]),
-        "example": parsed["example"],
-    }
+    # Eagerly it has been done by now.
+    return [] if check is None else [check]
 
 
-def _numbers(data: tf.Tensor, dtype: tf.Tensor) -> tf.Tensor:
-    """Little-endian int16 or float32 as float32, flat."""
-    return tf.cond(
-        tf.equal(dtype, "int16"),
-        lambda: tf.cast(tf.io.decode_raw(data, tf.int16), tf.float32),
-        lambda: tf.io.decode_raw(data, tf.float32),
-    )
-
-
-def _from_png(data: tf.Tensor) -> tf.Tensor:
-    values = tf.reshape(tf.io.decode_png(data, 1, tf.uint16), [-1])
-    return tf.cast(tf.cast(values, tf.int32) - PNG_OFFSET, tf.float32)
+def _decode(data: tf.Tensor, dtype: tf.DType, encoding: str) -> tf.Tensor:
+    """Stored pixels as a flat tensor of numbers."""
+    if encoding == PNG:
+        if dtype == tf.uint8:
+            return tf.reshape(tf.io.decode_png(data, 1), [-1])
+        values = tf.cast(tf.io.decode_png(data, 1, tf.uint16), tf.int32)
+        return tf.reshape(tf.cast(values - PNG_OFFSET, dtype), [-1])
+    if encoding == ZLIB:
+        data = tf.io.decode_compressed(data, "ZLIB")
+    return tf.io.decode_raw(data, dtype)

@@ -20,6 +20,7 @@ from liver_tf.training.diary import Album, Diary, write_history
 from liver_tf.training.protocol import CycleSettings, short
 from liver_tf.training.state import Progress, load_state, save_state, stopping_when_full
 from liver_tf.training.step import Task, training_step, validate, validation_step
+from liver_tf.training.waiting import Waiting
 
 BEST, STATE, RESULT, HISTORY = "best.npz", "state.npz", "cycle.json", "history.csv"
 
@@ -60,6 +61,9 @@ def train_cycle(
         diary = Diary(folder, title, settings.epochs, progress.epoch, say)
         album = Album(validation, label_set, task, pictures) if pictures else None
     started = time.perf_counter()
+    last = first_epoch + settings.epochs
+    epochs = training.epochs(first_epoch + progress.epoch, last)
+    checks = validation.epochs(progress.epoch, settings.epochs, shuffled=False)
 
     @stopping_when_full()
     def finish_epoch() -> None:
@@ -79,9 +83,9 @@ def train_cycle(
         return vars(progress)
 
     while progress.epoch < settings.epochs and _has_patience(progress, settings):
-        row = _train_epoch(step, training, settings, optimiser, progress.epoch, first_epoch)
+        row = _train_epoch(step, epochs, settings, optimiser, progress.epoch)
         if math.isfinite(row["loss"]):
-            row |= validate(check, validation.epoch(0, shuffled=False), label_set.classes)
+            row |= validate(check, next(checks), label_set.classes)
         row = replicas.from_chief(lambda row=row: row)
         _stop_where_not_finite(row, settings, progress, folder)
         progress.history.append(row)
@@ -110,22 +114,25 @@ def _close(folder: Path, progress: Progress, result: dict) -> dict:
     return result
 
 
-def _train_epoch(step, training, settings, optimiser, epoch, first_epoch) -> dict:
+def _train_epoch(step, epochs, settings, optimiser, epoch) -> dict:
     rate = settings.rate_in(epoch)
     optimiser.learning_rate.assign(rate)
     total, slices = 0.0, 0
     started = time.perf_counter()
     losses = []
-    for images, labels, parameters in training.epoch(first_epoch + epoch):
+    batches = Waiting(epochs)
+    for images, labels, parameters in batches:
         losses.append((step(images, labels, parameters), images.shape[0]))
     for loss, size in losses:
         total += float(loss) * size
         slices += size
+    seconds = time.perf_counter() - started
     return {
         "epoch": epoch + 1,
         "learning_rate": rate,
         "loss": total / slices,
-        "seconds": round(time.perf_counter() - started, 3),
+        "seconds": round(seconds, 3),
+        "waiting_share": round(batches.seconds / seconds, 4),
     }
 
 

@@ -5,11 +5,14 @@ import pytest
 import tensorflow as tf
 import tiny_records
 
-from liver_tf.labels import LITS
+from liver_tf.labels import LESION_TYPES, LITS
 from liver_tf.pipeline import augment
 from liver_tf.pipeline.augment import Ranges
-from liver_tf.pipeline.batches import BatchSource, Slices, network_view
+from liver_tf.pipeline.batches import BatchSource
+from liver_tf.pipeline.sampling import Sampling
+from liver_tf.pipeline.slices import Slices, network_view
 from liver_tf.records.shards import read_case
+from liver_tf.refusals import Refusal
 
 TINY_CACHE_MB = 0.02  # holds 4 slices of 32 x 32
 
@@ -55,7 +58,7 @@ def as_set(images):
 def test_every_slice_comes_once_an_epoch(record_set, cache_mb):
     source = make_source(record_set, cache_mb=cache_mb)
     assert source.examples == 16
-    assert source.steps == 6
+    assert source.steps(0) == 6
     for epoch in (0, 1):
         sizes = [len(images) for images, _, _ in source.epoch(epoch)]
         assert sizes == [3, 3, 3, 3, 3, 1]
@@ -141,10 +144,11 @@ def test_labels_are_mapped_and_slices_without_liver_left_out(tmp_path):
         images, labels = collect(everything.epoch(0))
         assert len(images) == everything.examples == 5
         assert set(np.unique(labels)) == {0, 1}
-        slices = make_slices((tmp_path, manifest), label_map=(0, 1, 2), skip_without_liver=True)
-        with_liver = make_source(None, slices=slices, cache_mb=cache_mb)
+        slices = make_slices((tmp_path, manifest), label_map=(0, 1, 2))
+        sampling = Sampling(keep_without_liver=0.0)
+        with_liver = make_source(None, slices=slices, cache_mb=cache_mb, sampling=sampling)
         images, labels = collect(with_liver.epoch(0))
-        assert len(images) == with_liver.examples == 4
+        assert len(images) == with_liver.slices_in(0) == 4
         assert (labels > 0).any(axis=(1, 2)).all()
         assert set(np.unique(labels)) == {0, 1, 2}
 
@@ -177,3 +181,130 @@ def test_a_flipped_bit_in_a_shard_stops_an_epoch(tmp_path):
     path.write_bytes(data)
     with pytest.raises(tf.errors.DataLossError, match="corrupted record"):
         make_source((tmp_path, manifest))
+
+
+SAMPLINGS = [Sampling(), Sampling(0.5, 0.5), Sampling(resample=True), Sampling(0.5, 0.3, True)]
+
+
+@pytest.fixture(scope="module")
+def uneven_set(tmp_path_factory):
+    """12 slices without liver, 6 without lesion, 4, 2 and 1 of three lesions; by case."""
+    folder = tmp_path_factory.mktemp("uneven")
+    generator = np.random.default_rng(4)
+    entries = []
+    for name, count, lesion in (
+        *(("bare0", 6, None), ("bare1", 6, None), ("healthy", 6, 0)),
+        *(("cyst", 4, 2), ("hemangioma", 2, 3), ("metastasis", 1, 4)),
+    ):
+        records = []
+        for index in range(count):
+            image, labels = tiny_records.draw_slice(generator, 32, 32, lesion or 0)
+            labels = labels * 0 if lesion is None else labels
+            records.append(tiny_records.SliceRecord(image, labels, None, name, name, index))
+        entries.append(tiny_records.write_case(folder, records, LESION_TYPES))
+    return folder, tiny_records.Manifest(LESION_TYPES, (-160, 240), tuple(entries))
+
+
+def kinds_of(labels):
+    return labels.reshape(len(labels), -1).max(axis=1)
+
+
+@pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
+def test_an_epoch_shows_the_slices_that_sampling_says(uneven_set, cache_mb):
+    for sampling in SAMPLINGS:
+        source = make_source(uneven_set, cache_mb=cache_mb, sampling=sampling)
+        assert source.examples == 25
+        for epoch in (0, 1):
+            sizes = [len(images) for images, _, _ in source.epoch(epoch)]
+            assert sum(sizes) == source.slices_in(epoch)
+            assert len(sizes) == source.steps(epoch)
+    # The last one: three of ten slices left, or so, and of each kind about as many.
+    shown = make_source(uneven_set, cache_mb=cache_mb, sampling=Sampling(resample=True))
+    images, labels = collect(shown.epoch(0))
+    kinds = np.maximum(kinds_of(labels), 1)
+    assert sorted(np.bincount(kinds, minlength=5)[1:]) == [6, 6, 6, 7]
+    # The only slice with a metastasis comes six times or more, all of it the same but for order.
+    assert len(as_set(images[kinds == 4])) == 1
+    bare = make_source(
+        uneven_set,
+        cache_mb=cache_mb,
+        sampling=Sampling(keep_without_liver=0, keep_without_lesion=0),
+    )
+    assert (kinds_of(collect(bare.epoch(0))[1]) >= 2).all()
+    assert bare.slices_in(0) == 7
+
+
+@pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
+def test_a_slice_shown_again_in_an_epoch_is_augmented_anew(uneven_set, cache_mb):
+    options = {"cache_mb": cache_mb, "ranges": Ranges()}
+    source = make_source(uneven_set, sampling=Sampling(resample=True), **options)
+    images, labels = collect(source.epoch(3))
+    assert len(as_set(images)) == len(images) == 25
+    # And the first time it is shown it is what it would be without balance.
+    plainly = as_set(collect(make_source(uneven_set, **options).epoch(3))[0])
+    assert len(as_set(images[kinds_of(labels) == 4]) & plainly) == 1
+
+
+@pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
+@pytest.mark.parametrize("sampling", [SAMPLINGS[0], SAMPLINGS[-1]])
+def test_batches_are_the_same_whatever_the_threads_and_where_a_run_begins(
+    uneven_set, cache_mb, sampling
+):
+    def batches(first, threads, alone):
+        """Of the epochs from ``first`` to 2, by one pipeline or by one for each epoch."""
+        source = make_source(
+            uneven_set, cache_mb=cache_mb, sampling=sampling, ranges=Ranges(), batch_size=4
+        )
+        options = tf.data.Options()
+        options.threading.private_threadpool_size = threads
+        options.threading.max_intra_op_parallelism = threads
+        made, plain = [], source._batches
+        source._batches = lambda *arguments: plain(*arguments).with_options(options)
+        epochs = (source.epoch(n) for n in range(first, 3)) if alone else source.epochs(first, 3)
+        for number, epoch in enumerate(epochs, first):
+            for images, labels, _ in epoch:
+                made.append((number, images.numpy().tobytes(), labels.numpy().tobytes()))
+        return made
+
+    whole = batches(0, 1, False)
+    assert whole == batches(0, 7, False)
+    # Begun again at the third epoch, as after a crash; by a pipeline of its own.
+    third = [batch for batch in whole if batch[0] == 2]
+    assert third == batches(2, 3, False) == batches(2, 2, True)
+
+
+def test_epochs_of_one_pipeline_unshuffled_are_all_the_same(record_set):
+    source = make_source(record_set)
+    passes = [
+        [images.numpy().tobytes() for images, _, _ in epoch]
+        for epoch in source.epochs(0, 3, shuffled=False)
+    ]
+    assert len(passes) == 3
+    assert passes[0] == passes[1] == passes[2]
+    assert passes[0] == [
+        images.numpy().tobytes() for images, _, _ in source.epoch(9, shuffled=False)
+    ]
+
+
+def test_another_batch_size_shares_what_is_kept(record_set):
+    source = make_source(record_set)
+    other = source.with_batch_size(5)
+    assert other._kept is source._kept
+    assert [len(images) for images, _, _ in other.epoch(0)] == [5, 5, 5, 1]
+    assert source.steps(0) == 6
+    assert source.held_mb == pytest.approx(16 * 32 * 32 * 5 / 2**20)
+
+
+@pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
+def test_shards_with_fewer_records_than_the_manifest_counts_are_refused(tmp_path, cache_mb):
+    manifest = tiny_records.write_set(tmp_path, patients=4)
+    first = manifest.cases[0]
+    records = list(read_case(tmp_path, first))
+    tiny_records.write_case(tmp_path, records[:1], LESION_TYPES)
+
+    def use_up():
+        epochs = make_source((tmp_path, manifest), cache_mb=cache_mb).epochs(0, 1)
+        return list(next(epochs))
+
+    with pytest.raises(Refusal, match=r"\[shard-count\].*the 8 records that the manifest counts"):
+        use_up()

@@ -1,12 +1,14 @@
 """A record keeps its pixels; the graph and the plain reader agree; other versions are refused."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from liver_tf.records import schema
-from liver_tf.records.graph import parse
-from liver_tf.records.pixels import ENCODINGS
+from liver_tf.records.graph import parser
+from liver_tf.records.pixels import ENCODINGS, PNG, RAW, ZLIB
 from liver_tf.records.schema import Box, SliceRecord, decode, example_number
 
 
@@ -54,7 +56,10 @@ def test_views_that_are_not_contiguous_keep_their_pixels(dtype, encoding):
 def test_graph_and_plain_reader_agree(dtype, encoding):
     serialised = encode(make_record(dtype), encoding)
     plain = decode(serialised)
-    for parsed in (parse(tf.constant(serialised)), tf.function(parse)(tf.constant(serialised))):
+    parse = parser(encoding)
+    in_data = next(iter(tf.data.Dataset.from_tensors(serialised).map(parse)))
+    eagerly, traced = parse(tf.constant(serialised)), tf.function(parse)(tf.constant(serialised))
+    for parsed in (eagerly, traced, in_data):
         assert parsed["image"].dtype == tf.float32
         np.testing.assert_array_equal(parsed["image"], plain.image.astype(np.float32))
         assert parsed["labels"].dtype == tf.uint8
@@ -68,7 +73,8 @@ def test_the_ends_of_int16_survive_every_encoding():
     for encoding in ENCODINGS:
         serialised = encode(record, encoding)
         np.testing.assert_array_equal(decode(serialised).image, image)
-        np.testing.assert_array_equal(parse(tf.constant(serialised))["image"], image)
+        parsed = parser(encoding)(tf.constant(serialised))
+        np.testing.assert_array_equal(parsed["image"], image)
 
 
 @pytest.mark.parametrize("more", [{}, {"box": Box(-3, 4, 300), "source_size": (512, 400)}])
@@ -121,9 +127,32 @@ def test_another_schema_version_is_refused_by_both_readers(monkeypatch):
     with pytest.raises(ValueError, match=r"record schema: expected version 2, got \[99\]"):
         decode(serialised)
     with pytest.raises(tf.errors.InvalidArgumentError, match="record schema version"):
-        parse(tf.constant(serialised))
+        parser(RAW)(tf.constant(serialised))
     with pytest.raises(tf.errors.InvalidArgumentError, match="record schema version"):
-        tf.function(parse)(tf.constant(serialised))
+        tf.function(parser(RAW))(tf.constant(serialised))
+
+
+MISFITS = [(np.int16, *pair) for pair in itertools.permutations(ENCODINGS, 2)]
+# PNG holds no fractions: in a set of PNG they are deflated.
+MISFITS += [(np.float32, RAW, ZLIB), (np.float32, RAW, PNG), (np.float32, ZLIB, RAW)]
+
+
+@pytest.mark.parametrize(("dtype", "stored", "said"), MISFITS)
+def test_a_record_stored_in_another_way_than_the_manifest_says_is_refused(dtype, stored, said):
+    serialised = encode(make_record(dtype), stored)
+    message = f"pixel encoding: expected .*{said} as in the manifest; got"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        tf.function(parser(said))(tf.constant(serialised))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        parser(said)(tf.constant(serialised))
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_pixels_of_an_unknown_type_are_refused(encoding):
+    example = tf.train.Example.FromString(encode(make_record(), encoding))
+    example.features.feature["image/dtype"].bytes_list.value[:] = [b"uint16"]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="pixel type"):
+        tf.function(parser(encoding))(tf.constant(example.SerializeToString()))
 
 
 def test_a_record_without_a_version_is_refused():
@@ -132,7 +161,7 @@ def test_a_record_without_a_version_is_refused():
     with pytest.raises(ValueError, match=r"expected version 2, got \[\]"):
         decode(example.SerializeToString())
     with pytest.raises(tf.errors.InvalidArgumentError, match="schema"):
-        parse(tf.constant(example.SerializeToString()))
+        parser(RAW)(tf.constant(example.SerializeToString()))
 
 
 def test_pixels_that_disagree_with_the_size_are_refused():
@@ -141,7 +170,7 @@ def test_pixels_that_disagree_with_the_size_are_refused():
     with pytest.raises(ValueError, match="reshape"):
         decode(example.SerializeToString())
     with pytest.raises(tf.errors.InvalidArgumentError):
-        parse(tf.constant(example.SerializeToString()))
+        parser(RAW)(tf.constant(example.SerializeToString()))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from absl import app, flags
 
+from data_prep import augmentation_flags
 from liver_tf.labels import LESION_TYPES, LITS, LIVER_ONLY
 from liver_tf.pipeline.augment import Ranges
 from trainers import flag_groups
@@ -19,7 +20,7 @@ def asked(command):
         answers = []
 
         def define():
-            flag_groups.define_augmentation_flags()
+            augmentation_flags.define()
             flag_groups.define_data_flags()
 
         def main(argv):
@@ -34,7 +35,7 @@ def asked(command):
 
 
 def test_by_default_the_papers_kinds_and_nothing_beyond(asked):
-    assert asked(lambda: flag_groups.augmentation(LESION_TYPES)) == Ranges()
+    assert asked(lambda: augmentation_flags.ranges(LESION_TYPES)) == Ranges()
     ranges = Ranges()
     assert (ranges.elastic, ranges.gamma, ranges.blur_pixels, ranges.kept_from) == (0, 0, 0, 0)
 
@@ -47,7 +48,7 @@ def test_every_range_has_its_flag(asked, label_set):
         **{"gamma": 0.9, "blur_pixels": 1.1},
     }
     arguments = [f"--{name}={value}" for name, value in values.items()]
-    found = asked(lambda: flag_groups.augmentation(label_set), *arguments, "--lesion_safe")
+    found = asked(lambda: augmentation_flags.ranges(label_set), *arguments, "--lesion_safe")
     assert found == Ranges(**values, kept_from=2)
 
 
@@ -55,18 +56,19 @@ def test_every_range_has_its_flag(asked, label_set):
     ("arguments", "label_set", "text"),
     [
         (["--elastic=0.07"], LITS, "--elastic: expected at most 0.060 .* the image would fold"),
-        (["--lesion_safe"], LIVER_ONLY, "--lesion_safe: this network learns no class of lesions"),
+        (["--gain=nan"], LITS, "--gain: expected a finite number, got nan"),
+        (["--lesion_safe"], LIVER_ONLY, "--lesion_safe: there is no class of lesions"),
     ],
 )
 def test_what_cannot_be_is_refused(asked, arguments, label_set, text):
     with pytest.raises(app.UsageError, match=text):
-        asked(lambda: flag_groups.augmentation(label_set), *arguments)
+        asked(lambda: augmentation_flags.ranges(label_set), *arguments)
 
 
 @pytest.mark.parametrize("argument", ["--zoom=1", "--flip=1.1", "--noise_hu=-1", "--blur_pixels=9"])
 def test_values_without_a_meaning_are_refused(asked, argument):
     with pytest.raises(flags.IllegalFlagValueError):
-        asked(lambda: flag_groups.augmentation(LITS), argument)
+        asked(lambda: augmentation_flags.ranges(LITS), argument)
 
 
 @pytest.mark.parametrize(("place", "on_host"), [("host", True), ("device", False)])

@@ -123,10 +123,10 @@ def worker(folder, records, *, dies):
     if dies:
         original = cycle._train_epoch
 
-        def train_epoch(step, training, settings, optimiser, epoch, first_epoch):
+        def train_epoch(step, epochs, settings, optimiser, epoch):
             if epoch == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return original(step, training, settings, optimiser, epoch, first_epoch)
+            return original(step, epochs, settings, optimiser, epoch)
 
         cycle._train_epoch = train_epoch
     where = replicas.make("multi_worker")

@@ -11,7 +11,8 @@ from liver_tf.labels import LESION_TYPES
 from liver_tf.model import unet
 from liver_tf.model.description import Description
 from liver_tf.pipeline.augment import Ranges
-from liver_tf.pipeline.batches import BatchSource, Slices
+from liver_tf.pipeline.batches import BatchSource
+from liver_tf.pipeline.slices import Slices
 from liver_tf.records import statistics
 from liver_tf.records.folds import hold_out
 from liver_tf.records.manifest import load_manifest

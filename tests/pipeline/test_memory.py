@@ -1,0 +1,98 @@
+"""``cache_mb`` bounds what slices take, kept or streamed; measured, in a process of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from liver_tf.pipeline import memory
+
+ROOT = Path(__file__).parents[2]
+
+#: Slices of 16 x 16 pixels that become 80 KiB each at the network's size: 156 MiB of them.
+PATIENTS, SLICES_EACH, SIDE = 10, 200, 128
+
+WORK = """
+import json, re, sys
+from pathlib import Path
+from liver_tf.pipeline.augment import Ranges
+from liver_tf.pipeline.batches import BatchSource
+from liver_tf.pipeline.sampling import Sampling
+from liver_tf.pipeline.slices import Slices
+from liver_tf.records.manifest import load_manifest
+
+
+def mib(name):
+    return int(re.search(name + r":\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
+
+
+def peak_of(folder, cache_mb, sampling):
+    # Writing 5 sets the peak back to what is used now.
+    Path("/proc/self/clear_refs").write_text("5")
+    before = mib("VmRSS")
+    manifest = load_manifest(folder)
+    cases = tuple(entry.case for entry in manifest.cases)
+    slices = Slices(Path(folder), manifest, cases, SIDE, (0, 1, 2, 3, 4))
+    source = BatchSource(slices, batch_size=8, seed=0, ranges=Ranges(), cache_mb=cache_mb,
+                         sampling=sampling)
+    seen = sum(len(images) for images, _, _ in source.epoch(0))
+    return [seen, source.held_mb, mib("VmHWM") - before]
+
+
+folder, small = sys.argv[1:3]
+peak_of(small, 16, Sampling())  # what TensorFlow needs at all
+ways = [(32, Sampling()), (32, Sampling(resample=True)), (1024, Sampling())]
+print(json.dumps([peak_of(folder, *way) for way in ways]))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's /proc")
+def test_slices_take_no_more_memory_than_they_may(tmp_path):
+    import tiny_records
+
+    for name, patients in (("large", PATIENTS), ("small", 1)):
+        tiny_records.write_set(
+            tmp_path / name, patients=patients, slices=SLICES_EACH, rows=16, columns=16
+        )
+    done = subprocess.run(
+        [sys.executable, "-c", f"SIDE = {SIDE}\n{WORK}", tmp_path / "large", tmp_path / "small"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    streamed, resampled, kept = json.loads(done.stdout)
+    all_of_them = PATIENTS * SLICES_EACH
+    assert [streamed[0], resampled[0], kept[0]] == [all_of_them] * 3
+    assert [streamed[1], resampled[1]] == [32, 32]
+    assert kept[1] == pytest.approx(all_of_them * SIDE**2 * 5 / 2**20)
+    # Beside the slices: batches made ahead and slices being decoded, some 10 MiB here, and what
+    # was freed but is not yet used again. Each tensor is rounded up when it is allocated.
+    assert streamed[2] < 32 + 40
+    assert resampled[2] < 32 + 40
+    assert 0.5 * kept[1] < kept[2] < 1.15 * kept[1] + 40
+
+
+def test_held_elements_are_those_of_the_data_set():
+    numbers = np.arange(24, dtype=np.float32).reshape(4, 3, 2)
+    places = np.array([3, 1, 0, 2])
+    mixed = {"a": numbers[places], "b": places, "place": places}
+    held = memory.Held(tf.data.Dataset.from_tensor_slices(mixed), 4)
+    order = [2, 0, 0, 3]
+    taken = tf.data.Dataset.from_tensor_slices(order).map(held.take, 2).as_numpy_iterator()
+    for place, element in zip(order, taken, strict=True):
+        np.testing.assert_array_equal(element["a"], numbers[place])
+        assert element["a"].dtype == np.float32
+        assert element["b"] == place
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_another_number_of_elements_is_an_error(count):
+    dataset = tf.data.Dataset.range(4).map(lambda number: {"number": number, "place": number})
+    with pytest.raises(memory.OtherCount, match=f"expected {count} elements, got 4"):
+        memory.Held(dataset, count)

@@ -1,0 +1,93 @@
+"""Thinning and balance: the right shares, the same ones again, others in another epoch."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from liver_tf.pipeline.sampling import EVERYTHING, Sampling, times_shown
+from liver_tf.refusals import Refusal
+
+#: 4,000 slices without liver, 2,000 with liver alone, 600, 300 and 100 of three lesions.
+KINDS = np.repeat([0, 1, 2, 3, 4], [4000, 2000, 600, 300, 100])
+EXAMPLES = np.random.default_rng(0).integers(0, 2**62, len(KINDS))
+
+
+def shown(sampling, seed=0, epoch=0, examples=EXAMPLES, kinds=KINDS):
+    return times_shown(sampling, seed, epoch, examples, kinds)
+
+
+def test_by_default_every_slice_is_shown_once():
+    assert EVERYTHING.shows_all
+    assert (shown(EVERYTHING) == 1).all()
+    for other in (Sampling(0.5), Sampling(1.0, 0.5), Sampling(resample=True)):
+        assert not other.shows_all
+
+
+def test_thinning_keeps_its_share_of_its_kind_alone():
+    times = shown(Sampling(0.1, 0.3))
+    assert set(np.unique(times)) == {0, 1}
+    assert (times[KINDS >= 2] == 1).all()
+    # Five standard deviations of a binomial distribution.
+    assert abs(times[KINDS == 0].sum() - 400) < 5 * np.sqrt(4000 * 0.1 * 0.9)
+    assert abs(times[KINDS == 1].sum() - 600) < 5 * np.sqrt(2000 * 0.3 * 0.7)
+    assert shown(Sampling(0.0))[KINDS == 0].sum() == 0
+    assert (shown(Sampling(0.0))[KINDS > 0] == 1).all()
+
+
+def test_every_epoch_and_seed_choose_for_themselves_and_all_slices_come_in_time():
+    chosen = [
+        shown(Sampling(0.5), seed, epoch)[KINDS == 0] == 1
+        for seed, epoch in itertools.product((0, 1), range(12))
+    ]
+    agreement = [np.mean(a == b) for a, b in itertools.combinations(chosen, 2)]
+    assert np.abs(np.array(agreement) - 0.5).max() < 5 * 0.5 / np.sqrt(4000)
+    assert np.any(chosen[:12], axis=0).mean() > 0.999
+
+
+def test_what_becomes_of_a_slice_hangs_on_no_other():
+    some = np.random.default_rng(1).permutation(len(KINDS))[:500]
+    alone = shown(Sampling(0.3, 0.6), 3, 7, EXAMPLES[some], KINDS[some])
+    np.testing.assert_array_equal(alone, shown(Sampling(0.3, 0.6), 3, 7)[some])
+
+
+def test_balance_shows_each_kind_equally_often_and_each_slice_of_a_kind_too():
+    times = shown(Sampling(resample=True))
+    groups = np.maximum(KINDS, 1)
+    assert times.sum() == 7000
+    assert [times[groups == kind].sum() for kind in (1, 2, 3, 4)] == [1750] * 4
+    assert set(np.unique(times[groups == 1])) == {0, 1}
+    assert set(np.unique(times[groups == 2])) == {2, 3}
+    assert set(np.unique(times[groups == 4])) == {17, 18}
+    other = shown(Sampling(resample=True), epoch=1)
+    assert not np.array_equal(times, other)
+    np.testing.assert_array_equal(times, shown(Sampling(resample=True)))
+
+
+def test_balance_comes_after_thinning_and_what_does_not_divide_goes_round():
+    kinds = np.array([0, 0, 1, 2, 3, 3, 3, 3])
+    examples = np.arange(8)
+    thinned = shown(Sampling(keep_without_liver=0.0, resample=True), 0, 0, examples, kinds)
+    assert thinned[:2].sum() == 0
+    assert thinned.sum() == 6
+    assert [thinned[kinds == kind].sum() for kind in (1, 2, 3)] == [2, 2, 2]
+    odd = {}
+    for epoch in range(3):
+        times = shown(Sampling(resample=True), 0, epoch, examples, kinds)
+        assert times.sum() == 8
+        each = [times[np.maximum(kinds, 1) == kind].sum() for kind in (1, 2, 3)]
+        assert sorted(each) == [2, 3, 3]
+        odd[epoch] = each.index(2)
+    assert set(odd.values()) == {0, 1, 2}
+
+
+def test_an_epoch_without_slices_is_refused():
+    with pytest.raises(Refusal, match="none left of 3 in epoch 5") as caught:
+        times_shown(Sampling(0.0, 0.0), 0, 4, np.arange(3), np.array([0, 1, 1]))
+    assert caught.value.code == "no-slices"
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+def test_shares_are_shares(share):
+    with pytest.raises(ValueError, match="keep_without_lesion: expected a share"):
+        Sampling(1.0, share)
