@@ -72,7 +72,7 @@ def main(argv: list[str]) -> int:
 
 @dataclass(frozen=True)
 class Epoch:
-    """Slices a second after the first batch; seconds of processors a slice; seconds before it."""
+    """Slices a second, and seconds of processors a slice, after the first batch; seconds to it."""
 
     rate: float
     processor: float
@@ -137,15 +137,13 @@ def _timed(epoch: Callable) -> Epoch:
         times = [one.cpu_times() for one in (this, *this.children(recursive=True))]
         return sum(one.user + one.system for one in times)
 
-    started, before, first, seen = time.perf_counter(), processor(), None, 0
-    for images, _ in epoch():
-        if first is None:
-            first = time.perf_counter()
-        else:
-            seen += len(images)
-    ended = time.perf_counter()
+    started = time.perf_counter()
+    batches = iter(epoch())
+    next(batches)
+    first, before = time.perf_counter(), processor()
+    seen = sum(len(images) for images, _ in batches)
     return Epoch(
-        seen / (ended - first), (processor() - before) / (seen + peers.BATCH), first - started
+        seen / (time.perf_counter() - first), (processor() - before) / seen, first - started
     )
 
 

@@ -32,7 +32,9 @@ def make_network():
         description = Description(
             kind, architecture, label_set, (-160, 240), 100.0, 30.0, "0" * 64, roi
         )
-        return Network(model, description)
+        network = Network(model, description)
+        network.keras_model = model  # what tests save as a run's weights
+        return network
 
     return make
 
@@ -62,7 +64,9 @@ def intensity_cascade():
         description = Description(
             kind, architecture, label_set, (-160, 240), 100.0, 30.0, "0" * 64, roi
         )
-        return Network(model, description)
+        network = Network(model, description)
+        network.keras_model = model
+        return network
 
     def make(*, margin_mm=2.0, extent="slice", **options):
         rule = {"margin_mm": margin_mm, "least_side_mm": 4.0, "extent": extent}

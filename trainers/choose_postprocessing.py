@@ -21,8 +21,7 @@ def main(argv: list[str]) -> int:
     from trainers.choosing import choose, told
 
     records, liver = Path(FLAGS.records), Path(FLAGS.liver_run)
-    for model in FLAGS.model:
-        run = Path(model)
+    for run in map(Path, FLAGS.run):
         how, chosen = choose(run, liver, records, in_liver_only=FLAGS.in_liver_only)
         with held_alone(run):
             postprocessing.save(run, how, chosen)
@@ -31,7 +30,7 @@ def main(argv: list[str]) -> int:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_multi_string("model", None, "Fine-tuned run; may be repeated.", required=True)
+    flags.DEFINE_multi_string("run", None, "Fine-tuned run; may be repeated.", required=True)
     flags.DEFINE_string("liver_run", "runs/liver", "Run of the liver network.")
     flags.DEFINE_string(
         "records", "tfrecords/sheba", "Record set of whole slices from which the ROIs were cut."

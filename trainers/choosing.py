@@ -25,9 +25,9 @@ from liver_tf.refusals import Refusal
 from trainers.measuring import cases_of_part
 
 #: What is tried: every combination. None is the most likely class.
-LESION_PROBABILITIES = (None, 0.3, 0.4, 0.5, 0.6, 0.7)
+LESION_PROBABILITIES = (None, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 FILL_HOLES = (False, True)
-LEAST_AREAS_MM2 = (0.0, 10.0, 25.0, 50.0, 100.0)
+LEAST_AREAS_MM2 = (0.0, 10.0, 25.0, 50.0, 100.0, 200.0)
 
 COMBINATIONS = tuple(
     PostProcessing(*values)

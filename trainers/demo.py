@@ -142,6 +142,13 @@ def steps() -> list[Step]:
             for protocol, seconds in zip(PROTOCOLS, (25, 23, 21, 60, 78), strict=True)
         ),
         Step(
+            "choose_postprocessing",
+            "choose threshold, holes and least size of lesions on the validation patients",
+            ("trainers.choose_postprocessing", *runs, liver, f"--records={records}/sheba"),
+            25,
+            f"{RUNS}/{PROTOCOLS[-1]}/postprocessing.json",
+        ),
+        Step(
             "evaluate",
             "measure all protocols on the test patients",
             (

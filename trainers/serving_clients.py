@@ -106,9 +106,11 @@ class Grpc:
         self._target, self._model = target, model
 
     def __call__(self, hu: np.ndarray, spacing_mm: np.ndarray) -> dict[str, np.ndarray]:
-        import grpc
-
-        service = _serving_api("prediction_service_pb2_grpc")
+        try:
+            import grpc
+            from tensorflow_serving.apis import prediction_service_pb2_grpc as service
+        except ImportError:
+            raise _not_installed("TF Serving's messages", "serving") from None
         with grpc.insecure_channel(self._target) as channel:
             stub = service.PredictionServiceStub(channel)
             try:
@@ -120,21 +122,14 @@ class Grpc:
 
 def grpc_request(model: str, hu: np.ndarray, spacing_mm: np.ndarray) -> Any:
     """A ``PredictRequest`` of TF Serving's API."""
-    request = _serving_api("predict_pb2").PredictRequest()
+    from tensorflow_serving.apis import predict_pb2
+
+    request = predict_pb2.PredictRequest()
     request.model_spec.name = model
     request.model_spec.signature_name = SIGNATURE
     for name, value in (("hu", hu), ("spacing_mm", spacing_mm)):
         request.inputs[name].CopyFrom(tf.make_tensor_proto(np.asarray(value, np.float32)))
     return request
-
-
-def _serving_api(module: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(f"tensorflow_serving.apis.{module}")
-    except ImportError:
-        raise _not_installed("TF Serving's messages", "serving") from None
 
 
 def refuse_no_model(folder: Path) -> None:

@@ -135,8 +135,12 @@ def _difference_text(differences: Sequence[PairedDifference]) -> list[str]:
         for d in differences:
             if d.measure == measure:
                 shown = d.verdict().rsplit(": ", 1)[1]
-                # Why it is not shown stands in the report.
-                shown = "no difference shown" if shown.startswith("no diff") else shown
+                if shown.startswith("no diff"):
+                    # Why it is not shown stands in the report, but not where the interval seems
+                    # to say otherwise.
+                    shown = "no difference shown"
+                    if not d.interval.holds_zero:
+                        shown = f"not shown, p {format_p(d.p_holm)}"
                 figures = _short(format_interval(d.interval, signed=True))
                 lines.append(f"    {f'{d.protocol} - {d.reference}':<37}{figures:<18}{shown}")
     return lines

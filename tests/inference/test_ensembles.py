@@ -24,9 +24,11 @@ LN = np.log(np.arange(1, 7))
 def constant_network(make_network, logits):
     """A lesion network that says the same of every pixel."""
     network = make_network("lesion")
-    head = network._model.get_layer("head_logits")
+    head = network.keras_model.get_layer("head_logits")
     head.set_weights([np.zeros_like(head.get_weights()[0]), np.float32(logits)])
-    return network
+    changed = Network(network.keras_model, network.description)
+    changed.keras_model = network.keras_model
+    return changed
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,7 @@ def test_a_network_beside_itself_changes_nothing(make_network):
 @pytest.mark.parametrize("kind", ["liver", "lesion"])
 def test_flips_are_undone_and_averaged(make_network, kind):
     plain = make_network(kind)
-    both = Network(plain._model, plain.description, flips=True)
+    both = Network(plain.keras_model, plain.description, flips=True)
     hu = tf.random.stateless_normal([2, 40, 32], [0, 1]) * 100
     box = tf.constant([[0, 0, 32], [4, -2, 36]])
     mirrored_box = tf.constant([[0, 0, 32], [4, -2, 36]])
@@ -100,7 +102,7 @@ def test_networks_that_do_not_fit_each_other_are_refused(everywhere, make_networ
         ({"label_set": LITS}, "label set"),
         ({"roi": {"rule": {"margin_mm": 7.0}}}, "ROI rule"),
     ):
-        other = Network(lesion._model, dataclasses.replace(lesion.description, **changes))
+        other = Network(lesion.keras_model, dataclasses.replace(lesion.description, **changes))
         with pytest.raises(ValueError, match=f"networks of another {what}"):
             Cascade(everywhere, [lesion, other])
     with pytest.raises(ValueError, match="expected at least one lesion network"):
@@ -114,7 +116,7 @@ def runs(make_network, tmp_path_factory):
     for name, kind, seed in (("liver", "liver", 1), ("one", "lesion", 1), ("two", "lesion", 2)):
         network = make_network(kind, seed=seed)
         network.description.save(folder / name)
-        save_weights(folder / name / "weights.npz", network._model)
+        save_weights(folder / name / "weights.npz", network.keras_model)
     return folder
 
 
@@ -124,7 +126,7 @@ def test_runs_are_read_with_their_post_processing(runs, make_network):
     try:
         both = Cascade.of_runs(runs / "liver", [runs / "one", runs / "two"], flips=True)
         assert [network.flips for network in both.lesions] == [True, True]
-        assert both.liver._network.flips
+        assert both.liver.network.flips
         assert both.how == NOTHING  # one for each: the simpler
         assert Cascade.of_runs(runs / "liver", runs / "one").how == how
         assert Cascade.of_runs(runs / "liver", runs / "one", use_chosen=False).how == NOTHING

@@ -122,7 +122,7 @@ def test_an_ensemble_takes_what_most_chose_and_of_equals_the_simpler():
 def run(tmp_path, make_network):
     from liver_tf.model.weights_file import save_weights
 
-    save_weights(tmp_path / "run" / "weights.npz", make_network("lesion")._model)
+    save_weights(tmp_path / "run" / "weights.npz", make_network("lesion").keras_model)
     return tmp_path / "run"
 
 
@@ -133,7 +133,7 @@ def test_settings_stay_with_the_run_and_its_weights(run, make_network):
     how = PostProcessing(0.4, True, 25.0)
     postprocessing.save(run, how, {"table": []})
     assert postprocessing.load(run) == how
-    save_weights(run / "weights.npz", make_network("lesion", seed=2)._model)
+    save_weights(run / "weights.npz", make_network("lesion", seed=2).keras_model)
     with pytest.raises(Refusal, match=r"\[postprocessing-other-weights\].*Choose them again"):
         postprocessing.load(run)
 

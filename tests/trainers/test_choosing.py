@@ -8,6 +8,8 @@ import pytest
 import tiny_records
 
 from liver_tf.inference import postprocessing
+from liver_tf.inference.cascade import Cascade
+from liver_tf.inference.network import Network
 from liver_tf.inference.postprocessing import NOTHING, PostProcessing
 from liver_tf.model.weights_file import save_weights
 from liver_tf.records.schema import SliceRecord
@@ -47,8 +49,10 @@ def choose_for(cascade, *records):
 def without_rims(cascade):
     """Only what is brighter than the liver is lesion: its rim passes through no other class."""
     means = (np.float32([-60, LIVER_HU, CYST_HU, 900, 900]) - 100) / 30
-    cascade.lesion._model.layers[0].set_weights([4 * means.reshape(1, 1, 1, -1), -2 * means**2])
-    return cascade
+    model = cascade.lesion.keras_model
+    model.layers[0].set_weights([4 * means.reshape(1, 1, 1, -1), -2 * means**2])
+    lesion = Network(model, cascade.lesion.description)
+    return Cascade(cascade.liver, lesion, how=cascade.how)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +64,7 @@ def test_nothing_is_chosen_where_nothing_helps(cascade):
     lesion = drawn_as_found(cascade, slice_of("a", lesion=True))
     how, table = choose_for(cascade, lesion, slice_of("b"))
     assert how == NOTHING
-    assert len(table) == 6 * 2 * 5
+    assert len(table) == 8 * 2 * 6
     assert table[0]["score"] == 1.0
     assert table[0]["healthy_slices_without_detection"] == 1.0
 
@@ -70,7 +74,7 @@ def test_spots_in_healthy_livers_call_for_a_least_size(cascade):
     how, table = choose_for(cascade, lesion, slice_of("b", spot=True), slice_of("c", spot=True))
     # A spot of about 16 pixels of 1 mm2: 25 is the gentlest size that drops it.
     assert how == PostProcessing(least_area_mm2=25.0)
-    by_area = {row["least_area_mm2"]: row for row in table[:5]}
+    by_area = {row["least_area_mm2"]: row for row in table[:6]}
     assert by_area[0.0]["healthy_slices_without_detection"] == 0.0
     assert by_area[25.0]["healthy_slices_without_detection"] == 1.0
     # By hand: the mean of one Dice and two healthy slices.
@@ -84,7 +88,7 @@ def test_lesions_with_a_core_call_for_filled_holes(cascade):
     cored = replace(drawn, image=slice_of("a", lesion=True, hole=True).image)
     how, table = choose_for(cascade, cored, slice_of("b"))
     assert how == PostProcessing(fill_holes=True)
-    plain, filled = table[0], table[5]
+    plain, filled = table[0], table[6]
     assert (plain["fill_holes"], filled["fill_holes"]) == (False, True)
     assert filled["score"] > plain["score"]
 
@@ -138,7 +142,7 @@ def work(tmp_path, whole, make_network):
             roi = {**description.roi, "source_fingerprint": manifest.fingerprint}
             description = replace(description, roi=roi)
         description.save(tmp_path / kind)
-        save_weights(tmp_path / kind / "weights.npz", network._model)
+        save_weights(tmp_path / kind / "weights.npz", network.keras_model)
     split = {"training": ["case0", "case1"], "validation": ["case2", "case3"]}
     identity = {"split": {**split, "test": ["case4", "case5"]}}
     (tmp_path / "lesion" / "run.json").write_text(json.dumps(identity))
@@ -147,7 +151,7 @@ def work(tmp_path, whole, make_network):
 
 def arguments(work):
     return (
-        f"--model={work / 'lesion'}",
+        f"--run={work / 'lesion'}",
         f"--liver_run={work / 'liver'}",
         f"--records={work / 'records'}",
     )
@@ -164,12 +168,12 @@ def test_only_the_validation_patients_are_read(work, command, capsys):
     # Patients 2 and 3: metastasis and healthy, two slices each.
     assert told["chosen_on"]["slices_with_lesion"] == 2
     assert told["chosen_on"]["slices_without"] == 2
-    assert len(told["table"]) == 60
+    assert len(told["table"]) == 96
     best = max(row["score"] for row in told["table"])
     chosen = next(row for row in told["table"] if row.items() >= told["postprocessing"].items())
     assert best - choosing.WORTH <= chosen["score"] <= best
     out = capsys.readouterr().out
-    assert "2 slices with and 2 without a lesion of 2 validation patient(s), 60 combinations" in out
+    assert "2 slices with and 2 without a lesion of 2 validation patient(s), 96 combinations" in out
     assert postprocessing.load(work / "lesion") == PostProcessing(**told["postprocessing"])
 
 

@@ -29,7 +29,7 @@ def work(tmp_path_factory, make_network):
     tiny_records.write_set(folder / "whole", patients=PATIENTS, slices=1, roi=False)
     liver = make_network("liver", favoured=[0.0, 3.0])
     liver.description.save(folder / "liver")
-    save_weights(folder / "liver" / "weights.npz", liver._model)
+    save_weights(folder / "liver" / "weights.npz", liver.keras_model)
     return folder
 
 
@@ -42,7 +42,7 @@ def finished(work, make_network):
         network = make_network("lesion", seed=seed, favoured=[0.0, 0.0, 0.5, 0.5, 0.5])
         roi = {**network.description.roi, "source_fingerprint": fingerprint}
         replace(network.description, roi=roi).save(run)
-        save_weights(run / "weights.npz", network._model)
+        save_weights(run / "weights.npz", network.keras_model)
         cases = [f"case{k}" for k in range(PATIENTS)]
         test = cases[fold::3]
         rest = [case for case in cases if case not in test]
@@ -138,7 +138,7 @@ def test_what_was_measured_is_not_measured_again(work, finished, read, make_netw
     other = work / "other_liver"
     liver = make_network("liver", seed=9, favoured=[0.0, 3.0])
     liver.description.save(other)
-    save_weights(other / "weights.npz", liver._model)
+    save_weights(other / "weights.npz", liver.keras_model)
     (third,) = measure_runs([run], other, work / "whole")
     assert len(read) == 16
     assert third.stored.looks == 2

@@ -50,7 +50,7 @@ def test_a_run_whose_regions_were_cut_from_other_records(make_network, tmp_path)
     tiny_records.write_set(tmp_path, patients=2, roi=False)
     network = make_network("lesion")
     network.description.save(tmp_path / "run")
-    save_weights(tmp_path / "run" / "weights.npz", network._model)
+    save_weights(tmp_path / "run" / "weights.npz", network.keras_model)
     with pytest.raises(
         Refusal, match=r"\[other-records\].*records from which the run's ROIs"
     ) as no:
@@ -61,7 +61,7 @@ def test_a_run_whose_regions_were_cut_from_other_records(make_network, tmp_path)
 def test_records_that_mean_something_else_than_those_of_the_run(make_network, tmp_path):
     network = make_network("lesion")
     network.description.save(tmp_path)
-    save_weights(tmp_path / "weights.npz", network._model)
+    save_weights(tmp_path / "weights.npz", network.keras_model)
     manifest = tiny_records.write_set(tmp_path, patients=2, label_set=LITS)
     with pytest.raises(
         Refusal,
@@ -81,4 +81,4 @@ def test_records_that_mean_something_else_than_those_of_the_run(make_network, tm
 )
 def test_a_folder_without_an_exported_model(tmp_path, name, came):
     with pytest.raises(Refusal, match=rf"\[no-saved-model\].*{came}"):
-        list(ask(tmp_path / name, tmp_path / "slice.dcm", None))
+        list(ask(None, tmp_path / name, tmp_path / "slice.dcm", None))

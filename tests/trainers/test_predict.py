@@ -24,7 +24,7 @@ def runs(make_network, tmp_path_factory):
     for name, kind, seed in (("liver", "liver", 1), ("one", "lesion", 1), ("two", "lesion", 2)):
         network = make_network(kind, seed=seed)
         network.description.save(folder / name)
-        save_weights(folder / name / "weights.npz", network._model)
+        save_weights(folder / name / "weights.npz", network.keras_model)
     return folder
 
 

@@ -24,7 +24,7 @@ def work(tmp_path_factory, make_network):
     save_folds(folder / "folds.json", manifest, splits, {})
     network = make_network("lesion")
     network.description.save(folder / "lesion")
-    save_weights(folder / "lesion" / "weights.npz", network._model)
+    save_weights(folder / "lesion" / "weights.npz", network.keras_model)
     (folder / "others").mkdir()
     others = tiny_records.write_set(folder / "others", patients=4, seed=5, prefix="other-")
     note_seen(folder / "lesion", "lesion", others, Split(tuple(c.case for c in others.cases), ()))
