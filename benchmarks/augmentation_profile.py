@@ -40,8 +40,8 @@ def main(argv: list[str]) -> int:
         return lambda: augment.apply(images, labels, drawn, WINDOW)[0]
 
     drawn = augment.draw(0, epoch, examples, augment.Ranges(20.0, 0.1, 0.1))
-    points = compiled(lambda transform: warp.source_points(transform, SIDE, SIDE))
-    column, row = points(drawn["transform"])
+    lines = compiled(lambda transform: warp.source_lines(transform, SIDE, SIDE))
+    column, row = warp.source_points(lines(drawn["transform"]))
     image = compiled(lambda i, c, r: warp.bilinear(i, c, r, WINDOW[0]))
     label = compiled(warp.nearest)
     field = compiled(lambda seeds: noise.normal_fields(seeds, SIDE, SIDE))
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> int:
         "with gamma": whole(gamma=0.3),
         "with blur, SD up to 1 pixel": whole(blur_pixels=1.0),
         "lesion-safe": whole(kept_from=2),
-        "piece: where pixels come from": lambda: points(drawn["transform"])[0],
+        "piece: where rows and columns come from": lambda: lines(drawn["transform"])[0],
         "piece: image, bilinear": lambda: image(images, column, row),
         "piece: labels, nearest": lambda: label(labels, column, row),
         "piece: noise": lambda: field(drawn["noise_seed"]),

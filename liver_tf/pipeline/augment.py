@@ -87,7 +87,7 @@ def draw(seed: int, epoch: tf.Tensor, example: tf.Tensor, ranges: Ranges) -> dic
         slices.
 
     Returns:
-      ``transform`` float32 [6]: as ``warp.source_points`` takes it; ``gain``, ``offset_hu`` float32
+      ``transform`` float32 [6]: as ``warp.source_lines`` takes it; ``gain``, ``offset_hu`` float32
       scalars. Where ``ranges`` ask for it: ``noise_seed`` int32 [2] and ``noise_hu`` float32;
       ``elastic`` float32 [points, points, 2] of ``elastic.draw_control``; ``gamma`` float32;
       ``blur`` float32 [reach + 1] of ``grey_levels.taps``; ``kept_from`` int32. With a batch all
@@ -183,26 +183,35 @@ def apply(
       Images and labels of the same shapes and dtypes. With identity parameters, bit for bit.
     """
     low, high = float(window[0]), float(window[1])
-    images, labels = _moved(images, labels, parameters, low, high)
+    transform, lines = _placed(labels, parameters)
+    images, labels = _moved(images, labels, transform, lines, parameters, low, high)
     if "blur" in parameters:
         images = _blurred(images, parameters, low, high)
     return images, labels
 
 
 @compiled
-def _moved(images, labels, parameters, low: float, high: float):
-    shape = tf.shape(images)
-    transform, displaced = parameters["transform"], None
-    margin = tf.zeros_like(transform[:, 0]), tf.zeros_like(transform[:, 0])
-    if "elastic" in parameters:
-        control = parameters["elastic"]
-        displaced = elastic.displacement(control, shape[1], shape[2])
-        margin = elastic.most(control, shape[1], shape[2])
+def _placed(labels, parameters):
+    # On its own: in the next program XLA would round the lines anew for every pixel.
+    rows, columns = tf.shape(labels)[1], tf.shape(labels)[2]
+    transform = parameters["transform"]
     if "kept_from" in parameters:
+        margin = tf.zeros_like(transform[:, 0]), tf.zeros_like(transform[:, 0])
+        if "elastic" in parameters:
+            margin = elastic.most(parameters["elastic"], rows, columns)
         transform = lesion_safe.keep_inside(transform, labels, parameters["kept_from"], margin)
-    column, row = warp.source_points(transform, shape[1], shape[2], displaced)
-    images = warp.bilinear(images, column, row, low)
-    labels = warp.nearest(labels, column, row)
+    return transform, warp.source_lines(transform, rows, columns)
+
+
+@compiled
+def _moved(images, labels, transform, lines, parameters, low: float, high: float):
+    points = warp.source_points(lines)
+    if "elastic" in parameters:
+        rows, columns = tf.shape(images)[1], tf.shape(images)[2]
+        displacement = elastic.displacement(parameters["elastic"], rows, columns)
+        points = warp.displaced(points, transform, displacement)
+    images = warp.bilinear(images, *points, low)
+    labels = warp.nearest(labels, *points)
     images = grey_levels.level(images, parameters, (low, high))
     if "blur" not in parameters:
         images = grey_levels.finish(images, parameters, (low, high))
@@ -211,5 +220,5 @@ def _moved(images, labels, parameters, low: float, high: float):
 
 @compiled
 def _blurred(images, parameters, low: float, high: float):
-    # On its own: together with the rest XLA would make each pixel anew for every tap.
+    # On its own: in one program with the rest XLA would make each pixel anew for every tap.
     return grey_levels.finish(grey_levels.blur(images, parameters), parameters, (low, high))

@@ -19,7 +19,7 @@ def keep_inside(
     the transform stays as it is, bit for bit.
 
     Args:
-      transform: float32 [batch, 6] as ``warp.source_points`` takes it.
+      transform: float32 [batch, 6] as ``warp.source_lines`` takes it.
       labels: uint8 [batch, rows, columns]. kept_from: int32 [batch]; pixels with this label or a
         higher one are kept.
       margin: float32 [batch] along columns and rows: pixels that a displacement may still take.

@@ -14,39 +14,60 @@ _BITS = 16
 _ONE = 1 << _BITS
 
 
-def source_points(
-    transform: tf.Tensor,
-    rows: tf.Tensor,
-    columns: tf.Tensor,
-    displacement: tuple[tf.Tensor, tf.Tensor] | None = None,
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Where each output pixel comes from.
+#: What columns and rows of the output give to the column it comes from, and to the row: int32
+#: [batch, columns], [batch, rows], [batch, columns], [batch, rows], 1/65536 pixels.
+Lines = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
+
+
+def source_lines(transform: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> Lines:
+    """An affine map as two sums: of what an output's column gives and what its row gives.
 
     Args:
       transform: float32 [batch, 6], (a, b, c, d, e, f): an output point (x, y), seen from the
         centre, comes from (a x + b y + c columns, d x + e y + f rows).
-      displacement: of output points along columns and rows before ``transform``: two float32
-        [batch, rows, columns], in pixels.
-
-    Returns:
-      Column and row from the first pixel's centre, int32 [batch, rows, columns], 1/65536 pixels.
     """
-    # In double precision, so that rounding to fixed point comes out alike everywhere; these are a
-    # few hundred numbers.
+    # In double precision, so that rounding to fixed point comes out alike everywhere.
     a, b, c, d, e, f = (
         term[:, None] for term in tf.unstack(tf.cast(transform, tf.float64), axis=1)
     )
     x, middle_x = _centred(columns)
     y, middle_y = _centred(rows)
     width, height = tf.cast(columns, tf.float64), tf.cast(rows, tf.float64)
-    column = _sum(_fixed(a * x), _fixed(b * y + (c * width + middle_x)))
-    row = _sum(_fixed(d * x), _fixed(e * y + (f * height + middle_y)))
-    if displacement is not None:
-        across, along = displacement
-        a, b, _, d, e, _ = (term[:, None, None] for term in tf.unstack(transform, axis=1))
-        column = column + _fixed(a * across + b * along)
-        row = row + _fixed(d * across + e * along)
-    return column, row
+    return (
+        *(_fixed(a * x), _fixed(b * y + (c * width + middle_x))),
+        *(_fixed(d * x), _fixed(e * y + (f * height + middle_y))),
+    )
+
+
+def source_points(lines: Lines) -> tuple[tf.Tensor, tf.Tensor]:
+    """Where each output pixel comes from: column and row, from the first pixel's centre.
+
+    Returns:
+      Two int32 [batch, rows, columns], 1/65536 pixels.
+    """
+    column_of_columns, column_of_rows, row_of_columns, row_of_rows = lines
+    return (
+        column_of_columns[:, None, :] + column_of_rows[:, :, None],
+        row_of_columns[:, None, :] + row_of_rows[:, :, None],
+    )
+
+
+def displaced(
+    points: tuple[tf.Tensor, tf.Tensor],
+    transform: tf.Tensor,
+    displacement: tuple[tf.Tensor, tf.Tensor],
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """``source_points`` of output points that are displaced before ``transform``.
+
+    Args:
+      displacement: along columns and along rows, two float32 [batch, rows, columns], pixels.
+    """
+    across, along = displacement
+    a, b, _, d, e, _ = (term[:, None, None] for term in tf.unstack(transform, axis=1))
+    return (
+        points[0] + _fixed(a * across + b * along),
+        points[1] + _fixed(d * across + e * along),
+    )
 
 
 def bilinear(images: tf.Tensor, column: tf.Tensor, row: tf.Tensor, outside: float) -> tf.Tensor:
@@ -80,10 +101,6 @@ def _centred(count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Pixels' places about their middle, float64 [1, count], and the middle."""
     middle = (tf.cast(count, tf.float64) - 1.0) / 2.0
     return (tf.range(tf.cast(count, tf.float64), dtype=tf.float64) - middle)[None], middle
-
-
-def _sum(of_columns: tf.Tensor, of_rows: tf.Tensor) -> tf.Tensor:
-    return of_columns[:, None, :] + of_rows[:, :, None]
 
 
 def _fixed(place: tf.Tensor) -> tf.Tensor:
