@@ -16,13 +16,19 @@ def define() -> None:
     def number(name: str, default: float, text: str, most: float | None = None) -> None:
         flags.DEFINE_float(name, default, text, lower_bound=0.0, upper_bound=most)
 
-    number("rotation_degrees", 15.0, "Rotation, uniform in +- this.")
+    number("rotation_degrees", 15.0, "Rotation, uniform in +- this.", 180.0)
     number("zoom", 0.15, "Zoom, uniform in 1 +- this.", 0.9)
-    number("shift", 0.08, "Shift, uniform in +- this share of the image's side.")
+    number(
+        "shift",
+        0.08,
+        "Shift, uniform in +- this share of the image's side along its own axes; turned and zoomed "
+        "with the image.",
+        0.5,
+    )
     number("flip", 0.5, "Chance of a horizontal flip.", 1.0)
-    number("noise_hu", 12.0, "Noise, SD uniform in 0 to this, HU.")
-    number("gain", 0.1, "Contrast, uniform in 1 +- this.")
-    number("offset_hu", 12.0, "Brightness, uniform in +- this, HU.")
+    number("noise_hu", 12.0, "Noise, SD uniform in 0 to this, HU.", 1000.0)
+    number("gain", 0.1, "Contrast, uniform in 1 +- this.", 0.9)
+    number("offset_hu", 12.0, "Brightness, uniform in +- this, HU.", 1000.0)
     number(
         "elastic",
         0.0,
@@ -30,9 +36,15 @@ def define() -> None:
         "much); how far is uniform in 0 to this. At most 0.48 / --elastic_intervals.",
     )
     flags.DEFINE_integer(
-        "elastic_intervals", 8, "Between the control points, along each side.", lower_bound=1
+        "elastic_intervals",
+        8,
+        "Between the control points, along each side.",
+        lower_bound=1,
+        upper_bound=32,
     )
-    number("gamma", 0.0, "Gamma of the window's grey values: its logarithm in +- log(1 + this).")
+    number(
+        "gamma", 0.0, "Gamma of the window's grey values: its logarithm in +- log(1 + this).", 9.0
+    )
     number("blur_pixels", 0.0, "Gaussian blur, SD uniform in 0 to this, input pixels.", 5.0)
     flags.DEFINE_boolean(
         "lesion_safe",

@@ -168,7 +168,9 @@ def _define_flags() -> None:
         lower_bound=0.01,
         upper_bound=0.9,
     )
-    flags.DEFINE_integer("seed", 0, "typed lesions: decides the folds.", lower_bound=0)
+    flags.DEFINE_integer(
+        "seed", 0, "typed lesions: decides the folds.", lower_bound=0, upper_bound=2**31 - 1
+    )
     flags.DEFINE_string(
         "allow_pairs",
         None,

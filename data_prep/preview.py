@@ -62,7 +62,7 @@ def _define_flags() -> None:
     flags.DEFINE_integer(
         "image_size", 256, "Side of the network's input.", lower_bound=16, upper_bound=1024
     )
-    flags.DEFINE_integer("seed", 0, "As in training.", lower_bound=0)
+    flags.DEFINE_integer("seed", 0, "As in training.", lower_bound=0, upper_bound=2**31 - 1)
     augmentation_flags.define()
     flags.adopt_module_key_flags(augmentation_flags)
 

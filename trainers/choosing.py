@@ -131,7 +131,7 @@ def best_of(dice: np.ndarray, rejected: np.ndarray) -> tuple[PostProcessing, lis
     ]
     enough = max(row["score"] for row in table) - WORTH
     good = [index for index, row in enumerate(table) if row["score"] >= enough]
-    best = min(good, key=lambda i: (*_simplicity(COMBINATIONS[i]), -table[i]["score"]))
+    best = min(good, key=lambda i: (*COMBINATIONS[i].simplicity()[:3], -table[i]["score"]))
     return COMBINATIONS[best], table
 
 
@@ -170,12 +170,6 @@ def _found(seen: dict, record: SliceRecord, spacing: np.ndarray) -> Iterator[tup
             without_small(labels, liver, int(least_pixels(tf.constant(spacing), how)[0]))
         lesion = labels[0] > LIVER
         yield int(lesion.sum()), int((lesion & truth).sum())
-
-
-def _simplicity(how: PostProcessing) -> tuple:
-    """Fewer steps first, of equally many the gentler."""
-    apart = 0.0 if how.lesion_probability is None else abs(how.lesion_probability - 0.5)
-    return how.steps(), how.least_area_mm2, round(apart, 6)
 
 
 def told(how: PostProcessing, chosen: dict) -> str:

@@ -73,7 +73,7 @@ def _define_flags() -> None:
         "each run, if it did.",
     )
     flags.DEFINE_integer("samples", 10_000, "Resamples of the bootstrap.", lower_bound=100)
-    flags.DEFINE_integer("seed", 0, "Decides the bootstrap.", lower_bound=0)
+    flags.DEFINE_integer("seed", 0, "Decides the bootstrap.", lower_bound=0, upper_bound=2**31 - 1)
 
 
 if __name__ == "__main__":

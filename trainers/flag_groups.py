@@ -51,7 +51,9 @@ def define_training_flags(*, learning_rate: float, batch_size: int) -> None:
     flags.DEFINE_float("rate_decay", 0.9, "Factor of the learning rate every --decay_epochs.")
     flags.DEFINE_integer("decay_epochs", 2, "Epochs between two decays.", lower_bound=1)
     flags.DEFINE_float("rate_floor", 1e-8, "The learning rate never falls below.")
-    flags.DEFINE_integer("seed", 0, "Decides everything random.", lower_bound=0)
+    flags.DEFINE_integer(
+        "seed", 0, "Decides everything random.", lower_bound=0, upper_bound=2**31 - 1
+    )
 
 
 def define_data_flags() -> None:

@@ -22,6 +22,10 @@ def main(argv: list[str]) -> int:
     models = [Path(model) for model in FLAGS.model]
     if len({model.resolve() for model in models}) < len(models):
         raise app.UsageError("--model: a run is named twice; it would count twice in the average")
+    if "" in FLAGS.input or not FLAGS.output:
+        raise app.UsageError("--input, --output: an empty path; is a variable of the shell unset?")
+    if Path(FLAGS.output).exists() and not Path(FLAGS.output).is_dir():
+        raise app.UsageError("--output: expected a folder, got a file")
     inputs = named_inputs(FLAGS.input, FLAGS.input_list)
     if not inputs:
         raise app.UsageError("name at least one scan with --input, or several in --input_list")

@@ -54,6 +54,12 @@ class PostProcessing:
         """How many of the three do something."""
         return sum(getattr(self, name) != value for name, value in asdict(NOTHING).items())
 
+    def simplicity(self) -> tuple[float, ...]:
+        """A key by which the simpler comes first: fewer steps, then the gentler, then any order."""
+        probability = -1.0 if self.lesion_probability is None else self.lesion_probability
+        apart = 0.0 if probability < 0 else round(abs(probability - 0.5), 6)
+        return self.steps(), self.least_area_mm2, apart, probability, self.fill_holes
+
     def text(self) -> str:
         """For people."""
         parts = []
@@ -179,5 +185,8 @@ def load(run: Path) -> PostProcessing:
 
 
 def of_ensemble(each: list[PostProcessing]) -> PostProcessing:
-    """One for several runs: that of most of them; of equally many the one that does less."""
-    return min(each, key=lambda how: (-each.count(how), how.steps(), each.index(how)))
+    """One for several runs: that of most of them, of equally many the simplest.
+
+    The order of the runs does not count.
+    """
+    return min(each, key=lambda how: (-each.count(how), *how.simplicity()))

@@ -29,7 +29,8 @@ class Ranges:
 
     Attributes:
       rotation_degrees: uniform in +- this. zoom: uniform in 1 +- this.
-      shift: uniform in +- this share of the image's side, rows and columns apart.
+      shift: uniform in +- this share of the image's side, along its own axes; turned and
+        zoomed with the image.
       flip: chance of a horizontal flip (left and right exchanged).
       noise_hu: the SD of Gaussian noise is uniform in 0 to this.
       gain: contrast about the window's centre, uniform in 1 +- this.

@@ -1,8 +1,9 @@
 """Records to training batches.
 
-Which slices an epoch shows, their order and their augmentation are functions of (seed, epoch,
-slice) alone: the same run gives the same batches whatever the number of threads, and a resumed run
-sees what it would have seen.
+Which slices an epoch shows and their augmentation are functions of (seed, epoch, slice) alone. So
+is their order where they are held in memory; where they are streamed it also hangs on the size of
+the shuffle buffer and on TensorFlow's global seed, both of which a run fixes. The same run gives
+the same batches whatever the number of threads, and a resumed run sees what it would have seen.
 """
 
 from __future__ import annotations
@@ -135,13 +136,13 @@ class BatchSource:
     def _batches(self, first: int, after: int, shuffled: bool) -> tf.data.Dataset:
         def of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
             make = self._from_memory if self._kept is not None else self._from_shards
-            dataset = make(epoch, shuffled)
-            dataset = dataset.map(
+            dataset = make(epoch, shuffled).batch(self._batch_size)
+            # Of whole batches: parameters of eight slices cost little more than those of one.
+            return dataset.map(
                 functools.partial(self._with_parameters, epoch),
                 tf.data.AUTOTUNE,
                 deterministic=True,
             )
-            return dataset.batch(self._batch_size)
 
         dataset = tf.data.Dataset.range(first, after).flat_map(of_epoch)
         if self._ranges is not None and self._on_host:

@@ -20,7 +20,7 @@ import numpy as np
 FRAMING_BYTES = 16
 
 #: Bytes after which what was written is brought to the disk, so that little is left for the end.
-_SYNC_BYTES = 1 << 24
+_SYNC_BYTES = 1 << 22
 
 
 class DamagedRecords(ValueError):

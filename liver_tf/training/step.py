@@ -63,7 +63,7 @@ def training_step(
         return loss
 
     if computation.jit_compile:
-        # Augmentation stays outside: XLA knows no projective transform of images.
+        # Augmentation is a program of its own, compiled already.
         learn = tf.function(learn, jit_compile=True)
 
     def step(images, labels, parameters):

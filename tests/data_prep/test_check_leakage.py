@@ -69,7 +69,7 @@ def test_what_the_liver_network_saw_goes_with_the_rois(lits_set, tmp_path):
 
         @staticmethod
         def find(images):
-            return images > 75, None
+            return images > 75
 
     seen = tmp_path / "seen.json"
     seen.write_text("[]\n")

@@ -115,6 +115,9 @@ def test_an_ensemble_takes_what_most_chose_and_of_equals_the_simpler():
     assert of_ensemble([one]) == one
     assert of_ensemble([one, other, one]) == one
     assert of_ensemble([one, other]) == other
+    # Neither the order of the runs nor equally many steps leave anything open.
+    small, large = PostProcessing(least_area_mm2=50.0), PostProcessing(least_area_mm2=100.0)
+    assert of_ensemble([small, large]) == of_ensemble([large, small]) == small
     assert of_ensemble([one, other, NOTHING]) == NOTHING
 
 

@@ -145,6 +145,11 @@ def test_arguments_that_mean_nothing_are_refused(runs, tmp_path, command):
         command(predict, *arguments(runs, tmp_path))
     with pytest.raises(app.UsageError, match="a run is named twice"):
         command(predict, *arguments(runs, tmp_path, "scan.nii", models=("one", "one")))
+    with pytest.raises(app.UsageError, match="an empty path"):
+        command(predict, *arguments(runs, tmp_path, ""))
+    (tmp_path / "file").touch()
+    with pytest.raises(app.UsageError, match="--output: expected a folder, got a file"):
+        command(predict, *arguments(runs, tmp_path / "file", "scan.nii"))
     with pytest.raises(app.UsageError, match="--type_threshold: expected a finite number"):
         command(predict, *arguments(runs, tmp_path, "scan.nii", type_threshold="nan"))
 
