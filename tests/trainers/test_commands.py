@@ -81,7 +81,7 @@ def test_from_records_to_fine_tuned_weights(work, command, capsys):
     [
         ({"network": "liver"}, "the liver network is trained on whole slices"),
         ({"learning_rate": "nan"}, "--learning_rate: expected a finite number, got nan"),
-        ({"rotation_degrees": "inf"}, "--rotation_degrees: expected a finite number, got inf"),
+        ({"rotation_degrees": "nan"}, "--rotation_degrees: expected a finite number, got nan"),
         ({"learning_rate": -1}, "learning_rate: expected a finite number above 0, got -1"),
         ({"image_size": 40}, "image_size: expected a multiple of 16, got 40"),
     ],
