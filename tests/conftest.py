@@ -40,6 +40,21 @@ def make_network():
 
 
 @pytest.fixture(scope="session")
+def save_runs(make_network):
+    """Writes untrained networks as finished runs: ``liver``, and ``one`` and ``two`` of lesions."""
+    from liver_tf.model.weights_file import save_weights
+
+    def save(folder):
+        for name, kind, seed in (("liver", "liver", 1), ("one", "lesion", 1), ("two", "lesion", 2)):
+            network = make_network(kind, seed=seed)
+            network.description.save(folder / name)
+            save_weights(folder / name / "weights.npz", network.keras_model)
+        return folder
+
+    return save
+
+
+@pytest.fixture(scope="session")
 def intensity_cascade():
     """Makes a cascade whose networks know each class by its HU alone, so that truth is known.
 

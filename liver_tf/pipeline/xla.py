@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -34,7 +35,12 @@ def available() -> bool:
             for kind in kinds:
                 with tf.device(f"{kind}:0"):
                     tried(tf.constant(1))
-        # Which error comes depends on what is missing: the compiler, a library of the GPU's ...
-        except Exception:
+        # Which of them comes depends on what is missing: the compiler, a library of the GPU's ...
+        except (tf.errors.OpError, RuntimeError, ValueError) as error:
+            warnings.warn(
+                f"XLA does not compile here ({type(error).__name__}): augmentation takes several "
+                "times as long",
+                stacklevel=2,
+            )
             return False
     return True

@@ -14,7 +14,6 @@ from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.network import Network
 from liver_tf.inference.postprocessing import NOTHING, PostProcessing
 from liver_tf.labels import LESION_TYPES, LITS
-from liver_tf.model.weights_file import save_weights
 from liver_tf.refusals import Refusal
 
 #: Logits whose softmax is easy: ln 1 to ln 6.
@@ -110,14 +109,9 @@ def test_networks_that_do_not_fit_each_other_are_refused(everywhere, make_networ
 
 
 @pytest.fixture(scope="module")
-def runs(make_network, tmp_path_factory):
+def runs(save_runs, tmp_path_factory):
     """Folders of a liver run and of two lesion runs."""
-    folder = tmp_path_factory.mktemp("runs")
-    for name, kind, seed in (("liver", "liver", 1), ("one", "lesion", 1), ("two", "lesion", 2)):
-        network = make_network(kind, seed=seed)
-        network.description.save(folder / name)
-        save_weights(folder / name / "weights.npz", network.keras_model)
-    return folder
+    return save_runs(tmp_path_factory.mktemp("runs"))
 
 
 def test_runs_are_read_with_their_post_processing(runs, make_network):

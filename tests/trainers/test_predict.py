@@ -9,7 +9,6 @@ from absl import app
 
 from liver_tf.inference import postprocessing
 from liver_tf.inference.postprocessing import PostProcessing
-from liver_tf.model.weights_file import save_weights
 from liver_tf.refusals import Refusal
 from tests.ct import ct_files
 from trainers import predict
@@ -18,14 +17,9 @@ from trainers.predicting import read_scan
 
 
 @pytest.fixture(scope="module")
-def runs(make_network, tmp_path_factory):
+def runs(save_runs, tmp_path_factory):
     """Untrained networks as finished runs: they see lesions of all types in a liver."""
-    folder = tmp_path_factory.mktemp("runs")
-    for name, kind, seed in (("liver", "liver", 1), ("one", "lesion", 1), ("two", "lesion", 2)):
-        network = make_network(kind, seed=seed)
-        network.description.save(folder / name)
-        save_weights(folder / name / "weights.npz", network.keras_model)
-    return folder
+    return save_runs(tmp_path_factory.mktemp("runs"))
 
 
 def arguments(runs, output, *inputs, models=("one",), **flags):
