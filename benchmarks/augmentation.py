@@ -15,19 +15,19 @@ of its rates; medians are printed.
 
 from __future__ import annotations
 
-import multiprocessing
+import functools
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 from absl import app, flags
 
 from benchmarks import augmentation_peers as peers
+from benchmarks.turns import take_turns
 
 FLAGS = flags.FLAGS
 OURS, PLAIN = "liver_tf", "liver_tf without XLA"
@@ -39,15 +39,7 @@ def main(argv: list[str]) -> int:
     wanted = FLAGS.peers if FLAGS.peers else list(peers.PEERS)
     ways = [(OURS, None), (PLAIN, None)]
     ways += [(name, workers) for name in wanted for workers in WORKERS]
-    servers = {way: Server(*way) for way in ways}
-    seen: dict[tuple, list[Epoch]] = {way: [] for way in ways}
-    try:
-        for _ in range(FLAGS.rounds):
-            for way, server in servers.items():
-                seen[way].append(server.epoch())
-    finally:
-        for server in servers.values():
-            server.stop()
+    seen: dict[tuple, list[Epoch]] = take_turns({way: (_make, way) for way in ways}, FLAGS.rounds)
     print(
         f"{FLAGS.rounds} interleaved rounds of {peers.SLICES} slices; medians; "
         "ours / it: median of the rounds (least to greatest)"
@@ -79,54 +71,18 @@ class Epoch:
     start: float
 
 
-class Server:
-    """A process that has one way of augmenting ready and runs an epoch when told."""
-
-    def __init__(self, name: str, workers: int | None) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._end, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other, name, workers))
-        self._process.start()
-        other.close()
-        # Made one after another, so that none is measured while another one starts.
-        self._answer()
-
-    def epoch(self) -> Epoch:
-        self._end.send(True)
-        return self._answer()
-
-    def stop(self) -> None:
-        if self._process.is_alive():
-            self._end.send(False)
-            self._process.join(10)
-        if self._process.is_alive():
-            self._process.kill()
-
-    def _answer(self):
-        answer = self._end.recv()
-        if isinstance(answer, str):
-            raise RuntimeError(answer)
-        return answer
-
-
-def _serve(end: Connection, name: str, workers: int | None) -> None:
-    try:
-        images, labels = peers.make_slices()
+def _make(name: str, workers: int | None) -> Callable[[], Epoch]:
+    images, labels = peers.make_slices()
+    if workers is None:
         with tempfile.TemporaryDirectory() as folder:
-            if workers is None:
-                epoch = _ours(Path(folder), images, labels, compiled=name == OURS)
-            else:
-                epoch = peers.PEERS[name](images, labels, workers)
-            _check(epoch, images, labels)
-            end.send(_timed(epoch))
-            while end.recv():
-                end.send(_timed(epoch))
-    except EOFError:
-        # The table's process is gone.
-        return
-    except Exception as error:
-        end.send(f"{name}: {type(error).__name__}: {error}")
-        raise
+            # What fits into memory is read once.
+            epoch = _ours(Path(folder), images, labels, compiled=name == OURS)
+    else:
+        epoch = peers.PEERS[name](images, labels, workers)
+    _check(epoch, images, labels)
+    # An epoch that does not count: graphs are compiled, workers are there.
+    _timed(epoch)
+    return functools.partial(_timed, epoch)
 
 
 def _timed(epoch: Callable) -> Epoch:

@@ -32,6 +32,7 @@ def main(argv: list[str]) -> int:
     from liver_tf.export.saved_model import export
     from liver_tf.inference.cascade import Cascade
     from liver_tf.inference.liver_finder import LiverFinder
+    from liver_tf.model import unet
     from trainers.serving_clients import Loaded, OpenVino
 
     networks = [
@@ -41,7 +42,9 @@ def main(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         version = Path(folder) / "liver" / "1"
         export(cascade, version, {})
-        weights = sum(4 * variable.shape.num_elements() for variable in cascade.variables)
+        weights = sum(
+            4 * unet.build(network.description.architecture).count_params() for network in networks
+        )
         size = sum(path.stat().st_size for path in version.rglob("*") if path.is_file())
         ways = {"TensorFlow": Loaded(version), "OpenVINO": OpenVino(version)}
         bare = bare_networks(networks)

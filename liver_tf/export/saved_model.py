@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from liver_tf import __version__, atomic_files
 from liver_tf.export.model_card import model_card
-from liver_tf.export.servable import Weights, signatures_of
+from liver_tf.export.servable import signatures_of
 from liver_tf.export.warmup import write_warmup
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.roi import NOMINAL_SPACING_MM
@@ -57,7 +57,8 @@ def export(
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.parent.mkdir(parents=True, exist_ok=True)
     try:
-        tf.saved_model.save(Weights(cascade), str(temporary), signatures=signatures_of(cascade))
+        # Weights are constants of the signatures: there is nothing else to keep.
+        tf.saved_model.save(tf.Module(), str(temporary), signatures=signatures_of(cascade))
         extra = temporary / EXTRA
         extra.mkdir()
         meaning = _meaning(cascade, provenance)

@@ -26,14 +26,6 @@ _INT16_HU = tf.TensorSpec([None, None, None], tf.int16, name="hu")
 _STORED = tf.TensorSpec([None, None, None], tf.int32, name="stored")
 
 
-class Weights(tf.Module):
-    """What a SavedModel keeps of the cascade besides signatures: not its own functions."""
-
-    def __init__(self, cascade: Cascade) -> None:
-        super().__init__()
-        self.weights = list(cascade.variables)
-
-
 def signatures_of(cascade: Cascade) -> dict[str, Callable]:
     """Functions by the name of their signature.
 

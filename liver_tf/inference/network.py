@@ -26,22 +26,19 @@ class Network(tf.Module):
         super().__init__()
         self.flips = flips
         self.description = description
-        # Plain variables, named after the network: of two networks in one SavedModel OpenVINO
-        # cannot tell variables of the same name apart, and nothing of Keras is written with them.
-        trainable, fixed = (
-            [
-                tf.Variable(one.numpy(), trainable=False, name=f"{description.kind}/{one.path}")
-                for one in weights
-            ]
-            for weights in (model.trainable_variables, model.non_trainable_variables)
-        )
-        self._weights = trainable + fixed
+        weights = [
+            [one.numpy() for one in part]
+            for part in (model.trainable_variables, model.non_trainable_variables)
+        ]
         side = description.architecture.image_size
 
-        # A function of its own, so that signatures that share the network hold it once.
+        # Weights are constants of the graph, so that a kernel is brought into the processor's
+        # layout once and not for every call: a third of the time of a single slice. A function of
+        # its own, so that signatures that share the network hold them once.
         @tf.function(input_signature=[tf.TensorSpec([None, side, side, 1], tf.float32)])
         def softmax(standard: tf.Tensor) -> tf.Tensor:
-            logits, _ = model.stateless_call(trainable, fixed, standard, training=False)
+            constants = ([tf.constant(array) for array in part] for part in weights)
+            logits, _ = model.stateless_call(*constants, standard, training=False)
             return tf.nn.softmax(logits)
 
         #: float32 [batch, s, s, 1], standardised HU, to class probabilities [batch, s, s, classes].

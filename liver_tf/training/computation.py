@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import keras
 
 from liver_tf.model.unet import PRECISIONS
+from liver_tf.training.adam import FusedAdam
 from liver_tf.training.replicas import OneDevice
 
 
@@ -50,7 +51,7 @@ class Computation:
     def optimiser(self, learning_rate: float) -> keras.Optimizer:
         """A fresh Adam (the paper's); with float16 the loss is scaled against underflow."""
         with self.replicas.scope():
-            adam = keras.optimizers.Adam(learning_rate)
+            adam = FusedAdam(learning_rate)
             if self.precision == "float16":
                 return keras.optimizers.LossScaleOptimizer(adam)
             return adam

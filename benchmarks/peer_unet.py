@@ -1,0 +1,69 @@
+"""Our U-Net as others would build it: by Keras's own layers, and in PyTorch."""
+
+from __future__ import annotations
+
+LEVELS = 5
+
+
+def keras_unet(side: int, filters: int, classes: int):
+    """``keras.Model``, [batch, side, side, 1] to logits [batch, side, side, classes]."""
+    import keras
+    from keras import layers
+
+    def block(x, channels: int):
+        for _ in range(2):
+            x = layers.Conv2D(channels, 3, padding="same", activation="relu")(x)
+            x = layers.BatchNormalization()(x)
+        return x
+
+    x = inputs = keras.Input((side, side, 1))
+    skips = []
+    for level in range(LEVELS):
+        if level:
+            x = layers.MaxPooling2D()(x)
+        x = block(x, filters * 2**level)
+        skips.append(x)
+    for level in range(LEVELS - 2, -1, -1):
+        x = layers.Conv2DTranspose(filters * 2**level, 2, strides=2)(x)
+        x = block(layers.Concatenate()([skips[level], x]), filters * 2**level)
+    return keras.Model(inputs, layers.Conv2D(classes, 1)(x))
+
+
+def torch_unet(filters: int, classes: int):
+    """``torch.nn.Module``, [batch, 1, rows, columns] to logits [batch, classes, rows, columns]."""
+    import torch
+    from torch import nn
+
+    def block(inside: int, outside: int) -> nn.Sequential:
+        parts = []
+        for channels in (inside, outside):
+            parts += [
+                nn.Conv2d(channels, outside, 3, padding=1),
+                nn.ReLU(inplace=True),
+                nn.BatchNorm2d(outside, eps=1e-3, momentum=0.01),
+            ]
+        return nn.Sequential(*parts)
+
+    class UNet(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            sizes = [filters * 2**level for level in range(LEVELS)]
+            self.encoder = nn.ModuleList(
+                block(inside, outside) for inside, outside in zip([1, *sizes], sizes, strict=False)
+            )
+            self.up = nn.ModuleList(
+                nn.ConvTranspose2d(2 * size, size, 2, 2) for size in sizes[-2::-1]
+            )
+            self.decoder = nn.ModuleList(block(2 * size, size) for size in sizes[-2::-1])
+            self.head = nn.Conv2d(filters, classes, 1)
+
+        def forward(self, x):
+            skips = []
+            for level, part in enumerate(self.encoder):
+                x = part(nn.functional.max_pool2d(x, 2) if level else x)
+                skips.append(x)
+            for skip, up, part in zip(skips[-2::-1], self.up, self.decoder, strict=True):
+                x = part(torch.cat([skip, up(x)], 1))
+            return self.head(x)
+
+    return UNet()
