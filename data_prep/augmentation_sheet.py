@@ -18,8 +18,9 @@ from liver_tf.atomic_files import written_whole
 from liver_tf.evaluation.outlines import outlines_of
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.pipeline import augment
+from liver_tf.pipeline.on_disk import OnDisk
 from liver_tf.pipeline.sampling import NO_LESION, NOTHING
-from liver_tf.pipeline.slices import Slices, look_over, stream
+from liver_tf.pipeline.slices import Slices, look_over
 
 _GROUND, _INK, _PALE = "#101010", "#f0f0f0", "#b0b0b0"
 _INCHES, _TEXT_INCHES, _DPI = 2.3, 0.62, 110
@@ -49,9 +50,7 @@ def make_rows(
     """
     examples, kinds = look_over(slices)
     chosen = _choose(kinds, rows, np.random.default_rng(seed))
-    times = np.zeros(len(kinds), np.int64)
-    times[chosen] = 1
-    seen = {int(one["place"]): one for one in stream(slices, times=tf.constant(times))}
+    kept = OnDisk(slices)
     names = slices.manifest.label_set
     window = slices.manifest.window
     made = []
@@ -60,7 +59,8 @@ def make_rows(
             augment.draw(seed, tf.constant(epoch), tf.constant(examples[place]), ranges)
             for epoch in range(epochs)
         ]
-        image, labels = seen[place]["image"], seen[place]["labels"]
+        seen = kept.take(place)
+        image, labels = seen["image"], seen["labels"]
         images, moved = augment.apply(
             tf.stack([image] * epochs),
             tf.stack([labels] * epochs),

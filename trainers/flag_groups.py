@@ -61,7 +61,7 @@ def define_data_flags() -> None:
     flags.DEFINE_integer(
         "cache_mb",
         2048,
-        "Memory for slices at the network's size; a larger set is streamed through as much.",
+        "Memory for slices at the network's size; a larger set's are read whenever they are due.",
         lower_bound=16,
     )
     flags.DEFINE_float(

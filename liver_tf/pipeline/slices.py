@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from liver_tf.records.graph import parser
 from liver_tf.records.manifest import CaseEntry, Manifest
 
 #: Shards read at a time.
-_SHARDS_AT_ONCE = 8
+SHARDS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -63,40 +64,40 @@ def network_view(
     return taken, resample.take_labels(labels, box, size)
 
 
-def stream(
-    slices: Slices, shard_order: tf.Tensor | None = None, times: tf.Tensor | None = None
-) -> tf.data.Dataset:
-    """Slices at the network's size: ``image``, ``labels``, ``example``, ``place``.
+def viewer(slices: Slices) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """A function of a serialised record: ``image``, ``labels`` and ``example`` of its slice.
 
-    A slice's place is its number when the records of ``slices.entries`` are counted through.
-
-    Args:
-      shard_order: int64 [cases], numbers of entries; by default as they stand there.
-      times: int64 [slices], by place: how often each is wanted; then ``repeat`` counts a slice's
-        showings from 0 on. Slices that are not wanted are not decoded.
+    ``image`` float32 HU and ``labels`` uint8, both at the network's size.
     """
     lookup = tf.constant(slices.label_map, tf.uint8)
     air = float(slices.manifest.window[0])
     parse = parser(slices.manifest.encoding)
+    side = [slices.image_size] * 2
 
-    def view(place: tf.Tensor, serialised: tf.Tensor) -> dict[str, tf.Tensor]:
+    def view(serialised: tf.Tensor) -> dict[str, tf.Tensor]:
         record = parse(serialised)
         image, labels = network_view(record["image"], record["labels"], air, slices.image_size)
         labels = tf.gather(lookup, tf.cast(labels, tf.int32))
-        side = [slices.image_size] * 2
-        seen = {
+        return {
             "image": tf.ensure_shape(image, side),
             "labels": tf.ensure_shape(labels, side),
             "example": record["example"],
-            "place": place,
         }
-        return seen if times is None else seen | {"times": times[place]}
 
-    dataset = _serialised(slices, shard_order)
-    if times is not None:
-        dataset = dataset.filter(lambda place, serialised: times[place] > 0)
-    dataset = dataset.map(view, tf.data.AUTOTUNE, deterministic=True)
-    return dataset if times is None else dataset.flat_map(_repeated)
+    return view
+
+
+def stream(slices: Slices) -> tf.data.Dataset:
+    """All slices once, shards interleaved: what ``viewer`` gives, and ``place``.
+
+    A slice's place is its number when the records of ``slices.entries`` are counted through.
+    """
+    view = viewer(slices)
+    return _serialised(slices).map(
+        lambda place, serialised: view(serialised) | {"place": place},
+        tf.data.AUTOTUNE,
+        deterministic=True,
+    )
 
 
 def look_over(slices: Slices) -> tuple[np.ndarray, np.ndarray]:
@@ -119,25 +120,19 @@ def look_over(slices: Slices) -> tuple[np.ndarray, np.ndarray]:
     return found[0], found[1]
 
 
-def _serialised(slices: Slices, shard_order: tf.Tensor | None = None) -> tf.data.Dataset:
+def _serialised(slices: Slices) -> tf.data.Dataset:
     """(place, serialised record)."""
     entries = slices.entries
     paths = tf.constant([str(slices.folder / entry.shard) for entry in entries])
     firsts = tf.constant(
         np.cumsum([0, *(entry.records for entry in entries)])[:-1].astype(np.int64)
     )
-    if shard_order is not None:
-        paths, firsts = tf.gather(paths, shard_order), tf.gather(firsts, shard_order)
     return tf.data.Dataset.from_tensor_slices((paths, firsts)).interleave(
         lambda path, first: tf.data.TFRecordDataset(path).enumerate(first),
-        cycle_length=_SHARDS_AT_ONCE,
+        cycle_length=SHARDS_AT_ONCE,
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
-
-
-def _repeated(record: dict[str, tf.Tensor]) -> tf.data.Dataset:
-    return tf.data.Dataset.range(record["times"]).map(lambda repeat: record | {"repeat": repeat})
 
 
 def _kind(labels: tf.Tensor, classes: int) -> tf.Tensor:

@@ -97,15 +97,17 @@ def test_only_training_is_thinned_and_both_parts_share_the_memory(record_set):
     assert training.slices_in(0) == 2 * (5 - healthy)
     assert validation.slices_in(0) == validation.examples == 6
     assert [images.shape[0] for images, _, _ in validation.epoch(0)] == [3, 3]
-    assert training._kept is not None
-    assert validation._kept is not None
-    # 10 slices of training take 50 KiB: then there is no room left for those of validation.
-    training, validation = parts(0.05)
-    assert training._kept is not None
-    assert validation._kept is None
-    assert training.held_mb <= 0.05
-    training, validation = parts(0.03)
-    assert training._kept is validation._kept is None
+    # 10 slices of training and 6 of validation, 5 KiB each.
+    sizes = 10 * 5 / 1024, 6 * 5 / 1024
+
+    def held(cache_mb):
+        return tuple(part.held_mb for part in parts(cache_mb))
+
+    assert held(64) == pytest.approx(sizes)
+    # Then there is no room left for those of validation; then for those of training.
+    assert held(0.05) == pytest.approx((sizes[0], 0))
+    assert held(0.03) == pytest.approx((0, sizes[1]))
+    assert held(0.02) == (0, 0)
 
 
 def test_weights_of_the_loss(record_set):
