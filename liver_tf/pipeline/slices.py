@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from liver_tf.labels import LIVER
 from liver_tf.pipeline import resample
-from liver_tf.pipeline.sampling import FIRST_LESION
+from liver_tf.pipeline.sampling import kinds_of
 from liver_tf.records.graph import parser
 from liver_tf.records.manifest import CaseEntry, Manifest
 
@@ -103,21 +102,22 @@ def stream(slices: Slices) -> tf.data.Dataset:
 def look_over(slices: Slices) -> tuple[np.ndarray, np.ndarray]:
     """Number and kind of every slice, without looking at its image; int64 [slices] each.
 
-    Both by place; kinds as in :mod:`liver_tf.pipeline.sampling`, by the
-    record set's own labels.
+    Both by place; kinds as in :func:`liver_tf.pipeline.sampling.kinds_of`, by the record set's own
+    labels.
     """
     parse = parser(slices.manifest.encoding)
     classes = len(slices.manifest.label_set)
 
     def look(place: tf.Tensor, serialised: tf.Tensor):
         record = parse(serialised)
-        return place, record["example"], _kind(record["labels"], classes)
+        return place, record["example"], _held(record["labels"], classes)
 
     dataset = _serialised(slices).map(look, tf.data.AUTOTUNE, deterministic=False).batch(1024)
-    found = np.zeros((2, slices.count), np.int64)
-    for place, example, kind in dataset.as_numpy_iterator():
-        found[:, place] = example, kind
-    return found[0], found[1]
+    examples = np.zeros(slices.count, np.int64)
+    holds = np.zeros((slices.count, classes), bool)
+    for place, example, held in dataset.as_numpy_iterator():
+        examples[place], holds[place] = example, held
+    return examples, kinds_of(holds)
 
 
 def _serialised(slices: Slices) -> tf.data.Dataset:
@@ -135,15 +135,9 @@ def _serialised(slices: Slices) -> tf.data.Dataset:
     )
 
 
-def _kind(labels: tf.Tensor, classes: int) -> tf.Tensor:
+def _held(labels: tf.Tensor, classes: int) -> tf.Tensor:
+    """bool [classes]: whether there are pixels of each label."""
     pixels = tf.math.bincount(
-        tf.cast(tf.reshape(labels, [-1]), tf.int32),
-        minlength=classes,
-        maxlength=classes,
-        dtype=tf.int64,
+        tf.cast(tf.reshape(labels, [-1]), tf.int32), minlength=classes, maxlength=classes
     )
-    liver = tf.cast(pixels[LIVER] > 0, tf.int64)
-    if classes <= FIRST_LESION:
-        return liver
-    lesions = pixels[FIRST_LESION:]
-    return tf.where(tf.reduce_any(lesions > 0), FIRST_LESION + tf.argmax(lesions), liver)
+    return pixels > 0

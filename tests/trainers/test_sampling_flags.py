@@ -28,6 +28,7 @@ def test_a_run_tells_its_sampling_and_weighs_all_pixels_the_same(pretrained):
         "keep_without_liver": 1.0,
         "keep_without_lesion": 0.5,
         "resample": True,
+        "max_repeats": 10,
     }
     assert identity["task"]["class_weights"] == [1.0] * 5
 
@@ -38,6 +39,7 @@ def test_a_run_tells_its_sampling_and_weighs_all_pixels_the_same(pretrained):
         (["--balance=resample"], "sampling.keep_without_lesion: 0.5 then, 1.0 now"),
         (["--balance=none", "--keep_without_lesion=0.5"], "sampling.resample: true then, false"),
         (["--keep_without_lesion=0.5"], "task.class_weights"),
+        (["--balance=resample", "--max_repeats=3"], "sampling.max_repeats: 10 then, 3 now"),
     ],
 )
 def test_a_run_is_not_gone_on_with_under_another(
@@ -60,10 +62,13 @@ def test_fine_tuning_takes_the_same_flags(pretrained, record_set, command):
         keep_without_liver=0,
         keep_without_lesion=0,
         balance="none",
+        max_repeats=5,
     )
     assert command(finetune, *arguments) == 0
     run = pretrained / "finetune" / "hold_out" / "seed0" / "mine"
     identity = json.loads((run / "run.json").read_text())
+    # Without balance it decides nothing, and is always the same.
+    assert identity["sampling"].pop("max_repeats") == 10
     assert set(identity["sampling"].values()) == {0.0}
     assert identity["task"]["class_weights"] == [1.0] * 5
 
