@@ -60,10 +60,11 @@ def displaced(
     """``source_points`` of output points that are displaced before ``transform``.
 
     Args:
-      displacement: along columns and along rows, two float32 [batch, rows, columns], pixels.
+      displacement: along columns and along rows, two float64 [batch, rows, columns], pixels.
     """
     across, along = displacement
-    a, b, _, d, e, _ = (term[:, None, None] for term in tf.unstack(transform, axis=1))
+    terms = tf.unstack(tf.cast(transform, tf.float64), axis=1)
+    a, b, _, d, e, _ = (term[:, None, None] for term in terms)
     return (
         points[0] + _fixed(a * across + b * along),
         points[1] + _fixed(d * across + e * along),
