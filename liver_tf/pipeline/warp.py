@@ -95,7 +95,12 @@ def bilinear(images: tf.Tensor, column: tf.Tensor, row: tf.Tensor, outside: floa
 
 def nearest(labels: tf.Tensor, column: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
     """Labels of the pixels nearest to ``source_points``; 0 outside. Halves go right and down."""
-    return _pixels(labels, _whole(column + _ONE // 2), _whole(row + _ONE // 2), 0)
+    return _pixels(labels, *nearest_pixels(column, row), 0)
+
+
+def nearest_pixels(column: tf.Tensor, row: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Column and row of the pixels nearest to ``source_points``, int32; inside the image or not."""
+    return _whole(column + _ONE // 2), _whole(row + _ONE // 2)
 
 
 def _centred(count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
