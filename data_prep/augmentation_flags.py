@@ -49,8 +49,8 @@ def define() -> None:
     flags.DEFINE_boolean(
         "lesion_safe",
         False,
-        "Shift, zoom and deformation are moderated until no lesion leaves the frame, and lesions that "
-        "fall between its pixels are put back.",
+        "Shift, zoom and deformation are moderated until no lesion leaves the frame, what falls "
+        "between its pixels put back.",
     )
 
 
