@@ -109,31 +109,9 @@ class BatchSource:
         """
         return self._batches(number, number + 1, shuffled)
 
-    def epochs(self, first: int, after: int, *, shuffled: bool = True) -> Iterator[Iterator]:
-        """For each epoch from ``first`` to before ``after``, an iterator over its batches.
-
-        One pipeline for all of them: it is made by this call, and makes the first batches of an
-        epoch while the last of the one before are used. A batch is asked for while the step before
-        it computes: asked for in between, it would come when the threads that make later ones let
-        it. Each iterator must be used up before the next is asked for.
-        """
-        batches = iter(self._batches(first, after, shuffled))
-        asking = ThreadPoolExecutor(1)
-        asked = asking.submit(next, batches, None)
-
-        def of_epoch(number: int) -> Iterator:
-            nonlocal asked
-            for _ in range(self.steps(number)):
-                batch = asked.result()
-                asked = asking.submit(next, batches, None)
-                yield batch
-
-        def one_by_one() -> Iterator[Iterator]:
-            with asking:
-                for number in range(first, after):
-                    yield of_epoch(number)
-
-        return one_by_one()
+    def epochs(self, first: int, after: int, *, shuffled: bool = True) -> Epochs:
+        """The epochs from ``first`` to before ``after``, by one pipeline for all of them."""
+        return Epochs(self._batches(first, after, shuffled), map(self.steps, range(first, after)))
 
     def _batches(self, first: int, after: int, shuffled: bool) -> tf.data.Dataset:
         def of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
@@ -184,3 +162,36 @@ class BatchSource:
     def _augmented(self, images, labels, parameters):
         images, labels = augment.apply(images, labels, parameters, self.window)
         return images, labels, {}
+
+
+class Epochs(Iterator):
+    """For each of some epochs an iterator over its batches, by one pipeline for all of them.
+
+    The pipeline begins when this is made, and makes the first batches of an epoch while the last of
+    the one before are used. A batch is asked for while the step before it computes: asked for in
+    between, it would come when the threads that make later ones let it. Each iterator must be used
+    up before the next is asked for.
+
+    Attributes:
+      element_spec: of a batch, as of a ``tf.data.Dataset``.
+    """
+
+    def __init__(self, dataset: tf.data.Dataset, steps: Iterator[int]) -> None:
+        """``steps``: how many of the data set's batches make up each epoch."""
+        self.element_spec = dataset.element_spec
+        self._steps = steps
+        self._batches = iter(dataset)
+        self._asking = ThreadPoolExecutor(1)
+        self._ask()
+
+    def __next__(self) -> Iterator:
+        return self._of_epoch(next(self._steps))
+
+    def _ask(self) -> None:
+        self._asked = self._asking.submit(next, self._batches, None)
+
+    def _of_epoch(self, steps: int) -> Iterator:
+        for _ in range(steps):
+            batch = self._asked.result()
+            self._ask()
+            yield batch

@@ -331,6 +331,20 @@ def test_epochs_of_one_pipeline_unshuffled_are_all_the_same(record_set):
     ]
 
 
+@pytest.mark.parametrize("on_host", [True, False])
+def test_what_batches_are_like_is_known_before_there_is_one(record_set, on_host):
+    source = make_source(record_set, ranges=Ranges(), augment_on_host=on_host)
+    epochs = source.epochs(0, 1)
+    batch = next(next(epochs))
+    tf.nest.assert_same_structure(epochs.element_spec, batch)
+    for spec, part in zip(
+        tf.nest.flatten(epochs.element_spec), tf.nest.flatten(batch), strict=True
+    ):
+        assert spec.is_compatible_with(part)
+        assert spec.shape.rank is not None
+    assert bool(epochs.element_spec[2]) != on_host
+
+
 def test_another_batch_size_shares_what_is_kept(record_set):
     source = make_source(record_set)
     other = source.with_batch_size(5)
