@@ -70,6 +70,7 @@ def predict_scan(
         lesions,
         cascade.label_set,
         made_by or MadeBy(),
+        liver_found=bool(prediction.liver.any()),
         pictures=pictures,
         facts={"method": {**cascade.facts(), "type_threshold": type_threshold}},
     )

@@ -94,7 +94,12 @@ def rest_body(hu: np.ndarray, spacing_mm: np.ndarray) -> bytes:
 
 def rest_answer(body: bytes) -> dict[str, np.ndarray]:
     """The outputs by name; areas of unknown spacing come as NaN."""
-    dtypes = {"label_map": np.uint8, "found_lesion": bool, "diagnosis": np.int32}
+    dtypes = {
+        "label_map": np.uint8,
+        "found_liver": bool,
+        "found_lesion": bool,
+        "diagnosis": np.int32,
+    }
     outputs = json.loads(body)["outputs"]
     return {name: np.array(value, dtypes.get(name, np.float32)) for name, value in outputs.items()}
 

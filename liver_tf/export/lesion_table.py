@@ -45,21 +45,25 @@ def columns_of(rows: Sequence[Mapping[str, Scalar]]) -> list[str]:
     return list(dict.fromkeys(column for row in rows for column in row))
 
 
-def write_lesions_csv(path: Path | str, lesions: Sequence[Lesion], scan: str) -> None:
+def write_lesions_csv(path: Path | str, lesions: Sequence[Lesion], scan: str, status: str) -> None:
     """One line a lesion (UTF-8, RFC 4180), whole or not at all; unknown values are empty.
+
+    A scan without lesions has one line that says so by its status, all else empty: in joined
+    tables it would be missing else, and one without liver would pass for a healthy one.
 
     Args:
       scan: what stands in the first column, so that tables of several scans can be joined; no
         file name and no patient's.
+      status: of the scan, :func:`liver_tf.export.scan_status.status_of`.
     """
     rows = [row_of(lesion) for lesion in lesions]
     with (
         written_whole(path) as temporary,
         open(temporary, "w", encoding="utf-8", newline="") as file,
     ):
-        writer = csv.DictWriter(file, ["scan", *columns_of(rows)])
+        writer = csv.DictWriter(file, ["scan", "status", *columns_of(rows)])
         writer.writeheader()
-        writer.writerows({"scan": scan, **row} for row in rows)
+        writer.writerows({"scan": scan, "status": status, **row} for row in rows or [{}])
 
 
 def _flat(name: str, value: Any) -> Iterable[tuple[str, Scalar]]:

@@ -19,6 +19,7 @@ from liver_tf.export.dicom_seg_out import write_dicom_seg
 from liver_tf.export.lesion_table import plain, write_lesions_csv
 from liver_tf.export.made_by import MadeBy
 from liver_tf.export.scan_page import scan_page
+from liver_tf.export.scan_status import NO_LIVER, NO_LIVER_TITLE, NO_LIVER_WARNING, status_of
 from liver_tf.inference.lesions import Lesion, diagnosis
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.refusals import Refusal
@@ -52,6 +53,7 @@ def write_results(
     label_set: LabelSet,
     made_by: MadeBy,
     *,
+    liver_found: bool,
     pictures: int,
     facts: Mapping[str, Any] | None = None,
 ) -> str:
@@ -63,6 +65,7 @@ def write_results(
     Args:
       labels: uint8 [slices, rows, columns], classes of ``label_set``, of the shape of ``scan.hu``.
       lesions: of the label map.
+      liver_found: whether the liver network found any; without it nothing was looked for.
       pictures: overlays drawn, at most.
       facts: what else ``lesions.json`` shall tell of how they were found, by name.
 
@@ -71,18 +74,25 @@ def write_results(
     """
     refuse_existing(folder)
     found = diagnosis(labels, label_set)
+    status = status_of(liver_found, len(lesions))
     partial = folder.parent / f"{atomic_files.TEMPORARY_MARK}{folder.name}"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     missing = _write_placed(partial, scan, labels, label_set, made_by)
-    drawn = _draw_overlays(partial, scan, labels, label_set, pictures)
-    write_lesions_csv(partial / CSV, lesions, folder.name)
-    page = scan_page(folder.name, scan, labels, lesions, found, label_set, made_by)
+    note = f"; {NO_LIVER_TITLE}" if status == NO_LIVER else ""
+    drawn = _draw_overlays(partial, scan, labels, label_set, pictures, note)
+    write_lesions_csv(partial / CSV, lesions, folder.name, status)
+    page = scan_page(
+        folder.name, scan, labels, lesions, found, label_set, made_by, liver_found=liver_found
+    )
     atomic_files.write_text(partial / PAGE, page)
     spacing = None if scan.spacing_mm is None else [_known(mm) for mm in scan.spacing_mm]
     atomic_files.write_json(
         partial / JSON,
         {
+            "status": status,
+            "liver_found": liver_found,
+            "warning": NO_LIVER_WARNING if status == NO_LIVER else None,
             "made_by": asdict(made_by),
             **plain(facts or {}),
             "slices": len(labels),
@@ -101,8 +111,14 @@ def write_results(
     partial.rename(folder)
     told = "".join(f"; no {name}: {why['code']}" for name, why in missing.items())
     return (
-        f"{folder}: {len(labels)} slice(s), {len(lesions)} lesion(s), diagnosis {found}, "
+        f"{folder}: {len(labels)} slice(s), {_in_words(status, len(lesions), found)}, "
         f"{drawn} overlay(s){told}"
+    )
+
+
+def _in_words(status: str, lesions: int, found: str) -> str:
+    return (
+        NO_LIVER_TITLE.upper() if status == NO_LIVER else f"{lesions} lesion(s), diagnosis {found}"
     )
 
 
@@ -129,7 +145,7 @@ def _write_placed(
 
 
 def _draw_overlays(
-    folder: Path, scan: Scan, labels: np.ndarray, label_set: LabelSet, most: int
+    folder: Path, scan: Scan, labels: np.ndarray, label_set: LabelSet, most: int, note: str
 ) -> int:
     in_plane = None if scan.spacing_mm is None else tuple(scan.spacing_mm[1:])
     chosen = chosen_slices(labels, most)
@@ -140,17 +156,18 @@ def _draw_overlays(
             labels[index],
             label_set,
             folder / f"slice-{index:04d}.png",
-            f"slice {index} of {len(labels)}, counted from the feet from 0",
+            f"slice {index} of {len(labels)}, counted from the feet from 0{note}",
             in_plane,
         )
     return len(chosen)
 
 
 def chosen_slices(labels: np.ndarray, most: int) -> list[int]:
-    """The slices with most lesion pixels, or, where there is no lesion, with most liver."""
+    """The slices with most lesion pixels, else the one with most liver, else the middle one."""
     pixels = (labels > LIVER).sum(axis=(1, 2))
     if not pixels.any():
-        return [int((labels == LIVER).sum(axis=(1, 2)).argmax())][:most]
+        liver = (labels == LIVER).sum(axis=(1, 2))
+        return [int(liver.argmax()) if liver.any() else len(labels) // 2][:most]
     order = np.argsort(-pixels, kind="stable")[:most]
     return sorted(int(index) for index in order if pixels[index])
 

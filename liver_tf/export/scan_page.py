@@ -22,6 +22,7 @@ from liver_tf.evaluation.overlays import WINDOW_HU
 from liver_tf.export.lesion_places import Place, lesion_places
 from liver_tf.export.lesion_table import Scalar, columns_of, row_of
 from liver_tf.export.made_by import MadeBy
+from liver_tf.export.scan_status import NO_LIVER_TITLE, NO_LIVER_WARNING
 from liver_tf.inference.lesions import Lesion
 from liver_tf.labels import LIVER, LabelSet
 
@@ -52,6 +53,8 @@ def scan_page(
     diagnosis: str,
     label_set: LabelSet,
     made_by: MadeBy,
+    *,
+    liver_found: bool,
 ) -> str:
     """The page, HTML5. It holds no name, no path and no identifier but ``title``.
 
@@ -59,6 +62,7 @@ def scan_page(
       title: what the scan is called; no patient's name and no file name.
       labels: uint8 [slices, rows, columns], canonical, of the shape of ``scan.hu``.
       lesions: of :func:`liver_tf.inference.lesions.find_lesions`.
+      liver_found: without a liver the page warns: nothing was looked for.
     """
     if labels.shape != scan.hu.shape:
         raise ValueError(f"labels: expected the shape {scan.hu.shape}, got {labels.shape}")
@@ -86,7 +90,7 @@ def scan_page(
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<link rel="icon" href="data:,"><title>{head}: liver lesions</title>'
         f"<style>\n{here.with_suffix('.css').read_text(encoding='utf-8')}</style></head>\n<body>\n"
-        f"<h1>{head}: {html.escape(_verdict(lesions, diagnosis))}</h1>\n"
+        f"{_heading_of_scan(head, lesions, diagnosis, liver_found)}\n"
         f"{_viewer(len(labels), label_set)}\n{_table(lesions)}\n{_notes(scan, made_by)}\n"
         f'<script type="application/json" id="data">{_json(data)}</script>\n'
         f"<script>\n{here.with_suffix('.js').read_text(encoding='utf-8')}</script>\n"
@@ -169,6 +173,17 @@ def _shown(lesion: Lesion, places: dict[int, Place]) -> dict:
 def _area(place: Place) -> int:
     top, left, bottom, right, _ = place
     return (bottom - top + 1) * (right - left + 1)
+
+
+def _heading_of_scan(
+    title: str, lesions: Sequence[Lesion], diagnosis: str, liver_found: bool
+) -> str:
+    if lesions or liver_found:
+        return f"<h1>{title}: {html.escape(_verdict(lesions, diagnosis))}</h1>"
+    return (
+        f'<h1 class="warning">{title}: {html.escape(NO_LIVER_TITLE)}</h1>\n'
+        f'<p class="warning">{html.escape(NO_LIVER_WARNING)}</p>'
+    )
 
 
 def _verdict(lesions: Sequence[Lesion], diagnosis: str) -> str:

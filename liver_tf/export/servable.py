@@ -42,8 +42,9 @@ def signatures_of(cascade: Cascade) -> dict[str, Callable]:
     them, 0 where unknown, may be left out.
 
     ``serving_default`` (``hu`` float32) and ``hu_int16`` (``hu`` int16, half the size) answer with
-    ``label_map`` uint8 [batch, rows, columns]; ``found_lesion`` bool [batch]; ``diagnosis`` int32
-    [batch], the majority class among lesion pixels, 0 where there is none;
+    ``label_map`` uint8 [batch, rows, columns]; ``found_liver`` and ``found_lesion`` bool [batch]
+    (without a liver nothing was looked for, which is not the same as a healthy one); ``diagnosis``
+    int32 [batch], the majority class among lesion pixels, 0 where there is none;
     ``diagnosis_probability`` float32 [batch, lesion types], the mean over lesion pixels of the
     types' probabilities, scaled to sum to one; ``liver_area_mm2`` and ``lesion_area_mm2`` float32
     [batch], NaN where the spacing is unknown.
@@ -57,8 +58,8 @@ def signatures_of(cascade: Cascade) -> dict[str, Callable]:
 
     ``volume`` takes ``hu`` int16 [slices, rows, columns], one scan from the feet to the head, and
     ``spacing_mm`` float32 [3] (slice, row, column), and answers with ``label_map`` uint8 [slices,
-    rows, columns] and, of the scan, ``found_lesion``, ``diagnosis``, ``diagnosis_probability``
-    [lesion types], ``liver_ml`` and ``lesion_ml``.
+    rows, columns] and, of the scan, ``found_liver``, ``found_lesion``, ``diagnosis``,
+    ``diagnosis_probability`` [lesion types], ``liver_ml`` and ``lesion_ml``.
 
     HU that are no numbers and empty requests fail with ``InvalidArgumentError``.
     """
@@ -113,6 +114,7 @@ def signatures_of(cascade: Cascade) -> dict[str, Callable]:
         voxel_ml = tf.where(known, tf.reduce_prod(spacing_mm) / 1000.0, float("nan"))
         return {
             "label_map": outputs["label_map"],
+            "found_liver": outputs["liver_voxels"] > 0,
             **_diagnosis(lesions),
             "diagnosis_probability": outputs["type_probabilities"],
             "liver_ml": tf.cast(outputs["liver_voxels"], tf.float32) * voxel_ml,
@@ -149,6 +151,7 @@ def _answer(outputs: dict[str, tf.Tensor], classes: int) -> dict[str, tf.Tensor]
     liver = tf.math.count_nonzero(outputs["liver"], axis=[1, 2], dtype=tf.int32)
     return {
         "label_map": outputs["label_map"],
+        "found_liver": liver > 0,
         **_diagnosis(lesions),
         "diagnosis_probability": outputs["type_probabilities"],
         "liver_area_mm2": tf.cast(liver, tf.float32) * pixel_mm2,

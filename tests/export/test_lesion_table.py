@@ -48,19 +48,23 @@ def test_values_are_those_that_json_has():
 
 
 def test_a_table_is_read_back_by_the_standard_library(tmp_path):
-    write_lesions_csv(tmp_path / "lesions.csv", [Richer(), Richer(2, slices=(7, 7))], "scan-001")
+    write_lesions_csv(
+        tmp_path / "lesions.csv", [Richer(), Richer(2, slices=(7, 7))], "scan-1", "odd"
+    )
     with open(tmp_path / "lesions.csv", encoding="utf-8", newline="") as file:
         first, second = csv.DictReader(file)
-    assert first["scan"] == "scan-001"
+    assert (first["scan"], first["status"]) == ("scan-1", "odd")
     assert first["type_probabilities.FNH, large"] == "0.75"
     assert first["volume_ml"] == ""
     assert (second["number"], second["first_slice"]) == ("2", "7")
 
 
-def test_a_table_without_lesions_has_its_head(tmp_path):
-    write_lesions_csv(tmp_path / "lesions.csv", [], "scan-001")
-    (line,) = (tmp_path / "lesions.csv").read_text().splitlines()
-    assert line.startswith("scan,number,type,")
+def test_a_table_without_lesions_has_its_head_and_says_why(tmp_path):
+    write_lesions_csv(tmp_path / "lesions.csv", [], "scan-001", "no-liver-found")
+    line, only = (tmp_path / "lesions.csv").read_text().splitlines()
+    assert line.startswith("scan,status,number,type,")
+    assert only.startswith("scan-001,no-liver-found,")
+    assert not only.removeprefix("scan-001,no-liver-found").strip(",")
     assert ",first_slice,last_slice," in line
     assert {one.name for one in fields(Lesion)} - {"slices"} <= set(line.split(","))
 

@@ -38,7 +38,7 @@ def series(tmp_path):
     return tmp_path / "CANARY"
 
 
-def results_of(scan, folder, labels=None, pictures=1):
+def results_of(scan, folder, labels=None, pictures=1, liver_found=True):
     if labels is None:
         labels = np.where(scan.hu == MARK_HU, 3, scan.hu == 40).astype(np.uint8)
     lesions = find_lesions(labels, scan.hu, scan.spacing_mm, LESION_TYPES)
@@ -50,6 +50,7 @@ def results_of(scan, folder, labels=None, pictures=1):
         lesions,
         LESION_TYPES,
         made_by,
+        liver_found=liver_found,
         pictures=pictures,
         facts={"flips": np.int64(2)},
     )
@@ -102,11 +103,30 @@ def test_a_scan_in_which_nothing_is_found_is_no_error(series, tmp_path):
     _, told, found = results_of(scan, tmp_path / "scan-001", nothing)
     assert found["diagnosis"] == "healthy"
     assert found["lesions"] == []
+    assert (found["status"], found["liver_found"]) == ("no-lesion-found", True)
+    assert found["warning"] is None
     assert found["not_written"]["segmentation.dcm"]["code"] == "nothing-found"
     assert "no segmentation.dcm: nothing-found" in told
     image = nibabel.load(tmp_path / "scan-001" / "labels.nii.gz")
     assert not np.asarray(image.dataobj).any()
     assert "no lesion found" in (tmp_path / "scan-001" / "scan.html").read_text()
+
+
+def test_a_scan_in_which_no_liver_is_found_is_not_told_like_a_healthy_one(series, tmp_path):
+    scan = read_dicom_series(series)
+    nothing = np.zeros(scan.hu.shape, np.uint8)
+    _, told, found = results_of(scan, tmp_path / "scan-001", nothing, liver_found=False)
+    assert "NO LIVER FOUND: NOT THE SAME AS A HEALTHY LIVER" in told
+    assert "healthy," not in told
+    assert (found["status"], found["liver_found"]) == ("no-liver-found", False)
+    assert "no lesion was looked for" in found["warning"]
+    (row,) = csv.DictReader((tmp_path / "scan-001" / "lesions.csv").read_text().splitlines())
+    assert (row["scan"], row["status"], row["number"]) == ("scan-001", "no-liver-found", "")
+    page = (tmp_path / "scan-001" / "scan.html").read_text()
+    assert "no liver found: not the same as a healthy liver" in page
+    assert "no lesion found" not in page
+    # The picture is of the middle, where a reader sees best what the scan shows.
+    assert (tmp_path / "scan-001" / "slice-0002.png").exists()
 
 
 def test_a_slice_without_geometry_has_all_but_what_needs_it(tmp_path):
@@ -167,7 +187,16 @@ def test_what_fails_half_way_leaves_no_folder_of_results(series, tmp_path):
     broken = replace(scan, hu=scan.hu.astype(object))
     labels = np.where(scan.hu == MARK_HU, 3, 0).astype(np.uint8)
     with pytest.raises(TypeError):
-        write_results(tmp_path / "scan-001", broken, labels, [], LESION_TYPES, MadeBy(), pictures=1)
+        write_results(
+            tmp_path / "scan-001",
+            broken,
+            labels,
+            [],
+            LESION_TYPES,
+            MadeBy(),
+            liver_found=True,
+            pictures=1,
+        )
     assert not (tmp_path / "scan-001").exists()
     # What it left behind does not hinder the next try.
     results_of(scan, tmp_path / "scan-001")
@@ -176,6 +205,7 @@ def test_what_fails_half_way_leaves_no_folder_of_results(series, tmp_path):
 
 def test_overlays_show_where_most_lesion_is():
     labels = np.zeros((5, 4, 4), np.uint8)
+    assert chosen_slices(labels, 3) == [2]
     labels[:, :2] = 1
     assert chosen_slices(labels, 3) == [0]
     labels[3, 0, :2] = labels[1, 0, 0] = labels[4, 0, :3] = 2

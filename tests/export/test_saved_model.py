@@ -17,6 +17,7 @@ from liver_tf.refusals import Refusal
 
 OUTPUTS = {
     "label_map",
+    "found_liver",
     "found_lesion",
     "diagnosis",
     "diagnosis_probability",

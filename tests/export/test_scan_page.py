@@ -56,9 +56,12 @@ def labels():
     return labels
 
 
-def page_of(scan, labels, title="scan-001", label_set=LESION_TYPES):
+def page_of(scan, labels, title="scan-001", label_set=LESION_TYPES, liver_found=True):
     lesions = find_lesions(labels, scan.hu, scan.spacing_mm, label_set)
-    return scan_page(title, scan, labels, lesions, "cyst", label_set, MadeBy("ab12"))
+    made_by = MadeBy("ab12")
+    return scan_page(
+        title, scan, labels, lesions, "cyst", label_set, made_by, liver_found=liver_found
+    )
 
 
 def data_of(page):
@@ -75,6 +78,15 @@ def test_the_label_map_in_the_page_is_exact(scan, labels):
     assert (data["rows"], data["columns"], data["mm"]) == (ROWS, COLUMNS, [2.0, 1.0])
     found = np.stack([labels_of(runs, (ROWS, COLUMNS)) for runs in data["runs"]])
     np.testing.assert_array_equal(found, labels)
+
+
+def test_a_scan_without_liver_is_not_told_like_a_healthy_one(scan, labels):
+    pages = {found: page_of(scan, labels * 0, liver_found=found) for found in (True, False)}
+    assert "no lesion found</h1>" in pages[True]
+    assert "not the same as a healthy liver" not in pages[True]
+    assert "no lesion found" not in pages[False]
+    assert "no liver found: not the same as a healthy liver</h1>" in pages[False]
+    assert '<p class="warning">The liver network found no liver' in pages[False]
 
 
 def test_runs_by_hand_and_back():
