@@ -12,20 +12,23 @@ from typing import Any
 import numpy as np
 
 from liver_tf import atomic_files
-from liver_tf.ct.nifti import write_nifti_labels
+from liver_tf.ct.nifti import write_nifti_labels, zeros_like_file
 from liver_tf.ct.scan import Scan
 from liver_tf.evaluation.overlays import draw_overlay
 from liver_tf.export.dicom_seg_out import write_dicom_seg
+from liver_tf.export.lesion_places import centroids_of
 from liver_tf.export.lesion_table import plain, write_lesions_csv
 from liver_tf.export.made_by import MadeBy
 from liver_tf.export.scan_page import scan_page
 from liver_tf.export.scan_status import NO_LIVER, NO_LIVER_TITLE, NO_LIVER_WARNING, status_of
+from liver_tf.inference.lesion_ids import LesionIds
 from liver_tf.inference.lesions import Lesion, diagnosis
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.refusals import Refusal
 
-LABELS, SEG, JSON, CSV, PAGE = (
+LABELS, LESION_IDS, SEG, JSON, CSV, PAGE = (
     "labels.nii.gz",
+    "lesion_ids.nii.gz",
     "segmentation.dcm",
     "lesions.json",
     "lesions.csv",
@@ -70,18 +73,23 @@ def write_results(
       facts: what else ``lesions.json`` shall tell of how they were found, by name.
 
     Raises:
+      ValueError: ``lesions`` are not those of the label map.
       Refusal: ``output-exists``.
     """
     refuse_existing(folder)
+    ids = LesionIds.of_labels(labels)
+    if ids.count != len(lesions):
+        raise ValueError(f"expected the {ids.count} lesions of the label map, got {len(lesions)}")
+    centroids = centroids_of(ids, scan)
     found = diagnosis(labels, label_set)
     status = status_of(liver_found, len(lesions))
     partial = folder.parent / f"{atomic_files.TEMPORARY_MARK}{folder.name}"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    missing = _write_placed(partial, scan, labels, label_set, made_by)
+    missing = _write_placed(partial, scan, labels, ids, label_set, made_by)
     note = f"; {NO_LIVER_TITLE}" if status == NO_LIVER else ""
     drawn = _draw_overlays(partial, scan, labels, label_set, pictures, note)
-    write_lesions_csv(partial / CSV, lesions, folder.name, status)
+    write_lesions_csv(partial / CSV, lesions, centroids, folder.name, status)
     page = scan_page(
         folder.name, scan, labels, lesions, found, label_set, made_by, liver_found=liver_found
     )
@@ -102,7 +110,10 @@ def write_results(
             "liver_voxels_with_lesions": int((labels >= LIVER).sum()),
             "diagnosis": found,
             "labels": dict(enumerate(label_set.classes)),
-            "lesions": [plain(asdict(lesion)) for lesion in lesions],
+            "lesions": [
+                plain({**asdict(lesion), **asdict(centroid)})
+                for lesion, centroid in zip(lesions, centroids, strict=True)
+            ],
             "cautions": [asdict(caution) for caution in scan.cautions],
             "files": sorted(path.name for path in partial.iterdir()),
             "not_written": missing,
@@ -123,14 +134,22 @@ def _in_words(status: str, lesions: int, found: str) -> str:
 
 
 def _write_placed(
-    folder: Path, scan: Scan, labels: np.ndarray, label_set: LabelSet, made_by: MadeBy
+    folder: Path,
+    scan: Scan,
+    labels: np.ndarray,
+    ids: LesionIds,
+    label_set: LabelSet,
+    made_by: MadeBy,
 ) -> dict[str, dict[str, str]]:
     """Files that place voxels in the patient; returns those that could not be written, and why."""
     missing = {}
     try:
         write_nifti_labels(folder / LABELS, labels, scan)
+        numbers = zeros_like_file(scan, ids.dtype)
+        ids.paint(numbers)
+        write_nifti_labels(folder / LESION_IDS, numbers, scan)
     except Refusal as refusal:
-        missing[LABELS] = refusal.to_json()
+        missing[LABELS] = missing[LESION_IDS] = refusal.to_json()
     if scan.source.kind == "nifti":
         return missing
     try:

@@ -23,6 +23,7 @@ from liver_tf.export.lesion_places import Place, lesion_places
 from liver_tf.export.lesion_table import Scalar, columns_of, row_of
 from liver_tf.export.made_by import MadeBy
 from liver_tf.export.scan_status import NO_LIVER_TITLE, NO_LIVER_WARNING
+from liver_tf.inference.lesion_ids import LesionIds
 from liver_tf.inference.lesions import Lesion
 from liver_tf.labels import LIVER, LabelSet
 
@@ -66,7 +67,7 @@ def scan_page(
     """
     if labels.shape != scan.hu.shape:
         raise ValueError(f"labels: expected the shape {scan.hu.shape}, got {labels.shape}")
-    places = lesion_places(labels, lesions)
+    places = lesion_places(LesionIds.of_labels(labels))
     data = {
         "rows": labels.shape[1],
         "columns": labels.shape[2],
@@ -164,10 +165,9 @@ def _first_shown(labels: np.ndarray) -> int:
 def _shown(lesion: Lesion, places: dict[int, Place]) -> dict:
     """Where a lesion is jumped to: the slice in which its box is largest."""
     middle = sum(lesion.slices) // 2
-    if places:
-        # Of equals the one nearest to the middle.
-        middle = max(places, key=lambda index: (_area(places[index]), -abs(index - middle)))
-    return {"number": lesion.number, "slice": int(middle), "places": places}
+    # Of equals the one nearest to the middle.
+    largest = max(places, key=lambda index: (_area(places[index]), -abs(index - middle)))
+    return {"number": lesion.number, "slice": int(largest), "places": places}
 
 
 def _area(place: Place) -> int:

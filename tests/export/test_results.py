@@ -22,7 +22,10 @@ from liver_tf.labels import LESION_TYPES
 from liver_tf.refusals import Refusal
 
 AXIAL = ((1, 0, 0), (0, 1, 0))
-NAMES = {"labels.nii.gz", "segmentation.dcm", "lesions.json", "lesions.csv", "scan.html"}
+NAMES = {
+    *("labels.nii.gz", "lesion_ids.nii.gz", "segmentation.dcm"),
+    *("lesions.json", "lesions.csv", "scan.html"),
+}
 
 
 def mark_patient(dataset):
@@ -137,7 +140,9 @@ def test_a_slice_without_geometry_has_all_but_what_needs_it(tmp_path):
     write_placed_series(tmp_path / "series", *AXIAL, change=change)
     scan = read_dicom_slice(tmp_path / "series" / "1.dcm")
     _, told, found = results_of(scan, tmp_path / "scan-001")
-    assert set(found["not_written"]) == {"labels.nii.gz", "segmentation.dcm"}
+    assert set(found["not_written"]) == {
+        *("labels.nii.gz", "lesion_ids.nii.gz", "segmentation.dcm")
+    }
     assert {one["code"] for one in found["not_written"].values()} == {"no-geometry"}
     assert "no labels.nii.gz: no-geometry" in told
     assert found["spacing_mm"] is None
@@ -191,7 +196,7 @@ def test_what_fails_half_way_leaves_no_folder_of_results(series, tmp_path):
             tmp_path / "scan-001",
             broken,
             labels,
-            [],
+            find_lesions(labels, scan.hu, scan.spacing_mm, LESION_TYPES),
             LESION_TYPES,
             MadeBy(),
             liver_found=True,

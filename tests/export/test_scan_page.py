@@ -19,7 +19,6 @@ from PIL import Image
 
 from liver_tf.ct.nifti import read_nifti_volume
 from liver_tf.export import scan_page as module
-from liver_tf.export.lesion_places import lesion_places
 from liver_tf.export.made_by import MadeBy
 from liver_tf.export.scan_page import labels_of, picture, reduction_of, runs_of, scan_page
 from liver_tf.inference.lesions import find_lesions
@@ -120,18 +119,10 @@ def test_reduction(shape, side):
     assert reduction_of(shape) == side
 
 
-def test_lesions_are_found_where_they_are(labels, scan):
-    lesions = find_lesions(labels, scan.hu, scan.spacing_mm, LESION_TYPES)
-    first, second = lesion_places(labels, lesions)
-    assert first == {
-        2: (20, 8, 24, 11, 11),
-        3: (20, 8, 25, 12, 12),
-        4: (20, 8, 24, 11, 11),
-    }
-    assert second == {10: (30, 6, 33, 9, 9)}
-    assert lesion_places(labels, [replace(lesions[0], voxels=7)]) == [{}]
-    assert lesion_places(labels * 0, []) == []
-    assert [one["slice"] for one in data_of(page_of(scan, labels))["lesions"]] == [3, 10]
+def test_the_page_jumps_to_where_a_lesion_is_largest(labels, scan):
+    first, second = data_of(page_of(scan, labels))["lesions"]
+    assert (first["slice"], second["slice"]) == (3, 10)
+    assert first["places"]["3"] == [20, 8, 25, 12, 12]
 
 
 def test_the_page_asks_for_nothing_and_names_nobody(scan, labels, tmp_path):

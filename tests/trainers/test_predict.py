@@ -106,8 +106,16 @@ def test_bad_scans_never_stop_the_good_ones(runs, tmp_path, command, capsys):
         assert lesion["disagreeing_models"] in (0.0, 0.5, 1.0)
         assert set(lesion["type_probability_sd"]) == {"cyst", "hemangioma", "metastasis"}
         assert lesion["longest_diameter_mm"] > 0
-    # The same voxels as a volume and as a series.
-    assert told[0]["lesions"] == told[1]["lesions"]
+    # The same voxels as a volume and as a series, each in the space that its own viewers show.
+    for volume_lesion, series_lesion in zip(told[0]["lesions"], told[1]["lesions"], strict=True):
+        spaces, places, _ = (
+            [one.pop(name) for one in (volume_lesion, series_lesion)]
+            for name in ("centroid_space", "centroid_mm", "centroid_voxel")
+        )
+        assert spaces == ["RAS+", "LPS+"]
+        mirrored = {axis: mm * (1 if axis == "z" else -1) for axis, mm in places[1].items()}
+        assert places[0] == pytest.approx(mirrored, abs=0.011)
+        assert volume_lesion == series_lesion
 
 
 def test_post_processing_kept_with_a_run_is_used_unless_it_is_declined(
