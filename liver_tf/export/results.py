@@ -24,7 +24,7 @@ from liver_tf.export.scan_status import NO_LIVER, NO_LIVER_TITLE, NO_LIVER_WARNI
 from liver_tf.inference.lesion_ids import LesionIds
 from liver_tf.inference.lesions import Lesion, diagnosis
 from liver_tf.labels import LIVER, LabelSet
-from liver_tf.refusals import Refusal
+from liver_tf.refusals import Caution, Refusal
 
 LABELS, LESION_IDS, SEG, JSON, CSV, PAGE = (
     "labels.nii.gz",
@@ -86,7 +86,7 @@ def write_results(
     partial = folder.parent / f"{atomic_files.TEMPORARY_MARK}{folder.name}"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    missing = _write_placed(partial, scan, labels, ids, label_set, made_by)
+    missing, cautions = _write_placed(partial, scan, labels, ids, label_set, made_by)
     note = f"; {NO_LIVER_TITLE}" if status == NO_LIVER else ""
     drawn = _draw_overlays(partial, scan, labels, label_set, pictures, note)
     write_lesions_csv(partial / CSV, lesions, centroids, folder.name, status)
@@ -114,13 +114,14 @@ def write_results(
                 plain({**asdict(lesion), **asdict(centroid)})
                 for lesion, centroid in zip(lesions, centroids, strict=True)
             ],
-            "cautions": [asdict(caution) for caution in scan.cautions],
+            "cautions": [asdict(caution) for caution in (*scan.cautions, *cautions)],
             "files": sorted(path.name for path in partial.iterdir()),
             "not_written": missing,
         },
     )
     partial.rename(folder)
     told = "".join(f"; no {name}: {why['code']}" for name, why in missing.items())
+    told += "".join(f"; {caution.text}" for caution in cautions)
     return (
         f"{folder}: {len(labels)} slice(s), {_in_words(status, len(lesions), found)}, "
         f"{drawn} overlay(s){told}"
@@ -140,9 +141,10 @@ def _write_placed(
     ids: LesionIds,
     label_set: LabelSet,
     made_by: MadeBy,
-) -> dict[str, dict[str, str]]:
-    """Files that place voxels in the patient; returns those that could not be written, and why."""
-    missing = {}
+) -> tuple[dict[str, dict[str, str]], tuple[Caution, ...]]:
+    """Files that place voxels in the patient: those that could not be written, and cautions."""
+    missing: dict[str, dict[str, str]] = {}
+    cautions: tuple[Caution, ...] = ()
     try:
         write_nifti_labels(folder / LABELS, labels, scan)
         numbers = zeros_like_file(scan, ids.dtype)
@@ -151,16 +153,20 @@ def _write_placed(
     except Refusal as refusal:
         missing[LABELS] = missing[LESION_IDS] = refusal.to_json()
     if scan.source.kind == "nifti":
-        return missing
+        return missing, cautions
     try:
-        if not write_dicom_seg(folder / SEG, labels, scan, label_set, made_by):
+        written = write_dicom_seg(folder / SEG, labels, scan, label_set, made_by)
+        if not written.frames:
             missing[SEG] = {
                 "code": "nothing-found",
                 "came": "no liver and no lesion: a DICOM SEG must have something in it",
             }
+        if written.not_copied:
+            text = f"{SEG} lacks {', '.join(written.not_copied)}: in the scan no valid DICOM values"
+            cautions = (Caution("seg-not-copied", text),)
     except Refusal as refusal:
         missing[SEG] = refusal.to_json()
-    return missing
+    return missing, cautions
 
 
 def _draw_overlays(

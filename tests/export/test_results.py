@@ -165,6 +165,21 @@ def test_a_series_that_no_seg_can_refer_to_keeps_its_other_results(tmp_path):
     assert "no segmentation.dcm: seg-source" in told
 
 
+def test_what_the_seg_lacks_is_told_without_its_value(tmp_path):
+    pytest.importorskip("highdicom", reason="highdicom is not installed (dicom-seg)")
+
+    def change(dataset):
+        mark_patient(dataset)
+        dataset.PatientID = "CANARY\\4711"
+
+    write_placed_series(tmp_path / "series", *AXIAL, change=change)
+    _, told, found = results_of(read_dicom_series(tmp_path / "series"), tmp_path / "scan-001")
+    text = "segmentation.dcm lacks PatientID: in the scan no valid DICOM values"
+    assert text in told
+    assert {"code": "seg-not-copied", "text": text} in found["cautions"]
+    assert "CANARY" not in told + json.dumps(found)
+
+
 def test_a_nifti_volume_has_no_seg_and_lacks_none(series, tmp_path):
     scan = read_dicom_series(series)
     write_nifti_labels(tmp_path / "volume.nii.gz", np.zeros(scan.hu.shape, np.uint8), scan)

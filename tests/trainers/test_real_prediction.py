@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
     not CHAOS.is_dir() or not DCMQI.is_dir(), reason="no real CT (LIVER_TF_REAL_DATA)"
 )
 needs_dciodvfy = pytest.mark.skipif(
-    shutil.which("dciodvfy") is None, reason="dciodvfy (dicom3tools) is missing"
+    shutil.which("dciodvfy") is None, reason="dciodvfy is missing (apt-get install dicom3tools)"
 )
 
 
