@@ -35,7 +35,9 @@ from liver_tf.labels import LESION_TYPES, LabelSet
 from liver_tf.refusals import Refusal
 from tests.ct.ct_files import SERIES_UID
 
-highdicom = pytest.importorskip("highdicom", reason="highdicom is not installed (dicom-seg)")
+highdicom = pytest.importorskip(
+    "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
+)
 
 AXIAL = ((1, 0, 0), (0, 1, 0))
 NOON = datetime.datetime(2024, 5, 6, 12, 0, 0)

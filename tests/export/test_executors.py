@@ -42,7 +42,7 @@ def test_tensorflow(exported, shape):
 
 @pytest.fixture(scope="module")
 def openvino(exported):
-    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    pytest.importorskip("openvino", reason="OpenVINO is missing (pip install 'liver_tf[openvino]')")
     return OpenVino(exported.folder)
 
 

@@ -61,7 +61,9 @@ def results_of(scan, folder, labels=None, pictures=1, liver_found=True):
 
 
 def test_everything_of_a_series_is_written_and_agrees(series, tmp_path):
-    pytest.importorskip("highdicom", reason="highdicom is not installed (dicom-seg)")
+    pytest.importorskip(
+        "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
+    )
     scan = read_dicom_series(series)
     folder = tmp_path / "out" / "scan-001"
     labels, told, found = results_of(scan, folder)
@@ -88,7 +90,9 @@ def test_everything_of_a_series_is_written_and_agrees(series, tmp_path):
 
 
 def test_only_the_seg_knows_the_patient(series, tmp_path):
-    pytest.importorskip("highdicom", reason="highdicom is not installed (dicom-seg)")
+    pytest.importorskip(
+        "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
+    )
     scan = read_dicom_series(series)
     _, told, _ = results_of(scan, tmp_path / "scan-001")
     knowing = [
@@ -152,7 +156,9 @@ def test_a_slice_without_geometry_has_all_but_what_needs_it(tmp_path):
 
 
 def test_a_series_that_no_seg_can_refer_to_keeps_its_other_results(tmp_path):
-    pytest.importorskip("highdicom", reason="highdicom is not installed (dicom-seg)")
+    pytest.importorskip(
+        "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
+    )
 
     def change(dataset):
         del dataset.FrameOfReferenceUID
@@ -166,7 +172,9 @@ def test_a_series_that_no_seg_can_refer_to_keeps_its_other_results(tmp_path):
 
 
 def test_what_the_seg_lacks_is_told_without_its_value(tmp_path):
-    pytest.importorskip("highdicom", reason="highdicom is not installed (dicom-seg)")
+    pytest.importorskip(
+        "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
+    )
 
     def change(dataset):
         mark_patient(dataset)

@@ -25,7 +25,9 @@ from liver_tf.inference.lesions import find_lesions
 from liver_tf.labels import LESION_TYPES, LabelSet
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is missing")
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="chromium is missing (apt-get install chromium)"
+)
 
 SLICES, ROWS, COLUMNS = 14, 60, 40
 #: Rows are twice as far apart as columns, so that proportions count.

@@ -54,8 +54,10 @@ def rest_url(exported):
 
 @pytest.fixture
 def grpc_target(exported):
-    grpc = pytest.importorskip("grpc", reason="gRPC is not installed")
-    apis = pytest.importorskip("tensorflow_serving.apis", reason="the extra serving is missing")
+    grpc = pytest.importorskip("grpc", reason="gRPC is missing (pip install 'liver_tf[serving]')")
+    apis = pytest.importorskip(
+        "tensorflow_serving.apis", reason="messages are missing (pip install 'liver_tf[serving]')"
+    )
     assert apis
     from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
@@ -105,10 +107,16 @@ def test_a_server_that_refuses(rest_url, grpc_target):
             client(draw(2, 32, 32), np.ones((3, 2), np.float32))
 
 
-def test_no_server():
-    for client in (Rest("http://127.0.0.1:9/v1/models/liver"), Grpc("127.0.0.1:9", "liver")):
-        with pytest.raises(Refusal, match=r"\[no-answer\]"):
-            client(draw(1, 8, 8), SPACING[:1])
+def test_no_rest_server():
+    with pytest.raises(Refusal, match=r"\[no-answer\]"):
+        Rest("http://127.0.0.1:9/v1/models/liver")(draw(1, 8, 8), SPACING[:1])
+
+
+def test_no_grpc_server():
+    reason = "messages are missing (pip install 'liver_tf[serving]')"
+    pytest.importorskip("tensorflow_serving.apis", reason=reason)
+    with pytest.raises(Refusal, match=r"\[no-answer\]"):
+        Grpc("127.0.0.1:9", "liver")(draw(1, 8, 8), SPACING[:1])
 
 
 def test_no_model(tmp_path):
@@ -125,7 +133,8 @@ def test_whole_numbers_are_short_in_a_request():
 
 def test_warm_up_requests_fit_the_signatures(exported):
     logs = pytest.importorskip(
-        "tensorflow_serving.apis.prediction_log_pb2", reason="the extra serving is missing"
+        "tensorflow_serving.apis.prediction_log_pb2",
+        reason="messages are missing (pip install 'liver_tf[serving]')",
     )
     path = exported.folder / "assets.extra" / "tf_serving_warmup_requests"
     warmed = []

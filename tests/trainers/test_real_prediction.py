@@ -34,7 +34,9 @@ needs_dciodvfy = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def predicted(tmp_path_factory, intensity_cascade):
     """Folders of the results of the real scans, by name, of networks that go by HU alone."""
-    pytest.importorskip("highdicom", reason="highdicom is not installed (dicom-seg)")
+    pytest.importorskip(
+        "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
+    )
     out = tmp_path_factory.mktemp("real")
     cascade = intensity_cascade()
     inputs = {
