@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -83,49 +82,48 @@ def write_results(
     centroids = centroids_of(ids, scan)
     found = diagnosis(labels, label_set)
     status = status_of(liver_found, len(lesions))
-    partial = folder.parent / f"{atomic_files.TEMPORARY_MARK}{folder.name}"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    missing, cautions = _write_placed(partial, scan, labels, ids, label_set, made_by)
-    note = f"; {NO_LIVER_TITLE}" if status == NO_LIVER else ""
-    drawn = _draw_overlays(partial, scan, labels, label_set, pictures, note)
-    write_lesions_csv(partial / CSV, lesions, centroids, folder.name, status)
-    page = scan_page(
-        folder.name, scan, labels, lesions, found, label_set, made_by, liver_found=liver_found
-    )
-    atomic_files.write_text(partial / PAGE, page)
-    spacing = None if scan.spacing_mm is None else [_known(mm) for mm in scan.spacing_mm]
-    atomic_files.write_json(
-        partial / JSON,
-        {
-            "status": status,
-            "liver_found": liver_found,
-            "warning": NO_LIVER_WARNING if status == NO_LIVER else None,
-            "made_by": asdict(made_by),
-            **plain(facts or {}),
-            "slices": len(labels),
-            "rows": labels.shape[1],
-            "columns": labels.shape[2],
-            "spacing_mm": spacing,
-            "liver_voxels_with_lesions": int((labels >= LIVER).sum()),
-            "diagnosis": found,
-            "labels": dict(enumerate(label_set.classes)),
-            "lesions": [
-                plain({**asdict(lesion), **asdict(centroid)})
-                for lesion, centroid in zip(lesions, centroids, strict=True)
-            ],
-            "cautions": [asdict(caution) for caution in (*scan.cautions, *cautions)],
-            "files": sorted(path.name for path in partial.iterdir()),
-            "not_written": missing,
-        },
-    )
-    partial.rename(folder)
+    with atomic_files.folder_written_whole(folder) as partial:
+        missing, cautions = _write_placed(partial, scan, labels, ids, label_set, made_by)
+        note = f"; {NO_LIVER_TITLE}" if status == NO_LIVER else ""
+        drawn = _draw_overlays(partial, scan, labels, label_set, pictures, note)
+        write_lesions_csv(partial / CSV, lesions, centroids, folder.name, status)
+        page = scan_page(
+            folder.name, scan, labels, lesions, found, label_set, made_by, liver_found=liver_found
+        )
+        atomic_files.write_text(partial / PAGE, page)
+        atomic_files.write_json(
+            partial / JSON,
+            {
+                "status": status,
+                "liver_found": liver_found,
+                "warning": NO_LIVER_WARNING if status == NO_LIVER else None,
+                "made_by": asdict(made_by),
+                **plain(facts or {}),
+                **_grid_facts(scan),
+                "liver_voxels_with_lesions": sum(int((one >= LIVER).sum()) for one in labels),
+                "diagnosis": found,
+                "labels": dict(enumerate(label_set.classes)),
+                "lesions": [
+                    plain({**asdict(lesion), **asdict(centroid)})
+                    for lesion, centroid in zip(lesions, centroids, strict=True)
+                ],
+                "cautions": [asdict(caution) for caution in (*scan.cautions, *cautions)],
+                "files": sorted(path.name for path in partial.iterdir()),
+                "not_written": missing,
+            },
+        )
     told = "".join(f"; no {name}: {why['code']}" for name, why in missing.items())
     told += "".join(f"; {caution.text}" for caution in cautions)
     return (
         f"{folder}: {len(labels)} slice(s), {_in_words(status, len(lesions), found)}, "
         f"{drawn} overlay(s){told}"
     )
+
+
+def _grid_facts(scan: Scan) -> dict[str, Any]:
+    slices, rows, columns = scan.hu.shape
+    spacing = None if scan.spacing_mm is None else [_known(mm) for mm in scan.spacing_mm]
+    return {"slices": slices, "rows": rows, "columns": columns, "spacing_mm": spacing}
 
 
 def _in_words(status: str, lesions: int, found: str) -> str:

@@ -118,6 +118,21 @@ def test_bad_scans_never_stop_the_good_ones(runs, tmp_path, command, capsys):
         assert volume_lesion == series_lesion
 
 
+def test_errors_that_nobody_foresaw_stop_one_scan_only(runs, tmp_path, command, capsys):
+    """An output folder that cannot be made because a file is in the way; and one that can."""
+    hu = ct_files.phantom_hu()
+    volume = ct_files.write_nifti(tmp_path / "volume.nii.gz", *ct_files.as_lps_file(hu))
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / ".partial-scan-001").touch()
+    assert command(predict, *arguments(runs, output, volume, volume)) == 1
+    captured = capsys.readouterr()
+    assert "scan-001: " in captured.err
+    assert "[output-unwritable]" in captured.err
+    assert (output / "scan-002" / "lesions.json").exists()
+    assert not (output / "scan-001").exists()
+
+
 def test_post_processing_kept_with_a_run_is_used_unless_it_is_declined(
     runs, tmp_path, command, capsys
 ):
