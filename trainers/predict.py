@@ -40,6 +40,7 @@ def main(argv: list[str]) -> int:
         cascade,
         inputs,
         Path(FLAGS.output),
+        with_paths=FLAGS.paths_in_table,
         pictures=FLAGS.pictures,
         made_by=MadeBy.of_runs((liver, *models)),
         type_threshold=FLAGS.type_threshold,
@@ -67,6 +68,12 @@ def _define_flags() -> None:
         None,
         "Folder; every input gets a folder scan-001, scan-002, ... in it.",
         required=True,
+    )
+    flags.DEFINE_boolean(
+        "paths_in_table",
+        False,
+        "Also write each input's path into inputs.csv. Names of files and folders often tell of a "
+        "patient.",
     )
     flags.DEFINE_integer("pictures", 6, "Overlays drawn of a scan, at most.", lower_bound=0)
     flags.DEFINE_boolean(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,22 @@ LABELS, LESION_IDS, SEG, JSON, CSV, PAGE = (
 )
 
 
+@dataclass(frozen=True)
+class ScanResults:
+    """What was written of a scan, in short.
+
+    Attributes:
+      status: of :func:`liver_tf.export.scan_status.status_of`.
+      lesions: how many. diagnosis: of :func:`liver_tf.inference.lesions.diagnosis`.
+      text: a line for people, with the folder.
+    """
+
+    status: str
+    lesions: int
+    diagnosis: str
+    text: str
+
+
 def refuse_existing(folder: Path) -> None:
     """Raise ``Refusal`` ``output-exists`` where results of another scan may lie already."""
     if folder.exists():
@@ -58,8 +74,8 @@ def write_results(
     liver_found: bool,
     pictures: int,
     facts: Mapping[str, Any] | None = None,
-) -> str:
-    """Write the results of a scan into a new folder, which appears whole; returns a summary.
+) -> ScanResults:
+    """Write the results of a scan into a new folder, which appears whole.
 
     What cannot be written (a NIfTI file without geometry; a DICOM SEG of a series that lacks what
     it must refer to, or of nothing) is left out and told in the summary and in ``lesions.json``.
@@ -114,10 +130,11 @@ def write_results(
         )
     told = "".join(f"; no {name}: {why['code']}" for name, why in missing.items())
     told += "".join(f"; {caution.text}" for caution in cautions)
-    return (
+    text = (
         f"{folder}: {len(labels)} slice(s), {_in_words(status, len(lesions), found)}, "
         f"{drawn} overlay(s){told}"
     )
+    return ScanResults(status, len(lesions), found, text)
 
 
 def _grid_facts(scan: Scan) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def results_of(scan, folder, labels=None, pictures=1, liver_found=True):
         pictures=pictures,
         facts={"flips": np.int64(2)},
     )
-    return labels, told, json.loads((folder / "lesions.json").read_text())
+    return labels, told.text, json.loads((folder / "lesions.json").read_text())
 
 
 def test_everything_of_a_series_is_written_and_agrees(series, tmp_path):

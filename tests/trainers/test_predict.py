@@ -1,5 +1,6 @@
 """The command on scans of all kinds, good ones and bad ones among each other."""
 
+import csv
 import json
 
 import nibabel
@@ -74,6 +75,7 @@ def test_bad_scans_never_stop_the_good_ones(runs, tmp_path, command, capsys):
     captured = capsys.readouterr()
     assert "post-processing: none" in captured.out
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert written.pop(0) == "inputs.csv"
     assert written == ["scan-001", "scan-004", "scan-007"]
     codes = {
         2: "file-missing",
@@ -89,6 +91,7 @@ def test_bad_scans_never_stop_the_good_ones(runs, tmp_path, command, capsys):
     for one, (number, code) in zip(lines, codes.items(), strict=True):
         assert one.startswith(f"scan-{number:03d}: ")
         assert f"[{code}" in one
+    check_table(tmp_path / "out" / "inputs.csv", codes)
     told = [json.loads((tmp_path / "out" / name / "lesions.json").read_text()) for name in written]
     assert [one["slices"] for one in told] == [5, 5, 1]
     assert told[0]["method"] == {
@@ -116,6 +119,42 @@ def test_bad_scans_never_stop_the_good_ones(runs, tmp_path, command, capsys):
         mirrored = {axis: mm * (1 if axis == "z" else -1) for axis, mm in places[1].items()}
         assert places[0] == pytest.approx(mirrored, abs=0.011)
         assert volume_lesion == series_lesion
+
+
+def check_table(path, codes):
+    """Every input, where it was named, what became of it; and no path."""
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["scan"] for row in rows] == [f"scan-{number:03d}" for number in range(1, 11)]
+    named = [f"--input {number}" for number in range(1, 6)]
+    assert [row["named_by"] for row in rows] == named + [
+        f"--input_list line {line}" for line in (2, 4, 5, 6, 7)
+    ]
+    for number, row in enumerate(rows, 1):
+        if number in codes:
+            assert row["status"] == "refused"
+            assert row["code"].startswith(codes[number])
+            assert row["remedy"]
+        else:
+            assert row["status"] == "lesions-found"
+            assert int(row["lesions"]) > 0
+            assert row["diagnosis"] in ("cyst", "hemangioma", "metastasis")
+    text = path.read_text()
+    assert str(path.parents[1]) not in text
+    assert "nowhere" not in text
+
+
+def test_the_table_of_inputs_never_takes_the_place_of_another(runs, tmp_path, command):
+    missing = tmp_path / "CANARY"
+    line = arguments(runs, tmp_path / "out", missing)
+    assert command(predict, *line) == 1
+    first = (tmp_path / "out" / "inputs.csv").read_bytes()
+    assert command(predict, *line, "--paths_in_table") == 1
+    assert (tmp_path / "out" / "inputs.csv").read_bytes() == first
+    assert b"CANARY" not in first
+    with open(tmp_path / "out" / "inputs-2.csv", encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["path"], row["code"]) == (str(missing), "file-missing")
 
 
 def test_errors_that_nobody_foresaw_stop_one_scan_only(runs, tmp_path, command, capsys):
@@ -174,7 +213,7 @@ def test_arguments_that_mean_nothing_are_refused(runs, tmp_path, command):
 def test_lists_of_scans(tmp_path):
     path = tmp_path / "list.txt"
     path.write_bytes("\ufeff a b.nii \r\n#c\r\n\r\n/d/e.dcm\n".encode())
-    assert [str(one) for one in named_inputs(["first"], str(path))] == [
+    assert [str(one.path) for one in named_inputs(["first"], str(path))] == [
         "first",
         "a b.nii",
         "/d/e.dcm",

@@ -32,7 +32,8 @@ def test_the_scan_that_fits_is_kept_and_the_others_are_told(save_runs, tmp_path)
     script = (
         f"mount -t tmpfs -o size=300k none {shlex.quote(str(disk))} || exit 9; "
         f"{shlex.join(map(str, command))}; echo status $?; "
-        f"find {shlex.quote(str(disk / 'out'))} -printf '%P\\n'"
+        f"find {shlex.quote(str(disk / 'out'))} -printf '%P\\n'; "
+        f"echo table; cat {shlex.quote(str(disk / 'out' / 'inputs.csv'))}"
     )
     done = subprocess.run(
         ["unshare", "--map-root-user", "--mount", "sh", "-c", script],
@@ -44,10 +45,13 @@ def test_the_scan_that_fits_is_kept_and_the_others_are_told(save_runs, tmp_path)
     out, err = done.stdout.splitlines(), done.stderr
     assert "status 1" in out, err
     assert "Traceback" not in err
-    files = set(out[out.index("status 1") + 1 :]) - {""}
+    files = set(out[out.index("status 1") + 1 : out.index("table")])
     assert {name.split("/")[0] for name in files if name.startswith("scan")} == {"scan-002"}
     assert not [name for name in files if "partial" in name or "writing" in name]
     assert "scan-002/lesions.json" in files
+    assert "inputs.csv" in files
+    statuses = [line.split(",")[2] for line in out[out.index("table") + 2 :]]
+    assert statuses == ["refused", "lesions-found", "refused", "not-begun", "not-begun"]
     # What was refused before is told too.
     assert "scan-001: " in err
     assert "[file-missing]" in err

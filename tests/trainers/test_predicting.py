@@ -42,7 +42,8 @@ def test_a_scan_of_air_has_no_liver_and_is_told_so(tmp_path, intensity_cascade):
     hu = np.random.default_rng(0).integers(-1024, -900, (16, 16, 3)).astype(np.int16)
     nibabel.save(nibabel.Nifti1Image(hu, np.diag([-1.5, 1.5, 4.0, 1.0])), path)
     told = predict_scan(intensity_cascade(), path, tmp_path / "scan-001", pictures=0)
-    assert "NO LIVER FOUND" in told
+    assert "NO LIVER FOUND" in told.text
+    assert (told.status, told.lesions) == ("no-liver-found", 0)
     found = json.loads((tmp_path / "scan-001" / "lesions.json").read_text())
     assert (found["liver_found"], found["lesions"]) == (False, [])
 
