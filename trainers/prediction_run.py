@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from data_prep.cases import unexpected
+from liver_tf.ct.dicom_series import folders_with_slices
 from liver_tf.ct.input_file import unreadable
 from liver_tf.inference.cascade import Cascade
 from liver_tf.refusals import Refusal
@@ -70,6 +71,8 @@ def predict_all(
             break
     for name, refusal in refused:
         print(f"{name}: {refusal.text_with_path()}", file=sys.stderr)
+        for folder in _to_choose_from(refusal):
+            print(f"  CT slices lie in {folder}", file=sys.stderr)
     if begun < len(inputs):
         print(
             f"the disk is full: {done} of {len(inputs)} scans are done and whole, "
@@ -77,6 +80,14 @@ def predict_all(
             file=sys.stderr,
         )
     return 1 if refused else 0
+
+
+def _to_choose_from(refusal: Refusal) -> list[Path]:
+    """Where a folder of several series has others below it that may be named one by one."""
+    if refusal.code != "series-mixed":
+        return []
+    folders = folders_with_slices(refusal.path)
+    return folders if folders != [refusal.path] else []
 
 
 def _refusal_of(error: Exception, path: Path, output: Path) -> Refusal:

@@ -235,3 +235,39 @@ def test_a_folder_of_two_series_is_refused(tmp_path):
         dataset.save_as(tmp_path / "two" / f"other{index}.dcm")
     with pytest.raises(Refusal, match=r"\[series-mixed\]"):
         read_scan(tmp_path / "two")
+
+
+def test_a_series_that_lies_deeper_is_found(tmp_path):
+    """Spread over two folders, as some exports have it, beside a note and a localizer."""
+    for index, path in enumerate(ct_files.write_series(tmp_path / "patient" / "all")):
+        place = tmp_path / "patient" / "study" / str(index % 2)
+        place.mkdir(parents=True, exist_ok=True)
+        path.rename(place / path.name)
+    (tmp_path / "patient" / "all").rmdir()
+    (tmp_path / "patient" / "note.txt").write_text("no DICOM")
+    (tmp_path / "patient" / ".hidden").mkdir()
+    ct_files.write_dicom(tmp_path / "patient" / ".hidden" / "other.dcm", ct_files.phantom_hu()[0])
+    deeper = read_scan(tmp_path / "patient")
+    ct_files.write_series(tmp_path / "flat")
+    flat = read_scan(tmp_path / "flat")
+    np.testing.assert_array_equal(deeper.hu, flat.hu)
+    np.testing.assert_array_equal(deeper.affine, flat.affine)
+    codes = [caution.code for caution in deeper.cautions]
+    assert codes[-2:] == ["series-below", "series-not-dicom"]
+    assert "series-below" not in [caution.code for caution in flat.cautions]
+
+
+def test_of_several_series_below_the_folders_are_listed(runs, tmp_path, command, capsys):
+    study = tmp_path / "study"
+    ct_files.write_series(study / "first")
+    for path in ct_files.write_series(study / "deep" / "second"):
+        dataset = ct_files.pydicom.dcmread(path)
+        dataset.SeriesInstanceUID = "1.2.3.4"
+        dataset.save_as(path)
+    (study / "reports").mkdir()
+    (study / "reports" / "note.txt").write_text("no DICOM")
+    assert command(predict, *arguments(runs, tmp_path / "out", study)) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert "[series-mixed]" in lines[-3]
+    assert lines[-2:] == [f"  CT slices lie in {study / name}" for name in ("deep/second", "first")]
+    assert str(study) not in (tmp_path / "out" / "inputs.csv").read_text()
