@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from liver_tf.export.request_checks import checked_scan, checked_slices, checked_stored
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.roi import paste
 from liver_tf.inference.scan_graph import scan_by_graph
@@ -61,14 +62,15 @@ def signatures_of(cascade: Cascade) -> dict[str, Callable]:
     rows, columns] and, of the scan, ``found_liver``, ``found_lesion``, ``diagnosis``,
     ``diagnosis_probability`` [lesion types], ``liver_ml`` and ``lesion_ml``.
 
-    HU that are no numbers and empty requests fail with ``InvalidArgumentError``.
+    What cannot be HU and empty requests fail with ``InvalidArgumentError``, by
+    :mod:`liver_tf.export.request_checks`.
     """
     classes = len(cascade.label_set)
 
     # One function for all, which is written once.
     @tf.function(input_signature=[_FLOAT_HU, _SPACINGS])
     def cascaded(hu: tf.Tensor, spacing_mm: tf.Tensor) -> dict[str, tf.Tensor]:
-        hu = _checked(hu)
+        hu, spacing_mm = checked_slices(hu, spacing_mm)
         spacing_mm = tf.broadcast_to(spacing_mm, [tf.shape(hu)[0], 2])
         outputs = cascade.slice_by_slice(hu, spacing_mm)
         return {**outputs, "spacing_mm": spacing_mm}
@@ -102,13 +104,14 @@ def signatures_of(cascade: Cascade) -> dict[str, Callable]:
     )
     def dicom_pixels(stored, slope, intercept, spacing_mm=unknown) -> dict[str, tf.Tensor]:
         # In 64 bits, as whoever reads files of these pixels does.
+        stored = checked_stored(stored, slope, intercept)
         slope, intercept = (tf.cast(one, tf.float64)[:, None, None] for one in (slope, intercept))
         hu = tf.cast(stored, tf.float64) * slope + intercept
         return _answer(cascaded(tf.cast(hu, tf.float32), spacing_mm), classes)
 
     @tf.function(input_signature=[_INT16_HU, tf.TensorSpec([3], tf.float32, name="spacing_mm")])
     def volume(hu: tf.Tensor, spacing_mm: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs = scan_by_graph(cascade, _checked(hu), spacing_mm[1:])
+        outputs = scan_by_graph(cascade, checked_scan(hu), spacing_mm[1:])
         lesions = _counts(outputs["label_map"][None], classes)[0]
         known = tf.reduce_all(spacing_mm > 0.0)
         voxel_ml = tf.where(known, tf.reduce_prod(spacing_mm) / 1000.0, float("nan"))
@@ -128,19 +131,6 @@ def signatures_of(cascade: Cascade) -> dict[str, Callable]:
         DICOM_PIXELS: dicom_pixels,
         VOLUME: volume,
     }
-
-
-def _checked(hu: tf.Tensor) -> tf.Tensor:
-    checks = [
-        tf.debugging.Assert(
-            tf.size(hu) > 0, ["hu: expected at least one slice of at least one pixel"]
-        )
-    ]
-    if hu.dtype.is_floating:
-        finite = tf.reduce_all(tf.math.is_finite(hu))
-        checks.append(tf.debugging.Assert(finite, ["hu: expected finite Hounsfield units"]))
-    with tf.control_dependencies(checks):
-        return tf.identity(hu)
 
 
 def _answer(outputs: dict[str, tf.Tensor], classes: int) -> dict[str, tf.Tensor]:

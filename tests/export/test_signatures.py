@@ -44,7 +44,7 @@ def test_one_spacing_for_all(exported):
         np.testing.assert_array_equal(one[name], value)
 
 
-@pytest.mark.parametrize(("slope", "intercept"), [(1.0, -1024.0), (0.5, 3.0), (2.0, 0.0)])
+@pytest.mark.parametrize(("slope", "intercept"), [(1.0, -1024.0), (0.5, -700.0), (2.0, -2000.0)])
 def test_stored_values_of_dicom(exported, slope, intercept):
     stored = np.random.default_rng(0).integers(0, 4096, (2, 64, 64)).astype(np.int32)
     stored[:, 16:48, 16:48] = (np.array([60, 110])[:, None, None] - intercept) / slope
