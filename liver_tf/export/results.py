@@ -204,9 +204,10 @@ def _draw_overlays(
 
 def chosen_slices(labels: np.ndarray, most: int) -> list[int]:
     """The slices with most lesion pixels, else the one with most liver, else the middle one."""
-    pixels = (labels > LIVER).sum(axis=(1, 2))
+    # Slice by slice: a mask of the whole scan would be half its size.
+    pixels = np.array([np.count_nonzero(one > LIVER) for one in labels])
     if not pixels.any():
-        liver = (labels == LIVER).sum(axis=(1, 2))
+        liver = np.array([np.count_nonzero(one == LIVER) for one in labels])
         return [int(liver.argmax()) if liver.any() else len(labels) // 2][:most]
     order = np.argsort(-pixels, kind="stable")[:most]
     return sorted(int(index) for index in order if pixels[index])

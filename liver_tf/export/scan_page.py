@@ -156,7 +156,7 @@ def _heights(scan: Scan) -> list[float] | None:
 def _first_shown(labels: np.ndarray) -> int:
     """The slice with most lesion, or else most liver, or the middle one."""
     for least in (LIVER + 1, LIVER):
-        pixels = (labels >= least).sum(axis=(1, 2))
+        pixels = np.array([np.count_nonzero(one >= least) for one in labels])
         if pixels.any():
             return int(pixels.argmax())
     return len(labels) // 2
