@@ -9,9 +9,9 @@ brightness through, so that they find the liver and the lesions that were drawn,
 
 Time: both take turns in one process; the median of the ratios of the rounds counts. Where other
 programs share the machine the ratio of processor time says more than that of the clock. Memory:
-each runs alone in a process of its own that has made the same networks; the cascade's peak above the peak of the bare
-passes is told in sizes of the int16 volume, which is part of it. Some MiB of it are there whatever
-the volume, so a small one shows more volumes than a large one.
+each runs alone in a process of its own that has made the same networks; the cascade's peak above
+the peak of the bare passes is told in sizes of the int16 volume, which is part of it. Some MiB of
+it are there whatever the volume, so a small one shows more volumes than a large one.
 """
 
 from __future__ import annotations

@@ -162,9 +162,7 @@ def _write_placed(
     cautions: tuple[Caution, ...] = ()
     try:
         write_nifti_labels(folder / LABELS, labels, scan)
-        numbers = zeros_like_file(scan, ids.dtype)
-        ids.paint(numbers)
-        write_nifti_labels(folder / LESION_IDS, numbers, scan)
+        _write_lesion_ids(folder / LESION_IDS, ids, scan)
     except Refusal as refusal:
         missing[LABELS] = missing[LESION_IDS] = refusal.to_json()
     if scan.source.kind == "nifti":
@@ -182,6 +180,12 @@ def _write_placed(
     except Refusal as refusal:
         missing[SEG] = refusal.to_json()
     return missing, cautions
+
+
+def _write_lesion_ids(path: Path, ids: LesionIds, scan: Scan) -> None:
+    numbers = zeros_like_file(scan, ids.dtype)
+    ids.paint(numbers)
+    write_nifti_labels(path, numbers, scan)
 
 
 def _draw_overlays(
