@@ -11,7 +11,7 @@ import unicodedata
 
 import pydicom
 from pydicom import charset, config
-from pydicom.datadict import dictionary_VM, dictionary_VR
+from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR
 from pydicom.multival import MultiValue
 from pydicom.valuerep import validate_value
 
@@ -34,12 +34,13 @@ _LONG_TEXT = ("LT", "ST", "UT")
 def empty_invalid(dataset: pydicom.Dataset) -> list[str]:
     """Empty the elements whose values are not valid, in place; returns their keywords.
 
-    Of a sequence one bad element within is enough. Private elements are not looked at.
+    Of a sequence one bad element within is enough. Elements that the dictionary lacks (private,
+    lengths of groups) are not looked at.
     """
     wide = _has_wide_characters(dataset)
     keywords = []
     for tag in list(dataset.keys()):
-        if tag.is_private:
+        if not dictionary_has_tag(tag):
             continue
         try:
             good = _is_valid(dataset[tag], wide)
@@ -68,6 +69,8 @@ def _has_wide_characters(dataset: pydicom.Dataset) -> bool:
 
 
 def _is_valid(element: pydicom.DataElement, wide: bool) -> bool:
+    if not dictionary_has_tag(element.tag):
+        return True
     if element.VR not in dictionary_VR(element.tag).split(" or "):
         return False
     if element.VR == "SQ":

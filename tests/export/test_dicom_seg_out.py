@@ -237,17 +237,30 @@ def test_the_patient_is_the_scans_to_the_letter(tmp_path):
         dataset.StudyDescription = "Leber: präoperativ"
         dataset.AccessionNumber = "A-1"
         dataset.PatientSex = "F"
+        # Lengths of groups, retired, and private elements, here and within: no reason to complain.
+        dataset.add_new(0x00080000, "UL", 4)
+        dataset.add_new(0x00091001, "LO", "private")
+        code = pydicom.Dataset()
+        code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = (
+            "41806-1",
+            "LN",
+            "CT Abdomen",
+        )
+        code.add_new(0x00091001, "LO", "private")
+        dataset.ProcedureCodeSequence = [code]
 
     write_placed_series(tmp_path / "series", *AXIAL, change=change)
     scan = read_dicom_series(tmp_path / "series")
-    write_dicom_seg(tmp_path / "seg.dcm", labels_of_marks(scan), scan, LESION_TYPES, MADE_BY)
+    path = tmp_path / "seg.dcm"
+    written = write_dicom_seg(path, labels_of_marks(scan), scan, LESION_TYPES, MADE_BY)
+    assert written == WrittenSeg(6)
     source, seg = (
         pydicom.dcmread(tmp_path / "series" / "0.dcm"),
         pydicom.dcmread(tmp_path / "seg.dcm"),
     )
     for keyword in (
         *("SpecificCharacterSet", "PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
-        *("StudyInstanceUID", "StudyDescription", "AccessionNumber"),
+        *("StudyInstanceUID", "StudyDescription", "AccessionNumber", "ProcedureCodeSequence"),
     ):
         assert seg[keyword].value == source[keyword].value, keyword
     assert "Müßig^Ägidia".encode("latin-1") in (tmp_path / "seg.dcm").read_bytes()
