@@ -49,7 +49,8 @@ def define() -> None:
     flags.DEFINE_boolean(
         "lesion_safe",
         False,
-        "Shift and zoom are moderated until no lesion leaves the frame.",
+        "Shift, zoom and deformation are moderated until no lesion leaves the frame, what falls "
+        "between its pixels put back.",
     )
 
 

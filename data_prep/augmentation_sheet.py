@@ -18,8 +18,9 @@ from liver_tf.atomic_files import written_whole
 from liver_tf.evaluation.outlines import outlines_of
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.pipeline import augment
+from liver_tf.pipeline.on_disk import OnDisk
 from liver_tf.pipeline.sampling import NO_LESION, NOTHING
-from liver_tf.pipeline.slices import Slices, look_over, stream
+from liver_tf.pipeline.slices import Slices, look_over
 
 _GROUND, _INK, _PALE = "#101010", "#f0f0f0", "#b0b0b0"
 _INCHES, _TEXT_INCHES, _DPI = 2.3, 0.62, 110
@@ -31,13 +32,13 @@ class Row:
 
     Attributes:
       name: its kind; no pseudonym. images: float32 HU, labels: uint8, both [1 + epochs, s, s], the
-        slice itself first. drawn: what ``augment.draw`` gave for each epoch.
+        slice itself first. applied: what ``augment.applied`` gave for each epoch.
     """
 
     name: str
     images: np.ndarray
     labels: np.ndarray
-    drawn: list[dict[str, np.ndarray]]
+    applied: list[dict[str, np.ndarray]]
 
 
 def make_rows(
@@ -49,9 +50,7 @@ def make_rows(
     """
     examples, kinds = look_over(slices)
     chosen = _choose(kinds, rows, np.random.default_rng(seed))
-    times = np.zeros(len(kinds), np.int64)
-    times[chosen] = 1
-    seen = {int(one["place"]): one for one in stream(slices, times=tf.constant(times))}
+    kept = OnDisk(slices)
     names = slices.manifest.label_set
     window = slices.manifest.window
     made = []
@@ -60,30 +59,29 @@ def make_rows(
             augment.draw(seed, tf.constant(epoch), tf.constant(examples[place]), ranges)
             for epoch in range(epochs)
         ]
-        image, labels = seen[place]["image"], seen[place]["labels"]
-        images, moved = augment.apply(
-            tf.stack([image] * epochs),
-            tf.stack([labels] * epochs),
-            {name: tf.stack([one[name] for one in drawn]) for name in drawn[0]},
-            window,
-        )
+        seen = kept.take(place)
+        image, labels = seen["image"], seen["labels"]
+        parameters = {name: tf.stack([one[name] for one in drawn]) for name in drawn[0]}
+        still = tf.stack([labels] * epochs)
+        images, moved = augment.apply(tf.stack([image] * epochs), still, parameters, window)
+        applied = augment.applied(still, parameters)
         made.append(
             Row(
                 _name(kinds[place], names),
                 np.concatenate([image[None], images]),
                 np.concatenate([labels[None], moved]),
-                [{name: np.array(value) for name, value in one.items()} for one in drawn],
+                [{name: np.array(applied[name][n]) for name in applied} for n in range(epochs)],
             )
         )
     return made
 
 
-def caption(drawn: Mapping[str, np.ndarray]) -> str:
-    """What was drawn for a slice, in words, as it is seen in the picture; up to four lines.
+def caption(applied: Mapping[str, np.ndarray]) -> str:
+    """What was done to a slice, in words, as it is seen in the picture; up to four lines.
 
     Mirroring comes first, then the turn (anticlockwise), the zoom and the shift.
     """
-    a, b, c, d, e, f = (float(number) for number in drawn["transform"])
+    a, b, c, d, e, f = (float(number) for number in applied["transform"])
     degrees = math.degrees(math.atan2(d, e))
     zoom = 1 / math.hypot(d, e)
     mirrored = ", mirrored" if a * e - b * d < 0 else ""
@@ -92,17 +90,17 @@ def caption(drawn: Mapping[str, np.ndarray]) -> str:
     lines = [
         f"turn {_signed(degrees)}°, zoom {zoom:.2f}{mirrored}",
         f"{_signed(100 * right)} % right, {_signed(100 * down)} % down",
-        f"contrast {float(drawn['gain']):.2f}, {_signed(float(drawn['offset_hu']))} HU",
+        f"contrast {float(applied['gain']):.2f}, {_signed(float(applied['offset_hu']))} HU",
     ]
-    if "noise_hu" in drawn:
-        lines[2] += f", noise {float(drawn['noise_hu']):.0f} HU"
+    if "noise_hu" in applied:
+        lines[2] += f", noise {float(applied['noise_hu']):.0f} HU"
     beyond = []
-    if "elastic" in drawn:
-        beyond.append(f"elastic {100 * np.abs(drawn['elastic']).max():.1f} %")
-    if "gamma" in drawn:
-        beyond.append(f"gamma {float(drawn['gamma']):.2f}")
-    if "blur" in drawn:
-        taps = drawn["blur"].astype(float)
+    if "elastic" in applied:
+        beyond.append(f"elastic {100 * np.abs(applied['elastic']).max():.1f} %")
+    if "gamma" in applied:
+        beyond.append(f"gamma {float(applied['gamma']):.2f}")
+    if "blur" in applied:
+        taps = applied["blur"].astype(float)
         variance = 2 * (taps * np.arange(len(taps)) ** 2).sum()
         beyond.append(f"blur {math.sqrt(variance):.1f} px")
     return "\n".join([*lines, ", ".join(beyond)] if beyond else lines)
@@ -130,7 +128,7 @@ def draw_sheet(rows: list[Row], label_set: LabelSet, window: tuple, path: Path, 
     )
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for row, axes in zip(rows, grid, strict=True):
-        captions = ["as it is", *map(caption, row.drawn)]
+        captions = ["as it is", *map(caption, row.applied)]
         for axis, image, labels, text in zip(axes, row.images, row.labels, captions, strict=True):
             _draw(axis, image, labels, label_set, window)
             axis.set_xlabel(text, color=_PALE, fontsize=6.5, labelpad=3, linespacing=1.15)

@@ -1,8 +1,8 @@
 """Draw slices of a record set as training would augment them, to judge the ranges by eye.
 
 A row for each slice: as it is, then as each of the first epochs of a run with the same --seed,
---image_size and ranges shows it, with what was drawn underneath. The slices are chosen by the seed,
-the kinds of slices in turn. Nothing in the picture tells of a patient but the pixels.
+--image_size and ranges shows it, with what was done to it underneath. The slices are chosen by the
+seed, the kinds of slices in turn. Nothing in the picture tells of a patient but the pixels.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
         note = f"seed {FLAGS.seed}, {FLAGS.image_size} x {FLAGS.image_size} pixels"
         note += "; turns are anticlockwise"
         if FLAGS.lesion_safe:
-            note += "; shift and zoom as drawn, before they are moderated to keep lesions"
+            note += "; moderated to keep lesions"
         with written_or_refused(output):
             draw_sheet(rows, manifest.label_set, manifest.window, output, note)
     except Refusal as refusal:

@@ -81,3 +81,25 @@ def test_a_refusal_shows_its_path_only_when_asked_and_survives_pickling():
         assert str(one) == one.text() == "[odd] expected a; got b. Do c."
         assert one.text_with_path() == f"{Path('secret/name')}: [odd] expected a; got b. Do c."
     assert Refusal("odd", None, expected="a", came="b", remedy="c").text_with_path()[0] == "["
+
+
+def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
+    folder = tmp_path / "a" / "results"
+
+    def write(*names):
+        with atomic_files.folder_written_whole(folder) as partial:
+            for name in names:
+                atomic_files.write_text(partial / name, name)
+            assert not folder.exists()
+            if "bad" in names:
+                raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write("one", "bad")
+    assert list(folder.parent.iterdir()) == []
+    # What a killed writer left does not come along.
+    (folder.parent / ".partial-results").mkdir()
+    (folder.parent / ".partial-results" / "old").touch()
+    write("one", "two")
+    assert [path.name for path in folder.parent.iterdir()] == ["results"]
+    assert sorted(path.name for path in folder.iterdir()) == ["one", "two"]

@@ -11,6 +11,7 @@ import numpy as np
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.evaluation.overlays import draw_overlay
 from liver_tf.export.saved_model import EXTRA, MEANING
+from liver_tf.export.scan_status import NO_LIVER_TITLE
 from liver_tf.labels import LabelSet
 from trainers.serving_clients import Client, refuse_no_model
 
@@ -26,8 +27,11 @@ def ask(client: Client, model: Path, path: Path, picture: str | None) -> Iterato
     spacing = (0.0, 0.0) if scan.spacing_mm is None else scan.spacing_mm[1:]
     answer = client(scan.hu.astype(np.float32), np.array([spacing], np.float32))
     labels = LabelSet("served", tuple(meaning["labels"]))
-    found = bool(answer["found_lesion"][0])
-    diagnosis = labels.classes[int(answer["diagnosis"][0])] if found else "no lesion found"
+    diagnosis = "no lesion found"
+    if answer["found_lesion"][0]:
+        diagnosis = labels.classes[int(answer["diagnosis"][0])]
+    elif not answer["found_liver"][0]:
+        diagnosis = NO_LIVER_TITLE
     yield f"diagnosis: {diagnosis}"
     for name, share in zip(labels.lesions, answer["diagnosis_probability"][0], strict=True):
         yield f"  {name}: {share:.2f}"

@@ -54,7 +54,8 @@ def main(argv: list[str]) -> int:
     mapping, label_set = label_map(manifest.label_set, before.kind)
     settings = flag_groups.job_settings(label_set)
     architecture = replace(before.architecture, classes=len(label_set))
-    print(plan(protocol, freezing.parameter_counts(unet.build(architecture))), flush=True)
+    print(plan(protocol, freezing.parameter_counts(unet.build(architecture))))
+    print(flag_groups.sampling().in_words(), flush=True)
     if FLAGS.dry_run:
         return 0
     if FLAGS.folds_file:

@@ -61,7 +61,7 @@ def define_data_flags() -> None:
     flags.DEFINE_integer(
         "cache_mb",
         2048,
-        "Memory for slices at the network's size; a larger set is streamed through as much.",
+        "Memory for slices at the network's size; a larger set's are read whenever they are due.",
         lower_bound=16,
     )
     flags.DEFINE_float(
@@ -85,6 +85,13 @@ def define_data_flags() -> None:
         "Against rare classes: loss weighs each class by the inverse of its share of pixels; "
         "resample shows slices of each type of lesion, and without one, equally often, all pixels "
         "weighing the same; none does neither.",
+    )
+    flags.DEFINE_integer(
+        "max_repeats",
+        10,
+        "How often --balance=resample shows one slice in an epoch at most; a type with too few "
+        "slices is then shown less often than the others.",
+        lower_bound=1,
     )
     flags.DEFINE_enum(
         "augment_on",
@@ -189,10 +196,15 @@ def computation():
 
 def sampling():
     """``Sampling`` as the flags say."""
-    from liver_tf.pipeline.sampling import Sampling
+    from liver_tf.pipeline.sampling import MAX_REPEATS, Sampling
 
+    resample = FLAGS.balance == "resample"
     return Sampling(
-        FLAGS.keep_without_liver, FLAGS.keep_without_lesion, FLAGS.balance == "resample"
+        FLAGS.keep_without_liver,
+        FLAGS.keep_without_lesion,
+        resample,
+        # Else it decides nothing, and a run may be gone on with under any.
+        FLAGS.max_repeats if resample else MAX_REPEATS,
     )
 
 

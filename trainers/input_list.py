@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from liver_tf.ct.input_file import require_file, unreadable
 from liver_tf.refusals import Refusal
 
 
-def named_inputs(paths: Sequence[str], list_file: str | None) -> list[Path]:
+@dataclass(frozen=True)
+class NamedInput:
+    """A scan to be taken.
+
+    Attributes:
+      named_by: where it was named, e.g. ``--input 2`` or ``--input_list line 7``, both from 1.
+    """
+
+    path: Path
+    named_by: str
+
+
+def named_inputs(paths: Sequence[str], list_file: str | None) -> list[NamedInput]:
     """All paths in order: those named first, then those of the file.
 
     Empty lines and lines that begin with ``#`` are passed over. Paths that are not absolute count
     from the current folder, as those of ``find`` do. Raises ``Refusal`` ``file-missing``,
     ``file-unreadable`` and ``input-list-text``.
     """
-    named = [Path(path) for path in paths]
+    named = [NamedInput(Path(path), f"--input {number}") for number, path in enumerate(paths, 1)]
     if not list_file:
         return named
     path = require_file(list_file)
@@ -34,5 +47,9 @@ def named_inputs(paths: Sequence[str], list_file: str | None) -> list[Path]:
             came="something else",
             remedy="Name scans themselves with --input; --input_list is a file of their paths.",
         )
-    stripped = (line.strip() for line in lines)
-    return named + [Path(line) for line in stripped if line and not line.startswith("#")]
+    stripped = ((number, line.strip()) for number, line in enumerate(lines, 1))
+    return named + [
+        NamedInput(Path(line), f"--input_list line {number}")
+        for number, line in stripped
+        if line and not line.startswith("#")
+    ]

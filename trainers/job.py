@@ -75,8 +75,7 @@ class Job:
     Attributes:
       kind: ``liver`` or ``lesion``. records, manifest, split: the data and who trains on them.
       mapping, label_set: of ``label_map``.
-      sampling: of the training part. cache_mb: for both parts together; decides the order of the
-        training slices where they do not fit.
+      sampling: of the training part. cache_mb: for both parts together; decides no weights.
     """
 
     kind: str
@@ -110,7 +109,6 @@ class Job:
             "computation": {
                 **self.computation.identity(),
                 "deterministic": self.deterministic,
-                "cache_mb": self.cache_mb,
                 "augment_on_host": self.augment_on_host,
             },
         }
@@ -143,7 +141,7 @@ class Job:
 
         @cache
         def validation() -> BatchSource:
-            # What the training slices leave; streamed unshuffled it needs no memory.
+            # What the training slices leave.
             return self._source("validation", None, EVERYTHING, self.cache_mb - training().held_mb)
 
         return Part(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from absl import app, flags
@@ -15,9 +14,8 @@ FLAGS = flags.FLAGS
 def main(argv: list[str]) -> int:
     from liver_tf.export.made_by import MadeBy
     from liver_tf.inference.cascade import Cascade
-    from liver_tf.refusals import Refusal
     from trainers.input_list import named_inputs
-    from trainers.predicting import predict_scan
+    from trainers.prediction_run import predict_all
 
     models = [Path(model) for model in FLAGS.model]
     if len({model.resolve() for model in models}) < len(models):
@@ -38,26 +36,15 @@ def main(argv: list[str]) -> int:
         use_chosen=FLAGS.postprocessing,
     )
     print(f"post-processing: {cascade.how.text()}")
-    made_by = MadeBy.of_runs((liver, *models))
-    refused = []
-    for number, path in enumerate(inputs, 1):
-        folder = Path(FLAGS.output) / f"scan-{number:03d}"
-        try:
-            told = predict_scan(
-                cascade,
-                path,
-                folder,
-                pictures=FLAGS.pictures,
-                made_by=made_by,
-                type_threshold=FLAGS.type_threshold,
-            )
-            print(told, flush=True)
-        except Refusal as refusal:
-            refused.append((number, refusal))
-            print(f"scan-{number:03d}: refused", file=sys.stderr)
-    for number, refusal in refused:
-        print(f"scan-{number:03d}: {refusal.text_with_path()}", file=sys.stderr)
-    return 1 if refused else 0
+    return predict_all(
+        cascade,
+        inputs,
+        Path(FLAGS.output),
+        with_paths=FLAGS.paths_in_table,
+        pictures=FLAGS.pictures,
+        made_by=MadeBy.of_runs((liver, *models)),
+        type_threshold=FLAGS.type_threshold,
+    )
 
 
 def _define_flags() -> None:
@@ -81,6 +68,12 @@ def _define_flags() -> None:
         None,
         "Folder; every input gets a folder scan-001, scan-002, ... in it.",
         required=True,
+    )
+    flags.DEFINE_boolean(
+        "paths_in_table",
+        False,
+        "Also write each input's path into inputs.csv. Names of files and folders often tell of a "
+        "patient.",
     )
     flags.DEFINE_integer("pictures", 6, "Overlays drawn of a scan, at most.", lower_bound=0)
     flags.DEFINE_boolean(

@@ -9,7 +9,7 @@ from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.nifti import read_nifti_volume
 from liver_tf.ct.scan import Scan
 from liver_tf.export.made_by import MadeBy
-from liver_tf.export.results import refuse_existing, write_results
+from liver_tf.export.results import ScanResults, refuse_existing, write_results
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.lesions import find_lesions
 
@@ -45,8 +45,8 @@ def predict_scan(
     pictures: int,
     made_by: MadeBy | None = None,
     type_threshold: float = TYPE_THRESHOLD,
-) -> str:
-    """Find the lesions of a scan and write the results into a new folder; returns a summary.
+) -> ScanResults:
+    """Find the lesions of a scan and write the results into a new folder.
 
     The folder appears whole. Raises ``Refusal`` where the scan cannot be read, and where the folder
     exists: results of two scans must never lie together.
@@ -70,6 +70,7 @@ def predict_scan(
         lesions,
         cascade.label_set,
         made_by or MadeBy(),
+        liver_found=bool(prediction.liver.any()),
         pictures=pictures,
         facts={"method": {**cascade.facts(), "type_threshold": type_threshold}},
     )

@@ -45,7 +45,8 @@ def main(argv: list[str]) -> int:
     except ValueError as error:
         raise app.UsageError(str(error)) from None
     protocol = Protocol(f"pretrain_{FLAGS.network}", SCRATCH, (flag_groups.cycle_defaults(),))
-    print(plan(protocol, freezing.parameter_counts(unet.build(architecture))), flush=True)
+    print(plan(protocol, freezing.parameter_counts(unet.build(architecture))))
+    print(flag_groups.sampling().in_words(), flush=True)
     if FLAGS.dry_run:
         return 0
     carry_out(

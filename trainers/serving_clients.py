@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from liver_tf.refusals import Refusal
+from trainers.request_check import checked_request
 
 SIGNATURE = "serving_default"
 SECONDS = 60.0
@@ -24,7 +25,11 @@ class Client(Protocol):
     """Takes ``hu`` float32 [batch, rows, columns] and ``spacing_mm`` float32 [batch, 2]."""
 
     def __call__(self, hu: np.ndarray, spacing_mm: np.ndarray) -> dict[str, np.ndarray]:
-        """The outputs of ``serving_default`` by name; raises ``Refusal`` where there is none."""
+        """The outputs of ``serving_default`` by name.
+
+        Raises ``Refusal`` as :func:`trainers.request_check.checked_request`, before anything is
+        sent, and where there is no answer.
+        """
 
 
 class Loaded:
@@ -36,6 +41,7 @@ class Loaded:
         self._serve = self._module.signatures[SIGNATURE]
 
     def __call__(self, hu: np.ndarray, spacing_mm: np.ndarray) -> dict[str, np.ndarray]:
+        hu, spacing_mm = checked_request(hu, spacing_mm)
         answer = self._serve(hu=tf.constant(hu), spacing_mm=tf.constant(spacing_mm))
         return {name: value.numpy() for name, value in answer.items()}
 
@@ -54,6 +60,7 @@ class OpenVino:
         self._model = openvino.Core().compile_model(str(folder), "CPU", exact)
 
     def __call__(self, hu: np.ndarray, spacing_mm: np.ndarray) -> dict[str, np.ndarray]:
+        hu, spacing_mm = checked_request(hu, spacing_mm)
         answer = self._model({"hu": hu, "spacing_mm": spacing_mm})
         return {port.get_any_name(): value for port, value in answer.items()}
 
@@ -69,6 +76,7 @@ class Rest:
         self._url = url.rstrip("/") + ":predict"
 
     def __call__(self, hu: np.ndarray, spacing_mm: np.ndarray) -> dict[str, np.ndarray]:
+        hu, spacing_mm = checked_request(hu, spacing_mm)
         asked = urllib.request.Request(
             self._url, rest_body(hu, spacing_mm), {"Content-Type": "application/json"}
         )
@@ -94,7 +102,12 @@ def rest_body(hu: np.ndarray, spacing_mm: np.ndarray) -> bytes:
 
 def rest_answer(body: bytes) -> dict[str, np.ndarray]:
     """The outputs by name; areas of unknown spacing come as NaN."""
-    dtypes = {"label_map": np.uint8, "found_lesion": bool, "diagnosis": np.int32}
+    dtypes = {
+        "label_map": np.uint8,
+        "found_liver": bool,
+        "found_lesion": bool,
+        "diagnosis": np.int32,
+    }
     outputs = json.loads(body)["outputs"]
     return {name: np.array(value, dtypes.get(name, np.float32)) for name, value in outputs.items()}
 
@@ -111,6 +124,7 @@ class Grpc:
             from tensorflow_serving.apis import prediction_service_pb2_grpc as service
         except ImportError:
             raise _not_installed("TF Serving's messages", "serving") from None
+        hu, spacing_mm = checked_request(hu, spacing_mm)
         with grpc.insecure_channel(self._target) as channel:
             stub = service.PredictionServiceStub(channel)
             try:

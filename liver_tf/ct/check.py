@@ -24,7 +24,7 @@ SOFT_TISSUE_HU = (-150, 400)
 LARGEST_SHARE_OUTSIDE = 0.10
 
 
-def refuse_implausible_hu(lowest: float, highest: float, path: Path) -> None:
+def refuse_implausible_hu(lowest: float, highest: float, path: Path | None) -> None:
     """Raise ``Refusal`` if an image with this range of values (padding left out) cannot be HU.
 
     Codes: ``hu-unscaled`` (no value below 0, or hardly any spread), ``hu-impossible``.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from pydicom.dataset import FileDataset
 
 from liver_tf.ct.dicom_file import has_dicom_prefix, read_dataset, text
 from liver_tf.ct.dicom_header import CT_STORAGES, SliceHeader, check_header, is_localizer
@@ -27,12 +31,14 @@ LEFT_OUT = {
 def read_dicom_series(folder: Path | str) -> Scan:
     """All slices of the one CT series in a folder, [slices, rows, columns] in canonical order.
 
-    Subfolders are not entered. Other objects (segmentations, reports, localizers) and single stray
-    slices of another series are left out with a caution; the scan's ``source.files`` are the slices
-    used, from the feet to the head. The whole volume is float32 where a single slice needs it.
+    Subfolders are entered only where the folder itself holds no CT slice; all slices below it are
+    then taken together, as an export may spread a series over folders. Other objects
+    (segmentations, reports, localizers) and single stray slices of another series are left out
+    with a caution; the scan's ``source.files`` are the slices used, from the feet to the head. The
+    whole volume is float32 where a single slice needs it.
 
     Cautions: those of the slices, ``series-stray-slice``, ``series-other-object``,
-    ``series-localizer``, ``series-not-dicom``.
+    ``series-localizer``, ``series-not-dicom``, ``series-below``.
 
     Raises:
       Refusal: as :func:`liver_tf.ct.dicom_slice.read_dicom_slice` for any slice of the series, as
@@ -58,30 +64,78 @@ def read_dicom_series(folder: Path | str) -> Scan:
     )
 
 
+def folders_with_slices(folder: Path | str) -> list[Path]:
+    """The folder and those below it that hold CT slices, in order; for whoever named the folder.
+
+    What cannot be read is passed over. Hidden files and links to folders are not looked at.
+    """
+    found = []
+    for place in (Path(folder), *_folders_below(Path(folder))):
+        with contextlib.suppress(Refusal):
+            if any(_kind_of(path)[0] is None for path in _files_in(place)):
+                found.append(place)
+    return found
+
+
 def _read_headers(folder: Path) -> tuple[list[SliceHeader], tuple[Caution, ...]]:
     if not folder.is_dir():
         raise _refused(folder, "series-folder", "a folder of DICOM slices", "no such folder")
-    headers, left_out = [], dict.fromkeys(LEFT_OUT, 0)
+    left_out = dict.fromkeys(LEFT_OUT, 0)
+    headers = _headers_in(folder, left_out)
+    if headers:
+        return headers, left_out_cautions(left_out)
+    for below in _folders_below(folder):
+        headers += _headers_in(below, left_out)
+    if not headers:
+        came = "none, neither in it nor in the folders below it"
+        raise _refused(folder, "series-empty", "CT slices as DICOM files", came)
+    note = "the folder itself holds no CT slice: those of the folders below it are used"
+    return headers, (Caution("series-below", note), *left_out_cautions(left_out))
+
+
+def _headers_in(folder: Path, left_out: dict[str, int]) -> list[SliceHeader]:
+    """Of the CT slices in a folder; adds to the counts of other files, by :data:`LEFT_OUT`."""
+    headers = []
+    for path in _files_in(folder):
+        other, dataset = _kind_of(path)
+        if other is None:
+            headers.append(check_header(dataset, path))
+        else:
+            left_out[other] += 1
+    return headers
+
+
+def _kind_of(path: Path) -> tuple[str | None, FileDataset | None]:
+    """None and the header of a CT slice; else a code of :data:`LEFT_OUT`."""
+    if not has_dicom_prefix(path) and path.suffix.lower() not in DICOM_SUFFIXES:
+        return "series-not-dicom", None
+    dataset = read_dataset(path, pixels=False)
+    if text(dataset, "SOPClassUID", path) not in CT_STORAGES:
+        return "series-other-object", None
+    if is_localizer(dataset, path):
+        return "series-localizer", None
+    return None, dataset
+
+
+def _files_in(folder: Path) -> list[Path]:
     try:
-        paths = sorted(
+        return sorted(
             path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")
         )
     except OSError:
         raise unreadable(folder) from None
-    for path in paths:
-        if not has_dicom_prefix(path) and path.suffix.lower() not in DICOM_SUFFIXES:
-            left_out["series-not-dicom"] += 1
-            continue
-        dataset = read_dataset(path, pixels=False)
-        if text(dataset, "SOPClassUID", path) not in CT_STORAGES:
-            left_out["series-other-object"] += 1
-        elif is_localizer(dataset, path):
-            left_out["series-localizer"] += 1
-        else:
-            headers.append(check_header(dataset, path))
-    if not headers:
-        raise _refused(folder, "series-empty", "CT slices as DICOM files", "none")
-    return headers, left_out_cautions(left_out)
+
+
+def _folders_below(folder: Path) -> Iterator[Path]:
+    """All of them in order, as :mod:`liver_tf.ct.dicom_folder` goes through them."""
+
+    def cannot_enter(error: OSError) -> None:
+        raise unreadable(Path(error.filename or folder)) from None
+
+    for parent, subfolders, _ in os.walk(folder, onerror=cannot_enter):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        if Path(parent) != folder:
+            yield Path(parent)
 
 
 def left_out_cautions(counts: dict[str, int]) -> tuple[Caution, ...]:

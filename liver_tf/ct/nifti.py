@@ -169,21 +169,23 @@ def labels_to_nifti(labels: np.ndarray, scan: Scan) -> nibabel.Nifti1Image:
     [columns, rows, slices] with the affine of the slices, as coordinates of the scanner.
 
     Args:
-      labels: uint8 [slices, rows, columns], canonical, of the shape of ``scan.hu``.
+      labels: uint8, uint16 or uint32 [slices, rows, columns], canonical, of the shape of
+        ``scan.hu``; the file has the same dtype.
 
     Raises:
       ValueError: ``labels`` has another shape or dtype than it should.
       Refusal: ``no-geometry`` if the scan cannot be placed in mm.
     """
-    if labels.shape != scan.hu.shape or labels.dtype != np.uint8:
+    if labels.shape != scan.hu.shape or labels.dtype not in (np.uint8, np.uint16, np.uint32):
         raise ValueError(
-            f"labels: expected uint8 of shape {scan.hu.shape}, got {labels.dtype} {labels.shape}"
+            f"labels: expected uint8, uint16 or uint32 of shape {scan.hu.shape}, got "
+            f"{labels.dtype} {labels.shape}"
         )
     require_geometry(scan)
     stored = from_canonical(labels, scan.source)
     if scan.source.placement is not None:
         header = scan.source.placement.new_header()
-        header.set_data_dtype(np.uint8)
+        header.set_data_dtype(labels.dtype)
         kind = nibabel.Nifti2Image if scan.source.placement.second else nibabel.Nifti1Image
         return kind(np.asfortranarray(stored), scan.source.affine, header)
     affine = stored_affine(scan)[:, [2, 1, 0, 3]]
@@ -192,6 +194,15 @@ def labels_to_nifti(labels: np.ndarray, scan: Scan) -> nibabel.Nifti1Image:
     image.set_qform(affine, code="scanner")
     image.header.set_xyzt_units("mm")
     return image
+
+
+def zeros_like_file(scan: Scan, dtype: np.dtype) -> np.ndarray:
+    """Zeros [slices, rows, columns], canonical, to be filled and written without a copy.
+
+    They lie in memory as :func:`labels_to_nifti` stores them.
+    """
+    order = "F" if scan.source.kind == "nifti" else "C"
+    return to_canonical(np.zeros(scan.source.shape, dtype, order), scan.source)
 
 
 def write_nifti_labels(path: Path | str, labels: np.ndarray, scan: Scan) -> None:

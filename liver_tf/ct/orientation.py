@@ -78,6 +78,15 @@ def stored_affine(scan: Scan) -> np.ndarray:
     return scan.affine @ np.linalg.inv(_canonical_to_stored(scan.source))
 
 
+def index_in_file(points: np.ndarray, grid: SourceGrid) -> np.ndarray:
+    """Canonical (slice, row, column) places to those in the file's array, float64 [points, 3].
+
+    The order of the axes is that of ``grid.shape``.
+    """
+    transform = _canonical_to_stored(grid)
+    return np.asarray(points, np.float64) @ transform[:3, :3].T + transform[:3, 3]
+
+
 def spacing_of(affine: np.ndarray) -> tuple[float, float, float]:
     """Distance of neighbouring voxels in mm along each of the three array axes."""
     return tuple(float(length) for length in np.linalg.norm(affine[:3, :3], axis=0))

@@ -10,6 +10,7 @@ import datetime
 import hashlib
 import logging
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from liver_tf.export.segment_codes import (
     SegmentCodes,
     codes_of,
 )
+from liver_tf.export.valid_elements import empty_invalid, is_valid_uid
 from liver_tf.labels import LabelSet
 from liver_tf.refusals import Refusal
 
@@ -55,6 +57,20 @@ _MAY_BE_EMPTY = (
 _NAMESPACE = uuid.UUID("6f3c1d0e-5b0b-5f52-9a3e-6d2f0c7b9a41")
 
 
+@dataclass(frozen=True)
+class WrittenSeg:
+    """What became of a DICOM SEG.
+
+    Attributes:
+      frames: how many it has; 0 where no file was written.
+      not_copied: keywords of elements of the patient and the study that hold in the scan what
+        DICOM does not allow. Those that must be there are empty, the others are left out.
+    """
+
+    frames: int
+    not_copied: tuple[str, ...] = ()
+
+
 def write_dicom_seg(
     path: Path | str,
     labels: np.ndarray,
@@ -62,12 +78,13 @@ def write_dicom_seg(
     label_set: LabelSet,
     made_by: MadeBy,
     made_at: datetime.datetime | None = None,
-) -> int:
+) -> WrittenSeg:
     """Write the label map of a DICOM scan as DICOM SEG; whole or not at all.
 
-    The file belongs to the patient and study of the scan, whose elements it copies, and gets a
-    series of its own. Its UIDs are made from those of the scan, the model and the labels: the same
-    result twice is the same object to an archive. Only the times of creation differ then.
+    The file belongs to the patient and study of the scan, whose elements it copies as far as they
+    are valid DICOM, and gets a series of its own. Its UIDs are made from those of the scan, the
+    model and the labels: the same result twice is the same object to an archive. Only the times of
+    creation differ then.
 
     Args:
       labels: uint8 [slices, rows, columns], canonical, of the shape of ``scan.hu``.
@@ -75,15 +92,15 @@ def write_dicom_seg(
       made_at: time of creation, by default now.
 
     Returns:
-      Frames written. Where no label is set it writes nothing and returns 0: a SEG of no frames is
-      no valid one.
+      What was written. Where no label is set nothing is, of 0 frames: a SEG of no frames is no
+      valid one.
 
     Raises:
       ValueError: ``labels`` has another shape or dtype than it should, or holds a label that
         ``label_set`` lacks, or the scan is not DICOM.
-      Refusal: ``no-geometry``; ``seg-source`` where the series lacks what a SEG must refer to, or
-        highdicom will not have it; ``seg-no-writer`` where highdicom is not installed; as
-        :func:`liver_tf.ct.dicom_file.read_dataset`.
+      Refusal: ``no-geometry``; ``seg-source`` where the series lacks what a SEG must refer to, has
+        UIDs that are none, or highdicom will not have it; ``seg-no-writer`` where highdicom is not
+        installed; as :func:`liver_tf.ct.dicom_file.read_dataset`.
     """
     if not scan.source.kind.startswith("dicom-"):
         raise ValueError(f"expected a scan read from DICOM, got {scan.source.kind}")
@@ -94,15 +111,15 @@ def write_dicom_seg(
         )
     require_geometry(scan)
     if not labels.any():
-        return 0
+        return WrittenSeg(0)
     with quiet_pydicom():
-        seg = _segmentation(labels, scan, label_set, made_by, made_at)
+        seg, not_copied = _segmentation(labels, scan, label_set, made_by, made_at)
         with written_whole(path) as temporary:
             try:
                 seg.save_as(temporary, enforce_file_format=True)
             except (TypeError, ValueError, AttributeError, KeyError):
                 raise _unfit_source(scan.source.path, "elements that cannot be encoded") from None
-    return int(seg.NumberOfFrames)
+    return WrittenSeg(int(seg.NumberOfFrames), not_copied)
 
 
 def _segmentation(
@@ -111,7 +128,7 @@ def _segmentation(
     label_set: LabelSet,
     made_by: MadeBy,
     made_at: datetime.datetime | None,
-) -> Segmentation:
+) -> tuple[Segmentation, tuple[str, ...]]:
     try:
         import highdicom
     except ImportError:
@@ -155,16 +172,30 @@ def _segmentation(
             specific_character_set=None,
         )
         # What highdicom writes of the patient and the study it has checked against its own idea
-        # of them; what was in the scan counts.
+        # of them; what was in the scan counts, where it is valid.
+        invalid = empty_invalid(first)
         if text(first, "SpecificCharacterSet", scan.source.path):
             seg["SpecificCharacterSet"] = first["SpecificCharacterSet"]
-        seg.copy_patient_and_study_information(first)
+        not_copied = _copy_of_patient_and_study(first, seg, invalid)
     except Exception:  # of many kinds, whose texts may quote values
         raise _unfit_source(scan.source.path, "elements that do not go into one") from None
     _name_private_scheme(seg, label_set)
     _set_times(seg, made_at or datetime.datetime.now())
     _set_dimension_uid(seg, _uid(identity, "dimensions"))
-    return seg
+    return seg, not_copied
+
+
+def _copy_of_patient_and_study(
+    first: pydicom.Dataset, seg: Segmentation, invalid: list[str]
+) -> tuple[str, ...]:
+    """Copy them into the SEG; returns which of the invalid elements would have gone along."""
+    before = {element.keyword for element in seg} - set(_MAY_BE_EMPTY)
+    seg.copy_patient_and_study_information(first)
+    lost = [name for name in invalid if name in seg and name not in before]
+    for name in lost:
+        if name not in _MAY_BE_EMPTY:
+            del seg[name]
+    return (*(name for name in invalid if name == "SpecificCharacterSet"), *lost)
 
 
 def _source(path: Path) -> pydicom.Dataset:
@@ -172,8 +203,15 @@ def _source(path: Path) -> pydicom.Dataset:
     wanted = (*_MUST_HAVE, *_PLACE, *_KIND, *_LOSSY)
     dataset = read_dataset(path, pixels=False, only=wanted)
     for keyword in _MUST_HAVE:
-        if not text(dataset, keyword, path):
-            raise _unfit_source(path, f"a slice without {keyword}")
+        value = text(dataset, keyword, path)
+        if not is_valid_uid(value):
+            raise _unfit_source(
+                path, f"a slice {'with an invalid' if value else 'without'} {keyword}"
+            )
+    empty_invalid(dataset)
+    for keyword in _LOSSY:
+        if keyword in dataset and dataset[keyword].is_empty:
+            del dataset[keyword]
     if not text(dataset, "SliceThickness", path):
         raise _unfit_source(path, "a slice without SliceThickness")
     for keyword in _MAY_BE_EMPTY:

@@ -1,82 +1,75 @@
-"""Where the lesions of a list lie in their label map, slice by slice, so that they can be shown."""
+"""Where the lesions of a list lie: slice by slice for the page, and as points for other tools."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
-import cc3d
 import numpy as np
-from scipy.ndimage import find_objects
 
-from liver_tf.inference.lesions import Lesion
-from liver_tf.labels import LIVER
+from liver_tf.ct.orientation import index_in_file
+from liver_tf.ct.scan import Scan, has_geometry
+from liver_tf.inference.lesion_ids import LesionIds
 
 #: First row, first column, last row, last column, and the last column of the first row, in pixels:
 #: the lesion's box in a slice, and where it can be named without a doubt which one is meant.
 Place = tuple[int, int, int, int, int]
 
 
-def lesion_places(labels: np.ndarray, lesions: Sequence[Lesion]) -> list[dict[int, Place]]:
-    """The place of every lesion in every slice that it reaches.
+@dataclass(frozen=True)
+class Centroid:
+    """The mean of the centres of a lesion's voxels; of a bent lesion it may lie outside of it.
 
-    Lesions are found again as the components that they are (26 neighbours), and told apart by
-    their slices and voxels; of two that agree in both, the one of the lower number comes first.
-
-    Args:
-      labels: uint8 [slices, rows, columns], from which the lesions were taken.
-
-    Returns:
-      For each lesion its places by slice; empty for one that is no component of the label map.
+    Attributes:
+      centroid_voxel: ``i``, ``j``, ``k``, index into the arrays of ``labels.nii.gz`` and
+        ``lesion_ids.nii.gz``, from 0. For a NIfTI scan that is its own array; for DICOM it is
+        column, row (as the slices store them) and slice (from the feet).
+      centroid_mm: ``x``, ``y``, ``z`` in the patient; all None without geometry.
+      centroid_space: the directions of x, y and z, as the scan's own files count them: ``RAS+``
+        (NIfTI) or ``LPS+`` (DICOM).
     """
-    corner, components, count = _components(labels)
-    voxels = cc3d.statistics(components)["voxel_counts"] if count else []
-    known = _places(components, count, corner)
-    found: dict[tuple[int, int, int], list[int]] = {}
-    for number in range(1, count + 1):
-        slices = known[number]
-        found.setdefault((min(slices), max(slices), int(voxels[number])), []).append(number)
-    places = []
-    for lesion in lesions:
-        numbers = found.get((*map(int, lesion.slices), int(lesion.voxels)))
-        places.append(known[numbers.pop(0)] if numbers else {})
+
+    centroid_voxel: dict[str, float]
+    centroid_mm: dict[str, float | None]
+    centroid_space: str
+
+
+def centroids_of(ids: LesionIds, scan: Scan) -> list[Centroid]:
+    """The centroid of every lesion, voxels to a hundredth and mm to a hundredth."""
+    points = ids.centroids()
+    in_file = index_in_file(points, scan.source)
+    from_dicom = scan.source.kind != "nifti"
+    in_mm = points @ scan.affine[:3, :3].T + scan.affine[:3, 3]
+    if from_dicom:
+        in_file, in_mm = in_file[:, ::-1], in_mm * [-1.0, -1.0, 1.0]
+    known = has_geometry(scan)
+    return [
+        Centroid(
+            dict(zip("ijk", _hundredths(voxel), strict=True)),
+            dict(zip("xyz", _hundredths(mm) if known else [None] * 3, strict=True)),
+            "LPS+" if from_dicom else "RAS+",
+        )
+        for voxel, mm in zip(in_file, in_mm, strict=True)
+    ]
+
+
+def _hundredths(values: np.ndarray) -> list[float]:
+    return (np.round(values, 2) + 0.0).tolist()  # no -0.0
+
+
+def lesion_places(ids: LesionIds) -> list[dict[int, Place]]:
+    """For each lesion its place in every slice that it reaches, by slice."""
+    runs = ids.runs
+    keys, part = np.unique(ids.index * runs.shape[0] + runs.slice, return_inverse=True)
+    top, left = np.full((2, len(keys)), np.iinfo(np.int64).max)
+    bottom, right, corner = np.full((3, len(keys)), -1)
+    for least, values in ((top, runs.row), (left, runs.start)):
+        np.minimum.at(least, part, values)
+    for most, values in ((bottom, runs.row), (right, runs.end - 1)):
+        np.maximum.at(most, part, values)
+    first = runs.row == top[part]
+    np.maximum.at(corner, part[first], runs.end[first] - 1)
+    places: list[dict[int, Place]] = [{} for _ in range(ids.count)]
+    boxes = np.stack([top, left, bottom, right, corner], axis=1).tolist()
+    for key, box in zip(keys.tolist(), boxes, strict=True):
+        places[key // runs.shape[0]][key % runs.shape[0]] = tuple(box)
     return places
-
-
-def _components(labels: np.ndarray) -> tuple[tuple[int, ...], np.ndarray, int]:
-    """First slice, row and column of the box of all lesions, components within, and their count.
-
-    Components take four bytes a voxel, so those of a whole scan would be the largest thing here.
-    """
-    along = [np.array([(one > LIVER).any() for one in labels])]
-    along += [np.zeros(length, bool) for length in labels.shape[1:]]
-    for index in np.flatnonzero(along[0]):
-        along[1] |= (labels[index] > LIVER).any(axis=1)
-        along[2] |= (labels[index] > LIVER).any(axis=0)
-    if not along[0].any():
-        return (0, 0, 0), np.zeros((0, 0, 0), np.uint32), 0
-    inside = [np.flatnonzero(one)[[0, -1]] for one in along]
-    box = tuple(slice(first, last + 1) for first, last in inside)
-    mask = np.ascontiguousarray(labels[box] > LIVER)
-    components, count = cc3d.connected_components(mask, connectivity=26, return_N=True)
-    return tuple(int(first) for first, _ in inside), components, count
-
-
-def _places(
-    components: np.ndarray, count: int, corner: tuple[int, ...]
-) -> dict[int, dict[int, Place]]:
-    known: dict[int, dict[int, Place]] = {number: {} for number in range(1, count + 1)}
-    first_slice, row, column = corner
-    for index, one in enumerate(components, start=first_slice):
-        for number, box in enumerate(find_objects(one), start=1):
-            if box is None:
-                continue
-            rows, columns = box
-            top = np.flatnonzero(one[rows.start, columns] == number)[-1]
-            known[number][index] = (
-                rows.start + row,
-                columns.start + column,
-                rows.stop - 1 + row,
-                columns.stop - 1 + column,
-                columns.start + int(top) + column,
-            )
-    return known

@@ -12,12 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from liver_tf.atomic_files import written_whole
+from liver_tf.export.lesion_places import Centroid
 from liver_tf.inference.lesions import Lesion
 
 Scalar = str | int | float | bool | None
 
 #: Pairs whose two values have names of their own.
 _PAIRS = {"slices": ("first_slice", "last_slice")}
+
+#: Columns of fields of a lesion whose parts are the same for all.
+_COLUMNS = {
+    **_PAIRS,
+    "centroid_voxel": tuple(f"centroid_voxel.{axis}" for axis in "ijk"),
+    "centroid_mm": tuple(f"centroid_mm.{axis}" for axis in "xyz"),
+}
 
 
 def plain(value: Any) -> Any:
@@ -29,8 +37,8 @@ def plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def row_of(lesion: Lesion) -> dict[str, Scalar]:
-    """A lesion's values by column; ``a.b`` is entry ``b`` of the field ``a``."""
+def row_of(lesion: Lesion | Centroid) -> dict[str, Scalar]:
+    """Its values by column; ``a.b`` is entry ``b`` of the field ``a``."""
     return dict(_flat("", plain(asdict(lesion))))
 
 
@@ -40,26 +48,45 @@ def columns_of(rows: Sequence[Mapping[str, Scalar]]) -> list[str]:
     Without rows those that every lesion has, so that an empty table has a head too.
     """
     if not rows:
-        names = [field.name for field in fields(Lesion)]
-        return [column for name in names for column in _PAIRS.get(name, (name,))]
+        return _columns_of_fields(Lesion)
     return list(dict.fromkeys(column for row in rows for column in row))
 
 
-def write_lesions_csv(path: Path | str, lesions: Sequence[Lesion], scan: str) -> None:
+def _columns_of_fields(*kinds: type) -> list[str]:
+    names = [field.name for kind in kinds for field in fields(kind)]
+    return [column for name in names for column in _COLUMNS.get(name, (name,))]
+
+
+def write_lesions_csv(
+    path: Path | str,
+    lesions: Sequence[Lesion],
+    centroids: Sequence[Centroid],
+    scan: str,
+    status: str,
+) -> None:
     """One line a lesion (UTF-8, RFC 4180), whole or not at all; unknown values are empty.
 
+    A scan without lesions has one line that says so by its status, all else empty: in joined
+    tables it would be missing else, and one without liver would pass for a healthy one.
+
     Args:
+      centroids: of the lesions.
       scan: what stands in the first column, so that tables of several scans can be joined; no
         file name and no patient's.
+      status: of the scan, :func:`liver_tf.export.scan_status.status_of`.
     """
-    rows = [row_of(lesion) for lesion in lesions]
+    rows = [
+        {**row_of(lesion), **row_of(centroid)}
+        for lesion, centroid in zip(lesions, centroids, strict=True)
+    ]
+    columns = columns_of(rows) if rows else _columns_of_fields(Lesion, Centroid)
     with (
         written_whole(path) as temporary,
         open(temporary, "w", encoding="utf-8", newline="") as file,
     ):
-        writer = csv.DictWriter(file, ["scan", *columns_of(rows)])
+        writer = csv.DictWriter(file, ["scan", "status", *columns])
         writer.writeheader()
-        writer.writerows({"scan": scan, **row} for row in rows)
+        writer.writerows({"scan": scan, "status": status, **row} for row in rows or [{}])
 
 
 def _flat(name: str, value: Any) -> Iterable[tuple[str, Scalar]]:

@@ -22,6 +22,8 @@ from liver_tf.evaluation.overlays import WINDOW_HU
 from liver_tf.export.lesion_places import Place, lesion_places
 from liver_tf.export.lesion_table import Scalar, columns_of, row_of
 from liver_tf.export.made_by import MadeBy
+from liver_tf.export.scan_status import NO_LIVER_TITLE, NO_LIVER_WARNING
+from liver_tf.inference.lesion_ids import LesionIds
 from liver_tf.inference.lesions import Lesion
 from liver_tf.labels import LIVER, LabelSet
 
@@ -52,6 +54,8 @@ def scan_page(
     diagnosis: str,
     label_set: LabelSet,
     made_by: MadeBy,
+    *,
+    liver_found: bool,
 ) -> str:
     """The page, HTML5. It holds no name, no path and no identifier but ``title``.
 
@@ -59,10 +63,11 @@ def scan_page(
       title: what the scan is called; no patient's name and no file name.
       labels: uint8 [slices, rows, columns], canonical, of the shape of ``scan.hu``.
       lesions: of :func:`liver_tf.inference.lesions.find_lesions`.
+      liver_found: without a liver the page warns: nothing was looked for.
     """
     if labels.shape != scan.hu.shape:
         raise ValueError(f"labels: expected the shape {scan.hu.shape}, got {labels.shape}")
-    places = lesion_places(labels, lesions)
+    places = lesion_places(LesionIds.of_labels(labels))
     data = {
         "rows": labels.shape[1],
         "columns": labels.shape[2],
@@ -86,7 +91,7 @@ def scan_page(
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<link rel="icon" href="data:,"><title>{head}: liver lesions</title>'
         f"<style>\n{here.with_suffix('.css').read_text(encoding='utf-8')}</style></head>\n<body>\n"
-        f"<h1>{head}: {html.escape(_verdict(lesions, diagnosis))}</h1>\n"
+        f"{_heading_of_scan(head, lesions, diagnosis, liver_found)}\n"
         f"{_viewer(len(labels), label_set)}\n{_table(lesions)}\n{_notes(scan, made_by)}\n"
         f'<script type="application/json" id="data">{_json(data)}</script>\n'
         f"<script>\n{here.with_suffix('.js').read_text(encoding='utf-8')}</script>\n"
@@ -151,7 +156,7 @@ def _heights(scan: Scan) -> list[float] | None:
 def _first_shown(labels: np.ndarray) -> int:
     """The slice with most lesion, or else most liver, or the middle one."""
     for least in (LIVER + 1, LIVER):
-        pixels = (labels >= least).sum(axis=(1, 2))
+        pixels = np.array([np.count_nonzero(one >= least) for one in labels])
         if pixels.any():
             return int(pixels.argmax())
     return len(labels) // 2
@@ -160,15 +165,25 @@ def _first_shown(labels: np.ndarray) -> int:
 def _shown(lesion: Lesion, places: dict[int, Place]) -> dict:
     """Where a lesion is jumped to: the slice in which its box is largest."""
     middle = sum(lesion.slices) // 2
-    if places:
-        # Of equals the one nearest to the middle.
-        middle = max(places, key=lambda index: (_area(places[index]), -abs(index - middle)))
-    return {"number": lesion.number, "slice": int(middle), "places": places}
+    # Of equals the one nearest to the middle.
+    largest = max(places, key=lambda index: (_area(places[index]), -abs(index - middle)))
+    return {"number": lesion.number, "slice": int(largest), "places": places}
 
 
 def _area(place: Place) -> int:
     top, left, bottom, right, _ = place
     return (bottom - top + 1) * (right - left + 1)
+
+
+def _heading_of_scan(
+    title: str, lesions: Sequence[Lesion], diagnosis: str, liver_found: bool
+) -> str:
+    if lesions or liver_found:
+        return f"<h1>{title}: {html.escape(_verdict(lesions, diagnosis))}</h1>"
+    return (
+        f'<h1 class="warning">{title}: {html.escape(NO_LIVER_TITLE)}</h1>\n'
+        f'<p class="warning">{html.escape(NO_LIVER_WARNING)}</p>'
+    )
 
 
 def _verdict(lesions: Sequence[Lesion], diagnosis: str) -> str:

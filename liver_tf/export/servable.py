@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from liver_tf.export.request_checks import checked_scan, checked_slices, checked_stored
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.roi import paste
 from liver_tf.inference.scan_graph import scan_by_graph
@@ -34,8 +35,9 @@ def signatures_of(cascade: Cascade) -> dict[str, Callable]:
     them, 0 where unknown, may be left out.
 
     ``serving_default`` (``hu`` float32) and ``hu_int16`` (``hu`` int16, half the size) answer with
-    ``label_map`` uint8 [batch, rows, columns]; ``found_lesion`` bool [batch]; ``diagnosis`` int32
-    [batch], the majority class among lesion pixels, 0 where there is none;
+    ``label_map`` uint8 [batch, rows, columns]; ``found_liver`` and ``found_lesion`` bool [batch]
+    (without a liver nothing was looked for, which is not the same as a healthy one); ``diagnosis``
+    int32 [batch], the majority class among lesion pixels, 0 where there is none;
     ``diagnosis_probability`` float32 [batch, lesion types], the mean over lesion pixels of the
     types' probabilities, scaled to sum to one; ``liver_area_mm2`` and ``lesion_area_mm2`` float32
     [batch], NaN where the spacing is unknown.
@@ -49,17 +51,18 @@ def signatures_of(cascade: Cascade) -> dict[str, Callable]:
 
     ``volume`` takes ``hu`` int16 [slices, rows, columns], one scan from the feet to the head, and
     ``spacing_mm`` float32 [3] (slice, row, column), and answers with ``label_map`` uint8 [slices,
-    rows, columns] and, of the scan, ``found_lesion``, ``diagnosis``, ``diagnosis_probability``
-    [lesion types], ``liver_ml`` and ``lesion_ml``.
+    rows, columns] and, of the scan, ``found_liver``, ``found_lesion``, ``diagnosis``,
+    ``diagnosis_probability`` [lesion types], ``liver_ml`` and ``lesion_ml``.
 
-    HU that are no numbers and empty requests fail with ``InvalidArgumentError``.
+    What cannot be HU and empty requests fail with ``InvalidArgumentError``, by
+    :mod:`liver_tf.export.request_checks`.
     """
     classes = len(cascade.label_set)
 
     # One function for all, which is written once.
     @tf.function(input_signature=[_FLOAT_HU, _SPACINGS])
     def cascaded(hu: tf.Tensor, spacing_mm: tf.Tensor) -> dict[str, tf.Tensor]:
-        hu = _checked(hu)
+        hu, spacing_mm = checked_slices(hu, spacing_mm)
         spacing_mm = tf.broadcast_to(spacing_mm, [tf.shape(hu)[0], 2])
         outputs = cascade.slice_by_slice(hu, spacing_mm)
         return {**outputs, "spacing_mm": spacing_mm}
@@ -93,18 +96,20 @@ def signatures_of(cascade: Cascade) -> dict[str, Callable]:
     )
     def dicom_pixels(stored, slope, intercept, spacing_mm=unknown) -> dict[str, tf.Tensor]:
         # In 64 bits, as whoever reads files of these pixels does.
+        stored = checked_stored(stored, slope, intercept)
         slope, intercept = (tf.cast(one, tf.float64)[:, None, None] for one in (slope, intercept))
         hu = tf.cast(stored, tf.float64) * slope + intercept
         return _answer(cascaded(tf.cast(hu, tf.float32), spacing_mm), classes)
 
     @tf.function(input_signature=[_INT16_HU, tf.TensorSpec([3], tf.float32, name="spacing_mm")])
     def volume(hu: tf.Tensor, spacing_mm: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs = scan_by_graph(cascade, _checked(hu), spacing_mm[1:])
+        outputs = scan_by_graph(cascade, checked_scan(hu), spacing_mm[1:])
         lesions = _counts(outputs["label_map"][None], classes)[0]
         known = tf.reduce_all(spacing_mm > 0.0)
         voxel_ml = tf.where(known, tf.reduce_prod(spacing_mm) / 1000.0, float("nan"))
         return {
             "label_map": outputs["label_map"],
+            "found_liver": outputs["liver_voxels"] > 0,
             **_diagnosis(lesions),
             "diagnosis_probability": outputs["type_probabilities"],
             "liver_ml": tf.cast(outputs["liver_voxels"], tf.float32) * voxel_ml,
@@ -120,19 +125,6 @@ def signatures_of(cascade: Cascade) -> dict[str, Callable]:
     }
 
 
-def _checked(hu: tf.Tensor) -> tf.Tensor:
-    checks = [
-        tf.debugging.Assert(
-            tf.size(hu) > 0, ["hu: expected at least one slice of at least one pixel"]
-        )
-    ]
-    if hu.dtype.is_floating:
-        finite = tf.reduce_all(tf.math.is_finite(hu))
-        checks.append(tf.debugging.Assert(finite, ["hu: expected finite Hounsfield units"]))
-    with tf.control_dependencies(checks):
-        return tf.identity(hu)
-
-
 def _answer(outputs: dict[str, tf.Tensor], classes: int) -> dict[str, tf.Tensor]:
     spacing_mm = outputs["spacing_mm"]
     known = tf.reduce_all(spacing_mm > 0.0, axis=1)
@@ -141,6 +133,7 @@ def _answer(outputs: dict[str, tf.Tensor], classes: int) -> dict[str, tf.Tensor]
     liver = tf.math.count_nonzero(outputs["liver"], axis=[1, 2], dtype=tf.int32)
     return {
         "label_map": outputs["label_map"],
+        "found_liver": liver > 0,
         **_diagnosis(lesions),
         "diagnosis_probability": outputs["type_probabilities"],
         "liver_area_mm2": tf.cast(liver, tf.float32) * pixel_mm2,

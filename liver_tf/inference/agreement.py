@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from liver_tf.inference.roi import RoiRule
-from liver_tf.model.description import Description, load_description
+from liver_tf.model.description import WEIGHTS, Description, load_description
+from liver_tf.model.weights_file import stored_hash
 from liver_tf.refusals import Refusal
 
 
@@ -24,10 +25,12 @@ def require_agreement(descriptions: Sequence[Description]) -> None:
 
 
 def refuse_disagreement(runs: Sequence[Path]) -> None:
-    """Raise ``Refusal`` where runs may not be averaged, before any weight is read.
+    """Raise ``Refusal`` where runs may not be averaged.
 
-    Codes: ``label-set-differs``, ``window-differs``, ``roi-rule-differs``, and as
-    :func:`liver_tf.model.description.load_description`. A run of another kind is left to
+    Codes: ``label-set-differs``, ``window-differs``, ``roi-rule-differs``, ``ensemble-run-twice``
+    (a run copied to another folder would count twice), and as
+    :func:`liver_tf.model.description.load_description` and
+    :func:`liver_tf.model.weights_file.stored_hash`. A run of another kind is left to
     :meth:`liver_tf.inference.network.Network.of_run`.
     """
     first, *others = [load_description(run) for run in runs]
@@ -36,6 +39,22 @@ def refuse_disagreement(runs: Sequence[Path]) -> None:
         _refuse_unless_equal(run, "label-set-differs", "label set", meanings)
         _refuse_unless_equal(run, "window-differs", "window", meanings)
         _refuse_unless_equal(run, "roi-rule-differs", "ROI rule", meanings)
+    if others:
+        _refuse_same_weights(runs)
+
+
+def _refuse_same_weights(runs: Sequence[Path]) -> None:
+    first: dict[str, int] = {}
+    for number, run in enumerate(runs, 1):
+        earlier = first.setdefault(stored_hash(run / WEIGHTS), number)
+        if earlier != number:
+            raise Refusal(
+                "ensemble-run-twice",
+                run,
+                expected="runs of one ensemble with weights of their own",
+                came=f"the very weights of run {earlier} of those named: a copy of it",
+                remedy="Name each run once; a copy would count twice in the average.",
+            )
 
 
 def _meanings(first: Description, other: Description) -> dict[str, tuple]:

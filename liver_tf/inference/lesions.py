@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from liver_tf.inference.diameters import longest_diameters
-from liver_tf.inference.runs import Runs, components, runs_of_slices
+from liver_tf.inference.lesion_ids import LesionIds
+from liver_tf.inference.runs import Runs
 from liver_tf.labels import HEALTHY, LIVER, LabelSet
 
 #: The type of a lesion whose most likely type is not likely enough.
@@ -19,7 +20,7 @@ class Lesion:
     """One connected lesion of a scan.
 
     Attributes:
-      number: from 1, feet to head, then front to back.
+      number: from 1, feet to head, then front to back; see :mod:`liver_tf.inference.lesion_ids`.
       type: the most likely type, or ``indeterminate`` where its probability is below the threshold.
       most_likely_type: the type of the highest probability (ties: the lower label).
       type_probabilities: by type, the mean over the lesion's voxels, scaled to sum to one over the
@@ -73,8 +74,8 @@ def find_lesions(
         of a type is the share of the voxels that are labelled so.
       type_threshold: a lesion whose most likely type is less probable is ``indeterminate``.
     """
-    runs = runs_of_lesions(labels)
-    names, count = components(runs)
+    ids = LesionIds.of_labels(labels)
+    runs, names, count = ids.runs, ids.index, ids.count
     if not count:
         return []
     of_voxel = np.repeat(names, runs.length)
@@ -111,11 +112,6 @@ def find_lesions(
         )
         for index in range(count)
     ]
-
-
-def runs_of_lesions(labels: np.ndarray) -> Runs:
-    """The runs of all lesions of a label map, uint8 [slices, rows, columns]."""
-    return runs_of_slices((one > LIVER for one in labels), labels.shape)
 
 
 def _at_lesions(labels: np.ndarray, of: np.ndarray, count: int) -> np.ndarray:

@@ -16,7 +16,8 @@ import tensorflow as tf
 
 from liver_tf import atomic_files
 from liver_tf.inference.components import filled, sections
-from liver_tf.inference.lesions import largest_in_a_slice, runs_of_lesions
+from liver_tf.inference.lesion_ids import runs_of_lesions
+from liver_tf.inference.lesions import largest_in_a_slice
 from liver_tf.inference.roi import NOMINAL_SPACING_MM
 from liver_tf.inference.runs import components
 from liver_tf.labels import LIVER

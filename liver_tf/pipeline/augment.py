@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from liver_tf.pipeline import elastic, grey_levels, lesion_safe, warp
+from liver_tf.pipeline import elastic, grey_levels, lesion_safe, lost_lesions, warp
 from liver_tf.pipeline.noise import symmetric_uniform
 from liver_tf.pipeline.xla import compiled
 
@@ -42,8 +42,8 @@ class Ranges:
         in +- log(1 + this).
       blur_pixels: the SD of a Gaussian blur is uniform in 0 to this; pixels of the network's
         input.
-      kept_from: pixels with this label or a higher one never leave the frame: shift and zoom are
-        moderated as far as that needs. 0: off.
+      kept_from: no lesion, of pixels with this label or a higher one, leaves the frame or falls
+        between its pixels: shift, zoom and deformation are moderated as far as that needs. 0: off.
 
     Raises:
       ValueError: where a deformation could fold the image.
@@ -184,39 +184,51 @@ def apply(
       Images and labels of the same shapes and dtypes. With identity parameters, bit for bit.
     """
     low, high = float(window[0]), float(window[1])
-    transform, lines = _placed(labels, parameters)
-    images, labels = _moved(images, labels, transform, lines, parameters, low, high)
+    done, lines = _placed(labels, parameters)
+    parameters = parameters | done
+    images, labels = _moved(images, labels, lines, parameters, low, high)
     if "blur" in parameters:
         images = _blurred(images, parameters, low, high)
     return images, labels
+
+
+def applied(labels: tf.Tensor, parameters: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """The parameters with which ``apply`` moves a batch: as drawn, moderated to keep lesions."""
+    return parameters | _placed(labels, parameters)[0]
 
 
 @compiled
 def _placed(labels, parameters):
     # On its own: in the next program XLA would round the lines anew for every pixel.
     rows, columns = tf.shape(labels)[1], tf.shape(labels)[2]
-    transform = parameters["transform"]
+    done = {"transform": parameters["transform"]}
     if "kept_from" in parameters:
-        margin = tf.zeros_like(transform[:, 0]), tf.zeros_like(transform[:, 0])
+        kept_from = parameters["kept_from"]
+        margin = (tf.zeros_like(kept_from, tf.float32),) * 2
         if "elastic" in parameters:
-            margin = elastic.most(parameters["elastic"], rows, columns)
-        transform = lesion_safe.keep_inside(transform, labels, parameters["kept_from"], margin)
-    return transform, warp.source_lines(transform, rows, columns)
+            done["elastic"] = lesion_safe.gentler(parameters["elastic"], labels, kept_from)
+            margin = elastic.most(done["elastic"], rows, columns)
+        done["transform"] = lesion_safe.keep_inside(done["transform"], labels, kept_from, margin)
+    return done, warp.source_lines(done["transform"], rows, columns)
 
 
 @compiled
-def _moved(images, labels, transform, lines, parameters, low: float, high: float):
-    points = warp.source_points(lines)
+def _moved(images, labels, lines, parameters, low: float, high: float):
+    points, displacement = warp.source_points(lines), None
+    transform = parameters["transform"]
     if "elastic" in parameters:
         rows, columns = tf.shape(images)[1], tf.shape(images)[2]
         displacement = elastic.displacement(parameters["elastic"], rows, columns)
         points = warp.displaced(points, transform, displacement)
     images = warp.bilinear(images, *points, low)
-    labels = warp.nearest(labels, *points)
+    moved = warp.nearest(labels, *points)
+    if "kept_from" in parameters:
+        kept_from = parameters["kept_from"]
+        moved = lost_lesions.put_back(labels, moved, kept_from, points, transform, displacement)
     images = grey_levels.level(images, parameters, (low, high))
     if "blur" not in parameters:
         images = grey_levels.finish(images, parameters, (low, high))
-    return images, labels
+    return images, moved
 
 
 @compiled

@@ -39,13 +39,17 @@ def displacement(
       control: float32 [batch, points, points, 2], shares of the image's side.
 
     Returns:
-      Two float32 [batch, rows, columns]. Nowhere more than the control points move.
+      Two float64 [batch, rows, columns]. Nowhere more than the control points move.
+
+    In double precision, as ``warp.source_lines``: accelerators round the factors of products of
+    float32 matrices to 10 bits (TF32), and sum in orders of their own. Sums of float64 differ by
+    1e-13 pixels then, so that places rounded to 1/65536 pixels come out alike everywhere.
     """
     points = tf.shape(control)[1]
     of_rows, of_columns = _splines(rows, points), _splines(columns, points)
 
     def field(movement: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
-        movement = movement * tf.cast(side, tf.float32)
+        movement = tf.cast(movement, tf.float64) * tf.cast(side, tf.float64)
         return tf.einsum("rp,bpq,cq->brc", of_rows, movement, of_columns)
 
     return field(control[..., 0], columns), field(control[..., 1], rows)
@@ -61,10 +65,10 @@ def most(control: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tuple[tf.Te
 
 
 def _splines(side: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
-    """[side, points]: what each control point gives to each pixel; rows sum to one."""
-    intervals = tf.cast(points - _BEYOND, tf.float32)
-    last = tf.maximum(tf.cast(side - 1, tf.float32), 1.0)
-    place = tf.range(tf.cast(side, tf.float32)) * (intervals / last)
-    point = tf.range(tf.cast(points, tf.float32)) - 1.0
+    """float64 [side, points]: what each control point gives to each pixel; rows sum to one."""
+    intervals = tf.cast(points - _BEYOND, tf.float64)
+    last = tf.maximum(tf.cast(side - 1, tf.float64), 1.0)
+    place = tf.range(tf.cast(side, tf.float64), dtype=tf.float64) * (intervals / last)
+    point = tf.range(tf.cast(points, tf.float64), dtype=tf.float64) - 1.0
     distance = tf.abs(place[:, None] - point[None, :])
     return (tf.nn.relu(2.0 - distance) ** 3 - 4.0 * tf.nn.relu(1.0 - distance) ** 3) / 6.0

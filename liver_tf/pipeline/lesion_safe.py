@@ -1,10 +1,29 @@
-"""Cropping that never loses a lesion: a drawn transform is moderated until the lesions stay in."""
+"""Cropping that never loses a lesion: what was drawn is moderated until the lesions stay in."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
+#: Share of the image's side by which a pixel of a slice with lesions is displaced at most: so much
+#: must stay free around the lesions, and a picture would shrink to a stamp for a wild deformation.
+MOST_DISPLACED = 0.1
+
 _FAR = 1e9
+
+
+def gentler(control: tf.Tensor, labels: tf.Tensor, kept_from: tf.Tensor) -> tf.Tensor:
+    """Control points of a deformation, moved less where ``labels`` have lesions to be kept.
+
+    Args:
+      control: float32 [batch, points, points, 2] of ``elastic.draw_control``, shares of the side.
+
+    Returns:
+      The same, scaled slice by slice to ``MOST_DISPLACED`` at most; bit for bit where it is less.
+    """
+    there = tf.reduce_any(tf.cast(labels, tf.int32) >= kept_from[:, None, None], axis=[1, 2])
+    furthest = tf.reduce_max(tf.abs(control), axis=[1, 2, 3])
+    scale = tf.where(there, MOST_DISPLACED / tf.maximum(furthest, MOST_DISPLACED), 1.0)
+    return control * scale[:, None, None, None]
 
 
 def keep_inside(
@@ -28,8 +47,10 @@ def keep_inside(
       float32 [batch, 6]: the centre of every kept pixel comes to lie inside the frame.
     """
     shape = tf.shape(labels)
-    height, width = tf.cast(shape[1], tf.float32), tf.cast(shape[2], tf.float32)
-    a, b, c, d, e, f = tf.unstack(transform, axis=1)
+    height, width = tf.cast(shape[1], tf.float64), tf.cast(shape[2], tf.float64)
+    # In double precision, as ``warp.source_lines``: alike on every device.
+    a, b, c, d, e, f = tf.unstack(tf.cast(transform, tf.float64), axis=1)
+    margin = tuple(tf.cast(pixels, tf.float64) for pixels in margin)
     area = a * e - b * d
     edges = _edges(tf.cast(labels, tf.int32) >= kept_from[:, None, None])
     # Where the lesions come to lie about the centre, before the shift; and the shift there.
@@ -45,6 +66,7 @@ def keep_inside(
     y = tf.clip_by_value(y_shift, y_high / shrink - y_room, y_low / shrink + y_room)
     a, b, d, e = a * shrink, b * shrink, d * shrink, e * shrink
     moderated = tf.stack([a, b, (a * x + b * y) / width, d, e, (d * x + e * y) / height], axis=1)
+    moderated = tf.cast(moderated, tf.float32)
     # Without a lesion the extremes are the wrong way round.
     needed = (x_low <= x_high) & ((shrink > 1.0) | (x != x_shift) | (y != y_shift))
     return tf.where(needed[:, None], moderated, transform)
@@ -57,10 +79,14 @@ def _edges(kept: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
     centre, in pixels, [batch or 1, rows].
     """
     shape = tf.shape(kept)
-    x = tf.range(tf.cast(shape[2], tf.float32)) - (tf.cast(shape[2], tf.float32) - 1.0) / 2.0
-    y = tf.range(tf.cast(shape[1], tf.float32)) - (tf.cast(shape[1], tf.float32) - 1.0) / 2.0
-    left = tf.reduce_min(tf.where(kept, x, _FAR), axis=2)
-    right = tf.reduce_max(tf.where(kept, x, -_FAR), axis=2)
+    x, y = (
+        tf.range(tf.cast(side, tf.float64), dtype=tf.float64)
+        - (tf.cast(side, tf.float64) - 1.0) / 2.0
+        for side in (shape[2], shape[1])
+    )
+    far = tf.constant(_FAR, tf.float64)
+    left = tf.reduce_min(tf.where(kept, x, far), axis=2)
+    right = tf.reduce_max(tf.where(kept, x, -far), axis=2)
     return left, right, y[None], tf.reduce_any(kept, axis=2)
 
 
@@ -68,6 +94,7 @@ def _extremes(edges, of_x: tf.Tensor, of_y: tf.Tensor) -> tuple[tf.Tensor, tf.Te
     left, right, y, there = edges
     ends = of_x[:, None] * left, of_x[:, None] * right
     y = of_y[:, None] * y
-    low = tf.where(there, tf.minimum(*ends) + y, _FAR)
-    high = tf.where(there, tf.maximum(*ends) + y, -_FAR)
+    far = tf.constant(_FAR, tf.float64)
+    low = tf.where(there, tf.minimum(*ends) + y, far)
+    high = tf.where(there, tf.maximum(*ends) + y, -far)
     return tf.reduce_min(low, axis=1), tf.reduce_max(high, axis=1)

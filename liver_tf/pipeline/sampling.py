@@ -17,8 +17,13 @@ from liver_tf.labels import LIVER
 from liver_tf.refusals import Refusal
 
 #: Kinds of slices: nothing labelled, liver without lesion, and from here on the label of the
-#: lesion that has most pixels.
+#: rarest lesion on it.
 NOTHING, NO_LESION, FIRST_LESION = 0, LIVER, LIVER + 1
+
+
+#: Over the 80 epochs of the paper's schedule a slice is then seen 800 times. Each time it is
+#: augmented anew, but its lesion stays the same one: more of it teaches the slice, not the type.
+MAX_REPEATS = 10
 
 
 @dataclass(frozen=True)
@@ -31,11 +36,14 @@ class Sampling:
       resample: every epoch shows each kind of slice (without lesion, and each kind of lesion that
         there is) equally often: rare ones several times, common ones not all. The epoch stays as
         long as thinning leaves it.
+      max_repeats: of ``resample``: how often an epoch shows one slice at most. A kind with too few
+        slices for its share then gets less, and the others share what it leaves.
     """
 
     keep_without_liver: float = 1.0
     keep_without_lesion: float = 1.0
     resample: bool = False
+    max_repeats: int = MAX_REPEATS
 
     def __post_init__(self) -> None:
         for name in ("keep_without_liver", "keep_without_lesion"):
@@ -43,13 +51,54 @@ class Sampling:
             if not 0 <= share <= 1:
                 raise ValueError(f"{name}: expected a share of 0 to 1, got {share}")
 
+        if self.max_repeats < 1:
+            raise ValueError(f"max_repeats: expected 1 or more, got {self.max_repeats}")
+
     @property
     def shows_all(self) -> bool:
         """Whether every epoch shows every slice once."""
-        return self == EVERYTHING
+        return self.keep_without_liver == self.keep_without_lesion == 1 and not self.resample
+
+    def in_words(self) -> str:
+        """A line on what an epoch shows."""
+        if self.shows_all:
+            return "an epoch shows every training slice once"
+        said = (
+            f"an epoch shows {self.keep_without_liver:.0%} of the training slices without liver "
+            f"and {self.keep_without_lesion:.0%} of those without a lesion"
+        )
+        if self.resample:
+            said += (
+                ", then slices without a lesion and of each type equally often, one slice at most "
+                f"{self.max_repeats} times"
+            )
+        return said
 
 
 EVERYTHING = Sampling()
+
+
+def kinds_of(holds: np.ndarray) -> np.ndarray:
+    """The kind of each slice: a slice with lesions of several types counts for the rarest of them.
+
+    Rare is what few of these slices hold. So no type goes short for the company it keeps: the
+    slices that hold it count for it or for rarer ones, and each of those is shown as often as the
+    slices of a kind of its own would be, or more often.
+
+    Args:
+      holds: bool [slices, labels], whether a slice has pixels of a label.
+
+    Returns:
+      int64 [slices]. Of two types that are equally rare the lower label counts.
+    """
+    kinds = np.where(holds[:, LIVER], NO_LESION, NOTHING)
+    # The rarest last, so that it has the last word.
+    common_first = sorted(
+        range(FIRST_LESION, holds.shape[1]), key=lambda label: (-holds[:, label].sum(), -label)
+    )
+    for label in common_first:
+        kinds[holds[:, label]] = label
+    return kinds.astype(np.int64)
 
 
 def times_shown(
@@ -80,15 +129,30 @@ def times_shown(
     times = kept.astype(np.int64)
     if sampling.resample:
         group = np.maximum(kinds, NO_LESION)
-        present = np.unique(group[kept])
-        # Where it does not divide evenly, another kind gets the odd slice in another epoch.
-        for place, one in enumerate(np.roll(present, epoch)):
+        present, counts = np.unique(group[kept], return_counts=True)
+        shares = _split(int(kept.sum()), counts * sampling.max_repeats, epoch)
+        for one, wanted in zip(present, shares, strict=True):
             members = np.flatnonzero(kept & (group == one))
-            wanted = (kept.sum() + len(present) - 1 - place) // len(present)
             times[members] = wanted // len(members)
             first = np.argsort(_uniform(b"rank", seed, epoch, examples[members]), kind="stable")
             times[members[first[: wanted % len(members)]]] += 1
     return times
+
+
+def _split(total: int, most: np.ndarray, epoch: int) -> np.ndarray:
+    """``total`` showings over the kinds, as evenly as ``most`` of each allows; int64 [kinds].
+
+    Where it does not divide evenly, another kind gets the odd one in another epoch. ``total`` must
+    not be more than all of ``most``.
+    """
+    order = np.roll(np.arange(len(most)), epoch)
+    given = np.zeros(len(most), np.int64)
+    while left := total - int(given.sum()):
+        room = [kind for kind in order if given[kind] < most[kind]]
+        for place, kind in enumerate(room):
+            even = (left + len(room) - 1 - place) // len(room)
+            given[kind] = min(given[kind] + even, most[kind])
+    return given
 
 
 def _uniform(purpose: bytes, seed: int, epoch: int, examples: np.ndarray) -> np.ndarray:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from liver_tf.labels import LIVER
 from liver_tf.pipeline import resample
-from liver_tf.pipeline.sampling import FIRST_LESION
+from liver_tf.pipeline.sampling import kinds_of
 from liver_tf.records.graph import parser
 from liver_tf.records.manifest import CaseEntry, Manifest
 
 #: Shards read at a time.
-_SHARDS_AT_ONCE = 8
+SHARDS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -63,92 +63,81 @@ def network_view(
     return taken, resample.take_labels(labels, box, size)
 
 
-def stream(
-    slices: Slices, shard_order: tf.Tensor | None = None, times: tf.Tensor | None = None
-) -> tf.data.Dataset:
-    """Slices at the network's size: ``image``, ``labels``, ``example``, ``place``.
+def viewer(slices: Slices) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """A function of a serialised record: ``image``, ``labels`` and ``example`` of its slice.
 
-    A slice's place is its number when the records of ``slices.entries`` are counted through.
-
-    Args:
-      shard_order: int64 [cases], numbers of entries; by default as they stand there.
-      times: int64 [slices], by place: how often each is wanted; then ``repeat`` counts a slice's
-        showings from 0 on. Slices that are not wanted are not decoded.
+    ``image`` float32 HU and ``labels`` uint8, both at the network's size.
     """
     lookup = tf.constant(slices.label_map, tf.uint8)
     air = float(slices.manifest.window[0])
     parse = parser(slices.manifest.encoding)
+    side = [slices.image_size] * 2
 
-    def view(place: tf.Tensor, serialised: tf.Tensor) -> dict[str, tf.Tensor]:
+    def view(serialised: tf.Tensor) -> dict[str, tf.Tensor]:
         record = parse(serialised)
         image, labels = network_view(record["image"], record["labels"], air, slices.image_size)
         labels = tf.gather(lookup, tf.cast(labels, tf.int32))
-        side = [slices.image_size] * 2
-        seen = {
+        return {
             "image": tf.ensure_shape(image, side),
             "labels": tf.ensure_shape(labels, side),
             "example": record["example"],
-            "place": place,
         }
-        return seen if times is None else seen | {"times": times[place]}
 
-    dataset = _serialised(slices, shard_order)
-    if times is not None:
-        dataset = dataset.filter(lambda place, serialised: times[place] > 0)
-    dataset = dataset.map(view, tf.data.AUTOTUNE, deterministic=True)
-    return dataset if times is None else dataset.flat_map(_repeated)
+    return view
+
+
+def stream(slices: Slices) -> tf.data.Dataset:
+    """All slices once, shards interleaved: what ``viewer`` gives, and ``place``.
+
+    A slice's place is its number when the records of ``slices.entries`` are counted through.
+    """
+    view = viewer(slices)
+    return _serialised(slices).map(
+        lambda place, serialised: view(serialised) | {"place": place},
+        tf.data.AUTOTUNE,
+        deterministic=True,
+    )
 
 
 def look_over(slices: Slices) -> tuple[np.ndarray, np.ndarray]:
     """Number and kind of every slice, without looking at its image; int64 [slices] each.
 
-    Both by place; kinds as in :mod:`liver_tf.pipeline.sampling`, by the
-    record set's own labels.
+    Both by place; kinds as in :func:`liver_tf.pipeline.sampling.kinds_of`, by the record set's own
+    labels.
     """
     parse = parser(slices.manifest.encoding)
     classes = len(slices.manifest.label_set)
 
     def look(place: tf.Tensor, serialised: tf.Tensor):
         record = parse(serialised)
-        return place, record["example"], _kind(record["labels"], classes)
+        return place, record["example"], _held(record["labels"], classes)
 
     dataset = _serialised(slices).map(look, tf.data.AUTOTUNE, deterministic=False).batch(1024)
-    found = np.zeros((2, slices.count), np.int64)
-    for place, example, kind in dataset.as_numpy_iterator():
-        found[:, place] = example, kind
-    return found[0], found[1]
+    examples = np.zeros(slices.count, np.int64)
+    holds = np.zeros((slices.count, classes), bool)
+    for place, example, held in dataset.as_numpy_iterator():
+        examples[place], holds[place] = example, held
+    return examples, kinds_of(holds)
 
 
-def _serialised(slices: Slices, shard_order: tf.Tensor | None = None) -> tf.data.Dataset:
+def _serialised(slices: Slices) -> tf.data.Dataset:
     """(place, serialised record)."""
     entries = slices.entries
     paths = tf.constant([str(slices.folder / entry.shard) for entry in entries])
     firsts = tf.constant(
         np.cumsum([0, *(entry.records for entry in entries)])[:-1].astype(np.int64)
     )
-    if shard_order is not None:
-        paths, firsts = tf.gather(paths, shard_order), tf.gather(firsts, shard_order)
     return tf.data.Dataset.from_tensor_slices((paths, firsts)).interleave(
         lambda path, first: tf.data.TFRecordDataset(path).enumerate(first),
-        cycle_length=_SHARDS_AT_ONCE,
+        cycle_length=SHARDS_AT_ONCE,
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
 
 
-def _repeated(record: dict[str, tf.Tensor]) -> tf.data.Dataset:
-    return tf.data.Dataset.range(record["times"]).map(lambda repeat: record | {"repeat": repeat})
-
-
-def _kind(labels: tf.Tensor, classes: int) -> tf.Tensor:
+def _held(labels: tf.Tensor, classes: int) -> tf.Tensor:
+    """bool [classes]: whether there are pixels of each label."""
     pixels = tf.math.bincount(
-        tf.cast(tf.reshape(labels, [-1]), tf.int32),
-        minlength=classes,
-        maxlength=classes,
-        dtype=tf.int64,
+        tf.cast(tf.reshape(labels, [-1]), tf.int32), minlength=classes, maxlength=classes
     )
-    liver = tf.cast(pixels[LIVER] > 0, tf.int64)
-    if classes <= FIRST_LESION:
-        return liver
-    lesions = pixels[FIRST_LESION:]
-    return tf.where(tf.reduce_any(lesions > 0), FIRST_LESION + tf.argmax(lesions), liver)
+    return pixels > 0

@@ -60,10 +60,11 @@ def displaced(
     """``source_points`` of output points that are displaced before ``transform``.
 
     Args:
-      displacement: along columns and along rows, two float32 [batch, rows, columns], pixels.
+      displacement: along columns and along rows, two float64 [batch, rows, columns], pixels.
     """
     across, along = displacement
-    a, b, _, d, e, _ = (term[:, None, None] for term in tf.unstack(transform, axis=1))
+    terms = tf.unstack(tf.cast(transform, tf.float64), axis=1)
+    a, b, _, d, e, _ = (term[:, None, None] for term in terms)
     return (
         points[0] + _fixed(a * across + b * along),
         points[1] + _fixed(d * across + e * along),
@@ -94,7 +95,12 @@ def bilinear(images: tf.Tensor, column: tf.Tensor, row: tf.Tensor, outside: floa
 
 def nearest(labels: tf.Tensor, column: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
     """Labels of the pixels nearest to ``source_points``; 0 outside. Halves go right and down."""
-    return _pixels(labels, _whole(column + _ONE // 2), _whole(row + _ONE // 2), 0)
+    return _pixels(labels, *nearest_pixels(column, row), 0)
+
+
+def nearest_pixels(column: tf.Tensor, row: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Column and row of the pixels nearest to ``source_points``, int32; inside the image or not."""
+    return _whole(column + _ONE // 2), _whole(row + _ONE // 2)
 
 
 def _centred(count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

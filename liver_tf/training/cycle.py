@@ -120,6 +120,8 @@ def _train_epoch(step, epochs, settings, optimiser, epoch) -> dict:
     total, slices = 0.0, 0
     started = time.perf_counter()
     losses = []
+    # The pipeline compiles augmentation and makes the first batch meanwhile.
+    step.prepare(*epochs.element_spec)
     batches = Waiting(epochs)
     for images, labels, parameters in batches:
         losses.append((step(images, labels, parameters), images.shape[0]))

@@ -46,17 +46,22 @@ class OneDevice:
         """A step (images, labels, parameters) compiled once for all batch sizes.
 
         The last batch of an epoch may be smaller than the others. ``traced`` of what is returned
-        holds the compiled function after the first call.
+        holds the compiled function after the first call, or after ``prepare(*specs)`` of it, which
+        traces the step for batches (tensors or their specs) before there is one.
         """
         traced: list[Callable] = []
 
-        def call(*batch):
+        def prepare(*batch):
             if not traced:
                 signature = tf.nest.map_structure(_any_batch, batch)
                 traced.append(tf.function(self._everywhere(step), input_signature=signature))
+                traced[0].get_concrete_function()
+
+        def call(*batch):
+            prepare(*batch)
             return traced[0](*batch)
 
-        call.traced = traced
+        call.traced, call.prepare = traced, prepare
         return call
 
     def _everywhere(self, step: Callable) -> Callable:
@@ -77,7 +82,7 @@ class OneDevice:
         """Refuse processes that were started with different arguments or data."""
 
 
-def _any_batch(value: tf.Tensor) -> tf.TensorSpec:
+def _any_batch(value: tf.Tensor | tf.TensorSpec) -> tf.TensorSpec:
     return tf.TensorSpec([None, *value.shape[1:]], value.dtype)
 
 
@@ -138,6 +143,7 @@ class MultiWorker(Mirrored):
             with _stopping_when_alone():
                 return call(*batch)
 
+        guarded.prepare = call.prepare
         return guarded
 
     def from_chief(self, work: Callable[[], Any]) -> Any:

@@ -141,7 +141,7 @@ def compress(path: Path, syntax: str) -> None:
 
 def write_series(folder: Path, hu: np.ndarray | None = None, change=None) -> list[Path]:
     """A series under names whose order is not that of the slices; paths from feet to head."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     hu = phantom_hu() if hu is None else hu
     return [
         write_dicom(

@@ -338,7 +338,7 @@ class TestLabels:
     def test_wrong_arguments_of_the_writer(self, tmp_path, scan):
         with pytest.raises(ValueError, match="expected uint8"):
             labels_to_nifti(phantom_labels().astype(np.int16), scan)
-        with pytest.raises(ValueError, match="uint8 of shape"):
+        with pytest.raises(ValueError, match="uint32 of shape"):
             labels_to_nifti(phantom_labels()[1:], scan)
         with pytest.raises(ValueError, match=r"\.nii"):
             write_nifti_labels(tmp_path / "labels.png", phantom_labels(), scan)

@@ -37,7 +37,9 @@ def signed(dataset):
 @pytest.mark.parametrize("change", [None, signed], ids=["unsigned", "signed"])
 @pytest.mark.parametrize("syntax", DECODERS, ids=lambda syntax: syntax.keyword)
 def test_voxels_come_back(tmp_path, syntax, change):
-    pytest.importorskip(DECODERS[syntax], reason="the extra codecs is not installed")
+    pytest.importorskip(
+        DECODERS[syntax], reason="a decoder is missing (pip install 'liver_tf[codecs]')"
+    )
     hu = phantom_hu(2, 64, 96)[1]
     path = write_dicom(tmp_path / "slice.dcm", hu, change=change)
     compress(path, syntax)

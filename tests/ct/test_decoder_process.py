@@ -22,7 +22,7 @@ HU = phantom_hu(2, 64, 96)[1]
 
 @pytest.fixture
 def compressed(tmp_path):
-    pytest.importorskip("jpeg_ls", reason="the extra codecs is not installed")
+    pytest.importorskip("jpeg_ls", reason="a decoder is missing (pip install 'liver_tf[codecs]')")
     path = write_dicom(tmp_path / "slice.dcm", HU)
     compress(path, JPEGLSLossless)
     np.testing.assert_array_equal(read_dicom_slice(path).hu[0], HU)
@@ -58,7 +58,7 @@ def test_one_that_does_not_answer_costs_its_file(compressed, monkeypatch):
 
 def test_data_at_which_a_decoder_aborts_are_refused(tmp_path):
     """GDCM throws across a boundary that nothing may be thrown across, and the process ends."""
-    pytest.importorskip("gdcm", reason="the extra codecs is not installed")
+    pytest.importorskip("gdcm", reason="a decoder is missing (pip install 'liver_tf[codecs]')")
     path = write_dicom(tmp_path / "slice.dcm", HU)
     compress(path, JPEGLosslessSV1)
     data = bytearray(path.read_bytes())

@@ -9,7 +9,7 @@ from phantom_sets import bytes_of, command, read_table
 
 from data_prep.output_folder import MEMOS
 
-pytest.importorskip("apache_beam", reason="the extra beam is not installed")
+pytest.importorskip("apache_beam", reason="Beam is missing (pip install 'liver_tf[beam]')")
 
 
 def test_the_same_records(tiny_phantom, slices_set, tmp_path):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,27 @@ def test_what_goes_beyond_the_paper_has_a_line_of_its_own():
         "elastic": np.float32([[[0.01, -0.02]]]),
     }
     assert caption(drawn | more).splitlines()[3] == "elastic 2.0 %, gamma 1.21, blur 1.0 px"
+
+
+def test_captions_tell_what_was_done_for_lesions_not_what_was_drawn(record_set):
+    """A shift by up to half of the side, by the caption and by where the liver is seen."""
+    free = Ranges(0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0)
+    drawn, safe = (
+        make_rows(slices_of(record_set), ranges, seed=0, rows=3, epochs=6)
+        for ranges in (free, replace(free, kept_from=2))
+    )
+    moderated = 0
+    for row, other in zip(safe, drawn, strict=True):
+        lesion = row.labels[0].max()
+        before = np.argwhere(row.labels[0] == lesion).mean(axis=0)
+        for labels, applied, rest in zip(row.labels[1:], row.applied, other.applied, strict=True):
+            words = caption(applied).splitlines()[1]
+            right, down = (int(part.split("%")[0]) for part in words.split(","))
+            seen = np.argwhere(labels == lesion).mean(axis=0) - before
+            # In whole per cent of 32 pixels, and whole pixels.
+            np.testing.assert_allclose([down, right], 100 * seen / 32, atol=2.5)
+            moderated += caption(applied) != caption(rest)
+    assert moderated > 3
 
 
 def test_a_sheet_is_a_picture_and_the_same_again(record_set, tmp_path):

@@ -29,13 +29,15 @@ from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.nifti import read_nifti_volume, write_nifti_labels
 from liver_tf.ct.segment_labels import labels_from_segments
-from liver_tf.export.dicom_seg_out import write_dicom_seg
+from liver_tf.export.dicom_seg_out import WrittenSeg, write_dicom_seg
 from liver_tf.export.made_by import MadeBy
 from liver_tf.labels import LESION_TYPES, LabelSet
 from liver_tf.refusals import Refusal
 from tests.ct.ct_files import SERIES_UID
 
-highdicom = pytest.importorskip("highdicom", reason="highdicom is not installed (dicom-seg)")
+highdicom = pytest.importorskip(
+    "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
+)
 
 AXIAL = ((1, 0, 0), (0, 1, 0))
 NOON = datetime.datetime(2024, 5, 6, 12, 0, 0)
@@ -83,7 +85,7 @@ def test_seg_and_nifti_lie_on_the_pixels_that_were_marked(tmp_path, row, column,
     labels = labels_of_marks(scan)
     seg, nifti = tmp_path / "seg.dcm", tmp_path / "labels.nii.gz"
 
-    assert write_dicom_seg(seg, labels, scan, LESION_TYPES, MADE_BY) == 6
+    assert write_dicom_seg(seg, labels, scan, LESION_TYPES, MADE_BY) == WrittenSeg(6)
     write_nifti_labels(nifti, labels, scan)
 
     # By reference: on the very pixels of the slice to which a frame refers, as that is stored.
@@ -149,7 +151,8 @@ def test_highdicom_reads_the_same_label_map(series, scan, tmp_path):
 def test_a_single_slice(series, tmp_path):
     scan = read_dicom_slice(series / "1.dcm")
     labels = labels_of_marks(scan)
-    assert write_dicom_seg(tmp_path / "seg.dcm", labels, scan, LESION_TYPES, MADE_BY) == 2
+    written = write_dicom_seg(tmp_path / "seg.dcm", labels, scan, LESION_TYPES, MADE_BY)
+    assert written == WrittenSeg(2)
     segments = {segment.number: segment for segment in read_dicom_seg(tmp_path / "seg.dcm", scan)}
     np.testing.assert_array_equal(segments[3].mask, labels == 3)
     # On its series it lies on the one slice too.
@@ -221,7 +224,8 @@ def test_the_same_result_twice_is_the_same_object(scan, tmp_path):
 
 def test_nothing_found_is_no_file(scan, tmp_path):
     labels = np.zeros(scan.hu.shape, np.uint8)
-    assert write_dicom_seg(tmp_path / "seg.dcm", labels, scan, LESION_TYPES, MADE_BY) == 0
+    written = write_dicom_seg(tmp_path / "seg.dcm", labels, scan, LESION_TYPES, MADE_BY)
+    assert written == WrittenSeg(0)
     assert not (tmp_path / "seg.dcm").exists()
 
 
@@ -232,21 +236,31 @@ def test_the_patient_is_the_scans_to_the_letter(tmp_path):
         dataset.PatientBirthDate = "19500102"
         dataset.StudyDescription = "Leber: präoperativ"
         dataset.AccessionNumber = "A-1"
-        # Not one of the values that DICOM has, but archives hold such.
-        dataset["PatientSex"] = pydicom.DataElement(
-            "PatientSex", "CS", "W", validation_mode=pydicom.config.IGNORE
+        dataset.PatientSex = "F"
+        # Lengths of groups, retired, and private elements, here and within: no reason to complain.
+        dataset.add_new(0x00080000, "UL", 4)
+        dataset.add_new(0x00091001, "LO", "private")
+        code = pydicom.Dataset()
+        code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = (
+            "41806-1",
+            "LN",
+            "CT Abdomen",
         )
+        code.add_new(0x00091001, "LO", "private")
+        dataset.ProcedureCodeSequence = [code]
 
     write_placed_series(tmp_path / "series", *AXIAL, change=change)
     scan = read_dicom_series(tmp_path / "series")
-    write_dicom_seg(tmp_path / "seg.dcm", labels_of_marks(scan), scan, LESION_TYPES, MADE_BY)
+    path = tmp_path / "seg.dcm"
+    written = write_dicom_seg(path, labels_of_marks(scan), scan, LESION_TYPES, MADE_BY)
+    assert written == WrittenSeg(6)
     source, seg = (
         pydicom.dcmread(tmp_path / "series" / "0.dcm"),
         pydicom.dcmread(tmp_path / "seg.dcm"),
     )
     for keyword in (
         *("SpecificCharacterSet", "PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
-        *("StudyInstanceUID", "StudyDescription", "AccessionNumber"),
+        *("StudyInstanceUID", "StudyDescription", "AccessionNumber", "ProcedureCodeSequence"),
     ):
         assert seg[keyword].value == source[keyword].value, keyword
     assert "Müßig^Ägidia".encode("latin-1") in (tmp_path / "seg.dcm").read_bytes()
@@ -299,7 +313,12 @@ def test_without_highdicom_the_extra_is_named(scan, tmp_path, monkeypatch):
 OWN = LabelSet("own", ("background", "liver", "FNH, größer als 2 cm", "cyst", "hcc"))
 
 
-@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (dicom3tools) is missing")
+needs_dciodvfy = pytest.mark.skipif(
+    shutil.which("dciodvfy") is None, reason="dciodvfy is missing (apt-get install dicom3tools)"
+)
+
+
+@needs_dciodvfy
 @pytest.mark.parametrize("label_set", [LESION_TYPES, OWN], ids=lambda one: one.name)
 @pytest.mark.parametrize("single", [False, True])
 def test_dciodvfy_finds_no_error(series, tmp_path, label_set, single):
@@ -309,7 +328,7 @@ def test_dciodvfy_finds_no_error(series, tmp_path, label_set, single):
     write_dicom_seg(tmp_path / "seg.dcm", labels, scan, label_set, MADE_BY)
     told = dciodvfy(tmp_path / "seg.dcm")
     assert "Segmentation" in told
-    assert [line for line in told.splitlines() if line.startswith("Error")] == []
+    assert errors_in(told) == []
     # It does find errors: where segments do not say what they are of, for one.
     dataset = pydicom.dcmread(tmp_path / "seg.dcm")
     for segment in dataset.SegmentSequence:
@@ -319,5 +338,88 @@ def test_dciodvfy_finds_no_error(series, tmp_path, label_set, single):
 
 
 def dciodvfy(path):
-    done = subprocess.run(["dciodvfy", path], capture_output=True, text=True, check=False)
+    done = subprocess.run(["dciodvfy", path], capture_output=True, encoding="latin-1", check=False)
     return done.stdout + done.stderr
+
+
+def errors_in(told):
+    return [line for line in told.splitlines() if line.startswith("Error")]
+
+
+def set_anyhow(dataset, keyword, value):
+    """As archives hold it, valid or not."""
+    representation = pydicom.datadict.dictionary_VR(keyword)
+    dataset[keyword] = pydicom.DataElement(
+        keyword, representation, value, validation_mode=pydicom.config.IGNORE
+    )
+
+
+INVALID = {
+    "PatientBirthDate": "02.01.1950",
+    "PatientSex": "W",
+    "PatientID": "CANARY" * 11,
+    "PatientName": "Müßig^CANARY",  # without a character set that has them
+    "StudyDate": "2024-01-01",
+    "StudyTime": "25:61",
+    "AccessionNumber": "CANARY" * 3,
+    "StudyID": ["CANARY", "2"],
+    "ReferringPhysicianName": "CANARY\x01",
+    "PatientAge": "CANARY Years",
+    "StudyDescription": "CANARY" * 11,
+    "SpecificCharacterSet": "CANARY",
+}
+#: PS3.3 C.7.1.1, C.7.2.1: must be there, and may be empty.
+TYPE_2 = {
+    *("PatientBirthDate", "PatientSex", "PatientID", "PatientName", "StudyDate", "StudyTime"),
+    *("AccessionNumber", "StudyID", "ReferringPhysicianName"),
+}
+
+
+@needs_dciodvfy
+@pytest.mark.parametrize("keywords", [*([one] for one in INVALID), list(INVALID)], ids=" ".join)
+def test_what_is_no_valid_dicom_is_not_copied(tmp_path, keywords):
+    def change(dataset):
+        dataset.PatientComments = "kept"
+        for keyword in keywords:
+            set_anyhow(dataset, keyword, INVALID[keyword])
+
+    write_placed_series(tmp_path / "series", *AXIAL, change=change)
+    scan = read_dicom_series(tmp_path / "series")
+    path = tmp_path / "seg.dcm"
+    written = write_dicom_seg(path, labels_of_marks(scan), scan, LESION_TYPES, MADE_BY)
+    assert set(written.not_copied) == set(keywords)
+    assert errors_in(dciodvfy(path)) == []
+    assert b"CANARY" not in path.read_bytes()
+    seg = pydicom.dcmread(path)
+    for keyword in keywords:
+        assert (keyword in seg) == (keyword in TYPE_2)
+        assert not seg.get(keyword)
+    assert seg.PatientComments == "kept"
+    assert seg.StudyInstanceUID == STUDY_UID
+
+
+def test_a_number_that_cannot_be_read_is_not_copied(tmp_path):
+    def change(dataset):
+        dataset.PatientWeight = "80.1"
+
+    write_placed_series(tmp_path / "series", *AXIAL, change=change)
+    for path in (tmp_path / "series").iterdir():
+        data = path.read_bytes()
+        assert data.count(b"80.1") == 1
+        path.write_bytes(data.replace(b"80.1", b"80kg"))
+    scan = read_dicom_series(tmp_path / "series")
+    path = tmp_path / "seg.dcm"
+    written = write_dicom_seg(path, labels_of_marks(scan), scan, LESION_TYPES, MADE_BY)
+    assert written == WrittenSeg(6, ("PatientWeight",))
+    assert "PatientWeight" not in pydicom.dcmread(path)
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID"])
+def test_a_series_whose_uids_are_none_is_refused(tmp_path, keyword):
+    write_placed_series(
+        tmp_path / "series", *AXIAL, change=lambda dataset: set_anyhow(dataset, keyword, "1.02.3")
+    )
+    scan = read_dicom_series(tmp_path / "series")
+    with pytest.raises(Refusal, match=rf"\[seg-source\].* with an invalid {keyword}"):
+        write_dicom_seg(tmp_path / "seg.dcm", labels_of_marks(scan), scan, LESION_TYPES, MADE_BY)
+    assert not (tmp_path / "seg.dcm").exists()

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from served import ask, draw
 
+from liver_tf.refusals import Refusal
 from trainers.serving_clients import Loaded, OpenVino
 
 SHAPES = [(1, 256, 256), (3, 512, 512), (8, 337, 611), (8, 256, 256), (1, 512, 512), (3, 337, 611)]
@@ -42,7 +43,7 @@ def test_tensorflow(exported, shape):
 
 @pytest.fixture(scope="module")
 def openvino(exported):
-    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    pytest.importorskip("openvino", reason="OpenVINO is missing (pip install 'liver_tf[openvino]')")
     return OpenVino(exported.folder)
 
 
@@ -63,6 +64,16 @@ def test_openvino_takes_the_spacing(exported, openvino):
     areas = [openvino(hu, np.full((2, 2), mm, np.float32))["liver_area_mm2"] for mm in (1.0, 2.0)]
     assert areas[0].all()
     np.testing.assert_allclose(areas[1], 4 * areas[0])
+
+
+def test_openvino_leaves_checks_to_the_client(openvino):
+    """The day it runs the graph's assertions the documentation can say so."""
+    raw = np.full((1, 64, 64), 3000.0, np.float32)
+    spacing = np.ones((1, 2), np.float32)
+    with pytest.raises(Refusal, match=r"\[hu-unscaled\]"):
+        openvino(raw, spacing)
+    answer = openvino._model({"hu": raw, "spacing_mm": spacing})
+    assert answer["label_map"].shape == raw.shape
 
 
 @pytest.mark.parametrize("shape", SHAPES[:3], ids=str)

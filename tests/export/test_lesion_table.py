@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
+from liver_tf.export.lesion_places import Centroid
 from liver_tf.export.lesion_table import columns_of, plain, row_of, write_lesions_csv
 from liver_tf.inference.lesions import Lesion, find_lesions
 from liver_tf.labels import LESION_TYPES
@@ -21,6 +22,9 @@ class Richer:
     longest_diameter_mm: np.float32 = field(default_factory=lambda: np.float32(1.5))
     centre: tuple = (1, 2, 3)
     volume_ml: float | None = None
+
+
+PLACE = Centroid({"i": 1.0, "j": 2.5, "k": 3.0}, dict.fromkeys("xyz"), "LPS+")
 
 
 def test_a_row_by_hand():
@@ -48,21 +52,27 @@ def test_values_are_those_that_json_has():
 
 
 def test_a_table_is_read_back_by_the_standard_library(tmp_path):
-    write_lesions_csv(tmp_path / "lesions.csv", [Richer(), Richer(2, slices=(7, 7))], "scan-001")
+    write_lesions_csv(
+        tmp_path / "lesions.csv", [Richer(), Richer(2, slices=(7, 7))], [PLACE] * 2, "scan-1", "odd"
+    )
     with open(tmp_path / "lesions.csv", encoding="utf-8", newline="") as file:
         first, second = csv.DictReader(file)
-    assert first["scan"] == "scan-001"
+    assert (first["scan"], first["status"]) == ("scan-1", "odd")
     assert first["type_probabilities.FNH, large"] == "0.75"
     assert first["volume_ml"] == ""
+    assert (first["centroid_voxel.j"], first["centroid_mm.x"]) == ("2.5", "")
     assert (second["number"], second["first_slice"]) == ("2", "7")
 
 
-def test_a_table_without_lesions_has_its_head(tmp_path):
-    write_lesions_csv(tmp_path / "lesions.csv", [], "scan-001")
-    (line,) = (tmp_path / "lesions.csv").read_text().splitlines()
-    assert line.startswith("scan,number,type,")
+def test_a_table_without_lesions_has_its_head_and_says_why(tmp_path):
+    write_lesions_csv(tmp_path / "lesions.csv", [], [], "scan-001", "no-liver-found")
+    line, only = (tmp_path / "lesions.csv").read_text().splitlines()
+    assert line.startswith("scan,status,number,type,")
+    assert only.startswith("scan-001,no-liver-found,")
+    assert not only.removeprefix("scan-001,no-liver-found").strip(",")
     assert ",first_slice,last_slice," in line
     assert {one.name for one in fields(Lesion)} - {"slices"} <= set(line.split(","))
+    assert ",centroid_voxel.i,centroid_voxel.j,centroid_voxel.k,centroid_mm.x," in line
 
 
 def test_real_lesions_have_all_their_fields_in_the_table():

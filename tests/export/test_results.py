@@ -22,7 +22,10 @@ from liver_tf.labels import LESION_TYPES
 from liver_tf.refusals import Refusal
 
 AXIAL = ((1, 0, 0), (0, 1, 0))
-NAMES = {"labels.nii.gz", "segmentation.dcm", "lesions.json", "lesions.csv", "scan.html"}
+NAMES = {
+    *("labels.nii.gz", "lesion_ids.nii.gz", "segmentation.dcm"),
+    *("lesions.json", "lesions.csv", "scan.html"),
+}
 
 
 def mark_patient(dataset):
@@ -38,7 +41,7 @@ def series(tmp_path):
     return tmp_path / "CANARY"
 
 
-def results_of(scan, folder, labels=None, pictures=1):
+def results_of(scan, folder, labels=None, pictures=1, liver_found=True):
     if labels is None:
         labels = np.where(scan.hu == MARK_HU, 3, scan.hu == 40).astype(np.uint8)
     lesions = find_lesions(labels, scan.hu, scan.spacing_mm, LESION_TYPES)
@@ -50,14 +53,17 @@ def results_of(scan, folder, labels=None, pictures=1):
         lesions,
         LESION_TYPES,
         made_by,
+        liver_found=liver_found,
         pictures=pictures,
         facts={"flips": np.int64(2)},
     )
-    return labels, told, json.loads((folder / "lesions.json").read_text())
+    return labels, told.text, json.loads((folder / "lesions.json").read_text())
 
 
 def test_everything_of_a_series_is_written_and_agrees(series, tmp_path):
-    pytest.importorskip("highdicom", reason="highdicom is not installed (dicom-seg)")
+    pytest.importorskip(
+        "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
+    )
     scan = read_dicom_series(series)
     folder = tmp_path / "out" / "scan-001"
     labels, told, found = results_of(scan, folder)
@@ -84,7 +90,9 @@ def test_everything_of_a_series_is_written_and_agrees(series, tmp_path):
 
 
 def test_only_the_seg_knows_the_patient(series, tmp_path):
-    pytest.importorskip("highdicom", reason="highdicom is not installed (dicom-seg)")
+    pytest.importorskip(
+        "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
+    )
     scan = read_dicom_series(series)
     _, told, _ = results_of(scan, tmp_path / "scan-001")
     knowing = [
@@ -102,11 +110,30 @@ def test_a_scan_in_which_nothing_is_found_is_no_error(series, tmp_path):
     _, told, found = results_of(scan, tmp_path / "scan-001", nothing)
     assert found["diagnosis"] == "healthy"
     assert found["lesions"] == []
+    assert (found["status"], found["liver_found"]) == ("no-lesion-found", True)
+    assert found["warning"] is None
     assert found["not_written"]["segmentation.dcm"]["code"] == "nothing-found"
     assert "no segmentation.dcm: nothing-found" in told
     image = nibabel.load(tmp_path / "scan-001" / "labels.nii.gz")
     assert not np.asarray(image.dataobj).any()
     assert "no lesion found" in (tmp_path / "scan-001" / "scan.html").read_text()
+
+
+def test_a_scan_in_which_no_liver_is_found_is_not_told_like_a_healthy_one(series, tmp_path):
+    scan = read_dicom_series(series)
+    nothing = np.zeros(scan.hu.shape, np.uint8)
+    _, told, found = results_of(scan, tmp_path / "scan-001", nothing, liver_found=False)
+    assert "NO LIVER FOUND: NOT THE SAME AS A HEALTHY LIVER" in told
+    assert "healthy," not in told
+    assert (found["status"], found["liver_found"]) == ("no-liver-found", False)
+    assert "no lesion was looked for" in found["warning"]
+    (row,) = csv.DictReader((tmp_path / "scan-001" / "lesions.csv").read_text().splitlines())
+    assert (row["scan"], row["status"], row["number"]) == ("scan-001", "no-liver-found", "")
+    page = (tmp_path / "scan-001" / "scan.html").read_text()
+    assert "no liver found: not the same as a healthy liver" in page
+    assert "no lesion found" not in page
+    # The picture is of the middle, where a reader sees best what the scan shows.
+    assert (tmp_path / "scan-001" / "slice-0002.png").exists()
 
 
 def test_a_slice_without_geometry_has_all_but_what_needs_it(tmp_path):
@@ -117,7 +144,9 @@ def test_a_slice_without_geometry_has_all_but_what_needs_it(tmp_path):
     write_placed_series(tmp_path / "series", *AXIAL, change=change)
     scan = read_dicom_slice(tmp_path / "series" / "1.dcm")
     _, told, found = results_of(scan, tmp_path / "scan-001")
-    assert set(found["not_written"]) == {"labels.nii.gz", "segmentation.dcm"}
+    assert set(found["not_written"]) == {
+        *("labels.nii.gz", "lesion_ids.nii.gz", "segmentation.dcm")
+    }
     assert {one["code"] for one in found["not_written"].values()} == {"no-geometry"}
     assert "no labels.nii.gz: no-geometry" in told
     assert found["spacing_mm"] is None
@@ -127,7 +156,9 @@ def test_a_slice_without_geometry_has_all_but_what_needs_it(tmp_path):
 
 
 def test_a_series_that_no_seg_can_refer_to_keeps_its_other_results(tmp_path):
-    pytest.importorskip("highdicom", reason="highdicom is not installed (dicom-seg)")
+    pytest.importorskip(
+        "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
+    )
 
     def change(dataset):
         del dataset.FrameOfReferenceUID
@@ -138,6 +169,23 @@ def test_a_series_that_no_seg_can_refer_to_keeps_its_other_results(tmp_path):
     assert "FrameOfReferenceUID" in found["not_written"]["segmentation.dcm"]["came"]
     assert "labels.nii.gz" in found["files"]
     assert "no segmentation.dcm: seg-source" in told
+
+
+def test_what_the_seg_lacks_is_told_without_its_value(tmp_path):
+    pytest.importorskip(
+        "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
+    )
+
+    def change(dataset):
+        mark_patient(dataset)
+        dataset.PatientID = "CANARY\\4711"
+
+    write_placed_series(tmp_path / "series", *AXIAL, change=change)
+    _, told, found = results_of(read_dicom_series(tmp_path / "series"), tmp_path / "scan-001")
+    text = "segmentation.dcm lacks PatientID: in the scan no valid DICOM values"
+    assert text in told
+    assert {"code": "seg-not-copied", "text": text} in found["cautions"]
+    assert "CANARY" not in told + json.dumps(found)
 
 
 def test_a_nifti_volume_has_no_seg_and_lacks_none(series, tmp_path):
@@ -167,7 +215,16 @@ def test_what_fails_half_way_leaves_no_folder_of_results(series, tmp_path):
     broken = replace(scan, hu=scan.hu.astype(object))
     labels = np.where(scan.hu == MARK_HU, 3, 0).astype(np.uint8)
     with pytest.raises(TypeError):
-        write_results(tmp_path / "scan-001", broken, labels, [], LESION_TYPES, MadeBy(), pictures=1)
+        write_results(
+            tmp_path / "scan-001",
+            broken,
+            labels,
+            find_lesions(labels, scan.hu, scan.spacing_mm, LESION_TYPES),
+            LESION_TYPES,
+            MadeBy(),
+            liver_found=True,
+            pictures=1,
+        )
     assert not (tmp_path / "scan-001").exists()
     # What it left behind does not hinder the next try.
     results_of(scan, tmp_path / "scan-001")
@@ -176,6 +233,7 @@ def test_what_fails_half_way_leaves_no_folder_of_results(series, tmp_path):
 
 def test_overlays_show_where_most_lesion_is():
     labels = np.zeros((5, 4, 4), np.uint8)
+    assert chosen_slices(labels, 3) == [2]
     labels[:, :2] = 1
     assert chosen_slices(labels, 3) == [0]
     labels[3, 0, :2] = labels[1, 0, 0] = labels[4, 0, :3] = 2

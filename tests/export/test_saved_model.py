@@ -17,6 +17,7 @@ from liver_tf.refusals import Refusal
 
 OUTPUTS = {
     "label_map",
+    "found_liver",
     "found_lesion",
     "diagnosis",
     "diagnosis_probability",
@@ -110,14 +111,52 @@ def test_odd_requests_get_an_answer_or_a_clear_error(exported):
     for shape in ((0, 64, 64), (1, 0, 64), (1, 64, 0)):
         with pytest.raises(tf.errors.InvalidArgumentError, match="hu: expected at least one slice"):
             ask(serve, np.zeros(shape, np.float32), np.ones((shape[0], 2)))
-    for shape in ((1, 1, 1), (1, 1, 300), (1, 700, 3)):
-        answer = ask(serve, np.full(shape, 3e5, np.float32), [[1, 1]])
+    for shape in ((1, 1, 300), (1, 700, 3), (1, 2, 1)):
+        hu = np.resize(np.float32([-1000, 60]), shape)
+        answer = ask(serve, hu, [[1, 1]])
         assert answer["label_map"].shape == shape
         assert answer["label_map"].max() <= 4
     with pytest.raises(tf.errors.InvalidArgumentError, match="dimension"):
         ask(serve, np.zeros((64, 64), np.float32), [[1, 1]])
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"[Ii]ncompatible shapes"):
-        ask(serve, np.zeros((2, 64, 64), np.float32), np.ones((3, 2)))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"spacing_mm: expected \[batch, 2\]"):
+        ask(serve, draw(2, 64, 64), np.ones((3, 2)))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([0, 3000], "values that look unscaled: apply RescaleSlope"),  # stored values
+        ([-0.5, 0.5], "values that look unscaled"),  # normalised
+        ([40, 40], "values that look unscaled"),
+        ([-1000, 3e5], "from -32768 to 32767, got others. Check slope and intercept"),
+    ],
+)
+def test_what_cannot_be_hu_is_refused_and_not_answered(exported, values, words):
+    hu = np.concatenate([draw(1, 64, 64), np.resize(np.float32(values), (1, 64, 64))])
+    for name in ("serving_default", "probabilities"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+            ask(exported.signature(name), hu, [[1, 1]])
+    if np.abs(hu).max() < 2**15:
+        whole = np.round(hu).astype(np.int16)
+        with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+            ask(exported.signature("hu_int16"), whole, [[1, 1]])
+        with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+            exported.signature("volume")(hu=tf.constant(whole[1:]), spacing_mm=tf.ones([3]))
+    # A scan is judged as a whole: a slice of lung alone, or of liver, is no error in it.
+    scan = np.stack([np.full((64, 64), 40, np.int16), draw(1, 64, 64)[0].astype(np.int16)])
+    answer = exported.signature("volume")(hu=tf.constant(scan), spacing_mm=tf.ones([3]))
+    assert answer["label_map"].shape == scan.shape
+
+
+def test_scales_of_another_batch_are_refused_in_words(exported):
+    stored = tf.zeros([3, 8, 8], tf.int32)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="slope, intercept: expected"):
+        exported.signature("dicom_pixels")(
+            stored=stored,
+            slope=tf.ones([2]),
+            intercept=tf.ones([3]),
+            spacing_mm=tf.ones([1, 2]),
+        )
 
 
 def test_a_slice_without_liver_is_healthy(make_network, tmp_path):

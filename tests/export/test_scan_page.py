@@ -19,14 +19,15 @@ from PIL import Image
 
 from liver_tf.ct.nifti import read_nifti_volume
 from liver_tf.export import scan_page as module
-from liver_tf.export.lesion_places import lesion_places
 from liver_tf.export.made_by import MadeBy
 from liver_tf.export.scan_page import labels_of, picture, reduction_of, runs_of, scan_page
 from liver_tf.inference.lesions import find_lesions
 from liver_tf.labels import LESION_TYPES, LabelSet
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is missing")
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="chromium is missing (apt-get install chromium)"
+)
 
 SLICES, ROWS, COLUMNS = 14, 60, 40
 #: Rows are twice as far apart as columns, so that proportions count.
@@ -56,9 +57,12 @@ def labels():
     return labels
 
 
-def page_of(scan, labels, title="scan-001", label_set=LESION_TYPES):
+def page_of(scan, labels, title="scan-001", label_set=LESION_TYPES, liver_found=True):
     lesions = find_lesions(labels, scan.hu, scan.spacing_mm, label_set)
-    return scan_page(title, scan, labels, lesions, "cyst", label_set, MadeBy("ab12"))
+    made_by = MadeBy("ab12")
+    return scan_page(
+        title, scan, labels, lesions, "cyst", label_set, made_by, liver_found=liver_found
+    )
 
 
 def data_of(page):
@@ -75,6 +79,15 @@ def test_the_label_map_in_the_page_is_exact(scan, labels):
     assert (data["rows"], data["columns"], data["mm"]) == (ROWS, COLUMNS, [2.0, 1.0])
     found = np.stack([labels_of(runs, (ROWS, COLUMNS)) for runs in data["runs"]])
     np.testing.assert_array_equal(found, labels)
+
+
+def test_a_scan_without_liver_is_not_told_like_a_healthy_one(scan, labels):
+    pages = {found: page_of(scan, labels * 0, liver_found=found) for found in (True, False)}
+    assert "no lesion found</h1>" in pages[True]
+    assert "not the same as a healthy liver" not in pages[True]
+    assert "no lesion found" not in pages[False]
+    assert "no liver found: not the same as a healthy liver</h1>" in pages[False]
+    assert '<p class="warning">The liver network found no liver' in pages[False]
 
 
 def test_runs_by_hand_and_back():
@@ -108,18 +121,10 @@ def test_reduction(shape, side):
     assert reduction_of(shape) == side
 
 
-def test_lesions_are_found_where_they_are(labels, scan):
-    lesions = find_lesions(labels, scan.hu, scan.spacing_mm, LESION_TYPES)
-    first, second = lesion_places(labels, lesions)
-    assert first == {
-        2: (20, 8, 24, 11, 11),
-        3: (20, 8, 25, 12, 12),
-        4: (20, 8, 24, 11, 11),
-    }
-    assert second == {10: (30, 6, 33, 9, 9)}
-    assert lesion_places(labels, [replace(lesions[0], voxels=7)]) == [{}]
-    assert lesion_places(labels * 0, []) == []
-    assert [one["slice"] for one in data_of(page_of(scan, labels))["lesions"]] == [3, 10]
+def test_the_page_jumps_to_where_a_lesion_is_largest(labels, scan):
+    first, second = data_of(page_of(scan, labels))["lesions"]
+    assert (first["slice"], second["slice"]) == (3, 10)
+    assert first["places"]["3"] == [20, 8, 25, 12, 12]
 
 
 def test_the_page_asks_for_nothing_and_names_nobody(scan, labels, tmp_path):

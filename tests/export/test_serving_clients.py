@@ -26,7 +26,8 @@ def rest_url(exported):
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            assert self.path == "/v1/models/liver:predict"
+            if self.path != "/v1/models/liver:predict":
+                return self.answer(404, json.dumps({"error": "Servable not found"}))
             assert body.keys() == {"signature_name", "inputs"}
             try:
                 inputs = {
@@ -38,6 +39,9 @@ def rest_url(exported):
                 status, text = 200, json.dumps(answer)
             except tf.errors.InvalidArgumentError as error:
                 status, text = 400, json.dumps({"error": error.message[:300]})
+            self.answer(status, text)
+
+        def answer(self, status, text):
             self.send_response(status)
             self.end_headers()
             self.wfile.write(text.encode())
@@ -54,14 +58,17 @@ def rest_url(exported):
 
 @pytest.fixture
 def grpc_target(exported):
-    grpc = pytest.importorskip("grpc", reason="gRPC is not installed")
-    apis = pytest.importorskip("tensorflow_serving.apis", reason="the extra serving is missing")
+    grpc = pytest.importorskip("grpc", reason="gRPC is missing (pip install 'liver_tf[serving]')")
+    apis = pytest.importorskip(
+        "tensorflow_serving.apis", reason="messages are missing (pip install 'liver_tf[serving]')"
+    )
     assert apis
     from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
     class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
         def Predict(self, request, context):
-            assert request.model_spec.name == "liver"
+            if request.model_spec.name != "liver":
+                context.abort(grpc.StatusCode.NOT_FOUND, "Servable not found")
             inputs = {k: tf.constant(tf.make_ndarray(v)) for k, v in request.inputs.items()}
             try:
                 outputs = exported.signature(request.model_spec.signature_name)(**inputs)
@@ -100,15 +107,39 @@ def test_grpc(grpc_target, exported):
 
 
 def test_a_server_that_refuses(rest_url, grpc_target):
-    for client in (Rest(rest_url), Grpc(grpc_target, "liver")):
-        with pytest.raises(Refusal, match=r"(?s)\[no-answer\].*(status 400|INVALID_ARGUMENT)"):
-            client(draw(2, 32, 32), np.ones((3, 2), np.float32))
+    for client in (Rest(rest_url + "s"), Grpc(grpc_target, "another")):
+        with pytest.raises(Refusal, match=r"(?s)\[no-answer\].*(status 404|NOT_FOUND).*not found"):
+            client(draw(2, 32, 32), SPACING)
 
 
-def test_no_server():
-    for client in (Rest("http://127.0.0.1:9/v1/models/liver"), Grpc("127.0.0.1:9", "liver")):
-        with pytest.raises(Refusal, match=r"\[no-answer\]"):
-            client(draw(1, 8, 8), SPACING[:1])
+@pytest.mark.parametrize(
+    ("hu", "spacing", "code", "words"),
+    [
+        (np.zeros((8, 8)), SPACING[:1], "request-shape", "Give a single slice as hu"),
+        (np.zeros((0, 8, 8)), SPACING[:1], "request-shape", r"shape \[0, 8, 8\]"),
+        (draw(2, 8, 8), np.ones((3, 2)), "request-shape", r"spacing_mm \[2, 2\]"),
+        (draw(2, 8, 8), np.ones(2), "request-shape", r"shape \[2\]"),
+        (draw(2, 8, 8) * np.nan, SPACING, "hu-not-finite", "NaN"),
+        (draw(2, 8, 8) + 1024, SPACING, "hu-unscaled", "looks unscaled"),
+        (draw(2, 8, 8) * 999, SPACING, "hu-impossible", "between -32768 and 32767"),
+    ],
+)
+def test_what_no_model_can_answer_is_not_sent(hu, spacing, code, words):
+    """Nobody listens there: what was sent would be told as no answer."""
+    with pytest.raises(Refusal, match=rf"\[{code}\].*{words}"):
+        Rest("http://127.0.0.1:9/v1/models/liver")(hu, spacing)
+
+
+def test_no_rest_server():
+    with pytest.raises(Refusal, match=r"\[no-answer\]"):
+        Rest("http://127.0.0.1:9/v1/models/liver")(draw(1, 8, 8), SPACING[:1])
+
+
+def test_no_grpc_server():
+    reason = "messages are missing (pip install 'liver_tf[serving]')"
+    pytest.importorskip("tensorflow_serving.apis", reason=reason)
+    with pytest.raises(Refusal, match=r"\[no-answer\]"):
+        Grpc("127.0.0.1:9", "liver")(draw(1, 8, 8), SPACING[:1])
 
 
 def test_no_model(tmp_path):
@@ -125,7 +156,8 @@ def test_whole_numbers_are_short_in_a_request():
 
 def test_warm_up_requests_fit_the_signatures(exported):
     logs = pytest.importorskip(
-        "tensorflow_serving.apis.prediction_log_pb2", reason="the extra serving is missing"
+        "tensorflow_serving.apis.prediction_log_pb2",
+        reason="messages are missing (pip install 'liver_tf[serving]')",
     )
     path = exported.folder / "assets.extra" / "tf_serving_warmup_requests"
     warmed = []

@@ -8,7 +8,10 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from liver_tf.export.servable import signatures_of
 from liver_tf.inference.cascade import Cascade
+from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.postprocessing import PostProcessing
+from tests.ct.ct_files import phantom_hu, write_dicom
+from trainers import asking
 
 
 def test_int16(exported):
@@ -41,7 +44,7 @@ def test_one_spacing_for_all(exported):
         np.testing.assert_array_equal(one[name], value)
 
 
-@pytest.mark.parametrize(("slope", "intercept"), [(1.0, -1024.0), (0.5, 3.0), (2.0, 0.0)])
+@pytest.mark.parametrize(("slope", "intercept"), [(1.0, -1024.0), (0.5, -700.0), (2.0, -2000.0)])
 def test_stored_values_of_dicom(exported, slope, intercept):
     stored = np.random.default_rng(0).integers(0, 4096, (2, 64, 64)).astype(np.int32)
     stored[:, 16:48, 16:48] = (np.array([60, 110])[:, None, None] - intercept) / slope
@@ -105,12 +108,11 @@ def test_a_scan_through_the_file_and_with_networks(exported):
 
 
 def test_a_scan_without_liver_is_empty(make_network):
-    from liver_tf.inference.liver_finder import LiverFinder
-
     never = LiverFinder(make_network("liver", favoured=[1e4, -1e4]))
     cascade = Cascade(never, make_network("lesion", favoured=[0, 0, 1e4, 0, 0]))
     answer = signatures_of(cascade)["volume"](tf.constant(scan(3)), tf.constant([0.0, 0.0, 0.0]))
     assert not answer["label_map"].numpy().any()
+    assert not answer["found_liver"].numpy()
     assert not answer["found_lesion"].numpy()
     assert answer["diagnosis"].numpy() == 0
     assert not answer["diagnosis_probability"].numpy().any()
@@ -123,3 +125,15 @@ def test_a_scan_cannot_be_batched_with_another_by_mistake(exported):
         exported.signature("volume")(
             hu=tf.constant(scan(4)), spacing_mm=tf.constant([2.5, 0.8, 0.8] * 2)
         )
+
+
+def test_asking_about_a_slice_without_liver_is_no_word_of_health(exported, make_network, tmp_path):
+    never = LiverFinder(make_network("liver", favoured=[1e4, -1e4]))
+    serve = signatures_of(Cascade(never, make_network("lesion")))["serving_default"]
+
+    def client(hu, spacing_mm):
+        return {name: value.numpy() for name, value in serve(hu, spacing_mm).items()}
+
+    path = write_dicom(tmp_path / "slice.dcm", phantom_hu()[2])
+    first = next(iter(asking.ask(client, exported.folder, path, None)))
+    assert first == "diagnosis: no liver found: not the same as a healthy liver"

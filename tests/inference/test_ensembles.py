@@ -1,6 +1,7 @@
 """Several lesion networks, and mirror images: averages by hand, and what may be averaged."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -147,3 +148,9 @@ def test_runs_that_do_not_fit_each_other_are_refused(runs, make_network, tmp_pat
     (tmp_path / "other" / "weights.npz").write_bytes((runs / "one" / "weights.npz").read_bytes())
     with pytest.raises(Refusal, match=rf"\[{code}\] expected runs of one ensemble with the"):
         Cascade.of_runs(runs / "liver", [runs / "one", tmp_path / "other"])
+
+
+def test_a_copy_of_a_run_does_not_count_twice(runs, tmp_path):
+    shutil.copytree(runs / "one", tmp_path / "copy")
+    with pytest.raises(Refusal, match=r"\[ensemble-run-twice\].*the very weights of run 1 "):
+        Cascade.of_runs(runs / "liver", [runs / "one", runs / "two", tmp_path / "copy"])

@@ -16,8 +16,10 @@ from liver_tf.export.made_by import MadeBy
 from liver_tf.labels import LESION_TYPES
 from tests.ct.ct_files import phantom_hu, phantom_labels, write_series
 
-pynetdicom = pytest.importorskip("pynetdicom", reason="pynetdicom is not installed (pacs)")
-pytest.importorskip("highdicom", reason="highdicom is not installed (dicom-seg)")
+pynetdicom = pytest.importorskip(
+    "pynetdicom", reason="pynetdicom is missing (pip install 'liver_tf[pacs]')"
+)
+pytest.importorskip("highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')")
 if ORTHANC is None:
     pytest.skip("Orthanc is missing (apt-get install orthanc)", allow_module_level=True)
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from scipy import interpolate, ndimage
 
-from liver_tf.pipeline import elastic
+from liver_tf.pipeline import elastic, warp
 from liver_tf.pipeline.augment import NO_AUGMENTATION, Ranges
 from tests.pipeline.augment_cases import IDENTITY, WINDOW, apply, draw_batch, parameters
 
@@ -72,6 +72,33 @@ def test_one_interpolation_of_affine_and_deformation_together_equals_scipys():
         assert decided.mean() > 0.9
         np.testing.assert_array_equal(moved_labels[0][decided], expected[decided])
     assert moved_most > 0.5
+
+
+def test_places_hang_neither_on_the_compiler_nor_on_the_order_of_sums():
+    """Three programs that sum differently, as devices do: the same integers."""
+    drawn = draw_batch(replace(Ranges(), elastic=0.05), range(8))
+    points, transform = drawn["elastic"], drawn["transform"]
+
+    def places(points, transform):
+        shape = tf.shape(points)[0], 128, 128
+        still = tf.zeros(shape, tf.int32), tf.zeros(shape, tf.int32)
+        return warp.displaced(still, transform, elastic.displacement(points, 128, 128))
+
+    eagerly = places(points, transform)
+    compiled = tf.function(places, jit_compile=True)(points, transform)
+    # By hand, term by term and the last control point first.
+    weights = elastic._splines(tf.constant(128), tf.constant(11)).numpy()
+    field = np.zeros((2, 8, 128, 128))
+    for row in reversed(range(11)):
+        for column in reversed(range(11)):
+            moved = points[:, row, column].numpy().astype(np.float64).T * 128
+            field += np.multiply.outer(moved, np.outer(weights[:, row], weights[:, column]))
+    a, b, _, d, e, _ = transform.numpy().astype(np.float64).T[..., None, None]
+    by_hand = a * field[0] + b * field[1], d * field[0] + e * field[1]
+    for one, other, third in zip(eagerly, compiled, by_hand, strict=True):
+        assert np.abs(one).max() > 65536
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(one, np.rint(third * 65536).astype(np.int32))
 
 
 def test_how_far_slices_are_deformed_varies_within_the_range():

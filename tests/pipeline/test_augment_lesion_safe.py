@@ -1,11 +1,12 @@
-"""No lesion leaves the frame, and no transform is changed more than that needs."""
+"""No lesion leaves the frame or vanishes in it; nothing is changed more than that needs."""
 
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from liver_tf.pipeline import lesion_safe
+from liver_tf.pipeline import augment, lesion_safe, lost_lesions
 from liver_tf.pipeline.augment import NO_AUGMENTATION, Ranges
 from tests.pipeline.augment_cases import IDENTITY, apply, draw_batch, parameters
 
@@ -123,6 +124,85 @@ def test_lesions_survive_as_labels():
     # Those that had to be zoomed out are smaller by that.
     after = moderate(drawn["transform"], labels)[:, [0, 1, 3, 4]].reshape(-1, 2, 2)
     assert (left(kept) * np.abs(np.linalg.det(after)) > 0.75).all()
+
+
+def small_lesions(count, side=96):
+    """Lesions of one to three pixels, each with a label of its own, from 2 on."""
+    generator = np.random.default_rng(7)
+    labels = np.ones((count, side, side), np.uint8)
+    for label in labels:
+        for row in range(2, side - 3, 18):
+            for column in range(2, side - 3, 18):
+                if generator.random() < 0.3:
+                    continue
+                place = row + generator.integers(0, 2), column + generator.integers(0, 2)
+                tall, wide = ((1, 1), (1, 2), (2, 1), (1, 3))[generator.integers(4)]
+                label[place[0] : place[0] + tall, place[1] : place[1] + wide] = label.max() + 1
+    return labels
+
+
+@pytest.mark.parametrize(
+    "ranges",
+    [
+        WILD,
+        replace(NO_AUGMENTATION, rotation_degrees=45.0),
+        replace(WILD, zoom=0.3, elastic=0.05),
+        # A deformation that would take half of the side if it might.
+        replace(NO_AUGMENTATION, elastic=0.48, elastic_intervals=1),
+    ],
+)
+def test_no_lesion_vanishes_however_small(ranges):
+    labels = small_lesions(24)
+    images = np.zeros(labels.shape, np.float32)
+    drawn = draw_batch(replace(ranges, kept_from=2), range(24))
+    moved = apply(images, labels, drawn)[1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lost_lesions, "put_back", lambda labels, moved, *more: moved)
+        patch.setattr(augment, "_moved", augment._moved.__wrapped__)
+        alone = apply(images, labels, drawn)[1]
+    vanished = 0
+    for before, after, without in zip(labels, moved, alone, strict=True):
+        assert set(np.unique(before)) - {1} <= set(np.unique(after))
+        vanished += len(set(np.unique(before)) - {1} - set(np.unique(without)))
+        # What was there stays; what is put back are single pixels.
+        added = after != without
+        assert (without[added] < 2).all()
+        assert added.sum() <= 3 * (before >= 2).sum()
+    assert vanished > 5
+
+
+def test_what_is_put_back_lies_where_the_lesion_is():
+    """The image of a lesion of one pixel is brightest at its label, deformed as it may be."""
+    labels = np.zeros((1, 64, 64), np.uint8)
+    labels[0, 20, 41] = 2
+    images = np.full(labels.shape, -160, np.float32)
+    # A hill four pixels wide around it, so that the place is seen wherever it falls.
+    row, column = np.mgrid[:64, :64]
+    images[0] += 300 * np.exp(-((row - 20) ** 2 + (column - 41) ** 2) / 8)
+    ranges = Ranges(180.0, 0.5, 0.3, 0.5, 0.0, 0.0, 0.0, elastic=0.04, kept_from=2)
+    drawn = draw_batch(ranges, range(60))
+    moved, moved_labels = apply(images.repeat(60, 0), labels.repeat(60, 0), drawn)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lost_lesions, "put_back", lambda labels, moved, *more: moved)
+        patch.setattr(augment, "_moved", augment._moved.__wrapped__)
+        alone = apply(images.repeat(60, 0), labels.repeat(60, 0), drawn)[1]
+    put_back = ~(alone == 2).any(axis=(1, 2))
+    assert put_back.sum() > 5
+    assert ((moved_labels == 2).sum(axis=(1, 2))[put_back] == 1).all()
+    for image, label in zip(moved[put_back], moved_labels[put_back], strict=True):
+        (place,) = np.argwhere(label == 2)
+        brightest = np.unravel_index(image.argmax(), image.shape)
+        assert np.abs(place - brightest).max() <= 1
+
+
+def test_a_slice_without_lesions_is_deformed_as_drawn():
+    control = tf.random.stateless_uniform([2, 4, 4, 2], [1, 2], -0.4, 0.4)
+    labels = np.ones((2, ROWS, COLUMNS), np.uint8)
+    labels[1, 5, 5] = 2
+    free, bound = lesion_safe.gentler(control, tf.constant(labels), tf.constant([2, 2])).numpy()
+    assert free.tobytes() == control[0].numpy().tobytes()
+    assert np.abs(bound).max() == pytest.approx(lesion_safe.MOST_DISPLACED)
+    np.testing.assert_allclose(bound / bound.max(), control[1] / tf.reduce_max(control[1]), 1e-5)
 
 
 def test_the_same_labels_give_the_same_transform_whatever_else_is_in_the_batch():

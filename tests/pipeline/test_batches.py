@@ -14,7 +14,7 @@ from liver_tf.pipeline.slices import Slices, network_view
 from liver_tf.records.shards import read_case
 from liver_tf.refusals import Refusal
 
-TINY_CACHE_MB = 0.02  # holds 4 slices of 32 x 32
+TINY_CACHE_MB = 0.02  # 4 slices of 32 x 32: larger sets are read slice by slice
 
 
 def make_slices(record_set, **more):
@@ -106,6 +106,48 @@ def test_what_a_slice_becomes_hangs_on_no_batch(record_set):
     assert sets[0] == sets[1] == sets[2]
 
 
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(0.5, 0.5, resample=True)])
+def test_batches_hang_neither_on_memory_nor_on_tensorflows_seed(uneven_set, sampling):
+    """Kept or read from disk, under any global seed: the same batches, bit for bit."""
+    made = []
+    for cache_mb in (64, TINY_CACHE_MB):
+        for seed in (1, 2):
+            tf.random.set_seed(seed)
+            source = make_source(
+                uneven_set, cache_mb=cache_mb, sampling=sampling, ranges=Ranges(), batch_size=4
+            )
+            assert bool(source.held_mb) == (cache_mb == 64)
+            made.append(
+                [
+                    images.numpy().tobytes() + labels.numpy().tobytes()
+                    for images, labels, _ in source.epoch(1)
+                ]
+            )
+    assert made[0] == made[1] == made[2] == made[3]
+    assert len(set(made[0])) == len(made[0]) > 2
+
+
+@pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
+def test_repeats_are_spread_over_the_epoch(uneven_set, cache_mb):
+    """The only metastasis, shown six times in 25: as far apart as places drawn by lot."""
+    source = make_source(
+        uneven_set, cache_mb=cache_mb, batch_size=5, sampling=Sampling(resample=True)
+    )
+    gaps, touching, middles = [], 0, []
+    for epoch in source.epochs(0, 40):
+        kinds = kinds_of(np.concatenate([labels for _, labels, _ in epoch]))
+        shown = np.flatnonzero(kinds == 4)
+        between = np.diff(shown)
+        gaps.append(between.mean())
+        touching += (between == 1).sum() / len(between)
+        middles.append((shown / (len(kinds) - 1)).mean())
+    # Six of 25 places by lot: the mean gap is 26/7, one in 25/6 pairs touches (here 5 in 24), and
+    # the middle of the epoch is their mean. Right behind each other they would have a gap of 1.
+    assert np.mean(gaps) == pytest.approx(26 / 7, rel=0.1)
+    assert touching / 40 == pytest.approx(5 / 24, abs=0.1)
+    assert np.mean(middles) == pytest.approx(0.5, abs=0.06)
+
+
 def test_host_and_device_give_the_same_pixels(record_set):
     host = make_source(record_set, ranges=Ranges())
     device = make_source(record_set, ranges=Ranges(), augment_on_host=False)
@@ -177,10 +219,13 @@ def test_a_flipped_bit_in_a_shard_stops_an_epoch(tmp_path):
     manifest = tiny_records.write_set(tmp_path, patients=2)
     path = tmp_path / manifest.cases[1].shard
     data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 4
+    data[len(data) // 4] ^= 4  # among the first record's pixels
     path.write_bytes(data)
     with pytest.raises(tf.errors.DataLossError, match="corrupted record"):
         make_source((tmp_path, manifest))
+    source = make_source((tmp_path, manifest), cache_mb=0)
+    with pytest.raises(tf.errors.DataLossError, match="corrupted record"):
+        collect(source.epoch(0))
 
 
 SAMPLINGS = [Sampling(), Sampling(0.5, 0.5), Sampling(resample=True), Sampling(0.5, 0.3, True)]
@@ -286,6 +331,20 @@ def test_epochs_of_one_pipeline_unshuffled_are_all_the_same(record_set):
     ]
 
 
+@pytest.mark.parametrize("on_host", [True, False])
+def test_what_batches_are_like_is_known_before_there_is_one(record_set, on_host):
+    source = make_source(record_set, ranges=Ranges(), augment_on_host=on_host)
+    epochs = source.epochs(0, 1)
+    batch = next(next(epochs))
+    tf.nest.assert_same_structure(epochs.element_spec, batch)
+    for spec, part in zip(
+        tf.nest.flatten(epochs.element_spec), tf.nest.flatten(batch), strict=True
+    ):
+        assert spec.is_compatible_with(part)
+        assert spec.shape.rank is not None
+    assert bool(epochs.element_spec[2]) != on_host
+
+
 def test_another_batch_size_shares_what_is_kept(record_set):
     source = make_source(record_set)
     other = source.with_batch_size(5)
@@ -302,9 +361,5 @@ def test_shards_with_fewer_records_than_the_manifest_counts_are_refused(tmp_path
     records = list(read_case(tmp_path, first))
     tiny_records.write_case(tmp_path, records[:1], LESION_TYPES)
 
-    def use_up():
-        epochs = make_source((tmp_path, manifest), cache_mb=cache_mb).epochs(0, 1)
-        return list(next(epochs))
-
     with pytest.raises(Refusal, match=r"\[shard-count\].*the 8 records that the manifest counts"):
-        use_up()
+        make_source((tmp_path, manifest), cache_mb=cache_mb)

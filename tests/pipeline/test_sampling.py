@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from liver_tf.pipeline.sampling import EVERYTHING, Sampling, times_shown
+from liver_tf.pipeline.sampling import EVERYTHING, Sampling, kinds_of, times_shown
 from liver_tf.refusals import Refusal
 
 #: 4,000 slices without liver, 2,000 with liver alone, 600, 300 and 100 of three lesions.
@@ -52,16 +52,64 @@ def test_what_becomes_of_a_slice_hangs_on_no_other():
 
 
 def test_balance_shows_each_kind_equally_often_and_each_slice_of_a_kind_too():
-    times = shown(Sampling(resample=True))
+    balanced = Sampling(resample=True, max_repeats=18)
+    times = shown(balanced)
     groups = np.maximum(KINDS, 1)
     assert times.sum() == 7000
     assert [times[groups == kind].sum() for kind in (1, 2, 3, 4)] == [1750] * 4
     assert set(np.unique(times[groups == 1])) == {0, 1}
     assert set(np.unique(times[groups == 2])) == {2, 3}
     assert set(np.unique(times[groups == 4])) == {17, 18}
-    other = shown(Sampling(resample=True), epoch=1)
+    other = shown(balanced, epoch=1)
     assert not np.array_equal(times, other)
-    np.testing.assert_array_equal(times, shown(Sampling(resample=True)))
+    np.testing.assert_array_equal(times, shown(balanced))
+
+
+@pytest.mark.parametrize(
+    ("most", "expected"),
+    [
+        # Of 7,000: 100 slices give 1,000 at most; 6,000 for the other three.
+        (10, [2000, 2000, 2000, 1000]),
+        # 100, 300 and 600 slices twice; all others go without a lesion.
+        (2, [5000, 1200, 600, 200]),
+        (1, [6000, 600, 300, 100]),
+    ],
+)
+def test_no_slice_is_shown_more_often_than_it_may_and_the_epoch_keeps_its_length(most, expected):
+    times = shown(Sampling(resample=True, max_repeats=most))
+    groups = np.maximum(KINDS, 1)
+    assert [times[groups == kind].sum() for kind in (1, 2, 3, 4)] == expected
+    assert times.max() == most
+
+
+def test_a_slice_counts_for_the_rarest_lesion_on_it():
+    """Label 3 has most pixels nowhere and is never alone; 4 is on more slices than 2 and 3."""
+    slices = [{0}, {0, 1}, {2}, {1, 2}, {1, 4, 2, 3}, {1, 4, 2, 3}, {4}, {4}, {1, 2, 4}, {4, 1}]
+    holds = np.array([[label in slice_ for label in range(6)] for slice_ in slices])
+    assert holds.sum(axis=0)[2:].tolist() == [5, 2, 6, 0]
+    np.testing.assert_array_equal(kinds_of(holds), [0, 1, 2, 2, 3, 3, 4, 4, 2, 4])
+    # Equally rare: the lower label. Without types there is none to choose.
+    np.testing.assert_array_equal(kinds_of(np.array([[1, 1, 1, 1]], bool)), [2])
+    np.testing.assert_array_equal(kinds_of(np.array([[1, 0], [1, 1]], bool)), [0, 1])
+
+
+def test_no_type_is_shown_less_than_its_share_whatever_it_is_found_with():
+    generator = np.random.default_rng(2)
+    balanced = Sampling(resample=True, max_repeats=10**6)
+    fewest = []
+    for _ in range(12):
+        holds = generator.random((400, 6)) < generator.uniform(0, 0.7, 6) ** 2
+        holds[:, 0] = True
+        holds[:, 2] |= generator.random(400) < 0.3
+        holds[:, 5] = holds[:, 2] & (generator.random(400) < 0.1)  # never alone
+        kinds = kinds_of(holds)
+        epochs = range(25)
+        times = sum(shown(balanced, 0, epoch, np.arange(400), kinds) for epoch in epochs)
+        share = 400 / len(np.unique(np.maximum(kinds, 1)))
+        there = holds[:, 2:][:, holds[:, 2:].any(axis=0)]
+        fewest.append((times @ there).min() / len(epochs) / share)
+    # In the mean over epochs; which slices come once more than others is drawn.
+    assert min(fewest) > 0.95
 
 
 def test_balance_comes_after_thinning_and_what_does_not_divide_goes_round():
@@ -91,3 +139,16 @@ def test_an_epoch_without_slices_is_refused():
 def test_shares_are_shares(share):
     with pytest.raises(ValueError, match="keep_without_lesion: expected a share"):
         Sampling(1.0, share)
+
+
+def test_a_slice_may_be_shown_once_at_least():
+    with pytest.raises(ValueError, match="max_repeats: expected 1 or more"):
+        Sampling(resample=True, max_repeats=0)
+
+
+def test_what_an_epoch_shows_is_said():
+    assert EVERYTHING.in_words() == "an epoch shows every training slice once"
+    thinned = Sampling(0.1, 0.5).in_words()
+    assert "10% of the training slices without liver and 50% of those without a lesion" in thinned
+    assert "times" not in thinned
+    assert "one slice at most 7 times" in Sampling(resample=True, max_repeats=7).in_words()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from liver_tf.records.tfrecord import DamagedRecords, RecordWriter, read_records
+from liver_tf.records.tfrecord import DamagedRecords, RecordWriter, read_records, record_offsets
 
 RECORDS = [b"", b"a", bytes(range(256)) * 40, np.random.default_rng(0).bytes(5000)]
 
@@ -66,3 +66,26 @@ def test_a_cut_inside_of_a_record_is_told(tmp_path):
             continue
         with pytest.raises(DamagedRecords):
             list(read_records(tmp_path / "cut"))
+
+
+def test_offsets_are_where_records_begin(tmp_path):
+    write(tmp_path / "file", RECORDS)
+    expected = np.cumsum([0, *(len(record) + 16 for record in RECORDS)])[:-1]
+    offsets = record_offsets(tmp_path / "file")
+    assert offsets.dtype == np.int64
+    np.testing.assert_array_equal(offsets, expected)
+    (tmp_path / "empty").touch()
+    assert len(record_offsets(tmp_path / "empty")) == 0
+
+
+@pytest.mark.parametrize("length", [5, 14, 18, 19 + 11, 19 + 20])
+def test_offsets_of_a_cut_file_or_a_damaged_length_are_told(tmp_path, length):
+    write(tmp_path / "file", [b"abc", b"defgh"])
+    data = bytearray((tmp_path / "file").read_bytes())
+    (tmp_path / "cut").write_bytes(data[:length])
+    with pytest.raises(DamagedRecords, match="cut off"):
+        record_offsets(tmp_path / "cut")
+    data[19] ^= 1
+    (tmp_path / "file").write_bytes(data)
+    with pytest.raises(DamagedRecords, match="length is damaged"):
+        record_offsets(tmp_path / "file")

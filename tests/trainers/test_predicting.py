@@ -37,6 +37,17 @@ def test_results_are_complete_and_on_the_volumes_grid(volume, tmp_path, intensit
     assert "Doe" not in (folder / "lesions.json").read_text()
 
 
+def test_a_scan_of_air_has_no_liver_and_is_told_so(tmp_path, intensity_cascade):
+    path = tmp_path / "air.nii.gz"
+    hu = np.random.default_rng(0).integers(-1024, -900, (16, 16, 3)).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(hu, np.diag([-1.5, 1.5, 4.0, 1.0])), path)
+    told = predict_scan(intensity_cascade(), path, tmp_path / "scan-001", pictures=0)
+    assert "NO LIVER FOUND" in told.text
+    assert (told.status, told.lesions) == ("no-liver-found", 0)
+    found = json.loads((tmp_path / "scan-001" / "lesions.json").read_text())
+    assert (found["liver_found"], found["lesions"]) == (False, [])
+
+
 def test_results_of_two_scans_never_lie_together(volume, tmp_path, intensity_cascade):
     folder = tmp_path / "scan-001"
     folder.mkdir()

@@ -27,14 +27,16 @@ pytestmark = pytest.mark.skipif(
     not CHAOS.is_dir() or not DCMQI.is_dir(), reason="no real CT (LIVER_TF_REAL_DATA)"
 )
 needs_dciodvfy = pytest.mark.skipif(
-    shutil.which("dciodvfy") is None, reason="dciodvfy (dicom3tools) is missing"
+    shutil.which("dciodvfy") is None, reason="dciodvfy is missing (apt-get install dicom3tools)"
 )
 
 
 @pytest.fixture(scope="module")
 def predicted(tmp_path_factory, intensity_cascade):
     """Folders of the results of the real scans, by name, of networks that go by HU alone."""
-    pytest.importorskip("highdicom", reason="highdicom is not installed (dicom-seg)")
+    pytest.importorskip(
+        "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
+    )
     out = tmp_path_factory.mktemp("real")
     cascade = intensity_cascade()
     inputs = {

@@ -180,7 +180,7 @@ def begun(networks, tmp_path_factory, command):
         ({"head": "old"}, 'head: "fresh" then, "old" now'),
         ({"rotation_degrees": 3}, "augmentation.rotation_degrees: 15.0 then, 3.0 now"),
         ({"cycles": ("enc1",)}, 'protocol.cycles[1].fixed[2]: "enc2" then, null now'),
-        ({"cache_mb": 16}, "computation.cache_mb: 2048 then, 16 now"),
+        ({"augment_on": "device"}, "computation.augment_on_host: true then, false now"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )

@@ -28,6 +28,7 @@ def test_a_run_tells_its_sampling_and_weighs_all_pixels_the_same(pretrained):
         "keep_without_liver": 1.0,
         "keep_without_lesion": 0.5,
         "resample": True,
+        "max_repeats": 10,
     }
     assert identity["task"]["class_weights"] == [1.0] * 5
 
@@ -38,6 +39,7 @@ def test_a_run_tells_its_sampling_and_weighs_all_pixels_the_same(pretrained):
         (["--balance=resample"], "sampling.keep_without_lesion: 0.5 then, 1.0 now"),
         (["--balance=none", "--keep_without_lesion=0.5"], "sampling.resample: true then, false"),
         (["--keep_without_lesion=0.5"], "task.class_weights"),
+        (["--balance=resample", "--max_repeats=3"], "sampling.max_repeats: 10 then, 3 now"),
     ],
 )
 def test_a_run_is_not_gone_on_with_under_another(
@@ -60,10 +62,13 @@ def test_fine_tuning_takes_the_same_flags(pretrained, record_set, command):
         keep_without_liver=0,
         keep_without_lesion=0,
         balance="none",
+        max_repeats=5,
     )
     assert command(finetune, *arguments) == 0
     run = pretrained / "finetune" / "hold_out" / "seed0" / "mine"
     identity = json.loads((run / "run.json").read_text())
+    # Without balance it decides nothing, and is always the same.
+    assert identity["sampling"].pop("max_repeats") == 10
     assert set(identity["sampling"].values()) == {0.0}
     assert identity["task"]["class_weights"] == [1.0] * 5
 
@@ -97,15 +102,17 @@ def test_only_training_is_thinned_and_both_parts_share_the_memory(record_set):
     assert training.slices_in(0) == 2 * (5 - healthy)
     assert validation.slices_in(0) == validation.examples == 6
     assert [images.shape[0] for images, _, _ in validation.epoch(0)] == [3, 3]
-    assert training._kept is not None
-    assert validation._kept is not None
-    # 10 slices of training take 50 KiB: then there is no room left for those of validation.
-    training, validation = parts(0.05)
-    assert training._kept is not None
-    assert validation._kept is None
-    assert training.held_mb <= 0.05
-    training, validation = parts(0.03)
-    assert training._kept is validation._kept is None
+    # 10 slices of training and 6 of validation, 5 KiB each.
+    sizes = 10 * 5 / 1024, 6 * 5 / 1024
+
+    def held(cache_mb):
+        return tuple(part.held_mb for part in parts(cache_mb))
+
+    assert held(64) == pytest.approx(sizes)
+    # Then there is no room left for those of validation; then for those of training.
+    assert held(0.05) == pytest.approx((sizes[0], 0))
+    assert held(0.03) == pytest.approx((0, sizes[1]))
+    assert held(0.02) == (0, 0)
 
 
 def test_weights_of_the_loss(record_set):

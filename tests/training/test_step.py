@@ -48,6 +48,20 @@ def test_steps_equal_those_of_keras_fit():
         np.testing.assert_allclose(one, other, atol=2e-3, err_msg=one.path)
 
 
+def test_a_step_traced_before_its_first_batch_is_the_same_step():
+    """For batches of any size, and traced no second time."""
+    prepared, plain = (training_step(build(), keras.optimizers.Adam(1e-2), TASK) for _ in range(2))
+    images, labels = make_batch(3)
+    spec = [tf.TensorSpec([None, 16, 16], part.dtype) for part in (images, labels)]
+    prepared.prepare(*spec, {})
+    (traced,) = prepared.traced
+    for size in (3, 2):
+        batch = *make_batch(size), {}
+        assert float(prepared(*batch)) == float(plain(*batch))
+    assert prepared.traced == [traced]
+    assert traced.experimental_get_tracing_count() == 1
+
+
 def test_what_is_left_to_augment_is_done_in_the_step():
     """Parameters handed to the step have the effect of augmenting before it."""
     images, labels = make_batch(2)

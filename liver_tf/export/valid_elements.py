@@ -1,0 +1,113 @@
+"""Which elements of a data set hold what DICOM lets them hold, so that nothing else is copied.
+
+Archives keep what scanners and people once entered: a date as 02.01.1950, a sex W, an identifier of
+80 characters. PS3.5 6.2 says what each value representation may hold, PS3.5 6.1 which characters,
+PS3.6 how many values, and PS3.3 of some elements which words.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pydicom
+from pydicom import charset, config
+from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR
+from pydicom.multival import MultiValue
+from pydicom.valuerep import validate_value
+
+#: PS3.3 C.7.1.1, C.7.2.2, C.7.6.1.1.5: no other words are allowed.
+_WORDS = {
+    "PatientSex": ("M", "F", "O"),
+    "PatientIdentityRemoved": ("YES", "NO"),
+    "QualityControlSubject": ("YES", "NO"),
+    "PatientSexNeutered": ("ALTERED", "UNALTERED"),
+    "SmokingStatus": ("YES", "NO", "UNKNOWN"),
+    "LossyImageCompression": ("00", "01"),
+}
+#: Characters of the default repertoire alone.
+_DEFAULT_REPERTOIRE = {"", "ISO_IR 6", "ISO 2022 IR 6"}
+_TEXT = ("LO", "LT", "PN", "SH", "ST", "UC", "UT")
+#: These may have lines and pages.
+_LONG_TEXT = ("LT", "ST", "UT")
+
+
+def empty_invalid(dataset: pydicom.Dataset) -> list[str]:
+    """Empty the elements whose values are not valid, in place; returns their keywords.
+
+    Of a sequence one bad element within is enough. Elements that the dictionary lacks (private,
+    lengths of groups) are not looked at.
+    """
+    wide = _has_wide_characters(dataset)
+    keywords = []
+    for tag in list(dataset.keys()):
+        if not dictionary_has_tag(tag):
+            continue
+        try:
+            good = _is_valid(dataset[tag], wide)
+        except Exception:  # of many kinds: a value that cannot even be read
+            good = False
+        if not good:
+            keyword = pydicom.datadict.keyword_for_tag(tag)
+            dataset[tag] = pydicom.DataElement(tag, dictionary_VR(tag), None)
+            keywords.append(keyword)
+    return keywords
+
+
+def is_valid_uid(value: str) -> bool:
+    """Whether a UID is one (PS3.5 9.1): numbers without leading zeros, 64 characters at most."""
+    return bool(value) and _fits("UI", value)
+
+
+def _has_wide_characters(dataset: pydicom.Dataset) -> bool:
+    """Whether a character set is named, and known, that holds more than the default repertoire."""
+    try:
+        value = dataset.get("SpecificCharacterSet") or ""
+        names = {str(one) for one in (value if isinstance(value, MultiValue) else [value])}
+    except Exception:  # an element that cannot be read
+        return False
+    return names <= charset.python_encoding.keys() and not names <= _DEFAULT_REPERTOIRE
+
+
+def _is_valid(element: pydicom.DataElement, wide: bool) -> bool:
+    if not dictionary_has_tag(element.tag):
+        return True
+    if element.VR not in dictionary_VR(element.tag).split(" or "):
+        return False
+    if element.VR == "SQ":
+        return all(_is_valid(part, wide) for item in element.value for part in item)
+    if element.is_empty:
+        return True
+    several = isinstance(element.value, MultiValue)
+    if several and dictionary_VM(element.tag) == "1":
+        return False
+    if element.keyword == "SpecificCharacterSet":
+        names = element.value if several else [element.value]
+        return all(str(name) in charset.python_encoding for name in names)
+    return all(
+        _is_valid_value(element, one, wide)
+        for one in (element.value if several else [element.value])
+    )
+
+
+def _is_valid_value(element: pydicom.DataElement, value: object, wide: bool) -> bool:
+    if element.VR in _TEXT and not _is_valid_text(str(value), element.VR, wide):
+        return False
+    plain = str(value) if isinstance(value, str) or element.VR in ("PN", "DS", "IS") else value
+    return _fits(element.VR, plain) and plain in _WORDS.get(element.keyword, (plain,))
+
+
+def _is_valid_text(text: str, representation: str, wide: bool) -> bool:
+    if not wide and not text.isascii():
+        return False
+    allowed = "\t\n\f\r" if representation in _LONG_TEXT else ""
+    bad = (one for one in text if unicodedata.category(one) == "Cc" and one not in allowed)
+    # The replacement character stands for bytes that are none of the character set's.
+    return "\N{REPLACEMENT CHARACTER}" not in text and next(bad, None) is None
+
+
+def _fits(representation: str, value: object) -> bool:
+    try:
+        validate_value(representation, value, config.RAISE)
+    except ValueError:
+        return False
+    return True

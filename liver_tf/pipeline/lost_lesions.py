@@ -1,0 +1,114 @@
+"""Small lesions that fall between the pixels of a zoomed or turned picture, put back into it."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from liver_tf.pipeline import warp
+
+#: Steps to where a displaced pixel comes to lie; what is left after them is below a pixel.
+_STEPS = 16
+
+
+def put_back(
+    labels: tf.Tensor,
+    moved: tf.Tensor,
+    kept_from: tf.Tensor,
+    points: tuple[tf.Tensor, tf.Tensor],
+    transform: tf.Tensor,
+    displacement: tuple[tf.Tensor, tf.Tensor] | None,
+) -> tf.Tensor:
+    """``moved``, with at least one pixel of every lesion that ``labels`` hold.
+
+    An output pixel takes the label nearest to its source, so that a lesion of a pixel or two may
+    be nearest to none. Such a lesion's pixels go to the output pixels nearest to where they come to
+    lie. What is there already stays as it is, and where nothing is lost all of it, bit for bit.
+    The one exception is a place that two lesions of different labels share: one pixel has one.
+
+    Args:
+      labels: uint8 [batch, rows, columns], before; moved: after. kept_from: int32 [batch]; pixels
+        with this label or a higher one are lesions. points: of ``warp``. transform: float32
+        [batch, 6] that keeps lesions inside. displacement: as ``warp.displaced`` takes it.
+    """
+    shape = tf.shape(labels)
+    before = tf.cast(labels, tf.int32)
+    seen = tf.ones_like(before)
+    seen = _scattered(seen, *warp.nearest_pixels(*points), tf.ones_like(before, tf.bool)) > 0
+    # Touching pixels of one label are one lesion: it is there if one of its pixels is.
+    lost = (before >= kept_from[:, None, None]) & ~_near(seen, before)
+
+    def with_lost() -> tf.Tensor:
+        column, row = _destinations(shape, transform, displacement)
+        found = _scattered(before, column, row, lost)
+        return tf.where(found > 0, tf.cast(found, labels.dtype), moved)
+
+    return tf.cond(tf.reduce_any(lost), with_lost, lambda: moved)
+
+
+def _scattered(values: tf.Tensor, column: tf.Tensor, row: tf.Tensor, some: tf.Tensor) -> tf.Tensor:
+    """The greatest of ``some`` values that go to each pixel, 0 or less where none does."""
+    shape = tf.shape(values)
+    pixels = shape[1] * shape[2]
+    inside = some & (column >= 0) & (column < shape[2]) & (row >= 0) & (row < shape[1])
+    # One pixel more for what goes nowhere.
+    place = tf.where(inside, row * shape[2] + column, pixels)
+    place += tf.range(shape[0])[:, None, None] * (pixels + 1)
+    found = tf.math.unsorted_segment_max(
+        tf.reshape(values, [-1]), tf.reshape(place, [-1]), shape[0] * (pixels + 1)
+    )
+    return tf.reshape(tf.reshape(found, [shape[0], pixels + 1])[:, :-1], shape)
+
+
+def _near(seen: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Whether a pixel, or one of its eight neighbours with the same label, is seen."""
+    rows, columns = tf.shape(labels)[1], tf.shape(labels)[2]
+    border = [[0, 0], [1, 1], [1, 1]]
+    of_seen = tf.pad(tf.where(seen, labels, -1), border, constant_values=-1)
+    found = tf.zeros_like(seen)
+    for row in range(3):
+        for column in range(3):
+            found |= of_seen[:, row : row + rows, column : column + columns] == labels
+    return found
+
+
+def _destinations(
+    shape: tf.Tensor,
+    transform: tf.Tensor,
+    displacement: tuple[tf.Tensor, tf.Tensor] | None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The output pixel, column and row, that is nearest to where each pixel comes to lie.
+
+    int32 [batch, rows, columns]; within the frame.
+    """
+    rows, columns = shape[1], shape[2]
+    height, width = tf.cast(rows, tf.float64), tf.cast(columns, tf.float64)
+    terms = tf.unstack(tf.cast(transform, tf.float64), axis=1)
+    a, b, c, d, e, f = (term[:, None, None] for term in terms)
+    middle_x, middle_y = (width - 1.0) / 2.0, (height - 1.0) / 2.0
+    x = tf.range(width, dtype=tf.float64)[None, None, :] - middle_x - c * width
+    y = tf.range(height, dtype=tf.float64)[None, :, None] - middle_y - f * height
+    area = a * e - b * d
+    x, y = (e * x - b * y) / area + middle_x, (a * y - d * x) / area + middle_y
+
+    def pixel(x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return (
+            tf.cast(tf.clip_by_value(tf.round(x), 0.0, width - 1.0), tf.int32),
+            tf.cast(tf.clip_by_value(tf.round(y), 0.0, height - 1.0), tf.int32),
+        )
+
+    if displacement is None:
+        return pixel(x, y)
+    across, along = (tf.reshape(field, [shape[0], -1]) for field in displacement)
+
+    def closer(found_x: tf.Tensor, found_y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        column, row = pixel(found_x, found_y)
+        place = tf.reshape(row * columns + column, [shape[0], -1])
+        move_x = tf.reshape(tf.gather(across, place, batch_dims=1), shape)
+        move_y = tf.reshape(tf.gather(along, place, batch_dims=1), shape)
+        # Half of the way: a whole step may jump to and fro where the field is steep.
+        return (found_x + x - move_x) / 2.0, (found_y + y - move_y) / 2.0
+
+    found = x, y
+    for _ in range(_STEPS):
+        found = closer(*found)
+    return pixel(*found)
