@@ -16,6 +16,7 @@ from liver_tf.atomic_files import written_whole
 from liver_tf.evaluation.calibration import Temperature, fit_temperature
 from liver_tf.evaluation.image_result import ImageResult
 from liver_tf.evaluation.measure_image import measure_image
+from liver_tf.evaluation.shown_slices import by_rank, cut_to_liver, load_shown, save_shown
 from liver_tf.evaluation.stored_results import (
     FOLDER,
     RunResults,
@@ -66,7 +67,8 @@ def measure_runs(
     them; only then are those of the test read, once. ``part="validation"`` stops before: choices
     are made there. ``use_chosen``: with the post-processing that was chosen for each run, if any.
     Everything is kept in the run's folder under ``measures/`` with what it hangs on (records,
-    weights, post-processing, program), and measured again only where that has changed.
+    weights, post-processing, program), and measured again only where that has changed. The worst,
+    median and best test slices are kept with their pixels, for reports to show.
 
     Raises ``Refusal`` where a run is not finished or was trained on ROIs of other records.
     """
@@ -129,7 +131,10 @@ class _Measuring:
             return validation
         fitted_on = "validation" if validation.clean else "test fold"
         temperature = fit_temperature(validation.results, part=fitted_on)
-        return self._of_part(part, cases[part], temperature)
+        found = self._of_part(part, cases[part], temperature)
+        if load_shown(self.run, found) is None:
+            _keep_shown(self.run, found, self.sources)
+        return found
 
     def _of_part(self, part: str, cases: list[str], temperature: Temperature | None) -> RunResults:
         """What is stored of a part if it still holds, else measured anew and stored."""
@@ -251,6 +256,21 @@ def _measure(
                 )
             )
     return results, maps
+
+
+def _keep_shown(run: Path, found: RunResults, sources: _Sources) -> None:
+    """Keep the slices that a report shows, with their pixels, from records and label maps."""
+    entries = {entry.case: entry for entry in sources.manifest.cases}
+    shown = {}
+    with np.load(label_maps(run, found.part)) as maps:
+        for rank, result in by_rank(found.results).items():
+            records = read_case(sources.records, entries[result.case])
+            record = next(one for one in records if one.slice_index == result.slice_index)
+            predicted = maps[map_name(result.case, result.slice_index)]
+            shown[rank] = cut_to_liver(
+                record.image, record.labels, predicted, record.spacing_mm, result
+            )
+    save_shown(run, found, shown)
 
 
 def map_name(case: str, slice_index: int) -> str:

@@ -134,7 +134,7 @@ def _difference_text(differences: Sequence[PairedDifference]) -> list[str]:
         lines.append(f"  {measure_title(measure)}")
         for d in differences:
             if d.measure == measure:
-                shown = d.verdict().rsplit(": ", 1)[1]
+                shown = d.shown
                 if shown.startswith("no diff"):
                     # Why it is not shown stands in the report, but not where the interval seems
                     # to say otherwise.
