@@ -70,7 +70,9 @@ def read_cycles(run: Path) -> tuple[Cycle, ...]:
         try:
             told = json.loads((folder / "cycle.json").read_text(encoding="utf-8"))
             with open(folder / "history.csv", newline="", encoding="utf-8") as file:
-                epochs = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+                epochs = [
+                    {k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)
+                ]
             key = folder / "key"
             found.append(
                 Cycle(

@@ -124,9 +124,7 @@ def check_runs(cells: Sequence[Cell]) -> LeakCheck:
         key = (parts, test)
         if key not in done:
             done[key] = find_leaks((part, test) for part in parts)
-    leaks = {
-        (leak.kind, leak.left, leak.right): leak for found in done.values() for leak in found
-    }
+    leaks = {(leak.kind, leak.left, leak.right): leak for found in done.values() for leak in found}
     return LeakCheck(
         compared=tuple(seen_of),
         unknown=tuple(unknown),

@@ -87,9 +87,7 @@ def _against_controls(findings: Findings) -> list[str]:
     for control, protocol in CONTROLS.items():
         if protocol not in measured:
             continue
-        own = [
-            d for d in findings.differences if (d.reference, d.protocol) == (control, protocol)
-        ]
+        own = [d for d in findings.differences if (d.reference, d.protocol) == (control, protocol)]
         if not own:
             lines.append(
                 f"{protocol} trains through more cycles than {REFERENCE}; its control of equal "
