@@ -14,6 +14,11 @@ from liver_tf.evaluation.paper_table import format_interval, format_p
 
 _ROW = 0.27
 
+#: Where figures, p and words begin, in widths of the axes.
+_PLACES = (1.04, 1.43, 1.60)
+_HEAD = {"fontsize": 10, "loc": "left", "fontweight": "bold"}
+_SMALL = {"fontsize": 7.5, "color": plot_style.GREY}
+
 
 def draw_forest(differences: Sequence[PairedDifference], path: Path | str) -> Path:
     """Writes one PNG: a panel per measure, a row per comparison, figures and verdict beside it.
@@ -35,13 +40,24 @@ def draw_forest(differences: Sequence[PairedDifference], path: Path | str) -> Pa
     reach = max(1.08 * max(ends), 0.02)
     measures = list(dict.fromkeys(d.measure for d in differences))
     rows = max(sum(d.measure == m for d in differences) for m in measures)
-    figure = plot_style.new_figure(0.5 + len(measures) * (0.42 + _ROW * rows))
+    height = 0.45 + len(measures) * (0.62 + _ROW * rows)
+    # What stands beside the axes is text, for which no layout engine would leave room.
+    figure = plot_style.new_figure(height, layout=None)
+    figure.subplots_adjust(
+        left=0.235,
+        right=0.585,
+        top=1 - 0.3 / height,
+        bottom=0.5 / height,
+        hspace=0.62 / _ROW / rows,
+    )
     axes = figure.subplots(len(measures), 1, squeeze=False, sharex=True)[:, 0]
     for axis, measure in zip(axes, measures, strict=True):
         _draw(axis, [d for d in differences if d.measure == measure], reach)
-        axis.set_title(
-            f"{measure_title(measure)}: first protocol minus second", fontsize=10, loc="left"
-        )
+        axis.set_title(f"{measure_title(measure)}, first minus second protocol", **_HEAD)
+        for place, head in zip(
+            _PLACES, ("difference [95 % interval]", "Holm p", "shown"), strict=True
+        ):
+            axis.text(place, 1.0, head, transform=axis.transAxes, va="bottom", **_SMALL)
     axes[-1].set_xlabel(
         "difference on the same patients; line: 95 % interval, bootstrap over patients", fontsize=9
     )
@@ -65,12 +81,11 @@ def _draw(axis: Axes, own: Sequence[PairedDifference], reach: float) -> None:
                 mfc=colour if d.is_shown else "white",
                 mew=1.4,
             )
-        p = f"p {format_p(d.p_holm)}" if d.p_holm is not None else ""
         words = {"transform": axis.get_yaxis_transform(), "va": "center", "fontsize": 8.5}
-        axis.text(1.02, row, format_interval(interval, signed=True), **words)
-        axis.text(1.25, row, p, **words)
+        axis.text(_PLACES[0], row, format_interval(interval, signed=True), **words)
+        axis.text(_PLACES[1], row, format_p(d.p_holm), **words)
         weight = "bold" if d.is_shown else "normal"
-        axis.text(1.345, row, d.shown, color=colour, fontweight=weight, **words)
+        axis.text(_PLACES[2], row, _brief(d), color=colour, fontweight=weight, **words)
     for row in range(1, len(own)):
         if own[row].reference != own[row - 1].reference:
             axis.axhline(row - 0.5, color=plot_style.PALE, lw=0.8, ls=":")
@@ -81,3 +96,8 @@ def _draw(axis: Axes, own: Sequence[PairedDifference], reach: float) -> None:
     axis.grid(alpha=0.25, axis="x", lw=0.6)
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.tick_params(axis="y", length=0)
+
+
+def _brief(d: PairedDifference) -> str:
+    # Why nothing is shown stands in the table.
+    return d.shown.split(" (")[0]

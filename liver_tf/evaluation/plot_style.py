@@ -21,9 +21,9 @@ COLUMNS = 4
 _DPI = 140
 
 
-def new_figure(height: float) -> Figure:
+def new_figure(height: float, layout: str | None = "constrained") -> Figure:
     """A white figure as wide as the page, inches."""
-    figure = Figure(figsize=(WIDTH, height), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(WIDTH, height), dpi=_DPI, layout=layout)
     FigureCanvasAgg(figure)
     return figure
 
@@ -38,27 +38,28 @@ def stacked_grid(figure: Figure, panels: int, ratios: tuple[float, ...]) -> list
     """
     columns = min(max(panels, 1), COLUMNS)
     rows = -(-panels // columns)
-    parts = figure.subfigures(rows, 1, squeeze=False)[:, 0]
+    grid = figure.subplots(
+        rows * len(ratios), columns, squeeze=False, height_ratios=ratios * rows
+    ).reshape(rows, len(ratios), columns)
     found: list[list[Axes]] = []
-    for row, part in enumerate(parts):
-        grid = part.subplots(len(ratios), columns, squeeze=False, height_ratios=ratios)
-        for column in range(columns):
-            if row * columns + column >= panels:
-                for axis in grid[:, column]:
-                    axis.set_axis_off()
-                continue
-            own = list(grid[:, column])
-            for level, axis in enumerate(own):
-                if found:
-                    axis.sharey(found[0][level])
-                if level:
-                    axis.sharex(own[0])
-                if level < len(ratios) - 1:
-                    axis.tick_params(labelbottom=False)
-                axis.tick_params(labelsize=8, labelleft=column == 0)
-                axis.grid(alpha=0.25, lw=0.6)
-                axis.spines[["top", "right"]].set_visible(False)
-            found.append(own)
+    for place in range(rows * columns):
+        row, column = divmod(place, columns)
+        own = list(grid[row, :, column])
+        if place >= panels:
+            for axis in own:
+                axis.set_axis_off()
+            continue
+        for level, axis in enumerate(own):
+            if found:
+                axis.sharey(found[0][level])
+            if level:
+                axis.sharex(own[0])
+            if level < len(ratios) - 1:
+                axis.tick_params(labelbottom=False)
+            axis.tick_params(labelsize=8, labelleft=column == 0)
+            axis.grid(alpha=0.25, lw=0.6)
+            axis.spines[["top", "right"]].set_visible(False)
+        found.append(own)
     return found
 
 

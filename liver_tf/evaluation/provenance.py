@@ -54,8 +54,9 @@ def cautions_of(cells: Sequence[Cell]) -> tuple[str, ...]:
     named = "; ".join(f"{cell.name}: {cell.state}" for cell in rest[:8])
     more = f"; and {len(rest) - 8} more" if len(rest) > 8 else ""
     return (
-        f"STUDY NOT COMPLETE: {len(cells) - len(rest)} of {len(cells)} runs are measured. Protocols "
-        f"may stand on different patients; comparisons use the runs that both have. {named}{more}.",
+        f"STUDY NOT COMPLETE: {len(cells) - len(rest)} of {len(cells)} runs are measured. "
+        "Protocols may stand on different patients; comparisons use the runs that both have. "
+        f"{named}{more}.",
     )
 
 
@@ -76,7 +77,7 @@ def protocols_table(cells: Sequence[Cell]) -> Table:
                 )
             ] = None
     headers = ("protocol", "cycle", "blocks held fixed", "learning rate", "epochs at most")
-    return Table((*headers, "patience", "batch", "early stopping by"), tuple(rows))
+    return Table((*headers, "patience", "batch", "early stopping by"), tuple(rows), words=True)
 
 
 def arguments_table(cells: Sequence[Cell]) -> Table:
@@ -85,9 +86,8 @@ def arguments_table(cells: Sequence[Cell]) -> Table:
     for cell in cells:
         for name, value in _flat(cell.identity):
             values.setdefault(name, {})[_plain(value)] = None
-    return Table(
-        ("argument", "value"), tuple((name, _few(list(own))) for name, own in values.items())
-    )
+    rows = tuple((name, _few(list(own))) for name, own in values.items())
+    return Table(("argument", "value"), rows, words=True)
 
 
 def _flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

@@ -21,10 +21,14 @@ from liver_tf.evaluation.page_parts import (
     Titled,
 )
 from liver_tf.evaluation.report_sections import opening, sections_of
+from liver_tf.evaluation.stored_results import LOOSE, LOOSE_SUFFIX
 from liver_tf.evaluation.tables import Table, html_table, markdown_table
 
 if TYPE_CHECKING:
     from liver_tf.evaluation.findings import Findings
+
+#: A protocol or run whose name holds one of these is marked in red wherever it stands.
+_CAUTIONS = (LOOSE, LOOSE_SUFFIX)
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem;
@@ -41,11 +45,12 @@ nav { font-size: .9rem; } nav a { margin-right: .9rem; white-space: nowrap; colo
 .beside { display: flex; flex-wrap: wrap; gap: 0 2rem; }
 table { border-collapse: collapse; margin: .6rem 0; font-variant-numeric: tabular-nums;
         font-size: .9rem; }
-th, td { border: 1px solid #d0d0d0; padding: .2rem .55rem; text-align: right;
+th, td { border: 1px solid #d0d0d0; padding: .2rem .45rem; text-align: right;
          white-space: nowrap; }
 thead th { background: #f2f2f2; text-align: center; } tbody th { text-align: left; }
+tbody th { font-weight: 600; white-space: normal; min-width: 10rem; max-width: 16rem; }
 table.words td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
-table.words { max-width: 100%; } tbody th { font-weight: 600; }
+tr.caution-cells > *, th.caution-cells { background: #fde0df; color: #a00000; }
 details { margin: .8rem 0; } summary { cursor: pointer; color: #0b5394; font-weight: 600; }
 figure { margin: 1rem 0; } img { max-width: 100%; height: auto; } figcaption { color: #555; }
 @media print {
@@ -106,7 +111,7 @@ def html_page(findings: Findings) -> str:
     """The report as one HTML file: style and pictures inside, no script, nothing to fetch."""
     title = html.escape(findings.title)
     sections = sections_of(findings)
-    links = "".join(
+    links = " ".join(
         f'<a href="#s{number}">{html.escape(section.title.split(", ")[0])}</a>'
         for number, section in enumerate(sections)
     )
@@ -134,7 +139,7 @@ def _html(part: Part) -> str:
         case Items(lines):
             return "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>"
         case Table():
-            return f'<div class="scroll">{html_table(part)}</div>'
+            return f'<div class="scroll">{html_table(part, _CAUTIONS)}</div>'
         case Titled(title, table):
             return f"<div><h3>{html.escape(title)}</h3>{_html(table)}</div>"
         case Beside(tables):

@@ -216,7 +216,7 @@ def _origin(findings: Findings) -> Section:
     if findings.leaks is not None:
         facts = {"leakage check": findings.leaks.text()} | facts
     rows = tuple((name, value) for name, value in facts.items())
-    parts: list[Part] = [Table(("", ""), rows)]
+    parts: list[Part] = [Table(("", ""), rows, words=True)]
     if any(cell.identity for cell in findings.cells):
         parts.append(
             Folded(

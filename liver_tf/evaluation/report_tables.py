@@ -133,7 +133,7 @@ def cells_table(cells: Sequence[Cell]) -> Table:
         )
     headers = ("run", "state", "cycles", "epochs", "training, s", "cycles shared")
     more = ("temperature", "times measured", "post-processing")
-    return Table((*headers, *more), tuple(rows))
+    return Table((*headers, *more), tuple(rows), words=True)
 
 
 def _span(values: Sequence[float | None], form: str) -> str:

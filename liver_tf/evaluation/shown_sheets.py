@@ -45,7 +45,8 @@ def draw_sheets(cells: Sequence[Cell], folder: Path) -> list[Picture]:
 
 def _chosen(cells: Sequence[Cell], middle: float) -> Mapping[str, tuple[Cell, ShownSlice]]:
     worst, median, best = ([(cell, cell.shown[rank]) for cell in cells] for rank in RANKS)
-    every = [*worst, *median, *best]
+    # Of slices equally near the median one that a run kept as its median comes first.
+    every = [*median, *worst, *best]
     return {
         "worst": min(worst, key=lambda pair: worse_first(pair[1].result)),
         "median": min(every, key=lambda pair: abs(pair[1].result.dice - middle)),

@@ -22,7 +22,7 @@ from liver_tf.evaluation.stored_results import FOLDER, RunResults
 #: In the order in which they are shown.
 RANKS = ("worst", "median", "best")
 
-#: What is shown around the liver.
+#: What is shown around the liver at least.
 MARGIN_MM = 15.0
 _MARGIN_PIXELS = 20
 
@@ -31,7 +31,7 @@ _ARRAYS = ("hu", "truth", "predicted")
 
 @dataclass(frozen=True)
 class ShownSlice:
-    """One slice, cut to the liver of truth and prediction with ``MARGIN_MM`` around it.
+    """One slice, cut to a square around the liver of truth and prediction.
 
     Attributes:
       hu: int16 [rows, columns] in HU. truth, predicted: uint8 labels of the same shape.
@@ -75,13 +75,14 @@ def cut_to_liver(
     inside = np.argwhere((truth > 0) | (predicted > 0))
     here = (slice(None), slice(None))
     if len(inside):
-        margins = [
-            _MARGIN_PIXELS if spacing_mm is None else round(MARGIN_MM / one)
-            for one in spacing_mm or (1.0, 1.0)
-        ]
+        spacing = np.array(spacing_mm or (1.0, 1.0))
+        margin = MARGIN_MM if spacing_mm else _MARGIN_PIXELS
+        low, high = inside.min(axis=0), inside.max(axis=0) + 1
+        # One side for both directions: panels of one shape stand well beside each other.
+        side = ((high - low) * spacing).max() + 2 * margin
         here = tuple(
-            slice(max(int(low) - margin, 0), int(high) + margin + 1)
-            for low, high, margin in zip(inside.min(0), inside.max(0), margins, strict=True)
+            _window(first, last, round(side / mm), pixels)
+            for first, last, mm, pixels in zip(low, high, spacing, hu.shape, strict=True)
         )
     return ShownSlice(
         np.asarray(hu[here], np.int16),
@@ -90,6 +91,13 @@ def cut_to_liver(
         spacing_mm,
         result,
     )
+
+
+def _window(first: int, last: int, length: int, pixels: int) -> slice:
+    """A stretch of pixels around ``first`` to ``last``, moved into the slice, cut if too long."""
+    start = (int(first) + int(last) - length) // 2
+    start = max(min(start, pixels - length), 0)
+    return slice(start, min(start + length, pixels))
 
 
 def shown_file(run: Path, part: str = "test") -> Path:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -122,16 +123,11 @@ def read_study(study: Path) -> tuple[Cell, ...]:
             # Nothing in it tells which cell it is; its place does.
             cell = _absent(run, *place, cell.state)
         cells[place] = cell
-    folds, seeds, protocols = (dict.fromkeys(sorted({p[k] for p in cells})) for k in range(3))
     for loose in (False, True):
-        own_folds = [fold for fold in folds if fold.endswith(LOOSE_SUFFIX) is loose]
-        own_protocols = {p[2] for p in cells if p[0] in own_folds}
-        for fold in own_folds:
-            for seed in seeds:
-                for protocol in own_protocols:
-                    place = fold, seed, protocol
-                    run = study.joinpath(FINETUNE, *place)
-                    cells.setdefault(place, _absent(run, *place, "missing"))
+        own = [place for place in cells if place[0].endswith(LOOSE_SUFFIX) is loose]
+        for place in itertools.product(*({one[k] for one in own} for k in range(3))):
+            run = study.joinpath(FINETUNE, *place)
+            cells.setdefault(place, _absent(run, *place, "missing"))
     return tuple(cells[place] for place in sorted(cells))
 
 

@@ -7,12 +7,14 @@ shown". No sentence compares measured figures with published ones: they are of o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from liver_tf.evaluation.bootstrap import PairedDifference
 from liver_tf.evaluation.comparisons import CONTROLS, REFERENCE
 from liver_tf.evaluation.measure_names import PAPER_MEASURES, measure_title
 from liver_tf.evaluation.paper_table import format_interval
+from liver_tf.evaluation.stored_results import LOOSE
 
 if TYPE_CHECKING:
     from liver_tf.evaluation.findings import Findings
@@ -26,6 +28,17 @@ MANY_FALSE_ALARMS = 0.5
 
 def summary(findings: Findings) -> list[str]:
     """One line each: what was measured, what was shown, what was not, and what cannot be told."""
+    clean = {name: own for name, own in findings.measured.items() if not name.endswith(LOOSE)}
+    loose = len(findings.measured) - len(clean)
+    if clean and loose:
+        # What was validated on the test fold is in the tables, in red, and in no sentence but one.
+        findings = replace(
+            findings,
+            measured=clean,
+            counts={name: findings.counts[name] for name in clean},
+            by_seed={name: findings.by_seed[name] for name in clean},
+            differences=tuple(d for d in findings.differences if d.protocol in clean),
+        )
     return [
         *_measured_on(findings),
         *_against_baseline(findings),
@@ -34,6 +47,11 @@ def summary(findings: Findings) -> list[str]:
         *_ceiling(findings),
         *_healthy(findings),
         *_seeds(findings),
+        *(
+            [f"{loose} protocol(s) {LOOSE}, in red below: no sentence here speaks of them."]
+            if clean and loose
+            else []
+        ),
     ]
 
 
