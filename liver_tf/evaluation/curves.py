@@ -49,16 +49,16 @@ def draw_curves(runs: Mapping[str, Sequence[Sequence[Cycle]]], path: Path | str)
     figure = plot_style.new_figure(0.4 + 3.7 * rows)
     panels = plot_style.stacked_grid(figure, len(drawn), (1.0, 1.0))
     for place, ((name, own), axes) in enumerate(zip(drawn.items(), panels, strict=True)):
-        axes[0].set_title(name, fontsize=10, pad=12)
+        plot_style.name_panel(axes[0], name, above=15)
         for axis, lines in zip(axes, _LINES, strict=True):
             _draw(axis, own, lines)
         _number_cycles(axes[0], _widths(own))
-        axes[0].set_ylim(bottom=0.0)
-        axes[1].set_ylim(0.0, 1.0)
         axes[1].set_xlabel("epoch, over all cycles", fontsize=8.5)
         if place % plot_style.COLUMNS == 0:
             axes[0].set_ylabel("loss (weighted\ncross-entropy)", fontsize=9)
-            axes[1].set_ylabel("Dice", fontsize=9)
+            axes[1].set_ylabel("validation Dice", fontsize=9)
+    for level, most in ((0, None), (1, 1.0)):
+        plot_style.scale_from_zero([axes[level] for axes in panels], most)
     plot_style.legend_above(figure, [axis for axes in panels for axis in axes])
     return plot_style.save(figure, path)
 
@@ -93,7 +93,12 @@ def _draw(
                 # A cycle of a single epoch would have no line at all.
                 more = {"marker": ".", "ms": 3} if len(points) == 1 else {}
                 axis.plot(
-                    *zip(*points, strict=True), color=colour, ls=dashes, label=label, **look | more
+                    *zip(*points, strict=True),
+                    color=colour,
+                    ls=dashes,
+                    label=label,
+                    gid=plot_style.DATA,
+                    **look | more,
                 )
                 label = None
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))

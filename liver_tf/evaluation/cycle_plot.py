@@ -38,13 +38,11 @@ def draw_cycles(runs: Mapping[str, Sequence[Sequence[Cycle]]], path: Path | str)
     figure = plot_style.new_figure(0.4 + 3.8 * rows)
     panels = plot_style.stacked_grid(figure, len(drawn), (1.0, 1.0))
     for place, ((name, own), axes) in enumerate(zip(drawn.items(), panels, strict=True)):
-        axes[0].set_title(name, fontsize=10)
+        plot_style.name_panel(axes[0], name)
         for axis, (key, title) in zip(axes, _LEVELS, strict=True):
             _draw(axis, own, key)
             if place % plot_style.COLUMNS == 0:
                 axis.set_ylabel(title, fontsize=9)
-        axes[0].set_ylim(0.0, 1.0)
-        axes[1].set_ylim(bottom=0.0)
         longest = max(own, key=len)
         axes[1].set_xticks(
             [cycle.number for cycle in longest],
@@ -53,6 +51,8 @@ def draw_cycles(runs: Mapping[str, Sequence[Sequence[Cycle]]], path: Path | str)
         )
         axes[1].set_xlim(0.5, len(longest) + 0.5)
         axes[1].set_xlabel("cycle, blocks held fixed in it", fontsize=8.5)
+    for level, most in ((0, 1.0), (1, None)):
+        plot_style.scale_from_zero([axes[level] for axes in panels], most)
     plot_style.legend_above(figure, [axis for axes in panels for axis in axes])
     return plot_style.save(figure, path)
 
@@ -68,6 +68,7 @@ def _draw(axis: Axes, own: Sequence[Sequence[Cycle]], key: str) -> None:
                 lw=0.9,
                 marker=".",
                 ms=3,
+                gid=plot_style.DATA,
                 label=None if number else "each network",
             )
     means = []
@@ -82,7 +83,8 @@ def _draw(axis: Axes, own: Sequence[Sequence[Cycle]], key: str) -> None:
             lw=1.8,
             marker="o",
             ms=4,
-            label="mean over networks" if several else "the network",
+            gid=plot_style.DATA,
+            label="mean over networks, or the only one",
         )
 
 

@@ -207,6 +207,7 @@ def evaluate_protocols(
             for size, terms in sized.items()
         }
     summaries = {name: summarise(own) for name, own in results.items()}
+    by_seed = {p: _by_seed(own) for p, own in results.items()}
     return Findings(
         title=title,
         data_label=data_label,
@@ -214,7 +215,7 @@ def evaluate_protocols(
         measured={p: {m: one.interval(m) for m in one.observed} for p, one in drawn.items()},
         by_size=by_size,
         size_counts=size_counts,
-        by_seed={p: _by_seed(own) for p, own in results.items()},
+        by_seed=by_seed,
         differences=compare(results, drawn, permutations=samples, samples=samples, seed=seed),
         confusions={p: confusion_matrix(own) for p, own in results.items()},
         diagnoses={p: _diagnoses(own) for p, own in results.items()},
@@ -224,7 +225,7 @@ def evaluate_protocols(
         },
         cautions=tuple(cautions),
         facts={
-            "bootstrap": f"{samples} resamples of patients{_of_seeds(summaries)}, seed {seed}",
+            "bootstrap": f"{samples} resamples of patients{_of_seeds(by_seed)}, seed {seed}",
             "permutations": f"{samples} exchanges of the two protocols by patient, seeds averaged",
         }
         | dict(facts or {}),
@@ -249,10 +250,10 @@ def _by_seed(results: Sequence[ImageResult]) -> dict[int, dict[str, float | None
     return found
 
 
-def _of_seeds(summaries: Mapping[str, Mapping]) -> str:
-    if all(one["networks"] > 1 for one in summaries.values()):
+def _of_seeds(by_seed: Mapping[str, Mapping[int, object]]) -> str:
+    if any(len(own) > 1 for own in by_seed.values()):
         return " and, within each fold, of its networks"
-    return "; one network each, so that what another training would give is not in the intervals"
+    return "; one network a fold, so that what another training would give is not in the intervals"
 
 
 def _plain(value: float | None) -> str:

@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from liver_tf.evaluation import plot_style
 from liver_tf.evaluation.bootstrap import PairedDifference
 from liver_tf.evaluation.measure_names import measure_title
-from liver_tf.evaluation.paper_table import format_interval, format_p
+from liver_tf.evaluation.paper_table import ABSENT, format_interval, format_p
 
 _ROW = 0.27
 
 #: Where figures, p and words begin, in widths of the axes.
-_PLACES = (1.04, 1.43, 1.60)
+_PLACES = (1.03, 1.42, 1.67, 1.80)
 _HEAD = {"fontsize": 10, "loc": "left", "fontweight": "bold"}
 _SMALL = {"fontsize": 7.5, "color": plot_style.GREY}
 
@@ -45,7 +45,7 @@ def draw_forest(differences: Sequence[PairedDifference], path: Path | str) -> Pa
     figure = plot_style.new_figure(height, layout=None)
     figure.subplots_adjust(
         left=0.235,
-        right=0.585,
+        right=0.56,
         top=1 - 0.3 / height,
         bottom=0.5 / height,
         hspace=0.62 / _ROW / rows,
@@ -55,7 +55,9 @@ def draw_forest(differences: Sequence[PairedDifference], path: Path | str) -> Pa
         _draw(axis, [d for d in differences if d.measure == measure], reach)
         axis.set_title(f"{measure_title(measure)}, first minus second protocol", **_HEAD)
         for place, head in zip(
-            _PLACES, ("difference [95 % interval]", "Holm p", "shown"), strict=True
+            _PLACES,
+            ("difference [95 % interval]", "patients x networks", "Holm p", "shown"),
+            strict=True,
         ):
             axis.text(place, 1.0, head, transform=axis.transAxes, va="bottom", **_SMALL)
     axes[-1].set_xlabel(
@@ -83,9 +85,11 @@ def _draw(axis: Axes, own: Sequence[PairedDifference], reach: float) -> None:
             )
         words = {"transform": axis.get_yaxis_transform(), "va": "center", "fontsize": 8.5}
         axis.text(_PLACES[0], row, format_interval(interval, signed=True), **words)
-        axis.text(_PLACES[1], row, format_p(d.p_holm), **words)
+        size = ABSENT if d.patients is None else f"{d.patients} x {d.networks}"
+        axis.text(_PLACES[1], row, size, **words)
+        axis.text(_PLACES[2], row, format_p(d.p_holm), **words)
         weight = "bold" if d.is_shown else "normal"
-        axis.text(_PLACES[2], row, _brief(d), color=colour, fontweight=weight, **words)
+        axis.text(_PLACES[3], row, _brief(d), color=colour, fontweight=weight, **words)
     for row in range(1, len(own)):
         if own[row].reference != own[row - 1].reference:
             axis.axhline(row - 0.5, color=plot_style.PALE, lw=0.8, ls=":")

@@ -14,6 +14,8 @@ from liver_tf.records.leakage import SHARED, Leak, Part, PartCase, find_leaks
 from liver_tf.records.seen import SEEN, load_seen
 from liver_tf.refusals import Refusal
 
+_SHOWN = 3
+
 
 @dataclass(frozen=True)
 class LeakCheck:
@@ -63,7 +65,9 @@ class LeakCheck:
                 "compared with what was trained on before"
             )
         if self.unknown:
-            parts.append(f"not told what was trained on: {', '.join(self.unknown)}")
+            named = ", ".join(self.unknown[:_SHOWN])
+            more = f" and {len(self.unknown) - _SHOWN} more" if len(self.unknown) > _SHOWN else ""
+            parts.append(f"NOT COMPARED, not told what was trained on: {named}{more}")
         return "; ".join(parts)
 
     def cautions(self) -> tuple[str, ...]:

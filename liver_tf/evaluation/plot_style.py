@@ -9,10 +9,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from liver_tf.atomic_files import written_whole
+from liver_tf.evaluation.stored_results import LOOSE
 
 #: Okabe and Ito's colours, told apart by the colour-blind and, by their lightness, in grey print.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 GREY, PALE = "#777777", "#c8c8c8"
+RED = "#a00000"
+
+#: Mark of lines that are figures, not borders of cycles.
+DATA = "data"
 
 #: Inches; the page shows a picture of this width one to one.
 WIDTH = 10.8
@@ -61,6 +66,30 @@ def stacked_grid(figure: Figure, panels: int, ratios: tuple[float, ...]) -> list
             axis.spines[["top", "right"]].set_visible(False)
         found.append(own)
     return found
+
+
+def name_panel(axis: Axes, protocol: str, *, above: float = 6.0) -> None:
+    """The protocol above its panel; one validated on the test fold in red, on two lines."""
+    caution = protocol.endswith(LOOSE)
+    axis.set_title(
+        protocol.replace(", ", "\n") if caution else protocol,
+        fontsize=8.5 if caution else 10,
+        color=RED if caution else "black",
+        pad=above,
+    )
+
+
+def scale_from_zero(axes: list[Axes], most: float | None = None) -> None:
+    """One scale for axes that share y: from 0 to a little above what is drawn, or ``most``."""
+    tops = [
+        value
+        for axis in axes
+        for line in axis.get_lines()
+        if line.get_gid() == DATA
+        for value in line.get_ydata()
+    ]
+    top = 1.08 * max(tops, default=1.0)
+    axes[0].set_ylim(0.0, top if most is None else min(top, most))
 
 
 def legend_above(figure: Figure, axes: list[Axes]) -> None:

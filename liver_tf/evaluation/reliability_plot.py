@@ -37,7 +37,7 @@ def draw_reliability(
     for place, ((name, both), (curve, counts)) in enumerate(
         zip(curves.items(), panels, strict=True)
     ):
-        curve.set_title(name, fontsize=10)
+        plot_style.name_panel(curve, name)
         _draw_curve(curve, both)
         _draw_counts(counts, both)
         if place % plot_style.COLUMNS == 0:

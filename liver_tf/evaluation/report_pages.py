@@ -48,9 +48,9 @@ table { border-collapse: collapse; margin: .6rem 0; font-variant-numeric: tabula
 th, td { border: 1px solid #d0d0d0; padding: .2rem .45rem; text-align: right;
          white-space: nowrap; }
 thead th { background: #f2f2f2; text-align: center; } tbody th { text-align: left; }
-tbody th { font-weight: 600; white-space: normal; min-width: 10rem; max-width: 16rem; }
+tbody th { font-weight: 600; white-space: normal; min-width: 8rem; max-width: 22rem; }
 table.words td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
-tr.caution-cells > *, th.caution-cells { background: #fde0df; color: #a00000; }
+tr.caution-cells > *, .caution-cells { background: #fde0df; color: #a00000; }
 details { margin: .8rem 0; } summary { cursor: pointer; color: #0b5394; font-weight: 600; }
 figure { margin: 1rem 0; } img { max-width: 100%; height: auto; } figcaption { color: #555; }
 @media print {
@@ -93,7 +93,7 @@ def _markdown(part: Part, folder: Path) -> str:
         case Picture(path, caption):
             target = quote(Path(os.path.relpath(path, folder)).as_posix())
             caption = _markdown_text(caption)
-            return f"![{caption}]({target})\n\n{caption}"
+            return f"{caption}\n\n![{caption}]({target})"
         case Folded(title, parts):
             inside = "\n\n".join(_markdown(one, folder) for one in parts)
             summary = f"<summary>{html.escape(title)}</summary>"
@@ -141,15 +141,16 @@ def _html(part: Part) -> str:
         case Table():
             return f'<div class="scroll">{html_table(part, _CAUTIONS)}</div>'
         case Titled(title, table):
-            return f"<div><h3>{html.escape(title)}</h3>{_html(table)}</div>"
+            red = ' class="caution-cells"' if any(mark in title for mark in _CAUTIONS) else ""
+            return f"<div><h3{red}>{html.escape(title)}</h3>{_html(table)}</div>"
         case Beside(tables):
             return f'<div class="beside">{"".join(map(_html, tables))}</div>'
         case Picture(path, caption):
             caption = html.escape(caption)
             data = base64.b64encode(path.read_bytes()).decode("ascii")
             return (
-                f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
-                f"<figcaption>{caption}</figcaption></figure>"
+                f"<figure><figcaption>{caption}</figcaption>"
+                f'<img alt="{caption}" src="data:image/png;base64,{data}"></figure>'
             )
         case Folded(title, parts):
             inside = "\n".join(map(_html, parts))

@@ -72,8 +72,8 @@ RELIABILITY = (
 SEEDS = "Every seed by itself, its folds together; no interval, so that only their spread is read."
 CURVES = (
     "Cycles one after the other, each as wide as its longest; numbers above count them. One line "
-    "per network. The training loss is taken with augmentation and before each step, so that it "
-    "may lie above the validation loss."
+    "per network. The training loss is the mean over an epoch, with augmentation, while the weights "
+    "move; the validation loss is that of the weights at its end."
 )
 CYCLES = (
     "Validation patients only, at the epoch whose weights each cycle kept and the next began "
@@ -99,7 +99,13 @@ def sections_of(findings: Findings) -> list[Section]:
             f"Further measures, {label}",
             (Folded("All further measures, a row each", (findings.other_measures_table(),)),),
         ),
-        Section(f"Seeds, {label}", (Text(SEEDS), findings.seed_table())),
+        Section(
+            f"Seeds, {label}",
+            (
+                Text(SEEDS),
+                Folded("Seeds one by one, and their standard deviation", (findings.seed_table(),)),
+            ),
+        ),
         _training(findings),
         _runs(findings),
         _origin(findings),

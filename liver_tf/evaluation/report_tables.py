@@ -125,14 +125,15 @@ def cells_table(cells: Sequence[Cell]) -> Table:
                 str(len(cell.cycles)) if cell.cycles else ABSENT,
                 str(sum(len(cycle.epochs) for cycle in cell.cycles)) if cell.cycles else ABSENT,
                 f"{cell.seconds:.0f}" if cell.cycles else ABSENT,
+                f"{sum(cell.wall_s.values()):.0f}" if cell.wall_s else ABSENT,
                 str(shared) if shared else ABSENT,
                 ABSENT if temperature is None else f"{temperature.value:.2f}",
                 ABSENT if results is None else str(results.looks),
                 ABSENT if results is None else results.made_of.get("postprocessing", ABSENT),
             )
         )
-    headers = ("run", "state", "cycles", "epochs", "training, s", "cycles shared")
-    more = ("temperature", "times measured", "post-processing")
+    headers = ("run", "state", "cycles", "epochs", "training, s")
+    more = ("wall time, s", "cycles shared", "temperature", "times measured", "post-processing")
     return Table((*headers, *more), tuple(rows), words=True)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,9 @@ from liver_tf.refusals import Refusal
 
 FINETUNE = "finetune"
 
+#: Where ``trainers.reproduce`` notes what became of a cell: ``cells/fold<F>/<protocol>/seed<S>``.
+CELLS, MEMO = "cells", "cell.json"
+
 MEASURED = "measured"
 
 
@@ -43,6 +46,7 @@ class Cell:
       cycles: that are finished.
       results: of the test part, None unless measured.
       shown: worst, median and best slice by rank; empty where none were kept.
+      wall_s: seconds of ``training`` and of ``measuring`` by the clock, if the study noted them.
     """
 
     run: Path
@@ -57,6 +61,7 @@ class Cell:
     cycles: tuple[Cycle, ...] = ()
     results: RunResults | None = None
     shown: Mapping[str, ShownSlice] = field(default_factory=dict)
+    wall_s: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -128,12 +133,30 @@ def read_study(study: Path) -> tuple[Cell, ...]:
         for place in itertools.product(*({one[k] for one in own} for k in range(3))):
             run = study.joinpath(FINETUNE, *place)
             cells.setdefault(place, _absent(run, *place, "missing"))
+    cells = {place: _as_noted(study, place, cell) for place, cell in cells.items()}
     return tuple(cells[place] for place in sorted(cells))
 
 
 def measured(cells: Sequence[Cell]) -> list[RunResults]:
     """The results of those cells that have some."""
     return [cell.results for cell in cells if cell.results is not None]
+
+
+def _as_noted(study: Path, place: tuple[str, str, str], cell: Cell) -> Cell:
+    """A cell with what the study noted of it: that it failed, and how long it took."""
+    fold, seed, protocol = place
+    folder = Path(CELLS, fold, protocol, seed)
+    memo = _json(study / folder / MEMO)
+    seconds = memo.get("seconds") if isinstance(memo.get("seconds"), dict) else {}
+    cell = replace(cell, wall_s={k: float(v) for k, v in seconds.items() if _is_number(v)})
+    if memo.get("state") == "failed" and cell.results is None:
+        log = f"; see {folder.as_posix()}/log.txt"
+        return replace(cell, state=f"FAILED ({cell.state}){log}")
+    return cell
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _absent(run: Path, fold: str, seed: str, protocol: str, state: str) -> Cell:
