@@ -23,7 +23,7 @@ def measures_csv(findings: Findings) -> str:
 
     ``source`` is ``measured``, ``measured by size``, ``measured difference`` or ``published``;
     ``size`` is a bin of lesions, empty for all of them; ``patients``, ``slices`` and ``networks``
-    stand behind the protocol or the comparison; what is undefined is empty.
+    stand behind the protocol, the size or the comparison; what is undefined is empty.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -53,8 +53,10 @@ def measures_csv(findings: Findings) -> str:
         for measure, interval in own.items():
             row("measured", protocol, measure, interval, behind=behind)
         for size, sized in findings.by_size.get(protocol, {}).items():
+            slices = findings.size_counts[protocol][size]["slices"]
+            of_size = (None, slices, counts["networks"])
             for measure, interval in sized.items():
-                row("measured by size", protocol, measure, interval, size=size, behind=behind)
+                row("measured by size", protocol, measure, interval, size=size, behind=of_size)
     for d in findings.differences:
         name = f"{d.protocol} - {d.reference}"
         row(

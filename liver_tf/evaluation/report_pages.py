@@ -49,6 +49,7 @@ th, td { border: 1px solid #d0d0d0; padding: .2rem .45rem; text-align: right;
          white-space: nowrap; }
 thead th { background: #f2f2f2; text-align: center; } tbody th { text-align: left; }
 tbody th { font-weight: 600; white-space: normal; min-width: 8rem; max-width: 22rem; }
+table.words tbody th { min-width: 13rem; }
 table.words td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 tr.caution-cells > *, .caution-cells { background: #fde0df; color: #a00000; }
 details { margin: .8rem 0; } summary { cursor: pointer; color: #0b5394; font-weight: 600; }

@@ -72,8 +72,8 @@ RELIABILITY = (
 SEEDS = "Every seed by itself, its folds together; no interval, so that only their spread is read."
 CURVES = (
     "Cycles one after the other, each as wide as its longest; numbers above count them. One line "
-    "per network. The training loss is the mean over an epoch, with augmentation, while the weights "
-    "move; the validation loss is that of the weights at its end."
+    "per network. The training loss is the mean over an epoch, with augmentation, while the "
+    "weights move; the validation loss is that of the weights at its end."
 )
 CYCLES = (
     "Validation patients only, at the epoch whose weights each cycle kept and the next began "

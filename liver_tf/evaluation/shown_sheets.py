@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from urllib.parse import quote
 
 from liver_tf.evaluation.findings import Picture
 from liver_tf.evaluation.image_result import ImageResult
 from liver_tf.evaluation.overlays import Panel, draw_sheet
 from liver_tf.evaluation.shown_slices import RANKS, ShownSlice, worse_first
+from liver_tf.evaluation.stored_results import LOOSE, LOOSE_SUFFIX
 from liver_tf.evaluation.study import Cell
 from liver_tf.labels import HEALTHY, LabelSet
 
@@ -34,8 +35,7 @@ def draw_sheets(cells: Sequence[Cell], folder: Path) -> list[Picture]:
         chosen = _chosen(own, middle)
         label_set = own[0].results.label_set
         panels = [_panel(rank, *chosen[rank], label_set) for rank in RANKS]
-        path = draw_sheet(panels, folder / f"{quote(title, safe=' ,')}.png".replace(" ", "_"))
-        caption = (
+        path = draw_sheet(panels, folder / _file_name(title, pictures))
             f"{title}: worst, median and best of {len(dice)} slices with a lesion "
             f"(once for each network), median Dice {middle:.2f}"
         )
@@ -72,3 +72,12 @@ def _words(result: ImageResult, label_set: LabelSet) -> str:
     true = HEALTHY if result.true_diagnosis is None else names[result.true_diagnosis]
     found = "nothing" if result.predicted_diagnosis is None else names[result.predicted_diagnosis]
     return f"{true}, found {found}"
+
+
+def _file_name(title: str, before: Sequence[Picture]) -> str:
+    """A name that any file system takes, and that no sheet before has."""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", title.replace(f", {LOOSE}", LOOSE_SUFFIX))
+    taken = {picture.path.name for picture in before}
+    while f"{name}.png" in taken:
+        name = f"{name}_"
+    return f"{name}.png"
