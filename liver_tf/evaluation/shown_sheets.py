@@ -36,6 +36,7 @@ def draw_sheets(cells: Sequence[Cell], folder: Path) -> list[Picture]:
         label_set = own[0].results.label_set
         panels = [_panel(rank, *chosen[rank], label_set) for rank in RANKS]
         path = draw_sheet(panels, folder / _file_name(title, pictures))
+        caption = (
             f"{title}: worst, median and best of {len(dice)} slices with a lesion "
             f"(once for each network), median Dice {middle:.2f}"
         )
