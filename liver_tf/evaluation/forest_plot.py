@@ -15,7 +15,7 @@ from liver_tf.evaluation.paper_table import ABSENT, format_interval, format_p
 _ROW = 0.27
 
 #: Where figures, p and words begin, in widths of the axes.
-_PLACES = (1.03, 1.42, 1.67, 1.80)
+_PLACES = (1.03, 1.47, 1.66, 1.81)
 _HEAD = {"fontsize": 10, "loc": "left", "fontweight": "bold"}
 _SMALL = {"fontsize": 7.5, "color": plot_style.GREY}
 
@@ -45,7 +45,7 @@ def draw_forest(differences: Sequence[PairedDifference], path: Path | str) -> Pa
     figure = plot_style.new_figure(height, layout=None)
     figure.subplots_adjust(
         left=0.235,
-        right=0.56,
+        right=0.545,
         top=1 - 0.3 / height,
         bottom=0.5 / height,
         hspace=0.62 / _ROW / rows,
@@ -56,12 +56,14 @@ def draw_forest(differences: Sequence[PairedDifference], path: Path | str) -> Pa
         axis.set_title(f"{measure_title(measure)}, first minus second protocol", **_HEAD)
         for place, head in zip(
             _PLACES,
-            ("difference [95 % interval]", "patients x networks", "Holm p", "shown"),
+            ("difference\n[95 % interval]", "patients x\nnetworks", "p after\nHolm", "shown"),
             strict=True,
         ):
             axis.text(place, 1.0, head, transform=axis.transAxes, va="bottom", **_SMALL)
     axes[-1].set_xlabel(
-        "difference on the same patients; line: 95 % interval, bootstrap over patients", fontsize=9
+        "difference on the same patients; line: 95 % interval, bootstrap over patients and, of "
+        "several seeds, networks",
+        fontsize=9,
     )
     return plot_style.save(figure, path)
 

@@ -58,7 +58,7 @@ figure { margin: 1rem 0; } img { max-width: 100%; height: auto; } figcaption { c
   body { max-width: none; margin: 0; font-size: 10pt; }
   details::details-content { content-visibility: visible; height: auto; }
   nav { display: none; } .scroll { overflow: visible; }
-  table { font-size: 6.5pt; } th, td { padding: .1rem .25rem; }
+  table { font-size: 7.5pt; } th, td { padding: .1rem .25rem; }
   figure, tr { break-inside: avoid; } h2, h3 { break-after: avoid; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
 }

@@ -142,7 +142,8 @@ def test_looser_practice_is_told(stored):
     assert cautions([clean]) == ()
     (told,) = cautions([clean, loose])
     assert told.startswith(
-        f"{LOOSE}: early stopping, post-processing and temperature of fold0/seed0/mine looked at"
+        f"{LOOSE}: early stopping, post-processing and temperature of "
+        "fold0_validated_on_test/seed0/mine looked at"
     )
 
 

@@ -168,19 +168,17 @@ def test_how_the_figures_came_about(written):
     assert "1 run(s) validated on their test patients by intention" in text
 
 
-def test_pictures_of_an_earlier_report_go(study, tmp_path):
+def test_a_report_is_repeatable_and_pictures_of_an_earlier_one_go(study, tmp_path):
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "gone.png").write_bytes(b"old")
     run = study / "finetune" / "fold0" / "seed0" / "baseline"
     write_runs([run], tmp_path, data_label="d", samples=50)
     names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
     assert names == ["baseline.png", "cycles.png", "reliability.png", "training_curves.png"]
-
-
-def test_the_same_study_gives_the_same_bytes(study, written, tmp_path):
-    output, _ = written
-    write_study(study, tmp_path, data_label=PHANTOM, samples=400)
-    assert (tmp_path / "report.html").read_bytes() == (output / "report.html").read_bytes()
+    # The same run gives the same bytes.
+    before = (tmp_path / "report.html").read_bytes()
+    write_runs([run], tmp_path, data_label="d", samples=50)
+    assert (tmp_path / "report.html").read_bytes() == before
 
 
 def test_cells_that_cannot_be_read_stop_nothing(cohort, tmp_path):
