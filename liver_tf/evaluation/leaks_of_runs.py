@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from liver_tf.atomic_files import sha256_of
 from liver_tf.evaluation.study import Cell
 from liver_tf.records.leakage import SHARED, Leak, Part, PartCase, find_leaks
 from liver_tf.records.seen import SEEN, load_seen
@@ -91,12 +92,18 @@ def check_runs(cells: Sequence[Cell]) -> LeakCheck:
     """Compare every measured run's test cases with what its network has seen."""
     seen_of: dict[str, tuple[Part, ...]] = {}
     unknown = []
+    # The runs of a fold hold the same list, and reading one takes longer than telling it again.
+    read: dict[str, tuple[Part, ...]] = {}
     for cell in cells:
         if cell.results is None:
             continue
+        path = cell.run / SEEN
         try:
-            seen_of[cell.name] = load_seen(cell.run / SEEN)
-        except Refusal:
+            content = sha256_of(path)
+            if content not in read:
+                read[content] = load_seen(path)
+            seen_of[cell.name] = read[content]
+        except (Refusal, OSError):
             unknown.append(cell.name)
     known = {
         case.case: (case, part.site_key)
