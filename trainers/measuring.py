@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from liver_tf.atomic_files import written_whole
 from liver_tf.evaluation.calibration import Temperature, fit_temperature
 from liver_tf.evaluation.image_result import ImageResult
 from liver_tf.evaluation.measure_image import measure_image
-from liver_tf.evaluation.shown_slices import by_rank, cut_to_liver, load_shown, save_shown
+from liver_tf.evaluation.shown_slices import load_shown
 from liver_tf.evaluation.stored_results import (
     FOLDER,
     RunResults,
@@ -33,6 +33,7 @@ from liver_tf.records.folds import INNER
 from liver_tf.records.manifest import Manifest, load_manifest
 from liver_tf.records.shards import check_shards, read_case
 from liver_tf.refusals import Refusal
+from trainers.keeping_shown import keep_shown
 from trainers.scored_slices import ScoredSlices
 
 
@@ -133,7 +134,8 @@ class _Measuring:
         temperature = fit_temperature(validation.results, part=fitted_on)
         found = self._of_part(part, cases[part], temperature)
         if load_shown(self.run, found) is None:
-            _keep_shown(self.run, found, self.sources)
+            label_map_of = partial(_stored_label_map, label_maps(self.run, part))
+            keep_shown(self.run, found, self.sources.records, self.sources.manifest, label_map_of)
         return found
 
     def _of_part(self, part: str, cases: list[str], temperature: Temperature | None) -> RunResults:
@@ -179,6 +181,11 @@ def _way(made_of: Mapping[str, str]) -> dict[str, str]:
 def label_maps(run: Path, part: str) -> Path:
     """The file of a part's predicted label maps, by ``map_name``."""
     return run / FOLDER / f"{part}_labels.npz"
+
+
+def _stored_label_map(path: Path, case: str, slice_index: int) -> np.ndarray:
+    with np.load(path) as maps:
+        return maps[map_name(case, slice_index)]
 
 
 def _refuse_other_meaning(description: Description, manifest: Manifest, run: Path) -> None:
@@ -256,21 +263,6 @@ def _measure(
                 )
             )
     return results, maps
-
-
-def _keep_shown(run: Path, found: RunResults, sources: _Sources) -> None:
-    """Keep the slices that a report shows, with their pixels, from records and label maps."""
-    entries = {entry.case: entry for entry in sources.manifest.cases}
-    shown = {}
-    with np.load(label_maps(run, found.part)) as maps:
-        for rank, result in by_rank(found.results).items():
-            records = read_case(sources.records, entries[result.case])
-            record = next(one for one in records if one.slice_index == result.slice_index)
-            predicted = maps[map_name(result.case, result.slice_index)]
-            shown[rank] = cut_to_liver(
-                record.image, record.labels, predicted, record.spacing_mm, result
-            )
-    save_shown(run, found, shown)
 
 
 def map_name(case: str, slice_index: int) -> str:

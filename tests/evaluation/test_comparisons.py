@@ -249,8 +249,8 @@ def test_seeds_are_pooled_by_patient_by_hand():
     # A 95 % interval of these: 0 has a chance of 1/16, more than the 2.5 % that lie below.
     interval = drawn.interval("success")
     assert (interval.low, interval.high) == (0.0, 1.0)
-    # p asks about patients: seeds averaged, differences 1/2 (a) and 1/2 (b) against a reference that
-    # hits a with one seed and b with none. Of 4 exchanges none and both lie as far as observed.
+    # p asks about patients: seeds averaged, the differences are 1/2 (a) and 1/2 (b) from one that
+    # hits a with one seed and b with none. Of 4 exchanges none and both lie as far.
     reference = [
         sliced("a", hit=2, seed=0),
         sliced("a", hit=0, seed=1),
