@@ -16,7 +16,7 @@ from liver_tf.evaluation.page_parts import (
     Text,
     Titled,
 )
-from liver_tf.evaluation.paper_table import SOURCE, measured_label, paper_table
+from liver_tf.evaluation.paper_table import PUBLISHED_DATA, SOURCE, measured_label, paper_table
 from liver_tf.evaluation.study import MEASURED
 from liver_tf.evaluation.summary import summary
 from liver_tf.evaluation.tables import Table
@@ -132,8 +132,8 @@ def _paper(findings: Findings) -> Section:
         "The paper's table",
         (
             Text(
-                "In brackets 95 % intervals, bootstrap over patients. Published: "
-                f"{SOURCE}; it gives no intervals."
+                f"Published: {PUBLISHED_DATA}; {SOURCE}; no intervals given. Measured: on "
+                f"{findings.data_label}; in brackets 95 % intervals, bootstrap over patients."
             ),
             paper_table(findings.measured, findings.data_label),
             Titled("What stands behind it", findings.counts_table()),

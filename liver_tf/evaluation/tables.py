@@ -15,12 +15,15 @@ class Table:
       headers: one per column.
       rows: each as long as ``headers``.
       groups: headings that span columns, as (text, columns); empty for none.
+      brief: what Markdown, which repeats a group in each of its columns, puts there instead of the
+        groups' texts; empty for these themselves.
       words: whether the cells are text rather than figures.
     """
 
     headers: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     groups: tuple[tuple[str, int], ...] = ()
+    brief: tuple[str, ...] = ()
     words: bool = False
 
     def __post_init__(self) -> None:
@@ -35,7 +38,8 @@ def markdown_table(table: Table) -> str:
     """GitHub-flavoured Markdown; a group's text goes before the headings it spans."""
     headers = list(table.headers)
     column = 0
-    for text, columns in table.groups:
+    texts = table.brief or tuple(text for text, _ in table.groups)
+    for text, (_, columns) in zip(texts, table.groups, strict=True):
         for k in range(column, column + columns):
             headers[k] = f"{text} {headers[k]}".strip()
         column += columns
