@@ -57,7 +57,7 @@ class LeakCheck:
         if self.hashed_cases < self.test_cases:
             parts.append(
                 f"slices of {self.hashed_cases} of the {self.test_cases} test cases could be "
-                "compared here, all by patient; trainers.finetune compared all slices before "
+                "compared here, all by patient; trainers.finetune compares all slices before "
                 "training"
             )
         if self.loose:

@@ -169,13 +169,13 @@ def _training(cells: Sequence[Cell]) -> str:
     if not trained:
         return ""
     spent, alone = seconds_spent(trained), sum(cell.seconds for cell in cells)
-    text = f"{_duration(spent)} for {len(trained)} runs, measuring not counted"
+    text = f"{_duration(spent)} for {len(trained)} run(s), measuring not counted"
     if alone - spent > 1:
         text += f"; {_duration(alone - spent)} more without the cycles that runs share"
     wall = [cell.wall_s for cell in cells if cell.wall_s]
     if wall:
         total = sum(sum(own.values()) for own in wall)
-        text += f"; by the clock {_duration(total)} for {len(wall)} runs, measuring counted"
+        text += f"; by the clock {_duration(total)} for {len(wall)} run(s), measuring counted"
     return text
 
 

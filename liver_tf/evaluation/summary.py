@@ -48,7 +48,7 @@ def summary(findings: Findings) -> list[str]:
         *_healthy(findings),
         *_seeds(findings),
         *(
-            [f"{loose} protocol(s) {LOOSE}, in red below: no sentence here speaks of them."]
+            [f"{_many(loose, 'protocol')} {LOOSE}, in red below: no sentence here is about that."]
             if clean and loose
             else []
         ),
@@ -66,8 +66,12 @@ def _measured_on(findings: Findings) -> list[str]:
     else:
         size = f"up to {size}; not every protocol on all of them"
     networks = sum(own["networks"] for own in counts)
-    protocols = f"{len(counts)} protocol{'s' if len(counts) > 1 else ''}"
-    return [f"Measured on {findings.data_label}: {protocols}, {networks} networks, {size}."]
+    parts = f"{_many(len(counts), 'protocol')}, {_many(networks, 'network')}"
+    return [f"Measured on {findings.data_label}: {parts}, {size}."]
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _against_baseline(findings: Findings) -> list[str]:

@@ -161,7 +161,7 @@ def test_how_the_figures_came_about(written):
         "liver_tf 0.1.0, tensorflow 2.21.0",
         "augmentation.rotation_degrees",
         "100 | 101",
-        "by the clock 2 min for 1 runs, measuring counted",
+        "by the clock 2 min for 1 run(s), measuring counted",
         "within each fold, of its networks, seed 0",
     ):
         assert needed in text, needed
