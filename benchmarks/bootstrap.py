@@ -1,17 +1,21 @@
-"""A whole report's figures at the size of a study: 332 slices, 8 protocols, 3 seeds.
+"""A whole report at the size of a study: 332 slices, 3 folds, 8 protocols, 3 seeds.
 
     python -m benchmarks.bootstrap
 
 Draws a cohort of the paper's size (332 slices of 140 patients in 3 folds: 75 cyst, 71 hemangioma,
 93 metastasis, 93 healthy) as small label maps, measures every slice for every protocol and seed
-once, and then writes the report: all measures with intervals from 10,000 resamples of patients and
-networks, the same by size of lesion, permutation tests, tables, HTML, Markdown, CSV, JSON. The
-slow way (patients drawn, the paper's four measures summed anew, resample by resample) runs beside
-it on one protocol and fewer resamples, and is extrapolated.
+once, and leaves 72 run folders as training and measuring do: results, histories of up to 6 cycles
+of 60 epochs, slices to be shown, and what each network has seen (the other folds, and 130 volumes
+of 100 slices with random hashes). Then it times ``write_study``: reading them, all measures with
+intervals from 10,000 resamples of patients and networks, the same by size of lesion, permutation
+tests, the leakage check, plots and sheets, HTML, Markdown, CSV, JSON. The slow way (patients drawn,
+the paper's four measures summed anew, resample by resample) runs beside it on one protocol and
+fewer resamples, and is extrapolated.
 """
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from dataclasses import replace
@@ -29,11 +33,17 @@ PROTOCOLS = (
 #: Slices of each true label; 1 stands for healthy.
 DIAGNOSES = {2: 75, 3: 71, 4: 93, 1: 93}
 PATIENTS = 140
+#: Of the protocols that have more than one.
+CYCLES = {
+    **{"hier_freeze": 5, "no_freezing_5_cycles": 5},
+    **{"hier_unfreeze": 6, "no_freezing_6_cycles": 6},
+}
+KEY = "0" * 16
 
 
 def main(argv: list[str]) -> int:
     del argv
-    from liver_tf.evaluation.report import write_report
+    from liver_tf.evaluation.study_report import write_study
 
     rng = np.random.default_rng(0)
     labels = rng.permutation(np.repeat(list(DIAGNOSES), list(DIAGNOSES.values())))
@@ -46,25 +56,26 @@ def main(argv: list[str]) -> int:
         for place, name in enumerate(PROTOCOLS[: FLAGS.protocols])
     }
     rows = sum(len(own) for own in results.values())
-    measured = time.perf_counter() - started
-    print(f"measured {rows} results of {len(labels)} slices: {measured:.1f} s", flush=True)
     with tempfile.TemporaryDirectory() as folder:
+        study, output = Path(folder) / "study", Path(folder) / "report"
+        seen = _seen(patients)
+        for name, own in results.items():
+            _store(study, name, own, seen)
+        measured = time.perf_counter() - started
+        print(f"measured {rows} results of {len(labels)} slices: {measured:.1f} s", flush=True)
         started, computed = time.perf_counter(), time.process_time()
-        files = write_report(
-            Path(folder), results, "random label maps", samples=FLAGS.samples, seed=0
-        )
+        files = write_study(study, output, data_label="random label maps", samples=FLAGS.samples)
         seconds, computed = time.perf_counter() - started, time.process_time() - computed
-        sizes = ", ".join(
-            f"{path.name} {path.stat().st_size / 1e6:.1f} MB"
-            for path in (files.html, files.csv, files.json)
-        )
-    figures = sum(len(own) for own in files.findings.measured.values()) + sum(
-        len(sized) for own in files.findings.by_size.values() for sized in own.values()
+        sizes = ", ".join(f"{path.name} {path.stat().st_size / 1e6:.1f} MB" for path in files[:4])
+        told = json.loads((output / "measures.json").read_text(encoding="utf-8"))
+    figures = sum(
+        len(own["measures"]) + sum(map(len, own["by_size"].values()))
+        for own in told["protocols"].values()
     )
     print(
         f"report with {FLAGS.samples} resamples: {seconds:.1f} s, {computed:.1f} s of them on the "
-        f"processor; {figures} intervals, "
-        f"{len(files.findings.differences)} paired differences; {sizes}",
+        f"processor; {figures} intervals, {len(told['differences'])} paired differences, "
+        f"{len(files) - 6} pictures; {sizes}",
         flush=True,
     )
     (first, *_) = results.values()
@@ -77,6 +88,81 @@ def main(argv: list[str]) -> int:
         f"{whole:.0f} s for {len(results)} protocols ({whole / seconds:.0f} times the whole report)"
     )
     return 0
+
+
+def _seen(patients: np.ndarray) -> dict[str, tuple]:
+    """What the networks of each fold were trained on."""
+    from liver_tf.records.leakage import Part, PartCase
+
+    rng = np.random.default_rng(3)
+
+    def hashes(count: int) -> tuple[str, ...]:
+        return tuple(f"{k}:{rng.bytes(8).hex()}:{rng.bytes(32).hex()}" for k in range(count))
+
+    own = [
+        PartCase(f"c{index:03}", f"p{patient:03}", f"p{patient:03}", hashes(1))
+        for index, patient in enumerate(patients)
+    ]
+    volumes = tuple(PartCase(f"v{k}", f"v{k}", f"v{k}", hashes(100)) for k in range(130))
+    return {
+        str(fold): (
+            Part(
+                "fold", KEY, tuple(c for c, p in zip(own, patients, strict=True) if p % 3 != fold)
+            ),
+            Part("volumes", KEY, volumes),
+        )
+        for fold in range(3)
+    }
+
+
+def _store(study: Path, name: str, results: list, seen: dict[str, tuple]) -> None:
+    """The folders of a protocol's runs."""
+    from liver_tf.evaluation.calibration import Temperature
+    from liver_tf.evaluation.shown_slices import by_rank, cut_to_liver, save_shown
+    from liver_tf.evaluation.stored_results import RunResults
+    from liver_tf.labels import LESION_TYPES
+    from liver_tf.records.seen import SEEN, save_seen
+
+    pixels = np.random.default_rng(4).normal(100, 20, (256, 256)).astype(np.int16)
+    truth = np.zeros((256, 256), np.uint8)
+    truth[60:200, 40:180], truth[100:130, 80:120] = 1, 2
+    for fold, seed in sorted({one.network for one in results}):
+        run = study / "finetune" / f"fold{fold}" / f"seed{seed}" / name
+        own = RunResults(
+            protocol=name,
+            fold=fold,
+            seed=seed,
+            part="test",
+            validation="inner",
+            label_set=LESION_TYPES,
+            made_of={"records": "random", "weights": f"{name}{fold}{seed}"},
+            results=tuple(one for one in results if one.network == (fold, seed)),
+            temperature=Temperature(1.5, "validation", 30, (), 1.0, 0.9),
+        )
+        own.save(run)
+        shown = {
+            rank: cut_to_liver(pixels, truth, np.roll(truth, 4), (1.2, 1.2), one)
+            for rank, one in by_rank(own.results).items()
+        }
+        save_shown(run, own, shown)
+        save_seen(run / SEEN, seen[fold])
+        cycles = [
+            {"fixed": [f"enc{k}" for k in range(1, n)]} for n in range(1, CYCLES.get(name, 1) + 1)
+        ]
+        identity = {"fold": fold, "seed": seed, "protocol": {"name": name, "cycles": cycles}}
+        (run / "run.json").write_text(json.dumps(identity), encoding="utf-8")
+        for number, cycle in enumerate(cycles, 1):
+            _store_cycle(run / f"cycle{number}", cycle["fixed"], f"{name}{fold}{seed}{number}")
+
+
+def _store_cycle(folder: Path, fixed: list[str], key: str) -> None:
+    folder.mkdir()
+    told = {"fixed": fixed, "monitor": "val_loss", "best_epoch": 50, "seconds": 60.0}
+    (folder / "cycle.json").write_text(json.dumps(told), encoding="utf-8")
+    (folder / "key").write_text(key, encoding="utf-8")
+    lines = ["epoch,loss,val_loss,val_dice,val_dice_any_lesion"]
+    lines += [f"{n},{1 / n},{1.2 / n},{n / 100},{n / 90}" for n in range(1, 61)]
+    (folder / "history.csv").write_text("\n".join(lines), encoding="utf-8")
 
 
 def _slices(labels: np.ndarray, patients: np.ndarray, protocol: int, seed: int):

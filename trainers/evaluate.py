@@ -16,40 +16,20 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> int:
-    from liver_tf.atomic_files import write_text
-    from liver_tf.evaluation.paper_table import render_text
-    from liver_tf.evaluation.report import write_report
-    from liver_tf.evaluation.stored_results import cautions, images_csv, label_of, pooled
-    from trainers import measuring, report_parts
+    from liver_tf.evaluation.study_report import TABLE, write_runs
+    from trainers import measuring
 
     runs = [Path(run) for run in FLAGS.run]
     if len({run.resolve() for run in runs}) < len(runs):
         raise app.UsageError("--run: the same run is named twice")
     output = Path(FLAGS.output) if FLAGS.output else runs[0].resolve().parent / "report"
     sources = Path(FLAGS.liver_run), Path(FLAGS.records)
-    measured = measuring.measure_runs(runs, *sources, use_chosen=FLAGS.postprocessing)
-    stored = [one.stored for one in measured]
-    results = pooled(stored)
-    facts = report_parts.facts(runs, *sources, use_chosen=FLAGS.postprocessing)
-    files = write_report(
-        output,
-        results,
-        label_of(stored, FLAGS.data_label),
-        histories=report_parts.all_histories(measured),
-        sheets=report_parts.draw_sheets(measured, output / "overlays"),
-        facts={**facts, "temperature of the type": report_parts.temperatures(measured)},
-        cautions=cautions(stored),
-        samples=FLAGS.samples,
-        seed=FLAGS.seed,
+    measuring.measure_runs(runs, *sources, use_chosen=FLAGS.postprocessing)
+    files = write_runs(
+        runs, output, data_label=FLAGS.data_label, samples=FLAGS.samples, seed=FLAGS.seed
     )
-    write_text(output / "images.csv", images_csv(stored))
-    found = files.findings
-    table = "".join(f"CAUTION. {caution}\n" for caution in found.cautions)
-    table += render_text(found.measured, found.data_label, found.differences)
-    table += report_parts.healthy_text(found.measured)
-    write_text(output / "table.txt", table + "\n")
-    print(table)
-    print(f"\nreport: {files.html}\n        {files.markdown}\n        {files.csv}")
+    print((output / TABLE).read_text(encoding="utf-8"))
+    print("\nreport: " + "\n        ".join(str(path) for path in files[:3]))
     return 0
 
 

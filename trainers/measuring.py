@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from liver_tf.atomic_files import written_whole
 from liver_tf.evaluation.calibration import Temperature, fit_temperature
 from liver_tf.evaluation.image_result import ImageResult
 from liver_tf.evaluation.measure_image import measure_image
+from liver_tf.evaluation.shown_slices import load_shown
 from liver_tf.evaluation.stored_results import (
     FOLDER,
     RunResults,
@@ -32,6 +33,7 @@ from liver_tf.records.folds import INNER
 from liver_tf.records.manifest import Manifest, load_manifest
 from liver_tf.records.shards import check_shards, read_case
 from liver_tf.refusals import Refusal
+from trainers.keeping_shown import keep_shown
 from trainers.scored_slices import ScoredSlices
 
 
@@ -66,7 +68,8 @@ def measure_runs(
     them; only then are those of the test read, once. ``part="validation"`` stops before: choices
     are made there. ``use_chosen``: with the post-processing that was chosen for each run, if any.
     Everything is kept in the run's folder under ``measures/`` with what it hangs on (records,
-    weights, post-processing, program), and measured again only where that has changed.
+    weights, post-processing, program), and measured again only where that has changed. The worst,
+    median and best test slices are kept with their pixels, for reports to show.
 
     Raises ``Refusal`` where a run is not finished or was trained on ROIs of other records.
     """
@@ -129,7 +132,11 @@ class _Measuring:
             return validation
         fitted_on = "validation" if validation.clean else "test fold"
         temperature = fit_temperature(validation.results, part=fitted_on)
-        return self._of_part(part, cases[part], temperature)
+        found = self._of_part(part, cases[part], temperature)
+        if load_shown(self.run, found) is None:
+            label_map_of = partial(_stored_label_map, label_maps(self.run, part))
+            keep_shown(self.run, found, self.sources.records, self.sources.manifest, label_map_of)
+        return found
 
     def _of_part(self, part: str, cases: list[str], temperature: Temperature | None) -> RunResults:
         """What is stored of a part if it still holds, else measured anew and stored."""
@@ -174,6 +181,11 @@ def _way(made_of: Mapping[str, str]) -> dict[str, str]:
 def label_maps(run: Path, part: str) -> Path:
     """The file of a part's predicted label maps, by ``map_name``."""
     return run / FOLDER / f"{part}_labels.npz"
+
+
+def _stored_label_map(path: Path, case: str, slice_index: int) -> np.ndarray:
+    with np.load(path) as maps:
+        return maps[map_name(case, slice_index)]
 
 
 def _refuse_other_meaning(description: Description, manifest: Manifest, run: Path) -> None:

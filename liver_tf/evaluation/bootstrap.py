@@ -69,6 +69,7 @@ class PairedDifference:
     Attributes:
       p: of the permutation test (``permutation``), None where it was not made.
       p_holm: the same after Holm's correction over all comparisons of this measure.
+      patients, networks: that both have, and that were compared.
     """
 
     measure: str
@@ -77,19 +78,33 @@ class PairedDifference:
     interval: Interval
     p: float | None = None
     p_holm: float | None = None
+    patients: int | None = None
+    networks: int | None = None
+
+    @property
+    def shown(self) -> str:
+        """What may be said: ``higher``, ``lower``, ``no difference shown``, with the reason."""
+        if self.networks == 0:
+            return "not compared (no fold and seed in common)"
+        if self.interval.value is None:
+            return "undefined on these data"
+        if self.interval.low is None:
+            return "no difference shown (too few patients for an interval)"
+        if self.interval.holds_zero:
+            return "no difference shown"
+        if self.p_holm is not None and self.p_holm >= SIGNIFICANT:
+            return "no difference shown after correction"
+        return "higher" if self.interval.value > 0 else "lower"
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether a difference is shown, in either direction."""
+        return self.shown in ("higher", "lower")
 
     def verdict(self) -> str:
         """One sentence that claims no more than interval and corrected p allow."""
         subject = f"{measure_title(self.measure)} of {self.protocol} against {self.reference}"
-        if self.interval.value is None:
-            return f"{subject}: undefined on these data"
-        if self.interval.low is None:
-            return f"{subject}: no difference shown (too few patients for an interval)"
-        if self.interval.holds_zero:
-            return f"{subject}: no difference shown"
-        if self.p_holm is not None and self.p_holm >= SIGNIFICANT:
-            return f"{subject}: no difference shown after correction"
-        return f"{subject}: {'higher' if self.interval.value > 0 else 'lower'}"
+        return f"{subject}: {self.shown}"
 
 
 @dataclass(frozen=True)

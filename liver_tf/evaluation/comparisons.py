@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from liver_tf.evaluation.bootstrap import SAMPLES, Drawn, PairedDifference, check_same_images
+from liver_tf.evaluation.bootstrap import (
+    SAMPLES,
+    Drawn,
+    Interval,
+    PairedDifference,
+    check_same_images,
+    draw,
+)
 from liver_tf.evaluation.image_result import ImageResult
 from liver_tf.evaluation.measure_names import PAPER_MEASURES
 from liver_tf.evaluation.measures import measure_terms
 from liver_tf.evaluation.permutation import exchange_p, holm
+from liver_tf.evaluation.stored_results import LOOSE
+from liver_tf.evaluation.terms import AnyTerms
 
 #: The protocol that all others are compared with.
 REFERENCE = "baseline"
@@ -22,10 +31,19 @@ CONTROLS = {
 
 
 def pairs_of(protocols: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """(reference, protocol): all against the baseline, and what has a control against that."""
-    there = set(protocols)
-    pairs = [(REFERENCE, name) for name in protocols if REFERENCE in there and name != REFERENCE]
-    pairs += [(c, name) for c, name in CONTROLS.items() if {c, name} <= there]
+    """(reference, protocol): all against the baseline, and what has a control against that.
+
+    Protocols validated on the test fold (``LOOSE`` in their names) are compared with such ones
+    only, never with clean ones.
+    """
+    pairs = []
+    for suffix in ("", f", {LOOSE}"):
+        own = [name for name in protocols if name.endswith(LOOSE) is bool(suffix)]
+        reference = f"{REFERENCE}{suffix}"
+        if reference in own:
+            pairs += [(reference, name) for name in own if name != reference]
+        named = [(f"{c}{suffix}", f"{name}{suffix}") for c, name in CONTROLS.items()]
+        pairs += [pair for pair in named if set(pair) <= set(own)]
     return tuple(pairs)
 
 
@@ -35,42 +53,95 @@ def compare(
     *,
     measures: Sequence[str] = PAPER_MEASURES,
     permutations: int = SAMPLES,
+    samples: int = SAMPLES,
     seed: int = 0,
 ) -> tuple[PairedDifference, ...]:
     """Paired differences of ``pairs_of``, measure by measure.
 
+    Where a fold and seed was measured of one of the two alone it takes no part in their comparison.
     Every measure is a question of its own; Holm's correction runs over the comparisons made of it.
 
     Args:
       results, drawn: slices and resamples (``bootstrap.draw``) of every protocol.
+      permutations: exchanges. samples, seed: of resamples, where some must be drawn again.
 
     Raises:
-      ValueError: two protocols that are compared did not predict the same slices.
+      ValueError: the same network name has predicted other slices for two protocols.
     """
     pairs = pairs_of(tuple(results))
-    for reference, name in pairs:
-        check_same_images(results[reference], results[name], reference, name)
-    involved = dict.fromkeys(name for pair in pairs for name in pair)
-    terms = {name: measure_terms(results[name]) for name in involved}
+    sides = {
+        pair: _sides(pair, results, drawn, measures, samples=samples, seed=seed) for pair in pairs
+    }
     found = []
     for measure in measures:
         of_measure = [
-            PairedDifference(
-                measure,
-                name,
-                reference,
-                drawn[name].minus(drawn[reference], measure),
-                exchange_p(
-                    terms[reference][measure],
-                    terms[name][measure],
-                    drawn[reference].units,
-                    drawn[name].units,
-                    permutations=permutations,
-                    seed=seed,
-                ),
-            )
-            for reference, name in pairs
+            _difference(measure, pair, *sides[pair], permutations=permutations, seed=seed)
+            for pair in pairs
         ]
         corrected = holm([one.p for one in of_measure])
         found += [replace(one, p_holm=p) for one, p in zip(of_measure, corrected, strict=True)]
     return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One of two protocols, on the networks that both have."""
+
+    drawn: Drawn
+    terms: Mapping[str, AnyTerms]
+
+
+def _sides(
+    pair: tuple[str, str],
+    results: Mapping[str, Sequence[ImageResult]],
+    drawn: Mapping[str, Drawn],
+    measures: Sequence[str],
+    *,
+    samples: int,
+    seed: int,
+) -> tuple[_Side, ...]:
+    common = set.intersection(*({r.network for r in results[name]} for name in pair))
+    kept = [[r for r in results[name] if r.network in common] for name in pair]
+    check_same_images(*kept, *pair)
+    sides = []
+    for name, own in zip(pair, kept, strict=True):
+        every = measure_terms(own) if own else {}
+        terms = {measure: every[measure] for measure in measures if own}
+        whole = len(own) == len(results[name])
+        again = drawn[name] if whole else draw(own, terms, samples=samples, seed=seed)
+        sides.append(_Side(again, terms))
+    return tuple(sides)
+
+
+def _difference(
+    measure: str,
+    pair: tuple[str, str],
+    reference: _Side,
+    other: _Side,
+    *,
+    permutations: int,
+    seed: int,
+) -> PairedDifference:
+    units = reference.drawn.units
+    found = PairedDifference(
+        measure,
+        pair[1],
+        pair[0],
+        Interval(None, None, None, 0),
+        patients=len(units.patients),
+        networks=len(units.networks),
+    )
+    if not units.patients:
+        return found
+    return replace(
+        found,
+        interval=other.drawn.minus(reference.drawn, measure),
+        p=exchange_p(
+            reference.terms[measure],
+            other.terms[measure],
+            units,
+            other.drawn.units,
+            permutations=permutations,
+            seed=seed,
+        ),
+    )

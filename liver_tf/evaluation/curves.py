@@ -1,4 +1,4 @@
-"""Training curves of a protocol, its cycles one after the other."""
+"""Training curves: a panel per protocol, its cycles one after the other, a line per network."""
 
 from __future__ import annotations
 
@@ -6,71 +6,114 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from liver_tf.atomic_files import written_whole
+from liver_tf.evaluation import plot_style
+from liver_tf.evaluation.cycles import Cycle
 
-#: One row per epoch: ``epoch`` and any of ``loss``, ``val_loss``, ``val_dice``.
-History = Sequence[Mapping[str, float]]
+#: What is drawn of every epoch: above, below.
+_LINES = (
+    (
+        ("loss", "training loss", plot_style.BLUE, "-"),
+        ("val_loss", "validation loss", plot_style.ORANGE, (0, (4, 1.5))),
+    ),
+    (
+        ("val_dice", "validation Dice, mean over lesion types", plot_style.GREEN, "-"),
+        (
+            *("val_dice_any_lesion", "validation Dice, lesion of any type"),
+            *(plot_style.PURPLE, (0, (4, 1.5))),
+        ),
+    ),
+)
 
-_LOSS_LINES = (("loss", "training loss", "#377eb8"), ("val_loss", "validation loss", "#e41a1c"))
-_DICE_LINES = (("val_dice", "validation Dice", "#4daf4a"),)
 
-
-def draw_curves(histories: Mapping[str, Sequence[History]], path: Path | str) -> Path:
-    """Writes one PNG: a column per protocol, losses above, validation Dice below.
+def draw_curves(runs: Mapping[str, Sequence[Sequence[Cycle]]], path: Path | str) -> Path:
+    """Writes one PNG: a panel per protocol, losses above, validation Dice below.
 
     Args:
-      histories: protocol -> its cycles in order -> rows per epoch. A value that is missing or
-        None is left out; a cycle without epochs is left out. Epochs are counted through:
-        the second cycle goes on where the first ended, a thin line between them.
+      runs: protocol -> its networks -> their cycles. Cycles stand one after the other, each as
+        wide as its longest among the networks, so that they begin at the same place in all.
       path: where the PNG goes.
 
     Raises:
-      ValueError: no protocol has any epoch.
+      ValueError: no run has any epoch.
     """
-    drawn = {name: [c for c in cycles if c] for name, cycles in histories.items()}
-    drawn = {name: cycles for name, cycles in drawn.items() if cycles}
+    drawn = {
+        name: [cycles for cycles in own if any(cycle.epochs for cycle in cycles)]
+        for name, own in runs.items()
+    }
+    drawn = {name: own for name, own in drawn.items() if own}
     if not drawn:
         raise ValueError("expected the history of at least one epoch; got none")
-    figure = Figure(figsize=(3.6 * len(drawn) + 0.6, 5.0), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(2, len(drawn), squeeze=False, sharex="col", sharey="row")
-    for column, (name, cycles) in enumerate(drawn.items()):
-        axes[0, column].set_title(name, fontsize=10)
-        _draw(axes[0, column], cycles, _LOSS_LINES)
-        _draw(axes[1, column], cycles, _DICE_LINES)
-        axes[1, column].set_xlabel("epoch, counted through all cycles", fontsize=8)
-        axes[1, column].set_ylim(0.0, 1.0)
-    axes[0, 0].set_ylabel("loss")
-    axes[1, 0].set_ylabel("Dice")
-    for row in axes:
-        if row[0].get_legend_handles_labels()[0]:
-            row[0].legend(fontsize=8, frameon=False)
-    with written_whole(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
-    return Path(path)
+    rows = -(-len(drawn) // plot_style.COLUMNS)
+    figure = plot_style.new_figure(0.4 + 3.7 * rows)
+    panels = plot_style.stacked_grid(figure, len(drawn), (1.0, 1.0))
+    for place, ((name, own), axes) in enumerate(zip(drawn.items(), panels, strict=True)):
+        plot_style.name_panel(axes[0], name, above=15)
+        for axis, lines in zip(axes, _LINES, strict=True):
+            _draw(axis, own, lines)
+        _number_cycles(axes[0], _widths(own))
+        axes[1].set_xlabel("epoch, over all cycles", fontsize=8.5)
+        if place % plot_style.COLUMNS == 0:
+            axes[0].set_ylabel("loss (weighted\ncross-entropy)", fontsize=9)
+            axes[1].set_ylabel("validation Dice", fontsize=9)
+    for level, most in ((0, None), (1, 1.0)):
+        plot_style.scale_from_zero([axes[level] for axes in panels], most)
+    plot_style.legend_above(figure, [axis for axes in panels for axis in axes])
+    return plot_style.save(figure, path)
 
 
-def _draw(axis: Axes, cycles: Sequence[History], lines: Sequence[tuple[str, str, str]]) -> None:
-    start = 0
-    named: set[str] = set()
-    for number, cycle in enumerate(cycles):
-        if number:
-            axis.axvline(start + 0.5, color="#bbbbbb", linewidth=0.8)
-        for key, title, colour in lines:
-            points = [
-                (start + k, row[key]) for k, row in enumerate(cycle, 1) if row.get(key) is not None
-            ]
-            if points:
-                epochs, values = zip(*points, strict=True)
-                label = None if key in named else title
-                named.add(key)
-                # A dot for each epoch: a cycle of one epoch would have no line at all.
-                axis.plot(epochs, values, ".-", color=colour, label=label, lw=1.2, ms=3.5)
-        start += len(cycle)
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.grid(alpha=0.25)
-    axis.tick_params(labelsize=8)
+def _widths(own: Sequence[Sequence[Cycle]]) -> list[int]:
+    """Epochs of the longest cycle of each number."""
+    return [
+        max((len(cycles[k].epochs) for cycles in own if k < len(cycles)), default=0)
+        for k in range(max(map(len, own)))
+    ]
+
+
+def _draw(
+    axis: Axes, own: Sequence[Sequence[Cycle]], lines: Sequence[tuple[str, str, str, object]]
+) -> None:
+    widths = _widths(own)
+    for k in range(1, len(widths)):
+        axis.axvline(sum(widths[:k]) + 0.5, color=plot_style.PALE, lw=0.8)
+    alone = len(own) == 1
+    look = {"lw": 1.3, "marker": ".", "ms": 3} if alone else {"lw": 0.8, "alpha": 0.65}
+    for key, title, colour, dashes in lines:
+        label = title
+        for cycles in own:
+            for k, cycle in enumerate(cycles):
+                points = [
+                    (sum(widths[:k]) + n, row[key])
+                    for n, row in enumerate(cycle.epochs, 1)
+                    if row.get(key) is not None
+                ]
+                if not points:
+                    continue
+                # A cycle of a single epoch would have no line at all.
+                more = {"marker": ".", "ms": 3} if len(points) == 1 else {}
+                axis.plot(
+                    *zip(*points, strict=True),
+                    color=colour,
+                    ls=dashes,
+                    label=label,
+                    gid=plot_style.DATA,
+                    **look | more,
+                )
+                label = None
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+
+
+def _number_cycles(axis: Axes, widths: Sequence[int]) -> None:
+    if len(widths) < 2:
+        return
+    for k, width in enumerate(widths):
+        axis.text(
+            sum(widths[:k]) + width / 2 + 0.5,
+            1.02,
+            f"{k + 1}",
+            transform=axis.get_xaxis_transform(),
+            ha="center",
+            fontsize=7.5,
+            color=plot_style.GREY,
+        )

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from liver_tf.evaluation.bootstrap import SAMPLES, Interval, PairedDifference, draw
 from liver_tf.evaluation.calibration import ReliabilityBin, reliability
@@ -21,6 +22,11 @@ from liver_tf.evaluation.measures import (
 )
 from liver_tf.evaluation.paper_table import ABSENT, format_interval, format_p, measured_label
 from liver_tf.evaluation.tables import Table
+from liver_tf.labels import HEALTHY, LIVER
+
+if TYPE_CHECKING:
+    from liver_tf.evaluation.leaks_of_runs import LeakCheck
+    from liver_tf.evaluation.study import Cell
 
 _COUNTS = ("images", "lesion_images", "healthy_images", "patients", "networks")
 
@@ -41,6 +47,7 @@ class Findings:
       title: heading of the report.
       data_label: what was measured on, e.g. ``PHANTOM data (not patients)``.
       counts: protocol -> images, lesion_images, healthy_images, patients, networks.
+      diagnoses: protocol -> true type or ``healthy`` -> slices.
       measured: protocol -> measure -> Interval.
       by_size: protocol -> size bin -> measure -> Interval.
       size_counts: protocol -> size bin -> slices and true lesions in it.
@@ -51,7 +58,10 @@ class Findings:
       reliability: protocol -> curve of the scores as they are, and scaled by the temperature.
       cautions: what must be read before any figure, shown in red.
       facts: what else a reader must know (seeds, versions, fingerprint), by name.
-      pictures: sheets and curves, in the order in which they are shown.
+      cells: the runs, measured or not; empty where nobody told.
+      leaks: whether networks were tested on what they were trained on; None where not compared.
+      plots: ``forest``, ``curves``, ``cycles``, ``reliability``, as far as they could be drawn.
+      sheets: outlined slices, one sheet per protocol.
     """
 
     title: str
@@ -60,6 +70,7 @@ class Findings:
     measured: Mapping[str, Mapping[str, Interval]]
     differences: tuple[PairedDifference, ...]
     confusions: Mapping[str, Confusion]
+    diagnoses: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     by_size: Mapping[str, Mapping[str, Mapping[str, Interval]]] = field(default_factory=dict)
     size_counts: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
     by_seed: Mapping[str, Mapping[int, Mapping[str, float | None]]] = field(default_factory=dict)
@@ -68,7 +79,10 @@ class Findings:
     )
     cautions: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
-    pictures: tuple[Picture, ...] = ()
+    cells: tuple[Cell, ...] = ()
+    leaks: LeakCheck | None = None
+    plots: Mapping[str, Picture] = field(default_factory=dict)
+    sheets: tuple[Picture, ...] = ()
 
     def counts_table(self) -> Table:
         """Images and patients by protocol."""
@@ -121,11 +135,14 @@ class Findings:
                 format_interval(d.interval, signed=True),
                 format_p(d.p),
                 format_p(d.p_holm),
-                d.verdict().rsplit(": ", 1)[1],
+                ABSENT if d.patients is None else str(d.patients),
+                ABSENT if d.networks is None else str(d.networks),
+                d.shown,
             )
             for d in self.differences
         )
-        return Table(("protocols", "measure", "difference", "p", "p after Holm", "shown"), rows)
+        headers = ("protocols", "measure", "difference", "p", "p after Holm")
+        return Table((*headers, "patients", "networks each", "shown"), rows)
 
     def confusion_table(self, protocol: str) -> Table:
         """Slices by true (rows) and predicted (columns) diagnosis."""
@@ -145,7 +162,7 @@ def evaluate_protocols(
     title: str = "Liver lesions: segmentation and type",
     facts: Mapping[str, str] | None = None,
     cautions: Sequence[str] = (),
-    pictures: Sequence[Picture] = (),
+    cells: Sequence[Cell] = (),
     samples: int = SAMPLES,
     seed: int = 0,
 ) -> Findings:
@@ -154,7 +171,7 @@ def evaluate_protocols(
     Args:
       results: protocol -> its slices, of all folds and seeds. Protocols other than the baseline
         are compared with it where there is one; they must have predicted the same slices.
-      data_label, title, facts, cautions, pictures: as in ``Findings``.
+      data_label, title, facts, cautions, cells: as in ``Findings``.
       samples, seed: of bootstrap and permutations; the same for all protocols, so that they share
         resamples.
 
@@ -190,6 +207,7 @@ def evaluate_protocols(
             for size, terms in sized.items()
         }
     summaries = {name: summarise(own) for name, own in results.items()}
+    by_seed = {p: _by_seed(own) for p, own in results.items()}
     return Findings(
         title=title,
         data_label=data_label,
@@ -197,21 +215,31 @@ def evaluate_protocols(
         measured={p: {m: one.interval(m) for m in one.observed} for p, one in drawn.items()},
         by_size=by_size,
         size_counts=size_counts,
-        by_seed={p: _by_seed(own) for p, own in results.items()},
-        differences=compare(results, drawn, permutations=samples, seed=seed),
+        by_seed=by_seed,
+        differences=compare(results, drawn, permutations=samples, samples=samples, seed=seed),
         confusions={p: confusion_matrix(own) for p, own in results.items()},
+        diagnoses={p: _diagnoses(own) for p, own in results.items()},
         reliability={
             p: tuple(reliability(own, row_weights(own), scaled=s) for s in (False, True))
             for p, own in results.items()
         },
         cautions=tuple(cautions),
         facts={
-            "bootstrap": f"{samples} resamples of patients{_of_seeds(summaries)}, seed {seed}",
+            "bootstrap": f"{samples} resamples of patients{_of_seeds(by_seed)}, seed {seed}",
             "permutations": f"{samples} exchanges of the two protocols by patient, seeds averaged",
         }
         | dict(facts or {}),
-        pictures=tuple(pictures),
+        cells=tuple(cells),
     )
+
+
+def _diagnoses(results: Sequence[ImageResult]) -> dict[str, int]:
+    names = (*list(results[0].classes)[LIVER + 1 :], HEALTHY)
+    label_of = {r.image: r.true_diagnosis for r in results}
+    found = dict.fromkeys(names, 0)
+    for label in label_of.values():
+        found[HEALTHY if label is None else list(results[0].classes)[label]] += 1
+    return found
 
 
 def _by_seed(results: Sequence[ImageResult]) -> dict[int, dict[str, float | None]]:
@@ -222,10 +250,10 @@ def _by_seed(results: Sequence[ImageResult]) -> dict[int, dict[str, float | None
     return found
 
 
-def _of_seeds(summaries: Mapping[str, Mapping]) -> str:
-    if all(one["networks"] > 1 for one in summaries.values()):
+def _of_seeds(by_seed: Mapping[str, Mapping[int, object]]) -> str:
+    if any(len(own) > 1 for own in by_seed.values()):
         return " and, within each fold, of its networks"
-    return "; one network each, so that what another training would give is not in the intervals"
+    return "; one network a fold, so that what another training would give is not in the intervals"
 
 
 def _plain(value: float | None) -> str:

@@ -124,7 +124,9 @@ def draw_sheet(panels: Sequence[Panel], path: Path | str, *, columns: int = 3) -
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     ratio = min(max(p.size_mm[0] / p.size_mm[1] for p in panels), 1.6)
-    width, height = 4.2 * columns + 0.4, (4.0 * ratio + 0.75) * rows + 0.6
+    width = 4.2 * columns + 0.4
+    panel = (width - 0.6) / (columns + 0.14 * (columns - 1))
+    height = (panel * ratio + 0.75) * rows + 0.6
     figure = _figure(width, height)
     figure.subplots_adjust(
         left=0.3 / width,
@@ -132,7 +134,7 @@ def draw_sheet(panels: Sequence[Panel], path: Path | str, *, columns: int = 3) -
         bottom=0.85 / height,
         top=1 - 0.4 / height,
         wspace=0.14,
-        hspace=0.6 / (4.0 * ratio),
+        hspace=0.6 / (panel * ratio),
     )
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, panel in zip(grid, panels, strict=False):

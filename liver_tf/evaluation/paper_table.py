@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from liver_tf.evaluation.bootstrap import Interval, PairedDifference
 from liver_tf.evaluation.measure_names import MEASURE_TITLES, PAPER_MEASURES, measure_title
-from liver_tf.evaluation.tables import Table, markdown_table
+from liver_tf.evaluation.tables import Table
 
 SOURCE = (
     "Heker, Ben-Cohen, Greenspan: Hierarchical Fine-Tuning for joint Liver Lesion Segmentation "
@@ -77,31 +77,8 @@ def paper_table(measured: Measured, data_label: str) -> Table:
         ("protocol", *titles, *titles),
         tuple(rows),
         (("", 1), (PUBLISHED_LABEL, len(titles)), (measured_label(data_label), len(titles))),
+        brief=("", "published", "measured"),
     )
-
-
-def render_markdown(
-    measured: Measured, data_label: str, differences: Sequence[PairedDifference] = ()
-) -> str:
-    """The table as Markdown, its legend, and a line for each paired difference."""
-    label = measured_label(data_label)
-    table = paper_table(measured, data_label)
-    short = Table(
-        table.headers,
-        table.rows,
-        (("", 1), ("published", len(PAPER_MEASURES)), ("measured", len(PAPER_MEASURES))),
-    )
-    lines = [
-        f"- **published**: {PUBLISHED_DATA}; {SOURCE}; no intervals given",
-        f"- **measured**: {label.removeprefix('measured ')}; in brackets 95 % intervals, bootstrap "
-        "over patients",
-        "",
-        markdown_table(short),
-    ]
-    if differences:
-        lines += ["", f"Paired differences, {label}:", ""]
-        lines += [f"- {line}" for line in difference_lines(differences)]
-    return "\n".join(lines) + "\n"
 
 
 def render_text(
@@ -134,7 +111,7 @@ def _difference_text(differences: Sequence[PairedDifference]) -> list[str]:
         lines.append(f"  {measure_title(measure)}")
         for d in differences:
             if d.measure == measure:
-                shown = d.verdict().rsplit(": ", 1)[1]
+                shown = d.shown
                 if shown.startswith("no diff"):
                     # Why it is not shown stands in the report, but not where the interval seems
                     # to say otherwise.
@@ -144,15 +121,6 @@ def _difference_text(differences: Sequence[PairedDifference]) -> list[str]:
                 figures = _short(format_interval(d.interval, signed=True))
                 lines.append(f"    {f'{d.protocol} - {d.reference}':<37}{figures:<18}{shown}")
     return lines
-
-
-def difference_lines(differences: Sequence[PairedDifference]) -> list[str]:
-    """Verdict and figures of each paired difference, one line each; p is after Holm."""
-    return [
-        f"{d.verdict()}, {format_interval(d.interval, signed=True)}"
-        + ("" if d.p_holm is None else f", p {format_p(d.p_holm)}")
-        for d in differences
-    ]
 
 
 def _rows(

@@ -6,19 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from liver_tf.atomic_files import written_whole
+from liver_tf.evaluation import plot_style
 from liver_tf.evaluation.calibration import ReliabilityBin
 
 _LINES = (
-    ("as the network gives it", "#377eb8", "o"),
-    ("scaled by the temperature", "#e6550d", "s"),
+    ("as the network gives it", plot_style.BLUE, "o"),
+    ("scaled by the temperature", plot_style.ORANGE, "s"),
 )
-
-#: A column is wide enough for its title; more protocols go into further rows.
-_COLUMNS = 4
 
 
 def draw_reliability(
@@ -36,36 +31,25 @@ def draw_reliability(
     """
     if not curves:
         raise ValueError("expected the curves of at least one protocol; got none")
-    columns = min(len(curves), _COLUMNS)
-    rows = -(-len(curves) // columns)
-    figure = Figure(figsize=(3.0 * columns + 0.5, 3.9 * rows), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    grid = figure.subplots(
-        2 * rows, columns, squeeze=False, height_ratios=(3, 1) * rows, sharex=True
-    )
-    for place, (name, both) in enumerate(curves.items()):
-        row, column = divmod(place, columns)
-        curve, counts = grid[2 * row][column], grid[2 * row + 1][column]
-        curve.set_title(name, fontsize=10)
+    rows = -(-len(curves) // plot_style.COLUMNS)
+    figure = plot_style.new_figure(0.4 + 3.3 * rows)
+    panels = plot_style.stacked_grid(figure, len(curves), (3.0, 1.0))
+    for place, ((name, both), (curve, counts)) in enumerate(
+        zip(curves.items(), panels, strict=True)
+    ):
+        plot_style.name_panel(curve, name)
         _draw_curve(curve, both)
         _draw_counts(counts, both)
-        if column == 0:
+        if place % plot_style.COLUMNS == 0:
             curve.set_ylabel("share right", fontsize=9)
             counts.set_ylabel("slices", fontsize=9)
-        counts.set_xlabel("confidence in the type", fontsize=9)
-        counts.tick_params(labelbottom=True)
-    for place in range(len(curves), rows * columns):
-        row, column = divmod(place, columns)
-        grid[2 * row][column].set_axis_off()
-        grid[2 * row + 1][column].set_axis_off()
-    grid[0][0].legend(fontsize=7, frameon=False, loc="upper left")
-    with written_whole(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
-    return Path(path)
+        counts.set_xlabel("confidence in the type", fontsize=8.5)
+    plot_style.legend_above(figure, [curve for curve, _ in panels])
+    return plot_style.save(figure, path)
 
 
 def _draw_curve(axis: Axes, both: Sequence[Sequence[ReliabilityBin]]) -> None:
-    axis.plot([0, 1], [0, 1], color="#999999", lw=0.8, ls="--", label="calibrated")
+    axis.plot([0, 1], [0, 1], color=plot_style.GREY, lw=0.8, ls="--", label="calibrated")
     for (label, colour, marker), bins in zip(_LINES, both, strict=True):
         filled = [one for one in bins if one.slices]
         if filled:
@@ -80,13 +64,9 @@ def _draw_curve(axis: Axes, both: Sequence[Sequence[ReliabilityBin]]) -> None:
             )
     axis.set_xlim(0, 1)
     axis.set_ylim(-0.03, 1.03)
-    axis.grid(alpha=0.25)
-    axis.tick_params(labelsize=8)
 
 
 def _draw_counts(axis: Axes, both: Sequence[Sequence[ReliabilityBin]]) -> None:
     for shift, (_, colour, _), bins in zip((-1, 1), _LINES, both, strict=True):
         middles = [(one.low + one.high) / 2 + shift * 0.02 for one in bins]
         axis.bar(middles, [one.slices for one in bins], width=0.04, color=colour)
-    axis.grid(alpha=0.25)
-    axis.tick_params(labelsize=8)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from liver_tf.atomic_files import write_json, write_text, written_whole
+from liver_tf.atomic_files import write_json, write_text
 from liver_tf.evaluation.bootstrap import SAMPLES
-from liver_tf.evaluation.curves import History, draw_curves
+from liver_tf.evaluation.curves import draw_curves
+from liver_tf.evaluation.cycle_plot import draw_cycles
 from liver_tf.evaluation.findings import Findings, Picture, evaluate_protocols
+from liver_tf.evaluation.forest_plot import draw_forest
 from liver_tf.evaluation.image_result import ImageResult
+from liver_tf.evaluation.leaks_of_runs import LeakCheck
 from liver_tf.evaluation.reliability_plot import draw_reliability
 from liver_tf.evaluation.report_csv import measures_csv
 from liver_tf.evaluation.report_json import measures_json
 from liver_tf.evaluation.report_pages import html_page, markdown_page
+from liver_tf.evaluation.report_tables import cycles_by_protocol
+from liver_tf.evaluation.shown_sheets import draw_sheets
+from liver_tf.evaluation.study import Cell
 
-_CURVES, _RELIABILITY = "training_curves.png", "reliability.png"
+PICTURES = "pictures"
 
 
 @dataclass(frozen=True)
@@ -36,50 +41,48 @@ def write_report(
     results: Mapping[str, Sequence[ImageResult]],
     data_label: str,
     *,
-    histories: Mapping[str, Sequence[History]] | None = None,
-    sheets: Sequence[Picture] = (),
+    cells: Sequence[Cell] = (),
+    leaks: LeakCheck | None = None,
     title: str = "Liver lesions: segmentation and type",
     facts: Mapping[str, str] | None = None,
     cautions: Sequence[str] = (),
     samples: int = SAMPLES,
     seed: int = 0,
 ) -> ReportFiles:
-    """Writes ``report.html``, ``report.md``, ``measures.csv``, ``measures.json``, ``pictures/``.
+    """Writes ``report.html``, ``report.md``, ``report.csv``, ``measures.json``, ``pictures/``.
 
     Args:
       folder: made if missing; every file in it is written whole or not at all.
       results, data_label, title, facts, cautions, samples, seed: as in ``evaluate_protocols``.
-      histories: protocol -> cycles -> rows per epoch (``curves.draw_curves``); None for no curves.
-      sheets: PNG pictures to show, typically of ``overlays.draw_sheet``; copied to ``pictures/``.
+      cells: the runs behind the results, for training curves, outlines and the list of runs.
+      leaks: what ``leaks_of_runs.check_runs`` has found.
 
     Returns:
       Paths and figures. The HTML file holds its pictures itself; the Markdown links to them.
 
     Raises:
-      ValueError: as ``evaluate_protocols``. FileNotFoundError: a sheet is missing.
+      ValueError: as ``evaluate_protocols``.
     """
     folder = Path(folder)
-    pictures = _copied(sheets, folder / "pictures")
-    if histories and any(cycle for cycles in histories.values() for cycle in cycles):
-        path = draw_curves(histories, folder / "pictures" / _CURVES)
-        pictures.append(Picture(path, "Training curves; a grey line starts the next cycle"))
     findings = evaluate_protocols(
         results,
         data_label,
         title=title,
         facts=facts,
         cautions=cautions,
-        pictures=pictures,
+        cells=cells,
         samples=samples,
         seed=seed,
     )
-    if any(one.slices for curves in findings.reliability.values() for one in curves[0]):
-        path = draw_reliability(findings.reliability, folder / "pictures" / _RELIABILITY)
-        caption = "Reliability: how often a type given with some confidence is right"
-        findings = replace(findings, pictures=(*findings.pictures, Picture(path, caption)))
+    findings = replace(
+        findings,
+        leaks=leaks,
+        plots=_plots(findings, folder / PICTURES),
+        sheets=tuple(draw_sheets(cells, folder / PICTURES)),
+    )
     files = ReportFiles(
         markdown=folder / "report.md",
-        csv=folder / "measures.csv",
+        csv=folder / "report.csv",
         json=folder / "measures.json",
         html=folder / "report.html",
         findings=findings,
@@ -91,16 +94,29 @@ def write_report(
     return files
 
 
-def _copied(sheets: Sequence[Picture], folder: Path) -> list[Picture]:
-    """Copies of the sheets; a name that is taken gets the sheet's number before it."""
-    taken = {_CURVES, _RELIABILITY}
-    copies = []
-    for number, sheet in enumerate(sheets, 1):
-        name = sheet.path.name
-        while name in taken:
-            name = f"{number}_{name}"
-        taken.add(name)
-        with written_whole(folder / name) as temporary:
-            shutil.copyfile(sheet.path, temporary)
-        copies.append(Picture(folder / name, sheet.caption))
-    return copies
+def _plots(findings: Findings, folder: Path) -> dict[str, Picture]:
+    """All plots for which there are figures."""
+    cycles = cycles_by_protocol(findings.cells)
+    data = findings.data_label
+    found = {}
+    if any(d.interval.value is not None for d in findings.differences):
+        path = draw_forest(findings.differences, folder / "differences.png")
+        found["forest"] = Picture(
+            path,
+            f"Paired differences with 95 % intervals, p after Holm's correction; {data}. Filled: "
+            "shown; open and grey: no difference shown",
+        )
+    if cycles:
+        path = draw_cycles(cycles, folder / "cycles.png")
+        found["cycles"] = Picture(
+            path, f"From cycle to cycle, on the validation patients of each run; {data}"
+        )
+    if any(cycle.epochs for own in cycles.values() for run in own for cycle in run):
+        path = draw_curves(cycles, folder / "training_curves.png")
+        found["curves"] = Picture(path, f"Training curves; a grey line starts a cycle; {data}")
+    if any(one.slices for curves in findings.reliability.values() for one in curves[0]):
+        path = draw_reliability(findings.reliability, folder / "reliability.png")
+        found["reliability"] = Picture(
+            path, f"Reliability: how often a type given with some confidence is right; {data}"
+        )
+    return found

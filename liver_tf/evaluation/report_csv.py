@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     *("source", "data", "protocol", "measure", "size", "value", "low", "high"),
-    *("bootstrap_samples", "p", "p_holm"),
+    *("bootstrap_samples", "p", "p_holm", "shown", "patients", "slices", "networks"),
 )
 
 
@@ -22,7 +22,8 @@ def measures_csv(findings: Findings) -> str:
     """All figures in long form.
 
     ``source`` is ``measured``, ``measured by size``, ``measured difference`` or ``published``;
-    ``size`` is a bin of lesions, empty for all of them; what is undefined is empty.
+    ``size`` is a bin of lesions, empty for all of them; ``patients``, ``slices`` and ``networks``
+    stand behind the protocol, the size or the comparison; what is undefined is empty.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -37,21 +38,33 @@ def measures_csv(findings: Findings) -> str:
         size: str = "",
         data: str = findings.data_label,
         p: tuple[float | None, float | None] = (None, None),
+        shown: str = "",
+        behind: tuple[int | None, ...] = (None, None, None),
     ) -> None:
         numbers = (figure.value, figure.low, figure.high, None, *p)
         value, low, high, _, *ps = ("" if v is None else f"{v:.6g}" for v in numbers)
-        ends = (value, low, high, figure.samples or "", *ps)
+        counts = ("" if n is None else n for n in behind)
+        ends = (value, low, high, figure.samples or "", *ps, shown, *counts)
         writer.writerow((source, data, protocol, measure, size, *ends))
 
     for protocol, own in findings.measured.items():
+        counts = findings.counts[protocol]
+        behind = (counts["patients"], counts["images"], counts["networks"])
         for measure, interval in own.items():
-            row("measured", protocol, measure, interval)
+            row("measured", protocol, measure, interval, behind=behind)
         for size, sized in findings.by_size.get(protocol, {}).items():
+            slices = findings.size_counts[protocol][size]["slices"]
+            of_size = (None, slices, counts["networks"])
             for measure, interval in sized.items():
-                row("measured by size", protocol, measure, interval, size=size)
+                row("measured by size", protocol, measure, interval, size=size, behind=of_size)
     for d in findings.differences:
         name = f"{d.protocol} - {d.reference}"
-        row("measured difference", name, d.measure, d.interval, p=(d.p, d.p_holm))
+        row(
+            *("measured difference", name, d.measure, d.interval),
+            p=(d.p, d.p_holm),
+            shown=d.shown,
+            behind=(d.patients, None, d.networks),
+        )
     published = PUBLISHED | {"earlier work": EARLIER_WORK}
     for protocol, figures in published.items():
         for measure, value in figures.items():

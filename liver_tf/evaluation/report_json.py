@@ -66,6 +66,8 @@ def measures_json(findings: Findings) -> dict:
                 **asdict(d.interval),
                 "p": d.p,
                 "p_holm": d.p_holm,
+                "patients": d.patients,
+                "networks": d.networks,
                 "verdict": d.verdict(),
             }
             for d in findings.differences

@@ -9,157 +9,117 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from liver_tf.evaluation.paper_table import (
-    SOURCE,
-    measured_label,
-    paper_table,
-    render_markdown,
+from liver_tf.evaluation.findings import Picture
+from liver_tf.evaluation.page_parts import (
+    Beside,
+    Caution,
+    Folded,
+    Items,
+    Label,
+    Part,
+    Text,
+    Titled,
 )
-from liver_tf.evaluation.tables import html_table, markdown_table
+from liver_tf.evaluation.report_sections import opening, sections_of
+from liver_tf.evaluation.stored_results import LOOSE, LOOSE_SUFFIX
+from liver_tf.evaluation.tables import Table, html_table, markdown_table
 
 if TYPE_CHECKING:
     from liver_tf.evaluation.findings import Findings
 
-#: What the figures mean; the same words in both pages.
-NOTES = (
-    "Success: share of slices with a true lesion in which the prediction overlaps it.",
-    "Dice1: Dice of lesion against rest, mean over slices with overlap. Dice2: the same over all "
-    "slices with a true lesion, a miss counting 0.",
-    "Accuracy: the majority class among a slice's predicted lesion pixels against the true type, "
-    "over all slices with a true lesion; a slice without a detection counts as wrong.",
-    "Intervals: 95 %, percentile bootstrap over patients, and over the networks of each fold "
-    "where there are several. One of width zero means that all patients agree, not that the "
-    "measure is certain.",
-    "Sensitivity and specificity: a type against all other slices, healthy ones included. ROC "
-    "area: by the mean probability of the type over the predicted lesion pixels, among slices "
-    "with a lesion. Calibration error: ten bins of equal width; with few slices it is too high "
-    "even for a perfect network.",
-    "Distances are means over the slices in which both outlines exist: a missed lesion has none.",
-    "Every measure, its empty cases and its source: docs/measures.md.",
-    "A dash stands where a measure is undefined on these data or was not measured or published.",
-    "Research use; not a medical device.",
-)
-
-DIFFERENCES = (
-    "Differences on the same patients. Shown is one whose interval leaves zero out and whose p "
-    "(patients exchanged between the two protocols), after Holm's correction over the comparisons "
-    "of a measure, is below 0.05."
-)
-SIZES = (
-    "A lesion's size is the diameter of the circle of its area. Slices go by their largest true "
-    "lesion, lesions found by their own size, precision by that of the predicted lesion. Healthy "
-    "slices are in no bin."
-)
-CONFUSION = "Slices, once for every network that predicted them; truth in rows."
+#: A protocol or run whose name holds one of these is marked in red wherever it stands.
+_CAUTIONS = (LOOSE, LOOSE_SUFFIX)
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem;
-       color: #1a1a1a; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
+       color: #1a1a1a; background: #fff; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.4rem;
+     border-bottom: 1px solid #d0d0d0; padding-bottom: .2rem; }
+h3 { font-size: 1rem; margin: 1.2rem 0 .2rem; }
+p, li { max-width: 62rem; }
 .caution { background: #fde0df; border-left: 4px solid #c00000; color: #a00000;
            padding: .6rem 1rem; }
 .data { background: #fff4d6; border-left: 4px solid #d99a00; padding: .6rem 1rem; }
+nav { font-size: .9rem; } nav a { margin-right: .9rem; white-space: nowrap; color: #0b5394; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; margin: .8rem 0; font-variant-numeric: tabular-nums; }
-th, td { border: 1px solid #d0d0d0; padding: .25rem .6rem; text-align: right; white-space: nowrap; }
+.beside { display: flex; flex-wrap: wrap; gap: 0 2rem; }
+table { border-collapse: collapse; margin: .6rem 0; font-variant-numeric: tabular-nums;
+        font-size: .9rem; }
+th, td { border: 1px solid #d0d0d0; padding: .2rem .45rem; text-align: right;
+         white-space: nowrap; }
 thead th { background: #f2f2f2; text-align: center; } tbody th { text-align: left; }
+tbody th { font-weight: 600; white-space: normal; min-width: 8rem; max-width: 22rem; }
+table.words tbody th { min-width: 13rem; }
+table.words td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+tr.caution-cells > *, .caution-cells { background: #fde0df; color: #a00000; }
+details { margin: .8rem 0; } summary { cursor: pointer; color: #0b5394; font-weight: 600; }
 figure { margin: 1rem 0; } img { max-width: 100%; height: auto; } figcaption { color: #555; }
+@media print {
+  body { max-width: none; margin: 0; font-size: 10pt; }
+  details::details-content { content-visibility: visible; height: auto; }
+  nav { display: none; } .scroll { overflow: visible; }
+  table { font-size: 7.5pt; } th, td { padding: .1rem .25rem; }
+  figure, tr { break-inside: avoid; } h2, h3 { break-after: avoid; }
+  * { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
+}
 """
 
 
 def markdown_page(findings: Findings, folder: Path) -> str:
     """The report as Markdown; pictures are linked relative to ``folder``."""
-    label = measured_label(findings.data_label)
-    parts = [
-        f"# {findings.title}",
-        *(f"**CAUTION. {_markdown_text(caution)}**" for caution in findings.cautions),
-        f"**All measured figures: {label}.** Published figures are from other data and stand "
-        "beside them for orientation only.",
-        "## The paper's table",
-        render_markdown(findings.measured, findings.data_label).rstrip(),
-        *_differences_markdown(findings, label),
-        f"## Further measures, {label}",
-        markdown_table(findings.other_measures_table()),
-        f"## Slices and patients, {label}",
-        markdown_table(findings.counts_table()),
-        f"## Seeds, {label}",
-        markdown_table(findings.seed_table()),
-        f"## By size of lesion, {label}",
-        SIZES,
-    ]
-    for protocol in findings.by_size:
-        parts += [f"### {protocol}", markdown_table(findings.size_table(protocol))]
-    parts += [f"## Confusion of types, {label}", CONFUSION]
-    for protocol in findings.confusions:
-        parts += [f"### {protocol}", markdown_table(findings.confusion_table(protocol))]
-    if findings.pictures:
-        parts.append(f"## Pictures, {label}")
-    for picture in findings.pictures:
-        target = quote(Path(os.path.relpath(picture.path, folder)).as_posix())
-        parts.append(f"![{picture.caption}]({target})\n\n{picture.caption}")
-    parts += ["## Notes", "\n".join(f"- {note}" for note in NOTES)]
-    parts += ["\n".join(f"- {name}: {value}" for name, value in findings.facts.items())]
-    return "\n\n".join(parts) + "\n"
+    blocks = [f"# {_markdown_text(findings.title)}"]
+    blocks += [_markdown(part, folder) for part in opening(findings)]
+    for section in sections_of(findings):
+        blocks.append(f"## {_markdown_text(section.title)}")
+        blocks += [_markdown(part, folder) for part in section.parts]
+    return "\n\n".join(blocks) + "\n"
 
 
-def _differences_markdown(findings: Findings, label: str) -> list[str]:
-    if not findings.differences:
-        return []
-    table = markdown_table(findings.difference_table())
-    return [f"## Paired differences, {label}", DIFFERENCES, table]
+def _markdown(part: Part, folder: Path) -> str:
+    match part:
+        case Text(text):
+            return _markdown_text(text)
+        case Caution(text):
+            return f"**CAUTION. {_markdown_text(text)}**"
+        case Label(strong, text):
+            return f"**{_markdown_text(strong)}** {_markdown_text(text)}"
+        case Items(lines):
+            return "\n".join(f"- {_markdown_text(line)}" for line in lines)
+        case Table():
+            return markdown_table(part)
+        case Titled(title, table):
+            return f"### {_markdown_text(title)}\n\n{markdown_table(table)}"
+        case Beside(tables):
+            return "\n\n".join(_markdown(one, folder) for one in tables)
+        case Picture(path, caption):
+            target = quote(Path(os.path.relpath(path, folder)).as_posix())
+            caption = _markdown_text(caption)
+            return f"{caption}\n\n![{caption}]({target})"
+        case Folded(title, parts):
+            inside = "\n\n".join(_markdown(one, folder) for one in parts)
+            summary = f"<summary>{html.escape(title)}</summary>"
+            return f"<details>{summary}\n\n{inside}\n\n</details>"
 
 
 def _markdown_text(text: str) -> str:
-    return html.escape(text, quote=False).replace("*", "\\*")
+    text = html.escape(text, quote=False)
+    for mark in "\\*_`[]":
+        text = text.replace(mark, f"\\{mark}")
+    return text
 
 
 def html_page(findings: Findings) -> str:
     """The report as one HTML file: style and pictures inside, no script, nothing to fetch."""
-    label = html.escape(measured_label(findings.data_label))
     title = html.escape(findings.title)
-    body = [
-        f"<h1>{title}</h1>",
-        *(
-            f'<p class="caution"><strong>Caution.</strong> {html.escape(caution)}</p>'
-            for caution in findings.cautions
-        ),
-        f'<p class="data"><strong>All measured figures: {label}.</strong> Published figures are '
-        "from other data and stand beside them for orientation only.</p>",
-        "<h2>The paper's table</h2>",
-        _scroll(html_table(paper_table(findings.measured, findings.data_label))),
-        f"<p>Published: {html.escape(SOURCE)}; it gives no intervals.</p>",
-    ]
-    if findings.differences:
-        body += [f"<h2>Paired differences, {label}</h2>"]
-        body += [f"<p>{html.escape(DIFFERENCES)}</p>"]
-        body += [_scroll(html_table(findings.difference_table()))]
-    body += [
-        f"<h2>Further measures, {label}</h2>",
-        _scroll(html_table(findings.other_measures_table())),
-        f"<h2>Slices and patients, {label}</h2>",
-        _scroll(html_table(findings.counts_table())),
-        f"<h2>Seeds, {label}</h2>",
-        _scroll(html_table(findings.seed_table())),
-        f"<h2>By size of lesion, {label}</h2><p>{html.escape(SIZES)}</p>",
-    ]
-    for protocol in findings.by_size:
-        body.append(f"<h3>{html.escape(protocol)}</h3>")
-        body.append(_scroll(html_table(findings.size_table(protocol))))
-    body.append(f"<h2>Confusion of types, {label}</h2><p>{html.escape(CONFUSION)}</p>")
-    for protocol in findings.confusions:
-        body.append(f"<h3>{html.escape(protocol)}</h3>")
-        body.append(_scroll(html_table(findings.confusion_table(protocol))))
-    if findings.pictures:
-        body.append(f"<h2>Pictures, {label}</h2>")
-    for picture in findings.pictures:
-        caption = html.escape(picture.caption)
-        data = base64.b64encode(picture.path.read_bytes()).decode("ascii")
-        body.append(
-            f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
-            f"<figcaption>{caption}</figcaption></figure>"
-        )
-    facts = [f"{name}: {value}" for name, value in findings.facts.items()]
-    body += ["<h2>Notes</h2>", _items([*NOTES, *facts])]
+    sections = sections_of(findings)
+    links = " ".join(
+        f'<a href="#s{number}">{html.escape(section.title.split(", ")[0])}</a>'
+        for number, section in enumerate(sections)
+    )
+    body = [f"<h1>{title}</h1>", *map(_html, opening(findings)), f"<nav>{links}</nav>"]
+    for number, section in enumerate(sections):
+        body.append(f'<h2 id="s{number}">{html.escape(section.title)}</h2>')
+        body += map(_html, section.parts)
     # The empty icon keeps a browser from asking for /favicon.ico.
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -169,9 +129,30 @@ def html_page(findings: Findings) -> str:
     )
 
 
-def _scroll(table: str) -> str:
-    return f'<div class="scroll">{table}</div>'
-
-
-def _items(lines: list[str]) -> str:
-    return "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>"
+def _html(part: Part) -> str:
+    match part:
+        case Text(text):
+            return f"<p>{html.escape(text)}</p>"
+        case Caution(text):
+            return f'<p class="caution"><strong>Caution.</strong> {html.escape(text)}</p>'
+        case Label(strong, text):
+            return f'<p class="data"><strong>{html.escape(strong)}</strong> {html.escape(text)}</p>'
+        case Items(lines):
+            return "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>"
+        case Table():
+            return f'<div class="scroll">{html_table(part, _CAUTIONS)}</div>'
+        case Titled(title, table):
+            red = ' class="caution-cells"' if any(mark in title for mark in _CAUTIONS) else ""
+            return f"<div><h3{red}>{html.escape(title)}</h3>{_html(table)}</div>"
+        case Beside(tables):
+            return f'<div class="beside">{"".join(map(_html, tables))}</div>'
+        case Picture(path, caption):
+            caption = html.escape(caption)
+            data = base64.b64encode(path.read_bytes()).decode("ascii")
+            return (
+                f"<figure><figcaption>{caption}</figcaption>"
+                f'<img alt="{caption}" src="data:image/png;base64,{data}"></figure>'
+            )
+        case Folded(title, parts):
+            inside = "\n".join(map(_html, parts))
+            return f"<details><summary>{html.escape(title)}</summary>\n{inside}\n</details>"

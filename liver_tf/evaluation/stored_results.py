@@ -18,7 +18,7 @@ from liver_tf.evaluation.calibration import Temperature
 from liver_tf.evaluation.image_result import ImageResult
 from liver_tf.evaluation.lesion_matching import IOU_THRESHOLDS
 from liver_tf.labels import LIVER, LabelSet
-from liver_tf.records.folds import INNER
+from liver_tf.records.folds import INNER, TEST_FOLD
 from liver_tf.refusals import Refusal
 
 SCHEMA_VERSION = 1
@@ -26,6 +26,15 @@ FOLDER = "measures"
 
 #: What is said of runs whose choices were made on the test fold.
 LOOSE = "VALIDATED ON THE TEST FOLD"
+#: Their folders are called so.
+LOOSE_SUFFIX = "_validated_on_test"
+
+
+def cell_name(fold: str, seed: int, protocol: str, validation: str = INNER) -> str:
+    """``fold0/seed0/hier_freeze``, as ``trainers.finetune`` names the run's folder."""
+    place = f"fold{fold}" if fold.isdigit() else fold
+    suffix = LOOSE_SUFFIX if validation == TEST_FOLD else ""
+    return f"{place}{suffix}/seed{seed}/{protocol}"
 
 
 @dataclass(frozen=True)
@@ -58,9 +67,8 @@ class RunResults:
 
     @property
     def cell(self) -> str:
-        """Name of the network among others: ``fold0/seed0/hier_freeze``."""
-        fold = f"fold{self.fold}" if self.fold.isdigit() else self.fold
-        return f"{fold}/seed{self.seed}/{self.protocol}"
+        """Name of the network among others, as its folder lies: ``fold0/seed0/hier_freeze``."""
+        return cell_name(self.fold, self.seed, self.protocol, self.validation)
 
     @property
     def clean(self) -> bool:
@@ -162,8 +170,9 @@ def pooled(runs: Sequence[RunResults]) -> dict[str, tuple[ImageResult, ...]]:
     they are never read as the others; where all were, ``label_of`` says it of everything.
 
     Raises:
-      Refusal: two runs of the same protocol, fold and seed; other label sets or other records; or
-        folds that share a patient, which are not folds of one cross-validation.
+      Refusal: two runs of the same protocol, fold and seed; other label sets or other records;
+        folds that share a patient, which are not folds of one cross-validation; or runs of one
+        fold that were tested on other slices.
     """
     mixed = len({run.clean for run in runs}) > 1
     seen: set[tuple] = set()
@@ -182,6 +191,11 @@ def pooled(runs: Sequence[RunResults]) -> dict[str, tuple[ImageResult, ...]]:
         found.setdefault(name, []).extend(
             replace(one, fold=run.fold, seed=run.seed) for one in run.results
         )
+    slices_of: dict[str, frozenset] = {}
+    for run in runs:
+        tested = frozenset(result.image for result in run.results)
+        if slices_of.setdefault(run.fold, tested) != tested:
+            raise _not_one_study("runs of one fold on the same slices", f"{run.cell} on others")
     for name, kinds in (
         ("label set", {run.label_set.classes for run in runs}),
         ("record set", {run.made_of.get("records") for run in runs}),

@@ -15,11 +15,16 @@ class Table:
       headers: one per column.
       rows: each as long as ``headers``.
       groups: headings that span columns, as (text, columns); empty for none.
+      brief: what Markdown, which repeats a group in each of its columns, puts there instead of the
+        groups' texts; empty for these themselves.
+      words: whether the cells are text rather than figures.
     """
 
     headers: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     groups: tuple[tuple[str, int], ...] = ()
+    brief: tuple[str, ...] = ()
+    words: bool = False
 
     def __post_init__(self) -> None:
         widths = {len(row) for row in self.rows} | {len(self.headers)}
@@ -33,7 +38,8 @@ def markdown_table(table: Table) -> str:
     """GitHub-flavoured Markdown; a group's text goes before the headings it spans."""
     headers = list(table.headers)
     column = 0
-    for text, columns in table.groups:
+    texts = table.brief or tuple(text for text, _ in table.groups)
+    for text, (_, columns) in zip(texts, table.groups, strict=True):
         for k in range(column, column + columns):
             headers[k] = f"{text} {headers[k]}".strip()
         column += columns
@@ -41,19 +47,39 @@ def markdown_table(table: Table) -> str:
     return "\n".join("| " + " | ".join(_markdown_cell(c) for c in line) + " |" for line in lines)
 
 
-def html_table(table: Table) -> str:
-    """An HTML table; the first column is a row heading, each group a spanning cell."""
+def html_table(table: Table, cautions: Sequence[str] = ()) -> str:
+    """An HTML table; the first column is a row heading, each group a spanning cell.
+
+    A row or column whose heading holds one of ``cautions`` must not be read as the others: its row,
+    or its heading, gets the class ``caution-cells``.
+    """
     head = ""
     if table.groups:
         spans = "".join(
             f'<th colspan="{columns}">{html.escape(text)}</th>' for text, columns in table.groups
         )
         head += f"<tr>{spans}</tr>"
-    head += f"<tr>{_html_cells('th', table.headers)}</tr>"
+    if any(table.headers):
+        cells = (
+            f"<th{_class(_holds(cell, cautions), 'caution-cells')}>{html.escape(cell)}</th>"
+            for cell in table.headers
+        )
+        head += f"<tr>{''.join(cells)}</tr>"
     body = "".join(
-        f"<tr>{_html_cells('th', row[:1])}{_html_cells('td', row[1:])}</tr>" for row in table.rows
+        f"<tr{_class(_holds(row[0], cautions), 'caution-cells')}>"
+        f"{_html_cells('th', row[:1])}{_html_cells('td', row[1:])}</tr>"
+        for row in table.rows
     )
-    return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
+    head = f"<thead>{head}</thead>" if head else ""
+    return f"<table{_class(table.words, 'words')}>{head}<tbody>{body}</tbody></table>"
+
+
+def _holds(cell: str, cautions: Sequence[str]) -> bool:
+    return any(mark in cell for mark in cautions)
+
+
+def _class(wanted: bool, name: str) -> str:
+    return f' class="{name}"' if wanted else ""
 
 
 def _markdown_cell(text: str) -> str:

@@ -12,6 +12,7 @@ from liver_tf.evaluation.comparisons import compare, pairs_of
 from liver_tf.evaluation.measure_image import measure_image
 from liver_tf.evaluation.measures import measure_terms
 from liver_tf.evaluation.permutation import exchange_p, holm
+from liver_tf.evaluation.stored_results import LOOSE
 from liver_tf.evaluation.terms import Terms, Units
 from liver_tf.labels import LESION_TYPES
 
@@ -224,3 +225,80 @@ def test_p_is_never_zero():
     names = [f"p{k:02}" for k in range(30)]
     missed, found = ([sliced(p, hit=hit) for p in names] for hit in (0, 2))
     assert p_of(missed, found, permutations=99) == 1 / 100
+
+
+def test_seeds_are_pooled_by_patient_by_hand():
+    """Two patients, two seeds: a is hit by both seeds, b by the first alone."""
+    hits = {("a", 0): 2, ("a", 1): 2, ("b", 0): 2, ("b", 1): 0}
+    results = [sliced(patient, hit=hit, seed=seed) for (patient, seed), hit in hits.items()]
+    # Averaged within a patient: (1 + 1/2) / 2. Pooled as four slices it would be the same, but the
+    # resamples are not those of four: patients aa, ab, bb with chances 1/4, 1/2, 1/4, crossed with
+    # seeds 00, 01, 11 with the same.
+    drawn = draw(results, samples=64_000)
+    assert drawn.observed["success"] == 0.75
+    expected = {
+        # aa: always 1. ab: 1, 3/4, 1/2. bb: 1, 1/2, 0.
+        1.0: 4 / 16 + 2 / 16 + 1 / 16,
+        0.75: 4 / 16,
+        0.5: 2 / 16 + 2 / 16,
+        0.0: 1 / 16,
+    }
+    values, counts = np.unique(drawn.samples["success"], return_counts=True)
+    found = dict(zip(values.tolist(), counts / 64_000, strict=True))
+    assert found == pytest.approx(expected, abs=0.01)
+    # A 95 % interval of these: 0 has a chance of 1/16, more than the 2.5 % that lie below.
+    interval = drawn.interval("success")
+    assert (interval.low, interval.high) == (0.0, 1.0)
+    # p asks about patients: seeds averaged, the differences are 1/2 (a) and 1/2 (b) from one that
+    # hits a with one seed and b with none. Of 4 exchanges none and both lie as far.
+    reference = [
+        sliced("a", hit=2, seed=0),
+        sliced("a", hit=0, seed=1),
+        sliced("b", hit=0, seed=0),
+        sliced("b", hit=0, seed=1),
+    ]
+    assert p_of(reference, results, "success") == pytest.approx(2 / 4)
+
+
+def networks(patients, *, hits, fold="0"):
+    """Slices of some patients by the networks in ``hits`` (seed -> hit)."""
+    return [
+        replace(sliced(p, hit=hit, seed=seed), fold=fold)
+        for seed, hit in hits.items()
+        for p in patients
+    ]
+
+
+def test_only_what_both_have_is_compared():
+    names = [f"p{k}" for k in range(6)]
+    # The second seed of the reference hits all; had it a part in the comparison, nothing differed.
+    results = {
+        "baseline": networks(names, hits={0: 0, 1: 2}),
+        "mine": networks(names, hits={0: 1}),
+        "apart": networks(names, hits={7: 2}),
+    }
+    drawn = {name: draw(own, samples=300) for name, own in results.items()}
+    mine, apart = compare(results, drawn, measures=("success",), samples=300)
+    assert mine.interval.value == 1.0
+    assert (mine.patients, mine.networks, mine.shown) == (6, 1, "higher")
+    assert apart.interval.value is None
+    assert (apart.patients, apart.networks, apart.p) == (0, 0, None)
+    assert apart.shown == "not compared (no fold and seed in common)"
+    # Whole protocols are compared with the resamples that are there.
+    again = compare(
+        {k: results[k] for k in ("baseline",)} | {"twin": results["baseline"]},
+        drawn | {"twin": drawn["baseline"]},
+        measures=("success",),
+    )
+    assert (again[0].networks, again[0].interval.value) == (2, 0.0)
+
+
+def test_protocols_validated_on_the_test_fold_are_compared_among_themselves():
+    loose = [f"{name}, {LOOSE}" for name in ("baseline", "hier_freeze", "no_freezing_5_cycles")]
+    assert pairs_of(("baseline", "mine", *loose)) == (
+        ("baseline", "mine"),
+        (loose[0], loose[1]),
+        (loose[0], loose[2]),
+        (loose[2], loose[1]),
+    )
+    assert pairs_of(("baseline", loose[1])) == ()

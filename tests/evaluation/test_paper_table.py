@@ -8,7 +8,6 @@ from liver_tf.evaluation.paper_table import (
     PUBLISHED,
     format_interval,
     paper_table,
-    render_markdown,
     render_text,
 )
 from liver_tf.evaluation.tables import Table, html_table, markdown_table
@@ -58,13 +57,29 @@ def test_rows_and_cells():
     ]
 
 
-def test_markdown_labels_both_sources():
-    text = render_markdown({"mine": OWN}, PHANTOM, [DIFFERENCE])
+def test_both_sources_are_labelled():
+    table = paper_table({"mine": OWN}, PHANTOM)
+    # In Markdown a group's text stands in each of its columns: there it is one word.
+    text = markdown_table(table)
     assert "| protocol | published Dice1 |" in text
     assert "| measured Dice1 |" in text
-    assert f"measured on {PHANTOM}" in text
-    assert "arXiv 1907.13409" in text
-    assert "- Dice2 of mine against baseline: higher, +0.10 [+0.02, +0.20]" in text
+    page = html_table(table)
+    assert '<th colspan="4">published (Sheba, 332 slices)</th>' in page
+    assert f'<th colspan="4">measured on {PHANTOM}</th>' in page
+
+
+def test_rows_that_must_not_be_read_as_the_others_are_marked():
+    table = Table(("protocol", "x, BAD"), (("a", "1"), ("b, BAD", "2")))
+    assert html_table(table, ("BAD",)) == (
+        '<table><thead><tr><th>protocol</th><th class="caution-cells">x, BAD</th></tr></thead>'
+        "<tbody><tr><th>a</th><td>1</td></tr>"
+        '<tr class="caution-cells"><th>b, BAD</th><td>2</td></tr></tbody></table>'
+    )
+    assert "caution" not in html_table(table)
+    words = Table(("", ""), (("a", "b"),), words=True)
+    assert html_table(words) == (
+        '<table class="words"><tbody><tr><th>a</th><td>b</td></tr></tbody></table>'
+    )
 
 
 def test_the_widest_cells_do_not_touch():
@@ -103,7 +118,7 @@ def test_format_interval():
 
 def test_figures_need_a_source():
     with pytest.raises(ValueError, match="what was measured on"):
-        render_markdown({}, "  ")
+        paper_table({}, "  ")
 
 
 def test_names_cannot_break_tables():

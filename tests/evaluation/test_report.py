@@ -6,43 +6,21 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
-import numpy as np
 import pytest
 
-from liver_tf.evaluation.curves import draw_curves
+from liver_tf.evaluation.findings import evaluate_protocols
 from liver_tf.evaluation.measures import summarise
-from liver_tf.evaluation.overlays import Panel, draw_sheet
-from liver_tf.evaluation.report import Picture, evaluate_protocols, write_report
-from liver_tf.labels import LESION_TYPES
+from liver_tf.evaluation.report import write_report
 
 PHANTOM = "PHANTOM data (not patients)"
-
-
-def history(epochs):
-    return [
-        {"epoch": k, "loss": 1 / (k + 1), "val_loss": 1.2 / (k + 1), "val_dice": k / 10}
-        for k in range(epochs)
-    ]
 
 
 @pytest.fixture(scope="module")
 def written(cohort, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    rng = np.random.default_rng(0)
-    labels = np.zeros((16, 16), np.uint8)
-    labels[4:9, 4:9] = 3
-    panel = Panel(rng.normal(100, 20, (16, 16)), labels, labels, LESION_TYPES, "s", (1.0, 1.0))
-    sheet = draw_sheet([panel], folder / "elsewhere" / "best <&> worst.png")
     results = {"baseline": cohort(0.4), "hier_freeze": cohort(0.9), "a|<b>": cohort(0.6)}
-    files = write_report(
-        folder / "out",
-        results,
-        PHANTOM,
-        histories={"baseline": [history(5)], "hier_freeze": [history(3), history(1), history(4)]},
-        sheets=[Picture(sheet, "Best & worst <slices>")],
-        facts={"data fingerprint": "abc"},
-        samples=500,
-    )
+    facts = {"data fingerprint": "abc"}
+    files = write_report(folder / "out", results, PHANTOM, facts=facts, samples=500)
     return files, results
 
 
@@ -71,8 +49,12 @@ def test_html_is_well_formed_and_asks_for_nothing(written):
     checker = Checker()
     checker.feed(text)
     assert checker.open == []
-    assert all(a.startswith("data:") for a in checker.addresses)
-    assert checker.tags.count("img") == 3
+    assert all(a.startswith(("data:", "#")) for a in checker.addresses)
+    # Every link leads to a heading of this page.
+    links = {a[1:] for a in checker.addresses if a.startswith("#")}
+    assert len(links) == checker.tags.count("h2")
+    assert links == set(re.findall(r'<h2 id="(\w+)"', text))
+    assert checker.tags.count("img") == 2
     assert "script" not in checker.tags
     assert "b" not in checker.tags
     assert "a|&lt;b&gt;" in text
@@ -84,12 +66,11 @@ def test_every_section_of_measured_figures_names_its_data(written):
     assert headings == [
         "The paper's table",
         f"Paired differences, measured on {PHANTOM}",
-        f"Further measures, measured on {PHANTOM}",
-        f"Slices and patients, measured on {PHANTOM}",
-        f"Seeds, measured on {PHANTOM}",
+        f"Healthy slices and types of lesions, measured on {PHANTOM}",
         f"By size of lesion, measured on {PHANTOM}",
-        f"Confusion of types, measured on {PHANTOM}",
-        f"Pictures, measured on {PHANTOM}",
+        f"Further measures, measured on {PHANTOM}",
+        f"Seeds, measured on {PHANTOM}",
+        "How the figures came about",
         "Notes",
     ]
     html = files.html.read_text("utf-8")
@@ -101,12 +82,15 @@ def test_markdown_pictures_lie_beside_it(written):
     files, _ = written
     text = files.markdown.read_text("utf-8")
     targets = re.findall(r"!\[.*?\]\((.*?)\)", text)
-    assert targets[1] == "pictures/training_curves.png"
-    assert targets[2] == "pictures/reliability.png"
-    assert len(targets) == 3
-    assert (files.markdown.parent / targets[1]).is_file()
+    assert targets == ["pictures/differences.png", "pictures/reliability.png"]
+    assert all((files.markdown.parent / target).is_file() for target in targets)
     assert str(files.markdown.parent) not in text
-    assert "data fingerprint: abc" in text
+    assert "| data fingerprint | abc |" in text
+    # What is folded stands between blank lines, or GitHub would show its tables as text.
+    assert len(re.findall(r"<details><summary>[^\n]*</summary>\n\n", text)) == text.count(
+        "<details>"
+    )
+    assert text.count("\n\n</details>") == text.count("<details>") > 3
 
 
 def test_csv_keeps_sources_apart(written):
@@ -134,40 +118,26 @@ def test_csv_keeps_sources_apart(written):
     }
 
 
-def test_report_without_baseline_histories_or_sheets(cohort, tmp_path):
+def test_report_without_baseline_or_runs(cohort, tmp_path):
     results = [replace(result, type_scores=None) for result in cohort(0.8)]
     files = write_report(tmp_path, {"mine": results}, "my data", samples=50)
     assert files.findings.differences == ()
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "measures.csv",
         "measures.json",
+        "report.csv",
         "report.html",
         "report.md",
     ]
-    assert "Pictures" not in files.markdown.read_text("utf-8")
+    assert "![" not in files.markdown.read_text("utf-8")
 
 
-def test_sheets_of_one_name_do_not_overwrite_each_other(cohort, tmp_path):
-    sheets = []
-    for protocol, shade in (("a", 50.0), ("b", 200.0)):
-        hu, labels = np.full((8, 8), shade), np.zeros((8, 8), np.uint8)
-        panel = Panel(hu, None, labels, LESION_TYPES, protocol, None)
-        sheets.append(Picture(draw_sheet([panel], tmp_path / protocol / "sheet.png"), protocol))
-    files = write_report(tmp_path, {"mine": cohort(0.8)}, "my data", sheets=sheets, samples=50)
-    copies = [picture.path for picture in files.findings.pictures]
-    assert [p.name for p in copies] == ["sheet.png", "2_sheet.png", "reliability.png"]
-    assert [p.read_bytes() for p in copies[:2]] == [s.path.read_bytes() for s in sheets]
-
-
-def test_refusals(cohort, tmp_path):
+def test_refusals(cohort):
     with pytest.raises(ValueError, match="none for baseline"):
         evaluate_protocols({"baseline": []}, PHANTOM)
     with pytest.raises(ValueError, match="no protocol"):
         evaluate_protocols({}, PHANTOM)
     with pytest.raises(ValueError, match="what was measured on"):
         evaluate_protocols({"baseline": cohort(0.5)}, "")
-    with pytest.raises(ValueError, match="at least one epoch"):
-        draw_curves({"baseline": [[]]}, tmp_path / "x.png")
 
 
 def test_a_failed_write_leaves_the_old_report(cohort, tmp_path, monkeypatch):
@@ -182,9 +152,9 @@ def test_a_failed_write_leaves_the_old_report(cohort, tmp_path, monkeypatch):
         write_report(tmp_path, results, "new data", samples=50)
     assert (tmp_path / "report.md").read_bytes() == old
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "measures.csv",
         "measures.json",
         "pictures",
+        "report.csv",
         "report.html",
         "report.md",
     ]

@@ -130,6 +130,13 @@ def test_what_is_no_study_is_not_pooled(stored, changes, came):
     assert came in str(no.value)
 
 
+def test_runs_of_one_fold_are_tested_on_the_same_slices(stored):
+    whole = stored()
+    fewer = replace(stored("yours", seed=1), results=whole.results[1:])
+    with pytest.raises(Refusal, match="runs of one fold on the same slices; got fold0/seed1/yours"):
+        pooled([whole, fewer])
+
+
 def test_looser_practice_is_told(stored):
     clean, loose = stored(), stored(validation=TEST_FOLD)
     assert clean.clean
@@ -142,7 +149,8 @@ def test_looser_practice_is_told(stored):
     assert cautions([clean]) == ()
     (told,) = cautions([clean, loose])
     assert told.startswith(
-        f"{LOOSE}: early stopping, post-processing and temperature of fold0/seed0/mine looked at"
+        f"{LOOSE}: early stopping, post-processing and temperature of "
+        "fold0_validated_on_test/seed0/mine looked at"
     )
 
 

@@ -10,12 +10,13 @@ import pytest
 import tiny_records
 
 from liver_tf.evaluation.calibration import fit_temperature
+from liver_tf.evaluation.shown_slices import by_rank, cut_to_liver, load_shown, shown_file
 from liver_tf.evaluation.stored_results import LOOSE, load_results
 from liver_tf.model.description import load_description
 from liver_tf.model.weights_file import save_weights
 from liver_tf.records.folds import INNER, TEST_FOLD
 from liver_tf.records.manifest import load_manifest
-from trainers import evaluate, measuring, report_parts, scored_slices
+from trainers import evaluate, measuring, scored_slices
 from trainers.measuring import measure_runs
 
 PATIENTS = 12
@@ -148,6 +149,30 @@ def test_what_was_measured_is_not_measured_again(work, finished, read, make_netw
     assert fourth.stored == third.stored
 
 
+def test_slices_to_be_shown_are_kept_with_their_pixels(work, finished, read):
+    """From what is stored: no network is asked for a picture."""
+    run = finished("shown")
+    (one,) = measure_runs([run], work / "liver", work / "whole")
+    kept = load_shown(run, one.stored)
+    assert {rank: shown.result for rank, shown in kept.items()} == by_rank(one.results)
+    manifest = load_manifest(work / "whole")
+    entries = {entry.case: entry for entry in manifest.cases}
+    with np.load(measuring.label_maps(run, "test")) as maps:
+        for shown in kept.values():
+            (record,) = measuring.read_case(work / "whole", entries[shown.result.case])
+            labels = maps[measuring.map_name(record.case, record.slice_index)]
+            cut = cut_to_liver(record.image, record.labels, labels, record.spacing_mm, shown.result)
+            for name in ("hu", "truth", "predicted"):
+                np.testing.assert_array_equal(getattr(shown, name), getattr(cut, name))
+    # Where they are gone they are made again, and nothing is measured for it.
+    shown_file(run).unlink()
+    read.clear()
+    (again,) = measure_runs([run], work / "liver", work / "whole")
+    assert read == []
+    assert again.stored == one.stored
+    assert set(load_shown(run, one.stored)) == set(kept)
+
+
 def test_scores_are_the_mean_probabilities_of_the_lesion_pixels(work, intensity_cascade):
     cascade = intensity_cascade()
     manifest = load_manifest(work / "whole")
@@ -202,7 +227,7 @@ def test_seeds_in_one_report(work, finished, command, tmp_path, capsys):
     assert command(evaluate, *arguments(work, runs, tmp_path, "--data_label=tiny blobs")) == 0
     assert "mine - baseline" in capsys.readouterr().out
     assert {p.name for p in tmp_path.iterdir()} >= {
-        *("report.html", "report.md", "measures.csv", "measures.json", "images.csv", "table.txt")
+        *("report.html", "report.md", "report.csv", "measures.json", "images.csv", "table.txt")
     }
     told = json.loads((tmp_path / "measures.json").read_text())
     assert told["cautions"] == []
@@ -212,9 +237,9 @@ def test_seeds_in_one_report(work, finished, command, tmp_path, capsys):
     with open(tmp_path / "images.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 4 * 4
-    assert "fold0/seed1/mine: " in told["facts"]["temperature of the type"]
+    assert "fitted on the validation patients" in told["facts"]["temperature of the type"]
     # The sheets come from what is stored; one a protocol.
-    assert (tmp_path / "overlays" / "mine.png").stat().st_size > 1000
+    assert (tmp_path / "pictures" / "mine.png").stat().st_size > 1000
 
 
 def test_a_run_validated_on_the_test_fold_is_called_so_everywhere(
@@ -223,7 +248,7 @@ def test_a_run_validated_on_the_test_fold_is_called_so_everywhere(
     runs = [finished("mine", validation=TEST_FOLD)]
     assert command(evaluate, *arguments(work, runs, tmp_path)) == 0
     assert f"CAUTION. {LOOSE}" in capsys.readouterr().out
-    for name in ("report.html", "report.md", "table.txt", "measures.csv", "measures.json"):
+    for name in ("report.html", "report.md", "table.txt", "report.csv", "measures.json"):
         assert LOOSE in (tmp_path / name).read_text(), name
     assert 'class="caution"' in (tmp_path / "report.html").read_text()
     assert "ON THE TEST FOLD ITSELF" in (tmp_path / "report.md").read_text()
@@ -236,13 +261,3 @@ def test_a_run_validated_on_the_test_fold_is_called_so_everywhere(
     assert command(evaluate, *arguments(work, mixed, tmp_path / "mixed")) == 0
     told = json.loads((tmp_path / "mixed" / "measures.json").read_text())
     assert list(told["protocols"]) == ["baseline", f"mine, {LOOSE}"]
-
-
-def test_the_facts_of_early_stopping():
-    clean, loose = {"validation": INNER}, {"validation": TEST_FOLD}
-    assert report_parts._early_stopping([clean, {}]).startswith("on the inner validation patients")
-    assert (
-        report_parts._early_stopping([loose])
-        == "ON THE TEST FOLD ITSELF: the figures are optimistic"
-    )
-    assert "in some of the runs" in report_parts._early_stopping([clean, loose])
