@@ -101,7 +101,6 @@ def _carry_out(jobs: Sequence, work) -> list:
 
 def _report(output: Path) -> int:
     from liver_tf.evaluation.study_report import write_study
-
     from liver_tf.folder_lock import held_alone
     from liver_tf.refusals import Refusal
 
