@@ -1,7 +1,8 @@
-# make demo: the whole road on phantom data. make reproduce: the paper's comparison on phantoms, about
-# 90 minutes. make test: lint and tests. make fuzz, make kill-test: the long campaigns of which the tests hold a short form. make parity: augmentation against
-# tensorflow-addons, in an environment of its own. make pacs-test: a series and its DICOM SEG to a real
-# archive and back; needs Debian's orthanc. All install what they need of Python.
+# make demo: the whole road on phantom data. make reproduce: the paper's comparison on phantoms, every
+# protocol on every fold. make test: lint and tests. make fuzz, make kill-test: the long campaigns of
+# which the tests hold a short form. make parity: augmentation against tensorflow-addons, in an
+# environment of its own. make pacs-test: a series and its DICOM SEG to a real archive and back; needs
+# Debian's orthanc. All install what they need of Python.
 PYTHON ?= python3
 PYTHON311 ?= python3.11
 VENV := .venv
@@ -63,4 +64,4 @@ $(PARITY)/installed: tests/parity/requirements.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(PARITY) demo phantom_study
+	rm -rf $(VENV) $(PARITY) demo

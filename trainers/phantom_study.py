@@ -129,8 +129,8 @@ def main(argv: list[str]) -> int:
     began = time.monotonic()
     ran = run_chain(plan, folder, "the study")
     print(
-        f"\n{len(ran)} of {len(plan)} steps ran, {minutes(time.monotonic() - began)}. Phantoms, not "
-        f"patients: look at {folder}/study/report/report.html."
+        f"\n{len(ran)} of {len(plan)} steps ran, {minutes(time.monotonic() - began)}. Phantoms, "
+        f"not patients: look at {folder}/study/report/report.html."
     )
     return 0
 

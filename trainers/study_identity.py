@@ -100,8 +100,10 @@ def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         if old == new:
             continue
         if isinstance(old, list) and isinstance(new, list):
-            left = [one for one in old if one not in new] or old
-            right = [one for one in new if one not in old] or new
+            left = [one for one in old if one not in new]
+            right = [one for one in new if one not in old]
+            if not left and not right:  # in another order
+                left, right = old, new
             old, new = " ".join(left) or "nothing", " ".join(right) or "nothing"
         found.append(f"{name}: {_brief(old)} then, {_brief(new)} now")
     return found
