@@ -10,7 +10,7 @@ from liver_tf.atomic_files import sha256_of
 from liver_tf.refusals import Refusal
 from trainers.cell_process import MEMO, read_memo
 
-CELLS = "cells"
+CELLS, FINETUNE = "cells", "finetune"
 WEIGHTS = "weights.npz"
 
 #: The part of a cell's ``made_of`` that protocols do not share.
@@ -70,10 +70,10 @@ def refuse_others(study: Path, wanted: Mapping[str, Mapping[str, Any]] | None = 
     for made_of in (wanted or {}).values():
         common = _common(made_of)
     for path in sorted((study / CELLS).glob(f"*/*/*/{MEMO}")):
+        place, protocol, seed = path.parent.relative_to(study / CELLS).parts
         made_of = read_memo(path).get("made_of")
-        if not made_of:
-            continue
-        protocol = path.parents[1].name
+        if not made_of or not (study / FINETUNE / place / seed / protocol / "run.json").exists():
+            continue  # it came to nothing
         common = common or _common(made_of)
         differences = _differences(_common(made_of), common)
         expected = lines.setdefault(protocol, made_of[PROTOCOL])

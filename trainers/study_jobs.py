@@ -14,10 +14,8 @@ from liver_tf.records.manifest import load_manifest
 from trainers.cell_process import CellJob
 from trainers.run_folder import fold_name, run_folder
 from trainers.study import Cell, Protocol, grid, new_epochs
-from trainers.study_identity import CELLS, PROTOCOL, shared
+from trainers.study_identity import CELLS, FINETUNE, PROTOCOL, shared
 from trainers.study_progress import Work
-
-FINETUNE = "finetune"
 
 
 @dataclass(frozen=True)

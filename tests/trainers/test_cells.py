@@ -28,6 +28,7 @@ def job_of(study, seed=0, made_of=MADE_OF):
 def mark_done(job, **changes):
     (job.run / "measures").mkdir(parents=True, exist_ok=True)
     (job.run / "measures" / "test.json").write_text("{}")
+    (job.run / "run.json").write_text("{}")
     job.folder.mkdir(parents=True, exist_ok=True)
     memo = {"state": DONE, "made_of": job.made_of, "seconds": {}, **changes}
     (job.folder / MEMO).write_text(json.dumps(memo))
@@ -93,6 +94,9 @@ def test_cells_of_other_settings_are_refused_and_the_difference_shown(tmp_path):
     mark_done(job_of(tmp_path, seed=1, made_of={**MADE_OF, "records": "c" * 64}))
     with pytest.raises(Refusal, match="records: cccccccccccccccc then, aaaaaaaaaaaaaaaa now"):
         refuse_others(tmp_path)
+    # A cell that came to nothing, for a slip in its settings, binds nobody.
+    (job_of(tmp_path, seed=1).run / "run.json").unlink()
+    refuse_others(tmp_path)
 
 
 def test_the_pace_is_that_of_what_was_done():

@@ -16,7 +16,7 @@ CELL = "fold0/mine/seed0"
 @pytest.fixture(scope="module")
 def work(tmp_path_factory, make_network):
     folder = tiny_study.write(tmp_path_factory.mktemp("work"), make_network)
-    tiny_study.protocol(folder, "mine", "none", "enc1")
+    tiny_study.protocol(folder, "mine", "enc1")
     tiny_study.protocol(folder, "wrong", "enc9")
     return folder
 
@@ -53,7 +53,8 @@ def test_killed_and_started_again_the_result_is_the_same(work, undisturbed):
     arguments = tiny_study.arguments(work, study, [work / "mine.flags"])
     process = tiny_study.start(arguments)
     ends = time.monotonic() + 200
-    while not (run_of(study) / "cycle1" / "cycle.json").exists() and time.monotonic() < ends:
+    files = [run_of(study) / "cycle1" / name for name in ("state.npz", "cycle.json")]
+    while not any(path.exists() for path in files) and time.monotonic() < ends:
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
