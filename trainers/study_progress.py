@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tqdm import tqdm
 
 from trainers.cell_process import DONE, CellJob, Outcome
 
 _RESULT = "cycle*/cycle.json"
+
+#: What ``training.diary`` says of an epoch: number of the cycle, the epoch, epochs at most.
+_EPOCH = re.compile(rb" (\d+)/\d+, fixed: [^\n]*: epoch (\d+) of (\d+),")
+_END_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -26,9 +33,12 @@ class Work:
     def total(self) -> int:
         return sum(self.cycles)
 
-    def until(self, finished: int) -> int:
-        """After so many finished cycles."""
-        return sum(self.cycles[:finished])
+    def until(self, finished: int, epoch: tuple[int, int, int] | None = None) -> int:
+        """After so many finished cycles, and an epoch (of ``last_epoch``) of the next one."""
+        done = sum(self.cycles[:finished])
+        if epoch and epoch[0] == finished + 1 <= len(self.cycles):
+            done += self.cycles[finished] * epoch[1] // epoch[2]
+        return done
 
 
 @dataclass
@@ -75,7 +85,7 @@ class Progress:
         self._bar = tqdm(
             total=max(total, 1),
             disable=None,
-            bar_format="{percentage:3.0f}%|{bar}| {postfix}",
+            bar_format="{percentage:3.0f}%|{bar:40}| {desc}",
         )
         self.look()
 
@@ -101,7 +111,7 @@ class Progress:
         slices = sum(self._finished_slices(job) for job in self._left.values())
         slices += sum(w.total for name, w in self._work.items() if name not in self._left)
         self._bar.n = min(slices, self._bar.total)
-        self._bar.set_postfix_str(self._text(waiting_for), refresh=True)
+        self._bar.set_description_str(self._text(waiting_for))
 
     def close(self) -> None:
         self._bar.close()
@@ -109,6 +119,8 @@ class Progress:
     def _text(self, waiting_for: Sequence[str] = ()) -> str:
         left = self._seconds_left()
         told = [f"{self._done} of {self._count} cells"]
+        if failed := self._count - self._done - len(self._left):
+            told.append(f"{failed} failed")
         if self._left and left is not None:
             told.append(f"about {duration(left)} left")
         if waiting_for:
@@ -121,16 +133,32 @@ class Progress:
             [self._pace.seconds(slices) for slices in of]
             for of in (map(self._to_go, self._left.values()), self._to_go_then)
         )
-        if None in left or None in then:
-            return None
-        got_done, elapsed = sum(then) - sum(left), time.monotonic() - self._began
-        return sum(left) * (elapsed / got_done if got_done > 0 else 1.0)
+        elapsed = time.monotonic() - self._began
+        if None not in left and None not in then:
+            got_done = sum(then) - sum(left)
+            return sum(left) * (elapsed / got_done if got_done > 0 else 1.0)
+        # No cell has ended yet: by the slices that were shown.
+        left = sum(map(self._to_go, self._left.values()))
+        shown = sum(self._to_go_then) - left
+        return left * elapsed / shown if shown > 0 else None
 
     def _to_go(self, job: CellJob) -> int:
         return self._work[job.name].total - self._finished_slices(job)
 
     def _finished_slices(self, job: CellJob) -> int:
-        return self._work[job.name].until(sum(1 for _ in job.run.glob(_RESULT)))
+        finished = sum(1 for _ in job.run.glob(_RESULT))
+        return self._work[job.name].until(finished, last_epoch(job.log))
+
+
+def last_epoch(log: Path) -> tuple[int, int, int] | None:
+    """The last epoch that a cell's log tells: number of the cycle, the epoch, epochs at most."""
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _END_BYTES))
+            told = _EPOCH.findall(file.read())
+    except FileNotFoundError:
+        return None
+    return tuple(map(int, told[-1])) if told else None
 
 
 def duration(seconds: float) -> str:

@@ -13,7 +13,7 @@ from liver_tf.refusals import Refusal
 from trainers.cell_process import BUSY, DONE, FAILED, MEMO, CellJob, Outcome, carry_out
 from trainers.engines import Local
 from trainers.study_identity import CELLS, refuse_others
-from trainers.study_progress import Pace, Progress, Work, duration
+from trainers.study_progress import Pace, Progress, Work, duration, last_epoch
 from trainers.study_run import carry_out_all
 
 MADE_OF = {"settings": ["--epochs=2"], "records": "a" * 64, "protocol": ["--protocol=mine"]}
@@ -108,6 +108,33 @@ def test_the_pace_is_that_of_what_was_done():
     # 80 s for 400 slices, and 6 s a cell.
     assert pace.seconds(100) == pytest.approx(20 + 6)
     assert pace.seconds(0) == pytest.approx(6)
+
+
+def test_epochs_count_in_the_cycle_that_is_being_trained(tmp_path):
+    log = tmp_path / "log.txt"
+    assert last_epoch(log) is None
+    log.write_text("mine 1/3, fixed: enc1-enc5,dec4: epoch 4 of 10, loss 1.2\nmine 2/3: copied\n")
+    assert last_epoch(log) == (1, 4, 10)
+    work = Work((100, 0, 200))
+    assert work.until(0, (1, 4, 10)) == 40
+    # A line of a cycle that has ended since counts no more.
+    assert work.until(1, (1, 4, 10)) == work.until(2, (1, 4, 10)) == 100
+    assert work.until(2, (3, 5, 10)) == 200
+    assert work.until(3, (3, 5, 10)) == 300
+
+
+def test_before_a_cell_has_ended_the_epochs_tell_the_time(tmp_path, capsys, monkeypatch):
+    job, other = job_of(tmp_path), job_of(tmp_path, 1)
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    progress = Progress([job, other], {job.name: Work((100,)), other.name: Work((100,))})
+    job.folder.mkdir(parents=True)
+    job.log.write_text("mine 1/1, fixed: none: epoch 5 of 10, loss 1.2, val_loss 1\n")
+    now[0] = 60.0
+    # A quarter in a minute; the cell that is done was only found done.
+    progress.ended(Outcome(other.name, DONE))
+    progress.close()
+    assert capsys.readouterr().out == f"{other.name}: done (1 of 2 cells, about 20 s left)\n"
 
 
 def test_the_time_left_follows_what_was_got_done(tmp_path, capsys, monkeypatch):

@@ -9,6 +9,7 @@ import tiny_study
 from absl import app
 
 from trainers import reproduce
+from trainers.study_progress import last_epoch
 
 CELL = "fold0/mine/seed0"
 
@@ -46,6 +47,8 @@ def test_a_cell_that_fails_stops_no_other(undisturbed):
     report = (study / "report" / "report.md").read_text()
     assert "fold0/seed0/wrong" in report
     assert (run_of(study) / "postprocessing.json").is_file()
+    # The bar follows what training says of its epochs.
+    assert last_epoch(study / "cells" / CELL / "log.txt") == (1, 2, 2)
 
 
 def test_killed_and_started_again_the_result_is_the_same(work, undisturbed):
