@@ -115,7 +115,7 @@ def _report(output: Path) -> int:
         # The last cells of a study can end at the same time.
         print(f"another process is writing the report into {folder}")
         return 0
-    print("\n" + "\n".join(f"report: {file}" for file in files))
+    print(f"\nreport: {files[0]}\n        and {len(files) - 1} files beside it")
     return 0
 
 
