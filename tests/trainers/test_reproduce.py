@@ -53,7 +53,7 @@ def test_a_cell_that_fails_stops_no_other(undisturbed):
 
 def test_killed_and_started_again_the_result_is_the_same(work, undisturbed):
     study = work / "killed"
-    arguments = tiny_study.arguments(work, study, [work / "mine.flags"])
+    arguments = tiny_study.arguments(work, study, [work / "mine.flags"], seeds="0,1")
     process = tiny_study.start(arguments)
     ends = time.monotonic() + 200
     files = [run_of(study) / "cycle1" / name for name in ("state.npz", "cycle.json")]
@@ -67,8 +67,9 @@ def test_killed_and_started_again_the_result_is_the_same(work, undisturbed):
     assert process.returncode == 0, err
     assert (study / "cells" / CELL / "log.txt").read_text().count("$ python -m trainers.cell") == 2
     assert tiny_study.result_of(run_of(study)) == tiny_study.result_of(run_of(undisturbed[0]))
-    # It was the last of the study: the report is there.
-    assert (study / "report" / "report.html").is_file()
+    # Another cell of the study is to go.
+    assert not (study / "report").exists()
+    assert not (study / "cells" / "fold0" / "mine" / "seed1").exists()
 
 
 def test_what_is_done_is_neither_trained_nor_measured_again(work, undisturbed, command, capsys):
@@ -86,6 +87,9 @@ def test_what_is_done_is_neither_trained_nor_measured_again(work, undisturbed, c
     ]
     assert command(reproduce, *arguments, f"--only={CELL}") == 0
     assert "3 of the study's 4 cells to go: no report yet" in capsys.readouterr().out
+    alone = tiny_study.arguments(work, study, [work / "mine.flags"], only=CELL)
+    assert command(reproduce, *alone) == 0  # the last of its study
+    assert "report.html" in capsys.readouterr().out
     assert command(reproduce, f"--output={study}", "--report_only", "--samples=100") == 0
     assert "report.html" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in run_of(study).rglob("*")} == before
@@ -119,8 +123,9 @@ def test_cells_that_are_not_there_are_refused(work, command, changes, message):
 
 def test_ray_gives_the_same(work, undisturbed, tmp_path):
     pytest.importorskip("ray", reason="the extra ray is not installed")
-    arguments = tiny_study.arguments(work, tmp_path, [work / "mine.flags"], engine="ray")
-    process = tiny_study.start([*arguments, "--num_cpus=0.5"])
+    protocols, seeds = [work / "mine.flags"], "0,1"
+    arguments = tiny_study.arguments(work, tmp_path, protocols, seeds=seeds, engine="ray")
+    process = tiny_study.start([*arguments, f"--only={CELL}", "--num_cpus=0.5"])
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert tiny_study.result_of(run_of(tmp_path)) == tiny_study.result_of(run_of(undisturbed[0]))
