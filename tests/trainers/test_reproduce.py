@@ -8,6 +8,9 @@ import pytest
 import tiny_study
 from absl import app
 
+from liver_tf import folder_lock
+from liver_tf.folder_lock import held_alone
+from liver_tf.refusals import Refusal
 from trainers import reproduce
 from trainers.study_progress import last_epoch
 
@@ -51,7 +54,8 @@ def test_a_cell_that_fails_stops_no_other(undisturbed):
     assert last_epoch(study / "cells" / CELL / "log.txt") == (1, 2, 2)
 
 
-def test_killed_and_started_again_the_result_is_the_same(work, undisturbed):
+def test_killed_and_started_again_the_result_is_the_same(work, undisturbed, monkeypatch):
+    monkeypatch.setattr(folder_lock, "_PATIENCE_SECONDS", 0.1)
     study = work / "killed"
     arguments = tiny_study.arguments(work, study, [work / "mine.flags"], seeds="0,1")
     process = tiny_study.start(arguments)
@@ -59,6 +63,11 @@ def test_killed_and_started_again_the_result_is_the_same(work, undisturbed):
     files = [run_of(study) / "cycle1" / name for name in ("state.npz", "cycle.json")]
     while not any(path.exists() for path in files) and time.monotonic() < ends:
         time.sleep(0.01)
+    process.kill()
+    process.wait()
+    # The process of the cell goes on alone, and nobody else may touch the cell until it has ended.
+    with pytest.raises(Refusal, match="output-busy"), held_alone(study / "cells" / CELL):
+        pass
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert not (run_of(study) / "measures" / "test.json").exists()
