@@ -104,7 +104,7 @@ def carry_out(job: CellJob) -> Outcome:
             return Outcome(job.name, BUSY)
         return Outcome(job.name, FAILED, refusal.text_with_path())
     except OSError as error:
-        return Outcome(job.name, FAILED, f"{error.filename}: {error.strerror}")
+        return Outcome(job.name, FAILED, str(error))
 
 
 def _carry_out(job: CellJob, lock: int) -> Outcome:

@@ -42,7 +42,7 @@ def steps(
             "phantom",
             "write a phantom LiTS and a phantom Sheba",
             ("data_prep.phantom", f"--output={data}", *cohort),
-            60,
+            32,
             f"{data}/phantom.json",
         ),
         *(
@@ -53,7 +53,7 @@ def steps(
                     *("data_prep.build_tfrecords", f"--source={source}", f"--input={files}"),
                     f"--output={records}/{name}",
                 ),
-                15,
+                12,
                 f"{records}/{name}/manifest.json",
             )
             for name, source, files in (
@@ -68,7 +68,7 @@ def steps(
                 *("trainers.pretrain", f"--flagfile={flag_files}/liver.flags"),
                 *(f"--records={records}/lits", f"--run={runs}/liver"),
             ),
-            120,
+            110,
             f"{runs}/liver/weights.npz",
         ),
         *(

@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
             pretrained=Path(FLAGS.pretrained),
             liver_run=Path(FLAGS.liver_run),
         ),
-        [study.read_protocol(name) for name in FLAGS.protocols],
+        study.read_protocols(FLAGS.protocols),
         folds=_whole_numbers("folds") if FLAGS.folds else None,
         seeds=_whole_numbers("seeds"),
         settings=study.read_settings(FLAGS.settings),
@@ -187,7 +187,10 @@ def _define_flags() -> None:
     )
     flags.DEFINE_float("num_cpus", 1.0, "ray: processors a cell is given.", lower_bound=0.0)
     flags.DEFINE_float(
-        "num_gpus", 0.0, "ray: cards a cell is given; 0.5 puts two on one.", lower_bound=0.0
+        "num_gpus",
+        0.0,
+        "ray: cards a cell is given; 0.5 puts two on one, 0 deals none out.",
+        lower_bound=0.0,
     )
     flags.DEFINE_string(
         "data_label", "your data", "What the report says it was measured on, e.g. a study's name."

@@ -116,7 +116,20 @@ def read_protocol(named: str) -> Protocol:
     names = values(arguments, "protocol")
     if not names or not values(arguments, "cycle"):
         raise app.UsageError(f"{path}: expected --protocol=NAME and at least one --cycle=")
+    if not re.fullmatch(r"[\w-]+", names[-1], re.ASCII):
+        raise app.UsageError(f"{path}: a protocol's name has letters, digits, '_' and '-' alone")
     return Protocol(names[-1], arguments)
+
+
+def read_protocols(named: Sequence[str]) -> list[Protocol]:
+    """Several, each with a name of its own; raises ``UsageError`` as ``read_protocol``."""
+    protocols = [read_protocol(one) for one in named]
+    names = [one.name for one in protocols]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise app.UsageError(f"--protocols: {twice[0]} is there twice")
+    if not names:
+        raise app.UsageError("--protocols: expected at least one")
+    return protocols
 
 
 def read_settings(paths: Sequence[str]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from trainers.study import (
     grid,
     new_epochs,
     read_protocol,
+    read_protocols,
     read_settings,
 )
 
@@ -104,6 +105,11 @@ def test_a_protocol_is_a_flag_file_with_a_name_and_cycles(tmp_path):
     path.write_text("--protocol=mine\n")
     with pytest.raises(app.UsageError, match="at least one --cycle="):
         read_protocol(str(path))
+    path.write_text("--protocol=../mine\n--cycle=none\n")
+    with pytest.raises(app.UsageError, match="letters, digits, '_' and '-' alone"):
+        read_protocol(str(path))
     path.write_text("--flagfile=hier_freeze.flags\n--protocol=mine\n")
+    with pytest.raises(app.UsageError, match="--protocols: mine is there twice"):
+        read_protocols(["baseline", str(path), str(path)])
     assert read_protocol(str(path)).name == "mine"
     assert len(read_protocol(str(path)).cycles) == 5
