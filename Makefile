@@ -1,17 +1,21 @@
-# make demo: the whole road on phantom data. make test: lint and tests. make fuzz, make kill-test: the
-# long campaigns of which the tests hold a short form. make parity: augmentation against
-# tensorflow-addons, in an environment of its own. make pacs-test: a series and its DICOM SEG to a real
-# archive and back; needs Debian's orthanc. All install what they need of Python.
+# make demo: the whole road on phantom data. make reproduce: the paper's comparison on phantoms, every
+# protocol on every fold. make test: lint and tests. make fuzz, make kill-test: the long campaigns of
+# which the tests hold a short form. make parity: augmentation against tensorflow-addons, in an
+# environment of its own. make pacs-test: a series and its DICOM SEG to a real archive and back; needs
+# Debian's orthanc. All install what they need of Python.
 PYTHON ?= python3
 PYTHON311 ?= python3.11
 VENV := .venv
 PARITY := .venv-parity
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint fuzz kill-test pacs-test parity clean
+.PHONY: demo reproduce test lint fuzz kill-test pacs-test parity clean
 
 demo: $(VENV)/installed
 	$(RUN) -m trainers.demo
+
+reproduce: $(VENV)/installed
+	$(RUN) -m trainers.phantom_study
 
 test: $(VENV)/installed-test lint
 	$(RUN) -m pytest
@@ -41,7 +45,7 @@ $(VENV)/installed: setup.py constraints.txt
 # Everything that a test can try, Apache Beam among it.
 $(VENV)/installed-test: $(VENV)/installed
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		-e '.[test,codecs,beam,dicom-seg,serving,openvino]'
+		-e '.[test,codecs,beam,dicom-seg,serving,openvino,ray]'
 	touch $@
 
 $(VENV)/installed-pacs: $(VENV)/installed

@@ -42,6 +42,8 @@ setup(
         "codecs": ["pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls", "python-gdcm"],
         # Conversion spread over many machines.
         "beam": ["apache-beam>=2.70"],
+        # Cells of a study spread over many machines; Apache-2.0.
+        "ray": ["ray>=2.60"],
         # Results as DICOM segmentations; MIT.
         "dicom-seg": ["highdicom>=0.28"],
         # Talking to an archive, for the test of it; MIT.

@@ -16,8 +16,11 @@ _PATIENCE_SECONDS = 2.0
 
 
 @contextlib.contextmanager
-def held_alone(folder: Path) -> Iterator[None]:
+def held_alone(folder: Path) -> Iterator[int]:
     """Hold a folder that exists.
+
+    Gives the descriptor of the lock: a child process that inherits it holds the folder too, as
+    long as it lives.
 
     Raises:
       Refusal: ``output-busy`` where another process holds it.
@@ -37,7 +40,7 @@ def held_alone(folder: Path) -> Iterator[None]:
         except OSError:
             # A file system without locks: the user has to take care then.
             pass
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

@@ -6,53 +6,19 @@ again.
 
 from __future__ import annotations
 
-import json
-import os
-import shlex
-import subprocess
-import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from absl import app, flags
 
-from liver_tf.atomic_files import write_json
+from trainers.steps import Step, minutes, run_chain
 
 FLAGS = flags.FLAGS
 
 PROTOCOLS = ("baseline", "no_freezing", "freeze_encoder", "hier_freeze", "hier_unfreeze")
 
-#: A phantom has no patients whose names need keeping; real data need a key of one's own.
-PHANTOM_KEY = "phantom-data-need-no-secret"
-
 FOLDER = Path("demo")
 RUNS = f"{FOLDER}/runs/finetune/fold0/seed0"
-
-
-@dataclass(frozen=True)
-class Step:
-    """One command.
-
-    Attributes:
-      name: of its mark in the demo's folder. title: what it does.
-      command: arguments after ``python -m``.
-      seconds: what it takes on two quiet cores, for the estimate of what is left.
-      product: a path that is there whole once the step is done, if there is such a one.
-      once: the command refuses to write its product again.
-    """
-
-    name: str
-    title: str
-    command: tuple[str, ...]
-    seconds: float
-    product: str | None = None
-    once: bool = False
-
-    def mark(self) -> list[str]:
-        """What decides the step: its command, and what stands in the flag files it names."""
-        named = [part.removeprefix("--flagfile=") for part in self.command if "flagfile=" in part]
-        return [*self.command, *(Path(name).read_text(encoding="utf-8") for name in named)]
 
 
 def steps() -> list[Step]:
@@ -194,48 +160,11 @@ def steps() -> list[Step]:
     ]
 
 
-def run_step(step: Step) -> bool:
-    """Run a step unless it was done; returns whether it ran. Ends the program if it fails.
-
-    Done means: the same command with the same flag files ended well, and what it made is there.
-    """
-    mark = FOLDER / "done" / f"{step.name}.json"
-    made = step.product is None or Path(step.product).exists()
-    if made and mark.is_file() and json.loads(mark.read_text(encoding="utf-8")) == step.mark():
-        return False
-    if made and step.once and step.product:
-        write_json(mark, step.mark())
-        return False
-    environment = {**os.environ, "LIVER_TF_SITE_KEY": PHANTOM_KEY}
-    outcome = subprocess.run([sys.executable, "-m", *step.command], env=environment)
-    if outcome.returncode:
-        sys.exit(
-            f"\nthe demo stopped: {step.name} ended with status {outcome.returncode}. The same "
-            f"command goes on from here; to begin anew, remove the folder {FOLDER}."
-        )
-    write_json(mark, step.mark())
-    return True
-
-
 def main(argv: list[str]) -> int:
     del argv
     plan = steps()
     began = time.monotonic()
-    expected_so_far = 0.0
-    ran = []
-    for number, step in enumerate(plan, 1):
-        left = sum(later.seconds for later in plan[number - 1 :])
-        pace = (time.monotonic() - began) / expected_so_far if expected_so_far > 20 else 1.0
-        print(
-            f"\n== {number}/{len(plan)} {step.title} (about {_minutes(left * pace)} left)\n"
-            f"$ python -m {shlex.join(step.command)}",
-            flush=True,
-        )
-        if run_step(step):
-            ran.append(step.name)
-            expected_so_far += step.seconds
-        else:
-            print("done before", flush=True)
+    ran = run_chain(plan, FOLDER, "the demo")
     if "evaluate" not in ran:
         print("\n" + (FOLDER / "report" / "table.txt").read_text(encoding="utf-8"))
     print(
@@ -244,14 +173,10 @@ def main(argv: list[str]) -> int:
         "(no_freezing_5_cycles.flags,\nno_freezing_6_cycles.flags): see docs/fine-tuning.md."
     )
     print(
-        f"\n{len(ran)} of {len(plan)} steps ran, {_minutes(time.monotonic() - began)}. Look at "
+        f"\n{len(ran)} of {len(plan)} steps ran, {minutes(time.monotonic() - began)}. Look at "
         f"{FOLDER}/report/report.html, {FOLDER}/predicted/scan-001 and {FOLDER}/answer.png."
     )
     return 0
-
-
-def _minutes(seconds: float) -> str:
-    return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
 
 
 if __name__ == "__main__":

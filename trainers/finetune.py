@@ -13,6 +13,7 @@ from absl import app, flags
 
 from data_prep import augmentation_flags
 from trainers import flag_groups
+from trainers.run_folder import fold_name, run_folder
 
 FLAGS = flags.FLAGS
 
@@ -62,10 +63,11 @@ def main(argv: list[str]) -> int:
         splits = load_folds(Path(FLAGS.folds_file), manifest)
         if not 0 <= FLAGS.fold < len(splits):
             raise app.UsageError(f"--fold: expected 0 to {len(splits) - 1}, got {FLAGS.fold}")
-        split, fold, place = splits[FLAGS.fold], FLAGS.fold, f"fold{FLAGS.fold}"
+        split, fold = splits[FLAGS.fold], FLAGS.fold
+        place = fold_name(fold, on_test=FLAGS.validation == TEST_FOLD)
         require_parts(split, Path(FLAGS.folds_file))
         if FLAGS.validation == TEST_FOLD:
-            split, place = validate_on_test(split), f"{place}_validated_on_test"
+            split = validate_on_test(split)
             print(
                 "VALIDATION ON THE TEST FOLD: early stopping looks at the patients of the test, as "
                 "looser practice does. The figures of this run are optimistic; reports say so."
@@ -109,7 +111,7 @@ def main(argv: list[str]) -> int:
             computation=computation,
             **settings,
         ),
-        Path(FLAGS.runs) / place / f"seed{FLAGS.seed}" / protocol.name,
+        run_folder(Path(FLAGS.runs), place, FLAGS.seed, protocol.name),
         more_identity={
             "fold": fold,
             "validation": FLAGS.validation,

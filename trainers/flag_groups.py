@@ -229,8 +229,13 @@ def augment_on_host() -> bool:
     return FLAGS.augment_on == "host"
 
 
-def run(main: Callable[[list[str]], int], define: Callable[[], None]) -> None:
-    """Define flags, parse them, run ``main``; a refusal becomes one line and exit status 1."""
+def run(
+    main: Callable[[list[str]], int], define: Callable[[], None], *, tensorflow: bool = True
+) -> None:
+    """Define flags, parse them, run ``main``; a refusal becomes one line and exit status 1.
+
+    ``tensorflow``: whether the command computes with it.
+    """
 
     def guarded(argv: list[str]) -> int:
         no_positional(argv)
@@ -239,7 +244,8 @@ def run(main: Callable[[list[str]], int], define: Callable[[], None]) -> None:
         from liver_tf.quiet_tensorflow import import_tensorflow
         from liver_tf.refusals import Refusal, TrainingStopped
 
-        import_tensorflow()
+        if tensorflow:
+            import_tensorflow()
         # TensorFlow tells every step of saving and of sharing work through these loggers.
         for name in ("absl", "tensorflow"):
             logging.getLogger(name).setLevel(logging.WARNING)

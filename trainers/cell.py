@@ -1,0 +1,68 @@
+"""One cell of a study: fine-tune, choose the post-processing, measure, in one process.
+
+The same as trainers.finetune, trainers.choose_postprocessing and trainers.evaluate (without its
+report) one after the other, but started once. trainers.reproduce runs its cells by this.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from absl import flags
+
+from trainers import finetune, flag_groups
+from trainers.run_folder import fold_name, run_folder
+
+FLAGS = flags.FLAGS
+
+
+def main(argv: list[str]) -> int:
+    from liver_tf.evaluation.stored_results import has_results
+    from liver_tf.folder_lock import held_alone
+    from liver_tf.records.folds import TEST_FOLD
+    from trainers.measuring import measure_runs
+
+    status = finetune.main(argv)
+    if status or FLAGS.dry_run:
+        return status
+    place = fold_name(FLAGS.fold, on_test=FLAGS.validation == TEST_FOLD)
+    run = run_folder(Path(FLAGS.runs), place, FLAGS.seed, FLAGS.protocol)
+    liver, records = Path(FLAGS.liver_run), Path(FLAGS.whole_records)
+    with held_alone(run):
+        # What was measured once has its post-processing: it is not chosen after a look.
+        if not has_results(run, "test"):
+            _choose(run, liver, records)
+        measure_runs([run], liver, records)
+    print(f"{run}: measured")
+    return 0
+
+
+def _choose(run: Path, liver: Path, records: Path) -> None:
+    from liver_tf.inference import postprocessing
+    from liver_tf.refusals import Refusal
+    from trainers.choosing import choose, told
+
+    try:
+        how, chosen = choose(run, liver, records)
+    except Refusal as refusal:
+        if refusal.code != "validation-no-lesion":
+            raise
+        print(f"no post-processing: {refusal.text()}")
+        return
+    postprocessing.save(run, how, chosen)
+    print(f"{run / postprocessing.FILE}: {how.text()}\n{told(how, chosen)}")
+
+
+def _define_flags() -> None:
+    finetune._define_flags()
+    flags.adopt_module_key_flags(finetune)
+    flags.DEFINE_string("liver_run", "runs/liver", "Run of the liver network.")
+    flags.DEFINE_string(
+        "whole_records",
+        "tfrecords/sheba",
+        "Record set of whole slices, from which the ROIs (--records) were cut.",
+    )
+
+
+if __name__ == "__main__":
+    flag_groups.run(main, _define_flags)

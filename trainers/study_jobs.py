@@ -1,0 +1,114 @@
+"""From a study's grid to jobs: how each cell is started, where it lies, how much work it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from absl import app
+
+from liver_tf.records.folds import TEST_FOLD, Split, load_folds, validate_on_test
+from liver_tf.records.manifest import load_manifest
+from trainers.cell_process import CellJob
+from trainers.run_folder import fold_name, run_folder
+from trainers.study import Cell, Protocol, grid, new_epochs
+from trainers.study_identity import CELLS, FINETUNE, PROTOCOL, shared
+from trainers.study_progress import Work
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a study is made of: record sets, folds, and runs of the networks before it."""
+
+    roi_records: Path
+    whole_records: Path
+    folds_file: Path
+    pretrained: Path
+    liver_run: Path
+
+    def arguments(self) -> list[str]:
+        """As flags of trainers.cell."""
+        return [
+            f"--records={self.roi_records}",
+            f"--whole_records={self.whole_records}",
+            f"--folds_file={self.folds_file}",
+            f"--pretrained={self.pretrained}",
+            f"--liver_run={self.liver_run}",
+        ]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study to be carried out: its cells in order, their work by name, their settings."""
+
+    jobs: tuple[CellJob, ...]
+    work: Mapping[str, Work]
+    made_of: Mapping[str, Mapping[str, Any]]
+
+
+def plan(
+    study: Path,
+    sources: Sources,
+    protocols: Sequence[Protocol],
+    *,
+    folds: Sequence[int] | None,
+    seeds: Sequence[int],
+    settings: Sequence[str],
+    validation: str,
+) -> Plan:
+    """All cells of a study; ``folds`` None takes those of the file.
+
+    Raises:
+      Refusal: records, folds or networks that are not there.
+      UsageError: a fold that the file does not have.
+    """
+    whole, rois = load_manifest(sources.whole_records), load_manifest(sources.roi_records)
+    splits = load_folds(sources.folds_file, rois)
+    folds = range(len(splits)) if folds is None else folds
+    if missing := [fold for fold in folds if fold >= len(splits)]:
+        raise app.UsageError(f"--folds: expected 0 to {len(splits) - 1}, got {missing[0]}")
+    common = shared(
+        settings,
+        fingerprints={"records": whole.fingerprint, "ROI records": rois.fingerprint},
+        folds_file=sources.folds_file,
+        pretrained=sources.pretrained,
+        liver_run=sources.liver_run,
+    )
+    made_of = {one.name: {**common, PROTOCOL: list(one.arguments)} for one in protocols}
+    by_name = {one.name: one for one in protocols}
+    epochs = new_epochs(protocols, settings)
+    slices_of = {entry.case: entry.records for entry in rois.cases}
+    jobs, work = [], {}
+    for cell in grid(folds, by_name, seeds):
+        place = fold_name(cell.fold, on_test=validation == TEST_FOLD)
+        jobs.append(
+            CellJob(
+                name=cell.name,
+                folder=study / CELLS / place / cell.protocol / f"seed{cell.seed}",
+                run=run_folder(study / FINETUNE, place, cell.seed, cell.protocol),
+                arguments=(
+                    *by_name[cell.protocol].arguments,
+                    *settings,
+                    *sources.arguments(),
+                    f"--runs={study / FINETUNE}",
+                    *_which(cell),
+                    f"--validation={validation}",
+                ),
+                working_folder=Path.cwd(),
+                made_of=made_of[cell.protocol],
+            )
+        )
+        slices = _slices_an_epoch(splits[cell.fold], validation, slices_of)
+        work[cell.name] = Work(tuple(slices * count for count in epochs[cell.protocol]))
+    return Plan(tuple(jobs), work, made_of)
+
+
+def _which(cell: Cell) -> list[str]:
+    return [f"--fold={cell.fold}", f"--seed={cell.seed}"]
+
+
+def _slices_an_epoch(split: Split, validation: str, slices_of: Mapping[str, int]) -> int:
+    split = validate_on_test(split) if validation == TEST_FOLD else split
+    return sum(slices_of[case] for case in (*split.training, *split.validation))
