@@ -9,7 +9,7 @@ VENV := .venv
 PARITY := .venv-parity
 RUN := $(VENV)/bin/python
 
-.PHONY: demo reproduce test lint fuzz kill-test pacs-test parity clean
+.PHONY: demo reproduce bench test lint fuzz kill-test pacs-test parity clean
 
 demo: $(VENV)/installed
 	$(RUN) -m trainers.demo
@@ -33,6 +33,9 @@ kill-test: $(VENV)/installed-test
 pacs-test: $(VENV)/installed-pacs
 	$(RUN) -m pytest -rs tests/pacs
 
+bench: $(VENV)/installed-bench
+	$(RUN) -m benchmarks.everything
+
 parity: $(PARITY)/installed
 	$(PARITY)/bin/python -m pytest tests/parity
 
@@ -46,6 +49,11 @@ $(VENV)/installed: setup.py constraints.txt
 $(VENV)/installed-test: $(VENV)/installed
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 		-e '.[test,codecs,beam,dicom-seg,serving,openvino,ray]'
+	touch $@
+
+$(VENV)/installed-bench: $(VENV)/installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		-e '.[bench,openvino]'
 	touch $@
 
 $(VENV)/installed-pacs: $(VENV)/installed

@@ -27,6 +27,7 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks import augmentation_peers as peers
+from benchmarks.kept import Rounds, define_flag, keep
 from benchmarks.turns import take_turns
 
 FLAGS = flags.FLAGS
@@ -59,6 +60,18 @@ def main(argv: list[str]) -> int:
             f"| {1000 * statistics.median(epoch.processor for epoch in epochs):.2f} "
             f"| {1000 * statistics.median(epoch.start for epoch in epochs):.0f} |"
         )
+    keep(
+        Rounds(
+            f"augmentation, {peers.SIDE} x {peers.SIDE}, batch {peers.BATCH}",
+            "slices/s",
+            True,
+            OURS,
+            {
+                name if workers is None else f"{name}, {workers} workers": [e.rate for e in epochs]
+                for (name, workers), epochs in seen.items()
+            },
+        )
+    )
     return 0
 
 
@@ -178,4 +191,5 @@ def _source(folder: Path, hu: np.ndarray, labels: np.ndarray, ranges):
 if __name__ == "__main__":
     flags.DEFINE_integer("rounds", 7, "Interleaved rounds.", lower_bound=1)
     flags.DEFINE_list("peers", [], "Only these; all by default.")
+    define_flag()
     app.run(main)

@@ -22,6 +22,8 @@ from pathlib import Path
 import numpy as np
 from absl import app, flags
 
+from benchmarks.kept import Rounds, define_flag, keep
+
 FLAGS = flags.FLAGS
 
 
@@ -159,6 +161,20 @@ def main(argv: list[str]) -> int:
         )
         seconds, mib = (statistics.median(r[key] for r in results) for key in ("seconds", "mib"))
         print(f"| {name} | {seconds:.2f} | {ratio:.1f} | {mib:.0f} | {results[0]['voxels']:,} |")
+    for what, holes in (("largest component", False), ("the same, holes filled", True)):
+        keep(
+            Rounds(
+                f"{what}, {FLAGS.slices} x {FLAGS.side} x {FLAGS.side}, one core",
+                "s",
+                False,
+                "liver_tf, holes filled" if holes else "liver_tf",
+                {
+                    name: [one["seconds"] for one in results]
+                    for name, results in found.items()
+                    if METHODS[name][1] == holes
+                },
+            )
+        )
     return 0
 
 
@@ -169,4 +185,5 @@ if __name__ == "__main__":
     flags.DEFINE_integer("rounds", 5, "Rounds in which all methods take their turn.")
     flags.DEFINE_string("method", None, "Measure this one in this process (used by the command).")
     flags.DEFINE_string("mask", None, "With --method: file of the mask.")
+    define_flag()
     app.run(main)

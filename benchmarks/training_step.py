@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 from absl import app, flags
 
+from benchmarks.kept import Rounds, define_flag, keep
 from benchmarks.turns import take_turns
 
 FLAGS = flags.FLAGS
@@ -58,6 +59,15 @@ def main(argv: list[str]) -> int:
                 f"| {statistics.median(spent for _, spent in rounds) * 1000:.0f} |",
                 flush=True,
             )
+        keep(
+            Rounds(
+                f"training step, batch {batch}, {side} x {side}, {filters} filters",
+                "images/s",
+                True,
+                OURS,
+                {name: [rate for rate, _ in rounds] for name, rounds in seen.items()},
+            )
+        )
     return 0
 
 
@@ -185,4 +195,5 @@ if __name__ == "__main__":
     flags.DEFINE_integer("steps", 5, "Steps of a turn.", lower_bound=1)
     flags.DEFINE_list("sizes", ["6x128x16", "1x128x16", "6x256x32"], "Batches x pixels x filters.")
     flags.DEFINE_list("ways", [], "Only these; ours must be among them. All by default.")
+    define_flag()
     app.run(main)

@@ -1,0 +1,162 @@
+"""Seconds from the start of a command to the end of its first training step, and between cycles.
+
+    python -m benchmarks.start_up
+
+Makes a small phantom set and a liver network trained for an epoch, then starts
+``trainers.pretrain`` and ``trainers.finetune`` anew in every round, at the sizes of the demo. The
+clock starts before Python does. Also what a protocol of three cycles loses between them, and how
+often steps are traced. Beside it: Python with TensorFlow imported and nothing done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from absl import app, flags
+
+from benchmarks.kept import Rounds, define_flag, keep
+
+FLAGS = flags.FLAGS
+IMPORT = "Python with TensorFlow imported"
+SMALL = ("--image_size=96", "--base_filters=8", "--batch_size=8", "--norm_momentum=0.95")
+CYCLES = ("--cycle=none epochs=2", "--cycle=enc1-enc3 epochs=2", "--cycle=none epochs=2")
+
+
+def main(argv: list[str]) -> int:
+    del argv
+    if FLAGS.child:
+        return _child(FLAGS.child)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        run(
+            *("data_prep.phantom", f"--output={folder}/data", "--lits_volumes=3", "--patients=1"),
+            "--matrix=256",
+        )
+        run(
+            *("data_prep.build_tfrecords", "--source=lits", f"--input={folder}/data/lits"),
+            f"--output={folder}/lits",
+        )
+        data = (f"--records={folder}/lits", "--validation_share=0.3")
+        pretrain = ("trainers.pretrain", "--network=liver", *data, *SMALL, "--epochs=1")
+        run(*pretrain, f"--run={folder}/liver")
+        finetune = (
+            *("trainers.finetune", "--protocol=three", *data, "--folds_file=", *CYCLES),
+            *(f"--pretrained={folder}/liver", "--batch_size=4", "--learning_rate=1e-3"),
+        )
+        seen: dict[str, list[float]] = {
+            "trainers.pretrain": [],
+            "trainers.finetune": [],
+            IMPORT: [],
+        }
+        between, counts = [], {}
+        for number in range(FLAGS.rounds):
+            one = _steps(*pretrain, f"--run={folder}/start{number}/run")
+            seen["trainers.pretrain"].append(one["first"])
+            three = _steps(*finetune, f"--runs={folder}/runs{number}")
+            seen["trainers.finetune"].append(three["first"])
+            between += three["between"]
+            counts = three["traced"]
+            seen[IMPORT].append(_seconds([sys.executable, "-c", "import tensorflow"]))
+    print(f"{FLAGS.rounds} rounds; seconds from the command to the end of the first training step")
+    print("| | median | least | greatest |\n| --- | ---: | ---: | ---: |")
+    for way, figures in seen.items():
+        median = statistics.median(figures)
+        print(f"| {way} | {median:.1f} | {min(figures):.1f} | {max(figures):.1f} |")
+    print(
+        f"from the last step of a cycle to the end of the next one's first: median "
+        f"{statistics.median(between):.1f} s ({min(between):.1f} to {max(between):.1f}), the last "
+        "epoch's validation included"
+    )
+    print(f"traced in {len(CYCLES)} cycles, 2 of them with the same blocks fixed: {counts}")
+    keep(Rounds("command to first step", "s", False, "trainers.finetune", seen))
+    return 0
+
+
+def run(*command: str) -> None:
+    subprocess.run(
+        [sys.executable, "-m", *command],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "LIVER_TF_SITE_KEY": "phantom-data-need-no-secret"},
+    )
+
+
+def _seconds(command: list[str]) -> float:
+    started = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+def _steps(*command: str) -> dict:
+    """Run a command of training in a process of its own that tells when its steps ended."""
+    started = time.time()
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.start_up", f"--child={json.dumps(command)}"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    told = json.loads(done.stdout.splitlines()[-1])
+    return {
+        "first": told["steps"][0][0] - started,
+        "between": [
+            after[0] - before[-1]
+            for before, after in zip(told["steps"], told["steps"][1:], strict=False)
+        ],
+        "traced": told["traced"],
+    }
+
+
+def _child(command: str) -> int:
+    """Run the command's module here, with steps that note when they ended."""
+    module, *arguments = json.loads(command)
+    from liver_tf.quiet_tensorflow import import_tensorflow
+
+    import_tensorflow()
+    from liver_tf.training import cycle
+
+    made = cycle.training_step
+    cycles: list[list[float]] = []
+    steps = []
+
+    def training_step(*args, **options):
+        step = made(*args, **options)
+        ends: list[float] = []
+        cycles.append(ends)
+        steps.append(step)
+
+        def timed(*batch):
+            loss = step(*batch)
+            float(loss)
+            ends.append(time.time())
+            return loss
+
+        timed.prepare = step.prepare
+        return timed
+
+    cycle.training_step = training_step
+    sys.argv = [module, *arguments]
+    import runpy
+
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if end.code:
+            raise
+    traced = {f"cycle {n}": len(step.traced) for n, step in enumerate(steps, 1)}
+    print("\n" + json.dumps({"steps": cycles, "traced": traced}))
+    return 0
+
+
+if __name__ == "__main__":
+    flags.DEFINE_integer("rounds", 5, "Rounds.", lower_bound=1)
+    flags.DEFINE_string("child", None, "Run this command and tell (used by the benchmark).")
+    define_flag()
+    app.run(main)
