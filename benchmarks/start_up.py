@@ -55,14 +55,14 @@ def main(argv: list[str]) -> int:
             "trainers.finetune": [],
             IMPORT: [],
         }
-        between, counts = [], {}
+        between, count = [], 0
         for number in range(FLAGS.rounds):
             one = _steps(*pretrain, f"--run={folder}/start{number}/run")
             seen["trainers.pretrain"].append(one["first"])
             three = _steps(*finetune, f"--runs={folder}/runs{number}")
             seen["trainers.finetune"].append(three["first"])
             between += three["between"]
-            counts = three["traced"]
+            count = three["traced"]
             seen[IMPORT].append(_seconds([sys.executable, "-c", "import tensorflow"]))
     print(f"{FLAGS.rounds} rounds; seconds from the command to the end of the first training step")
     print("| | median | least | greatest |\n| --- | ---: | ---: | ---: |")
@@ -74,7 +74,7 @@ def main(argv: list[str]) -> int:
         f"{statistics.median(between):.1f} s ({min(between):.1f} to {max(between):.1f}), the last "
         "epoch's validation included"
     )
-    print(f"traced in {len(CYCLES)} cycles, 2 of them with the same blocks fixed: {counts}")
+    print(f"{len(CYCLES)} cycles, two of them with the same blocks fixed: traced {count} times")
     keep(Rounds("command to first step", "s", False, "trainers.finetune", seen))
     return 0
 
@@ -120,17 +120,17 @@ def _child(command: str) -> int:
     from liver_tf.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()
-    from liver_tf.training import cycle
+    from liver_tf.training.steps import Steps
 
-    made = cycle.training_step
+    begin = Steps.begin
     cycles: list[list[float]] = []
-    steps = []
+    traced: dict[int, object] = {}
 
-    def training_step(*args, **options):
-        step = made(*args, **options)
+    def timed_begin(self, settings):
+        step = begin(self, settings)
         ends: list[float] = []
         cycles.append(ends)
-        steps.append(step)
+        traced[id(step)] = step
 
         def timed(*batch):
             loss = step(*batch)
@@ -141,7 +141,7 @@ def _child(command: str) -> int:
         timed.prepare = step.prepare
         return timed
 
-    cycle.training_step = training_step
+    Steps.begin = timed_begin
     sys.argv = [module, *arguments]
     import runpy
 
@@ -150,8 +150,8 @@ def _child(command: str) -> int:
     except SystemExit as end:
         if end.code:
             raise
-    traced = {f"cycle {n}": len(step.traced) for n, step in enumerate(steps, 1)}
-    print("\n" + json.dumps({"steps": cycles, "traced": traced}))
+    count = sum(len(step.traced) for step in traced.values())
+    print("\n" + json.dumps({"steps": cycles, "traced": count}))
     return 0
 
 

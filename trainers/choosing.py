@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -104,8 +105,9 @@ def measure_combinations(
       of a lesion has no pixel; and for those without one whether nothing was found.
     """
     dice, rejected = [], []
+    looker = _Looker(cascade)
     for patient in patients:
-        for record, found in _measured(cascade, list(patient)):
+        for record, found in looker.measured(list(patient)):
             true = int((record.labels > LIVER).sum())
             if true or record.diagnosis in cascade.label_set.lesions:
                 dice.append([2 * both / (true + seen) if true else 0.0 for seen, both in found])
@@ -135,41 +137,55 @@ def best_of(dice: np.ndarray, rejected: np.ndarray) -> tuple[PostProcessing, lis
     return COMBINATIONS[best], table
 
 
-def _measured(
-    cascade: Cascade, records: list[SliceRecord]
-) -> Iterator[tuple[SliceRecord, list[tuple[int, int]]]]:
-    """Each slice with lesion pixels found, and those rightly found, by every combination."""
-    graph = HostGraph(cascade.look, tf.TensorSpec([None, 2], tf.float32))
-    for shape in dict.fromkeys(record.image.shape for record in records):
-        same = [record for record in records if record.image.shape == shape]
-        for first in range(0, len(same), BATCH):
-            group = same[first : first + BATCH]
-            spacing = np.float32([record.spacing_mm or (0.0, 0.0) for record in group])
-            images = for_graph(np.stack([record.image for record in group]))
-            seen = graph(images, spacing)
-            for place, record in enumerate(group):
-                own = slice(place, place + 1)
-                part = {k: None if v is None else v[own] for k, v in seen.items()}
-                yield record, list(_found(part, record, spacing[own]))
+class _Looker:
+    """A cascade and all that may be made of its answers, as graphs that are traced once."""
 
+    def __init__(self, cascade: Cascade) -> None:
+        self._look = HostGraph(cascade.look, tf.TensorSpec([None, 2], tf.float32))
+        classes = len(cascade.label_set)
+        seen = tf.TensorSpec([None, None, None, classes], tf.float32)
+        inside = tf.TensorSpec([None, None, None], tf.bool) if cascade.inside_only else None
+        self._decide = {
+            (how.lesion_probability, how.fill_holes): tf.function(
+                functools.partial(decide, how=how), input_signature=[seen, inside]
+            )
+            for how in COMBINATIONS
+            if not how.least_area_mm2
+        }
 
-def _found(seen: dict, record: SliceRecord, spacing: np.ndarray) -> Iterator[tuple[int, int]]:
-    row, column = seen["origin"].numpy()[0]
-    liver = seen["liver_in_window"].numpy()
-    height, width = liver.shape[1:]
-    truth = record.labels[row : row + height, column : column + width] > LIVER
-    decided: dict[tuple, np.ndarray] = {}
-    for how in COMBINATIONS:
-        key = (how.lesion_probability, how.fill_holes)
-        if key not in decided:
-            labels = decide(seen["probabilities"], seen["inside"], how)
-            decided[key] = labels.numpy().astype(np.uint8)
-        labels = decided[key]
-        if how.least_area_mm2:
-            labels = labels.copy()
-            without_small(labels, liver, int(least_pixels(tf.constant(spacing), how)[0]))
-        lesion = labels[0] > LIVER
-        yield int(lesion.sum()), int((lesion & truth).sum())
+    def measured(
+        self, records: list[SliceRecord]
+    ) -> Iterator[tuple[SliceRecord, list[tuple[int, int]]]]:
+        """Each slice with lesion pixels found, and those rightly found, by every combination."""
+        for shape in dict.fromkeys(record.image.shape for record in records):
+            same = [record for record in records if record.image.shape == shape]
+            for first in range(0, len(same), BATCH):
+                group = same[first : first + BATCH]
+                spacing = np.float32([record.spacing_mm or (0.0, 0.0) for record in group])
+                seen = self._look(for_graph(np.stack([one.image for one in group])), spacing)
+                for place, record in enumerate(group):
+                    own = slice(place, place + 1)
+                    part = {k: None if v is None else v[own] for k, v in seen.items()}
+                    yield record, list(self._found(part, record, spacing[own]))
+
+    def _found(
+        self, seen: dict, record: SliceRecord, spacing: np.ndarray
+    ) -> Iterator[tuple[int, int]]:
+        row, column = seen["origin"].numpy()[0]
+        liver = seen["liver_in_window"].numpy()
+        height, width = liver.shape[1:]
+        truth = record.labels[row : row + height, column : column + width] > LIVER
+        decided = {
+            key: graph(seen["probabilities"], seen["inside"]).numpy().astype(np.uint8)
+            for key, graph in self._decide.items()
+        }
+        for how in COMBINATIONS:
+            labels = decided[how.lesion_probability, how.fill_holes]
+            if how.least_area_mm2:
+                labels = labels.copy()
+                without_small(labels, liver, int(least_pixels(tf.constant(spacing), how)[0]))
+            lesion = labels[0] > LIVER
+            yield int(lesion.sum()), int((lesion & truth).sum())
 
 
 def told(how: PostProcessing, chosen: dict) -> str:
@@ -179,13 +195,14 @@ def told(how: PostProcessing, chosen: dict) -> str:
         for one in (PostProcessing(), how)
     )
     where = chosen["chosen_on"]
+    width = max(len(how.text()), 32)
     lines = [
         f"{where['slices_with_lesion']} slices with and {where['slices_without']} without a lesion "
         f"of {len(where['cases'])} validation patient(s), {len(chosen['table'])} combinations",
-        f"  {'':34}score   Dice2   healthy slices without detection",
+        f"  {'':{width}}  score   Dice2   healthy slices without detection",
     ]
     for name, row in (("none", of_nothing), (how.text(), of_best)):
         healthy = row["healthy_slices_without_detection"]
         share = "-" if healthy is None else f"{healthy:.4f}"
-        lines.append(f"  {name:34}{row['score']:.4f}  {row['dice2']:.4f}  {share}")
+        lines.append(f"  {name:{width}}  {row['score']:.4f}  {row['dice2']:.4f}  {share}")
     return "\n".join(lines)

@@ -48,7 +48,7 @@ class Computation:
             "replicas": self.replicas.count,
         }
 
-    def optimiser(self, learning_rate: float) -> keras.Optimizer:
+    def optimiser(self, learning_rate: float = 1e-4) -> keras.Optimizer:
         """A fresh Adam (the paper's); with float16 the loss is scaled against underflow."""
         with self.replicas.scope():
             adam = FusedAdam(learning_rate)

@@ -1,4 +1,4 @@
-"""One cycle: freeze, compile with a fresh optimiser, fit, keep the best, prove what was fixed."""
+"""One cycle: freeze, fit with a fresh optimiser, keep the best, prove what was fixed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import keras
 
 from liver_tf import atomic_files
 from liver_tf.labels import LabelSet
-from liver_tf.model.freezing import block_hashes, freeze
+from liver_tf.model.freezing import block_hashes
 from liver_tf.model.weights_file import load_weights, save_weights
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.refusals import TrainingStopped
@@ -19,7 +19,8 @@ from liver_tf.training.computation import Computation
 from liver_tf.training.diary import Album, Diary, write_history
 from liver_tf.training.protocol import CycleSettings, short
 from liver_tf.training.state import Progress, load_state, save_state, stopping_when_full
-from liver_tf.training.step import Task, training_step, validate, validation_step
+from liver_tf.training.step import Task, validate
+from liver_tf.training.steps import Steps
 from liver_tf.training.waiting import Waiting
 
 BEST, STATE, RESULT, HISTORY = "best.npz", "state.npz", "cycle.json", "history.csv"
@@ -34,6 +35,7 @@ def train_cycle(
     label_set: LabelSet,
     folder: Path,
     *,
+    steps: Steps,
     first_epoch: int,
     title: str,
     computation: Computation,
@@ -50,10 +52,7 @@ def train_cycle(
     number, or where a frozen block moved.
     """
     replicas = computation.replicas
-    freeze(model, settings.fixed, settings.norm)
-    optimiser = computation.optimiser(settings.learning_rate)
-    step = training_step(model, optimiser, task, computation)
-    check = validation_step(model, task, computation)
+    optimiser, step = steps.optimiser, steps.begin(settings)
     progress = Progress(**replicas.from_chief(lambda: vars(_begun(folder, model, optimiser))))
     replicas.spread(model, optimiser)
     diary = album = None
@@ -85,7 +84,7 @@ def train_cycle(
     while progress.epoch < settings.epochs and _has_patience(progress, settings):
         row = _train_epoch(step, epochs, settings, optimiser, progress.epoch)
         if math.isfinite(row["loss"]):
-            row |= validate(check, next(checks), label_set.classes)
+            row |= validate(steps.check, next(checks), label_set.classes)
         row = replicas.from_chief(lambda row=row: row)
         _stop_where_not_finite(row, settings, progress, folder)
         progress.history.append(row)

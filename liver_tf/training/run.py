@@ -25,6 +25,7 @@ from liver_tf.training.cycle import BEST, HISTORY, RESULT, STATE, train_cycle
 from liver_tf.training.protocol import CycleSettings, Protocol, short
 from liver_tf.training.state import stopping_when_full
 from liver_tf.training.step import PLAIN, Task
+from liver_tf.training.steps import Steps
 
 IDENTITY = "run.json"
 VERSIONS = "versions"
@@ -155,6 +156,7 @@ def train(
     """
     replicas = computation.replicas
     say = say if replicas.is_chief else _say_nothing
+    steps = Steps(model, task, computation)
     results = []
     first_epoch = 0
     for number, settings in enumerate(protocol.cycles, 1):
@@ -173,6 +175,7 @@ def train(
                 task,
                 description.label_set,
                 cycle_folder,
+                steps=steps,
                 first_epoch=first_epoch,
                 title=title,
                 computation=computation,

@@ -44,14 +44,15 @@ def training_step(
 ) -> Callable[..., tf.Tensor]:
     """A compiled step: (images, labels, augmentation parameters) to the batch's loss.
 
-    What is trainable is read when the step is traced: make a new one, with a new optimiser, after
-    every change of the frozen blocks.
+    What is trainable is read when the step is made and traced: make a new one after every change
+    of the frozen blocks.
     """
     weights = tf.constant(task.class_weights, tf.float32)
     variables = model.trainable_variables
     replicas = computation.replicas
-    with replicas.scope():
-        optimiser.build(variables)
+    if not optimiser.built:
+        with replicas.scope():
+            optimiser.build(variables)
 
     def learn(images, labels, share):
         with tf.GradientTape() as tape:
