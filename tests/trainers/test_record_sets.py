@@ -126,8 +126,9 @@ def test_a_dry_run_reads_no_record_no_fold_and_no_weight(tmp_path, networks, com
         dry_run=True,
     )
     assert command(finetune, *line) == 0
-    head, names, first, second = capsys.readouterr().out.splitlines()
+    head, names, first, second, shown = capsys.readouterr().out.splitlines()
     assert head == "protocol mine: 2 cycle(s), starting pretrained"
+    assert shown == "an epoch shows every training slice once"
     columns = ("cycle", "trained", "fixed", "trainable", "of parameters", "rate", "epochs")
     assert names.split() == " ".join((*columns, "batch", "norm")).split()
     # The head: 1 x 1 convolution of 2 channels to 5 classes.
