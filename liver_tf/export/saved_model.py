@@ -58,7 +58,8 @@ def export(
     temporary.parent.mkdir(parents=True, exist_ok=True)
     try:
         # Weights are constants of the signatures: there is nothing else to keep.
-        tf.saved_model.save(tf.Module(), str(temporary), signatures=signatures_of(cascade))
+        signatures = signatures_of(cascade.with_constants())
+        tf.saved_model.save(tf.Module(), str(temporary), signatures=signatures)
         extra = temporary / EXTRA
         extra.mkdir()
         meaning = _meaning(cascade, provenance)

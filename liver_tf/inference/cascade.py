@@ -113,6 +113,15 @@ class Cascade(tf.Module):
         networks = [Network.of_run(run, "lesion", flips=flips) for run in runs]
         return cls(LiverFinder.of_run(liver, flips=flips), networks, **options)
 
+    def with_constants(self) -> Cascade:
+        """The same cascade of networks whose weights are constants, to be exported."""
+        return Cascade(
+            LiverFinder(self.liver.network.with_constants()),
+            [network.with_constants() for network in self.lesions],
+            in_liver_only=self.inside_only,
+            how=self.how,
+        )
+
     @property
     def lesion(self) -> Network:
         """The first lesion network: what it means holds for all of them."""
