@@ -1,7 +1,7 @@
-"""One cell of a study of liver networks: fine-tune, then measure on the fold's test, in one process.
+"""One cell of a study of liver networks: fine-tune, then measure, in one process.
 
 The same as trainers.finetune with a pre-trained liver network, and then the liver that it finds in
-the test cases against the one drawn. trainers.transfer_study runs its cells by this.
+the test cases of the fold against the one drawn. trainers.transfer_study runs its cells by this.
 """
 
 from __future__ import annotations

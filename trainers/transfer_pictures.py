@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from liver_tf.evaluation.overlays import Panel, draw_sheet
-from liver_tf.evaluation.shown_slices import RANKS, cut_to_liver
+from liver_tf.evaluation.shown_slices import RANKS
 from liver_tf.evaluation.stored_results import RunResults
 from liver_tf.evaluation.transfer_results import BEFORE, TransferStudy, slice_dice
 from liver_tf.evaluation.transfer_summary import PHANTOM_ONLY
@@ -19,7 +20,10 @@ from trainers.measuring import label_maps, map_name
 from trainers.run_folder import run_folder
 
 #: From scratch, pre-trained, and one of the paper's orders of freezing.
-SHOWN = ("baseline", "no_freezing", "hier_unfreeze")
+SHOWN = ("baseline_long", "no_freezing", "hier_unfreeze")
+
+#: Below lies air; the window of the records ends a little lower.
+_AIR_HU = -150
 
 
 def draw_overlays(
@@ -50,7 +54,20 @@ def draw_overlays(
             run = own[(len(own) - 1) // 2]
             place = run_folder(folder / "finetune", f"fold{number}", run.seed, protocol)
             panels += _row(place, run, f"{protocol}, {count} slices", records, manifest)
-    return draw_sheet(panels, path, columns=len(RANKS)) if panels else None
+    return draw_sheet(_cut_to_body(panels), path, columns=len(RANKS)) if panels else None
+
+
+def _cut_to_body(panels: Sequence[Panel]) -> list[Panel]:
+    """All cut to one box, that of the body in any of them, so that they compare at a glance."""
+    shown = np.any([panel.hu > _AIR_HU for panel in panels], axis=0)
+    box = tuple(
+        slice(places[0], places[-1] + 1)
+        for places in (np.flatnonzero(shown.any(axis=axis)) for axis in (1, 0))
+    )
+    return [
+        replace(one, hu=one.hu[box], truth=one.truth[box], predicted=one.predicted[box])
+        for one in panels
+    ]
 
 
 def _row(
@@ -65,9 +82,6 @@ def _row(
         with np.load(label_maps(place, run.part)) as maps:
             predicted = maps[map_name(result.case, result.slice_index)]
         truth = (record.labels >= LIVER).astype(np.uint8)
-        shown = cut_to_liver(record.image, truth, predicted, record.spacing_mm, result)
         title = f"{name}: {rank}, Dice {result.liver.dice:.2f}"
-        panels.append(
-            Panel(shown.hu, shown.truth, shown.predicted, LIVER_ONLY, title, shown.spacing_mm)
-        )
+        panels.append(Panel(record.image, truth, predicted, LIVER_ONLY, title, record.spacing_mm))
     return panels

@@ -34,8 +34,8 @@ SOURCE = (
     "segmentation*, Medical Image Analysis 69 (2021), arXiv 2001.06535. Data: A. E. Kavur, M. A. "
     "Selver, O. Dicle, M. Barış, N. S. Gezer, doi 10.5281/zenodo.3362844, under "
     "[CC BY-NC-SA 4.0](https://creativecommons.org/licenses/by-nc-sa/4.0/) by the challenge's "
-    "rules. The overlays are made from them (HU windowed, slices cut, outlines drawn) and are under "
-    "that licence, not under that of this program; the data themselves are not part of it."
+    "rules. The overlays are made from them (HU windowed, slices cut, outlines drawn) and are "
+    "under that licence, not under that of this program; the data are not part of it."
 )
 
 

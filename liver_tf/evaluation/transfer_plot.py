@@ -28,8 +28,8 @@ _OTHER = ("black", "x", True)
 def draw_transfer(study: TransferStudy, path: Path | str) -> Path:
     """Writes one PNG: a panel for each end that was trained on.
 
-    A point is a seed's mean Dice over the test slices, a bar the mean over seeds; the dotted line is
-    the network that has seen phantoms alone.
+    A point is a seed's mean Dice over the test slices, a bar the mean over seeds; the dotted line
+    is the network that has seen phantoms alone.
     """
     figure = plot_style.new_figure(5.0)
     axes = figure.subplots(1, len(study.ends), squeeze=False, sharey=True)[0]
