@@ -68,6 +68,7 @@ def report_text(
         "## Dice on the test slices\n\n"
         "Mean over the test slices, then over seeds; in brackets the lowest and the highest seed.",
         *(_section(study, end, _dice_cell) for end in study.ends),
+        *_other_ends(study),
         "## How far slices differ\n\nThe worst and the best test slice, each the mean over seeds.",
         *(_section(study, end, _slices_cell) for end in study.ends),
         "## Distance of the outlines\n\n"
@@ -137,6 +138,16 @@ def _limits(study: TransferStudy) -> list[str]:
     return lines
 
 
+def _other_ends(study: TransferStudy) -> list[str]:
+    """A sentence for every end that no network was trained at."""
+    return [
+        f"The other way round (to be trained at the {end}) nothing was fine-tuned; the network of "
+        f"phantoms alone has a Dice of {_dice_cell([run])} on those test slices."
+        for end, run in study.phantom_only.items()
+        if end not in study.ends
+    ]
+
+
 def _section(study: TransferStudy, end: str, cell) -> str:
     return f"Trained at the {end} end:\n\n{markdown_table(_table(study, end, cell))}"
 
@@ -204,10 +215,13 @@ def _method(study: TransferStudy, settings: Sequence[str]) -> str:
         "The program never divides a patient. For this study alone the scan was cut into slices "
         "under numbers of their own; the leakage guard compared their pixels, with no pair "
         "allowed, and found no near-duplicates between the parts, nor with the phantoms.\n\n"
-        "The network is that of the phantom study. The liver found in the test slices is the "
+        "The network is that of the phantom study"
+        + (", its last layer kept, as the classes are the same" if "--head=old" in settings else "")
+        + ". The liver found in the test slices is the "
         "largest 3-D component, measured on the pixels of the scan. All trainings share "
-        f"`{' '.join(settings)}`; the protocols are the flag files in the project's root, and "
-        "`flags/study/baseline_long.flags`."
+        f"`{' '.join(settings)}`; the protocols are the flag files in the project's root and "
+        "`flags/study/baseline_long.flags`, the control from scratch with four times the epochs "
+        "and a higher rate."
     )
 
 

@@ -170,6 +170,16 @@ def test_tables_show_seeds_and_slices():
     assert "| head, 4 slices | 0 to 60 | 1 at 72 to 72 | 2 at 96 to 98 | 12 | 24 |" in text
 
 
+def test_the_other_end_is_told_of_too():
+    own = study(**FULL)
+    text = page(replace(own, phantom_only={**own.phantom_only, "feet": network(5, 5)}))
+    # Dice of 5 of 10 rows is 10 / 15.
+    assert "(to be trained at the feet) nothing was fine-tuned" in text
+    assert "a Dice of 0.667 on those test slices" in text
+    assert "Trained at the feet" not in text
+    assert "nothing was fine-tuned" not in page(own)
+
+
 def test_missing_networks_are_told_on_top():
     text = page(study(**FULL), lacking=["fold0/hier_freeze/seed2"])
     assert "**Not complete:** 1 cells are missing: fold0/hier_freeze/seed2." in text.split("##")[0]
