@@ -28,6 +28,10 @@ PROTOCOLS = (
 #: Variable that names the folder of real data, as in the tests.
 DATA_VARIABLE = "LIVER_TF_REAL_DATA"
 
+#: In the study's folder.
+RECORDS, FOLDS = "tfrecords", "folds.json"
+CHAIN = "the study"
+
 DATA = "CT_SET_3 of the CHAOS challenge, a contrast-enhanced CT of a healthy liver"
 SOURCE = (
     "CHAOS: A. E. Kavur et al., *CHAOS Challenge - combined (CT-MR) healthy abdominal organ "
@@ -41,59 +45,67 @@ SOURCE = (
 
 def main(argv: list[str]) -> int:
     del argv
-    from liver_tf.records.manifest import load_manifest
-    from trainers import transfer_pieces
     from trainers.engines import Local
-    from trainers.steps import PHANTOM_KEY, Step, run_chain
+    from trainers.steps import PHANTOM_KEY
     from trainers.study_identity import refuse_others
     from trainers.study_jobs import LiverSources, plan
     from trainers.study_run import carry_out_left
+    from trainers.transfer_pieces import folds_of
 
     folder = Path(FLAGS.folder)
-    pieces, records, folds_file = folder / "pieces", folder / "tfrecords", folder / "folds.json"
-    # The phantoms' own key, so that the guard can compare patients with those of the pre-training.
-    key = PHANTOM_KEY.encode()
-    try:
-        pair = transfer_pieces.look(*_files())
-        layouts = _layouts(pair.positions_mm, pair.with_liver)
-    except ValueError as error:
-        raise app.UsageError(str(error)) from None
     protocols = study.read_protocols(FLAGS.protocols)
     settings = study.read_settings([FLAGS.settings])
-    transfer_pieces.cut(pair, transfer_pieces.used(layouts), pieces)
-    convert = ("data_prep.build_tfrecords", "--source=lits", f"--input={pieces}")
-    convert = Step(
-        "convert", "convert the slices", (*convert, f"--output={records}"), 10, always=True
-    )
-    run_chain([convert], folder, "the study")
-    manifest = load_manifest(records)
-    transfer_pieces.write_folds(folds_file, manifest, layouts, key)
-    transfer_pieces.write_layout(folder, layouts, key)
-    guard = ("data_prep.check_leakage", f"--records={records}", f"--folds_file={folds_file}")
-    run_chain([Step("guard", "compare the parts", guard, 5)], folder, "the study")
+    # The phantoms' own key, so that the guard can compare patients with those of the pre-training.
+    key = PHANTOM_KEY.encode()
+    manifest, layouts = _prepare(folder, key)
     planned = plan(
         folder,
-        LiverSources(records, folds_file, Path(FLAGS.pretrained)),
+        LiverSources(folder / RECORDS, folder / FOLDS, Path(FLAGS.pretrained)),
         protocols,
-        folds=[
-            number
-            for number, (layout, _) in enumerate(transfer_pieces.folds_of(layouts))
-            if layout.end in FLAGS.ends
-        ],
+        folds=[n for n, (one, _) in enumerate(folds_of(layouts)) if one.end in FLAGS.ends],
         seeds=flag_groups.whole_numbers("seeds"),
         settings=settings,
         validation="inner",
     )
     refuse_others(folder, planned.made_of)
-    print(f"\n== fine-tune and measure: {len(planned.jobs)} networks", flush=True)
-    failed = carry_out_left(planned.jobs, planned.work, lambda: Local(FLAGS.workers))
+    failed = []
+    if not FLAGS.report_only:
+        print(f"\n== fine-tune and measure: {len(planned.jobs)} networks", flush=True)
+        failed = carry_out_left(planned.jobs, planned.work, lambda: Local(FLAGS.workers))
     if failed:
         names = ", ".join(outcome.name for outcome in failed)
         print(f"\n{len(failed)} network(s) FAILED: {names}. The same command tries them again.")
-    _measure_before(folder, records, manifest, layouts, key)
+    _measure_before(folder, manifest, layouts, key)
     lacking = [job.name for job in planned.jobs if not job.is_done()]
-    _report(folder, records, manifest, [one.name for one in protocols], settings, lacking)
+    _report(folder, manifest, [one.name for one in protocols], settings, lacking)
     return int(bool(failed))
+
+
+def _prepare(folder: Path, key: bytes):
+    """Cut the scan, convert the slices, write the folds, hold the parts against each other.
+
+    Returns the manifest and the layouts of both ends.
+    """
+    from liver_tf.records.manifest import load_manifest
+    from trainers import transfer_pieces
+    from trainers.steps import Step, run_chain
+
+    pieces, records, folds = folder / "pieces", folder / RECORDS, folder / FOLDS
+    try:
+        pair = transfer_pieces.look(*_files())
+        layouts = _layouts(pair.positions_mm, pair.with_liver)
+    except ValueError as error:
+        raise app.UsageError(str(error)) from None
+    transfer_pieces.cut(pair, transfer_pieces.used(layouts), pieces)
+    convert = ("data_prep.build_tfrecords", "--source=lits", f"--input={pieces}")
+    convert = (*convert, f"--output={records}")
+    run_chain([Step("convert", "convert the slices", convert, 10, always=True)], folder, CHAIN)
+    manifest = load_manifest(records)
+    transfer_pieces.write_folds(folds, manifest, layouts, key)
+    transfer_pieces.write_layout(folder, layouts, key)
+    guard = ("data_prep.check_leakage", f"--records={records}", f"--folds_file={folds}")
+    run_chain([Step("guard", "compare the parts", guard, 5, always=True)], folder, CHAIN)
+    return manifest, layouts
 
 
 def _files() -> tuple[Path, Path]:
@@ -124,7 +136,7 @@ def _layouts(positions_mm: Sequence[float], with_liver: Sequence[bool]) -> list[
     ]
 
 
-def _measure_before(folder: Path, records: Path, manifest, layouts, key: bytes) -> None:
+def _measure_before(folder: Path, manifest, layouts, key: bytes) -> None:
     """The network of phantoms as it is, on every test part, unless that is done."""
     from liver_tf.evaluation.stored_results import has_results, load_results
     from liver_tf.evaluation.transfer_results import BEFORE
@@ -148,12 +160,11 @@ def _measure_before(folder: Path, records: Path, manifest, layouts, key: bytes) 
         import_tensorflow()
         from trainers.measuring_liver import measure
 
-        measure(pretrained, output, cases, records, manifest, fold=layout.end)
+        measure(pretrained, output, cases, folder / RECORDS, manifest, fold=layout.end)
 
 
 def _report(
     folder: Path,
-    records: Path,
     manifest,
     protocols: list[str],
     settings: Sequence[str],
@@ -175,7 +186,7 @@ def _report(
     for end in found.ends:
         name = f"transfer_{end}.png"
         fewest = found.counts[0]
-        if draw_overlays(folder, found, records, manifest, end, fewest, output / name):
+        if draw_overlays(folder, found, folder / RECORDS, manifest, end, fewest, output / name):
             pictures[name] = (
                 f"Trained at the {end} end: worst, median and best test slice of the network of "
                 "phantoms, and of three protocols the network with the median Dice. CHAOS, CC "
@@ -231,6 +242,7 @@ def _define_flags() -> None:
     ):
         flags.DEFINE_float(name, default, what, lower_bound=0.0)
     flags.DEFINE_integer("validation_slices", 3, "Slices that validate.", lower_bound=2)
+    flags.DEFINE_boolean("report_only", False, "Make the report from the networks that are done.")
     flags.DEFINE_integer("workers", 2, "Networks trained at a time.", lower_bound=1)
 
 

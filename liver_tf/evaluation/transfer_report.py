@@ -214,7 +214,8 @@ def _method(study: TransferStudy, settings: Sequence[str]) -> str:
         f"\n{table}\n\n"
         "The program never divides a patient. For this study alone the scan was cut into slices "
         "under numbers of their own; the leakage guard compared their pixels, with no pair "
-        "allowed, and found no near-duplicates between the parts, nor with the phantoms.\n\n"
+        "allowed, and found no near-duplicates between the parts, nor of the phantoms in the "
+        "test.\n\n"
         "The network is that of the phantom study"
         + (", its last layer kept, as the classes are the same" if "--head=old" in settings else "")
         + ". The liver found in the test slices is the "
