@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from math import comb
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def report_text(
         f"{caution}\n\n{networks} networks. The page is made by `{command}`; its sentences are "
         "written by rule from the figures.",
         *(
-            [f"**Not complete:** {len(lacking)} cells are missing: {', '.join(lacking)}."]
+            [f"**Not complete:** {len(lacking)} networks are missing: {_first(lacking)}."]
             if lacking
             else []
         ),
@@ -110,6 +111,11 @@ def _figures(run: RunResults) -> list[str]:
     ]
 
 
+def _first(names: Sequence[str], count: int = 6) -> str:
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + more
+
+
 def _bullets(lines: Sequence[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
@@ -124,11 +130,14 @@ def _limits(study: TransferStudy) -> list[str]:
         "made of their number. What is shown is how far trainings with other seeds differ.",
     ]
     if between:
-        seeds = max(len(one.seeds) for one in between)
+        fewest = min(
+            between, key=lambda one: comb(len(one.seeds) + len(one.reference), len(one.seeds))
+        )
         lines.append(
-            f"Whether a small difference is luck: two protocols are told apart only where all "
-            f"{seeds} seeds of one lie above all of the other, which happens to equal protocols "
-            f"{by_chance(seeds, seeds)} times; {len(between)} such comparisons are made here."
+            "Whether a small difference is luck: two protocols are told apart only where all seeds "
+            "of one lie above all of the other, which happens to equal protocols "
+            f"{by_chance(len(fewest.seeds), len(fewest.reference))} times; {len(between)} such "
+            "comparisons are made here."
         )
     if any(len(one.reference) == 1 for one in own):
         lines.append(

@@ -182,7 +182,14 @@ def test_the_other_end_is_told_of_too():
 
 def test_missing_networks_are_told_on_top():
     text = page(study(**FULL), lacking=["fold0/hier_freeze/seed2"])
-    assert "**Not complete:** 1 cells are missing: fold0/hier_freeze/seed2." in text.split("##")[0]
+    told = "**Not complete:** 1 networks are missing: fold0/hier_freeze/seed2."
+    assert told in text.split("##")[0]
+    many = [f"cell{number}" for number in range(9)]
+    assert "9 networks are missing: cell0, cell1, cell2, cell3, cell4, cell5 and 3 more." in page(
+        study(**FULL), lacking=many
+    )
+    # One seed against three: equal trainings lie apart in 2 of 4 orders.
+    assert "1 in 2 times" in page(study(baseline=(1,), no_freezing=(3, 4, 5)))
 
 
 def test_a_row_for_every_network():
