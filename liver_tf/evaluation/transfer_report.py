@@ -121,8 +121,15 @@ def _bullets(lines: Sequence[str]) -> str:
 
 
 def _limits(study: TransferStudy) -> list[str]:
-    own = [one for claim in CLAIMS for one in comparisons(study, claim)]
-    between = [one for one in own if len(one.reference) > 1 and len(one.seeds) > 1]
+    between, before = (
+        [
+            one
+            for claim in CLAIMS
+            if (claim.reference == PHANTOM_ONLY) == wanted
+            for one in comparisons(study, claim)
+        ]
+        for wanted in (False, True)
+    )
     lines = [
         "How it goes with another patient, scanner or contrast phase: the test slices are the "
         "other end of the same liver.",
@@ -139,7 +146,7 @@ def _limits(study: TransferStudy) -> list[str]:
             f"{by_chance(len(fewest.seeds), len(fewest.reference))} times; {len(between)} such "
             "comparisons are made here."
         )
-    if any(len(one.reference) == 1 for one in own):
+    if before:
         lines.append(
             "What another pre-training would give: all pre-trained networks start from the same "
             "one, whatever their seed, and the network that has seen phantoms alone is that one."
