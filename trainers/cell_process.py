@@ -37,7 +37,7 @@ class CellJob:
 
     Attributes:
       name: ``fold1/hier_freeze/seed0``. folder: its own in the study. run: where the network lies.
-      arguments: of trainers.cell. working_folder: where it is started.
+      arguments: of ``command``, a module. working_folder: where it is started.
       made_of: all that decides the result beside fold, seed and who validates.
     """
 
@@ -47,6 +47,7 @@ class CellJob:
     arguments: tuple[str, ...]
     working_folder: Path
     made_of: Mapping[str, Any]
+    command: str = "trainers.cell"
 
     @cached_property
     def log(self) -> Path:
@@ -111,7 +112,7 @@ def _carry_out(job: CellJob, lock: int) -> Outcome:
     from_its_beginning = not (job.run / "run.json").exists()
     began = time.time()
     _note(job, BEGUN)
-    command = [sys.executable, "-m", "trainers.cell", *job.arguments]
+    command = [sys.executable, "-m", job.command, *job.arguments]
     with open(job.log, "a", encoding="utf-8") as log:
         log.write(f"\n$ python -m {shlex.join(command[2:])}\n")
         log.flush()

@@ -229,6 +229,17 @@ def augment_on_host() -> bool:
     return FLAGS.augment_on == "host"
 
 
+def whole_numbers(flag: str) -> list[int]:
+    """The numbers of a list flag, each once; raises ``UsageError`` for anything else."""
+    try:
+        found = [int(value) for value in FLAGS[flag].value]
+    except ValueError:
+        found = []
+    if not found or min(found) < 0:
+        raise app.UsageError(f"--{flag}: expected whole numbers like 0,1,2")
+    return list(dict.fromkeys(found))
+
+
 def run(
     main: Callable[[list[str]], int], define: Callable[[], None], *, tensorflow: bool = True
 ) -> None:

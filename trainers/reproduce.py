@@ -22,6 +22,7 @@ REPORT = "report"
 def main(argv: list[str]) -> int:
     from trainers.study_identity import refuse_others
     from trainers.study_jobs import Sources, plan
+    from trainers.study_run import carry_out_left
 
     output = Path(FLAGS.output)
     if FLAGS.report_only:
@@ -37,8 +38,8 @@ def main(argv: list[str]) -> int:
             liver_run=Path(FLAGS.liver_run),
         ),
         study.read_protocols(FLAGS.protocols),
-        folds=_whole_numbers("folds") if FLAGS.folds else None,
-        seeds=_whole_numbers("seeds"),
+        folds=flag_groups.whole_numbers("folds") if FLAGS.folds else None,
+        seeds=flag_groups.whole_numbers("seeds"),
         settings=study.read_settings(FLAGS.settings),
         validation=FLAGS.validation,
     )
@@ -48,7 +49,7 @@ def main(argv: list[str]) -> int:
             print(f"{job.name}\t{'done' if job.is_done() else job.memo().get('state', '-')}")
         return 0
     refuse_others(output, planned.made_of)
-    failed = _carry_out(jobs, planned.work)
+    failed = carry_out_left(jobs, planned.work, _engine)
     if failed:
         names = ", ".join(outcome.name for outcome in failed)
         print(f"\n{len(failed)} cell(s) FAILED: {names}. The same command tries them again.")
@@ -79,24 +80,12 @@ def _chosen(jobs: Sequence) -> list:
     return chosen
 
 
-def _carry_out(jobs: Sequence, work) -> list:
+def _engine():
     from trainers import engines
-    from trainers.study_progress import Progress
-    from trainers.study_run import carry_out_all
 
-    progress = Progress(jobs, work)
-    if not progress.left:
-        progress.close()
-        return []
     if FLAGS.engine == "ray":
-        engine = engines.Ray(FLAGS.ray_address, FLAGS.num_cpus, FLAGS.num_gpus)
-    else:
-        engine = engines.Local(FLAGS.workers)
-    try:
-        return carry_out_all(progress.left, engine, progress)
-    finally:
-        progress.close()
-        engine.close()
+        return engines.Ray(FLAGS.ray_address, FLAGS.num_cpus, FLAGS.num_gpus)
+    return engines.Local(FLAGS.workers)
 
 
 def _report(output: Path) -> int:
@@ -117,16 +106,6 @@ def _report(output: Path) -> int:
         return 0
     print(f"\nreport: {files[0]}\n        and {len(files) - 1} files beside it")
     return 0
-
-
-def _whole_numbers(flag: str) -> list[int]:
-    try:
-        found = [int(value) for value in FLAGS[flag].value]
-    except ValueError:
-        found = []
-    if not found or min(found) < 0:
-        raise app.UsageError(f"--{flag}: expected whole numbers like 0,1,2")
-    return list(dict.fromkeys(found))
 
 
 def _define_flags() -> None:

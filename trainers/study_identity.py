@@ -22,14 +22,14 @@ def shared(
     *,
     fingerprints: Mapping[str, str],
     folds_file: Path,
-    pretrained: Path,
-    liver_run: Path,
+    weights: Mapping[str, Path],
 ) -> dict[str, Any]:
     """All that decides a study's results but what names its cells.
 
     Args:
       settings: flags of training. fingerprints: of the record sets, by name.
-      folds_file, pretrained, liver_run: are named by their contents.
+      folds_file: is named by its contents. weights: runs of the networks before, by name; so are
+        they.
 
     Raises:
       Refusal: ``no-model`` where a network is not there, ``no-folds``.
@@ -38,8 +38,7 @@ def shared(
         "settings": list(settings),
         **fingerprints,
         "folds": sha256_of(folds_file),
-        "pretrained weights": _of_weights(pretrained),
-        "liver weights": _of_weights(liver_run),
+        **{name: _of_weights(run) for name, run in weights.items()},
     }
 
 

@@ -20,13 +20,34 @@ from trainers.study_progress import Work
 
 @dataclass(frozen=True)
 class Sources:
-    """What a study is made of: record sets, folds, and runs of the networks before it."""
+    """What a study of lesion networks is made of: record sets, folds, runs of the networks before.
+
+    ``trained_on`` are the records that are trained on, ``command`` carries out a cell.
+    """
 
     roi_records: Path
     whole_records: Path
     folds_file: Path
     pretrained: Path
     liver_run: Path
+
+    command = "trainers.cell"
+
+    @property
+    def trained_on(self) -> Path:
+        return self.roi_records
+
+    def made_of(self, settings: Sequence[str]) -> dict[str, Any]:
+        """All that decides the results beside protocol, fold, seed and who validates."""
+        return shared(
+            settings,
+            fingerprints={
+                "records": load_manifest(self.whole_records).fingerprint,
+                "ROI records": load_manifest(self.roi_records).fingerprint,
+            },
+            folds_file=self.folds_file,
+            weights={"pretrained weights": self.pretrained, "liver weights": self.liver_run},
+        )
 
     def arguments(self) -> list[str]:
         """As flags of trainers.cell."""
@@ -36,6 +57,37 @@ class Sources:
             f"--folds_file={self.folds_file}",
             f"--pretrained={self.pretrained}",
             f"--liver_run={self.liver_run}",
+        ]
+
+
+@dataclass(frozen=True)
+class LiverSources:
+    """What a study of liver networks is made of; attributes and methods as of ``Sources``."""
+
+    records: Path
+    folds_file: Path
+    pretrained: Path
+
+    command = "trainers.liver_cell"
+
+    @property
+    def trained_on(self) -> Path:
+        return self.records
+
+    def made_of(self, settings: Sequence[str]) -> dict[str, Any]:
+        return shared(
+            settings,
+            fingerprints={"records": load_manifest(self.records).fingerprint},
+            folds_file=self.folds_file,
+            weights={"pretrained weights": self.pretrained},
+        )
+
+    def arguments(self) -> list[str]:
+        """As flags of trainers.liver_cell."""
+        return [
+            f"--records={self.records}",
+            f"--folds_file={self.folds_file}",
+            f"--pretrained={self.pretrained}",
         ]
 
 
@@ -50,7 +102,7 @@ class Plan:
 
 def plan(
     study: Path,
-    sources: Sources,
+    sources: Sources | LiverSources,
     protocols: Sequence[Protocol],
     *,
     folds: Sequence[int] | None,
@@ -64,22 +116,16 @@ def plan(
       Refusal: records, folds or networks that are not there.
       UsageError: a fold that the file does not have.
     """
-    whole, rois = load_manifest(sources.whole_records), load_manifest(sources.roi_records)
-    splits = load_folds(sources.folds_file, rois)
+    manifest = load_manifest(sources.trained_on)
+    splits = load_folds(sources.folds_file, manifest)
     folds = range(len(splits)) if folds is None else folds
     if missing := [fold for fold in folds if fold >= len(splits)]:
         raise app.UsageError(f"--folds: expected 0 to {len(splits) - 1}, got {missing[0]}")
-    common = shared(
-        settings,
-        fingerprints={"records": whole.fingerprint, "ROI records": rois.fingerprint},
-        folds_file=sources.folds_file,
-        pretrained=sources.pretrained,
-        liver_run=sources.liver_run,
-    )
+    common = sources.made_of(settings)
     made_of = {one.name: {**common, PROTOCOL: list(one.arguments)} for one in protocols}
     by_name = {one.name: one for one in protocols}
     epochs = new_epochs(protocols, settings)
-    slices_of = {entry.case: entry.records for entry in rois.cases}
+    slices_of = {entry.case: entry.records for entry in manifest.cases}
     jobs, work = [], {}
     for cell in grid(folds, by_name, seeds):
         place = fold_name(cell.fold, on_test=validation == TEST_FOLD)
@@ -98,6 +144,7 @@ def plan(
                 ),
                 working_folder=Path.cwd(),
                 made_of=made_of[cell.protocol],
+                command=sources.command,
             )
         )
         slices = _slices_an_epoch(splits[cell.fold], validation, slices_of)

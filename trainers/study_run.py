@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from trainers.cell_process import BUSY, DONE, CellJob, Outcome
 from trainers.engines import Engine
-from trainers.study_progress import Progress
+from trainers.study_progress import Progress, Work
 
 _LOOK_SECONDS = 1.0
+
+
+def carry_out_left(
+    jobs: Sequence[CellJob], work: Mapping[str, Work], make_engine: Callable[[], Engine]
+) -> list[Outcome]:
+    """Carry out what is not done of some cells, shown as one progress; the engine only if needed.
+
+    Returns what became of those that failed.
+    """
+    progress = Progress(jobs, work)
+    if not progress.left:
+        progress.close()
+        return []
+    engine = make_engine()
+    try:
+        return carry_out_all(progress.left, engine, progress)
+    finally:
+        progress.close()
+        engine.close()
 
 
 def carry_out_all(jobs: Sequence[CellJob], engine: Engine, progress: Progress) -> list[Outcome]:
