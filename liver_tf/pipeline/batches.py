@@ -160,8 +160,20 @@ class BatchSource:
         return slice_["image"], slice_["labels"], parameters
 
     def _augmented(self, images, labels, parameters):
-        images, labels = augment.apply(images, labels, parameters, self.window)
-        return images, labels, {}
+        # A smaller last batch is filled up with its last slice and cut again: XLA compiles for one
+        # size of a batch, once, and not while a step waits for the end of an epoch.
+        count = tf.shape(images)[0]
+        places = tf.minimum(tf.range(self._batch_size), count - 1)
+
+        def filled(one: tf.Tensor) -> tf.Tensor:
+            full = tf.cond(
+                count < self._batch_size, lambda: tf.gather(one, places), lambda: tf.identity(one)
+            )
+            return tf.ensure_shape(full, [self._batch_size, *one.shape[1:]])
+
+        batch = tf.nest.map_structure(filled, (images, labels, parameters))
+        images, labels = augment.apply(*batch, self.window)
+        return images[:count], labels[:count], {}
 
 
 class Epochs(Iterator):
