@@ -54,7 +54,7 @@ def signatures_of(cascade: Cascade) -> dict[str, Callable]:
     rows, columns] and, of the scan, ``found_liver``, ``found_lesion``, ``diagnosis``,
     ``diagnosis_probability`` [lesion types], ``liver_ml`` and ``lesion_ml``.
 
-    What cannot be HU and empty requests fail with ``InvalidArgumentError``, by
+    What cannot be HU, spacings of no CT and empty requests fail with ``InvalidArgumentError``, by
     :mod:`liver_tf.export.request_checks`.
     """
     classes = len(cascade.label_set)
@@ -103,7 +103,8 @@ def signatures_of(cascade: Cascade) -> dict[str, Callable]:
 
     @tf.function(input_signature=[_INT16_HU, tf.TensorSpec([3], tf.float32, name="spacing_mm")])
     def volume(hu: tf.Tensor, spacing_mm: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs = scan_by_graph(cascade, checked_scan(hu), spacing_mm[1:])
+        hu, spacing_mm = checked_scan(hu, spacing_mm)
+        outputs = scan_by_graph(cascade, hu, spacing_mm[1:])
         lesions = _counts(outputs["label_map"][None], classes)[0]
         known = tf.reduce_all(spacing_mm > 0.0)
         voxel_ml = tf.where(known, tf.reduce_prod(spacing_mm) / 1000.0, float("nan"))

@@ -113,7 +113,7 @@ def test_odd_requests_get_an_answer_or_a_clear_error(exported):
             ask(serve, np.zeros(shape, np.float32), np.ones((shape[0], 2)))
     for shape in ((1, 1, 300), (1, 700, 3), (1, 2, 1)):
         hu = np.resize(np.float32([-1000, 60]), shape)
-        answer = ask(serve, hu, [[1, 1]])
+        answer = ask(serve, hu, [[0, 0]])
         assert answer["label_map"].shape == shape
         assert answer["label_map"].max() <= 4
     with pytest.raises(tf.errors.InvalidArgumentError, match="dimension"):
@@ -146,6 +146,41 @@ def test_what_cannot_be_hu_is_refused_and_not_answered(exported, values, words):
     scan = np.stack([np.full((64, 64), 40, np.int16), draw(1, 64, 64)[0].astype(np.int16)])
     answer = exported.signature("volume")(hu=tf.constant(scan), spacing_mm=tf.ones([3]))
     assert answer["label_map"].shape == scan.shape
+
+
+@pytest.mark.parametrize(
+    ("spacing", "words"),
+    [
+        ((0.0008, 0.0008), "0.01 to 20 mm, or 0 where it is unknown"),  # metres
+        ((0.8, 20.5), "0.01 to 20 mm"),
+        ((100, 100), "0.01 to 20 mm"),
+        ((np.inf, 0.8), "0.01 to 20 mm"),
+        ((np.nan, 0.8), "0.01 to 20 mm"),
+        ((-0.8, -0.8), "0.01 to 20 mm"),
+        ((1e-12, 1e-12), "0.01 to 20 mm"),
+        ((0.08, 0.08), "longer side is 30 to 2000 mm"),  # centimetres, of 64 pixels
+        ((0.01, 0.01), "longer side is 30 to 2000 mm"),
+    ],
+)
+def test_a_spacing_of_no_ct_is_refused_and_not_answered(exported, spacing, words):
+    hu = draw(2, 64, 64)
+    for name in ("serving_default", "probabilities"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=f"spacing_mm: .*{words}"):
+            ask(exported.signature(name), hu, [[0.8, 0.8], spacing])
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"spacing_mm: .*{words}"):
+        ask(exported.signature("volume"), hu.round().astype(np.int16), [2.0, *spacing])
+
+
+def test_spacings_at_the_limits_of_files_are_answered(exported):
+    hu = np.resize(draw(1, 64, 64), (1, 64, 3000))
+    assert ask(exported.signature(), hu, [[20, 0.01]])["label_map"].shape == hu.shape
+
+
+@pytest.mark.parametrize("apart", [-2.0, np.nan, np.inf, 1e-12])
+def test_slices_that_are_no_distance_apart_are_refused(exported, apart):
+    hu = draw(2, 64, 64).round().astype(np.int16)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="spacing_mm: expected 0.01 to 20"):
+        ask(exported.signature("volume"), hu, [apart, 0.8, 0.8])
 
 
 def test_scales_of_another_batch_are_refused_in_words(exported):

@@ -109,7 +109,7 @@ def test_grpc(grpc_target, exported):
 def test_a_server_that_refuses(rest_url, grpc_target):
     for client in (Rest(rest_url + "s"), Grpc(grpc_target, "another")):
         with pytest.raises(Refusal, match=r"(?s)\[no-answer\].*(status 404|NOT_FOUND).*not found"):
-            client(draw(2, 32, 32), SPACING)
+            client(draw(2, 64, 64), SPACING)
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,14 @@ def test_a_server_that_refuses(rest_url, grpc_target):
         (np.zeros((0, 8, 8)), SPACING[:1], "request-shape", r"shape \[0, 8, 8\]"),
         (draw(2, 8, 8), np.ones((3, 2)), "request-shape", r"spacing_mm \[2, 2\]"),
         (draw(2, 8, 8), np.ones(2), "request-shape", r"shape \[2\]"),
-        (draw(2, 8, 8) * np.nan, SPACING, "hu-not-finite", "NaN"),
-        (draw(2, 8, 8) + 1024, SPACING, "hu-unscaled", "looks unscaled"),
-        (draw(2, 8, 8) * 999, SPACING, "hu-impossible", "between -32768 and 32767"),
+        (draw(2, 64, 64), SPACING / 1000, "request-spacing", "0.01 to 20 mm, or 0 where"),
+        (draw(2, 64, 64), -SPACING, "request-spacing", "got -0.9 to"),
+        (draw(2, 64, 64), SPACING * np.nan, "request-spacing", "0.01 to 20 mm"),
+        (draw(2, 64, 64), SPACING * 100, "request-spacing", "0.01 to 20 mm"),
+        (draw(2, 64, 64), SPACING / 10, "request-spacing", "longer side is 30 to 2000 mm"),
+        (draw(2, 64, 64) * np.nan, SPACING, "hu-not-finite", "NaN"),
+        (draw(2, 64, 64) + 1024, SPACING, "hu-unscaled", "looks unscaled"),
+        (draw(2, 64, 64) * 999, SPACING, "hu-impossible", "between -32768 and 32767"),
     ],
 )
 def test_what_no_model_can_answer_is_not_sent(hu, spacing, code, words):
@@ -132,14 +137,14 @@ def test_what_no_model_can_answer_is_not_sent(hu, spacing, code, words):
 
 def test_no_rest_server():
     with pytest.raises(Refusal, match=r"\[no-answer\]"):
-        Rest("http://127.0.0.1:9/v1/models/liver")(draw(1, 8, 8), SPACING[:1])
+        Rest("http://127.0.0.1:9/v1/models/liver")(draw(1, 64, 64), SPACING[:1])
 
 
 def test_no_grpc_server():
     reason = "messages are missing (pip install 'liver_tf[serving]')"
     pytest.importorskip("tensorflow_serving.apis", reason=reason)
     with pytest.raises(Refusal, match=r"\[no-answer\]"):
-        Grpc("127.0.0.1:9", "liver")(draw(1, 8, 8), SPACING[:1])
+        Grpc("127.0.0.1:9", "liver")(draw(1, 64, 64), SPACING[:1])
 
 
 def test_no_model(tmp_path):
