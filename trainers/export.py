@@ -25,7 +25,10 @@ def main(argv: list[str]) -> int:
         use_chosen=FLAGS.postprocessing,
         in_liver_only=FLAGS.in_liver_only,
     )
-    for told in export(cascade, output, provenance_of(runs), measures):
+    left_out = export(
+        cascade, output, provenance_of(runs), measures, found_as_uint8=FLAGS.found_as_uint8
+    )
+    for told in left_out:
         print(told)
     print(f"{output}: SavedModel; see {output / EXTRA / CARD}")
     return 0
@@ -52,6 +55,11 @@ def _define_flags() -> None:
         "measures",
         None,
         "measures.json of trainers.evaluate, so that the model card tells what was measured.",
+    )
+    flags.DEFINE_boolean(
+        "found_as_uint8",
+        False,
+        "found_liver and found_lesion as 0 or 1 in uint8: OpenVINO Model Server sends no bool.",
     )
     flags.DEFINE_boolean("flips", False, "Average over the mirror image too.")
     flags.DEFINE_boolean(

@@ -32,6 +32,14 @@ class Client(Protocol):
         """
 
 
+def _outputs(answer: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """With ``found_*`` as bool, whatever way they were exported."""
+    return {
+        name: value.astype(bool) if name.startswith("found_") else value
+        for name, value in answer.items()
+    }
+
+
 class Loaded:
     """A SavedModel's version folder, loaded into this process; raises ``Refusal``."""
 
@@ -43,7 +51,7 @@ class Loaded:
     def __call__(self, hu: np.ndarray, spacing_mm: np.ndarray) -> dict[str, np.ndarray]:
         hu, spacing_mm = checked_request(hu, spacing_mm)
         answer = self._serve(hu=tf.constant(hu), spacing_mm=tf.constant(spacing_mm))
-        return {name: value.numpy() for name, value in answer.items()}
+        return _outputs({name: value.numpy() for name, value in answer.items()})
 
 
 class OpenVino:
@@ -62,7 +70,7 @@ class OpenVino:
     def __call__(self, hu: np.ndarray, spacing_mm: np.ndarray) -> dict[str, np.ndarray]:
         hu, spacing_mm = checked_request(hu, spacing_mm)
         answer = self._model({"hu": hu, "spacing_mm": spacing_mm})
-        return {port.get_any_name(): value for port, value in answer.items()}
+        return _outputs({port.get_any_name(): value for port, value in answer.items()})
 
 
 class Rest:
@@ -131,7 +139,7 @@ class Grpc:
                 response = stub.Predict(grpc_request(self._model, hu, spacing_mm), timeout=SECONDS)
             except grpc.RpcError as error:
                 raise _no_answer(f"{error.code().name}: {error.details()}") from None
-        return {name: tf.make_ndarray(value) for name, value in response.outputs.items()}
+        return _outputs({k: tf.make_ndarray(value) for k, value in response.outputs.items()})
 
 
 def grpc_request(model: str, hu: np.ndarray, spacing_mm: np.ndarray) -> Any:

@@ -22,7 +22,12 @@ EXTRA, MEANING, CARD = "assets.extra", "model.json", "model_card.md"
 
 
 def export(
-    cascade: Cascade, output: Path, provenance: dict, measures: dict | None = None
+    cascade: Cascade,
+    output: Path,
+    provenance: dict,
+    measures: dict | None = None,
+    *,
+    found_as_uint8: bool = False,
 ) -> list[str]:
     """Write a SavedModel version folder whole: under a temporary name, then renamed.
 
@@ -30,6 +35,8 @@ def export(
       output: the version's folder, e.g. ``saved_models/liver/1``.
       provenance: what should travel with the model: protocol, fold, seed.
       measures: for the model card, as of :func:`liver_tf.export.model_card.model_card`.
+      found_as_uint8: for OpenVINO Model Server, as of
+        :func:`liver_tf.export.servable.signatures_of`.
 
     Returns:
       What was left out, for people.
@@ -58,10 +65,12 @@ def export(
     temporary.parent.mkdir(parents=True, exist_ok=True)
     try:
         # Weights are constants of the signatures: there is nothing else to keep.
-        tf.saved_model.save(tf.Module(), str(temporary), signatures=signatures_of(cascade))
+        signatures = signatures_of(cascade, found_as_uint8=found_as_uint8)
+        tf.saved_model.save(tf.Module(), str(temporary), signatures=signatures)
         extra = temporary / EXTRA
         extra.mkdir()
-        meaning = _meaning(cascade, provenance)
+        found = "uint8" if found_as_uint8 else "bool"
+        meaning = {**_meaning(cascade, provenance), "found_outputs": found}
         atomic_files.write_json(extra / MEANING, meaning)
         atomic_files.write_text(extra / CARD, model_card(meaning, measures))
         if not write_warmup(extra, output.parent.name):

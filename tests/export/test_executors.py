@@ -1,5 +1,6 @@
 """The same answer everywhere: TensorFlow, OpenVINO, and the command of TensorFlow."""
 
+import json
 import os
 import subprocess
 import sys
@@ -64,6 +65,29 @@ def test_openvino_takes_the_spacing(exported, openvino):
     areas = [openvino(hu, np.full((2, 2), mm, np.float32))["liver_area_mm2"] for mm in (1.0, 2.0)]
     assert areas[0].all()
     np.testing.assert_allclose(areas[1], 4 * areas[0])
+
+
+@pytest.mark.parametrize("client", [Loaded, OpenVino])
+def test_found_as_uint8_says_the_same(exported, exported_for_openvino, client):
+    """OpenVINO Model Server sends no bool: no output may be one."""
+    if client is OpenVino:
+        pytest.importorskip("openvino", reason="OpenVINO is missing")
+    folder, hu = exported_for_openvino.folder, draw(3, 64, 64)
+    # Nothing of a liver in the last.
+    hu[2] = np.where(np.arange(64) < 32, -1000.0, -850.0)
+    spacing = np.full((3, 2), 0.8, np.float32)
+    answer, as_bool = client(folder)(hu, spacing), client(exported.folder)(hu, spacing)
+    assert answer.keys() == as_bool.keys()
+    for name, value in as_bool.items():
+        assert answer[name].dtype == value.dtype
+        np.testing.assert_array_equal(answer[name], value)
+    for name, serve in exported_for_openvino.loaded.signatures.items():
+        outputs = serve.structured_outputs
+        assert tf.bool not in {value.dtype for value in outputs.values()}
+        if "found_lesion" in outputs:
+            assert outputs["found_lesion"].dtype == outputs["found_liver"].dtype == tf.uint8
+    meaning = json.loads((folder / "assets.extra" / "model.json").read_text())
+    assert meaning["found_outputs"] == "uint8"
 
 
 def test_openvino_leaves_checks_to_the_client(openvino):
