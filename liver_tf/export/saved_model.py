@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -13,12 +14,16 @@ from liver_tf import __version__, atomic_files
 from liver_tf.export.model_card import model_card
 from liver_tf.export.servable import signatures_of
 from liver_tf.export.warmup import write_warmup
+from liver_tf.folder_lock import held_alone
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.roi import NOMINAL_SPACING_MM
 from liver_tf.refusals import Refusal
 
 #: What lies in ``assets.extra`` beside the graph.
 EXTRA, MEANING, CARD = "assets.extra", "model.json", "model_card.md"
+
+#: Versions are numbers of 64 bits, and 01 would be version 1 again.
+_VERSION = re.compile("[1-9][0-9]{0,17}")
 
 
 def export(
@@ -41,28 +46,43 @@ def export(
     Returns:
       What was left out, for people.
 
-    Raises ``Refusal`` where the version exists: a served version is never overwritten.
+    Raises ``Refusal``: ``version-name``; ``version-exists``, as a served version is never
+    overwritten; ``output-busy`` where another export writes beside it.
     """
-    if not output.name.isdigit():
+    if not _VERSION.fullmatch(output.name):
         raise Refusal(
             "version-name",
             output,
-            expected="a whole number as the last part of the path (TF Serving's versions)",
+            expected="a whole number from 1, without zeros before it, as the last part of the path "
+            "(TF Serving's versions)",
             came=f"{output.name!r}",
             remedy="Write e.g. --output=saved_models/liver/1.",
         )
-    if output.exists():
+    _refuse_existing(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    # Two exports of one version at a time would mix their files under the temporary name.
+    with held_alone(output.parent):
+        _refuse_existing(output)
+        return _export(cascade, output, provenance, measures, found_as_uint8)
+
+
+def _refuse_existing(output: Path) -> None:
+    if os.path.lexists(output):
         raise Refusal(
             "version-exists",
             output,
             expected="a version that does not exist yet",
-            came="a folder",
+            came="one that does",
             remedy="Give the next number.",
         )
+
+
+def _export(
+    cascade: Cascade, output: Path, provenance: dict, measures: dict | None, found_as_uint8: bool
+) -> list[str]:
     left_out = []
     temporary = output.parent / f"{atomic_files.TEMPORARY_MARK}{output.name}"
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.parent.mkdir(parents=True, exist_ok=True)
     try:
         # Weights are constants of the signatures: there is nothing else to keep.
         signatures = signatures_of(cascade, found_as_uint8=found_as_uint8)

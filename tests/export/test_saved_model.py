@@ -1,6 +1,10 @@
 """The SavedModel, loaded again, gives what the cascade gives; a version is never overwritten."""
 
 import json
+import subprocess
+import sys
+import threading
+from concurrent import futures
 
 import numpy as np
 import pytest
@@ -215,7 +219,52 @@ def test_a_version_is_never_overwritten(exported):
     assert [path.name for path in folder.parent.iterdir()] == ["1"]
 
 
-@pytest.mark.parametrize("name", ["latest", "1.0", "v1", "-1"])
+def test_of_two_exports_of_one_version_one_is_refused(exported, tmp_path):
+    folder, start = tmp_path / "liver" / "1", threading.Barrier(2)
+
+    def one():
+        start.wait()
+        try:
+            export(exported.cascade, folder, {})
+        except Refusal as refusal:
+            return refusal.code
+        return "written"
+
+    with futures.ThreadPoolExecutor(2) as pool:
+        ends = sorted(one.result() for one in [pool.submit(one) for _ in range(2)])
+    assert ends in (["output-busy", "written"], ["version-exists", "written"])
+    assert [path.name for path in folder.parent.iterdir()] == ["1"]
+    hu = draw(1, 64, 64)
+    serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    for name, value in ask(exported.signature(), hu, [[0.8, 0.8]]).items():
+        np.testing.assert_array_equal(ask(serve, hu, [[0.8, 0.8]])[name], value)
+
+
+def test_an_export_waits_for_no_other_process(exported, tmp_path):
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import fcntl, os, sys\n"
+            "fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX)\n"
+            "print('held', flush=True)\n"
+            "sys.stdin.read()",
+            tmp_path,
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(Refusal, match=r"\[output-busy\]"):
+            export(exported.cascade, tmp_path / "1", {})
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        holder.communicate()
+    export(exported.cascade, tmp_path / "1", {})
+
+
+@pytest.mark.parametrize("name", ["latest", "1.0", "v1", "-1", "0", "01", "٣", "²", "1" * 19])
 def test_a_version_that_is_no_whole_number_is_refused(exported, tmp_path, name):
     with pytest.raises(Refusal, match=rf"\[version-name\] expected a whole number .*got '{name}'"):
         export(exported.cascade, tmp_path / name, {})
