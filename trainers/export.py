@@ -17,16 +17,23 @@ def main(argv: list[str]) -> int:
     from trainers.exporting import measures_of, provenance_of
 
     runs, output = [Path(run) for run in FLAGS.run], Path(FLAGS.output)
-    measures = measures_of(Path(FLAGS.measures), runs) if FLAGS.measures else None
+    liver_run = Path(FLAGS.liver_run)
     cascade = Cascade.of_runs(
-        Path(FLAGS.liver_run),
+        liver_run,
         runs,
         flips=FLAGS.flips,
         use_chosen=FLAGS.postprocessing,
         in_liver_only=FLAGS.in_liver_only,
     )
+    measures = None
+    if FLAGS.measures:
+        measures = measures_of(Path(FLAGS.measures), runs, liver_run, cascade)
     left_out = export(
-        cascade, output, provenance_of(runs), measures, found_as_uint8=FLAGS.found_as_uint8
+        cascade,
+        output,
+        provenance_of(runs, liver_run),
+        measures,
+        found_as_uint8=FLAGS.found_as_uint8,
     )
     for told in left_out:
         print(told)

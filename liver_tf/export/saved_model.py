@@ -98,7 +98,11 @@ def _export(
                 "no warm-up requests: they need the extra serving (pip install 'liver_tf[serving]')"
             )
         _sync(temporary)
-        os.rename(temporary, output)
+        try:
+            os.rename(temporary, output)
+        except OSError:
+            _refuse_existing(output)  # on a file system without locks
+            raise
         atomic_files.sync_folder(output.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
