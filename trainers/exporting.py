@@ -109,5 +109,5 @@ def _other(path: Path, came: str) -> Refusal:
         path,
         expected="measures of the model that is exported",
         came=came,
-        remedy="Leave --measures out, or measure this run as it is exported with trainers.evaluate.",
+        remedy="Leave --measures out, or measure the run as it is exported (trainers.evaluate).",
     )

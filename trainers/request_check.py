@@ -50,7 +50,9 @@ def _refuse_other_spacing(spacing_mm: np.ndarray, size: tuple[int, int]) -> None
     if not ((spacing_mm == 0) | ((spacing_mm >= low) & (spacing_mm <= high))).all():  # nor NaN
         expected = "a spacing of {:g} to {:g} mm, or 0 where it is unknown"
         expected, came = expected.format(*SPACING_LIMITS_MM), spacing_mm
-    elif not ((fields == 0) | ((fields >= FIELD_LIMITS_MM[0]) & (fields <= FIELD_LIMITS_MM[1]))).all():
+    elif not (
+        (fields == 0) | ((fields >= FIELD_LIMITS_MM[0]) & (fields <= FIELD_LIMITS_MM[1]))
+    ).all():
         expected = "slices whose longer side is {:g} to {:g} mm"
         expected, came = expected.format(*FIELD_LIMITS_MM), fields
     if expected:

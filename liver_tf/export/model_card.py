@@ -35,8 +35,8 @@ def model_card(meaning: dict, measures: dict | None) -> str:
             f"- Lesion network{'s' if meaning['lesion_networks'] > 1 else ''} "
             f"({meaning['lesion_networks']}): records `{lesion['data_fingerprint'][:16]}`.",
             *(f"- {name}: {value}" for name, value in sorted(meaning["provenance"].items())),
-            "- Source, scanners and phase of contrast of the training data: not known; records keep "
-            "none of them.",
+            "- Source, scanners and phase of contrast of the training data: not known; records "
+            "keep none of them.",
             f"- HU window {lesion['window'][0]} to {lesion['window'][1]}; standardised by the "
             f"training data's liver: mean {lesion['mean_hu']:.1f} HU, SD {lesion['sd_hu']:.1f} HU.",
             f"- Classes: {', '.join(meaning['labels'])}.",

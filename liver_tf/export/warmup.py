@@ -3,9 +3,9 @@
 They lie in ``assets.extra/tf_serving_warmup_requests`` as ``PredictionLog`` records (TensorFlow
 Serving, "SavedModel Warmup"). The messages come from the extra ``serving``.
 
-A server told to join requests wraps every signature in its batcher before it warms up, and does not
-load a model whose warm-up the batcher refuses. Hence only what can be joined is warmed up: inputs and
-outputs that all have the slices as their first axis, equally many of each.
+A server told to join requests wraps every signature in its batcher before it warms up, and does
+not load a model whose warm-up the batcher refuses. Hence only what can be joined is warmed up:
+inputs and outputs that all have the slices as their first axis, equally many of each.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from served import ask, draw
 
+from liver_tf.inference.roi import windows_of
 from liver_tf.refusals import Refusal
 from trainers.serving_clients import Loaded, OpenVino
 
@@ -81,7 +82,7 @@ def test_found_as_uint8_says_the_same(exported, exported_for_openvino, client):
     for name, value in as_bool.items():
         assert answer[name].dtype == value.dtype
         np.testing.assert_array_equal(answer[name], value)
-    for name, serve in exported_for_openvino.loaded.signatures.items():
+    for serve in exported_for_openvino.loaded.signatures.values():
         outputs = serve.structured_outputs
         assert tf.bool not in {value.dtype for value in outputs.values()}
         if "found_lesion" in outputs:
@@ -116,6 +117,52 @@ def test_the_command_of_tensorflow(exported, tmp_path, shape):
     subprocess.run(list(map(str, command)), check=True, capture_output=True, env=quiet)
     answer = {path.stem: np.load(path) for path in (tmp_path / "out").glob("*.npy")}
     check(answer, exported.cascade, hu, spacing)
+
+
+def in_32_bits(cascade, hu, spacing_mm):
+    """By the way of ``trainers.predict``, but before anything is stored in half precision.
+
+    Probabilities float32 [slices, rows, columns, classes], 0 outside the ROI's window, and the
+    mean of types over the lesion pixels.
+    """
+    maps = np.zeros((*hu.shape, len(cascade.label_set)), np.float32)
+    types = np.zeros((len(hu), len(cascade.label_set.lesions)))
+    for index, (one, spacing) in enumerate(zip(hu, spacing_mm, strict=True)):
+        prediction = cascade.predict(one[None], tuple(spacing))
+        box = prediction.boxes[0]
+        squares = tf.constant([[box.row, box.column, box.side]])
+        origin, window = windows_of(squares, tf.constant(one.shape))
+        (own,) = cascade.lesion.probabilities(tf.constant(one[None]), squares, origin, window)
+        (row, column), (rows, columns) = origin.numpy()[0], window.numpy()
+        maps[index, row : row + rows, column : column + columns] = own
+        of_lesion = maps[index][prediction.labels[0] > 1][:, 2:].astype(np.float64).sum(axis=0)
+        types[index] = of_lesion / of_lesion.sum()
+    return maps, types
+
+
+@pytest.mark.parametrize("shape", SHAPES[:3], ids=str)
+@pytest.mark.parametrize("client", [Loaded, OpenVino])
+def test_means_of_types_agree_to_1e_5(exported, client, shape):
+    if client is OpenVino:
+        pytest.importorskip("openvino", reason="OpenVINO is missing")
+    hu, spacing = draw(*shape), np.full((shape[0], 2), 0.8, np.float32)
+    _, types = in_32_bits(exported.cascade, hu, spacing)
+    answer = client(exported.folder)(hu, spacing)
+    assert answer["found_lesion"].all()
+    np.testing.assert_allclose(answer["diagnosis_probability"], types, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES[:3], ids=str)
+def test_probabilities_agree_to_1e_5_and_the_rounding_of_16_bits(exported, shape):
+    hu, spacing = draw(*shape), np.full((shape[0], 2), 0.8, np.float32)
+    maps, _ = in_32_bits(exported.cascade, hu, spacing)
+    served = ask(exported.signature("probabilities"), hu, spacing)["probabilities"]
+    assert served.dtype == np.float16
+    # Slices of a batch share the size of their windows: beyond its own a slice's may say more.
+    inside = maps.any(axis=-1)
+    rounding = np.spacing(np.maximum(served, np.float16(2**-14))).astype(np.float64) / 2
+    apart = np.abs(served.astype(np.float64) - maps)
+    assert (apart <= 1e-5 + rounding)[inside].all()
 
 
 def test_probabilities_agree_with_the_networks(exported):

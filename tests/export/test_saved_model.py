@@ -183,7 +183,7 @@ def test_spacings_at_the_limits_of_files_are_answered(exported):
 @pytest.mark.parametrize("apart", [-2.0, np.nan, np.inf, 1e-12])
 def test_slices_that_are_no_distance_apart_are_refused(exported, apart):
     hu = draw(2, 64, 64).round().astype(np.int16)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="spacing_mm: expected 0.01 to 20"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"spacing_mm: expected 0\.01 to 20"):
         ask(exported.signature("volume"), hu, [apart, 0.8, 0.8])
 
 

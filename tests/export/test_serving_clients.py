@@ -79,7 +79,8 @@ def grpc_target(exported):
                 response.outputs[name].CopyFrom(tf.make_tensor_proto(value.numpy()))
             return response
 
-    server = grpc.server(futures.ThreadPoolExecutor(1))
+    limit = [("grpc.max_receive_message_length", 32 * 2**20), ("grpc.max_send_message_length", -1)]
+    server = grpc.server(futures.ThreadPoolExecutor(1), options=limit)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Service(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
@@ -104,6 +105,20 @@ def test_rest(rest_url, exported):
 
 def test_grpc(grpc_target, exported):
     check(Grpc(grpc_target, "liver"), exported)
+
+
+def test_grpc_takes_answers_beyond_4_mib(grpc_target):
+    hu = draw(17, 512, 512)
+    answer = Grpc(grpc_target, "liver")(hu, SPACING[:1])
+    assert answer["label_map"].nbytes > 4 * 2**20
+    assert answer["label_map"].shape == hu.shape
+
+
+def test_a_request_beyond_the_servers_limit_names_it(grpc_target):
+    hu = np.resize(draw(1, 512, 512), (33, 512, 512))
+    words = r"RESOURCE_EXHAUSTED.*send fewer slices.*grpc\.max_receive_message_length"
+    with pytest.raises(Refusal, match=rf"(?s)\[no-answer\].*{words}"):
+        Grpc(grpc_target, "liver")(hu, SPACING[:1])
 
 
 def test_a_server_that_refuses(rest_url, grpc_target):

@@ -12,9 +12,9 @@ import tiny_records
 from liver_tf.evaluation.calibration import fit_temperature
 from liver_tf.evaluation.shown_slices import by_rank, cut_to_liver, load_shown, shown_file
 from liver_tf.evaluation.stored_results import LOOSE, load_results
-from liver_tf.model.description import load_description
 from liver_tf.inference.cascade import Cascade
-from liver_tf.inference.postprocessing import PostProcessing
+from liver_tf.inference.postprocessing import NOTHING, PostProcessing
+from liver_tf.model.description import load_description
 from liver_tf.model.weights_file import save_weights, stored_hash
 from liver_tf.records.folds import INNER, TEST_FOLD
 from liver_tf.records.manifest import load_manifest
@@ -288,7 +288,7 @@ def test_the_model_card_takes_measures_of_the_exported_model_alone(
     assert "- run, cases: 4 training, 4 validation, 4 test" in card
     assert f"- liver run, weights: {stored_hash(liver / 'weights.npz')}" in card
 
-    def told(which=run, liver=liver, how=PostProcessing(), file=file, **options):
+    def told(which=run, liver=liver, how=NOTHING, file=file, **options):
         cascade = Cascade.of_runs(liver, which, how=how, use_chosen=False, **options)
         return measures_of(file, [which], liver, cascade)
 
