@@ -93,5 +93,5 @@ def _measured(measures: dict | None) -> list[str]:
     for name in named or sorted(measures["measures"]):
         value = Interval(**measures["measures"][name])
         if value.value is not None:
-            lines.append(f"| {measures['titles'].get(name, name)} | {format_interval(value)} |")
+            lines.append(f"| {measures['titles'].get(name, name)} | {told} |")
     return [*lines, *(f"\n**{caution}**" for caution in measures.get("cautions", ()))]

@@ -130,13 +130,15 @@ def in_32_bits(cascade, hu, spacing_mm):
     for index, (one, spacing) in enumerate(zip(hu, spacing_mm, strict=True)):
         prediction = cascade.predict(one[None], tuple(spacing))
         box = prediction.boxes[0]
+        if box is None:
+            continue
         squares = tf.constant([[box.row, box.column, box.side]])
         origin, window = windows_of(squares, tf.constant(one.shape))
         (own,) = cascade.lesion.probabilities(tf.constant(one[None]), squares, origin, window)
         (row, column), (rows, columns) = origin.numpy()[0], window.numpy()
         maps[index, row : row + rows, column : column + columns] = own
         of_lesion = maps[index][prediction.labels[0] > 1][:, 2:].astype(np.float64).sum(axis=0)
-        types[index] = of_lesion / of_lesion.sum()
+        types[index] = of_lesion / (of_lesion.sum() or 1)
     return maps, types
 
 
@@ -148,7 +150,7 @@ def test_means_of_types_agree_to_1e_5(exported, client, shape):
     hu, spacing = draw(*shape), np.full((shape[0], 2), 0.8, np.float32)
     _, types = in_32_bits(exported.cascade, hu, spacing)
     answer = client(exported.folder)(hu, spacing)
-    assert answer["found_lesion"].all()
+    assert answer["found_lesion"].any()
     np.testing.assert_allclose(answer["diagnosis_probability"], types, atol=1e-5)
 
 
@@ -162,7 +164,9 @@ def test_probabilities_agree_to_1e_5_and_the_rounding_of_16_bits(exported, shape
     inside = maps.any(axis=-1)
     rounding = np.spacing(np.maximum(served, np.float16(2**-14))).astype(np.float64) / 2
     apart = np.abs(served.astype(np.float64) - maps)
+    assert inside.any()
     assert (apart <= 1e-5 + rounding)[inside].all()
+    assert not served[~inside.any(axis=(1, 2))].any()
 
 
 def test_probabilities_agree_with_the_networks(exported):
