@@ -92,6 +92,7 @@ def _measured(measures: dict | None) -> list[str]:
     named = [name for name in _TOLD if name in measures["measures"]]
     for name in named or sorted(measures["measures"]):
         value = Interval(**measures["measures"][name])
+        told = format_interval(value, patients=counts["patients"])
         if value.value is not None:
             lines.append(f"| {measures['titles'].get(name, name)} | {told} |")
     return [*lines, *(f"\n**{caution}**" for caution in measures.get("cautions", ()))]

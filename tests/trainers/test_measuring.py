@@ -12,6 +12,7 @@ import tiny_records
 from liver_tf.evaluation.calibration import fit_temperature
 from liver_tf.evaluation.shown_slices import by_rank, cut_to_liver, load_shown, shown_file
 from liver_tf.evaluation.stored_results import LOOSE, load_results
+from liver_tf.export.saved_model import export
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.postprocessing import NOTHING, PostProcessing
 from liver_tf.model.description import load_description
@@ -19,8 +20,8 @@ from liver_tf.model.weights_file import save_weights, stored_hash
 from liver_tf.records.folds import INNER, TEST_FOLD
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
-from trainers import evaluate, export, measuring, scored_slices
-from trainers.exporting import measures_of
+from trainers import evaluate, measuring, scored_slices
+from trainers.exporting import measures_of, provenance_of
 from trainers.measuring import measure_runs
 
 PATIENTS = 12
@@ -278,21 +279,21 @@ def test_the_model_card_takes_measures_of_the_exported_model_alone(
     shutil.copytree(run, tmp_path / "b" / "hier_freeze")  # before it is measured
     assert command(evaluate, *arguments(work, [run], tmp_path, "--data_label=PHANTOM blobs")) == 0
     file, output = tmp_path / "measures.json", tmp_path / "served" / "1"
-    options = (f"--run={run}", f"--liver_run={liver}", f"--output={output}")
-    assert command(export, *options, f"--measures={file}") == 0
-    card = (output / "assets.extra" / "model_card.md").read_text()
-    assert "On **PHANTOM blobs**: 4 slices (" in card
-    assert "of 4 test patients, with 95% intervals" in card
-    assert "| Healthy slices with a lesion reported |" in card
-    assert "- Post-processing: none." in card
-    assert "- run, cases: 4 training, 4 validation, 4 test" in card
-    assert f"- liver run, weights: {stored_hash(liver / 'weights.npz')}" in card
 
     def told(which=run, liver=liver, how=NOTHING, file=file, **options):
         cascade = Cascade.of_runs(liver, which, how=how, use_chosen=False, **options)
         return measures_of(file, [which], liver, cascade)
 
     assert told()["counts"]["patients"] == 4
+    export(Cascade.of_runs(liver, run), output, provenance_of([run], liver), told())
+    card = (output / "assets.extra" / "model_card.md").read_text()
+    assert "On **PHANTOM blobs**: 4 slices (" in card
+    assert "of 4 test patients, with 95% intervals" in card
+    assert "| Healthy slices with a lesion reported |" in card
+    assert ", too few for an interval |" in card
+    assert "- Post-processing: none." in card
+    assert "- run, cases: 4 training, 4 validation, 4 test" in card
+    assert f"- liver run, weights: {stored_hash(liver / 'weights.npz')}" in card
     with pytest.raises(Refusal, match=r"\[measures-other-run\].*with another post-processing\."):
         told(how=PostProcessing(0.7))
     with pytest.raises(Refusal, match=r"\[measures-other-run\].*not with mirror images"):
