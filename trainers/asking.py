@@ -38,8 +38,12 @@ def ask(client: Client, model: Path, path: Path, picture: str | None) -> Iterato
     elif not answer["found_liver"][0]:
         diagnosis = NO_LIVER_TITLE
     yield f"diagnosis: {diagnosis}"
+    title = diagnosis
     if answer["found_lesion"][0]:
-        yield from _types(diagnosis, labels, answer["diagnosis_probability"][0])
+        by_mean = labels.lesions[int(np.argmax(answer["diagnosis_probability"][0]))]
+        if by_mean != diagnosis:
+            title = f"{diagnosis} by most lesion pixels, {by_mean} by mean probability"
+        yield from _types(diagnosis, by_mean, labels, answer["diagnosis_probability"][0])
     for name in ("liver_area_mm2", "lesion_area_mm2"):
         area = float(answer[name][0])
         yield f"{name}: {'unknown spacing' if np.isnan(area) else f'{area:.0f}'}"
@@ -51,19 +55,18 @@ def ask(client: Client, model: Path, path: Path, picture: str | None) -> Iterato
             answer["label_map"][0],
             labels,
             Path(picture),
-            f"served answer: {diagnosis}",
+            f"served answer: {title}",
             None if scan.spacing_mm is None else scan.spacing_mm[1:],
         )
         yield f"picture: {picture}"
 
 
-def _types(diagnosis: str, labels: LabelSet, shares: np.ndarray) -> Iterator[str]:
+def _types(diagnosis: str, by_mean: str, labels: LabelSet, shares: np.ndarray) -> Iterator[str]:
     """Both rules by which a type is told, which may differ."""
     yield "  (the type that most lesion pixels have)"
     yield "mean probabilities over the lesion pixels:"
     for name, share in zip(labels.lesions, shares, strict=True):
         yield f"  {name}: {share:.2f}"
-    by_mean = labels.lesions[int(np.argmax(shares))]
     if by_mean == diagnosis:
         yield "diagnosis_agrees: yes"
     else:
