@@ -106,7 +106,7 @@ def _openvino(batch: int, side: int, filters: int, images: int) -> Callable:
     network = _network(side, filters)
     core = openvino.Core()
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(tf.Module(), folder, signatures=network.softmax)
+        tf.saved_model.save(tf.Module(), folder, signatures=network.with_constants().softmax)
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
         model = core.compile_model(core.read_model(folder), "CPU", options)
     batch_of = _images(batch, side)

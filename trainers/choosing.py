@@ -205,4 +205,19 @@ def told(how: PostProcessing, chosen: dict) -> str:
         healthy = row["healthy_slices_without_detection"]
         share = "-" if healthy is None else f"{healthy:.4f}"
         lines.append(f"  {name:{width}}  {row['score']:.4f}  {row['dice2']:.4f}  {share}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_edges(how)])
+
+
+def _edges(how: PostProcessing) -> list[str]:
+    """Where the choice lies at an end of what was tried, a better one may lie beyond."""
+    tried = [one for one in LESION_PROBABILITIES if one is not None]
+    found = []
+    if how.lesion_probability in (min(tried), max(tried)):
+        found.append(f"threshold {how.lesion_probability:g} (of {min(tried):g} to {max(tried):g})")
+    if how.least_area_mm2 == max(LEAST_AREAS_MM2):
+        found.append(f"least area {how.least_area_mm2:g} mm2 (of up to {max(LEAST_AREAS_MM2):g})")
+    return [
+        f"  CAUTION. The {one} is the edge of what was tried: a better one may lie beyond, and a "
+        "network that needs it may be ill calibrated or trained too briefly"
+        for one in found
+    ]

@@ -140,6 +140,7 @@ def steps() -> list[Step]:
             "export the cascade as a SavedModel",
             (
                 *("trainers.export", f"--run={RUNS}/hier_unfreeze", liver),
+                f"--measures={FOLDER}/report/measures.json",
                 f"--output={FOLDER}/saved_models/liver/1",
             ),
             9,

@@ -17,15 +17,25 @@ def main(argv: list[str]) -> int:
     from trainers.exporting import measures_of, provenance_of
 
     runs, output = [Path(run) for run in FLAGS.run], Path(FLAGS.output)
-    measures = measures_of(Path(FLAGS.measures), runs) if FLAGS.measures else None
+    liver_run = Path(FLAGS.liver_run)
     cascade = Cascade.of_runs(
-        Path(FLAGS.liver_run),
+        liver_run,
         runs,
         flips=FLAGS.flips,
         use_chosen=FLAGS.postprocessing,
         in_liver_only=FLAGS.in_liver_only,
     )
-    for told in export(cascade, output, provenance_of(runs), measures):
+    measures = None
+    if FLAGS.measures:
+        measures = measures_of(Path(FLAGS.measures), runs, liver_run, cascade)
+    left_out = export(
+        cascade,
+        output,
+        provenance_of(runs, liver_run),
+        measures,
+        found_as_uint8=FLAGS.found_as_uint8,
+    )
+    for told in left_out:
         print(told)
     print(f"{output}: SavedModel; see {output / EXTRA / CARD}")
     return 0
@@ -52,6 +62,11 @@ def _define_flags() -> None:
         "measures",
         None,
         "measures.json of trainers.evaluate, so that the model card tells what was measured.",
+    )
+    flags.DEFINE_boolean(
+        "found_as_uint8",
+        False,
+        "found_liver and found_lesion as 0 or 1 in uint8: OpenVINO Model Server sends no bool.",
     )
     flags.DEFINE_boolean("flips", False, "Average over the mirror image too.")
     flags.DEFINE_boolean(

@@ -121,7 +121,8 @@ class _Measuring:
     @cached_property
     def predict(self) -> ScoredSlices:
         lesion = Network.of_run(self.run, "lesion")
-        return ScoredSlices(Cascade(self.sources.finder, lesion, how=self.sources.how(self.run)))
+        how = self.sources.how(self.run)
+        return ScoredSlices(Cascade(self.sources.finder, lesion, how=how, in_liver_only=True))
 
     def part(self, part: str) -> RunResults:
         cases = {

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from liver_tf.ct.check import refuse_implausible_hu
+from liver_tf.ct.check import FIELD_LIMITS_MM, SPACING_LIMITS_MM, refuse_implausible_hu
 from liver_tf.refusals import Refusal
 
 
 def checked_request(hu: np.ndarray, spacing_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both as float32, ``hu`` [batch, rows, columns] and ``spacing_mm`` [batch or 1, 2].
 
-    Raises ``Refusal`` ``request-shape``, ``hu-not-finite``, ``hu-unscaled`` or ``hu-impossible``
-    (the rules for files, :mod:`liver_tf.ct.check`, slice by slice).
+    Raises ``Refusal`` ``request-shape``, ``request-spacing``, ``hu-not-finite``, ``hu-unscaled`` or
+    ``hu-impossible`` (the rules for files, :mod:`liver_tf.ct.check`, slice by slice).
     """
     hu, spacing_mm = np.asarray(hu), np.asarray(spacing_mm)
     if hu.ndim != 3 or not hu.size or hu.dtype.kind not in "iuf":
@@ -28,6 +28,8 @@ def checked_request(hu: np.ndarray, spacing_mm: np.ndarray) -> tuple[np.ndarray,
             f"shape {list(spacing_mm.shape)}",
             "Give 0 where the spacing is unknown.",
         )
+    spacing_mm = spacing_mm.astype(np.float32, copy=False)
+    _refuse_other_spacing(spacing_mm, hu.shape[1:])
     for one in hu:
         if not np.isfinite(one).all():
             raise Refusal(
@@ -38,7 +40,29 @@ def checked_request(hu: np.ndarray, spacing_mm: np.ndarray) -> tuple[np.ndarray,
                 remedy="Find out what made them; fill them with air (-1000) if they are padding.",
             )
         refuse_implausible_hu(float(one.min()), float(one.max()), None)
-    return hu.astype(np.float32, copy=False), spacing_mm.astype(np.float32, copy=False)
+    return hu.astype(np.float32, copy=False), spacing_mm
+
+
+def _refuse_other_spacing(spacing_mm: np.ndarray, size: tuple[int, int]) -> None:
+    low, high = np.float32(SPACING_LIMITS_MM)
+    fields = (spacing_mm * np.float32(size)).max(axis=1)
+    expected = None
+    if not ((spacing_mm == 0) | ((spacing_mm >= low) & (spacing_mm <= high))).all():  # nor NaN
+        expected = "a spacing of {:g} to {:g} mm, or 0 where it is unknown"
+        expected, came = expected.format(*SPACING_LIMITS_MM), spacing_mm
+    elif not (
+        (fields == 0) | ((fields >= FIELD_LIMITS_MM[0]) & (fields <= FIELD_LIMITS_MM[1]))
+    ).all():
+        expected = "slices whose longer side is {:g} to {:g} mm"
+        expected, came = expected.format(*FIELD_LIMITS_MM), fields
+    if expected:
+        raise Refusal(
+            "request-spacing",
+            None,
+            expected=expected,
+            came=f"{came.min():g} to {came.max():g} mm",
+            remedy="Check the unit (mm); give 0 where the spacing is unknown.",
+        )
 
 
 def _refused(expected: str, came: str, remedy: str) -> Refusal:

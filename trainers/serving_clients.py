@@ -20,6 +20,13 @@ from trainers.request_check import checked_request
 SIGNATURE = "serving_default"
 SECONDS = 60.0
 
+#: gRPC takes 4 MiB unless told otherwise; 128 slices of 512 x 512 are 128 MiB as float32.
+LARGEST_MESSAGE = 256 * 2**20
+_MESSAGES = [
+    ("grpc.max_receive_message_length", LARGEST_MESSAGE),
+    ("grpc.max_send_message_length", LARGEST_MESSAGE),
+]
+
 
 class Client(Protocol):
     """Takes ``hu`` float32 [batch, rows, columns] and ``spacing_mm`` float32 [batch, 2]."""
@@ -30,6 +37,14 @@ class Client(Protocol):
         Raises ``Refusal`` as :func:`trainers.request_check.checked_request`, before anything is
         sent, and where there is no answer.
         """
+
+
+def _outputs(answer: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """With ``found_*`` as bool, whatever way they were exported."""
+    return {
+        name: value.astype(bool) if name.startswith("found_") else value
+        for name, value in answer.items()
+    }
 
 
 class Loaded:
@@ -43,7 +58,7 @@ class Loaded:
     def __call__(self, hu: np.ndarray, spacing_mm: np.ndarray) -> dict[str, np.ndarray]:
         hu, spacing_mm = checked_request(hu, spacing_mm)
         answer = self._serve(hu=tf.constant(hu), spacing_mm=tf.constant(spacing_mm))
-        return {name: value.numpy() for name, value in answer.items()}
+        return _outputs({name: value.numpy() for name, value in answer.items()})
 
 
 class OpenVino:
@@ -62,7 +77,7 @@ class OpenVino:
     def __call__(self, hu: np.ndarray, spacing_mm: np.ndarray) -> dict[str, np.ndarray]:
         hu, spacing_mm = checked_request(hu, spacing_mm)
         answer = self._model({"hu": hu, "spacing_mm": spacing_mm})
-        return {port.get_any_name(): value for port, value in answer.items()}
+        return _outputs({port.get_any_name(): value for port, value in answer.items()})
 
 
 class Rest:
@@ -125,13 +140,15 @@ class Grpc:
         except ImportError:
             raise _not_installed("TF Serving's messages", "serving") from None
         hu, spacing_mm = checked_request(hu, spacing_mm)
-        with grpc.insecure_channel(self._target) as channel:
+        with grpc.insecure_channel(self._target, options=_MESSAGES) as channel:
             stub = service.PredictionServiceStub(channel)
             try:
                 response = stub.Predict(grpc_request(self._model, hu, spacing_mm), timeout=SECONDS)
             except grpc.RpcError as error:
-                raise _no_answer(f"{error.code().name}: {error.details()}") from None
-        return {name: tf.make_ndarray(value) for name, value in response.outputs.items()}
+                came = f"{error.code().name}: {error.details()}"
+                large = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+                raise _no_answer(came, _TOO_LARGE if large else _NO_SERVER) from None
+        return _outputs({k: tf.make_ndarray(value) for k, value in response.outputs.items()})
 
 
 def grpc_request(model: str, hu: np.ndarray, spacing_mm: np.ndarray) -> Any:
@@ -168,11 +185,19 @@ def _not_installed(what: str, extra: str) -> Refusal:
     )
 
 
-def _no_answer(came: str) -> Refusal:
+_NO_SERVER = "Check that the server runs, has loaded the model, and is reached by this address."
+_TOO_LARGE = (
+    "If a message was larger than a limit: send fewer slices at a time, ask hu_int16 (half the "
+    f"size), or raise grpc.max_receive_message_length ({LARGEST_MESSAGE // 2**20} MiB in this "
+    "client) of the server, or of what stands between."
+)
+
+
+def _no_answer(came: str, remedy: str = _NO_SERVER) -> Refusal:
     return Refusal(
         "no-answer",
         None,
         expected="an answer of the model server",
         came=came,
-        remedy="Check that the server runs, has loaded the model, and is reached by this address.",
+        remedy=remedy,
     )

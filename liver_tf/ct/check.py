@@ -12,6 +12,16 @@ from liver_tf.refusals import Caution, Refusal
 #: No scanner stores HU beyond 16 bits; extended scales for metal end at about 30,700 HU.
 HU_LIMITS = (-32768, 32767)
 
+#: Pixel spacings outside are no CT's (mm).
+SPACING_LIMITS_MM = (0.01, 20.0)
+
+#: The longer side of a slice (mm): a liver is larger than the lower, no scanner's field as large as
+#: the upper. Wide enough for cut-outs.
+FIELD_LIMITS_MM = (30.0, 2000.0)
+
+#: Fields of usual abdominal CT are well inside (mm).
+USUAL_FIELD_MM = (150.0, 1000.0)
+
 #: An image of a body holds air or fat and soft tissue: hundreds of HU apart. 100 is far below.
 SMALLEST_SPREAD_HU = 100
 

@@ -13,6 +13,7 @@ from pydicom.uid import (
     LegacyConvertedEnhancedCTImageStorage,
 )
 
+from liver_tf.ct.check import SPACING_LIMITS_MM
 from liver_tf.ct.dicom_details import details_of
 from liver_tf.ct.dicom_file import number, numbers, text, uid_name, whole_number
 from liver_tf.refusals import Caution, Refusal
@@ -68,11 +69,11 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> SliceHeader:
     spacing = numbers(dataset, "PixelSpacing", path, 2)
     if spacing is None:
         cautions.append(Caution("dicom-no-spacing", "PixelSpacing is missing: sizes are unknown"))
-    elif not all(0.01 <= length <= 20 for length in spacing):
+    elif not all(SPACING_LIMITS_MM[0] <= mm <= SPACING_LIMITS_MM[1] for mm in spacing):
         raise Refusal(
             "dicom-spacing",
             path,
-            expected="a PixelSpacing from 0.01 to 20 mm",
+            expected="a PixelSpacing from {:g} to {:g} mm".format(*SPACING_LIMITS_MM),
             came=f"{spacing[0]:g} x {spacing[1]:g} mm",
             remedy="Export the image again, or repair PixelSpacing.",
         )

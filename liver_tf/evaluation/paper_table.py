@@ -31,16 +31,27 @@ EARLIER_WORK_TITLE = "earlier work (cited in the paper)"
 #: What stands where there is no figure.
 ABSENT = "–"
 
+#: Of fewer patients no interval is shown: resamples of few are so alike that the interval comes out
+#: too narrow, down to a single number where they all agree ("1.00 [1.00, 1.00]").
+LEAST_PATIENTS = 10
+
 Measured = Mapping[str, Mapping[str, Interval]]
 
 
-def format_interval(interval: Interval | None, *, signed: bool = False) -> str:
-    """``0.57 [0.50, 0.63]``; the value alone without an interval; a dash where undefined."""
+def format_interval(
+    interval: Interval | None, *, signed: bool = False, patients: int | None = None
+) -> str:
+    """``0.57 [0.50, 0.63]``; the value alone without an interval; a dash where undefined.
+
+    ``patients``: how many carry the measure, where that may be few.
+    """
     if interval is None or interval.value is None:
         return ABSENT
     form = "+.2f" if signed else ".2f"
     if interval.low is None or interval.high is None:
         return f"{interval.value:{form}}"
+    if patients is not None and patients < LEAST_PATIENTS:
+        return f"{interval.value:{form}}, too few for an interval"
     return f"{interval.value:{form}} [{interval.low:{form}}, {interval.high:{form}}]"
 
 
@@ -99,7 +110,7 @@ def render_text(
         if own is not None:
             lines.append(_text_line("  measured", _measured_cells(own)))
     if differences:
-        lines += ["", f"paired differences, {label}:"]
+        lines += ["", f"paired differences, {label}", "(p values are Holm-adjusted):"]
         lines += _difference_text(differences)
     return "\n".join(lines) + "\n"
 
@@ -117,7 +128,7 @@ def _difference_text(differences: Sequence[PairedDifference]) -> list[str]:
                     # to say otherwise.
                     shown = "no difference shown"
                     if not d.interval.holds_zero:
-                        shown = f"not shown, p {format_p(d.p_holm)}"
+                        shown = f"not shown, Holm {format_p(d.p_holm)}"
                 figures = _short(format_interval(d.interval, signed=True))
                 lines.append(f"    {f'{d.protocol} - {d.reference}':<37}{figures:<18}{shown}")
     return lines

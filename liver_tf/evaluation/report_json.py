@@ -10,12 +10,17 @@ from liver_tf.evaluation.measure_names import measure_title
 
 if TYPE_CHECKING:
     from liver_tf.evaluation.findings import Findings
+    from liver_tf.evaluation.study import Cell
 
 SCHEMA_VERSION = 1
 
 
 def measures_json(findings: Findings) -> dict:
-    """A dictionary for ``json.dumps``; undefined values are None, never NaN."""
+    """A dictionary for ``json.dumps``; undefined values are None, never NaN.
+
+    ``networks`` of a protocol tell by hashes which were measured, and with which liver network and
+    post-processing.
+    """
     return {
         "schema": SCHEMA_VERSION,
         "title": findings.title,
@@ -29,6 +34,11 @@ def measures_json(findings: Findings) -> dict:
         "protocols": {
             protocol: {
                 "counts": dict(findings.counts[protocol]),
+                "networks": [
+                    {"cell": cell.name, **cell.results.made_of}
+                    for cell in findings.cells
+                    if cell.results is not None and protocol == _pooled_as(cell, findings)
+                ],
                 "measures": _intervals(own),
                 "by_size": {
                     size: _intervals(sized)
@@ -73,6 +83,11 @@ def measures_json(findings: Findings) -> dict:
             for d in findings.differences
         ],
     }
+
+
+def _pooled_as(cell: Cell, findings: Findings) -> str:
+    """Under which name a cell's results were pooled."""
+    return cell.title if cell.title in findings.measured else cell.protocol
 
 
 def _intervals(own: dict[str, Interval]) -> dict[str, dict]:

@@ -16,7 +16,13 @@ from liver_tf.evaluation.page_parts import (
     Text,
     Titled,
 )
-from liver_tf.evaluation.paper_table import PUBLISHED_DATA, SOURCE, measured_label, paper_table
+from liver_tf.evaluation.paper_table import (
+    LEAST_PATIENTS,
+    PUBLISHED_DATA,
+    SOURCE,
+    measured_label,
+    paper_table,
+)
 from liver_tf.evaluation.study import MEASURED
 from liver_tf.evaluation.summary import summary
 from liver_tf.evaluation.tables import Table
@@ -62,7 +68,9 @@ TYPES = (
 SIZES = (
     "A lesion's size is the diameter of the circle of its area. Slices go by their largest true "
     "lesion, lesions found by their own size, precision by that of the predicted lesion. Healthy "
-    "slices are in no bin."
+    "slices are in no bin. Where fewer than "
+    f"{LEAST_PATIENTS} patients have such a lesion no interval is shown: resamples of few are so "
+    "alike that it comes out too narrow, down to [1.00, 1.00]."
 )
 CONFUSION = "Slices, once for every network that predicted them; truth in rows."
 RELIABILITY = (

@@ -65,8 +65,7 @@ def sizes_table(findings: Findings, measure: str) -> Table:
         (
             name,
             *(
-                format_interval(own[size].get(measure))
-                + f" ({findings.size_counts[name][size][what]})"
+                findings.sized(name, size, measure) + f" ({findings.size_counts[name][size][what]})"
                 if size in own
                 else ABSENT
                 for size in bins

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from liver_tf.evaluation.bootstrap import Interval
 from liver_tf.evaluation.paper_table import format_interval
+from liver_tf.inference.postprocessing import PostProcessing
 
 #: Told in the card, by their names in ``measures.json``.
-_TOLD = ("success", "dice1", "dice2", "accuracy")
+_TOLD = ("success", "dice1", "dice2", "accuracy", "healthy_false_positive_rate")
 
 
 def model_card(meaning: dict, measures: dict | None) -> str:
@@ -34,9 +35,19 @@ def model_card(meaning: dict, measures: dict | None) -> str:
             f"- Lesion network{'s' if meaning['lesion_networks'] > 1 else ''} "
             f"({meaning['lesion_networks']}): records `{lesion['data_fingerprint'][:16]}`.",
             *(f"- {name}: {value}" for name, value in sorted(meaning["provenance"].items())),
+            "- Source, scanners and phase of contrast of the training data: not known; records "
+            "keep none of them.",
             f"- HU window {lesion['window'][0]} to {lesion['window'][1]}; standardised by the "
             f"training data's liver: mean {lesion['mean_hu']:.1f} HU, SD {lesion['sd_hu']:.1f} HU.",
             f"- Classes: {', '.join(meaning['labels'])}.",
+            "",
+            "## From probabilities to lesions",
+            f"- Post-processing: {PostProcessing(**meaning['postprocessing']).text()}.",
+            f"- Lesions outside the liver that was found: "
+            f"{'dropped' if meaning['in_liver_only'] else 'kept'}.",
+            f"- Mirror images averaged: {'yes' if meaning['flips'] else 'no'}.",
+            "- `diagnosis` is the type that most lesion pixels have, `diagnosis_probability` the "
+            "mean over these pixels: they may name two types.",
             "",
             "## Measures",
             *_measured(measures),
@@ -61,12 +72,19 @@ def model_card(meaning: dict, measures: dict | None) -> str:
 def _measured(measures: dict | None) -> list[str]:
     if measures is None:
         return ["None came with the export: nothing is known of how well this model does."]
-    counts = ", ".join(
-        f"{name.replace('_', ' ')}: {value}" for name, value in measures["counts"].items()
-    )
+    counts = measures["counts"]
     lines = [
-        f"On {measures['data']} ({counts}), with {measures['level']:.0%} intervals by bootstrap "
-        "over patients:",
+        f"On **{measures['data']}**: {counts['images']} slices ({counts['lesion_images']} with a "
+        f"lesion, {counts['healthy_images']} healthy) of {counts['patients']} test patients, "
+        f"with {measures['level']:.0%} intervals by bootstrap over patients.",
+        *(
+            [
+                f"Pooled over {counts['networks']} networks of other folds or seeds, of which this "
+                "is one."
+            ]
+            if counts["networks"] > 1
+            else []
+        ),
         "",
         "| measure | value |",
         "| --- | --- |",
@@ -74,6 +92,7 @@ def _measured(measures: dict | None) -> list[str]:
     named = [name for name in _TOLD if name in measures["measures"]]
     for name in named or sorted(measures["measures"]):
         value = Interval(**measures["measures"][name])
+        told = format_interval(value, patients=counts["patients"])
         if value.value is not None:
-            lines.append(f"| {measures['titles'].get(name, name)} | {format_interval(value)} |")
+            lines.append(f"| {measures['titles'].get(name, name)} | {told} |")
     return [*lines, *(f"\n**{caution}**" for caution in measures.get("cautions", ()))]

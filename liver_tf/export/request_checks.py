@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from liver_tf.ct.check import HU_LIMITS, SMALLEST_SPREAD_HU
+from liver_tf.ct.check import (
+    FIELD_LIMITS_MM,
+    HU_LIMITS,
+    SMALLEST_SPREAD_HU,
+    SPACING_LIMITS_MM,
+)
 
 EMPTY = "hu: expected at least one slice of at least one pixel"
 NOT_FINITE = (
@@ -27,6 +32,14 @@ SPACINGS = (
     "spacing_mm: expected [batch, 2] (row, column), one spacing for each slice, or [1, 2] for all "
     "of them; 0 where it is unknown"
 )
+SPACING = (
+    "spacing_mm: expected {:g} to {:g} mm, or 0 where it is unknown, got others (negative, NaN or "
+    "another unit?)".format(*SPACING_LIMITS_MM)
+)
+FIELD = (
+    "spacing_mm: expected slices whose longer side is {:g} to {:g} mm, got others. Check the unit, "
+    "or give 0 where the spacing is unknown".format(*FIELD_LIMITS_MM)
+)
 SCALES = "slope, intercept: expected [batch], one for each slice, or [1] for all of them"
 
 
@@ -35,15 +48,26 @@ def checked_slices(hu: tf.Tensor, spacing_mm: tf.Tensor) -> tuple[tf.Tensor, tf.
     checks = [
         *_of_hu(hu, [1, 2]),
         _assertion(_one_or(tf.shape(spacing_mm)[0], tf.shape(hu)[0]), SPACINGS),
+        *_of_spacing(hu, spacing_mm),
     ]
     with tf.control_dependencies(checks):
         return tf.identity(hu), tf.identity(spacing_mm)
 
 
-def checked_scan(hu: tf.Tensor) -> tf.Tensor:
-    """The same, of a scan [slices, rows, columns], whose slices are judged together."""
-    with tf.control_dependencies(_of_hu(hu, [0, 1, 2])):
-        return tf.identity(hu)
+def checked_scan(hu: tf.Tensor, spacing_mm: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The same, of a scan [slices, rows, columns], whose slices are judged together, and [3].
+
+    Slices may be any distance apart but none.
+    """
+    apart = spacing_mm[0]
+    possible = (apart == 0.0) | (tf.math.is_finite(apart) & (apart >= SPACING_LIMITS_MM[0]))
+    checks = [
+        *_of_hu(hu, [0, 1, 2]),
+        *_of_spacing(hu, spacing_mm[None, 1:]),
+        _assertion(possible, SPACING),
+    ]
+    with tf.control_dependencies(checks):
+        return tf.identity(hu), tf.identity(spacing_mm)
 
 
 def checked_stored(stored: tf.Tensor, slope: tf.Tensor, intercept: tf.Tensor) -> tf.Tensor:
@@ -67,6 +91,17 @@ def _of_hu(hu: tf.Tensor, axes: list[int]) -> list[tf.Operation]:
     with tf.control_dependencies(checks):
         scaled = tf.reduce_all((low < 0.0) & (high - low >= SMALLEST_SPREAD_HU))
     return [*checks, _assertion(scaled, UNSCALED)]
+
+
+def _of_spacing(hu: tf.Tensor, spacing_mm: tf.Tensor) -> list[tf.Operation]:
+    """A wrong spacing moves the ROI's border away, and no lesion is found in what is left."""
+    low, high = SPACING_LIMITS_MM
+    possible = (spacing_mm == 0.0) | ((spacing_mm >= low) & (spacing_mm <= high))  # not of NaN
+    longer = tf.reduce_max(spacing_mm * tf.cast(tf.shape(hu)[1:3], tf.float32), axis=1)
+    fields = (longer == 0.0) | ((longer >= FIELD_LIMITS_MM[0]) & (longer <= FIELD_LIMITS_MM[1]))
+    checks = [_assertion(tf.reduce_all(possible), SPACING)]
+    with tf.control_dependencies(checks):
+        return [*checks, _assertion(tf.reduce_all(fields), FIELD)]
 
 
 def _one_or(count: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:

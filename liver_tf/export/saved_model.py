@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ from liver_tf import __version__, atomic_files
 from liver_tf.export.model_card import model_card
 from liver_tf.export.servable import signatures_of
 from liver_tf.export.warmup import write_warmup
+from liver_tf.folder_lock import held_alone
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.roi import NOMINAL_SPACING_MM
 from liver_tf.refusals import Refusal
@@ -20,9 +22,17 @@ from liver_tf.refusals import Refusal
 #: What lies in ``assets.extra`` beside the graph.
 EXTRA, MEANING, CARD = "assets.extra", "model.json", "model_card.md"
 
+#: Versions are numbers of 64 bits, and 01 would be version 1 again.
+_VERSION = re.compile("[1-9][0-9]{0,17}")
+
 
 def export(
-    cascade: Cascade, output: Path, provenance: dict, measures: dict | None = None
+    cascade: Cascade,
+    output: Path,
+    provenance: dict,
+    measures: dict | None = None,
+    *,
+    found_as_uint8: bool = False,
 ) -> list[str]:
     """Write a SavedModel version folder whole: under a temporary name, then renamed.
 
@@ -30,39 +40,57 @@ def export(
       output: the version's folder, e.g. ``saved_models/liver/1``.
       provenance: what should travel with the model: protocol, fold, seed.
       measures: for the model card, as of :func:`liver_tf.export.model_card.model_card`.
+      found_as_uint8: for OpenVINO Model Server, as of
+        :func:`liver_tf.export.servable.signatures_of`.
 
     Returns:
       What was left out, for people.
 
-    Raises ``Refusal`` where the version exists: a served version is never overwritten.
+    Raises ``Refusal``: ``version-name``; ``version-exists``, as a served version is never
+    overwritten; ``output-busy`` where another export writes beside it.
     """
-    if not output.name.isdigit():
+    if not _VERSION.fullmatch(output.name):
         raise Refusal(
             "version-name",
             output,
-            expected="a whole number as the last part of the path (TF Serving's versions)",
+            expected="a whole number from 1, without zeros before it, as the last part of the path "
+            "(TF Serving's versions)",
             came=f"{output.name!r}",
             remedy="Write e.g. --output=saved_models/liver/1.",
         )
-    if output.exists():
+    _refuse_existing(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    # Two exports of one version at a time would mix their files under the temporary name.
+    with held_alone(output.parent):
+        _refuse_existing(output)
+        return _export(cascade, output, provenance, measures, found_as_uint8)
+
+
+def _refuse_existing(output: Path) -> None:
+    if os.path.lexists(output):
         raise Refusal(
             "version-exists",
             output,
             expected="a version that does not exist yet",
-            came="a folder",
+            came="one that does",
             remedy="Give the next number.",
         )
+
+
+def _export(
+    cascade: Cascade, output: Path, provenance: dict, measures: dict | None, found_as_uint8: bool
+) -> list[str]:
     left_out = []
     temporary = output.parent / f"{atomic_files.TEMPORARY_MARK}{output.name}"
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.parent.mkdir(parents=True, exist_ok=True)
     try:
         # Weights are constants of the signatures: there is nothing else to keep.
-        signatures = signatures_of(cascade.with_constants())
+        signatures = signatures_of(cascade.with_constants(), found_as_uint8=found_as_uint8)
         tf.saved_model.save(tf.Module(), str(temporary), signatures=signatures)
         extra = temporary / EXTRA
         extra.mkdir()
-        meaning = _meaning(cascade, provenance)
+        found = "uint8" if found_as_uint8 else "bool"
+        meaning = {**_meaning(cascade, provenance), "found_outputs": found}
         atomic_files.write_json(extra / MEANING, meaning)
         atomic_files.write_text(extra / CARD, model_card(meaning, measures))
         if not write_warmup(extra, output.parent.name):
@@ -70,7 +98,11 @@ def export(
                 "no warm-up requests: they need the extra serving (pip install 'liver_tf[serving]')"
             )
         _sync(temporary)
-        os.rename(temporary, output)
+        try:
+            os.rename(temporary, output)
+        except OSError:
+            _refuse_existing(output)  # on a file system without locks
+            raise
         atomic_files.sync_folder(output.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)

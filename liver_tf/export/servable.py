@@ -27,8 +27,11 @@ _INT16_HU = tf.TensorSpec([None, None, None], tf.int16, name="hu")
 _STORED = tf.TensorSpec([None, None, None], tf.int32, name="stored")
 
 
-def signatures_of(cascade: Cascade) -> dict[str, Callable]:
+def signatures_of(cascade: Cascade, *, found_as_uint8: bool = False) -> dict[str, Callable]:
     """Functions by the name of their signature.
+
+    ``found_as_uint8``: ``found_liver`` and ``found_lesion`` as uint8, 0 or 1, instead of bool:
+    OpenVINO Model Server sends no bool.
 
     Slices are ``hu`` [batch, rows, columns], Hounsfield units in canonical orientation, each by
     itself, of any size; ``spacing_mm`` float32 [batch, 2] (row, column), or [1, 2] for all of
@@ -54,10 +57,16 @@ def signatures_of(cascade: Cascade) -> dict[str, Callable]:
     rows, columns] and, of the scan, ``found_liver``, ``found_lesion``, ``diagnosis``,
     ``diagnosis_probability`` [lesion types], ``liver_ml`` and ``lesion_ml``.
 
-    What cannot be HU and empty requests fail with ``InvalidArgumentError``, by
+    What cannot be HU, spacings of no CT and empty requests fail with ``InvalidArgumentError``, by
     :mod:`liver_tf.export.request_checks`.
     """
     classes = len(cascade.label_set)
+
+    def told(answer: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        if not found_as_uint8:
+            return answer
+        found = {name: value for name, value in answer.items() if value.dtype == tf.bool}
+        return {**answer, **{name: tf.cast(value, tf.uint8) for name, value in found.items()}}
 
     # One function for all, which is written once.
     @tf.function(input_signature=[_FLOAT_HU, _SPACINGS])
@@ -70,13 +79,13 @@ def signatures_of(cascade: Cascade) -> dict[str, Callable]:
     # The default signature has no default spacing: OpenVINO would make a constant of it.
     @tf.function(input_signature=[_FLOAT_HU, _SPACINGS])
     def slices(hu: tf.Tensor, spacing_mm: tf.Tensor) -> dict[str, tf.Tensor]:
-        return _answer(cascaded(hu, spacing_mm), classes)
+        return told(_answer(cascaded(hu, spacing_mm), classes))
 
     unknown = tf.zeros([1, 2])
 
     @tf.function(input_signature=[_INT16_HU, _SPACINGS])
     def whole_numbers(hu: tf.Tensor, spacing_mm: tf.Tensor = unknown) -> dict[str, tf.Tensor]:
-        return _answer(cascaded(tf.cast(hu, tf.float32), spacing_mm), classes)
+        return told(_answer(cascaded(tf.cast(hu, tf.float32), spacing_mm), classes))
 
     @tf.function(input_signature=[_FLOAT_HU, _SPACINGS])
     def probabilities(hu: tf.Tensor, spacing_mm: tf.Tensor = unknown) -> dict[str, tf.Tensor]:
@@ -99,15 +108,16 @@ def signatures_of(cascade: Cascade) -> dict[str, Callable]:
         stored = checked_stored(stored, slope, intercept)
         slope, intercept = (tf.cast(one, tf.float64)[:, None, None] for one in (slope, intercept))
         hu = tf.cast(stored, tf.float64) * slope + intercept
-        return _answer(cascaded(tf.cast(hu, tf.float32), spacing_mm), classes)
+        return told(_answer(cascaded(tf.cast(hu, tf.float32), spacing_mm), classes))
 
     @tf.function(input_signature=[_INT16_HU, tf.TensorSpec([3], tf.float32, name="spacing_mm")])
     def volume(hu: tf.Tensor, spacing_mm: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs = scan_by_graph(cascade, checked_scan(hu), spacing_mm[1:])
+        hu, spacing_mm = checked_scan(hu, spacing_mm)
+        outputs = scan_by_graph(cascade, hu, spacing_mm[1:])
         lesions = _counts(outputs["label_map"][None], classes)[0]
         known = tf.reduce_all(spacing_mm > 0.0)
         voxel_ml = tf.where(known, tf.reduce_prod(spacing_mm) / 1000.0, float("nan"))
-        return {
+        answer = {
             "label_map": outputs["label_map"],
             "found_liver": outputs["liver_voxels"] > 0,
             **_diagnosis(lesions),
@@ -115,6 +125,7 @@ def signatures_of(cascade: Cascade) -> dict[str, Callable]:
             "liver_ml": tf.cast(outputs["liver_voxels"], tf.float32) * voxel_ml,
             "lesion_ml": tf.cast(tf.reduce_sum(lesions), tf.float32) * voxel_ml,
         }
+        return told(answer)
 
     return {
         SLICES: slices,

@@ -2,6 +2,10 @@
 
 They lie in ``assets.extra/tf_serving_warmup_requests`` as ``PredictionLog`` records (TensorFlow
 Serving, "SavedModel Warmup"). The messages come from the extra ``serving``.
+
+A server told to join requests wraps every signature in its batcher before it warms up, and does
+not load a model whose warm-up the batcher refuses. Hence only what can be joined is warmed up:
+inputs and outputs that all have the slices as their first axis, equally many of each.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from liver_tf import atomic_files
-from liver_tf.export.servable import DICOM_PIXELS, INT16, PROBABILITIES, SLICES, VOLUME
+from liver_tf.export.servable import DICOM_PIXELS, INT16, PROBABILITIES, SLICES
 from liver_tf.records.tfrecord import RecordWriter
 
 FILE = "tf_serving_warmup_requests"
@@ -22,7 +26,7 @@ _SPACING_MM = 0.75
 
 
 def write_warmup(folder: Path, model: str) -> bool:
-    """Write one request for every signature; False where the extra ``serving`` is missing.
+    """Write a request for every signature of slices; False where the extra ``serving`` is missing.
 
     Args:
       folder: ``assets.extra`` of the version. model: the name under which it is served.
@@ -47,7 +51,10 @@ def write_warmup(folder: Path, model: str) -> bool:
 
 
 def warmup_inputs() -> dict[str, dict[str, np.ndarray]]:
-    """Inputs by signature: a disc of soft tissue in air, no picture of anybody."""
+    """Inputs by signature: a disc of soft tissue in air, no picture of anybody.
+
+    Of every signature but ``volume``, whose spacing is of the scan and not of its slices.
+    """
     rows, columns = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
     hu = np.where(np.hypot(rows, columns) < 0.4 * SIDE, 60, -1000).astype(np.int16)[None]
     spacing = np.full((1, 2), _SPACING_MM, np.float32)
@@ -61,9 +68,5 @@ def warmup_inputs() -> dict[str, dict[str, np.ndarray]]:
             "slope": one,
             "intercept": none,
             "spacing_mm": spacing,
-        },
-        VOLUME: {
-            "hu": np.repeat(hu, 2, axis=0),
-            "spacing_mm": np.float32([5.0, _SPACING_MM, _SPACING_MM]),
         },
     }

@@ -1,10 +1,14 @@
 """The table holds the paper's figures, keeps sources apart and takes protocols of any name."""
 
+from dataclasses import replace
+
 import pytest
 
 from liver_tf.evaluation.bootstrap import Interval, PairedDifference
 from liver_tf.evaluation.paper_table import (
+    ABSENT,
     EARLIER_WORK,
+    LEAST_PATIENTS,
     PUBLISHED,
     format_interval,
     paper_table,
@@ -102,6 +106,12 @@ def test_text_fits_a_terminal():
     both = render_text({"mine": OWN}, PHANTOM, [DIFFERENCE, long])
     assert max(len(line) for line in both.splitlines()) <= 80
     assert both.splitlines()[-1].endswith("no difference shown")
+    # The interval says otherwise: then the p value is told, and which.
+    torn = replace(long, interval=Interval(-0.1, -0.25, -0.01, 1000))
+    told = render_text({"mine": OWN}, PHANTOM, [DIFFERENCE, torn])
+    assert max(len(line) for line in told.splitlines()) <= 80
+    assert told.splitlines()[-1].endswith("not shown, Holm 0.060")
+    assert "(p values are Holm-adjusted):" in told
     assert f"on {PHANTOM}" in text
     lines = text.splitlines()
     start = lines.index("baseline")
@@ -114,6 +124,14 @@ def test_format_interval():
     assert format_interval(None) == "–"
     assert format_interval(Interval(0.5, None, None, 0)) == "0.50"
     assert format_interval(Interval(-0.1, -0.2, 0.05, 9), signed=True) == "-0.10 [-0.20, +0.05]"
+
+
+def test_few_patients_have_no_interval():
+    """Five of five found is no certainty: all resamples of five ones are ones."""
+    certain = Interval(1.0, 1.0, 1.0, 100)
+    assert format_interval(certain, patients=LEAST_PATIENTS - 1) == "1.00, too few for an interval"
+    assert format_interval(certain, patients=LEAST_PATIENTS) == "1.00 [1.00, 1.00]"
+    assert format_interval(Interval(None, None, None, 0), patients=1) == ABSENT
 
 
 def test_figures_need_a_source():

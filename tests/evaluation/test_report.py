@@ -179,6 +179,14 @@ def test_json_holds_every_figure(written):
     assert sum(one["slices"] for one in counts) == summary["lesion_images"]
     true_lesions = sum(len(result.true_lesions) for result in results["hier_freeze"])
     assert sum(one["lesions"] for one in counts) == true_lesions
+    of_bin = {}
+    for result in results["hier_freeze"]:
+        if result.has_lesion:
+            of_bin.setdefault(result.size, set()).add(result.patient)
+    told_patients = {size: one["slice_patients"] for size, one in own["size_counts"].items()}
+    assert {size: n for size, n in told_patients.items() if n} == {
+        size: len(patients) for size, patients in of_bin.items()
+    }
     bins = own["reliability"]["scaled"]
     gaps = sum(b["slices"] * abs(b["right"] - b["confidence"]) for b in bins if b["slices"])
     error = gaps / sum(b["slices"] for b in bins)

@@ -1,5 +1,6 @@
 """The same answer everywhere: TensorFlow, OpenVINO, and the command of TensorFlow."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 import tensorflow as tf
 from served import ask, draw
 
+from liver_tf.inference.roi import windows_of
 from liver_tf.refusals import Refusal
 from trainers.serving_clients import Loaded, OpenVino
 
@@ -66,6 +68,29 @@ def test_openvino_takes_the_spacing(exported, openvino):
     np.testing.assert_allclose(areas[1], 4 * areas[0])
 
 
+@pytest.mark.parametrize("client", [Loaded, OpenVino])
+def test_found_as_uint8_says_the_same(exported, exported_for_openvino, client):
+    """OpenVINO Model Server sends no bool: no output may be one."""
+    if client is OpenVino:
+        pytest.importorskip("openvino", reason="OpenVINO is missing")
+    folder, hu = exported_for_openvino.folder, draw(3, 64, 64)
+    # Nothing of a liver in the last.
+    hu[2] = np.where(np.arange(64) < 32, -1000.0, -850.0)
+    spacing = np.full((3, 2), 0.8, np.float32)
+    answer, as_bool = client(folder)(hu, spacing), client(exported.folder)(hu, spacing)
+    assert answer.keys() == as_bool.keys()
+    for name, value in as_bool.items():
+        assert answer[name].dtype == value.dtype
+        np.testing.assert_array_equal(answer[name], value)
+    for serve in exported_for_openvino.loaded.signatures.values():
+        outputs = serve.structured_outputs
+        assert tf.bool not in {value.dtype for value in outputs.values()}
+        if "found_lesion" in outputs:
+            assert outputs["found_lesion"].dtype == outputs["found_liver"].dtype == tf.uint8
+    meaning = json.loads((folder / "assets.extra" / "model.json").read_text())
+    assert meaning["found_outputs"] == "uint8"
+
+
 def test_openvino_leaves_checks_to_the_client(openvino):
     """The day it runs the graph's assertions the documentation can say so."""
     raw = np.full((1, 64, 64), 3000.0, np.float32)
@@ -92,6 +117,56 @@ def test_the_command_of_tensorflow(exported, tmp_path, shape):
     subprocess.run(list(map(str, command)), check=True, capture_output=True, env=quiet)
     answer = {path.stem: np.load(path) for path in (tmp_path / "out").glob("*.npy")}
     check(answer, exported.cascade, hu, spacing)
+
+
+def in_32_bits(cascade, hu, spacing_mm):
+    """By the way of ``trainers.predict``, but before anything is stored in half precision.
+
+    Probabilities float32 [slices, rows, columns, classes], 0 outside the ROI's window, and the
+    mean of types over the lesion pixels.
+    """
+    maps = np.zeros((*hu.shape, len(cascade.label_set)), np.float32)
+    types = np.zeros((len(hu), len(cascade.label_set.lesions)))
+    for index, (one, spacing) in enumerate(zip(hu, spacing_mm, strict=True)):
+        prediction = cascade.predict(one[None], tuple(spacing))
+        box = prediction.boxes[0]
+        if box is None:
+            continue
+        squares = tf.constant([[box.row, box.column, box.side]])
+        origin, window = windows_of(squares, tf.constant(one.shape))
+        (own,) = cascade.lesion.probabilities(tf.constant(one[None]), squares, origin, window)
+        (row, column), (rows, columns) = origin.numpy()[0], window.numpy()
+        maps[index, row : row + rows, column : column + columns] = own
+        of_lesion = maps[index][prediction.labels[0] > 1][:, 2:].astype(np.float64).sum(axis=0)
+        types[index] = of_lesion / (of_lesion.sum() or 1)
+    return maps, types
+
+
+@pytest.mark.parametrize("shape", SHAPES[:3], ids=str)
+@pytest.mark.parametrize("client", [Loaded, OpenVino])
+def test_means_of_types_agree_to_1e_5(exported, client, shape):
+    if client is OpenVino:
+        pytest.importorskip("openvino", reason="OpenVINO is missing")
+    hu, spacing = draw(*shape), np.full((shape[0], 2), 0.8, np.float32)
+    _, types = in_32_bits(exported.cascade, hu, spacing)
+    answer = client(exported.folder)(hu, spacing)
+    assert answer["found_lesion"].any()
+    np.testing.assert_allclose(answer["diagnosis_probability"], types, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES[:3], ids=str)
+def test_probabilities_agree_to_1e_5_and_the_rounding_of_16_bits(exported, shape):
+    hu, spacing = draw(*shape), np.full((shape[0], 2), 0.8, np.float32)
+    maps, _ = in_32_bits(exported.cascade, hu, spacing)
+    served = ask(exported.signature("probabilities"), hu, spacing)["probabilities"]
+    assert served.dtype == np.float16
+    # Slices of a batch share the size of their windows: beyond its own a slice's may say more.
+    inside = maps.any(axis=-1)
+    rounding = np.spacing(np.maximum(served, np.float16(2**-14))).astype(np.float64) / 2
+    apart = np.abs(served.astype(np.float64) - maps)
+    assert inside.any()
+    assert (apart <= 1e-5 + rounding)[inside].all()
+    assert not served[~inside.any(axis=(1, 2))].any()
 
 
 def test_probabilities_agree_with_the_networks(exported):

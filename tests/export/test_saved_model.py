@@ -1,6 +1,10 @@
 """The SavedModel, loaded again, gives what the cascade gives; a version is never overwritten."""
 
 import json
+import subprocess
+import sys
+import threading
+from concurrent import futures
 
 import numpy as np
 import pytest
@@ -113,7 +117,7 @@ def test_odd_requests_get_an_answer_or_a_clear_error(exported):
             ask(serve, np.zeros(shape, np.float32), np.ones((shape[0], 2)))
     for shape in ((1, 1, 300), (1, 700, 3), (1, 2, 1)):
         hu = np.resize(np.float32([-1000, 60]), shape)
-        answer = ask(serve, hu, [[1, 1]])
+        answer = ask(serve, hu, [[0, 0]])
         assert answer["label_map"].shape == shape
         assert answer["label_map"].max() <= 4
     with pytest.raises(tf.errors.InvalidArgumentError, match="dimension"):
@@ -148,6 +152,41 @@ def test_what_cannot_be_hu_is_refused_and_not_answered(exported, values, words):
     assert answer["label_map"].shape == scan.shape
 
 
+@pytest.mark.parametrize(
+    ("spacing", "words"),
+    [
+        ((0.0008, 0.0008), "0.01 to 20 mm, or 0 where it is unknown"),  # metres
+        ((0.8, 20.5), "0.01 to 20 mm"),
+        ((100, 100), "0.01 to 20 mm"),
+        ((np.inf, 0.8), "0.01 to 20 mm"),
+        ((np.nan, 0.8), "0.01 to 20 mm"),
+        ((-0.8, -0.8), "0.01 to 20 mm"),
+        ((1e-12, 1e-12), "0.01 to 20 mm"),
+        ((0.08, 0.08), "longer side is 30 to 2000 mm"),  # centimetres, of 64 pixels
+        ((0.01, 0.01), "longer side is 30 to 2000 mm"),
+    ],
+)
+def test_a_spacing_of_no_ct_is_refused_and_not_answered(exported, spacing, words):
+    hu = draw(2, 64, 64)
+    for name in ("serving_default", "probabilities"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=f"spacing_mm: .*{words}"):
+            ask(exported.signature(name), hu, [[0.8, 0.8], spacing])
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"spacing_mm: .*{words}"):
+        ask(exported.signature("volume"), hu.round().astype(np.int16), [2.0, *spacing])
+
+
+def test_spacings_at_the_limits_of_files_are_answered(exported):
+    hu = np.resize(draw(1, 64, 64), (1, 64, 3000))
+    assert ask(exported.signature(), hu, [[20, 0.01]])["label_map"].shape == hu.shape
+
+
+@pytest.mark.parametrize("apart", [-2.0, np.nan, np.inf, 1e-12])
+def test_slices_that_are_no_distance_apart_are_refused(exported, apart):
+    hu = draw(2, 64, 64).round().astype(np.int16)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"spacing_mm: expected 0\.01 to 20"):
+        ask(exported.signature("volume"), hu, [apart, 0.8, 0.8])
+
+
 def test_scales_of_another_batch_are_refused_in_words(exported):
     stored = tf.zeros([3, 8, 8], tf.int32)
     with pytest.raises(tf.errors.InvalidArgumentError, match="slope, intercept: expected"):
@@ -180,7 +219,52 @@ def test_a_version_is_never_overwritten(exported):
     assert [path.name for path in folder.parent.iterdir()] == ["1"]
 
 
-@pytest.mark.parametrize("name", ["latest", "1.0", "v1", "-1"])
+def test_of_two_exports_of_one_version_one_is_refused(exported, tmp_path):
+    folder, start = tmp_path / "liver" / "1", threading.Barrier(2)
+
+    def one():
+        start.wait()
+        try:
+            export(exported.cascade, folder, {})
+        except Refusal as refusal:
+            return refusal.code
+        return "written"
+
+    with futures.ThreadPoolExecutor(2) as pool:
+        ends = sorted(one.result() for one in [pool.submit(one) for _ in range(2)])
+    assert ends in (["output-busy", "written"], ["version-exists", "written"])
+    assert [path.name for path in folder.parent.iterdir()] == ["1"]
+    hu = draw(1, 64, 64)
+    serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    for name, value in ask(exported.signature(), hu, [[0.8, 0.8]]).items():
+        np.testing.assert_array_equal(ask(serve, hu, [[0.8, 0.8]])[name], value)
+
+
+def test_an_export_waits_for_no_other_process(exported, tmp_path):
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import fcntl, os, sys\n"
+            "fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX)\n"
+            "print('held', flush=True)\n"
+            "sys.stdin.read()",
+            tmp_path,
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(Refusal, match=r"\[output-busy\]"):
+            export(exported.cascade, tmp_path / "1", {})
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        holder.communicate()
+    export(exported.cascade, tmp_path / "1", {})
+
+
+@pytest.mark.parametrize("name", ["latest", "1.0", "v1", "-1", "0", "01", "٣", "²", "1" * 19])
 def test_a_version_that_is_no_whole_number_is_refused(exported, tmp_path, name):
     with pytest.raises(Refusal, match=rf"\[version-name\] expected a whole number .*got '{name}'"):
         export(exported.cascade, tmp_path / name, {})

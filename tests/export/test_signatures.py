@@ -127,6 +127,64 @@ def test_a_scan_cannot_be_batched_with_another_by_mistake(exported):
         )
 
 
+def larger(hu):
+    """Every pixel as four: a slice of 24 x 32 pixels is smaller than any liver."""
+    return np.kron(hu, np.ones((2, 2), hu.dtype))
+
+
+def answer_of(share, lesion=True):
+    """What a servable answers about a slice with a cyst of most pixels."""
+
+    def client(hu, spacing_mm):
+        return {
+            "label_map": np.zeros(hu.shape, np.uint8),
+            "found_liver": np.array([True]),
+            "found_lesion": np.array([lesion]),
+            "diagnosis": np.int32([2 if lesion else 0]),
+            "diagnosis_probability": np.float32([share]),
+            "liver_area_mm2": np.float32([100]),
+            "lesion_area_mm2": np.float32([10]),
+        }
+
+    return client
+
+
+def test_both_rules_of_the_type_are_told(exported, tmp_path):
+    """Most pixels may be cyst while the mean over them says metastasis."""
+    path = write_dicom(tmp_path / "slice.dcm", larger(phantom_hu()[2]))
+
+    def told(client):
+        return list(asking.ask(client, exported.folder, path, None))
+
+    lines = told(answer_of([0.45, 0.07, 0.48]))
+    assert lines[:3] == [
+        "diagnosis: cyst",
+        "  (the type that most lesion pixels have)",
+        "mean probabilities over the lesion pixels:",
+    ]
+    assert (
+        "diagnosis_agrees: no: by most lesion pixels cyst, by mean probability metastasis; "
+        "look at the picture" in lines
+    )
+    assert "diagnosis_agrees: yes" in told(answer_of([0.48, 0.07, 0.45]))
+    healthy = told(answer_of([0, 0, 0], lesion=False))
+    assert healthy[0] == "diagnosis: no lesion found"
+    assert not any("agrees" in line or "cyst" in line for line in healthy)
+
+
+@pytest.mark.parametrize(("mm", "odd"), [(0.8, True), (6.0, False)])
+def test_a_slice_of_an_odd_size_is_told(exported, tmp_path, mm, odd):
+    hu = larger(phantom_hu()[2])
+    assert max(hu.shape) * 0.8 < 150 < max(hu.shape) * 6.0
+
+    def spaced(dataset):
+        dataset.PixelSpacing = [mm, mm]
+
+    path = write_dicom(tmp_path / "slice.dcm", hu, change=spaced)
+    lines = list(asking.ask(answer_of([1, 0, 0]), exported.folder, path, None))
+    assert any("By its spacing the slice is" in line for line in lines) == odd
+
+
 def test_asking_about_a_slice_without_liver_is_no_word_of_health(exported, make_network, tmp_path):
     never = LiverFinder(make_network("liver", favoured=[1e4, -1e4]))
     serve = signatures_of(Cascade(never, make_network("lesion")))["serving_default"]
@@ -134,6 +192,6 @@ def test_asking_about_a_slice_without_liver_is_no_word_of_health(exported, make_
     def client(hu, spacing_mm):
         return {name: value.numpy() for name, value in serve(hu, spacing_mm).items()}
 
-    path = write_dicom(tmp_path / "slice.dcm", phantom_hu()[2])
+    path = write_dicom(tmp_path / "slice.dcm", larger(phantom_hu()[2]))
     first = next(iter(asking.ask(client, exported.folder, path, None)))
     assert first == "diagnosis: no liver found: not the same as a healthy liver"

@@ -193,6 +193,25 @@ def test_validation_without_lesions_chooses_nothing(work, command, capsys):
     assert "[validation-no-lesion]" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (PostProcessing(0.9), ["threshold 0.9 (of 0.3 to 0.9)"]),
+        (PostProcessing(0.3, least_area_mm2=200.0), ["threshold 0.3", "least area 200 mm2"]),
+        (PostProcessing(0.5, least_area_mm2=10.0), []),
+        (PostProcessing(), []),
+    ],
+)
+def test_a_choice_at_the_edge_of_what_was_tried_is_told(how, said):
+    _, table = choosing.best_of(
+        np.ones((1, len(choosing.COMBINATIONS))), np.ones((1, len(choosing.COMBINATIONS)))
+    )
+    where = {"slices_with_lesion": 1, "slices_without": 1, "cases": ["case0"]}
+    text = choosing.told(how, {"table": table, "chosen_on": where})
+    assert text.count("the edge of what was tried") == len(said)
+    assert all(one in text for one in said)
+
+
 def test_what_was_chosen_counts_when_runs_are_measured(work):
     runs = [work / "lesion"], work / "liver", work / "records"
     (plain,) = measuring.measure_runs(*runs)

@@ -12,11 +12,16 @@ import tiny_records
 from liver_tf.evaluation.calibration import fit_temperature
 from liver_tf.evaluation.shown_slices import by_rank, cut_to_liver, load_shown, shown_file
 from liver_tf.evaluation.stored_results import LOOSE, load_results
+from liver_tf.export.saved_model import export
+from liver_tf.inference.cascade import Cascade
+from liver_tf.inference.postprocessing import NOTHING, PostProcessing
 from liver_tf.model.description import load_description
-from liver_tf.model.weights_file import save_weights
+from liver_tf.model.weights_file import save_weights, stored_hash
 from liver_tf.records.folds import INNER, TEST_FOLD
 from liver_tf.records.manifest import load_manifest
+from liver_tf.refusals import Refusal
 from trainers import evaluate, measuring, scored_slices
+from trainers.exporting import measures_of, provenance_of
 from trainers.measuring import measure_runs
 
 PATIENTS = 12
@@ -261,3 +266,59 @@ def test_a_run_validated_on_the_test_fold_is_called_so_everywhere(
     assert command(evaluate, *arguments(work, mixed, tmp_path / "mixed")) == 0
     told = json.loads((tmp_path / "mixed" / "measures.json").read_text())
     assert list(told["protocols"]) == ["baseline", f"mine, {LOOSE}"]
+    for run, own in zip(mixed, told["protocols"].values(), strict=True):
+        (network,) = own["networks"]
+        assert network["weights"] == stored_hash(run / "weights.npz")
+        assert network["liver_weights"] == stored_hash(work / "liver" / "weights.npz")
+
+
+def test_the_model_card_takes_measures_of_the_exported_model_alone(
+    work, finished, command, tmp_path, make_network
+):
+    run, liver = finished("hier_freeze"), work / "liver"
+    shutil.copytree(run, tmp_path / "b" / "hier_freeze")  # before it is measured
+    assert command(evaluate, *arguments(work, [run], tmp_path, "--data_label=PHANTOM blobs")) == 0
+    file, output = tmp_path / "measures.json", tmp_path / "served" / "1"
+
+    def told(which=run, liver=liver, how=NOTHING, file=file, **options):
+        cascade = Cascade.of_runs(liver, which, how=how, use_chosen=False, **options)
+        return measures_of(file, [which], liver, cascade)
+
+    assert told()["counts"]["patients"] == 4
+    export(Cascade.of_runs(liver, run), output, provenance_of([run], liver), told())
+    card = (output / "assets.extra" / "model_card.md").read_text()
+    assert "On **PHANTOM blobs**: 4 slices (" in card
+    assert "of 4 test patients, with 95% intervals" in card
+    assert "| Healthy slices with a lesion reported |" in card
+    assert ", too few for an interval |" in card
+    assert "- Post-processing: none." in card
+    assert "- run, cases: 4 training, 4 validation, 4 test" in card
+    assert f"- liver run, weights: {stored_hash(liver / 'weights.npz')}" in card
+    with pytest.raises(Refusal, match=r"\[measures-other-run\].*with another post-processing\."):
+        told(how=PostProcessing(0.7))
+    with pytest.raises(Refusal, match=r"\[measures-other-run\].*not with mirror images"):
+        told(flips=True)
+    with pytest.raises(Refusal, match=r"\[measures-other-run\].*lesions outside the liver kept"):
+        told(in_liver_only=False)
+    # Folders of the same names, other weights.
+    other_liver = tmp_path / "a" / "liver"
+    shutil.copytree(liver, other_liver)
+    save_weights(other_liver / "weights.npz", make_network("liver", seed=5).keras_model)
+    with pytest.raises(Refusal, match=r"\[measures-other-run\].*another liver network\."):
+        told(liver=other_liver)
+    trained_again = tmp_path / "b" / "hier_freeze"
+    assert told(which=trained_again)["counts"]["patients"] == 4
+    save_weights(trained_again / "weights.npz", make_network("lesion", seed=6).keras_model)
+    with pytest.raises(Refusal, match=r"\[measures-other-run\].*got measures of other weights"):
+        told(which=trained_again)
+    # A report that does not tell of which weights it is.
+    report = json.loads(file.read_text())
+    for own in report["protocols"].values():
+        del own["networks"]
+    silent = tmp_path / "old.json"
+    silent.write_text(json.dumps(report))
+    with pytest.raises(Refusal, match=r"\[measures-other-run\].*do not tell of which weights"):
+        told(file=silent)
+    silent.write_text("{}")
+    with pytest.raises(Refusal, match=r"\[measures-unreadable\]"):
+        told(file=silent)
