@@ -34,7 +34,7 @@ class Steps:
             self.optimiser.build(model.trainable_variables)
         # Moments begin with zero; what else there is, the count of steps among it, is a number.
         self._beginning = [
-            np.array(variable) if not variable.shape else None
+            np.array(variable) if len(variable.shape) == 0 else None
             for variable in self.optimiser.variables
         ]
 

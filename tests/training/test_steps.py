@@ -28,9 +28,11 @@ def settings(*fixed, norm="update"):
 def train(of_run, cycle):
     """A cycle of five steps."""
     step = of_run.begin(cycle)
+    if of_run.optimiser.name.startswith("loss_scale"):
+        assert float(of_run.optimiser.dynamic_scale) == 2.0**15
     of_run.optimiser.learning_rate.assign(1e-2)
     for number in range(5):
-        step(*make_batch(1 + number % 2), {})
+        assert np.isfinite(float(step(*make_batch(1 + number % 2), {})))
 
 
 CYCLES = (settings(), settings("enc1"), settings(), settings(norm="inference"), settings("enc1"))
@@ -54,9 +56,7 @@ def test_equal_sets_of_fixed_blocks_share_a_trace_and_nothing_else(precision, mo
         before = block_hashes(shared)
         train(of_run, cycle)
         moved = {b for b, value in block_hashes(shared).items() if value != before[b]}
-        assert not moved & set(cycle.fixed)
-        # In half precision the first steps look for a scale that the gradients can bear.
-        assert precision == "float16" or moved | set(cycle.fixed) == set(unet.BLOCKS)
+        assert moved == set(unet.BLOCKS) - set(cycle.fixed)
     assert len(traced) == 3
     assert [len(step.traced) for step in traced] == [1, 1, 1]
     assert [step.traced[0].experimental_get_tracing_count() for step in traced] == [1, 1, 1]
