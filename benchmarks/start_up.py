@@ -35,14 +35,7 @@ def main(argv: list[str]) -> int:
         return _child(FLAGS.child)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run(
-            *("data_prep.phantom", f"--output={folder}/data", "--lits_volumes=3", "--patients=1"),
-            "--matrix=256",
-        )
-        run(
-            *("data_prep.build_tfrecords", "--source=lits", f"--input={folder}/data/lits"),
-            f"--output={folder}/lits",
-        )
+        make_records(folder)
         data = (f"--records={folder}/lits", "--validation_share=0.3")
         pretrain = ("trainers.pretrain", "--network=liver", *data, *SMALL, "--epochs=1")
         run(*pretrain, f"--run={folder}/liver")
@@ -77,6 +70,18 @@ def main(argv: list[str]) -> int:
     print(f"{len(CYCLES)} cycles, two of them with the same blocks fixed: traced {count} times")
     keep(Rounds("command to first step", "s", False, "trainers.finetune", seen))
     return 0
+
+
+def make_records(folder: Path) -> None:
+    """Three phantom volumes as a record set, ``folder/lits``."""
+    run(
+        *("data_prep.phantom", f"--output={folder}/data", "--lits_volumes=3", "--patients=1"),
+        "--matrix=256",
+    )
+    run(
+        *("data_prep.build_tfrecords", "--source=lits", f"--input={folder}/data/lits"),
+        f"--output={folder}/lits",
+    )
 
 
 def run(*command: str) -> None:

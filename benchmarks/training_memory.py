@@ -17,7 +17,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from benchmarks.start_up import SMALL, run
+from benchmarks.start_up import SMALL, make_records
 
 FLAGS = flags.FLAGS
 
@@ -26,14 +26,7 @@ def main(argv: list[str]) -> int:
     del argv
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run(
-            *("data_prep.phantom", f"--output={folder}/data", "--lits_volumes=3", "--patients=1"),
-            "--matrix=256",
-        )
-        run(
-            *("data_prep.build_tfrecords", "--source=lits", f"--input={folder}/data/lits"),
-            f"--output={folder}/lits",
-        )
+        make_records(folder)
         command = [
             *(sys.executable, "-m", "trainers.pretrain", "--network=liver", *SMALL),
             *(f"--records={folder}/lits", f"--run={folder}/run", "--validation_share=0.3"),

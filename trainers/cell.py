@@ -11,7 +11,6 @@ from pathlib import Path
 from absl import flags
 
 from trainers import finetune, flag_groups
-from trainers.run_folder import fold_name, run_folder
 
 FLAGS = flags.FLAGS
 
@@ -19,14 +18,12 @@ FLAGS = flags.FLAGS
 def main(argv: list[str]) -> int:
     from liver_tf.evaluation.stored_results import has_results
     from liver_tf.folder_lock import held_alone
-    from liver_tf.records.folds import TEST_FOLD
     from trainers.measuring import measure_runs
 
     status = finetune.main(argv)
     if status or FLAGS.dry_run:
         return status
-    place = fold_name(FLAGS.fold, on_test=FLAGS.validation == TEST_FOLD)
-    run = run_folder(Path(FLAGS.runs), place, FLAGS.seed, FLAGS.protocol)
+    run = finetune.run_of_flags()
     liver, records = Path(FLAGS.liver_run), Path(FLAGS.whole_records)
     with held_alone(run):
         # What was measured once has its post-processing: it is not chosen after a look.

@@ -13,7 +13,7 @@ from absl import app, flags
 
 from data_prep import augmentation_flags
 from trainers import flag_groups
-from trainers.run_folder import fold_name, run_folder
+from trainers.run_folder import HOLD_OUT, fold_name, run_folder
 
 FLAGS = flags.FLAGS
 
@@ -64,7 +64,6 @@ def main(argv: list[str]) -> int:
         if not 0 <= FLAGS.fold < len(splits):
             raise app.UsageError(f"--fold: expected 0 to {len(splits) - 1}, got {FLAGS.fold}")
         split, fold = splits[FLAGS.fold], FLAGS.fold
-        place = fold_name(fold, on_test=FLAGS.validation == TEST_FOLD)
         require_parts(split, Path(FLAGS.folds_file))
         if FLAGS.validation == TEST_FOLD:
             split = validate_on_test(split)
@@ -76,7 +75,7 @@ def main(argv: list[str]) -> int:
         raise app.UsageError("--validation=test_fold: needs the folds of --folds_file")
     else:
         split = hold_out(manifest, validation_share=FLAGS.validation_share, seed=FLAGS.seed)
-        fold = place = "hold_out"
+        fold = HOLD_OUT
     seen = check_fold(
         records,
         manifest,
@@ -111,7 +110,7 @@ def main(argv: list[str]) -> int:
             computation=computation,
             **settings,
         ),
-        run_folder(Path(FLAGS.runs), place, FLAGS.seed, protocol.name),
+        run_of_flags(),
         more_identity={
             "fold": fold,
             "validation": FLAGS.validation,
@@ -123,6 +122,16 @@ def main(argv: list[str]) -> int:
         pictures=FLAGS.pictures,
     )
     return 0
+
+
+def run_of_flags() -> Path:
+    """The folder of the run that the flags describe."""
+    from liver_tf.records.folds import TEST_FOLD
+
+    place = HOLD_OUT
+    if FLAGS.folds_file:
+        place = fold_name(FLAGS.fold, on_test=FLAGS.validation == TEST_FOLD)
+    return run_folder(Path(FLAGS.runs), place, FLAGS.seed, FLAGS.protocol)
 
 
 def _define_flags() -> None:

@@ -11,22 +11,19 @@ from pathlib import Path
 from absl import flags
 
 from trainers import finetune, flag_groups
-from trainers.run_folder import fold_name, run_folder
 
 FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> int:
     from liver_tf.folder_lock import held_alone
-    from liver_tf.records.folds import TEST_FOLD
     from liver_tf.records.manifest import load_manifest
     from trainers.measuring_liver import measure_fold
 
     status = finetune.main(argv)
     if status or FLAGS.dry_run:
         return status
-    place = fold_name(FLAGS.fold, on_test=FLAGS.validation == TEST_FOLD)
-    run = run_folder(Path(FLAGS.runs), place, FLAGS.seed, FLAGS.protocol)
+    run = finetune.run_of_flags()
     with held_alone(run):
         measure_fold(run, Path(FLAGS.records), load_manifest(FLAGS.records))
     print(f"{run}: measured")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+#: In place of a fold where there are none.
+HOLD_OUT = "hold_out"
+
 
 def fold_name(fold: int, *, on_test: bool) -> str:
     """The folder of a fold; ``on_test`` where its test patients decided on early stopping."""
@@ -11,5 +14,5 @@ def fold_name(fold: int, *, on_test: bool) -> str:
 
 
 def run_folder(runs: Path, place: str, seed: int, protocol: str) -> Path:
-    """``place``: of ``fold_name``, or ``hold_out`` where there are no folds."""
+    """``place``: of ``fold_name``, or ``HOLD_OUT``."""
     return runs / place / f"seed{seed}" / protocol

@@ -42,7 +42,6 @@ class Network(tf.Module):
         if not constants:
             parts = [[tf.Variable(one, trainable=False) for one in part] for part in parts]
         self._again = lambda: Network(model, description, flips=flips, constants=True)
-        self._weights = parts
         side = description.architecture.image_size
 
         # A function of its own, so that signatures that share the network hold it once.
