@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,18 +120,28 @@ def look_over(slices: Slices) -> tuple[np.ndarray, np.ndarray]:
     return examples, kinds_of(holds)
 
 
-def _serialised(slices: Slices) -> tf.data.Dataset:
-    """(place, serialised record)."""
-    entries = slices.entries
-    paths = tf.constant([str(slices.folder / entry.shard) for entry in entries])
-    firsts = tf.constant(
-        np.cumsum([0, *(entry.records for entry in entries)])[:-1].astype(np.int64)
-    )
-    return tf.data.Dataset.from_tensor_slices((paths, firsts)).interleave(
-        lambda path, first: tf.data.TFRecordDataset(path).enumerate(first),
+def read_shards(paths: Sequence[str], firsts: Sequence[int]) -> tf.data.Dataset:
+    """All records of some shards, several shards at a time: (number, serialised record).
+
+    Records of a shard are numbered from its ``firsts`` on.
+    """
+    # Unbuffered: a record is large, and its bytes would only be copied once more.
+    return tf.data.Dataset.from_tensor_slices(
+        (tf.constant(paths), tf.constant(firsts, tf.int64))
+    ).interleave(
+        lambda path, first: tf.data.TFRecordDataset(path, buffer_size=0).enumerate(first),
         cycle_length=SHARDS_AT_ONCE,
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
+    )
+
+
+def _serialised(slices: Slices) -> tf.data.Dataset:
+    """(place, serialised record)."""
+    entries = slices.entries
+    counts = [entry.records for entry in entries]
+    return read_shards(
+        [str(slices.folder / entry.shard) for entry in entries], np.cumsum([0, *counts])[:-1]
     )
 
 

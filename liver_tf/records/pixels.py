@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zlib
 
 import numpy as np
 from isal import isal_zlib
@@ -53,7 +52,7 @@ def decode_pixels(
             raise ValueError(f"cannot reshape a PNG of shape {pixels.shape} into {size}")
         return pixels
     if encoding == ZLIB:
-        data = zlib.decompress(data)
+        data = isal_zlib.decompress(data)
     elif encoding != RAW:
         raise ValueError(f"pixel encoding: expected one of {', '.join(ENCODINGS)}")
     return np.frombuffer(data, dtype.newbyteorder("<")).reshape(size)
