@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from absl import app, flags
@@ -58,7 +59,8 @@ def main(argv: list[str]) -> int:
         ratio = statistics.median(
             one / none for one, none in zip(seconds[fixed], seconds[()], strict=True)
         )
-        print(f"| {short(fixed)} | {len(kernels)} | {len(inputs)} | {median:.2f} | {ratio:.2f} |")
+        counts = f"{kernels.total()} | {inputs.total()}"
+        print(f"| {short(fixed)} | {counts} | {median:.2f} | {ratio:.2f} |")
     return 0
 
 
@@ -74,13 +76,14 @@ def _step(fixed: Iterable[str], side: int, filters: int, classes: int) -> Callab
     return training_step(model, Computation().optimiser(1e-4), task)
 
 
-def backward_convolutions(step: Callable) -> tuple[set[str], set[str]]:
-    """Layers whose convolution is gone through backwards by a training step that was called once.
+def backward_convolutions(step: Callable) -> tuple[Counter[str], Counter[str]]:
+    """How often a training step that was called once goes backwards through each convolution.
 
-    Only operations that lead to something count: TensorFlow traces more, and does not execute it.
+    Twice for inputs that come from two sides, the skip connection and what is below. Only
+    operations that lead to something count: TensorFlow traces more, and does not execute it.
 
     Returns:
-      Layers with a gradient of their kernel, and layers with a gradient of their input.
+      By layer, gradients of the kernel, and gradients of inputs.
     """
     graph = step.traced[0].get_concrete_function().graph
     waiting = [tensor.op for tensor in graph.outputs] + list(graph.control_outputs)
@@ -90,17 +93,17 @@ def backward_convolutions(step: Callable) -> tuple[set[str], set[str]]:
         if operation.name not in used:
             used[operation.name] = operation
             waiting += [tensor.op for tensor in operation.inputs] + list(operation.control_inputs)
-    kernels, inputs = set(), set()
+    kernels, inputs = Counter(), Counter()
     for name, operation in used.items():
         # TensorFlow numbers scopes that it meets again: enc1_conv1_1.
         layer = re.search(r"gradient_tape/.*?/?((?:enc|dec|head)\d?_[a-z]+\d?)(?:_\d+)?/", name)
         if layer is None:
             continue
         if operation.type == "Conv2DBackpropFilter":
-            kernels.add(layer[1])
+            kernels[layer[1]] += 1
         # The gradient of a transposed convolution's input is a convolution.
         elif operation.type in ("Conv2DBackpropInput", "Conv2D"):
-            inputs.add(layer[1])
+            inputs[layer[1]] += 1
     return kernels, inputs
 
 

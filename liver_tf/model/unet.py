@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import keras
 
 from liver_tf.model.normalisation import FusedBatchNormalization
+from liver_tf.model.skip_convolution import SkipConvolution
 
 LEVELS = 5
 ENCODER = tuple(f"enc{level}" for level in range(1, LEVELS + 1))
@@ -82,8 +83,7 @@ def build(architecture: Architecture, seed: int = 0, *, precision: str = "float3
         x = keras.layers.Conv2DTranspose(
             filters, 2, strides=2, kernel_initializer=initial(), name=f"{block}_up", dtype=dtype
         )(x)
-        x = keras.layers.Concatenate(name=f"{block}_skip", dtype=dtype)([skips[level], x])
-        x = _double_convolution(x, architecture, block, level, initial, dtype)
+        x = _double_convolution([skips[level], x], architecture, block, level, initial, dtype)
     logits = keras.layers.Conv2D(
         architecture.classes,
         1,
@@ -97,16 +97,17 @@ def build(architecture: Architecture, seed: int = 0, *, precision: str = "float3
 def _double_convolution(
     x, architecture: Architecture, block: str, level: int, initial: _Initial, dtype
 ):
+    filters = architecture.base_filters * 2**level
     for number in (1, 2):
-        x = keras.layers.Conv2D(
-            architecture.base_filters * 2**level,
-            3,
-            padding="same",
-            activation="relu",
-            kernel_initializer=initial(),
-            name=f"{block}_conv{number}",
-            dtype=dtype,
-        )(x)
+        options = {
+            "kernel_initializer": initial(),
+            "name": f"{block}_conv{number}",
+            "dtype": dtype,
+        }
+        if isinstance(x, list):
+            x = SkipConvolution(filters, **options)(x)
+        else:
+            x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu", **options)(x)
         x = FusedBatchNormalization(
             momentum=architecture.momentum, name=f"{block}_norm{number}", dtype=dtype
         )(x)

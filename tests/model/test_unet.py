@@ -39,9 +39,9 @@ def test_each_block_is_built_as_the_paper_says(model):
         kinds = [
             type(layer).__name__ for layer in model.layers if unet.block_of(layer.name) == block
         ]
-        twice = ["Conv2D", "FusedBatchNormalization"] * 2
-        before = {"enc": ["MaxPooling2D"], "dec": ["Conv2DTranspose", "Concatenate"]}[block[:3]]
-        assert kinds == ([] if block == "enc1" else before) + twice
+        first = {"enc": ["MaxPooling2D", "Conv2D"], "dec": ["Conv2DTranspose", "SkipConvolution"]}
+        rest = ["FusedBatchNormalization", "Conv2D", "FusedBatchNormalization"]
+        assert kinds == (["Conv2D"] if block == "enc1" else first[block[:3]]) + rest
         for number in (1, 2):
             convolution = model.get_layer(f"{block}_conv{number}")
             assert convolution.activation is keras.activations.relu
@@ -56,8 +56,10 @@ def test_shapes_halve_and_channels_double(model):
     for level in range(4):
         shape = model.get_layer(f"dec{level + 1}_norm2").output.shape
         assert shape == (None, 48 // 2**level, 48 // 2**level, 3 * 2**level)
-        skip = model.get_layer(f"dec{level + 1}_skip").output.shape
-        assert skip[-1] == 2 * 3 * 2**level
+        skip, up = model.get_layer(f"dec{level + 1}_conv1").input
+        assert skip is model.get_layer(f"enc{level + 1}_norm2").output
+        assert up is model.get_layer(f"dec{level + 1}_up").output
+        assert skip.shape == up.shape == shape
     assert model.output.shape == (None, 48, 48, 5)
     assert model(np.zeros((2, 48, 48, 1), np.float32)).shape == (2, 48, 48, 5)
 

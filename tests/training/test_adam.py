@@ -67,7 +67,8 @@ def plain_steps(optimiser, start, fixed, dtype="float32"):
     model.set_weights(start)
     named = unet.build(ARCHITECTURE)
     freeze(named, fixed)
-    for one, other in zip(named.layers, model.layers, strict=True):
+    learning = [[layer for layer in net.layers if layer.weights] for net in (named, model)]
+    for one, other in zip(*learning, strict=True):
         other.trainable = one.trainable
     model.compile(optimiser, loss)
     for number in range(20):

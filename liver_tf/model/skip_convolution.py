@@ -1,0 +1,72 @@
+"""The convolution that takes the skip connection and what comes up from below, side by side.
+
+In plain layers the two are joined, convolved, and on the way back one convolution makes the
+gradient of what was joined, which is then cut in two: a pass through memory, and work for nothing
+where the encoder is fixed and its half is not asked for. Here each half's gradient is a convolution
+by that half of the kernel, and one that leads nowhere is left out. The mathematics, the weights and
+their names are those of ``keras.layers.Conv2D`` behind a ``Concatenate``.
+"""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+
+class SkipConvolution(keras.layers.Conv2D):
+    """3 x 3 convolution with ReLU of ``[skip, up]``, both [batch, rows, columns, channels]."""
+
+    def __init__(self, filters: int, **options) -> None:
+        super().__init__(filters, 3, padding="same", activation="relu", **options)
+        self.input_spec = [keras.layers.InputSpec(ndim=4)] * 2
+
+    def build(self, input_shape) -> None:
+        spec = self.input_spec
+        super().build(_joined_shape(input_shape))
+        self.input_spec = spec  # Keras's own is of a single input
+
+    def compute_output_shape(self, input_shape):
+        return super().compute_output_shape(_joined_shape(input_shape))
+
+    def call(self, inputs):
+        return _convolve(*inputs, *map(tf.convert_to_tensor, (self.kernel, self.bias)), self.name)
+
+
+def _joined_shape(shape):
+    if not isinstance(shape[0], list | tuple):
+        return shape
+    skip, up = shape
+    return (*up[:-1], skip[-1] + up[-1])
+
+
+def _convolve(skip, up, kernel, bias, name: str) -> tf.Tensor:
+    same = {"strides": [1, 1, 1, 1], "padding": "SAME"}
+
+    @tf.custom_gradient
+    def convolve(skip, up, kernel, bias):
+        joined = tf.concat([skip, up], axis=-1)
+        outputs = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(joined, kernel, 1, "SAME"), bias))
+
+        def backwards(gradient):
+            gradient = tf.raw_ops.ReluGrad(gradients=gradient, features=outputs)
+
+            def of_input(part, its_kernel):
+                return tf.raw_ops.Conv2DBackpropInput(
+                    input_sizes=tf.shape(part), filter=its_kernel, out_backprop=gradient, **same
+                )
+
+            of_skip, of_up = tf.split(kernel, [skip.shape[-1], up.shape[-1]], axis=2)
+            # Named like the gradients that TensorFlow makes by itself.
+            with tf.name_scope(f"gradient_tape/{name}/"):
+                return (
+                    of_input(skip, of_skip),
+                    of_input(up, of_up),
+                    tf.raw_ops.Conv2DBackpropFilter(
+                        input=joined, filter_sizes=tf.shape(kernel), out_backprop=gradient, **same
+                    ),
+                    tf.raw_ops.BiasAddGrad(out_backprop=gradient),
+                )
+
+        return outputs, backwards
+
+    return convolve(skip, up, kernel, bias)
