@@ -36,6 +36,10 @@ LEVEL = 0.95
 #: A corrected p below this, together with an interval without zero, is called a difference.
 SIGNIFICANT = 0.05
 
+#: Of fewer patients no interval is shown: resamples of few are so alike that the interval comes out
+#: too narrow, down to a single number where they all agree ("1.00 [1.00, 1.00]").
+LEAST_PATIENTS = 10
+
 # Weights held in memory at once: 32 MB. Few large products cost less than many small ones.
 _WEIGHTS = 4_000_000
 
@@ -49,12 +53,21 @@ class Interval:
       low, high: ends of the interval. None where ``value`` is undefined and where fewer than two
         patients carry the measure: one patient says nothing about patients.
       samples: resamples in which the measure was defined, and from which the ends were taken.
+      patients: that carry the measure; of a difference, in the protocol that has fewer of them.
+        None where it is not known.
     """
 
     value: float | None
     low: float | None
     high: float | None
     samples: int
+    patients: int | None = None
+
+    @property
+    def of_few(self) -> bool:
+        """Whether there is an interval of so few patients that it is not to be shown."""
+        few = self.patients is not None and self.patients < LEAST_PATIENTS
+        return few and self.low is not None
 
     @property
     def holds_zero(self) -> bool:
@@ -88,7 +101,7 @@ class PairedDifference:
             return "not compared (no fold and seed in common)"
         if self.interval.value is None:
             return "undefined on these data"
-        if self.interval.low is None:
+        if self.interval.low is None or self.interval.of_few:
             return "no difference shown (too few patients for an interval)"
         if self.interval.holds_zero:
             return "no difference shown"
@@ -304,9 +317,9 @@ def _counts(generator: np.random.Generator, members: int, samples: int) -> np.nd
 def _interval(value: float | None, drawn: np.ndarray, carriers: int, level: float) -> Interval:
     defined = drawn[~np.isnan(drawn)]
     if value is None or carriers < 2 or defined.size == 0:
-        return Interval(value, None, None, 0)
+        return Interval(value, None, None, 0, carriers)
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, float(low), float(high), int(defined.size))
+    return Interval(value, float(low), float(high), int(defined.size), carriers)
 
 
 def _check(level: float) -> None:

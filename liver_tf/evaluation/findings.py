@@ -27,7 +27,6 @@ from liver_tf.labels import HEALTHY, LIVER
 if TYPE_CHECKING:
     from liver_tf.evaluation.leaks_of_runs import LeakCheck
     from liver_tf.evaluation.study import Cell
-    from liver_tf.evaluation.terms import Terms
 
 _COUNTS = ("images", "lesion_images", "healthy_images", "patients", "networks")
 
@@ -51,7 +50,7 @@ class Findings:
       diagnoses: protocol -> true type or ``healthy`` -> slices.
       measured: protocol -> measure -> Interval.
       by_size: protocol -> size bin -> measure -> Interval.
-      size_counts: protocol -> size bin -> slices and true lesions in it, and patients with such.
+      size_counts: protocol -> size bin -> slices and true lesions in it.
       by_seed: protocol -> seed -> the paper's measures, all folds of the seed together.
       differences: the paper's measures of each protocol against the baseline, and against its
         control of equal length, paired by patient.
@@ -110,15 +109,10 @@ class Findings:
             for what in ("slices", "lesions")
         )
         rows += tuple(
-            (measure_title(m), *(self.sized(protocol, name, m) for name in bins)) for m in measures
+            (measure_title(m), *(format_interval(bins[name].get(m)) for name in bins))
+            for m in measures
         )
         return Table(("measure", *(name.replace("_", " ") for name in bins)), rows)
-
-    def sized(self, protocol: str, size: str, measure: str) -> str:
-        """A measure of lesions of a size; without an interval where few patients have such."""
-        what = "lesion_patients" if measure.startswith("lesion_") else "slice_patients"
-        patients = self.size_counts[protocol][size][what]
-        return format_interval(self.by_size[protocol][size].get(measure), patients=patients)
 
     def seed_table(self) -> Table:
         """The paper's measures of every seed by itself, and their standard deviation."""
@@ -205,8 +199,6 @@ def evaluate_protocols(
             size: {
                 "slices": round(terms["dice2"].denominator.sum()),
                 "lesions": round(terms["lesion_recall_iou10"].denominator.sum()),
-                "slice_patients": _patients(own, terms["dice2"]),
-                "lesion_patients": _patients(own, terms["lesion_recall_iou10"]),
             }
             for size, terms in sized.items()
         }
@@ -239,11 +231,6 @@ def evaluate_protocols(
         | dict(facts or {}),
         cells=tuple(cells),
     )
-
-
-def _patients(results: Sequence[ImageResult], terms: Terms) -> int:
-    """Patients who carry a measure."""
-    return len({r.patient for r, own in zip(results, terms.denominator, strict=True) if own})
 
 
 def _diagnoses(results: Sequence[ImageResult]) -> dict[str, int]:

@@ -11,8 +11,12 @@ from liver_tf.evaluation import plot_style
 from liver_tf.evaluation.bootstrap import PairedDifference
 from liver_tf.evaluation.measure_names import measure_title
 from liver_tf.evaluation.paper_table import ABSENT, format_interval, format_p
+from liver_tf.evaluation.stored_results import LOOSE
 
 _ROW = 0.27
+
+#: Letters of a label that fit on a line.
+_LETTERS = 36
 
 #: Where figures, p and words begin, in widths of the axes.
 _PLACES = (1.03, 1.47, 1.66, 1.81)
@@ -95,13 +99,28 @@ def _draw(axis: Axes, own: Sequence[PairedDifference], reach: float) -> None:
     for row in range(1, len(own)):
         if own[row].reference != own[row - 1].reference:
             axis.axhline(row - 0.5, color=plot_style.PALE, lw=0.8, ls=":")
-    axis.set_yticks(range(len(own)), [f"{d.protocol} \u2212 {d.reference}" for d in own])
+    axis.set_yticks(range(len(own)), [_label(d) for d in own])
+    for tick, d in zip(axis.get_yticklabels(), own, strict=True):
+        tick.set_fontsize(7.0 if "\n" in tick.get_text() else 8.5)
+        if LOOSE in d.protocol + d.reference:
+            tick.set_color(plot_style.RED)
     axis.set_ylim(len(own) - 0.5, -0.5)
     axis.set_xlim(-reach, reach)
-    axis.tick_params(labelsize=8.5, labelbottom=True)
+    axis.tick_params(axis="x", labelsize=8.5, labelbottom=True)
     axis.grid(alpha=0.25, axis="x", lw=0.6)
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.tick_params(axis="y", length=0)
+
+
+def _label(d: PairedDifference) -> str:
+    """Both names, on two lines where one is too short for them."""
+    names = [name.replace(LOOSE, "test fold") for name in (d.protocol, d.reference)]
+    line = " \u2212 ".join(names)
+    if len(line) <= _LETTERS:
+        return line
+    half = _LETTERS // 2
+    names = [name if len(name) <= _LETTERS else f"{name[:half]}…{name[-half:]}" for name in names]
+    return "\n\u2212 ".join(names)
 
 
 def _brief(d: PairedDifference) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from liver_tf.evaluation.bootstrap import Interval, PairedDifference
+from liver_tf.evaluation.bootstrap import LEAST_PATIENTS, Interval, PairedDifference
 from liver_tf.evaluation.measure_names import MEASURE_TITLES, PAPER_MEASURES, measure_title
 from liver_tf.evaluation.tables import Table
 
@@ -31,27 +31,24 @@ EARLIER_WORK_TITLE = "earlier work (cited in the paper)"
 #: What stands where there is no figure.
 ABSENT = "–"
 
-#: Of fewer patients no interval is shown: resamples of few are so alike that the interval comes out
-#: too narrow, down to a single number where they all agree ("1.00 [1.00, 1.00]").
-LEAST_PATIENTS = 10
+#: What stands instead of an interval of fewer than ``LEAST_PATIENTS`` patients.
+FEW = "(few)"
 
 Measured = Mapping[str, Mapping[str, Interval]]
 
 
-def format_interval(
-    interval: Interval | None, *, signed: bool = False, patients: int | None = None
-) -> str:
+def format_interval(interval: Interval | None, *, signed: bool = False) -> str:
     """``0.57 [0.50, 0.63]``; the value alone without an interval; a dash where undefined.
 
-    ``patients``: how many carry the measure, where that may be few.
+    ``0.57 (few)`` where fewer than ``LEAST_PATIENTS`` patients carry the measure.
     """
     if interval is None or interval.value is None:
         return ABSENT
     form = "+.2f" if signed else ".2f"
     if interval.low is None or interval.high is None:
         return f"{interval.value:{form}}"
-    if patients is not None and patients < LEAST_PATIENTS:
-        return f"{interval.value:{form}}, too few for an interval"
+    if interval.of_few:
+        return f"{interval.value:{form}} {FEW}"
     return f"{interval.value:{form}} [{interval.low:{form}}, {interval.high:{form}}]"
 
 
@@ -100,6 +97,7 @@ def render_text(
     lines = [
         f"published: {PUBLISHED_DATA}, arXiv 1907.13409",
         f"measured:  {label.removeprefix('measured ')}; 95 % intervals over patients",
+        f"           {FEW}: of fewer than {LEAST_PATIENTS} patients, no interval",
         "",
         _text_line("", [MEASURE_TITLES[m] for m in PAPER_MEASURES]),
     ]
@@ -130,7 +128,11 @@ def _difference_text(differences: Sequence[PairedDifference]) -> list[str]:
                     if not d.interval.holds_zero:
                         shown = f"not shown, Holm {format_p(d.p_holm)}"
                 figures = _short(format_interval(d.interval, signed=True))
-                lines.append(f"    {f'{d.protocol} - {d.reference}':<37}{figures:<18}{shown}")
+                name = f"{d.protocol} - {d.reference}"
+                if len(name) > 36:
+                    lines.append(f"    {name}")
+                    name = ""
+                lines.append(f"    {name:<37}{figures:<18}{shown}")
     return lines
 
 

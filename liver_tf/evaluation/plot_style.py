@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -24,6 +25,9 @@ WIDTH = 10.8
 COLUMNS = 4
 
 _DPI = 140
+
+#: Letters of a panel's name that fit above it.
+_LONGEST = 30
 
 
 def new_figure(height: float, layout: str | None = "constrained") -> Figure:
@@ -69,11 +73,12 @@ def stacked_grid(figure: Figure, panels: int, ratios: tuple[float, ...]) -> list
 
 
 def name_panel(axis: Axes, protocol: str, *, above: float = 6.0) -> None:
-    """The protocol above its panel; one validated on the test fold in red, on two lines."""
+    """The protocol above its panel; one validated on the test fold in red, on a line more."""
     caution = protocol.endswith(LOOSE)
+    lines = [line for part in protocol.split(", ") for line in textwrap.wrap(part, _LONGEST)]
     axis.set_title(
-        protocol.replace(", ", "\n") if caution else protocol,
-        fontsize=8.5 if caution else 10,
+        "\n".join(lines),
+        fontsize=8.5 if len(lines) > 1 else 10,
         color=RED if caution else "black",
         pad=above,
     )

@@ -20,6 +20,16 @@ _SHOWN = 3
 #: Parts of ``run.json`` that are told elsewhere, or are lists of patients.
 _NOT_ARGUMENTS = ("split", "versions", "fold", "seed", "validation", "protocol")
 
+#: Settings of a cycle, and what they are called.
+_CYCLE = {
+    "learning_rate": "learning rate",
+    "epochs": "epochs at most",
+    "patience": "patience",
+    "batch_size": "batch",
+    "monitor": "early stopping by",
+    "norm": "batch normalisation of fixed blocks",
+}
+
 
 def facts(cells: Sequence[Cell]) -> dict[str, str]:
     """What a reviewer must know, by name; only what the runs tell."""
@@ -61,23 +71,37 @@ def cautions_of(cells: Sequence[Cell]) -> tuple[str, ...]:
 
 
 def protocols_table(cells: Sequence[Cell]) -> Table:
-    """How each protocol trains: its cycles and their settings."""
+    """How each protocol trains: from what it starts, its cycles and their settings."""
     rows: dict[tuple[str, ...], None] = {}
     for cell in cells:
-        for number, cycle in enumerate(cell.identity.get("protocol", {}).get("cycles", ()), 1):
+        protocol = cell.identity.get("protocol", {})
+        for number, cycle in enumerate(protocol.get("cycles", ()), 1):
             rows[
                 (
                     cell.protocol,
+                    _plain(protocol.get("start")),
                     str(number),
                     ", ".join(cycle.get("fixed", ())) or "none",
-                    *(
-                        _plain(cycle.get(name))
-                        for name in ("learning_rate", "epochs", "patience", "batch_size", "monitor")
-                    ),
+                    *(_plain(cycle.get(name)) for name in _CYCLE),
+                    _decay(cycle),
                 )
             ] = None
-    headers = ("protocol", "cycle", "blocks held fixed", "learning rate", "epochs at most")
-    return Table((*headers, "patience", "batch", "early stopping by"), tuple(rows), words=True)
+    headers = (
+        "protocol",
+        "start",
+        "cycle",
+        "blocks held fixed",
+        *_CYCLE.values(),
+        "decay of the rate",
+    )
+    return Table(headers, tuple(rows), words=True)
+
+
+def _decay(cycle: Mapping[str, Any]) -> str:
+    if "decay" not in cycle:
+        return ABSENT
+    times, every, floor = (_plain(cycle.get(n)) for n in ("decay", "decay_epochs", "floor"))
+    return f"x {times} every {every} epochs, not below {floor}"
 
 
 def arguments_table(cells: Sequence[Cell]) -> Table:
@@ -175,7 +199,10 @@ def _training(cells: Sequence[Cell]) -> str:
     wall = [cell.wall_s for cell in cells if cell.wall_s]
     if wall:
         total = sum(sum(own.values()) for own in wall)
-        text += f"; by the clock {_duration(total)} for {len(wall)} run(s), measuring counted"
+        text += (
+            f"; start-up and measuring counted, by the clock and added up: {_duration(total)} for "
+            f"{len(wall)} run(s), some of them side by side perhaps"
+        )
     return text
 
 

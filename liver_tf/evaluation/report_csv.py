@@ -22,8 +22,9 @@ def measures_csv(findings: Findings) -> str:
     """All figures in long form.
 
     ``source`` is ``measured``, ``measured by size``, ``measured difference`` or ``published``;
-    ``size`` is a bin of lesions, empty for all of them; ``patients``, ``slices`` and ``networks``
-    stand behind the protocol, the size or the comparison; what is undefined is empty.
+    ``size`` is a bin of lesions, empty for all of them; ``patients`` carry the measure; ``slices``
+    and ``networks`` stand behind the protocol, the size or the comparison; what is undefined is
+    empty. Intervals of few patients, which the pages leave out, are here.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -39,22 +40,22 @@ def measures_csv(findings: Findings) -> str:
         data: str = findings.data_label,
         p: tuple[float | None, float | None] = (None, None),
         shown: str = "",
-        behind: tuple[int | None, ...] = (None, None, None),
+        behind: tuple[int | None, int | None] = (None, None),
     ) -> None:
         numbers = (figure.value, figure.low, figure.high, None, *p)
         value, low, high, _, *ps = ("" if v is None else f"{v:.6g}" for v in numbers)
-        counts = ("" if n is None else n for n in behind)
-        ends = (value, low, high, figure.samples or "", *ps, shown, *counts)
-        writer.writerow((source, data, protocol, measure, size, *ends))
+        counts = ("" if n is None else n for n in (figure.patients, *behind))
+        figures = (value, low, high, figure.samples or "", *ps, shown, *counts)
+        writer.writerow((source, data, protocol, measure, size, *figures))
 
     for protocol, own in findings.measured.items():
         counts = findings.counts[protocol]
-        behind = (counts["patients"], counts["images"], counts["networks"])
+        behind = (counts["images"], counts["networks"])
         for measure, interval in own.items():
             row("measured", protocol, measure, interval, behind=behind)
         for size, sized in findings.by_size.get(protocol, {}).items():
             slices = findings.size_counts[protocol][size]["slices"]
-            of_size = (None, slices, counts["networks"])
+            of_size = (slices, counts["networks"])
             for measure, interval in sized.items():
                 row("measured by size", protocol, measure, interval, size=size, behind=of_size)
     for d in findings.differences:
@@ -63,7 +64,7 @@ def measures_csv(findings: Findings) -> str:
             *("measured difference", name, d.measure, d.interval),
             p=(d.p, d.p_holm),
             shown=d.shown,
-            behind=(d.patients, None, d.networks),
+            behind=(None, d.networks),
         )
     published = PUBLISHED | {"earlier work": EARLIER_WORK}
     for protocol, figures in published.items():

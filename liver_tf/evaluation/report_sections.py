@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from liver_tf.evaluation import provenance, report_tables
+from liver_tf.evaluation.bootstrap import LEAST_PATIENTS
 from liver_tf.evaluation.page_parts import (
     Beside,
     Caution,
@@ -17,7 +18,7 @@ from liver_tf.evaluation.page_parts import (
     Titled,
 )
 from liver_tf.evaluation.paper_table import (
-    LEAST_PATIENTS,
+    FEW,
     PUBLISHED_DATA,
     SOURCE,
     measured_label,
@@ -39,7 +40,9 @@ NOTES = (
     "over all slices with a true lesion; a slice without a detection counts as wrong.",
     "Intervals: 95 %, percentile bootstrap over patients, and over the networks of each fold "
     "where there are several. One of width zero means that all patients agree, not that the "
-    "measure is certain.",
+    "measure is certain. "
+    f"{FEW}: of fewer than {LEAST_PATIENTS} patients none is shown, as resamples of few are so "
+    "alike that it comes out too narrow, down to [1.00, 1.00].",
     "Sensitivity and specificity: a type against all other slices, healthy ones included. ROC "
     "area: by the mean probability of the type over the predicted lesion pixels, among slices "
     "with a lesion. Calibration error: ten bins of equal width; with few slices it is too high "
@@ -68,14 +71,12 @@ TYPES = (
 SIZES = (
     "A lesion's size is the diameter of the circle of its area. Slices go by their largest true "
     "lesion, lesions found by their own size, precision by that of the predicted lesion. Healthy "
-    "slices are in no bin. Where fewer than "
-    f"{LEAST_PATIENTS} patients have such a lesion no interval is shown: resamples of few are so "
-    "alike that it comes out too narrow, down to [1.00, 1.00]."
+    f"slices are in no bin. {FEW}: fewer than {LEAST_PATIENTS} patients have such a lesion."
 )
 CONFUSION = "Slices, once for every network that predicted them; truth in rows."
 RELIABILITY = (
     "Confidence is the highest score of a type in a slice. Below the diagonal the network claims "
-    "more than it keeps. Scaled: after the temperature fitted on validation patients."
+    "more than it keeps. Scaled: after the temperature fitted for each run (how, stands below)."
 )
 SEEDS = "Every seed by itself, its folds together; no interval, so that only their spread is read."
 CURVES = (
@@ -84,9 +85,12 @@ CURVES = (
     "weights move; the validation loss is that of the weights at its end."
 )
 CYCLES = (
-    "Validation patients only, at the epoch whose weights each cycle kept and the next began "
-    "from. The test fold is measured once, after the last cycle: how its measures would move from "
-    "cycle to cycle is not known, and looking would spoil it."
+    "Of what each run was validated on, at the epoch whose weights each cycle kept and the next "
+    "began from. "
+)
+CYCLES_CLEAN = (
+    "That are validation patients. The test fold is measured once, after the last cycle: how its "
+    "measures would move from cycle to cycle is not known, and looking would spoil it."
 )
 SPANS = "Mean over the networks; in brackets the least and the greatest."
 CLEAN = "In no run did the test patients take part in any choice."
@@ -202,7 +206,8 @@ def _training(findings: Findings) -> Section | None:
         return None
     parts: list[Part] = []
     if "cycles" in findings.plots:
-        parts += [Text(CYCLES), findings.plots["cycles"]]
+        clean = _all_clean(findings)
+        parts += [Text(CYCLES + CYCLES_CLEAN * clean), findings.plots["cycles"]]
     if "curves" in findings.plots:
         parts += [Text(CURVES), findings.plots["curves"]]
     table = report_tables.cycles_table(findings.cells)
@@ -219,10 +224,14 @@ def _runs(findings: Findings) -> Section | None:
     parts: list[Part] = [Text(f"{done} of {len(cells)} measured.")]
     if rest:
         parts.append(Items(rest))
-    if all(cell.results.clean for cell in cells if cell.results is not None):
+    if _all_clean(findings):
         parts.append(Text(CLEAN))
     parts.append(Folded("Every run", (report_tables.cells_table(cells),)))
     return Section("Runs", tuple(parts))
+
+
+def _all_clean(findings: Findings) -> bool:
+    return all(cell.results.clean for cell in findings.cells if cell.results is not None)
 
 
 def _origin(findings: Findings) -> Section:

@@ -65,7 +65,8 @@ def sizes_table(findings: Findings, measure: str) -> Table:
         (
             name,
             *(
-                findings.sized(name, size, measure) + f" ({findings.size_counts[name][size][what]})"
+                format_interval(own[size].get(measure))
+                + f", {findings.size_counts[name][size][what]} {what}"
                 if size in own
                 else ABSENT
                 for size in bins

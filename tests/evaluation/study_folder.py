@@ -27,6 +27,7 @@ def begun(study, protocol, fold=0, seed=0, validation=INNER, cycles=None):
     run.mkdir(parents=True)
     fixed = FIXED.get(protocol, [[]])
     settings = {"learning_rate": 5e-5, "epochs": 80, "patience": 10, "batch_size": 1}
+    settings |= {"norm": "update", "decay": 0.9, "decay_epochs": 2, "floor": 1e-8}
     identity = {
         "fold": fold,
         "seed": seed,
@@ -39,6 +40,7 @@ def begun(study, protocol, fold=0, seed=0, validation=INNER, cycles=None):
         "architecture": {"image_size": 32, "base_filters": 2},
         "protocol": {
             "name": protocol,
+            "start": "scratch" if protocol == "baseline" else "pretrained",
             "cycles": [{"fixed": one, "monitor": "val_loss", **settings} for one in fixed],
         },
         "versions": {"liver_tf": "0.1.0", "tensorflow": "2.21.0"},

@@ -58,10 +58,10 @@ def test_every_resample_of_two_patients_by_hand():
     miss = measure_image(lesion, liver, LESION_TYPES, patient="b", case="c", slice_index=0)
     found = intervals([hit, miss], samples=4_000, seed=0)
     # aa, ab or ba, bb: Success 1, 1/2, 0 with chances 1/4, 1/2, 1/4.
-    assert found["success"] == Interval(0.5, 0.0, 1.0, 4_000)
+    assert found["success"] == Interval(0.5, 0.0, 1.0, 4_000, 2)
     # Dice1 exists only where a was drawn, is carried by one patient, and so has no interval.
-    assert found["dice1"] == Interval(1.0, None, None, 0)
-    assert found["healthy_false_positive_rate"] == Interval(None, None, None, 0)
+    assert found["dice1"] == Interval(1.0, None, None, 0, 1)
+    assert found["healthy_false_positive_rate"] == Interval(None, None, None, 0, 0)
     narrow = intervals([hit, miss], samples=4_000, seed=0, level=0.4)["success"]
     assert (narrow.low, narrow.high) == (0.5, 0.5)
 
@@ -105,7 +105,7 @@ def test_one_patient_has_no_interval(cohort):
 
 
 def test_no_results_have_no_values():
-    assert intervals([], samples=10)["dice2"] == Interval(None, None, None, 0)
+    assert intervals([], samples=10)["dice2"] == Interval(None, None, None, 0, 0)
 
 
 def test_paired_difference_against_the_slow_way(cohort):
@@ -131,7 +131,7 @@ def test_paired_difference_against_the_slow_way(cohort):
 
 def test_a_protocol_against_itself_shows_no_difference(cohort):
     same = paired_difference(cohort(0.6), cohort(0.6), other_name="copy")
-    assert same.interval == Interval(0.0, 0.0, 0.0, 10_000)
+    assert same.interval == Interval(0.0, 0.0, 0.0, 10_000, 19)
     assert same.verdict() == "Dice2 of copy against baseline: no difference shown"
 
 

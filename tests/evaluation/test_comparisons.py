@@ -270,7 +270,7 @@ def networks(patients, *, hits, fold="0"):
 
 
 def test_only_what_both_have_is_compared():
-    names = [f"p{k}" for k in range(6)]
+    names = [f"p{k}" for k in range(12)]
     # The second seed of the reference hits all; had it a part in the comparison, nothing differed.
     results = {
         "baseline": networks(names, hits={0: 0, 1: 2}),
@@ -280,7 +280,7 @@ def test_only_what_both_have_is_compared():
     drawn = {name: draw(own, samples=300) for name, own in results.items()}
     mine, apart = compare(results, drawn, measures=("success",), samples=300)
     assert mine.interval.value == 1.0
-    assert (mine.patients, mine.networks, mine.shown) == (6, 1, "higher")
+    assert (mine.patients, mine.networks, mine.shown) == (12, 1, "higher")
     assert apart.interval.value is None
     assert (apart.patients, apart.networks, apart.p) == (0, 0, None)
     assert apart.shown == "not compared (no fold and seed in common)"

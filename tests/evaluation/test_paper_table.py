@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from liver_tf.evaluation.bootstrap import Interval, PairedDifference
+from liver_tf.evaluation.bootstrap import LEAST_PATIENTS, Interval, PairedDifference
 from liver_tf.evaluation.paper_table import (
     ABSENT,
     EARLIER_WORK,
-    LEAST_PATIENTS,
     PUBLISHED,
     format_interval,
     paper_table,
@@ -129,9 +128,13 @@ def test_format_interval():
 def test_few_patients_have_no_interval():
     """Five of five found is no certainty: all resamples of five ones are ones."""
     certain = Interval(1.0, 1.0, 1.0, 100)
-    assert format_interval(certain, patients=LEAST_PATIENTS - 1) == "1.00, too few for an interval"
-    assert format_interval(certain, patients=LEAST_PATIENTS) == "1.00 [1.00, 1.00]"
-    assert format_interval(Interval(None, None, None, 0), patients=1) == ABSENT
+    few = replace(certain, patients=LEAST_PATIENTS - 1)
+    assert format_interval(few) == "1.00 (few)"
+    assert format_interval(replace(certain, patients=LEAST_PATIENTS)) == "1.00 [1.00, 1.00]"
+    assert format_interval(Interval(None, None, None, 0, 1)) == ABSENT
+    difference = PairedDifference("dice2", "mine", "baseline", few, p_holm=0.001)
+    assert difference.shown == "no difference shown (too few patients for an interval)"
+    assert not difference.is_shown
 
 
 def test_figures_need_a_source():

@@ -183,7 +183,7 @@ def test_json_holds_every_figure(written):
     for result in results["hier_freeze"]:
         if result.has_lesion:
             of_bin.setdefault(result.size, set()).add(result.patient)
-    told_patients = {size: one["slice_patients"] for size, one in own["size_counts"].items()}
+    told_patients = {size: one["dice2"]["patients"] for size, one in own["by_size"].items()}
     assert {size: n for size, n in told_patients.items() if n} == {
         size: len(patients) for size, patients in of_bin.items()
     }
