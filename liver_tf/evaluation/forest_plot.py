@@ -19,7 +19,7 @@ _ROW = 0.27
 _LETTERS = 36
 
 #: Where figures, p and words begin, in widths of the axes.
-_PLACES = (1.03, 1.47, 1.66, 1.81)
+_PLACES = (1.03, 1.45, 1.63, 1.815)
 _HEAD = {"fontsize": 10, "loc": "left", "fontweight": "bold"}
 _SMALL = {"fontsize": 7.5, "color": plot_style.GREY}
 

@@ -97,8 +97,8 @@ def scale_from_zero(axes: list[Axes], most: float | None = None) -> None:
     axes[0].set_ylim(0.0, top if most is None else min(top, most))
 
 
-def legend_above(figure: Figure, axes: list[Axes]) -> None:
-    """One legend for all panels, above them; each name once."""
+def legend_above(figure: Figure, axes: list[Axes], columns: int | None = None) -> None:
+    """One legend for all panels, above them; each name once; by default all on one line."""
     handles: dict[str, object] = {}
     for axis in axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
@@ -108,7 +108,7 @@ def legend_above(figure: Figure, axes: list[Axes]) -> None:
             list(handles.values()),
             list(handles),
             loc="outside upper left",
-            ncols=len(handles),
+            ncols=columns or len(handles),
             frameon=False,
             fontsize=9,
         )

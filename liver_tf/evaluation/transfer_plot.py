@@ -39,9 +39,7 @@ def draw_transfer(study: TransferStudy, path: Path | str) -> Path:
         axis.set_title(f"trained at the {end} end, tested at the {other} end", fontsize=10)
         axis.set_xlabel("training slices", fontsize=9)
     axes[0].set_ylabel("liver Dice, mean over the test slices", fontsize=9)
-    plot_style.legend_above(figure, [axes[0]])
-    legend = figure.legends[0]
-    legend.set_ncols(5)
+    plot_style.legend_above(figure, [axes[0]], columns=5)
     return plot_style.save(figure, path)
 
 
