@@ -6,7 +6,6 @@ TensorFlow, which a study that waits for its cells has no need to hold.
 
 from __future__ import annotations
 
-import importlib
 import json
 import subprocess
 import sys
@@ -25,18 +24,17 @@ _FAULT = 3
 Lines = tuple[str, Sequence[str]]
 
 
-def refuse_unreadable(command: str, settings: Sequence[Lines], protocols: Sequence[Lines]) -> None:
+def refuse_unreadable(settings: Sequence[Lines], protocols: Sequence[Lines]) -> None:
     """Refuse files that the cells of a study could not read; the first at fault is named.
 
     Args:
-      command: module that carries out a cell. settings: are no whole cell, and read as such.
-      protocols: with the settings, as a cell is given them.
+      settings: by themselves. protocols: with the settings, as a cell is given them.
 
     Raises ``UsageError``.
     """
     done = subprocess.run(
-        [sys.executable, "-m", __name__],
-        input=json.dumps({"command": command, "settings": settings, "protocols": protocols}),
+        [sys.executable, "-c", f"import sys, {__name__} as own; sys.exit(own.look())"],
+        input=json.dumps({"settings": settings, "protocols": protocols}),
         capture_output=True,
         text=True,
         check=False,
@@ -47,8 +45,22 @@ def refuse_unreadable(command: str, settings: Sequence[Lines], protocols: Sequen
         raise RuntimeError(f"the flag files could not be looked at:\n{done.stderr}")
 
 
-def _fault(command: str, settings: Sequence[Lines], protocols: Sequence[Lines]) -> str | None:
-    importlib.import_module(command)._define_flags()
+def look() -> int:
+    """The process: files on its standard input, what is wrong on its output; its status."""
+    from liver_tf.quiet_tensorflow import import_tensorflow
+
+    import_tensorflow()
+    told = _fault(**json.load(sys.stdin))
+    if told is not None:
+        print(told)
+    return 0 if told is None else _FAULT
+
+
+def _fault(settings: Sequence[Lines], protocols: Sequence[Lines]) -> str | None:
+    from trainers import finetune
+
+    # What a cell's commands have beside these stands in no file of a study.
+    finetune._define_flags()
     for file, lines in settings:
         if told := _told(lines, whole=False):
             return f"{file}: {told}"
@@ -79,17 +91,3 @@ def _told(lines: Sequence[str], *, whole: bool) -> str | None:
     except (flags.Error, app.UsageError) as error:
         return str(error)
     return None
-
-
-def _main() -> int:
-    from liver_tf.quiet_tensorflow import import_tensorflow
-
-    import_tensorflow()
-    told = _fault(**json.load(sys.stdin))
-    if told is not None:
-        print(told)
-    return 0 if told is None else _FAULT
-
-
-if __name__ == "__main__":
-    sys.exit(_main())

@@ -155,7 +155,6 @@ def plan(
     unread = [one for one in protocols if one.name not in started]
     if unread:
         refuse_unreadable(
-            sources.command,
             list(settings.items()),
             [(one.file or one.name, (*one.arguments, *shared_flags)) for one in unread],
         )
