@@ -25,6 +25,9 @@ from liver_tf.refusals import Refusal
 DONE, FAILED, BUSY = "done", "failed", "busy"
 BEGUN = "begun"
 
+#: Of a cell that ended well and must be measured again; of one that was never begun.
+STALE, NOT_BEGUN = "stale", "-"
+
 MEMO, LOG = "cell.json", "log.txt"
 
 #: So much of a log is shown of a cell that failed.
@@ -57,14 +60,25 @@ class CellJob:
         """What ``cell.json`` holds; empty where there is none, or no sound one."""
         return read_memo(self.folder / MEMO)
 
+    def was_started(self) -> bool:
+        """Whether it was started with the same settings, whatever became of it."""
+        return self.memo().get("made_of") == json.loads(json.dumps(self.made_of))
+
     def is_done(self) -> bool:
         """Whether it ended well with the same settings, and its measures are still there."""
         memo = self.memo()
         return (
             memo.get("state") == DONE
-            and memo.get("made_of") == json.loads(json.dumps(self.made_of))
+            and self.was_started()
             and (self.run / "measures" / "test.json").is_file()
         )
+
+    def state(self) -> str:
+        """``done``, ``begun``, ``failed``, ``-``, or ``stale``: done, and its measures are gone."""
+        if self.is_done():
+            return DONE
+        noted = self.memo().get("state", NOT_BEGUN)
+        return STALE if noted == DONE else noted
 
 
 @dataclass(frozen=True)

@@ -33,19 +33,11 @@ def main(argv: list[str]) -> int:
     )
     from liver_tf.records.manifest import load_manifest
     from liver_tf.training import determinism
-    from liver_tf.training.protocol import PRETRAINED, Protocol, parse_cycle, plan
+    from liver_tf.training.protocol import PRETRAINED, plan
     from trainers.job import Job, carry_out, check_transfer, label_map, task_of
     from trainers.leak_check import check_fold
 
-    try:
-        defaults = flag_groups.cycle_defaults()
-        protocol = Protocol(
-            FLAGS.protocol,
-            FLAGS.start,
-            tuple(parse_cycle(line, defaults) for line in FLAGS.cycle),
-        )
-    except ValueError as error:
-        raise app.UsageError(str(error)) from None
+    protocol = protocol_of_flags()
     computation = flag_groups.computation()
     determinism.set_up(FLAGS.deterministic)
     records, pretrained = Path(FLAGS.records), Path(FLAGS.pretrained)
@@ -122,6 +114,18 @@ def main(argv: list[str]) -> int:
         pictures=FLAGS.pictures,
     )
     return 0
+
+
+def protocol_of_flags():
+    """``Protocol`` as the flags say."""
+    from liver_tf.training.protocol import Protocol, parse_cycle
+
+    defaults = flag_groups.cycle_defaults()
+    try:
+        cycles = tuple(parse_cycle(line, defaults) for line in FLAGS.cycle)
+        return Protocol(FLAGS.protocol, FLAGS.start, cycles)
+    except ValueError as error:
+        raise app.UsageError(str(error)) from None
 
 
 def run_of_flags() -> Path:

@@ -25,9 +25,6 @@ def main(argv: list[str]) -> int:
     from trainers.study_run import carry_out_left
 
     output = Path(FLAGS.output)
-    if FLAGS.report_only:
-        refuse_others(output)
-        return _report(output)
     planned = plan(
         output,
         Sources(
@@ -44,11 +41,13 @@ def main(argv: list[str]) -> int:
         validation=FLAGS.validation,
     )
     jobs = _chosen(planned.jobs)
+    refuse_others(output, planned.made_of)
+    if FLAGS.report_only:
+        return _report(output, planned.jobs)
     if FLAGS.list:
         for job in jobs:
-            print(f"{job.name}\t{'done' if job.is_done() else job.memo().get('state', '-')}")
+            print(f"{job.name}\t{job.state()}")
         return 0
-    refuse_others(output, planned.made_of)
     failed = carry_out_left(jobs, planned.work, _engine)
     if failed:
         names = ", ".join(outcome.name for outcome in failed)
@@ -57,10 +56,7 @@ def main(argv: list[str]) -> int:
     if FLAGS.only and lacking:
         print(f"\n{len(lacking)} of the study's {len(planned.jobs)} cells to go: no report yet.")
         return int(bool(failed))
-    for job in lacking:
-        # A folder of each, so that the report tells that it is missing.
-        job.run.mkdir(parents=True, exist_ok=True)
-    return _report(output) or int(bool(failed))
+    return _report(output, planned.jobs) or int(bool(failed))
 
 
 def _chosen(jobs: Sequence) -> list:
@@ -88,7 +84,7 @@ def _engine():
     return engines.Local(FLAGS.workers)
 
 
-def _report(output: Path) -> int:
+def _report(output: Path, jobs: Sequence) -> int:
     from liver_tf.evaluation.study_report import write_study
     from liver_tf.folder_lock import held_alone
     from liver_tf.refusals import Refusal
@@ -97,7 +93,13 @@ def _report(output: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with held_alone(folder):
-            files = write_study(output, folder, data_label=FLAGS.data_label, samples=FLAGS.samples)
+            files = write_study(
+                output,
+                folder,
+                data_label=FLAGS.data_label,
+                planned=[job.run for job in jobs],
+                samples=FLAGS.samples,
+            )
     except Refusal as refusal:
         if refusal.code != "output-busy":
             raise
@@ -133,7 +135,9 @@ def _define_flags() -> None:
     flags.DEFINE_boolean(
         "list", False, "Print every cell's name and how far it is, and carry out nothing."
     )
-    flags.DEFINE_boolean("report_only", False, "Make the report from the cells that are done.")
+    flags.DEFINE_boolean(
+        "report_only", False, "Make the report from the cells that are done, and carry out nothing."
+    )
     flags.DEFINE_enum(
         "validation",
         "inner",

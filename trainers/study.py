@@ -30,10 +30,14 @@ _EPOCHS = 80
 
 @dataclass(frozen=True)
 class Protocol:
-    """A protocol's flag file: its name and its lines, nested flag files read, comments left out."""
+    """A protocol's flag file: its name and its lines, nested flag files read, comments left out.
+
+    ``file`` is where it was read, for whoever has to be told.
+    """
 
     name: str
     arguments: tuple[str, ...]
+    file: str = ""
 
     def same_cycles(self, other: Protocol) -> int:
         """With how many same cycles two protocols begin, so that one can copy the other's."""
@@ -118,7 +122,7 @@ def read_protocol(named: str) -> Protocol:
         raise app.UsageError(f"{path}: expected --protocol=NAME and at least one --cycle=")
     if not re.fullmatch(r"[\w-]+", names[-1], re.ASCII):
         raise app.UsageError(f"{path}: a protocol's name has letters, digits, '_' and '-' alone")
-    return Protocol(names[-1], arguments)
+    return Protocol(names[-1], arguments, str(path))
 
 
 def read_protocols(named: Sequence[str]) -> list[Protocol]:
@@ -132,14 +136,13 @@ def read_protocols(named: Sequence[str]) -> list[Protocol]:
     return protocols
 
 
-def read_settings(paths: Sequence[str]) -> tuple[str, ...]:
-    """The flags of training that all cells share; raises ``UsageError`` as ``read_protocol``."""
-    found: list[str] = []
-    for path in map(Path, paths):
-        arguments = read_flag_file(path)
-        _refuse_flags(path, arguments, OF_THE_STUDY | OF_THE_PROTOCOL)
-        found += arguments
-    return tuple(found)
+def read_settings(paths: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The flags of training that all cells share, by file; raises ``UsageError`` as above."""
+    found = {}
+    for path in paths:
+        found[path] = read_flag_file(Path(path))
+        _refuse_flags(Path(path), found[path], OF_THE_STUDY | OF_THE_PROTOCOL)
+    return found
 
 
 def epochs_by_cycle(protocol: Protocol, settings: Sequence[str]) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from absl import app
 
 from liver_tf.records.folds import TEST_FOLD, Split, load_folds, validate_on_test
 from liver_tf.records.manifest import load_manifest
+from trainers.cell_flags import refuse_unreadable
 from trainers.cell_process import CellJob
 from trainers.run_folder import fold_name, run_folder
 from trainers.study import Cell, Protocol, grid, new_epochs
@@ -107,27 +109,29 @@ def plan(
     *,
     folds: Sequence[int] | None,
     seeds: Sequence[int],
-    settings: Sequence[str],
+    settings: Mapping[str, Sequence[str]],
     validation: str,
 ) -> Plan:
-    """All cells of a study; ``folds`` None takes those of the file.
+    """All cells of a study.
+
+    Args:
+      folds: None takes those of the file. settings: flags that all cells share, by their file.
 
     Raises:
       Refusal: records, folds or networks that are not there.
-      UsageError: a fold that the file does not have.
+      UsageError: a fold that the file does not have, flags that no cell could read.
     """
+    shared_flags = tuple(itertools.chain.from_iterable(settings.values()))
     manifest = load_manifest(sources.trained_on)
     splits = load_folds(sources.folds_file, manifest)
     folds = range(len(splits)) if folds is None else folds
     if missing := [fold for fold in folds if fold >= len(splits)]:
         raise app.UsageError(f"--folds: expected 0 to {len(splits) - 1}, got {missing[0]}")
-    common = sources.made_of(settings)
+    common = sources.made_of(shared_flags)
     made_of = {one.name: {**common, PROTOCOL: list(one.arguments)} for one in protocols}
     by_name = {one.name: one for one in protocols}
-    epochs = new_epochs(protocols, settings)
-    slices_of = {entry.case: entry.records for entry in manifest.cases}
-    jobs, work = [], {}
-    for cell in grid(folds, by_name, seeds):
+    cells, jobs, work = grid(folds, by_name, seeds), [], {}
+    for cell in cells:
         place = fold_name(cell.fold, on_test=validation == TEST_FOLD)
         jobs.append(
             CellJob(
@@ -136,7 +140,7 @@ def plan(
                 run=run_folder(study / FINETUNE, place, cell.seed, cell.protocol),
                 arguments=(
                     *by_name[cell.protocol].arguments,
-                    *settings,
+                    *shared_flags,
                     *sources.arguments(),
                     f"--runs={study / FINETUNE}",
                     *_which(cell),
@@ -147,6 +151,16 @@ def plan(
                 command=sources.command,
             )
         )
+    started = {cell.protocol for cell, job in zip(cells, jobs, strict=True) if job.was_started()}
+    unread = [one for one in protocols if one.name not in started]
+    if unread:
+        refuse_unreadable(
+            list(settings.items()),
+            [(one.file or one.name, (*one.arguments, *shared_flags)) for one in unread],
+        )
+    epochs = new_epochs(protocols, shared_flags)
+    slices_of = {entry.case: entry.records for entry in manifest.cases}
+    for cell in cells:
         slices = _slices_an_epoch(splits[cell.fold], validation, slices_of)
         work[cell.name] = Work(tuple(slices * count for count in epochs[cell.protocol]))
     return Plan(tuple(jobs), work, made_of)

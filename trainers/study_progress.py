@@ -80,6 +80,7 @@ class Progress:
         for job in jobs:
             self._pace.learn(work[job.name], job.memo().get("seconds", {}))
         self._began = time.monotonic()
+        self._waited_for: set[str] = set()
         self._to_go_then = [self._to_go(job) for job in self._left.values()]
         total = sum(work[job.name].total for job in jobs)
         self._bar = tqdm(
@@ -112,6 +113,10 @@ class Progress:
         slices += sum(w.total for name, w in self._work.items() if name not in self._left)
         self._bar.n = min(slices, self._bar.total)
         self._bar.set_description_str(self._text(waiting_for))
+        if self._bar.disable:
+            for name in (one for one in waiting_for if one not in self._waited_for):
+                print(f"{name}: another process has it; waiting until that ends", flush=True)
+            self._waited_for.update(waiting_for)
 
     def close(self) -> None:
         self._bar.close()

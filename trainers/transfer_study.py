@@ -77,7 +77,7 @@ def main(argv: list[str]) -> int:
         print(f"\n{len(failed)} network(s) FAILED: {names}. The same command tries them again.")
     _measure_before(folder, manifest, layouts, key)
     lacking = [job.name for job in planned.jobs if not job.is_done()]
-    _report(folder, manifest, [one.name for one in protocols], settings, lacking)
+    _report(folder, manifest, [one.name for one in protocols], settings[FLAGS.settings], lacking)
     return int(bool(failed))
 
 

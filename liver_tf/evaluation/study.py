@@ -104,15 +104,18 @@ def read_cell(run: Path) -> Cell:
     )
 
 
-def read_study(study: Path) -> tuple[Cell, ...]:
+def read_study(study: Path, planned: Sequence[Path] = ()) -> tuple[Cell, ...]:
     """Every cell of a study in order; where a fold or seed lacks a protocol of another, so told.
 
+    Args:
+      planned: folders of runs, below ``study``, that belong to it even where nobody made them yet.
+
     Raises:
-      Refusal: ``no-study`` where there is no run below ``study``.
+      Refusal: ``no-study`` where there is no run below ``study``, and none planned.
     """
     folders = sorted((study / FINETUNE).glob("*/seed*/*"))
     runs = [run for run in folders if run.is_dir() and not run.name.startswith(".")]
-    if not runs:
+    if not runs and not planned:
         raise Refusal(
             "no-study",
             study,
@@ -128,6 +131,9 @@ def read_study(study: Path) -> tuple[Cell, ...]:
             # Nothing in it tells which cell it is; its place does.
             cell = _absent(run, *place, cell.state)
         cells[place] = cell
+    for run in planned:
+        place = run.parents[1].name, run.parent.name, run.name
+        cells.setdefault(place, _absent(run, *place, "not begun"))
     for loose in (False, True):
         own = [place for place in cells if place[0].endswith(LOOSE_SUFFIX) is loose]
         for place in itertools.product(*({one[k] for one in own} for k in range(3))):

@@ -25,7 +25,13 @@ _ORDER = (*PUBLISHED, *CONTROLS)
 
 
 def write_study(
-    study: Path, output: Path, *, data_label: str, samples: int = SAMPLES, seed: int = 0
+    study: Path,
+    output: Path,
+    *,
+    data_label: str,
+    planned: Sequence[Path] = (),
+    samples: int = SAMPLES,
+    seed: int = 0,
 ) -> list[Path]:
     """The report of a study: every cell that was measured, and which are missing or failed.
 
@@ -35,6 +41,7 @@ def write_study(
         ``images.csv`` (a row per slice and run), ``table.txt`` and ``pictures/`` go; made if
         missing.
       data_label: what was measured on, e.g. ``PHANTOM data (not patients)``.
+      planned: folders of the runs that the study is to have, whether they are there or not.
       samples, seed: of bootstrap and permutations.
 
     Returns:
@@ -43,7 +50,7 @@ def write_study(
     Raises:
       Refusal: ``no-study``, ``nothing-measured``, ``runs-not-one-study``.
     """
-    return _write(read_study(study), study, output, data_label, samples, seed)
+    return _write(read_study(study, planned), study, output, data_label, samples, seed)
 
 
 def write_runs(

@@ -210,6 +210,10 @@ def test_refusals(cohort, tmp_path):
     with pytest.raises(Refusal, match="1 runs, none of them measured") as refused:
         write_study(tmp_path, tmp_path / "report", data_label="d")
     assert refused.value.code == "nothing-measured"
+    planned = [tmp_path / "finetune" / "fold1" / f"seed{seed}" / "baseline" for seed in (0, 1)]
+    # The one that is there, two planned, and seed 1 of its own fold.
+    with pytest.raises(Refusal, match="4 runs, none of them measured"):
+        write_study(tmp_path, tmp_path / "report", data_label="d", planned=planned)
     assert not (tmp_path / "report").exists()
 
 

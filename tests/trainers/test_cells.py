@@ -47,11 +47,17 @@ def test_done_means_the_same_settings_and_measures_that_are_there(tmp_path):
     mark_done(job)
     (job.run / "measures" / "test.json").unlink()
     assert not job.is_done()
+    assert job.state() == "stale"
+    mark_done(job)
+    assert job.state() == DONE
+    mark_done(job, state=FAILED)
+    assert job.state() == FAILED
     (job.folder / MEMO).write_text("{")
     assert not job.is_done()
+    assert job.state() == "-"
 
 
-def test_a_process_that_outlives_its_parent_holds_the_cell(tmp_path, monkeypatch):
+def test_a_process_that_outlives_its_parent_holds_the_cell(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(folder_lock, "_PATIENCE_SECONDS", 0.1)
     job = job_of(tmp_path)
     job.folder.mkdir(parents=True)
@@ -62,13 +68,17 @@ def test_a_process_that_outlives_its_parent_holds_the_cell(tmp_path, monkeypatch
         # Carried out once that ends, and not before; by then it is done.
         progress, engine = Progress([job], {job.name: Work((10,))}), Local(1)
         began = time.monotonic()
-        ending = subprocess.Popen(["sh", "-c", f"sleep 0.7; kill {orphan.pid}"])
+        ending = subprocess.Popen(["sh", "-c", f"sleep 1.7; kill {orphan.pid}"])
         mark_done(job)
         assert carry_out_all([job], engine, progress) == []
-        assert time.monotonic() - began > 0.6
+        assert time.monotonic() - began > 1.6
         engine.close()
         progress.close()
         ending.wait()
+        # Without a terminal the wait is told too, and once.
+        waits, done = capsys.readouterr().out.splitlines()
+        assert waits == f"{job.name}: another process has it; waiting until that ends"
+        assert done.startswith(f"{job.name}: done")
     finally:
         orphan.kill()
         orphan.wait()

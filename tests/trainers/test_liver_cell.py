@@ -58,7 +58,7 @@ def test_its_jobs_start_it_with_what_decides_the_result(work):
     folder, _, _ = work
     sources = LiverSources(folder / "records", folder / "folds.json", folder / "liver")
     protocol = Protocol("mine", ("--protocol=mine", "--start=pretrained", "--cycle=none"))
-    options = {"seeds": [0, 1], "settings": ("--epochs=5",), "validation": "inner"}
+    options = {"seeds": [0, 1], "settings": {"mine.flags": ("--epochs=5",)}, "validation": "inner"}
     planned = plan(folder / "study", sources, [protocol], folds=None, **options)
     assert [job.name for job in planned.jobs] == [
         f"fold{fold}/mine/seed{seed}" for seed in (0, 1) for fold in (0, 1)

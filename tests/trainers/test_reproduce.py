@@ -1,6 +1,7 @@
 """A small study from records to its report: killed, split, spread by Ray, a cell that fails."""
 
 import os
+import shutil
 import signal
 import time
 
@@ -21,7 +22,8 @@ CELL = "fold0/mine/seed0"
 def work(tmp_path_factory, make_network):
     folder = tiny_study.write(tmp_path_factory.mktemp("work"), make_network)
     tiny_study.protocol(folder, "mine", "enc1")
-    tiny_study.protocol(folder, "wrong", "enc9")
+    # Its flags can be read; that there is no such file is found where it is needed.
+    tiny_study.protocol(folder, "wrong", "enc1", allow_pairs=folder / "nowhere.txt")
     return folder
 
 
@@ -44,7 +46,7 @@ def test_a_cell_that_fails_stops_no_other(undisturbed):
     assert status == 1, err
     assert f"{CELL}: done in " in out
     assert "fold0/wrong/seed0: FAILED, ended with status 1" in out
-    assert "no block is called 'enc9'" in out
+    assert "nowhere.txt" in out
     assert "1 cell(s) FAILED: fold0/wrong/seed0. The same command tries them again." in out
     # The report tells what is missing.
     report = (study / "report" / "report.md").read_text()
@@ -99,7 +101,7 @@ def test_what_is_done_is_neither_trained_nor_measured_again(work, undisturbed, c
     alone = tiny_study.arguments(work, study, [work / "mine.flags"], only=CELL)
     assert command(reproduce, *alone) == 0  # the last of its study
     assert "report.html" in capsys.readouterr().out
-    assert command(reproduce, f"--output={study}", "--report_only", "--samples=100") == 0
+    assert command(reproduce, *arguments, "--report_only") == 0
     assert "report.html" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in run_of(study).rglob("*")} == before
     assert (study / "cells" / CELL / "log.txt").read_text() == log
@@ -112,6 +114,61 @@ def test_other_settings_are_not_mixed_into_a_study(work, undisturbed, command, c
     assert command(reproduce, *arguments) == 1
     assert "settings: --epochs=2 then, --epochs=3 now" in capsys.readouterr().err
     assert not (undisturbed[0] / "cells" / "fold0" / "mine" / "seed1").exists()
+
+
+def test_a_changed_study_is_refused_by_its_list_too(work, undisturbed, command, capsys):
+    settings = tiny_study.settings(work, "others", epochs=3)
+    arguments = tiny_study.arguments(work, undisturbed[0], [work / "mine.flags"], settings=settings)
+    assert command(reproduce, *arguments, "--list") == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "settings: --epochs=2 then, --epochs=3 now" in err
+
+
+def test_a_cell_whose_measures_are_gone_is_not_listed_as_done(work, undisturbed, command, capsys):
+    study = work / "without_measures"
+    shutil.copytree(undisturbed[0], study)
+    (run_of(study) / "measures" / "test.json").unlink()
+    arguments = tiny_study.arguments(work, study, [work / "mine.flags"])
+    assert command(reproduce, *arguments, "--list") == 0
+    assert capsys.readouterr().out == f"{CELL}\tstale\n"
+
+
+def test_a_report_tells_of_the_cells_that_nobody_began(work, undisturbed, command):
+    study = work / "one_of_four"
+    shutil.copytree(run_of(undisturbed[0]), run_of(study))
+    arguments = tiny_study.arguments(
+        work, study, [work / "mine.flags"], folds="0,1", seeds="0,1", samples=100
+    )
+    assert command(reproduce, *arguments, "--report_only") == 0
+    report = (study / "report" / "report.md").read_text()
+    assert "STUDY NOT COMPLETE: 1 of 4 runs are measured" in report
+    for name in ("fold0/seed1/mine", "fold1/seed0/mine", "fold1/seed1/mine"):
+        assert name in report
+    # Of the cells to go nothing is made.
+    assert [path.name for path in (study / "finetune").iterdir()] == ["fold0"]
+    assert not (study / "cells").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "cycle", "message"),
+    [
+        ({"nonsense": 3}, "none", r"slip\.flags: Unknown command line flag 'nonsense'"),
+        ({"epochs": "many"}, "none", r"slip\.flags: flag --epochs=many"),
+        ({}, "enc9", r"slipped\.flags: --cycle=enc9: .*no block is called 'enc9'"),
+        ({"jit_compile": True}, "none", r"slipped\.flags: --jit_compile: also give"),
+    ],
+)
+def test_flags_that_no_cell_could_read_are_refused_once(
+    work, command, tmp_path, settings, cycle, message
+):
+    tiny_study.protocol(tmp_path, "slipped", cycle)
+    settings = tiny_study.settings(tmp_path, "slip", **settings)
+    protocols = [tmp_path / "slipped.flags"]
+    arguments = tiny_study.arguments(work, tmp_path / "never", protocols, settings=settings)
+    with pytest.raises(app.UsageError, match=message):
+        command(reproduce, *arguments, "--list")
+    assert not (tmp_path / "never").exists()
 
 
 @pytest.mark.parametrize(

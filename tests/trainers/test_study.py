@@ -95,7 +95,7 @@ def test_settings_that_would_be_overruled_in_silence_are_refused(tmp_path, line,
     with pytest.raises(app.UsageError, match=message):
         read_settings([str(path)])
     path.write_text("# a comment\n--epochs=3\n")
-    assert read_settings([str(path)]) == ("--epochs=3",)
+    assert read_settings([str(path)]) == {str(path): ("--epochs=3",)}
 
 
 def test_a_protocol_is_a_flag_file_with_a_name_and_cycles(tmp_path):

@@ -50,10 +50,11 @@ def settings(folder: Path, name: str = "settings", **changes) -> Path:
     return path
 
 
-def protocol(folder: Path, name: str, *cycles: str) -> Path:
+def protocol(folder: Path, name: str, *cycles: str, **more) -> Path:
     """A protocol's flag file."""
     path = folder / f"{name}.flags"
     lines = [f"--protocol={name}", "--start=pretrained", *(f"--cycle={one}" for one in cycles)]
+    lines += [f"--{key}={value}" for key, value in more.items()]
     path.write_text("\n".join([*lines, ""]))
     return path
 
