@@ -302,3 +302,19 @@ def test_protocols_validated_on_the_test_fold_are_compared_among_themselves():
         (loose[2], loose[1]),
     )
     assert pairs_of(("baseline", loose[1])) == ()
+
+
+def test_protocols_validated_on_the_test_fold_cost_the_clean_ones_nothing(cohort):
+    clean = {"baseline": cohort(0.6), "mine": cohort(0.7)}
+    loose = {f"{name}, {LOOSE}": cohort(q) for name, q in (("baseline", 0.6), ("mine", 0.7))}
+    loose |= {f"{name}, {LOOSE}": cohort(0.65) for name in ("yours", "theirs")}
+    found = {}
+    for results in (clean, clean | loose):
+        drawn = {name: draw(own, samples=50) for name, own in results.items()}
+        every = compare(results, drawn, measures=("dice2",), permutations=500, samples=50)
+        found |= {(len(results), d.protocol): d for d in every}
+    alone, beside = found[2, "mine"], found[6, "mine"]
+    assert alone.p == alone.p_holm == beside.p_holm < 1 / 3
+    # The three loose ones are corrected for three.
+    least = min((d for d in found.values() if d.protocol.endswith(LOOSE)), key=lambda d: d.p)
+    assert least.p_holm == pytest.approx(3 * least.p)
