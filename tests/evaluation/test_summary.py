@@ -108,10 +108,20 @@ def test_what_was_measured_and_how_many_seeds(findings, cohort):
     twice = [replace(r, seed=seed) for seed in (0, 1) for r in cohort(0.5)]
     two = summary(evaluate_protocols({"mine": twice}, "d", samples=50))
     assert two[-1].startswith("2 seeds, averaged within each slice")
+    assert "about 90 % of cases, not 95 %" in two[-1]
     fewer = evaluate_protocols({"mine": twice, "few": cohort(0.5, patients=5)}, "d", samples=50)
     told = summary(fewer)
     assert told[0].endswith("up to 60 slices of 20 patients; not every protocol on all of them.")
     assert told[1] == "No protocol called baseline was measured, so none is compared with it."
+    # One of the two says nothing of another training, and the other must not hide that.
+    assert "where it was one, the intervals speak of other patients with these very" in told[-1]
+    seeds = [{0: {}, 1: {}, 2: {}}, {0: {}, 1: {}, 2: {}, 3: {}}]
+    more = replace(findings, by_seed=dict(zip(findings.by_seed, seeds, strict=True)))
+    assert summary(more)[-1] == (
+        "3 to 4 seeds, not as many for every protocol, averaged within each slice; the intervals take "
+        "in other patients and, as far as so few networks can tell, other trainings. p is about "
+        "patients alone."
+    )
 
 
 def test_a_forest_needs_a_difference(tmp_path):
