@@ -9,14 +9,14 @@ both are drawn: patients with replacement, and, within every fold, one fewer of 
 than there are, with replacement, crossed with the patients, since every network of a fold predicts
 all of its patients. One fewer, because as many as S would show only (S-1)/S of the variance of the
 mean of S networks, half of it with two; S-1 of them, each counted S/(S-1) times, show all of it,
-and no weight is negative. For tens of patients that is not worth a thought. Seeds are averaged within a slice, so more of them never make one patient look
-like many. Drawing patients alone would leave the luck of the seed out of the interval, and two
-protocols that differ by it alone would soon "differ"; nesting seeds in patients would treat one
-network's luck as many independent events. With one seed the interval is about patients only, and
-what another training would give is unknown: reports say so. With two, the spread of the networks
-of a fold is guessed from two, and percentiles take no account of that: where networks differ as
-much as patients do, such an interval of 95 % holds the truth less often
-(``benchmarks/coverage.py``; figures in docs/measures.md).
+and no weight is negative. For tens of patients that is not worth a thought. Seeds are averaged
+within a slice, so more of them never make one patient look like many. Drawing patients alone would
+leave the luck of the seed out of the interval, and two protocols that differ by it alone would soon
+"differ"; nesting seeds in patients would treat one network's luck as many independent events. With
+one seed the interval is about patients only, and what another training would give is unknown:
+reports say so. With two, the spread of the networks of a fold is guessed from two, and percentiles
+take no account of that: where networks differ as much as patients do, such an interval of 95 %
+holds the truth less often (``benchmarks/coverage.py``; figures in docs/measures.md).
 
 Source: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13, percentile
 intervals; Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1 (2007), for crossed
