@@ -5,17 +5,23 @@ with all slices or not at all. Every measure is a sum over slices (``terms``), s
 row of a matrix product.
 
 Several seeds. The question is what a protocol does for new patients and in another training, so
-both are drawn: patients with replacement, and, within every fold, as many of its networks (seeds)
-as there are, with replacement, crossed with the patients, since every network of a fold predicts
-all of its patients. Seeds are averaged within a slice, so more of them never make one patient look
-like many. Drawing patients alone would leave the luck of the seed out of the interval, and two
-protocols that differ by it alone would soon "differ"; nesting seeds in patients would treat one
-network's luck as many independent events. With one seed the interval is about patients only, and
-what another training would give is unknown: reports say so.
+both are drawn: patients with replacement, and, within every fold, one fewer of its networks (seeds)
+than there are, with replacement, crossed with the patients, since every network of a fold predicts
+all of its patients. One fewer, because as many as S would show only (S-1)/S of the variance of the
+mean of S networks, half of it with two; S-1 of them, each counted S/(S-1) times, show all of it,
+and no weight is negative. For tens of patients that is not worth a thought. Seeds are averaged
+within a slice, so more of them never make one patient look like many. Drawing patients alone would
+leave the luck of the seed out of the interval, and two protocols that differ by it alone would soon
+"differ"; nesting seeds in patients would treat one network's luck as many independent events. With
+one seed the interval is about patients only, and what another training would give is unknown:
+reports say so. With two, the spread of the networks of a fold is guessed from two, and percentiles
+take no account of that: where networks differ as much as patients do, such an interval of 95 %
+holds the truth less often (``benchmarks/coverage.py``; figures in docs/measures.md).
 
 Source: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13, percentile
 intervals; Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1 (2007), for crossed
-factors, where it is shown to err on the wide side.
+factors; McCarthy and Snowden, "The bootstrap and finite population sampling", Vital and Health
+Statistics 2(95) (1985), for n-1 draws of n.
 """
 
 from __future__ import annotations
@@ -288,7 +294,9 @@ def check_same_images(
 
 
 def _resamples(units: Units, samples: int, seed: int) -> Iterator[Draw]:
-    """How often each patient and each network was drawn, a chunk of resamples at a time.
+    """Weights of each patient and each network, a chunk of resamples at a time.
+
+    A fold keeps its number of networks: S-1 are drawn, and each weighs S/(S-1).
 
     Patients and networks have streams of their own, so that protocols with other networks still
     share their patients.
@@ -301,17 +309,20 @@ def _resamples(units: Units, samples: int, seed: int) -> Iterator[Draw]:
         networks = np.ones((size, len(folds)))
         for fold in dict.fromkeys(folds):
             members = [place for place, name in enumerate(folds) if name == fold]
-            if len(members) > 1:
-                networks[:, members] = _counts(of_networks, len(members), size)
-        yield Draw(_counts(of_patients, len(units.patients), size), networks)
+            draws = len(members) - 1
+            if draws:
+                counts = _counts(of_networks, len(members), size, draws)
+                networks[:, members] = counts * (len(members) / draws)
+        patients = len(units.patients)
+        yield Draw(_counts(of_patients, patients, size, patients), networks)
 
 
-def _counts(generator: np.random.Generator, members: int, samples: int) -> np.ndarray:
-    """How often each of some members is drawn in as many draws: float64 [samples, members]."""
+def _counts(generator: np.random.Generator, members: int, samples: int, draws: int) -> np.ndarray:
+    """How often each of some members is drawn in so many draws: float64 [samples, members]."""
     if members == 0:
         return np.zeros((samples, 0))
     shares = np.full(members, 1.0 / members)
-    return generator.multinomial(members, shares, size=samples).astype(np.float64)
+    return generator.multinomial(draws, shares, size=samples).astype(np.float64)
 
 
 def _interval(value: float | None, drawn: np.ndarray, carriers: int, level: float) -> Interval:

@@ -67,7 +67,7 @@ class Units:
 
 @dataclass(frozen=True)
 class Draw:
-    """How often each patient and each network was drawn: float64 [samples, n] each."""
+    """Weight of each patient and each network by how often it was drawn: float64 [samples, n]."""
 
     patients: np.ndarray
     networks: np.ndarray

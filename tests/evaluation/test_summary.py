@@ -108,10 +108,20 @@ def test_what_was_measured_and_how_many_seeds(findings, cohort):
     twice = [replace(r, seed=seed) for seed in (0, 1) for r in cohort(0.5)]
     two = summary(evaluate_protocols({"mine": twice}, "d", samples=50))
     assert two[-1].startswith("2 seeds, averaged within each slice")
+    assert "about 90 % of cases, not 95 %" in two[-1]
     fewer = evaluate_protocols({"mine": twice, "few": cohort(0.5, patients=5)}, "d", samples=50)
     told = summary(fewer)
     assert told[0].endswith("up to 60 slices of 20 patients; not every protocol on all of them.")
     assert told[1] == "No protocol called baseline was measured, so none is compared with it."
+    # One of the two says nothing of another training, and the other must not hide that.
+    assert "where it was one, the intervals speak of other patients with these very" in told[-1]
+    seeds = [{0: {}, 1: {}, 2: {}}, {0: {}, 1: {}, 2: {}, 3: {}}]
+    more = replace(findings, by_seed=dict(zip(findings.by_seed, seeds, strict=True)))
+    assert summary(more)[-1] == (
+        "3 to 4 seeds, not as many for every protocol, averaged within each slice; the intervals "
+        "take in other patients and, as far as so few networks can tell, other trainings. p is about "
+        "patients alone."
+    )
 
 
 def test_a_forest_needs_a_difference(tmp_path):
@@ -122,4 +132,51 @@ def test_a_forest_needs_a_difference(tmp_path):
     assert (
         path.read_bytes()
         == draw_forest([undefined, difference("c", 0.1, 0.2)], tmp_path / "z.png").read_bytes()
+    )
+
+
+def test_what_could_not_be_asked_is_not_called_no_difference(findings):
+    nothing = Interval(None, None, None, 0)
+    undefined = [PairedDifference("dice1", p, "baseline", nothing, None, None, 10, 1) for p in "ab"]
+    apart = PairedDifference("dice2", "c", "baseline", nothing, None, None, 0, 0)
+    told = lines(findings, *undefined, apart, difference("d", -0.1, 0.3))
+    assert "Dice1 against baseline: undefined on these data for all protocols." in told
+    assert (
+        "Dice2 against baseline: not compared (no fold and seed in common) for c; no difference "
+        "shown for d." in told
+    )
+    control = {"protocol": "hier_freeze", "reference": "no_freezing_5_cycles"}
+    told = lines(
+        findings,
+        replace(undefined[0], **control),
+        replace(difference("hier_freeze", -0.1, 0.3), **control),
+    )
+    assert (
+        "hier_freeze against no_freezing_5_cycles, which trains as long with nothing frozen: "
+        "undefined on these data: Dice1; no difference shown in Dice2." in told
+    )
+
+
+def test_ties_are_not_crowned(findings):
+    third = {**findings.measured, "mine": findings.measured["baseline"]}
+    three = replace(findings, measured=third)
+    (line,) = (
+        line
+        for line in summary(with_measure(three, "accuracy", 0.27, 0.1, 0.09 * 3))
+        if line.startswith("Highest")
+    )
+    assert "; Accuracy baseline, mine 0.27." in line
+    (line,) = (
+        line
+        for line in summary(with_measure(three, "success", 0.0, 0.0, 0.0))
+        if line.startswith("Highest")
+    )
+    assert "; Success all alike 0.00;" in line
+    rate = "healthy_false_positive_rate"
+    assert "Healthy slices with a lesion reported: 0% for all protocols." in summary(
+        with_measure(three, rate, 0.0, 0.0, 0.0)
+    )
+    assert (
+        "Healthy slices with a lesion reported: from 0% (baseline, hier_freeze) to 20% (mine)."
+        in summary(with_measure(three, rate, 0.0, 0.0, 0.2))
     )
