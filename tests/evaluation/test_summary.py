@@ -119,8 +119,8 @@ def test_what_was_measured_and_how_many_seeds(findings, cohort):
     more = replace(findings, by_seed=dict(zip(findings.by_seed, seeds, strict=True)))
     assert summary(more)[-1] == (
         "3 to 4 seeds, not as many for every protocol, averaged within each slice; the intervals "
-        "take in other patients and, as far as so few networks can tell, other trainings. p is about "
-        "patients alone."
+        "take in other patients and, as far as so few networks can tell, other trainings. p is "
+        "about patients alone."
     )
 
 
