@@ -89,6 +89,7 @@ class PairedDifference:
       p: of the permutation test (``permutation``), None where it was not made.
       p_holm: the same after Holm's correction over all comparisons of this measure.
       patients, networks: that both have, and that were compared.
+      exchanges: made for p. exact: whether these were all that there are.
     """
 
     measure: str
@@ -99,6 +100,8 @@ class PairedDifference:
     p_holm: float | None = None
     patients: int | None = None
     networks: int | None = None
+    exchanges: int | None = None
+    exact: bool = False
 
     @property
     def shown(self) -> str:

@@ -16,7 +16,7 @@ from liver_tf.evaluation.bootstrap import (
 from liver_tf.evaluation.image_result import ImageResult
 from liver_tf.evaluation.measure_names import PAPER_MEASURES
 from liver_tf.evaluation.measures import measure_terms
-from liver_tf.evaluation.permutation import exchange_p, holm
+from liver_tf.evaluation.permutation import exchange_test, holm
 from liver_tf.evaluation.stored_results import LOOSE
 from liver_tf.evaluation.terms import AnyTerms
 
@@ -138,15 +138,15 @@ def _difference(
     )
     if not units.patients:
         return found
-    return replace(
-        found,
-        interval=other.drawn.minus(reference.drawn, measure),
-        p=exchange_p(
-            reference.terms[measure],
-            other.terms[measure],
-            units,
-            other.drawn.units,
-            permutations=permutations,
-            seed=seed,
-        ),
+    test = exchange_test(
+        reference.terms[measure],
+        other.terms[measure],
+        units,
+        other.drawn.units,
+        permutations=permutations,
+        seed=seed,
     )
+    found = replace(found, interval=other.drawn.minus(reference.drawn, measure))
+    if test is None:
+        return found
+    return replace(found, p=test.p, exchanges=test.exchanges, exact=test.exact)

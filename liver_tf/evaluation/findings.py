@@ -208,6 +208,7 @@ def evaluate_protocols(
         }
     summaries = {name: summarise(own) for name, own in results.items()}
     by_seed = {p: _by_seed(own) for p, own in results.items()}
+    differences = compare(results, drawn, permutations=samples, samples=samples, seed=seed)
     return Findings(
         title=title,
         data_label=data_label,
@@ -216,7 +217,7 @@ def evaluate_protocols(
         by_size=by_size,
         size_counts=size_counts,
         by_seed=by_seed,
-        differences=compare(results, drawn, permutations=samples, samples=samples, seed=seed),
+        differences=differences,
         confusions={p: confusion_matrix(own) for p, own in results.items()},
         diagnoses={p: _diagnoses(own) for p, own in results.items()},
         reliability={
@@ -226,7 +227,8 @@ def evaluate_protocols(
         cautions=tuple(cautions),
         facts={
             "bootstrap": f"{samples} resamples of patients{_of_seeds(by_seed)}, seed {seed}",
-            "permutations": f"{samples} exchanges of the two protocols by patient, seeds averaged",
+            "permutations": f"{_exchanges(differences)} of the two protocols by patient, seeds "
+            "averaged",
         }
         | dict(facts or {}),
         cells=tuple(cells),
@@ -254,6 +256,18 @@ def _of_seeds(by_seed: Mapping[str, Mapping[int, object]]) -> str:
     if any(len(own) > 1 for own in by_seed.values()):
         return " and, within each fold, of its networks"
     return "; one network a fold, so that what another training would give is not in the intervals"
+
+
+def _exchanges(differences: Sequence[PairedDifference]) -> str:
+    """How many exchanges were made for p, and whether they were all."""
+    every = sorted({d.exchanges for d in differences if d.exchanges and d.exact})
+    drawn = sorted({d.exchanges for d in differences if d.exchanges and not d.exact})
+    parts = [f"{count} exchanges at random" for count in drawn]
+    if every:
+        numbers = str(every[0]) if len(every) == 1 else f"{every[0]} to {every[-1]}"
+        where = " where there are no more" if drawn else ""
+        parts.append(f"all {numbers} exchanges{where}")
+    return ", ".join(parts) or "no exchanges"
 
 
 def _plain(value: float | None) -> str:

@@ -18,6 +18,7 @@ Source: Good, "Permutation, Parametric and Bootstrap Tests of Hypotheses" (2005)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,7 +28,21 @@ from liver_tf.evaluation.terms import Terms, Units, divided
 _CHUNK = 2_000
 
 
-def exchange_p(
+@dataclass(frozen=True)
+class ExchangeTest:
+    """Outcome of a permutation test.
+
+    Attributes:
+      p: two-sided. exchanges: that were made.
+      exact: whether these were all that there are, none twice.
+    """
+
+    p: float
+    exchanges: int
+    exact: bool
+
+
+def exchange_test(
     reference: Terms,
     other: Terms,
     reference_units: Units,
@@ -35,8 +50,8 @@ def exchange_p(
     *,
     permutations: int = SAMPLES,
     seed: int = 0,
-) -> float | None:
-    """Two-sided p of a difference between two protocols on the same patients.
+) -> ExchangeTest | None:
+    """Two-sided test of a difference between two protocols on the same patients.
 
     Args:
       reference, other: the measure of each. reference_units, other_units: whose slices they are.
@@ -72,7 +87,8 @@ def exchange_p(
         # Rounding must not put an equal difference on the near side.
         further += int((~(found < observed * (1 - 1e-9) - 1e-12)).sum())
         count += len(exchanged)
-    return further / count if exact else (further + 1) / (count + 1)
+    p = further / count if exact else (further + 1) / (count + 1)
+    return ExchangeTest(p, count, exact)
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

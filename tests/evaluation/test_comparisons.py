@@ -9,9 +9,10 @@ from scipy import stats
 from liver_tf.evaluation import bootstrap
 from liver_tf.evaluation.bootstrap import draw, intervals
 from liver_tf.evaluation.comparisons import compare, pairs_of
+from liver_tf.evaluation.findings import evaluate_protocols
 from liver_tf.evaluation.measure_image import measure_image
 from liver_tf.evaluation.measures import measure_terms
-from liver_tf.evaluation.permutation import exchange_p, holm
+from liver_tf.evaluation.permutation import exchange_test, holm
 from liver_tf.evaluation.stored_results import LOOSE
 from liver_tf.evaluation.terms import Terms, Units
 from liver_tf.labels import LESION_TYPES
@@ -26,13 +27,14 @@ def sliced(patient, *, hit, index=0, seed=0):
 
 
 def p_of(reference, other, measure="dice2", **options):
-    return exchange_p(
+    found = exchange_test(
         measure_terms(reference)[measure],
         measure_terms(other)[measure],
         Units.of(reference),
         Units.of(other),
         **options,
     )
+    return None if found is None else found.p
 
 
 def test_every_exchange_of_three_patients_by_hand():
@@ -64,7 +66,7 @@ def test_agrees_with_scipy(patients):
         np.arange(patients),
         np.zeros(patients, int),
     )
-    ours = exchange_p(Terms(before, ones), Terms(after, ones), units, units, permutations=20_000)
+    ours = exchange_test(Terms(before, ones), Terms(after, ones), units, units, permutations=20_000)
     theirs = stats.permutation_test(
         (after, before),
         lambda x, y, axis: np.mean(x - y, axis=axis),
@@ -74,7 +76,9 @@ def test_agrees_with_scipy(patients):
         rng=np.random.default_rng(0),
     ).pvalue
     # Up to 14 patients both are exact.
-    assert ours == pytest.approx(theirs, abs=1e-12 if patients == 9 else 0.01)
+    assert ours.exact is (patients == 9)
+    assert ours.exchanges == (2**9 if patients == 9 else 20_000)
+    assert ours.p == pytest.approx(theirs, abs=1e-12 if patients == 9 else 0.01)
 
 
 def test_a_ratio_whose_denominator_changes_against_a_slow_way(cohort):
@@ -115,7 +119,7 @@ def test_null_differences_give_uniform_p():
     found = []
     for _ in range(200):
         before, after = (Terms(rng.random(12), np.ones(12)) for _ in "ab")
-        found.append(exchange_p(before, after, units, units, permutations=4096))
+        found.append(exchange_test(before, after, units, units, permutations=4096).p)
     assert stats.kstest(found, "uniform").pvalue > 0.01
 
 
@@ -332,3 +336,22 @@ def test_protocols_validated_on_the_test_fold_cost_the_clean_ones_nothing(cohort
     # The three loose ones are corrected for three.
     least = min((d for d in found.values() if d.protocol.endswith(LOOSE)), key=lambda d: d.p)
     assert least.p_holm == pytest.approx(3 * least.p)
+
+
+def test_it_is_said_where_all_exchanges_were_made():
+    names = [f"p{k:02}" for k in range(12)]
+    missed = [sliced(p, hit=0) for p in names]
+    results = {
+        "baseline": missed,
+        "few": [sliced(p, hit=2 * (k < 3)) for k, p in enumerate(names)],
+        "many": [sliced(p, hit=2) for p in names],
+    }
+    pair = {name: results[name] for name in ("baseline", "few")}
+    ending = " of the two protocols by patient, seeds averaged"
+    told = evaluate_protocols(pair, "d", samples=1_000).facts["permutations"]
+    # Exchanging a patient whose results are alike changes nothing: 2 to the 3 are left.
+    assert told == "all 8 exchanges" + ending
+    told = evaluate_protocols(results, "d", samples=1_000).facts["permutations"]
+    assert told == "1000 exchanges at random, all 8 exchanges where there are no more" + ending
+    told = evaluate_protocols(results, "d", samples=4_096).facts["permutations"]
+    assert told == "all 8 to 4096 exchanges" + ending
