@@ -28,7 +28,9 @@ class SkipConvolution(keras.layers.Conv2D):
     def compute_output_shape(self, input_shape):
         return super().compute_output_shape(_joined_shape(input_shape))
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
+        if not training:  # nothing of it shall be found in an exported graph
+            return super().call(tf.concat(inputs, axis=-1))
         return _convolve(*inputs, *map(tf.convert_to_tensor, (self.kernel, self.bias)), self.name)
 
 

@@ -1,11 +1,14 @@
 """The network's blocks: their order, their shapes, and that every layer belongs to one."""
 
+import collections
 import math
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from benchmarks.peer_unet import keras_unet
 from liver_tf.model import freezing, unet
 from liver_tf.model.freezing import Parameters
 from liver_tf.model.unet import Architecture
@@ -62,6 +65,20 @@ def test_shapes_halve_and_channels_double(model):
         assert skip.shape == up.shape == shape
     assert model.output.shape == (None, 48, 48, 5)
     assert model(np.zeros((2, 48, 48, 1), np.float32)).shape == (2, 48, 48, 5)
+
+
+def test_a_graph_that_does_not_train_is_made_of_plain_layers():
+    model = unet.build(unet.Architecture(32, 2, 3))
+    plain = keras_unet(32, 2, 3)
+    kinds = []
+    for network in (model, plain):
+        traced = tf.function(lambda x, network=network: network(x, training=False))
+        graph = traced.get_concrete_function(tf.TensorSpec([1, 32, 32, 1])).graph
+        kinds.append(collections.Counter(operation.type for operation in graph.get_operations()))
+    same = ("Conv2D", "Conv2DBackpropInput", "ConcatV2", "MaxPool", "Relu", "IdentityN")
+    assert [kinds[0][kind] for kind in same] == [kinds[1][kind] for kind in same]
+    assert kinds[0]["ConcatV2"] == 4
+    assert kinds[0]["IdentityN"] == 0
 
 
 def test_parameter_counts_worked_by_hand():
