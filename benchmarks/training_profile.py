@@ -111,13 +111,16 @@ def convolutions_alone(model, batch: int) -> tuple[float, float]:
     """Milliseconds and floating-point operations of a step's convolutions, each in a loop alone."""
     import keras
     import tensorflow as tf
+    from keras import tree
 
     milliseconds = operations = 0.0
     first = True
     for layer in model.layers:
         if not isinstance(layer, keras.layers.Conv2D | keras.layers.Conv2DTranspose):
             continue
-        x = tf.random.normal([batch, *layer.input.shape[1:]])
+        # Of several inputs, joined: what the kernel takes.
+        shapes = [one.shape for one in tree.flatten(layer.input)]
+        x = tf.random.normal([batch, *shapes[0][1:3], sum(shape[3] for shape in shapes)])
         kernel = tf.random.normal(layer.kernel.shape)
         out = tf.random.normal([batch, *layer.output.shape[1:]])
         if isinstance(layer, keras.layers.Conv2DTranspose):
