@@ -60,7 +60,7 @@ def draw_forest(differences: Sequence[PairedDifference], path: Path | str) -> Pa
         axis.set_title(f"{measure_title(measure)}, first minus second protocol", **_HEAD)
         for place, head in zip(
             _PLACES,
-            ("difference\n[95 % interval]", "patients x\nnetworks", "p after\nHolm", "shown"),
+            ("difference\n[95 % interval]", "patients,\nnetworks", "p after\nHolm", "shown"),
             strict=True,
         ):
             axis.text(place, 1.0, head, transform=axis.transAxes, va="bottom", **_SMALL)
@@ -91,7 +91,7 @@ def _draw(axis: Axes, own: Sequence[PairedDifference], reach: float) -> None:
             )
         words = {"transform": axis.get_yaxis_transform(), "va": "center", "fontsize": 8.5}
         axis.text(_PLACES[0], row, format_interval(interval, signed=True), **words)
-        size = ABSENT if d.patients is None else f"{d.patients} x {d.networks}"
+        size = ABSENT if d.patients is None else f"{d.patients}, {d.networks}"
         axis.text(_PLACES[1], row, size, **words)
         axis.text(_PLACES[2], row, format_p(d.p_holm), **words)
         weight = "bold" if d.is_shown else "normal"
