@@ -88,7 +88,7 @@ class PairedDifference:
     Attributes:
       p: of the permutation test (``permutation``), None where it was not made.
       p_holm: the same after Holm's correction over all comparisons of this measure.
-      patients, networks: that both have, and that were compared.
+      patients, networks: that both have, and that were compared; patients who carry the measure.
       exchanges: made for p. exact: whether these were all that there are.
     """
 

@@ -14,7 +14,7 @@ from liver_tf.evaluation.bootstrap import (
     draw,
 )
 from liver_tf.evaluation.image_result import ImageResult
-from liver_tf.evaluation.measure_names import PAPER_MEASURES
+from liver_tf.evaluation.measure_names import COMPARED, PAPER_MEASURES
 from liver_tf.evaluation.measures import measure_terms
 from liver_tf.evaluation.permutation import exchange_test, holm
 from liver_tf.evaluation.stored_results import LOOSE
@@ -51,7 +51,7 @@ def compare(
     results: Mapping[str, Sequence[ImageResult]],
     drawn: Mapping[str, Drawn],
     *,
-    measures: Sequence[str] = PAPER_MEASURES,
+    measures: Sequence[str] = COMPARED,
     permutations: int = SAMPLES,
     samples: int = SAMPLES,
     seed: int = 0,
@@ -59,7 +59,8 @@ def compare(
     """Paired differences of ``pairs_of``, measure by measure.
 
     Where a fold and seed was measured of one of the two alone it takes no part in their comparison.
-    Every measure is a question of its own; Holm's correction runs over the comparisons made of it
+    The paper's measures, and how many healthy slices get a lesion, where there are some. Every
+    measure is a question of its own; Holm's correction runs over the comparisons made of it
     among the clean protocols, and apart from them among those validated on the test fold.
 
     Args:
@@ -74,7 +75,11 @@ def compare(
         pair: _sides(pair, results, drawn, measures, samples=samples, seed=seed) for pair in pairs
     }
     found = []
-    for measure in measures:
+    # A set without healthy slices asks nothing about them.
+    defined = {
+        m for one in drawn.values() for m, value in one.observed.items() if value is not None
+    }
+    for measure in (m for m in measures if m in PAPER_MEASURES or m in defined):
         of_measure = [
             _difference(measure, pair, *sides[pair], permutations=permutations, seed=seed)
             for pair in pairs
@@ -146,7 +151,8 @@ def _difference(
         permutations=permutations,
         seed=seed,
     )
-    found = replace(found, interval=other.drawn.minus(reference.drawn, measure))
+    interval = other.drawn.minus(reference.drawn, measure)
+    found = replace(found, interval=interval, patients=interval.patients)
     if test is None:
         return found
     return replace(found, p=test.p, exchanges=test.exchanges, exact=test.exact)

@@ -5,6 +5,9 @@ from __future__ import annotations
 #: The paper's measures, in the order of its table's columns.
 PAPER_MEASURES = ("dice1", "dice2", "success", "accuracy")
 
+#: What protocols are compared in: the paper's measures, and the price of marking too much.
+COMPARED = (*PAPER_MEASURES, "healthy_false_positive_rate")
+
 MEASURE_TITLES = {
     "dice1": "Dice1",
     "dice2": "Dice2",

@@ -57,7 +57,8 @@ DIFFERENCES = (
     "Differences on the same patients. Shown is one whose interval leaves zero out and whose p "
     "(patients exchanged between the two protocols), after Holm's correction over the comparisons "
     "of a measure, is below 0.05. All others: no difference shown, which is not the same as no "
-    "difference."
+    "difference. Of healthy slices with a lesion reported less is better. Patients are those who "
+    "carry the measure."
 )
 SHEETS = (
     "Worst, median and best slice with a lesion by lesion Dice, cut to the liver. Solid lines are "

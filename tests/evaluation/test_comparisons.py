@@ -355,3 +355,35 @@ def test_it_is_said_where_all_exchanges_were_made():
     assert told == "1000 exchanges at random, all 8 exchanges where there are no more" + ending
     told = evaluate_protocols(results, "d", samples=4_096).facts["permutations"]
     assert told == "all 8 to 4096 exchanges" + ending
+
+
+def test_healthy_slices_are_compared_where_there_are_some():
+    """Their patients are counted, not those of the slices with a lesion."""
+    names = [f"p{k}" for k in range(12)]
+    sick = {"baseline": networks(names, hits={0: 1}), "mine": networks(names, hits={0: 1})}
+
+    def compared(results):
+        drawn = {name: draw(own, samples=300) for name, own in results.items()}
+        return {d.measure: d for d in compare(results, drawn, permutations=300, samples=300)}
+
+    assert "healthy_false_positive_rate" not in compared(sick)
+    liver = np.array([[1, 1]], np.uint8)
+    found = {"baseline": np.array([[1, 2]], np.uint8), "mine": liver}
+    both = {
+        name: [
+            *own,
+            *(
+                replace(
+                    measure_image(
+                        liver, found[name], LESION_TYPES, patient=p, case=p, slice_index=9
+                    ),
+                    **{k: getattr(own[0], k) for k in ("fold", "seed")},
+                )
+                for p in names[1:]
+            ),
+        ]
+        for name, own in sick.items()
+    }
+    told = compared(both)["healthy_false_positive_rate"]
+    assert (told.interval.value, told.patients, told.shown) == (-1.0, 11, "lower")
+    assert compared(both)["success"].patients == 12

@@ -109,7 +109,7 @@ def test_csv_keeps_sources_apart(written):
     differences = [r for r in rows if r["source"] == "measured difference"]
     assert [(r["measure"], r["protocol"]) for r in differences] == [
         (measure, protocol)
-        for measure in ("dice1", "dice2", "success", "accuracy")
+        for measure in ("dice1", "dice2", "success", "accuracy", "healthy_false_positive_rate")
         for protocol in ("hier_freeze - baseline", "a|<b> - baseline")
     ]
     assert all(float(r["p"]) <= float(r["p_holm"]) <= 1 for r in differences)
@@ -192,7 +192,7 @@ def test_json_holds_every_figure(written):
     error = gaps / sum(b["slices"] for b in bins)
     assert error == pytest.approx(summary["calibration_error_scaled"])
     assert [d["verdict"].split(" of ")[0] for d in told["differences"]][::2] == [
-        *("Dice1", "Dice2", "Success", "Accuracy")
+        *("Dice1", "Dice2", "Success", "Accuracy", "Healthy slices with a lesion reported")
     ]
 
 

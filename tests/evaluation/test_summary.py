@@ -92,7 +92,7 @@ def test_a_ceiling_is_told(findings, values, told):
 )
 def test_false_alarms_are_told(findings, rates, ending):
     found = summary(with_measure(findings, "healthy_false_positive_rate", *rates))
-    (line,) = (line for line in found if line.startswith("Healthy slices"))
+    (line,) = (line for line in found if line.startswith("Healthy slices with a lesion reported: "))
     assert line.endswith(ending)
 
 
