@@ -57,7 +57,7 @@ def draw_forest(differences: Sequence[PairedDifference], path: Path | str) -> Pa
     axes = figure.subplots(len(measures), 1, squeeze=False, sharex=True)[:, 0]
     for axis, measure in zip(axes, measures, strict=True):
         _draw(axis, [d for d in differences if d.measure == measure], reach)
-        axis.set_title(f"{measure_title(measure)}, first minus second protocol", **_HEAD)
+        axis.set_title(measure_title(measure), **_HEAD)
         for place, head in zip(
             _PLACES,
             ("difference\n[95 % interval]", "patients,\nnetworks", "p after\nHolm", "shown"),
@@ -65,8 +65,8 @@ def draw_forest(differences: Sequence[PairedDifference], path: Path | str) -> Pa
         ):
             axis.text(place, 1.0, head, transform=axis.transAxes, va="bottom", **_SMALL)
     axes[-1].set_xlabel(
-        "difference on the same patients; line: 95 % interval, bootstrap over patients and, of "
-        "several seeds, networks",
+        "first minus second protocol on the same patients; line: 95 % interval, bootstrap over "
+        "patients and, of several seeds, networks",
         fontsize=9,
     )
     return plot_style.save(figure, path)
