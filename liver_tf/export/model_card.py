@@ -5,8 +5,8 @@ After Mitchell et al., "Model cards for model reporting" (2019).
 
 from __future__ import annotations
 
-from liver_tf.evaluation.bootstrap import Interval
-from liver_tf.evaluation.paper_table import format_interval
+from liver_tf.evaluation.bootstrap import LEAST_PATIENTS, Interval
+from liver_tf.evaluation.paper_table import FEW, format_interval
 from liver_tf.inference.postprocessing import PostProcessing
 
 #: Told in the card, by their names in ``measures.json``.
@@ -76,7 +76,8 @@ def _measured(measures: dict | None) -> list[str]:
     lines = [
         f"On **{measures['data']}**: {counts['images']} slices ({counts['lesion_images']} with a "
         f"lesion, {counts['healthy_images']} healthy) of {counts['patients']} test patients, "
-        f"with {measures['level']:.0%} intervals by bootstrap over patients.",
+        f"with {measures['level']:.0%} intervals by bootstrap over patients. {FEW}: fewer than "
+        f"{LEAST_PATIENTS} patients carry the measure, and no interval is shown.",
         *(
             [
                 f"Pooled over {counts['networks']} networks of other folds or seeds, of which this "
@@ -92,7 +93,7 @@ def _measured(measures: dict | None) -> list[str]:
     named = [name for name in _TOLD if name in measures["measures"]]
     for name in named or sorted(measures["measures"]):
         value = Interval(**measures["measures"][name])
-        told = format_interval(value, patients=counts["patients"])
+        told = format_interval(value)
         if value.value is not None:
             lines.append(f"| {measures['titles'].get(name, name)} | {told} |")
     return [*lines, *(f"\n**{caution}**" for caution in measures.get("cautions", ()))]

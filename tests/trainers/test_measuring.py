@@ -290,7 +290,7 @@ def test_the_model_card_takes_measures_of_the_exported_model_alone(
     assert "On **PHANTOM blobs**: 4 slices (" in card
     assert "of 4 test patients, with 95% intervals" in card
     assert "| Healthy slices with a lesion reported |" in card
-    assert ", too few for an interval |" in card
+    assert " (few) |" in card
     assert "- Post-processing: none." in card
     assert "- run, cases: 4 training, 4 validation, 4 test" in card
     assert f"- liver run, weights: {stored_hash(liver / 'weights.npz')}" in card
