@@ -6,6 +6,7 @@ report) one after the other, but started once. trainers.reproduce runs its cells
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from absl import flags
@@ -16,22 +17,32 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> int:
-    from liver_tf.evaluation.stored_results import has_results
+    return train_and_measure(argv, _measure)
+
+
+def train_and_measure(argv: list[str], measure: Callable[[Path], object]) -> int:
+    """Fine-tune, then ``measure`` the run while no other process works on it; returns a status."""
     from liver_tf.folder_lock import held_alone
-    from trainers.measuring import measure_runs
 
     status = finetune.main(argv)
     if status or FLAGS.dry_run:
         return status
     run = finetune.run_of_flags()
-    liver, records = Path(FLAGS.liver_run), Path(FLAGS.whole_records)
     with held_alone(run):
-        # What was measured once has its post-processing: it is not chosen after a look.
-        if not has_results(run, "test"):
-            _choose(run, liver, records)
-        measure_runs([run], liver, records)
+        measure(run)
     print(f"{run}: measured")
     return 0
+
+
+def _measure(run: Path) -> None:
+    from liver_tf.evaluation.stored_results import has_results
+    from trainers.measuring import measure_runs
+
+    liver, records = Path(FLAGS.liver_run), Path(FLAGS.whole_records)
+    # What was measured once has its post-processing: it is not chosen after a look.
+    if not has_results(run, "test"):
+        _choose(run, liver, records)
+    measure_runs([run], liver, records)
 
 
 def _choose(run: Path, liver: Path, records: Path) -> None:

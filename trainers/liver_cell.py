@@ -10,24 +10,20 @@ from pathlib import Path
 
 from absl import flags
 
-from trainers import finetune, flag_groups
+from trainers import cell, finetune, flag_groups
 
 FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> int:
-    from liver_tf.folder_lock import held_alone
+    return cell.train_and_measure(argv, _measure)
+
+
+def _measure(run: Path) -> None:
     from liver_tf.records.manifest import load_manifest
     from trainers.measuring_liver import measure_fold
 
-    status = finetune.main(argv)
-    if status or FLAGS.dry_run:
-        return status
-    run = finetune.run_of_flags()
-    with held_alone(run):
-        measure_fold(run, Path(FLAGS.records), load_manifest(FLAGS.records))
-    print(f"{run}: measured")
-    return 0
+    measure_fold(run, Path(FLAGS.records), load_manifest(FLAGS.records))
 
 
 def _define_flags() -> None:
