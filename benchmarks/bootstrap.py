@@ -43,7 +43,7 @@ KEY = "0" * 16
 
 def main(argv: list[str]) -> int:
     del argv
-    from liver_tf.evaluation.study_report import write_study
+    from liver_tf.report.study_report import write_study
 
     rng = np.random.default_rng(0)
     labels = rng.permutation(np.repeat(list(DIAGNOSES), list(DIAGNOSES.values())))
@@ -117,11 +117,11 @@ def _seen(patients: np.ndarray) -> dict[str, tuple]:
 
 def _store(study: Path, name: str, results: list, seen: dict[str, tuple]) -> None:
     """The folders of a protocol's runs."""
-    from liver_tf.evaluation.calibration import Temperature
-    from liver_tf.evaluation.shown_slices import by_rank, cut_to_liver, save_shown
-    from liver_tf.evaluation.stored_results import RunResults
     from liver_tf.labels import LESION_TYPES
+    from liver_tf.measures.calibration import Temperature
     from liver_tf.records.seen import SEEN, save_seen
+    from liver_tf.results.shown_slices import by_rank, cut_to_liver, save_shown
+    from liver_tf.results.stored_results import RunResults
 
     pixels = np.random.default_rng(4).normal(100, 20, (256, 256)).astype(np.int16)
     truth = np.zeros((256, 256), np.uint8)
@@ -166,8 +166,8 @@ def _store_cycle(folder: Path, fixed: list[str], key: str) -> None:
 
 
 def _slices(labels: np.ndarray, patients: np.ndarray, protocol: int, seed: int):
-    from liver_tf.evaluation.measure_image import measure_image
     from liver_tf.labels import LESION_TYPES
+    from liver_tf.measures.measure_image import measure_image
 
     for index, (label, patient) in enumerate(zip(labels, patients, strict=True)):
         shape = np.random.default_rng((1, index))

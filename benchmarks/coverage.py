@@ -31,10 +31,10 @@ def main(argv: list[str]) -> None:
 
 def coverage(seeds: int, data_sets: int, samples: int) -> float:
     """Share of data sets whose interval holds the truth."""
-    from liver_tf.evaluation.bootstrap import draw
-    from liver_tf.evaluation.measure_image import measure_image
-    from liver_tf.evaluation.terms import Terms
     from liver_tf.labels import LESION_TYPES
+    from liver_tf.measures.measure_image import measure_image
+    from liver_tf.measures.terms import Terms
+    from liver_tf.statistics.bootstrap import draw
 
     lesion = np.array([[2]], np.uint8)
     one = measure_image(lesion, lesion, LESION_TYPES, patient="", case="c", slice_index=0)

@@ -22,7 +22,7 @@ from PIL import Image
 from scipy import ndimage
 
 from benchmarks.real_ct import real_data
-from data_prep.cases import ReadCase, find_lits, find_slices, slices_of
+from liver_tf.conversion.cases import ReadCase, find_lits, find_slices, slices_of
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.window import DEFAULT_WINDOW, apply_window
 from liver_tf.labels import LESION_TYPES

@@ -30,10 +30,10 @@ def main(argv: list[str]) -> int:
     from liver_tf.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()
-    from liver_tf.evaluation.bootstrap import intervals
-    from liver_tf.evaluation.measure_names import PAPER_MEASURES, measure_title
-    from liver_tf.evaluation.paper_table import format_interval
-    from trainers.measuring import measure_runs
+    from liver_tf.assessment.measuring import measure_runs
+    from liver_tf.measures.measure_names import PAPER_MEASURES, measure_title
+    from liver_tf.report.paper_table import format_interval
+    from liver_tf.statistics.bootstrap import intervals
 
     if not Path("demo/runs/lesion/weights.npz").exists():
         sys.exit("run make demo first: its records and pre-trained networks are used")

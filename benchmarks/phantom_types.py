@@ -19,9 +19,9 @@ def measure(seed: int, patients: int, matrix: int) -> dict[str, np.ndarray]:
     """For each type float [slices, 2]: mean HU inside the true lesions, lesion area in mm2."""
     from tqdm import tqdm
 
-    from data_prep.phantom.cohort import typed_cohort, typed_study
-    from data_prep.phantom.lesions import TYPES
-    from data_prep.phantom.streams import stream
+    from liver_tf.phantom.cohort import typed_cohort, typed_study
+    from liver_tf.phantom.lesions import TYPES
+    from liver_tf.phantom.streams import stream
 
     rows: dict[str, list[tuple[float, float]]] = {name: [] for name in TYPES}
     for member in tqdm(typed_cohort(seed, patients), desc="phantom patients"):

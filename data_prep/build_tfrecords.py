@@ -38,11 +38,11 @@ def main(argv: list[str]) -> int:
     try:
         key = load_site_key(None if FLAGS.site_key_file is None else Path(FLAGS.site_key_file))
         tasks, refusals, label_set = source_flags.find_cases(key)
-        from data_prep.conversion import Target, convert, local_engine
+        from liver_tf.conversion.conversion import Target, convert, local_engine
 
         engine = local_engine(FLAGS.workers)
         if FLAGS.engine == "beam":
-            from data_prep.beam_engine import convert_in_beam
+            from liver_tf.conversion.beam_engine import convert_in_beam
 
             engine = functools.partial(convert_in_beam, options=FLAGS.beam_option)
 
@@ -73,7 +73,7 @@ def main(argv: list[str]) -> int:
 
 
 def _write_folds(output: Path, manifest) -> None:
-    from data_prep.output_folder import FOLDS_NAME, written_or_refused
+    from liver_tf.conversion.output_folder import FOLDS_NAME, written_or_refused
     from liver_tf.records import folds
     from liver_tf.refusals import Refusal
 

@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
     from liver_tf.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()
-    from data_prep.regions import cut_regions
+    from liver_tf.conversion.regions import cut_regions
     from liver_tf.inference.liver_finder import LiverFinder
     from liver_tf.inference.roi import RoiRule
     from liver_tf.records.seen import SEEN

@@ -23,8 +23,8 @@ def main(argv: list[str]) -> int:
     from liver_tf.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()
-    from data_prep.augmentation_sheet import draw_sheet, make_rows
-    from data_prep.output_folder import written_or_refused
+    from liver_tf.conversion.output_folder import written_or_refused
+    from liver_tf.inspection.augmentation_sheet import draw_sheet, make_rows
     from liver_tf.pipeline.slices import Slices
     from liver_tf.records.manifest import load_manifest
     from liver_tf.records.shards import check_shards

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from data_prep.segments import DEFAULT_SEGMENTS, parse_segments, segments_text
+from liver_tf.conversion.segments import DEFAULT_SEGMENTS, parse_segments, segments_text
 
 FLAGS = flags.FLAGS
 
@@ -76,7 +76,7 @@ def find_cases(key: bytes):
     Args:
       key: under which identifiers become pseudonyms.
     """
-    from data_prep import cases
+    from liver_tf.conversion import cases
     from liver_tf.labels import LITS
 
     if FLAGS.source == "lits":
@@ -84,7 +84,7 @@ def find_cases(key: bytes):
         return tasks, refusals, LITS
     label_set = _label_set(FLAGS.lesion_types)
     if FLAGS.source == "series":
-        from data_prep.series_cases import find_series
+        from liver_tf.conversion.series_cases import find_series
 
         label_set, segments = _segments(label_set)
         tasks, refusals, left_out = find_series(

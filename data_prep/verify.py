@@ -21,9 +21,9 @@ FLAGS = flags.FLAGS
 def main(argv: list[str]) -> int:
     if len(argv) > 1:
         raise app.UsageError(f"unknown argument {argv[1]!r}: all arguments are flags, --name=value")
-    from data_prep.fingerprint import Facts, sum_of
-    from data_prep.fingerprint_text import cautions_text, fingerprint_text, refusals_text
-    from data_prep.page_file import require_page_file
+    from liver_tf.inspection.fingerprint import Facts, sum_of
+    from liver_tf.inspection.fingerprint_text import cautions_text, fingerprint_text, refusals_text
+    from liver_tf.inspection.page_file import require_page_file
     from liver_tf.refusals import Refusal
 
     page = None if FLAGS.html is None else Path(FLAGS.html)
@@ -48,14 +48,14 @@ def _read(tasks, *, with_pictures: bool):
     """Facts by case, cases to be shown, and the refusal that ended the reading, if one did."""
     from tqdm import tqdm
 
-    from data_prep.fingerprint import facts_of_case
-    from data_prep.processes import in_processes
+    from liver_tf.conversion.processes import in_processes
+    from liver_tf.inspection.fingerprint import facts_of_case
     from liver_tf.refusals import Refusal
 
     parts, stopped = [], []
     if with_pictures:
-        from data_prep.case_choice import CaseChoice
-        from data_prep.case_pictures import look_at_case
+        from liver_tf.inspection.case_choice import CaseChoice
+        from liver_tf.inspection.case_pictures import look_at_case
 
         choice = CaseChoice(FLAGS.html_cases)
     read = in_processes(look_at_case if with_pictures else facts_of_case, tasks, FLAGS.workers)
@@ -85,9 +85,9 @@ def _written(page: Path, key: bytes, facts, label_set, pictured, tasks) -> bool:
     """Write the page, and tell which files its cases are; whether that went well."""
     import datetime
 
-    from data_prep.page_file import write_page
-    from data_prep.verify_page import verify_page
     from liver_tf import __version__
+    from liver_tf.inspection.page_file import write_page
+    from liver_tf.inspection.verify_page import verify_page
     from liver_tf.refusals import Refusal
 
     made_by = {

@@ -1,12 +1,16 @@
 """What several rooms' tests share: small record sets and networks, made once a session."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
 import pytest
 
 
 @pytest.fixture(scope="session")
 def record_set(tmp_path_factory):
     """Folder and manifest of 8 patients with 2 typed slices each, 32 x 32 pixels."""
-    import tiny_records
+    from tests.builders import tiny_records
 
     folder = tmp_path_factory.mktemp("records")
     return folder, tiny_records.write_set(folder, patients=8)
@@ -90,3 +94,70 @@ def intensity_cascade():
         return Cascade(LiverFinder(liver), lesion, **options)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny_phantom(tmp_path_factory) -> Path:
+    """Folder with ``lits`` (2 volumes of 8 slices) and ``sheba`` (9 patients), 64 x 64."""
+    from liver_tf.phantom.build import Plan, write_phantom
+
+    folder = tmp_path_factory.mktemp("tiny") / "phantom"
+    write_phantom(folder, Plan(seed=5, lits_volumes=2, lits_slices=8, patients=9, matrix=64))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def lits_set(tiny_phantom, tmp_path_factory) -> Path:
+    """Record set of the phantom's volumes; not to be changed."""
+    from tests.builders.phantom_sets import convert_lits
+
+    output = tmp_path_factory.mktemp("sets") / "lits"
+    _, refusals = convert_lits(tiny_phantom / "lits", output)
+    assert not refusals
+    return output
+
+
+@pytest.fixture(scope="session")
+def slices_set(tiny_phantom, tmp_path_factory) -> Path:
+    """Record set of the phantom's slices; not to be changed."""
+    from tests.builders.phantom_sets import convert_slices
+
+    output = tmp_path_factory.mktemp("sets") / "slices"
+    _, refusals = convert_slices(tiny_phantom / "sheba/slices.csv", output)
+    assert not refusals
+    return output
+
+
+@pytest.fixture(scope="session")
+def cohort():
+    """Makes the results of a protocol: 3 slices of each of ``patients``."""
+    from tests.builders.cohort import make_cohort
+
+    return make_cohort
+
+
+@pytest.fixture(scope="session")
+def command():
+    """Runs a command's main with arguments, as ``app.run`` would, with flags of its own."""
+    from absl import app, flags
+
+    from trainers import flag_groups
+
+    def call(module, *arguments):
+        before = dict(flags.FLAGS.__dict__)
+        flags.FLAGS.__dict__.clear()
+        flags.FLAGS.__dict__.update(flags.FlagValues().__dict__)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(app, "run", lambda main: status.append(main(parse(arguments))))
+            status = []
+            try:
+                flag_groups.run(module.main, module._define_flags)
+            finally:
+                flags.FLAGS.__dict__.clear()
+                flags.FLAGS.__dict__.update(before)
+        return status[0]
+
+    def parse(arguments):
+        return flags.FLAGS(["command", *map(str, arguments)])
+
+    return call

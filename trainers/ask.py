@@ -12,8 +12,8 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> int:
-    from trainers import serving_clients
-    from trainers.asking import ask
+    from liver_tf.serving import serving_clients
+    from liver_tf.serving.asking import ask
 
     model = Path(FLAGS.model)
     if FLAGS.rest:

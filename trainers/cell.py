@@ -35,8 +35,8 @@ def train_and_measure(argv: list[str], measure: Callable[[Path], object]) -> int
 
 
 def _measure(run: Path) -> None:
-    from liver_tf.evaluation.stored_results import has_results
-    from trainers.measuring import measure_runs
+    from liver_tf.assessment.measuring import measure_runs
+    from liver_tf.results.stored_results import has_results
 
     liver, records = Path(FLAGS.liver_run), Path(FLAGS.whole_records)
     # What was measured once has its post-processing: it is not chosen after a look.
@@ -46,9 +46,9 @@ def _measure(run: Path) -> None:
 
 
 def _choose(run: Path, liver: Path, records: Path) -> None:
+    from liver_tf.assessment.choosing import choose, told
     from liver_tf.inference import postprocessing
     from liver_tf.refusals import Refusal
-    from trainers.choosing import choose, told
 
     try:
         how, chosen = choose(run, liver, records)

@@ -16,9 +16,9 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> int:
+    from liver_tf.assessment.choosing import choose, told
     from liver_tf.folder_lock import held_alone
     from liver_tf.inference import postprocessing
-    from trainers.choosing import choose, told
 
     records, liver = Path(FLAGS.records), Path(FLAGS.liver_run)
     for run in map(Path, FLAGS.run):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from trainers.steps import Step, minutes, run_chain
+from liver_tf.studies.steps import Step, minutes, run_chain
 
 FLAGS = flags.FLAGS
 

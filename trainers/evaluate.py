@@ -16,8 +16,8 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> int:
-    from liver_tf.evaluation.study_report import TABLE, write_runs
-    from trainers import measuring
+    from liver_tf.assessment import measuring
+    from liver_tf.report.study_report import TABLE, write_runs
 
     runs = [Path(run) for run in FLAGS.run]
     if len({run.resolve() for run in runs}) < len(runs):

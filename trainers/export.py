@@ -12,9 +12,9 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> int:
+    from liver_tf.export.exporting import measures_of, provenance_of
     from liver_tf.export.saved_model import CARD, EXTRA, export
     from liver_tf.inference.cascade import Cascade
-    from trainers.exporting import measures_of, provenance_of
 
     runs, output = [Path(run) for run in FLAGS.run], Path(FLAGS.output)
     liver_run = Path(FLAGS.liver_run)

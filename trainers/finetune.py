@@ -12,8 +12,8 @@ from pathlib import Path
 from absl import app, flags
 
 from data_prep import augmentation_flags
+from liver_tf.training.run_folder import HOLD_OUT, fold_name, run_folder
 from trainers import flag_groups
-from trainers.run_folder import HOLD_OUT, fold_name, run_folder
 
 FLAGS = flags.FLAGS
 
@@ -33,9 +33,9 @@ def main(argv: list[str]) -> int:
     )
     from liver_tf.records.manifest import load_manifest
     from liver_tf.training import determinism
+    from liver_tf.training.job import Job, carry_out, check_transfer, label_map, task_of
+    from liver_tf.training.leak_check import check_fold
     from liver_tf.training.protocol import PRETRAINED, plan
-    from trainers.job import Job, carry_out, check_transfer, label_map, task_of
-    from trainers.leak_check import check_fold
 
     protocol = protocol_of_flags()
     computation = flag_groups.computation()

@@ -251,7 +251,7 @@ def run(
     def guarded(argv: list[str]) -> int:
         no_positional(argv)
         check_finite()
-        from data_prep.output_folder import DISK_FULL
+        from liver_tf.conversion.output_folder import DISK_FULL
         from liver_tf.quiet_tensorflow import import_tensorflow
         from liver_tf.refusals import Refusal, TrainingStopped
 

@@ -20,8 +20,8 @@ def main(argv: list[str]) -> int:
 
 
 def _measure(run: Path) -> None:
+    from liver_tf.assessment.measuring_liver import measure_fold
     from liver_tf.records.manifest import load_manifest
-    from trainers.measuring_liver import measure_fold
 
     measure_fold(run, Path(FLAGS.records), load_manifest(FLAGS.records))
 

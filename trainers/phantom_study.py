@@ -12,8 +12,8 @@ from pathlib import Path
 
 from absl import app, flags
 
-from trainers import study
-from trainers.steps import Step, minutes, run_chain
+from liver_tf.studies import study
+from liver_tf.studies.steps import Step, minutes, run_chain
 
 FLAGS = flags.FLAGS
 

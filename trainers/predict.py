@@ -14,8 +14,8 @@ FLAGS = flags.FLAGS
 def main(argv: list[str]) -> int:
     from liver_tf.export.made_by import MadeBy
     from liver_tf.inference.cascade import Cascade
-    from trainers.input_list import named_inputs
-    from trainers.prediction_run import predict_all
+    from liver_tf.prediction.input_list import named_inputs
+    from liver_tf.prediction.prediction_run import predict_all
 
     models = [Path(model) for model in FLAGS.model]
     if len({model.resolve() for model in models}) < len(models):

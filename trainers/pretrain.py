@@ -17,8 +17,8 @@ def main(argv: list[str]) -> int:
     from liver_tf.records.folds import Split, hold_out
     from liver_tf.records.manifest import load_manifest
     from liver_tf.training import determinism
+    from liver_tf.training.job import Job, carry_out, label_map, task_of
     from liver_tf.training.protocol import SCRATCH, Protocol, plan
-    from trainers.job import Job, carry_out, label_map, task_of
 
     records = Path(FLAGS.records)
     computation = flag_groups.computation()

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from absl import app, flags
 
-from trainers import flag_groups, study
+from liver_tf.studies import study
+from trainers import flag_groups
 
 FLAGS = flags.FLAGS
 
@@ -20,9 +21,9 @@ REPORT = "report"
 
 
 def main(argv: list[str]) -> int:
-    from trainers.study_identity import refuse_others
-    from trainers.study_jobs import Sources, plan
-    from trainers.study_run import carry_out_left
+    from liver_tf.studies.study_identity import refuse_others
+    from liver_tf.studies.study_jobs import Sources, plan
+    from liver_tf.studies.study_run import carry_out_left
 
     output = Path(FLAGS.output)
     planned = plan(
@@ -77,7 +78,7 @@ def _chosen(jobs: Sequence) -> list:
 
 
 def _engine():
-    from trainers import engines
+    from liver_tf.studies import engines
 
     if FLAGS.engine == "ray":
         return engines.Ray(FLAGS.ray_address, FLAGS.num_cpus, FLAGS.num_gpus)
@@ -85,9 +86,9 @@ def _engine():
 
 
 def _report(output: Path, jobs: Sequence) -> int:
-    from liver_tf.evaluation.study_report import write_study
     from liver_tf.folder_lock import held_alone
     from liver_tf.refusals import Refusal
+    from liver_tf.report.study_report import write_study
 
     folder = output / REPORT
     folder.mkdir(parents=True, exist_ok=True)

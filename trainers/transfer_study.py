@@ -14,8 +14,9 @@ from pathlib import Path
 
 from absl import app, flags
 
-from trainers import flag_groups, study
-from trainers.transfer_layout import ENDS, HEAD, Distances, Layout, lay_out
+from liver_tf.studies import study
+from liver_tf.studies.transfer.transfer_layout import ENDS, HEAD, Distances, Layout, lay_out
+from trainers import flag_groups
 
 FLAGS = flags.FLAGS
 
@@ -45,12 +46,12 @@ SOURCE = (
 
 def main(argv: list[str]) -> int:
     del argv
-    from trainers.engines import Local
-    from trainers.steps import PHANTOM_KEY
-    from trainers.study_identity import refuse_others
-    from trainers.study_jobs import LiverSources, plan
-    from trainers.study_run import carry_out_left
-    from trainers.transfer_pieces import folds_of
+    from liver_tf.studies.engines import Local
+    from liver_tf.studies.steps import PHANTOM_KEY
+    from liver_tf.studies.study_identity import refuse_others
+    from liver_tf.studies.study_jobs import LiverSources, plan
+    from liver_tf.studies.study_run import carry_out_left
+    from liver_tf.studies.transfer.transfer_pieces import folds_of
 
     folder = Path(FLAGS.folder)
     protocols = study.read_protocols(FLAGS.protocols)
@@ -87,8 +88,8 @@ def _prepare(folder: Path, key: bytes):
     Returns the manifest and the layouts of both ends.
     """
     from liver_tf.records.manifest import load_manifest
-    from trainers import transfer_pieces
-    from trainers.steps import Step, run_chain
+    from liver_tf.studies.steps import Step, run_chain
+    from liver_tf.studies.transfer import transfer_pieces
 
     pieces, records, folds = folder / "pieces", folder / RECORDS, folder / FOLDS
     try:
@@ -138,11 +139,11 @@ def _layouts(positions_mm: Sequence[float], with_liver: Sequence[bool]) -> list[
 
 def _measure_before(folder: Path, manifest, layouts, key: bytes) -> None:
     """The network of phantoms as it is, on every test part, unless that is done."""
-    from liver_tf.evaluation.stored_results import has_results, load_results
-    from liver_tf.evaluation.transfer_results import BEFORE
     from liver_tf.model.description import WEIGHTS
     from liver_tf.model.weights_file import stored_hash
-    from trainers.transfer_pieces import case_of
+    from liver_tf.results.stored_results import has_results, load_results
+    from liver_tf.studies.transfer.transfer_pieces import case_of
+    from liver_tf.studies.transfer.transfer_results import BEFORE
 
     pretrained = Path(FLAGS.pretrained)
     wanted = {"records": manifest.fingerprint, "weights": stored_hash(pretrained / WEIGHTS)}
@@ -158,7 +159,7 @@ def _measure_before(folder: Path, manifest, layouts, key: bytes) -> None:
         from liver_tf.quiet_tensorflow import import_tensorflow
 
         import_tensorflow()
-        from trainers.measuring_liver import measure
+        from liver_tf.assessment.measuring_liver import measure
 
         measure(pretrained, output, cases, folder / RECORDS, manifest, fold=layout.end)
 
@@ -171,10 +172,10 @@ def _report(
     lacking: Sequence[str],
 ) -> None:
     from liver_tf.atomic_files import write_text
-    from liver_tf.evaluation.transfer_plot import draw_transfer
-    from liver_tf.evaluation.transfer_report import networks_csv, report_text
-    from liver_tf.evaluation.transfer_results import load_transfer
-    from trainers.transfer_pictures import draw_overlays
+    from liver_tf.studies.transfer.transfer_pictures import draw_overlays
+    from liver_tf.studies.transfer.transfer_plot import draw_transfer
+    from liver_tf.studies.transfer.transfer_report import networks_csv, report_text
+    from liver_tf.studies.transfer.transfer_results import load_transfer
 
     found = load_transfer(folder, protocols)
     if not found.runs:

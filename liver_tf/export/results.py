@@ -13,7 +13,6 @@ import numpy as np
 from liver_tf import atomic_files
 from liver_tf.ct.nifti import write_nifti_labels, zeros_like_file
 from liver_tf.ct.scan import Scan
-from liver_tf.evaluation.overlays import draw_overlay
 from liver_tf.export.dicom_seg_out import write_dicom_seg
 from liver_tf.export.lesion_places import centroids_of
 from liver_tf.export.lesion_table import plain, write_lesions_csv
@@ -24,6 +23,7 @@ from liver_tf.inference.lesion_ids import LesionIds
 from liver_tf.inference.lesions import Lesion, diagnosis
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.refusals import Caution, Refusal
+from liver_tf.report.overlays import draw_overlay
 
 LABELS, LESION_IDS, SEG, JSON, CSV, PAGE = (
     "labels.nii.gz",

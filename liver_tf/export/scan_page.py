@@ -18,7 +18,6 @@ import numpy as np
 from PIL import Image
 
 from liver_tf.ct.scan import Scan, has_geometry
-from liver_tf.evaluation.overlays import WINDOW_HU
 from liver_tf.export.lesion_places import Place, lesion_places
 from liver_tf.export.lesion_table import Scalar, columns_of, row_of
 from liver_tf.export.made_by import MadeBy
@@ -26,6 +25,7 @@ from liver_tf.export.scan_status import NO_LIVER_TITLE, NO_LIVER_WARNING
 from liver_tf.inference.lesion_ids import LesionIds
 from liver_tf.inference.lesions import Lesion
 from liver_tf.labels import LIVER, LabelSet
+from liver_tf.report.overlays import WINDOW_HU
 
 #: Pixels of all pictures together, at most; more are averaged 2 x 2, 3 x 3, ... It keeps a page
 #: below some 15 MB (about 0.12 bytes a pixel in abdominal CT, and a third for base64).

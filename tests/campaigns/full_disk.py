@@ -14,9 +14,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_prep.phantom.build import Plan
 from liver_tf.atomic_files import TEMPORARY_MARK
-from tests import tiny_records
+from liver_tf.phantom.build import Plan
+from tests.builders import tiny_records
 from tests.campaigns.kill_conversion import Conversion
 from tests.campaigns.kill_training import half_written
 from tests.campaigns.victims import ROOT, Victim, visible_files

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.cases import CaseTask
-from data_prep.conversion import Target, convert_case
-from data_prep.fingerprint import Facts, facts_of_case
+from liver_tf.conversion.cases import CaseTask
+from liver_tf.conversion.conversion import Target, convert_case
+from liver_tf.inspection.fingerprint import Facts, facts_of_case
 from liver_tf.records.pixels import ENCODINGS
 from liver_tf.records.shards import read_case
 from liver_tf.refusals import Refusal
+from tests.builders.mutations import mutate
 from tests.campaigns.fuzz_kinds import CANARY, Kind, find_table, make_kinds
 from tests.campaigns.reason_codes import codes_in_source
-from tests.ct.mutations import mutate
 
 #: The plain reader gets most; then what ``verify`` does with a case; then what the converter does.
 ROADS = (*["read"] * 5, *["facts"] * 2, *(f"convert {encoding}" for encoding in ENCODINGS))

@@ -19,7 +19,7 @@ from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
-from data_prep.cases import CaseTask, find_lits, find_slices
+from liver_tf.conversion.cases import CaseTask, find_lits, find_slices
 from liver_tf.ct.dicom_seg import read_dicom_seg
 from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.dicom_slice import read_dicom_slice
@@ -29,8 +29,8 @@ from liver_tf.ct.segment_labels import labels_from_segments
 from liver_tf.ct.slices_csv import read_slices_csv
 from liver_tf.labels import LESION_TYPES
 from liver_tf.refusals import Refusal
-from tests.ct import ct_files
-from tests.ct.mutations import HEADER, mutate
+from tests.builders import ct_files
+from tests.builders.mutations import HEADER, mutate
 
 #: A piece of this in a text betrays that something of a file was quoted.
 CANARY = "ZQXJ"

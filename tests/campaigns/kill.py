@@ -16,8 +16,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from data_prep.phantom.build import Plan
-from tests import tiny_records
+from liver_tf.phantom.build import Plan
+from tests.builders import tiny_records
 from tests.campaigns import full_disk, kill_conversion, kill_training
 from tests.campaigns.six_cycles import CYCLES
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data_prep.phantom.build import Plan, write_phantom
+from liver_tf.phantom.build import Plan, write_phantom
 from tests.campaigns.victims import Victim, spread, visible_files
 
 WHOM = ("parent", "worker", "group")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from liver_tf.model.unet import ENCODER
 from liver_tf.training.protocol import SCRATCH, Protocol
-from tests.training import tiny_run
+from tests.builders import tiny_run
 
 CYCLES = len(ENCODER) + 1
 

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from data_prep.phantom.build import Plan
+from liver_tf.phantom.build import Plan
 from tests.campaigns import full_disk, kill_conversion, kill_training
 from tests.campaigns.kill_conversion import Conversion
 from tests.campaigns.kill_training import Kill

@@ -7,15 +7,6 @@ import resource
 import nibabel
 import numpy as np
 import pytest
-from ct_files import (
-    ct_dataset,
-    phantom_hu,
-    phantom_labels,
-    write_dicom,
-    write_nifti_pair,
-    write_seg,
-    write_series,
-)
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     EnhancedCTImageStorage,
@@ -31,6 +22,15 @@ from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.nifti import write_nifti_labels
 from liver_tf.ct.scan import has_geometry
 from liver_tf.refusals import Refusal
+from tests.builders.ct_files import (
+    ct_dataset,
+    phantom_hu,
+    phantom_labels,
+    write_dicom,
+    write_nifti_pair,
+    write_seg,
+    write_series,
+)
 
 HU = phantom_hu()[2]
 

@@ -8,7 +8,6 @@ import struct
 import nibabel
 import numpy as np
 import pytest
-from ct_files import as_lps_file, phantom_hu, phantom_labels, write_nifti, write_nifti_pair
 
 from liver_tf.ct.check import mask_cautions
 from liver_tf.ct.nifti import (
@@ -18,6 +17,13 @@ from liver_tf.ct.nifti import (
     write_nifti_labels,
 )
 from liver_tf.refusals import Refusal
+from tests.builders.ct_files import (
+    as_lps_file,
+    phantom_hu,
+    phantom_labels,
+    write_nifti,
+    write_nifti_pair,
+)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import struct
 
 import numpy as np
 import pytest
-from ct_files import phantom_hu, write_dicom
 from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGExtended12Bit, JPEGLSLossless
@@ -16,6 +15,7 @@ from liver_tf.ct import dicom_file
 from liver_tf.ct.codestream import coded_size
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.refusals import Refusal
+from tests.builders.ct_files import phantom_hu, write_dicom
 
 HU = phantom_hu(1, 48, 64)[0]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pydicom
 import pytest
-from ct_files import compress, phantom_hu, write_dicom
 from pydicom.uid import (
     JPEG2000Lossless,
     JPEGLossless,
@@ -15,6 +14,7 @@ from pydicom.uid import (
 )
 
 from liver_tf.ct.dicom_slice import read_dicom_slice
+from tests.builders.ct_files import compress, phantom_hu, write_dicom
 
 #: Package that decodes it, of the extra ``codecs``; pydicom itself decodes RLE.
 DECODERS = {

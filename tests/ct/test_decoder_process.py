@@ -10,12 +10,12 @@ import time
 
 import numpy as np
 import pytest
-from ct_files import compress, phantom_hu, write_dicom
 from pydicom.uid import JPEGLosslessSV1, JPEGLSLossless
 
 from liver_tf.ct import decoder_process
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.refusals import Refusal
+from tests.builders.ct_files import compress, phantom_hu, write_dicom
 
 HU = phantom_hu(2, 64, 96)[1]
 

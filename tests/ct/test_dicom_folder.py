@@ -7,10 +7,17 @@ import os
 
 import numpy as np
 import pytest
-from ct_files import SERIES_UID, phantom_hu, phantom_labels, write_dicom, write_seg, write_series
 from pydicom.uid import EnhancedCTImageStorage, MediaStorageDirectoryStorage
 
 from liver_tf.ct.dicom_folder import find_series_files
+from tests.builders.ct_files import (
+    SERIES_UID,
+    phantom_hu,
+    phantom_labels,
+    write_dicom,
+    write_seg,
+    write_series,
+)
 
 LIVER = {"Liver": phantom_labels() > 0}
 

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ct_files import (
-    phantom_hu,
-    phantom_labels,
-    write_dicom,
-    write_seg,
-    write_series,
-)
 from pydicom.encaps import encapsulate
 from pydicom.uid import MRImageStorage, RLELossless
 
 from liver_tf.ct.dicom_folder import SeriesFiles, find_series_files
 from liver_tf.ct.dicom_pair import SeriesPair
 from liver_tf.refusals import Refusal
+from tests.builders.ct_files import (
+    phantom_hu,
+    phantom_labels,
+    write_dicom,
+    write_seg,
+    write_series,
+)
 
 LABELS = phantom_labels()
 LIVER, LESION = LABELS > 0, LABELS == 2

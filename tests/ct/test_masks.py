@@ -8,16 +8,6 @@ import zlib
 
 import numpy as np
 import pytest
-from ct_files import (
-    as_lps_file,
-    phantom_hu,
-    phantom_labels,
-    write_dicom,
-    write_nifti,
-    write_nifti_pair,
-    write_seg,
-    write_series,
-)
 from PIL import Image
 
 from liver_tf.ct.dicom_seg import read_dicom_seg
@@ -27,6 +17,16 @@ from liver_tf.ct.mask_image import read_mask, read_mask_image
 from liver_tf.ct.nifti import read_nifti_volume
 from liver_tf.ct.segment_labels import labels_from_segments
 from liver_tf.refusals import Refusal
+from tests.builders.ct_files import (
+    as_lps_file,
+    phantom_hu,
+    phantom_labels,
+    write_dicom,
+    write_nifti,
+    write_nifti_pair,
+    write_seg,
+    write_series,
+)
 
 LABELS = phantom_labels()
 SEGMENTS = {"Liver": LABELS == 1, "Metastasis": LABELS == 2}

@@ -6,15 +6,6 @@ import gzip
 
 import numpy as np
 import pytest
-from ct_files import (
-    phantom_hu,
-    phantom_labels,
-    write_dicom,
-    write_nifti_pair,
-    write_seg,
-    write_series,
-)
-from mutations import mutations
 from PIL import Image
 from pydicom.uid import RLELossless
 
@@ -27,6 +18,15 @@ from liver_tf.ct.mask_image import read_mask_image
 from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume
 from liver_tf.ct.slices_csv import read_slices_csv
 from liver_tf.refusals import Refusal
+from tests.builders.ct_files import (
+    phantom_hu,
+    phantom_labels,
+    write_dicom,
+    write_nifti_pair,
+    write_seg,
+    write_series,
+)
+from tests.builders.mutations import mutations
 
 ROUNDS = 120
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import nibabel
 import numpy as np
 import pytest
-from ct_files import write_series
 
 from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.nifti import read_nifti_volume, write_nifti_labels
+from tests.builders.ct_files import write_series
 
 GEOMETRY = (
     *("qform_code", "sform_code", "xyzt_units", "quatern_b", "quatern_c", "quatern_d"),

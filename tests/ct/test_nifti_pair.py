@@ -8,13 +8,19 @@ import tracemalloc
 import nibabel
 import numpy as np
 import pytest
-from ct_files import as_lps_file, phantom_hu, phantom_labels, write_nifti, write_nifti_pair
 from test_orientation import ALL_48, canonical_truth, stored_with
 
 from liver_tf.ct import nifti_pair
 from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume
 from liver_tf.ct.nifti_pair import open_nifti_pair
 from liver_tf.refusals import Refusal
+from tests.builders.ct_files import (
+    as_lps_file,
+    phantom_hu,
+    phantom_labels,
+    write_nifti,
+    write_nifti_pair,
+)
 
 
 def read_pair(volume, labels, **options):

@@ -7,13 +7,13 @@ import itertools
 import nibabel
 import numpy as np
 import pytest
-from ct_files import write_dicom
 from PIL import Image
 
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.mask_image import read_mask
 from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume, write_nifti_labels
 from liver_tf.ct.orientation import from_canonical, to_canonical
+from tests.builders.ct_files import write_dicom
 
 # Number of voxels, spacing in mm and first voxel centre, along right, anterior, superior.
 COUNTS = (7, 6, 5)

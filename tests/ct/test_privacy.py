@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 
 import pytest
-from ct_files import phantom_hu, phantom_labels, write_dicom, write_seg
 from pydicom.dataset import Dataset
 
 from liver_tf.ct.dicom_seg import read_dicom_seg
@@ -13,6 +12,7 @@ from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.segment_labels import labels_from_segments
 from liver_tf.refusals import Refusal
+from tests.builders.ct_files import phantom_hu, phantom_labels, write_dicom, write_seg
 
 CANARY = "CANARY"
 HU = phantom_hu()[2]

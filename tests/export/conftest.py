@@ -16,11 +16,11 @@ def exported_for_openvino(make_network, tmp_path_factory):
 
 def _exported(make_network, tmp_path_factory, **options):
     import tensorflow as tf
-    from served import Exported
 
     from liver_tf.export.saved_model import export
     from liver_tf.inference.cascade import Cascade
     from liver_tf.inference.liver_finder import LiverFinder
+    from tests.builders.served import Exported
 
     cascade = Cascade(LiverFinder(make_network("liver")), make_network("lesion"))
     folder = tmp_path_factory.mktemp("served") / "liver" / "1"

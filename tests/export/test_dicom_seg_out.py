@@ -11,7 +11,18 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
-from placed_series import (
+
+from liver_tf.ct.dicom_seg import read_dicom_seg
+from liver_tf.ct.dicom_series import read_dicom_series
+from liver_tf.ct.dicom_slice import read_dicom_slice
+from liver_tf.ct.nifti import read_nifti_volume, write_nifti_labels
+from liver_tf.ct.segment_labels import labels_from_segments
+from liver_tf.export.dicom_seg_out import WrittenSeg, write_dicom_seg
+from liver_tf.export.made_by import MadeBy
+from liver_tf.labels import LESION_TYPES, LabelSet
+from liver_tf.refusals import Refusal
+from tests.builders.ct_files import SERIES_UID
+from tests.builders.placed_series import (
     FRAME_UID,
     IN_PLANE,
     MARK_HU,
@@ -23,17 +34,6 @@ from placed_series import (
     turned,
     write_placed_series,
 )
-
-from liver_tf.ct.dicom_seg import read_dicom_seg
-from liver_tf.ct.dicom_series import read_dicom_series
-from liver_tf.ct.dicom_slice import read_dicom_slice
-from liver_tf.ct.nifti import read_nifti_volume, write_nifti_labels
-from liver_tf.ct.segment_labels import labels_from_segments
-from liver_tf.export.dicom_seg_out import WrittenSeg, write_dicom_seg
-from liver_tf.export.made_by import MadeBy
-from liver_tf.labels import LESION_TYPES, LabelSet
-from liver_tf.refusals import Refusal
-from tests.ct.ct_files import SERIES_UID
 
 highdicom = pytest.importorskip(
     "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"

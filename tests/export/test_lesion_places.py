@@ -8,7 +8,6 @@ import json
 import nibabel
 import numpy as np
 import pytest
-from placed_series import IN_PLANE, MARK_HU, marked_hu, places_of_marks, turned, write_placed_series
 
 from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.dicom_slice import read_dicom_slice
@@ -19,6 +18,14 @@ from liver_tf.export.results import write_results
 from liver_tf.inference.lesion_ids import LesionIds
 from liver_tf.inference.lesions import find_lesions
 from liver_tf.labels import LESION_TYPES
+from tests.builders.placed_series import (
+    IN_PLANE,
+    MARK_HU,
+    marked_hu,
+    places_of_marks,
+    turned,
+    write_placed_series,
+)
 
 OTHER_HU = 200
 LABEL_OF_HU = {MARK_HU: 3, OTHER_HU: 2}

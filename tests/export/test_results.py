@@ -9,7 +9,6 @@ from dataclasses import replace
 import nibabel
 import numpy as np
 import pytest
-from placed_series import MARK_HU, write_placed_series
 
 from liver_tf.ct.dicom_seg import read_dicom_seg
 from liver_tf.ct.dicom_series import read_dicom_series
@@ -20,6 +19,7 @@ from liver_tf.export.results import chosen_slices, write_results
 from liver_tf.inference.lesions import find_lesions
 from liver_tf.labels import LESION_TYPES
 from liver_tf.refusals import Refusal
+from tests.builders.placed_series import MARK_HU, write_placed_series
 
 AXIAL = ((1, 0, 0), (0, 1, 0))
 NAMES = {

@@ -9,7 +9,6 @@ from concurrent import futures
 import numpy as np
 import pytest
 import tensorflow as tf
-from served import ask, draw
 from tensorflow.core.protobuf import saved_model_pb2
 
 from liver_tf.export.saved_model import export
@@ -18,6 +17,7 @@ from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.refusals import Refusal
+from tests.builders.served import ask, draw
 
 OUTPUTS = {
     "label_map",

@@ -8,11 +8,11 @@ from concurrent import futures
 import numpy as np
 import pytest
 import tensorflow as tf
-from served import ask, draw
 
 from liver_tf.records.tfrecord import read_records
 from liver_tf.refusals import Refusal
-from trainers.serving_clients import Grpc, Loaded, Rest, rest_body
+from liver_tf.serving.serving_clients import Grpc, Loaded, Rest, rest_body
+from tests.builders.served import ask, draw
 
 SPACING = np.float32([[0.7, 0.9], [0.0, 0.0]])
 

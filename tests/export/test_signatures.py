@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from served import ask, draw
 from tensorflow.core.protobuf import saved_model_pb2
 
 from liver_tf.export.servable import signatures_of
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.postprocessing import PostProcessing
-from tests.ct.ct_files import phantom_hu, write_dicom
-from trainers import asking
+from liver_tf.serving import asking
+from tests.builders.ct_files import phantom_hu, write_dicom
+from tests.builders.served import ask, draw
 
 
 def test_int16(exported):

@@ -4,11 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
-import tiny_records
 
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.labels import LESION_TYPES
+from tests.builders import tiny_records
 
 
 def draw_scan(rows, columns, lesions=(2, 3, 4, 0)):

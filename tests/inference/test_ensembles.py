@@ -6,7 +6,6 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-import tiny_records
 
 from liver_tf.inference import postprocessing
 from liver_tf.inference.cascade import Cascade
@@ -16,6 +15,7 @@ from liver_tf.inference.network import Network
 from liver_tf.inference.postprocessing import NOTHING, PostProcessing
 from liver_tf.labels import LESION_TYPES, LITS
 from liver_tf.refusals import Refusal
+from tests.builders import tiny_records
 
 #: Logits whose softmax is easy: ln 1 to ln 6.
 LN = np.log(np.arange(1, 7))

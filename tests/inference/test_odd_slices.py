@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-import tiny_records
 
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.lesions import diagnosis, find_lesions
@@ -11,6 +10,7 @@ from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.inference.roi import paste, windows_of
 from liver_tf.labels import LESION_TYPES
+from tests.builders import tiny_records
 
 ALL = PostProcessing(lesion_probability=0.4, fill_holes=True, least_area_mm2=20.0)
 

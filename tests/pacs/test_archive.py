@@ -7,14 +7,14 @@ import contextlib
 import numpy as np
 import pydicom
 import pytest
-from orthanc import ARCHIVE, ORTHANC, US, free_port, running_archive
 
 from liver_tf.ct.dicom_seg import read_dicom_seg
 from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.export.dicom_seg_out import write_dicom_seg
 from liver_tf.export.made_by import MadeBy
 from liver_tf.labels import LESION_TYPES
-from tests.ct.ct_files import phantom_hu, phantom_labels, write_series
+from tests.builders.ct_files import phantom_hu, phantom_labels, write_series
+from tests.builders.orthanc import ARCHIVE, ORTHANC, US, free_port, running_archive
 
 pynetdicom = pytest.importorskip(
     "pynetdicom", reason="pynetdicom is missing (pip install 'liver_tf[pacs]')"

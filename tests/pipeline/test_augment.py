@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from liver_tf.pipeline import augment
 from liver_tf.pipeline.augment import NO_AUGMENTATION, Ranges
-from tests.pipeline.augment_cases import (
+from tests.builders.augment_cases import (
     EVERYTHING,
     IDENTITY,
     WINDOW,

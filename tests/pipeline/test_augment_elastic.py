@@ -9,7 +9,7 @@ from scipy import interpolate, ndimage
 
 from liver_tf.pipeline import elastic, warp
 from liver_tf.pipeline.augment import NO_AUGMENTATION, Ranges
-from tests.pipeline.augment_cases import IDENTITY, WINDOW, apply, draw_batch, parameters
+from tests.builders.augment_cases import IDENTITY, WINDOW, apply, draw_batch, parameters
 
 LOW = WINDOW[0]
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from scipy import ndimage
 
 from liver_tf.pipeline import augment, grey_levels
-from tests.pipeline.augment_cases import (
+from tests.builders.augment_cases import (
     IDENTITY,
     WINDOW,
     apply,

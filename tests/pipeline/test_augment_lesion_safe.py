@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from liver_tf.pipeline import augment, lesion_safe, lost_lesions
 from liver_tf.pipeline.augment import NO_AUGMENTATION, Ranges
-from tests.pipeline.augment_cases import IDENTITY, apply, draw_batch, parameters
+from tests.builders.augment_cases import IDENTITY, apply, draw_batch, parameters
 
 ROWS, COLUMNS = 40, 56
 #: Far more than is usual: without moderation most of these lesions are lost.

@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import placement_run
 import pytest
+
+from tests.builders import placement_run
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from liver_tf.pipeline import xla
-from tests.pipeline.augment_cases import EVERYTHING, apply, draw_batch, make_slices
+from tests.builders.augment_cases import EVERYTHING, apply, draw_batch, make_slices
 
 
 def test_plain_tensorflow_gives_the_same_pixels(monkeypatch):

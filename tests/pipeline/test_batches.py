@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-import tiny_records
 
 from liver_tf.labels import LESION_TYPES, LITS
 from liver_tf.pipeline import augment
@@ -13,6 +12,7 @@ from liver_tf.pipeline.sampling import Sampling
 from liver_tf.pipeline.slices import Slices, network_view
 from liver_tf.records.shards import read_case
 from liver_tf.refusals import Refusal
+from tests.builders import tiny_records
 
 TINY_CACHE_MB = 0.02  # 4 slices of 32 x 32: larger sets are read slice by slice
 

@@ -52,7 +52,7 @@ print(json.dumps([peak_of(folder, *way) for way in ways]))
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's /proc")
 def test_slices_take_no_more_memory_than_they_may(tmp_path):
-    import tiny_records
+    from tests.builders import tiny_records
 
     for name, patients in (("large", PATIENTS), ("small", 1)):
         tiny_records.write_set(

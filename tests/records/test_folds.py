@@ -4,7 +4,6 @@ import collections
 from dataclasses import replace
 
 import pytest
-import tiny_records
 
 from liver_tf.labels import LESION_TYPES
 from liver_tf.records.folds import (
@@ -19,6 +18,7 @@ from liver_tf.records.folds import (
 from liver_tf.records.manifest import CaseEntry, Manifest
 from liver_tf.records.statistics import CaseStatistics
 from liver_tf.refusals import Refusal
+from tests.builders import tiny_records
 
 KINDS = ("cyst", "hemangioma", "metastasis", "healthy")
 

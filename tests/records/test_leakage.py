@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import tiny_records
 
 from liver_tf.records import slice_pairs
 from liver_tf.records.allowed_pairs import load_allowed
@@ -24,6 +23,7 @@ from liver_tf.records.leakage import (
 from liver_tf.records.likeness import VIEWS, parse, slice_hash
 from liver_tf.records.seen import load_seen, save_seen
 from liver_tf.refusals import Refusal
+from tests.builders import tiny_records
 
 KEY, OTHER_KEY = "0" * 16, "1" * 16
 

@@ -4,11 +4,11 @@ import json
 from dataclasses import replace
 
 import pytest
-import tiny_records
 
 from liver_tf.labels import LESION_TYPES, LITS
 from liver_tf.records.manifest import MANIFEST_NAME, load_manifest
 from liver_tf.refusals import Refusal
+from tests.builders import tiny_records
 
 
 @pytest.fixture(scope="module")

@@ -4,17 +4,17 @@ import json
 import shutil
 
 import pytest
-import tiny_records
 from absl import app
-from command_lines import finetune_arguments, pretrain_arguments
 
 from liver_tf.folder_lock import held_alone
 from liver_tf.model.description import load_network
 from liver_tf.model.freezing import block_hashes
 from liver_tf.records.folds import Split, cross_validation, save_folds
 from liver_tf.records.manifest import load_manifest
+from liver_tf.training.leak_check import note_seen
+from tests.builders import tiny_records
+from tests.builders.command_lines import finetune_arguments, pretrain_arguments
 from trainers import finetune, pretrain
-from trainers.leak_check import note_seen
 
 
 @pytest.fixture(scope="module")

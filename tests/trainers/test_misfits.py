@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-import tiny_records
 
+from liver_tf.assessment.measuring import cases_of_part
 from liver_tf.labels import LITS
 from liver_tf.model.weights_file import save_weights
 from liver_tf.records.manifest import load_manifest
 from liver_tf.records.statistics import CaseStatistics
 from liver_tf.refusals import Refusal
-from trainers.asking import ask
-from trainers.job import check_transfer, task_of
-from trainers.measuring import cases_of_part
+from liver_tf.serving.asking import ask
+from liver_tf.training.job import check_transfer, task_of
+from tests.builders import tiny_records
 
 
 def test_another_window_than_the_pre_trainings(record_set, make_network, tmp_path):

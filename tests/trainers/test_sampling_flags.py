@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from command_lines import finetune_arguments, pretrain_arguments
 
 from liver_tf.pipeline.augment import Ranges
 from liver_tf.pipeline.sampling import Sampling
 from liver_tf.records.folds import Split
+from liver_tf.training.job import Job, task_of
+from tests.builders.command_lines import finetune_arguments, pretrain_arguments
 from trainers import finetune, pretrain
-from trainers.job import Job, task_of
 
 
 @pytest.fixture(scope="module")

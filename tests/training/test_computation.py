@@ -4,8 +4,6 @@ import json
 
 import numpy as np
 import pytest
-import tiny_run
-from replica_run import FIXED, losses
 from test_replicas import ended, start
 
 from liver_tf.model import unet
@@ -14,6 +12,8 @@ from liver_tf.model.unet import Architecture
 from liver_tf.model.weights_file import load_arrays
 from liver_tf.training.computation import Computation
 from liver_tf.training.protocol import SCRATCH, Protocol
+from tests.builders import tiny_run
+from tests.builders.replica_run import FIXED, losses
 
 
 def test_xla_learns_what_the_plain_step_does():

@@ -5,13 +5,13 @@ import io
 import numpy as np
 import pytest
 import tensorflow as tf
-import tiny_run
-from replica_run import FIXED
 
 from liver_tf.labels import LITS
 from liver_tf.training import pictures
 from liver_tf.training.diary import Diary
 from liver_tf.training.protocol import SCRATCH, Protocol
+from tests.builders import tiny_run
+from tests.builders.replica_run import FIXED
 
 GREEN, RED = (0x4D, 0xAF, 0x4A), (0xE4, 0x1A, 0x1C)
 

@@ -13,12 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import replica_run
-import tiny_run
 
 from liver_tf.model.freezing import block_hashes
 from liver_tf.training import replicas
 from liver_tf.training.computation import Computation
+from tests.builders import replica_run, tiny_run
 
 ROOT = Path(replicas.__file__).parents[2]
 

@@ -15,7 +15,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import tiny_run
 
 from liver_tf.model import unet
 from liver_tf.model.description import load_network
@@ -27,6 +26,7 @@ from liver_tf.training import cycle, run, steps
 from liver_tf.training.cycle import TrainingStopped
 from liver_tf.training.protocol import SCRATCH, Protocol
 from liver_tf.training.state import Progress, load_state, save_state, stopping_when_full
+from tests.builders import tiny_run
 
 FIXED = ("enc1", "enc2", "enc3")
 

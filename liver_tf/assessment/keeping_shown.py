@@ -1,0 +1,36 @@
+"""The slices that a report shows, with their pixels: from records and stored label maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from liver_tf.records.manifest import Manifest
+from liver_tf.records.shards import read_case
+from liver_tf.results.shown_slices import by_rank, cut_to_liver, save_shown
+from liver_tf.results.stored_results import RunResults
+
+
+def keep_shown(
+    run: Path,
+    found: RunResults,
+    records: Path,
+    manifest: Manifest,
+    label_map_of: Callable[[str, int], np.ndarray],
+) -> None:
+    """Keep the worst, median and best slice of what a run was measured on, in the run's folder.
+
+    No network is asked: ``label_map_of`` gives the stored labels of a case's slice.
+    """
+    entries = {entry.case: entry for entry in manifest.cases}
+    shown = {}
+    for rank, result in by_rank(found.results).items():
+        of_case = read_case(records, entries[result.case])
+        record = next(one for one in of_case if one.slice_index == result.slice_index)
+        predicted = label_map_of(result.case, result.slice_index)
+        shown[rank] = cut_to_liver(
+            record.image, record.labels, predicted, record.spacing_mm, result
+        )
+    save_shown(run, found, shown)

@@ -1,0 +1,180 @@
+"""A sheet of slices as training would see them, epoch by epoch, for a person to judge."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from liver_tf.atomic_files import written_whole
+from liver_tf.labels import LIVER, LabelSet
+from liver_tf.pipeline import augment
+from liver_tf.pipeline.on_disk import OnDisk
+from liver_tf.pipeline.sampling import NO_LESION, NOTHING
+from liver_tf.pipeline.slices import Slices, look_over
+from liver_tf.report.outlines import outlines_of
+
+_GROUND, _INK, _PALE = "#101010", "#f0f0f0", "#b0b0b0"
+_INCHES, _TEXT_INCHES, _DPI = 2.3, 0.62, 110
+
+
+@dataclass(frozen=True)
+class Row:
+    """One slice: as it is, and as each of some epochs shows it.
+
+    Attributes:
+      name: its kind; no pseudonym. images: float32 HU, labels: uint8, both [1 + epochs, s, s], the
+        slice itself first. applied: what ``augment.applied`` gave for each epoch.
+    """
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray
+    applied: list[dict[str, np.ndarray]]
+
+
+def make_rows(
+    slices: Slices, ranges: augment.Ranges, *, seed: int, rows: int, epochs: int
+) -> list[Row]:
+    """Slices chosen by the seed, the kinds of slices in turn, in the first epochs of a run.
+
+    A run with this seed, these ranges and this image size augments them just so.
+    """
+    examples, kinds = look_over(slices)
+    chosen = _choose(kinds, rows, np.random.default_rng(seed))
+    kept = OnDisk(slices)
+    names = slices.manifest.label_set
+    window = slices.manifest.window
+    made = []
+    for place in chosen:
+        drawn = [
+            augment.draw(seed, tf.constant(epoch), tf.constant(examples[place]), ranges)
+            for epoch in range(epochs)
+        ]
+        seen = kept.take(place)
+        image, labels = seen["image"], seen["labels"]
+        parameters = {name: tf.stack([one[name] for one in drawn]) for name in drawn[0]}
+        still = tf.stack([labels] * epochs)
+        images, moved = augment.apply(tf.stack([image] * epochs), still, parameters, window)
+        applied = augment.applied(still, parameters)
+        made.append(
+            Row(
+                _name(kinds[place], names),
+                np.concatenate([image[None], images]),
+                np.concatenate([labels[None], moved]),
+                [{name: np.array(applied[name][n]) for name in applied} for n in range(epochs)],
+            )
+        )
+    return made
+
+
+def caption(applied: Mapping[str, np.ndarray]) -> str:
+    """What was done to a slice, in words, as it is seen in the picture; up to four lines.
+
+    Mirroring comes first, then the turn (anticlockwise), the zoom and the shift.
+    """
+    a, b, c, d, e, f = (float(number) for number in applied["transform"])
+    degrees = math.degrees(math.atan2(d, e))
+    zoom = 1 / math.hypot(d, e)
+    mirrored = ", mirrored" if a * e - b * d < 0 else ""
+    # The transform tells where a pixel comes from; what is seen is where the middle goes.
+    right, down = -np.linalg.solve([[a, b], [d, e]], [c, f])
+    lines = [
+        f"turn {_signed(degrees)}°, zoom {zoom:.2f}{mirrored}",
+        f"{_signed(100 * right)} % right, {_signed(100 * down)} % down",
+        f"contrast {float(applied['gain']):.2f}, {_signed(float(applied['offset_hu']))} HU",
+    ]
+    if "noise_hu" in applied:
+        lines[2] += f", noise {float(applied['noise_hu']):.0f} HU"
+    beyond = []
+    if "elastic" in applied:
+        beyond.append(f"elastic {100 * np.abs(applied['elastic']).max():.1f} %")
+    if "gamma" in applied:
+        beyond.append(f"gamma {float(applied['gamma']):.2f}")
+    if "blur" in applied:
+        taps = applied["blur"].astype(float)
+        variance = 2 * (taps * np.arange(len(taps)) ** 2).sum()
+        beyond.append(f"blur {math.sqrt(variance):.1f} px")
+    return "\n".join([*lines, ", ".join(beyond)] if beyond else lines)
+
+
+def _signed(number: float) -> str:
+    """Rounded, with its sign; there is no -0."""
+    return f"{round(number):+d}"
+
+
+def draw_sheet(rows: list[Row], label_set: LabelSet, window: tuple, path: Path, note: str) -> None:
+    """Write the sheet as one PNG, whole or not at all."""
+    columns = len(rows[0].images)
+    width = columns * _INCHES + 0.55
+    height = len(rows) * (_INCHES + _TEXT_INCHES) + 1.0
+    figure = Figure(figsize=(width, height), dpi=_DPI, facecolor=_GROUND)
+    FigureCanvasAgg(figure)
+    figure.subplots_adjust(
+        left=0.4 / width,
+        right=1 - 0.15 / width,
+        top=1 - 0.6 / height,
+        bottom=(0.4 + _TEXT_INCHES) / height,
+        wspace=0.03,
+        hspace=_TEXT_INCHES / _INCHES,
+    )
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    for row, axes in zip(rows, grid, strict=True):
+        captions = ["as it is", *map(caption, row.applied)]
+        for axis, image, labels, text in zip(axes, row.images, row.labels, captions, strict=True):
+            _draw(axis, image, labels, label_set, window)
+            axis.set_xlabel(text, color=_PALE, fontsize=6.5, labelpad=3, linespacing=1.15)
+        axes[0].set_ylabel(row.name, color=_INK, fontsize=9, labelpad=4)
+    for number, axis in enumerate(grid[0][1:], 1):
+        axis.set_title(f"epoch {number}", color=_INK, fontsize=9, pad=4)
+    figure.suptitle(note, color=_INK, fontsize=9, y=1 - 0.12 / height, va="top")
+    figure.legend(
+        [
+            Line2D([], [], color=label_set.colour(label), linewidth=2)
+            for label in range(LIVER, len(label_set))
+        ],
+        label_set.classes[LIVER:],
+        loc="lower center",
+        ncols=len(label_set),
+        frameon=False,
+        labelcolor=_INK,
+        fontsize=9,
+    )
+    with written_whole(path) as temporary:
+        # Without the version of matplotlib in the file the same sheet has the same bytes.
+        figure.savefig(temporary, format="png", facecolor=_GROUND, metadata={"Software": None})
+
+
+def _choose(kinds: np.ndarray, rows: int, generator: np.random.Generator) -> list[int]:
+    """Places of slices: of each kind that there is one, then another of each, and so on."""
+    mixed = {
+        kind: generator.permutation(np.flatnonzero(kinds == kind)) for kind in np.unique(kinds)
+    }
+    # Slices on which nothing is labelled show little: they come last.
+    order = sorted(mixed, key=lambda kind: (kind == NOTHING, kind == NO_LESION, kind))
+    turns = max(map(len, mixed.values()))
+    found = [mixed[k][turn] for turn in range(turns) for k in order if turn < len(mixed[k])]
+    return [int(place) for place in found[:rows]]
+
+
+def _name(kind: int, names: LabelSet) -> str:
+    return {NOTHING: "nothing labelled", NO_LESION: "no lesion"}.get(kind) or names.classes[kind]
+
+
+def _draw(axis: Axes, image: np.ndarray, labels: np.ndarray, names: LabelSet, window: tuple):
+    axis.imshow(image, cmap="gray", vmin=window[0], vmax=window[1], interpolation="nearest")
+    for label, contours in outlines_of(labels, names).items():
+        for contour in contours:
+            axis.plot(contour[:, 1], contour[:, 0], color=names.colour(label), linewidth=0.9)
+    side = len(image)
+    axis.set(xlim=(-0.5, side - 0.5), ylim=(side - 0.5, -0.5), xticks=[], yticks=[])
+    for spine in axis.spines.values():
+        spine.set_visible(False)

@@ -1,0 +1,88 @@
+"""Which cases a page shows when there are too many: the odd ones first, every diagnosis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from liver_tf.inspection.case_pictures import CasePicture
+from liver_tf.inspection.fingerprint import CaseRow
+from liver_tf.inspection.mask_fit import MASK_CODES
+
+
+@dataclass(frozen=True)
+class PicturedCase:
+    """A case with its pictures.
+
+    Attributes:
+      order: place among all cases.
+      row: its facts. pictures: at least one.
+      kinds: diagnoses, or whether there is a lesion, that the pictures show.
+    """
+
+    order: int
+    row: CaseRow
+    pictures: tuple[CasePicture, ...]
+
+    @property
+    def rank(self) -> int:
+        """0 where a mask does not fit, 1 with other cautions or a slice refused, 2 else."""
+        if MASK_CODES & set(self.row.cautions):
+            return 0
+        return 1 if self.row.cautions or self.row.refusals else 2
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        return frozenset(
+            picture.diagnosis or ("lesion" if max(picture.labels) > 1 else "no lesion")
+            for picture in self.pictures
+        )
+
+
+class CaseChoice:
+    """Keeps the cases that may be shown, at most ``limit`` for each rank and kind.
+
+    The choice depends on the order of the cases only, not on their pseudonyms.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept: list[PicturedCase] = []
+        self._seen = 0
+
+    def add(self, row: CaseRow, pictures: tuple[CasePicture, ...]) -> None:
+        """Consider the next case; one without pictures counts, but cannot be shown."""
+        case = PicturedCase(self._seen, row, pictures)
+        self._seen += 1
+        if pictures and any(
+            _count(self._kept, case.rank, kind) < self._limit for kind in case.kinds
+        ):
+            self._kept.append(case)
+
+    @property
+    def pictured(self) -> list[PicturedCase]:
+        """At most ``limit`` cases: first one of each diagnosis, then the odd ones, then others in
+        turn by diagnosis. Sorted by rank, then as they came."""
+        chosen: dict[int, PicturedCase] = {}
+
+        def choose(cases: Iterable[PicturedCase]) -> bool:
+            for case in sorted(cases, key=lambda case: (case.rank, case.order)):
+                if case.order not in chosen and len(chosen) < self._limit:
+                    chosen[case.order] = case
+                    return True
+            return False
+
+        kinds = sorted({kind for case in self._kept for kind in case.kinds})
+        for kind in kinds:
+            if not any(kind in case.kinds for case in chosen.values()):
+                choose(case for case in self._kept if kind in case.kinds)
+        for rank in (0, 1):
+            while choose(case for case in self._kept if case.rank == rank):
+                pass
+        while any([choose(case for case in self._kept if kind in case.kinds) for kind in kinds]):
+            pass
+        return sorted(chosen.values(), key=lambda case: (case.rank, case.order))
+
+
+def _count(cases: list[PicturedCase], rank: int, kind: str) -> int:
+    return sum(case.rank == rank and kind in case.kinds for case in cases)

@@ -1,0 +1,160 @@
+"""The fingerprint of a data set as lines of text."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+
+from liver_tf.conversion.hu_sums import Moments
+from liver_tf.inspection.fingerprint import Facts
+from liver_tf.labels import LIVER, LabelSet
+
+_MOST_NAMED = 6
+
+
+def fingerprint_text(facts: Facts, label_set: LabelSet) -> str:
+    """Facts of a data set for a person to read. Holds no identifier and no path."""
+    rows = fingerprint_rows(facts)
+    lines = ["Fingerprint", *(f"  {name:<15} {value}" for name, value in rows)]
+    if facts.slices:
+        lines += ["", *_classes(facts, label_set), "", *_lesions(facts, label_set)]
+    return "\n".join(lines)
+
+
+def fingerprint_rows(facts: Facts) -> list[tuple[str, str]]:
+    """What is known of the data set as (name, value)."""
+    rows = [
+        ("cases", str(facts.cases)),
+        ("patients", str(len(facts.patients))),
+        (
+            "slices",
+            f"{facts.slices} ({facts.with_liver} with liver, {facts.with_lesion} with lesion)",
+        ),
+        ("diagnoses", _diagnoses(facts)),
+        ("matrix", _matrices(facts)),
+        ("pixel spacing", _pixel_spacing(facts)),
+        ("slice distance", _range_mm([mm for mm in facts.slice_mm if mm is not None])),
+        ("unknown", _unknown(facts)),
+        ("orientation", f"{_named(facts.orientations, 'case')} (columns, rows, slices run to)"),
+        ("scanner", _named(facts.scanners, "case")),
+        ("tube voltage", _named(facts.settings.get("kvp", Counter()), "case", unit=" kV")),
+        (
+            "thickness",
+            _named(facts.settings.get("slice_thickness_mm", Counter()), "case", unit=" mm"),
+        ),
+        ("kernel", _named(facts.settings.get("kernel", Counter()), "case")),
+        ("contrast", _named(facts.settings.get("contrast", Counter()), "case")),
+        ("volume of liver", _liver_volumes(facts)),
+    ]
+    if not facts.slices:
+        rows = rows[:3]
+    return [(name, value) for name, value in rows if value]
+
+
+def cautions_text(facts: Facts) -> str:
+    """What was odd but accepted: by code, how often, and the first text of each."""
+    if not facts.cautions:
+        return "No cautions."
+    counts = Counter(caution.code for caution in facts.cautions)
+    first = {caution.code: caution.text for caution in reversed(facts.cautions)}
+    lines = ["Cautions (accepted, but look at them; the first text of each kind)"]
+    lines += [f"  {count} x [{code}] {first[code]}" for code, count in sorted(counts.items())]
+    return "\n".join(lines)
+
+
+def refusals_text(facts: Facts) -> str:
+    """Every refusal with code, remedy and path: for the terminal of whoever named the files."""
+    if not facts.refusals:
+        return "Nothing is refused."
+    counts = Counter(refusal.code for refusal in facts.refusals)
+    summary = ", ".join(f"{count} x {code}" for code, count in sorted(counts.items()))
+    lines = [f"Refused: {len(facts.refusals)} ({summary})"]
+    lines += [f"  {refusal.text_with_path()}" for refusal in facts.refusals]
+    return "\n".join(lines)
+
+
+def _diagnoses(facts: Facts) -> str:
+    patients = {name: len(found) for name, found in facts.diagnosis_patients.items()}
+    return "; ".join(
+        f"{name} {counted(slices, 'slice')} of {counted(patients[name], 'patient')}"
+        for name, slices in sorted(facts.diagnosis_slices.items())
+    )
+
+
+def _matrices(facts: Facts) -> str:
+    return _named(
+        Counter({f"{rows} x {columns}": n for (rows, columns), n in facts.matrices.items()}),
+        "slice",
+    )
+
+
+def _pixel_spacing(facts: Facts) -> str:
+    known = [pair for pair in facts.pixel_mm if pair is not None]
+    text = _range_mm([mm for pair in known for mm in pair])
+    if any(row != column for row, column in known):
+        text += " (pixels that are not square occur)"
+    return text
+
+
+def _unknown(facts: Facts) -> str:
+    missing = {"pixel spacing": facts.pixel_mm[None], "slice distance": facts.slice_mm[None]}
+    return ", ".join(f"{name} of {counted(n, 'slice')}" for name, n in missing.items() if n)
+
+
+def _classes(facts: Facts, label_set: LabelSet) -> list[str]:
+    pixels = sum(facts.class_pixels.values())
+    lines = [f"  {'class':<15} {'share of pixels':>15} {'mean HU':>9} {'SD':>7}"]
+    for label, name in enumerate(label_set.classes):
+        line = f"  {name:<15} {facts.class_pixels[label] / pixels:>15.4%}"
+        moments = facts.hu.get(label, Moments())
+        if label >= LIVER and moments.count:
+            line += f" {moments.mean:>9.1f} {moments.sd:>7.1f}"
+        lines.append(line)
+    return lines
+
+
+def _lesions(facts: Facts, label_set: LabelSet) -> list[str]:
+    lines = [f"  {'lesions (2-D)':<15} {'parts':>15} {'median mm':>9}  range mm"]
+    for label in label_set.lesion_labels:
+        found = facts.diameters_mm.get(label, [])
+        line = f"  {label_set.classes[label]:<15} {len(found):>15}"
+        if found:
+            line += f" {statistics.median(found):>9.1f}  {min(found):.1f} to {max(found):.1f}"
+        lines.append(line)
+    if facts.unmeasured:
+        lines.append(f"  not measured, as the spacing is unknown: {facts.unmeasured}")
+    return lines
+
+
+def _range_mm(values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    return f"{low:.3f} mm" if f"{low:.3f}" == f"{high:.3f}" else f"{low:.3f} to {high:.3f} mm"
+
+
+def _liver_volumes(facts: Facts) -> str:
+    volumes = sorted(row.liver_ml for row in facts.rows if row.liver_ml)
+    if not volumes:
+        return ""
+    if len(volumes) == 1:
+        return f"{volumes[0]:.0f} ml (1 scan)"
+    median = statistics.median(volumes)
+    return (
+        f"{volumes[0]:.0f} to {volumes[-1]:.0f} ml, median {median:.0f} ml of {len(volumes)} scans"
+    )
+
+
+def _named(counts: Counter[str], noun: str, unit: str = "") -> str:
+    """The most frequent names with their counts."""
+    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    parts = [f"{name}{unit}: {counted(n, noun)}" for name, n in ranked[:_MOST_NAMED]]
+    if len(ranked) > _MOST_NAMED:
+        parts.append(f"and {len(ranked) - _MOST_NAMED} others")
+    return ", ".join(parts)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 slice``, ``2 slices``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,150 @@
+"""One patient: everything that is drawn for it, and the anatomy at a height along the body."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from liver_tf.phantom.body import Body
+from liver_tf.phantom.lesions import Form, Lesion
+from liver_tf.phantom.liver import Liver
+from liver_tf.phantom.organs import Organs
+from liver_tf.phantom.plane import Plane
+from liver_tf.phantom.shapes import Array, Ripple
+from liver_tf.phantom.tissues import AIR_HU, Tissues
+
+LOWEST_MM, HIGHEST_MM = -140.0, 120.0
+SURVEY_MM = 4.0
+
+
+@dataclass(frozen=True)
+class Habitus:
+    """How a patient's frame lies in the scanner.
+
+    Attributes:
+      scale: of the standard frame along x, y, z.
+      angle_rad: rotation on the table.
+      warp: ripples that move points along x, y, z.
+      warp_mm: SD of that movement.
+    """
+
+    scale: tuple[float, float, float]
+    angle_rad: float
+    warp: tuple[Ripple, Ripple, Ripple]
+    warp_mm: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Habitus:
+        size = rng.normal(0.02, 0.06)
+        scale = tuple(float(np.clip(np.exp(size + rng.normal(0, 0.04)), 0.86, 1.16)) for _ in "xyz")
+        warp = tuple(Ripple.draw(rng, 4, 130, 300) for _ in "xyz")
+        return cls(scale, float(np.clip(rng.normal(0, 0.02), -0.05, 0.05)), warp, 2.2)
+
+    def to_standard(self, x_mm: Array, y_mm: Array, z_mm: float) -> tuple[Array, Array, Array]:
+        """Points of the standard frame for points in mm around the patient's axis."""
+        c, s = np.float32(np.cos(self.angle_rad)), np.float32(np.sin(self.angle_rad))
+        x = (c * x_mm + s * y_mm) / np.float32(self.scale[0])
+        y = (c * y_mm - s * x_mm) / np.float32(self.scale[1])
+        z = np.float32(z_mm / self.scale[2])
+        moved = [w(x, y, z) * np.float32(self.warp_mm) for w in self.warp]
+        return x + moved[0], y + moved[1], z + moved[2]
+
+
+@dataclass(frozen=True)
+class Level:
+    """A survey's plane: its height in mm, where the liver is, and how deep its points lie."""
+
+    z_mm: float
+    plane: Plane
+    liver_mm: Array
+
+    @property
+    def liver_area_mm2(self) -> float:
+        return float((self.liver_mm < 0).sum()) * SURVEY_MM**2
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A patient without lesions."""
+
+    tissues: Tissues
+    body: Body
+    liver: Liver
+    organs: Organs
+    habitus: Habitus
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Patient:
+        return cls(
+            Tissues.draw(rng), Body.draw(rng), Liver.draw(rng), Organs.draw(rng), Habitus.draw(rng)
+        )
+
+    @property
+    def half_width_mm(self) -> float:
+        """About half the body's width, skin included."""
+        return (140 + 1.1 * self.body.fat_mm) * self.habitus.scale[0]
+
+    @property
+    def half_depth_mm(self) -> float:
+        """About half the body's depth, skin included."""
+        return (96 + 1.1 * self.body.fat_mm) * self.habitus.scale[1]
+
+    def plane(self, x_mm: Array, y_mm: Array, z_mm: float, edge_mm: float) -> Plane:
+        """An unpainted plane through the points ``x_mm`` (columns) and ``y_mm`` (rows)."""
+        x, y, z = self.habitus.to_standard(
+            x_mm[None, :].astype(np.float32), y_mm[:, None].astype(np.float32), z_mm
+        )
+        scale = float(np.mean(self.habitus.scale))
+        return Plane(x, y, z, edge_mm / scale, np.full(x.shape, AIR_HU, np.float32))
+
+    def liver_distance(self, plane: Plane) -> Array:
+        """Distance of a plane's points to the liver's surface in mm."""
+        x, y, z = plane.x, plane.y, plane.z
+        wall, domes = self.body.outline(x, y, z), self.body.domes(x, y, z)
+        return self.liver.distance(x, y, z, wall, domes, self.body)
+
+    @cached_property
+    def survey(self) -> tuple[Level, ...]:
+        """The liver on coarse planes, 4 mm apart, from the lowest to the highest."""
+        x_mm = np.arange(-150, 121, SURVEY_MM) * self.habitus.scale[0]
+        y_mm = np.arange(-104, 97, SURVEY_MM) * self.habitus.scale[1]
+        levels = []
+        for z_mm in np.arange(LOWEST_MM, HIGHEST_MM, SURVEY_MM):
+            plane = self.plane(x_mm, y_mm, float(z_mm), SURVEY_MM)
+            levels.append(Level(float(z_mm), plane, self.liver_distance(plane)))
+        return tuple(levels)
+
+    def liver_points(self) -> tuple[np.ndarray, np.ndarray]:
+        """Survey points inside the liver: float [points, 3] in mm, and their depth in mm."""
+        points, depths = [], []
+        for level in self.survey:
+            inside = level.liver_mm < -2
+            plane = level.plane
+            points.append(np.stack([plane.x[inside], plane.y[inside], plane.z[inside]], axis=1))
+            depths.append(-level.liver_mm[inside])
+        return np.concatenate(points).astype(float), np.concatenate(depths)
+
+    def paint(self, plane: Plane, lesions: tuple[Lesion, ...]) -> tuple[Array, Array]:
+        """Paint a plane; returns distances to the muscle wall and to the liver, both in mm."""
+        wall = self.body.paint(plane, self.tissues)
+        domes = self.body.domes(plane.x, plane.y, plane.z)
+        self.organs.paint_behind(plane, self.tissues, wall, domes)
+        liver = self.liver.distance(plane.x, plane.y, plane.z, wall, domes, self.body)
+        cover = self.liver.paint(plane, self.tissues, liver)
+        self.organs.paint_cava(plane, self.tissues)
+        for lesion in lesions:
+            lesion.paint(plane, cover)
+        return wall, liver
+
+
+def lesion_area_mm2(level: Level, forms: tuple[Form, ...], scale: float) -> float:
+    """Area that lesions of these forms take of the liver on a survey's plane, in mm2."""
+    total = 0
+    for form in forms:
+        window = level.plane.around(form.centre_mm, (form.reach_mm,) * 3)
+        if window:
+            inside = form.distance(*level.plane.points(window)) < 0
+            total += int((inside & (level.liver_mm[window] < 0)).sum())
+    return total * (SURVEY_MM * scale) ** 2

@@ -1,0 +1,245 @@
+"""The whole phantom folder: what is to be written, by how many processes, and what was written."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from liver_tf import __version__
+from liver_tf.phantom.cohort import Member, Study, typed_cohort, typed_study, volume_study
+from liver_tf.phantom.streams import stream
+from liver_tf.phantom.writers import (
+    ORIENTATIONS,
+    STORAGES,
+    write_dicom,
+    write_mask,
+    write_nifti,
+    write_whole,
+)
+from liver_tf.refusals import Refusal
+
+DONE, BEGUN = "phantom.json", "phantom.begun.json"
+COLUMNS = ("slice_id", "patient_id", "image", "mask", "diagnosis")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What decides a phantom folder's every byte.
+
+    Attributes:
+      seed: of all randomness.
+      lits_volumes, lits_slices: LiTS-like volumes and slices in each.
+      patients: of the typed cohort; 140 is the paper's.
+      matrix: rows and columns of an image.
+    """
+
+    seed: int = 0
+    lits_volumes: int = 12
+    lits_slices: int = 24
+    patients: int = 140
+    matrix: int = 512
+
+    def __post_init__(self) -> None:
+        limits = {"seed": 0, "lits_volumes": 0, "lits_slices": 8, "patients": 0, "matrix": 64}
+        for name, least in limits.items():
+            if getattr(self, name) < least:
+                raise Refusal(
+                    "phantom-argument",
+                    None,
+                    expected=f"{name} of at least {least}",
+                    came=str(getattr(self, name)),
+                    remedy=f"Give --{name} a larger value.",
+                )
+        if self.matrix > 1024 or self.matrix % 2:
+            raise Refusal(
+                "phantom-argument",
+                None,
+                expected="an even matrix of at most 1024",
+                came=str(self.matrix),
+                remedy="512 is a scanner's; 256 and 128 are quicker.",
+            )
+
+
+def write_phantom(
+    output: Path,
+    plan: Plan,
+    workers: int = 1,
+    progress: Callable[[Iterator, int], Iterator] = lambda steps, total: steps,
+) -> bool:
+    """Write a phantom folder, or finish one that was begun with the same plan.
+
+    Args:
+      output: folder that is empty, missing, or of the same plan.
+      plan: what to write.
+      workers: processes; the files do not depend on their number.
+      progress: wraps the iterator of finished units, given their total.
+
+    Returns:
+      False where the folder was complete already and nothing was written.
+
+    Raises:
+      Refusal: ``phantom-other-arguments`` where the folder holds another plan's files,
+        ``phantom-foreign-folder`` where it holds files that are no phantom's.
+    """
+    arguments = {"version": __version__, **asdict(plan)}
+    if _is_complete(output, arguments):
+        return False
+    for folder in ("lits", "sheba/images", "sheba/masks"):
+        (output / folder).mkdir(parents=True, exist_ok=True)
+    write_whole(output / BEGUN, _json(arguments))
+    members = typed_cohort(plan.seed, plan.patients)
+    units = [("lits", k) for k in range(plan.lits_volumes)]
+    units += [("sheba", member) for member in members]
+    steps = _run(output, plan, units, workers)
+    for _ in progress(steps, len(units)):
+        pass
+    write_whole(output / "sheba/slices.csv", _csv(members))
+    slices = {name: 0 for name in ("cyst", "hemangioma", "metastasis", "healthy")}
+    for member in members:
+        slices[member.diagnosis] += member.slices
+    counts = {
+        "lits_volumes": plan.lits_volumes,
+        "lits_slices": plan.lits_volumes * plan.lits_slices,
+        "sheba_patients": len(members),
+        "sheba_slices": sum(slices.values()),
+        "sheba_slices_by_diagnosis": slices,
+    }
+    note = "Computed phantom, no patient data."
+    write_whole(output / BEGUN, _json({"note": note, "arguments": arguments, "counts": counts}))
+    os.replace(output / BEGUN, output / DONE)
+    return True
+
+
+def _is_complete(output: Path, arguments: dict) -> bool:
+    """Whether the folder is done; refuses what belongs to another plan or to someone else."""
+    for name in (DONE, BEGUN):
+        if (output / name).exists():
+            found = json.loads((output / name).read_text(encoding="utf-8"))
+            found = found.get("arguments", found)
+            if found != arguments:
+                other = {k: v for k, v in found.items() if arguments.get(k) != v}
+                raise Refusal(
+                    "phantom-other-arguments",
+                    output,
+                    expected=f"a folder made with {arguments}",
+                    came=f"one made with {other}",
+                    remedy="Choose another --output, or delete the folder to make it anew.",
+                )
+            return name == DONE
+    if output.exists() and any(output.iterdir()):
+        raise Refusal(
+            "phantom-foreign-folder",
+            output,
+            expected=f"an empty folder, or one with a {DONE}",
+            came="files that are no phantom's",
+            remedy="Choose another --output.",
+        )
+    return False
+
+
+def _run(output: Path, plan: Plan, units: list, workers: int) -> Iterator[None]:
+    if workers <= 1:
+        for unit in units:
+            yield write_unit(output, plan, *unit)
+        return
+    # Spawned, not forked: a caller may have threads running, which do not survive a fork.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(write_unit, output, plan, *unit) for unit in units]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def write_unit(output: Path, plan: Plan, cohort: str, which: int | Member) -> None:
+    """Write one volume pair or one typed patient, unless all of its files are there."""
+    if cohort == "lits":
+        _write_volume(output / "lits", plan, which)
+    else:
+        _write_patient(output / "sheba", plan, which)
+
+
+def _write_volume(folder: Path, plan: Plan, index: int) -> None:
+    volume = folder / f"volume-{index}.nii.gz"
+    segmentation = folder / f"segmentation-{index}.nii.gz"
+    if volume.exists() and segmentation.exists():
+        return
+    study = volume_study(plan.seed, index, plan.lits_slices)
+    taken = [
+        _take(study, plan, "lits", index, number, z) for number, z in enumerate(study.heights_mm)
+    ]
+    x0, y0, z0 = _corner_lps_mm(study, plan.matrix, study.heights_mm[0])
+    pixel = study.scanner.pixel_mm(plan.matrix)
+    affine = np.diag([-pixel, -pixel, study.heights_mm[1] - study.heights_mm[0], 1.0])
+    affine[:3, 3] = -x0, -y0, z0
+    rng = stream(plan.seed, "lits", index // len(ORIENTATIONS), "orientation")
+    orientation = rng.permutation(ORIENTATIONS)[index % len(ORIENTATIONS)]
+    write_nifti(volume, np.stack([hu for hu, _ in taken]), affine, orientation)
+    write_nifti(segmentation, np.stack([labels for _, labels in taken]), affine, orientation)
+
+
+def _write_patient(folder: Path, plan: Plan, member: Member) -> None:
+    names = [slice_name(member, number) for number in range(member.slices)]
+    images = [folder / "images" / f"{name}.dcm" for name in names]
+    masks = [folder / "masks" / f"{name}.png" for name in names]
+    if all(path.exists() for path in images + masks):
+        return
+    study = typed_study(plan.seed, member)
+    chosen = stream(plan.seed, "sheba", member.index, "storage").integers(len(STORAGES))
+    for number, z in enumerate(study.heights_mm):
+        hu, labels = _take(study, plan, "sheba", member.index, number, z)
+        write_dicom(
+            images[number],
+            hu,
+            storage=STORAGES[chosen],
+            names=("liver_tf phantom", plan.seed, plan.matrix, member.index),
+            patient_index=member.index,
+            slice_number=number,
+            pixel_mm=study.scanner.pixel_mm(plan.matrix),
+            thickness_mm=study.scanner.thickness_mm,
+            corner_mm=_corner_lps_mm(study, plan.matrix, z),
+        )
+        write_mask(masks[number], labels)
+
+
+def _take(study: Study, plan: Plan, cohort: str, index: int, number: int, z_mm: float):
+    rng = stream(plan.seed, cohort, index, "noise", number)
+    return study.scanner.take(rng, study.patient, study.lesions, z_mm, plan.matrix)
+
+
+def _corner_lps_mm(study: Study, matrix: int, z_mm: float) -> tuple[float, float, float]:
+    """Centre of the first pixel: x to the left, y to the back, z to the head."""
+    x_mm, y_mm = study.scanner.axes_mm(matrix)
+    return round(float(x_mm[0]), 4), round(float(y_mm[0]), 4), round(z_mm, 4)
+
+
+def slice_name(member: Member, number: int) -> str:
+    """Name of a typed slice; it tells the patient and nothing of the diagnosis."""
+    return f"p{member.index:03d}_s{number}"
+
+
+def _csv(members: list[Member]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for member in members:
+        for number in range(member.slices):
+            name = slice_name(member, number)
+            row = (name, f"p{member.index:03d}", f"images/{name}.dcm", f"masks/{name}.png")
+            writer.writerow((*row, member.diagnosis))
+    return text.getvalue().encode()
+
+
+def _json(content: dict) -> bytes:
+    return (json.dumps(content, indent=2) + "\n").encode()

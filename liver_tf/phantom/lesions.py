@@ -1,0 +1,224 @@
+"""Lesions: where and how large (the same for every type), and how each type looks.
+
+Size, number and shape are drawn by :func:`draw_forms`, which is not told the type; only
+:func:`draw_look` is. So nothing but attenuation and texture can tell the types apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from liver_tf.phantom.plane import Plane
+from liver_tf.phantom.shapes import Array, Ripple, smoothstep
+from liver_tf.phantom.streams import clipped_normal
+from liver_tf.phantom.tissues import Tissues
+
+TYPES = ("cyst", "hemangioma", "metastasis")
+MIN_DIAMETER_MM, MAX_DIAMETER_MM = 5.0, 60.0
+
+
+@dataclass(frozen=True)
+class Form:
+    """Place, size and shape of a lesion.
+
+    Attributes:
+      centre_mm: in the standard frame.
+      radii_mm: of the ellipsoid before its surface is made irregular.
+      axes: float32 [3, 3], rows are the ellipsoid's axes.
+      roughness: amplitude of the surface's ripple as a share of the radius.
+      surface: the ripple.
+    """
+
+    centre_mm: np.ndarray
+    radii_mm: np.ndarray
+    axes: np.ndarray
+    roughness: float
+    surface: Ripple
+
+    @property
+    def reach_mm(self) -> float:
+        return float(self.radii_mm.max() * (1 + 2.5 * self.roughness) + 8)
+
+    @property
+    def mean_radius_mm(self) -> float:
+        return float(self.radii_mm.prod() ** (1 / 3))
+
+    def distance(self, x: Array, y: Array, z: Array) -> Array:
+        """Distance to the lesion's surface in mm, negative inside."""
+        dx, dy, dz = (p - np.float32(c) for p, c in zip((x, y, z), self.centre_mm, strict=True))
+        squares = 0
+        for axis, radius in zip(self.axes, self.radii_mm, strict=True):
+            along = (axis[0] * dx + axis[1] * dy + axis[2] * dz) / np.float32(radius)
+            squares = squares + along * along
+        mean = np.float32(self.mean_radius_mm)
+        return (np.sqrt(squares) - 1 - self.roughness * self.surface(x, y, z)) * mean
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a lesion attenuates.
+
+    Attributes:
+      kind: ``hypodense`` (LiTS-like), ``cyst``, ``hemangioma`` or ``metastasis``.
+      hu: of the lesion's body.
+      edge_mm: width over which the lesion fades into the liver.
+      texture, texture_hu: ripple inside and its SD.
+      core_hu, core_share: change towards the centre and the share of the radius it takes.
+      rim_hu: change in a ring at the edge.
+      filling: 0 to 1, how far a hemangioma's nodules have grown to the centre.
+      nodule_hu: of a hemangioma's enhanced parts.
+    """
+
+    kind: str
+    hu: float
+    edge_mm: float
+    texture: Ripple
+    texture_hu: float
+    core_hu: float = 0.0
+    core_share: float = 0.0
+    rim_hu: float = 0.0
+    filling: float = 0.0
+    nodule_hu: float = 0.0
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """A lesion: its form and its look."""
+
+    form: Form
+    look: Look
+
+    def paint(self, plane: Plane, liver_cover: Array) -> None:
+        """Paint the lesion where the liver is."""
+        window = plane.around(self.form.centre_mm, (self.form.reach_mm,) * 3)
+        if window is None:
+            return
+        x, y, z = plane.points(window)
+        distance = self.form.distance(x, y, z)
+        cover = plane.cover(distance, self.look.edge_mm)
+        if self.look.edge_mm > plane.edge_mm:
+            cover = smoothstep(cover)
+        hu = self._attenuation(x, y, z, distance)
+        plane.paint(window, cover * liver_cover[window], hu)
+
+    def _attenuation(self, x: Array, y: Array, z: Array, distance: Array) -> Array:
+        look = self.look
+        ripple = look.texture(x, y, z)
+        radius = np.float32(self.form.mean_radius_mm)
+        depth = np.clip(-distance / radius, 0, 1)
+        if look.kind == "hemangioma":
+            # Nodules are islands of the ripple; the threshold rises from rim to centre, so that
+            # they begin at the rim with gaps between them and meet as the filling grows.
+            threshold = 0.1 - 2.4 * look.filling + 2.6 * depth
+            enhanced = smoothstep((ripple - threshold) / 0.5 + 0.5)
+            return look.hu + (look.nodule_hu - look.hu) * enhanced
+        hu = look.hu + look.texture_hu * ripple
+        if look.core_share:
+            hu = hu + look.core_hu * smoothstep((depth - (1 - look.core_share)) / 0.25)
+        if look.rim_hu:
+            hu = hu + look.rim_hu * np.exp(-(((distance + 2.0) / 1.8) ** 2))
+        return hu
+
+
+def draw_diameter(rng: np.random.Generator) -> float:
+    """Diameter of a lesion in mm: 5 to 60, median 20, whatever its type."""
+    return float(np.clip(rng.lognormal(np.log(20), 0.55), MIN_DIAMETER_MM, MAX_DIAMETER_MM))
+
+
+def draw_number(rng: np.random.Generator, most: int) -> int:
+    """How many lesions a patient has: often one, at most ``most``."""
+    return int(min(1 + rng.geometric(0.45) - 1, most))
+
+
+def draw_forms(
+    rng: np.random.Generator,
+    number: int,
+    inside_mm: np.ndarray,
+    depth_mm: Callable[[np.ndarray], np.ndarray],
+) -> tuple[Form, ...]:
+    """Draw lesions that lie in the liver and do not touch each other.
+
+    Args:
+      rng: the patient's stream.
+      number: how many are wanted; fewer come back where the liver has no room.
+      inside_mm: float [points, 3], points of the liver to choose centres from.
+      depth_mm: how deep below the liver's surface each of those points lies.
+
+    Lesions may touch the capsule: the centre lies at least 0.45 radii deep.
+    """
+    forms: list[Form] = []
+    for _ in range(number):
+        diameter = draw_diameter(rng)
+        squeeze = np.exp(rng.normal(0, 0.16, 3))
+        radii = diameter / 2 * squeeze / squeeze.prod() ** (1 / 3)
+        axes = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+        roughness = float(rng.uniform(0.02, 0.16))
+        surface = Ripple.draw(rng, 8, 0.8 * diameter, 2.0 * diameter)
+        order = rng.permutation(len(inside_mm))[:400]
+        for i in order:
+            centre = inside_mm[i] + rng.uniform(-1.5, 1.5, 3)
+            far = all(
+                np.linalg.norm(centre - f.centre_mm) > 1.1 * (radii.max() + f.radii_mm.max()) + 3
+                for f in forms
+            )
+            if far and depth_mm[i] > 0.45 * diameter / 2 + 1:
+                forms.append(Form(centre, radii, axes.astype(np.float32), roughness, surface))
+                break
+    return tuple(forms)
+
+
+def draw_look(rng: np.random.Generator, kind: str, tissues: Tissues, diameter_mm: float) -> Look:
+    """Draw how a lesion of a kind attenuates in this patient; one in seven is hard to tell."""
+    hard = rng.random() < 0.15
+    liver = tissues.liver
+    if kind == "hypodense":
+        contrast = rng.uniform(10, 70)
+        return Look(
+            kind,
+            hu=max(liver - contrast, 0.0),
+            edge_mm=float(rng.uniform(0.8, 7)),
+            texture=Ripple.draw(rng, 8, 5, 16),
+            texture_hu=float(rng.uniform(0, 9)),
+            core_hu=float(rng.uniform(-25, 0)),
+            core_share=float(rng.choice([0.0, rng.uniform(0.3, 0.7)])),
+        )
+    if kind == "cyst":
+        return Look(
+            kind,
+            hu=float(rng.uniform(18, 42) if hard else rng.uniform(0, 20)),
+            edge_mm=float(rng.uniform(0.8, 1.6)),
+            texture=Ripple.draw(rng, 4, 12, 30),
+            texture_hu=0.8,
+        )
+    if kind == "hemangioma":
+        filling = rng.uniform(0.08, 0.2) if hard else rng.uniform(0.25, 1.25)
+        radius = diameter_mm / 2
+        return Look(
+            kind,
+            hu=clipped_normal(rng, 48 + 8 * tissues.phase, 7, 30, 75),
+            edge_mm=float(rng.uniform(0.8, 2.5)),
+            texture=Ripple.draw(rng, 12, max(0.55 * radius, 5), max(1.5 * radius, 11)),
+            texture_hu=0.0,
+            filling=float(filling),
+            nodule_hu=tissues.blood - float(rng.uniform(0, 14)),
+        )
+    if kind == "metastasis":
+        contrast = rng.uniform(30, 80)
+        if hard:
+            # Half of the hard ones are faint, half are so necrotic that they look like cysts.
+            contrast = rng.choice([rng.uniform(14, 30), rng.uniform(80, 120)])
+        target = rng.choice(["plain", "core", "ring"], p=[0.45, 0.3, 0.25])
+        return Look(
+            kind,
+            hu=float(max(liver - contrast, 22.0)),
+            edge_mm=float(rng.uniform(2.5, 7)),
+            texture=Ripple.draw(rng, 10, 4, 14),
+            texture_hu=float(rng.uniform(4, 11)),
+            core_hu=-float(rng.uniform(12, 32)) if target == "core" else 0.0,
+            core_share=float(rng.uniform(0.4, 0.75)) if target == "core" else 0.0,
+            rim_hu=float(rng.uniform(12, 30)) if target == "ring" else 0.0,
+        )
+    raise ValueError(f"expected a lesion kind of {('hypodense', *TYPES)}; got {kind!r}")

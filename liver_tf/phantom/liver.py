@@ -1,0 +1,222 @@
+"""The liver: its shape, the cleft of the falciform ligament and its vessels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from liver_tf.phantom.body import WALL_MM, Body
+from liver_tf.phantom.plane import WHOLE, Plane
+from liver_tf.phantom.shapes import (
+    Array,
+    Ripple,
+    capsule,
+    ellipsoid,
+    intersection,
+    smoothstep,
+    union,
+)
+from liver_tf.phantom.streams import clipped_normal
+from liver_tf.phantom.tissues import Tissues
+
+HILUM_MM = np.array([-20.0, -24.0, 0.0])
+CAVA_MM = np.array([-20.0, -20.0, 0.0])
+
+
+@dataclass(frozen=True)
+class Vessels:
+    """Rods of both trees: float32 [rods, 3] start and end in mm, [rods] radii in mm."""
+
+    start_mm: np.ndarray
+    end_mm: np.ndarray
+    r0_mm: np.ndarray
+    r1_mm: np.ndarray
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Vessels:
+        """Three hepatic veins from the vena cava and the portal vein's two branches."""
+        rods: list[tuple[np.ndarray, np.ndarray, float, float]] = []
+        for direction in ((-1.0, 0.15, -0.25), (-0.6, -0.75, -0.3), (0.45, -0.85, -0.25)):
+            start = CAVA_MM + np.array([0, -2, rng.uniform(42, 54)])
+            _grow(rng, rods, start, np.array(direction), rng.uniform(4.4, 5.8), 30.0, 5)
+        _rod(rods, (12, -26, -34), HILUM_MM, 6.2, 6.0)
+        right, left = np.add(HILUM_MM, (-26, 8, 4)), np.add(HILUM_MM, (16, -22, 18))
+        _rod(rods, HILUM_MM, right, 5.8, 4.8)
+        _rod(rods, HILUM_MM, left, 4.8, 4.0)
+        for direction in ((-0.8, 0.2, 0.55), (-0.75, 0.35, -0.6), (-0.5, -0.8, -0.1)):
+            _grow(rng, rods, right, np.array(direction), rng.uniform(3.4, 4.6), 26.0, 5)
+        for direction in ((0.8, -0.4, 0.2), (-0.3, -0.9, 0.1)):
+            _grow(rng, rods, left, np.array(direction), rng.uniform(2.6, 3.4), 20.0, 4)
+        columns = [np.array(column, np.float32) for column in zip(*rods, strict=True)]
+        return cls(*columns)
+
+
+def _rod(rods: list, start, end, r0: float, r1: float) -> None:
+    rods.append((np.asarray(start, float), np.asarray(end, float), r0, r1))
+
+
+def _grow(
+    rng: np.random.Generator,
+    rods: list,
+    start: np.ndarray,
+    direction: np.ndarray,
+    radius_mm: float,
+    length_mm: float,
+    depth: int,
+) -> None:
+    """Add a curved branch and, at its end, its two children."""
+    direction = direction / np.linalg.norm(direction)
+    for _ in range(2):
+        direction = direction + rng.normal(0, 0.16, 3)
+        direction /= np.linalg.norm(direction)
+        end = start + direction * length_mm * rng.uniform(0.4, 0.6)
+        thinner = radius_mm * 0.95
+        _rod(rods, start, end, radius_mm, thinner)
+        start, radius_mm = end, thinner
+    if depth == 0 or radius_mm < 0.8:
+        return
+    aside = np.cross(direction, rng.normal(size=3))
+    aside /= np.linalg.norm(aside)
+    bend = rng.uniform(0.35, 0.8)
+    share = rng.uniform(0.7, 0.92)
+    _grow(
+        rng, rods, start, direction + bend * aside, radius_mm * share, length_mm * 0.82, depth - 1
+    )
+    share = 1.6 - share
+    _grow(
+        rng, rods, start, direction - bend * aside, radius_mm * share, length_mm * 0.82, depth - 1
+    )
+
+
+@dataclass(frozen=True)
+class Liver:
+    """Shape of a patient's liver in the standard frame, lengths in mm.
+
+    Attributes:
+      right_radii_mm: of the right lobe's ellipsoid.
+      left_reach_mm: how far the left lobe crosses the midline.
+      left_height_mm: half the height of the left lobe.
+      visceral_offset_mm, visceral_slope: where the face towards the gut lies, and how it leans.
+      cleft_radius_mm: radius of the fat in the ligament's fissure; 0 where it is closed.
+      focal_fat_hu: how much darker the liver is beside the fissure (0: no focal fat).
+      bile_centre_mm, bile_radii_mm: the gall bladder; None after its removal.
+    """
+
+    right_radii_mm: tuple[float, float, float]
+    left_reach_mm: float
+    left_height_mm: float
+    visceral_offset_mm: float
+    visceral_slope: float
+    cleft_radius_mm: float
+    focal_fat_hu: float
+    bile_centre_mm: tuple[float, float, float] | None
+    bile_radii_mm: tuple[float, float, float]
+    bumps: Ripple
+    mottle: Ripple
+    vessels: Vessels
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Liver:
+        return cls(
+            right_radii_mm=(
+                clipped_normal(rng, 78, 5, 66, 90),
+                clipped_normal(rng, 82, 5, 70, 94),
+                clipped_normal(rng, 88, 10, 66, 112),
+            ),
+            left_reach_mm=clipped_normal(rng, 42, 18, 8, 85),
+            left_height_mm=clipped_normal(rng, 38, 7, 24, 54),
+            visceral_offset_mm=clipped_normal(rng, -22, 8, -38, -6),
+            visceral_slope=clipped_normal(rng, 0.62, 0.1, 0.42, 0.85),
+            cleft_radius_mm=float(rng.choice([0.0, rng.uniform(3, 7)], p=[0.25, 0.75])),
+            focal_fat_hu=float(rng.choice([0.0, rng.uniform(12, 40)], p=[0.6, 0.4])),
+            bile_centre_mm=None
+            if rng.random() < 0.12
+            else (
+                clipped_normal(rng, -40, 6, -54, -28),
+                clipped_normal(rng, -40, 7, -56, -24),
+                clipped_normal(rng, -30, 8, -46, -14),
+            ),
+            bile_radii_mm=(
+                clipped_normal(rng, 13, 3, 7, 20),
+                clipped_normal(rng, 17, 3, 10, 25),
+                clipped_normal(rng, 26, 5, 14, 38),
+            ),
+            bumps=Ripple.draw(rng, 8, 45, 110),
+            mottle=Ripple.draw(rng, 10, 12, 50),
+            vessels=Vessels.draw(rng),
+        )
+
+    def bile_distance(self, x: Array, y: Array, z: Array) -> Array | None:
+        """Distance to the gall bladder, which leans forward and down."""
+        if self.bile_centre_mm is None:
+            return None
+        cx, cy, cz = self.bile_centre_mm
+        lean = np.float32(0.35) * (z - np.float32(cz))
+        return ellipsoid(x, y + lean, z, (cx, cy, cz), self.bile_radii_mm)
+
+    def distance(
+        self, x: Array, y: Array, z: Array, wall: Array, domes: Array, body: Body
+    ) -> Array:
+        """Distance to the liver's surface; the gall bladder and the fissure lie outside.
+
+        Args:
+          x, y, z: points in mm.
+          wall: distance to the muscle wall's outer face at the points.
+          domes: distance to the diaphragm's domes at the points.
+          body: for the spine that the liver spares.
+        """
+        right = ellipsoid(x, y, z, (-60, -4, -4), self.right_radii_mm)
+        face = x - self.visceral_offset_mm - self.visceral_slope * z
+        face = face + 0.0028 * (y + 20) ** 2 * (z < 40)
+        right = intersection(right, 0.85 * face, 16)
+        reach = self.left_reach_mm
+        left_radii = (0.5 * (reach + 75), 36, self.left_height_mm)
+        tilt = 0.18 * (x - 10)
+        left = ellipsoid(x, y + tilt, z, (0.5 * (reach - 75), -46, 36), left_radii)
+        caudate = ellipsoid(x, y, z, (-8, -26, 24), (15, 14, 30))
+        whole = union(union(right, left, 18), caudate, 8)
+        whole = whole + 2.6 * self.bumps(x, y, z)
+        whole = intersection(whole, wall + (WALL_MM + 2.0), 5)
+        whole = intersection(whole, domes + 2.5, 4)
+        whole = intersection(whole, 1.5 - body.spine_keep_out(x, y), 5)
+        # The kidney's bed, which opens to the spine so that its fat is no island in the liver.
+        behind = ellipsoid(x - 0.35 * (z + 62), y, z, (-44, 32, -62), (46, 44, 56))
+        whole = intersection(whole, 3 - behind, 6)
+        if self.cleft_radius_mm:
+            cleft = capsule(
+                x, y, z, (4, -92, 4), (-2, -44, -16), self.cleft_radius_mm, self.cleft_radius_mm
+            )
+            whole = intersection(whole, -cleft, 3)
+        bile = self.bile_distance(x, y, z)
+        return whole if bile is None else intersection(whole, 1.0 - bile, 3)
+
+    def paint(self, plane: Plane, tissues: Tissues, distance: Array) -> Array:
+        """Paint parenchyma and vessels; returns the liver's cover [rows, columns], 0 to 1."""
+        x, y, z = plane.x, plane.y, plane.z
+        hu = tissues.liver + 1.6 * self.mottle(x, y, z)
+        if self.focal_fat_hu:
+            beside = ellipsoid(x, y, z, (-9, -72, 8), (11, 13, 17))
+            hu = hu - self.focal_fat_hu * smoothstep(0.5 - beside / 7)
+        cover = plane.cover(distance)
+        plane.paint(WHOLE, cover, hu)
+        bile = self.bile_distance(x, y, z)
+        if bile is not None:
+            plane.paint(WHOLE, plane.cover(bile - 1.2) * (1 - cover), tissues.gut_wall)
+            plane.paint(WHOLE, plane.cover(bile), tissues.bile)
+        self._paint_vessels(plane, tissues, distance)
+        return cover
+
+    def _paint_vessels(self, plane: Plane, tissues: Tissues, distance: Array) -> None:
+        v = self.vessels
+        low = np.minimum(v.start_mm, v.end_mm) - v.r0_mm[:, None]
+        high = np.maximum(v.start_mm, v.end_mm) + v.r0_mm[:, None]
+        near = (low[:, 2] < plane.z.max()) & (high[:, 2] > plane.z.min())
+        for i in np.flatnonzero(near):
+            window = plane.window(low[i], high[i])
+            if window is None:
+                continue
+            x, y, z = plane.points(window)
+            rod = capsule(x, y, z, v.start_mm[i], v.end_mm[i], v.r0_mm[i], v.r1_mm[i])
+            inside = np.clip(-distance[window] / 3, 0, 1) if i else 1.0
+            plane.paint(window, plane.cover(rod) * inside, tissues.blood)

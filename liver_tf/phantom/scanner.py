@@ -1,0 +1,175 @@
+"""From anatomy to an image: thickness, blur, noise with a scanner's texture, field of view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy import fft, ndimage
+
+from liver_tf.phantom.anatomy import Patient
+from liver_tf.phantom.lesions import Lesion
+from liver_tf.phantom.streams import clipped_normal
+
+FULL_MATRIX = 512
+HU_LOW, HU_HIGH = -1024, 3071
+
+
+@dataclass(frozen=True)
+class Scanner:
+    """Settings of one patient's scan.
+
+    Attributes:
+      field_mm: side of the square field of view; a pixel is ``field_mm / matrix`` wide.
+      centre_mm: where the patient's axis lies in the field, right of and below its centre.
+      noise_hu: SD of the noise in the body's middle at 512 x 512.
+      cutoff_per_mm: spatial frequency above which the kernel lets little noise through.
+      ramp: exponent of the rise of the noise's amplitude with frequency.
+      streakiness: how much more noise runs in horizontal streaks than in vertical ones.
+      blur_mm: SD of the point spread.
+      thickness_mm: of a slice.
+      table: whether the table is seen.
+    """
+
+    field_mm: float
+    centre_mm: tuple[float, float]
+    noise_hu: float
+    cutoff_per_mm: float
+    ramp: float
+    streakiness: float
+    blur_mm: float
+    thickness_mm: float
+    table: bool
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, patient: Patient, thickness_mm: float) -> Scanner:
+        """Settings for a patient: bigger bodies get a bigger field and more noise."""
+        width = 2 * patient.half_width_mm
+        pixel = np.clip(width * rng.uniform(1.08, 1.3) / FULL_MATRIX, 0.65, 0.85)
+        size = np.sqrt(patient.half_width_mm * patient.half_depth_mm) / 130
+        noise = rng.lognormal(np.log(17), 0.42) * size**1.5
+        return cls(
+            field_mm=float(pixel * FULL_MATRIX),
+            centre_mm=(clipped_normal(rng, 0, 6, -12, 12), clipped_normal(rng, 5, 10, -15, 25)),
+            noise_hu=float(np.clip(noise, 6, 32)),
+            cutoff_per_mm=float(rng.uniform(0.32, 0.75)),
+            ramp=float(rng.uniform(0.1, 0.6)),
+            streakiness=float(rng.uniform(0.1, 1.6)),
+            blur_mm=float(rng.uniform(0.45, 0.85)),
+            thickness_mm=thickness_mm,
+            table=bool(rng.random() < 0.8),
+        )
+
+    def pixel_mm(self, matrix: int) -> float:
+        """Width of a pixel."""
+        return self.field_mm / matrix
+
+    def axes_mm(self, matrix: int) -> tuple[np.ndarray, np.ndarray]:
+        """Pixel centres along columns (leftwards) and rows (backwards) from the patient's axis."""
+        centres = (np.arange(matrix) - (matrix - 1) / 2) * self.pixel_mm(matrix)
+        return centres - self.centre_mm[0], centres - self.centre_mm[1]
+
+    def take(
+        self,
+        rng: np.random.Generator,
+        patient: Patient,
+        lesions: tuple[Lesion, ...],
+        z_mm: float,
+        matrix: int,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Image a slice.
+
+        Returns:
+          int16 [rows, columns] HU and uint8 [rows, columns] labels (0 background, 1 liver,
+          2 lesion), rows from front to back, columns from the patient's right to the left.
+        """
+        clean, labels, depth_mm = self._clean(patient, lesions, z_mm, matrix)
+        clean = ndimage.gaussian_filter(clean, self.blur_mm / self.pixel_mm(matrix), truncate=3)
+        # Rays through the middle are weakened most; the air around gets little noise.
+        strength = np.where(depth_mm > 0, 0.62 + 0.45 * np.clip(depth_mm / 75, 0, 1), 0.4)
+        noisy = clean + self.noise_hu * strength * self.noise(rng, matrix)
+        hu = np.clip(np.rint(noisy), HU_LOW, HU_HIGH).astype(np.int16)
+        return hu, labels
+
+    def _clean(self, patient, lesions, z_mm, matrix):
+        """Mean of three planes across the slice's thickness; labels are the middle plane's."""
+        x_mm, y_mm = self.axes_mm(matrix)
+        columns = _span(x_mm, patient.half_width_mm + 12)
+        rows = _span(y_mm, patient.half_depth_mm + 12)
+        hu = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.float32)
+        labels = np.zeros((matrix, matrix), np.uint8)
+        depth = np.full((matrix, matrix), -50, np.float32)
+        for offset in (-1 / 3, 0.0, 1 / 3):
+            z = z_mm + offset * self.thickness_mm
+            plane = patient.plane(x_mm[columns], y_mm[rows], z, self.pixel_mm(matrix))
+            wall, liver = patient.paint(plane, lesions)
+            hu += plane.hu / 3
+            if offset == 0:
+                labels[rows, columns] = label(plane, liver, lesions)
+                depth[rows, columns] = patient.body.fat_mm - wall
+        whole = np.full((matrix, matrix), -1000, np.float32)
+        whole[rows, columns] = hu
+        if self.table:
+            add_table(whole, x_mm, y_mm, patient.half_depth_mm, self.pixel_mm(matrix))
+        return whole, labels, depth
+
+    def noise(self, rng: np.random.Generator, matrix: int) -> np.ndarray:
+        """Noise of SD 1 at 512 x 512, less at coarser matrices: float32 [matrix, matrix].
+
+        A coarser matrix shows the same spectrum in mm, cut at its own highest frequency.
+        """
+        key = (self.field_mm, self.cutoff_per_mm, self.ramp, self.streakiness)
+        amplitude, gain = _amplitude(matrix, *key)
+        white = fft.rfft2(rng.standard_normal((matrix, matrix), np.float32))
+        return fft.irfft2(white * amplitude, s=(matrix, matrix)) * gain
+
+
+def label(plane, liver_mm: np.ndarray, lesions: tuple[Lesion, ...]) -> np.ndarray:
+    """uint8 labels of a plane: 0 background, 1 liver, 2 lesion (only where the liver is)."""
+    labels = (liver_mm < 0).astype(np.uint8)
+    for lesion in lesions:
+        window = plane.around(lesion.form.centre_mm, (lesion.form.reach_mm,) * 3)
+        if window:
+            inside = lesion.form.distance(*plane.points(window)) < 0
+            labels[window][inside & (liver_mm[window] < 0)] = 2
+    return labels
+
+
+def add_table(hu: np.ndarray, x_mm: np.ndarray, y_mm: np.ndarray, bottom_mm: float, edge_mm: float):
+    """Draw the curved shell of the table into the air below the patient, in place."""
+    radius_mm = 420.0
+    centre_mm = bottom_mm + 9 - radius_mm
+    distance = np.hypot(x_mm[None, :], y_mm[:, None] - centre_mm) - radius_mm
+    air = hu < -900
+    for offset_mm, shell_hu, half_mm in ((0.0, 80.0, 1.0), (26.0, 20.0, 0.8), (13.0, -965.0, 11)):
+        cover = np.clip(0.5 - (np.abs(distance - offset_mm) - half_mm) / edge_mm, 0, 1)
+        hu += np.where(air, cover * (shell_hu + 1000), 0).astype(np.float32)
+
+
+def _span(axis_mm: np.ndarray, reach_mm: float) -> slice:
+    inside = np.flatnonzero(np.abs(axis_mm) <= reach_mm)
+    return slice(int(inside[0]), int(inside[-1]) + 1)
+
+
+@lru_cache(maxsize=4)
+def _amplitude(
+    matrix: int, field_mm: float, cutoff_per_mm: float, ramp: float, streakiness: float
+) -> tuple[np.ndarray, np.float32]:
+    """Amplitude of the noise on the grid of ``rfft2``, and the gain that makes its SD 1."""
+
+    def spectrum(n: int) -> np.ndarray:
+        fy = fft.fftfreq(n, field_mm / n)[:, None]
+        fx = fft.rfftfreq(n, field_mm / n)[None, :]
+        f = np.hypot(fy, fx)
+        shape = (f / cutoff_per_mm) ** ramp * np.exp(-((f / cutoff_per_mm) ** 2))
+        return shape * (1 + streakiness * (fy / np.maximum(f, 1e-9)) ** 2)
+
+    def power(a: np.ndarray) -> float:
+        # Columns between the first and the last stand for two frequencies each.
+        return float((a**2).sum() * 2 - (a[:, 0] ** 2).sum() - (a[:, -1] ** 2).sum())
+
+    own = spectrum(matrix)
+    full = own if matrix == FULL_MATRIX else spectrum(FULL_MATRIX)
+    # White noise of SD 1 on n x n points has the mean power n^2 in each frequency.
+    return own.astype(np.float32), np.float32(matrix / np.sqrt(power(full)))

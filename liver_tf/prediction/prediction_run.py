@@ -1,0 +1,112 @@
+"""Several scans one after the other: a bad one never stops the good ones, a full disk stops all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from liver_tf.conversion.cases import unexpected
+from liver_tf.ct.dicom_series import folders_with_slices
+from liver_tf.ct.input_file import unreadable
+from liver_tf.inference.cascade import Cascade
+from liver_tf.prediction.input_list import NamedInput
+from liver_tf.prediction.inputs_table import InputsTable, scan_name
+from liver_tf.prediction.predicting import predict_scan
+from liver_tf.refusals import Refusal
+
+#: What the operating system says when there is no more room: disk, quota, limit of a file's size.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def predict_all(
+    cascade: Cascade,
+    inputs: Sequence[NamedInput],
+    output: Path,
+    *,
+    with_paths: bool = False,
+    **options,
+) -> int:
+    """Results of each scan into ``scan-001``, ``scan-002``, ... of a folder, told as they come.
+
+    A scan that is refused, or meets an error that nobody foresaw, does not touch the others. When
+    the disk is full no further scan is begun. What could not be done is listed at the end, and what
+    became of every input stands in ``inputs.csv`` (:mod:`liver_tf.prediction.inputs_table`).
+
+    Args:
+      with_paths: whether that table tells paths.
+      options: of :func:`liver_tf.prediction.predicting.predict_scan`.
+
+    Returns:
+      The command's exit status: 0 where all went well, else 1.
+
+    Raises:
+      Refusal: ``disk-full``, ``output-unwritable`` where not even the table can be begun.
+    """
+    try:
+        table = InputsTable(output, inputs, with_paths=with_paths)
+    except OSError as error:
+        raise _cannot_write(output, error) from None
+    refused: list[tuple[str, Refusal]] = []
+    done = begun = 0
+    for number, one in enumerate(inputs):
+        name, begun = scan_name(number), begun + 1
+        try:
+            results = predict_scan(cascade, one.path, output / name, **options)
+            print(results.text, flush=True)
+            done += 1
+            note = partial(table.done, number, results)
+        except Exception as error:  # no scan may take the others with it
+            refused.append((name, _refusal_of(error, one.path, output)))
+            print(f"{name}: refused", file=sys.stderr)
+            note = partial(table.refused, number, refused[-1][1])
+        try:
+            note()
+        except OSError as error:
+            refused.append((table.path.name, _cannot_write(output, error)))
+        if any(refusal.code == "disk-full" for _, refusal in refused):
+            break
+    for name, refusal in refused:
+        print(f"{name}: {refusal.text_with_path()}", file=sys.stderr)
+        for folder in _to_choose_from(refusal):
+            print(f"  CT slices lie in {folder}", file=sys.stderr)
+    if begun < len(inputs):
+        print(
+            f"the disk is full: {done} of {len(inputs)} scans are done and whole, "
+            f"{len(inputs) - begun} were not begun, from {scan_name(begun)} on",
+            file=sys.stderr,
+        )
+    return 1 if refused else 0
+
+
+def _to_choose_from(refusal: Refusal) -> list[Path]:
+    """Where a folder of several series has others below it that may be named one by one."""
+    if refusal.code != "series-mixed":
+        return []
+    folders = folders_with_slices(refusal.path)
+    return folders if folders != [refusal.path] else []
+
+
+def _refusal_of(error: Exception, path: Path, output: Path) -> Refusal:
+    if isinstance(error, Refusal):
+        return error
+    if not isinstance(error, OSError):
+        return unexpected(path, error)
+    if str(error.filename or "").startswith(str(path)):
+        return unreadable(path)
+    return _cannot_write(output, error)
+
+
+def _cannot_write(output: Path, error: OSError) -> Refusal:
+    full = error.errno in _FULL
+    return Refusal(
+        "disk-full" if full else "output-unwritable",
+        output,
+        expected="an output folder that takes what is written",
+        came=os.strerror(error.errno) if error.errno else "an error of the operating system",
+        remedy=f"{'Free some space' if full else 'Mend that'} and give the same command again: the "
+        "scans that are done are kept, and the others made.",
+    )

@@ -1,0 +1,121 @@
+"""What the plots of a report have in common, so that they read alike on screen and in print."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from liver_tf.atomic_files import written_whole
+from liver_tf.results.stored_results import LOOSE
+
+#: Okabe and Ito's colours, told apart by the colour-blind and, by their lightness, in grey print.
+BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+GREY, PALE = "#777777", "#c8c8c8"
+RED = "#a00000"
+
+#: Mark of lines that are figures, not borders of cycles.
+DATA = "data"
+
+#: Inches; the page shows a picture of this width one to one.
+WIDTH = 10.8
+COLUMNS = 4
+
+_DPI = 140
+
+#: Letters of a panel's name that fit above it.
+_LONGEST = 30
+
+
+def new_figure(height: float, layout: str | None = "constrained") -> Figure:
+    """A white figure as wide as the page, inches."""
+    figure = Figure(figsize=(WIDTH, height), dpi=_DPI, layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def stacked_grid(figure: Figure, panels: int, ratios: tuple[float, ...]) -> list[list[Axes]]:
+    """A panel each of some axes one below the other, four panels in a row.
+
+    Axes of one panel share x; those of one height share y over all panels.
+
+    Returns:
+      By panel, its axes from above.
+    """
+    columns = min(max(panels, 1), COLUMNS)
+    rows = -(-panels // columns)
+    grid = figure.subplots(
+        rows * len(ratios), columns, squeeze=False, height_ratios=ratios * rows
+    ).reshape(rows, len(ratios), columns)
+    found: list[list[Axes]] = []
+    for place in range(rows * columns):
+        row, column = divmod(place, columns)
+        own = list(grid[row, :, column])
+        if place >= panels:
+            for axis in own:
+                axis.set_axis_off()
+            continue
+        for level, axis in enumerate(own):
+            if found:
+                axis.sharey(found[0][level])
+            if level:
+                axis.sharex(own[0])
+            if level < len(ratios) - 1:
+                axis.tick_params(labelbottom=False)
+            axis.tick_params(labelsize=8, labelleft=column == 0)
+            axis.grid(alpha=0.25, lw=0.6)
+            axis.spines[["top", "right"]].set_visible(False)
+        found.append(own)
+    return found
+
+
+def name_panel(axis: Axes, protocol: str, *, above: float = 6.0) -> None:
+    """The protocol above its panel; one validated on the test fold in red, on a line more."""
+    caution = protocol.endswith(LOOSE)
+    lines = [line for part in protocol.split(", ") for line in textwrap.wrap(part, _LONGEST)]
+    axis.set_title(
+        "\n".join(lines),
+        fontsize=8.5 if len(lines) > 1 else 10,
+        color=RED if caution else "black",
+        pad=above,
+    )
+
+
+def scale_from_zero(axes: list[Axes], most: float | None = None) -> None:
+    """One scale for axes that share y: from 0 to a little above what is drawn, or ``most``."""
+    tops = [
+        value
+        for axis in axes
+        for line in axis.get_lines()
+        if line.get_gid() == DATA
+        for value in line.get_ydata()
+    ]
+    top = 1.08 * max(tops, default=1.0)
+    axes[0].set_ylim(0.0, top if most is None else min(top, most))
+
+
+def legend_above(figure: Figure, axes: list[Axes], columns: int | None = None) -> None:
+    """One legend for all panels, above them; each name once; by default all on one line."""
+    handles: dict[str, object] = {}
+    for axis in axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    if handles:
+        figure.legend(
+            list(handles.values()),
+            list(handles),
+            loc="outside upper left",
+            ncols=columns or len(handles),
+            frameon=False,
+            fontsize=9,
+        )
+
+
+def save(figure: Figure, path: Path | str) -> Path:
+    """Write the PNG whole; the same figure gives the same bytes."""
+    with written_whole(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+    return Path(path)

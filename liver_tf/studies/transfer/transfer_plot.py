@@ -1,0 +1,74 @@
+"""Dice on the test slices by number of training slices: every seed a point."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from liver_tf.report import plot_style
+from liver_tf.studies.transfer.transfer_results import TransferStudy
+from liver_tf.studies.transfer.transfer_summary import PHANTOM_ONLY, seeds_of
+
+#: From scratch in greys, one cycle from phantoms in blue, controls open, orders of freezing filled.
+_STYLES = {
+    "baseline": (plot_style.GREY, "s", True),
+    "baseline_long": (plot_style.GREY, "s", False),
+    "no_freezing": (plot_style.BLUE, "o", True),
+    "freeze_encoder": (plot_style.PURPLE, "o", True),
+    "no_freezing_5_cycles": (plot_style.ORANGE, "^", False),
+    "hier_freeze": (plot_style.ORANGE, "^", True),
+    "no_freezing_6_cycles": (plot_style.GREEN, "v", False),
+    "hier_unfreeze": (plot_style.GREEN, "v", True),
+}
+_OTHER = ("black", "x", True)
+
+
+def draw_transfer(study: TransferStudy, path: Path | str) -> Path:
+    """Writes one PNG: a panel for each end that was trained on.
+
+    A point is a seed's mean Dice over the test slices, a bar the mean over seeds; the dotted line
+    is the network that has seen phantoms alone.
+    """
+    figure = plot_style.new_figure(5.0)
+    axes = figure.subplots(1, len(study.ends), squeeze=False, sharey=True)[0]
+    for axis, end in zip(axes, study.ends, strict=True):
+        _draw_end(axis, study, end)
+        other = {"feet": "head", "head": "feet"}.get(end, "other")
+        axis.set_title(f"trained at the {end} end, tested at the {other} end", fontsize=10)
+        axis.set_xlabel("training slices", fontsize=9)
+    axes[0].set_ylabel("liver Dice, mean over the test slices", fontsize=9)
+    plot_style.legend_above(figure, [axes[0]], columns=5)
+    return plot_style.save(figure, path)
+
+
+def _draw_end(axis: Axes, study: TransferStudy, end: str) -> None:
+    protocols = [name for name in _STYLES if name in study.protocols]
+    protocols += [name for name in study.protocols if name not in _STYLES]
+    step = 0.8 / len(protocols)
+    for place, protocol in enumerate(protocols):
+        colour, marker, filled = _STYLES.get(protocol, _OTHER)
+        for column, count in enumerate(study.counts):
+            seeds = seeds_of(study, end, count, protocol)
+            if not seeds:
+                continue
+            x = column + (place - (len(protocols) - 1) / 2) * step
+            axis.plot(
+                [x] * len(seeds),
+                seeds,
+                ls="",
+                marker=marker,
+                ms=5,
+                color=colour,
+                mfc=colour if filled else "white",
+                label=protocol,
+            )
+            half = 0.4 * step
+            axis.plot([x - half, x + half], [np.mean(seeds)] * 2, color=colour, lw=1.2)
+    before = seeds_of(study, end, 0, PHANTOM_ONLY)
+    if before:
+        axis.axhline(before[0], color="black", lw=1, ls=":", label=PHANTOM_ONLY)
+    axis.set_xticks(range(len(study.counts)), [str(count) for count in study.counts])
+    axis.grid(axis="y", alpha=0.25, lw=0.6)
+    axis.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,41 @@
+"""A small cohort of slices drawn at random, with the truth and the prediction of each."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from liver_tf.labels import LESION_TYPES
+from liver_tf.measures.measure_image import measure_image
+
+
+def draw_slice(rng, quality):
+    """Truth and prediction, uint8 [24, 32]; ``quality`` is the chance to find a lesion."""
+    truth = np.zeros((24, 32), np.uint8)
+    truth[4:20, 4:28] = 1
+    predicted = np.roll(truth, 1, axis=1)
+    if rng.random() < 0.75:
+        row, column, label = rng.integers(6, 13), rng.integers(6, 20), rng.integers(2, 5)
+        truth[row : row + 5, column : column + 5] = label
+        if rng.random() < quality:
+            shift = rng.integers(0, 3)
+            guess = label if rng.random() < quality else rng.integers(2, 5)
+            predicted[row + shift : row + shift + 5, column : column + 5] = guess
+    elif rng.random() > quality:
+        predicted[10:12, 10:12] = 2
+    return truth, predicted
+
+
+def make_cohort(quality, patients=20, seed=0):
+    """Results of a protocol: 3 slices of each of ``patients``; see :func:`draw_slice`."""
+    results = []
+    for patient in range(patients):
+        for k in range(3):
+            # The truth must not depend on the protocol: one stream for each slice.
+            rng = np.random.default_rng((seed, patient, k))
+            truth, predicted = draw_slice(rng, quality)
+            where = {"patient": f"p{patient:02}", "case": "c", "slice_index": k}
+            found = np.bincount(predicted.ravel(), minlength=5)[2:]
+            more = {"spacing_mm": (1.5, 1.5), "type_scores": found + rng.random(3) * 20}
+            result = measure_image(truth, predicted, LESION_TYPES, **where, **more)
+            results.append(replace(result, temperature=1.4))
+    return results

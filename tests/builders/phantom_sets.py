@@ -1,0 +1,136 @@
+"""Converting the tiny phantom, running commands and reading what came out, for these tests."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = b"a key for tests, no secret at all"
+MASK_VALUES = ((0, "background"), (1, "liver"), (2, "lesion"))
+
+
+def convert_lits(source: Path, output: Path):
+    """Converts a folder of pairs in this process: (manifest or None, refusals)."""
+    from liver_tf import __version__
+    from liver_tf.conversion.cases import find_lits
+    from liver_tf.conversion.conversion import Target, convert, local_engine
+    from liver_tf.ct.pseudonyms import key_fingerprint
+    from liver_tf.labels import LITS
+
+    tasks, refusals = find_lits(source, KEY)
+    return convert(
+        tasks,
+        Target(output),
+        label_set=LITS,
+        made_by={"version": __version__, "source": "lits", "site_key": key_fingerprint(KEY)},
+        early_refusals=refusals,
+        engine=local_engine(1),
+    )
+
+
+def convert_slices(table: Path, output: Path, mask_values=MASK_VALUES, allow_outside=False):
+    """Converts a table of slices in this process: (manifest or None, refusals)."""
+    from liver_tf import __version__
+    from liver_tf.conversion.cases import find_slices
+    from liver_tf.conversion.conversion import Target, convert, local_engine
+    from liver_tf.ct.pseudonyms import key_fingerprint
+    from liver_tf.labels import LESION_TYPES
+
+    tasks, refusals = find_slices(
+        table, KEY, LESION_TYPES, mask_values, allow_outside=allow_outside
+    )
+    made_by = {"version": __version__, "source": "slices", "site_key": key_fingerprint(KEY)}
+    made_by["mask_values"] = ",".join(f"{value}:{name}" for value, name in mask_values)
+    made_by["lesion_types"] = ",".join(LESION_TYPES.lesions)
+    made_by["allow_outside"] = allow_outside
+    made_by["ignore_patient_id"] = False
+    return convert(
+        tasks,
+        Target(output),
+        label_set=LESION_TYPES,
+        made_by=made_by,
+        early_refusals=refusals,
+        engine=local_engine(1),
+    )
+
+
+def convert_series(folder: Path, output: Path, segments=None, own_patient=False):
+    """Converts a folder of DICOM series in this process: (manifest or None, refusals)."""
+    from liver_tf import __version__
+    from liver_tf.conversion.conversion import Target, convert, local_engine
+    from liver_tf.conversion.segments import DEFAULT_SEGMENTS, parse_segments, segments_text
+    from liver_tf.conversion.series_cases import find_series
+    from liver_tf.ct.pseudonyms import key_fingerprint
+    from liver_tf.labels import LESION_TYPES
+
+    label_set, parsed = parse_segments(segments or DEFAULT_SEGMENTS, LESION_TYPES)
+    tasks, refusals, _ = find_series(folder, KEY, label_set, parsed, study_is_patient=own_patient)
+    return convert(
+        tasks,
+        Target(output),
+        label_set=label_set,
+        made_by={
+            "version": __version__,
+            "source": "series",
+            "site_key": key_fingerprint(KEY),
+            "segments": segments_text(parsed, KEY),
+            "series_without_patient_id": "own_patient" if own_patient else "refuse",
+        },
+        early_refusals=refusals,
+        engine=local_engine(1),
+    )
+
+
+def command(name: str, *arguments: str | Path) -> subprocess.CompletedProcess:
+    """Runs ``python -m data_prep.NAME`` with the tests' site key."""
+    return subprocess.run(
+        [sys.executable, "-m", f"data_prep.{name}", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "LIVER_TF_SITE_KEY": KEY.decode()},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Rows of a slices CSV as dictionaries."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def write_table(path: Path, rows: list[dict[str, str]]) -> Path:
+    """Writes rows as a slices CSV."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def bytes_of(folder: Path, pattern: str = "*") -> dict[str, bytes]:
+    """Contents of all files below a folder by relative path."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob(pattern))
+        if path.is_file()
+    }
+
+
+def records_of(folder: Path) -> dict:
+    """All records of a record set by (case, slice index), checked against its manifest."""
+    from liver_tf.records.manifest import load_manifest
+    from liver_tf.records.shards import check_shards, read_case
+
+    manifest = load_manifest(folder)
+    check_shards(folder, manifest)
+    return {
+        (record.case, record.slice_index): record
+        for entry in manifest.cases
+        for record in read_case(folder, entry)
+    }

@@ -1,0 +1,163 @@
+"""Runs in processes of their own: several logical devices, and several workers on loopback."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from liver_tf.model import unet
+from liver_tf.model.freezing import block_hashes, freeze
+from liver_tf.model.unet import BLOCKS
+from liver_tf.pipeline import augment
+from liver_tf.refusals import Refusal
+from liver_tf.training import cycle, determinism, replicas
+from liver_tf.training.computation import Computation
+from liver_tf.training.protocol import SCRATCH, Protocol
+from liver_tf.training.step import Task, training_step, validation_step
+from tests.builders import tiny_run
+
+#: With statistics that stay a batch's loss is the same however the batch is shared out.
+FIXED_NORM = {"norm": "freeze_statistics", "batch_size": 5}
+
+#: The fewer blocks learn the less has to be traced and summed.
+FIXED = BLOCKS[: BLOCKS.index("dec1")]
+
+ONE_CYCLE = Protocol("shared", SCRATCH, (tiny_run.cycle(FIXED, epochs=2, **FIXED_NORM),))
+
+TASK = Task(100.0, 30.0, (0.5, 1.0, 4.0), (-160, 240))
+
+
+def batches():
+    """Batches of 3, 4 and 1 slices: odd for two replicas, even, and too few."""
+    for seed, size in enumerate((3, 4, 1)):
+        generator = np.random.default_rng(seed)
+        images = tf.constant(generator.uniform(-160, 240, (size, 16, 16)), tf.float32)
+        yield images, tf.constant(generator.integers(0, 3, (size, 16, 16)), tf.uint8)
+
+
+def steps(where, norm, fixed):
+    """Losses and overlaps of training and validation steps, and the model after them."""
+    computation = Computation(replicas=where)
+    with where.scope():
+        model = unet.build(unet.Architecture(16, 1, 3), 1)
+    freeze(model, fixed, norm)
+    step = training_step(model, computation.optimiser(1e-3), TASK, computation)
+    told = [float(step(images, labels, {})) for images, labels in batches()]
+    if norm != "update":
+        check = validation_step(model, TASK, computation)
+        for images, labels in batches():
+            loss, overlap = check(images, labels, {})
+            told += [float(loss), *overlap.numpy().ravel().tolist()]
+    return told, model
+
+
+def losses(computation, *, augmented=False):
+    """Losses of two steps on the same slices, and the model after them."""
+    model = unet.build(unet.Architecture(16, 2, 3), 1, precision=computation.precision)
+    freeze(model, FIXED, "freeze_statistics")
+    step = training_step(model, computation.optimiser(1e-3), TASK, computation)
+    told = []
+    for images, labels in [next(batches())] * 2:
+        drawn = {}
+        if augmented:
+            each = [
+                augment.draw(1, tf.constant(0), tf.constant(n, tf.int64), augment.Ranges())
+                for n in range(len(images))
+            ]
+            drawn = {name: tf.stack([one[name] for one in each]) for name in each[0]}
+        told.append(float(step(images, labels, drawn)))
+    return told, model
+
+
+def xla():
+    """With augmentation left to the device, of which XLA knows a part only; prints what differs."""
+    plain, model = losses(Computation(), augmented=True)
+    compiled, other = losses(Computation(jit_compile=True), augmented=True)
+    weights = zip(model.weights, other.weights, strict=True)
+    hashes = block_hashes(model), block_hashes(other)
+    told = {
+        "plain": plain,
+        "compiled": compiled,
+        "weights": max(float(np.abs(np.array(a) - np.array(b)).max()) for a, b in weights),
+        "frozen": all(hashes[0][block] == hashes[1][block] for block in FIXED),
+    }
+    print(json.dumps(told))
+
+
+def mirrored():
+    """Two logical CPUs against one device; prints what differs."""
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    two = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(cpu, two)
+    determinism.set_up(True)
+    both = replicas.make("mirrored")
+    before = block_hashes(unet.build(unet.Architecture(16, 1, 3), 1))
+    ours, model = steps(both, "freeze_statistics", ("enc1",))
+    theirs, one = steps(replicas.make("one"), "freeze_statistics", ("enc1",))
+    _, updated = steps(both, "update", FIXED)
+    weights = zip(model.weights, one.weights, strict=True)
+    pairs = [
+        [np.array(copy) for copy in weight.value.values]
+        for weight in (*model.weights, *updated.weights)
+    ]
+    moved = updated.get_layer("dec1_norm2").moving_mean.numpy()
+    frozen = [block_hashes(each)["enc1"] for each in (model, updated)]
+    told = {
+        "replicas": both.count,
+        "ours": ours,
+        "theirs": theirs,
+        "weights": max(float(np.abs(a.numpy() - b.numpy()).max()) for a, b in weights),
+        "copies": max(float(np.abs(a - b).max()) for a, b in pairs),
+        "statistics": float(np.abs(moved).max()),
+        "frozen": frozen == [before["enc1"]] * 2,
+    }
+    print(json.dumps(told))
+
+
+def worker(folder, records, *, dies):
+    """One of the processes of TF_CONFIG carries out the run; ``dies``: until its second epoch."""
+    if dies:
+        original = cycle._train_epoch
+
+        def train_epoch(step, epochs, settings, optimiser, epoch):
+            if epoch == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return original(step, epochs, settings, optimiser, epoch)
+
+        cycle._train_epoch = train_epoch
+    where = replicas.make("multi_worker")
+    computation = Computation(replicas=where)
+    model, _ = tiny_run.carry_out(folder, records, ONE_CYCLE, computation=computation)
+    told = {"replicas": where.count, "chief": where.is_chief, "refused": refused(where)}
+    print(json.dumps(told | block_hashes(model)))
+
+
+def refused(where):
+    """Codes and what came, where the processes differ, and where the chief alone refuses."""
+
+    def refuse():
+        raise Refusal("its-code", "some/path", expected="a", came="b", remedy="c")
+
+    told = []
+    for work in (
+        lambda: where.demand_same({"seed": int(where.is_chief)}, "arguments"),
+        lambda: where.from_chief(refuse),
+    ):
+        try:
+            work()
+        except Refusal as refusal:
+            told.append([refusal.code, refusal.came])
+    return told
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "mirrored":
+        mirrored()
+    elif sys.argv[1] == "xla":
+        xla()
+    else:
+        worker(Path(sys.argv[2]), Path(sys.argv[3]), dies="dies" in sys.argv)

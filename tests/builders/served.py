@@ -1,0 +1,37 @@
+"""A tiny cascade exported, and how tests ask it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from liver_tf.inference.cascade import Cascade
+from tests.builders import tiny_records
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A cascade, the folder it was exported to, and what TensorFlow loads from there."""
+
+    cascade: Cascade
+    folder: Path
+    loaded: object
+
+    def signature(self, name="serving_default"):
+        return self.loaded.signatures[name]
+
+
+def draw(count, rows, columns):
+    """Slices of HU, float32 [count, rows, columns], with lesions of changing types."""
+    generator = np.random.default_rng(0)
+    drawn = [
+        tiny_records.draw_slice(generator, rows, columns, (2, 3, 4, 0)[number % 4])[0]
+        for number in range(count)
+    ]
+    return np.stack(drawn).astype(np.float32)
+
+
+def ask(serve, hu, spacing_mm):
+    answer = serve(hu=tf.constant(hu), spacing_mm=tf.constant(spacing_mm, tf.float32))
+    return {name: value.numpy() for name, value in answer.items()}

@@ -1,0 +1,115 @@
+"""A study's folder as trainers leave it, from a cohort drawn at random instead of networks."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+
+from liver_tf.labels import LESION_TYPES
+from liver_tf.measures.calibration import Temperature
+from liver_tf.records.folds import INNER, TEST_FOLD
+from liver_tf.records.leakage import Part, PartCase
+from liver_tf.records.seen import save_seen
+from liver_tf.results.shown_slices import by_rank, cut_to_liver, save_shown
+from liver_tf.results.stored_results import RunResults
+
+KEY = "0" * 16
+FIXED = {"baseline": [[]], "hier_freeze": [[], ["enc1"], ["enc1", "enc2"]]}
+
+
+def place_of(fold, validation):
+    return f"fold{fold}" + ("_validated_on_test" if validation == TEST_FOLD else "")
+
+
+def begun(study, protocol, fold=0, seed=0, validation=INNER, cycles=None):
+    """A run with ``run.json`` and some finished cycles."""
+    run = study / "finetune" / place_of(fold, validation) / f"seed{seed}" / protocol
+    run.mkdir(parents=True)
+    fixed = FIXED.get(protocol, [[]])
+    settings = {"learning_rate": 5e-5, "epochs": 80, "patience": 10, "batch_size": 1}
+    settings |= {"norm": "update", "decay": 0.9, "decay_epochs": 2, "floor": 1e-8}
+    identity = {
+        "fold": fold,
+        "seed": seed,
+        "validation": validation,
+        "data_fingerprint": "f" * 64,
+        "pretrained_weights": "e" * 64,
+        "split": {"test": [], "training": [], "validation": []},
+        "augmentation": {"rotation_degrees": 15.0, "flip": 0.5},
+        "task": {"mean_hu": 100.0 + fold},
+        "architecture": {"image_size": 32, "base_filters": 2},
+        "protocol": {
+            "name": protocol,
+            "start": "scratch" if protocol == "baseline" else "pretrained",
+            "cycles": [{"fixed": one, "monitor": "val_loss", **settings} for one in fixed],
+        },
+        "versions": {"liver_tf": "0.1.0", "tensorflow": "2.21.0"},
+    }
+    (run / "run.json").write_text(json.dumps(identity))
+    for number, blocks in enumerate(fixed[:cycles], 1):
+        add_cycle(run, number, blocks, key=f"{fold}-{seed}-{number}-{blocks}")
+    return run
+
+
+def add_cycle(run, number, blocks=(), *, key="", epochs=3):
+    """A finished cycle whose second epoch was kept."""
+    folder = run / f"cycle{number}"
+    folder.mkdir()
+    told = {"fixed": list(blocks), "monitor": "val_loss", "best_epoch": 2, "seconds": 10.0 * number}
+    (folder / "cycle.json").write_text(json.dumps(told))
+    (folder / "key").write_text(key)
+    lines = ["epoch,loss,val_loss,val_dice,val_dice_any_lesion"]
+    lines += [
+        f"{n},{2 / n / number},{1.5 / n / number},{0.1 * number + n / 100},0.2"
+        for n in range(1, epochs + 1)
+    ]
+    (folder / "history.csv").write_text("\n".join(lines) + "\n")
+
+
+def seen_cases(fold, folds=2, patients=20):
+    """What a fold's networks are trained on: the cases of the other folds."""
+    others = [other for other in range(folds) if other != fold]
+    return tuple(
+        PartCase(f"fold{other}-c{p:02}", f"fold{other}-p{p:02}", f"fold{other}-p{p:02}", ())
+        for other in others
+        for p in range(patients)
+    )
+
+
+def measured(study, cohort, protocol, quality, fold=0, seed=0, validation=INNER, **changes):
+    """A finished run with measures, shown slices and what it has seen."""
+    run = begun(study, protocol, fold, seed, validation)
+    (run / "weights.npz").write_bytes(b"weights")
+    rows = [
+        replace(
+            one,
+            patient=f"fold{fold}-{one.patient}",
+            case=f"fold{fold}-c{one.patient[1:]}",
+            fold=str(fold),
+            seed=seed,
+        )
+        for one in cohort(quality)
+    ]
+    results = RunResults(
+        protocol=protocol,
+        fold=str(fold),
+        seed=seed,
+        part="test",
+        validation=validation,
+        label_set=LESION_TYPES,
+        made_of={"records": "a" * 64, "weights": f"{protocol}{fold}{seed}", "program": "0.1.0"},
+        results=tuple(rows),
+        temperature=Temperature(1.4, "validation", 9, ("v1",), 0.9, 0.8),
+    )
+    results = replace(results, **changes)
+    results.save(run)
+    truth = np.zeros((40, 40), np.uint8)
+    truth[10:30, 8:30], truth[14:20, 12:18] = 1, 2
+    hu = np.where(truth == 1, 110, np.where(truth == 2, 10, -50)).astype(np.int16)
+    shown = {
+        rank: cut_to_liver(hu, truth, np.roll(truth, 1, axis=1), (1.5, 1.5), one)
+        for rank, one in by_rank(results.results).items()
+    }
+    save_shown(run, results, shown)
+    save_seen(run / "seen.json", (Part("training", KEY, seen_cases(fold)),))
+    return run

@@ -1,0 +1,110 @@
+"""Whole files to records: the pixels, labels and sums that other libraries find in the files."""
+
+from __future__ import annotations
+
+import json
+
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+
+from liver_tf.ct.pseudonyms import pseudonym
+from liver_tf.labels import LESION_TYPES
+from liver_tf.records.manifest import load_manifest
+from tests.builders.phantom_sets import KEY, convert_lits, read_table, records_of
+
+
+def canonical(path) -> np.ndarray:
+    """[slices, rows, columns] of a NIfTI file, turned by nibabel: feet to head, A to P, R to L."""
+    ras = nibabel.as_closest_canonical(nibabel.load(path))
+    return np.asarray(ras.dataobj).transpose(2, 1, 0)[:, ::-1, ::-1]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_records_of_a_volume(tiny_phantom, lits_set, number):
+    hu = canonical(tiny_phantom / f"lits/volume-{number}.nii.gz")
+    labels = canonical(tiny_phantom / f"lits/segmentation-{number}.nii.gz")
+    case = pseudonym(KEY, "case", f"lits-{number}")
+    zooms = nibabel.load(tiny_phantom / f"lits/volume-{number}.nii.gz").header.get_zooms()
+    found = records_of(lits_set)
+    assert {index for name, index in found if name == case} == set(range(8))
+    for index in range(8):
+        record = found[case, index]
+        assert record.image.dtype == np.int16
+        np.testing.assert_array_equal(record.image, np.clip(hu[index], -160, 240))
+        np.testing.assert_array_equal(record.labels, labels[index])
+        np.testing.assert_allclose(record.spacing_mm, (zooms[1], zooms[0]), rtol=1e-6)
+        assert record.patient == pseudonym(KEY, "patient", f"lits-{number}")
+        assert record.diagnosis == ""
+
+
+def test_records_of_slices(tiny_phantom, slices_set):
+    folder = tiny_phantom / "sheba"
+    rows = read_table(folder / "slices.csv")
+    found = records_of(slices_set)
+    assert len(found) == len(rows) == 21
+    place: dict[str, int] = {}
+    for row in rows:
+        index = place.setdefault(row["patient_id"], 0)
+        place[row["patient_id"]] += 1
+        record = found[pseudonym(KEY, "case", row["patient_id"]), index]
+        file = pydicom.dcmread(folder / row["image"])
+        stored = file.pixel_array.astype(np.int32)
+        hu = stored * int(file.RescaleSlope) + int(file.RescaleIntercept)
+        if "PixelPaddingValue" in file:
+            hu[stored == file.PixelPaddingValue] = -1000
+        values = np.array(Image.open(folder / row["mask"]))
+        label = 2 if row["diagnosis"] == "healthy" else LESION_TYPES.index(row["diagnosis"])
+        np.testing.assert_array_equal(record.image, np.clip(hu, -160, 240))
+        np.testing.assert_array_equal(record.labels, np.where(values == 2, label, values))
+        np.testing.assert_allclose(record.spacing_mm, file.PixelSpacing, rtol=1e-6)
+        assert record.diagnosis == row["diagnosis"]
+
+
+@pytest.mark.parametrize("name", ["lits_set", "slices_set"])
+def test_statistics_are_those_of_the_records(request, name):
+    folder = request.getfixturevalue(name)
+    found = records_of(folder)
+    manifest = load_manifest(folder)
+    assert manifest.records == len(found)
+    for entry in manifest.cases:
+        mine = [record for (case, _), record in found.items() if case == entry.case]
+        labels = np.stack([record.labels for record in mine])
+        liver = np.stack([record.image for record in mine])[labels == 1].astype(np.int64)
+        counts = [int((labels == label).sum()) for label in range(len(manifest.label_set))]
+        assert list(entry.statistics.class_pixels) == counts
+        assert entry.statistics.liver_sum == liver.sum()
+        assert entry.statistics.liver_sum_of_squares == (liver**2).sum()
+        assert entry.records == len(mine)
+
+
+def test_manifest_tells_how_it_was_made(lits_set, slices_set):
+    stored = json.loads((slices_set / "manifest.json").read_text())
+    assert stored["window"] == [-160, 240]
+    assert stored["made_by"]["mask_values"] == "0:background,1:liver,2:lesion"
+    assert {case["details"]["orientation"] for case in stored["cases"]} == {"LPS"}
+    for case in load_manifest(lits_set).cases:
+        assert len(case.details["orientation"]) == 3
+        assert len(case.details["spacing_mm"].split("x")) == 3
+
+
+def test_diagnosis_of_a_patient(slices_set, tiny_phantom):
+    rows = read_table(tiny_phantom / "sheba/slices.csv")
+    wanted = {pseudonym(KEY, "case", row["patient_id"]): row["diagnosis"] for row in rows}
+    assert {case.case: case.diagnosis for case in load_manifest(slices_set).cases} == wanted
+
+
+def test_a_mask_turned_against_its_volume_is_cautioned(tiny_phantom, tmp_path):
+    source = tmp_path / "lits"
+    source.mkdir()
+    volume = tiny_phantom / "lits/volume-0.nii.gz"
+    (source / "volume-0.nii.gz").write_bytes(volume.read_bytes())
+    mask = nibabel.load(tiny_phantom / "lits/segmentation-0.nii.gz")
+    turned = np.roll(np.asarray(mask.dataobj)[::-1, ::-1], 20, axis=0)
+    nibabel.save(nibabel.Nifti1Image(turned, mask.affine), source / "segmentation-0.nii.gz")
+    manifest, refusals = convert_lits(source, tmp_path / "out")
+    assert not refusals
+    codes = [code for code, _ in manifest.cases[0].cautions]
+    assert "liver-hu" in codes

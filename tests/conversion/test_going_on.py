@@ -1,0 +1,306 @@
+"""Killed, out of space, twice at a time: what is visible is whole, and the next start goes on."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from liver_tf.conversion.output_folder import sweep
+from liver_tf.conversion.processes import in_processes
+from liver_tf.records.manifest import load_manifest
+from liver_tf.refusals import Refusal
+from tests.builders.phantom_sets import (
+    KEY,
+    ROOT,
+    bytes_of,
+    command,
+    convert_lits,
+    convert_slices,
+    read_table,
+    records_of,
+    write_table,
+)
+
+KILLED = textwrap.dedent(
+    """
+    import os, signal, sys
+    from pathlib import Path
+    from data_prep import conversion
+    from liver_tf.conversion.cases import find_lits
+    from liver_tf.ct.pseudonyms import key_fingerprint
+    from liver_tf.labels import LITS
+    from liver_tf.records import shards
+
+    source, output, key = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3].encode()
+
+    def die():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def dying(function, call, late):
+        count = 0
+        def wrapper(*arguments):
+            nonlocal count
+            count += 1
+            if count == call and not late:
+                die()
+            result = function(*arguments)
+            if count == call:
+                die()
+            return result
+        return wrapper
+
+    for what, call, late in eval(sys.argv[4]):
+        child = os.fork()
+        if child == 0:
+            if what == "replace":
+                os.replace = dying(os.replace, call, late)
+            else:
+                shards.encode = dying(shards.encode, call, late)
+            tasks, _ = find_lits(source, key)
+            conversion.convert(
+                tasks, conversion.Target(output / f"{what}-{call}-{late}"), label_set=LITS,
+                made_by={"source": "lits", "site_key": key_fingerprint(key)},
+                early_refusals=[], engine=conversion.local_engine(1),
+            )
+            os._exit(0)
+        assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL, (what, call, late)
+    """
+)
+# A volume has 8 records; it renames its shard and its memo; the manifest is the fifth rename.
+MOMENTS = [("encode", 5, False), ("encode", 12, True)]
+MOMENTS += [("replace", call, late) for call in range(1, 6) for late in (False, True)]
+
+
+@pytest.fixture(scope="module")
+def killed(tiny_phantom, tmp_path_factory) -> Path:
+    """Folder of conversions, each killed at another moment."""
+    output = tmp_path_factory.mktemp("killed")
+    source = tiny_phantom / "lits"
+    subprocess.run(
+        [sys.executable, "-c", KILLED, source, output, KEY.decode(), repr(MOMENTS)],
+        cwd=ROOT,
+        check=True,
+        timeout=120,
+        capture_output=True,
+    )
+    return output
+
+
+@pytest.mark.parametrize("moment", MOMENTS, ids=lambda m: f"{m[0]}-{m[1]}-{'after' * m[2]}")
+def test_killed_and_started_again(killed, moment, tiny_phantom, lits_set, tmp_path):
+    what, call, late = moment
+    folder = shutil.copytree(killed / f"{what}-{call}-{late}", tmp_path / "set")
+    whole = bytes_of(lits_set, "c-*.tfrecord")
+    visible = bytes_of(folder, "c-*.tfrecord")
+    assert visible.items() <= whole.items()
+    assert (folder / "manifest.json").exists() == (moment == ("replace", 5, True))
+    _, refusals = convert_lits(tiny_phantom / "lits", folder)
+    assert not refusals
+    assert bytes_of(folder) == bytes_of(lits_set)
+
+
+def test_workers_do_not_change_a_byte(tiny_phantom, slices_set, tmp_path):
+    done = command(
+        "build_tfrecords",
+        "--source=slices",
+        f"--input={tiny_phantom / 'sheba/slices.csv'}",
+        f"--output={tmp_path / 'set'}",
+        "--workers=2",
+    )
+    assert done.returncode == 0, done.stderr
+    found = bytes_of(tmp_path / "set")
+    assert found.pop("folds.json")
+    assert found == bytes_of(slices_set)
+
+
+def test_done_cases_are_not_read_again(tiny_phantom, lits_set, tmp_path, monkeypatch):
+    folder = shutil.copytree(lits_set, tmp_path / "set")
+    monkeypatch.setattr("liver_tf.conversion.conversion.slices_of", None)
+    _, refusals = convert_lits(tiny_phantom / "lits", folder)
+    assert not refusals
+    assert bytes_of(folder) == bytes_of(lits_set)
+
+
+def damage(shard: Path, memo: Path) -> None:
+    data = bytearray(shard.read_bytes())
+    data[100] ^= 1
+    shard.write_bytes(data)
+
+
+def cut(shard: Path, memo: Path) -> None:
+    shard.write_bytes(shard.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        damage,
+        cut,
+        lambda shard, memo: shard.unlink(),
+        lambda shard, memo: memo.unlink(),
+        lambda shard, memo: memo.write_bytes(b"\xff{"),
+        lambda shard, memo: memo.write_text('{"entry": []}'),
+        lambda shard, memo: memo.write_text("[]"),
+    ],
+    ids=["bit", "cut", "no shard", "no memo", "bytes", "no stamp", "list"],
+)
+def test_what_was_harmed_is_made_again(tiny_phantom, lits_set, tmp_path, harm):
+    folder = shutil.copytree(lits_set, tmp_path / "set")
+    shard = sorted(folder.glob("*.tfrecord"))[0]
+    harm(shard, folder / ".cases" / f"{shard.stem}.json")
+    convert_lits(tiny_phantom / "lits", folder)
+    assert bytes_of(folder) == bytes_of(lits_set)
+
+
+def test_a_case_whose_files_are_others_now_is_made_again(tiny_phantom, tmp_path):
+    """Sizes and times of the files agree: only their names tell."""
+    source = shutil.copytree(tiny_phantom / "sheba", tmp_path / "sheba")
+    for path in source.rglob("*"):
+        os.utime(path, (1, 1))
+    rows = read_table(source / "slices.csv")
+    pair = next(
+        (a, b)
+        for a in rows
+        for b in rows
+        if a["patient_id"] == b["patient_id"] and a["slice_id"] < b["slice_id"]
+    )
+    convert_slices(source / "slices.csv", tmp_path / "set")
+    before = records_of(tmp_path / "set")
+    for column in ("image", "mask", "diagnosis"):
+        pair[0][column], pair[1][column] = pair[1][column], pair[0][column]
+    write_table(source / "slices.csv", rows)
+    convert_slices(source / "slices.csv", tmp_path / "set")
+    after = records_of(tmp_path / "set")
+    changed = [key for key in before if not np_equal(before[key], after[key])]
+    assert len(changed) == 2
+
+
+def np_equal(one, other) -> bool:
+    return one.image.tobytes() == other.image.tobytes()
+
+
+def test_patients_that_left_the_table_leave_the_folder(tiny_phantom, slices_set, tmp_path):
+    folder = shutil.copytree(slices_set, tmp_path / "set")
+    foreign = ["notes.tfrecord", "c-123.tfrecord", ".partial-mine", "c-0123456789abcdef.txt"]
+    for name in foreign:
+        (folder / name).write_text("not ours")
+    (folder / ".partial-c-0123456789abcdef.tfrecord").write_text("left by a kill")
+    (folder / "c-0123456789abcdef.tfrecord").write_text("left by a kill before its memo")
+    source = shutil.copytree(tiny_phantom / "sheba", tmp_path / "sheba")
+    rows = read_table(source / "slices.csv")
+    gone = rows[0]["patient_id"]
+    write_table(source / "slices.csv", [row for row in rows if row["patient_id"] != gone])
+    manifest, _ = convert_slices(source / "slices.csv", folder)
+    assert len(manifest.cases) == 8
+    names = {path.name for path in folder.iterdir()}
+    assert names == {case.shard for case in manifest.cases} | {
+        "manifest.json",
+        ".cases",
+        *foreign,
+    }
+    assert {path.stem for path in (folder / ".cases").iterdir()} == {
+        case.case for case in manifest.cases
+    }
+
+
+def test_sweep_of_a_folder_that_never_had_memos(tmp_path):
+    sweep(tmp_path, set())
+
+
+def test_a_slip_in_the_input_costs_nothing(lits_set, tmp_path):
+    folder = shutil.copytree(lits_set, tmp_path / "set")
+    manifest, refusals = convert_lits(tmp_path / "nowhere", folder)
+    assert manifest is None
+    assert [refusal.code for refusal in refusals] == ["file-missing", "nothing-converted"]
+    assert bytes_of(folder) == bytes_of(lits_set)
+
+
+@pytest.mark.parametrize("what", ["shard", "memo", "manifest"])
+def test_full_disk(tiny_phantom, lits_set, tmp_path, monkeypatch, what):
+    folder = tmp_path / "set"
+    (folder / ".cases").mkdir(parents=True)
+    case = load_manifest(lits_set).cases[1].case
+    name = {
+        "shard": f".partial-{case}.tfrecord",
+        "memo": f".cases/.partial-{case}.json",
+        "manifest": ".partial-manifest.json",
+    }[what]
+    (folder / name).symlink_to("/dev/full")
+    if what == "manifest":  # would clear the way
+        monkeypatch.setattr("liver_tf.conversion.conversion.sweep", lambda *_: None)
+    with pytest.raises(Refusal, match=r"No space left on device.*complete shards are kept") as no:
+        convert_lits(tiny_phantom / "lits", folder)
+    assert no.value.code == "disk-full"
+    assert not (folder / "manifest.json").exists()
+    assert bytes_of(folder, "c-*.tfrecord").items() <= bytes_of(lits_set, "c-*.tfrecord").items()
+    assert not list(folder.rglob(".partial-*"))
+    convert_lits(tiny_phantom / "lits", folder)
+    assert bytes_of(folder) == bytes_of(lits_set)
+
+
+def test_output_that_cannot_be_written(tiny_phantom, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Refusal, match=r"output-unwritable.*start again"):
+        convert_lits(tiny_phantom / "lits", tmp_path / "file" / "set")
+
+
+def test_two_writers_of_one_folder(tiny_phantom, lits_set, tmp_path):
+    folder = shutil.copytree(lits_set, tmp_path / "set")
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(Refusal, match="output-busy"):
+            convert_lits(tiny_phantom / "lits", folder)
+    finally:
+        os.close(held)
+    assert bytes_of(folder) == bytes_of(lits_set)
+
+
+def test_a_worker_that_is_killed_is_told():
+    with pytest.raises(Refusal, match=r"worker-died.*Lower --workers"):
+        list(in_processes(os._exit, [1, 1], workers=2))
+
+
+def test_results_come_in_order():
+    assert list(in_processes(abs, range(-8, 0), workers=2)) == list(range(8, 0, -1))
+
+
+def test_workers_end_with_their_parent():
+    code = (
+        "import multiprocessing, threading, time, sys\n"
+        "from liver_tf.conversion.processes import in_processes\n"
+        "if __name__ == '__main__':\n"
+        "    work = threading.Thread(target=lambda: list(in_processes(time.sleep, [60, 60], 2)))\n"
+        "    work.start()\n"
+        "    time.sleep(1.5)\n"
+        "    print(*(p.pid for p in multiprocessing.active_children()), flush=True)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # where a helper of the killed parent says that it tidies up
+    ) as parent:
+        workers = [int(pid) for pid in parent.stdout.readline().split()]
+        parent.kill()
+    assert workers
+    deadline = time.monotonic() + 10
+    while any(map(alive, workers)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"

@@ -1,0 +1,117 @@
+"""ROIs cut around the true liver: the same pixels, all of the liver, and air beyond the border."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from liver_tf.conversion.regions import cut_regions
+from liver_tf.inference.roi import RoiRule
+from liver_tf.records.manifest import load_manifest
+from liver_tf.refusals import Refusal
+from tests.builders.phantom_sets import bytes_of, command, records_of
+
+RULE = RoiRule(margin_mm=15.0, least_side_mm=120.0)
+
+
+@pytest.fixture(scope="module")
+def rois(lits_set, tmp_path_factory):
+    output = tmp_path_factory.mktemp("rois") / "lits"
+    cut_regions(lits_set, output, None, RULE)
+    return output
+
+
+def test_pixels_of_a_roi_are_those_of_the_slice(lits_set, rois):
+    slices, cut = records_of(lits_set), records_of(rois)
+    with_liver = {key for key, record in slices.items() if (record.labels >= 1).any()}
+    assert set(cut) == with_liver
+    assert with_liver < set(slices)
+    for key, roi in cut.items():
+        source, box = slices[key], roi.box
+        assert roi.source_size == source.image.shape
+        assert roi.image.shape == roi.labels.shape == (box.side, box.side)
+        # A slice with a frame of air all around it, so that any box lies inside.
+        far = box.side + 64
+        air = np.pad(source.image, far, constant_values=-160)
+        none = np.pad(source.labels, far, constant_values=0)
+        rows = slice(box.row + far, box.row + far + box.side)
+        columns = slice(box.column + far, box.column + far + box.side)
+        np.testing.assert_array_equal(roi.image, air[rows, columns])
+        np.testing.assert_array_equal(roi.labels, none[rows, columns])
+        for label in (1, 2):
+            assert (roi.labels == label).sum() == (source.labels == label).sum()
+
+
+def test_boxes_keep_the_margin_and_the_least_side(lits_set, rois):
+    slices = records_of(lits_set)
+    for key, roi in records_of(rois).items():
+        mm = np.mean(roi.spacing_mm)
+        rows, columns = np.nonzero(slices[key].labels)
+        height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+        wanted = max(max(height, width) * mm + 2 * RULE.margin_mm, RULE.least_side_mm)
+        assert wanted - 1e-3 <= roi.box.side * mm < wanted + mm
+        assert rows.min() - roi.box.row >= RULE.margin_mm / mm - 1
+        assert roi.box.row + roi.box.side - 1 - rows.max() >= RULE.margin_mm / mm - 1
+
+
+def test_statistics_are_those_of_the_rois(rois):
+    found = records_of(rois)
+    for entry in load_manifest(rois).cases:
+        mine = [record for (case, _), record in found.items() if case == entry.case]
+        counts = np.sum([np.bincount(roi.labels.reshape(-1), minlength=3) for roi in mine], axis=0)
+        assert list(entry.statistics.class_pixels) == counts.tolist()
+        liver = np.concatenate([roi.image[roi.labels == 1] for roi in mine]).astype(np.int64)
+        assert entry.statistics.liver_sum == liver.sum()
+
+
+def test_command(slices_set, tmp_path):
+    output = tmp_path / "rois"
+    done = command("make_rois", f"--input={slices_set}", f"--output={output}", "--true_liver")
+    assert done.returncode == 0, done.stderr
+    assert "100.0% of all lesion pixels lie inside the ROIs" in done.stdout
+    stored = json.loads((output / "manifest.json").read_text())
+    assert stored["roi"]["liver"] == "labels"
+    assert stored["roi"]["source_fingerprint"] == load_manifest(slices_set).fingerprint
+    assert stored["records"] == 21
+    assert len(records_of(output)) == 21
+
+
+def test_cutting_again_gives_the_same_bytes_and_leaves_no_strangers(lits_set, rois, tmp_path):
+    folder = shutil.copytree(rois, tmp_path / "rois")
+    (folder / "c-0123456789abcdef.tfrecord").write_text("of an earlier cut")
+    cut_regions(lits_set, folder, None, RULE)
+    assert bytes_of(folder) == bytes_of(rois)
+
+
+def test_misuse_is_refused_and_harms_nothing(lits_set, rois, tmp_path):
+    before = bytes_of(lits_set)
+    with pytest.raises(Refusal, match=r"same-folder.*Choose another --output"):
+        cut_regions(lits_set, lits_set, None, RULE)
+    assert bytes_of(lits_set) == before
+    with pytest.raises(Refusal, match=r"roi-of-roi"):
+        cut_regions(rois, tmp_path / "again", None, RULE)
+
+
+def test_full_disk(lits_set, tmp_path):
+    shard = load_manifest(lits_set).cases[0].shard
+    (tmp_path / f".partial-{shard}").symlink_to("/dev/full")
+    with pytest.raises(Refusal, match=r"disk-full"):
+        cut_regions(lits_set, tmp_path, None, RULE)
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_no_liver_at_all(lits_set, tmp_path):
+    class Blind:
+        class description:
+            data_fingerprint = "0" * 64
+
+        @staticmethod
+        def find(images):
+            return np.zeros(images.shape, bool)
+
+    with pytest.raises(Refusal, match=r"no-roi.*Train the liver network longer"):
+        cut_regions(lits_set, tmp_path / "set", Blind(), RULE)
+    assert not (tmp_path / "set/manifest.json").exists()

@@ -1,0 +1,161 @@
+"""The guard in the commands on data: hashes that are stored, folds refused, sets compared."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from data_prep import check_leakage
+from liver_tf.conversion.regions import cut_regions
+from liver_tf.inference.roi import RoiRule
+from liver_tf.records.folds import Split, load_folds, save_folds
+from liver_tf.records.likeness import slice_hash
+from liver_tf.records.manifest import load_manifest
+from liver_tf.records.seen import LIVER_SEEN
+from tests.builders.phantom_sets import bytes_of, command, read_table, records_of, write_table
+
+RULE = RoiRule(margin_mm=15.0, least_side_mm=120.0)
+
+
+@pytest.fixture
+def check(monkeypatch, capsys):
+    """Runs the command's main with flags given: (exit status, what it printed)."""
+
+    def call(*records, **flags):
+        values = {"records": list(map(str, records)), "folds_file": None, "allow_pairs": None}
+        monkeypatch.setattr(check_leakage, "FLAGS", SimpleNamespace(**{**values, **flags}))
+        status = check_leakage.main(["check_leakage"])
+        return status, "".join(capsys.readouterr())
+
+    return call
+
+
+@pytest.mark.parametrize("name", ["lits_set", "slices_set"])
+def test_hashes_are_those_of_the_records(request, name):
+    folder = request.getfixturevalue(name)
+    found = records_of(folder)
+    for entry in load_manifest(folder).cases:
+        assert entry.hashes == tuple(
+            slice_hash(record.image, index)
+            for (case, index), record in sorted(found.items())
+            if case == entry.case
+        )
+        assert json.loads((folder / ".cases" / f"{entry.case}.json").read_text())["entry"][
+            "hashes"
+        ] == list(entry.hashes)
+
+
+def test_a_roi_has_the_hash_of_its_whole_slice(lits_set, tmp_path):
+    cut_regions(lits_set, tmp_path / "rois", None, RULE)
+    source = {entry.case: entry.hashes for entry in load_manifest(lits_set).cases}
+    kept = {key for key, record in records_of(lits_set).items() if (record.labels >= 1).any()}
+    dropped = 0
+    for entry in load_manifest(tmp_path / "rois").cases:
+        wanted = [t for t in source[entry.case] if (entry.case, int(t.split(":")[0])) in kept]
+        assert list(entry.hashes) == wanted
+        assert len(wanted) == entry.records
+        dropped += len(source[entry.case]) - len(wanted)
+    assert dropped
+
+
+def test_what_the_liver_network_saw_goes_with_the_rois(lits_set, tmp_path):
+    class Finder:
+        class description:
+            data_fingerprint = "0" * 64
+
+        @staticmethod
+        def find(images):
+            return images > 75
+
+    seen = tmp_path / "seen.json"
+    seen.write_text("[]\n")
+    output = tmp_path / "rois"
+    cut_regions(lits_set, output, Finder(), RULE, seen)
+    assert (output / LIVER_SEEN).read_text() == "[]\n"
+    # sha256sum of the three bytes.
+    wanted = "37517e5f3dc66819f61f5a7bb8ace1921282415f10551d2defa5c3eb0985b570"
+    assert load_manifest(output).roi["liver_seen"] == wanted
+    cut_regions(lits_set, output, None, RULE)
+    assert not (output / LIVER_SEEN).exists()
+    assert load_manifest(output).roi["liver_seen"] is None
+
+
+def test_phantom_patients_do_not_look_alike(lits_set, slices_set, check):
+    status, text = check(lits_set, slices_set)
+    assert status == 0
+    assert "shared-patient: 0 pairs of cases\nidentical-slice: 0 pairs" in text
+
+
+def test_a_copy_of_a_set_is_seen(lits_set, slices_set, check):
+    status, text = check(slices_set, slices_set)
+    assert status == 1
+    assert "shared-patient: 9 pairs of cases" in text
+
+
+def test_folds_are_compared_by_parts(slices_set, lits_set, check, tmp_path):
+    manifest = load_manifest(slices_set)
+    cases = [entry.case for entry in manifest.cases]
+    path = tmp_path / "folds.json"
+    save_folds(path, manifest, (Split(tuple(cases[:5]), (cases[5],), tuple(cases[6:])),), {})
+    assert check(slices_set, lits_set, folds_file=path)[0] == 0
+    double = Split(tuple(cases[:5]), (cases[5],), (cases[5], *cases[6:]))
+    save_folds(path, manifest, (double,), {})
+    status, text = check(slices_set, lits_set, folds_file=path)
+    assert status == 1
+    assert f"  {cases[5]} (fold 0 validation) and {cases[5]} (fold 0 test)\n" in text
+    assert check(slices_set, folds_file=tmp_path / "nowhere")[0] == 1
+
+
+def test_a_patient_under_two_identifiers(tiny_phantom, tmp_path, check):
+    """No folds are made of such a table, until the pair is allowed; the records stay."""
+    source = shutil.copytree(tiny_phantom / "sheba", tmp_path / "sheba")
+    rows = read_table(source / "slices.csv")
+    again = [dict(row) for row in rows if row["patient_id"] == rows[0]["patient_id"]]
+    for number, row in enumerate(again):
+        row["patient_id"], row["slice_id"] = "somebody-else", f"again{number}"
+        for kind in ("image", "mask"):
+            copy = f"again{number}{Path(row[kind]).suffix}"
+            shutil.copyfile(source / row[kind], source / copy)
+            row[kind] = copy
+    table = write_table(source / "slices.csv", [*rows, *again])
+    output = tmp_path / "set"
+    convert = ("build_tfrecords", "--source=slices", f"--input={table}", f"--output={output}")
+    convert += ("--workers=1", "--ignore_patient_id")  # which the copies would bear too
+    done = command(*convert)
+    assert done.returncode == 1
+    assert "[leak-identical-slice]" in done.stderr
+    assert "give both rows the same" in done.stderr
+    assert "somebody" not in done.stdout + done.stderr
+    assert not (output / "folds.json").exists()
+    assert len(load_manifest(output).cases) == 10
+    status, text = check(output)
+    assert status == 1
+    (line,) = (line for line in text.splitlines() if line.startswith("  "))
+    first, second = line.split()[0], line.split(" and ")[1].split()[0]
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text(f"{first},{second}\n")
+    assert check(output, allow_pairs=pairs)[0] == 0
+    shards = bytes_of(output, "*.tfrecord")
+    done = command(*convert, f"--allow_pairs={pairs}")
+    assert done.returncode == 0, done.stderr
+    assert len(load_folds(output / "folds.json", load_manifest(output))) == 3
+    assert bytes_of(output, "*.tfrecord") == shards
+    pairs.write_text(f"{first},c-0123456789abcdef\n")
+    assert "[allow-unknown-case]" in check(output, allow_pairs=pairs)[1]
+
+
+def test_sets_under_different_keys_are_compared_by_pixels(slices_set, tmp_path, check):
+    folder = shutil.copytree(slices_set, tmp_path / "set")
+    text = (folder / "manifest.json").read_text()
+    key = json.loads(text)["made_by"]["site_key"]
+    # As if of another site: other pseudonyms, another key.
+    text = text.replace(key, "f" * 16).replace('"p-', '"p-0').replace('"case": "c-', '"case": "c-0')
+    (folder / "manifest.json").write_text(text)
+    status, said = check(slices_set, folder)
+    assert status == 1
+    assert f"caution: patients of {slices_set} and {folder} cannot be compared" in said
+    assert "shared-patient: 0 pairs of cases\nidentical-slice: 9 pairs" in said

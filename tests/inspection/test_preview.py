@@ -1,0 +1,132 @@
+"""The sheet of augmented slices shows what training sees, says what was drawn, and names nobody."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from liver_tf.inspection.augmentation_sheet import caption, draw_sheet, make_rows
+from liver_tf.labels import LESION_TYPES
+from liver_tf.pipeline.augment import Ranges
+from liver_tf.pipeline.batches import BatchSource
+from liver_tf.pipeline.slices import Slices
+
+ROOT = Path(__file__).parents[2]
+
+
+def slices_of(record_set, size=32):
+    folder, manifest = record_set
+    cases = tuple(entry.case for entry in manifest.cases)
+    return Slices(folder, manifest, cases, size, (0, 1, 2, 3, 4))
+
+
+def test_the_sheet_shows_what_training_sees(record_set):
+    slices = slices_of(record_set)
+    rows = make_rows(slices, Ranges(), seed=3, rows=5, epochs=2)
+    # The kinds of slices in turn, and then again.
+    assert [row.name for row in rows] == ["cyst", "hemangioma", "metastasis", "no lesion", "cyst"]
+    source = BatchSource(slices, batch_size=1, seed=3, ranges=Ranges(), augment_on_host=True)
+    plain = BatchSource(slices, batch_size=1, seed=3, ranges=None)
+    for number, batches in enumerate((plain, source, source)):
+        seen = {
+            images.numpy().tobytes(): labels.numpy().tobytes()
+            for images, labels, _ in batches.epoch(max(number - 1, 0))
+        }
+        for row in rows:
+            image, labels = row.images[number], row.labels[number]
+            near = [key for key, value in seen.items() if value == labels.tobytes()]
+            apart = [np.abs(np.frombuffer(key, np.float32) - image.ravel()).max() for key in near]
+            assert min(apart) < 1e-2, (row.name, number)
+
+
+@pytest.mark.parametrize(
+    ("transform", "words"),
+    [
+        ([1, 0, 0, 0, 1, 0], "turn +0°, zoom 1.00\n+0 % right, +0 % down"),
+        # An output's pixel comes from 10 % further left: what is seen moves to the right.
+        ([1, 0, -0.1, 0, 1, 0.05], "turn +0°, zoom 1.00\n+10 % right, -5 % down"),
+        ([-1, 0, 0, 0, 1, 0], "turn +0°, zoom 1.00, mirrored\n+0 % right, +0 % down"),
+        # As numpy's rot90 in the tests of augmentation, anticlockwise, and twice as large.
+        ([0, -0.5, 0, 0.5, 0, 0], "turn +90°, zoom 2.00\n+0 % right, +0 % down"),
+    ],
+)
+def test_a_caption_tells_what_is_seen(transform, words):
+    drawn = {"transform": np.float32(transform), "gain": 1.07, "offset_hu": -0.2, "noise_hu": 5.4}
+    assert caption(drawn) == f"{words}\ncontrast 1.07, +0 HU, noise 5 HU"
+
+
+def test_what_goes_beyond_the_paper_has_a_line_of_its_own():
+    drawn = {"transform": np.float32([1, 0, 0, 0, 1, 0]), "gain": 1.0, "offset_hu": 0.0}
+    more = {
+        "gamma": 1.21,
+        # A Gaussian of SD 1 on whole pixels.
+        "blur": np.float32([0.39905, 0.24204, 0.05401, 0.00443]),
+        "elastic": np.float32([[[0.01, -0.02]]]),
+    }
+    assert caption(drawn | more).splitlines()[3] == "elastic 2.0 %, gamma 1.21, blur 1.0 px"
+
+
+def test_captions_tell_what_was_done_for_lesions_not_what_was_drawn(record_set):
+    """A shift by up to half of the side, by the caption and by where the liver is seen."""
+    free = Ranges(0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0)
+    drawn, safe = (
+        make_rows(slices_of(record_set), ranges, seed=0, rows=3, epochs=6)
+        for ranges in (free, replace(free, kept_from=2))
+    )
+    moderated = 0
+    for row, other in zip(safe, drawn, strict=True):
+        lesion = row.labels[0].max()
+        before = np.argwhere(row.labels[0] == lesion).mean(axis=0)
+        for labels, applied, rest in zip(row.labels[1:], row.applied, other.applied, strict=True):
+            words = caption(applied).splitlines()[1]
+            right, down = (int(part.split("%")[0]) for part in words.split(","))
+            seen = np.argwhere(labels == lesion).mean(axis=0) - before
+            # In whole per cent of 32 pixels, and whole pixels.
+            np.testing.assert_allclose([down, right], 100 * seen / 32, atol=2.5)
+            moderated += caption(applied) != caption(rest)
+    assert moderated > 3
+
+
+def test_a_sheet_is_a_picture_and_the_same_again(record_set, tmp_path):
+    rows = make_rows(slices_of(record_set), Ranges(), seed=0, rows=2, epochs=3)
+    for name in ("one.png", "two.png"):
+        draw_sheet(rows, LESION_TYPES, (-160, 240), tmp_path / name, "seed 0")
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    with Image.open(tmp_path / "one.png") as picture:
+        pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)
+    colours = {tuple(bytes.fromhex(LESION_TYPES.colour(label)[1:])) for label in (1, 2, 3)}
+    assert colours <= set(map(tuple, np.unique(pixels, axis=0).tolist()))
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "data_prep.preview", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_draws_and_refuses(record_set, tmp_path):
+    output = tmp_path / "new" / "sheet.png"
+    done = run(
+        *(f"--records={record_set[0]}", f"--output={output}", "--image_size=32", "--slices=2"),
+        *("--versions=1", "--elastic=0.02"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 slices in 1 epochs" in done.stdout
+    data = output.read_bytes()
+    assert data.startswith(b"\x89PNG")
+    assert not [e.case for e in record_set[1].cases if e.case.encode() in data]
+    missing = run(f"--records={tmp_path}/nowhere", f"--output={output}")
+    assert missing.returncode == 1
+    assert "[no-manifest] expected a data set" in missing.stderr
+    assert "Traceback" not in missing.stderr
+    other = run(f"--records={record_set[0]}", "--output=sheet.jpg")
+    assert "expected a name that ends in .png" in other.stderr + other.stdout
+    assert other.returncode == 1

@@ -1,0 +1,66 @@
+"""Pairs of true and predicted lesions worked out by hand."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from liver_tf.measures.lesion_matching import match_components
+
+
+def line(text):
+    return np.array([[character == "#" for character in text]])
+
+
+def overlaps(truth, predicted):
+    _, _, of_true, of_found = match_components(truth, predicted)
+    return of_true.tolist(), of_found.tolist()
+
+
+def test_each_lesion_has_one_partner_at_most():
+    # One prediction over two true lesions, 2 of 6 and 2 of 5 pixels shared: it finds the second.
+    assert overlaps(line("###.##...."), line(".#####....")) == ([0.0, 2 / 5], [2 / 5])
+    # Two fragments on one true lesion: the larger one is its partner, the other a false alarm.
+    assert overlaps(line("######"), line("##.###")) == ([3 / 6], [0.0, 3 / 6])
+
+
+def test_the_sum_of_overlaps_decides():
+    # Shared: (first, first) 1 of 5, (second, first) 2 of 6, (second, second) 1 of 4. The best
+    # single pair, 2 of 6, would leave the others without partners.
+    assert overlaps(line("##.####"), line(".####.#")) == ([1 / 5, 1 / 4], [1 / 5, 1 / 4])
+
+
+def test_corners_touch():
+    diagonal = np.eye(3, dtype=bool)
+    assert overlaps(diagonal, diagonal) == ([1.0], [1.0])
+    cube = np.zeros((2, 2, 2), bool)
+    cube[0, 0, 0] = cube[1, 1, 1] = True
+    numbers, _, of_true, _ = match_components(cube, cube)
+    assert numbers.max() == 1
+    assert of_true.tolist() == [1.0]
+
+
+def test_empty_sides():
+    none, some = line("...."), line("##..")
+    assert overlaps(none, none) == ([], [])
+    assert overlaps(some, none) == ([0.0], [])
+    assert overlaps(none, some) == ([], [0.0])
+
+
+def test_the_pairing_is_the_best_of_all():
+    rng = np.random.default_rng(2)
+    for _ in range(60):
+        truth, predicted = rng.random((2, 6, 6)) < 0.25
+        true_numbers, found_numbers, of_true, of_found = match_components(truth, predicted)
+        rows, columns = true_numbers.max(), found_numbers.max()
+        iou = np.zeros((rows, columns))
+        for t, f in itertools.product(range(rows), range(columns)):
+            a, b = true_numbers == t + 1, found_numbers == f + 1
+            iou[t, f] = (a & b).sum() / (a | b).sum()
+        assert of_true.sum() == pytest.approx(of_found.sum())
+        if rows <= 6 and columns <= 6 and rows and columns:
+            size = max(rows, columns)
+            square = np.zeros((size, size))
+            square[:rows, :columns] = iou
+            best = max(square[range(size), p].sum() for p in itertools.permutations(range(size)))
+            assert of_true.sum() == pytest.approx(best)

@@ -1,0 +1,273 @@
+"""A study's report: every cell told, the same figures in every file, pictures that load."""
+
+import csv
+import html
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+
+import pytest
+
+from liver_tf.records.folds import TEST_FOLD
+from liver_tf.refusals import Refusal
+from liver_tf.report.study_report import write_runs, write_study
+from liver_tf.results.stored_results import LOOSE, load_results
+from liver_tf.results.study import read_study
+from tests.builders.study_folder import begun, measured
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+PHANTOM = "PHANTOM data (not patients)"
+QUALITIES = {"baseline": 0.3, "hier_freeze": 0.9, "no_freezing_5_cycles": 0.9, "mine": 0.5}
+
+
+@pytest.fixture(scope="module")
+def study(cohort, tmp_path_factory):
+    """2 folds, 2 seeds, four protocols: one cell missing, one unmeasured, one failed, one loose."""
+    study = tmp_path_factory.mktemp("study")
+    for protocol, quality in QUALITIES.items():
+        for fold in (0, 1):
+            for seed in (0, 1):
+                if protocol != "mine" or (fold, seed) == (0, 0):
+                    measured(study, cohort, protocol, quality, fold, seed)
+    measured(study, cohort, "hier_freeze", 0.9, 0, 0, TEST_FOLD)
+    (begun(study, "mine", 0, 1) / "weights.npz").write_bytes(b"weights")
+    begun(study, "mine", 1, 0, cycles=0)
+    memo = study / "cells" / "fold1" / "mine" / "seed0" / "cell.json"
+    memo.parent.mkdir(parents=True)
+    memo.write_text(json.dumps({"state": "failed", "seconds": {}}))
+    memo = study / "cells" / "fold0" / "baseline" / "seed0" / "cell.json"
+    memo.parent.mkdir(parents=True)
+    seconds = {"training": 100.0, "measuring": 40.0}
+    memo.write_text(json.dumps({"state": "done", "seconds": seconds}))
+    return study
+
+
+@pytest.fixture(scope="module")
+def written(study, tmp_path_factory):
+    output = tmp_path_factory.mktemp("report")
+    files = write_study(study, output, data_label=PHANTOM, samples=400)
+    return output, files
+
+
+def page(output):
+    return (output / "report.html").read_text("utf-8")
+
+
+def text_of(output):
+    return html.unescape(re.sub(r"<[^>]+>", " ", re.sub(r"<style>.*?</style>", "", page(output))))
+
+
+def test_every_cell_is_told(study, written):
+    states = {cell.name: cell.state for cell in read_study(study)}
+    assert len(states) == 4 * 4 + 1
+    assert {name: state for name, state in states.items() if state != "measured"} == {
+        "fold0/seed1/mine": "trained, not measured",
+        "fold1/seed0/mine": "FAILED (training not finished: 0 of 1 cycles); see "
+        "cells/fold1/mine/seed0/log.txt",
+        "fold1/seed1/mine": "missing",
+    }
+    output, _ = written
+    text = text_of(output)
+    assert "STUDY NOT COMPLETE: 14 of 17 runs are measured" in text
+    for name, state in states.items():
+        if state != "measured":
+            assert f"{name}: {state}" in text
+
+
+def test_a_run_validated_on_the_test_fold_is_red_and_apart(written):
+    output, _ = written
+    loose = f"hier_freeze, {LOOSE}"
+    rows = re.findall(r"<tr( class=\"caution-cells\")?><th>([^<]*)</th>", page(output))
+    assert rows
+    # The row of a protocol or run is red where its name says so, and only there.
+    assert all(bool(red) is (LOOSE in name or "_validated_on" in name) for red, name in rows)
+    assert sum(bool(red) for red, _ in rows) >= 5
+    told = json.loads((output / "measures.json").read_text())
+    assert list(told["protocols"]) == [
+        *("baseline", "hier_freeze", loose, "no_freezing_5_cycles", "mine")
+    ]
+    assert told["protocols"][loose]["counts"]["networks"] == 1
+    assert not any(loose in (d["protocol"], d["reference"]) for d in told["differences"])
+    summary = re.search(r"<ul>(.*?)</ul>", page(output))[1]
+    assert LOOSE in summary.split("<li>")[-1]
+    assert LOOSE not in " ".join(summary.split("<li>")[:-1])
+
+
+def test_the_files_hold_the_same_figures(written):
+    output, files = written
+    assert [path.name for path in files[:6]] == [
+        *("report.html", "report.md", "report.csv", "measures.json", "images.csv", "table.txt")
+    ]
+    assert all(path.is_file() for path in files)
+    told = json.loads((output / "measures.json").read_text())
+    with open(output / "report.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    markdown = (output / "report.md").read_text("utf-8")
+    shown = text_of(output)
+    for protocol, own in told["protocols"].items():
+        for measure in ("dice1", "dice2", "success", "accuracy"):
+            one = own["measures"][measure]
+            cell = f"{one['value']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
+            assert cell in shown
+            assert cell in markdown
+            (row,) = (
+                r
+                for r in rows
+                if (r["source"], r["protocol"], r["measure"]) == ("measured", protocol, measure)
+            )
+            assert float(row["low"]) == pytest.approx(one["low"], rel=1e-5)
+            assert row["data"] == PHANTOM
+            assert int(row["patients"]) == one["patients"] <= own["counts"]["patients"]
+    for d in told["differences"]:
+        (row,) = (
+            r
+            for r in rows
+            if r["protocol"] == f"{d['protocol']} - {d['reference']}"
+            and r["measure"] == d["measure"]
+        )
+        assert row["shown"] == d["verdict"].rsplit(": ", 1)[1]
+        assert row["shown"] in shown
+
+
+def test_what_differs_is_said_and_what_does_not(written):
+    output, _ = written
+    text = text_of(output)
+    assert "Dice2 against baseline: higher for hier_freeze" in text
+    assert (
+        "hier_freeze against no_freezing_5_cycles, which trains as long with nothing frozen: no "
+        "difference shown in Dice1, Dice2, Success, Accuracy, Healthy slices with a lesion "
+        "reported." in text
+    )
+    told = json.loads((output / "measures.json").read_text())
+    # The one cell of "mine" is compared with the same fold and seed of the baseline alone.
+    (mine,) = (d for d in told["differences"] if (d["protocol"], d["measure"]) == ("mine", "dice2"))
+    # Of 20 patients 19 have a lesion.
+    assert (mine["patients"], mine["networks"]) == (19, 1)
+    (whole,) = (
+        d
+        for d in told["differences"]
+        if (d["protocol"], d["reference"], d["measure"]) == ("hier_freeze", "baseline", "dice2")
+    )
+    assert (whole["patients"], whole["networks"]) == (38, 4)
+
+
+def test_how_the_figures_came_about(written):
+    output, _ = written
+    text = text_of(output)
+    for needed in (
+        "no pair of a training and a test case with the same patient",
+        "a" * 64,
+        "f" * 64,
+        "liver_tf 0.1.0, tensorflow 2.21.0",
+        "augmentation.rotation_degrees",
+        "100 | 101",
+        "by the clock and added up: 2 min for 1 run(s)",
+        "within each fold, of its networks, seed 0",
+        "baseline  scratch  1  none",
+        "hier_freeze  pretrained  1  none",
+        "x 0.9 every 2 epochs, not below 1e-08",
+    ):
+        assert needed in text, needed
+    assert "1 run(s) validated on their test patients by intention" in text
+
+
+def test_a_report_is_repeatable_and_pictures_of_an_earlier_one_go(study, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "gone.png").write_bytes(b"old")
+    run = study / "finetune" / "fold0" / "seed0" / "baseline"
+    write_runs([run], tmp_path, data_label="d", samples=50)
+    names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert names == ["baseline.png", "cycles.png", "reliability.png", "training_curves.png"]
+    # The same run gives the same bytes.
+    before = (tmp_path / "report.html").read_bytes()
+    write_runs([run], tmp_path, data_label="d", samples=50)
+    assert (tmp_path / "report.html").read_bytes() == before
+
+
+def test_cells_that_cannot_be_read_stop_nothing(cohort, tmp_path):
+    measured(tmp_path, cohort, "baseline", 0.5)
+    broken = measured(tmp_path, cohort, "hier_freeze", 0.8)
+    (broken / "measures" / "test.json").write_text("{")
+    (broken / "cycle1" / "history.csv").write_text("epoch,loss\n1,x\n")
+    (broken / "measures" / "test_shown.npz").write_bytes(b"PK")
+    write_study(tmp_path, tmp_path / "report", data_label="d", samples=50)
+    assert "hier_freeze: measures cannot be read (results-damaged)" in text_of(tmp_path / "report")
+
+
+def test_slices_kept_of_other_results_are_not_shown(cohort, tmp_path):
+    run = measured(tmp_path, cohort, "baseline", 0.5)
+    results = load_results(run)
+    replace(results, made_of={**results.made_of, "weights": "others"}).save(run)
+    (cell,) = read_study(tmp_path)
+    assert (cell.state, cell.shown) == ("measured", {})
+
+
+def test_refusals(cohort, tmp_path):
+    with pytest.raises(Refusal) as refused:
+        write_study(tmp_path / "none", tmp_path / "report", data_label="d")
+    assert refused.value.code == "no-study"
+    begun(tmp_path, "baseline")
+    with pytest.raises(Refusal, match="1 runs, none of them measured") as refused:
+        write_study(tmp_path, tmp_path / "report", data_label="d")
+    assert refused.value.code == "nothing-measured"
+    planned = [tmp_path / "finetune" / "fold1" / f"seed{seed}" / "baseline" for seed in (0, 1)]
+    # The one that is there, two planned, and seed 1 of its own fold.
+    with pytest.raises(Refusal, match="4 runs, none of them measured"):
+        write_study(tmp_path, tmp_path / "report", data_label="d", planned=planned)
+    assert not (tmp_path / "report").exists()
+
+
+def browse(path, profile):
+    """How many pictures the page has and how many are loaded; and its console."""
+    script = (
+        "addEventListener('load', () => {"
+        " document.querySelectorAll('details').forEach((one) => { one.open = true; });"
+        " const all = [...document.images];"
+        " document.body.dataset.loaded = all.filter((one) => one.naturalWidth > 0).length;"
+        " document.body.dataset.pictures = all.length; });"
+    )
+    text = path.read_text("utf-8").replace("</body>", f"<script>{script}</script></body>")
+    scripted = profile / "page.html"
+    scripted.write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [
+            *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"),
+            *(f"--user-data-dir={profile / 'profile'}", "--virtual-time-budget=20000"),
+            *("--dump-dom", scripted.as_uri()),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    body = re.search(r"<body([^>]*)>", done.stdout)[1]
+    found = {k: int(v) for k, v in re.findall(r'data-(\w+)="(\d+)"', body)}
+    return found, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is missing")
+def test_a_browser_loads_every_picture_without_an_error(written, tmp_path):
+    output, files = written
+    pictures = [path for path in files if path.suffix == ".png"]
+    found, console = browse(output / "report.html", tmp_path)
+    assert found == {"pictures": len(pictures), "loaded": len(pictures)}
+    assert len(pictures) == 4 + 5
+    assert console == []
+    # A picture that does not load and an error in the page would be seen.
+    broken = tmp_path / "broken.html"
+    text = page(output).replace("data:image/png;base64,iVBO", "missing/", 1)
+    broken.write_text(text.replace("<h1>", "<script>throw new Error('seen')</script><h1>"), "utf-8")
+    (tmp_path / "again").mkdir()
+    found, console = browse(broken, tmp_path / "again")
+    assert found == {"pictures": 9, "loaded": 8}
+    assert console
+
+
+def test_markdown_pictures_lie_beside_it(written):
+    output, files = written
+    markdown = (output / "report.md").read_text("utf-8")
+    targets = re.findall(r"!\[.*?\]\((.*?)\)", markdown)
+    assert len(targets) == sum(path.suffix == ".png" for path in files)
+    assert all((output / target).is_file() for target in targets)

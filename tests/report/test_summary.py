@@ -1,0 +1,182 @@
+"""The summary says what the numbers say, word by word, and no more."""
+
+from dataclasses import replace
+
+import pytest
+
+from liver_tf.report.findings import evaluate_protocols
+from liver_tf.report.forest_plot import draw_forest
+from liver_tf.report.summary import summary
+from liver_tf.statistics.bootstrap import Interval, PairedDifference
+
+
+def difference(protocol, low, high, *, reference="baseline", measure="dice2", p=0.01):
+    interval = Interval((low + high) / 2, low, high, 100)
+    return PairedDifference(measure, protocol, reference, interval, p, p, 10, 1)
+
+
+@pytest.fixture(scope="module")
+def findings(cohort):
+    results = {name: cohort(q) for name, q in (("baseline", 0.3), ("hier_freeze", 0.9))}
+    return evaluate_protocols(results, "PHANTOM data", samples=200)
+
+
+def lines(findings, *differences, **changes):
+    return summary(replace(findings, differences=differences, **changes))
+
+
+def test_one_line_a_measure(findings):
+    told = lines(
+        findings,
+        difference("up", 0.1, 0.3),
+        difference("down", -0.3, -0.1),
+        difference("wide", -0.1, 0.3),
+        difference("doubtful", 0.1, 0.3, p=0.2),
+        difference("wide", -0.1, 0.3, measure="accuracy"),
+        difference("narrow", 0.0, 0.3, measure="accuracy"),
+    )
+    assert (
+        "Dice2 against baseline: higher for up (+0.20 [+0.10, +0.30]); lower for down "
+        "(-0.20 [-0.30, -0.10]); no difference shown for wide, doubtful." in told
+    )
+    assert "Accuracy against baseline: no difference shown for any protocol." in told
+
+
+def test_order_is_told_from_length_by_the_control_alone(findings):
+    missing = [line for line in lines(findings) if line.startswith("hier_freeze")]
+    assert missing == [
+        "hier_freeze trains through more cycles than baseline; its control of equal length, "
+        "no_freezing_5_cycles, was not measured, so what its order of freezing adds is not told by "
+        "these figures."
+    ]
+    against = {"reference": "no_freezing_5_cycles"}
+    told = lines(
+        findings,
+        difference("hier_freeze", 0.1, 0.3, **against),
+        difference("hier_freeze", -0.1, 0.3, measure="accuracy", **against),
+    )
+    assert (
+        "hier_freeze against no_freezing_5_cycles, which trains as long with nothing frozen: "
+        "higher in Dice2 (+0.20 [+0.10, +0.30]); no difference shown in Accuracy." in told
+    )
+
+
+def with_measure(findings, measure, *values):
+    measured = {
+        name: {**own, measure: Interval(value, None, None, 0)}
+        for (name, own), value in zip(findings.measured.items(), values, strict=True)
+    }
+    return replace(findings, measured=measured)
+
+
+@pytest.mark.parametrize(("values", "told"), [((0.95, 0.99), True), ((0.94, 0.99), False)])
+def test_a_ceiling_is_told(findings, values, told):
+    found = summary(with_measure(findings, "success", *values))
+    sentence = (
+        "Success is at least 0.95 for all protocols: at such a ceiling these data cannot tell them "
+        "apart."
+    )
+    assert [line for line in found if line.startswith("Success is")] == [sentence] * told
+
+
+@pytest.mark.parametrize(
+    ("rates", "ending"),
+    [
+        ((0.1, 0.49), "from 10% (baseline) to 49% (hier_freeze)."),
+        (
+            (0.5, 0.2),
+            "Success says little for baseline: who marks something everywhere hits as well.",
+        ),
+        ((0.5, 1.0), "little for all protocols: who marks something everywhere hits as well."),
+    ],
+)
+def test_false_alarms_are_told(findings, rates, ending):
+    found = summary(with_measure(findings, "healthy_false_positive_rate", *rates))
+    (line,) = (line for line in found if line.startswith("Healthy slices with a lesion reported: "))
+    assert line.endswith(ending)
+
+
+def test_what_was_measured_and_how_many_seeds(findings, cohort):
+    told = summary(findings)
+    counts = findings.diagnoses["baseline"]
+    assert sum(counts.values()) == 60
+    kinds = ", ".join(f"{n} {name}" for name, n in counts.items())
+    assert told[0] == (
+        f"Measured on PHANTOM data: 2 protocols, 2 networks, 60 slices of 20 patients ({kinds})."
+    )
+    assert told[-1].startswith("One seed: ")
+    twice = [replace(r, seed=seed) for seed in (0, 1) for r in cohort(0.5)]
+    two = summary(evaluate_protocols({"mine": twice}, "d", samples=50))
+    assert two[-1].startswith("2 seeds, averaged within each slice")
+    assert "about 90 % of cases, not 95 %" in two[-1]
+    fewer = evaluate_protocols({"mine": twice, "few": cohort(0.5, patients=5)}, "d", samples=50)
+    told = summary(fewer)
+    assert told[0].endswith("up to 60 slices of 20 patients; not every protocol on all of them.")
+    assert told[1] == "No protocol called baseline was measured, so none is compared with it."
+    # One of the two says nothing of another training, and the other must not hide that.
+    assert "where it was one, the intervals speak of other patients with these very" in told[-1]
+    seeds = [{0: {}, 1: {}, 2: {}}, {0: {}, 1: {}, 2: {}, 3: {}}]
+    more = replace(findings, by_seed=dict(zip(findings.by_seed, seeds, strict=True)))
+    assert summary(more)[-1] == (
+        "3 to 4 seeds, not as many for every protocol, averaged within each slice; the intervals "
+        "take in other patients and, as far as so few networks can tell, other trainings. p is "
+        "about patients alone."
+    )
+
+
+def test_a_forest_needs_a_difference(tmp_path):
+    undefined = PairedDifference("dice2", "a", "b", Interval(None, None, None, 0))
+    with pytest.raises(ValueError, match="at least one difference"):
+        draw_forest([undefined], tmp_path / "x.png")
+    path = draw_forest([undefined, difference("c", 0.1, 0.2)], tmp_path / "y.png")
+    assert (
+        path.read_bytes()
+        == draw_forest([undefined, difference("c", 0.1, 0.2)], tmp_path / "z.png").read_bytes()
+    )
+
+
+def test_what_could_not_be_asked_is_not_called_no_difference(findings):
+    nothing = Interval(None, None, None, 0)
+    undefined = [PairedDifference("dice1", p, "baseline", nothing, None, None, 10, 1) for p in "ab"]
+    apart = PairedDifference("dice2", "c", "baseline", nothing, None, None, 0, 0)
+    told = lines(findings, *undefined, apart, difference("d", -0.1, 0.3))
+    assert "Dice1 against baseline: undefined on these data for all protocols." in told
+    assert (
+        "Dice2 against baseline: not compared (no fold and seed in common) for c; no difference "
+        "shown for d." in told
+    )
+    control = {"protocol": "hier_freeze", "reference": "no_freezing_5_cycles"}
+    told = lines(
+        findings,
+        replace(undefined[0], **control),
+        replace(difference("hier_freeze", -0.1, 0.3), **control),
+    )
+    assert (
+        "hier_freeze against no_freezing_5_cycles, which trains as long with nothing frozen: "
+        "undefined on these data: Dice1; no difference shown in Dice2." in told
+    )
+
+
+def test_ties_are_not_crowned(findings):
+    third = {**findings.measured, "mine": findings.measured["baseline"]}
+    three = replace(findings, measured=third)
+    (line,) = (
+        line
+        for line in summary(with_measure(three, "accuracy", 0.27, 0.1, 0.09 * 3))
+        if line.startswith("Highest")
+    )
+    assert "; Accuracy baseline, mine 0.27." in line
+    (line,) = (
+        line
+        for line in summary(with_measure(three, "success", 0.0, 0.0, 0.0))
+        if line.startswith("Highest")
+    )
+    assert "; Success all alike 0.00;" in line
+    rate = "healthy_false_positive_rate"
+    assert "Healthy slices with a lesion reported: 0% for all protocols." in summary(
+        with_measure(three, rate, 0.0, 0.0, 0.0)
+    )
+    assert (
+        "Healthy slices with a lesion reported: from 0% (baseline, hier_freeze) to 20% (mine)."
+        in summary(with_measure(three, rate, 0.0, 0.0, 0.2))
+    )

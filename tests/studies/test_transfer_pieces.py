@@ -1,0 +1,140 @@
+"""A scan cut into slices: pixels and places stay, and no slice is in two parts."""
+
+import json
+
+import nibabel
+import numpy as np
+import pytest
+
+from liver_tf.conversion.cases import find_lits
+from liver_tf.ct.nifti import read_nifti_volume
+from liver_tf.labels import LITS
+from liver_tf.records.folds import load_folds
+from liver_tf.records.manifest import CaseEntry, Manifest
+from liver_tf.studies.transfer import transfer_pieces
+from liver_tf.studies.transfer.transfer_layout import ENDS, Distances, lay_out
+from liver_tf.studies.transfer.transfer_pieces import (
+    case_of,
+    cut,
+    folds_of,
+    look,
+    used,
+    write_folds,
+    write_layout,
+)
+from liver_tf.studies.transfer.transfer_results import load_transfer
+
+KEY = b"a key for tests only"
+SLICES = 20
+
+
+@pytest.fixture(params=[2.5, -2.5], ids=["feet first", "head first"])
+def scan(request, tmp_path):
+    """A pair of files, 2.5 mm a slice, of which slices 1 to 18 (from the feet) have liver."""
+    step = request.param
+    hu = np.random.default_rng(0).integers(-100, 200, (8, 6, SLICES)).astype(np.int16)
+    labels = np.zeros(hu.shape, np.uint8)
+    labels[2:5, 2:4, 1:19] = 1
+    if step < 0:
+        hu, labels = hu[:, :, ::-1], labels[:, :, ::-1]
+    affine = np.diag([-0.8, -0.8, step, 1.0])
+    affine[:3, 3] = 10, 20, 1500
+    files = []
+    for name, values in (("volume-3.nii.gz", hu), ("segmentation-3.nii.gz", labels)):
+        nibabel.save(nibabel.Nifti1Image(values, affine), tmp_path / name)
+        files.append(tmp_path / name)
+    return look(*files)
+
+
+def layouts_of(pair):
+    distances = Distances(10, 5, 5, 7)
+    return [
+        lay_out(
+            pair.positions_mm,
+            pair.with_liver,
+            end,
+            counts=(2, 4),
+            validation_slices=2,
+            distances=distances,
+        )
+        for end in ENDS
+    ]
+
+
+def test_pieces_are_the_slices_of_the_scan_where_they_were(scan, tmp_path):
+    assert scan.positions_mm == tuple(2.5 * number for number in range(SLICES))
+    assert scan.with_liver == (False, *[True] * 18, False)
+    whole = read_nifti_volume(scan.volume)
+    cut(scan, [4, 11], tmp_path / "pieces")
+    for number in (4, 11):
+        piece = read_nifti_volume(tmp_path / "pieces" / f"volume-{3001 + number}.nii.gz")
+        np.testing.assert_array_equal(piece.hu[0], whole.hu[number])
+        # Canonical affines: (slice, row, column) to mm; the piece begins at its slice.
+        np.testing.assert_allclose(
+            piece.affine @ [0, 0, 0, 1], whole.affine @ [number, 0, 0, 1], atol=1e-4
+        )
+        np.testing.assert_allclose(piece.spacing_mm[1:], whole.spacing_mm[1:])
+    # Cut again, what is there is left alone, so that it is not converted again; others go.
+    before = (tmp_path / "pieces" / "volume-3005.nii.gz").stat().st_mtime_ns
+    cut(scan, [4], tmp_path / "pieces")
+    assert (tmp_path / "pieces" / "volume-3005.nii.gz").stat().st_mtime_ns == before
+    assert sorted(path.name for path in (tmp_path / "pieces").iterdir()) == [
+        "segmentation-3005.nii.gz",
+        "volume-3005.nii.gz",
+    ]
+
+
+def test_slices_are_cases_under_the_names_that_conversion_gives_them(scan, tmp_path):
+    cut(scan, [0, 7], tmp_path / "pieces")
+    tasks, refusals = find_lits(tmp_path / "pieces", KEY)
+    assert not refusals
+    assert [task.case for task in tasks] == [case_of(0, KEY), case_of(7, KEY)]
+
+
+def test_folds_have_no_slice_twice_and_say_that_it_is_one_patient(scan, tmp_path):
+    layouts = layouts_of(scan)
+    numbers = used(layouts)
+    cases = {case_of(number, KEY): number for number in numbers}
+    entries = tuple(
+        CaseEntry(case, case, case, f"{case}.tfrecord", 1, 1, "0" * 64, "", None, ())
+        for case in cases
+    )
+    manifest = Manifest(LITS, (-160, 240), entries)
+    path = tmp_path / "folds.json"
+    write_folds(path, manifest, layouts, KEY)
+    splits = load_folds(path, manifest)
+    assert "ONE PATIENT" in json.loads(path.read_text())["arguments"]["caution"]
+    assert len(splits) == len(folds_of(layouts)) == 4
+    at = scan.positions_mm
+    for split, (_, count) in zip(splits, folds_of(layouts), strict=True):
+        training, validation, test = (
+            [cases[case] for case in part]
+            for part in (split.training, split.validation, split.test)
+        )
+        assert (len(training), len(validation)) == (count, 2)
+        assert len({*training, *validation, *test}) == len(training) + len(validation) + len(test)
+        assert test == sorted(test)
+        assert min(abs(at[a] - at[b]) for a in training + validation for b in test) >= 7
+    write_layout(tmp_path, layouts, KEY)
+    assert "ONE PATIENT" in (tmp_path / "layout.json").read_text()
+    folds = load_transfer(tmp_path, []).folds
+    assert [(fold.end, fold.count) for fold in folds] == [
+        *(("feet", 2), ("feet", 4)),
+        *(("head", 2), ("head", 4)),
+    ]
+    assert folds[0].test_cases == splits[0].test
+    assert folds[0].test_apart_mm >= 7
+
+
+def test_slices_along_another_axis_are_refused(tmp_path):
+    values = np.random.default_rng(0).integers(-100, 200, (6, 8, 7)).astype(np.int16)
+    affine = np.array([[0, 0, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1.0]])
+    for name, stored in (("volume", values), ("segmentation", np.zeros_like(values))):
+        nibabel.save(nibabel.Nifti1Image(stored, affine), tmp_path / f"{name}.nii.gz")
+    with pytest.raises(ValueError, match="along the last axis"):
+        look(tmp_path / "volume.nii.gz", tmp_path / "segmentation.nii.gz")
+
+
+def test_numbers_lie_above_those_of_lits():
+    # Under the phantoms' key a number in common would be a patient in common.
+    assert transfer_pieces._FIRST > 1000

@@ -1,0 +1,137 @@
+"""Fine-tuning is refused where the test was seen before: by the lesion or the liver network."""
+
+from dataclasses import replace
+
+import pytest
+
+from liver_tf.atomic_files import sha256_of
+from liver_tf.records.folds import Split
+from liver_tf.records.seen import LIVER_SEEN, load_seen
+from liver_tf.refusals import Refusal
+from liver_tf.training.leak_check import check_fold, note_seen
+from tests.builders import tiny_records
+
+SPLIT = Split(("case0", "case1", "case2"), ("case3",), ("case4", "case5"))
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory):
+    """A set of other patients, with other pictures."""
+    folder = tmp_path_factory.mktemp("others")
+    return tiny_records.write_set(folder, patients=4, seed=7, prefix="other-")
+
+
+def check(folder, manifest, pretrained, *, allow_pairs=None, accept_unknown=False):
+    return check_fold(
+        folder,
+        manifest,
+        SPLIT,
+        pretrained,
+        allow_pairs=allow_pairs,
+        accept_unknown=accept_unknown,
+    )
+
+
+def everyone(manifest):
+    return Split(tuple(case.case for case in manifest.cases), ())
+
+
+def test_other_patients_pass_and_are_handed_on(record_set, others, tmp_path):
+    note_seen(tmp_path / "lesion", "lesion", others, everyone(others))
+    seen = check(*record_set, tmp_path / "lesion")
+    (part,) = seen
+    assert part.name == "training of a lesion network"
+    assert [case.case for case in part.cases] == [case.case for case in others.cases]
+    note_seen(tmp_path / "mine", "lesion", record_set[1], SPLIT, seen)
+    own, before = load_seen(tmp_path / "mine" / "seen.json")
+    assert [case.case for case in own.cases] == ["case0", "case1", "case2", "case3"]
+    assert before == part
+    # What a run has seen does not change when it goes on.
+    note_seen(tmp_path / "mine", "lesion", others, everyone(others))
+    assert load_seen(tmp_path / "mine" / "seen.json") == (own, before)
+
+
+@pytest.mark.parametrize(
+    ("case", "refused"),
+    [("case0", False), ("case3", False), ("case5", True)],
+    ids=["training", "validation", "test"],
+)
+def test_a_patient_of_the_pre_training(record_set, others, tmp_path, case, refused, capsys):
+    folder, manifest = record_set
+    entry = next(entry for entry in manifest.cases if entry.case == case)
+    mixed = replace(others, cases=(*others.cases, entry))
+    note_seen(tmp_path / "lesion", "lesion", mixed, everyone(mixed))
+    if not refused:
+        assert check(folder, manifest, tmp_path / "lesion")
+        told = "validation shares 1 pair(s) of cases" in capsys.readouterr().out
+        assert told == (case == "case3")
+        return
+    with pytest.raises(Refusal, match=r"\[leak-shared-patient\].*Nothing was trained"):
+        check(folder, manifest, tmp_path / "lesion")
+    # From scratch the pre-trained weights are not used.
+    assert check(folder, manifest, None) == ()
+
+
+def test_slices_of_the_test_under_another_name(record_set, others, tmp_path):
+    folder, manifest = record_set
+    entry = next(entry for entry in manifest.cases if entry.case == "case4")
+    renamed = replace(entry, case="other-x", patient="other-p", group="other-p")
+    mixed = replace(others, cases=(*others.cases, renamed))
+    note_seen(tmp_path / "lesion", "lesion", mixed, everyone(mixed))
+    with pytest.raises(Refusal, match=r"\[leak-identical-slice\].*other-x .*2 pairs of slices"):
+        check(folder, manifest, tmp_path / "lesion")
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("case4,other-x\n")
+    assert check(folder, manifest, tmp_path / "lesion", allow_pairs=str(pairs))
+    pairs.write_text("case4,other-y\n")
+    with pytest.raises(Refusal, match=r"\[allow-unknown-case\]"):
+        check(folder, manifest, tmp_path / "lesion", allow_pairs=str(pairs))
+
+
+def test_parts_of_the_fold_itself(record_set):
+    folder, manifest = record_set
+    cases = [
+        replace(c, group="shared") if c.case in ("case0", "case5") else c for c in manifest.cases
+    ]
+    with pytest.raises(Refusal, match=r"\[leak-shared-patient\].*case0 .*fold training.* case5"):
+        check(folder, replace(manifest, cases=tuple(cases)), None)
+
+
+def test_other_keys_are_told(record_set, others, tmp_path, capsys):
+    folder, manifest = record_set
+    foreign = replace(others, made_by={"site_key": "f" * 16})
+    note_seen(tmp_path / "lesion", "lesion", foreign, everyone(foreign))
+    check(folder, manifest, tmp_path / "lesion")
+    assert "leakage guard: patients of training of a lesion network and fold test cannot be" in (
+        capsys.readouterr().out
+    )
+
+
+def test_a_run_that_does_not_tell(record_set, tmp_path, capsys):
+    folder, manifest = record_set
+    with pytest.raises(Refusal, match=r"\[no-seen\].*Start its training again"):
+        check(folder, manifest, tmp_path)
+    assert check(folder, manifest, tmp_path, accept_unknown=True) == ()
+    assert "not told what a network was trained on" in capsys.readouterr().out
+
+
+def test_the_liver_network_that_cut_the_rois(record_set, others, tmp_path):
+    _, manifest = record_set
+    records = tmp_path / "rois"
+    note_seen(tmp_path / "liver", "liver", manifest, Split(("case5",), ("case0",)))
+    records.mkdir()
+
+    def cut(digest):
+        return replace(manifest, roi={**manifest.roi, "liver": "network", "liver_seen": digest})
+
+    with pytest.raises(Refusal, match=r"\[no-seen\]"):
+        check(records, cut(None), None)
+    copied = (tmp_path / "liver" / "seen.json").rename(records / LIVER_SEEN)
+    with pytest.raises(Refusal, match=r"\[leak-shared-patient\].*training of a liver network"):
+        check(records, cut(sha256_of(copied)), None)
+    with pytest.raises(Refusal, match=r"\[seen-damaged\].*Cut the ROIs again"):
+        check(records, cut("0" * 64), None)
+    copied.unlink()
+    note_seen(tmp_path / "second", "liver", others, everyone(others))
+    copied = (tmp_path / "second" / "seen.json").rename(records / LIVER_SEEN)
+    assert check(records, cut(sha256_of(copied)), None) == ()

@@ -1,0 +1,224 @@
+"""Fine-tuning on any record set: liver only, liver and lesion, types, 32 classes of one's own."""
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from absl import app
+
+from liver_tf.assessment import measuring
+from liver_tf.labels import LESION_TYPES, LITS, LIVER_ONLY, LabelSet
+from liver_tf.model.description import load_description
+from liver_tf.model.freezing import weights_by_block
+from liver_tf.model.unet import BLOCKS
+from liver_tf.records.manifest import load_manifest
+from liver_tf.refusals import Refusal
+from liver_tf.training import run
+from tests.builders import tiny_records
+from tests.builders.command_lines import finetune_arguments, pretrain_arguments
+from trainers import finetune, pretrain
+
+#: As many as there may be; the tiny set shows three of its kinds of lesion.
+THIRTY_TWO = LabelSet("mine", ("background", "liver", *(f"kind{n}" for n in range(30))))
+
+#: Only the last block and the head learn: less to trace.
+CYCLE = "enc1-dec2"
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory):
+    """Folder with untrained ``liver`` and ``lesion`` networks (3 classes) as if pre-trained."""
+    from liver_tf.model import unet
+    from liver_tf.model.description import Description
+    from liver_tf.model.weights_file import save_weights
+
+    folder = tmp_path_factory.mktemp("networks")
+    for kind, label_set in (("liver", LIVER_ONLY), ("lesion", LITS)):
+        architecture = unet.Architecture(32, 2, len(label_set))
+        roi = {"rule": {}} if kind == "lesion" else None
+        description = Description(
+            kind, architecture, label_set, tiny_records.WINDOW, 100.0, 30.0, "0" * 64, roi
+        )
+        save_weights(folder / kind / "weights.npz", unet.build(architecture, 7))
+        description.save(folder / kind)
+    return folder
+
+
+def arguments(networks, work, kind, *, cycles=(CYCLE,), **changes):
+    values = {"pretrained": networks / kind, "records": work / "set", "folds_file": "", **changes}
+    return finetune_arguments(work, *cycles, batch_size=6, pictures=0, **values)
+
+
+@pytest.mark.parametrize(
+    ("kind", "label_set", "learned"),
+    [
+        ("liver", LIVER_ONLY, LIVER_ONLY),
+        ("liver", LESION_TYPES, LIVER_ONLY),
+        ("lesion", LITS, LITS),
+        ("lesion", THIRTY_TWO, THIRTY_TWO),
+    ],
+    ids=["liver-on-liver", "liver-on-types", "lesion-on-lits", "lesion-on-32"],
+)
+def test_any_record_set_can_be_fine_tuned_on(
+    tmp_path, networks, command, capsys, kind, label_set, learned
+):
+    """Without folds; the old head's columns go where they belong."""
+    (tmp_path / "set").mkdir()
+    tiny_records.write_set(
+        tmp_path / "set", patients=4, slices=1, label_set=label_set, roi=kind == "lesion"
+    )
+    assert command(finetune, *arguments(networks, tmp_path, kind, head="old")) == 0
+    out = capsys.readouterr().out
+    assert f"loaded: {', '.join(BLOCKS[:-1])}" in out
+    folder = tmp_path / "finetune" / "hold_out" / "seed0" / "mine"
+    description = load_description(folder)
+    assert (description.kind, description.label_set) == (kind, learned)
+    assert description.architecture.classes == len(learned)
+    assert (description.roi is not None) == (kind == "lesion")
+    identity = json.loads((folder / "run.json").read_text())
+    assert identity["fold"] == "hold_out"
+    assert [len(identity["split"][part]) for part in ("training", "validation", "test")] in (
+        [3, 1, 0],
+        [2, 2, 0],
+    )
+    with open(folder / "cycle1" / "history.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert np.isfinite(float(row["loss"]))
+    # A class that no training pixel shows has no weight in the loss.
+    weights = identity["task"]["class_weights"]
+    assert len(weights) == len(learned)
+    if label_set is THIRTY_TWO:
+        assert "head:   kind0, kind1, kind2, kind3" in out
+        assert "kind29 from the old head's lesion" in out
+        assert sum(weight == 0 for weight in weights) >= 27
+
+
+def test_records_that_are_not_the_networks_are_refused(tmp_path, networks, command, capsys):
+    (tmp_path / "set").mkdir()
+    tiny_records.write_set(tmp_path / "set", patients=2, slices=1, label_set=LIVER_ONLY)
+    assert command(finetune, *arguments(networks, tmp_path, "liver")) == 1
+    assert "[other-task] expected for a liver network a set of whole" in capsys.readouterr().err
+    assert command(finetune, *arguments(networks, tmp_path, "lesion")) == 1
+    assert "[no-lesion-classes] expected for a lesion network" in capsys.readouterr().err
+    tiny_records.write_set(tmp_path / "set", patients=2, slices=1, roi=False)
+    assert command(finetune, *arguments(networks, tmp_path, "lesion")) == 1
+    assert "[other-task] expected for a lesion network an ROI set" in capsys.readouterr().err
+
+
+def test_a_dry_run_reads_no_record_no_fold_and_no_weight(tmp_path, networks, command, capsys):
+    """The plan needs the manifest and the description alone; parameters are counted by hand."""
+    (tmp_path / "set").mkdir()
+    tiny_records.write_set(tmp_path / "set", patients=2, slices=1)
+    for shard in (tmp_path / "set").glob("*.tfrecord"):
+        shard.unlink()
+    only = tmp_path / "only"
+    only.mkdir()
+    (only / "model.json").write_text((networks / "lesion" / "model.json").read_text())
+    (only / "weights.npz").write_text("no weights")
+    line = arguments(
+        *(networks, tmp_path, "lesion"),
+        cycles=("enc1-dec1", "none learning_rate=1e-3 norm=inference"),
+        pretrained=only,
+        folds_file="nowhere",
+        strategy="multi_worker",
+        dry_run=True,
+    )
+    assert command(finetune, *line) == 0
+    head, names, first, second, shown = capsys.readouterr().out.splitlines()
+    assert head == "protocol mine: 2 cycle(s), starting pretrained"
+    assert shown == "an epoch shows every training slice once"
+    columns = ("cycle", "trained", "fixed", "trainable", "of parameters", "rate", "epochs")
+    assert names.split() == " ".join((*columns, "batch", "norm")).split()
+    # The head: 1 x 1 convolution of 2 channels to 5 classes.
+    assert first.split()[:4] == ["1", "head", "enc1-dec1", str(2 * 5 + 5)]
+    total, rate = first.split()[4:6]
+    assert rate == "5e-05"
+    assert second.split()[:3] == ["2", "enc1-head", "none"]
+    assert second.split()[4:6] == [total, "0.001"]
+    from liver_tf.model import unet
+
+    blocks = weights_by_block(unet.build(unet.Architecture(32, 2, 5)))
+    arrays = {name: array for block in blocks.values() for name, array in block.items()}
+    assert int(total.replace(",", "")) == sum(array.size for array in arrays.values())
+    moved = sum(array.size for name, array in arrays.items() if "_norm" not in name)
+    assert int(second.split()[3].replace(",", "")) == moved
+    assert not (tmp_path / "finetune").exists()
+
+
+def test_a_pre_training_plan_reads_no_record(tmp_path, command, capsys):
+    (tmp_path / "roi").mkdir()
+    tiny_records.write_set(tmp_path / "roi", patients=2, slices=1)
+    for shard in (tmp_path / "roi").glob("*.tfrecord"):
+        shard.unlink()
+    assert command(pretrain, *pretrain_arguments(tmp_path), "--dry_run") == 0
+    assert "protocol pretrain_lesion: 1 cycle(s)" in capsys.readouterr().out
+    assert not (tmp_path / "lesion").exists()
+
+
+@pytest.fixture(scope="module")
+def begun(networks, tmp_path_factory, command):
+    """Networks, and a folder with a run that ended before its first epoch."""
+    folder = tmp_path_factory.mktemp("begun")
+    (folder / "set").mkdir()
+    tiny_records.write_set(folder / "set", patients=4, slices=1, label_set=LITS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "train", lambda *arguments, **more: None)
+        assert command(finetune, *arguments(networks, folder, "lesion")) == 0
+    return networks, folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({"learning_rate": 1e-3}, "protocol.cycles[1].learning_rate: 5e-05 then, 0.001 now"),
+        ({"mixed_precision": True}, 'computation.precision: "float32" then, "float16" now'),
+        (
+            {"jit_compile": True, "deterministic": False},
+            "computation.jit_compile: false then, true now",
+        ),
+        ({"head": "old"}, 'head: "fresh" then, "old" now'),
+        ({"rotation_degrees": 3}, "augmentation.rotation_degrees: 15.0 then, 3.0 now"),
+        ({"cycles": ("enc1",)}, 'protocol.cycles[1].fixed[2]: "enc2" then, null now'),
+        ({"augment_on": "device"}, "computation.augment_on_host: true then, false now"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_another_flag_is_refused_with_the_difference(begun, command, capsys, changes, shown):
+    networks, folder = begun
+    line = arguments(networks, folder, "lesion", **changes)
+    assert command(finetune, *line) == 1
+    err = capsys.readouterr().err
+    assert "[run-differs]" in err
+    assert shown in err
+
+
+def test_xla_asks_for_what_it_cannot_be_without(begun, command):
+    networks, folder = begun
+    with pytest.raises(app.UsageError, match="--jit_compile: also give --nodeterministic"):
+        command(finetune, *arguments(networks, folder, "lesion", jit_compile=True))
+
+
+def test_other_data_are_refused_with_the_difference(begun, command, capsys, tmp_path):
+    networks, folder = begun
+    tiny_records.write_set(tmp_path, patients=4, slices=1, label_set=LITS, seed=1)
+    line = arguments(networks, folder, "lesion", records=tmp_path)
+    assert command(finetune, *line) == 1
+    err = capsys.readouterr().err
+    assert "[run-differs]" in err
+    assert "data_fingerprint: " in err
+
+
+def test_a_run_without_folds_left_nobody_for_the_test(begun, tmp_path):
+    networks, folder = begun
+    one = tmp_path / "run"
+    shutil.copytree(folder / "finetune" / "hold_out" / "seed0" / "mine", one)
+    whole = replace(load_manifest(folder / "set"), roi=None)
+    roi = {"rule": {}, "source_fingerprint": whole.fingerprint}
+    replace(load_description(networks / "lesion"), roi=roi).save(one)
+    (one / "weights.npz").write_bytes((networks / "lesion" / "weights.npz").read_bytes())
+    with pytest.raises(Refusal, match=r"\[no-patients\] expected a run that left patients for its"):
+        measuring.cases_of_part(one, whole, "test")
+    assert len(measuring.cases_of_part(one, whole, "validation")) >= 1
