@@ -92,7 +92,7 @@ def _write_folds(output: Path, manifest) -> None:
             "too-few-patients",
             output,
             expected=f"a diagnosis with at least {FLAGS.folds} patients, one for each fold",
-            came=f"{len(manifest.cases)} patients, fewer of each diagnosis",
+            found=f"{len(manifest.cases)} patients, fewer of each diagnosis",
             remedy="Lower --folds (1 writes none) or add patients. The records are complete.",
         ) from None
     _refuse_leaks(output, manifest, splits)

@@ -34,7 +34,7 @@ def held_alone(folder: Path) -> Iterator[int]:
                 "output-busy",
                 folder,
                 expected="a folder into which nobody else writes",
-                came="one that another process is writing",
+                found="one that another process is writing",
                 remedy="Wait for it, or choose another folder.",
             ) from None
         except OSError:

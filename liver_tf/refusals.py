@@ -1,8 +1,4 @@
-"""How the program says no: a refusal names what was expected, what came and the remedy.
-
-A refusal concerns one input; the others go on. Its text never holds patient data: the path is a
-field of its own, and whoever prints the refusal decides whether the reader may see the path.
-"""
+"""The errors that concern one input (``Refusal``) and the notes on accepted input (``Caution``)."""
 
 from __future__ import annotations
 
@@ -11,59 +7,73 @@ from pathlib import Path
 
 
 class Refusal(Exception):
-    """One input that cannot be trusted.
+    """An input that the program does not process.
+
+    It concerns one input; the remaining inputs are processed. The printed form is
+    ``PATH: [CODE] expected EXPECTED; found FOUND. REMEDY``.
 
     Attributes:
-      code: stable reason code in kebab-case, e.g. ``nifti-truncated``.
-      path: the file or folder, or None.
-      expected, came, remedy: the three parts of the message. None of them may hold file names,
-        tag values that identify a patient, or anything else from an identifying field.
+      code: Stable reason code in kebab-case, such as ``nifti-truncated``.
+      path: The file or folder, or None.
+      expected: What the program needs, as a noun phrase: "5 cells".
+      found: What the input has instead, as a noun phrase.
+      remedy: What the user can do, in whole sentences.
+
+    ``expected``, ``found`` and ``remedy`` go into manifests and shared reports. None of them may
+    hold file names, tag values that identify a patient, or other patient data.
     """
 
     def __init__(
-        self, code: str, path: Path | str | None, *, expected: str, came: str, remedy: str
+        self, code: str, path: Path | str | None, *, expected: str, found: str, remedy: str
     ) -> None:
         self.code = code
         self.path = None if path is None else Path(path)
         self.expected = expected
-        self.came = came
+        self.found = found
         self.remedy = remedy
         super().__init__(self.text())
 
     def text(self) -> str:
         """The message without the path: safe for logs, manifests and shared reports."""
-        return f"[{self.code}] expected {self.expected}; got {self.came}. {self.remedy}"
+        return f"[{self.code}] expected {self.expected}; found {self.found}. {self.remedy}"
 
     def text_with_path(self) -> str:
         """The message with the path: for the terminal of the person who named the path."""
         return self.text() if self.path is None else f"{self.path}: {self.text()}"
 
     def to_json(self) -> dict[str, str]:
-        """All but the path."""
-        return {name: getattr(self, name) for name in ("code", "expected", "came", "remedy")}
+        """All but the path. The key of ``found`` is ``came``, as in files of earlier versions."""
+        return {
+            "code": self.code,
+            "expected": self.expected,
+            "came": self.found,
+            "remedy": self.remedy,
+        }
 
     @classmethod
     def from_json(cls, value: dict[str, str], path: Path | str | None) -> Refusal:
-        return cls(path=path, **value)
-
-    def __reduce__(self):
-        return (
-            _rebuild_refusal,
-            (self.code, self.path, self.expected, self.came, self.remedy),
+        """The inverse of ``to_json``."""
+        return _rebuild_refusal(
+            value["code"], path, value["expected"], value["came"], value["remedy"]
         )
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_refusal, (self.code, self.path, self.expected, self.found, self.remedy))
 
-def _rebuild_refusal(code, path, expected, came, remedy):
-    return Refusal(code, path, expected=expected, came=came, remedy=remedy)
+
+def _rebuild_refusal(
+    code: str, path: Path | str | None, expected: str, found: str, remedy: str
+) -> Refusal:
+    return Refusal(code, path, expected=expected, found=found, remedy=remedy)
 
 
 class TrainingStopped(RuntimeError):
-    """Training cannot go on; what was good is kept in the run's folder."""
+    """Training ended early; the run folder keeps everything that was finished."""
 
 
 @dataclass(frozen=True)
 class Caution:
-    """Something odd that was accepted, and how it was taken. Holds no patient data."""
+    """A note on input that was accepted, and how it was interpreted. Holds no patient data."""
 
     code: str
     text: str

@@ -75,12 +75,12 @@ def test_sha256_is_that_of_the_bytes(tmp_path):
 
 
 def test_a_refusal_shows_its_path_only_when_asked_and_survives_pickling():
-    refusal = Refusal("odd", Path("secret/name"), expected="a", came="b", remedy="Do c.")
+    refusal = Refusal("odd", Path("secret/name"), expected="a", found="b", remedy="Do c.")
     again = pickle.loads(pickle.dumps(refusal))
     for one in (refusal, again):
-        assert str(one) == one.text() == "[odd] expected a; got b. Do c."
-        assert one.text_with_path() == f"{Path('secret/name')}: [odd] expected a; got b. Do c."
-    assert Refusal("odd", None, expected="a", came="b", remedy="c").text_with_path()[0] == "["
+        assert str(one) == one.text() == "[odd] expected a; found b. Do c."
+        assert one.text_with_path() == f"{Path('secret/name')}: [odd] expected a; found b. Do c."
+    assert Refusal("odd", None, expected="a", found="b", remedy="c").text_with_path()[0] == "["
 
 
 def test_a_folder_is_there_whole_or_not_at_all(tmp_path):

@@ -24,10 +24,10 @@ def test_the_page_and_the_source_know_the_same_codes():
 def test_codes_are_found_through_functions_that_make_refusals():
     source = """
 def direct(path):
-    raise Refusal("one", path, expected="", came="", remedy="")
+    raise Refusal("one", path, expected="", found="", remedy="")
 
-def maker(path, code, *, came="x"):
-    return Refusal(code=code, path=path, expected="", came=came, remedy="")
+def maker(path, code, *, found="x"):
+    return Refusal(code=code, path=path, expected="", found=found, remedy="")
 
 def outer(path):
     def inner(code, doubt):

@@ -273,7 +273,7 @@ def run(
                 "disk-full",
                 error.filename,
                 expected="a disk that takes what is written",
-                came=os.strerror(error.errno),
+                found=os.strerror(error.errno),
                 remedy="Free some space and start the command again: what is complete is kept.",
             )
             print(refusal.text_with_path(), file=sys.stderr)

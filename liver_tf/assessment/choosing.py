@@ -76,7 +76,7 @@ def choose(
             "validation-no-lesion",
             run,
             expected="at least one validation slice with a lesion to choose by",
-            came=f"{len(rejected)} slice(s), none of them with one",
+            found=f"{len(rejected)} slice(s), none of them with one",
             remedy="Do without, or fine-tune with folds whose validation patients have lesions.",
         )
     how, table = best_of(dice, rejected)

@@ -197,7 +197,7 @@ def _refuse_other_meaning(description: Description, manifest: Manifest, run: Pat
             "label-set-differs",
             run,
             expected=f"records with the run's classes, {', '.join(ours)}",
-            came=f"records with {', '.join(theirs)}",
+            found=f"records with {', '.join(theirs)}",
             remedy="Name the records of the run with --records.",
         )
     if tuple(description.window) != tuple(manifest.window):
@@ -205,7 +205,7 @@ def _refuse_other_meaning(description: Description, manifest: Manifest, run: Pat
             "window-differs",
             run,
             expected=f"records with the run's window {list(description.window)} HU",
-            came=f"{list(manifest.window)} HU",
+            found=f"{list(manifest.window)} HU",
             remedy="Name the records of the run with --records.",
         )
 
@@ -224,7 +224,7 @@ def cases_of_part(run: Path, manifest: Manifest, part: str) -> list[str]:
             "other-records",
             run,
             expected="the records from which the run's ROIs were cut",
-            came=f"fingerprint {manifest.fingerprint[:16]}, not {str(came_from)[:16]}",
+            found=f"fingerprint {manifest.fingerprint[:16]}, not {str(came_from)[:16]}",
             remedy="Name them with --records.",
         )
     identity = json.loads((run / "run.json").read_text(encoding="utf-8"))
@@ -233,7 +233,7 @@ def cases_of_part(run: Path, manifest: Manifest, part: str) -> list[str]:
             "no-patients",
             run,
             expected=f"a run that left patients for its {part} part",
-            came="none: it was trained without folds",
+            found="none: it was trained without folds",
             remedy="Fine-tune with --folds_file to have patients left for the test.",
         )
     return identity["split"][part]

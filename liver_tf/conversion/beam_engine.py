@@ -42,7 +42,7 @@ def convert_in_beam(jobs: list[Job], options: list[str]) -> Iterator[Outcome]:
             "no-beam",
             None,
             expected="Apache Beam for --engine=beam",
-            came="a Python without it",
+            found="a Python without it",
             remedy="Run: pip install -c constraints.txt -e '.[beam]'.",
         ) from None
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
@@ -66,7 +66,7 @@ def convert_in_beam(jobs: list[Job], options: list[str]) -> Iterator[Outcome]:
                 "beam-failed",
                 None,
                 expected="a Beam pipeline that ends well",
-                came=f"an error of kind {type(error).__name__}",
+                found=f"an error of kind {type(error).__name__}",
                 remedy="See the runner's own log; do all machines see the input and the output "
                 "under the same paths? What is complete is kept.",
             ) from None
@@ -96,7 +96,7 @@ def _outcome_of(folder: Path, job: Job) -> Outcome:
             "beam-failed",
             target.output,
             expected="a word on every case from the pipeline's workers",
-            came="none on one of them",
+            found="none on one of them",
             remedy="All machines must see the output folder under the same path.",
         ) from None
     if "ends_all" in told:

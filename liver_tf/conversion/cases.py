@@ -217,7 +217,7 @@ def unexpected(path: Path, error: Exception) -> Refusal:
         "unexpected-error",
         path,
         expected="a file that this program can read, or refuses for a reason it knows",
-        came=f"an error of kind {type(error).__name__}",
+        found=f"an error of kind {type(error).__name__}",
         remedy="Look at the file with another program; please report the kind of error.",
     )
 
@@ -267,7 +267,7 @@ def _of_row(task: CaseTask, row: SliceRow, index: int, found: ReadCase) -> Label
             "mask-missing",
             row.image,
             expected=f"a mask in line {row.line}",
-            came="an empty cell",
+            found="an empty cell",
             remedy="Outline the liver of healthy slices too, or leave the line out.",
         )
     labels = read_mask(row.mask, scan, _mapping(task, row))
@@ -318,16 +318,16 @@ def _mapping(task: CaseTask, row: SliceRow) -> dict[int, int]:
 def _check_diagnosis(task: CaseTask, row: SliceRow, labels: np.ndarray) -> None:
     """A healthy slice has no lesion; any other has at least a pixel of its diagnosis."""
     if row.diagnosis == HEALTHY:
-        came = "lesion pixels" if bool((labels > LIVER).any()) else ""
+        found = "lesion pixels" if bool((labels > LIVER).any()) else ""
     else:
         there = bool((labels == task.label_set.index(row.diagnosis)).any())
-        came = "" if there else f"no pixel of {row.diagnosis}"
-    if not came:
+        found = "" if there else f"no pixel of {row.diagnosis}"
+    if not found:
         return
     raise Refusal(
         "diagnosis-against-mask",
         row.mask,
         expected=f"a mask that agrees with the diagnosis {row.diagnosis!r} in line {row.line}",
-        came=came,
+        found=found,
         remedy="Mend the diagnosis or the mask, or check --mask_values.",
     )

@@ -145,7 +145,7 @@ def _refuse_other_set(output: Path, made_by: dict) -> None:
             "output-other-set",
             output,
             expected="a new folder, or one with records of the same source under the same site key",
-            came=f"a record set made with another {' and '.join(differing)}",
+            found=f"a record set made with another {' and '.join(differing)}",
             remedy="Choose another --output, or delete that set if it is not needed any more.",
         )
 
@@ -155,7 +155,7 @@ def _nothing(output: Path, found: int, refused: int) -> Refusal:
         "nothing-converted",
         output,
         expected="at least one case that can be read",
-        came=f"{found} cases found and {refused} refusals",
+        found=f"{found} cases found and {refused} refusals",
         remedy="See the other refusals; check --source and --input.",
     )
 

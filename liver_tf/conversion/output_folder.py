@@ -61,7 +61,7 @@ def _cannot_write(output: Path, number: int | None) -> Refusal:
         "disk-full" if full else "output-unwritable",
         output,
         expected="an output folder that takes what is written",
-        came=os.strerror(number) if number else "an error of the operating system",
+        found=os.strerror(number) if number else "an error of the operating system",
         remedy=("Free some space" if full else "Mend that")
         + " and start again: complete shards are kept.",
     )

@@ -49,7 +49,7 @@ def in_processes(
             "worker-died",
             None,
             expected="processes that live until their case is done",
-            came="one that was ended from outside, as happens when memory runs out",
+            found="one that was ended from outside, as happens when memory runs out",
             remedy="Lower --workers and start again: what is complete is kept.",
         ) from None
 

@@ -83,7 +83,7 @@ def cut_regions(
                 "no-roi",
                 source,
                 expected="a liver in at least one slice",
-                came=f"none in {manifest.records} slices",
+                found=f"none in {manifest.records} slices",
                 remedy="Train the liver network longer, or try --true_liver.",
             )
         sweep(output, {entry.case for entry in entries})
@@ -102,7 +102,7 @@ def _refuse_misuse(source: Path, output: Path, manifest: Manifest) -> None:
             "roi-of-roi",
             source,
             expected="a record set of whole slices",
-            came="one of ROIs",
+            found="one of ROIs",
             remedy="Cut from the set that build_tfrecords made.",
         )
     if output.resolve() == source.resolve():
@@ -110,7 +110,7 @@ def _refuse_misuse(source: Path, output: Path, manifest: Manifest) -> None:
             "same-folder",
             output,
             expected="an output folder other than the input",
-            came="the same",
+            found="the same",
             remedy="Choose another --output: whole slices and ROIs are two record sets.",
         )
 

@@ -67,7 +67,7 @@ def _no_patient(files: SeriesFiles) -> Refusal:
         "series-no-patient",
         files.place,
         expected="a PatientID, which keeps a patient's series on one side of every split",
-        came="none",
+        found="none",
         remedy="Export with a PatientID (a pseudonym will do). If every study is another patient, "
         "say so with --series_without_patient_id=own_patient.",
     )

@@ -50,7 +50,7 @@ def _refused(row: SliceRow, table: Path) -> Refusal:
         "csv-patient-twice",
         table,
         expected=f"in line {row.line}: one patient_id for all images with the same PatientID",
-        came="a PatientID that stands under several",
+        found="a PatientID that stands under several",
         remedy="Give one person one patient_id. If the table is right and the images are not, say "
         "so with --ignore_patient_id.",
     )

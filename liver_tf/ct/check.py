@@ -48,7 +48,7 @@ def refuse_implausible_hu(lowest: float, highest: float, path: Path | None) -> N
             "hu-impossible",
             path,
             expected=f"HU between {HU_LIMITS[0]} and {HU_LIMITS[1]}",
-            came=f"values from {lowest:g} to {highest:g}",
+            found=f"values from {lowest:g} to {highest:g}",
             remedy=remedy,
         )
     if lowest >= 0 or highest - lowest < SMALLEST_SPREAD_HU:
@@ -56,7 +56,7 @@ def refuse_implausible_hu(lowest: float, highest: float, path: Path | None) -> N
             "hu-unscaled",
             path,
             expected="HU values: air and fat lie below 0, tissues far apart",
-            came=f"values from {lowest:g} to {highest:g}, which looks unscaled",
+            found=f"values from {lowest:g} to {highest:g}, which looks unscaled",
             remedy=remedy,
         )
 

@@ -74,7 +74,7 @@ def no_dicom_prefix(path: Path) -> Refusal:
         "dicom-no-prefix",
         path,
         expected="a DICOM file, with DICM after 128 bytes",
-        came="a file without it",
+        found="a file without it",
         remedy="Export the image from the archive as a DICOM file (PS3.10).",
     )
 
@@ -96,7 +96,7 @@ def broken_file(path: Path) -> Refusal:
         "dicom-unreadable",
         path,
         expected="a complete DICOM data set",
-        came="one that is cut off or damaged",
+        found="one that is cut off or damaged",
         remedy="Copy the file again, or export it again from the archive.",
     )
 
@@ -220,7 +220,7 @@ def check_pixels(dataset: FileDataset, path: Path, frames: int) -> tuple[int, in
             "dicom-size",
             path,
             expected=f"1 to {MAX_SIDE} rows and columns",
-            came=f"{rows} x {columns}",
+            found=f"{rows} x {columns}",
             remedy="Export the image again: its header is damaged.",
         )
     data = _value(dataset, "PixelData", path)
@@ -229,7 +229,7 @@ def check_pixels(dataset: FileDataset, path: Path, frames: int) -> tuple[int, in
             "dicom-no-pixels",
             path,
             expected="pixel data",
-            came="a data set without, or one that is cut off before them",
+            found="a data set without, or one that is cut off before them",
             remedy="Export the image again from the archive.",
         )
     try:
@@ -250,7 +250,7 @@ def check_pixels(dataset: FileDataset, path: Path, frames: int) -> tuple[int, in
                 "dicom-truncated",
                 path,
                 expected=f"{needed} bytes of pixels for {frames} x {rows} x {columns}",
-                came=f"{len(data)} bytes",
+                found=f"{len(data)} bytes",
                 remedy="Copy the file again, or export it again from the archive.",
             )
     return rows, columns
@@ -277,16 +277,16 @@ def _refuse_other_size(data: bytes, path: Path, size: tuple[int, int], frames: i
         raise _bad_pixels(path, "data that cannot")
     other = next((each for each in sizes if each != (*size, 1)), None)
     if other is not None:
-        came = f"a compressed image of {other[0]} x {other[1]} with {other[2]} value(s) a pixel"
-        raise _bad_pixels(path, came)
+        found = f"a compressed image of {other[0]} x {other[1]} with {other[2]} value(s) a pixel"
+        raise _bad_pixels(path, found)
 
 
-def _bad_pixels(path: Path, came: str) -> Refusal:
+def _bad_pixels(path: Path, found: str) -> Refusal:
     return Refusal(
         "dicom-pixels",
         path,
         expected="pixel data that can be decoded to the rows, columns and frames of the header",
-        came=came,
+        found=found,
         remedy="Export the image again, uncompressed if possible.",
     )
 
@@ -303,7 +303,7 @@ def _require_decoder(syntax: UID, path: Path) -> None:
             "dicom-no-decoder",
             path,
             expected="uncompressed pixels, or a decoder for them",
-            came=f"pixels compressed as {name}, and no decoder for it is installed",
+            found=f"pixels compressed as {name}, and no decoder for it is installed",
             remedy="Install the extra: pip install 'liver_tf[codecs]'.",
         )
 
@@ -316,11 +316,11 @@ def _value(dataset: pydicom.Dataset, keyword: str, path: Path):
         raise _bad_number(path, keyword, "a value that cannot be read") from None
 
 
-def _bad_number(path: Path, keyword: str, came: str) -> Refusal:
+def _bad_number(path: Path, keyword: str, found: str) -> Refusal:
     return Refusal(
         "dicom-number",
         path,
         expected=f"{keyword} as DICOM defines it",
-        came=came,
+        found=found,
         remedy="Export the image again, or repair this element.",
     )

@@ -307,5 +307,5 @@ def _cautions(counts: Counter[str]) -> tuple[Caution, ...]:
     return (Caution("series-stray-slice", note),) * bool(strays) + left_out_cautions(counts)
 
 
-def _refused(code: str, path: Path, expected: str, came: str, remedy: str) -> Refusal:
-    return Refusal(code, path, expected=expected, came=came, remedy=remedy)
+def _refused(code: str, path: Path, expected: str, found: str, remedy: str) -> Refusal:
+    return Refusal(code, path, expected=expected, found=found, remedy=remedy)

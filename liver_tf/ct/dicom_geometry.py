@@ -59,7 +59,7 @@ def axial_axes(
             "dicom-not-axial",
             path,
             expected="an axial slice",
-            came="a coronal or sagittal one",
+            found="a coronal or sagittal one",
             remedy="Use the axial series of the examination.",
         )
     return axes, flips

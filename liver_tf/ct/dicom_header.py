@@ -74,7 +74,7 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> SliceHeader:
             "dicom-spacing",
             path,
             expected="a PixelSpacing from {:g} to {:g} mm".format(*SPACING_LIMITS_MM),
-            came=f"{spacing[0]:g} x {spacing[1]:g} mm",
+            found=f"{spacing[0]:g} x {spacing[1]:g} mm",
             remedy="Export the image again, or repair PixelSpacing.",
         )
     thickness = number(dataset, "SpacingBetweenSlices", path)
@@ -123,7 +123,7 @@ def refuse_enhanced(storage: str, path: Path) -> None:
             "dicom-enhanced",
             path,
             expected="CT Image Storage, one slice a file",
-            came=f"{uid_name(storage)}, many slices in one file",
+            found=f"{uid_name(storage)}, many slices in one file",
             remedy="Convert it to single slices or to NIfTI, for example with dcm2niix.",
         )
 
@@ -137,7 +137,7 @@ def _refuse_other_images(dataset: pydicom.Dataset, path: Path) -> None:
             "dicom-not-ct",
             path,
             expected="an object of CT Image Storage with modality CT",
-            came=known if storage != CTImageStorage else "another modality",
+            found=known if storage != CTImageStorage else "another modality",
             remedy="Use the original CT slices, not screenshots or other examinations.",
         )
     if is_localizer(dataset, path):
@@ -145,7 +145,7 @@ def _refuse_other_images(dataset: pydicom.Dataset, path: Path) -> None:
             "dicom-localizer",
             path,
             expected="an axial slice",
-            came="a localizer (scout view)",
+            found="a localizer (scout view)",
             remedy="Leave localizers out of the data.",
         )
     if text(dataset, "BurnedInAnnotation", path).upper() == "YES":
@@ -153,7 +153,7 @@ def _refuse_other_images(dataset: pydicom.Dataset, path: Path) -> None:
             "dicom-burned-in",
             path,
             expected="pixels without writing in them",
-            came="BurnedInAnnotation YES: the pixels may show the patient's name",
+            found="BurnedInAnnotation YES: the pixels may show the patient's name",
             remedy="Use the original slice.",
         )
     photometric = text(dataset, "PhotometricInterpretation", path).upper()
@@ -166,7 +166,7 @@ def _refuse_other_images(dataset: pydicom.Dataset, path: Path) -> None:
             "dicom-photometric",
             path,
             expected="PhotometricInterpretation MONOCHROME2, one sample a pixel",
-            came=photometric if photometric in kinds else "something else",
+            found=photometric if photometric in kinds else "something else",
             remedy="Use the original CT slices, not screenshots or inverted images.",
         )
     if whole_number(dataset, "NumberOfFrames", path) not in (None, 1):
@@ -174,7 +174,7 @@ def _refuse_other_images(dataset: pydicom.Dataset, path: Path) -> None:
             "dicom-multiframe",
             path,
             expected="one slice a file",
-            came="several frames in CT Image Storage, which has no place for them",
+            found="several frames in CT Image Storage, which has no place for them",
             remedy="Export the slices one by one.",
         )
 
@@ -187,7 +187,7 @@ def _rescale(dataset: pydicom.Dataset, path: Path) -> tuple[float, float]:
             "dicom-rescale",
             path,
             expected="RescaleSlope and RescaleIntercept",
-            came="a lookup table (ModalityLUTSequence)",
+            found="a lookup table (ModalityLUTSequence)",
             remedy=remedy,
         )
     kind = text(dataset, "RescaleType", path).upper()
@@ -196,7 +196,7 @@ def _rescale(dataset: pydicom.Dataset, path: Path) -> tuple[float, float]:
             "dicom-not-hu",
             path,
             expected="RescaleType HU",
-            came="another quantity",
+            found="another quantity",
             remedy="Use the series in HU, not a dose, density or spectral map.",
         )
     values = []
@@ -204,15 +204,15 @@ def _rescale(dataset: pydicom.Dataset, path: Path) -> tuple[float, float]:
         try:
             value = number(dataset, keyword, path)
         except Refusal as refusal:
-            value, came = None, refusal.came
+            value, found = None, refusal.found
         else:
-            came = "none"
+            found = "none"
         if value is None or (keyword == "RescaleSlope" and value == 0):
             raise Refusal(
                 "dicom-rescale",
                 path,
                 expected=f"a finite {keyword}" + (" other than 0" if keyword[7] == "S" else ""),
-                came=came if value is None else "0",
+                found=found if value is None else "0",
                 remedy=remedy,
             )
         values.append(value)
@@ -232,7 +232,7 @@ def _orientation(
             "dicom-orientation",
             path,
             expected="two perpendicular unit vectors in ImageOrientationPatient",
-            came="others",
+            found="others",
             remedy="Export the image again, or repair this element.",
         )
     return row / lengths[0], column / lengths[1]

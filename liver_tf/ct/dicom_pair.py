@@ -87,7 +87,7 @@ def _refuse_twice(labels: set[int], seg: DicomSeg) -> None:
             "seg-label-twice",
             seg.path,
             expected="several segmentations of a series to hold different classes",
-            came=f"{len(labels)} class(es) that another one holds too",
+            found=f"{len(labels)} class(es) that another one holds too",
             remedy="Leave out all but the one that counts, or merge them into one DICOM SEG.",
         )
 

@@ -65,7 +65,7 @@ class HuRange:
                 "dicom-padding",
                 path,
                 expected="pixels inside the field of view",
-                came="an image that is padding all over",
+                found="an image that is padding all over",
                 remedy="Export the image again, or repair PixelPaddingValue.",
             )
         refuse_implausible_hu(self._lowest, self._highest, path)
@@ -91,7 +91,7 @@ def _padding_mask(dataset: pydicom.Dataset, header: SliceHeader, stored: np.ndar
             "dicom-padding",
             header.path,
             expected="a PixelPaddingValue outside the HU of tissue",
-            came=f"one that stands for {border[0]:g} to {border[1]:g} HU, with such pixels",
+            found=f"one that stands for {border[0]:g} to {border[1]:g} HU, with such pixels",
             remedy="Remove or repair PixelPaddingValue: it would wipe out tissue.",
         )
     return padding
@@ -113,6 +113,6 @@ def _refuse_unused_bits(dataset: pydicom.Dataset, path: Path, stored: np.ndarray
             "dicom-bits",
             path,
             expected=f"stored values of {bits} bits",
-            came="values with higher bits set (an overlay in the pixels, or a wrong BitsStored?)",
+            found="values with higher bits set (an overlay in the pixels, or a wrong BitsStored?)",
             remedy="Export the image again without overlays.",
         )

@@ -46,8 +46,8 @@ def read_frames(dataset: pydicom.Dataset, path: Path) -> list[Frame]:
     items = sequence(dataset, "PerFrameFunctionalGroupsSequence", path)
     count = whole_number(dataset, "NumberOfFrames", path) or 0
     if not 1 <= count <= MAX_FRAMES or len(items) != count:
-        came = f"{len(items)} descriptions for {count} frames"
-        raise seg_refusal("seg-frames", path, "a description for each frame", came)
+        found = f"{len(items)} descriptions for {count} frames"
+        raise seg_refusal("seg-frames", path, "a description for each frame", found)
     shared = sequence(dataset, "SharedFunctionalGroupsSequence", path)
     if len(shared) > 1:
         raise broken_file(path)
@@ -202,7 +202,7 @@ def seg_refusal(
     code: str,
     path: Path,
     expected: str,
-    came: str,
+    found: str,
     remedy: str = "Use the segmentation that was drawn on this very series, exported whole.",
 ) -> Refusal:
-    return Refusal(code, path, expected=expected, came=came, remedy=remedy)
+    return Refusal(code, path, expected=expected, found=found, remedy=remedy)

@@ -87,8 +87,8 @@ def _read_headers(folder: Path) -> tuple[list[SliceHeader], tuple[Caution, ...]]
     for below in _folders_below(folder):
         headers += _headers_in(below, left_out)
     if not headers:
-        came = "none, neither in it nor in the folders below it"
-        raise _refused(folder, "series-empty", "CT slices as DICOM files", came)
+        found = "none, neither in it nor in the folders below it"
+        raise _refused(folder, "series-empty", "CT slices as DICOM files", found)
     note = "the folder itself holds no CT slice: those of the folders below it are used"
     return headers, (Caution("series-below", note), *left_out_cautions(left_out))
 
@@ -147,12 +147,12 @@ def left_out_cautions(counts: dict[str, int]) -> tuple[Caution, ...]:
     )
 
 
-def _refused(folder: Path, code: str, expected: str, came: str) -> Refusal:
+def _refused(folder: Path, code: str, expected: str, found: str) -> Refusal:
     return Refusal(
         code,
         folder,
         expected=expected,
-        came=came,
+        found=found,
         remedy="Put the slices of one axial series, and nothing else, into the folder; single "
         "slices can be used one by one.",
     )

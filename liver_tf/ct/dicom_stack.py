@@ -212,12 +212,12 @@ def _sorted_by_position(
     return headers, (positions[-1] - positions[0]) / (len(headers) - 1)
 
 
-def _refused(place: Path, code: str, expected: str, came: str) -> Refusal:
+def _refused(place: Path, code: str, expected: str, found: str) -> Refusal:
     return Refusal(
         code,
         place,
         expected=expected,
-        came=came,
+        found=found,
         remedy="Use the slices of one axial series, each once and nothing else; single slices can "
         "be used one by one.",
     )

@@ -22,7 +22,7 @@ def require_file(path: Path | str) -> Path:
             "file-missing",
             path,
             expected="a regular file",
-            came="nothing, a folder or a device",
+            found="nothing, a folder or a device",
             remedy="Check the path and that the medium is mounted.",
         )
     return path
@@ -34,7 +34,7 @@ def unreadable(path: Path) -> Refusal:
         "file-unreadable",
         path,
         expected="a file that may be read",
-        came="an error of the operating system",
+        found="an error of the operating system",
         remedy="Check permissions and the disk.",
     )
 

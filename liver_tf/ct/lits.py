@@ -83,9 +83,9 @@ def _part_and_number(parent: Path, name: str) -> tuple[str, int] | None:
 
 def _refuse_no_pair(volumes: list[Path], segmentations: list[Path]) -> list[Refusal]:
     if len(volumes) > 1 or len(segmentations) > 1:
-        came = f"{len(volumes)} volume(s) and {len(segmentations)} segmentation(s)"
+        found = f"{len(volumes)} volume(s) and {len(segmentations)} segmentation(s)"
         return [
-            _refused("pair-duplicate", path, "one volume and one segmentation of a number", came)
+            _refused("pair-duplicate", path, "one volume and one segmentation of a number", found)
             for path in volumes + segmentations
         ]
     if volumes:
@@ -95,12 +95,12 @@ def _refuse_no_pair(volumes: list[Path], segmentations: list[Path]) -> list[Refu
     return [_refused("pair-no-volume", segmentations[0], "a volume of this number", "none")]
 
 
-def _refused(code: str, path: Path, expected: str, came: str) -> Refusal:
+def _refused(code: str, path: Path, expected: str, found: str) -> Refusal:
     return Refusal(
         code,
         path,
         expected=expected,
-        came=came,
+        found=found,
         remedy="Give the folder with the pairs volume-N.nii[.gz] and segmentation-N.nii[.gz], or "
         "with imagesTr and labelsTr; each number once.",
     )

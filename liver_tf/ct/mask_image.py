@@ -134,8 +134,8 @@ def _read_nifti_mask(path: Path, scan: Scan, mapping: Mapping[int, int]) -> np.n
     canonical = to_canonical(values.transpose(2, 1, 0), grid)
     if canonical.shape != scan.hu.shape:
         expected = "a mask of the scan's shape, " + " x ".join(map(str, scan.hu.shape))
-        came = " x ".join(map(str, canonical.shape))
-        raise _refused("mask-shape", path, expected, came)
+        found = " x ".join(map(str, canonical.shape))
+        raise _refused("mask-shape", path, expected, found)
     if has_geometry(scan):
         columns = slice(None) if canonical.shape[0] > 1 else slice(1, None)
         apart = np.abs(canonical_affine(header.affine, grid) - scan.affine)[:, columns]
@@ -202,7 +202,7 @@ def _refused(
     code: str,
     path: Path,
     expected: str,
-    came: str,
+    found: str,
     remedy: str = "Export the mask again, as drawn on this very image.",
 ) -> Refusal:
-    return Refusal(code, path, expected=expected, came=came, remedy=remedy)
+    return Refusal(code, path, expected=expected, found=found, remedy=remedy)

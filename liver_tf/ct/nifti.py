@@ -72,7 +72,7 @@ def stored_to_hu(stored: np.ndarray, header: NiftiHeader, path: Path) -> np.ndar
             "hu-not-finite",
             path,
             expected="a number in every voxel",
-            came="NaN or infinite voxels",
+            found="NaN or infinite voxels",
             remedy="Find out what made them; fill them with air (-1000) if they are padding.",
         ) from None
 
@@ -113,7 +113,7 @@ def refuse_other_shape(mask: NiftiHeader, volume: SourceGrid, path: Path) -> Non
             "mask-shape",
             path,
             expected=f"a mask of the volume's shape, {_times(volume.shape)}",
-            came=_times(mask.shape),
+            found=_times(mask.shape),
             remedy="Find the mask that was drawn on this volume.",
         )
 
@@ -256,12 +256,12 @@ def _affine_cautions(affine: np.ndarray) -> tuple[Caution, ...]:
     return tuple(cautions)
 
 
-def _bad_labels(path: Path, allowed: Collection[int], came: str) -> Refusal:
+def _bad_labels(path: Path, allowed: Collection[int], found: str) -> Refusal:
     return Refusal(
         "mask-labels",
         path,
         expected=f"only the labels {', '.join(str(value) for value in sorted(allowed))}",
-        came=came,
+        found=found,
         remedy="Check the label set; labels are never clipped or rounded.",
     )
 

@@ -209,7 +209,7 @@ class NiftiFile:
                 "nifti-size",
                 self.path,
                 expected="a file that ends with its last voxel",
-                came="more data than the dimensions of its header make up",
+                found="more data than the dimensions of its header make up",
                 remedy="Write the file again: its header does not describe its voxels.",
             )
 
@@ -226,7 +226,7 @@ def _refusals(path: Path) -> Iterator[None]:
             "nifti-damaged",
             path,
             expected="a gzip stream whose checksum fits",
-            came="a stream that is damaged or whose checksum does not fit",
+            found="a stream that is damaged or whose checksum does not fit",
             remedy="Copy or download the file again.",
         ) from None
     except OSError:
@@ -265,7 +265,7 @@ def _check_header(block: bytes, path: Path) -> NiftiHeader:
             "nifti-offset",
             path,
             expected=f"voxels that begin after the header, at byte {len(block) + 4} or later",
-            came=f"an offset of {offset:g}, so that other bytes would be read as voxels",
+            found=f"an offset of {offset:g}, so that other bytes would be read as voxels",
             remedy="Write the file again with a common NIfTI library.",
         )
     slope, inter, scale_cautions = _check_scale(header, path)
@@ -289,7 +289,7 @@ def _check_shape(header, path: Path) -> tuple[int, int, int]:
             "nifti-dimensions",
             path,
             expected="a volume of 3 dimensions",
-            came=f"{dim[0]} dimensions",
+            found=f"{dim[0]} dimensions",
             remedy="Split a series over time into volumes; stack single slices into one.",
         )
     shape = tuple(dim[1:4])
@@ -298,7 +298,7 @@ def _check_shape(header, path: Path) -> tuple[int, int, int]:
             "nifti-dimensions",
             path,
             expected=f"1 to {MAX_SIDE} voxels along each axis and at most {MAX_VOXELS} in all",
-            came=f"{shape[0]} x {shape[1]} x {shape[2]}",
+            found=f"{shape[0]} x {shape[1]} x {shape[2]}",
             remedy="Write the file again: its header is damaged.",
         )
     return shape
@@ -307,12 +307,12 @@ def _check_shape(header, path: Path) -> tuple[int, int, int]:
 def _check_dtype(header, path: Path, order: str) -> np.dtype:
     code = int(header["datatype"])
     if code not in _REAL_DATATYPES:
-        came = "complex or colour values" if code in _COMPLEX_OR_COLOUR else "an unknown datatype"
+        found = "complex or colour values" if code in _COMPLEX_OR_COLOUR else "an unknown datatype"
         raise Refusal(
             "nifti-datatype",
             path,
             expected="integers of 8 to 64 bits or floats of 32 or 64 bits",
-            came=f"{came} (code {code})",
+            found=f"{found} (code {code})",
             remedy="Convert the image to int16.",
         )
     dtype = np.dtype(_REAL_DATATYPES[code]).newbyteorder(order)
@@ -331,7 +331,7 @@ def _check_scale(header, path: Path) -> tuple[float, float, tuple[Caution, ...]]
             "nifti-scale",
             path,
             expected="a finite scl_slope and scl_inter",
-            came="one that is NaN or infinite",
+            found="one that is NaN or infinite",
             remedy="Write the file again with the right scaling.",
         )
     return slope, inter, ()
@@ -344,7 +344,7 @@ def _check_affine(header, path: Path) -> tuple[np.ndarray, tuple[Caution, ...]]:
             "nifti-spacing",
             path,
             expected="a voxel size (pixdim) above 0 mm along each axis",
-            came="one that is zero, negative, NaN or infinite",
+            found="one that is zero, negative, NaN or infinite",
             remedy="Write the file again with the voxel size of the scan.",
         )
     if int(header["xyzt_units"]) & 7 not in (0, 2):
@@ -352,7 +352,7 @@ def _check_affine(header, path: Path) -> tuple[np.ndarray, tuple[Caution, ...]]:
             "nifti-units",
             path,
             expected="millimetres as the unit of length",
-            came="metres, micrometres or an unknown unit (xyzt_units)",
+            found="metres, micrometres or an unknown unit (xyzt_units)",
             remedy="Write the file again in millimetres.",
         )
     cautions = []
@@ -368,7 +368,7 @@ def _check_affine(header, path: Path) -> tuple[np.ndarray, tuple[Caution, ...]]:
             "nifti-affine",
             path,
             expected="an sform or qform of finite numbers that spans three axes",
-            came="one with NaN, only zeros, or axes that coincide",
+            found="one with NaN, only zeros, or axes that coincide",
             remedy="Write the file again with the geometry of the scan.",
         )
     if int(header["sform_code"]) <= 0 and int(header["qform_code"]) <= 0:
@@ -407,17 +407,17 @@ def _refuse_misnamed(path: Path, zipped: bool) -> None:
             "nifti-misnamed",
             path,
             expected="a name that ends in .gz exactly if the file is compressed by gzip",
-            came="a compressed file without .gz" if zipped else "a .gz that is not compressed",
+            found="a compressed file without .gz" if zipped else "a .gz that is not compressed",
             remedy="Rename the file, after checking where it came from.",
         )
 
 
-def _bad_header(path: Path, came: str) -> Refusal:
+def _bad_header(path: Path, found: str) -> Refusal:
     return Refusal(
         "nifti-header",
         path,
         expected="a NIfTI file (.nii or .nii.gz)",
-        came=came,
+        found=found,
         remedy="Check that the file is an image and was copied completely.",
     )
 
@@ -427,6 +427,6 @@ def _truncated(path: Path) -> Refusal:
         "nifti-truncated",
         path,
         expected="as many voxels as the header says",
-        came="a file that ends before them",
+        found="a file that ends before them",
         remedy="Copy or download the file again.",
     )

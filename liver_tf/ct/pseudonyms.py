@@ -91,7 +91,7 @@ def _strong_enough(key: bytes, path: Path | None) -> bytes:
             "site-key-weak",
             path,
             expected=f"a site key of {SHORTEST_KEY_BYTES} bytes or more",
-            came="an empty key" if not key else f"{len(key)} bytes",
+            found="an empty key" if not key else f"{len(key)} bytes",
             remedy=f"Put a random key into the key file or into {KEY_VARIABLE}, for example the "
             "output of: openssl rand -hex 32.",
         )

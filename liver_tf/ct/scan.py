@@ -90,7 +90,7 @@ def require_geometry(scan: Scan) -> None:
             "no-geometry",
             scan.source.path,
             expected="pixel spacing, slice thickness, position and orientation of the image",
-            came="an image whose file leaves at least one of them out",
+            found="an image whose file leaves at least one of them out",
             remedy="Results of this image can be drawn, but not written as NIfTI or DICOM SEG; "
             "export it again from the archive with its geometry.",
         )

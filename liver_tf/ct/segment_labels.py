@@ -33,7 +33,7 @@ def label_of(segment: SegmentName, mapping: Mapping[int | str, int], path: Path)
             "mask-unmapped",
             path,
             expected="every segment to be named in the mapping, by number, label or code",
-            came=f"segment {segment.number}, which is not",
+            found=f"segment {segment.number}, which is not",
             remedy="Add it to the mapping; map it to the background to leave it out.",
         )
     if len(found) > 1:
@@ -41,7 +41,7 @@ def label_of(segment: SegmentName, mapping: Mapping[int | str, int], path: Path)
             "mask-ambiguous",
             path,
             expected="the label and the code of a segment to mean the same",
-            came=f"segment {segment.number}, whose label and code are mapped to two classes",
+            found=f"segment {segment.number}, whose label and code are mapped to two classes",
             remedy="Name it by its number in the mapping, or leave one of the two out.",
         )
     return found.pop()
@@ -74,7 +74,7 @@ def paint(
                 "seg-overlap",
                 path,
                 expected="segments that do not overlap",
-                came="pixels that belong to several",
+                found="pixels that belong to several",
                 remedy="Draw them apart, or let lesions win over the liver on purpose.",
             )
         labels[mask] = label

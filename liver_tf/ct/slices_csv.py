@@ -91,8 +91,8 @@ def _decode(path: Path) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-    came = "UTF-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "another encoding"
-    raise _refused(path, "csv-encoding", line, "UTF-8", came)
+    found = "UTF-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "another encoding"
+    raise _refused(path, "csv-encoding", line, "UTF-8", found)
 
 
 def _records(text: str, path: Path) -> list[tuple[int, dict[str, str]]]:
@@ -126,10 +126,10 @@ def _header(cells: list[str], path: Path, line: int) -> list[str]:
     missing = [column for column in COLUMNS if column not in header]
     twice = [column for column in COLUMNS if header.count(column) > 1]
     if missing or twice:
-        came = f"a header without {', '.join(missing)}" if missing else f"{', '.join(twice)} twice"
+        found = f"a header without {', '.join(missing)}" if missing else f"{', '.join(twice)} twice"
         if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-            came += " (separated by semicolons or tabs?)"
-        raise _refused(path, "csv-columns", line, f"the columns {', '.join(COLUMNS)}", came)
+            found += " (separated by semicolons or tabs?)"
+        raise _refused(path, "csv-columns", line, f"the columns {', '.join(COLUMNS)}", found)
     return header
 
 
@@ -144,8 +144,8 @@ def _row(
     line: int, record: dict[str, str], path: Path, diagnoses: Sequence[str], allow_outside: bool
 ) -> SliceRow:
     if "slice_id" not in record:
-        expected, came = f"{record['header']} cells", record[""]
-        raise _refused(path, "csv-fields", line, expected, came)
+        expected, found = f"{record['header']} cells", record[""]
+        raise _refused(path, "csv-fields", line, expected, found)
     for column in ("slice_id", "patient_id", "image", "diagnosis"):
         if not record[column]:
             raise _refused(path, "csv-blank", line, f"a value for {column}", "an empty cell")
@@ -200,7 +200,7 @@ def _without_contradictions(
     """Leave out all rows that contradict each other: which of them is right is not known."""
     bad: dict[int, Refusal] = {}
 
-    def refuse_groups(code: str, key, doubt, expected: str, came: str) -> None:
+    def refuse_groups(code: str, key, doubt, expected: str, found: str) -> None:
         groups = defaultdict(list)
         for row in rows:
             groups[key(row)].append(row)
@@ -209,7 +209,7 @@ def _without_contradictions(
                 others = ", ".join(str(row.line) for row in group[:8])
                 for row in group:
                     bad.setdefault(
-                        row.line, _refused(path, code, row.line, expected, f"{came} {others}")
+                        row.line, _refused(path, code, row.line, expected, f"{found} {others}")
                     )
 
     always = bool
@@ -237,7 +237,7 @@ def _without_contradictions(
     return [row for row in rows if row.line not in bad], list(bad.values())
 
 
-def _refused(path: Path, code: str, line: int | None, expected: str, came: str) -> Refusal:
+def _refused(path: Path, code: str, line: int | None, expected: str, found: str) -> Refusal:
     remedy = f"Correct the table: UTF-8, comma-separated, with {', '.join(COLUMNS)}."
     if code == "csv-outside":
         remedy = "Move the files below the table, or allow it with --allow_outside."
@@ -245,6 +245,6 @@ def _refused(path: Path, code: str, line: int | None, expected: str, came: str) 
         code,
         path,
         expected=expected if line is None else f"in line {line}: {expected}",
-        came=came,
+        found=found,
         remedy=remedy,
     )

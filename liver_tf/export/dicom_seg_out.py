@@ -136,7 +136,7 @@ def _segmentation(
             "seg-no-writer",
             scan.source.path,
             expected="highdicom, which writes DICOM SEG",
-            came="an environment without it",
+            found="an environment without it",
             remedy="Install the extra: pip install 'liver_tf[dicom-seg]'.",
         ) from None
     # Its log lines repeat identifiers.
@@ -295,12 +295,12 @@ def _set_dimension_uid(seg: Segmentation, uid: str) -> None:
         item.DimensionOrganizationUID = uid
 
 
-def _unfit_source(path: Path, came: str) -> Refusal:
+def _unfit_source(path: Path, found: str) -> Refusal:
     return Refusal(
         "seg-source",
         path,
         expected="a series with all that a DICOM SEG has to take from it",
-        came=came,
+        found=found,
         remedy="Export the series again from the archive, with its UIDs and slice thickness; the "
         "other results do not depend on it.",
     )

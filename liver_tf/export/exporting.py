@@ -58,7 +58,7 @@ def measures_of(path: Path, runs: list[Path], liver_run: Path, cascade: Cascade)
             "measures-unreadable",
             path,
             expected="the measures.json of a report",
-            came="a file that is missing or something else",
+            found="a file that is missing or something else",
             remedy="Name the file that trainers.evaluate wrote.",
         ) from None
     if len(runs) > 1:
@@ -103,11 +103,11 @@ def _protocol_of(path: Path, protocols: list[tuple[str, dict]], ours: dict[str, 
     raise _other(path, "measures of other weights")
 
 
-def _other(path: Path, came: str) -> Refusal:
+def _other(path: Path, found: str) -> Refusal:
     return Refusal(
         "measures-other-run",
         path,
         expected="measures of the model that is exported",
-        came=came,
+        found=found,
         remedy="Leave --measures out, or measure the run as it is exported (trainers.evaluate).",
     )

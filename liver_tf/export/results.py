@@ -58,7 +58,7 @@ def refuse_existing(folder: Path) -> None:
             "output-exists",
             folder,
             expected="a folder that does not exist yet",
-            came="one that does, perhaps with another scan's results",
+            found="one that does, perhaps with another scan's results",
             remedy="Name another --output, or remove the old results.",
         )
 

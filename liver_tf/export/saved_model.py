@@ -55,7 +55,7 @@ def export(
             output,
             expected="a whole number from 1, without zeros before it, as the last part of the path "
             "(TF Serving's versions)",
-            came=f"{output.name!r}",
+            found=f"{output.name!r}",
             remedy="Write e.g. --output=saved_models/liver/1.",
         )
     _refuse_existing(output)
@@ -72,7 +72,7 @@ def _refuse_existing(output: Path) -> None:
             "version-exists",
             output,
             expected="a version that does not exist yet",
-            came="one that does",
+            found="one that does",
             remedy="Give the next number.",
         )
 

@@ -52,7 +52,7 @@ def _refuse_same_weights(runs: Sequence[Path]) -> None:
                 "ensemble-run-twice",
                 run,
                 expected="runs of one ensemble with weights of their own",
-                came=f"the very weights of run {earlier} of those named: a copy of it",
+                found=f"the very weights of run {earlier} of those named: a copy of it",
                 remedy="Name each run once; a copy would count twice in the average.",
             )
 
@@ -76,6 +76,6 @@ def _refuse_unless_equal(run: Path, code: str, what: str, meanings: dict[str, tu
             code,
             run,
             expected=f"runs of one ensemble with the {what} of the first, {first}",
-            came=str(other),
+            found=str(other),
             remedy="Average only runs that were fine-tuned on the same kind of records.",
         )

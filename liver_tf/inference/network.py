@@ -66,7 +66,7 @@ class Network(tf.Module):
                 "network-kind",
                 folder,
                 expected=f"the run of a {kind} network",
-                came=f"that of a {description.kind} network",
+                found=f"that of a {description.kind} network",
                 remedy="Exchange the runs named, or name another.",
             )
         return cls(model, description, flips=flips)

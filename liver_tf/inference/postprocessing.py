@@ -171,7 +171,7 @@ def load(run: Path) -> PostProcessing:
             "postprocessing-damaged",
             path,
             expected="the settings that trainers.choose_postprocessing wrote",
-            came=type(error).__name__,
+            found=type(error).__name__,
             remedy="Choose them again, or delete the file to do without.",
         ) from None
     if weights != stored_hash(run / WEIGHTS):
@@ -179,7 +179,7 @@ def load(run: Path) -> PostProcessing:
             "postprocessing-other-weights",
             path,
             expected="settings that were chosen for the run's weights",
-            came="settings chosen for others: the run was trained again",
+            found="settings chosen for others: the run was trained again",
             remedy="Choose them again with trainers.choose_postprocessing, or delete the file.",
         )
     return how

@@ -23,7 +23,7 @@ def require_page_file(path: Path) -> None:
             "html-name",
             path,
             expected="a file name that ends in .html",
-            came="another ending",
+            found="another ending",
             remedy="Give --html a name such as page.html; data are never written over.",
         )
     if not path.parent.is_dir():
@@ -31,7 +31,7 @@ def require_page_file(path: Path) -> None:
             "html-folder",
             path,
             expected="a folder that exists for --html",
-            came="none of this name",
+            found="none of this name",
             remedy="Make the folder, or name another.",
         )
     if path.is_dir():
@@ -51,11 +51,11 @@ def write_page(path: Path, text: str) -> None:
         raise _unwritable(path, os.strerror(error.errno)) from None
 
 
-def _unwritable(path: Path, came: str) -> Refusal:
+def _unwritable(path: Path, found: str) -> Refusal:
     return Refusal(
         "html-unwritable",
         path,
         expected="a place for --html that takes a file",
-        came=came,
+        found=found,
         remedy="Mend that, or name another file.",
     )

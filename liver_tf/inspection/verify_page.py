@@ -119,10 +119,10 @@ def _verdict(facts: Facts) -> str:
 
 
 def _refusals(refusals: Sequence[Refusal]) -> str:
-    """By code: how often, what was expected and came, and the remedies."""
+    """By code: how often, what was expected and found, and the remedies."""
     told: dict[str, Counter[tuple[str, str]]] = {}
     for one in refusals:
-        text = f"expected {one.expected}; got {one.came}"
+        text = f"expected {one.expected}; found {one.found}"
         told.setdefault(one.code, Counter())[text, one.remedy] += 1
     return _by_code("Refused", told, ("code", "count", "what was wrong", "remedy"))
 

@@ -50,7 +50,7 @@ def load_description(folder: Path) -> Description:
             "no-model",
             folder,
             expected=f"a finished run with {DESCRIPTION} and {WEIGHTS}",
-            came="a folder without them" if folder.is_dir() else "no such folder",
+            found="a folder without them" if folder.is_dir() else "no such folder",
             remedy="Train it first; the same command goes on where a run stopped.",
         )
     try:
@@ -70,7 +70,7 @@ def load_description(folder: Path) -> Description:
             "model-damaged",
             path,
             expected="the description that training wrote",
-            came=type(error).__name__,
+            found=type(error).__name__,
             remedy="Copy the run again from where it was made.",
         ) from None
 

@@ -42,7 +42,7 @@ def transfer(path: Path, model: keras.Model, *, fresh: tuple[str, ...] = (HEAD,)
             "weights-architecture",
             path,
             expected=f"pre-trained weights for every block but {', '.join(fresh)}",
-            came=f"matching blocks: {', '.join(matching) or 'none'}; "
+            found=f"matching blocks: {', '.join(matching) or 'none'}; "
             f"differing: {'; '.join(f'{block} ({why})' for block, why in unexpected.items())}",
             remedy="Fine-tune with the image size and filters of the pre-training run.",
         )
@@ -78,7 +78,7 @@ def head_from_old(
             "old-head",
             path,
             expected=f"a head with {', '.join(kinds)}, or with a class that is any lesion",
-            came=f"one of {', '.join(old.classes)}",
+            found=f"one of {', '.join(old.classes)}",
             remedy="Start from a fresh head (--head=fresh).",
         )
     arrays = load_arrays(path)

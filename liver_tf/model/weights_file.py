@@ -47,7 +47,7 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
             "no-weights",
             path,
             expected="a weights file",
-            came="no such file",
+            found="no such file",
             remedy="Train first, or name the folder of a finished run.",
         )
     try:
@@ -66,12 +66,12 @@ def stored_hash(path: Path) -> str:
     return hash_of(load_arrays(path))
 
 
-def _damaged(path: Path, came: str) -> Refusal:
+def _damaged(path: Path, found: str) -> Refusal:
     return Refusal(
         "weights-damaged",
         path,
         expected="weights whose SHA-256 agrees with the one stored beside them",
-        came=came,
+        found=found,
         remedy="Copy the file again from where it was made, or train again.",
     )
 
@@ -96,7 +96,7 @@ def load_weights(path: Path, model: keras.Model) -> None:
             "weights-architecture",
             path,
             expected="the weights of this architecture in every block",
-            came=f"matching blocks: {', '.join(matching) or 'none'}; "
+            found=f"matching blocks: {', '.join(matching) or 'none'}; "
             f"differing: {'; '.join(f'{block} ({why})' for block, why in differing.items())}",
             remedy="Build the network with the image size, filters and classes of that run.",
         )

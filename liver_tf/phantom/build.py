@@ -56,7 +56,7 @@ class Plan:
                     "phantom-argument",
                     None,
                     expected=f"{name} of at least {least}",
-                    came=str(getattr(self, name)),
+                    found=str(getattr(self, name)),
                     remedy=f"Give --{name} a larger value.",
                 )
         if self.matrix > 1024 or self.matrix % 2:
@@ -64,7 +64,7 @@ class Plan:
                 "phantom-argument",
                 None,
                 expected="an even matrix of at most 1024",
-                came=str(self.matrix),
+                found=str(self.matrix),
                 remedy="512 is a scanner's; 256 and 128 are quicker.",
             )
 
@@ -131,7 +131,7 @@ def _is_complete(output: Path, arguments: dict) -> bool:
                     "phantom-other-arguments",
                     output,
                     expected=f"a folder made with {arguments}",
-                    came=f"one made with {other}",
+                    found=f"one made with {other}",
                     remedy="Choose another --output, or delete the folder to make it anew.",
                 )
             return name == DONE
@@ -140,7 +140,7 @@ def _is_complete(output: Path, arguments: dict) -> bool:
             "phantom-foreign-folder",
             output,
             expected=f"an empty folder, or one with a {DONE}",
-            came="files that are no phantom's",
+            found="files that are no phantom's",
             remedy="Choose another --output.",
         )
     return False

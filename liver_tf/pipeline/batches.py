@@ -76,7 +76,7 @@ class BatchSource:
                 "shard-count",
                 slices.folder,
                 expected=f"shards with the {self.examples} records that the manifest counts",
-                came="another number, or lengths that are damaged",
+                found="another number, or lengths that are damaged",
                 remedy="Copy them again from where the data set was made, or convert again.",
             ) from None
         # Of an epoch: how often each slice is shown; None where every epoch shows each once.

@@ -122,7 +122,7 @@ def times_shown(
             "no-slices",
             None,
             expected="slices to train on in every epoch",
-            came=f"none left of {len(examples)} in epoch {epoch + 1}",
+            found=f"none left of {len(examples)} in epoch {epoch + 1}",
             remedy="Raise --keep_without_liver or --keep_without_lesion, or check the labels with "
             "data_prep.verify.",
         )

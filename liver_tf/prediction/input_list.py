@@ -44,7 +44,7 @@ def named_inputs(paths: Sequence[str], list_file: str | None) -> list[NamedInput
             "input-list-text",
             path,
             expected="text in UTF-8, a path a line",
-            came="something else",
+            found="something else",
             remedy="Name scans themselves with --input; --input_list is a file of their paths.",
         )
     stripped = ((number, line.strip()) for number, line in enumerate(lines, 1))

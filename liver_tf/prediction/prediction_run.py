@@ -106,7 +106,7 @@ def _cannot_write(output: Path, error: OSError) -> Refusal:
         "disk-full" if full else "output-unwritable",
         output,
         expected="an output folder that takes what is written",
-        came=os.strerror(error.errno) if error.errno else "an error of the operating system",
+        found=os.strerror(error.errno) if error.errno else "an error of the operating system",
         remedy=f"{'Free some space' if full else 'Mend that'} and give the same command again: the "
         "scans that are done are kept, and the others made.",
     )

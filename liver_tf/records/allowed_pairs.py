@@ -35,12 +35,12 @@ def load_allowed(path: Path | None, known: Collection[str]) -> frozenset[frozens
     return frozenset(pairs)
 
 
-def _bad_allow_file(code: str, path: Path, expected: str, came: str) -> Refusal:
+def _bad_allow_file(code: str, path: Path, expected: str, found: str) -> Refusal:
     return Refusal(
         code,
         path,
         expected=expected,
-        came=came,
+        found=found,
         remedy="Write a line such as c-0123456789abcdef,c-fedcba9876543210 for every pair, with "
         "the names that python -m data_prep.check_leakage prints.",
     )

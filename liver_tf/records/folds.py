@@ -55,7 +55,7 @@ def cross_validation(
             "too-few-patients",
             None,
             expected=f"at least {folds} patients for {folds} folds",
-            came=f"{len(set(groups))}",
+            found=f"{len(set(groups))}",
             remedy="Lower --folds (1 writes none) or add patients. The records are complete.",
         )
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
@@ -113,7 +113,7 @@ def load_folds(path: Path, manifest: Manifest) -> tuple[Split, ...]:
             "no-folds",
             path,
             expected="the folds that build_tfrecords writes beside the manifest",
-            came="no such file",
+            found="no such file",
             remedy="Name it with --folds_file, or convert the slices again.",
         )
     try:
@@ -125,7 +125,7 @@ def load_folds(path: Path, manifest: Manifest) -> tuple[Split, ...]:
             "folds-damaged",
             path,
             expected="the folds that build_tfrecords writes",
-            came="something else",
+            found="something else",
             remedy="Convert again: complete shards are kept, and the folds are the same.",
         ) from None
     if made_of not in (manifest.fingerprint, (manifest.roi or {}).get("source_fingerprint")):
@@ -133,7 +133,7 @@ def load_folds(path: Path, manifest: Manifest) -> tuple[Split, ...]:
             "folds-differ",
             path,
             expected="the folds of these records, or of those from which the ROIs were cut",
-            came="folds of other data",
+            found="folds of other data",
             remedy="Name the folds that were made with these data.",
         )
     known = {case.case for case in manifest.cases}
@@ -143,7 +143,7 @@ def load_folds(path: Path, manifest: Manifest) -> tuple[Split, ...]:
             "folds-differ",
             path,
             expected="every case in one of the folds",
-            came=f"{len(known - named)} of {len(known)} cases in none",
+            found=f"{len(known - named)} of {len(known)} cases in none",
             remedy="Name the folds that were made with these data.",
         )
     return tuple(
@@ -159,7 +159,7 @@ def require_parts(split: Split, path: Path) -> None:
             "fold-empty",
             path,
             expected="patients to train on and patients to validate on in the fold",
-            came=f"{len(split.training)} and {len(split.validation)}",
+            found=f"{len(split.training)} and {len(split.validation)}",
             remedy="Another fold, or folds of more patients.",
         )
 
@@ -199,7 +199,7 @@ def _divide(
             "too-few-patients",
             None,
             expected="at least 2 patients, to train on one and validate on another",
-            came=f"{len(by_group)}",
+            found=f"{len(by_group)}",
             remedy="Add patients.",
         )
     generator = np.random.default_rng(seed)

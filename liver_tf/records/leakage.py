@@ -146,7 +146,7 @@ def refuse_leaks(leaks: list[Leak], path: Path | None, consequence: str = "") ->
     kind = min((leak.kind for leak in leaks), key=KINDS.index)
     worst = [leak for leak in leaks if leak.kind == kind]
     counts = collections.Counter(leak.kind for leak in leaks)
-    came = ", ".join(f"{counts[name]} x {name}" for name in KINDS if counts[name])
+    found = ", ".join(f"{counts[name]} x {name}" for name in KINDS if counts[name])
     shown = "; ".join(text_of(leak) for leak in worst[:_SHOWN])
     more = f"; and {len(worst) - _SHOWN} more" if len(worst) > _SHOWN else ""
     raise Refusal(
@@ -157,7 +157,7 @@ def refuse_leaks(leaks: list[Leak], path: Path | None, consequence: str = "") ->
         else "leak-near-duplicate",
         path,
         expected="no patient and no slice, nor nearly the same slice, on both sides of a border",
-        came=f"{came} (pairs of cases): {shown}{more}",
+        found=f"{found} (pairs of cases): {shown}{more}",
         remedy=" ".join(filter(None, (_REMEDIES[kind], consequence))),
     )
 

@@ -134,7 +134,7 @@ def load_manifest(folder: Path | str) -> Manifest:
             "no-manifest",
             folder,
             expected=f"a data set with its {MANIFEST_NAME}",
-            came="a folder without one" if Path(folder).is_dir() else "no such folder",
+            found="a folder without one" if Path(folder).is_dir() else "no such folder",
             remedy="Run data_prep.build_tfrecords (for ROIs data_prep.make_rois), again if it was "
             "cut off: it goes on where it stopped.",
         )
@@ -148,7 +148,7 @@ def load_manifest(folder: Path | str) -> Manifest:
             "schema-version",
             path,
             expected=f"record schema {SCHEMA_VERSION}",
-            came=f"schema {schema!r}",
+            found=f"schema {schema!r}",
             remedy="Convert the data again with this version of the program.",
         )
     try:
@@ -170,6 +170,6 @@ def _damaged(path: Path) -> Refusal:
         "manifest-damaged",
         path,
         expected="the JSON that the converter wrote",
-        came="something else",
+        found="something else",
         remedy="Delete the file and convert again; complete shards are kept.",
     )

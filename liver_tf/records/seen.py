@@ -36,7 +36,7 @@ def load_seen(path: Path) -> tuple[Part, ...]:
             "no-seen",
             path,
             expected="the list of what the network was trained on",
-            came="no such file",
+            found="no such file",
             remedy="Start its training again with the same arguments: it writes the list and ends "
             "at once. If nobody can tell, --accept_unknown_training leaves the comparison out.",
         )
@@ -48,7 +48,7 @@ def load_seen(path: Path) -> tuple[Part, ...]:
             "seen-damaged",
             path,
             expected="the list that training wrote",
-            came="something else",
+            found="something else",
             remedy="Delete it and start that training again with the same arguments.",
         ) from None
     return seen

@@ -79,7 +79,7 @@ def _check_shard(path: Path, entry: CaseEntry) -> None:
             "shard-missing",
             path,
             expected=f"the shard of case {entry.case}",
-            came="no such file",
+            found="no such file",
             remedy="Copy it again from where the data set was made, or convert again.",
         )
     size = path.stat().st_size
@@ -88,7 +88,7 @@ def _check_shard(path: Path, entry: CaseEntry) -> None:
             "shard-size",
             path,
             expected=f"{entry.bytes} bytes with {entry.records} records",
-            came=f"{size} bytes",
+            found=f"{size} bytes",
             remedy="Copy it again from where the data set was made, or convert again.",
         )
     if atomic_files.sha256_of(path) != entry.sha256:
@@ -96,7 +96,7 @@ def _check_shard(path: Path, entry: CaseEntry) -> None:
             "shard-sha256",
             path,
             expected="the SHA-256 in the manifest",
-            came="another",
+            found="another",
             remedy="Copy it again from where the data set was made, or convert again.",
         )
 
@@ -113,12 +113,12 @@ def read_case(folder: Path, entry: CaseEntry) -> Iterator[SliceRecord]:
             yield decode(serialised)
             count += 1
     except (ValueError, OSError) as error:  # DamagedRecords is a ValueError
-        came = str(error) if isinstance(error, ValueError) else "a file that cannot be read"
+        found = str(error) if isinstance(error, ValueError) else "a file that cannot be read"
         raise Refusal(
             "shard-damaged",
             path,
             expected="whole records with fitting checksums",
-            came=came,
+            found=found,
             remedy="Copy it again from where the data set was made, or convert again.",
         ) from None
     if count != entry.records:
@@ -126,6 +126,6 @@ def read_case(folder: Path, entry: CaseEntry) -> Iterator[SliceRecord]:
             "shard-count",
             path,
             expected=f"{entry.records} records",
-            came=f"{count}",
+            found=f"{count}",
             remedy="Copy it again from where the data set was made, or convert again.",
         )

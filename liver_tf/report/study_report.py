@@ -76,7 +76,7 @@ def _write(
             "nothing-measured",
             study,
             expected="at least one run that was measured on its test fold",
-            came=f"{len(cells)} runs, none of them measured",
+            found=f"{len(cells)} runs, none of them measured",
             remedy="Measure the runs with trainers.evaluate, or let the study go on.",
         )
     results = pooled(stored)

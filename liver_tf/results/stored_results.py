@@ -117,7 +117,7 @@ def load_results(run: Path, part: str = "test") -> RunResults:
             "no-results",
             run,
             expected=f"a run that was measured on its {part} part",
-            came="one that was not",
+            found="one that was not",
             remedy="Measure it with trainers.evaluate.",
         )
     try:
@@ -130,7 +130,7 @@ def load_results(run: Path, part: str = "test") -> RunResults:
             "results-schema",
             path,
             expected=f"results of schema {SCHEMA_VERSION}",
-            came=f"schema {schema!r}",
+            found=f"schema {schema!r}",
             remedy="Delete the file and measure the run again with trainers.evaluate.",
         )
     try:
@@ -158,7 +158,7 @@ def _damaged(path: Path) -> Refusal:
         "results-damaged",
         path,
         expected="the JSON that trainers.evaluate wrote",
-        came="something else",
+        found="something else",
         remedy="Delete the file and measure the run again with trainers.evaluate.",
     )
 
@@ -229,12 +229,12 @@ def cautions(runs: Sequence[RunResults]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _not_one_study(expected: str, came: str) -> Refusal:
+def _not_one_study(expected: str, found: str) -> Refusal:
     return Refusal(
         "runs-not-one-study",
         None,
         expected=expected,
-        came=came,
+        found=found,
         remedy="Report on runs of one data set and one set of folds, each named once.",
     )
 

@@ -120,7 +120,7 @@ def read_study(study: Path, planned: Sequence[Path] = ()) -> tuple[Cell, ...]:
             "no-study",
             study,
             expected=f"a study's folder with runs below {FINETUNE}/fold<F>/seed<S>/<protocol>",
-            came="none" if study.is_dir() else "no such folder",
+            found="none" if study.is_dir() else "no such folder",
             remedy="Run the study first, or name its folder.",
         )
     cells = {}

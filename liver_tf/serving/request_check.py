@@ -36,7 +36,7 @@ def checked_request(hu: np.ndarray, spacing_mm: np.ndarray) -> tuple[np.ndarray,
                 "hu-not-finite",
                 None,
                 expected="a number in every pixel",
-                came="NaN or infinite pixels",
+                found="NaN or infinite pixels",
                 remedy="Find out what made them; fill them with air (-1000) if they are padding.",
             )
         refuse_implausible_hu(float(one.min()), float(one.max()), None)
@@ -49,21 +49,21 @@ def _refuse_other_spacing(spacing_mm: np.ndarray, size: tuple[int, int]) -> None
     expected = None
     if not ((spacing_mm == 0) | ((spacing_mm >= low) & (spacing_mm <= high))).all():  # nor NaN
         expected = "a spacing of {:g} to {:g} mm, or 0 where it is unknown"
-        expected, came = expected.format(*SPACING_LIMITS_MM), spacing_mm
+        expected, found = expected.format(*SPACING_LIMITS_MM), spacing_mm
     elif not (
         (fields == 0) | ((fields >= FIELD_LIMITS_MM[0]) & (fields <= FIELD_LIMITS_MM[1]))
     ).all():
         expected = "slices whose longer side is {:g} to {:g} mm"
-        expected, came = expected.format(*FIELD_LIMITS_MM), fields
+        expected, found = expected.format(*FIELD_LIMITS_MM), fields
     if expected:
         raise Refusal(
             "request-spacing",
             None,
             expected=expected,
-            came=f"{came.min():g} to {came.max():g} mm",
+            found=f"{found.min():g} to {found.max():g} mm",
             remedy="Check the unit (mm); give 0 where the spacing is unknown.",
         )
 
 
-def _refused(expected: str, came: str, remedy: str) -> Refusal:
-    return Refusal("request-shape", None, expected=expected, came=came, remedy=remedy)
+def _refused(expected: str, found: str, remedy: str) -> Refusal:
+    return Refusal("request-shape", None, expected=expected, found=found, remedy=remedy)

@@ -145,9 +145,9 @@ class Grpc:
             try:
                 response = stub.Predict(grpc_request(self._model, hu, spacing_mm), timeout=SECONDS)
             except grpc.RpcError as error:
-                came = f"{error.code().name}: {error.details()}"
+                found = f"{error.code().name}: {error.details()}"
                 large = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-                raise _no_answer(came, _TOO_LARGE if large else _NO_SERVER) from None
+                raise _no_answer(found, _TOO_LARGE if large else _NO_SERVER) from None
         return _outputs({k: tf.make_ndarray(value) for k, value in response.outputs.items()})
 
 
@@ -170,7 +170,7 @@ def refuse_no_model(folder: Path) -> None:
             "no-saved-model",
             folder,
             expected="the version folder of a SavedModel",
-            came="a folder without saved_model.pb" if folder.is_dir() else "no such folder",
+            found="a folder without saved_model.pb" if folder.is_dir() else "no such folder",
             remedy="Export one with python -m trainers.export.",
         )
 
@@ -180,7 +180,7 @@ def _not_installed(what: str, extra: str) -> Refusal:
         "extra-missing",
         None,
         expected=what,
-        came="an installation without it",
+        found="an installation without it",
         remedy=f"Install the extra: pip install 'liver_tf[{extra}]'.",
     )
 
@@ -193,11 +193,11 @@ _TOO_LARGE = (
 )
 
 
-def _no_answer(came: str, remedy: str = _NO_SERVER) -> Refusal:
+def _no_answer(found: str, remedy: str = _NO_SERVER) -> Refusal:
     return Refusal(
         "no-answer",
         None,
         expected="an answer of the model server",
-        came=came,
+        found=found,
         remedy=remedy,
     )

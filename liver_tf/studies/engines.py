@@ -68,7 +68,7 @@ class Ray:
                 "no-ray",
                 None,
                 expected="Ray for --engine=ray",
-                came="a Python without it",
+                found="a Python without it",
                 remedy="Run: pip install -c constraints.txt -e '.[ray]'.",
             ) from None
         try:
@@ -78,7 +78,7 @@ class Ray:
                 "ray-cluster",
                 None,
                 expected="a Ray cluster that can be joined",
-                came=f"an error of kind {type(error).__name__}",
+                found=f"an error of kind {type(error).__name__}",
                 remedy="Check --ray_address; is the cluster up, with the same versions of Ray and "
                 "Python?",
             ) from None

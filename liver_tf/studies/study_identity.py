@@ -48,7 +48,7 @@ def _of_weights(run: Path) -> str:
             "no-model",
             run,
             expected="a finished run with its weights",
-            came="a folder without them" if run.is_dir() else "no such folder",
+            found="a folder without them" if run.is_dir() else "no such folder",
             remedy="Train it first; the same command goes on where a run stopped.",
         )
     return sha256_of(run / WEIGHTS)
@@ -82,7 +82,7 @@ def refuse_others(study: Path, wanted: Mapping[str, Mapping[str, Any]] | None = 
                 "study-differs",
                 path.parent,
                 expected="the settings with which this cell of the study was begun",
-                came="; ".join(differences),
+                found="; ".join(differences),
                 remedy="Give the same to go on, or name another folder by --output: cells of two "
                 "settings in one table would be compared as if they were alike.",
             )

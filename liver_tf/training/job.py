@@ -61,7 +61,7 @@ def task_of(
             "no-liver",
             None,
             expected="training cases with liver",
-            came=str(error),
+            found=str(error),
             remedy="Check the labels with data_prep.verify.",
         ) from None
     weights = statistics.class_weights(pixels) if weighted else (1.0,) * len(pixels)
@@ -238,13 +238,13 @@ def check_transfer(before: Description, manifest: Manifest, pretrained: Path) ->
     for another window.
     """
     wanted = {"liver": "a set of whole slices", "lesion": "an ROI set (data_prep.make_rois)"}
-    came = wanted["lesion" if manifest.roi else "liver"]
-    if came != wanted[before.kind]:
+    found = wanted["lesion" if manifest.roi else "liver"]
+    if found != wanted[before.kind]:
         raise Refusal(
             "other-task",
             pretrained,
             expected=f"for a {before.kind} network {wanted[before.kind]}",
-            came=came,
+            found=found,
             remedy="Check --pretrained and --records.",
         )
     if before.kind == "lesion" and not manifest.label_set.lesions:
@@ -252,7 +252,7 @@ def check_transfer(before: Description, manifest: Manifest, pretrained: Path) ->
             "no-lesion-classes",
             pretrained,
             expected="for a lesion network records with classes of lesions",
-            came=f"the label set {', '.join(manifest.label_set.classes)}",
+            found=f"the label set {', '.join(manifest.label_set.classes)}",
             remedy="Fine-tune the liver network on whole slices instead.",
         )
     if before.window != manifest.window:
@@ -260,6 +260,6 @@ def check_transfer(before: Description, manifest: Manifest, pretrained: Path) ->
             "window-differs",
             pretrained,
             expected=f"records with the window {list(before.window)} HU of the pre-training",
-            came=f"{list(manifest.window)} HU",
+            found=f"{list(manifest.window)} HU",
             remedy="Convert the slices again with that window.",
         )

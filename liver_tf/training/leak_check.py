@@ -84,7 +84,7 @@ def _seen_by_liver_network(
             "seen-damaged",
             path,
             expected="the list that data_prep.make_rois copied",
-            came="another",
+            found="another",
             remedy="Cut the ROIs again.",
         )
     return seen

@@ -183,7 +183,7 @@ class MultiWorker(Mirrored):
                 "workers-differ",
                 None,
                 expected=f"the same {what} in all processes",
-                came="others in " + ("this process" if differs else "another process"),
+                found="others in " + ("this process" if differs else "another process"),
                 remedy="Start all of them with the same flags, on the same records.",
             )
 

@@ -67,7 +67,7 @@ def open_run(
             "run-damaged",
             path,
             expected="the JSON with which the run began",
-            came="something else",
+            found="something else",
             remedy="Delete the run's folder and start again, or name another one.",
         ) from None
     began_with = stored.pop(VERSIONS, None)
@@ -76,7 +76,7 @@ def open_run(
             "run-differs",
             folder,
             expected="the arguments and data with which this run began",
-            came="; ".join(_differences(stored, identity)),
+            found="; ".join(_differences(stored, identity)),
             remedy="Give the same arguments to go on, or another folder by --run or --runs.",
         )
     if versions and began_with and began_with != versions:
@@ -219,12 +219,12 @@ def _finished(
     return result
 
 
-def _other_cycle(cycle_folder: Path, came: str) -> Refusal:
+def _other_cycle(cycle_folder: Path, found: str) -> Refusal:
     return Refusal(
         "cycle-differs",
         cycle_folder,
         expected="a finished cycle that follows from the one before it, by the hashes it noted",
-        came=came,
+        found=found,
         remedy="Delete this cycle's folder and those after it: they are trained again.",
     )
 

@@ -35,7 +35,7 @@ def stopping_when_full() -> Iterator[None]:
             "disk-full",
             error.filename,
             expected="a disk that takes what is written",
-            came=os.strerror(error.errno),
+            found=os.strerror(error.errno),
             remedy="All epochs that were finished before are kept. Make room and give the same "
             "command again: it goes on there, and ends with the weights it would have had.",
         ) from error

@@ -310,7 +310,7 @@ def test_the_model_card_takes_measures_of_the_exported_model_alone(
     trained_again = tmp_path / "b" / "hier_freeze"
     assert told(which=trained_again)["counts"]["patients"] == 4
     save_weights(trained_again / "weights.npz", make_network("lesion", seed=6).keras_model)
-    with pytest.raises(Refusal, match=r"\[measures-other-run\].*got measures of other weights"):
+    with pytest.raises(Refusal, match=r"\[measures-other-run\].*found measures of other weights"):
         told(which=trained_again)
     # A report that does not tell of which weights it is.
     report = json.loads(file.read_text())

@@ -140,7 +140,7 @@ def refused(where):
     """Codes and what came, where the processes differ, and where the chief alone refuses."""
 
     def refuse():
-        raise Refusal("its-code", "some/path", expected="a", came="b", remedy="c")
+        raise Refusal("its-code", "some/path", expected="a", found="b", remedy="c")
 
     told = []
     for work in (
@@ -150,7 +150,7 @@ def refused(where):
         try:
             work()
         except Refusal as refusal:
-            told.append([refusal.code, refusal.came])
+            told.append([refusal.code, refusal.found])
     return told
 
 

@@ -133,7 +133,7 @@ class Judge:
     def _complaint(self, refusals: list[Refusal], text: str) -> str:
         for refusal in refusals:
             if refusal.code == "unexpected-error":
-                return f"nobody foresaw this: {refusal.came}"
+                return f"nobody foresaw this: {refusal.found}"
             if refusal.code not in self._known:
                 return f"the reason code {refusal.code} is not in the source"
             text += refusal.text()

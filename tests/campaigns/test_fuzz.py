@@ -33,11 +33,11 @@ def crash(*files, **more):
 
 
 def misspelt(path):
-    raise Refusal("nifti-trunkated", path, expected="a", came="b", remedy="c")
+    raise Refusal("nifti-trunkated", path, expected="a", found="b", remedy="c")
 
 
 def talkative(path):
-    raise Refusal("nifti-size", path, expected="a", came=f"{CANARY}!", remedy="c")
+    raise Refusal("nifti-size", path, expected="a", found=f"{CANARY}!", remedy="c")
 
 
 def credulous(path):

@@ -264,7 +264,7 @@ def test_healthy_with_a_lesion_is_refused(sheba, tmp_path, meaning):
     meanings = ((0, "background"), (1, "liver"), (2, meaning))
     _, refusals = convert_slices(sheba / "slices.csv", tmp_path / "set", meanings)
     assert codes(refusals) == ["diagnosis-against-mask", "nothing-converted"]
-    assert "got lesion pixels" in refusals[0].text()
+    assert "found lesion pixels" in refusals[0].text()
 
 
 def test_a_diagnosis_that_the_mask_does_not_show_is_refused(sheba, tmp_path):
@@ -273,7 +273,7 @@ def test_a_diagnosis_that_the_mask_does_not_show_is_refused(sheba, tmp_path):
     meanings = ((0, "background"), (1, "liver"), (2, "cyst"))
     _, refusals = convert_slices(sheba / "slices.csv", tmp_path / "set", meanings)
     assert codes(refusals) == ["diagnosis-against-mask", "nothing-converted"]
-    assert "got no pixel of metastasis" in refusals[0].text()
+    assert "found no pixel of metastasis" in refusals[0].text()
 
 
 def test_a_healthy_slice_without_mask_is_refused(sheba, tmp_path):

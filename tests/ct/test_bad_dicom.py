@@ -71,8 +71,8 @@ def test_the_good_slice_is_good(tmp_path):
     [
         ({"RescaleSlope": None}, "dicom-rescale", "RescaleSlope"),
         ({"RescaleIntercept": None}, "dicom-rescale", "RescaleIntercept"),
-        ({"RescaleSlope": 0}, "dicom-rescale", "got 0"),
-        ({"RescaleSlope": ""}, "dicom-rescale", "got none"),
+        ({"RescaleSlope": 0}, "dicom-rescale", "found 0"),
+        ({"RescaleSlope": ""}, "dicom-rescale", "found none"),
         ({"RescaleType": "OD"}, "dicom-not-hu", "RescaleType HU"),
         ({"RescaleIntercept": 0}, "hu-unscaled", "looks unscaled"),
         ({"PhotometricInterpretation": "MONOCHROME1"}, "dicom-photometric", "MONOCHROME1"),

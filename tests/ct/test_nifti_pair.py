@@ -101,7 +101,7 @@ def test_a_mask_of_another_shape_is_refused_before_voxels_are_read(tmp_path):
     volume, _ = write_nifti_pair(tmp_path)
     other = write_nifti(tmp_path / "other.nii", *as_lps_file(phantom_labels(slices=4)))
     with (
-        pytest.raises(Refusal, match=r"\[mask-shape\].*32 x 24 x 5; got 32 x 24 x 4"),
+        pytest.raises(Refusal, match=r"\[mask-shape\].*32 x 24 x 5; found 32 x 24 x 4"),
         open_nifti_pair(volume, other),
     ):
         pass

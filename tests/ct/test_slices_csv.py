@@ -68,8 +68,8 @@ def test_line_numbers_are_those_of_an_editor(table):
     ("row", "code", "words"),
     [
         ("s3,p1,b.dcm,b.png,tumour", "csv-diagnosis", "cyst, hemangioma, metastasis, healthy"),
-        ("s3,p1,b.dcm,b.png", "csv-fields", "5 cells; got 4"),
-        ("s3,p1,b.dcm,b.png,cyst,x", "csv-fields", "5 cells; got 6"),
+        ("s3,p1,b.dcm,b.png", "csv-fields", "5 cells; found 4"),
+        ("s3,p1,b.dcm,b.png,cyst,x", "csv-fields", "5 cells; found 6"),
         (",p1,b.dcm,b.png,cyst", "csv-blank", "slice_id"),
         ("s3,p1,,b.png,cyst", "csv-blank", "image"),
         ("s3,p1,b.dcm,,cyst", "csv-no-mask", "a mask for a slice with a lesion"),

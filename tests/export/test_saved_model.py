@@ -266,7 +266,9 @@ def test_an_export_waits_for_no_other_process(exported, tmp_path):
 
 @pytest.mark.parametrize("name", ["latest", "1.0", "v1", "-1", "0", "01", "٣", "²", "1" * 19])
 def test_a_version_that_is_no_whole_number_is_refused(exported, tmp_path, name):
-    with pytest.raises(Refusal, match=rf"\[version-name\] expected a whole number .*got '{name}'"):
+    with pytest.raises(
+        Refusal, match=rf"\[version-name\] expected a whole number .*found '{name}'"
+    ):
         export(exported.cascade, tmp_path / name, {})
     assert list(tmp_path.iterdir()) == []
 

@@ -135,7 +135,7 @@ def test_a_server_that_refuses(rest_url, grpc_target):
         (draw(2, 8, 8), np.ones((3, 2)), "request-shape", r"spacing_mm \[2, 2\]"),
         (draw(2, 8, 8), np.ones(2), "request-shape", r"shape \[2\]"),
         (draw(2, 64, 64), SPACING / 1000, "request-spacing", "0.01 to 20 mm, or 0 where"),
-        (draw(2, 64, 64), -SPACING, "request-spacing", "got -0.9 to"),
+        (draw(2, 64, 64), -SPACING, "request-spacing", "found -0.9 to"),
         (draw(2, 64, 64), SPACING * np.nan, "request-spacing", "0.01 to 20 mm"),
         (draw(2, 64, 64), SPACING * 100, "request-spacing", "0.01 to 20 mm"),
         (draw(2, 64, 64), SPACING / 10, "request-spacing", "longer side is 30 to 2000 mm"),

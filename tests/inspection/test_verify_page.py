@@ -460,7 +460,7 @@ def test_everything_is_escaped():
                 rows=[CaseRow("<em>", slices=1, diagnoses=("<b>&'\"",))],
             )
         ],
-        [Refusal("<u>", "/secret", expected="<s>", came="<s>", remedy="<s>")],
+        [Refusal("<u>", "/secret", expected="<s>", found="<s>", remedy="<s>")],
     )
     choice = CaseChoice(1)
     choice.add(facts.rows[0], (picture,))

@@ -51,7 +51,7 @@ def test_a_damaged_one_is_refused(run, damage):
 
 
 def test_a_network_of_the_other_kind_is_refused(run):
-    with pytest.raises(Refusal, match=r"\[network-kind\].*a liver network; got .* a lesion net"):
+    with pytest.raises(Refusal, match=r"\[network-kind\].*a liver network; found .* a lesion net"):
         Network.of_run(run[0], "liver")
 
 

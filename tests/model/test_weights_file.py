@@ -71,7 +71,7 @@ def test_a_flipped_bit_in_a_weight_is_refused(pretrained, tmp_path):
         flipped = bytearray(data)
         flipped[place + 3] ^= 1
         (tmp_path / "bad.npz").write_bytes(flipped)
-        with pytest.raises(Refusal, match=r"\[weights-damaged\] .*; got BadZipFile"):
+        with pytest.raises(Refusal, match=r"\[weights-damaged\] .*; found BadZipFile"):
             load_arrays(tmp_path / "bad.npz")
 
 
@@ -80,7 +80,7 @@ def test_a_weight_changed_with_its_checksum_is_refused_by_the_hash(pretrained, t
     arrays = load_arrays(path)
     arrays["head_logits/bias"] = arrays["head_logits/bias"] + 1
     np.savez(tmp_path / "bad.npz", **arrays, sha256=np.array(digest))
-    with pytest.raises(Refusal, match=r"\[weights-damaged\] .*; got another SHA-256"):
+    with pytest.raises(Refusal, match=r"\[weights-damaged\] .*; found another SHA-256"):
         load_arrays(tmp_path / "bad.npz")
 
 
@@ -95,13 +95,13 @@ def test_a_cut_file_is_refused(pretrained, tmp_path, kept):
 
 
 def test_no_file_and_a_file_with_pickle_are_refused(tmp_path):
-    with pytest.raises(Refusal, match=r"\[no-weights\] .*; got no such file"):
+    with pytest.raises(Refusal, match=r"\[no-weights\] .*; found no such file"):
         load_arrays(tmp_path / "none.npz")
     np.savez(tmp_path / "pickled.npz", a=np.array([{}], object), sha256=np.array("0"))
-    with pytest.raises(Refusal, match=r"\[weights-damaged\] .*; got ValueError"):
+    with pytest.raises(Refusal, match=r"\[weights-damaged\] .*; found ValueError"):
         load_arrays(tmp_path / "pickled.npz")
     np.savez(tmp_path / "hashless.npz", a=np.zeros(3))
-    with pytest.raises(Refusal, match=r"\[weights-damaged\] .*; got KeyError"):
+    with pytest.raises(Refusal, match=r"\[weights-damaged\] .*; found KeyError"):
         load_arrays(tmp_path / "hashless.npz")
     np.save(tmp_path / "single.npy", np.zeros(3))
     with pytest.raises(Refusal, match=r"\[weights-damaged\]"):
@@ -169,7 +169,7 @@ def test_transfer_to_another_size_is_refused_and_changes_nothing(pretrained):
     _, path, _ = pretrained
     model = unet.build(Architecture(16, 4, 5))
     before = block_hashes(model)
-    with pytest.raises(Refusal, match=r"every block but head; got matching blocks: none; differ"):
+    with pytest.raises(Refusal, match=r"every block but head; found matching blocks: none; differ"):
         transfer(path, model)
     assert block_hashes(model) == before
 

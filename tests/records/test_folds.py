@@ -103,9 +103,9 @@ def test_training_and_validation_are_never_empty(share):
 
 
 def test_too_few_patients_are_refused():
-    with pytest.raises(Refusal, match=r"\[too-few-patients\] expected at least 3 .*; got 2"):
+    with pytest.raises(Refusal, match=r"\[too-few-patients\] expected at least 3 .*; found 2"):
         cross_validation(make_manifest(2), folds=3, validation_share=0.2, seed=0)
-    with pytest.raises(Refusal, match=r"\[too-few-patients\] .*; got 1"):
+    with pytest.raises(Refusal, match=r"\[too-few-patients\] .*; found 1"):
         hold_out(make_manifest(1), validation_share=0.2, seed=0)
 
 
@@ -130,15 +130,15 @@ def test_folds_are_stored_and_serve_a_set_that_lacks_cases(tmp_path):
 def test_folds_of_other_data_or_none_are_refused(tmp_path):
     manifest = make_manifest(patients=12)
     path = tmp_path / "folds.json"
-    with pytest.raises(Refusal, match=r"\[no-folds\] .*; got no such file"):
+    with pytest.raises(Refusal, match=r"\[no-folds\] .*; found no such file"):
         load_folds(path, manifest)
     splits = cross_validation(manifest, folds=3, validation_share=0.2, seed=0)
     save_folds(path, manifest, splits, {})
     more = make_manifest(patients=13)
-    with pytest.raises(Refusal, match=r"\[folds-differ\] .*; got folds of other data"):
+    with pytest.raises(Refusal, match=r"\[folds-differ\] .*; found folds of other data"):
         load_folds(path, more)
     cut_from_these = replace(more, roi={"source_fingerprint": manifest.fingerprint})
-    with pytest.raises(Refusal, match=r"\[folds-differ\] .*; got 2 of 26 cases in none"):
+    with pytest.raises(Refusal, match=r"\[folds-differ\] .*; found 2 of 26 cases in none"):
         load_folds(path, cut_from_these)
     for text in ("{", "[]", '{"folds": [{}]}'):
         path.write_text(text)
@@ -148,7 +148,7 @@ def test_folds_of_other_data_or_none_are_refused(tmp_path):
 
 def test_a_fold_without_patients_to_validate_on_is_refused(tmp_path):
     require_parts(Split(("a",), ("b",)), tmp_path)
-    with pytest.raises(Refusal, match=r"\[fold-empty\].*; got 1 and 0"):
+    with pytest.raises(Refusal, match=r"\[fold-empty\].*; found 1 and 0"):
         require_parts(Split(("a",), ()), tmp_path)
 
 

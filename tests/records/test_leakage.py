@@ -156,7 +156,7 @@ def test_a_pair_can_be_allowed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "code", "came"),
+    ("text", "code", "found"),
     [
         ("c-a,c-b\nc-a,c-x\n", "allow-unknown-case", "another in line 2"),
         ("c-a c-b\n", "allow-line", "something else in line 1"),
@@ -165,10 +165,10 @@ def test_a_pair_can_be_allowed(tmp_path):
         ("c-a,c-a\n", "allow-line", "something else in line 1"),
     ],
 )
-def test_a_bad_list_of_pairs_is_refused(tmp_path, text, code, came):
+def test_a_bad_list_of_pairs_is_refused(tmp_path, text, code, found):
     path = tmp_path / "pairs.csv"
     path.write_text(text)
-    with pytest.raises(Refusal, match=rf"\[{code}\] .*got {came}"):
+    with pytest.raises(Refusal, match=rf"\[{code}\] .*found {found}"):
         load_allowed(path, ["c-a", "c-b", "c-c"])
     with pytest.raises(Refusal, match=r"\[allow-unreadable\]"):
         load_allowed(tmp_path / "nowhere", [])
@@ -185,7 +185,7 @@ def test_a_refusal_counts_a_pair_once_and_shows_a_few():
     with pytest.raises(Refusal) as caught:
         refuse_leaks(find_leaks(folds), None, "Nothing was written.")
     text = caught.value.text()
-    assert "got 7 x identical-slice (pairs of cases): c-a0 (fold 0 training) and c-b0 (" in text
+    assert "found 7 x identical-slice (pairs of cases): c-a0 (fold 0 training) and c-b0 (" in text
     assert "; and 2 more." in text
     assert "fold 1" not in text
     assert text.endswith("Nothing was written.")

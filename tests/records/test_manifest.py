@@ -60,8 +60,8 @@ def test_the_fingerprint_changes_with_the_data_alone(manifest, tmp_path):
 @pytest.mark.parametrize("exists", [True, False])
 def test_a_folder_without_manifest_is_no_data_set(tmp_path, exists):
     folder = tmp_path if exists else tmp_path / "nowhere"
-    came = "a folder without one" if exists else "no such folder"
-    with pytest.raises(Refusal, match=rf"\[no-manifest\] .*; got {came}"):
+    found = "a folder without one" if exists else "no such folder"
+    with pytest.raises(Refusal, match=rf"\[no-manifest\] .*; found {found}"):
         load_manifest(folder)
 
 
@@ -69,7 +69,9 @@ def test_another_schema_is_refused_naming_both(manifest, tmp_path):
     manifest.save(tmp_path)
     path = tmp_path / MANIFEST_NAME
     path.write_text(path.read_text().replace('"schema": 2', '"schema": 7'))
-    with pytest.raises(Refusal, match=r"\[schema-version\] expected record schema 2; got schema 7"):
+    with pytest.raises(
+        Refusal, match=r"\[schema-version\] expected record schema 2; found schema 7"
+    ):
         load_manifest(tmp_path)
 
 

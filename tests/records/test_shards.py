@@ -56,9 +56,9 @@ def test_a_shard_cut_at_a_records_border_is_refused(shard, kept):
     # This is the trap: TensorFlow takes it for a shorter data set.
     assert sum(1 for _ in tf.data.TFRecordDataset(str(path))) == kept
     text = refused("shard-size", lambda: check_shards(folder, manifest))
-    assert f"expected {len(data)} bytes with 3 records; got {ends[kept]} bytes" in text
+    assert f"expected {len(data)} bytes with 3 records; found {ends[kept]} bytes" in text
     text = refused("shard-count", lambda: list(read_case(folder, manifest.cases[0])))
-    assert f"expected 3 records; got {kept}" in text
+    assert f"expected 3 records; found {kept}" in text
 
 
 def test_a_shard_cut_inside_a_record_is_refused(shard):
@@ -109,7 +109,7 @@ def test_a_writer_that_fails_leaves_no_shard(tmp_path):
 
     def failing():
         yield record
-        raise Refusal("odd", None, expected="a", came="b", remedy="c")
+        raise Refusal("odd", None, expected="a", found="b", remedy="c")
 
     with pytest.raises(Refusal, match=r"\[odd\]"):
         write_shard(tmp_path / "b" / "c.tfrecord", failing())

@@ -69,7 +69,7 @@ def test_what_cannot_be_read_back(stored, tmp_path):
     path = tmp_path / "measures" / "test.json"
     value = json.loads(path.read_text())
     path.write_text(json.dumps(value | {"schema": 99}))
-    with pytest.raises(Refusal, match=r"\[results-schema\].*schema 1; got schema 99"):
+    with pytest.raises(Refusal, match=r"\[results-schema\].*schema 1; found schema 99"):
         load_results(tmp_path)
     broken = [
         "no json",
@@ -115,25 +115,27 @@ def test_folds_and_seeds_are_pooled(stored):
 
 
 @pytest.mark.parametrize(
-    ("changes", "came"),
+    ("changes", "found"),
     [
-        ({}, "got fold0/seed0/mine twice"),
-        ({"fold": "1"}, "got a patient in two folds of mine"),
-        ({"seed": 1, "label_set": LITS}, "runs on one label set; got 2"),
-        ({"seed": 1, "made_of": {"records": "z"}}, "runs on one record set; got 2"),
+        ({}, "found fold0/seed0/mine twice"),
+        ({"fold": "1"}, "found a patient in two folds of mine"),
+        ({"seed": 1, "label_set": LITS}, "runs on one label set; found 2"),
+        ({"seed": 1, "made_of": {"records": "z"}}, "runs on one record set; found 2"),
     ],
 )
-def test_what_is_no_study_is_not_pooled(stored, changes, came):
+def test_what_is_no_study_is_not_pooled(stored, changes, found):
     first = stored()
     with pytest.raises(Refusal, match=r"\[runs-not-one-study\]") as no:
         pooled([first, replace(first, **changes)])
-    assert came in str(no.value)
+    assert found in str(no.value)
 
 
 def test_runs_of_one_fold_are_tested_on_the_same_slices(stored):
     whole = stored()
     fewer = replace(stored("yours", seed=1), results=whole.results[1:])
-    with pytest.raises(Refusal, match="runs of one fold on the same slices; got fold0/seed1/yours"):
+    with pytest.raises(
+        Refusal, match="runs of one fold on the same slices; found fold0/seed1/yours"
+    ):
         pooled([whole, fewer])
 
 

@@ -99,7 +99,7 @@ def test_cells_of_other_settings_are_refused_and_the_difference_shown(tmp_path):
         with pytest.raises(Refusal) as refused:
             refuse_others(tmp_path, {"mine": {**MADE_OF, **changes}})
         assert refused.value.code == "study-differs"
-        assert refused.value.came == told
+        assert refused.value.found == told
     # A report holds the cells against each other.
     mark_done(job_of(tmp_path, seed=1, made_of={**MADE_OF, "records": "c" * 64}))
     with pytest.raises(Refusal, match="records: cccccccccccccccc then, aaaaaaaaaaaaaaaa now"):

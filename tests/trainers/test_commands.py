@@ -132,7 +132,7 @@ def test_a_full_disk_is_told_by_name_and_another_error_is_not_called_one(work, c
     (run / ".partial-run.json").symlink_to("/dev/full")
     assert command(pretrain, *pretrain_arguments(work, run=run)) == 1
     said = capsys.readouterr().err
-    assert "[disk-full] expected a disk that takes what is written; got No space left" in said
+    assert "[disk-full] expected a disk that takes what is written; found No space left" in said
     assert list(run.iterdir()) == []
     (work / "file").write_text("")
     with pytest.raises(NotADirectoryError):
@@ -147,7 +147,7 @@ def test_weights_that_do_not_fit_the_task_are_refused(work, command, capsys, mak
     save_weights(work / "liver" / "weights.npz", network.keras_model)
     assert command(finetune, *finetune_arguments(work, "none", pretrained=work / "liver")) == 1
     assert (
-        "[other-task] expected for a liver network a set of whole slices; got an ROI set"
+        "[other-task] expected for a liver network a set of whole slices; found an ROI set"
         in capsys.readouterr().err
     )
     none = finetune_arguments(work, "none", pretrained=work / "nowhere")

@@ -22,14 +22,14 @@ def test_another_window_than_the_pre_trainings(record_set, make_network, tmp_pat
     before = make_network("lesion").description
     check_transfer(before, manifest, tmp_path)
     with pytest.raises(
-        Refusal, match=r"\[window-differs\].*\[-160, 240\] HU.*got \[-100, 300\] HU"
+        Refusal, match=r"\[window-differs\].*\[-160, 240\] HU.*found \[-100, 300\] HU"
     ):
         check_transfer(before, replace(manifest, window=(-100, 300)), tmp_path)
 
 
 def test_whole_slices_where_regions_are_needed(record_set, make_network, tmp_path):
     before = make_network("lesion").description
-    with pytest.raises(Refusal, match=r"\[other-task\].*an ROI set .*got a set of whole slices"):
+    with pytest.raises(Refusal, match=r"\[other-task\].*an ROI set .*found a set of whole slices"):
         check_transfer(before, replace(record_set[1], roi=None), tmp_path)
 
 
@@ -65,20 +65,20 @@ def test_records_that_mean_something_else_than_those_of_the_run(make_network, tm
     manifest = tiny_records.write_set(tmp_path, patients=2, label_set=LITS)
     with pytest.raises(
         Refusal,
-        match=r"\[label-set-differs\].* cyst, hemangioma, metastasis; got records with background, "
-        "liver, lesion",
+        match=r"\[label-set-differs\].* cyst, hemangioma, metastasis; found records with "
+        "background, liver, lesion",
     ):
         cases_of_part(tmp_path, manifest, "test")
     other = replace(tiny_records.write_set(tmp_path, patients=2), window=(-100, 300))
     with pytest.raises(
-        Refusal, match=r"\[window-differs\].*\[-160, 240\] HU; got \[-100, 300\] HU"
+        Refusal, match=r"\[window-differs\].*\[-160, 240\] HU; found \[-100, 300\] HU"
     ):
         cases_of_part(tmp_path, other, "test")
 
 
 @pytest.mark.parametrize(
-    ("name", "came"), [("", "without saved_model.pb"), ("x", "no such folder")]
+    ("name", "found"), [("", "without saved_model.pb"), ("x", "no such folder")]
 )
-def test_a_folder_without_an_exported_model(tmp_path, name, came):
-    with pytest.raises(Refusal, match=rf"\[no-saved-model\].*{came}"):
+def test_a_folder_without_an_exported_model(tmp_path, name, found):
+    with pytest.raises(Refusal, match=rf"\[no-saved-model\].*{found}"):
         list(ask(None, tmp_path / name, tmp_path / "slice.dcm", None))

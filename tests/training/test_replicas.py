@@ -123,8 +123,8 @@ def test_two_processes_learn_what_one_does_even_when_one_is_killed(record_set, t
     for one in told:
         assert {b for b in hashes if one[b] == hashes[b]} >= set(replica_run.FIXED)
         assert {block: one[block] for block in hashes} == {b: told[0][b] for b in hashes}
-    came = ["others in another process", "others in this process"]
-    for one, differs in zip(told, came, strict=True):
+    found = ["others in another process", "others in this process"]
+    for one, differs in zip(told, found, strict=True):
         assert one["refused"] == [["workers-differ", differs], ["its-code", "b"]]
     # The chief alone writes.
     assert not folders[1].exists()

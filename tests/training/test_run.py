@@ -236,7 +236,7 @@ def test_a_disk_that_fills_stops_the_run_and_room_lets_it_go_on(undisturbed, rec
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_only_a_full_disk_is_called_one():
     with (
-        pytest.raises(Refusal, match=r"disk-full.*got No space left on device"),
+        pytest.raises(Refusal, match=r"disk-full.*found No space left on device"),
         stopping_when_full(),
     ):
         Path("/dev/full").write_bytes(b"0" * 10_000)
@@ -297,7 +297,7 @@ def test_going_on_with_other_arguments_is_refused_with_the_difference(tmp_path):
         with pytest.raises(Refusal) as caught:
             run.open_run(tmp_path, other)
         assert caught.value.code == "run-differs"
-        return caught.value.came
+        return caught.value.found
 
     run.open_run(tmp_path, begun)
     run.open_run(tmp_path, begun)
