@@ -1,15 +1,25 @@
-# make demo: the whole road on phantom data. make reproduce: the paper's comparison on phantoms, every
-# protocol on every fold. make test: lint and tests. make fuzz, make kill-test: the long campaigns of
-# which the tests hold a short form. make parity: augmentation against tensorflow-addons, in an
-# environment of its own. make pacs-test: a series and its DICOM SEG to a real archive and back; needs
-# Debian's orthanc. All install what they need of Python.
+# make demo        the whole workflow on phantom data
+# make reproduce   the paper's comparison on phantoms: every protocol on every fold
+# make test        lint, types and the short tests (6 minutes on 2 cores)
+# make test-all    all tests, the long ones included (15 minutes on 2 cores)
+# make docs        build the documentation site into site/; fails on a broken link
+# make bench       everything that other libraries can do too, beside them
+# make fuzz, make kill-test   the long robustness campaigns; the tests include a short form of each
+# make parity      augmentation compared with tensorflow-addons, in a separate environment
+# make pacs-test   a series and its DICOM SEG through a real archive; needs Debian's orthanc
+#
+# Each target creates the virtual environment that it needs and installs pinned versions.
 PYTHON ?= python3
 PYTHON311 ?= python3.11
 VENV := .venv
 PARITY := .venv-parity
 RUN := $(VENV)/bin/python
+PIP_INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Test processes; each runs TensorFlow with a single thread (tests/conftest.py).
+WORKERS ?= 2
+PYTEST := $(RUN) -m pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: demo reproduce bench test lint fuzz kill-test pacs-test parity clean
+.PHONY: demo reproduce bench test test-all lint types docs fuzz kill-test pacs-test parity clean
 
 demo: $(VENV)/installed
 	$(RUN) -m trainers.demo
@@ -17,12 +27,21 @@ demo: $(VENV)/installed
 reproduce: $(VENV)/installed
 	$(RUN) -m trainers.phantom_study
 
-test: $(VENV)/installed-test lint
-	$(RUN) -m pytest
+test: lint types
+	$(PYTEST) -m "not long"
+
+test-all: lint types
+	$(PYTEST)
 
 lint: $(VENV)/installed-test
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+
+types: $(VENV)/installed-test
+	$(RUN) -m mypy
+
+docs: $(VENV)/installed-docs
+	$(RUN) -m mkdocs build --strict --quiet
 
 fuzz: $(VENV)/installed-test
 	$(RUN) -m tests.campaigns.fuzz
@@ -39,37 +58,38 @@ bench: $(VENV)/installed-bench
 parity: $(PARITY)/installed
 	$(PARITY)/bin/python -m pytest tests/parity
 
-$(VENV)/installed: setup.py constraints.txt
+$(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(PIP_INSTALL) -e .
 	touch $@
 
-# Everything that a test can try, Apache Beam among it.
+# Everything that a test can use, Apache Beam included.
 $(VENV)/installed-test: $(VENV)/installed
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		-e '.[test,codecs,beam,dicom-seg,serving,openvino,ray]'
+	$(PIP_INSTALL) -e '.[test,codecs,beam,dicom-seg,serving,openvino,ray]'
+	touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(PIP_INSTALL) -e '.[docs]'
 	touch $@
 
 $(VENV)/installed-bench: $(VENV)/installed
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		-e '.[bench,openvino]'
+	$(PIP_INSTALL) -e '.[bench,openvino]'
 	touch $@
 
 $(VENV)/installed-pacs: $(VENV)/installed
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		-e '.[test,dicom-seg,pacs]'
+	$(PIP_INSTALL) -e '.[test,dicom-seg,pacs]'
 	touch $@
 
-# The last TensorFlow that tensorflow-addons runs with has no wheels for a younger Python.
+# The last TensorFlow that tensorflow-addons runs with has no wheels for a newer Python.
 $(PARITY)/installed: tests/parity/requirements.txt
 	@$(PYTHON311) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo \
-		'make parity needs Python 3.11 (TensorFlow 2.15 has no wheels for a younger one): install' \
-		'it, or name it by PYTHON311=path/to/python3.11'; exit 1; }
+		'make parity needs Python 3.11 (TensorFlow 2.15 has no wheels for a newer one): install it,' \
+		'or give its path: make parity PYTHON311=path/to/python3.11'; exit 1; }
 	rm -rf $(PARITY)
 	$(PYTHON311) -m venv $(PARITY)
 	$(PARITY)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(PARITY) demo
+	rm -rf $(VENV) $(PARITY) demo site

@@ -79,7 +79,8 @@ class CaseChoice:
         for rank in (0, 1):
             while choose(case for case in self._kept if case.rank == rank):
                 pass
-        while any([choose(case for case in self._kept if kind in case.kinds) for kind in kinds]):
+        # A list, not a generator: in each round every kind takes its turn.
+        while any([choose(c for c in self._kept if kind in c.kinds) for kind in kinds]):  # noqa: C419
             pass
         return sorted(chosen.values(), key=lambda case: (case.rank, case.order))
 

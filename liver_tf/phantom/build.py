@@ -103,7 +103,7 @@ def write_phantom(
     for _ in progress(steps, len(units)):
         pass
     write_whole(output / "sheba/slices.csv", _csv(members))
-    slices = {name: 0 for name in ("cyst", "hemangioma", "metastasis", "healthy")}
+    slices = dict.fromkeys(("cyst", "hemangioma", "metastasis", "healthy"), 0)
     for member in members:
         slices[member.diagnosis] += member.slices
     counts = {

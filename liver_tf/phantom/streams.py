@@ -14,8 +14,7 @@ def stream(seed: int, *names: str | int) -> np.random.Generator:
     process and however many patients there are.
     """
     words = [seed]
-    for name in names:
-        words.append(name if isinstance(name, int) else zlib.crc32(name.encode()))
+    words += (name if isinstance(name, int) else zlib.crc32(name.encode()) for name in names)
     return np.random.default_rng(np.random.SeedSequence(words))
 
 

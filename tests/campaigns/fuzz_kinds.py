@@ -174,14 +174,15 @@ def _plant(dataset) -> None:
 
 def codecs() -> dict[str, str]:
     """Transfer syntaxes with which a slice can be compressed here, by name."""
-    found = {"rle": RLELossless, "jpeg 2000": JPEG2000Lossless}
-    for name, package, syntax in (
+    optional = (
         ("jpeg-ls", "jpeg_ls", JPEGLSLossless),
         ("jpeg lossless", "gdcm", JPEGLosslessSV1),
-    ):
-        if importlib.util.find_spec(package) is not None:
-            found[name] = syntax
-    return found
+    )
+    return {"rle": RLELossless, "jpeg 2000": JPEG2000Lossless} | {
+        name: syntax
+        for name, package, syntax in optional
+        if importlib.util.find_spec(package) is not None
+    }
 
 
 def _in_jpeg_2000(path: Path) -> None:

@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import subprocess
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -324,7 +325,8 @@ def test_an_error_in_the_page_would_be_seen(scan, labels, tmp_path):
 
 
 def test_style_and_script_are_packaged():
-    setup = (Path(__file__).parents[2] / "setup.py").read_text()
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    packaged = project["tool"]["setuptools"]["package-data"]["*"]
     for name in ("scan_page.css", "scan_page.js"):
         assert Path(module.__file__).with_name(name).is_file()
-        assert f'"{name}"' in setup
+        assert f"*{Path(name).suffix}" in packaged
