@@ -24,6 +24,8 @@ from pathlib import Path
 import numpy as np
 from absl import app, flags
 
+from liver_tf import run_files
+
 FLAGS = flags.FLAGS
 
 PROTOCOLS = (
@@ -119,7 +121,7 @@ def _store(study: Path, name: str, results: list, seen: dict[str, tuple]) -> Non
     """The folders of a protocol's runs."""
     from liver_tf.labels import LESION_TYPES
     from liver_tf.measures.calibration import Temperature
-    from liver_tf.records.seen import SEEN, save_seen
+    from liver_tf.records.seen import save_seen
     from liver_tf.results.shown_slices import by_rank, cut_to_liver, save_shown
     from liver_tf.results.stored_results import RunResults
 
@@ -145,7 +147,7 @@ def _store(study: Path, name: str, results: list, seen: dict[str, tuple]) -> Non
             for rank, one in by_rank(own.results).items()
         }
         save_shown(run, own, shown)
-        save_seen(run / SEEN, seen[fold])
+        save_seen(run / run_files.TRAINING_DATA, seen[fold])
         cycles = [
             {"fixed": [f"enc{k}" for k in range(1, n)]} for n in range(1, CYCLES.get(name, 1) + 1)
         ]

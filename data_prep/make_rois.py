@@ -12,6 +12,8 @@ from pathlib import Path
 
 from absl import app, flags
 
+from liver_tf import run_files
+
 FLAGS = flags.FLAGS
 
 
@@ -29,11 +31,10 @@ def main(argv: list[str]) -> int:
     from liver_tf.conversion.regions import cut_regions
     from liver_tf.inference.liver_finder import LiverFinder
     from liver_tf.inference.roi import RoiRule
-    from liver_tf.records.seen import SEEN
     from liver_tf.refusals import Refusal
 
     try:
-        seen = None if FLAGS.true_liver else Path(FLAGS.liver_run) / SEEN
+        seen = None if FLAGS.true_liver else Path(FLAGS.liver_run) / run_files.TRAINING_DATA
         finder = None if FLAGS.true_liver else LiverFinder.of_run(Path(FLAGS.liver_run))
         manifest, summary = cut_regions(
             Path(FLAGS.input),

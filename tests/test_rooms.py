@@ -23,6 +23,7 @@ GROUND = {
     "liver_tf.refusals",
     "liver_tf.atomic_files",
     "liver_tf.folder_lock",
+    "liver_tf.run_files",
     "liver_tf.quiet_tensorflow",
 }
 

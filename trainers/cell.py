@@ -11,6 +11,7 @@ from pathlib import Path
 
 from absl import flags
 
+from liver_tf import run_files
 from trainers import finetune, flag_groups
 
 FLAGS = flags.FLAGS
@@ -58,7 +59,7 @@ def _choose(run: Path, liver: Path, records: Path) -> None:
         print(f"no post-processing: {refusal.text()}")
         return
     postprocessing.save(run, how, chosen)
-    print(f"{run / postprocessing.FILE}: {how.text()}\n{told(how, chosen)}")
+    print(f"{run / run_files.POSTPROCESSING}: {how.text()}\n{told(how, chosen)}")
 
 
 def _define_flags() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from absl import flags
 
+from liver_tf import run_files
 from trainers import flag_groups
 
 FLAGS = flags.FLAGS
@@ -25,7 +26,7 @@ def main(argv: list[str]) -> int:
         how, chosen = choose(run, liver, records, in_liver_only=FLAGS.in_liver_only)
         with held_alone(run):
             postprocessing.save(run, how, chosen)
-        print(f"{run / postprocessing.FILE}: {how.text()}\n{told(how, chosen)}")
+        print(f"{run / run_files.POSTPROCESSING}: {how.text()}\n{told(how, chosen)}")
     return 0
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from absl import app, flags
 
 from data_prep import augmentation_flags
-from liver_tf.training.run_folder import HOLD_OUT, fold_name, run_folder
+from liver_tf import run_files
 from trainers import flag_groups
 
 FLAGS = flags.FLAGS
@@ -20,7 +20,7 @@ FLAGS = flags.FLAGS
 
 def main(argv: list[str]) -> int:
     from liver_tf.model import freezing, unet
-    from liver_tf.model.description import WEIGHTS, load_description
+    from liver_tf.model.description import load_description
     from liver_tf.model.transfer import head_from_old, transfer
     from liver_tf.model.weights_file import stored_hash
     from liver_tf.records.folds import (
@@ -67,7 +67,7 @@ def main(argv: list[str]) -> int:
         raise app.UsageError("--validation=test_fold: needs the folds of --folds_file")
     else:
         split = hold_out(manifest, validation_share=FLAGS.validation_share, seed=FLAGS.seed)
-        fold = HOLD_OUT
+        fold = run_files.HOLD_OUT
     seen = check_fold(
         records,
         manifest,
@@ -82,9 +82,11 @@ def main(argv: list[str]) -> int:
     def prepare(model) -> None:
         if protocol.start != PRETRAINED:
             return
-        print(transfer(pretrained / WEIGHTS, model).text())
+        print(transfer(pretrained / run_files.WEIGHTS, model).text())
         if FLAGS.head == "old":
-            taken = head_from_old(pretrained / WEIGHTS, model, before.label_set, label_set)
+            taken = head_from_old(
+                pretrained / run_files.WEIGHTS, model, before.label_set, label_set
+            )
             for old, new in taken.items():
                 print(f"head:   {', '.join(new)} from the old head's {old}")
 
@@ -107,7 +109,7 @@ def main(argv: list[str]) -> int:
             "fold": fold,
             "validation": FLAGS.validation,
             "head": FLAGS.head,
-            "pretrained_weights": stored_hash(pretrained / WEIGHTS),
+            "pretrained_weights": stored_hash(pretrained / run_files.WEIGHTS),
         },
         prepare=prepare,
         seen_before=seen,
@@ -132,10 +134,10 @@ def run_of_flags() -> Path:
     """The folder of the run that the flags describe."""
     from liver_tf.records.folds import TEST_FOLD
 
-    place = HOLD_OUT
+    place = run_files.HOLD_OUT
     if FLAGS.folds_file:
-        place = fold_name(FLAGS.fold, on_test=FLAGS.validation == TEST_FOLD)
-    return run_folder(Path(FLAGS.runs), place, FLAGS.seed, FLAGS.protocol)
+        place = run_files.fold_name(FLAGS.fold, on_test=FLAGS.validation == TEST_FOLD)
+    return run_files.run_folder(Path(FLAGS.runs), place, FLAGS.seed, FLAGS.protocol)
 
 
 def _define_flags() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from absl import app, flags
 
+from liver_tf import run_files
 from liver_tf.studies import study
 from liver_tf.studies.transfer.transfer_layout import ENDS, HEAD, Distances, Layout, lay_out
 from trainers import flag_groups
@@ -139,14 +140,16 @@ def _layouts(positions_mm: Sequence[float], with_liver: Sequence[bool]) -> list[
 
 def _measure_before(folder: Path, manifest, layouts, key: bytes) -> None:
     """The network of phantoms as it is, on every test part, unless that is done."""
-    from liver_tf.model.description import WEIGHTS
     from liver_tf.model.weights_file import stored_hash
     from liver_tf.results.stored_results import has_results, load_results
     from liver_tf.studies.transfer.transfer_pieces import case_of
     from liver_tf.studies.transfer.transfer_results import BEFORE
 
     pretrained = Path(FLAGS.pretrained)
-    wanted = {"records": manifest.fingerprint, "weights": stored_hash(pretrained / WEIGHTS)}
+    wanted = {
+        "records": manifest.fingerprint,
+        "weights": stored_hash(pretrained / run_files.WEIGHTS),
+    }
     for layout in layouts:
         output = folder / BEFORE / layout.end
         cases = [case_of(number, key) for number in layout.test]

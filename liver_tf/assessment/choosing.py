@@ -12,13 +12,13 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from liver_tf import run_files
 from liver_tf.assessment.measuring import cases_of_part
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import BATCH, HostGraph, LiverFinder, for_graph
 from liver_tf.inference.network import Network
 from liver_tf.inference.postprocessing import PostProcessing, decide, least_pixels, without_small
 from liver_tf.labels import LIVER
-from liver_tf.model.description import WEIGHTS
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.records.manifest import load_manifest
 from liver_tf.records.schema import SliceRecord
@@ -88,7 +88,7 @@ def choose(
             "slices_with_lesion": len(dice),
             "slices_without": len(rejected),
             "records": manifest.fingerprint,
-            "liver_weights": stored_hash(liver_run / WEIGHTS),
+            "liver_weights": stored_hash(liver_run / run_files.WEIGHTS),
             "in_liver_only": in_liver_only,
         },
         "table": table,

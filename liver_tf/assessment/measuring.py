@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from liver_tf import __version__
+from liver_tf import __version__, run_files
 from liver_tf.assessment.keeping_shown import keep_shown
 from liver_tf.assessment.scored_slices import ScoredSlices
 from liver_tf.atomic_files import written_whole
@@ -22,7 +21,7 @@ from liver_tf.inference.network import Network
 from liver_tf.measures.calibration import Temperature, fit_temperature
 from liver_tf.measures.image_result import ImageResult
 from liver_tf.measures.measure_image import measure_image
-from liver_tf.model.description import WEIGHTS, Description, load_description
+from liver_tf.model.description import Description, load_description
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.records.folds import INNER
 from liver_tf.records.manifest import Manifest, load_manifest
@@ -30,7 +29,6 @@ from liver_tf.records.shards import check_shards, read_case
 from liver_tf.refusals import Refusal
 from liver_tf.results.shown_slices import load_shown
 from liver_tf.results.stored_results import (
-    FOLDER,
     RunResults,
     has_results,
     load_results,
@@ -94,7 +92,7 @@ class _Sources:
     @cached_property
     def liver_hash(self) -> str:
         load_description(self.liver_run)
-        return stored_hash(self.liver_run / WEIGHTS)
+        return stored_hash(self.liver_run / run_files.WEIGHTS)
 
     def how(self, run: Path) -> postprocessing.PostProcessing:
         """What is made of a run's probabilities."""
@@ -104,7 +102,7 @@ class _Sources:
         """All that the results of a run hang on."""
         return {
             "records": self.manifest.fingerprint,
-            "weights": stored_hash(run / WEIGHTS),
+            "weights": stored_hash(run / run_files.WEIGHTS),
             "liver_weights": self.liver_hash,
             "postprocessing": self.how(run).text(),
             "program": __version__,
@@ -135,7 +133,7 @@ class _Measuring:
         temperature = fit_temperature(validation.results, part=fitted_on)
         found = self._of_part(part, cases[part], temperature)
         if load_shown(self.run, found) is None:
-            label_map_of = partial(_stored_label_map, label_maps(self.run, part))
+            label_map_of = partial(_stored_label_map, run_files.label_maps_file(self.run, part))
             keep_shown(self.run, found, self.sources.records, self.sources.manifest, label_map_of)
         return found
 
@@ -144,11 +142,11 @@ class _Measuring:
         made_of, looks = self.sources.made_of(self.run), 1
         if has_results(self.run, part):
             before = load_results(self.run, part)
-            if before.made_of == made_of and label_maps(self.run, part).is_file():
+            if before.made_of == made_of and run_files.label_maps_file(self.run, part).is_file():
                 return before
             looks = before.looks + (_way(before.made_of) != _way(made_of))
         check_shards(self.sources.records, self.sources.manifest, cases)
-        identity = json.loads((self.run / "run.json").read_text(encoding="utf-8"))
+        identity = run_files.read_identity(self.run)
         name = self.run.resolve().name
         results, labels = _measure(self.predict, self.sources, cases, f"{name}, {part}")
         value = None if temperature is None else temperature.value
@@ -167,7 +165,7 @@ class _Measuring:
             looks=looks,
         )
         with (
-            written_whole(label_maps(self.run, part)) as temporary,
+            written_whole(run_files.label_maps_file(self.run, part)) as temporary,
             open(temporary, "wb") as file,
         ):
             np.savez_compressed(file, **labels)
@@ -177,11 +175,6 @@ class _Measuring:
 
 def _way(made_of: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in made_of.items() if name != "program"}
-
-
-def label_maps(run: Path, part: str) -> Path:
-    """The file of a part's predicted label maps, by ``map_name``."""
-    return run / FOLDER / f"{part}_labels.npz"
 
 
 def _stored_label_map(path: Path, case: str, slice_index: int) -> np.ndarray:
@@ -227,7 +220,7 @@ def cases_of_part(run: Path, manifest: Manifest, part: str) -> list[str]:
             found=f"fingerprint {manifest.fingerprint[:16]}, not {str(came_from)[:16]}",
             remedy="Name them with --records.",
         )
-    identity = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    identity = run_files.read_identity(run)
     if not identity["split"][part]:
         raise Refusal(
             "no-patients",

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from liver_tf import __version__
-from liver_tf.assessment.measuring import label_maps, map_name
+from liver_tf import __version__, run_files
+from liver_tf.assessment.measuring import map_name
 from liver_tf.atomic_files import written_whole
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.labels import LIVER, LIVER_ONLY
 from liver_tf.measures.measure_image import measure_image
-from liver_tf.model.description import WEIGHTS
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.records.folds import INNER
 from liver_tf.records.manifest import Manifest
@@ -24,7 +22,7 @@ from liver_tf.results.stored_results import RunResults
 
 def measure_fold(run: Path, records: Path, manifest: Manifest) -> RunResults:
     """Measure a fine-tuned liver network on the test part of its fold, and keep it with the run."""
-    identity = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    identity = run_files.read_identity(run)
     return measure(
         run,
         run,
@@ -72,7 +70,7 @@ def measure(
         label_set=LIVER_ONLY,
         made_of={
             "records": manifest.fingerprint,
-            "weights": stored_hash(network / WEIGHTS),
+            "weights": stored_hash(network / run_files.WEIGHTS),
             "program": __version__,
         },
         results=tuple(
@@ -92,7 +90,10 @@ def measure(
         map_name(record.case, record.slice_index): labels
         for record, labels in zip(slices, predicted, strict=True)
     }
-    with written_whole(label_maps(output, "test")) as temporary, open(temporary, "wb") as file:
+    with (
+        written_whole(run_files.label_maps_file(output, "test")) as temporary,
+        open(temporary, "wb") as file,
+    ):
         np.savez_compressed(file, **maps)
     results.save(output)
     return results

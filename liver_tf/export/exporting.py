@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from liver_tf import run_files
 from liver_tf.inference.cascade import Cascade
-from liver_tf.model.description import WEIGHTS
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.refusals import Refusal
 
@@ -30,9 +30,9 @@ def provenance_of(runs: list[Path], liver_run: Path) -> dict[str, str]:
 
 def _facts(name: str, run: Path) -> dict[str, str]:
     """What a run's folder tells of it; its cases are patients, or scans of patients."""
-    facts = {f"{name}, weights": stored_hash(run / WEIGHTS)}
+    facts = {f"{name}, weights": stored_hash(run / run_files.WEIGHTS)}
     try:
-        split = json.loads((run / "run.json").read_text(encoding="utf-8"))["split"]
+        split = run_files.read_identity(run)["split"]
         parts = [f"{len(split[part])} {part}" for part in ("training", "validation", "test")]
     except (OSError, ValueError, KeyError, TypeError):
         return facts
@@ -74,8 +74,8 @@ def measures_of(path: Path, runs: list[Path], liver_run: Path, cascade: Cascade)
     if differing:
         raise _other(path, f"measures made in another way: not with {', '.join(differing)}")
     ours = {
-        "weights": stored_hash(runs[0] / WEIGHTS),
-        "liver_weights": stored_hash(liver_run / WEIGHTS),
+        "weights": stored_hash(runs[0] / run_files.WEIGHTS),
+        "liver_weights": stored_hash(liver_run / run_files.WEIGHTS),
         "postprocessing": cascade.how.text(),
     }
     # Its own name first: another protocol's run may have been copied from it.

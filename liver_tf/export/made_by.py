@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from liver_tf import __version__
+from liver_tf import __version__, run_files
 from liver_tf.atomic_files import sha256_of
 
 
@@ -26,8 +26,10 @@ class MadeBy:
     @classmethod
     def of_runs(cls, folders: Iterable[Path]) -> MadeBy:
         """Of the networks of finished runs, whose order does not count."""
-        from liver_tf.model.description import DESCRIPTION, WEIGHTS  # which needs TensorFlow
-
-        files = [folder / name for folder in folders for name in (DESCRIPTION, WEIGHTS)]
+        files = [
+            folder / name
+            for folder in folders
+            for name in (run_files.DESCRIPTION, run_files.WEIGHTS)
+        ]
         hashes = sorted(sha256_of(file) for file in files)
         return cls(hashlib.sha256("".join(hashes).encode()).hexdigest()[:16])

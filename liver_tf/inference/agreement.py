@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from liver_tf import run_files
 from liver_tf.inference.roi import RoiRule
-from liver_tf.model.description import WEIGHTS, Description, load_description
+from liver_tf.model.description import Description, load_description
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.refusals import Refusal
 
@@ -46,7 +47,7 @@ def refuse_disagreement(runs: Sequence[Path]) -> None:
 def _refuse_same_weights(runs: Sequence[Path]) -> None:
     first: dict[str, int] = {}
     for number, run in enumerate(runs, 1):
-        earlier = first.setdefault(stored_hash(run / WEIGHTS), number)
+        earlier = first.setdefault(stored_hash(run / run_files.WEIGHTS), number)
         if earlier != number:
             raise Refusal(
                 "ensemble-run-twice",

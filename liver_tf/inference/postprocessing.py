@@ -14,18 +14,15 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from liver_tf import atomic_files
+from liver_tf import atomic_files, run_files
 from liver_tf.inference.components import filled, sections
 from liver_tf.inference.lesion_ids import runs_of_lesions
 from liver_tf.inference.lesions import largest_in_a_slice
 from liver_tf.inference.roi import NOMINAL_SPACING_MM
 from liver_tf.inference.runs import components
 from liver_tf.labels import LIVER
-from liver_tf.model.description import WEIGHTS
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.refusals import Refusal
-
-FILE = "postprocessing.json"
 
 
 @dataclass(frozen=True)
@@ -150,8 +147,8 @@ def without_small(labels: np.ndarray, liver: np.ndarray, least: int) -> np.ndarr
 
 def save(run: Path, how: PostProcessing, how_chosen: dict) -> None:
     """Keep settings, and how they were chosen, with a run."""
-    value = {"postprocessing": asdict(how), "weights": stored_hash(run / WEIGHTS)}
-    atomic_files.write_json(run / FILE, value | how_chosen)
+    value = {"postprocessing": asdict(how), "weights": stored_hash(run / run_files.WEIGHTS)}
+    atomic_files.write_json(run / run_files.POSTPROCESSING, value | how_chosen)
 
 
 def load(run: Path) -> PostProcessing:
@@ -160,7 +157,7 @@ def load(run: Path) -> PostProcessing:
     Raises ``Refusal``: ``postprocessing-damaged``, and ``postprocessing-other-weights`` where the
     run was trained again since.
     """
-    path = run / FILE
+    path = run / run_files.POSTPROCESSING
     if not path.is_file():
         return NOTHING
     try:
@@ -174,7 +171,7 @@ def load(run: Path) -> PostProcessing:
             found=type(error).__name__,
             remedy="Choose them again, or delete the file to do without.",
         ) from None
-    if weights != stored_hash(run / WEIGHTS):
+    if weights != stored_hash(run / run_files.WEIGHTS):
         raise Refusal(
             "postprocessing-other-weights",
             path,

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import keras
 
-from liver_tf import atomic_files
+from liver_tf import atomic_files, run_files
 from liver_tf.labels import LabelSet
 from liver_tf.model import unet
 from liver_tf.model.weights_file import load_weights
 from liver_tf.refusals import Refusal
-
-DESCRIPTION, WEIGHTS = "model.json", "weights.npz"
 
 
 @dataclass(frozen=True)
@@ -39,17 +37,17 @@ class Description:
     roi: dict | None = None
 
     def save(self, folder: Path) -> None:
-        atomic_files.write_json(folder / DESCRIPTION, asdict(self))
+        atomic_files.write_json(folder / run_files.DESCRIPTION, asdict(self))
 
 
 def load_description(folder: Path) -> Description:
     """Read ``model.json`` of a run; raises ``Refusal`` where the run is not finished."""
-    path = folder / DESCRIPTION
-    if not path.is_file() or not (folder / WEIGHTS).is_file():
+    path = folder / run_files.DESCRIPTION
+    if not path.is_file() or not (folder / run_files.WEIGHTS).is_file():
         raise Refusal(
             "no-model",
             folder,
-            expected=f"a finished run with {DESCRIPTION} and {WEIGHTS}",
+            expected=f"a finished run with {run_files.DESCRIPTION} and {run_files.WEIGHTS}",
             found="a folder without them" if folder.is_dir() else "no such folder",
             remedy="Train it first; the same command goes on where a run stopped.",
         )
@@ -79,5 +77,5 @@ def load_network(folder: Path) -> tuple[keras.Model, Description]:
     """Build the network of a finished run by our own code and load its weights into it."""
     description = load_description(folder)
     network = unet.build(description.architecture)
-    load_weights(folder / WEIGHTS, network)
+    load_weights(folder / run_files.WEIGHTS, network)
     return network, description

@@ -16,7 +16,6 @@ from liver_tf.records.leakage import Part, PartCase
 from liver_tf.records.likeness import parse
 from liver_tf.refusals import Refusal
 
-SEEN = "seen.json"
 #: In an ROI record set: the ``seen.json`` of the liver network that cut it.
 LIVER_SEEN = "liver_seen.json"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from liver_tf import run_files
 from liver_tf.report.findings import Picture
 from liver_tf.report.page_parts import (
     Beside,
@@ -22,13 +23,13 @@ from liver_tf.report.page_parts import (
 )
 from liver_tf.report.report_sections import opening, sections_of
 from liver_tf.report.tables import Table, html_table, markdown_table
-from liver_tf.results.stored_results import LOOSE, LOOSE_SUFFIX
+from liver_tf.results.stored_results import LOOSE
 
 if TYPE_CHECKING:
     from liver_tf.report.findings import Findings
 
 #: A protocol or run whose name holds one of these is marked in red wherever it stands.
-_CAUTIONS = (LOOSE, LOOSE_SUFFIX)
+_CAUTIONS = (LOOSE, run_files.VALIDATED_ON_TEST)
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem;

@@ -7,12 +7,13 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from liver_tf import run_files
 from liver_tf.labels import HEALTHY, LabelSet
 from liver_tf.measures.image_result import ImageResult
 from liver_tf.report.findings import Picture
 from liver_tf.report.overlays import Panel, draw_sheet
 from liver_tf.results.shown_slices import RANKS, ShownSlice, worse_first
-from liver_tf.results.stored_results import LOOSE, LOOSE_SUFFIX
+from liver_tf.results.stored_results import LOOSE
 from liver_tf.results.study import Cell
 
 
@@ -77,7 +78,7 @@ def _words(result: ImageResult, label_set: LabelSet) -> str:
 
 def _file_name(title: str, before: Sequence[Picture]) -> str:
     """A name that any file system takes, and that no sheet before has."""
-    name = re.sub(r"[^A-Za-z0-9_-]+", "_", title.replace(f", {LOOSE}", LOOSE_SUFFIX))
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", title.replace(f", {LOOSE}", run_files.VALIDATED_ON_TEST))
     taken = {picture.path.name for picture in before}
     while f"{name}.png" in taken:
         name = f"{name}_"

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from liver_tf import run_files
+
 #: What is read of the epoch whose weights a cycle kept, beside its monitored value.
 KEPT = ("val_loss", "val_dice", "val_dice_any_lesion")
 
@@ -66,14 +68,14 @@ def read_cycles(run: Path) -> tuple[Cycle, ...]:
     """
     found = []
     while True:
-        folder = run / f"cycle{len(found) + 1}"
+        folder = run_files.cycle_folder(run, len(found) + 1)
         try:
-            told = json.loads((folder / "cycle.json").read_text(encoding="utf-8"))
-            with open(folder / "history.csv", newline="", encoding="utf-8") as file:
+            told = json.loads((folder / run_files.CYCLE_RESULT).read_text(encoding="utf-8"))
+            with open(folder / run_files.HISTORY, newline="", encoding="utf-8") as file:
                 epochs = [
                     {k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)
                 ]
-            key = folder / "key"
+            key = folder / run_files.CYCLE_KEY
             found.append(
                 Cycle(
                     number=len(found) + 1,

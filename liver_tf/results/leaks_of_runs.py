@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from liver_tf import run_files
 from liver_tf.atomic_files import sha256_of
 from liver_tf.records.leakage import SHARED, Leak, Part, PartCase, find_leaks
-from liver_tf.records.seen import SEEN, load_seen
+from liver_tf.records.seen import load_seen
 from liver_tf.refusals import Refusal
 from liver_tf.results.study import Cell
 
@@ -97,7 +98,7 @@ def check_runs(cells: Sequence[Cell]) -> LeakCheck:
     for cell in cells:
         if cell.results is None:
             continue
-        path = cell.run / SEEN
+        path = cell.run / run_files.TRAINING_DATA
         try:
             content = sha256_of(path)
             if content not in read:

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from liver_tf import run_files
 from liver_tf.atomic_files import written_whole
 from liver_tf.measures.image_result import ImageResult
-from liver_tf.results.stored_results import FOLDER, RunResults
+from liver_tf.results.stored_results import RunResults
 
 #: In the order in which they are shown.
 RANKS = ("worst", "median", "best")
@@ -100,11 +101,6 @@ def _window(first: int, last: int, length: int, pixels: int) -> slice:
     return slice(start, min(start + length, pixels))
 
 
-def shown_file(run: Path, part: str = "test") -> Path:
-    """Where a run keeps them."""
-    return run / FOLDER / f"{part}_shown.npz"
-
-
 def save_shown(run: Path, results: RunResults, shown: Mapping[str, ShownSlice]) -> None:
     """Write the file whole; ``shown`` by rank, of slices in ``results``."""
     facts = {
@@ -118,7 +114,7 @@ def save_shown(run: Path, results: RunResults, shown: Mapping[str, ShownSlice]) 
         f"{rank}_{name}": getattr(one, name) for rank, one in shown.items() for name in _ARRAYS
     }
     with (
-        written_whole(shown_file(run, results.part)) as temporary,
+        written_whole(run_files.shown_slices_file(run, results.part)) as temporary,
         open(temporary, "wb") as file,
     ):
         np.savez_compressed(file, facts=np.array(json.dumps(facts)), **arrays)
@@ -126,7 +122,7 @@ def save_shown(run: Path, results: RunResults, shown: Mapping[str, ShownSlice]) 
 
 def load_shown(run: Path, results: RunResults) -> dict[str, ShownSlice] | None:
     """By rank; None where nothing was kept, or where it belongs to other results than these."""
-    path = shown_file(run, results.part)
+    path = run_files.shown_slices_file(run, results.part)
     by_image = {one.image: one for one in results.results}
     try:
         with np.load(path, allow_pickle=False) as stored:

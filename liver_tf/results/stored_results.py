@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from liver_tf import atomic_files
+from liver_tf import atomic_files, run_files
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.measures.calibration import Temperature
 from liver_tf.measures.image_result import ImageResult
@@ -22,18 +22,15 @@ from liver_tf.records.folds import INNER, TEST_FOLD
 from liver_tf.refusals import Refusal
 
 SCHEMA_VERSION = 1
-FOLDER = "measures"
 
 #: What is said of runs whose choices were made on the test fold.
 LOOSE = "VALIDATED ON THE TEST FOLD"
-#: Their folders are called so.
-LOOSE_SUFFIX = "_validated_on_test"
 
 
 def cell_name(fold: str, seed: int, protocol: str, validation: str = INNER) -> str:
     """``fold0/seed0/hier_freeze``, as ``trainers.finetune`` names the run's folder."""
     place = f"fold{fold}" if fold.isdigit() else fold
-    suffix = LOOSE_SUFFIX if validation == TEST_FOLD else ""
+    suffix = run_files.VALIDATED_ON_TEST if validation == TEST_FOLD else ""
     return f"{place}{suffix}/seed{seed}/{protocol}"
 
 
@@ -77,9 +74,8 @@ class RunResults:
 
     def save(self, run: Path) -> None:
         """Write both files into the run's folder, each whole or not at all."""
-        folder = run / FOLDER
         atomic_files.write_json(
-            folder / f"{self.part}.json",
+            run_files.results_file(run, self.part),
             {
                 "schema": SCHEMA_VERSION,
                 "protocol": self.protocol,
@@ -97,12 +93,12 @@ class RunResults:
                 "images": [result.to_json() for result in self.results],
             },
         )
-        atomic_files.write_text(folder / f"{self.part}.csv", images_csv([self]))
+        atomic_files.write_text(run_files.results_table(run, self.part), images_csv([self]))
 
 
 def has_results(run: Path, part: str) -> bool:
     """Whether a run has been measured on a part of its fold."""
-    return (run / FOLDER / f"{part}.json").is_file()
+    return run_files.results_file(run, part).is_file()
 
 
 def load_results(run: Path, part: str = "test") -> RunResults:
@@ -111,7 +107,7 @@ def load_results(run: Path, part: str = "test") -> RunResults:
     Raises:
       Refusal: there is none, it cannot be read, or another version of the program wrote it.
     """
-    path = run / FOLDER / f"{part}.json"
+    path = run_files.results_file(run, part)
     if not path.is_file():
         raise Refusal(
             "no-results",

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from liver_tf import run_files
 from liver_tf.records.folds import INNER, TEST_FOLD
 from liver_tf.refusals import Refusal
 from liver_tf.results.cycles import Cycle, read_cycles
 from liver_tf.results.shown_slices import ShownSlice, load_shown
 from liver_tf.results.stored_results import (
     LOOSE,
-    LOOSE_SUFFIX,
     RunResults,
     cell_name,
     has_results,
@@ -76,7 +76,7 @@ class Cell:
 
 def read_cell(run: Path) -> Cell:
     """One run, wherever it lies. What cannot be read is told in ``state``, never raised."""
-    identity, model = _json(run / "run.json"), _json(run / "model.json")
+    identity, model = _json(run / run_files.IDENTITY), _json(run / run_files.DESCRIPTION)
     cycles = read_cycles(run)
     results, state = None, _state(run, identity, cycles)
     if has_results(run, "test"):
@@ -135,7 +135,7 @@ def read_study(study: Path, planned: Sequence[Path] = ()) -> tuple[Cell, ...]:
         place = run.parents[1].name, run.parent.name, run.name
         cells.setdefault(place, _absent(run, *place, "not begun"))
     for loose in (False, True):
-        own = [place for place in cells if place[0].endswith(LOOSE_SUFFIX) is loose]
+        own = [place for place in cells if place[0].endswith(run_files.VALIDATED_ON_TEST) is loose]
         for place in itertools.product(*({one[k] for one in own} for k in range(3))):
             run = study.joinpath(FINETUNE, *place)
             cells.setdefault(place, _absent(run, *place, "missing"))
@@ -166,8 +166,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _absent(run: Path, fold: str, seed: str, protocol: str, state: str) -> Cell:
-    loose = fold.endswith(LOOSE_SUFFIX)
-    fold = fold.removesuffix(LOOSE_SUFFIX).removeprefix("fold")
+    loose = fold.endswith(run_files.VALIDATED_ON_TEST)
+    fold = fold.removesuffix(run_files.VALIDATED_ON_TEST).removeprefix("fold")
     number = _whole(seed.removeprefix("seed"))
     validation = TEST_FOLD if loose else INNER
     name = cell_name(fold, number, protocol, validation)
@@ -175,7 +175,7 @@ def _absent(run: Path, fold: str, seed: str, protocol: str, state: str) -> Cell:
 
 
 def _state(run: Path, identity: Mapping[str, Any], cycles: Sequence[Cycle]) -> str:
-    if (run / "weights.npz").is_file():
+    if (run / run_files.WEIGHTS).is_file():
         return "trained, not measured"
     planned = identity.get("protocol", {}).get("cycles", ()) if identity else ()
     if planned:

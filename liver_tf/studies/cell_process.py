@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from liver_tf import atomic_files
+from liver_tf import atomic_files, run_files
 from liver_tf.folder_lock import held_alone
 from liver_tf.refusals import Refusal
 
@@ -70,7 +70,7 @@ class CellJob:
         return (
             memo.get("state") == DONE
             and self.was_started()
-            and (self.run / "measures" / "test.json").is_file()
+            and run_files.results_file(self.run).is_file()
         )
 
     def state(self) -> str:
@@ -123,7 +123,7 @@ def carry_out(job: CellJob) -> Outcome:
 
 
 def _carry_out(job: CellJob, lock: int) -> Outcome:
-    from_its_beginning = not (job.run / "run.json").exists()
+    from_its_beginning = not (job.run / run_files.IDENTITY).exists()
     began = time.time()
     _note(job, BEGUN)
     command = [sys.executable, "-m", job.command, *job.arguments]
@@ -146,7 +146,7 @@ def _carry_out(job: CellJob, lock: int) -> Outcome:
         return Outcome(job.name, FAILED, f"ended with {ended}; {job.log} ends:\n{_end(job.log)}")
     seconds = {}
     if from_its_beginning:
-        trained = (job.run / "weights.npz").stat().st_mtime
+        trained = (job.run / run_files.WEIGHTS).stat().st_mtime
         seconds = {"training": trained - began, "measuring": time.time() - trained}
     _note(job, DONE, seconds)
     return Outcome(job.name, DONE, seconds=seconds)

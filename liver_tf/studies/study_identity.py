@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from liver_tf import run_files
 from liver_tf.atomic_files import sha256_of
 from liver_tf.refusals import Refusal
 from liver_tf.studies.cell_process import MEMO, read_memo
 
 CELLS, FINETUNE = "cells", "finetune"
-WEIGHTS = "weights.npz"
 
 #: The part of a cell's ``made_of`` that protocols do not share.
 PROTOCOL = "protocol"
@@ -43,7 +43,7 @@ def shared(
 
 
 def _of_weights(run: Path) -> str:
-    if not (run / WEIGHTS).is_file():
+    if not (run / run_files.WEIGHTS).is_file():
         raise Refusal(
             "no-model",
             run,
@@ -51,7 +51,7 @@ def _of_weights(run: Path) -> str:
             found="a folder without them" if run.is_dir() else "no such folder",
             remedy="Train it first; the same command goes on where a run stopped.",
         )
-    return sha256_of(run / WEIGHTS)
+    return sha256_of(run / run_files.WEIGHTS)
 
 
 def refuse_others(study: Path, wanted: Mapping[str, Mapping[str, Any]] | None = None) -> None:
@@ -71,7 +71,8 @@ def refuse_others(study: Path, wanted: Mapping[str, Mapping[str, Any]] | None = 
     for path in sorted((study / CELLS).glob(f"*/*/*/{MEMO}")):
         place, protocol, seed = path.parent.relative_to(study / CELLS).parts
         made_of = read_memo(path).get("made_of")
-        if not made_of or not (study / FINETUNE / place / seed / protocol / "run.json").exists():
+        run = study / FINETUNE / place / seed / protocol
+        if not made_of or not (run / run_files.IDENTITY).exists():
             continue  # it came to nothing
         common = common or _common(made_of)
         differences = _differences(_common(made_of), common)

@@ -10,6 +10,7 @@ from typing import Any
 
 from absl import app
 
+from liver_tf import run_files
 from liver_tf.records.folds import TEST_FOLD, Split, load_folds, validate_on_test
 from liver_tf.records.manifest import load_manifest
 from liver_tf.studies.cell_flags import refuse_unreadable
@@ -17,7 +18,6 @@ from liver_tf.studies.cell_process import CellJob
 from liver_tf.studies.study import Cell, Protocol, grid, new_epochs
 from liver_tf.studies.study_identity import CELLS, FINETUNE, PROTOCOL, shared
 from liver_tf.studies.study_progress import Work
-from liver_tf.training.run_folder import fold_name, run_folder
 
 
 @dataclass(frozen=True)
@@ -132,12 +132,12 @@ def plan(
     by_name = {one.name: one for one in protocols}
     cells, jobs, work = grid(folds, by_name, seeds), [], {}
     for cell in cells:
-        place = fold_name(cell.fold, on_test=validation == TEST_FOLD)
+        place = run_files.fold_name(cell.fold, on_test=validation == TEST_FOLD)
         jobs.append(
             CellJob(
                 name=cell.name,
                 folder=study / CELLS / place / cell.protocol / f"seed{cell.seed}",
-                run=run_folder(study / FINETUNE, place, cell.seed, cell.protocol),
+                run=run_files.run_folder(study / FINETUNE, place, cell.seed, cell.protocol),
                 arguments=(
                     *by_name[cell.protocol].arguments,
                     *shared_flags,

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from liver_tf import run_files
 from liver_tf.studies.cell_process import DONE, CellJob, Outcome
-
-_RESULT = "cycle*/cycle.json"
 
 #: What ``training.diary`` says of an epoch: number of the cycle, the epoch, epochs at most.
 _EPOCH = re.compile(rb" (\d+)/\d+, fixed: [^\n]*: epoch (\d+) of (\d+),")
@@ -151,7 +150,7 @@ class Progress:
         return self._work[job.name].total - self._finished_slices(job)
 
     def _finished_slices(self, job: CellJob) -> int:
-        finished = sum(1 for _ in job.run.glob(_RESULT))
+        finished = len(run_files.cycle_results(job.run))
         return self._work[job.name].until(finished, last_epoch(job.log))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 
-from liver_tf import atomic_files
+from liver_tf import atomic_files, run_files
 from liver_tf.labels import LabelSet
 from liver_tf.model.freezing import block_hashes
 from liver_tf.model.weights_file import load_weights, save_weights
@@ -22,8 +22,6 @@ from liver_tf.training.state import Progress, load_state, save_state, stopping_w
 from liver_tf.training.step import Task, validate
 from liver_tf.training.steps import Steps
 from liver_tf.training.waiting import Waiting
-
-BEST, STATE, RESULT, HISTORY = "best.npz", "state.npz", "cycle.json", "history.csv"
 
 
 def train_cycle(
@@ -70,8 +68,8 @@ def train_cycle(
         if better:
             progress.best_epoch = progress.epoch
             progress.best_value = progress.history[-1][settings.monitor]
-            save_weights(folder / BEST, model)
-        save_state(folder / STATE, model, optimiser, progress)
+            save_weights(folder / run_files.BEST_WEIGHTS, model)
+        save_state(folder / run_files.STATE, model, optimiser, progress)
         diary.epoch(progress.history[-1])
         if better and album:
             diary.pictures(album.draw(model), progress.epoch)
@@ -92,7 +90,7 @@ def train_cycle(
         progress = Progress(**replicas.from_chief(store))
     if diary:
         diary.close()
-    replicas.from_chief(lambda: load_weights(folder / BEST, model))
+    replicas.from_chief(lambda: load_weights(folder / run_files.BEST_WEIGHTS, model))
     replicas.spread(model)
     result = _prove(model, settings, progress)
     result["seconds"] = round(time.perf_counter() - started, 1)
@@ -100,16 +98,16 @@ def train_cycle(
 
 
 def _begun(folder: Path, model: keras.Model, optimiser: keras.Optimizer) -> Progress:
-    if (folder / STATE).exists():
-        return load_state(folder / STATE, model, optimiser)
+    if (folder / run_files.STATE).exists():
+        return load_state(folder / run_files.STATE, model, optimiser)
     return Progress(hashes_before=block_hashes(model))
 
 
 @stopping_when_full()
 def _close(folder: Path, progress: Progress, result: dict) -> dict:
-    write_history(folder / HISTORY, progress.history)
-    atomic_files.write_json(folder / RESULT, result)
-    (folder / STATE).unlink(missing_ok=True)
+    write_history(folder / run_files.HISTORY, progress.history)
+    atomic_files.write_json(folder / run_files.CYCLE_RESULT, result)
+    (folder / run_files.STATE).unlink(missing_ok=True)
     return result
 
 
@@ -145,7 +143,8 @@ def _stop_where_not_finite(
         return
     what = {"loss": "training loss", "val_loss": "validation loss"}[wrong[0]]
     if progress.best_epoch:
-        kept = f"The last good weights are in {folder.name}/{BEST} (epoch {progress.best_epoch})"
+        best = f"{folder.name}/{run_files.BEST_WEIGHTS}"
+        kept = f"The last good weights are in {best} (epoch {progress.best_epoch})"
     else:
         kept = "No epoch of this cycle was finished; what the cycle began with is unchanged"
     raise TrainingStopped(

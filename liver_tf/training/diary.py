@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from liver_tf import atomic_files
+from liver_tf import atomic_files, run_files
 from liver_tf.labels import LabelSet
 from liver_tf.training import pictures
 from liver_tf.training.state import stopping_when_full
@@ -32,7 +32,7 @@ class Diary:
     ) -> None:
         self._title, self._epochs, self._say = title, epochs, say
         with stopping_when_full(), _full_disk_as_os_error():
-            self._writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
+            self._writer = tf.summary.create_file_writer(str(folder / run_files.TENSORBOARD))
         self._bar = tqdm(
             total=epochs, initial=done, desc=title, unit="epoch", leave=True, disable=None
         )

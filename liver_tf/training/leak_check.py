@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from liver_tf import run_files
 from liver_tf.atomic_files import sha256_of
 from liver_tf.records.allowed_pairs import load_allowed
 from liver_tf.records.folds import Split
@@ -17,7 +18,7 @@ from liver_tf.records.leakage import (
     refuse_leaks,
 )
 from liver_tf.records.manifest import Manifest
-from liver_tf.records.seen import LIVER_SEEN, SEEN, load_seen, save_seen
+from liver_tf.records.seen import LIVER_SEEN, load_seen, save_seen
 from liver_tf.refusals import Refusal
 
 
@@ -25,10 +26,10 @@ def note_seen(
     folder: Path, kind: str, manifest: Manifest, split: Split, before: tuple[Part, ...] = ()
 ) -> None:
     """Write what a run sees beside its weights, once: its cases, and those of runs before it."""
-    if not (folder / SEEN).exists():
+    if not (folder / run_files.TRAINING_DATA).exists():
         cases = (*split.training, *split.validation)
         own = part_of(f"training of a {kind} network", manifest, cases)
-        save_seen(folder / SEEN, (own, *before))
+        save_seen(folder / run_files.TRAINING_DATA, (own, *before))
 
 
 def check_fold(
@@ -53,7 +54,9 @@ def check_fold(
       Refusal: as ``refuse_leaks``, ``load_allowed`` and ``load_seen`` do.
     """
     accept_unknown = accept_unknown or not split.test
-    inherited = () if pretrained is None else _seen(pretrained / SEEN, accept_unknown)
+    inherited = (
+        () if pretrained is None else _seen(pretrained / run_files.TRAINING_DATA, accept_unknown)
+    )
     before = (*inherited, *_seen_by_liver_network(records, manifest, accept_unknown))
     training, validation, test = parts_of_split("fold", manifest, split)
     borders = borders_of((training, validation, test)) + [(part, test) for part in before]

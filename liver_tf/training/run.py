@@ -14,20 +14,19 @@ from typing import Any
 
 import keras
 
-from liver_tf import atomic_files
-from liver_tf.model.description import DESCRIPTION, WEIGHTS, Description, load_description
+from liver_tf import atomic_files, run_files
+from liver_tf.model.description import Description, load_description
 from liver_tf.model.freezing import block_hashes
 from liver_tf.model.weights_file import load_arrays, load_weights, save_weights
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.refusals import Refusal
 from liver_tf.training.computation import Computation
-from liver_tf.training.cycle import BEST, HISTORY, RESULT, STATE, train_cycle
+from liver_tf.training.cycle import train_cycle
 from liver_tf.training.protocol import CycleSettings, Protocol, short
 from liver_tf.training.state import stopping_when_full
 from liver_tf.training.step import PLAIN, Task
 from liver_tf.training.steps import Steps
 
-IDENTITY = "run.json"
 VERSIONS = "versions"
 
 _BRIEF = 60
@@ -54,7 +53,7 @@ def open_run(
     difference: going on with other blocks, data or seed would silently mix two experiments.
     """
     identity = json.loads(json.dumps(identity))
-    path = folder / IDENTITY
+    path = folder / run_files.IDENTITY
     if not path.exists():
         named = {VERSIONS: versions} if versions else {}
         with stopping_when_full():
@@ -122,11 +121,11 @@ def is_finished(folder: Path) -> bool:
 
     If not they are made again from the last cycle.
     """
-    if not ((folder / DESCRIPTION).is_file() and (folder / WEIGHTS).is_file()):
+    if not ((folder / run_files.DESCRIPTION).is_file() and (folder / run_files.WEIGHTS).is_file()):
         return False
     try:
         load_description(folder)
-        load_arrays(folder / WEIGHTS)
+        load_arrays(folder / run_files.WEIGHTS)
     except Refusal:
         return False
     return True
@@ -160,7 +159,7 @@ def train(
     results = []
     first_epoch = 0
     for number, settings in enumerate(protocol.cycles, 1):
-        cycle_folder = folder / f"cycle{number}"
+        cycle_folder = run_files.cycle_folder(folder, number)
         title = f"{protocol.name} {number}/{len(protocol.cycles)}, fixed: {short(settings.fixed)}"
         key = _cycle_key(model, settings, first_epoch, identity)
         result = replicas.from_chief(partial(_finished, cycle_folder, key, model, title, say))
@@ -200,21 +199,21 @@ def _finished(
 ) -> dict | None:
     """Load what is finished of a cycle, or None: here, or beside the run under the same key."""
     cycle_folder.mkdir(parents=True, exist_ok=True)
-    if not (cycle_folder / RESULT).exists():
+    if not (cycle_folder / run_files.CYCLE_RESULT).exists():
         _adopt(key, cycle_folder.parent, cycle_folder, say, title)
-    if not (cycle_folder / RESULT).exists():
+    if not (cycle_folder / run_files.CYCLE_RESULT).exists():
         return None
     try:
-        result = json.loads((cycle_folder / RESULT).read_text(encoding="utf-8"))
+        result = json.loads((cycle_folder / run_files.CYCLE_RESULT).read_text(encoding="utf-8"))
         before, after = result["hashes_before"], result["hashes_after"]
     except (ValueError, KeyError, TypeError):
         raise _other_cycle(cycle_folder, "a cycle.json that cannot be read") from None
     if before != block_hashes(model):
         raise _other_cycle(cycle_folder, "one that began with other weights")
-    load_weights(cycle_folder / BEST, model)
+    load_weights(cycle_folder / run_files.BEST_WEIGHTS, model)
     if after != block_hashes(model):
         raise _other_cycle(cycle_folder, "one whose best weights are not those it ended with")
-    (cycle_folder / STATE).unlink(missing_ok=True)
+    (cycle_folder / run_files.STATE).unlink(missing_ok=True)
     say(_proof(result, f"{title}: finished before"))
     return result
 
@@ -231,13 +230,13 @@ def _other_cycle(cycle_folder: Path, found: str) -> Refusal:
 
 @stopping_when_full()
 def _name(cycle_folder: Path, key: str) -> None:
-    if not (cycle_folder / "key").exists():
-        atomic_files.write_text(cycle_folder / "key", key)
+    if not (cycle_folder / run_files.CYCLE_KEY).exists():
+        atomic_files.write_text(cycle_folder / run_files.CYCLE_KEY, key)
 
 
 @stopping_when_full()
 def _finish(folder: Path, model: keras.Model, description: Description) -> None:
-    save_weights(folder / WEIGHTS, model)
+    save_weights(folder / run_files.WEIGHTS, model)
     description.save(folder)
 
 
@@ -268,13 +267,15 @@ def _is_sound(weights: Path) -> bool:
 
 def _adopt(key: str, folder: Path, cycle_folder: Path, say: Callable, title: str) -> None:
     """Copy a finished cycle with the same key from a run beside this one, if there is one."""
-    for path in sorted(folder.parent.glob("*/cycle*/key")):
+    for path in sorted(folder.parent.glob(f"*/cycle*/{run_files.CYCLE_KEY}")):
         source = path.parent
         if source == cycle_folder or path.read_text(encoding="utf-8") != key:
             continue
-        if not (source / RESULT).exists() or not _is_sound(source / BEST):
+        if not (source / run_files.CYCLE_RESULT).exists() or not _is_sound(
+            source / run_files.BEST_WEIGHTS
+        ):
             continue
-        for name in (BEST, HISTORY, RESULT):
+        for name in (run_files.BEST_WEIGHTS, run_files.HISTORY, run_files.CYCLE_RESULT):
             with atomic_files.written_whole(cycle_folder / name) as temporary:
                 shutil.copyfile(source / name, temporary)
         say(f"{title}: the same as {source.parent.name}/{source.name}, taken from there")

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from liver_tf import run_files
 from liver_tf.assessment import choosing, measuring
 from liver_tf.inference import postprocessing
 from liver_tf.inference.cascade import Cascade
@@ -216,7 +217,7 @@ def test_a_choice_at_the_edge_of_what_was_tried_is_told(how, said):
 def test_what_was_chosen_counts_when_runs_are_measured(work):
     runs = [work / "lesion"], work / "liver", work / "records"
     (plain,) = measuring.measure_runs(*runs)
-    before = dict(np.load(measuring.label_maps(work / "lesion", "test")))
+    before = dict(np.load(run_files.label_maps_file(work / "lesion", "test")))
     found = sum(result.lesion.predicted for result in plain.results)
     assert found
     postprocessing.save(work / "lesion", PostProcessing(least_area_mm2=1e6), {})
@@ -224,7 +225,7 @@ def test_what_was_chosen_counts_when_runs_are_measured(work):
     assert sum(result.lesion.predicted for result in dropped.results) == 0
     assert dropped.stored.looks == 2
     (without,) = measuring.measure_runs(*runs, use_chosen=False)
-    after = np.load(measuring.label_maps(work / "lesion", "test"))
+    after = np.load(run_files.label_maps_file(work / "lesion", "test"))
     assert before.keys() == set(after)
     for name, labels in before.items():
         np.testing.assert_array_equal(labels, after[name])

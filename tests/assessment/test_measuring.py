@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from liver_tf import run_files
 from liver_tf.assessment import measuring, scored_slices
 from liver_tf.assessment.measuring import measure_runs
 from liver_tf.export.exporting import measures_of, provenance_of
@@ -20,7 +21,7 @@ from liver_tf.model.weights_file import save_weights, stored_hash
 from liver_tf.records.folds import INNER, TEST_FOLD
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
-from liver_tf.results.shown_slices import by_rank, cut_to_liver, load_shown, shown_file
+from liver_tf.results.shown_slices import by_rank, cut_to_liver, load_shown
 from liver_tf.results.stored_results import LOOSE, load_results
 from tests.builders import tiny_records
 from trainers import evaluate
@@ -163,7 +164,7 @@ def test_slices_to_be_shown_are_kept_with_their_pixels(work, finished, read):
     assert {rank: shown.result for rank, shown in kept.items()} == by_rank(one.results)
     manifest = load_manifest(work / "whole")
     entries = {entry.case: entry for entry in manifest.cases}
-    with np.load(measuring.label_maps(run, "test")) as maps:
+    with np.load(run_files.label_maps_file(run, "test")) as maps:
         for shown in kept.values():
             (record,) = measuring.read_case(work / "whole", entries[shown.result.case])
             labels = maps[measuring.map_name(record.case, record.slice_index)]
@@ -171,7 +172,7 @@ def test_slices_to_be_shown_are_kept_with_their_pixels(work, finished, read):
             for name in ("hu", "truth", "predicted"):
                 np.testing.assert_array_equal(getattr(shown, name), getattr(cut, name))
     # Where they are gone they are made again, and nothing is measured for it.
-    shown_file(run).unlink()
+    run_files.shown_slices_file(run).unlink()
     read.clear()
     (again,) = measure_runs([run], work / "liver", work / "whole")
     assert read == []

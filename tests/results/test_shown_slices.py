@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from liver_tf import run_files
 from liver_tf.labels import LESION_TYPES
 from liver_tf.measures.measure_image import measure_image
 from liver_tf.records.folds import INNER
@@ -13,7 +14,6 @@ from liver_tf.results.shown_slices import (
     cut_to_liver,
     load_shown,
     save_shown,
-    shown_file,
 )
 from liver_tf.results.stored_results import RunResults
 
@@ -90,7 +90,7 @@ def test_round_trip_and_others_are_not_taken(tmp_path):
             np.testing.assert_array_equal(getattr(found[rank], name), getattr(one, name))
     assert load_shown(tmp_path, replace(run, made_of={"weights": "others"})) is None
     assert load_shown(tmp_path, replace(run, results=run.results[:1])) is None
-    whole = shown_file(tmp_path).read_bytes()
+    whole = run_files.shown_slices_file(tmp_path).read_bytes()
     for damaged in (whole[:100], whole[:-200], b"", whole[:60] + b"\0" * 40 + whole[100:]):
-        shown_file(tmp_path).write_bytes(damaged)
+        run_files.shown_slices_file(tmp_path).write_bytes(damaged)
         assert load_shown(tmp_path, run) is None

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from liver_tf.assessment.measuring import label_maps, map_name
+from liver_tf import run_files
+from liver_tf.assessment.measuring import map_name
 from liver_tf.labels import LITS
 from liver_tf.model.weights_file import save_weights
 from liver_tf.records.folds import Split, save_folds
@@ -46,7 +47,7 @@ def test_it_trains_and_measures_the_test_of_its_fold(work, command):
     assert (found.protocol, found.fold, found.seed, found.clean) == ("mine", "0", 3, True)
     assert tuple(result.case for result in found.results) == split.test
     entries = {entry.case: entry for entry in manifest.cases}
-    with np.load(label_maps(run, "test")) as maps:
+    with np.load(run_files.label_maps_file(run, "test")) as maps:
         for result in found.results:
             (record,) = read_case(folder / "records", entries[result.case])
             predicted, truth = maps[map_name(result.case, 0)] == 1, record.labels > 0

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from liver_tf.assessment.measuring import label_maps, map_name
+from liver_tf import run_files
+from liver_tf.assessment.measuring import map_name
 from liver_tf.labels import LIVER, LIVER_ONLY
 from liver_tf.records.manifest import Manifest
 from liver_tf.records.shards import read_case
@@ -17,7 +18,6 @@ from liver_tf.results.shown_slices import RANKS
 from liver_tf.results.stored_results import RunResults
 from liver_tf.studies.transfer.transfer_results import BEFORE, TransferStudy, slice_dice
 from liver_tf.studies.transfer.transfer_summary import PHANTOM_ONLY
-from liver_tf.training.run_folder import run_folder
 
 #: From scratch, pre-trained, and one of the paper's orders of freezing.
 SHOWN = ("baseline_long", "no_freezing", "hier_unfreeze")
@@ -52,7 +52,7 @@ def draw_overlays(
         )
         if own:
             run = own[(len(own) - 1) // 2]
-            place = run_folder(folder / "finetune", f"fold{number}", run.seed, protocol)
+            place = run_files.run_folder(folder / "finetune", f"fold{number}", run.seed, protocol)
             panels += _row(place, run, f"{protocol}, {count} slices", records, manifest)
     return draw_sheet(_cut_to_body(panels), path, columns=len(RANKS)) if panels else None
 
@@ -79,7 +79,7 @@ def _row(
     panels = []
     for rank, result in zip(RANKS, chosen, strict=True):
         (record,) = read_case(records, entries[result.case])
-        with np.load(label_maps(place, run.part)) as maps:
+        with np.load(run_files.label_maps_file(place, run.part)) as maps:
             predicted = maps[map_name(result.case, result.slice_index)]
         truth = (record.labels >= LIVER).astype(np.uint8)
         title = f"{name}: {rank}, Dice {result.liver.dice:.2f}"

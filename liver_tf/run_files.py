@@ -1,0 +1,90 @@
+"""The files of a run folder: every name in one place.
+
+File, content (room that writes it):
+
+    run.json                    arguments and data that decide the weights (training)
+    seen.json                   cases trained on, for the leakage guard (training)
+    cycleN/state.npz            weights, optimizer, progress after the last epoch; deleted at the
+                                end of the cycle (training)
+    cycleN/best.npz             weights of the best epoch (training)
+    cycleN/history.csv          losses and Dice, one row per epoch (training)
+    cycleN/cycle.json           result of a finished cycle: best epoch, block hashes (training)
+    cycleN/key                  hash of everything that decides the cycle's outcome (training)
+    cycleN/tensorboard/         scalars and overlay images (training)
+    weights.npz, model.json     final weights and their description (training)
+    postprocessing.json         threshold, holes, minimum lesion size (inference, assessment)
+    measures/PART.json, .csv    results per slice; PART is test or validation (results)
+    measures/PART_labels.npz    predicted label maps (assessment)
+    measures/PART_shown.npz     slices shown in the report (results)
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+IDENTITY = "run.json"
+TRAINING_DATA = "seen.json"
+WEIGHTS = "weights.npz"
+DESCRIPTION = "model.json"
+POSTPROCESSING = "postprocessing.json"
+MEASURES = "measures"
+
+#: In the folder of a cycle (``cycle_folder``).
+STATE = "state.npz"
+BEST_WEIGHTS = "best.npz"
+HISTORY = "history.csv"
+CYCLE_RESULT = "cycle.json"
+CYCLE_KEY = "key"
+TENSORBOARD = "tensorboard"
+
+#: In place of a fold, for a run without folds.
+HOLD_OUT = "hold_out"
+#: Suffix of a fold's folder where its test patients decided on early stopping.
+VALIDATED_ON_TEST = "_validated_on_test"
+
+
+def fold_name(fold: int, *, on_test: bool) -> str:
+    """The folder of a fold; ``on_test`` if its test patients decided on early stopping."""
+    return f"fold{fold}{VALIDATED_ON_TEST if on_test else ''}"
+
+
+def run_folder(runs: Path, fold: str, seed: int, protocol: str) -> Path:
+    """The folder of a fine-tuned run below ``--runs``; ``fold``: ``fold_name`` or ``HOLD_OUT``."""
+    return runs / fold / f"seed{seed}" / protocol
+
+
+def cycle_folder(run: Path, number: int) -> Path:
+    """The folder of a cycle, counted from 1."""
+    return run / f"cycle{number}"
+
+
+def cycle_results(run: Path) -> list[Path]:
+    """The ``cycle.json`` of every finished cycle, in no particular order."""
+    return list(run.glob(f"cycle*/{CYCLE_RESULT}"))
+
+
+def results_file(run: Path, part: str = "test") -> Path:
+    """The results of a run for a part of its fold, ``test`` or ``validation``."""
+    return run / MEASURES / f"{part}.json"
+
+
+def results_table(run: Path, part: str = "test") -> Path:
+    """The same results as CSV."""
+    return run / MEASURES / f"{part}.csv"
+
+
+def label_maps_file(run: Path, part: str = "test") -> Path:
+    """The label maps predicted for a part."""
+    return run / MEASURES / f"{part}_labels.npz"
+
+
+def shown_slices_file(run: Path, part: str = "test") -> Path:
+    """The slices of a part that the report shows."""
+    return run / MEASURES / f"{part}_shown.npz"
+
+
+def read_identity(run: Path) -> dict[str, Any]:
+    """The content of ``run.json``; raises what opening and parsing raise."""
+    return dict(json.loads((run / IDENTITY).read_text(encoding="utf-8")))
