@@ -73,7 +73,8 @@ def main(argv: list[str]) -> int:
 
 
 def _write_folds(output: Path, manifest) -> None:
-    from liver_tf.conversion.output_folder import FOLDS_NAME, written_or_refused
+    from liver_tf.conversion.output_folder import FOLDS_NAME
+    from liver_tf.disk_full import write_errors_as_refusals
     from liver_tf.records import folds
     from liver_tf.refusals import Refusal
 
@@ -96,7 +97,7 @@ def _write_folds(output: Path, manifest) -> None:
             remedy="Lower --folds (1 writes none) or add patients. The records are complete.",
         ) from None
     _refuse_leaks(output, manifest, splits)
-    with written_or_refused(output):
+    with write_errors_as_refusals(output):
         folds.save_folds(output / FOLDS_NAME, manifest, splits, arguments)
     for number, split in enumerate(splits):
         print(

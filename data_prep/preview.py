@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
     from liver_tf.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()
-    from liver_tf.conversion.output_folder import written_or_refused
+    from liver_tf.disk_full import write_errors_as_refusals
     from liver_tf.inspection.augmentation_sheet import draw_sheet, make_rows
     from liver_tf.pipeline.slices import Slices
     from liver_tf.records.manifest import load_manifest
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
         note += "; turns are anticlockwise"
         if FLAGS.lesion_safe:
             note += "; moderated to keep lesions"
-        with written_or_refused(output):
+        with write_errors_as_refusals(output):
             draw_sheet(rows, manifest.label_set, manifest.window, output, note)
     except Refusal as refusal:
         print(refusal.text_with_path(), file=sys.stderr)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import sys
 from collections.abc import Callable
 
@@ -251,7 +250,7 @@ def run(
     def guarded(argv: list[str]) -> int:
         no_positional(argv)
         check_finite()
-        from liver_tf.conversion.output_folder import DISK_FULL
+        from liver_tf.disk_full import disk_full_as_refusal
         from liver_tf.quiet_tensorflow import import_tensorflow
         from liver_tf.refusals import Refusal, TrainingStopped
 
@@ -261,22 +260,12 @@ def run(
         for name in ("absl", "tensorflow"):
             logging.getLogger(name).setLevel(logging.WARNING)
         try:
-            return main(argv)
+            with disk_full_as_refusal():
+                return main(argv)
         except Refusal as refusal:
             print(refusal.text_with_path(), file=sys.stderr)
         except TrainingStopped as stopped:
             print(f"training stopped: {stopped}", file=sys.stderr)
-        except OSError as error:
-            if error.errno not in DISK_FULL:
-                raise
-            refusal = Refusal(
-                "disk-full",
-                error.filename,
-                expected="a disk that takes what is written",
-                found=os.strerror(error.errno),
-                remedy="Free some space and start the command again: what is complete is kept.",
-            )
-            print(refusal.text_with_path(), file=sys.stderr)
         return 1
 
     define()

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from liver_tf import atomic_files
 from liver_tf.conversion.conversion import Job, Outcome, convert_case
-from liver_tf.conversion.output_folder import MEMOS, written_or_refused
+from liver_tf.conversion.output_folder import MEMOS
+from liver_tf.disk_full import write_errors_as_refusals
 from liver_tf.refusals import Refusal
 
 _SUFFIX = ".outcome.json"
@@ -49,7 +50,7 @@ def convert_in_beam(jobs: list[Job], options: list[str]) -> Iterator[Outcome]:
     # But a slip in an option is worth a word: it would be passed over.
     logging.getLogger("apache_beam.options").setLevel(logging.WARNING)
     folder = jobs[0][1].output / MEMOS
-    with written_or_refused(folder):
+    with write_errors_as_refusals(folder):
         folder.mkdir(exist_ok=True)
     try:
         try:
@@ -83,7 +84,7 @@ def _convert_and_tell(job: Job) -> None:
         told = convert_case(job).to_json(task)
     except Refusal as refusal:  # of the output: all cases would meet it
         told = {"ends_all": refusal.to_json()}
-    with written_or_refused(target.output):
+    with write_errors_as_refusals(target.output):
         atomic_files.write_json(target.output / MEMOS / f"{task.case}{_SUFFIX}", told)
 
 

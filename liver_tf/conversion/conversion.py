@@ -18,9 +18,10 @@ from tqdm import tqdm
 
 from liver_tf import __version__, atomic_files
 from liver_tf.conversion.cases import CaseTask, ReadCase, slices_of, unexpected
-from liver_tf.conversion.output_folder import MEMOS, begun_anew, sweep, written_or_refused
+from liver_tf.conversion.output_folder import MEMOS, begun_anew, sweep
 from liver_tf.conversion.processes import in_processes
 from liver_tf.ct.window import DEFAULT_WINDOW, apply_window
+from liver_tf.disk_full import write_errors_as_refusals
 from liver_tf.labels import HEALTHY, LabelSet
 from liver_tf.records import statistics
 from liver_tf.records.likeness import slice_hash
@@ -168,7 +169,7 @@ def convert_case(job: Job) -> Outcome:
     task, target = job
     memo = target.output / MEMOS / f"{task.case}.json"
     stamp = _stamp(task, target)
-    with written_or_refused(target.output):
+    with write_errors_as_refusals(target.output):
         done = _remembered(memo, stamp, target.output)
         return done if done is not None else _converted(task, target, memo, stamp)
 

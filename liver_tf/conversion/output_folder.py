@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from liver_tf.atomic_files import TEMPORARY_MARK
+from liver_tf.disk_full import write_errors_as_refusals
 from liver_tf.folder_lock import held_alone
 from liver_tf.records.manifest import MANIFEST_NAME
-from liver_tf.refusals import Refusal
 
 MEMOS = ".cases"
 FOLDS_NAME = "folds.json"
 
 #: Shards and memos are called after the pseudonym of their case: nobody else's files are.
 _OURS = re.compile(r"c-[0-9a-f]{16}\.(tfrecord|json)")
-#: What the operating system says of a full disk, or a used-up quota.
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager
@@ -32,39 +28,14 @@ def begun_anew(output: Path) -> Iterator[None]:
 
     Raises:
       Refusal: ``output-busy`` where another process writes into the folder, else as
-        :func:`written_or_refused`.
+        :func:`liver_tf.disk_full.write_errors_as_refusals`.
     """
-    with written_or_refused(output):
+    with write_errors_as_refusals(output):
         output.mkdir(parents=True, exist_ok=True)
         with held_alone(output):
             for name in (FOLDS_NAME, MANIFEST_NAME):
                 (output / name).unlink(missing_ok=True)
             yield
-
-
-@contextlib.contextmanager
-def written_or_refused(output: Path) -> Iterator[None]:
-    """Turn errors of writing into refusals that end a conversion.
-
-    Raises:
-      Refusal: ``disk-full``, or ``output-unwritable`` for other errors.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise _cannot_write(output, error.errno) from None
-
-
-def _cannot_write(output: Path, number: int | None) -> Refusal:
-    full = number in DISK_FULL
-    return Refusal(
-        "disk-full" if full else "output-unwritable",
-        output,
-        expected="an output folder that takes what is written",
-        found=os.strerror(number) if number else "an error of the operating system",
-        remedy=("Free some space" if full else "Mend that")
-        + " and start again: complete shards are kept.",
-    )
 
 
 def sweep(output: Path, keep: Collection[str]) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 from tqdm import tqdm
 
 from liver_tf import atomic_files
-from liver_tf.conversion.output_folder import begun_anew, sweep, written_or_refused
+from liver_tf.conversion.output_folder import begun_anew, sweep
+from liver_tf.disk_full import write_errors_as_refusals
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.roi import RoiRule, boxes_of_scan, crop
 from liver_tf.labels import BACKGROUND, LIVER
@@ -87,7 +88,7 @@ def cut_regions(
                 remedy="Train the liver network longer, or try --true_liver.",
             )
         sweep(output, {entry.case for entry in entries})
-        with written_or_refused(output):
+        with write_errors_as_refusals(output):
             (output / LIVER_SEEN).unlink(missing_ok=True)
             if liver_seen is not None:
                 atomic_files.write_text(output / LIVER_SEEN, liver_seen.read_text("utf-8"))
@@ -135,7 +136,7 @@ def _cut_case(
     if not rois:
         return None
     kept = {record.slice_index for record in rois}
-    with written_or_refused(output):
+    with write_errors_as_refusals(output):
         info = write_shard(output / entry.shard, rois, manifest.encoding)
     return replace(
         entry,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -12,14 +10,12 @@ from pathlib import Path
 from liver_tf.conversion.cases import unexpected
 from liver_tf.ct.dicom_series import folders_with_slices
 from liver_tf.ct.input_file import unreadable
+from liver_tf.disk_full import write_refusal
 from liver_tf.inference.cascade import Cascade
 from liver_tf.prediction.input_list import NamedInput
 from liver_tf.prediction.inputs_table import InputsTable, scan_name
 from liver_tf.prediction.predicting import predict_scan
 from liver_tf.refusals import Refusal
-
-#: What the operating system says when there is no more room: disk, quota, limit of a file's size.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def predict_all(
@@ -49,7 +45,7 @@ def predict_all(
     try:
         table = InputsTable(output, inputs, with_paths=with_paths)
     except OSError as error:
-        raise _cannot_write(output, error) from None
+        raise write_refusal(output, error) from None
     refused: list[tuple[str, Refusal]] = []
     done = begun = 0
     for number, one in enumerate(inputs):
@@ -66,7 +62,7 @@ def predict_all(
         try:
             note()
         except OSError as error:
-            refused.append((table.path.name, _cannot_write(output, error)))
+            refused.append((table.path.name, write_refusal(output, error)))
         if any(refusal.code == "disk-full" for _, refusal in refused):
             break
     for name, refusal in refused:
@@ -97,16 +93,4 @@ def _refusal_of(error: Exception, path: Path, output: Path) -> Refusal:
         return unexpected(path, error)
     if str(error.filename or "").startswith(str(path)):
         return unreadable(path)
-    return _cannot_write(output, error)
-
-
-def _cannot_write(output: Path, error: OSError) -> Refusal:
-    full = error.errno in _FULL
-    return Refusal(
-        "disk-full" if full else "output-unwritable",
-        output,
-        expected="an output folder that takes what is written",
-        found=os.strerror(error.errno) if error.errno else "an error of the operating system",
-        remedy=f"{'Free some space' if full else 'Mend that'} and give the same command again: the "
-        "scans that are done are kept, and the others made.",
-    )
+    return write_refusal(output, error)

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 
 from liver_tf import atomic_files, run_files
+from liver_tf.disk_full import disk_full_as_refusal
 from liver_tf.labels import LabelSet
 from liver_tf.model.freezing import block_hashes
 from liver_tf.model.weights_file import load_weights, save_weights
@@ -18,7 +19,7 @@ from liver_tf.refusals import TrainingStopped
 from liver_tf.training.computation import Computation
 from liver_tf.training.diary import Album, Diary, write_history
 from liver_tf.training.protocol import CycleSettings, short
-from liver_tf.training.state import Progress, load_state, save_state, stopping_when_full
+from liver_tf.training.state import Progress, load_state, save_state
 from liver_tf.training.step import Task, validate
 from liver_tf.training.steps import Steps
 from liver_tf.training.waiting import Waiting
@@ -62,7 +63,7 @@ def train_cycle(
     epochs = training.epochs(first_epoch + progress.epoch, last)
     checks = validation.epochs(progress.epoch, settings.epochs, shuffled=False)
 
-    @stopping_when_full()
+    @disk_full_as_refusal()
     def finish_epoch() -> None:
         better = _is_better(progress.history[-1][settings.monitor], progress, settings)
         if better:
@@ -103,7 +104,7 @@ def _begun(folder: Path, model: keras.Model, optimiser: keras.Optimizer) -> Prog
     return Progress(hashes_before=block_hashes(model))
 
 
-@stopping_when_full()
+@disk_full_as_refusal()
 def _close(folder: Path, progress: Progress, result: dict) -> dict:
     write_history(folder / run_files.HISTORY, progress.history)
     atomic_files.write_json(folder / run_files.CYCLE_RESULT, result)

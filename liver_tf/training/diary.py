@@ -15,9 +15,9 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from liver_tf import atomic_files, run_files
+from liver_tf.disk_full import disk_full_as_refusal
 from liver_tf.labels import LabelSet
 from liver_tf.training import pictures
-from liver_tf.training.state import stopping_when_full
 from liver_tf.training.step import Task
 
 
@@ -31,7 +31,7 @@ class Diary:
         self, folder: Path, title: str, epochs: int, done: int, say: Callable[[str], None]
     ) -> None:
         self._title, self._epochs, self._say = title, epochs, say
-        with stopping_when_full(), _full_disk_as_os_error():
+        with disk_full_as_refusal(), _full_disk_as_os_error():
             self._writer = tf.summary.create_file_writer(str(folder / run_files.TENSORBOARD))
         self._bar = tqdm(
             total=epochs, initial=done, desc=title, unit="epoch", leave=True, disable=None

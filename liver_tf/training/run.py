@@ -15,6 +15,7 @@ from typing import Any
 import keras
 
 from liver_tf import atomic_files, run_files
+from liver_tf.disk_full import disk_full_as_refusal
 from liver_tf.model.description import Description, load_description
 from liver_tf.model.freezing import block_hashes
 from liver_tf.model.weights_file import load_arrays, load_weights, save_weights
@@ -23,7 +24,6 @@ from liver_tf.refusals import Refusal
 from liver_tf.training.computation import Computation
 from liver_tf.training.cycle import train_cycle
 from liver_tf.training.protocol import CycleSettings, Protocol, short
-from liver_tf.training.state import stopping_when_full
 from liver_tf.training.step import PLAIN, Task
 from liver_tf.training.steps import Steps
 
@@ -56,7 +56,7 @@ def open_run(
     path = folder / run_files.IDENTITY
     if not path.exists():
         named = {VERSIONS: versions} if versions else {}
-        with stopping_when_full():
+        with disk_full_as_refusal():
             atomic_files.write_json(path, identity | named)
         return None
     try:
@@ -193,7 +193,7 @@ def _say_nothing(line: str) -> None:
     """Only the chief of several processes speaks."""
 
 
-@stopping_when_full()
+@disk_full_as_refusal()
 def _finished(
     cycle_folder: Path, key: str, model: keras.Model, title: str, say: Callable[[str], None]
 ) -> dict | None:
@@ -228,13 +228,13 @@ def _other_cycle(cycle_folder: Path, found: str) -> Refusal:
     )
 
 
-@stopping_when_full()
+@disk_full_as_refusal()
 def _name(cycle_folder: Path, key: str) -> None:
     if not (cycle_folder / run_files.CYCLE_KEY).exists():
         atomic_files.write_text(cycle_folder / run_files.CYCLE_KEY, key)
 
 
-@stopping_when_full()
+@disk_full_as_refusal()
 def _finish(folder: Path, model: keras.Model, description: Description) -> None:
     save_weights(folder / run_files.WEIGHTS, model)
     description.save(folder)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,30 +11,8 @@ import numpy as np
 
 from liver_tf.model.freezing import weights_by_block
 from liver_tf.model.weights_file import assign, load_arrays, save_arrays
-from liver_tf.refusals import Refusal
 
 _MEMO = "memo"
-
-#: What the operating system says when there is no more room: disk, quota, limit of a file's size.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-@contextlib.contextmanager
-def stopping_when_full() -> Iterator[None]:
-    """Turn a full disk into a ``Refusal``, ``disk-full``, that tells how to go on."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise Refusal(
-            "disk-full",
-            error.filename,
-            expected="a disk that takes what is written",
-            found=os.strerror(error.errno),
-            remedy="All epochs that were finished before are kept. Make room and give the same "
-            "command again: it goes on there, and ends with the weights it would have had.",
-        ) from error
 
 
 @dataclass

@@ -132,7 +132,7 @@ def test_a_full_disk_is_told_by_name_and_another_error_is_not_called_one(work, c
     (run / ".partial-run.json").symlink_to("/dev/full")
     assert command(pretrain, *pretrain_arguments(work, run=run)) == 1
     said = capsys.readouterr().err
-    assert "[disk-full] expected a disk that takes what is written; found No space left" in said
+    assert "[disk-full] expected enough free disk space; found No space left" in said
     assert list(run.iterdir()) == []
     (work / "file").write_text("")
     with pytest.raises(NotADirectoryError):

@@ -25,7 +25,7 @@ from liver_tf.refusals import Refusal
 from liver_tf.training import cycle, run, steps
 from liver_tf.training.cycle import TrainingStopped
 from liver_tf.training.protocol import SCRATCH, Protocol
-from liver_tf.training.state import Progress, load_state, save_state, stopping_when_full
+from liver_tf.training.state import Progress, load_state, save_state
 from tests.builders import tiny_run
 
 FIXED = ("enc1", "enc2", "enc3")
@@ -225,23 +225,11 @@ def test_a_disk_that_fills_stops_the_run_and_room_lets_it_go_on(undisturbed, rec
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert stopped.value.code == "disk-full"
-    assert "got File too large. All epochs" in str(stopped.value)
-    assert "Make room and give the same command again" in str(stopped.value)
+    assert "found File too large. Free some space" in str(stopped.value)
     assert json.loads(str(load_arrays(folder / "cycle1" / "state.npz")["memo"]))["epoch"] == 1
     assert not list(folder.rglob(".partial-*"))
     tiny_run.carry_out(folder, record_set[0], one_cycle)
     assert final_hash(folder) == stored_hash(undisturbed[0] / "cycle1" / "best.npz")
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-def test_only_a_full_disk_is_called_one():
-    with (
-        pytest.raises(Refusal, match=r"disk-full.*found No space left on device"),
-        stopping_when_full(),
-    ):
-        Path("/dev/full").write_bytes(b"0" * 10_000)
-    with pytest.raises(FileNotFoundError), stopping_when_full():
-        Path("/no/such/folder/x").write_bytes(b"0")
 
 
 def test_cycles_that_two_protocols_share_are_computed_once(

@@ -1,0 +1,55 @@
+"""Errors of writing, a full disk above all, as refusals: ``disk-full``, ``output-unwritable``."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from liver_tf.refusals import Refusal
+
+#: No space on the disk, quota used up, file larger than the process or file system allows.
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@contextlib.contextmanager
+def disk_full_as_refusal() -> Iterator[None]:
+    """Raise the refusal ``disk-full`` when the disk is full; other errors pass unchanged."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            raise
+        raise write_refusal(error.filename, error) from error
+
+
+@contextlib.contextmanager
+def write_errors_as_refusals(output: Path) -> Iterator[None]:
+    """Raise a refusal for any ``OSError``: ``disk-full`` or ``output-unwritable``."""
+    try:
+        yield
+    except OSError as error:
+        raise write_refusal(output, error) from None
+
+
+def write_refusal(output: Path | str | None, error: OSError) -> Refusal:
+    """The refusal for an error of writing to ``output``."""
+    found = os.strerror(error.errno) if error.errno else "an error of the operating system"
+    if error.errno in _DISK_FULL:
+        return Refusal(
+            "disk-full",
+            output,
+            expected="enough free disk space",
+            found=found,
+            remedy="Free some space and run the same command again: it keeps what is finished and "
+            "does the rest.",
+        )
+    return Refusal(
+        "output-unwritable",
+        output,
+        expected="an output folder that can be written",
+        found=found,
+        remedy="Make the folder writable, or choose another one.",
+    )
