@@ -62,7 +62,7 @@ def draw_volume(slices: int, side: int, lesions: int, seed: int = 0) -> np.ndarr
 
 def make_network(kind: str, image_size: int, base_filters: int):
     """A network of the real form whose answer is the class of the nearest mean HU."""
-    from liver_tf.inference.network import Network
+    from liver_tf.inference.trained_network import TrainedNetwork
     from liver_tf.labels import LESION_TYPES, LIVER_ONLY
     from liver_tf.model import unet
     from liver_tf.model.description import Description
@@ -89,7 +89,7 @@ def make_network(kind: str, image_size: int, base_filters: int):
     description = Description(
         kind, architecture, label_set, (-160, 240), 100.0, 30.0, "0" * 64, roi
     )
-    return Network(model, description)
+    return TrainedNetwork(model, description)
 
 
 class Both:
@@ -120,7 +120,7 @@ class Both:
 
     def whole(self, hu: np.ndarray) -> tuple[float, dict]:
         """Seconds from HU to lesions, and what was found."""
-        from liver_tf.inference.lesions import find_lesions
+        from liver_tf.inference.lesion_properties import find_lesions
 
         started, began = time.perf_counter(), time.process_time()
         prediction = self.cascade.predict(hu, SPACING_MM[1:])

@@ -21,9 +21,9 @@ from absl import app, flags
 
 from benchmarks.cascade import BODY_HU, LESIONS_HU, LIVER_HU, SPACING_MM, draw_volume
 from liver_tf.ct.nifti import read_nifti_volume
-from liver_tf.export.made_by import MadeBy
-from liver_tf.export.results import write_results
-from liver_tf.inference.lesions import find_lesions
+from liver_tf.export.algorithm_identity import AlgorithmIdentity
+from liver_tf.export.scan_results import write_results
+from liver_tf.inference.lesion_properties import find_lesions
 from liver_tf.labels import LESION_TYPES, LIVER
 
 FLAGS = flags.FLAGS
@@ -66,7 +66,7 @@ def main(argv: list[str]) -> int:
             labels,
             lesions,
             LESION_TYPES,
-            MadeBy(),
+            AlgorithmIdentity(),
             liver_found=bool((labels >= LIVER).any()),
             pictures=FLAGS.pictures,
         )

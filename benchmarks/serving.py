@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
     from liver_tf.inference.cascade import Cascade
     from liver_tf.inference.liver_finder import LiverFinder
     from liver_tf.model import unet
-    from liver_tf.serving.serving_clients import Loaded, OpenVino
+    from liver_tf.serving.model_clients import Loaded, OpenVino
 
     networks = [
         make_network(kind, FLAGS.image_size, FLAGS.base_filters) for kind in ("liver", "lesion")

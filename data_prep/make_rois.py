@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
     import_tensorflow()
     from liver_tf.conversion.regions import cut_regions
     from liver_tf.inference.liver_finder import LiverFinder
-    from liver_tf.inference.roi import RoiRule
+    from liver_tf.inference.roi_box import RoiRule
     from liver_tf.refusals import Refusal
 
     try:

@@ -25,7 +25,7 @@ def record_set(tmp_path_factory):
 @pytest.fixture(scope="session")
 def make_network():
     """Makes an untrained network of 32 x 32 pixels; ``favoured`` adds to the bias of classes."""
-    from liver_tf.inference.network import Network
+    from liver_tf.inference.trained_network import TrainedNetwork
     from liver_tf.labels import LESION_TYPES, LIVER_ONLY
     from liver_tf.model import unet
     from liver_tf.model.description import Description
@@ -42,7 +42,7 @@ def make_network():
         description = Description(
             kind, architecture, label_set, (-160, 240), 100.0, 30.0, "0" * 64, roi
         )
-        network = Network(model, description)
+        network = TrainedNetwork(model, description)
         network.keras_model = model  # what tests save as a run's weights
         return network
 
@@ -75,7 +75,7 @@ def intensity_cascade():
 
     from liver_tf.inference.cascade import Cascade
     from liver_tf.inference.liver_finder import LiverFinder
-    from liver_tf.inference.network import Network
+    from liver_tf.inference.trained_network import TrainedNetwork
     from liver_tf.labels import LESION_TYPES, LIVER_ONLY
     from liver_tf.model.description import Description
     from liver_tf.model.unet import Architecture
@@ -89,7 +89,7 @@ def intensity_cascade():
         description = Description(
             kind, architecture, label_set, (-160, 240), 100.0, 30.0, "0" * 64, roi
         )
-        network = Network(model, description)
+        network = TrainedNetwork(model, description)
         network.keras_model = model
         return network
 
@@ -167,3 +167,28 @@ def command():
         return flags.FLAGS(["command", *map(str, arguments)])
 
     return call
+
+
+@pytest.fixture(scope="session")
+def exported(make_network, tmp_path_factory):
+    return _exported(make_network, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def exported_for_openvino(make_network, tmp_path_factory):
+    """The same with ``found_*`` as uint8."""
+    return _exported(make_network, tmp_path_factory, found_as_uint8=True)
+
+
+def _exported(make_network, tmp_path_factory, **options):
+    import tensorflow as tf
+
+    from liver_tf.export.saved_model import export
+    from liver_tf.inference.cascade import Cascade
+    from liver_tf.inference.liver_finder import LiverFinder
+    from tests.builders.served import Exported
+
+    cascade = Cascade(LiverFinder(make_network("liver")), make_network("lesion"))
+    folder = tmp_path_factory.mktemp("served") / "liver" / "1"
+    export(cascade, folder, {"protocol": "hier_freeze"}, **options)
+    return Exported(cascade, folder, tf.saved_model.load(str(folder)))

@@ -149,10 +149,10 @@ def test_every_room_of_the_order_is_there():
         ("liver_tf.records.schema", "import keras.layers"),
         ("liver_tf.records.schema", "from liver_tf import pipeline"),
         ("liver_tf.model.unet", "from liver_tf.pipeline.resample import weights"),
-        ("liver_tf.inference.roi", "from liver_tf.training.step import Task"),
+        ("liver_tf.inference.roi_box", "from liver_tf.training.step import Task"),
         ("liver_tf.report.report", "import liver_tf.training.run"),
         ("liver_tf.export.saved_model", "from liver_tf import training"),
-        ("liver_tf.export.dicom_seg_out", "from liver_tf.prediction import predicting"),
+        ("liver_tf.export.dicom_seg_writer", "from liver_tf.prediction import one_scan"),
         ("liver_tf.training.run", "from absl import flags"),
         ("liver_tf.training.run", "from liver_tf.inference import cascade"),
         ("liver_tf.labels", "from liver_tf.ct import window"),
@@ -168,7 +168,7 @@ def test_a_violation_is_seen(module, source):
     ("module", "source"),
     [
         ("liver_tf.ct.window", "from liver_tf.refusals import Refusal"),
-        ("liver_tf.inference.roi", "from liver_tf.pipeline import resample"),
+        ("liver_tf.inference.roi_box", "from liver_tf.pipeline import resample"),
         ("trainers.pretrain", "from absl import flags\nfrom data_prep import cases"),
     ],
 )

@@ -12,18 +12,18 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> int:
-    from liver_tf.serving import serving_clients
-    from liver_tf.serving.asking import ask
+    from liver_tf.serving import model_clients
+    from liver_tf.serving.served_answer import ask
 
     model = Path(FLAGS.model)
     if FLAGS.rest:
-        client = serving_clients.Rest(FLAGS.rest)
+        client = model_clients.Rest(FLAGS.rest)
     elif FLAGS.grpc:
-        client = serving_clients.Grpc(FLAGS.grpc, FLAGS.served_as)
+        client = model_clients.Grpc(FLAGS.grpc, FLAGS.served_as)
     elif FLAGS.openvino:
-        client = serving_clients.OpenVino(model)
+        client = model_clients.OpenVino(model)
     else:
-        client = serving_clients.Loaded(model)
+        client = model_clients.Loaded(model)
     for line in ask(client, model, Path(FLAGS.input), FLAGS.picture):
         print(line)
     return 0

@@ -12,7 +12,7 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> int:
-    from liver_tf.export.exporting import measures_of, provenance_of
+    from liver_tf.export.model_card_facts import measures_of, provenance_of
     from liver_tf.export.saved_model import CARD, EXTRA, export
     from liver_tf.inference.cascade import Cascade
 

@@ -12,10 +12,10 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> int:
-    from liver_tf.export.made_by import MadeBy
+    from liver_tf.export.algorithm_identity import AlgorithmIdentity
     from liver_tf.inference.cascade import Cascade
-    from liver_tf.prediction.input_list import named_inputs
-    from liver_tf.prediction.prediction_run import predict_all
+    from liver_tf.prediction.many_scans import predict_all
+    from liver_tf.prediction.named_scans import named_inputs
 
     models = [Path(model) for model in FLAGS.model]
     if len({model.resolve() for model in models}) < len(models):
@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
         Path(FLAGS.output),
         with_paths=FLAGS.paths_in_table,
         pictures=FLAGS.pictures,
-        made_by=MadeBy.of_runs((liver, *models)),
+        made_by=AlgorithmIdentity.of_runs((liver, *models)),
         type_threshold=FLAGS.type_threshold,
     )
 

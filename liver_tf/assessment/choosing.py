@@ -16,8 +16,8 @@ from liver_tf import run_files
 from liver_tf.assessment.measuring import cases_of_part
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import BATCH, HostGraph, LiverFinder, for_graph
-from liver_tf.inference.network import Network
 from liver_tf.inference.postprocessing import PostProcessing, decide, least_pixels, without_small
+from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.labels import LIVER
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.records.manifest import load_manifest
@@ -65,7 +65,9 @@ def choose(
     cases = cases_of_part(run, manifest, "validation")
     check_shards(records, manifest, cases)
     cascade = Cascade(
-        LiverFinder.of_run(liver_run), Network.of_run(run, "lesion"), in_liver_only=in_liver_only
+        LiverFinder.of_run(liver_run),
+        TrainedNetwork.of_run(run, "lesion"),
+        in_liver_only=in_liver_only,
     )
     wanted = set(cases)
     entries = [entry for entry in manifest.cases if entry.case in wanted]

@@ -17,7 +17,7 @@ from liver_tf.atomic_files import written_whole
 from liver_tf.inference import postprocessing
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import LiverFinder
-from liver_tf.inference.network import Network
+from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.measures.calibration import Temperature, fit_temperature
 from liver_tf.measures.image_result import ImageResult
 from liver_tf.measures.measure_image import measure_image
@@ -118,7 +118,7 @@ class _Measuring:
 
     @cached_property
     def predict(self) -> ScoredSlices:
-        lesion = Network.of_run(self.run, "lesion")
+        lesion = TrainedNetwork.of_run(self.run, "lesion")
         how = self.sources.how(self.run)
         return ScoredSlices(Cascade(self.sources.finder, lesion, how=how, in_liver_only=True))
 

@@ -12,11 +12,11 @@ import tensorflow as tf
 
 from liver_tf import __version__, atomic_files
 from liver_tf.export.model_card import model_card
-from liver_tf.export.servable import signatures_of
-from liver_tf.export.warmup import write_warmup
+from liver_tf.export.signatures import signatures_of
+from liver_tf.export.warmup_requests import write_warmup
 from liver_tf.folder_lock import held_alone
 from liver_tf.inference.cascade import Cascade
-from liver_tf.inference.roi import NOMINAL_SPACING_MM
+from liver_tf.inference.roi_box import NOMINAL_SPACING_MM
 from liver_tf.refusals import Refusal
 
 #: What lies in ``assets.extra`` beside the graph.
@@ -41,7 +41,7 @@ def export(
       provenance: what should travel with the model: protocol, fold, seed.
       measures: for the model card, as of :func:`liver_tf.export.model_card.model_card`.
       found_as_uint8: for OpenVINO Model Server, as of
-        :func:`liver_tf.export.servable.signatures_of`.
+        :func:`liver_tf.export.signatures.signatures_of`.
 
     Returns:
       What was left out, for people.

@@ -18,12 +18,12 @@ import numpy as np
 from PIL import Image
 
 from liver_tf.ct.scan import Scan, has_geometry
-from liver_tf.export.lesion_places import Place, lesion_places
-from liver_tf.export.lesion_table import Scalar, columns_of, row_of
-from liver_tf.export.made_by import MadeBy
+from liver_tf.export.algorithm_identity import AlgorithmIdentity
+from liver_tf.export.lesion_centroids import Place, lesion_places
+from liver_tf.export.lesions_csv import Scalar, columns_of, row_of
 from liver_tf.export.scan_status import NO_LIVER_TITLE, NO_LIVER_WARNING
-from liver_tf.inference.lesion_ids import LesionIds
-from liver_tf.inference.lesions import Lesion
+from liver_tf.inference.lesion_components import LesionComponents
+from liver_tf.inference.lesion_properties import DetectedLesion
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.report.overlays import WINDOW_HU
 
@@ -50,10 +50,10 @@ def scan_page(
     title: str,
     scan: Scan,
     labels: np.ndarray,
-    lesions: Sequence[Lesion],
+    lesions: Sequence[DetectedLesion],
     diagnosis: str,
     label_set: LabelSet,
-    made_by: MadeBy,
+    made_by: AlgorithmIdentity,
     *,
     liver_found: bool,
 ) -> str:
@@ -62,12 +62,12 @@ def scan_page(
     Args:
       title: what the scan is called; no patient's name and no file name.
       labels: uint8 [slices, rows, columns], canonical, of the shape of ``scan.hu``.
-      lesions: of :func:`liver_tf.inference.lesions.find_lesions`.
+      lesions: of :func:`liver_tf.inference.lesion_properties.find_lesions`.
       liver_found: without a liver the page warns: nothing was looked for.
     """
     if labels.shape != scan.hu.shape:
         raise ValueError(f"labels: expected the shape {scan.hu.shape}, got {labels.shape}")
-    places = lesion_places(LesionIds.of_labels(labels))
+    places = lesion_places(LesionComponents.of_labels(labels))
     data = {
         "rows": labels.shape[1],
         "columns": labels.shape[2],
@@ -162,7 +162,7 @@ def _first_shown(labels: np.ndarray) -> int:
     return len(labels) // 2
 
 
-def _shown(lesion: Lesion, places: dict[int, Place]) -> dict:
+def _shown(lesion: DetectedLesion, places: dict[int, Place]) -> dict:
     """Where a lesion is jumped to: the slice in which its box is largest."""
     middle = sum(lesion.slices) // 2
     # Of equals the one nearest to the middle.
@@ -176,7 +176,7 @@ def _area(place: Place) -> int:
 
 
 def _heading_of_scan(
-    title: str, lesions: Sequence[Lesion], diagnosis: str, liver_found: bool
+    title: str, lesions: Sequence[DetectedLesion], diagnosis: str, liver_found: bool
 ) -> str:
     if lesions or liver_found:
         return f"<h1>{title}: {html.escape(_verdict(lesions, diagnosis))}</h1>"
@@ -186,7 +186,7 @@ def _heading_of_scan(
     )
 
 
-def _verdict(lesions: Sequence[Lesion], diagnosis: str) -> str:
+def _verdict(lesions: Sequence[DetectedLesion], diagnosis: str) -> str:
     if not lesions:
         return "no lesion found"
     kinds = "1 lesion" if len(lesions) == 1 else f"{len(lesions)} lesions"
@@ -214,7 +214,7 @@ def _viewer(slices: int, label_set: LabelSet) -> str:
     )
 
 
-def _table(lesions: Sequence[Lesion]) -> str:
+def _table(lesions: Sequence[DetectedLesion]) -> str:
     if not lesions:
         return ""
     rows = [row_of(lesion) for lesion in lesions]
@@ -249,7 +249,7 @@ def _cell(value: Scalar) -> str:
     return str(value)
 
 
-def _notes(scan: Scan, made_by: MadeBy) -> str:
+def _notes(scan: Scan, made_by: AlgorithmIdentity) -> str:
     low, high = WINDOW_HU
     notes = [
         "Seen from the feet, as usual: R is the patient's right, A is front. Wheel, arrow keys and "

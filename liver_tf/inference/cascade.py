@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from liver_tf.inference import postprocessing
-from liver_tf.inference.agreement import refuse_disagreement, require_agreement
-from liver_tf.inference.components import largest_components_2d, widened
+from liver_tf.inference.ensemble_checks import refuse_disagreement, require_agreement
+from liver_tf.inference.graph_components_2d import largest_components_2d, widened
 from liver_tf.inference.liver_finder import (
     BATCH,
     HostGraph,
@@ -20,9 +20,9 @@ from liver_tf.inference.liver_finder import (
     check_hu,
     for_graph,
 )
-from liver_tf.inference.network import Network
 from liver_tf.inference.postprocessing import NOTHING, PostProcessing
-from liver_tf.inference.roi import RoiRule, boxes_of_scan, paste, square_boxes, windows_of
+from liver_tf.inference.roi_box import RoiRule, boxes_of_scan, paste, square_boxes, windows_of
+from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.records.schema import Box
 
@@ -69,14 +69,14 @@ class Cascade(tf.Module):
     def __init__(
         self,
         liver: LiverFinder,
-        lesion: Network | Sequence[Network],
+        lesion: TrainedNetwork | Sequence[TrainedNetwork],
         *,
         in_liver_only: bool = True,
         how: PostProcessing = NOTHING,
     ) -> None:
         super().__init__()
         self.liver = liver
-        self.lesions = (lesion,) if isinstance(lesion, Network) else tuple(lesion)
+        self.lesions = (lesion,) if isinstance(lesion, TrainedNetwork) else tuple(lesion)
         require_agreement([network.description for network in self.lesions])
         self.inside_only = in_liver_only
         self.how = how
@@ -110,7 +110,7 @@ class Cascade(tf.Module):
         if use_chosen:
             chosen = postprocessing.of_ensemble([postprocessing.load(run) for run in runs])
             options.setdefault("how", chosen)
-        networks = [Network.of_run(run, "lesion", flips=flips) for run in runs]
+        networks = [TrainedNetwork.of_run(run, "lesion", flips=flips) for run in runs]
         return cls(LiverFinder.of_run(liver, flips=flips), networks, **options)
 
     def with_constants(self) -> Cascade:
@@ -123,7 +123,7 @@ class Cascade(tf.Module):
         )
 
     @property
-    def lesion(self) -> Network:
+    def lesion(self) -> TrainedNetwork:
         """The first lesion network: what it means holds for all of them."""
         return self.lesions[0]
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import ConvexHull
 
-from liver_tf.inference.runs import IN_SLICE, Runs, components
+from liver_tf.inference.pixel_runs import IN_SLICE, PixelRuns, components
 
 #: From so many points on it is quicker to take their convex hull first.
 _MANY_POINTS = 100
 
 
 def longest_diameters(
-    runs: Runs, lesions: np.ndarray, count: int, pixel_mm: tuple[float, float]
+    runs: PixelRuns, lesions: np.ndarray, count: int, pixel_mm: tuple[float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The longest in-plane diameter of every lesion.
 

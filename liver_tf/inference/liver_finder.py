@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from liver_tf.inference.components import largest_component
-from liver_tf.inference.network import Network
+from liver_tf.inference.graph_components_2d import largest_component
+from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.labels import LIVER
 from liver_tf.model.description import Description
 from liver_tf.pipeline import resample
@@ -25,7 +25,7 @@ class LiverFinder(tf.Module):
     is where the network decides, and it costs less than on the slice's grid.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: TrainedNetwork) -> None:
         super().__init__()
         if network.description.kind != "liver":
             raise ValueError(f"expected a liver network, got a {network.description.kind} network")
@@ -36,7 +36,7 @@ class LiverFinder(tf.Module):
     @classmethod
     def of_run(cls, folder: Path, *, flips: bool = False) -> LiverFinder:
         """From a finished run; raises ``Refusal`` where there is none."""
-        return cls(Network.of_run(folder, "liver", flips=flips))
+        return cls(TrainedNetwork.of_run(folder, "liver", flips=flips))
 
     @property
     def description(self) -> Description:

@@ -15,11 +15,11 @@ import numpy as np
 import tensorflow as tf
 
 from liver_tf import atomic_files, run_files
-from liver_tf.inference.components import filled, sections
-from liver_tf.inference.lesion_ids import runs_of_lesions
-from liver_tf.inference.lesions import largest_in_a_slice
-from liver_tf.inference.roi import NOMINAL_SPACING_MM
-from liver_tf.inference.runs import components
+from liver_tf.inference.graph_components_2d import filled, sections
+from liver_tf.inference.lesion_components import runs_of_lesions
+from liver_tf.inference.lesion_properties import largest_in_a_slice
+from liver_tf.inference.pixel_runs import components
+from liver_tf.inference.roi_box import NOMINAL_SPACING_MM
 from liver_tf.labels import LIVER
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.refusals import Refusal

@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from liver_tf.inference import postprocessing
 from liver_tf.inference.cascade import Cascade
-from liver_tf.inference.components import filled
-from liver_tf.inference.components_3d import largest_component_3d, largest_sections_3d
+from liver_tf.inference.graph_components_2d import filled
+from liver_tf.inference.graph_components_3d import largest_component_3d, largest_sections_3d
 from liver_tf.inference.liver_finder import BATCH
-from liver_tf.inference.roi import paste, square_boxes
+from liver_tf.inference.roi_box import paste, square_boxes
 from liver_tf.labels import LIVER
 
 

@@ -10,8 +10,8 @@ from liver_tf import run_files
 from liver_tf.assessment import choosing, measuring
 from liver_tf.inference import postprocessing
 from liver_tf.inference.cascade import Cascade
-from liver_tf.inference.network import Network
 from liver_tf.inference.postprocessing import NOTHING, PostProcessing
+from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.model.weights_file import save_weights
 from liver_tf.records.schema import SliceRecord
 from liver_tf.refusals import Refusal
@@ -53,7 +53,7 @@ def without_rims(cascade):
     means = (np.float32([-60, LIVER_HU, CYST_HU, 900, 900]) - 100) / 30
     model = cascade.lesion.keras_model
     model.layers[0].set_weights([4 * means.reshape(1, 1, 1, -1), -2 * means**2])
-    lesion = Network(model, cascade.lesion.description)
+    lesion = TrainedNetwork(model, cascade.lesion.description)
     return Cascade(cascade.liver, lesion, how=cascade.how)
 
 

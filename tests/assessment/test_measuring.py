@@ -11,7 +11,7 @@ import pytest
 from liver_tf import run_files
 from liver_tf.assessment import measuring, scored_slices
 from liver_tf.assessment.measuring import measure_runs
-from liver_tf.export.exporting import measures_of, provenance_of
+from liver_tf.export.model_card_facts import measures_of, provenance_of
 from liver_tf.export.saved_model import export
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.postprocessing import NOTHING, PostProcessing

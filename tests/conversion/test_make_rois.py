@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from liver_tf.conversion.regions import cut_regions
-from liver_tf.inference.roi import RoiRule
+from liver_tf.inference.roi_box import RoiRule
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
 from tests.builders.phantom_sets import bytes_of, command, records_of

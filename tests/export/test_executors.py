@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from liver_tf.inference.roi import windows_of
+from liver_tf.inference.roi_box import windows_of
 from liver_tf.refusals import Refusal
-from liver_tf.serving.serving_clients import Loaded, OpenVino
+from liver_tf.serving.model_clients import Loaded, OpenVino
 from tests.builders.served import ask, draw
 
 SHAPES = [(1, 256, 256), (3, 512, 512), (8, 337, 611), (8, 256, 256), (1, 512, 512), (3, 337, 611)]

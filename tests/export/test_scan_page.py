@@ -20,9 +20,9 @@ from PIL import Image
 
 from liver_tf.ct.nifti import read_nifti_volume
 from liver_tf.export import scan_page as module
-from liver_tf.export.made_by import MadeBy
+from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.scan_page import labels_of, picture, reduction_of, runs_of, scan_page
-from liver_tf.inference.lesions import find_lesions
+from liver_tf.inference.lesion_properties import find_lesions
 from liver_tf.labels import LESION_TYPES, LabelSet
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -60,7 +60,7 @@ def labels():
 
 def page_of(scan, labels, title="scan-001", label_set=LESION_TYPES, liver_found=True):
     lesions = find_lesions(labels, scan.hu, scan.spacing_mm, label_set)
-    made_by = MadeBy("ab12")
+    made_by = AlgorithmIdentity("ab12")
     return scan_page(
         title, scan, labels, lesions, "cyst", label_set, made_by, liver_found=liver_found
     )

@@ -5,11 +5,11 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from liver_tf.export.servable import signatures_of
+from liver_tf.export.signatures import signatures_of
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.postprocessing import PostProcessing
-from liver_tf.serving import asking
+from liver_tf.serving import served_answer
 from tests.builders.ct_files import phantom_hu, write_dicom
 from tests.builders.served import ask, draw
 
@@ -154,7 +154,7 @@ def test_both_rules_of_the_type_are_told(exported, tmp_path):
     path = write_dicom(tmp_path / "slice.dcm", larger(phantom_hu()[2]))
 
     def told(client):
-        return list(asking.ask(client, exported.folder, path, None))
+        return list(served_answer.ask(client, exported.folder, path, None))
 
     lines = told(answer_of([0.45, 0.07, 0.48]))
     assert lines[:3] == [
@@ -181,7 +181,7 @@ def test_a_slice_of_an_odd_size_is_told(exported, tmp_path, mm, odd):
         dataset.PixelSpacing = [mm, mm]
 
     path = write_dicom(tmp_path / "slice.dcm", hu, change=spaced)
-    lines = list(asking.ask(answer_of([1, 0, 0]), exported.folder, path, None))
+    lines = list(served_answer.ask(answer_of([1, 0, 0]), exported.folder, path, None))
     assert any("By its spacing the slice is" in line for line in lines) == odd
 
 
@@ -193,5 +193,5 @@ def test_asking_about_a_slice_without_liver_is_no_word_of_health(exported, make_
         return {name: value.numpy() for name, value in serve(hu, spacing_mm).items()}
 
     path = write_dicom(tmp_path / "slice.dcm", larger(phantom_hu()[2]))
-    first = next(iter(asking.ask(client, exported.folder, path, None)))
+    first = next(iter(served_answer.ask(client, exported.folder, path, None)))
     assert first == "diagnosis: no liver found: not the same as a healthy liver"

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from liver_tf.inference.diameters import longest_diameters
-from liver_tf.inference.runs import components, runs_of
+from liver_tf.inference.pixel_runs import components, runs_of
 
 
 def measure(mask, pixel_mm=(1.0, 1.0)):

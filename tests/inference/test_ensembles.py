@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from liver_tf.inference import postprocessing
 from liver_tf.inference.cascade import Cascade
-from liver_tf.inference.lesions import find_lesions
+from liver_tf.inference.lesion_properties import find_lesions
 from liver_tf.inference.liver_finder import LiverFinder
-from liver_tf.inference.network import Network
 from liver_tf.inference.postprocessing import NOTHING, PostProcessing
+from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.labels import LESION_TYPES, LITS
 from liver_tf.refusals import Refusal
 from tests.builders import tiny_records
@@ -26,7 +26,7 @@ def constant_network(make_network, logits):
     network = make_network("lesion")
     head = network.keras_model.get_layer("head_logits")
     head.set_weights([np.zeros_like(head.get_weights()[0]), np.float32(logits)])
-    changed = Network(network.keras_model, network.description)
+    changed = TrainedNetwork(network.keras_model, network.description)
     changed.keras_model = network.keras_model
     return changed
 
@@ -81,7 +81,7 @@ def test_a_network_beside_itself_changes_nothing(make_network):
 @pytest.mark.parametrize("kind", ["liver", "lesion"])
 def test_flips_are_undone_and_averaged(make_network, kind):
     plain = make_network(kind)
-    both = Network(plain.keras_model, plain.description, flips=True)
+    both = TrainedNetwork(plain.keras_model, plain.description, flips=True)
     hu = tf.random.stateless_normal([2, 40, 32], [0, 1]) * 100
     box = tf.constant([[0, 0, 32], [4, -2, 36]])
     mirrored_box = tf.constant([[0, 0, 32], [4, -2, 36]])
@@ -102,7 +102,9 @@ def test_networks_that_do_not_fit_each_other_are_refused(everywhere, make_networ
         ({"label_set": LITS}, "label set"),
         ({"roi": {"rule": {"margin_mm": 7.0}}}, "ROI rule"),
     ):
-        other = Network(lesion.keras_model, dataclasses.replace(lesion.description, **changes))
+        other = TrainedNetwork(
+            lesion.keras_model, dataclasses.replace(lesion.description, **changes)
+        )
         with pytest.raises(ValueError, match=f"networks of another {what}"):
             Cascade(everywhere, [lesion, other])
     with pytest.raises(ValueError, match="expected at least one lesion network"):

@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 
 from liver_tf.inference.cascade import Cascade
-from liver_tf.inference.lesions import diagnosis, find_lesions
+from liver_tf.inference.lesion_properties import diagnosis, find_lesions
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.postprocessing import PostProcessing
-from liver_tf.inference.roi import paste, windows_of
+from liver_tf.inference.roi_box import paste, windows_of
 from liver_tf.labels import LESION_TYPES
 from tests.builders import tiny_records
 

@@ -11,7 +11,7 @@ import pytest
 
 from data_prep import check_leakage
 from liver_tf.conversion.regions import cut_regions
-from liver_tf.inference.roi import RoiRule
+from liver_tf.inference.roi_box import RoiRule
 from liver_tf.records.folds import Split, load_folds, save_folds
 from liver_tf.records.likeness import slice_hash
 from liver_tf.records.manifest import load_manifest

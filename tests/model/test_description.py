@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from liver_tf.inference.network import Network
+from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.model.description import load_description
 from liver_tf.model.weights_file import save_weights
 from liver_tf.refusals import Refusal
@@ -27,7 +27,7 @@ def run(make_network, tmp_path):
 
 def test_it_comes_back(run):
     assert load_description(run[0]) == run[1]
-    assert Network.of_run(run[0], "lesion").description == run[1]
+    assert TrainedNetwork.of_run(run[0], "lesion").description == run[1]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_damaged_one_is_refused(run, damage):
 
 def test_a_network_of_the_other_kind_is_refused(run):
     with pytest.raises(Refusal, match=r"\[network-kind\].*a liver network; found .* a lesion net"):
-        Network.of_run(run[0], "liver")
+        TrainedNetwork.of_run(run[0], "liver")
 
 
 def test_a_description_of_another_architecture_does_not_take_the_weights(run):
@@ -60,7 +60,7 @@ def test_a_description_of_another_architecture_does_not_take_the_weights(run):
     value["architecture"]["base_filters"] *= 2
     (run[0] / "model.json").write_text(json.dumps(value))
     with pytest.raises(Refusal, match=r"\[weights-architecture\].*differing: enc1 \("):
-        Network.of_run(run[0], "lesion")
+        TrainedNetwork.of_run(run[0], "lesion")
 
 
 def unsafe(source: str) -> list[str]:

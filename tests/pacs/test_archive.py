@@ -10,8 +10,8 @@ import pytest
 
 from liver_tf.ct.dicom_seg import read_dicom_seg
 from liver_tf.ct.dicom_series import read_dicom_series
-from liver_tf.export.dicom_seg_out import write_dicom_seg
-from liver_tf.export.made_by import MadeBy
+from liver_tf.export.algorithm_identity import AlgorithmIdentity
+from liver_tf.export.dicom_seg_writer import write_dicom_seg
 from liver_tf.labels import LESION_TYPES
 from tests.builders.ct_files import phantom_hu, phantom_labels, write_series
 from tests.builders.orthanc import ARCHIVE, ORTHANC, US, free_port, running_archive
@@ -148,7 +148,7 @@ def files(tmp_path_factory):
     labels = phantom_labels()
     labels[labels == 2] = 3
     seg = folder / "segmentation.dcm"
-    write_dicom_seg(seg, labels, scan, LESION_TYPES, MadeBy("ab12"))
+    write_dicom_seg(seg, labels, scan, LESION_TYPES, AlgorithmIdentity("ab12"))
     return paths, seg, scan, labels
 
 
@@ -225,13 +225,13 @@ def test_one_series_alone(archive, files):
 def test_the_same_result_sent_again_is_not_a_second_one(archive, files, tmp_path):
     us, port = archive
     _, seg, scan, labels = files
-    write_dicom_seg(tmp_path / "again.dcm", labels, scan, LESION_TYPES, MadeBy("ab12"))
+    write_dicom_seg(tmp_path / "again.dcm", labels, scan, LESION_TYPES, AlgorithmIdentity("ab12"))
     us.send(port, [tmp_path / "again.dcm"])
     uid = pydicom.dcmread(seg, stop_before_pixels=True).SeriesInstanceUID
     keys = {"StudyInstanceUID": STUDY_UID, "SeriesInstanceUID": uid}
     same(us.get(port, "SERIES", **keys), [seg])
     # Another model's answer is a result of its own.
-    write_dicom_seg(tmp_path / "other.dcm", labels, scan, LESION_TYPES, MadeBy("cd34"))
+    write_dicom_seg(tmp_path / "other.dcm", labels, scan, LESION_TYPES, AlgorithmIdentity("cd34"))
     us.send(port, [tmp_path / "other.dcm"])
     series = us.find(
         port, "SERIES", StudyInstanceUID=STUDY_UID, SeriesInstanceUID="", Modality="SEG"

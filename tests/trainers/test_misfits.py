@@ -12,7 +12,7 @@ from liver_tf.model.weights_file import save_weights
 from liver_tf.records.manifest import load_manifest
 from liver_tf.records.statistics import CaseStatistics
 from liver_tf.refusals import Refusal
-from liver_tf.serving.asking import ask
+from liver_tf.serving.served_answer import ask
 from liver_tf.training.job import check_transfer, task_of
 from tests.builders import tiny_records
 

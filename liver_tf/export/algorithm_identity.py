@@ -1,0 +1,35 @@
+"""What made a result: the program, its version, and the very weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from liver_tf import __version__, run_files
+from liver_tf.atomic_files import sha256_of
+
+
+@dataclass(frozen=True)
+class AlgorithmIdentity:
+    """Name and version of the algorithm, as results tell it.
+
+    Attributes:
+      model: 16 hexadecimal digits, a hash of the weights of all networks; empty if not known.
+    """
+
+    model: str = ""
+    name: str = "liver_tf"
+    version: str = __version__
+
+    @classmethod
+    def of_runs(cls, folders: Iterable[Path]) -> AlgorithmIdentity:
+        """Of the networks of finished runs, whose order does not count."""
+        files = [
+            folder / name
+            for folder in folders
+            for name in (run_files.DESCRIPTION, run_files.WEIGHTS)
+        ]
+        hashes = sorted(sha256_of(file) for file in files)
+        return cls(hashlib.sha256("".join(hashes).encode()).hexdigest()[:16])

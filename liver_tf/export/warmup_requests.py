@@ -1,0 +1,72 @@
+"""Requests with which TF Serving warms a model up before it lets others ask.
+
+They lie in ``assets.extra/tf_serving_warmup_requests`` as ``PredictionLog`` records (TensorFlow
+Serving, "SavedModel Warmup"). The messages come from the extra ``serving``.
+
+A server told to join requests wraps every signature in its batcher before it warms up, and does
+not load a model whose warm-up the batcher refuses. Hence only what can be joined is warmed up:
+inputs and outputs that all have the slices as their first axis, equally many of each.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from liver_tf import atomic_files
+from liver_tf.export.signatures import DICOM_PIXELS, INT16, PROBABILITIES, SLICES
+from liver_tf.records.tfrecord import RecordWriter
+
+FILE = "tf_serving_warmup_requests"
+#: A usual slice: what is compiled and allocated for one is there when the first one comes.
+SIDE = 512
+_SPACING_MM = 0.75
+
+
+def write_warmup(folder: Path, model: str) -> bool:
+    """Write a request for every signature of slices; False where the extra ``serving`` is missing.
+
+    Args:
+      folder: ``assets.extra`` of the version. model: the name under which it is served.
+    """
+    try:
+        from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+    except ImportError:
+        return False
+    with atomic_files.written_whole(folder / FILE) as temporary, open(temporary, "wb") as file:
+        writer = RecordWriter(file)
+        for signature, inputs in warmup_inputs().items():
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = model
+            request.model_spec.signature_name = signature
+            for name, value in inputs.items():
+                request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+            log = prediction_log_pb2.PredictionLog(
+                predict_log=prediction_log_pb2.PredictLog(request=request)
+            )
+            writer.write([log.SerializeToString()])
+    return True
+
+
+def warmup_inputs() -> dict[str, dict[str, np.ndarray]]:
+    """Inputs by signature: a disc of soft tissue in air, no picture of anybody.
+
+    Of every signature but ``volume``, whose spacing is of the scan and not of its slices.
+    """
+    rows, columns = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+    hu = np.where(np.hypot(rows, columns) < 0.4 * SIDE, 60, -1000).astype(np.int16)[None]
+    spacing = np.full((1, 2), _SPACING_MM, np.float32)
+    one, none = np.ones(1, np.float32), np.zeros(1, np.float32)
+    return {
+        SLICES: {"hu": hu.astype(np.float32), "spacing_mm": spacing},
+        INT16: {"hu": hu, "spacing_mm": spacing},
+        PROBABILITIES: {"hu": hu.astype(np.float32), "spacing_mm": spacing},
+        DICOM_PIXELS: {
+            "stored": hu.astype(np.int32),
+            "slope": one,
+            "intercept": none,
+            "spacing_mm": spacing,
+        },
+    }

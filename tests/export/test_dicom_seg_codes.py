@@ -1,0 +1,71 @@
+"""Codes of segments against the dictionaries of DICOM Part 16 that pydicom carries."""
+
+import pytest
+from pydicom.sr._cid_dict import cid_concepts
+from pydicom.sr._concepts_dict import concepts
+
+from liver_tf.export.dicom_seg_codes import (
+    ABNORMAL_STRUCTURE,
+    ANATOMICAL_STRUCTURE,
+    LESIONS,
+    LIVER_STRUCTURE,
+    PRIVATE_SCHEME,
+    codes_of,
+)
+from liver_tf.labels import LESION_TYPES, LITS
+
+
+def contexts_of(code):
+    """Context groups of Part 16 in which a code stands with this very meaning."""
+    return {
+        cid
+        for by_value in concepts[code.scheme].values()
+        for value, (meaning, cids) in by_value.items()
+        if (value, meaning) == (code.value, code.meaning)
+        for cid in cids
+    }
+
+
+def test_codes_stand_in_the_context_groups_that_are_cited():
+    assert 7150 in cid_concepts
+    assert 7150 in contexts_of(ANATOMICAL_STRUCTURE) & contexts_of(ABNORMAL_STRUCTURE)
+    assert 7154 in contexts_of(LIVER_STRUCTURE)
+    for name, code in LESIONS.items():
+        cited = {6030, 6031} if name == "hemangioma" else {7159}
+        assert cited <= contexts_of(code), name
+
+
+@pytest.mark.parametrize("name", [*LITS.classes[1:], *LESION_TYPES.classes[1:]])
+def test_no_class_of_ours_needs_a_private_code(name):
+    assert codes_of(name).type.scheme == "SCT"
+
+
+def test_names_without_a_code_get_a_lasting_one_of_their_own():
+    names = [
+        "hcc",
+        "HCC",
+        "fnh",
+        "Fokal-noduläre Hyperplasie",
+        "Fokal-nodulare Hyperplasie",
+        "肝",
+        "囊",
+    ]
+    found = [codes_of(name) for name in names]
+    values = [one.type.value for one in found]
+    assert values[0] == "hcc"
+    assert len(set(values)) == len(names)
+    assert [codes_of(name).type.value for name in names] == values
+    for one in found:
+        assert one.type.scheme == PRIVATE_SCHEME
+        assert one.category == ABNORMAL_STRUCTURE
+        assert one.region == LIVER_STRUCTURE
+        assert 1 <= len(one.type.value) <= 16
+        assert (one.label + one.type.value).isascii()
+        assert one.label
+        assert len(one.label) <= 64
+
+
+def test_a_name_of_any_length_fits():
+    one = codes_of("lesion of a kind " * 20)
+    assert len(one.label) <= 64
+    assert len(one.type.value) <= 16

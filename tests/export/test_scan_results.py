@@ -1,0 +1,257 @@
+"""A scan's results: complete, agreeing with each other, and without a name."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+
+import nibabel
+import numpy as np
+import pytest
+
+from liver_tf.ct.dicom_seg import read_dicom_seg
+from liver_tf.ct.dicom_series import read_dicom_series
+from liver_tf.ct.dicom_slice import read_dicom_slice
+from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume, write_nifti_labels
+from liver_tf.export.algorithm_identity import AlgorithmIdentity
+from liver_tf.export.scan_results import chosen_slices, write_results
+from liver_tf.inference.lesion_properties import find_lesions
+from liver_tf.labels import LESION_TYPES
+from liver_tf.refusals import Refusal
+from tests.builders.placed_series import MARK_HU, write_placed_series
+
+AXIAL = ((1, 0, 0), (0, 1, 0))
+NAMES = {
+    *("labels.nii.gz", "lesion_ids.nii.gz", "segmentation.dcm"),
+    *("lesions.json", "lesions.csv", "scan.html"),
+}
+
+
+def mark_patient(dataset):
+    dataset.PatientName = "CANARY^Quendoline"
+    dataset.PatientID = "CANARY-4711"
+    dataset.StudyDescription = "CANARY"
+
+
+@pytest.fixture
+def series(tmp_path):
+    """A series in a folder with a telling name."""
+    write_placed_series(tmp_path / "CANARY", *AXIAL, change=mark_patient)
+    return tmp_path / "CANARY"
+
+
+def results_of(scan, folder, labels=None, pictures=1, liver_found=True):
+    if labels is None:
+        labels = np.where(scan.hu == MARK_HU, 3, scan.hu == 40).astype(np.uint8)
+    lesions = find_lesions(labels, scan.hu, scan.spacing_mm, LESION_TYPES)
+    made_by = AlgorithmIdentity("ab12")
+    told = write_results(
+        folder,
+        scan,
+        labels,
+        lesions,
+        LESION_TYPES,
+        made_by,
+        liver_found=liver_found,
+        pictures=pictures,
+        facts={"flips": np.int64(2)},
+    )
+    return labels, told.text, json.loads((folder / "lesions.json").read_text())
+
+
+def test_everything_of_a_series_is_written_and_agrees(series, tmp_path):
+    pytest.importorskip(
+        "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
+    )
+    scan = read_dicom_series(series)
+    folder = tmp_path / "out" / "scan-001"
+    labels, told, found = results_of(scan, folder)
+    files = {path.name for path in folder.iterdir()}
+    assert files == {*NAMES, "slice-0001.png"}
+    assert {*found["files"], "lesions.json"} == files
+    assert found["not_written"] == {}
+    assert "no segmentation" not in told
+    # SEG and NIfTI, each on the grid of the scan.
+    image = nibabel.load(folder / "labels.nii.gz")
+    np.testing.assert_array_equal(np.asarray(image.dataobj).transpose(2, 1, 0), labels)
+    segments = read_dicom_seg(folder / "segmentation.dcm", scan)
+    np.testing.assert_array_equal(sum(one.mask * one.number for one in segments), labels)
+    # JSON and CSV.
+    with open(folder / "lesions.csv", newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    (lesion,) = found["lesions"]
+    assert (row["scan"], row["type"]) == ("scan-001", "hemangioma")
+    assert int(row["voxels"]) == lesion["voxels"] == int((labels == 3).sum())
+    assert lesion["slices"] == [int(row["first_slice"]), int(row["last_slice"])] == [1, 2]
+    assert found["flips"] == 2
+    assert found["made_by"] == {
+        "name": "liver_tf",
+        "version": AlgorithmIdentity().version,
+        "model": "ab12",
+    }
+    assert [path.name for path in folder.parent.iterdir()] == ["scan-001"]
+
+
+def test_only_the_seg_knows_the_patient(series, tmp_path):
+    pytest.importorskip(
+        "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
+    )
+    scan = read_dicom_series(series)
+    _, told, _ = results_of(scan, tmp_path / "scan-001")
+    knowing = [
+        path.name
+        for path in (tmp_path / "scan-001").iterdir()
+        if b"CANARY" in path.read_bytes() or scan.source.series_uid.encode() in path.read_bytes()
+    ]
+    assert knowing == ["segmentation.dcm"]
+    assert "CANARY" not in told
+
+
+def test_a_scan_in_which_nothing_is_found_is_no_error(series, tmp_path):
+    scan = read_dicom_series(series)
+    nothing = np.zeros(scan.hu.shape, np.uint8)
+    _, told, found = results_of(scan, tmp_path / "scan-001", nothing)
+    assert found["diagnosis"] == "healthy"
+    assert found["lesions"] == []
+    assert (found["status"], found["liver_found"]) == ("no-lesion-found", True)
+    assert found["warning"] is None
+    assert found["not_written"]["segmentation.dcm"]["code"] == "nothing-found"
+    assert "no segmentation.dcm: nothing-found" in told
+    image = nibabel.load(tmp_path / "scan-001" / "labels.nii.gz")
+    assert not np.asarray(image.dataobj).any()
+    assert "no lesion found" in (tmp_path / "scan-001" / "scan.html").read_text()
+
+
+def test_a_scan_in_which_no_liver_is_found_is_not_told_like_a_healthy_one(series, tmp_path):
+    scan = read_dicom_series(series)
+    nothing = np.zeros(scan.hu.shape, np.uint8)
+    _, told, found = results_of(scan, tmp_path / "scan-001", nothing, liver_found=False)
+    assert "NO LIVER FOUND: NOT THE SAME AS A HEALTHY LIVER" in told
+    assert "healthy," not in told
+    assert (found["status"], found["liver_found"]) == ("no-liver-found", False)
+    assert "no lesion was looked for" in found["warning"]
+    (row,) = csv.DictReader((tmp_path / "scan-001" / "lesions.csv").read_text().splitlines())
+    assert (row["scan"], row["status"], row["number"]) == ("scan-001", "no-liver-found", "")
+    page = (tmp_path / "scan-001" / "scan.html").read_text()
+    assert "no liver found: not the same as a healthy liver" in page
+    assert "no lesion found" not in page
+    # The picture is of the middle, where a reader sees best what the scan shows.
+    assert (tmp_path / "scan-001" / "slice-0002.png").exists()
+
+
+def test_a_slice_without_geometry_has_all_but_what_needs_it(tmp_path):
+    def change(dataset):
+        mark_patient(dataset)
+        del dataset.PixelSpacing
+
+    write_placed_series(tmp_path / "series", *AXIAL, change=change)
+    scan = read_dicom_slice(tmp_path / "series" / "1.dcm")
+    _, told, found = results_of(scan, tmp_path / "scan-001")
+    assert set(found["not_written"]) == {
+        *("labels.nii.gz", "lesion_ids.nii.gz", "segmentation.dcm")
+    }
+    assert {one["code"] for one in found["not_written"].values()} == {"no-geometry"}
+    assert "no labels.nii.gz: no-geometry" in told
+    assert found["spacing_mm"] is None
+    assert found["lesions"][0]["volume_ml"] is None
+    files = {path.name for path in (tmp_path / "scan-001").iterdir()}
+    assert files == {"lesions.json", "lesions.csv", "scan.html", "slice-0000.png"}
+
+
+def test_a_series_that_no_seg_can_refer_to_keeps_its_other_results(tmp_path):
+    pytest.importorskip(
+        "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
+    )
+
+    def change(dataset):
+        del dataset.FrameOfReferenceUID
+
+    write_placed_series(tmp_path / "series", *AXIAL, change=change)
+    _, told, found = results_of(read_dicom_series(tmp_path / "series"), tmp_path / "scan-001")
+    assert found["not_written"]["segmentation.dcm"]["code"] == "seg-source"
+    assert "FrameOfReferenceUID" in found["not_written"]["segmentation.dcm"]["came"]
+    assert "labels.nii.gz" in found["files"]
+    assert "no segmentation.dcm: seg-source" in told
+
+
+def test_what_the_seg_lacks_is_told_without_its_value(tmp_path):
+    pytest.importorskip(
+        "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
+    )
+
+    def change(dataset):
+        mark_patient(dataset)
+        dataset.PatientID = "CANARY\\4711"
+
+    write_placed_series(tmp_path / "series", *AXIAL, change=change)
+    _, told, found = results_of(read_dicom_series(tmp_path / "series"), tmp_path / "scan-001")
+    text = "segmentation.dcm lacks PatientID: in the scan no valid DICOM values"
+    assert text in told
+    assert {"code": "seg-not-copied", "text": text} in found["cautions"]
+    assert "CANARY" not in told + json.dumps(found)
+
+
+def test_a_nifti_volume_has_no_seg_and_lacks_none(series, tmp_path):
+    scan = read_dicom_series(series)
+    write_nifti_labels(tmp_path / "volume.nii.gz", np.zeros(scan.hu.shape, np.uint8), scan)
+    image = nibabel.load(tmp_path / "volume.nii.gz")
+    hu = scan.hu.transpose(2, 1, 0)
+    nibabel.save(nibabel.Nifti1Image(hu, image.affine), tmp_path / "volume.nii.gz")
+    volume = read_nifti_volume(tmp_path / "volume.nii.gz")
+    labels, _, found = results_of(volume, tmp_path / "scan-002")
+    assert found["not_written"] == {}
+    assert "segmentation.dcm" not in found["files"]
+    again, cautions = read_nifti_labels(tmp_path / "scan-002" / "labels.nii.gz", volume, range(5))
+    np.testing.assert_array_equal(again, labels)
+    assert cautions == ()
+
+
+def test_results_of_two_scans_never_lie_together(series, tmp_path):
+    (tmp_path / "scan-001").mkdir()
+    with pytest.raises(Refusal, match=r"\[output-exists\]"):
+        results_of(read_dicom_series(series), tmp_path / "scan-001")
+    assert list((tmp_path / "scan-001").iterdir()) == []
+
+
+def test_what_fails_half_way_leaves_no_folder_of_results(series, tmp_path):
+    scan = read_dicom_series(series)
+    broken = replace(scan, hu=scan.hu.astype(object))
+    labels = np.where(scan.hu == MARK_HU, 3, 0).astype(np.uint8)
+    with pytest.raises(TypeError):
+        write_results(
+            tmp_path / "scan-001",
+            broken,
+            labels,
+            find_lesions(labels, scan.hu, scan.spacing_mm, LESION_TYPES),
+            LESION_TYPES,
+            AlgorithmIdentity(),
+            liver_found=True,
+            pictures=1,
+        )
+    assert not (tmp_path / "scan-001").exists()
+    # What it left behind does not hinder the next try.
+    results_of(scan, tmp_path / "scan-001")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["CANARY", "scan-001"]
+
+
+def test_overlays_show_where_most_lesion_is():
+    labels = np.zeros((5, 4, 4), np.uint8)
+    assert chosen_slices(labels, 3) == [2]
+    labels[:, :2] = 1
+    assert chosen_slices(labels, 3) == [0]
+    labels[3, 0, :2] = labels[1, 0, 0] = labels[4, 0, :3] = 2
+    assert chosen_slices(labels, 2) == [3, 4]
+    assert chosen_slices(labels, 9) == [1, 3, 4]
+    assert chosen_slices(labels, 0) == []
+
+
+def test_the_model_is_told_by_its_weights_alone(tmp_path):
+    for name, weights in (("a", b"1"), ("b", b"2"), ("c", b"1")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "weights.npz").write_bytes(weights)
+        (tmp_path / name / "model.json").write_text("{}")
+    first = AlgorithmIdentity.of_runs([tmp_path / "a", tmp_path / "b"]).model
+    assert len(first) == 16
+    assert AlgorithmIdentity.of_runs([tmp_path / "b", tmp_path / "c"]).model == first
+    assert AlgorithmIdentity.of_runs([tmp_path / "a", tmp_path / "c"]).model != first

@@ -1,0 +1,273 @@
+"""The command on scans of all kinds, good ones and bad ones among each other."""
+
+import csv
+import json
+
+import nibabel
+import numpy as np
+import pytest
+from absl import app
+
+from liver_tf.inference import postprocessing
+from liver_tf.inference.postprocessing import PostProcessing
+from liver_tf.prediction.named_scans import named_inputs
+from liver_tf.prediction.one_scan import read_scan
+from liver_tf.refusals import Refusal
+from tests.builders import ct_files
+from trainers import predict
+
+
+@pytest.fixture(scope="module")
+def runs(save_runs, tmp_path_factory):
+    """Untrained networks as finished runs: they see lesions of all types in a liver."""
+    return save_runs(tmp_path_factory.mktemp("runs"))
+
+
+def arguments(runs, output, *inputs, models=("one",), **flags):
+    return (
+        *(f"--model={runs / name}" for name in models),
+        f"--liver_run={runs / 'liver'}",
+        f"--output={output}",
+        "--pictures=0",
+        *(f"--input={path}" for path in inputs),
+        *(f"--{name}={value}" for name, value in flags.items()),
+    )
+
+
+def write_volume(path, array):
+    nibabel.save(nibabel.Nifti1Image(array, np.diag([-0.8, -0.7, 2.5, 1.0])), path)
+    return path
+
+
+def test_bad_scans_never_stop_the_good_ones(runs, tmp_path, command, capsys):
+    """A volume, a series, a slice; a missing file, two series in one folder, NaN, 2-D, no HU."""
+    hu = ct_files.phantom_hu()
+    volume = ct_files.write_nifti(tmp_path / "volume.nii.gz", *ct_files.as_lps_file(hu))
+    ct_files.write_series(tmp_path / "series")
+    single = ct_files.write_dicom(tmp_path / "slice.dcm", hu[2])
+    ct_files.write_series(tmp_path / "two")
+    for index, path in enumerate(ct_files.write_series(tmp_path / "other")):
+        dataset = ct_files.pydicom.dcmread(path)
+        dataset.SeriesInstanceUID = "1.2.3.4"
+        dataset.save_as(tmp_path / "two" / f"other{index}.dcm")
+    flat = write_volume(tmp_path / "flat.nii", np.zeros((8, 8), np.int16))
+    broken = hu.astype(np.float32).transpose(2, 1, 0)
+    broken[3, 3, 3] = np.nan
+    nan = write_volume(tmp_path / "nan.nii", broken)
+    unscaled = write_volume(tmp_path / "unscaled.nii", (hu + 1024).transpose(2, 1, 0))
+    listed = tmp_path / "scans.txt"
+    listed.write_text(
+        f"# what was named before\n{flat}\n\n{single}\n{nan}\n{unscaled}\n{tmp_path / 'empty'}\n"
+    )
+    (tmp_path / "empty").mkdir()
+    named = (volume, tmp_path / "nowhere.nii", tmp_path / "two", tmp_path / "series")
+    long_name = "x" * 5000
+    line = arguments(
+        runs,
+        tmp_path / "out",
+        *(*named, long_name),
+        models=("one", "two"),
+        input_list=listed,
+        flips=True,
+        type_threshold=0.9,
+    )
+    assert command(predict, *line) == 1
+    captured = capsys.readouterr()
+    assert "post-processing: none" in captured.out
+    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert written.pop(0) == "inputs.csv"
+    assert written == ["scan-001", "scan-004", "scan-007"]
+    codes = {
+        2: "file-missing",
+        3: "series-mixed",
+        5: "file-missing",
+        6: "nifti-",
+        8: "hu-not-finite",
+        9: "hu-unscaled",
+        10: "series-empty",
+    }
+    lines = [one for one in captured.err.splitlines() if "[" in one and one.startswith("scan-")]
+    assert len(lines) == len(codes)
+    for one, (number, code) in zip(lines, codes.items(), strict=True):
+        assert one.startswith(f"scan-{number:03d}: ")
+        assert f"[{code}" in one
+    check_table(tmp_path / "out" / "inputs.csv", codes)
+    told = [json.loads((tmp_path / "out" / name / "lesions.json").read_text()) for name in written]
+    assert [one["slices"] for one in told] == [5, 5, 1]
+    assert told[0]["method"] == {
+        "lesion_networks": 2,
+        "flips": True,
+        "in_liver_only": True,
+        "postprocessing": {"lesion_probability": None, "fill_holes": False, "least_area_mm2": 0.0},
+        "type_threshold": 0.9,
+    }
+    lesions = [lesion for one in told for lesion in one["lesions"]]
+    assert lesions
+    for lesion in lesions:
+        sure = lesion["type_probabilities"][lesion["most_likely_type"]] >= 0.9
+        assert lesion["type"] == (lesion["most_likely_type"] if sure else "indeterminate")
+        assert lesion["disagreeing_models"] in (0.0, 0.5, 1.0)
+        assert set(lesion["type_probability_sd"]) == {"cyst", "hemangioma", "metastasis"}
+        assert lesion["longest_diameter_mm"] > 0
+    # The same voxels as a volume and as a series, each in the space that its own viewers show.
+    for volume_lesion, series_lesion in zip(told[0]["lesions"], told[1]["lesions"], strict=True):
+        spaces, places, _ = (
+            [one.pop(name) for one in (volume_lesion, series_lesion)]
+            for name in ("centroid_space", "centroid_mm", "centroid_voxel")
+        )
+        assert spaces == ["RAS+", "LPS+"]
+        mirrored = {axis: mm * (1 if axis == "z" else -1) for axis, mm in places[1].items()}
+        assert places[0] == pytest.approx(mirrored, abs=0.011)
+        assert volume_lesion == series_lesion
+
+
+def check_table(path, codes):
+    """Every input, where it was named, what became of it; and no path."""
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["scan"] for row in rows] == [f"scan-{number:03d}" for number in range(1, 11)]
+    named = [f"--input {number}" for number in range(1, 6)]
+    assert [row["named_by"] for row in rows] == named + [
+        f"--input_list line {line}" for line in (2, 4, 5, 6, 7)
+    ]
+    for number, row in enumerate(rows, 1):
+        if number in codes:
+            assert row["status"] == "refused"
+            assert row["code"].startswith(codes[number])
+            assert row["remedy"]
+        else:
+            assert row["status"] == "lesions-found"
+            assert int(row["lesions"]) > 0
+            assert row["diagnosis"] in ("cyst", "hemangioma", "metastasis")
+    text = path.read_text()
+    assert str(path.parents[1]) not in text
+    assert "nowhere" not in text
+
+
+def test_the_table_of_inputs_never_takes_the_place_of_another(runs, tmp_path, command):
+    missing = tmp_path / "CANARY"
+    line = arguments(runs, tmp_path / "out", missing)
+    assert command(predict, *line) == 1
+    first = (tmp_path / "out" / "inputs.csv").read_bytes()
+    assert command(predict, *line, "--paths_in_table") == 1
+    assert (tmp_path / "out" / "inputs.csv").read_bytes() == first
+    assert b"CANARY" not in first
+    with open(tmp_path / "out" / "inputs-2.csv", encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["path"], row["code"]) == (str(missing), "file-missing")
+
+
+def test_errors_that_nobody_foresaw_stop_one_scan_only(runs, tmp_path, command, capsys):
+    """An output folder that cannot be made because a file is in the way; and one that can."""
+    hu = ct_files.phantom_hu()
+    volume = ct_files.write_nifti(tmp_path / "volume.nii.gz", *ct_files.as_lps_file(hu))
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / ".partial-scan-001").touch()
+    assert command(predict, *arguments(runs, output, volume, volume)) == 1
+    captured = capsys.readouterr()
+    assert "scan-001: " in captured.err
+    assert "[output-unwritable]" in captured.err
+    assert (output / "scan-002" / "lesions.json").exists()
+    assert not (output / "scan-001").exists()
+
+
+def test_post_processing_kept_with_a_run_is_used_unless_it_is_declined(
+    runs, tmp_path, command, capsys
+):
+    volume = ct_files.write_nifti(
+        tmp_path / "volume.nii", *ct_files.as_lps_file(ct_files.phantom_hu())
+    )
+    path = runs / "one" / "postprocessing.json"
+    postprocessing.save(runs / "one", PostProcessing(least_area_mm2=1e6), {})
+    try:
+        assert command(predict, *arguments(runs, tmp_path / "with", volume)) == 0
+        assert "post-processing: lesions below 1e+06 mm2 dropped" in capsys.readouterr().out
+        line = arguments(runs, tmp_path / "without", volume)
+        assert command(predict, *line, "--nopostprocessing") == 0
+    finally:
+        path.unlink()
+    told = {
+        name: json.loads((tmp_path / name / "scan-001" / "lesions.json").read_text())
+        for name in ("with", "without")
+    }
+    assert told["with"]["lesions"] == []
+    assert told["with"]["diagnosis"] == "healthy"
+    assert len(told["without"]["lesions"]) > 0
+
+
+def test_arguments_that_mean_nothing_are_refused(runs, tmp_path, command):
+    with pytest.raises(app.UsageError, match="name at least one scan with --input"):
+        command(predict, *arguments(runs, tmp_path))
+    with pytest.raises(app.UsageError, match="a run is named twice"):
+        command(predict, *arguments(runs, tmp_path, "scan.nii", models=("one", "one")))
+    with pytest.raises(app.UsageError, match="an empty path"):
+        command(predict, *arguments(runs, tmp_path, ""))
+    (tmp_path / "file").touch()
+    with pytest.raises(app.UsageError, match="--output: expected a folder, got a file"):
+        command(predict, *arguments(runs, tmp_path / "file", "scan.nii"))
+    with pytest.raises(app.UsageError, match="--type_threshold: expected a finite number"):
+        command(predict, *arguments(runs, tmp_path, "scan.nii", type_threshold="nan"))
+
+
+def test_lists_of_scans(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_bytes("\ufeff a b.nii \r\n#c\r\n\r\n/d/e.dcm\n".encode())
+    assert [str(one.path) for one in named_inputs(["first"], str(path))] == [
+        "first",
+        "a b.nii",
+        "/d/e.dcm",
+    ]
+    assert named_inputs([], None) == []
+    with pytest.raises(Refusal, match=r"\[file-missing\]"):
+        named_inputs([], str(tmp_path / "none.txt"))
+    for content in (b"\x1f\x8b\x08\xff", b"a\0b"):
+        path.write_bytes(content)
+        with pytest.raises(Refusal, match=r"\[input-list-text\]"):
+            named_inputs([], str(path))
+
+
+def test_a_folder_of_two_series_is_refused(tmp_path):
+    ct_files.write_series(tmp_path / "two")
+    for index, path in enumerate(ct_files.write_series(tmp_path / "other")):
+        dataset = ct_files.pydicom.dcmread(path)
+        dataset.SeriesInstanceUID = "1.2.3.4"
+        dataset.save_as(tmp_path / "two" / f"other{index}.dcm")
+    with pytest.raises(Refusal, match=r"\[series-mixed\]"):
+        read_scan(tmp_path / "two")
+
+
+def test_a_series_that_lies_deeper_is_found(tmp_path):
+    """Spread over two folders, as some exports have it, beside a note and a localizer."""
+    for index, path in enumerate(ct_files.write_series(tmp_path / "patient" / "all")):
+        place = tmp_path / "patient" / "study" / str(index % 2)
+        place.mkdir(parents=True, exist_ok=True)
+        path.rename(place / path.name)
+    (tmp_path / "patient" / "all").rmdir()
+    (tmp_path / "patient" / "note.txt").write_text("no DICOM")
+    (tmp_path / "patient" / ".hidden").mkdir()
+    ct_files.write_dicom(tmp_path / "patient" / ".hidden" / "other.dcm", ct_files.phantom_hu()[0])
+    deeper = read_scan(tmp_path / "patient")
+    ct_files.write_series(tmp_path / "flat")
+    flat = read_scan(tmp_path / "flat")
+    np.testing.assert_array_equal(deeper.hu, flat.hu)
+    np.testing.assert_array_equal(deeper.affine, flat.affine)
+    codes = [caution.code for caution in deeper.cautions]
+    assert codes[-2:] == ["series-below", "series-not-dicom"]
+    assert "series-below" not in [caution.code for caution in flat.cautions]
+
+
+def test_of_several_series_below_the_folders_are_listed(runs, tmp_path, command, capsys):
+    study = tmp_path / "study"
+    ct_files.write_series(study / "first")
+    for path in ct_files.write_series(study / "deep" / "second"):
+        dataset = ct_files.pydicom.dcmread(path)
+        dataset.SeriesInstanceUID = "1.2.3.4"
+        dataset.save_as(path)
+    (study / "reports").mkdir()
+    (study / "reports" / "note.txt").write_text("no DICOM")
+    assert command(predict, *arguments(runs, tmp_path / "out", study)) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert "[series-mixed]" in lines[-3]
+    assert lines[-2:] == [f"  CT slices lie in {study / name}" for name in ("deep/second", "first")]
+    assert str(study) not in (tmp_path / "out" / "inputs.csv").read_text()

@@ -1,0 +1,64 @@
+"""One scan's results appear whole, alone, and on the grid of the scan."""
+
+import json
+
+import nibabel
+import numpy as np
+import pytest
+
+from liver_tf.prediction.one_scan import predict_scan
+from liver_tf.refusals import Refusal
+
+
+@pytest.fixture
+def volume(tmp_path):
+    """A NIfTI volume stored as LAS: a bright body in air, in which the cascade finds things."""
+    generator = np.random.default_rng(0)
+    hu = np.full((48, 40, 5), -1000, np.int16)
+    hu[8:40, 8:32] = generator.integers(-50, 200, (32, 24, 5))
+    affine = np.diag([-1.5, 1.5, 4.0, 1.0])
+    path = tmp_path / "Doe_Jane.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(hu, affine), path)
+    return path
+
+
+def test_results_are_complete_and_on_the_volumes_grid(volume, tmp_path, intensity_cascade):
+    folder = tmp_path / "out" / "scan-001"
+    predict_scan(intensity_cascade(), volume, folder, pictures=2)
+    labels = nibabel.load(folder / "labels.nii.gz")
+    assert labels.shape == (48, 40, 5)
+    np.testing.assert_array_equal(labels.affine, np.diag([-1.5, 1.5, 4.0, 1.0]))
+    told = json.loads((folder / "lesions.json").read_text())
+    found = np.asarray(labels.dataobj)
+    assert told["liver_voxels_with_lesions"] == int((found >= 1).sum())
+    assert sum(lesion["voxels"] for lesion in told["lesions"]) == int((found >= 2).sum())
+    assert 1 <= len(list(folder.glob("slice-*.png"))) <= 2
+    assert [path.name for path in folder.parent.iterdir()] == ["scan-001"]
+    assert "Doe" not in (folder / "lesions.json").read_text()
+
+
+def test_a_scan_of_air_has_no_liver_and_is_told_so(tmp_path, intensity_cascade):
+    path = tmp_path / "air.nii.gz"
+    hu = np.random.default_rng(0).integers(-1024, -900, (16, 16, 3)).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(hu, np.diag([-1.5, 1.5, 4.0, 1.0])), path)
+    told = predict_scan(intensity_cascade(), path, tmp_path / "scan-001", pictures=0)
+    assert "NO LIVER FOUND" in told.text
+    assert (told.status, told.lesions) == ("no-liver-found", 0)
+    found = json.loads((tmp_path / "scan-001" / "lesions.json").read_text())
+    assert (found["liver_found"], found["lesions"]) == (False, [])
+
+
+def test_results_of_two_scans_never_lie_together(volume, tmp_path, intensity_cascade):
+    folder = tmp_path / "scan-001"
+    folder.mkdir()
+    (folder / "slice-0007.png").write_bytes(b"of somebody else")
+    with pytest.raises(Refusal, match=r"\[output-exists\] expected a folder that does not exist"):
+        predict_scan(intensity_cascade(), volume, folder, pictures=1)
+    assert [path.name for path in folder.iterdir()] == ["slice-0007.png"]
+
+
+def test_a_scan_that_fails_leaves_no_folder(volume, tmp_path, intensity_cascade):
+    volume.write_bytes(volume.read_bytes()[:200])
+    with pytest.raises(Refusal):
+        predict_scan(intensity_cascade(), volume, tmp_path / "scan-001", pictures=1)
+    assert not (tmp_path / "scan-001").exists()
