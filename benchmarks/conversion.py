@@ -115,9 +115,9 @@ def write_pair(folder: Path, number: int) -> None:
 
 
 def write_phantom_pair(scratch: Path, volume: Path, segmentation: Path) -> None:
-    from liver_tf.phantom.build import Plan, write_phantom
+    from liver_tf.phantom.phantom_folder import PhantomPlan, write_phantom
 
-    write_phantom(scratch, Plan(lits_volumes=1, lits_slices=SLICES, patients=0, matrix=512))
+    write_phantom(scratch, PhantomPlan(lits_volumes=1, lits_slices=SLICES, patients=0, matrix=512))
     for kind, path in (("volume", volume), ("segmentation", segmentation)):
         image = nibabel.load(next((scratch / "lits").rglob(f"{kind}-*.nii*")))
         save(np.asanyarray(image.dataobj), image.affine, path)
@@ -137,9 +137,9 @@ def unpack(folder: Path) -> None:
 
 
 def convert(folder: Path, output: Path, encoding: str, workers: int) -> None:
-    from liver_tf.conversion.cases import find_lits
-    from liver_tf.conversion.conversion import Target, local_engine
-    from liver_tf.conversion.conversion import convert as convert_cases
+    from liver_tf.conversion.convert_cases import Target, local_engine
+    from liver_tf.conversion.convert_cases import convert as convert_cases
+    from liver_tf.conversion.sources import find_lits
     from liver_tf.labels import LITS
 
     tasks, _ = find_lits(folder, KEY)
@@ -173,7 +173,7 @@ def plainly(folder: Path, output: Path) -> None:
 
 
 def memory_of(encoding: str, work: Path) -> None:
-    import liver_tf.conversion.conversion  # noqa: F401
+    import liver_tf.conversion.convert_cases  # noqa: F401
 
     if encoding != "nothing":
         shutil.rmtree(work / "out", ignore_errors=True)

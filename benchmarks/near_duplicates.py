@@ -22,7 +22,9 @@ from PIL import Image
 from scipy import ndimage
 
 from benchmarks.real_ct import real_data
-from liver_tf.conversion.cases import ReadCase, find_lits, find_slices, slices_of
+from liver_tf.conversion.case_reader import read_slices
+from liver_tf.conversion.cases import CaseNotes
+from liver_tf.conversion.sources import find_lits, find_slices
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.window import DEFAULT_WINDOW, apply_window
 from liver_tf.labels import LESION_TYPES
@@ -51,7 +53,7 @@ def real(folder: Path) -> list[Patient]:
 
 
 def _images(task) -> Patient:
-    return [apply_window(one.hu) for one in slices_of(task, ReadCase())]
+    return [apply_window(one.hu) for one in read_slices(task, CaseNotes())]
 
 
 def jpeg(image: np.ndarray, quality: int) -> np.ndarray:

@@ -21,7 +21,7 @@ def measure(seed: int, patients: int, matrix: int) -> dict[str, np.ndarray]:
 
     from liver_tf.phantom.cohort import typed_cohort, typed_study
     from liver_tf.phantom.lesions import TYPES
-    from liver_tf.phantom.streams import stream
+    from liver_tf.phantom.random_streams import stream
 
     rows: dict[str, list[tuple[float, float]]] = {name: [] for name in TYPES}
     for member in tqdm(typed_cohort(seed, patients), desc="phantom patients"):

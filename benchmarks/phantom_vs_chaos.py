@@ -55,7 +55,7 @@ def load_chaos(folder: Path) -> Volume:
 def draw_volume(seed: int, index: int, slices: int) -> Volume:
     """A LiTS-like phantom at 512 x 512, the very one that ``data_prep.phantom`` writes."""
     from liver_tf.phantom.cohort import volume_study
-    from liver_tf.phantom.streams import stream
+    from liver_tf.phantom.random_streams import stream
 
     study = volume_study(seed, index, slices)
     taken = [
@@ -196,7 +196,7 @@ def _at_heights(volume: Volume) -> list[tuple[str, np.ndarray, None]]:
 
 def _typed_examples(seed: int) -> list[tuple[str, np.ndarray, np.ndarray]]:
     from liver_tf.phantom.cohort import typed_cohort, typed_study
-    from liver_tf.phantom.streams import stream
+    from liver_tf.phantom.random_streams import stream
 
     members = typed_cohort(seed, 140)
     found = []

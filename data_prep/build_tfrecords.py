@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
     try:
         key = load_site_key(None if FLAGS.site_key_file is None else Path(FLAGS.site_key_file))
         tasks, refusals, label_set = source_flags.find_cases(key)
-        from liver_tf.conversion.conversion import Target, convert, local_engine
+        from liver_tf.conversion.convert_cases import Target, convert, local_engine
 
         engine = local_engine(FLAGS.workers)
         if FLAGS.engine == "beam":

@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
     from liver_tf.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()
-    from liver_tf.conversion.regions import cut_regions
+    from liver_tf.conversion.roi_sets import cut_regions
     from liver_tf.inference.liver_finder import LiverFinder
     from liver_tf.inference.roi_box import RoiRule
     from liver_tf.refusals import Refusal

@@ -28,12 +28,12 @@ def main(argv: list[str]) -> int:
         raise app.UsageError(f"expected flags only; got {' '.join(argv[1:])}")
     from tqdm import tqdm
 
-    from liver_tf.phantom.build import DONE, Plan, write_phantom
+    from liver_tf.phantom.phantom_folder import DONE, PhantomPlan, write_phantom
     from liver_tf.refusals import Refusal
 
     output = Path(_OUTPUT.value)
     try:
-        plan = Plan(
+        plan = PhantomPlan(
             seed=_SEED.value,
             lits_volumes=_LITS_VOLUMES.value,
             lits_slices=_LITS_SLICES.value,

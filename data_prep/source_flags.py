@@ -8,7 +8,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from liver_tf.conversion.segments import DEFAULT_SEGMENTS, parse_segments, segments_text
+from liver_tf.conversion.segment_mapping import DEFAULT_SEGMENTS, parse_segments, segments_text
 
 FLAGS = flags.FLAGS
 
@@ -76,18 +76,16 @@ def find_cases(key: bytes):
     Args:
       key: under which identifiers become pseudonyms.
     """
-    from liver_tf.conversion import cases
+    from liver_tf.conversion import sources
     from liver_tf.labels import LITS
 
     if FLAGS.source == "lits":
-        tasks, refusals = cases.find_lits(Path(FLAGS.input), key)
+        tasks, refusals = sources.find_lits(Path(FLAGS.input), key)
         return tasks, refusals, LITS
     label_set = _label_set(FLAGS.lesion_types)
     if FLAGS.source == "series":
-        from liver_tf.conversion.series_cases import find_series
-
         label_set, segments = _segments(label_set)
-        tasks, refusals, left_out = find_series(
+        tasks, refusals, left_out = sources.find_series(
             Path(FLAGS.input),
             key,
             label_set,
@@ -97,7 +95,7 @@ def find_cases(key: bytes):
         for code, count in sorted(left_out.items()):
             print(f"left out: {count} x {code}", file=sys.stderr)
         return tasks, refusals, label_set
-    tasks, refusals = cases.find_slices(
+    tasks, refusals = sources.find_slices(
         Path(FLAGS.input),
         key,
         label_set,

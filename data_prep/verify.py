@@ -48,7 +48,7 @@ def _read(tasks, *, with_pictures: bool):
     """Facts by case, cases to be shown, and the refusal that ended the reading, if one did."""
     from tqdm import tqdm
 
-    from liver_tf.conversion.processes import in_processes
+    from liver_tf.conversion.process_engine import in_processes
     from liver_tf.inspection.fingerprint import facts_of_case
     from liver_tf.refusals import Refusal
 

@@ -105,10 +105,10 @@ def intensity_cascade():
 @pytest.fixture(scope="session")
 def tiny_phantom(tmp_path_factory) -> Path:
     """Folder with ``lits`` (2 volumes of 8 slices) and ``sheba`` (9 patients), 64 x 64."""
-    from liver_tf.phantom.build import Plan, write_phantom
+    from liver_tf.phantom.phantom_folder import PhantomPlan, write_phantom
 
     folder = tmp_path_factory.mktemp("tiny") / "phantom"
-    write_phantom(folder, Plan(seed=5, lits_volumes=2, lits_slices=8, patients=9, matrix=64))
+    write_phantom(folder, PhantomPlan(seed=5, lits_volumes=2, lits_slices=8, patients=9, matrix=64))
     return folder
 
 

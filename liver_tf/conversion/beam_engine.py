@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from liver_tf import atomic_files
-from liver_tf.conversion.conversion import Job, Outcome, convert_case
+from liver_tf.conversion.convert_cases import CaseOutcome, Job, convert_case
 from liver_tf.conversion.output_folder import MEMOS
 from liver_tf.disk_full import write_errors_as_refusals
 from liver_tf.refusals import Refusal
@@ -22,11 +22,11 @@ from liver_tf.refusals import Refusal
 _SUFFIX = ".outcome.json"
 
 
-def convert_in_beam(jobs: list[Job], options: list[str]) -> Iterator[Outcome]:
+def convert_in_beam(jobs: list[Job], options: list[str]) -> Iterator[CaseOutcome]:
     """Convert cases by a Beam pipeline; outcomes come in the order of the jobs.
 
     Args:
-      jobs: of :func:`liver_tf.conversion.conversion.convert_case`; all machines share the target
+      jobs: of :func:`liver_tf.conversion.convert_cases.convert_case`; all machines share the target
         folder.
       options: Beam's own, e.g. ``["--runner=FlinkRunner", "--flink_master=host:8081"]``. Without
         any, Beam's direct runner works on this machine.
@@ -88,7 +88,7 @@ def _convert_and_tell(job: Job) -> None:
         atomic_files.write_json(target.output / MEMOS / f"{task.case}{_SUFFIX}", told)
 
 
-def _outcome_of(folder: Path, job: Job) -> Outcome:
+def _outcome_of(folder: Path, job: Job) -> CaseOutcome:
     task, target = job
     try:
         told = json.loads((folder / f"{task.case}{_SUFFIX}").read_text(encoding="utf-8"))
@@ -102,4 +102,4 @@ def _outcome_of(folder: Path, job: Job) -> Outcome:
         ) from None
     if "ends_all" in told:
         raise Refusal.from_json(told["ends_all"], target.output)
-    return Outcome.from_json(told, task)
+    return CaseOutcome.from_json(told, task)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from liver_tf.inspection.case_pictures import CasePicture
 from liver_tf.inspection.fingerprint import CaseRow
-from liver_tf.inspection.mask_fit import MASK_CODES
+from liver_tf.inspection.mask_checks import MASK_CODES
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from PIL import Image
 from skimage.measure import approximate_polygon
 
 from liver_tf.conversion.cases import CaseTask, LabelledSlice
-from liver_tf.conversion.hu_sums import Moments
 from liver_tf.ct.check import mask_cautions
 from liver_tf.ct.window import DEFAULT_WINDOW, apply_window
 from liver_tf.inspection.fingerprint import Facts, facts_of_case
-from liver_tf.inspection.mask_fit import MASK_CODES, MaskFit
+from liver_tf.inspection.hu_statistics import Moments
+from liver_tf.inspection.mask_checks import MASK_CODES, MaskFit
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.refusals import Caution
 from liver_tf.report.outlines import outlines_of

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from liver_tf.inspection.case_choice import PicturedCase
 from liver_tf.inspection.case_pictures import CasePicture
 from liver_tf.inspection.fingerprint_text import counted
-from liver_tf.inspection.mask_fit import MASK_CODES
+from liver_tf.inspection.mask_checks import MASK_CODES
 from liver_tf.labels import LIVER, LabelSet
 
 #: Room round a picture for letters, in units of the drawing.

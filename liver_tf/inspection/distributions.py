@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from liver_tf.conversion.hu_sums import HIGH_HU, LOW_HU, Histogram
 from liver_tf.ct.check import PLAUSIBLE_MEAN_HU
 from liver_tf.ct.window import DEFAULT_WINDOW
 from liver_tf.inspection.fingerprint import Facts
 from liver_tf.inspection.fingerprint_text import counted
-from liver_tf.inspection.mask_fit import MASK_CODES
+from liver_tf.inspection.hu_statistics import HIGH_HU, LOW_HU, Histogram
+from liver_tf.inspection.mask_checks import MASK_CODES
 from liver_tf.inspection.svg_charts import dots_svg, histogram_svg
 from liver_tf.labels import LIVER, LabelSet
 

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy import ndimage
 
-from liver_tf.conversion.cases import CaseTask, LabelledSlice, ReadCase, slices_of
-from liver_tf.conversion.hu_sums import Histogram, Moments
-from liver_tf.conversion.lesion_count import LesionCount
-from liver_tf.inspection.mask_fit import MaskFit
+from liver_tf.conversion.case_reader import read_slices
+from liver_tf.conversion.cases import CaseNotes, CaseTask, LabelledSlice
+from liver_tf.inspection.hu_statistics import Histogram, Moments
+from liver_tf.inspection.lesion_count import LesionCount
+from liver_tf.inspection.mask_checks import MaskFit
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.refusals import Caution, Refusal
 
@@ -141,11 +142,11 @@ def facts_of_case(task: CaseTask, watch: Callable[[LabelledSlice], None] | None 
       task: the case.
       watch: is handed each slice as it goes by.
     """
-    facts, found, fit, misfits = Facts(), ReadCase(), MaskFit(), []
+    facts, found, fit, misfits = Facts(), CaseNotes(), MaskFit(), []
     is_scan = not task.rows
     lesions, liver_mm3, first = LesionCount(stacked=is_scan), 0.0, None
     try:
-        for one in slices_of(task, found):
+        for one in read_slices(task, found):
             first = first or one
             _add_slice(facts, one, task)
             fit.add(one.hu, one.labels)

@@ -6,8 +6,8 @@ import statistics
 from collections import Counter
 from collections.abc import Sequence
 
-from liver_tf.conversion.hu_sums import Moments
 from liver_tf.inspection.fingerprint import Facts
+from liver_tf.inspection.hu_statistics import Moments
 from liver_tf.labels import LIVER, LabelSet
 
 _MOST_NAMED = 6

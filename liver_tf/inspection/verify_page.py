@@ -17,7 +17,7 @@ from liver_tf.inspection.contact_sheet import contact_sheet
 from liver_tf.inspection.distributions import distributions
 from liver_tf.inspection.fingerprint import CaseRow, Facts
 from liver_tf.inspection.fingerprint_text import counted, fingerprint_rows, fingerprint_text
-from liver_tf.inspection.mask_fit import MASK_CODES
+from liver_tf.inspection.mask_checks import MASK_CODES
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.refusals import Caution, Refusal
 from liver_tf.report.tables import Table, html_table

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from liver_tf.phantom.body import Body
-from liver_tf.phantom.lesions import Form, Lesion
+from liver_tf.phantom.lesions import Form, PhantomLesion
 from liver_tf.phantom.liver import Liver
 from liver_tf.phantom.organs import Organs
 from liver_tf.phantom.plane import Plane
@@ -126,7 +126,7 @@ class Patient:
             depths.append(-level.liver_mm[inside])
         return np.concatenate(points).astype(float), np.concatenate(depths)
 
-    def paint(self, plane: Plane, lesions: tuple[Lesion, ...]) -> tuple[Array, Array]:
+    def paint(self, plane: Plane, lesions: tuple[PhantomLesion, ...]) -> tuple[Array, Array]:
         """Paint a plane; returns distances to the muscle wall and to the liver, both in mm."""
         wall = self.body.paint(plane, self.tissues)
         domes = self.body.domes(plane.x, plane.y, plane.z)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from liver_tf.phantom.plane import WHOLE, Plane
+from liver_tf.phantom.random_streams import clipped_normal
 from liver_tf.phantom.shapes import (
     Array,
     Ripple,
@@ -20,7 +21,6 @@ from liver_tf.phantom.shapes import (
     intersection,
     union,
 )
-from liver_tf.phantom.streams import clipped_normal
 from liver_tf.phantom.tissues import LUNG_HU, Tissues
 
 WALL_MM = 11.5

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from liver_tf.phantom.anatomy import SURVEY_MM, Level, Patient, lesion_area_mm2
-from liver_tf.phantom.lesions import Lesion, draw_forms, draw_look, draw_number
+from liver_tf.phantom.lesions import PhantomLesion, draw_forms, draw_look, draw_number
+from liver_tf.phantom.random_streams import stream
 from liver_tf.phantom.scanner import Scanner
-from liver_tf.phantom.streams import stream
 
 #: Slices by diagnosis in the paper's set of 140 patients (section "Data").
 PAPER_SLICES = {"cyst": 75, "hemangioma": 71, "metastasis": 93, "healthy": 93}
@@ -38,7 +38,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Study:
+class PhantomScan:
     """A patient ready to be imaged.
 
     Attributes:
@@ -47,7 +47,7 @@ class Study:
     """
 
     patient: Patient
-    lesions: tuple[Lesion, ...]
+    lesions: tuple[PhantomLesion, ...]
     scanner: Scanner
     heights_mm: tuple[float, ...]
 
@@ -82,7 +82,7 @@ def _slices_up_to(seed: int, diagnosis: str, patients: int) -> int:
     return even + int(stream(seed, "slices", diagnosis, patients).integers(-1, 2))
 
 
-def typed_study(seed: int, member: Member) -> Study:
+def typed_study(seed: int, member: Member) -> PhantomScan:
     """Draw a patient of the typed cohort with lesions and slices."""
     draw = stream(seed, "sheba", member.index, "patient")
     patient = Patient.draw(draw)
@@ -106,10 +106,12 @@ def typed_study(seed: int, member: Member) -> Study:
     lesions = ()
     if member.diagnosis != "healthy":
         lesions = tuple(
-            Lesion(f, draw_look(rng, member.diagnosis, patient.tissues, 2 * f.mean_radius_mm))
+            PhantomLesion(
+                f, draw_look(rng, member.diagnosis, patient.tissues, 2 * f.mean_radius_mm)
+            )
             for f in forms
         )
-    return Study(patient, lesions, scanner, tuple(level.z_mm for level in levels))
+    return PhantomScan(patient, lesions, scanner, tuple(level.z_mm for level in levels))
 
 
 def _choose_levels(
@@ -140,7 +142,7 @@ def volume_has_tumour(seed: int, index: int) -> bool:
     )
 
 
-def volume_study(seed: int, index: int, slices: int) -> Study:
+def volume_study(seed: int, index: int, slices: int) -> PhantomScan:
     """Draw a patient of the LiTS-like cohort; the slices cover the liver and a little beyond."""
     draw = stream(seed, "lits", index, "patient")
     patient = Patient.draw(draw)
@@ -156,7 +158,7 @@ def volume_study(seed: int, index: int, slices: int) -> Study:
         points, depth_mm = patient.liver_points()
         forms = draw_forms(rng, int(rng.integers(1, MOST_IN_VOLUME + 1)), points, depth_mm)
         lesions = tuple(
-            Lesion(f, draw_look(rng, "hypodense", patient.tissues, 2 * f.mean_radius_mm))
+            PhantomLesion(f, draw_look(rng, "hypodense", patient.tissues, 2 * f.mean_radius_mm))
             for f in forms
         )
-    return Study(patient, lesions, scanner, tuple(first + step * k for k in range(slices)))
+    return PhantomScan(patient, lesions, scanner, tuple(first + step * k for k in range(slices)))

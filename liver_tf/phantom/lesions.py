@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from liver_tf.phantom.plane import Plane
+from liver_tf.phantom.random_streams import clipped_normal
 from liver_tf.phantom.shapes import Array, Ripple, smoothstep
-from liver_tf.phantom.streams import clipped_normal
 from liver_tf.phantom.tissues import Tissues
 
 TYPES = ("cyst", "hemangioma", "metastasis")
@@ -85,7 +85,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Lesion:
+class PhantomLesion:
     """A lesion: its form and its look."""
 
     form: Form

@@ -8,6 +8,7 @@ import numpy as np
 
 from liver_tf.phantom.body import WALL_MM, Body
 from liver_tf.phantom.plane import WHOLE, Plane
+from liver_tf.phantom.random_streams import clipped_normal
 from liver_tf.phantom.shapes import (
     Array,
     Ripple,
@@ -17,7 +18,6 @@ from liver_tf.phantom.shapes import (
     smoothstep,
     union,
 )
-from liver_tf.phantom.streams import clipped_normal
 from liver_tf.phantom.tissues import Tissues
 
 HILUM_MM = np.array([-20.0, -24.0, 0.0])

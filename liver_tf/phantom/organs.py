@@ -9,8 +9,8 @@ import numpy as np
 from liver_tf.phantom.body import WALL_MM
 from liver_tf.phantom.liver import CAVA_MM
 from liver_tf.phantom.plane import Plane
+from liver_tf.phantom.random_streams import clipped_normal
 from liver_tf.phantom.shapes import Array, Ripple, capsule, ellipse, ellipsoid, intersection, tube
-from liver_tf.phantom.streams import clipped_normal
 from liver_tf.phantom.tissues import Tissues
 
 _STOMACH_MM = ((58, 2, 52), (62, -22, 18), (44, -48, -14), (6, -54, -24))

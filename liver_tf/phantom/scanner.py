@@ -9,8 +9,8 @@ import numpy as np
 from scipy import fft, ndimage
 
 from liver_tf.phantom.anatomy import Patient
-from liver_tf.phantom.lesions import Lesion
-from liver_tf.phantom.streams import clipped_normal
+from liver_tf.phantom.lesions import PhantomLesion
+from liver_tf.phantom.random_streams import clipped_normal
 
 FULL_MATRIX = 512
 HU_LOW, HU_HIGH = -1024, 3071
@@ -74,7 +74,7 @@ class Scanner:
         self,
         rng: np.random.Generator,
         patient: Patient,
-        lesions: tuple[Lesion, ...],
+        lesions: tuple[PhantomLesion, ...],
         z_mm: float,
         matrix: int,
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -125,7 +125,7 @@ class Scanner:
         return fft.irfft2(white * amplitude, s=(matrix, matrix)) * gain
 
 
-def label(plane, liver_mm: np.ndarray, lesions: tuple[Lesion, ...]) -> np.ndarray:
+def label(plane, liver_mm: np.ndarray, lesions: tuple[PhantomLesion, ...]) -> np.ndarray:
     """uint8 labels of a plane: 0 background, 1 liver, 2 lesion (only where the liver is)."""
     labels = (liver_mm < 0).astype(np.uint8)
     for lesion in lesions:

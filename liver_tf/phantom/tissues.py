@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from liver_tf.phantom.streams import clipped_normal
+from liver_tf.phantom.random_streams import clipped_normal
 
 AIR_HU = -1000.0
 LUNG_HU = -850.0

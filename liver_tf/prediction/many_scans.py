@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from liver_tf.conversion.cases import unexpected
+from liver_tf.conversion.case_reader import unexpected_error
 from liver_tf.ct.dicom_series import folders_with_slices
 from liver_tf.ct.input_file import unreadable
 from liver_tf.disk_full import write_refusal
@@ -90,7 +90,7 @@ def _refusal_of(error: Exception, path: Path, output: Path) -> Refusal:
     if isinstance(error, Refusal):
         return error
     if not isinstance(error, OSError):
-        return unexpected(path, error)
+        return unexpected_error(path, error)
     if str(error.filename or "").startswith(str(path)):
         return unreadable(path)
     return write_refusal(output, error)

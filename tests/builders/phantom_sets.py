@@ -16,8 +16,8 @@ MASK_VALUES = ((0, "background"), (1, "liver"), (2, "lesion"))
 def convert_lits(source: Path, output: Path):
     """Converts a folder of pairs in this process: (manifest or None, refusals)."""
     from liver_tf import __version__
-    from liver_tf.conversion.cases import find_lits
-    from liver_tf.conversion.conversion import Target, convert, local_engine
+    from liver_tf.conversion.convert_cases import Target, convert, local_engine
+    from liver_tf.conversion.sources import find_lits
     from liver_tf.ct.pseudonyms import key_fingerprint
     from liver_tf.labels import LITS
 
@@ -35,8 +35,8 @@ def convert_lits(source: Path, output: Path):
 def convert_slices(table: Path, output: Path, mask_values=MASK_VALUES, allow_outside=False):
     """Converts a table of slices in this process: (manifest or None, refusals)."""
     from liver_tf import __version__
-    from liver_tf.conversion.cases import find_slices
-    from liver_tf.conversion.conversion import Target, convert, local_engine
+    from liver_tf.conversion.convert_cases import Target, convert, local_engine
+    from liver_tf.conversion.sources import find_slices
     from liver_tf.ct.pseudonyms import key_fingerprint
     from liver_tf.labels import LESION_TYPES
 
@@ -61,9 +61,9 @@ def convert_slices(table: Path, output: Path, mask_values=MASK_VALUES, allow_out
 def convert_series(folder: Path, output: Path, segments=None, own_patient=False):
     """Converts a folder of DICOM series in this process: (manifest or None, refusals)."""
     from liver_tf import __version__
-    from liver_tf.conversion.conversion import Target, convert, local_engine
-    from liver_tf.conversion.segments import DEFAULT_SEGMENTS, parse_segments, segments_text
-    from liver_tf.conversion.series_cases import find_series
+    from liver_tf.conversion.convert_cases import Target, convert, local_engine
+    from liver_tf.conversion.segment_mapping import DEFAULT_SEGMENTS, parse_segments, segments_text
+    from liver_tf.conversion.sources import find_series
     from liver_tf.ct.pseudonyms import key_fingerprint
     from liver_tf.labels import LESION_TYPES
 

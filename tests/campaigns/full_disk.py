@@ -15,14 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from liver_tf.atomic_files import TEMPORARY_MARK
-from liver_tf.phantom.build import Plan
+from liver_tf.phantom.phantom_folder import PhantomPlan
 from tests.builders import tiny_records
 from tests.campaigns.kill_conversion import Conversion
 from tests.campaigns.kill_training import half_written
 from tests.campaigns.victims import ROOT, Victim, visible_files
 
 PAGE = 4096
-PLAN = Plan(seed=3, lits_volumes=0, patients=9, matrix=64)
+PLAN = PhantomPlan(seed=3, lits_volumes=0, patients=9, matrix=64)
 _NAMESPACE = ("unshare", "--map-root-user", "--mount")
 _ENOUGH = 1 << 28
 #: Trainings start slowly: a few sizes must do.

@@ -19,7 +19,8 @@ from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
-from liver_tf.conversion.cases import CaseTask, find_lits, find_slices
+from liver_tf.conversion.cases import CaseTask
+from liver_tf.conversion.sources import find_lits, find_slices
 from liver_tf.ct.dicom_seg import read_dicom_seg
 from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.dicom_slice import read_dicom_slice

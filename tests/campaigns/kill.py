@@ -16,12 +16,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from liver_tf.phantom.build import Plan
+from liver_tf.phantom.phantom_folder import PhantomPlan
 from tests.builders import tiny_records
 from tests.campaigns import full_disk, kill_conversion, kill_training
 from tests.campaigns.six_cycles import CYCLES
 
-PLAN = Plan(seed=3, lits_volumes=0, patients=60, matrix=256)
+PLAN = PhantomPlan(seed=3, lits_volumes=0, patients=60, matrix=256)
 CHAIN = 5
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from liver_tf.phantom.build import Plan, write_phantom
+from liver_tf.phantom.phantom_folder import PhantomPlan, write_phantom
 from tests.campaigns.victims import Victim, spread, visible_files
 
 WHOM = ("parent", "worker", "group")
@@ -33,7 +33,7 @@ class Conversion:
       reference: files of the undisturbed conversion. duration_s: how long that took.
     """
 
-    def __init__(self, folder: Path, plan: Plan) -> None:
+    def __init__(self, folder: Path, plan: PhantomPlan) -> None:
         self._folder = folder
         write_phantom(folder / "phantom", plan)
         began = time.monotonic()

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from liver_tf.phantom.build import Plan
+from liver_tf.phantom.phantom_folder import PhantomPlan
 from tests.campaigns import full_disk, kill_conversion, kill_training
 from tests.campaigns.kill_conversion import Conversion
 from tests.campaigns.kill_training import Kill
@@ -16,7 +16,7 @@ from tests.campaigns.victims import spread, visible_files
 
 @pytest.fixture(scope="module")
 def conversion(tmp_path_factory):
-    plan = Plan(seed=5, lits_volumes=0, patients=9, matrix=64)
+    plan = PhantomPlan(seed=5, lits_volumes=0, patients=9, matrix=64)
     return Conversion(tmp_path_factory.mktemp("conversion"), plan)
 
 

@@ -13,7 +13,7 @@ import pydicom
 import pytest
 from PIL import Image
 
-from liver_tf.conversion.cases import find_lits, find_slices
+from liver_tf.conversion.sources import find_lits, find_slices
 from liver_tf.ct.pseudonyms import pseudonym
 from liver_tf.labels import LESION_TYPES
 from liver_tf.records.manifest import load_manifest
@@ -124,10 +124,10 @@ def test_nothing_that_can_be_read(tmp_path):
 def test_errors_that_nobody_foresaw_stop_one_case_only(
     tiny_phantom, sheba, monkeypatch, tmp_path, source
 ):
-    from liver_tf.conversion import cases
+    from liver_tf.conversion import case_reader
 
     name = "open_nifti_pair" if source == "lits" else "read_dicom_slice"
-    real = getattr(cases, name)
+    real = getattr(case_reader, name)
     bad = "volume-1" if source == "lits" else first_row(sheba)["image"]
 
     def failing(path, *more):
@@ -135,7 +135,7 @@ def test_errors_that_nobody_foresaw_stop_one_case_only(
             raise RuntimeError("CANARY of a patient")
         return real(path, *more)
 
-    monkeypatch.setattr(cases, name, failing)
+    monkeypatch.setattr(case_reader, name, failing)
     if source == "lits":
         manifest, refusals = convert_lits(tiny_phantom / "lits", tmp_path / "set")
         assert manifest.records == 8
@@ -148,7 +148,7 @@ def test_errors_that_nobody_foresaw_stop_one_case_only(
 
 
 def test_a_window_that_the_pixels_cannot_hold_is_a_refusal(tiny_phantom, tmp_path):
-    from liver_tf.conversion.conversion import Target, convert_case
+    from liver_tf.conversion.convert_cases import Target, convert_case
 
     tasks, _ = find_lits(tiny_phantom / "lits", KEY)
     outcome = convert_case((tasks[0], Target(tmp_path, (-40000, 240))))
@@ -283,7 +283,7 @@ def test_a_healthy_slice_without_mask_is_refused(sheba, tmp_path):
     write_table(sheba / "slices.csv", rows)
     manifest, refusals = convert_slices(sheba / "slices.csv", tmp_path / "set")
     assert codes(refusals) == ["mask-missing"]
-    assert "Outline the liver of healthy slices too" in refusals[0].text()
+    assert "Outline the liver in healthy slices too" in refusals[0].text()
     assert manifest.records == len(rows) - 1
 
 

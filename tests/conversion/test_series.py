@@ -11,9 +11,9 @@ import numpy as np
 import pydicom
 import pytest
 
-from liver_tf.conversion.conversion import Outcome, Target, convert_case
-from liver_tf.conversion.segments import DEFAULT_SEGMENTS, parse_segments
-from liver_tf.conversion.series_cases import find_series
+from liver_tf.conversion.convert_cases import CaseOutcome, Target, convert_case
+from liver_tf.conversion.segment_mapping import DEFAULT_SEGMENTS, parse_segments
+from liver_tf.conversion.sources import find_series
 from liver_tf.ct.pseudonyms import pseudonym
 from liver_tf.labels import LESION_TYPES, LITS
 from liver_tf.records.manifest import load_manifest
@@ -212,7 +212,7 @@ def test_a_refusal_that_names_the_folder_of_a_series_comes_back_from_another_mac
     outcome = convert_case((task, Target(tmp_path)))
     told = json.dumps(outcome.to_json(task))
     assert str(tmp_path) not in told
-    (refusal,) = Outcome.from_json(json.loads(told), task).refusals
+    (refusal,) = CaseOutcome.from_json(json.loads(told), task).refusals
     assert (refusal.code, refusal.path) == ("hu-unscaled", tmp_path / "s1")
 
 

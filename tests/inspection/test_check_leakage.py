@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from data_prep import check_leakage
-from liver_tf.conversion.regions import cut_regions
+from liver_tf.conversion.roi_sets import cut_regions
 from liver_tf.inference.roi_box import RoiRule
 from liver_tf.records.folds import Split, load_folds, save_folds
 from liver_tf.records.likeness import slice_hash

@@ -13,10 +13,10 @@ import numpy as np
 import pydicom
 import pytest
 
-from liver_tf.conversion.cases import find_lits, find_slices
-from liver_tf.conversion.hu_sums import Moments
+from liver_tf.conversion.sources import find_lits, find_slices
 from liver_tf.inspection.fingerprint import Facts, facts_of_case, lesion_diameters_mm, sum_of
 from liver_tf.inspection.fingerprint_text import cautions_text, fingerprint_text, refusals_text
+from liver_tf.inspection.hu_statistics import Moments
 from liver_tf.labels import LESION_TYPES, LITS
 from liver_tf.records.manifest import load_manifest
 from tests.builders.phantom_sets import KEY, ROOT, command, read_table, records_of, write_table

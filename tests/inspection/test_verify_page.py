@@ -21,16 +21,17 @@ import pytest
 from PIL import Image
 from skimage.draw import polygon2mask
 
-from liver_tf.conversion.cases import LabelledSlice, find_lits, find_slices
-from liver_tf.conversion.hu_sums import Histogram
-from liver_tf.conversion.lesion_count import LesionCount
-from liver_tf.conversion.processes import in_processes
+from liver_tf.conversion.cases import LabelledSlice
+from liver_tf.conversion.process_engine import in_processes
+from liver_tf.conversion.sources import find_lits, find_slices
 from liver_tf.ct.pseudonyms import pseudonym
 from liver_tf.inspection.case_choice import CaseChoice
 from liver_tf.inspection.case_pictures import SIDE, look_at_case, picture_of
 from liver_tf.inspection.contact_sheet import picture_svg
 from liver_tf.inspection.distributions import diameter_counts
 from liver_tf.inspection.fingerprint import CaseRow, Facts, facts_of_case, sum_of
+from liver_tf.inspection.hu_statistics import Histogram
+from liver_tf.inspection.lesion_count import LesionCount
 from liver_tf.inspection.svg_charts import dots_svg, histogram_svg, nice_step
 from liver_tf.inspection.verify_page import verify_page
 from liver_tf.labels import LESION_TYPES, LITS, LabelSet

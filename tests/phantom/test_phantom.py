@@ -20,18 +20,18 @@ from scipy import stats
 
 from liver_tf.phantom import lesions as lesions_module
 from liver_tf.phantom.anatomy import Patient
-from liver_tf.phantom.build import Plan, write_phantom
 from liver_tf.phantom.cohort import typed_cohort, typed_study, volume_has_tumour, volume_study
 from liver_tf.phantom.lesions import TYPES, draw_diameter, draw_look
+from liver_tf.phantom.phantom_folder import PhantomPlan, write_phantom
+from liver_tf.phantom.random_streams import stream
 from liver_tf.phantom.scanner import Scanner
 from liver_tf.phantom.shapes import ellipsoid, union
-from liver_tf.phantom.streams import stream
 from liver_tf.phantom.tissues import Tissues
 from liver_tf.phantom.writers import ORIENTATIONS, write_nifti, write_whole
 from liver_tf.refusals import Refusal
 
 ROOT = Path(__file__).resolve().parents[2]
-PLAN = Plan(seed=5, lits_volumes=3, lits_slices=10, patients=6, matrix=128)
+PLAN = PhantomPlan(seed=5, lits_volumes=3, lits_slices=10, patients=6, matrix=128)
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +252,7 @@ def test_files_are_the_same_in_two_runs_and_with_two_workers(folder, tmp_path):
 
 
 def test_another_seed_gives_other_patients(folder, tmp_path):
-    plan = Plan(seed=6, lits_volumes=0, patients=1, matrix=128)
+    plan = PhantomPlan(seed=6, lits_volumes=0, patients=1, matrix=128)
     write_phantom(tmp_path / "other", plan)
     name = "sheba/images/p000_s0.dcm"
     assert (tmp_path / "other" / name).read_bytes() != (folder / name).read_bytes()
@@ -388,19 +388,21 @@ def test_a_broken_run_goes_on_and_ends_with_the_same_files(folder, tmp_path):
     half_done.write_bytes(b"half a file of a killed run")
     (output / "lits/volume-2.nii.gz").unlink()
     with pytest.raises(Refusal, match="phantom-other-arguments"):
-        write_phantom(output, Plan(seed=9, patients=1, lits_volumes=1, matrix=128))
+        write_phantom(output, PhantomPlan(seed=9, patients=1, lits_volumes=1, matrix=128))
     assert write_phantom(output, PLAN)
     assert fingerprints(output) == fingerprints(folder)
 
 
 def test_other_arguments_and_foreign_folders_are_refused(folder, tmp_path):
     with pytest.raises(Refusal, match="phantom-other-arguments"):
-        write_phantom(folder, Plan(seed=6, lits_volumes=3, lits_slices=10, patients=6, matrix=128))
+        write_phantom(
+            folder, PhantomPlan(seed=6, lits_volumes=3, lits_slices=10, patients=6, matrix=128)
+        )
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(Refusal, match="phantom-foreign-folder"):
         write_phantom(tmp_path, PLAN)
     with pytest.raises(Refusal, match="phantom-argument"):
-        Plan(lits_slices=2)
+        PhantomPlan(lits_slices=2)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from liver_tf.conversion.cases import find_lits
+from liver_tf.conversion.sources import find_lits
 from liver_tf.ct.nifti import read_nifti_volume
 from liver_tf.labels import LITS
 from liver_tf.records.folds import load_folds

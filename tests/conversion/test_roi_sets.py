@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from liver_tf.conversion.regions import cut_regions
+from liver_tf.conversion.roi_sets import cut_regions
 from liver_tf.inference.roi_box import RoiRule
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal

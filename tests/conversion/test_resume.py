@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from liver_tf.conversion.output_folder import sweep
-from liver_tf.conversion.processes import in_processes
+from liver_tf.conversion.process_engine import in_processes
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
 from tests.builders.phantom_sets import (
@@ -33,8 +33,8 @@ KILLED = textwrap.dedent(
     """
     import os, signal, sys
     from pathlib import Path
-    from data_prep import conversion
-    from liver_tf.conversion.cases import find_lits
+    from liver_tf.conversion import convert_cases
+    from liver_tf.conversion.sources import find_lits
     from liver_tf.ct.pseudonyms import key_fingerprint
     from liver_tf.labels import LITS
     from liver_tf.records import shards
@@ -65,10 +65,10 @@ KILLED = textwrap.dedent(
             else:
                 shards.encode = dying(shards.encode, call, late)
             tasks, _ = find_lits(source, key)
-            conversion.convert(
-                tasks, conversion.Target(output / f"{what}-{call}-{late}"), label_set=LITS,
+            convert_cases.convert(
+                tasks, convert_cases.Target(output / f"{what}-{call}-{late}"), label_set=LITS,
                 made_by={"source": "lits", "site_key": key_fingerprint(key)},
-                early_refusals=[], engine=conversion.local_engine(1),
+                early_refusals=[], engine=convert_cases.local_engine(1),
             )
             os._exit(0)
         assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL, (what, call, late)
@@ -123,7 +123,7 @@ def test_workers_do_not_change_a_byte(tiny_phantom, slices_set, tmp_path):
 
 def test_done_cases_are_not_read_again(tiny_phantom, lits_set, tmp_path, monkeypatch):
     folder = shutil.copytree(lits_set, tmp_path / "set")
-    monkeypatch.setattr("liver_tf.conversion.conversion.slices_of", None)
+    monkeypatch.setattr("liver_tf.conversion.convert_cases.read_slices", None)
     _, refusals = convert_lits(tiny_phantom / "lits", folder)
     assert not refusals
     assert bytes_of(folder) == bytes_of(lits_set)
@@ -235,7 +235,7 @@ def test_full_disk(tiny_phantom, lits_set, tmp_path, monkeypatch, what):
     }[what]
     (folder / name).symlink_to("/dev/full")
     if what == "manifest":  # would clear the way
-        monkeypatch.setattr("liver_tf.conversion.conversion.sweep", lambda *_: None)
+        monkeypatch.setattr("liver_tf.conversion.convert_cases.sweep", lambda *_: None)
     with pytest.raises(Refusal, match=r"No space left on device.*keeps what is finished") as no:
         convert_lits(tiny_phantom / "lits", folder)
     assert no.value.code == "disk-full"
@@ -276,7 +276,7 @@ def test_results_come_in_order():
 def test_workers_end_with_their_parent():
     code = (
         "import multiprocessing, threading, time, sys\n"
-        "from liver_tf.conversion.processes import in_processes\n"
+        "from liver_tf.conversion.process_engine import in_processes\n"
         "if __name__ == '__main__':\n"
         "    work = threading.Thread(target=lambda: list(in_processes(time.sleep, [60, 60], 2)))\n"
         "    work.start()\n"

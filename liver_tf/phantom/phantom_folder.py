@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from liver_tf import __version__
-from liver_tf.phantom.cohort import Member, Study, typed_cohort, typed_study, volume_study
-from liver_tf.phantom.streams import stream
+from liver_tf.phantom.cohort import Member, PhantomScan, typed_cohort, typed_study, volume_study
+from liver_tf.phantom.random_streams import stream
 from liver_tf.phantom.writers import (
     ORIENTATIONS,
     STORAGES,
@@ -32,7 +32,7 @@ COLUMNS = ("slice_id", "patient_id", "image", "mask", "diagnosis")
 
 
 @dataclass(frozen=True)
-class Plan:
+class PhantomPlan:
     """What decides a phantom folder's every byte.
 
     Attributes:
@@ -71,7 +71,7 @@ class Plan:
 
 def write_phantom(
     output: Path,
-    plan: Plan,
+    plan: PhantomPlan,
     workers: int = 1,
     progress: Callable[[Iterator, int], Iterator] = lambda steps, total: steps,
 ) -> bool:
@@ -146,7 +146,7 @@ def _is_complete(output: Path, arguments: dict) -> bool:
     return False
 
 
-def _run(output: Path, plan: Plan, units: list, workers: int) -> Iterator[None]:
+def _run(output: Path, plan: PhantomPlan, units: list, workers: int) -> Iterator[None]:
     if workers <= 1:
         for unit in units:
             yield write_unit(output, plan, *unit)
@@ -162,7 +162,7 @@ def _run(output: Path, plan: Plan, units: list, workers: int) -> Iterator[None]:
                 future.cancel()
 
 
-def write_unit(output: Path, plan: Plan, cohort: str, which: int | Member) -> None:
+def write_unit(output: Path, plan: PhantomPlan, cohort: str, which: int | Member) -> None:
     """Write one volume pair or one typed patient, unless all of its files are there."""
     if cohort == "lits":
         _write_volume(output / "lits", plan, which)
@@ -170,7 +170,7 @@ def write_unit(output: Path, plan: Plan, cohort: str, which: int | Member) -> No
         _write_patient(output / "sheba", plan, which)
 
 
-def _write_volume(folder: Path, plan: Plan, index: int) -> None:
+def _write_volume(folder: Path, plan: PhantomPlan, index: int) -> None:
     volume = folder / f"volume-{index}.nii.gz"
     segmentation = folder / f"segmentation-{index}.nii.gz"
     if volume.exists() and segmentation.exists():
@@ -189,7 +189,7 @@ def _write_volume(folder: Path, plan: Plan, index: int) -> None:
     write_nifti(segmentation, np.stack([labels for _, labels in taken]), affine, orientation)
 
 
-def _write_patient(folder: Path, plan: Plan, member: Member) -> None:
+def _write_patient(folder: Path, plan: PhantomPlan, member: Member) -> None:
     names = [slice_name(member, number) for number in range(member.slices)]
     images = [folder / "images" / f"{name}.dcm" for name in names]
     masks = [folder / "masks" / f"{name}.png" for name in names]
@@ -213,12 +213,12 @@ def _write_patient(folder: Path, plan: Plan, member: Member) -> None:
         write_mask(masks[number], labels)
 
 
-def _take(study: Study, plan: Plan, cohort: str, index: int, number: int, z_mm: float):
+def _take(study: PhantomScan, plan: PhantomPlan, cohort: str, index: int, number: int, z_mm: float):
     rng = stream(plan.seed, cohort, index, "noise", number)
     return study.scanner.take(rng, study.patient, study.lesions, z_mm, plan.matrix)
 
 
-def _corner_lps_mm(study: Study, matrix: int, z_mm: float) -> tuple[float, float, float]:
+def _corner_lps_mm(study: PhantomScan, matrix: int, z_mm: float) -> tuple[float, float, float]:
     """Centre of the first pixel: x to the left, y to the back, z to the head."""
     x_mm, y_mm = study.scanner.axes_mm(matrix)
     return round(float(x_mm[0]), 4), round(float(y_mm[0]), 4), round(z_mm, 4)

@@ -6,7 +6,7 @@ import pytest
 from pydicom.sr._snomed_dict import mapping as snomed_and_srt
 from pydicom.sr.codedict import codes
 
-from liver_tf.conversion.segments import DEFAULT_SEGMENTS, parse_segments, segments_text
+from liver_tf.conversion.segment_mapping import DEFAULT_SEGMENTS, parse_segments, segments_text
 from liver_tf.ct.pseudonyms import pseudonym
 from liver_tf.labels import LESION_TYPES, LITS
 from tests.builders.phantom_sets import KEY

@@ -17,9 +17,10 @@ import numpy as np
 from tqdm import tqdm
 
 from liver_tf import __version__, atomic_files
-from liver_tf.conversion.cases import CaseTask, ReadCase, slices_of, unexpected
+from liver_tf.conversion.case_reader import read_slices, unexpected_error
+from liver_tf.conversion.cases import CaseNotes, CaseTask
 from liver_tf.conversion.output_folder import MEMOS, begun_anew, sweep
-from liver_tf.conversion.processes import in_processes
+from liver_tf.conversion.process_engine import in_processes
 from liver_tf.ct.window import DEFAULT_WINDOW, apply_window
 from liver_tf.disk_full import write_errors_as_refusals
 from liver_tf.labels import HEALTHY, LabelSet
@@ -48,7 +49,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CaseOutcome:
     """What became of a case: an entry for the manifest, or none, and its refusals."""
 
     entry: CaseEntry | None
@@ -63,7 +64,7 @@ class Outcome:
         }
 
     @classmethod
-    def from_json(cls, value: dict, task: CaseTask) -> Outcome:
+    def from_json(cls, value: dict, task: CaseTask) -> CaseOutcome:
         return cls(
             None if value["entry"] is None else CaseEntry.from_json(value["entry"]),
             tuple(
@@ -76,7 +77,7 @@ class Outcome:
 #: A case and where its records go.
 Job = tuple[CaseTask, Target]
 #: Carries jobs out by ``convert_case``; outcomes come in the order of the jobs.
-Engine = Callable[[list[Job]], Iterator[Outcome]]
+Engine = Callable[[list[Job]], Iterator[CaseOutcome]]
 
 
 def local_engine(workers: int) -> Engine:
@@ -161,7 +162,7 @@ def _nothing(output: Path, found: int, refused: int) -> Refusal:
     )
 
 
-def convert_case(job: Job) -> Outcome:
+def convert_case(job: Job) -> CaseOutcome:
     """Convert one case, unless a memo says that it is done.
 
     Raises ``Refusal`` only where the output cannot be written: that concerns all cases.
@@ -183,9 +184,9 @@ def _keep_freed_memory() -> None:
     np.empty(24 << 20, np.uint8)
 
 
-def _converted(task: CaseTask, target: Target, memo: Path, stamp: dict) -> Outcome:
+def _converted(task: CaseTask, target: Target, memo: Path, stamp: dict) -> CaseOutcome:
     _keep_freed_memory()
-    found = ReadCase()
+    found = CaseNotes()
     parts: list[statistics.CaseStatistics] = []
     hashes: list[str] = []
     diagnoses: collections.Counter[str] = collections.Counter()
@@ -194,13 +195,13 @@ def _converted(task: CaseTask, target: Target, memo: Path, stamp: dict) -> Outco
     try:
         info = write_shard(shard, records, target.encoding)
     except Refusal as refusal:
-        return Outcome(None, (*found.refusals, refusal))
+        return CaseOutcome(None, (*found.refusals, refusal))
     except OSError:  # of the output: what reads turns them into refusals
         raise
     except Exception as error:
-        return Outcome(None, (*found.refusals, unexpected(task.files[0], error)))
+        return CaseOutcome(None, (*found.refusals, unexpected_error(task.files[0], error)))
     if not info.records:
-        return Outcome(None, tuple(found.refusals))
+        return CaseOutcome(None, tuple(found.refusals))
     total = statistics.total(parts)
     entry = CaseEntry(
         case=task.case,
@@ -219,11 +220,11 @@ def _converted(task: CaseTask, target: Target, memo: Path, stamp: dict) -> Outco
     # A case with refused slices is read again next time: what they lacked may be there then.
     if not found.refusals:
         atomic_files.write_json(memo, {"stamp": stamp, "entry": entry.to_json()})
-    return Outcome(entry, tuple(found.refusals))
+    return CaseOutcome(entry, tuple(found.refusals))
 
 
 def _records(task, window, found, parts, hashes, diagnoses) -> Iterator[SliceRecord]:
-    for one in slices_of(task, found):
+    for one in read_slices(task, found):
         image = apply_window(one.hu, *window)
         seen = {label: apply_window(hu, *window) for label, hu in one.hu_by_label.items()}
         parts.append(statistics.of_values(seen, image.size, len(task.label_set)))
@@ -271,7 +272,7 @@ def _stamp(task: CaseTask, target: Target) -> dict:
     }
 
 
-def _remembered(memo: Path, stamp: dict, output: Path) -> Outcome | None:
+def _remembered(memo: Path, stamp: dict, output: Path) -> CaseOutcome | None:
     if not memo.is_file():
         return None
     try:
@@ -284,4 +285,4 @@ def _remembered(memo: Path, stamp: dict, output: Path) -> Outcome | None:
         return None
     if atomic_files.sha256_of(shard) != entry.sha256:
         return None
-    return Outcome(entry, ())
+    return CaseOutcome(entry, ())

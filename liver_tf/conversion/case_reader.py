@@ -1,0 +1,166 @@
+"""Reads a case slice by slice, whatever its source, and refuses what cannot be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from liver_tf.conversion.cases import CaseNotes, CaseTask, LabelledSlice
+from liver_tf.ct.check import UnderMask, mask_cautions
+from liver_tf.ct.dicom_pair import SeriesPair
+from liver_tf.ct.dicom_slice import read_dicom_slice
+from liver_tf.ct.mask_image import read_mask
+from liver_tf.ct.nifti_pair import NiftiPair, open_nifti_pair
+from liver_tf.ct.scan import SourceGrid
+from liver_tf.ct.slices_csv import SliceRow
+from liver_tf.labels import HEALTHY, LITS, LIVER, LabelSet
+from liver_tf.refusals import Refusal
+
+
+def read_slices(task: CaseTask, notes: CaseNotes) -> Iterator[LabelledSlice]:
+    """Yield the slices of a case from feet to head; slices of a CSV in the order of its rows.
+
+    Args:
+      task: the case.
+      notes: receives cautions and scanner details, and the refusals of single slices, after which
+        the patient's remaining slices are still read.
+
+    Raises:
+      Refusal: a scan is refused as a whole. Unforeseen errors become ``unexpected-error``, so that
+        one case never ends the work on the remaining ones.
+    """
+    if task.rows:
+        yield from _slices_of_rows(task, notes)
+        return
+    try:
+        yield from (_slices_of_volume if task.series is None else _slices_of_series)(task, notes)
+    except Refusal:
+        raise
+    except Exception as error:
+        raise unexpected_error(task.files[0], error) from None
+
+
+def unexpected_error(path: Path, error: Exception) -> Refusal:
+    """Refusal for an unforeseen error. The error's text is omitted: it may quote the file."""
+    return Refusal(
+        "unexpected-error",
+        path,
+        expected="a readable file, or a known reason to refuse it",
+        found=f"an unexpected {type(error).__name__}",
+        remedy="Check the file with another program, and report the error type as a bug.",
+    )
+
+
+def _slices_of_rows(task: CaseTask, notes: CaseNotes) -> Iterator[LabelledSlice]:
+    for index, row in enumerate(task.rows):
+        try:
+            labelled = _slice_of_row(task, row, index, notes)
+        except Refusal as refusal:
+            notes.refusals.append(refusal)
+        except Exception as error:
+            notes.refusals.append(unexpected_error(row.image, error))
+        else:
+            yield labelled
+
+
+def _slices_of_volume(task: CaseTask, notes: CaseNotes) -> Iterator[LabelledSlice]:
+    allowed = tuple(range(len(task.label_set)))
+    with open_nifti_pair(task.volume, task.segmentation, allowed) as pair:
+        yield from _slices_of_pair(pair, notes, lambda labels: "")
+
+
+def _slices_of_series(task: CaseTask, notes: CaseNotes) -> Iterator[LabelledSlice]:
+    mapping = {name: task.label_set.index(meaning) for name, meaning in task.segments}
+    pair = SeriesPair(task.series, mapping)
+    notes.details.update(pair.details)
+    yield from _slices_of_pair(pair, notes, lambda labels: _drawn_diagnosis(labels, task.label_set))
+
+
+def _slices_of_pair(
+    pair: NiftiPair | SeriesPair, notes: CaseNotes, diagnosis_of: Callable[[np.ndarray], str]
+) -> Iterator[LabelledSlice]:
+    notes.cautions += pair.cautions
+    distance, *in_plane = pair.spacing_mm
+    notes.details["spacing_mm"] = "x".join(f"{step:.3f}" for step in pair.spacing_mm)
+    notes.details["orientation"] = orientation_of(pair.source)
+    under = UnderMask()
+    for index, (hu, labels) in enumerate(pair.slices()):
+        labelled = LabelledSlice(index, hu, labels, tuple(in_plane), diagnosis_of(labels), distance)
+        under.add(labelled.hu_by_label)
+        yield labelled
+    notes.cautions += under.cautions()
+
+
+def _drawn_diagnosis(labels: np.ndarray, label_set: LabelSet) -> str:
+    """Diagnosis from the lesions drawn in a slice; empty for untyped lesions or several types."""
+    if label_set == LITS:
+        return ""
+    types = np.unique(labels[labels > LIVER])
+    if not types.size:
+        return HEALTHY
+    return label_set.classes[types[0]] if types.size == 1 else ""
+
+
+def _slice_of_row(task: CaseTask, row: SliceRow, index: int, notes: CaseNotes) -> LabelledSlice:
+    scan = read_dicom_slice(row.image)
+    if row.mask is None:
+        raise Refusal(
+            "mask-missing",
+            row.image,
+            expected=f"a mask in line {row.line}",
+            found="an empty cell",
+            remedy="Outline the liver in healthy slices too, or remove the line.",
+        )
+    labels = read_mask(row.mask, scan, _label_by_value(task, row))
+    if labels.ndim == 3:
+        labels = labels[0]
+    _check_diagnosis(task, row, labels)
+    notes.cautions += [*scan.cautions, *mask_cautions(scan.hu[0], labels)]
+    for name, value in scan.details.items():
+        notes.details.setdefault(name, value)
+    notes.details.setdefault("orientation", orientation_of(scan.source))
+    in_plane = None if scan.spacing_mm is None else tuple(scan.spacing_mm[1:])
+    return LabelledSlice(index, scan.hu[0], labels, in_plane, row.diagnosis)
+
+
+def _label_by_value(task: CaseTask, row: SliceRow) -> dict[int, int]:
+    # A lesion in a healthy slice gets an arbitrary lesion label; _check_diagnosis refuses it.
+    lesion = task.label_set.lesions[0] if row.diagnosis == HEALTHY else row.diagnosis
+    return {
+        value: task.label_set.index(lesion if meaning == "lesion" else meaning)
+        for value, meaning in task.mask_values
+    }
+
+
+def _check_diagnosis(task: CaseTask, row: SliceRow, labels: np.ndarray) -> None:
+    """Refuse a healthy slice with a lesion, and one without any pixel of its diagnosis."""
+    if row.diagnosis == HEALTHY:
+        problem = "lesion pixels" if bool((labels > LIVER).any()) else ""
+    else:
+        matches = bool((labels == task.label_set.index(row.diagnosis)).any())
+        problem = "" if matches else f"no pixel of {row.diagnosis}"
+    if not problem:
+        return
+    raise Refusal(
+        "diagnosis-against-mask",
+        row.mask,
+        expected=f"a mask that agrees with the diagnosis {row.diagnosis!r} in line {row.line}",
+        found=problem,
+        remedy="Correct the diagnosis or the mask, or check --mask_values.",
+    )
+
+
+def orientation_of(grid: SourceGrid) -> str:
+    """Orientation of the file's axes before they were turned, e.g. ``LPS``.
+
+    For NIfTI the directions of the axes i, j, k; for DICOM those of columns, rows and slices.
+    """
+    towards = {0: "SI", 1: "PA", 2: "LR"}
+    letters = {
+        axis: towards[canonical][flip]
+        for canonical, (axis, flip) in enumerate(zip(grid.axes, grid.flips, strict=True))
+    }
+    order = (0, 1, 2) if grid.kind == "nifti" else (2, 1, 0)
+    return "".join(letters[axis] for axis in order)

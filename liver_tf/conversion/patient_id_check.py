@@ -1,0 +1,56 @@
+"""Checks that the slices CSV and the images agree on the patients.
+
+A patient listed under two identifiers could end up in both training and test. The leakage guard
+would miss it: other slices of the same liver are not near-duplicates. PatientID reveals it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+from liver_tf.ct.dicom_file import read_dataset, text
+from liver_tf.ct.slices_csv import SliceRow, same_text
+from liver_tf.refusals import Refusal
+
+
+def refuse_patients_with_two_names(
+    rows: list[SliceRow], table: Path
+) -> tuple[list[SliceRow], list[Refusal]]:
+    """Remove the rows of patients whose images carry one PatientID under several ``patient_id``.
+
+    A PatientID shared by all images, as some anonymisation tools write it, is ignored. So are
+    images that cannot be read; they are refused when their pixels are read.
+
+    Returns:
+      The remaining rows, and a refusal ``csv-patient-twice`` for each row removed.
+    """
+    names_by_id: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        identifier = _patient_id(row.image)
+        if identifier:
+            names_by_id[identifier].add(row.patient_id)
+    if len(names_by_id) < 2:
+        return rows, []
+    doubtful = {name for names in names_by_id.values() if len(names) > 1 for name in names}
+    refusals = [_refusal(row, table) for row in rows if row.patient_id in doubtful]
+    return [row for row in rows if row.patient_id not in doubtful], refusals
+
+
+def _patient_id(image: Path) -> str:
+    try:
+        dataset = read_dataset(image, pixels=False, only=["PatientID"])
+        return same_text(text(dataset, "PatientID", image))
+    except Refusal:
+        return ""
+
+
+def _refusal(row: SliceRow, table: Path) -> Refusal:
+    return Refusal(
+        "csv-patient-twice",
+        table,
+        expected=f"in line {row.line}: one patient_id for all images with the same PatientID",
+        found="a PatientID with several",
+        remedy="Give each person one patient_id. If the CSV is right and the images are wrong, use "
+        "--ignore_patient_id.",
+    )

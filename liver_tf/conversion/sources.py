@@ -1,0 +1,172 @@
+"""The data sources: LiTS pairs, DICOM series with DICOM SEG, and a CSV of slices.
+
+Each ``find_...`` function turns an input path into case tasks and refusals. A fourth source needs
+a function here, a branch in ``case_reader.read_slices`` and a value of ``--source``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from liver_tf.conversion.cases import CaseTask
+from liver_tf.conversion.patient_id_check import refuse_patients_with_two_names
+from liver_tf.conversion.segment_mapping import Segments
+from liver_tf.ct.dicom_folder import SeriesFiles, find_series_files
+from liver_tf.ct.lits import find_lits_cases, source_group
+from liver_tf.ct.pseudonyms import pseudonym
+from liver_tf.ct.slices_csv import SliceRow, read_slices_csv
+from liver_tf.labels import HEALTHY, LITS, LabelSet
+from liver_tf.refusals import Caution, Refusal
+
+
+def find_lits(folder: Path, key: bytes) -> tuple[list[CaseTask], list[Refusal]]:
+    """Find all volume / segmentation pairs below a folder.
+
+    Returns:
+      A task for each pair, and a refusal for each file without a partner or with several.
+    """
+    pairs, refusals = find_lits_cases(folder)
+    tasks = []
+    for pair in pairs:
+        name = f"lits-{pair.number}"
+        patient = pseudonym(key, "patient", name)
+        group = source_group(pair.number)
+        tasks.append(
+            CaseTask(
+                case=pseudonym(key, "case", name),
+                patient=patient,
+                group=group if group == "3D-IRCADb" else patient,
+                label_set=LITS,
+                volume=pair.volume,
+                segmentation=pair.segmentation,
+                sources=_sources(key, folder, (pair.volume, pair.segmentation)),
+            )
+        )
+    return tasks, refusals
+
+
+def find_series(
+    folder: Path,
+    key: bytes,
+    label_set: LabelSet,
+    segments: Segments,
+    *,
+    study_is_patient: bool = False,
+) -> tuple[list[CaseTask], list[Refusal], Counter[str]]:
+    """Find all CT series below a folder with their DICOM SEG.
+
+    Args:
+      folder: searched with all folders below it.
+      key: the site key.
+      label_set: of the records.
+      segments: the class of each segment, as returned by
+        :func:`liver_tf.conversion.segment_mapping.parse_segments`.
+      study_is_patient: accept a series without PatientID and treat its study as a separate patient.
+
+    Returns:
+      Tasks, refusals, and the number of ignored files by reason
+      (:func:`liver_tf.ct.dicom_folder.find_series_files`).
+    """
+    series, refusals, ignored = find_series_files(folder)
+    tasks = []
+    for files in series:
+        cautions = list(files.cautions)
+        identifier = files.patient_id
+        if not identifier and not study_is_patient:
+            refusals.append(_no_patient_id(files))
+            continue
+        if not identifier:
+            identifier = f"study {files.study_uid or files.series_uid}"
+            note = "no PatientID in the slices: the study counts as a separate patient"
+            cautions.append(Caution("series-no-patient", note))
+        patient = pseudonym(key, "patient", identifier)
+        details = [repr(segments), *(caution.text for caution in cautions)]
+        tasks.append(
+            CaseTask(
+                case=pseudonym(key, "case", files.series_uid),
+                patient=patient,
+                group=patient,
+                label_set=label_set,
+                series=replace(files, cautions=tuple(cautions)),
+                segments=segments,
+                sources=_sources(key, folder, (*files.slices, *files.segmentations), details),
+            )
+        )
+    return tasks, refusals, ignored
+
+
+def find_slices(
+    table: Path,
+    key: bytes,
+    label_set: LabelSet,
+    mask_values: tuple[tuple[int, str], ...],
+    *,
+    allow_outside: bool = False,
+    ignore_patient_id: bool = False,
+) -> tuple[list[CaseTask], list[Refusal]]:
+    """Find the patients of a slices CSV.
+
+    Args:
+      table: the CSV.
+      key: the site key.
+      label_set: of the records.
+      mask_values: (mask value, class name) pairs; ``lesion`` stands for the row's diagnosis.
+      allow_outside: accept absolute paths and paths that leave the CSV's folder.
+      ignore_patient_id: identify patients by the CSV alone, not by PatientID in the images.
+
+    Returns:
+      A task for each patient, and a refusal for each line that cannot be used.
+    """
+    rows, refusals = read_slices_csv(
+        table, diagnoses=(*label_set.lesions, HEALTHY), allow_outside=allow_outside
+    )
+    if not ignore_patient_id:
+        rows, doubtful = refuse_patients_with_two_names(rows, table)
+        refusals += doubtful
+    by_patient: dict[str, list[SliceRow]] = {}
+    for row in rows:
+        by_patient.setdefault(row.patient_id, []).append(row)
+    tasks = []
+    for identifier, members in by_patient.items():
+        patient = pseudonym(key, "patient", identifier)
+        files = [path for row in members for path in (row.image, row.mask)]
+        tasks.append(
+            CaseTask(
+                case=pseudonym(key, "case", identifier),
+                patient=patient,
+                group=patient,
+                label_set=label_set,
+                rows=tuple(members),
+                mask_values=mask_values,
+                sources=_sources(key, table.parent, files),
+            )
+        )
+    return tasks, refusals
+
+
+def _sources(
+    key: bytes, folder: Path, files: Iterable[Path | None], details: Sequence[str] = ()
+) -> str:
+    """Pseudonym of what a case is made from: file names relative to ``folder``, and ``details``.
+
+    Relative, as the input may move; keyed, as file names may identify people.
+    """
+    names = ["" if path is None else os.path.relpath(path, folder) for path in files]
+    # File names that are not UTF-8 cannot be encoded directly.
+    text = "\0".join([*names, *details]).encode("utf-8", "backslashreplace").decode()
+    return pseudonym(key, "sources", text)
+
+
+def _no_patient_id(files: SeriesFiles) -> Refusal:
+    return Refusal(
+        "series-no-patient",
+        files.place,
+        expected="a PatientID, which keeps all series of a patient in the same split",
+        found="none",
+        remedy="Export with a PatientID (a pseudonym will do). If every study belongs to a "
+        "different patient, use --series_without_patient_id=own_patient.",
+    )
