@@ -136,7 +136,7 @@ def _ours(folder: Path, images: np.ndarray, labels: np.ndarray, compiled: bool) 
 
     import_tensorflow()
     from liver_tf.pipeline import xla
-    from liver_tf.pipeline.augment import Ranges
+    from liver_tf.pipeline.augmentation_ranges import Ranges
 
     if not compiled:
         xla.available = lambda: False

@@ -28,8 +28,7 @@ def main(argv: list[str]) -> int:
     import numpy as np
     import tensorflow as tf
 
-    from liver_tf.model.unet import ENCODER
-    from liver_tf.training.protocol import short
+    from liver_tf.model.blocks import ENCODER, short
 
     side, classes = FLAGS.image_size, 5
     generator = np.random.default_rng(0)

@@ -56,7 +56,7 @@ def define() -> None:
 
 def ranges(label_set):
     """``Ranges`` as the flags say, for labels of ``label_set``; raises ``app.UsageError``."""
-    from liver_tf.pipeline.augment import Ranges
+    from liver_tf.pipeline.augmentation_ranges import Ranges
 
     if FLAGS.lesion_safe and not label_set.lesions:
         raise app.UsageError("--lesion_safe: there is no class of lesions to keep")

@@ -77,8 +77,8 @@ def intensity_cascade():
     from liver_tf.inference.liver_finder import LiverFinder
     from liver_tf.inference.trained_network import TrainedNetwork
     from liver_tf.labels import LESION_TYPES, LIVER_ONLY
+    from liver_tf.model.architecture import Architecture
     from liver_tf.model.description import Description
-    from liver_tf.model.unet import Architecture
 
     def nearest_mean(kind, label_set, means_hu, roi=None):
         means = (np.float32(means_hu) - 100) / 30

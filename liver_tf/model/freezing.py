@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,49 +10,8 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from liver_tf.model.blocks import BLOCKS, NORM_POLICIES, block_of
 from liver_tf.model.normalisation import FusedBatchNormalization
-from liver_tf.model.unet import BLOCKS, block_of
-
-
-def parse_blocks(text: str) -> tuple[str, ...]:
-    """Blocks named in a protocol's line: ``none``, ``all``, ``enc1,enc2``, ``enc1-enc3,dec4``.
-
-    A range runs in the order of ``BLOCKS``. Returns them in that order, each once. Raises
-    ``ValueError`` for a name that matches no block: a misspelt line must not train silently.
-    """
-    text = text.strip()
-    if text == "none":
-        return ()
-    if text == "all":
-        return BLOCKS
-    chosen: set[str] = set()
-    for part in text.split(","):
-        ends = re.fullmatch(r"\s*(\w+)(?:\s*-\s*(\w+))?\s*", part)
-        if ends is None:
-            raise ValueError(f"blocks {text!r}: cannot read {part!r}; write e.g. enc1-enc3,dec4")
-        first = _position(ends[1], text)
-        last = _position(ends[2] or ends[1], text)
-        if last < first:
-            raise ValueError(
-                f"blocks {text!r}: {part.strip()} runs backwards; the order is {', '.join(BLOCKS)}"
-            )
-        chosen.update(BLOCKS[first : last + 1])
-    return tuple(block for block in BLOCKS if block in chosen)
-
-
-def _position(name: str, text: str) -> int:
-    if name not in BLOCKS:
-        raise ValueError(
-            f"blocks {text!r}: no block is called {name!r}; there are none, all, "
-            f"{', '.join(BLOCKS)}"
-        )
-    return BLOCKS.index(name)
-
-
-#: What batch normalisation does in released blocks; a fixed block always keeps everything.
-#: ``update``: normalises by the batch and moves its statistics towards it. ``freeze_statistics``:
-#: normalises by its statistics, which stay; scale and offset learn. ``inference``: nothing learns.
-NORM_POLICIES = ("update", "freeze_statistics", "inference")
 
 
 def freeze(model: keras.Model, fixed: Iterable[str], norm: str = "update") -> None:

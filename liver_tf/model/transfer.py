@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from liver_tf.labels import LabelSet
-from liver_tf.model.unet import HEAD
+from liver_tf.model.blocks import HEAD
 from liver_tf.model.weights_file import assign, compare_blocks, load_arrays
 from liver_tf.refusals import Refusal
 

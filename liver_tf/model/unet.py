@@ -6,55 +6,12 @@ name begins with its block's name and ``_``; freezing, transfer and logs speak i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import keras
 
+from liver_tf.model.architecture import Architecture
+from liver_tf.model.blocks import DECODER, ENCODER, HEAD, LEVELS, PRECISIONS
 from liver_tf.model.normalisation import FusedBatchNormalization
 from liver_tf.model.skip_convolution import SkipConvolution
-
-LEVELS = 5
-ENCODER = tuple(f"enc{level}" for level in range(1, LEVELS + 1))
-DECODER = tuple(f"dec{level}" for level in range(LEVELS - 1, 0, -1))
-HEAD = "head"
-BLOCKS = (*ENCODER, *DECODER, HEAD)
-
-#: The image is halved between blocks: its side must be a multiple of this.
-SIDE_MULTIPLE = 2 ** (LEVELS - 1)
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """What decides the shapes of all weights.
-
-    Attributes:
-      image_size: side of the square input in pixels, a multiple of 16.
-      base_filters: channels of block ``enc1``; each level below has twice as many.
-      classes: channels of the output.
-      momentum: of the moving statistics of batch normalisation.
-    """
-
-    image_size: int
-    base_filters: int
-    classes: int
-    momentum: float = 0.99
-
-    def __post_init__(self) -> None:
-        if self.image_size < SIDE_MULTIPLE or self.image_size % SIDE_MULTIPLE:
-            raise ValueError(
-                f"image_size: expected a multiple of {SIDE_MULTIPLE}, got {self.image_size}"
-            )
-        if self.base_filters < 1 or self.classes < 2:
-            raise ValueError(
-                f"expected at least 1 filter and 2 classes, got {self.base_filters} and "
-                f"{self.classes}"
-            )
-        if not 0.0 <= self.momentum < 1.0:
-            raise ValueError(f"momentum: expected 0 <= momentum < 1, got {self.momentum}")
-
-
-#: Numbers in which blocks compute. Weights, logits and the loss are float32 in all of them.
-PRECISIONS = ("float32", "float16", "bfloat16")
 
 
 def build(architecture: Architecture, seed: int = 0, *, precision: str = "float32") -> keras.Model:
@@ -123,13 +80,3 @@ class _Initial:
     def __call__(self) -> keras.initializers.Initializer:
         self._seed += 1
         return keras.initializers.HeNormal(seed=self._seed)
-
-
-def block_of(layer_name: str) -> str | None:
-    """The block a layer belongs to, or None for the input; ``ValueError`` for a stray layer."""
-    if layer_name == "image":
-        return None
-    block = layer_name.split("_", 1)[0]
-    if block not in BLOCKS:
-        raise ValueError(f"layer {layer_name!r} belongs to no block of {', '.join(BLOCKS)}")
-    return block

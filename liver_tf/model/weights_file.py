@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from liver_tf import atomic_files
+from liver_tf.model.blocks import block_of
 from liver_tf.model.freezing import hash_of, weights_by_block
-from liver_tf.model.unet import block_of
 from liver_tf.refusals import Refusal
 
 _HASH = "sha256"

@@ -2,15 +2,12 @@
 
 Rueckert et al. 1999, "Nonrigid registration using free-form deformations". A map whose control
 points move by less than 0.48 of their spacing folds nowhere (Choi and Lee 2000, "Injectivity
-conditions of 2D and 3D uniform cubic B-spline functions"); ``augment.Ranges`` holds to it.
+conditions of 2D and 3D uniform cubic B-spline functions"); ``Ranges`` holds to it.
 """
 
 from __future__ import annotations
 
 import tensorflow as tf
-
-#: Of the spacing of the control points: movements up to this fold nothing.
-WITHOUT_FOLDS = 0.48
 
 #: Control points beyond the intervals that a side is cut into: a cubic reaches over its ends.
 _BEYOND = 3

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import keras
 
-from liver_tf.model.unet import PRECISIONS
+from liver_tf.model.blocks import PRECISIONS
 from liver_tf.training.adam import FusedAdam
 from liver_tf.training.replicas import OneDevice
 

@@ -12,13 +12,14 @@ import keras
 from liver_tf import atomic_files, run_files
 from liver_tf.disk_full import disk_full_as_refusal
 from liver_tf.labels import LabelSet
+from liver_tf.model.blocks import short
 from liver_tf.model.freezing import block_hashes
 from liver_tf.model.weights_file import load_weights, save_weights
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.refusals import TrainingStopped
 from liver_tf.training.computation import Computation
 from liver_tf.training.diary import Album, Diary, write_history
-from liver_tf.training.protocol import CycleSettings, short
+from liver_tf.training.protocol import CycleSettings
 from liver_tf.training.state import Progress, load_state, save_state
 from liver_tf.training.step import Task, validate
 from liver_tf.training.steps import Steps

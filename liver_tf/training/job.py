@@ -15,9 +15,9 @@ from liver_tf import __version__
 from liver_tf.folder_lock import held_alone
 from liver_tf.labels import LIVER_ONLY, LabelSet
 from liver_tf.model import unet
+from liver_tf.model.architecture import Architecture
 from liver_tf.model.description import Description
-from liver_tf.model.unet import Architecture
-from liver_tf.pipeline.augment import Ranges
+from liver_tf.pipeline.augmentation_ranges import Ranges
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.pipeline.sampling import EVERYTHING, Sampling
 from liver_tf.pipeline.slices import Slices

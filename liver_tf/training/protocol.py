@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from liver_tf.model.freezing import NORM_POLICIES, Parameters, parse_blocks
-from liver_tf.model.unet import BLOCKS
+from liver_tf.model.blocks import BLOCKS, NORM_POLICIES, parse_blocks, short
+from liver_tf.model.freezing import Parameters
 
 PRETRAINED, SCRATCH = "pretrained", "scratch"
 
@@ -147,20 +147,3 @@ def plan(protocol: Protocol, parameters: dict[str, Parameters]) -> str:
     ]
     head = f"protocol {protocol.name}: {len(protocol.cycles)} cycle(s), starting {protocol.start}"
     return "\n".join([head, *(line.rstrip() for line in lines)])
-
-
-def short(blocks: tuple[str, ...]) -> str:
-    """Blocks as ranges, the way they are written in a flag file: ``enc1-enc4,head``."""
-    if not blocks:
-        return "none"
-    places = [BLOCKS.index(block) for block in blocks]
-    runs: list[list[int]] = []
-    for place in places:
-        if runs and place == runs[-1][1] + 1:
-            runs[-1][1] = place
-        else:
-            runs.append([place, place])
-    return ",".join(
-        BLOCKS[first] if first == last else f"{BLOCKS[first]}-{BLOCKS[last]}"
-        for first, last in runs
-    )

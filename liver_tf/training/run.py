@@ -16,6 +16,7 @@ import keras
 
 from liver_tf import atomic_files, run_files
 from liver_tf.disk_full import disk_full_as_refusal
+from liver_tf.model.blocks import short
 from liver_tf.model.description import Description, load_description
 from liver_tf.model.freezing import block_hashes
 from liver_tf.model.weights_file import load_arrays, load_weights, save_weights
@@ -23,7 +24,7 @@ from liver_tf.pipeline.batches import BatchSource
 from liver_tf.refusals import Refusal
 from liver_tf.training.computation import Computation
 from liver_tf.training.cycle import train_cycle
-from liver_tf.training.protocol import CycleSettings, Protocol, short
+from liver_tf.training.protocol import CycleSettings, Protocol
 from liver_tf.training.step import PLAIN, Task
 from liver_tf.training.steps import Steps
 

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from liver_tf.pipeline import augment
-from liver_tf.pipeline.augment import Ranges
+from liver_tf.pipeline.augmentation_ranges import Ranges
 
 WINDOW = (-160.0, 240.0)
 IDENTITY = [1, 0, 0, 0, 1, 0]

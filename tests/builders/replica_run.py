@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from liver_tf.model import unet
+from liver_tf.model.blocks import BLOCKS
 from liver_tf.model.freezing import block_hashes, freeze
-from liver_tf.model.unet import BLOCKS
 from liver_tf.pipeline import augment
 from liver_tf.refusals import Refusal
 from liver_tf.training import cycle, determinism, replicas

@@ -10,7 +10,7 @@ from pathlib import Path
 from liver_tf.labels import LESION_TYPES
 from liver_tf.model import unet
 from liver_tf.model.description import Description
-from liver_tf.pipeline.augment import Ranges
+from liver_tf.pipeline.augmentation_ranges import Ranges
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.pipeline.slices import Slices
 from liver_tf.records import statistics

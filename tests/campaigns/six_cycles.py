@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from liver_tf.model.unet import ENCODER
+from liver_tf.model.blocks import ENCODER
 from liver_tf.training.protocol import SCRATCH, Protocol
 from tests.builders import tiny_run
 

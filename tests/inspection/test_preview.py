@@ -11,7 +11,7 @@ from PIL import Image
 
 from liver_tf.inspection.augmentation_sheet import caption, draw_sheet, make_rows
 from liver_tf.labels import LESION_TYPES
-from liver_tf.pipeline.augment import Ranges
+from liver_tf.pipeline.augmentation_ranges import Ranges
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.pipeline.slices import Slices
 

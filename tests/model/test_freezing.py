@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from liver_tf.model import freezing, unet
-from liver_tf.model.freezing import block_hashes, freeze, parse_blocks
-from liver_tf.model.unet import BLOCKS, ENCODER, Architecture
+from liver_tf.model.architecture import Architecture
+from liver_tf.model.blocks import BLOCKS, ENCODER, parse_blocks
+from liver_tf.model.freezing import block_hashes, freeze
 from liver_tf.training.step import Task, training_step
 
 

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from benchmarks.peer_unet import keras_unet
 from liver_tf.model import freezing, unet
+from liver_tf.model.architecture import Architecture
 from liver_tf.model.freezing import Parameters
-from liver_tf.model.unet import Architecture
 
 PAPER_BLOCKS = ("enc1", "enc2", "enc3", "enc4", "enc5", "dec4", "dec3", "dec2", "dec1", "head")
 

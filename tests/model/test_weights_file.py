@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from liver_tf.labels import LESION_TYPES, LITS, LIVER_ONLY, LabelSet
 from liver_tf.model import unet
+from liver_tf.model.architecture import Architecture
+from liver_tf.model.blocks import BLOCKS
 from liver_tf.model.freezing import block_hashes, weights_by_block
 from liver_tf.model.transfer import head_from_old, transfer
-from liver_tf.model.unet import BLOCKS, Architecture
 from liver_tf.model.weights_file import (
     load_arrays,
     load_weights,

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from liver_tf.pipeline import augment
-from liver_tf.pipeline.augment import NO_AUGMENTATION
+from liver_tf.pipeline.augmentation_ranges import NO_AUGMENTATION
 
 tfa_image = pytest.importorskip(
     "tensorflow_addons.image", reason="runs in the second environment: make parity"

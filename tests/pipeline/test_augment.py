@@ -9,7 +9,7 @@ import tensorflow as tf
 from scipy import ndimage
 
 from liver_tf.pipeline import augment
-from liver_tf.pipeline.augment import NO_AUGMENTATION, Ranges
+from liver_tf.pipeline.augmentation_ranges import NO_AUGMENTATION, Ranges
 from tests.builders.augment_cases import (
     EVERYTHING,
     IDENTITY,

@@ -8,7 +8,7 @@ import tensorflow as tf
 from scipy import interpolate, ndimage
 
 from liver_tf.pipeline import elastic, warp
-from liver_tf.pipeline.augment import NO_AUGMENTATION, Ranges
+from liver_tf.pipeline.augmentation_ranges import NO_AUGMENTATION, WITHOUT_FOLDS, Ranges
 from tests.builders.augment_cases import IDENTITY, WINDOW, apply, draw_batch, parameters
 
 LOW = WINDOW[0]
@@ -33,7 +33,7 @@ def test_the_field_is_scipys_cubic_spline():
 
 @pytest.mark.parametrize("intervals", [2, 8])
 def test_the_greatest_amplitude_folds_nothing_and_a_greater_one_is_refused(intervals):
-    most = elastic.WITHOUT_FOLDS / intervals
+    most = WITHOUT_FOLDS / intervals
     for seed in range(20):
         across, along = elastic.displacement(control(most, intervals, seed), 128, 128)
         (x_rows, x_columns), (y_rows, y_columns) = (

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from liver_tf.pipeline import augment, lesion_safe, lost_lesions
-from liver_tf.pipeline.augment import NO_AUGMENTATION, Ranges
+from liver_tf.pipeline.augmentation_ranges import NO_AUGMENTATION, Ranges
 from tests.builders.augment_cases import IDENTITY, apply, draw_batch, parameters
 
 ROWS, COLUMNS = 40, 56

@@ -19,7 +19,7 @@ PATIENTS, SLICES_EACH, SIDE = 10, 200, 128
 WORK = """
 import json, re, sys
 from pathlib import Path
-from liver_tf.pipeline.augment import Ranges
+from liver_tf.pipeline.augmentation_ranges import Ranges
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.pipeline.sampling import Sampling
 from liver_tf.pipeline.slices import Slices

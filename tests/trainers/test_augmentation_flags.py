@@ -8,7 +8,7 @@ from absl import app, flags
 
 from data_prep import augmentation_flags
 from liver_tf.labels import LESION_TYPES, LITS, LIVER_ONLY
-from liver_tf.pipeline.augment import Ranges
+from liver_tf.pipeline.augmentation_ranges import Ranges
 from trainers import flag_groups
 
 

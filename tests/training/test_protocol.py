@@ -2,9 +2,9 @@
 
 import pytest
 
+from liver_tf.model.blocks import BLOCKS, ENCODER, short
 from liver_tf.model.freezing import Parameters
-from liver_tf.model.unet import BLOCKS, ENCODER
-from liver_tf.training.protocol import CycleSettings, Protocol, parse_cycle, plan, short
+from liver_tf.training.protocol import CycleSettings, Protocol, parse_cycle, plan
 
 PAPER = CycleSettings((), learning_rate=5e-5, epochs=80, batch_size=1, patience=12)
 

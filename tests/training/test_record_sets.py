@@ -11,9 +11,9 @@ from absl import app
 
 from liver_tf.assessment import measuring
 from liver_tf.labels import LESION_TYPES, LITS, LIVER_ONLY, LabelSet
+from liver_tf.model.blocks import BLOCKS
 from liver_tf.model.description import load_description
 from liver_tf.model.freezing import weights_by_block
-from liver_tf.model.unet import BLOCKS
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
 from liver_tf.training import run

@@ -17,9 +17,9 @@ import pytest
 import tensorflow as tf
 
 from liver_tf.model import unet
+from liver_tf.model.architecture import Architecture
 from liver_tf.model.description import load_network
 from liver_tf.model.freezing import block_hashes
-from liver_tf.model.unet import Architecture
 from liver_tf.model.weights_file import load_arrays, stored_hash
 from liver_tf.refusals import Refusal
 from liver_tf.training import cycle, run, steps

@@ -7,9 +7,10 @@ import tensorflow as tf
 
 from benchmarks.frozen_backward import backward_convolutions
 from liver_tf.model import unet
+from liver_tf.model.architecture import Architecture
+from liver_tf.model.blocks import BLOCKS, DECODER, ENCODER
 from liver_tf.model.freezing import freeze
 from liver_tf.model.loss import weighted_cross_entropy
-from liver_tf.model.unet import BLOCKS, DECODER, ENCODER, Architecture
 from liver_tf.pipeline import augment
 from liver_tf.training.step import Task, training_step, validate, validation_step
 
