@@ -6,11 +6,11 @@ Draws a cohort of the paper's size (332 slices of 140 patients in 3 folds: 75 cy
 93 metastasis, 93 healthy) as small label maps, measures every slice for every protocol and seed
 once, and leaves 72 run folders as training and measuring do: results, histories of up to 6 cycles
 of 60 epochs, slices to be shown, and what each network has seen (the other folds, and 130 volumes
-of 100 slices with random hashes). Then it times ``write_study``: reading them, all measures with
-intervals from 10,000 resamples of patients and networks, the same by size of lesion, permutation
-tests, the leakage check, plots and sheets, HTML, Markdown, CSV, JSON. The slow way (patients drawn,
-the paper's four measures summed anew, resample by resample) runs beside it on one protocol and
-fewer resamples, and is extrapolated.
+of 100 slices with random hashes). Then it times ``write_study_report``: reading them, all
+measures with intervals from 10,000 resamples of patients and networks, the same by size of lesion,
+permutation tests, the leakage check, plots and sheets, HTML, Markdown, CSV, JSON. The slow way
+(patients drawn, the paper's four measures summed anew, resample by resample) runs beside it on one
+protocol and fewer resamples, and is extrapolated.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ KEY = "0" * 16
 
 def main(argv: list[str]) -> int:
     del argv
-    from liver_tf.report.study_report import write_study
+    from liver_tf.report.write_report import write_study_report
 
     rng = np.random.default_rng(0)
     labels = rng.permutation(np.repeat(list(DIAGNOSES), list(DIAGNOSES.values())))
@@ -66,7 +66,9 @@ def main(argv: list[str]) -> int:
         measured = time.perf_counter() - started
         print(f"measured {rows} results of {len(labels)} slices: {measured:.1f} s", flush=True)
         started, computed = time.perf_counter(), time.process_time()
-        files = write_study(study, output, data_label="random label maps", samples=FLAGS.samples)
+        files = write_study_report(
+            study, output, data_label="random label maps", samples=FLAGS.samples
+        )
         seconds, computed = time.perf_counter() - started, time.process_time() - computed
         sizes = ", ".join(f"{path.name} {path.stat().st_size / 1e6:.1f} MB" for path in files[:4])
         told = json.loads((output / "measures.json").read_text(encoding="utf-8"))
@@ -122,7 +124,7 @@ def _store(study: Path, name: str, results: list, seen: dict[str, tuple]) -> Non
     from liver_tf.labels import LESION_TYPES
     from liver_tf.measures.calibration import Temperature
     from liver_tf.records.seen import save_seen
-    from liver_tf.results.shown_slices import by_rank, cut_to_liver, save_shown
+    from liver_tf.results.example_slices import crop_to_liver, pick_examples, save_examples
     from liver_tf.results.stored_results import RunResults
 
     pixels = np.random.default_rng(4).normal(100, 20, (256, 256)).astype(np.int16)
@@ -143,10 +145,10 @@ def _store(study: Path, name: str, results: list, seen: dict[str, tuple]) -> Non
         )
         own.save(run)
         shown = {
-            rank: cut_to_liver(pixels, truth, np.roll(truth, 4), (1.2, 1.2), one)
-            for rank, one in by_rank(own.results).items()
+            rank: crop_to_liver(pixels, truth, np.roll(truth, 4), (1.2, 1.2), one)
+            for rank, one in pick_examples(own.results).items()
         }
-        save_shown(run, own, shown)
+        save_examples(run, own, shown)
         save_seen(run / run_files.TRAINING_DATA, seen[fold])
         cycles = [
             {"fixed": [f"enc{k}" for k in range(1, n)]} for n in range(1, CYCLES.get(name, 1) + 1)
@@ -169,7 +171,7 @@ def _store_cycle(folder: Path, fixed: list[str], key: str) -> None:
 
 def _slices(labels: np.ndarray, patients: np.ndarray, protocol: int, seed: int):
     from liver_tf.labels import LESION_TYPES
-    from liver_tf.measures.measure_image import measure_image
+    from liver_tf.measures.compare_with_truth import compare_with_truth
 
     for index, (label, patient) in enumerate(zip(labels, patients, strict=True)):
         shape = np.random.default_rng((1, index))
@@ -183,7 +185,7 @@ def _slices(labels: np.ndarray, patients: np.ndarray, protocol: int, seed: int):
             guess = label if label > 1 and luck.random() < 0.55 + protocol / 40 else 2
             shift = luck.integers(-3, 4)
             predicted[row + shift : row + shift + side, column : column + side] = guess
-        result = measure_image(
+        result = compare_with_truth(
             truth,
             predicted,
             LESION_TYPES,

@@ -32,12 +32,12 @@ def main(argv: list[str]) -> None:
 def coverage(seeds: int, data_sets: int, samples: int) -> float:
     """Share of data sets whose interval holds the truth."""
     from liver_tf.labels import LESION_TYPES
-    from liver_tf.measures.measure_image import measure_image
-    from liver_tf.measures.terms import Terms
-    from liver_tf.statistics.bootstrap import draw
+    from liver_tf.measures.compare_with_truth import compare_with_truth
+    from liver_tf.measures.measure_sums import Terms
+    from liver_tf.statistics.bootstrap_intervals import draw
 
     lesion = np.array([[2]], np.uint8)
-    one = measure_image(lesion, lesion, LESION_TYPES, patient="", case="c", slice_index=0)
+    one = compare_with_truth(lesion, lesion, LESION_TYPES, patient="", case="c", slice_index=0)
     shape = (FOLDS, PATIENTS, seeds)
     results = [
         replace(one, patient=f"{fold} {patient}", fold=str(fold), seed=seed)

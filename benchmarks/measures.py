@@ -112,7 +112,7 @@ def _pairs(count: int, rng: np.random.Generator):
 
 
 def _ours(truth, predicted, spacing_mm) -> tuple[float | None, float | None, float | None]:
-    from liver_tf.measures.image_result import PixelCounts
+    from liver_tf.measures.slice_result import PixelCounts
     from liver_tf.measures.surface_distances import surface_distances
 
     counts = (truth.sum(), predicted.sum(), (truth & predicted).sum())

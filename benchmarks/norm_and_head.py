@@ -30,10 +30,10 @@ def main(argv: list[str]) -> int:
     from liver_tf.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()
-    from liver_tf.assessment.measuring import measure_runs
+    from liver_tf.assessment.evaluate import evaluate_runs
     from liver_tf.measures.measure_names import PAPER_MEASURES, measure_title
-    from liver_tf.report.paper_table import format_interval
-    from liver_tf.statistics.bootstrap import intervals
+    from liver_tf.report.tables.paper_table import format_interval
+    from liver_tf.statistics.bootstrap_intervals import intervals
 
     if not Path("demo/runs/lesion/weights.npz").exists():
         sys.exit("run make demo first: its records and pre-trained networks are used")
@@ -43,7 +43,7 @@ def main(argv: list[str]) -> int:
     sizes = [int(size) for size in FLAGS.batch_sizes]
     for batch, norm, head in itertools.product(sizes, NORMS, HEADS):
         run = finetune(Path(FLAGS.work), batch, norm, head)
-        (measured,) = measure_runs(
+        (measured,) = evaluate_runs(
             [run], Path("demo/runs/liver"), Path("demo/tfrecords/sheba"), "validation"
         )
         found = intervals(measured.results)

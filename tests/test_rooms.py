@@ -153,7 +153,7 @@ def test_every_room_of_the_order_is_there():
         ("liver_tf.records.schema", "from liver_tf import pipeline"),
         ("liver_tf.model.unet", "from liver_tf.pipeline.resample import weights"),
         ("liver_tf.inference.roi_box", "from liver_tf.training.step import Task"),
-        ("liver_tf.report.report", "import liver_tf.training.run"),
+        ("liver_tf.report.write_report", "import liver_tf.training.run"),
         ("liver_tf.export.saved_model", "from liver_tf import training"),
         ("liver_tf.export.dicom_seg_writer", "from liver_tf.prediction import one_scan"),
         ("liver_tf.training.run", "from absl import flags"),

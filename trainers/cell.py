@@ -36,30 +36,30 @@ def train_and_measure(argv: list[str], measure: Callable[[Path], object]) -> int
 
 
 def _measure(run: Path) -> None:
-    from liver_tf.assessment.measuring import measure_runs
+    from liver_tf.assessment.evaluate import evaluate_runs
     from liver_tf.results.stored_results import has_results
 
     liver, records = Path(FLAGS.liver_run), Path(FLAGS.whole_records)
     # What was measured once has its post-processing: it is not chosen after a look.
     if not has_results(run, "test"):
         _choose(run, liver, records)
-    measure_runs([run], liver, records)
+    evaluate_runs([run], liver, records)
 
 
 def _choose(run: Path, liver: Path, records: Path) -> None:
-    from liver_tf.assessment.choosing import choose, told
+    from liver_tf.assessment.choose_postprocessing import choice_summary, choose_postprocessing
     from liver_tf.inference import postprocessing
     from liver_tf.refusals import Refusal
 
     try:
-        how, chosen = choose(run, liver, records)
+        how, chosen = choose_postprocessing(run, liver, records)
     except Refusal as refusal:
         if refusal.code != "validation-no-lesion":
             raise
         print(f"no post-processing: {refusal.text()}")
         return
     postprocessing.save(run, how, chosen)
-    print(f"{run / run_files.POSTPROCESSING}: {how.text()}\n{told(how, chosen)}")
+    print(f"{run / run_files.POSTPROCESSING}: {how.text()}\n{choice_summary(how, chosen)}")
 
 
 def _define_flags() -> None:

@@ -17,16 +17,16 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> int:
-    from liver_tf.assessment.choosing import choose, told
+    from liver_tf.assessment.choose_postprocessing import choice_summary, choose_postprocessing
     from liver_tf.folder_lock import held_alone
     from liver_tf.inference import postprocessing
 
     records, liver = Path(FLAGS.records), Path(FLAGS.liver_run)
     for run in map(Path, FLAGS.run):
-        how, chosen = choose(run, liver, records, in_liver_only=FLAGS.in_liver_only)
+        how, chosen = choose_postprocessing(run, liver, records, in_liver_only=FLAGS.in_liver_only)
         with held_alone(run):
             postprocessing.save(run, how, chosen)
-        print(f"{run / run_files.POSTPROCESSING}: {how.text()}\n{told(how, chosen)}")
+        print(f"{run / run_files.POSTPROCESSING}: {how.text()}\n{choice_summary(how, chosen)}")
     return 0
 
 

@@ -16,16 +16,16 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> int:
-    from liver_tf.assessment import measuring
-    from liver_tf.report.study_report import TABLE, write_runs
+    from liver_tf.assessment.evaluate import evaluate_runs
+    from liver_tf.report.write_report import TABLE, write_runs_report
 
     runs = [Path(run) for run in FLAGS.run]
     if len({run.resolve() for run in runs}) < len(runs):
         raise app.UsageError("--run: the same run is named twice")
     output = Path(FLAGS.output) if FLAGS.output else runs[0].resolve().parent / "report"
     sources = Path(FLAGS.liver_run), Path(FLAGS.records)
-    measuring.measure_runs(runs, *sources, use_chosen=FLAGS.postprocessing)
-    files = write_runs(
+    evaluate_runs(runs, *sources, use_chosen=FLAGS.postprocessing)
+    files = write_runs_report(
         runs, output, data_label=FLAGS.data_label, samples=FLAGS.samples, seed=FLAGS.seed
     )
     print((output / TABLE).read_text(encoding="utf-8"))

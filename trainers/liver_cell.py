@@ -20,10 +20,10 @@ def main(argv: list[str]) -> int:
 
 
 def _measure(run: Path) -> None:
-    from liver_tf.assessment.measuring_liver import measure_fold
+    from liver_tf.assessment.evaluate_liver import evaluate_liver_run
     from liver_tf.records.manifest import load_manifest
 
-    measure_fold(run, Path(FLAGS.records), load_manifest(FLAGS.records))
+    evaluate_liver_run(run, Path(FLAGS.records), load_manifest(FLAGS.records))
 
 
 def _define_flags() -> None:

@@ -88,13 +88,13 @@ def _engine():
 def _report(output: Path, jobs: Sequence) -> int:
     from liver_tf.folder_lock import held_alone
     from liver_tf.refusals import Refusal
-    from liver_tf.report.study_report import write_study
+    from liver_tf.report.write_report import write_study_report
 
     folder = output / REPORT
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with held_alone(folder):
-            files = write_study(
+            files = write_study_report(
                 output,
                 folder,
                 data_label=FLAGS.data_label,

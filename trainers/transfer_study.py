@@ -162,9 +162,9 @@ def _measure_before(folder: Path, manifest, layouts, key: bytes) -> None:
         from liver_tf.quiet_tensorflow import import_tensorflow
 
         import_tensorflow()
-        from liver_tf.assessment.measuring_liver import measure
+        from liver_tf.assessment.evaluate_liver import evaluate_liver
 
-        measure(pretrained, output, cases, folder / RECORDS, manifest, fold=layout.end)
+        evaluate_liver(pretrained, output, cases, folder / RECORDS, manifest, fold=layout.end)
 
 
 def _report(

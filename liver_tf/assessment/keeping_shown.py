@@ -9,7 +9,7 @@ import numpy as np
 
 from liver_tf.records.manifest import Manifest
 from liver_tf.records.shards import read_case
-from liver_tf.results.shown_slices import by_rank, cut_to_liver, save_shown
+from liver_tf.results.example_slices import crop_to_liver, pick_examples, save_examples
 from liver_tf.results.stored_results import RunResults
 
 
@@ -26,11 +26,11 @@ def keep_shown(
     """
     entries = {entry.case: entry for entry in manifest.cases}
     shown = {}
-    for rank, result in by_rank(found.results).items():
+    for rank, result in pick_examples(found.results).items():
         of_case = read_case(records, entries[result.case])
         record = next(one for one in of_case if one.slice_index == result.slice_index)
         predicted = label_map_of(result.case, result.slice_index)
-        shown[rank] = cut_to_liver(
+        shown[rank] = crop_to_liver(
             record.image, record.labels, predicted, record.spacing_mm, result
         )
-    save_shown(run, found, shown)
+    save_examples(run, found, shown)

@@ -6,8 +6,8 @@ After Mitchell et al., "Model cards for model reporting" (2019).
 from __future__ import annotations
 
 from liver_tf.inference.postprocessing import PostProcessing
-from liver_tf.report.paper_table import FEW, format_interval
-from liver_tf.statistics.bootstrap import LEAST_PATIENTS, Interval
+from liver_tf.report.tables.paper_table import FEW, format_interval
+from liver_tf.statistics.bootstrap_intervals import LEAST_PATIENTS, Interval
 
 #: Told in the card, by their names in ``measures.json``.
 _TOLD = ("success", "dice1", "dice2", "accuracy", "healthy_false_positive_rate")

@@ -25,7 +25,7 @@ from liver_tf.export.scan_status import NO_LIVER_TITLE, NO_LIVER_WARNING
 from liver_tf.inference.lesion_components import LesionComponents
 from liver_tf.inference.lesion_properties import DetectedLesion
 from liver_tf.labels import LIVER, LabelSet
-from liver_tf.report.overlays import WINDOW_HU
+from liver_tf.report.overlays.draw_overlays import WINDOW_HU
 
 #: Pixels of all pictures together, at most; more are averaged 2 x 2, 3 x 3, ... It keeps a page
 #: below some 15 MB (about 0.12 bytes a pixel in abdominal CT, and a third for base64).

@@ -23,7 +23,7 @@ from liver_tf.inference.lesion_components import LesionComponents
 from liver_tf.inference.lesion_properties import DetectedLesion, diagnosis
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.refusals import Caution, Refusal
-from liver_tf.report.overlays import draw_overlay
+from liver_tf.report.overlays.draw_overlays import draw_overlay
 
 LABELS, LESION_IDS, SEG, JSON, CSV, PAGE = (
     "labels.nii.gz",

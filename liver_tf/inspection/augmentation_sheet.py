@@ -20,7 +20,7 @@ from liver_tf.pipeline import augment
 from liver_tf.pipeline.on_disk import OnDisk
 from liver_tf.pipeline.sampling import NO_LESION, NOTHING
 from liver_tf.pipeline.slices import Slices, look_over
-from liver_tf.report.outlines import outlines_of
+from liver_tf.report.overlays.outlines import outlines_of
 
 _GROUND, _INK, _PALE = "#101010", "#f0f0f0", "#b0b0b0"
 _INCHES, _TEXT_INCHES, _DPI = 2.3, 0.62, 110

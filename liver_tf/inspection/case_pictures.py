@@ -22,7 +22,7 @@ from liver_tf.inspection.hu_statistics import Moments
 from liver_tf.inspection.mask_checks import MASK_CODES, MaskFit
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.refusals import Caution
-from liver_tf.report.outlines import outlines_of
+from liver_tf.report.overlays.outlines import outlines_of
 
 #: A picture's longer side, in units of its drawing and at most in pixels.
 SIDE = 320

@@ -19,8 +19,8 @@ import numpy as np
 from scipy import optimize, special
 
 from liver_tf.labels import LIVER
-from liver_tf.measures.image_result import ImageResult
-from liver_tf.measures.terms import BinTerms
+from liver_tf.measures.measure_sums import BinTerms
+from liver_tf.measures.slice_result import SliceResult
 
 BINS = 10
 
@@ -78,7 +78,7 @@ def scaled_scores(scores: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def fit_temperature(
-    validation: Sequence[ImageResult], part: str = "validation"
+    validation: Sequence[SliceResult], part: str = "validation"
 ) -> Temperature | None:
     """The temperature that makes the true types of validation slices most likely.
 
@@ -113,7 +113,7 @@ def fit_temperature(
 
 
 def calibration_terms(
-    results: Sequence[ImageResult], weights: np.ndarray, *, scaled: bool
+    results: Sequence[SliceResult], weights: np.ndarray, *, scaled: bool
 ) -> BinTerms:
     """Expected calibration error over ten bins of equal width.
 
@@ -128,7 +128,7 @@ def calibration_terms(
 
 
 def reliability(
-    results: Sequence[ImageResult], weights: np.ndarray, *, scaled: bool
+    results: Sequence[SliceResult], weights: np.ndarray, *, scaled: bool
 ) -> tuple[ReliabilityBin, ...]:
     """The reliability curve: confidence and share right, bin by bin. Arguments as above."""
     confidence, right, used = _claims(results, scaled)
@@ -150,7 +150,7 @@ def reliability(
 
 
 def _claims(
-    results: Sequence[ImageResult], scaled: bool
+    results: Sequence[SliceResult], scaled: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Confidence, right (1 or 0) and whether it counts (1 or 0): float64 [slices] each."""
     claims = np.zeros((len(results), 3))

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 
 from liver_tf.labels import HEALTHY, LIVER
 from liver_tf.measures.calibration import ReliabilityBin, reliability
-from liver_tf.measures.confusion import Confusion, confusion_matrix
-from liver_tf.measures.image_result import ImageResult
+from liver_tf.measures.confusion_matrix import Confusion, confusion_matrix
 from liver_tf.measures.measure_names import PAPER_MEASURES, measure_title
-from liver_tf.measures.measures import (
+from liver_tf.measures.measure_registry import (
     measure_terms,
     row_weights,
     summarise,
     terms_by_size,
 )
-from liver_tf.report.paper_table import ABSENT, format_interval, format_p, measured_label
-from liver_tf.report.tables import Table
-from liver_tf.statistics.bootstrap import SAMPLES, Interval, PairedDifference, draw
-from liver_tf.statistics.comparisons import compare
+from liver_tf.measures.slice_result import SliceResult
+from liver_tf.report.page.table import Table
+from liver_tf.report.tables.paper_table import ABSENT, format_interval, format_p, measured_label
+from liver_tf.statistics.bootstrap_intervals import SAMPLES, Interval, PairedDifference, draw
+from liver_tf.statistics.protocol_comparisons import compare
 
 if TYPE_CHECKING:
-    from liver_tf.results.leaks_of_runs import LeakCheck
-    from liver_tf.results.study import Cell
+    from liver_tf.results.leakage_audit import LeakageAudit
+    from liver_tf.results.study_inventory import StudyRun
 
 _COUNTS = ("images", "lesion_images", "healthy_images", "patients", "networks")
 
@@ -79,8 +79,8 @@ class Findings:
     )
     cautions: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
-    cells: tuple[Cell, ...] = ()
-    leaks: LeakCheck | None = None
+    cells: tuple[StudyRun, ...] = ()
+    leaks: LeakageAudit | None = None
     plots: Mapping[str, Picture] = field(default_factory=dict)
     sheets: tuple[Picture, ...] = ()
 
@@ -156,13 +156,13 @@ class Findings:
 
 
 def evaluate_protocols(
-    results: Mapping[str, Sequence[ImageResult]],
+    results: Mapping[str, Sequence[SliceResult]],
     data_label: str,
     *,
     title: str = "Liver lesions: segmentation and type",
     facts: Mapping[str, str] | None = None,
     cautions: Sequence[str] = (),
-    cells: Sequence[Cell] = (),
+    cells: Sequence[StudyRun] = (),
     samples: int = SAMPLES,
     seed: int = 0,
 ) -> Findings:
@@ -235,7 +235,7 @@ def evaluate_protocols(
     )
 
 
-def _diagnoses(results: Sequence[ImageResult]) -> dict[str, int]:
+def _diagnoses(results: Sequence[SliceResult]) -> dict[str, int]:
     names = (*list(results[0].classes)[LIVER + 1 :], HEALTHY)
     label_of = {r.image: r.true_diagnosis for r in results}
     found = dict.fromkeys(names, 0)
@@ -244,7 +244,7 @@ def _diagnoses(results: Sequence[ImageResult]) -> dict[str, int]:
     return found
 
 
-def _by_seed(results: Sequence[ImageResult]) -> dict[int, dict[str, float | None]]:
+def _by_seed(results: Sequence[SliceResult]) -> dict[int, dict[str, float | None]]:
     found = {}
     for seed in sorted({result.seed for result in results}):
         summary = summarise([result for result in results if result.seed == seed])

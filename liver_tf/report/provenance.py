@@ -10,10 +10,10 @@ import numpy as np
 
 from liver_tf import __version__
 from liver_tf.records.folds import INNER, TEST_FOLD
-from liver_tf.report.paper_table import ABSENT
-from liver_tf.report.tables import Table
-from liver_tf.results.cycles import seconds_spent
-from liver_tf.results.study import MEASURED, Cell
+from liver_tf.report.page.table import Table
+from liver_tf.report.tables.paper_table import ABSENT
+from liver_tf.results.study_inventory import MEASURED, StudyRun
+from liver_tf.results.training_history import seconds_spent
 
 _SHOWN = 3
 
@@ -31,7 +31,7 @@ _CYCLE = {
 }
 
 
-def facts(cells: Sequence[Cell]) -> dict[str, str]:
+def facts(cells: Sequence[StudyRun]) -> dict[str, str]:
     """What a reviewer must know, by name; only what the runs tell."""
     told = {
         "runs": f"{sum(cell.state == MEASURED for cell in cells)} of {len(cells)} measured",
@@ -56,7 +56,7 @@ def facts(cells: Sequence[Cell]) -> dict[str, str]:
     return {name: text for name, text in told.items() if text}
 
 
-def cautions_of(cells: Sequence[Cell]) -> tuple[str, ...]:
+def cautions_of(cells: Sequence[StudyRun]) -> tuple[str, ...]:
     """Told in red: runs that are missing, failed or not measured."""
     rest = [cell for cell in cells if cell.state != MEASURED]
     if not rest:
@@ -70,7 +70,7 @@ def cautions_of(cells: Sequence[Cell]) -> tuple[str, ...]:
     )
 
 
-def protocols_table(cells: Sequence[Cell]) -> Table:
+def protocols_table(cells: Sequence[StudyRun]) -> Table:
     """How each protocol trains: from what it starts, its cycles and their settings."""
     rows: dict[tuple[str, ...], None] = {}
     for cell in cells:
@@ -104,7 +104,7 @@ def _decay(cycle: Mapping[str, Any]) -> str:
     return f"x {times} every {every} epochs, not below {floor}"
 
 
-def arguments_table(cells: Sequence[Cell]) -> Table:
+def arguments_table(cells: Sequence[StudyRun]) -> Table:
     """Arguments of training; those that differ between runs show all their values."""
     values: dict[str, dict[str, None]] = {}
     for cell in cells:
@@ -148,7 +148,7 @@ def _each(values) -> str:
     return "; ".join(dict.fromkeys(str(value) for value in values if value))
 
 
-def _made_of(cells: Sequence[Cell], name: str) -> list[str]:
+def _made_of(cells: Sequence[StudyRun], name: str) -> list[str]:
     found = [cell.results.made_of.get(name) for cell in cells if cell.results is not None]
     return [value for value in found if value]
 
@@ -164,7 +164,7 @@ def _versions(identity: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {one}" for name, one in identity.get("versions", {}).items())
 
 
-def _early_stopping(cells: Sequence[Cell]) -> str:
+def _early_stopping(cells: Sequence[StudyRun]) -> str:
     ways = {cell.validation for cell in cells if cell.results is not None}
     if ways <= {INNER}:
         return "on the inner validation patients; the test patients took no part"
@@ -172,7 +172,7 @@ def _early_stopping(cells: Sequence[Cell]) -> str:
     return f"ON THE TEST FOLD ITSELF{some}: the figures are optimistic"
 
 
-def _temperatures(cells: Sequence[Cell]) -> str:
+def _temperatures(cells: Sequence[StudyRun]) -> str:
     measured = [cell for cell in cells if cell.results is not None]
     found = [cell.results.temperature for cell in measured if cell.results.temperature]
     if not found:
@@ -188,7 +188,7 @@ def _temperatures(cells: Sequence[Cell]) -> str:
     return f"{text}, {fitted}; by run in the table of runs"
 
 
-def _training(cells: Sequence[Cell]) -> str:
+def _training(cells: Sequence[StudyRun]) -> str:
     trained = [cell.cycles for cell in cells if cell.cycles]
     if not trained:
         return ""

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from liver_tf import run_files
 from liver_tf.report.findings import Picture
-from liver_tf.report.page_parts import (
+from liver_tf.report.page.page_parts import (
     Beside,
     Caution,
     Folded,
@@ -21,8 +21,8 @@ from liver_tf.report.page_parts import (
     Text,
     Titled,
 )
-from liver_tf.report.report_sections import opening, sections_of
-from liver_tf.report.tables import Table, html_table, markdown_table
+from liver_tf.report.page.table import Table, html_table, markdown_table
+from liver_tf.report.sections import opening, sections_of
 from liver_tf.results.stored_results import LOOSE
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from pathlib import Path
 from liver_tf import atomic_files, run_files
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.measures.calibration import Temperature
-from liver_tf.measures.image_result import ImageResult
 from liver_tf.measures.lesion_matching import IOU_THRESHOLDS
+from liver_tf.measures.slice_result import SliceResult
 from liver_tf.records.folds import INNER, TEST_FOLD
 from liver_tf.refusals import Refusal
 
@@ -27,7 +27,7 @@ SCHEMA_VERSION = 1
 LOOSE = "VALIDATED ON THE TEST FOLD"
 
 
-def cell_name(fold: str, seed: int, protocol: str, validation: str = INNER) -> str:
+def run_name(fold: str, seed: int, protocol: str, validation: str = INNER) -> str:
     """``fold0/seed0/hier_freeze``, as ``trainers.finetune`` names the run's folder."""
     place = f"fold{fold}" if fold.isdigit() else fold
     suffix = run_files.VALIDATED_ON_TEST if validation == TEST_FOLD else ""
@@ -58,14 +58,14 @@ class RunResults:
     validation: str
     label_set: LabelSet
     made_of: Mapping[str, str]
-    results: tuple[ImageResult, ...]
+    results: tuple[SliceResult, ...]
     temperature: Temperature | None = None
     looks: int = 1
 
     @property
     def cell(self) -> str:
         """Name of the network among others, as its folder lies: ``fold0/seed0/hier_freeze``."""
-        return cell_name(self.fold, self.seed, self.protocol, self.validation)
+        return run_name(self.fold, self.seed, self.protocol, self.validation)
 
     @property
     def clean(self) -> bool:
@@ -141,7 +141,7 @@ def load_results(run: Path, part: str = "test") -> RunResults:
             validation=value["validation"],
             label_set=LabelSet(value["label_set"]["name"], tuple(value["label_set"]["classes"])),
             made_of=value["made_of"],
-            results=tuple(ImageResult.from_json(one) for one in value["images"]),
+            results=tuple(SliceResult.from_json(one) for one in value["images"]),
             temperature=temperature,
             looks=value["looks"],
         )
@@ -159,7 +159,7 @@ def _damaged(path: Path) -> Refusal:
     )
 
 
-def pooled(runs: Sequence[RunResults]) -> dict[str, tuple[ImageResult, ...]]:
+def pooled(runs: Sequence[RunResults]) -> dict[str, tuple[SliceResult, ...]]:
     """Results of many runs by protocol, folds and seeds together.
 
     Where only some were validated on the test fold these carry ``LOOSE`` in their names, so that
@@ -172,7 +172,7 @@ def pooled(runs: Sequence[RunResults]) -> dict[str, tuple[ImageResult, ...]]:
     """
     mixed = len({run.clean for run in runs}) > 1
     seen: set[tuple] = set()
-    found: dict[str, list[ImageResult]] = {}
+    found: dict[str, list[SliceResult]] = {}
     fold_of: dict[tuple, str] = {}
     for run in runs:
         name = f"{run.protocol}, {LOOSE}" if mixed and not run.clean else run.protocol
@@ -258,7 +258,7 @@ _COLUMNS = (
 )
 
 
-def _row(run: RunResults, result: ImageResult) -> list:
+def _row(run: RunResults, result: SliceResult) -> list:
     names = run.label_set.classes
     diameters = [one.diameter_mm for one in result.true_lesions if one.diameter_mm is not None]
     lesion, liver = result.lesion_surface, result.liver_surface

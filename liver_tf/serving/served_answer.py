@@ -14,7 +14,7 @@ from liver_tf.ct.scan import Scan
 from liver_tf.export.saved_model import EXTRA, MEANING
 from liver_tf.export.scan_status import NO_LIVER_TITLE
 from liver_tf.labels import LabelSet
-from liver_tf.report.overlays import draw_overlay
+from liver_tf.report.overlays.draw_overlays import draw_overlay
 from liver_tf.serving.model_clients import Client, refuse_no_model
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from liver_tf.labels import LESION_TYPES
-from liver_tf.measures.measure_image import measure_image
+from liver_tf.measures.compare_with_truth import compare_with_truth
 
 
 def draw_slice(rng, quality):
@@ -36,6 +36,6 @@ def make_cohort(quality, patients=20, seed=0):
             where = {"patient": f"p{patient:02}", "case": "c", "slice_index": k}
             found = np.bincount(predicted.ravel(), minlength=5)[2:]
             more = {"spacing_mm": (1.5, 1.5), "type_scores": found + rng.random(3) * 20}
-            result = measure_image(truth, predicted, LESION_TYPES, **where, **more)
+            result = compare_with_truth(truth, predicted, LESION_TYPES, **where, **more)
             results.append(replace(result, temperature=1.4))
     return results

@@ -10,7 +10,7 @@ from liver_tf.measures.calibration import Temperature
 from liver_tf.records.folds import INNER, TEST_FOLD
 from liver_tf.records.leakage import Part, PartCase
 from liver_tf.records.seen import save_seen
-from liver_tf.results.shown_slices import by_rank, cut_to_liver, save_shown
+from liver_tf.results.example_slices import crop_to_liver, pick_examples, save_examples
 from liver_tf.results.stored_results import RunResults
 
 KEY = "0" * 16
@@ -107,9 +107,9 @@ def measured(study, cohort, protocol, quality, fold=0, seed=0, validation=INNER,
     truth[10:30, 8:30], truth[14:20, 12:18] = 1, 2
     hu = np.where(truth == 1, 110, np.where(truth == 2, 10, -50)).astype(np.int16)
     shown = {
-        rank: cut_to_liver(hu, truth, np.roll(truth, 1, axis=1), (1.5, 1.5), one)
-        for rank, one in by_rank(results.results).items()
+        rank: crop_to_liver(hu, truth, np.roll(truth, 1, axis=1), (1.5, 1.5), one)
+        for rank, one in pick_examples(results.results).items()
     }
-    save_shown(run, results, shown)
+    save_examples(run, results, shown)
     save_seen(run / "seen.json", (Part("training", KEY, seen_cases(fold)),))
     return run

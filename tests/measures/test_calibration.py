@@ -15,8 +15,8 @@ from liver_tf.measures.calibration import (
     reliability,
     scaled_scores,
 )
-from liver_tf.measures.measure_image import measure_image
-from liver_tf.measures.measures import row_weights, summarise
+from liver_tf.measures.compare_with_truth import compare_with_truth
+from liver_tf.measures.measure_registry import row_weights, summarise
 
 CYST, HEMANGIOMA, METASTASIS = 2, 3, 4
 
@@ -24,7 +24,7 @@ CYST, HEMANGIOMA, METASTASIS = 2, 3, 4
 def scored(label, index, *scores, detected=True):
     truth, found = np.array([[label]], np.uint8), np.array([[2 if detected else 1]], np.uint8)
     where = {"patient": f"p{index}", "case": f"c{index}", "slice_index": 0}
-    return measure_image(truth, found, LESION_TYPES, **where, type_scores=scores)
+    return compare_with_truth(truth, found, LESION_TYPES, **where, type_scores=scores)
 
 
 RESULTS = [

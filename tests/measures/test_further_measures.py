@@ -9,12 +9,12 @@ from sklearn.metrics import confusion_matrix as sk_confusion
 from sklearn.metrics import roc_auc_score
 
 from liver_tf.labels import LESION_TYPES
-from liver_tf.measures.confusion import confusion_matrix
-from liver_tf.measures.image_result import ImageResult
-from liver_tf.measures.measure_image import measure_image
+from liver_tf.measures.compare_with_truth import compare_with_truth
+from liver_tf.measures.confusion_matrix import confusion_matrix
 from liver_tf.measures.measure_names import MEASURE_TITLES, measure_title
-from liver_tf.measures.measures import measure_terms, summarise, terms_by_size
+from liver_tf.measures.measure_registry import measure_terms, summarise, terms_by_size
 from liver_tf.measures.size_bins import equivalent_diameter_mm, size_bin
+from liver_tf.measures.slice_result import SliceResult
 
 CYST, HEMANGIOMA, METASTASIS = 2, 3, 4
 
@@ -22,7 +22,7 @@ CYST, HEMANGIOMA, METASTASIS = 2, 3, 4
 def measured(truth, predicted, *, index=0, patient="p", case="c", spacing_mm=(1.0, 1.0), **more):
     truth, predicted = np.array([truth], np.uint8), np.array([predicted], np.uint8)
     where = {"patient": patient, "case": case, "slice_index": index, "spacing_mm": spacing_mm}
-    return measure_image(truth, predicted, LESION_TYPES, **where, **more)
+    return compare_with_truth(truth, predicted, LESION_TYPES, **where, **more)
 
 
 def test_lesions_by_hand():
@@ -230,7 +230,7 @@ def test_every_measure_has_a_title(cohort):
 
 def test_results_survive_json(cohort):
     for result in cohort(0.6):
-        assert ImageResult.from_json(result.to_json()) == result
+        assert SliceResult.from_json(result.to_json()) == result
 
 
 @pytest.mark.parametrize("scores", [(1, 2), (1, -1, 1), (1, math.nan, 1)])

@@ -12,9 +12,9 @@ import pytest
 
 from liver_tf.records.folds import TEST_FOLD
 from liver_tf.refusals import Refusal
-from liver_tf.report.study_report import write_runs, write_study
+from liver_tf.report.write_report import write_runs_report, write_study_report
 from liver_tf.results.stored_results import LOOSE, load_results
-from liver_tf.results.study import read_study
+from liver_tf.results.study_inventory import read_study
 from tests.builders.study_folder import begun, measured
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -47,7 +47,7 @@ def study(cohort, tmp_path_factory):
 @pytest.fixture(scope="module")
 def written(study, tmp_path_factory):
     output = tmp_path_factory.mktemp("report")
-    files = write_study(study, output, data_label=PHANTOM, samples=400)
+    files = write_study_report(study, output, data_label=PHANTOM, samples=400)
     return output, files
 
 
@@ -177,12 +177,12 @@ def test_a_report_is_repeatable_and_pictures_of_an_earlier_one_go(study, tmp_pat
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "gone.png").write_bytes(b"old")
     run = study / "finetune" / "fold0" / "seed0" / "baseline"
-    write_runs([run], tmp_path, data_label="d", samples=50)
+    write_runs_report([run], tmp_path, data_label="d", samples=50)
     names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
     assert names == ["baseline.png", "cycles.png", "reliability.png", "training_curves.png"]
     # The same run gives the same bytes.
     before = (tmp_path / "report.html").read_bytes()
-    write_runs([run], tmp_path, data_label="d", samples=50)
+    write_runs_report([run], tmp_path, data_label="d", samples=50)
     assert (tmp_path / "report.html").read_bytes() == before
 
 
@@ -192,7 +192,7 @@ def test_cells_that_cannot_be_read_stop_nothing(cohort, tmp_path):
     (broken / "measures" / "test.json").write_text("{")
     (broken / "cycle1" / "history.csv").write_text("epoch,loss\n1,x\n")
     (broken / "measures" / "test_shown.npz").write_bytes(b"PK")
-    write_study(tmp_path, tmp_path / "report", data_label="d", samples=50)
+    write_study_report(tmp_path, tmp_path / "report", data_label="d", samples=50)
     assert "hier_freeze: measures cannot be read (results-damaged)" in text_of(tmp_path / "report")
 
 
@@ -206,16 +206,16 @@ def test_slices_kept_of_other_results_are_not_shown(cohort, tmp_path):
 
 def test_refusals(cohort, tmp_path):
     with pytest.raises(Refusal) as refused:
-        write_study(tmp_path / "none", tmp_path / "report", data_label="d")
+        write_study_report(tmp_path / "none", tmp_path / "report", data_label="d")
     assert refused.value.code == "no-study"
     begun(tmp_path, "baseline")
     with pytest.raises(Refusal, match="1 runs, none of them measured") as refused:
-        write_study(tmp_path, tmp_path / "report", data_label="d")
+        write_study_report(tmp_path, tmp_path / "report", data_label="d")
     assert refused.value.code == "nothing-measured"
     planned = [tmp_path / "finetune" / "fold1" / f"seed{seed}" / "baseline" for seed in (0, 1)]
     # The one that is there, two planned, and seed 1 of its own fold.
     with pytest.raises(Refusal, match="4 runs, none of them measured"):
-        write_study(tmp_path, tmp_path / "report", data_label="d", planned=planned)
+        write_study_report(tmp_path, tmp_path / "report", data_label="d", planned=planned)
     assert not (tmp_path / "report").exists()
 
 

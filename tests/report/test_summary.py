@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from liver_tf.report.findings import evaluate_protocols
-from liver_tf.report.forest_plot import draw_forest
+from liver_tf.report.plots.forest_plot import draw_forest
 from liver_tf.report.summary import summary
-from liver_tf.statistics.bootstrap import Interval, PairedDifference
+from liver_tf.statistics.bootstrap_intervals import Interval, PairedDifference
 
 
 def difference(protocol, low, high, *, reference="baseline", measure="dice2", p=0.01):

@@ -9,7 +9,7 @@ import pytest
 
 from liver_tf.labels import LESION_TYPES, LITS
 from liver_tf.measures.calibration import Temperature
-from liver_tf.measures.measures import summarise
+from liver_tf.measures.measure_registry import summarise
 from liver_tf.records.folds import INNER, TEST_FOLD
 from liver_tf.refusals import Refusal
 from liver_tf.results.stored_results import (

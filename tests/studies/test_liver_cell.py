@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from liver_tf import run_files
-from liver_tf.assessment.measuring import map_name
+from liver_tf.assessment.evaluate import map_name
 from liver_tf.labels import LITS
 from liver_tf.model.weights_file import save_weights
 from liver_tf.records.folds import Split, save_folds

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from liver_tf.labels import LIVER_ONLY
-from liver_tf.measures.measure_image import measure_image
+from liver_tf.measures.compare_with_truth import compare_with_truth
 from liver_tf.results.stored_results import RunResults
 from liver_tf.studies.transfer.transfer_plot import draw_transfer
 from liver_tf.studies.transfer.transfer_report import networks_csv, report_text
@@ -37,7 +37,7 @@ def network(*overlaps, protocol="p", seed=0):
         predicted[5 : 5 + rows, 5:15] = 1
         case = f"c-{place}"
         results.append(
-            measure_image(
+            compare_with_truth(
                 truth,
                 predicted,
                 LIVER_ONLY,
@@ -209,7 +209,7 @@ def test_a_row_for_every_network():
 def test_the_plot_has_a_point_for_every_seed(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(
-        "liver_tf.report.plot_style.save", lambda figure, path: drawn.append(figure)
+        "liver_tf.report.plots.plot_style.save", lambda figure, path: drawn.append(figure)
     )
     draw_transfer(study(**FULL), tmp_path / "plot.png")
     (axis,) = drawn[0].axes

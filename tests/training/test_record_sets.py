@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from absl import app
 
-from liver_tf.assessment import measuring
+from liver_tf.assessment import evaluate as measuring
 from liver_tf.labels import LESION_TYPES, LITS, LIVER_ONLY, LabelSet
 from liver_tf.model.blocks import BLOCKS
 from liver_tf.model.description import load_description

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from liver_tf import run_files
-from liver_tf.assessment.measuring import map_name
+from liver_tf.assessment.evaluate import map_name
 from liver_tf.labels import LIVER, LIVER_ONLY
 from liver_tf.records.manifest import Manifest
 from liver_tf.records.shards import read_case
-from liver_tf.report.overlays import Panel, draw_sheet
-from liver_tf.results.shown_slices import RANKS
+from liver_tf.report.overlays.draw_overlays import Panel, draw_sheet
+from liver_tf.results.example_slices import RANKS
 from liver_tf.results.stored_results import RunResults
 from liver_tf.studies.transfer.transfer_results import BEFORE, TransferStudy, slice_dice
 from liver_tf.studies.transfer.transfer_summary import PHANTOM_ONLY

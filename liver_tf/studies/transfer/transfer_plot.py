@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from liver_tf.report import plot_style
+from liver_tf.report.plots import plot_style
 from liver_tf.studies.transfer.transfer_results import TransferStudy
 from liver_tf.studies.transfer.transfer_summary import PHANTOM_ONLY, seeds_of
 

@@ -1,0 +1,183 @@
+"""One slice against its truth: what is counted, matched and measured in it.
+
+Everything that a measure needs of a slice is taken here and kept as numbers; the measures
+themselves are in ``measure_terms``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from liver_tf.labels import HEALTHY, LIVER, LabelSet
+from liver_tf.measures.lesion_matching import MatchedLesion, match_components
+from liver_tf.measures.size_bins import equivalent_diameter_mm
+from liver_tf.measures.slice_result import PixelCounts, SliceResult
+from liver_tf.measures.surface_distances import surface_distances
+
+
+def compare_with_truth(
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    label_set: LabelSet,
+    *,
+    patient: str,
+    case: str,
+    slice_index: int,
+    true_diagnosis: int | str | None = None,
+    spacing_mm: tuple[float, float] | None = None,
+    type_scores: Sequence[float] | None = None,
+) -> SliceResult:
+    """Compares one predicted slice with the truth.
+
+    Args:
+      truth, predicted: uint8 [rows, columns], labels of ``label_set``, on the same grid.
+      label_set: what the labels mean.
+      patient, case, slice_index: where the slice comes from.
+      true_diagnosis: lesion label, its name, or ``"healthy"``. By default the majority class of
+        the truth's lesion pixels, healthy if there is none. A lesion label given for a truth
+        without lesion pixels (an outline too small for the grid, say) makes a slice with a lesion
+        that nothing can hit, so that it counts as missed instead of leaving the test set.
+      spacing_mm: (row, column); None where unknown, then distances and sizes are unknown too.
+      type_scores: what the network gave each lesion type over the predicted lesion pixels, in the
+        order of ``label_set.lesions``; scaled here to sum to one. Ignored without a detection.
+
+    Returns:
+      The slice's ``SliceResult``. Both majorities break ties towards the lower label.
+
+    Raises:
+      ValueError: shapes differ or are not 2-D, dtype is not an integer, a label lies outside the
+        set, or ``true_diagnosis`` is no lesion of the set or says healthy against the outline, or
+        ``type_scores`` are not one finite number of 0 or more per type.
+    """
+    joint = _joint_histogram(truth, predicted, label_set)
+    in_truth, in_prediction, agreed = joint.sum(axis=1), joint.sum(axis=0), joint.diagonal()
+    true_majority = _majority(in_truth)
+    if true_diagnosis is not None:
+        true_majority = _given_diagnosis(true_diagnosis, true_majority, label_set)
+    predicted_majority = _majority(in_prediction)
+    if spacing_mm is not None and not all(0 < step < np.inf for step in spacing_mm):
+        spacing_mm = None
+    true_lesions, found_lesions = _lesions(truth, predicted, spacing_mm)
+    if true_majority is not None and not true_lesions:
+        true_lesions = (MatchedLesion(true_majority, 0, None, 0.0),)
+    return SliceResult(
+        patient=patient,
+        case=case,
+        slice_index=int(slice_index),
+        true_diagnosis=true_majority,
+        predicted_diagnosis=predicted_majority,
+        lesion=_region_counts(joint, LIVER + 1),
+        liver=_region_counts(joint, LIVER),
+        classes={
+            name: PixelCounts(int(in_truth[k]), int(in_prediction[k]), int(agreed[k]))
+            for k, name in enumerate(label_set.classes)
+        },
+        spacing_mm=None if spacing_mm is None else tuple(float(step) for step in spacing_mm),
+        true_lesions=true_lesions,
+        found_lesions=found_lesions,
+        lesion_surface=surface_distances(truth > LIVER, predicted > LIVER, spacing_mm),
+        liver_surface=surface_distances(truth >= LIVER, predicted >= LIVER, spacing_mm),
+        type_scores=_scaled(type_scores, label_set) if predicted_majority is not None else None,
+    )
+
+
+def _lesions(
+    truth: np.ndarray, predicted: np.ndarray, spacing_mm: tuple[float, float] | None
+) -> tuple[tuple[MatchedLesion, ...], tuple[MatchedLesion, ...]]:
+    """The connected lesions of both, each with the overlap of its partner."""
+    true_numbers, found_numbers, of_true, of_found = match_components(
+        truth > LIVER, predicted > LIVER
+    )
+    sides = ((truth, true_numbers, of_true), (predicted, found_numbers, of_found))
+    return tuple(
+        tuple(
+            _lesion(labels[numbers == number], float(overlap), spacing_mm)
+            for number, overlap in enumerate(overlaps, 1)
+        )
+        for labels, numbers, overlaps in sides
+    )
+
+
+def _lesion(
+    labels: np.ndarray, iou: float, spacing_mm: tuple[float, float] | None
+) -> MatchedLesion:
+    return MatchedLesion(
+        type=_majority(np.bincount(labels)),
+        pixels=len(labels),
+        diameter_mm=equivalent_diameter_mm(len(labels), spacing_mm),
+        iou=iou,
+    )
+
+
+def _scaled(scores: Sequence[float] | None, label_set: LabelSet) -> tuple[float, ...] | None:
+    if scores is None:
+        return None
+    given = np.asarray(scores, np.float64)
+    if given.shape != (len(label_set.lesions),) or not (np.isfinite(given) & (given >= 0)).all():
+        raise ValueError(
+            f"expected a score of 0 or more for each of {', '.join(label_set.lesions)}; "
+            f"got {np.asarray(scores).tolist()}"
+        )
+    total = given.sum()
+    if total == 0:
+        return (1.0 / len(given),) * len(given)
+    return tuple((given / total).tolist())
+
+
+def _joint_histogram(truth: np.ndarray, predicted: np.ndarray, label_set: LabelSet) -> np.ndarray:
+    """int64 [classes, classes]: pixels with true label in rows, predicted label in columns."""
+    classes = len(label_set)
+    for name, labels in (("truth", truth), ("predicted", predicted)):
+        if labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):
+            raise ValueError(
+                f"expected {name} to be an integer array [rows, columns]; got {labels.dtype} "
+                f"{labels.shape}. Pass one slice of labels, not probabilities or a volume."
+            )
+        if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+            raise ValueError(
+                f"expected labels 0 to {classes - 1} of label set {label_set.name!r} in {name}; "
+                f"got {labels.min()} to {labels.max()}"
+            )
+    if truth.shape != predicted.shape:
+        raise ValueError(
+            f"expected truth and prediction on the same grid; got {truth.shape} and "
+            f"{predicted.shape}. Map the prediction back to the truth's grid first."
+        )
+    pairs = truth.astype(np.int64).ravel() * classes + predicted.ravel()
+    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+
+
+def _region_counts(joint: np.ndarray, first_label: int) -> PixelCounts:
+    """Counts of the region made of all labels from ``first_label`` on."""
+    return PixelCounts(
+        int(joint[first_label:].sum()),
+        int(joint[:, first_label:].sum()),
+        int(joint[first_label:, first_label:].sum()),
+    )
+
+
+def _majority(pixels: np.ndarray) -> int | None:
+    """Lesion label with most pixels; argmax takes the first, thus the lower label, in a tie."""
+    lesion_pixels = pixels[LIVER + 1 :]
+    if lesion_pixels.sum() == 0:
+        return None
+    return int(lesion_pixels.argmax()) + LIVER + 1
+
+
+def _given_diagnosis(diagnosis: int | str, outlined: int | None, label_set: LabelSet) -> int | None:
+    if diagnosis == HEALTHY:
+        if outlined is not None:
+            raise ValueError(
+                "expected no lesion pixels in the truth of a healthy slice; got some of class "
+                f"{label_set.classes[outlined]!r}. Mend the diagnosis or the outline."
+            )
+        return None
+    label = label_set.index(diagnosis) if isinstance(diagnosis, str) else int(diagnosis)
+    if label not in label_set.lesion_labels:
+        raise ValueError(
+            f"expected a diagnosis among {', '.join(label_set.lesions)} or {HEALTHY!r}; "
+            f"got {diagnosis!r}"
+        )
+    return label

@@ -1,0 +1,233 @@
+"""Outlines on CT: what a radiologist needs to see whether a prediction is right.
+
+Nothing is filled and nothing is written on the pixels: side letters, scale bar and legend stand
+beside the image, and a single overlay shows the plain slice next to the outlined one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import Normal, Stroke
+
+from liver_tf.atomic_files import written_whole
+from liver_tf.labels import LIVER, LabelSet
+from liver_tf.report.overlays.outlines import outlines_of
+
+#: Display window in HU, the paper's.
+WINDOW_HU = (-160.0, 240.0)
+
+_GROUND = "#101010"
+_INK = "#f0f0f0"
+_TRUTH_STYLE = {"color": "white", "linewidth": 0.9, "linestyle": (0, (1.2, 1.6))}
+_PREDICTED_WIDTH = 1.1
+# A hair of black round white dots, so that they also show on bright liver and bone.
+_CASING = 0.7
+_DPI = 120
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One outlined slice.
+
+    Attributes:
+      hu: [rows, columns] in HU, rows front to back, columns from the patient's right to the left.
+      truth: integer labels [rows, columns], or None where there is none.
+      predicted: integer labels [rows, columns].
+      label_set: what the labels mean and their colours.
+      title: one line above the image; no patient's name.
+      spacing_mm: distance of neighbouring (rows, columns) in mm; None if unknown, then pixels are
+        drawn square and there is no scale bar.
+    """
+
+    hu: np.ndarray
+    truth: np.ndarray | None
+    predicted: np.ndarray
+    label_set: LabelSet
+    title: str
+    spacing_mm: tuple[float, float] | None
+
+    def __post_init__(self) -> None:
+        for name, labels in (("truth", self.truth), ("predicted", self.predicted)):
+            if labels is not None and (labels.shape != self.hu.shape or self.hu.ndim != 2):
+                raise ValueError(
+                    f"expected hu and {name} as [rows, columns] of one shape; got "
+                    f"{self.hu.shape} and {labels.shape}"
+                )
+        if self.spacing_mm is not None and (
+            len(self.spacing_mm) != 2 or not all(np.isfinite(s) and s > 0 for s in self.spacing_mm)
+        ):
+            raise ValueError(
+                "expected spacing_mm as two positive numbers (rows, columns) or None; got "
+                f"{self.spacing_mm}"
+            )
+
+    @property
+    def size_mm(self) -> tuple[float, float]:
+        """Height and width of the slice in mm, in pixels where the spacing is unknown."""
+        row, column = self.spacing_mm or (1.0, 1.0)
+        return self.hu.shape[0] * row, self.hu.shape[1] * column
+
+
+def draw_overlay(
+    hu: np.ndarray,
+    truth: np.ndarray | None,
+    predicted: np.ndarray,
+    label_set: LabelSet,
+    path: Path | str,
+    title: str,
+    spacing_mm: tuple[float, float] | None,
+) -> Path:
+    """Writes one PNG: the plain slice and, beside it, the slice with outlines.
+
+    Solid lines in the label set's colours are predictions: the liver's goes round liver and
+    lesions together, each lesion type has its own. White dotted lines are the truth.
+
+    Args: as in ``Panel``. Returns the path. Raises ``ValueError`` for shapes that do not fit.
+    """
+    panel = Panel(hu, truth, predicted, label_set, title, spacing_mm)
+    height, width = panel.size_mm
+    image_inches = 5.2
+    figure = _figure(2 * image_inches + 1.0, image_inches * min(height / width, 1.6) + 1.05)
+    axes = figure.subplots(1, 2, gridspec_kw={"wspace": 0.12})
+    figure.subplots_adjust(left=0.04, right=0.96, bottom=0.13, top=0.91)
+    figure.suptitle(title, color=_INK, fontsize=11, y=0.975)
+    for axis in axes:
+        _draw_slice(axis, panel)
+    _draw_outlines(axes[1], panel)
+    _legend(figure, [panel])
+    return _save(figure, path)
+
+
+def draw_sheet(panels: Sequence[Panel], path: Path | str, *, columns: int = 3) -> Path:
+    """Writes a contact sheet of outlined slices as one PNG.
+
+    Args:
+      panels: at least one; each has its title above it.
+      path: where the PNG goes.
+      columns: panels in a row at most.
+
+    Raises:
+      ValueError: no panels, or ``columns`` below 1.
+    """
+    if not panels or columns < 1:
+        raise ValueError(
+            f"expected at least one panel and one column; got {len(panels)} and {columns}"
+        )
+    columns = min(columns, len(panels))
+    rows = -(-len(panels) // columns)
+    ratio = min(max(p.size_mm[0] / p.size_mm[1] for p in panels), 1.6)
+    width = 4.2 * columns + 0.4
+    panel = (width - 0.6) / (columns + 0.14 * (columns - 1))
+    height = (panel * ratio + 0.75) * rows + 0.6
+    figure = _figure(width, height)
+    figure.subplots_adjust(
+        left=0.3 / width,
+        right=1 - 0.3 / width,
+        bottom=0.85 / height,
+        top=1 - 0.4 / height,
+        wspace=0.14,
+        hspace=0.6 / (panel * ratio),
+    )
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, panel in zip(grid, panels, strict=False):
+        _draw_slice(axis, panel)
+        _draw_outlines(axis, panel)
+        axis.set_title(panel.title, color=_INK, fontsize=9, pad=5)
+    for axis in grid[len(panels) :]:
+        axis.set_axis_off()
+    _legend(figure, panels)
+    return _save(figure, path)
+
+
+def scale_bar_mm(width_mm: float) -> int:
+    """Round length for a scale bar: the longest of 1, 2, 5, 10, ... mm within 30 % of the width."""
+    lengths = [1, 2, 5, 10, 20, 50, 100, 200]
+    return max((n for n in lengths if n <= 0.3 * width_mm), default=1)
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), dpi=_DPI, facecolor=_GROUND)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _draw_slice(axis: Axes, panel: Panel) -> None:
+    row_mm, column_mm = panel.spacing_mm or (1.0, 1.0)
+    axis.imshow(
+        panel.hu,
+        cmap="gray",
+        vmin=WINDOW_HU[0],
+        vmax=WINDOW_HU[1],
+        aspect=row_mm / column_mm,
+        interpolation="bilinear",
+    )
+    axis.set_axis_off()
+    axis.set_anchor("N")
+    beside = {"transform": axis.transAxes, "color": _INK, "fontsize": 10, "va": "center"}
+    axis.text(-0.015, 0.5, "R", ha="right", **beside)
+    axis.text(1.015, 0.5, "L", ha="left", **beside)
+    if panel.spacing_mm is None:
+        axis.text(0.0, -0.035, "spacing unknown", ha="left", **(beside | {"fontsize": 8}))
+        return
+    length = scale_bar_mm(panel.size_mm[1])
+    share = length / panel.size_mm[1]
+    axis.plot(
+        [0.0, share], [-0.03, -0.03], transform=axis.transAxes, color=_INK, lw=2, clip_on=False
+    )
+    axis.text(share + 0.015, -0.03, f"{length} mm", ha="left", **(beside | {"fontsize": 8}))
+
+
+def _draw_outlines(axis: Axes, panel: Panel) -> None:
+    if panel.truth is not None:
+        width = _TRUTH_STYLE["linewidth"] + _CASING
+        casing = [Stroke(linewidth=width, foreground="black", alpha=0.55), Normal()]
+        style = _TRUTH_STYLE | {"zorder": 3, "path_effects": casing}
+        for contours in outlines_of(panel.truth, panel.label_set).values():
+            _draw(axis, contours, style)
+    for label, contours in outlines_of(panel.predicted, panel.label_set).items():
+        style = {"color": panel.label_set.colour(label), "linewidth": _PREDICTED_WIDTH}
+        _draw(axis, contours, style | {"zorder": 2})
+    rows, columns = panel.hu.shape
+    axis.set_xlim(-0.5, columns - 0.5)
+    axis.set_ylim(rows - 0.5, -0.5)
+
+
+def _draw(axis: Axes, contours: Sequence[np.ndarray], style: dict) -> None:
+    for contour in contours:
+        axis.plot(contour[:, 1], contour[:, 0], **style)
+
+
+def _legend(figure: Figure, panels: Sequence[Panel]) -> None:
+    handles: dict[str, Line2D] = {}
+    for panel in panels:
+        for label in range(LIVER, len(panel.label_set)):
+            handles.setdefault(
+                f"predicted {panel.label_set.classes[label]}",
+                Line2D([], [], color=panel.label_set.colour(label), linewidth=2),
+            )
+    if any(panel.truth is not None for panel in panels):
+        handles["truth"] = Line2D([], [], **(_TRUTH_STYLE | {"linewidth": 1.6}))
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="lower center",
+        ncols=min(len(handles), max(2, int(figure.get_figwidth() / 1.9))),
+        frameon=False,
+        labelcolor=_INK,
+        fontsize=9,
+    )
+
+
+def _save(figure: Figure, path: Path | str) -> Path:
+    with written_whole(path) as temporary:
+        # Without the version of matplotlib in the file the same slice gives the same bytes.
+        figure.savefig(temporary, format="png", facecolor=_GROUND, metadata={"Software": None})
+    return Path(path)

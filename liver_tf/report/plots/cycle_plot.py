@@ -1,0 +1,92 @@
+"""How a network moves from cycle to cycle: what its validation patients say of the kept weights."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+
+from liver_tf.report.plots import plot_style
+from liver_tf.results.training_history import FinishedCycle
+
+_LEVELS = (
+    ("val_dice", "validation Dice,\nmean over lesion types"),
+    ("val_loss", "validation loss"),
+)
+
+
+def draw_cycles(runs: Mapping[str, Sequence[Sequence[FinishedCycle]]], path: Path | str) -> Path:
+    """Writes one PNG: a panel per protocol, validation Dice above, validation loss below.
+
+    Each point is the epoch whose weights a cycle kept. Thin lines are networks, the thick one is
+    their mean over the networks that finished the cycle.
+
+    Args:
+      runs: protocol -> its networks -> their cycles.
+      path: where the PNG goes.
+
+    Raises:
+      ValueError: no run has a finished cycle.
+    """
+    drawn = {name: [c for c in own if c] for name, own in runs.items()}
+    drawn = {name: own for name, own in drawn.items() if own}
+    if not drawn:
+        raise ValueError("expected at least one finished cycle; got none")
+    rows = -(-len(drawn) // plot_style.COLUMNS)
+    figure = plot_style.new_figure(0.4 + 3.8 * rows)
+    panels = plot_style.stacked_grid(figure, len(drawn), (1.0, 1.0))
+    for place, ((name, own), axes) in enumerate(zip(drawn.items(), panels, strict=True)):
+        plot_style.name_panel(axes[0], name)
+        for axis, (key, title) in zip(axes, _LEVELS, strict=True):
+            _draw(axis, own, key)
+            if place % plot_style.COLUMNS == 0:
+                axis.set_ylabel(title, fontsize=9)
+        longest = max(own, key=len)
+        axes[1].set_xticks(
+            [cycle.number for cycle in longest],
+            [f"{cycle.number}\n{_wrapped(cycle.fixed_text)}" for cycle in longest],
+            fontsize=7,
+        )
+        axes[1].set_xlim(0.5, len(longest) + 0.5)
+        axes[1].set_xlabel("cycle, blocks held fixed in it", fontsize=8.5)
+    for level, most in ((0, 1.0), (1, None)):
+        plot_style.scale_from_zero([axes[level] for axes in panels], most)
+    plot_style.legend_above(figure, [axis for axes in panels for axis in axes])
+    return plot_style.save(figure, path)
+
+
+def _draw(axis: Axes, own: Sequence[Sequence[FinishedCycle]], key: str) -> None:
+    several = len(own) > 1
+    for number, cycles in enumerate(own):
+        points = [(c.number, c.kept(key)) for c in cycles if c.kept(key) is not None]
+        if points and several:
+            axis.plot(
+                *zip(*points, strict=True),
+                color=plot_style.PALE,
+                lw=0.9,
+                marker=".",
+                ms=3,
+                gid=plot_style.DATA,
+                label=None if number else "each network",
+            )
+    means = []
+    for k in range(max(map(len, own))):
+        values = [c[k].kept(key) for c in own if k < len(c) and c[k].kept(key) is not None]
+        if values:
+            means.append((k + 1, statistics.fmean(values)))
+    if means:
+        axis.plot(
+            *zip(*means, strict=True),
+            color=plot_style.BLUE,
+            lw=1.8,
+            marker="o",
+            ms=4,
+            gid=plot_style.DATA,
+            label="mean over networks, or the only one",
+        )
+
+
+def _wrapped(text: str) -> str:
+    return text.replace(",", ",\n")

@@ -1,0 +1,72 @@
+"""Reliability curves: how often a type that is given with some confidence is right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+
+from liver_tf.measures.calibration import ReliabilityBin
+from liver_tf.report.plots import plot_style
+
+_LINES = (
+    ("as the network gives it", plot_style.BLUE, "o"),
+    ("scaled by the temperature", plot_style.ORANGE, "s"),
+)
+
+
+def draw_reliability(
+    curves: Mapping[str, Sequence[Sequence[ReliabilityBin]]], path: Path | str
+) -> Path:
+    """Writes one PNG: a panel per protocol, share right over confidence, slices per bin below.
+
+    Args:
+      curves: protocol -> (unscaled, scaled) -> bins (``calibration.reliability``). A curve without
+        any slice is left out.
+      path: where the PNG goes.
+
+    Raises:
+      ValueError: no protocol.
+    """
+    if not curves:
+        raise ValueError("expected the curves of at least one protocol; got none")
+    rows = -(-len(curves) // plot_style.COLUMNS)
+    figure = plot_style.new_figure(0.4 + 3.3 * rows)
+    panels = plot_style.stacked_grid(figure, len(curves), (3.0, 1.0))
+    for place, ((name, both), (curve, counts)) in enumerate(
+        zip(curves.items(), panels, strict=True)
+    ):
+        plot_style.name_panel(curve, name)
+        _draw_curve(curve, both)
+        _draw_counts(counts, both)
+        if place % plot_style.COLUMNS == 0:
+            curve.set_ylabel("share right", fontsize=9)
+            counts.set_ylabel("slices", fontsize=9)
+        counts.set_xlabel("confidence in the type", fontsize=8.5)
+    plot_style.legend_above(figure, [curve for curve, _ in panels])
+    return plot_style.save(figure, path)
+
+
+def _draw_curve(axis: Axes, both: Sequence[Sequence[ReliabilityBin]]) -> None:
+    axis.plot([0, 1], [0, 1], color=plot_style.GREY, lw=0.8, ls="--", label="calibrated")
+    for (label, colour, marker), bins in zip(_LINES, both, strict=True):
+        filled = [one for one in bins if one.slices]
+        if filled:
+            axis.plot(
+                [one.confidence for one in filled],
+                [one.right for one in filled],
+                color=colour,
+                marker=marker,
+                ms=4,
+                lw=1.2,
+                label=label,
+            )
+    axis.set_xlim(0, 1)
+    axis.set_ylim(-0.03, 1.03)
+
+
+def _draw_counts(axis: Axes, both: Sequence[Sequence[ReliabilityBin]]) -> None:
+    for shift, (_, colour, _), bins in zip((-1, 1), _LINES, both, strict=True):
+        middles = [(one.low + one.high) / 2 + shift * 0.02 for one in bins]
+        axis.bar(middles, [one.slices for one in bins], width=0.04, color=colour)

@@ -1,0 +1,162 @@
+"""The paper's table of results, and ours beside it, each under the name of its data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from liver_tf.measures.measure_names import MEASURE_TITLES, PAPER_MEASURES, measure_title
+from liver_tf.report.page.table import Table
+from liver_tf.statistics.bootstrap_intervals import LEAST_PATIENTS, Interval, PairedDifference
+
+SOURCE = (
+    "Heker, Ben-Cohen, Greenspan: Hierarchical Fine-Tuning for joint Liver Lesion Segmentation "
+    "and Lesion Classification in CT, arXiv 1907.13409 (2019)"
+)
+PUBLISHED_DATA = "Sheba, 332 slices"
+PUBLISHED_LABEL = f"published ({PUBLISHED_DATA})"
+
+#: Protocol -> measure -> published figure. The paper gives no intervals.
+PUBLISHED: dict[str, dict[str, float]] = {
+    "baseline": {"dice1": 0.49, "dice2": 0.44, "success": 0.89, "accuracy": 0.56},
+    "no_freezing": {"dice1": 0.57, "dice2": 0.55, "success": 0.94, "accuracy": 0.64},
+    "hier_freeze": {"dice1": 0.65, "dice2": 0.60, "success": 0.93, "accuracy": 0.68},
+    "freeze_encoder": {"dice1": 0.57, "dice2": 0.54, "success": 0.94, "accuracy": 0.63},
+    "hier_unfreeze": {"dice1": 0.64, "dice2": 0.60, "success": 0.94, "accuracy": 0.73},
+}
+
+#: The method the paper compares itself with, on the same data; it gives no Dice for it.
+EARLIER_WORK: dict[str, float] = {"success": 0.80, "accuracy": 0.61}
+EARLIER_WORK_TITLE = "earlier work (cited in the paper)"
+
+#: What stands where there is no figure.
+ABSENT = "–"
+
+#: What stands instead of an interval of fewer than ``LEAST_PATIENTS`` patients.
+FEW = "(few)"
+
+Measured = Mapping[str, Mapping[str, Interval]]
+
+
+def format_interval(interval: Interval | None, *, signed: bool = False) -> str:
+    """``0.57 [0.50, 0.63]``; the value alone without an interval; a dash where undefined.
+
+    ``0.57 (few)`` where fewer than ``LEAST_PATIENTS`` patients carry the measure.
+    """
+    if interval is None or interval.value is None:
+        return ABSENT
+    form = "+.2f" if signed else ".2f"
+    if interval.low is None or interval.high is None:
+        return f"{interval.value:{form}}"
+    if interval.of_few:
+        return f"{interval.value:{form}} {FEW}"
+    return f"{interval.value:{form}} [{interval.low:{form}}, {interval.high:{form}}]"
+
+
+def format_p(p: float | None) -> str:
+    """``0.012``; ``< 0.001`` below; a dash where there is none."""
+    if p is None:
+        return ABSENT
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def measured_label(data_label: str) -> str:
+    """Heading of the measured columns; raises ``ValueError`` for figures without a source."""
+    if not data_label.strip():
+        raise ValueError(
+            "expected data_label to say what was measured on, for example "
+            "'PHANTOM data (not patients)'; got an empty text"
+        )
+    return f"measured on {data_label}"
+
+
+def paper_table(measured: Measured, data_label: str) -> Table:
+    """The paper's rows with published and measured columns, then protocols of the user's own.
+
+    Args:
+      measured: protocol -> measure -> Interval, as ``bootstrap.intervals`` gives it.
+      data_label: what the figures were measured on, e.g. ``PHANTOM data (not patients)``.
+    """
+    titles = tuple(MEASURE_TITLES[m] for m in PAPER_MEASURES)
+    rows = [
+        (name, *_published_cells(published), *_measured_cells(own))
+        for name, published, own in _rows(measured)
+    ]
+    return Table(
+        ("protocol", *titles, *titles),
+        tuple(rows),
+        (("", 1), (PUBLISHED_LABEL, len(titles)), (measured_label(data_label), len(titles))),
+        brief=("", "published", "measured"),
+    )
+
+
+def render_text(
+    measured: Measured, data_label: str, differences: Sequence[PairedDifference] = ()
+) -> str:
+    """The table for a terminal of 80 columns: two lines a protocol, published above measured."""
+    label = measured_label(data_label)
+    lines = [
+        f"published: {PUBLISHED_DATA}, arXiv 1907.13409",
+        f"measured:  {label.removeprefix('measured ')}; 95 % intervals over patients",
+        f"           {FEW}: of fewer than {LEAST_PATIENTS} patients, no interval",
+        "",
+        _text_line("", [MEASURE_TITLES[m] for m in PAPER_MEASURES]),
+    ]
+    for name, published, own in _rows(measured):
+        lines.append(name)
+        if published:
+            lines.append(_text_line("  published", _published_cells(published)))
+        if own is not None:
+            lines.append(_text_line("  measured", _measured_cells(own)))
+    if differences:
+        lines += ["", f"paired differences, {label}", "(p values are Holm-adjusted):"]
+        lines += _difference_text(differences)
+    return "\n".join(lines) + "\n"
+
+
+def _difference_text(differences: Sequence[PairedDifference]) -> list[str]:
+    """For a terminal of 80 columns: by measure, names, interval, and what is shown."""
+    lines = []
+    for measure in dict.fromkeys(d.measure for d in differences):
+        lines.append(f"  {measure_title(measure)}")
+        for d in differences:
+            if d.measure == measure:
+                shown = d.shown
+                if shown.startswith("no diff"):
+                    # Why it is not shown stands in the report, but not where the interval seems
+                    # to say otherwise.
+                    shown = "no difference shown"
+                    if not d.interval.holds_zero:
+                        shown = f"not shown, Holm {format_p(d.p_holm)}"
+                figures = _short(format_interval(d.interval, signed=True))
+                name = f"{d.protocol} - {d.reference}"
+                if len(name) > 36:
+                    lines.append(f"    {name}")
+                    name = ""
+                lines.append(f"    {name:<37}{figures:<18}{shown}")
+    return lines
+
+
+def _rows(
+    measured: Measured,
+) -> list[tuple[str, Mapping[str, float], Mapping[str, Interval] | None]]:
+    rows = [(name, PUBLISHED[name], measured.get(name)) for name in PUBLISHED]
+    rows.append((EARLIER_WORK_TITLE, EARLIER_WORK, None))
+    rows += [(name, {}, own) for name, own in measured.items() if name not in PUBLISHED]
+    return rows
+
+
+def _published_cells(published: Mapping[str, float]) -> list[str]:
+    return [f"{published[m]:.2f}" if m in published else ABSENT for m in PAPER_MEASURES]
+
+
+def _measured_cells(own: Mapping[str, Interval] | None) -> list[str]:
+    return [format_interval(own.get(m) if own else None) for m in PAPER_MEASURES]
+
+
+def _text_line(name: str, cells: Sequence[str]) -> str:
+    # Without the zero before the point, and the space in an interval, four fit into 80 columns.
+    return (f"{name:<12}" + "".join(f"{_short(cell):<17}" for cell in cells)).rstrip()
+
+
+def _short(cell: str) -> str:
+    return cell.replace("0.", ".").replace(", ", ",")

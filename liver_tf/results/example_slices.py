@@ -1,0 +1,142 @@
+"""The few slices of a run that a report shows, kept beside its measures.
+
+``RUN/measures/test_shown.npz`` holds the worst, the median and the best slice by lesion Dice, with
+pixels, truth and prediction, cut to the liver. A report then needs neither network nor records.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from liver_tf import run_files
+from liver_tf.atomic_files import written_whole
+from liver_tf.measures.slice_result import SliceResult
+from liver_tf.results.stored_results import RunResults
+
+#: In the order in which they are shown.
+RANKS = ("worst", "median", "best")
+
+#: What is shown around the liver at least.
+MARGIN_MM = 15.0
+_MARGIN_PIXELS = 20
+
+_ARRAYS = ("hu", "truth", "predicted")
+
+
+@dataclass(frozen=True)
+class ExampleSlice:
+    """One slice, cut to a square around the liver of truth and prediction.
+
+    Attributes:
+      hu: int16 [rows, columns] in HU. truth, predicted: uint8 labels of the same shape.
+      spacing_mm: (row, column) in mm, None where unknown.
+      result: what was measured on the whole slice.
+    """
+
+    hu: np.ndarray
+    truth: np.ndarray
+    predicted: np.ndarray
+    spacing_mm: tuple[float, float] | None
+    result: SliceResult
+
+
+def pick_examples(results: Sequence[SliceResult]) -> dict[str, SliceResult]:
+    """Worst, median and best of the slices with a lesion, by lesion Dice; empty without any.
+
+    Of slices with the same Dice the larger lesion counts as the worse: of all that were missed the
+    largest is shown. The median of an even number is the worse of the two in the middle.
+    """
+    ordered = sorted((r for r in results if r.has_lesion), key=worse_first)
+    if not ordered:
+        return {}
+    places = (0, (len(ordered) - 1) // 2, len(ordered) - 1)
+    return {rank: ordered[place] for rank, place in zip(RANKS, places, strict=True)}
+
+
+def worse_first(result: SliceResult) -> tuple:
+    """Key that sorts slices with a lesion from the worst to the best."""
+    return (result.dice, -result.lesion.true, result.image)
+
+
+def crop_to_liver(
+    hu: np.ndarray,
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    spacing_mm: tuple[float, float] | None,
+    result: SliceResult,
+) -> ExampleSlice:
+    """What is kept of a slice; one without liver in truth and prediction is kept whole."""
+    inside = np.argwhere((truth > 0) | (predicted > 0))
+    here = (slice(None), slice(None))
+    if len(inside):
+        spacing = np.array(spacing_mm or (1.0, 1.0))
+        margin = MARGIN_MM if spacing_mm else _MARGIN_PIXELS
+        low, high = inside.min(axis=0), inside.max(axis=0) + 1
+        # One side for both directions: panels of one shape stand well beside each other.
+        side = ((high - low) * spacing).max() + 2 * margin
+        here = tuple(
+            _window(first, last, round(side / mm), pixels)
+            for first, last, mm, pixels in zip(low, high, spacing, hu.shape, strict=True)
+        )
+    return ExampleSlice(
+        np.asarray(hu[here], np.int16),
+        np.asarray(truth[here], np.uint8),
+        np.asarray(predicted[here], np.uint8),
+        spacing_mm,
+        result,
+    )
+
+
+def _window(first: int, last: int, length: int, pixels: int) -> slice:
+    """A stretch of pixels around ``first`` to ``last``, moved into the slice, cut if too long."""
+    start = (int(first) + int(last) - length) // 2
+    start = max(min(start, pixels - length), 0)
+    return slice(start, min(start + length, pixels))
+
+
+def save_examples(run: Path, results: RunResults, shown: Mapping[str, ExampleSlice]) -> None:
+    """Write the file whole; ``shown`` by rank, of slices in ``results``."""
+    facts = {
+        "made_of": dict(results.made_of),
+        "slices": {
+            rank: {"image": list(one.result.image), "spacing_mm": one.spacing_mm}
+            for rank, one in shown.items()
+        },
+    }
+    arrays = {
+        f"{rank}_{name}": getattr(one, name) for rank, one in shown.items() for name in _ARRAYS
+    }
+    with (
+        written_whole(run_files.shown_slices_file(run, results.part)) as temporary,
+        open(temporary, "wb") as file,
+    ):
+        np.savez_compressed(file, facts=np.array(json.dumps(facts)), **arrays)
+
+
+def load_examples(run: Path, results: RunResults) -> dict[str, ExampleSlice] | None:
+    """By rank; None where nothing was kept, or where it belongs to other results than these."""
+    path = run_files.shown_slices_file(run, results.part)
+    by_image = {one.image: one for one in results.results}
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            facts = json.loads(str(stored["facts"]))
+            if facts["made_of"] != dict(results.made_of):
+                return None
+            return {
+                rank: ExampleSlice(
+                    *(stored[f"{rank}_{name}"] for name in _ARRAYS),
+                    None if one["spacing_mm"] is None else tuple(one["spacing_mm"]),
+                    by_image[tuple(one["image"])],
+                )
+                for rank, one in facts["slices"].items()
+            }
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
+        # A picture that cannot be read is a picture less; the figures do not hang on it.
+        return None

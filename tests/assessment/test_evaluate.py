@@ -1,0 +1,329 @@
+"""Runs are measured once, the temperature by validation patients alone; reports tell all."""
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from liver_tf import run_files
+from liver_tf.assessment import evaluate as evaluating
+from liver_tf.assessment import slice_predictor
+from liver_tf.assessment.evaluate import evaluate_runs
+from liver_tf.export.model_card_facts import measures_of, provenance_of
+from liver_tf.export.saved_model import export
+from liver_tf.inference.cascade import Cascade
+from liver_tf.inference.postprocessing import NOTHING, PostProcessing
+from liver_tf.measures.calibration import fit_temperature
+from liver_tf.model.description import load_description
+from liver_tf.model.weights_file import save_weights, stored_hash
+from liver_tf.records.folds import INNER, TEST_FOLD
+from liver_tf.records.manifest import load_manifest
+from liver_tf.refusals import Refusal
+from liver_tf.results.example_slices import crop_to_liver, load_examples, pick_examples
+from liver_tf.results.stored_results import LOOSE, load_results
+from tests.builders import tiny_records
+from trainers import evaluate
+
+PATIENTS = 12
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory, make_network):
+    """Whole slices, a liver run, and makers of finished runs on them, untrained but real."""
+    folder = tmp_path_factory.mktemp("work")
+    (folder / "whole").mkdir()
+    tiny_records.write_set(folder / "whole", patients=PATIENTS, slices=1, roi=False)
+    liver = make_network("liver", favoured=[0.0, 3.0])
+    liver.description.save(folder / "liver")
+    save_weights(folder / "liver" / "weights.npz", liver.keras_model)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(work, make_network):
+    fingerprint = load_manifest(work / "whole").fingerprint
+
+    def make(name, *, fold=0, seed=0, validation=INNER):
+        run = work / f"fold{fold}" / f"seed{seed}" / validation / name
+        network = make_network("lesion", seed=seed, favoured=[0.0, 0.0, 0.5, 0.5, 0.5])
+        roi = {**network.description.roi, "source_fingerprint": fingerprint}
+        replace(network.description, roi=roi).save(run)
+        save_weights(run / "weights.npz", network.keras_model)
+        cases = [f"case{k}" for k in range(PATIENTS)]
+        test = cases[fold::3]
+        rest = [case for case in cases if case not in test]
+        parts = {"training": rest[4:], "validation": rest[:4], "test": test}
+        if validation == TEST_FOLD:
+            parts = {"training": rest, "validation": test, "test": test}
+        cycle = {"epochs": 1, "learning_rate": 1e-4, "batch_size": 1}
+        identity = {
+            "split": parts,
+            "fold": fold,
+            "seed": seed,
+            "validation": validation,
+            "protocol": {"name": name, "cycles": [cycle]},
+            "architecture": {"image_size": 32, "base_filters": 2},
+        }
+        (run / "run.json").write_text(json.dumps(identity))
+        return run
+
+    return make
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Which cases are read, in their order."""
+    cases = []
+    original = evaluating.read_case
+
+    def noted(folder, entry):
+        cases.append(entry.case)
+        return original(folder, entry)
+
+    monkeypatch.setattr(evaluating, "read_case", noted)
+    return cases
+
+
+def test_the_temperature_never_sees_the_test(work, finished, read):
+    run = finished("temperature")
+    split = json.loads((run / "run.json").read_text())["split"]
+    (measured,) = evaluate_runs([run], work / "liver", work / "whole")
+    # The validation is read and its results are written before a test slice is.
+    assert sorted(read[:4]) == sorted(split["validation"])
+    assert sorted(read[4:]) == sorted(split["test"])
+    validation = load_results(run, "validation")
+    found = measured.stored.temperature
+    assert found == fit_temperature(validation.results)
+    assert found.fitted_on == "validation"
+    assert set(found.cases) <= set(split["validation"])
+    assert not set(found.cases) & set(split["test"])
+    assert {r.temperature for r in measured.results} == {found.value}
+    assert {r.temperature for r in validation.results} == {None}
+    assert {r.case for r in measured.results} == set(split["test"])
+    # Other slices in the test fold, the same validation: the same temperature, bit for bit.
+    other = work / "other_tests"
+    if not other.exists():
+        shutil.copytree(work / "whole", other)
+    manifest = load_manifest(other)
+    rng = np.random.default_rng(3)
+    changed = []
+    for entry in manifest.cases:
+        if entry.case in split["test"]:
+            records = [
+                replace(r, image=rng.integers(-160, 240, r.image.shape).astype(np.int16))
+                for r in evaluating.read_case(other, entry)
+            ]
+            entry = tiny_records.write_case(other, records, manifest.label_set)
+        changed.append(entry)
+    replace(manifest, cases=tuple(changed)).save(other)
+    twin = work / "twin"
+    shutil.copytree(run, twin, ignore=shutil.ignore_patterns("measures"))
+    description = load_description(twin)
+    roi = {**description.roi, "source_fingerprint": load_manifest(other).fingerprint}
+    replace(description, roi=roi).save(twin)
+    (again,) = evaluate_runs([twin], work / "liver", other)
+    assert again.stored.temperature == found
+    assert [r.type_scores for r in again.results] != [r.type_scores for r in measured.results]
+
+
+def test_what_was_measured_is_not_measured_again(work, finished, read, make_network):
+    run = finished("once")
+    # Choices are made on the validation patients alone: no test slice is read for them.
+    (chosen_on,) = evaluate_runs([run], work / "liver", work / "whole", "validation")
+    assert (len(read), chosen_on.stored.part) == (4, "validation")
+    assert sorted(p.name for p in (run / "measures").iterdir()) == [
+        *("validation.csv", "validation.json", "validation_labels.npz")
+    ]
+    (first,) = evaluate_runs([run], work / "liver", work / "whole")
+    assert len(read) == 8
+    (second,) = evaluate_runs([run], work / "liver", work / "whole")
+    assert len(read) == 8
+    assert second.stored == first.stored
+    assert second.stored.looks == 1
+    # Another liver network gives other results: measured again, and the second look is counted.
+    other = work / "other_liver"
+    liver = make_network("liver", seed=9, favoured=[0.0, 3.0])
+    liver.description.save(other)
+    save_weights(other / "weights.npz", liver.keras_model)
+    (third,) = evaluate_runs([run], other, work / "whole")
+    assert len(read) == 16
+    assert third.stored.looks == 2
+    # Label maps that are gone are made again, without another look at anything new.
+    (run / "measures" / "test_labels.npz").unlink()
+    (fourth,) = evaluate_runs([run], other, work / "whole")
+    assert fourth.stored == third.stored
+
+
+def test_slices_to_be_shown_are_kept_with_their_pixels(work, finished, read):
+    """From what is stored: no network is asked for a picture."""
+    run = finished("shown")
+    (one,) = evaluate_runs([run], work / "liver", work / "whole")
+    kept = load_examples(run, one.stored)
+    assert {rank: shown.result for rank, shown in kept.items()} == pick_examples(one.results)
+    manifest = load_manifest(work / "whole")
+    entries = {entry.case: entry for entry in manifest.cases}
+    with np.load(run_files.label_maps_file(run, "test")) as maps:
+        for shown in kept.values():
+            (record,) = evaluating.read_case(work / "whole", entries[shown.result.case])
+            labels = maps[evaluating.map_name(record.case, record.slice_index)]
+            cut = crop_to_liver(
+                record.image, record.labels, labels, record.spacing_mm, shown.result
+            )
+            for name in ("hu", "truth", "predicted"):
+                np.testing.assert_array_equal(getattr(shown, name), getattr(cut, name))
+    # Where they are gone they are made again, and nothing is measured for it.
+    run_files.shown_slices_file(run).unlink()
+    read.clear()
+    (again,) = evaluate_runs([run], work / "liver", work / "whole")
+    assert read == []
+    assert again.stored == one.stored
+    assert set(load_examples(run, one.stored)) == set(kept)
+
+
+def test_scores_are_the_mean_probabilities_of_the_lesion_pixels(work, intensity_cascade):
+    cascade = intensity_cascade()
+    manifest = load_manifest(work / "whole")
+    records = [next(evaluating.read_case(work / "whole", entry)) for entry in manifest.cases[:4]]
+    records.append(replace(records[0], image=np.full((40, 24), -160, np.int16), spacing_mm=None))
+    found = slice_predictor.SlicePredictor(cascade)(records)
+    assert [labels.shape for labels, _ in found] == [r.image.shape for r in records]
+    for record, (labels, scores) in zip(records, found, strict=True):
+        spacing = np.float32([record.spacing_mm or (np.nan, np.nan)])
+        answer = cascade.slice_by_slice(record.image[None].astype(np.float32), spacing)
+        np.testing.assert_array_equal(labels, answer["label_map"][0])
+        seen = cascade.look(record.image[None].astype(np.float32), spacing)
+        (row, column), probabilities = seen["origin"][0], seen["probabilities"].numpy()[0]
+        height, width = probabilities.shape[:2]
+        window = labels[row : row + height, column : column + width]
+        expected = probabilities[window > 1][:, 2:].sum(axis=0)
+        np.testing.assert_allclose(scores, expected / max(expected.sum(), 1e-9), rtol=1e-4)
+    assert all(scores.sum() > 0 for _, scores in found[:3])
+    # Air alone: no liver, no lesion.
+    assert found[4][1].tolist() == [0.0, 0.0, 0.0]
+
+
+def arguments(work, runs, output, *more):
+    return [
+        *(f"--run={run}" for run in runs),
+        f"--liver_run={work / 'liver'}",
+        f"--records={work / 'whole'}",
+        f"--output={output}",
+        "--samples=100",
+        *more,
+    ]
+
+
+OTHERS = (("baseline", 1), ("mine", 0), ("mine", 1))
+
+
+def copied(run, name, seed):
+    """A run with another name and seed, the weights and the results of ``run``."""
+    twin = run.parents[1] / f"copies{seed}" / name
+    shutil.copytree(run, twin)
+    identity = json.loads((twin / "run.json").read_text())
+    (twin / "run.json").write_text(json.dumps(identity | {"seed": seed}))
+    for part in ("validation", "test"):
+        replace(load_results(twin, part), protocol=name, seed=seed).save(twin)
+    return twin
+
+
+def test_seeds_in_one_report(work, finished, command, tmp_path, capsys):
+    first = finished("baseline")
+    evaluate_runs([first], work / "liver", work / "whole")
+    runs = [first, *(copied(first, name, seed) for name, seed in OTHERS)]
+    assert command(evaluate, *arguments(work, runs, tmp_path, "--data_label=tiny blobs")) == 0
+    assert "mine - baseline" in capsys.readouterr().out
+    assert {p.name for p in tmp_path.iterdir()} >= {
+        *("report.html", "report.md", "report.csv", "measures.json", "images.csv", "table.txt")
+    }
+    told = json.loads((tmp_path / "measures.json").read_text())
+    assert told["cautions"] == []
+    assert told["protocols"]["mine"]["counts"]["networks"] == 2
+    assert told["protocols"]["mine"]["counts"]["patients"] == 4
+    assert set(told["protocols"]["mine"]["by_seed"]) == {"0", "1"}
+    with open(tmp_path / "images.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4 * 4
+    assert "fitted on the validation patients" in told["facts"]["temperature of the type"]
+    # The sheets come from what is stored; one a protocol.
+    assert (tmp_path / "pictures" / "mine.png").stat().st_size > 1000
+
+
+def test_a_run_validated_on_the_test_fold_is_called_so_everywhere(
+    work, finished, command, tmp_path, capsys
+):
+    runs = [finished("mine", validation=TEST_FOLD)]
+    assert command(evaluate, *arguments(work, runs, tmp_path)) == 0
+    assert f"CAUTION. {LOOSE}" in capsys.readouterr().out
+    for name in ("report.html", "report.md", "table.txt", "report.csv", "measures.json"):
+        assert LOOSE in (tmp_path / name).read_text(), name
+    assert 'class="caution"' in (tmp_path / "report.html").read_text()
+    assert "ON THE TEST FOLD ITSELF" in (tmp_path / "report.md").read_text()
+    with open(tmp_path / "images.csv", newline="") as file:
+        assert {row["validation"] for row in csv.DictReader(file)} == {TEST_FOLD}
+    stored = load_results(runs[0])
+    assert stored.temperature is None or stored.temperature.fitted_on == "test fold"
+    # Beside clean ones their names tell, and they are not compared with the clean baseline.
+    mixed = [finished("baseline"), runs[0]]
+    assert command(evaluate, *arguments(work, mixed, tmp_path / "mixed")) == 0
+    told = json.loads((tmp_path / "mixed" / "measures.json").read_text())
+    assert list(told["protocols"]) == ["baseline", f"mine, {LOOSE}"]
+    for run, own in zip(mixed, told["protocols"].values(), strict=True):
+        (network,) = own["networks"]
+        assert network["weights"] == stored_hash(run / "weights.npz")
+        assert network["liver_weights"] == stored_hash(work / "liver" / "weights.npz")
+
+
+def test_the_model_card_takes_measures_of_the_exported_model_alone(
+    work, finished, command, tmp_path, make_network
+):
+    run, liver = finished("hier_freeze"), work / "liver"
+    shutil.copytree(run, tmp_path / "b" / "hier_freeze")  # before it is measured
+    assert command(evaluate, *arguments(work, [run], tmp_path, "--data_label=PHANTOM blobs")) == 0
+    file, output = tmp_path / "measures.json", tmp_path / "served" / "1"
+
+    def told(which=run, liver=liver, how=NOTHING, file=file, **options):
+        cascade = Cascade.of_runs(liver, which, how=how, use_chosen=False, **options)
+        return measures_of(file, [which], liver, cascade)
+
+    assert told()["counts"]["patients"] == 4
+    export(Cascade.of_runs(liver, run), output, provenance_of([run], liver), told())
+    card = (output / "assets.extra" / "model_card.md").read_text()
+    assert "On **PHANTOM blobs**: 4 slices (" in card
+    assert "of 4 test patients, with 95% intervals" in card
+    assert "| Healthy slices with a lesion reported |" in card
+    assert " (few) |" in card
+    assert "- Post-processing: none." in card
+    assert "- run, cases: 4 training, 4 validation, 4 test" in card
+    assert f"- liver run, weights: {stored_hash(liver / 'weights.npz')}" in card
+    with pytest.raises(Refusal, match=r"\[measures-other-run\].*with another post-processing\."):
+        told(how=PostProcessing(0.7))
+    with pytest.raises(Refusal, match=r"\[measures-other-run\].*not with mirror images"):
+        told(flips=True)
+    with pytest.raises(Refusal, match=r"\[measures-other-run\].*lesions outside the liver kept"):
+        told(in_liver_only=False)
+    # Folders of the same names, other weights.
+    other_liver = tmp_path / "a" / "liver"
+    shutil.copytree(liver, other_liver)
+    save_weights(other_liver / "weights.npz", make_network("liver", seed=5).keras_model)
+    with pytest.raises(Refusal, match=r"\[measures-other-run\].*another liver network\."):
+        told(liver=other_liver)
+    trained_again = tmp_path / "b" / "hier_freeze"
+    assert told(which=trained_again)["counts"]["patients"] == 4
+    save_weights(trained_again / "weights.npz", make_network("lesion", seed=6).keras_model)
+    with pytest.raises(Refusal, match=r"\[measures-other-run\].*found measures of other weights"):
+        told(which=trained_again)
+    # A report that does not tell of which weights it is.
+    report = json.loads(file.read_text())
+    for own in report["protocols"].values():
+        del own["networks"]
+    silent = tmp_path / "old.json"
+    silent.write_text(json.dumps(report))
+    with pytest.raises(Refusal, match=r"\[measures-other-run\].*do not tell of which weights"):
+        told(file=silent)
+    silent.write_text("{}")
+    with pytest.raises(Refusal, match=r"\[measures-unreadable\]"):
+        told(file=silent)

@@ -1,0 +1,222 @@
+"""The report: complete, self-contained, labelled, and written whole."""
+
+import csv
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from liver_tf.measures.measure_registry import summarise
+from liver_tf.report.findings import evaluate_protocols
+from liver_tf.report.write_report import write_report
+
+PHANTOM = "PHANTOM data (not patients)"
+
+
+@pytest.fixture(scope="module")
+def written(cohort, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    results = {"baseline": cohort(0.4), "hier_freeze": cohort(0.9), "a|<b>": cohort(0.6)}
+    facts = {"data fingerprint": "abc"}
+    files = write_report(folder / "out", results, PHANTOM, facts=facts, samples=500)
+    return files, results
+
+
+class Checker(HTMLParser):
+    """Collects addresses and unclosed tags."""
+
+    VOID = ("meta", "link", "img", "br")
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.addresses, self.tags = [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.addresses += [v for k, v in attributes if k in ("src", "href")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_html_is_well_formed_and_asks_for_nothing(written):
+    files, _ = written
+    text = files.html.read_text("utf-8")
+    checker = Checker()
+    checker.feed(text)
+    assert checker.open == []
+    assert all(a.startswith(("data:", "#")) for a in checker.addresses)
+    # Every link leads to a heading of this page.
+    links = {a[1:] for a in checker.addresses if a.startswith("#")}
+    assert len(links) == checker.tags.count("h2")
+    assert links == set(re.findall(r'<h2 id="(\w+)"', text))
+    assert checker.tags.count("img") == 2
+    assert "script" not in checker.tags
+    assert "b" not in checker.tags
+    assert "a|&lt;b&gt;" in text
+
+
+def test_every_section_of_measured_figures_names_its_data(written):
+    files, _ = written
+    headings = re.findall(r"^## (.*)$", files.markdown.read_text("utf-8"), flags=re.M)
+    assert headings == [
+        "The paper's table",
+        f"Paired differences, measured on {PHANTOM}",
+        f"Healthy slices and types of lesions, measured on {PHANTOM}",
+        f"By size of lesion, measured on {PHANTOM}",
+        f"Further measures, measured on {PHANTOM}",
+        f"Seeds, measured on {PHANTOM}",
+        "How the figures came about",
+        "Notes",
+    ]
+    html = files.html.read_text("utf-8")
+    assert f'<th colspan="4">measured on {PHANTOM}</th>' in html
+    assert '<th colspan="4">published (Sheba, 332 slices)</th>' in html
+
+
+def test_markdown_pictures_lie_beside_it(written):
+    files, _ = written
+    text = files.markdown.read_text("utf-8")
+    targets = re.findall(r"!\[.*?\]\((.*?)\)", text)
+    assert targets == ["pictures/differences.png", "pictures/reliability.png"]
+    assert all((files.markdown.parent / target).is_file() for target in targets)
+    assert str(files.markdown.parent) not in text
+    assert "| data fingerprint | abc |" in text
+    # What is folded stands between blank lines, or GitHub would show its tables as text.
+    assert len(re.findall(r"<details><summary>[^\n]*</summary>\n\n", text)) == text.count(
+        "<details>"
+    )
+    assert text.count("\n\n</details>") == text.count("<details>") > 3
+
+
+def test_csv_keeps_sources_apart(written):
+    files, results = written
+    with files.csv.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    measured = {
+        (r["protocol"], r["measure"]): r["value"] for r in rows if r["source"] == "measured"
+    }
+    expected = summarise(results["hier_freeze"])["dice2"]
+    assert float(measured["hier_freeze", "dice2"]) == pytest.approx(expected, rel=1e-5)
+    assert {r["data"] for r in rows if r["source"] == "measured"} == {PHANTOM}
+    published = [r for r in rows if r["source"] == "published"]
+    assert {r["data"] for r in published} == {"Sheba, 332 slices"}
+    assert len(published) == 5 * 4 + 2
+    differences = [r for r in rows if r["source"] == "measured difference"]
+    assert [(r["measure"], r["protocol"]) for r in differences] == [
+        (measure, protocol)
+        for measure in ("dice1", "dice2", "success", "accuracy", "healthy_false_positive_rate")
+        for protocol in ("hier_freeze - baseline", "a|<b> - baseline")
+    ]
+    assert all(float(r["p"]) <= float(r["p_holm"]) <= 1 for r in differences)
+    assert {r["size"] for r in rows if r["source"] == "measured by size"} == {
+        *("under_10_mm", "10_to_20_mm", "20_to_50_mm", "50_mm_and_more")
+    }
+
+
+def test_report_without_baseline_or_runs(cohort, tmp_path):
+    results = [replace(result, type_scores=None) for result in cohort(0.8)]
+    files = write_report(tmp_path, {"mine": results}, "my data", samples=50)
+    assert files.findings.differences == ()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "measures.json",
+        "report.csv",
+        "report.html",
+        "report.md",
+    ]
+    assert "![" not in files.markdown.read_text("utf-8")
+
+
+def test_refusals(cohort):
+    with pytest.raises(ValueError, match="none for baseline"):
+        evaluate_protocols({"baseline": []}, PHANTOM)
+    with pytest.raises(ValueError, match="no protocol"):
+        evaluate_protocols({}, PHANTOM)
+    with pytest.raises(ValueError, match="what was measured on"):
+        evaluate_protocols({"baseline": cohort(0.5)}, "")
+
+
+def test_a_failed_write_leaves_the_old_report(cohort, tmp_path, monkeypatch):
+    results = {"mine": cohort(0.8)}
+    old = write_report(tmp_path, results, "old data", samples=50).markdown.read_bytes()
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_report(tmp_path, results, "new data", samples=50)
+    assert (tmp_path / "report.md").read_bytes() == old
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "measures.json",
+        "pictures",
+        "report.csv",
+        "report.html",
+        "report.md",
+    ]
+
+
+def test_json_holds_every_figure(written):
+    files, results = written
+    told = json.loads(files.json.read_text("utf-8"))
+    assert (told["schema"], told["data"], told["level"]) == (1, PHANTOM, 0.95)
+    own = told["protocols"]["hier_freeze"]
+    summary = summarise(results["hier_freeze"])
+    assert {name: one["value"] for name, one in own["measures"].items()} == {
+        name: value for name, value in summary.items() if name in own["measures"]
+    }
+    assert set(own["measures"]) == set(told["titles"])
+    assert own["counts"] == {name: summary[name] for name in own["counts"]}
+    assert sum(sum(row) for row in own["confusion"]["slices"]) == summary["images"]
+    assert own["by_seed"] == {
+        "0": {m: summary[m] for m in ("dice1", "dice2", "success", "accuracy")}
+    }
+    counts = own["size_counts"].values()
+    assert sum(one["slices"] for one in counts) == summary["lesion_images"]
+    true_lesions = sum(len(result.true_lesions) for result in results["hier_freeze"])
+    assert sum(one["lesions"] for one in counts) == true_lesions
+    of_bin = {}
+    for result in results["hier_freeze"]:
+        if result.has_lesion:
+            of_bin.setdefault(result.size, set()).add(result.patient)
+    told_patients = {size: one["dice2"]["patients"] for size, one in own["by_size"].items()}
+    assert {size: n for size, n in told_patients.items() if n} == {
+        size: len(patients) for size, patients in of_bin.items()
+    }
+    bins = own["reliability"]["scaled"]
+    gaps = sum(b["slices"] * abs(b["right"] - b["confidence"]) for b in bins if b["slices"])
+    error = gaps / sum(b["slices"] for b in bins)
+    assert error == pytest.approx(summary["calibration_error_scaled"])
+    assert [d["verdict"].split(" of ")[0] for d in told["differences"]][::2] == [
+        *("Dice1", "Dice2", "Success", "Accuracy", "Healthy slices with a lesion reported")
+    ]
+
+
+def test_seeds_are_shown_apart_and_their_spread(cohort, tmp_path):
+    seeds = {seed: [replace(r, seed=seed) for r in cohort(q)] for seed, q in ((3, 0.4), (7, 0.9))}
+    files = write_report(tmp_path, {"mine": seeds[3] + seeds[7]}, "my data", samples=50)
+    rows = {row[1]: row[2:] for row in files.findings.seed_table().rows}
+    low, high = (summarise(seeds[seed])["dice2"] for seed in (3, 7))
+    assert rows["3"][1] == f"{low:.3f}"
+    assert rows["7"][1] == f"{high:.3f}"
+    assert rows["SD over seeds"][1] == f"{abs(high - low) / 2**0.5:.3f}"
+    assert files.findings.counts["mine"]["networks"] == 2
+    assert "within each fold, of its networks" in files.markdown.read_text("utf-8")
+
+
+def test_cautions_come_first_and_red(cohort, tmp_path):
+    caution = "VALIDATED ON THE TEST FOLD: <b> and *stars*"
+    files = write_report(tmp_path, {"mine": cohort(0.8)}, "d", cautions=[caution], samples=50)
+    page = files.html.read_text("utf-8")
+    shown = '<p class="caution"><strong>Caution.</strong> VALIDATED ON THE TEST FOLD: &lt;b&gt;'
+    assert page.index("<h1>") < page.index(shown) < page.index("<table>")
+    assert re.search(r"\.caution \{[^}]*color: #a00000", page)
+    text = files.markdown.read_text("utf-8")
+    assert text.splitlines()[2] == (
+        r"**CAUTION. VALIDATED ON THE TEST FOLD: &lt;b&gt; and \*stars\***"
+    )
+    assert json.loads(files.json.read_text("utf-8"))["cautions"] == [caution]

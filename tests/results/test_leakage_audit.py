@@ -1,0 +1,82 @@
+"""A report compares anew what was tested with what was trained on."""
+
+import numpy as np
+import pytest
+
+from liver_tf.records.folds import TEST_FOLD
+from liver_tf.records.leakage import Part, PartCase
+from liver_tf.records.seen import save_seen
+from liver_tf.results.leakage_audit import audit_leakage
+from liver_tf.results.study_inventory import read_study
+from tests.builders.study_folder import KEY, measured, seen_cases
+
+#: 256 bits of two slices that are nothing like each other, and of one that differs in two from the
+#: first; before them what is the same for equal pixels only.
+BITS, OTHERS = (np.random.default_rng(seed).bytes(32).hex() for seed in (1, 2))
+FIRST, OTHER = f"0:{'1' * 16}:{BITS}", f"0:{'2' * 16}:{OTHERS}"
+NEAR = f"1:{'3' * 16}:{int(BITS, 16) ^ 3:064x}"
+
+
+@pytest.fixture
+def study(cohort, tmp_path):
+    for fold in (0, 1):
+        measured(tmp_path, cohort, "mine", 0.5, fold)
+    return tmp_path
+
+
+def seen(study, fold, *cases):
+    run = study / "finetune" / f"fold{fold}" / "seed0" / "mine"
+    before = Part("volumes", KEY, cases)
+    save_seen(run / "seen.json", (Part("fold", KEY, seen_cases(fold)), before))
+
+
+def test_none_is_found_where_there_is_none(study):
+    check = audit_leakage(read_study(study))
+    assert (check.shared, check.alike, check.cautions()) == ((), (), ())
+    assert (check.test_cases, check.hashed_cases, check.seen_cases) == (40, 40, 40)
+    assert check.text().startswith("test cases of 2 run(s)")
+    assert check.text().endswith(
+        "no pair of a training and a test case with the same patient, no pair with the same or "
+        "nearly the same slice"
+    )
+
+
+def test_a_patient_on_both_sides(study):
+    seen(study, 0, PartCase("v1", "fold0-p03", "fold0-p03", (OTHER,)))
+    check = audit_leakage(read_study(study))
+    assert [(leak.left, leak.right) for leak in check.shared] == [("v1", "fold0-c03")]
+    assert "1 pair of a training and a test case share a patient" in check.cautions()[0]
+
+
+def test_the_same_slice_under_another_name(study):
+    # What fold 0 tests fold 1 is trained on: its hash is known from there.
+    cases = list(seen_cases(1))
+    cases[5] = PartCase(cases[5].case, cases[5].patient, cases[5].group, (FIRST,))
+    run = study / "finetune" / "fold1" / "seed0" / "mine"
+    save_seen(run / "seen.json", (Part("fold", KEY, tuple(cases)),))
+    seen(study, 0, PartCase("v1", "v1", "v1", (OTHER,)))
+    assert audit_leakage(read_study(study)).alike == ()
+    seen(study, 0, PartCase("v1", "v1", "v1", (OTHER, NEAR)))
+    check = audit_leakage(read_study(study))
+    assert [(leak.left, leak.right) for leak in check.alike] == [("v1", cases[5].case)]
+    assert check.cautions()[0].startswith("POSSIBLE LEAK: 1 pair")
+
+
+def test_who_does_not_tell_is_named(study):
+    (study / "finetune" / "fold1" / "seed0" / "mine" / "seen.json").unlink()
+    check = audit_leakage(read_study(study))
+    assert check.unknown == ("fold1/seed0/mine",)
+    assert "NOT COMPARED, not told what was trained on: fold1/seed0/mine" in check.text()
+    # Of fold 0's test cases no list tells the hashes now.
+    assert "slices of 0 of the 20 test cases could be compared here" in check.text()
+    (study / "finetune" / "fold0" / "seed0" / "mine" / "seen.json").write_text("[")
+    assert audit_leakage(read_study(study)).text().startswith("not made")
+
+
+def test_validation_on_the_test_fold_is_no_leak_but_told(cohort, tmp_path):
+    run = measured(tmp_path, cohort, "mine", 0.5, validation=TEST_FOLD)
+    own = Part("fold", KEY, (*seen_cases(0), *seen_cases(1)))
+    save_seen(run / "seen.json", (own, Part("volumes", KEY, ())))
+    check = audit_leakage(read_study(tmp_path))
+    assert (check.shared, check.loose) == ((), ("fold0_validated_on_test/seed0/mine",))
+    assert "by intention" in check.text()

@@ -1,0 +1,175 @@
+"""Intervals against a slow bootstrap that copies slices, and against what must hold."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from liver_tf.labels import LESION_TYPES
+from liver_tf.measures.compare_with_truth import compare_with_truth
+from liver_tf.measures.measure_registry import summarise
+from liver_tf.statistics.bootstrap_intervals import (
+    Interval,
+    PairedDifference,
+    intervals,
+    paired_difference,
+)
+
+
+def mean_dice(results):
+    dice = [result.dice for result in results if result.has_lesion]
+    return sum(dice) / len(dice)
+
+
+def slow_bootstrap(results, samples, seed, measure=summarise):
+    """Draws patients one after the other and measures the copied slices anew."""
+    rng = np.random.default_rng(seed)
+    by_patient = {}
+    for result in results:
+        by_patient.setdefault(result.patient, []).append(result)
+    patients = sorted(by_patient)
+    drawn = []
+    for _ in range(samples):
+        chosen = rng.choice(patients, size=len(patients))
+        copies = [
+            replace(result, patient=f"{place} {patient}")
+            for place, patient in enumerate(chosen)
+            for result in by_patient[patient]
+        ]
+        drawn.append(measure(copies))
+    return drawn
+
+
+def test_agrees_with_the_slow_bootstrap(cohort):
+    results = cohort(0.7)
+    fast = intervals(results, samples=20_000, seed=1)
+    slow = slow_bootstrap(results, 800, seed=2)
+    summary = summarise(results)
+    assert set(fast) <= set(summary)
+    for measure, interval in fast.items():
+        assert interval.value == summary[measure]
+        values = [s[measure] for s in slow if s[measure] is not None]
+        # By rank, because a measure over few slices takes few values: an end lies at its share of
+        # the slow draws, give or take four standard errors of a share of 2.5 % among 800.
+        for end, share in ((interval.low, 0.025), (interval.high, 0.975)):
+            assert np.mean(np.array(values) < end - 1e-12) <= share + 0.022, measure
+            assert np.mean(np.array(values) <= end + 1e-12) >= share - 0.022, measure
+
+
+def test_every_resample_of_two_patients_by_hand():
+    lesion, liver = np.array([[2]], np.uint8), np.array([[1]], np.uint8)
+    hit = compare_with_truth(lesion, lesion, LESION_TYPES, patient="a", case="c", slice_index=0)
+    miss = compare_with_truth(lesion, liver, LESION_TYPES, patient="b", case="c", slice_index=0)
+    found = intervals([hit, miss], samples=4_000, seed=0)
+    # aa, ab or ba, bb: Success 1, 1/2, 0 with chances 1/4, 1/2, 1/4.
+    assert found["success"] == Interval(0.5, 0.0, 1.0, 4_000, 2)
+    # Dice1 exists only where a was drawn, is carried by one patient, and so has no interval.
+    assert found["dice1"] == Interval(1.0, None, None, 0, 1)
+    assert found["healthy_false_positive_rate"] == Interval(None, None, None, 0, 0)
+    narrow = intervals([hit, miss], samples=4_000, seed=0, level=0.4)["success"]
+    assert (narrow.low, narrow.high) == (0.5, 0.5)
+
+
+def test_a_patient_comes_whole(cohort):
+    results = cohort(0.6)
+    copies = [replace(r, case=f"copy{k}") for r in results for k in range(4)]
+    # Four copies of every slice tell nothing new about patients; resampled as slices they would
+    # halve the interval.
+    once, often = intervals(results, seed=3)["dice2"], intervals(copies, seed=3)["dice2"]
+    assert often.low == pytest.approx(once.low)
+    assert often.high == pytest.approx(once.high)
+
+
+def test_seed_decides(cohort):
+    results = cohort(0.6)
+    assert intervals(results, samples=500, seed=4) == intervals(results, samples=500, seed=4)
+    assert intervals(results, samples=500, seed=4) != intervals(results, samples=500, seed=5)
+    shuffled = intervals(results[::-1], samples=500, seed=4)["dice2"]
+    assert shuffled.low == pytest.approx(intervals(results, samples=500, seed=4)["dice2"].low)
+
+
+def test_undefined_resamples_are_left_out():
+    lesion, liver = np.array([[2]], np.uint8), np.array([[1]], np.uint8)
+    slices = {"a": (liver, lesion), "b": (liver, liver), "c": (lesion, lesion)}
+    results = [
+        compare_with_truth(truth, predicted, LESION_TYPES, patient=p, case="c", slice_index=0)
+        for p, (truth, predicted) in slices.items()
+    ]
+    interval = intervals(results, samples=2_700)["healthy_false_positive_rate"]
+    # Only c drawn, three times: no healthy slice, with a chance of 1 in 27.
+    assert interval.samples == pytest.approx(2_600, abs=45)
+    assert (interval.value, interval.low, interval.high) == (0.5, 0.0, 1.0)
+
+
+def test_one_patient_has_no_interval(cohort):
+    interval = intervals(cohort(0.9, patients=1))["dice2"]
+    assert interval.value is not None
+    assert interval.low is None
+    assert interval.high is None
+
+
+def test_no_results_have_no_values():
+    assert intervals([], samples=10)["dice2"] == Interval(None, None, None, 0, 0)
+
+
+def test_paired_difference_against_the_slow_way(cohort):
+    reference, other = cohort(0.4), cohort(0.9)
+    found = paired_difference(reference, other, other_name="hier_freeze", samples=20_000)
+    slow = [
+        after - before
+        for before, after in zip(
+            slow_bootstrap(reference, 1_500, 7, mean_dice),
+            slow_bootstrap(other, 1_500, 7, mean_dice),
+            strict=True,
+        )
+    ]
+    low, high = np.quantile(slow, [0.025, 0.975])
+    difference = summarise(other)["dice2"] - summarise(reference)["dice2"]
+    assert found.interval.value == pytest.approx(difference)
+    assert found.interval.low == pytest.approx(low, abs=0.25 * np.std(slow))
+    assert found.interval.high == pytest.approx(high, abs=0.25 * np.std(slow))
+    assert found.verdict() == "Dice2 of hier_freeze against baseline: higher"
+    back = paired_difference(other, reference, other_name="worse")
+    assert back.verdict().endswith(": lower")
+
+
+def test_a_protocol_against_itself_shows_no_difference(cohort):
+    same = paired_difference(cohort(0.6), cohort(0.6), other_name="copy")
+    assert same.interval == Interval(0.0, 0.0, 0.0, 10_000, 19)
+    assert same.verdict() == "Dice2 of copy against baseline: no difference shown"
+
+
+@pytest.mark.parametrize(
+    ("interval", "ending"),
+    [
+        (Interval(0.1, -0.01, 0.2, 100), "no difference shown"),
+        (Interval(0.1, 0.0, 0.2, 100), "no difference shown"),
+        (Interval(0.1, 0.01, 0.2, 100), "higher"),
+        (Interval(-0.1, -0.2, -0.01, 100), "lower"),
+        (Interval(0.1, None, None, 0), "no difference shown (too few patients for an interval)"),
+        (Interval(None, None, None, 0), "undefined on these data"),
+    ],
+)
+def test_verdicts(interval, ending):
+    verdict = PairedDifference("accuracy", "mine", "baseline", interval).verdict()
+    assert verdict == f"Accuracy of mine against baseline: {ending}"
+
+
+def test_refusals(cohort):
+    results = cohort(0.6)
+    with pytest.raises(ValueError, match="1 only in the first and 0 only in the second"):
+        paired_difference(results, results[1:], other_name="short")
+    with pytest.raises(ValueError, match="no measure 'dice3'"):
+        paired_difference(results, results, other_name="x", measure="dice3")
+    with pytest.raises(ValueError, match="at least 1 sample"):
+        intervals(results, samples=0)
+    with pytest.raises(ValueError, match="a level between 0 and 1"):
+        intervals(results, level=95)
+
+
+def test_full_cohort_is_fast(cohort):
+    results = cohort(0.7, patients=140)
+    start = time.perf_counter()
+    intervals(results, samples=10_000)
+    assert time.perf_counter() - start < 5.0
