@@ -164,11 +164,11 @@ def _ours(folder: Path, images: np.ndarray, labels: np.ndarray, compiled: bool) 
 def _source(folder: Path, hu: np.ndarray, labels: np.ndarray, ranges):
     from liver_tf.labels import LESION_TYPES
     from liver_tf.pipeline.batches import BatchSource, Slices
-    from liver_tf.records import statistics as record_statistics
-    from liver_tf.records.likeness import slice_hash
+    from liver_tf.records import case_statistics as record_statistics
     from liver_tf.records.manifest import CaseEntry, Manifest
-    from liver_tf.records.schema import SliceRecord
+    from liver_tf.records.record_schema import SliceRecord
     from liver_tf.records.shards import write_shard
+    from liver_tf.records.slice_hash import hash_slice
 
     records = [
         SliceRecord(*(image.astype(np.int16), label, (0.8, 0.8), "case", "patient", index, "cyst"))
@@ -179,7 +179,7 @@ def _source(folder: Path, hu: np.ndarray, labels: np.ndarray, ranges):
     entry = CaseEntry(
         *("case", "patient", "patient", "case.tfrecord"),
         *(info.records, info.bytes, info.sha256, "cyst", record_statistics.total(sums)),
-        hashes=tuple(slice_hash(r.image, r.slice_index) for r in records),
+        hashes=tuple(hash_slice(r.image, r.slice_index) for r in records),
     )
     window = tuple(int(end) for end in peers.WINDOW)
     slices = Slices(

@@ -96,7 +96,7 @@ def main(argv: list[str]) -> int:
 
 def _seen(patients: np.ndarray) -> dict[str, tuple]:
     """What the networks of each fold were trained on."""
-    from liver_tf.records.leakage import Part, PartCase
+    from liver_tf.records.leakage import HashedCase, SplitPart
 
     rng = np.random.default_rng(3)
 
@@ -104,16 +104,16 @@ def _seen(patients: np.ndarray) -> dict[str, tuple]:
         return tuple(f"{k}:{rng.bytes(8).hex()}:{rng.bytes(32).hex()}" for k in range(count))
 
     own = [
-        PartCase(f"c{index:03}", f"p{patient:03}", f"p{patient:03}", hashes(1))
+        HashedCase(f"c{index:03}", f"p{patient:03}", f"p{patient:03}", hashes(1))
         for index, patient in enumerate(patients)
     ]
-    volumes = tuple(PartCase(f"v{k}", f"v{k}", f"v{k}", hashes(100)) for k in range(130))
+    volumes = tuple(HashedCase(f"v{k}", f"v{k}", f"v{k}", hashes(100)) for k in range(130))
     return {
         str(fold): (
-            Part(
+            SplitPart(
                 "fold", KEY, tuple(c for c, p in zip(own, patients, strict=True) if p % 3 != fold)
             ),
-            Part("volumes", KEY, volumes),
+            SplitPart("volumes", KEY, volumes),
         )
         for fold in range(3)
     }
@@ -123,7 +123,7 @@ def _store(study: Path, name: str, results: list, seen: dict[str, tuple]) -> Non
     """The folders of a protocol's runs."""
     from liver_tf.labels import LESION_TYPES
     from liver_tf.measures.calibration import Temperature
-    from liver_tf.records.seen import save_seen
+    from liver_tf.records.training_data_file import save_training_data
     from liver_tf.results.example_slices import crop_to_liver, pick_examples, save_examples
     from liver_tf.results.stored_results import RunResults
 
@@ -149,7 +149,7 @@ def _store(study: Path, name: str, results: list, seen: dict[str, tuple]) -> Non
             for rank, one in pick_examples(own.results).items()
         }
         save_examples(run, own, shown)
-        save_seen(run / run_files.TRAINING_DATA, seen[fold])
+        save_training_data(run / run_files.TRAINING_DATA, seen[fold])
         cycles = [
             {"fixed": [f"enc{k}" for k in range(1, n)]} for n in range(1, CYCLES.get(name, 1) + 1)
         ]

@@ -5,7 +5,7 @@
 
 Re-exports are made of phantom and real slices. Different patients are phantoms, which have the same
 organs at the same heights, and the one pair of real patients in ``LIVER_TF_REAL_DATA`` (or
-``../shared/data`` beside the project). The threshold is ``likeness.NEAR_BITS``.
+``../shared/data`` beside the project). The threshold is ``slice_hash.NEAR_BITS``.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from liver_tf.conversion.sources import find_lits, find_slices
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.window import DEFAULT_WINDOW, apply_window
 from liver_tf.labels import LESION_TYPES
-from liver_tf.records.likeness import BITS, NEAR_BITS, SliceHashes, parse, slice_hash
-from liver_tf.records.slice_pairs import near_pairs
+from liver_tf.records.near_duplicates import near_pairs
+from liver_tf.records.slice_hash import BITS, NEAR_BITS, SliceHashes, hash_slice, parse_hashes
 
 FLAGS = flags.FLAGS
 MASK_VALUES = ((0, "background"), (1, "liver"), (2, "lesion"))
@@ -110,7 +110,7 @@ RE_EXPORTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def hashes(images: Patient) -> SliceHashes:
-    return parse(slice_hash(image, index) for index, image in enumerate(images))
+    return parse_hashes(hash_slice(image, index) for index, image in enumerate(images))
 
 
 def distances(left: SliceHashes, right: SliceHashes) -> np.ndarray:
@@ -166,7 +166,7 @@ def comparison_seconds(left: int, right: int) -> float:
     """Time that it takes to compare so many slices with random hashes."""
     generator = np.random.default_rng(0)
     sides = [
-        parse(f"{index}:-:{generator.bytes(BITS // 8).hex()}" for index in range(count))
+        parse_hashes(f"{index}:-:{generator.bytes(BITS // 8).hex()}" for index in range(count))
         for count in (left, right)
     ]
     began = time.perf_counter()
@@ -179,7 +179,7 @@ def milliseconds(images: Patient) -> float:
     taken = []
     for image in images:
         began = time.perf_counter()
-        slice_hash(image, 0)
+        hash_slice(image, 0)
         taken.append(time.perf_counter() - began)
     return float(np.median(taken)) * 1000
 

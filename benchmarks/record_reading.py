@@ -32,9 +32,9 @@ def main(argv: list[str]) -> int:
     import tensorflow as tf
 
     from liver_tf.pipeline.slices import read_shards
-    from liver_tf.records.graph import parser
+    from liver_tf.records.graph_decoder import record_parser
     from liver_tf.records.manifest import load_manifest
-    from liver_tf.records.pixels import ENCODINGS
+    from liver_tf.records.pixel_encoding import ENCODINGS
     from liver_tf.records.shards import read_case
 
     work = Path(FLAGS.work)
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> int:
         return int(dataset.reduce(0, lambda count, record: count + 1))
 
     def parsed(folder: Path, entry, encoding: str) -> int:
-        parse = parser(encoding)
+        parse = record_parser(encoding)
         dataset = read_shards(
             [str(folder / entry.shard)] * TIMES, np.arange(TIMES) * entry.records
         ).map(lambda place, record: parse(record), tf.data.AUTOTUNE, deterministic=True)

@@ -95,11 +95,11 @@ def _batches(folder: Path):
     from liver_tf.labels import LESION_TYPES
     from liver_tf.pipeline.batches import BatchSource
     from liver_tf.pipeline.slices import Slices
-    from liver_tf.records import statistics as record_statistics
-    from liver_tf.records.likeness import slice_hash
+    from liver_tf.records import case_statistics as record_statistics
     from liver_tf.records.manifest import CaseEntry, Manifest
-    from liver_tf.records.schema import SliceRecord
+    from liver_tf.records.record_schema import SliceRecord
     from liver_tf.records.shards import write_shard
+    from liver_tf.records.slice_hash import hash_slice
 
     generator = np.random.default_rng(0)
     shape = (FLAGS.image_size, FLAGS.image_size)
@@ -120,7 +120,7 @@ def _batches(folder: Path):
     entry = CaseEntry(
         *("case", "patient", "patient", "case.tfrecord"),
         *(info.records, info.bytes, info.sha256, "cyst", record_statistics.total(sums)),
-        hashes=tuple(slice_hash(r.image, r.slice_index) for r in records),
+        hashes=tuple(hash_slice(r.image, r.slice_index) for r in records),
     )
     manifest = Manifest(LESION_TYPES, (-160, 240), (entry,))
     slices = Slices(folder, manifest, ("case",), FLAGS.image_size, tuple(range(5)))

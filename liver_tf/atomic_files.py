@@ -15,7 +15,7 @@ TEMPORARY_MARK = ".partial-"
 
 
 @contextlib.contextmanager
-def written_whole(path: Path | str) -> Iterator[Path]:
+def atomic_write(path: Path | str) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on leaving, sync it and rename it to ``path``.
 
     If the body raises, the temporary file is removed and what stood under ``path`` stays. A
@@ -37,7 +37,7 @@ def written_whole(path: Path | str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def folder_written_whole(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path) -> Iterator[Path]:
     """Give a new empty folder beside ``folder``; on leaving, rename it to ``folder``.
 
     The files in it must have been synced. If the body raises, a full disk for one, the new folder
@@ -57,7 +57,7 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
 
 def write_text(path: Path | str, text: str) -> None:
     """Write a UTF-8 text file whole."""
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

@@ -16,7 +16,7 @@ _PATIENCE_SECONDS = 2.0
 
 
 @contextlib.contextmanager
-def held_alone(folder: Path) -> Iterator[int]:
+def locked_folder(folder: Path) -> Iterator[int]:
     """Hold a folder that exists.
 
     Gives the descriptor of the lock: a child process that inherits it holds the folder too, as

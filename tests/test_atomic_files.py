@@ -18,7 +18,7 @@ def test_a_body_that_raises_leaves_the_old_file_and_no_other(tmp_path):
     path.write_text("old")
 
     def write_half():
-        with atomic_files.written_whole(path) as temporary:
+        with atomic_files.atomic_write(path) as temporary:
             temporary.write_text("ne")
             assert path.read_text() == "old"
             raise OSError("disk full")
@@ -42,8 +42,8 @@ def test_a_killed_writer_leaves_the_old_file_and_the_next_writer_cleans_up(tmp_p
     path.write_text("old")
     script = (
         "import os, signal, sys\n"
-        "from liver_tf.atomic_files import written_whole\n"
-        "with written_whole(sys.argv[1]) as temporary:\n"
+        "from liver_tf.atomic_files import atomic_write\n"
+        "with atomic_write(sys.argv[1]) as temporary:\n"
         "    temporary.write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -87,7 +87,7 @@ def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
     folder = tmp_path / "a" / "results"
 
     def write(*names):
-        with atomic_files.folder_written_whole(folder) as partial:
+        with atomic_files.atomic_folder(folder) as partial:
             for name in names:
                 atomic_files.write_text(partial / name, name)
             assert not folder.exists()

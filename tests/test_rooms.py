@@ -149,8 +149,8 @@ def test_every_room_of_the_order_is_there():
         ("liver_tf.ct.window", "import tensorflow as tf"),
         ("liver_tf.ct.window", "def f():\n    from tensorflow import keras"),
         ("liver_tf.ct.window", "from liver_tf.records import schema"),
-        ("liver_tf.records.schema", "import keras.layers"),
-        ("liver_tf.records.schema", "from liver_tf import pipeline"),
+        ("liver_tf.records.record_schema", "import keras.layers"),
+        ("liver_tf.records.record_schema", "from liver_tf import pipeline"),
         ("liver_tf.model.unet", "from liver_tf.pipeline.resample import weights"),
         ("liver_tf.inference.roi_box", "from liver_tf.training.step import Task"),
         ("liver_tf.report.write_report", "import liver_tf.training.run"),
@@ -160,7 +160,7 @@ def test_every_room_of_the_order_is_there():
         ("liver_tf.training.run", "from liver_tf.inference import cascade"),
         ("liver_tf.labels", "from liver_tf.ct import window"),
         ("liver_tf.conversion.cases", "def f():\n    from trainers import sources"),
-        ("liver_tf.records.schema", "import importlib"),
+        ("liver_tf.records.record_schema", "import importlib"),
     ],
 )
 def test_a_violation_is_seen(module, source):

@@ -23,13 +23,13 @@ def main(argv: list[str]) -> int:
 
 def train_and_measure(argv: list[str], measure: Callable[[Path], object]) -> int:
     """Fine-tune, then ``measure`` the run while no other process works on it; returns a status."""
-    from liver_tf.folder_lock import held_alone
+    from liver_tf.folder_lock import locked_folder
 
     status = finetune.main(argv)
     if status or FLAGS.dry_run:
         return status
     run = finetune.run_of_flags()
-    with held_alone(run):
+    with locked_folder(run):
         measure(run)
     print(f"{run}: measured")
     return 0

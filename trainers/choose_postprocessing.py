@@ -18,13 +18,13 @@ FLAGS = flags.FLAGS
 
 def main(argv: list[str]) -> int:
     from liver_tf.assessment.choose_postprocessing import choice_summary, choose_postprocessing
-    from liver_tf.folder_lock import held_alone
+    from liver_tf.folder_lock import locked_folder
     from liver_tf.inference import postprocessing
 
     records, liver = Path(FLAGS.records), Path(FLAGS.liver_run)
     for run in map(Path, FLAGS.run):
         how, chosen = choose_postprocessing(run, liver, records, in_liver_only=FLAGS.in_liver_only)
-        with held_alone(run):
+        with locked_folder(run):
             postprocessing.save(run, how, chosen)
         print(f"{run / run_files.POSTPROCESSING}: {how.text()}\n{choice_summary(how, chosen)}")
     return 0

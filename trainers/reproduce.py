@@ -86,14 +86,14 @@ def _engine():
 
 
 def _report(output: Path, jobs: Sequence) -> int:
-    from liver_tf.folder_lock import held_alone
+    from liver_tf.folder_lock import locked_folder
     from liver_tf.refusals import Refusal
     from liver_tf.report.write_report import write_study_report
 
     folder = output / REPORT
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with held_alone(folder):
+        with locked_folder(folder):
             files = write_study_report(
                 output,
                 folder,

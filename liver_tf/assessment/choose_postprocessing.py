@@ -21,7 +21,7 @@ from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.labels import LIVER
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.records.manifest import load_manifest
-from liver_tf.records.schema import SliceRecord
+from liver_tf.records.record_schema import SliceRecord
 from liver_tf.records.shards import check_shards, read_case
 from liver_tf.refusals import Refusal
 

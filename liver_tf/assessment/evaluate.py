@@ -13,7 +13,7 @@ from tqdm import tqdm
 from liver_tf import __version__, run_files
 from liver_tf.assessment.keeping_shown import keep_shown
 from liver_tf.assessment.slice_predictor import SlicePredictor
-from liver_tf.atomic_files import written_whole
+from liver_tf.atomic_files import atomic_write
 from liver_tf.inference import postprocessing
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import LiverFinder
@@ -218,7 +218,7 @@ class _Measuring:
             looks=looks,
         )
         with (
-            written_whole(run_files.label_maps_file(self.run, part)) as temporary,
+            atomic_write(run_files.label_maps_file(self.run, part)) as temporary,
             open(temporary, "wb") as file,
         ):
             np.savez_compressed(file, **labels)

@@ -9,7 +9,7 @@ import numpy as np
 
 from liver_tf import __version__, run_files
 from liver_tf.assessment.evaluate import map_name
-from liver_tf.atomic_files import written_whole
+from liver_tf.atomic_files import atomic_write
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.labels import LIVER, LIVER_ONLY
 from liver_tf.measures.compare_with_truth import compare_with_truth
@@ -91,7 +91,7 @@ def evaluate_liver(
         for record, labels in zip(slices, predicted, strict=True)
     }
     with (
-        written_whole(run_files.label_maps_file(output, "test")) as temporary,
+        atomic_write(run_files.label_maps_file(output, "test")) as temporary,
         open(temporary, "wb") as file,
     ):
         np.savez_compressed(file, **maps)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import BATCH, HostGraph, for_graph
-from liver_tf.records.schema import SliceRecord
+from liver_tf.records.record_schema import SliceRecord
 
 
 class SlicePredictor:

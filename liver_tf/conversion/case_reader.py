@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from liver_tf.conversion.cases import CaseNotes, CaseTask, LabelledSlice
-from liver_tf.ct.check import UnderMask, mask_cautions
-from liver_tf.ct.dicom_pair import SeriesPair
+from liver_tf.ct.dicom_series_with_seg import SeriesWithSeg
 from liver_tf.ct.dicom_slice import read_dicom_slice
+from liver_tf.ct.hu_plausibility import MaskHuCheck, mask_cautions
 from liver_tf.ct.mask_image import read_mask
-from liver_tf.ct.nifti_pair import NiftiPair, open_nifti_pair
+from liver_tf.ct.nifti_with_labels import NiftiWithLabels, open_nifti_with_labels
 from liver_tf.ct.scan import SourceGrid
 from liver_tf.ct.slices_csv import SliceRow
 from liver_tf.labels import HEALTHY, LITS, LIVER, LabelSet
@@ -67,25 +67,27 @@ def _slices_of_rows(task: CaseTask, notes: CaseNotes) -> Iterator[LabelledSlice]
 
 def _slices_of_volume(task: CaseTask, notes: CaseNotes) -> Iterator[LabelledSlice]:
     allowed = tuple(range(len(task.label_set)))
-    with open_nifti_pair(task.volume, task.segmentation, allowed) as pair:
+    with open_nifti_with_labels(task.volume, task.segmentation, allowed) as pair:
         yield from _slices_of_pair(pair, notes, lambda labels: "")
 
 
 def _slices_of_series(task: CaseTask, notes: CaseNotes) -> Iterator[LabelledSlice]:
     mapping = {name: task.label_set.index(meaning) for name, meaning in task.segments}
-    pair = SeriesPair(task.series, mapping)
+    pair = SeriesWithSeg(task.series, mapping)
     notes.details.update(pair.details)
     yield from _slices_of_pair(pair, notes, lambda labels: _drawn_diagnosis(labels, task.label_set))
 
 
 def _slices_of_pair(
-    pair: NiftiPair | SeriesPair, notes: CaseNotes, diagnosis_of: Callable[[np.ndarray], str]
+    pair: NiftiWithLabels | SeriesWithSeg,
+    notes: CaseNotes,
+    diagnosis_of: Callable[[np.ndarray], str],
 ) -> Iterator[LabelledSlice]:
     notes.cautions += pair.cautions
     distance, *in_plane = pair.spacing_mm
     notes.details["spacing_mm"] = "x".join(f"{step:.3f}" for step in pair.spacing_mm)
     notes.details["orientation"] = orientation_of(pair.source)
-    under = UnderMask()
+    under = MaskHuCheck()
     for index, (hu, labels) in enumerate(pair.slices()):
         labelled = LabelledSlice(index, hu, labels, tuple(in_plane), diagnosis_of(labels), distance)
         under.add(labelled.hu_by_label)

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from liver_tf.conversion.segment_mapping import Segments
-from liver_tf.ct.check import hu_by_label
-from liver_tf.ct.dicom_folder import SeriesFiles
+from liver_tf.ct.dicom_series_search import SeriesFiles
+from liver_tf.ct.hu_plausibility import hu_by_label
 from liver_tf.ct.slices_csv import SliceRow
 from liver_tf.labels import LabelSet
 from liver_tf.refusals import Caution, Refusal

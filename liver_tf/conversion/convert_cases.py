@@ -24,12 +24,12 @@ from liver_tf.conversion.process_engine import in_processes
 from liver_tf.ct.window import DEFAULT_WINDOW, apply_window
 from liver_tf.disk_full import write_errors_as_refusals
 from liver_tf.labels import HEALTHY, LabelSet
-from liver_tf.records import statistics
-from liver_tf.records.likeness import slice_hash
+from liver_tf.records import case_statistics
 from liver_tf.records.manifest import MANIFEST_NAME, CaseEntry, Manifest, load_manifest
-from liver_tf.records.pixels import DEFAULT_ENCODING
-from liver_tf.records.schema import SCHEMA_VERSION, SliceRecord
+from liver_tf.records.pixel_encoding import DEFAULT_ENCODING
+from liver_tf.records.record_schema import SCHEMA_VERSION, SliceRecord
 from liver_tf.records.shards import write_shard
+from liver_tf.records.slice_hash import hash_slice
 from liver_tf.refusals import Refusal
 
 
@@ -40,7 +40,7 @@ class Target:
     Attributes:
       output: folder of the record set.
       window: (low, high) HU to which images are clipped.
-      encoding: of pixels, one of ``liver_tf.records.pixels.ENCODINGS``.
+      encoding: of pixels, one of ``liver_tf.records.pixel_encoding.ENCODINGS``.
     """
 
     output: Path
@@ -187,7 +187,7 @@ def _keep_freed_memory() -> None:
 def _converted(task: CaseTask, target: Target, memo: Path, stamp: dict) -> CaseOutcome:
     _keep_freed_memory()
     found = CaseNotes()
-    parts: list[statistics.CaseStatistics] = []
+    parts: list[case_statistics.CaseStatistics] = []
     hashes: list[str] = []
     diagnoses: collections.Counter[str] = collections.Counter()
     shard = target.output / f"{task.case}.tfrecord"
@@ -202,7 +202,7 @@ def _converted(task: CaseTask, target: Target, memo: Path, stamp: dict) -> CaseO
         return CaseOutcome(None, (*found.refusals, unexpected_error(task.files[0], error)))
     if not info.records:
         return CaseOutcome(None, tuple(found.refusals))
-    total = statistics.total(parts)
+    total = case_statistics.total(parts)
     entry = CaseEntry(
         case=task.case,
         patient=task.patient,
@@ -227,8 +227,8 @@ def _records(task, window, found, parts, hashes, diagnoses) -> Iterator[SliceRec
     for one in read_slices(task, found):
         image = apply_window(one.hu, *window)
         seen = {label: apply_window(hu, *window) for label, hu in one.hu_by_label.items()}
-        parts.append(statistics.of_values(seen, image.size, len(task.label_set)))
-        hashes.append(slice_hash(image, one.index))
+        parts.append(case_statistics.of_values(seen, image.size, len(task.label_set)))
+        hashes.append(hash_slice(image, one.index))
         diagnoses[one.diagnosis] += 1
         yield SliceRecord(
             image=image,
@@ -241,7 +241,7 @@ def _records(task, window, found, parts, hashes, diagnoses) -> Iterator[SliceRec
         )
 
 
-def _diagnosis(diagnoses: collections.Counter, total: statistics.CaseStatistics) -> str:
+def _diagnosis(diagnoses: collections.Counter, total: case_statistics.CaseStatistics) -> str:
     """The case's diagnosis, by which folds are stratified."""
     kinds = [(count, name) for name, count in diagnoses.items() if name not in ("", HEALTHY)]
     if kinds:

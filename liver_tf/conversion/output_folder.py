@@ -9,7 +9,7 @@ from pathlib import Path
 
 from liver_tf.atomic_files import TEMPORARY_MARK
 from liver_tf.disk_full import write_errors_as_refusals
-from liver_tf.folder_lock import held_alone
+from liver_tf.folder_lock import locked_folder
 from liver_tf.records.manifest import MANIFEST_NAME
 
 MEMOS = ".cases"
@@ -32,7 +32,7 @@ def begun_anew(output: Path) -> Iterator[None]:
     """
     with write_errors_as_refusals(output):
         output.mkdir(parents=True, exist_ok=True)
-        with held_alone(output):
+        with locked_folder(output):
             for name in (FOLDS_NAME, MANIFEST_NAME):
                 (output / name).unlink(missing_ok=True)
             yield

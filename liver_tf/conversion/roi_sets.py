@@ -15,12 +15,12 @@ from liver_tf.disk_full import write_errors_as_refusals
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.roi_box import RoiRule, boxes_of_scan, crop
 from liver_tf.labels import BACKGROUND, LIVER
-from liver_tf.records import statistics
-from liver_tf.records.likeness import index_of
+from liver_tf.records import case_statistics
 from liver_tf.records.manifest import CaseEntry, Manifest, load_manifest
-from liver_tf.records.schema import SliceRecord
-from liver_tf.records.seen import LIVER_SEEN
+from liver_tf.records.record_schema import SliceRecord
 from liver_tf.records.shards import check_shards, read_case, write_shard
+from liver_tf.records.slice_hash import slice_index
+from liver_tf.records.training_data_file import LIVER_TRAINING_DATA
 from liver_tf.refusals import Refusal
 
 
@@ -89,9 +89,9 @@ def cut_regions(
             )
         sweep(output, {entry.case for entry in entries})
         with write_errors_as_refusals(output):
-            (output / LIVER_SEEN).unlink(missing_ok=True)
+            (output / LIVER_TRAINING_DATA).unlink(missing_ok=True)
             if liver_seen is not None:
-                atomic_files.write_text(output / LIVER_SEEN, liver_seen.read_text("utf-8"))
+                atomic_files.write_text(output / LIVER_TRAINING_DATA, liver_seen.read_text("utf-8"))
         made = replace(manifest, cases=tuple(entries), roi={**roi, "result": asdict(tally)})
         made.save(output)
     return made, tally.text()
@@ -126,12 +126,12 @@ def _cut_case(
     tally: Tally,
 ) -> CaseEntry | None:
     records = list(read_case(source, entry))
-    parts: list[statistics.CaseStatistics] = []
+    parts: list[case_statistics.CaseStatistics] = []
     classes = len(manifest.label_set)
     rois = []
     for scan in _scans(records, single_slices=manifest.made_by.get("source") == "slices"):
         for record in _regions(scan, finder, rule, manifest.window[0], tally):
-            parts.append(statistics.of_slice(record.image, record.labels, classes))
+            parts.append(case_statistics.of_slice(record.image, record.labels, classes))
             rois.append(record)
     if not rois:
         return None
@@ -143,9 +143,9 @@ def _cut_case(
         records=info.records,
         bytes=info.bytes,
         sha256=info.sha256,
-        statistics=statistics.total(parts),
+        statistics=case_statistics.total(parts),
         # Of the whole slices: a patient is no other one for being cut elsewhere.
-        hashes=tuple(text for text in entry.hashes if index_of(text) in kept),
+        hashes=tuple(text for text in entry.hashes if slice_index(text) in kept),
     )
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from liver_tf.conversion.cases import CaseTask
 from liver_tf.conversion.patient_id_check import refuse_patients_with_two_names
 from liver_tf.conversion.segment_mapping import Segments
-from liver_tf.ct.dicom_folder import SeriesFiles, find_series_files
-from liver_tf.ct.lits import find_lits_cases, source_group
+from liver_tf.ct.dicom_series_search import SeriesFiles, find_series_files
+from liver_tf.ct.lits_search import find_lits_cases, source_group
 from liver_tf.ct.pseudonyms import pseudonym
 from liver_tf.ct.slices_csv import SliceRow, read_slices_csv
 from liver_tf.labels import HEALTHY, LITS, LabelSet
@@ -69,7 +69,7 @@ def find_series(
 
     Returns:
       Tasks, refusals, and the number of ignored files by reason
-      (:func:`liver_tf.ct.dicom_folder.find_series_files`).
+      (:func:`liver_tf.ct.dicom_series_search.find_series_files`).
     """
     series, refusals, ignored = find_series_files(folder)
     tasks = []

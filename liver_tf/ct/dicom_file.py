@@ -22,9 +22,9 @@ from pydicom.encaps import generate_frames
 from pydicom.pixels import get_decoder
 from pydicom.uid import UID, RLELossless
 
-from liver_tf.ct.codestream import coded_size
 from liver_tf.ct.decoder_process import decode_apart
 from liver_tf.ct.input_file import read_start, unreadable
+from liver_tf.ct.jpeg_header import coded_size
 from liver_tf.refusals import Refusal
 
 # pydicom quotes element values in its log lines: they must not reach the handlers of the program.

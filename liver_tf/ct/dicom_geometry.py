@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from liver_tf.ct.dicom_header import SliceHeader
+from liver_tf.ct.dicom_slice_header import SliceHeader
 from liver_tf.ct.orientation import OBLIQUE_DEGREES, canonical_axes, oblique_degrees
 from liver_tf.refusals import Caution, Refusal
 

@@ -18,7 +18,7 @@ from liver_tf.ct.dicom_file import (
     whole_number,
 )
 from liver_tf.ct.dicom_seg_frames import place_frames, read_frames, referenced_series, seg_refusal
-from liver_tf.ct.dicom_stack import SliceStack
+from liver_tf.ct.dicom_slice_order import SliceStack
 from liver_tf.ct.orientation import to_canonical
 from liver_tf.ct.scan import Scan, SourceGrid
 

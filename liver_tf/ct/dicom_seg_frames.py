@@ -14,7 +14,7 @@ import pydicom
 
 from liver_tf.ct.dicom_file import broken_file, numbers, sequence, text, whole_number
 from liver_tf.ct.dicom_geometry import LPS_TO_RAS
-from liver_tf.ct.dicom_stack import SliceStack
+from liver_tf.ct.dicom_slice_order import SliceStack
 from liver_tf.ct.orientation import stored_affine
 from liver_tf.ct.scan import Scan
 from liver_tf.refusals import Refusal

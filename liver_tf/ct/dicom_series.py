@@ -11,8 +11,8 @@ import numpy as np
 from pydicom.dataset import FileDataset
 
 from liver_tf.ct.dicom_file import has_dicom_prefix, read_dataset, text
-from liver_tf.ct.dicom_header import CT_STORAGES, SliceHeader, check_header, is_localizer
-from liver_tf.ct.dicom_stack import stack_slices
+from liver_tf.ct.dicom_slice_header import CT_STORAGES, SliceHeader, check_header, is_localizer
+from liver_tf.ct.dicom_slice_order import stack_slices
 from liver_tf.ct.input_file import unreadable
 from liver_tf.ct.scan import Scan
 from liver_tf.refusals import Caution, Refusal
@@ -42,7 +42,7 @@ def read_dicom_series(folder: Path | str) -> Scan:
 
     Raises:
       Refusal: as :func:`liver_tf.ct.dicom_slice.read_dicom_slice` for any slice of the series, as
-        :func:`liver_tf.ct.dicom_stack.stack_slices`, and ``series-folder``, ``series-empty``.
+        :func:`liver_tf.ct.dicom_slice_order.stack_slices`, and ``series-folder``, ``series-empty``.
     """
     folder = Path(folder)
     headers, left_out = _read_headers(folder)
@@ -127,7 +127,7 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _folders_below(folder: Path) -> Iterator[Path]:
-    """All of them in order, as :mod:`liver_tf.ct.dicom_folder` goes through them."""
+    """All of them in order, as :mod:`liver_tf.ct.dicom_series_search` goes through them."""
 
     def cannot_enter(error: OSError) -> None:
         raise unreadable(Path(error.filename or folder)) from None

@@ -8,8 +8,8 @@ import numpy as np
 
 from liver_tf.ct.dicom_file import read_dataset
 from liver_tf.ct.dicom_geometry import axial_axes, oblique_caution, stored_affine_of
-from liver_tf.ct.dicom_header import check_header
-from liver_tf.ct.dicom_pixels import HuRange, stored_hu
+from liver_tf.ct.dicom_hu import HuRange, stored_hu
+from liver_tf.ct.dicom_slice_header import check_header
 from liver_tf.ct.orientation import canonical_affine, to_canonical
 from liver_tf.ct.scan import Scan, SourceGrid
 
@@ -23,8 +23,8 @@ def read_dicom_slice(path: Path | str) -> Scan:
     Cautions: ``dicom-no-spacing``, ``dicom-no-orientation``, ``dicom-oblique``, ``dicom-lossy``.
 
     Raises:
-      Refusal: codes as :func:`liver_tf.ct.dicom_header.check_header` and
-        :func:`liver_tf.ct.dicom_pixels.stored_hu`, and ``dicom-not-axial``,
+      Refusal: codes as :func:`liver_tf.ct.dicom_slice_header.check_header` and
+        :func:`liver_tf.ct.dicom_hu.stored_hu`, and ``dicom-not-axial``,
         ``hu-unscaled``, ``hu-impossible``.
     """
     path = Path(path)

@@ -11,8 +11,8 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
-from liver_tf.ct.check import refuse_implausible_hu
 from liver_tf.ct.hounsfield import NotFinite, rescale_to_hu
+from liver_tf.ct.hu_plausibility import refuse_implausible_hu
 from liver_tf.ct.nifti_file import NiftiHeader, read_nifti
 from liver_tf.ct.orientation import (
     OBLIQUE_DEGREES,

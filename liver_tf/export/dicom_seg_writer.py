@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pydicom
 
-from liver_tf.atomic_files import written_whole
+from liver_tf.atomic_files import atomic_write
 from liver_tf.ct.dicom_file import quiet_pydicom, read_dataset, text
 from liver_tf.ct.orientation import from_canonical
 from liver_tf.ct.scan import Scan, require_geometry
@@ -114,7 +114,7 @@ def write_dicom_seg(
         return WrittenSeg(0)
     with quiet_pydicom():
         seg, not_copied = _segmentation(labels, scan, label_set, made_by, made_at)
-        with written_whole(path) as temporary:
+        with atomic_write(path) as temporary:
             try:
                 seg.save_as(temporary, enforce_file_format=True)
             except (TypeError, ValueError, AttributeError, KeyError):

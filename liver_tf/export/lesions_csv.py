@@ -11,7 +11,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from liver_tf.atomic_files import written_whole
+from liver_tf.atomic_files import atomic_write
 from liver_tf.export.lesion_centroids import Centroid
 from liver_tf.inference.lesion_properties import DetectedLesion
 
@@ -81,7 +81,7 @@ def write_lesions_csv(
     ]
     columns = columns_of(rows) if rows else _columns_of_fields(DetectedLesion, Centroid)
     with (
-        written_whole(path) as temporary,
+        atomic_write(path) as temporary,
         open(temporary, "w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.DictWriter(file, ["scan", "status", *columns])

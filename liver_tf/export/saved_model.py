@@ -14,7 +14,7 @@ from liver_tf import __version__, atomic_files
 from liver_tf.export.model_card import model_card
 from liver_tf.export.signatures import signatures_of
 from liver_tf.export.warmup_requests import write_warmup
-from liver_tf.folder_lock import held_alone
+from liver_tf.folder_lock import locked_folder
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.roi_box import NOMINAL_SPACING_MM
 from liver_tf.refusals import Refusal
@@ -61,7 +61,7 @@ def export(
     _refuse_existing(output)
     output.parent.mkdir(parents=True, exist_ok=True)
     # Two exports of one version at a time would mix their files under the temporary name.
-    with held_alone(output.parent):
+    with locked_folder(output.parent):
         _refuse_existing(output)
         return _export(cascade, output, provenance, measures, found_as_uint8)
 

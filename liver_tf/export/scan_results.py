@@ -98,7 +98,7 @@ def write_results(
     centroids = centroids_of(ids, scan)
     found = diagnosis(labels, label_set)
     status = status_of(liver_found, len(lesions))
-    with atomic_files.folder_written_whole(folder) as partial:
+    with atomic_files.atomic_folder(folder) as partial:
         missing, cautions = _write_placed(partial, scan, labels, ids, label_set, made_by)
         note = f"; {NO_LIVER_TITLE}" if status == NO_LIVER else ""
         drawn = _draw_overlays(partial, scan, labels, label_set, pictures, note)

@@ -1,14 +1,14 @@
 """What a request must hold, checked in the graph, with words for whoever sent it.
 
-The rules are those by which files are refused (:mod:`liver_tf.ct.check`): an answer about pixels
-that are no HU would be as wrong as it looks right. OpenVINO leaves assertions out of what it runs.
+The rules are those by which files are refused (:mod:`liver_tf.ct.hu_plausibility`): an answer about
+pixels that are not HU would be wrong. OpenVINO leaves assertions out of what it runs.
 """
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from liver_tf.ct.check import (
+from liver_tf.ct.hu_plausibility import (
     FIELD_LIMITS_MM,
     HU_LIMITS,
     SMALLEST_SPREAD_HU,

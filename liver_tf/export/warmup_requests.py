@@ -35,7 +35,7 @@ def write_warmup(folder: Path, model: str) -> bool:
         from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
     except ImportError:
         return False
-    with atomic_files.written_whole(folder / FILE) as temporary, open(temporary, "wb") as file:
+    with atomic_files.atomic_write(folder / FILE) as temporary, open(temporary, "wb") as file:
         writer = RecordWriter(file)
         for signature, inputs in warmup_inputs().items():
             request = predict_pb2.PredictRequest()

@@ -24,7 +24,7 @@ from liver_tf.inference.postprocessing import NOTHING, PostProcessing
 from liver_tf.inference.roi_box import RoiRule, boxes_of_scan, paste, square_boxes, windows_of
 from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.labels import LIVER, LabelSet
-from liver_tf.records.schema import Box
+from liver_tf.records.record_schema import Box
 
 #: How far beyond the liver that was found the lesion network is believed, in pixels of the liver
 #: network's grid (1.5 mm at 256 pixels, 4 mm at the demo's 96).

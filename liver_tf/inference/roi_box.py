@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from liver_tf.records.schema import Box
+from liver_tf.records.record_schema import Box
 
 #: Pixel spacing taken where the file does not tell (a typical abdominal CT).
 NOMINAL_SPACING_MM = 0.75

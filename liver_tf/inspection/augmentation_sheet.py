@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from liver_tf.atomic_files import written_whole
+from liver_tf.atomic_files import atomic_write
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.pipeline import augment
 from liver_tf.pipeline.on_disk import OnDisk
@@ -148,7 +148,7 @@ def draw_sheet(rows: list[Row], label_set: LabelSet, window: tuple, path: Path, 
         labelcolor=_INK,
         fontsize=9,
     )
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         # Without the version of matplotlib in the file the same sheet has the same bytes.
         figure.savefig(temporary, format="png", facecolor=_GROUND, metadata={"Software": None})
 

@@ -15,7 +15,7 @@ from PIL import Image
 from skimage.measure import approximate_polygon
 
 from liver_tf.conversion.cases import CaseTask, LabelledSlice
-from liver_tf.ct.check import mask_cautions
+from liver_tf.ct.hu_plausibility import mask_cautions
 from liver_tf.ct.window import DEFAULT_WINDOW, apply_window
 from liver_tf.inspection.fingerprint import Facts, facts_of_case
 from liver_tf.inspection.hu_statistics import Moments

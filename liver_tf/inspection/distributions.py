@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from liver_tf.ct.check import PLAUSIBLE_MEAN_HU
+from liver_tf.ct.hu_plausibility import PLAUSIBLE_MEAN_HU
 from liver_tf.ct.window import DEFAULT_WINDOW
 from liver_tf.inspection.fingerprint import Facts
 from liver_tf.inspection.fingerprint_text import counted

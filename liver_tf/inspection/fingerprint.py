@@ -22,7 +22,7 @@ from liver_tf.inspection.mask_checks import MaskFit
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.refusals import Caution, Refusal
 
-#: Settings of a scanner that are counted by case, as ``liver_tf/ct/dicom_details.py`` names them.
+#: Settings of a scanner that are counted by case, as ``liver_tf/ct/scanner_details.py`` names them.
 SETTINGS = ("kvp", "slice_thickness_mm", "kernel", "contrast")
 
 _EIGHT_NEIGHBOURS = np.ones((3, 3), bool)

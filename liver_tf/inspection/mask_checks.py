@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from liver_tf.ct.check import PLAUSIBLE_MEAN_HU
+from liver_tf.ct.hu_plausibility import PLAUSIBLE_MEAN_HU
 from liver_tf.inspection.hu_statistics import Moments
 from liver_tf.labels import LIVER
 from liver_tf.refusals import Caution

@@ -32,7 +32,7 @@ _UNREADABLE = (
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> str:
     """Write named arrays whole, with their hash inside; returns the hash."""
     digest = hash_of(arrays)
-    with atomic_files.written_whole(path) as temporary, open(temporary, "wb") as file:
+    with atomic_files.atomic_write(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays, **{_HASH: np.array(digest)})
     return digest
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from liver_tf.pipeline import resample
 from liver_tf.pipeline.sampling import kinds_of
-from liver_tf.records.graph import parser
+from liver_tf.records.graph_decoder import record_parser
 from liver_tf.records.manifest import CaseEntry, Manifest
 
 #: Shards read at a time.
@@ -70,7 +70,7 @@ def viewer(slices: Slices) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """
     lookup = tf.constant(slices.label_map, tf.uint8)
     air = float(slices.manifest.window[0])
-    parse = parser(slices.manifest.encoding)
+    parse = record_parser(slices.manifest.encoding)
     side = [slices.image_size] * 2
 
     def view(serialised: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -105,7 +105,7 @@ def look_over(slices: Slices) -> tuple[np.ndarray, np.ndarray]:
     Both by place; kinds as in :func:`liver_tf.pipeline.sampling.kinds_of`, by the record set's own
     labels.
     """
-    parse = parser(slices.manifest.encoding)
+    parse = record_parser(slices.manifest.encoding)
     classes = len(slices.manifest.label_set)
 
     def look(place: tf.Tensor, serialised: tf.Tensor):

@@ -2,7 +2,7 @@
 
 Sides are the parts of a fold, or what a network was trained on against a fold's validation and
 test part. Cases that share a patient or a group are a leak by that alone; between all others the
-slices are compared by their hashes (``likeness``).
+slices are compared by their hashes (``slice_hash``).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from liver_tf.records.folds import PARTS, Split
-from liver_tf.records.likeness import BITS, VIEWS, SliceHashes, parse
 from liver_tf.records.manifest import Manifest
-from liver_tf.records.slice_pairs import identical_pairs, near_pairs
+from liver_tf.records.near_duplicates import identical_pairs, near_pairs
+from liver_tf.records.slice_hash import BITS, VIEWS, SliceHashes, parse_hashes
 from liver_tf.refusals import Refusal
 
 #: Worst first: two cases are reported under the first that fits.
@@ -39,7 +39,7 @@ UPRIGHT = _VIEW_NAMES[0]
 
 
 @dataclass(frozen=True)
-class PartCase:
+class HashedCase:
     """What the guard knows of a case: pseudonyms, and a hash of every slice."""
 
     case: str
@@ -49,7 +49,7 @@ class PartCase:
 
 
 @dataclass(frozen=True)
-class Part:
+class SplitPart:
     """Cases on one side of a border.
 
     Attributes:
@@ -59,7 +59,7 @@ class Part:
 
     name: str
     site_key: str
-    cases: tuple[PartCase, ...]
+    cases: tuple[HashedCase, ...]
 
 
 @dataclass(frozen=True)
@@ -90,32 +90,34 @@ class Leak:
     slices: tuple[SlicePair, ...] = ()
 
 
-def part_of(name: str, manifest: Manifest, cases: Collection[str] | None = None) -> Part:
+def part_of(name: str, manifest: Manifest, cases: Collection[str] | None = None) -> SplitPart:
     """Some cases of a record set, or all."""
     wanted = None if cases is None else set(cases)
-    return Part(
+    return SplitPart(
         name,
         manifest.made_by.get("site_key", ""),
         tuple(
-            PartCase(entry.case, entry.patient, entry.group, entry.hashes)
+            HashedCase(entry.case, entry.patient, entry.group, entry.hashes)
             for entry in manifest.cases
             if wanted is None or entry.case in wanted
         ),
     )
 
 
-def parts_of_split(name: str, manifest: Manifest, split: Split) -> tuple[Part, Part, Part]:
+def parts_of_split(
+    name: str, manifest: Manifest, split: Split
+) -> tuple[SplitPart, SplitPart, SplitPart]:
     """Training, validation and test of a fold, called ``name training`` and so on."""
     return tuple(part_of(f"{name} {part}", manifest, getattr(split, part)) for part in PARTS)
 
 
-def borders_of(parts: Iterable[Part]) -> list[tuple[Part, Part]]:
+def borders_of(parts: Iterable[SplitPart]) -> list[tuple[SplitPart, SplitPart]]:
     """Every part against every other."""
     return list(itertools.combinations(parts, 2))
 
 
 def find_leaks(
-    borders: Iterable[tuple[Part, Part]], allowed: Collection[frozenset[str]] = ()
+    borders: Iterable[tuple[SplitPart, SplitPart]], allowed: Collection[frozenset[str]] = ()
 ) -> list[Leak]:
     """Leaks across every border, in the order of the borders, the worst kind first.
 
@@ -175,7 +177,7 @@ def text_of(leak: Leak) -> str:
     )
 
 
-def key_cautions(borders: Iterable[tuple[Part, Part]]) -> list[str]:
+def key_cautions(borders: Iterable[tuple[SplitPart, SplitPart]]) -> list[str]:
     """A sentence for every border across which patients cannot be compared by pseudonym."""
     return [
         f"patients of {left.name} and {right.name} cannot be compared: different site keys; "
@@ -185,7 +187,7 @@ def key_cautions(borders: Iterable[tuple[Part, Part]]) -> list[str]:
     ]
 
 
-def _same_person(left: Part, right: Part) -> np.ndarray:
+def _same_person(left: SplitPart, right: SplitPart) -> np.ndarray:
     """bool [left cases, right cases]: whether two cases share a patient or a group."""
     places: dict[str, list[int]] = collections.defaultdict(list)
     for column, case in enumerate(right.cases):
@@ -198,14 +200,14 @@ def _same_person(left: Part, right: Part) -> np.ndarray:
     return shared
 
 
-def _shared_patients(left: Part, right: Part) -> Iterator[Leak]:
+def _shared_patients(left: SplitPart, right: SplitPart) -> Iterator[Leak]:
     if left is right:
         return
     for row, column in np.argwhere(_same_person(left, right)):
         yield Leak(SHARED, left.name, right.name, left.cases[row].case, right.cases[column].case)
 
 
-def _alike(left: Part, right: Part) -> Iterator[Leak]:
+def _alike(left: SplitPart, right: SplitPart) -> Iterator[Leak]:
     """Leaks by pixels, between cases that do not share a patient anyway."""
     skip = _same_person(left, right)
     if left is right:
@@ -245,7 +247,7 @@ class _Slices:
     case: np.ndarray
 
     @classmethod
-    def of(cls, part: Part) -> _Slices:
+    def of(cls, part: SplitPart) -> _Slices:
         counts = [len(case.hashes) for case in part.cases]
         texts = (text for case in part.cases for text in case.hashes)
-        return cls(parse(texts), np.repeat(np.arange(len(counts)), counts))
+        return cls(parse_hashes(texts), np.repeat(np.arange(len(counts)), counts))

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from liver_tf import atomic_files
 from liver_tf.labels import LabelSet
-from liver_tf.records import likeness
-from liver_tf.records.pixels import RAW
-from liver_tf.records.schema import SCHEMA_VERSION
-from liver_tf.records.statistics import CaseStatistics
+from liver_tf.records import slice_hash
+from liver_tf.records.case_statistics import CaseStatistics
+from liver_tf.records.pixel_encoding import RAW
+from liver_tf.records.record_schema import SCHEMA_VERSION
 from liver_tf.refusals import Refusal
 
 MANIFEST_NAME = "manifest.json"
@@ -31,7 +31,7 @@ class CaseEntry:
         (the patient, or a wider source that patients share).
       records: count of slices. ``bytes``, ``sha256``: of the shard.
       diagnosis: of the case (its most frequent lesion type), ``healthy``, or empty.
-      hashes: of every slice, for the leakage guard (``likeness.slice_hash``).
+      hashes: of every slice, for the leakage guard (``slice_hash.hash_slice``).
       cautions: codes and texts of what was odd but accepted.
     """
 
@@ -53,7 +53,7 @@ class CaseEntry:
 
     @classmethod
     def from_json(cls, value: dict) -> CaseEntry:
-        if len(likeness.parse(value["hashes"])) != value["records"]:
+        if len(slice_hash.parse_hashes(value["hashes"])) != value["records"]:
             raise ValueError("expected a hash for every slice")
         return cls(
             **{
@@ -71,7 +71,7 @@ class Manifest:
 
     Attributes:
       window: (low, high) HU to which images are clipped.
-      encoding: of pixels, one of ``liver_tf.records.pixels.ENCODINGS``.
+      encoding: of pixels, one of ``liver_tf.records.pixel_encoding.ENCODINGS``.
       roi: None for whole slices, else how the regions were made.
       refusals: code and text of every input that was refused.
       made_by: program version, arguments, and ``site_key``, the fingerprint of the key behind the

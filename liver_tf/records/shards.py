@@ -11,8 +11,8 @@ from pathlib import Path
 
 from liver_tf import atomic_files
 from liver_tf.records.manifest import CaseEntry, Manifest
-from liver_tf.records.pixels import RAW
-from liver_tf.records.schema import SliceRecord, decode, encode
+from liver_tf.records.pixel_encoding import RAW
+from liver_tf.records.record_schema import SliceRecord, decode, encode
 from liver_tf.records.tfrecord import RecordWriter, read_records
 from liver_tf.refusals import Refusal
 
@@ -38,7 +38,7 @@ def write_shard(path: Path, records: Iterable[SliceRecord], encoding: str = RAW)
     were handed over.
     """
     with (
-        atomic_files.written_whole(path) as temporary,
+        atomic_files.atomic_write(path) as temporary,
         open(temporary, "wb") as file,
         ThreadPoolExecutor(1) as writing,
     ):

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from liver_tf import run_files
-from liver_tf.atomic_files import written_whole
+from liver_tf.atomic_files import atomic_write
 from liver_tf.measures.slice_result import SliceResult
 from liver_tf.results.stored_results import RunResults
 
@@ -114,7 +114,7 @@ def save_examples(run: Path, results: RunResults, shown: Mapping[str, ExampleSli
         f"{rank}_{name}": getattr(one, name) for rank, one in shown.items() for name in _ARRAYS
     }
     with (
-        written_whole(run_files.shown_slices_file(run, results.part)) as temporary,
+        atomic_write(run_files.shown_slices_file(run, results.part)) as temporary,
         open(temporary, "wb") as file,
     ):
         np.savez_compressed(file, facts=np.array(json.dumps(facts)), **arrays)

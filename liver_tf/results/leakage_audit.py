@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from liver_tf import run_files
 from liver_tf.atomic_files import sha256_of
-from liver_tf.records.leakage import SHARED, Leak, Part, PartCase, find_leaks
-from liver_tf.records.seen import load_seen
+from liver_tf.records.leakage import SHARED, HashedCase, Leak, SplitPart, find_leaks
+from liver_tf.records.training_data_file import load_training_data
 from liver_tf.refusals import Refusal
 from liver_tf.results.study_inventory import StudyRun
 
@@ -91,10 +91,10 @@ class LeakageAudit:
 
 def audit_leakage(cells: Sequence[StudyRun]) -> LeakageAudit:
     """Compare every measured run's test cases with what its network has seen."""
-    seen_of: dict[str, tuple[Part, ...]] = {}
+    seen_of: dict[str, tuple[SplitPart, ...]] = {}
     unknown = []
     # The runs of a fold hold the same list, and reading one takes longer than telling it again.
-    read: dict[str, tuple[Part, ...]] = {}
+    read: dict[str, tuple[SplitPart, ...]] = {}
     for cell in cells:
         if cell.results is None:
             continue
@@ -102,7 +102,7 @@ def audit_leakage(cells: Sequence[StudyRun]) -> LeakageAudit:
         try:
             content = sha256_of(path)
             if content not in read:
-                read[content] = load_seen(path)
+                read[content] = load_training_data(path)
             seen_of[cell.name] = read[content]
         except (Refusal, OSError):
             unknown.append(cell.name)
@@ -124,11 +124,11 @@ def audit_leakage(cells: Sequence[StudyRun]) -> LeakageAudit:
         parts = tuple(before if not cell.results.clean else (own, *before))
         if not cell.results.clean:
             loose.append(cell.name)
-        test = Part(
+        test = SplitPart(
             "test",
             own.site_key,
             tuple(
-                known[case][0] if case in known else PartCase(case, patient, patient, ())
+                known[case][0] if case in known else HashedCase(case, patient, patient, ())
                 for case, patient in sorted(cases.items())
             ),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from liver_tf.ct.check import FIELD_LIMITS_MM, SPACING_LIMITS_MM, refuse_implausible_hu
+from liver_tf.ct.hu_plausibility import FIELD_LIMITS_MM, SPACING_LIMITS_MM, refuse_implausible_hu
 from liver_tf.refusals import Refusal
 
 
@@ -13,7 +13,7 @@ def checked_request(hu: np.ndarray, spacing_mm: np.ndarray) -> tuple[np.ndarray,
     """Both as float32, ``hu`` [batch, rows, columns] and ``spacing_mm`` [batch or 1, 2].
 
     Raises ``Refusal`` ``request-shape``, ``request-spacing``, ``hu-not-finite``, ``hu-unscaled`` or
-    ``hu-impossible`` (the rules for files, :mod:`liver_tf.ct.check`, slice by slice).
+    ``hu-impossible`` (the rules for files, :mod:`liver_tf.ct.hu_plausibility`, slice by slice).
     """
     hu, spacing_mm = np.asarray(hu), np.asarray(spacing_mm)
     if hu.ndim != 3 or not hu.size or hu.dtype.kind not in "iuf":

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from liver_tf.ct.check import USUAL_FIELD_MM
 from liver_tf.ct.dicom_slice import read_dicom_slice
+from liver_tf.ct.hu_plausibility import USUAL_FIELD_MM
 from liver_tf.ct.scan import Scan
 from liver_tf.export.saved_model import EXTRA, MEANING
 from liver_tf.export.scan_status import NO_LIVER_TITLE

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from liver_tf import atomic_files, run_files
-from liver_tf.folder_lock import held_alone
+from liver_tf.folder_lock import locked_folder
 from liver_tf.refusals import Refusal
 
 DONE, FAILED, BUSY = "done", "failed", "busy"
@@ -112,7 +112,7 @@ def carry_out(job: CellJob) -> Outcome:
     """
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
-        with held_alone(job.folder) as lock:
+        with locked_folder(job.folder) as lock:
             return Outcome(job.name, DONE) if job.is_done() else _carry_out(job, lock)
     except Refusal as refusal:
         if refusal.code == "output-busy":

@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from liver_tf import __version__
-from liver_tf.folder_lock import held_alone
+from liver_tf.folder_lock import locked_folder
 from liver_tf.labels import LIVER_ONLY, LabelSet
 from liver_tf.model import unet
 from liver_tf.model.architecture import Architecture
@@ -21,7 +21,7 @@ from liver_tf.pipeline.augmentation_ranges import Ranges
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.pipeline.sampling import EVERYTHING, Sampling
 from liver_tf.pipeline.slices import Slices
-from liver_tf.records import leakage, statistics
+from liver_tf.records import case_statistics, leakage
 from liver_tf.records.folds import Split
 from liver_tf.records.manifest import Manifest
 from liver_tf.records.shards import check_shards
@@ -50,12 +50,12 @@ def task_of(
     Raises ``Refusal`` where the training cases have no liver.
     """
     wanted = set(cases)
-    total = statistics.total(e.statistics for e in manifest.cases if e.case in wanted)
+    total = case_statistics.total(e.statistics for e in manifest.cases if e.case in wanted)
     pixels = [0] * (max(mapping) + 1)
     for label, count in enumerate(total.class_pixels):
         pixels[mapping[label]] += count
     try:
-        mean, sd = statistics.liver_mean_sd(total)
+        mean, sd = case_statistics.liver_mean_sd(total)
     except ValueError as error:
         raise Refusal(
             "no-liver",
@@ -64,7 +64,7 @@ def task_of(
             found=str(error),
             remedy="Check the labels with data_prep.verify.",
         ) from None
-    weights = statistics.class_weights(pixels) if weighted else (1.0,) * len(pixels)
+    weights = case_statistics.class_weights(pixels) if weighted else (1.0,) * len(pixels)
     return Task(mean, sd, weights, manifest.window)
 
 
@@ -176,7 +176,7 @@ def carry_out(
     *,
     more_identity: dict | None = None,
     prepare: Callable[[keras.Model], None] = lambda model: None,
-    seen_before: tuple[leakage.Part, ...] = (),
+    seen_before: tuple[leakage.SplitPart, ...] = (),
     pictures: int,
 ) -> None:
     """Begin a run in ``folder`` or go on with it, until it is finished.
@@ -194,7 +194,7 @@ def carry_out(
 
 def _hold(folder: Path, held: contextlib.ExitStack) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    held.enter_context(held_alone(folder))
+    held.enter_context(locked_folder(folder))
 
 
 def _carry_out(job: Job, folder: Path, more_identity, prepare, seen_before, pictures) -> None:

@@ -9,7 +9,7 @@ from liver_tf.atomic_files import sha256_of
 from liver_tf.records.allowed_pairs import load_allowed
 from liver_tf.records.folds import Split
 from liver_tf.records.leakage import (
-    Part,
+    SplitPart,
     borders_of,
     find_leaks,
     key_cautions,
@@ -18,18 +18,22 @@ from liver_tf.records.leakage import (
     refuse_leaks,
 )
 from liver_tf.records.manifest import Manifest
-from liver_tf.records.seen import LIVER_SEEN, load_seen, save_seen
+from liver_tf.records.training_data_file import (
+    LIVER_TRAINING_DATA,
+    load_training_data,
+    save_training_data,
+)
 from liver_tf.refusals import Refusal
 
 
 def note_seen(
-    folder: Path, kind: str, manifest: Manifest, split: Split, before: tuple[Part, ...] = ()
+    folder: Path, kind: str, manifest: Manifest, split: Split, before: tuple[SplitPart, ...] = ()
 ) -> None:
     """Write what a run sees beside its weights, once: its cases, and those of runs before it."""
     if not (folder / run_files.TRAINING_DATA).exists():
         cases = (*split.training, *split.validation)
         own = part_of(f"training of a {kind} network", manifest, cases)
-        save_seen(folder / run_files.TRAINING_DATA, (own, *before))
+        save_training_data(folder / run_files.TRAINING_DATA, (own, *before))
 
 
 def check_fold(
@@ -40,7 +44,7 @@ def check_fold(
     *,
     allow_pairs: str | None,
     accept_unknown: bool,
-) -> tuple[Part, ...]:
+) -> tuple[SplitPart, ...]:
     """Refuse leaks between the parts of a fold, and from what was trained on before into its test.
 
     Trained on before are the pre-trained run (None: from scratch), and the liver network that cut
@@ -51,7 +55,7 @@ def check_fold(
       What the pre-trained run has seen.
 
     Raises:
-      Refusal: as ``refuse_leaks``, ``load_allowed`` and ``load_seen`` do.
+      Refusal: as ``refuse_leaks``, ``load_allowed`` and ``load_training_data`` do.
     """
     accept_unknown = accept_unknown or not split.test
     inherited = (
@@ -76,11 +80,11 @@ def check_fold(
 
 def _seen_by_liver_network(
     records: Path, manifest: Manifest, accept_unknown: bool
-) -> tuple[Part, ...]:
+) -> tuple[SplitPart, ...]:
     roi = manifest.roi or {}
     if roi.get("liver") != "network":
         return ()
-    path = records / LIVER_SEEN
+    path = records / LIVER_TRAINING_DATA
     seen = _seen(path, accept_unknown)
     if seen and sha256_of(path) != roi["liver_seen"]:
         raise Refusal(
@@ -93,8 +97,8 @@ def _seen_by_liver_network(
     return seen
 
 
-def _seen(path: Path, accept_unknown: bool) -> tuple[Part, ...]:
+def _seen(path: Path, accept_unknown: bool) -> tuple[SplitPart, ...]:
     if accept_unknown and not path.is_file():
         print("leakage guard: not told what a network was trained on, so not compared")
         return ()
-    return load_seen(path)
+    return load_training_data(path)

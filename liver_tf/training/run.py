@@ -277,7 +277,7 @@ def _adopt(key: str, folder: Path, cycle_folder: Path, say: Callable, title: str
         ):
             continue
         for name in (run_files.BEST_WEIGHTS, run_files.HISTORY, run_files.CYCLE_RESULT):
-            with atomic_files.written_whole(cycle_folder / name) as temporary:
+            with atomic_files.atomic_write(cycle_folder / name) as temporary:
                 shutil.copyfile(source / name, temporary)
         say(f"{title}: the same as {source.parent.name}/{source.name}, taken from there")
         return

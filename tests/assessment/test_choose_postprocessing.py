@@ -14,7 +14,7 @@ from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.postprocessing import NOTHING, PostProcessing
 from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.model.weights_file import save_weights
-from liver_tf.records.schema import SliceRecord
+from liver_tf.records.record_schema import SliceRecord
 from liver_tf.refusals import Refusal
 from tests.builders import tiny_records
 from trainers import choose_postprocessing

@@ -8,8 +8,8 @@ import numpy as np
 from liver_tf.labels import LESION_TYPES
 from liver_tf.measures.calibration import Temperature
 from liver_tf.records.folds import INNER, TEST_FOLD
-from liver_tf.records.leakage import Part, PartCase
-from liver_tf.records.seen import save_seen
+from liver_tf.records.leakage import HashedCase, SplitPart
+from liver_tf.records.training_data_file import save_training_data
 from liver_tf.results.example_slices import crop_to_liver, pick_examples, save_examples
 from liver_tf.results.stored_results import RunResults
 
@@ -70,7 +70,7 @@ def seen_cases(fold, folds=2, patients=20):
     """What a fold's networks are trained on: the cases of the other folds."""
     others = [other for other in range(folds) if other != fold]
     return tuple(
-        PartCase(f"fold{other}-c{p:02}", f"fold{other}-p{p:02}", f"fold{other}-p{p:02}", ())
+        HashedCase(f"fold{other}-c{p:02}", f"fold{other}-p{p:02}", f"fold{other}-p{p:02}", ())
         for other in others
         for p in range(patients)
     )
@@ -111,5 +111,5 @@ def measured(study, cohort, protocol, quality, fold=0, seed=0, validation=INNER,
         for rank, one in pick_examples(results.results).items()
     }
     save_examples(run, results, shown)
-    save_seen(run / "seen.json", (Part("training", KEY, seen_cases(fold)),))
+    save_training_data(run / "seen.json", (SplitPart("training", KEY, seen_cases(fold)),))
     return run

@@ -9,11 +9,11 @@ import numpy as np
 
 from liver_tf.inference.roi_box import RoiRule
 from liver_tf.labels import HEALTHY, LESION_TYPES, LabelSet
-from liver_tf.records import statistics
-from liver_tf.records.likeness import slice_hash
+from liver_tf.records import case_statistics
 from liver_tf.records.manifest import CaseEntry, Manifest
-from liver_tf.records.schema import SliceRecord
+from liver_tf.records.record_schema import SliceRecord
 from liver_tf.records.shards import write_shard
+from liver_tf.records.slice_hash import hash_slice
 
 WINDOW = (-160, 240)
 
@@ -77,7 +77,7 @@ def write_case(folder: Path, records: list[SliceRecord], label_set: LabelSet) ->
     first = records[0]
     shard = folder / f"{first.case}.tfrecord"
     info = write_shard(shard, records)
-    parts = [statistics.of_slice(r.image, r.labels, len(label_set)) for r in records]
+    parts = [case_statistics.of_slice(r.image, r.labels, len(label_set)) for r in records]
     return CaseEntry(
         case=first.case,
         patient=first.patient,
@@ -87,6 +87,6 @@ def write_case(folder: Path, records: list[SliceRecord], label_set: LabelSet) ->
         bytes=info.bytes,
         sha256=info.sha256,
         diagnosis=first.diagnosis,
-        statistics=statistics.total(parts),
-        hashes=tuple(slice_hash(r.image, r.slice_index) for r in records),
+        statistics=case_statistics.total(parts),
+        hashes=tuple(hash_slice(r.image, r.slice_index) for r in records),
     )

@@ -13,7 +13,7 @@ from liver_tf.model.description import Description
 from liver_tf.pipeline.augmentation_ranges import Ranges
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.pipeline.slices import Slices
-from liver_tf.records import statistics
+from liver_tf.records import case_statistics
 from liver_tf.records.folds import hold_out
 from liver_tf.records.manifest import load_manifest
 from liver_tf.training import cycle as cycle_module
@@ -38,10 +38,10 @@ def data_of(records, seed):
     manifest = load_manifest(records)
     split = hold_out(manifest, validation_share=0.3, seed=0)
     wanted = [entry for entry in manifest.cases if entry.case in set(split.training)]
-    total = statistics.total(entry.statistics for entry in wanted)
+    total = case_statistics.total(entry.statistics for entry in wanted)
     task = Task(
-        *statistics.liver_mean_sd(total),
-        statistics.class_weights(total.class_pixels),
+        *case_statistics.liver_mean_sd(total),
+        case_statistics.class_weights(total.class_pixels),
         manifest.window,
     )
 

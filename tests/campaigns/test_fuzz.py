@@ -74,7 +74,7 @@ def test_wrong_readers_are_seen(judge, monkeypatch, kind, read, words):
 
 def test_an_error_that_a_case_hides_is_seen(judge, monkeypatch):
     """One case must not end the others' conversion; the campaign wants to know all the same."""
-    monkeypatch.setattr("liver_tf.conversion.case_reader.open_nifti_pair", crash)
+    monkeypatch.setattr("liver_tf.conversion.case_reader.open_nifti_with_labels", crash)
     number = next(
         number
         for number in range(2000)

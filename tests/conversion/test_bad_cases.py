@@ -126,7 +126,7 @@ def test_errors_that_nobody_foresaw_stop_one_case_only(
 ):
     from liver_tf.conversion import case_reader
 
-    name = "open_nifti_pair" if source == "lits" else "read_dicom_slice"
+    name = "open_nifti_with_labels" if source == "lits" else "read_dicom_slice"
     real = getattr(case_reader, name)
     bad = "volume-1" if source == "lits" else first_row(sheba)["image"]
 

@@ -9,7 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from liver_tf.ct.check import mask_cautions
+from liver_tf.ct.hu_plausibility import mask_cautions
 from liver_tf.ct.nifti import (
     labels_to_nifti,
     read_nifti_labels,

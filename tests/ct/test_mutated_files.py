@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from pydicom.uid import RLELossless
 
-from liver_tf.ct.dicom_folder import find_series_files
-from liver_tf.ct.dicom_pair import SeriesPair
 from liver_tf.ct.dicom_seg import read_dicom_seg
 from liver_tf.ct.dicom_series import read_dicom_series
+from liver_tf.ct.dicom_series_search import find_series_files
+from liver_tf.ct.dicom_series_with_seg import SeriesWithSeg
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.mask_image import read_mask_image
 from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume
@@ -121,7 +121,7 @@ def test_a_folder_with_a_series_and_its_segmentation(tmp_path, target):
         if refusals:
             raise refusals[0]
         (files,) = found
-        return list(SeriesPair(files, {"liver": 1, "lesion": 2}).slices())
+        return list(SeriesWithSeg(files, {"liver": 1, "lesion": 2}).slices())
 
     def check(slices):
         for hu, labels in slices:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liver_tf.ct.check import mask_cautions
 from liver_tf.ct.dicom_seg import read_dicom_seg
 from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.dicom_slice import read_dicom_slice
+from liver_tf.ct.hu_plausibility import mask_cautions
 from liver_tf.ct.mask_image import read_mask, read_mask_image
 from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from liver_tf.inference.roi_box import RoiRule, boxes_of_scan, crop, square_boxes
-from liver_tf.records.schema import Box
+from liver_tf.records.record_schema import Box
 
 
 def make_liver(*parts, slices=1):

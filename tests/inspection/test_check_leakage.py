@@ -13,9 +13,9 @@ from data_prep import check_leakage
 from liver_tf.conversion.roi_sets import cut_regions
 from liver_tf.inference.roi_box import RoiRule
 from liver_tf.records.folds import Split, load_folds, save_folds
-from liver_tf.records.likeness import slice_hash
 from liver_tf.records.manifest import load_manifest
-from liver_tf.records.seen import LIVER_SEEN
+from liver_tf.records.slice_hash import hash_slice
+from liver_tf.records.training_data_file import LIVER_TRAINING_DATA
 from tests.builders.phantom_sets import bytes_of, command, read_table, records_of, write_table
 
 RULE = RoiRule(margin_mm=15.0, least_side_mm=120.0)
@@ -40,7 +40,7 @@ def test_hashes_are_those_of_the_records(request, name):
     found = records_of(folder)
     for entry in load_manifest(folder).cases:
         assert entry.hashes == tuple(
-            slice_hash(record.image, index)
+            hash_slice(record.image, index)
             for (case, index), record in sorted(found.items())
             if case == entry.case
         )
@@ -75,12 +75,12 @@ def test_what_the_liver_network_saw_goes_with_the_rois(lits_set, tmp_path):
     seen.write_text("[]\n")
     output = tmp_path / "rois"
     cut_regions(lits_set, output, Finder(), RULE, seen)
-    assert (output / LIVER_SEEN).read_text() == "[]\n"
+    assert (output / LIVER_TRAINING_DATA).read_text() == "[]\n"
     # sha256sum of the three bytes.
     wanted = "37517e5f3dc66819f61f5a7bb8ace1921282415f10551d2defa5c3eb0985b570"
     assert load_manifest(output).roi["liver_seen"] == wanted
     cut_regions(lits_set, output, None, RULE)
-    assert not (output / LIVER_SEEN).exists()
+    assert not (output / LIVER_TRAINING_DATA).exists()
     assert load_manifest(output).roi["liver_seen"] is None
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from liver_tf.labels import LESION_TYPES
+from liver_tf.records.case_statistics import CaseStatistics
 from liver_tf.records.folds import (
     Split,
     cross_validation,
@@ -16,7 +17,6 @@ from liver_tf.records.folds import (
     save_folds,
 )
 from liver_tf.records.manifest import CaseEntry, Manifest
-from liver_tf.records.statistics import CaseStatistics
 from liver_tf.refusals import Refusal
 from tests.builders import tiny_records
 

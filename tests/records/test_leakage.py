@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from liver_tf.records import slice_pairs
+from liver_tf.records import near_duplicates
 from liver_tf.records.allowed_pairs import load_allowed
 from liver_tf.records.folds import Split
 from liver_tf.records.leakage import (
-    Part,
-    PartCase,
+    HashedCase,
     SlicePair,
+    SplitPart,
     borders_of,
     find_leaks,
     key_cautions,
@@ -20,8 +20,8 @@ from liver_tf.records.leakage import (
     parts_of_split,
     refuse_leaks,
 )
-from liver_tf.records.likeness import VIEWS, parse, slice_hash
-from liver_tf.records.seen import load_seen, save_seen
+from liver_tf.records.slice_hash import VIEWS, hash_slice, parse_hashes
+from liver_tf.records.training_data_file import load_training_data, save_training_data
 from liver_tf.refusals import Refusal
 from tests.builders import tiny_records
 
@@ -39,12 +39,12 @@ def picture(seed: int, side: int = 128) -> np.ndarray:
 
 
 def case(name, *images, patient=None, group=None, first=0):
-    texts = tuple(slice_hash(image, index) for index, image in enumerate(images, first))
-    return PartCase(f"c-{name}", patient or f"p-{name}", group or patient or f"p-{name}", texts)
+    texts = tuple(hash_slice(image, index) for index, image in enumerate(images, first))
+    return HashedCase(f"c-{name}", patient or f"p-{name}", group or patient or f"p-{name}", texts)
 
 
 def part(name, *cases, key=KEY):
-    return Part(name, key, cases)
+    return SplitPart(name, key, cases)
 
 
 def found(*parts, allowed=()):
@@ -224,7 +224,7 @@ def random_hashes(generator, count, near=()):
 @pytest.mark.parametrize("block", [1, 50, 1 << 16])
 @pytest.mark.parametrize("most", [24, 110])
 def test_pairs_are_those_of_the_obvious_way(monkeypatch, block, most):
-    monkeypatch.setattr(slice_pairs, "_BLOCK", block)
+    monkeypatch.setattr(near_duplicates, "_BLOCK", block)
     generator = np.random.default_rng(0)
     left = [text for text in random_hashes(generator, 30) if text[-1] != "-"]
     right = random_hashes(generator, 41, near=left)
@@ -232,12 +232,12 @@ def test_pairs_are_those_of_the_obvious_way(monkeypatch, block, most):
     assert len(wanted) > 5
 
     def got(*hashes):
-        blocks = slice_pairs.near_pairs(*hashes, most)
+        blocks = near_duplicates.near_pairs(*hashes, most)
         return [tuple(map(int, pair)) for one in blocks for pair in zip(*one, strict=True)]
 
-    assert set(got(parse(left), parse(right))) == wanted
+    assert set(got(parse_hashes(left), parse_hashes(right))) == wanted
     texts = [*left, *right]
-    itself = parse(texts)
+    itself = parse_hashes(texts)
     pairs = got(itself, itself)
     assert len(pairs) == len(set(pairs))
     assert set(pairs) == {p for p in obvious_pairs(texts, texts, most) if p[0] < p[1]}
@@ -245,8 +245,8 @@ def test_pairs_are_those_of_the_obvious_way(monkeypatch, block, most):
 
 def test_an_inverted_hash_is_far():
     # 256 differing bits must not be counted as none.
-    left, right = (parse([f"0:-:{digit * 64}"]) for digit in "0f")
-    assert list(slice_pairs.near_pairs(left, right, 24)) == []
+    left, right = (parse_hashes([f"0:-:{digit * 64}"]) for digit in "0f")
+    assert list(near_duplicates.near_pairs(left, right, 24)) == []
 
 
 def test_parts_of_a_record_set(tmp_path):
@@ -271,9 +271,9 @@ def test_what_was_seen_comes_back(tmp_path):
     parts = (part("liver", case("a", picture(0))), part("lesion", key=OTHER_KEY))
     path = tmp_path / "seen.json"
     with pytest.raises(Refusal, match=r"\[no-seen\] .*--accept_unknown_training"):
-        load_seen(path)
-    save_seen(path, parts)
-    assert load_seen(path) == parts
+        load_training_data(path)
+    save_training_data(path, parts)
+    assert load_training_data(path) == parts
     text = path.read_text()
     for damage in (
         text[:-20],
@@ -285,4 +285,4 @@ def test_what_was_seen_comes_back(tmp_path):
     ):
         path.write_text(damage)
         with pytest.raises(Refusal, match=r"\[seen-damaged\]"):
-            load_seen(path)
+            load_training_data(path)

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from liver_tf.labels import LITS
-from liver_tf.records.schema import decode, encode
+from liver_tf.records.record_schema import decode, encode
 from liver_tf.records.shards import check_shards, read_case, write_shard
 from liver_tf.refusals import Refusal
 from tests.builders import tiny_records

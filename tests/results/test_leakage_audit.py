@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from liver_tf.records.folds import TEST_FOLD
-from liver_tf.records.leakage import Part, PartCase
-from liver_tf.records.seen import save_seen
+from liver_tf.records.leakage import HashedCase, SplitPart
+from liver_tf.records.training_data_file import save_training_data
 from liver_tf.results.leakage_audit import audit_leakage
 from liver_tf.results.study_inventory import read_study
 from tests.builders.study_folder import KEY, measured, seen_cases
@@ -26,8 +26,8 @@ def study(cohort, tmp_path):
 
 def seen(study, fold, *cases):
     run = study / "finetune" / f"fold{fold}" / "seed0" / "mine"
-    before = Part("volumes", KEY, cases)
-    save_seen(run / "seen.json", (Part("fold", KEY, seen_cases(fold)), before))
+    before = SplitPart("volumes", KEY, cases)
+    save_training_data(run / "seen.json", (SplitPart("fold", KEY, seen_cases(fold)), before))
 
 
 def test_none_is_found_where_there_is_none(study):
@@ -42,7 +42,7 @@ def test_none_is_found_where_there_is_none(study):
 
 
 def test_a_patient_on_both_sides(study):
-    seen(study, 0, PartCase("v1", "fold0-p03", "fold0-p03", (OTHER,)))
+    seen(study, 0, HashedCase("v1", "fold0-p03", "fold0-p03", (OTHER,)))
     check = audit_leakage(read_study(study))
     assert [(leak.left, leak.right) for leak in check.shared] == [("v1", "fold0-c03")]
     assert "1 pair of a training and a test case share a patient" in check.cautions()[0]
@@ -51,12 +51,12 @@ def test_a_patient_on_both_sides(study):
 def test_the_same_slice_under_another_name(study):
     # What fold 0 tests fold 1 is trained on: its hash is known from there.
     cases = list(seen_cases(1))
-    cases[5] = PartCase(cases[5].case, cases[5].patient, cases[5].group, (FIRST,))
+    cases[5] = HashedCase(cases[5].case, cases[5].patient, cases[5].group, (FIRST,))
     run = study / "finetune" / "fold1" / "seed0" / "mine"
-    save_seen(run / "seen.json", (Part("fold", KEY, tuple(cases)),))
-    seen(study, 0, PartCase("v1", "v1", "v1", (OTHER,)))
+    save_training_data(run / "seen.json", (SplitPart("fold", KEY, tuple(cases)),))
+    seen(study, 0, HashedCase("v1", "v1", "v1", (OTHER,)))
     assert audit_leakage(read_study(study)).alike == ()
-    seen(study, 0, PartCase("v1", "v1", "v1", (OTHER, NEAR)))
+    seen(study, 0, HashedCase("v1", "v1", "v1", (OTHER, NEAR)))
     check = audit_leakage(read_study(study))
     assert [(leak.left, leak.right) for leak in check.alike] == [("v1", cases[5].case)]
     assert check.cautions()[0].startswith("POSSIBLE LEAK: 1 pair")
@@ -75,8 +75,8 @@ def test_who_does_not_tell_is_named(study):
 
 def test_validation_on_the_test_fold_is_no_leak_but_told(cohort, tmp_path):
     run = measured(tmp_path, cohort, "mine", 0.5, validation=TEST_FOLD)
-    own = Part("fold", KEY, (*seen_cases(0), *seen_cases(1)))
-    save_seen(run / "seen.json", (own, Part("volumes", KEY, ())))
+    own = SplitPart("fold", KEY, (*seen_cases(0), *seen_cases(1)))
+    save_training_data(run / "seen.json", (own, SplitPart("volumes", KEY, ())))
     check = audit_leakage(read_study(tmp_path))
     assert (check.shared, check.loose) == ((), ("fold0_validated_on_test/seed0/mine",))
     assert "by intention" in check.text()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from liver_tf import folder_lock
-from liver_tf.folder_lock import held_alone
+from liver_tf.folder_lock import locked_folder
 from liver_tf.refusals import Refusal
 from liver_tf.studies.cell_process import BUSY, DONE, FAILED, MEMO, CellJob, Outcome, carry_out
 from liver_tf.studies.engines import Local
@@ -61,7 +61,7 @@ def test_a_process_that_outlives_its_parent_holds_the_cell(tmp_path, capsys, mon
     monkeypatch.setattr(folder_lock, "_PATIENCE_SECONDS", 0.1)
     job = job_of(tmp_path)
     job.folder.mkdir(parents=True)
-    with held_alone(job.folder) as lock:
+    with locked_folder(job.folder) as lock:
         orphan = subprocess.Popen(["sleep", "60"], pass_fds=(lock,))
     try:
         assert carry_out(job).state == BUSY

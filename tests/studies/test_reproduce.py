@@ -9,7 +9,7 @@ import pytest
 from absl import app
 
 from liver_tf import folder_lock
-from liver_tf.folder_lock import held_alone
+from liver_tf.folder_lock import locked_folder
 from liver_tf.refusals import Refusal
 from liver_tf.studies.study_progress import last_epoch
 from tests.builders import tiny_study
@@ -68,7 +68,7 @@ def test_killed_and_started_again_the_result_is_the_same(work, undisturbed, monk
     process.kill()
     process.wait()
     # The process of the cell goes on alone, and nobody else may touch the cell until it has ended.
-    with pytest.raises(Refusal, match="output-busy"), held_alone(study / "cells" / CELL):
+    with pytest.raises(Refusal, match="output-busy"), locked_folder(study / "cells" / CELL):
         pass
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()

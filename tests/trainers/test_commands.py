@@ -6,7 +6,7 @@ import shutil
 import pytest
 from absl import app
 
-from liver_tf.folder_lock import held_alone
+from liver_tf.folder_lock import locked_folder
 from liver_tf.model.description import load_network
 from liver_tf.model.freezing import block_hashes
 from liver_tf.records.folds import Split, cross_validation, save_folds
@@ -109,7 +109,7 @@ def test_protocols_that_mean_nothing_are_refused_before_any_data_are_read(
 
 def test_a_run_in_which_another_process_works_is_left_alone(work, command, capsys):
     (work / "held").mkdir()
-    with held_alone(work / "held"):
+    with locked_folder(work / "held"):
         assert command(pretrain, *pretrain_arguments(work, run=work / "held")) == 1
     assert "[output-busy]" in capsys.readouterr().err
     assert list((work / "held").iterdir()) == []

@@ -9,8 +9,8 @@ import pytest
 from liver_tf.assessment.evaluate import cases_of_part
 from liver_tf.labels import LITS
 from liver_tf.model.weights_file import save_weights
+from liver_tf.records.case_statistics import CaseStatistics
 from liver_tf.records.manifest import load_manifest
-from liver_tf.records.statistics import CaseStatistics
 from liver_tf.refusals import Refusal
 from liver_tf.serving.served_answer import ask
 from liver_tf.training.job import check_transfer, task_of

@@ -6,7 +6,7 @@ import pytest
 
 from liver_tf.atomic_files import sha256_of
 from liver_tf.records.folds import Split
-from liver_tf.records.seen import LIVER_SEEN, load_seen
+from liver_tf.records.training_data_file import LIVER_TRAINING_DATA, load_training_data
 from liver_tf.refusals import Refusal
 from liver_tf.training.leak_check import check_fold, note_seen
 from tests.builders import tiny_records
@@ -43,12 +43,12 @@ def test_other_patients_pass_and_are_handed_on(record_set, others, tmp_path):
     assert part.name == "training of a lesion network"
     assert [case.case for case in part.cases] == [case.case for case in others.cases]
     note_seen(tmp_path / "mine", "lesion", record_set[1], SPLIT, seen)
-    own, before = load_seen(tmp_path / "mine" / "seen.json")
+    own, before = load_training_data(tmp_path / "mine" / "seen.json")
     assert [case.case for case in own.cases] == ["case0", "case1", "case2", "case3"]
     assert before == part
     # What a run has seen does not change when it goes on.
     note_seen(tmp_path / "mine", "lesion", others, everyone(others))
-    assert load_seen(tmp_path / "mine" / "seen.json") == (own, before)
+    assert load_training_data(tmp_path / "mine" / "seen.json") == (own, before)
 
 
 @pytest.mark.parametrize(
@@ -126,12 +126,12 @@ def test_the_liver_network_that_cut_the_rois(record_set, others, tmp_path):
 
     with pytest.raises(Refusal, match=r"\[no-seen\]"):
         check(records, cut(None), None)
-    copied = (tmp_path / "liver" / "seen.json").rename(records / LIVER_SEEN)
+    copied = (tmp_path / "liver" / "seen.json").rename(records / LIVER_TRAINING_DATA)
     with pytest.raises(Refusal, match=r"\[leak-shared-patient\].*training of a liver network"):
         check(records, cut(sha256_of(copied)), None)
     with pytest.raises(Refusal, match=r"\[seen-damaged\].*Cut the ROIs again"):
         check(records, cut("0" * 64), None)
     copied.unlink()
     note_seen(tmp_path / "second", "liver", others, everyone(others))
-    copied = (tmp_path / "second" / "seen.json").rename(records / LIVER_SEEN)
+    copied = (tmp_path / "second" / "seen.json").rename(records / LIVER_TRAINING_DATA)
     assert check(records, cut(sha256_of(copied)), None) == ()

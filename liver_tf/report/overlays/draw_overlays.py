@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import Normal, Stroke
 
-from liver_tf.atomic_files import written_whole
+from liver_tf.atomic_files import atomic_write
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.report.overlays.outlines import outlines_of
 
@@ -227,7 +227,7 @@ def _legend(figure: Figure, panels: Sequence[Panel]) -> None:
 
 
 def _save(figure: Figure, path: Path | str) -> Path:
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         # Without the version of matplotlib in the file the same slice gives the same bytes.
         figure.savefig(temporary, format="png", facecolor=_GROUND, metadata={"Software": None})
     return Path(path)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from liver_tf.atomic_files import written_whole
+from liver_tf.atomic_files import atomic_write
 from liver_tf.results.stored_results import LOOSE
 
 #: Okabe and Ito's colours, told apart by the colour-blind and, by their lightness, in grey print.
@@ -116,6 +116,6 @@ def legend_above(figure: Figure, axes: list[Axes], columns: int | None = None) -
 
 def save(figure: Figure, path: Path | str) -> Path:
     """Write the PNG whole; the same figure gives the same bytes."""
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
     return Path(path)

@@ -16,7 +16,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
-from liver_tf.atomic_files import written_whole
+from liver_tf.atomic_files import atomic_write
 from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume
 from liver_tf.ct.pseudonyms import pseudonym
 from liver_tf.records.folds import Split, save_folds
@@ -98,7 +98,7 @@ def cut(pair: Pair, slices: Collection[int], output: Path) -> None:
             # is left alone, so that it need not be converted again.
             content = gzip.compress(piece.to_bytes(), 1, mtime=0)
             if not path.is_file() or path.read_bytes() != content:
-                with written_whole(path) as temporary:
+                with atomic_write(path) as temporary:
                     temporary.write_bytes(content)
     for path in set(output.glob("*.nii.gz")) - kept:
         path.unlink()

@@ -69,7 +69,7 @@ class SliceHashes:
         return len(self.index)
 
 
-def slice_hash(image: np.ndarray, index: int) -> str:
+def hash_slice(image: np.ndarray, index: int) -> str:
     """``index:identity:perceptual`` of a slice, the hashes as 16 and 64 hex digits or ``-``.
 
     Args:
@@ -93,13 +93,13 @@ def slice_hash(image: np.ndarray, index: int) -> str:
     return f"{index}:{_identity(image)}:{np.packbits(spectrum.ravel()[chosen] > 0).tobytes().hex()}"
 
 
-def index_of(text: str) -> int:
-    """The slice's place in its case, from the text of ``slice_hash``."""
+def slice_index(text: str) -> int:
+    """The slice's place in its case, from the text of ``hash_slice``."""
     return int(text.partition(":")[0])
 
 
-def parse(texts: Iterable[str]) -> SliceHashes:
-    """The inverse of ``slice_hash`` for many slices; raises ``ValueError`` on anything else."""
+def parse_hashes(texts: Iterable[str]) -> SliceHashes:
+    """The inverse of ``hash_slice`` for many slices; raises ``ValueError`` on anything else."""
     parts = [_TEXT.fullmatch(text) for text in texts]
     if not all(parts):
         raise ValueError("expected slice hashes as index:identity:perceptual")

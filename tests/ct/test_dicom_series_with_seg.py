@@ -11,8 +11,8 @@ import pytest
 from pydicom.encaps import encapsulate
 from pydicom.uid import MRImageStorage, RLELossless
 
-from liver_tf.ct.dicom_folder import SeriesFiles, find_series_files
-from liver_tf.ct.dicom_pair import SeriesPair
+from liver_tf.ct.dicom_series_search import SeriesFiles, find_series_files
+from liver_tf.ct.dicom_series_with_seg import SeriesWithSeg
 from liver_tf.refusals import Refusal
 from tests.builders.ct_files import (
     phantom_hu,
@@ -37,7 +37,7 @@ def files_of(folder: Path) -> SeriesFiles:
 
 def read(folder: Path, mapping=MAPPING):
     """(HU, labels) of the one series below a folder, stacked, and the pair."""
-    pair = SeriesPair(files_of(folder), mapping)
+    pair = SeriesWithSeg(files_of(folder), mapping)
     slices = list(pair.slices())
     return np.stack([hu for hu, _ in slices]), np.stack([labels for _, labels in slices]), pair
 
@@ -297,12 +297,12 @@ class TestRefused:
     def test_one_slice_missing_inside_and_one_at_the_end(self, tmp_path):
         write_case(tmp_path)
         files = files_of(tmp_path)
-        ordered = SeriesPair(files, MAPPING).source.files
+        ordered = SeriesWithSeg(files, MAPPING).source.files
         inside = replace(files, slices=(*ordered[:2], *ordered[3:]))
         with pytest.raises(Refusal, match="series-spacing"):
-            SeriesPair(inside, MAPPING)
+            SeriesWithSeg(inside, MAPPING)
         with pytest.raises(Refusal, match="seg-frame-unmatched"):
-            SeriesPair(replace(files, slices=ordered[:4]), MAPPING)
+            SeriesWithSeg(replace(files, slices=ordered[:4]), MAPPING)
 
 
 def test_a_stray_of_another_size_is_left_out_and_told(tmp_path):
@@ -324,7 +324,7 @@ def test_padding_becomes_air_and_hu_that_are_not_whole_stay(tmp_path):
         dataset.PixelData = stored.tobytes()
         dataset.PixelPaddingValue = 0
 
-    pair = SeriesPair(files_of(write_case(tmp_path, change=change)), MAPPING)
+    pair = SeriesWithSeg(files_of(write_case(tmp_path, change=change)), MAPPING)
     expected = phantom_hu().astype(np.float32)
     expected[1] = (expected[1] + 2048) * 0.5 - 1024.5
     expected[:, 0, :3] = -1000
@@ -355,7 +355,7 @@ def test_what_is_held_grows_by_less_than_the_volume(tmp_path):
         write_case(folder, {"Liver": labels, "Lesion": labels}, hu=hu)
         tracemalloc.start()
         try:
-            pair = SeriesPair(files_of(folder), MAPPING)
+            pair = SeriesWithSeg(files_of(folder), MAPPING)
             assert sum(bool(part.any()) for _, part in pair.slices()) == slices
             peaks.append(tracemalloc.get_traced_memory()[1])
         finally:

@@ -107,7 +107,7 @@ def hu_by_label(hu: np.ndarray, labels: np.ndarray) -> dict[int, np.ndarray]:
     return {label: found for label, found in values.items() if found.size}
 
 
-class UnderMask:
+class MaskHuCheck:
     """HU under liver and lesions, slice by slice, to tell a mask that lies elsewhere.
 
     Args:
@@ -157,7 +157,7 @@ class UnderMask:
 def mask_cautions(
     hu: np.ndarray, labels: np.ndarray, lesion_labels: tuple[int, ...] | None = None
 ) -> tuple[Caution, ...]:
-    """:class:`UnderMask` of a single array."""
-    under = UnderMask(lesion_labels)
+    """:class:`MaskHuCheck` of a single array."""
+    under = MaskHuCheck(lesion_labels)
     under.add(hu_by_label(hu, labels))
     return under.cautions()

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from liver_tf.records import schema
-from liver_tf.records.graph import parser
-from liver_tf.records.pixels import ENCODINGS, PNG, RAW, ZLIB
-from liver_tf.records.schema import Box, SliceRecord, decode, example_number
+from liver_tf.records import record_schema
+from liver_tf.records.graph_decoder import record_parser
+from liver_tf.records.pixel_encoding import ENCODINGS, PNG, RAW, ZLIB
+from liver_tf.records.record_schema import Box, SliceRecord, decode, example_number
 
 
 def encode(record, encoding="raw"):
-    return b"".join(map(bytes, schema.encode(record, encoding)))
+    return b"".join(map(bytes, record_schema.encode(record, encoding)))
 
 
 def make_record(dtype=np.int16, spacing_mm=(0.5, 0.75), **more):
@@ -56,7 +56,7 @@ def test_views_that_are_not_contiguous_keep_their_pixels(dtype, encoding):
 def test_graph_and_plain_reader_agree(dtype, encoding):
     serialised = encode(make_record(dtype), encoding)
     plain = decode(serialised)
-    parse = parser(encoding)
+    parse = record_parser(encoding)
     in_data = next(iter(tf.data.Dataset.from_tensors(serialised).map(parse)))
     eagerly, traced = parse(tf.constant(serialised)), tf.function(parse)(tf.constant(serialised))
     for parsed in (eagerly, traced, in_data):
@@ -73,7 +73,7 @@ def test_the_ends_of_int16_survive_every_encoding():
     for encoding in ENCODINGS:
         serialised = encode(record, encoding)
         np.testing.assert_array_equal(decode(serialised).image, image)
-        parsed = parser(encoding)(tf.constant(serialised))
+        parsed = record_parser(encoding)(tf.constant(serialised))
         np.testing.assert_array_equal(parsed["image"], image)
 
 
@@ -121,15 +121,15 @@ def test_what_is_no_example_is_an_error_and_nothing_else():
 
 
 def test_another_schema_version_is_refused_by_both_readers(monkeypatch):
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 99)
+    monkeypatch.setattr(record_schema, "SCHEMA_VERSION", 99)
     serialised = encode(make_record())
     monkeypatch.undo()
     with pytest.raises(ValueError, match=r"record schema: expected version 2, got \[99\]"):
         decode(serialised)
     with pytest.raises(tf.errors.InvalidArgumentError, match="record schema version"):
-        parser(RAW)(tf.constant(serialised))
+        record_parser(RAW)(tf.constant(serialised))
     with pytest.raises(tf.errors.InvalidArgumentError, match="record schema version"):
-        tf.function(parser(RAW))(tf.constant(serialised))
+        tf.function(record_parser(RAW))(tf.constant(serialised))
 
 
 MISFITS = [(np.int16, *pair) for pair in itertools.permutations(ENCODINGS, 2)]
@@ -142,9 +142,9 @@ def test_a_record_stored_in_another_way_than_the_manifest_says_is_refused(dtype,
     serialised = encode(make_record(dtype), stored)
     message = f"pixel encoding: expected .*{said} as in the manifest; got"
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-        tf.function(parser(said))(tf.constant(serialised))
+        tf.function(record_parser(said))(tf.constant(serialised))
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-        parser(said)(tf.constant(serialised))
+        record_parser(said)(tf.constant(serialised))
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -152,7 +152,7 @@ def test_pixels_of_an_unknown_type_are_refused(encoding):
     example = tf.train.Example.FromString(encode(make_record(), encoding))
     example.features.feature["image/dtype"].bytes_list.value[:] = [b"uint16"]
     with pytest.raises(tf.errors.InvalidArgumentError, match="pixel type"):
-        tf.function(parser(encoding))(tf.constant(example.SerializeToString()))
+        tf.function(record_parser(encoding))(tf.constant(example.SerializeToString()))
 
 
 def test_a_record_without_a_version_is_refused():
@@ -161,7 +161,7 @@ def test_a_record_without_a_version_is_refused():
     with pytest.raises(ValueError, match=r"expected version 2, got \[\]"):
         decode(example.SerializeToString())
     with pytest.raises(tf.errors.InvalidArgumentError, match="schema"):
-        parser(RAW)(tf.constant(example.SerializeToString()))
+        record_parser(RAW)(tf.constant(example.SerializeToString()))
 
 
 def test_pixels_that_disagree_with_the_size_are_refused():
@@ -170,7 +170,7 @@ def test_pixels_that_disagree_with_the_size_are_refused():
     with pytest.raises(ValueError, match="reshape"):
         decode(example.SerializeToString())
     with pytest.raises(tf.errors.InvalidArgumentError):
-        parser(RAW)(tf.constant(example.SerializeToString()))
+        record_parser(RAW)(tf.constant(example.SerializeToString()))
 
 
 @pytest.mark.parametrize(

@@ -12,21 +12,21 @@ from dataclasses import asdict
 from pathlib import Path
 
 from liver_tf import atomic_files
-from liver_tf.records.leakage import Part, PartCase
-from liver_tf.records.likeness import parse
+from liver_tf.records.leakage import HashedCase, SplitPart
+from liver_tf.records.slice_hash import parse_hashes
 from liver_tf.refusals import Refusal
 
 #: In an ROI record set: the ``seen.json`` of the liver network that cut it.
-LIVER_SEEN = "liver_seen.json"
+LIVER_TRAINING_DATA = "liver_seen.json"
 
 
-def save_seen(path: Path, parts: tuple[Part, ...]) -> None:
+def save_training_data(path: Path, parts: tuple[SplitPart, ...]) -> None:
     """Write the parts that a network was trained on, or early stopping looked at."""
     atomic_files.write_json(path, [asdict(part) for part in parts])
 
 
-def load_seen(path: Path) -> tuple[Part, ...]:
-    """The inverse of ``save_seen``.
+def load_training_data(path: Path) -> tuple[SplitPart, ...]:
+    """The inverse of ``save_training_data``.
 
     Raises ``Refusal``: ``no-seen`` where there is no such file, ``seen-damaged``.
     """
@@ -41,7 +41,9 @@ def load_seen(path: Path) -> tuple[Part, ...]:
         )
     try:
         parts = json.loads(path.read_text(encoding="utf-8"))
-        seen = tuple(Part(p["name"], p["site_key"], tuple(map(_case, p["cases"]))) for p in parts)
+        seen = tuple(
+            SplitPart(p["name"], p["site_key"], tuple(map(_case, p["cases"]))) for p in parts
+        )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Refusal(
             "seen-damaged",
@@ -53,6 +55,6 @@ def load_seen(path: Path) -> tuple[Part, ...]:
     return seen
 
 
-def _case(value: dict) -> PartCase:
-    parse(value["hashes"])
-    return PartCase(value["case"], value["patient"], value["group"], tuple(value["hashes"]))
+def _case(value: dict) -> HashedCase:
+    parse_hashes(value["hashes"])
+    return HashedCase(value["case"], value["patient"], value["group"], tuple(value["hashes"]))

@@ -13,9 +13,9 @@ from pydicom.uid import (
     LegacyConvertedEnhancedCTImageStorage,
 )
 
-from liver_tf.ct.check import SPACING_LIMITS_MM
-from liver_tf.ct.dicom_details import details_of
 from liver_tf.ct.dicom_file import number, numbers, text, uid_name, whole_number
+from liver_tf.ct.hu_plausibility import SPACING_LIMITS_MM
+from liver_tf.ct.scanner_details import details_of
 from liver_tf.refusals import Caution, Refusal
 
 _ENHANCED = (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)

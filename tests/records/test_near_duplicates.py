@@ -8,14 +8,14 @@ import scipy.fft
 from PIL import Image
 from scipy import ndimage
 
-from liver_tf.records.likeness import (
+from liver_tf.records.slice_hash import (
     BITS,
     NEAR_BITS,
     VIEWS,
     WORDS,
-    index_of,
-    parse,
-    slice_hash,
+    hash_slice,
+    parse_hashes,
+    slice_index,
 )
 
 
@@ -68,13 +68,13 @@ RE_EXPORTS = {
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_re_export_is_near_and_no_longer_identical(change, seed):
     image = draw(seed)
-    before, after = slice_hash(image, 0), slice_hash(RE_EXPORTS[change](image), 0)
+    before, after = hash_slice(image, 0), hash_slice(RE_EXPORTS[change](image), 0)
     assert bits_apart(before, after) <= NEAR_BITS
     assert before.split(":")[1] != after.split(":")[1]
 
 
 def test_other_slices_are_far():
-    texts = [slice_hash(draw(seed), 0) for seed in range(5)]
+    texts = [hash_slice(draw(seed), 0) for seed in range(5)]
     apart = [bits_apart(a, b) for n, a in enumerate(texts) for b in texts[:n]]
     assert min(apart) > 2 * NEAR_BITS
     # Nor does one sign for all: about half of a hash is set.
@@ -97,7 +97,7 @@ def test_signs_are_those_of_a_cosine_transform(side):
     for parity in WORDS:
         of_word = [p for p in places if (p[0] % 2, p[1] % 2) == parity][10:74]
         wanted += "".join(str(int(spectrum[place] > 0)) for place in of_word)
-    assert (hash_as_integer(slice_hash(image, 0)) ^ int(wanted, 2)).bit_count() <= 1
+    assert (hash_as_integer(hash_slice(image, 0)) ^ int(wanted, 2)).bit_count() <= 1
 
 
 def test_a_flip_turns_whole_words():
@@ -108,17 +108,17 @@ def test_a_flip_turns_whole_words():
         "flipped front to back": image[::-1],
         "turned by 180 degrees": image[::-1, ::-1],
     }
-    before = hash_as_integer(slice_hash(image, 0))
+    before = hash_as_integer(hash_slice(image, 0))
     for view, flipped in flips.items():
         mask = int("".join(("f" if turned else "0") * 16 for turned in VIEWS[view]), 16)
-        apart = before ^ hash_as_integer(slice_hash(flipped, 0)) ^ mask
+        apart = before ^ hash_as_integer(hash_slice(flipped, 0)) ^ mask
         assert apart.bit_count() <= 1, view
 
 
 def test_identity_is_that_of_the_values():
     image = draw(5, 64)
     identity = {
-        name: slice_hash(changed, 0).split(":")[1]
+        name: hash_slice(changed, 0).split(":")[1]
         for name, changed in {
             "itself": image,
             "strided": np.repeat(image, 2, axis=1)[:, ::2],
@@ -132,7 +132,7 @@ def test_identity_is_that_of_the_values():
     others[1][-1, -1] -= 1
     others[2] = image.reshape(32, 128)
     others.append(image + np.float32(0.5))
-    other = {slice_hash(one, 0).split(":")[1] for one in others}
+    other = {hash_slice(one, 0).split(":")[1] for one in others}
     assert len(other | set(identity.values())) == len(others) + 1
 
 
@@ -141,16 +141,16 @@ def test_zero_and_minus_zero_are_equal():
     image[3, :] = 0.0
     turned = image.copy()
     turned[3, ::2] = -0.0
-    assert slice_hash(image, 0) == slice_hash(turned, 0)
+    assert hash_slice(image, 0) == hash_slice(turned, 0)
 
 
 def test_slices_that_show_nothing():
     air = np.full((64, 64), -160, np.int16)
-    assert slice_hash(air, 7) == "7:-:-"
-    assert slice_hash(air.astype(np.float32) + 0.5, 8) == "8:-:-"
+    assert hash_slice(air, 7) == "7:-:-"
+    assert hash_slice(air.astype(np.float32) + 0.5, 8) == "8:-:-"
     table = air.copy()
     table[60, 20:40] = 30
-    index, identity, perceptual = slice_hash(table, 9).split(":")
+    index, identity, perceptual = hash_slice(table, 9).split(":")
     assert (index, len(identity), perceptual) == ("9", 16, "-")
 
 
@@ -158,22 +158,22 @@ def test_a_wide_window_does_not_overflow():
     image = draw(0, 128)
     large = np.repeat(image, 36, 0)
     wide = np.where(large >= 240, np.int16(32767), large)
-    assert bits_apart(slice_hash(wide, 0), slice_hash(image, 0)) <= 1
+    assert bits_apart(hash_slice(wide, 0), hash_slice(image, 0)) <= 1
 
 
 def test_texts_come_back():
-    texts = [slice_hash(draw(0, 64), 3), "4:-:-", "12:00000000000000ff:-"]
-    found = parse(texts)
-    assert [index_of(text) for text in texts] == found.index.tolist() == [3, 4, 12]
+    texts = [hash_slice(draw(0, 64), 3), "4:-:-", "12:00000000000000ff:-"]
+    found = parse_hashes(texts)
+    assert [slice_index(text) for text in texts] == found.index.tolist() == [3, 4, 12]
     assert found.has_identity.tolist() == [True, False, True]
     assert found.has_bits.tolist() == [True, False, False]
     assert found.identity[2] == 255
     assert found.bits.shape == (3, 4)
     assert found.bits[0].tobytes().hex() == texts[0].split(":")[2]
-    assert len(parse([])) == 0
+    assert len(parse_hashes([])) == 0
 
 
 @pytest.mark.parametrize("text", ["", "0", "0:-", "x:-:-", "0:12:-", "0:-:" + "0" * 63, "0:-:-:-"])
 def test_other_texts_are_refused(text):
     with pytest.raises(ValueError, match="index:identity:perceptual"):
-        parse([text, "1:-:-"])
+        parse_hashes([text, "1:-:-"])

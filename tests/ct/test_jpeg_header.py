@@ -12,8 +12,8 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGExtended12Bit, JPEGLSLossless
 
 from liver_tf.ct import dicom_file
-from liver_tf.ct.codestream import coded_size
 from liver_tf.ct.dicom_slice import read_dicom_slice
+from liver_tf.ct.jpeg_header import coded_size
 from liver_tf.refusals import Refusal
 from tests.builders.ct_files import phantom_hu, write_dicom
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from liver_tf.ct.lits import find_lits_cases, source_group
+from liver_tf.ct.lits_search import find_lits_cases, source_group
 
 
 def touch(folder, *names):

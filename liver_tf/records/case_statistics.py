@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from liver_tf.ct.check import hu_by_label
+from liver_tf.ct.hu_plausibility import hu_by_label
 from liver_tf.labels import LIVER
 
 

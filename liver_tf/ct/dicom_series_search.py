@@ -23,10 +23,10 @@ from liver_tf.ct.dicom_file import (
     read_dataset,
     text,
 )
-from liver_tf.ct.dicom_header import CT_STORAGES, is_localizer, refuse_enhanced
 from liver_tf.ct.dicom_seg import refuse_label_map
 from liver_tf.ct.dicom_seg_frames import referenced_instances, referenced_series
 from liver_tf.ct.dicom_series import DICOM_SUFFIXES, left_out_cautions
+from liver_tf.ct.dicom_slice_header import CT_STORAGES, is_localizer, refuse_enhanced
 from liver_tf.ct.input_file import unreadable
 from liver_tf.refusals import Caution, Refusal
 

@@ -1,6 +1,6 @@
 """The record: one axial slice as a ``tf.train.Example``. Encoding stands beside decoding.
 
-Neither needs TensorFlow; :mod:`liver_tf.records.graph` decodes inside of a TensorFlow graph.
+Neither needs TensorFlow; :mod:`liver_tf.records.graph_decoder` decodes in a TensorFlow graph.
 
 =================  =========================================================================
 feature            content
@@ -30,8 +30,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from liver_tf.records.example import decode_example, encode_example
-from liver_tf.records.pixels import RAW, decode_pixels, encode_pixels, encoding_of
+from liver_tf.records.example_proto import decode_example, encode_example
+from liver_tf.records.pixel_encoding import RAW, decode_pixels, encode_pixels, encoding_of
 
 SCHEMA_VERSION = 2
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from test_orientation import ALL_48, canonical_truth, stored_with
 
-from liver_tf.ct import nifti_pair
+from liver_tf.ct import nifti_with_labels
 from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume
-from liver_tf.ct.nifti_pair import open_nifti_pair
+from liver_tf.ct.nifti_with_labels import open_nifti_with_labels
 from liver_tf.refusals import Refusal
 from tests.builders.ct_files import (
     as_lps_file,
@@ -25,7 +25,7 @@ from tests.builders.ct_files import (
 
 def read_pair(volume, labels, **options):
     """Stacked HU (as a list, for dtypes may differ), stacked labels, and the closed pair."""
-    with open_nifti_pair(volume, labels, **options) as pair:
+    with open_nifti_with_labels(volume, labels, **options) as pair:
         hu, found = zip(*pair.slices(), strict=True)
     return list(hu), np.stack(found), pair
 
@@ -34,7 +34,7 @@ def read_pair(volume, labels, **options):
 @pytest.mark.parametrize(("order", "signs"), ALL_48)
 def test_any_orientation(tmp_path, order, signs, spill, monkeypatch):
     if spill:
-        monkeypatch.setattr(nifti_pair, "LARGEST_IN_MEMORY", 0)
+        monkeypatch.setattr(nifti_with_labels, "LARGEST_IN_MEMORY", 0)
     stored, affine = stored_with(order, signs)
     volume = write_nifti(tmp_path / "volume.nii.gz", stored, affine)
     marked = (stored % 3).astype(np.uint8)
@@ -102,7 +102,7 @@ def test_a_mask_of_another_shape_is_refused_before_voxels_are_read(tmp_path):
     other = write_nifti(tmp_path / "other.nii", *as_lps_file(phantom_labels(slices=4)))
     with (
         pytest.raises(Refusal, match=r"\[mask-shape\].*32 x 24 x 5; found 32 x 24 x 4"),
-        open_nifti_pair(volume, other),
+        open_nifti_with_labels(volume, other),
     ):
         pass
 
@@ -126,7 +126,7 @@ def test_memory_does_not_grow_with_the_number_of_slices(tmp_path):
         hu[:, 0, 0] = 600
         volume = write_nifti(tmp_path / "volume.nii.gz", *as_lps_file(hu))
         labels = write_nifti(tmp_path / "l.nii.gz", *as_lps_file(np.zeros_like(hu, np.uint8)))
-        with open_nifti_pair(volume, labels) as pair:
+        with open_nifti_with_labels(volume, labels) as pair:
             tracemalloc.start()
             count = sum(1 for _ in pair.slices())
             peaks.append(tracemalloc.get_traced_memory()[1])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from liver_tf.records import statistics
-from liver_tf.records.statistics import CaseStatistics, class_weights, liver_mean_sd
+from liver_tf.records import case_statistics
+from liver_tf.records.case_statistics import CaseStatistics, class_weights, liver_mean_sd
 
 
 def draw_slices(dtype):
@@ -17,7 +17,7 @@ def draw_slices(dtype):
 @pytest.mark.parametrize("dtype", [np.int16, np.float32])
 def test_sums_over_slices_equal_numpy_on_all_pixels(dtype):
     slices = list(draw_slices(dtype))
-    total = statistics.total(statistics.of_slice(*one, classes=5) for one in slices)
+    total = case_statistics.total(case_statistics.of_slice(*one, classes=5) for one in slices)
     pixels = np.concatenate([image.reshape(-1) for image, _ in slices]).astype(np.float64)
     labels = np.concatenate([labels.reshape(-1) for _, labels in slices])
     assert total.class_pixels == tuple((labels == label).sum() for label in range(5))
@@ -46,4 +46,4 @@ def test_what_cannot_be_standardised_is_refused():
     with pytest.raises(ValueError, match=r"liver HU do not vary \(SD 0 HU\)"):
         liver_mean_sd(CaseStatistics((0, 10, 0), 1000.0, 100_000.0))
     with pytest.raises(ValueError, match="statistics of no cases at all"):
-        statistics.total([])
+        case_statistics.total([])

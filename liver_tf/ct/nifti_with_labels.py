@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from liver_tf.ct.check import refuse_implausible_hu
+from liver_tf.ct.hu_plausibility import refuse_implausible_hu
 from liver_tf.ct.nifti import (
     grid_of,
     mask_header_cautions,
@@ -32,7 +32,7 @@ from liver_tf.ct.scan import SourceGrid
 LARGEST_IN_MEMORY = 1 << 28
 
 
-class NiftiPair:
+class NiftiWithLabels:
     """The open pair.
 
     Attributes:
@@ -78,10 +78,10 @@ class NiftiPair:
 
 
 @contextlib.contextmanager
-def open_nifti_pair(
+def open_nifti_with_labels(
     volume: Path | str, labels: Path | str, allowed: Collection[int] = (0, 1, 2)
-) -> Iterator[NiftiPair]:
-    """Open a volume and its label map; voxels are read by :meth:`NiftiPair.slices`.
+) -> Iterator[NiftiWithLabels]:
+    """Open a volume and its label map; voxels are read by :meth:`NiftiWithLabels.slices`.
 
     Args:
       allowed: labels that may occur, within 0 to 255.
@@ -90,7 +90,7 @@ def open_nifti_pair(
       Refusal: as :func:`liver_tf.ct.nifti_file.read_nifti`, and ``mask-shape``.
     """
     with NiftiFile(volume) as first, NiftiFile(labels) as second:
-        yield NiftiPair(first, second, allowed)
+        yield NiftiWithLabels(first, second, allowed)
 
 
 def _stored_slices(file: NiftiFile, grid: SourceGrid) -> Iterator[np.ndarray]:

@@ -21,8 +21,8 @@ from liver_tf.ct.dicom_geometry import (
     stored_affine_of,
     upward_normal,
 )
-from liver_tf.ct.dicom_header import SliceHeader
-from liver_tf.ct.dicom_pixels import HuRange, stored_hu
+from liver_tf.ct.dicom_hu import HuRange, stored_hu
+from liver_tf.ct.dicom_slice_header import SliceHeader
 from liver_tf.ct.orientation import canonical_affine, spacing_of, to_canonical
 from liver_tf.ct.scan import SourceGrid
 from liver_tf.refusals import Caution, Refusal

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from liver_tf.ct.dicom_file import read_dataset
-from liver_tf.ct.dicom_folder import SeriesFiles
-from liver_tf.ct.dicom_header import check_header
 from liver_tf.ct.dicom_seg import DicomSeg
-from liver_tf.ct.dicom_stack import stack_slices
+from liver_tf.ct.dicom_series_search import SeriesFiles
+from liver_tf.ct.dicom_slice_header import check_header
+from liver_tf.ct.dicom_slice_order import stack_slices
 from liver_tf.ct.segment_labels import label_of, paint
 from liver_tf.refusals import Caution, Refusal
 
@@ -22,7 +22,7 @@ from liver_tf.refusals import Caution, Refusal
 LIVER_CODES = ("SCT:10200004", "SRT:T-62000")
 
 
-class SeriesPair:
+class SeriesWithSeg:
     """A series with its segmentations; pixels are read by :meth:`slices`.
 
     Attributes:
@@ -32,13 +32,13 @@ class SeriesPair:
       details: as in :class:`liver_tf.ct.scan.Scan`.
 
     Args:
-      files: of :func:`liver_tf.ct.dicom_folder.find_series_files`.
+      files: of :func:`liver_tf.ct.dicom_series_search.find_series_files`.
       mapping: label (0 to 255; 0 leaves the segment out) by segment number, label or code. Several
         segmentations complete each other: each label must come from one of them alone.
 
     Raises:
-      Refusal: as :func:`liver_tf.ct.dicom_header.check_header` for any slice,
-        :func:`liver_tf.ct.dicom_stack.stack_slices`, :class:`liver_tf.ct.dicom_seg.DicomSeg`,
+      Refusal: as :func:`liver_tf.ct.dicom_slice_header.check_header` for any slice,
+        :func:`liver_tf.ct.dicom_slice_order.stack_slices`, :class:`liver_tf.ct.dicom_seg.DicomSeg`,
         :func:`liver_tf.ct.segment_labels.label_of`, and ``seg-label-twice``.
     """
 
@@ -68,7 +68,7 @@ class SeriesPair:
         are plausible is known only when the iteration has ended.
 
         Raises:
-          Refusal: as :meth:`liver_tf.ct.dicom_stack.SliceStack.slices` and
+          Refusal: as :meth:`liver_tf.ct.dicom_slice_order.SliceStack.slices` and
             :func:`liver_tf.ct.segment_labels.paint`.
         """
         for index, hu in enumerate(self._stack.slices()):

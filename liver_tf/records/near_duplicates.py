@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from liver_tf.records.likeness import BITS, NEAR_BITS, VIEWS, WORD_BITS, SliceHashes
+from liver_tf.records.slice_hash import BITS, NEAR_BITS, VIEWS, WORD_BITS, SliceHashes
 
 #: Pairs of slices compared at a time: what a processor's cache holds.
 _BLOCK = 1 << 16

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
-from liver_tf.ct.dicom_details import details_of
+from liver_tf.ct.scanner_details import details_of
 
 
 def found(**elements):

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from liver_tf.records.pixels import PNG, PNG_OFFSET, ZLIB, encoding_of
-from liver_tf.records.schema import SCHEMA_VERSION
+from liver_tf.records.pixel_encoding import PNG, PNG_OFFSET, ZLIB, encoding_of
+from liver_tf.records.record_schema import SCHEMA_VERSION
 
 _FEATURES = {
     "schema": tf.io.FixedLenFeature([], tf.int64),
@@ -27,7 +27,7 @@ _FEATURES = {
 }
 
 
-def parser(encoding: str) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+def record_parser(encoding: str) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """``schema.decode`` as a graph, for the records of a set with that ``encoding``.
 
     Args:

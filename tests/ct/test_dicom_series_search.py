@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydicom.uid import EnhancedCTImageStorage, MediaStorageDirectoryStorage
 
-from liver_tf.ct.dicom_folder import find_series_files
+from liver_tf.ct.dicom_series_search import find_series_files
 from tests.builders.ct_files import (
     SERIES_UID,
     phantom_hu,

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pydicom
 
-from liver_tf.ct.check import refuse_implausible_hu
 from liver_tf.ct.dicom_file import decode_pixels, whole_number
-from liver_tf.ct.dicom_header import SliceHeader
+from liver_tf.ct.dicom_slice_header import SliceHeader
 from liver_tf.ct.hounsfield import rescale_to_hu
+from liver_tf.ct.hu_plausibility import refuse_implausible_hu
 from liver_tf.refusals import Refusal
 
 #: What padding outside the field of view becomes, HU.
