@@ -20,7 +20,8 @@ from liver_tf.inspection.fingerprint_text import counted, fingerprint_rows, fing
 from liver_tf.inspection.mask_checks import MASK_CODES
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.refusals import Caution, Refusal
-from liver_tf.report.page.table import Table, html_table
+from liver_tf.report.page.page_parts import Table
+from liver_tf.report.page.render_html import html_table
 
 _MOST_ROWS = 500
 _MOST_TEXTS = 2

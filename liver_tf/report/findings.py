@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liver_tf.labels import HEALTHY, LIVER
@@ -19,7 +18,7 @@ from liver_tf.measures.measure_registry import (
     terms_by_size,
 )
 from liver_tf.measures.slice_result import SliceResult
-from liver_tf.report.page.table import Table
+from liver_tf.report.page.page_parts import Picture, Table
 from liver_tf.report.tables.paper_table import ABSENT, format_interval, format_p, measured_label
 from liver_tf.statistics.bootstrap_intervals import SAMPLES, Interval, PairedDifference, draw
 from liver_tf.statistics.protocol_comparisons import compare
@@ -29,14 +28,6 @@ if TYPE_CHECKING:
     from liver_tf.results.study_inventory import StudyRun
 
 _COUNTS = ("images", "lesion_images", "healthy_images", "patients", "networks")
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A PNG of the report and what it shows."""
-
-    path: Path
-    caption: str
 
 
 @dataclass(frozen=True)

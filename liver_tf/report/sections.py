@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from liver_tf import run_files
 from liver_tf.report import provenance
 from liver_tf.report.page.page_parts import (
-    Beside,
-    Caution,
-    Folded,
-    Items,
-    Label,
+    Alert,
+    Bullets,
+    Collapsible,
+    DataLabel,
+    Page,
+    Paragraph,
     Part,
     Section,
-    Text,
-    Titled,
+    SideBySide,
+    Table,
+    TitledTable,
 )
-from liver_tf.report.page.table import Table
 from liver_tf.report.summary import summary
 from liver_tf.report.tables import protocol_tables
 from liver_tf.report.tables.paper_table import (
@@ -26,6 +28,7 @@ from liver_tf.report.tables.paper_table import (
     measured_label,
     paper_table,
 )
+from liver_tf.results.stored_results import LOOSE
 from liver_tf.results.study_inventory import MEASURED
 from liver_tf.statistics.bootstrap_intervals import LEAST_PATIENTS
 
@@ -98,32 +101,44 @@ SPANS = "Mean over the networks; in brackets the least and the greatest."
 CLEAN = "In no run did the test patients take part in any choice."
 
 
+def report_page(findings: Findings) -> Page:
+    """The page of a report; protocols and runs validated on the test fold are red in it."""
+    return Page(
+        findings.title,
+        opening(findings),
+        tuple(sections_of(findings)),
+        highlight=(LOOSE, run_files.VALIDATED_ON_TEST),
+    )
+
+
 def sections_of(findings: Findings) -> list[Section]:
     """All sections but the summary, in their order; those without content are left out."""
     label = measured_label(findings.data_label)
     found = [
         _paper(findings),
         _differences(findings, label),
-        Section(f"Outlines, {label}", (Text(SHEETS), *findings.sheets))
+        Section(f"Outlines, {label}", (Paragraph(SHEETS), *findings.sheets))
         if findings.sheets
         else None,
         _types(findings, label),
         _sizes(findings, label),
         Section(
             f"Further measures, {label}",
-            (Folded("All further measures, a row each", (findings.other_measures_table(),)),),
+            (Collapsible("All further measures, a row each", (findings.other_measures_table(),)),),
         ),
         Section(
             f"Seeds, {label}",
             (
-                Text(SEEDS),
-                Folded("Seeds one by one, and their standard deviation", (findings.seed_table(),)),
+                Paragraph(SEEDS),
+                Collapsible(
+                    "Seeds one by one, and their standard deviation", (findings.seed_table(),)
+                ),
             ),
         ),
         _training(findings),
         _runs(findings),
         _origin(findings),
-        Section("Notes", (Items(NOTES),)),
+        Section("Notes", (Bullets(NOTES),)),
     ]
     return [section for section in found if section]
 
@@ -132,12 +147,12 @@ def opening(findings: Findings) -> tuple[Part, ...]:
     """What stands above everything: cautions, the data, the summary."""
     label = measured_label(findings.data_label)
     return (
-        *(Caution(caution) for caution in findings.cautions),
-        Label(
+        *(Alert(caution) for caution in findings.cautions),
+        DataLabel(
             f"All measured figures: {label}.",
             "Published figures are from other data and stand beside them for orientation only.",
         ),
-        Items(tuple(summary(findings))),
+        Bullets(tuple(summary(findings))),
     )
 
 
@@ -145,12 +160,12 @@ def _paper(findings: Findings) -> Section:
     return Section(
         "The paper's table",
         (
-            Text(
+            Paragraph(
                 f"Published: {PUBLISHED_DATA}; {SOURCE}; no intervals given. Measured: on "
                 f"{findings.data_label}; in brackets 95 % intervals, bootstrap over patients."
             ),
             paper_table(findings.measured, findings.data_label),
-            Titled("What stands behind it", findings.counts_table()),
+            TitledTable("What stands behind it", findings.counts_table()),
         ),
     )
 
@@ -158,29 +173,33 @@ def _paper(findings: Findings) -> Section:
 def _differences(findings: Findings, label: str) -> Section | None:
     if not findings.differences:
         return None
-    parts: list[Part] = [Text(DIFFERENCES)]
+    parts: list[Part] = [Paragraph(DIFFERENCES)]
     if "forest" in findings.plots:
         parts.append(findings.plots["forest"])
-    parts.append(Folded("The same as a table", (findings.difference_table(),)))
+    parts.append(Collapsible("The same as a table", (findings.difference_table(),)))
     return Section(f"Paired differences, {label}", tuple(parts))
 
 
 def _types(findings: Findings, label: str) -> Section:
     parts: list[Part] = [
-        Titled("Healthy slices", protocol_tables.healthy_table(findings)),
-        Titled("Types", protocol_tables.types_table(findings)),
-        Text(TYPES),
-        Folded(
+        TitledTable("Healthy slices", protocol_tables.healthy_table(findings)),
+        TitledTable("Types", protocol_tables.types_table(findings)),
+        Paragraph(TYPES),
+        Collapsible(
             "Confusion of types",
             (
-                Text(CONFUSION),
-                Beside(tuple(Titled(p, findings.confusion_table(p)) for p in findings.confusions)),
+                Paragraph(CONFUSION),
+                SideBySide(
+                    tuple(TitledTable(p, findings.confusion_table(p)) for p in findings.confusions)
+                ),
             ),
         ),
     ]
     if "reliability" in findings.plots:
         parts.append(
-            Folded("Reliability curves", (Text(RELIABILITY), findings.plots["reliability"]))
+            Collapsible(
+                "Reliability curves", (Paragraph(RELIABILITY), findings.plots["reliability"])
+            )
         )
     return Section(f"Healthy slices and types of lesions, {label}", tuple(parts))
 
@@ -189,15 +208,15 @@ def _sizes(findings: Findings, label: str) -> Section:
     return Section(
         f"By size of lesion, {label}",
         (
-            Text(SIZES),
-            Titled("Dice2 (slices)", protocol_tables.sizes_table(findings, "dice2")),
-            Titled(
+            Paragraph(SIZES),
+            TitledTable("Dice2 (slices)", protocol_tables.sizes_table(findings, "dice2")),
+            TitledTable(
                 "Lesions found, IoU 10 % or more (lesions)",
                 protocol_tables.sizes_table(findings, "lesion_recall_iou10"),
             ),
-            Folded(
+            Collapsible(
                 "All measures by size, a table per protocol",
-                tuple(Titled(p, findings.size_table(p)) for p in findings.by_size),
+                tuple(TitledTable(p, findings.size_table(p)) for p in findings.by_size),
             ),
         ),
     )
@@ -209,11 +228,11 @@ def _training(findings: Findings) -> Section | None:
     parts: list[Part] = []
     if "cycles" in findings.plots:
         clean = _all_clean(findings)
-        parts += [Text(CYCLES + CYCLES_CLEAN * clean), findings.plots["cycles"]]
+        parts += [Paragraph(CYCLES + CYCLES_CLEAN * clean), findings.plots["cycles"]]
     if "curves" in findings.plots:
-        parts += [Text(CURVES), findings.plots["curves"]]
+        parts += [Paragraph(CURVES), findings.plots["curves"]]
     table = protocol_tables.cycles_table(findings.cells)
-    parts.append(Folded("Every cycle", (Text(SPANS), table)))
+    parts.append(Collapsible("Every cycle", (Paragraph(SPANS), table)))
     return Section(f"Training, cycle by cycle, on {findings.data_label}", tuple(parts))
 
 
@@ -223,12 +242,12 @@ def _runs(findings: Findings) -> Section | None:
         return None
     rest = tuple(f"{cell.name}: {cell.state}" for cell in cells if cell.state != MEASURED)
     done = len(cells) - len(rest)
-    parts: list[Part] = [Text(f"{done} of {len(cells)} measured.")]
+    parts: list[Part] = [Paragraph(f"{done} of {len(cells)} measured.")]
     if rest:
-        parts.append(Items(rest))
+        parts.append(Bullets(rest))
     if _all_clean(findings):
-        parts.append(Text(CLEAN))
-    parts.append(Folded("Every run", (protocol_tables.cells_table(cells),)))
+        parts.append(Paragraph(CLEAN))
+    parts.append(Collapsible("Every run", (protocol_tables.cells_table(cells),)))
     return Section("Runs", tuple(parts))
 
 
@@ -244,7 +263,7 @@ def _origin(findings: Findings) -> Section:
     parts: list[Part] = [Table(("", ""), rows, words=True)]
     if any(cell.identity for cell in findings.cells):
         parts.append(
-            Folded(
+            Collapsible(
                 "Protocols and arguments of training",
                 (
                     provenance.protocols_table(findings.cells),

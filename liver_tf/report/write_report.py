@@ -12,13 +12,16 @@ from liver_tf.refusals import Refusal
 from liver_tf.report import provenance
 from liver_tf.report.figures_csv import measures_csv
 from liver_tf.report.figures_json import measures_json
-from liver_tf.report.findings import Findings, Picture, evaluate_protocols
+from liver_tf.report.findings import Findings, evaluate_protocols
 from liver_tf.report.overlays.example_sheets import draw_example_sheets
+from liver_tf.report.page.page_parts import Picture
+from liver_tf.report.page.render_html import render_html
+from liver_tf.report.page.render_markdown import render_markdown
 from liver_tf.report.plots.cycle_plot import draw_cycles
 from liver_tf.report.plots.forest_plot import draw_forest
 from liver_tf.report.plots.reliability_plot import draw_reliability
 from liver_tf.report.plots.training_curves import draw_curves
-from liver_tf.report.report_pages import html_page, markdown_page
+from liver_tf.report.sections import report_page
 from liver_tf.report.tables.paper_table import PUBLISHED, format_interval, render_text
 from liver_tf.report.tables.protocol_tables import cycles_by_protocol
 from liver_tf.results.leakage_audit import LeakageAudit, audit_leakage
@@ -92,10 +95,11 @@ def write_report(
         html=folder / "report.html",
         findings=findings,
     )
-    write_text(files.markdown, markdown_page(findings, folder))
+    page = report_page(findings)
+    write_text(files.markdown, render_markdown(page, folder))
     write_text(files.csv, measures_csv(findings))
     write_json(files.json, measures_json(findings))
-    write_text(files.html, html_page(findings))
+    write_text(files.html, render_html(page))
     return files
 
 

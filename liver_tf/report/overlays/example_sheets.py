@@ -10,8 +10,8 @@ from pathlib import Path
 from liver_tf import run_files
 from liver_tf.labels import HEALTHY, LabelSet
 from liver_tf.measures.slice_result import SliceResult
-from liver_tf.report.findings import Picture
 from liver_tf.report.overlays.draw_overlays import Panel, draw_sheet
+from liver_tf.report.page.page_parts import Picture
 from liver_tf.results.example_slices import RANKS, ExampleSlice, worse_first
 from liver_tf.results.stored_results import LOOSE
 from liver_tf.results.study_inventory import StudyRun

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from liver_tf.report.page.table import Table
+from liver_tf.report.page.page_parts import Table
 from liver_tf.report.tables.paper_table import ABSENT, format_interval
 from liver_tf.results.training_history import FinishedCycle
 

@@ -9,7 +9,8 @@ from math import comb
 
 import numpy as np
 
-from liver_tf.report.page.table import Table, markdown_table
+from liver_tf.report.page.page_parts import Table
+from liver_tf.report.page.render_markdown import markdown_table
 from liver_tf.results.stored_results import RunResults
 from liver_tf.studies.transfer.transfer_results import (
     TransferStudy,

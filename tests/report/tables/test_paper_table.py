@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from liver_tf.report.page.table import Table, html_table, markdown_table
+from liver_tf.report.page.page_parts import Table
+from liver_tf.report.page.render_html import html_table
+from liver_tf.report.page.render_markdown import markdown_table
 from liver_tf.report.tables.paper_table import (
     ABSENT,
     EARLIER_WORK,

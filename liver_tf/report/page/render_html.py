@@ -1,0 +1,43 @@
+"""Pages as one HTML file: style and pictures inside, no script, nothing to fetch."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from liver_tf.report.page.page_parts import Page, Picture, Table
+
+
+def render_html(page: Page) -> str:
+    """The page as HTML; all texts are escaped."""
+    return _environment.get_template("page.html.jinja").render(page=page)
+
+
+def html_table(table: Table, highlight: Sequence[str] = ()) -> str:
+    """One table as HTML; rows and columns named after a text of ``highlight`` are red."""
+    parts = _environment.get_template("parts.html.jinja").module
+    return str(parts.table_html(table, highlight))  # type: ignore[attr-defined]
+
+
+def _data_uri(picture: Picture) -> Markup:
+    data = picture.source if isinstance(picture.source, bytes) else picture.source.read_bytes()
+    return Markup(f"data:{picture.media_type};base64,{base64.b64encode(data).decode('ascii')}")
+
+
+def _is_highlighted(text: str, highlight: Sequence[str]) -> bool:
+    return any(mark in text for mark in highlight)
+
+
+_environment = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters |= {"kind": lambda part: type(part).__name__, "data_uri": _data_uri}
+_environment.tests["highlighted"] = _is_highlighted
