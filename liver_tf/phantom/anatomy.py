@@ -1,4 +1,4 @@
-"""One patient: everything that is drawn for it, and the anatomy at a height along the body."""
+"""One patient: random anatomy, painted at any height along the body."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SURVEY_MM = 4.0
 
 @dataclass(frozen=True)
 class Habitus:
-    """How a patient's frame lies in the scanner.
+    """Size and position of a patient's body relative to the standard frame.
 
     Attributes:
-      scale: of the standard frame along x, y, z.
+      scale: factors along x, y, z.
       angle_rad: rotation on the table.
-      warp: ripples that move points along x, y, z.
-      warp_mm: SD of that movement.
+      warp: ripples that displace points along x, y, z.
+      warp_mm: SD of the displacement.
     """
 
     scale: tuple[float, float, float]
@@ -43,7 +43,7 @@ class Habitus:
         return cls(scale, float(np.clip(rng.normal(0, 0.02), -0.05, 0.05)), warp, 2.2)
 
     def to_standard(self, x_mm: Array, y_mm: Array, z_mm: float) -> tuple[Array, Array, Array]:
-        """Points of the standard frame for points in mm around the patient's axis."""
+        """Map points in mm around the patient's axis to the standard frame."""
         c, s = np.float32(np.cos(self.angle_rad)), np.float32(np.sin(self.angle_rad))
         x = (c * x_mm + s * y_mm) / np.float32(self.scale[0])
         y = (c * y_mm - s * x_mm) / np.float32(self.scale[1])
@@ -54,7 +54,7 @@ class Habitus:
 
 @dataclass(frozen=True)
 class Level:
-    """A survey's plane: its height in mm, where the liver is, and how deep its points lie."""
+    """A coarse survey plane: height, points, and distance of each point to the liver's surface."""
 
     z_mm: float
     plane: Plane
@@ -83,12 +83,12 @@ class Patient:
 
     @property
     def half_width_mm(self) -> float:
-        """About half the body's width, skin included."""
+        """Approximate half width of the body, including the skin."""
         return (140 + 1.1 * self.body.fat_mm) * self.habitus.scale[0]
 
     @property
     def half_depth_mm(self) -> float:
-        """About half the body's depth, skin included."""
+        """Approximate half depth of the body, including the skin."""
         return (96 + 1.1 * self.body.fat_mm) * self.habitus.scale[1]
 
     def plane(self, x_mm: Array, y_mm: Array, z_mm: float, edge_mm: float) -> Plane:
@@ -107,7 +107,7 @@ class Patient:
 
     @cached_property
     def survey(self) -> tuple[Level, ...]:
-        """The liver on coarse planes, 4 mm apart, from the lowest to the highest."""
+        """Coarse planes through the liver, 4 mm apart, from lowest to highest."""
         x_mm = np.arange(-150, 121, SURVEY_MM) * self.habitus.scale[0]
         y_mm = np.arange(-104, 97, SURVEY_MM) * self.habitus.scale[1]
         levels = []
@@ -117,7 +117,7 @@ class Patient:
         return tuple(levels)
 
     def liver_points(self) -> tuple[np.ndarray, np.ndarray]:
-        """Survey points inside the liver: float [points, 3] in mm, and their depth in mm."""
+        """Survey points inside the liver: float [points, 3] in mm, and their depths in mm."""
         points, depths = [], []
         for level in self.survey:
             inside = level.liver_mm < -2
@@ -127,7 +127,7 @@ class Patient:
         return np.concatenate(points).astype(float), np.concatenate(depths)
 
     def paint(self, plane: Plane, lesions: tuple[PhantomLesion, ...]) -> tuple[Array, Array]:
-        """Paint a plane; returns distances to the muscle wall and to the liver, both in mm."""
+        """Paint a plane; return the distances to the muscle wall and to the liver in mm."""
         wall = self.body.paint(plane, self.tissues)
         domes = self.body.domes(plane.x, plane.y, plane.z)
         self.organs.paint_behind(plane, self.tissues, wall, domes)
@@ -140,7 +140,7 @@ class Patient:
 
 
 def lesion_area_mm2(level: Level, forms: tuple[Form, ...], scale: float) -> float:
-    """Area that lesions of these forms take of the liver on a survey's plane, in mm2."""
+    """Lesion area inside the liver on a survey plane, in mm2."""
     total = 0
     for form in forms:
         window = level.plane.around(form.centre_mm, (form.reach_mm,) * 3)

@@ -1,7 +1,7 @@
-"""The frame of the abdomen: outline, fat, muscle wall, bones, lungs and the domes between.
+"""The frame of the abdomen: outline, fat, muscle wall, bones, lungs and diaphragm.
 
 The standard frame is a slim adult: x to the left, y to the back, z to the head, in mm, with the
-origin at the level of the liver's hilum. Patients differ by scale, warp, fat and the figures here.
+origin at the level of the hepatic hilum. Patients differ in scale, warp, fat and the values here.
 """
 
 from __future__ import annotations
@@ -31,16 +31,20 @@ SPINE_CENTRE_MM = (0.0, 22.0)
 
 @dataclass(frozen=True)
 class Body:
-    """A patient's frame.
+    """A patient's body frame.
 
     Attributes:
       fat_mm: thickness of the fat under the skin.
-      muscle_mass: scales the muscles at the back.
-      fat_in_muscle: 0 to 1, how much fat runs between the muscles.
-      squareness: exponent of the outline (2 is an ellipse).
-      vertebra_phase_mm, rib_phase_mm: where along z the vertebrae and ribs lie.
-      right_dome_mm, left_dome_mm: height of the diaphragm's domes.
+      muscle_mass: scale of the back muscles.
+      fat_in_muscle: amount of intermuscular fat, 0 to 1.
+      squareness: exponent of the outline; 2 is an ellipse.
+      vertebra_phase_mm, rib_phase_mm: offset of the vertebrae and ribs along z.
+      right_dome_mm, left_dome_mm: height of the domes of the diaphragm.
+      trabecular_hu: attenuation of trabecular bone.
+      trabecular_hu: attenuation of trabecular bone.
       texture: ripple of fat and muscle.
+      strands: ripple of strands in the visceral fat.
+      strands: ripple of strands in the visceral fat.
     """
 
     fat_mm: float
@@ -73,7 +77,7 @@ class Body:
         )
 
     def outline(self, x: Array, y: Array, z: Array) -> Array:
-        """Distance to the outer face of the muscle wall."""
+        """Distance to the outer surface of the muscle wall."""
         p = np.float32(self.squareness)
         narrowing = 1 - 0.05 * np.clip(z / 100, -1, 1.2) ** 2
         across = np.abs(x) / (140 * narrowing)
@@ -86,7 +90,7 @@ class Body:
         return distance + 9 * np.exp(-((x / 16) ** 2)) * (y > 0) * np.clip(y / 60, 0, 1)
 
     def fat_thickness(self, x: Array, y: Array) -> Array:
-        """Thickness of the fat under the skin in mm, thickest at flanks and back."""
+        """Thickness of the subcutaneous fat in mm, greatest at flanks and back."""
         rho = np.maximum(np.hypot(x, y), 1)
         back, side = np.clip(y / rho, 0, 1), (x / rho) ** 2
         return self.fat_mm * (0.8 + 0.45 * back + 0.2 * side)
@@ -101,11 +105,11 @@ class Body:
         return union(right, left, 14)
 
     def spine_keep_out(self, x: Array, y: Array) -> Array:
-        """Distance to the column of spine, crura and great vessels that organs spare."""
+        """Distance to the spine, crura and great vessels, which organs do not enter."""
         return union(ellipse(x, y, (0, 26), (29, 27)), ellipse(x, y, (12, -6), (14, 13)), 8)
 
     def paint(self, plane: Plane, tissues: Tissues) -> Array:
-        """Paint the frame; returns the distance to the muscle wall's outer face [rows, columns]."""
+        """Paint the frame; return the distance to the outer muscle wall, [rows, columns] in mm."""
         x, y, z = plane.x, plane.y, plane.z
         wall = self.outline(x, y, z)
         skin = wall - self.fat_thickness(x, y)
@@ -123,7 +127,7 @@ class Body:
         return wall
 
     def _paint_wall_layers(self, plane: Plane, wall: Array, fat: Array, texture: Array) -> None:
-        """Fat between the muscles of the wall: sheets at the flanks, seams beside the recti."""
+        """Paint intermuscular fat: sheets at the flanks, seams beside the rectus muscles."""
         x, y = plane.x, plane.y
         share = 0.35 + 0.6 * self.fat_in_muscle
         flank = np.clip((np.abs(x) - 60) / 25, 0, 1) * np.clip(0.6 - texture, 0, 1)

@@ -1,7 +1,7 @@
-"""Which patients there are, with which lesions, seen in which slices. Nothing is painted here.
+"""The cohorts: patients, their lesions and the slices to be imaged.
 
-Every patient is drawn from a stream of its own, a function of the seed, the cohort's name and the
-patient's index: patient 17 is the same in a cohort of 20 and in one of 140.
+Each patient has its own random stream, a function of the seed, the cohort's name and the patient's
+index: patient 17 is the same in a cohort of 20 and in one of 140.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from liver_tf.phantom.scanner import Scanner
 
 #: Slices by diagnosis in the paper's set of 140 patients (section "Data").
 PAPER_SLICES = {"cyst": 75, "hemangioma": 71, "metastasis": 93, "healthy": 93}
-#: How this phantom deals the 140 patients out; the paper does not tell.
+#: Patients by diagnosis in this phantom; the paper does not report them.
 PAPER_PATIENTS = {"cyst": 32, "hemangioma": 30, "metastasis": 39, "healthy": 39}
 FULL_COHORT = 140
 
-#: Least area of lesion and of liver in a slice of the typed set.
+#: Minimum area of lesion and of liver in a slice of the typed set.
 MIN_LESION_MM2, MIN_LIVER_MM2 = 45.0, 4500.0
 #: One LiTS-like volume in ten has no tumour (13 of 131 in LiTS).
 TUMOUR_FREE_EVERY = 10
@@ -30,7 +30,7 @@ MOST_IN_VOLUME = 8
 
 @dataclass(frozen=True)
 class Member:
-    """A patient of the typed cohort: index, diagnosis and number of slices."""
+    """A patient of the typed cohort."""
 
     index: int
     diagnosis: str
@@ -42,8 +42,9 @@ class PhantomScan:
     """A patient ready to be imaged.
 
     Attributes:
-      patient, lesions, scanner: what is imaged and how.
-      heights_mm: heights of the slices' centres along the body, rising.
+      patient, lesions: what is imaged.
+      scanner: settings of the scan.
+      heights_mm: heights of the slice centres along the body, ascending.
     """
 
     patient: Patient
@@ -53,9 +54,9 @@ class PhantomScan:
 
 
 def typed_cohort(seed: int, patients: int) -> list[Member]:
-    """The typed cohort's patients; with 140 the counts are the paper's.
+    """Patients of the typed cohort; 140 patients give the paper's slice counts.
 
-    Every prefix keeps the proportions as well as whole patients allow.
+    A smaller cohort is a prefix of a larger one, with proportions as close as possible.
     """
     given = dict.fromkeys(PAPER_PATIENTS, 0)
     members = []
@@ -73,24 +74,24 @@ def typed_cohort(seed: int, patients: int) -> list[Member]:
 
 
 def _slices_up_to(seed: int, diagnosis: str, patients: int) -> int:
-    """Slices of a diagnosis' first patients together: the paper's mean, unevenly dealt."""
+    """Cumulative slices of the first patients of a diagnosis; their mean is the paper's."""
     full = PAPER_PATIENTS[diagnosis]
     even = round(patients * PAPER_SLICES[diagnosis] / full)
-    # Every second sum is shifted by one slice up or down, so that patients have 1 to 4 slices.
+    # Every second sum moves by up to one slice, so that patients have 1 to 4 slices.
     if patients % 2 == 0 or patients % full == 0:
         return even
     return even + int(stream(seed, "slices", diagnosis, patients).integers(-1, 2))
 
 
 def typed_study(seed: int, member: Member) -> PhantomScan:
-    """Draw a patient of the typed cohort with lesions and slices."""
+    """Draw a patient of the typed cohort with its lesions and slices."""
     draw = stream(seed, "sheba", member.index, "patient")
     patient = Patient.draw(draw)
     scanner = Scanner.draw(draw, patient, thickness_mm=float(draw.choice([3.0, 4.0, 5.0])))
     points, depth_mm = patient.liver_points()
     forms, levels = (), None
-    # Forms and slices are drawn for healthy patients too and the lesions dropped afterwards, so
-    # that neither the height of a slice nor the liver's share of it carries the diagnosis.
+    # Healthy patients get lesion forms too, which are dropped after the slices are chosen.
+    # Otherwise slice height and liver area would reveal the diagnosis.
     for attempt in range(60):
         rng = stream(seed, "sheba", member.index, "forms", attempt)
         forms = draw_forms(rng, draw_number(rng, most=4), points, depth_mm)
@@ -100,7 +101,7 @@ def typed_study(seed: int, member: Member) -> PhantomScan:
     if levels is None:
         raise RuntimeError(
             f"phantom patient {member.index}: no {member.slices} slices with liver and lesion "
-            "found in 60 attempts; take another seed"
+            "found in 60 attempts; use another seed"
         )
     rng = stream(seed, "sheba", member.index, "looks")
     lesions = ()
@@ -115,9 +116,9 @@ def typed_study(seed: int, member: Member) -> PhantomScan:
 
 
 def _choose_levels(
-    rng: np.random.Generator, patient: Patient, forms: tuple, wanted: int
+    rng: np.random.Generator, patient: Patient, forms: tuple, number: int
 ) -> list[Level] | None:
-    """Survey planes with enough liver and lesion, chosen by lesion area; None where too few."""
+    """Choose survey planes, weighted by lesion area; None if too few are suitable."""
     scale = float(np.sqrt(patient.habitus.scale[0] * patient.habitus.scale[1]))
     candidates, weights = [], []
     for level in patient.survey:
@@ -127,15 +128,15 @@ def _choose_levels(
         if area >= MIN_LESION_MM2:
             candidates.append(level)
             weights.append(np.sqrt(area))
-    if len(candidates) < wanted:
+    if len(candidates) < number:
         return None
     share = np.array(weights) / np.sum(weights)
-    chosen = rng.choice(len(candidates), size=wanted, replace=False, p=share)
+    chosen = rng.choice(len(candidates), size=number, replace=False, p=share)
     return [candidates[i] for i in sorted(chosen)]
 
 
 def volume_has_tumour(seed: int, index: int) -> bool:
-    """Whether a LiTS-like volume has lesions: one of every ten consecutive volumes has none."""
+    """Whether a LiTS-like volume has lesions; one of every ten consecutive volumes has none."""
     block = index // TUMOUR_FREE_EVERY
     return index % TUMOUR_FREE_EVERY != int(
         stream(seed, "lits", "tumour-free", block).integers(TUMOUR_FREE_EVERY)
@@ -143,7 +144,7 @@ def volume_has_tumour(seed: int, index: int) -> bool:
 
 
 def volume_study(seed: int, index: int, slices: int) -> PhantomScan:
-    """Draw a patient of the LiTS-like cohort; the slices cover the liver and a little beyond."""
+    """Draw a patient of the LiTS-like cohort; the slices cover the liver with a small margin."""
     draw = stream(seed, "lits", index, "patient")
     patient = Patient.draw(draw)
     heights = [level.z_mm for level in patient.survey if level.liver_area_mm2 > 0]

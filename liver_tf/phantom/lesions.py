@@ -1,12 +1,12 @@
-"""Lesions: where and how large (the same for every type), and how each type looks.
+"""Lesions: place, size and shape, the same for every type, and the appearance of each type.
 
-Size, number and shape are drawn by :func:`draw_forms`, which is not told the type; only
-:func:`draw_look` is. So nothing but attenuation and texture can tell the types apart.
+:func:`draw_forms` draws number, size and shape without knowing the type; only :func:`draw_look`
+depends on it. So types differ in attenuation and texture alone. A new type is added to ``TYPES``
+and ``_DRAW_LOOK``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,10 +26,10 @@ class Form:
 
     Attributes:
       centre_mm: in the standard frame.
-      radii_mm: of the ellipsoid before its surface is made irregular.
-      axes: float32 [3, 3], rows are the ellipsoid's axes.
-      roughness: amplitude of the surface's ripple as a share of the radius.
-      surface: the ripple.
+      radii_mm: of the ellipsoid, before its surface is made irregular.
+      axes: float32 [3, 3], the ellipsoid's axes as rows.
+      roughness: amplitude of the surface ripple as a share of the radius.
+      surface: the surface ripple.
     """
 
     centre_mm: np.ndarray
@@ -59,17 +59,17 @@ class Form:
 
 @dataclass(frozen=True)
 class Look:
-    """How a lesion attenuates.
+    """Appearance of a lesion.
 
     Attributes:
       kind: ``hypodense`` (LiTS-like), ``cyst``, ``hemangioma`` or ``metastasis``.
-      hu: of the lesion's body.
-      edge_mm: width over which the lesion fades into the liver.
-      texture, texture_hu: ripple inside and its SD.
-      core_hu, core_share: change towards the centre and the share of the radius it takes.
-      rim_hu: change in a ring at the edge.
-      filling: 0 to 1, how far a hemangioma's nodules have grown to the centre.
-      nodule_hu: of a hemangioma's enhanced parts.
+      hu: attenuation of the lesion.
+      edge_mm: width of the transition to the liver.
+      texture, texture_hu: ripple inside the lesion and its SD.
+      core_hu, core_share: HU change of the core and its share of the radius.
+      rim_hu: HU change of a ring at the edge.
+      filling: how far a hemangioma's nodules fill it, 0 to about 1.
+      nodule_hu: attenuation of a hemangioma's enhanced parts.
     """
 
     kind: str
@@ -86,13 +86,13 @@ class Look:
 
 @dataclass(frozen=True)
 class PhantomLesion:
-    """A lesion: its form and its look."""
+    """A lesion with its form and its look."""
 
     form: Form
     look: Look
 
     def paint(self, plane: Plane, liver_cover: Array) -> None:
-        """Paint the lesion where the liver is."""
+        """Paint the lesion inside the liver."""
         window = plane.around(self.form.centre_mm, (self.form.reach_mm,) * 3)
         if window is None:
             return
@@ -110,8 +110,8 @@ class PhantomLesion:
         radius = np.float32(self.form.mean_radius_mm)
         depth = np.clip(-distance / radius, 0, 1)
         if look.kind == "hemangioma":
-            # Nodules are islands of the ripple; the threshold rises from rim to centre, so that
-            # they begin at the rim with gaps between them and meet as the filling grows.
+            # Nodules are islands of the ripple. The threshold rises from rim to centre, so they
+            # start at the rim with gaps between them and merge as the filling grows.
             threshold = 0.1 - 2.4 * look.filling + 2.6 * depth
             enhanced = smoothstep((ripple - threshold) / 0.5 + 0.5)
             return look.hu + (look.nodule_hu - look.hu) * enhanced
@@ -124,12 +124,12 @@ class PhantomLesion:
 
 
 def draw_diameter(rng: np.random.Generator) -> float:
-    """Diameter of a lesion in mm: 5 to 60, median 20, whatever its type."""
+    """Draw a diameter in mm: 5 to 60, median 20, for every type."""
     return float(np.clip(rng.lognormal(np.log(20), 0.55), MIN_DIAMETER_MM, MAX_DIAMETER_MM))
 
 
 def draw_number(rng: np.random.Generator, most: int) -> int:
-    """How many lesions a patient has: often one, at most ``most``."""
+    """Draw the number of lesions of a patient: often one, at most ``most``."""
     return int(min(1 + rng.geometric(0.45) - 1, most))
 
 
@@ -137,17 +137,17 @@ def draw_forms(
     rng: np.random.Generator,
     number: int,
     inside_mm: np.ndarray,
-    depth_mm: Callable[[np.ndarray], np.ndarray],
+    depth_mm: np.ndarray,
 ) -> tuple[Form, ...]:
     """Draw lesions that lie in the liver and do not touch each other.
 
-    Args:
-      rng: the patient's stream.
-      number: how many are wanted; fewer come back where the liver has no room.
-      inside_mm: float [points, 3], points of the liver to choose centres from.
-      depth_mm: how deep below the liver's surface each of those points lies.
-
     Lesions may touch the capsule: the centre lies at least 0.45 radii deep.
+
+    Args:
+      rng: random stream of the patient.
+      number: lesions to draw; fewer are returned if the liver has no room.
+      inside_mm: float [points, 3], points inside the liver; centres are chosen from them.
+      depth_mm: float [points], depth of each point below the liver's surface.
     """
     forms: list[Form] = []
     for _ in range(number):
@@ -171,54 +171,77 @@ def draw_forms(
 
 
 def draw_look(rng: np.random.Generator, kind: str, tissues: Tissues, diameter_mm: float) -> Look:
-    """Draw how a lesion of a kind attenuates in this patient; one in seven is hard to tell."""
-    hard = rng.random() < 0.15
-    liver = tissues.liver
-    if kind == "hypodense":
-        contrast = rng.uniform(10, 70)
-        return Look(
-            kind,
-            hu=max(liver - contrast, 0.0),
-            edge_mm=float(rng.uniform(0.8, 7)),
-            texture=Ripple.draw(rng, 8, 5, 16),
-            texture_hu=float(rng.uniform(0, 9)),
-            core_hu=float(rng.uniform(-25, 0)),
-            core_share=float(rng.choice([0.0, rng.uniform(0.3, 0.7)])),
-        )
-    if kind == "cyst":
-        return Look(
-            kind,
-            hu=float(rng.uniform(18, 42) if hard else rng.uniform(0, 20)),
-            edge_mm=float(rng.uniform(0.8, 1.6)),
-            texture=Ripple.draw(rng, 4, 12, 30),
-            texture_hu=0.8,
-        )
-    if kind == "hemangioma":
-        filling = rng.uniform(0.08, 0.2) if hard else rng.uniform(0.25, 1.25)
-        radius = diameter_mm / 2
-        return Look(
-            kind,
-            hu=clipped_normal(rng, 48 + 8 * tissues.phase, 7, 30, 75),
-            edge_mm=float(rng.uniform(0.8, 2.5)),
-            texture=Ripple.draw(rng, 12, max(0.55 * radius, 5), max(1.5 * radius, 11)),
-            texture_hu=0.0,
-            filling=float(filling),
-            nodule_hu=tissues.blood - float(rng.uniform(0, 14)),
-        )
-    if kind == "metastasis":
-        contrast = rng.uniform(30, 80)
-        if hard:
-            # Half of the hard ones are faint, half are so necrotic that they look like cysts.
-            contrast = rng.choice([rng.uniform(14, 30), rng.uniform(80, 120)])
-        target = rng.choice(["plain", "core", "ring"], p=[0.45, 0.3, 0.25])
-        return Look(
-            kind,
-            hu=float(max(liver - contrast, 22.0)),
-            edge_mm=float(rng.uniform(2.5, 7)),
-            texture=Ripple.draw(rng, 10, 4, 14),
-            texture_hu=float(rng.uniform(4, 11)),
-            core_hu=-float(rng.uniform(12, 32)) if target == "core" else 0.0,
-            core_share=float(rng.uniform(0.4, 0.75)) if target == "core" else 0.0,
-            rim_hu=float(rng.uniform(12, 30)) if target == "ring" else 0.0,
-        )
-    raise ValueError(f"expected a lesion kind of {('hypodense', *TYPES)}; got {kind!r}")
+    """Draw the appearance of a lesion type in this patient; one lesion in seven is atypical."""
+    if kind not in _DRAW_LOOK:
+        raise ValueError(f"expected a lesion kind of {tuple(_DRAW_LOOK)}; got {kind!r}")
+    atypical = rng.random() < 0.15
+    return _DRAW_LOOK[kind](rng, tissues, diameter_mm, atypical)
+
+
+def _hypodense(rng: np.random.Generator, tissues: Tissues, diameter_mm: float, _: bool) -> Look:
+    """The untyped lesions of the LiTS-like volumes."""
+    contrast = rng.uniform(10, 70)
+    return Look(
+        "hypodense",
+        hu=max(tissues.liver - contrast, 0.0),
+        edge_mm=float(rng.uniform(0.8, 7)),
+        texture=Ripple.draw(rng, 8, 5, 16),
+        texture_hu=float(rng.uniform(0, 9)),
+        core_hu=float(rng.uniform(-25, 0)),
+        core_share=float(rng.choice([0.0, rng.uniform(0.3, 0.7)])),
+    )
+
+
+def _cyst(rng: np.random.Generator, tissues: Tissues, diameter_mm: float, atypical: bool) -> Look:
+    return Look(
+        "cyst",
+        hu=float(rng.uniform(18, 42) if atypical else rng.uniform(0, 20)),
+        edge_mm=float(rng.uniform(0.8, 1.6)),
+        texture=Ripple.draw(rng, 4, 12, 30),
+        texture_hu=0.8,
+    )
+
+
+def _hemangioma(
+    rng: np.random.Generator, tissues: Tissues, diameter_mm: float, atypical: bool
+) -> Look:
+    filling = rng.uniform(0.08, 0.2) if atypical else rng.uniform(0.25, 1.25)
+    radius = diameter_mm / 2
+    return Look(
+        "hemangioma",
+        hu=clipped_normal(rng, 48 + 8 * tissues.phase, 7, 30, 75),
+        edge_mm=float(rng.uniform(0.8, 2.5)),
+        texture=Ripple.draw(rng, 12, max(0.55 * radius, 5), max(1.5 * radius, 11)),
+        texture_hu=0.0,
+        filling=float(filling),
+        nodule_hu=tissues.blood - float(rng.uniform(0, 14)),
+    )
+
+
+def _metastasis(
+    rng: np.random.Generator, tissues: Tissues, diameter_mm: float, atypical: bool
+) -> Look:
+    contrast = rng.uniform(30, 80)
+    if atypical:
+        # Half of them are faint, half so necrotic that they resemble cysts.
+        contrast = rng.choice([rng.uniform(14, 30), rng.uniform(80, 120)])
+    pattern = rng.choice(["plain", "core", "ring"], p=[0.45, 0.3, 0.25])
+    return Look(
+        "metastasis",
+        hu=float(max(tissues.liver - contrast, 22.0)),
+        edge_mm=float(rng.uniform(2.5, 7)),
+        texture=Ripple.draw(rng, 10, 4, 14),
+        texture_hu=float(rng.uniform(4, 11)),
+        core_hu=-float(rng.uniform(12, 32)) if pattern == "core" else 0.0,
+        core_share=float(rng.uniform(0.4, 0.75)) if pattern == "core" else 0.0,
+        rim_hu=float(rng.uniform(12, 30)) if pattern == "ring" else 0.0,
+    )
+
+
+#: By lesion type; ``hypodense`` is that of the LiTS-like volumes.
+_DRAW_LOOK = {
+    "hypodense": _hypodense,
+    "cyst": _cyst,
+    "hemangioma": _hemangioma,
+    "metastasis": _metastasis,
+}

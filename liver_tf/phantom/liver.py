@@ -1,4 +1,4 @@
-"""The liver: its shape, the cleft of the falciform ligament and its vessels."""
+"""The liver: shape, falciform fissure, gall bladder and vessels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CAVA_MM = np.array([-20.0, -20.0, 0.0])
 
 @dataclass(frozen=True)
 class Vessels:
-    """Rods of both trees: float32 [rods, 3] start and end in mm, [rods] radii in mm."""
+    """Both vessel trees as rods: float32 [rods, 3] start and end, [rods] radii, in mm."""
 
     start_mm: np.ndarray
     end_mm: np.ndarray
@@ -35,7 +35,7 @@ class Vessels:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Vessels:
-        """Three hepatic veins from the vena cava and the portal vein's two branches."""
+        """Draw three hepatic veins from the vena cava and the two branches of the portal vein."""
         rods: list[tuple[np.ndarray, np.ndarray, float, float]] = []
         for direction in ((-1.0, 0.15, -0.25), (-0.6, -0.75, -0.3), (0.45, -0.85, -0.25)):
             start = CAVA_MM + np.array([0, -2, rng.uniform(42, 54)])
@@ -65,7 +65,7 @@ def _grow(
     length_mm: float,
     depth: int,
 ) -> None:
-    """Add a curved branch and, at its end, its two children."""
+    """Add a curved branch and, recursively, its two children."""
     direction = direction / np.linalg.norm(direction)
     for _ in range(2):
         direction = direction + rng.normal(0, 0.16, 3)
@@ -91,16 +91,19 @@ def _grow(
 
 @dataclass(frozen=True)
 class Liver:
-    """Shape of a patient's liver in the standard frame, lengths in mm.
+    """A patient's liver in the standard frame.
 
     Attributes:
       right_radii_mm: of the right lobe's ellipsoid.
       left_reach_mm: how far the left lobe crosses the midline.
       left_height_mm: half the height of the left lobe.
-      visceral_offset_mm, visceral_slope: where the face towards the gut lies, and how it leans.
-      cleft_radius_mm: radius of the fat in the ligament's fissure; 0 where it is closed.
-      focal_fat_hu: how much darker the liver is beside the fissure (0: no focal fat).
-      bile_centre_mm, bile_radii_mm: the gall bladder; None after its removal.
+      visceral_offset_mm, visceral_slope: position and tilt of the visceral surface.
+      cleft_radius_mm: radius of the fat in the falciform fissure; 0 if closed.
+      focal_fat_hu: HU decrease beside the fissure; 0 without focal fat.
+      bile_centre_mm, bile_radii_mm: the gall bladder; centre None after cholecystectomy.
+      bumps: ripple of the surface.
+      mottle: ripple of the parenchyma.
+      vessels: hepatic and portal veins.
     """
 
     right_radii_mm: tuple[float, float, float]
@@ -148,7 +151,7 @@ class Liver:
         )
 
     def bile_distance(self, x: Array, y: Array, z: Array) -> Array | None:
-        """Distance to the gall bladder, which leans forward and down."""
+        """Distance to the gall bladder, which leans forward and down; None without one."""
         if self.bile_centre_mm is None:
             return None
         cx, cy, cz = self.bile_centre_mm
@@ -158,13 +161,13 @@ class Liver:
     def distance(
         self, x: Array, y: Array, z: Array, wall: Array, domes: Array, body: Body
     ) -> Array:
-        """Distance to the liver's surface; the gall bladder and the fissure lie outside.
+        """Distance to the liver's surface, excluding gall bladder and fissure.
 
         Args:
           x, y, z: points in mm.
-          wall: distance to the muscle wall's outer face at the points.
-          domes: distance to the diaphragm's domes at the points.
-          body: for the spine that the liver spares.
+          wall: distance to the outer surface of the muscle wall at the points.
+          domes: distance to the domes of the diaphragm at the points.
+          body: the body frame, for the spine.
         """
         right = ellipsoid(x, y, z, (-60, -4, -4), self.right_radii_mm)
         face = x - self.visceral_offset_mm - self.visceral_slope * z
@@ -180,7 +183,7 @@ class Liver:
         whole = intersection(whole, wall + (WALL_MM + 2.0), 5)
         whole = intersection(whole, domes + 2.5, 4)
         whole = intersection(whole, 1.5 - body.spine_keep_out(x, y), 5)
-        # The kidney's bed, which opens to the spine so that its fat is no island in the liver.
+        # The renal bed opens towards the spine, so that its fat is not an island in the liver.
         behind = ellipsoid(x - 0.35 * (z + 62), y, z, (-44, 32, -62), (46, 44, 56))
         whole = intersection(whole, 3 - behind, 6)
         if self.cleft_radius_mm:
@@ -192,7 +195,7 @@ class Liver:
         return whole if bile is None else intersection(whole, 1.0 - bile, 3)
 
     def paint(self, plane: Plane, tissues: Tissues, distance: Array) -> Array:
-        """Paint parenchyma and vessels; returns the liver's cover [rows, columns], 0 to 1."""
+        """Paint parenchyma and vessels; return the liver's cover [rows, columns], 0 to 1."""
         x, y, z = plane.x, plane.y, plane.z
         hu = tissues.liver + 1.6 * self.mottle(x, y, z)
         if self.focal_fat_hu:

@@ -1,4 +1,4 @@
-"""Everything beside the liver: great vessels, heart, kidneys, spleen, stomach, gut, pancreas."""
+"""The organs around the liver: great vessels, heart, kidneys, spleen, stomach, gut, pancreas."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PANCREAS_MM = ((-16, -28, -30), (8, -36, -14), (34, -26, -2), (70, 6, 8))
 
 @dataclass(frozen=True)
 class Loop:
-    """A piece of gut: an ellipsoid with a wall and a filling (``fluid``, ``gas``, ``faeces``)."""
+    """A bowel loop: an ellipsoid with a wall and a filling (``fluid``, ``gas``, ``faeces``)."""
 
     centre_mm: tuple[float, float, float]
     radii_mm: tuple[float, float, float]
@@ -83,7 +83,7 @@ class Organs:
         )
 
     def paint_behind(self, plane: Plane, tissues: Tissues, wall: Array, domes: Array) -> None:
-        """Paint what the liver may cover."""
+        """Paint the organs that the liver may cover."""
         inside = plane.cover(wall + (WALL_MM + 1))
         below = inside * plane.cover(domes + 2)
         self._paint_heart(plane, tissues, inside * (1 - plane.cover(domes - 1)))
@@ -98,7 +98,7 @@ class Organs:
         self._paint_kidneys(plane, tissues)
 
     def paint_cava(self, plane: Plane, tissues: Tissues) -> None:
-        """Paint the vena cava, over whatever is there."""
+        """Paint the vena cava over everything else."""
         window = plane.around((*CAVA_MM[:2], plane.z_mm), (22, 20, 1))
         if window:
             x, y, _ = plane.points(window)
@@ -168,7 +168,7 @@ class Organs:
             if window is None:
                 continue
             x, y, z = plane.points(window)
-            # The upper pole leans to the spine.
+            # The upper pole leans towards the spine.
             lean = x + side * 0.14 * (z - centre[2])
             kidney = ellipsoid(lean, y, z, centre, self.kidney_radii_mm)
             inner = np.array(self.kidney_radii_mm) * (0.52, 0.4, 0.66)
@@ -214,7 +214,7 @@ def _draw_loops(rng: np.random.Generator) -> tuple[Loop, ...]:
 
 
 def _draw_twigs(rng, number: int, low_mm, high_mm, r0_mm: float, r1_mm: float) -> np.ndarray:
-    """Short rods in a box: float [number, 7], start, end and radius in mm."""
+    """Draw short rods in a box: float [number, 7], start, end and radius in mm."""
     start = rng.uniform(low_mm, high_mm, size=(number, 3))
     end = start + rng.normal(0, 11, size=(number, 3))
     return np.hstack([start, end, rng.uniform(r0_mm, r1_mm, size=(number, 1))])

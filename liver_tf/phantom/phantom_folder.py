@@ -1,4 +1,4 @@
-"""The whole phantom folder: what is to be written, by how many processes, and what was written."""
+"""Writes a phantom folder: a LiTS-like set and a Sheba-like set with its CSV."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from liver_tf.phantom.random_streams import stream
 from liver_tf.phantom.writers import (
     ORIENTATIONS,
     STORAGES,
+    write_bytes,
     write_dicom,
     write_mask,
     write_nifti,
-    write_whole,
 )
 from liver_tf.refusals import Refusal
 
@@ -33,12 +33,12 @@ COLUMNS = ("slice_id", "patient_id", "image", "mask", "diagnosis")
 
 @dataclass(frozen=True)
 class PhantomPlan:
-    """What decides a phantom folder's every byte.
+    """Arguments that determine a phantom folder, byte for byte.
 
     Attributes:
       seed: of all randomness.
-      lits_volumes, lits_slices: LiTS-like volumes and slices in each.
-      patients: of the typed cohort; 140 is the paper's.
+      lits_volumes, lits_slices: number of LiTS-like volumes and of slices in each.
+      patients: size of the typed cohort; 140 in the paper.
       matrix: rows and columns of an image.
     """
 
@@ -55,17 +55,17 @@ class PhantomPlan:
                 raise Refusal(
                     "phantom-argument",
                     None,
-                    expected=f"{name} of at least {least}",
+                    expected=f"--{name} of at least {least}",
                     found=str(getattr(self, name)),
-                    remedy=f"Give --{name} a larger value.",
+                    remedy="Use a larger value.",
                 )
         if self.matrix > 1024 or self.matrix % 2:
             raise Refusal(
                 "phantom-argument",
                 None,
-                expected="an even matrix of at most 1024",
+                expected="an even --matrix of at most 1024",
                 found=str(self.matrix),
-                remedy="512 is a scanner's; 256 and 128 are quicker.",
+                remedy="Scanners use 512; 256 and 128 are faster.",
             )
 
 
@@ -75,34 +75,34 @@ def write_phantom(
     workers: int = 1,
     progress: Callable[[Iterator, int], Iterator] = lambda steps, total: steps,
 ) -> bool:
-    """Write a phantom folder, or finish one that was begun with the same plan.
+    """Write a phantom folder, or resume one that was started with the same plan.
 
     Args:
-      output: folder that is empty, missing, or of the same plan.
+      output: folder that is missing, empty, or was started with the same plan.
       plan: what to write.
-      workers: processes; the files do not depend on their number.
-      progress: wraps the iterator of finished units, given their total.
+      workers: number of processes; it does not affect the files.
+      progress: wraps the iterator over units of work; its second argument is their number.
 
     Returns:
-      False where the folder was complete already and nothing was written.
+      False if the folder was complete and nothing was written.
 
     Raises:
-      Refusal: ``phantom-other-arguments`` where the folder holds another plan's files,
-        ``phantom-foreign-folder`` where it holds files that are no phantom's.
+      Refusal: ``phantom-other-arguments`` if the folder belongs to another plan,
+        ``phantom-foreign-folder`` if it contains other files.
     """
     arguments = {"version": __version__, **asdict(plan)}
     if _is_complete(output, arguments):
         return False
     for folder in ("lits", "sheba/images", "sheba/masks"):
         (output / folder).mkdir(parents=True, exist_ok=True)
-    write_whole(output / BEGUN, _json(arguments))
+    write_bytes(output / BEGUN, _json(arguments))
     members = typed_cohort(plan.seed, plan.patients)
     units = [("lits", k) for k in range(plan.lits_volumes)]
     units += [("sheba", member) for member in members]
     steps = _run(output, plan, units, workers)
     for _ in progress(steps, len(units)):
         pass
-    write_whole(output / "sheba/slices.csv", _csv(members))
+    write_bytes(output / "sheba/slices.csv", _csv(members))
     slices = dict.fromkeys(("cyst", "hemangioma", "metastasis", "healthy"), 0)
     for member in members:
         slices[member.diagnosis] += member.slices
@@ -114,25 +114,25 @@ def write_phantom(
         "sheba_slices_by_diagnosis": slices,
     }
     note = "Computed phantom, no patient data."
-    write_whole(output / BEGUN, _json({"note": note, "arguments": arguments, "counts": counts}))
+    write_bytes(output / BEGUN, _json({"note": note, "arguments": arguments, "counts": counts}))
     os.replace(output / BEGUN, output / DONE)
     return True
 
 
 def _is_complete(output: Path, arguments: dict) -> bool:
-    """Whether the folder is done; refuses what belongs to another plan or to someone else."""
+    """Whether the folder is complete; refuse one of another plan or with other files."""
     for name in (DONE, BEGUN):
         if (output / name).exists():
-            found = json.loads((output / name).read_text(encoding="utf-8"))
-            found = found.get("arguments", found)
-            if found != arguments:
-                other = {k: v for k, v in found.items() if arguments.get(k) != v}
+            stored = json.loads((output / name).read_text(encoding="utf-8"))
+            stored = stored.get("arguments", stored)
+            if stored != arguments:
+                differing = {k: v for k, v in stored.items() if arguments.get(k) != v}
                 raise Refusal(
                     "phantom-other-arguments",
                     output,
                     expected=f"a folder made with {arguments}",
-                    found=f"one made with {other}",
-                    remedy="Choose another --output, or delete the folder to make it anew.",
+                    found=f"one made with {differing}",
+                    remedy="Choose another --output, or delete the folder.",
                 )
             return name == DONE
     if output.exists() and any(output.iterdir()):
@@ -140,7 +140,7 @@ def _is_complete(output: Path, arguments: dict) -> bool:
             "phantom-foreign-folder",
             output,
             expected=f"an empty folder, or one with a {DONE}",
-            found="files that are no phantom's",
+            found="other files",
             remedy="Choose another --output.",
         )
     return False
@@ -151,7 +151,7 @@ def _run(output: Path, plan: PhantomPlan, units: list, workers: int) -> Iterator
         for unit in units:
             yield write_unit(output, plan, *unit)
         return
-    # Spawned, not forked: a caller may have threads running, which do not survive a fork.
+    # Spawned, not forked: threads of the caller do not survive a fork.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         futures = [pool.submit(write_unit, output, plan, *unit) for unit in units]
         try:
@@ -163,7 +163,7 @@ def _run(output: Path, plan: PhantomPlan, units: list, workers: int) -> Iterator
 
 
 def write_unit(output: Path, plan: PhantomPlan, cohort: str, which: int | Member) -> None:
-    """Write one volume pair or one typed patient, unless all of its files are there."""
+    """Write one volume pair or one typed patient, unless all its files exist."""
     if cohort == "lits":
         _write_volume(output / "lits", plan, which)
     else:
@@ -176,7 +176,7 @@ def _write_volume(folder: Path, plan: PhantomPlan, index: int) -> None:
     if volume.exists() and segmentation.exists():
         return
     study = volume_study(plan.seed, index, plan.lits_slices)
-    taken = [
+    images = [
         _take(study, plan, "lits", index, number, z) for number, z in enumerate(study.heights_mm)
     ]
     x0, y0, z0 = _corner_lps_mm(study, plan.matrix, study.heights_mm[0])
@@ -185,8 +185,8 @@ def _write_volume(folder: Path, plan: PhantomPlan, index: int) -> None:
     affine[:3, 3] = -x0, -y0, z0
     rng = stream(plan.seed, "lits", index // len(ORIENTATIONS), "orientation")
     orientation = rng.permutation(ORIENTATIONS)[index % len(ORIENTATIONS)]
-    write_nifti(volume, np.stack([hu for hu, _ in taken]), affine, orientation)
-    write_nifti(segmentation, np.stack([labels for _, labels in taken]), affine, orientation)
+    write_nifti(volume, np.stack([hu for hu, _ in images]), affine, orientation)
+    write_nifti(segmentation, np.stack([labels for _, labels in images]), affine, orientation)
 
 
 def _write_patient(folder: Path, plan: PhantomPlan, member: Member) -> None:
@@ -225,7 +225,7 @@ def _corner_lps_mm(study: PhantomScan, matrix: int, z_mm: float) -> tuple[float,
 
 
 def slice_name(member: Member, number: int) -> str:
-    """Name of a typed slice; it tells the patient and nothing of the diagnosis."""
+    """Name of a typed slice: patient and slice number, not the diagnosis."""
     return f"p{member.index:03d}_s{number}"
 
 

@@ -1,4 +1,4 @@
-"""One seed decides everything: a stream of random numbers for each patient and purpose."""
+"""A random stream for each patient and purpose, all derived from one seed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 
 
 def stream(seed: int, *names: str | int) -> np.random.Generator:
-    """A generator that depends on the seed and the names only.
+    """A generator that depends only on the seed and the names.
 
-    ``stream(0, "sheba", 17, "lesions")`` is the same whatever else was drawn before, in whichever
-    process and however many patients there are.
+    ``stream(0, "sheba", 17, "lesions")`` is the same in every process, for any number of patients
+    and regardless of earlier draws.
     """
     words = [seed]
     words += (name if isinstance(name, int) else zlib.crc32(name.encode()) for name in names)
@@ -21,5 +21,5 @@ def stream(seed: int, *names: str | int) -> np.random.Generator:
 def clipped_normal(
     rng: np.random.Generator, mean: float, sd: float, low: float, high: float
 ) -> float:
-    """A normal number held between ``low`` and ``high``."""
+    """A normally distributed number, clipped to ``low`` and ``high``."""
     return float(np.clip(rng.normal(mean, sd), low, high))

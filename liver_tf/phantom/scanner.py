@@ -1,4 +1,4 @@
-"""From anatomy to an image: thickness, blur, noise with a scanner's texture, field of view."""
+"""The scanner: from anatomy to an image with slice thickness, blur, noise and field of view."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from scipy import fft, ndimage
 
 from liver_tf.phantom.anatomy import Patient
 from liver_tf.phantom.lesions import PhantomLesion
+from liver_tf.phantom.plane import Plane
 from liver_tf.phantom.random_streams import clipped_normal
 
 FULL_MATRIX = 512
@@ -18,18 +19,18 @@ HU_LOW, HU_HIGH = -1024, 3071
 
 @dataclass(frozen=True)
 class Scanner:
-    """Settings of one patient's scan.
+    """Settings of one scan.
 
     Attributes:
-      field_mm: side of the square field of view; a pixel is ``field_mm / matrix`` wide.
-      centre_mm: where the patient's axis lies in the field, right of and below its centre.
-      noise_hu: SD of the noise in the body's middle at 512 x 512.
-      cutoff_per_mm: spatial frequency above which the kernel lets little noise through.
-      ramp: exponent of the rise of the noise's amplitude with frequency.
-      streakiness: how much more noise runs in horizontal streaks than in vertical ones.
-      blur_mm: SD of the point spread.
-      thickness_mm: of a slice.
-      table: whether the table is seen.
+      field_mm: side of the square field of view.
+      centre_mm: offset of the patient's axis from the field's centre, to the right and downwards.
+      noise_hu: SD of the noise in the centre of the body at 512 x 512.
+      cutoff_per_mm: spatial frequency above which the kernel suppresses noise.
+      ramp: exponent with which the noise amplitude rises with frequency.
+      streakiness: excess of horizontal over vertical streaks in the noise.
+      blur_mm: SD of the point spread function.
+      thickness_mm: slice thickness.
+      table: whether the table is visible.
     """
 
     field_mm: float
@@ -44,7 +45,7 @@ class Scanner:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, patient: Patient, thickness_mm: float) -> Scanner:
-        """Settings for a patient: bigger bodies get a bigger field and more noise."""
+        """Draw settings for a patient; larger bodies get a larger field of view and more noise."""
         width = 2 * patient.half_width_mm
         pixel = np.clip(width * rng.uniform(1.08, 1.3) / FULL_MATRIX, 0.65, 0.85)
         size = np.sqrt(patient.half_width_mm * patient.half_depth_mm) / 130
@@ -66,7 +67,7 @@ class Scanner:
         return self.field_mm / matrix
 
     def axes_mm(self, matrix: int) -> tuple[np.ndarray, np.ndarray]:
-        """Pixel centres along columns (leftwards) and rows (backwards) from the patient's axis."""
+        """Pixel centres of columns (to the left) and rows (to the back) from the patient's axis."""
         centres = (np.arange(matrix) - (matrix - 1) / 2) * self.pixel_mm(matrix)
         return centres - self.centre_mm[0], centres - self.centre_mm[1]
 
@@ -86,14 +87,16 @@ class Scanner:
         """
         clean, labels, depth_mm = self._clean(patient, lesions, z_mm, matrix)
         clean = ndimage.gaussian_filter(clean, self.blur_mm / self.pixel_mm(matrix), truncate=3)
-        # Rays through the middle are weakened most; the air around gets little noise.
+        # Rays through the centre are attenuated most; the surrounding air gets little noise.
         strength = np.where(depth_mm > 0, 0.62 + 0.45 * np.clip(depth_mm / 75, 0, 1), 0.4)
         noisy = clean + self.noise_hu * strength * self.noise(rng, matrix)
         hu = np.clip(np.rint(noisy), HU_LOW, HU_HIGH).astype(np.int16)
         return hu, labels
 
-    def _clean(self, patient, lesions, z_mm, matrix):
-        """Mean of three planes across the slice's thickness; labels are the middle plane's."""
+    def _clean(
+        self, patient: Patient, lesions: tuple[PhantomLesion, ...], z_mm: float, matrix: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mean HU of three planes across the slice thickness, and labels of the middle plane."""
         x_mm, y_mm = self.axes_mm(matrix)
         columns = _span(x_mm, patient.half_width_mm + 12)
         rows = _span(y_mm, patient.half_depth_mm + 12)
@@ -108,16 +111,16 @@ class Scanner:
             if offset == 0:
                 labels[rows, columns] = label(plane, liver, lesions)
                 depth[rows, columns] = patient.body.fat_mm - wall
-        whole = np.full((matrix, matrix), -1000, np.float32)
-        whole[rows, columns] = hu
+        image = np.full((matrix, matrix), -1000, np.float32)
+        image[rows, columns] = hu
         if self.table:
-            add_table(whole, x_mm, y_mm, patient.half_depth_mm, self.pixel_mm(matrix))
-        return whole, labels, depth
+            add_table(image, x_mm, y_mm, patient.half_depth_mm, self.pixel_mm(matrix))
+        return image, labels, depth
 
     def noise(self, rng: np.random.Generator, matrix: int) -> np.ndarray:
         """Noise of SD 1 at 512 x 512, less at coarser matrices: float32 [matrix, matrix].
 
-        A coarser matrix shows the same spectrum in mm, cut at its own highest frequency.
+        A coarser matrix has the same spectrum in mm, truncated at its highest frequency.
         """
         key = (self.field_mm, self.cutoff_per_mm, self.ramp, self.streakiness)
         amplitude, gain = _amplitude(matrix, *key)
@@ -125,8 +128,8 @@ class Scanner:
         return fft.irfft2(white * amplitude, s=(matrix, matrix)) * gain
 
 
-def label(plane, liver_mm: np.ndarray, lesions: tuple[PhantomLesion, ...]) -> np.ndarray:
-    """uint8 labels of a plane: 0 background, 1 liver, 2 lesion (only where the liver is)."""
+def label(plane: Plane, liver_mm: np.ndarray, lesions: tuple[PhantomLesion, ...]) -> np.ndarray:
+    """uint8 labels of a plane: 0 background, 1 liver, 2 lesion (inside the liver only)."""
     labels = (liver_mm < 0).astype(np.uint8)
     for lesion in lesions:
         window = plane.around(lesion.form.centre_mm, (lesion.form.reach_mm,) * 3)
@@ -136,8 +139,10 @@ def label(plane, liver_mm: np.ndarray, lesions: tuple[PhantomLesion, ...]) -> np
     return labels
 
 
-def add_table(hu: np.ndarray, x_mm: np.ndarray, y_mm: np.ndarray, bottom_mm: float, edge_mm: float):
-    """Draw the curved shell of the table into the air below the patient, in place."""
+def add_table(
+    hu: np.ndarray, x_mm: np.ndarray, y_mm: np.ndarray, bottom_mm: float, edge_mm: float
+) -> None:
+    """Draw the curved table into the air below the patient, in place."""
     radius_mm = 420.0
     centre_mm = bottom_mm + 9 - radius_mm
     distance = np.hypot(x_mm[None, :], y_mm[:, None] - centre_mm) - radius_mm
@@ -156,7 +161,7 @@ def _span(axis_mm: np.ndarray, reach_mm: float) -> slice:
 def _amplitude(
     matrix: int, field_mm: float, cutoff_per_mm: float, ramp: float, streakiness: float
 ) -> tuple[np.ndarray, np.float32]:
-    """Amplitude of the noise on the grid of ``rfft2``, and the gain that makes its SD 1."""
+    """Noise amplitude on the grid of ``rfft2``, and the gain for an SD of 1 at 512 x 512."""
 
     def spectrum(n: int) -> np.ndarray:
         fy = fft.fftfreq(n, field_mm / n)[:, None]
@@ -166,10 +171,10 @@ def _amplitude(
         return shape * (1 + streakiness * (fy / np.maximum(f, 1e-9)) ** 2)
 
     def power(a: np.ndarray) -> float:
-        # Columns between the first and the last stand for two frequencies each.
+        # Columns between the first and the last represent two frequencies each.
         return float((a**2).sum() * 2 - (a[:, 0] ** 2).sum() - (a[:, -1] ** 2).sum())
 
-    own = spectrum(matrix)
-    full = own if matrix == FULL_MATRIX else spectrum(FULL_MATRIX)
-    # White noise of SD 1 on n x n points has the mean power n^2 in each frequency.
-    return own.astype(np.float32), np.float32(matrix / np.sqrt(power(full)))
+    amplitude = spectrum(matrix)
+    full = amplitude if matrix == FULL_MATRIX else spectrum(FULL_MATRIX)
+    # White noise of SD 1 on n x n points has a mean power of n^2 at each frequency.
+    return amplitude.astype(np.float32), np.float32(matrix / np.sqrt(power(full)))

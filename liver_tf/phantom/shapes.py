@@ -1,8 +1,8 @@
-"""Implicit surfaces: functions that tell for points in mm how far outside of a shape they lie.
+"""Implicit surfaces: signed distances of points to shapes.
 
-Every function takes coordinates in mm (x to the patient's left, y to the back, z to the head) as
-arrays or numbers that broadcast, and returns a distance in mm that is negative inside; distances
-are exact near the surface and approximate away from it.
+Each function takes coordinates in mm (x to the patient's left, y to the back, z to the head) as
+broadcastable arrays or numbers and returns a distance in mm, negative inside. Distances are exact
+near the surface and approximate away from it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Array = np.ndarray
 
 
 def ellipsoid(x: Array, y: Array, z: Array, centre_mm, radii_mm) -> Array:
-    """Distance to an ellipsoid with axes along x, y, z."""
+    """Distance to an axis-aligned ellipsoid."""
     a, b, c = (np.float32(r) for r in radii_mm)
     dx = x - np.float32(centre_mm[0])
     dy = y - np.float32(centre_mm[1])
@@ -36,7 +36,7 @@ def ellipse(x: Array, y: Array, centre_mm, radii_mm) -> Array:
 
 
 def capsule(x: Array, y: Array, z: Array, start_mm, end_mm, r0_mm: float, r1_mm: float) -> Array:
-    """Distance to a round rod between two points, its radius changing linearly."""
+    """Distance to a round rod between two points whose radius changes linearly."""
     start = np.asarray(start_mm, np.float32)
     axis = np.asarray(end_mm, np.float32) - start
     length2 = np.float32(max(float(axis @ axis), 1e-6))
@@ -57,19 +57,19 @@ def tube(x: Array, y: Array, z: Array, points_mm, radii_mm, blend_mm: float) -> 
 
 
 def union(a: Array, b: Array, blend_mm: float) -> Array:
-    """Union of two shapes whose seam is rounded over ``blend_mm``."""
+    """Union of two shapes, the seam rounded over ``blend_mm``."""
     h = np.maximum(np.float32(blend_mm) - np.abs(a - b), 0)
     return np.minimum(a, b) - h * h * np.float32(0.25 / blend_mm)
 
 
 def intersection(a: Array, b: Array, blend_mm: float) -> Array:
-    """Intersection of two shapes whose edge is rounded over ``blend_mm``."""
+    """Intersection of two shapes, the edge rounded over ``blend_mm``."""
     h = np.maximum(np.float32(blend_mm) - np.abs(a - b), 0)
     return np.maximum(a, b) + h * h * np.float32(0.25 / blend_mm)
 
 
 def smoothstep(t: Array) -> Array:
-    """0 below 0, 1 above 1, smooth between."""
+    """Smooth step: 0 for t <= 0, 1 for t >= 1."""
     t = np.clip(t, 0, 1)
     return t * t * (3 - 2 * t)
 
@@ -79,7 +79,7 @@ class Ripple:
     """A smooth random function of space: a sum of plane waves, mean 0 and SD about 1.
 
     Attributes:
-      waves: float32 [modes, 4]: wave vector in radians a mm (x, y, z) and phase in radians.
+      waves: float32 [modes, 4]: wave vector (x, y, z) in radians per mm, and phase in radians.
     """
 
     waves: np.ndarray
@@ -88,7 +88,7 @@ class Ripple:
     def draw(
         cls, rng: np.random.Generator, modes: int, shortest_mm: float, longest_mm: float
     ) -> Ripple:
-        """Waves of random direction whose lengths lie between the two figures."""
+        """Draw waves of random direction with wavelengths in the given range."""
         direction = rng.normal(size=(modes, 3))
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
         length = rng.uniform(shortest_mm, longest_mm, size=(modes, 1))

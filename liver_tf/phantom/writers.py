@@ -1,14 +1,12 @@
-"""Files as scanners and challenges deliver them: NIfTI pairs, DICOM slices with PNG masks.
+"""Writes phantom files as scanners and challenges deliver them: NIfTI, DICOM and PNG masks.
 
-Every file is written under a temporary name in its folder and renamed, so that a name that can be
-seen is a whole file; nothing in a file depends on the time of day.
+Files are written atomically and do not depend on the time of day.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BytesIO
@@ -21,20 +19,22 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-#: Orientations in which LiTS stores its volumes: what each array axis runs towards.
+from liver_tf.atomic_files import written_whole
+
+#: Orientations of LiTS volumes: the direction of each array axis.
 ORIENTATIONS = ("LPS", "RAS", "LAS")
 IMPLEMENTATION_UID = "2.25.302043790172249692526321623266752743501"
 
 
 @dataclass(frozen=True)
 class Storage:
-    """How a make of scanner stores CT values.
+    """How a scanner model stores CT values.
 
     Attributes:
-      signed: two's complement or unsigned 16-bit values.
+      signed: whether the 16-bit values are signed.
       slope, intercept: HU = slope x stored + intercept.
-      padding: stored value outside the circular field of view, or None where all is imaged.
-      maker: the name in the header.
+      padding: stored value outside the circular field of view; None without padding.
+      maker: Manufacturer in the header.
       kvp: tube voltage in kV.
     """
 
@@ -54,25 +54,21 @@ STORAGES = (
 )
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it appears under its name complete or not at all."""
-    temporary = path.with_name(f".{path.name}.partial")
-    with open(temporary, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically."""
+    with written_whole(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def write_nifti(path: Path, slices: np.ndarray, affine_ras: np.ndarray, orientation: str) -> None:
     """Write a volume as ``.nii.gz``.
 
     Args:
-      path: of the file.
+      path: file to write.
       slices: int16 or uint8 [slices, rows, columns]: slices from feet to head, rows from front to
         back, columns from the patient's right to the left.
-      affine_ras: 4 x 4, (column, row, slice) index to patient mm in RAS+.
-      orientation: what the file's axes run towards, e.g. ``RAS``.
+      affine_ras: 4 x 4 matrix from (column, row, slice) to patient mm in RAS+.
+      orientation: of the file's axes, e.g. ``RAS``.
     """
     array = slices.transpose(2, 1, 0)
     change = ornt_transform(io_orientation(affine_ras), axcodes2ornt(orientation))
@@ -85,18 +81,18 @@ def write_nifti(path: Path, slices: np.ndarray, affine_ras: np.ndarray, orientat
     packed = BytesIO()
     with gzip.GzipFile(filename="", mode="wb", fileobj=packed, compresslevel=2, mtime=0) as file:
         file.write(image.to_bytes())
-    write_whole(path, packed.getvalue())
+    write_bytes(path, packed.getvalue())
 
 
 def write_mask(path: Path, labels: np.ndarray) -> None:
     """Write uint8 [rows, columns] labels as an 8-bit grey PNG."""
     packed = BytesIO()
     Image.fromarray(labels).save(packed, format="PNG", optimize=False)
-    write_whole(path, packed.getvalue())
+    write_bytes(path, packed.getvalue())
 
 
 def stable_uid(*names: str | int) -> str:
-    """A DICOM UID that is a function of the names (PS3.5 B.2, from a hash)."""
+    """A DICOM UID derived from the names by a hash (PS3.5 B.2)."""
     digest = hashlib.sha256("/".join(map(str, names)).encode()).digest()
     return f"2.25.{int.from_bytes(digest[:16], 'big')}"
 
@@ -116,13 +112,13 @@ def write_dicom(
     """Write one axial slice as CT Image Storage (PS3.3 A.3), explicit little endian.
 
     Args:
-      path: of the file.
+      path: file to write.
       hu: int16 [rows, columns], rows from front to back, columns from right to left.
       storage: how the scanner stores its values.
-      names: what tells this patient from all others, for the UIDs.
-      patient_index, slice_number: for the patient's made-up name and the instance's number.
-      pixel_mm, thickness_mm: of a pixel and of the slice.
-      corner_mm: centre of the first pixel in patient mm, LPS as DICOM has it.
+      names: identify the patient, for the UIDs.
+      patient_index, slice_number: for PatientName, PatientID and InstanceNumber.
+      pixel_mm, thickness_mm: pixel spacing and slice thickness.
+      corner_mm: centre of the first pixel in patient mm, LPS.
     """
     names = tuple(names)
     meta = FileMetaDataset()
@@ -182,7 +178,7 @@ def write_dicom(
     ds.PixelData = stored.astype("<i2" if storage.signed else "<u2").tobytes()
     packed = BytesIO()
     ds.save_as(packed, enforce_file_format=True)
-    write_whole(path, packed.getvalue())
+    write_bytes(path, packed.getvalue())
 
 
 def _decimal(value: float) -> str:
