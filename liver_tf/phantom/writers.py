@@ -19,7 +19,7 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from liver_tf.atomic_files import written_whole
+from liver_tf.atomic_files import atomic_write
 
 #: Orientations of LiTS volumes: the direction of each array axis.
 ORIENTATIONS = ("LPS", "RAS", "LAS")
@@ -56,7 +56,7 @@ STORAGES = (
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file atomically."""
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(content)
 
 
