@@ -22,6 +22,7 @@ from absl import app, flags
 from benchmarks.cascade import BODY_HU, LESIONS_HU, LIVER_HU, SPACING_MM, draw_volume
 from liver_tf.ct.nifti import read_nifti_volume
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
+from liver_tf.export.scan_findings import ScanFindings
 from liver_tf.export.scan_results import write_results
 from liver_tf.inference.lesion_properties import find_lesions
 from liver_tf.labels import LESION_TYPES, LIVER
@@ -62,12 +63,8 @@ def main(argv: list[str]) -> int:
         before, started = _mib("VmRSS"), time.perf_counter()
         write_results(
             Path(folder) / "scan-001",
-            scan,
-            labels,
-            lesions,
-            LESION_TYPES,
+            ScanFindings(scan, labels, lesions, LESION_TYPES, bool((labels >= LIVER).any())),
             AlgorithmIdentity(),
-            liver_found=bool((labels >= LIVER).any()),
             pictures=FLAGS.pictures,
         )
         seconds, peak = time.perf_counter() - started, _mib("VmHWM")

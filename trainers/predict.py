@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from absl import app, flags
@@ -14,18 +15,25 @@ FLAGS = flags.FLAGS
 def main(argv: list[str]) -> int:
     from liver_tf.export.algorithm_identity import AlgorithmIdentity
     from liver_tf.inference.cascade import Cascade
-    from liver_tf.prediction.many_scans import predict_all
-    from liver_tf.prediction.named_scans import named_inputs
+    from liver_tf.prediction.many_scans import ScanOutcome, predict
+    from liver_tf.prediction.named_scans import named_scans
+    from liver_tf.prediction.one_scan import ResultSettings
+
+    def show(outcome: ScanOutcome) -> None:
+        if outcome.results is not None:
+            print(outcome.results.text, flush=True)
+        else:
+            print(f"{outcome.scan}: refused", file=sys.stderr)
 
     models = [Path(model) for model in FLAGS.model]
     if len({model.resolve() for model in models}) < len(models):
         raise app.UsageError("--model: a run is named twice; it would count twice in the average")
     if "" in FLAGS.input or not FLAGS.output:
-        raise app.UsageError("--input, --output: an empty path; is a variable of the shell unset?")
+        raise app.UsageError("--input, --output: the path is empty; is a shell variable unset?")
     if Path(FLAGS.output).exists() and not Path(FLAGS.output).is_dir():
-        raise app.UsageError("--output: expected a folder, got a file")
-    inputs = named_inputs(FLAGS.input, FLAGS.input_list)
-    if not inputs:
+        raise app.UsageError("--output: expected a folder, found a file")
+    scans = named_scans(FLAGS.input, FLAGS.input_list)
+    if not scans:
         raise app.UsageError("name at least one scan with --input, or several in --input_list")
     liver = Path(FLAGS.liver_run)
     cascade = Cascade.of_runs(
@@ -36,15 +44,17 @@ def main(argv: list[str]) -> int:
         use_chosen=FLAGS.postprocessing,
     )
     print(f"post-processing: {cascade.how.text()}")
-    return predict_all(
+    predicted = predict(
         cascade,
-        inputs,
+        scans,
         Path(FLAGS.output),
-        with_paths=FLAGS.paths_in_table,
-        pictures=FLAGS.pictures,
-        made_by=AlgorithmIdentity.of_runs((liver, *models)),
-        type_threshold=FLAGS.type_threshold,
+        ResultSettings(FLAGS.type_threshold, FLAGS.pictures, FLAGS.paths_in_table),
+        AlgorithmIdentity.of_runs((liver, *models)),
+        show,
     )
+    for line in predicted.error_lines():
+        print(line, file=sys.stderr)
+    return 1 if predicted.refused else 0
 
 
 def _define_flags() -> None:

@@ -1,4 +1,4 @@
-"""What made a result: the program, its version, and the very weights."""
+"""The identity of the algorithm that made a result: program, version, hash of the weights."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from liver_tf.atomic_files import sha256_of
 
 @dataclass(frozen=True)
 class AlgorithmIdentity:
-    """Name and version of the algorithm, as results tell it.
+    """Name and version of the algorithm, the ``made_by`` of results.
 
     Attributes:
-      model: 16 hexadecimal digits, a hash of the weights of all networks; empty if not known.
+      model: 16 hexadecimal digits, a hash of the weights of all networks; empty if unknown.
     """
 
     model: str = ""
@@ -25,7 +25,7 @@ class AlgorithmIdentity:
 
     @classmethod
     def of_runs(cls, folders: Iterable[Path]) -> AlgorithmIdentity:
-        """Of the networks of finished runs, whose order does not count."""
+        """The identity of the networks of finished runs; their order does not matter."""
         files = [
             folder / name
             for folder in folders

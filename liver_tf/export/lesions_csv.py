@@ -1,6 +1,6 @@
-"""Lesions as rows of plain values, for tables that people and other programs read.
+"""Lesions as rows of plain values, and ``lesions.csv``.
 
-Whatever fields a lesion has become columns, so that the table never lacks one.
+Every field of a lesion becomes a column (or several), so the table is always complete.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ from liver_tf.inference.lesion_properties import DetectedLesion
 
 Scalar = str | int | float | bool | None
 
-#: Pairs whose two values have names of their own.
+#: Columns of fields with the same parts in every lesion. Parts of a pair have their own names.
 _PAIRS = {"slices": ("first_slice", "last_slice")}
-
-#: Columns of fields of a lesion whose parts are the same for all.
 _COLUMNS = {
     **_PAIRS,
     "centroid_voxel": tuple(f"centroid_voxel.{axis}" for axis in "ijk"),
@@ -28,57 +26,20 @@ _COLUMNS = {
 }
 
 
-def plain(value: Any) -> Any:
-    """The same with Python's own numbers, lists and dictionaries, as JSON has them."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
-    return value.item() if hasattr(value, "item") else value
-
-
-def row_of(lesion: DetectedLesion | Centroid) -> dict[str, Scalar]:
-    """Its values by column; ``a.b`` is entry ``b`` of the field ``a``."""
-    return dict(_flat("", plain(asdict(lesion))))
-
-
-def columns_of(rows: Sequence[Mapping[str, Scalar]]) -> list[str]:
-    """Every column of the rows, in the order of their first appearance.
-
-    Without rows those that every lesion has, so that an empty table has a head too.
-    """
-    if not rows:
-        return _columns_of_fields(DetectedLesion)
-    return list(dict.fromkeys(column for row in rows for column in row))
-
-
-def _columns_of_fields(*kinds: type) -> list[str]:
-    names = [field.name for kind in kinds for field in fields(kind)]
-    return [column for name in names for column in _COLUMNS.get(name, (name,))]
-
-
 def write_lesions_csv(
-    path: Path | str,
-    lesions: Sequence[DetectedLesion],
-    centroids: Sequence[Centroid],
-    scan: str,
-    status: str,
+    path: Path | str, rows: Sequence[Mapping[str, Scalar]], scan: str, status: str
 ) -> None:
-    """One line a lesion (UTF-8, RFC 4180), whole or not at all; unknown values are empty.
+    """Write one line per lesion (UTF-8, RFC 4180), atomically; unknown values are empty.
 
-    A scan without lesions has one line that says so by its status, all else empty: in joined
-    tables it would be missing else, and one without liver would pass for a healthy one.
+    A scan without lesions has one line with its status and no values. Otherwise it would be
+    missing from joined tables, and a scan without liver would pass for a healthy one.
 
     Args:
-      centroids: of the lesions.
-      scan: what stands in the first column, so that tables of several scans can be joined; no
-        file name and no patient's.
-      status: of the scan, :func:`liver_tf.export.scan_status.status_of`.
+      rows: As of ``lesion_rows``.
+      scan: Value of the first column, to tell scans apart in joined tables; never a file name or
+        the name of a patient.
+      status: Status of the scan, see ``ScanFindings``.
     """
-    rows = [
-        {**row_of(lesion), **row_of(centroid)}
-        for lesion, centroid in zip(lesions, centroids, strict=True)
-    ]
     columns = columns_of(rows) if rows else _columns_of_fields(DetectedLesion, Centroid)
     with (
         atomic_write(path) as temporary,
@@ -87,6 +48,40 @@ def write_lesions_csv(
         writer = csv.DictWriter(file, ["scan", "status", *columns])
         writer.writeheader()
         writer.writerows({"scan": scan, "status": status, **row} for row in rows or [{}])
+
+
+def lesion_rows(
+    lesions: Sequence[DetectedLesion], centroids: Sequence[Centroid]
+) -> list[dict[str, Scalar]]:
+    """One row per lesion, with its centroid."""
+    return [
+        {**row_of(lesion), **row_of(centroid)}
+        for lesion, centroid in zip(lesions, centroids, strict=True)
+    ]
+
+
+def row_of(lesion: DetectedLesion | Centroid) -> dict[str, Scalar]:
+    """The values by column; ``a.b`` is entry ``b`` of the field ``a``."""
+    return dict(_flat("", plain(asdict(lesion))))
+
+
+def columns_of(rows: Sequence[Mapping[str, Scalar]]) -> list[str]:
+    """Every column of the rows, in order of first appearance."""
+    return list(dict.fromkeys(column for row in rows for column in row))
+
+
+def plain(value: Any) -> Any:
+    """The value with Python's own numbers, lists and dictionaries, as JSON has them."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return value.item() if hasattr(value, "item") else value
+
+
+def _columns_of_fields(*types: type) -> list[str]:
+    names = [field.name for each in types for field in fields(each)]
+    return [column for name in names for column in _COLUMNS.get(name, (name,))]
 
 
 def _flat(name: str, value: Any) -> Iterable[tuple[str, Scalar]]:

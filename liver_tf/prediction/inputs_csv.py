@@ -1,8 +1,7 @@
-"""``inputs.csv``: which input became which scan, and what became of it.
+"""``inputs.csv``: the scan folder and outcome of every input.
 
-As in a conversion, no path is stored: names of files and folders of an export often hold those of
-patients, while all else beside the DICOM SEG names nobody. An input is told by where it was
-named, so whoever has the command or the list can find it; paths are written if they are asked for.
+The table identifies an input by where it was named (``--input 2``). It holds no paths unless they
+are requested, because the names of exported files and folders often contain those of patients.
 """
 
 from __future__ import annotations
@@ -23,49 +22,48 @@ REFUSED, NOT_BEGUN = "refused", "not-begun"
 
 
 class InputsCsv:
-    """The table of a command's inputs, brought up to date after every scan.
+    """The table of a command's inputs, rewritten after every scan.
 
-    It never takes the place of another: of several commands with one output folder the later write
-    ``inputs-2.csv``, ``inputs-3.csv``, ...
+    An existing table is kept: a later command with the same output folder writes ``inputs-2.csv``,
+    ``inputs-3.csv``, ... Every method raises ``OSError`` if the table cannot be written.
     """
 
     def __init__(self, output: Path, inputs: Sequence[NamedScan], *, with_paths: bool) -> None:
-        """Raises ``OSError`` where the table cannot be written."""
-        self.path = _free_name(output)
+        self.path = _unused_path(output)
         self._columns = (*COLUMNS, "path") if with_paths else COLUMNS
         self._rows = [
             {
                 "scan": scan_name(number),
-                "named_by": one.named_by,
+                "named_by": scan.named_by,
                 "status": NOT_BEGUN,
-                "path": str(one.path),
+                "path": str(scan.path),
             }
-            for number, one in enumerate(inputs)
+            for number, scan in enumerate(inputs)
         ]
         self._save()
 
-    def done(self, number: int, results: ScanResults) -> None:
-        """Note the results of an input, counted from 0; raises ``OSError``."""
+    def add_results(self, number: int, results: ScanResults) -> None:
+        """Enter the results of an input, counted from 0."""
         self._rows[number] |= {
             "status": results.status,
-            "lesions": str(results.lesions),
+            "lesions": str(len(results.lesions)),
             "diagnosis": results.diagnosis,
         }
         self._save()
 
-    def refused(self, number: int, refusal: Refusal) -> None:
-        """Note a refusal of an input, counted from 0; raises ``OSError``."""
+    def add_refusal(self, number: int, refusal: Refusal) -> None:
+        """Enter the refusal of an input, counted from 0."""
         self._rows[number] |= {"status": REFUSED, **refusal.to_json()}
         self._save()
 
     def _save(self) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self._columns, extrasaction="ignore", lineterminator="\n")
+        buffer = io.StringIO()
+        writer = csv.DictWriter(buffer, self._columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(self._rows)
-        # A path that is no UTF-8 is written as the bytes that it has, escaped.
-        told = text.getvalue().encode("utf-8", "backslashreplace").decode("utf-8")
-        atomic_files.write_text(self.path, told)
+        # Bytes of a path that are not UTF-8 are escaped.
+        text = buffer.getvalue().encode("utf-8", "backslashreplace").decode("utf-8")
+        atomic_files.write_text(self.path, text)
 
 
 def scan_name(number: int) -> str:
@@ -73,7 +71,7 @@ def scan_name(number: int) -> str:
     return f"scan-{number + 1:03d}"
 
 
-def _free_name(output: Path) -> Path:
+def _unused_path(output: Path) -> Path:
     path, number = output / "inputs.csv", 2
     while path.exists():
         path, number = output / f"inputs-{number}.csv", number + 1

@@ -1,96 +1,132 @@
-"""Several scans one after the other: a bad one never stops the good ones, a full disk stops all."""
+"""Predict a list of scans. A scan that fails is refused, and the remaining scans are processed."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from liver_tf.conversion.case_reader import unexpected_error
-from liver_tf.ct.dicom_series import folders_with_slices
-from liver_tf.ct.input_file import unreadable
-from liver_tf.disk_full import write_refusal
+from liver_tf.disk_full import write_errors_as_refusals, write_refusal
+from liver_tf.export.algorithm_identity import AlgorithmIdentity
+from liver_tf.export.scan_results import ScanResults
 from liver_tf.inference.cascade import Cascade
+from liver_tf.prediction.bad_scans import refusal_of, series_folders
 from liver_tf.prediction.inputs_csv import InputsCsv, scan_name
 from liver_tf.prediction.named_scans import NamedScan
-from liver_tf.prediction.one_scan import predict_scan
+from liver_tf.prediction.one_scan import ResultSettings, predict_scan
 from liver_tf.refusals import Refusal
 
 
-def predict_all(
-    cascade: Cascade,
-    inputs: Sequence[NamedScan],
-    output: Path,
-    *,
-    with_paths: bool = False,
-    **options,
-) -> int:
-    """Results of each scan into ``scan-001``, ``scan-002``, ... of a folder, told as they come.
+@dataclass(frozen=True)
+class ScanOutcome:
+    """The results of a scan, or why there are none.
 
-    A scan that is refused, or meets an error that nobody foresaw, does not touch the others. When
-    the disk is full no further scan is begun. What could not be done is listed at the end, and what
-    became of every input stands in ``inputs.csv`` (:mod:`liver_tf.prediction.inputs_csv`).
+    Attributes:
+      scan: Name of its folder, ``scan-001``; ``inputs.csv`` for an error of writing the table.
+      results: None if the scan was refused.
+      refusal: None if the results were written.
+    """
+
+    scan: str
+    results: ScanResults | None = None
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True)
+class PredictedScans:
+    """The outcomes of a list of scans.
+
+    Attributes:
+      outcomes: In the order of the scans, up to the last one that was begun.
+      scans: Number of scans in the list.
+      begun: Number of scans that were begun: all of them unless the disk was full.
+    """
+
+    outcomes: tuple[ScanOutcome, ...]
+    scans: int
+    begun: int
+
+    @property
+    def refused(self) -> list[tuple[str, Refusal]]:
+        """Name and refusal of every scan that was refused."""
+        return [(each.scan, each.refusal) for each in self.outcomes if each.refusal]
+
+    def error_lines(self) -> list[str]:
+        """What failed, for the terminal of the person who named the paths."""
+        lines = []
+        for scan, refusal in self.refused:
+            lines.append(f"{scan}: {refusal.text_with_path()}")
+            lines += [f"  CT slices are in {folder}" for folder in series_folders(refusal)]
+        if self.begun < self.scans:
+            finished = sum(each.results is not None for each in self.outcomes)
+            lines.append(
+                f"disk full: {finished} of {self.scans} scans are complete; "
+                f"{self.scans - self.begun} were not begun, from {scan_name(self.begun)} on"
+            )
+        return lines
+
+
+def predict(
+    cascade: Cascade,
+    scans: Sequence[NamedScan],
+    output: Path,
+    settings: ResultSettings | None = None,
+    made_by: AlgorithmIdentity | None = None,
+    on_outcome: Callable[[ScanOutcome], None] = lambda outcome: None,
+) -> PredictedScans:
+    """Write the results of each scan to ``scan-001``, ``scan-002``, ... below ``output``.
+
+    ``inputs.csv`` is updated after each scan (:mod:`liver_tf.prediction.inputs_csv`). A scan that
+    fails does not affect the others; when the disk is full, no further scan is begun.
 
     Args:
-      with_paths: whether that table tells paths.
-      options: of :func:`liver_tf.prediction.one_scan.predict_scan`.
-
-    Returns:
-      The command's exit status: 0 where all went well, else 1.
+      cascade: See ``Cascade.of_runs``.
+      scans: See ``named_scans``.
+      output: Folder for all results.
+      settings: What is written for each scan.
+      made_by: Version and weights, for the results; see ``AlgorithmIdentity.of_runs``.
+      on_outcome: Called after each scan.
 
     Raises:
-      Refusal: ``disk-full``, ``output-unwritable`` where not even the table can be begun.
+      Refusal: ``disk-full``, ``output-unwritable`` if the table cannot be created.
     """
-    try:
-        table = InputsCsv(output, inputs, with_paths=with_paths)
-    except OSError as error:
-        raise write_refusal(output, error) from None
-    refused: list[tuple[str, Refusal]] = []
-    done = begun = 0
-    for number, one in enumerate(inputs):
-        name, begun = scan_name(number), begun + 1
-        try:
-            results = predict_scan(cascade, one.path, output / name, **options)
-            print(results.text, flush=True)
-            done += 1
-            note = partial(table.done, number, results)
-        except Exception as error:  # no scan may take the others with it
-            refused.append((name, _refusal_of(error, one.path, output)))
-            print(f"{name}: refused", file=sys.stderr)
-            note = partial(table.refused, number, refused[-1][1])
-        try:
-            note()
-        except OSError as error:
-            refused.append((table.path.name, write_refusal(output, error)))
-        if any(refusal.code == "disk-full" for _, refusal in refused):
+    settings = settings or ResultSettings()
+    with write_errors_as_refusals(output):
+        table = InputsCsv(output, scans, with_paths=settings.paths_in_table)
+    outcomes: list[ScanOutcome] = []
+    begun = 0
+    for number, scan in enumerate(scans):
+        begun += 1
+        new = [_outcome(cascade, scan, output / scan_name(number), settings, made_by)]
+        on_outcome(new[0])
+        new += _enter(table, number, new[0])
+        outcomes += new
+        if any(each.refusal and each.refusal.code == "disk-full" for each in new):
             break
-    for name, refusal in refused:
-        print(f"{name}: {refusal.text_with_path()}", file=sys.stderr)
-        for folder in _to_choose_from(refusal):
-            print(f"  CT slices lie in {folder}", file=sys.stderr)
-    if begun < len(inputs):
-        print(
-            f"the disk is full: {done} of {len(inputs)} scans are done and whole, "
-            f"{len(inputs) - begun} were not begun, from {scan_name(begun)} on",
-            file=sys.stderr,
-        )
-    return 1 if refused else 0
+    return PredictedScans(tuple(outcomes), len(scans), begun)
 
 
-def _to_choose_from(refusal: Refusal) -> list[Path]:
-    """Where a folder of several series has others below it that may be named one by one."""
-    if refusal.code != "series-mixed":
-        return []
-    folders = folders_with_slices(refusal.path)
-    return folders if folders != [refusal.path] else []
+def _outcome(
+    cascade: Cascade,
+    scan: NamedScan,
+    folder: Path,
+    settings: ResultSettings,
+    made_by: AlgorithmIdentity | None,
+) -> ScanOutcome:
+    try:
+        results = predict_scan(cascade, scan.path, folder, settings, made_by)
+    except Exception as error:  # whatever it is, the remaining scans are processed
+        return ScanOutcome(folder.name, refusal=refusal_of(error, scan.path, folder.parent))
+    return ScanOutcome(folder.name, results)
 
 
-def _refusal_of(error: Exception, path: Path, output: Path) -> Refusal:
-    if isinstance(error, Refusal):
-        return error
-    if not isinstance(error, OSError):
-        return unexpected_error(path, error)
-    if str(error.filename or "").startswith(str(path)):
-        return unreadable(path)
-    return write_refusal(output, error)
+def _enter(table: InputsCsv, number: int, outcome: ScanOutcome) -> list[ScanOutcome]:
+    """Enter an outcome in the table; returns the error of doing so, if there is one."""
+    try:
+        if outcome.results is not None:
+            table.add_results(number, outcome.results)
+        elif outcome.refusal is not None:
+            table.add_refusal(number, outcome.refusal)
+    except OSError as error:
+        return [ScanOutcome(table.path.name, refusal=write_refusal(table.path.parent, error))]
+    return []

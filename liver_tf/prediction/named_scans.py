@@ -1,4 +1,4 @@
-"""Which scans a command shall take: named one by one, and in a file with a path per line."""
+"""The scans named on the command line and in a list file (``--input``, ``--input_list``)."""
 
 from __future__ import annotations
 
@@ -12,44 +12,50 @@ from liver_tf.refusals import Refusal
 
 @dataclass(frozen=True)
 class NamedScan:
-    """A scan to be taken.
+    """A scan to predict.
 
     Attributes:
-      named_by: where it was named, e.g. ``--input 2`` or ``--input_list line 7``, both from 1.
+      path: A NIfTI volume, the folder of a DICOM series, or a DICOM slice.
+      named_by: Where it was named, such as ``--input 2`` or ``--input_list line 7``, from 1.
     """
 
     path: Path
     named_by: str
 
 
-def named_inputs(paths: Sequence[str], list_file: str | None) -> list[NamedScan]:
-    """All paths in order: those named first, then those of the file.
+def named_scans(
+    paths: Sequence[Path | str], list_file: Path | str | None = None
+) -> list[NamedScan]:
+    """The scans of ``--input``, then those of ``--input_list``, in the given order.
 
-    Empty lines and lines that begin with ``#`` are passed over. Paths that are not absolute count
-    from the current folder, as those of ``find`` do. Raises ``Refusal`` ``file-missing``,
-    ``file-unreadable`` and ``input-list-text``.
+    In the list file empty lines and lines starting with ``#`` are ignored. Relative paths are
+    resolved against the current folder.
+
+    Raises:
+      Refusal: ``file-missing``, ``file-unreadable``, ``input-list-text``.
     """
     named = [NamedScan(Path(path), f"--input {number}") for number, path in enumerate(paths, 1)]
-    if not list_file:
-        return named
-    path = require_file(list_file)
+    return named + (_listed_scans(require_file(list_file)) if list_file else [])
+
+
+def _listed_scans(path: Path) -> list[NamedScan]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except OSError:
         raise unreadable(path) from None
     except UnicodeDecodeError:
-        lines = ["\0"]
-    if any("\0" in line for line in lines):
+        text = "\0"
+    if "\0" in text:
         raise Refusal(
             "input-list-text",
             path,
-            expected="text in UTF-8, a path a line",
-            found="something else",
-            remedy="Name scans themselves with --input; --input_list is a file of their paths.",
+            expected="UTF-8 text with one path per line",
+            found="a binary file or another encoding",
+            remedy="Name a scan itself with --input; --input_list is a text file of paths.",
         )
-    stripped = ((number, line.strip()) for number, line in enumerate(lines, 1))
-    return named + [
+    lines = ((number, line.strip()) for number, line in enumerate(text.splitlines(), 1))
+    return [
         NamedScan(Path(line), f"--input_list line {number}")
-        for number, line in stripped
+        for number, line in lines
         if line and not line.startswith("#")
     ]

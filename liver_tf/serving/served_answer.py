@@ -12,7 +12,7 @@ from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.hu_plausibility import USUAL_FIELD_MM
 from liver_tf.ct.scan import Scan
 from liver_tf.export.saved_model import EXTRA, MEANING
-from liver_tf.export.scan_status import NO_LIVER_TITLE
+from liver_tf.export.scan_findings import NO_LIVER_TITLE
 from liver_tf.labels import LabelSet
 from liver_tf.report.overlays.draw_overlays import draw_overlay
 from liver_tf.serving.model_clients import Client, refuse_no_model

@@ -13,7 +13,7 @@ from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.nifti import read_nifti_volume
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
-from liver_tf.export.lesion_centroids import lesion_places
+from liver_tf.export.scan_findings import ScanFindings
 from liver_tf.export.scan_results import write_results
 from liver_tf.inference.lesion_components import LesionComponents
 from liver_tf.inference.lesion_properties import find_lesions
@@ -36,16 +36,8 @@ def results_of(scan, folder):
     for hu, label in LABEL_OF_HU.items():
         labels[scan.hu == hu] = label
     lesions = find_lesions(labels, scan.hu, scan.spacing_mm, LESION_TYPES)
-    write_results(
-        folder,
-        scan,
-        labels,
-        lesions,
-        LESION_TYPES,
-        AlgorithmIdentity(),
-        liver_found=True,
-        pictures=0,
-    )
+    findings = ScanFindings(scan, labels, lesions, LESION_TYPES)
+    write_results(folder, findings, AlgorithmIdentity(), pictures=0)
     with open(folder / "lesions.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return json.loads((folder / "lesions.json").read_text())["lesions"], rows
@@ -135,31 +127,8 @@ def test_lesions_of_another_label_map_are_an_error(tmp_path):
     write_placed_series(tmp_path / "series", (1, 0, 0), (0, 1, 0))
     scan = read_dicom_series(tmp_path / "series")
     labels = np.where(scan.hu == MARK_HU, 3, 0).astype(np.uint8)
-    with pytest.raises(ValueError, match="expected the 1 lesions of the label map, got 0"):
-        write_results(
-            tmp_path / "out",
-            scan,
-            labels,
-            [],
-            LESION_TYPES,
-            AlgorithmIdentity(),
-            liver_found=True,
-            pictures=0,
-        )
-    assert not (tmp_path / "out").exists()
-
-
-def test_places_by_hand():
-    labels = np.zeros((5, 30, 20), np.uint8)
-    labels[2:5, 20:25, 8:12] = 2
-    labels[3, 20:26, 8:13] = 2
-    labels[1, 3, 4] = labels[1, 3, 7] = labels[1, 4, 5:7] = 4
-    first, second = lesion_places(LesionComponents.of_labels(labels))
-    # A V: the top row's last pixel is that of its right arm.
-    assert first == {1: (3, 4, 4, 7, 7)}
-    box = (20, 8, 24, 11, 11)
-    assert second == {2: box, 3: (20, 8, 25, 12, 12), 4: box}
-    assert lesion_places(LesionComponents.of_labels(labels * 0)) == []
+    with pytest.raises(ValueError, match="expected the 1 of the label map, found 0"):
+        ScanFindings(scan, labels, [], LESION_TYPES)
 
 
 def test_more_lesions_than_sixteen_bits_hold():

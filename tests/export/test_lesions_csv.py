@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from liver_tf.export.lesion_centroids import Centroid
-from liver_tf.export.lesions_csv import columns_of, plain, row_of, write_lesions_csv
+from liver_tf.export.lesions_csv import columns_of, lesion_rows, plain, row_of, write_lesions_csv
 from liver_tf.inference.lesion_properties import DetectedLesion, find_lesions
 from liver_tf.labels import LESION_TYPES
 
@@ -52,9 +52,8 @@ def test_values_are_those_that_json_has():
 
 
 def test_a_table_is_read_back_by_the_standard_library(tmp_path):
-    write_lesions_csv(
-        tmp_path / "lesions.csv", [Richer(), Richer(2, slices=(7, 7))], [PLACE] * 2, "scan-1", "odd"
-    )
+    rows = lesion_rows([Richer(), Richer(2, slices=(7, 7))], [PLACE] * 2)
+    write_lesions_csv(tmp_path / "lesions.csv", rows, "scan-1", "odd")
     with open(tmp_path / "lesions.csv", encoding="utf-8", newline="") as file:
         first, second = csv.DictReader(file)
     assert (first["scan"], first["status"]) == ("scan-1", "odd")
@@ -65,7 +64,7 @@ def test_a_table_is_read_back_by_the_standard_library(tmp_path):
 
 
 def test_a_table_without_lesions_has_its_head_and_says_why(tmp_path):
-    write_lesions_csv(tmp_path / "lesions.csv", [], [], "scan-001", "no-liver-found")
+    write_lesions_csv(tmp_path / "lesions.csv", [], "scan-001", "no-liver-found")
     line, only = (tmp_path / "lesions.csv").read_text().splitlines()
     assert line.startswith("scan,status,number,type,")
     assert only.startswith("scan-001,no-liver-found,")

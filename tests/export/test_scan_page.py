@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 import json
 import re
@@ -13,15 +12,25 @@ import tomllib
 from dataclasses import replace
 from pathlib import Path
 
+import markupsafe
 import nibabel
 import numpy as np
 import pytest
 from PIL import Image
 
 from liver_tf.ct.nifti import read_nifti_volume
-from liver_tf.export import scan_page as module
+from liver_tf.export import scan_page_data
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
-from liver_tf.export.scan_page import labels_of, picture, reduction_of, runs_of, scan_page
+from liver_tf.export.scan_findings import ScanFindings
+from liver_tf.export.scan_page import scan_page
+from liver_tf.export.scan_page_data import (
+    decode_runs,
+    encode_runs,
+    lesion_places,
+    picture,
+    reduction_of,
+)
+from liver_tf.inference.lesion_components import LesionComponents
 from liver_tf.inference.lesion_properties import find_lesions
 from liver_tf.labels import LESION_TYPES, LabelSet
 
@@ -60,10 +69,8 @@ def labels():
 
 def page_of(scan, labels, title="scan-001", label_set=LESION_TYPES, liver_found=True):
     lesions = find_lesions(labels, scan.hu, scan.spacing_mm, label_set)
-    made_by = AlgorithmIdentity("ab12")
-    return scan_page(
-        title, scan, labels, lesions, "cyst", label_set, made_by, liver_found=liver_found
-    )
+    findings = ScanFindings(scan, labels, lesions, label_set, liver_found)
+    return scan_page(title, findings, AlgorithmIdentity("ab12"))
 
 
 def data_of(page):
@@ -78,7 +85,7 @@ def data_of(page):
 def test_the_label_map_in_the_page_is_exact(scan, labels):
     data = data_of(page_of(scan, labels))
     assert (data["rows"], data["columns"], data["mm"]) == (ROWS, COLUMNS, [2.0, 1.0])
-    found = np.stack([labels_of(runs, (ROWS, COLUMNS)) for runs in data["runs"]])
+    found = np.stack([decode_runs(runs, (ROWS, COLUMNS)) for runs in data["runs"]])
     np.testing.assert_array_equal(found, labels)
 
 
@@ -93,10 +100,10 @@ def test_a_scan_without_liver_is_not_told_like_a_healthy_one(scan, labels):
 
 def test_runs_by_hand_and_back():
     labels = np.array([[0, 0, 1, 1], [2, 0, 3, 3]], np.uint8)
-    assert runs_of(labels) == [2, 2, 1, 0, 1, 2, 1, 2, 3]
+    assert encode_runs(labels) == [2, 2, 1, 0, 1, 2, 1, 2, 3]
     noise = np.random.default_rng(0).integers(0, 5, (31, 17)).astype(np.uint8)
     for one in (noise, noise[::-1, ::-1], np.zeros((3, 4), np.uint8), np.ones((3, 4), np.uint8)):
-        np.testing.assert_array_equal(labels_of(runs_of(one), one.shape), one)
+        np.testing.assert_array_equal(decode_runs(encode_runs(one), one.shape), one)
 
 
 def test_pictures_show_the_window():
@@ -108,11 +115,11 @@ def test_pictures_show_the_window():
 
 
 def test_large_scans_get_smaller_pictures_and_the_same_label_map(scan, labels, monkeypatch):
-    monkeypatch.setattr(module, "MOST_PIXELS", SLICES * ROWS * COLUMNS // 4)
+    monkeypatch.setattr(scan_page_data, "MOST_PIXELS", SLICES * ROWS * COLUMNS // 4)
     data = data_of(page_of(scan, labels))
     first = Image.open(io.BytesIO(base64.b64decode(data["pictures"][0])))
     assert first.size == (COLUMNS // 2, ROWS // 2)
-    np.testing.assert_array_equal(labels_of(data["runs"][3], (ROWS, COLUMNS)), labels[3])
+    np.testing.assert_array_equal(decode_runs(data["runs"][3], (ROWS, COLUMNS)), labels[3])
 
 
 @pytest.mark.parametrize(
@@ -126,6 +133,19 @@ def test_the_page_jumps_to_where_a_lesion_is_largest(labels, scan):
     first, second = data_of(page_of(scan, labels))["lesions"]
     assert (first["slice"], second["slice"]) == (3, 10)
     assert first["places"]["3"] == [20, 8, 25, 12, 12]
+
+
+def test_places_of_lesions_by_hand():
+    labels = np.zeros((5, 30, 20), np.uint8)
+    labels[2:5, 20:25, 8:12] = 2
+    labels[3, 20:26, 8:13] = 2
+    labels[1, 3, 4] = labels[1, 3, 7] = labels[1, 4, 5:7] = 4
+    first, second = lesion_places(LesionComponents.of_labels(labels))
+    # A V: the top row's last pixel is that of its right arm.
+    assert first == {1: (3, 4, 4, 7, 7)}
+    box = (20, 8, 24, 11, 11)
+    assert second == {2: box, 3: (20, 8, 25, 12, 12), 4: box}
+    assert lesion_places(LesionComponents.of_labels(labels * 0)) == []
 
 
 def test_the_page_asks_for_nothing_and_names_nobody(scan, labels, tmp_path):
@@ -144,7 +164,7 @@ def test_names_of_classes_and_titles_cannot_break_the_page(scan, labels):
     page = page_of(scan, labels, title="<i>scan</i>", label_set=evil)
     assert page.count("<script") == 2
     assert "<i>scan" not in page
-    assert html.escape('"><b>') in page
+    assert str(markupsafe.escape('"><b>')) in page
     assert data_of(page)["classes"][1]["name"] == "</script><script>alert(1)//"
 
 
@@ -152,7 +172,7 @@ def test_a_scan_without_lesions_or_spacing_has_a_page(scan, labels):
     plain = replace(scan, spacing_mm=None, affine=np.full((4, 4), np.nan))
     page = page_of(plain, labels * 0)
     assert "no lesion found" in page
-    assert "spacing is not known" in page
+    assert "spacing is unknown" in page
     assert (data_of(page)["mm"], data_of(page)["z"]) == (None, None)
 
 
@@ -327,6 +347,6 @@ def test_an_error_in_the_page_would_be_seen(scan, labels, tmp_path):
 def test_style_and_script_are_packaged():
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     packaged = project["tool"]["setuptools"]["package-data"]["*"]
-    for name in ("scan_page.css", "scan_page.js"):
-        assert Path(module.__file__).with_name(name).is_file()
+    for name in ("scan_page.html", "scan_page.css", "scan_page.js"):
+        assert Path(scan_page_data.__file__).with_name(name).is_file()
         assert f"*{Path(name).suffix}" in packaged

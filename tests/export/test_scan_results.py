@@ -15,7 +15,8 @@ from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume, write_nifti_labels
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
-from liver_tf.export.scan_results import chosen_slices, write_results
+from liver_tf.export.scan_findings import ScanFindings
+from liver_tf.export.scan_results import overlay_slices, write_results
 from liver_tf.inference.lesion_properties import find_lesions
 from liver_tf.labels import LESION_TYPES
 from liver_tf.refusals import Refusal
@@ -45,19 +46,14 @@ def results_of(scan, folder, labels=None, pictures=1, liver_found=True):
     if labels is None:
         labels = np.where(scan.hu == MARK_HU, 3, scan.hu == 40).astype(np.uint8)
     lesions = find_lesions(labels, scan.hu, scan.spacing_mm, LESION_TYPES)
-    made_by = AlgorithmIdentity("ab12")
-    told = write_results(
+    written = write_results(
         folder,
-        scan,
-        labels,
-        lesions,
-        LESION_TYPES,
-        made_by,
-        liver_found=liver_found,
+        ScanFindings(scan, labels, lesions, LESION_TYPES, liver_found),
+        AlgorithmIdentity("ab12"),
         pictures=pictures,
         facts={"flips": np.int64(2)},
     )
-    return labels, told.text, json.loads((folder / "lesions.json").read_text())
+    return labels, written.text, json.loads((folder / "lesions.json").read_text())
 
 
 def test_everything_of_a_series_is_written_and_agrees(series, tmp_path):
@@ -130,7 +126,7 @@ def test_a_scan_in_which_no_liver_is_found_is_not_told_like_a_healthy_one(series
     assert "NO LIVER FOUND: NOT THE SAME AS A HEALTHY LIVER" in told
     assert "healthy," not in told
     assert (found["status"], found["liver_found"]) == ("no-liver-found", False)
-    assert "no lesion was looked for" in found["warning"]
+    assert "not searched for lesions" in found["warning"]
     (row,) = csv.DictReader((tmp_path / "scan-001" / "lesions.csv").read_text().splitlines())
     assert (row["scan"], row["status"], row["number"]) == ("scan-001", "no-liver-found", "")
     page = (tmp_path / "scan-001" / "scan.html").read_text()
@@ -186,7 +182,7 @@ def test_what_the_seg_lacks_is_told_without_its_value(tmp_path):
 
     write_placed_series(tmp_path / "series", *AXIAL, change=change)
     _, told, found = results_of(read_dicom_series(tmp_path / "series"), tmp_path / "scan-001")
-    text = "segmentation.dcm lacks PatientID: in the scan no valid DICOM values"
+    text = "segmentation.dcm lacks PatientID: not valid DICOM in the scan"
     assert text in told
     assert {"code": "seg-not-copied", "text": text} in found["cautions"]
     assert "CANARY" not in told + json.dumps(found)
@@ -221,12 +217,13 @@ def test_what_fails_half_way_leaves_no_folder_of_results(series, tmp_path):
     with pytest.raises(TypeError):
         write_results(
             tmp_path / "scan-001",
-            broken,
-            labels,
-            find_lesions(labels, scan.hu, scan.spacing_mm, LESION_TYPES),
-            LESION_TYPES,
+            ScanFindings(
+                broken,
+                labels,
+                find_lesions(labels, scan.hu, scan.spacing_mm, LESION_TYPES),
+                LESION_TYPES,
+            ),
             AlgorithmIdentity(),
-            liver_found=True,
             pictures=1,
         )
     assert not (tmp_path / "scan-001").exists()
@@ -237,13 +234,13 @@ def test_what_fails_half_way_leaves_no_folder_of_results(series, tmp_path):
 
 def test_overlays_show_where_most_lesion_is():
     labels = np.zeros((5, 4, 4), np.uint8)
-    assert chosen_slices(labels, 3) == [2]
+    assert overlay_slices(labels, 3) == [2]
     labels[:, :2] = 1
-    assert chosen_slices(labels, 3) == [0]
+    assert overlay_slices(labels, 3) == [0]
     labels[3, 0, :2] = labels[1, 0, 0] = labels[4, 0, :3] = 2
-    assert chosen_slices(labels, 2) == [3, 4]
-    assert chosen_slices(labels, 9) == [1, 3, 4]
-    assert chosen_slices(labels, 0) == []
+    assert overlay_slices(labels, 2) == [3, 4]
+    assert overlay_slices(labels, 9) == [1, 3, 4]
+    assert overlay_slices(labels, 0) == []
 
 
 def test_the_model_is_told_by_its_weights_alone(tmp_path):

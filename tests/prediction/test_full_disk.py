@@ -57,4 +57,4 @@ def test_the_scan_that_fits_is_kept_and_the_others_are_told(save_runs, tmp_path)
     assert "[file-missing]" in err
     assert "scan-003: " in err
     assert "[disk-full]" in err
-    assert "1 of 5 scans are done and whole, 2 were not begun, from scan-004 on" in err
+    assert "1 of 5 scans are complete; 2 were not begun, from scan-004 on" in err

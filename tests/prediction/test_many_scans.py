@@ -10,7 +10,7 @@ from absl import app
 
 from liver_tf.inference import postprocessing
 from liver_tf.inference.postprocessing import PostProcessing
-from liver_tf.prediction.named_scans import named_inputs
+from liver_tf.prediction.named_scans import named_scans
 from liver_tf.prediction.one_scan import read_scan
 from liver_tf.refusals import Refusal
 from tests.builders import ct_files
@@ -201,10 +201,10 @@ def test_arguments_that_mean_nothing_are_refused(runs, tmp_path, command):
         command(predict, *arguments(runs, tmp_path))
     with pytest.raises(app.UsageError, match="a run is named twice"):
         command(predict, *arguments(runs, tmp_path, "scan.nii", models=("one", "one")))
-    with pytest.raises(app.UsageError, match="an empty path"):
+    with pytest.raises(app.UsageError, match="the path is empty"):
         command(predict, *arguments(runs, tmp_path, ""))
     (tmp_path / "file").touch()
-    with pytest.raises(app.UsageError, match="--output: expected a folder, got a file"):
+    with pytest.raises(app.UsageError, match="--output: expected a folder, found a file"):
         command(predict, *arguments(runs, tmp_path / "file", "scan.nii"))
     with pytest.raises(app.UsageError, match="--type_threshold: expected a finite number"):
         command(predict, *arguments(runs, tmp_path, "scan.nii", type_threshold="nan"))
@@ -213,18 +213,18 @@ def test_arguments_that_mean_nothing_are_refused(runs, tmp_path, command):
 def test_lists_of_scans(tmp_path):
     path = tmp_path / "list.txt"
     path.write_bytes("\ufeff a b.nii \r\n#c\r\n\r\n/d/e.dcm\n".encode())
-    assert [str(one.path) for one in named_inputs(["first"], str(path))] == [
+    assert [str(one.path) for one in named_scans(["first"], str(path))] == [
         "first",
         "a b.nii",
         "/d/e.dcm",
     ]
-    assert named_inputs([], None) == []
+    assert named_scans([], None) == []
     with pytest.raises(Refusal, match=r"\[file-missing\]"):
-        named_inputs([], str(tmp_path / "none.txt"))
+        named_scans([], str(tmp_path / "none.txt"))
     for content in (b"\x1f\x8b\x08\xff", b"a\0b"):
         path.write_bytes(content)
         with pytest.raises(Refusal, match=r"\[input-list-text\]"):
-            named_inputs([], str(path))
+            named_scans([], str(path))
 
 
 def test_a_folder_of_two_series_is_refused(tmp_path):
@@ -269,5 +269,5 @@ def test_of_several_series_below_the_folders_are_listed(runs, tmp_path, command,
     assert command(predict, *arguments(runs, tmp_path / "out", study)) == 1
     lines = capsys.readouterr().err.splitlines()
     assert "[series-mixed]" in lines[-3]
-    assert lines[-2:] == [f"  CT slices lie in {study / name}" for name in ("deep/second", "first")]
+    assert lines[-2:] == [f"  CT slices are in {study / name}" for name in ("deep/second", "first")]
     assert str(study) not in (tmp_path / "out" / "inputs.csv").read_text()

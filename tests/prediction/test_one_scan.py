@@ -6,7 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from liver_tf.prediction.one_scan import predict_scan
+from liver_tf.prediction.one_scan import ResultSettings, predict_scan
 from liver_tf.refusals import Refusal
 
 
@@ -24,7 +24,7 @@ def volume(tmp_path):
 
 def test_results_are_complete_and_on_the_volumes_grid(volume, tmp_path, intensity_cascade):
     folder = tmp_path / "out" / "scan-001"
-    predict_scan(intensity_cascade(), volume, folder, pictures=2)
+    predict_scan(intensity_cascade(), volume, folder, ResultSettings(pictures=2))
     labels = nibabel.load(folder / "labels.nii.gz")
     assert labels.shape == (48, 40, 5)
     np.testing.assert_array_equal(labels.affine, np.diag([-1.5, 1.5, 4.0, 1.0]))
@@ -41,9 +41,11 @@ def test_a_scan_of_air_has_no_liver_and_is_told_so(tmp_path, intensity_cascade):
     path = tmp_path / "air.nii.gz"
     hu = np.random.default_rng(0).integers(-1024, -900, (16, 16, 3)).astype(np.int16)
     nibabel.save(nibabel.Nifti1Image(hu, np.diag([-1.5, 1.5, 4.0, 1.0])), path)
-    told = predict_scan(intensity_cascade(), path, tmp_path / "scan-001", pictures=0)
+    told = predict_scan(
+        intensity_cascade(), path, tmp_path / "scan-001", ResultSettings(pictures=0)
+    )
     assert "NO LIVER FOUND" in told.text
-    assert (told.status, told.lesions) == ("no-liver-found", 0)
+    assert (told.status, told.lesions) == ("no-liver-found", [])
     found = json.loads((tmp_path / "scan-001" / "lesions.json").read_text())
     assert (found["liver_found"], found["lesions"]) == (False, [])
 
@@ -53,12 +55,12 @@ def test_results_of_two_scans_never_lie_together(volume, tmp_path, intensity_cas
     folder.mkdir()
     (folder / "slice-0007.png").write_bytes(b"of somebody else")
     with pytest.raises(Refusal, match=r"\[output-exists\] expected a folder that does not exist"):
-        predict_scan(intensity_cascade(), volume, folder, pictures=1)
+        predict_scan(intensity_cascade(), volume, folder, ResultSettings(pictures=1))
     assert [path.name for path in folder.iterdir()] == ["slice-0007.png"]
 
 
 def test_a_scan_that_fails_leaves_no_folder(volume, tmp_path, intensity_cascade):
     volume.write_bytes(volume.read_bytes()[:200])
     with pytest.raises(Refusal):
-        predict_scan(intensity_cascade(), volume, tmp_path / "scan-001", pictures=1)
+        predict_scan(intensity_cascade(), volume, tmp_path / "scan-001", ResultSettings(pictures=1))
     assert not (tmp_path / "scan-001").exists()

@@ -17,7 +17,7 @@ from liver_tf.ct.dicom_seg import read_dicom_seg
 from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume
-from liver_tf.prediction.one_scan import predict_scan
+from liver_tf.prediction.one_scan import ResultSettings, predict_scan
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("LIVER_TF_REAL_DATA", ROOT.parent / "shared" / "data"))
@@ -46,7 +46,7 @@ def predicted(tmp_path_factory, intensity_cascade):
         "dcmqi-slice": DCMQI / "02.dcm",
     }
     for name, path in inputs.items():
-        predict_scan(cascade, path, out / name, pictures=0)
+        predict_scan(cascade, path, out / name, ResultSettings(pictures=0))
     return out
 
 

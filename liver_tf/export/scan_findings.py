@@ -1,0 +1,78 @@
+"""What the cascade found in a scan, and the scan's status in a word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from liver_tf.ct.scan import Scan
+from liver_tf.inference.lesion_components import LesionComponents
+from liver_tf.inference.lesion_properties import DetectedLesion, diagnosis
+from liver_tf.labels import LabelSet
+
+#: Status as in tables and JSON. A scan without liver must not pass for a healthy one.
+LESIONS, NO_LESION, NO_LIVER = "lesions-found", "no-lesion-found", "no-liver-found"
+
+NO_LIVER_TITLE = "no liver found: not the same as a healthy liver"
+NO_LIVER_WARNING = (
+    "The liver network found no liver, so the scan was not searched for lesions. Check that the "
+    "scan shows the liver, is in Hounsfield units and has the correct orientation; treat it as not "
+    "examined."
+)
+
+
+@dataclass(frozen=True)
+class ScanFindings:
+    """A scan with its label map and lesions.
+
+    Attributes:
+      labels: uint8 [slices, rows, columns], canonical, of the shape of ``scan.hu``.
+      lesions: The lesions of the label map, by ``find_lesions``.
+      liver_found: False if the liver network found nothing, so that nothing was searched.
+
+    Raises:
+      ValueError: ``labels`` has another shape, or ``lesions`` are not those of the label map.
+    """
+
+    scan: Scan
+    labels: np.ndarray
+    lesions: Sequence[DetectedLesion]
+    label_set: LabelSet
+    liver_found: bool = True
+
+    def __post_init__(self) -> None:
+        if self.labels.shape != self.scan.hu.shape:
+            raise ValueError(
+                f"labels: expected the shape {self.scan.hu.shape}, found {self.labels.shape}"
+            )
+        if self.components.count != len(self.lesions):
+            raise ValueError(
+                f"lesions: expected the {self.components.count} of the label map, "
+                f"found {len(self.lesions)}"
+            )
+
+    @cached_property
+    def components(self) -> LesionComponents:
+        """The voxels of each lesion."""
+        return LesionComponents.of_labels(self.labels)
+
+    @cached_property
+    def diagnosis(self) -> str:
+        """The majority class among all lesion voxels, or ``healthy``."""
+        return diagnosis(self.labels, self.label_set)
+
+    @property
+    def status(self) -> str:
+        """``lesions-found``, ``no-lesion-found`` or ``no-liver-found``."""
+        if self.lesions:
+            return LESIONS
+        return NO_LESION if self.liver_found else NO_LIVER
+
+    @property
+    def pixel_mm(self) -> tuple[float, float] | None:
+        """(row, column) spacing; None if unknown."""
+        spacing = self.scan.spacing_mm
+        return None if spacing is None else (spacing[1], spacing[2])
