@@ -1,171 +1,151 @@
-"""How far a study is: one bar for all cells, with the time left."""
+"""Progress of a study: one bar for all runs, with the time left.
+
+The progress of a run that is training is read from the files that training writes after every
+epoch (``liver_tf/run_files.py``).
+"""
 
 from __future__ import annotations
 
-import os
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tqdm import tqdm
 
-from liver_tf import run_files
-from liver_tf.studies.cell_process import DONE, CellJob, Outcome
-
-#: What ``training.diary`` says of an epoch: number of the cycle, the epoch, epochs at most.
-_EPOCH = re.compile(rb" (\d+)/\d+, fixed: [^\n]*: epoch (\d+) of (\d+),")
-_END_BYTES = 4096
+from liver_tf.run_files import finished_epochs
+from liver_tf.studies.run_process import DONE, JobResult, StudyJob
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a cell has to do: slices shown, by cycle, in training and validation together.
+class PlannedWork:
+    """Work of a run, measured in slices shown to the network.
 
-    0 for a cycle that is copied from another cell.
+    Attributes:
+      slices: in one epoch, training and validation together.
+      epochs: maximum of each cycle; 0 for a cycle that is copied from another run.
     """
 
-    cycles: tuple[int, ...]
+    slices: int
+    epochs: tuple[int, ...]
 
     @property
     def total(self) -> int:
-        return sum(self.cycles)
+        return self.slices * sum(self.epochs)
 
-    def until(self, finished: int, epoch: tuple[int, int, int] | None = None) -> int:
-        """After so many finished cycles, and an epoch (of ``last_epoch``) of the next one."""
-        done = sum(self.cycles[:finished])
-        if epoch and epoch[0] == finished + 1 <= len(self.cycles):
-            done += self.cycles[finished] * epoch[1] // epoch[2]
-        return done
+    def done(self, cycles: int, epochs: int = 0) -> int:
+        """Slices shown after so many finished cycles, and epochs of the next cycle."""
+        open_cycle = self.epochs[cycles] if cycles < len(self.epochs) else 0
+        return self.slices * (sum(self.epochs[:cycles]) + min(epochs, open_cycle))
 
 
 @dataclass
-class Pace:
-    """Seconds for a cell, learned from those that were carried out from their beginning.
+class RunDurations:
+    """Estimates the seconds of a run from finished runs.
 
-    Training takes its share of the planned slices (what early stopping saves is in it), choosing
-    and measuring the same for every cell.
+    Training takes time in proportion to its planned slices (early stopping included), choosing the
+    post-processing and measuring take the same time for every run.
     """
 
     slices: int = 0
     training_s: float = 0.0
     measuring_s: list[float] = field(default_factory=list)
 
-    def learn(self, work: Work, seconds: Mapping[str, float]) -> None:
-        """From what ``Outcome.seconds`` and ``cell.json`` hold; nothing from an empty one."""
+    def add(self, work: PlannedWork, seconds: Mapping[str, float]) -> None:
+        """Add a finished run; ``seconds`` as in ``JobResult.seconds``, ignored if empty."""
         if not seconds:
             return
         self.measuring_s.append(seconds["measuring"])
         self.slices += work.total
         self.training_s += seconds["training"]
 
-    def seconds(self, slices: int) -> float | None:
-        """For a cell with so many slices to go, and its measuring; None before one was done."""
+    def estimate(self, slices: int) -> float | None:
+        """Seconds for the remaining slices of a run and its measuring; None without data."""
         if not self.measuring_s:
             return None
         measuring = sum(self.measuring_s) / len(self.measuring_s)
         return measuring + (slices * self.training_s / self.slices if self.slices else 0.0)
 
 
-class Progress:
-    """Told of every cell that ends. On a terminal a bar, elsewhere a line per cell."""
+class StudyProgress:
+    """Shows a bar on a terminal, otherwise one line for each run that ends."""
 
-    def __init__(self, jobs: Sequence[CellJob], work: Mapping[str, Work]) -> None:
+    def __init__(self, jobs: Sequence[StudyJob], work: Mapping[str, PlannedWork]) -> None:
         self._count, self._work = len(jobs), work
-        self._left = {job.name: job for job in jobs if not job.is_done()}
-        self._done = self._count - len(self._left)
-        self._pace = Pace()
+        self._remaining = {job.name: job for job in jobs if not job.is_done()}
+        self._done = self._count - len(self._remaining)
+        self._durations = RunDurations()
         for job in jobs:
-            self._pace.learn(work[job.name], job.memo().get("seconds", {}))
-        self._began = time.monotonic()
-        self._waited_for: set[str] = set()
-        self._to_go_then = [self._to_go(job) for job in self._left.values()]
-        total = sum(work[job.name].total for job in jobs)
+            self._durations.add(work[job.name], job.status().get("seconds", {}))
+        self._start = time.monotonic()
+        self._reported_waiting: set[str] = set()
+        self._slices_at_start = self._remaining_slices()
         self._bar = tqdm(
-            total=max(total, 1),
+            total=max(sum(work[job.name].total for job in jobs), 1),
             disable=None,
             bar_format="{percentage:3.0f}%|{bar:40}| {desc}",
         )
-        self.look()
+        self.update()
 
     @property
-    def left(self) -> list[CellJob]:
-        """The cells that have not ended."""
-        return list(self._left.values())
+    def remaining(self) -> list[StudyJob]:
+        """The jobs that have not ended."""
+        return list(self._remaining.values())
 
-    def ended(self, outcome: Outcome) -> None:
-        """A cell is done or has failed."""
-        job = self._left.pop(outcome.name)
-        self._done += outcome.state == DONE
-        self._pace.learn(self._work[job.name], outcome.seconds)
-        self.look()
-        if outcome.state != DONE:
-            self._bar.write(f"{outcome.name}: FAILED, {outcome.told}")
+    def finish(self, result: JobResult) -> None:
+        """Record that a job is done or has failed."""
+        job = self._remaining.pop(result.name)
+        self._done += result.state == DONE
+        self._durations.add(self._work[job.name], result.seconds)
+        self.update()
+        if result.state != DONE:
+            self._bar.write(f"{result.name}: FAILED, {result.error}")
         elif self._bar.disable:
-            took = f" in {duration(sum(outcome.seconds.values()))}" if outcome.seconds else ""
-            print(f"{outcome.name}: done{took} ({self._text()})", flush=True)
+            took = f" in {format_duration(sum(result.seconds.values()))}" if result.seconds else ""
+            print(f"{result.name}: done{took} ({self._text()})", flush=True)
 
-    def look(self, waiting_for: Sequence[str] = ()) -> None:
-        """Look how far the cells are that are left; ``waiting_for`` those in other hands."""
-        slices = sum(self._finished_slices(job) for job in self._left.values())
-        slices += sum(w.total for name, w in self._work.items() if name not in self._left)
-        self._bar.n = min(slices, self._bar.total)
+    def update(self, waiting_for: Sequence[str] = ()) -> None:
+        """Read how far the remaining runs are; ``waiting_for``: jobs of another process."""
+        self._bar.n = self._bar.total - min(sum(self._remaining_slices()), self._bar.total)
         self._bar.set_description_str(self._text(waiting_for))
         if self._bar.disable:
-            for name in (one for one in waiting_for if one not in self._waited_for):
-                print(f"{name}: another process has it; waiting until that ends", flush=True)
-            self._waited_for.update(waiting_for)
+            for name in (name for name in waiting_for if name not in self._reported_waiting):
+                print(f"{name}: waiting for another process that is executing it", flush=True)
+            self._reported_waiting.update(waiting_for)
 
     def close(self) -> None:
         self._bar.close()
 
     def _text(self, waiting_for: Sequence[str] = ()) -> str:
-        left = self._seconds_left()
-        told = [f"{self._done} of {self._count} cells"]
-        if failed := self._count - self._done - len(self._left):
-            told.append(f"{failed} failed")
-        if self._left and left is not None:
-            told.append(f"about {duration(left)} left")
+        seconds = self._seconds_left()
+        parts = [f"{self._done} of {self._count} runs"]
+        if failed := self._count - self._done - len(self._remaining):
+            parts.append(f"{failed} failed")
+        if self._remaining and seconds is not None:
+            parts.append(f"about {format_duration(seconds)} left")
         if waiting_for:
-            told.append(f"another process has {', '.join(waiting_for)}")
-        return ", ".join(told)
+            parts.append(f"another process is executing {', '.join(waiting_for)}")
+        return ", ".join(parts)
 
     def _seconds_left(self) -> float | None:
-        """By what was got done since the start, however many cells run at a time."""
-        left, then = (
-            [self._pace.seconds(slices) for slices in of]
-            for of in (map(self._to_go, self._left.values()), self._to_go_then)
-        )
-        elapsed = time.monotonic() - self._began
-        if None not in left and None not in then:
-            got_done = sum(then) - sum(left)
-            return sum(left) * (elapsed / got_done if got_done > 0 else 1.0)
-        # No cell has ended yet: by the slices that were shown.
-        left = sum(map(self._to_go, self._left.values()))
-        shown = sum(self._to_go_then) - left
-        return left * elapsed / shown if shown > 0 else None
+        """Estimated from the progress since the start, so it holds for any number of workers."""
+        slices = self._remaining_slices()
+        elapsed = time.monotonic() - self._start
+        now = [self._durations.estimate(count) for count in slices]
+        then = [self._durations.estimate(count) for count in self._slices_at_start]
+        if None not in now and None not in then:
+            gained = sum(then) - sum(now)
+            return sum(now) * (elapsed / gained if gained > 0 else 1.0)
+        # No run has ended yet: estimate from the slices shown.
+        shown = sum(self._slices_at_start) - sum(slices)
+        return sum(slices) * elapsed / shown if shown > 0 else None
 
-    def _to_go(self, job: CellJob) -> int:
-        return self._work[job.name].total - self._finished_slices(job)
-
-    def _finished_slices(self, job: CellJob) -> int:
-        finished = len(run_files.cycle_results(job.run))
-        return self._work[job.name].until(finished, last_epoch(job.log))
+    def _remaining_slices(self) -> list[int]:
+        """Slices that each remaining job has still to show."""
+        work = [(self._work[name], job.run) for name, job in self._remaining.items()]
+        return [planned.total - planned.done(*finished_epochs(run)) for planned, run in work]
 
 
-def last_epoch(log: Path) -> tuple[int, int, int] | None:
-    """The last epoch that a cell's log tells: number of the cycle, the epoch, epochs at most."""
-    try:
-        with open(log, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _END_BYTES))
-            told = _EPOCH.findall(file.read())
-    except FileNotFoundError:
-        return None
-    return tuple(map(int, told[-1])) if told else None
-
-
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """``1 h 05 min`` or ``3 min 20 s``."""
     minutes, rest = divmod(round(seconds), 60)
     if minutes >= 60:

@@ -1,0 +1,75 @@
+"""Executes a study's runs on a Ray cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from typing import Any
+
+from liver_tf.refusals import Refusal
+from liver_tf.studies.run_process import FAILED, JobResult, StudyJob, execute
+
+
+class RayEngine:
+    """As many runs at a time as the cluster has room for.
+
+    All machines must see the program and the data under the same paths. If a machine is lost, Ray
+    restarts its runs elsewhere, and they resume after their last finished epoch. Implements
+    :class:`liver_tf.studies.scheduler.Engine`.
+    """
+
+    def __init__(self, address: str | None, num_cpus: float, num_gpus: float) -> None:
+        """Join the cluster at ``address`` (default ``RAY_ADDRESS``), else start a local one.
+
+        Args:
+          address: as ``ray.init``.
+          num_cpus, num_gpus: requested for each run.
+
+        Raises:
+          Refusal: ``no-ray``, ``ray-cluster``.
+        """
+        # Nothing about a study is sent to third parties.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        try:
+            import ray
+        except ImportError:
+            raise Refusal(
+                "no-ray",
+                None,
+                expected="Ray for --engine=ray",
+                found="a Python without it",
+                remedy="Run: pip install -c constraints.txt -e '.[ray]'.",
+            ) from None
+        try:
+            ray.init(address=address, logging_level="ERROR", log_to_driver=False)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise Refusal(
+                "ray-cluster",
+                None,
+                expected="a Ray cluster that can be joined",
+                found=f"an error of type {type(error).__name__}",
+                remedy="Check --ray_address, that the cluster is running, and that it has the same "
+                "versions of Ray and Python.",
+            ) from None
+        self._ray = ray
+        self._execute = ray.remote(num_cpus=num_cpus, num_gpus=num_gpus)(execute)
+        self._names: dict[Any, str] = {}
+
+    def submit(self, job: StudyJob) -> Any:
+        handle = self._execute.remote(job)
+        self._names[handle] = job.name
+        return handle
+
+    def wait(self, handles: Collection[Any], seconds: float) -> list[Any]:
+        pending = list(handles)
+        return self._ray.wait(pending, num_returns=1, timeout=seconds)[0] if pending else []
+
+    def result(self, handle: Any) -> JobResult:
+        name = self._names.pop(handle)
+        try:
+            return self._ray.get(handle)
+        except self._ray.exceptions.RayError as error:
+            return JobResult(name, FAILED, f"Ray: {type(error).__name__}: {str(error).strip()}")
+
+    def close(self) -> None:
+        self._ray.shutdown()

@@ -1,0 +1,173 @@
+"""One run of a study, in a process of its own: local, under a scheduler, or on a Ray cluster.
+
+The run's folder, ``cells/fold1/hier_freeze/seed0`` of the study, holds ``log.txt`` (everything its
+processes printed) and ``cell.json`` (its settings, its state and how long it took).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from liver_tf import atomic_files
+from liver_tf.folder_lock import held_alone
+from liver_tf.refusals import Refusal
+
+DONE, FAILED, BUSY = "done", "failed", "busy"
+BEGUN = "begun"
+
+#: States that ``--list`` adds: done, but its measures are missing; never started.
+STALE, NOT_BEGUN = "stale", "-"
+
+RUN_STATUS, RUN_LOG = "cell.json", "log.txt"
+
+#: Lines of a failed run's log that are shown.
+_LOG_LINES = 12
+
+
+@dataclass(frozen=True)
+class StudyJob:
+    """A run of a study to be executed.
+
+    Attributes:
+      name: ``fold1/hier_freeze/seed0``.
+      folder: for its log and status. run: for the trained network.
+      arguments: of ``command``, a module. working_folder: where the command is started.
+      made_of: everything that decides the result, apart from fold, seed and validation.
+    """
+
+    name: str
+    folder: Path
+    run: Path
+    arguments: tuple[str, ...]
+    working_folder: Path
+    made_of: Mapping[str, Any]
+    command: str = "trainers.cell"
+
+    @cached_property
+    def log(self) -> Path:
+        return self.folder / RUN_LOG
+
+    def status(self) -> dict:
+        """The content of ``cell.json``; empty if it is missing or damaged."""
+        return read_status(self.folder / RUN_STATUS)
+
+    def was_started(self) -> bool:
+        """Whether it was started with the same settings, however it ended."""
+        return self.status().get("made_of") == json.loads(json.dumps(self.made_of))
+
+    def is_done(self) -> bool:
+        """Whether it succeeded with the same settings, and its measures still exist."""
+        return (
+            self.status().get("state") == DONE
+            and self.was_started()
+            and (self.run / "measures" / "test.json").is_file()
+        )
+
+    def state(self) -> str:
+        """``done``, ``begun``, ``failed``, ``-``, or ``stale`` (done, but its measures are gone)."""
+        if self.is_done():
+            return DONE
+        stored = self.status().get("state", NOT_BEGUN)
+        return STALE if stored == DONE else stored
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """How a job ended.
+
+    Attributes:
+      state: ``done``, ``failed``, or ``busy`` if another process is executing it.
+      error: of a failed job, the end of its log.
+      seconds: of ``training`` and ``measuring``; empty unless it ran here from its beginning.
+    """
+
+    name: str
+    state: str
+    error: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+def read_status(path: Path) -> dict:
+    """The content of a ``cell.json``; empty if it is missing or damaged."""
+    try:
+        status = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return status if isinstance(status, dict) else {}
+
+
+def execute(job: StudyJob) -> JobResult:
+    """Run a job in a process of its own, unless it is done or another process executes it.
+
+    If this process is killed, the job's process lives on and keeps the lock of the job's folder;
+    the job is ``busy`` until that process ends.
+    """
+    try:
+        job.folder.mkdir(parents=True, exist_ok=True)
+        with held_alone(job.folder) as lock:
+            return JobResult(job.name, DONE) if job.is_done() else _run_process(job, lock)
+    except Refusal as refusal:
+        if refusal.code == "output-busy":
+            return JobResult(job.name, BUSY)
+        return JobResult(job.name, FAILED, refusal.text_with_path())
+    except OSError as error:
+        return JobResult(job.name, FAILED, str(error))
+
+
+def _run_process(job: StudyJob, lock: int) -> JobResult:
+    from_beginning = not (job.run / "run.json").exists()
+    start = time.time()
+    _write_status(job, BEGUN)
+    command = [sys.executable, "-m", job.command, *job.arguments]
+    with open(job.log, "a", encoding="utf-8") as log:
+        log.write(f"\n$ python -m {shlex.join(command[2:])}\n")
+        log.flush()
+        status = subprocess.run(
+            command,
+            cwd=job.working_folder,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            pass_fds=(lock,),
+            check=False,
+        ).returncode
+    if status:
+        _write_status(job, FAILED)
+        reason = f"status {status}" if status > 0 else f"signal {-status}"
+        error = f"ended with {reason}; the end of {job.log}:\n{_end_of(job.log)}"
+        return JobResult(job.name, FAILED, error)
+    seconds = {}
+    if from_beginning:
+        trained = (job.run / "weights.npz").stat().st_mtime
+        seconds = {"training": trained - start, "measuring": time.time() - trained}
+    _write_status(job, DONE, seconds)
+    return JobResult(job.name, DONE, seconds=seconds)
+
+
+def _write_status(job: StudyJob, state: str, seconds: Mapping[str, float] | None = None) -> None:
+    atomic_files.write_json(
+        job.folder / RUN_STATUS,
+        {
+            "cell": job.name,
+            "state": state,
+            "made_of": job.made_of,
+            "arguments": list(job.arguments),
+            "seconds": {name: round(value, 1) for name, value in (seconds or {}).items()},
+        },
+    )
+
+
+def _end_of(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join(f"    {line}" for line in lines[-_LOG_LINES:])

@@ -1,0 +1,116 @@
+"""Runs with different settings are never mixed in one study: the study is refused instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from liver_tf.atomic_files import sha256_of
+from liver_tf.refusals import Refusal
+from liver_tf.studies.run_process import RUN_STATUS, read_status
+
+#: Folders of a study: how each run went, and the trained runs themselves.
+CELLS, FINETUNE = "cells", "finetune"
+WEIGHTS = "weights.npz"
+
+#: The entry of ``made_of`` that differs between protocols.
+PROTOCOL = "protocol"
+
+
+def shared_settings(
+    settings: Sequence[str],
+    *,
+    fingerprints: Mapping[str, str],
+    folds_file: Path,
+    weights: Mapping[str, Path],
+) -> dict[str, Any]:
+    """Everything that decides a study's results, apart from fold, protocol and seed.
+
+    Args:
+      settings: training flags that all runs share.
+      fingerprints: fingerprints of the record sets, by name.
+      folds_file: identified by the SHA-256 of its content.
+      weights: runs of the pre-trained networks, by name; identified by the SHA-256 of the weights.
+
+    Raises:
+      Refusal: ``no-model`` if a pre-trained network is missing, ``no-folds``.
+    """
+    return {
+        "settings": list(settings),
+        **fingerprints,
+        "folds": sha256_of(folds_file),
+        **{name: _hash_of_weights(run) for name, run in weights.items()},
+    }
+
+
+def _hash_of_weights(run: Path) -> str:
+    if not (run / WEIGHTS).is_file():
+        raise Refusal(
+            "no-model",
+            run,
+            expected="a finished run with its weights",
+            found="a folder without weights" if run.is_dir() else "no such folder",
+            remedy="Train it first; the same command resumes an interrupted run.",
+        )
+    return sha256_of(run / WEIGHTS)
+
+
+def refuse_mixed_settings(study: Path, planned: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse a study that holds a run started with other settings.
+
+    Args:
+      study: its folder.
+      planned: ``made_of`` of the planned runs, by protocol.
+
+    Raises:
+      Refusal: ``study-differs``; its text shows the difference.
+    """
+    common: dict[str, Any] | None = None
+    protocols = {name: made_of[PROTOCOL] for name, made_of in planned.items()}
+    for made_of in planned.values():
+        common = _without_protocol(made_of)
+    for path in sorted((study / CELLS).glob(f"*/*/*/{RUN_STATUS}")):
+        fold, protocol, seed = path.parent.relative_to(study / CELLS).parts
+        made_of = read_status(path).get("made_of")
+        if not made_of or not (study / FINETUNE / fold / seed / protocol / "run.json").exists():
+            continue  # it failed before training started
+        common = common or _without_protocol(made_of)
+        differences = _differences(_without_protocol(made_of), common)
+        flags = protocols.setdefault(protocol, made_of[PROTOCOL])
+        differences += _differences({protocol: made_of[PROTOCOL]}, {protocol: flags})
+        if differences:
+            raise Refusal(
+                "study-differs",
+                path.parent,
+                expected="the settings with which this run of the study was started",
+                found="; ".join(differences),
+                remedy="Use the same settings to resume, or name another folder with --output: "
+                "runs with different settings cannot be compared in one table.",
+            )
+
+
+def _without_protocol(made_of: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in made_of.items() if name != PROTOCOL}
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for name in sorted({*before, *now}):
+        old, new = before.get(name), now.get(name)
+        if old == new:
+            continue
+        if isinstance(old, list) and isinstance(new, list):
+            removed = [flag for flag in old if flag not in new]
+            added = [flag for flag in new if flag not in old]
+            if not removed and not added:  # the same flags in another order
+                removed, added = old, new
+            old, new = " ".join(removed) or "nothing", " ".join(added) or "nothing"
+        lines.append(f"{name}: {_brief(old)} before, {_brief(new)} now")
+    return lines
+
+
+def _brief(value: Any) -> str:
+    """The text of a value; of a hash only its beginning."""
+    text = str(value)
+    return text[:16] if len(text) == 64 and text.isalnum() else text
