@@ -21,6 +21,8 @@ File, content (room that writes it):
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,8 @@ MEASURES = "measures"
 
 #: In the folder of a cycle (``cycle_folder``).
 STATE = "state.npz"
+#: The entry of ``state.npz`` with the progress of the cycle, as JSON.
+STATE_PROGRESS = "memo"
 BEST_WEIGHTS = "best.npz"
 HISTORY = "history.csv"
 CYCLE_RESULT = "cycle.json"
@@ -63,6 +67,22 @@ def cycle_folder(run: Path, number: int) -> Path:
 def cycle_results(run: Path) -> list[Path]:
     """The ``cycle.json`` of every finished cycle, in no particular order."""
     return list(run.glob(f"cycle*/{CYCLE_RESULT}"))
+
+
+def finished_epochs(run: Path) -> tuple[int, int]:
+    """How far a run has been trained: its finished cycles, and the epochs of the open one.
+
+    Reads one entry of ``state.npz``, which training replaces atomically after every epoch. A
+    damaged file counts as no epoch.
+    """
+    import numpy as np
+
+    cycles = len(cycle_results(run))
+    try:
+        with np.load(cycle_folder(run, cycles + 1) / STATE, allow_pickle=False) as state:
+            return cycles, int(json.loads(str(state[STATE_PROGRESS]))["epoch"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return cycles, 0
 
 
 def results_file(run: Path, part: str = "test") -> Path:

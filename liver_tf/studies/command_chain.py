@@ -1,4 +1,4 @@
-"""A chain of commands on phantom data, each printed before it runs, none run twice."""
+"""A chain of commands on phantom data: printed before they run, skipped once done."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liver_tf.atomic_files import write_json
+from liver_tf.studies.study_progress import format_duration
 
-#: A phantom has no patients whose names need keeping; real data need a key of one's own.
+#: Phantoms have no identity to protect; real data need a secret key.
 PHANTOM_KEY = "phantom-data-need-no-secret"
 
 
 @dataclass(frozen=True)
-class Step:
+class ChainStep:
     """One command.
 
     Attributes:
-      name: of its mark in the chain's folder. title: what it does.
+      name: of the file that marks it as done.
+      title: what it does.
       command: arguments after ``python -m``.
-      seconds: what it takes on two quiet cores, for the estimate of what is left.
-      product: a path that is there whole once the step is done, if there is such a one.
-      once: the command refuses to write its product again.
-      always: the command knows itself what of it is done.
+      seconds: duration on two idle cores, for the estimate of the time left.
+      product: a path that exists once the step is done, if there is one.
+      once: the command refuses to overwrite its product.
+      always: run it each time; the command itself skips what is done.
     """
 
     name: str
@@ -39,49 +41,34 @@ class Step:
     once: bool = False
     always: bool = False
 
-    def mark(self) -> list[str]:
-        """What decides the step: its command, and what stands in the flag files it names."""
-        named = [part.removeprefix("--flagfile=") for part in self.command if "flagfile=" in part]
-        return [*self.command, *(Path(name).read_text(encoding="utf-8") for name in named)]
+    def signature(self) -> list[str]:
+        """Everything that decides the step: its command, and the flag files that it names."""
+        files = [part.removeprefix("--flagfile=") for part in self.command if "flagfile=" in part]
+        return [*self.command, *(Path(name).read_text(encoding="utf-8") for name in files)]
 
 
-def run_step(step: Step, folder: Path, chain: str) -> bool:
-    """Run a step unless it was done; returns whether it ran. Ends the program if it fails.
-
-    Done means: the same command with the same flag files ended well, and what it made is there.
+def run_chain(steps: Sequence[ChainStep], folder: Path, chain: str) -> list[str]:
+    """Run the steps in order, printing the estimated time left.
 
     Args:
-      folder: of the chain. chain: what it is called in a sentence.
+      folder: of the chain, for the marks of finished steps.
+      chain: its name in messages, e.g. ``the demo``.
+
+    Returns:
+      The names of the steps that ran.
+
+    Raises:
+      SystemExit: a step failed.
     """
-    mark = folder / "done" / f"{step.name}.json"
-    made = step.product is None or Path(step.product).exists()
-    if not step.always:
-        if made and mark.is_file() and json.loads(mark.read_text("utf-8")) == step.mark():
-            return False
-        if made and step.once and step.product:
-            write_json(mark, step.mark())
-            return False
-    environment = {**os.environ, "LIVER_TF_SITE_KEY": PHANTOM_KEY}
-    outcome = subprocess.run([sys.executable, "-m", *step.command], env=environment)
-    if outcome.returncode:
-        sys.exit(
-            f"\n{chain} stopped: {step.name} ended with status {outcome.returncode}. The same "
-            f"command goes on from here; to begin anew, remove the folder {folder}."
-        )
-    write_json(mark, step.mark())
-    return True
-
-
-def run_chain(plan: Sequence[Step], folder: Path, chain: str) -> list[str]:
-    """Run all steps in order, with the time left; returns the names of those that ran."""
-    began = time.monotonic()
+    start = time.monotonic()
     expected_so_far = 0.0
     ran = []
-    for number, step in enumerate(plan, 1):
-        left = sum(later.seconds for later in plan[number - 1 :])
-        pace = (time.monotonic() - began) / expected_so_far if expected_so_far > 20 else 1.0
+    for number, step in enumerate(steps, 1):
+        expected = sum(later.seconds for later in steps[number - 1 :])
+        pace = (time.monotonic() - start) / expected_so_far if expected_so_far > 20 else 1.0
         print(
-            f"\n== {number}/{len(plan)} {step.title} (about {minutes(left * pace)} left)\n"
+            f"\n== {number}/{len(steps)} {step.title} "
+            f"(about {format_duration(expected * pace)} left)\n"
             f"$ python -m {shlex.join(step.command)}",
             flush=True,
         )
@@ -89,10 +76,29 @@ def run_chain(plan: Sequence[Step], folder: Path, chain: str) -> list[str]:
             ran.append(step.name)
             expected_so_far += step.seconds
         else:
-            print("done before", flush=True)
+            print("already done", flush=True)
     return ran
 
 
-def minutes(seconds: float) -> str:
-    """``3 min 05 s``."""
-    return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
+def run_step(step: ChainStep, folder: Path, chain: str) -> bool:
+    """Run a step unless it is done; returns whether it ran. Arguments as in ``run_chain``.
+
+    A step is done if the same command with the same flag files succeeded and its product exists.
+    """
+    mark = folder / "done" / f"{step.name}.json"
+    exists = step.product is None or Path(step.product).exists()
+    if not step.always:
+        if exists and mark.is_file() and json.loads(mark.read_text("utf-8")) == step.signature():
+            return False
+        if exists and step.once and step.product:
+            write_json(mark, step.signature())
+            return False
+    environment = {**os.environ, "LIVER_TF_SITE_KEY": PHANTOM_KEY}
+    status = subprocess.run([sys.executable, "-m", *step.command], env=environment).returncode
+    if status:
+        sys.exit(
+            f"\n{chain} stopped: {step.name} ended with status {status}. The same command resumes "
+            f"here; to start over, remove the folder {folder}."
+        )
+    write_json(mark, step.signature())
+    return True

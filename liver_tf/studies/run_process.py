@@ -18,9 +18,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from liver_tf import atomic_files
-from liver_tf.folder_lock import held_alone
+from liver_tf import atomic_files, run_files
+from liver_tf.folder_lock import locked_folder
 from liver_tf.refusals import Refusal
+from liver_tf.results.study_inventory import MEMO
 
 DONE, FAILED, BUSY = "done", "failed", "busy"
 BEGUN = "begun"
@@ -28,7 +29,7 @@ BEGUN = "begun"
 #: States that ``--list`` adds: done, but its measures are missing; never started.
 STALE, NOT_BEGUN = "stale", "-"
 
-RUN_STATUS, RUN_LOG = "cell.json", "log.txt"
+RUN_LOG = "log.txt"
 
 #: Lines of a failed run's log that are shown.
 _LOG_LINES = 12
@@ -59,7 +60,7 @@ class StudyJob:
 
     def status(self) -> dict:
         """The content of ``cell.json``; empty if it is missing or damaged."""
-        return read_status(self.folder / RUN_STATUS)
+        return read_status(self.folder / MEMO)
 
     def was_started(self) -> bool:
         """Whether it was started with the same settings, however it ended."""
@@ -70,11 +71,11 @@ class StudyJob:
         return (
             self.status().get("state") == DONE
             and self.was_started()
-            and (self.run / "measures" / "test.json").is_file()
+            and run_files.results_file(self.run).is_file()
         )
 
     def state(self) -> str:
-        """``done``, ``begun``, ``failed``, ``-``, or ``stale`` (done, but its measures are gone)."""
+        """``done``, ``begun``, ``failed``, ``-``, or ``stale`` (done, measures are gone)."""
         if self.is_done():
             return DONE
         stored = self.status().get("state", NOT_BEGUN)
@@ -114,7 +115,7 @@ def execute(job: StudyJob) -> JobResult:
     """
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
-        with held_alone(job.folder) as lock:
+        with locked_folder(job.folder) as lock:
             return JobResult(job.name, DONE) if job.is_done() else _run_process(job, lock)
     except Refusal as refusal:
         if refusal.code == "output-busy":
@@ -125,7 +126,7 @@ def execute(job: StudyJob) -> JobResult:
 
 
 def _run_process(job: StudyJob, lock: int) -> JobResult:
-    from_beginning = not (job.run / "run.json").exists()
+    from_beginning = not (job.run / run_files.IDENTITY).exists()
     start = time.time()
     _write_status(job, BEGUN)
     command = [sys.executable, "-m", job.command, *job.arguments]
@@ -149,7 +150,7 @@ def _run_process(job: StudyJob, lock: int) -> JobResult:
         return JobResult(job.name, FAILED, error)
     seconds = {}
     if from_beginning:
-        trained = (job.run / "weights.npz").stat().st_mtime
+        trained = (job.run / run_files.WEIGHTS).stat().st_mtime
         seconds = {"training": trained - start, "measuring": time.time() - trained}
     _write_status(job, DONE, seconds)
     return JobResult(job.name, DONE, seconds=seconds)
@@ -157,7 +158,7 @@ def _run_process(job: StudyJob, lock: int) -> JobResult:
 
 def _write_status(job: StudyJob, state: str, seconds: Mapping[str, float] | None = None) -> None:
     atomic_files.write_json(
-        job.folder / RUN_STATUS,
+        job.folder / MEMO,
         {
             "cell": job.name,
             "state": state,

@@ -48,9 +48,7 @@ def run_remaining(
         engine.close()
 
 
-def run_all(
-    jobs: Sequence[StudyJob], engine: Engine, progress: StudyProgress
-) -> list[JobResult]:
+def run_all(jobs: Sequence[StudyJob], engine: Engine, progress: StudyProgress) -> list[JobResult]:
     """Execute jobs in order, as far as the engine has room; after a failure the others still run.
 
     Jobs that another process is executing are retried after the others until they have ended, so a

@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from liver_tf import run_files
 from liver_tf.atomic_files import sha256_of
 from liver_tf.refusals import Refusal
-from liver_tf.studies.run_process import RUN_STATUS, read_status
-
-#: Folders of a study: how each run went, and the trained runs themselves.
-CELLS, FINETUNE = "cells", "finetune"
-WEIGHTS = "weights.npz"
+from liver_tf.results.study_inventory import CELLS, FINETUNE, MEMO
+from liver_tf.studies.run_process import read_status
 
 #: The entry of ``made_of`` that differs between protocols.
 PROTOCOL = "protocol"
@@ -45,7 +43,7 @@ def shared_settings(
 
 
 def _hash_of_weights(run: Path) -> str:
-    if not (run / WEIGHTS).is_file():
+    if not (run / run_files.WEIGHTS).is_file():
         raise Refusal(
             "no-model",
             run,
@@ -53,7 +51,7 @@ def _hash_of_weights(run: Path) -> str:
             found="a folder without weights" if run.is_dir() else "no such folder",
             remedy="Train it first; the same command resumes an interrupted run.",
         )
-    return sha256_of(run / WEIGHTS)
+    return sha256_of(run / run_files.WEIGHTS)
 
 
 def refuse_mixed_settings(study: Path, planned: Mapping[str, Mapping[str, Any]]) -> None:
@@ -70,10 +68,11 @@ def refuse_mixed_settings(study: Path, planned: Mapping[str, Mapping[str, Any]])
     protocols = {name: made_of[PROTOCOL] for name, made_of in planned.items()}
     for made_of in planned.values():
         common = _without_protocol(made_of)
-    for path in sorted((study / CELLS).glob(f"*/*/*/{RUN_STATUS}")):
+    for path in sorted((study / CELLS).glob(f"*/*/*/{MEMO}")):
         fold, protocol, seed = path.parent.relative_to(study / CELLS).parts
         made_of = read_status(path).get("made_of")
-        if not made_of or not (study / FINETUNE / fold / seed / protocol / "run.json").exists():
+        run = study / FINETUNE / fold / seed / protocol
+        if not made_of or not (run / run_files.IDENTITY).exists():
             continue  # it failed before training started
         common = common or _without_protocol(made_of)
         differences = _differences(_without_protocol(made_of), common)

@@ -10,26 +10,21 @@ from typing import Any
 
 from absl import app
 
+from liver_tf import run_files
 from liver_tf.records.folds import TEST_FOLD, Split, load_folds, validate_on_test
 from liver_tf.records.manifest import load_manifest
+from liver_tf.results.study_inventory import CELLS, FINETUNE
 from liver_tf.studies.cell_flags import refuse_unreadable
 from liver_tf.studies.grid import StudyCell, grid
 from liver_tf.studies.protocol_files import ProtocolFile, new_epochs
 from liver_tf.studies.run_process import StudyJob
-from liver_tf.studies.settings_guard import (
-    CELLS,
-    FINETUNE,
-    PROTOCOL,
-    refuse_mixed_settings,
-    shared_settings,
-)
+from liver_tf.studies.settings_guard import PROTOCOL, refuse_mixed_settings, shared_settings
 from liver_tf.studies.study_progress import PlannedWork
-from liver_tf.training.run_folder import fold_name, run_folder
 
 
 @dataclass(frozen=True)
 class LesionStudyInputs:
-    """Inputs of a study of lesion networks: record sets, folds, runs of the pre-trained networks."""
+    """Inputs of a study of lesion networks: record sets, folds, pre-trained networks."""
 
     roi_records: Path
     whole_records: Path
@@ -147,11 +142,11 @@ def plan_study(
     slices_of = {entry.case: entry.records for entry in manifest.cases}
     jobs, work, started = [], {}, set()
     for cell in grid(folds, by_name, seeds):
-        place = fold_name(cell.fold, on_test=validation == TEST_FOLD)
+        place = run_files.fold_name(cell.fold, on_test=validation == TEST_FOLD)
         job = StudyJob(
             name=cell.name,
             folder=study / CELLS / place / cell.protocol / f"seed{cell.seed}",
-            run=run_folder(study / FINETUNE, place, cell.seed, cell.protocol),
+            run=run_files.run_folder(study / FINETUNE, place, cell.seed, cell.protocol),
             arguments=(
                 *by_name[cell.protocol].arguments,
                 *shared_flags,

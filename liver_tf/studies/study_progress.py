@@ -1,7 +1,7 @@
 """Progress of a study: one bar for all runs, with the time left.
 
 The progress of a run that is training is read from the files that training writes after every
-epoch (``liver_tf/run_files.py``).
+epoch (``finished_epochs``).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What a transfer study shows and what it does not, in plain words, written by rule.
+"""What a transfer study shows and what it does not, as sentences written by rule.
 
-The test slices are of one patient and near each other: no test of significance is made of them, and
-no interval. What is compared are trainings: two protocols are told apart only where every seed of
-one lies above every seed of the other.
+The test slices come from one patient and are close to each other, so there are no significance
+tests and no confidence intervals. Trainings are compared instead: two protocols differ only if
+every seed of one is above every seed of the other.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from math import comb
 
 import numpy as np
 
-from liver_tf.studies.transfer.transfer_results import TransferStudy, slice_dice
+from liver_tf.studies.transfer.transfer_results import TransferResults, slice_dice
 
 HIGHER, LOWER, NOT_SHOWN = "higher", "lower", "no difference shown"
 
-#: The network as it is before fine-tuning; no protocol is called so.
+#: The network before fine-tuning; no protocol has this name.
 PHANTOM_ONLY = "phantoms only"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """Something that may hold: ``protocol`` finds more of the liver than ``reference``.
+    """A possible result: ``protocol`` has a higher liver Dice than ``reference``.
 
     Attributes:
-      holds: the sentence where it is so in every comparison.
-      else_: what is asked, for where it is not.
+      statement: the sentence if it holds in every comparison.
+      question: the sentence if it does not.
     """
 
     protocol: str
     reference: str
-    holds: str
-    asked: str
+    statement: str
+    question: str
 
 
 #: In the order in which the paper's claims build on each other.
@@ -41,50 +41,50 @@ CLAIMS = (
     Claim(
         "no_freezing",
         "baseline",
-        "Pre-training on phantoms helped against a network from scratch, one cycle each.",
-        "Does pre-training on phantoms help against a network from scratch, one cycle each?",
+        "Pre-training on phantoms helps compared with training from scratch, one cycle each.",
+        "Does pre-training on phantoms help compared with training from scratch, one cycle each?",
     ),
     Claim(
         "no_freezing",
         "baseline_long",
-        "It also helped against a network from scratch that was given four times the epochs and a "
-        "rate that suits it.",
-        "Does it help against a network from scratch that is given four times the epochs and a "
-        "rate that suits it?",
+        "It also helps compared with training from scratch for four times the epochs, at a "
+        "suitable learning rate.",
+        "Does it help compared with training from scratch for four times the epochs, at a "
+        "suitable learning rate?",
     ),
     Claim(
         "no_freezing",
         PHANTOM_ONLY,
-        "Real slices helped: fine-tuning improved on the network that had seen phantoms alone.",
-        "Do the real slices help, against the network that has seen phantoms alone?",
+        "Real slices help: fine-tuning improves the network trained only on phantoms.",
+        "Do the real slices help, compared with the network trained only on phantoms?",
     ),
     Claim(
         "freeze_encoder",
         "no_freezing",
-        "A frozen encoder was better than one that trains.",
-        "Is a frozen encoder better than one that trains?",
+        "Freezing the encoder is better than training it.",
+        "Is freezing the encoder better than training it?",
     ),
     Claim(
         "hier_freeze",
         "no_freezing_5_cycles",
-        "Hierarchical freezing was better than training as long with nothing frozen.",
-        "Is hierarchical freezing better than training as long with nothing frozen?",
+        "Hierarchical freezing is better than training equally long with nothing frozen.",
+        "Is hierarchical freezing better than training equally long with nothing frozen?",
     ),
     Claim(
         "hier_unfreeze",
         "no_freezing_6_cycles",
-        "Hierarchical unfreezing was better than training as long with nothing frozen.",
-        "Is hierarchical unfreezing better than training as long with nothing frozen?",
+        "Hierarchical unfreezing is better than training equally long with nothing frozen.",
+        "Is hierarchical unfreezing better than training equally long with nothing frozen?",
     ),
 )
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Two protocols on one set of training slices: mean Dice over the test slices, seed by seed.
+class SeedComparison:
+    """Two protocols with the same training slices: mean Dice over the test slices, by seed.
 
     Attributes:
-      seeds, reference: float, one entry a seed; the phantom network has one.
+      seeds, reference: one value for each seed; the phantom network has a single one.
     """
 
     end: str
@@ -94,7 +94,7 @@ class Comparison:
 
     @property
     def difference(self) -> float:
-        """Of the means over seeds."""
+        """Difference of the means over seeds."""
         return float(np.mean(self.seeds) - np.mean(self.reference))
 
     @property
@@ -106,70 +106,73 @@ class Comparison:
         return NOT_SHOWN
 
 
-def seeds_of(study: TransferStudy, end: str, count: int, protocol: str) -> tuple[float, ...]:
-    """Mean Dice over the test slices, for each seed; empty where nothing was measured."""
-    if protocol == PHANTOM_ONLY:
-        run = study.phantom_only.get(end)
-        return () if run is None else (float(np.mean(slice_dice(run))),)
-    dice = study.dice(end, count, protocol)
-    return tuple(dice.mean(axis=1).tolist()) if dice.size else ()
+def sort_claims(results: TransferResults) -> tuple[list[str], list[str]]:
+    """The claims that the results show, and those that they do not or only in part."""
+    shown, not_shown = [], []
+    for claim in CLAIMS:
+        found = comparisons(results, claim)
+        if not found:
+            not_shown.append(f"{claim.question} Not measured.")
+        elif all(comparison.verdict == HIGHER for comparison in found):
+            shown.append(f"{claim.statement} {_detail(claim, found)}")
+        else:
+            not_shown.append(f"{claim.question} {_answer(found)} {_detail(claim, found)}")
+    return shown, not_shown
 
 
-def comparisons(study: TransferStudy, claim: Claim) -> list[Comparison]:
-    """Of a claim, for each end and size of which both sides were measured."""
+def comparisons(results: TransferResults, claim: Claim) -> list[SeedComparison]:
+    """The comparisons of a claim: each end and training size for which both sides have results."""
     found = []
-    for end in study.ends:
-        for count in study.counts:
+    for end in results.ends:
+        for count in results.counts:
             sides = [
-                seeds_of(study, end, count, name) for name in (claim.protocol, claim.reference)
+                mean_dice_by_seed(results, end, count, name)
+                for name in (claim.protocol, claim.reference)
             ]
             if all(sides):
-                found.append(Comparison(end, count, *sides))
+                found.append(SeedComparison(end, count, *sides))
     return found
 
 
-def summary(study: TransferStudy) -> tuple[list[str], list[str]]:
-    """What holds of the claims, and what does not or only in part: a sentence or two each."""
-    holds, does_not = [], []
-    for claim in CLAIMS:
-        found = comparisons(study, claim)
-        if not found:
-            does_not.append(f"{claim.asked} Not measured.")
-        elif all(one.verdict == HIGHER for one in found):
-            holds.append(f"{claim.holds} {_detail(claim, found)}")
-        else:
-            does_not.append(f"{claim.asked} {_answer(found)} {_detail(claim, found)}")
-    return holds, does_not
+def mean_dice_by_seed(
+    results: TransferResults, end: str, count: int, protocol: str
+) -> tuple[float, ...]:
+    """Mean Dice over the test slices for each seed; empty if nothing was measured."""
+    if protocol == PHANTOM_ONLY:
+        runs = [results.phantom_only[end]] if end in results.phantom_only else []
+    else:
+        runs = results.by_seed(end, count, protocol)
+    return tuple(float(np.mean(slice_dice(run))) for run in runs)
 
 
-def by_chance(seeds: int, others: int) -> str:
-    """How often equal trainings would be told apart, either way: ``1 in 10``."""
+def chance_of_difference(seeds: int, others: int) -> str:
+    """How often equal protocols would be found to differ, in either direction: ``1 in 10``."""
     return f"1 in {comb(seeds + others, seeds) / 2:.0f}"
 
 
-def _answer(found: Sequence[Comparison]) -> str:
-    verdicts = [one.verdict for one in found]
+def _answer(found: Sequence[SeedComparison]) -> str:
+    verdicts = [comparison.verdict for comparison in found]
     if set(verdicts) == {NOT_SHOWN}:
-        return "No difference shown: the seeds overlap everywhere."
+        return "No difference shown: the seeds overlap in every comparison."
     if set(verdicts) == {LOWER}:
-        return "No, the opposite was measured."
+        return "No, the results show the opposite."
     parts = [
         f"{verdict} in {verdicts.count(verdict)}"
         for verdict in (HIGHER, LOWER, NOT_SHOWN)
         if verdict in verdicts
     ]
-    return f"Not throughout: of {len(found)} comparisons {', '.join(parts)}."
+    return f"Mixed results in {len(found)} comparisons: {', '.join(parts)}."
 
 
-def _detail(claim: Claim, found: Sequence[Comparison]) -> str:
-    """``no_freezing - baseline: feet +0.10 (4 slices), ...``, each with its verdict if mixed."""
+def _detail(claim: Claim, found: Sequence[SeedComparison]) -> str:
+    """The difference in every comparison, with its verdict unless that is ``HIGHER``."""
     parts = []
-    for end in dict.fromkeys(one.end for one in found):
-        own = [
-            f"{one.difference:+.3f} with {one.count} slices"
-            + ("" if one.verdict == HIGHER else f" ({one.verdict})")
-            for one in found
-            if one.end == end
+    for end in dict.fromkeys(comparison.end for comparison in found):
+        differences = [
+            f"{comparison.difference:+.3f} with {comparison.count} slices"
+            + ("" if comparison.verdict == HIGHER else f" ({comparison.verdict})")
+            for comparison in found
+            if comparison.end == end
         ]
-        parts.append(f"trained at the {end}, {', '.join(own)}")
-    return f"Mean Dice of {claim.protocol} less {claim.reference}: {'; '.join(parts)}."
+        parts.append(f"trained at the {end}, {', '.join(differences)}")
+    return f"Mean Dice of {claim.protocol} minus {claim.reference}: {'; '.join(parts)}."

@@ -1,4 +1,4 @@
-"""Dice on the test slices by number of training slices: every seed a point."""
+"""Plot of the Dice on the test slices by number of training slices, one point for each seed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from liver_tf.report.plots import plot_style
-from liver_tf.studies.transfer.transfer_results import TransferStudy
-from liver_tf.studies.transfer.transfer_summary import PHANTOM_ONLY, seeds_of
+from liver_tf.studies.transfer.claims import PHANTOM_ONLY, mean_dice_by_seed
+from liver_tf.studies.transfer.transfer_results import TransferResults
 
-#: From scratch in greys, one cycle from phantoms in blue, controls open, orders of freezing filled.
+#: Grey: from scratch. Open markers: controls; filled: the protocol that they control for.
 _STYLES = {
     "baseline": (plot_style.GREY, "s", True),
     "baseline_long": (plot_style.GREY, "s", False),
@@ -25,16 +25,16 @@ _STYLES = {
 _OTHER = ("black", "x", True)
 
 
-def draw_transfer(study: TransferStudy, path: Path | str) -> Path:
-    """Writes one PNG: a panel for each end that was trained on.
+def draw_dice_plot(results: TransferResults, path: Path | str) -> Path:
+    """Write a PNG with one panel for each end used for training; returns ``path``.
 
     A point is a seed's mean Dice over the test slices, a bar the mean over seeds; the dotted line
-    is the network that has seen phantoms alone.
+    is the network trained only on phantoms.
     """
     figure = plot_style.new_figure(5.0)
-    axes = figure.subplots(1, len(study.ends), squeeze=False, sharey=True)[0]
-    for axis, end in zip(axes, study.ends, strict=True):
-        _draw_end(axis, study, end)
+    axes = figure.subplots(1, len(results.ends), squeeze=False, sharey=True)[0]
+    for axis, end in zip(axes, results.ends, strict=True):
+        _draw_end(axis, results, end)
         other = {"feet": "head", "head": "feet"}.get(end, "other")
         axis.set_title(f"trained at the {end} end, tested at the {other} end", fontsize=10)
         axis.set_xlabel("training slices", fontsize=9)
@@ -43,14 +43,14 @@ def draw_transfer(study: TransferStudy, path: Path | str) -> Path:
     return plot_style.save(figure, path)
 
 
-def _draw_end(axis: Axes, study: TransferStudy, end: str) -> None:
-    protocols = [name for name in _STYLES if name in study.protocols]
-    protocols += [name for name in study.protocols if name not in _STYLES]
+def _draw_end(axis: Axes, results: TransferResults, end: str) -> None:
+    protocols = [name for name in _STYLES if name in results.protocols]
+    protocols += [name for name in results.protocols if name not in _STYLES]
     step = 0.8 / len(protocols)
     for place, protocol in enumerate(protocols):
         colour, marker, filled = _STYLES.get(protocol, _OTHER)
-        for column, count in enumerate(study.counts):
-            seeds = seeds_of(study, end, count, protocol)
+        for column, count in enumerate(results.counts):
+            seeds = mean_dice_by_seed(results, end, count, protocol)
             if not seeds:
                 continue
             x = column + (place - (len(protocols) - 1) / 2) * step
@@ -66,9 +66,9 @@ def _draw_end(axis: Axes, study: TransferStudy, end: str) -> None:
             )
             half = 0.4 * step
             axis.plot([x - half, x + half], [np.mean(seeds)] * 2, color=colour, lw=1.2)
-    before = seeds_of(study, end, 0, PHANTOM_ONLY)
+    before = mean_dice_by_seed(results, end, 0, PHANTOM_ONLY)
     if before:
         axis.axhline(before[0], color="black", lw=1, ls=":", label=PHANTOM_ONLY)
-    axis.set_xticks(range(len(study.counts)), [str(count) for count in study.counts])
+    axis.set_xticks(range(len(results.counts)), [str(count) for count in results.counts])
     axis.grid(axis="y", alpha=0.25, lw=0.6)
     axis.spines[["top", "right"]].set_visible(False)

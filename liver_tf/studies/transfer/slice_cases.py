@@ -1,9 +1,8 @@
-"""A scan cut into slices that are cases of their own, and folds that divide this one patient.
+"""A scan cut into slices that are cases of their own, and folds that split this one patient.
 
-A record set never divides a patient. The transfer study must, as it has one, and does so outside
-of the program's rules for all others: it writes slices as pairs of files under numbers of their
-own, so that conversion takes each for a case, and says so in the folds. The leakage guard compares
-their pixels as always, and no pair is allowed.
+Record sets never split a patient, but the transfer study has only one. It writes every slice as a
+pair of files with its own number, so that conversion takes each for a case, and states this in the
+folds. The leakage guard compares the pixels of the parts as usual; no pair is exempt.
 """
 
 from __future__ import annotations
@@ -21,27 +20,27 @@ from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume
 from liver_tf.ct.pseudonyms import pseudonym
 from liver_tf.records.folds import Split, save_folds
 from liver_tf.records.manifest import Manifest
-from liver_tf.studies.transfer.transfer_layout import Layout
+from liver_tf.studies.transfer.scan_split import ScanSplit
 from liver_tf.studies.transfer.transfer_results import TransferFold, save_layout
 
-#: Goes into every file that tells of the parts.
+#: Written into every file that describes the parts.
 CAUTION = (
-    "ONE PATIENT in all parts: slices of a single scan, divided on purpose and kept apart by "
-    "distance. Nothing measured on them speaks of other patients."
+    "ONE PATIENT in all parts: slices of a single scan, split on purpose and kept apart by "
+    "distance. The results say nothing about other patients."
 )
 
-#: Numbers of the pieces begin here, above any of LiTS or of the phantoms.
+#: Number of the first slice, above every number of LiTS and of the phantoms.
 _FIRST = 3001
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A scan and its outlines as NIfTI files, looked at slice by slice, feet to head.
+class ScanPair:
+    """A scan and its segmentation as NIfTI files, described slice by slice from feet to head.
 
     Attributes:
       positions_mm: of the slices along their normal, from the first one.
-      with_liver: whether liver is drawn.
-      stored: places of the slices along the files' last axis.
+      with_liver: whether the slice has liver.
+      stored: index of the slice along the files' last axis.
     """
 
     volume: Path
@@ -51,20 +50,21 @@ class Pair:
     stored: tuple[int, ...]
 
 
-def look(volume: Path, segmentation: Path) -> Pair:
-    """Read a pair.
+def read_pair(volume: Path, segmentation: Path) -> ScanPair:
+    """Read a pair of files.
 
-    Raises ``Refusal`` as ``read_nifti_volume`` and ``read_nifti_labels``, and ``ValueError`` where
-    slices do not follow each other along the files' last axis.
+    Raises:
+      Refusal: as ``read_nifti_volume`` and ``read_nifti_labels``.
+      ValueError: slices are not stacked along the files' last axis.
     """
     scan = read_nifti_volume(volume)
     labels, _ = read_nifti_labels(segmentation, scan)
     if scan.source.axes[0] != 2:
-        raise ValueError("expected files whose slices follow each other along the last axis")
+        raise ValueError("expected files whose slices are stacked along the last axis")
     count = len(scan.hu)
     numbers = range(count - 1, -1, -1) if scan.source.flips[0] else range(count)
     step = scan.spacing_mm[0]
-    return Pair(
+    return ScanPair(
         volume,
         segmentation,
         tuple(round(number * step, 3) for number in range(count)),
@@ -73,18 +73,18 @@ def look(volume: Path, segmentation: Path) -> Pair:
     )
 
 
-def used(layouts: Sequence[Layout]) -> list[int]:
-    """All slices that are in any part, feet to head."""
+def used_slices(splits: Sequence[ScanSplit]) -> list[int]:
+    """All slices that belong to any part, from feet to head."""
     parts = [
         part
-        for layout in layouts
-        for part in (*layout.training.values(), layout.validation, layout.test)
+        for split in splits
+        for part in (*split.training.values(), split.validation, split.test)
     ]
     return sorted({number for part in parts for number in part})
 
 
-def cut(pair: Pair, slices: Collection[int], output: Path) -> None:
-    """Write some slices as NIfTI pairs in LiTS naming, geometry included; others are removed."""
+def write_slices(pair: ScanPair, slices: Collection[int], output: Path) -> None:
+    """Write slices as NIfTI pairs in LiTS naming, with their geometry; delete other files."""
     output.mkdir(parents=True, exist_ok=True)
     kept = set()
     for source, name in ((pair.volume, "volume"), (pair.segmentation, "segmentation")):
@@ -94,8 +94,8 @@ def cut(pair: Pair, slices: Collection[int], output: Path) -> None:
             path = output / f"{name}-{_FIRST + number}.nii.gz"
             piece = image.slicer[:, :, place : place + 1]
             kept.add(path)
-            # Without the time of writing in it the same slice gives the same bytes; what is there
-            # is left alone, so that it need not be converted again.
+            # Without a time stamp the same slice gives the same bytes. Unchanged files are not
+            # rewritten, so they need not be converted again.
             content = gzip.compress(piece.to_bytes(), 1, mtime=0)
             if not path.is_file() or path.read_bytes() != content:
                 with atomic_write(path) as temporary:
@@ -105,49 +105,49 @@ def cut(pair: Pair, slices: Collection[int], output: Path) -> None:
 
 
 def case_of(number: int, key: bytes) -> str:
-    """Pseudonym under which conversion takes a slice for a case."""
+    """The case pseudonym that conversion gives a slice."""
     return pseudonym(key, "case", f"lits-{_FIRST + number}")
 
 
-def folds_of(layouts: Sequence[Layout]) -> list[tuple[Layout, int]]:
-    """By number of the fold its layout, and how many slices are trained on."""
-    return [(layout, count) for layout in layouts for count in layout.training]
+def folds_of(splits: Sequence[ScanSplit]) -> list[tuple[ScanSplit, int]]:
+    """The split and the number of training slices of each fold."""
+    return [(split, count) for split in splits for count in split.training]
 
 
-def write_folds(path: Path, manifest: Manifest, layouts: Sequence[Layout], key: bytes) -> None:
-    """Write a fold for every layout and every size of its training set, as ``folds_of`` counts.
+def write_folds(path: Path, manifest: Manifest, splits: Sequence[ScanSplit], key: bytes) -> None:
+    """Write a fold for every split and size of its training set, in the order of ``folds_of``.
 
-    Test slices stand feet to head: they are measured as the stretch of the scan that they are.
+    Test slices are listed from feet to head: they are evaluated together, as a part of a scan.
     """
 
-    def named(numbers: Sequence[int]) -> tuple[str, ...]:
+    def cases(numbers: Sequence[int]) -> tuple[str, ...]:
         return tuple(case_of(number, key) for number in numbers)
 
-    splits = tuple(
-        Split(named(layout.training[count]), named(layout.validation), named(layout.test))
-        for layout, count in folds_of(layouts)
+    folds = tuple(
+        Split(cases(split.training[count]), cases(split.validation), cases(split.test))
+        for split, count in folds_of(splits)
     )
-    save_folds(path, manifest, splits, {"caution": CAUTION})
+    save_folds(path, manifest, folds, {"caution": CAUTION})
 
 
-def write_layout(study: Path, layouts: Sequence[Layout], key: bytes) -> None:
+def write_layout(study: Path, splits: Sequence[ScanSplit], key: bytes) -> None:
     """Write ``layout.json`` of the study: the folds in millimetres."""
     folds = []
-    for layout, count in folds_of(layouts):
-
-        def at(numbers: Sequence[int], layout: Layout = layout) -> tuple[float, ...]:
-            return tuple(layout.positions_mm[number] for number in numbers)
-
+    for split, count in folds_of(splits):
+        training, validation, test = (
+            tuple(split.positions_mm[number] for number in part)
+            for part in (split.training[count], split.validation, split.test)
+        )
         folds.append(
             TransferFold(
-                end=layout.end,
+                end=split.end,
                 count=count,
-                training_mm=at(layout.training[count]),
-                validation_mm=at(layout.validation),
-                test_mm=at(layout.test),
-                test_cases=tuple(case_of(number, key) for number in layout.test),
-                validation_apart_mm=layout.apart_mm(layout.training[count], layout.validation),
-                test_apart_mm=layout.test_apart_mm(count),
+                training_mm=training,
+                validation_mm=validation,
+                test_mm=test,
+                test_cases=tuple(case_of(number, key) for number in split.test),
+                validation_apart_mm=split.distance_mm(split.training[count], split.validation),
+                test_apart_mm=split.test_distance_mm(count),
             )
         )
     save_layout(study, folds, CAUTION)

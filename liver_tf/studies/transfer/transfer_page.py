@@ -1,90 +1,124 @@
-"""The transfer study's report as Markdown, and a table of all its networks as CSV."""
+"""The transfer study's report as a page, and all its networks as CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import comb
 
 import numpy as np
 
-from liver_tf.report.page.page_parts import Table
-from liver_tf.report.page.render_markdown import markdown_table
+from liver_tf.report.findings import Picture
+from liver_tf.report.page.page_parts import Caution, Items, Label, Part, Section, Text, Titled
+from liver_tf.report.page.table import Table
 from liver_tf.results.stored_results import RunResults
+from liver_tf.studies.transfer.claims import (
+    CLAIMS,
+    PHANTOM_ONLY,
+    chance_of_difference,
+    comparisons,
+    sort_claims,
+)
 from liver_tf.studies.transfer.transfer_results import (
-    TransferStudy,
+    TransferResults,
     slice_dice,
     surface_mm,
     volume_dice,
 )
-from liver_tf.studies.transfer.transfer_summary import (
-    CLAIMS,
-    PHANTOM_ONLY,
-    by_chance,
-    comparisons,
-    summary,
-)
+
+TITLE = "Transfer to real CT, within one patient"
 
 _NONE = "–"
 
+#: The text of a table's cell from the results of all seeds.
+_Cell = Callable[[Sequence[RunResults]], str]
 
-def report_text(
-    study: TransferStudy,
+
+def transfer_sections(
+    results: TransferResults,
     *,
-    data: str,
     source: str,
-    command: str,
     settings: Sequence[str],
-    pictures: Mapping[str, str],
-    lacking: Sequence[str] = (),
-) -> str:
-    """The whole page.
+    pictures: Sequence[Picture],
+) -> list[Section]:
+    """The sections of the page.
 
     Args:
-      data: what the scan is, in a phrase. source: its origin and licence, in sentences.
-      command: that makes the page. settings: flags that all trainings share.
-      pictures: caption by file name, relative to the page.
-      lacking: cells that are planned and not measured.
+      results: of the study.
+      source: origin and licence of the scan, in sentences.
+      settings: flags that all trainings share.
+      pictures: shown below the claims.
     """
-    holds, does_not = summary(study)
-    networks = sum(map(len, study.runs.values()))
-    caution = (
-        f"**One patient.** {data}. All training, validation and test slices are of this one scan, "
-        "so nothing on this page is an estimate for other patients. It shows the method on real "
-        "pixels. For research; not a medical device."
-    )
-    parts = [
-        "# Transfer to real CT, within one patient",
-        f"{caution}\n\n{networks} networks. The page is made by `{command}`; its sentences are "
-        "written by rule from the figures.",
-        *(
-            [f"**Not complete:** {len(lacking)} networks are missing: {_first(lacking)}."]
-            if lacking
-            else []
+    shown, not_shown = sort_claims(results)
+    return [
+        Section("What these networks show", (Items(tuple(shown or ["None of the claims."])),)),
+        Section("What they do not show", (Items(tuple(not_shown or ["All claims were shown."])),)),
+        Section("What this study cannot show", (Items(tuple(_limits(results))), *pictures)),
+        Section(
+            "Dice on the test slices",
+            (
+                Text(
+                    "Mean over the test slices, then over seeds; in brackets the lowest and the "
+                    "highest seed."
+                ),
+                *_tables(results, _dice_cell),
+                *_other_ends(results),
+            ),
         ),
-        "## What these networks show\n\n" + _bullets(holds or ["None of what was asked."]),
-        "## What they do not show\n\n" + _bullets(does_not or ["All that was asked was shown."]),
-        "## What cannot be known from this\n\n" + _bullets(_limits(study)),
-        *(f"![{caption}]({name})\n\n*{caption}*" for name, caption in pictures.items()),
-        "## Dice on the test slices\n\n"
-        "Mean over the test slices, then over seeds; in brackets the lowest and the highest seed.",
-        *(_section(study, end, _dice_cell) for end in study.ends),
-        *_other_ends(study),
-        "## How far slices differ\n\nThe worst and the best test slice, each the mean over seeds.",
-        *(_section(study, end, _slices_cell) for end in study.ends),
-        "## Distance of the outlines\n\n"
-        "Average surface distance in mm, mean over slices and seeds. Slices in which a network "
-        "found nothing have none and are left out; their count is in brackets.",
-        *(_section(study, end, _surface_cell) for end in study.ends),
-        "## How it was done\n\n" + _method(study, settings),
-        "## Data\n\n" + source,
+        Section(
+            "Variation between slices",
+            (
+                Text("The worst and the best test slice, each the mean over seeds."),
+                *_tables(results, _slices_cell),
+            ),
+        ),
+        Section(
+            "Distance between outlines",
+            (
+                Text(
+                    "Average surface distance in mm, mean over slices and seeds. Slices without a "
+                    "predicted liver have no distance and are left out; their number is in "
+                    "brackets."
+                ),
+                *_tables(results, _surface_cell),
+            ),
+        ),
+        Section("Method", tuple(_method(results, settings))),
+        Section("Data", (Text(source),)),
     ]
-    return "\n\n".join(parts) + "\n"
 
 
-def networks_csv(study: TransferStudy) -> str:
-    """A row per network: its fold, and what it found in the test slices."""
+def transfer_opening(
+    results: TransferResults, *, data: str, command: str, missing: Sequence[str]
+) -> list[Part]:
+    """The parts above the first section.
+
+    Args:
+      results: of the study.
+      data: what the scan is, as a noun phrase.
+      command: that writes the page.
+      missing: names of planned runs without results.
+    """
+    networks = sum(map(len, results.runs.values()))
+    parts: list[Part] = [
+        Label(
+            "One patient.",
+            f"{data}. All training, validation and test slices are from this one scan, so nothing "
+            "on this page is an estimate for other patients. It shows the method on real pixels. "
+            "For research; not a medical device.",
+        ),
+        Text(f"{networks} networks. Written by {command}; the sentences follow rules."),
+    ]
+    if missing:
+        parts.append(
+            Caution(f"Study not complete: {len(missing)} networks are missing: {_first(missing)}.")
+        )
+    return parts
+
+
+def networks_csv(results: TransferResults) -> str:
+    """One row for each network: its fold, and its results on the test slices."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
@@ -94,10 +128,10 @@ def networks_csv(study: TransferStudy) -> str:
             *("surface_distance_mm", "slices_without_distance"),
         ]
     )
-    for end, run in study.phantom_only.items():
+    for end, run in results.phantom_only.items():
         writer.writerow([end, 0, PHANTOM_ONLY, "", *_figures(run)])
-    for (end, count, protocol), own in study.runs.items():
-        for seed, run in sorted(own.items()):
+    for (end, count, protocol), runs in results.runs.items():
+        for seed, run in sorted(runs.items()):
             writer.writerow([end, count, protocol, seed, *_figures(run)])
     return text.getvalue()
 
@@ -117,72 +151,55 @@ def _first(names: Sequence[str], count: int = 6) -> str:
     return ", ".join(names[:count]) + more
 
 
-def _bullets(lines: Sequence[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
-
-
-def _limits(study: TransferStudy) -> list[str]:
-    between, before = (
+def _limits(results: TransferResults) -> list[str]:
+    between_protocols, with_phantoms = (
         [
-            one
+            comparison
             for claim in CLAIMS
-            if (claim.reference == PHANTOM_ONLY) == wanted
-            for one in comparisons(study, claim)
+            if (claim.reference == PHANTOM_ONLY) == phantoms
+            for comparison in comparisons(results, claim)
         ]
-        for wanted in (False, True)
+        for phantoms in (False, True)
     )
     lines = [
-        "How it goes with another patient, scanner or contrast phase: the test slices are the "
-        "other end of the same liver.",
-        "How sure a difference is: the test slices are neighbours, so no test and no interval is "
-        "made of their number. What is shown is how far trainings with other seeds differ.",
+        "Results for another patient, scanner or contrast phase: the test slices are the other end "
+        "of the same liver.",
+        "The uncertainty of a difference: the test slices are neighbours, so the page has no tests "
+        "and no intervals. It shows how far trainings with different seeds differ.",
     ]
-    if between:
-        fewest = min(
-            between, key=lambda one: comb(len(one.seeds) + len(one.reference), len(one.seeds))
+    if between_protocols:
+        # The comparison with the fewest seeds is the most likely to differ by chance.
+        chance = min(
+            ((len(one.seeds), len(one.reference)) for one in between_protocols),
+            key=lambda seeds: comb(sum(seeds), seeds[0]),
         )
         lines.append(
-            "Whether a small difference is luck: two protocols are told apart only where all seeds "
-            "of one lie above all of the other, which happens to equal protocols "
-            f"{by_chance(len(fewest.seeds), len(fewest.reference))} times; {len(between)} such "
-            "comparisons are made here."
+            "Whether a small difference is due to chance: two protocols differ only if all "
+            "seeds of one are above all seeds of the other. For equal protocols this happens "
+            f"{chance_of_difference(*chance)} times; the page makes {len(between_protocols)} such "
+            "comparisons."
         )
-    if before:
+    if with_phantoms:
         lines.append(
-            "What another pre-training would give: all pre-trained networks start from the same "
-            "one, whatever their seed, and the network that has seen phantoms alone is that one."
+            "The effect of another pre-training: all pre-trained networks start from the same "
+            "weights, whatever their seed: those of the network trained only on phantoms."
         )
     return lines
 
 
-def _other_ends(study: TransferStudy) -> list[str]:
-    """A sentence for every end that no network was trained at."""
-    return [
-        f"The other way round (to be trained at the {end}) nothing was fine-tuned; the network of "
-        f"phantoms alone has a Dice of {_dice_cell([run])} on those test slices."
-        for end, run in study.phantom_only.items()
-        if end not in study.ends
-    ]
+def _tables(results: TransferResults, cell: _Cell) -> list[Titled]:
+    return [Titled(f"Trained at the {end} end", _table(results, end, cell)) for end in results.ends]
 
 
-def _section(study: TransferStudy, end: str, cell) -> str:
-    return f"Trained at the {end} end:\n\n{markdown_table(_table(study, end, cell))}"
-
-
-def _table(study: TransferStudy, end: str, cell) -> Table:
-    headers = ("protocol", *(f"{count} slices" for count in study.counts))
+def _table(results: TransferResults, end: str, cell: _Cell) -> Table:
     rows = []
-    if end in study.phantom_only:
-        text = cell([study.phantom_only[end]])
-        rows.append((f"{PHANTOM_ONLY} (no slice)", *([text] * len(study.counts))))
-    for protocol in study.protocols:
-        runs = [study.runs.get((end, count, protocol), {}) for count in study.counts]
-        rows.append(
-            (
-                protocol,
-                *(cell([own[seed] for seed in sorted(own)]) if own else _NONE for own in runs),
-            )
-        )
+    if end in results.phantom_only:
+        text = cell([results.phantom_only[end]])
+        rows.append((f"{PHANTOM_ONLY} (no slice)", *([text] * len(results.counts))))
+    for protocol in results.protocols:
+        runs = [results.by_seed(end, count, protocol) for count in results.counts]
+        rows.append((protocol, *(cell(seeds) if seeds else _NONE for seeds in runs)))
+    headers = ("protocol", *(f"{count} slices" for count in results.counts))
     return Table(headers, tuple(rows))
 
 
@@ -199,49 +216,72 @@ def _slices_cell(runs: Sequence[RunResults]) -> str:
 
 
 def _surface_cell(runs: Sequence[RunResults]) -> str:
-    found = [surface_mm(run) for run in runs]
-    distances = [distance for distance, _ in found if distance is not None]
-    without = sum(count for _, count in found)
+    surfaces = [surface_mm(run) for run in runs]
+    distances = [distance for distance, _ in surfaces if distance is not None]
+    without = sum(count for _, count in surfaces)
     text = f"{np.mean(distances):.1f}" if distances else _NONE
     return f"{text} ({without} without)" if without else text
 
 
-def _method(study: TransferStudy, settings: Sequence[str]) -> str:
+def _other_ends(results: TransferResults) -> list[Text]:
+    """A sentence for every end at which no network was trained."""
+    return [
+        Text(
+            f"No network was trained at the {end} end. On the test slices of that split, the "
+            f"network trained only on phantoms has a Dice of {_dice_cell([run])}."
+        )
+        for end, run in results.phantom_only.items()
+        if end not in results.ends
+    ]
+
+
+def _method(results: TransferResults, settings: Sequence[str]) -> list[Part]:
+    head = ", its last layer kept because the classes are the same"
+    return [
+        Text(
+            "Positions are measured along the scan from its lowest slice. The training slices are "
+            "spread evenly over their part, so a larger set is not nearer to the test. Validation "
+            "slices decide on early stopping. The test slices are all slices with liver in their "
+            "part; they are evaluated once, after training."
+        ),
+        _parts_table(results),
+        Text(
+            "Everywhere else the program refuses to split a patient. Only for this study the scan "
+            "was cut into slices with numbers of their own. The leakage guard compared their "
+            "pixels, with no pair exempt, and found no near-duplicates between the parts, nor "
+            "between phantoms and test slices."
+        ),
+        Text(
+            f"The network is that of the phantom study{head if '--head=old' in settings else ''}. "
+            "The predicted liver is the largest 3-D component in the test slices, measured on the "
+            f"pixels of the scan. All trainings share {' '.join(settings)}; the protocols are the "
+            "flag files in the project's root and flags/study/baseline_long.flags, the control "
+            "from scratch with four times the epochs and a higher learning rate."
+        ),
+    ]
+
+
+def _parts_table(results: TransferResults) -> Table:
+    headers = (
+        *("trained at the", "training, mm", "validation, mm", "test, mm"),
+        *("training to validation, mm", "test to all other parts, mm"),
+    )
     rows = []
-    for end in study.ends:
-        for count in study.counts:
-            fold = study.fold(end, count)
+    for end in results.ends:
+        for count in results.counts:
+            fold = results.fold(end, count)
             rows.append(
                 (
                     f"{end}, {count} slices",
-                    _stretch(fold.training_mm),
-                    f"{len(fold.validation_mm)} at {_stretch(fold.validation_mm)}",
-                    f"{len(fold.test_mm)} at {_stretch(fold.test_mm)}",
+                    _range(fold.training_mm),
+                    f"{len(fold.validation_mm)} at {_range(fold.validation_mm)}",
+                    f"{len(fold.test_mm)} at {_range(fold.test_mm)}",
                     f"{fold.validation_apart_mm:.0f}",
                     f"{fold.test_apart_mm:.0f}",
                 )
             )
-    headers = ("trained at the", "training, mm", "validation, mm", "test, mm")
-    apart = ("training to validation, mm", "test to all else, mm")
-    table = markdown_table(Table((*headers, *apart), tuple(rows)))
-    return (
-        "Places along the scan, from its lowest slice; the training slices are spread evenly over "
-        "their part, so that a larger set is not a nearer one. Validation slices decide on early "
-        "stopping. Test slices are looked at once, after the training; they are those with liver.\n"
-        f"\n{table}\n\n"
-        "The program never divides a patient. For this study alone the scan was cut into slices "
-        "under numbers of their own; the leakage guard compared their pixels, with no pair "
-        "allowed, and found no near-duplicates between the parts, nor of the phantoms in the "
-        "test.\n\n"
-        "The network is that of the phantom study"
-        + (", its last layer kept, as the classes are the same" if "--head=old" in settings else "")
-        + ". The liver found in the test slices is the "
-        "largest 3-D component, measured on the pixels of the scan. All trainings share "
-        f"`{' '.join(settings)}`; the protocols are the flag files in the project's root and "
-        "`flags/study/baseline_long.flags`, the control from scratch with four times the epochs "
-        "and a higher rate."
-    )
+    return Table(headers, tuple(rows))
 
 
-def _stretch(places_mm: Sequence[float]) -> str:
-    return f"{min(places_mm):.0f} to {max(places_mm):.0f}"
+def _range(positions_mm: Sequence[float]) -> str:
+    return f"{min(positions_mm):.0f} to {max(positions_mm):.0f}"

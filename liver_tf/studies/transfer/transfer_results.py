@@ -1,7 +1,7 @@
-"""What a transfer study has measured: one scan, its parts, and networks on its test slices.
+"""Results of a transfer study: one scan, its parts, and the networks' Dice on its test slices.
 
-The parts are those of ``layout.json`` in the study's folder, which ``trainers.transfer_study``
-writes: folds that divide one patient by distance. Nothing here is an estimate for other patients.
+The parts are described by ``layout.json`` in the study's folder: folds that split one patient by
+distance. No result here is an estimate for other patients.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ import numpy as np
 
 from liver_tf.atomic_files import write_json
 from liver_tf.results.stored_results import RunResults, has_results, load_results
+from liver_tf.results.study_inventory import FINETUNE
 
 LAYOUT = "layout.json"
-#: Where the network before any fine-tuning is measured, below the study's folder, end by end.
+#: Results of the network before fine-tuning, one folder for each end.
 BEFORE = "phantom_only"
 
 
 @dataclass(frozen=True)
 class TransferFold:
-    """One set of training slices, its validation and its test; places in mm along the scan.
+    """A set of training slices, its validation and its test; positions in mm along the scan.
 
     Attributes:
-      end: of the liver that is trained on, ``feet`` or ``head``.
-      count: of training slices.
-      training_mm, validation_mm, test_mm: places of the slices, feet to head.
+      end: end of the liver used for training, ``feet`` or ``head``.
+      count: number of training slices.
+      training_mm, validation_mm, test_mm: positions of the slices, from feet to head.
       test_cases: pseudonyms of the test slices, in the same order.
       validation_apart_mm: from training to the nearest validation slice.
       test_apart_mm: from training and validation to the nearest test slice.
@@ -45,13 +46,13 @@ class TransferFold:
 
 
 @dataclass(frozen=True)
-class TransferStudy:
-    """Dice of every network on every test slice.
+class TransferResults:
+    """Results of every network on every test slice.
 
     Attributes:
-      folds: by number.
-      runs: by (end, count, protocol) the networks, by seed.
-      phantom_only: by end the network that has seen phantoms alone.
+      folds: in the order of their numbers.
+      runs: results by seed, for each (end, count, protocol).
+      phantom_only: results of the network trained only on phantoms, by end.
     """
 
     folds: tuple[TransferFold, ...]
@@ -60,11 +61,12 @@ class TransferStudy:
 
     @property
     def ends(self) -> list[str]:
-        """Those that networks were trained at."""
+        """The ends that networks were trained at."""
         return list(dict.fromkeys(end for end, _, _ in self.runs))
 
     @property
     def counts(self) -> list[int]:
+        """The sizes of the training sets."""
         return sorted({fold.count for fold in self.folds})
 
     @property
@@ -72,27 +74,26 @@ class TransferStudy:
         return list(dict.fromkeys(protocol for _, _, protocol in self.runs))
 
     def fold(self, end: str, count: int) -> TransferFold:
-        return next(one for one in self.folds if (one.end, one.count) == (end, count))
+        return next(fold for fold in self.folds if (fold.end, fold.count) == (end, count))
 
-    def dice(self, end: str, count: int, protocol: str) -> np.ndarray:
-        """float [seeds, slices], slices feet to head; no seeds where none was measured."""
-        own = self.runs.get((end, count, protocol), {})
-        return np.array([slice_dice(run) for _, run in sorted(own.items())])
+    def by_seed(self, end: str, count: int, protocol: str) -> list[RunResults]:
+        """Results in the order of their seeds; empty if there are none."""
+        return [run for _, run in sorted(self.runs.get((end, count, protocol), {}).items())]
 
 
 def slice_dice(run: RunResults) -> list[float]:
-    """Dice of the liver in every test slice; they all have liver."""
+    """Dice of the liver in every test slice; all of them have liver."""
     return [result.liver.dice for result in run.results]
 
 
 def volume_dice(run: RunResults) -> float:
-    """Dice of all test slices together, as one stretch of the scan."""
+    """Dice of all test slices together, as one volume."""
     both = sum(result.liver.both for result in run.results)
     return 2 * both / sum(result.liver.true + result.liver.predicted for result in run.results)
 
 
 def surface_mm(run: RunResults) -> tuple[float | None, int]:
-    """Mean distance of the outlines over the slices that have one, and how many have none."""
+    """Mean surface distance over the slices that have one, and the number of slices without."""
     distances = [r.liver_surface.assd_mm for r in run.results if r.liver_surface is not None]
     return (float(np.mean(distances)) if distances else None), len(run.results) - len(distances)
 
@@ -102,23 +103,23 @@ def save_layout(study: Path, folds: list[TransferFold], caution: str) -> None:
     write_json(study / LAYOUT, {"caution": caution, "folds": [asdict(fold) for fold in folds]})
 
 
-def load_transfer(study: Path, protocols: list[str]) -> TransferStudy:
-    """All that was measured in a study's folder, the protocols in the order given."""
-    told = json.loads((study / LAYOUT).read_text(encoding="utf-8"))
+def load_transfer(study: Path, protocols: list[str]) -> TransferResults:
+    """Read all results in a study's folder, the protocols in the order given."""
+    layout = json.loads((study / LAYOUT).read_text(encoding="utf-8"))
     folds = tuple(
         TransferFold(**{k: tuple(v) if isinstance(v, list) else v for k, v in fold.items()})
-        for fold in told["folds"]
+        for fold in layout["folds"]
     )
     runs: dict[tuple[str, int, str], dict[int, RunResults]] = {}
     for protocol in protocols:
         for number, fold in enumerate(folds):
-            for run in sorted((study / "finetune" / f"fold{number}").glob(f"seed*/{protocol}")):
+            for run in sorted((study / FINETUNE / f"fold{number}").glob(f"seed*/{protocol}")):
                 if has_results(run, "test"):
-                    found = load_results(run)
-                    runs.setdefault((fold.end, fold.count, protocol), {})[found.seed] = found
+                    results = load_results(run)
+                    runs.setdefault((fold.end, fold.count, protocol), {})[results.seed] = results
     before = {}
     for end in dict.fromkeys(fold.end for fold in folds):
         run = study / BEFORE / end
         if has_results(run, "test"):
             before[end] = load_results(run)
-    return TransferStudy(folds, runs, before)
+    return TransferResults(folds, runs, before)
