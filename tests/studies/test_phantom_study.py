@@ -6,18 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from trainers.phantom_study import steps
+from liver_tf.studies.phantom_study import PhantomStudy, phantom_study_steps
 
 ROOT = Path(__file__).parents[2]
 
-PLAN = steps(
-    Path("somewhere"),
-    Path("flags/study"),
-    cohort=("--patients=140", "--lits_volumes=30", "--matrix=256", "--workers=2"),
-    protocols="baseline,hier_freeze",
-    seeds="0",
-    workers=2,
-)
+PLAN = phantom_study_steps(PhantomStudy(Path("somewhere")))
 
 
 @pytest.mark.parametrize("step", PLAN, ids=lambda step: step.name)

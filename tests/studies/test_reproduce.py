@@ -11,7 +11,7 @@ from absl import app
 from liver_tf import folder_lock
 from liver_tf.folder_lock import locked_folder
 from liver_tf.refusals import Refusal
-from liver_tf.studies.study_progress import last_epoch
+from liver_tf.run_files import finished_epochs
 from tests.builders import tiny_study
 from trainers import reproduce
 
@@ -47,13 +47,12 @@ def test_a_cell_that_fails_stops_no_other(undisturbed):
     assert f"{CELL}: done in " in out
     assert "fold0/wrong/seed0: FAILED, ended with status 1" in out
     assert "nowhere.txt" in out
-    assert "1 cell(s) FAILED: fold0/wrong/seed0. The same command tries them again." in out
+    assert "1 run(s) FAILED: fold0/wrong/seed0. The same command retries them." in out
     # The report tells what is missing.
     report = (study / "report" / "report.md").read_text()
     assert "fold0/seed0/wrong" in report
     assert (run_of(study) / "postprocessing.json").is_file()
-    # The bar follows what training says of its epochs.
-    assert last_epoch(study / "cells" / CELL / "log.txt") == (1, 2, 2)
+    assert finished_epochs(run_of(study)) == (1, 0)
 
 
 def test_killed_and_started_again_the_result_is_the_same(work, undisturbed, monkeypatch):
@@ -97,7 +96,7 @@ def test_what_is_done_is_neither_trained_nor_measured_again(work, undisturbed, c
         "fold0/wrong/seed1\t-",
     ]
     assert command(reproduce, *arguments, f"--only={CELL}") == 0
-    assert "3 of the study's 4 cells to go: no report yet" in capsys.readouterr().out
+    assert "no report yet: 3 of 4 runs are not done" in capsys.readouterr().out
     alone = tiny_study.arguments(work, study, [work / "mine.flags"], only=CELL)
     assert command(reproduce, *alone) == 0  # the last of its study
     assert "report.html" in capsys.readouterr().out
@@ -112,7 +111,7 @@ def test_other_settings_are_not_mixed_into_a_study(work, undisturbed, command, c
     protocols = [work / "mine.flags"]
     arguments = tiny_study.arguments(work, undisturbed[0], protocols, settings=settings, seeds=1)
     assert command(reproduce, *arguments) == 1
-    assert "settings: --epochs=2 then, --epochs=3 now" in capsys.readouterr().err
+    assert "settings: --epochs=2 before, --epochs=3 now" in capsys.readouterr().err
     assert not (undisturbed[0] / "cells" / "fold0" / "mine" / "seed1").exists()
 
 
@@ -122,7 +121,7 @@ def test_a_changed_study_is_refused_by_its_list_too(work, undisturbed, command, 
     assert command(reproduce, *arguments, "--list") == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert "settings: --epochs=2 then, --epochs=3 now" in err
+    assert "settings: --epochs=2 before, --epochs=3 now" in err
 
 
 def test_a_cell_whose_measures_are_gone_is_not_listed_as_done(work, undisturbed, command, capsys):
@@ -174,8 +173,8 @@ def test_flags_that_no_cell_could_read_are_refused_once(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"only": "fold0/mine"}, "--only: expected a cell like fold1/hier_freeze/seed0"),
-        ({"only": "fold1/mine/seed0"}, "--only: no cell fold1/mine/seed0 in this study"),
+        ({"only": "fold0/mine"}, "--only: expected a run like fold1/hier_freeze/seed0"),
+        ({"only": "fold1/mine/seed0"}, "--only: this study has no run fold1/mine/seed0"),
         ({"folds": "0,2"}, "--folds: expected 0 to 1, got 2"),
         ({"seeds": "-1"}, "--seeds: expected whole numbers like 0,1,2"),
     ],

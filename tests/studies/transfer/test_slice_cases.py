@@ -1,4 +1,4 @@
-"""A scan cut into slices: pixels and places stay, and no slice is in two parts."""
+"""A scan cut into slices: pixels and geometry are kept, and no slice is in two parts."""
 
 import json
 
@@ -11,16 +11,16 @@ from liver_tf.ct.nifti import read_nifti_volume
 from liver_tf.labels import LITS
 from liver_tf.records.folds import load_folds
 from liver_tf.records.manifest import CaseEntry, Manifest
-from liver_tf.studies.transfer import transfer_pieces
-from liver_tf.studies.transfer.transfer_layout import ENDS, Distances, lay_out
-from liver_tf.studies.transfer.transfer_pieces import (
+from liver_tf.studies.transfer import slice_cases
+from liver_tf.studies.transfer.scan_split import ENDS, SplitDistances, split_scan
+from liver_tf.studies.transfer.slice_cases import (
     case_of,
-    cut,
     folds_of,
-    look,
-    used,
+    read_pair,
+    used_slices,
     write_folds,
     write_layout,
+    write_slices,
 )
 from liver_tf.studies.transfer.transfer_results import load_transfer
 
@@ -43,13 +43,13 @@ def scan(request, tmp_path):
     for name, values in (("volume-3.nii.gz", hu), ("segmentation-3.nii.gz", labels)):
         nibabel.save(nibabel.Nifti1Image(values, affine), tmp_path / name)
         files.append(tmp_path / name)
-    return look(*files)
+    return read_pair(*files)
 
 
-def layouts_of(pair):
-    distances = Distances(10, 5, 5, 7)
+def splits_of(pair):
+    distances = SplitDistances(10, 5, 5, 7)
     return [
-        lay_out(
+        split_scan(
             pair.positions_mm,
             pair.with_liver,
             end,
@@ -61,11 +61,11 @@ def layouts_of(pair):
     ]
 
 
-def test_pieces_are_the_slices_of_the_scan_where_they_were(scan, tmp_path):
+def test_slices_keep_their_pixels_and_geometry(scan, tmp_path):
     assert scan.positions_mm == tuple(2.5 * number for number in range(SLICES))
     assert scan.with_liver == (False, *[True] * 18, False)
     whole = read_nifti_volume(scan.volume)
-    cut(scan, [4, 11], tmp_path / "pieces")
+    write_slices(scan, [4, 11], tmp_path / "pieces")
     for number in (4, 11):
         piece = read_nifti_volume(tmp_path / "pieces" / f"volume-{3001 + number}.nii.gz")
         np.testing.assert_array_equal(piece.hu[0], whole.hu[number])
@@ -76,7 +76,7 @@ def test_pieces_are_the_slices_of_the_scan_where_they_were(scan, tmp_path):
         np.testing.assert_allclose(piece.spacing_mm[1:], whole.spacing_mm[1:])
     # Cut again, what is there is left alone, so that it is not converted again; others go.
     before = (tmp_path / "pieces" / "volume-3005.nii.gz").stat().st_mtime_ns
-    cut(scan, [4], tmp_path / "pieces")
+    write_slices(scan, [4], tmp_path / "pieces")
     assert (tmp_path / "pieces" / "volume-3005.nii.gz").stat().st_mtime_ns == before
     assert sorted(path.name for path in (tmp_path / "pieces").iterdir()) == [
         "segmentation-3005.nii.gz",
@@ -84,16 +84,16 @@ def test_pieces_are_the_slices_of_the_scan_where_they_were(scan, tmp_path):
     ]
 
 
-def test_slices_are_cases_under_the_names_that_conversion_gives_them(scan, tmp_path):
-    cut(scan, [0, 7], tmp_path / "pieces")
+def test_conversion_gives_a_slice_the_pseudonym_of_case_of(scan, tmp_path):
+    write_slices(scan, [0, 7], tmp_path / "pieces")
     tasks, refusals = find_lits(tmp_path / "pieces", KEY)
     assert not refusals
     assert [task.case for task in tasks] == [case_of(0, KEY), case_of(7, KEY)]
 
 
-def test_folds_have_no_slice_twice_and_say_that_it_is_one_patient(scan, tmp_path):
-    layouts = layouts_of(scan)
-    numbers = used(layouts)
+def test_folds_are_disjoint_and_state_that_it_is_one_patient(scan, tmp_path):
+    splits = splits_of(scan)
+    numbers = used_slices(splits)
     cases = {case_of(number, KEY): number for number in numbers}
     entries = tuple(
         CaseEntry(case, case, case, f"{case}.tfrecord", 1, 1, "0" * 64, "", None, ())
@@ -101,29 +101,28 @@ def test_folds_have_no_slice_twice_and_say_that_it_is_one_patient(scan, tmp_path
     )
     manifest = Manifest(LITS, (-160, 240), entries)
     path = tmp_path / "folds.json"
-    write_folds(path, manifest, layouts, KEY)
-    splits = load_folds(path, manifest)
+    write_folds(path, manifest, splits, KEY)
+    folds = load_folds(path, manifest)
     assert "ONE PATIENT" in json.loads(path.read_text())["arguments"]["caution"]
-    assert len(splits) == len(folds_of(layouts)) == 4
+    assert len(folds) == len(folds_of(splits)) == 4
     at = scan.positions_mm
-    for split, (_, count) in zip(splits, folds_of(layouts), strict=True):
+    for fold, (_, count) in zip(folds, folds_of(splits), strict=True):
         training, validation, test = (
-            [cases[case] for case in part]
-            for part in (split.training, split.validation, split.test)
+            [cases[case] for case in part] for part in (fold.training, fold.validation, fold.test)
         )
         assert (len(training), len(validation)) == (count, 2)
         assert len({*training, *validation, *test}) == len(training) + len(validation) + len(test)
         assert test == sorted(test)
         assert min(abs(at[a] - at[b]) for a in training + validation for b in test) >= 7
-    write_layout(tmp_path, layouts, KEY)
+    write_layout(tmp_path, splits, KEY)
     assert "ONE PATIENT" in (tmp_path / "layout.json").read_text()
-    folds = load_transfer(tmp_path, []).folds
-    assert [(fold.end, fold.count) for fold in folds] == [
+    layout = load_transfer(tmp_path, []).folds
+    assert [(fold.end, fold.count) for fold in layout] == [
         *(("feet", 2), ("feet", 4)),
         *(("head", 2), ("head", 4)),
     ]
-    assert folds[0].test_cases == splits[0].test
-    assert folds[0].test_apart_mm >= 7
+    assert layout[0].test_cases == folds[0].test
+    assert layout[0].test_apart_mm >= 7
 
 
 def test_slices_along_another_axis_are_refused(tmp_path):
@@ -132,9 +131,9 @@ def test_slices_along_another_axis_are_refused(tmp_path):
     for name, stored in (("volume", values), ("segmentation", np.zeros_like(values))):
         nibabel.save(nibabel.Nifti1Image(stored, affine), tmp_path / f"{name}.nii.gz")
     with pytest.raises(ValueError, match="along the last axis"):
-        look(tmp_path / "volume.nii.gz", tmp_path / "segmentation.nii.gz")
+        read_pair(tmp_path / "volume.nii.gz", tmp_path / "segmentation.nii.gz")
 
 
-def test_numbers_lie_above_those_of_lits():
+def test_slice_numbers_are_above_those_of_lits():
     # Under the phantoms' key a number in common would be a patient in common.
-    assert transfer_pieces._FIRST > 1000
+    assert slice_cases._FIRST > 1000
