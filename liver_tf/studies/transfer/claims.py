@@ -106,7 +106,7 @@ class SeedComparison:
         return NOT_SHOWN
 
 
-def sort_claims(results: TransferResults) -> tuple[list[str], list[str]]:
+def sort_claims(results: TransferResults) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The claims that the results show, and those that they do not or only in part."""
     shown, not_shown = [], []
     for claim in CLAIMS:
@@ -117,7 +117,7 @@ def sort_claims(results: TransferResults) -> tuple[list[str], list[str]]:
             shown.append(f"{claim.statement} {_detail(claim, found)}")
         else:
             not_shown.append(f"{claim.question} {_answer(found)} {_detail(claim, found)}")
-    return shown, not_shown
+    return tuple(shown), tuple(not_shown)
 
 
 def comparisons(results: TransferResults, claim: Claim) -> list[SeedComparison]:

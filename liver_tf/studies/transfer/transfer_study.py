@@ -17,8 +17,8 @@ from liver_tf.atomic_files import write_text
 from liver_tf.quiet_tensorflow import import_tensorflow
 from liver_tf.records.folds import INNER
 from liver_tf.records.manifest import Manifest, load_manifest
-from liver_tf.report.findings import Picture
-from liver_tf.report.report_pages import markdown_document
+from liver_tf.report.page.page_parts import Picture
+from liver_tf.report.page.render_markdown import render_markdown
 from liver_tf.results.stored_results import has_results, load_results
 from liver_tf.studies.command_chain import PHANTOM_KEY, ChainStep, run_chain
 from liver_tf.studies.process_engine import ProcessEngine
@@ -29,12 +29,7 @@ from liver_tf.studies.transfer import slice_cases
 from liver_tf.studies.transfer.dice_plot import draw_dice_plot
 from liver_tf.studies.transfer.overlay_sheet import draw_overlays
 from liver_tf.studies.transfer.scan_split import ENDS, HEAD, ScanSplit, SplitDistances, split_scan
-from liver_tf.studies.transfer.transfer_page import (
-    TITLE,
-    networks_csv,
-    transfer_opening,
-    transfer_sections,
-)
+from liver_tf.studies.transfer.transfer_page import networks_csv, transfer_page
 from liver_tf.studies.transfer.transfer_results import BEFORE, load_transfer
 
 DATA = "CT_SET_3 of the CHAOS challenge, a contrast-enhanced CT of a healthy liver"
@@ -195,18 +190,16 @@ def _write_report(study: TransferStudy, manifest: Manifest, plan: StudyPlan) -> 
             )
             pictures.append(Picture(path, caption))
     settings = [flag for flags in study.settings.values() for flag in flags]
-    page = markdown_document(
-        TITLE,
-        transfer_opening(
-            results,
-            data=DATA,
-            command="python -m trainers.transfer_study",
-            missing=[job.name for job in plan.missing()],
-        ),
-        transfer_sections(results, source=SOURCE, settings=settings, pictures=pictures),
-        output,
+    page = transfer_page(
+        results,
+        data=DATA,
+        source=SOURCE,
+        command="python -m trainers.transfer_study",
+        settings=settings,
+        pictures=pictures,
+        missing=[job.name for job in plan.missing()],
     )
-    write_text(output / "transfer.md", page)
+    write_text(output / "transfer.md", render_markdown(page, output))
     write_text(output / "transfer.csv", networks_csv(results))
     print(
         f"\nreport: {output / 'transfer.md'}, transfer.csv and {len(pictures)} pictures beside it"

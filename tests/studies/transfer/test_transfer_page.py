@@ -8,32 +8,27 @@ from pathlib import Path
 
 import numpy as np
 
-from liver_tf.report.findings import Picture
-from liver_tf.report.report_pages import markdown_document
-from liver_tf.studies.transfer.transfer_page import (
-    TITLE,
-    networks_csv,
-    transfer_opening,
-    transfer_sections,
-)
+from liver_tf.report.page.page_parts import Picture
+from liver_tf.report.page.render_markdown import render_markdown
+from liver_tf.studies.transfer.transfer_page import networks_csv, transfer_page
 from tests.builders.transfer_networks import FULL, network, results_of
 
 
-def page(results, *, missing=()):
-    settings = ("--epochs=2",)
-    pictures = [Picture(Path("out/one.png"), "A caption")]
-    return markdown_document(
-        TITLE,
-        transfer_opening(results, data="A scan", command="python -m x", missing=missing),
-        transfer_sections(
-            results, source="From somewhere, under a licence.", settings=settings, pictures=pictures
-        ),
-        Path("out"),
+def markdown(results, *, missing=()):
+    page = transfer_page(
+        results,
+        data="A scan",
+        source="From somewhere, under a licence.",
+        command="python -m x",
+        settings=("--epochs=2",),
+        pictures=[Picture(Path("out/one.png"), "A caption")],
+        missing=missing,
     )
+    return render_markdown(page, Path("out"))
 
 
 def test_the_page_claims_nothing_about_patients_and_has_no_tests():
-    text = page(results_of(**FULL))
+    text = markdown(results_of(**FULL))
     top = text.split("##")[0]
     assert "**One patient.**" in top
     assert "nothing on this page is an estimate for other patients" in top
@@ -55,7 +50,7 @@ def test_the_page_claims_nothing_about_patients_and_has_no_tests():
 
 
 def test_tables_show_seeds_and_slices():
-    text = page(results_of(**FULL))
+    text = markdown(results_of(**FULL))
     mean = np.mean([2 / 11, 4 / 12, 4 / 12])
     assert f"| baseline | {mean:.3f} (0.182 to 0.333) |" in text
     assert "| phantoms only (no slice) | 0.462 |" in text  # 6 / 13
@@ -65,24 +60,24 @@ def test_tables_show_seeds_and_slices():
 
 def test_the_other_end_is_reported_without_training():
     full = results_of(**FULL)
-    text = page(replace(full, phantom_only={**full.phantom_only, "feet": network(5, 5)}))
+    text = markdown(replace(full, phantom_only={**full.phantom_only, "feet": network(5, 5)}))
     # Dice of 5 of 10 rows is 10 / 15.
     assert "No network was trained at the feet end." in text
     assert "has a Dice of 0.667" in text
     assert "Trained at the feet" not in text
-    assert "No network was trained" not in page(full)
+    assert "No network was trained" not in markdown(full)
 
 
 def test_missing_networks_are_named_at_the_top():
-    text = page(results_of(**FULL), missing=["fold0/hier_freeze/seed2"])
+    text = markdown(results_of(**FULL), missing=["fold0/hier_freeze/seed2"])
     caution = "Networks without results (1): fold0/hier\\_freeze/seed2."
     assert caution in text.split("##")[0]
     many = [f"run{number}" for number in range(9)]
-    assert "(9): run0, run1, run2, run3, run4, run5 and 3 more." in page(
+    assert "(9): run0, run1, run2, run3, run4, run5 and 3 more." in markdown(
         results_of(**FULL), missing=many
     )
     # One seed against three: equal trainings lie apart in 2 of 4 orders.
-    assert "1 in 2 times" in page(results_of(baseline=(1,), no_freezing=(3, 4, 5)))
+    assert "1 in 2 times" in markdown(results_of(baseline=(1,), no_freezing=(3, 4, 5)))
 
 
 def test_a_row_for_every_network():
