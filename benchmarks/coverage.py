@@ -33,8 +33,8 @@ def coverage(seeds: int, data_sets: int, samples: int) -> float:
     """Share of data sets whose interval holds the truth."""
     from liver_tf.labels import LESION_TYPES
     from liver_tf.measures.compare_with_truth import compare_with_truth
-    from liver_tf.measures.measure_sums import Terms
-    from liver_tf.statistics.bootstrap_intervals import draw
+    from liver_tf.measures.measure_sums import RatioSums
+    from liver_tf.statistics.bootstrap_intervals import resample
 
     lesion = np.array([[2]], np.uint8)
     one = compare_with_truth(lesion, lesion, LESION_TYPES, patient="", case="c", slice_index=0)
@@ -48,8 +48,10 @@ def coverage(seeds: int, data_sets: int, samples: int) -> float:
     for data_set in range(data_sets):
         values = rng.normal(size=(FOLDS, PATIENTS, 1)) + rng.normal(size=(FOLDS, 1, seeds))
         values = (values + rng.normal(size=shape)).ravel()
-        terms = {"mean": Terms(values, np.ones(values.size))}
-        holds += draw(results, terms, samples=samples, seed=data_set).interval("mean").holds_zero
+        terms = {"mean": RatioSums(values, np.ones(values.size))}
+        holds += (
+            resample(results, terms, samples=samples, seed=data_set).interval("mean").holds_zero
+        )
     return holds / data_sets
 
 

@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
 
     import_tensorflow()
     from liver_tf.assessment.evaluate import evaluate_runs
-    from liver_tf.measures.measure_names import PAPER_MEASURES, measure_title
+    from liver_tf.measures.measure_registry import PAPER_MEASURES, measure_title
     from liver_tf.report.tables.paper_table import format_interval
     from liver_tf.statistics.bootstrap_intervals import intervals
 

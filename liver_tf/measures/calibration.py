@@ -1,13 +1,12 @@
-"""Whether a type that is given with 80 % is right in 80 %, and a temperature that makes it so.
+"""Calibration of the lesion type: expected calibration error, reliability, temperature scaling.
 
 The scores of a slice are the mean probabilities of the lesion types over its predicted lesion
-pixels, scaled to sum to one. Its confidence is the highest of them, and it is right where that
-type is the true one. Slices without a true lesion have no right type, and slices without a
-detection make no claim: both are left out.
+pixels, scaled to sum to one. Confidence is the highest score; it is correct if that type is the
+true one. Slices without a true lesion and slices without a detection are excluded.
 
-Source: Guo, Pleiss, Sun, Weinberger, "On calibration of modern neural networks", ICML 2017. There
-the temperature divides the logits; scores p are scaled here as softmax(log(p) / T), which for a
-single pixel is the same.
+Source: Guo, Pleiss, Sun, Weinberger, "On calibration of modern neural networks", ICML 2017, which
+divides the logits by the temperature. Scores p are scaled here as softmax(log(p) / T), which is the
+same for a single pixel.
 """
 
 from __future__ import annotations
@@ -19,16 +18,16 @@ import numpy as np
 from scipy import optimize, special
 
 from liver_tf.labels import LIVER
-from liver_tf.measures.measure_sums import BinTerms
+from liver_tf.measures.measure_sums import BinnedSums
 from liver_tf.measures.slice_result import SliceResult
 
 BINS = 10
 
-#: Temperatures are sought between these: with few validation slices, all of them right, the best
-#: temperature is zero, which would claim certainty for ever after.
-LEAST, MOST = 0.05, 20.0
+#: Search range of the temperature. On a few slices that are all correct the optimum is zero, which
+#: would claim certainty on all later data.
+LOWEST, HIGHEST = 0.05, 20.0
 
-# The least score: a type that was never considered costs a lot, not infinitely much.
+# Lower bound of a score, so that the log-likelihood stays finite.
 _FLOOR = 1e-12
 
 
@@ -38,9 +37,11 @@ class Temperature:
 
     Attributes:
       value: scores are scaled as softmax(log(score) / value); above 1 softens, below 1 sharpens.
-      fitted_on: the part of the split, ``validation``. slices: how many took part.
-      cases: pseudonyms of the cases they come from.
-      before, after: mean negative log-likelihood of the true type on them, unscaled and scaled.
+      fitted_on: part of the split, ``validation``.
+      slices: number of slices.
+      cases: pseudonyms of their cases.
+      before: mean negative log-likelihood of the true type on them, unscaled.
+      after: the same after scaling.
     """
 
     value: float
@@ -52,17 +53,20 @@ class Temperature:
 
     @property
     def at_bound(self) -> bool:
-        """Whether the best value lies beyond what was sought."""
-        return not LEAST * 1.01 < self.value < MOST / 1.01
+        """Whether the optimum lies at a limit of the search range."""
+        return not LOWEST * 1.01 < self.value < HIGHEST / 1.01
 
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Slices whose confidence lies in (low, high].
+    """Slices with a confidence in (low, high].
 
     Attributes:
-      slices: how many, a slice predicted by several seeds counting once in all.
-      confidence, right: mean confidence and share right; None for an empty bin.
+      low: lower limit, exclusive.
+      high: upper limit, inclusive.
+      slices: number of slices; a slice predicted by several seeds counts once in total.
+      confidence: mean confidence; None for an empty bin.
+      right: proportion of correct types; None for an empty bin.
     """
 
     low: float
@@ -74,64 +78,71 @@ class ReliabilityBin:
 
 def scaled_scores(scores: np.ndarray, temperature: float) -> np.ndarray:
     """softmax(log(scores) / temperature) over the last axis; float64 of the same shape."""
-    return special.softmax(np.log(np.maximum(scores, _FLOOR)) / temperature, axis=-1)
+    scaled: np.ndarray = special.softmax(np.log(np.maximum(scores, _FLOOR)) / temperature, axis=-1)
+    return scaled
 
 
 def fit_temperature(
     validation: Sequence[SliceResult], part: str = "validation"
 ) -> Temperature | None:
-    """The temperature that makes the true types of validation slices most likely.
+    """The temperature that maximises the likelihood of the true types of validation slices.
 
     Args:
-      validation: slices on which the choice may be made, never those of the test.
-      part: what the slices are, noted in the result.
+      validation: slices of validation patients, never of test patients.
+      part: name of the part, recorded in the result.
 
     Returns:
-      None where no slice has a true lesion and scores.
+      None if no slice has a true lesion and scores.
     """
-    used = [r for r in validation if r.has_lesion and r.type_scores is not None]
+    used = [
+        (r.type_scores, r.true_diagnosis - LIVER - 1, r.case)
+        for r in validation
+        if r.true_diagnosis is not None and r.type_scores is not None
+    ]
     if not used:
         return None
-    logs = np.log(np.maximum([r.type_scores for r in used], _FLOOR))
-    true = np.array([r.true_diagnosis - LIVER - 1 for r in used])
+    logs = np.log(np.maximum(np.array([scores for scores, _, _ in used]), _FLOOR))
+    true = np.array([label for _, label, _ in used])
 
     def loss(inverse: float) -> float:
         return float(-special.log_softmax(logs * inverse, axis=1)[range(len(used)), true].mean())
 
-    # In 1 / T the loss is convex: there is one minimum.
-    found = optimize.minimize_scalar(
-        loss, bounds=(1 / MOST, 1 / LEAST), method="bounded", options={"xatol": 1e-9}
+    # The loss is convex in 1 / T.
+    best = optimize.minimize_scalar(
+        loss, bounds=(1 / HIGHEST, 1 / LOWEST), method="bounded", options={"xatol": 1e-9}
     )
     return Temperature(
-        value=float(1 / found.x),
+        value=float(1 / best.x),
         fitted_on=part,
         slices=len(used),
-        cases=tuple(sorted({r.case for r in used})),
+        cases=tuple(sorted({case for _, _, case in used})),
         before=loss(1.0),
-        after=float(found.fun),
+        after=float(best.fun),
     )
 
 
-def calibration_terms(
+def calibration_error(
     results: Sequence[SliceResult], weights: np.ndarray, *, scaled: bool
-) -> BinTerms:
+) -> BinnedSums:
     """Expected calibration error over ten bins of equal width.
 
     Args:
-      results: slices. weights: float64 [slices], of each in the sums.
-      scaled: after the temperature of each slice's run; slices of runs without one are left out.
+      results: slices.
+      weights: float64 [slices].
+      scaled: scale the scores with the temperature of each slice's run; slices of runs without a
+        temperature are excluded.
     """
-    confidence, right, used = _claims(results, scaled)
+    confidence, right, used = _confidences(results, scaled)
     used = used * weights
     bins = _bin_of(confidence)[:, None] == np.arange(BINS)
-    return BinTerms(bins * ((right - confidence) * used)[:, None], used)
+    return BinnedSums(bins * ((right - confidence) * used)[:, None], used)
 
 
 def reliability(
     results: Sequence[SliceResult], weights: np.ndarray, *, scaled: bool
 ) -> tuple[ReliabilityBin, ...]:
-    """The reliability curve: confidence and share right, bin by bin. Arguments as above."""
-    confidence, right, used = _claims(results, scaled)
+    """The reliability curve by bin. Arguments as in ``calibration_error``."""
+    confidence, right, used = _confidences(results, scaled)
     used = used * weights
     bins = []
     for k in range(BINS):
@@ -149,25 +160,25 @@ def reliability(
     return tuple(bins)
 
 
-def _claims(
+def _confidences(
     results: Sequence[SliceResult], scaled: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Confidence, right (1 or 0) and whether it counts (1 or 0): float64 [slices] each."""
-    claims = np.zeros((len(results), 3))
-    for row, result in enumerate(results):
+    """Confidence, correct (1 or 0) and used (1 or 0) of each slice: float64 [slices] each."""
+    table = np.zeros((3, len(results)))
+    for k, result in enumerate(results):
         if not result.has_lesion or result.type_scores is None:
-            continue
-        if scaled and result.temperature is None:
             continue
         scores = np.array(result.type_scores)
         if scaled:
+            if result.temperature is None:
+                continue
             scores = scaled_scores(scores, result.temperature)
         best = int(scores.argmax())
-        claims[row] = scores[best], best + LIVER + 1 == result.true_diagnosis, 1.0
-    return tuple(claims.T)
+        table[:, k] = scores[best], best + LIVER + 1 == result.true_diagnosis, 1.0
+    return table[0], table[1], table[2]
 
 
 def _bin_of(confidence: np.ndarray) -> np.ndarray:
-    # A confidence of 0.6 that rounding has put a little higher still belongs to (0.5, 0.6].
+    # The tolerance keeps a confidence of 0.6 + rounding error in (0.5, 0.6].
     edges = np.arange(1, BINS) / BINS + 1e-9
     return np.searchsorted(edges, confidence, side="left")

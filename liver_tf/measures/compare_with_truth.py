@@ -1,8 +1,4 @@
-"""One slice against its truth: what is counted, matched and measured in it.
-
-Everything that a measure needs of a slice is taken here and kept as numbers; the measures
-themselves are in ``measure_terms``.
-"""
+"""Compare a predicted slice with the truth: ``compare_with_truth`` makes its ``SliceResult``."""
 
 from __future__ import annotations
 
@@ -29,27 +25,29 @@ def compare_with_truth(
     spacing_mm: tuple[float, float] | None = None,
     type_scores: Sequence[float] | None = None,
 ) -> SliceResult:
-    """Compares one predicted slice with the truth.
+    """Compare one predicted slice with the truth.
 
     Args:
-      truth, predicted: uint8 [rows, columns], labels of ``label_set``, on the same grid.
-      label_set: what the labels mean.
-      patient, case, slice_index: where the slice comes from.
-      true_diagnosis: lesion label, its name, or ``"healthy"``. By default the majority class of
-        the truth's lesion pixels, healthy if there is none. A lesion label given for a truth
-        without lesion pixels (an outline too small for the grid, say) makes a slice with a lesion
-        that nothing can hit, so that it counts as missed instead of leaving the test set.
-      spacing_mm: (row, column); None where unknown, then distances and sizes are unknown too.
-      type_scores: what the network gave each lesion type over the predicted lesion pixels, in the
-        order of ``label_set.lesions``; scaled here to sum to one. Ignored without a detection.
+      truth: uint8 [rows, columns], labels of ``label_set``.
+      predicted: the same on the same grid.
+      label_set: meaning of the labels.
+      patient: pseudonymous patient id.
+      case: pseudonymous id of the scan or examination.
+      slice_index: position of the slice in the case.
+      true_diagnosis: lesion label, its name, or ``"healthy"``; by default the majority class of the
+        truth's lesion pixels, or healthy without any. A lesion diagnosis for a truth without lesion
+        pixels (e.g. an outline too small for the grid) makes a slice whose lesion counts as missed.
+      spacing_mm: (row, column); None if unknown, then there are no distances and sizes.
+      type_scores: score of each lesion type over the predicted lesion pixels, in the order of
+        ``label_set.lesions``; scaled here to sum to one. Ignored without a detection.
 
     Returns:
-      The slice's ``SliceResult``. Both majorities break ties towards the lower label.
+      The result of the slice. Both majorities resolve ties in favour of the lower label.
 
     Raises:
-      ValueError: shapes differ or are not 2-D, dtype is not an integer, a label lies outside the
-        set, or ``true_diagnosis`` is no lesion of the set or says healthy against the outline, or
-        ``type_scores`` are not one finite number of 0 or more per type.
+      ValueError: arrays that are not 2-D integers of the same shape with labels of the set, a
+        diagnosis that is not in the set or contradicts the outline, or ``type_scores`` that are not
+        one finite, non-negative number per type.
     """
     joint = _joint_histogram(truth, predicted, label_set)
     in_truth, in_prediction, agreed = joint.sum(axis=1), joint.sum(axis=0), joint.diagonal()
@@ -74,7 +72,7 @@ def compare_with_truth(
             name: PixelCounts(int(in_truth[k]), int(in_prediction[k]), int(agreed[k]))
             for k, name in enumerate(label_set.classes)
         },
-        spacing_mm=None if spacing_mm is None else tuple(float(step) for step in spacing_mm),
+        spacing_mm=None if spacing_mm is None else (float(spacing_mm[0]), float(spacing_mm[1])),
         true_lesions=true_lesions,
         found_lesions=found_lesions,
         lesion_surface=surface_distances(truth > LIVER, predicted > LIVER, spacing_mm),
@@ -86,25 +84,35 @@ def compare_with_truth(
 def _lesions(
     truth: np.ndarray, predicted: np.ndarray, spacing_mm: tuple[float, float] | None
 ) -> tuple[tuple[MatchedLesion, ...], tuple[MatchedLesion, ...]]:
-    """The connected lesions of both, each with the overlap of its partner."""
+    """The connected lesions of truth and prediction, each with the IoU of its match."""
     true_numbers, found_numbers, of_true, of_found = match_components(
         truth > LIVER, predicted > LIVER
     )
-    sides = ((truth, true_numbers, of_true), (predicted, found_numbers, of_found))
+    return (
+        _side(truth, true_numbers, of_true, spacing_mm),
+        _side(predicted, found_numbers, of_found, spacing_mm),
+    )
+
+
+def _side(
+    labels: np.ndarray,
+    numbers: np.ndarray,
+    overlaps: np.ndarray,
+    spacing_mm: tuple[float, float] | None,
+) -> tuple[MatchedLesion, ...]:
     return tuple(
-        tuple(
-            _lesion(labels[numbers == number], float(overlap), spacing_mm)
-            for number, overlap in enumerate(overlaps, 1)
-        )
-        for labels, numbers, overlaps in sides
+        _lesion(labels[numbers == number], float(overlap), spacing_mm)
+        for number, overlap in enumerate(overlaps, 1)
     )
 
 
 def _lesion(
     labels: np.ndarray, iou: float, spacing_mm: tuple[float, float] | None
 ) -> MatchedLesion:
+    majority = _majority(np.bincount(labels))
+    assert majority is not None, "a component of lesion pixels has a lesion label"
     return MatchedLesion(
-        type=_majority(np.bincount(labels)),
+        type=majority,
         pixels=len(labels),
         diameter_mm=equivalent_diameter_mm(len(labels), spacing_mm),
         iou=iou,
@@ -117,8 +125,8 @@ def _scaled(scores: Sequence[float] | None, label_set: LabelSet) -> tuple[float,
     given = np.asarray(scores, np.float64)
     if given.shape != (len(label_set.lesions),) or not (np.isfinite(given) & (given >= 0)).all():
         raise ValueError(
-            f"expected a score of 0 or more for each of {', '.join(label_set.lesions)}; "
-            f"got {np.asarray(scores).tolist()}"
+            f"expected a non-negative score for each of {', '.join(label_set.lesions)}; "
+            f"found {np.asarray(scores).tolist()}"
         )
     total = given.sum()
     if total == 0:
@@ -127,22 +135,22 @@ def _scaled(scores: Sequence[float] | None, label_set: LabelSet) -> tuple[float,
 
 
 def _joint_histogram(truth: np.ndarray, predicted: np.ndarray, label_set: LabelSet) -> np.ndarray:
-    """int64 [classes, classes]: pixels with true label in rows, predicted label in columns."""
+    """Pixels by true label (rows) and predicted label (columns), int64 [classes, classes]."""
     classes = len(label_set)
     for name, labels in (("truth", truth), ("predicted", predicted)):
         if labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):
             raise ValueError(
-                f"expected {name} to be an integer array [rows, columns]; got {labels.dtype} "
-                f"{labels.shape}. Pass one slice of labels, not probabilities or a volume."
+                f"expected {name} to be an integer array [rows, columns]; found {labels.dtype} "
+                f"{labels.shape}. Pass the labels of one slice, not probabilities or a volume."
             )
         if labels.size and not 0 <= labels.min() <= labels.max() < classes:
             raise ValueError(
                 f"expected labels 0 to {classes - 1} of label set {label_set.name!r} in {name}; "
-                f"got {labels.min()} to {labels.max()}"
+                f"found {labels.min()} to {labels.max()}"
             )
     if truth.shape != predicted.shape:
         raise ValueError(
-            f"expected truth and prediction on the same grid; got {truth.shape} and "
+            f"expected truth and prediction on the same grid; found {truth.shape} and "
             f"{predicted.shape}. Map the prediction back to the truth's grid first."
         )
     pairs = truth.astype(np.int64).ravel() * classes + predicted.ravel()
@@ -150,7 +158,7 @@ def _joint_histogram(truth: np.ndarray, predicted: np.ndarray, label_set: LabelS
 
 
 def _region_counts(joint: np.ndarray, first_label: int) -> PixelCounts:
-    """Counts of the region made of all labels from ``first_label`` on."""
+    """Counts of the region of all labels from ``first_label`` on."""
     return PixelCounts(
         int(joint[first_label:].sum()),
         int(joint[:, first_label:].sum()),
@@ -159,7 +167,7 @@ def _region_counts(joint: np.ndarray, first_label: int) -> PixelCounts:
 
 
 def _majority(pixels: np.ndarray) -> int | None:
-    """Lesion label with most pixels; argmax takes the first, thus the lower label, in a tie."""
+    """Lesion label with most pixels; in a tie argmax takes the lower label."""
     lesion_pixels = pixels[LIVER + 1 :]
     if lesion_pixels.sum() == 0:
         return None
@@ -170,14 +178,14 @@ def _given_diagnosis(diagnosis: int | str, outlined: int | None, label_set: Labe
     if diagnosis == HEALTHY:
         if outlined is not None:
             raise ValueError(
-                "expected no lesion pixels in the truth of a healthy slice; got some of class "
-                f"{label_set.classes[outlined]!r}. Mend the diagnosis or the outline."
+                "expected no lesion pixels in the truth of a healthy slice; found pixels of class "
+                f"{label_set.classes[outlined]!r}. Correct the diagnosis or the outline."
             )
         return None
     label = label_set.index(diagnosis) if isinstance(diagnosis, str) else int(diagnosis)
     if label not in label_set.lesion_labels:
         raise ValueError(
             f"expected a diagnosis among {', '.join(label_set.lesions)} or {HEALTHY!r}; "
-            f"got {diagnosis!r}"
+            f"found {diagnosis!r}"
         )
     return label

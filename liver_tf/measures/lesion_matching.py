@@ -1,13 +1,13 @@
-"""Which true lesion was found by which predicted one.
+"""One-to-one matching of true and predicted lesions by overlap.
 
-A lesion is a connected component of lesion pixels of any type; pixels that touch by an edge or a
-corner are one lesion (8 neighbours in a slice, 26 in a volume). True and predicted lesions are
-paired one to one so that the sum of their IoU (intersection over union) is greatest; a pair counts
-as a hit at a threshold t where its IoU is at least t. A prediction that covers two true lesions so
-finds one of them at most, and two fragments on one lesion are one hit and one false alarm.
+A lesion is a connected component of lesion pixels of any type; pixels that touch at an edge or a
+corner belong to one lesion (8 neighbours in a slice, 26 in a volume). True and predicted lesions
+are paired so that the sum of their IoU (intersection over union) is greatest; a pair is a hit at a
+threshold t if its IoU is at least t. A prediction that covers two true lesions therefore hits at
+most one of them, and two fragments on one lesion are one hit and one false positive.
 
-Source: one-to-one matching by IoU, Maier-Hein et al., "Metrics reloaded", Nature Methods 2024. At
-thresholds above 0.5 any matching gives the same pairs.
+Source: Maier-Hein et al., "Metrics reloaded", Nature Methods 2024. At thresholds above 0.5 every
+one-to-one matching gives the same pairs.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage, optimize
 
-#: Overlaps (IoU) from which a lesion counts as found: touched well enough to be seen, and outlined.
+#: IoU from which a lesion counts as found: detected, and well outlined.
 IOU_THRESHOLDS = (0.1, 0.5)
 
 
 @dataclass(frozen=True)
 class MatchedLesion:
-    """A connected lesion, of the truth or of the prediction, and how well its partner fits.
+    """A connected lesion of truth or prediction, and its overlap with its match.
 
     Attributes:
-      type: label with most of its pixels (ties: the lower).
-      pixels: its size. 0 stands for a lesion that is known by diagnosis but has no outline.
-      diameter_mm: of the circle of the same area; None where the spacing is unknown.
-      iou: with its partner on the other side; 0.0 without one.
+      type: label with most of its pixels; the lower label in a tie.
+      pixels: number of pixels; 0 for a lesion known by diagnosis that has no outline.
+      diameter_mm: diameter of the circle of the same area; None if the spacing is unknown.
+      iou: IoU with its match; 0.0 without one.
     """
 
     type: int
@@ -41,14 +41,15 @@ class MatchedLesion:
 def match_components(
     truth: np.ndarray, predicted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Components of two masks, and the IoU of each with its partner.
+    """Label the components of two masks and match them.
 
     Args:
-      truth, predicted: bool, same shape, 2-D or 3-D.
+      truth: bool, 2-D or 3-D.
+      predicted: bool, same shape.
 
     Returns:
       Component numbers of truth and prediction (int32 of the masks' shape, 0 outside), then
-      float64 [true lesions] and [predicted lesions]: IoU with the partner, 0.0 without one.
+      float64 [true lesions] and [predicted lesions]: IoU with the match, 0.0 without one.
     """
     structure = np.ones((3,) * truth.ndim, bool)
     true_numbers, true_count = ndimage.label(truth, structure)

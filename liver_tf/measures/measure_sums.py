@@ -1,28 +1,30 @@
-"""Measures as sums over slices, so that a resample of patients costs a matrix product.
+"""Measures as sums over slices, so that a bootstrap resample costs one matrix product.
 
-Three forms are enough: a ratio of two sums (shares and means), a share of ordered pairs of slices
-(the area under a ROC curve), and sums by bin (calibration error). Each is condensed to a few
-numbers per patient and network once; a resample weights these.
+Three forms cover all measures: a ratio of two sums (proportions and means), the proportion of
+correctly ordered pairs of slices (area under the ROC curve), and sums by bin (calibration error).
+Each is reduced once to a few numbers per patient and network; a resample weights these.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from liver_tf.measures.slice_result import SliceResult
+from liver_tf.measures.slice_result import PixelCounts, SliceResult
 
 
 @dataclass(frozen=True)
-class Units:
-    """What is resampled, and which slice (row) belongs to which.
+class ResamplingUnits:
+    """The patients and networks that are resampled, and the slices (rows) of each.
 
     Attributes:
-      patients: sorted. networks: sorted (fold, seed).
-      patient_of, network_of: int64 [rows], places in the two.
+      patients: sorted patient ids.
+      networks: sorted (fold, seed).
+      patient_of: int64 [rows], index into ``patients``.
+      network_of: int64 [rows], index into ``networks``.
     """
 
     patients: tuple[str, ...]
@@ -31,31 +33,31 @@ class Units:
     network_of: np.ndarray
 
     @classmethod
-    def of(cls, results: Sequence[SliceResult]) -> Units:
+    def of(cls, results: Sequence[SliceResult]) -> ResamplingUnits:
         """The patients and networks of slices."""
         patients = tuple(sorted({r.patient for r in results}))
         networks = tuple(sorted({r.network for r in results}))
-        patient_place = {patient: place for place, patient in enumerate(patients)}
-        network_place = {network: place for place, network in enumerate(networks)}
+        patient_index = {patient: index for index, patient in enumerate(patients)}
+        network_index = {network: index for index, network in enumerate(networks)}
         return cls(
             patients,
             networks,
-            np.array([patient_place[r.patient] for r in results], np.int64),
-            np.array([network_place[r.network] for r in results], np.int64),
+            np.array([patient_index[r.patient] for r in results], np.int64),
+            np.array([network_index[r.network] for r in results], np.int64),
         )
 
     @cached_property
-    def cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Pairs of patient and network that have a slice: patient, network, cell of every row."""
-        pairs = self.patient_of * max(len(self.networks), 1) + self.network_of
-        found, cell_of = np.unique(pairs, return_inverse=True)
-        return *np.divmod(found, max(len(self.networks), 1)), cell_of
+    def pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Pairs of patient and network with a slice: patient, network, pair of every row."""
+        keys = self.patient_of * max(len(self.networks), 1) + self.network_of
+        present, pair_of = np.unique(keys, return_inverse=True)
+        return *np.divmod(present, max(len(self.networks), 1)), pair_of
 
-    def by_cell(self, values: np.ndarray) -> np.ndarray:
-        """Sums over the rows of each cell: float64 [rows, n] -> [cells, n]."""
-        patients, _, cell_of = self.cells
+    def by_pair(self, values: np.ndarray) -> np.ndarray:
+        """Sums over the rows of each pair: float64 [rows, n] -> [pairs, n]."""
+        patients, _, pair_of = self.pairs
         sums = np.zeros((len(patients), values.shape[1]))
-        np.add.at(sums, cell_of, values)
+        np.add.at(sums, pair_of, values)
         return sums
 
     def by_patient(self, values: np.ndarray) -> np.ndarray:
@@ -66,59 +68,79 @@ class Units:
 
 
 @dataclass(frozen=True)
-class Draw:
-    """Weight of each patient and each network by how often it was drawn: float64 [samples, n]."""
+class ResampleWeights:
+    """How often each patient and network was drawn, as weights: float64 [samples, n] each."""
 
     patients: np.ndarray
     networks: np.ndarray
 
-    def of_cells(self, units: Units) -> np.ndarray:
-        """Weight of every cell, float64 [samples, cells]."""
-        patient, network, _ = units.cells
-        return self.patients[:, patient] * self.networks[:, network]
+    def of_pairs(self, units: ResamplingUnits) -> np.ndarray:
+        """Weight of every pair of patient and network, float64 [samples, pairs]."""
+        patient, network, _ = units.pairs
+        weights: np.ndarray = self.patients[:, patient] * self.networks[:, network]
+        return weights
 
 
-#: A draw and the weights of its cells in, the measure of each resample out: float64 [samples].
-Resampled = Callable[[Draw, np.ndarray], np.ndarray]
+#: Takes resample weights and their pair weights; returns the measure, float64 [samples].
+ResampledMeasure = Callable[[ResampleWeights, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Terms:
-    """A measure as the ratio of two sums: float64 [rows] each."""
+class RatioSums:
+    """A measure that is the ratio of two sums: float64 [rows] each."""
 
     numerator: np.ndarray
     denominator: np.ndarray
 
+    @classmethod
+    def mean(cls, values: Iterable[float | None]) -> RatioSums:
+        """Mean over the slices for which the value is defined."""
+        values = list(values)
+        return cls(column(v or 0.0 for v in values), column(v is not None for v in values))
+
+    @classmethod
+    def pooled_dice(cls, counts: Sequence[PixelCounts]) -> RatioSums:
+        """Dice of the pixels of all slices together."""
+        return cls(
+            column(2.0 * c.both for c in counts), column(c.true + c.predicted for c in counts)
+        )
+
+    def weighted(self, weights: np.ndarray) -> RatioSums:
+        """The same measure with weighted rows."""
+        return RatioSums(self.numerator * weights, self.denominator * weights)
+
     def value(self) -> float | None:
-        """The measure over all slices; None where the denominator is zero."""
+        """The measure over all slices; None if the denominator is zero."""
         below = self.denominator.sum()
         return float(self.numerator.sum() / below) if below else None
 
-    def carriers(self, units: Units) -> int:
-        """Patients without whom the measure would be another, or none."""
+    def contributing_patients(self, units: ResamplingUnits) -> int:
+        """Number of patients with a slice in the denominator."""
         return _patients_with(units, self.denominator)
 
-    def resampled(self, units: Units) -> Resampled:
-        """The measure of any resample."""
-        sums = units.by_cell(np.stack([self.numerator, self.denominator], axis=1))
+    def resampled(self, units: ResamplingUnits) -> ResampledMeasure:
+        """The measure as a function of resample weights."""
+        sums = units.by_pair(np.stack([self.numerator, self.denominator], axis=1))
 
-        def of(draw: Draw, cells: np.ndarray) -> np.ndarray:
-            above, below = (cells @ sums).T
+        def measure(weights: ResampleWeights, pair_weights: np.ndarray) -> np.ndarray:
+            del weights
+            above, below = (pair_weights @ sums).T
             return divided(above, below)
 
-        return of
+        return measure
 
 
 @dataclass(frozen=True)
-class PairTerms:
-    """Share of pairs of a positive and a negative slice that the scores put in the right order.
+class RankingSums:
+    """Area under the ROC curve: proportion of correctly ordered pairs of a positive and a negative.
 
-    That is the area under the ROC curve; equal scores count half. Only slices that the same
-    network scored are compared: scores of two networks have no common scale.
+    Equal scores count half. Only slices scored by the same network are compared, because the scores
+    of two networks have no common scale.
 
     Attributes:
-      scores: float64 [rows]. positive: bool [rows].
-      weights: float64 [rows]; 0 leaves a slice out.
+      scores: float64 [rows].
+      positive: bool [rows].
+      weights: float64 [rows]; 0 excludes a slice.
       networks: int64 [rows].
     """
 
@@ -128,95 +150,104 @@ class PairTerms:
     networks: np.ndarray
 
     def value(self) -> float | None:
-        """The area over all slices; None without a positive or without a negative one."""
+        """The area over all slices; None without positives or without negatives."""
         above = below = 0.0
-        for ups, downs, right in self._blocks():
-            above += right.sum()
-            below += self.weights[ups].sum() * len(downs)
+        for positives, negatives, ordered in self._by_network():
+            above += ordered.sum()
+            below += self.weights[positives].sum() * len(negatives)
         return float(above / below) if below else None
 
-    def carriers(self, units: Units) -> int:
-        """The lesser count of the patients with positive and with negative slices."""
+    def contributing_patients(self, units: ResamplingUnits) -> int:
+        """The smaller number of patients: with positive or with negative slices."""
         return min(
             _patients_with(units, self.weights * side) for side in (self.positive, ~self.positive)
         )
 
-    def resampled(self, units: Units) -> Resampled:
-        """The area of any resample."""
+    def resampled(self, units: ResamplingUnits) -> ResampledMeasure:
+        """The area as a function of resample weights."""
         blocks = []
-        for ups, downs, right in self._blocks():
-            # Only the patients of the network's fold: the others would be rows of zeros.
-            of_up, up = np.unique(units.patient_of[ups], return_inverse=True)
-            of_down, down = np.unique(units.patient_of[downs], return_inverse=True)
+        for positives, negatives, ordered in self._by_network():
+            # Only the patients of the network's fold: all others would be rows of zeros.
+            of_up, up = np.unique(units.patient_of[positives], return_inverse=True)
+            of_down, down = np.unique(units.patient_of[negatives], return_inverse=True)
             matrix = np.zeros((len(of_up), len(of_down)))
-            np.add.at(matrix, (up[:, None], down[None, :]), right)
-            weights = np.bincount(up, self.weights[ups]), np.bincount(down).astype(np.float64)
-            blocks.append((units.network_of[ups[0]], of_up, of_down, matrix, *weights))
+            np.add.at(matrix, (up[:, None], down[None, :]), ordered)
+            sizes = np.bincount(up, self.weights[positives]), np.bincount(down).astype(np.float64)
+            blocks.append((units.network_of[positives[0]], of_up, of_down, matrix, *sizes))
 
-        def of(draw: Draw, cells: np.ndarray) -> np.ndarray:
-            del cells
-            above, below = np.zeros(len(draw.patients)), np.zeros(len(draw.patients))
-            for network, of_up, of_down, matrix, of_ups, of_downs in blocks:
-                up, down = draw.patients[:, of_up], draw.patients[:, of_down]
-                drawn = draw.networks[:, network]
+        def measure(weights: ResampleWeights, pair_weights: np.ndarray) -> np.ndarray:
+            del pair_weights
+            above, below = np.zeros(len(weights.patients)), np.zeros(len(weights.patients))
+            for network, of_up, of_down, matrix, up_sizes, down_sizes in blocks:
+                up, down = weights.patients[:, of_up], weights.patients[:, of_down]
+                drawn = weights.networks[:, network]
                 above += drawn * np.einsum("ij,ij->i", up @ matrix, down)
-                below += drawn * (up @ of_ups) * (down @ of_downs)
+                below += drawn * (up @ up_sizes) * (down @ down_sizes)
             return divided(above, below)
 
-        return of
+        return measure
 
-    def _blocks(self):
-        """By network: rows of positives and of negatives, right order of each pair.
+    def _by_network(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """For each network: rows of positives and of negatives, and the order of each pair.
 
-        A pair weighs as much as its positive slice.
+        The order is 1, 0.5 or 0, times the weight of the positive slice.
         """
         for network in np.unique(self.networks):
             here = (self.networks == network) & (self.weights > 0)
-            ups, downs = np.flatnonzero(here & self.positive), np.flatnonzero(here & ~self.positive)
-            if ups.size and downs.size:
-                gap = self.scores[ups][:, None] - self.scores[downs][None, :]
-                yield ups, downs, ((gap > 0) + 0.5 * (gap == 0)) * self.weights[ups][:, None]
+            positives = np.flatnonzero(here & self.positive)
+            negatives = np.flatnonzero(here & ~self.positive)
+            if positives.size and negatives.size:
+                gap = self.scores[positives][:, None] - self.scores[negatives][None, :]
+                ordered = (gap > 0) + 0.5 * (gap == 0)
+                yield positives, negatives, ordered * self.weights[positives][:, None]
 
 
 @dataclass(frozen=True)
-class BinTerms:
-    """Sum over bins of the absolute sums in them, by a sum over all: expected calibration error.
+class BinnedSums:
+    """Expected calibration error: sum over bins of the absolute sums in them, over a total.
 
     Attributes:
-      numerators: float64 [rows, bins]. denominator: float64 [rows].
+      numerators: float64 [rows, bins].
+      denominator: float64 [rows].
     """
 
     numerators: np.ndarray
     denominator: np.ndarray
 
     def value(self) -> float | None:
-        """The measure over all slices; None where the denominator is zero."""
+        """The measure over all slices; None if the denominator is zero."""
         below = self.denominator.sum()
         return float(np.abs(self.numerators.sum(axis=0)).sum() / below) if below else None
 
-    def carriers(self, units: Units) -> int:
-        """Patients with a slice that counts."""
+    def contributing_patients(self, units: ResamplingUnits) -> int:
+        """Number of patients with a slice in the denominator."""
         return _patients_with(units, self.denominator)
 
-    def resampled(self, units: Units) -> Resampled:
-        """The measure of any resample."""
-        sums = units.by_cell(np.concatenate([self.numerators, self.denominator[:, None]], axis=1))
+    def resampled(self, units: ResamplingUnits) -> ResampledMeasure:
+        """The measure as a function of resample weights."""
+        sums = units.by_pair(np.concatenate([self.numerators, self.denominator[:, None]], axis=1))
 
-        def of(draw: Draw, cells: np.ndarray) -> np.ndarray:
-            del draw
-            drawn = cells @ sums
+        def measure(weights: ResampleWeights, pair_weights: np.ndarray) -> np.ndarray:
+            del weights
+            drawn = pair_weights @ sums
             return divided(np.abs(drawn[:, :-1]).sum(axis=1), drawn[:, -1])
 
-        return of
+        return measure
 
 
-AnyTerms = Terms | PairTerms | BinTerms
+MeasureSums = RatioSums | RankingSums | BinnedSums
+
+
+def column(values: Iterable[float]) -> np.ndarray:
+    """One number per slice as float64 [rows]."""
+    return np.fromiter(values, dtype=np.float64)
 
 
 def divided(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Ratios, NaN where the lower is not above zero."""
-    return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+    """Ratios; NaN where the denominator is not positive."""
+    ratios: np.ndarray = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+    return ratios
 
 
-def _patients_with(units: Units, weights: np.ndarray) -> int:
+def _patients_with(units: ResamplingUnits, weights: np.ndarray) -> int:
     return len(np.unique(units.patient_of[weights > 0]))

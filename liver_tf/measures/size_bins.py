@@ -1,15 +1,15 @@
-"""Lesions by size: the bins in which measures are also given.
+"""Size bins of lesions.
 
-A lesion's size is the diameter in mm of the circle that has its area in the slice, which a single
-stray pixel of an outline hardly moves. 10 and 20 mm are the borders at which radiology treats
-liver lesions differently (below 10 mm too small to characterise; ACR LI-RADS v2018).
+The size of a lesion is the diameter in mm of the circle of the same area in the slice, which a
+stray pixel of the outline hardly changes. 10 and 20 mm are the thresholds of LI-RADS (ACR LI-RADS
+v2018; lesions below 10 mm are too small to characterise).
 """
 
 from __future__ import annotations
 
 import math
 
-#: Name -> least diameter of the bin, mm; a bin reaches to the next one's least.
+#: Name of a bin -> smallest diameter in mm; a bin extends to the start of the next.
 SIZE_BINS = {
     "under_10_mm": 0.0,
     "10_to_20_mm": 10.0,
@@ -17,19 +17,19 @@ SIZE_BINS = {
     "50_mm_and_more": 50.0,
 }
 
-#: The bin of a lesion whose pixel spacing is unknown, or whose outline holds no pixel.
+#: Bin of lesions whose pixel spacing is unknown or whose outline has no pixel.
 UNKNOWN = "size_unknown"
 
 
 def equivalent_diameter_mm(pixels: int, spacing_mm: tuple[float, float] | None) -> float | None:
-    """Diameter of the circle of the same area; None where the spacing is unknown or no pixel is."""
+    """Diameter of the circle of the same area; None without spacing or without pixels."""
     if spacing_mm is None or pixels == 0:
         return None
     return 2.0 * math.sqrt(pixels * spacing_mm[0] * spacing_mm[1] / math.pi)
 
 
 def size_bin(diameter_mm: float | None) -> str:
-    """Name of the bin that holds a diameter; one on a border belongs to the larger bin."""
+    """Name of the bin of a diameter; a diameter on a border belongs to the larger bin."""
     if diameter_mm is None:
         return UNKNOWN
-    return [name for name, least in SIZE_BINS.items() if diameter_mm >= least][-1]
+    return [name for name, start in SIZE_BINS.items() if diameter_mm >= start][-1]

@@ -1,12 +1,14 @@
-"""What one slice has shown: the row from which every measure is computed.
+"""The result of one slice: counts, distances and scores from which every measure is computed.
 
-A row holds counts, distances and scores, never pixels, so that runs can be pooled and measures
-added without asking a network again. Patients and cases are pseudonyms.
+A ``SliceResult`` holds no pixels, so that runs can be pooled and measures added without running a
+network again. Patients and cases are pseudonyms.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from liver_tf.measures.lesion_matching import MatchedLesion
 from liver_tf.measures.size_bins import UNKNOWN, size_bin
@@ -15,7 +17,7 @@ from liver_tf.measures.surface_distances import SurfaceDistances
 
 @dataclass(frozen=True)
 class PixelCounts:
-    """Pixels of one region: in the truth, in the prediction, in both."""
+    """Pixels of a region in the truth, in the prediction, and in both."""
 
     true: int
     predicted: int
@@ -23,31 +25,35 @@ class PixelCounts:
 
     @property
     def dice(self) -> float | None:
-        """2 |A and B| / (|A| + |B|); None where the region is empty in truth and prediction."""
+        """2 |A and B| / (|A| + |B|); None if the region is empty in truth and prediction."""
         total = self.true + self.predicted
         return 2.0 * self.both / total if total else None
 
 
 @dataclass(frozen=True)
 class SliceResult:
-    """What was true and what was predicted in one axial slice.
+    """Truth and prediction of one axial slice, in numbers.
 
     Attributes:
-      patient: pseudonymous patient id; the unit of every resampling.
+      patient: pseudonymous patient id, the unit of resampling.
       case: pseudonymous id of the scan or examination.
-      slice_index: position of the slice within the case.
+      slice_index: position of the slice in the case.
       true_diagnosis: label of the true lesion type; None for a healthy slice.
       predicted_diagnosis: label with most predicted lesion pixels; None without a detection.
-      lesion: counts of lesion (any type) against the rest.
-      liver: counts of liver or lesion against background.
-      classes: class name -> counts of exactly that label, in the order of the label set.
-      spacing_mm: (row, column), None where unknown: then there are no distances and no sizes.
-      true_lesions, found_lesions: connected lesions of truth and prediction.
-      lesion_surface, liver_surface: distances between the outlines, None where there are none.
+      lesion: pixel counts of lesion (any type) against the rest.
+      liver: pixel counts of liver including lesions against background.
+      classes: class name -> pixel counts of exactly that label, in the order of the label set.
+      spacing_mm: (row, column); None if unknown, then there are no distances and no sizes.
+      true_lesions: connected lesions of the truth.
+      found_lesions: connected lesions of the prediction.
+      lesion_surface: distances between the lesion outlines; None if undefined.
+      liver_surface: distances between the liver outlines; None if undefined.
       type_scores: mean probability of each lesion type over the predicted lesion pixels, scaled to
-        sum to one over the types; None without a detection, and where nobody asked for them.
-      temperature: by which the run's scores are to be scaled (``calibration``), None if unknown.
-      fold, seed: of the network that predicted the slice; together they name the network.
+        sum to one; None without a detection or if scores were not requested.
+      temperature: temperature of the run that predicted the slice (``calibration``); None if
+        unknown.
+      fold: fold of the network that predicted the slice.
+      seed: its seed. Fold and seed identify the network.
     """
 
     patient: str
@@ -70,36 +76,35 @@ class SliceResult:
 
     @property
     def image(self) -> tuple[str, str, int]:
-        """What identifies the slice: patient, case, slice index."""
+        """Identity of the slice: patient, case, slice index."""
         return (self.patient, self.case, self.slice_index)
 
     @property
     def network(self) -> tuple[str, int]:
-        """What identifies the network of a protocol: fold, seed."""
+        """Identity of the network within a protocol: fold, seed."""
         return (self.fold, self.seed)
 
     @property
     def has_lesion(self) -> bool:
-        """Whether the slice truly holds a lesion."""
+        """Whether the slice has a true lesion."""
         return self.true_diagnosis is not None
 
     @property
     def detected(self) -> bool:
-        """Whether any lesion pixel was predicted, in the right place or not."""
+        """Whether any lesion pixel was predicted, at the right place or not."""
         return self.lesion.predicted > 0
 
     @property
     def overlap(self) -> bool:
-        """Whether at least one predicted lesion pixel lies in the true lesion, of any type."""
+        """Whether a predicted lesion pixel of any type lies in the true lesion."""
         return self.lesion.both > 0
 
     @property
     def dice(self) -> float | None:
         """Dice of lesion against rest.
 
-        A missed lesion and a false alarm in a healthy slice give 0.0. A healthy slice without a
-        detection gives None: there is nothing to compare. A slice that is known to hold a lesion
-        but whose outline has no pixel gives 0.0 whatever was predicted.
+        0.0 for a missed lesion, for a false positive in a healthy slice, and for a lesion known by
+        diagnosis whose outline has no pixel. None for a healthy slice without a detection.
         """
         if self.has_lesion and self.lesion.true == 0:
             return 0.0
@@ -107,17 +112,17 @@ class SliceResult:
 
     @property
     def size(self) -> str:
-        """Bin of the slice's largest true lesion (``size_bins``); unknown for a healthy slice."""
-        known = [one.diameter_mm for one in self.true_lesions if one.diameter_mm is not None]
+        """Size bin of the largest true lesion (``size_bins``); unknown for a healthy slice."""
+        known = [x.diameter_mm for x in self.true_lesions if x.diameter_mm is not None]
         return size_bin(max(known)) if known else UNKNOWN
 
-    def to_json(self) -> dict:
-        """Plain dictionary for ``json.dumps``; ``dice`` and ``overlap`` are added for readers."""
+    def to_json(self) -> dict[str, Any]:
+        """Dictionary for ``json.dumps``; ``dice`` and ``overlap`` are added for readers."""
         return asdict(self) | {"dice": self.dice, "overlap": self.overlap}
 
     @classmethod
-    def from_json(cls, values: dict) -> SliceResult:
-        """Inverse of ``to_json``; ``dice`` and ``overlap`` follow from the counts.
+    def from_json(cls, values: dict[str, Any]) -> SliceResult:
+        """Inverse of ``to_json``; ``dice`` and ``overlap`` are recomputed from the counts.
 
         Raises:
           ValueError: a field is missing.
@@ -144,13 +149,25 @@ class SliceResult:
             )
         except KeyError as error:
             raise ValueError(
-                f"expected an image result with the field {error}; got {sorted(values)}"
+                f"slice result without field {error}; fields found: {sorted(values)}"
             ) from None
 
 
-def _tuple(values: list | None) -> tuple | None:
+def class_names(results: Sequence[SliceResult]) -> tuple[str, ...]:
+    """The class names of the results' label set; empty without results.
+
+    Raises:
+      ValueError: the results come from different label sets.
+    """
+    label_sets = {tuple(r.classes) for r in results}
+    if len(label_sets) > 1:
+        raise ValueError(f"expected results of one label set; found {sorted(label_sets)}")
+    return label_sets.pop() if label_sets else ()
+
+
+def _tuple(values: list[Any] | None) -> tuple[Any, ...] | None:
     return None if values is None else tuple(values)
 
 
-def _surface(values: dict | None) -> SurfaceDistances | None:
+def _surface(values: dict[str, float] | None) -> SurfaceDistances | None:
     return None if values is None else SurfaceDistances(**values)

@@ -1,10 +1,10 @@
-"""How far two outlines lie apart, in mm: Hausdorff distance at 95 % and average surface distance.
+"""Surface distances in mm: 95 % Hausdorff distance and average symmetric surface distance.
 
-The surface of a mask is its pixels of which a neighbour across an edge (4 in a slice, 6 in a
-volume) is outside; outside the image is outside the mask. From every surface pixel of one mask the
-distance to the nearest surface pixel of the other is taken between centres, in mm. These are the
-definitions of MONAI and of Metrics Reloaded (Maier-Hein et al., Nature Methods 2024);
-``python -m benchmarks.measures`` holds ours against MONAI's.
+The surface of a mask is its pixels with an edge neighbour (4 in a slice, 6 in a volume) outside the
+mask; beyond the image is outside. Distances run from the centre of each surface pixel of one mask
+to the nearest surface pixel of the other. These are the definitions of MONAI and of Metrics
+Reloaded (Maier-Hein et al., Nature Methods 2024); ``python -m benchmarks.measures`` compares the
+results with MONAI's.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class SurfaceDistances:
     """Distances between two surfaces.
 
     Attributes:
-      hd95_mm: the larger of the two directed 95th percentiles (linear between ranks).
-      assd_mm: mean over the distances of both directions taken together.
+      hd95_mm: the larger of the two directed 95th percentiles (linear interpolation).
+      assd_mm: mean of the distances of both directions together.
     """
 
     hd95_mm: float
@@ -37,23 +37,26 @@ def surface_distances(
     """Distances between the surfaces of two masks.
 
     Args:
-      truth, predicted: bool, same shape, [rows, columns] or [slices, rows, columns].
-      spacing_mm: one step per axis; None where unknown.
+      truth: bool, [rows, columns] or [slices, rows, columns].
+      predicted: bool, same shape.
+      spacing_mm: spacing of each axis; None if unknown.
 
     Returns:
-      None where there is no distance: truth or prediction is empty (or both are), or the spacing
-      is unknown. A missed lesion therefore leaves the mean distance; Success and Dice2 count it.
+      None if truth or prediction is empty or the spacing is unknown. A missed lesion is therefore
+      not in the mean distance; Success and Dice2 count it.
 
     Raises:
-      ValueError: shapes differ, or there is not one positive step per axis.
+      ValueError: shapes differ, or the spacing is not one positive number per axis.
     """
     if truth.shape != predicted.shape:
-        raise ValueError(f"expected masks of one shape; got {truth.shape} and {predicted.shape}")
+        raise ValueError(
+            f"expected masks of the same shape; found {truth.shape} and {predicted.shape}"
+        )
     if spacing_mm is None:
         return None
     if len(spacing_mm) != truth.ndim or not all(0 < step < np.inf for step in spacing_mm):
         raise ValueError(
-            f"expected a positive spacing in mm for each of {truth.ndim} axes; got {spacing_mm}"
+            f"expected a positive spacing in mm for each of {truth.ndim} axes; found {spacing_mm}"
         )
     if not (truth.any() and predicted.any()):
         return None
@@ -68,11 +71,12 @@ def surface_distances(
 
 
 def surface(mask: np.ndarray) -> np.ndarray:
-    """The pixels of a mask that touch what is outside; bool of the same shape."""
-    return mask & ~ndimage.binary_erosion(mask)
+    """The surface pixels of a mask; bool of the same shape."""
+    rim: np.ndarray = mask & ~ndimage.binary_erosion(mask)
+    return rim
 
 
 def _cropped(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both masks within the box that holds both, with a rim of one pixel that is outside."""
+    """Both masks cropped to their common bounding box, padded by one pixel."""
     (box,) = ndimage.find_objects((first | second).astype(np.uint8))
     return np.pad(first[box], 1), np.pad(second[box], 1)

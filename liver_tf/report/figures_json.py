@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from liver_tf.measures.measure_names import measure_title
+from liver_tf.measures.measure_registry import measure_title
 from liver_tf.statistics.bootstrap_intervals import LEVEL, Interval
 
 if TYPE_CHECKING:

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING
 from liver_tf.labels import HEALTHY, LIVER
 from liver_tf.measures.calibration import ReliabilityBin, reliability
 from liver_tf.measures.confusion_matrix import Confusion, confusion_matrix
-from liver_tf.measures.measure_names import PAPER_MEASURES, measure_title
 from liver_tf.measures.measure_registry import (
-    measure_terms,
+    PAPER_MEASURES,
+    all_measures,
+    measure_title,
+    measures_by_size,
     row_weights,
     summarise,
-    terms_by_size,
 )
 from liver_tf.measures.slice_result import SliceResult
 from liver_tf.report.page.page_parts import Picture, Table
 from liver_tf.report.tables.paper_table import ABSENT, format_interval, format_p, measured_label
-from liver_tf.statistics.bootstrap_intervals import SAMPLES, Interval, PairedDifference, draw
+from liver_tf.statistics.bootstrap_intervals import SAMPLES, Interval, resample
+from liver_tf.statistics.paired_difference import PairedDifference
 from liver_tf.statistics.protocol_comparisons import compare
 
 if TYPE_CHECKING:
@@ -178,13 +180,13 @@ def evaluate_protocols(
         )
     drawn, by_size, size_counts = {}, {}, {}
     for name, own in results.items():
-        sized = terms_by_size(own)
-        together = {(None, measure): one for measure, one in measure_terms(own).items()}
+        sized = measures_by_size(own)
+        together = {(None, measure): one for measure, one in all_measures(own).items()}
         together |= {
             (size, measure): one for size, terms in sized.items() for measure, one in terms.items()
         }
-        every = draw(own, together, samples=samples, seed=seed)
-        drawn[name] = every.of({m: (None, m) for size, m in together if size is None})
+        every = resample(own, together, samples=samples, seed=seed)
+        drawn[name] = every.renamed({m: (None, m) for size, m in together if size is None})
         # Both denominators count slices and lesions once, however many networks predicted them.
         size_counts[name] = {
             size: {

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from liver_tf.measures.measure_names import PAPER_MEASURES, measure_title
+from liver_tf.measures.measure_registry import PAPER_MEASURES, measure_title
 from liver_tf.report.tables.paper_table import format_interval
 from liver_tf.results.stored_results import LOOSE
-from liver_tf.statistics.bootstrap_intervals import PairedDifference
+from liver_tf.statistics.paired_difference import PairedDifference
 from liver_tf.statistics.protocol_comparisons import CONTROLS, REFERENCE
 
 if TYPE_CHECKING:

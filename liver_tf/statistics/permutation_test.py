@@ -1,14 +1,15 @@
-"""Whether two protocols differ on the same patients: a permutation test, and many of them.
+"""Permutation test of two protocols on the same patients, and Holm's correction.
 
-If the protocols were alike, exchanging their results for a patient would change nothing. So for
-every patient the two are exchanged or not, at random, for all slices and all seeds of the patient
-at once (seeds averaged before), and the difference is taken anew; p is the share of exchanges whose
-difference is at least as far from zero as the observed one. For a mean over patients with equally
-many slices this is the sign-flip test; written with sums it holds for every ratio.
+Under the null hypothesis that the protocols are equivalent, their results can be exchanged for any
+patient. For every patient the two are exchanged or not, at random, for all slices and seeds of the
+patient at once (seeds averaged before), and the difference is recomputed; p is the proportion of
+permutations whose difference is at least as far from zero as the observed one. For a mean over
+patients with equally many slices this is the sign-flip test; in terms of sums it holds for every
+ratio.
 
-The test is about patients: it asks whether these trained networks differ, not whether another
-training would. The interval of ``bootstrap`` takes the seeds in as well; a difference is called
-one only where both agree.
+The test concerns patients: it asks whether these trained networks differ, not whether a new
+training would. The bootstrap interval includes the variance between seeds; a difference counts as
+shown only if both agree (``paired_difference``).
 
 Source: Good, "Permutation, Parametric and Bootstrap Tests of Hypotheses" (2005), chapter 3; Holm,
 "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6
@@ -17,24 +18,25 @@ Source: Good, "Permutation, Parametric and Bootstrap Tests of Hypotheses" (2005)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from liver_tf.measures.measure_sums import Terms, Units, divided
+from liver_tf.measures.measure_sums import RatioSums, ResamplingUnits, divided
 from liver_tf.statistics.bootstrap_intervals import SAMPLES
 
 _CHUNK = 2_000
 
 
 @dataclass(frozen=True)
-class ExchangeTest:
+class PermutationTest:
     """Outcome of a permutation test.
 
     Attributes:
-      p: two-sided. exchanges: that were made.
-      exact: whether these were all that there are, none twice.
+      p: two-sided p value.
+      exchanges: number of permutations.
+      exact: whether these were all possible permutations, each once.
     """
 
     p: float
@@ -42,57 +44,62 @@ class ExchangeTest:
     exact: bool
 
 
-def exchange_test(
-    reference: Terms,
-    other: Terms,
-    reference_units: Units,
-    other_units: Units,
+def permutation_test(
+    reference: RatioSums,
+    other: RatioSums,
+    reference_units: ResamplingUnits,
+    other_units: ResamplingUnits,
     *,
     permutations: int = SAMPLES,
     seed: int = 0,
-) -> ExchangeTest | None:
+) -> PermutationTest | None:
     """Two-sided test of a difference between two protocols on the same patients.
 
     Args:
-      reference, other: the measure of each. reference_units, other_units: whose slices they are.
-      permutations: random ones; where all exchanges of the patients are no more, all are taken
-        and p is exact, else the observed one is counted among them (p is never 0).
+      reference: the measure of the first protocol.
+      other: the measure of the second.
+      reference_units: patients and networks of the first.
+      other_units: patients and networks of the second.
+      permutations: number of random permutations. If there are no more than this in total, all are
+        taken and p is exact; otherwise the observed arrangement is counted among them, so that p
+        is never 0.
+      seed: seed of the random permutations.
 
     Returns:
-      None where the measure is undefined for one of the two. An exchange that leaves it undefined
-      counts as one further from zero.
+      None if the measure is undefined for one of the two. A permutation that makes it undefined
+      counts as farther from zero.
 
     Raises:
       ValueError: the patients differ, or ``permutations`` is below 1.
     """
     if reference_units.patients != other_units.patients:
-        raise ValueError("expected two protocols on the same patients; got others")
+        raise ValueError("expected two protocols on the same patients; found different patients")
     if permutations < 1:
-        raise ValueError(f"expected at least 1 permutation; got {permutations}")
+        raise ValueError(f"expected at least 1 permutation; found {permutations}")
     first, second = (
-        units.by_patient(np.stack([terms.numerator, terms.denominator], axis=1))
-        for terms, units in ((reference, reference_units), (other, other_units))
+        units.by_patient(np.stack([sums.numerator, sums.denominator], axis=1))
+        for sums, units in ((reference, reference_units), (other, other_units))
     )
     if not (first[:, 1].sum() and second[:, 1].sum()):
         return None
     change = second - first
-    # Patients whose exchange changes nothing double every permutation, and tell nothing.
+    # Exchanging patients without a change would only duplicate permutations.
     change = change[(change != 0).any(axis=1)]
     totals = first.sum(axis=0), second.sum(axis=0)
     observed = abs(_difference(np.zeros((1, len(change))), change, *totals)[0])
     exact = 2 ** len(change) <= permutations
-    further = count = 0
+    farther = count = 0
     for exchanged in _exchanges(len(change), permutations, seed, exact=exact):
-        found = np.abs(_difference(exchanged, change, *totals))
-        # Rounding must not put an equal difference on the near side.
-        further += int((~(found < observed * (1 - 1e-9) - 1e-12)).sum())
+        differences = np.abs(_difference(exchanged, change, *totals))
+        # The tolerance counts equal differences in spite of rounding; NaN counts as farther.
+        farther += int((~(differences < observed * (1 - 1e-9) - 1e-12)).sum())
         count += len(exchanged)
-    p = further / count if exact else (further + 1) / (count + 1)
-    return ExchangeTest(p, count, exact)
+    p = farther / count if exact else (farther + 1) / (count + 1)
+    return PermutationTest(p, count, exact)
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """p values corrected for their number after Holm; None stays None and is not counted."""
+    """p values after Holm's correction; None stays None and is not counted."""
     known = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
     corrected: list[float | None] = [None] * len(p_values)
     least = 0.0
@@ -107,11 +114,12 @@ def _difference(
 ) -> np.ndarray:
     """Measure of the second minus that of the first after exchanges, float64 [permutations]."""
     moved = exchanged @ change
-    ratios = [divided(total[:, 0], total[:, 1]) for total in (second - moved, first + moved)]
-    return ratios[0] - ratios[1]
+    after, before = (divided(t[:, 0], t[:, 1]) for t in (second - moved, first + moved))
+    difference: np.ndarray = after - before
+    return difference
 
 
-def _exchanges(patients: int, permutations: int, seed: int, *, exact: bool):
+def _exchanges(patients: int, permutations: int, seed: int, *, exact: bool) -> Iterator[np.ndarray]:
     """Whether each patient is exchanged: float64 [chunk, patients] of 0 and 1 at a time."""
     if exact:
         every = np.arange(2**patients)[:, None] >> np.arange(patients) & 1

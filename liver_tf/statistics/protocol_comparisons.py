@@ -1,126 +1,139 @@
-"""Which protocols are compared with which, by which measures, and what comes out."""
+"""Comparisons of protocols: which pairs, in which measures, and their differences."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from liver_tf.measures.measure_names import COMPARED, PAPER_MEASURES
-from liver_tf.measures.measure_registry import measure_terms
-from liver_tf.measures.measure_sums import AnyTerms
+from liver_tf.measures.measure_registry import COMPARED, PAPER_MEASURES, all_measures
+from liver_tf.measures.measure_sums import MeasureSums, RatioSums
 from liver_tf.measures.slice_result import SliceResult
 from liver_tf.results.stored_results import LOOSE
-from liver_tf.statistics.bootstrap_intervals import (
-    SAMPLES,
-    Drawn,
-    Interval,
-    PairedDifference,
-    check_same_images,
-    draw,
-)
-from liver_tf.statistics.permutation_test import exchange_test, holm
+from liver_tf.statistics.bootstrap_intervals import SAMPLES, Interval, Resamples, resample
+from liver_tf.statistics.paired_difference import PairedDifference
+from liver_tf.statistics.permutation_test import holm, permutation_test
 
 #: The protocol that all others are compared with.
 REFERENCE = "baseline"
 
-#: Control of equal length -> the protocol whose gain from its order it tells from training longer.
+#: Control of equal training length -> the protocol whose order of freezing it isolates.
 CONTROLS = {
     "no_freezing_5_cycles": "hier_freeze",
     "no_freezing_6_cycles": "hier_unfreeze",
 }
 
 
-def pairs_of(protocols: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """(reference, protocol): all against the baseline, and what has a control against that.
-
-    Protocols validated on the test fold (``LOOSE`` in their names) are compared with such ones
-    only, never with clean ones.
-    """
-    pairs = []
-    for suffix in ("", f", {LOOSE}"):
-        own = [name for name in protocols if name.endswith(LOOSE) is bool(suffix)]
-        reference = f"{REFERENCE}{suffix}"
-        if reference in own:
-            pairs += [(reference, name) for name in own if name != reference]
-        named = [(f"{c}{suffix}", f"{name}{suffix}") for c, name in CONTROLS.items()]
-        pairs += [pair for pair in named if set(pair) <= set(own)]
-    return tuple(pairs)
-
-
 def compare(
     results: Mapping[str, Sequence[SliceResult]],
-    drawn: Mapping[str, Drawn],
+    resamples: Mapping[str, Resamples[str]],
     *,
     measures: Sequence[str] = COMPARED,
     permutations: int = SAMPLES,
     samples: int = SAMPLES,
     seed: int = 0,
 ) -> tuple[PairedDifference, ...]:
-    """Paired differences of ``pairs_of``, measure by measure.
+    """Paired differences of ``compared_pairs``, measure by measure.
 
-    Where a fold and seed was measured of one of the two alone it takes no part in their comparison.
-    The paper's measures, and how many healthy slices get a lesion, where there are some. Every
-    measure is a question of its own; Holm's correction runs over the comparisons made of it
-    among the clean protocols, and apart from them among those validated on the test fold.
+    Only folds and seeds that both protocols have are compared. Holm's correction covers the
+    comparisons of a measure, separately for the clean protocols and for those validated on the
+    test fold.
 
     Args:
-      results, drawn: slices and resamples (``bootstrap.draw``) of every protocol.
-      permutations: exchanges. samples, seed: of resamples, where some must be drawn again.
+      results: slices of every protocol.
+      resamples: resamples of every protocol.
+      measures: names of the measures. Measures that are undefined for all protocols are omitted,
+        except the paper's.
+      permutations: number of permutations.
+      samples: number of resamples, for pairs whose common networks must be resampled again.
+      seed: seed of both.
 
     Raises:
-      ValueError: the same network name has predicted other slices for two protocols.
+      ValueError: two protocols predicted different slices on a fold and seed.
     """
-    pairs = pairs_of(tuple(results))
+    pairs = compared_pairs(tuple(results))
     sides = {
-        pair: _sides(pair, results, drawn, measures, samples=samples, seed=seed) for pair in pairs
+        pair: _common_sides(pair, results, resamples, measures, samples=samples, seed=seed)
+        for pair in pairs
     }
-    found = []
-    # A set without healthy slices asks nothing about them.
     defined = {
-        m for one in drawn.values() for m, value in one.observed.items() if value is not None
+        m
+        for drawn in resamples.values()
+        for m, value in drawn.observed.items()
+        if value is not None
     }
+    differences = []
     for measure in (m for m in measures if m in PAPER_MEASURES or m in defined):
         of_measure = [
             _difference(measure, pair, *sides[pair], permutations=permutations, seed=seed)
             for pair in pairs
         ]
-        # What was validated on the test fold is a family of its own: it must not cost the clean
-        # comparisons anything.
+        # Comparisons validated on the test fold must not weaken the clean ones.
         for loose in (False, True):
-            family = [one for one in of_measure if one.protocol.endswith(LOOSE) is loose]
-            corrected = holm([one.p for one in family])
-            found += [replace(one, p_holm=p) for one, p in zip(family, corrected, strict=True)]
-    return tuple(found)
+            family = [d for d in of_measure if d.protocol.endswith(LOOSE) is loose]
+            corrected = holm([d.p for d in family])
+            differences += [replace(d, p_holm=p) for d, p in zip(family, corrected, strict=True)]
+    return tuple(differences)
+
+
+def compared_pairs(protocols: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """(reference, protocol): all against the baseline, and protocols against their controls.
+
+    Protocols validated on the test fold (``LOOSE`` in their names) are compared only with each
+    other.
+    """
+    pairs = []
+    for suffix in ("", f", {LOOSE}"):
+        names = [name for name in protocols if name.endswith(LOOSE) is bool(suffix)]
+        reference = f"{REFERENCE}{suffix}"
+        if reference in names:
+            pairs += [(reference, name) for name in names if name != reference]
+        controls = [(f"{c}{suffix}", f"{name}{suffix}") for c, name in CONTROLS.items()]
+        pairs += [pair for pair in controls if set(pair) <= set(names)]
+    return tuple(pairs)
 
 
 @dataclass(frozen=True)
 class _Side:
-    """One of two protocols, on the networks that both have."""
+    """One of two protocols, restricted to the networks that both have."""
 
-    drawn: Drawn
-    terms: Mapping[str, AnyTerms]
+    resamples: Resamples[str]
+    measures: Mapping[str, MeasureSums]
 
 
-def _sides(
+def _common_sides(
     pair: tuple[str, str],
     results: Mapping[str, Sequence[SliceResult]],
-    drawn: Mapping[str, Drawn],
+    resamples: Mapping[str, Resamples[str]],
     measures: Sequence[str],
     *,
     samples: int,
     seed: int,
-) -> tuple[_Side, ...]:
-    common = set.intersection(*({r.network for r in results[name]} for name in pair))
-    kept = [[r for r in results[name] if r.network in common] for name in pair]
-    check_same_images(*kept, *pair)
-    sides = []
-    for name, own in zip(pair, kept, strict=True):
-        every = measure_terms(own) if own else {}
-        terms = {measure: every[measure] for measure in measures if own}
-        whole = len(own) == len(results[name])
-        again = drawn[name] if whole else draw(own, terms, samples=samples, seed=seed)
-        sides.append(_Side(again, terms))
-    return tuple(sides)
+) -> tuple[_Side, _Side]:
+    networks = [{r.network for r in results[name]} for name in pair]
+    common = networks[0] & networks[1]
+    kept = {name: [r for r in results[name] if r.network in common] for name in pair}
+    _check_same_slices(kept, *pair)
+
+    def side(name: str) -> _Side:
+        of_all = all_measures(kept[name]) if kept[name] else {}
+        sums = {measure: of_all[measure] for measure in measures if of_all}
+        if len(kept[name]) == len(results[name]):
+            return _Side(resamples[name], sums)
+        return _Side(resample(kept[name], sums, samples=samples, seed=seed), sums)
+
+    return side(pair[0]), side(pair[1])
+
+
+def _check_same_slices(
+    results: Mapping[str, Sequence[SliceResult]], reference: str, other: str
+) -> None:
+    first, second = ({r.image for r in results[name]} for name in (reference, other))
+    if first != second:
+        raise ValueError(
+            f"expected {reference} and {other} to predict the same slices; found "
+            f"{len(first - second)} only in the first and {len(second - first)} only in the "
+            "second. Evaluate both on the same folds."
+        )
 
 
 def _difference(
@@ -132,8 +145,8 @@ def _difference(
     permutations: int,
     seed: int,
 ) -> PairedDifference:
-    units = reference.drawn.units
-    found = PairedDifference(
+    units = reference.resamples.units
+    difference = PairedDifference(
         measure,
         pair[1],
         pair[0],
@@ -142,17 +155,20 @@ def _difference(
         networks=len(units.networks),
     )
     if not units.patients:
-        return found
-    test = exchange_test(
-        reference.terms[measure],
-        other.terms[measure],
+        return difference
+    sums = reference.measures[measure], other.measures[measure]
+    if not (isinstance(sums[0], RatioSums) and isinstance(sums[1], RatioSums)):
+        raise ValueError(f"expected a measure that is a ratio of sums; found {measure!r}")
+    test = permutation_test(
+        sums[0],
+        sums[1],
         units,
-        other.drawn.units,
+        other.resamples.units,
         permutations=permutations,
         seed=seed,
     )
-    interval = other.drawn.minus(reference.drawn, measure)
-    found = replace(found, interval=interval, patients=interval.patients)
+    interval = other.resamples.minus(reference.resamples, measure)
+    difference = replace(difference, interval=interval, patients=interval.patients)
     if test is None:
-        return found
-    return replace(found, p=test.p, exchanges=test.exchanges, exact=test.exact)
+        return difference
+    return replace(difference, p=test.p, exchanges=test.exchanges, exact=test.exact)

@@ -9,8 +9,8 @@ import pytest
 from liver_tf.labels import LESION_TYPES
 from liver_tf.measures.calibration import (
     BINS,
-    LEAST,
-    calibration_terms,
+    LOWEST,
+    calibration_error,
     fit_temperature,
     reliability,
     scaled_scores,
@@ -39,7 +39,7 @@ RESULTS = [
 def test_calibration_error_by_hand():
     # Bin (0.9, 1.0]: confidences .95 and .93, one of two right; bin (0.5, 0.6]: .6 and right.
     expected = (abs(1 - (0.95 + 0.93)) + abs(1 - 0.6)) / 3
-    terms = calibration_terms(RESULTS, np.ones(5), scaled=False)
+    terms = calibration_error(RESULTS, np.ones(5), scaled=False)
     assert terms.value() == pytest.approx(expected)
     assert summarise(RESULTS)["calibration_error"] == pytest.approx(expected)
     assert summarise(RESULTS)["calibration_error_scaled"] is None
@@ -107,4 +107,4 @@ def test_no_temperature_without_claims_and_a_bound_where_all_are_right():
     assert fit_temperature(RESULTS[3:]) is None
     sure = fit_temperature([scored(CYST, k, 0.5, 0.3, 0.2) for k in range(3)])
     assert sure.at_bound
-    assert sure.value == pytest.approx(LEAST, rel=1e-3)
+    assert sure.value == pytest.approx(LOWEST, rel=1e-3)

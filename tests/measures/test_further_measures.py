@@ -11,8 +11,13 @@ from sklearn.metrics import roc_auc_score
 from liver_tf.labels import LESION_TYPES
 from liver_tf.measures.compare_with_truth import compare_with_truth
 from liver_tf.measures.confusion_matrix import confusion_matrix
-from liver_tf.measures.measure_names import MEASURE_TITLES, measure_title
-from liver_tf.measures.measure_registry import measure_terms, summarise, terms_by_size
+from liver_tf.measures.measure_registry import (
+    MEASURE_TITLES,
+    all_measures,
+    measure_title,
+    measures_by_size,
+    summarise,
+)
 from liver_tf.measures.size_bins import equivalent_diameter_mm, size_bin
 from liver_tf.measures.slice_result import SliceResult
 
@@ -188,7 +193,7 @@ def test_measures_by_size_by_hand():
     ]
     found = {
         name: {measure: one.value() for measure, one in own.items()}
-        for name, own in terms_by_size(results).items()
+        for name, own in measures_by_size(results).items()
     }
     assert list(found) == [
         *("under_10_mm", "10_to_20_mm", "20_to_50_mm", "50_mm_and_more", "size_unknown")
@@ -216,12 +221,12 @@ def test_seeds_are_averaged_within_a_slice():
     # The first slice was predicted twice, with Dice 1 and 0; the second once, with Dice 1.
     assert summary["dice2"] == pytest.approx((0.5 + 1) / 2)
     assert (summary["images"], summary["networks"]) == (2, 2)
-    with pytest.raises(ValueError, match="every slice once per network; got 1 slices"):
+    with pytest.raises(ValueError, match="every slice once per network; found 1 slices"):
         summarise([*good, good[0]])
 
 
 def test_every_measure_has_a_title(cohort):
-    names = measure_terms(cohort(0.6))
+    names = all_measures(cohort(0.6))
     assert set(MEASURE_TITLES) <= set(names)
     assert len({measure_title(name) for name in names}) == len(names)
     with pytest.raises(ValueError, match="no measure 'dice3'"):
@@ -235,5 +240,5 @@ def test_results_survive_json(cohort):
 
 @pytest.mark.parametrize("scores", [(1, 2), (1, -1, 1), (1, math.nan, 1)])
 def test_scores_that_are_none(scores):
-    with pytest.raises(ValueError, match="a score of 0 or more for each of cyst, hemangioma"):
+    with pytest.raises(ValueError, match="a non-negative score for each of cyst, hemangioma"):
         measured([2], [2], type_scores=scores)

@@ -151,7 +151,7 @@ def test_json_round_trip():
     assert SliceResult.from_json(json.loads(text)) == result
     assert json.loads(text)["dice"] == pytest.approx(0.5)
     assert json.loads(text)["overlap"] is True
-    with pytest.raises(ValueError, match="the field 'lesion'"):
+    with pytest.raises(ValueError, match="without field 'lesion'"):
         SliceResult.from_json({k: v for k, v in result.to_json().items() if k != "lesion"})
 
 
@@ -199,5 +199,5 @@ def test_confusion_by_hand():
     assert confusion.true_names == ("cyst", "hemangioma", "metastasis", "healthy")
     assert confusion.predicted_names == ("cyst", "hemangioma", "metastasis", "nothing found")
     assert confusion.counts.tolist() == [[1, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0], [0, 1, 0, 1]]
-    with pytest.raises(ValueError, match="got none"):
+    with pytest.raises(ValueError, match="found none"):
         confusion_matrix([])

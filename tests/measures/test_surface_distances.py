@@ -97,7 +97,7 @@ def test_agrees_with_every_pair(shape):
 
 def test_refusals():
     some = np.ones((3, 3), bool)
-    with pytest.raises(ValueError, match="masks of one shape"):
+    with pytest.raises(ValueError, match="masks of the same shape"):
         surface_distances(some, some[:2], (1.0, 1.0))
     for spacing in ((1.0,), (1.0, 0.0), (1.0, math.nan)):
         with pytest.raises(ValueError, match="positive spacing"):

@@ -137,8 +137,8 @@ def test_what_differs_is_said_and_what_does_not(written):
     assert "Dice2 against baseline: higher for hier_freeze" in text
     assert (
         "hier_freeze against no_freezing_5_cycles, which trains as long with nothing frozen: no "
-        "difference shown in Dice1, Dice2, Success, Accuracy, Healthy slices with a lesion "
-        "reported." in text
+        "difference shown in Dice1, Dice2, Success, Accuracy, False-positive rate on "
+        "healthy slices." in text
     )
     told = json.loads((output / "measures.json").read_text())
     # The one cell of "mine" is compared with the same fold and seed of the baseline alone.

@@ -7,7 +7,8 @@ import pytest
 from liver_tf.report.findings import evaluate_protocols
 from liver_tf.report.plots.forest_plot import draw_forest
 from liver_tf.report.summary import summary
-from liver_tf.statistics.bootstrap_intervals import Interval, PairedDifference
+from liver_tf.statistics.bootstrap_intervals import Interval
+from liver_tf.statistics.paired_difference import PairedDifference
 
 
 def difference(protocol, low, high, *, reference="baseline", measure="dice2", p=0.01):

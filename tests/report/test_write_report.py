@@ -192,7 +192,7 @@ def test_json_holds_every_figure(written):
     error = gaps / sum(b["slices"] for b in bins)
     assert error == pytest.approx(summary["calibration_error_scaled"])
     assert [d["verdict"].split(" of ")[0] for d in told["differences"]][::2] == [
-        *("Dice1", "Dice2", "Success", "Accuracy", "Healthy slices with a lesion reported")
+        *("Dice1", "Dice2", "Success", "Accuracy", "False-positive rate on healthy slices")
     ]
 
 

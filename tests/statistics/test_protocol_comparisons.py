@@ -8,14 +8,17 @@ from scipy import stats
 
 from liver_tf.labels import LESION_TYPES
 from liver_tf.measures.compare_with_truth import compare_with_truth
-from liver_tf.measures.measure_registry import measure_terms
-from liver_tf.measures.measure_sums import Terms, Units
+from liver_tf.measures.measure_registry import all_measures
+from liver_tf.measures.measure_sums import RatioSums, ResamplingUnits
 from liver_tf.report.findings import evaluate_protocols
 from liver_tf.results.stored_results import LOOSE
-from liver_tf.statistics import bootstrap_intervals as bootstrap
-from liver_tf.statistics.bootstrap_intervals import draw, intervals
-from liver_tf.statistics.permutation_test import exchange_test, holm
-from liver_tf.statistics.protocol_comparisons import compare, pairs_of
+from liver_tf.statistics.bootstrap_intervals import _weight_chunks, intervals, resample
+from liver_tf.statistics.permutation_test import holm, permutation_test
+from liver_tf.statistics.protocol_comparisons import compare, compared_pairs
+
+
+def draw(results, **options):
+    return resample(results, all_measures(results), **options)
 
 
 def sliced(patient, *, hit, index=0, seed=0):
@@ -27,11 +30,11 @@ def sliced(patient, *, hit, index=0, seed=0):
 
 
 def p_of(reference, other, measure="dice2", **options):
-    found = exchange_test(
-        measure_terms(reference)[measure],
-        measure_terms(other)[measure],
-        Units.of(reference),
-        Units.of(other),
+    found = permutation_test(
+        all_measures(reference)[measure],
+        all_measures(other)[measure],
+        ResamplingUnits.of(reference),
+        ResamplingUnits.of(other),
         **options,
     )
     return None if found is None else found.p
@@ -60,13 +63,15 @@ def test_agrees_with_scipy(patients):
     before = rng.random(patients)
     after = before + rng.normal(0.1, 0.3, patients)
     ones = np.ones(patients)
-    units = Units(
+    units = ResamplingUnits(
         tuple(f"p{k:02}" for k in range(patients)),
         (("", 0),),
         np.arange(patients),
         np.zeros(patients, int),
     )
-    ours = exchange_test(Terms(before, ones), Terms(after, ones), units, units, permutations=20_000)
+    ours = permutation_test(
+        RatioSums(before, ones), RatioSums(after, ones), units, units, permutations=20_000
+    )
     theirs = stats.permutation_test(
         (after, before),
         lambda x, y, axis: np.mean(x - y, axis=axis),
@@ -115,11 +120,11 @@ def test_undefined_has_no_p_and_seed_decides(cohort):
 
 def test_null_differences_give_uniform_p():
     rng = np.random.default_rng(1)
-    units = Units(tuple("abcdefghijkl"), (("", 0),), np.arange(12), np.zeros(12, int))
+    units = ResamplingUnits(tuple("abcdefghijkl"), (("", 0),), np.arange(12), np.zeros(12, int))
     found = []
     for _ in range(200):
-        before, after = (Terms(rng.random(12), np.ones(12)) for _ in "ab")
-        found.append(exchange_test(before, after, units, units, permutations=4096).p)
+        before, after = (RatioSums(rng.random(12), np.ones(12)) for _ in "ab")
+        found.append(permutation_test(before, after, units, units, permutations=4096).p)
     assert stats.kstest(found, "uniform").pvalue > 0.01
 
 
@@ -131,13 +136,13 @@ def test_holm_by_hand():
 
 def test_all_against_the_baseline_and_the_controls():
     names = ("no_freezing_5_cycles", "baseline", "hier_freeze", "hier_unfreeze")
-    assert pairs_of(names) == (
+    assert compared_pairs(names) == (
         ("baseline", "no_freezing_5_cycles"),
         ("baseline", "hier_freeze"),
         ("baseline", "hier_unfreeze"),
         ("no_freezing_5_cycles", "hier_freeze"),
     )
-    assert pairs_of(("mine", "yours")) == ()
+    assert compared_pairs(("mine", "yours")) == ()
 
 
 def test_comparisons_are_corrected_measure_by_measure(cohort):
@@ -214,7 +219,7 @@ def test_every_fold_keeps_its_number_of_networks():
         for seed in range(seeds)
         for k in range(2)
     ]
-    (drawn,) = bootstrap._resamples(Units.of(results), 300, 0)
+    (drawn,) = _weight_chunks(ResamplingUnits.of(results), 300, 0)
     assert set(drawn.networks[:, :2].sum(axis=1)) == {2.0}
     assert set(drawn.networks[:, 2:].sum(axis=1)) == {3.0}
     assert set(drawn.networks[:, 0]) == {0.0, 2.0}
@@ -315,13 +320,13 @@ def test_only_what_both_have_is_compared():
 
 def test_protocols_validated_on_the_test_fold_are_compared_among_themselves():
     loose = [f"{name}, {LOOSE}" for name in ("baseline", "hier_freeze", "no_freezing_5_cycles")]
-    assert pairs_of(("baseline", "mine", *loose)) == (
+    assert compared_pairs(("baseline", "mine", *loose)) == (
         ("baseline", "mine"),
         (loose[0], loose[1]),
         (loose[0], loose[2]),
         (loose[2], loose[1]),
     )
-    assert pairs_of(("baseline", loose[1])) == ()
+    assert compared_pairs(("baseline", loose[1])) == ()
 
 
 def test_protocols_validated_on_the_test_fold_cost_the_clean_ones_nothing(cohort):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from liver_tf.measures.measure_names import MEASURE_TITLES, PAPER_MEASURES, measure_title
+from liver_tf.measures.measure_registry import MEASURE_TITLES, PAPER_MEASURES, measure_title
 from liver_tf.report.page.page_parts import Table
-from liver_tf.statistics.bootstrap_intervals import LEAST_PATIENTS, Interval, PairedDifference
+from liver_tf.statistics.bootstrap_intervals import LEAST_PATIENTS, Interval
+from liver_tf.statistics.paired_difference import PairedDifference
 
 SOURCE = (
     "Heker, Ben-Cohen, Greenspan: Hierarchical Fine-Tuning for joint Liver Lesion Segmentation "

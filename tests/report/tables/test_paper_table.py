@@ -15,7 +15,8 @@ from liver_tf.report.tables.paper_table import (
     paper_table,
     render_text,
 )
-from liver_tf.statistics.bootstrap_intervals import LEAST_PATIENTS, Interval, PairedDifference
+from liver_tf.statistics.bootstrap_intervals import LEAST_PATIENTS, Interval
+from liver_tf.statistics.paired_difference import PairedDifference
 
 PHANTOM = "PHANTOM data (not patients)"
 OWN = {
