@@ -5,7 +5,6 @@ Only mains read flags. What is made here holds no flag any more.
 
 from __future__ import annotations
 
-import logging
 import math
 import sys
 from collections.abc import Callable
@@ -256,9 +255,6 @@ def run(
 
         if tensorflow:
             import_tensorflow()
-        # TensorFlow tells every step of saving and of sharing work through these loggers.
-        for name in ("absl", "tensorflow"):
-            logging.getLogger(name).setLevel(logging.WARNING)
         try:
             with disk_full_as_refusal():
                 return main(argv)
