@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
     from liver_tf.model import unet
     from liver_tf.training import cycle, determinism
     from liver_tf.training.computation import Computation
-    from liver_tf.training.protocol import CycleSettings
+    from liver_tf.training.cycle_settings import CycleSettings
     from liver_tf.training.step import Task, training_step
 
     determinism.set_up(FLAGS.deterministic)

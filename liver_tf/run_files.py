@@ -45,6 +45,9 @@ TENSORBOARD = "tensorboard"
 
 #: In place of a fold, for a run without folds.
 HOLD_OUT = "hold_out"
+#: Patients that decide on early stopping, as ``run.json`` records them: set aside from training, or
+#: those of the test fold.
+INNER, TEST_FOLD = VALIDATIONS = ("inner", "test_fold")
 #: Suffix of a fold's folder where its test patients decided on early stopping.
 VALIDATED_ON_TEST = "_validated_on_test"
 

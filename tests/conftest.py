@@ -147,9 +147,12 @@ def command():
     """Runs a command's main with arguments, as ``app.run`` would, with flags of its own."""
     from absl import app, flags
 
+    from liver_tf.command_line.run_command import execute
     from trainers import flag_groups
 
     def call(module, *arguments):
+        if not hasattr(module, "_define_flags"):
+            return execute(module.main, arguments)
         before = dict(flags.FLAGS.__dict__)
         flags.FLAGS.__dict__.clear()
         flags.FLAGS.__dict__.update(flags.FlagValues().__dict__)

@@ -1,35 +1,20 @@
-"""One cell of a study of liver networks: fine-tune, then measure, in one process.
+"""One run of a study grid with liver networks: fine-tune and evaluate, in one process.
 
-The same as trainers.finetune with a pre-trained liver network, and then the liver that it finds in
-the test cases of the fold against the one drawn. trainers.transfer_study runs its cells by this.
+The same as trainers.finetune with a pre-trained liver network, then a comparison of the liver that
+it finds in the test cases with the true one. trainers.transfer_study starts its runs by this.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from absl import flags
-
-from trainers import cell, finetune, flag_groups
-
-FLAGS = flags.FLAGS
+from liver_tf.command_line.run_command import run
+from liver_tf.studies.finetune_and_evaluate import finetune_and_evaluate_liver
+from liver_tf.training.training_settings import FinetuneSettings
 
 
-def main(argv: list[str]) -> int:
-    return cell.train_and_measure(argv, _measure)
-
-
-def _measure(run: Path) -> None:
-    from liver_tf.assessment.evaluate_liver import evaluate_liver_run
-    from liver_tf.records.manifest import load_manifest
-
-    evaluate_liver_run(run, Path(FLAGS.records), load_manifest(FLAGS.records))
-
-
-def _define_flags() -> None:
-    finetune._define_flags()
-    flags.adopt_module_key_flags(finetune)
+def main(settings: FinetuneSettings) -> int:
+    finetune_and_evaluate_liver(settings)
+    return 0
 
 
 if __name__ == "__main__":
-    flag_groups.run(main, _define_flags)
+    run(main)

@@ -23,7 +23,6 @@ from liver_tf.measures.compare_with_truth import compare_with_truth
 from liver_tf.measures.slice_result import SliceResult
 from liver_tf.model.description import Description, load_description
 from liver_tf.model.weights_file import stored_hash
-from liver_tf.records.folds import INNER
 from liver_tf.records.manifest import Manifest, load_manifest
 from liver_tf.records.shards import check_shards, read_case
 from liver_tf.refusals import Refusal
@@ -34,6 +33,7 @@ from liver_tf.results.stored_results import (
     has_results,
     load_results,
 )
+from liver_tf.run_files import INNER
 from liver_tf.statistics.bootstrap_intervals import SAMPLES
 
 

@@ -5,36 +5,41 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from liver_tf.model.blocks import LEVELS
+from liver_tf.options import OptionError, Options, option
 
 #: The image is halved between blocks: its side must be a multiple of this.
 SIDE_MULTIPLE = 2 ** (LEVELS - 1)
 
 
 @dataclass(frozen=True)
-class Architecture:
+class Architecture(Options):
     """What decides the shapes of all weights.
 
     Attributes:
-      image_size: side of the square input in pixels, a multiple of 16.
-      base_filters: channels of block ``enc1``; each level below has twice as many.
-      classes: channels of the output.
-      momentum: of the moving statistics of batch normalisation.
+      image_size: Side of the square input in pixels.
+      base_filters: Channels of block ``enc1``; each level below has twice as many.
+      classes: Channels of the output.
+      momentum: Of the moving statistics of batch normalisation.
     """
 
-    image_size: int
-    base_filters: int
-    classes: int
-    momentum: float = 0.99
+    image_size: int = option(
+        256, f"Side of the network's input in pixels, a multiple of {SIDE_MULTIPLE}."
+    )
+    base_filters: int = option(32, "Channels of the first block.", low=1)
+    classes: int = 2
+    momentum: float = option(
+        0.99,
+        "Momentum of the moving statistics of batch normalisation.",
+        flag="norm_momentum",
+        low=0,
+        below=1,
+    )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.image_size < SIDE_MULTIPLE or self.image_size % SIDE_MULTIPLE:
-            raise ValueError(
-                f"image_size: expected a multiple of {SIDE_MULTIPLE}, got {self.image_size}"
+            raise OptionError(
+                "image_size", f"expected a multiple of {SIDE_MULTIPLE}, got {self.image_size}"
             )
-        if self.base_filters < 1 or self.classes < 2:
-            raise ValueError(
-                f"expected at least 1 filter and 2 classes, got {self.base_filters} and "
-                f"{self.classes}"
-            )
-        if not 0.0 <= self.momentum < 1.0:
-            raise ValueError(f"momentum: expected 0 <= momentum < 1, got {self.momentum}")
+        if self.classes < 2:
+            raise ValueError(f"classes: expected at least 2, got {self.classes}")

@@ -20,7 +20,8 @@ BLOCKS = (*ENCODER, *DECODER, HEAD)
 NORM_POLICIES = ("update", "freeze_statistics", "inference")
 
 #: Numbers in which blocks compute. Weights, logits and the loss are float32 in all of them.
-PRECISIONS = ("float32", "float16", "bfloat16")
+HALF_PRECISIONS = ("float16", "bfloat16")
+PRECISIONS = ("float32", *HALF_PRECISIONS)
 
 
 def parse_blocks(text: str) -> tuple[str, ...]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from liver_tf.labels import LabelSet
+from liver_tf.options import OptionError, Options, option, part
 
 #: Control points of an elastic deformation that move by up to this share of their spacing fold
 #: nothing (Choi and Lee 2000, see ``elastic``).
@@ -10,51 +13,87 @@ WITHOUT_FOLDS = 0.48
 
 
 @dataclass(frozen=True)
-class Ranges:
-    """How far augmentation goes; the paper gives no numbers, these are ours.
+class Ranges(Options):
+    """How far augmentation goes; 0 switches a kind off. The paper gives no numbers: these are ours.
+
+    Elastic deformation, gamma, blur and lesion-safe cropping go beyond the paper.
 
     Attributes:
-      rotation_degrees: uniform in +- this. zoom: uniform in 1 +- this.
-      shift: uniform in +- this share of the image's side, along its own axes; turned and
-        zoomed with the image.
-      flip: chance of a horizontal flip (left and right exchanged).
-      noise_hu: the SD of Gaussian noise is uniform in 0 to this.
-      gain: contrast about the window's centre, uniform in 1 +- this.
-      offset_hu: brightness, uniform in +- this.
-      elastic: control points of a smooth deformation move by up to this share of the image's
-        side; how far, is uniform in 0 to this for each slice.
-      elastic_intervals: between control points, along each side.
-      gamma: the grey value's share of the window is raised to a power whose logarithm is uniform
-        in +- log(1 + this).
-      blur_pixels: the SD of a Gaussian blur is uniform in 0 to this; pixels of the network's
-        input.
-      kept_from: no lesion, of pixels with this label or a higher one, leaves the frame or falls
-        between its pixels: shift, zoom and deformation are moderated as far as that needs. 0: off.
-
-    Raises:
-      ValueError: where a deformation could fold the image.
+      kept_from: No lesion, of pixels with this label or a higher one, leaves the frame or falls
+        between its pixels: shift, zoom and deformation are moderated as far as needed. 0: off.
     """
 
-    rotation_degrees: float = 15.0
-    zoom: float = 0.15
-    shift: float = 0.08
-    flip: float = 0.5
-    noise_hu: float = 12.0
-    gain: float = 0.1
-    offset_hu: float = 12.0
-    elastic: float = 0.0
-    elastic_intervals: int = 8
-    gamma: float = 0.0
-    blur_pixels: float = 0.0
+    rotation_degrees: float = option(15.0, "Rotation, uniform in +- this.", low=0, high=180)
+    zoom: float = option(0.15, "Zoom, uniform in 1 +- this.", low=0, high=0.9)
+    shift: float = option(
+        0.08,
+        "Shift, uniform in +- this share of the image's side, along the axes of the rotated image.",
+        low=0,
+        high=0.5,
+    )
+    flip: float = option(
+        0.5, "Probability of a horizontal flip (left and right exchanged).", low=0, high=1
+    )
+    noise_hu: float = option(
+        12.0, "Gaussian noise, standard deviation uniform in 0 to this, in HU.", low=0, high=1000
+    )
+    gain: float = option(
+        0.1, "Contrast about the window's centre, uniform in 1 +- this.", low=0, high=0.9
+    )
+    offset_hu: float = option(12.0, "Brightness, uniform in +- this, in HU.", low=0, high=1000)
+    elastic: float = option(
+        0.0,
+        "Elastic deformation: control points move by up to this share of the image's side (0.02 is "
+        f"a strong one), at most {WITHOUT_FOLDS} / --elastic_intervals. The amplitude is uniform "
+        "in 0 to this.",
+        low=0,
+    )
+    elastic_intervals: int = option(
+        8, "Intervals between control points along each side.", low=1, high=32
+    )
+    gamma: float = option(
+        0.0,
+        "Gamma of the window's grey values, its logarithm uniform in +- log(1 + this).",
+        low=0,
+        high=9,
+    )
+    blur_pixels: float = option(
+        0.0,
+        "Gaussian blur, standard deviation uniform in 0 to this, in pixels of the input.",
+        low=0,
+        high=5,
+    )
     kept_from: int = 0
 
     def __post_init__(self) -> None:
-        most = WITHOUT_FOLDS / self.elastic_intervals
-        if self.elastic > most:
-            raise ValueError(
-                f"elastic: expected at most {most:.3f} of the side with {self.elastic_intervals} "
-                f"intervals between control points, got {self.elastic}: the image would fold"
+        super().__post_init__()
+        limit = WITHOUT_FOLDS / self.elastic_intervals
+        if self.elastic > limit:
+            raise OptionError(
+                "elastic",
+                f"expected at most {limit:.3f} of the side with {self.elastic_intervals} intervals "
+                f"between control points, got {self.elastic}: the image would fold",
             )
+
+
+@dataclass(frozen=True)
+class Augmentation(Options):
+    """Augmentation as it is asked for, before the labels are known."""
+
+    ranges: Ranges = part(Ranges)
+    lesion_safe: bool = option(
+        False,
+        "Reduce shift, zoom and deformation until no lesion leaves the frame, and restore lesion "
+        "pixels that fall between those of the input.",
+    )
+
+    def for_labels(self, label_set: LabelSet) -> Ranges:
+        """The ranges for labels of ``label_set``; raises ``OptionError`` if it has no lesions."""
+        if not self.lesion_safe:
+            return self.ranges
+        if not label_set.lesions:
+            raise OptionError("lesion_safe", "the records have no class of lesions")
+        return replace(self.ranges, kept_from=label_set.lesion_labels[0])
 
 
 NO_AUGMENTATION = Ranges(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)

@@ -9,50 +9,54 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from liver_tf.labels import LIVER
+from liver_tf.options import Options, option, part
 from liver_tf.refusals import Refusal
 
 #: Kinds of slices: nothing labelled, liver without lesion, and from here on the label of the
 #: rarest lesion on it.
 NOTHING, NO_LESION, FIRST_LESION = 0, LIVER, LIVER + 1
 
-
-#: Over the 80 epochs of the paper's schedule a slice is then seen 800 times. Each time it is
-#: augmented anew, but its lesion stays the same one: more of it teaches the slice, not the type.
-MAX_REPEATS = 10
+#: What compensates for rare classes: the weights of the loss, repeated slices, or nothing.
+BALANCES = ("loss", "resample", "none")
 
 
 @dataclass(frozen=True)
-class Sampling:
+class Sampling(Options):
     """Part of a run's identity.
 
     Attributes:
-      keep_without_liver: chance that an epoch shows a slice on which nothing is labelled.
-      keep_without_lesion: the same of a slice with liver and no lesion.
-      resample: every epoch shows each kind of slice (without lesion, and each kind of lesion that
+      resample: Every epoch shows each kind of slice (without lesion, and each kind of lesion that
         there is) equally often: rare ones several times, common ones not all. The epoch stays as
         long as thinning leaves it.
-      max_repeats: of ``resample``: how often an epoch shows one slice at most. A kind with too few
-        slices for its share then gets less, and the others share what it leaves.
+      max_repeats: If a kind has too few slices for its share, the others share what it leaves. The
+        default: over the 80 epochs of the paper's schedule a slice is shown 800 times, augmented
+        differently each time, but its lesion stays the same; more teaches the slice, not the type.
     """
 
-    keep_without_liver: float = 1.0
-    keep_without_lesion: float = 1.0
+    keep_without_liver: float = option(
+        1.0,
+        "Share of the training slices without liver that an epoch shows, drawn again each epoch.",
+        low=0,
+        high=1,
+    )
+    keep_without_lesion: float = option(
+        1.0,
+        "The same for training slices with liver and without a lesion.",
+        low=0,
+        high=1,
+    )
     resample: bool = False
-    max_repeats: int = MAX_REPEATS
-
-    def __post_init__(self) -> None:
-        for name in ("keep_without_liver", "keep_without_lesion"):
-            share = getattr(self, name)
-            if not 0 <= share <= 1:
-                raise ValueError(f"{name}: expected a share of 0 to 1, got {share}")
-
-        if self.max_repeats < 1:
-            raise ValueError(f"max_repeats: expected 1 or more, got {self.max_repeats}")
+    max_repeats: int = option(
+        10,
+        "Maximum number of times that --balance=resample shows one slice in an epoch; a type with "
+        "too few slices is then shown less often than the others.",
+        low=1,
+    )
 
     @property
     def shows_all(self) -> bool:
@@ -73,6 +77,31 @@ class Sampling:
                 f"{self.max_repeats} times"
             )
         return said
+
+
+@dataclass(frozen=True)
+class BalancedSampling(Options):
+    """Sampling as it is asked for, together with the weights of the loss."""
+
+    sampling: Sampling = part(Sampling)
+    balance: str = option(
+        "loss",
+        "Compensation for rare classes. loss: weights each class by the inverse of its share of "
+        "pixels. resample: shows slices of each lesion type, and slices without a lesion, equally "
+        "often, with equal weights for all pixels. none: neither.",
+        choices=BALANCES,
+    )
+
+    @property
+    def weighted_loss(self) -> bool:
+        return self.balance == "loss"
+
+    def resolved(self) -> Sampling:
+        """The sampling of a run."""
+        if self.balance == "resample":
+            return replace(self.sampling, resample=True)
+        # It decides nothing then, and runs that differ in it are the same.
+        return replace(self.sampling, max_repeats=EVERYTHING.max_repeats)
 
 
 EVERYTHING = Sampling()

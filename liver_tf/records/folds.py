@@ -21,9 +21,6 @@ from liver_tf.refusals import Refusal
 
 PARTS = ("training", "validation", "test")
 
-#: Who decides on early stopping and temperature: patients set aside, or the test fold itself.
-INNER, TEST_FOLD = "inner", "test_fold"
-
 
 @dataclass(frozen=True)
 class Split:

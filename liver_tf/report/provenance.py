@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from liver_tf import __version__
-from liver_tf.records.folds import INNER, TEST_FOLD
 from liver_tf.report.page.page_parts import Table
 from liver_tf.report.tables.paper_table import ABSENT
 from liver_tf.results.study_inventory import MEASURED, StudyRun
 from liver_tf.results.training_history import seconds_spent
+from liver_tf.run_files import INNER, TEST_FOLD
 
 _SHOWN = 3
 

@@ -18,8 +18,8 @@ from liver_tf.labels import LIVER, LabelSet
 from liver_tf.measures.calibration import Temperature
 from liver_tf.measures.lesion_matching import IOU_THRESHOLDS
 from liver_tf.measures.slice_result import SliceResult
-from liver_tf.records.folds import INNER, TEST_FOLD
 from liver_tf.refusals import Refusal
+from liver_tf.run_files import INNER, TEST_FOLD
 
 SCHEMA_VERSION = 1
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from liver_tf import run_files
-from liver_tf.records.folds import INNER, TEST_FOLD
 from liver_tf.refusals import Refusal
 from liver_tf.results.example_slices import ExampleSlice, load_examples
 from liver_tf.results.stored_results import (
@@ -25,6 +24,7 @@ from liver_tf.results.stored_results import (
     run_name,
 )
 from liver_tf.results.training_history import FinishedCycle, read_cycles
+from liver_tf.run_files import INNER, TEST_FOLD
 
 FINETUNE = "finetune"
 

@@ -11,9 +11,10 @@ from typing import Any
 from absl import app
 
 from liver_tf import run_files
-from liver_tf.records.folds import TEST_FOLD, Split, load_folds, validate_on_test
+from liver_tf.records.folds import Split, load_folds, validate_on_test
 from liver_tf.records.manifest import load_manifest
 from liver_tf.results.study_inventory import CELLS, FINETUNE
+from liver_tf.run_files import TEST_FOLD
 from liver_tf.studies.cell_flags import refuse_unreadable
 from liver_tf.studies.grid import StudyCell, grid
 from liver_tf.studies.protocol_files import ProtocolFile, new_epochs

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 
 import keras
+import tensorflow as tf
 
 from liver_tf.model.blocks import PRECISIONS
+from liver_tf.options import OptionError
+from liver_tf.training import determinism, replicas
 from liver_tf.training.adam import FusedAdam
 from liver_tf.training.replicas import OneDevice
+from liver_tf.training.training_settings import MULTI_WORKER, ONE, ComputationSettings
 
 
 @dataclass(frozen=True)
@@ -55,3 +60,30 @@ class Computation:
             if self.precision == "float16":
                 return keras.optimizers.LossScaleOptimizer(adam)
             return adam
+
+
+def set_up_computation(settings: ComputationSettings, *, dry_run: bool = False) -> Computation:
+    """Prepare TensorFlow and the devices; call it before TensorFlow computes anything.
+
+    Args:
+      dry_run: Use one device and wait for no other process.
+
+    Raises:
+      OptionError: The settings contradict each other on these devices.
+    """
+    strategy = ONE if dry_run else settings.strategy
+    if strategy == MULTI_WORKER:
+        print("waiting for the other processes that TF_CONFIG names", file=sys.stderr, flush=True)
+    try:
+        made = Computation(settings.precision, settings.jit_compile, replicas.make(strategy))
+    except ValueError as error:
+        raise OptionError(None, str(error)) from None
+    determinism.set_up(settings.deterministic)
+    return made
+
+
+def augment_on_host(settings: ComputationSettings) -> bool:
+    """Whether augmentation runs in ``tf.data``, on the CPU."""
+    if settings.augment_on == "auto":
+        return not tf.config.list_logical_devices("GPU")
+    return settings.augment_on == "host"

@@ -18,8 +18,8 @@ from liver_tf.model.weights_file import load_weights, save_weights
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.refusals import TrainingStopped
 from liver_tf.training.computation import Computation
+from liver_tf.training.cycle_settings import CycleSettings
 from liver_tf.training.diary import Album, Diary, write_history
-from liver_tf.training.protocol import CycleSettings
 from liver_tf.training.state import Progress, load_state, save_state
 from liver_tf.training.step import Task, validate
 from liver_tf.training.steps import Steps

@@ -42,7 +42,7 @@ def check_fold(
     split: Split,
     pretrained: Path | None,
     *,
-    allow_pairs: str | None,
+    allow_pairs: Path | None,
     accept_unknown: bool,
 ) -> tuple[SplitPart, ...]:
     """Refuse leaks between the parts of a fold, and from what was trained on before into its test.
@@ -65,7 +65,7 @@ def check_fold(
     training, validation, test = parts_of_split("fold", manifest, split)
     borders = borders_of((training, validation, test)) + [(part, test) for part in before]
     known = {case.case for part in (part_of("", manifest), *before) for case in part.cases}
-    allowed = load_allowed(None if allow_pairs is None else Path(allow_pairs), known)
+    allowed = load_allowed(allow_pairs, known)
     for caution in key_cautions(borders):
         print(f"leakage guard: {caution}")
     refuse_leaks(find_leaks(borders, allowed), records, "Nothing was trained.")

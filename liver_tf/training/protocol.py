@@ -2,62 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from liver_tf.model.blocks import BLOCKS, NORM_POLICIES, parse_blocks, short
-from liver_tf.model.freezing import Parameters
+from liver_tf.model.blocks import parse_blocks, short
+from liver_tf.training.cycle_settings import CycleSettings
 
-PRETRAINED, SCRATCH = "pretrained", "scratch"
+if TYPE_CHECKING:
+    from liver_tf.model.freezing import Parameters
 
-
-@dataclass(frozen=True)
-class CycleSettings:
-    """How one cycle trains.
-
-    Attributes:
-      fixed: blocks whose weights and moving statistics may not change.
-      learning_rate: at the cycle's start; x ``decay`` every ``decay_epochs`` epochs, never below
-        ``floor`` (paper: 5e-5, 0.9, 2, 1e-8).
-      epochs: at most. patience: epochs without a better validation before the cycle ends.
-      batch_size: slices a step (paper: 1 in fine-tuning, 6 in pre-training).
-      monitor: ``val_loss`` (smaller is better) or ``val_dice`` (larger is better).
-      norm: batch normalisation of the released blocks, one of ``freezing.NORM_POLICIES``.
-    """
-
-    fixed: tuple[str, ...]
-    learning_rate: float
-    epochs: int
-    batch_size: int
-    patience: int
-    monitor: str = "val_loss"
-    norm: str = "update"
-    decay: float = 0.9
-    decay_epochs: int = 2
-    floor: float = 1e-8
-
-    def __post_init__(self) -> None:
-        if set(self.fixed) >= set(BLOCKS):
-            raise ValueError("a cycle that holds all blocks fixed trains nothing")
-        for name in ("learning_rate", "decay", "floor"):
-            value = getattr(self, name)
-            if not math.isfinite(value) or value <= 0:
-                raise ValueError(f"{name}: expected a finite number above 0, got {value}")
-        for name in ("epochs", "batch_size", "patience", "decay_epochs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        if self.norm not in NORM_POLICIES:
-            raise ValueError(f"norm: expected one of {', '.join(NORM_POLICIES)}, got {self.norm!r}")
-        if self.monitor not in ("val_loss", "val_dice"):
-            raise ValueError(f"monitor: expected val_loss or val_dice, got {self.monitor!r}")
-
-    @property
-    def trained(self) -> tuple[str, ...]:
-        return tuple(block for block in BLOCKS if block not in self.fixed)
-
-    def rate_in(self, epoch: int) -> float:
-        """Learning rate of an epoch, counted from 0."""
-        return max(self.learning_rate * self.decay ** (epoch // self.decay_epochs), self.floor)
+#: Weights from which the first cycle starts.
+PRETRAINED, SCRATCH = STARTS = ("pretrained", "scratch")
 
 
 @dataclass(frozen=True)
@@ -69,8 +24,8 @@ class Protocol:
     cycles: tuple[CycleSettings, ...]
 
     def __post_init__(self) -> None:
-        if self.start not in (PRETRAINED, SCRATCH):
-            raise ValueError(f"start: expected {PRETRAINED} or {SCRATCH}, got {self.start!r}")
+        if self.start not in STARTS:
+            raise ValueError(f"start: expected one of {', '.join(STARTS)}; got {self.start!r}")
         if not self.cycles:
             raise ValueError(f"protocol {self.name!r} has no cycle; give --cycle at least once")
         if not self.name or not self.name.replace("_", "").replace("-", "").isalnum():

@@ -24,8 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 from liver_tf.refusals import Refusal, TrainingStopped
-
-ONE, MIRRORED, MULTI_WORKER = STRATEGIES = ("one", "mirrored", "multi_worker")
+from liver_tf.training.training_settings import MIRRORED, MULTI_WORKER, ONE, STRATEGIES
 
 
 class OneDevice:

@@ -24,7 +24,8 @@ from liver_tf.pipeline.batches import BatchSource
 from liver_tf.refusals import Refusal
 from liver_tf.training.computation import Computation
 from liver_tf.training.cycle import train_cycle
-from liver_tf.training.protocol import CycleSettings, Protocol
+from liver_tf.training.cycle_settings import CycleSettings
+from liver_tf.training.protocol import Protocol
 from liver_tf.training.step import PLAIN, Task
 from liver_tf.training.steps import Steps
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from liver_tf.model.freezing import freeze
 from liver_tf.training.computation import Computation
-from liver_tf.training.protocol import CycleSettings
+from liver_tf.training.cycle_settings import CycleSettings
 from liver_tf.training.step import Task, training_step, validation_step
 
 

@@ -7,11 +7,11 @@ import numpy as np
 
 from liver_tf.labels import LESION_TYPES
 from liver_tf.measures.calibration import Temperature
-from liver_tf.records.folds import INNER, TEST_FOLD
 from liver_tf.records.leakage import HashedCase, SplitPart
 from liver_tf.records.training_data_file import save_training_data
 from liver_tf.results.example_slices import crop_to_liver, pick_examples, save_examples
 from liver_tf.results.stored_results import RunResults
+from liver_tf.run_files import INNER, TEST_FOLD
 
 KEY = "0" * 16
 FIXED = {"baseline": [[]], "hier_freeze": [[], ["enc1"], ["enc1", "enc2"]]}

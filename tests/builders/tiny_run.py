@@ -18,7 +18,8 @@ from liver_tf.records.folds import hold_out
 from liver_tf.records.manifest import load_manifest
 from liver_tf.training import cycle as cycle_module
 from liver_tf.training import determinism, run
-from liver_tf.training.protocol import SCRATCH, CycleSettings, Protocol
+from liver_tf.training.cycle_settings import CycleSettings
+from liver_tf.training.protocol import SCRATCH, Protocol
 from liver_tf.training.step import PLAIN, Task
 
 

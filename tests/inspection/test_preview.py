@@ -128,5 +128,5 @@ def test_the_command_draws_and_refuses(record_set, tmp_path):
     assert "[no-manifest] expected a data set" in missing.stderr
     assert "Traceback" not in missing.stderr
     other = run(f"--records={record_set[0]}", "--output=sheet.jpg")
-    assert "expected a name that ends in .png" in other.stderr + other.stdout
+    assert "expected a name that ends with .png" in other.stderr + other.stdout
     assert other.returncode == 1

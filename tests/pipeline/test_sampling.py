@@ -137,12 +137,12 @@ def test_an_epoch_without_slices_is_refused():
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
 def test_shares_are_shares(share):
-    with pytest.raises(ValueError, match="keep_without_lesion: expected a share"):
+    with pytest.raises(ValueError, match=r"keep_without_lesion: expected (0 to 1|a finite number)"):
         Sampling(1.0, share)
 
 
 def test_a_slice_may_be_shown_once_at_least():
-    with pytest.raises(ValueError, match="max_repeats: expected 1 or more"):
+    with pytest.raises(ValueError, match="max_repeats: expected at least 1"):
         Sampling(resample=True, max_repeats=0)
 
 

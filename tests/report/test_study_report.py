@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import pytest
 
-from liver_tf.records.folds import TEST_FOLD
 from liver_tf.refusals import Refusal
 from liver_tf.report.write_report import write_runs_report, write_study_report
 from liver_tf.results.stored_results import LOOSE, load_results
 from liver_tf.results.study_inventory import read_study
+from liver_tf.run_files import TEST_FOLD
 from tests.builders.study_folder import begun, measured
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -8,7 +8,6 @@ import pytest
 from liver_tf import run_files
 from liver_tf.labels import LESION_TYPES
 from liver_tf.measures.compare_with_truth import compare_with_truth
-from liver_tf.records.folds import INNER
 from liver_tf.results.example_slices import (
     crop_to_liver,
     load_examples,
@@ -16,6 +15,7 @@ from liver_tf.results.example_slices import (
     save_examples,
 )
 from liver_tf.results.stored_results import RunResults
+from liver_tf.run_files import INNER
 
 
 def sliced(patient, pixels, hit):

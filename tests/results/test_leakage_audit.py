@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from liver_tf.records.folds import TEST_FOLD
 from liver_tf.records.leakage import HashedCase, SplitPart
 from liver_tf.records.training_data_file import save_training_data
 from liver_tf.results.leakage_audit import audit_leakage
 from liver_tf.results.study_inventory import read_study
+from liver_tf.run_files import TEST_FOLD
 from tests.builders.study_folder import KEY, measured, seen_cases
 
 #: 256 bits of two slices that are nothing like each other, and of one that differs in two from the

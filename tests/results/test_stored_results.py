@@ -10,7 +10,6 @@ import pytest
 from liver_tf.labels import LESION_TYPES, LITS
 from liver_tf.measures.calibration import Temperature
 from liver_tf.measures.measure_registry import summarise
-from liver_tf.records.folds import INNER, TEST_FOLD
 from liver_tf.refusals import Refusal
 from liver_tf.results.stored_results import (
     LOOSE,
@@ -22,6 +21,7 @@ from liver_tf.results.stored_results import (
     load_results,
     pooled,
 )
+from liver_tf.run_files import INNER, TEST_FOLD
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,11 @@ import json
 import shutil
 
 import pytest
-from absl import app
 
 from liver_tf.folder_lock import locked_folder
 from liver_tf.model.description import load_network
 from liver_tf.model.freezing import block_hashes
+from liver_tf.options import OptionError
 from liver_tf.records.folds import Split, cross_validation, save_folds
 from liver_tf.records.manifest import load_manifest
 from liver_tf.training.leak_check import note_seen
@@ -68,7 +68,7 @@ def test_from_records_to_fine_tuned_weights(work, command, capsys):
     assert "[leak-shared-patient]" in capsys.readouterr().err
     assert not (work / "finetune" / "fold0" / "seed0" / "unfair").exists()
     # A fold that is not there; a shard that was cut.
-    with pytest.raises(app.UsageError, match="--fold: expected 0 to 1, got 2"):
+    with pytest.raises(OptionError, match="fold: expected 0 to 1, got 2"):
         command(finetune, *finetune_arguments(work, "none", fold=2))
     shard = work / "roi" / "case3.tfrecord"
     shard.write_bytes(shard.read_bytes()[:-1])
@@ -80,14 +80,14 @@ def test_from_records_to_fine_tuned_weights(work, command, capsys):
     ("changes", "message"),
     [
         ({"network": "liver"}, "the liver network is trained on whole slices"),
-        ({"learning_rate": "nan"}, "--learning_rate: expected a finite number, got nan"),
-        ({"rotation_degrees": "nan"}, "--rotation_degrees: expected a finite number, got nan"),
-        ({"learning_rate": -1}, "learning_rate: expected a finite number above 0, got -1"),
+        ({"learning_rate": "nan"}, "learning_rate: expected a finite number, got nan"),
+        ({"rotation_degrees": "nan"}, "rotation_degrees: expected a finite number, got nan"),
+        ({"learning_rate": -1}, "learning_rate: expected above 0, got -1"),
         ({"image_size": 40}, "image_size: expected a multiple of 16, got 40"),
     ],
 )
 def test_arguments_that_mean_nothing_are_refused(work, command, changes, message):
-    with pytest.raises(app.UsageError, match=message):
+    with pytest.raises(OptionError, match=message):
         command(pretrain, *pretrain_arguments(work, run=work / "never", **changes))
     assert not (work / "never").exists()
 
@@ -97,13 +97,13 @@ def test_arguments_that_mean_nothing_are_refused(work, command, changes, message
     [
         ([], "protocol 'mine' has no cycle; give --cycle at least once"),
         (["enc9"], "--cycle=enc9: .* no block is called 'enc9'"),
-        (["none", "all"], "--cycle=all: a cycle that holds all blocks fixed trains nothing"),
+        (["none", "all"], "--cycle=all: a cycle with all blocks frozen trains nothing"),
     ],
 )
 def test_protocols_that_mean_nothing_are_refused_before_any_data_are_read(
     tmp_path, command, cycles, message
 ):
-    with pytest.raises(app.UsageError, match=message):
+    with pytest.raises(OptionError, match=message):
         command(finetune, *finetune_arguments(tmp_path, *cycles))
 
 
@@ -116,7 +116,7 @@ def test_a_run_in_which_another_process_works_is_left_alone(work, command, capsy
 
 
 def test_a_stray_word_is_refused(work, command):
-    with pytest.raises(app.UsageError, match="unknown argument 'enc1': all arguments are flags"):
+    with pytest.raises(OptionError, match="unknown argument 'enc1': all arguments are flags"):
         command(finetune, "enc1", *finetune_arguments(work, "none"))
 
 

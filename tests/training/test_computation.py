@@ -4,14 +4,16 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from test_replicas import ended, start
 
 from liver_tf.model import unet
 from liver_tf.model.architecture import Architecture
 from liver_tf.model.freezing import block_hashes
 from liver_tf.model.weights_file import load_arrays
-from liver_tf.training.computation import Computation
+from liver_tf.training.computation import Computation, augment_on_host
 from liver_tf.training.protocol import SCRATCH, Protocol
+from liver_tf.training.training_settings import ComputationSettings
 from tests.builders import tiny_run
 from tests.builders.replica_run import FIXED, losses
 
@@ -65,3 +67,16 @@ def test_a_half_precision_run_goes_on_bit_for_bit_and_leaves_float32(record_set,
     )
     assert {array.dtype for array in ours.values()} == {np.dtype("float32")}
     assert all(ours[name].tobytes() == theirs[name].tobytes() for name in ours)
+
+
+@pytest.mark.parametrize(("place", "on_host"), [("host", True), ("device", False)])
+def test_augmentation_runs_where_the_option_says(place, on_host):
+    assert augment_on_host(ComputationSettings(augment_on=place)) is on_host
+
+
+@pytest.mark.parametrize("gpus", [[], ["/GPU:0"]])
+def test_by_default_augmentation_runs_on_an_accelerator_if_there_is_one(monkeypatch, gpus):
+    monkeypatch.setattr(
+        tf.config, "list_logical_devices", lambda kind: gpus if kind == "GPU" else ["/CPU:0"]
+    )
+    assert augment_on_host(ComputationSettings()) is not bool(gpus)

@@ -82,10 +82,10 @@ def test_slices_of_the_test_under_another_name(record_set, others, tmp_path):
         check(folder, manifest, tmp_path / "lesion")
     pairs = tmp_path / "pairs.csv"
     pairs.write_text("case4,other-x\n")
-    assert check(folder, manifest, tmp_path / "lesion", allow_pairs=str(pairs))
+    assert check(folder, manifest, tmp_path / "lesion", allow_pairs=pairs)
     pairs.write_text("case4,other-y\n")
     with pytest.raises(Refusal, match=r"\[allow-unknown-case\]"):
-        check(folder, manifest, tmp_path / "lesion", allow_pairs=str(pairs))
+        check(folder, manifest, tmp_path / "lesion", allow_pairs=pairs)
 
 
 def test_parts_of_the_fold_itself(record_set):

@@ -4,7 +4,8 @@ import pytest
 
 from liver_tf.model.blocks import BLOCKS, ENCODER, short
 from liver_tf.model.freezing import Parameters
-from liver_tf.training.protocol import CycleSettings, Protocol, parse_cycle, plan
+from liver_tf.training.cycle_settings import CycleSettings
+from liver_tf.training.protocol import Protocol, parse_cycle, plan
 
 PAPER = CycleSettings((), learning_rate=5e-5, epochs=80, batch_size=1, patience=12)
 
@@ -40,15 +41,15 @@ def test_settings_override_the_defaults():
     ("line", "message"),
     [
         ("enc7", "--cycle=enc7: blocks 'enc7': no block is called 'enc7'"),
-        ("all", "--cycle=all: a cycle that holds all blocks fixed trains nothing"),
+        ("all", "--cycle=all: a cycle with all blocks frozen trains nothing"),
         ("enc1-head", "trains nothing"),
         ("none epochs", "cannot read 'epochs'; settings are learning_rate, epochs, batch_size"),
         ("none fixed=enc1", "cannot read 'fixed=enc1'"),
         ("none epochs=0", "epochs: expected at least 1, got 0"),
         ("none epochs=2.5", r"--cycle=none epochs=2\.5: invalid literal"),
-        ("none learning_rate=nan", "learning_rate: expected a finite number above 0, got nan"),
-        ("none learning_rate=inf", "learning_rate: expected a finite number above 0, got inf"),
-        ("none learning_rate=-1", "learning_rate: expected a finite number above 0, got -1"),
+        ("none learning_rate=nan", "learning_rate: expected a finite number, got nan"),
+        ("none learning_rate=inf", "learning_rate: expected a finite number, got inf"),
+        ("none learning_rate=-1", "learning_rate: expected above 0, got -1"),
         ("none batch_size=0", "batch_size: expected at least 1, got 0"),
         ("none patience=0", "patience: expected at least 1, got 0"),
         ("", "--cycle=: blocks '': cannot read ''; write e.g. enc1-enc3"),
@@ -63,9 +64,9 @@ def test_a_line_that_means_nothing_is_refused(line, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"decay": float("nan")}, "decay: expected a finite number above 0, got nan"),
-        ({"floor": 0.0}, "floor: expected a finite number above 0, got 0"),
-        ({"monitor": "loss"}, "monitor: expected val_loss or val_dice, got 'loss'"),
+        ({"decay": float("nan")}, "rate_decay: expected a finite number, got nan"),
+        ({"floor": 0.0}, "rate_floor: expected above 0, got 0"),
+        ({"monitor": "loss"}, "monitor: expected one of val_loss, val_dice; got 'loss'"),
         ({"decay_epochs": 0}, "decay_epochs: expected at least 1, got 0"),
     ],
 )
@@ -78,7 +79,10 @@ def test_settings_that_mean_nothing_are_refused(change, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("a", "somewhere", (PAPER,)), "start: expected pretrained or scratch, got 'somewhere'"),
+        (
+            ("a", "somewhere", (PAPER,)),
+            "start: expected one of pretrained, scratch; got 'somewhere'",
+        ),
         (("a", "scratch", ()), "protocol 'a' has no cycle; give --cycle at least once"),
         (("../a", "scratch", (PAPER,)), "protocol name: expected letters, digits, .*'../a'"),
         (("", "scratch", (PAPER,)), "protocol name: expected letters"),

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from absl import app
 
 from liver_tf.assessment import evaluate as measuring
 from liver_tf.labels import LESION_TYPES, LITS, LIVER_ONLY, LabelSet
 from liver_tf.model.blocks import BLOCKS
 from liver_tf.model.description import load_description
 from liver_tf.model.freezing import weights_by_block
+from liver_tf.options import OptionError
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
 from liver_tf.training import run
@@ -197,7 +197,7 @@ def test_another_flag_is_refused_with_the_difference(begun, command, capsys, cha
 
 def test_xla_asks_for_what_it_cannot_be_without(begun, command):
     networks, folder = begun
-    with pytest.raises(app.UsageError, match="--jit_compile: also give --nodeterministic"):
+    with pytest.raises(OptionError, match="jit_compile: requires --nodeterministic"):
         command(finetune, *arguments(networks, folder, "lesion", jit_compile=True))
 
 

@@ -8,7 +8,7 @@ from liver_tf.model import unet
 from liver_tf.model.freezing import block_hashes
 from liver_tf.training import steps
 from liver_tf.training.computation import Computation
-from liver_tf.training.protocol import CycleSettings
+from liver_tf.training.cycle_settings import CycleSettings
 from liver_tf.training.step import Task
 from liver_tf.training.steps import Steps
 

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from absl import app
 
 from liver_tf.model.weights_file import save_weights
+from liver_tf.options import OptionError
 from liver_tf.records.folds import Split, cross_validation, save_folds, validate_on_test
 from liver_tf.training import run
 from liver_tf.training.leak_check import note_seen
@@ -47,7 +47,7 @@ def test_the_test_fold_may_decide_and_says_so(work, command, capsys):
     folder, splits = work
     status, handed = begin(command, folder, validation="test_fold")
     assert status == 0
-    assert "VALIDATION ON THE TEST FOLD: early stopping looks at" in capsys.readouterr().out
+    assert "VALIDATION ON THE TEST FOLD: the test patients decide" in capsys.readouterr().out
     place = folder / "finetune" / "fold0_validated_on_test" / "seed0" / "mine"
     identity = json.loads((place / "run.json").read_text())
     assert identity["validation"] == handed["validation"] == "test_fold"
@@ -74,7 +74,7 @@ def test_clean_runs_stay_clean(work, command, capsys):
 
 
 def test_without_folds_there_is_no_test_to_look_at(work, command):
-    with pytest.raises(app.UsageError, match="--validation=test_fold: needs the folds"):
+    with pytest.raises(OptionError, match="validation: test_fold needs the folds"):
         begin(command, work[0], validation="test_fold", folds_file="")
 
 

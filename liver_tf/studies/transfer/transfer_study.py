@@ -15,11 +15,11 @@ from absl import app
 from liver_tf import run_files
 from liver_tf.atomic_files import write_text
 from liver_tf.quiet_tensorflow import import_tensorflow
-from liver_tf.records.folds import INNER
 from liver_tf.records.manifest import Manifest, load_manifest
 from liver_tf.report.page.page_parts import Picture
 from liver_tf.report.page.render_markdown import render_markdown
 from liver_tf.results.stored_results import has_results, load_results
+from liver_tf.run_files import INNER
 from liver_tf.studies.command_chain import PHANTOM_KEY, ChainStep, run_chain
 from liver_tf.studies.process_engine import ProcessEngine
 from liver_tf.studies.protocol_files import ProtocolFile

@@ -1,0 +1,75 @@
+"""Run a command: parse its flags, call its ``main``, turn errors into messages and a status."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import sys
+import typing
+from collections.abc import Callable, Sequence
+
+from liver_tf.command_line.flags_of_options import help_text, parse, wants_help
+from liver_tf.options import OptionError, Options
+
+#: A command's ``main``: takes the configuration, returns the exit status.
+Main = Callable[..., int]
+
+
+def run(main: Main, *, tensorflow: bool = True) -> typing.NoReturn:
+    """Run the command of this process, and end it.
+
+    The class of the configuration is the type hint of the parameter of ``main``.
+
+    Args:
+      tensorflow: Whether the command computes with TensorFlow.
+    """
+    faulthandler.enable()
+    arguments = sys.argv[1:]
+    module = main.__globals__["__spec__"].name
+    name = module.rpartition(".")[2]
+    if wants_help(arguments):
+        print(f"liver-tf {name} [flags], or python -m {module} [flags]\n")
+        print(main.__globals__["__doc__"].strip())
+        print(help_text(settings_class(main), name))
+        sys.exit(1)  # as programs that use absl do
+    try:
+        status = execute(main, arguments, tensorflow=tensorflow)
+    except OptionError as error:
+        print(f"{error.as_flag()}\nSee liver-tf {name} --help.", file=sys.stderr)
+        status = 1
+    sys.exit(status)
+
+
+def execute(main: Main, arguments: Sequence[str], *, tensorflow: bool = True) -> int:
+    """Call ``main`` with the configuration that the arguments describe; returns the exit status.
+
+    A refusal becomes one line on standard error and status 1.
+
+    Raises:
+      OptionError: A flag has a value that it cannot take.
+    """
+    settings = parse(settings_class(main), arguments)
+    from liver_tf.disk_full import disk_full_as_refusal
+    from liver_tf.refusals import Refusal, TrainingStopped
+
+    if tensorflow:
+        from liver_tf.quiet_tensorflow import import_tensorflow
+
+        import_tensorflow()
+        # TensorFlow reports every step of saving and of distributing work through these loggers.
+        for name in ("absl", "tensorflow"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        with disk_full_as_refusal():
+            return main(settings)
+    except Refusal as refusal:
+        print(refusal.text_with_path(), file=sys.stderr)
+    except TrainingStopped as stopped:
+        print(f"training stopped: {stopped}", file=sys.stderr)
+    return 1
+
+
+def settings_class(main: Main) -> type[Options]:
+    """The configuration dataclass that a command's ``main`` takes."""
+    (hint,) = (hint for name, hint in typing.get_type_hints(main).items() if name != "return")
+    return hint

@@ -1,0 +1,84 @@
+"""One run of a study grid in one process: fine-tune, then evaluate. Needs no TensorFlow to import.
+
+The same as the single commands one after the other, but TensorFlow starts once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from liver_tf import run_files
+from liver_tf.options import option
+from liver_tf.training.training_settings import FinetuneSettings
+
+_Settings = TypeVar("_Settings", bound=FinetuneSettings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LesionRunSettings(FinetuneSettings):
+    """Options of a run with a lesion network."""
+
+    liver_run: Path = option(Path("runs/liver"), "Run of the liver network.")
+    whole_records: Path = option(
+        Path("tfrecords/sheba"),
+        "Record set of whole slices from which the ROIs (--records) were cut.",
+    )
+
+
+def finetune_and_evaluate_lesions(settings: LesionRunSettings) -> None:
+    """Fine-tune a lesion network, choose its post-processing, evaluate it on the test patients."""
+    _finetune_then(_evaluate_lesions, settings)
+
+
+def finetune_and_evaluate_liver(settings: FinetuneSettings) -> None:
+    """Fine-tune a liver network and compare the liver that it finds in the test cases."""
+    _finetune_then(_evaluate_liver, settings)
+
+
+def _finetune_then(evaluate: Callable[[_Settings], None], settings: _Settings) -> None:
+    from liver_tf.folder_lock import locked_folder
+    from liver_tf.training.finetuning import finetune
+
+    finetune(settings)
+    if settings.dry_run:
+        return
+    with locked_folder(settings.run):
+        evaluate(settings)
+    print(f"{settings.run}: measured")
+
+
+def _evaluate_lesions(settings: LesionRunSettings) -> None:
+    from liver_tf.assessment.evaluate import evaluate_runs
+    from liver_tf.results.stored_results import has_results
+
+    # A run that was evaluated keeps its post-processing: it is not chosen after the test.
+    if not has_results(settings.run, "test"):
+        _choose_postprocessing(settings)
+    evaluate_runs([settings.run], settings.liver_run, settings.whole_records)
+
+
+def _choose_postprocessing(settings: LesionRunSettings) -> None:
+    from liver_tf.assessment.choose_postprocessing import choice_summary, choose_postprocessing
+    from liver_tf.inference import postprocessing
+    from liver_tf.refusals import Refusal
+
+    run = settings.run
+    try:
+        how, chosen = choose_postprocessing(run, settings.liver_run, settings.whole_records)
+    except Refusal as refusal:
+        if refusal.code != "validation-no-lesion":
+            raise
+        print(f"no post-processing: {refusal.text()}")
+        return
+    postprocessing.save(run, how, chosen)
+    print(f"{run / run_files.POSTPROCESSING}: {how.text()}\n{choice_summary(how, chosen)}")
+
+
+def _evaluate_liver(settings: FinetuneSettings) -> None:
+    from liver_tf.assessment.evaluate_liver import evaluate_liver_run
+    from liver_tf.records.manifest import load_manifest
+
+    evaluate_liver_run(settings.run, settings.records, load_manifest(settings.records))

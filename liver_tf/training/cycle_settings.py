@@ -1,0 +1,60 @@
+"""How one cycle trains. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from liver_tf.model.blocks import BLOCKS, NORM_POLICIES
+from liver_tf.options import Options, option
+
+MONITORS = ("val_loss", "val_dice")
+
+
+@dataclass(frozen=True)
+class CycleSettings(Options):
+    """How one cycle trains. The defaults are those of the paper's fine-tuning.
+
+    Attributes:
+      fixed: Blocks whose weights and moving statistics may not change.
+    """
+
+    fixed: tuple[str, ...] = ()
+    learning_rate: float = option(5e-5, "Learning rate of Adam at the start of a cycle.", above=0)
+    epochs: int = option(80, "Maximum number of epochs of a cycle.", low=1)
+    batch_size: int = option(1, "Slices per training step.", low=1)
+    patience: int = option(
+        12, "A cycle ends after this many epochs without a better validation result.", low=1
+    )
+    monitor: str = option(
+        "val_loss",
+        "The validation result that decides the best epoch and early stopping.",
+        choices=MONITORS,
+    )
+    norm: str = option(
+        "update",
+        "Batch normalisation of the blocks that train. update: the moving statistics follow the "
+        "batches. freeze_statistics: they stay, scale and offset are trained. inference: nothing "
+        "of it is trained.",
+        choices=NORM_POLICIES,
+    )
+    decay: float = option(
+        0.9, "Factor of the learning rate every --decay_epochs.", flag="rate_decay", above=0
+    )
+    decay_epochs: int = option(2, "Epochs between two decays of the learning rate.", low=1)
+    floor: float = option(
+        1e-8, "The learning rate never falls below this.", flag="rate_floor", above=0
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if set(self.fixed) >= set(BLOCKS):
+            raise ValueError("a cycle with all blocks frozen trains nothing")
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The blocks that are not frozen."""
+        return tuple(block for block in BLOCKS if block not in self.fixed)
+
+    def rate_in(self, epoch: int) -> float:
+        """Learning rate of an epoch, counted from 0."""
+        return max(self.learning_rate * self.decay ** (epoch // self.decay_epochs), self.floor)

@@ -1,0 +1,121 @@
+"""Fine-tuning: a pre-trained network on another record set, cycle by cycle."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from liver_tf import run_files
+from liver_tf.labels import LabelSet
+from liver_tf.model.description import Description, load_description
+from liver_tf.model.transfer import head_from_old, transfer
+from liver_tf.model.weights_file import stored_hash
+from liver_tf.options import OptionError
+from liver_tf.records.folds import Split, hold_out, load_folds, require_parts, validate_on_test
+from liver_tf.records.leakage import SplitPart
+from liver_tf.records.manifest import Manifest, load_manifest
+from liver_tf.run_files import HOLD_OUT, TEST_FOLD
+from liver_tf.training.computation import set_up_computation
+from liver_tf.training.job import carry_out, check_transfer, make_plan
+from liver_tf.training.leak_check import check_fold
+from liver_tf.training.protocol import PRETRAINED
+from liver_tf.training.training_settings import FinetuneSettings
+
+
+def finetune(settings: FinetuneSettings | None = None, /, **options: Any) -> Path:
+    """Fine-tune a pre-trained network by a protocol; resume if the run was interrupted.
+
+    Args:
+      settings: All options; None takes the defaults. ``load_settings`` reads a protocol.
+      **options: Single options by name, as in ``liver-tf finetune --help``.
+
+    Returns:
+      The folder of the run.
+
+    Raises:
+      OptionError: An option has a value that it cannot take.
+      Refusal: The records, the folds, the pre-trained run or the run's folder cannot be used, or
+        the test part of the fold leaks into the training data.
+      TrainingStopped: Training cannot continue, e.g. because the loss is not finite.
+
+    Example:
+      >>> protocol = load_settings(FinetuneSettings, "hier_freeze.flags")
+      >>> finetune(protocol, records="tfrecords/sheba_roi", fold=1)
+    """
+    settings = FinetuneSettings.of(settings, **options)
+    protocol = settings.parsed_protocol()
+    computation = set_up_computation(settings.computation, dry_run=settings.dry_run)
+    manifest = load_manifest(settings.records)
+    before = load_description(settings.pretrained)
+    check_transfer(before, manifest, settings.pretrained)
+    plan = make_plan(settings, before.kind, manifest, before.architecture, protocol)
+    print(plan.text(), flush=True)
+    if settings.dry_run:
+        return settings.run
+    split = _split(settings, manifest)
+    seen_before = _check_leaks(settings, manifest, split)
+    carry_out(
+        plan.job(split, computation),
+        settings.run,
+        more_identity={
+            "fold": HOLD_OUT if settings.folds_file is None else settings.fold,
+            "validation": settings.validation,
+            "head": settings.head,
+            "pretrained_weights": stored_hash(settings.pretrained / run_files.WEIGHTS),
+        },
+        prepare=partial(_transfer_weights, settings, before, plan.label_set),
+        seen_before=seen_before,
+        pictures=settings.pictures,
+    )
+    return settings.run
+
+
+def _split(settings: FinetuneSettings, manifest: Manifest) -> Split:
+    if settings.folds_file is None:
+        return hold_out(manifest, validation_share=settings.validation_share, seed=settings.seed)
+    splits = load_folds(settings.folds_file, manifest)
+    if settings.fold >= len(splits):
+        raise OptionError("fold", f"expected 0 to {len(splits) - 1}, got {settings.fold}")
+    split = splits[settings.fold]
+    require_parts(split, settings.folds_file)
+    if settings.validation == TEST_FOLD:
+        print(
+            "VALIDATION ON THE TEST FOLD: the test patients decide on early stopping, as in looser "
+            "practice. The figures of this run are optimistic; reports say so."
+        )
+        return validate_on_test(split)
+    return split
+
+
+def _check_leaks(
+    settings: FinetuneSettings, manifest: Manifest, split: Split
+) -> tuple[SplitPart, ...]:
+    """What the pre-trained run was trained on; raises ``Refusal`` if the test leaks into that."""
+    if settings.validation == TEST_FOLD:
+        # Announced above; any other leak is still refused.
+        split = replace(split, validation=())
+    return check_fold(
+        settings.records,
+        manifest,
+        split,
+        settings.pretrained if settings.start == PRETRAINED else None,
+        allow_pairs=settings.allow_pairs,
+        accept_unknown=settings.accept_unknown_training,
+    )
+
+
+def _transfer_weights(
+    settings: FinetuneSettings, before: Description, label_set: LabelSet, model: keras.Model
+) -> None:
+    if settings.start != PRETRAINED:
+        return
+    weights = settings.pretrained / run_files.WEIGHTS
+    print(transfer(weights, model).text())
+    if settings.head == "old":
+        taken = head_from_old(weights, model, before.label_set, label_set)
+        for old, new in taken.items():
+            print(f"head:   {', '.join(new)} from the old head's {old}")

@@ -1,0 +1,60 @@
+"""Pre-training: a liver or a lesion network from new weights, on a large record set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from liver_tf.options import OptionError
+from liver_tf.records.folds import Split, hold_out
+from liver_tf.records.manifest import Manifest, load_manifest
+from liver_tf.training.computation import set_up_computation
+from liver_tf.training.job import carry_out, make_plan
+from liver_tf.training.protocol import SCRATCH, Protocol
+from liver_tf.training.training_settings import PretrainSettings
+
+
+def pretrain(settings: PretrainSettings | None = None, /, **options: Any) -> Path:
+    """Train a liver or a lesion network from new weights; resume if the run was interrupted.
+
+    Args:
+      settings: All options; None takes the defaults.
+      **options: Single options by name, as in ``liver-tf pretrain --help``. ``network``,
+        ``records`` and ``run`` are required.
+
+    Returns:
+      The folder of the run.
+
+    Raises:
+      OptionError: An option has a value that it cannot take.
+      Refusal: The records or the run's folder cannot be used.
+      TrainingStopped: Training cannot continue, e.g. because the loss is not finite.
+
+    Example:
+      >>> pretrain(network="liver", records="tfrecords/lits", run="runs/liver", epochs=20)
+    """
+    settings = PretrainSettings.of(settings, **options)
+    computation = set_up_computation(settings.computation, dry_run=settings.dry_run)
+    manifest = load_manifest(settings.records)
+    if (manifest.roi is None) != (settings.network == "liver"):
+        content = "ROIs" if manifest.roi else "whole slices"
+        raise OptionError(
+            "network",
+            "the liver network is trained on whole slices, the lesion network on ROIs "
+            f"(data_prep.make_rois); {settings.records} contains {content}",
+        )
+    protocol = Protocol(f"pretrain_{settings.network}", SCRATCH, (settings.schedule,))
+    plan = make_plan(settings, settings.network, manifest, settings.architecture, protocol)
+    print(plan.text(), flush=True)
+    if not settings.dry_run:
+        job = plan.job(_split(settings, manifest), computation)
+        carry_out(job, settings.run, pictures=settings.pictures)
+    return settings.run
+
+
+def _split(settings: PretrainSettings, manifest: Manifest) -> Split:
+    if settings.validate_on_training:
+        cases = tuple(sorted(case.case for case in manifest.cases))
+        print("validation on the training cases: the figures show how well these cases are fitted")
+        return Split(cases, cases)
+    return hold_out(manifest, validation_share=settings.validation_share, seed=settings.seed)
