@@ -55,10 +55,10 @@ def _read(tasks, *, with_pictures: bool):
     parts, stopped = [], []
     if with_pictures:
         from liver_tf.inspection.case_choice import CaseChoice
-        from liver_tf.inspection.case_pictures import look_at_case
+        from liver_tf.inspection.case_pictures import picture_case
 
         choice = CaseChoice(FLAGS.html_cases)
-    read = in_processes(look_at_case if with_pictures else facts_of_case, tasks, FLAGS.workers)
+    read = in_processes(picture_case if with_pictures else facts_of_case, tasks, FLAGS.workers)
     try:
         for one in tqdm(read, total=len(tasks), desc="verify", unit="case"):
             if with_pictures:

@@ -1,4 +1,4 @@
-"""Which cases a page shows when there are too many: the odd ones first, every diagnosis."""
+"""Chooses the cases for the verify page: those with cautions first, and every diagnosis."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class PicturedCase:
     """A case with its pictures.
 
     Attributes:
-      order: place among all cases.
-      row: its facts. pictures: at least one.
-      kinds: diagnoses, or whether there is a lesion, that the pictures show.
+      order: position among all cases.
+      row: facts of the case.
+      pictures: at least one.
     """
 
     order: int
@@ -26,13 +26,14 @@ class PicturedCase:
 
     @property
     def rank(self) -> int:
-        """0 where a mask does not fit, 1 with other cautions or a slice refused, 2 else."""
+        """0 if a mask looks misplaced, 1 with other cautions or refused slices, else 2."""
         if MASK_CODES & set(self.row.cautions):
             return 0
         return 1 if self.row.cautions or self.row.refusals else 2
 
     @property
     def kinds(self) -> frozenset[str]:
+        """Diagnoses of the pictures; without a CSV, whether they show a lesion."""
         return frozenset(
             picture.diagnosis or ("lesion" if max(picture.labels) > 1 else "no lesion")
             for picture in self.pictures
@@ -40,9 +41,9 @@ class PicturedCase:
 
 
 class CaseChoice:
-    """Keeps the cases that may be shown, at most ``limit`` for each rank and kind.
+    """Chooses at most ``limit`` cases, in one pass and in bounded memory.
 
-    The choice depends on the order of the cases only, not on their pseudonyms.
+    The choice depends on the order of the cases, not on their pseudonyms.
     """
 
     def __init__(self, limit: int) -> None:
@@ -51,7 +52,7 @@ class CaseChoice:
         self._seen = 0
 
     def add(self, row: CaseRow, pictures: tuple[CasePicture, ...]) -> None:
-        """Consider the next case; one without pictures counts, but cannot be shown."""
+        """Consider the next case. A case without pictures is counted but never chosen."""
         case = PicturedCase(self._seen, row, pictures)
         self._seen += 1
         if pictures and any(
@@ -61,8 +62,10 @@ class CaseChoice:
 
     @property
     def pictured(self) -> list[PicturedCase]:
-        """At most ``limit`` cases: first one of each diagnosis, then the odd ones, then others in
-        turn by diagnosis. Sorted by rank, then as they came."""
+        """The chosen cases, sorted by rank and order.
+
+        First one of each diagnosis, then cases with cautions, then the diagnoses in turn.
+        """
         chosen: dict[int, PicturedCase] = {}
 
         def choose(cases: Iterable[PicturedCase]) -> bool:

@@ -1,7 +1,7 @@
-"""The slices of a case that show whether its mask is right, small enough to be kept for a page.
+"""Small pictures of the slices that show best whether the mask of a case is right.
 
-A case is looked at once, slice by slice: no more than the few slices that may be shown are held,
-and what is handed on is a small JPEG of each with its outlines as paths.
+A case is read once, slice by slice; only the slices that may be shown are kept in memory. Each
+picture is a small JPEG with the outlines as SVG paths.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from liver_tf.labels import LIVER, LabelSet
 from liver_tf.refusals import Caution
 from liver_tf.report.overlays.outlines import outlines_of
 
-#: A picture's longer side, in units of its drawing and at most in pixels.
+#: Longer side of a picture in drawing units; also the maximum in pixels.
 SIDE = 320
 _PICTURES = 3
 _JPEG_QUALITY = 85
-#: Only slices with at least this share of liver are compared for evenness: domes and tips are not.
+#: Slices with a smaller share of liver (dome, tip) are not candidates for the most uneven liver.
 _LEAST_LIVER = 0.01
-#: What belongs to the body, or to its skin, when a picture is cropped to it.
+#: Pictures are cropped to rows and columns with at least this share of body, plus a margin.
 _BODY_HU, _BODY_SHARE, _MARGIN = -300, 0.02, 4
 
 
 @dataclass(frozen=True)
 class CasePicture:
-    """One slice, cropped to the body, small.
+    """One slice, cropped to the body and reduced in size.
 
     Attributes:
-      index: of the slice in the case, from 0.
-      shows: why it was chosen.
-      diagnosis: of the table, or empty.
-      width, height: of the drawing, in units; the longer one is ``SIDE``. True to the spacing.
-      units_per_mm: scale of the drawing; None where the spacing is unknown.
-      jpeg: the slice in the window of the paper, base64.
-      outlines: (label, path in the syntax of SVG, in units), drawn in this order.
-      labels: that occur.
-      liver_hu: mean and spread under the liver's mask, without lesions.
-      cautions: of this slice, seen alone.
+      index: position in the case, from 0.
+      shows: why the slice was chosen.
+      diagnosis: from the CSV, or empty.
+      width, height: in drawing units, true to the spacing; the longer one is ``SIDE``.
+      units_per_mm: scale of the drawing; None if the spacing is unknown.
+      jpeg: the slice in the paper's window, base64.
+      outlines: (label, SVG path in drawing units), in drawing order.
+      labels: labels present in the slice.
+      liver_hu: HU under the liver mask, without lesions.
+      cautions: on the mask of this slice alone.
     """
 
     index: int
@@ -64,23 +64,22 @@ class CasePicture:
     cautions: tuple[Caution, ...]
 
 
-def look_at_case(task: CaseTask) -> tuple[Facts, tuple[CasePicture, ...]]:
-    """Facts of a case, as :func:`facts_of_case`, and pictures of at most three of its slices.
+def picture_case(task: CaseTask) -> tuple[Facts, tuple[CasePicture, ...]]:
+    """Facts of a case (:func:`facts_of_case`) and pictures of at most three slices.
 
-    There are none of a case that is refused.
+    A refused case has no pictures.
     """
     picker = SlicePicker(task.label_set, others=bool(task.rows))
-    facts = facts_of_case(task, picker.see)
+    facts = facts_of_case(task, picker.add)
     return facts, picker.pictures() if facts.slices else ()
 
 
 class SlicePicker:
-    """Picks the slices with the largest liver, the largest lesion and the most uneven liver.
+    """Picks the slices with the largest liver, the largest lesion area and the most uneven liver.
 
     Args:
       label_set: of the labels.
-      others: whether other slices fill the places that are left, as for single slices, of which
-        each has a mask of its own.
+      others: whether to fill up with other slices, as for single slices with a mask each.
     """
 
     def __init__(self, label_set: LabelSet, *, others: bool) -> None:
@@ -89,61 +88,61 @@ class SlicePicker:
         self._best: dict[str, tuple[float, LabelledSlice]] = {}
         self._early: list[LabelledSlice] = []
 
-    def see(self, one: LabelledSlice) -> None:
-        """Consider a slice; what is held of it is a copy."""
-        pixels = np.bincount(one.labels.reshape(-1), minlength=len(self._label_set))
+    def add(self, labelled: LabelledSlice) -> None:
+        """Consider a slice; it is copied if kept."""
+        pixels = np.bincount(labelled.labels.reshape(-1), minlength=len(self._label_set))
         liver, lesion = int(pixels[LIVER:].sum()), int(pixels[LIVER + 1 :].sum())
-        self._offer("largest liver", liver, one)
-        self._offer("largest lesion area", lesion, one)
-        if liver >= _LEAST_LIVER * one.labels.size and pixels[LIVER]:
-            values = np.clip(one.hu[one.labels == LIVER], -200, 300)
-            self._offer("most uneven liver", Moments.of(values).sd, one)
+        self._offer("largest liver", liver, labelled)
+        self._offer("largest lesion area", lesion, labelled)
+        if liver >= _LEAST_LIVER * labelled.labels.size and pixels[LIVER]:
+            values = np.clip(labelled.hu[labelled.labels == LIVER], -200, 300)
+            self._offer("most uneven liver", Moments.of(values).sd, labelled)
         if len(self._early) < (_PICTURES if self._others else 1):
-            self._early.append(_copy(one))
+            self._early.append(_copy(labelled))
 
     def pictures(self) -> tuple[CasePicture, ...]:
-        """Pictures of what was picked, in the order of the slices."""
+        """Pictures of the picked slices, in slice order."""
         reasons: dict[int, list[str]] = {}
         slices: dict[int, LabelledSlice] = {}
-        for name, (_, one) in self._best.items():
-            slices[one.index] = one
-            reasons.setdefault(one.index, []).append(name)
-        for one in self._early:
-            wanted = _PICTURES if self._others else 1
-            if len(slices) < wanted and one.index not in slices:
-                slices[one.index] = one
+        for name, (_, labelled) in self._best.items():
+            slices[labelled.index] = labelled
+            reasons.setdefault(labelled.index, []).append(name)
+        for labelled in self._early:
+            limit = _PICTURES if self._others else 1
+            if len(slices) < limit and labelled.index not in slices:
+                slices[labelled.index] = labelled
         return tuple(
-            picture_of(one, ", ".join(reasons.get(index, ())), self._label_set)
-            for index, one in sorted(slices.items())
+            picture_of(labelled, ", ".join(reasons.get(index, ())), self._label_set)
+            for index, labelled in sorted(slices.items())
         )
 
-    def _offer(self, name: str, value: float, one: LabelledSlice) -> None:
+    def _offer(self, name: str, value: float, labelled: LabelledSlice) -> None:
         if value > 0 and (name not in self._best or value > self._best[name][0]):
-            self._best[name] = (value, _copy(one))
+            self._best[name] = (value, _copy(labelled))
 
 
-def picture_of(one: LabelledSlice, shows: str, label_set: LabelSet) -> CasePicture:
-    """A slice as a small picture; ``shows`` says why it was chosen."""
-    top, bottom, left, right = _box(one)
-    hu, labels = one.hu[top:bottom, left:right], one.labels[top:bottom, left:right]
-    row_mm, column_mm = one.spacing_mm or (1.0, 1.0)
+def picture_of(labelled: LabelledSlice, shows: str, label_set: LabelSet) -> CasePicture:
+    """Draw a slice as a small picture; ``shows`` is the reason for its choice."""
+    top, bottom, left, right = _box(labelled)
+    hu, labels = labelled.hu[top:bottom, left:right], labelled.labels[top:bottom, left:right]
+    row_mm, column_mm = labelled.spacing_mm or (1.0, 1.0)
     units = SIDE / max(hu.shape[0] * row_mm, hu.shape[1] * column_mm)
     height, width = hu.shape[0] * row_mm * units, hu.shape[1] * column_mm * units
     paths = []
     for label, contours in outlines_of(labels, label_set).items():
-        # From centres of pixels to corners of the picture.
+        # From pixel centres to the corner of the picture.
         scale = np.array([row_mm * units, column_mm * units])
         paths.append((label, " ".join(_path((contour + 0.5) * scale) for contour in contours)))
-    under_liver = one.hu[one.labels == LIVER]
-    fit = MaskFit.of(one.hu, one.labels)
-    cautions = (*mask_cautions(one.hu, one.labels), *fit.cautions())
+    under_liver = labelled.hu[labelled.labels == LIVER]
+    fit = MaskFit.of(labelled.hu, labelled.labels)
+    cautions = (*mask_cautions(labelled.hu, labelled.labels), *fit.cautions())
     return CasePicture(
-        index=one.index,
+        index=labelled.index,
         shows=shows,
-        diagnosis=one.diagnosis,
+        diagnosis=labelled.diagnosis,
         width=round(width, 1),
         height=round(height, 1),
-        units_per_mm=None if one.spacing_mm is None else units,
+        units_per_mm=None if labelled.spacing_mm is None else units,
         jpeg=_jpeg(hu, round(width), round(height)),
         outlines=tuple(paths),
         labels=tuple(np.unique(labels).tolist()),
@@ -152,29 +151,29 @@ def picture_of(one: LabelledSlice, shows: str, label_set: LabelSet) -> CasePictu
     )
 
 
-def _copy(one: LabelledSlice) -> LabelledSlice:
-    """Free of the volume it was cut from, which would stay in memory with it."""
+def _copy(labelled: LabelledSlice) -> LabelledSlice:
+    """A copy without reference to the volume, which would otherwise stay in memory."""
     return LabelledSlice(
-        one.index,
-        one.hu.copy(),
-        one.labels.copy(),
-        one.spacing_mm,
-        one.diagnosis,
-        one.slice_distance_mm,
+        labelled.index,
+        labelled.hu.copy(),
+        labelled.labels.copy(),
+        labelled.spacing_mm,
+        labelled.diagnosis,
+        labelled.slice_distance_mm,
     )
 
 
-def _box(one: LabelledSlice) -> tuple[int, int, int, int]:
-    """Rows and columns that hold the body and all of the mask: (top, bottom, left, right)."""
-    body = one.hu > _BODY_HU
+def _box(labelled: LabelledSlice) -> tuple[int, int, int, int]:
+    """Rows and columns that contain body and mask: (top, bottom, left, right)."""
+    body = labelled.hu > _BODY_HU
     box = []
     for axis in (1, 0):
-        there = body.mean(axis=axis) > _BODY_SHARE
-        there |= (one.labels > 0).any(axis=axis)
-        places = np.flatnonzero(there)
+        inside = body.mean(axis=axis) > _BODY_SHARE
+        inside |= (labelled.labels > 0).any(axis=axis)
+        places = np.flatnonzero(inside)
         if not places.size:
-            places = np.arange(there.size)
-        box += [max(int(places[0]) - _MARGIN, 0), min(int(places[-1]) + 1 + _MARGIN, there.size)]
+            places = np.arange(inside.size)
+        box += [max(int(places[0]) - _MARGIN, 0), min(int(places[-1]) + 1 + _MARGIN, inside.size)]
     return tuple(box)
 
 
@@ -182,7 +181,7 @@ def _jpeg(hu: np.ndarray, width: int, height: int) -> str:
     low, high = DEFAULT_WINDOW
     grey = (apply_window(hu, low, high).astype(np.float32) - low) / (high - low) * 255
     image = Image.fromarray(np.round(grey).astype(np.uint8))
-    # Small slices are enlarged by whoever shows them.
+    # The browser enlarges small slices.
     size = min(width, image.width) or 1, min(height, image.height) or 1
     if size != image.size:
         image = image.resize(size, Image.Resampling.LANCZOS)
@@ -192,6 +191,6 @@ def _jpeg(hu: np.ndarray, width: int, height: int) -> str:
 
 
 def _path(points: np.ndarray) -> str:
-    """A closed path through (row, column) points; what is under 0.3 units off is left out."""
+    """A closed SVG path through (row, column) points, simplified to 0.3 units."""
     points = approximate_polygon(points, 0.3)[:-1]
     return "M" + "L".join(f"{column:.1f} {row:.1f}" for row, column in points) + "Z"

@@ -1,7 +1,7 @@
-"""What a data set is made of, before anything is converted: facts by case, and their sum.
+"""The fingerprint of a data set: facts of each case and their sum.
 
-Facts are gathered case by case, so that processes can share the work, and hold numbers only: no
-identifier and no name of a file, but for the paths inside of refusals.
+Facts are gathered case by case, so that processes can share the work. They contain no identifiers
+and no file names, except for the paths of refusals.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -22,7 +23,7 @@ from liver_tf.inspection.mask_checks import MaskFit
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.refusals import Caution, Refusal
 
-#: Settings of a scanner that are counted by case, as ``liver_tf/ct/scanner_details.py`` names them.
+#: Scanner settings counted by case; names as in ``liver_tf/ct/scanner_details.py``.
 SETTINGS = ("kvp", "slice_thickness_mm", "kernel", "contrast")
 
 _EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
@@ -30,18 +31,19 @@ _EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 @dataclass(frozen=True)
 class CaseRow:
-    """One case in a line; nothing in it tells who the patient is.
+    """One case in one row, without anything that identifies the patient.
 
     Attributes:
       case: pseudonym.
-      slices: that were read; 0 of a case that is refused.
-      diagnoses: that occur, sorted.
-      pixel_mm: (row, column) spacing of its first slice, slice_mm: distance likewise; or None.
-      liver_ml: volume of liver with lesions, of scans whose spacing is known; else None.
-      lesions: in 3-D for scans; for single slices the parts of all slices.
-      liver_hu: before any window, without lesions.
-      right_share: of the liver, on the patient's right half of the body; None without a liver.
-      cautions, refusals: codes with their counts.
+      slices: number of slices read; 0 for a refused case.
+      diagnoses: sorted.
+      pixel_mm: (row, column) spacing of the first slice, or None.
+      slice_mm: slice distance of the first slice, or None.
+      liver_ml: volume of liver with lesions of a scan with known spacing, else None.
+      lesions: 3-D lesions of a scan; 2-D lesions of single slices.
+      liver_hu: HU before windowing, without lesions.
+      right_share: share of the liver in the right half of the body; None without a liver.
+      cautions, refusals: counts by code.
     """
 
     case: str
@@ -59,24 +61,25 @@ class CaseRow:
 
 @dataclass
 class Facts:
-    """Facts of one case, or of several together.
+    """Facts of one case or of several.
 
     Attributes:
-      cases: that could be read, at least in part.
+      cases: number of cases read, at least in part.
       patients: pseudonyms.
-      slices, with_liver, with_lesion: counts of slices; a lesion counts as liver too.
-      diagnosis_slices: slices by diagnosis. diagnosis_patients: pseudonyms by diagnosis. Of scans
-        without a table, ``lesion`` or ``no lesion`` by what their labels hold.
-      matrices: slices by (rows, columns). orientations, manufacturers: cases by name.
-      scanners: cases by manufacturer with model. settings: by setting (``kernel``, ...), cases by
-        value; of a patient's slices the first one counts.
-      pixel_mm: (row, column) spacing by slices; None where unknown. slice_mm: distance likewise.
-      class_pixels: by label.
-      hu: by label from liver on, before any window. hu_histograms: likewise.
-      diameters_mm: by lesion label, of each connected part of a slice, that of a circle of its
-        area; parts of slices without spacing are left out and counted in ``unmeasured``.
-      cautions, refusals: in the order in which they came up.
-      rows: of each case, in the order of the cases; refused ones too.
+      slices, with_liver, with_lesion: numbers of slices; a lesion counts as liver too.
+      diagnosis_slices: slices by diagnosis; without a CSV ``lesion`` or ``no lesion``.
+      diagnosis_patients: pseudonyms by diagnosis.
+      matrices: slices by (rows, columns).
+      orientations, manufacturers, scanners: cases by name.
+      settings: cases by value, for each scanner setting (``kernel``, ...).
+      pixel_mm: slices by (row, column) spacing; None if unknown.
+      slice_mm: slices by slice distance; None if unknown.
+      class_pixels: pixels by label.
+      hu, hu_histograms: HU before windowing, by label from liver on.
+      diameters_mm: equivalent diameters of 2-D lesions by label.
+      unmeasured: 2-D lesions in slices without spacing.
+      cautions, refusals: in reading order.
+      rows: one per case, including refused ones, in the order of the cases.
     """
 
     cases: int = 0
@@ -103,70 +106,52 @@ class Facts:
     rows: list[CaseRow] = field(default_factory=list)
 
     def __iadd__(self, other: Facts) -> Facts:
-        for name in ("cases", "slices", "with_liver", "with_lesion", "unmeasured"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in (
-            "diagnosis_slices",
-            "matrices",
-            "orientations",
-            "manufacturers",
-            "scanners",
-            "pixel_mm",
-            "slice_mm",
-            "class_pixels",
-        ):
-            getattr(self, name).update(getattr(other, name))
-        self.patients |= other.patients
-        for name, patients in other.diagnosis_patients.items():
-            self.diagnosis_patients.setdefault(name, set()).update(patients)
-        for label, moments in other.hu.items():
-            self.hu[label] = self.hu.get(label, Moments()) + moments
-        for label, histogram in other.hu_histograms.items():
-            self.hu_histograms[label] = self.hu_histograms.get(label, Histogram()) + histogram
-        for name, values in other.settings.items():
-            self.settings.setdefault(name, Counter()).update(values)
-        for label, diameters in other.diameters_mm.items():
-            self.diameters_mm.setdefault(label, []).extend(diameters)
-        self.cautions += other.cautions
-        self.refusals += other.refusals
-        self.rows += other.rows
+        for name in (item.name for item in fields(self)):
+            mine, added = getattr(self, name), getattr(other, name)
+            if isinstance(mine, int):
+                setattr(self, name, mine + added)
+            elif isinstance(mine, list):
+                mine += added
+            elif isinstance(mine, (Counter, set)):
+                mine.update(added)
+            else:
+                for key, value in added.items():
+                    mine[key] = _sum(mine[key], value) if key in mine else value
         return self
 
 
 def facts_of_case(task: CaseTask, watch: Callable[[LabelledSlice], None] | None = None) -> Facts:
-    """Read a case and gather its facts; what is refused stands in ``refusals``.
-
-    A scan that is refused midway leaves nothing but its refusal.
+    """Read a case and gather its facts; a scan refused midway leaves only its refusal.
 
     Args:
       task: the case.
-      watch: is handed each slice as it goes by.
+      watch: called with each slice.
     """
-    facts, found, fit, misfits = Facts(), CaseNotes(), MaskFit(), []
+    facts, notes, fit, misfits = Facts(), CaseNotes(), MaskFit(), []
     is_scan = not task.rows
     lesions, liver_mm3, first = LesionCount(stacked=is_scan), 0.0, None
     try:
-        for one in read_slices(task, found):
-            first = first or one
-            _add_slice(facts, one, task)
-            fit.add(one.hu, one.labels)
-            if not is_scan:  # each slice has a mask of its own
-                misfits += MaskFit.of(one.hu, one.labels).cautions()
-            lesions.add(one.index, one.labels, task.label_set.lesion_labels)
-            liver_mm3 += _liver_mm3(one)
+        for labelled in read_slices(task, notes):
+            first = first or labelled
+            _add_slice(facts, labelled, task)
+            fit.add(labelled.hu, labelled.labels)
+            if not is_scan:  # each slice has its own mask
+                misfits += MaskFit.of(labelled.hu, labelled.labels).cautions()
+            lesions.add(labelled.index, labelled.labels, task.label_set.lesion_labels)
+            liver_mm3 += _liver_mm3(labelled)
             if watch is not None:
-                watch(one)
+                watch(labelled)
     except Refusal as refusal:
-        facts = Facts(cautions=found.cautions, refusals=[*found.refusals, refusal])
+        facts = Facts(cautions=notes.cautions, refusals=[*notes.refusals, refusal])
         facts.rows = [
             CaseRow(task.case, cautions=_codes(facts.cautions), refusals=_codes(facts.refusals))
         ]
         return facts
     misfits = fit.cautions() if is_scan else misfits
-    facts.cautions, facts.refusals = [*found.cautions, *misfits], found.refusals
+    facts.cautions, facts.refusals = [*notes.cautions, *misfits], notes.refusals
     row = CaseRow(task.case, cautions=_codes(facts.cautions), refusals=_codes(facts.refusals))
     if first is not None:
-        _add_details(facts, found.details)
+        _add_details(facts, notes.details)
         facts.cases = 1
         facts.patients = {task.patient}
         row = replace(
@@ -184,8 +169,12 @@ def facts_of_case(task: CaseTask, watch: Callable[[LabelledSlice], None] | None 
     return facts
 
 
+def _sum(mine: Any, added: Any) -> Any:
+    return mine | added if isinstance(mine, set) else mine + added
+
+
 def sum_of(parts: Iterable[Facts], early_refusals: Iterable[Refusal] = ()) -> Facts:
-    """Facts of the whole data set; ``early_refusals`` are of what did not make up a case."""
+    """Facts of the data set; ``early_refusals`` concern files that did not form a case."""
     total = Facts(refusals=list(early_refusals))
     for part in parts:
         total += part
@@ -195,35 +184,32 @@ def sum_of(parts: Iterable[Facts], early_refusals: Iterable[Refusal] = ()) -> Fa
 def lesion_diameters_mm(
     labels: np.ndarray, label: int, spacing_mm: tuple[float, float]
 ) -> list[float]:
-    """Equivalent diameter of each 8-connected part of a class in a slice.
+    """Equivalent diameters in mm, 2 sqrt(area / pi), of the 2-D lesions of a class in a slice.
 
     Args:
       labels: uint8 [rows, columns].
-      label: the class.
+      label: the class; its 8-connected components are its lesions.
       spacing_mm: (row, column).
-
-    Returns:
-      2 sqrt(area / pi) of each part in mm; empty where the class does not occur.
     """
     parts, count = ndimage.label(labels == label, _EIGHT_NEIGHBOURS)
     areas_mm2 = np.bincount(parts.reshape(-1))[1 : count + 1] * spacing_mm[0] * spacing_mm[1]
     return (2.0 * np.sqrt(areas_mm2 / np.pi)).tolist()
 
 
-def _codes(told: Iterable[Caution | Refusal]) -> Counter[str]:
-    return Counter(one.code for one in told)
+def _codes(items: Iterable[Caution | Refusal]) -> Counter[str]:
+    return Counter(item.code for item in items)
 
 
-def _liver_mm3(one: LabelledSlice) -> float:
-    """Volume of liver with lesions in a slice; NaN where lengths are unknown."""
-    if one.spacing_mm is None or one.slice_distance_mm is None:
+def _liver_mm3(labelled: LabelledSlice) -> float:
+    """Volume of liver with lesions in a slice; NaN if the spacing is unknown."""
+    if labelled.spacing_mm is None or labelled.slice_distance_mm is None:
         return math.nan
-    pixels = int(np.count_nonzero(one.labels >= LIVER))
-    return pixels * one.spacing_mm[0] * one.spacing_mm[1] * one.slice_distance_mm
+    pixels = int(np.count_nonzero(labelled.labels >= LIVER))
+    return pixels * labelled.spacing_mm[0] * labelled.spacing_mm[1] * labelled.slice_distance_mm
 
 
 def _add_details(facts: Facts, details: dict[str, str]) -> None:
-    maker = details.get("manufacturer", "not in the file")
+    maker = details.get("manufacturer", "not in the header")
     facts.orientations[details.get("orientation", "unknown")] += 1
     facts.manufacturers[maker] += 1
     model = details.get("model", "")
@@ -233,35 +219,39 @@ def _add_details(facts: Facts, details: dict[str, str]) -> None:
             facts.settings[name] = Counter([details[name]])
 
 
-def _add_slice(facts: Facts, one: LabelledSlice, task: CaseTask) -> None:
+def _add_slice(facts: Facts, labelled: LabelledSlice, task: CaseTask) -> None:
     label_set = task.label_set
-    pixels = np.bincount(one.labels.reshape(-1), minlength=len(label_set))
+    pixels = np.bincount(labelled.labels.reshape(-1), minlength=len(label_set))
     has_lesion = bool(pixels[list(label_set.lesion_labels)].any())
     facts.slices += 1
     facts.with_liver += bool(pixels[LIVER:].any())
     facts.with_lesion += has_lesion
-    diagnosis = one.diagnosis or ("lesion" if has_lesion else "no lesion")
+    diagnosis = labelled.diagnosis or ("lesion" if has_lesion else "no lesion")
     facts.diagnosis_slices[diagnosis] += 1
     facts.diagnosis_patients.setdefault(diagnosis, set()).add(task.patient)
-    facts.matrices[one.hu.shape] += 1
-    facts.pixel_mm[one.spacing_mm] += 1
-    facts.slice_mm[one.slice_distance_mm] += 1
+    facts.matrices[labelled.hu.shape] += 1
+    facts.pixel_mm[labelled.spacing_mm] += 1
+    facts.slice_mm[labelled.slice_distance_mm] += 1
     facts.class_pixels.update(dict(enumerate(pixels.tolist())))
     for label in range(LIVER, len(label_set)):
         if pixels[label]:
-            values = one.hu[one.labels == label]
+            values = labelled.hu[labelled.labels == label]
             facts.hu[label] = facts.hu.get(label, Moments()) + Moments.of(values)
             counted = facts.hu_histograms.get(label, Histogram())
             facts.hu_histograms[label] = counted + Histogram.of(values)
-    _add_lesions(facts, one, label_set, pixels)
+    _add_lesions(facts, labelled, label_set, pixels)
 
 
-def _add_lesions(facts: Facts, one: LabelledSlice, label_set: LabelSet, pixels: np.ndarray) -> None:
+def _add_lesions(
+    facts: Facts, labelled: LabelledSlice, label_set: LabelSet, pixels: np.ndarray
+) -> None:
     for label in label_set.lesion_labels:
         if not pixels[label]:
             continue
-        known = one.spacing_mm is not None
-        diameters = lesion_diameters_mm(one.labels, label, one.spacing_mm if known else (1.0, 1.0))
+        known = labelled.spacing_mm is not None
+        diameters = lesion_diameters_mm(
+            labelled.labels, label, labelled.spacing_mm if known else (1.0, 1.0)
+        )
         if known:
             facts.diameters_mm.setdefault(label, []).extend(diameters)
         else:

@@ -1,4 +1,4 @@
-"""The fingerprint of a data set as lines of text."""
+"""The fingerprint, cautions and refusals of a data set as text for the terminal."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from liver_tf.inspection.fingerprint import Facts
 from liver_tf.inspection.hu_statistics import Moments
 from liver_tf.labels import LIVER, LabelSet
 
-_MOST_NAMED = 6
+_MAX_NAMED = 6
 
 
 def fingerprint_text(facts: Facts, label_set: LabelSet) -> str:
-    """Facts of a data set for a person to read. Holds no identifier and no path."""
+    """The facts as text, without identifiers and paths."""
     rows = fingerprint_rows(facts)
     lines = ["Fingerprint", *(f"  {name:<15} {value}" for name, value in rows)]
     if facts.slices:
@@ -23,7 +23,7 @@ def fingerprint_text(facts: Facts, label_set: LabelSet) -> str:
 
 
 def fingerprint_rows(facts: Facts) -> list[tuple[str, str]]:
-    """What is known of the data set as (name, value)."""
+    """The known facts as (name, value)."""
     rows = [
         ("cases", str(facts.cases)),
         ("patients", str(len(facts.patients))),
@@ -36,7 +36,10 @@ def fingerprint_rows(facts: Facts) -> list[tuple[str, str]]:
         ("pixel spacing", _pixel_spacing(facts)),
         ("slice distance", _range_mm([mm for mm in facts.slice_mm if mm is not None])),
         ("unknown", _unknown(facts)),
-        ("orientation", f"{_named(facts.orientations, 'case')} (columns, rows, slices run to)"),
+        (
+            "orientation",
+            f"{_named(facts.orientations, 'case')} (directions of columns, rows, slices)",
+        ),
         ("scanner", _named(facts.scanners, "case")),
         ("tube voltage", _named(facts.settings.get("kvp", Counter()), "case", unit=" kV")),
         (
@@ -45,7 +48,7 @@ def fingerprint_rows(facts: Facts) -> list[tuple[str, str]]:
         ),
         ("kernel", _named(facts.settings.get("kernel", Counter()), "case")),
         ("contrast", _named(facts.settings.get("contrast", Counter()), "case")),
-        ("volume of liver", _liver_volumes(facts)),
+        ("liver volume", _liver_volumes(facts)),
     ]
     if not facts.slices:
         rows = rows[:3]
@@ -53,20 +56,20 @@ def fingerprint_rows(facts: Facts) -> list[tuple[str, str]]:
 
 
 def cautions_text(facts: Facts) -> str:
-    """What was odd but accepted: by code, how often, and the first text of each."""
+    """Cautions by code: count and first text."""
     if not facts.cautions:
         return "No cautions."
     counts = Counter(caution.code for caution in facts.cautions)
     first = {caution.code: caution.text for caution in reversed(facts.cautions)}
-    lines = ["Cautions (accepted, but look at them; the first text of each kind)"]
+    lines = ["Cautions (data accepted, but check them; first text of each code)"]
     lines += [f"  {count} x [{code}] {first[code]}" for code, count in sorted(counts.items())]
     return "\n".join(lines)
 
 
 def refusals_text(facts: Facts) -> str:
-    """Every refusal with code, remedy and path: for the terminal of whoever named the files."""
+    """Every refusal with its path, for the terminal of the person who named the files."""
     if not facts.refusals:
-        return "Nothing is refused."
+        return "Nothing refused."
     counts = Counter(refusal.code for refusal in facts.refusals)
     summary = ", ".join(f"{count} x {code}" for code, count in sorted(counts.items()))
     lines = [f"Refused: {len(facts.refusals)} ({summary})"]
@@ -75,9 +78,9 @@ def refusals_text(facts: Facts) -> str:
 
 
 def _diagnoses(facts: Facts) -> str:
-    patients = {name: len(found) for name, found in facts.diagnosis_patients.items()}
+    patients = facts.diagnosis_patients
     return "; ".join(
-        f"{name} {counted(slices, 'slice')} of {counted(patients[name], 'patient')}"
+        f"{name} {counted(slices, 'slice')} of {counted(len(patients[name]), 'patient')}"
         for name, slices in sorted(facts.diagnosis_slices.items())
     )
 
@@ -93,7 +96,7 @@ def _pixel_spacing(facts: Facts) -> str:
     known = [pair for pair in facts.pixel_mm if pair is not None]
     text = _range_mm([mm for pair in known for mm in pair])
     if any(row != column for row, column in known):
-        text += " (pixels that are not square occur)"
+        text += " (some pixels are not square)"
     return text
 
 
@@ -115,15 +118,16 @@ def _classes(facts: Facts, label_set: LabelSet) -> list[str]:
 
 
 def _lesions(facts: Facts, label_set: LabelSet) -> list[str]:
-    lines = [f"  {'lesions (2-D)':<15} {'parts':>15} {'median mm':>9}  range mm"]
+    lines = [f"  {'lesions (2-D)':<15} {'count':>15} {'median mm':>9}  range mm"]
     for label in label_set.lesion_labels:
-        found = facts.diameters_mm.get(label, [])
-        line = f"  {label_set.classes[label]:<15} {len(found):>15}"
-        if found:
-            line += f" {statistics.median(found):>9.1f}  {min(found):.1f} to {max(found):.1f}"
+        diameters = facts.diameters_mm.get(label, [])
+        line = f"  {label_set.classes[label]:<15} {len(diameters):>15}"
+        if diameters:
+            line += f" {statistics.median(diameters):>9.1f}"
+            line += f"  {min(diameters):.1f} to {max(diameters):.1f}"
         lines.append(line)
     if facts.unmeasured:
-        lines.append(f"  not measured, as the spacing is unknown: {facts.unmeasured}")
+        lines.append(f"  not measured (spacing unknown): {facts.unmeasured}")
     return lines
 
 
@@ -142,16 +146,16 @@ def _liver_volumes(facts: Facts) -> str:
         return f"{volumes[0]:.0f} ml (1 scan)"
     median = statistics.median(volumes)
     return (
-        f"{volumes[0]:.0f} to {volumes[-1]:.0f} ml, median {median:.0f} ml of {len(volumes)} scans"
+        f"{volumes[0]:.0f} to {volumes[-1]:.0f} ml, median {median:.0f} ml ({len(volumes)} scans)"
     )
 
 
 def _named(counts: Counter[str], noun: str, unit: str = "") -> str:
     """The most frequent names with their counts."""
     ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    parts = [f"{name}{unit}: {counted(n, noun)}" for name, n in ranked[:_MOST_NAMED]]
-    if len(ranked) > _MOST_NAMED:
-        parts.append(f"and {len(ranked) - _MOST_NAMED} others")
+    parts = [f"{name}{unit}: {counted(n, noun)}" for name, n in ranked[:_MAX_NAMED]]
+    if len(ranked) > _MAX_NAMED:
+        parts.append(f"and {len(ranked) - _MAX_NAMED} more")
     return ", ".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""HU values of many cases in few numbers: sums that can be added, whatever the order of cases."""
+"""HU statistics that can be added case by case: moments and histograms."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Bins of histograms: [-200, -190), ... [390, 400) HU, and what lies below and above.
+#: Histogram bins: [-200, -190), ... [390, 400) HU, plus counts below and above.
 LOW_HU, HIGH_HU, BIN_HU = -200, 400, 10
 BINS = (HIGH_HU - LOW_HU) // BIN_HU
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Count, sum and sum of squares of HU values, from which mean and SD follow."""
+    """Count, sum and sum of squares of HU values."""
 
     count: int = 0
     total: float = 0.0
@@ -32,12 +32,12 @@ class Moments:
 
     @property
     def mean(self) -> float:
-        """Mean in HU; NaN of no values."""
+        """Mean in HU; NaN if empty."""
         return self.total / self.count if self.count else math.nan
 
     @property
     def sd(self) -> float:
-        """Standard deviation (of a population) in HU; NaN of no values."""
+        """Population standard deviation in HU; NaN if empty."""
         if not self.count:
             return math.nan
         return max(self.squares / self.count - self.mean**2, 0.0) ** 0.5
@@ -48,8 +48,8 @@ class Histogram:
     """Counts of HU values.
 
     Attributes:
-      counts: of ``BINS`` bins of 10 HU from -200 HU on; a value on a border counts above it.
-      below, above: values under -200 HU, and of 400 HU or more.
+      counts: of ``BINS`` bins of 10 HU from -200 HU on; the lower edge belongs to the bin.
+      below, above: values below -200 HU, and from 400 HU on.
     """
 
     counts: tuple[int, ...] = (0,) * BINS
@@ -58,7 +58,7 @@ class Histogram:
 
     @classmethod
     def of(cls, values: np.ndarray) -> Histogram:
-        # Outer bins are clipped to before the division, so that 16-bit values cannot overflow.
+        # Clipped before the division, so that 16-bit values cannot overflow.
         inside = np.clip(values.astype(np.float64), LOW_HU - BIN_HU, HIGH_HU)
         numbers = np.floor((inside - LOW_HU) / BIN_HU).astype(np.int64) + 1
         counts = np.bincount(numbers.reshape(-1), minlength=BINS + 2).tolist()
@@ -70,5 +70,5 @@ class Histogram:
 
     @property
     def total(self) -> int:
-        """How many values were counted."""
+        """Number of values."""
         return sum(self.counts) + self.below + self.above

@@ -1,4 +1,4 @@
-"""How many lesions a scan holds, counted while its slices go by."""
+"""Counts the lesions of a scan while its slices are read."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
 class LesionCount:
-    """Counts the parts of each class that hang together, with at most one slice in memory.
+    """Counts connected components by class, with one slice per class in memory.
 
     Args:
-      stacked: whether slices follow each other without a gap. Then parts are joined across them
-        (26 neighbours); else each part of a slice counts by itself.
+      stacked: whether the slices form a volume. If so, parts of consecutive slices are joined
+        (26-connectivity); otherwise each part of a slice (8-connectivity) is a lesion.
     """
 
     def __init__(self, stacked: bool) -> None:
@@ -23,7 +23,7 @@ class LesionCount:
         self._joined = 0
 
     def add(self, number: int, labels: np.ndarray, lesion_labels: tuple[int, ...]) -> None:
-        """Take the slice ``number`` into account; ``labels`` are uint8 [rows, columns]."""
+        """Add the slice ``number``; ``labels`` are uint8 [rows, columns]."""
         present = np.bincount(labels.reshape(-1), minlength=max(lesion_labels, default=0) + 1)
         for label in lesion_labels:
             if not present[label]:
@@ -31,7 +31,7 @@ class LesionCount:
             parts, count = ndimage.label(labels == label, _EIGHT_NEIGHBOURS)
             first = len(self._parent)
             self._parent += range(first, first + count)
-            # Numbers of this scan's parts, 0 where there is none.
+            # Parts are numbered from 1 throughout the scan; 0 is background.
             parts = np.where(parts > 0, parts + first, 0)
             before = self._before.get(label)
             if self._stacked:
@@ -41,7 +41,7 @@ class LesionCount:
 
     @property
     def lesions(self) -> int:
-        """Lesions so far."""
+        """Number of lesions so far."""
         return len(self._parent) - self._joined
 
     def _join(self, below: np.ndarray, here: np.ndarray) -> None:
@@ -53,13 +53,13 @@ class LesionCount:
                 r, c = rows + down, columns + right
                 inside = (r >= 0) & (r < size_rows) & (c >= 0) & (c < size_columns)
                 touched = here[r[inside], c[inside]]
-                own = below[rows[inside], columns[inside]]
-                met = np.stack([own[touched > 0], touched[touched > 0]], axis=1)
-                pairs.update(map(tuple, np.unique(met, axis=0).tolist()))
-        for one, other in pairs:
-            one, other = self._root(one - 1), self._root(other - 1)
-            if one != other:
-                self._parent[other] = one
+                touching = below[rows[inside], columns[inside]]
+                pair = np.stack([touching[touched > 0], touched[touched > 0]], axis=1)
+                pairs.update(map(tuple, np.unique(pair, axis=0).tolist()))
+        for lower, upper in pairs:
+            lower, upper = self._root(lower - 1), self._root(upper - 1)
+            if lower != upper:
+                self._parent[upper] = lower
                 self._joined += 1
 
     def _root(self, part: int) -> int:

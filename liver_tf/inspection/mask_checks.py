@@ -1,7 +1,7 @@
-"""Does the mask lie on the liver? Questions to HU and place that a misplaced mask fails.
+"""Checks whether a mask lies on the liver, by the HU under it and its position in the body.
 
-All are sums over the slices of a case, and all only caution: the page of ``verify`` shows the
-pictures that decide.
+The checks sum over the slices of a case and only raise cautions; the pictures of the verify page
+decide.
 """
 
 from __future__ import annotations
@@ -13,22 +13,23 @@ from liver_tf.inspection.hu_statistics import Moments
 from liver_tf.labels import LIVER
 from liver_tf.refusals import Caution
 
-#: Cautions that say that a mask does not fit its image.
+#: Codes of the cautions on misplaced masks.
 MASK_CODES = frozenset(("liver-hu", "lesion-hu", "liver-side", "liver-uneven", "mask-mirrored"))
 
-#: What is brighter than this is body, what is darker air or lung.
+#: Brighter pixels are body, darker ones air or lung.
 _BODY_HU = -200
-#: HU are clipped to this before their spread is taken, or a few voxels of gas would decide it.
+#: HU are clipped to this range, or a few voxels of gas would dominate the SD.
 _SPREAD_HU = (-200, 300)
-#: Liver with vessels and noise spreads by less than this; a mask on several organs by more.
+#: Maximum SD of liver with vessels and noise; a mask across several organs exceeds it.
 _EVEN_SD_HU = 40.0
-#: Noise and vessels do not make a liver spread by this; a mask that reaches into fat or lung does.
+#: Minimum SD for ``liver-uneven``: the mask reaches into fat or lung.
 _UNEVEN_SD_HU = 70.0
-#: A mirrored mask is told only where the other side's spread is this much smaller.
+#: ``mask-mirrored`` requires an SD below this share when mirrored.
 _MUCH_SMALLER = 0.6
-#: Fewer pixels of liver than these prove nothing.
+#: With fewer liver pixels there is no caution.
 _LEAST_PIXELS = 200
 
+#: Steps along rows and columns that mirror a slice.
 _STEPS = {
     "as drawn": (1, 1),
     "left to right": (1, -1),
@@ -38,12 +39,12 @@ _STEPS = {
 
 
 class MaskFit:
-    """What the slices of a case tell about the place of their masks.
+    """Position of the liver masks of a case, and HU under them.
 
     Attributes:
-      right, pixels: liver pixels on the patient's right half of the body, and all.
-      spread: HU, clipped, under the inside of the liver's mask as it is drawn and mirrored in the
-        image. Without its border, where a pixel holds liver and lung or fat.
+      right, pixels: liver pixels in the right half of the patient's body, and in total.
+      spread: clipped HU under the liver mask as drawn and mirrored, without its border, where
+        pixels contain liver and lung or fat.
     """
 
     def __init__(self) -> None:
@@ -53,13 +54,13 @@ class MaskFit:
 
     @classmethod
     def of(cls, hu: np.ndarray, labels: np.ndarray) -> MaskFit:
-        """Of a single slice."""
+        """Check a single slice."""
         fit = cls()
         fit.add(hu, labels)
         return fit
 
     def add(self, hu: np.ndarray, labels: np.ndarray) -> None:
-        """Take a slice into account; HU and labels are [rows, columns] in canonical orientation."""
+        """Add a slice; HU and labels are [rows, columns] in canonical orientation."""
         liver = labels == LIVER
         if not liver.any():
             return
@@ -74,48 +75,48 @@ class MaskFit:
 
     @property
     def right_share(self) -> float | None:
-        """Share of the liver on the patient's right half of the body; None without a liver."""
+        """Share of the liver in the right half of the body; None without a liver."""
         return self.right / self.pixels if self.pixels else None
 
     def cautions(self) -> list[Caution]:
-        """``liver-side``, and one of ``mask-mirrored`` and ``liver-uneven``, or less."""
-        found = []
+        """``liver-side``, ``mask-mirrored`` or ``liver-uneven``, as they apply."""
+        cautions = []
         if self.pixels >= _LEAST_PIXELS and self.right_share < 0.5:
-            found.append(
+            cautions.append(
                 Caution(
                     "liver-side",
-                    f"{1 - self.right_share:.0%} of the liver mask lies on the patient's left half "
-                    "of the body; the liver lies on the right, except in situs inversus. Are the "
-                    "sides swapped in the mask, or in image and mask together?",
+                    f"{1 - self.right_share:.0%} of the liver mask lies in the left half of the "
+                    "body; the liver lies on the right, except in situs inversus. Check for "
+                    "swapped sides in the mask, or in image and mask.",
                 )
             )
         if self.spread["as drawn"].count < _LEAST_PIXELS:
-            return found
+            return cautions
         drawn = self.spread["as drawn"].sd
         way, best = min(self.spread.items(), key=lambda pair: pair[1].sd)
         low, high = PLAUSIBLE_MEAN_HU["liver"]
         if drawn > _EVEN_SD_HU and best.sd < _MUCH_SMALLER * drawn and low <= best.mean <= high:
-            found.append(
+            cautions.append(
                 Caution(
                     "mask-mirrored",
-                    f"under the liver mask HU spread by {drawn:.0f} (SD); mirrored {way} it would "
-                    f"lie on tissue that spreads by {best.sd:.0f} only. Is the mask mirrored?",
+                    f"the SD under the liver mask is {drawn:.0f} HU, but {best.sd:.0f} HU if the "
+                    f"mask is mirrored {way}. Check whether the mask is mirrored.",
                 )
             )
         elif drawn > _UNEVEN_SD_HU:
-            found.append(
+            cautions.append(
                 Caution(
                     "liver-uneven",
-                    f"under the liver mask HU spread by {drawn:.0f} (SD), more than those of one "
-                    f"organ; expected at most {_UNEVEN_SD_HU:.0f}. Is the mask shifted, turned, or "
-                    "of another scan?",
+                    f"the SD under the liver mask is {drawn:.0f} HU, more than in one organ "
+                    f"(at most {_UNEVEN_SD_HU:.0f}). Check whether the mask is shifted, rotated or "
+                    "of another scan.",
                 )
             )
-        return found
+        return cautions
 
 
 def _without_border(mask: np.ndarray) -> np.ndarray:
-    """Pixels of a mask whose four neighbours belong to it too."""
+    """Erode a mask by its 4-neighbourhood."""
     padded = np.pad(mask, 1)
     vertical = padded[:-2, 1:-1] & padded[2:, 1:-1]
     return mask & vertical & padded[1:-1, :-2] & padded[1:-1, 2:]

@@ -1,4 +1,4 @@
-"""The file that a page is written to: whether it can be is told before hours of reading."""
+"""Checks the file for ``--html`` before hours of reading, and writes the page to it."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ _ENDINGS = (".html", ".htm")
 
 
 def require_page_file(path: Path) -> None:
-    """Raise ``Refusal`` unless a page can be written to ``path``; leaves nothing behind.
+    """Raise ``Refusal`` unless a page can be written to ``path``; leave nothing behind.
 
-    Codes: ``html-name`` (another ending, which may be somebody's data), ``html-folder`` (no such
+    Codes: ``html-name`` (another extension, which may be a data file), ``html-folder`` (missing
     folder), ``html-unwritable``.
     """
     if path.suffix.lower() not in _ENDINGS:
         raise Refusal(
             "html-name",
             path,
-            expected="a file name that ends in .html",
-            found="another ending",
-            remedy="Give --html a name such as page.html; data are never written over.",
+            expected="a file name ending in .html for --html",
+            found="another extension",
+            remedy="Choose a name such as page.html; data files are never overwritten.",
         )
     if not path.parent.is_dir():
         raise Refusal(
             "html-folder",
             path,
-            expected="a folder that exists for --html",
-            found="none of this name",
-            remedy="Make the folder, or name another.",
+            expected="an existing folder for --html",
+            found="none with this name",
+            remedy="Create the folder, or choose another.",
         )
     if path.is_dir():
-        raise _unwritable(path, "a folder of this name")
+        raise _unwritable(path, "a folder with this name")
     try:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
@@ -44,7 +44,7 @@ def require_page_file(path: Path) -> None:
 
 
 def write_page(path: Path, text: str) -> None:
-    """Write a page whole; raises ``Refusal`` (``html-unwritable``) where the disk does not let."""
+    """Write a page atomically; raise ``Refusal`` (``html-unwritable``) if that fails."""
     try:
         write_text(path, text)
     except OSError as error:
@@ -55,7 +55,7 @@ def _unwritable(path: Path, found: str) -> Refusal:
     return Refusal(
         "html-unwritable",
         path,
-        expected="a place for --html that takes a file",
+        expected="a writable file for --html",
         found=found,
-        remedy="Mend that, or name another file.",
+        remedy="Check permissions and free space, or choose another file.",
     )

@@ -1,70 +1,37 @@
-"""What ``verify`` found, as one HTML file: no script, nothing to fetch, no path and no name.
+"""The page of ``verify --html``: one offline HTML file without file names or patient names.
 
-Whoever gets the page sees pictures of slices and pseudonyms, and refusals without their files.
+Readers see pictures of slices, pseudonyms, and refusals without their files.
 """
 
 from __future__ import annotations
 
 import hashlib
-import html
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from liver_tf.ct.window import DEFAULT_WINDOW
 from liver_tf.inspection.case_choice import PicturedCase
-from liver_tf.inspection.contact_sheet import contact_sheet
-from liver_tf.inspection.distributions import distributions
+from liver_tf.inspection.contact_sheet import CSS, contact_sheet
+from liver_tf.inspection.distributions import distributions_svg
 from liver_tf.inspection.fingerprint import CaseRow, Facts
 from liver_tf.inspection.fingerprint_text import counted, fingerprint_rows, fingerprint_text
 from liver_tf.inspection.mask_checks import MASK_CODES
 from liver_tf.labels import LIVER, LabelSet
-from liver_tf.refusals import Caution, Refusal
-from liver_tf.report.page.page_parts import Table
-from liver_tf.report.page.render_html import html_table
+from liver_tf.report.page.page_parts import (
+    Note,
+    Page,
+    Paragraph,
+    Part,
+    Picture,
+    Section,
+    Status,
+    Table,
+)
+from liver_tf.report.page.render_html import render_html
 
-_MOST_ROWS = 500
-_MOST_TEXTS = 2
-
-_STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; max-width: 92rem; margin: 1.5rem auto;
-       padding: 0 1rem; color: #1a1a1a; background: #fff; }
-h1 { font-size: 1.5rem; margin: 0 0 .5rem; } h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; }
-h3 { font-size: .85rem; margin: 0 0 .4rem; font-weight: 600; }
-.verdict { border-left: 5px solid; padding: .5rem .9rem; margin: .6rem 0; }
-.good.verdict { border-color: #2e8b57; background: #eaf6ee; }
-.odd.verdict { border-color: #d99a00; background: #fff4d6; }
-.bad.verdict { border-color: #d00000; background: #fdeaea; }
-table { border-collapse: collapse; margin: .6rem 0; font-variant-numeric: tabular-nums;
-        font-size: .88rem; }
-th, td { border: 1px solid #d0d0d0; padding: .2rem .55rem; text-align: left; vertical-align: top; }
-thead th { background: #f2f2f2; } tbody th { font-weight: 500; white-space: nowrap; }
-.scroll { overflow-x: auto; }
-.legend span { margin-right: 1.4rem; white-space: nowrap; }
-.key { height: .8rem; width: 1.8rem; background: #222; vertical-align: middle; }
-.sheet { display: flex; flex-wrap: wrap; gap: .8rem; }
-.card { border: 1px solid #ccc; padding: .5rem; break-inside: avoid; }
-.card.doubtful { border: 2px solid #d00000; }
-.pictures { display: flex; flex-wrap: wrap; gap: .5rem; }
-figure { margin: 0; width: 21rem; max-width: 100%; break-inside: avoid; }
-figcaption { font-size: .78rem; color: #444; }
-.slice { display: block; width: 100%; background: #000; }
-.slice text { fill: #fff; font: 12px system-ui, sans-serif; text-anchor: middle;
-              dominant-baseline: central; }
-.slice .mm { font-size: 9px; text-anchor: start; }
-.outline { stroke-linejoin: round; stroke-linecap: round; }
-#outlines:not(:checked) ~ .sheet .outline { visibility: hidden; }
-b.bad, b.odd { font-size: .72rem; padding: 0 .35rem; border-radius: .2rem; color: #fff;
-               background: #d00000; white-space: nowrap; }
-b.odd { background: #9a6b00; }
-.charts { display: flex; flex-wrap: wrap; gap: .6rem; }
-.chart { width: 21rem; border: 1px solid #e2e2e2; }
-.chart text { font: 10px system-ui, sans-serif; fill: #333; }
-.chart .t { font-size: 11px; font-weight: 600; }
-.note { color: #555; font-size: .85rem; max-width: 60rem; }
-@media print { body { margin: 0; font-size: 11px; max-width: none; } figure { width: 15rem; }
-               * { print-color-adjust: exact; } input, label { display: none; } }
-"""
+_MAX_ROWS = 500
+_MAX_TEXTS = 2
 
 
 def verify_page(
@@ -73,141 +40,129 @@ def verify_page(
     pictured: Sequence[PicturedCase],
     made_by: Mapping[str, str],
 ) -> str:
-    """The page.
+    """The page as HTML.
 
     Args:
       facts: of the data set.
       label_set: of its labels.
       pictured: cases to show.
-      made_by: version, time and arguments, by name; without paths.
+      made_by: version, time and arguments by name; without paths.
     """
-    parts = [
-        "<h1>Does the data look right?</h1>",
-        _verdict(facts),
-        _refusals(facts.refusals),
-        _cautions(facts.cautions),
-        '<p class="note">File names are not on this page; the command prints them.</p>',
+    sections = (
+        _refusals(facts),
+        _cautions(facts),
         _pictures(facts, label_set, pictured),
         _distributions(facts, label_set),
         _facts(facts, label_set),
         _cases(facts),
         _made_by(facts, label_set, made_by),
-    ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<link rel="icon" href="data:,"><title>liver_tf: does the data look right?</title>'
-        f"<style>{_STYLE}</style></head>\n<body>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n</body></html>\n"
     )
+    page = Page(
+        "Does the data look right?",
+        opening=(
+            _status(facts),
+            Note("This page contains no file names; the command prints them."),
+        ),
+        sections=tuple(section for section in sections if section.parts),
+        css=CSS,
+    )
+    return render_html(page)
 
 
-def _verdict(facts: Facts) -> str:
-    misfits = sum(bool(MASK_CODES & set(row.cautions)) for row in facts.rows)
-    told = [f"{counted(facts.cases, 'case')} of {counted(len(facts.patients), 'patient')} read"]
-    told.append(f"{len(facts.refusals)} refused" if facts.refusals else "nothing is refused")
-    told.append(
-        f"masks look misplaced in {counted(misfits, 'case')}"
-        if misfits
-        else "no mask looks misplaced"
-    )
+def _status(facts: Facts) -> Status:
+    misplaced = sum(bool(MASK_CODES & set(row.cautions)) for row in facts.rows)
     others = sum(caution.code not in MASK_CODES for caution in facts.cautions)
+    parts = [
+        f"{counted(facts.cases, 'case')} of {counted(len(facts.patients), 'patient')} read",
+        f"{len(facts.refusals)} refused" if facts.refusals else "nothing refused",
+        f"masks look misplaced in {counted(misplaced, 'case')}"
+        if misplaced
+        else "no mask looks misplaced",
+    ]
     if others:
-        told.append(counted(others, "other caution"))
-    kind = "bad" if facts.refusals or misfits or not facts.cases else "odd" if others else "good"
-    return f'<p class="verdict {kind}"><strong>{"; ".join(told)}.</strong></p>'
+        parts.append(counted(others, "other caution"))
+    text = "; ".join(parts) + "."
+    if facts.refusals or misplaced or not facts.cases:
+        return Status(text, "bad")
+    return Status(text, "caution" if others else "good")
 
 
-def _refusals(refusals: Sequence[Refusal]) -> str:
-    """By code: how often, what was expected and found, and the remedies."""
-    told: dict[str, Counter[tuple[str, str]]] = {}
-    for one in refusals:
-        text = f"expected {one.expected}; found {one.found}"
-        told.setdefault(one.code, Counter())[text, one.remedy] += 1
-    return _by_code("Refused", told, ("code", "count", "what was wrong", "remedy"))
+def _refusals(facts: Facts) -> Section:
+    texts = [
+        (one.code, (f"expected {one.expected}; found {one.found}", one.remedy))
+        for one in facts.refusals
+    ]
+    return Section("Refused", _by_code(texts, ("code", "count", "problem", "remedy")))
 
 
-def _cautions(cautions: Sequence[Caution]) -> str:
-    """By code: how often, and the first text."""
-    told: dict[str, Counter[tuple[str, ...]]] = {}
-    for one in cautions:
-        told.setdefault(one.code, Counter())[(one.text,)] += 1
-    return _by_code("Accepted, but odd", told, ("code", "count", "what it says"))
+def _cautions(facts: Facts) -> Section:
+    texts = [(one.code, (one.text,)) for one in facts.cautions]
+    return Section("Accepted with a caution", _by_code(texts, ("code", "count", "caution")))
 
 
 def _by_code(
-    title: str, told: Mapping[str, Counter[tuple[str, ...]]], headers: tuple[str, ...]
-) -> str:
-    """A line a code; texts hold no names of files."""
-    if not told:
-        return ""
+    coded: Iterable[tuple[str, tuple[str, ...]]], headers: tuple[str, ...]
+) -> tuple[Part, ...]:
+    """One row per code with its count and first texts, which contain no file names."""
+    by_code: dict[str, Counter[tuple[str, ...]]] = {}
+    for code, texts in coded:
+        by_code.setdefault(code, Counter())[texts] += 1
     rows = []
-    for code, texts in sorted(told.items()):
-        shown = list(texts)[:_MOST_TEXTS]
-        more = f"<br>and {len(texts) - len(shown)} like it" if len(texts) > len(shown) else ""
-        columns = [dict.fromkeys(column) for column in zip(*shown, strict=True)]
-        cells = ["<br>".join(map(html.escape, column)) for column in columns]
-        cells[0] += more
-        rows.append(
-            f"<tr><th>{html.escape(code)}</th><td>{texts.total()}</td>"
-            + "".join(f"<td>{cell}</td>" for cell in cells)
-            + "</tr>"
-        )
-    head = "".join(f"<th>{name}</th>" for name in headers)
-    return f"<h2>{title}</h2>" + _scroll(
-        f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    )
+    for code, counts in sorted(by_code.items()):
+        shown = list(counts)[:_MAX_TEXTS]
+        cells = ["\n".join(dict.fromkeys(column)) for column in zip(*shown, strict=True)]
+        if len(counts) > len(shown):
+            cells[0] += f"\nand {len(counts) - len(shown)} similar"
+        rows.append((code, str(counts.total()), *cells))
+    return (Table(headers, tuple(rows), words=True),) if rows else ()
 
 
-def _pictures(facts: Facts, label_set: LabelSet, pictured: Sequence[PicturedCase]) -> str:
+def _pictures(facts: Facts, label_set: LabelSet, pictured: Sequence[PicturedCase]) -> Section:
+    title = f"Masks on images: {len(pictured)} of {counted(facts.cases, 'case')}"
     if not pictured:
-        return ""
+        return Section(title, ())
     low, high = DEFAULT_WINDOW
-    return (
-        f"<h2>Masks on images: {len(pictured)} of {counted(facts.cases, 'case')}</h2>"
-        '<p class="note">Seen from the feet, as usual: R is the patient\'s right, where the liver '
-        "lies, A is front; the spine is at the bottom. The outline must follow the liver's edge. "
-        f"Window {low} to {high} HU. Slices are counted from the feet, single slices as in the "
-        "table. Cases whose mask does not fit come first.</p>"
-        '<input type="checkbox" id="outlines" checked> <label for="outlines">show outlines</label>'
-        f"\n{contact_sheet(pictured, label_set)}"
+    note = (
+        "Slices are seen from the feet: R is the patient's right, the side of the liver; A is "
+        "anterior; the spine is at the bottom. Each outline should follow the edge of its organ or "
+        f"lesion. Window {low} to {high} HU. Slices of a scan are counted from the feet, single "
+        "slices in the order of the CSV. Cases whose mask looks misplaced come first."
     )
+    return Section(title, (Note(note), contact_sheet(pictured, label_set)))
 
 
-def _distributions(facts: Facts, label_set: LabelSet) -> str:
-    charts = "".join(distributions(facts, label_set))
-    return f'<h2>Distributions</h2><div class="charts">{charts}</div>' if charts else ""
+def _distributions(facts: Facts, label_set: LabelSet) -> Section:
+    svg = distributions_svg(facts, label_set)
+    caption = "Mean liver HU by case, HU before windowing by class, lesion diameters and spacings."
+    parts = () if svg is None else (Picture(svg, caption, "image/svg+xml"),)
+    return Section("Distributions", parts)
 
 
-def _facts(facts: Facts, label_set: LabelSet) -> str:
-    rows = Table(("what", "value"), tuple(fingerprint_rows(facts)))
-    parts = [f"<h2>Facts</h2>{_scroll(html_table(rows))}"]
+def _facts(facts: Facts, label_set: LabelSet) -> Section:
+    parts: list[Part] = [Table(("fact", "value"), tuple(fingerprint_rows(facts)), words=True)]
     pixels = sum(facts.class_pixels.values())
     if pixels:
-        lines = []
+        headers = ("class", "share of pixels", "HU, mean ± SD", "2-D lesions", "diameters, mm")
+        rows = []
         for label, name in enumerate(label_set.classes):
             moments = facts.hu.get(label)
-            sizes = sorted(facts.diameters_mm.get(label, ()))
-            lines.append(
+            diameters = facts.diameters_mm.get(label, ())
+            rows.append(
                 (
                     name,
                     f"{facts.class_pixels[label] / pixels:.4%}",
                     f"{moments.mean:.0f} ± {moments.sd:.0f}" if moments else "–",
-                    str(len(sizes)) if label > LIVER else "–",
-                    f"{sizes[0]:.0f} to {sizes[-1]:.0f}" if sizes else "–",
+                    str(len(diameters)) if label > LIVER else "–",
+                    f"{min(diameters):.0f} to {max(diameters):.0f}" if diameters else "–",
                 )
             )
-        headers = ("class", "share of pixels", "HU, mean ± SD", "parts in slices", "diameters, mm")
-        parts.append(_scroll(html_table(Table(headers, tuple(lines)))))
-    return "".join(parts)
+        parts.append(Table(headers, tuple(rows)))
+    return Section("Facts", tuple(parts))
 
 
-def _cases(facts: Facts) -> str:
+def _cases(facts: Facts) -> Section:
     if not facts.rows:
-        return ""
-    # Sorting is stable: within each kind the cases keep their order.
-    rows = sorted(facts.rows, key=lambda row: not (row.cautions or row.refusals))
+        return Section("Cases", ())
     headers = (
         "case",
         "slices",
@@ -221,21 +176,25 @@ def _cases(facts: Facts) -> str:
         "cautions",
         "refused",
     )
-    table = Table(headers, tuple(_case_cells(row) for row in rows[:_MOST_ROWS]))
-    more = len(rows) - _MOST_ROWS
-    return (
-        f"<h2>Cases</h2>{_scroll(html_table(table))}"
-        + (f"<p>and {counted(more, 'case')} more.</p>" if more > 0 else "")
-        + '<p class="note">Pseudonyms are those of a record set made with the same site key. '
-        "Volumes and lesions are those of the masks, in 3-D for scans; of single slices the parts "
-        "of all slices are counted, and there is no volume.</p>"
+    # The sort is stable: within each group the cases keep their order.
+    rows = sorted(facts.rows, key=lambda row: not (row.cautions or row.refusals))
+    parts: list[Part] = [Table(headers, tuple(_case_cells(row) for row in rows[:_MAX_ROWS]))]
+    if len(rows) > _MAX_ROWS:
+        parts.append(Paragraph(f"and {counted(len(rows) - _MAX_ROWS, 'case')} more."))
+    parts.append(
+        Note(
+            "The pseudonyms are those of a record set made with the same site key. Volumes and "
+            "lesion counts are those of the masks: of scans in 3-D; of single slices the 2-D "
+            "lesions of all slices, and no volume."
+        )
     )
+    return Section("Cases", tuple(parts))
 
 
 def _case_cells(row: CaseRow) -> tuple[str, ...]:
     if not row.slices:
         return (row.case, "0", *["–"] * 7, _codes(row.cautions), _codes(row.refusals))
-    pixel = row.pixel_mm
+    pixel, hu = row.pixel_mm, row.liver_hu
     return (
         row.case,
         str(row.slices),
@@ -243,9 +202,7 @@ def _case_cells(row: CaseRow) -> tuple[str, ...]:
         "unknown" if pixel is None else " x ".join(f"{mm:.3f}" for mm in dict.fromkeys(pixel)),
         "unknown" if row.slice_mm is None else f"{row.slice_mm:.2f}",
         "–" if row.liver_ml is None else f"{row.liver_ml:.0f}",
-        "–"
-        if math.isnan(row.liver_hu.mean)
-        else f"{row.liver_hu.mean:.0f} ± {row.liver_hu.sd:.0f}",
+        "–" if math.isnan(hu.mean) else f"{hu.mean:.0f} ± {hu.sd:.0f}",
         "–" if row.right_share is None else f"{row.right_share:.0%}",
         str(row.lesions),
         _codes(row.cautions),
@@ -257,15 +214,12 @@ def _codes(codes: Counter[str]) -> str:
     return ", ".join(f"{code} x {n}" if n > 1 else code for code, n in sorted(codes.items()))
 
 
-def _made_by(facts: Facts, label_set: LabelSet, made_by: Mapping[str, str]) -> str:
+def _made_by(facts: Facts, label_set: LabelSet, made_by: Mapping[str, str]) -> Section:
     digest = hashlib.sha256(fingerprint_text(facts, label_set).encode()).hexdigest()[:16]
     rows = (*made_by.items(), ("digest of the facts", digest))
-    return (
-        f"<h2>How this page was made</h2>{_scroll(html_table(Table(('what', 'value'), rows)))}"
-        '<p class="note">Pictures of patients are patient data, also without a name: share the '
-        "page only with whom you may share the images. Research use; not a medical device.</p>"
+    note = (
+        "Images of patients are patient data even without a name: share this page only with "
+        "people who may see the images. For research use only; not a medical device."
     )
-
-
-def _scroll(table: str) -> str:
-    return f'<div class="scroll">{table}</div>'
+    table = Table(("item", "value"), rows, words=True)
+    return Section("How this page was made", (table, Note(note)))

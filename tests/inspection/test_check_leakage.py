@@ -55,10 +55,10 @@ def test_a_roi_has_the_hash_of_its_whole_slice(lits_set, tmp_path):
     kept = {key for key, record in records_of(lits_set).items() if (record.labels >= 1).any()}
     dropped = 0
     for entry in load_manifest(tmp_path / "rois").cases:
-        wanted = [t for t in source[entry.case] if (entry.case, int(t.split(":")[0])) in kept]
-        assert list(entry.hashes) == wanted
-        assert len(wanted) == entry.records
-        dropped += len(source[entry.case]) - len(wanted)
+        expected = [t for t in source[entry.case] if (entry.case, int(t.split(":")[0])) in kept]
+        assert list(entry.hashes) == expected
+        assert len(expected) == entry.records
+        dropped += len(source[entry.case]) - len(expected)
     assert dropped
 
 
@@ -77,8 +77,8 @@ def test_what_the_liver_network_saw_goes_with_the_rois(lits_set, tmp_path):
     cut_regions(lits_set, output, Finder(), RULE, seen)
     assert (output / LIVER_TRAINING_DATA).read_text() == "[]\n"
     # sha256sum of the three bytes.
-    wanted = "37517e5f3dc66819f61f5a7bb8ace1921282415f10551d2defa5c3eb0985b570"
-    assert load_manifest(output).roi["liver_seen"] == wanted
+    expected = "37517e5f3dc66819f61f5a7bb8ace1921282415f10551d2defa5c3eb0985b570"
+    assert load_manifest(output).roi["liver_seen"] == expected
     cut_regions(lits_set, output, None, RULE)
     assert not (output / LIVER_TRAINING_DATA).exists()
     assert load_manifest(output).roi["liver_seen"] is None

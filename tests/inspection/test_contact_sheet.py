@@ -1,0 +1,38 @@
+"""Cards of cases: colours, orientation letters and line styles."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from liver_tf.conversion.cases import LabelledSlice
+from liver_tf.inspection.case_pictures import picture_of
+from liver_tf.inspection.contact_sheet import picture_svg
+from liver_tf.labels import LESION_TYPES, LabelSet
+from tests.builders.verify_pages import body_slice
+
+
+def test_outlines_have_the_colours_of_the_label_set():
+    svg = picture_svg(picture_of(body_slice(), "", LESION_TYPES), LESION_TYPES, framed=False)
+    drawn = dict(re.findall(r'data-label="(\d+)" d="[^"]+" stroke="(#\w+)"', svg))
+    assert drawn == {"1": LESION_TYPES.colour(1), "3": LESION_TYPES.colour(3)}
+    assert re.findall(r">([RLAP])</text>", svg) == ["R", "L", "A", "P"]
+    place = {
+        letter: (float(x), float(y))
+        for x, y, letter in re.findall(r'<text x="(\S+)" y="(\S+)">([RLAP])<', svg)
+    }
+    # The patient's right on the left of the picture, front at the top.
+    assert place["R"][0] < 0 < place["L"][0]
+    assert place["A"][1] < 0 < place["P"][1]
+
+
+def test_lines_of_32_classes_all_differ():
+    label_set = LabelSet("many", ("background", "liver", *(f"kind{n}" for n in range(30))))
+    labels = np.zeros((64, 64), np.uint8)
+    labels.reshape(-1)[: 32 * 8] = np.repeat(np.arange(32), 8)
+    one = LabelledSlice(0, np.zeros((64, 64), np.int16), labels, (1.0, 1.0), "", None)
+    svg = picture_svg(picture_of(one, "", label_set), label_set, framed=False)
+    lines = re.findall(r'd="[^"]+" (stroke=.*?)/>', svg)
+    styles = [re.sub(r'stroke-width="\S+"', "", line) for line in lines if "data" not in line]
+    assert len(set(styles)) >= 31
