@@ -28,11 +28,13 @@ def main(argv: list[str]) -> int:
             pretrained=Path(FLAGS.pretrained),
             liver_run=Path(FLAGS.liver_run),
         ),
-        protocol_files.read_protocols(FLAGS.protocols),
-        folds=flag_groups.whole_numbers("folds") if FLAGS.folds else None,
-        seeds=flag_groups.whole_numbers("seeds"),
-        settings=protocol_files.read_settings(FLAGS.settings),
-        validation=FLAGS.validation,
+        study_plan.StudyDesign(
+            protocol_files.read_protocols(FLAGS.protocols),
+            flag_groups.whole_numbers("seeds"),
+            flag_groups.whole_numbers("folds") if FLAGS.folds else None,
+            protocol_files.read_settings(FLAGS.settings),
+            FLAGS.validation,
+        ),
     )
     jobs = study_plan.select_jobs(plan, FLAGS.only)
     report = {"data_label": FLAGS.data_label, "samples": FLAGS.samples}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liver_tf.atomic_files import write_json
-from liver_tf.studies.study_progress import format_duration
+from liver_tf.studies.durations import format_duration
 
 #: Phantoms have no identity to protect; real data need a secret key.
 PHANTOM_KEY = "phantom-data-need-no-secret"

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from liver_tf.studies.command_chain import ChainStep, run_chain
-from liver_tf.studies.study_progress import format_duration
+from liver_tf.studies.durations import format_duration
 
 PROTOCOLS = ("baseline", "no_freezing", "freeze_encoder", "hier_freeze", "hier_unfreeze")
 

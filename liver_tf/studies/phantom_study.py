@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liver_tf.studies.command_chain import ChainStep, run_chain
+from liver_tf.studies.durations import format_duration
 from liver_tf.studies.grid import PROTOCOLS
-from liver_tf.studies.study_progress import format_duration
 
 DATA_LABEL = "PHANTOM data (not patients)"
 

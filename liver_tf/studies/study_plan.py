@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from liver_tf import run_files
 from liver_tf.records.folds import Split, load_folds, validate_on_test
 from liver_tf.records.manifest import load_manifest
 from liver_tf.results.study_inventory import CELLS, FINETUNE
-from liver_tf.run_files import TEST_FOLD
+from liver_tf.run_files import INNER, TEST_FOLD
 from liver_tf.studies.cell_flags import refuse_unreadable
 from liver_tf.studies.grid import StudyCell, grid
 from liver_tf.studies.protocol_files import ProtocolFile, new_epochs
@@ -94,6 +94,29 @@ class LiverStudyInputs:
 
 
 @dataclass(frozen=True)
+class StudyDesign:
+    """The grid of a study and what its runs share.
+
+    Attributes:
+      protocols: as read from their flag files.
+      seeds: training seeds.
+      folds: None for all folds of the file.
+      settings: training flags that all runs share, by file.
+      validation: ``inner`` or ``test_fold``.
+    """
+
+    protocols: Sequence[ProtocolFile]
+    seeds: Sequence[int]
+    folds: Sequence[int] | None = None
+    settings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    validation: str = INNER
+
+    @property
+    def shared_flags(self) -> tuple[str, ...]:
+        return tuple(itertools.chain.from_iterable(self.settings.values()))
+
+
+@dataclass(frozen=True)
 class StudyPlan:
     """A planned study: its jobs in order, their work by name, ``made_of`` by protocol."""
 
@@ -108,64 +131,32 @@ class StudyPlan:
 
 
 def plan_study(
-    study: Path,
-    inputs: LesionStudyInputs | LiverStudyInputs,
-    protocols: Sequence[ProtocolFile],
-    *,
-    folds: Sequence[int] | None,
-    seeds: Sequence[int],
-    settings: Mapping[str, Sequence[str]],
-    validation: str,
+    study: Path, inputs: LesionStudyInputs | LiverStudyInputs, design: StudyDesign
 ) -> StudyPlan:
-    """Plan all runs of a study; nothing is written.
-
-    Args:
-      study: its folder.
-      folds: None for all folds of the file.
-      settings: training flags that all runs share, by file.
-      validation: ``inner`` or ``test_fold``.
+    """Plan all runs of a study in the folder ``study``; nothing is written.
 
     Raises:
       Refusal: records, folds or networks are missing, or the study was started with other settings
         (``study-differs``).
       UsageError: a fold that the file does not have, or flags that no run could read.
     """
-    shared_flags = tuple(itertools.chain.from_iterable(settings.values()))
     manifest = load_manifest(inputs.training_records)
     splits = load_folds(inputs.folds_file, manifest)
-    folds = range(len(splits)) if folds is None else folds
+    folds = range(len(splits)) if design.folds is None else design.folds
     if missing := [fold for fold in folds if fold >= len(splits)]:
         raise app.UsageError(f"--folds: expected 0 to {len(splits) - 1}, got {missing[0]}")
-    common = inputs.made_of(shared_flags)
-    made_of = {one.name: {**common, PROTOCOL: list(one.arguments)} for one in protocols}
-    by_name = {protocol.name: protocol for protocol in protocols}
-    epochs = new_epochs(protocols, shared_flags)
+    common = inputs.made_of(design.shared_flags)
+    made_of = {one.name: {**common, PROTOCOL: list(one.arguments)} for one in design.protocols}
+    cells = grid(folds, made_of, design.seeds)
+    jobs = [_job(cell, study, inputs, design, made_of[cell.protocol]) for cell in cells]
+    started = {cell.protocol for cell, job in zip(cells, jobs, strict=True) if job.was_started()}
+    _check_flags([one for one in design.protocols if one.name not in started], design)
+    epochs = new_epochs(design.protocols, design.shared_flags)
     slices_of = {entry.case: entry.records for entry in manifest.cases}
-    jobs, work, started = [], {}, set()
-    for cell in grid(folds, by_name, seeds):
-        place = run_files.fold_name(cell.fold, on_test=validation == TEST_FOLD)
-        job = StudyJob(
-            name=cell.name,
-            folder=study / CELLS / place / cell.protocol / f"seed{cell.seed}",
-            run=run_files.run_folder(study / FINETUNE, place, cell.seed, cell.protocol),
-            arguments=(
-                *by_name[cell.protocol].arguments,
-                *shared_flags,
-                *inputs.arguments(),
-                f"--runs={study / FINETUNE}",
-                *(f"--fold={cell.fold}", f"--seed={cell.seed}"),
-                f"--validation={validation}",
-            ),
-            working_folder=Path.cwd(),
-            made_of=made_of[cell.protocol],
-            command=inputs.command,
-        )
-        jobs.append(job)
-        slices = _slices_per_epoch(splits[cell.fold], validation, slices_of)
+    work = {}
+    for cell in cells:
+        slices = _slices_per_epoch(splits[cell.fold], design.validation, slices_of)
         work[cell.name] = PlannedWork(slices, epochs[cell.protocol])
-        if job.was_started():
-            started.add(cell.protocol)
-    _check_flags([one for one in protocols if one.name not in started], settings, shared_flags)
     refuse_mixed_settings(study, made_of)
     return StudyPlan(study, tuple(jobs), work, made_of)
 
@@ -191,16 +182,38 @@ def select_jobs(plan: StudyPlan, names: Sequence[str]) -> list[StudyJob]:
     return selected or list(plan.jobs)
 
 
-def _check_flags(
-    protocols: Sequence[ProtocolFile],
-    settings: Mapping[str, Sequence[str]],
-    shared_flags: Sequence[str],
-) -> None:
+def _job(
+    cell: StudyCell,
+    study: Path,
+    inputs: LesionStudyInputs | LiverStudyInputs,
+    design: StudyDesign,
+    made_of: Mapping[str, Any],
+) -> StudyJob:
+    fold = run_files.fold_name(cell.fold, on_test=design.validation == TEST_FOLD)
+    return StudyJob(
+        name=cell.name,
+        folder=study / CELLS / fold / cell.protocol / f"seed{cell.seed}",
+        run=run_files.run_folder(study / FINETUNE, fold, cell.seed, cell.protocol),
+        arguments=(
+            *made_of[PROTOCOL],
+            *design.shared_flags,
+            *inputs.arguments(),
+            f"--runs={study / FINETUNE}",
+            *(f"--fold={cell.fold}", f"--seed={cell.seed}"),
+            f"--validation={design.validation}",
+        ),
+        working_folder=Path.cwd(),
+        made_of=made_of,
+        command=inputs.command,
+    )
+
+
+def _check_flags(protocols: Sequence[ProtocolFile], design: StudyDesign) -> None:
     """Refuse flag files that no run could read, before the first run starts."""
     if protocols:
         refuse_unreadable(
-            list(settings.items()),
-            [(one.file or one.name, (*one.arguments, *shared_flags)) for one in protocols],
+            list(design.settings.items()),
+            [(one.file or one.name, (*one.arguments, *design.shared_flags)) for one in protocols],
         )
 
 

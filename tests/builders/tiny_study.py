@@ -19,6 +19,9 @@ ROOT = Path(__file__).parents[2]
 #: Patients 0 to 7 test once each; validation has patients with and without a lesion.
 PATIENTS, FOLDS = 12, 2
 
+#: The run that the tests train.
+CELL = "fold0/mine/seed0"
+
 
 def write(folder: Path, make_network) -> Path:
     """Write what a study needs; networks are untrained but real."""
@@ -75,6 +78,11 @@ def arguments(work: Path, study: Path, protocols, **changes) -> list[str]:
         **changes,
     }
     return [f"--{name}={value}" for name, value in values.items()]
+
+
+def run_of(study: Path) -> Path:
+    """The trained run of ``CELL``."""
+    return study / "finetune" / "fold0" / "seed0" / "mine"
 
 
 def start(arguments: list[str], **options) -> subprocess.Popen:

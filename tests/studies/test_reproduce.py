@@ -1,93 +1,61 @@
-"""A small study from records to its report: killed, split, spread by Ray, a cell that fails."""
+"""A small study from records to its report, its runs trained in this process."""
 
-import os
 import shutil
-import signal
-import time
+from types import SimpleNamespace
 
 import pytest
 from absl import app
 
-from liver_tf import folder_lock
-from liver_tf.folder_lock import locked_folder
 from liver_tf.refusals import Refusal
 from liver_tf.run_files import finished_epochs
+from liver_tf.studies import run_process
 from tests.builders import tiny_study
-from trainers import reproduce
-
-CELL = "fold0/mine/seed0"
+from tests.builders.tiny_study import CELL, run_of
+from trainers import cell, reproduce
 
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory, make_network):
     folder = tiny_study.write(tmp_path_factory.mktemp("work"), make_network)
     tiny_study.protocol(folder, "mine", "enc1")
-    # Its flags can be read; that there is no such file is found where it is needed.
+    # Its flags can be read; the missing file is noticed only when the run starts.
     tiny_study.protocol(folder, "wrong", "enc1", allow_pairs=folder / "nowhere.txt")
     return folder
 
 
 @pytest.fixture(scope="module")
-def undisturbed(work):
-    """A study of one cell that can be trained and one that cannot, and what was printed."""
-    study = work / "undisturbed"
+def finished(work, command):
+    """The folder of a study with one run that succeeds and one that fails."""
+
+    def run_here(arguments, *, stdout, **options):
+        try:
+            status = command(cell, *arguments[3:])
+        except Refusal as refusal:
+            print(refusal.text_with_path(), file=stdout)
+            status = 1
+        return SimpleNamespace(returncode=status)
+
+    study = work / "finished"
     protocols = [work / "wrong.flags", work / "mine.flags"]
-    process = tiny_study.start(tiny_study.arguments(work, study, protocols, workers=2))
-    out, err = process.communicate(timeout=300)
-    return study, process.returncode, out, err
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_process, "subprocess", SimpleNamespace(run=run_here, DEVNULL=0, STDOUT=0))
+        status = command(reproduce, *tiny_study.arguments(work, study, protocols))
+    assert status == 1
+    return study
 
 
-def run_of(study):
-    return study / "finetune" / "fold0" / "seed0" / "mine"
-
-
-def test_a_cell_that_fails_stops_no_other(undisturbed):
-    study, status, out, err = undisturbed
-    assert status == 1, err
-    assert f"{CELL}: done in " in out
-    assert "fold0/wrong/seed0: FAILED, ended with status 1" in out
-    assert "nowhere.txt" in out
-    assert "1 run(s) FAILED: fold0/wrong/seed0. The same command retries them." in out
-    # The report tells what is missing.
-    report = (study / "report" / "report.md").read_text()
+def test_after_a_failed_run_the_others_are_executed_and_reported(finished):
+    report = (finished / "report" / "report.md").read_text()
     assert "fold0/seed0/wrong" in report
-    assert (run_of(study) / "postprocessing.json").is_file()
-    assert finished_epochs(run_of(study)) == (1, 0)
+    assert (run_of(finished) / "postprocessing.json").is_file()
+    assert finished_epochs(run_of(finished)) == (1, 0)
 
 
-def test_killed_and_started_again_the_result_is_the_same(work, undisturbed, monkeypatch):
-    monkeypatch.setattr(folder_lock, "_PATIENCE_SECONDS", 0.1)
-    study = work / "killed"
-    arguments = tiny_study.arguments(work, study, [work / "mine.flags"], seeds="0,1")
-    process = tiny_study.start(arguments)
-    ends = time.monotonic() + 200
-    files = [run_of(study) / "cycle1" / name for name in ("state.npz", "cycle.json")]
-    while not any(path.exists() for path in files) and time.monotonic() < ends:
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    # The process of the cell goes on alone, and nobody else may touch the cell until it has ended.
-    with pytest.raises(Refusal, match="output-busy"), locked_folder(study / "cells" / CELL):
-        pass
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert not (run_of(study) / "measures" / "test.json").exists()
-    process = tiny_study.start([*arguments, f"--only={CELL}"])
-    _, err = process.communicate(timeout=200)
-    assert process.returncode == 0, err
-    assert (study / "cells" / CELL / "log.txt").read_text().count("$ python -m trainers.cell") == 2
-    assert tiny_study.result_of(run_of(study)) == tiny_study.result_of(run_of(undisturbed[0]))
-    # Another cell of the study is to go.
-    assert not (study / "report").exists()
-    assert not (study / "cells" / "fold0" / "mine" / "seed1").exists()
-
-
-def test_what_is_done_is_neither_trained_nor_measured_again(work, undisturbed, command, capsys):
-    study = undisturbed[0]
+def test_a_finished_run_is_neither_trained_nor_evaluated_again(work, finished, command, capsys):
     protocols = [work / "mine.flags", work / "wrong.flags"]
-    arguments = tiny_study.arguments(work, study, protocols, seeds="0,1")
-    before = {path: path.stat().st_mtime_ns for path in run_of(study).rglob("*")}
-    log = (study / "cells" / CELL / "log.txt").read_text()
+    arguments = tiny_study.arguments(work, finished, protocols, seeds="0,1")
+    before = {path: path.stat().st_mtime_ns for path in run_of(finished).rglob("*")}
+    log = (finished / "cells" / CELL / "log.txt").read_text()
     assert command(reproduce, *arguments, "--list") == 0
     assert capsys.readouterr().out.splitlines() == [
         f"{CELL}\tdone",
@@ -97,45 +65,39 @@ def test_what_is_done_is_neither_trained_nor_measured_again(work, undisturbed, c
     ]
     assert command(reproduce, *arguments, f"--only={CELL}") == 0
     assert "no report yet: 3 of 4 runs are not done" in capsys.readouterr().out
-    alone = tiny_study.arguments(work, study, [work / "mine.flags"], only=CELL)
-    assert command(reproduce, *alone) == 0  # the last of its study
+    alone = tiny_study.arguments(work, finished, [work / "mine.flags"], only=CELL)
+    assert command(reproduce, *alone) == 0  # the last run of its study
     assert "report.html" in capsys.readouterr().out
     assert command(reproduce, *arguments, "--report_only") == 0
     assert "report.html" in capsys.readouterr().out
-    assert {path: path.stat().st_mtime_ns for path in run_of(study).rglob("*")} == before
-    assert (study / "cells" / CELL / "log.txt").read_text() == log
+    assert {path: path.stat().st_mtime_ns for path in run_of(finished).rglob("*")} == before
+    assert (finished / "cells" / CELL / "log.txt").read_text() == log
 
 
-def test_other_settings_are_not_mixed_into_a_study(work, undisturbed, command, capsys):
+def test_runs_with_other_settings_are_refused(work, finished, command, capsys):
     settings = tiny_study.settings(work, "others", epochs=3)
     protocols = [work / "mine.flags"]
-    arguments = tiny_study.arguments(work, undisturbed[0], protocols, settings=settings, seeds=1)
-    assert command(reproduce, *arguments) == 1
-    assert "settings: --epochs=2 before, --epochs=3 now" in capsys.readouterr().err
-    assert not (undisturbed[0] / "cells" / "fold0" / "mine" / "seed1").exists()
+    arguments = tiny_study.arguments(work, finished, protocols, settings=settings, seeds=1)
+    for option in ("--list", "--nolist"):
+        assert command(reproduce, *arguments, option) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert "settings: --epochs=2 before, --epochs=3 now" in err
+    assert not (finished / "cells" / "fold0" / "mine" / "seed1").exists()
 
 
-def test_a_changed_study_is_refused_by_its_list_too(work, undisturbed, command, capsys):
-    settings = tiny_study.settings(work, "others", epochs=3)
-    arguments = tiny_study.arguments(work, undisturbed[0], [work / "mine.flags"], settings=settings)
-    assert command(reproduce, *arguments, "--list") == 1
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "settings: --epochs=2 before, --epochs=3 now" in err
-
-
-def test_a_cell_whose_measures_are_gone_is_not_listed_as_done(work, undisturbed, command, capsys):
+def test_a_run_without_its_measures_is_listed_as_stale(work, finished, command, capsys):
     study = work / "without_measures"
-    shutil.copytree(undisturbed[0], study)
+    shutil.copytree(finished, study)
     (run_of(study) / "measures" / "test.json").unlink()
     arguments = tiny_study.arguments(work, study, [work / "mine.flags"])
     assert command(reproduce, *arguments, "--list") == 0
     assert capsys.readouterr().out == f"{CELL}\tstale\n"
 
 
-def test_a_report_tells_of_the_cells_that_nobody_began(work, undisturbed, command):
+def test_the_report_names_the_runs_that_were_never_started(work, finished, command):
     study = work / "one_of_four"
-    shutil.copytree(run_of(undisturbed[0]), run_of(study))
+    shutil.copytree(run_of(finished), run_of(study))
     arguments = tiny_study.arguments(
         work, study, [work / "mine.flags"], folds="0,1", seeds="0,1", samples=100
     )
@@ -144,7 +106,7 @@ def test_a_report_tells_of_the_cells_that_nobody_began(work, undisturbed, comman
     assert "STUDY NOT COMPLETE: 1 of 4 runs are measured" in report
     for name in ("fold0/seed1/mine", "fold1/seed0/mine", "fold1/seed1/mine"):
         assert name in report
-    # Of the cells to go nothing is made.
+    # Nothing is written for the missing runs.
     assert [path.name for path in (study / "finetune").iterdir()] == ["fold0"]
     assert not (study / "cells").exists()
 
@@ -158,7 +120,7 @@ def test_a_report_tells_of_the_cells_that_nobody_began(work, undisturbed, comman
         ({"jit_compile": True}, "none", r"slipped\.flags: --jit_compile: also give"),
     ],
 )
-def test_flags_that_no_cell_could_read_are_refused_once(
+def test_flags_that_no_run_could_read_are_refused_before_the_first_run(
     work, command, tmp_path, settings, cycle, message
 ):
     tiny_study.protocol(tmp_path, "slipped", cycle)
@@ -179,18 +141,8 @@ def test_flags_that_no_cell_could_read_are_refused_once(
         ({"seeds": "-1"}, "--seeds: expected whole numbers like 0,1,2"),
     ],
 )
-def test_cells_that_are_not_there_are_refused(work, command, changes, message):
-    arguments = tiny_study.arguments(work, work / "never", [work / "mine.flags"], **changes)
+def test_runs_that_the_study_does_not_have_are_refused(work, finished, command, changes, message):
+    # The folder of a started study: its flag files were read then.
+    arguments = tiny_study.arguments(work, finished, [work / "mine.flags"], **changes)
     with pytest.raises(app.UsageError, match=message):
         command(reproduce, *arguments)
-    assert not (work / "never").exists()
-
-
-def test_ray_gives_the_same(work, undisturbed, tmp_path):
-    pytest.importorskip("ray", reason="the extra ray is not installed")
-    protocols, seeds = [work / "mine.flags"], "0,1"
-    arguments = tiny_study.arguments(work, tmp_path, protocols, seeds=seeds, engine="ray")
-    process = tiny_study.start([*arguments, f"--only={CELL}", "--num_cpus=0.5"])
-    _, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    assert tiny_study.result_of(run_of(tmp_path)) == tiny_study.result_of(run_of(undisturbed[0]))

@@ -7,7 +7,7 @@ from liver_tf.records.folds import Split, save_folds
 from liver_tf.records.manifest import load_manifest
 from liver_tf.studies.protocol_files import ProtocolFile
 from liver_tf.studies.run_process import StudyJob
-from liver_tf.studies.study_plan import LiverStudyInputs, plan_study
+from liver_tf.studies.study_plan import LiverStudyInputs, StudyDesign, plan_study
 from tests.builders import tiny_records
 
 
@@ -34,11 +34,9 @@ def test_a_plan_has_a_job_for_every_fold_and_seed(inputs, tmp_path):
     plan = plan_study(
         tmp_path / "study",
         inputs,
-        [ProtocolFile("mine", flags)],
-        folds=None,
-        seeds=[0, 1],
-        settings={"mine.flags": ("--epochs=5",)},
-        validation="inner",
+        StudyDesign(
+            [ProtocolFile("mine", flags)], [0, 1], settings={"mine.flags": ("--epochs=5",)}
+        ),
     )
     assert [job.name for job in plan.jobs] == [
         f"fold{fold}/mine/seed{seed}" for seed in (0, 1) for fold in (0, 1)

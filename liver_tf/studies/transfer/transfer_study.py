@@ -19,12 +19,11 @@ from liver_tf.records.manifest import Manifest, load_manifest
 from liver_tf.report.page.page_parts import Picture
 from liver_tf.report.page.render_markdown import render_markdown
 from liver_tf.results.stored_results import has_results, load_results
-from liver_tf.run_files import INNER
 from liver_tf.studies.command_chain import PHANTOM_KEY, ChainStep, run_chain
 from liver_tf.studies.process_engine import ProcessEngine
 from liver_tf.studies.protocol_files import ProtocolFile
 from liver_tf.studies.scheduler import run_remaining
-from liver_tf.studies.study_plan import LiverStudyInputs, StudyPlan, plan_study
+from liver_tf.studies.study_plan import LiverStudyInputs, StudyDesign, StudyPlan, plan_study
 from liver_tf.studies.transfer import slice_cases
 from liver_tf.studies.transfer.dice_plot import draw_dice_plot
 from liver_tf.studies.transfer.overlay_sheet import draw_overlays
@@ -98,11 +97,12 @@ def run_transfer_study(study: TransferStudy, *, report_only: bool = False) -> bo
     plan = plan_study(
         study.folder,
         LiverStudyInputs(study.folder / _RECORDS, study.folder / _FOLDS, study.pretrained),
-        study.protocols,
-        folds=[number for number, (split, _) in enumerate(folds) if split.end in study.ends],
-        seeds=study.seeds,
-        settings=study.settings,
-        validation=INNER,
+        StudyDesign(
+            study.protocols,
+            study.seeds,
+            [number for number, (split, _) in enumerate(folds) if split.end in study.ends],
+            study.settings,
+        ),
     )
     failed = []
     if not report_only:
