@@ -65,12 +65,13 @@ def make_network(kind: str, image_size: int, base_filters: int):
     from liver_tf.inference.trained_network import TrainedNetwork
     from liver_tf.labels import LESION_TYPES, LIVER_ONLY
     from liver_tf.model import unet
+    from liver_tf.model.architecture import Architecture
     from liver_tf.model.description import Description
 
     of_liver = kind == "liver"
     means_hu = (BODY_HU, LIVER_HU + 20) if of_liver else (BODY_HU, LIVER_HU, *LESIONS_HU)
     label_set = LIVER_ONLY if of_liver else LESION_TYPES
-    architecture = unet.Architecture(image_size, base_filters, len(label_set))
+    architecture = Architecture(image_size, base_filters, len(label_set))
     model = unet.build(architecture)
     norms = 1.0
     for name in ("enc1_conv1", "enc1_conv2", "dec1_conv1", "dec1_conv2"):

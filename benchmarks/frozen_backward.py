@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
     import numpy as np
     import tensorflow as tf
 
-    from liver_tf.model.blocks import ENCODER, short
+    from liver_tf.model.blocks import ENCODER, format_blocks
 
     side, classes = FLAGS.image_size, 5
     generator = np.random.default_rng(0)
@@ -59,20 +59,22 @@ def main(argv: list[str]) -> int:
             one / none for one, none in zip(seconds[fixed], seconds[()], strict=True)
         )
         counts = f"{kernels.total()} | {inputs.total()}"
-        print(f"| {short(fixed)} | {counts} | {median:.2f} | {ratio:.2f} |")
+        print(f"| {format_blocks(fixed)} | {counts} | {median:.2f} | {ratio:.2f} |")
     return 0
 
 
 def _step(fixed: Iterable[str], side: int, filters: int, classes: int) -> Callable:
     from liver_tf.model import unet
+    from liver_tf.model.architecture import Architecture
     from liver_tf.model.freezing import freeze
-    from liver_tf.training.computation import Computation
-    from liver_tf.training.step import Task, training_step
+    from liver_tf.training.optimiser import make_optimiser
+    from liver_tf.training.task import Task
+    from liver_tf.training.training_step import training_step
 
-    model = unet.build(unet.Architecture(side, filters, classes))
+    model = unet.build(Architecture(side, filters, classes))
     freeze(model, fixed)
     task = Task(100.0, 30.0, (1.0,) * classes, (-160, 240))
-    return training_step(model, Computation().optimiser(1e-4), task)
+    return training_step(model, make_optimiser(), task)
 
 
 def backward_convolutions(step: Callable) -> tuple[Counter[str], Counter[str]]:

@@ -125,9 +125,10 @@ def _child(command: str) -> int:
     from liver_tf.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()
-    from liver_tf.training.steps import Steps
 
-    begin = Steps.begin
+    from liver_tf.training.compiled_steps import CompiledSteps
+
+    begin = CompiledSteps.begin
     cycles: list[list[float]] = []
     traced: dict[int, object] = {}
 
@@ -146,7 +147,7 @@ def _child(command: str) -> int:
         timed.prepare = step.prepare
         return timed
 
-    Steps.begin = timed_begin
+    CompiledSteps.begin = timed_begin
     sys.argv = [module, *arguments]
     import runpy
 

@@ -29,10 +29,13 @@ def main(argv: list[str]) -> int:
     import tensorflow as tf
 
     from liver_tf.model import unet
+    from liver_tf.model.architecture import Architecture
     from liver_tf.training import cycle, determinism
-    from liver_tf.training.computation import Computation
     from liver_tf.training.cycle_settings import CycleSettings
-    from liver_tf.training.step import Task, training_step
+    from liver_tf.training.learning_rate import learning_rate
+    from liver_tf.training.optimiser import make_optimiser
+    from liver_tf.training.task import Task
+    from liver_tf.training.training_step import training_step
 
     determinism.set_up(FLAGS.deterministic)
     with tempfile.TemporaryDirectory() as folder:
@@ -40,9 +43,9 @@ def main(argv: list[str]) -> int:
     weights = (0.4, 1.0, 2.0, 3.0, 4.0)
     task = Task(100.0, 30.0, weights, (-160, 240))
     settings = CycleSettings((), 1e-4, FLAGS.rounds + 1, FLAGS.batch_size, FLAGS.rounds + 1)
-    architecture = unet.Architecture(FLAGS.image_size, FLAGS.base_filters, len(weights))
+    architecture = Architecture(FLAGS.image_size, FLAGS.base_filters, len(weights))
     ours, theirs = unet.build(architecture), unet.build(architecture)
-    optimiser = Computation().optimiser(1e-4)
+    optimiser = make_optimiser()
     step = training_step(ours, optimiser, task)
     theirs.compile(
         keras.optimizers.Adam(1e-4), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -54,12 +57,12 @@ def main(argv: list[str]) -> int:
         return task.standardise(images), labels, tf.gather(lookup, tf.cast(labels, tf.int32))
 
     def epoch_of_ours(number: int) -> float:
-        # Not by ``source.epochs``, whose one pipeline for all epochs ``fit`` could not have.
-        batches = iter([iter(source.epoch(number))])
-        return cycle._train_epoch(step, batches, settings, optimiser, number)["loss"]
+        # A pipeline for each epoch, as ``fit`` has.
+        batches = source.epochs(number, number + 1)
+        return cycle.train_epoch(step, batches, settings, optimiser, number)["loss"]
 
     def epoch_of_keras(number: int) -> float:
-        theirs.optimizer.learning_rate.assign(settings.rate_in(number))
+        theirs.optimizer.learning_rate.assign(learning_rate(settings, number))
         batches = source.epoch(number).map(for_fit, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
         return theirs.fit(batches, shuffle=False, verbose=0).history["loss"][0]
 

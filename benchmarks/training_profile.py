@@ -32,15 +32,17 @@ def main(argv: list[str]) -> int:
     import tensorflow as tf
 
     from liver_tf.model import unet
+    from liver_tf.model.architecture import Architecture
     from liver_tf.training import determinism
-    from liver_tf.training.computation import Computation
-    from liver_tf.training.step import Task, training_step
+    from liver_tf.training.optimiser import make_optimiser
+    from liver_tf.training.task import Task
+    from liver_tf.training.training_step import training_step
 
     determinism.set_up(True)
     batch, side, filters = (int(number) for number in FLAGS.size.split("x"))
-    model = unet.build(unet.Architecture(side, filters, CLASSES))
+    model = unet.build(Architecture(side, filters, CLASSES))
     task = Task(0.0, 1.0, (1.0,) * CLASSES, (-160, 240))
-    step = training_step(model, Computation().optimiser(1e-4), task)
+    step = training_step(model, make_optimiser(), task)
     generator = np.random.default_rng(0)
     images = tf.constant(generator.normal(0, 1, (batch, side, side)), tf.float32)
     labels = tf.constant(generator.integers(0, CLASSES, (batch, side, side)), tf.uint8)

@@ -108,13 +108,15 @@ def _ours(batch: int, side: int, filters: int, steps: int) -> Callable:
     import tensorflow as tf
 
     from liver_tf.model import unet
+    from liver_tf.model.architecture import Architecture
     from liver_tf.training import determinism
-    from liver_tf.training.computation import Computation
-    from liver_tf.training.step import Task, training_step
+    from liver_tf.training.optimiser import make_optimiser
+    from liver_tf.training.task import Task
+    from liver_tf.training.training_step import training_step
 
     determinism.set_up(True)
-    model = unet.build(unet.Architecture(side, filters, CLASSES))
-    step = training_step(model, Computation().optimiser(1e-4), Task(0.0, 1.0, WEIGHTS, (-160, 240)))
+    model = unet.build(Architecture(side, filters, CLASSES))
+    step = training_step(model, make_optimiser(), Task(0.0, 1.0, WEIGHTS, (-160, 240)))
     images, labels = (tf.constant(array) for array in _batch(batch, side))
     return _timed(lambda: step(images, labels, {}), batch, steps)
 

@@ -28,11 +28,12 @@ def make_network():
     from liver_tf.inference.trained_network import TrainedNetwork
     from liver_tf.labels import LESION_TYPES, LIVER_ONLY
     from liver_tf.model import unet
+    from liver_tf.model.architecture import Architecture
     from liver_tf.model.description import Description
 
     def make(kind, *, filters=2, seed=1, favoured=None):
         label_set = LIVER_ONLY if kind == "liver" else LESION_TYPES
-        architecture = unet.Architecture(32, filters, len(label_set))
+        architecture = Architecture(32, filters, len(label_set))
         model = unet.build(architecture, seed)
         if favoured is not None:
             model.get_layer("head_logits").bias.assign(favoured)

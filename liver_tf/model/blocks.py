@@ -1,12 +1,13 @@
-"""The names of the U-Net's blocks, and how a protocol's line names them. Needs no TensorFlow.
+"""The blocks of the U-Net by name, and the batch-normalisation policies. No TensorFlow.
 
-Every layer's name starts with its block's name and ``_``. Freezing, transfer and logs identify
-layers by block only.
+Blocks in the order of the data: ``enc1`` ... ``enc5``, ``dec4`` ... ``dec1``, ``head``. Every layer
+name starts with its block's name and ``_``; freezing, transfer and logs refer to blocks only.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 LEVELS = 5
 ENCODER = tuple(f"enc{level}" for level in range(1, LEVELS + 1))
@@ -14,21 +15,25 @@ DECODER = tuple(f"dec{level}" for level in range(LEVELS - 1, 0, -1))
 HEAD = "head"
 BLOCKS = (*ENCODER, *DECODER, HEAD)
 
-#: What batch normalisation does in released blocks; a fixed block always keeps everything.
-#: ``update``: normalises by the batch and moves its statistics towards it. ``freeze_statistics``:
-#: normalises by its statistics, which stay; scale and offset learn. ``inference``: nothing learns.
+#: Batch normalisation in trained blocks; in a frozen block nothing changes.
+#: ``update``: normalise by the batch and update the moving statistics. ``freeze_statistics``:
+#: normalise by the moving statistics, which stay fixed; scale and offset are trained.
+#: ``inference``: nothing is trained.
 NORM_POLICIES = ("update", "freeze_statistics", "inference")
 
-#: Numbers in which blocks compute. Weights, logits and the loss are float32 in all of them.
+#: Number formats in which blocks compute. Weights, logits and loss are always float32.
 HALF_PRECISIONS = ("float16", "bfloat16")
 PRECISIONS = ("float32", *HALF_PRECISIONS)
 
 
 def parse_blocks(text: str) -> tuple[str, ...]:
-    """Blocks named in a protocol's line: ``none``, ``all``, ``enc1,enc2``, ``enc1-enc3,dec4``.
+    """Parse a list of blocks: ``none``, ``all``, ``enc1,enc2``, ``enc1-enc3,dec4``.
 
-    A range runs in the order of ``BLOCKS``. Returns them in that order, each once. Raises
-    ``ValueError`` for a name that matches no block: a misspelt line must not train silently.
+    Returns:
+      The blocks in the order of ``BLOCKS``, each once.
+
+    Raises:
+      ValueError: A name matches no block, or a range runs backwards.
     """
     text = text.strip()
     if text == "none":
@@ -53,31 +58,33 @@ def parse_blocks(text: str) -> tuple[str, ...]:
 def _position(name: str, text: str) -> int:
     if name not in BLOCKS:
         raise ValueError(
-            f"blocks {text!r}: no block is called {name!r}; there are none, all, "
-            f"{', '.join(BLOCKS)}"
+            f"blocks {text!r}: there is no block {name!r}; use none, all, {', '.join(BLOCKS)}"
         )
     return BLOCKS.index(name)
 
 
-def short(blocks: tuple[str, ...]) -> str:
-    """Blocks as ranges, the way they are written in a flag file: ``enc1-enc4,head``."""
+def format_blocks(blocks: Sequence[str]) -> str:
+    """Blocks as ranges, as ``parse_blocks`` reads them: ``enc1-enc4,head``; ``none``."""
     if not blocks:
         return "none"
-    places = [BLOCKS.index(block) for block in blocks]
-    runs: list[list[int]] = []
-    for place in places:
-        if runs and place == runs[-1][1] + 1:
-            runs[-1][1] = place
+    ranges: list[list[int]] = []
+    for position in map(BLOCKS.index, blocks):
+        if ranges and position == ranges[-1][1] + 1:
+            ranges[-1][1] = position
         else:
-            runs.append([place, place])
+            ranges.append([position, position])
     return ",".join(
         BLOCKS[first] if first == last else f"{BLOCKS[first]}-{BLOCKS[last]}"
-        for first, last in runs
+        for first, last in ranges
     )
 
 
 def block_of(layer_name: str) -> str | None:
-    """The block a layer belongs to, or None for the input; ``ValueError`` for a stray layer."""
+    """The block of a layer, or None for the input layer.
+
+    Raises:
+      ValueError: The layer belongs to no block.
+    """
     if layer_name == "image":
         return None
     block = layer_name.split("_", 1)[0]

@@ -1,4 +1,4 @@
-"""What must travel with weights to make them a network that means something."""
+"""Description of a trained network (``model.json``), and loading a finished run."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ import keras
 from liver_tf import atomic_files, run_files
 from liver_tf.labels import LabelSet
 from liver_tf.model import unet
+from liver_tf.model.architecture import Architecture
 from liver_tf.model.weights_file import load_weights
 from liver_tf.refusals import Refusal
 
 
 @dataclass(frozen=True)
 class Description:
-    """A trained network's meaning.
+    """Everything besides the weights that is needed to use a trained network.
 
     Attributes:
       kind: ``liver`` (whole slices) or ``lesion`` (ROIs).
-      label_set: the classes of the network's output.
-      window: (low, high) HU. mean_hu, sd_hu: standardisation, of the training data's liver.
-      roi: for a lesion network, how the ROIs it was trained on were cut; else None.
-      data_fingerprint: of the training records.
+      label_set: Classes of the output.
+      window: (low, high) HU.
+      mean_hu, sd_hu: Standardisation: liver HU of the training data.
+      data_fingerprint: Of the training records.
+      roi: How the training ROIs were cut, for a lesion network; otherwise None.
     """
 
     kind: str
-    architecture: unet.Architecture
+    architecture: Architecture
     label_set: LabelSet
     window: tuple[int, int]
     mean_hu: float
@@ -37,11 +39,16 @@ class Description:
     roi: dict | None = None
 
     def save(self, folder: Path) -> None:
+        """Write ``model.json`` into a run folder."""
         atomic_files.write_json(folder / run_files.DESCRIPTION, asdict(self))
 
 
 def load_description(folder: Path) -> Description:
-    """Read ``model.json`` of a run; raises ``Refusal`` where the run is not finished."""
+    """Read ``model.json`` of a run.
+
+    Raises:
+      Refusal: The run is not finished (``no-model``) or the file is damaged (``model-damaged``).
+    """
     path = folder / run_files.DESCRIPTION
     if not path.is_file() or not (folder / run_files.WEIGHTS).is_file():
         raise Refusal(
@@ -49,14 +56,14 @@ def load_description(folder: Path) -> Description:
             folder,
             expected=f"a finished run with {run_files.DESCRIPTION} and {run_files.WEIGHTS}",
             found="a folder without them" if folder.is_dir() else "no such folder",
-            remedy="Train it first; the same command goes on where a run stopped.",
+            remedy="Train it first; the same command resumes an interrupted run.",
         )
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         return Description(
             **{
                 **value,
-                "architecture": unet.Architecture(**value["architecture"]),
+                "architecture": Architecture(**value["architecture"]),
                 "label_set": LabelSet(
                     value["label_set"]["name"], tuple(value["label_set"]["classes"])
                 ),
@@ -69,12 +76,16 @@ def load_description(folder: Path) -> Description:
             path,
             expected="the description that training wrote",
             found=type(error).__name__,
-            remedy="Copy the run again from where it was made.",
+            remedy="Copy the run again from its source.",
         ) from None
 
 
 def load_network(folder: Path) -> tuple[keras.Model, Description]:
-    """Build the network of a finished run by our own code and load its weights into it."""
+    """Build the network of a finished run and load its weights.
+
+    Raises:
+      Refusal: As ``load_description`` and ``load_weights``.
+    """
     description = load_description(folder)
     network = unet.build(description.architecture)
     load_weights(folder / run_files.WEIGHTS, network)

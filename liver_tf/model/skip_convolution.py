@@ -1,10 +1,10 @@
-"""The convolution that takes the skip connection and what comes up from below, side by side.
+"""Convolution of a skip connection and the upsampled features, without joining their gradients.
 
-In plain layers the two are joined, convolved, and on the way back one convolution makes the
-gradient of what was joined, which is then cut in two: a pass through memory, and work for nothing
-where the encoder is fixed and its half is not asked for. Here each half's gradient is a convolution
-by that half of the kernel, and one that leads nowhere is left out. The mathematics, the weights and
-their names are those of ``keras.layers.Conv2D`` behind a ``Concatenate``.
+Plain layers concatenate the two, convolve, and in the backward pass compute the gradient of the
+concatenation in one convolution that is then split: a pass through memory, and wasted work where
+the encoder is frozen and its half is not needed. Here each half's gradient is a convolution with
+that half of the kernel, and a gradient that nothing uses is not computed. Mathematics, weights and
+names are those of ``keras.layers.Conv2D`` after a ``Concatenate``.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ class SkipConvolution(keras.layers.Conv2D):
     def build(self, input_shape) -> None:
         spec = self.input_spec
         super().build(_joined_shape(input_shape))
-        self.input_spec = spec  # Keras's own is of a single input
+        self.input_spec = spec  # Keras sets that of a single input
 
     def compute_output_shape(self, input_shape):
         return super().compute_output_shape(_joined_shape(input_shape))
 
     def call(self, inputs, training=None):
-        if not training:  # nothing of it shall be found in an exported graph
+        if not training:  # keep the custom gradient out of exported graphs
             return super().call(tf.concat(inputs, axis=-1))
         return _convolve(*inputs, *map(tf.convert_to_tensor, (self.kernel, self.bias)), self.name)
 
@@ -58,7 +58,7 @@ def _convolve(skip, up, kernel, bias, name: str) -> tf.Tensor:
                 )
 
             of_skip, of_up = tf.split(kernel, [skip.shape[-1], up.shape[-1]], axis=2)
-            # Named like the gradients that TensorFlow makes by itself.
+            # The name scope of TensorFlow's own gradients.
             with tf.name_scope(f"gradient_tape/{name}/"):
                 return (
                     of_input(skip, of_skip),

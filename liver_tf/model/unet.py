@@ -1,26 +1,28 @@
-"""The 2-D U-Net of the paper, every layer named by its block.
-
-Blocks in the order of the data: ``enc1`` ... ``enc5``, ``dec4`` ... ``dec1``, ``head``. A layer's
-name begins with its block's name and ``_``; freezing, transfer and logs speak in blocks only.
-"""
+"""The 2-D U-Net of the paper as a Keras model, every layer named by its block."""
 
 from __future__ import annotations
 
 import keras
 
 from liver_tf.model.architecture import Architecture
+from liver_tf.model.batch_norm import FusedBatchNormalization
 from liver_tf.model.blocks import DECODER, ENCODER, HEAD, LEVELS, PRECISIONS
-from liver_tf.model.normalisation import FusedBatchNormalization
 from liver_tf.model.skip_convolution import SkipConvolution
 
 
 def build(architecture: Architecture, seed: int = 0, *, precision: str = "float32") -> keras.Model:
-    """A functional model: standardised HU [batch, s, s, 1] to logits [batch, s, s, classes].
+    """Build the functional model: standardised HU [batch, s, s, 1] to logits.
 
-    The paper's encoder block is 2 x (convolution, ReLU, batch normalisation), pooling between
-    blocks; the decoder goes up by transposed convolution and takes the skip connection. The
-    softmax stands with the loss and with inference. ``seed`` decides the initial weights.
-    ``precision``: one of ``PRECISIONS``; logits are float32 [batch, s, s, classes] in all of them.
+    An encoder block is 2 x (convolution, ReLU, batch normalisation), with pooling between blocks;
+    the decoder goes up by transposed convolution and concatenates the skip connection. Softmax is
+    part of the loss and of inference.
+
+    Args:
+      seed: Decides the initial weights.
+      precision: One of ``PRECISIONS``.
+
+    Returns:
+      A model with logits float32 [batch, s, s, classes].
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, got {precision!r}")
@@ -72,7 +74,7 @@ def _double_convolution(
 
 
 class _Initial:
-    """He-normal initialisers, each layer with a seed of its own that hangs on the run's seed."""
+    """He-normal initialisers, each with its own seed derived from the run's seed."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed * 1_000

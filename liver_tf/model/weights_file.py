@@ -1,4 +1,4 @@
-"""Weights on disk: an ``.npz`` without pickle whose checksum is checked when it is read."""
+"""Weights on disk: an ``.npz`` without pickle, with a checksum that is verified on reading."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ import keras
 import numpy as np
 
 from liver_tf import atomic_files
-from liver_tf.model.blocks import block_of
-from liver_tf.model.freezing import hash_of, weights_by_block
+from liver_tf.model.block_weights import assign, hash_of, weights_by_block
 from liver_tf.refusals import Refusal
 
 _HASH = "sha256"
 
-#: What a damaged file makes zip and numpy raise (RuntimeError: a flipped bit can say "encrypted").
+#: Errors of zip and numpy for a damaged file (RuntimeError: a flipped bit can mean "encrypted").
 _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -29,8 +28,35 @@ _UNREADABLE = (
 )
 
 
+def save_weights(path: Path, model: keras.Model) -> str:
+    """Write all weights of a model by name (``enc1_conv1/kernel``); return their hash."""
+    arrays: dict[str, np.ndarray] = {}
+    for block in weights_by_block(model).values():
+        arrays.update(block)
+    return save_arrays(path, arrays)
+
+
+def load_weights(path: Path, model: keras.Model) -> None:
+    """Read all weights into a model of the same architecture.
+
+    Raises:
+      Refusal: The file is missing or damaged, or some blocks do not match; they are listed.
+    """
+    arrays = load_arrays(path)
+    matching, differing = compare_blocks(arrays, model)
+    if differing:
+        raise Refusal(
+            "weights-architecture",
+            path,
+            expected="weights of this architecture in every block",
+            found=block_report(matching, differing),
+            remedy="Build the network with the image size, filters and classes of that run.",
+        )
+    assign(model, arrays)
+
+
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> str:
-    """Write named arrays whole, with their hash inside; returns the hash."""
+    """Write named arrays atomically, with their hash inside; return the hash."""
     digest = hash_of(arrays)
     with atomic_files.atomic_write(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays, **{_HASH: np.array(digest)})
@@ -40,7 +66,8 @@ def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> str:
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read what ``save_arrays`` wrote.
 
-    Raises ``Refusal`` where the file is missing, cut, or holds a single flipped bit.
+    Raises:
+      Refusal: The file is missing, truncated or damaged, even by a single bit.
     """
     if not path.is_file():
         raise Refusal(
@@ -61,8 +88,17 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
+def is_sound(path: Path) -> bool:
+    """Whether a weights file exists and is undamaged."""
+    try:
+        load_arrays(path)
+    except Refusal:
+        return False
+    return True
+
+
 def stored_hash(path: Path) -> str:
-    """The hash of a sound weights file; raises ``Refusal`` like ``load_arrays``."""
+    """The hash of an undamaged weights file; raises ``Refusal`` like ``load_arrays``."""
     return hash_of(load_arrays(path))
 
 
@@ -70,43 +106,16 @@ def _damaged(path: Path, found: str) -> Refusal:
     return Refusal(
         "weights-damaged",
         path,
-        expected="weights whose SHA-256 agrees with the one stored beside them",
+        expected="weights that match the SHA-256 stored with them",
         found=found,
-        remedy="Copy the file again from where it was made, or train again.",
+        remedy="Copy the file again from its source, or train again.",
     )
-
-
-def save_weights(path: Path, model: keras.Model) -> str:
-    """Write all weights of a model by name (``enc1_conv1/kernel``); returns their hash."""
-    arrays: dict[str, np.ndarray] = {}
-    for block in weights_by_block(model).values():
-        arrays.update(block)
-    return save_arrays(path, arrays)
-
-
-def load_weights(path: Path, model: keras.Model) -> None:
-    """Read all weights into a model of the same architecture.
-
-    Raises ``Refusal`` that lists the blocks that match and those that do not.
-    """
-    arrays = load_arrays(path)
-    matching, differing = compare_blocks(arrays, model)
-    if differing:
-        raise Refusal(
-            "weights-architecture",
-            path,
-            expected="the weights of this architecture in every block",
-            found=f"matching blocks: {', '.join(matching) or 'none'}; "
-            f"differing: {'; '.join(f'{block} ({why})' for block, why in differing.items())}",
-            remedy="Build the network with the image size, filters and classes of that run.",
-        )
-    assign(model, arrays)
 
 
 def compare_blocks(
     arrays: dict[str, np.ndarray], model: keras.Model
 ) -> tuple[list[str], dict[str, str]]:
-    """Blocks whose names and shapes all match, and for the others why they do not."""
+    """Blocks whose names and shapes all match, and the reason for each of the others."""
     matching: list[str] = []
     differing: dict[str, str] = {}
     for block, weights in weights_by_block(model).items():
@@ -125,10 +134,7 @@ def compare_blocks(
     return matching, differing
 
 
-def assign(model: keras.Model, arrays: dict[str, np.ndarray], blocks=None) -> None:
-    """Set the weights of ``blocks`` (default: all) from arrays by name."""
-    for layer in model.layers:
-        block = block_of(layer.name)
-        if block is not None and (blocks is None or block in blocks):
-            for weight in layer.weights:
-                weight.assign(arrays[f"{layer.name}/{weight.name}"])
+def block_report(matching: list[str], differing: dict[str, str]) -> str:
+    """The result of ``compare_blocks`` for an error message."""
+    reasons = "; ".join(f"{block} ({reason})" for block, reason in differing.items())
+    return f"matching blocks: {', '.join(matching) or 'none'}; differing: {reasons}"

@@ -75,16 +75,3 @@ def liver_mean_sd(statistics: CaseStatistics) -> tuple[float, float]:
     if sd < 1e-3:
         raise ValueError(f"liver HU do not vary (SD {sd:.3g} HU): the images cannot be CT")
     return mean, sd
-
-
-def class_weights(class_pixels: Iterable[int]) -> tuple[float, ...]:
-    """Weights inversely proportional to the classes' shares of pixels (the paper's loss).
-
-    Scaled so that the mean weight over all pixels is 1: w_c = pixels / (classes present x pixels
-    of c). A class without a pixel gets weight 0: it cannot occur in the loss.
-    """
-    pixels = np.asarray(list(class_pixels), np.float64)
-    present = pixels > 0
-    weights = np.zeros_like(pixels)
-    weights[present] = pixels.sum() / (present.sum() * pixels[present])
-    return tuple(weights.tolist())

@@ -1,35 +1,33 @@
-"""How the arithmetic of training is done: numbers, compiler, devices. All of it changes bits."""
+"""How the arithmetic of training is done: number format, compiler, devices."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import keras
 import tensorflow as tf
 
 from liver_tf.model.blocks import PRECISIONS
 from liver_tf.options import OptionError
-from liver_tf.training import determinism, replicas
-from liver_tf.training.adam import FusedAdam
-from liver_tf.training.replicas import OneDevice
+from liver_tf.training import determinism
+from liver_tf.training.replicas import ONE_DEVICE, OneDevice, make_replicas
 from liver_tf.training.training_settings import MULTI_WORKER, ONE, ComputationSettings
 
 
 @dataclass(frozen=True)
 class Computation:
-    """Part of a run's identity.
+    """Part of a run's identity: other choices give weights that differ in their last bits.
 
     Attributes:
-      precision: ``float32``, or in what the blocks compute: ``float16`` or ``bfloat16``. Weights,
-        moments, logits and the loss stay float32.
-      jit_compile: XLA compiles forward pass, backward pass and update into one program.
-      replicas: the devices that share a batch.
+      precision: ``float32``, or the format in which blocks compute: ``float16`` or ``bfloat16``.
+        Weights, moments, logits and the loss stay float32.
+      jit_compile: Compile forward pass, backward pass and update into one XLA program.
+      replicas: The devices that share each batch.
     """
 
     precision: str = "float32"
     jit_compile: bool = False
-    replicas: OneDevice = field(default_factory=OneDevice)
+    replicas: OneDevice = ONE_DEVICE
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -37,8 +35,8 @@ class Computation:
                 f"precision: expected one of {', '.join(PRECISIONS)}, got {self.precision!r}"
             )
         if self.replicas.count > 1 and self.precision == "float16":
-            # Keras looks for overflow before it adds up the replicas' gradients: one replica may
-            # skip a step that the others take.
+            # Keras checks for overflow before it sums the gradients: one replica may skip a step
+            # that the others take.
             raise ValueError(
                 "float16 with several replicas is not safe in Keras 3; use bfloat16 (--half_type)"
             )
@@ -46,20 +44,12 @@ class Computation:
             raise ValueError("--jit_compile works on one device only")
 
     def identity(self) -> dict:
-        """What a run that is gone on with must share."""
+        """What must be the same when a run is resumed."""
         return {
             "precision": self.precision,
             "jit_compile": self.jit_compile,
             "replicas": self.replicas.count,
         }
-
-    def optimiser(self, learning_rate: float = 1e-4) -> keras.Optimizer:
-        """A fresh Adam (the paper's); with float16 the loss is scaled against underflow."""
-        with self.replicas.scope():
-            adam = FusedAdam(learning_rate)
-            if self.precision == "float16":
-                return keras.optimizers.LossScaleOptimizer(adam)
-            return adam
 
 
 def set_up_computation(settings: ComputationSettings, *, dry_run: bool = False) -> Computation:
@@ -75,11 +65,11 @@ def set_up_computation(settings: ComputationSettings, *, dry_run: bool = False) 
     if strategy == MULTI_WORKER:
         print("waiting for the other processes that TF_CONFIG names", file=sys.stderr, flush=True)
     try:
-        made = Computation(settings.precision, settings.jit_compile, replicas.make(strategy))
+        computation = Computation(settings.precision, settings.jit_compile, make_replicas(strategy))
     except ValueError as error:
         raise OptionError(None, str(error)) from None
     determinism.set_up(settings.deterministic)
-    return made
+    return computation
 
 
 def augment_on_host(settings: ComputationSettings) -> bool:

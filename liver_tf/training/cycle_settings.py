@@ -54,7 +54,3 @@ class CycleSettings(Options):
     def trained(self) -> tuple[str, ...]:
         """The blocks that are not frozen."""
         return tuple(block for block in BLOCKS if block not in self.fixed)
-
-    def rate_in(self, epoch: int) -> float:
-        """Learning rate of an epoch, counted from 0."""
-        return max(self.learning_rate * self.decay ** (epoch // self.decay_epochs), self.floor)

@@ -1,4 +1,4 @@
-"""Same arguments, same weights."""
+"""Reproducible weights: the same arguments give the same bits."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import tensorflow as tf
 
 
 def set_up(deterministic: bool) -> None:
-    """Ask TensorFlow for operations whose result does not hang on the timing of threads.
+    """Make TensorFlow use operations whose results do not depend on thread timing.
 
-    All random numbers of the program are functions of the seed; the global generators are seeded
-    too, so that an operation that should come to use one cannot go astray unseen.
+    All random numbers of the program are functions of the run's seed. The global generators are
+    seeded as well, in case an operation uses one of them.
     """
     keras.utils.set_random_seed(0)
     if deterministic:

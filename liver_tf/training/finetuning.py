@@ -18,11 +18,13 @@ from liver_tf.options import OptionError
 from liver_tf.records.folds import Split, hold_out, load_folds, require_parts, validate_on_test
 from liver_tf.records.leakage import SplitPart
 from liver_tf.records.manifest import Manifest, load_manifest
+from liver_tf.refusals import Refusal
 from liver_tf.run_files import HOLD_OUT, TEST_FOLD
 from liver_tf.training.computation import set_up_computation
-from liver_tf.training.job import carry_out, check_transfer, make_plan
+from liver_tf.training.job import carry_out
 from liver_tf.training.leak_check import check_fold
 from liver_tf.training.protocol import PRETRAINED
+from liver_tf.training.training_plan import make_plan
 from liver_tf.training.training_settings import FinetuneSettings
 
 
@@ -72,6 +74,43 @@ def finetune(settings: FinetuneSettings | None = None, /, **options: Any) -> Pat
         pictures=settings.pictures,
     )
     return settings.run
+
+
+def check_transfer(before: Description, manifest: Manifest, pretrained: Path) -> None:
+    """Check that pre-trained weights fit the records.
+
+    A liver network can be fine-tuned on whole slices of any label set, a lesion network on ROIs of
+    any label set with lesions.
+
+    Raises:
+      Refusal: Anything else, or another window.
+    """
+    names = {"liver": "a set of whole slices", "lesion": "an ROI set (data_prep.make_rois)"}
+    found = names["lesion" if manifest.roi else "liver"]
+    if found != names[before.kind]:
+        raise Refusal(
+            "other-task",
+            pretrained,
+            expected=f"{names[before.kind]} for a {before.kind} network",
+            found=found,
+            remedy="Check --pretrained and --records.",
+        )
+    if before.kind == "lesion" and not manifest.label_set.lesions:
+        raise Refusal(
+            "no-lesion-classes",
+            pretrained,
+            expected="records with lesion classes for a lesion network",
+            found=f"the label set {', '.join(manifest.label_set.classes)}",
+            remedy="Fine-tune the liver network on whole slices instead.",
+        )
+    if before.window != manifest.window:
+        raise Refusal(
+            "window-differs",
+            pretrained,
+            expected=f"records with the window of the pre-training, {list(before.window)} HU",
+            found=f"{list(manifest.window)} HU",
+            remedy="Convert the slices again with that window.",
+        )
 
 
 def _split(settings: FinetuneSettings, manifest: Manifest) -> Split:

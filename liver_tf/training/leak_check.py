@@ -1,4 +1,4 @@
-"""The leakage guard in training: what a network has seen against the test of a fold."""
+"""The leakage guard in training: no test case of a fold may be in the training data."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from liver_tf.refusals import Refusal
 def note_seen(
     folder: Path, kind: str, manifest: Manifest, split: Split, before: tuple[SplitPart, ...] = ()
 ) -> None:
-    """Write what a run sees beside its weights, once: its cases, and those of runs before it."""
+    """Write ``seen.json`` of a run, unless it exists: its cases and those of earlier runs."""
     if not (folder / run_files.TRAINING_DATA).exists():
         cases = (*split.training, *split.validation)
-        own = part_of(f"training of a {kind} network", manifest, cases)
-        save_training_data(folder / run_files.TRAINING_DATA, (own, *before))
+        trained = part_of(f"training of a {kind} network", manifest, cases)
+        save_training_data(folder / run_files.TRAINING_DATA, (trained, *before))
 
 
 def check_fold(
@@ -45,23 +45,26 @@ def check_fold(
     allow_pairs: Path | None,
     accept_unknown: bool,
 ) -> tuple[SplitPart, ...]:
-    """Refuse leaks between the parts of a fold, and from what was trained on before into its test.
+    """Refuse leaks between the parts of a fold, and from earlier training data into its test part.
 
-    Trained on before are the pre-trained run (None: from scratch), and the liver network that cut
-    the ROIs. Where these saw validation patients early stopping is optimistic, and the measures
-    still hold: that is told and not refused. Without a test part they need not be known.
+    Earlier training data are those of the pre-trained run (None: from scratch) and of the liver
+    network that cut the ROIs. If they include validation patients, early stopping is optimistic
+    but the test results are valid: this is printed and not refused. Without a test part they need
+    not be known.
 
     Returns:
-      What the pre-trained run has seen.
+      The training data of the pre-trained run.
 
     Raises:
-      Refusal: as ``refuse_leaks``, ``load_allowed`` and ``load_training_data`` do.
+      Refusal: As ``refuse_leaks``, ``load_allowed`` and ``load_training_data``.
     """
     accept_unknown = accept_unknown or not split.test
     inherited = (
-        () if pretrained is None else _seen(pretrained / run_files.TRAINING_DATA, accept_unknown)
+        ()
+        if pretrained is None
+        else _load_known(pretrained / run_files.TRAINING_DATA, accept_unknown)
     )
-    before = (*inherited, *_seen_by_liver_network(records, manifest, accept_unknown))
+    before = (*inherited, *_liver_network_data(records, manifest, accept_unknown))
     training, validation, test = parts_of_split("fold", manifest, split)
     borders = borders_of((training, validation, test)) + [(part, test) for part in before]
     known = {case.case for part in (part_of("", manifest), *before) for case in part.cases}
@@ -72,33 +75,35 @@ def check_fold(
     early = find_leaks([(part, validation) for part in before], allowed)
     if early:
         print(
-            f"leakage guard: validation shares {len(early)} pair(s) of cases with what was trained "
-            "on before, so that early stopping is optimistic; the test part shares none"
+            f"leakage guard: validation shares {len(early)} pair(s) of cases with earlier training "
+            "data, so early stopping is optimistic; the test part shares none"
         )
     return inherited
 
 
-def _seen_by_liver_network(
+def _liver_network_data(
     records: Path, manifest: Manifest, accept_unknown: bool
 ) -> tuple[SplitPart, ...]:
     roi = manifest.roi or {}
     if roi.get("liver") != "network":
         return ()
     path = records / LIVER_TRAINING_DATA
-    seen = _seen(path, accept_unknown)
+    seen = _load_known(path, accept_unknown)
     if seen and sha256_of(path) != roi["liver_seen"]:
         raise Refusal(
             "seen-damaged",
             path,
             expected="the list that data_prep.make_rois copied",
-            found="another",
+            found="another list",
             remedy="Cut the ROIs again.",
         )
     return seen
 
 
-def _seen(path: Path, accept_unknown: bool) -> tuple[SplitPart, ...]:
+def _load_known(path: Path, accept_unknown: bool) -> tuple[SplitPart, ...]:
     if accept_unknown and not path.is_file():
-        print("leakage guard: not told what a network was trained on, so not compared")
+        print(
+            "leakage guard: the training data of a network are not known, so they are not compared"
+        )
         return ()
     return load_training_data(path)

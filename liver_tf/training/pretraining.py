@@ -9,8 +9,9 @@ from liver_tf.options import OptionError
 from liver_tf.records.folds import Split, hold_out
 from liver_tf.records.manifest import Manifest, load_manifest
 from liver_tf.training.computation import set_up_computation
-from liver_tf.training.job import carry_out, make_plan
+from liver_tf.training.job import carry_out
 from liver_tf.training.protocol import SCRATCH, Protocol
+from liver_tf.training.training_plan import make_plan
 from liver_tf.training.training_settings import PretrainSettings
 
 

@@ -1,15 +1,15 @@
-"""A protocol is data: a sequence of cycles, each a line that names the blocks held fixed."""
+"""A protocol: a sequence of cycles, each written as one line that names its frozen blocks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from liver_tf.model.blocks import parse_blocks, short
+from liver_tf.model.blocks import format_blocks, parse_blocks
 from liver_tf.training.cycle_settings import CycleSettings
 
-if TYPE_CHECKING:
-    from liver_tf.model.freezing import Parameters
+if TYPE_CHECKING:  # it imports TensorFlow
+    from liver_tf.model.block_weights import ParameterCount
 
 #: Weights from which the first cycle starts.
 PRETRAINED, SCRATCH = STARTS = ("pretrained", "scratch")
@@ -44,10 +44,12 @@ _OVERRIDES = {
 
 
 def parse_cycle(line: str, defaults: CycleSettings) -> CycleSettings:
-    """Read a cycle's line: the blocks held fixed, then optional settings.
+    """Parse a cycle: its frozen blocks, then optional settings.
 
-    ``none``; ``enc1-enc3``; ``enc1-enc5,dec4 learning_rate=1e-5 epochs=20``. Raises ``ValueError``
-    that quotes the line.
+    ``none``; ``enc1-enc3``; ``enc1-enc5,dec4 learning_rate=1e-5 epochs=20``.
+
+    Raises:
+      ValueError: The line is wrong; the message quotes it.
     """
     blocks, *settings = line.split() or [""]
     try:
@@ -70,14 +72,14 @@ _COLUMNS = (
 )
 
 
-def plan(protocol: Protocol, parameters: dict[str, Parameters]) -> str:
-    """The protocol as a table to read before anything is trained.
+def protocol_table(protocol: Protocol, parameters: dict[str, ParameterCount]) -> str:
+    """The protocol as a table, to be printed before training.
 
-    ``trainable`` counts what an optimiser moves, ``of parameters`` everything, moving statistics
-    included, as Keras counts.
+    ``trainable`` counts what the optimiser updates; ``of parameters`` counts all parameters with
+    the moving statistics, as Keras does.
 
     Args:
-      parameters: of each block (``model.freezing.parameter_counts``).
+      parameters: By block, from ``block_weights.parameter_counts``.
     """
     total = sum(block.total for block in parameters.values())
     rows = [_COLUMNS]
@@ -85,8 +87,8 @@ def plan(protocol: Protocol, parameters: dict[str, Parameters]) -> str:
         rows.append(
             (
                 str(number),
-                short(cycle.trained),
-                short(cycle.fixed),
+                format_blocks(cycle.trained),
+                format_blocks(cycle.fixed),
                 f"{sum(parameters[block].trainable(cycle.norm) for block in cycle.trained):,}",
                 f"{total:,}",
                 f"{cycle.learning_rate:g}",
@@ -95,7 +97,7 @@ def plan(protocol: Protocol, parameters: dict[str, Parameters]) -> str:
                 cycle.norm,
             )
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         for row in rows

@@ -1,15 +1,15 @@
-"""One batch over several devices: the GPUs of one machine, or several machines.
+"""Devices that share each batch: one, all GPUs of a machine, or several machines.
 
-Every replica holds all weights and takes its share of each batch; losses and gradients are summed
-over the replicas, each weighed by its share, so that n replicas learn from a batch what one would.
-Every process reads all records and makes the same batches: they are functions of (seed, epoch,
-slice), so nothing has to be handed round.
+Every replica holds all weights and takes its share of each batch. Losses and gradients are summed
+over the replicas, weighted by their shares, so n replicas train as one does. Every process reads
+all records and makes the same batches, which are functions of (seed, epoch, slice); no data is
+exchanged.
 
-Only batch normalisation that learns its statistics (``norm=update``) tells the number of replicas:
-each normalises by its own slices.
+Only batch normalisation with ``norm=update`` depends on the number of replicas: each replica
+normalises by its own slices.
 
-Of several processes the chief alone reads and writes the run's folder. What it finds there and
-what it decides goes to the others through ``from_chief`` and ``spread``.
+With several processes only the chief reads and writes the run folder. What it reads and decides
+reaches the other processes through ``from_chief`` and ``spread``.
 """
 
 from __future__ import annotations
@@ -27,14 +27,25 @@ from liver_tf.refusals import Refusal, TrainingStopped
 from liver_tf.training.training_settings import MIRRORED, MULTI_WORKER, ONE, STRATEGIES
 
 
+def make_replicas(strategy: str) -> OneDevice:
+    """The replicas of one of ``STRATEGIES``; raises ``ValueError`` for another name.
+
+    Several processes must call this before TensorFlow does anything else.
+    """
+    makers = {ONE: OneDevice, MIRRORED: Mirrored, MULTI_WORKER: MultiWorker}
+    if strategy not in makers:
+        raise ValueError(f"strategy: expected one of {', '.join(STRATEGIES)}, got {strategy!r}")
+    return makers[strategy]()
+
+
 class OneDevice:
-    """The plain case: a single process that trains on a single device."""
+    """A single process that trains on a single device."""
 
     count = 1
     is_chief = True
 
     def scope(self) -> contextlib.AbstractContextManager:
-        """Where model and optimiser must be made."""
+        """The context in which model and optimiser must be made."""
         return contextlib.nullcontext()
 
     def share(self, batch: tuple) -> tuple[tuple, tf.Tensor | None]:
@@ -42,11 +53,11 @@ class OneDevice:
         return batch, None
 
     def compiled(self, step: Callable) -> Callable:
-        """A step (images, labels, parameters) compiled once for all batch sizes.
+        """Compile a step (images, labels, parameters) once for all batch sizes.
 
-        The last batch of an epoch may be smaller than the others. ``traced`` of what is returned
-        holds the compiled function after the first call, or after ``prepare(*specs)`` of it, which
-        traces the step for batches (tensors or their specs) before there is one.
+        The last batch of an epoch may be smaller than the others. The returned function has
+        ``prepare(*specs)``, which traces the step for batches (tensors or their specs) before there
+        is one, and ``traced``, which holds the compiled function from then on.
         """
         traced: list[Callable] = []
 
@@ -67,18 +78,24 @@ class OneDevice:
         return step
 
     def from_chief(self, work: Callable[[], Any]) -> Any:
-        """Do something with the run's folder in the chief alone.
+        """Call ``work``, which uses the run folder, in the chief only.
 
-        Returns in every process what ``work`` returned in the chief (plain JSON values); a
-        ``Refusal`` or ``TrainingStopped`` is raised in all of them.
+        Returns:
+          The chief's result (plain JSON values), in every process.
+
+        Raises:
+          Refusal, TrainingStopped: As raised by ``work``, in every process.
         """
         return work()
 
     def spread(self, model: keras.Model, optimiser: keras.Optimizer | None = None) -> None:
-        """Give the chief's weights, and the optimiser's moments, to all processes."""
+        """Copy the chief's weights, and the optimiser's variables, to all processes."""
 
     def demand_same(self, value: Any, what: str) -> None:
-        """Refuse processes that were started with different arguments or data."""
+        """Raise ``Refusal`` if the processes were started with different arguments or data."""
+
+
+ONE_DEVICE = OneDevice()
 
 
 def _any_batch(value: tf.Tensor | tf.TensorSpec) -> tf.TensorSpec:
@@ -86,7 +103,7 @@ def _any_batch(value: tf.Tensor | tf.TensorSpec) -> tf.TensorSpec:
 
 
 class Mirrored(OneDevice):
-    """All GPUs of one machine, a replica on each."""
+    """All GPUs of one machine, one replica on each."""
 
     def __init__(self, strategy: tf.distribute.Strategy | None = None) -> None:
         self._strategy = strategy or tf.distribute.MirroredStrategy()
@@ -96,10 +113,10 @@ class Mirrored(OneDevice):
         return self._strategy.scope()
 
     def share(self, batch: tuple) -> tuple[tuple, tf.Tensor | None]:
-        """Consecutive slices, as many as fall to each replica.
+        """Consecutive slices, as evenly as possible.
 
-        A replica that goes empty-handed (a batch smaller than their number) gets a slice with
-        weight 0: its kernels would not take a batch without slices.
+        A replica without slices (the batch is smaller than the number of replicas) gets one with
+        weight 0: its kernels do not accept an empty batch.
         """
         place = tf.distribute.get_replica_context().replica_id_in_sync_group
         size = tf.shape(batch[0])[0]
@@ -120,10 +137,7 @@ class Mirrored(OneDevice):
 
 
 class MultiWorker(Mirrored):
-    """Several processes, on one machine or many; ``TF_CONFIG`` tells each who and where it is.
-
-    To be made before TensorFlow does anything else.
-    """
+    """Several processes, on one machine or many, as described by ``TF_CONFIG``."""
 
     def __init__(self) -> None:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
@@ -146,48 +160,48 @@ class MultiWorker(Mirrored):
         return guarded
 
     def from_chief(self, work: Callable[[], Any]) -> Any:
-        said: dict = {}
+        answer: dict = {}
         if self.is_chief:
             try:
-                said = {"value": work()}
+                answer = {"value": work()}
             except Refusal as refusal:
                 path = None if refusal.path is None else str(refusal.path)
-                said = {"refusal": refusal.to_json(), "path": path}
+                answer = {"refusal": refusal.to_json(), "path": path}
             except TrainingStopped as stopped:
-                said = {"stopped": str(stopped)}
-        said = json.loads(self._from_chief(json.dumps(said).encode()))
-        if "refusal" in said:
-            raise Refusal.from_json(said["refusal"], said["path"])
-        if "stopped" in said:
-            raise TrainingStopped(said["stopped"])
-        return said["value"]
+                answer = {"stopped": str(stopped)}
+        answer = json.loads(self._from_chief(json.dumps(answer).encode()))
+        if "refusal" in answer:
+            raise Refusal.from_json(answer["refusal"], answer["path"])
+        if "stopped" in answer:
+            raise TrainingStopped(answer["stopped"])
+        return answer["value"]
 
     def spread(self, model: keras.Model, optimiser: keras.Optimizer | None = None) -> None:
         variables = [*model.weights, *(optimiser.variables if optimiser else ())]
-        arrays = [np.array(variable) for variable in variables]
+        arrays = [np.array(variable.numpy()) for variable in variables]
         data = self._from_chief(b"".join(array.tobytes() for array in arrays))
         if self.is_chief:
             return
-        place = 0
+        offset = 0
         for variable, array in zip(variables, arrays, strict=True):
-            taken = np.frombuffer(data, array.dtype, array.size, place).reshape(array.shape)
+            taken = np.frombuffer(data, array.dtype, array.size, offset).reshape(array.shape)
             variable.assign(taken)
-            place += array.nbytes
+            offset += array.nbytes
 
     def demand_same(self, value: Any, what: str) -> None:
-        own = json.dumps(value, sort_keys=True)
-        differs = own != self.from_chief(lambda: own)
+        text = json.dumps(value, sort_keys=True)
+        differs = text != self.from_chief(lambda: text)
         if self._sum(np.array([int(differs)], np.int32), all_count=True)[0]:
             raise Refusal(
                 "workers-differ",
                 None,
                 expected=f"the same {what} in all processes",
                 found="others in " + ("this process" if differs else "another process"),
-                remedy="Start all of them with the same flags, on the same records.",
+                remedy="Start all processes with the same flags, on the same records.",
             )
 
     def _from_chief(self, data: bytes) -> bytes:
-        """The chief's bytes, in every process: as whole numbers added to the others' zeros."""
+        """The chief's bytes in every process: as integers added to the zeros of the others."""
         size = int(self._sum(np.array([len(data)], np.int32))[0])
         padded = np.zeros(-(-size // 4), np.int32)
         if self.is_chief:
@@ -195,7 +209,7 @@ class MultiWorker(Mirrored):
         return self._sum(padded).tobytes()[:size] if size else b""
 
     def _sum(self, numbers: np.ndarray, *, all_count: bool = False) -> np.ndarray:
-        """int32 numbers [n] added over all replicas; only the chief's first counts by default."""
+        """Sum int32 numbers [n] over all replicas; by default only the first replica's count."""
 
         def of_replica(context):
             counts = all_count or context.replica_id_in_sync_group == 0
@@ -206,7 +220,7 @@ class MultiWorker(Mirrored):
             return self._strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None).numpy()
 
 
-#: How a collective operation fails when a process at the other end is gone.
+#: Errors of a collective operation when another process has ended.
 _ALONE = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -221,14 +235,6 @@ def _stopping_when_alone() -> Iterator[None]:
         yield
     except _ALONE as error:
         raise TrainingStopped(
-            "another process of this training is gone. All epochs that were finished before are "
-            "kept by the chief; start all processes again to go on."
+            "another process of this training has ended. The chief keeps all finished epochs; "
+            "start all processes again to resume."
         ) from error
-
-
-def make(strategy: str) -> OneDevice:
-    """Replicas after one of ``STRATEGIES``; raises ``ValueError`` for another name."""
-    makers = {ONE: OneDevice, MIRRORED: Mirrored, MULTI_WORKER: MultiWorker}
-    if strategy not in makers:
-        raise ValueError(f"strategy: expected one of {', '.join(STRATEGIES)}, got {strategy!r}")
-    return makers[strategy]()

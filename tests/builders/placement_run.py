@@ -14,9 +14,11 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 
 from liver_tf.model import unet
+from liver_tf.model.architecture import Architecture
 from liver_tf.pipeline import augment
 from liver_tf.pipeline.batches import BatchSource, Slices
-from liver_tf.training.step import Task, training_step
+from liver_tf.training.task import Task
+from liver_tf.training.training_step import training_step
 from tests.builders.augment_cases import EVERYTHING
 from tests.builders.tiny_records import write_set
 
@@ -38,7 +40,7 @@ def tell(on_host: bool) -> dict:
         )
         batches = list(source.epoch(0))
     with tf.device(DEVICE):
-        model = unet.build(unet.Architecture(32, 2, 5), 1)
+        model = unet.build(Architecture(32, 2, 5), 1)
         step = training_step(model, keras.optimizers.Adam(1e-3), TASK)
 
         @tf.function

@@ -10,14 +10,20 @@ import numpy as np
 import tensorflow as tf
 
 from liver_tf.model import unet
+from liver_tf.model.architecture import Architecture
+from liver_tf.model.block_weights import block_hashes
 from liver_tf.model.blocks import BLOCKS
-from liver_tf.model.freezing import block_hashes, freeze
+from liver_tf.model.freezing import freeze
 from liver_tf.pipeline import augment
 from liver_tf.refusals import Refusal
-from liver_tf.training import cycle, determinism, replicas
+from liver_tf.training import cycle, determinism
 from liver_tf.training.computation import Computation
+from liver_tf.training.optimiser import make_optimiser
 from liver_tf.training.protocol import SCRATCH, Protocol
-from liver_tf.training.step import Task, training_step, validation_step
+from liver_tf.training.replicas import ONE_DEVICE, make_replicas
+from liver_tf.training.task import Task
+from liver_tf.training.training_step import training_step
+from liver_tf.training.validation import validation_step
 from tests.builders import tiny_run
 
 #: With statistics that stay a batch's loss is the same however the batch is shared out.
@@ -41,14 +47,14 @@ def batches():
 
 def steps(where, norm, fixed):
     """Losses and overlaps of training and validation steps, and the model after them."""
-    computation = Computation(replicas=where)
     with where.scope():
-        model = unet.build(unet.Architecture(16, 1, 3), 1)
+        model = unet.build(Architecture(16, 1, 3), 1)
     freeze(model, fixed, norm)
-    step = training_step(model, computation.optimiser(1e-3), TASK, computation)
+    optimiser = make_optimiser(replicas=where, learning_rate=1e-3)
+    step = training_step(model, optimiser, TASK, replicas=where)
     told = [float(step(images, labels, {})) for images, labels in batches()]
     if norm != "update":
-        check = validation_step(model, TASK, computation)
+        check = validation_step(model, TASK, where)
         for images, labels in batches():
             loss, overlap = check(images, labels, {})
             told += [float(loss), *overlap.numpy().ravel().tolist()]
@@ -57,9 +63,10 @@ def steps(where, norm, fixed):
 
 def losses(computation, *, augmented=False):
     """Losses of two steps on the same slices, and the model after them."""
-    model = unet.build(unet.Architecture(16, 2, 3), 1, precision=computation.precision)
+    model = unet.build(Architecture(16, 2, 3), 1, precision=computation.precision)
     freeze(model, FIXED, "freeze_statistics")
-    step = training_step(model, computation.optimiser(1e-3), TASK, computation)
+    optimiser = make_optimiser(computation.precision, learning_rate=1e-3)
+    step = training_step(model, optimiser, TASK, jit_compile=computation.jit_compile)
     told = []
     for images, labels in [next(batches())] * 2:
         drawn = {}
@@ -94,10 +101,10 @@ def mirrored():
     two = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, two)
     determinism.set_up(True)
-    both = replicas.make("mirrored")
-    before = block_hashes(unet.build(unet.Architecture(16, 1, 3), 1))
+    both = make_replicas("mirrored")
+    before = block_hashes(unet.build(Architecture(16, 1, 3), 1))
     ours, model = steps(both, "freeze_statistics", ("enc1",))
-    theirs, one = steps(replicas.make("one"), "freeze_statistics", ("enc1",))
+    theirs, one = steps(ONE_DEVICE, "freeze_statistics", ("enc1",))
     _, updated = steps(both, "update", FIXED)
     weights = zip(model.weights, one.weights, strict=True)
     pairs = [
@@ -121,19 +128,20 @@ def mirrored():
 def worker(folder, records, *, dies):
     """One of the processes of TF_CONFIG carries out the run; ``dies``: until its second epoch."""
     if dies:
-        original = cycle._train_epoch
+        original = cycle.train_epoch
 
         def train_epoch(step, epochs, settings, optimiser, epoch):
             if epoch == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
             return original(step, epochs, settings, optimiser, epoch)
 
-        cycle._train_epoch = train_epoch
-    where = replicas.make("multi_worker")
-    computation = Computation(replicas=where)
-    model, _ = tiny_run.carry_out(folder, records, ONE_CYCLE, computation=computation)
+        cycle.train_epoch = train_epoch
+    where = make_replicas("multi_worker")
+    hashes, _ = tiny_run.carry_out(
+        folder, records, ONE_CYCLE, computation=Computation(replicas=where)
+    )
     told = {"replicas": where.count, "chief": where.is_chief, "refused": refused(where)}
-    print(json.dumps(told | block_hashes(model)))
+    print(json.dumps(told | hashes))
 
 
 def refused(where):

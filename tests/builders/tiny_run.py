@@ -1,4 +1,4 @@
-"""A whole run of two cycles on a tiny record set; also a command, so that a test can kill it."""
+"""A run of two cycles on a tiny record set; also a command, so that a test can kill it."""
 
 import functools
 import os
@@ -9,18 +9,27 @@ from pathlib import Path
 
 from liver_tf.labels import LESION_TYPES
 from liver_tf.model import unet
+from liver_tf.model.architecture import Architecture
+from liver_tf.model.block_weights import block_hashes
 from liver_tf.model.description import Description
+from liver_tf.model.loss import class_weights
 from liver_tf.pipeline.augmentation_ranges import Ranges
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.pipeline.slices import Slices
 from liver_tf.records import case_statistics
 from liver_tf.records.folds import hold_out
 from liver_tf.records.manifest import load_manifest
-from liver_tf.training import cycle as cycle_module
-from liver_tf.training import determinism, run
+from liver_tf.training import determinism, open_cycle
+from liver_tf.training.compiled_steps import CompiledSteps
+from liver_tf.training.computation import Computation
+from liver_tf.training.cycle import TrainingData, TrainingSetup
 from liver_tf.training.cycle_settings import CycleSettings
 from liver_tf.training.protocol import SCRATCH, Protocol
-from liver_tf.training.step import PLAIN, Task
+from liver_tf.training.protocol_run import train_protocol
+from liver_tf.training.run_identity import open_run
+from liver_tf.training.task import Task
+
+ARCHITECTURE = Architecture(32, 2, len(LESION_TYPES), momentum=0.9)
 
 
 def cycle(fixed=(), **more):
@@ -35,14 +44,14 @@ TWO_CYCLES = Protocol(
 
 @functools.cache
 def data_of(records, seed):
-    """Task, training and validation batches of a record set; read once, for tests run it often."""
+    """Task and batches of a record set; read once, as tests use them often."""
     manifest = load_manifest(records)
     split = hold_out(manifest, validation_share=0.3, seed=0)
-    wanted = [entry for entry in manifest.cases if entry.case in set(split.training)]
-    total = case_statistics.total(entry.statistics for entry in wanted)
+    chosen = [entry for entry in manifest.cases if entry.case in set(split.training)]
+    total = case_statistics.total(entry.statistics for entry in chosen)
     task = Task(
         *case_statistics.liver_mean_sd(total),
-        case_statistics.class_weights(total.class_pixels),
+        class_weights(total.class_pixels),
         manifest.window,
     )
 
@@ -52,7 +61,16 @@ def data_of(records, seed):
             lambda size: BatchSource(slices, batch_size=size, seed=seed, ranges=ranges)
         )
 
-    return task, run.Part(source(split.training, Ranges()), source(split.validation, None))
+    return task, TrainingData(source(split.training, Ranges()), source(split.validation, None))
+
+
+@functools.cache
+def network(records, seed, computation):
+    """A model with its compiled steps, which all runs share: tracing takes longer than training."""
+    task, _ = data_of(records, seed)
+    with computation.replicas.scope():
+        model = unet.build(ARCHITECTURE, seed, precision=computation.precision)
+    return model, model.get_weights(), CompiledSteps(model, task, computation)
 
 
 def carry_out(
@@ -62,20 +80,24 @@ def carry_out(
     *,
     seed=0,
     say=print,
-    computation=PLAIN,
-    pictures=0,
+    computation=Computation(),  # noqa: B008
+    images=0,
+    retrace=False,
     **changes,
 ):
-    """Begin the run or go on with it; returns the model and the cycles' results."""
+    """Start or resume the run; return the hashes of the final weights and the cycles' results.
+
+    ``retrace``: use new steps, e.g. because they are patched.
+    """
     determinism.set_up(True)
     manifest = load_manifest(records)
-    task, part = data_of(records, seed)
-    architecture = unet.Architecture(32, 2, len(LESION_TYPES), momentum=0.9)
-    with computation.replicas.scope():
-        model = unet.build(architecture, seed, precision=computation.precision)
+    task, data = data_of(records, seed)
+    make = network.__wrapped__ if retrace else network
+    model, initial, steps = make(records, seed, computation)
+    model.set_weights(initial)
     description = Description(
         "lesion",
-        architecture,
+        ARCHITECTURE,
         LESION_TYPES,
         manifest.window,
         task.mean_hu,
@@ -89,26 +111,17 @@ def carry_out(
         "protocol": asdict(protocol),
         **changes,
     }
-    computation.replicas.demand_same(identity, "arguments")
-    computation.replicas.from_chief(lambda: run.open_run(folder, identity))
-    results = run.train(
-        folder,
-        protocol,
-        model,
-        description,
-        part,
-        task,
-        identity,
-        say,
-        computation=computation,
-        pictures=pictures,
-    )
-    return model, results
+    replicas = computation.replicas
+    replicas.demand_same(identity, "arguments")
+    replicas.from_chief(lambda: open_run(folder, identity))
+    setup = TrainingSetup(model, task, LESION_TYPES, data, steps, replicas, images, say)
+    results = train_protocol(setup, protocol, folder, identity, description)
+    return block_hashes(model), results
 
 
 def killed_between_two_files(folder, records):
-    """The same, but the process gets SIGKILL when a best was saved and its state not yet."""
-    original, calls = cycle_module.save_weights, []
+    """The same, but SIGKILL hits when the best weights are saved and the state is not yet."""
+    original, calls = open_cycle.save_weights, []
 
     def save_and_die(*arguments):
         original(*arguments)
@@ -116,7 +129,7 @@ def killed_between_two_files(folder, records):
         if len(calls) == 2:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    cycle_module.save_weights = save_and_die
+    open_cycle.save_weights = save_and_die
     carry_out(folder, records)
 
 

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from liver_tf.model import freezing, unet
+from liver_tf.model import unet
 from liver_tf.model.architecture import Architecture
+from liver_tf.model.block_weights import block_hashes, hash_of, weights_by_block
 from liver_tf.model.blocks import BLOCKS, ENCODER, parse_blocks
-from liver_tf.model.freezing import block_hashes, freeze
-from liver_tf.training.step import Task, training_step
+from liver_tf.model.freezing import freeze
+from liver_tf.training.task import Task
+from liver_tf.training.training_step import training_step
 
 
 @pytest.mark.parametrize(
@@ -34,10 +36,10 @@ def test_blocks_are_read(text, blocks):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("enc6", r"'enc6': no block is called 'enc6'; there are none, all, enc1, .*, head"),
-        ("dec5", "no block is called 'dec5'"),
-        ("Enc1", "no block is called 'Enc1'"),
-        ("enc1,none", "no block is called 'none'"),
+        ("enc6", r"'enc6': there is no block 'enc6'; use none, all, enc1, .*, head"),
+        ("dec5", "there is no block 'dec5'"),
+        ("Enc1", "there is no block 'Enc1'"),
+        ("enc1,none", "there is no block 'none'"),
         ("enc3-enc1", "enc3-enc1 runs backwards; the order is enc1, enc2"),
         ("head-enc1", "head-enc1 runs backwards"),
         ("", "cannot read ''; write e.g. enc1-enc3,dec4"),
@@ -53,7 +55,7 @@ def test_a_misspelt_line_is_refused(text, message):
 
 def test_freezing_an_unknown_block_is_refused():
     model = unet.build(Architecture(16, 1, 2))
-    with pytest.raises(ValueError, match=r"no such blocks: \['enc9'\]; there are enc1"):
+    with pytest.raises(ValueError, match=r"no such blocks: \['enc9'\]; the blocks are enc1"):
         freeze(model, ["enc1", "enc9"])
 
 
@@ -80,11 +82,11 @@ def shared_model():
 )
 def test_frozen_blocks_keep_every_bit_and_released_ones_move(shared_model, fixed):
     """One model goes through all: what was frozen before must be free again after."""
-    before, arrays = block_hashes(shared_model), freezing.weights_by_block(shared_model)
+    before, arrays = block_hashes(shared_model), weights_by_block(shared_model)
     train(shared_model, fixed)
     after = block_hashes(shared_model)
     assert {block for block in BLOCKS if after[block] == before[block]} == set(fixed)
-    for block, weights in freezing.weights_by_block(shared_model).items():
+    for block, weights in weights_by_block(shared_model).items():
         for name, array in weights.items():
             if block in fixed:
                 assert array.tobytes() == arrays[block][name].tobytes(), name
@@ -105,9 +107,9 @@ NORM_WEIGHTS = ("gamma", "beta", "moving_mean", "moving_variance")
 )
 def test_batch_normalisation_moves_what_the_policy_says(shared_model, norm, moving):
     """In one model, one after the other: a policy must not outlast its cycle."""
-    before = freezing.weights_by_block(shared_model)
+    before = weights_by_block(shared_model)
     train(shared_model, ("enc1",), norm=norm)
-    after = freezing.weights_by_block(shared_model)
+    after = weights_by_block(shared_model)
     for block in BLOCKS:
         for name, array in after[block].items():
             layer, weight = name.split("/")
@@ -122,7 +124,7 @@ def test_an_unknown_norm_policy_is_refused(shared_model):
 
 
 def test_moving_statistics_are_among_a_blocks_weights(shared_model):
-    names = freezing.weights_by_block(shared_model)["enc2"]
+    names = weights_by_block(shared_model)["enc2"]
     assert set(names) == {
         f"enc2_{layer}{number}/{weight}"
         for number in (1, 2)
@@ -140,7 +142,7 @@ def test_moving_statistics_are_among_a_blocks_weights(shared_model):
 
 
 def test_weights_are_copies(shared_model):
-    taken = freezing.weights_by_block(shared_model)["head"]["head_logits/bias"]
+    taken = weights_by_block(shared_model)["head"]["head_logits/bias"]
     before = taken.copy()
     bias = shared_model.get_layer("head_logits").bias
     bias.assign(bias + 1.0)
@@ -150,7 +152,7 @@ def test_weights_are_copies(shared_model):
 def test_a_hash_tells_names_shapes_dtypes_and_bytes_apart():
     array = np.arange(6, dtype=np.float32)
     hashes = {
-        freezing.hash_of(arrays)
+        hash_of(arrays)
         for arrays in (
             {"a": array},
             {"b": array},
@@ -162,6 +164,4 @@ def test_a_hash_tells_names_shapes_dtypes_and_bytes_apart():
         )
     }
     assert len(hashes) == 7
-    assert freezing.hash_of({"a": array, "b": -array}) == freezing.hash_of(
-        {"b": -array, "a": array}
-    )
+    assert hash_of({"a": array, "b": -array}) == hash_of({"b": -array, "a": array})

@@ -7,7 +7,17 @@ import pytest
 import tensorflow as tf
 from scipy.special import log_softmax
 
-from liver_tf.model.loss import class_overlap, weighted_cross_entropy
+from liver_tf.model.loss import class_weights, weighted_cross_entropy
+from liver_tf.training.validation import class_overlap
+
+
+def test_class_weights_are_inverse_to_pixel_shares():
+    # Shares 0.8, 0.15, 0.05 of 1000 pixels: w = 1000 / (3 x pixels), and 0 for the absent class.
+    weights = class_weights([800, 150, 0, 50])
+    assert weights == pytest.approx((1000 / 2400, 1000 / 450, 0.0, 1000 / 150))
+    assert np.dot(weights, [0.8, 0.15, 0.0, 0.05]) == pytest.approx(1.0)
+    # Inversely proportional: 16 times as many pixels, a 16th of the weight.
+    assert weights[3] / weights[0] == pytest.approx(16)
 
 
 def test_loss_worked_by_hand():

@@ -11,7 +11,8 @@ import tensorflow as tf
 from benchmarks.peer_unet import keras_unet
 from liver_tf.model import freezing, unet
 from liver_tf.model.architecture import Architecture
-from liver_tf.model.freezing import Parameters
+from liver_tf.model.block_weights import ParameterCount, block_hashes, parameter_counts
+from liver_tf.model.blocks import BLOCKS, NORM_POLICIES, block_of
 
 PAPER_BLOCKS = ("enc1", "enc2", "enc3", "enc4", "enc5", "dec4", "dec3", "dec2", "dec1", "head")
 
@@ -22,8 +23,8 @@ def model():
 
 
 def test_every_layer_belongs_to_a_block_and_blocks_follow_the_data(model):
-    assert unet.BLOCKS == PAPER_BLOCKS
-    blocks = [unet.block_of(layer.name) for layer in model.layers]
+    assert BLOCKS == PAPER_BLOCKS
+    blocks = [block_of(layer.name) for layer in model.layers]
     assert blocks[0] is None
     assert model.layers[0].name == "image"
     assert None not in blocks[1:]
@@ -34,14 +35,12 @@ def test_every_layer_belongs_to_a_block_and_blocks_follow_the_data(model):
 
 def test_a_stray_layer_is_refused():
     with pytest.raises(ValueError, match=r"layer 'bottleneck_conv' belongs to no block of enc1"):
-        unet.block_of("bottleneck_conv")
+        block_of("bottleneck_conv")
 
 
 def test_each_block_is_built_as_the_paper_says(model):
     for block in PAPER_BLOCKS[:-1]:
-        kinds = [
-            type(layer).__name__ for layer in model.layers if unet.block_of(layer.name) == block
-        ]
+        kinds = [type(layer).__name__ for layer in model.layers if block_of(layer.name) == block]
         first = {"enc": ["MaxPooling2D", "Conv2D"], "dec": ["Conv2DTranspose", "SkipConvolution"]}
         rest = ["FusedBatchNormalization", "Conv2D", "FusedBatchNormalization"]
         assert kinds == (["Conv2D"] if block == "enc1" else first[block[:3]]) + rest
@@ -68,7 +67,7 @@ def test_shapes_halve_and_channels_double(model):
 
 
 def test_a_graph_that_does_not_train_is_made_of_plain_layers():
-    model = unet.build(unet.Architecture(32, 2, 3))
+    model = unet.build(Architecture(32, 2, 3))
     plain = keras_unet(32, 2, 3)
     kinds = []
     for network in (model, plain):
@@ -82,22 +81,22 @@ def test_a_graph_that_does_not_train_is_made_of_plain_layers():
 
 
 def test_parameter_counts_worked_by_hand():
-    counts = freezing.parameter_counts(unet.build(Architecture(16, 2, 3)))
+    counts = parameter_counts(unet.build(Architecture(16, 2, 3)))
     # A convolution of f to g channels has 9 f g + g weights; a normalisation of g channels has a
     # scale and an offset, and moving means and variances that no gradient moves.
-    assert counts["enc1"] == Parameters((9 * 1 * 2 + 2) + (9 * 2 * 2 + 2), 2 * 4, 2 * 4)
-    assert counts["enc2"] == Parameters((9 * 2 * 4 + 4) + (9 * 4 * 4 + 4), 2 * 8, 2 * 8)
-    assert counts["enc5"] == Parameters((9 * 16 * 32 + 32) + (9 * 32 * 32 + 32), 2 * 64, 2 * 64)
+    assert counts["enc1"] == ParameterCount((9 * 1 * 2 + 2) + (9 * 2 * 2 + 2), 2 * 4, 2 * 4)
+    assert counts["enc2"] == ParameterCount((9 * 2 * 4 + 4) + (9 * 4 * 4 + 4), 2 * 8, 2 * 8)
+    assert counts["enc5"] == ParameterCount((9 * 16 * 32 + 32) + (9 * 32 * 32 + 32), 2 * 64, 2 * 64)
     up = 4 * 4 * 2 + 2
-    assert counts["dec1"] == Parameters(up + (9 * 4 * 2 + 2) + (9 * 2 * 2 + 2), 2 * 4, 2 * 4)
-    assert counts["head"] == Parameters(2 * 3 + 3)
+    assert counts["dec1"] == ParameterCount(up + (9 * 4 * 2 + 2) + (9 * 2 * 2 + 2), 2 * 4, 2 * 4)
+    assert counts["head"] == ParameterCount(2 * 3 + 3)
     assert list(counts) == list(PAPER_BLOCKS)
 
 
-@pytest.mark.parametrize("norm", freezing.NORM_POLICIES)
+@pytest.mark.parametrize("norm", NORM_POLICIES)
 def test_the_plan_counts_as_keras_does(norm):
     model = unet.build(Architecture(16, 2, 3))
-    counts = freezing.parameter_counts(model)
+    counts = parameter_counts(model)
     fixed = ("enc1", "enc2", "dec3")
     freezing.freeze(model, fixed, norm)
     moved = sum(math.prod(weight.shape) for weight in model.trainable_weights)
@@ -110,7 +109,7 @@ def test_half_precision_keeps_weights_logits_and_their_meaning(precision):
     """Weights are float32 and start the same; what comes out differs by rounding alone."""
     whole = unet.build(Architecture(16, 2, 3), 1)
     half = unet.build(Architecture(16, 2, 3), 1, precision=precision)
-    assert freezing.block_hashes(half) == freezing.block_hashes(whole)
+    assert block_hashes(half) == block_hashes(whole)
     assert {weight.dtype for weight in half.weights} == {"float32"}
     kinds = {layer.compute_dtype for layer in half.layers if layer.name not in ("image",)}
     assert kinds == {precision, "float32"}
@@ -131,7 +130,7 @@ def test_an_unknown_precision_is_refused():
 
 def test_same_seed_same_weights_other_seed_others():
     def hashes(seed):
-        return freezing.block_hashes(unet.build(Architecture(16, 2, 3), seed))
+        return block_hashes(unet.build(Architecture(16, 2, 3), seed))
 
     assert hashes(4) == hashes(4)
     other = hashes(5)

@@ -9,8 +9,8 @@ import tensorflow as tf
 from liver_tf.labels import LESION_TYPES, LITS, LIVER_ONLY, LabelSet
 from liver_tf.model import unet
 from liver_tf.model.architecture import Architecture
+from liver_tf.model.block_weights import block_hashes, weights_by_block
 from liver_tf.model.blocks import BLOCKS
-from liver_tf.model.freezing import block_hashes, weights_by_block
 from liver_tf.model.transfer import head_from_old, transfer
 from liver_tf.model.weights_file import (
     load_arrays,
@@ -161,7 +161,7 @@ def test_transfer_leaves_fresh_what_it_is_told_even_where_it_would_fit(pretraine
     model = unet.build(Architecture(16, 2, 3), seed=9)
     before = block_hashes(model)
     report = transfer(path, model, fresh=("dec1", "head"))
-    assert report.fresh == {"dec1": "replaced as asked", "head": "replaced as asked"}
+    assert report.fresh == {"dec1": "replaced as requested", "head": "replaced as requested"}
     after = block_hashes(model)
     assert {block for block in BLOCKS if before[block] == after[block]} == {"dec1", "head"}
 
@@ -170,7 +170,9 @@ def test_transfer_to_another_size_is_refused_and_changes_nothing(pretrained):
     _, path, _ = pretrained
     model = unet.build(Architecture(16, 4, 5))
     before = block_hashes(model)
-    with pytest.raises(Refusal, match=r"every block but head; found matching blocks: none; differ"):
+    with pytest.raises(
+        Refusal, match=r"every block except head; found matching blocks: none; differ"
+    ):
         transfer(path, model)
     assert block_hashes(model) == before
 

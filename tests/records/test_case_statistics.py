@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from liver_tf.records import case_statistics
-from liver_tf.records.case_statistics import CaseStatistics, class_weights, liver_mean_sd
+from liver_tf.records.case_statistics import CaseStatistics, liver_mean_sd
 
 
 def draw_slices(dtype):
@@ -29,15 +29,6 @@ def test_sums_over_slices_equal_numpy_on_all_pixels(dtype):
 def test_statistics_come_back_from_json():
     one = CaseStatistics((5, 4, 0), 400.25, 40_100.5)
     assert CaseStatistics.from_json(one.to_json()) == one
-
-
-def test_weights_worked_by_hand():
-    # Shares 0.8, 0.15, 0.05 of 1000 pixels: w = 1000 / (3 x pixels), and 0 for the absent class.
-    weights = class_weights([800, 150, 0, 50])
-    assert weights == pytest.approx((1000 / 2400, 1000 / 450, 0.0, 1000 / 150))
-    assert np.dot(weights, [0.8, 0.15, 0.0, 0.05]) == pytest.approx(1.0)
-    # Inversely proportional: 16 times as many pixels, a 16th of the weight.
-    assert weights[3] / weights[0] == pytest.approx(16)
 
 
 def test_what_cannot_be_standardised_is_refused():

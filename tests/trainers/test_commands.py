@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from liver_tf.folder_lock import locked_folder
+from liver_tf.model.block_weights import block_hashes
 from liver_tf.model.description import load_network
-from liver_tf.model.freezing import block_hashes
 from liver_tf.options import OptionError
 from liver_tf.records.folds import Split, cross_validation, save_folds
 from liver_tf.records.manifest import load_manifest
@@ -48,7 +48,7 @@ def test_from_records_to_fine_tuned_weights(work, command, capsys):
     test_cases = json.loads((run / "run.json").read_text())["split"]["test"]
     assert len(test_cases) == 4
     assert command(finetune, *finetune_arguments(work, "enc1-enc5")) == 0
-    assert "finished before, nothing to do" in capsys.readouterr().out
+    assert "already finished, nothing to do" in capsys.readouterr().out
     # Other blocks in the same run are refused, and shown.
     assert command(finetune, *finetune_arguments(work, "enc1-enc4")) == 1
     assert "[run-differs]" in (err := capsys.readouterr().err)

@@ -13,7 +13,8 @@ from liver_tf.records.case_statistics import CaseStatistics
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
 from liver_tf.serving.served_answer import ask
-from liver_tf.training.job import check_transfer, task_of
+from liver_tf.training.finetuning import check_transfer
+from liver_tf.training.task import task_of
 from tests.builders import tiny_records
 
 

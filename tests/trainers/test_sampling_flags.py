@@ -8,7 +8,8 @@ import pytest
 from liver_tf.pipeline.augmentation_ranges import Ranges
 from liver_tf.pipeline.sampling import Sampling
 from liver_tf.records.folds import Split
-from liver_tf.training.job import Job, task_of
+from liver_tf.training.job import Job
+from liver_tf.training.task import task_of
 from tests.builders.command_lines import finetune_arguments, pretrain_arguments
 from trainers import finetune, pretrain
 

@@ -9,7 +9,7 @@ from test_replicas import ended, start
 
 from liver_tf.model import unet
 from liver_tf.model.architecture import Architecture
-from liver_tf.model.freezing import block_hashes
+from liver_tf.model.block_weights import block_hashes
 from liver_tf.model.weights_file import load_arrays
 from liver_tf.training.computation import Computation, augment_on_host
 from liver_tf.training.protocol import SCRATCH, Protocol

@@ -2,23 +2,24 @@
 
 import pytest
 
-from liver_tf.model.blocks import BLOCKS, ENCODER, short
-from liver_tf.model.freezing import Parameters
+from liver_tf.model.block_weights import ParameterCount
+from liver_tf.model.blocks import BLOCKS, ENCODER, format_blocks
 from liver_tf.training.cycle_settings import CycleSettings
-from liver_tf.training.protocol import Protocol, parse_cycle, plan
+from liver_tf.training.learning_rate import learning_rate
+from liver_tf.training.protocol import Protocol, parse_cycle, protocol_table
 
 PAPER = CycleSettings((), learning_rate=5e-5, epochs=80, batch_size=1, patience=12)
 
 
 def test_learning_rate_of_the_paper():
     """Times 0.9 every 2 epochs: values worked by hand."""
-    rates = [PAPER.rate_in(epoch) for epoch in range(6)]
+    rates = [learning_rate(PAPER, epoch) for epoch in range(6)]
     assert rates == pytest.approx([5e-5, 5e-5, 4.5e-5, 4.5e-5, 4.05e-5, 4.05e-5])
-    assert PAPER.rate_in(79) == pytest.approx(5e-5 * 0.9**39)
+    assert learning_rate(PAPER, 79) == pytest.approx(5e-5 * 0.9**39)
     # 5e-5 x 0.9^k passes 1e-8 at k = ln(5000) / ln(1 / 0.9) = 80.8.
-    assert PAPER.rate_in(2 * 80) > 1e-8
-    assert PAPER.rate_in(2 * 81) == 1e-8
-    assert PAPER.rate_in(10_000) == 1e-8
+    assert learning_rate(PAPER, 2 * 80) > 1e-8
+    assert learning_rate(PAPER, 2 * 81) == 1e-8
+    assert learning_rate(PAPER, 10_000) == 1e-8
 
 
 def test_a_line_without_settings_takes_the_defaults():
@@ -40,7 +41,7 @@ def test_settings_override_the_defaults():
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("enc7", "--cycle=enc7: blocks 'enc7': no block is called 'enc7'"),
+        ("enc7", "--cycle=enc7: blocks 'enc7': there is no block 'enc7'"),
         ("all", "--cycle=all: a cycle with all blocks frozen trains nothing"),
         ("enc1-head", "trains nothing"),
         ("none epochs", "cannot read 'epochs'; settings are learning_rate, epochs, batch_size"),
@@ -95,7 +96,7 @@ def test_a_protocol_that_means_nothing_is_refused(arguments, message):
 
 def test_plan_is_a_table_to_read():
     parameters = {
-        block: Parameters(10**number, 2 * 10**number, 10**number)
+        block: ParameterCount(10**number, 2 * 10**number, 10**number)
         for number, block in enumerate(BLOCKS)
     }
     protocol = Protocol(
@@ -108,7 +109,7 @@ def test_plan_is_a_table_to_read():
             ),
         ),
     )
-    assert plan(protocol, parameters).splitlines() == [
+    assert protocol_table(protocol, parameters).splitlines() == [
         "protocol mine: 2 cycle(s), starting pretrained",
         "cycle  trained         fixed           trainable      of parameters  rate   epochs  batch"
         "  norm",
@@ -129,5 +130,5 @@ def test_plan_is_a_table_to_read():
     ],
 )
 def test_blocks_are_written_as_they_are_read(blocks, text):
-    assert short(blocks) == text
+    assert format_blocks(blocks) == text
     assert parse_cycle(text, PAPER).fixed == blocks

@@ -10,13 +10,13 @@ import pytest
 
 from liver_tf.assessment import evaluate as measuring
 from liver_tf.labels import LESION_TYPES, LITS, LIVER_ONLY, LabelSet
+from liver_tf.model.block_weights import weights_by_block
 from liver_tf.model.blocks import BLOCKS
 from liver_tf.model.description import load_description
-from liver_tf.model.freezing import weights_by_block
 from liver_tf.options import OptionError
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
-from liver_tf.training import run
+from liver_tf.training import job
 from tests.builders import tiny_records
 from tests.builders.command_lines import finetune_arguments, pretrain_arguments
 from trainers import finetune, pretrain
@@ -32,12 +32,13 @@ CYCLE = "enc1-dec2"
 def networks(tmp_path_factory):
     """Folder with untrained ``liver`` and ``lesion`` networks (3 classes) as if pre-trained."""
     from liver_tf.model import unet
+    from liver_tf.model.architecture import Architecture
     from liver_tf.model.description import Description
     from liver_tf.model.weights_file import save_weights
 
     folder = tmp_path_factory.mktemp("networks")
     for kind, label_set in (("liver", LIVER_ONLY), ("lesion", LITS)):
-        architecture = unet.Architecture(32, 2, len(label_set))
+        architecture = Architecture(32, 2, len(label_set))
         roi = {"rule": {}} if kind == "lesion" else None
         description = Description(
             kind, architecture, label_set, tiny_records.WINDOW, 100.0, 30.0, "0" * 64, roi
@@ -100,12 +101,14 @@ def test_records_that_are_not_the_networks_are_refused(tmp_path, networks, comma
     (tmp_path / "set").mkdir()
     tiny_records.write_set(tmp_path / "set", patients=2, slices=1, label_set=LIVER_ONLY)
     assert command(finetune, *arguments(networks, tmp_path, "liver")) == 1
-    assert "[other-task] expected for a liver network a set of whole" in capsys.readouterr().err
+    assert (
+        "[other-task] expected a set of whole slices for a liver network" in capsys.readouterr().err
+    )
     assert command(finetune, *arguments(networks, tmp_path, "lesion")) == 1
-    assert "[no-lesion-classes] expected for a lesion network" in capsys.readouterr().err
+    assert "[no-lesion-classes] expected records with lesion classes" in capsys.readouterr().err
     tiny_records.write_set(tmp_path / "set", patients=2, slices=1, roi=False)
     assert command(finetune, *arguments(networks, tmp_path, "lesion")) == 1
-    assert "[other-task] expected for a lesion network an ROI set" in capsys.readouterr().err
+    assert "[other-task] expected an ROI set (data_prep.make_rois) for a" in capsys.readouterr().err
 
 
 def test_a_dry_run_reads_no_record_no_fold_and_no_weight(tmp_path, networks, command, capsys):
@@ -139,8 +142,9 @@ def test_a_dry_run_reads_no_record_no_fold_and_no_weight(tmp_path, networks, com
     assert second.split()[:3] == ["2", "enc1-head", "none"]
     assert second.split()[4:6] == [total, "0.001"]
     from liver_tf.model import unet
+    from liver_tf.model.architecture import Architecture
 
-    blocks = weights_by_block(unet.build(unet.Architecture(32, 2, 5)))
+    blocks = weights_by_block(unet.build(Architecture(32, 2, 5)))
     arrays = {name: array for block in blocks.values() for name, array in block.items()}
     assert int(total.replace(",", "")) == sum(array.size for array in arrays.values())
     moved = sum(array.size for name, array in arrays.items() if "_norm" not in name)
@@ -165,7 +169,7 @@ def begun(networks, tmp_path_factory, command):
     (folder / "set").mkdir()
     tiny_records.write_set(folder / "set", patients=4, slices=1, label_set=LITS)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "train", lambda *arguments, **more: None)
+        patch.setattr(job, "train_protocol", lambda *arguments, **more: None)
         assert command(finetune, *arguments(networks, folder, "lesion")) == 0
     return networks, folder
 
@@ -173,16 +177,16 @@ def begun(networks, tmp_path_factory, command):
 @pytest.mark.parametrize(
     ("changes", "shown"),
     [
-        ({"learning_rate": 1e-3}, "protocol.cycles[1].learning_rate: 5e-05 then, 0.001 now"),
-        ({"mixed_precision": True}, 'computation.precision: "float32" then, "float16" now'),
+        ({"learning_rate": 1e-3}, "protocol.cycles[1].learning_rate: 5e-05 before, 0.001 now"),
+        ({"mixed_precision": True}, 'computation.precision: "float32" before, "float16" now'),
         (
             {"jit_compile": True, "deterministic": False},
-            "computation.jit_compile: false then, true now",
+            "computation.jit_compile: false before, true now",
         ),
-        ({"head": "old"}, 'head: "fresh" then, "old" now'),
-        ({"rotation_degrees": 3}, "augmentation.rotation_degrees: 15.0 then, 3.0 now"),
-        ({"cycles": ("enc1",)}, 'protocol.cycles[1].fixed[2]: "enc2" then, null now'),
-        ({"augment_on": "device"}, "computation.augment_on_host: true then, false now"),
+        ({"head": "old"}, 'head: "fresh" before, "old" now'),
+        ({"rotation_degrees": 3}, "augmentation.rotation_degrees: 15.0 before, 3.0 now"),
+        ({"cycles": ("enc1",)}, 'protocol.cycles[1].fixed[2]: "enc2" before, null now'),
+        ({"augment_on": "device"}, "computation.augment_on_host: true before, false now"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )

@@ -7,7 +7,7 @@ import pytest
 from liver_tf.model.weights_file import save_weights
 from liver_tf.options import OptionError
 from liver_tf.records.folds import Split, cross_validation, save_folds, validate_on_test
-from liver_tf.training import run
+from liver_tf.training import job
 from liver_tf.training.leak_check import note_seen
 from tests.builders import tiny_records
 from tests.builders.command_lines import finetune_arguments
@@ -35,11 +35,11 @@ def begin(command, work, **changes):
     """Starts a run that ends before its first epoch; gives the status and what was handed on."""
     handed = {}
 
-    def noted(folder, protocol, model, description, part, task, identity, **more):
+    def noted(setup, protocol, folder, identity, description):
         handed.update(identity)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "train", noted)
+        patch.setattr(job, "train_protocol", noted)
         return command(finetune, *finetune_arguments(work, "none", pictures=0, **changes)), handed
 
 

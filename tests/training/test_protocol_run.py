@@ -18,14 +18,15 @@ import tensorflow as tf
 
 from liver_tf.model import unet
 from liver_tf.model.architecture import Architecture
+from liver_tf.model.block_weights import block_hashes
 from liver_tf.model.description import load_network
-from liver_tf.model.freezing import block_hashes
 from liver_tf.model.weights_file import load_arrays, stored_hash
-from liver_tf.refusals import Refusal
-from liver_tf.training import cycle, run, steps
-from liver_tf.training.cycle import TrainingStopped
+from liver_tf.refusals import Refusal, TrainingStopped
+from liver_tf.training import compiled_steps, cycle, open_cycle, protocol_run
+from liver_tf.training.cycle_state import CycleState, load_state, save_state
 from liver_tf.training.protocol import SCRATCH, Protocol
-from liver_tf.training.state import Progress, load_state, save_state
+from liver_tf.training.protocol_run import is_finished
+from liver_tf.training.run_identity import open_run
 from tests.builders import tiny_run
 
 FIXED = ("enc1", "enc2", "enc3")
@@ -33,7 +34,7 @@ FIXED = ("enc1", "enc2", "enc3")
 
 @pytest.fixture(scope="module")
 def undisturbed(record_set, tmp_path_factory):
-    """Folder, model and results of a run that nothing disturbed."""
+    """Folder, final hashes and results of a run that nothing disturbed."""
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
     return folder, *tiny_run.carry_out(folder, record_set[0])
 
@@ -43,7 +44,7 @@ def final_hash(folder):
 
 
 def test_a_run_leaves_what_it_should(undisturbed):
-    folder, model, results = undisturbed
+    folder, hashes, results = undisturbed
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     logs = {name for name in files if "tensorboard" in name}
     cycles = {
@@ -53,9 +54,9 @@ def test_a_run_leaves_what_it_should(undisturbed):
     }
     assert files - logs == {"run.json", "model.json", "weights.npz"} | cycles
     assert len(logs) == 2
-    assert run.is_finished(folder)
+    assert is_finished(folder)
     loaded, description = load_network(folder)
-    assert block_hashes(loaded) == block_hashes(model)
+    assert block_hashes(loaded) == hashes
     assert description.label_set.classes[2] == "cyst"
     assert [result["fixed"] for result in results] == [[], list(FIXED)]
 
@@ -88,11 +89,11 @@ def test_history_tells_rate_losses_and_dice(undisturbed):
 
 def test_a_finished_run_is_not_trained_again(undisturbed, record_set, monkeypatch):
     folder, _, _ = undisturbed
-    monkeypatch.setattr(run, "train_cycle", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr(protocol_run, "train_cycle", lambda *a, **k: pytest.fail("trained again"))
     said = []
-    model, _ = tiny_run.carry_out(folder, record_set[0], say=said.append)
-    assert "finished before" in said[0]
-    assert block_hashes(model) == block_hashes(undisturbed[1])
+    hashes, _ = tiny_run.carry_out(folder, record_set[0], say=said.append)
+    assert "already finished" in said[0]
+    assert hashes == undisturbed[1]
 
 
 def test_damaged_final_weights_are_made_again(undisturbed, record_set, tmp_path):
@@ -100,9 +101,9 @@ def test_damaged_final_weights_are_made_again(undisturbed, record_set, tmp_path)
     sound = stored_hash(folder / "weights.npz")
     for name, data in (("weights.npz", b"PK"), ("model.json", b"{")):
         (folder / name).write_bytes(data)
-        assert not run.is_finished(folder)
+        assert not is_finished(folder)
         tiny_run.carry_out(folder, record_set[0])
-        assert run.is_finished(folder)
+        assert is_finished(folder)
         assert stored_hash(folder / "weights.npz") == sound
 
 
@@ -120,7 +121,7 @@ def test_a_cycle_that_does_not_follow_from_the_one_before_is_refused(
     with pytest.raises(Refusal, match=r"\[cycle-differs\].*cannot be read"):
         tiny_run.carry_out(folder, record_set[0])
     shutil.copytree(undisturbed[0] / "cycle2", folder / "cycle1", dirs_exist_ok=True)
-    with pytest.raises(Refusal, match=r"\[cycle-differs\].*began with other weights"):
+    with pytest.raises(Refusal, match=r"\[cycle-differs\].*started from other weights"):
         tiny_run.carry_out(folder, record_set[0])
 
 
@@ -131,7 +132,7 @@ def test_a_damaged_cycle_beside_the_run_is_not_taken(undisturbed, record_set, tm
     (beside / "cycle1/best.npz").write_bytes(best)
     said = []
     tiny_run.carry_out(tmp_path / "run", record_set[0], say=said.append)
-    taken = [line for line in said if "taken from there" in line]
+    taken = [line for line in said if "copied from there" in line]
     assert len(taken) == 1  # the second cycle, which is sound
     assert final_hash(tmp_path / "run") == final_hash(undisturbed[0])
 
@@ -139,7 +140,7 @@ def test_a_damaged_cycle_beside_the_run_is_not_taken(undisturbed, record_set, tm
 def test_a_run_that_was_not_written_by_us_is_refused(tmp_path):
     (tmp_path / "run.json").write_text('{"a":')
     with pytest.raises(Refusal, match=r"\[run-damaged\]"):
-        run.open_run(tmp_path, {"a": 1})
+        open_run(tmp_path, {"a": 1})
 
 
 class PowerCut(Exception):
@@ -168,15 +169,15 @@ def test_crashes_at_the_worst_moments_change_no_bit(undisturbed, record_set, tmp
                 tiny_run.carry_out(folder, record_set[0])
 
     # Before the first epoch ends; at a cycle's border, when all of it is written but the key.
-    crash_in(cycle, "_train_epoch", 1)
-    crash_in(run, "_proof", 1)
+    crash_in(cycle, "train_epoch", 1)
+    crash_in(protocol_run, "cycle_summary", 1)
     # In the second cycle after an epoch, and before the last file of the run.
-    crash_in(cycle, "save_state", 1, after=True)
-    crash_in(run.Description, "save", 1)
-    assert not run.is_finished(folder)
+    crash_in(open_cycle, "save_state", 1, after=True)
+    crash_in(protocol_run.Description, "save", 1)
+    assert not is_finished(folder)
     said = []
     tiny_run.carry_out(folder, record_set[0], say=said.append)
-    assert ["finished before" in line for line in said] == [True, True]
+    assert ["already finished" in line for line in said] == [True, True]
     assert final_hash(folder) == final_hash(undisturbed[0])
     for number in (1, 2):
         name = f"cycle{number}/cycle.json"
@@ -186,7 +187,7 @@ def test_crashes_at_the_worst_moments_change_no_bit(undisturbed, record_set, tmp
 
 def test_a_killed_process_changes_no_bit(undisturbed, record_set, tmp_path):
     folder = tmp_path / "parent" / "run"
-    root = Path(run.__file__).parents[2]
+    root = Path(tiny_run.__file__).parents[2]
     done = subprocess.run(
         [sys.executable, tiny_run.__file__, str(folder), str(record_set[0])],
         cwd=root,
@@ -198,7 +199,7 @@ def test_a_killed_process_changes_no_bit(undisturbed, record_set, tmp_path):
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert (folder / "cycle1" / "state.npz").exists()
-    assert not run.is_finished(folder)
+    assert not is_finished(folder)
     # The second cycle need not be trained once more to see that nothing is lost.
     shutil.copytree(undisturbed[0] / "cycle2", folder / "cycle2")
     tiny_run.carry_out(folder, record_set[0])
@@ -239,14 +240,14 @@ def test_cycles_that_two_protocols_share_are_computed_once(
     shutil.copytree(undisturbed[0], tmp_path / "first")
     begun_with = []
 
-    def stop(model, training, validation, settings, task, classes, folder, **more):
-        begun_with.append((folder.name, block_hashes(model)))
+    def stop(setup, planned):
+        begun_with.append((planned.folder.name, block_hashes(setup.model)))
         raise PowerCut
 
-    monkeypatch.setattr(run, "train_cycle", stop)
+    monkeypatch.setattr(protocol_run, "train_cycle", stop)
     said = []
     tiny_run.carry_out(tmp_path / "same", record_set[0], say=said.append)
-    assert said[0] == "two 1/2, fixed: none: the same as first/cycle1, taken from there"
+    assert said[0] == "two 1/2, fixed: none: identical to first/cycle1, copied from there"
     assert final_hash(tmp_path / "same") == final_hash(undisturbed[0])
     # Another second cycle starts from the weights of the shared first one.
     first, second = tiny_run.TWO_CYCLES.cycles
@@ -283,27 +284,27 @@ def test_going_on_with_other_arguments_is_refused_with_the_difference(tmp_path):
         other = json.loads(json.dumps(begun))
         edit(other)
         with pytest.raises(Refusal) as caught:
-            run.open_run(tmp_path, other)
+            open_run(tmp_path, other)
         assert caught.value.code == "run-differs"
         return caught.value.found
 
-    run.open_run(tmp_path, begun)
-    run.open_run(tmp_path, begun)
-    assert change(lambda one: one.update(seed=1)) == "seed: 0 then, 1 now"
-    assert change(lambda one: one.pop("seed")) == "seed: 0 then, null now"
+    open_run(tmp_path, begun)
+    open_run(tmp_path, begun)
+    assert change(lambda one: one.update(seed=1)) == "seed: 0 before, 1 now"
+    assert change(lambda one: one.pop("seed")) == "seed: 0 before, null now"
     cycles = "protocol.cycles"
     assert (
         change(lambda one: one["protocol"]["cycles"][1].update(fixed=["enc1", "enc2"]))
-        == f'{cycles}[2].fixed: ["enc1"] then, ["enc1", "enc2"] now'
+        == f'{cycles}[2].fixed: ["enc1"] before, ["enc1", "enc2"] now'
     )
     assert (
         change(lambda one: one["protocol"]["cycles"][0].update(x=2, epochs=3))
-        == f"{cycles}[1].epochs: 80 then, 3 now; {cycles}[1].x: 1 then, 2 now"
+        == f"{cycles}[1].epochs: 80 before, 3 now; {cycles}[1].x: 1 before, 2 now"
     )
     assert change(lambda one: one["protocol"]["cycles"].pop()).startswith(f"{cycles}[2]: ")
     assert (
         change(lambda one: one["split"]["test"].__setitem__(8, "another"))
-        == 'split.test[9]: "case-000000000008" then, "another" now'
+        == 'split.test[9]: "case-000000000008" before, "another" now'
     )
     assert json.loads((tmp_path / "run.json").read_text()) == begun
 
@@ -311,15 +312,17 @@ def test_going_on_with_other_arguments_is_refused_with_the_difference(tmp_path):
 def test_other_versions_are_no_other_run_but_a_caution(tmp_path):
     def say(tensorflow):
         versions = {"tensorflow": tensorflow, "keras": "3"}
-        return run.open_run(tmp_path, {"seed": 0}, versions)
+        return open_run(tmp_path, {"seed": 0}, versions)
 
     assert say("2.21") is None
     assert say("2.21") is None
     caution = say("2.22")
-    assert 'other versions (tensorflow: "2.21" then, "2.22" now): its weights may differ' in caution
+    assert (
+        'other versions (tensorflow: "2.21" before, "2.22" now): its weights may differ' in caution
+    )
     assert json.loads((tmp_path / "run.json").read_text())["versions"]["tensorflow"] == "2.21"
-    with pytest.raises(Refusal, match="seed: 0 then, 1 now"):
-        run.open_run(tmp_path, {"seed": 1}, {"tensorflow": "2.21", "keras": "3"})
+    with pytest.raises(Refusal, match="seed: 0 before, 1 now"):
+        open_run(tmp_path, {"seed": 1}, {"tensorflow": "2.21", "keras": "3"})
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_weights(record_set, tmp_path):
@@ -327,18 +330,18 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_weights(record_s
     exploding = Protocol("two", SCRATCH, (tiny_run.cycle(decay=1e38, decay_epochs=1),))
     with pytest.raises(
         TrainingStopped,
-        match=r"no longer a finite number in epoch 2 .*none.* last good weights are in "
+        match=r"is not finite in epoch 2 .*none.* last good weights are in "
         r"cycle1/best\.npz \(epoch 1\)",
     ):
         tiny_run.carry_out(tmp_path / "run", record_set[0], exploding)
-    assert not run.is_finished(tmp_path / "run")
+    assert not is_finished(tmp_path / "run")
     assert not (tmp_path / "run" / "cycle1" / "cycle.json").exists()
     for name in ("best.npz", "state.npz"):
         arrays = load_arrays(tmp_path / "run" / "cycle1" / name)
         assert all(np.isfinite(array).all() for array in arrays.values() if array.ndim)
 
 
-def shaking(model, optimiser, task, computation):
+def shaking(model, optimiser, task, **options):
     """In place of a training step: moves every weight, frozen or not."""
 
     def step(images, labels, parameters):
@@ -351,11 +354,11 @@ def shaking(model, optimiser, task, computation):
 
 
 def test_a_frozen_block_that_moves_stops_the_run(record_set, tmp_path, monkeypatch):
-    monkeypatch.setattr(steps, "training_step", shaking)
+    monkeypatch.setattr(compiled_steps, "training_step", shaking)
     monkeypatch.setattr(cycle, "validate", lambda *a: {"val_loss": 1.0, "val_dice": 0.5})
     wrong = Protocol("two", SCRATCH, (tiny_run.cycle(("enc2", "dec1"), epochs=1),))
     with pytest.raises(TrainingStopped, match="frozen blocks changed during the cycle: enc2, dec1"):
-        tiny_run.carry_out(tmp_path / "run", record_set[0], wrong)
+        tiny_run.carry_out(tmp_path / "run", record_set[0], wrong, retrace=True)
     assert not (tmp_path / "run" / "cycle1" / "cycle.json").exists()
 
 
@@ -375,22 +378,22 @@ def test_early_stopping_keeps_the_best_epoch(
     def scripted(step, batches, classes):
         return {"val_loss": 1.0, "val_dice": 0.5, monitor: next(left)}
 
-    original = cycle.save_state
+    original = open_cycle.save_state
 
-    def recording(path, model, optimiser, progress):
+    def recording(path, model, optimiser, state):
         models.append(block_hashes(model))
-        original(path, model, optimiser, progress)
+        original(path, model, optimiser, state)
 
-    monkeypatch.setattr(steps, "training_step", shaking)
+    monkeypatch.setattr(compiled_steps, "training_step", shaking)
     monkeypatch.setattr(cycle, "validate", scripted)
-    monkeypatch.setattr(cycle, "save_state", recording)
+    monkeypatch.setattr(open_cycle, "save_state", recording)
     protocol = Protocol(
         "two", SCRATCH, (tiny_run.cycle(epochs=5, patience=2, batch_size=9, monitor=monitor),)
     )
-    model, (result,) = tiny_run.carry_out(tmp_path / "run", record_set[0], protocol)
+    hashes, (result,) = tiny_run.carry_out(tmp_path / "run", record_set[0], protocol, retrace=True)
     assert (result["epochs"], result["best_epoch"]) == (4, best)
     assert result["best_value"] == values[best - 1]
-    assert block_hashes(model) == models[best - 1]
+    assert hashes == models[best - 1]
     assert len(set(map(str, models))) == 4
 
 
@@ -405,7 +408,7 @@ def test_state_comes_back_with_moments_and_progress(tmp_path):
     generator = np.random.default_rng(0)
     for variable in optimiser.variables:
         variable.assign(generator.uniform(1, 9, variable.shape).astype(variable.dtype))
-    progress = Progress(7, 5, 0.25, [{"epoch": 1, "loss": 0.1}], {"enc1": "abc"})
+    progress = CycleState(7, 5, 0.25, [{"epoch": 1, "loss": 0.1}], {"enc1": "abc"})
     save_state(tmp_path / "state.npz", model, optimiser, progress)
     other, other_optimiser = make(1)
     assert load_state(tmp_path / "state.npz", other, other_optimiser) == progress

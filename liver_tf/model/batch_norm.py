@@ -1,8 +1,8 @@
-"""Batch normalisation by one fused kernel.
+"""Batch normalisation by one fused kernel, and what its policies do.
 
-Keras computes the moments by separate operations; TensorFlow's fused kernel does forward and
-backward passes in one each. The mathematics, the weights and their names are those of
-``keras.layers.BatchNormalization``, so that weights load both ways.
+Keras computes the moments in separate operations; TensorFlow's fused kernel runs the forward and
+the backward pass in one each. Mathematics, weights and names are those of
+``keras.layers.BatchNormalization``, so weights load both ways.
 """
 
 from __future__ import annotations
@@ -14,20 +14,25 @@ import tensorflow as tf
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """``keras.layers.BatchNormalization`` over the last axis of [batch, rows, columns, channels].
 
-    A frozen layer (``trainable = False``) runs in inference mode and keeps its statistics. So does
-    one with ``learn_statistics = False``, but its scale and offset go on learning. Both count for
-    steps traced afterwards.
+    A frozen layer (``trainable = False``) runs in inference mode and keeps its statistics. With
+    ``learn_statistics = False`` it does the same, but its scale and offset are trained. Both only
+    affect steps traced afterwards.
 
-    Where several replicas share a batch each normalises by its own slices; the moving statistics
-    move towards the average of what the replicas saw, and stay the same on all of them. In half
-    precision inputs and outputs are half, everything else float32.
+    With several replicas each one normalises by its own slices; the moving statistics are updated
+    with the mean over the replicas and stay identical on all of them. In half precision inputs and
+    outputs are half precision, everything else is float32.
     """
 
     learn_statistics = True
 
     def __init__(self, **options) -> None:
-        # Keras would round scale and offset to half precision before the kernel sees them.
+        # Keras would round scale and offset to half precision before the kernel reads them.
         super().__init__(autocast=False, **options)
+
+    def apply_policy(self, policy: str) -> None:
+        """Apply one of ``blocks.NORM_POLICIES``, after ``trainable`` was set for the block."""
+        self.learn_statistics = policy == "update"
+        self.trainable = self.trainable and policy != "inference"
 
     def call(self, inputs, training=None, mask=None):
         learn = bool(training) and self.trainable and self.learn_statistics

@@ -12,7 +12,9 @@ from liver_tf.model.blocks import BLOCKS, DECODER, ENCODER
 from liver_tf.model.freezing import freeze
 from liver_tf.model.loss import weighted_cross_entropy
 from liver_tf.pipeline import augment
-from liver_tf.training.step import Task, training_step, validate, validation_step
+from liver_tf.training.task import Task
+from liver_tf.training.training_step import training_step
+from liver_tf.training.validation import validate, validation_step
 
 TASK = Task(100.0, 30.0, (0.5, 1.0, 4.0), (-160, 240))
 

@@ -5,12 +5,14 @@ import pytest
 import tensorflow as tf
 
 from liver_tf.model import unet
-from liver_tf.model.freezing import block_hashes
-from liver_tf.training import steps
+from liver_tf.model.architecture import Architecture
+from liver_tf.model.block_weights import block_hashes
+from liver_tf.model.blocks import BLOCKS
+from liver_tf.training import compiled_steps
+from liver_tf.training.compiled_steps import CompiledSteps
 from liver_tf.training.computation import Computation
 from liver_tf.training.cycle_settings import CycleSettings
-from liver_tf.training.step import Task
-from liver_tf.training.steps import Steps
+from liver_tf.training.task import Task
 
 TASK = Task(100.0, 30.0, (0.5, 1.0, 4.0), (-160, 240))
 
@@ -41,26 +43,24 @@ CYCLES = (settings(), settings("enc1"), settings(), settings(norm="inference"), 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_equal_sets_of_fixed_blocks_share_a_trace_and_nothing_else(precision, monkeypatch):
     traced = []
-    make = steps.training_step
+    make = compiled_steps.training_step
 
-    def counted(*arguments):
-        traced.append(make(*arguments))
+    def counted(*arguments, **options):
+        traced.append(make(*arguments, **options))
         return traced[-1]
 
-    monkeypatch.setattr(steps, "training_step", counted)
-    shared, fresh = (
-        unet.build(unet.Architecture(16, 1, 3), 1, precision=precision) for _ in range(2)
-    )
-    of_run = Steps(shared, TASK, Computation(precision))
+    monkeypatch.setattr(compiled_steps, "training_step", counted)
+    shared, fresh = (unet.build(Architecture(16, 1, 3), 1, precision=precision) for _ in range(2))
+    of_run = CompiledSteps(shared, TASK, Computation(precision))
     for cycle in CYCLES:
         before = block_hashes(shared)
         train(of_run, cycle)
         moved = {b for b, value in block_hashes(shared).items() if value != before[b]}
-        assert moved == set(unet.BLOCKS) - set(cycle.fixed)
+        assert moved == set(BLOCKS) - set(cycle.fixed)
     assert len(traced) == 3
     assert [len(step.traced) for step in traced] == [1, 1, 1]
     assert [step.traced[0].experimental_get_tracing_count() for step in traced] == [1, 1, 1]
     # With steps and an optimiser of its own for every cycle the weights are the same, bit by bit.
     for cycle in CYCLES:
-        train(Steps(fresh, TASK, Computation(precision)), cycle)
+        train(CompiledSteps(fresh, TASK, Computation(precision)), cycle)
     assert block_hashes(shared) == block_hashes(fresh)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from liver_tf.training.waiting import Waiting
+from liver_tf.training.input_wait import TimedBatches
 
 
 def epochs(until_epoch, until_batch):
@@ -22,7 +22,7 @@ def epochs(until_epoch, until_batch):
 def test_waiting_is_what_it_takes_to_get_the_batches():
     two = epochs(0.05, 0.02)
     for _ in range(2):
-        waiting = Waiting(two)
+        waiting = TimedBatches(two)
         taken = []
         for batch in waiting:
             time.sleep(0.1)  # the step
@@ -38,7 +38,7 @@ def test_what_goes_wrong_comes_through_and_is_timed():
         raise OSError("gone")
         yield
 
-    waiting = Waiting(iter([broken()]))
+    waiting = TimedBatches(iter([broken()]))
     with pytest.raises(OSError, match="gone"):
         list(waiting)
     assert waiting.seconds >= 0.02

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from liver_tf.labels import LITS
-from liver_tf.training import pictures
-from liver_tf.training.diary import Diary
+from liver_tf.training import overlay_images
 from liver_tf.training.protocol import SCRATCH, Protocol
+from liver_tf.training.training_log import TrainingLog
 from tests.builders import tiny_run
 from tests.builders.replica_run import FIXED
 
@@ -23,7 +23,7 @@ def test_outlines_worked_by_hand():
     truth[0, 3, 3] = 2
     hu = np.full((1, 8, 8), 40.0)
     hu[0, 0, 0], hu[0, 7, 7] = -500, 900
-    drawn = pictures.outlined(hu, truth, np.zeros_like(truth), LITS, (-160, 240))
+    drawn = overlay_images.outlined(hu, truth, np.zeros_like(truth), LITS, (-160, 240))
     assert drawn.dtype == np.uint8
     assert drawn.shape == (1, 8, 8 + 2 + 8, 3)
     left, gap, right = drawn[0, :, :8], drawn[0, :, 8:10], drawn[0, :, 10:]
@@ -40,7 +40,7 @@ def test_outlines_worked_by_hand():
 
 def test_a_region_at_the_slices_edge_is_outlined_there():
     labels = np.ones((1, 4, 4), np.uint8)
-    drawn = pictures.outlined(np.zeros((1, 4, 4)), labels, labels, LITS, (-160, 240))
+    drawn = overlay_images.outlined(np.zeros((1, 4, 4)), labels, labels, LITS, (-160, 240))
     left = (drawn[0, :, :4] == GREEN).all(-1).astype(int)
     assert left.tolist() == [[1, 1, 1, 1], [1, 0, 0, 1], [1, 0, 0, 1], [1, 1, 1, 1]]
 
@@ -64,7 +64,7 @@ def batches_of(highest):
     ],
 )
 def test_slices_that_show_the_most_are_chosen(highest, count, chosen):
-    images, labels = pictures.choose(batches_of(highest), count)
+    images, labels = overlay_images.choose(batches_of(highest), count)
     assert images[:, 0, 0].tolist() == chosen
     assert labels[:, 0, 0].tolist() == [highest[number] for number in chosen]
 
@@ -85,7 +85,7 @@ def test_tensorboard_reads_scalars_and_pictures_back(record_set, tmp_path):
     said = []
     protocol = Protocol("shown", SCRATCH, (tiny_run.cycle(FIXED, epochs=2),))
     _, (result,) = tiny_run.carry_out(
-        tmp_path / "run", record_set[0], protocol, pictures=3, say=said.append
+        tmp_path / "run", record_set[0], protocol, images=3, say=said.append
     )
     found = events_of(tmp_path / "run" / "cycle1" / "tensorboard")
     assert {"loss", "val_loss", "learning_rate", "val_dice", "val_dice_cyst"} <= set(found)
@@ -114,9 +114,9 @@ def test_on_a_terminal_a_bar_tells_losses_and_dice(tmp_path, monkeypatch):
     """It begins where an interrupted cycle stopped."""
     terminal, said = Terminal(), []
     monkeypatch.setattr("sys.stderr", terminal)
-    diary = Diary(tmp_path, "mine 2/3", 5, 1, said.append)
-    diary.epoch({"epoch": 2, "loss": 0.5, "val_loss": 0.75, "val_dice": 0.25})
-    diary.close()
+    log = TrainingLog(tmp_path, "mine 2/3", 5, done=1, say=said.append)
+    log.epoch({"epoch": 2, "loss": 0.5, "val_loss": 0.75, "val_dice": 0.25})
+    log.close()
     bar = terminal.getvalue().split("\r")[-1]
     assert bar.startswith("mine 2/3:  40%")
     assert "2/5" in bar

@@ -7,13 +7,16 @@ import tensorflow as tf
 
 from benchmarks.peer_unet import keras_unet
 from liver_tf.model import unet
-from liver_tf.model.freezing import block_hashes, freeze
-from liver_tf.training.adam import FusedAdam
-from liver_tf.training.computation import Computation
-from liver_tf.training.step import Task, training_step
+from liver_tf.model.architecture import Architecture
+from liver_tf.model.block_weights import block_hashes
+from liver_tf.model.blocks import BLOCKS
+from liver_tf.model.freezing import freeze
+from liver_tf.training.optimiser import FusedAdam, make_optimiser
+from liver_tf.training.task import Task
+from liver_tf.training.training_step import training_step
 
 SIDE, FILTERS, CLASSES = 64, 8, 3
-ARCHITECTURE = unet.Architecture(SIDE, FILTERS, CLASSES)
+ARCHITECTURE = Architecture(SIDE, FILTERS, CLASSES)
 TASK = Task(0.0, 1.0, (0.5, 1.0, 4.0), (-160, 240))
 
 
@@ -98,7 +101,7 @@ def distance(some, others):
     "optimiser",
     [
         pytest.param(lambda: keras.optimizers.SGD(1e-3), id="descent"),
-        pytest.param(lambda: Computation().optimiser(1e-4), id="adam"),
+        pytest.param(make_optimiser, id="adam"),
     ],
 )
 def test_twenty_steps_are_no_further_from_the_exact_ones_than_those_of_plain_keras(
@@ -121,7 +124,7 @@ def test_twenty_steps_are_no_further_from_the_exact_ones_than_those_of_plain_ker
     assert off < 5 * off_of_keras
     assert off < 0.05 * distance(exact, start)
     after = block_hashes(model)
-    assert [block for block in unet.BLOCKS if after[block] == before[block]] == list(fixed)
+    assert [block for block in BLOCKS if after[block] == before[block]] == list(fixed)
 
 
 def test_weights_load_both_ways():

@@ -1,15 +1,25 @@
-"""Adam by one kernel for each weight.
+"""The optimiser: Adam with one kernel per weight.
 
-Keras updates a weight by a dozen operations, each through memory: at a batch of one slice that
-took a fifth of a step. TensorFlow's kernel does the same arithmetic in one pass. The mathematics,
-the variables and their names are those of ``keras.optimizers.Adam``, so that a run's state loads
-both ways.
+Keras updates a weight in a dozen operations, each through memory; at batch size 1 that took a fifth
+of a step. TensorFlow's kernel does the same arithmetic in one pass. Mathematics, variables and
+their names are those of ``keras.optimizers.Adam``, so the saved state loads both ways.
 """
 
 from __future__ import annotations
 
 import keras
 import tensorflow as tf
+
+from liver_tf.training.replicas import ONE_DEVICE, OneDevice
+
+
+def make_optimiser(
+    precision: str = "float32", replicas: OneDevice = ONE_DEVICE, learning_rate: float = 1e-4
+) -> keras.Optimizer:
+    """A new Adam; for float16 with a scaled loss against underflow."""
+    with replicas.scope():
+        adam = FusedAdam(learning_rate)
+        return keras.optimizers.LossScaleOptimizer(adam) if precision == "float16" else adam
 
 
 class FusedAdam(keras.optimizers.Adam):

@@ -1,4 +1,4 @@
-"""How long training stands still because its next batch is not there."""
+"""Input wait time: how long training waits for its next batch."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterator
 
 
-class Waiting:
-    """The batches of the next of several epochs, and the seconds that went by until they came.
+class TimedBatches:
+    """The batches of the next epoch, and the seconds spent waiting for them.
 
-    ``seconds`` holds what it took to get at the epoch and at each of its batches, and nothing of
-    what is done with them. Where a step returns before its device is done, as on a GPU, that is
-    the most by which data can have held it up.
+    ``seconds`` counts the time to get the epoch and each of its batches, not the time in which they
+    are used. Where a step returns before its device has finished, as on a GPU, this is an upper
+    bound of the time lost.
     """
 
     def __init__(self, epochs: Iterator[Iterator]) -> None:

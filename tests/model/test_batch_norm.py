@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from liver_tf.model.normalisation import FusedBatchNormalization
+from liver_tf.model.batch_norm import FusedBatchNormalization
 
 SHAPES = [(1, 4, 4, 3), (6, 8, 5, 2), (1, 32, 32, 1)]
 

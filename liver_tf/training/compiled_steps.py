@@ -1,0 +1,64 @@
+"""All compiled steps of a run: traced once for every set of frozen blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from liver_tf.model.freezing import freeze
+from liver_tf.training.computation import Computation
+from liver_tf.training.cycle_settings import CycleSettings
+from liver_tf.training.optimiser import make_optimiser
+from liver_tf.training.task import Task
+from liver_tf.training.training_step import training_step
+from liver_tf.training.validation import validation_step
+
+
+class CompiledSteps:
+    """The training and validation steps for all cycles of a run.
+
+    All cycles share one optimiser, so that a step traced for an earlier cycle can be reused;
+    ``begin`` resets the optimiser to its initial state.
+
+    Attributes:
+      validation: The validation step, which does not depend on frozen blocks.
+      optimiser: Knows all weights; the moments of frozen blocks are zero.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        task: Task,
+        computation: Computation,
+    ) -> None:
+        self._model, self._task = model, task
+        replicas = computation.replicas
+        self._options = {"jit_compile": computation.jit_compile, "replicas": replicas}
+        self._traced: dict[tuple, Callable] = {}
+        self.validation = validation_step(model, task, replicas)
+        freeze(model, ())
+        self.optimiser = make_optimiser(computation.precision, replicas)
+        with replicas.scope():
+            self.optimiser.build(model.trainable_variables)
+        # Moments start at zero. All other variables, such as the step count, are scalars.
+        self._initial = [
+            np.array(variable.numpy()) if len(variable.shape) == 0 else None
+            for variable in self.optimiser.variables
+        ]
+
+    def begin(self, settings: CycleSettings) -> Callable:
+        """Freeze the cycle's blocks, reset the optimiser and return the training step.
+
+        The learning rate is set in every epoch.
+        """
+        freeze(self._model, settings.fixed, settings.norm)
+        for variable, value in zip(self.optimiser.variables, self._initial, strict=True):
+            variable.assign(np.zeros(variable.shape, variable.dtype) if value is None else value)
+        key = frozenset(settings.fixed), settings.norm
+        if key not in self._traced:
+            self._traced[key] = training_step(
+                self._model, self.optimiser, self._task, **self._options
+            )
+        return self._traced[key]

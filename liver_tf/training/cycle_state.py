@@ -1,0 +1,63 @@
+"""State of an unfinished cycle after its last epoch, saved as one atomic file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from liver_tf.model.block_weights import assign, weights_by_block
+from liver_tf.model.weights_file import load_arrays, save_arrays
+
+_MEMO = "memo"
+_MODEL = "model/"
+
+
+@dataclass(frozen=True)
+class CycleState:
+    """Progress of a cycle.
+
+    Attributes:
+      epoch: Epochs finished.
+      best_epoch: Counted from 1; 0 before the first epoch.
+      best_value: The monitored measure in the best epoch.
+      history: One row per epoch.
+      hashes_before: Of every block, at the start of the cycle.
+    """
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_value: float = 0.0
+    history: list[dict] = field(default_factory=list)
+    hashes_before: dict[str, str] = field(default_factory=dict)
+
+
+def save_state(
+    path: Path, model: keras.Model, optimiser: keras.optimizers.Optimizer, state: CycleState
+) -> None:
+    """Write the weights, the variables of the optimiser and the progress."""
+    arrays: dict[str, np.ndarray] = {_MEMO: np.array(json.dumps(asdict(state)))}
+    for block in weights_by_block(model).values():
+        arrays.update({f"{_MODEL}{name}": array for name, array in block.items()})
+    for number, variable in enumerate(optimiser.variables):
+        arrays[f"optimiser/{number}"] = np.array(variable.numpy())
+    save_arrays(path, arrays)
+
+
+def load_state(path: Path, model: keras.Model, optimiser: keras.optimizers.Optimizer) -> CycleState:
+    """Restore a model and a built optimiser; return the progress."""
+    arrays = load_arrays(path)
+    assign(
+        model,
+        {
+            name.removeprefix(_MODEL): value
+            for name, value in arrays.items()
+            if name.startswith(_MODEL)
+        },
+    )
+    for number, variable in enumerate(optimiser.variables):
+        variable.assign(arrays[f"optimiser/{number}"])
+    return CycleState(**json.loads(str(arrays[_MEMO])))

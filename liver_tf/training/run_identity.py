@@ -1,0 +1,95 @@
+"""``run.json``: a run can only be resumed with the arguments and data it was started with."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+from liver_tf import atomic_files, run_files
+from liver_tf.disk_full import disk_full_as_refusal
+from liver_tf.refusals import Refusal
+
+VERSIONS = "versions"
+
+_MAX_LENGTH = 60
+
+
+def open_run(
+    folder: Path, identity: dict[str, Any], versions: dict[str, str] | None = None
+) -> str | None:
+    """Start a run, or check that it may be resumed.
+
+    Args:
+      identity: Everything that decides the weights, except library versions.
+      versions: Of libraries. A run may be resumed with others.
+
+    Returns:
+      A caution if the versions differ, otherwise None.
+
+    Raises:
+      Refusal: ``run-differs`` shows the differences to the identity of the run in the folder;
+        ``run-damaged``.
+    """
+    identity = json.loads(json.dumps(identity))
+    path = folder / run_files.IDENTITY
+    if not path.exists():
+        with disk_full_as_refusal():
+            atomic_files.write_json(path, identity | ({VERSIONS: versions} if versions else {}))
+        return None
+    try:
+        stored = run_files.read_identity(folder)
+    except (ValueError, TypeError):
+        raise Refusal(
+            "run-damaged",
+            path,
+            expected="the JSON written when the run was started",
+            found="a file that cannot be parsed",
+            remedy="Delete the run's folder and start again, or use another folder.",
+        ) from None
+    started_with = stored.pop(VERSIONS, None)
+    if stored != identity:
+        raise Refusal(
+            "run-differs",
+            folder,
+            expected="the arguments and data with which this run was started",
+            found="; ".join(_differences(stored, identity)),
+            remedy="Resume with the same arguments, or use another folder (--run or --runs).",
+        )
+    if versions and started_with and started_with != versions:
+        differences = "; ".join(_differences(started_with, versions))
+        return (
+            f"this run was started with other versions ({differences}): its weights may differ in "
+            "their last bits from those of an undisturbed run"
+        )
+    return None
+
+
+def _differences(old: Any, new: Any, name: str = "") -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        lines = []
+        for key in sorted(set(old) | set(new)):
+            inner = f"{name}.{key}" if name else key
+            lines += _differences(old.get(key), new.get(key), inner)
+        return lines
+    if old == new:
+        return []
+    if isinstance(old, list) and isinstance(new, list):
+        pairs = list(itertools.zip_longest(old, new))
+        if any(isinstance(value, dict) for value in (*old, *new)):
+            return [
+                line
+                for number, pair in enumerate(pairs, 1)
+                for line in _differences(*pair, f"{name}[{number}]")
+            ]
+        if max(len(json.dumps(old)), len(json.dumps(new))) > _MAX_LENGTH:
+            # Two long lists look alike once truncated: show their first difference.
+            number, pair = next((n, p) for n, p in enumerate(pairs, 1) if p[0] != p[1])
+            return _differences(*pair, f"{name}[{number}]")
+    return [f"{name}: {_truncated(old)} before, {_truncated(new)} now"]
+
+
+def _truncated(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= _MAX_LENGTH else f"{text[: _MAX_LENGTH - 3]}..."

@@ -1,0 +1,80 @@
+"""Training log of a cycle: progress bar or lines, TensorBoard, and ``history.csv``."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from liver_tf import atomic_files, run_files
+from liver_tf.disk_full import disk_full_as_refusal
+
+
+class TrainingLog:
+    """Reports every finished epoch: on a terminal one bar per cycle, elsewhere a line per epoch."""
+
+    def __init__(
+        self, folder: Path, title: str, epochs: int, *, done: int, say: Callable[[str], None]
+    ) -> None:
+        self._title, self._epochs, self._say = title, epochs, say
+        with disk_full_as_refusal(), _tensorflow_disk_full():
+            self._writer = tf.summary.create_file_writer(str(folder / run_files.TENSORBOARD))
+        self._bar = tqdm(
+            total=epochs, initial=done, desc=title, unit="epoch", leave=True, disable=None
+        )
+
+    def epoch(self, row: dict) -> None:
+        """Report a row of the history."""
+        with self._writer.as_default(step=row["epoch"]):
+            for name, value in row.items():
+                if name != "epoch":
+                    tf.summary.scalar(name, value)
+            self._writer.flush()
+        shown = {
+            name: f"{row[key]:.3f}"
+            for name, key in (("loss", "loss"), ("val_loss", "val_loss"), ("dice", "val_dice"))
+        }
+        if self._bar.disable:
+            figures = ", ".join(f"{name} {value}" for name, value in shown.items())
+            self._say(f"{self._title}: epoch {row['epoch']} of {self._epochs}, {figures}")
+        self._bar.set_postfix(shown)
+        self._bar.update()
+
+    def images(self, drawn: np.ndarray, epoch: int) -> None:
+        """Write overlay images, uint8 [n, rows, columns, 3], to TensorBoard."""
+        with self._writer.as_default(step=epoch):
+            tf.summary.image("truth_and_prediction", drawn, max_outputs=len(drawn))
+            self._writer.flush()
+
+    def close(self) -> None:
+        self._bar.close()
+        self._writer.close()
+
+
+@contextmanager
+def _tensorflow_disk_full() -> Iterator[None]:
+    """Raise TensorFlow's own error for a full disk as ``OSError``.
+
+    It is raised only when a log is created; later writes fail silently.
+    """
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise OSError(errno.ENOSPC, error.message) from error
+
+
+def write_history(path: Path, rows: list[dict]) -> None:
+    """Write one row per epoch as CSV; a measure missing in an epoch stays empty."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    atomic_files.write_text(path, text.getvalue())

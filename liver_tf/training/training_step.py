@@ -1,0 +1,54 @@
+"""One training step: augmentation, forward pass, loss, backward pass, update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from liver_tf.model.loss import weighted_cross_entropy
+from liver_tf.pipeline import augment
+from liver_tf.training.replicas import ONE_DEVICE, OneDevice
+from liver_tf.training.task import Task
+
+
+def training_step(
+    model: keras.Model,
+    optimiser: keras.Optimizer,
+    task: Task,
+    *,
+    jit_compile: bool = False,
+    replicas: OneDevice = ONE_DEVICE,
+) -> Callable[..., tf.Tensor]:
+    """Make a compiled step: (images, labels, augmentation parameters) to the batch's loss.
+
+    The trainable weights are read when the step is made and traced: make a new one after freezing
+    other blocks.
+    """
+    weights = tf.constant(task.class_weights, tf.float32)
+    variables = model.trainable_variables
+    if not optimiser.built:
+        with replicas.scope():
+            optimiser.build(variables)
+
+    def learn(images, labels, share):
+        with tf.GradientTape() as tape:
+            logits = model(task.standardise(images), training=True)
+            loss = weighted_cross_entropy(logits, labels, weights)
+            loss = loss if share is None else loss * share
+            scaled = optimiser.scale_loss(loss)
+        optimiser.apply(tape.gradient(scaled, variables), variables)
+        return loss
+
+    if jit_compile:
+        # Augmentation is compiled separately.
+        learn = tf.function(learn, jit_compile=True)
+
+    def step(images, labels, parameters):
+        (images, labels, parameters), share = replicas.share((images, labels, parameters))
+        if parameters:
+            images, labels = augment.apply(images, labels, parameters, task.window)
+        return learn(images, labels, share)
+
+    return replicas.compiled(step)

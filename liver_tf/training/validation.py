@@ -1,0 +1,95 @@
+"""Validation: the loss and Dice over a validation set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from liver_tf.model.loss import weighted_cross_entropy
+from liver_tf.training.replicas import ONE_DEVICE, OneDevice
+from liver_tf.training.task import Task
+
+
+def validate(
+    step: Callable, batches: tf.data.Dataset, classes: tuple[str, ...]
+) -> dict[str, float]:
+    """Loss and pooled Dice over a validation set.
+
+    Returns:
+      ``val_loss``: mean over slices. ``val_dice_<class>``: for every class except background.
+      ``val_dice_any_lesion``: if there are several kinds of lesion. ``val_dice``: the mean over the
+      kinds of lesion, or the Dice of the liver if there are none. The Dice of a class that is
+      neither present nor predicted is omitted.
+    """
+    losses, sizes, counts = [], [], np.zeros((3, len(classes) + 1))
+    for images, labels, parameters in batches:
+        loss, overlap = step(images, labels, parameters)
+        losses.append(float(loss))
+        sizes.append(int(tf.shape(images)[0]))
+        counts += overlap.numpy()
+    intersection, predicted, true = counts
+    with np.errstate(invalid="ignore"):
+        dice = 2 * intersection / (predicted + true)
+    named = {
+        f"val_dice_{name}": float(dice[index])
+        for index, name in enumerate(classes)
+        if index and np.isfinite(dice[index])
+    }
+    if len(classes) > 3 and np.isfinite(dice[-1]):
+        named["val_dice_any_lesion"] = float(dice[-1])
+    kinds = classes[2:] or classes[1:]
+    present = [named[f"val_dice_{name}"] for name in kinds if f"val_dice_{name}" in named]
+    return {
+        "val_loss": float(np.average(losses, weights=sizes)),
+        "val_dice": float(np.mean(present)) if present else 0.0,
+        **named,
+    }
+
+
+def validation_step(
+    model: keras.Model, task: Task, replicas: OneDevice = ONE_DEVICE
+) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+    """Make a compiled step: (images, labels, {}) to the batch's loss and its overlap counts."""
+    weights = tf.constant(task.class_weights, tf.float32)
+
+    def step(images, labels, parameters):
+        (images, labels, _), share = replicas.share((images, labels, parameters))
+        logits = model(task.standardise(images), training=False)
+        loss = weighted_cross_entropy(logits, labels, weights)
+        overlap = class_overlap(logits, labels, len(task.class_weights))
+        return (loss, overlap) if share is None else (loss * share, overlap * tf.sign(share))
+
+    return replicas.compiled(step)
+
+
+def class_overlap(logits: tf.Tensor, labels: tf.Tensor, classes: int) -> tf.Tensor:
+    """Pixel counts of a batch for Dice: float32 [3, classes + 1].
+
+    Rows: intersection, predicted, true. The last column is any lesion (label 2 and above) against
+    the rest, which cannot be derived from the columns of the classes.
+    """
+    predicted = tf.argmax(logits, axis=-1, output_type=tf.int32)
+    labels = tf.cast(labels, tf.int32)
+    hit = tf.cast(predicted == labels, tf.float32)
+    true = _counts(labels, None, classes)
+    guess = _counts(predicted, None, classes)
+    both = _counts(labels, hit, classes)
+    lesion_true = tf.cast(labels >= 2, tf.float32)
+    lesion_guess = tf.cast(predicted >= 2, tf.float32)
+    lesion = tf.stack(
+        [
+            tf.reduce_sum(lesion_true * lesion_guess),
+            tf.reduce_sum(lesion_guess),
+            tf.reduce_sum(lesion_true),
+        ]
+    )
+    return tf.concat([tf.stack([both, guess, true]), lesion[:, None]], axis=1)
+
+
+def _counts(labels: tf.Tensor, weights: tf.Tensor | None, classes: int) -> tf.Tensor:
+    flat = tf.reshape(labels, [-1])
+    weights = tf.ones_like(flat, tf.float32) if weights is None else tf.reshape(weights, [-1])
+    return tf.math.unsorted_segment_sum(weights, flat, classes)
