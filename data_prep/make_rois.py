@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
     from liver_tf.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()
-    from liver_tf.conversion.roi_sets import cut_regions
+    from liver_tf.conversion.roi_sets import cut_rois
     from liver_tf.inference.liver_finder import LiverFinder
     from liver_tf.inference.roi_box import RoiRule
     from liver_tf.refusals import Refusal
@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
     try:
         seen = None if FLAGS.true_liver else Path(FLAGS.liver_run) / run_files.TRAINING_DATA
         finder = None if FLAGS.true_liver else LiverFinder.of_run(Path(FLAGS.liver_run))
-        manifest, summary = cut_regions(
+        manifest, summary = cut_rois(
             Path(FLAGS.input),
             Path(FLAGS.output),
             finder,

@@ -1,8 +1,7 @@
-"""The same work on cases, spread by Apache Beam over whatever runs its pipelines.
+"""The Beam engine: converts cases in an Apache Beam pipeline, on whatever runner is chosen.
 
-Beam starts the function for each case on some machine; all machines must see the input and the
-output folder under the same paths (a shared file system). What became of a case is left beside its
-memo, so that no runner needs a sink of its own.
+All machines must see input and output under the same paths (a shared file system). Outcomes are
+written to files beside the memos, so that every runner works without a sink of its own.
 """
 
 from __future__ import annotations
@@ -10,11 +9,10 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 from liver_tf import atomic_files
-from liver_tf.conversion.convert_cases import CaseOutcome, Job, convert_case
+from liver_tf.conversion.convert_cases import CaseJob, CaseOutcome, convert_case
 from liver_tf.conversion.output_folder import MEMOS
 from liver_tf.disk_full import write_errors_as_refusals
 from liver_tf.refusals import Refusal
@@ -22,18 +20,17 @@ from liver_tf.refusals import Refusal
 _SUFFIX = ".outcome.json"
 
 
-def convert_in_beam(jobs: list[Job], options: list[str]) -> Iterator[CaseOutcome]:
-    """Convert cases by a Beam pipeline; outcomes come in the order of the jobs.
+def convert_in_beam(jobs: list[CaseJob], options: list[str]) -> Iterator[CaseOutcome]:
+    """Convert cases in a Beam pipeline; outcomes come in the order of the jobs.
 
     Args:
-      jobs: of :func:`liver_tf.conversion.convert_cases.convert_case`; all machines share the target
-        folder.
-      options: Beam's own, e.g. ``["--runner=FlinkRunner", "--flink_master=host:8081"]``. Without
-        any, Beam's direct runner works on this machine.
+      jobs: as for :func:`liver_tf.conversion.convert_cases.convert_case`, all with the same target.
+      options: of Beam, e.g. ``["--runner=FlinkRunner", "--flink_master=host:8081"]``. Without
+        options Beam's direct runner is used on this machine.
 
     Raises:
-      Refusal: ``no-beam`` where Apache Beam is not installed, ``beam-failed``, and those of
-        ``convert_case``, which end the whole conversion.
+      Refusal: ``no-beam`` if Apache Beam is not installed, ``beam-failed``, and those of
+        ``convert_case``.
     """
     try:
         import apache_beam
@@ -43,11 +40,11 @@ def convert_in_beam(jobs: list[Job], options: list[str]) -> Iterator[CaseOutcome
             "no-beam",
             None,
             expected="Apache Beam for --engine=beam",
-            found="a Python without it",
+            found="no installed package apache_beam",
             remedy="Run: pip install -c constraints.txt -e '.[beam]'.",
         ) from None
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
-    # But a slip in an option is worth a word: it would be passed over.
+    # Beam ignores misspelt options with a warning, which must stay visible.
     logging.getLogger("apache_beam.options").setLevel(logging.WARNING)
     folder = jobs[0][1].output / MEMOS
     with write_errors_as_refusals(folder):
@@ -58,48 +55,49 @@ def convert_in_beam(jobs: list[Job], options: list[str]) -> Iterator[CaseOutcome
                 (
                     pipeline
                     | "cases" >> apache_beam.Create(jobs)
-                    # Runners fuse steps: without this one machine would get all cases.
+                    # Runners fuse steps: without a reshuffle one machine would get all cases.
                     | "spread" >> apache_beam.Reshuffle()
-                    | "convert" >> apache_beam.Map(_convert_and_tell)
+                    | "convert" >> apache_beam.Map(_convert_and_save_outcome)
                 )
         except Exception as error:
             raise Refusal(
                 "beam-failed",
                 None,
-                expected="a Beam pipeline that ends well",
-                found=f"an error of kind {type(error).__name__}",
-                remedy="See the runner's own log; do all machines see the input and the output "
-                "under the same paths? What is complete is kept.",
+                expected="a Beam pipeline that finishes",
+                found=f"a {type(error).__name__}",
+                remedy="See the log of the runner, and check that all machines see input and "
+                "output under the same paths. Finished cases are kept.",
             ) from None
-        yield from map(partial(_outcome_of, folder), jobs)
+        for job in jobs:
+            yield _load_outcome(folder, job)
     finally:
         for path in folder.glob(f"*{_SUFFIX}"):
             path.unlink(missing_ok=True)
 
 
-def _convert_and_tell(job: Job) -> None:
-    """Convert a case and write what became of it; paths of patients' files are not written."""
+def _convert_and_save_outcome(job: CaseJob) -> None:
+    """Convert a case and save its outcome, without paths of patients' files."""
     task, target = job
     try:
-        told = convert_case(job).to_json(task)
-    except Refusal as refusal:  # of the output: all cases would meet it
-        told = {"ends_all": refusal.to_json()}
+        stored = convert_case(job).to_json(task)
+    except Refusal as refusal:  # of the output: it concerns all cases
+        stored = {"ends_all": refusal.to_json()}
     with write_errors_as_refusals(target.output):
-        atomic_files.write_json(target.output / MEMOS / f"{task.case}{_SUFFIX}", told)
+        atomic_files.write_json(target.output / MEMOS / f"{task.case}{_SUFFIX}", stored)
 
 
-def _outcome_of(folder: Path, job: Job) -> CaseOutcome:
+def _load_outcome(folder: Path, job: CaseJob) -> CaseOutcome:
     task, target = job
     try:
-        told = json.loads((folder / f"{task.case}{_SUFFIX}").read_text(encoding="utf-8"))
+        stored = json.loads((folder / f"{task.case}{_SUFFIX}").read_text(encoding="utf-8"))
     except OSError:
         raise Refusal(
             "beam-failed",
             target.output,
-            expected="a word on every case from the pipeline's workers",
-            found="none on one of them",
-            remedy="All machines must see the output folder under the same path.",
+            expected="an outcome file for every case",
+            found="a case without one",
+            remedy="Make sure that all machines see the output folder under the same path.",
         ) from None
-    if "ends_all" in told:
-        raise Refusal.from_json(told["ends_all"], target.output)
-    return CaseOutcome.from_json(told, task)
+    if "ends_all" in stored:
+        raise Refusal.from_json(stored["ends_all"], target.output)
+    return CaseOutcome.from_json(stored, task)

@@ -1,16 +1,15 @@
-"""Cases to shards, in parallel processes, so that a conversion can be killed and goes on.
+"""Converts cases to shards, side by side, and resumes after an interruption.
 
-For every case a shard and, after it, a memo in ``.cases/`` appear whole. The manifest is put
-together from the memos when all cases are done. A case whose memo fits the input files and the
-arguments is not converted again.
+Each case leaves a shard and then a memo in ``.cases/``, both written atomically. A case whose memo
+matches its input files and the arguments is not converted again. The manifest is written last.
 """
 
 from __future__ import annotations
 
-import collections
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,8 @@ from tqdm import tqdm
 
 from liver_tf import __version__, atomic_files
 from liver_tf.conversion.case_reader import read_slices, unexpected_error
-from liver_tf.conversion.cases import CaseNotes, CaseTask
-from liver_tf.conversion.output_folder import MEMOS, begun_anew, sweep
+from liver_tf.conversion.cases import CaseNotes, CaseTask, LabelledSlice
+from liver_tf.conversion.output_folder import MEMOS, remove_leftovers, rewritten_folder
 from liver_tf.conversion.process_engine import in_processes
 from liver_tf.ct.window import DEFAULT_WINDOW, apply_window
 from liver_tf.disk_full import write_errors_as_refusals
@@ -35,7 +34,7 @@ from liver_tf.refusals import Refusal
 
 @dataclass(frozen=True)
 class Target:
-    """Where records go and how they are written.
+    """Where and how records are written.
 
     Attributes:
       output: folder of the record set.
@@ -50,38 +49,39 @@ class Target:
 
 @dataclass(frozen=True)
 class CaseOutcome:
-    """What became of a case: an entry for the manifest, or none, and its refusals."""
+    """Result of converting a case: its manifest entry, or None, and its refusals."""
 
     entry: CaseEntry | None
     refusals: tuple[Refusal, ...]
 
     def to_json(self, task: CaseTask) -> dict:
-        """Without names of files: a refusal's path is told by its place among the task's own."""
-        places = {path: place for place, path in enumerate(task.places)}
+        """Without file names: the path of a refusal is stored as an index into ``task.places``."""
+        indices = {path: index for index, path in enumerate(task.places)}
         return {
             "entry": None if self.entry is None else self.entry.to_json(),
-            "refusals": [[r.to_json(), places.get(r.path)] for r in self.refusals],
+            "refusals": [[r.to_json(), indices.get(r.path)] for r in self.refusals],
         }
 
     @classmethod
     def from_json(cls, value: dict, task: CaseTask) -> CaseOutcome:
+        """The inverse of ``to_json``."""
         return cls(
             None if value["entry"] is None else CaseEntry.from_json(value["entry"]),
             tuple(
-                Refusal.from_json(refusal, None if place is None else task.places[place])
-                for refusal, place in value["refusals"]
+                Refusal.from_json(refusal, None if index is None else task.places[index])
+                for refusal, index in value["refusals"]
             ),
         )
 
 
-#: A case and where its records go.
-Job = tuple[CaseTask, Target]
-#: Carries jobs out by ``convert_case``; outcomes come in the order of the jobs.
-Engine = Callable[[list[Job]], Iterator[CaseOutcome]]
+#: A case and the target of its records.
+CaseJob = tuple[CaseTask, Target]
+#: Runs ``convert_case`` on jobs; outcomes come in the order of the jobs.
+Engine = Callable[[list[CaseJob]], Iterator[CaseOutcome]]
 
 
 def local_engine(workers: int) -> Engine:
-    """Processes of this machine."""
+    """An engine of ``workers`` processes on this machine."""
     return lambda jobs: in_processes(convert_case, jobs, workers)
 
 
@@ -94,23 +94,31 @@ def convert(
     early_refusals: list[Refusal],
     engine: Engine,
 ) -> tuple[Manifest | None, list[Refusal]]:
-    """Convert all cases and write the manifest last.
+    """Convert all cases, then write the manifest.
+
+    Args:
+      tasks: the cases.
+      target: where and how records are written.
+      label_set: of the records.
+      made_by: version and arguments, for the manifest.
+      early_refusals: of files that did not form a case.
+      engine: runs the conversion of the cases.
 
     Returns:
-      The manifest and every refusal, those of ``early_refusals`` included. Where not a single case
-      could be read there is no data set: None, and a refusal ``nothing-converted`` ends the list.
+      The manifest and all refusals, including ``early_refusals``. If no case could be read there is
+      no data set: None, and the last refusal is ``nothing-converted``.
 
     Raises:
-      Refusal: what ends the whole conversion: ``output-other-set``, ``disk-full``,
-        ``output-unwritable``, ``output-busy``, ``worker-died``. Complete shards are kept, and
-        the next call goes on.
+      Refusal: an error that ends the whole conversion: ``output-other-set``, ``disk-full``,
+        ``output-unwritable``, ``output-busy``, ``worker-died``. Complete shards are kept, and the
+        next call resumes.
     """
     refusals = list(early_refusals)
     output = target.output
-    if not tasks:  # a slip in --input shall not cost what the folder holds
-        return None, [*refusals, _nothing(output, 0, len(refusals))]
+    if not tasks:  # a wrong --input must not cost the existing record set
+        return None, [*refusals, _nothing_converted(output, 0, len(refusals))]
     _refuse_other_set(output, made_by)
-    with begun_anew(output):
+    with rewritten_folder(output):
         jobs = [(task, target) for task in tasks]
         entries = []
         for outcome in tqdm(engine(jobs), total=len(jobs), desc="convert", unit="case"):
@@ -118,9 +126,9 @@ def convert(
             if outcome.entry is not None:
                 entries.append(outcome.entry)
         if not entries:
-            return None, [*refusals, _nothing(output, len(tasks), len(refusals))]
-        # Nobody shall find patients here that the input does not hold any more.
-        sweep(output, {entry.case for entry in entries})
+            return None, [*refusals, _nothing_converted(output, len(tasks), len(refusals))]
+        # Patients removed from the input must not remain in the output.
+        remove_leftovers(output, {entry.case for entry in entries})
         manifest = Manifest(
             label_set=label_set,
             window=target.window,
@@ -133,76 +141,64 @@ def convert(
     return manifest, refusals
 
 
-def _refuse_other_set(output: Path, made_by: dict) -> None:
-    """A slip in --output shall not sweep away a record set of other patients."""
-    if not (output / MANIFEST_NAME).is_file():
-        return
-    try:
-        there = load_manifest(output).made_by
-    except Refusal:  # of an earlier version of the program, or damaged: to be made anew
-        return
-    differing = [name for name in ("source", "site_key") if there.get(name) != made_by.get(name)]
-    if differing:
-        raise Refusal(
-            "output-other-set",
-            output,
-            expected="a new folder, or one with records of the same source under the same site key",
-            found=f"a record set made with another {' and '.join(differing)}",
-            remedy="Choose another --output, or delete that set if it is not needed any more.",
-        )
+def convert_case(job: CaseJob) -> CaseOutcome:
+    """Convert one case, unless its memo shows that it is done.
 
-
-def _nothing(output: Path, found: int, refused: int) -> Refusal:
-    return Refusal(
-        "nothing-converted",
-        output,
-        expected="at least one case that can be read",
-        found=f"{found} cases found and {refused} refusals",
-        remedy="See the other refusals; check --source and --input.",
-    )
-
-
-def convert_case(job: Job) -> CaseOutcome:
-    """Convert one case, unless a memo says that it is done.
-
-    Raises ``Refusal`` only where the output cannot be written: that concerns all cases.
+    Raises:
+      Refusal: the output cannot be written, which concerns all cases.
     """
     task, target = job
     memo = target.output / MEMOS / f"{task.case}.json"
     stamp = _stamp(task, target)
     with write_errors_as_refusals(target.output):
-        done = _remembered(memo, stamp, target.output)
-        return done if done is not None else _converted(task, target, memo, stamp)
+        done = _finished(memo, stamp, target.output)
+        return done if done is not None else _convert(task, target, memo, stamp)
 
 
-def _keep_freed_memory() -> None:
-    """Let freed slices be used again without asking the system for memory each time.
+@dataclass
+class _CaseTotals:
+    """What a manifest entry needs of all slices of a case; filled while they are written."""
 
-    The C library (glibc: malloc, M_TRIM_THRESHOLD) gives memory back at once beyond a limit, which
-    grows with the largest block freed so far. This one is never touched, so it costs nothing.
-    """
-    np.empty(24 << 20, np.uint8)
+    statistics: list[case_statistics.CaseStatistics] = field(default_factory=list)
+    hashes: list[str] = field(default_factory=list)
+    diagnoses: Counter[str] = field(default_factory=Counter)
+
+    def record(
+        self, task: CaseTask, labelled: LabelledSlice, window: tuple[int, int]
+    ) -> SliceRecord:
+        """Window a slice, add it to the totals and return its record."""
+        image = apply_window(labelled.hu, *window)
+        values = {label: apply_window(hu, *window) for label, hu in labelled.hu_by_label.items()}
+        self.statistics.append(case_statistics.of_values(values, image.size, len(task.label_set)))
+        self.hashes.append(hash_slice(image, labelled.index))
+        self.diagnoses[labelled.diagnosis] += 1
+        return SliceRecord(
+            image=image,
+            labels=labelled.labels,
+            spacing_mm=labelled.spacing_mm,
+            case=task.case,
+            patient=task.patient,
+            slice_index=labelled.index,
+            diagnosis=labelled.diagnosis,
+        )
 
 
-def _converted(task: CaseTask, target: Target, memo: Path, stamp: dict) -> CaseOutcome:
+def _convert(task: CaseTask, target: Target, memo: Path, stamp: dict) -> CaseOutcome:
     _keep_freed_memory()
-    found = CaseNotes()
-    parts: list[case_statistics.CaseStatistics] = []
-    hashes: list[str] = []
-    diagnoses: collections.Counter[str] = collections.Counter()
+    notes, totals = CaseNotes(), _CaseTotals()
     shard = target.output / f"{task.case}.tfrecord"
-    records = _records(task, target.window, found, parts, hashes, diagnoses)
+    records = (totals.record(task, one, target.window) for one in read_slices(task, notes))
     try:
         info = write_shard(shard, records, target.encoding)
     except Refusal as refusal:
-        return CaseOutcome(None, (*found.refusals, refusal))
-    except OSError:  # of the output: what reads turns them into refusals
+        return CaseOutcome(None, (*notes.refusals, refusal))
+    except OSError:  # of the output: errors of reading are refusals already
         raise
     except Exception as error:
-        return CaseOutcome(None, (*found.refusals, unexpected_error(task.files[0], error)))
+        return CaseOutcome(None, (*notes.refusals, unexpected_error(task.files[0], error)))
     if not info.records:
-        return CaseOutcome(None, tuple(found.refusals))
-    total = case_statistics.total(parts)
+        return CaseOutcome(None, tuple(notes.refusals))
+    total = case_statistics.total(totals.statistics)
     entry = CaseEntry(
         case=task.case,
         patient=task.patient,
@@ -211,46 +207,37 @@ def _converted(task: CaseTask, target: Target, memo: Path, stamp: dict) -> CaseO
         records=info.records,
         bytes=info.bytes,
         sha256=info.sha256,
-        diagnosis=_diagnosis(diagnoses, total),
+        diagnosis=_diagnosis(totals.diagnoses, total),
         statistics=total,
-        hashes=tuple(hashes),
-        cautions=tuple(sorted({(caution.code, caution.text) for caution in found.cautions})),
-        details=dict(sorted(found.details.items())),
+        hashes=tuple(totals.hashes),
+        cautions=tuple(sorted({(caution.code, caution.text) for caution in notes.cautions})),
+        details=dict(sorted(notes.details.items())),
     )
-    # A case with refused slices is read again next time: what they lacked may be there then.
-    if not found.refusals:
+    # A case with refused slices gets no memo: they may have been fixed by the next run.
+    if not notes.refusals:
         atomic_files.write_json(memo, {"stamp": stamp, "entry": entry.to_json()})
-    return CaseOutcome(entry, tuple(found.refusals))
+    return CaseOutcome(entry, tuple(notes.refusals))
 
 
-def _records(task, window, found, parts, hashes, diagnoses) -> Iterator[SliceRecord]:
-    for one in read_slices(task, found):
-        image = apply_window(one.hu, *window)
-        seen = {label: apply_window(hu, *window) for label, hu in one.hu_by_label.items()}
-        parts.append(case_statistics.of_values(seen, image.size, len(task.label_set)))
-        hashes.append(hash_slice(image, one.index))
-        diagnoses[one.diagnosis] += 1
-        yield SliceRecord(
-            image=image,
-            labels=one.labels,
-            spacing_mm=one.spacing_mm,
-            case=task.case,
-            patient=task.patient,
-            slice_index=one.index,
-            diagnosis=one.diagnosis,
-        )
+def _keep_freed_memory() -> None:
+    """Make the C library reuse freed slices instead of returning their memory to the system.
+
+    glibc returns memory beyond a threshold that grows with the largest block freed so far (malloc,
+    M_TRIM_THRESHOLD). This block is never touched, so it costs nothing.
+    """
+    np.empty(24 << 20, np.uint8)
 
 
-def _diagnosis(diagnoses: collections.Counter, total: case_statistics.CaseStatistics) -> str:
+def _diagnosis(diagnoses: Counter[str], total: case_statistics.CaseStatistics) -> str:
     """The case's diagnosis, by which folds are stratified."""
-    kinds = [(count, name) for name, count in diagnoses.items() if name not in ("", HEALTHY)]
-    if kinds:
-        return max(kinds)[1]
+    lesions = [(count, name) for name, count in diagnoses.items() if name not in ("", HEALTHY)]
+    if lesions:
+        return max(lesions)[1]
     return "lesion" if sum(total.class_pixels[2:]) else HEALTHY
 
 
 def _stamp(task: CaseTask, target: Target) -> dict:
-    """What a memo must agree with to stand for a case: files by size and time, and arguments."""
+    """What a memo must match to be valid: sizes and times of the files, and the arguments."""
     files = []
     for path in task.files:
         try:
@@ -272,17 +259,47 @@ def _stamp(task: CaseTask, target: Target) -> dict:
     }
 
 
-def _remembered(memo: Path, stamp: dict, output: Path) -> CaseOutcome | None:
+def _finished(memo: Path, stamp: dict, output: Path) -> CaseOutcome | None:
+    """The outcome of an earlier conversion with the same stamp and an intact shard, or None."""
     if not memo.is_file():
         return None
     try:
         stored = json.loads(memo.read_text(encoding="utf-8"))
-        made_of, entry = stored["stamp"], CaseEntry.from_json(stored["entry"])
+        stored_stamp, entry = stored["stamp"], CaseEntry.from_json(stored["entry"])
     except (ValueError, KeyError, TypeError):
         return None
     shard = output / f"{memo.stem}.tfrecord"
-    if made_of != stamp or entry.shard != shard.name or not shard.is_file():
+    if stored_stamp != stamp or entry.shard != shard.name or not shard.is_file():
         return None
     if atomic_files.sha256_of(shard) != entry.sha256:
         return None
     return CaseOutcome(entry, ())
+
+
+def _refuse_other_set(output: Path, made_by: dict) -> None:
+    """Refuse to overwrite a record set of another source or site key (a wrong --output)."""
+    if not (output / MANIFEST_NAME).is_file():
+        return
+    try:
+        stored = load_manifest(output).made_by
+    except Refusal:  # damaged or of an earlier version: to be regenerated
+        return
+    differing = [name for name in ("source", "site_key") if stored.get(name) != made_by.get(name)]
+    if differing:
+        raise Refusal(
+            "output-other-set",
+            output,
+            expected="a new folder, or a record set of the same source and site key",
+            found=f"a record set made with another {' and '.join(differing)}",
+            remedy="Choose another --output, or delete that record set.",
+        )
+
+
+def _nothing_converted(output: Path, cases: int, refused: int) -> Refusal:
+    return Refusal(
+        "nothing-converted",
+        output,
+        expected="at least one readable case",
+        found=f"{cases} cases and {refused} refusals",
+        remedy="Read the other refusals; check --source and --input.",
+    )

@@ -1,4 +1,4 @@
-"""The folder of a record set while it is written: one writer, clear errors, no leftovers."""
+"""The output folder of a conversion: one writer at a time, no leftovers."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from liver_tf.records.manifest import MANIFEST_NAME
 MEMOS = ".cases"
 FOLDS_NAME = "folds.json"
 
-#: Shards and memos are called after the pseudonym of their case: nobody else's files are.
-_OURS = re.compile(r"c-[0-9a-f]{16}\.(tfrecord|json)")
+#: Shards and memos are named after the pseudonym of their case.
+_SHARD_OR_MEMO = re.compile(r"c-[0-9a-f]{16}\.(tfrecord|json)")
 
 
 @contextlib.contextmanager
-def begun_anew(output: Path) -> Iterator[None]:
-    """Make the folder, hold it alone, and take away what says that it is a data set.
+def rewritten_folder(output: Path) -> Iterator[None]:
+    """Create and lock the folder, and remove manifest and folds.
 
-    Shards change from here on: without its manifest the folder is no data set. Complete shards
-    stay.
+    Without a manifest the folder is not a data set while its shards change. Complete shards stay.
 
     Raises:
-      Refusal: ``output-busy`` where another process writes into the folder, else as
+      Refusal: ``output-busy`` if another process writes into the folder; else as
         :func:`liver_tf.disk_full.write_errors_as_refusals`.
     """
     with write_errors_as_refusals(output):
@@ -38,15 +37,18 @@ def begun_anew(output: Path) -> Iterator[None]:
             yield
 
 
-def sweep(output: Path, keep: Collection[str]) -> None:
-    """Remove what earlier conversions left of cases that are not to be kept, and partial files.
+def remove_leftovers(output: Path, keep: Collection[str]) -> None:
+    """Remove partial files, and shards and memos of cases that are not in ``keep``.
 
-    Only files that bear the names of our shards, memos and temporary files are touched.
+    Other files in the folder are not touched.
     """
     for folder in (output, output / MEMOS):
         for path in list(folder.iterdir()) if folder.is_dir() else ():
             name = path.name.removeprefix(TEMPORARY_MARK)
-            ours = _OURS.fullmatch(name) or name in (MANIFEST_NAME, FOLDS_NAME)
-            partial = name != path.name
-            if ours and (partial or (_OURS.fullmatch(name) and path.stem not in keep)):
+            of_case = _SHARD_OR_MEMO.fullmatch(name) is not None
+            if name != path.name:
+                removable = of_case or name in (MANIFEST_NAME, FOLDS_NAME)
+            else:
+                removable = of_case and path.stem not in keep
+            if removable:
                 path.unlink(missing_ok=True)

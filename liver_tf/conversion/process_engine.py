@@ -1,4 +1,4 @@
-"""Work on cases side by side in processes that end with the one that started them."""
+"""Runs a function on many cases in processes that end with the process that started them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from liver_tf.refusals import Refusal
 
-# The thread that watches progress bars would forbid to fork.
+# The monitor thread of the progress bars would rule out forking (see _context).
 tqdm.monitor_interval = 0
 
 _Job = TypeVar("_Job")
@@ -28,14 +28,15 @@ def in_processes(
     jobs: Sequence[_Job],
     workers: int,
 ) -> Iterator[_Result]:
-    """Map over jobs; results come in the order of the jobs, whatever the number of workers.
+    """Map a function over jobs; results come in the order of the jobs.
 
     Args:
-      function: of a module, so that another process can import it.
-      workers: 1 works in this process, as a single job does.
+      function: defined in a module, so that another process can import it.
+      jobs: its arguments.
+      workers: number of processes. One worker or a single job runs in this process.
 
     Raises:
-      Refusal: ``worker-died`` where a process was killed. What ``function`` raises comes through.
+      Refusal: ``worker-died`` if a process was killed. Exceptions of ``function`` pass unchanged.
     """
     workers = min(workers, len(jobs))
     if workers <= 1:
@@ -48,20 +49,20 @@ def in_processes(
         raise Refusal(
             "worker-died",
             None,
-            expected="processes that live until their case is done",
-            found="one that was ended from outside, as happens when memory runs out",
-            remedy="Lower --workers and start again: what is complete is kept.",
+            expected="worker processes that finish their case",
+            found="one that was killed, as happens when memory runs out",
+            remedy="Lower --workers and run the same command again: finished cases are kept.",
         ) from None
 
 
 def _context() -> multiprocessing.context.BaseContext:
-    """A fork starts at once, but with other threads alive it can hang: then fresh processes."""
-    alone = threading.active_count() == 1 and "tensorflow" not in sys.modules
-    return multiprocessing.get_context("fork" if alone and sys.platform == "linux" else "spawn")
+    """Fork, which starts at once; spawn if other threads are alive, as a fork could then hang."""
+    single = threading.active_count() == 1 and "tensorflow" not in sys.modules
+    return multiprocessing.get_context("fork" if single and sys.platform == "linux" else "spawn")
 
 
 def _start_worker() -> None:
-    # A worker that outlives a killed parent would still write while the next start writes too.
+    # A worker that outlives a killed parent would write at the same time as the next run.
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

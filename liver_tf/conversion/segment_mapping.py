@@ -1,4 +1,4 @@
-"""What the segments of a DICOM SEG mean: from ``--segments`` to classes of a label set."""
+"""Maps the segments of a DICOM SEG to classes (``--segments``)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from liver_tf.ct.pseudonyms import pseudonym
 from liver_tf.labels import LITS, LabelSet
 
-#: (number, or label or code in lower case; class).
+#: (segment number, or its label or code in lower case; class).
 Segments = tuple[tuple[int | str, str], ...]
 
-#: Codes as in DICOM PS3.16 (SNOMED CT, and its older form SRT): liver; mass, neoplasm, lesion.
+#: Codes of DICOM PS3.16 for liver, mass, neoplasm and lesion, in SNOMED CT and its older form SRT.
 DEFAULT_SEGMENTS = (
     "liver:liver",
     "SCT:10200004:liver",
@@ -28,15 +28,18 @@ DEFAULT_SEGMENTS = (
 
 
 def parse_segments(pairs: Sequence[str], lesion_types: LabelSet) -> tuple[LabelSet, Segments]:
-    """The label set that the classes named belong to, and the class of each segment.
+    """Parse ``--segments``.
 
     Args:
-      pairs: ``segment:class``; what follows the last colon is the class, so that a segment may be
-        a code, ``scheme:value``. Digits alone are a segment's number.
-      lesion_types: the label set to take where a class is a kind of lesion; else it is LiTS's.
+      pairs: ``segment:class``. The class follows the last colon, so that a segment may be a code,
+        ``scheme:value``. A segment of digits only is a segment number.
+      lesion_types: the label set to use if a class is a lesion type; otherwise that of LiTS.
+
+    Returns:
+      The label set, and the class of each segment.
 
     Raises:
-      ValueError: with a text for the user.
+      ValueError: with a message for the user.
     """
     known = dict.fromkeys((*LITS.classes, *lesion_types.classes))
     segments: dict[int | str, str] = {}
@@ -45,21 +48,23 @@ def parse_segments(pairs: Sequence[str], lesion_types: LabelSet) -> tuple[LabelS
         key = int(segment) if segment.isdecimal() else segment.casefold()
         if not segment or meaning not in known or key in segments:
             raise ValueError(
-                f"expected each segment once, as number, name or scheme:code, then a colon and one "
-                f"of {', '.join(known)}; got {pair!r}"
+                f"expected each segment once, as number, name or scheme:code, followed by a colon "
+                f"and one of {', '.join(known)}; got {pair!r}"
             )
         segments[key] = meaning
-    kinds = {meaning for meaning in segments.values() if meaning not in LITS.classes}
-    if kinds and "lesion" in segments.values():
+    types = {meaning for meaning in segments.values() if meaning not in LITS.classes}
+    if types and "lesion" in segments.values():
         raise ValueError(
-            "expected kinds of lesion or 'lesion', not both: name the kind of every lesion segment"
+            "expected lesion types or 'lesion', not both: give the type of every lesion segment"
         )
-    return lesion_types if kinds else LITS, tuple(sorted(segments.items(), key=repr))
+    return lesion_types if types else LITS, tuple(sorted(segments.items(), key=repr))
 
 
 def segments_text(segments: Segments, key: bytes) -> str:
-    """The mapping for a manifest. Names of segments are free text and may tell of people: those
-    that are not among the defaults become pseudonyms under the site key."""
+    """The mapping as text for the manifest.
+
+    Segment names are free text and may identify people: all but the defaults become pseudonyms.
+    """
     plain = {pair.rpartition(":")[0].casefold() for pair in DEFAULT_SEGMENTS}
     return ",".join(
         f"{name if isinstance(name, int) or name in plain else pseudonym(key, 'segment', name)}"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from liver_tf.conversion.output_folder import sweep
+from liver_tf.conversion.output_folder import remove_leftovers
 from liver_tf.conversion.process_engine import in_processes
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
@@ -212,7 +212,7 @@ def test_patients_that_left_the_table_leave_the_folder(tiny_phantom, slices_set,
 
 
 def test_sweep_of_a_folder_that_never_had_memos(tmp_path):
-    sweep(tmp_path, set())
+    remove_leftovers(tmp_path, set())
 
 
 def test_a_slip_in_the_input_costs_nothing(lits_set, tmp_path):
@@ -235,7 +235,7 @@ def test_full_disk(tiny_phantom, lits_set, tmp_path, monkeypatch, what):
     }[what]
     (folder / name).symlink_to("/dev/full")
     if what == "manifest":  # would clear the way
-        monkeypatch.setattr("liver_tf.conversion.convert_cases.sweep", lambda *_: None)
+        monkeypatch.setattr("liver_tf.conversion.convert_cases.remove_leftovers", lambda *_: None)
     with pytest.raises(Refusal, match=r"No space left on device.*keeps what is finished") as no:
         convert_lits(tiny_phantom / "lits", folder)
     assert no.value.code == "disk-full"

@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from liver_tf.conversion.roi_sets import cut_regions
+from liver_tf.conversion.roi_sets import cut_rois
 from liver_tf.inference.roi_box import RoiRule
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
@@ -20,7 +20,7 @@ RULE = RoiRule(margin_mm=15.0, least_side_mm=120.0)
 @pytest.fixture(scope="module")
 def rois(lits_set, tmp_path_factory):
     output = tmp_path_factory.mktemp("rois") / "lits"
-    cut_regions(lits_set, output, None, RULE)
+    cut_rois(lits_set, output, None, RULE)
     return output
 
 
@@ -71,7 +71,7 @@ def test_command(slices_set, tmp_path):
     output = tmp_path / "rois"
     done = command("make_rois", f"--input={slices_set}", f"--output={output}", "--true_liver")
     assert done.returncode == 0, done.stderr
-    assert "100.0% of all lesion pixels lie inside the ROIs" in done.stdout
+    assert "100.0% of all lesion pixels are inside the ROIs" in done.stdout
     stored = json.loads((output / "manifest.json").read_text())
     assert stored["roi"]["liver"] == "labels"
     assert stored["roi"]["source_fingerprint"] == load_manifest(slices_set).fingerprint
@@ -82,24 +82,24 @@ def test_command(slices_set, tmp_path):
 def test_cutting_again_gives_the_same_bytes_and_leaves_no_strangers(lits_set, rois, tmp_path):
     folder = shutil.copytree(rois, tmp_path / "rois")
     (folder / "c-0123456789abcdef.tfrecord").write_text("of an earlier cut")
-    cut_regions(lits_set, folder, None, RULE)
+    cut_rois(lits_set, folder, None, RULE)
     assert bytes_of(folder) == bytes_of(rois)
 
 
 def test_misuse_is_refused_and_harms_nothing(lits_set, rois, tmp_path):
     before = bytes_of(lits_set)
     with pytest.raises(Refusal, match=r"same-folder.*Choose another --output"):
-        cut_regions(lits_set, lits_set, None, RULE)
+        cut_rois(lits_set, lits_set, None, RULE)
     assert bytes_of(lits_set) == before
     with pytest.raises(Refusal, match=r"roi-of-roi"):
-        cut_regions(rois, tmp_path / "again", None, RULE)
+        cut_rois(rois, tmp_path / "again", None, RULE)
 
 
 def test_full_disk(lits_set, tmp_path):
     shard = load_manifest(lits_set).cases[0].shard
     (tmp_path / f".partial-{shard}").symlink_to("/dev/full")
     with pytest.raises(Refusal, match=r"disk-full"):
-        cut_regions(lits_set, tmp_path, None, RULE)
+        cut_rois(lits_set, tmp_path, None, RULE)
     assert not (tmp_path / "manifest.json").exists()
 
 
@@ -113,5 +113,5 @@ def test_no_liver_at_all(lits_set, tmp_path):
             return np.zeros(images.shape, bool)
 
     with pytest.raises(Refusal, match=r"no-roi.*Train the liver network longer"):
-        cut_regions(lits_set, tmp_path / "set", Blind(), RULE)
+        cut_rois(lits_set, tmp_path / "set", Blind(), RULE)
     assert not (tmp_path / "set/manifest.json").exists()

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from data_prep import check_leakage
-from liver_tf.conversion.roi_sets import cut_regions
+from liver_tf.conversion.roi_sets import cut_rois
 from liver_tf.inference.roi_box import RoiRule
 from liver_tf.records.folds import Split, load_folds, save_folds
 from liver_tf.records.manifest import load_manifest
@@ -50,7 +50,7 @@ def test_hashes_are_those_of_the_records(request, name):
 
 
 def test_a_roi_has_the_hash_of_its_whole_slice(lits_set, tmp_path):
-    cut_regions(lits_set, tmp_path / "rois", None, RULE)
+    cut_rois(lits_set, tmp_path / "rois", None, RULE)
     source = {entry.case: entry.hashes for entry in load_manifest(lits_set).cases}
     kept = {key for key, record in records_of(lits_set).items() if (record.labels >= 1).any()}
     dropped = 0
@@ -74,12 +74,12 @@ def test_what_the_liver_network_saw_goes_with_the_rois(lits_set, tmp_path):
     seen = tmp_path / "seen.json"
     seen.write_text("[]\n")
     output = tmp_path / "rois"
-    cut_regions(lits_set, output, Finder(), RULE, seen)
+    cut_rois(lits_set, output, Finder(), RULE, seen)
     assert (output / LIVER_TRAINING_DATA).read_text() == "[]\n"
     # sha256sum of the three bytes.
     expected = "37517e5f3dc66819f61f5a7bb8ace1921282415f10551d2defa5c3eb0985b570"
     assert load_manifest(output).roi["liver_seen"] == expected
-    cut_regions(lits_set, output, None, RULE)
+    cut_rois(lits_set, output, None, RULE)
     assert not (output / LIVER_TRAINING_DATA).exists()
     assert load_manifest(output).roi["liver_seen"] is None
 
