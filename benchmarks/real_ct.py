@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int:
     from liver_tf.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()
-    from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume
+    from liver_tf.ct.nifti_volume import read_nifti_labels, read_nifti_volume
     from liver_tf.inference.liver_finder import LiverFinder
 
     scan = read_nifti_volume(chaos / "volume-3.nii.gz")

@@ -20,7 +20,7 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks.cascade import BODY_HU, LESIONS_HU, LIVER_HU, SPACING_MM, draw_volume
-from liver_tf.ct.nifti import read_nifti_volume
+from liver_tf.ct.nifti_volume import read_nifti_volume
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.scan_findings import ScanFindings
 from liver_tf.export.scan_results import write_results

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: write to a temporary name, sync, rename."""
+"""Atomic writes: to a temporary name, synced, then renamed; and checksums of files."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ TEMPORARY_MARK = ".partial-"
 
 @contextlib.contextmanager
 def atomic_write(path: Path | str) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; on leaving, sync it and rename it to ``path``.
+    """Yield a temporary path beside ``path``; on exit, sync that file and rename it to ``path``.
 
-    If the body raises, the temporary file is removed and what stood under ``path`` stays. A
-    process that is killed leaves at most a file whose name begins with ``.partial-``, which no
-    reader looks at and which the next writer of the same file replaces.
+    If the body raises, the temporary file is removed and an existing ``path`` is kept. A killed
+    process leaves at most a file whose name begins with ``.partial-``; readers ignore it, and the
+    next write of the same file replaces it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,10 +38,10 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """Give a new empty folder beside ``folder``; on leaving, rename it to ``folder``.
+    """Yield a new empty folder beside ``folder``; on exit, rename it to ``folder``.
 
-    The files in it must have been synced. If the body raises, a full disk for one, the new folder
-    is removed with all that is in it. ``folder`` must not exist, or be empty.
+    The body must sync the files that it writes. If it raises, the new folder and its contents are
+    removed. ``folder`` must be missing or empty.
     """
     temporary = folder.parent / f"{TEMPORARY_MARK}{folder.name}"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -56,13 +56,13 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Write a UTF-8 text file whole."""
+    """Write a UTF-8 text file atomically."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path | str, value: Any) -> None:
-    """Write a JSON file whole. NaN is refused with ``ValueError``: JSON has no NaN."""
+    """Write a JSON file atomically; raises ``ValueError`` for NaN, which JSON does not have."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
@@ -73,7 +73,7 @@ def sha256_of(path: Path | str) -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring a folder's list of names to the disk."""
+    """Sync a folder's directory entries to the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""One writer a folder: a lock that ends with its process, however that ends."""
+"""Folder locks: one writer at a time. The lock is released when its process ends."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from pathlib import Path
 
 from liver_tf.refusals import Refusal
 
-#: Processes of a writer that was just killed get this long to end.
-_PATIENCE_SECONDS = 2.0
+#: Time for the child processes of a killed writer to end.
+_WAIT_SECONDS = 2.0
 
 
 @contextlib.contextmanager
 def locked_folder(folder: Path) -> Iterator[int]:
-    """Hold a folder that exists.
+    """Lock an existing folder for this process.
 
-    Gives the descriptor of the lock: a child process that inherits it holds the folder too, as
-    long as it lives.
+    Yields the descriptor of the lock. A child process that inherits it also holds the lock.
 
     Raises:
-      Refusal: ``output-busy`` where another process holds it.
+      Refusal: ``output-busy`` if another process holds the lock.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -33,24 +32,23 @@ def locked_folder(folder: Path) -> Iterator[int]:
             raise Refusal(
                 "output-busy",
                 folder,
-                expected="a folder into which nobody else writes",
-                found="one that another process is writing",
-                remedy="Wait for it, or choose another folder.",
+                expected="an output folder that no other process writes to",
+                found="a folder that is in use",
+                remedy="Wait until the other process ends, or choose another folder.",
             ) from None
         except OSError:
-            # A file system without locks: the user has to take care then.
-            pass
+            pass  # The file system has no locks.
         yield descriptor
     finally:
         os.close(descriptor)
 
 
 def _lock(descriptor: int) -> None:
-    ends = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + _WAIT_SECONDS
     while True:
         try:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > ends:
+            if time.monotonic() > deadline:
                 raise
         time.sleep(0.05)

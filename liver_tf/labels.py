@@ -1,7 +1,4 @@
-"""Label sets: which integer in a label map means what, and in which colour it is drawn.
-
-This module imports nothing of the project, so that every room may speak of labels.
-"""
+"""Label sets: the class of each integer in a label map, and its colour in pictures."""
 
 from __future__ import annotations
 
@@ -25,9 +22,9 @@ _PALETTE = (
 
 @dataclass(frozen=True)
 class LabelSet:
-    """Names of the classes of a label map, in the order of their integers.
+    """Class names of a label map, in the order of their integers.
 
-    Class 0 is always ``background``. Class 1 is ``liver``. What follows are kinds of lesion.
+    Class 0 is ``background``, class 1 is ``liver``, the rest are lesion types.
     """
 
     name: str
@@ -40,7 +37,7 @@ class LabelSet:
                 f"'liver'; got {self.classes[:2]}"
             )
         if len(set(self.classes)) != len(self.classes):
-            raise ValueError(f"label set {self.name!r}: a class is named twice: {self.classes}")
+            raise ValueError(f"label set {self.name!r}: a class is listed twice: {self.classes}")
         if len(self.classes) > MAX_CLASSES:
             raise ValueError(
                 f"label set {self.name!r}: expected at most {MAX_CLASSES} classes, "
@@ -61,7 +58,7 @@ class LabelSet:
         return tuple(range(2, len(self.classes)))
 
     def index(self, name: str) -> int:
-        """Integer of a class; raises ``ValueError`` that lists the names known."""
+        """Integer of a class; raises ``ValueError`` for an unknown name."""
         try:
             return self.classes.index(name)
         except ValueError:
@@ -70,7 +67,7 @@ class LabelSet:
             ) from None
 
     def colour(self, label: int) -> str:
-        """Hex colour in which a class is drawn; background has none and raises ``ValueError``."""
+        """Hex colour of a class; raises ``ValueError`` for background, which has none."""
         if not 1 <= label < len(self.classes):
             raise ValueError(f"no colour for label {label} in label set {self.name!r}")
         return _PALETTE[(label - 1) % len(_PALETTE)]
@@ -80,5 +77,5 @@ LIVER_ONLY = LabelSet("liver", ("background", "liver"))
 LITS = LabelSet("lits", ("background", "liver", "lesion"))
 LESION_TYPES = LabelSet("lesion_types", ("background", "liver", "cyst", "hemangioma", "metastasis"))
 
-#: Diagnosis of a slice without any lesion.
+#: Diagnosis of a slice without a lesion.
 HEALTHY = "healthy"

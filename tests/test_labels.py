@@ -23,7 +23,7 @@ def test_a_set_must_begin_with_background_and_liver():
 
 
 def test_a_class_named_twice_is_refused():
-    with pytest.raises(ValueError, match="a class is named twice"):
+    with pytest.raises(ValueError, match="a class is listed twice"):
         LabelSet("odd", ("background", "liver", "cyst", "cyst"))
 
 

@@ -11,7 +11,7 @@ from liver_tf.conversion.cases import CaseNotes, CaseTask, LabelledSlice
 from liver_tf.ct.dicom_series_with_seg import SeriesWithSeg
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.hu_plausibility import MaskHuCheck, mask_cautions
-from liver_tf.ct.mask_image import read_mask
+from liver_tf.ct.mask_file import read_mask
 from liver_tf.ct.nifti_with_labels import NiftiWithLabels, open_nifti_with_labels
 from liver_tf.ct.scan import SourceGrid
 from liver_tf.ct.slices_csv import SliceRow

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
-from liver_tf.ct.dicom_file import read_dataset, text
-from liver_tf.ct.slices_csv import SliceRow, same_text
+from liver_tf.ct.dicom_elements import read_dataset, text
+from liver_tf.ct.slices_csv import SliceRow, normalise
 from liver_tf.refusals import Refusal
 
 
@@ -40,7 +40,7 @@ def refuse_patients_with_two_names(
 def _patient_id(image: Path) -> str:
     try:
         dataset = read_dataset(image, pixels=False, only=["PatientID"])
-        return same_text(text(dataset, "PatientID", image))
+        return normalise(text(dataset, "PatientID", image))
     except Refusal:
         return ""
 

@@ -1,10 +1,10 @@
-"""Compressed pixels are decoded in a process of their own.
+"""Decoding of compressed pixels in a separate process.
 
-The libraries that decode JPEG are written in C and C++, and damaged data make them abort, crash or
-never end (found by the fuzz campaign). Then that process ends, and one file is refused; the
-conversion goes on. It is started with the first compressed image, and lives as long as its parent.
+Damaged data make the C and C++ libraries that decode JPEG abort, crash or loop forever (found by
+the fuzz campaign). In a separate process that costs one file, which is refused. The process starts
+with the first compressed image and ends with its parent.
 
-Run as a module it is that process: it reads a line of JSON with a path and the number of a frame,
+Run as a module, this file is that process: it reads a line of JSON with a path and a frame number,
 and answers with a line of JSON and the bytes of the array.
 """
 
@@ -23,19 +23,19 @@ from pathlib import Path
 
 import numpy as np
 
-#: A slice takes milliseconds; some damaged data keep a decoder busy for seconds.
+#: Limit per frame. An intact slice takes milliseconds.
 LONGEST_SECONDS = 20.0
 
 
 class DecoderFailed(Exception):
-    """The decoder refused the data, crashed, or did not end in time."""
+    """The decoder rejected the data, crashed, or exceeded the time limit."""
 
 
 class _Decoder:
-    """The process, as its parent sees it."""
+    """Client of the decoder process, in its parent."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0
         self._lock = threading.Lock()
 
@@ -44,16 +44,18 @@ class _Decoder:
             process = self._running()
             try:
                 request = json.dumps({"path": os.path.abspath(path), "frame": frame})
+                assert process.stdin
+                assert process.stdout
                 process.stdin.write(f"{request}\n".encode())
                 process.stdin.flush()
-                return _answer(process.stdout.fileno())
+                return _read_answer(process.stdout.fileno())
             except (OSError, EOFError, TimeoutError, ValueError):
                 process.kill()
                 process.wait()
                 self._process = None
                 raise DecoderFailed from None
 
-    def _running(self) -> subprocess.Popen:
+    def _running(self) -> subprocess.Popen[bytes]:
         # After a fork the process still belongs to the parent.
         dead = self._process is not None and self._process.poll() is not None
         if self._process is None or dead or self._owner != os.getpid():
@@ -72,32 +74,32 @@ _DECODER = _Decoder()
 
 
 def decode_apart(path: Path, frame: int) -> np.ndarray:
-    """Stored values of one frame of a DICOM file, as its decoder gives them, [rows, columns].
+    """Stored values of one frame of a DICOM file, in the shape and dtype of its decoder.
 
     Raises:
-      DecoderFailed: where that did not go well, in whatever way.
+      DecoderFailed: for any failure.
     """
     return _DECODER.decode(path, frame)
 
 
-def _answer(pipe: int) -> np.ndarray:
-    ends = time.monotonic() + LONGEST_SECONDS
+def _read_answer(pipe: int) -> np.ndarray:
+    deadline = time.monotonic() + LONGEST_SECONDS
     data = bytearray()
     while b"\n" not in data:
-        data += _some(pipe, ends)
+        data += _read_some(pipe, deadline)
     line, _, pixels = bytes(data).partition(b"\n")
-    told = json.loads(line)
-    if not told:
+    answer = json.loads(line)
+    if not answer:
         raise DecoderFailed
-    dtype = np.dtype(told["dtype"])
+    dtype = np.dtype(answer["dtype"])
     values = bytearray(pixels)
-    while len(values) < dtype.itemsize * math.prod(told["shape"]):
-        values += _some(pipe, ends)
-    return np.frombuffer(values, dtype).reshape(told["shape"])
+    while len(values) < dtype.itemsize * math.prod(answer["shape"]):
+        values += _read_some(pipe, deadline)
+    return np.frombuffer(values, dtype).reshape(answer["shape"])
 
 
-def _some(pipe: int, ends: float) -> bytes:
-    ready, _, _ = select.select([pipe], [], [], max(ends - time.monotonic(), 0))
+def _read_some(pipe: int, deadline: float) -> bytes:
+    ready, _, _ = select.select([pipe], [], [], max(deadline - time.monotonic(), 0))
     if not ready:
         raise TimeoutError
     data = os.read(pipe, 1 << 20)
@@ -108,17 +110,17 @@ def _some(pipe: int, ends: float) -> bytes:
 
 def _serve() -> None:
     import pydicom
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints must not come between
+    os.dup2(2, 1)  # keep the output of libraries out of the answers
     for line in sys.stdin:
-        asked = json.loads(line)
+        request = json.loads(line)
         answer, array = None, np.empty(0, np.uint8)
-        with contextlib.suppress(Exception):  # decoders raise what they like
-            dataset = pydicom.dcmread(asked["path"])
+        with contextlib.suppress(Exception):  # decoders may raise anything
+            dataset = pydicom.dcmread(request["path"])
             decoder = get_decoder(dataset.file_meta.TransferSyntaxUID)
-            array, _ = decoder.as_array(dataset, index=asked["frame"], raw=True)
+            array, _ = decoder.as_array(dataset, index=request["frame"], raw=True)
             answer = {"shape": array.shape, "dtype": array.dtype.str}
         answers.write(json.dumps(answer).encode() + b"\n")
         if answer:

@@ -1,4 +1,4 @@
-"""Where a DICOM slice lies in the patient (PS3.3 C.7.6.2), in LPS+ as DICOM has it, and in RAS+."""
+"""Position and orientation of a DICOM slice in the patient (PS3.3 C.7.6.2), LPS+ and RAS+."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
 
 
 def stored_affine_of(header: SliceHeader, slice_step: np.ndarray | None = None) -> np.ndarray:
-    """4 x 4, stored (slice, row, column) index to patient mm in RAS+; unknown parts are NaN.
+    """float64 [4, 4], stored (slice, row, column) index to patient mm in RAS+; NaN if unknown.
 
     Args:
-      header: of the first slice.
-      slice_step: mm in LPS+ from one slice to the next; by default along the normal, to the head.
+      header: Of the first slice.
+      slice_step: From one slice to the next, mm in LPS+; by default along the normal, headwards.
     """
     affine = np.eye(4)
     affine[:3] = np.nan
@@ -37,14 +37,14 @@ def stored_affine_of(header: SliceHeader, slice_step: np.ndarray | None = None) 
 
 
 def directions_of(header: SliceHeader) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column direction in LPS+; those of a common axial slice where the file has none."""
-    if header.row_direction is None:
+    """Row and column direction in LPS+; those of a usual axial slice if the file has none."""
+    if header.row_direction is None or header.column_direction is None:
         return np.array([1.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0])
     return header.row_direction, header.column_direction
 
 
 def upward_normal(header: SliceHeader) -> np.ndarray:
-    """Unit normal of the slice in LPS+, on the side of the head."""
+    """Unit normal of the slice in LPS+, towards the head."""
     normal = np.cross(*directions_of(header))
     return normal if normal[2] >= 0 else -normal
 
@@ -60,17 +60,17 @@ def axial_axes(
             path,
             expected="an axial slice",
             found="a coronal or sagittal one",
-            remedy="Use the axial series of the examination.",
+            remedy="Use the axial series of the study.",
         )
     return axes, flips
 
 
 def oblique_caution(header: SliceHeader) -> tuple[Caution, ...]:
-    """``dicom-oblique`` where the slice is tilted against the axes of the body."""
+    """The caution ``dicom-oblique`` if the slice is tilted against the axes of the body."""
     angle = oblique_degrees(_unit_affine(header))
     if angle <= OBLIQUE_DEGREES:
         return ()
-    note = f"the slice is oblique by {angle:.1f} degrees: it is taken as axial, not resampled"
+    note = f"an oblique slice ({angle:.1f} degrees) is used as an axial one, without resampling"
     return (Caution("dicom-oblique", note),)
 
 

@@ -1,4 +1,4 @@
-"""Stored DICOM pixels to HU: padding first, then rescale."""
+"""Stored DICOM pixels to HU: padding becomes air, other values are rescaled."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ import math
 from pathlib import Path
 
 import numpy as np
-import pydicom
+from pydicom.dataset import FileDataset
 
-from liver_tf.ct.dicom_file import decode_pixels, whole_number
+from liver_tf.ct.dicom_decoding import decode_pixels
+from liver_tf.ct.dicom_elements import whole_number
 from liver_tf.ct.dicom_slice_header import SliceHeader
 from liver_tf.ct.hounsfield import rescale_to_hu
 from liver_tf.ct.hu_plausibility import refuse_implausible_hu
 from liver_tf.refusals import Refusal
 
-#: What padding outside the field of view becomes, HU.
+#: HU of padding outside the field of view.
 AIR_HU = -1000
 
-#: A padding value that means HU in this range would wipe out tissue.
+#: A padding value that stands for HU in this range would erase tissue.
 _TISSUE_HU = (-500, 1500)
 
 
-def stored_hu(dataset: pydicom.Dataset, header: SliceHeader) -> tuple[np.ndarray, np.ndarray]:
-    """HU and padding mask [rows, columns] as stored; int16 where exact, else float32.
+def stored_hu(dataset: FileDataset, header: SliceHeader) -> tuple[np.ndarray, np.ndarray]:
+    """HU (int16 if exact, else float32) and padding mask, [rows, columns] as stored.
 
     Raises:
-      Refusal: as :func:`liver_tf.ct.dicom_file.decode_pixels`, and ``dicom-bits``,
+      Refusal: as :func:`liver_tf.ct.dicom_decoding.decode_pixels`, and ``dicom-bits``,
         ``dicom-padding``.
     """
     path = header.path
@@ -34,7 +35,7 @@ def stored_hu(dataset: pydicom.Dataset, header: SliceHeader) -> tuple[np.ndarray
     _refuse_unused_bits(dataset, path, stored)
     if padding.any():
         stored = np.where(padding, stored[~padding].min() if not padding.all() else 0, stored)
-    # As one slab: rescaling row by row takes several times as long.
+    # As a single slab: rescaling row by row takes several times as long.
     hu = rescale_to_hu(stored[np.newaxis], header.slope, header.intercept)[0]
     if padding.any():
         hu[padding] = AIR_HU
@@ -42,48 +43,46 @@ def stored_hu(dataset: pydicom.Dataset, header: SliceHeader) -> tuple[np.ndarray
 
 
 class HuRange:
-    """Lowest and highest HU of slices that come one by one, padding left out."""
+    """Lowest and highest HU of several slices, without padding."""
 
     def __init__(self) -> None:
         self._lowest, self._highest = math.inf, -math.inf
 
     def add(self, hu: np.ndarray, padding: np.ndarray) -> None:
-        """Count a slice in; ``padding`` is bool of the shape of ``hu``."""
+        """Include a slice; ``padding`` is bool of the shape of ``hu``."""
         real = hu[~padding] if padding.any() else hu
         if real.size:
             self._lowest = min(self._lowest, float(real.min()))
             self._highest = max(self._highest, float(real.max()))
 
     def refuse_implausible(self, path: Path) -> None:
-        """:func:`refuse_implausible_hu` on all slices together.
+        """Check the range of all slices together.
 
         Raises:
-          Refusal: ``hu-unscaled``, ``hu-impossible``, ``dicom-padding`` where all was padding.
+          Refusal: ``hu-unscaled``, ``hu-impossible``, or ``dicom-padding`` if all is padding.
         """
         if self._lowest > self._highest:
             raise Refusal(
                 "dicom-padding",
                 path,
                 expected="pixels inside the field of view",
-                found="an image that is padding all over",
-                remedy="Export the image again, or repair PixelPaddingValue.",
+                found="an image of padding only",
+                remedy="Export the image again, or correct PixelPaddingValue.",
             )
         refuse_implausible_hu(self._lowest, self._highest, path)
 
 
-def _padding_mask(dataset: pydicom.Dataset, header: SliceHeader, stored: np.ndarray) -> np.ndarray:
+def _padding_mask(dataset: FileDataset, header: SliceHeader, stored: np.ndarray) -> np.ndarray:
     """Pixels outside the field of view (PS3.3 C.7.5.1.1.2)."""
     first = whole_number(dataset, "PixelPaddingValue", header.path)
     if first is None:
         return np.zeros(stored.shape, bool)
     last = whole_number(dataset, "PixelPaddingRangeLimit", header.path)
-    # Explicit VR files may carry the value as unsigned although the pixels are signed.
+    limits = [first, first if last is None else last]
     if stored.dtype.kind == "i":
-        first, last = (
-            None if value is None else value - 65536 if value > 32767 else value
-            for value in (first, last)
-        )
-    low, high = sorted((first, first if last is None else last))
+        # Explicit VR files may hold the value as unsigned although the pixels are signed.
+        limits = [value - 65536 if value > 32767 else value for value in limits]
+    low, high = sorted(limits)
     padding = (stored >= low) & (stored <= high)
     border = sorted(value * header.slope + header.intercept for value in (low, high))
     if padding.any() and border[0] <= _TISSUE_HU[1] and border[1] >= _TISSUE_HU[0]:
@@ -91,16 +90,16 @@ def _padding_mask(dataset: pydicom.Dataset, header: SliceHeader, stored: np.ndar
             "dicom-padding",
             header.path,
             expected="a PixelPaddingValue outside the HU of tissue",
-            found=f"one that stands for {border[0]:g} to {border[1]:g} HU, with such pixels",
-            remedy="Remove or repair PixelPaddingValue: it would wipe out tissue.",
+            found=f"padding pixels that stand for {border[0]:g} to {border[1]:g} HU",
+            remedy="Remove or correct PixelPaddingValue: it would erase tissue.",
         )
     return padding
 
 
-def _refuse_unused_bits(dataset: pydicom.Dataset, path: Path, stored: np.ndarray) -> None:
-    """Refuse bits above BitsStored that the decoder had to drop (PS3.5, 8.1.1).
+def _refuse_unused_bits(dataset: FileDataset, path: Path, stored: np.ndarray) -> None:
+    """Refuse bits above BitsStored, which the decoder drops (PS3.5, 8.1.1).
 
-    They are an overlay of an old file, or BitsStored is wrong and HU would change unnoticed.
+    They are an overlay of an old file, or BitsStored is wrong and the HU would change silently.
     """
     if dataset.file_meta.TransferSyntaxUID.is_compressed or stored.dtype.itemsize != 2:
         return
@@ -113,6 +112,6 @@ def _refuse_unused_bits(dataset: pydicom.Dataset, path: Path, stored: np.ndarray
             "dicom-bits",
             path,
             expected=f"stored values of {bits} bits",
-            found="values with higher bits set (an overlay in the pixels, or a wrong BitsStored?)",
+            found="values with higher bits set (overlay in the pixels, or wrong BitsStored)",
             remedy="Export the image again without overlays.",
         )

@@ -1,4 +1,4 @@
-"""DICOM segmentations (PS3.3 A.51) laid onto the slices they were drawn on."""
+"""Binary DICOM SEG files (PS3.3 A.51), mapped to the slices they were drawn on."""
 
 from __future__ import annotations
 
@@ -9,14 +9,8 @@ import numpy as np
 import pydicom
 from pydicom.uid import SegmentationStorage
 
-from liver_tf.ct.dicom_file import (
-    check_pixels,
-    decode_frame,
-    read_dataset,
-    sequence,
-    text,
-    whole_number,
-)
+from liver_tf.ct.dicom_decoding import check_pixels, decode_frame
+from liver_tf.ct.dicom_elements import read_dataset, sequence, text, whole_number
 from liver_tf.ct.dicom_seg_frames import place_frames, read_frames, referenced_series, seg_refusal
 from liver_tf.ct.dicom_slice_order import SliceStack
 from liver_tf.ct.orientation import to_canonical
@@ -28,13 +22,13 @@ LABEL_MAP_STORAGE = "1.2.840.10008.5.1.4.1.1.66.7"
 
 @dataclass(frozen=True)
 class SegmentName:
-    """What a DICOM SEG says of one of its segments.
+    """The description of a segment in a DICOM SEG.
 
     Attributes:
       number: SegmentNumber.
-      label: SegmentLabel, free text of whoever drew it: not for logs or records.
+      label: SegmentLabel, free text: not for logs or records.
       code: SegmentedPropertyType as ``scheme:value``, e.g. ``SCT:10200004`` for liver, or empty.
-      region: the first code of its anatomic region likewise, or empty.
+      region: The first code of its anatomic region, likewise, or empty.
     """
 
     number: int
@@ -45,7 +39,7 @@ class SegmentName:
 
 @dataclass(frozen=True)
 class Segment(SegmentName):
-    """One segment of a DICOM SEG on the grid of a scan.
+    """A segment of a DICOM SEG on the grid of a scan.
 
     Attributes:
       mask: bool [slices, rows, columns], canonical, of the shape of ``scan.hu``.
@@ -55,19 +49,19 @@ class Segment(SegmentName):
 
 
 class DicomSeg:
-    """A binary DICOM SEG laid onto a scan; frames stay as they are stored until they are asked for.
+    """A binary DICOM SEG mapped to a scan; a frame is decoded when :meth:`mask` needs it.
 
     Attributes:
-      path: of the file.
-      segments: by number.
+      path: The file.
+      segments: Its segments, by number.
 
     Args:
-      scan: a single DICOM slice or a series, whose pixels are not looked at.
+      scan: A single DICOM slice or a series; its pixels are not used.
 
     Raises:
       Refusal: ``dicom-…`` as for any DICOM file, ``seg-not-seg``, ``seg-not-binary``,
         ``seg-scan`` (the scan is not DICOM), ``seg-other-series``, ``seg-other-grid``,
-        ``seg-frames`` (frames missing or without their description), ``seg-frame-unmatched``,
+        ``seg-frames`` (frames or their descriptions are missing), ``seg-frame-unmatched``,
         ``seg-reference``, ``seg-frame-twice``, ``seg-segments``.
     """
 
@@ -85,25 +79,25 @@ class DicomSeg:
         frames = read_frames(dataset, path)
         shape = check_pixels(dataset, path, len(frames))
         if shape != source.shape[1:]:
-            expected = f"frames of {source.shape[1]} x {source.shape[2]} as in the scan"
+            expected = f"frames of the size of the scan, {source.shape[1]} x {source.shape[2]}"
             raise seg_refusal("seg-other-grid", path, expected, f"{shape[0]} x {shape[1]}")
         self._frame_of = place_frames(
             frames, {segment.number for segment in self.segments}, scan, path
         )
         if not self._frame_of and not _lists_a_slice(dataset, path, source):
             raise seg_refusal(
-                "seg-frame-unmatched", path, "a frame on this slice", "frames on other slices only"
+                "seg-frame-unmatched", path, "a frame on this slice", "only frames on other slices"
             )
-        # Descriptions of frames take more memory than the frames do.
+        # The descriptions of the frames take more memory than the frames.
         del dataset.PerFrameFunctionalGroupsSequence
         self._dataset, self._grid = dataset, source
 
     def mask(self, number: int, index: int) -> np.ndarray | None:
-        """Pixels of a segment on a slice, bool [rows, columns], canonical; None without a frame.
+        """Mask of a segment on a slice, bool [rows, columns], canonical; None without a frame.
 
         Args:
           number: SegmentNumber.
-          index: of the slice, from the feet.
+          index: Of the slice, from the feet.
 
         Raises:
           Refusal: ``dicom-pixels``.
@@ -111,8 +105,9 @@ class DicomSeg:
         frame = self._frame_of.get((number, index))
         if frame is None:
             return None
-        stored = decode_frame(self._dataset, self.path, frame) != 0
-        return to_canonical(stored[np.newaxis], self._grid)[0]
+        stored: np.ndarray = decode_frame(self._dataset, self.path, frame) != 0
+        mask: np.ndarray = to_canonical(stored[np.newaxis], self._grid)[0]
+        return mask
 
     def has_frames(self, number: int) -> bool:
         """Whether a segment has a frame on any slice of the scan."""
@@ -120,12 +115,11 @@ class DicomSeg:
 
 
 def read_dicom_seg(path: Path | str, scan: Scan) -> list[Segment]:
-    """The segments of a binary DICOM SEG that was drawn on this scan, by segment number.
+    """Read the segments of a binary DICOM SEG that was drawn on this scan, by segment number.
 
-    A slice without a frame of a segment is empty in it: writers may leave empty frames out. For a
-    single slice the frames on other slices of its series are passed over, and if none is left the
-    slice must at least be listed among those that were segmented. For a series every frame has to
-    find its slice.
+    A slice without a frame of a segment is empty in it, since writers may omit empty frames. For a
+    single slice, frames on other slices of its series are ignored; if none is left, the slice must
+    be listed among the segmented slices. For a series, every frame must match a slice.
 
     Raises:
       Refusal: as :class:`DicomSeg` and its frames.
@@ -150,7 +144,7 @@ def refuse_label_map(storage: str, path: Path) -> None:
             path,
             "SegmentationType BINARY",
             "a label map",
-            "Export it as binary segments; few programs read label maps yet.",
+            "Export it as binary segments.",
         )
 
 
@@ -164,19 +158,24 @@ def _refuse_other_objects(dataset: pydicom.Dataset, path: Path) -> None:
             "seg-not-binary",
             path,
             "SegmentationType BINARY",
-            "a fractional or another one",
-            "Export it as binary; where to cut a probability is not ours to guess.",
+            "a fractional segmentation or another type",
+            "Export it as binary: the threshold for probabilities is not known here.",
         )
 
 
 def _refuse_other_series(dataset: pydicom.Dataset, path: Path, source: SourceGrid) -> None:
     referenced = referenced_series(dataset, path)
     if referenced and source.series_uid not in referenced:
-        raise seg_refusal("seg-other-series", path, "a reference to the scan's series", "to others")
+        raise seg_refusal(
+            "seg-other-series",
+            path,
+            "a reference to the scan's series",
+            "references to other series",
+        )
 
 
 def _lists_a_slice(dataset: pydicom.Dataset, path: Path, source: SourceGrid) -> bool:
-    """Whether a slice of the scan is listed among those that were segmented."""
+    """Whether a slice of the scan is listed among the segmented slices."""
     listed = {
         text(instance, "ReferencedSOPInstanceUID", path)
         for item in sequence(dataset, "ReferencedSeriesSequence", path)
@@ -186,20 +185,21 @@ def _lists_a_slice(dataset: pydicom.Dataset, path: Path, source: SourceGrid) -> 
 
 
 def _segment_names(dataset: pydicom.Dataset, path: Path) -> tuple[SegmentName, ...]:
-    found = {}
+    names = {}
     items = sequence(dataset, "SegmentSequence", path)
     for item in items:
         key = whole_number(item, "SegmentNumber", path)
         key = -1 if key is None else key
-        found[key] = SegmentName(
+        names[key] = SegmentName(
             key,
             text(item, "SegmentLabel", path),
             _code(item, "SegmentedPropertyTypeCodeSequence", path),
             _code(item, "AnatomicRegionSequence", path),
         )
-    if not found or len(found) != len(items) or min(found) < 0:
-        raise seg_refusal("seg-segments", path, "segments with a number each", "none, or doubles")
-    return tuple(found[key] for key in sorted(found))
+    if not names or len(names) != len(items) or min(names) < 0:
+        expected = "segments with a unique SegmentNumber each"
+        raise seg_refusal("seg-segments", path, expected, "none, or missing or repeated numbers")
+    return tuple(names[key] for key in sorted(names))
 
 
 def _code(item: pydicom.Dataset, keyword: str, path: Path) -> str:

@@ -1,7 +1,7 @@
-"""Frames of a DICOM segmentation and the slices on which they lie (PS3.3 A.51, C.7.6.16).
+"""The frames of a DICOM SEG, matched to the slices of a scan (PS3.3 A.51, C.7.6.16).
 
-Each frame says which segment it belongs to, where it lies and, mostly, which slice it was drawn
-on. Frames are matched by that, never by their order: writers are free to choose any.
+A frame states its segment, its position and, in most files, the slice it was drawn on. Frames are
+matched by these, not by their order, which is arbitrary.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 
-from liver_tf.ct.dicom_file import broken_file, numbers, sequence, text, whole_number
+from liver_tf.ct.dicom_elements import broken_file, numbers, sequence, text, whole_number
 from liver_tf.ct.dicom_geometry import LPS_TO_RAS
 from liver_tf.ct.dicom_slice_order import SliceStack
 from liver_tf.ct.orientation import stored_affine
@@ -20,7 +20,7 @@ from liver_tf.ct.scan import Scan
 from liver_tf.refusals import Refusal
 
 MAX_FRAMES = 1 << 16
-#: A frame lies on a slice if its first pixel is this near to the slice's, in mm.
+#: Largest distance between the first pixels of a frame and of its slice, in mm.
 _POSITION_TOLERANCE_MM = 0.1
 _DIRECTION_TOLERANCE = 0.01
 _SPACING_TOLERANCE = 0.01
@@ -28,7 +28,7 @@ _SPACING_TOLERANCE = 0.01
 
 @dataclass(frozen=True)
 class Frame:
-    """What a frame says of itself; geometry in LPS+ mm."""
+    """The description of a frame; geometry in LPS+ mm."""
 
     segment: int
     position: np.ndarray
@@ -38,16 +38,16 @@ class Frame:
 
 
 def read_frames(dataset: pydicom.Dataset, path: Path) -> list[Frame]:
-    """What the frames of a segmentation say of themselves, in the order of their pixels.
+    """Read the descriptions of the frames, in the order of their pixels.
 
     Raises:
-      Refusal: ``seg-frames`` where the description of a frame is missing or incomplete.
+      Refusal: ``seg-frames`` if the description of a frame is missing or incomplete.
     """
     items = sequence(dataset, "PerFrameFunctionalGroupsSequence", path)
     count = whole_number(dataset, "NumberOfFrames", path) or 0
     if not 1 <= count <= MAX_FRAMES or len(items) != count:
-        found = f"{len(items)} descriptions for {count} frames"
-        raise seg_refusal("seg-frames", path, "a description for each frame", found)
+        descriptions = f"{len(items)} descriptions for {count} frames"
+        raise seg_refusal("seg-frames", path, "a description for each frame", descriptions)
     shared = sequence(dataset, "SharedFunctionalGroupsSequence", path)
     if len(shared) > 1:
         raise broken_file(path)
@@ -56,8 +56,8 @@ def read_frames(dataset: pydicom.Dataset, path: Path) -> list[Frame]:
 
 def _frame(item: pydicom.Dataset, shared: pydicom.Dataset, path: Path) -> Frame:
     def group(keyword: str) -> pydicom.Dataset:
-        found = sequence(item, keyword, path) or sequence(shared, keyword, path)
-        return found[0] if found else pydicom.Dataset()
+        items = sequence(item, keyword, path) or sequence(shared, keyword, path)
+        return items[0] if items else pydicom.Dataset()
 
     segment = whole_number(group("SegmentIdentificationSequence"), "ReferencedSegmentNumber", path)
     position = numbers(group("PlanePositionSequence"), "ImagePositionPatient", path, 3)
@@ -75,7 +75,7 @@ def _frame(item: pydicom.Dataset, shared: pydicom.Dataset, path: Path) -> Frame:
 
 
 def referenced_series(dataset: pydicom.Dataset, path: Path) -> set[str]:
-    """SeriesInstanceUIDs that a DICOM SEG says it was drawn on; may be empty."""
+    """SeriesInstanceUIDs that a DICOM SEG refers to; may be empty."""
     items = sequence(dataset, "ReferencedSeriesSequence", path)
     return {text(item, "SeriesInstanceUID", path) for item in items} - {""}
 
@@ -86,7 +86,7 @@ def referenced_instances(dataset: pydicom.Dataset, path: Path) -> set[str]:
         *sequence(dataset, "PerFrameFunctionalGroupsSequence", path),
         *sequence(dataset, "SharedFunctionalGroupsSequence", path),
     ]
-    return set().union(*(_references(group, path) for group in groups))
+    return set[str]().union(*(_references(group, path) for group in groups))
 
 
 def _references(group: pydicom.Dataset, path: Path) -> frozenset[str]:
@@ -99,7 +99,7 @@ def _references(group: pydicom.Dataset, path: Path) -> frozenset[str]:
 
 
 class _Slices:
-    """Where the slices of a scan lie, and which is which."""
+    """Positions and UIDs of the slices of a scan."""
 
     def __init__(self, scan: Scan | SliceStack) -> None:
         self.single = scan.source.kind == "dicom-slice"
@@ -108,54 +108,55 @@ class _Slices:
         self.affine[:3] *= LPS_TO_RAS[:, np.newaxis]
         self.positions = scan.source.positions
         if self.positions is not None and not self.single:
-            # Writers lay frames on the slices, or on the even grid that they make of them.
+            # Writers place frames on the slices, or on an even grid through them.
             steps = np.arange(len(self.positions))[:, np.newaxis]
             even = self.affine[:3, 3] + steps * self.affine[:3, 0]
             self.positions = np.stack([self.positions, even])
 
     def distances_mm(self, position: np.ndarray) -> np.ndarray:
-        """How far the first pixels of the slices lie from a position, [slices]."""
-        distances = np.linalg.norm(self.positions - position, axis=-1)
+        """Distances of the first pixels of the slices from a position, [slices]."""
+        distances: np.ndarray = np.linalg.norm(self.positions - position, axis=-1)
         return distances if distances.ndim == 1 else distances.min(axis=0)
 
 
 def place_frames(
-    frames: list[Frame], numbers_known: set[int], scan: Scan | SliceStack, path: Path
+    frames: list[Frame], segments: set[int], scan: Scan | SliceStack, path: Path
 ) -> dict[tuple[int, int], int]:
-    """Index of the frame by (segment number, slice counted from the feet).
+    """Map (segment number, index of the slice from the feet) to the index of the frame.
 
-    Frames on other slices of the series of a single slice are left out.
+    For a single slice, frames on other slices of its series are ignored.
 
     Raises:
       Refusal: ``seg-segments``, ``seg-other-grid``, ``seg-frame-unmatched``, ``seg-reference``,
         ``seg-frame-twice``.
     """
     slices = _Slices(scan)
-    found: dict[tuple[int, int], int] = {}
+    frame_of: dict[tuple[int, int], int] = {}
     for count, frame in enumerate(frames):
-        if frame.segment not in numbers_known:
+        if frame.segment not in segments:
             raise seg_refusal(
-                "seg-segments", path, "frames of the segments listed", "a frame of another one"
+                "seg-segments", path, "frames of the listed segments", "a frame of another segment"
             )
         index = _slice_of(frame, slices, path)
         if index is None:
             continue
-        if (frame.segment, index) in found:
-            raise seg_refusal("seg-frame-twice", path, "one frame a segment and slice", "several")
-        found[frame.segment, index] = count
-    return found
+        if (frame.segment, index) in frame_of:
+            expected = "one frame per segment and slice"
+            raise seg_refusal("seg-frame-twice", path, expected, "several")
+        frame_of[frame.segment, index] = count
+    return frame_of
 
 
 def _slice_of(frame: Frame, slices: _Slices, path: Path) -> int | None:
-    """Index of the slice on which a frame lies.
+    """Index of the slice of a frame.
 
-    None if the scan is a single slice and the frame lies on another one of its series.
+    None if the scan is a single slice and the frame belongs to another slice of its series.
     """
     referenced = {slices.index_of[uid] for uid in frame.references if uid in slices.index_of}
     if frame.references and not referenced and slices.single:
         return None
     if slices.positions is None:
-        # A slice that does not know where it lies can only be found by reference.
+        # A slice without a position can only be matched by reference.
         if not referenced:
             raise seg_refusal("seg-reference", path, "a reference to the slice", "none")
         return min(referenced)
@@ -168,33 +169,35 @@ def _slice_of(frame: Frame, slices: _Slices, path: Path) -> int | None:
         raise seg_refusal(
             "seg-frame-unmatched",
             path,
-            "frames that lie on slices of the scan",
-            f"one that lies {distances[nearest]:.2f} mm off the nearest slice",
+            "frames on slices of the scan",
+            f"a frame {distances[nearest]:.2f} mm from the nearest slice",
         )
     if frame.references and nearest not in referenced:
         raise seg_refusal(
             "seg-reference",
             path,
-            "frames that refer to the slice on which they lie",
-            "one that refers to another slice",
+            "frames that refer to the slice at their position",
+            "a frame that refers to another slice",
         )
     return nearest
 
 
 def _refuse_other_plane(frame: Frame, affine: np.ndarray, path: Path) -> None:
-    """Orientation and pixel spacing of frame and slice must agree; ``affine`` is in LPS+."""
+    """Refuse another orientation or pixel spacing than the slices'; ``affine`` is in LPS+."""
     columns = affine[:3, 1:3]
     lengths = np.linalg.norm(columns, axis=0)
     if np.isnan(lengths).any():
         return
     directions = np.concatenate([columns[:, 1] / lengths[1], columns[:, 0] / lengths[0]])
     if np.abs(directions - frame.orientation).max() > _DIRECTION_TOLERANCE:
-        raise seg_refusal("seg-other-grid", path, "frames oriented as the slices are", "others")
+        raise seg_refusal(
+            "seg-other-grid", path, "frames oriented like the slices", "another orientation"
+        )
     if frame.spacing_mm is not None and not np.allclose(
         frame.spacing_mm, lengths, rtol=_SPACING_TOLERANCE
     ):
         raise seg_refusal(
-            "seg-other-grid", path, "frames with the slices' pixel spacing", "another"
+            "seg-other-grid", path, "frames with the pixel spacing of the slices", "another spacing"
         )
 
 
@@ -203,6 +206,7 @@ def seg_refusal(
     path: Path,
     expected: str,
     found: str,
-    remedy: str = "Use the segmentation that was drawn on this very series, exported whole.",
+    remedy: str = "Use the complete segmentation that was drawn on this series.",
 ) -> Refusal:
+    """A refusal of a DICOM SEG."""
     return Refusal(code, path, expected=expected, found=found, remedy=remedy)

@@ -1,7 +1,7 @@
-"""Which CT series lie below a folder, and which DICOM SEG was drawn on which; by headers alone.
+"""Finding the CT series below a folder and the DICOM SEG drawn on each, from headers alone.
 
-Exports arrange files as they like: a folder for each series, all in one, the segmentation beside
-its slices or in a folder of its own. Only what the headers say counts (DICOM PS3.3 C.7.3.1, A.51).
+Exports arrange files in any way: a folder per series, everything in one folder, the segmentation
+beside its slices or elsewhere. Only the headers count (DICOM PS3.3 C.7.3.1, A.51).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from pydicom.dataset import FileDataset
 from pydicom.uid import MediaStorageDirectoryStorage, SegmentationStorage
 
-from liver_tf.ct.dicom_file import (
+from liver_tf.ct.dicom_elements import (
     broken_file,
     has_dicom_prefix,
     no_dicom_prefix,
@@ -25,7 +25,7 @@ from liver_tf.ct.dicom_file import (
 )
 from liver_tf.ct.dicom_seg import refuse_label_map
 from liver_tf.ct.dicom_seg_frames import referenced_instances, referenced_series
-from liver_tf.ct.dicom_series import DICOM_SUFFIXES, left_out_cautions
+from liver_tf.ct.dicom_series import DICOM_SUFFIXES, excluded_cautions
 from liver_tf.ct.dicom_slice_header import CT_STORAGES, is_localizer, refuse_enhanced
 from liver_tf.ct.input_file import unreadable
 from liver_tf.refusals import Caution, Refusal
@@ -43,15 +43,15 @@ _NEEDED = (
 
 @dataclass(frozen=True)
 class SeriesFiles:
-    """The files of one CT series and of the segmentations that were drawn on it.
+    """The files of a CT series and of the segmentations drawn on it.
 
     Attributes:
-      place: what refusals name: the folder, if it holds slices of this series alone, else the first
-        of the slices.
-      slices, segmentations: at least one of each, by name. Their pixels may still be bad.
-      series_uid, study_uid, patient_id: as the slices have them; the last two may be empty. They
-        must leave as pseudonyms only.
-      cautions: what lies in the same folders and was left out.
+      place: What refusals name: the folder if it holds slices of this series only, else the first
+        slice.
+      slices, segmentations: At least one each, by name. Their pixels have not been read.
+      series_uid, study_uid, patient_id: From the slices; the last two may be empty. They may leave
+        the program as pseudonyms only.
+      cautions: Files in the same folders that were excluded.
     """
 
     place: Path
@@ -63,38 +63,18 @@ class SeriesFiles:
     cautions: tuple[Caution, ...] = ()
 
 
-@dataclass
-class _Series:
-    slices: list[Path] = field(default_factory=list)
-    segmentations: list[Path] = field(default_factory=list)
-    studies: set[str] = field(default_factory=set)
-    patients: set[str] = field(default_factory=set)
-    enhanced: tuple[str, Path] | None = None
-
-
-@dataclass
-class _Seen:
-    """What the files say; filled file by file."""
-
-    series: dict[str, _Series] = field(default_factory=dict)
-    series_of_instance: dict[str, str] = field(default_factory=dict)
-    segmentations: list[tuple[Path, set[str]]] = field(default_factory=list)
-    left_out: dict[Path, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    not_dicom: list[Path] = field(default_factory=list)
-
-
 def find_series_files(
     folder: Path | str,
 ) -> tuple[list[SeriesFiles], list[Refusal], Counter[str]]:
-    """All CT series below a folder that have a segmentation, and a refusal for what fits nothing.
+    """Find all CT series with a segmentation below a folder.
 
-    Slices are grouped by SeriesInstanceUID, in whatever folders they lie. Hidden files are not
-    looked at; links to folders are not followed. A single slice without segmentation in the folder
-    of a longer series is a stray and left out with a caution, as are other files of the folders.
+    Slices are grouped by SeriesInstanceUID, whatever their folders. Hidden files and links to
+    folders are skipped. A single slice without segmentation in the folder of a longer series is a
+    stray; it and other files of the folder are excluded with a caution.
 
     Returns:
-      The series in the order of their files; the refusals; the number of files left out of the
-      whole input, by the code of the caution (``series-not-dicom``, ``series-other-object``,
+      The series in the order of their files; refusals; the number of excluded files of the whole
+      input, by the code of the caution (``series-not-dicom``, ``series-other-object``,
       ``series-localizer``, ``series-stray-slice``). Refusal codes: ``file-missing``,
       ``file-unreadable``, ``dicom-no-prefix``, ``dicom-unreadable``, ``dicom-enhanced``,
       ``series-empty``, ``series-no-uid``, ``series-no-seg``, ``series-patients``,
@@ -105,29 +85,181 @@ def find_series_files(
         missing = _refused("file-missing", folder, "a folder", "no such folder", "Check --input.")
         return [], [missing], Counter()
     refusals: list[Refusal] = []
-    seen = _Seen()
+    index = _Index()
     for path in _files_below(folder, refusals):
         try:
-            _look_at(path, seen)
+            index.add(path)
         except Refusal as refusal:
             refusals.append(refusal)
-    _sort_out_not_dicom(seen, refusals)
-    for path, referenced in seen.segmentations:
+    refusals += index.sort_out_not_dicom()
+    for path, referenced in index.segmentations:
         try:
-            seen.series[_series_of(path, referenced, seen)].segmentations.append(path)
+            index.series[index.series_of(path, referenced)].segmentations.append(path)
         except Refusal as refusal:
             refusals.append(refusal)
-    if not seen.series:
+    if not index.series:
+        remedy = "Use the folder with the series and their DICOM SEG files."
         refusals.append(
-            _refused(
-                "series-empty",
-                folder,
-                "CT slices as DICOM files",
-                "none",
-                "Give the folder with the series and their DICOM SEG.",
-            )
+            _refused("series-empty", folder, "CT slices as DICOM files", "none", remedy)
         )
-    return *_paired(seen, refusals), sum(seen.left_out.values(), Counter())
+    series, unusable = index.usable_series()
+    return series, refusals + unusable, sum(index.excluded.values(), Counter())
+
+
+@dataclass
+class _Series:
+    slices: list[Path] = field(default_factory=list)
+    segmentations: list[Path] = field(default_factory=list)
+    studies: set[str] = field(default_factory=set)
+    patients: set[str] = field(default_factory=set)
+    enhanced: tuple[str, Path] | None = None
+
+
+class _Index:
+    """The content of all files, filled file by file.
+
+    Attributes:
+      series: By SeriesInstanceUID.
+      segmentations: Path of each DICOM SEG and the SeriesInstanceUIDs it refers to.
+      excluded: Counts of excluded files by folder and code.
+    """
+
+    def __init__(self) -> None:
+        self.series: dict[str, _Series] = {}
+        self.segmentations: list[tuple[Path, set[str]]] = []
+        self.excluded: dict[Path, Counter[str]] = defaultdict(Counter)
+        self._series_of_instance: dict[str, str] = {}
+        self._not_dicom: list[Path] = []
+
+    def add(self, path: Path) -> None:
+        """Add a file; raises ``Refusal`` if it cannot be classified."""
+        if not has_dicom_prefix(path) and path.suffix.lower() not in DICOM_SUFFIXES:
+            self._not_dicom.append(path)
+            return
+        dataset = read_dataset(path, pixels=False, only=_NEEDED)
+        storage = text(dataset, "SOPClassUID", path)
+        if not storage and not _is_directory(dataset, path):
+            raise broken_file(path)  # truncated before the SOPClassUID
+        refuse_label_map(storage, path)
+        if storage == SegmentationStorage:
+            self.segmentations.append((path, referenced_series(dataset, path)))
+        elif storage not in CT_STORAGES:
+            self.excluded[path.parent]["series-other-object"] += 1
+        elif is_localizer(dataset, path):
+            self.excluded[path.parent]["series-localizer"] += 1
+        else:
+            self._add_slice(dataset, storage, path)
+
+    def _add_slice(self, dataset: FileDataset, storage: str, path: Path) -> None:
+        uid = text(dataset, "SeriesInstanceUID", path)
+        if not uid:
+            raise _refused(
+                "series-no-uid",
+                path,
+                "a SeriesInstanceUID in every slice",
+                "none",
+                "Export the series again: the slice cannot be assigned without it.",
+            )
+        series = self.series.setdefault(uid, _Series())
+        series.slices.append(path)
+        series.patients.add(text(dataset, "PatientID", path))
+        series.studies.add(text(dataset, "StudyInstanceUID", path))
+        try:
+            refuse_enhanced(storage, path)
+        except Refusal:
+            series.enhanced = storage, path
+        self._series_of_instance[text(dataset, "SOPInstanceUID", path)] = uid
+
+    def sort_out_not_dicom(self) -> list[Refusal]:
+        """Exclude files that are not DICOM; refuse those named like slices, as destroyed slices."""
+        slices = {
+            (path.parent, _pattern(path))
+            for series in self.series.values()
+            for path in series.slices
+        }
+        refusals = []
+        for path in self._not_dicom:
+            if (path.parent, _pattern(path)) in slices:
+                refusals.append(no_dicom_prefix(path))
+            else:
+                self.excluded[path.parent]["series-not-dicom"] += 1
+        return refusals
+
+    def series_of(self, path: Path, referenced: set[str]) -> str:
+        """SeriesInstanceUID of the one series here on which a segmentation was drawn."""
+        known = referenced & self.series.keys()
+        if not referenced:
+            instances = referenced_instances(read_dataset(path, pixels=False), path)
+            if not instances:
+                raise _refused(
+                    "seg-no-reference",
+                    path,
+                    "a segmentation that refers to its series or its slices",
+                    "no references",
+                    "Export it again with its references (ReferencedSeriesSequence).",
+                )
+            of_instance = self._series_of_instance
+            known = {of_instance[uid] for uid in instances if uid in of_instance}
+        if len(known) == 1:
+            return known.pop()
+        if known:
+            raise _refused(
+                "seg-several-series",
+                path,
+                "a segmentation of one series",
+                f"references to {len(known)} of the series in the folder",
+                "Export a segmentation for each series.",
+            )
+        raise _refused(
+            "seg-no-series",
+            path,
+            "the CT series on which the segmentation was drawn",
+            "no such series below the folder",
+            "Export the series beside its segmentation, or remove the segmentation.",
+        )
+
+    def usable_series(self) -> tuple[list[SeriesFiles], list[Refusal]]:
+        """All series but strays and refused ones; counts the strays as excluded."""
+        series_in: dict[Path, set[str]] = defaultdict(set)
+        for uid, series in self.series.items():
+            for path in series.slices:
+                series_in[path.parent].add(uid)
+        strays = {uid for uid in self.series if self._is_stray(uid, series_in)}
+        for uid in strays:
+            self.excluded[self.series[uid].slices[0].parent]["series-stray-slice"] += 1
+        usable, refusals = [], []
+        for uid, series in self.series.items():
+            if uid in strays:
+                continue
+            folders = {path.parent for path in series.slices}
+            alone = len(folders) == 1 and series_in[series.slices[0].parent] <= {uid} | strays
+            place = series.slices[0].parent if alone else series.slices[0]
+            try:
+                _refuse_unusable(series, place)
+            except Refusal as refusal:
+                refusals.append(refusal)
+                continue
+            folders |= {path.parent for path in series.segmentations}
+            excluded = sum((self.excluded[path] for path in folders), Counter[str]())
+            usable.append(
+                SeriesFiles(
+                    place=place,
+                    slices=tuple(series.slices),
+                    segmentations=tuple(series.segmentations),
+                    series_uid=uid,
+                    study_uid=min(series.studies),
+                    patient_id=series.patients.pop(),
+                    cautions=_cautions(excluded),
+                )
+            )
+        return usable, refusals
+
+    def _is_stray(self, uid: str, series_in: dict[Path, set[str]]) -> bool:
+        series = self.series[uid]
+        if len(series.slices) > 1 or series.segmentations or series.enhanced:
+            return False
+        beside = series_in[series.slices[0].parent]
+        return any(len(self.series[other].slices) > 1 for other in beside)
 
 
 def _files_below(folder: Path, refusals: list[Refusal]) -> Iterator[Path]:
@@ -141,142 +273,14 @@ def _files_below(folder: Path, refusals: list[Refusal]) -> Iterator[Path]:
                 yield Path(parent) / name
 
 
-def _look_at(path: Path, seen: _Seen) -> None:
-    """Put one file where it belongs; raises ``Refusal`` where that cannot be told."""
-    if not has_dicom_prefix(path) and path.suffix.lower() not in DICOM_SUFFIXES:
-        seen.not_dicom.append(path)
-        return
-    dataset = read_dataset(path, pixels=False, only=_NEEDED)
-    storage = text(dataset, "SOPClassUID", path)
-    if not storage and not _is_directory(dataset, path):
-        raise broken_file(path)  # cut off before it says what it is
-    refuse_label_map(storage, path)
-    if storage == SegmentationStorage:
-        seen.segmentations.append((path, referenced_series(dataset, path)))
-    elif storage not in CT_STORAGES:
-        seen.left_out[path.parent]["series-other-object"] += 1
-    elif is_localizer(dataset, path):
-        seen.left_out[path.parent]["series-localizer"] += 1
-    else:
-        _add_slice(dataset, storage, path, seen)
-
-
-def _sort_out_not_dicom(seen: _Seen, refusals: list[Refusal]) -> None:
-    """A note beside slices is left out; a file named as they are is a slice that was destroyed."""
-    slices = {(path.parent, _pattern(path)) for one in seen.series.values() for path in one.slices}
-    for path in seen.not_dicom:
-        if (path.parent, _pattern(path)) in slices:
-            refusals.append(no_dicom_prefix(path))
-        else:
-            seen.left_out[path.parent]["series-not-dicom"] += 1
-
-
 def _pattern(path: Path) -> str:
     """A file's name with every number replaced by 0."""
     return re.sub(r"[0-9]+", "0", path.name)
 
 
 def _is_directory(dataset: FileDataset, path: Path) -> bool:
-    """Whether a file is the DICOMDIR of a medium; only its file meta information says so."""
+    """Whether a file is the DICOMDIR of a medium, by its file meta information."""
     return text(dataset.file_meta, "MediaStorageSOPClassUID", path) == MediaStorageDirectoryStorage
-
-
-def _add_slice(dataset: FileDataset, storage: str, path: Path, seen: _Seen) -> None:
-    uid = text(dataset, "SeriesInstanceUID", path)
-    if not uid:
-        raise _refused(
-            "series-no-uid",
-            path,
-            "a SeriesInstanceUID in every slice",
-            "none",
-            "Export the series again: without it nothing says what the slice belongs to.",
-        )
-    series = seen.series.setdefault(uid, _Series())
-    series.slices.append(path)
-    series.patients.add(text(dataset, "PatientID", path))
-    series.studies.add(text(dataset, "StudyInstanceUID", path))
-    try:
-        refuse_enhanced(storage, path)
-    except Refusal:
-        series.enhanced = storage, path
-    seen.series_of_instance[text(dataset, "SOPInstanceUID", path)] = uid
-
-
-def _series_of(path: Path, referenced: set[str], seen: _Seen) -> str:
-    """SeriesInstanceUID of the one series here on which a segmentation was drawn."""
-    known = referenced & seen.series.keys()
-    if not referenced:
-        instances = referenced_instances(read_dataset(path, pixels=False), path)
-        if not instances:
-            raise _refused(
-                "seg-no-reference",
-                path,
-                "a segmentation that names the series or the slices it was drawn on",
-                "one that names neither",
-                "Export it again with its references (ReferencedSeriesSequence).",
-            )
-        known = {
-            seen.series_of_instance[uid] for uid in instances if uid in seen.series_of_instance
-        }
-    if len(known) == 1:
-        return known.pop()
-    if known:
-        raise _refused(
-            "seg-several-series",
-            path,
-            "a segmentation of one series",
-            f"one that names {len(known)} of those that are here",
-            "Export a segmentation for each series.",
-        )
-    raise _refused(
-        "seg-no-series",
-        path,
-        "the CT series on which the segmentation was drawn",
-        "no such series below the folder",
-        "Export the series beside its segmentation, or leave the segmentation out.",
-    )
-
-
-def _paired(seen: _Seen, refusals: list[Refusal]) -> tuple[list[SeriesFiles], list[Refusal]]:
-    lodgers: dict[Path, set[str]] = defaultdict(set)
-    for uid, series in seen.series.items():
-        for path in series.slices:
-            lodgers[path.parent].add(uid)
-    strays = {uid for uid in seen.series if _is_stray(seen.series[uid], lodgers, seen)}
-    for uid in strays:
-        seen.left_out[seen.series[uid].slices[0].parent]["series-stray-slice"] += 1
-    found = []
-    for uid, series in seen.series.items():
-        if uid in strays:
-            continue
-        folders = {path.parent for path in series.slices}
-        alone = len(folders) == 1 and lodgers[series.slices[0].parent] <= {uid} | strays
-        place = series.slices[0].parent if alone else series.slices[0]
-        try:
-            _refuse_unusable(series, place)
-        except Refusal as refusal:
-            refusals.append(refusal)
-            continue
-        folders |= {path.parent for path in series.segmentations}
-        found.append(
-            SeriesFiles(
-                place=place,
-                slices=tuple(series.slices),
-                segmentations=tuple(series.segmentations),
-                series_uid=uid,
-                study_uid=min(series.studies),
-                patient_id=series.patients.pop(),
-                cautions=_cautions(sum((seen.left_out[path] for path in folders), Counter())),
-            )
-        )
-    return found, refusals
-
-
-def _is_stray(series: _Series, lodgers: dict[Path, set[str]], seen: _Seen) -> bool:
-    if len(series.slices) > 1 or series.segmentations or series.enhanced:
-        return False
-    beside = lodgers[series.slices[0].parent]
-    return any(len(seen.series[uid].slices) > 1 for uid in beside)
 
 
 def _refuse_unusable(series: _Series, place: Path) -> None:
@@ -288,7 +292,7 @@ def _refuse_unusable(series: _Series, place: Path) -> None:
             place,
             "one PatientID in all slices of a series",
             f"{len(series.patients)}",
-            "Export the series again; whose it is decides what it may be tested on.",
+            "Export the series again: folds are made by patient.",
         )
     if not series.segmentations:
         raise _refused(
@@ -296,15 +300,15 @@ def _refuse_unusable(series: _Series, place: Path) -> None:
             place,
             "a DICOM SEG that was drawn on the series",
             "none below the folder",
-            "Put it below the folder (RT structure sets are not read: convert them to DICOM SEG), "
-            "or leave the series out.",
+            "Add it below the folder (RT structure sets are not read: convert them to DICOM SEG), "
+            "or remove the series.",
         )
 
 
 def _cautions(counts: Counter[str]) -> tuple[Caution, ...]:
     strays = counts["series-stray-slice"]
-    note = f"{strays} stray slice(s) of another series in the folder left out"
-    return (Caution("series-stray-slice", note),) * bool(strays) + left_out_cautions(counts)
+    note = f"excluded {strays} stray slice(s) of another series in the folder"
+    return (Caution("series-stray-slice", note),) * bool(strays) + excluded_cautions(counts)
 
 
 def _refused(code: str, path: Path, expected: str, found: str, remedy: str) -> Refusal:

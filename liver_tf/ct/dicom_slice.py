@@ -1,4 +1,4 @@
-"""One axial CT slice from one DICOM file (CT Image Storage, DICOM PS3.3 A.3)."""
+"""A single axial CT slice from a DICOM file (CT Image Storage, DICOM PS3.3 A.3)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from liver_tf.ct.dicom_file import read_dataset
+from liver_tf.ct.dicom_elements import read_dataset
 from liver_tf.ct.dicom_geometry import axial_axes, oblique_caution, stored_affine_of
 from liver_tf.ct.dicom_hu import HuRange, stored_hu
 from liver_tf.ct.dicom_slice_header import check_header
@@ -15,15 +15,15 @@ from liver_tf.ct.scan import Scan, SourceGrid
 
 
 def read_dicom_slice(path: Path | str) -> Scan:
-    """One axial CT slice, ``hu`` [1, rows, columns], in canonical orientation.
+    """Read an axial CT slice, ``hu`` [1, rows, columns], in canonical orientation.
 
-    Padding (PixelPaddingValue, PixelPaddingRangeLimit) becomes air of -1000 HU. Without
-    PixelSpacing ``spacing_mm`` is None; without position or slice thickness the affine holds NaN.
+    Padding (PixelPaddingValue, PixelPaddingRangeLimit) becomes air (-1000 HU). Without
+    PixelSpacing, ``spacing_mm`` is None; without position or slice thickness, the affine holds NaN.
 
     Cautions: ``dicom-no-spacing``, ``dicom-no-orientation``, ``dicom-oblique``, ``dicom-lossy``.
 
     Raises:
-      Refusal: codes as :func:`liver_tf.ct.dicom_slice_header.check_header` and
+      Refusal: as :func:`liver_tf.ct.dicom_slice_header.check_header` and
         :func:`liver_tf.ct.dicom_hu.stored_hu`, and ``dicom-not-axial``,
         ``hu-unscaled``, ``hu-impossible``.
     """
@@ -31,10 +31,12 @@ def read_dicom_slice(path: Path | str) -> Scan:
     dataset = read_dataset(path)
     header = check_header(dataset, path)
     hu, padding = stored_hu(dataset, header)
-    seen = HuRange()
-    seen.add(hu, padding)
-    seen.refuse_implausible(path)
-    placed = header.position is not None and header.row_direction is not None
+    hu_range = HuRange()
+    hu_range.add(hu, padding)
+    hu_range.refuse_implausible(path)
+    positions = None
+    if header.position is not None and header.row_direction is not None:
+        positions = header.position[np.newaxis]
     grid = SourceGrid(
         "dicom-slice",
         path,
@@ -43,7 +45,7 @@ def read_dicom_slice(path: Path | str) -> Scan:
         files=(path,),
         series_uid=header.series_uid,
         instance_uids=(header.instance_uid,),
-        positions=header.position[np.newaxis] if placed else None,
+        positions=positions,
     )
     spacing = None
     if header.pixel_spacing_mm is not None:

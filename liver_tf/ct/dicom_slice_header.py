@@ -1,4 +1,4 @@
-"""Is it one slice of CT in HU? The header of a CT Image Storage object, checked (PS3.3 A.3)."""
+"""The header of a DICOM CT slice, checked: only single CT slices in HU pass (PS3.3 A.3)."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from pydicom.uid import (
     LegacyConvertedEnhancedCTImageStorage,
 )
 
-from liver_tf.ct.dicom_file import number, numbers, text, uid_name, whole_number
+from liver_tf.ct.dicom_elements import number, numbers, text, uid_name, whole_number
 from liver_tf.ct.hu_plausibility import SPACING_LIMITS_MM
 from liver_tf.ct.scanner_details import details_of
 from liver_tf.refusals import Caution, Refusal
 
 _ENHANCED = (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
-#: Storage classes that hold CT; the enhanced ones are refused by name.
+#: Storage classes for CT. The enhanced ones are refused as ``dicom-enhanced``.
 CT_STORAGES = (CTImageStorage, *_ENHANCED)
 
 
 @dataclass(frozen=True)
 class SliceHeader:
-    """Checked facts of one DICOM CT slice; mm and directions in DICOM's LPS+.
+    """The checked header of a DICOM CT slice; positions and directions in LPS+, mm.
 
     Attributes:
+      path: The file.
       shape: (rows, columns) as stored.
       pixel_spacing_mm: (between rows, between columns), or None.
-      thickness_mm: distance to the next slice as far as a single file tells, or None.
-      position: centre of the first pixel, or None.
-      row_direction, column_direction: unit vectors in which the columns and the rows follow each
-        other (first and second half of ImageOrientationPatient), or None.
+      thickness_mm: SpacingBetweenSlices, else SliceThickness, else None.
+      position: Centre of the first pixel, or None.
+      row_direction: First half of ImageOrientationPatient, a unit vector, or None.
+      column_direction: Second half, or None if ``row_direction`` is None.
       slope, intercept: HU = stored * slope + intercept.
-      localizer: whether ImageType says so.
-      series_uid, instance_uid: for matching only.
-      cautions, details: as in ``Scan``.
+      series_uid, instance_uid: For matching only.
+      cautions, details: As in :class:`liver_tf.ct.scan.Scan`.
     """
 
     path: Path
@@ -56,40 +56,27 @@ class SliceHeader:
 
 
 def check_header(dataset: pydicom.Dataset, path: Path) -> SliceHeader:
-    """Refuse what is not one slice of CT in HU; give the facts of what is.
+    """Check the header of a DICOM file that should hold a single CT slice in HU.
 
     Raises:
-      Refusal: codes ``dicom-enhanced``, ``dicom-not-ct``, ``dicom-localizer``,
+      Refusal: ``dicom-enhanced``, ``dicom-not-ct``, ``dicom-localizer``,
         ``dicom-burned-in``, ``dicom-photometric``, ``dicom-multiframe``, ``dicom-rescale``,
         ``dicom-not-hu``, ``dicom-spacing``, ``dicom-orientation``, ``dicom-number``.
     """
     _refuse_other_images(dataset, path)
     slope, intercept = _rescale(dataset, path)
     cautions = []
-    spacing = numbers(dataset, "PixelSpacing", path, 2)
+    spacing = _pixel_spacing(dataset, path)
     if spacing is None:
         cautions.append(Caution("dicom-no-spacing", "PixelSpacing is missing: sizes are unknown"))
-    elif not all(SPACING_LIMITS_MM[0] <= mm <= SPACING_LIMITS_MM[1] for mm in spacing):
-        raise Refusal(
-            "dicom-spacing",
-            path,
-            expected="a PixelSpacing from {:g} to {:g} mm".format(*SPACING_LIMITS_MM),
-            found=f"{spacing[0]:g} x {spacing[1]:g} mm",
-            remedy="Export the image again, or repair PixelSpacing.",
-        )
-    thickness = number(dataset, "SpacingBetweenSlices", path)
-    if thickness is None or thickness <= 0:
-        thickness = number(dataset, "SliceThickness", path)
-    if thickness is not None and thickness <= 0:
-        thickness = None
     position = numbers(dataset, "ImagePositionPatient", path, 3)
     row_direction, column_direction = _orientation(dataset, path)
     if row_direction is None:
-        note = "ImageOrientationPatient is missing: the slice is taken as a common axial one"
+        note = "ImageOrientationPatient is missing: the usual axial orientation is assumed"
         cautions.append(Caution("dicom-no-orientation", note))
     if text(dataset, "LossyImageCompression", path) == "01":
-        cautions.append(Caution("dicom-lossy", "the pixels went through a lossy compression"))
-    # A number that DICOM defines as whole but that is not shows a damaged or hand-edited header.
+        cautions.append(Caution("dicom-lossy", "the pixels are lossily compressed"))
+    # Read only to refuse a value that is not whole: the header is damaged or was edited by hand.
     whole_number(dataset, "InstanceNumber", path)
     return SliceHeader(
         path=path,
@@ -98,7 +85,7 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> SliceHeader:
             whole_number(dataset, "Columns", path) or 0,
         ),
         pixel_spacing_mm=spacing,
-        thickness_mm=thickness,
+        thickness_mm=_thickness(dataset, path),
         position=None if position is None else np.array(position),
         row_direction=row_direction,
         column_direction=column_direction,
@@ -112,17 +99,17 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> SliceHeader:
 
 
 def is_localizer(dataset: pydicom.Dataset, path: Path) -> bool:
-    """Whether ImageType marks a scout view."""
+    """Whether ImageType marks a localizer (scout view)."""
     return "LOCALIZER" in text(dataset, "ImageType", path).upper().split("\\")
 
 
 def refuse_enhanced(storage: str, path: Path) -> None:
-    """Raise ``Refusal`` ``dicom-enhanced`` for a storage class of many slices in one file."""
+    """Raise ``Refusal`` ``dicom-enhanced`` for a storage class with many slices per file."""
     if storage in _ENHANCED:
         raise Refusal(
             "dicom-enhanced",
             path,
-            expected="CT Image Storage, one slice a file",
+            expected="CT Image Storage, one slice per file",
             found=f"{uid_name(storage)}, many slices in one file",
             remedy="Convert it to single slices or to NIfTI, for example with dcm2niix.",
         )
@@ -136,7 +123,7 @@ def _refuse_other_images(dataset: pydicom.Dataset, path: Path) -> None:
         raise Refusal(
             "dicom-not-ct",
             path,
-            expected="an object of CT Image Storage with modality CT",
+            expected="CT Image Storage with modality CT",
             found=known if storage != CTImageStorage else "another modality",
             remedy="Use the original CT slices, not screenshots or other examinations.",
         )
@@ -146,13 +133,13 @@ def _refuse_other_images(dataset: pydicom.Dataset, path: Path) -> None:
             path,
             expected="an axial slice",
             found="a localizer (scout view)",
-            remedy="Leave localizers out of the data.",
+            remedy="Remove localizers from the data.",
         )
     if text(dataset, "BurnedInAnnotation", path).upper() == "YES":
         raise Refusal(
             "dicom-burned-in",
             path,
-            expected="pixels without writing in them",
+            expected="pixels without burned-in annotations",
             found="BurnedInAnnotation YES: the pixels may show the patient's name",
             remedy="Use the original slice.",
         )
@@ -165,23 +152,23 @@ def _refuse_other_images(dataset: pydicom.Dataset, path: Path) -> None:
         raise Refusal(
             "dicom-photometric",
             path,
-            expected="PhotometricInterpretation MONOCHROME2, one sample a pixel",
-            found=photometric if photometric in kinds else "something else",
+            expected="PhotometricInterpretation MONOCHROME2, one sample per pixel",
+            found=photometric if photometric in kinds else "another one",
             remedy="Use the original CT slices, not screenshots or inverted images.",
         )
     if whole_number(dataset, "NumberOfFrames", path) not in (None, 1):
         raise Refusal(
             "dicom-multiframe",
             path,
-            expected="one slice a file",
-            found="several frames in CT Image Storage, which has no place for them",
+            expected="one slice per file",
+            found="several frames, which CT Image Storage does not allow",
             remedy="Export the slices one by one.",
         )
 
 
 def _rescale(dataset: pydicom.Dataset, path: Path) -> tuple[float, float]:
-    """Slope and intercept to HU (PS3.3 C.11.1); without both the values are not HU."""
-    remedy = "Export the image again with its rescale values: without them HU are unknown."
+    """Slope and intercept to HU (PS3.3 C.11.1)."""
+    remedy = "Export the image again with its rescale values, without which the HU are unknown."
     if "ModalityLUTSequence" in dataset:
         raise Refusal(
             "dicom-rescale",
@@ -197,26 +184,49 @@ def _rescale(dataset: pydicom.Dataset, path: Path) -> tuple[float, float]:
             path,
             expected="RescaleType HU",
             found="another quantity",
-            remedy="Use the series in HU, not a dose, density or spectral map.",
+            remedy="Use the series in HU instead of a dose, density or spectral map.",
         )
     values = []
     for keyword in ("RescaleSlope", "RescaleIntercept"):
         try:
             value = number(dataset, keyword, path)
         except Refusal as refusal:
-            value, found = None, refusal.found
+            value, problem = None, refusal.found
         else:
-            found = "none"
+            problem = "none"
         if value is None or (keyword == "RescaleSlope" and value == 0):
             raise Refusal(
                 "dicom-rescale",
                 path,
                 expected=f"a finite {keyword}" + (" other than 0" if keyword[7] == "S" else ""),
-                found=found if value is None else "0",
+                found=problem if value is None else "0",
                 remedy=remedy,
             )
         values.append(value)
     return values[0], values[1]
+
+
+def _pixel_spacing(dataset: pydicom.Dataset, path: Path) -> tuple[float, float] | None:
+    spacing = numbers(dataset, "PixelSpacing", path, 2)
+    if spacing is None:
+        return None
+    if not all(SPACING_LIMITS_MM[0] <= mm <= SPACING_LIMITS_MM[1] for mm in spacing):
+        raise Refusal(
+            "dicom-spacing",
+            path,
+            expected="a PixelSpacing from {:g} to {:g} mm".format(*SPACING_LIMITS_MM),
+            found=f"{spacing[0]:g} x {spacing[1]:g} mm",
+            remedy="Export the image again, or correct PixelSpacing.",
+        )
+    return spacing[0], spacing[1]
+
+
+def _thickness(dataset: pydicom.Dataset, path: Path) -> float | None:
+    for keyword in ("SpacingBetweenSlices", "SliceThickness"):
+        thickness = number(dataset, keyword, path)
+        if thickness is not None and thickness > 0:
+            return thickness
+    return None
 
 
 def _orientation(
@@ -232,7 +242,7 @@ def _orientation(
             "dicom-orientation",
             path,
             expected="two perpendicular unit vectors in ImageOrientationPatient",
-            found="others",
-            remedy="Export the image again, or repair this element.",
+            found="other vectors",
+            remedy="Export the image again, or correct this element.",
         )
     return row / lengths[0], column / lengths[1]

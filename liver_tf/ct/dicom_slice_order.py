@@ -1,7 +1,7 @@
-"""Slices of one series put in order by where they lie; their pixels are read one slice at a time.
+"""The slices of a series, in the order of their positions; pixels are read slice by slice.
 
-File names and instance numbers tell nothing reliable about order; positions do (DICOM PS3.3
-C.7.6.2). What cannot be stacked without a guess is refused.
+File names and instance numbers do not give a reliable order; positions do (DICOM PS3.3 C.7.6.2).
+Slices that can only be stacked by guessing are refused.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from liver_tf.ct.dicom_file import read_dataset
+from liver_tf.ct.dicom_elements import read_dataset
 from liver_tf.ct.dicom_geometry import (
     axial_axes,
     directions_of,
@@ -27,12 +27,11 @@ from liver_tf.ct.orientation import canonical_affine, spacing_of, to_canonical
 from liver_tf.ct.scan import SourceGrid
 from liver_tf.refusals import Caution, Refusal
 
-#: Positions are stored with few decimals, so gaps may differ a little: by this share of the gap,
-#: and at least by this many mm.
+#: Positions are stored with few decimals. A gap may differ from the usual one by this share of it,
+#: and by at least this many mm.
 _GAP_TOLERANCE = 0.05
 _GAP_TOLERANCE_MM = 0.06
-#: How far such differences may add up, as a share of the gap: a slice must stay nearest to its own
-#: place on the even grid that the affine describes.
+#: How far a slice may lie from its place on the even grid of the affine, as a share of the gap.
 _GRID_TOLERANCE = 0.25
 #: Drift of the slices across their normal, per mm along it (0.5 degrees), and at least in mm.
 _DRIFT_PER_MM = 0.0087
@@ -42,11 +41,11 @@ _SAME_DIRECTION = 1e-3
 
 @dataclass(frozen=True)
 class SliceStack:
-    """A series whose headers are known and whose pixels are still in its files.
+    """The ordered slices of a series; their pixels are still in the files.
 
     Attributes:
-      headers: of the slices, from the feet to the head.
-      source, affine, spacing_mm, cautions, details: as in :class:`liver_tf.ct.scan.Scan`.
+      headers: Of the slices, from feet to head.
+      source, affine, spacing_mm, cautions, details: As in :class:`liver_tf.ct.scan.Scan`.
     """
 
     headers: tuple[SliceHeader, ...]
@@ -57,28 +56,28 @@ class SliceStack:
     details: dict[str, str]
 
     def slices(self) -> Iterator[np.ndarray]:
-        """HU of one slice after the other, canonical [rows, columns], from the feet to the head.
+        """Yield the HU of each slice, canonical [rows, columns], from feet to head.
 
-        int16 where all values of the slice are whole HU, else float32. Whether the HU of the
-        series are plausible is known only when the iteration has ended.
+        int16 if all values of the slice are whole HU, else float32. The plausibility of the HU is
+        checked after the last slice.
 
         Raises:
           Refusal: as :func:`liver_tf.ct.dicom_slice.read_dicom_slice`.
         """
-        seen = HuRange()
+        hu_range = HuRange()
         for header in self.headers:
             hu, padding = stored_hu(read_dataset(header.path), header)
-            seen.add(hu, padding)
+            hu_range.add(hu, padding)
             yield to_canonical(hu[np.newaxis], self.source)[0]
-        seen.refuse_implausible(self.source.path)
+        hu_range.refuse_implausible(self.source.path)
 
 
 def stack_slices(headers: Sequence[SliceHeader], place: Path) -> SliceStack:
-    """Put the slices of one series in order; a single stray one is left out with a caution.
+    """Put the slices of a series in order; single stray slices are excluded with a caution.
 
     Args:
-      headers: at least one, in any order.
-      place: the folder, or one file of the series, that refusals name.
+      headers: At least one, in any order.
+      place: The folder, or a file of the series, that refusals name.
 
     Cautions: those of the slices, ``series-stray-slice``, and ``series-rescale``.
 
@@ -86,49 +85,36 @@ def stack_slices(headers: Sequence[SliceHeader], place: Path) -> SliceStack:
       Refusal: ``series-mixed``, ``series-no-geometry``, ``series-duplicate-position``,
         ``series-spacing``, ``series-tilted``, ``dicom-not-axial``.
     """
-    headers, strays = _one_series(headers, place)
-    headers, step = _sorted_by_position(headers, place)
-    first = headers[0]
+    series, strays = _one_series(headers, place)
+    series, positions, step = _sorted_by_position(series, place)
+    first = series[0]
     grid = SourceGrid(
         "dicom-series",
         place,
-        (len(headers), *first.shape),
+        (len(series), *first.shape),
         *axial_axes(first, place),
-        files=tuple(header.path for header in headers),
+        files=tuple(header.path for header in series),
         series_uid=first.series_uid,
-        instance_uids=tuple(header.instance_uid for header in headers),
-        positions=np.stack([header.position for header in headers]),
+        instance_uids=tuple(header.instance_uid for header in series),
+        positions=positions,
     )
     affine = canonical_affine(stored_affine_of(first, slice_step=step), grid)
-    cautions = [note for header in headers for note in header.cautions + oblique_caution(header)]
+    cautions = [note for header in series for note in header.cautions + oblique_caution(header)]
     return SliceStack(
-        headers=tuple(headers),
+        headers=tuple(series),
         source=grid,
         affine=affine,
         spacing_mm=spacing_of(affine),
-        cautions=tuple(dict.fromkeys(cautions)) + strays + _rescale_cautions(headers),
+        cautions=tuple(dict.fromkeys(cautions)) + strays + _rescale_cautions(series),
         details=first.details,
     )
-
-
-def _rescale_cautions(headers: Sequence[SliceHeader]) -> tuple[Caution, ...]:
-    """CT has one scale from the first slice to the last; a slice of another may be off by 1000 HU.
-
-    The mean over a series would not show it.
-    """
-    scales = Counter((header.slope, header.intercept) for header in headers)
-    others = len(headers) - scales.most_common(1)[0][1]
-    if not others:
-        return ()
-    note = f"{others} slice(s) with another rescale slope or intercept than the other slices"
-    return (Caution("series-rescale", note),)
 
 
 def _one_series(
     headers: Sequence[SliceHeader], place: Path
 ) -> tuple[list[SliceHeader], tuple[Caution, ...]]:
-    """The one group of slices that belong together; single others are strays."""
-    groups: dict[tuple, list[SliceHeader]] = defaultdict(list)
+    """The largest group of matching slices; other single slices are strays."""
+    groups: dict[tuple[object, ...], list[SliceHeader]] = defaultdict(list)
     for header in headers:
         directions = np.concatenate(directions_of(header))
         key = (
@@ -144,62 +130,32 @@ def _one_series(
         raise _refused(
             place,
             "series-mixed",
-            "the slices of one series, all of one size, spacing and orientation",
+            "slices of one series, with the same size, spacing and orientation",
             f"{len(ordered)} groups, the two largest of {len(main)} and {len(rest[0])} slices",
         )
     if not rest:
         return main, ()
-    note = f"{len(rest)} stray slice(s) of another series, size or orientation left out"
+    note = f"excluded {len(rest)} stray slice(s) of another series, size or orientation"
     return main, (Caution("series-stray-slice", note),)
 
 
 def _sorted_by_position(
     headers: Sequence[SliceHeader], place: Path
-) -> tuple[list[SliceHeader], np.ndarray]:
-    """Slices from the feet to the head, and the step in mm (LPS+) between them."""
-    for header in headers:
-        if header.position is None or header.row_direction is None or not header.pixel_spacing_mm:
-            raise _refused(
-                place,
-                "series-no-geometry",
-                "position, orientation and pixel spacing in every slice",
-                "a slice that leaves one of them out",
-            )
+) -> tuple[list[SliceHeader], np.ndarray, np.ndarray]:
+    """Slices from feet to head, their positions [slices, 3], and the step between them, LPS+ mm."""
+    positions = np.stack([_position_of(header, place) for header in headers])
     normal = upward_normal(headers[0])
-    headers = sorted(headers, key=lambda header: float(header.position @ normal))
-    positions = np.stack([header.position for header in headers])
-    along = positions @ normal
-    gaps = np.diff(along)
-    if len(headers) == 1:
-        thickness = headers[0].thickness_mm
+    order = sorted(range(len(headers)), key=lambda index: float(positions[index] @ normal))
+    ordered, positions = [headers[index] for index in order], positions[order]
+    if len(ordered) == 1:
+        thickness = ordered[0].thickness_mm
         if thickness is None:
             raise _refused(
-                place, "series-no-geometry", "a slice thickness if there is one slice only", "none"
+                place, "series-no-geometry", "a slice thickness in a series of one slice", "none"
             )
-        return headers, normal * thickness
-    if (gaps < 0.01).any():
-        raise _refused(
-            place,
-            "series-duplicate-position",
-            "one slice at each position",
-            f"{int((gaps < 0.01).sum())} position(s) with several",
-        )
-    usual = float(np.median(gaps))
-    if np.abs(gaps - usual).max() > max(_GAP_TOLERANCE * usual, _GAP_TOLERANCE_MM):
-        raise _refused(
-            place,
-            "series-spacing",
-            "slices at equal distances",
-            f"distances from {gaps.min():.2f} to {gaps.max():.2f} mm (a slice missing?)",
-        )
-    even = np.linspace(along[0], along[-1], len(along))
-    if np.abs(along - even).max() > _GRID_TOLERANCE * usual:
-        raise _refused(
-            place,
-            "series-spacing",
-            "slices at equal distances",
-            f"distances from {gaps.min():.2f} to {gaps.max():.2f} mm that add up",
-        )
+        return ordered, positions, normal * thickness
+    along = positions @ normal
+    _refuse_uneven(along, place)
     drift = positions - positions[0] - np.outer(along - along[0], normal)
     allowed = np.maximum(_DRIFT_MM, _DRIFT_PER_MM * (along - along[0]))
     if (np.linalg.norm(drift, axis=1) > allowed).any():
@@ -209,7 +165,51 @@ def _sorted_by_position(
             "slices stacked along their normal",
             "slices that drift sideways (a tilted gantry?)",
         )
-    return headers, (positions[-1] - positions[0]) / (len(headers) - 1)
+    return ordered, positions, (positions[-1] - positions[0]) / (len(ordered) - 1)
+
+
+def _position_of(header: SliceHeader, place: Path) -> np.ndarray:
+    if header.position is None or header.row_direction is None or not header.pixel_spacing_mm:
+        raise _refused(
+            place,
+            "series-no-geometry",
+            "position, orientation and pixel spacing in every slice",
+            "a slice without one of them",
+        )
+    return header.position
+
+
+def _refuse_uneven(along: np.ndarray, place: Path) -> None:
+    """Refuse slices at the same position or at uneven distances; ``along`` the normal in mm."""
+    gaps = np.diff(along)
+    if (gaps < 0.01).any():
+        raise _refused(
+            place,
+            "series-duplicate-position",
+            "one slice at each position",
+            f"{int((gaps < 0.01).sum())} position(s) with several",
+        )
+    usual = float(np.median(gaps))
+    spread = f"distances from {gaps.min():.2f} to {gaps.max():.2f} mm"
+    if np.abs(gaps - usual).max() > max(_GAP_TOLERANCE * usual, _GAP_TOLERANCE_MM):
+        raise _refused(
+            place, "series-spacing", "evenly spaced slices", f"{spread} (a slice missing?)"
+        )
+    even = np.linspace(along[0], along[-1], len(along))
+    if np.abs(along - even).max() > _GRID_TOLERANCE * usual:
+        raise _refused(
+            place, "series-spacing", "evenly spaced slices", f"{spread} whose deviations add up"
+        )
+
+
+def _rescale_cautions(headers: Sequence[SliceHeader]) -> tuple[Caution, ...]:
+    """A slice with another scale may be off by 1000 HU, which the mean HU would not show."""
+    scales = Counter((header.slope, header.intercept) for header in headers)
+    others = len(headers) - scales.most_common(1)[0][1]
+    if not others:
+        return ()
+    note = f"{others} slice(s) have another rescale slope or intercept than the rest"
+    return (Caution("series-rescale", note),)
 
 
 def _refused(place: Path, code: str, expected: str, found: str) -> Refusal:
@@ -218,6 +218,6 @@ def _refused(place: Path, code: str, expected: str, found: str) -> Refusal:
         place,
         expected=expected,
         found=found,
-        remedy="Use the slices of one axial series, each once and nothing else; single slices can "
-        "be used one by one.",
+        remedy="Provide the slices of one axial series, each once and nothing else; single slices "
+        "can be used one by one.",
     )

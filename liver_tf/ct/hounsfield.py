@@ -1,4 +1,4 @@
-"""Stored values to Hounsfield units, exactly: int16 where that is exact, float32 elsewhere."""
+"""Stored values to Hounsfield units: int16 if that is exact, else float32."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ class NotFinite(ValueError):
 
 
 def rescale_to_hu(stored: np.ndarray, slope: float, intercept: float) -> np.ndarray:
-    """``stored * slope + intercept`` for a volume, one slab of its first axis at a time.
+    """Compute ``stored * slope + intercept``, one slab of the first axis at a time.
 
     Args:
-      stored: any integer or real dtype, at least one axis.
-      slope, intercept: finite.
+      stored: Any integer or real dtype, at least one axis.
+      slope: Finite.
+      intercept: Finite.
 
     Returns:
       int16 of the same shape if every HU value is whole and fits, else float32. An int16 array
-      that needs no rescaling comes back itself, not copied.
+      that needs no rescaling is returned without a copy.
 
     Raises:
-      NotFinite: a value is NaN or infinite.
+      NotFinite: A value is NaN or infinite.
     """
     if stored.dtype == np.int16 and slope == 1 and intercept == 0:
         return stored

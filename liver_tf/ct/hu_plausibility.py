@@ -1,4 +1,4 @@
-"""Is it CT at all? Plausibility of HU values, and of the HU under a mask."""
+"""Plausibility checks: whether values can be HU, and whether a mask fits its image."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import numpy as np
 from liver_tf.labels import LIVER
 from liver_tf.refusals import Caution, Refusal
 
-#: No scanner stores HU beyond 16 bits; extended scales for metal end at about 30,700 HU.
+#: Scanners store HU in 16 bits; extended scales for metal end at about 30,700 HU.
 HU_LIMITS = (-32768, 32767)
 
-#: Pixel spacings outside are no CT's (mm).
+#: Pixel spacings outside these limits are not CT (mm).
 SPACING_LIMITS_MM = (0.01, 20.0)
 
-#: The longer side of a slice (mm): a liver is larger than the lower, no scanner's field as large as
-#: the upper. Wide enough for cut-outs.
+#: The longer side of a slice (mm), from less than a liver to more than any scanner's field of view.
+#: Cropped images pass.
 FIELD_LIMITS_MM = (30.0, 2000.0)
 
-#: Fields of usual abdominal CT are well inside (mm).
+#: The longer side of usual abdominal CT slices is well within these limits (mm).
 USUAL_FIELD_MM = (150.0, 1000.0)
 
-#: An image of a body holds air or fat and soft tissue: hundreds of HU apart. 100 is far below.
+#: Air or fat and soft tissue, which every image of a body holds, are hundreds of HU apart.
 SMALLEST_SPREAD_HU = 100
 
-#: Mean HU of a liver, from severe steatosis without contrast to a bright arterial phase; lesions
-#: from fat-holding to strongly enhancing. Wider than any textbook, to catch shifted masks only.
+#: Mean HU of liver (severe steatosis without contrast to a bright arterial phase) and lesions (with
+#: fat to strongly enhancing). Wider than textbook ranges, to catch only masks that are shifted.
 PLAUSIBLE_MEAN_HU = {"liver": (-30.0, 250.0), "lesion": (-100.0, 300.0)}
 
 #: Voxels outside this range are neither liver nor (uncalcified) lesion: lung, gas, bone, metal.
@@ -35,14 +35,12 @@ LARGEST_SHARE_OUTSIDE = 0.10
 
 
 def refuse_implausible_hu(lowest: float, highest: float, path: Path | None) -> None:
-    """Raise ``Refusal`` if an image with this range of values (padding left out) cannot be HU.
+    """Refuse an image whose range of values, without padding, cannot be HU.
 
-    Codes: ``hu-unscaled`` (no value below 0, or hardly any spread), ``hu-impossible``.
+    Raises:
+      Refusal: ``hu-unscaled`` (no value below 0, or hardly any spread), ``hu-impossible``.
     """
-    remedy = (
-        "Export the image again as CT in HU, or check that slope and intercept of the file are "
-        "those of the scanner."
-    )
+    remedy = "Export the image again as CT in HU, or correct its slope and intercept."
     if lowest < HU_LIMITS[0] or highest > HU_LIMITS[1]:
         raise Refusal(
             "hu-impossible",
@@ -55,17 +53,14 @@ def refuse_implausible_hu(lowest: float, highest: float, path: Path | None) -> N
         raise Refusal(
             "hu-unscaled",
             path,
-            expected="HU values: air and fat lie below 0, tissues far apart",
-            found=f"values from {lowest:g} to {highest:g}, which looks unscaled",
+            expected="HU, with air or fat below 0 and tissues far apart",
+            found=f"values from {lowest:g} to {highest:g}, which look unscaled",
             remedy=remedy,
         )
 
 
 def labelled_box(labels: np.ndarray) -> tuple[slice, ...] | None:
-    """The smallest part of an array of integers that holds all labels above 0; None if none is.
-
-    What concerns labelled pixels alone need not look at the rest, which is most of a scan.
-    """
+    """Bounding box of all labels above 0 in an array of integers; None if there are none."""
     if labels.ndim == 2:
         return _box_of_slice(labels)
     box: list[slice] = []
@@ -79,7 +74,7 @@ def labelled_box(labels: np.ndarray) -> tuple[slice, ...] | None:
 
 
 def _box_of_slice(labels: np.ndarray) -> tuple[slice, slice] | None:
-    """:func:`labelled_box` of [rows, columns], eight bytes at a time where rows divide so."""
+    """Bounding box in [rows, columns], eight bytes at a time if the row length allows."""
     words = labels
     if labels.flags.c_contiguous and labels.nbytes and labels.shape[1] * labels.itemsize % 8 == 0:
         words = labels.view(np.uint64)
@@ -93,34 +88,34 @@ def _box_of_slice(labels: np.ndarray) -> tuple[slice, slice] | None:
 
 
 def hu_by_label(hu: np.ndarray, labels: np.ndarray) -> dict[int, np.ndarray]:
-    """HU of the pixels of every label above 0 that occurs, each flat.
+    """HU under every label above 0 that occurs, each a flat array.
 
     Args:
       hu: int16 or float32 of any shape, HU.
-      labels: integers of the same shape, 0 or more.
+      labels: Integers of the same shape, 0 or more.
     """
     box = labelled_box(labels)
     if box is None:
         return {}
     hu, labels = hu[box], labels[box]
     values = {label: hu[labels == label] for label in range(1, int(labels.max()) + 1)}
-    return {label: found for label, found in values.items() if found.size}
+    return {label: under for label, under in values.items() if under.size}
 
 
 class MaskHuCheck:
-    """HU under liver and lesions, slice by slice, to tell a mask that lies elsewhere.
+    """HU under liver and lesions, collected slice by slice, to detect a displaced mask.
 
     Args:
-      lesion_labels: labels of lesions; by default every label above liver.
+      lesion_labels: Labels of lesions; by default every label above liver.
     """
 
     def __init__(self, lesion_labels: tuple[int, ...] | None = None) -> None:
         self._lesion_labels = lesion_labels
-        # By name: voxels, sum of HU, voxels that are no soft tissue.
+        # By name: number of voxels, sum of HU, number of voxels outside soft tissue.
         self._sums = {name: np.zeros(3) for name in PLAUSIBLE_MEAN_HU}
 
     def add(self, values_by_label: dict[int, np.ndarray]) -> None:
-        """Count a slice or a volume in, given as :func:`hu_by_label`; label 1 is liver."""
+        """Include a slice or a volume, as returned by :func:`hu_by_label`."""
         for label, values in values_by_label.items():
             lesion = label > LIVER if self._lesion_labels is None else label in self._lesion_labels
             if label != LIVER and not lesion:
@@ -128,14 +123,12 @@ class MaskHuCheck:
             exact = np.int64 if values.dtype.kind == "i" else np.float64
             outside = np.count_nonzero(values < SOFT_TISSUE_HU[0])
             outside += np.count_nonzero(values > SOFT_TISSUE_HU[1])
-            self._sums["lesion" if lesion else "liver"] += (
-                values.size,
-                values.sum(dtype=exact),
-                outside,
+            self._sums["lesion" if lesion else "liver"] += np.array(
+                [values.size, values.sum(dtype=exact), outside], np.float64
             )
 
     def cautions(self) -> tuple[Caution, ...]:
-        """At most one caution each, ``liver-hu`` and ``lesion-hu``; none of an empty mask."""
+        """At most one caution ``liver-hu`` and one ``lesion-hu``; none for an empty mask."""
         cautions = []
         for name, (voxels, total, outside) in self._sums.items():
             if not voxels:
@@ -148,7 +141,7 @@ class MaskHuCheck:
                         f"{name}-hu",
                         f"under the {name} mask the mean is {mean:.0f} HU and {share:.0%} of the "
                         f"voxels are air, lung, bone or metal; expected a mean of {low:.0f} to "
-                        f"{high:.0f} HU. Is the mask flipped or rotated against the image?",
+                        f"{high:.0f} HU. Check that the mask is not flipped or rotated.",
                     )
                 )
         return tuple(cautions)
@@ -158,6 +151,6 @@ def mask_cautions(
     hu: np.ndarray, labels: np.ndarray, lesion_labels: tuple[int, ...] | None = None
 ) -> tuple[Caution, ...]:
     """:class:`MaskHuCheck` of a single array."""
-    under = MaskHuCheck(lesion_labels)
-    under.add(hu_by_label(hu, labels))
-    return under.cautions()
+    check = MaskHuCheck(lesion_labels)
+    check.add(hu_by_label(hu, labels))
+    return check.cautions()

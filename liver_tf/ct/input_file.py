@@ -1,4 +1,4 @@
-"""Opening an input file, or saying plainly why not."""
+"""Opening input files, with refusals for missing and unreadable ones."""
 
 from __future__ import annotations
 
@@ -8,34 +8,37 @@ from liver_tf.refusals import Refusal
 
 
 def require_file(path: Path | str) -> Path:
-    """The path, if a regular file is there; raises ``Refusal`` ``file-missing`` otherwise.
+    """Return the path if it is a regular file.
 
-    Devices, pipes and folders are refused too: reading one could hang.
+    Devices, pipes and folders are refused as well: reading them could block.
+
+    Raises:
+      Refusal: ``file-missing``.
     """
     path = Path(path)
     try:
-        found = path.is_file()
+        exists = path.is_file()
     except (OSError, ValueError):
-        found = False
-    if not found:
+        exists = False
+    if not exists:
         raise Refusal(
             "file-missing",
             path,
             expected="a regular file",
-            found="nothing, a folder or a device",
-            remedy="Check the path and that the medium is mounted.",
+            found="no file, or a folder or device",
+            remedy="Check the path, and that the disk is mounted.",
         )
     return path
 
 
 def unreadable(path: Path) -> Refusal:
-    """Refusal for a file that the operating system does not let us read."""
+    """The refusal ``file-unreadable``."""
     return Refusal(
         "file-unreadable",
         path,
-        expected="a file that may be read",
+        expected="a readable file",
         found="an error of the operating system",
-        remedy="Check permissions and the disk.",
+        remedy="Check the permissions and the disk.",
     )
 
 

@@ -1,7 +1,7 @@
-"""What a compressed image says of its own size, before a decoder believes it.
+"""The size that a compressed image states in its own header.
 
-A decoder takes the size from the codestream, not from the DICOM header: a damaged one can make it
-ask for any amount of memory.
+A decoder takes the size from there, not from the DICOM header: damaged data can make it allocate
+any amount of memory, so the size is checked before decoding.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Finding the pairs of LiTS, as the challenge delivers them or as the Medical Decathlon does."""
+"""Finding the LiTS volumes and their label maps, as named by the challenge or the Decathlon."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _CHALLENGE = re.compile(r"(volume|segmentation)-(\d{1,9})\.nii(?:\.gz)?", re.IGN
 _DECATHLON = re.compile(r"liver_(\d{1,9})\.nii(?:\.gz)?", re.IGNORECASE)
 _DECATHLON_FOLDERS = {"imagestr": "volume", "labelstr": "segmentation"}
 
-#: LiTS 27 to 48 were taken from another public set, 3D-IRCADb: kept together as one source.
+#: LiTS 27 to 48 come from another public data set, 3D-IRCADb, and are kept together.
 _IRCADB = range(27, 49)
 
 
 @dataclass(frozen=True)
 class LitsCase:
-    """One pair: number in LiTS, CT volume, label map (0 background, 1 liver, 2 lesion)."""
+    """Number in LiTS, CT volume, and label map (0 background, 1 liver, 2 lesion)."""
 
     number: int
     volume: Path
@@ -29,20 +29,22 @@ class LitsCase:
 
 
 def find_lits_cases(folder: Path | str) -> tuple[list[LitsCase], list[Refusal]]:
-    """All pairs below a folder, by number, and a refusal for every file that makes no pair.
+    """Find all pairs below a folder, sorted by number.
 
-    Knows ``volume-N.nii[.gz]`` with ``segmentation-N.nii[.gz]``, in any depth and in different
-    folders, and ``imagesTr/liver_N.nii[.gz]`` with ``labelsTr/liver_N.nii[.gz]``. Hidden files and
-    other names are not looked at; links to folders are not followed.
+    File names are ``volume-N.nii[.gz]`` with ``segmentation-N.nii[.gz]``, at any depth and also in
+    different folders, or ``imagesTr/liver_N.nii[.gz]`` with ``labelsTr/liver_N.nii[.gz]``. Hidden
+    files, other names and links to folders are skipped.
 
-    Refusal codes: ``pair-no-segmentation``, ``pair-no-volume``, ``pair-duplicate`` (one for each of
-    the files that share a number), ``lits-empty``, ``file-missing`` (no such folder),
-    ``file-unreadable`` (a folder that may not be entered).
+    Returns:
+      The pairs, and a refusal for every file without a counterpart: ``pair-no-segmentation``,
+      ``pair-no-volume``, ``pair-duplicate`` (for each of the files that share a number),
+      ``lits-empty``, ``file-missing`` (no such folder), ``file-unreadable`` (a folder that cannot
+      be entered).
     """
     folder = Path(folder)
     if not folder.is_dir():
         return [], [_refused("file-missing", folder, "a folder", "no such folder")]
-    found: dict[int, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
+    files: dict[int, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     refusals: list[Refusal] = []
 
     def cannot_enter(error: OSError) -> None:
@@ -53,13 +55,13 @@ def find_lits_cases(folder: Path | str) -> tuple[list[LitsCase], list[Refusal]]:
         for name in sorted(names):
             part = _part_and_number(Path(parent), name)
             if part is not None:
-                found[part[1]][part[0]].append(Path(parent) / name)
-    if not found:
+                files[part[1]][part[0]].append(Path(parent) / name)
+    if not files:
         empty = _refused("lits-empty", folder, "volumes and segmentations named as in LiTS", "none")
         return [], [*refusals, empty]
     cases = []
-    for number in sorted(found):
-        volumes, segmentations = found[number]["volume"], found[number]["segmentation"]
+    for number in sorted(files):
+        volumes, segmentations = files[number]["volume"], files[number]["segmentation"]
         if len(volumes) == 1 and len(segmentations) == 1:
             cases.append(LitsCase(number, volumes[0], segmentations[0]))
         else:
@@ -68,7 +70,7 @@ def find_lits_cases(folder: Path | str) -> tuple[list[LitsCase], list[Refusal]]:
 
 
 def source_group(number: int) -> str:
-    """Group that must stay together in a split: ``3D-IRCADb`` for LiTS 27 to 48, else its own."""
+    """Group that stays together in a split: ``3D-IRCADb`` for LiTS 27 to 48, else ``lits-N``."""
     return "3D-IRCADb" if number in _IRCADB else f"lits-{number}"
 
 
@@ -83,16 +85,16 @@ def _part_and_number(parent: Path, name: str) -> tuple[str, int] | None:
 
 def _refuse_no_pair(volumes: list[Path], segmentations: list[Path]) -> list[Refusal]:
     if len(volumes) > 1 or len(segmentations) > 1:
-        found = f"{len(volumes)} volume(s) and {len(segmentations)} segmentation(s)"
+        counts = f"{len(volumes)} volume(s) and {len(segmentations)} segmentation(s)"
         return [
-            _refused("pair-duplicate", path, "one volume and one segmentation of a number", found)
+            _refused("pair-duplicate", path, "one volume and one segmentation per number", counts)
             for path in volumes + segmentations
         ]
     if volumes:
         return [
-            _refused("pair-no-segmentation", volumes[0], "a segmentation of this number", "none")
+            _refused("pair-no-segmentation", volumes[0], "a segmentation with this number", "none")
         ]
-    return [_refused("pair-no-volume", segmentations[0], "a volume of this number", "none")]
+    return [_refused("pair-no-volume", segmentations[0], "a volume with this number", "none")]
 
 
 def _refused(code: str, path: Path, expected: str, found: str) -> Refusal:
@@ -101,6 +103,6 @@ def _refused(code: str, path: Path, expected: str, found: str) -> Refusal:
         path,
         expected=expected,
         found=found,
-        remedy="Give the folder with the pairs volume-N.nii[.gz] and segmentation-N.nii[.gz], or "
-        "with imagesTr and labelsTr; each number once.",
+        remedy="Use a folder with pairs of volume-N.nii[.gz] and segmentation-N.nii[.gz], or with "
+        "imagesTr and labelsTr; each number once.",
     )

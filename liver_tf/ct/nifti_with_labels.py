@@ -1,8 +1,8 @@
-"""A CT volume and its label map, read side by side, one axial slice after the other.
+"""A NIfTI volume and its label map, read side by side, one axial slice at a time.
 
-So a conversion holds a few slices, not a volume: what a worker needs does not grow with the scan.
-That takes a file whose last axis runs from the feet to the head, as nearly all do; others are
-read whole first, beyond ``LARGEST_IN_MEMORY`` into a temporary file.
+The memory needed does not grow with the scan. This requires a file whose last axis runs from feet
+to head, as in nearly all files; others are read completely first, into a temporary file if they
+exceed ``LARGEST_IN_MEMORY``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from liver_tf.ct.hu_plausibility import refuse_implausible_hu
-from liver_tf.ct.nifti import (
+from liver_tf.ct.nifti_file import NiftiFile
+from liver_tf.ct.nifti_volume import (
     grid_of,
     mask_header_cautions,
     refuse_other_shape,
@@ -24,21 +25,37 @@ from liver_tf.ct.nifti import (
     volume_header_cautions,
     whole_labels,
 )
-from liver_tf.ct.nifti_file import NiftiFile
 from liver_tf.ct.orientation import canonical_affine, spacing_of, to_canonical
 from liver_tf.ct.scan import SourceGrid
 
-#: Bytes of stored voxels that are held in memory where a file cannot be read slice by slice.
+#: Bytes of stored voxels kept in memory for a file that cannot be read slice by slice.
 LARGEST_IN_MEMORY = 1 << 28
 
 
+@contextlib.contextmanager
+def open_nifti_with_labels(
+    volume: Path | str, labels: Path | str, allowed: Collection[int] = (0, 1, 2)
+) -> Iterator[NiftiWithLabels]:
+    """Open a volume and its label map; :meth:`NiftiWithLabels.slices` reads the voxels.
+
+    Args:
+      allowed: Labels that may occur, within 0 to 255.
+
+    Raises:
+      Refusal: as :class:`liver_tf.ct.nifti_file.NiftiFile`, and ``mask-shape``.
+    """
+    with NiftiFile(volume) as volume_file, NiftiFile(labels) as labels_file:
+        yield NiftiWithLabels(volume_file, labels_file, allowed)
+
+
 class NiftiWithLabels:
-    """The open pair.
+    """An open volume and its label map.
 
     Attributes:
-      source: how the volume's array lies to the canonical one.
-      spacing_mm: along (slices, rows, columns).
-      cautions: as of :func:`read_nifti_volume` and :func:`read_nifti_labels`.
+      source: How the array of the volume maps to the canonical one.
+      spacing_mm: Along (slices, rows, columns).
+      cautions: As of :func:`liver_tf.ct.nifti_volume.read_nifti_volume` and
+        :func:`liver_tf.ct.nifti_volume.read_nifti_labels`.
     """
 
     def __init__(self, volume: NiftiFile, labels: NiftiFile, allowed: Collection[int]) -> None:
@@ -53,14 +70,15 @@ class NiftiWithLabels:
         )
 
     def slices(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """(HU, labels) of one slice after the other, feet to head; once only.
+        """Yield (HU, labels) of each slice once, from feet to head.
 
         HU are int16 where those of the slice are whole, else float32; labels are uint8; both
-        [rows, columns], each slice an array of its own. Whether both files are sound and their HU
-        plausible is known only when the iteration has ended.
+        [rows, columns], each slice a separate array. Checksums and the plausibility of the HU are
+        checked after the last slice.
 
         Raises:
-          Refusal: as :func:`read_nifti_volume` and :func:`read_nifti_labels`.
+          Refusal: as :func:`liver_tf.ct.nifti_volume.read_nifti_volume` and
+            :func:`liver_tf.ct.nifti_volume.read_nifti_labels`.
         """
         lowest, highest = math.inf, -math.inf
         for stored, stored_labels in zip(
@@ -77,27 +95,11 @@ class NiftiWithLabels:
         refuse_implausible_hu(lowest, highest, self._volume.path)
 
 
-@contextlib.contextmanager
-def open_nifti_with_labels(
-    volume: Path | str, labels: Path | str, allowed: Collection[int] = (0, 1, 2)
-) -> Iterator[NiftiWithLabels]:
-    """Open a volume and its label map; voxels are read by :meth:`NiftiWithLabels.slices`.
-
-    Args:
-      allowed: labels that may occur, within 0 to 255.
-
-    Raises:
-      Refusal: as :func:`liver_tf.ct.nifti_file.read_nifti`, and ``mask-shape``.
-    """
-    with NiftiFile(volume) as first, NiftiFile(labels) as second:
-        yield NiftiWithLabels(first, second, allowed)
-
-
 def _stored_slices(file: NiftiFile, grid: SourceGrid) -> Iterator[np.ndarray]:
-    """Stored values [rows, columns] of canonical slices, feet to head."""
+    """Stored values [rows, columns] of the canonical slices, from feet to head."""
     if grid.axes[0] == 2 and not grid.flips[0]:
         for slab in file.slabs():
-            # [j, i, 1] is laid out as [i, j, k] is; no voxel is moved.
+            # [j, i, 1] has the memory layout of [i, j, k]: no voxel is moved.
             yield to_canonical(slab.T[:, :, np.newaxis], grid)[0]
         return
     with tempfile.TemporaryFile() as spilled:

@@ -1,6 +1,6 @@
-"""From a file's array axes to the canonical axial orientation of :mod:`liver_tf.ct.scan`, and back.
+"""Conversion between the array axes of a file and canonical orientation (:mod:`liver_tf.ct.scan`).
 
-Every function here is a permutation and a reversal of axes: no voxel is ever interpolated.
+Axes are permuted and reversed only; no voxel is interpolated.
 """
 
 from __future__ import annotations
@@ -10,41 +10,42 @@ import math
 
 import numpy as np
 
-from liver_tf.ct.scan import Scan, SourceGrid
+from liver_tf.ct.scan import Placed, SourceGrid
 
 # World axis (0 = right, 1 = anterior, 2 = superior in RAS+) along which each canonical axis runs,
 # and the sign: slices to superior, rows to posterior, columns to left.
 _CANONICAL_WORLD = ((2, 1.0), (1, -1.0), (0, -1.0))
 
-#: Smallest angle in degrees between a voxel axis and a body axis that is called oblique.
+#: A larger angle between a voxel axis and its body axis counts as oblique, in degrees.
 OBLIQUE_DEGREES = 0.5
 
 
 def canonical_axes(
     affine: np.ndarray,
 ) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
-    """Axes and flips (as in ``SourceGrid``) that bring an array to canonical orientation.
+    """Axes and flips (as in ``SourceGrid``) from a file's array to canonical orientation.
 
     Args:
-      affine: 4 x 4, file voxel index to patient mm in RAS+; finite and invertible.
+      affine: [4, 4], file voxel index to patient mm in RAS+; finite and invertible.
     """
     cosines = _direction_cosines(affine)
-    axes = max(
+    slices, rows, columns = max(
         itertools.permutations(range(3)),
         key=lambda order: sum(
             abs(cosines[world, axis])
             for (world, _), axis in zip(_CANONICAL_WORLD, order, strict=True)
         ),
     )
-    flips = tuple(
+    axes = slices, rows, columns
+    flip_slices, flip_rows, flip_columns = (
         bool(cosines[world, axis] * sign < 0)
         for (world, sign), axis in zip(_CANONICAL_WORLD, axes, strict=True)
     )
-    return axes, flips
+    return axes, (flip_slices, flip_rows, flip_columns)
 
 
 def oblique_degrees(affine: np.ndarray) -> float:
-    """Largest angle in degrees between a voxel axis and the body axis it stands for."""
+    """Largest angle between a voxel axis and its body axis, in degrees."""
     cosines = _direction_cosines(affine)
     axes, _ = canonical_axes(affine)
     return max(
@@ -54,42 +55,41 @@ def oblique_degrees(affine: np.ndarray) -> float:
 
 
 def to_canonical(stored: np.ndarray, grid: SourceGrid) -> np.ndarray:
-    """View of a file's array as canonical [slices, rows, columns]; no copy."""
+    """View of a file's array as canonical [slices, rows, columns]."""
     view = stored.transpose(grid.axes)
     return view[tuple(slice(None, None, -1) if flip else slice(None) for flip in grid.flips)]
 
 
 def from_canonical(canonical: np.ndarray, grid: SourceGrid) -> np.ndarray:
-    """View of a canonical [slices, rows, columns] array as the file stores it; no copy.
-
-    The exact inverse of :func:`to_canonical`.
-    """
-    view = canonical[tuple(slice(None, None, -1) if flip else slice(None) for flip in grid.flips)]
+    """The inverse of :func:`to_canonical`, also a view."""
+    view: np.ndarray = canonical[
+        tuple(slice(None, None, -1) if flip else slice(None) for flip in grid.flips)
+    ]
     return view.transpose(np.argsort(grid.axes))
 
 
 def canonical_affine(stored_affine: np.ndarray, grid: SourceGrid) -> np.ndarray:
-    """4 x 4, canonical (slice, row, column) index to patient mm, from the file's own affine."""
+    """float64 [4, 4], canonical index to patient mm, from the affine of the file's array."""
     return stored_affine @ _canonical_to_stored(grid)
 
 
-def stored_affine(scan: Scan) -> np.ndarray:
-    """4 x 4, index into the file's array (as ``scan.source.shape``) to patient mm in RAS+."""
-    return scan.affine @ np.linalg.inv(_canonical_to_stored(scan.source))
+def stored_affine(scan: Placed) -> np.ndarray:
+    """float64 [4, 4], index into the file's array to patient mm in RAS+."""
+    affine: np.ndarray = scan.affine @ np.linalg.inv(_canonical_to_stored(scan.source))
+    return affine
 
 
 def index_in_file(points: np.ndarray, grid: SourceGrid) -> np.ndarray:
-    """Canonical (slice, row, column) places to those in the file's array, float64 [points, 3].
-
-    The order of the axes is that of ``grid.shape``.
-    """
+    """Canonical (slice, row, column) to indices in the file's array, float64 [points, 3]."""
     transform = _canonical_to_stored(grid)
-    return np.asarray(points, np.float64) @ transform[:3, :3].T + transform[:3, 3]
+    index: np.ndarray = np.asarray(points, np.float64) @ transform[:3, :3].T + transform[:3, 3]
+    return index
 
 
 def spacing_of(affine: np.ndarray) -> tuple[float, float, float]:
     """Distance of neighbouring voxels in mm along each of the three array axes."""
-    return tuple(float(length) for length in np.linalg.norm(affine[:3, :3], axis=0))
+    first, second, third = (float(length) for length in np.linalg.norm(affine[:3, :3], axis=0))
+    return first, second, third
 
 
 def _canonical_to_stored(grid: SourceGrid) -> np.ndarray:
@@ -103,4 +103,5 @@ def _canonical_to_stored(grid: SourceGrid) -> np.ndarray:
 
 def _direction_cosines(affine: np.ndarray) -> np.ndarray:
     columns = np.asarray(affine, dtype=np.float64)[:3, :3]
-    return columns / np.linalg.norm(columns, axis=0)
+    cosines: np.ndarray = columns / np.linalg.norm(columns, axis=0)
+    return cosines

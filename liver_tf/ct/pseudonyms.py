@@ -1,7 +1,7 @@
-"""Pseudonyms of patients, cases and slices: HMAC-SHA256 under a key that stays at the site.
+"""Pseudonyms of patients, cases and slices: HMAC-SHA256 with a key that stays at the site.
 
-Whoever lacks the key cannot test whether a known identifier is in the data; whoever has it gets
-the same pseudonym for the same identifier in every conversion.
+Without the key it cannot be tested whether an identifier is in the data. With it, an identifier
+has the same pseudonym in every conversion.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _log = logging.getLogger(__name__)
 def load_site_key(
     key_file: Path | str | None = None, default_file: Path = DEFAULT_KEY_FILE
 ) -> bytes:
-    """The site key: from the file given, else the environment, else the default file.
+    """The site key from ``key_file``, else from the environment, else from ``default_file``.
 
-    If there is none of them, a random key is written to ``default_file`` (readable by its owner
-    only) and a warning is logged. White space around a key does not count.
+    If none exists, a random key is written to ``default_file`` (readable by its owner only) and a
+    warning is logged. White space around a key is ignored.
 
     Raises:
-      Refusal: ``site-key-weak`` for a key that is empty or shorter than 16 bytes,
-        ``file-missing`` or ``file-unreadable`` for a given file that cannot be read.
+      Refusal: ``site-key-weak`` for a key shorter than 16 bytes, ``file-missing`` or
+        ``file-unreadable`` for a key file that cannot be read.
     """
     if key_file is not None:
         return _key_from_file(Path(key_file))
@@ -45,8 +45,8 @@ def load_site_key(
     default_file = Path(default_file)
     if not default_file.exists() and _write_fresh_key(default_file):
         _log.warning(
-            "A new site key was written to the default key file. Keep it secret and keep it: the "
-            "pseudonyms of later conversions match those of this one only under the same key."
+            "A new site key was written to the default key file. Keep it, and keep it secret: "
+            "later conversions give the same pseudonyms only with the same key."
         )
     return _key_from_file(default_file)
 
@@ -55,13 +55,12 @@ def pseudonym(key: bytes, kind: str, identifier: str) -> str:
     """``<first letter of kind>-`` and 16 hex digits, e.g. ``p-0f1e2d3c4b5a6978``.
 
     Args:
-      key: of :func:`load_site_key`.
-      kind: what is named, e.g. ``patient``, ``case``, ``slice``. One identifier gets unrelated
-        pseudonyms as different kinds.
-      identifier: as the source has it; white space around it does not count.
+      key: From :func:`load_site_key`.
+      kind: ``patient``, ``case`` or ``slice``. The pseudonyms of different kinds are unrelated.
+      identifier: As in the source; white space around it is ignored.
 
     Raises:
-      ValueError: the kind or the identifier is empty, or the key is too short.
+      ValueError: The kind or the identifier is empty, or the key is too short.
     """
     identifier = identifier.strip()
     if not kind or not identifier:
@@ -73,7 +72,7 @@ def pseudonym(key: bytes, kind: str, identifier: str) -> str:
 
 
 def key_fingerprint(key: bytes) -> str:
-    """16 hex digits by which two data sets tell whether their pseudonyms come from one key."""
+    """16 hex digits that are equal for two data sets if their pseudonyms have the same key."""
     return hmac.new(key, b"fingerprint of the site key", hashlib.sha256).hexdigest()[:_DIGITS]
 
 
@@ -99,7 +98,7 @@ def _strong_enough(key: bytes, path: Path | None) -> bytes:
 
 
 def _write_fresh_key(path: Path) -> bool:
-    """Write a random key, whole or not at all; False if another process was first."""
+    """Write a random key atomically; False if another process was first."""
     temporary = path.with_name(f".writing-{uuid.uuid4().hex}.key")
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -108,7 +107,7 @@ def _write_fresh_key(path: Path) -> bool:
             stream.flush()
             os.fsync(stream.fileno())
         try:
-            # A link, unlike a rename, does not overwrite the key of a process that was faster.
+            # A link, unlike a rename, does not overwrite the key of a faster process.
             os.link(temporary, path)
         except FileExistsError:
             return False

@@ -1,43 +1,41 @@
-"""The one form in which CT pixels travel through the program: HU with geometry.
+"""A CT scan inside the program: HU in canonical orientation, with geometry.
 
-Canonical axial orientation: an array is ``[slices, rows, columns]``; slices run from the feet to
-the head, rows from front to back (anterior to posterior), columns from the patient's right to the
-left, so that a slice on the screen looks as a radiologist is used to.
+Canonical axial orientation: arrays are ``[slices, rows, columns]``; slices run from feet to head,
+rows from anterior to posterior, columns from the patient's right to left (radiological convention).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from liver_tf.refusals import Caution, Refusal
 
 if TYPE_CHECKING:
-    from liver_tf.ct.nifti_file import NiftiPlacement
+    from liver_tf.ct.nifti_header import NiftiPlacement
 
 
 @dataclass(frozen=True)
 class SourceGrid:
-    """What is needed to map canonical voxels back to the file they came from.
+    """The mapping between canonical voxels and the source file.
 
     Attributes:
       kind: ``nifti``, ``dicom-slice`` or ``dicom-series``.
-      path: the NIfTI file, the DICOM file, or the folder of the series.
-      shape: shape of the array in the file (NIfTI: as stored, [i, j, k]; DICOM: [slices, rows,
+      path: The NIfTI file, the DICOM file, or the folder of the series.
+      shape: Shape of the array in the file (NIfTI: as stored, [i, j, k]; DICOM: [slices, rows,
         columns] with the slices in the order of ``files``).
-      axes: for each canonical axis (slices, rows, columns) the axis of the file's array.
-      flips: for each canonical axis, whether it runs against the file's axis.
-      affine: 4 x 4, file voxel index to patient mm in RAS+ (NIfTI only, else None).
-      placement: the geometry of the header that the affine is from (NIfTI only, else None).
-      files: DICOM files, in canonical order of slices (DICOM only, else empty).
-      series_uid, instance_uids: what a DICOM SEG refers to (DICOM only, else empty); one instance
-        UID a file, in the order of ``files``. For matching, and for DICOM objects that refer to
-        the scan; they must not be written anywhere else.
-      positions: centre of the first stored pixel of each of ``files`` in mm, LPS+, [slices, 3]
-        (DICOM only; None where the file does not tell).
+      axes: For each canonical axis (slices, rows, columns) the axis of the file's array.
+      flips: For each canonical axis, whether it runs against the file's axis.
+      affine: float64 [4, 4], file voxel index to patient mm in RAS+ (NIfTI only, else None).
+      placement: Geometry fields of the header (NIfTI only, else None).
+      files: DICOM files in canonical order of the slices (DICOM only, else empty).
+      series_uid, instance_uids: Of the series and of each of ``files`` (DICOM only, else empty).
+        For matching and for DICOM objects that refer to the scan only; never written elsewhere.
+      positions: Centre of the first stored pixel of each of ``files``, LPS+ mm [slices, 3]
+        (DICOM only; None if unknown).
     """
 
     kind: str
@@ -53,21 +51,30 @@ class SourceGrid:
     placement: NiftiPlacement | None = field(default=None, repr=False)
 
 
+class Placed(Protocol):
+    """A scan, or a series of which the pixels have not been read."""
+
+    @property
+    def affine(self) -> np.ndarray: ...
+
+    @property
+    def source(self) -> SourceGrid: ...
+
+
 @dataclass(frozen=True)
 class Scan:
     """A CT scan, or a single slice of one, in canonical orientation.
 
     Attributes:
-      hu: int16 or float32 [slices, rows, columns], Hounsfield units; float32 only where the file's
-        values are not whole HU.
-      affine: float64 4 x 4, canonical (slice, row, column) index to patient mm in RAS+. What the
-        file does not tell is NaN there (see :func:`has_geometry`).
-      spacing_mm: distance of neighbouring voxels along (slices, rows, columns) in mm; None where
-        the file does not tell (a single slice may lack PixelSpacing; its slice thickness may be
-        unknown, then the first entry is NaN).
-      source: how to get back to the file.
-      cautions: what was odd but accepted.
-      details: allow-listed, non-identifying facts for fingerprints, e.g. ``manufacturer``.
+      hu: int16 or float32 [slices, rows, columns], Hounsfield units; float32 only if the values
+        of the file are not whole HU.
+      affine: float64 [4, 4], canonical (slice, row, column) index to patient mm in RAS+; unknown
+        parts are NaN (see :func:`has_geometry`).
+      spacing_mm: Along (slices, rows, columns). None if unknown (a single slice without
+        PixelSpacing); the first entry is NaN if only the slice thickness is unknown.
+      source: The mapping back to the file.
+      cautions: Irregularities that were accepted.
+      details: Scanner and settings, see :mod:`liver_tf.ct.scanner_details`.
     """
 
     hu: np.ndarray
@@ -79,7 +86,7 @@ class Scan:
 
 
 def has_geometry(scan: Scan) -> bool:
-    """Whether position, orientation and spacing are all known, so that geometry may be written."""
+    """Whether position, orientation and spacing are all known."""
     return scan.spacing_mm is not None and bool(np.isfinite(scan.affine).all())
 
 
@@ -89,8 +96,8 @@ def require_geometry(scan: Scan) -> None:
         raise Refusal(
             "no-geometry",
             scan.source.path,
-            expected="pixel spacing, slice thickness, position and orientation of the image",
-            found="an image whose file leaves at least one of them out",
-            remedy="Results of this image can be drawn, but not written as NIfTI or DICOM SEG; "
-            "export it again from the archive with its geometry.",
+            expected="an image with pixel spacing, slice thickness, position and orientation",
+            found="an image without at least one of them",
+            remedy="Export the image again from the archive with its geometry. Without it, results "
+            "can be drawn but not written as NIfTI or DICOM SEG.",
         )

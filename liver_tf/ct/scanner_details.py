@@ -1,7 +1,7 @@
-"""Which scanner, with which settings: what a fingerprint may tell of a DICOM header.
+"""Scanner and settings from a DICOM header, for data set statistics.
 
-Every one of these elements is free text that a site may fill with anything, a name included. So
-nothing is copied: a text is compared with what makers write there, and else it is ``other``.
+The elements are free text that may hold anything, including names. So nothing is copied: a text
+that is not a known manufacturer, model or kernel becomes ``other``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pydicom
 
-from liver_tf.ct.dicom_file import number, text
+from liver_tf.ct.dicom_elements import number, text
 
 _MANUFACTURERS = (
     "canon",
@@ -28,10 +28,10 @@ _MANUFACTURERS = (
     "united imaging",
 )
 
-#: Words of which the names of CT models are made, a maker a paragraph; short numbers stand beside.
+#: Words in the names of CT models, one string per manufacturer; short numbers may follow.
 _MODEL_WORDS = frozenset(
     word
-    for maker in (
+    for models in (
         "somatom sensation definition as as+ flash force edge drive go.top go.all go.up go.now go "
         "perspective emotion spirit scope volume zoom plus plus4 naeotom alpha biograph mct "
         "mct_flow horizon vision confidence x.cite x.ceed",
@@ -44,7 +44,7 @@ _MODEL_WORDS = frozenset(
         "start prism serve scenaria supria eclos view grande presto fct speedia",
         "uct atlas neuviz glory epoch bodytom elite-s",
     )
-    for word in maker.split()
+    for word in models.split()
 )
 _MODEL_NUMBER = re.compile(r"\d{1,3}")
 _LONGEST_MODEL = 40
@@ -54,20 +54,20 @@ _KERNEL = re.compile(
     r"[BHIJQDTU][rfvp]?\d{2}[fhsmrn]?|FC\d{2}|STANDARD|STND|SOFT|DETAIL|BONE|BONEPLUS|LUNG|CHEST|"
     r"EDGE|ULTRA|A|B|C|D|E|F|L|YA|YB|YC|YD|UA|UB|UC|SA|SB"
 )
-#: What sites write into ContrastBolusAgent where none was given.
+#: Entries in ContrastBolusAgent that mean that no agent was given.
 _NO_AGENT = frozenset(("0", "n", "no", "non", "none", "without", "native", "ohne", "nein", "sans"))
 
 
 def details_of(dataset: pydicom.Dataset, path: Path) -> dict[str, str]:
-    """Facts about scanner and settings that identify nobody.
+    """Scanner and settings, without anything that could identify a patient.
 
     Returns:
-      ``manufacturer`` (``unknown`` where the file has none) and, where the file has them,
-      ``model``, ``kernel``, ``contrast`` (``agent named`` or ``no agent named``), ``kvp``,
-      ``slice_thickness_mm``. A text that is not known is ``other``.
+      ``manufacturer`` (``unknown`` if the file has none) and, if the file has them, ``model``,
+      ``kernel``, ``contrast`` (``agent named`` or ``no agent named``), ``kvp``,
+      ``slice_thickness_mm``. Unknown texts are ``other``.
 
     Raises:
-      Refusal: ``dicom-number`` if KVP or SliceThickness is no number.
+      Refusal: ``dicom-number`` if KVP or SliceThickness is not a number.
     """
     details = {"manufacturer": _manufacturer(text(dataset, "Manufacturer", path))}
     model = text(dataset, "ManufacturerModelName", path)
@@ -97,7 +97,7 @@ def _manufacturer(maker: str) -> str:
 
 
 def _model(model: str) -> str:
-    """The model's name in lower case if each of its words is one of a CT model's name."""
+    """The model's name in lower case if all its words are known, else ``other``."""
     words = model.lower().split()
     named = any(word in _MODEL_WORDS for word in words)
     known = all(word in _MODEL_WORDS or _MODEL_NUMBER.fullmatch(word) for word in words)

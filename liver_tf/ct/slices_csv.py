@@ -1,4 +1,4 @@
-"""The table of single slices: which image, which mask, which patient, which diagnosis."""
+"""The table of single slices (``slices.csv``): image, mask, patient and diagnosis of each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import io
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -21,14 +21,15 @@ _LARGEST_FILE = 1 << 28
 
 @dataclass(frozen=True)
 class SliceRow:
-    """One slice of the table.
+    """A slice in the table.
 
     Attributes:
-      line: line number in the file, from 1.
-      slice_id, patient_id: identifiers, by :func:`same_text`; they must leave as pseudonyms only.
-      image: path of the DICOM file.
-      mask: path of the mask; None for a healthy slice without one.
-      diagnosis: one of the diagnoses allowed.
+      line: Line number in the file, from 1.
+      slice_id, patient_id: Normalised by :func:`normalise`. They may leave the program as
+        pseudonyms only.
+      image: Path of the DICOM file.
+      mask: Path of the mask; None for a healthy slice without one.
+      diagnosis: One of the allowed diagnoses.
     """
 
     line: int
@@ -44,18 +45,18 @@ def read_slices_csv(
     diagnoses: Sequence[str] = DEFAULT_DIAGNOSES,
     allow_outside: bool = False,
 ) -> tuple[list[SliceRow], list[Refusal]]:
-    """Rows that can be used, in the order of the file, and a refusal for each that cannot.
+    """Read the usable rows, in the order of the file, and a refusal for every other row.
 
     The file is comma-separated UTF-8, with or without a byte order mark, with LF or CRLF; empty
-    lines and further columns are ignored. Image and mask are relative to the folder of the table.
+    lines and other columns are ignored. Image and mask are relative to the folder of the table.
 
     Args:
-      path: the table.
-      diagnoses: values allowed in ``diagnosis``; ``healthy`` may leave ``mask`` empty.
-      allow_outside: whether absolute paths, ``..`` and links may lead out of the table's folder.
+      path: The table.
+      diagnoses: Allowed values in ``diagnosis``; ``mask`` may be empty for ``healthy``.
+      allow_outside: Whether absolute paths, ``..`` and links may lead out of the table's folder.
 
     Returns:
-      Rows and refusals. A table that cannot be read at all gives no row and one refusal. Codes:
+      Rows and refusals; a single refusal if the whole table cannot be read. Codes:
       ``file-missing``, ``file-unreadable``, ``csv-encoding``, ``csv-format``, ``csv-columns``,
       ``csv-empty``, ``csv-fields``, ``csv-blank``, ``csv-diagnosis``, ``csv-no-mask``,
       ``csv-outside``, ``csv-no-file``, ``csv-duplicate``, ``csv-image-twice``,
@@ -83,7 +84,7 @@ def read_slices_csv(
 def _decode(path: Path) -> str:
     try:
         if require_file(path).stat().st_size > _LARGEST_FILE:
-            raise _refused(path, "csv-format", None, "a table of less than 256 MiB", "more")
+            raise _refused(path, "csv-format", None, "a table of at most 256 MiB", "a larger one")
         data = path.read_bytes()
     except OSError:
         raise unreadable(path) from None
@@ -91,12 +92,12 @@ def _decode(path: Path) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-    found = "UTF-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "another encoding"
-    raise _refused(path, "csv-encoding", line, "UTF-8", found)
+    encoding = "UTF-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "another encoding"
+    raise _refused(path, "csv-encoding", line, "UTF-8", encoding)
 
 
 def _records(text: str, path: Path) -> list[tuple[int, dict[str, str]]]:
-    """(line number, cell by column) for each line that is not empty, stripped."""
+    """(line number, stripped cells by column) of each line that is not empty."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header: list[str] | None = None
     records = []
@@ -105,7 +106,7 @@ def _records(text: str, path: Path) -> list[tuple[int, dict[str, str]]]:
         for cells in reader:
             cells = [cell.strip() for cell in cells]
             if "\0" in "".join(cells):
-                raise _refused(path, "csv-format", line, "text", "a zero byte")
+                raise _refused(path, "csv-format", line, "text", "a null byte")
             if any(cells):
                 if header is None:
                     header = _header(cells, path, line)
@@ -126,15 +127,15 @@ def _header(cells: list[str], path: Path, line: int) -> list[str]:
     missing = [column for column in COLUMNS if column not in header]
     twice = [column for column in COLUMNS if header.count(column) > 1]
     if missing or twice:
-        found = f"a header without {', '.join(missing)}" if missing else f"{', '.join(twice)} twice"
+        problem = f"no {', '.join(missing)}" if missing else f"{', '.join(twice)} twice"
         if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-            found += " (separated by semicolons or tabs?)"
-        raise _refused(path, "csv-columns", line, f"the columns {', '.join(COLUMNS)}", found)
+            problem += " (separated by semicolons or tabs?)"
+        raise _refused(path, "csv-columns", line, f"the columns {', '.join(COLUMNS)}", problem)
     return header
 
 
 def _cells(cells: list[str], header: list[str]) -> dict[str, str]:
-    """Cell by column; the number of cells under ``''`` if it is not that of the header."""
+    """Cells by column; ``{"": number of cells, "header": ...}`` if it differs from the header."""
     if len(cells) != len(header):
         return {"": str(len(cells)), "header": str(len(header))}
     return dict(zip(header, cells, strict=True))
@@ -144,13 +145,12 @@ def _row(
     line: int, record: dict[str, str], path: Path, diagnoses: Sequence[str], allow_outside: bool
 ) -> SliceRow:
     if "slice_id" not in record:
-        expected, found = f"{record['header']} cells", record[""]
-        raise _refused(path, "csv-fields", line, expected, found)
+        raise _refused(path, "csv-fields", line, f"{record['header']} cells", record[""])
     for column in ("slice_id", "patient_id", "image", "diagnosis"):
         if not record[column]:
             raise _refused(path, "csv-blank", line, f"a value for {column}", "an empty cell")
     if record["diagnosis"] not in diagnoses:
-        expected = f"a diagnosis out of {', '.join(diagnoses)}"
+        expected = f"one of the diagnoses {', '.join(diagnoses)}"
         raise _refused(path, "csv-diagnosis", line, expected, "another value")
     image = _inside(record["image"], path, line, "image", allow_outside)
     mask = None
@@ -158,17 +158,17 @@ def _row(
         mask = _inside(record["mask"], path, line, "mask", allow_outside)
     elif record["diagnosis"] != HEALTHY:
         raise _refused(path, "csv-no-mask", line, "a mask for a slice with a lesion", "none")
-    identifiers = same_text(record["slice_id"]), same_text(record["patient_id"])
+    identifiers = normalise(record["slice_id"]), normalise(record["patient_id"])
     return SliceRow(line, *identifiers, image, mask, record["diagnosis"])
 
 
-def same_text(identifier: str) -> str:
-    """An identifier as it is compared: composed characters (NFC), single spaces."""
+def normalise(identifier: str) -> str:
+    """An identifier in the form used for comparison: NFC, single spaces."""
     return " ".join(unicodedata.normalize("NFC", identifier).split())
 
 
 def _inside(cell: str, path: Path, line: int, column: str, allow_outside: bool) -> Path:
-    """Path of a file named in a cell, which may not lead out of the folder of the table."""
+    """Path of the file in a cell, inside the folder of the table unless ``allow_outside``."""
     folder = path.parent
     absolute = PurePosixPath(cell).is_absolute() or bool(PureWindowsPath(cell).drive)
     upward = ".." in PurePosixPath(cell).parts or "\\" in cell
@@ -177,7 +177,7 @@ def _inside(cell: str, path: Path, line: int, column: str, allow_outside: bool) 
         "csv-outside",
         line,
         f"{column}: a path inside the table's folder, written with /",
-        "an absolute path, one with .. or \\, or a link that leads out",
+        "an absolute path, .. or \\, or a link that leads outside",
     )
     if (absolute or upward) and not allow_outside:
         raise outside
@@ -197,54 +197,48 @@ def _inside(cell: str, path: Path, line: int, column: str, allow_outside: bool) 
 def _without_contradictions(
     rows: list[SliceRow], path: Path
 ) -> tuple[list[SliceRow], list[Refusal]]:
-    """Leave out all rows that contradict each other: which of them is right is not known."""
+    """Refuse all rows that contradict each other, since the correct one is unknown."""
     bad: dict[int, Refusal] = {}
-
-    def refuse_groups(code: str, key, doubt, expected: str, found: str) -> None:
-        groups = defaultdict(list)
-        for row in rows:
-            groups[key(row)].append(row)
-        for group in groups.values():
-            if len(group) > 1 and doubt(group):
-                others = ", ".join(str(row.line) for row in group[:8])
-                for row in group:
-                    bad.setdefault(
-                        row.line, _refused(path, code, row.line, expected, f"{found} {others}")
-                    )
-
-    always = bool
-    refuse_groups(
-        "csv-duplicate",
-        lambda row: row.slice_id,
-        always,
-        "each slice_id once",
-        "the same one in lines",
-    )
-    refuse_groups(
-        "csv-image-twice",
-        lambda row: row.image.resolve(),
-        always,
-        "each image once",
-        "the same one in lines",
-    )
-    refuse_groups(
-        "csv-patient-spelling",
-        lambda row: row.patient_id.casefold(),
-        lambda group: len({row.patient_id for row in group}) > 1,
-        "one spelling of a patient_id",
-        "upper and lower case mixed in lines",
-    )
+    for group in _groups(rows, lambda row: row.slice_id):
+        same = f"the same slice_id in lines {_lines(group)}"
+        for row in group:
+            refusal = _refused(path, "csv-duplicate", None, "each slice_id once", same)
+            bad.setdefault(row.line, refusal)
+    for group in _groups(rows, lambda row: row.image.resolve()):
+        same = f"the same image in lines {_lines(group)}"
+        for row in group:
+            refusal = _refused(path, "csv-image-twice", None, "each image once", same)
+            bad.setdefault(row.line, refusal)
+    for group in _groups(rows, lambda row: row.patient_id.casefold()):
+        if len({row.patient_id for row in group}) > 1:
+            expected = "one spelling of a patient_id"
+            mixed = f"upper and lower case mixed in lines {_lines(group)}"
+            for row in group:
+                refusal = _refused(path, "csv-patient-spelling", None, expected, mixed)
+                bad.setdefault(row.line, refusal)
     return [row for row in rows if row.line not in bad], list(bad.values())
+
+
+def _groups(rows: list[SliceRow], key: Callable[[SliceRow], Hashable]) -> Iterator[list[SliceRow]]:
+    """Rows with the same key, where there are several."""
+    groups: dict[Hashable, list[SliceRow]] = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row)
+    return (group for group in groups.values() if len(group) > 1)
+
+
+def _lines(group: list[SliceRow]) -> str:
+    return ", ".join(str(row.line) for row in group[:8])
 
 
 def _refused(path: Path, code: str, line: int | None, expected: str, found: str) -> Refusal:
     remedy = f"Correct the table: UTF-8, comma-separated, with {', '.join(COLUMNS)}."
     if code == "csv-outside":
-        remedy = "Move the files below the table, or allow it with --allow_outside."
+        remedy = "Move the files into the folder of the table, or use --allow_outside."
     return Refusal(
         code,
         path,
-        expected=expected if line is None else f"in line {line}: {expected}",
-        found=found,
+        expected=expected,
+        found=found if line is None else f"{found} in line {line}",
         remedy=remedy,
     )

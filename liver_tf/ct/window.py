@@ -1,8 +1,9 @@
-"""The HU window: which Hounsfield units the networks get to see."""
+"""The HU window: the range of Hounsfield units that the networks receive."""
 
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -13,24 +14,27 @@ DEFAULT_WINDOW = (-160, 240)
 def apply_window(
     hu: np.ndarray, low: float = DEFAULT_WINDOW[0], high: float = DEFAULT_WINDOW[1]
 ) -> np.ndarray:
-    """Clip HU to ``[low, high]``; shape and dtype stay, so inside the window nothing is lost.
+    """Clip HU to ``[low, high]``, keeping shape and dtype.
 
     Args:
       hu: int16 or float32, any shape.
-      low, high: borders in HU; whole numbers if ``hu`` is int16.
+      low: Lower limit in HU; a whole number if ``hu`` is int16.
+      high: Upper limit, likewise.
 
     Raises:
-      ValueError: ``low`` is not below ``high``, or a border cannot be held by the dtype.
+      ValueError: ``low`` is not below ``high``, or the dtype cannot represent a limit.
     """
-    return np.clip(hu, *_borders(low, high, hu.dtype))
+    lowest, highest = _limits(low, high, hu.dtype)
+    clipped: np.ndarray = np.clip(hu, lowest, highest)
+    return clipped
 
 
 @functools.cache
-def _borders(low: float, high: float, dtype: np.dtype) -> np.ndarray:
-    """The window's borders in the images' own dtype."""
+def _limits(low: float, high: float, dtype: np.dtype[Any]) -> np.ndarray:
+    """The limits of the window in the dtype of the image."""
     if not low < high:
         raise ValueError(f"window: expected low < high, got {low} and {high}")
-    borders = np.array([low, high])
-    if not np.array_equal(borders.astype(dtype).astype(np.float64), borders):
-        raise ValueError(f"window: {low} and {high} HU cannot be held exactly in {dtype}")
-    return borders.astype(dtype)
+    limits = np.array([low, high])
+    if not np.array_equal(limits.astype(dtype).astype(np.float64), limits):
+        raise ValueError(f"window: {dtype} cannot represent {low} and {high} HU exactly")
+    return limits.astype(dtype)

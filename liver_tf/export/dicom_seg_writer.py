@@ -18,7 +18,7 @@ import numpy as np
 import pydicom
 
 from liver_tf.atomic_files import atomic_write
-from liver_tf.ct.dicom_file import quiet_pydicom, read_dataset, text
+from liver_tf.ct.dicom_elements import quiet_pydicom, read_dataset, text
 from liver_tf.ct.orientation import from_canonical
 from liver_tf.ct.scan import Scan, require_geometry
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
@@ -100,7 +100,7 @@ def write_dicom_seg(
         ``label_set`` lacks, or the scan is not DICOM.
       Refusal: ``no-geometry``; ``seg-source`` where the series lacks what a SEG must refer to, has
         UIDs that are none, or highdicom will not have it; ``seg-no-writer`` where highdicom is not
-        installed; as :func:`liver_tf.ct.dicom_file.read_dataset`.
+        installed; as :func:`liver_tf.ct.dicom_elements.read_dataset`.
     """
     if not scan.source.kind.startswith("dicom-"):
         raise ValueError(f"expected a scan read from DICOM, got {scan.source.kind}")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from liver_tf import atomic_files
-from liver_tf.ct.nifti import write_nifti_labels, zeros_like_file
+from liver_tf.ct.nifti_writer import write_nifti_labels, zeros_like_file
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_seg_writer import write_dicom_seg
 from liver_tf.export.lesion_centroids import centroids_of

@@ -24,8 +24,8 @@ from liver_tf.conversion.sources import find_lits, find_slices
 from liver_tf.ct.dicom_seg import read_dicom_seg
 from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.dicom_slice import read_dicom_slice
-from liver_tf.ct.mask_image import read_mask
-from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume
+from liver_tf.ct.mask_file import read_mask
+from liver_tf.ct.nifti_volume import read_nifti_labels, read_nifti_volume
 from liver_tf.ct.segment_labels import labels_from_segments
 from liver_tf.ct.slices_csv import read_slices_csv
 from liver_tf.labels import LESION_TYPES

@@ -319,7 +319,7 @@ def test_a_moved_input_is_the_same_input(tiny_phantom, tmp_path):
         ("--mask_values=0:background,1:spleen", "meaning of background, liver"),
         ("--mask_values=0:background,0:liver", "each value once"),
         ("--lesion_types=cyst,healthy", "'healthy' cannot be the name of a kind"),
-        ("--lesion_types=cyst,cyst", "a class is named twice"),
+        ("--lesion_types=cyst,cyst", "a class is listed twice"),
         ("--mask_values=", "expected at least one value"),
         ("--beam_option=--runner=FlinkRunner", "with --engine=beam only"),
         ("--window_low=300", "--window_high must lie above"),

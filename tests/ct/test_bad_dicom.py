@@ -16,10 +16,10 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from liver_tf.ct import dicom_file
+from liver_tf.ct import dicom_decoding
 from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.dicom_slice import read_dicom_slice
-from liver_tf.ct.nifti import write_nifti_labels
+from liver_tf.ct.nifti_writer import write_nifti_labels
 from liver_tf.ct.scan import has_geometry
 from liver_tf.refusals import Refusal
 from tests.builders.ct_files import (
@@ -74,7 +74,7 @@ def test_the_good_slice_is_good(tmp_path):
         ({"RescaleSlope": 0}, "dicom-rescale", "found 0"),
         ({"RescaleSlope": ""}, "dicom-rescale", "found none"),
         ({"RescaleType": "OD"}, "dicom-not-hu", "RescaleType HU"),
-        ({"RescaleIntercept": 0}, "hu-unscaled", "looks unscaled"),
+        ({"RescaleIntercept": 0}, "hu-unscaled", "look unscaled"),
         ({"PhotometricInterpretation": "MONOCHROME1"}, "dicom-photometric", "MONOCHROME1"),
         ({"PhotometricInterpretation": "RGB"}, "dicom-photometric", "RGB"),
         ({"SamplesPerPixel": 3}, "dicom-photometric", "one sample"),
@@ -234,7 +234,7 @@ def test_compressed_without_a_decoder_names_the_syntax_and_the_extra(tmp_path, m
     class NoDecoder:
         is_available = False
 
-    monkeypatch.setattr(dicom_file, "get_decoder", lambda syntax: NoDecoder())
+    monkeypatch.setattr(dicom_decoding, "get_decoder", lambda syntax: NoDecoder())
 
     def change(dataset):
         dataset.file_meta.TransferSyntaxUID = JPEGLSLossless
@@ -287,7 +287,7 @@ class TestSeries:
         write_series(tmp_path / "series", change=change)
         (caution,) = read_dicom_series(tmp_path / "series").cautions
         assert caution.code == "series-rescale"
-        assert caution.text.startswith("1 slice(s) with another rescale slope or intercept")
+        assert caution.text.startswith("1 slice(s) have another rescale slope or intercept")
 
     def test_sorted_by_position_not_by_name(self, tmp_path):
         paths = write_series(tmp_path / "series")

@@ -10,12 +10,8 @@ import numpy as np
 import pytest
 
 from liver_tf.ct.hu_plausibility import mask_cautions
-from liver_tf.ct.nifti import (
-    labels_to_nifti,
-    read_nifti_labels,
-    read_nifti_volume,
-    write_nifti_labels,
-)
+from liver_tf.ct.nifti_volume import read_nifti_labels, read_nifti_volume
+from liver_tf.ct.nifti_writer import labels_to_nifti, write_nifti_labels
 from liver_tf.refusals import Refusal
 from tests.builders.ct_files import (
     as_lps_file,
@@ -56,10 +52,10 @@ def test_the_good_file_is_good(tmp_path, good):
 @pytest.mark.parametrize(
     ("data", "code", "words"),
     [
-        (b"", "nifti-header", "does not start as a NIfTI"),
-        (b"slice_id,patient_id\n" * 40, "nifti-header", "does not start as a NIfTI"),
+        (b"", "nifti-header", "does not begin like a NIfTI"),
+        (b"slice_id,patient_id\n" * 40, "nifti-header", "does not begin like a NIfTI"),
         (struct.pack("<i", 348) + b"\0" * 100, "nifti-header", "ends within its header"),
-        (struct.pack("<i", 348) + b"\0" * 400, "nifti-header", "mark of a single-file"),
+        (struct.pack("<i", 348) + b"\0" * 400, "nifti-header", "magic string of a single-file"),
     ],
     ids=["empty", "text", "short-header", "zero-header"],
 )
@@ -85,7 +81,7 @@ def test_truncated(tmp_path, good, keep):
     for path in (plain, zipped):
         refusal = refusal_of(path)
         assert refusal.code == "nifti-truncated"
-        assert "ends before them" in refusal.text()
+        assert "truncated" in refusal.text()
 
 
 def test_only_the_checksum_of_the_gzip_is_cut_off(tmp_path, good):
@@ -122,7 +118,7 @@ def test_gz_misnamed_either_way(tmp_path, good):
     ("offset", "form", "values", "code", "words"),
     [
         (40, "4h", (3, 32767, 32767, 32767), "nifti-dimensions", "32767 x 32767 x 32767"),
-        (40, "4h", (3, 8000, 8000, 20), "nifti-truncated", "ends before"),
+        (40, "4h", (3, 8000, 8000, 20), "nifti-truncated", "truncated"),
         (40, "4h", (3, 32, -24, 5), "nifti-dimensions", "32 x -24 x 5"),
         (40, "4h", (3, 32, 24, 0), "nifti-dimensions", "32 x 24 x 0"),
         (40, "4h", (3, 32, 24, 4), "nifti-size", "more data"),
@@ -131,20 +127,20 @@ def test_gz_misnamed_either_way(tmp_path, good):
         (70, "2h", (9999, 16), "nifti-datatype", "unknown datatype"),
         (70, "2h", (32, 64), "nifti-datatype", "complex or colour"),
         (70, "2h", (128, 24), "nifti-datatype", "complex or colour"),
-        (70, "2h", (4, 32), "nifti-header", "contradict"),
+        (70, "2h", (4, 32), "nifti-header", "does not match"),
         (80, "f", (0.0,), "nifti-spacing", "zero"),
         (80, "f", (-0.7,), "nifti-spacing", "negative"),
         (80, "f", (np.nan,), "nifti-spacing", "NaN"),
-        (80, "f", (np.inf,), "nifti-spacing", "infinite"),
+        (80, "f", (np.inf,), "nifti-spacing", "infinity"),
         (280, "f", (np.nan,), "nifti-affine", "NaN"),
         (280, "12f", (0.0,) * 12, "nifti-affine", "only zeros"),
         (280, "8f", (1, 0, 0, 0) * 2, "nifti-affine", "coincide"),
         (252, "2h", (1, 0), None, None),
         (108, "f", (0.0,), "nifti-offset", "other bytes would be read as voxels"),
-        (108, "f", (np.nan,), "nifti-offset", "offset of nan"),
+        (108, "f", (np.nan,), "nifti-offset", "vox_offset nan"),
         (108, "f", (352.5,), "nifti-offset", "352.5"),
         (112, "2f", (1.0, np.nan), "nifti-scale", "NaN"),
-        (112, "2f", (np.inf, 0.0), "nifti-scale", "infinite"),
+        (112, "2f", (np.inf, 0.0), "nifti-scale", "infinity"),
         (123, "B", (1,), "nifti-units", "metres"),
     ],
 )
@@ -219,8 +215,8 @@ def test_scaled_and_real_valued_files(tmp_path, good):
 @pytest.mark.parametrize(
     ("hu", "code", "words"),
     [
-        (phantom_hu() + 1100, "hu-unscaled", "looks unscaled"),
-        (phantom_hu() / np.float32(1000), "hu-unscaled", "looks unscaled"),
+        (phantom_hu() + 1100, "hu-unscaled", "look unscaled"),
+        (phantom_hu() / np.float32(1000), "hu-unscaled", "look unscaled"),
         (phantom_hu().astype(np.float32) * 100, "hu-impossible", "-102000"),
     ],
     ids=["no-value-below-0", "normalised", "scaled-twice"],

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from liver_tf.ct.input_file import read_start
-from liver_tf.ct.nifti import read_nifti_volume
+from liver_tf.ct.nifti_volume import read_nifti_volume
 from liver_tf.ct.slices_csv import read_slices_csv
 from liver_tf.refusals import Refusal
 
@@ -27,7 +27,7 @@ def test_it_is_refused_by_name(unreadable, tmp_path, suffix):
     link = tmp_path / f"link{suffix}"
     link.symlink_to(unreadable)
     read = read_nifti_volume if suffix else lambda path: read_start(path, 4)
-    with pytest.raises(Refusal, match=r"\[file-unreadable\].*Check permissions") as caught:
+    with pytest.raises(Refusal, match=r"\[file-unreadable\].*Check the permissions") as caught:
         read(link)
     assert caught.value.path == link
 

@@ -11,7 +11,7 @@ from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGExtended12Bit, JPEGLSLossless
 
-from liver_tf.ct import dicom_file
+from liver_tf.ct import dicom_decoding
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.jpeg_header import coded_size
 from liver_tf.refusals import Refusal
@@ -73,8 +73,10 @@ def test_jpeg_2000_of_the_right_size_is_read(tmp_path):
 @pytest.mark.parametrize("size", [(20000, 20000), (48, 63)])
 def test_another_size_is_refused_before_anything_is_decoded(tmp_path, monkeypatch, size):
     path = write_dicom(tmp_path / "s.dcm", HU, change=lambda dataset: jpeg_2000(dataset, size))
-    monkeypatch.setattr(dicom_file, "decode_apart", lambda *_: pytest.fail("decoded"))
-    with pytest.raises(Refusal, match=rf"dicom-pixels.*image of {size[0]} x {size[1]} with 1 val"):
+    monkeypatch.setattr(dicom_decoding, "decode_apart", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(
+        Refusal, match=rf"dicom-pixels.*image of {size[0]} x {size[1]} with 1 sample"
+    ):
         read_dicom_slice(path)
 
 
@@ -88,6 +90,6 @@ def test_a_codestream_without_a_size_is_refused(tmp_path, monkeypatch, syntax):
     class Decoder:
         is_available = True
 
-    monkeypatch.setattr(dicom_file, "get_decoder", lambda _: Decoder())
+    monkeypatch.setattr(dicom_decoding, "get_decoder", lambda _: Decoder())
     with pytest.raises(Refusal, match="dicom-pixels"):
         read_dicom_slice(write_dicom(tmp_path / "s.dcm", HU, change=change))

@@ -13,8 +13,9 @@ from PIL import Image
 from liver_tf.ct.dicom_seg import read_dicom_seg
 from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.dicom_slice import read_dicom_slice
-from liver_tf.ct.mask_image import read_mask, read_mask_image
-from liver_tf.ct.nifti import read_nifti_volume
+from liver_tf.ct.mask_file import read_mask
+from liver_tf.ct.nifti_volume import read_nifti_volume
+from liver_tf.ct.png_mask import read_png_mask
 from liver_tf.ct.segment_labels import labels_from_segments
 from liver_tf.refusals import Refusal
 from tests.builders.ct_files import (
@@ -68,7 +69,7 @@ class TestDicomSeg:
             (
                 lambda d: setattr(d.ReferencedSeriesSequence[0], "SeriesInstanceUID", "1.2.3"),
                 "seg-other-series",
-                "others",
+                "other series",
             ),
             (
                 lambda d: d.PerFrameFunctionalGroupsSequence.pop(),
@@ -87,7 +88,7 @@ class TestDicomSeg:
                     [-11, -12, -298.7],
                 ),
                 "seg-frame-unmatched",
-                "off the nearest slice",
+                "from the nearest slice",
             ),
             (
                 lambda d: setattr(
@@ -96,7 +97,7 @@ class TestDicomSeg:
                     [-10, -12, -300],
                 ),
                 "seg-frame-unmatched",
-                "1.00 mm off",
+                "1.00 mm from",
             ),
             (
                 lambda d: setattr(
@@ -139,7 +140,7 @@ class TestDicomSeg:
                     9,
                 ),
                 "seg-segments",
-                "another one",
+                "another segment",
             ),
             (
                 lambda d: setattr(d, "SegmentationType", "FRACTIONAL"),
@@ -206,23 +207,23 @@ class TestPng:
 
     def refusal(self, path, shape=(2, 3), mapping=None):
         with pytest.raises(Refusal) as caught:
-            read_mask_image(path, shape, mapping or {0: 0, 1: 1, 2: 2})
+            read_png_mask(path, shape, mapping or {0: 0, 1: 1, 2: 2})
         return caught.value
 
     def test_mapping(self, tmp_path):
         path = self.save(tmp_path, self.VALUES)
-        labels = read_mask_image(path, (2, 3), {0: 0, 1: 1, 2: 4})
+        labels = read_png_mask(path, (2, 3), {0: 0, 1: 1, 2: 4})
         assert labels.dtype == np.uint8
         np.testing.assert_array_equal(labels, [[0, 1, 4], [4, 0, 1]])
 
     def test_one_bit_and_palette(self, tmp_path):
         binary = self.VALUES > 0
         path = self.save(tmp_path, binary)
-        np.testing.assert_array_equal(read_mask_image(path, (2, 3), {0: 0, 1: 1}), binary)
+        np.testing.assert_array_equal(read_png_mask(path, (2, 3), {0: 0, 1: 1}), binary)
         image = Image.fromarray(self.VALUES, "P")
         image.putpalette([9, 9, 9, 200, 0, 0, 0, 0, 200])
         image.save(tmp_path / "palette.png")
-        labels = read_mask_image(tmp_path / "palette.png", (2, 3), {0: 0, 1: 1, 2: 2})
+        labels = read_png_mask(tmp_path / "palette.png", (2, 3), {0: 0, 1: 1, 2: 2})
         np.testing.assert_array_equal(labels, self.VALUES)
 
     @pytest.mark.parametrize(("depth", "rows"), [(2, [0b00011000]), (4, [0x01, 0x20])])
@@ -237,7 +238,7 @@ class TestPng:
             body += struct.pack(">I", len(data)) + name + data
             body += struct.pack(">I", zlib.crc32(name + data))
         (tmp_path / "mask.png").write_bytes(body)
-        labels = read_mask_image(tmp_path / "mask.png", (1, 3), {0: 0, 1: 1, 2: 2})
+        labels = read_png_mask(tmp_path / "mask.png", (1, 3), {0: 0, 1: 1, 2: 2})
         np.testing.assert_array_equal(labels, [[0, 1, 2]])
 
     def test_0_and_255_only_by_an_explicit_mapping(self, tmp_path):
@@ -245,8 +246,8 @@ class TestPng:
         path = self.save(tmp_path, values)
         refusal = self.refusal(path)
         assert refusal.code == "mask-0-255"
-        assert "Say what each value means" in refusal.text()
-        labels = read_mask_image(path, (2, 3), {0: 0, 255: 1})
+        assert "Add the meaning of each value" in refusal.text()
+        labels = read_png_mask(path, (2, 3), {0: 0, 255: 1})
         np.testing.assert_array_equal(labels, self.VALUES > 0)
 
     def test_unmapped_values_shape_colour_depth(self, tmp_path):

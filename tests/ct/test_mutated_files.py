@@ -14,8 +14,8 @@ from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.dicom_series_search import find_series_files
 from liver_tf.ct.dicom_series_with_seg import SeriesWithSeg
 from liver_tf.ct.dicom_slice import read_dicom_slice
-from liver_tf.ct.mask_image import read_mask_image
-from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume
+from liver_tf.ct.nifti_volume import read_nifti_labels, read_nifti_volume
+from liver_tf.ct.png_mask import read_png_mask
 from liver_tf.ct.slices_csv import read_slices_csv
 from liver_tf.refusals import Refusal
 from tests.builders.ct_files import (
@@ -144,7 +144,7 @@ def test_png_never_lets_changed_pixels_through(tmp_path):
     outcomes(
         tmp_path / "m.png",
         (tmp_path / "mask.png").read_bytes(),
-        lambda path: read_mask_image(path, (24, 32), {0: 0, 1: 1, 2: 2}),
+        lambda path: read_png_mask(path, (24, 32), {0: 0, 1: 1, 2: 2}),
         check,
     )
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from liver_tf.ct.dicom_series import read_dicom_series
-from liver_tf.ct.nifti import read_nifti_volume, write_nifti_labels
+from liver_tf.ct.nifti_volume import read_nifti_volume
+from liver_tf.ct.nifti_writer import write_nifti_labels
 from tests.builders.ct_files import write_series
 
 GEOMETRY = (

@@ -11,7 +11,7 @@ import pytest
 from test_orientation import ALL_48, canonical_truth, stored_with
 
 from liver_tf.ct import nifti_with_labels
-from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume
+from liver_tf.ct.nifti_volume import read_nifti_labels, read_nifti_volume
 from liver_tf.ct.nifti_with_labels import open_nifti_with_labels
 from liver_tf.refusals import Refusal
 from tests.builders.ct_files import (

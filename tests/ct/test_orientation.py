@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from liver_tf.ct.dicom_slice import read_dicom_slice
-from liver_tf.ct.mask_image import read_mask
-from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume, write_nifti_labels
+from liver_tf.ct.mask_file import read_mask
+from liver_tf.ct.nifti_volume import read_nifti_labels, read_nifti_volume
+from liver_tf.ct.nifti_writer import write_nifti_labels
 from liver_tf.ct.orientation import from_canonical, to_canonical
 from tests.builders.ct_files import write_dicom
 

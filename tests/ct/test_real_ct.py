@@ -13,8 +13,9 @@ from liver_tf.ct.dicom_seg import read_dicom_seg
 from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.hu_plausibility import mask_cautions
-from liver_tf.ct.mask_image import read_mask, read_mask_image
-from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume
+from liver_tf.ct.mask_file import read_mask
+from liver_tf.ct.nifti_volume import read_nifti_labels, read_nifti_volume
+from liver_tf.ct.png_mask import read_png_mask
 
 PROJECT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("LIVER_TF_REAL_DATA", PROJECT.parent / "shared" / "data"))
@@ -93,7 +94,7 @@ def test_png_masks_are_those_of_the_nifti(series, labels):
     masks = sorted((CHAOS / "liver_masks").iterdir())
     mask_of = dict(zip(by_name, masks, strict=True))
     stacked = np.stack(
-        [read_mask_image(mask_of[path], (512, 512), {0: 0, 1: 1}) for path in series.source.files]
+        [read_png_mask(mask_of[path], (512, 512), {0: 0, 1: 1}) for path in series.source.files]
     )
     np.testing.assert_array_equal(stacked, labels)
 

@@ -66,7 +66,7 @@ def test_fresh_key_is_kept_private_and_told(empty_place, caplog):
     assert load_site_key() == key
     assert [p.name for p in empty_place.iterdir()] == ["site.key"]
     assert len(caplog.records) == 1
-    assert "Keep it secret" in caplog.text
+    assert "keep it secret" in caplog.text
     assert key.decode() not in caplog.text
 
 

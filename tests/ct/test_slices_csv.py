@@ -61,7 +61,7 @@ def test_harmless_forms_give_the_same_rows(table, text):
 def test_line_numbers_are_those_of_an_editor(table):
     rows, refusals = read_slices_csv(table(f"{HEADER}\n\ns1,p1,a.dcm,a.png,cyst\n\ns2,,b.dcm,,x\n"))
     assert [row.line for row in rows] == [3]
-    assert "in line 5: a value for patient_id" in refusals[0].text()
+    assert "a value for patient_id; found an empty cell in line 5" in refusals[0].text()
 
 
 @pytest.mark.parametrize(
@@ -133,11 +133,15 @@ def test_contradictions_refuse_every_row_concerned(table, second, code, words):
     [
         (b"", "csv-columns", "no line"),
         (GOOD.replace("patient_id", "patient"), "csv-columns", "in line 1"),
-        (GOOD.replace("patient_id", "patient"), "csv-columns", "without patient_id"),
+        (GOOD.replace("patient_id", "patient"), "csv-columns", "no patient_id"),
         (GOOD.replace(",", ";"), "csv-columns", "semicolons"),
-        (GOOD.replace("mask", "image"), "csv-columns", "without mask"),
+        (GOOD.replace("mask", "image"), "csv-columns", "no mask"),
         (HEADER, "csv-empty", "at least one slice"),
-        (GOOD.replace("p1", "Bj\u00f6rn").encode("latin-1"), "csv-encoding", "in line 2: UTF-8"),
+        (
+            GOOD.replace("p1", "Bj\u00f6rn").encode("latin-1"),
+            "csv-encoding",
+            "another encoding in line 2",
+        ),
         (GOOD.encode("utf-16"), "csv-encoding", "UTF-16"),
         (GOOD + 's3,"p1,a.dcm,a.png,cyst\n', "csv-format", "in line 4"),
         (GOOD + "s3,p\0,a.dcm,a.png,cyst\n", "csv-format", "in line 4"),

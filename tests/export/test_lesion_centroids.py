@@ -11,7 +11,7 @@ import pytest
 
 from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.dicom_slice import read_dicom_slice
-from liver_tf.ct.nifti import read_nifti_volume
+from liver_tf.ct.nifti_volume import read_nifti_volume
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.scan_findings import ScanFindings
 from liver_tf.export.scan_results import write_results

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from liver_tf.ct.nifti import read_nifti_volume
+from liver_tf.ct.nifti_volume import read_nifti_volume
 from liver_tf.export import scan_page_data
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.scan_findings import ScanFindings

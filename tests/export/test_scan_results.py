@@ -13,7 +13,8 @@ import pytest
 from liver_tf.ct.dicom_seg import read_dicom_seg
 from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.dicom_slice import read_dicom_slice
-from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume, write_nifti_labels
+from liver_tf.ct.nifti_volume import read_nifti_labels, read_nifti_volume
+from liver_tf.ct.nifti_writer import write_nifti_labels
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.scan_findings import ScanFindings
 from liver_tf.export.scan_results import overlay_slices, write_results

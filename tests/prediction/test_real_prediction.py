@@ -16,7 +16,7 @@ import pytest
 from liver_tf.ct.dicom_seg import read_dicom_seg
 from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.dicom_slice import read_dicom_slice
-from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume
+from liver_tf.ct.nifti_volume import read_nifti_labels, read_nifti_volume
 from liver_tf.prediction.one_scan import ResultSettings, predict_scan
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ import nibabel
 import numpy as np
 
 from liver_tf.atomic_files import atomic_write
-from liver_tf.ct.nifti import read_nifti_labels, read_nifti_volume
+from liver_tf.ct.nifti_volume import read_nifti_labels, read_nifti_volume
 from liver_tf.ct.pseudonyms import pseudonym
 from liver_tf.records.folds import Split, save_folds
 from liver_tf.records.manifest import Manifest

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from liver_tf.conversion.sources import find_lits
-from liver_tf.ct.nifti import read_nifti_volume
+from liver_tf.ct.nifti_volume import read_nifti_volume
 from liver_tf.labels import LITS
 from liver_tf.records.folds import load_folds
 from liver_tf.records.manifest import CaseEntry, Manifest

@@ -1,0 +1,161 @@
+"""Pixel data of a DICOM file as stored values, checked against the header before decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import FileDataset
+from pydicom.encaps import generate_frames
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import UID, RLELossless
+
+from liver_tf.ct.decoder_process import decode_apart
+from liver_tf.ct.dicom_elements import broken_file, quiet_pydicom, uid_name, value_of, whole_number
+from liver_tf.ct.jpeg_header import coded_size
+from liver_tf.refusals import Refusal
+
+MAX_SIDE = 8192
+
+
+def decode_pixels(dataset: FileDataset, path: Path, frames: int) -> np.ndarray:
+    """Stored pixel values [frames, rows, columns], without rescale, dtype of the decoder.
+
+    Raises:
+      Refusal: as :func:`check_pixels`, and ``dicom-pixels``.
+    """
+    check_pixels(dataset, path, frames)
+    return np.stack([decode_frame(dataset, path, index) for index in range(frames)])
+
+
+def check_pixels(dataset: FileDataset, path: Path, frames: int) -> tuple[int, int]:
+    """Check that pixel data of the size in the header can be decoded; return (rows, columns).
+
+    Raises:
+      Refusal: ``dicom-size``, ``dicom-no-pixels``, ``dicom-truncated``, ``dicom-no-decoder``,
+        ``dicom-pixels``.
+    """
+    rows = whole_number(dataset, "Rows", path) or 0
+    columns = whole_number(dataset, "Columns", path) or 0
+    if not (1 <= rows <= MAX_SIDE and 1 <= columns <= MAX_SIDE):
+        raise Refusal(
+            "dicom-size",
+            path,
+            expected=f"1 to {MAX_SIDE} rows and columns",
+            found=f"{rows} x {columns}",
+            remedy="Export the image again: its header is damaged.",
+        )
+    data = value_of(dataset, "PixelData", path)
+    if not isinstance(data, bytes) or not data:
+        raise Refusal(
+            "dicom-no-pixels",
+            path,
+            expected="pixel data",
+            found="no PixelData, or a file that is truncated before it",
+            remedy="Export the image again from the archive.",
+        )
+    try:
+        with quiet_pydicom():
+            syntax = UID(dataset.file_meta.TransferSyntaxUID)
+        compressed = syntax.is_compressed
+    except Exception:  # a missing or private transfer syntax
+        raise broken_file(path) from None
+    if compressed:
+        _require_decoder(syntax, path)
+        if syntax != RLELossless:  # RLE data do not state their size
+            _refuse_other_size(data, path, (rows, columns), frames)
+    else:
+        bits = whole_number(dataset, "BitsAllocated", path) or 0
+        needed = (frames * rows * columns * bits + 7) // 8
+        if len(data) not in (needed, needed + needed % 2):
+            raise Refusal(
+                "dicom-truncated",
+                path,
+                expected=f"{needed} bytes of pixels for {frames} x {rows} x {columns}",
+                found=f"{len(data)} bytes",
+                remedy="Copy the file again, or export it again from the archive.",
+            )
+    return rows, columns
+
+
+def decode_frame(dataset: FileDataset, path: Path, index: int) -> np.ndarray:
+    """Stored values [rows, columns] of one frame, after :func:`check_pixels`.
+
+    The other frames are not decoded.
+
+    Raises:
+      Refusal: ``dicom-pixels``.
+    """
+    rows, columns = dataset.Rows, dataset.Columns
+    with _decoding_errors_as_refusals(path):
+        syntax = UID(dataset.file_meta.TransferSyntaxUID)
+        if dataset.BitsAllocated == 1 and not syntax.is_encapsulated and syntax.is_little_endian:
+            # A frame of single bits may begin within a byte (PS3.5, 8.1.1); pydicom cannot read
+            # such a frame alone.
+            first = index * rows * columns
+            data = dataset.PixelData[first // 8 : (first + rows * columns + 7) // 8]
+            bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
+            return bits[first % 8 :][: rows * columns].reshape(rows, columns)
+        if syntax.is_compressed and syntax != RLELossless:  # pydicom decodes RLE in Python
+            return decode_apart(path, index).reshape(rows, columns)
+        values, _ = get_decoder(syntax).as_array(dataset, index=index, raw=True)
+        return values.reshape(rows, columns)
+
+
+@contextmanager
+def _decoding_errors_as_refusals(path: Path) -> Iterator[None]:
+    try:
+        with quiet_pydicom():
+            yield
+    except Exception:  # decoders may raise anything, with values in the text
+        raise _bad_pixels(path, _UNDECODABLE) from None
+
+
+def _refuse_other_size(data: bytes, path: Path, size: tuple[int, int], frames: int) -> None:
+    """Refuse frames that would decode to another size, for which a decoder allocates memory."""
+    try:
+        with quiet_pydicom():
+            sizes = [coded_size(frame) for frame in generate_frames(data, number_of_frames=frames)]
+    except Exception:  # truncated or wrongly nested items
+        sizes = []
+    if len(sizes) != frames:
+        raise _bad_pixels(path, _UNDECODABLE)
+    for each in sizes:
+        if each is None:
+            raise _bad_pixels(path, _UNDECODABLE)
+        if each != (*size, 1):
+            rows, columns, samples = each
+            found = f"a compressed image of {rows} x {columns} with {samples} sample(s) per pixel"
+            raise _bad_pixels(path, found)
+
+
+_UNDECODABLE = "data that cannot be decoded"
+
+
+def _bad_pixels(path: Path, found: str) -> Refusal:
+    return Refusal(
+        "dicom-pixels",
+        path,
+        expected="pixel data with the rows, columns and frames of the header",
+        found=found,
+        remedy="Export the image again, uncompressed if possible.",
+    )
+
+
+def _require_decoder(syntax: UID, path: Path) -> None:
+    try:
+        available = get_decoder(syntax).is_available
+    except NotImplementedError:
+        available = False
+    if not available:
+        # A UID without a name in the standard could hold anything, so it is not repeated.
+        name = uid_name(str(syntax)) or "a private transfer syntax"
+        raise Refusal(
+            "dicom-no-decoder",
+            path,
+            expected="uncompressed pixels, or an installed decoder for them",
+            found=f"pixels compressed as {name}, without an installed decoder",
+            remedy="Install the decoders: pip install 'liver_tf[codecs]'.",
+        )

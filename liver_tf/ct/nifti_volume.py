@@ -1,0 +1,199 @@
+"""NIfTI volumes and label maps as canonical arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+
+from liver_tf.ct.hounsfield import NotFinite, rescale_to_hu
+from liver_tf.ct.hu_plausibility import refuse_implausible_hu
+from liver_tf.ct.nifti_file import read_nifti
+from liver_tf.ct.nifti_header import NiftiHeader
+from liver_tf.ct.orientation import (
+    OBLIQUE_DEGREES,
+    canonical_affine,
+    canonical_axes,
+    oblique_degrees,
+    spacing_of,
+    to_canonical,
+)
+from liver_tf.ct.scan import Scan, SourceGrid
+from liver_tf.refusals import Caution, Refusal
+
+#: Affines that place a voxel farther apart than this count as different, in mm.
+AFFINE_TOLERANCE_MM = 0.01
+
+
+def read_nifti_volume(path: Path | str) -> Scan:
+    """Read a CT volume (.nii or .nii.gz) in canonical orientation.
+
+    ``hu`` is int16 if all values are whole HU and fit, else float32. It is a view of the voxels as
+    read, so its strides may be negative. Peak memory is about twice the size of the int16 volume.
+
+    Cautions: ``nifti-oblique``, ``nifti-sheared``, ``nifti-no-scale``, ``nifti-no-orientation``,
+    ``nifti-identity-affine``, ``nifti-spacing-disagrees``, ``nifti-forms-disagree``.
+
+    Raises:
+      Refusal: as :class:`liver_tf.ct.nifti_file.NiftiFile`, and ``hu-not-finite``,
+        ``hu-unscaled``, ``hu-impossible``.
+    """
+    path = Path(path)
+    header, stored = read_nifti(path)
+    hu = stored_to_hu(stored.transpose(2, 1, 0), header, path)
+    refuse_implausible_hu(float(hu.min()), float(hu.max()), path)
+    grid = grid_of(path, header)
+    affine = canonical_affine(header.affine, grid)
+    return Scan(
+        hu=to_canonical(hu.transpose(2, 1, 0), grid),
+        affine=affine,
+        spacing_mm=spacing_of(affine),
+        source=grid,
+        cautions=volume_header_cautions(header),
+    )
+
+
+def read_nifti_labels(
+    path: Path | str, scan: Scan, allowed: Collection[int] = (0, 1, 2)
+) -> tuple[np.ndarray, tuple[Caution, ...]]:
+    """Read the label map of a NIfTI volume, voxel by voxel.
+
+    Args:
+      path: .nii or .nii.gz of the same array shape as the file of the volume. Its affine is
+        ignored: LiTS 28-47 and 53 have an identity affine in one file of the pair.
+      scan: The volume, from :func:`read_nifti_volume`.
+      allowed: Labels that may occur, within 0 to 255.
+
+    Returns:
+      uint8 [slices, rows, columns] like ``scan.hu``, and cautions (``mask-other-affine``).
+
+    Raises:
+      Refusal: as :class:`liver_tf.ct.nifti_file.NiftiFile`, and ``mask-shape``, ``mask-labels``.
+    """
+    path = Path(path)
+    header, stored = read_nifti(path)
+    refuse_other_shape(header, scan.source, path)
+    labels = whole_labels(stored.transpose(2, 1, 0), header, path, allowed).transpose(2, 1, 0)
+    return to_canonical(labels, scan.source), mask_header_cautions(header, scan.source)
+
+
+def stored_to_hu(stored: np.ndarray, header: NiftiHeader, path: Path) -> np.ndarray:
+    """Stored values (at least one axis) to HU, as :func:`liver_tf.ct.hounsfield.rescale_to_hu`.
+
+    Raises:
+      Refusal: ``hu-not-finite``.
+    """
+    try:
+        return rescale_to_hu(stored, header.slope, header.inter)
+    except NotFinite:
+        raise Refusal(
+            "hu-not-finite",
+            path,
+            expected="a finite number in every voxel",
+            found="NaN or infinite voxels",
+            remedy="Export the volume again; if the voxels are padding, fill them with air "
+            "(-1000 HU).",
+        ) from None
+
+
+def whole_labels(
+    stored: np.ndarray, header: NiftiHeader, path: Path, allowed: Collection[int]
+) -> np.ndarray:
+    """Stored values of a label map as uint8, slab by slab, without clipping or rounding.
+
+    Raises:
+      Refusal: ``mask-labels``.
+    """
+    labels = np.empty(stored.shape, np.uint8)
+    permitted = np.zeros(256, bool)
+    permitted[list(allowed)] = True
+    scaled = header.slope != 1 or header.inter != 0
+    for index in range(len(stored)):
+        slab = stored[index]
+        if scaled:
+            with np.errstate(all="ignore"):
+                slab = slab.astype(np.float64) * header.slope + header.inter
+        low, high = slab.min(), slab.max()
+        # NaN fails the comparison, so it is refused here as well.
+        if not (low >= 0 and high <= 255):
+            raise _bad_labels(path, allowed, "a value below 0, above 255, or not a number")
+        if slab.dtype.kind in "iu" and permitted[int(low) : int(high) + 1].all():
+            labels[index] = slab
+            continue
+        with np.errstate(invalid="ignore"):
+            whole = slab.astype(np.uint8)
+        if slab.dtype.kind == "f" and not np.array_equal(whole, slab):
+            raise _bad_labels(path, allowed, "a value that is not a whole number")
+        if not permitted[whole].all():
+            values = np.unique(whole)
+            others = ", ".join(str(value) for value in values[~permitted[values]][:8])
+            raise _bad_labels(path, allowed, f"also {others}")
+        labels[index] = whole
+    return labels
+
+
+def refuse_other_shape(mask: NiftiHeader, volume: SourceGrid, path: Path) -> None:
+    """Raise ``Refusal`` ``mask-shape`` unless a mask has the shape of its volume."""
+    if mask.shape != volume.shape:
+        raise Refusal(
+            "mask-shape",
+            path,
+            expected=f"a mask of the volume's shape, {_times(volume.shape)}",
+            found=_times(mask.shape),
+            remedy="Use the mask that was drawn on this volume.",
+        )
+
+
+def volume_header_cautions(header: NiftiHeader) -> tuple[Caution, ...]:
+    """Irregularities of a volume's header that are accepted."""
+    return header.cautions + _affine_cautions(header.affine)
+
+
+def mask_header_cautions(mask: NiftiHeader, volume: SourceGrid) -> tuple[Caution, ...]:
+    """Irregularities of a mask's header that are accepted, compared with its volume."""
+    cautions = [caution for caution in mask.cautions if caution.code == "nifti-no-scale"]
+    apart = np.abs(mask.affine - volume.affine)
+    corner = np.append(np.array(mask.shape, np.float64), 1.0)
+    if float((apart @ corner).max()) > AFFINE_TOLERANCE_MM:
+        text = "the affines of mask and volume differ: the volume's is used"
+        cautions.append(Caution("mask-other-affine", text))
+    return tuple(cautions)
+
+
+def grid_of(path: Path, header: NiftiHeader) -> SourceGrid:
+    """How the array of a volume maps to the canonical one."""
+    axes, flips = canonical_axes(header.affine)
+    return SourceGrid(
+        "nifti", path, header.shape, axes, flips, header.affine, placement=header.placement
+    )
+
+
+def _affine_cautions(affine: np.ndarray) -> tuple[Caution, ...]:
+    cautions = []
+    if np.array_equal(affine, np.eye(4)):
+        text = "the affine is the identity: orientation and spacing of the scan are probably lost"
+        cautions.append(Caution("nifti-identity-affine", text))
+    angle = oblique_degrees(affine)
+    if angle > OBLIQUE_DEGREES:
+        text = f"oblique slices ({angle:.1f} degrees) are used as axial ones, without resampling"
+        cautions.append(Caution("nifti-oblique", text))
+    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    if np.abs(directions.T @ directions - np.eye(3)).max() > np.sin(np.radians(1.0)):
+        text = "the axes of the voxels are not perpendicular (a tilted gantry?)"
+        cautions.append(Caution("nifti-sheared", text))
+    return tuple(cautions)
+
+
+def _bad_labels(path: Path, allowed: Collection[int], found: str) -> Refusal:
+    return Refusal(
+        "mask-labels",
+        path,
+        expected=f"only the labels {', '.join(str(value) for value in sorted(allowed))}",
+        found=found,
+        remedy="Correct the mask, or choose another label set. Labels are not clipped or rounded.",
+    )
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " x ".join(str(length) for length in shape)
