@@ -5,16 +5,14 @@ Every step is a command of this program, printed before it runs. Finished steps 
 
 from __future__ import annotations
 
-from absl import app
+from liver_tf.command_line.run_command import run
+from liver_tf.studies.demo import DemoSettings, run_demo
 
 
-def main(argv: list[str]) -> int:
-    from liver_tf.studies.demo import run_demo
-
-    del argv
+def main(settings: DemoSettings) -> int:
     run_demo()
     return 0
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main, tensorflow=False)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
+from liver_tf.options import Options
 from liver_tf.studies.command_chain import ChainStep, run_chain
 from liver_tf.studies.durations import format_duration
 
@@ -12,6 +14,11 @@ PROTOCOLS = ("baseline", "no_freezing", "freeze_encoder", "hier_freeze", "hier_u
 
 FOLDER = Path("demo")
 RUNS = f"{FOLDER}/runs/finetune/fold0/seed0"
+
+
+@dataclass(frozen=True)
+class DemoSettings(Options):
+    """The demo has no options."""
 
 
 def run_demo() -> None:

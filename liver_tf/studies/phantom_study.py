@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from liver_tf.options import Options, option
 from liver_tf.studies.command_chain import ChainStep, run_chain
 from liver_tf.studies.durations import format_duration
 from liver_tf.studies.grid import PROTOCOLS
@@ -17,31 +18,23 @@ from liver_tf.studies.grid import PROTOCOLS
 DATA_LABEL = "PHANTOM data (not patients)"
 
 
-@dataclass(frozen=True)
-class PhantomStudy:
-    """Size of the study.
+@dataclass(frozen=True, kw_only=True)
+class PhantomStudySettings(Options):
+    """Options of the phantom study."""
 
-    Attributes:
-      folder: for everything that the study writes.
-      flag_files: folder with ``liver.flags``, ``lesion.flags`` and ``finetune.flags``.
-      patients: of the typed set; 140 have the paper's 332 slices.
-      lits_volumes: volumes for pre-training.
-      matrix: rows and columns of an image.
-      protocols, seeds: as in ``trainers.reproduce``.
-      workers: phantoms, and runs of the study, at a time.
-    """
-
-    folder: Path = Path("phantom_study")
-    flag_files: Path = Path("flags/study")
-    patients: int = 140
-    lits_volumes: int = 30
-    matrix: int = 256
-    protocols: tuple[str, ...] = PROTOCOLS
-    seeds: tuple[str, ...] = ("0",)
-    workers: int = 2
+    folder: Path = option(Path("phantom_study"), "Folder for everything that the study writes.")
+    flag_files: Path = option(
+        Path("flags/study"), "Folder with liver.flags, lesion.flags and finetune.flags."
+    )
+    patients: int = option(140, "Patients of the typed set; 140 have the paper's 332 slices.")
+    lits_volumes: int = option(30, "Volumes for pre-training.")
+    matrix: int = option(256, "Rows and columns of an image.")
+    protocols: tuple[str, ...] = option(PROTOCOLS, "As in trainers.reproduce.")
+    seeds: tuple[str, ...] = option(("0",), "As in trainers.reproduce.")
+    workers: int = option(2, "Phantoms, and runs of the study, at a time.", low=1)
 
 
-def run_phantom_study(study: PhantomStudy) -> None:
+def run_phantom_study(study: PhantomStudySettings) -> None:
     """Run all steps; finished ones are skipped."""
     steps = phantom_study_steps(study)
     start = time.monotonic()
@@ -52,7 +45,7 @@ def run_phantom_study(study: PhantomStudy) -> None:
     )
 
 
-def phantom_study_steps(study: PhantomStudy) -> list[ChainStep]:
+def phantom_study_steps(study: PhantomStudySettings) -> list[ChainStep]:
     """All steps of the study, in order."""
     folder, flag_files, workers = study.folder, study.flag_files, study.workers
     data, records, runs = folder / "data", folder / "tfrecords", folder / "runs"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from absl import app, flags
+from liver_tf.command_line.flag_files import find_flag_file, read_flag_file
+from liver_tf.command_line.flags_of_options import check_flags, parse
+from liver_tf.labels import LESION_TYPES
+from liver_tf.options import OptionError
+from liver_tf.training.training_settings import FinetuneSettings
 
 #: Flags of a run that the study sets.
 _SET_BY_STUDY = frozenset(
@@ -17,9 +22,6 @@ _SET_BY_STUDY = frozenset(
     )
 )
 _SET_BY_PROTOCOL = frozenset(("protocol", "start", "cycle"))
-
-#: Default of ``trainers.finetune``; here it only weights runs against each other.
-_EPOCHS = 80
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class ProtocolFile:
     @property
     def cycles(self) -> tuple[str, ...]:
         """The value of each ``--cycle``."""
-        return flag_values(self.arguments, "cycle")
+        return _values_of(self.arguments, "cycle")
 
     def shared_cycles(self, other: ProtocolFile) -> int:
         """Number of leading cycles that are the same, so that one run can copy the other's."""
@@ -57,14 +59,14 @@ def read_protocols(names: Sequence[str]) -> list[ProtocolFile]:
     """Read several protocols.
 
     Raises:
-      UsageError: as :func:`read_protocol`, a name that occurs twice, or no name at all.
+      OptionError: as :func:`read_protocol`, a name that occurs twice, or no name at all.
     """
     protocols = [read_protocol(name) for name in names]
     found = [protocol.name for protocol in protocols]
     if repeated := [name for name in found if found.count(name) > 1]:
-        raise app.UsageError(f"--protocols: {repeated[0]} occurs twice")
+        raise OptionError("protocols", f"{repeated[0]} occurs twice")
     if not found:
-        raise app.UsageError("--protocols: expected at least one protocol")
+        raise OptionError("protocols", "expected at least one protocol")
     return protocols
 
 
@@ -72,69 +74,76 @@ def read_protocol(name: str) -> ProtocolFile:
     """Read a protocol's flag file: ``hier_freeze`` is ``hier_freeze.flags`` in this folder.
 
     Raises:
-      UsageError: there is no such file, or it sets flags that the study sets.
+      OptionError: there is no such file, or it sets flags that the study sets.
     """
-    path = Path(name if name.endswith(".flags") else f"{name}.flags")
-    if not path.is_file():
-        raise app.UsageError(f"--protocols: no flag file {path}; a protocol is a flag file")
+    file = name if name.endswith(".flags") else f"{name}.flags"
+    try:
+        path = find_flag_file(file)
+    except OptionError:
+        raise OptionError("protocols", f"no flag file {file}; a protocol is a flag file") from None
     arguments = read_flag_file(path)
-    _refuse_flags(path, arguments, _SET_BY_STUDY)
-    names = flag_values(arguments, "protocol")
-    if not names or not flag_values(arguments, "cycle"):
-        raise app.UsageError(f"{path}: expected --protocol=NAME and at least one --cycle=")
+    _refuse_flags(file, arguments, _SET_BY_STUDY)
+    names = _values_of(arguments, "protocol")
+    if not names or not _values_of(arguments, "cycle"):
+        raise OptionError(None, f"{file}: expected --protocol=NAME and at least one --cycle=")
     if not re.fullmatch(r"[\w-]+", names[-1], re.ASCII):
-        raise app.UsageError(
-            f"{path}: a protocol's name may contain only letters, digits, '_' and '-'"
+        raise OptionError(
+            None, f"{file}: a protocol's name may contain only letters, digits, '_' and '-'"
         )
-    return ProtocolFile(names[-1], arguments, str(path))
+    return ProtocolFile(names[-1], arguments, file)
 
 
-def read_settings(paths: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def read_settings(paths: Sequence[str | Path]) -> dict[str, tuple[str, ...]]:
     """Read the training flags that all runs share, by file.
 
     Raises:
-      UsageError: a file is missing, or sets flags that the study or a protocol sets.
+      OptionError: a file is missing, or sets flags that the study or a protocol sets.
     """
     settings = {}
-    for path in paths:
-        settings[path] = read_flag_file(Path(path))
-        _refuse_flags(Path(path), settings[path], _SET_BY_STUDY | _SET_BY_PROTOCOL)
+    for file in map(str, paths):
+        settings[file] = read_flag_file(file)
+        _refuse_flags(file, settings[file], _SET_BY_STUDY | _SET_BY_PROTOCOL)
     return settings
 
 
-def read_flag_file(path: Path) -> tuple[str, ...]:
-    """Read a flag file, with nested files expanded and comments removed.
+def epochs_by_cycle(
+    protocols: Sequence[ProtocolFile], settings: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[int, ...]]:
+    """Maximum epochs of each protocol's cycles; reads all files as a run would.
+
+    Args:
+      protocols: read together with the settings, as a run gets them.
+      settings: by file; checked flag by flag, as a file need not be complete.
 
     Raises:
-      UsageError: the file cannot be read.
+      OptionError: a file has an unknown flag or a value that is not possible.
     """
-    try:
-        return tuple(flags.FlagValues().read_flags_from_files([f"--flagfile={path}"]))
-    except flags.Error as error:
-        raise app.UsageError(str(error)) from None
+    for file, flags in settings.items():
+        with _naming(file):
+            check_flags(FinetuneSettings, flags)
+    shared = [flag for flags in settings.values() for flag in flags]
+    epochs = {}
+    for protocol in protocols:
+        with _naming(protocol.file or protocol.name):
+            options = parse(FinetuneSettings, [*protocol.arguments, *shared])
+            options.augmentation.for_labels(LESION_TYPES)
+            cycles = options.parsed_protocol().cycles
+        epochs[protocol.name] = tuple(cycle.epochs for cycle in cycles)
+    return epochs
 
 
 def new_epochs(
-    protocols: Sequence[ProtocolFile], settings: Sequence[str]
+    protocols: Sequence[ProtocolFile], epochs: Mapping[str, tuple[int, ...]]
 ) -> dict[str, tuple[int, ...]]:
-    """Maximum epochs of each cycle, by protocol; 0 where an earlier protocol has the same cycle."""
+    """``epochs_by_cycle``, with 0 for a cycle that an earlier protocol has too."""
     planned = {}
     for place, protocol in enumerate(protocols):
         copied = max((protocol.shared_cycles(earlier) for earlier in protocols[:place]), default=0)
-        epochs = epochs_by_cycle(protocol, settings)
-        planned[protocol.name] = (0,) * copied + epochs[copied:]
+        planned[protocol.name] = (0,) * copied + epochs[protocol.name][copied:]
     return planned
 
 
-def epochs_by_cycle(protocol: ProtocolFile, settings: Sequence[str]) -> tuple[int, ...]:
-    """Maximum epochs of each cycle: ``epochs=`` of the cycle, else the last ``--epochs``."""
-    given = flag_values((*protocol.arguments, *settings), "epochs")
-    default = int(given[-1]) if given else _EPOCHS
-    matches = [re.search(r"\bepochs=(\d+)", line) for line in protocol.cycles]
-    return tuple(int(match[1]) if match else default for match in matches)
-
-
-def flag_values(arguments: Sequence[str], flag: str) -> tuple[str, ...]:
+def _values_of(arguments: Sequence[str], flag: str) -> tuple[str, ...]:
     """The values given to a flag, in order."""
     return tuple(
         argument.split("=", 1)[1]
@@ -148,10 +157,20 @@ def _name_of(argument: str) -> str:
     return argument.lstrip("-").split("=", 1)[0]
 
 
-def _refuse_flags(path: Path, arguments: Sequence[str], names: frozenset[str]) -> None:
+def _refuse_flags(file: str, arguments: Sequence[str], names: frozenset[str]) -> None:
     for argument in arguments:
         name = _name_of(argument)
         if name in names or name.removeprefix("no") in names:
-            raise app.UsageError(
-                f"{path}: --{name} is not allowed in this file: the study sets it for each run"
+            raise OptionError(
+                None,
+                f"{file}: --{name} is not allowed in this file: the study sets it for each run",
             )
+
+
+@contextlib.contextmanager
+def _naming(file: str) -> Iterator[None]:
+    """Name the file in an ``OptionError``."""
+    try:
+        yield
+    except OptionError as error:
+        raise OptionError(None, f"{file}: {error.as_flag()}") from None

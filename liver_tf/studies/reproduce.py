@@ -2,53 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from liver_tf.folder_lock import locked_folder
 from liver_tf.refusals import Refusal
 from liver_tf.report.write_report import write_study_report
-from liver_tf.studies.run_process import StudyJob
+from liver_tf.studies.process_engine import ProcessEngine
+from liver_tf.studies.protocol_files import read_protocols, read_settings
+from liver_tf.studies.ray_engine import RayEngine
 from liver_tf.studies.scheduler import Engine, run_remaining
-from liver_tf.studies.study_plan import StudyPlan
+from liver_tf.studies.study_plan import (
+    LesionStudyInputs,
+    StudyDesign,
+    StudyPlan,
+    plan_study,
+    select_jobs,
+)
+from liver_tf.studies.study_settings import RAY, EngineSettings, ReproduceSettings
 
 REPORT = "report"
 
 
-def reproduce(
-    plan: StudyPlan,
-    jobs: Sequence[StudyJob],
-    make_engine: Callable[[], Engine],
-    *,
-    data_label: str,
-    samples: int,
-) -> bool:
-    """Execute the jobs that are not done, then write the report.
+def reproduce(settings: ReproduceSettings) -> bool:
+    """List the runs, write the report, or execute what is not done and write the report.
 
-    If ``jobs`` is only a part of the study, the report is written once the whole study is done.
-
-    Args:
-      plan: the whole study.
-      jobs: those of ``plan`` to execute.
-      make_engine: called if there is anything to execute.
-      data_label, samples: as :func:`liver_tf.report.write_report.write_study_report`.
+    If only a part of the runs is selected, the report is written once the whole study is done.
 
     Returns:
-      Whether all jobs succeeded.
+      Whether all selected runs succeeded.
+
+    Raises:
+      Refusal: records, folds or networks are missing, or the study was started with other
+        settings.
+      OptionError: a fold or run that the study does not have, or flags that no run could read.
     """
-    failed = run_remaining(jobs, plan.work, make_engine)
+    plan = plan_reproduction(settings)
+    jobs = select_jobs(plan, settings.only)
+    if settings.list_runs:
+        for job in jobs:
+            print(f"{job.name}\t{job.state()}")
+        return True
+    failed = []
+    if not settings.report_only:
+        failed = run_remaining(jobs, plan.work, lambda: make_engine(settings.engine))
     if failed:
         names = ", ".join(result.name for result in failed)
         print(f"\n{len(failed)} run(s) FAILED: {names}. The same command retries them.")
     missing = plan.missing()
-    if missing and len(jobs) < len(plan.jobs):
+    if missing and settings.only and not settings.report_only:
         print(f"\nno report yet: {len(missing)} of {len(plan.jobs)} runs are not done")
     else:
-        write_report(plan, data_label=data_label, samples=samples)
+        write_report(plan, data_label=settings.data_label, samples=settings.samples)
     return not failed
 
 
-def write_report(plan: StudyPlan, *, data_label: str, samples: int) -> list[Path]:
+def plan_reproduction(settings: ReproduceSettings) -> StudyPlan:
+    """Plan all runs; nothing is written. Raises as :func:`reproduce`."""
+    inputs = LesionStudyInputs(
+        roi_records=settings.roi_records,
+        whole_records=settings.records,
+        folds_file=settings.folds_file,
+        pretrained=settings.pretrained,
+        liver_run=settings.liver_run,
+    )
+    design = StudyDesign(
+        read_protocols(settings.protocols),
+        settings.seeds,
+        settings.folds,
+        read_settings(settings.settings),
+        settings.validation,
+    )
+    return plan_study(settings.output, inputs, design)
+
+
+def make_engine(settings: EngineSettings) -> Engine:
+    """The engine that the settings describe; raises ``Refusal`` if Ray cannot be used."""
+    if settings.engine == RAY:
+        return RayEngine(settings.ray_address, settings.num_cpus, settings.num_gpus)
+    return ProcessEngine(settings.workers)
+
+
+def write_report(plan: StudyPlan, *, data_label: str, samples: int) -> Sequence[Path]:
     """Write the report of the runs that are done; it lists the missing ones.
 
     Returns:

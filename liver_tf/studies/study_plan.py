@@ -8,16 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from absl import app
-
 from liver_tf import run_files
+from liver_tf.options import OptionError
 from liver_tf.records.folds import Split, load_folds, validate_on_test
 from liver_tf.records.manifest import load_manifest
 from liver_tf.results.study_inventory import CELLS, FINETUNE
 from liver_tf.run_files import INNER, TEST_FOLD
-from liver_tf.studies.cell_flags import refuse_unreadable
 from liver_tf.studies.grid import StudyCell, grid
-from liver_tf.studies.protocol_files import ProtocolFile, new_epochs
+from liver_tf.studies.protocol_files import ProtocolFile, epochs_by_cycle, new_epochs
 from liver_tf.studies.run_process import StudyJob
 from liver_tf.studies.settings_guard import PROTOCOL, refuse_mixed_settings, shared_settings
 from liver_tf.studies.study_progress import PlannedWork
@@ -138,20 +136,19 @@ def plan_study(
     Raises:
       Refusal: records, folds or networks are missing, or the study was started with other settings
         (``study-differs``).
-      UsageError: a fold that the file does not have, or flags that no run could read.
+      OptionError: a fold that the file does not have, or flags that no run could read.
     """
     manifest = load_manifest(inputs.training_records)
     splits = load_folds(inputs.folds_file, manifest)
     folds = range(len(splits)) if design.folds is None else design.folds
     if missing := [fold for fold in folds if fold >= len(splits)]:
-        raise app.UsageError(f"--folds: expected 0 to {len(splits) - 1}, got {missing[0]}")
+        raise OptionError("folds", f"expected 0 to {len(splits) - 1}, got {missing[0]}")
     common = inputs.made_of(design.shared_flags)
     made_of = {one.name: {**common, PROTOCOL: list(one.arguments)} for one in design.protocols}
-    cells = grid(folds, made_of, design.seeds)
+    epochs = epochs_by_cycle(design.protocols, design.settings)
+    cells = grid(dict.fromkeys(folds), made_of, dict.fromkeys(design.seeds))
     jobs = [_job(cell, study, inputs, design, made_of[cell.protocol]) for cell in cells]
-    started = {cell.protocol for cell, job in zip(cells, jobs, strict=True) if job.was_started()}
-    _check_flags([one for one in design.protocols if one.name not in started], design)
-    epochs = new_epochs(design.protocols, design.shared_flags)
+    epochs = new_epochs(design.protocols, epochs)
     slices_of = {entry.case: entry.records for entry in manifest.cases}
     work = {}
     for cell in cells:
@@ -165,7 +162,7 @@ def select_jobs(plan: StudyPlan, names: Sequence[str]) -> list[StudyJob]:
     """The jobs with these names (``StudyCell.parse``), or all if there are no names.
 
     Raises:
-      UsageError: a name is malformed, or the study has no such run.
+      OptionError: a name is malformed, or the study has no such run.
     """
     by_name = {job.name: job for job in plan.jobs}
     selected = []
@@ -173,11 +170,9 @@ def select_jobs(plan: StudyPlan, names: Sequence[str]) -> list[StudyJob]:
         try:
             cell = StudyCell.parse(name)
         except ValueError as error:
-            raise app.UsageError(f"--only: {error}") from None
+            raise OptionError("only", str(error)) from None
         if cell.name not in by_name:
-            raise app.UsageError(
-                f"--only: this study has no run {cell.name}; --list shows its runs"
-            )
+            raise OptionError("only", f"this study has no run {cell.name}; --list shows its runs")
         selected.append(by_name[cell.name])
     return selected or list(plan.jobs)
 
@@ -206,15 +201,6 @@ def _job(
         made_of=made_of,
         command=inputs.command,
     )
-
-
-def _check_flags(protocols: Sequence[ProtocolFile], design: StudyDesign) -> None:
-    """Refuse flag files that no run could read, before the first run starts."""
-    if protocols:
-        refuse_unreadable(
-            list(design.settings.items()),
-            [(one.file or one.name, (*one.arguments, *design.shared_flags)) for one in protocols],
-        )
 
 
 def _slices_per_epoch(split: Split, validation: str, slices_of: Mapping[str, int]) -> int:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from absl import app
 
+from liver_tf.options import OptionError
 from liver_tf.studies.grid import PROTOCOLS
 from liver_tf.studies.protocol_files import (
     ProtocolFile,
@@ -26,7 +26,9 @@ def in_the_root(monkeypatch):
 def test_cycles_shared_with_an_earlier_protocol_are_counted_once():
     protocols = [read_protocol(name) for name in PROTOCOLS]
     assert [protocol.name for protocol in protocols] == list(PROTOCOLS)
-    planned = new_epochs(protocols, ["--epochs=10"])
+    epochs = epochs_by_cycle(protocols, {"some.flags": ["--epochs=10"]})
+    assert set(epochs["hier_freeze"]) == {10}
+    planned = new_epochs(protocols, epochs)
     assert {name: [count > 0 for count in cycles] for name, cycles in planned.items()} == {
         "baseline": [True],
         "no_freezing": [True],
@@ -38,15 +40,15 @@ def test_cycles_shared_with_an_earlier_protocol_are_counted_once():
     }
     # Another learning rate in the protocol's own file makes other cycles.
     slow = ProtocolFile("slow", (*protocols[1].arguments, "--learning_rate=1e-6"))
-    assert new_epochs([protocols[1], slow], [])["slow"] == (80,)
+    assert new_epochs([protocols[1], slow], {"no_freezing": (80,), "slow": (80,)})["slow"] == (80,)
 
 
 def test_the_epochs_of_a_cycle_override_the_last_epochs_flag():
     mine = ProtocolFile(
         "mine", ("--cycle=none epochs=3 batch_size=2", "--epochs=7", "--cycle=enc1")
     )
-    assert epochs_by_cycle(mine, []) == (3, 7)
-    assert epochs_by_cycle(mine, ["--epochs=9"]) == (3, 9)
+    assert epochs_by_cycle([mine], {}) == {"mine": (3, 7)}
+    assert epochs_by_cycle([mine], {"some.flags": ["--epochs=9"]}) == {"mine": (3, 9)}
 
 
 @pytest.mark.parametrize(
@@ -61,24 +63,24 @@ def test_the_epochs_of_a_cycle_override_the_last_epochs_flag():
 def test_settings_that_the_study_would_override_are_refused(tmp_path, line, message):
     path = tmp_path / "settings.flags"
     path.write_text(f"# a comment\n--epochs=3\n{line}\n")
-    with pytest.raises(app.UsageError, match=message):
+    with pytest.raises(OptionError, match=message):
         read_settings([str(path)])
     path.write_text("# a comment\n--epochs=3\n")
     assert read_settings([str(path)]) == {str(path): ("--epochs=3",)}
 
 
 def test_a_protocol_file_needs_a_unique_name_and_cycles(tmp_path):
-    with pytest.raises(app.UsageError, match=r"no flag file nothing\.flags"):
+    with pytest.raises(OptionError, match=r"no flag file nothing\.flags"):
         read_protocol("nothing")
     path = tmp_path / "mine.flags"
     path.write_text("--protocol=mine\n")
-    with pytest.raises(app.UsageError, match="at least one --cycle="):
+    with pytest.raises(OptionError, match="at least one --cycle="):
         read_protocol(str(path))
     path.write_text("--protocol=../mine\n--cycle=none\n")
-    with pytest.raises(app.UsageError, match="only letters, digits, '_' and '-'"):
+    with pytest.raises(OptionError, match="only letters, digits, '_' and '-'"):
         read_protocol(str(path))
     path.write_text("--flagfile=hier_freeze.flags\n--protocol=mine\n")
-    with pytest.raises(app.UsageError, match="--protocols: mine occurs twice"):
+    with pytest.raises(OptionError, match="protocols: mine occurs twice"):
         read_protocols(["baseline", str(path), str(path)])
     assert read_protocol(str(path)).name == "mine"
     assert len(read_protocol(str(path)).cycles) == 5

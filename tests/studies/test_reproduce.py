@@ -4,8 +4,8 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
-from absl import app
 
+from liver_tf.options import OptionError
 from liver_tf.refusals import Refusal
 from liver_tf.run_files import finished_epochs
 from liver_tf.studies import run_process
@@ -127,7 +127,7 @@ def test_flags_that_no_run_could_read_are_refused_before_the_first_run(
     settings = tiny_study.settings(tmp_path, "slip", **settings)
     protocols = [tmp_path / "slipped.flags"]
     arguments = tiny_study.arguments(work, tmp_path / "never", protocols, settings=settings)
-    with pytest.raises(app.UsageError, match=message):
+    with pytest.raises(OptionError, match=message):
         command(reproduce, *arguments, "--list")
     assert not (tmp_path / "never").exists()
 
@@ -135,14 +135,14 @@ def test_flags_that_no_run_could_read_are_refused_before_the_first_run(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"only": "fold0/mine"}, "--only: expected a run like fold1/hier_freeze/seed0"),
-        ({"only": "fold1/mine/seed0"}, "--only: this study has no run fold1/mine/seed0"),
-        ({"folds": "0,2"}, "--folds: expected 0 to 1, got 2"),
-        ({"seeds": "-1"}, "--seeds: expected whole numbers like 0,1,2"),
+        ({"only": "fold0/mine"}, "only: expected a run like fold1/hier_freeze/seed0"),
+        ({"only": "fold1/mine/seed0"}, "only: this study has no run fold1/mine/seed0"),
+        ({"folds": "0,2"}, "folds: expected 0 to 1, got 2"),
+        ({"seeds": "-1"}, "seeds: expected a whole number, got '-1'"),
     ],
 )
 def test_runs_that_the_study_does_not_have_are_refused(work, finished, command, changes, message):
     # The folder of a started study: its flag files were read then.
     arguments = tiny_study.arguments(work, finished, [work / "mine.flags"], **changes)
-    with pytest.raises(app.UsageError, match=message):
+    with pytest.raises(OptionError, match=message):
         command(reproduce, *arguments)

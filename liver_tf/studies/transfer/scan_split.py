@@ -9,25 +9,34 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from liver_tf.options import Options, option
+
 #: The end of the liver used for training; the other end is the test part.
 FEET, HEAD = ENDS = ("feet", "head")
 
 
 @dataclass(frozen=True)
-class SplitDistances:
-    """Distances along the scan, in mm between centres of slices.
+class SplitDistances(Options):
+    """Distances along the scan, in mm between centres of slices."""
 
-    Attributes:
-      training: length of the part over which training slices are spread.
-      validation: length of the part over which validation slices are spread.
-      before_validation: minimum distance from training to validation slices.
-      before_test: minimum distance from training and validation slices to test slices.
-    """
-
-    training: float = 60.0
-    validation: float = 8.0
-    before_validation: float = 12.0
-    before_test: float = 24.0
+    training: float = option(
+        60.0, "Length of the part with the training slices.", flag="training_mm", low=0
+    )
+    validation: float = option(
+        8.0, "Length of the part with the validation slices.", flag="validation_mm", low=0
+    )
+    before_validation: float = option(
+        12.0,
+        "Minimum distance from training to validation slices.",
+        flag="before_validation_mm",
+        low=0,
+    )
+    before_test: float = option(
+        24.0,
+        "Minimum distance from training and validation to test slices.",
+        flag="before_test_mm",
+        low=0,
+    )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,85 @@
+"""Everything that ``reproduce`` can be asked for. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from liver_tf.options import Options, option, part
+from liver_tf.run_files import INNER, VALIDATIONS
+from liver_tf.studies.grid import PROTOCOLS
+
+LOCAL, RAY = ENGINES = ("local", "ray")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings(Options):
+    """Where the runs of a study are executed."""
+
+    engine: str = option(
+        LOCAL,
+        "local: processes of this machine. ray: a Ray cluster (pip extra ray) whose machines all "
+        "see this folder and the data under the same paths.",
+        choices=ENGINES,
+    )
+    workers: int = option(
+        1,
+        "Runs at a time with --engine=local; more than 1 helps if one network does not use all "
+        "cores.",
+        low=1,
+    )
+    ray_address: str | None = option(
+        None,
+        "Address of the Ray cluster, e.g. auto on one of its machines. Default: RAY_ADDRESS, or a "
+        "new cluster on this machine.",
+    )
+    num_cpus: float = option(1.0, "CPUs per run on the Ray cluster.", low=0)
+    num_gpus: float = option(
+        0.0,
+        "GPUs per run on the Ray cluster; 0.5 shares one GPU between two runs, 0 requests none.",
+        low=0,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReproduceSettings(Options):
+    """Options of ``reproduce``."""
+
+    output: Path = option(Path("runs/study"), "Folder of the study.")
+    protocols: tuple[str, ...] = option(
+        PROTOCOLS, "Protocols, each by its flag file: NAME is NAME.flags in this folder."
+    )
+    folds: tuple[int, ...] | None = option(
+        None, "Folds, e.g. 0,2. Default: all folds of --folds_file.", low=0, empty_is_none=True
+    )
+    seeds: tuple[int, ...] = option((0, 1, 2), "Training seeds.", low=0)
+    settings: tuple[str, ...] = option(
+        (),
+        "Flag file of trainers.finetune with the settings that all runs share (learning rate, "
+        "epochs, augmentation); overrides the protocols' own files. Default: the paper's "
+        "settings. May be repeated.",
+        repeated=True,
+    )
+    only: tuple[str, ...] = option(
+        (),
+        "Execute only this run, e.g. fold1/hier_freeze/seed0; may be repeated. The report is "
+        "written once all runs of the study are done.",
+        repeated=True,
+    )
+    list_runs: bool = option(
+        False, "Print the name and state of every run, then exit.", flag="list"
+    )
+    report_only: bool = option(False, "Write the report of the finished runs, then exit.")
+    validation: str = option(
+        INNER,
+        "As in trainers.finetune. test_fold imitates looser practice; the report marks it in red.",
+        choices=VALIDATIONS,
+    )
+    roi_records: Path = option(Path("tfrecords/sheba_roi"), "Record set of ROIs, for training.")
+    records: Path = option(Path("tfrecords/sheba"), "Record set of whole slices, for evaluation.")
+    folds_file: Path = option(Path("tfrecords/sheba/folds.json"), "Folds of the patients.")
+    pretrained: Path = option(Path("runs/lesion"), "Run of the pre-trained lesion network.")
+    liver_run: Path = option(Path("runs/liver"), "Run of the liver network.")
+    engine: EngineSettings = part(EngineSettings)
+    data_label: str = option("your data", "Name of the data in the report, e.g. of your study.")
+    samples: int = option(10_000, "Bootstrap resamples.", low=100)

@@ -1,0 +1,96 @@
+"""Chains of commands: the demo and the phantom study, and how a chain resumes."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from liver_tf.command_line.flags_of_options import parse
+from liver_tf.command_line.run_command import settings_class
+from liver_tf.studies.command_chain import ChainStep, run_chain
+from liver_tf.studies.demo import demo_steps
+from liver_tf.studies.phantom_study import PhantomStudySettings, phantom_study_steps
+
+ROOT = Path(__file__).parents[2]
+
+CHAINS = {
+    "demo": demo_steps(),
+    "phantom_study": phantom_study_steps(PhantomStudySettings(folder=Path("somewhere"))),
+}
+
+#: Flags that name something which an earlier step must have written.
+INPUTS = (
+    *("--input", "--records", "--roi_records", "--whole_records", "--pretrained", "--liver_run"),
+    *("--run", "--model", "--measures", "--folds_file"),
+)
+
+
+def steps():
+    for chain, of_chain in CHAINS.items():
+        for step in of_chain:
+            yield pytest.param(step, id=f"{chain}-{step.name}")
+
+
+@pytest.mark.parametrize("step", steps())
+def test_a_step_is_a_command_with_flags_that_it_has(step):
+    name, *arguments = step.command
+    module = importlib.import_module(name)
+    if module.main.__annotations__.keys() == {"settings", "return"}:
+        parse(settings_class(module.main), arguments)
+        return
+    done = subprocess.run(
+        [sys.executable, "-m", *step.command, "--only_check_args"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_what_a_step_reads_is_written_by_an_earlier_step(chain):
+    written = set()
+    for step in CHAINS[chain]:
+        command = step.command[0]
+        for argument in step.command:
+            name, _, value = argument.partition("=")
+            if name in INPUTS and not (command == "trainers.pretrain" and name == "--run"):
+                assert any(Path(value).is_relative_to(Path(one).parent) for one in written), (
+                    argument
+                )
+        if step.product:
+            written.add(step.product)
+
+
+def test_a_finished_step_is_skipped_until_its_command_or_flag_file_changes(tmp_path, capsys):
+    flag_file = tmp_path / "some.flags"
+    flag_file.write_text("--a=1\n")
+    product = tmp_path / "product"
+
+    def step(*more):
+        return ChainStep("one", "a step", ("platform", f"--flagfile={flag_file}", *more), 1, None)
+
+    assert run_chain([step()], tmp_path, "the chain") == ["one"]
+    assert run_chain([step()], tmp_path, "the chain") == []
+    assert "already done" in capsys.readouterr().out
+    assert run_chain([step("--more")], tmp_path, "the chain") == ["one"]
+    flag_file.write_text("--a=2\n")
+    assert run_chain([step("--more")], tmp_path, "the chain") == ["one"]
+    assert json.loads((tmp_path / "done" / "one.json").read_text())[-1] == "--a=2\n"
+    # A step whose product is missing runs again; one that must not overwrite it is skipped.
+    once = ChainStep("once", "a step", ("platform",), 1, str(product), once=True)
+    product.touch()
+    assert run_chain([once], tmp_path, "the chain") == []
+    product.unlink()
+    assert run_chain([once], tmp_path, "the chain") == ["once"]
+
+
+def test_a_failed_step_ends_the_chain_and_says_how_to_resume(tmp_path):
+    failing = ChainStep("two", "a step", ("json.nothing",), 1)
+    with pytest.raises(SystemExit, match="the chain stopped: two ended with status 1"):
+        run_chain([failing], tmp_path, "the chain")
+    assert not (tmp_path / "done").exists()
