@@ -69,7 +69,7 @@ FORBIDDEN = {
     "liver_tf.export": {"liver_tf.training"},
 }
 
-MAY_READ_FLAGS = {"data_prep", "trainers", "liver_tf.command_line", "liver_tf.studies"}
+MAY_READ_FLAGS = {"data_prep", "trainers", "liver_tf.command_line"}
 
 
 def imports_of(source):
