@@ -1,4 +1,4 @@
-"""A sheet of slices as training would see them, epoch by epoch, for a person to judge."""
+"""Draws slices as training sees them in each epoch, to judge the augmentation by eye."""
 
 from __future__ import annotations
 
@@ -27,12 +27,14 @@ _INCHES, _TEXT_INCHES, _DPI = 2.3, 0.62, 110
 
 
 @dataclass(frozen=True)
-class Row:
-    """One slice: as it is, and as each of some epochs shows it.
+class SheetRow:
+    """One slice, unchanged and as augmented in each epoch.
 
     Attributes:
-      name: its kind; no pseudonym. images: float32 HU, labels: uint8, both [1 + epochs, s, s], the
-        slice itself first. applied: what ``augment.applied`` gave for each epoch.
+      name: its lesion type; no pseudonym.
+      images: float32 HU [1 + epochs, side, side], the unchanged slice first.
+      labels: uint8 [1 + epochs, side, side].
+      applied: result of ``augment.applied`` for each epoch.
     """
 
     name: str
@@ -43,52 +45,52 @@ class Row:
 
 def make_rows(
     slices: Slices, ranges: augment.Ranges, *, seed: int, rows: int, epochs: int
-) -> list[Row]:
-    """Slices chosen by the seed, the kinds of slices in turn, in the first epochs of a run.
+) -> list[SheetRow]:
+    """Choose slices by the seed, the lesion types in turn, and augment them.
 
-    A run with this seed, these ranges and this image size augments them just so.
+    A run with the same seed, ranges and image size augments them identically in its first epochs.
     """
     examples, kinds = look_over(slices)
     chosen = _choose(kinds, rows, np.random.default_rng(seed))
-    kept = OnDisk(slices)
-    names = slices.manifest.label_set
+    on_disk = OnDisk(slices)
+    label_set = slices.manifest.label_set
     window = slices.manifest.window
-    made = []
+    sheet = []
     for place in chosen:
         drawn = [
             augment.draw(seed, tf.constant(epoch), tf.constant(examples[place]), ranges)
             for epoch in range(epochs)
         ]
-        seen = kept.take(place)
-        image, labels = seen["image"], seen["labels"]
-        parameters = {name: tf.stack([one[name] for one in drawn]) for name in drawn[0]}
-        still = tf.stack([labels] * epochs)
-        images, moved = augment.apply(tf.stack([image] * epochs), still, parameters, window)
-        applied = augment.applied(still, parameters)
-        made.append(
-            Row(
-                _name(kinds[place], names),
+        record = on_disk.take(place)
+        image, labels = record["image"], record["labels"]
+        parameters = {name: tf.stack([epoch[name] for epoch in drawn]) for name in drawn[0]}
+        unmoved = tf.stack([labels] * epochs)
+        images, moved = augment.apply(tf.stack([image] * epochs), unmoved, parameters, window)
+        applied = augment.applied(unmoved, parameters)
+        sheet.append(
+            SheetRow(
+                _name(kinds[place], label_set),
                 np.concatenate([image[None], images]),
                 np.concatenate([labels[None], moved]),
                 [{name: np.array(applied[name][n]) for name in applied} for n in range(epochs)],
             )
         )
-    return made
+    return sheet
 
 
 def caption(applied: Mapping[str, np.ndarray]) -> str:
-    """What was done to a slice, in words, as it is seen in the picture; up to four lines.
+    """The augmentation of a slice as text of up to four lines.
 
-    Mirroring comes first, then the turn (anticlockwise), the zoom and the shift.
+    The order of operations is flip, rotation (anticlockwise), zoom, shift.
     """
     a, b, c, d, e, f = (float(number) for number in applied["transform"])
     degrees = math.degrees(math.atan2(d, e))
     zoom = 1 / math.hypot(d, e)
-    mirrored = ", mirrored" if a * e - b * d < 0 else ""
-    # The transform tells where a pixel comes from; what is seen is where the middle goes.
+    flipped = ", flipped" if a * e - b * d < 0 else ""
+    # The transform maps output to input; the picture shows where the centre moves to.
     right, down = -np.linalg.solve([[a, b], [d, e]], [c, f])
     lines = [
-        f"turn {_signed(degrees)}°, zoom {zoom:.2f}{mirrored}",
+        f"rotation {_signed(degrees)}°, zoom {zoom:.2f}{flipped}",
         f"{_signed(100 * right)} % right, {_signed(100 * down)} % down",
         f"contrast {float(applied['gain']):.2f}, {_signed(float(applied['offset_hu']))} HU",
     ]
@@ -107,12 +109,14 @@ def caption(applied: Mapping[str, np.ndarray]) -> str:
 
 
 def _signed(number: float) -> str:
-    """Rounded, with its sign; there is no -0."""
+    """Rounded to an integer with its sign; never -0."""
     return f"{round(number):+d}"
 
 
-def draw_sheet(rows: list[Row], label_set: LabelSet, window: tuple, path: Path, note: str) -> None:
-    """Write the sheet as one PNG, whole or not at all."""
+def draw_sheet(
+    rows: list[SheetRow], label_set: LabelSet, window: tuple[int, int], path: Path, note: str
+) -> None:
+    """Write the sheet as one PNG, atomically."""
     columns = len(rows[0].images)
     width = columns * _INCHES + 0.55
     height = len(rows) * (_INCHES + _TEXT_INCHES) + 1.0
@@ -128,7 +132,7 @@ def draw_sheet(rows: list[Row], label_set: LabelSet, window: tuple, path: Path, 
     )
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for row, axes in zip(rows, grid, strict=True):
-        captions = ["as it is", *map(caption, row.applied)]
+        captions = ["unchanged", *map(caption, row.applied)]
         for axis, image, labels, text in zip(axes, row.images, row.labels, captions, strict=True):
             _draw(axis, image, labels, label_set, window)
             axis.set_xlabel(text, color=_PALE, fontsize=6.5, labelpad=3, linespacing=1.15)
@@ -149,31 +153,34 @@ def draw_sheet(rows: list[Row], label_set: LabelSet, window: tuple, path: Path, 
         fontsize=9,
     )
     with atomic_write(path) as temporary:
-        # Without the version of matplotlib in the file the same sheet has the same bytes.
+        # Without the version of matplotlib the same sheet has the same bytes.
         figure.savefig(temporary, format="png", facecolor=_GROUND, metadata={"Software": None})
 
 
 def _choose(kinds: np.ndarray, rows: int, generator: np.random.Generator) -> list[int]:
-    """Places of slices: of each kind that there is one, then another of each, and so on."""
-    mixed = {
+    """Indices of slices: one of each lesion type, then a second of each, and so on."""
+    shuffled = {
         kind: generator.permutation(np.flatnonzero(kinds == kind)) for kind in np.unique(kinds)
     }
-    # Slices on which nothing is labelled show little: they come last.
-    order = sorted(mixed, key=lambda kind: (kind == NOTHING, kind == NO_LESION, kind))
-    turns = max(map(len, mixed.values()))
-    found = [mixed[k][turn] for turn in range(turns) for k in order if turn < len(mixed[k])]
-    return [int(place) for place in found[:rows]]
+    # Slices without lesion or liver show little: they come last.
+    order = sorted(shuffled, key=lambda kind: (kind == NOTHING, kind == NO_LESION, kind))
+    turns = max(map(len, shuffled.values()))
+    ordered = [shuffled[k][turn] for turn in range(turns) for k in order if turn < len(shuffled[k])]
+    return [int(place) for place in ordered[:rows]]
 
 
-def _name(kind: int, names: LabelSet) -> str:
-    return {NOTHING: "nothing labelled", NO_LESION: "no lesion"}.get(kind) or names.classes[kind]
+def _name(kind: int, label_set: LabelSet) -> str:
+    names = {NOTHING: "no liver", NO_LESION: "no lesion"}
+    return names.get(kind) or label_set.classes[kind]
 
 
-def _draw(axis: Axes, image: np.ndarray, labels: np.ndarray, names: LabelSet, window: tuple):
+def _draw(
+    axis: Axes, image: np.ndarray, labels: np.ndarray, label_set: LabelSet, window: tuple[int, int]
+) -> None:
     axis.imshow(image, cmap="gray", vmin=window[0], vmax=window[1], interpolation="nearest")
-    for label, contours in outlines_of(labels, names).items():
+    for label, contours in outlines_of(labels, label_set).items():
         for contour in contours:
-            axis.plot(contour[:, 1], contour[:, 0], color=names.colour(label), linewidth=0.9)
+            axis.plot(contour[:, 1], contour[:, 0], color=label_set.colour(label), linewidth=0.9)
     side = len(image)
     axis.set(xlim=(-0.5, side - 0.5), ylim=(side - 0.5, -0.5), xticks=[], yticks=[])
     for spine in axis.spines.values():

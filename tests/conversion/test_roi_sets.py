@@ -8,11 +8,12 @@ import shutil
 import numpy as np
 import pytest
 
+from data_prep import make_rois
 from liver_tf.conversion.roi_sets import cut_rois
 from liver_tf.inference.roi_box import RoiRule
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
-from tests.builders.phantom_sets import bytes_of, command, records_of
+from tests.builders.phantom_sets import bytes_of, records_of
 
 RULE = RoiRule(margin_mm=15.0, least_side_mm=120.0)
 
@@ -67,11 +68,10 @@ def test_statistics_are_those_of_the_rois(rois):
         assert entry.statistics.liver_sum == liver.sum()
 
 
-def test_command(slices_set, tmp_path):
+def test_command(slices_set, tmp_path, command, capsys):
     output = tmp_path / "rois"
-    done = command("make_rois", f"--input={slices_set}", f"--output={output}", "--true_liver")
-    assert done.returncode == 0, done.stderr
-    assert "100.0% of all lesion pixels are inside the ROIs" in done.stdout
+    assert command(make_rois, f"--input={slices_set}", f"--output={output}", "--true_liver") == 0
+    assert "100.0% of all lesion pixels are inside the ROIs" in capsys.readouterr().out
     stored = json.loads((output / "manifest.json").read_text())
     assert stored["roi"]["liver"] == "labels"
     assert stored["roi"]["source_fingerprint"] == load_manifest(slices_set).fingerprint

@@ -1,21 +1,18 @@
-"""The sheet of augmented slices shows what training sees, says what was drawn, and names nobody."""
+"""The augmentation sheet shows what training sees, with correct captions and no pseudonyms."""
 
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from data_prep import preview
 from liver_tf.inspection.augmentation_sheet import caption, draw_sheet, make_rows
 from liver_tf.labels import LESION_TYPES
+from liver_tf.options import OptionError
 from liver_tf.pipeline.augmentation_ranges import Ranges
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.pipeline.slices import Slices
-
-ROOT = Path(__file__).parents[2]
 
 
 def slices_of(record_set, size=32):
@@ -27,7 +24,7 @@ def slices_of(record_set, size=32):
 def test_the_sheet_shows_what_training_sees(record_set):
     slices = slices_of(record_set)
     rows = make_rows(slices, Ranges(), seed=3, rows=5, epochs=2)
-    # The kinds of slices in turn, and then again.
+    # The lesion types in turn, then again.
     assert [row.name for row in rows] == ["cyst", "hemangioma", "metastasis", "no lesion", "cyst"]
     source = BatchSource(slices, batch_size=1, seed=3, ranges=Ranges(), augment_on_host=True)
     plain = BatchSource(slices, batch_size=1, seed=3, ranges=None)
@@ -46,20 +43,20 @@ def test_the_sheet_shows_what_training_sees(record_set):
 @pytest.mark.parametrize(
     ("transform", "words"),
     [
-        ([1, 0, 0, 0, 1, 0], "turn +0°, zoom 1.00\n+0 % right, +0 % down"),
-        # An output's pixel comes from 10 % further left: what is seen moves to the right.
-        ([1, 0, -0.1, 0, 1, 0.05], "turn +0°, zoom 1.00\n+10 % right, -5 % down"),
-        ([-1, 0, 0, 0, 1, 0], "turn +0°, zoom 1.00, mirrored\n+0 % right, +0 % down"),
-        # As numpy's rot90 in the tests of augmentation, anticlockwise, and twice as large.
-        ([0, -0.5, 0, 0.5, 0, 0], "turn +90°, zoom 2.00\n+0 % right, +0 % down"),
+        ([1, 0, 0, 0, 1, 0], "rotation +0°, zoom 1.00\n+0 % right, +0 % down"),
+        # Output pixels come from 10 % further left: the picture moves to the right.
+        ([1, 0, -0.1, 0, 1, 0.05], "rotation +0°, zoom 1.00\n+10 % right, -5 % down"),
+        ([-1, 0, 0, 0, 1, 0], "rotation +0°, zoom 1.00, flipped\n+0 % right, +0 % down"),
+        # Anticlockwise as numpy's rot90, and twice as large.
+        ([0, -0.5, 0, 0.5, 0, 0], "rotation +90°, zoom 2.00\n+0 % right, +0 % down"),
     ],
 )
-def test_a_caption_tells_what_is_seen(transform, words):
+def test_the_caption_describes_the_picture(transform, words):
     drawn = {"transform": np.float32(transform), "gain": 1.07, "offset_hu": -0.2, "noise_hu": 5.4}
     assert caption(drawn) == f"{words}\ncontrast 1.07, +0 HU, noise 5 HU"
 
 
-def test_what_goes_beyond_the_paper_has_a_line_of_its_own():
+def test_augmentation_beyond_the_paper_has_its_own_line():
     drawn = {"transform": np.float32([1, 0, 0, 0, 1, 0]), "gain": 1.0, "offset_hu": 0.0}
     more = {
         "gamma": 1.21,
@@ -70,8 +67,8 @@ def test_what_goes_beyond_the_paper_has_a_line_of_its_own():
     assert caption(drawn | more).splitlines()[3] == "elastic 2.0 %, gamma 1.21, blur 1.0 px"
 
 
-def test_captions_tell_what_was_done_for_lesions_not_what_was_drawn(record_set):
-    """A shift by up to half of the side, by the caption and by where the liver is seen."""
+def test_captions_describe_the_moderated_augmentation(record_set):
+    """The shift in the caption agrees with the movement of the lesion in the picture."""
     free = Ranges(0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0)
     drawn, safe = (
         make_rows(slices_of(record_set), ranges, seed=0, rows=3, epochs=6)
@@ -85,13 +82,13 @@ def test_captions_tell_what_was_done_for_lesions_not_what_was_drawn(record_set):
             words = caption(applied).splitlines()[1]
             right, down = (int(part.split("%")[0]) for part in words.split(","))
             seen = np.argwhere(labels == lesion).mean(axis=0) - before
-            # In whole per cent of 32 pixels, and whole pixels.
+            # Captions are in whole percent of 32 pixels; labels move by whole pixels.
             np.testing.assert_allclose([down, right], 100 * seen / 32, atol=2.5)
             moderated += caption(applied) != caption(rest)
     assert moderated > 3
 
 
-def test_a_sheet_is_a_picture_and_the_same_again(record_set, tmp_path):
+def test_the_same_sheet_has_the_same_bytes(record_set, tmp_path):
     rows = make_rows(slices_of(record_set), Ranges(), seed=0, rows=2, epochs=3)
     for name in ("one.png", "two.png"):
         draw_sheet(rows, LESION_TYPES, (-160, 240), tmp_path / name, "seed 0")
@@ -102,31 +99,15 @@ def test_a_sheet_is_a_picture_and_the_same_again(record_set, tmp_path):
     assert colours <= set(map(tuple, np.unique(pixels, axis=0).tolist()))
 
 
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "data_prep.preview", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_the_command_draws_and_refuses(record_set, tmp_path):
+def test_the_command_draws_and_refuses(record_set, tmp_path, command, capsys):
     output = tmp_path / "new" / "sheet.png"
-    done = run(
-        *(f"--records={record_set[0]}", f"--output={output}", "--image_size=32", "--slices=2"),
-        *("--versions=1", "--elastic=0.02"),
-    )
-    assert done.returncode == 0, done.stderr
-    assert "2 slices in 1 epochs" in done.stdout
+    small = ("--image_size=32", "--slices=2", "--versions=1", "--elastic=0.02")
+    assert command(preview, f"--records={record_set[0]}", f"--output={output}", *small) == 0
+    assert "2 slices in 1 epochs" in capsys.readouterr().out
     data = output.read_bytes()
     assert data.startswith(b"\x89PNG")
     assert not [e.case for e in record_set[1].cases if e.case.encode() in data]
-    missing = run(f"--records={tmp_path}/nowhere", f"--output={output}")
-    assert missing.returncode == 1
-    assert "[no-manifest] expected a data set" in missing.stderr
-    assert "Traceback" not in missing.stderr
-    other = run(f"--records={record_set[0]}", "--output=sheet.jpg")
-    assert "expected a name that ends with .png" in other.stderr + other.stdout
-    assert other.returncode == 1
+    assert command(preview, f"--records={tmp_path}/nowhere", f"--output={output}") == 1
+    assert "[no-manifest] expected a data set" in capsys.readouterr().err
+    with pytest.raises(OptionError, match=r"ends with \.png"):
+        command(preview, f"--records={record_set[0]}", "--output=sheet.jpg")
