@@ -1,4 +1,4 @@
-"""The longest diameter of lesions, in the axial plane, as RECIST 1.1 measures it.
+"""The longest in-plane diameter of lesions, as measured by RECIST 1.1.
 
 Eisenhauer et al., "New response evaluation criteria in solid tumours: revised RECIST guideline
 (version 1.1)", Eur J Cancer 45 (2009): the longest diameter in the plane of the slices.
@@ -11,7 +11,7 @@ from scipy.spatial import ConvexHull
 
 from liver_tf.inference.pixel_runs import IN_SLICE, PixelRuns, components
 
-#: From so many points on it is quicker to take their convex hull first.
+#: With more points it is faster to take their convex hull first.
 _MANY_POINTS = 100
 
 
@@ -20,17 +20,18 @@ def longest_diameters(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The longest in-plane diameter of every lesion.
 
-    The greatest distance between two points of a part of the lesion that hangs together in one
-    slice (8 neighbours), over all such parts. A pixel is the square it covers: the ends lie on its
-    corners, and a lesion of one pixel is as long as the pixel's diagonal. The line may leave a
-    lesion that is not convex.
+    The greatest distance between two points of a connected part of the lesion in one slice (8
+    neighbours). A pixel is a square: the ends lie on its corners, and a lesion of one pixel is as
+    long as the diagonal of the pixel. The line may leave a lesion that is not convex.
 
     Args:
-      runs: of the lesion mask. lesions: int [runs], the lesion of each, from 0 to ``count`` - 1.
+      runs: Of the lesion mask.
+      lesions: int [runs], the lesion of each run, from 0 to ``count`` - 1.
+      count: Number of lesions.
       pixel_mm: (row, column) spacing.
 
     Returns:
-      float64 [lesions], mm; int64 [lesions], the slice of each (of equals the first).
+      float64 [lesions], mm; int64 [lesions], the slice of each (the first of equals).
     """
     longest, where = np.zeros(count), np.zeros(count, np.int64)
     if not len(runs):
@@ -48,8 +49,8 @@ def longest_diameters(
         lesion = lesion_of[part]
         if bound[part] < longest[lesion]:
             continue
-        own = slice(first[part], after[part])
-        length = _longest(row[own], start[own], end[own], pixel_mm)
+        these = slice(first[part], after[part])
+        length = _longest(row[these], start[these], end[these], pixel_mm)
         earlier = length == longest[lesion] and slice_of[part] < where[lesion]
         if length > longest[lesion] or earlier:
             longest[lesion], where[lesion] = length, slice_of[part]

@@ -1,6 +1,6 @@
-"""Connected components of volumes as a graph, so that the servable needs no code around it.
+"""Connected components of volumes as TensorFlow graphs, so that they can be exported.
 
-By the same rules as :mod:`liver_tf.inference.graph_components_2d`.
+By the rules of :mod:`liver_tf.inference.largest_component_3d`.
 """
 
 from __future__ import annotations
@@ -9,38 +9,37 @@ import itertools
 
 import tensorflow as tf
 
-#: One of each pair of opposite neighbours among the 26: across a face, and the others.
-_HALF = [step for step in itertools.product((-1, 0, 1), repeat=3) if step > (0, 0, 0)]
-_FACES = [step for step in _HALF if sum(map(abs, step)) == 1]
-_CORNERS = [step for step in _HALF if step not in _FACES]
+#: One offset of each pair of opposite neighbours among the 26: across a face, and the others.
+_HALF = [offset for offset in itertools.product((-1, 0, 1), repeat=3) if offset > (0, 0, 0)]
+_FACES = [offset for offset in _HALF if sum(map(abs, offset)) == 1]
+_CORNERS = [offset for offset in _HALF if offset not in _FACES]
 
 
 def largest_component_3d(mask: tf.Tensor) -> tf.Tensor:
-    """The largest of a volume's components, holes kept.
+    """The largest component of a volume; holes are kept.
 
     Args:
       mask: bool [slices, rows, columns].
 
     Returns:
-      bool of the same shape: of equally large components the one whose first voxel comes first;
-      all False for an empty mask.
+      bool of the same shape; all False for an empty mask.
     """
     places, names = components_3d(mask)
     sizes = tf.math.unsorted_segment_sum(tf.ones_like(names), names, tf.size(names))
-    # argmax takes the first of equals, and refuses to look for it among none.
+    # argmax takes the first of equals, and fails on an empty tensor.
     winner = tf.argmax(tf.concat([sizes, [0]], 0), output_type=tf.int32)
     kept = tf.boolean_mask(places, names == winner)
     return tf.scatter_nd(kept, tf.fill(tf.shape(kept)[:1], True), tf.shape(mask, tf.int64))
 
 
 def largest_sections_3d(mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Places of the voxels inside, and pixels of the largest section of each one's component.
+    """For every voxel of a mask the largest section of its component in a slice, in pixels.
 
     Args:
       mask: bool [slices, rows, columns].
 
     Returns:
-      int64 [voxels, 3] in C order; int32 [voxels].
+      Indices of the voxels, int64 [voxels, 3] in C order; int32 [voxels].
     """
     places, names = components_3d(mask)
     slices = tf.shape(mask, tf.int64)[0]
@@ -52,37 +51,36 @@ def largest_sections_3d(mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def components_3d(mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Places of the voxels inside, and for each the lowest number of a voxel of its component.
+    """For every voxel of a mask the lowest number of a voxel of its component.
 
-    Voxels inside are numbered in the order in which they lie. Neighbours of different numbers join
-    by pointing the higher at the lower, and pointers are followed to their end each time
-    (Shiloach, Vishkin, "An O(log n) parallel connectivity algorithm", 1982). First across faces,
-    which joins nearly all of them.
+    Voxels are numbered in C order. Neighbours of different numbers join by pointing the higher at
+    the lower, and pointers are followed to their end each time (Shiloach, Vishkin, "An O(log n)
+    parallel connectivity algorithm", 1982). Across faces first, which joins nearly all of them.
 
     Args:
       mask: bool [slices, rows, columns]; 26 neighbours.
 
     Returns:
-      int64 [voxels, 3] in C order; int32 [voxels].
+      Indices of the voxels, int64 [voxels, 3] in C order; int32 [voxels].
     """
     places = tf.where(mask)
     names = tf.range(tf.shape(places)[0])
-    beside = _Beside(places, tf.shape(mask, tf.int64))
-    for steps in (_FACES, _CORNERS):
-        names = _joined(names, *beside.pairs(steps, names))
+    neighbours = _Neighbours(places, tf.shape(mask, tf.int64))
+    for offsets in (_FACES, _CORNERS):
+        names = _joined(names, *neighbours.pairs(offsets, names))
     return places, names
 
 
 def _joined(names: tf.Tensor, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-    """Names, int32 [voxels], after the voxels of all pairs have become of one name."""
+    """Names, int32 [voxels], with one name for the two voxels of each pair."""
 
     def apart(names: tf.Tensor) -> tf.Tensor:
         return tf.reduce_any(tf.gather(names, first) != tf.gather(names, second))
 
     def lowered(names: tf.Tensor) -> tuple[tf.Tensor]:
-        one, other = tf.gather(names, first), tf.gather(names, second)
+        left, right = tf.gather(names, first), tf.gather(names, second)
         known = tf.math.unsorted_segment_min(
-            tf.tile(tf.minimum(one, other), [2]), tf.concat([one, other], 0), tf.size(names)
+            tf.tile(tf.minimum(left, right), [2]), tf.concat([left, right], 0), tf.size(names)
         )
         return (_settled(tf.minimum(names, known)),)
 
@@ -90,7 +88,7 @@ def _joined(names: tf.Tensor, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
 
 
 def _settled(names: tf.Tensor) -> tf.Tensor:
-    """Each voxel named as its name is named, to the end: only such names may be lowered."""
+    """Follow each name to its end: only such names may be lowered."""
     return tf.while_loop(
         lambda now, after: tf.reduce_any(now != after),
         lambda now, after: (after, tf.gather(after, after)),
@@ -98,11 +96,11 @@ def _settled(names: tf.Tensor) -> tf.Tensor:
     )[0]
 
 
-class _Beside:
-    """Looks up the voxels beside those inside."""
+class _Neighbours:
+    """Looks up the neighbours of the voxels of a mask."""
 
     def __init__(self, places: tf.Tensor, size: tf.Tensor) -> None:
-        # A border of zeros, so that no neighbour lies outside of the grid.
+        # A border of zeros, so that no neighbour lies outside the grid.
         wide = size + 2
         self._strides = tf.stack([wide[1] * wide[2], wide[2], tf.constant(1, tf.int64)])
         self._flat = tf.reduce_sum((places + 1) * self._strides, axis=1)
@@ -110,13 +108,13 @@ class _Beside:
         self._grid = tf.scatter_nd(self._flat[:, None], numbers, [tf.reduce_prod(wide)])
 
     def pairs(
-        self, steps: list[tuple[int, int, int]], names: tf.Tensor
+        self, offsets: list[tuple[int, int, int]], names: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Numbers of neighbours that have different names: int32 [pairs] each."""
+        """Numbers of neighbours with different names: int32 [pairs] each."""
         first, second = [], []
-        for step in steps:
-            there = self._flat + tf.reduce_sum(tf.constant(step, tf.int64) * self._strides)
-            beside = tf.gather(self._grid, there) - 1
+        for offset in offsets:
+            places = self._flat + tf.reduce_sum(tf.constant(offset, tf.int64) * self._strides)
+            beside = tf.gather(self._grid, places) - 1
             different = (beside >= 0) & (tf.gather(names, tf.maximum(beside, 0)) != names)
             first.append(tf.cast(tf.where(different)[:, 0], tf.int32))
             second.append(tf.boolean_mask(beside, different))

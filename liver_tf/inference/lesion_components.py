@@ -1,4 +1,4 @@
-"""Which voxel belongs to which lesion of a label map: the numbers that the list of lesions has."""
+"""The voxels of each lesion of a label map (the numbers in ``lesion_ids.nii.gz``)."""
 
 from __future__ import annotations
 
@@ -10,22 +10,17 @@ from liver_tf.inference.pixel_runs import PixelRuns, components, runs_of_slices
 from liver_tf.labels import LIVER
 
 
-def runs_of_lesions(labels: np.ndarray) -> PixelRuns:
-    """The runs of all lesions of a label map, uint8 [slices, rows, columns]."""
-    return runs_of_slices((one > LIVER for one in labels), labels.shape)
-
-
 @dataclass(frozen=True)
 class LesionComponents:
-    """The lesions of a label map, kept as runs: a scan's worth of numbers would be its size.
+    """The lesions of a label map as runs of pixels, which take far less memory than a volume.
 
-    Touching voxels (26 neighbours) of whatever type are one lesion; lesions are numbered from 1 in
-    the order of their first voxels, from the feet to the head, then from front to back.
+    Connected voxels (26 neighbours) of any type are one lesion. Lesions are numbered from 1 by
+    their first voxels, from the feet to the head, then from front to back.
 
     Attributes:
-      runs: of all lesion voxels of the scan.
-      index: int64 [runs], the lesion of each, from 0: its number less one.
-      count: how many lesions there are.
+      runs: Runs of all lesion voxels of the scan.
+      index: int64 [runs], the lesion of each run: its number minus 1.
+      count: Number of lesions.
     """
 
     runs: PixelRuns
@@ -34,18 +29,34 @@ class LesionComponents:
 
     @classmethod
     def of_labels(cls, labels: np.ndarray) -> LesionComponents:
-        """Of a label map, integer [slices, rows, columns]."""
-        runs = runs_of_lesions(labels)
+        """The lesions of a label map, integer [slices, rows, columns]."""
+        runs = runs_of_slices((each > LIVER for each in labels), labels.shape)
         return cls(runs, *components(runs))
 
     @property
     def dtype(self) -> np.dtype:
-        """uint16, or uint32 where the numbers would not fit."""
+        """uint16, or uint32 for more lesions than it can hold."""
         return np.dtype(np.uint16 if self.count <= np.iinfo(np.uint16).max else np.uint32)
 
     def voxels(self) -> np.ndarray:
         """Voxels of each lesion, int64 [lesions]."""
         return np.bincount(self.index, self.runs.length, minlength=self.count).astype(np.int64)
+
+    def slices(self) -> list[tuple[int, int]]:
+        """First and last slice of each lesion."""
+        first, last = np.full(self.count, self.runs.shape[0]), np.full(self.count, -1)
+        np.minimum.at(first, self.index, self.runs.slice)
+        np.maximum.at(last, self.index, self.runs.slice)
+        return list(zip(first.tolist(), last.tolist(), strict=True))
+
+    def largest_sections(self) -> np.ndarray:
+        """Pixels of each lesion in the slice that holds most of it, int64 [lesions]."""
+        slices = self.runs.shape[0]
+        places, inverse = np.unique(self.index * slices + self.runs.slice, return_inverse=True)
+        pixels = np.bincount(inverse, self.runs.length).astype(np.int64)
+        largest = np.zeros(self.count, np.int64)
+        np.maximum.at(largest, places // slices, pixels)
+        return largest
 
     def centroids(self) -> np.ndarray:
         """Mean (slice, row, column) of the voxels of each lesion, float64 [lesions, 3]."""
@@ -57,9 +68,9 @@ class LesionComponents:
         ]
         return np.stack(sums, axis=1) / self.voxels()[:, None]
 
-    def paint(self, onto: np.ndarray) -> None:
+    def paint(self, volume: np.ndarray) -> None:
         """Write every lesion's number into an integer array of zeros, [slices, rows, columns]."""
         runs = self.runs
-        places = (runs.slice, runs.row, runs.start, runs.end, self.index + 1)
-        for index, row, start, end, number in zip(*(one.tolist() for one in places), strict=True):
-            onto[index, row, start:end] = number
+        columns = (runs.slice, runs.row, runs.start, runs.end, self.index + 1)
+        for index, row, start, end, number in zip(*(c.tolist() for c in columns), strict=True):
+            volume[index, row, start:end] = number

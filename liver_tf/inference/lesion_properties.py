@@ -1,42 +1,43 @@
-"""Lesions of a label map: connected components with a type, sizes and a mean HU."""
+"""The lesions of a label map: type, probabilities, extent, size and mean HU of each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from liver_tf.inference.diameters import longest_diameters
 from liver_tf.inference.lesion_components import LesionComponents
-from liver_tf.inference.pixel_runs import PixelRuns
 from liver_tf.labels import HEALTHY, LIVER, LabelSet
 
-#: The type of a lesion whose most likely type is not likely enough.
+#: Type of a lesion whose most likely type is less probable than the threshold.
 INDETERMINATE = "indeterminate"
 
 
 @dataclass(frozen=True)
 class DetectedLesion:
-    """One connected lesion of a scan.
+    """One connected lesion of a scan. Unknown values are None.
 
     Attributes:
-      number: from 1, from the feet to the head, then from front to back.
-      type: the most likely type, or ``indeterminate`` where its probability is below the threshold.
-      most_likely_type: the type of the highest probability (ties: the lower label).
-      type_probabilities: by type, the mean over the lesion's voxels, scaled to sum to one over the
-        types.
-      lesion_probability: that it is a lesion of any type, the mean over its voxels; None where the
-        probabilities were not given.
-      slices: first and last slice, counted from the feet from 0. voxels: their count.
-      volume_ml: None where slice or pixel spacing is unknown, and for a single slice.
-      area_mm2: the largest in one slice, None where the pixel spacing is unknown.
-      longest_diameter_mm: in the plane of the slices, see :mod:`liver_tf.inference.diameters`; None
-        where the pixel spacing is unknown. diameter_slice: the slice in which it lies, or None.
-      mean_hu: over its voxels.
-      disagreeing_models: of an ensemble, the share of the models whose own most likely type of this
-        lesion is another than the ensemble's; None for one model.
-      type_probability_sd: of an ensemble, by type, the sample standard deviation (n - 1) over the
-        models of their type probabilities of this lesion; None for one model.
+      number: From 1, from the feet to the head, then from front to back.
+      type: The most likely type, or ``indeterminate`` if its probability is below the threshold.
+      most_likely_type: The type with the highest probability (ties: the lower label).
+      type_probabilities: By type, the mean over the voxels, scaled to sum to 1 over the types.
+      lesion_probability: Probability of a lesion of any type, the mean over the voxels; None
+        without probabilities.
+      slices: First and last slice, numbered from the feet from 0.
+      voxels: Number of voxels.
+      volume_ml: None if the slice or pixel spacing is unknown, and for a single slice.
+      area_mm2: Largest area in one slice; None if the pixel spacing is unknown.
+      longest_diameter_mm: In the plane of the slices, see :mod:`liver_tf.inference.diameters`;
+        None if the pixel spacing is unknown.
+      diameter_slice: The slice of the longest diameter.
+      mean_hu: Mean over the voxels.
+      disagreeing_models: Share of the networks of an ensemble that find another type most likely;
+        None for a single network.
+      type_probability_sd: By type, the sample standard deviation (n - 1) of the type probability
+        over the networks of an ensemble; None for a single network.
     """
 
     number: int
@@ -64,101 +65,120 @@ def find_lesions(
     probabilities: np.ndarray | None = None,
     type_threshold: float = 0.0,
 ) -> list[DetectedLesion]:
-    """Lesions of a scan; touching voxels (26 neighbours) of whatever type are one lesion.
+    """The lesions of a scan. Connected voxels (26 neighbours) of any type are one lesion.
 
     Args:
-      labels: uint8 [slices, rows, columns]. hu: the same shape.
-      spacing_mm: (slice, row, column); None or NaN entries where unknown.
-      probabilities: real [lesion voxels, models, types], of the voxels above ``LIVER`` in C order,
-        as :class:`liver_tf.inference.cascade.Prediction` holds them. Without them the probability
-        of a type is the share of the voxels that are labelled so.
-      type_threshold: a lesion whose most likely type is less probable is ``indeterminate``.
+      labels: uint8 [slices, rows, columns].
+      hu: The same shape.
+      spacing_mm: (slice, row, column); None or NaN where unknown.
+      label_set: Of the labels.
+      probabilities: Real [lesion voxels, networks, types], voxels with labels above ``LIVER`` in C
+        order, as in :class:`liver_tf.inference.cascade.Prediction`. Without them the probability
+        of a type is the share of the voxels with its label.
+      type_threshold: A lesion whose most likely type is less probable is ``indeterminate``.
     """
-    ids = LesionComponents.of_labels(labels)
-    runs, names, count = ids.runs, ids.index, ids.count
+    lesions = LesionComponents.of_labels(labels)
+    count = lesions.count
     if not count:
         return []
-    of_voxel = np.repeat(names, runs.length)
-    voxels = np.bincount(of_voxel, minlength=count)
-    values = _at_lesions(labels, hu, len(of_voxel))
-    mean_hu = np.bincount(of_voxel, values, minlength=count) / voxels
+    lesion_of_voxel = np.repeat(lesions.index, lesions.runs.length)
+    voxels = np.bincount(lesion_of_voxel, minlength=count)
+    hu_of_voxel = _lesion_values(labels, hu, len(lesion_of_voxel))
+    mean_hu = np.bincount(lesion_of_voxel, hu_of_voxel, minlength=count) / voxels
     if probabilities is None:
-        kinds = len(label_set.lesions)
-        types = _at_lesions(labels, labels, len(of_voxel)).astype(np.int64) - (LIVER + 1)
-        counts = np.bincount(of_voxel * kinds + types, minlength=count * kinds)
-        means = counts.reshape(count, 1, kinds) / voxels[:, None, None]
+        types = len(label_set.lesions)
+        label_of_voxel = _lesion_values(labels, labels, len(lesion_of_voxel)).astype(np.int64)
+        keys = lesion_of_voxel * types + label_of_voxel - (LIVER + 1)
+        counts = np.bincount(keys, minlength=count * types)
+        means = counts.reshape(count, 1, types) / voxels[:, None, None]
     else:
-        means = _means(of_voxel, voxels, probabilities)
-    slices = _slices_of(runs, names, count)
-    largest = largest_in_a_slice(runs, names, count)
+        means = _mean_probabilities(lesion_of_voxel, voxels, probabilities)
     slice_mm, row_mm, column_mm = spacing_mm or (np.nan,) * 3
     slice_mm = slice_mm if len(labels) > 1 else np.nan
     pixel_mm2 = row_mm * column_mm
     if np.isfinite(pixel_mm2):
-        diameters, at = longest_diameters(runs, names, count, (row_mm, column_mm))
+        diameters, diameter_slices = longest_diameters(
+            lesions.runs, lesions.index, count, (row_mm, column_mm)
+        )
     else:
-        diameters, at = np.full(count, np.nan), None
+        diameters, diameter_slices = np.full(count, np.nan), None
+    slices, areas = lesions.slices(), lesions.largest_sections()
     return [
         DetectedLesion(
             number=index + 1,
-            **_typed(means[index], label_set, type_threshold, probabilities is not None),
+            **_type_fields(means[index], label_set, type_threshold, probabilities is not None),
             slices=slices[index],
             voxels=int(voxels[index]),
-            volume_ml=_known(voxels[index] * pixel_mm2 * slice_mm / 1000),
-            area_mm2=_known(largest[index] * pixel_mm2),
-            longest_diameter_mm=_known(diameters[index]),
-            diameter_slice=None if at is None else int(at[index]),
+            volume_ml=_finite(voxels[index] * pixel_mm2 * slice_mm / 1000),
+            area_mm2=_finite(areas[index] * pixel_mm2),
+            longest_diameter_mm=_finite(diameters[index]),
+            diameter_slice=None if diameter_slices is None else int(diameter_slices[index]),
             mean_hu=round(float(mean_hu[index]), 1),
         )
         for index in range(count)
     ]
 
 
-def _at_lesions(labels: np.ndarray, of: np.ndarray, count: int) -> np.ndarray:
-    """Values at the lesion voxels in C order, float64 [lesion voxels]."""
+def diagnosis(labels: np.ndarray, label_set: LabelSet) -> str:
+    """The majority class among all lesion voxels (paper), or ``healthy`` if there are none."""
+    counts = np.zeros(len(label_set), np.int64)
+    for slice_labels in labels:
+        counts += np.bincount(slice_labels.reshape(-1), minlength=len(label_set))
+    counts = counts[LIVER + 1 :]
+    return label_set.classes[LIVER + 1 + int(np.argmax(counts))] if counts.any() else HEALTHY
+
+
+def _lesion_values(labels: np.ndarray, volume: np.ndarray, count: int) -> np.ndarray:
+    """Values of a volume at the lesion voxels in C order, float64 [lesion voxels]."""
     values, filled = np.empty(count), 0
-    for slice_labels, slice_values in zip(labels, of, strict=True):
-        found = slice_values[slice_labels > LIVER]
-        values[filled : filled + len(found)] = found
-        filled += len(found)
+    for slice_labels, slice_values in zip(labels, volume, strict=True):
+        selected = slice_values[slice_labels > LIVER]
+        values[filled : filled + len(selected)] = selected
+        filled += len(selected)
     return values
 
 
-def _means(of_voxel: np.ndarray, voxels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Mean probabilities of every lesion, float64 [lesions, models, types]."""
-    if len(probabilities) != len(of_voxel):
+def _mean_probabilities(
+    lesion_of_voxel: np.ndarray, voxels: np.ndarray, probabilities: np.ndarray
+) -> np.ndarray:
+    """Mean probabilities of every lesion, float64 [lesions, networks, types]."""
+    if len(probabilities) != len(lesion_of_voxel):
         raise ValueError(
-            f"probabilities: expected those of {len(of_voxel)} lesion voxels, "
-            f"got {len(probabilities)}"
+            f"probabilities: expected those of {len(lesion_of_voxel)} lesion voxels, "
+            f"found {len(probabilities)}"
         )
     means = np.empty((len(voxels), *probabilities.shape[1:]))
-    for model, kind in np.ndindex(probabilities.shape[1:]):
-        sums = np.bincount(of_voxel, probabilities[:, model, kind], minlength=len(voxels))
-        means[:, model, kind] = sums / voxels
+    for network, kind in np.ndindex(probabilities.shape[1:]):
+        values = probabilities[:, network, kind]
+        sums = np.bincount(lesion_of_voxel, values, minlength=len(voxels))
+        means[:, network, kind] = sums / voxels
     return means
 
 
-def _typed(means: np.ndarray, label_set: LabelSet, threshold: float, are_probabilities: bool):
-    """What a lesion's mean probabilities, [models, types], say of its type."""
+def _type_fields(
+    means: np.ndarray, label_set: LabelSet, threshold: float, are_probabilities: bool
+) -> dict[str, Any]:
+    """The fields of a lesion that follow from its mean probabilities, [networks, types]."""
     names = label_set.lesions
     mean = means.mean(axis=0)
     shares = _scaled(mean)
     best = int(np.argmax(shares))
-    told = {
+    fields: dict[str, Any] = {
         "type": names[best] if shares[best] >= threshold else INDETERMINATE,
         "most_likely_type": names[best],
         "type_probabilities": _by_name(names, shares),
         "lesion_probability": round(float(mean.sum()), 4) if are_probabilities else None,
     }
     if len(means) > 1:
-        own = np.stack([_scaled(one) for one in means])
-        told["disagreeing_models"] = round(float((own.argmax(axis=1) != best).mean()), 4)
-        told["type_probability_sd"] = _by_name(names, own.std(axis=0, ddof=1))
-    return told
+        of_networks = np.stack([_scaled(each) for each in means])
+        disagreeing = (of_networks.argmax(axis=1) != best).mean()
+        fields["disagreeing_models"] = round(float(disagreeing), 4)
+        fields["type_probability_sd"] = _by_name(names, of_networks.std(axis=0, ddof=1))
+    return fields
 
 
 def _scaled(means: np.ndarray) -> np.ndarray:
-    """Scaled to sum to one; all types alike where nothing speaks for any."""
+    """Scaled to sum to 1; equal shares if all are 0."""
     total = means.sum()
     return means / total if total > 0 else np.full(len(means), 1 / len(means))
 
@@ -167,30 +187,5 @@ def _by_name(names: tuple[str, ...], values: np.ndarray) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in zip(names, values, strict=True)}
 
 
-def _slices_of(runs: PixelRuns, names: np.ndarray, count: int) -> list[tuple[int, int]]:
-    first, last = np.full(count, runs.shape[0]), np.full(count, -1)
-    np.minimum.at(first, names, runs.slice)
-    np.maximum.at(last, names, runs.slice)
-    return list(zip(first.tolist(), last.tolist(), strict=True))
-
-
-def largest_in_a_slice(runs: PixelRuns, names: np.ndarray, count: int) -> np.ndarray:
-    """Pixels of each lesion in the slice that holds most of it, int64 [lesions]."""
-    places, inverse = np.unique(names * runs.shape[0] + runs.slice, return_inverse=True)
-    pixels = np.bincount(inverse, runs.length).astype(np.int64)
-    largest = np.zeros(count, np.int64)
-    np.maximum.at(largest, places // runs.shape[0], pixels)
-    return largest
-
-
-def _known(value: float) -> float | None:
+def _finite(value: float) -> float | None:
     return round(float(value), 3) if np.isfinite(value) else None
-
-
-def diagnosis(labels: np.ndarray, label_set: LabelSet) -> str:
-    """The majority class among all lesion voxels (paper), ``healthy`` where there is none."""
-    counts = np.zeros(len(label_set), np.int64)
-    for one in labels:
-        counts += np.bincount(one.reshape(-1), minlength=len(label_set))
-    counts = counts[LIVER + 1 :]
-    return label_set.classes[LIVER + 1 + int(np.argmax(counts))] if counts.any() else HEALTHY
