@@ -101,7 +101,8 @@ class Both:
 
         import_tensorflow()
         from liver_tf.inference.cascade import Cascade
-        from liver_tf.inference.liver_finder import BATCH, LiverFinder
+        from liver_tf.inference.liver_finder import LiverFinder
+        from liver_tf.inference.slice_batches import BATCH
 
         side = FLAGS.image_size
         networks = [make_network(kind, side, FLAGS.base_filters) for kind in ("liver", "lesion")]

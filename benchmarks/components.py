@@ -52,7 +52,7 @@ def _ball(mask: np.ndarray, centre: np.ndarray, radius: float, value: int) -> No
 
 
 def _ours(fill_holes: bool) -> Callable:
-    from liver_tf.inference.graph_components_2d import largest_component
+    from liver_tf.inference.largest_component_3d import largest_component
 
     return lambda mask: largest_component(mask, fill_holes=fill_holes)
 

@@ -15,8 +15,11 @@ from tqdm import tqdm
 from liver_tf import run_files
 from liver_tf.assessment.evaluate import cases_of_part
 from liver_tf.inference.cascade import Cascade
-from liver_tf.inference.liver_finder import BATCH, HostGraph, LiverFinder, for_graph
-from liver_tf.inference.postprocessing import PostProcessing, decide, least_pixels, without_small
+from liver_tf.inference.decision_threshold import decide
+from liver_tf.inference.liver_finder import LiverFinder
+from liver_tf.inference.postprocessing import PostProcessing
+from liver_tf.inference.slice_batches import BATCH, SliceGraph, as_graph_dtype
+from liver_tf.inference.small_lesions import least_pixels, without_small
 from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.labels import LIVER
 from liver_tf.model.weights_file import stored_hash
@@ -143,10 +146,10 @@ class _Looker:
     """A cascade and all that may be made of its answers, as graphs that are traced once."""
 
     def __init__(self, cascade: Cascade) -> None:
-        self._look = HostGraph(cascade.look, tf.TensorSpec([None, 2], tf.float32))
+        self._look = SliceGraph(cascade.undecided, tf.TensorSpec([None, 2], tf.float32))
         classes = len(cascade.label_set)
         seen = tf.TensorSpec([None, None, None, classes], tf.float32)
-        inside = tf.TensorSpec([None, None, None], tf.bool) if cascade.inside_only else None
+        inside = tf.TensorSpec([None, None, None], tf.bool) if cascade.in_liver_only else None
         self._decide = {
             (how.lesion_probability, how.fill_holes): tf.function(
                 functools.partial(decide, how=how), input_signature=[seen, inside]
@@ -164,7 +167,7 @@ class _Looker:
             for first in range(0, len(same), BATCH):
                 group = same[first : first + BATCH]
                 spacing = np.float32([record.spacing_mm or (0.0, 0.0) for record in group])
-                seen = self._look(for_graph(np.stack([one.image for one in group])), spacing)
+                seen = self._look(as_graph_dtype(np.stack([one.image for one in group])), spacing)
                 for place, record in enumerate(group):
                     own = slice(place, place + 1)
                     part = {k: None if v is None else v[own] for k, v in seen.items()}

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from liver_tf.inference.cascade import Cascade
-from liver_tf.inference.liver_finder import BATCH, HostGraph, for_graph
+from liver_tf.inference.slice_batches import BATCH, SliceGraph, as_graph_dtype
 from liver_tf.records.record_schema import SliceRecord
 
 
@@ -17,7 +17,7 @@ class SlicePredictor:
 
     def __init__(self, cascade: Cascade) -> None:
         self.label_set = cascade.label_set
-        self._graph = HostGraph(cascade.slice_by_slice, tf.TensorSpec([None, 2], tf.float32))
+        self._graph = SliceGraph(cascade.slice_by_slice, tf.TensorSpec([None, 2], tf.float32))
 
     def __call__(self, records: Sequence[SliceRecord]) -> list[tuple[np.ndarray, np.ndarray]]:
         """Label map and scores of every record; those of one shape go through together.
@@ -32,7 +32,7 @@ class SlicePredictor:
             places = [k for k, record in enumerate(records) if record.image.shape == shape]
             for first in range(0, len(places), BATCH):
                 group = places[first : first + BATCH]
-                hu = for_graph(np.stack([records[k].image for k in group]))
+                hu = as_graph_dtype(np.stack([records[k].image for k in group]))
                 spacing = np.float32([records[k].spacing_mm or (np.nan, np.nan) for k in group])
                 answer = self._graph(hu, spacing)
                 maps, scores = (answer[n].numpy() for n in ("label_map", "type_probabilities"))

@@ -1,9 +1,10 @@
-"""Networks of an ensemble must mean the same by their answers, and see the same."""
+"""Checks that networks may form an ensemble: same labels, window and ROI rule, no copies."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from liver_tf import run_files
 from liver_tf.inference.roi_box import RoiRule
@@ -11,40 +12,49 @@ from liver_tf.model.description import Description, load_description
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.refusals import Refusal
 
+_CODES = {
+    "label set": "label-set-differs",
+    "window": "window-differs",
+    "ROI rule": "roi-rule-differs",
+}
 
-def require_agreement(descriptions: Sequence[Description]) -> None:
+
+def check_networks(descriptions: Sequence[Description]) -> None:
     """Raise ``ValueError`` unless these are lesion networks that may be averaged."""
     if not descriptions:
-        raise ValueError("expected at least one lesion network, got none")
-    for one in descriptions:
-        if one.kind != "lesion":
-            raise ValueError(f"expected a lesion network, got a {one.kind} network")
-    for one in descriptions[1:]:
-        for what, (first, other) in _meanings(descriptions[0], one).items():
+        raise ValueError("expected at least one lesion network, found none")
+    for description in descriptions:
+        if description.kind != "lesion":
+            raise ValueError(f"expected a lesion network, found a {description.kind} network")
+        for name, (first, other) in _compared(descriptions[0], description).items():
             if first != other:
-                raise ValueError(f"networks of another {what}: {first} and {other}")
+                raise ValueError(f"networks differ in {name}: {first} and {other}")
 
 
-def refuse_disagreement(runs: Sequence[Path]) -> None:
-    """Raise ``Refusal`` where runs may not be averaged.
+def check_runs(runs: Sequence[Path]) -> None:
+    """Refuse runs that may not be averaged. The kind of their networks is not checked.
 
-    Codes: ``label-set-differs``, ``window-differs``, ``roi-rule-differs``, ``ensemble-run-twice``
-    (a run copied to another folder would count twice), and as
-    :func:`liver_tf.model.description.load_description` and
-    :func:`liver_tf.model.weights_file.stored_hash`. A run of another kind is left to
-    :meth:`liver_tf.inference.trained_network.TrainedNetwork.of_run`.
+    Raises:
+      Refusal: ``label-set-differs``, ``window-differs``, ``roi-rule-differs``;
+        ``ensemble-run-twice`` for a copy of a run, which would count twice; as
+        ``load_description`` and ``stored_hash``.
     """
     first, *others = [load_description(run) for run in runs]
     for run, other in zip(runs[1:], others, strict=True):
-        meanings = _meanings(first, other)
-        _refuse_unless_equal(run, "label-set-differs", "label set", meanings)
-        _refuse_unless_equal(run, "window-differs", "window", meanings)
-        _refuse_unless_equal(run, "roi-rule-differs", "ROI rule", meanings)
+        for name, (expected, found) in _compared(first, other).items():
+            if expected != found:
+                raise Refusal(
+                    _CODES[name],
+                    run,
+                    expected=f"the {name} of the first run of the ensemble, {expected}",
+                    found=str(found),
+                    remedy="Average only runs that were fine-tuned on the same kind of records.",
+                )
     if others:
-        _refuse_same_weights(runs)
+        _refuse_copies(runs)
 
 
-def _refuse_same_weights(runs: Sequence[Path]) -> None:
+def _refuse_copies(runs: Sequence[Path]) -> None:
     first: dict[str, int] = {}
     for number, run in enumerate(runs, 1):
         earlier = first.setdefault(stored_hash(run / run_files.WEIGHTS), number)
@@ -52,13 +62,13 @@ def _refuse_same_weights(runs: Sequence[Path]) -> None:
             raise Refusal(
                 "ensemble-run-twice",
                 run,
-                expected="runs of one ensemble with weights of their own",
-                found=f"the very weights of run {earlier} of those named: a copy of it",
+                expected="runs with different weights",
+                found=f"the weights of run {earlier} of the ensemble",
                 remedy="Name each run once; a copy would count twice in the average.",
             )
 
 
-def _meanings(first: Description, other: Description) -> dict[str, tuple]:
+def _compared(first: Description, other: Description) -> dict[str, tuple[Any, Any]]:
     return {
         "label set": (first.label_set.classes, other.label_set.classes),
         "window": (tuple(first.window), tuple(other.window)),
@@ -68,15 +78,3 @@ def _meanings(first: Description, other: Description) -> dict[str, tuple]:
 
 def _rule(description: Description) -> RoiRule | None:
     return RoiRule(**description.roi["rule"]) if description.roi else None
-
-
-def _refuse_unless_equal(run: Path, code: str, what: str, meanings: dict[str, tuple]) -> None:
-    first, other = meanings[what]
-    if first != other:
-        raise Refusal(
-            code,
-            run,
-            expected=f"runs of one ensemble with the {what} of the first, {first}",
-            found=str(other),
-            remedy="Average only runs that were fine-tuned on the same kind of records.",
-        )

@@ -134,7 +134,7 @@ def _touching(
 
 
 def holes(runs: PixelRuns) -> PixelRuns:
-    """The holes of a mask, slice by slice: background not connected to the border (4 neighbours)."""
+    """The holes of a mask in each slice: background not connected to the border (4 neighbours)."""
     inner = np.flatnonzero(runs.line[1:] == runs.line[:-1])
     gaps = PixelRuns(runs.shape, runs.line[inner], runs.end[inner], runs.start[inner + 1])
     if not len(gaps):

@@ -1,4 +1,4 @@
-"""The region of interest: a square around the liver, with a margin in mm."""
+"""The ROI box: a square around the liver, with a margin in mm."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from liver_tf.records.record_schema import Box
 
-#: Pixel spacing taken where the file does not tell (a typical abdominal CT).
+#: Pixel spacing assumed where it is unknown (a typical abdominal CT).
 NOMINAL_SPACING_MM = 0.75
 
-#: Slices of a scan whose boxes are found together.
+#: Slices of a scan whose boxes are computed together.
 _GROUP = 32
 
 
@@ -22,10 +22,9 @@ class RoiRule:
     """How a liver mask becomes a box.
 
     Attributes:
-      margin_mm: added on every side, so that lesions at the rim stay inside.
-      least_side_mm: a small tip of the liver is not magnified beyond this.
-      extent: ``slice``, a box per slice from that slice's liver; or ``volume``, one box for all
-        slices of a scan.
+      margin_mm: Margin on every side, so that lesions at the rim stay inside.
+      least_side_mm: Minimum side, so that a small tip of the liver is not magnified too much.
+      extent: ``slice``, one box per slice; or ``volume``, one box for all slices of a scan.
     """
 
     margin_mm: float = 15.0
@@ -34,11 +33,11 @@ class RoiRule:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.margin_mm) and self.margin_mm >= 0):
-            raise ValueError(f"margin_mm: expected 0 or more, got {self.margin_mm}")
+            raise ValueError(f"margin_mm: expected 0 or more, found {self.margin_mm}")
         if not (math.isfinite(self.least_side_mm) and self.least_side_mm > 0):
-            raise ValueError(f"least_side_mm: expected more than 0, got {self.least_side_mm}")
+            raise ValueError(f"least_side_mm: expected more than 0, found {self.least_side_mm}")
         if self.extent not in ("slice", "volume"):
-            raise ValueError(f"extent: expected slice or volume, got {self.extent!r}")
+            raise ValueError(f"extent: expected slice or volume, found {self.extent!r}")
 
 
 def square_boxes(
@@ -49,14 +48,15 @@ def square_boxes(
     Args:
       livers: bool [batch, rows, columns].
       spacing_mm: float32 [batch, 2], (row, column); NaN or 0 where unknown.
+      rule: Margin, minimum side and extent.
 
     Returns:
-      Boxes int32 [batch, 3] (first row, first column, side in pixels) centred on the liver's
-      bounding box, which may reach over the border; and bool [batch], whether there is liver. The
-      box of a slice without liver is a pixel in its corner and means nothing.
+      Boxes int32 [batch, 3] (first row, first column, side in pixels) centred on the bounding box
+      of the liver, which may extend beyond the slice; and bool [batch], whether there is liver. The
+      box of a slice without liver is a pixel in its corner and has no meaning.
     """
     known = tf.where(spacing_mm > 0.0, spacing_mm, NOMINAL_SPACING_MM)
-    # Not reduce_mean: OpenVINO 2026.4 takes another value for it in the graph of the cascade.
+    # Not reduce_mean: OpenVINO 2026.4 computes another value for it in the graph of the cascade.
     pixel_mm = (known[:, 0] + known[:, 1]) / 2.0
     first_row, height = _extent(tf.reduce_any(livers, axis=2))
     first_column, width = _extent(tf.reduce_any(livers, axis=1))
@@ -77,20 +77,26 @@ def square_boxes(
 
 
 def _extent(occupied: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """First occupied place and length from first to last, float32 [batch], of bool [batch, n]."""
-    places = tf.range(tf.shape(occupied)[1])[None, :]
-    first = tf.reduce_min(tf.where(occupied, places, tf.shape(occupied)[1]), axis=1)
-    last = tf.reduce_max(tf.where(occupied, places, -1), axis=1)
+    """First True index and the length up to the last one, float32 [batch], of bool [batch, n]."""
+    index = tf.range(tf.shape(occupied)[1])[None, :]
+    first = tf.reduce_min(tf.where(occupied, index, tf.shape(occupied)[1]), axis=1)
+    last = tf.reduce_max(tf.where(occupied, index, -1), axis=1)
     return tf.cast(first, tf.float32), tf.cast(last - first + 1, tf.float32)
 
 
 def boxes_of_scan(
     livers: np.ndarray, spacing_mm: tuple[float, float] | None, rule: RoiRule
 ) -> list[Box | None]:
-    """A box for every slice of a scan (bool [slices, rows, columns]); None where there is none."""
+    """The box of every slice of a scan; None for slices without liver.
+
+    Args:
+      livers: bool [slices, rows, columns].
+      spacing_mm: (row, column); None if unknown.
+      rule: With ``extent="volume"`` all slices share the box of the union.
+    """
     if rule.extent == "volume":
-        whole = livers.any(axis=0, keepdims=True)
-        return _boxes(whole, spacing_mm, rule) * len(livers)
+        union = livers.any(axis=0, keepdims=True)
+        return _boxes(union, spacing_mm, rule) * len(livers)
     groups = (livers[first : first + _GROUP] for first in range(0, len(livers), _GROUP))
     return [box for group in groups for box in _boxes(group, spacing_mm, rule)]
 
@@ -107,31 +113,33 @@ def _boxes(
 
 
 def windows_of(boxes: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The parts of slices in which the boxes of a batch lie: of one size, within the slices.
+    """Windows of one size within the slices that contain the boxes of a batch.
 
     Args:
-      boxes: int32 [batch, 3]. size: int32 [2], rows and columns of the slices.
+      boxes: int32 [batch, 3].
+      size: int32 [2], rows and columns of the slices.
 
     Returns:
-      First row and column of each part, int32 [batch, 2], and the size of all, int32 [2].
+      First row and column of each window, int32 [batch, 2], and the size of all, int32 [2].
     """
     window = tf.minimum(tf.reduce_max(boxes[:, 2]), size)
     return tf.clip_by_value(boxes[:, :2], 0, size - window), window
 
 
-def paste(parts: tf.Tensor, origin: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Parts of slices, [batch, r, c], back in slices of some size; 0 elsewhere."""
+def paste(windows: tf.Tensor, origin: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Put windows [batch, r, c] into slices of ``size`` [rows, columns]; 0 elsewhere."""
     for axis in (1, 2):
-        places = tf.range(size[axis - 1])[None] - origin[:, axis - 1, None]
-        length = tf.shape(parts)[axis]
-        there = (places >= 0) & (places < length)
-        parts = tf.gather(parts, tf.clip_by_value(places, 0, length - 1), axis=axis, batch_dims=1)
-        parts = tf.where(tf.expand_dims(there, 3 - axis), parts, tf.zeros_like(parts))
-    return parts
+        index = tf.range(size[axis - 1])[None] - origin[:, axis - 1, None]
+        length = tf.shape(windows)[axis]
+        inside = (index >= 0) & (index < length)
+        index = tf.clip_by_value(index, 0, length - 1)
+        windows = tf.gather(windows, index, axis=axis, batch_dims=1)
+        windows = tf.where(tf.expand_dims(inside, 3 - axis), windows, tf.zeros_like(windows))
+    return windows
 
 
 def crop(pixels: np.ndarray, box: Box, outside: float) -> np.ndarray:
-    """Cut a box out of a slice [rows, columns]; what lies over the border is ``outside``."""
+    """Cut a box out of a slice [rows, columns]; pixels beyond the border become ``outside``."""
     cut = np.full((box.side, box.side), outside, pixels.dtype)
     rows, columns = pixels.shape
     top, left = max(box.row, 0), max(box.column, 0)

@@ -1,4 +1,4 @@
-"""A whole scan through the cascade as one graph: ``Cascade.predict`` for the servable."""
+"""A scan through the cascade as one graph: ``Cascade.predict`` for the exported model."""
 
 from __future__ import annotations
 
@@ -6,36 +6,37 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from liver_tf.inference import postprocessing
 from liver_tf.inference.cascade import Cascade
-from liver_tf.inference.graph_components_2d import filled
+from liver_tf.inference.graph_components_2d import fill_holes
 from liver_tf.inference.graph_components_3d import largest_component_3d, largest_sections_3d
-from liver_tf.inference.liver_finder import BATCH
 from liver_tf.inference.roi_box import paste, square_boxes
+from liver_tf.inference.slice_batches import BATCH
+from liver_tf.inference.small_lesions import least_pixels
 from liver_tf.labels import LIVER
 
 
 def scan_by_graph(cascade: Cascade, hu: tf.Tensor, spacing_mm: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Liver, ROI and typed lesions of a scan whose slices belong together.
+    """Liver, ROI and typed lesions of a scan.
 
     Args:
-      hu: int16 or float32 [slices, rows, columns], feet to head.
+      cascade: Its networks are traced into the graph.
+      hu: int16 or float32 [slices, rows, columns], from the feet to the head.
       spacing_mm: float32 [2], (row, column); 0 or NaN where unknown.
 
     Returns:
       ``label_map`` uint8 [slices, rows, columns]; ``liver_voxels`` int64; ``type_probabilities``
-      float32 [types], the mean over the lesion voxels and networks, scaled to sum to one.
+      float32 [types], the mean over the lesion voxels and networks, scaled to sum to 1.
     """
     size = tf.shape(hu)[1:3]
     grids = _in_batches(hu, cascade.liver.mask_on_grid, tf.bool)
-    grids = _in_batches(largest_component_3d(grids), filled, tf.bool)
-    boxes, found, liver_voxels = _boxes(cascade, grids, size, spacing_mm)
-    chosen = tf.where(found)[:, 0]
+    grids = _in_batches(largest_component_3d(grids), fill_holes, tf.bool)
+    boxes, has_box, liver_voxels = _boxes(cascade, grids, size, spacing_mm)
+    chosen = tf.where(has_box)[:, 0]
     labels, probabilities = _lesions(cascade, hu, boxes, grids, chosen)
-    # A last slice without anything stands for all in which nothing was looked for.
+    # An empty last slice stands for all slices without a box.
     labels = tf.concat([labels, tf.zeros([1, size[0], size[1]], tf.uint8)], 0)
-    place = tf.where(found, tf.cumsum(tf.cast(found, tf.int32)) - 1, tf.size(chosen))
-    labels = tf.gather(labels, place)
+    index = tf.where(has_box, tf.cumsum(tf.cast(has_box, tf.int32)) - 1, tf.size(chosen))
+    labels = tf.gather(labels, index)
     if cascade.how.least_area_mm2:
         labels, kept = _without_small(cascade, labels, grids, size, spacing_mm)
         probabilities = tf.boolean_mask(probabilities, kept)
@@ -48,16 +49,16 @@ def scan_by_graph(cascade: Cascade, hu: tf.Tensor, spacing_mm: tf.Tensor) -> dic
 
 
 def _in_batches(slices: tf.Tensor, function: Callable, dtype: tf.DType, rank: int = 3) -> tf.Tensor:
-    """What a function makes of a batch of slices after the other, joined."""
+    """Apply a function to the slices batch by batch, and join the results."""
     parts = (tf.shape(slices)[0] + BATCH - 1) // BATCH
     results = tf.TensorArray(dtype, parts, infer_shape=False, element_shape=[None] * rank)
 
-    def one_more(number: tf.Tensor, results: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+    def one_batch(number: tf.Tensor, results: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
         part = slices[number * BATCH : (number + 1) * BATCH]
         return number + 1, results.write(number, function(part))
 
     _, results = tf.while_loop(
-        lambda number, _: number < parts, one_more, (0, results), parallel_iterations=1
+        lambda number, _: number < parts, one_batch, (0, results), parallel_iterations=1
     )
     return results.concat()
 
@@ -65,24 +66,24 @@ def _in_batches(slices: tf.Tensor, function: Callable, dtype: tf.DType, rank: in
 def _boxes(
     cascade: Cascade, grids: tf.Tensor, size: tf.Tensor, spacing_mm: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Boxes int32 [slices, 3], bool [slices] whether there is one, and the liver's voxels."""
+    """Boxes int32 [slices, 3], whether there is one bool [slices], and voxels of the liver."""
 
-    def own(grids: tf.Tensor) -> tf.Tensor:
-        livers = cascade.liver.back(grids, size)
+    def boxes_and_pixels(grids: tf.Tensor) -> tf.Tensor:
+        livers = cascade.liver.to_slices(grids, size)
         spacings = tf.repeat(spacing_mm[None], tf.shape(grids)[0], axis=0)
         boxes, found = square_boxes(livers, spacings, cascade.rule)
         pixels = tf.math.count_nonzero(livers, axis=[1, 2], dtype=tf.int32)
         return tf.concat([boxes, tf.cast(found, tf.int32)[:, None], pixels[:, None]], axis=1)
 
     def union(grids: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_any(cascade.liver.back(grids, size), axis=0, keepdims=True)
+        return tf.reduce_any(cascade.liver.to_slices(grids, size), axis=0, keepdims=True)
 
-    facts = _in_batches(grids, own, tf.int32, rank=2)
-    voxels = tf.reduce_sum(tf.cast(facts[:, 4], tf.int64))
+    columns = _in_batches(grids, boxes_and_pixels, tf.int32, rank=2)
+    voxels = tf.reduce_sum(tf.cast(columns[:, 4], tf.int64))
     if cascade.rule.extent != "volume":
-        return facts[:, :3], facts[:, 3] > 0, voxels
-    whole = tf.reduce_any(_in_batches(grids, union, tf.bool), axis=0, keepdims=True)
-    box, found = square_boxes(whole, spacing_mm[None], cascade.rule)
+        return columns[:, :3], columns[:, 3] > 0, voxels
+    union_of_scan = tf.reduce_any(_in_batches(grids, union, tf.bool), axis=0, keepdims=True)
+    box, found = square_boxes(union_of_scan, spacing_mm[None], cascade.rule)
     count = tf.shape(grids)[0]
     return tf.repeat(box, count, axis=0), tf.repeat(found, count), voxels
 
@@ -93,8 +94,8 @@ def _lesions(
     """Labels uint8 [chosen slices, rows, columns] and float16 [lesion voxels, networks, types]."""
     size = tf.shape(hu)[1:3]
     parts = (tf.shape(chosen)[0] + BATCH - 1) // BATCH
-    networks, types = len(cascade.lesions), len(cascade.label_set.lesions)
-    # With room for an empty one, as nothing at all cannot be joined.
+    networks, types = len(cascade.lesion_networks), len(cascade.label_set.lesions)
+    # With an empty last element, because an array without elements cannot be joined.
     labels = tf.TensorArray(
         tf.uint8, parts + 1, infer_shape=False, element_shape=[None, None, None]
     ).write(parts, tf.zeros([0, size[0], size[1]], tf.uint8))
@@ -102,20 +103,20 @@ def _lesions(
         tf.float16, parts + 1, infer_shape=False, element_shape=[None, networks, types]
     ).write(parts, tf.zeros([0, networks, types], tf.float16))
 
-    def one_more(number, labels, probabilities):
-        own = chosen[number * BATCH : (number + 1) * BATCH]
-        origin, found, of_types = cascade.labels_of_box(
-            tf.gather(hu, own), tf.gather(boxes, own), tf.gather(grids, own)
+    def one_batch(number, labels, probabilities):
+        part = chosen[number * BATCH : (number + 1) * BATCH]
+        origin, in_windows, of_types = cascade.labels_of_box(
+            tf.gather(hu, part), tf.gather(boxes, part), tf.gather(grids, part)
         )
         return (
             number + 1,
-            labels.write(number, paste(found, origin, size)),
+            labels.write(number, paste(in_windows, origin, size)),
             probabilities.write(number, of_types),
         )
 
     _, labels, probabilities = tf.while_loop(
         lambda number, *_: number < parts,
-        one_more,
+        one_batch,
         (0, labels, probabilities),
         parallel_iterations=1,
     )
@@ -125,11 +126,11 @@ def _lesions(
 def _without_small(
     cascade: Cascade, labels: tf.Tensor, grids: tf.Tensor, size: tf.Tensor, spacing_mm: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Labels without lesions that are too small, and which lesion voxels were kept."""
-    least = postprocessing.least_pixels(spacing_mm[None], cascade.how)[0]
+    """Labels without small lesions, and which lesion voxels were kept (see ``small_lesions``)."""
+    least = least_pixels(spacing_mm[None], cascade.how)[0]
     places, sections = largest_sections_3d(labels > LIVER)
     kept = sections >= least
-    dropped = tf.boolean_mask(places, ~kept)
-    small = tf.scatter_nd(dropped, tf.fill(tf.shape(dropped)[:1], True), tf.shape(labels, tf.int64))
-    liver = _in_batches(grids, lambda own: cascade.liver.back(own, size), tf.bool)
+    removed = tf.boolean_mask(places, ~kept)
+    small = tf.scatter_nd(removed, tf.fill(tf.shape(removed)[:1], True), tf.shape(labels, tf.int64))
+    liver = _in_batches(grids, lambda part: cascade.liver.to_slices(part, size), tf.bool)
     return tf.where(small, tf.cast(liver, tf.uint8) * LIVER, labels), kept

@@ -1,4 +1,4 @@
-"""A trained network with its meaning: HU in, probabilities on the same grid out."""
+"""A trained network from HU to class probabilities: window, standardisation, resampling, U-Net."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from liver_tf.inference.flips import average_over_flips
 from liver_tf.model.description import Description, load_network
 from liver_tf.pipeline import resample
 from liver_tf.refusals import Refusal
 
 
 class TrainedNetwork(tf.Module):
-    """Window, standardisation, resampling, U-Net, softmax and the way back, as one graph.
+    """A network and its description as one graph, the same for prediction and export.
 
-    The same graph serves prediction and export, so that both give the same answer.
+    Args:
+      model: The Keras model.
+      description: Window, standardisation, architecture and labels.
+      flips: Average over the mirror image too (test-time augmentation).
+      constants: See ``with_constants``.
     """
 
     def __init__(
@@ -26,29 +31,25 @@ class TrainedNetwork(tf.Module):
         flips: bool = False,
         constants: bool = False,
     ) -> None:
-        """
-        Args:
-          flips: the network also sees the mirror image, patient's left to right, and the mean of
-            both answers counts (test-time augmentation).
-          constants: see ``with_constants``.
-        """
         super().__init__()
         self.flips = flips
         self.description = description
-        parts = [
-            [one.numpy() for one in part]
-            for part in (model.trainable_variables, model.non_trainable_variables)
+        weights = [
+            [variable.numpy() for variable in variables]
+            for variables in (model.trainable_variables, model.non_trainable_variables)
         ]
         if not constants:
-            parts = [[tf.Variable(one, trainable=False) for one in part] for part in parts]
-        self._again = lambda: TrainedNetwork(model, description, flips=flips, constants=True)
+            weights = [[tf.Variable(w, trainable=False) for w in part] for part in weights]
+        self._copy_with_constants = lambda: TrainedNetwork(
+            model, description, flips=flips, constants=True
+        )
         side = description.architecture.image_size
 
-        # A function of its own, so that signatures that share the network hold it once.
+        # A function of its own, so that signatures that share the network contain it once.
         @tf.function(input_signature=[tf.TensorSpec([None, side, side, 1], tf.float32)])
-        def softmax(standard: tf.Tensor) -> tf.Tensor:
-            held = [[tf.constant(one) for one in part] for part in parts] if constants else parts
-            logits, _ = model.stateless_call(*held, standard, training=False)
+        def softmax(standardised: tf.Tensor) -> tf.Tensor:
+            state = [[tf.constant(w) for w in part] for part in weights] if constants else weights
+            logits, _ = model.stateless_call(*state, standardised, training=False)
             return tf.nn.softmax(logits)
 
         #: float32 [batch, s, s, 1], standardised HU, to class probabilities [batch, s, s, classes].
@@ -58,7 +59,9 @@ class TrainedNetwork(tf.Module):
     def of_run(cls, folder: Path, kind: str, *, flips: bool = False) -> TrainedNetwork:
         """The network of a finished run.
 
-        Raises ``Refusal`` where there is none, or one of another kind (``liver``, ``lesion``).
+        Raises:
+          Refusal: As ``load_network``; ``network-kind`` if the network is not of ``kind``
+            (``liver``, ``lesion``).
         """
         model, description = load_network(folder)
         if description.kind != kind:
@@ -66,25 +69,26 @@ class TrainedNetwork(tf.Module):
                 "network-kind",
                 folder,
                 expected=f"the run of a {kind} network",
-                found=f"that of a {description.kind} network",
-                remedy="Exchange the runs named, or name another.",
+                found=f"the run of a {description.kind} network",
+                remedy="Check --liver_run and the run of the lesion network: they may be swapped.",
             )
         return cls(model, description, flips=flips)
 
     def with_constants(self) -> TrainedNetwork:
-        """The same network with weights that are constants of its graph, to be exported.
+        """The same network with its weights as constants of the graph, for export.
 
-        A kernel is then brought into the processor's layout once and not for every call, which
-        saves a quarter of the time of a single slice. But every graph that holds the network has
-        weights of its own in memory, so ``predict`` does without.
+        Kernels are then converted to the processor's layout once and not in every call, which
+        saves a quarter of the time of a single slice. But each graph holds a copy of the weights
+        in memory, so ``predict`` does without.
         """
-        return self._again()
+        return self._copy_with_constants()
 
     def probabilities_on_grid(self, hu: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
-        """Class probabilities inside a box, on the network's own grid.
+        """Class probabilities inside a box, on the grid of the network.
 
         Args:
-          hu: float32 [batch, rows, columns]. box: [batch, 3], first row, first column, side.
+          hu: float32 [batch, rows, columns].
+          box: [batch, 3], first row, first column, side.
 
         Returns:
           float32 [batch, s, s, classes].
@@ -92,21 +96,21 @@ class TrainedNetwork(tf.Module):
         low, high = (float(edge) for edge in self.description.window)
         above_air = tf.clip_by_value(hu, low, high) - low
         view = resample.take_region(above_air, box, self.description.architecture.image_size) + low
-        standard = ((view - self.description.mean_hu) / self.description.sd_hu)[..., None]
-        probabilities = self.softmax(standard)
+        standardised = ((view - self.description.mean_hu) / self.description.sd_hu)[..., None]
         if self.flips:
-            mirrored = self.softmax(tf.reverse(standard, axis=[2]))
-            probabilities = (probabilities + tf.reverse(mirrored, axis=[2])) / 2.0
-        return probabilities
+            return average_over_flips(self.softmax, standardised)
+        return self.softmax(standardised)
 
     def probabilities(
         self, hu: tf.Tensor, box: tf.Tensor, origin: tf.Tensor, window: tf.Tensor
     ) -> tf.Tensor:
-        """Class probabilities on a part of the slices' own grid, all zero outside the box.
+        """Class probabilities on windows of the slices, all zero outside the box.
 
         Args:
-          origin: int32 [batch, 2], first row and column of the part in each slice.
-          window: int32 [2], the size of the part.
+          hu: float32 [batch, rows, columns].
+          box: [batch, 3], first row, first column, side.
+          origin: int32 [batch, 2], first row and column of each window.
+          window: int32 [2], rows and columns of the windows.
 
         Returns:
           float32 [batch, *window, classes].

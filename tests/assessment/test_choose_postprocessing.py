@@ -52,9 +52,9 @@ def choose_for(cascade, *records):
 def without_rims(cascade):
     """Only what is brighter than the liver is lesion: its rim passes through no other class."""
     means = (np.float32([-60, LIVER_HU, CYST_HU, 900, 900]) - 100) / 30
-    model = cascade.lesion.keras_model
+    model = cascade.lesion_network.keras_model
     model.layers[0].set_weights([4 * means.reshape(1, 1, 1, -1), -2 * means**2])
-    lesion = TrainedNetwork(model, cascade.lesion.description)
+    lesion = TrainedNetwork(model, cascade.lesion_network.description)
     return Cascade(cascade.liver, lesion, how=cascade.how)
 
 

@@ -194,7 +194,7 @@ def test_scores_are_the_mean_probabilities_of_the_lesion_pixels(work, intensity_
         spacing = np.float32([record.spacing_mm or (np.nan, np.nan)])
         answer = cascade.slice_by_slice(record.image[None].astype(np.float32), spacing)
         np.testing.assert_array_equal(labels, answer["label_map"][0])
-        seen = cascade.look(record.image[None].astype(np.float32), spacing)
+        seen = cascade.undecided(record.image[None].astype(np.float32), spacing)
         (row, column), probabilities = seen["origin"][0], seen["probabilities"].numpy()[0]
         height, width = probabilities.shape[:2]
         window = labels[row : row + height, column : column + width]

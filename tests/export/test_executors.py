@@ -134,9 +134,11 @@ def in_32_bits(cascade, hu, spacing_mm):
             continue
         squares = tf.constant([[box.row, box.column, box.side]])
         origin, window = windows_of(squares, tf.constant(one.shape))
-        (own,) = cascade.lesion.probabilities(tf.constant(one[None]), squares, origin, window)
+        (probabilities,) = cascade.lesion_network.probabilities(
+            tf.constant(one[None]), squares, origin, window
+        )
         (row, column), (rows, columns) = origin.numpy()[0], window.numpy()
-        maps[index, row : row + rows, column : column + columns] = own
+        maps[index, row : row + rows, column : column + columns] = probabilities
         of_lesion = maps[index][prediction.labels[0] > 1][:, 2:].astype(np.float64).sum(axis=0)
         types[index] = of_lesion / (of_lesion.sum() or 1)
     return maps, types
@@ -174,7 +176,7 @@ def test_probabilities_agree_with_the_networks(exported):
     maps = ask(exported.signature("probabilities"), hu, spacing)["probabilities"]
     assert maps.dtype == np.float16
     assert maps.shape == (*hu.shape, 5)
-    seen = exported.cascade.look(tf.constant(hu), tf.constant(spacing))
+    seen = exported.cascade.undecided(tf.constant(hu), tf.constant(spacing))
     for one, (row, column), own in zip(
         maps, seen["origin"].numpy(), seen["probabilities"].numpy(), strict=True
     ):

@@ -1,4 +1,4 @@
-"""The cascade with networks whose answer is known, and with real ones."""
+"""The cascade with networks whose answer is known, and with untrained ones."""
 
 import itertools
 
@@ -31,7 +31,7 @@ def test_liver_and_typed_lesions_are_found(intensity_cascade, size):
     assert prediction.liver.dtype == bool
     assert dice(prediction.liver, truth > 0) > 0.9
     for index, lesion in enumerate((2, 3, 4)):
-        # At the liver's rim its HU mix with those around it and pass through other classes.
+        # At the rim of the liver HU mix with the surroundings and pass through other classes.
         labels = prediction.labels[index] * (truth[index] > 0)
         assert np.bincount(labels[labels > 1]).argmax() == lesion
         assert dice(labels == lesion, truth[index] == lesion) > 0.6
@@ -44,7 +44,7 @@ def test_liver_and_typed_lesions_are_found(intensity_cascade, size):
         assert columns.max() < box.column + box.side
 
 
-def test_one_slice_by_predict_equals_the_graph_of_slices(intensity_cascade, make_network):
+def test_predict_on_one_slice_equals_the_graph_of_slices(intensity_cascade, make_network):
     spacing = np.full((4, 2), 0.8, np.float32)
     real = Cascade(LiverFinder(make_network("liver")), make_network("lesion"))
     for cascade, size in itertools.product((intensity_cascade(), real), ((64, 64), (48, 80))):
@@ -79,7 +79,7 @@ def test_only_the_largest_component_of_a_volume_is_liver(intensity_cascade):
     assert not prediction.labels[2].any()
 
 
-def test_a_hole_in_the_liver_belongs_to_it(intensity_cascade):
+def test_a_hole_in_the_liver_is_part_of_it(intensity_cascade):
     hu = np.full((1, 32, 32), -100, np.int16)
     hu[0, 8:24, 8:24] = 110
     hu[0, 13:18, 13:18] = 10
@@ -89,7 +89,7 @@ def test_a_hole_in_the_liver_belongs_to_it(intensity_cascade):
     assert prediction.labels[0, 10, 10] == 1
 
 
-def test_lesions_far_from_the_liver_are_dropped_only_when_asked(intensity_cascade):
+def test_lesions_outside_the_liver_are_removed_only_with_in_liver_only(intensity_cascade):
     hu = np.full((1, 32, 32), -100, np.int16)
     hu[0, 8:24, 8:20] = 110
     hu[0, 12:18, 22:29] = 10  # two pixels away from the liver
@@ -125,27 +125,26 @@ def test_liver_everywhere_is_one_box_and_lesions_fill_it(make_network):
     assert [(box.row, box.column, box.side) for box in prediction.boxes] == [(-5, -5, 50)] * 2
 
 
-def test_a_scans_box_serves_all_its_slices(intensity_cascade):
+def test_with_extent_volume_all_slices_share_a_box(intensity_cascade):
     hu = np.full((3, 32, 32), -100, np.int16)
     hu[0, 8:20, 8:20] = hu[1, 12:24, 8:20] = 110
     boxes = intensity_cascade(extent="volume", margin_mm=0.0).predict(hu, (1.0, 1.0)).boxes
     assert [(box.row, box.column, box.side) for box in boxes] == [(8, 6, 16)] * 3
 
 
-def test_hu_outside_the_window_count_as_its_edge(intensity_cascade):
+def test_hu_outside_the_window_are_clipped(intensity_cascade):
     hu, _ = draw_scan(32, 32)
     wide = hu.astype(np.float32)
     wide[hu == -160] = -1000
     wide[hu == 240] = 3000
     cascade = intensity_cascade()
-    for one, other in ((hu, wide),):
-        np.testing.assert_array_equal(
-            cascade.predict(one, None).labels, cascade.predict(other, None).labels
-        )
+    np.testing.assert_array_equal(
+        cascade.predict(hu, None).labels, cascade.predict(wide, None).labels
+    )
 
 
 def test_networks_of_the_wrong_kind_are_refused(make_network):
-    with pytest.raises(ValueError, match="expected a liver network, got a lesion network"):
+    with pytest.raises(ValueError, match="expected a liver network, found a lesion network"):
         LiverFinder(make_network("lesion"))
-    with pytest.raises(ValueError, match="expected a lesion network, got a liver network"):
+    with pytest.raises(ValueError, match="expected a lesion network, found a liver network"):
         Cascade(LiverFinder(make_network("liver")), make_network("liver"))

@@ -1,4 +1,4 @@
-"""Several lesion networks, and mirror images: averages by hand, and what may be averaged."""
+"""Ensembles and test-time flips: averages worked by hand, and networks that do not match."""
 
 import dataclasses
 import shutil
@@ -22,7 +22,7 @@ LN = np.log(np.arange(1, 7))
 
 
 def constant_network(make_network, logits):
-    """A lesion network that says the same of every pixel."""
+    """A lesion network with the same answer for every pixel."""
     network = make_network("lesion")
     head = network.keras_model.get_layer("head_logits")
     head.set_weights([np.zeros_like(head.get_weights()[0]), np.float32(logits)])
@@ -36,7 +36,7 @@ def everywhere(make_network):
     return LiverFinder(make_network("liver", favoured=[-1e4, 1e4]))
 
 
-def test_probabilities_are_averaged_and_disagreement_is_told(everywhere, make_network):
+def test_probabilities_are_averaged_and_disagreement_is_reported(everywhere, make_network):
     # Of 10: 1 background, 1 liver, 4 cyst, 2 hemangioma, 2 metastasis; of 10: 1, 1, 1, 1, 6.
     first = constant_network(make_network, [LN[0], LN[0], LN[3], LN[1], LN[1]])
     second = constant_network(make_network, [LN[0], LN[0], LN[0], LN[0], LN[5]])
@@ -67,7 +67,7 @@ def test_probabilities_are_averaged_and_disagreement_is_told(everywhere, make_ne
     assert (alone.labels == LESION_TYPES.index("cyst")).all()
 
 
-def test_a_network_beside_itself_changes_nothing(make_network):
+def test_an_ensemble_of_two_equal_networks_equals_one(make_network):
     liver, lesion = LiverFinder(make_network("liver")), make_network("lesion")
     generator = np.random.default_rng(0)
     hu = np.stack([tiny_records.draw_slice(generator, 48, 40, kind)[0] for kind in (2, 3, 4)])
@@ -90,12 +90,12 @@ def test_flips_are_undone_and_averaged(make_network, kind):
     other = plain.probabilities_on_grid(tf.reverse(hu, [2]), mirrored_box).numpy()[:, :, ::-1]
     np.testing.assert_allclose(found, (one + other) / 2, atol=1e-5)
     assert np.abs(found - one).max() > 1e-3
-    # A mirror image then gives the mirror image of the answer.
+    # The answer to a mirror image is the mirror image of the answer.
     of_mirror = both.probabilities_on_grid(tf.reverse(hu, [2]), mirrored_box).numpy()
     np.testing.assert_allclose(of_mirror[:, :, ::-1], found, atol=1e-5)
 
 
-def test_networks_that_do_not_fit_each_other_are_refused(everywhere, make_network):
+def test_networks_that_differ_are_refused(everywhere, make_network):
     lesion = make_network("lesion")
     for changes, what in (
         ({"window": (-100, 240)}, "window"),
@@ -105,7 +105,7 @@ def test_networks_that_do_not_fit_each_other_are_refused(everywhere, make_networ
         other = TrainedNetwork(
             lesion.keras_model, dataclasses.replace(lesion.description, **changes)
         )
-        with pytest.raises(ValueError, match=f"networks of another {what}"):
+        with pytest.raises(ValueError, match=f"networks differ in {what}"):
             Cascade(everywhere, [lesion, other])
     with pytest.raises(ValueError, match="expected at least one lesion network"):
         Cascade(everywhere, [])
@@ -117,14 +117,14 @@ def runs(save_runs, tmp_path_factory):
     return save_runs(tmp_path_factory.mktemp("runs"))
 
 
-def test_runs_are_read_with_their_post_processing(runs, make_network):
+def test_runs_are_loaded_with_their_post_processing(runs, make_network):
     how = PostProcessing(least_area_mm2=20.0)
     postprocessing.save(runs / "one", how, {})
     try:
         both = Cascade.of_runs(runs / "liver", [runs / "one", runs / "two"], flips=True)
-        assert [network.flips for network in both.lesions] == [True, True]
+        assert [network.flips for network in both.lesion_networks] == [True, True]
         assert both.liver.network.flips
-        assert both.how == NOTHING  # one for each: the simpler
+        assert both.how == NOTHING  # each has one vote: the simplest
         assert Cascade.of_runs(runs / "liver", runs / "one").how == how
         assert Cascade.of_runs(runs / "liver", runs / "one", use_chosen=False).how == NOTHING
     finally:
@@ -145,14 +145,14 @@ def test_runs_are_read_with_their_post_processing(runs, make_network):
         ({"roi": {"rule": {"margin_mm": 7.0}}}, "roi-rule-differs"),
     ],
 )
-def test_runs_that_do_not_fit_each_other_are_refused(runs, make_network, tmp_path, changes, code):
+def test_runs_that_differ_are_refused(runs, make_network, tmp_path, changes, code):
     dataclasses.replace(make_network("lesion").description, **changes).save(tmp_path / "other")
     (tmp_path / "other" / "weights.npz").write_bytes((runs / "one" / "weights.npz").read_bytes())
-    with pytest.raises(Refusal, match=rf"\[{code}\] expected runs of one ensemble with the"):
+    with pytest.raises(Refusal, match=rf"\[{code}\] expected the"):
         Cascade.of_runs(runs / "liver", [runs / "one", tmp_path / "other"])
 
 
-def test_a_copy_of_a_run_does_not_count_twice(runs, tmp_path):
+def test_a_copy_of_a_run_is_refused(runs, tmp_path):
     shutil.copytree(runs / "one", tmp_path / "copy")
-    with pytest.raises(Refusal, match=r"\[ensemble-run-twice\].*the very weights of run 1 "):
+    with pytest.raises(Refusal, match=r"\[ensemble-run-twice\].*the weights of run 1 "):
         Cascade.of_runs(runs / "liver", [runs / "one", runs / "two", tmp_path / "copy"])

@@ -1,67 +1,22 @@
-"""Components against scipy; the graph for slices against the library for volumes."""
+"""Components of slices as a graph, against NumPy and scipy."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from liver_tf.inference import graph_components_2d
 from liver_tf.inference.graph_components_2d import (
-    filled,
-    largest_component,
+    component_sizes,
+    dilate,
+    fill_holes,
     largest_components_2d,
-    sections,
-    widened,
 )
-
-
-def by_scipy(mask):
-    """The largest component of 26 (8) neighbours; of equals that of the first pixel."""
-    labelled, count = ndimage.label(mask, np.ones((3,) * mask.ndim))
-    if not count:
-        return np.zeros_like(mask)
-    sizes = [(labelled == number).sum() for number in range(1, count + 1)]
-    first = [np.flatnonzero(labelled == number)[0] for number in range(1, count + 1)]
-    best = min(range(count), key=lambda index: (-sizes[index], first[index]))
-    return labelled == best + 1
-
-
-def draw_mask(generator, shape):
-    noise = generator.normal(size=shape)
-    smooth = ndimage.gaussian_filter(noise, generator.uniform(0, 1.5))
-    return smooth > np.quantile(smooth, generator.uniform(0.2, 0.95))
-
-
-@pytest.mark.parametrize("most_runs", [0, 10_000], ids=["noise", "runs"])
-@pytest.mark.parametrize("seed", range(20))
-def test_volumes_equal_scipy(seed, most_runs, monkeypatch):
-    monkeypatch.setattr(graph_components_2d, "MOST_RUNS", most_runs)
-    mask = draw_mask(np.random.default_rng(seed), (4, 12, 15))
-    expected = by_scipy(mask)
-    np.testing.assert_array_equal(largest_component(mask, fill_holes=False), expected)
-    filled = np.stack([ndimage.binary_fill_holes(one) for one in expected])
-    np.testing.assert_array_equal(largest_component(mask), filled)
-
-
-@pytest.mark.parametrize("most_runs", [0, 10_000], ids=["noise", "runs"])
-def test_of_equal_components_the_first_is_kept(most_runs, monkeypatch):
-    monkeypatch.setattr(graph_components_2d, "MOST_RUNS", most_runs)
-    for seed in range(50):
-        mask = np.random.default_rng(seed).random((3, 7, 8)) < 0.08
-        np.testing.assert_array_equal(largest_component(mask, fill_holes=False), by_scipy(mask))
-
-
-def test_slices_hang_together_through_the_volume():
-    mask = np.zeros((3, 6, 12), bool)
-    mask[0, 1:4, 1:4] = mask[1, 4, 4] = mask[2, 5, 5] = True  # 9 + 1 + 1, by their corners
-    mask[1, 0:2, 7:12] = True  # 10
-    kept = largest_component(mask)
-    assert kept.sum() == 11
-    assert not kept[:, :, 7:].any()
+from liver_tf.inference.largest_component_3d import largest_component
+from tests.builders.masks import draw_mask, largest_by_scipy
 
 
 def special_masks():
-    """Empty, full, ties, rings, rings in rings, a hole at the border, a diagonal, a snake."""
+    """Empty, full, ties, rings, rings in rings, a notch at the border, a diagonal, a snake."""
     empty = np.zeros((14, 17), bool)
     yield empty
     yield ~empty
@@ -93,14 +48,15 @@ def special_masks():
     yield one
 
 
-def test_the_graph_for_slices_equals_the_library_on_200_masks():
+def test_the_graph_equals_numpy_and_scipy_on_200_masks():
     generator = np.random.default_rng(0)
     masks = [*special_masks()]
     masks += [draw_mask(generator, (14, 17)) for _ in range(200 - len(masks))]
     found = largest_components_2d(tf.constant(np.stack(masks))).numpy()
-    for number, (mask, one) in enumerate(zip(masks, found, strict=True)):
-        np.testing.assert_array_equal(one, largest_component(mask[None])[0], str(number))
-        np.testing.assert_array_equal(one, ndimage.binary_fill_holes(by_scipy(mask)), str(number))
+    for number, (mask, kept) in enumerate(zip(masks, found, strict=True)):
+        np.testing.assert_array_equal(kept, largest_component(mask[None])[0], str(number))
+        by_scipy = ndimage.binary_fill_holes(largest_by_scipy(mask))
+        np.testing.assert_array_equal(kept, by_scipy, str(number))
     graph = tf.function(largest_components_2d, input_signature=[tf.TensorSpec([None] * 3, tf.bool)])
     np.testing.assert_array_equal(graph(tf.constant(np.stack(masks))), found)
 
@@ -112,28 +68,27 @@ def test_tiny_slices(shape):
     masks = (numbers[:, None] >> np.arange(size) & 1).astype(bool).reshape(-1, *shape)
     found = largest_components_2d(tf.constant(masks)).numpy()
     for mask, one in zip(masks, found, strict=True):
-        np.testing.assert_array_equal(one, ndimage.binary_fill_holes(by_scipy(mask)))
+        np.testing.assert_array_equal(one, ndimage.binary_fill_holes(largest_by_scipy(mask)))
 
 
-def test_sections_and_holes_equal_scipy():
+def test_component_sizes_and_filled_holes_equal_scipy():
     generator = np.random.default_rng(1)
     masks = np.stack([*special_masks(), *(draw_mask(generator, (14, 17)) for _ in range(60))])
     expected = np.zeros(masks.shape, np.int32)
     for mask, sizes in zip(masks, expected, strict=True):
         labelled, _ = ndimage.label(mask, np.ones((3, 3)))
         sizes[mask] = np.bincount(labelled.ravel())[labelled[mask]]
-    np.testing.assert_array_equal(sections(tf.constant(masks)), expected)
+    np.testing.assert_array_equal(component_sizes(tf.constant(masks)), expected)
     holes_filled = np.stack([ndimage.binary_fill_holes(mask) for mask in masks])
-    np.testing.assert_array_equal(filled(tf.constant(masks)), holes_filled)
+    np.testing.assert_array_equal(fill_holes(tf.constant(masks)), holes_filled)
 
 
 def test_empty_masks_stay_empty():
-    assert not largest_component(np.zeros((2, 4, 4), bool)).any()
     assert not largest_components_2d(tf.zeros([2, 4, 4], tf.bool)).numpy().any()
 
 
-def test_widening_equals_scipy():
+def test_dilation_equals_scipy():
     mask = draw_mask(np.random.default_rng(3), (14, 17))
     mask[3:, :] = False
     expected = ndimage.binary_dilation(mask, np.ones((5, 5)))
-    np.testing.assert_array_equal(widened(tf.constant(mask[None]), 2)[0], expected)
+    np.testing.assert_array_equal(dilate(tf.constant(mask[None]), 2)[0], expected)

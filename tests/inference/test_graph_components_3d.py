@@ -1,12 +1,12 @@
-"""Components of volumes as a graph, against the library that predicts."""
+"""Components of volumes as a graph, against NumPy."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from liver_tf.inference.graph_components_2d import largest_component
 from liver_tf.inference.graph_components_3d import largest_component_3d, largest_sections_3d
+from liver_tf.inference.largest_component_3d import largest_component
 
 _MASKS = [tf.TensorSpec([None, None, None], tf.bool)]
 largest = tf.function(largest_component_3d, input_signature=_MASKS)
@@ -14,7 +14,7 @@ sections = tf.function(largest_sections_3d, input_signature=_MASKS)
 
 
 @pytest.mark.parametrize("density", [0.0, 0.05, 0.12, 0.15, 0.2, 0.5, 1.0])
-def test_the_largest(density):
+def test_the_largest_component_equals_numpy(density):
     for seed in range(12):
         mask = np.random.default_rng(seed).random((9, 17, 14)) < density
         expected = largest_component(mask, fill_holes=False)
@@ -30,11 +30,11 @@ def test_a_snake_is_one_component():
     np.testing.assert_array_equal(largest(tf.constant(mask)).numpy(), mask)
 
 
-def test_sections():
+def test_largest_sections_equal_scipy():
     for seed in range(8):
         mask = np.random.default_rng(seed).random((6, 12, 13)) < 0.08
-        places, found = (one.numpy() for one in sections(tf.constant(mask)))
+        places, found = (each.numpy() for each in sections(tf.constant(mask)))
         np.testing.assert_array_equal(places, np.argwhere(mask))
         labelled, count = ndimage.label(mask, np.ones((3, 3, 3)))
-        per_slice = np.stack([np.bincount(one.ravel(), minlength=count + 1) for one in labelled])
+        per_slice = np.stack([np.bincount(each.ravel(), minlength=count + 1) for each in labelled])
         np.testing.assert_array_equal(found, per_slice.max(axis=0)[labelled[mask]])

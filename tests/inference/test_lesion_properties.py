@@ -146,7 +146,7 @@ def test_a_tie_goes_to_the_lower_label(scan):
 
 
 def test_probabilities_of_other_voxels_are_refused(scan):
-    with pytest.raises(ValueError, match="expected those of 9 lesion voxels, got 8"):
+    with pytest.raises(ValueError, match="expected those of 9 lesion voxels, found 8"):
         find_lesions(*scan, None, LESION_TYPES, probabilities=np.zeros((8, 1, 3)))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from liver_tf.inference.pixel_runs import IN_SLICE, IN_VOLUME, components, holes, painted, runs_of
+from liver_tf.inference.pixel_runs import IN_SLICE, IN_VOLUME, components, holes, paint, runs_of
 
 
 def draw_mask(seed, shape=(4, 11, 13)):
@@ -31,7 +31,7 @@ def test_runs_by_hand():
 @pytest.mark.parametrize("seed", range(10))
 def test_painting_undoes_runs_of_any_strides(seed):
     mask = draw_mask(seed)[::-1, :, ::-2]
-    np.testing.assert_array_equal(painted(runs_of(mask)), mask)
+    np.testing.assert_array_equal(paint(runs_of(mask)), mask)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -61,7 +61,7 @@ def test_components_equal_scipy_and_are_numbered_by_their_first_pixels(seed, ste
 def test_holes_equal_scipy(seed):
     mask = draw_mask(seed)
     filled = np.stack([ndimage.binary_fill_holes(one) for one in mask])
-    np.testing.assert_array_equal(painted(holes(runs_of(mask))), filled & ~mask)
+    np.testing.assert_array_equal(paint(holes(runs_of(mask))), filled & ~mask)
 
 
 def test_an_empty_mask_has_no_runs_no_components_and_no_holes():
@@ -69,4 +69,4 @@ def test_an_empty_mask_has_no_runs_no_components_and_no_holes():
     assert len(runs) == 0
     assert components(runs)[1] == 0
     assert len(holes(runs)) == 0
-    assert not painted(runs).any()
+    assert not paint(runs).any()

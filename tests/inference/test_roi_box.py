@@ -23,15 +23,15 @@ def make_liver(*parts, slices=1):
         ((1.0, 1.0), RoiRule(5.0, 1.0), Box(20, 35, 40)),
         # Pixels of 0.5 mm: 5 mm are 10 pixels; 30 + 20 = 50.
         ((0.5, 0.5), RoiRule(5.0, 1.0), Box(15, 30, 50)),
-        # The least side of 60 mm holds.
+        # The minimum side of 60 mm applies.
         ((1.0, 1.0), RoiRule(5.0, 60.0), Box(10, 25, 60)),
         # Unequal spacing: their mean, 0.75 mm; 30 + 2 x 5 / 0.75 = 43.3, so 44.
         ((0.5, 1.0), RoiRule(5.0, 1.0), Box(18, 33, 44)),
-        # Unknown spacing counts as 0.75 mm.
+        # Unknown spacing is taken as 0.75 mm.
         (None, RoiRule(5.0, 1.0), Box(18, 33, 44)),
-        # A side that is odd against the liver's: the box begins half a pixel earlier.
+        # Sides of different parity: the box begins half a pixel earlier.
         ((1.0, 1.0), RoiRule(0.5, 1.0), Box(24, 39, 31)),
-        # Far over the border.
+        # Far beyond the border.
         ((1.0, 1.0), RoiRule(100.0, 1.0), Box(-75, -60, 230)),
     ],
 )
@@ -40,7 +40,7 @@ def test_boxes_worked_by_hand(spacing_mm, rule, box):
     assert boxes_of_scan(liver, spacing_mm, rule) == [box]
 
 
-def test_a_slice_without_liver_has_no_box_unless_the_box_is_the_scans():
+def test_a_slice_without_liver_has_no_box_unless_the_box_is_that_of_the_scan():
     liver = make_liver((0, (30, 40), (40, 50)), (2, (60, 70), (80, 90)), slices=3)
     per_slice = boxes_of_scan(liver, (1.0, 1.0), RoiRule(5.0, 1.0))
     assert per_slice == [Box(25, 35, 20), None, Box(55, 75, 20)]
@@ -73,7 +73,7 @@ def test_single_pixel_and_full_slice():
     [Box(2, 3, 4), Box(-2, -1, 5), Box(6, 7, 6), Box(-3, -3, 20), Box(50, 0, 3), Box(0, -9, 4)],
 )
 @pytest.mark.parametrize("outside", [-160, 0])
-def test_a_crop_over_the_border_is_filled(box, outside):
+def test_a_crop_beyond_the_border_is_filled(box, outside):
     pixels = np.arange(1, 8 * 9 + 1, dtype=np.int16).reshape(8, 9)
     padded = np.pad(pixels, 60, constant_values=outside)
     row, column = box.row + 60, box.column + 60
@@ -86,11 +86,11 @@ def test_a_crop_over_the_border_is_filled(box, outside):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((-1.0,), "margin_mm: expected 0 or more, got -1"),
-        ((float("nan"),), "margin_mm: expected 0 or more, got nan"),
-        ((0.0, 0.0), "least_side_mm: expected more than 0, got 0"),
-        ((0.0, float("inf")), "least_side_mm: expected more than 0, got inf"),
-        ((0.0, 1.0, "scan"), "extent: expected slice or volume, got 'scan'"),
+        ((-1.0,), "margin_mm: expected 0 or more, found -1"),
+        ((float("nan"),), "margin_mm: expected 0 or more, found nan"),
+        ((0.0, 0.0), "least_side_mm: expected more than 0, found 0"),
+        ((0.0, float("inf")), "least_side_mm: expected more than 0, found inf"),
+        ((0.0, 1.0, "scan"), "extent: expected slice or volume, found 'scan'"),
     ],
 )
 def test_impossible_rules_are_refused(arguments, message):

@@ -1,4 +1,4 @@
-"""Slices and scans of odd sizes and values: a clear error or a right answer, never a crash."""
+"""Unusual sizes and values of slices: a clear error or a correct answer, never a crash."""
 
 import numpy as np
 import pytest
@@ -17,15 +17,15 @@ ALL = PostProcessing(lesion_probability=0.4, fill_holes=True, least_area_mm2=20.
 
 @pytest.fixture(scope="module")
 def cascade(intensity_cascade):
-    """One for all cases: every new one is traced anew."""
+    """One for all cases, because tracing takes time."""
     return intensity_cascade()
 
 
 @pytest.mark.parametrize(
     ("hu", "message"),
     [
-        (np.zeros((8, 8), np.int16), r"hu: expected \[slices, rows, columns\], got 2 axes"),
-        (np.zeros((1, 8, 8, 1), np.int16), "got 4 axes"),
+        (np.zeros((8, 8), np.int16), r"hu: expected \[slices, rows, columns\], found 2 axes"),
+        (np.zeros((1, 8, 8, 1), np.int16), "found 4 axes"),
         (np.zeros((0, 8, 8), np.int16), "at least one slice of at least one pixel"),
         (np.zeros((1, 0, 8), np.float32), "at least one slice of at least one pixel"),
         (np.full((1, 8, 8), np.nan, np.float32), "finite Hounsfield units"),
@@ -34,7 +34,7 @@ def cascade(intensity_cascade):
         (np.full((1, 8, 8), "a"), "hu: expected numbers"),
     ],
 )
-def test_what_is_no_scan_is_refused(cascade, hu, message):
+def test_arrays_that_are_not_a_scan_are_refused(cascade, hu, message):
     with pytest.raises(ValueError, match=message):
         cascade.predict(hu, None)
     with pytest.raises(ValueError, match=message):
@@ -54,8 +54,8 @@ def test_tiny_and_narrow_slices_and_any_hu(cascade, shape, value):
             bool(liver.any()) for liver in prediction.liver
         ]
         if shape[1] == shape[2]:
-            # Whatever is above 75 HU is liver here, and above 140 HU hemangioma. (A strip that is
-            # narrower than a pixel of the network's grid is mixed with the air around it.)
+            # Above 75 HU is liver here, above 140 HU hemangioma. (A strip narrower than a pixel
+            # of the network's grid is mixed with the air around it.)
             assert prediction.liver.all() == (value > 75)
             expected = LESION_TYPES.index("hemangioma") if value > 75 else 0
             assert (prediction.labels == expected).all()
@@ -77,9 +77,7 @@ def test_a_slice_of_4096_pixels(cascade):
 
 @pytest.mark.parametrize("how", [PostProcessing(), ALL], ids=["plain", "post-processed"])
 @pytest.mark.parametrize("extent", ["slice", "volume"])
-def test_without_liver_there_is_no_box_no_lesion_and_the_scan_is_healthy(
-    intensity_cascade, how, extent
-):
+def test_without_liver_there_is_no_box_and_no_lesion(intensity_cascade, how, extent):
     cascade = intensity_cascade(how=how, extent=extent)
     hu = np.full((3, 40, 40), -100, np.int16)
     prediction = cascade.predict(hu, (1.0, 1.0))
@@ -106,7 +104,7 @@ def test_slices_with_and_without_liver_in_one_batch(cascade):
 
 
 @pytest.mark.parametrize("how", [PostProcessing(), ALL], ids=["plain", "post-processed"])
-def test_one_slice_by_predict_equals_the_graph_with_post_processing_too(make_network, how):
+def test_predict_on_one_slice_equals_the_graph_with_post_processing(make_network, how):
     """Untrained networks: lesions of all sizes and holes."""
     cascade = Cascade(LiverFinder(make_network("liver")), make_network("lesion"), how=how)
     generator = np.random.default_rng(0)
@@ -119,7 +117,7 @@ def test_one_slice_by_predict_equals_the_graph_with_post_processing_too(make_net
     assert len(np.unique(by_graph)) > 2
 
 
-def test_kept_probabilities_are_those_of_the_lesion_voxels_in_order(make_network):
+def test_probabilities_belong_to_the_lesion_voxels_in_c_order(make_network):
     cascade = Cascade(LiverFinder(make_network("liver")), make_network("lesion"), how=ALL)
     generator = np.random.default_rng(1)
     hu = np.stack([tiny_records.draw_slice(generator, 64, 64, 2)[0] for _ in range(11)])
@@ -134,7 +132,7 @@ def test_kept_probabilities_are_those_of_the_lesion_voxels_in_order(make_network
     assert len(np.unique(prediction.labels[lesion])) > 1
 
 
-def test_windows_hold_their_boxes_and_parts_are_pasted_where_they_were():
+def test_windows_contain_their_boxes_and_are_pasted_back():
     boxes = tf.constant([[2, 3, 4], [-3, 6, 8], [4, -2, 5], [-5, -5, 30]])
     for chosen in ([0], [0, 1, 2], [0, 1, 2, 3]):
         own = tf.gather(boxes, chosen)

@@ -1,0 +1,36 @@
+"""From class probabilities to labels: the decision threshold, and filling of holes."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from liver_tf.inference.graph_components_2d import fill_holes
+from liver_tf.inference.postprocessing import PostProcessing
+from liver_tf.labels import LIVER
+
+
+def decide(probabilities: tf.Tensor, inside: tf.Tensor | None, how: PostProcessing) -> tf.Tensor:
+    """The labels of pixels, before small lesions are removed.
+
+    Args:
+      probabilities: float32 [batch, rows, columns, classes]; all zero is background.
+      inside: bool [batch, rows, columns], where lesions (and liver) may be; None for anywhere.
+      how: ``lesion_probability`` and ``fill_holes`` are applied.
+
+    Returns:
+      int32 [batch, rows, columns].
+    """
+    of_types = probabilities[..., LIVER + 1 :]
+    likeliest_type = tf.argmax(of_types, axis=-1, output_type=tf.int32) + LIVER + 1
+    if how.lesion_probability is None:
+        labels = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
+    else:
+        lesion = tf.reduce_sum(of_types, axis=-1) >= how.lesion_probability
+        rest = tf.argmax(probabilities[..., : LIVER + 1], axis=-1, output_type=tf.int32)
+        labels = tf.where(lesion, likeliest_type, rest)
+    if inside is not None:
+        labels = tf.where(inside, labels, 0)
+    if how.fill_holes:
+        lesion = labels > LIVER
+        labels = tf.where(fill_holes(lesion) & ~lesion, likeliest_type, labels)
+    return labels

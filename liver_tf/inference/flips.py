@@ -1,0 +1,20 @@
+"""Test-time flips (``--flips``): average the answers to an image and its mirror image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+
+def average_over_flips(
+    softmax: Callable[[tf.Tensor], tf.Tensor], standardised: tf.Tensor
+) -> tf.Tensor:
+    """Mean class probabilities of images and their left-right mirror images.
+
+    Args:
+      softmax: float32 [batch, s, s, 1] to class probabilities [batch, s, s, classes].
+      standardised: float32 [batch, s, s, 1].
+    """
+    mirrored = softmax(tf.reverse(standardised, axis=[2]))
+    return (softmax(standardised) + tf.reverse(mirrored, axis=[2])) / 2.0

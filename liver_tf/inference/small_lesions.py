@@ -1,0 +1,60 @@
+"""Remove lesions whose largest section in a slice is below a minimum area.
+
+Pixels that are removed become liver inside the liver and background elsewhere. The version for
+scans as a graph is in ``scan_graph``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from liver_tf.inference.graph_components_2d import component_sizes
+from liver_tf.inference.lesion_components import LesionComponents
+from liver_tf.inference.postprocessing import PostProcessing
+from liver_tf.inference.roi_box import NOMINAL_SPACING_MM
+from liver_tf.labels import LIVER
+
+
+def least_pixels(spacing_mm: tf.Tensor, how: PostProcessing) -> tf.Tensor:
+    """The minimum area in pixels, int32 [batch].
+
+    Args:
+      spacing_mm: float32 [batch, 2]; NaN or 0 stands for the nominal spacing.
+      how: ``least_area_mm2`` is applied.
+    """
+    known = tf.where(spacing_mm > 0.0, spacing_mm, NOMINAL_SPACING_MM)
+    # An area that rounding makes a thousandth of a pixel too small is large enough.
+    pixels = how.least_area_mm2 / tf.reduce_prod(known, axis=1)
+    return tf.cast(tf.math.ceil(pixels - 1e-3), tf.int32)
+
+
+def without_small(labels: np.ndarray, liver: np.ndarray, least: int) -> np.ndarray:
+    """Remove small lesions from the label map of a scan (26 neighbours), in place.
+
+    Args:
+      labels: uint8 [slices, rows, columns], changed in place.
+      liver: bool of the same shape.
+      least: Minimum pixels of the largest section.
+
+    Returns:
+      Which of the lesion voxels were kept, bool [lesion voxels before] in C order.
+    """
+    lesions = LesionComponents.of_labels(labels)
+    kept = (lesions.largest_sections() >= least)[lesions.index]
+    flat, inside = labels.reshape(-1), liver.reshape(-1)
+    for start, end in lesions.runs[~kept].flat_ranges():
+        flat[start:end] = inside[start:end] * LIVER
+    return np.repeat(kept, lesions.runs.length)
+
+
+def without_small_2d(labels: tf.Tensor, liver: tf.Tensor, least: tf.Tensor) -> tf.Tensor:
+    """Remove small lesions from slices, each on its own (8 neighbours), as a graph.
+
+    Args:
+      labels: int32 [batch, rows, columns].
+      liver: bool of the same shape.
+      least: int32 [batch], minimum pixels.
+    """
+    small = (labels > LIVER) & (component_sizes(labels > LIVER) < least[:, None, None])
+    return tf.where(small, tf.cast(liver, labels.dtype) * LIVER, labels)
