@@ -24,8 +24,8 @@ def test_runs_by_hand():
     assert runs.slice.tolist() == [0, 0, 1]
     assert runs.row.tolist() == [1, 1, 0]
     assert runs.length.tolist() == [2, 1, 3]
-    assert runs_of(mask, most=3) is not None
-    assert runs_of(mask, most=2) is None
+    assert runs_of(mask, limit=3) is not None
+    assert runs_of(mask, limit=2) is None
 
 
 @pytest.mark.parametrize("seed", range(10))
