@@ -135,8 +135,8 @@ def _ours(folder: Path, images: np.ndarray, labels: np.ndarray, compiled: bool) 
     from liver_tf.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()
-    from liver_tf.pipeline import xla
-    from liver_tf.pipeline.augmentation_ranges import Ranges
+    from liver_tf.pipeline.augmentation import xla
+    from liver_tf.pipeline.augmentation.ranges import Ranges
 
     if not compiled:
         xla.available = lambda: False

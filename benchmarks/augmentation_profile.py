@@ -26,8 +26,8 @@ def main(argv: list[str]) -> int:
     import numpy as np
     import tensorflow as tf
 
-    from liver_tf.pipeline import augment, noise, warp
-    from liver_tf.pipeline.xla import compiled
+    from liver_tf.pipeline.augmentation import augment, noise, warp
+    from liver_tf.pipeline.augmentation.xla import compiled
 
     generator = np.random.default_rng(0)
     shape = (BATCH, SIDE, SIDE)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from liver_tf.inference.flips import average_over_flips
 from liver_tf.model.description import Description, load_network
 from liver_tf.pipeline import resample
+from liver_tf.pipeline.standardisation import standardise
 from liver_tf.refusals import Refusal
 
 
@@ -96,7 +97,7 @@ class TrainedNetwork(tf.Module):
         low, high = (float(edge) for edge in self.description.window)
         above_air = tf.clip_by_value(hu, low, high) - low
         view = resample.take_region(above_air, box, self.description.architecture.image_size) + low
-        standardised = ((view - self.description.mean_hu) / self.description.sd_hu)[..., None]
+        standardised = standardise(view, self.description.mean_hu, self.description.sd_hu)
         if self.flips:
             return average_over_flips(self.softmax, standardised)
         return self.softmax(standardised)

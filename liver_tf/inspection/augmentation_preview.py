@@ -7,7 +7,7 @@ from pathlib import Path
 
 from liver_tf.model.architecture import Architecture
 from liver_tf.options import REQUIRED, OptionError, Options, option, part
-from liver_tf.pipeline.augmentation_ranges import Augmentation
+from liver_tf.pipeline.augmentation.ranges import Augmentation
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,10 +16,10 @@ from matplotlib.lines import Line2D
 
 from liver_tf.atomic_files import atomic_write
 from liver_tf.labels import LIVER, LabelSet
-from liver_tf.pipeline import augment
-from liver_tf.pipeline.on_disk import OnDisk
+from liver_tf.pipeline.augmentation import augment
 from liver_tf.pipeline.sampling import NO_LESION, NOTHING
-from liver_tf.pipeline.slices import Slices, look_over
+from liver_tf.pipeline.slices import Slices, scan_kinds
+from liver_tf.pipeline.slices_on_disk import SlicesOnDisk
 from liver_tf.report.overlays.outlines import outlines_of
 
 _GROUND, _INK, _PALE = "#101010", "#f0f0f0", "#b0b0b0"
@@ -50,9 +50,9 @@ def make_rows(
 
     A run with the same seed, ranges and image size augments them identically in its first epochs.
     """
-    examples, kinds = look_over(slices)
+    examples, kinds = scan_kinds(slices)
     chosen = _choose(kinds, rows, np.random.default_rng(seed))
-    on_disk = OnDisk(slices)
+    on_disk = SlicesOnDisk(slices)
     label_set = slices.manifest.label_set
     window = slices.manifest.window
     sheet = []

@@ -1,9 +1,9 @@
-"""From a square region of a slice to the network's grid, and back.
+"""Resampling from a square region of a slice to the network's grid, and back.
 
-Both ways are two small matrix products per slice: an output row is a weighted sum of input rows,
-an output column one of input columns. That costs little, takes another region for every slice of
-a batch, filters properly when it shrinks, and runs unchanged in every executor of the exported
-graph. What lies outside the slice counts as zero; callers shift HU so that zero is air.
+Both directions are two small matrix products per slice: an output row is a weighted sum of input
+rows, an output column one of input columns. This is cheap, allows another region for every slice of
+a batch, filters when it shrinks, and runs unchanged in every executor of the exported graph. Pixels
+outside the slice count as zero; callers shift HU so that zero is air.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ def weights(
 ) -> tf.Tensor:
     """Matrix that resamples ``[start, start + length)`` of an axis of ``inputs`` to ``outputs``.
 
-    A triangle filter: linear interpolation when it enlarges, its support widened by the factor
-    when it shrinks (no aliasing). Pixel i covers [i, i + 1).
+    A triangle filter: linear interpolation when enlarging, with its support widened by the factor
+    when shrinking (no aliasing). Pixel i covers [i, i + 1).
 
     Args:
-      start, length: float32 [batch], in input pixels; may reach beyond the axis.
+      start, length: float32 [batch], in input pixels; may extend beyond the axis.
 
     Returns:
-      float32 [batch, outputs, inputs]. A row sums to 1, less what falls outside the axis.
+      float32 [batch, outputs, inputs]. A row sums to 1, minus the part outside the axis.
     """
     inputs, outputs = tf.cast(inputs, tf.float32), tf.cast(outputs, tf.float32)
     step = (length / outputs)[:, None]
@@ -35,10 +35,10 @@ def weights(
 
 
 def _full_sum(centre: tf.Tensor, reach: tf.Tensor) -> tf.Tensor:
-    """Sum of the triangle over all whole pixels, those outside the axis included: [b, out, 1].
+    """Sum of the triangle over all pixels, including those outside the axis: [b, out, 1].
 
-    For a triangle of half-width w at offset f from a whole pixel there is no simpler form than
-    to add the samples up; the loop is as long as the widest filter of the batch.
+    There is no closed form for a triangle at an arbitrary offset from a pixel, so the samples are
+    added up; there are as many as the widest filter of the batch needs.
     """
     offset = (centre - tf.floor(centre))[:, :, None]
     half = tf.cast(tf.math.ceil(tf.reduce_max(reach)), tf.float32) + 1.0
@@ -50,7 +50,7 @@ def take_region(images: tf.Tensor, box: tf.Tensor, size: int) -> tf.Tensor:
     """Resample a square region of each slice to ``size`` x ``size`` pixels.
 
     Args:
-      images: float32 [batch, rows, columns]; zero is what lies outside.
+      images: float32 [batch, rows, columns]; outside counts as zero.
       box: float32 or int [batch, 3]: first row, first column, side, in pixels.
 
     Returns:
@@ -63,21 +63,21 @@ def take_region(images: tf.Tensor, box: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def put_back(maps: tf.Tensor, box: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """The way back: maps on the network's grid to the grid of the slice, zero outside the box.
+    """Resample maps on the network's grid to the grid of the slice, zero outside the box.
 
     Args:
       maps: float32 [batch, size, size, channels], e.g. probabilities.
       box: [batch, 3] as in ``take_region``.
 
     Returns:
-      float32 [batch, rows, columns, channels]; inside the box linear interpolation with the
-      border repeated, so that probabilities still sum to one there.
+      float32 [batch, rows, columns, channels]: inside the box linear interpolation with repeated
+      borders, so that probabilities still sum to one.
     """
     box = tf.cast(box, tf.float32)
     size = tf.shape(maps)[1]
     row_weights = _back_weights(box[:, 0], box[:, 2], rows, size)
     column_weights = _back_weights(box[:, 1], box[:, 2], columns, size)
-    # einsum would choose its own order; two matmuls keep the larger product small.
+    # einsum would choose the order of the products; this one keeps the larger product small.
     batch, channels = tf.shape(maps)[0], tf.shape(maps)[3]
     flat = tf.reshape(maps, [batch, size, size * channels])
     stretched = tf.reshape(tf.matmul(row_weights, flat), [batch, rows, size, channels])
@@ -89,7 +89,7 @@ def put_back(maps: tf.Tensor, box: tf.Tensor, rows: tf.Tensor, columns: tf.Tenso
 def _back_weights(
     start: tf.Tensor, length: tf.Tensor, pixels: tf.Tensor, size: tf.Tensor
 ) -> tf.Tensor:
-    """[batch, pixels, size]: each source pixel from the network's grid; zero outside the box."""
+    """Weights [batch, pixels, size] of each slice pixel; zero outside the box."""
     size = tf.cast(size, tf.float32)
     pixel = tf.range(tf.cast(pixels, tf.float32))[None, :]
     place = (pixel + 0.5 - start[:, None]) * (size / length[:, None]) - 0.5
@@ -103,10 +103,11 @@ def take_labels(labels: tf.Tensor, box: tf.Tensor, size: int) -> tf.Tensor:
     """Labels of a square region by nearest neighbour; outside the slice is background.
 
     Args:
-      labels: uint8 [rows, columns] of one slice. box: [3].
+      labels: uint8 [rows, columns] of one slice.
+      box: [3], as in ``take_region``.
 
     Returns:
-      uint8 [size, size]; never a label that was not there.
+      uint8 [size, size].
     """
     box = tf.cast(box, tf.float32)
     shape = tf.shape(labels)
@@ -126,7 +127,7 @@ def _nearest(start, length, inputs, outputs: int):
 
 
 def whole_slice_box(rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """The smallest centred square that holds a whole slice: float32 [3]."""
+    """The smallest centred square that contains the slice: float32 [3]."""
     rows, columns = tf.cast(rows, tf.float32), tf.cast(columns, tf.float32)
     side = tf.maximum(rows, columns)
     return tf.stack([(rows - side) / 2.0, (columns - side) / 2.0, side])

@@ -1,8 +1,8 @@
-"""Which slices an epoch shows, and how often: thinning, and balance of the kinds of slices.
+"""Which slices an epoch shows, and how often: thinning, and balancing of the kinds of slices.
 
-Both are functions of (seed, epoch, slice): a run that is gone on with, or computed with another
-number of threads, sees what it would have seen. Every epoch chooses anew, so that over the epochs
-every slice is seen. Only training is thinned and balanced, never validation.
+Both are functions of (seed, epoch, slice), so they do not depend on resuming or on the number of
+threads. Each epoch draws again, so all slices are shown over the epochs. Only training is thinned
+and balanced, never validation.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from liver_tf.labels import LIVER
 from liver_tf.options import Options, option, part
 from liver_tf.refusals import Refusal
 
-#: Kinds of slices: nothing labelled, liver without lesion, and from here on the label of the
-#: rarest lesion on it.
+#: Kinds of slices: nothing labelled; liver without lesion; from FIRST_LESION on, the label of the
+#: slice's rarest lesion.
 NOTHING, NO_LESION, FIRST_LESION = 0, LIVER, LIVER + 1
 
 #: What compensates for rare classes: the weights of the loss, repeated slices, or nothing.
@@ -64,24 +64,24 @@ class Sampling(Options):
         return self.keep_without_liver == self.keep_without_lesion == 1 and not self.resample
 
     def in_words(self) -> str:
-        """A line on what an epoch shows."""
+        """A line that describes what an epoch shows."""
         if self.shows_all:
             return "an epoch shows every training slice once"
-        said = (
+        text = (
             f"an epoch shows {self.keep_without_liver:.0%} of the training slices without liver "
             f"and {self.keep_without_lesion:.0%} of those without a lesion"
         )
         if self.resample:
-            said += (
+            text += (
                 ", then slices without a lesion and of each type equally often, one slice at most "
                 f"{self.max_repeats} times"
             )
-        return said
+        return text
 
 
 @dataclass(frozen=True)
 class BalancedSampling(Options):
-    """Sampling as it is asked for, together with the weights of the loss."""
+    """The options for sampling, together with the weights of the loss."""
 
     sampling: Sampling = part(Sampling)
     balance: str = option(
@@ -100,7 +100,7 @@ class BalancedSampling(Options):
         """The sampling of a run."""
         if self.balance == "resample":
             return replace(self.sampling, resample=True)
-        # It decides nothing then, and runs that differ in it are the same.
+        # Otherwise max_repeats has no effect, and must not make two runs different.
         return replace(self.sampling, max_repeats=EVERYTHING.max_repeats)
 
 
@@ -108,20 +108,20 @@ EVERYTHING = Sampling()
 
 
 def kinds_of(holds: np.ndarray) -> np.ndarray:
-    """The kind of each slice: a slice with lesions of several types counts for the rarest of them.
+    """The kind of each slice; a slice with several lesion types counts as the rarest of them.
 
-    Rare is what few of these slices hold. So no type goes short for the company it keeps: the
-    slices that hold it count for it or for rarer ones, and each of those is shown as often as the
-    slices of a kind of its own would be, or more often.
+    The rarest type is the one on the fewest slices. So no type is shown less often because it
+    appears together with others: its slices count as this type or as a rarer one, and slices of
+    rarer types are repeated at least as often.
 
     Args:
       holds: bool [slices, labels], whether a slice has pixels of a label.
 
     Returns:
-      int64 [slices]. Of two types that are equally rare the lower label counts.
+      int64 [slices]. Of two equally rare types, the lower label counts.
     """
     kinds = np.where(holds[:, LIVER], NO_LESION, NOTHING)
-    # The rarest last, so that it has the last word.
+    # The rarest last, so that it overwrites the others.
     common_first = sorted(
         range(FIRST_LESION, holds.shape[1]), key=lambda label: (-holds[:, label].sum(), -label)
     )
@@ -135,13 +135,17 @@ def times_shown(
 ) -> np.ndarray:
     """How often an epoch shows each slice.
 
-    Thinning asks each slice for itself: what becomes of it hangs on no other. Balance cannot.
+    Thinning decides on each slice independently of all others; balancing does not.
 
     Args:
-      examples: int64 [slices], their numbers. kinds: int [slices], as above.
+      examples: int64 [slices], the numbers of the slices.
+      kinds: int [slices], from ``kinds_of``.
 
     Returns:
-      int64 [slices], zero and up. Raises ``Refusal``, ``no-slices``, where that is zero for all.
+      int64 [slices], zero or more.
+
+    Raises:
+      Refusal: ``no-slices``: the result is zero for all slices.
     """
     shares = np.array([sampling.keep_without_liver, sampling.keep_without_lesion, 1.0])
     chance = shares[np.minimum(kinds, FIRST_LESION)]
@@ -150,8 +154,8 @@ def times_shown(
         raise Refusal(
             "no-slices",
             None,
-            expected="slices to train on in every epoch",
-            found=f"none left of {len(examples)} in epoch {epoch + 1}",
+            expected="at least one training slice in every epoch",
+            found=f"none of {len(examples)} in epoch {epoch + 1}",
             remedy="Raise --keep_without_liver or --keep_without_lesion, or check the labels with "
             "data_prep.verify.",
         )
@@ -160,19 +164,18 @@ def times_shown(
         group = np.maximum(kinds, NO_LESION)
         present, counts = np.unique(group[kept], return_counts=True)
         shares = _split(int(kept.sum()), counts * sampling.max_repeats, epoch)
-        for one, wanted in zip(present, shares, strict=True):
-            members = np.flatnonzero(kept & (group == one))
-            times[members] = wanted // len(members)
+        for kind, share in zip(present, shares, strict=True):
+            members = np.flatnonzero(kept & (group == kind))
+            times[members] = share // len(members)
             first = np.argsort(_uniform(b"rank", seed, epoch, examples[members]), kind="stable")
-            times[members[first[: wanted % len(members)]]] += 1
+            times[members[first[: share % len(members)]]] += 1
     return times
 
 
 def _split(total: int, most: np.ndarray, epoch: int) -> np.ndarray:
-    """``total`` showings over the kinds, as evenly as ``most`` of each allows; int64 [kinds].
+    """Divide ``total`` over the kinds, as evenly as their maxima ``most`` allow; int64 [kinds].
 
-    Where it does not divide evenly, another kind gets the odd one in another epoch. ``total`` must
-    not be more than all of ``most``.
+    A remainder goes to another kind in each epoch. ``total`` must not exceed the sum of ``most``.
     """
     order = np.roll(np.arange(len(most)), epoch)
     given = np.zeros(len(most), np.int64)
@@ -185,7 +188,7 @@ def _split(total: int, most: np.ndarray, epoch: int) -> np.ndarray:
 
 
 def _uniform(purpose: bytes, seed: int, epoch: int, examples: np.ndarray) -> np.ndarray:
-    """float64 [slices] in [0, 1), of (seed, epoch, slice); independent for each purpose."""
+    """float64 [slices] in [0, 1), a function of (purpose, seed, epoch, slice)."""
     digests = b"".join(
         hashlib.blake2b(
             struct.pack("<qqq", seed, epoch, example), digest_size=8, person=purpose

@@ -1,4 +1,4 @@
-"""Slices of a record set on the network's grid, as they lie in their shards."""
+"""Slices of a record set on the network's grid, in the order of their shards."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ SHARDS_AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Slices:
-    """Which slices of which cases, and at what size.
+    """The slices of some cases, and their size.
 
     Attributes:
-      folder, manifest: the record set. cases: pseudonyms; their order does not matter.
-      image_size: side of the network's input in pixels.
-      label_map: new label of each label of the record set (``(0, 1, 1)``: liver and lesion are
+      folder, manifest: The record set.
+      cases: Pseudonyms; their order does not matter.
+      image_size: Side of the network's input in pixels.
+      label_map: New label of each label of the record set (``(0, 1, 1)``: liver and lesion become
         one class).
     """
 
@@ -37,10 +38,10 @@ class Slices:
 
     @property
     def entries(self) -> list[CaseEntry]:
-        """The cases in the order in which their slices are counted."""
-        wanted = set(self.cases)
+        """The cases in the order in which their slices are numbered."""
+        chosen = set(self.cases)
         return sorted(
-            (entry for entry in self.manifest.cases if entry.case in wanted),
+            (entry for entry in self.manifest.cases if entry.case in chosen),
             key=lambda entry: entry.case,
         )
 
@@ -50,7 +51,7 @@ class Slices:
 
     @property
     def bytes_each(self) -> int:
-        """Of a slice at the network's size: HU as float32, labels as uint8."""
+        """Bytes of a slice at the network's size: HU as float32, labels as uint8."""
         return self.image_size**2 * 5
 
 
@@ -64,9 +65,9 @@ def network_view(
 
 
 def viewer(slices: Slices) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """A function of a serialised record: ``image``, ``labels`` and ``example`` of its slice.
+    """Make a function of a serialised record that returns its slice at the network's size.
 
-    ``image`` float32 HU and ``labels`` uint8, both at the network's size.
+    The function returns ``image`` (float32 HU), ``labels`` (uint8) and ``example`` (int64).
     """
     lookup = tf.constant(slices.label_map, tf.uint8)
     air = float(slices.manifest.window[0])
@@ -87,9 +88,9 @@ def viewer(slices: Slices) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
 
 
 def stream(slices: Slices) -> tf.data.Dataset:
-    """All slices once, shards interleaved: what ``viewer`` gives, and ``place``.
+    """All slices once, shards interleaved: what ``viewer`` returns, and ``place``.
 
-    A slice's place is its number when the records of ``slices.entries`` are counted through.
+    The place of a slice is its number in the records of ``slices.entries``.
     """
     view = viewer(slices)
     return _serialised(slices).map(
@@ -99,33 +100,34 @@ def stream(slices: Slices) -> tf.data.Dataset:
     )
 
 
-def look_over(slices: Slices) -> tuple[np.ndarray, np.ndarray]:
-    """Number and kind of every slice, without looking at its image; int64 [slices] each.
+def scan_kinds(slices: Slices) -> tuple[np.ndarray, np.ndarray]:
+    """Example number and kind of every slice by place, from its labels only.
 
-    Both by place; kinds as in :func:`liver_tf.pipeline.sampling.kinds_of`, by the record set's own
-    labels.
+    Returns:
+      Two int64 [slices]; the kinds are those of ``sampling.kinds_of``, by the labels of the record
+      set.
     """
     parse = record_parser(slices.manifest.encoding)
     classes = len(slices.manifest.label_set)
 
-    def look(place: tf.Tensor, serialised: tf.Tensor):
+    def labels_in(place: tf.Tensor, serialised: tf.Tensor):
         record = parse(serialised)
-        return place, record["example"], _held(record["labels"], classes)
+        return place, record["example"], _present(record["labels"], classes)
 
-    dataset = _serialised(slices).map(look, tf.data.AUTOTUNE, deterministic=False).batch(1024)
+    dataset = _serialised(slices).map(labels_in, tf.data.AUTOTUNE, deterministic=False).batch(1024)
     examples = np.zeros(slices.count, np.int64)
     holds = np.zeros((slices.count, classes), bool)
-    for place, example, held in dataset.as_numpy_iterator():
-        examples[place], holds[place] = example, held
+    for place, example, present in dataset.as_numpy_iterator():
+        examples[place], holds[place] = example, present
     return examples, kinds_of(holds)
 
 
 def read_shards(paths: Sequence[str], firsts: Sequence[int]) -> tf.data.Dataset:
     """All records of some shards, several shards at a time: (number, serialised record).
 
-    Records of a shard are numbered from its ``firsts`` on.
+    The records of each shard are numbered from its entry in ``firsts``.
     """
-    # Unbuffered: a record is large, and its bytes would only be copied once more.
+    # Unbuffered: records are large, and a buffer would only copy them once more.
     return tf.data.Dataset.from_tensor_slices(
         (tf.constant(paths), tf.constant(firsts, tf.int64))
     ).interleave(
@@ -145,8 +147,8 @@ def _serialised(slices: Slices) -> tf.data.Dataset:
     )
 
 
-def _held(labels: tf.Tensor, classes: int) -> tf.Tensor:
-    """bool [classes]: whether there are pixels of each label."""
+def _present(labels: tf.Tensor, classes: int) -> tf.Tensor:
+    """bool [classes]: whether each label is present."""
     pixels = tf.math.bincount(
         tf.cast(tf.reshape(labels, [-1]), tf.int32), minlength=classes, maxlength=classes
     )

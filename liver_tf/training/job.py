@@ -17,7 +17,7 @@ from liver_tf.labels import LabelSet
 from liver_tf.model import unet
 from liver_tf.model.architecture import Architecture
 from liver_tf.model.description import Description
-from liver_tf.pipeline.augmentation_ranges import Ranges
+from liver_tf.pipeline.augmentation.ranges import Ranges
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.pipeline.sampling import EVERYTHING, Sampling
 from liver_tf.pipeline.slices import Slices

@@ -8,7 +8,7 @@ from liver_tf.labels import LabelSet
 from liver_tf.model import unet
 from liver_tf.model.architecture import Architecture
 from liver_tf.model.block_weights import parameter_counts
-from liver_tf.pipeline.augmentation_ranges import Ranges
+from liver_tf.pipeline.augmentation.ranges import Ranges
 from liver_tf.records.folds import Split
 from liver_tf.records.manifest import Manifest
 from liver_tf.training.computation import Computation, augment_on_host

@@ -8,7 +8,7 @@ from pathlib import Path
 from liver_tf.model.architecture import Architecture
 from liver_tf.model.blocks import HALF_PRECISIONS
 from liver_tf.options import REQUIRED, OptionError, Options, option, part
-from liver_tf.pipeline.augmentation_ranges import Augmentation
+from liver_tf.pipeline.augmentation.ranges import Augmentation
 from liver_tf.pipeline.sampling import BalancedSampling
 from liver_tf.run_files import HOLD_OUT, INNER, TEST_FOLD, VALIDATIONS, fold_name, run_folder
 from liver_tf.training.cycle_settings import CycleSettings

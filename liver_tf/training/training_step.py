@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from liver_tf.model.loss import weighted_cross_entropy
-from liver_tf.pipeline import augment
+from liver_tf.pipeline.augmentation import augment
 from liver_tf.training.replicas import ONE_DEVICE, OneDevice
 from liver_tf.training.task import Task
 

@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from liver_tf.pipeline import augment
-from liver_tf.pipeline.augmentation_ranges import Ranges
+from liver_tf.pipeline.augmentation import augment
+from liver_tf.pipeline.augmentation.ranges import Ranges
 
 WINDOW = (-160.0, 240.0)
 IDENTITY = [1, 0, 0, 0, 1, 0]

@@ -15,7 +15,7 @@ from tensorflow.python.eager import context
 
 from liver_tf.model import unet
 from liver_tf.model.architecture import Architecture
-from liver_tf.pipeline import augment
+from liver_tf.pipeline.augmentation import augment
 from liver_tf.pipeline.batches import BatchSource, Slices
 from liver_tf.training.task import Task
 from liver_tf.training.training_step import training_step

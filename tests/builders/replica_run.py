@@ -14,7 +14,7 @@ from liver_tf.model.architecture import Architecture
 from liver_tf.model.block_weights import block_hashes
 from liver_tf.model.blocks import BLOCKS
 from liver_tf.model.freezing import freeze
-from liver_tf.pipeline import augment
+from liver_tf.pipeline.augmentation import augment
 from liver_tf.refusals import Refusal
 from liver_tf.training import cycle, determinism
 from liver_tf.training.computation import Computation

@@ -13,7 +13,7 @@ from liver_tf.model.architecture import Architecture
 from liver_tf.model.block_weights import block_hashes
 from liver_tf.model.description import Description
 from liver_tf.model.loss import class_weights
-from liver_tf.pipeline.augmentation_ranges import Ranges
+from liver_tf.pipeline.augmentation.ranges import Ranges
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.pipeline.slices import Slices
 from liver_tf.records import case_statistics

@@ -10,7 +10,7 @@ from data_prep import preview
 from liver_tf.inspection.augmentation_sheet import caption, draw_sheet, make_rows
 from liver_tf.labels import LESION_TYPES
 from liver_tf.options import OptionError
-from liver_tf.pipeline.augmentation_ranges import Ranges
+from liver_tf.pipeline.augmentation.ranges import Ranges
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.pipeline.slices import Slices
 

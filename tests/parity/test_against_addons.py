@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from liver_tf.pipeline import augment
-from liver_tf.pipeline.augmentation_ranges import NO_AUGMENTATION
+from liver_tf.pipeline.augmentation import augment
+from liver_tf.pipeline.augmentation.ranges import NO_AUGMENTATION
 
 tfa_image = pytest.importorskip(
     "tensorflow_addons.image", reason="runs in the second environment: make parity"

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from liver_tf.labels import LESION_TYPES, LITS
-from liver_tf.pipeline import augment
-from liver_tf.pipeline.augmentation_ranges import Ranges
+from liver_tf.pipeline.augmentation import augment
+from liver_tf.pipeline.augmentation.ranges import Ranges
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.pipeline.sampling import Sampling
 from liver_tf.pipeline.slices import Slices, network_view

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from liver_tf.pipeline.augmentation_ranges import Ranges
+from liver_tf.pipeline.augmentation.ranges import Ranges
 from liver_tf.pipeline.sampling import Sampling
 from liver_tf.records.folds import Split
 from liver_tf.training.job import Job

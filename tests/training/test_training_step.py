@@ -11,7 +11,7 @@ from liver_tf.model.architecture import Architecture
 from liver_tf.model.blocks import BLOCKS, DECODER, ENCODER
 from liver_tf.model.freezing import freeze
 from liver_tf.model.loss import weighted_cross_entropy
-from liver_tf.pipeline import augment
+from liver_tf.pipeline.augmentation import augment
 from liver_tf.training.task import Task
 from liver_tf.training.training_step import training_step
 from liver_tf.training.validation import validate, validation_step

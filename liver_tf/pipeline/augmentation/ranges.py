@@ -1,4 +1,4 @@
-"""How far augmentation goes: the ranges that ``augment`` draws from. Needs no TensorFlow."""
+"""Ranges and defaults of augmentation. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ WITHOUT_FOLDS = 0.48
 
 @dataclass(frozen=True)
 class Ranges(Options):
-    """How far augmentation goes; 0 switches a kind off. The paper gives no numbers: these are ours.
+    """Ranges of augmentation; 0 switches a kind off. The paper gives no numbers: these are ours.
 
     Elastic deformation, gamma, blur and lesion-safe cropping go beyond the paper.
 
     Attributes:
-      kept_from: No lesion, of pixels with this label or a higher one, leaves the frame or falls
-        between its pixels: shift, zoom and deformation are moderated as far as needed. 0: off.
+      kept_from: Lesions are pixels with this label or a higher one. None of them leaves the frame
+        or falls between its pixels: shift, zoom and deformation are reduced as needed. 0: off.
     """
 
     rotation_degrees: float = option(15.0, "Rotation, uniform in +- this.", low=0, high=180)
@@ -78,7 +78,7 @@ class Ranges(Options):
 
 @dataclass(frozen=True)
 class Augmentation(Options):
-    """Augmentation as it is asked for, before the labels are known."""
+    """The options for augmentation, before the labels are known."""
 
     ranges: Ranges = part(Ranges)
     lesion_safe: bool = option(

@@ -1,28 +1,31 @@
 """Smooth displacements: cubic B-splines over a coarse grid of control points.
 
-Rueckert et al. 1999, "Nonrigid registration using free-form deformations". A map whose control
-points move by less than 0.48 of their spacing folds nowhere (Choi and Lee 2000, "Injectivity
-conditions of 2D and 3D uniform cubic B-spline functions"); ``Ranges`` holds to it.
+Rueckert et al. 1999, "Nonrigid registration using free-form deformations". A map does not fold if
+its control points move by less than 0.48 of their spacing (Choi and Lee 2000, "Injectivity
+conditions of 2D and 3D uniform cubic B-spline functions"); ``ranges.Ranges`` checks this.
 """
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-#: Control points beyond the intervals that a side is cut into: a cubic reaches over its ends.
+#: Control points in addition to the intervals along a side: a cubic spline extends beyond its ends.
 _BEYOND = 3
 
 
 def control_shape(intervals: int) -> tuple[int, int, int]:
-    """Shape of a grid of control points with so many intervals along each side of the image."""
+    """Shape of the control points for this number of intervals along each side of the image."""
     return intervals + _BEYOND, intervals + _BEYOND, 2
 
 
 def draw_control(seed: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
-    """Movements of the control points along columns and rows, float32, uniform in -1 to 1.
+    """Draw the movements of the control points along columns and rows, float32 in -1 to 1.
 
-    Times an amplitude they are shares of the image's side. seed: int32 [2]. shape: of
-    ``control_shape``.
+    Multiplied by an amplitude they are shares of the image's side.
+
+    Args:
+      seed: int32 [2].
+      shape: From ``control_shape``.
     """
     return tf.random.stateless_uniform(shape, seed, -1.0, 1.0, alg="philox")
 
@@ -30,17 +33,17 @@ def draw_control(seed: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
 def displacement(
     control: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The field of ``draw_control``'s points: along columns and along rows, in pixels.
+    """Displacement fields of control points, along columns and along rows, in pixels.
+
+    Computed in double precision, like ``warp.source_lines``: accelerators round the factors of
+    float32 matrix products to 10 bits (TF32) and sum in different orders. Float64 sums then differ
+    by 1e-13 pixels, so coordinates rounded to 1/65536 pixels are the same on every device.
 
     Args:
       control: float32 [batch, points, points, 2], shares of the image's side.
 
     Returns:
-      Two float64 [batch, rows, columns]. Nowhere more than the control points move.
-
-    In double precision, as ``warp.source_lines``: accelerators round the factors of products of
-    float32 matrices to 10 bits (TF32), and sum in orders of their own. Sums of float64 differ by
-    1e-13 pixels then, so that places rounded to 1/65536 pixels come out alike everywhere.
+      Two float64 [batch, rows, columns]; at most the movement of the control points.
     """
     points = tf.shape(control)[1]
     of_rows, of_columns = _splines(rows, points), _splines(columns, points)
@@ -52,8 +55,8 @@ def displacement(
     return field(control[..., 0], columns), field(control[..., 1], rows)
 
 
-def most(control: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Pixels that any can move at most, along columns and along rows: float32 [batch]."""
+def largest(control: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Largest possible displacement in pixels, along columns and along rows: float32 [batch]."""
     furthest = tf.reduce_max(tf.abs(control), axis=[1, 2])
     return (
         furthest[:, 0] * tf.cast(columns, tf.float32),
@@ -62,7 +65,7 @@ def most(control: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tuple[tf.Te
 
 
 def _splines(side: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
-    """float64 [side, points]: what each control point gives to each pixel; rows sum to one."""
+    """float64 [side, points]: weight of each control point at each pixel; rows sum to one."""
     intervals = tf.cast(points - _BEYOND, tf.float64)
     last = tf.maximum(tf.cast(side - 1, tf.float64), 1.0)
     place = tf.range(tf.cast(side, tf.float64), dtype=tf.float64) * (intervals / last)

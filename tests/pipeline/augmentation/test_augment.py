@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from liver_tf.pipeline import augment
-from liver_tf.pipeline.augmentation_ranges import NO_AUGMENTATION, Ranges
+from liver_tf.pipeline.augmentation import augment
+from liver_tf.pipeline.augmentation.ranges import NO_AUGMENTATION, Ranges
 from tests.builders.augment_cases import (
     EVERYTHING,
     IDENTITY,

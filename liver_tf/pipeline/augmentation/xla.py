@@ -1,4 +1,4 @@
-"""Functions that XLA compiles where it can, and that run as plain TensorFlow where it cannot."""
+"""Functions compiled by XLA if it is available, otherwise run as plain TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import tensorflow as tf
 def compiled(function: Callable) -> Callable:
     """The function compiled by XLA, once for every shape of its arguments.
 
-    On a machine whose TensorFlow has no XLA for its devices, the function as it is: the same
-    numbers but for rounding, only slower.
+    If TensorFlow has no XLA for the devices of this machine, the function itself: the same results
+    except for rounding, but slower.
     """
     fast = tf.function(function, jit_compile=True, autograph=False)
 
@@ -26,20 +26,20 @@ def compiled(function: Callable) -> Callable:
 
 @functools.cache
 def available() -> bool:
-    """Whether XLA compiles for the devices of this machine; tried once, on an addition."""
+    """Whether XLA compiles for the devices of this machine; tested once, with an addition."""
     tried = tf.function(lambda number: number + 1, jit_compile=True)
-    # Out of whatever graph is being traced.
+    # Outside of the graph that is being traced.
     with tf.init_scope():
         kinds = ["CPU"] + (["GPU"] if tf.config.list_logical_devices("GPU") else [])
         try:
             for kind in kinds:
                 with tf.device(f"{kind}:0"):
                     tried(tf.constant(1))
-        # Which of them comes depends on what is missing: the compiler, a library of the GPU's ...
+        # The error depends on what is missing: the compiler, a library of the GPU ...
         except (tf.errors.OpError, RuntimeError, ValueError) as error:
             warnings.warn(
-                f"XLA does not compile here ({type(error).__name__}): augmentation takes several "
-                "times as long",
+                f"XLA is not available ({type(error).__name__}): augmentation takes several times "
+                "as long",
                 stacklevel=2,
             )
             return False

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy import special, stats
 
-from liver_tf.pipeline import augment, noise
+from liver_tf.pipeline.augmentation import augment, noise
 
 #: Fields of the slices 0 ... 7 in the epochs 0 ... 3, as training would have them.
 SIDE, EXAMPLES, EPOCHS = 128, 8, 4

@@ -1,23 +1,24 @@
-"""What augmentation does to grey levels: contrast, brightness, gamma, blur, noise.
+"""Augmentation of grey levels: contrast, brightness, gamma, blur, noise.
 
-Each leaves every bit as it is where its parameter says "nothing", and is not in the graph at all
-where its parameter is missing.
+A neutral parameter leaves every bit unchanged; a missing parameter leaves the operation out of the
+graph.
 """
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from liver_tf.pipeline.noise import normal_fields
+from liver_tf.pipeline.augmentation.noise import normal_fields
 
 
 def level(
     images: tf.Tensor, parameters: dict[str, tf.Tensor], window: tuple[float, float]
 ) -> tf.Tensor:
-    """Contrast and brightness, then gamma where it was drawn; may reach out of the window.
+    """Apply contrast and brightness, then gamma if it was drawn; values may leave the window.
 
     Args:
-      images: float32 [batch, rows, columns], HU. parameters: of ``augment.draw``, batched.
+      images: float32 [batch, rows, columns], HU.
+      parameters: From ``augment.draw``, batched.
     """
     low, high = window
     gain, offset = _of_images(parameters["gain"]), _of_images(parameters["offset_hu"])
@@ -28,14 +29,14 @@ def level(
 
 
 def blur(images: tf.Tensor, parameters: dict[str, tf.Tensor]) -> tf.Tensor:
-    """A Gaussian blur; beyond the border the image is mirrored, as a ROI does not end in air."""
+    """Apply a Gaussian blur; the image is mirrored at its border, as an ROI does not end in air."""
     return _blur(_blur(images, parameters["blur"], axis=1), parameters["blur"], axis=2)
 
 
 def finish(
     images: tf.Tensor, parameters: dict[str, tf.Tensor], window: tuple[float, float]
 ) -> tf.Tensor:
-    """Noise where it was drawn; clipped to the window."""
+    """Add noise if it was drawn, and clip to the window."""
     if "noise_hu" in parameters:
         shape = tf.shape(images)
         field = normal_fields(parameters["noise_seed"], shape[1], shape[2])
@@ -44,13 +45,13 @@ def finish(
 
 
 def taps(sd: tf.Tensor, greatest_sd: float) -> tf.Tensor:
-    """Half a Gaussian kernel, from its middle outwards to three of the greatest SD.
+    """Half a Gaussian kernel, from its centre to three times the greatest standard deviation.
 
     Args:
       sd: float32 [...], pixels; 0 gives (1, 0, ..., 0).
 
     Returns:
-      float32 [..., reach + 1]; with the other half they sum to one.
+      float32 [..., reach + 1]; the whole kernel sums to one.
     """
     reach = tf.range(float(reach_of(greatest_sd) + 1))
     half = tf.exp(-0.5 * (reach / tf.maximum(sd, 1e-3)[..., None]) ** 2)
@@ -58,7 +59,7 @@ def taps(sd: tf.Tensor, greatest_sd: float) -> tf.Tensor:
 
 
 def reach_of(greatest_sd: float) -> int:
-    """Pixels on each side that a blur of this SD looks at."""
+    """Pixels on each side in the kernel of this standard deviation."""
     return max(1, int(-(-3.0 * greatest_sd // 1)))
 
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from liver_tf.pipeline import augment, grey_levels
+from liver_tf.pipeline.augmentation import augment, grey_levels
 from tests.builders.augment_cases import (
     IDENTITY,
     WINDOW,

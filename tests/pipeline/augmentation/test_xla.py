@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from liver_tf.pipeline import xla
+from liver_tf.pipeline.augmentation import xla
 from tests.builders.augment_cases import EVERYTHING, apply, draw_batch, make_slices
 
 

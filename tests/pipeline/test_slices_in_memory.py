@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from liver_tf.pipeline import memory
+from liver_tf.pipeline import slices_in_memory
+from liver_tf.pipeline.slices_in_memory import SlicesInMemory
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,7 +20,7 @@ PATIENTS, SLICES_EACH, SIDE = 10, 200, 128
 WORK = """
 import json, re, sys
 from pathlib import Path
-from liver_tf.pipeline.augmentation_ranges import Ranges
+from liver_tf.pipeline.augmentation.ranges import Ranges
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.pipeline.sampling import Sampling
 from liver_tf.pipeline.slices import Slices
@@ -82,7 +83,7 @@ def test_held_elements_are_those_of_the_data_set():
     numbers = np.arange(24, dtype=np.float32).reshape(4, 3, 2)
     places = np.array([3, 1, 0, 2])
     mixed = {"a": numbers[places], "b": places, "place": places}
-    held = memory.Held(tf.data.Dataset.from_tensor_slices(mixed), 4)
+    held = SlicesInMemory(tf.data.Dataset.from_tensor_slices(mixed), 4)
     order = [2, 0, 0, 3]
     taken = tf.data.Dataset.from_tensor_slices(order).map(held.take, 2).as_numpy_iterator()
     for place, element in zip(order, taken, strict=True):
@@ -94,5 +95,5 @@ def test_held_elements_are_those_of_the_data_set():
 @pytest.mark.parametrize("count", [3, 5])
 def test_another_number_of_elements_is_an_error(count):
     dataset = tf.data.Dataset.range(4).map(lambda number: {"number": number, "place": number})
-    with pytest.raises(memory.OtherCount, match=f"expected {count} elements, got 4"):
-        memory.Held(dataset, count)
+    with pytest.raises(slices_in_memory.WrongCount, match=f"expected {count} elements, got 4"):
+        SlicesInMemory(dataset, count)

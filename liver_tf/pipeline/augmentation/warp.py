@@ -1,9 +1,9 @@
-"""One affine map, with or without a field of displacements, and one interpolation.
+"""Geometry: one affine map, with or without displacements, and one interpolation.
 
-Where an output pixel comes from is held in fixed point, 16 bits before the point and 16 behind:
-sums of integers are the same on every device and in every order, so that labels never depend on
-where they are moved; and a coordinate's fraction costs a mask. The rounding moves a pixel by less
-than 1/32,000 of its size.
+Source coordinates are in fixed point, 16 bits before the point and 16 after it: integer sums are
+the same on every device and in every order, so labels do not depend on where they are computed, and
+the fraction of a coordinate is a bit mask. Rounding moves a pixel by less than 1/32,000 of its
+size.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ _BITS = 16
 _ONE = 1 << _BITS
 
 
-#: What columns and rows of the output give to the column it comes from, and to the row: int32
-#: [batch, columns], [batch, rows], [batch, columns], [batch, rows], 1/65536 pixels.
+#: Contributions of output columns and rows to the source column, then to the source row: int32
+#: [batch, columns], [batch, rows], [batch, columns], [batch, rows], in 1/65536 pixels.
 Lines = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
 
 
 def source_lines(transform: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> Lines:
-    """An affine map as two sums: of what an output's column gives and what its row gives.
+    """An affine map as contributions of the output's columns and rows, to be summed.
 
     Args:
-      transform: float32 [batch, 6], (a, b, c, d, e, f): an output point (x, y), seen from the
-        centre, comes from (a x + b y + c columns, d x + e y + f rows).
+      transform: float32 [batch, 6], (a, b, c, d, e, f): the source of an output point (x, y),
+        relative to the centre, is (a x + b y + c columns, d x + e y + f rows).
     """
-    # In double precision, so that rounding to fixed point comes out alike everywhere.
+    # In double precision, so that rounding to fixed point is the same on every device.
     a, b, c, d, e, f = (
         term[:, None] for term in tf.unstack(tf.cast(transform, tf.float64), axis=1)
     )
@@ -40,10 +40,10 @@ def source_lines(transform: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> L
 
 
 def source_points(lines: Lines) -> tuple[tf.Tensor, tf.Tensor]:
-    """Where each output pixel comes from: column and row, from the first pixel's centre.
+    """Source column and row of each output pixel, relative to the centre of the first pixel.
 
     Returns:
-      Two int32 [batch, rows, columns], 1/65536 pixels.
+      Two int32 [batch, rows, columns], in 1/65536 pixels.
     """
     column_of_columns, column_of_rows, row_of_columns, row_of_rows = lines
     return (
@@ -60,7 +60,7 @@ def displaced(
     """``source_points`` of output points that are displaced before ``transform``.
 
     Args:
-      displacement: along columns and along rows, two float64 [batch, rows, columns], pixels.
+      displacement: Along columns and along rows, two float64 [batch, rows, columns], in pixels.
     """
     across, along = displacement
     terms = tf.unstack(tf.cast(transform, tf.float64), axis=1)
@@ -72,13 +72,13 @@ def displaced(
 
 
 def bilinear(images: tf.Tensor, column: tf.Tensor, row: tf.Tensor, outside: float) -> tf.Tensor:
-    """Pixels at ``source_points`` between their four neighbours; those not there are ``outside``.
+    """Bilinear interpolation at ``source_points``; pixels outside the image are ``outside``.
 
     Args:
       images: float32 [batch, rows, columns].
 
     Returns:
-      float32, the shape of ``column``. At a pixel's centre that pixel, bit for bit.
+      float32, the shape of ``column``; at a pixel's centre that pixel, bit for bit.
     """
     across, along = _fraction(column), _fraction(row)
     column, row = _whole(column), _whole(row)
@@ -94,17 +94,17 @@ def bilinear(images: tf.Tensor, column: tf.Tensor, row: tf.Tensor, outside: floa
 
 
 def nearest(labels: tf.Tensor, column: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
-    """Labels of the pixels nearest to ``source_points``; 0 outside. Halves go right and down."""
+    """Labels of the pixels nearest to ``source_points``; 0 outside. Halves round right and down."""
     return _pixels(labels, *nearest_pixels(column, row), 0)
 
 
 def nearest_pixels(column: tf.Tensor, row: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Column and row of the pixels nearest to ``source_points``, int32; inside the image or not."""
+    """Column and row of the pixels nearest to ``source_points``, int32; may lie outside."""
     return _whole(column + _ONE // 2), _whole(row + _ONE // 2)
 
 
 def _centred(count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Pixels' places about their middle, float64 [1, count], and the middle."""
+    """Positions relative to the middle, float64 [1, count], and the middle."""
     middle = (tf.cast(count, tf.float64) - 1.0) / 2.0
     return (tf.range(tf.cast(count, tf.float64), dtype=tf.float64) - middle)[None], middle
 
@@ -128,7 +128,7 @@ def _between(low: tf.Tensor, high: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
 def _pixels(pixels: tf.Tensor, column: tf.Tensor, row: tf.Tensor, outside: float) -> tf.Tensor:
     shape = tf.shape(pixels)
     batch, rows, columns = shape[0], shape[1], shape[2]
-    # Masks instead of a border round the image: XLA copies into a border pixel by pixel.
+    # Masks instead of padding: XLA pads pixel by pixel.
     there = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
     place = tf.clip_by_value(row * columns + column, 0, rows * columns - 1)
     flat = tf.reshape(pixels, [batch, rows * columns])

@@ -5,7 +5,7 @@ import pytest
 from liver_tf.command_line.flags_of_options import parse
 from liver_tf.labels import LESION_TYPES, LITS, LIVER_ONLY
 from liver_tf.options import OptionError
-from liver_tf.pipeline.augmentation_ranges import Augmentation, Ranges
+from liver_tf.pipeline.augmentation.ranges import Augmentation, Ranges
 
 
 def test_by_default_only_the_kinds_of_the_paper_are_on():

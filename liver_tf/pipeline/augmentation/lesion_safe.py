@@ -1,28 +1,29 @@
-"""Cropping that never loses a lesion: what was drawn is moderated until the lesions stay in."""
+"""Lesion-safe cropping: geometry is reduced until all lesions stay inside the frame."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-#: Share of the image's side by which a pixel of a slice with lesions is displaced at most: so much
-#: must stay free around the lesions, and a picture would shrink to a stamp for a wild deformation.
-MOST_DISPLACED = 0.1
+#: Maximum displacement in slices with lesions, as a share of the image's side. This margin must
+#: stay free around the lesions; a strong deformation would otherwise shrink the image too much.
+MAX_DISPLACEMENT = 0.1
 
 _FAR = 1e9
 
 
-def gentler(control: tf.Tensor, labels: tf.Tensor, kept_from: tf.Tensor) -> tf.Tensor:
-    """Control points of a deformation, moved less where ``labels`` have lesions to be kept.
+def reduce_deformation(control: tf.Tensor, labels: tf.Tensor, kept_from: tf.Tensor) -> tf.Tensor:
+    """Reduce the deformation of slices that have lesions to be kept.
 
     Args:
-      control: float32 [batch, points, points, 2] of ``elastic.draw_control``, shares of the side.
+      control: float32 [batch, points, points, 2] from ``elastic.draw_control``, shares of the side.
 
     Returns:
-      The same, scaled slice by slice to ``MOST_DISPLACED`` at most; bit for bit where it is less.
+      The control points, scaled to at most ``MAX_DISPLACEMENT`` in each such slice; unchanged, bit
+      for bit, if they are below it.
     """
-    there = tf.reduce_any(tf.cast(labels, tf.int32) >= kept_from[:, None, None], axis=[1, 2])
+    present = tf.reduce_any(tf.cast(labels, tf.int32) >= kept_from[:, None, None], axis=[1, 2])
     furthest = tf.reduce_max(tf.abs(control), axis=[1, 2, 3])
-    scale = tf.where(there, MOST_DISPLACED / tf.maximum(furthest, MOST_DISPLACED), 1.0)
+    scale = tf.where(present, MAX_DISPLACEMENT / tf.maximum(furthest, MAX_DISPLACEMENT), 1.0)
     return control * scale[:, None, None, None]
 
 
@@ -32,28 +33,28 @@ def keep_inside(
     kept_from: tf.Tensor,
     margin: tuple[tf.Tensor, tf.Tensor],
 ) -> tf.Tensor:
-    """The transform, its shift clamped and its zoom lessened as far as the lesions need it.
+    """Clamp the shift and reduce the zoom of a transform so that lesions stay inside the frame.
 
-    Rotation and mirroring stay. Where all lesions stay inside anyway, and where there are none,
-    the transform stays as it is, bit for bit.
+    Rotation and mirroring are kept. A transform that keeps all lesions inside, or a slice without
+    lesions, is unchanged bit for bit.
 
     Args:
-      transform: float32 [batch, 6] as ``warp.source_lines`` takes it.
-      labels: uint8 [batch, rows, columns]. kept_from: int32 [batch]; pixels with this label or a
-        higher one are kept.
-      margin: float32 [batch] along columns and rows: pixels that a displacement may still take.
+      transform: float32 [batch, 6] for ``warp.source_lines``.
+      labels: uint8 [batch, rows, columns].
+      kept_from: int32 [batch]; pixels with this label or a higher one are lesions.
+      margin: float32 [batch] along columns and rows: pixels reserved for displacements.
 
     Returns:
-      float32 [batch, 6]: the centre of every kept pixel comes to lie inside the frame.
+      float32 [batch, 6]: the centre of every lesion pixel is inside the frame.
     """
     shape = tf.shape(labels)
     height, width = tf.cast(shape[1], tf.float64), tf.cast(shape[2], tf.float64)
-    # In double precision, as ``warp.source_lines``: alike on every device.
+    # In double precision, like ``warp.source_lines``: the same on every device.
     a, b, c, d, e, f = tf.unstack(tf.cast(transform, tf.float64), axis=1)
     margin = tuple(tf.cast(pixels, tf.float64) for pixels in margin)
     area = a * e - b * d
     edges = _edges(tf.cast(labels, tf.int32) >= kept_from[:, None, None])
-    # Where the lesions come to lie about the centre, before the shift; and the shift there.
+    # Extent of the lesions about the centre before the shift, and the shift in these coordinates.
     x_low, x_high = _extremes(edges, e / area, -b / area)
     y_low, y_high = _extremes(edges, -d / area, a / area)
     x_shift = (e * c * width - b * f * height) / area
@@ -67,15 +68,15 @@ def keep_inside(
     a, b, d, e = a * shrink, b * shrink, d * shrink, e * shrink
     moderated = tf.stack([a, b, (a * x + b * y) / width, d, e, (d * x + e * y) / height], axis=1)
     moderated = tf.cast(moderated, tf.float32)
-    # Without a lesion the extremes are the wrong way round.
+    # Without a lesion the low extreme is above the high one.
     needed = (x_low <= x_high) & ((shrink > 1.0) | (x != x_shift) | (y != y_shift))
     return tf.where(needed[:, None], moderated, transform)
 
 
 def _edges(kept: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Leftmost and rightmost kept place of each row, the row's place, and whether there is any.
+    """Leftmost and rightmost lesion pixel of each row, the row, and whether there is one.
 
-    Whatever is linear in the place is greatest, and least, at one of these. Places are about the
+    A linear function of position has its extremes at these pixels. Positions are relative to the
     centre, in pixels, [batch or 1, rows].
     """
     shape = tf.shape(kept)

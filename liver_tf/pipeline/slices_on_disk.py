@@ -1,4 +1,4 @@
-"""Slices left in their shards, to be read one by one in any order."""
+"""Slices read from their shards one by one, in any order."""
 
 from __future__ import annotations
 
@@ -7,33 +7,34 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import tensorflow as tf
 
-from liver_tf.pipeline.memory import OtherCount
 from liver_tf.pipeline.slices import SHARDS_AT_ONCE, Slices, viewer
+from liver_tf.pipeline.slices_in_memory import WrongCount
 from liver_tf.records.tfrecord import record_offsets
 
 
-class OnDisk:
-    """All slices of a part of the data, to be taken by place inside of ``tf.data``.
+class SlicesOnDisk:
+    """All slices of a part of the data, to be taken by place inside ``tf.data``.
 
-    Holds where each record begins and nothing of what is in it. As any slice can be read at any
-    time, their order needs no buffer to be mixed in: it is whatever is asked for.
+    Only the offset of each record is held in memory. Any slice can be read at any time, so
+    shuffling needs no buffer.
     """
 
     def __init__(self, slices: Slices) -> None:
-        """Look up where the records begin.
+        """Find the offsets of the records.
 
-        Raises ``OtherCount`` where a shard does not hold as many as the manifest says, and
-        ``tfrecord.DamagedRecords``.
+        Raises:
+          WrongCount: A shard does not have as many records as the manifest states.
+          DamagedRecords: As ``tfrecord.record_offsets``.
         """
         entries = slices.entries
         paths = [slices.folder / entry.shard for entry in entries]
-        # On a network's file system each look costs its way there and back.
+        # In parallel: on a network file system each look-up is a round trip.
         with ThreadPoolExecutor(SHARDS_AT_ONCE) as pool:
             offsets = list(pool.map(record_offsets, paths))
-        for entry, found in zip(entries, offsets, strict=True):
-            if len(found) != entry.records:
-                raise OtherCount(f"expected {entry.records} records, got {len(found)}")
-        shards = np.repeat(np.arange(len(paths)), [len(found) for found in offsets])
+        for entry, actual in zip(entries, offsets, strict=True):
+            if len(actual) != entry.records:
+                raise WrongCount(f"expected {entry.records} records, got {len(actual)}")
+        shards = np.repeat(np.arange(len(paths)), [len(of_shard) for of_shard in offsets])
         with tf.device("CPU:0"):
             self._paths = tf.constant([str(path) for path in paths])
             self._shards = tf.constant(shards)
@@ -43,9 +44,9 @@ class OnDisk:
     def take(self, place: tf.Tensor) -> dict[str, tf.Tensor]:
         """``image``, ``labels`` and ``example`` of the slice at this place, an integer scalar.
 
-        Its checksum is held against its bytes: damage fails with ``DataLossError``.
+        TensorFlow verifies the record's checksum: damage raises ``DataLossError``.
         """
-        # tf.data.TFRecordDataset begins at a file's start; what it is made of can begin anywhere.
+        # tf.data.TFRecordDataset starts at the beginning of a file; its raw op at any offset.
         records = tf.raw_ops.TFRecordDatasetV2(
             filenames=self._paths[self._shards[place]][None],
             compression_type="",

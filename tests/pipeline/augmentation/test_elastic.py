@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from scipy import interpolate, ndimage
 
-from liver_tf.pipeline import elastic, warp
-from liver_tf.pipeline.augmentation_ranges import NO_AUGMENTATION, WITHOUT_FOLDS, Ranges
+from liver_tf.pipeline.augmentation import elastic, warp
+from liver_tf.pipeline.augmentation.ranges import NO_AUGMENTATION, WITHOUT_FOLDS, Ranges
 from tests.builders.augment_cases import IDENTITY, WINDOW, apply, draw_batch, parameters
 
 LOW = WINDOW[0]
@@ -115,7 +115,7 @@ def test_how_far_slices_are_deformed_varies_within_the_range():
 def test_nothing_moves_further_than_is_said():
     drawn = control(0.1)
     across, along = elastic.displacement(drawn, 64, 96)
-    most_across, most_along = elastic.most(drawn, 64, 96)
+    most_across, most_along = elastic.largest(drawn, 64, 96)
     assert 0 < np.abs(across).max() <= float(most_across[0]) <= 0.1 * 96
     assert 0 < np.abs(along).max() <= float(most_along[0]) <= 0.1 * 64
 

@@ -1,16 +1,16 @@
-"""Small lesions that fall between the pixels of a zoomed or turned picture, put back into it."""
+"""Restores small lesions that fall between the pixels of a zoomed or rotated label map."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from liver_tf.pipeline import warp
+from liver_tf.pipeline.augmentation import warp
 
-#: Steps to where a displaced pixel comes to lie; what is left after them is below a pixel.
+#: Iterations to find the destination of a displaced pixel; the remaining error is below a pixel.
 _STEPS = 16
 
 
-def put_back(
+def restore(
     labels: tf.Tensor,
     moved: tf.Tensor,
     kept_from: tf.Tensor,
@@ -18,39 +18,42 @@ def put_back(
     transform: tf.Tensor,
     displacement: tuple[tf.Tensor, tf.Tensor] | None,
 ) -> tf.Tensor:
-    """``moved``, with at least one pixel of every lesion that ``labels`` hold.
+    """Add at least one pixel of every lesion in ``labels`` to ``moved``.
 
-    An output pixel takes the label nearest to its source, so that a lesion of a pixel or two may
-    be nearest to none. Such a lesion's pixels go to the output pixels nearest to where they come to
-    lie. What is there already stays as it is, and where nothing is lost all of it, bit for bit.
-    The one exception is a place that two lesions of different labels share: one pixel has one.
+    An output pixel takes the label nearest to its source, so a lesion of one or two pixels may be
+    nearest to no output pixel. The pixels of such a lesion are written to the output pixels nearest
+    to their destinations. Everything else is unchanged, bit for bit. The one exception: if lesions
+    with different labels share a destination, one of them is kept.
 
     Args:
-      labels: uint8 [batch, rows, columns], before; moved: after. kept_from: int32 [batch]; pixels
-        with this label or a higher one are lesions. points: of ``warp``. transform: float32
-        [batch, 6] that keeps lesions inside. displacement: as ``warp.displaced`` takes it.
+      labels: uint8 [batch, rows, columns], before the transform.
+      moved: The same after the transform.
+      kept_from: int32 [batch]; pixels with this label or a higher one are lesions.
+      points: From ``warp.source_points`` or ``warp.displaced``.
+      transform: float32 [batch, 6], which keeps lesions inside the frame.
+      displacement: As for ``warp.displaced``.
     """
     shape = tf.shape(labels)
     before = tf.cast(labels, tf.int32)
-    seen = tf.ones_like(before)
-    seen = _scattered(seen, *warp.nearest_pixels(*points), tf.ones_like(before, tf.bool)) > 0
-    # Touching pixels of one label are one lesion: it is there if one of its pixels is.
-    lost = (before >= kept_from[:, None, None]) & ~_near(seen, before)
+    sources = tf.ones_like(before)
+    sources = _scattered(sources, *warp.nearest_pixels(*points), tf.ones_like(before, tf.bool)) > 0
+    # Touching pixels of one label are one lesion, which is present if one of its pixels is.
+    lost = (before >= kept_from[:, None, None]) & ~_near(sources, before)
 
     def with_lost() -> tf.Tensor:
         column, row = _destinations(shape, transform, displacement)
-        found = _scattered(before, column, row, lost)
-        return tf.where(found > 0, tf.cast(found, labels.dtype), moved)
+        restored = _scattered(before, column, row, lost)
+        return tf.where(restored > 0, tf.cast(restored, labels.dtype), moved)
 
     return tf.cond(tf.reduce_any(lost), with_lost, lambda: moved)
 
 
 def _scattered(values: tf.Tensor, column: tf.Tensor, row: tf.Tensor, some: tf.Tensor) -> tf.Tensor:
-    """The greatest of ``some`` values that go to each pixel, 0 or less where none does."""
+    """The greatest of ``some`` values scattered to each pixel; 0 or less if there is none."""
     shape = tf.shape(values)
     pixels = shape[1] * shape[2]
     inside = some & (column >= 0) & (column < shape[2]) & (row >= 0) & (row < shape[1])
-    # One pixel more for what goes nowhere.
+    # One extra pixel collects the values outside the frame.
     place = tf.where(inside, row * shape[2] + column, pixels)
     place += tf.range(shape[0])[:, None, None] * (pixels + 1)
     found = tf.math.unsorted_segment_max(
@@ -59,15 +62,15 @@ def _scattered(values: tf.Tensor, column: tf.Tensor, row: tf.Tensor, some: tf.Te
     return tf.reshape(tf.reshape(found, [shape[0], pixels + 1])[:, :-1], shape)
 
 
-def _near(seen: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """Whether a pixel, or one of its eight neighbours with the same label, is seen."""
+def _near(sources: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Whether a pixel, or one of its eight neighbours with the same label, is a source pixel."""
     rows, columns = tf.shape(labels)[1], tf.shape(labels)[2]
     border = [[0, 0], [1, 1], [1, 1]]
-    of_seen = tf.pad(tf.where(seen, labels, -1), border, constant_values=-1)
-    found = tf.zeros_like(seen)
+    of_sources = tf.pad(tf.where(sources, labels, -1), border, constant_values=-1)
+    found = tf.zeros_like(sources)
     for row in range(3):
         for column in range(3):
-            found |= of_seen[:, row : row + rows, column : column + columns] == labels
+            found |= of_sources[:, row : row + rows, column : column + columns] == labels
     return found
 
 
@@ -76,9 +79,9 @@ def _destinations(
     transform: tf.Tensor,
     displacement: tuple[tf.Tensor, tf.Tensor] | None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The output pixel, column and row, that is nearest to where each pixel comes to lie.
+    """Column and row of the output pixel nearest to each pixel's destination.
 
-    int32 [batch, rows, columns]; within the frame.
+    Two int32 [batch, rows, columns], inside the frame.
     """
     rows, columns = shape[1], shape[2]
     height, width = tf.cast(rows, tf.float64), tf.cast(columns, tf.float64)
@@ -105,7 +108,7 @@ def _destinations(
         place = tf.reshape(row * columns + column, [shape[0], -1])
         move_x = tf.reshape(tf.gather(across, place, batch_dims=1), shape)
         move_y = tf.reshape(tf.gather(along, place, batch_dims=1), shape)
-        # Half of the way: a whole step may jump to and fro where the field is steep.
+        # Half a step: full steps may oscillate where the field is steep.
         return (found_x + x - move_x) / 2.0, (found_y + y - move_y) / 2.0
 
     found = x, y

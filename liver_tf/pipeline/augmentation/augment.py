@@ -1,14 +1,10 @@
-"""Augmentation after the paper: rotation, zoom, flip, shift, noise, grey-level changes; and more.
+"""Augmentation of the paper: rotation, zoom, flip, shift, noise, grey-level changes; and more.
 
 Beyond the paper, and off by default: elastic deformation, gamma, blur, lesion-safe cropping.
 
-Plain TensorFlow and nothing of the project but the modules beside this one, so that the same code
-runs on an accelerator, in ``tf.data``, and in the environment of the parity test.
-
-Two steps. ``draw`` makes the parameters of one example: a pure function of (seed, epoch, example
-number), whatever thread calls it. ``apply`` uses them on a batch of images and label maps: one map
-of the pixels' places, whatever it is composed of, and one interpolation, bilinear for the image
-and nearest for the labels.
+``draw`` makes the parameters of an example: a pure function of (seed, epoch, example number).
+``apply`` uses them on a batch of images and label maps: all geometry is composed into one map of
+coordinates with one interpolation, bilinear for images and nearest for labels.
 """
 
 from __future__ import annotations
@@ -17,36 +13,37 @@ import math
 
 import tensorflow as tf
 
-from liver_tf.pipeline import elastic, grey_levels, lesion_safe, lost_lesions, warp
-from liver_tf.pipeline.augmentation_ranges import Ranges
-from liver_tf.pipeline.noise import symmetric_uniform
-from liver_tf.pipeline.xla import compiled
+from liver_tf.pipeline.augmentation import elastic, grey_levels, lesion_safe, lost_lesions, warp
+from liver_tf.pipeline.augmentation.noise import symmetric_uniform
+from liver_tf.pipeline.augmentation.ranges import Ranges
+from liver_tf.pipeline.augmentation.xla import compiled
 
-#: Random words of an example; which is used for what stands in ``draw``, and must not move.
+#: Random words per example. ``draw`` decides which word is used for what; this must not change.
 _WORDS = 16
 
 
 def draw(seed: int, epoch: tf.Tensor, example: tf.Tensor, ranges: Ranges) -> dict[str, tf.Tensor]:
-    """Parameters of one example in one epoch, or of a batch of them.
+    """Draw the parameters of one example, or of a batch, in one epoch.
 
-    A batch costs little more than one example, and its parameters are those of its examples drawn
-    one by one, but for rounding.
+    A batch costs little more than one example. Except for rounding, its parameters are those of
+    its examples drawn one by one.
 
     Args:
-      seed: the run's seed. epoch: int scalar. example: int64 scalar or [batch] that names the
-        slices.
+      seed: Of the run.
+      epoch: Integer scalar.
+      example: int64 scalar or [batch], the numbers of the slices.
 
     Returns:
-      ``transform`` float32 [6]: as ``warp.source_lines`` takes it; ``gain``, ``offset_hu`` float32
-      scalars. Where ``ranges`` ask for it: ``noise_seed`` int32 [2] and ``noise_hu`` float32;
-      ``elastic`` float32 [points, points, 2] of ``elastic.draw_control``; ``gamma`` float32;
-      ``blur`` float32 [reach + 1] of ``grey_levels.taps``; ``kept_from`` int32. With a batch all
+      ``transform`` float32 [6] for ``warp.source_lines``; ``gain`` and ``offset_hu`` float32
+      scalars. If ``ranges`` has them: ``noise_seed`` int32 [2] and ``noise_hu`` float32;
+      ``elastic`` float32 [points, points, 2] from ``elastic.draw_control``; ``gamma`` float32;
+      ``blur`` float32 [reach + 1] from ``grey_levels.taps``; ``kept_from`` int32. For a batch, all
       have it as their first axis.
     """
     run = tf.cast(seed, tf.int64) * 1_000_003 + tf.cast(epoch, tf.int64)
 
-    def words_of(one: tf.Tensor) -> tf.Tensor:
-        key = tf.stack([run, one])
+    def words_of(number: tf.Tensor) -> tf.Tensor:
+        key = tf.stack([run, number])
         return tf.random.stateless_uniform(
             [_WORDS], key, minval=None, maxval=None, dtype=tf.int32, alg="philox"
         )
@@ -54,7 +51,7 @@ def draw(seed: int, epoch: tf.Tensor, example: tf.Tensor, ranges: Ranges) -> dic
     example = tf.convert_to_tensor(example, tf.int64)
     batched = example.shape.rank == 1
     words = _each(words_of, example, batched, tf.TensorSpec([_WORDS], tf.int32))
-    # What is drawn for one thing does not hang on whether another is switched on.
+    # Each kind has its own words, so it does not depend on whether another one is switched on.
     uniform = symmetric_uniform(words)
     drawn = {
         "transform": _transform(uniform, ranges),
@@ -82,13 +79,13 @@ def draw(seed: int, epoch: tf.Tensor, example: tf.Tensor, ranges: Ranges) -> dic
     return drawn
 
 
-def _each(function, values: tf.Tensor, batched: bool, made: tf.TensorSpec) -> tf.Tensor:
-    """What ``function`` makes of an example's value, or of each in a batch."""
-    return tf.map_fn(function, values, fn_output_signature=made) if batched else function(values)
+def _each(function, values: tf.Tensor, batched: bool, spec: tf.TensorSpec) -> tf.Tensor:
+    """Call ``function`` with an example's value, or with each value of a batch."""
+    return tf.map_fn(function, values, fn_output_signature=spec) if batched else function(values)
 
 
 def _upwards(uniform: tf.Tensor) -> tf.Tensor:
-    """From -1 to 1, to 0 to 1."""
+    """Map -1 to 1 onto 0 to 1."""
     return (uniform + 1.0) / 2.0
 
 
@@ -97,7 +94,7 @@ def _transform(uniform: tf.Tensor, ranges: Ranges) -> tf.Tensor:
     zoom = 1.0 + uniform[..., 1] * ranges.zoom
     mirror = tf.where(_upwards(uniform[..., 4]) < ranges.flip, -1.0, 1.0)
     cosine, sine = tf.cos(angle) / zoom, tf.sin(angle) / zoom
-    # Where an output point, seen from the centre, comes from: rotate, zoom, mirror, shift.
+    # The source of an output point relative to the centre: rotate, zoom, mirror, shift.
     return tf.stack(
         [
             mirror * cosine,
@@ -119,22 +116,23 @@ def apply(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Transform a batch; images stay inside the window, labels inside the label set.
 
-    XLA compiles it, in some 0.3 s, once for every shape of a batch that a process meets. Batches of
-    one shape give the same bits wherever this runs on a machine's CPUs; in a batch of another size
-    an image may differ in its last bit.
+    XLA compiles it once for every batch shape, in about 0.3 s. Batches of one shape give the same
+    bits wherever they run on a machine's CPUs; in a batch of another size an image may differ in
+    its last bit.
 
     Args:
-      images: float32 [batch, rows, columns], HU. labels: uint8 [batch, rows, columns].
-      parameters: of ``draw``, batched; what is missing, but for ``transform``, ``gain`` and
-        ``offset_hu``, is not done.
-      window: (low, high) HU; low is what comes from outside the image.
+      images: float32 [batch, rows, columns], HU.
+      labels: uint8 [batch, rows, columns].
+      parameters: From ``draw``, batched. Optional ones that are missing are not applied.
+      window: (low, high) HU; pixels outside the image are set to low.
 
     Returns:
-      Images and labels of the same shapes and dtypes. With identity parameters, bit for bit.
+      Images and labels of the same shapes and dtypes; unchanged, bit for bit, with identity
+      parameters.
     """
     low, high = float(window[0]), float(window[1])
-    done, lines = _placed(labels, parameters)
-    parameters = parameters | done
+    reduced, lines = _geometry(labels, parameters)
+    parameters = parameters | reduced
     images, labels = _moved(images, labels, lines, parameters, low, high)
     if "blur" in parameters:
         images = _blurred(images, parameters, low, high)
@@ -142,23 +140,27 @@ def apply(
 
 
 def applied(labels: tf.Tensor, parameters: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """The parameters with which ``apply`` moves a batch: as drawn, moderated to keep lesions."""
-    return parameters | _placed(labels, parameters)[0]
+    """The parameters that ``apply`` uses for a batch: as drawn, but reduced to keep lesions."""
+    return parameters | _geometry(labels, parameters)[0]
 
 
 @compiled
-def _placed(labels, parameters):
-    # On its own: in the next program XLA would round the lines anew for every pixel.
+def _geometry(labels, parameters):
+    # A separate program: in the next one XLA would recompute the lines for every pixel.
     rows, columns = tf.shape(labels)[1], tf.shape(labels)[2]
-    done = {"transform": parameters["transform"]}
+    reduced = {"transform": parameters["transform"]}
     if "kept_from" in parameters:
         kept_from = parameters["kept_from"]
         margin = (tf.zeros_like(kept_from, tf.float32),) * 2
         if "elastic" in parameters:
-            done["elastic"] = lesion_safe.gentler(parameters["elastic"], labels, kept_from)
-            margin = elastic.most(done["elastic"], rows, columns)
-        done["transform"] = lesion_safe.keep_inside(done["transform"], labels, kept_from, margin)
-    return done, warp.source_lines(done["transform"], rows, columns)
+            reduced["elastic"] = lesion_safe.reduce_deformation(
+                parameters["elastic"], labels, kept_from
+            )
+            margin = elastic.largest(reduced["elastic"], rows, columns)
+        reduced["transform"] = lesion_safe.keep_inside(
+            reduced["transform"], labels, kept_from, margin
+        )
+    return reduced, warp.source_lines(reduced["transform"], rows, columns)
 
 
 @compiled
@@ -173,7 +175,7 @@ def _moved(images, labels, lines, parameters, low: float, high: float):
     moved = warp.nearest(labels, *points)
     if "kept_from" in parameters:
         kept_from = parameters["kept_from"]
-        moved = lost_lesions.put_back(labels, moved, kept_from, points, transform, displacement)
+        moved = lost_lesions.restore(labels, moved, kept_from, points, transform, displacement)
     images = grey_levels.level(images, parameters, (low, high))
     if "blur" not in parameters:
         images = grey_levels.finish(images, parameters, (low, high))
@@ -182,5 +184,5 @@ def _moved(images, labels, lines, parameters, low: float, high: float):
 
 @compiled
 def _blurred(images, parameters, low: float, high: float):
-    # On its own: in one program with the rest XLA would make each pixel anew for every tap.
+    # A separate program: together with the rest XLA would recompute each pixel for every tap.
     return grey_levels.finish(grey_levels.blur(images, parameters), parameters, (low, high))

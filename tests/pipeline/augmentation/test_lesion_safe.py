@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from liver_tf.pipeline import augment, lesion_safe, lost_lesions
-from liver_tf.pipeline.augmentation_ranges import NO_AUGMENTATION, Ranges
+from liver_tf.pipeline.augmentation import augment, lesion_safe, lost_lesions
+from liver_tf.pipeline.augmentation.ranges import NO_AUGMENTATION, Ranges
 from tests.builders.augment_cases import IDENTITY, apply, draw_batch, parameters
 
 ROWS, COLUMNS = 40, 56
@@ -199,9 +199,11 @@ def test_a_slice_without_lesions_is_deformed_as_drawn():
     control = tf.random.stateless_uniform([2, 4, 4, 2], [1, 2], -0.4, 0.4)
     labels = np.ones((2, ROWS, COLUMNS), np.uint8)
     labels[1, 5, 5] = 2
-    free, bound = lesion_safe.gentler(control, tf.constant(labels), tf.constant([2, 2])).numpy()
+    free, bound = lesion_safe.reduce_deformation(
+        control, tf.constant(labels), tf.constant([2, 2])
+    ).numpy()
     assert free.tobytes() == control[0].numpy().tobytes()
-    assert np.abs(bound).max() == pytest.approx(lesion_safe.MOST_DISPLACED)
+    assert np.abs(bound).max() == pytest.approx(lesion_safe.MAX_DISPLACEMENT)
     np.testing.assert_allclose(bound / bound.max(), control[1] / tf.reduce_max(control[1]), 1e-5)
 
 
