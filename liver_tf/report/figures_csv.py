@@ -1,4 +1,4 @@
-"""All figures of a report as one long table."""
+"""All figures of a report as CSV in long form."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ COLUMNS = (
 
 
 def measures_csv(findings: Findings) -> str:
-    """All figures in long form.
+    """All figures, one per row; undefined values are empty.
 
     ``source`` is ``measured``, ``measured by size``, ``measured difference`` or ``published``;
-    ``size`` is a bin of lesions, empty for all of them; ``patients`` carry the measure; ``slices``
-    and ``networks`` stand behind the protocol, the size or the comparison; what is undefined is
-    empty. Intervals of few patients, which the pages leave out, are here.
+    ``size`` is a size bin, empty for all lesions; ``patients`` is the number that contribute to the
+    measure; ``slices`` and ``networks`` belong to the protocol, size bin or comparison. Intervals
+    of small samples, which the pages omit, are included.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -48,10 +48,10 @@ def measures_csv(findings: Findings) -> str:
         figures = (value, low, high, figure.samples or "", *ps, shown, *counts)
         writer.writerow((source, data, protocol, measure, size, *figures))
 
-    for protocol, own in findings.measured.items():
+    for protocol, measured in findings.measured.items():
         counts = findings.counts[protocol]
         behind = (counts["images"], counts["networks"])
-        for measure, interval in own.items():
+        for measure, interval in measured.items():
             row("measured", protocol, measure, interval, behind=behind)
         for size, sized in findings.by_size.get(protocol, {}).items():
             slices = findings.size_counts[protocol][size]["slices"]

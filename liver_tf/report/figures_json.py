@@ -1,9 +1,10 @@
-"""All figures of a report as plain values, for programs; the words are in the pages."""
+"""All figures of a report as plain values for other programs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from liver_tf.measures.measure_registry import measure_title
 from liver_tf.statistics.bootstrap_intervals import LEVEL, Interval
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 
-def measures_json(findings: Findings) -> dict:
-    """A dictionary for ``json.dumps``; undefined values are None, never NaN.
+def measures_json(findings: Findings) -> dict[str, Any]:
+    """Dictionary for ``json.dumps``; undefined values are None, never NaN.
 
-    ``networks`` of a protocol tell by hashes which were measured, and with which liver network and
-    post-processing.
+    ``networks`` lists the evaluated networks of a protocol with the hashes of their weights, their
+    liver network and their post-processing.
     """
     return {
         "schema": SCHEMA_VERSION,
@@ -29,17 +30,19 @@ def measures_json(findings: Findings) -> dict:
         "cautions": list(findings.cautions),
         "facts": dict(findings.facts),
         "titles": {
-            measure: measure_title(measure) for own in findings.measured.values() for measure in own
+            measure: measure_title(measure)
+            for measured in findings.measured.values()
+            for measure in measured
         },
         "protocols": {
             protocol: {
                 "counts": dict(findings.counts[protocol]),
                 "networks": [
-                    {"cell": cell.name, **cell.results.made_of}
-                    for cell in findings.cells
-                    if cell.results is not None and protocol == _pooled_as(cell, findings)
+                    {"cell": run.name, **run.results.made_of}
+                    for run in findings.runs
+                    if run.results is not None and protocol == _pooled_as(run, findings)
                 ],
-                "measures": _intervals(own),
+                "measures": _intervals(measured),
                 "by_size": {
                     size: _intervals(sized)
                     for size, sized in findings.by_size.get(protocol, {}).items()
@@ -58,7 +61,7 @@ def measures_json(findings: Findings) -> dict:
                     "slices": findings.confusions[protocol].counts.tolist(),
                 },
                 "reliability": {
-                    name: [asdict(one) for one in curve]
+                    name: [asdict(reliability_bin) for reliability_bin in curve]
                     for name, curve in zip(
                         ("unscaled", "scaled"),
                         findings.reliability.get(protocol, ()),
@@ -66,7 +69,7 @@ def measures_json(findings: Findings) -> dict:
                     )
                 },
             }
-            for protocol, own in findings.measured.items()
+            for protocol, measured in findings.measured.items()
         },
         "differences": [
             {
@@ -85,10 +88,10 @@ def measures_json(findings: Findings) -> dict:
     }
 
 
-def _pooled_as(cell: StudyRun, findings: Findings) -> str:
-    """Under which name a cell's results were pooled."""
-    return cell.title if cell.title in findings.measured else cell.protocol
+def _pooled_as(run: StudyRun, findings: Findings) -> str:
+    """The protocol under which the results of a run were pooled."""
+    return run.title if run.title in findings.measured else run.protocol
 
 
-def _intervals(own: dict[str, Interval]) -> dict[str, dict]:
-    return {measure: asdict(interval) for measure, interval in own.items()}
+def _intervals(intervals: Mapping[str, Interval]) -> dict[str, dict[str, Any]]:
+    return {measure: asdict(interval) for measure, interval in intervals.items()}

@@ -1,9 +1,9 @@
-"""How the figures of a report came about, as the folders of its runs tell it."""
+"""Provenance of a report's figures: data, weights, versions and arguments of its runs."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,74 +11,80 @@ import numpy as np
 from liver_tf import __version__
 from liver_tf.report.page.page_parts import Table
 from liver_tf.report.tables.paper_table import ABSENT
-from liver_tf.results.study_inventory import MEASURED, StudyRun
+from liver_tf.results.study_inventory import EVALUATED, StudyRun
 from liver_tf.results.training_history import seconds_spent
 from liver_tf.run_files import INNER, TEST_FOLD
 
-_SHOWN = 3
+_LISTED = 3
 
-#: Parts of ``run.json`` that are told elsewhere, or are lists of patients.
+#: Entries of ``run.json`` that are reported elsewhere or list patients.
 _NOT_ARGUMENTS = ("split", "versions", "fold", "seed", "validation", "protocol")
 
-#: Settings of a cycle, and what they are called.
+#: Settings of a cycle and their headings.
 _CYCLE = {
     "learning_rate": "learning rate",
-    "epochs": "epochs at most",
+    "epochs": "maximum epochs",
     "patience": "patience",
-    "batch_size": "batch",
-    "monitor": "early stopping by",
-    "norm": "batch normalisation of fixed blocks",
+    "batch_size": "batch size",
+    "monitor": "early stopping on",
+    "norm": "batch normalisation of frozen blocks",
 }
 
 
-def facts(cells: Sequence[StudyRun]) -> dict[str, str]:
-    """What a reviewer must know, by name; only what the runs tell."""
-    told = {
-        "runs": f"{sum(cell.state == MEASURED for cell in cells)} of {len(cells)} measured",
-        "records measured on, fingerprint": _each(_made_of(cells, "records")),
-        "records trained on, fingerprint": _each(c.identity.get("data_fingerprint") for c in cells),
-        "liver network, weights": _each(_made_of(cells, "liver_weights")),
-        "liver network trained on": _each(
-            (cell.model.get("roi") or {}).get("liver_data_fingerprint") for cell in cells
+def facts(runs: Sequence[StudyRun]) -> dict[str, str]:
+    """Facts about data, weights, training and versions, as far as the runs record them.
+
+    The names are keys of ``measures.json``.
+    """
+    facts = {
+        "runs": f"{sum(run.state == EVALUATED for run in runs)} of {len(runs)} evaluated",
+        "records measured on, fingerprint": _each(_made_of(runs, "records")),
+        "records trained on, fingerprint": _each(
+            run.identity.get("data_fingerprint") for run in runs
         ),
-        "pre-trained weights": _each(c.identity.get("pretrained_weights") for c in cells),
-        "folds": _each(sorted({cell.fold for cell in cells})),
-        "seeds": _each(map(str, sorted({cell.seed for cell in cells}))),
-        "network": _each(_size(cell.identity) for cell in cells),
-        "early stopping": _early_stopping(cells),
-        "temperature of the type": _temperatures(cells),
-        "training": _training(cells),
-        "versions in training": _each(_versions(cell.identity) for cell in cells),
-        "versions in measuring": _each(f"liver_tf {one}" for one in _made_of(cells, "program")),
+        "liver network, weights": _each(_made_of(runs, "liver_weights")),
+        "liver network trained on": _each(
+            (run.model.get("roi") or {}).get("liver_data_fingerprint") for run in runs
+        ),
+        "pre-trained weights": _each(run.identity.get("pretrained_weights") for run in runs),
+        "folds": _each(sorted({run.fold for run in runs})),
+        "seeds": _each(map(str, sorted({run.seed for run in runs}))),
+        "network": _each(_size(run.identity) for run in runs),
+        "early stopping": _early_stopping(runs),
+        "temperature of the type": _temperatures(runs),
+        "training": _training(runs),
+        "versions in training": _each(_versions(run.identity) for run in runs),
+        "versions in measuring": _each(f"liver_tf {one}" for one in _made_of(runs, "program")),
         "versions in reporting": f"liver_tf {__version__}, NumPy {np.__version__}, "
         f"Python {platform.python_version()}",
     }
-    return {name: text for name, text in told.items() if text}
+    return {name: text for name, text in facts.items() if text}
 
 
-def cautions_of(cells: Sequence[StudyRun]) -> tuple[str, ...]:
-    """Told in red: runs that are missing, failed or not measured."""
-    rest = [cell for cell in cells if cell.state != MEASURED]
+def cautions_of(runs: Sequence[StudyRun]) -> tuple[str, ...]:
+    """Warning about runs that are missing, failed or not evaluated."""
+    rest = [run for run in runs if run.state != EVALUATED]
     if not rest:
         return ()
-    named = "; ".join(f"{cell.name}: {cell.state}" for cell in rest[:8])
+    named = "; ".join(f"{run.name}: {run.state}" for run in rest[:8])
     more = f"; and {len(rest) - 8} more" if len(rest) > 8 else ""
     return (
-        f"STUDY NOT COMPLETE: {len(cells) - len(rest)} of {len(cells)} runs are measured. "
-        "Protocols may stand on different patients; comparisons use the runs that both have. "
+        f"STUDY INCOMPLETE: {len(runs) - len(rest)} of {len(runs)} runs are evaluated. "
+        "Protocols may have different patients; comparisons use the folds and seeds that both "
+        "protocols have. "
         f"{named}{more}.",
     )
 
 
-def protocols_table(cells: Sequence[StudyRun]) -> Table:
-    """How each protocol trains: from what it starts, its cycles and their settings."""
+def protocols_table(runs: Sequence[StudyRun]) -> Table:
+    """The cycles of each protocol and their settings."""
     rows: dict[tuple[str, ...], None] = {}
-    for cell in cells:
-        protocol = cell.identity.get("protocol", {})
+    for run in runs:
+        protocol = run.identity.get("protocol", {})
         for number, cycle in enumerate(protocol.get("cycles", ()), 1):
             rows[
                 (
-                    cell.protocol,
+                    run.protocol,
                     _plain(protocol.get("start")),
                     str(number),
                     ", ".join(cycle.get("fixed", ())) or "none",
@@ -90,9 +96,9 @@ def protocols_table(cells: Sequence[StudyRun]) -> Table:
         "protocol",
         "start",
         "cycle",
-        "blocks held fixed",
+        "frozen blocks",
         *_CYCLE.values(),
-        "decay of the rate",
+        "learning-rate decay",
     )
     return Table(headers, tuple(rows), words=True)
 
@@ -104,11 +110,11 @@ def _decay(cycle: Mapping[str, Any]) -> str:
     return f"x {times} every {every} epochs, not below {floor}"
 
 
-def arguments_table(cells: Sequence[StudyRun]) -> Table:
-    """Arguments of training; those that differ between runs show all their values."""
+def arguments_table(runs: Sequence[StudyRun]) -> Table:
+    """Training arguments; several values if they differ between runs."""
     values: dict[str, dict[str, None]] = {}
-    for cell in cells:
-        for name, value in _flat(cell.identity):
+    for run in runs:
+        for name, value in _flat(run.identity):
             values.setdefault(name, {})[_plain(value)] = None
     rows = tuple((name, _few(list(own))) for name, own in values.items())
     return Table(("argument", "value"), rows, words=True)
@@ -138,18 +144,18 @@ def _plain(value: Any) -> str:
 
 
 def _few(values: Sequence[str]) -> str:
-    if len(values) <= _SHOWN:
+    if len(values) <= _LISTED:
         return " | ".join(values)
-    return f"{' | '.join(values[:_SHOWN])} | and {len(values) - _SHOWN} more"
+    return f"{' | '.join(values[:_LISTED])} | and {len(values) - _LISTED} more"
 
 
-def _each(values) -> str:
-    """The different values that are known, in order."""
+def _each(values: Iterable[object]) -> str:
+    """The distinct known values, in order."""
     return "; ".join(dict.fromkeys(str(value) for value in values if value))
 
 
-def _made_of(cells: Sequence[StudyRun], name: str) -> list[str]:
-    found = [cell.results.made_of.get(name) for cell in cells if cell.results is not None]
+def _made_of(runs: Sequence[StudyRun], name: str) -> list[str]:
+    found = [run.results.made_of.get(name) for run in runs if run.results is not None]
     return [value for value in found if value]
 
 
@@ -164,44 +170,44 @@ def _versions(identity: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {one}" for name, one in identity.get("versions", {}).items())
 
 
-def _early_stopping(cells: Sequence[StudyRun]) -> str:
-    ways = {cell.validation for cell in cells if cell.results is not None}
+def _early_stopping(runs: Sequence[StudyRun]) -> str:
+    ways = {run.validation for run in runs if run.results is not None}
     if ways <= {INNER}:
-        return "on the inner validation patients; the test patients took no part"
-    some = "" if ways == {TEST_FOLD} else ", in some of the runs"
-    return f"ON THE TEST FOLD ITSELF{some}: the figures are optimistic"
+        return "on inner validation patients; test patients were not used"
+    some = "" if ways == {TEST_FOLD} else " in some of the runs"
+    return f"ON THE TEST FOLD ITSELF{some}: the figures are optimistically biased"
 
 
-def _temperatures(cells: Sequence[StudyRun]) -> str:
-    measured = [cell for cell in cells if cell.results is not None]
-    found = [cell.results.temperature for cell in measured if cell.results.temperature]
+def _temperatures(runs: Sequence[StudyRun]) -> str:
+    measured = [run for run in runs if run.results is not None]
+    found = [run.results.temperature for run in measured if run.results.temperature]
     if not found:
-        return "none: no validation slice to fit it on"
+        return "none: no validation slice to fit it to"
     values = [one.value for one in found]
     fitted = _each(f"fitted on the {one.fitted_on} patients" for one in found)
     text = f"{min(values):.2f} to {max(values):.2f}" if len(found) > 1 else f"{values[0]:.2f}"
     at_bound = sum(one.at_bound for one in found)
     if at_bound:
-        text += f", at the end of what was sought in {at_bound} run(s)"
+        text += f", at a limit of the search range in {at_bound} run(s)"
     if len(found) < len(measured):
         text += f", none in {len(measured) - len(found)} run(s)"
-    return f"{text}, {fitted}; by run in the table of runs"
+    return f"{text}, {fitted}; values by run in the table of runs"
 
 
-def _training(cells: Sequence[StudyRun]) -> str:
-    trained = [cell.cycles for cell in cells if cell.cycles]
+def _training(runs: Sequence[StudyRun]) -> str:
+    trained = [run.cycles for run in runs if run.cycles]
     if not trained:
         return ""
-    spent, alone = seconds_spent(trained), sum(cell.seconds for cell in cells)
-    text = f"{_duration(spent)} for {len(trained)} run(s), measuring not counted"
+    spent, alone = seconds_spent(trained), sum(run.seconds for run in runs)
+    text = f"{_duration(spent)} for {len(trained)} run(s), without evaluation"
     if alone - spent > 1:
-        text += f"; {_duration(alone - spent)} more without the cycles that runs share"
-    wall = [cell.wall_s for cell in cells if cell.wall_s]
+        text += f"; runs that share cycles saved {_duration(alone - spent)}"
+    wall = [run.wall_s for run in runs if run.wall_s]
     if wall:
         total = sum(sum(own.values()) for own in wall)
         text += (
-            f"; start-up and measuring counted, by the clock and added up: {_duration(total)} for "
-            f"{len(wall)} run(s), some of them side by side perhaps"
+            f"; sum of wall-clock times including start-up and evaluation: {_duration(total)} for "
+            f"{len(wall)} run(s), some of which may have run in parallel"
         )
     return text
 

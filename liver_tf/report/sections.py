@@ -1,4 +1,4 @@
-"""What a report says, section by section; ``report_pages`` lays it out as HTML and Markdown."""
+"""The page of a report, section by section: its texts and what stands where."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from liver_tf.report.page.page_parts import (
     TitledTable,
 )
 from liver_tf.report.summary import summary
-from liver_tf.report.tables import protocol_tables
+from liver_tf.report.tables import protocol_tables as tables
 from liver_tf.report.tables.paper_table import (
     FEW,
     PUBLISHED_DATA,
@@ -29,92 +29,113 @@ from liver_tf.report.tables.paper_table import (
     paper_table,
 )
 from liver_tf.results.stored_results import LOOSE
-from liver_tf.results.study_inventory import MEASURED
+from liver_tf.results.study_inventory import EVALUATED
 from liver_tf.statistics.bootstrap_intervals import LEAST_PATIENTS
 
 if TYPE_CHECKING:
     from liver_tf.report.findings import Findings
 
-#: What the figures mean.
 NOTES = (
-    "Success: share of slices with a true lesion in which the prediction overlaps it.",
-    "Dice1: Dice of lesion against rest, mean over slices with overlap. Dice2: the same over all "
-    "slices with a true lesion, a miss counting 0.",
-    "Accuracy: the majority class among a slice's predicted lesion pixels against the true type, "
-    "over all slices with a true lesion; a slice without a detection counts as wrong.",
-    "Intervals: 95 %, percentile bootstrap over patients, and over the networks of each fold "
-    "where there are several. One of width zero means that all patients agree, not that the "
-    "measure is certain. "
-    f"{FEW}: of fewer than {LEAST_PATIENTS} patients none is shown, as resamples of few are so "
-    "alike that it comes out too narrow, down to [1.00, 1.00].",
-    "Sensitivity and specificity: a type against all other slices, healthy ones included. ROC "
-    "area: by the mean probability of the type over the predicted lesion pixels, among slices "
-    "with a lesion. Calibration error: ten bins of equal width; with few slices it is too high "
-    "even for a perfect network.",
-    "Distances are means over the slices in which both outlines exist: a missed lesion has none.",
-    "Every measure, its empty cases and its source: docs/measures.md.",
-    "A dash stands where a measure is undefined on these data or was not measured or published.",
-    "Research use; not a medical device.",
+    "Success: proportion of slices with a true lesion in which the prediction overlaps the lesion.",
+    "Dice1: mean Dice of lesion against rest over the slices with overlap. Dice2: the same over "
+    "all slices with a true lesion; a missed lesion counts 0.",
+    "Accuracy: proportion of slices with a true lesion in which the majority class among the "
+    "predicted lesion pixels is the true type; a slice without a detection counts as wrong.",
+    "Intervals: 95 % percentile bootstrap over patients and, with several seeds, over the networks "
+    "of each fold. An interval of width zero means that all patients agree, not that the measure "
+    f"is certain. {FEW}: fewer than {LEAST_PATIENTS} patients; no interval is shown, because the "
+    "bootstrap interval of a small sample is too narrow, down to [1.00, 1.00].",
+    "Sensitivity and specificity: a type against all other slices, healthy slices included. ROC "
+    "AUC: by the mean probability of the type over the predicted lesion pixels, among slices with "
+    "a lesion. Calibration error: ten bins of equal width; on few slices it is biased upwards even "
+    "for a perfectly calibrated network.",
+    "Distances: means over the slices in which both outlines exist; a missed lesion has none.",
+    "Definitions, empty cases and sources of all measures: docs/measures.md.",
+    "A dash marks a measure that is undefined on these data, was not evaluated, or was not "
+    "published.",
+    "For research use only; not a medical device.",
 )
 
 DIFFERENCES = (
-    "Differences on the same patients. Shown is one whose interval leaves zero out and whose p "
-    "(patients exchanged between the two protocols), after Holm's correction over the comparisons "
-    "of a measure, is below 0.05. All others: no difference shown, which is not the same as no "
-    "difference. Of healthy slices with a lesion reported less is better. Patients are those who "
-    "carry the measure."
+    "Paired differences on the same patients. A difference counts as shown if its 95 % interval "
+    "excludes zero and its p value (permutation test over patients, Holm's correction over the "
+    "comparisons of a measure) is below 0.05. Otherwise no difference is shown, which is not "
+    "evidence of equality. For false positives on healthy slices, lower is better. The number of "
+    "patients is that of the patients who contribute to the measure."
 )
 SHEETS = (
-    "Worst, median and best slice with a lesion by lesion Dice, cut to the liver. Solid lines are "
-    "predictions, coloured by type; white dotted lines are the truth. Of slices with the same "
-    "Dice the larger lesion counts as the worse. Window -160 to 240 HU."
+    "Worst, median and best slice with a lesion by lesion Dice, cropped to the liver. Solid lines "
+    "are predictions, coloured by type; dotted white lines are the truth. Among slices of the same "
+    "Dice, the one with the larger lesion counts as worse. Window -160 to 240 HU."
 )
 TYPES = (
-    "A slice's type is the majority class among its predicted lesion pixels; without a detection "
-    "it is called no type."
+    "The predicted type of a slice is the majority class among its predicted lesion pixels; a "
+    "slice without a detection is not classified as any type."
 )
 SIZES = (
-    "A lesion's size is the diameter of the circle of its area. Slices go by their largest true "
-    "lesion, lesions found by their own size, precision by that of the predicted lesion. Healthy "
-    f"slices are in no bin. {FEW}: fewer than {LEAST_PATIENTS} patients have such a lesion."
+    "The size of a lesion is the diameter of the circle of the same area. Slices are assigned by "
+    "their largest true lesion; lesion recall is assigned by the true lesion, lesion precision by "
+    f"the predicted lesion. Healthy slices belong to no bin. {FEW}: fewer than {LEAST_PATIENTS} "
+    "patients have a lesion of this size."
 )
-CONFUSION = "Slices, once for every network that predicted them; truth in rows."
+CONFUSION = "Number of slices, counted once for each network that predicted them; truth in rows."
 RELIABILITY = (
-    "Confidence is the highest score of a type in a slice. Below the diagonal the network claims "
-    "more than it keeps. Scaled: after the temperature fitted for each run (how, stands below)."
+    "Confidence is the highest type score of a slice. Below the diagonal, the network is "
+    "overconfident. Scaled: after temperature scaling, fitted for each run (see Provenance)."
 )
-SEEDS = "Every seed by itself, its folds together; no interval, so that only their spread is read."
+SEEDS = "Each seed separately, folds pooled, without intervals: only the spread is of interest."
 CURVES = (
-    "Cycles one after the other, each as wide as its longest; numbers above count them. One line "
-    "per network. The training loss is the mean over an epoch, with augmentation, while the "
-    "weights move; the validation loss is that of the weights at its end."
+    "The cycles follow each other from left to right, numbered at the top, each as wide as its "
+    "longest; one line per network. The training loss is the mean over an epoch, with augmentation "
+    "and changing weights; the validation loss is that of the weights at the end of the epoch."
 )
-CYCLES = (
-    "Of what each run was validated on, at the epoch whose weights each cycle kept and the next "
-    "began from. "
-)
+CYCLES = "Validation results of the epoch whose weights each cycle kept and the next started from. "
 CYCLES_CLEAN = (
-    "That are validation patients. The test fold is measured once, after the last cycle: how its "
-    "measures would move from cycle to cycle is not known, and looking would spoil it."
+    "The validation patients differ from the test patients: the test fold is evaluated once, after "
+    "the last cycle, so that no choice can depend on it."
 )
-SPANS = "Mean over the networks; in brackets the least and the greatest."
-CLEAN = "In no run did the test patients take part in any choice."
+RANGES = "Mean over the networks; minimum and maximum in parentheses."
+CLEAN = "No run used its test patients for any choice."
+
+#: Names of facts on the page, where they differ from those in ``measures.json``.
+_FACT_TITLES = {
+    "records measured on, fingerprint": "evaluated records, fingerprint",
+    "records trained on, fingerprint": "training records, fingerprint",
+    "liver network trained on": "training records of the liver network, fingerprint",
+    "temperature of the type": "temperature scaling",
+    "versions in training": "versions, training",
+    "versions in measuring": "versions, evaluation",
+    "versions in reporting": "versions, report",
+}
 
 
 def report_page(findings: Findings) -> Page:
-    """The page of a report; protocols and runs validated on the test fold are red in it."""
+    """The page of a report; protocols and runs validated on the test fold are red."""
     return Page(
         findings.title,
-        opening(findings),
-        tuple(sections_of(findings)),
+        _opening(findings),
+        _sections(findings),
         highlight=(LOOSE, run_files.VALIDATED_ON_TEST),
     )
 
 
-def sections_of(findings: Findings) -> list[Section]:
-    """All sections but the summary, in their order; those without content are left out."""
+def _opening(findings: Findings) -> tuple[Part, ...]:
+    """Warnings, data and summary."""
     label = measured_label(findings.data_label)
-    found = [
+    return (
+        *(Alert(caution) for caution in findings.cautions),
+        DataLabel(
+            f"All figures were {label}, unless marked as published.",
+            "Published figures are from other data and are given for orientation only.",
+        ),
+        Bullets(tuple(summary(findings))),
+    )
+
+
+def _sections(findings: Findings) -> tuple[Section, ...]:
+    """All sections with content."""
+    label = measured_label(findings.data_label)
+    sections = [
         _paper(findings),
         _differences(findings, label),
         Section(f"Outlines, {label}", (Paragraph(SHEETS), *findings.sheets))
@@ -124,48 +145,33 @@ def sections_of(findings: Findings) -> list[Section]:
         _sizes(findings, label),
         Section(
             f"Further measures, {label}",
-            (Collapsible("All further measures, a row each", (findings.other_measures_table(),)),),
+            (Collapsible("All further measures", (tables.further_measures_table(findings),)),),
         ),
         Section(
             f"Seeds, {label}",
             (
                 Paragraph(SEEDS),
-                Collapsible(
-                    "Seeds one by one, and their standard deviation", (findings.seed_table(),)
-                ),
+                Collapsible("Results by seed", (tables.seed_table(findings),)),
             ),
         ),
         _training(findings),
         _runs(findings),
-        _origin(findings),
+        _provenance(findings),
         Section("Notes", (Bullets(NOTES),)),
     ]
-    return [section for section in found if section]
-
-
-def opening(findings: Findings) -> tuple[Part, ...]:
-    """What stands above everything: cautions, the data, the summary."""
-    label = measured_label(findings.data_label)
-    return (
-        *(Alert(caution) for caution in findings.cautions),
-        DataLabel(
-            f"All measured figures: {label}.",
-            "Published figures are from other data and stand beside them for orientation only.",
-        ),
-        Bullets(tuple(summary(findings))),
-    )
+    return tuple(section for section in sections if section)
 
 
 def _paper(findings: Findings) -> Section:
     return Section(
-        "The paper's table",
+        "Comparison with the paper",
         (
             Paragraph(
                 f"Published: {PUBLISHED_DATA}; {SOURCE}; no intervals given. Measured: on "
-                f"{findings.data_label}; in brackets 95 % intervals, bootstrap over patients."
+                f"{findings.data_label}, with 95 % bootstrap intervals over patients in brackets."
             ),
             paper_table(findings.measured, findings.data_label),
-            TitledTable("What stands behind it", findings.counts_table()),
+            TitledTable("Sample sizes", tables.counts_table(findings)),
         ),
     )
 
@@ -176,99 +182,92 @@ def _differences(findings: Findings, label: str) -> Section | None:
     parts: list[Part] = [Paragraph(DIFFERENCES)]
     if "forest" in findings.plots:
         parts.append(findings.plots["forest"])
-    parts.append(Collapsible("The same as a table", (findings.difference_table(),)))
+    parts.append(Collapsible("Differences as a table", (tables.difference_table(findings),)))
     return Section(f"Paired differences, {label}", tuple(parts))
 
 
 def _types(findings: Findings, label: str) -> Section:
+    confusions = tuple(
+        TitledTable(protocol, tables.confusion_table(findings, protocol))
+        for protocol in findings.confusions
+    )
     parts: list[Part] = [
-        TitledTable("Healthy slices", protocol_tables.healthy_table(findings)),
-        TitledTable("Types", protocol_tables.types_table(findings)),
+        TitledTable("Healthy slices", tables.healthy_table(findings)),
+        TitledTable("Lesion types", tables.types_table(findings)),
         Paragraph(TYPES),
-        Collapsible(
-            "Confusion of types",
-            (
-                Paragraph(CONFUSION),
-                SideBySide(
-                    tuple(TitledTable(p, findings.confusion_table(p)) for p in findings.confusions)
-                ),
-            ),
-        ),
+        Collapsible("Confusion matrices", (Paragraph(CONFUSION), SideBySide(confusions))),
     ]
     if "reliability" in findings.plots:
-        parts.append(
-            Collapsible(
-                "Reliability curves", (Paragraph(RELIABILITY), findings.plots["reliability"])
-            )
-        )
-    return Section(f"Healthy slices and types of lesions, {label}", tuple(parts))
+        curves = (Paragraph(RELIABILITY), findings.plots["reliability"])
+        parts.append(Collapsible("Reliability curves", curves))
+    return Section(f"Healthy slices and lesion types, {label}", tuple(parts))
 
 
 def _sizes(findings: Findings, label: str) -> Section:
+    by_protocol = tuple(
+        TitledTable(protocol, tables.size_table(findings, protocol))
+        for protocol in findings.by_size
+    )
     return Section(
-        f"By size of lesion, {label}",
+        f"Lesion size, {label}",
         (
             Paragraph(SIZES),
-            TitledTable("Dice2 (slices)", protocol_tables.sizes_table(findings, "dice2")),
+            TitledTable("Dice2 (slices)", tables.sizes_table(findings, "dice2")),
             TitledTable(
-                "Lesions found, IoU 10 % or more (lesions)",
-                protocol_tables.sizes_table(findings, "lesion_recall_iou10"),
+                "Lesion recall at IoU 10 % (lesions)",
+                tables.sizes_table(findings, "lesion_recall_iou10"),
             ),
-            Collapsible(
-                "All measures by size, a table per protocol",
-                tuple(TitledTable(p, findings.size_table(p)) for p in findings.by_size),
-            ),
+            Collapsible("All measures by lesion size", by_protocol),
         ),
     )
 
 
 def _training(findings: Findings) -> Section | None:
-    if not any(cell.cycles for cell in findings.cells):
+    if not any(run.cycles for run in findings.runs):
         return None
     parts: list[Part] = []
     if "cycles" in findings.plots:
-        clean = _all_clean(findings)
-        parts += [Paragraph(CYCLES + CYCLES_CLEAN * clean), findings.plots["cycles"]]
+        text = CYCLES + CYCLES_CLEAN * _all_clean(findings)
+        parts += [Paragraph(text), findings.plots["cycles"]]
     if "curves" in findings.plots:
         parts += [Paragraph(CURVES), findings.plots["curves"]]
-    table = protocol_tables.cycles_table(findings.cells)
-    parts.append(Collapsible("Every cycle", (Paragraph(SPANS), table)))
-    return Section(f"Training, cycle by cycle, on {findings.data_label}", tuple(parts))
+    table = tables.cycles_table(findings.runs)
+    parts.append(Collapsible("All cycles", (Paragraph(RANGES), table)))
+    return Section(f"Training, on {findings.data_label}", tuple(parts))
 
 
 def _runs(findings: Findings) -> Section | None:
-    cells = findings.cells
-    if not cells:
+    runs = findings.runs
+    if not runs:
         return None
-    rest = tuple(f"{cell.name}: {cell.state}" for cell in cells if cell.state != MEASURED)
-    done = len(cells) - len(rest)
-    parts: list[Part] = [Paragraph(f"{done} of {len(cells)} measured.")]
+    rest = tuple(f"{run.name}: {run.state}" for run in runs if run.state != EVALUATED)
+    parts: list[Part] = [Paragraph(f"{len(runs) - len(rest)} of {len(runs)} runs evaluated.")]
     if rest:
         parts.append(Bullets(rest))
     if _all_clean(findings):
         parts.append(Paragraph(CLEAN))
-    parts.append(Collapsible("Every run", (protocol_tables.cells_table(cells),)))
+    parts.append(Collapsible("All runs", (tables.runs_table(runs),)))
     return Section("Runs", tuple(parts))
 
 
 def _all_clean(findings: Findings) -> bool:
-    return all(cell.results.clean for cell in findings.cells if cell.results is not None)
+    return all(run.results.clean for run in findings.runs if run.results is not None)
 
 
-def _origin(findings: Findings) -> Section:
+def _provenance(findings: Findings) -> Section:
     facts = dict(findings.facts)
     if findings.leaks is not None:
         facts = {"leakage check": findings.leaks.text()} | facts
-    rows = tuple((name, value) for name, value in facts.items())
+    rows = tuple((_FACT_TITLES.get(name, name), value) for name, value in facts.items())
     parts: list[Part] = [Table(("", ""), rows, words=True)]
-    if any(cell.identity for cell in findings.cells):
+    if any(run.identity for run in findings.runs):
         parts.append(
             Collapsible(
-                "Protocols and arguments of training",
+                "Protocols and training arguments",
                 (
-                    provenance.protocols_table(findings.cells),
-                    provenance.arguments_table(findings.cells),
+                    provenance.protocols_table(findings.runs),
+                    provenance.arguments_table(findings.runs),
                 ),
             )
         )
-    return Section("How the figures came about", tuple(parts))
+    return Section("Provenance", tuple(parts))

@@ -1,7 +1,8 @@
-"""What a report says on top, in plain words, written by rule from its numbers.
+"""The summary at the top of a report: sentences written by rule from its figures.
 
-A sentence claims a difference only where ``PairedDifference.is_shown``; all else is "no difference
-shown". No sentence compares measured figures with published ones: they are of other data.
+A sentence states a difference only if ``PairedDifference.is_shown``; otherwise it states that no
+difference is shown. No sentence compares measured with published figures, which are from other
+data.
 """
 
 from __future__ import annotations
@@ -20,132 +21,136 @@ from liver_tf.statistics.protocol_comparisons import CONTROLS, REFERENCE
 if TYPE_CHECKING:
     from liver_tf.report.findings import Findings
 
-#: Where the lowest of all protocols lies above, a measure is near its ceiling.
+#: A measure that is at least this high for all protocols is called at its ceiling.
 CEILING = 0.95
 
-#: A share of healthy slices with a lesion reported from which on Success says little.
-MANY_FALSE_ALARMS = 0.5
+#: False-positive rate on healthy slices from which Success is called uninformative.
+MANY_FALSE_POSITIVES = 0.5
 
 _NOT_SHOWN = "no difference shown"
 
 
 def summary(findings: Findings) -> list[str]:
-    """One line each: what was measured, what was shown, what was not, and what cannot be told."""
-    clean = {name: own for name, own in findings.measured.items() if not name.endswith(LOOSE)}
+    """One line each: data, comparisons, highest values, ceilings, limits of the figures."""
+    clean = {name: m for name, m in findings.measured.items() if not name.endswith(LOOSE)}
     loose = len(findings.measured) - len(clean)
-    if clean and loose:
-        # What was validated on the test fold is in the tables, in red, and in no sentence but one.
-        findings = replace(
-            findings,
-            measured=clean,
-            counts={name: findings.counts[name] for name in clean},
-            by_seed={name: findings.by_seed[name] for name in clean},
-            differences=tuple(d for d in findings.differences if d.protocol in clean),
-        )
+    if not (clean and loose):
+        return _lines(findings)
+    # Protocols validated on the test fold are in the tables only.
+    findings = replace(
+        findings,
+        measured=clean,
+        counts={name: findings.counts[name] for name in clean},
+        by_seed={name: findings.by_seed[name] for name in clean},
+        differences=tuple(d for d in findings.differences if d.protocol in clean),
+    )
     return [
-        *_measured_on(findings),
+        *_lines(findings),
+        f"Not in this summary: {_many(loose, 'protocol')} {LOOSE} (red in the tables).",
+    ]
+
+
+def _lines(findings: Findings) -> list[str]:
+    return [
+        *_data(findings),
         *_against_baseline(findings),
         *_against_controls(findings),
         *_highest(findings),
         *_ceiling(findings),
         *_healthy(findings),
         *_seeds(findings),
-        *(
-            [f"{_many(loose, 'protocol')} {LOOSE}, in red below: no sentence here is about that."]
-            if clean and loose
-            else []
-        ),
     ]
 
 
-def _measured_on(findings: Findings) -> list[str]:
+def _data(findings: Findings) -> list[str]:
     counts = list(findings.counts.values())
     first = next(iter(findings.counts))
-    most = max(counts, key=lambda own: own["images"])
-    kinds = ", ".join(f"{n} {name}" for name, n in findings.diagnoses.get(first, {}).items())
+    most = max(counts, key=lambda c: c["images"])
+    types = ", ".join(f"{n} {name}" for name, n in findings.diagnoses.get(first, {}).items())
     size = f"{most['images']} slices of {most['patients']} patients"
-    if all({**own, "networks": 0} == {**most, "networks": 0} for own in counts):
-        size += f" ({kinds})" if kinds else ""
+    if all({**c, "networks": 0} == {**most, "networks": 0} for c in counts):
+        size += f" ({types})" if types else ""
     else:
-        size = f"up to {size}; not every protocol on all of them"
-    networks = sum(own["networks"] for own in counts)
+        size = f"up to {size}; not every protocol was evaluated on all of them"
+    networks = sum(c["networks"] for c in counts)
     parts = f"{_many(len(counts), 'protocol')}, {_many(networks, 'network')}"
-    return [f"Measured on {findings.data_label}: {parts}, {size}."]
+    return [f"Evaluated on {findings.data_label}: {parts}, {size}."]
 
 
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _against_baseline(findings: Findings) -> list[str]:
-    own = [d for d in findings.differences if d.reference.startswith(REFERENCE)]
-    if not own:
+    differences = [d for d in findings.differences if d.reference.startswith(REFERENCE)]
+    if not differences:
         if len(findings.measured) > 1:
-            return [f"No protocol called {REFERENCE} was measured, so none is compared with it."]
+            return [f"No protocol named {REFERENCE} was evaluated, so none is compared with it."]
         return []
     lines = []
-    for measure in dict.fromkeys(d.measure for d in own):
-        here = [d for d in own if d.measure == measure]
-        lines.append(f"{measure_title(measure)} against {REFERENCE}: {_outcome(here)}.")
+    for measure in dict.fromkeys(d.measure for d in differences):
+        of_measure = [d for d in differences if d.measure == measure]
+        lines.append(f"{measure_title(measure)} against {REFERENCE}: {_outcome(of_measure)}.")
     return lines
 
 
 def _outcome(differences: Sequence[PairedDifference]) -> str:
+    """What is shown for which protocols."""
     parts = []
     for direction in ("higher", "lower"):
-        found = [d for d in differences if d.shown == direction]
-        if found:
-            named = ", ".join(
-                f"{d.protocol} ({format_interval(d.interval, signed=True)})" for d in found
-            )
-            parts.append(f"{direction} for {named}")
-    for what, rest in _not_shown(differences).items():
+        shown = [d for d in differences if d.shown == direction]
+        if shown:
+            parts.append(f"{direction} for {_listed(shown, lambda d: d.protocol)}")
+    for outcome, rest in _not_shown(differences).items():
         names = f" for {', '.join(d.protocol for d in rest)}"
         if len(rest) == len(differences):
-            every = "any protocol" if what == _NOT_SHOWN else "all protocols"
+            every = "any protocol" if outcome == _NOT_SHOWN else "all protocols"
             names = f" for {every}" if len(rest) > 1 else ""
-        parts.append(f"{what}{names}")
+        parts.append(f"{outcome}{names}")
     return "; ".join(parts)
 
 
+def _listed(differences: Sequence[PairedDifference], name) -> str:
+    return ", ".join(f"{name(d)} ({format_interval(d.interval, signed=True)})" for d in differences)
+
+
 def _not_shown(differences: Sequence[PairedDifference]) -> dict[str, list[PairedDifference]]:
-    """What is not shown, by why: what could not be asked is not called *no difference shown*."""
-    found: dict[str, list[PairedDifference]] = {}
+    """Comparisons without a shown difference by reason; untested ones keep their own reason."""
+    by_reason: dict[str, list[PairedDifference]] = {}
     for d in differences:
         if not d.is_shown:
-            what = _NOT_SHOWN if d.shown.startswith(_NOT_SHOWN) else d.shown
-            found.setdefault(what, []).append(d)
-    return found
+            reason = _NOT_SHOWN if d.shown.startswith(_NOT_SHOWN) else d.shown
+            by_reason.setdefault(reason, []).append(d)
+    return by_reason
 
 
 def _against_controls(findings: Findings) -> list[str]:
     lines = []
-    measured = set(findings.measured)
     for control, protocol in CONTROLS.items():
-        if protocol not in measured:
+        if protocol not in findings.measured:
             continue
-        own = [d for d in findings.differences if (d.reference, d.protocol) == (control, protocol)]
-        if not own:
+        differences = [
+            d for d in findings.differences if (d.reference, d.protocol) == (control, protocol)
+        ]
+        if not differences:
             lines.append(
-                f"{protocol} trains through more cycles than {REFERENCE}; its control of equal "
-                f"length, {control}, was not measured, so what its order of freezing adds is not "
-                "told by these figures."
+                f"{protocol} trains for more cycles than {REFERENCE}. Its control of equal "
+                f"training length, {control}, was not evaluated, so the effect of the freezing "
+                "order cannot be separated from that of longer training."
             )
             continue
         parts = []
         for direction in ("higher", "lower"):
-            found = [d for d in own if d.shown == direction]
-            if found:
-                named = ", ".join(
-                    f"{measure_title(d.measure)} ({format_interval(d.interval, signed=True)})"
-                    for d in found
-                )
-                parts.append(f"{direction} in {named}")
-        for what, rest in _not_shown(own).items():
-            named = ", ".join(measure_title(d.measure) for d in rest)
-            parts.append(f"{what} in {named}" if what == _NOT_SHOWN else f"{what}: {named}")
+            shown = [d for d in differences if d.shown == direction]
+            if shown:
+                parts.append(f"{direction} in {_listed(shown, lambda d: measure_title(d.measure))}")
+        for outcome, rest in _not_shown(differences).items():
+            names = ", ".join(measure_title(d.measure) for d in rest)
+            parts.append(
+                f"{outcome} in {names}" if outcome == _NOT_SHOWN else f"{outcome}: {names}"
+            )
         lines.append(
-            f"{protocol} against {control}, which trains as long with nothing frozen: "
+            f"{protocol} against {control}, its control of equal training length without freezing: "
             f"{'; '.join(parts)}."
         )
     return lines
@@ -156,107 +161,105 @@ def _highest(findings: Findings) -> list[str]:
         return []
     parts = []
     for measure in PAPER_MEASURES:
-        values = {
-            name: own[measure]
-            for name, own in findings.measured.items()
-            if measure in own and own[measure].value is not None
+        intervals = {
+            name: measured[measure]
+            for name, measured in findings.measured.items()
+            if measure in measured and measured[measure].value is not None
         }
-        if values:
-            best = _ends({name: one.value for name, one in values.items()})[1]
-            told = format_interval(values[best[0]])
-            if len(best) > 1:
-                # Their intervals differ.
-                told = f"{values[best[0]].value:.2f}"
-            alike = "all alike" if len(best) == len(findings.measured) else ", ".join(best)
-            parts.append(f"{measure_title(measure)} {alike} {told}")
+        if intervals:
+            best = _extremes({name: i.value or 0.0 for name, i in intervals.items()})[1]
+            # The intervals of tied protocols differ.
+            tied = len(best) > 1
+            value = intervals[best[0]]
+            figure = f"{value.value:.2f}" if tied else format_interval(value)
+            names = "all protocols" if len(best) == len(findings.measured) else " and ".join(best)
+            parts.append(f"{measure_title(measure)} {figure} ({names})")
     if not parts:
         return []
     return [
-        f"Highest values: {'; '.join(parts)}. The highest of several is high by luck too: whether "
-        "it lies above another protocol is told by the differences alone."
+        f"Highest values: {'; '.join(parts)}. The highest of several values is optimistically "
+        "biased; only the paired differences show whether one protocol is better than another."
     ]
 
 
-def _ends(values: Mapping[str, float]) -> tuple[list[str], list[str]]:
-    """All that have the least value, and all that have the greatest; sums differ by rounding."""
-    return tuple(
+def _extremes(values: Mapping[str, float]) -> tuple[list[str], list[str]]:
+    """The names with the lowest and with the highest value; rounding errors count as ties."""
+    lowest, highest = (
         [name for name, value in values.items() if math.isclose(value, end, abs_tol=1e-9)]
         for end in (min(values.values()), max(values.values()))
     )
+    return lowest, highest
 
 
 def _ceiling(findings: Findings) -> list[str]:
     lines = []
     for measure in PAPER_MEASURES:
         values = [
-            own[measure].value
-            for own in findings.measured.values()
-            if measure in own and own[measure].value is not None
+            value
+            for measured in findings.measured.values()
+            if measure in measured and (value := measured[measure].value) is not None
         ]
         if len(values) > 1 and min(values) >= CEILING:
             lines.append(
-                f"{measure_title(measure)} is at least {min(values):.2f} for all protocols: at "
-                "such a ceiling these data cannot tell them apart."
+                f"{measure_title(measure)} is at least {min(values):.2f} for all protocols. At "
+                "this ceiling, these data cannot distinguish the protocols."
             )
     return lines
 
 
 def _healthy(findings: Findings) -> list[str]:
+    measure = "healthy_false_positive_rate"
     rates = {
-        name: own["healthy_false_positive_rate"].value
-        for name, own in findings.measured.items()
-        if own.get("healthy_false_positive_rate") is not None
-        and own["healthy_false_positive_rate"].value is not None
+        name: value
+        for name, measured in findings.measured.items()
+        if measure in measured and (value := measured[measure].value) is not None
     }
     if not rates:
         return []
-    low, high = _ends(rates)
-    first, last = (f"{rates[own[0]]:.0%} ({', '.join(own)})" for own in (low, high))
-    if len(low) == len(rates) > 1:
-        told = f"{rates[low[0]]:.0%} for all protocols"
+    lowest, highest = _extremes(rates)
+    low, high = (f"{rates[names[0]]:.0%} ({', '.join(names)})" for names in (lowest, highest))
+    if len(lowest) == len(rates) > 1:
+        figure = f"{rates[lowest[0]]:.0%} for all protocols"
     else:
-        told = first if len(rates) == 1 else f"from {first} to {last}"
-    text = f"Healthy slices with a lesion reported: {told}"
-    many = [name for name, rate in rates.items() if rate >= MANY_FALSE_ALARMS]
+        figure = low if len(rates) == 1 else f"from {low} to {high}"
+    text = f"{measure_title(measure)}: {figure}."
+    many = [name for name, rate in rates.items() if rate >= MANY_FALSE_POSITIVES]
     if many:
-        which = "all protocols" if len(many) == len(rates) else ", ".join(many)
+        names = "any protocol" if len(many) == len(rates) else ", ".join(many)
         text += (
-            f". With so many false alarms Success says little for {which}: who marks something "
-            "everywhere hits as well"
+            f" Success is not informative for {names} at this false-positive rate: a model that "
+            "marks everything also scores 1.0."
         )
-    return [f"{text}."]
+    return [text]
 
 
 def _seeds(findings: Findings) -> list[str]:
-    numbers = {len(own) for own in findings.by_seed.values()}
+    numbers = {len(seeds) for seeds in findings.by_seed.values()}
     if not numbers:
         return []
-    if max(numbers) == 1:
+    fewest, most = min(numbers), max(numbers)
+    if most == 1:
         return [
-            "One seed: the intervals speak of other patients with these very networks; what "
-            "another training would give is not in them."
+            "One seed: the intervals cover new patients for these trained networks. They do not "
+            "include the variance between trainings."
         ]
-    fewest = min(numbers)
     if fewest == 1:
         return [
-            "Not every protocol was trained with the same number of seeds; where it was one, the "
-            "intervals speak of other patients with these very networks, and what another training "
-            "would give is not in them."
+            "The protocols were trained with different numbers of seeds. For protocols with one "
+            "seed, the intervals cover new patients for these trained networks and do not include "
+            "the variance between trainings."
         ]
-    same = fewest == max(numbers)
     text = (
-        f"{fewest} seeds"
-        if same
-        else f"{fewest} to {max(numbers)} seeds, not as many for every protocol"
+        f"{fewest} seeds" if fewest == most else f"{fewest} to {most} seeds, depending on protocol"
     )
     text += (
-        ", averaged within each slice; the intervals take in other patients and, as far as so few "
-        "networks can tell, other trainings"
+        ", averaged within each slice: the intervals cover new patients and, as far as so few "
+        "networks allow, new trainings."
     )
     if fewest == 2:
         text += (
-            ". From two networks a fold the spread of trainings is hardly known: where networks "
-            "differ as much as patients do, such an interval holds the truth in about 90 % of "
-            "cases, not 95 %"
+            " Two networks per fold give a poor estimate of the variance between trainings: if "
+            "networks vary as much as patients, a 95 % interval covers the truth in about 90 % of "
+            "cases."
         )
-    return [f"{text}. p is about patients alone."]
+    return [f"{text} The p values concern patients only."]

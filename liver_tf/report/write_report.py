@@ -1,4 +1,8 @@
-"""The report of an evaluation: Markdown, CSV, JSON, and one HTML file that needs nothing else."""
+"""Write a report: HTML, Markdown, CSV, JSON and pictures.
+
+``write_study_report`` and ``write_runs_report`` start from run folders, ``write_report`` from
+slice results. Neither networks nor records are needed.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from liver_tf.atomic_files import write_json, write_text
+from liver_tf.measures.measure_registry import measure_title
 from liver_tf.measures.slice_result import SliceResult
 from liver_tf.refusals import Refusal
 from liver_tf.report import provenance
 from liver_tf.report.figures_csv import measures_csv
 from liver_tf.report.figures_json import measures_json
-from liver_tf.report.findings import Findings, evaluate_protocols
+from liver_tf.report.findings import TITLE, Findings, compute_findings
 from liver_tf.report.overlays.example_sheets import draw_example_sheets
 from liver_tf.report.page.page_parts import Picture
 from liver_tf.report.page.render_html import render_html
@@ -25,17 +30,24 @@ from liver_tf.report.sections import report_page
 from liver_tf.report.tables.paper_table import PUBLISHED, format_interval, render_text
 from liver_tf.report.tables.protocol_tables import cycles_by_protocol
 from liver_tf.results.leakage_audit import LeakageAudit, audit_leakage
-from liver_tf.results.stored_results import cautions, images_csv, label_of, pooled
-from liver_tf.results.study_inventory import StudyRun, measured, read_run, read_study
-from liver_tf.statistics.bootstrap_intervals import SAMPLES, Interval
+from liver_tf.results.pool_runs import cautions_of_runs, data_label_of, pool_runs
+from liver_tf.results.results_csv import results_csv
+from liver_tf.results.study_inventory import StudyRun, evaluated, read_run, read_study
+from liver_tf.statistics.bootstrap_intervals import SAMPLES
 from liver_tf.statistics.protocol_comparisons import CONTROLS
 
 PICTURES = "pictures"
 
+#: The paper's table for a terminal.
+TABLE = "table.txt"
+
+#: The paper's protocols in the order of its table, then their controls; others follow by name.
+_ORDER = (*PUBLISHED, *CONTROLS)
+
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """Where the report lies, and the figures in it."""
+    """The files of a report, and its figures."""
 
     markdown: Path
     csv: Path
@@ -44,41 +56,85 @@ class ReportFiles:
     findings: Findings
 
 
+def write_study_report(
+    study: Path,
+    output: Path,
+    *,
+    data_label: str,
+    planned: Sequence[Path] = (),
+    samples: int = SAMPLES,
+    seed: int = 0,
+) -> list[Path]:
+    """Write the report of a study: all evaluated runs, and a list of missing and failed ones.
+
+    Args:
+      study: folder with ``finetune/fold<F>/seed<S>/<protocol>/``.
+      output: folder for ``report.html``, ``report.md``, ``report.csv``, ``measures.json``,
+        ``images.csv`` (a row per slice and run), ``table.txt`` and ``pictures/``; created if
+        missing.
+      data_label: name of the data, e.g. ``PHANTOM data (not patients)``.
+      planned: folders of all runs of the study, whether they exist or not.
+      samples: number of bootstrap resamples and of permutations.
+      seed: seed of both.
+
+    Returns:
+      The files written, ``report.html`` first.
+
+    Raises:
+      Refusal: ``no-study``, ``nothing-measured``, ``runs-not-one-study``.
+    """
+    runs = read_study(study, planned)
+    return _write(runs, study, output, data_label, samples, seed)
+
+
+def write_runs_report(
+    runs: Sequence[Path], output: Path, *, data_label: str, samples: int = SAMPLES, seed: int = 0
+) -> list[Path]:
+    """Write the report of runs in any folders; arguments as in ``write_study_report``."""
+    return _write([read_run(run) for run in runs], None, output, data_label, samples, seed)
+
+
 def write_report(
     folder: Path | str,
     results: Mapping[str, Sequence[SliceResult]],
     data_label: str,
     *,
-    cells: Sequence[StudyRun] = (),
+    runs: Sequence[StudyRun] = (),
     leaks: LeakageAudit | None = None,
-    title: str = "Liver lesions: segmentation and type",
+    title: str = TITLE,
     facts: Mapping[str, str] | None = None,
     cautions: Sequence[str] = (),
     samples: int = SAMPLES,
     seed: int = 0,
 ) -> ReportFiles:
-    """Writes ``report.html``, ``report.md``, ``report.csv``, ``measures.json``, ``pictures/``.
+    """Write ``report.html``, ``report.md``, ``report.csv``, ``measures.json``, ``pictures/``.
+
+    The HTML file contains its pictures; the Markdown links to them. Every file is written
+    atomically.
 
     Args:
-      folder: made if missing; every file in it is written whole or not at all.
-      results, data_label, title, facts, cautions, samples, seed: as in ``evaluate_protocols``.
-      cells: the runs behind the results, for training curves, outlines and the list of runs.
-      leaks: what ``leaks_of_runs.audit_leakage`` has found.
-
-    Returns:
-      Paths and figures. The HTML file holds its pictures itself; the Markdown links to them.
+      folder: created if missing.
+      results: protocol -> its slices; this and the remaining arguments as in ``compute_findings``.
+      data_label: name of the data.
+      runs: the runs behind the results, for training curves, outlines and the list of runs.
+      leaks: outcome of the leakage audit.
+      title: heading of the report.
+      facts: provenance, by name.
+      cautions: warnings to be read before any figure.
+      samples: number of bootstrap resamples and of permutations.
+      seed: seed of both.
 
     Raises:
-      ValueError: as ``evaluate_protocols``.
+      ValueError: as ``compute_findings``.
     """
     folder = Path(folder)
-    findings = evaluate_protocols(
+    findings = compute_findings(
         results,
         data_label,
         title=title,
         facts=facts,
         cautions=cautions,
-        cells=cells,
+        runs=runs,
         samples=samples,
         seed=seed,
     )
@@ -86,7 +142,7 @@ def write_report(
         findings,
         leaks=leaks,
         plots=_plots(findings, folder / PICTURES),
-        sheets=tuple(draw_example_sheets(cells, folder / PICTURES)),
+        sheets=tuple(draw_example_sheets(runs, folder / PICTURES)),
     )
     files = ReportFiles(
         markdown=folder / "report.md",
@@ -103,142 +159,97 @@ def write_report(
     return files
 
 
-def _plots(findings: Findings, folder: Path) -> dict[str, Picture]:
-    """All plots for which there are figures."""
-    cycles = cycles_by_protocol(findings.cells)
-    data = findings.data_label
-    found = {}
-    if any(d.interval.value is not None for d in findings.differences):
-        path = draw_forest(findings.differences, folder / "differences.png")
-        found["forest"] = Picture(
-            path,
-            f"Paired differences with 95 % intervals, p after Holm's correction; {data}. Filled: "
-            "shown; open and grey: no difference shown",
-        )
-    if cycles:
-        path = draw_cycles(cycles, folder / "cycles.png")
-        found["cycles"] = Picture(
-            path, f"From cycle to cycle, on the validation patients of each run; {data}"
-        )
-    if any(cycle.epochs for own in cycles.values() for run in own for cycle in run):
-        path = draw_curves(cycles, folder / "training_curves.png")
-        found["curves"] = Picture(path, f"Training curves; a grey line starts a cycle; {data}")
-    if any(one.slices for curves in findings.reliability.values() for one in curves[0]):
-        path = draw_reliability(findings.reliability, folder / "reliability.png")
-        found["reliability"] = Picture(
-            path, f"Reliability: how often a type given with some confidence is right; {data}"
-        )
-    return found
-
-
-#: The terminal's table.
-TABLE = "table.txt"
-
-#: The paper's protocols in the order of its table, then their controls; others follow by name.
-_ORDER = (*PUBLISHED, *CONTROLS)
-
-
-def write_study_report(
-    study: Path,
-    output: Path,
-    *,
-    data_label: str,
-    planned: Sequence[Path] = (),
-    samples: int = SAMPLES,
-    seed: int = 0,
-) -> list[Path]:
-    """The report of a study: every cell that was measured, and which are missing or failed.
-
-    Args:
-      study: folder with ``finetune/fold<F>/seed<S>/<protocol>/`` (``study.read_study``).
-      output: where ``report.html``, ``report.md``, ``report.csv``, ``measures.json``,
-        ``images.csv`` (a row per slice and run), ``table.txt`` and ``pictures/`` go; made if
-        missing.
-      data_label: what was measured on, e.g. ``PHANTOM data (not patients)``.
-      planned: folders of the runs that the study is to have, whether they are there or not.
-      samples, seed: of bootstrap and permutations.
-
-    Returns:
-      The files written, ``report.html`` first.
-
-    Raises:
-      Refusal: ``no-study``, ``nothing-measured``, ``runs-not-one-study``.
-    """
-    return _write(read_study(study, planned), study, output, data_label, samples, seed)
-
-
-def write_runs_report(
-    runs: Sequence[Path], output: Path, *, data_label: str, samples: int = SAMPLES, seed: int = 0
-) -> list[Path]:
-    """The same report of some runs, wherever they lie; arguments as in ``write_study_report``."""
-    cells = tuple(read_run(run) for run in runs)
-    return _write(cells, None, output, data_label, samples, seed)
+def table_text(findings: Findings) -> str:
+    """The paper's table for a terminal, with warnings above and healthy slices below."""
+    rate = "healthy_false_positive_rate"
+    lines = [
+        *(f"CAUTION. {caution}" for caution in findings.cautions),
+        render_text(findings.measured, findings.data_label, findings.differences),
+        f"{measure_title(rate)} (near 1, Success is not informative):",
+        *(
+            f"  {name}: {format_interval(measured.get(rate))}"
+            for name, measured in findings.measured.items()
+        ),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _write(
-    cells: Sequence[StudyRun],
+    runs: Sequence[StudyRun],
     study: Path | None,
     output: Path,
     data_label: str,
     samples: int,
     seed: int,
 ) -> list[Path]:
-    cells = sorted(cells, key=_place)
-    stored = measured(cells)
+    runs = sorted(runs, key=_sort_key)
+    stored = evaluated(runs)
     if not stored:
         raise Refusal(
             "nothing-measured",
             study,
-            expected="at least one run that was measured on its test fold",
-            found=f"{len(cells)} runs, none of them measured",
-            remedy="Measure the runs with trainers.evaluate, or let the study go on.",
+            expected="at least one run that was evaluated on its test fold",
+            found=f"{len(runs)} runs, none of them evaluated",
+            remedy="Evaluate the runs with trainers.evaluate, or resume the study.",
         )
-    results = pooled(stored)
-    leaks = audit_leakage(cells)
+    leaks = audit_leakage(runs)
     files = write_report(
         output,
-        results,
-        label_of(stored, data_label),
-        cells=cells,
+        pool_runs(stored),
+        data_label_of(stored, data_label),
+        runs=runs,
         leaks=leaks,
-        facts=provenance.facts(cells),
-        cautions=(*cautions(stored), *leaks.cautions(), *provenance.cautions_of(cells)),
+        facts=provenance.facts(runs),
+        cautions=(*cautions_of_runs(stored), *leaks.cautions(), *provenance.cautions_of(runs)),
         samples=samples,
         seed=seed,
     )
-    write_text(output / "images.csv", images_csv(stored))
+    write_text(output / "images.csv", results_csv(stored))
     write_text(output / TABLE, table_text(files.findings))
-    pictures = [*files.findings.plots.values(), *files.findings.sheets]
-    _remove_others(output / PICTURES, {picture.path.name for picture in pictures})
+    pictures = [p.path for p in (*files.findings.plots.values(), *files.findings.sheets)]
+    _remove_others(output / PICTURES, {picture.name for picture in pictures})
     return [
         *(files.html, files.markdown, files.csv, files.json),
         *(output / "images.csv", output / TABLE),
-        *(picture.path for picture in pictures),
+        *pictures,
     ]
 
 
-def table_text(findings: Findings) -> str:
-    """The paper's table for a terminal, with cautions above and healthy slices below."""
-    text = "".join(f"CAUTION. {caution}\n" for caution in findings.cautions)
-    text += render_text(findings.measured, findings.data_label, findings.differences)
-    return text + _healthy_text(findings.measured)
+def _plots(findings: Findings, folder: Path) -> dict[str, Picture]:
+    """All plots for which there are figures."""
+    cycles = cycles_by_protocol(findings.runs)
+    data = findings.data_label
+    plots = {}
+    if any(d.interval.value is not None for d in findings.differences):
+        path = draw_forest(findings.differences, folder / "differences.png")
+        plots["forest"] = Picture(
+            path,
+            f"Paired differences with 95 % intervals, p after Holm's correction; {data}. Filled: "
+            "difference shown; open and grey: no difference shown",
+        )
+    if cycles:
+        path = draw_cycles(cycles, folder / "cycles.png")
+        plots["cycles"] = Picture(
+            path, f"Cycle by cycle, on the validation patients of each run; {data}"
+        )
+    if any(cycle.epochs for networks in cycles.values() for run in networks for cycle in run):
+        path = draw_curves(cycles, folder / "training_curves.png")
+        plots["curves"] = Picture(path, f"Training curves; grey lines separate cycles; {data}")
+    if any(b.slices for curves in findings.reliability.values() for b in curves[0]):
+        path = draw_reliability(findings.reliability, folder / "reliability.png")
+        plots["reliability"] = Picture(
+            path, f"Reliability: proportion of correct types by confidence; {data}"
+        )
+    return plots
 
 
-def _healthy_text(own: Mapping[str, Mapping[str, Interval]]) -> str:
-    """Lines on healthy slices, without which Success cannot be judged."""
-    lines = ["", "healthy slices with a lesion reported (where all are, Success says little):"]
-    for name, measures in own.items():
-        lines.append(f"  {name}: {format_interval(measures.get('healthy_false_positive_rate'))}")
-    return "\n".join(lines) + "\n"
-
-
-def _place(cell: StudyRun) -> tuple:
-    known = _ORDER.index(cell.protocol) if cell.protocol in _ORDER else len(_ORDER)
-    return known, cell.protocol, cell.validation, cell.fold, cell.seed
+def _sort_key(run: StudyRun) -> tuple[int, str, str, str, int]:
+    known = _ORDER.index(run.protocol) if run.protocol in _ORDER else len(_ORDER)
+    return known, run.protocol, run.validation, run.fold, run.seed
 
 
 def _remove_others(folder: Path, kept: set[str]) -> None:
-    """Pictures of an earlier report that this one no longer has would be taken for its own."""
+    """Remove pictures of an earlier report that are not part of this one."""
     for path in folder.glob("*.png"):
         if path.name not in kept:
             path.unlink()

@@ -1,7 +1,7 @@
-"""The few slices of a run that a report shows, kept beside its measures.
+"""The worst, median and best test slice of a run, kept with its results for reports.
 
-``RUN/measures/test_shown.npz`` holds the worst, the median and the best slice by lesion Dice, with
-pixels, truth and prediction, cut to the liver. A report then needs neither network nor records.
+``RUN/measures/test_shown.npz`` holds their pixels, truth and prediction, cropped to the liver, so
+that a report needs neither network nor records.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from liver_tf.atomic_files import atomic_write
 from liver_tf.measures.slice_result import SliceResult
 from liver_tf.results.stored_results import RunResults
 
-#: In the order in which they are shown.
+#: Ranks in display order.
 RANKS = ("worst", "median", "best")
 
-#: What is shown around the liver at least.
+#: Smallest margin around the liver.
 MARGIN_MM = 15.0
 _MARGIN_PIXELS = 20
 
@@ -32,12 +32,14 @@ _ARRAYS = ("hu", "truth", "predicted")
 
 @dataclass(frozen=True)
 class ExampleSlice:
-    """One slice, cut to a square around the liver of truth and prediction.
+    """One slice, cropped to a square around the liver of truth and prediction.
 
     Attributes:
-      hu: int16 [rows, columns] in HU. truth, predicted: uint8 labels of the same shape.
-      spacing_mm: (row, column) in mm, None where unknown.
-      result: what was measured on the whole slice.
+      hu: int16 [rows, columns] in HU.
+      truth: uint8 labels of the same shape.
+      predicted: uint8 labels of the same shape.
+      spacing_mm: (row, column) in mm; None if unknown.
+      result: result of the complete slice.
     """
 
     hu: np.ndarray
@@ -50,8 +52,8 @@ class ExampleSlice:
 def pick_examples(results: Sequence[SliceResult]) -> dict[str, SliceResult]:
     """Worst, median and best of the slices with a lesion, by lesion Dice; empty without any.
 
-    Of slices with the same Dice the larger lesion counts as the worse: of all that were missed the
-    largest is shown. The median of an even number is the worse of the two in the middle.
+    Among slices of the same Dice, the one with the larger lesion counts as worse, so that the
+    largest missed lesion is examples. The median of an even number is the worse of the middle two.
     """
     ordered = sorted((r for r in results if r.has_lesion), key=worse_first)
     if not ordered:
@@ -61,7 +63,7 @@ def pick_examples(results: Sequence[SliceResult]) -> dict[str, SliceResult]:
 
 
 def worse_first(result: SliceResult) -> tuple:
-    """Key that sorts slices with a lesion from the worst to the best."""
+    """Sort key that orders slices with a lesion from worst to best."""
     return (result.dice, -result.lesion.true, result.image)
 
 
@@ -72,14 +74,14 @@ def crop_to_liver(
     spacing_mm: tuple[float, float] | None,
     result: SliceResult,
 ) -> ExampleSlice:
-    """What is kept of a slice; one without liver in truth and prediction is kept whole."""
+    """Crop a slice to the liver; without liver in truth and prediction it is kept complete."""
     inside = np.argwhere((truth > 0) | (predicted > 0))
     here = (slice(None), slice(None))
     if len(inside):
         spacing = np.array(spacing_mm or (1.0, 1.0))
         margin = MARGIN_MM if spacing_mm else _MARGIN_PIXELS
         low, high = inside.min(axis=0), inside.max(axis=0) + 1
-        # One side for both directions: panels of one shape stand well beside each other.
+        # A square, so that the panels of a figure have the same shape.
         side = ((high - low) * spacing).max() + 2 * margin
         here = tuple(
             _window(first, last, round(side / mm), pixels)
@@ -95,23 +97,23 @@ def crop_to_liver(
 
 
 def _window(first: int, last: int, length: int, pixels: int) -> slice:
-    """A stretch of pixels around ``first`` to ``last``, moved into the slice, cut if too long."""
+    """``length`` pixels centred on ``first`` to ``last``, shifted and clipped to the slice."""
     start = (int(first) + int(last) - length) // 2
     start = max(min(start, pixels - length), 0)
     return slice(start, min(start + length, pixels))
 
 
-def save_examples(run: Path, results: RunResults, shown: Mapping[str, ExampleSlice]) -> None:
-    """Write the file whole; ``shown`` by rank, of slices in ``results``."""
+def save_examples(run: Path, results: RunResults, examples: Mapping[str, ExampleSlice]) -> None:
+    """Write the examples, given by rank, atomically."""
     facts = {
         "made_of": dict(results.made_of),
         "slices": {
             rank: {"image": list(one.result.image), "spacing_mm": one.spacing_mm}
-            for rank, one in shown.items()
+            for rank, one in examples.items()
         },
     }
     arrays = {
-        f"{rank}_{name}": getattr(one, name) for rank, one in shown.items() for name in _ARRAYS
+        f"{rank}_{name}": getattr(one, name) for rank, one in examples.items() for name in _ARRAYS
     }
     with (
         atomic_write(run_files.shown_slices_file(run, results.part)) as temporary,
@@ -121,7 +123,7 @@ def save_examples(run: Path, results: RunResults, shown: Mapping[str, ExampleSli
 
 
 def load_examples(run: Path, results: RunResults) -> dict[str, ExampleSlice] | None:
-    """By rank; None where nothing was kept, or where it belongs to other results than these."""
+    """The examples by rank; None if there are none or they belong to different results."""
     path = run_files.shown_slices_file(run, results.part)
     by_image = {one.image: one for one in results.results}
     try:
@@ -138,5 +140,5 @@ def load_examples(run: Path, results: RunResults) -> dict[str, ExampleSlice] | N
                 for rank, one in facts["slices"].items()
             }
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
-        # A picture that cannot be read is a picture less; the figures do not hang on it.
+        # The figures of a report do not depend on its pictures.
         return None

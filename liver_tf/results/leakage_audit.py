@@ -1,7 +1,7 @@
-"""Whether a network was tested on what it was trained on: the guard's comparison, once more.
+"""Leakage audit of evaluated runs: test cases against training data, checked again for the report.
 
-Training refuses leaks before it begins. A report does not take that for granted: it compares the
-test slices of every measured run with ``seen.json`` in its folder.
+Training already refuses leakage. A report does not rely on this: it compares the test slices of
+every evaluated run with the training data recorded in the run's folder (``seen.json``).
 """
 
 from __future__ import annotations
@@ -16,22 +16,25 @@ from liver_tf.records.training_data_file import load_training_data
 from liver_tf.refusals import Refusal
 from liver_tf.results.study_inventory import StudyRun
 
-_SHOWN = 3
+_LISTED = 3
 
 
 @dataclass(frozen=True)
 class LeakageAudit:
-    """What the comparison has found.
+    """Outcome of the audit.
 
     Attributes:
-      compared: runs whose test part was compared. unknown: runs that do not tell what they were
-        trained on. loose: runs validated on the test fold, whose validation patients are their
-        test patients; they are not counted as leaks.
-      test_cases, hashed_cases: cases tested in all, and those of them whose slices have a hash in
-        some run's ``seen.json`` (with several folds all have: what one fold tests another trains
-        on). The others were compared by patient alone.
-      seen_cases: cases trained on by any run.
-      shared, alike: pairs of cases that share a patient; whose slices are the same or nearly so.
+      compared: runs whose test part was compared.
+      unknown: runs without a record of their training data.
+      loose: runs validated on the test fold. Their validation patients are their test patients,
+        which does not count as a leak.
+      test_cases: number of test cases.
+      hashed_cases: test cases whose slices have a hash in the ``seen.json`` of some run (with
+        several folds all have: the test cases of one fold are training cases of another). The
+        others are compared by patient only.
+      seen_cases: number of cases that any run was trained on.
+      shared: pairs of cases of the same patient.
+      alike: pairs of cases with identical or nearly identical slices.
     """
 
     compared: tuple[str, ...]
@@ -44,101 +47,84 @@ class LeakageAudit:
     alike: tuple[Leak, ...]
 
     def text(self) -> str:
-        """The result in words."""
+        """The outcome in words."""
         if not self.compared:
-            return "not made: no measured run tells what it was trained on"
-        found = (
-            f"{_pairs(len(self.shared))} of a training and a test case with the same patient, "
-            f"{_pairs(len(self.alike))} with the same or nearly the same slice"
-        )
+            return "not done: no evaluated run has a record of its training data"
         parts = [
-            f"test cases of {len(self.compared)} run(s) against all that their networks were "
-            f"trained on ({self.test_cases} and {self.seen_cases} cases): {found}"
+            f"{self.test_cases} test cases of {len(self.compared)} run(s) were compared with the "
+            f"{self.seen_cases} cases their networks were trained on: {_pairs(len(self.shared))} "
+            "of a training and a test case from the same patient, "
+            f"{_pairs(len(self.alike))} with identical or nearly identical slices"
         ]
         if self.hashed_cases < self.test_cases:
             parts.append(
-                f"slices of {self.hashed_cases} of the {self.test_cases} test cases could be "
-                "compared here, all by patient; trainers.finetune compares all slices before "
-                "training"
+                f"all test cases were compared by patient, {self.hashed_cases} of "
+                f"{self.test_cases} also by the hashes of their slices; trainers.finetune compares "
+                "all slices before training"
             )
         if self.loose:
             parts.append(
-                f"{len(self.loose)} run(s) validated on their test patients by intention: "
-                "compared with what was trained on before"
+                f"{len(self.loose)} run(s) were deliberately validated on their test patients; "
+                "these were compared with the pre-training data only"
             )
         if self.unknown:
-            named = ", ".join(self.unknown[:_SHOWN])
-            more = f" and {len(self.unknown) - _SHOWN} more" if len(self.unknown) > _SHOWN else ""
-            parts.append(f"NOT COMPARED, not told what was trained on: {named}{more}")
+            more = len(self.unknown) - _LISTED
+            parts.append(
+                "NOT COMPARED, training data unknown: "
+                f"{', '.join(self.unknown[:_LISTED])}{f' and {more} more' if more > 0 else ''}"
+            )
         return "; ".join(parts)
 
     def cautions(self) -> tuple[str, ...]:
-        """What must be read before any figure."""
-        found = []
+        """Warnings that belong above all figures."""
+        cautions = []
         if self.shared:
-            found.append(
-                f"LEAK: {_pairs(len(self.shared))} of a training and a test case share a patient. "
-                "The figures of these runs mean nothing."
+            cautions.append(
+                f"LEAKAGE: {_pairs(len(self.shared))} of a training and a test case from the same "
+                "patient. The figures of these runs are invalid."
             )
         if self.alike:
-            found.append(
-                f"POSSIBLE LEAK: {_pairs(len(self.alike))} of a training and a test case have the "
-                "same or nearly the same slice. Training refuses this unless the pairs were "
-                "allowed by name."
+            cautions.append(
+                f"POSSIBLE LEAKAGE: {_pairs(len(self.alike))} of a training and a test case with "
+                "identical or nearly identical slices. Training refuses such pairs unless they are "
+                "listed as allowed."
             )
-        return tuple(found)
+        return tuple(cautions)
 
 
-def audit_leakage(cells: Sequence[StudyRun]) -> LeakageAudit:
-    """Compare every measured run's test cases with what its network has seen."""
-    seen_of: dict[str, tuple[SplitPart, ...]] = {}
-    unknown = []
-    # The runs of a fold hold the same list, and reading one takes longer than telling it again.
-    read: dict[str, tuple[SplitPart, ...]] = {}
-    for cell in cells:
-        if cell.results is None:
-            continue
-        path = cell.run / run_files.TRAINING_DATA
-        try:
-            content = sha256_of(path)
-            if content not in read:
-                read[content] = load_training_data(path)
-            seen_of[cell.name] = read[content]
-        except (Refusal, OSError):
-            unknown.append(cell.name)
-    known = {
-        case.case: (case, part.site_key)
-        for parts in seen_of.values()
-        for part in parts
-        for case in part.cases
-    }
-    done: dict[tuple, list[Leak]] = {}
+def audit_leakage(runs: Sequence[StudyRun]) -> LeakageAudit:
+    """Compare the test cases of every evaluated run with the training data of its network."""
+    seen, unknown = _training_data(runs)
+    known = {case.case: case for parts in seen.values() for part in parts for case in part.cases}
     tested: set[str] = set()
     loose = []
-    for cell in cells:
-        if cell.name not in seen_of:
+    # The protocols of a fold have the same training data: they are compared once.
+    comparisons: dict[tuple[tuple[SplitPart, ...], SplitPart], None] = {}
+    for run in runs:
+        if run.results is None or run.name not in seen:
             continue
-        own, *before = seen_of[cell.name]
-        cases = {r.case: r.patient for r in cell.results.results}
+        training, *pretraining = seen[run.name]
+        cases = {r.case: r.patient for r in run.results.results}
         tested |= set(cases)
-        parts = tuple(before if not cell.results.clean else (own, *before))
-        if not cell.results.clean:
-            loose.append(cell.name)
+        if not run.results.clean:
+            loose.append(run.name)
         test = SplitPart(
             "test",
-            own.site_key,
+            training.site_key,
             tuple(
-                known[case][0] if case in known else HashedCase(case, patient, patient, ())
+                known.get(case, HashedCase(case, patient, patient, ()))
                 for case, patient in sorted(cases.items())
             ),
         )
-        # All protocols of a fold have seen the same: they are compared once.
-        key = (parts, test)
-        if key not in done:
-            done[key] = find_leaks((part, test) for part in parts)
-    leaks = {(leak.kind, leak.left, leak.right): leak for found in done.values() for leak in found}
+        parts = (training, *pretraining) if run.results.clean else tuple(pretraining)
+        comparisons[parts, test] = None
+    leaks = {
+        (leak.kind, leak.left, leak.right): leak
+        for parts, test in comparisons
+        for leak in find_leaks((part, test) for part in parts)
+    }
     return LeakageAudit(
-        compared=tuple(seen_of),
+        compared=tuple(seen),
         unknown=tuple(unknown),
         loose=tuple(loose),
         test_cases=len(tested),
@@ -147,6 +133,28 @@ def audit_leakage(cells: Sequence[StudyRun]) -> LeakageAudit:
         shared=tuple(leak for leak in leaks.values() if leak.kind == SHARED),
         alike=tuple(leak for leak in leaks.values() if leak.kind != SHARED),
     )
+
+
+def _training_data(
+    runs: Sequence[StudyRun],
+) -> tuple[dict[str, tuple[SplitPart, ...]], list[str]]:
+    """Training data by name of the evaluated runs, and the names of runs without a record."""
+    seen: dict[str, tuple[SplitPart, ...]] = {}
+    unknown = []
+    # The runs of a fold have identical files, and loading one takes longer than hashing it.
+    loaded: dict[str, tuple[SplitPart, ...]] = {}
+    for run in runs:
+        if run.results is None:
+            continue
+        path = run.run / run_files.TRAINING_DATA
+        try:
+            content = sha256_of(path)
+            if content not in loaded:
+                loaded[content] = load_training_data(path)
+            seen[run.name] = loaded[content]
+        except (Refusal, OSError):
+            unknown.append(run.name)
+    return seen, unknown
 
 
 def _pairs(count: int) -> str:

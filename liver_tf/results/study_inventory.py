@@ -1,7 +1,7 @@
-"""A study is a folder of runs: folds x seeds x protocols. What is there of each, and what is not.
+"""The runs of a study (folds x seeds x protocols): which exist, and in which state.
 
-``STUDY/finetune/fold<F>/seed<S>/<protocol>/``; runs validated on the test fold lie under
-``fold<F>_validated_on_test``.
+Runs are in ``STUDY/finetune/fold<F>/seed<S>/<protocol>/``; runs validated on the test fold are
+below ``fold<F>_validated_on_test``.
 """
 
 from __future__ import annotations
@@ -28,25 +28,30 @@ from liver_tf.run_files import INNER, TEST_FOLD
 
 FINETUNE = "finetune"
 
-#: Where ``trainers.reproduce`` notes what became of a cell: ``cells/fold<F>/<protocol>/seed<S>``.
-CELLS, MEMO = "cells", "cell.json"
+#: Where ``trainers.reproduce`` records the outcome of a run: ``cells/fold<F>/<protocol>/seed<S>``.
+CELLS, OUTCOME = "cells", "cell.json"
 
-MEASURED = "measured"
+EVALUATED = "evaluated"
 
 
 @dataclass(frozen=True)
 class StudyRun:
-    """One run among those of a study.
+    """One run of a study.
 
     Attributes:
-      run: its folder. name: among the others, e.g. ``fold0/seed0/hier_freeze``.
-      protocol, fold, seed, validation: which cell it is.
-      state: ``measured``, or in words what is missing.
-      identity: ``run.json``; model: ``model.json``; empty where missing or unreadable.
-      cycles: that are finished.
-      results: of the test part, None unless measured.
-      shown: worst, median and best slice by rank; empty where none were kept.
-      wall_s: seconds of ``training`` and of ``measuring`` by the clock, if the study noted them.
+      run: its folder.
+      name: place among the other runs, e.g. ``fold0/seed0/hier_freeze``.
+      protocol: name of the protocol.
+      fold: fold of the cross-validation.
+      seed: seed of the training.
+      validation: ``inner`` or ``test_fold``.
+      state: ``evaluated``, or a description of what is missing.
+      identity: content of ``run.json``; empty if missing or unreadable.
+      model: content of ``model.json``; empty if missing or unreadable.
+      cycles: finished cycles.
+      results: results on the test part; None unless evaluated.
+      examples: worst, median and best slice by rank; empty if none were kept.
+      wall_s: wall-clock seconds by step (training, measuring), if the study recorded them.
     """
 
     run: Path
@@ -60,32 +65,69 @@ class StudyRun:
     model: Mapping[str, Any] = field(default_factory=dict)
     cycles: tuple[FinishedCycle, ...] = ()
     results: RunResults | None = None
-    shown: Mapping[str, ExampleSlice] = field(default_factory=dict)
+    examples: Mapping[str, ExampleSlice] = field(default_factory=dict)
     wall_s: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
-        """The protocol; of a run validated on the test fold with these words."""
+        """The protocol, marked if the run was validated on the test fold."""
         return self.protocol if self.validation == INNER else f"{self.protocol}, {LOOSE}"
 
     @property
     def seconds(self) -> float:
-        """Of training, whether here or in the run that a cycle was copied from."""
+        """Training time of all cycles, including those copied from other runs."""
         return sum(cycle.seconds for cycle in self.cycles)
 
 
+def read_study(study: Path, planned: Sequence[Path] = ()) -> tuple[StudyRun, ...]:
+    """Every run of a study, including runs that are planned or missing from the grid.
+
+    Args:
+      study: folder of the study.
+      planned: folders below ``study`` of runs that belong to it whether they exist or not.
+
+    Raises:
+      Refusal: ``no-study``: no run below ``study``, and none planned.
+    """
+    folders = sorted((study / FINETUNE).glob("*/seed*/*"))
+    existing = [run for run in folders if run.is_dir() and not run.name.startswith(".")]
+    if not existing and not planned:
+        raise Refusal(
+            "no-study",
+            study,
+            expected=f"a study folder with runs below {FINETUNE}/fold<F>/seed<S>/<protocol>",
+            found="no runs" if study.is_dir() else "no such folder",
+            remedy="Run the study first, or correct the path.",
+        )
+    runs: dict[_Place, StudyRun] = {}
+    for folder in existing:
+        run = read_run(folder)
+        if run.results is None and not run.identity:
+            # The folder does not identify the run; its place does.
+            run = _absent(study, _place(folder), run.state)
+        runs[_place(folder)] = run
+    for folder in planned:
+        runs.setdefault(_place(folder), _absent(study, _place(folder), "not started"))
+    for loose in (False, True):
+        grid = [place for place in runs if place[0].endswith(run_files.VALIDATED_ON_TEST) is loose]
+        for fold, seed, protocol in itertools.product(*({p[k] for p in grid} for k in range(3))):
+            place = (fold, seed, protocol)
+            runs.setdefault(place, _absent(study, place, "missing"))
+    return tuple(_with_outcome(study, place, runs[place]) for place in sorted(runs))
+
+
 def read_run(run: Path) -> StudyRun:
-    """One run, wherever it lies. What cannot be read is told in ``state``, never raised."""
+    """One run, wherever it is. Problems are described in ``state``, never raised."""
     identity, model = _json(run / run_files.IDENTITY), _json(run / run_files.DESCRIPTION)
     cycles = read_cycles(run)
     results, state = None, _state(run, identity, cycles)
     if has_results(run, "test"):
         try:
-            results, state = load_results(run), MEASURED
+            results, state = load_results(run), EVALUATED
         except Refusal as refusal:
-            state = f"measures cannot be read ({refusal.code})"
+            state = f"results cannot be read ({refusal.code})"
     fold = str(identity.get("fold", "")) if results is None else results.fold
-    seed = _whole(identity.get("seed")) if results is None else results.seed
+    seed = _integer(identity.get("seed")) if results is None else results.seed
     protocol = run.resolve().name if results is None else results.protocol
     validation = identity.get("validation", INNER) if results is None else results.validation
     return StudyRun(
@@ -100,90 +142,61 @@ def read_run(run: Path) -> StudyRun:
         model=model,
         cycles=cycles,
         results=results,
-        shown={} if results is None else load_examples(run, results) or {},
+        examples={} if results is None else load_examples(run, results) or {},
     )
 
 
-def read_study(study: Path, planned: Sequence[Path] = ()) -> tuple[StudyRun, ...]:
-    """Every cell of a study in order; where a fold or seed lacks a protocol of another, so told.
-
-    Args:
-      planned: folders of runs, below ``study``, that belong to it even where nobody made them yet.
-
-    Raises:
-      Refusal: ``no-study`` where there is no run below ``study``, and none planned.
-    """
-    folders = sorted((study / FINETUNE).glob("*/seed*/*"))
-    runs = [run for run in folders if run.is_dir() and not run.name.startswith(".")]
-    if not runs and not planned:
-        raise Refusal(
-            "no-study",
-            study,
-            expected=f"a study's folder with runs below {FINETUNE}/fold<F>/seed<S>/<protocol>",
-            found="none" if study.is_dir() else "no such folder",
-            remedy="Run the study first, or name its folder.",
-        )
-    cells = {}
-    for run in runs:
-        cell = read_run(run)
-        place = run.parents[1].name, run.parent.name, run.name
-        if cell.results is None and not cell.identity:
-            # Nothing in it tells which cell it is; its place does.
-            cell = _absent(run, *place, cell.state)
-        cells[place] = cell
-    for run in planned:
-        place = run.parents[1].name, run.parent.name, run.name
-        cells.setdefault(place, _absent(run, *place, "not begun"))
-    for loose in (False, True):
-        own = [place for place in cells if place[0].endswith(run_files.VALIDATED_ON_TEST) is loose]
-        for place in itertools.product(*({one[k] for one in own} for k in range(3))):
-            run = study.joinpath(FINETUNE, *place)
-            cells.setdefault(place, _absent(run, *place, "missing"))
-    cells = {place: _as_noted(study, place, cell) for place, cell in cells.items()}
-    return tuple(cells[place] for place in sorted(cells))
+def evaluated(runs: Sequence[StudyRun]) -> list[RunResults]:
+    """The results of the evaluated runs."""
+    return [run.results for run in runs if run.results is not None]
 
 
-def measured(cells: Sequence[StudyRun]) -> list[RunResults]:
-    """The results of those cells that have some."""
-    return [cell.results for cell in cells if cell.results is not None]
+_Place = tuple[str, str, str]
 
 
-def _as_noted(study: Path, place: tuple[str, str, str], cell: StudyRun) -> StudyRun:
-    """A cell with what the study noted of it: that it failed, and how long it took."""
+def _place(run: Path) -> _Place:
+    return run.parents[1].name, run.parent.name, run.name
+
+
+def _with_outcome(study: Path, place: _Place, run: StudyRun) -> StudyRun:
+    """The run with the study's record of it: failure and wall-clock times."""
     fold, seed, protocol = place
     folder = Path(CELLS, fold, protocol, seed)
-    memo = _json(study / folder / MEMO)
-    seconds = memo.get("seconds") if isinstance(memo.get("seconds"), dict) else {}
-    cell = replace(cell, wall_s={k: float(v) for k, v in seconds.items() if _is_number(v)})
-    if memo.get("state") == "failed" and cell.results is None:
+    outcome = _json(study / folder / OUTCOME)
+    seconds = outcome.get("seconds")
+    seconds = seconds if isinstance(seconds, dict) else {}
+    run = replace(run, wall_s={k: float(v) for k, v in seconds.items() if _is_number(v)})
+    if outcome.get("state") == "failed" and run.results is None:
         log = f"; see {folder.as_posix()}/log.txt"
-        return replace(cell, state=f"FAILED ({cell.state}){log}")
-    return cell
+        return replace(run, state=f"FAILED ({run.state}){log}")
+    return run
+
+
+def _absent(study: Path, place: _Place, state: str) -> StudyRun:
+    folder, seed, protocol = place
+    loose = folder.endswith(run_files.VALIDATED_ON_TEST)
+    fold = folder.removesuffix(run_files.VALIDATED_ON_TEST).removeprefix("fold")
+    number = _integer(seed.removeprefix("seed"))
+    validation = TEST_FOLD if loose else INNER
+    name = run_name(fold, number, protocol, validation)
+    run = study.joinpath(FINETUNE, *place)
+    return StudyRun(run, name, protocol, fold, number, validation, state)
+
+
+def _state(run: Path, identity: Mapping[str, Any], cycles: Sequence[FinishedCycle]) -> str:
+    if (run / run_files.WEIGHTS).is_file():
+        return "trained, not evaluated"
+    planned = identity.get("protocol", {}).get("cycles", ()) if identity else ()
+    if planned:
+        return f"training not finished: {len(cycles)} of {len(planned)} cycles"
+    return "not started"
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _absent(run: Path, fold: str, seed: str, protocol: str, state: str) -> StudyRun:
-    loose = fold.endswith(run_files.VALIDATED_ON_TEST)
-    fold = fold.removesuffix(run_files.VALIDATED_ON_TEST).removeprefix("fold")
-    number = _whole(seed.removeprefix("seed"))
-    validation = TEST_FOLD if loose else INNER
-    name = run_name(fold, number, protocol, validation)
-    return StudyRun(run, name, protocol, fold, number, validation, state)
-
-
-def _state(run: Path, identity: Mapping[str, Any], cycles: Sequence[FinishedCycle]) -> str:
-    if (run / run_files.WEIGHTS).is_file():
-        return "trained, not measured"
-    planned = identity.get("protocol", {}).get("cycles", ()) if identity else ()
-    if planned:
-        return f"training not finished: {len(cycles)} of {len(planned)} cycles"
-    return "not begun"
-
-
-def _whole(value: Any) -> int:
+def _integer(value: Any) -> int:
     try:
         return int(value)
     except (TypeError, ValueError):

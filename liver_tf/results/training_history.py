@@ -1,4 +1,4 @@
-"""How a run was trained, cycle by cycle, as its folder tells it."""
+"""Training history of a run, cycle by cycle, from the files in its folder."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from pathlib import Path
 
 from liver_tf import run_files
 
-#: What is read of the epoch whose weights a cycle kept, beside its monitored value.
-KEPT = ("val_loss", "val_dice", "val_dice_any_lesion")
-
 
 @dataclass(frozen=True)
 class FinishedCycle:
     """One finished cycle.
 
     Attributes:
-      number: from 1. fixed: blocks held fixed.
-      monitor: what early stopping watched. best_epoch: whose weights were kept, from 1.
-      seconds: of training; of a cycle that was copied, those of the run it came from.
-      key: of all that decides the cycle; runs with the same key share its computation. Empty
-        where unknown.
-      epochs: a row per epoch: ``loss``, ``val_loss``, ``val_dice`` and what else there is.
+      number: position in the run, from 1.
+      fixed: frozen blocks.
+      monitor: quantity that early stopping monitored.
+      best_epoch: epoch whose weights were kept, from 1.
+      seconds: training time; for a cycle copied from another run, the time of that run.
+      key: hash of everything that decides the cycle; runs with the same key share the computation.
+        Empty if unknown.
+      epochs: one row per epoch: ``loss``, ``val_loss``, ``val_dice`` and others.
     """
 
     number: int
@@ -37,7 +36,7 @@ class FinishedCycle:
 
     @property
     def fixed_text(self) -> str:
-        """``none``, ``enc1``, ``enc1-4``: the blocks held fixed, neighbours joined."""
+        """The frozen blocks in brief: ``none``, ``enc1``, ``enc1-4``."""
         spans: list[tuple[str, int, int]] = []
         for block in self.fixed:
             stem = block.rstrip("0123456789")
@@ -49,7 +48,7 @@ class FinishedCycle:
         return ",".join(_span(*span) for span in spans) or "none"
 
     def kept(self, name: str) -> float | None:
-        """A value of the epoch whose weights were kept; None where it was not noted."""
+        """A value of the epoch whose weights were kept; None if it was not recorded."""
         if not 1 <= self.best_epoch <= len(self.epochs):
             return None
         return self.epochs[self.best_epoch - 1].get(name)
@@ -62,37 +61,18 @@ def _span(stem: str, first: int, last: int) -> str:
 
 
 def read_cycles(run: Path) -> tuple[FinishedCycle, ...]:
-    """The finished cycles of a run in order, up to the first that is not finished or not readable.
-
-    An empty tuple where there is none.
-    """
-    found = []
+    """The finished cycles of a run in order, up to the first unfinished or unreadable one."""
+    cycles: list[FinishedCycle] = []
     while True:
-        folder = run_files.cycle_folder(run, len(found) + 1)
+        number = len(cycles) + 1
         try:
-            told = json.loads((folder / run_files.CYCLE_RESULT).read_text(encoding="utf-8"))
-            with open(folder / run_files.HISTORY, newline="", encoding="utf-8") as file:
-                epochs = [
-                    {k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)
-                ]
-            key = folder / run_files.CYCLE_KEY
-            found.append(
-                FinishedCycle(
-                    number=len(found) + 1,
-                    fixed=tuple(told["fixed"]),
-                    monitor=str(told["monitor"]),
-                    best_epoch=int(told["best_epoch"]),
-                    seconds=float(told["seconds"]),
-                    key=key.read_text(encoding="utf-8").strip() if key.is_file() else "",
-                    epochs=tuple(epochs),
-                )
-            )
+            cycles.append(_read_cycle(run_files.cycle_folder(run, number), number))
         except (OSError, ValueError, KeyError, TypeError):
-            return tuple(found)
+            return tuple(cycles)
 
 
 def seconds_spent(runs: Sequence[Sequence[FinishedCycle]]) -> float:
-    """Seconds of training of some runs, a cycle that several of them share counted once."""
+    """Training seconds of runs; a cycle shared by several runs counts once."""
     total, seen = 0.0, set()
     for cycles in runs:
         for cycle in cycles:
@@ -100,3 +80,19 @@ def seconds_spent(runs: Sequence[Sequence[FinishedCycle]]) -> float:
                 total += cycle.seconds
             seen.add(cycle.key)
     return total
+
+
+def _read_cycle(folder: Path, number: int) -> FinishedCycle:
+    outcome = json.loads((folder / run_files.CYCLE_RESULT).read_text(encoding="utf-8"))
+    with open(folder / run_files.HISTORY, newline="", encoding="utf-8") as file:
+        epochs = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+    key = folder / run_files.CYCLE_KEY
+    return FinishedCycle(
+        number=number,
+        fixed=tuple(outcome["fixed"]),
+        monitor=str(outcome["monitor"]),
+        best_epoch=int(outcome["best_epoch"]),
+        seconds=float(outcome["seconds"]),
+        key=key.read_text(encoding="utf-8").strip() if key.is_file() else "",
+        epochs=tuple(epochs),
+    )

@@ -21,7 +21,7 @@ from typing import Any
 from liver_tf import atomic_files, run_files
 from liver_tf.folder_lock import locked_folder
 from liver_tf.refusals import Refusal
-from liver_tf.results.study_inventory import MEMO
+from liver_tf.results.study_inventory import OUTCOME
 
 DONE, FAILED, BUSY = "done", "failed", "busy"
 BEGUN = "begun"
@@ -60,7 +60,7 @@ class StudyJob:
 
     def status(self) -> dict:
         """The content of ``cell.json``; empty if it is missing or damaged."""
-        return read_status(self.folder / MEMO)
+        return read_status(self.folder / OUTCOME)
 
     def was_started(self) -> bool:
         """Whether it was started with the same settings, however it ended."""
@@ -158,7 +158,7 @@ def _run_process(job: StudyJob, lock: int) -> JobResult:
 
 def _write_status(job: StudyJob, state: str, seconds: Mapping[str, float] | None = None) -> None:
     atomic_files.write_json(
-        job.folder / MEMO,
+        job.folder / OUTCOME,
         {
             "cell": job.name,
             "state": state,

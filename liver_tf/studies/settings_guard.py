@@ -9,7 +9,7 @@ from typing import Any
 from liver_tf import run_files
 from liver_tf.atomic_files import sha256_of
 from liver_tf.refusals import Refusal
-from liver_tf.results.study_inventory import CELLS, FINETUNE, MEMO
+from liver_tf.results.study_inventory import CELLS, FINETUNE, OUTCOME
 from liver_tf.studies.run_process import read_status
 
 #: The entry of ``made_of`` that differs between protocols.
@@ -68,7 +68,7 @@ def refuse_mixed_settings(study: Path, planned: Mapping[str, Mapping[str, Any]])
     protocols = {name: made_of[PROTOCOL] for name, made_of in planned.items()}
     for made_of in planned.values():
         common = _without_protocol(made_of)
-    for path in sorted((study / CELLS).glob(f"*/*/*/{MEMO}")):
+    for path in sorted((study / CELLS).glob(f"*/*/*/{OUTCOME}")):
         fold, protocol, seed = path.parent.relative_to(study / CELLS).parts
         made_of = read_status(path).get("made_of")
         run = study / FINETUNE / fold / seed / protocol

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from liver_tf.results.study_inventory import CELLS, MEMO
+from liver_tf.results.study_inventory import CELLS, OUTCOME
 from liver_tf.studies.run_process import DONE, StudyJob
 
 MADE_OF = {"settings": ["--epochs=2"], "records": "a" * 64, "protocol": ["--protocol=mine"]}
@@ -23,4 +23,4 @@ def mark_done(job, **changes):
     (job.run / "run.json").write_text("{}")
     job.folder.mkdir(parents=True, exist_ok=True)
     status = {"state": DONE, "made_of": job.made_of, "seconds": {}, **changes}
-    (job.folder / MEMO).write_text(json.dumps(status))
+    (job.folder / OUTCOME).write_text(json.dumps(status))

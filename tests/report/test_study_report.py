@@ -62,17 +62,17 @@ def text_of(output):
 def test_every_cell_is_told(study, written):
     states = {cell.name: cell.state for cell in read_study(study)}
     assert len(states) == 4 * 4 + 1
-    assert {name: state for name, state in states.items() if state != "measured"} == {
-        "fold0/seed1/mine": "trained, not measured",
+    assert {name: state for name, state in states.items() if state != "evaluated"} == {
+        "fold0/seed1/mine": "trained, not evaluated",
         "fold1/seed0/mine": "FAILED (training not finished: 0 of 1 cycles); see "
         "cells/fold1/mine/seed0/log.txt",
         "fold1/seed1/mine": "missing",
     }
     output, _ = written
     text = text_of(output)
-    assert "STUDY NOT COMPLETE: 14 of 17 runs are measured" in text
+    assert "STUDY INCOMPLETE: 14 of 17 runs are evaluated" in text
     for name, state in states.items():
-        if state != "measured":
+        if state != "evaluated":
             assert f"{name}: {state}" in text
 
 
@@ -136,8 +136,8 @@ def test_what_differs_is_said_and_what_does_not(written):
     text = text_of(output)
     assert "Dice2 against baseline: higher for hier_freeze" in text
     assert (
-        "hier_freeze against no_freezing_5_cycles, which trains as long with nothing frozen: no "
-        "difference shown in Dice1, Dice2, Success, Accuracy, False-positive rate on "
+        "hier_freeze against no_freezing_5_cycles, its control of equal training length without "
+        "freezing: no difference shown in Dice1, Dice2, Success, Accuracy, False-positive rate on "
         "healthy slices." in text
     )
     told = json.loads((output / "measures.json").read_text())
@@ -157,20 +157,20 @@ def test_how_the_figures_came_about(written):
     output, _ = written
     text = text_of(output)
     for needed in (
-        "no pair of a training and a test case with the same patient",
+        "no pair of a training and a test case from the same patient",
         "a" * 64,
         "f" * 64,
         "liver_tf 0.1.0, tensorflow 2.21.0",
         "augmentation.rotation_degrees",
         "100 | 101",
-        "by the clock and added up: 2 min for 1 run(s)",
+        "including start-up and evaluation: 2 min for 1 run(s)",
         "within each fold, of its networks, seed 0",
         "baseline  scratch  1  none",
         "hier_freeze  pretrained  1  none",
         "x 0.9 every 2 epochs, not below 1e-08",
     ):
         assert needed in text, needed
-    assert "1 run(s) validated on their test patients by intention" in text
+    assert "1 run(s) were deliberately validated on their test patients" in text
 
 
 def test_a_report_is_repeatable_and_pictures_of_an_earlier_one_go(study, tmp_path):
@@ -193,7 +193,7 @@ def test_cells_that_cannot_be_read_stop_nothing(cohort, tmp_path):
     (broken / "cycle1" / "history.csv").write_text("epoch,loss\n1,x\n")
     (broken / "measures" / "test_shown.npz").write_bytes(b"PK")
     write_study_report(tmp_path, tmp_path / "report", data_label="d", samples=50)
-    assert "hier_freeze: measures cannot be read (results-damaged)" in text_of(tmp_path / "report")
+    assert "hier_freeze: results cannot be read (results-damaged)" in text_of(tmp_path / "report")
 
 
 def test_slices_kept_of_other_results_are_not_shown(cohort, tmp_path):
@@ -201,7 +201,7 @@ def test_slices_kept_of_other_results_are_not_shown(cohort, tmp_path):
     results = load_results(run)
     replace(results, made_of={**results.made_of, "weights": "others"}).save(run)
     (cell,) = read_study(tmp_path)
-    assert (cell.state, cell.shown) == ("measured", {})
+    assert (cell.state, cell.examples) == ("evaluated", {})
 
 
 def test_refusals(cohort, tmp_path):
@@ -209,12 +209,12 @@ def test_refusals(cohort, tmp_path):
         write_study_report(tmp_path / "none", tmp_path / "report", data_label="d")
     assert refused.value.code == "no-study"
     begun(tmp_path, "baseline")
-    with pytest.raises(Refusal, match="1 runs, none of them measured") as refused:
+    with pytest.raises(Refusal, match="1 runs, none of them evaluated") as refused:
         write_study_report(tmp_path, tmp_path / "report", data_label="d")
     assert refused.value.code == "nothing-measured"
     planned = [tmp_path / "finetune" / "fold1" / f"seed{seed}" / "baseline" for seed in (0, 1)]
     # The one that is there, two planned, and seed 1 of its own fold.
-    with pytest.raises(Refusal, match="4 runs, none of them measured"):
+    with pytest.raises(Refusal, match="4 runs, none of them evaluated"):
         write_study_report(tmp_path, tmp_path / "report", data_label="d", planned=planned)
     assert not (tmp_path / "report").exists()
 

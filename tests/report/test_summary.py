@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from liver_tf.report.findings import evaluate_protocols
+from liver_tf.report.findings import compute_findings
 from liver_tf.report.plots.forest_plot import draw_forest
 from liver_tf.report.summary import summary
 from liver_tf.statistics.bootstrap_intervals import Interval
@@ -19,7 +19,7 @@ def difference(protocol, low, high, *, reference="baseline", measure="dice2", p=
 @pytest.fixture(scope="module")
 def findings(cohort):
     results = {name: cohort(q) for name, q in (("baseline", 0.3), ("hier_freeze", 0.9))}
-    return evaluate_protocols(results, "PHANTOM data", samples=200)
+    return compute_findings(results, "PHANTOM data", samples=200)
 
 
 def lines(findings, *differences, **changes):
@@ -46,9 +46,9 @@ def test_one_line_a_measure(findings):
 def test_order_is_told_from_length_by_the_control_alone(findings):
     missing = [line for line in lines(findings) if line.startswith("hier_freeze")]
     assert missing == [
-        "hier_freeze trains through more cycles than baseline; its control of equal length, "
-        "no_freezing_5_cycles, was not measured, so what its order of freezing adds is not told by "
-        "these figures."
+        "hier_freeze trains for more cycles than baseline. Its control of equal training length, "
+        "no_freezing_5_cycles, was not evaluated, so the effect of the freezing order cannot be "
+        "separated from that of longer training."
     ]
     against = {"reference": "no_freezing_5_cycles"}
     told = lines(
@@ -57,7 +57,8 @@ def test_order_is_told_from_length_by_the_control_alone(findings):
         difference("hier_freeze", -0.1, 0.3, measure="accuracy", **against),
     )
     assert (
-        "hier_freeze against no_freezing_5_cycles, which trains as long with nothing frozen: "
+        "hier_freeze against no_freezing_5_cycles, its control of equal training length without "
+        "freezing: "
         "higher in Dice2 (+0.20 [+0.10, +0.30]); no difference shown in Accuracy." in told
     )
 
@@ -74,8 +75,8 @@ def with_measure(findings, measure, *values):
 def test_a_ceiling_is_told(findings, values, told):
     found = summary(with_measure(findings, "success", *values))
     sentence = (
-        "Success is at least 0.95 for all protocols: at such a ceiling these data cannot tell them "
-        "apart."
+        "Success is at least 0.95 for all protocols. At this ceiling, these data cannot "
+        "distinguish the protocols."
     )
     assert [line for line in found if line.startswith("Success is")] == [sentence] * told
 
@@ -86,14 +87,19 @@ def test_a_ceiling_is_told(findings, values, told):
         ((0.1, 0.49), "from 10% (baseline) to 49% (hier_freeze)."),
         (
             (0.5, 0.2),
-            "Success says little for baseline: who marks something everywhere hits as well.",
+            "Success is not informative for baseline at this false-positive rate: a model that "
+            "marks everything also scores 1.0.",
         ),
-        ((0.5, 1.0), "little for all protocols: who marks something everywhere hits as well."),
+        (
+            (0.5, 1.0),
+            "Success is not informative for any protocol at this false-positive rate: a model "
+            "that marks everything also scores 1.0.",
+        ),
     ],
 )
 def test_false_alarms_are_told(findings, rates, ending):
     found = summary(with_measure(findings, "healthy_false_positive_rate", *rates))
-    (line,) = (line for line in found if line.startswith("Healthy slices with a lesion reported: "))
+    (line,) = (line for line in found if line.startswith("False-positive rate on healthy slices: "))
     assert line.endswith(ending)
 
 
@@ -103,25 +109,30 @@ def test_what_was_measured_and_how_many_seeds(findings, cohort):
     assert sum(counts.values()) == 60
     kinds = ", ".join(f"{n} {name}" for name, n in counts.items())
     assert told[0] == (
-        f"Measured on PHANTOM data: 2 protocols, 2 networks, 60 slices of 20 patients ({kinds})."
+        f"Evaluated on PHANTOM data: 2 protocols, 2 networks, 60 slices of 20 patients ({kinds})."
     )
     assert told[-1].startswith("One seed: ")
     twice = [replace(r, seed=seed) for seed in (0, 1) for r in cohort(0.5)]
-    two = summary(evaluate_protocols({"mine": twice}, "d", samples=50))
+    two = summary(compute_findings({"mine": twice}, "d", samples=50))
     assert two[-1].startswith("2 seeds, averaged within each slice")
-    assert "about 90 % of cases, not 95 %" in two[-1]
-    fewer = evaluate_protocols({"mine": twice, "few": cohort(0.5, patients=5)}, "d", samples=50)
+    assert "a 95 % interval covers the truth in about 90 % of cases" in two[-1]
+    fewer = compute_findings({"mine": twice, "few": cohort(0.5, patients=5)}, "d", samples=50)
     told = summary(fewer)
-    assert told[0].endswith("up to 60 slices of 20 patients; not every protocol on all of them.")
-    assert told[1] == "No protocol called baseline was measured, so none is compared with it."
+    assert told[0].endswith(
+        "up to 60 slices of 20 patients; not every protocol was evaluated on all of them."
+    )
+    assert told[1] == "No protocol named baseline was evaluated, so none is compared with it."
     # One of the two says nothing of another training, and the other must not hide that.
-    assert "where it was one, the intervals speak of other patients with these very" in told[-1]
+    assert (
+        "For protocols with one seed, the intervals cover new patients for these trained"
+        in told[-1]
+    )
     seeds = [{0: {}, 1: {}, 2: {}}, {0: {}, 1: {}, 2: {}, 3: {}}]
     more = replace(findings, by_seed=dict(zip(findings.by_seed, seeds, strict=True)))
     assert summary(more)[-1] == (
-        "3 to 4 seeds, not as many for every protocol, averaged within each slice; the intervals "
-        "take in other patients and, as far as so few networks can tell, other trainings. p is "
-        "about patients alone."
+        "3 to 4 seeds, depending on protocol, averaged within each slice: the intervals cover new "
+        "patients and, as far as so few networks allow, new trainings. The p values concern "
+        "patients only."
     )
 
 
@@ -153,7 +164,8 @@ def test_what_could_not_be_asked_is_not_called_no_difference(findings):
         replace(difference("hier_freeze", -0.1, 0.3), **control),
     )
     assert (
-        "hier_freeze against no_freezing_5_cycles, which trains as long with nothing frozen: "
+        "hier_freeze against no_freezing_5_cycles, its control of equal training length without "
+        "freezing: "
         "undefined on these data: Dice1; no difference shown in Dice2." in told
     )
 
@@ -166,18 +178,18 @@ def test_ties_are_not_crowned(findings):
         for line in summary(with_measure(three, "accuracy", 0.27, 0.1, 0.09 * 3))
         if line.startswith("Highest")
     )
-    assert "; Accuracy baseline, mine 0.27." in line
+    assert "; Accuracy 0.27 (baseline and mine)." in line
     (line,) = (
         line
         for line in summary(with_measure(three, "success", 0.0, 0.0, 0.0))
         if line.startswith("Highest")
     )
-    assert "; Success all alike 0.00;" in line
+    assert "; Success 0.00 (all protocols);" in line
     rate = "healthy_false_positive_rate"
-    assert "Healthy slices with a lesion reported: 0% for all protocols." in summary(
+    assert "False-positive rate on healthy slices: 0% for all protocols." in summary(
         with_measure(three, rate, 0.0, 0.0, 0.0)
     )
     assert (
-        "Healthy slices with a lesion reported: from 0% (baseline, hier_freeze) to 20% (mine)."
+        "False-positive rate on healthy slices: from 0% (baseline, hier_freeze) to 20% (mine)."
         in summary(with_measure(three, rate, 0.0, 0.0, 0.2))
     )

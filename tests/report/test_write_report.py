@@ -9,7 +9,8 @@ from html.parser import HTMLParser
 import pytest
 
 from liver_tf.measures.measure_registry import summarise
-from liver_tf.report.findings import evaluate_protocols
+from liver_tf.report.findings import compute_findings
+from liver_tf.report.tables.protocol_tables import seed_table
 from liver_tf.report.write_report import write_report
 
 PHANTOM = "PHANTOM data (not patients)"
@@ -64,13 +65,13 @@ def test_every_section_of_measured_figures_names_its_data(written):
     files, _ = written
     headings = re.findall(r"^## (.*)$", files.markdown.read_text("utf-8"), flags=re.M)
     assert headings == [
-        "The paper's table",
+        "Comparison with the paper",
         f"Paired differences, measured on {PHANTOM}",
-        f"Healthy slices and types of lesions, measured on {PHANTOM}",
-        f"By size of lesion, measured on {PHANTOM}",
+        f"Healthy slices and lesion types, measured on {PHANTOM}",
+        f"Lesion size, measured on {PHANTOM}",
         f"Further measures, measured on {PHANTOM}",
         f"Seeds, measured on {PHANTOM}",
-        "How the figures came about",
+        "Provenance",
         "Notes",
     ]
     html = files.html.read_text("utf-8")
@@ -133,11 +134,11 @@ def test_report_without_baseline_or_runs(cohort, tmp_path):
 
 def test_refusals(cohort):
     with pytest.raises(ValueError, match="none for baseline"):
-        evaluate_protocols({"baseline": []}, PHANTOM)
+        compute_findings({"baseline": []}, PHANTOM)
     with pytest.raises(ValueError, match="no protocol"):
-        evaluate_protocols({}, PHANTOM)
-    with pytest.raises(ValueError, match="what was measured on"):
-        evaluate_protocols({"baseline": cohort(0.5)}, "")
+        compute_findings({}, PHANTOM)
+    with pytest.raises(ValueError, match="data_label to name the data"):
+        compute_findings({"baseline": cohort(0.5)}, "")
 
 
 def test_a_failed_write_leaves_the_old_report(cohort, tmp_path, monkeypatch):
@@ -199,7 +200,7 @@ def test_json_holds_every_figure(written):
 def test_seeds_are_shown_apart_and_their_spread(cohort, tmp_path):
     seeds = {seed: [replace(r, seed=seed) for r in cohort(q)] for seed, q in ((3, 0.4), (7, 0.9))}
     files = write_report(tmp_path, {"mine": seeds[3] + seeds[7]}, "my data", samples=50)
-    rows = {row[1]: row[2:] for row in files.findings.seed_table().rows}
+    rows = {row[1]: row[2:] for row in seed_table(files.findings).rows}
     low, high = (summarise(seeds[seed])["dice2"] for seed in (3, 7))
     assert rows["3"][1] == f"{low:.3f}"
     assert rows["7"][1] == f"{high:.3f}"

@@ -34,10 +34,10 @@ def test_none_is_found_where_there_is_none(study):
     check = audit_leakage(read_study(study))
     assert (check.shared, check.alike, check.cautions()) == ((), (), ())
     assert (check.test_cases, check.hashed_cases, check.seen_cases) == (40, 40, 40)
-    assert check.text().startswith("test cases of 2 run(s)")
+    assert check.text().startswith("40 test cases of 2 run(s)")
     assert check.text().endswith(
-        "no pair of a training and a test case with the same patient, no pair with the same or "
-        "nearly the same slice"
+        "no pair of a training and a test case from the same patient, no pair with identical or "
+        "nearly identical slices"
     )
 
 
@@ -45,7 +45,7 @@ def test_a_patient_on_both_sides(study):
     seen(study, 0, HashedCase("v1", "fold0-p03", "fold0-p03", (OTHER,)))
     check = audit_leakage(read_study(study))
     assert [(leak.left, leak.right) for leak in check.shared] == [("v1", "fold0-c03")]
-    assert "1 pair of a training and a test case share a patient" in check.cautions()[0]
+    assert "1 pair of a training and a test case from the same patient" in check.cautions()[0]
 
 
 def test_the_same_slice_under_another_name(study):
@@ -59,18 +59,18 @@ def test_the_same_slice_under_another_name(study):
     seen(study, 0, HashedCase("v1", "v1", "v1", (OTHER, NEAR)))
     check = audit_leakage(read_study(study))
     assert [(leak.left, leak.right) for leak in check.alike] == [("v1", cases[5].case)]
-    assert check.cautions()[0].startswith("POSSIBLE LEAK: 1 pair")
+    assert check.cautions()[0].startswith("POSSIBLE LEAKAGE: 1 pair")
 
 
 def test_who_does_not_tell_is_named(study):
     (study / "finetune" / "fold1" / "seed0" / "mine" / "seen.json").unlink()
     check = audit_leakage(read_study(study))
     assert check.unknown == ("fold1/seed0/mine",)
-    assert "NOT COMPARED, not told what was trained on: fold1/seed0/mine" in check.text()
+    assert "NOT COMPARED, training data unknown: fold1/seed0/mine" in check.text()
     # Of fold 0's test cases no list tells the hashes now.
-    assert "slices of 0 of the 20 test cases could be compared here" in check.text()
+    assert "0 of 20 also by the hashes of their slices" in check.text()
     (study / "finetune" / "fold0" / "seed0" / "mine" / "seen.json").write_text("[")
-    assert audit_leakage(read_study(study)).text().startswith("not made")
+    assert audit_leakage(read_study(study)).text().startswith("not done")
 
 
 def test_validation_on_the_test_fold_is_no_leak_but_told(cohort, tmp_path):
@@ -79,4 +79,4 @@ def test_validation_on_the_test_fold_is_no_leak_but_told(cohort, tmp_path):
     save_training_data(run / "seen.json", (own, SplitPart("volumes", KEY, ())))
     check = audit_leakage(read_study(tmp_path))
     assert (check.shared, check.loose) == ((), ("fold0_validated_on_test/seed0/mine",))
-    assert "by intention" in check.text()
+    assert "deliberately validated" in check.text()

@@ -11,16 +11,9 @@ from liver_tf.labels import LESION_TYPES, LITS
 from liver_tf.measures.calibration import Temperature
 from liver_tf.measures.measure_registry import summarise
 from liver_tf.refusals import Refusal
-from liver_tf.results.stored_results import (
-    LOOSE,
-    RunResults,
-    cautions,
-    has_results,
-    images_csv,
-    label_of,
-    load_results,
-    pooled,
-)
+from liver_tf.results.pool_runs import cautions_of_runs, data_label_of, pool_runs
+from liver_tf.results.results_csv import results_csv
+from liver_tf.results.stored_results import LOOSE, RunResults, has_results, load_results
 from liver_tf.run_files import INNER, TEST_FOLD
 
 
@@ -57,8 +50,8 @@ def test_round_trip(stored, tmp_path):
     bare = replace(run, part="validation", temperature=None)
     bare.save(tmp_path)
     assert load_results(tmp_path, "validation") == bare
-    assert run.cell == "fold2/seed5/mine"
-    assert stored(fold="hold_out").cell == "hold_out/seed0/mine"
+    assert run.name == "fold2/seed5/mine"
+    assert stored(fold="hold_out").name == "hold_out/seed0/mine"
 
 
 def test_what_cannot_be_read_back(stored, tmp_path):
@@ -86,7 +79,7 @@ def test_what_cannot_be_read_back(stored, tmp_path):
 
 def test_the_table_is_tidy(stored):
     run = stored()
-    text = images_csv([run, stored("yours", seed=1)])
+    text = results_csv([run, stored("yours", seed=1)])
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == 2 * len(run.results)
     assert {row["protocol"] for row in rows} == {"mine", "yours"}
@@ -101,12 +94,12 @@ def test_the_table_is_tidy(stored):
         assert (row["score_cyst"] == "") == (result.type_scores is None)
         assert (row["hd95_lesion_mm"] == "") == (result.lesion_surface is None)
         assert (row["size"] == "") == (not result.has_lesion)
-    assert images_csv([]).startswith("protocol,")
+    assert results_csv([]).startswith("protocol,")
 
 
 def test_folds_and_seeds_are_pooled(stored):
     runs = [stored(fold=str(f), seed=s) for f in range(3) for s in range(2)] + [stored("yours")]
-    found = pooled(runs)
+    found = pool_runs(runs)
     assert list(found) == ["mine", "yours"]
     summary = summarise(found["mine"])
     assert (summary["images"], summary["patients"], summary["networks"]) == (54, 18, 6)
@@ -126,7 +119,7 @@ def test_folds_and_seeds_are_pooled(stored):
 def test_what_is_no_study_is_not_pooled(stored, changes, found):
     first = stored()
     with pytest.raises(Refusal, match=r"\[runs-not-one-study\]") as no:
-        pooled([first, replace(first, **changes)])
+        pool_runs([first, replace(first, **changes)])
     assert found in str(no.value)
 
 
@@ -134,9 +127,9 @@ def test_runs_of_one_fold_are_tested_on_the_same_slices(stored):
     whole = stored()
     fewer = replace(stored("yours", seed=1), results=whole.results[1:])
     with pytest.raises(
-        Refusal, match="runs of one fold on the same slices; found fold0/seed1/yours"
+        Refusal, match="with the same test slices; found different slices in fold0/seed1/yours"
     ):
-        pooled([whole, fewer])
+        pool_runs([whole, fewer])
 
 
 def test_looser_practice_is_told(stored):
@@ -144,18 +137,18 @@ def test_looser_practice_is_told(stored):
     assert clean.clean
     assert not loose.clean
     # Beside clean runs it carries a name of its own; alone, everything is called so.
-    assert list(pooled([clean, loose])) == ["mine", f"mine, {LOOSE}"]
-    assert list(pooled([loose])) == ["mine"]
-    assert label_of([loose], "my data") == f"my data, {LOOSE}"
-    assert label_of([clean, loose], "my data") == "my data"
-    assert cautions([clean]) == ()
-    (told,) = cautions([clean, loose])
+    assert list(pool_runs([clean, loose])) == ["mine", f"mine, {LOOSE}"]
+    assert list(pool_runs([loose])) == ["mine"]
+    assert data_label_of([loose], "my data") == f"my data, {LOOSE}"
+    assert data_label_of([clean, loose], "my data") == "my data"
+    assert cautions_of_runs([clean]) == ()
+    (told,) = cautions_of_runs([clean, loose])
     assert told.startswith(
         f"{LOOSE}: early stopping, post-processing and temperature of "
-        "fold0_validated_on_test/seed0/mine looked at"
+        "fold0_validated_on_test/seed0/mine were chosen on the test patients"
     )
 
 
 def test_a_second_look_at_the_test_is_told(stored):
-    (told,) = cautions([stored(), stored(seed=1, looks=2)])
-    assert told.startswith("TEST FOLD MEASURED MORE THAN ONCE: fold0/seed1/mine (2 times)")
+    (told,) = cautions_of_runs([stored(), stored(seed=1, looks=2)])
+    assert told.startswith("TEST FOLD EVALUATED MORE THAN ONCE: fold0/seed1/mine (2 times)")

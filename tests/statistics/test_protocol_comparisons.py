@@ -10,7 +10,7 @@ from liver_tf.labels import LESION_TYPES
 from liver_tf.measures.compare_with_truth import compare_with_truth
 from liver_tf.measures.measure_registry import all_measures
 from liver_tf.measures.measure_sums import RatioSums, ResamplingUnits
-from liver_tf.report.findings import evaluate_protocols
+from liver_tf.report.findings import compute_findings
 from liver_tf.results.stored_results import LOOSE
 from liver_tf.statistics.bootstrap_intervals import _weight_chunks, intervals, resample
 from liver_tf.statistics.permutation_test import holm, permutation_test
@@ -354,13 +354,13 @@ def test_it_is_said_where_all_exchanges_were_made():
         "many": [sliced(p, hit=2) for p in names],
     }
     pair = {name: results[name] for name in ("baseline", "few")}
-    ending = " of the two protocols by patient, seeds averaged"
-    told = evaluate_protocols(pair, "d", samples=1_000).facts["permutations"]
+    ending = " of the results of two protocols by patient, seeds averaged"
+    told = compute_findings(pair, "d", samples=1_000).facts["permutations"]
     # Exchanging a patient whose results are alike changes nothing: 2 to the 3 are left.
     assert told == "all 8 exchanges" + ending
-    told = evaluate_protocols(results, "d", samples=1_000).facts["permutations"]
-    assert told == "1000 exchanges at random, all 8 exchanges where there are no more" + ending
-    told = evaluate_protocols(results, "d", samples=4_096).facts["permutations"]
+    told = compute_findings(results, "d", samples=1_000).facts["permutations"]
+    assert told == "1000 random exchanges, all 8 exchanges if there are no more" + ending
+    told = compute_findings(results, "d", samples=4_096).facts["permutations"]
     assert told == "all 8 to 4096 exchanges" + ending
 
 

@@ -5,7 +5,7 @@ import time
 
 from liver_tf import folder_lock
 from liver_tf.folder_lock import locked_folder
-from liver_tf.results.study_inventory import MEMO
+from liver_tf.results.study_inventory import OUTCOME
 from liver_tf.studies.process_engine import ProcessEngine
 from liver_tf.studies.run_process import BUSY, DONE, FAILED, JobResult, execute
 from liver_tf.studies.scheduler import run_all
@@ -35,7 +35,7 @@ def test_the_state_of_a_job_is_read_from_its_files(tmp_path):
     assert job.state() == "stale"
     mark_done(job, state=FAILED)
     assert job.state() == FAILED
-    (job.folder / MEMO).write_text("{")
+    (job.folder / OUTCOME).write_text("{")
     assert not job.is_done()
     assert job.state() == "-"
 

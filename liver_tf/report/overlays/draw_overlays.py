@@ -1,7 +1,7 @@
-"""Outlines on CT: what a radiologist needs to see whether a prediction is right.
+"""Draw outlines of truth and prediction on CT slices.
 
-Nothing is filled and nothing is written on the pixels: side letters, scale bar and legend stand
-beside the image, and a single overlay shows the plain slice next to the outlined one.
+Nothing covers the pixels except thin outlines: side markers, scale bar and legend are beside the
+image, and a single overlay shows the plain slice next to the outlined one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _GROUND = "#101010"
 _INK = "#f0f0f0"
 _TRUTH_STYLE = {"color": "white", "linewidth": 0.9, "linestyle": (0, (1.2, 1.6))}
 _PREDICTED_WIDTH = 1.1
-# A hair of black round white dots, so that they also show on bright liver and bone.
+# Black casing of the white dots, so that they are visible on bright liver and bone.
 _CASING = 0.7
 _DPI = 120
 
@@ -39,12 +39,12 @@ class Panel:
 
     Attributes:
       hu: [rows, columns] in HU, rows front to back, columns from the patient's right to the left.
-      truth: integer labels [rows, columns], or None where there is none.
+      truth: integer labels [rows, columns]; None if unknown.
       predicted: integer labels [rows, columns].
-      label_set: what the labels mean and their colours.
-      title: one line above the image; no patient's name.
-      spacing_mm: distance of neighbouring (rows, columns) in mm; None if unknown, then pixels are
-        drawn square and there is no scale bar.
+      label_set: meaning and colours of the labels.
+      title: text above the image, without patient names.
+      spacing_mm: (row, column) spacing; None if unknown, then pixels are drawn square, without a
+        scale bar.
     """
 
     hu: np.ndarray
@@ -58,20 +58,20 @@ class Panel:
         for name, labels in (("truth", self.truth), ("predicted", self.predicted)):
             if labels is not None and (labels.shape != self.hu.shape or self.hu.ndim != 2):
                 raise ValueError(
-                    f"expected hu and {name} as [rows, columns] of one shape; got "
+                    f"expected hu and {name} as [rows, columns] of the same shape; found "
                     f"{self.hu.shape} and {labels.shape}"
                 )
         if self.spacing_mm is not None and (
             len(self.spacing_mm) != 2 or not all(np.isfinite(s) and s > 0 for s in self.spacing_mm)
         ):
             raise ValueError(
-                "expected spacing_mm as two positive numbers (rows, columns) or None; got "
+                "expected spacing_mm as two positive numbers (rows, columns) or None; found "
                 f"{self.spacing_mm}"
             )
 
     @property
     def size_mm(self) -> tuple[float, float]:
-        """Height and width of the slice in mm, in pixels where the spacing is unknown."""
+        """Height and width of the slice in mm, or in pixels if the spacing is unknown."""
         row, column = self.spacing_mm or (1.0, 1.0)
         return self.hu.shape[0] * row, self.hu.shape[1] * column
 
@@ -85,12 +85,12 @@ def draw_overlay(
     title: str,
     spacing_mm: tuple[float, float] | None,
 ) -> Path:
-    """Writes one PNG: the plain slice and, beside it, the slice with outlines.
+    """Write one PNG: the plain slice next to the slice with outlines.
 
-    Solid lines in the label set's colours are predictions: the liver's goes round liver and
-    lesions together, each lesion type has its own. White dotted lines are the truth.
+    Solid lines in the colours of the label set are predictions: one outline for liver including
+    lesions, one for each lesion type. Dotted white lines are the truth.
 
-    Args: as in ``Panel``. Returns the path. Raises ``ValueError`` for shapes that do not fit.
+    Args as in ``Panel``, which raises ``ValueError`` for arrays of different shapes.
     """
     panel = Panel(hu, truth, predicted, label_set, title, spacing_mm)
     height, width = panel.size_mm
@@ -107,19 +107,19 @@ def draw_overlay(
 
 
 def draw_sheet(panels: Sequence[Panel], path: Path | str, *, columns: int = 3) -> Path:
-    """Writes a contact sheet of outlined slices as one PNG.
+    """Write a contact sheet of outlined slices as one PNG.
 
     Args:
-      panels: at least one; each has its title above it.
-      path: where the PNG goes.
-      columns: panels in a row at most.
+      panels: at least one.
+      path: PNG file.
+      columns: maximum number of panels in a row.
 
     Raises:
       ValueError: no panels, or ``columns`` below 1.
     """
     if not panels or columns < 1:
         raise ValueError(
-            f"expected at least one panel and one column; got {len(panels)} and {columns}"
+            f"expected at least one panel and one column; found {len(panels)} and {columns}"
         )
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
@@ -148,7 +148,7 @@ def draw_sheet(panels: Sequence[Panel], path: Path | str, *, columns: int = 3) -
 
 
 def scale_bar_mm(width_mm: float) -> int:
-    """Round length for a scale bar: the longest of 1, 2, 5, 10, ... mm within 30 % of the width."""
+    """Length of the scale bar: the longest of 1, 2, 5, 10, ... mm within 30 % of the width."""
     lengths = [1, 2, 5, 10, 20, 50, 100, 200]
     return max((n for n in lengths if n <= 0.3 * width_mm), default=1)
 
@@ -228,6 +228,6 @@ def _legend(figure: Figure, panels: Sequence[Panel]) -> None:
 
 def _save(figure: Figure, path: Path | str) -> Path:
     with atomic_write(path) as temporary:
-        # Without the version of matplotlib in the file the same slice gives the same bytes.
+        # Without matplotlib's version in the file, the same slice gives the same bytes.
         figure.savefig(temporary, format="png", facecolor=_GROUND, metadata={"Software": None})
     return Path(path)

@@ -1,4 +1,4 @@
-"""Where the outline of a class runs in a slice; whoever draws it decides how."""
+"""Outlines of the classes of a label map as point sequences, for any renderer."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from liver_tf.labels import LIVER, LabelSet
 
 
 def outlines_of(labels: np.ndarray, label_set: LabelSet) -> dict[int, list[np.ndarray]]:
-    """Closed outlines of each class that occurs, half-way between the pixels inside and outside.
+    """Closed outlines of each class that occurs, half-way between inside and outside pixels.
 
-    The liver's is the organ's edge, lesions included: the hole that a lesion leaves in it would
-    double the lesion's own line. A liver that is all lesion still has it.
+    The outline of the liver includes its lesions: outlining liver without lesions would draw every
+    lesion twice.
 
     Args:
       labels: integers [rows, columns].
-      label_set: what they mean.
+      label_set: meaning of the labels.
 
     Returns:
-      By label, float [points, 2] of (row, column) for each outline; a pixel's centre has whole
-      coordinates. Empty for a slice of background.
+      label -> outlines, each float [points, 2] of (row, column) with pixel centres at integers.
+      Empty for background only.
     """
     present = np.unique(labels)
     found = {}
     for label in range(LIVER, len(label_set)):
         if label in present or label == LIVER < present.max():
             region = labels >= LIVER if label == LIVER else labels == label
-            # Padding closes outlines at the image's edge; the shift by one takes it back.
+            # Padding closes outlines at the image border; subtracting 1 undoes its shift.
             contours = find_contours(np.pad(region, 1).astype(np.float32), 0.5)
             found[label] = [contour - 1 for contour in contours]
     return found

@@ -1,4 +1,4 @@
-"""How a network moves from cycle to cycle: what its validation patients say of the kept weights."""
+"""Validation results from cycle to cycle: a panel per protocol."""
 
 from __future__ import annotations
 
@@ -18,48 +18,48 @@ _LEVELS = (
 
 
 def draw_cycles(runs: Mapping[str, Sequence[Sequence[FinishedCycle]]], path: Path | str) -> Path:
-    """Writes one PNG: a panel per protocol, validation Dice above, validation loss below.
+    """Write one PNG: a panel per protocol, validation Dice above, validation loss below.
 
-    Each point is the epoch whose weights a cycle kept. Thin lines are networks, the thick one is
-    their mean over the networks that finished the cycle.
+    Each point is the epoch whose weights a cycle kept. Thin lines are networks; the thick line is
+    the mean over the networks that finished the cycle.
 
     Args:
-      runs: protocol -> its networks -> their cycles.
-      path: where the PNG goes.
+      runs: protocol -> networks -> cycles.
+      path: PNG file.
 
     Raises:
       ValueError: no run has a finished cycle.
     """
-    drawn = {name: [c for c in own if c] for name, own in runs.items()}
-    drawn = {name: own for name, own in drawn.items() if own}
+    drawn = {name: [c for c in networks if c] for name, networks in runs.items()}
+    drawn = {name: networks for name, networks in drawn.items() if networks}
     if not drawn:
-        raise ValueError("expected at least one finished cycle; got none")
+        raise ValueError("expected at least one finished cycle; found none")
     rows = -(-len(drawn) // plot_style.COLUMNS)
     figure = plot_style.new_figure(0.4 + 3.8 * rows)
     panels = plot_style.stacked_grid(figure, len(drawn), (1.0, 1.0))
-    for place, ((name, own), axes) in enumerate(zip(drawn.items(), panels, strict=True)):
+    for place, ((name, networks), axes) in enumerate(zip(drawn.items(), panels, strict=True)):
         plot_style.name_panel(axes[0], name)
         for axis, (key, title) in zip(axes, _LEVELS, strict=True):
-            _draw(axis, own, key)
+            _draw(axis, networks, key)
             if place % plot_style.COLUMNS == 0:
                 axis.set_ylabel(title, fontsize=9)
-        longest = max(own, key=len)
+        longest = max(networks, key=len)
         axes[1].set_xticks(
             [cycle.number for cycle in longest],
             [f"{cycle.number}\n{_wrapped(cycle.fixed_text)}" for cycle in longest],
             fontsize=7,
         )
         axes[1].set_xlim(0.5, len(longest) + 0.5)
-        axes[1].set_xlabel("cycle, blocks held fixed in it", fontsize=8.5)
+        axes[1].set_xlabel("cycle, frozen blocks", fontsize=8.5)
     for level, most in ((0, 1.0), (1, None)):
         plot_style.scale_from_zero([axes[level] for axes in panels], most)
     plot_style.legend_above(figure, [axis for axes in panels for axis in axes])
     return plot_style.save(figure, path)
 
 
-def _draw(axis: Axes, own: Sequence[Sequence[FinishedCycle]], key: str) -> None:
-    several = len(own) > 1
-    for number, cycles in enumerate(own):
+def _draw(axis: Axes, networks: Sequence[Sequence[FinishedCycle]], key: str) -> None:
+    several = len(networks) > 1
+    for number, cycles in enumerate(networks):
         points = [(c.number, c.kept(key)) for c in cycles if c.kept(key) is not None]
         if points and several:
             axis.plot(
@@ -72,8 +72,8 @@ def _draw(axis: Axes, own: Sequence[Sequence[FinishedCycle]], key: str) -> None:
                 label=None if number else "each network",
             )
     means = []
-    for k in range(max(map(len, own))):
-        values = [c[k].kept(key) for c in own if k < len(c) and c[k].kept(key) is not None]
+    for k in range(max(map(len, networks))):
+        values = [c[k].kept(key) for c in networks if k < len(c) and c[k].kept(key) is not None]
         if values:
             means.append((k + 1, statistics.fmean(values)))
     if means:
@@ -84,7 +84,7 @@ def _draw(axis: Axes, own: Sequence[Sequence[FinishedCycle]], key: str) -> None:
             marker="o",
             ms=4,
             gid=plot_style.DATA,
-            label="mean over networks, or the only one",
+            label="mean over networks",
         )
 
 

@@ -1,4 +1,4 @@
-"""Forest plot: every paired difference with its interval, and in words what it shows."""
+"""Forest plot of paired differences with intervals, p values and outcomes."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from liver_tf.statistics.paired_difference import PairedDifference
 
 _ROW = 0.27
 
-#: Letters of a label that fit on a line.
-_LETTERS = 36
+#: Characters of a label that fit on a line.
+_CHARACTERS = 36
 
-#: Where figures, p and words begin, in widths of the axes.
-_PLACES = (1.03, 1.45, 1.63, 1.815)
+#: Positions of the columns beside the axes, in widths of the axes.
+_COLUMNS = (1.03, 1.45, 1.63, 1.815)
 _HEAD = {"fontsize": 10, "loc": "left", "fontweight": "bold"}
 _SMALL = {"fontsize": 7.5, "color": plot_style.GREY}
 
 
 def draw_forest(differences: Sequence[PairedDifference], path: Path | str) -> Path:
-    """Writes one PNG: a panel per measure, a row per comparison, figures and verdict beside it.
+    """Write one PNG: a panel per measure, a row per comparison, with figures and outcome.
 
-    A filled mark stands for a difference that is shown, an open grey one for one that is not. All
-    panels have the same axis.
+    Filled marks are shown differences; open grey marks are not shown. All panels have the same
+    scale.
 
     Raises:
       ValueError: no difference with an interval.
@@ -40,12 +40,12 @@ def draw_forest(differences: Sequence[PairedDifference], path: Path | str) -> Pa
         if end is not None
     ]
     if not ends:
-        raise ValueError("expected at least one difference; got none")
+        raise ValueError("expected at least one difference; found none")
     reach = max(1.08 * max(ends), 0.02)
     measures = list(dict.fromkeys(d.measure for d in differences))
     rows = max(sum(d.measure == m for d in differences) for m in measures)
     height = 0.45 + len(measures) * (0.62 + _ROW * rows)
-    # What stands beside the axes is text, for which no layout engine would leave room.
+    # No layout engine reserves space for the text beside the axes.
     figure = plot_style.new_figure(height, layout=None)
     figure.subplots_adjust(
         left=0.235,
@@ -59,22 +59,22 @@ def draw_forest(differences: Sequence[PairedDifference], path: Path | str) -> Pa
         _draw(axis, [d for d in differences if d.measure == measure], reach)
         axis.set_title(measure_title(measure), **_HEAD)
         for place, head in zip(
-            _PLACES,
-            ("difference\n[95 % interval]", "patients,\nnetworks", "p after\nHolm", "shown"),
+            _COLUMNS,
+            ("difference\n[95 % interval]", "patients,\nnetworks", "p after\nHolm", "outcome"),
             strict=True,
         ):
             axis.text(place, 1.0, head, transform=axis.transAxes, va="bottom", **_SMALL)
     axes[-1].set_xlabel(
-        "first minus second protocol on the same patients; line: 95 % interval, bootstrap over "
-        "patients and, of several seeds, networks",
+        "first minus second protocol on the same patients; lines: 95 % bootstrap intervals over "
+        "patients and, with several seeds, networks",
         fontsize=9,
     )
     return plot_style.save(figure, path)
 
 
-def _draw(axis: Axes, own: Sequence[PairedDifference], reach: float) -> None:
+def _draw(axis: Axes, differences: Sequence[PairedDifference], reach: float) -> None:
     axis.axvline(0.0, color="#444444", lw=0.9)
-    for row, d in enumerate(own):
+    for row, d in enumerate(differences):
         interval = d.interval
         colour = plot_style.BLUE if d.is_shown else plot_style.GREY
         if interval.low is not None:
@@ -90,21 +90,21 @@ def _draw(axis: Axes, own: Sequence[PairedDifference], reach: float) -> None:
                 mew=1.4,
             )
         words = {"transform": axis.get_yaxis_transform(), "va": "center", "fontsize": 8.5}
-        axis.text(_PLACES[0], row, format_interval(interval, signed=True), **words)
+        axis.text(_COLUMNS[0], row, format_interval(interval, signed=True), **words)
         size = ABSENT if d.patients is None else f"{d.patients}, {d.networks}"
-        axis.text(_PLACES[1], row, size, **words)
-        axis.text(_PLACES[2], row, format_p(d.p_holm), **words)
+        axis.text(_COLUMNS[1], row, size, **words)
+        axis.text(_COLUMNS[2], row, format_p(d.p_holm), **words)
         weight = "bold" if d.is_shown else "normal"
-        axis.text(_PLACES[3], row, _brief(d), color=colour, fontweight=weight, **words)
-    for row in range(1, len(own)):
-        if own[row].reference != own[row - 1].reference:
+        axis.text(_COLUMNS[3], row, _brief(d), color=colour, fontweight=weight, **words)
+    for row in range(1, len(differences)):
+        if differences[row].reference != differences[row - 1].reference:
             axis.axhline(row - 0.5, color=plot_style.PALE, lw=0.8, ls=":")
-    axis.set_yticks(range(len(own)), [_label(d) for d in own])
-    for tick, d in zip(axis.get_yticklabels(), own, strict=True):
+    axis.set_yticks(range(len(differences)), [_label(d) for d in differences])
+    for tick, d in zip(axis.get_yticklabels(), differences, strict=True):
         tick.set_fontsize(7.0 if "\n" in tick.get_text() else 8.5)
         if LOOSE in d.protocol + d.reference:
             tick.set_color(plot_style.RED)
-    axis.set_ylim(len(own) - 0.5, -0.5)
+    axis.set_ylim(len(differences) - 0.5, -0.5)
     axis.set_xlim(-reach, reach)
     axis.tick_params(axis="x", labelsize=8.5, labelbottom=True)
     axis.grid(alpha=0.25, axis="x", lw=0.6)
@@ -113,16 +113,18 @@ def _draw(axis: Axes, own: Sequence[PairedDifference], reach: float) -> None:
 
 
 def _label(d: PairedDifference) -> str:
-    """Both names, on two lines where one is too short for them."""
+    """Names of both protocols, on two lines if necessary."""
     names = [name.replace(LOOSE, "test fold") for name in (d.protocol, d.reference)]
     line = " \u2212 ".join(names)
-    if len(line) <= _LETTERS:
+    if len(line) <= _CHARACTERS:
         return line
-    half = _LETTERS // 2
-    names = [name if len(name) <= _LETTERS else f"{name[:half]}…{name[-half:]}" for name in names]
+    half = _CHARACTERS // 2
+    names = [
+        name if len(name) <= _CHARACTERS else f"{name[:half]}…{name[-half:]}" for name in names
+    ]
     return "\n\u2212 ".join(names)
 
 
 def _brief(d: PairedDifference) -> str:
-    # Why nothing is shown stands in the table.
+    # The reason is given in the table.
     return d.shown.split(" (")[0]

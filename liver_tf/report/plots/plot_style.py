@@ -1,4 +1,4 @@
-"""What the plots of a report have in common, so that they read alike on screen and in print."""
+"""Common style of the plots of a report: colours, grid of panels, legend, saving."""
 
 from __future__ import annotations
 
@@ -12,70 +12,72 @@ from matplotlib.figure import Figure
 from liver_tf.atomic_files import atomic_write
 from liver_tf.results.stored_results import LOOSE
 
-#: Okabe and Ito's colours, told apart by the colour-blind and, by their lightness, in grey print.
+#: Colours of Okabe and Ito, distinguishable by colour-blind readers and in greyscale.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 GREY, PALE = "#777777", "#c8c8c8"
 RED = "#a00000"
 
-#: Mark of lines that are figures, not borders of cycles.
+#: Group id of lines that show data, not borders of cycles.
 DATA = "data"
 
-#: Inches; the page shows a picture of this width one to one.
+#: Inches; the width of the page.
 WIDTH = 10.8
 COLUMNS = 4
 
 _DPI = 140
 
-#: Letters of a panel's name that fit above it.
-_LONGEST = 30
+#: Characters of a panel's title that fit on a line.
+_TITLE_CHARACTERS = 30
 
 
 def new_figure(height: float, layout: str | None = "constrained") -> Figure:
-    """A white figure as wide as the page, inches."""
+    """A white figure of the width of the page; ``height`` in inches."""
     figure = Figure(figsize=(WIDTH, height), dpi=_DPI, layout=layout)
     FigureCanvasAgg(figure)
     return figure
 
 
 def stacked_grid(figure: Figure, panels: int, ratios: tuple[float, ...]) -> list[list[Axes]]:
-    """A panel each of some axes one below the other, four panels in a row.
+    """A grid of panels, four in a row, each a stack of axes with the given height ratios.
 
-    Axes of one panel share x; those of one height share y over all panels.
+    The axes of a panel share x; axes at the same level share y across panels.
 
     Returns:
-      By panel, its axes from above.
+      The axes of each panel from top to bottom.
     """
     columns = min(max(panels, 1), COLUMNS)
     rows = -(-panels // columns)
     grid = figure.subplots(
         rows * len(ratios), columns, squeeze=False, height_ratios=ratios * rows
     ).reshape(rows, len(ratios), columns)
-    found: list[list[Axes]] = []
+    panel_axes: list[list[Axes]] = []
     for place in range(rows * columns):
         row, column = divmod(place, columns)
-        own = list(grid[row, :, column])
+        stack = list(grid[row, :, column])
         if place >= panels:
-            for axis in own:
+            for axis in stack:
                 axis.set_axis_off()
             continue
-        for level, axis in enumerate(own):
-            if found:
-                axis.sharey(found[0][level])
+        for level, axis in enumerate(stack):
+            if panel_axes:
+                axis.sharey(panel_axes[0][level])
             if level:
-                axis.sharex(own[0])
+                axis.sharex(stack[0])
             if level < len(ratios) - 1:
                 axis.tick_params(labelbottom=False)
             axis.tick_params(labelsize=8, labelleft=column == 0)
             axis.grid(alpha=0.25, lw=0.6)
             axis.spines[["top", "right"]].set_visible(False)
-        found.append(own)
-    return found
+        panel_axes.append(stack)
+    return panel_axes
 
 
 def name_panel(axis: Axes, protocol: str, *, above: float = 6.0) -> None:
-    """The protocol above its panel; one validated on the test fold in red, on a line more."""
+    """Title a panel with its protocol, in red if it was validated on the test fold."""
     caution = protocol.endswith(LOOSE)
-    lines = [line for part in protocol.split(", ") for line in textwrap.wrap(part, _LONGEST)]
+    lines = [
+        line for part in protocol.split(", ") for line in textwrap.wrap(part, _TITLE_CHARACTERS)
+    ]
     axis.set_title(
         "\n".join(lines),
         fontsize=8.5 if len(lines) > 1 else 10,
@@ -85,7 +87,7 @@ def name_panel(axis: Axes, protocol: str, *, above: float = 6.0) -> None:
 
 
 def scale_from_zero(axes: list[Axes], most: float | None = None) -> None:
-    """One scale for axes that share y: from 0 to a little above what is drawn, or ``most``."""
+    """Scale axes that share y from 0 to just above the data, at most to ``most``."""
     tops = [
         value
         for axis in axes
@@ -98,7 +100,7 @@ def scale_from_zero(axes: list[Axes], most: float | None = None) -> None:
 
 
 def legend_above(figure: Figure, axes: list[Axes], columns: int | None = None) -> None:
-    """One legend for all panels, above them; each name once; by default all on one line."""
+    """One legend above all panels; by default on one line."""
     handles: dict[str, object] = {}
     for axis in axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
@@ -115,7 +117,7 @@ def legend_above(figure: Figure, axes: list[Axes], columns: int | None = None) -
 
 
 def save(figure: Figure, path: Path | str) -> Path:
-    """Write the PNG whole; the same figure gives the same bytes."""
+    """Write the PNG atomically; the same figure gives the same bytes."""
     with atomic_write(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
     return Path(path)

@@ -1,4 +1,4 @@
-"""Reliability curves: how often a type that is given with some confidence is right."""
+"""Reliability curves: proportion of correct types by confidence."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ from liver_tf.measures.calibration import ReliabilityBin
 from liver_tf.report.plots import plot_style
 
 _LINES = (
-    ("as the network gives it", plot_style.BLUE, "o"),
-    ("scaled by the temperature", plot_style.ORANGE, "s"),
+    ("unscaled", plot_style.BLUE, "o"),
+    ("temperature-scaled", plot_style.ORANGE, "s"),
 )
 
 
 def draw_reliability(
     curves: Mapping[str, Sequence[Sequence[ReliabilityBin]]], path: Path | str
 ) -> Path:
-    """Writes one PNG: a panel per protocol, share right over confidence, slices per bin below.
+    """Write one PNG: a panel per protocol, proportion correct above, slices per bin below.
 
     Args:
-      curves: protocol -> (unscaled, scaled) -> bins (``calibration.reliability``). A curve without
-        any slice is left out.
-      path: where the PNG goes.
+      curves: protocol -> (unscaled, scaled) -> bins. A curve without slices is omitted.
+      path: PNG file.
 
     Raises:
       ValueError: no protocol.
     """
     if not curves:
-        raise ValueError("expected the curves of at least one protocol; got none")
+        raise ValueError("expected the curves of at least one protocol; found none")
     rows = -(-len(curves) // plot_style.COLUMNS)
     figure = plot_style.new_figure(0.4 + 3.3 * rows)
     panels = plot_style.stacked_grid(figure, len(curves), (3.0, 1.0))
@@ -41,7 +40,7 @@ def draw_reliability(
         _draw_curve(curve, both)
         _draw_counts(counts, both)
         if place % plot_style.COLUMNS == 0:
-            curve.set_ylabel("share right", fontsize=9)
+            curve.set_ylabel("proportion correct", fontsize=9)
             counts.set_ylabel("slices", fontsize=9)
         counts.set_xlabel("confidence in the type", fontsize=8.5)
     plot_style.legend_above(figure, [curve for curve, _ in panels])
@@ -54,8 +53,8 @@ def _draw_curve(axis: Axes, both: Sequence[Sequence[ReliabilityBin]]) -> None:
         filled = [one for one in bins if one.slices]
         if filled:
             axis.plot(
-                [one.confidence for one in filled],
-                [one.right for one in filled],
+                [point.confidence for point in filled],
+                [point.right for point in filled],
                 color=colour,
                 marker=marker,
                 ms=4,

@@ -1,4 +1,4 @@
-"""Training curves: a panel per protocol, its cycles one after the other, a line per network."""
+"""Training curves: a panel per protocol, cycle after cycle, a line per network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from liver_tf.report.plots import plot_style
 from liver_tf.results.training_history import FinishedCycle
 
-#: What is drawn of every epoch: above, below.
+#: Columns of the history, in the upper and the lower axes.
 _LINES = (
     (
         ("loss", "training loss", plot_style.BLUE, "-"),
@@ -28,31 +28,31 @@ _LINES = (
 
 
 def draw_curves(runs: Mapping[str, Sequence[Sequence[FinishedCycle]]], path: Path | str) -> Path:
-    """Writes one PNG: a panel per protocol, losses above, validation Dice below.
+    """Write one PNG: a panel per protocol, losses above, validation Dice below.
 
     Args:
-      runs: protocol -> its networks -> their cycles. Cycles stand one after the other, each as
-        wide as its longest among the networks, so that they begin at the same place in all.
-      path: where the PNG goes.
+      runs: protocol -> networks -> cycles. Each cycle is as wide as its longest among the networks,
+        so that cycles start at the same position for all.
+      path: PNG file.
 
     Raises:
       ValueError: no run has any epoch.
     """
     drawn = {
-        name: [cycles for cycles in own if any(cycle.epochs for cycle in cycles)]
-        for name, own in runs.items()
+        name: [cycles for cycles in networks if any(cycle.epochs for cycle in cycles)]
+        for name, networks in runs.items()
     }
-    drawn = {name: own for name, own in drawn.items() if own}
+    drawn = {name: networks for name, networks in drawn.items() if networks}
     if not drawn:
-        raise ValueError("expected the history of at least one epoch; got none")
+        raise ValueError("expected the history of at least one epoch; found none")
     rows = -(-len(drawn) // plot_style.COLUMNS)
     figure = plot_style.new_figure(0.4 + 3.7 * rows)
     panels = plot_style.stacked_grid(figure, len(drawn), (1.0, 1.0))
-    for place, ((name, own), axes) in enumerate(zip(drawn.items(), panels, strict=True)):
+    for place, ((name, networks), axes) in enumerate(zip(drawn.items(), panels, strict=True)):
         plot_style.name_panel(axes[0], name, above=15)
         for axis, lines in zip(axes, _LINES, strict=True):
-            _draw(axis, own, lines)
-        _number_cycles(axes[0], _widths(own))
+            _draw(axis, networks, lines)
+        _number_cycles(axes[0], _widths(networks))
         axes[1].set_xlabel("epoch, over all cycles", fontsize=8.5)
         if place % plot_style.COLUMNS == 0:
             axes[0].set_ylabel("loss (weighted\ncross-entropy)", fontsize=9)
@@ -63,27 +63,27 @@ def draw_curves(runs: Mapping[str, Sequence[Sequence[FinishedCycle]]], path: Pat
     return plot_style.save(figure, path)
 
 
-def _widths(own: Sequence[Sequence[FinishedCycle]]) -> list[int]:
-    """Epochs of the longest cycle of each number."""
+def _widths(networks: Sequence[Sequence[FinishedCycle]]) -> list[int]:
+    """Width of each cycle: its largest number of epochs among the networks."""
     return [
-        max((len(cycles[k].epochs) for cycles in own if k < len(cycles)), default=0)
-        for k in range(max(map(len, own)))
+        max((len(cycles[k].epochs) for cycles in networks if k < len(cycles)), default=0)
+        for k in range(max(map(len, networks)))
     ]
 
 
 def _draw(
     axis: Axes,
-    own: Sequence[Sequence[FinishedCycle]],
+    networks: Sequence[Sequence[FinishedCycle]],
     lines: Sequence[tuple[str, str, str, object]],
 ) -> None:
-    widths = _widths(own)
+    widths = _widths(networks)
     for k in range(1, len(widths)):
         axis.axvline(sum(widths[:k]) + 0.5, color=plot_style.PALE, lw=0.8)
-    alone = len(own) == 1
+    alone = len(networks) == 1
     look = {"lw": 1.3, "marker": ".", "ms": 3} if alone else {"lw": 0.8, "alpha": 0.65}
     for key, title, colour, dashes in lines:
         label = title
-        for cycles in own:
+        for cycles in networks:
             for k, cycle in enumerate(cycles):
                 points = [
                     (sum(widths[:k]) + n, row[key])
@@ -92,7 +92,7 @@ def _draw(
                 ]
                 if not points:
                     continue
-                # A cycle of a single epoch would have no line at all.
+                # A line through a single point is invisible.
                 more = {"marker": ".", "ms": 3} if len(points) == 1 else {}
                 axis.plot(
                     *zip(*points, strict=True),

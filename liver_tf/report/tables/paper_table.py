@@ -1,4 +1,4 @@
-"""The paper's table of results, and ours beside it, each under the name of its data."""
+"""The paper's table of results beside measured figures, each labelled with its data."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ PUBLISHED: dict[str, dict[str, float]] = {
     "hier_unfreeze": {"dice1": 0.64, "dice2": 0.60, "success": 0.94, "accuracy": 0.73},
 }
 
-#: The method the paper compares itself with, on the same data; it gives no Dice for it.
+#: Earlier work that the paper cites, on the same data; no Dice is given.
 EARLIER_WORK: dict[str, float] = {"success": 0.80, "accuracy": 0.61}
 EARLIER_WORK_TITLE = "earlier work (cited in the paper)"
 
-#: What stands where there is no figure.
+#: Placeholder of a missing figure.
 ABSENT = "–"
 
-#: What stands instead of an interval of fewer than ``LEAST_PATIENTS`` patients.
+#: Placeholder of an interval of fewer than ``LEAST_PATIENTS`` patients.
 FEW = "(few)"
 
 Measured = Mapping[str, Mapping[str, Interval]]
 
 
 def format_interval(interval: Interval | None, *, signed: bool = False) -> str:
-    """``0.57 [0.50, 0.63]``; the value alone without an interval; a dash where undefined.
+    """``0.57 [0.50, 0.63]``; the value alone without an interval; a dash if undefined.
 
-    ``0.57 (few)`` where fewer than ``LEAST_PATIENTS`` patients carry the measure.
+    ``0.57 (few)`` if fewer than ``LEAST_PATIENTS`` patients contribute.
     """
     if interval is None or interval.value is None:
         return ABSENT
@@ -54,33 +54,33 @@ def format_interval(interval: Interval | None, *, signed: bool = False) -> str:
 
 
 def format_p(p: float | None) -> str:
-    """``0.012``; ``< 0.001`` below; a dash where there is none."""
+    """``0.012``, ``< 0.001``, or a dash without a p value."""
     if p is None:
         return ABSENT
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def measured_label(data_label: str) -> str:
-    """Heading of the measured columns; raises ``ValueError`` for figures without a source."""
+    """Heading of the measured columns; raises ``ValueError`` for an empty data label."""
     if not data_label.strip():
         raise ValueError(
-            "expected data_label to say what was measured on, for example "
-            "'PHANTOM data (not patients)'; got an empty text"
+            "expected data_label to name the data, for example 'PHANTOM data (not patients)'; "
+            "found an empty text"
         )
     return f"measured on {data_label}"
 
 
 def paper_table(measured: Measured, data_label: str) -> Table:
-    """The paper's rows with published and measured columns, then protocols of the user's own.
+    """The paper's rows with published and measured columns, then all other protocols.
 
     Args:
-      measured: protocol -> measure -> Interval, as ``bootstrap.intervals`` gives it.
-      data_label: what the figures were measured on, e.g. ``PHANTOM data (not patients)``.
+      measured: protocol -> measure -> Interval.
+      data_label: name of the data, e.g. ``PHANTOM data (not patients)``.
     """
     titles = tuple(MEASURE_TITLES[m] for m in PAPER_MEASURES)
     rows = [
-        (name, *_published_cells(published), *_measured_cells(own))
-        for name, published, own in _rows(measured)
+        (name, *_published_cells(published), *_measured_cells(figures))
+        for name, published, figures in _rows(measured)
     ]
     return Table(
         ("protocol", *titles, *titles),
@@ -93,29 +93,29 @@ def paper_table(measured: Measured, data_label: str) -> Table:
 def render_text(
     measured: Measured, data_label: str, differences: Sequence[PairedDifference] = ()
 ) -> str:
-    """The table for a terminal of 80 columns: two lines a protocol, published above measured."""
+    """The table for a terminal of 80 columns: published above measured figures."""
     label = measured_label(data_label)
     lines = [
         f"published: {PUBLISHED_DATA}, arXiv 1907.13409",
         f"measured:  {label.removeprefix('measured ')}; 95 % intervals over patients",
-        f"           {FEW}: of fewer than {LEAST_PATIENTS} patients, no interval",
+        f"           {FEW}: fewer than {LEAST_PATIENTS} patients, no interval",
         "",
         _text_line("", [MEASURE_TITLES[m] for m in PAPER_MEASURES]),
     ]
-    for name, published, own in _rows(measured):
+    for name, published, figures in _rows(measured):
         lines.append(name)
         if published:
             lines.append(_text_line("  published", _published_cells(published)))
-        if own is not None:
-            lines.append(_text_line("  measured", _measured_cells(own)))
+        if figures is not None:
+            lines.append(_text_line("  measured", _measured_cells(figures)))
     if differences:
-        lines += ["", f"paired differences, {label}", "(p values are Holm-adjusted):"]
+        lines += ["", f"paired differences, {label}", "(p values after Holm's correction):"]
         lines += _difference_text(differences)
     return "\n".join(lines) + "\n"
 
 
 def _difference_text(differences: Sequence[PairedDifference]) -> list[str]:
-    """For a terminal of 80 columns: by measure, names, interval, and what is shown."""
+    """Differences by measure for a terminal of 80 columns."""
     lines = []
     for measure in dict.fromkeys(d.measure for d in differences):
         lines.append(f"  {measure_title(measure)}")
@@ -123,17 +123,17 @@ def _difference_text(differences: Sequence[PairedDifference]) -> list[str]:
             if d.measure == measure:
                 shown = d.shown
                 if shown.startswith("no diff"):
-                    # Why it is not shown stands in the report, but not where the interval seems
-                    # to say otherwise.
+                    # The reason is in the report, but here too if the interval alone would
+                    # suggest a difference.
                     shown = "no difference shown"
                     if not d.interval.holds_zero:
-                        shown = f"not shown, Holm {format_p(d.p_holm)}"
-                figures = _short(format_interval(d.interval, signed=True))
+                        shown = f"not shown, p {format_p(d.p_holm)}"
+                text = _short(format_interval(d.interval, signed=True))
                 name = f"{d.protocol} - {d.reference}"
                 if len(name) > 36:
                     lines.append(f"    {name}")
                     name = ""
-                lines.append(f"    {name:<37}{figures:<18}{shown}")
+                lines.append(f"    {name:<37}{text:<18}{shown}")
     return lines
 
 
@@ -142,7 +142,7 @@ def _rows(
 ) -> list[tuple[str, Mapping[str, float], Mapping[str, Interval] | None]]:
     rows = [(name, PUBLISHED[name], measured.get(name)) for name in PUBLISHED]
     rows.append((EARLIER_WORK_TITLE, EARLIER_WORK, None))
-    rows += [(name, {}, own) for name, own in measured.items() if name not in PUBLISHED]
+    rows += [(name, {}, figures) for name, figures in measured.items() if name not in PUBLISHED]
     return rows
 
 
@@ -150,12 +150,12 @@ def _published_cells(published: Mapping[str, float]) -> list[str]:
     return [f"{published[m]:.2f}" if m in published else ABSENT for m in PAPER_MEASURES]
 
 
-def _measured_cells(own: Mapping[str, Interval] | None) -> list[str]:
-    return [format_interval(own.get(m) if own else None) for m in PAPER_MEASURES]
+def _measured_cells(figures: Mapping[str, Interval] | None) -> list[str]:
+    return [format_interval(figures.get(m) if figures else None) for m in PAPER_MEASURES]
 
 
 def _text_line(name: str, cells: Sequence[str]) -> str:
-    # Without the zero before the point, and the space in an interval, four fit into 80 columns.
+    # Without leading zeros and the space in intervals, four columns fit into 80 characters.
     return (f"{name:<12}" + "".join(f"{_short(cell):<17}" for cell in cells)).rstrip()
 
 

@@ -1,4 +1,4 @@
-"""Tables of a report that are compact: a row per protocol, cycle or run."""
+"""Tables of a report: a row per protocol, measure, cycle or run."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from liver_tf.measures.measure_registry import PAPER_MEASURES, measure_title
 from liver_tf.report.page.page_parts import Table
-from liver_tf.report.tables.paper_table import ABSENT, format_interval
+from liver_tf.report.tables.paper_table import ABSENT, format_interval, format_p
 from liver_tf.results.training_history import FinishedCycle
 
 if TYPE_CHECKING:
@@ -15,20 +16,75 @@ if TYPE_CHECKING:
     from liver_tf.results.study_inventory import StudyRun
 
 _HEALTHY = "healthy_false_positive_rate", "healthy_false_positives_per_slice"
+_COUNTS = {
+    "images": "slices",
+    "lesion_images": "with lesion",
+    "healthy_images": "healthy",
+    "patients": "patients",
+    "networks": "networks",
+}
+
+
+def counts_table(findings: Findings) -> Table:
+    """Sample sizes, a row per protocol."""
+    rows = tuple((p, *(str(counts[n]) for n in _COUNTS)) for p, counts in findings.counts.items())
+    return Table(("protocol", *_COUNTS.values()), rows)
+
+
+def further_measures_table(findings: Findings) -> Table:
+    """The measures beyond the paper: a row per measure, a column per protocol."""
+    protocols = findings.measured.values()
+    measures = dict.fromkeys(m for measured in protocols for m in measured)
+    rows = tuple(
+        (measure_title(m), *(format_interval(measured.get(m)) for measured in protocols))
+        for m in measures
+        if m not in PAPER_MEASURES
+    )
+    return Table(("measure", *findings.measured), rows)
+
+
+def difference_table(findings: Findings) -> Table:
+    """Paired differences with intervals, p values and outcome."""
+    rows = tuple(
+        (
+            f"{d.protocol} - {d.reference}",
+            measure_title(d.measure),
+            format_interval(d.interval, signed=True),
+            format_p(d.p),
+            format_p(d.p_holm),
+            ABSENT if d.patients is None else str(d.patients),
+            ABSENT if d.networks is None else str(d.networks),
+            d.shown,
+        )
+        for d in findings.differences
+    )
+    headers = ("protocols", "measure", "difference", "p", "p after Holm")
+    return Table((*headers, "patients", "networks each", "outcome"), rows)
+
+
+def confusion_table(findings: Findings, protocol: str) -> Table:
+    """Slices by true (rows) and predicted (columns) diagnosis."""
+    confusion = findings.confusions[protocol]
+    rows = tuple(
+        (name, *(str(n) for n in counts))
+        for name, counts in zip(confusion.true_names, confusion.counts, strict=True)
+    )
+    width = len(confusion.predicted_names)
+    return Table(("truth", *confusion.predicted_names), rows, (("", 1), ("predicted", width)))
 
 
 def healthy_table(findings: Findings) -> Table:
-    """False alarms in healthy slices, a row per protocol."""
+    """False positives on healthy slices, a row per protocol."""
     rows = tuple(
         (
             name,
             str(findings.counts[name]["healthy_images"]),
-            *(format_interval(own.get(measure)) for measure in _HEALTHY),
+            *(format_interval(measured.get(measure)) for measure in _HEALTHY),
         )
-        for name, own in findings.measured.items()
+        for name, measured in findings.measured.items()
     )
-    headers = ("protocol", "healthy slices", "share with a lesion reported")
-    return Table((*headers, "lesions reported per healthy slice"), rows)
+    headers = ("protocol", "healthy slices", "false-positive rate")
+    return Table((*headers, "false-positive lesions per slice"), rows)
 
 
 def types_table(findings: Findings) -> Table:
@@ -41,106 +97,145 @@ def types_table(findings: Findings) -> Table:
     counts = next(iter(findings.diagnoses.values()), {})
     rows = tuple(
         (
-            name,
+            protocol,
             *(
-                format_interval(own.get(f"{kind}_{one}"))
-                for one in types
+                format_interval(measured.get(f"{kind}_{name}"))
+                for name in types
                 for kind in ("sensitivity", "specificity")
             ),
         )
-        for name, own in findings.measured.items()
+        for protocol, measured in findings.measured.items()
     )
     return Table(
         ("protocol", *("sensitivity", "specificity") * len(types)),
         rows,
-        (("", 1), *((f"{one} ({counts.get(one, 0)} slices)", 2) for one in types)),
+        (("", 1), *((f"{name} ({counts.get(name, 0)} slices)", 2) for name in types)),
     )
 
 
 def sizes_table(findings: Findings, measure: str) -> Table:
-    """One measure by size of lesion, a row per protocol; slices or lesions of each bin above."""
+    """One measure by lesion size with sample sizes, a row per protocol."""
     what = "lesions" if measure.startswith("lesion_") else "slices"
-    bins = dict.fromkeys(size for own in findings.by_size.values() for size in own)
+    bins = dict.fromkeys(size for by_size in findings.by_size.values() for size in by_size)
     rows = tuple(
         (
             name,
             *(
-                format_interval(own[size].get(measure))
+                format_interval(by_size[size].get(measure))
                 + f", {findings.size_counts[name][size][what]} {what}"
-                if size in own
+                if size in by_size
                 else ABSENT
                 for size in bins
             ),
         )
-        for name, own in findings.by_size.items()
+        for name, by_size in findings.by_size.items()
     )
     return Table(("protocol", *(size.replace("_", " ") for size in bins)), rows)
 
 
-def cycles_table(cells: Sequence[StudyRun]) -> Table:
-    """What validation says of the weights that each cycle kept, a row per protocol and cycle."""
+def size_table(findings: Findings, protocol: str) -> Table:
+    """All measures of a protocol by lesion size: a row per measure, a column per bin."""
+    bins = findings.by_size[protocol]
+    counts = findings.size_counts[protocol]
+    rows = tuple(
+        (f"true {what}", *(str(counts[size][what]) for size in bins))
+        for what in ("slices", "lesions")
+    )
+    measures = dict.fromkeys(measure for of_size in bins.values() for measure in of_size)
+    rows += tuple(
+        (measure_title(m), *(format_interval(of_size.get(m)) for of_size in bins.values()))
+        for m in measures
+    )
+    return Table(("measure", *(size.replace("_", " ") for size in bins)), rows)
+
+
+def seed_table(findings: Findings) -> Table:
+    """The paper's measures of every seed, and their standard deviation."""
     rows = []
-    for protocol, runs in cycles_by_protocol(cells).items():
-        for k in range(max(map(len, runs))):
-            here = [cycles[k] for cycles in runs if k < len(cycles)]
+    for protocol, seeds in findings.by_seed.items():
+        rows += [
+            (protocol, str(seed), *(_plain(values[m]) for m in PAPER_MEASURES))
+            for seed, values in seeds.items()
+        ]
+        if len(seeds) > 1:
+            spread = (_deviation([values[m] for values in seeds.values()]) for m in PAPER_MEASURES)
+            rows.append((protocol, "SD over seeds", *map(_plain, spread)))
+    return Table(("protocol", "seed", *map(measure_title, PAPER_MEASURES)), tuple(rows))
+
+
+def cycles_table(runs: Sequence[StudyRun]) -> Table:
+    """Validation of the weights that each cycle kept, a row per protocol and cycle."""
+    rows = []
+    for protocol, networks in cycles_by_protocol(runs).items():
+        for k in range(max(map(len, networks))):
+            cycles = [network[k] for network in networks if k < len(network)]
             rows.append(
                 (
                     protocol,
                     str(k + 1),
-                    here[0].fixed_text,
-                    str(len(here)),
-                    _span([len(one.epochs) for one in here], ".0f"),
-                    _span([one.best_epoch for one in here], ".0f"),
-                    _span([one.kept("val_loss") for one in here], ".3f"),
-                    _span([one.kept("val_dice") for one in here], ".3f"),
-                    _span([one.seconds for one in here], ".0f"),
+                    cycles[0].fixed_text,
+                    str(len(cycles)),
+                    _range([len(c.epochs) for c in cycles], ".0f"),
+                    _range([c.best_epoch for c in cycles], ".0f"),
+                    _range([c.kept("val_loss") for c in cycles], ".3f"),
+                    _range([c.kept("val_dice") for c in cycles], ".3f"),
+                    _range([c.seconds for c in cycles], ".0f"),
                 )
             )
-    headers = ("protocol", "cycle", "blocks held fixed", "networks", "epochs", "epoch kept")
+    headers = ("protocol", "cycle", "frozen blocks", "networks", "epochs", "best epoch")
     more = ("validation loss", "validation Dice of the types", "training, s")
     return Table((*headers, *more), tuple(rows))
 
 
-def cycles_by_protocol(cells: Sequence[StudyRun]) -> dict[str, list[Sequence[FinishedCycle]]]:
-    """Finished cycles of every run that has some, by protocol; loose runs by themselves."""
-    found: dict[str, list[Sequence[FinishedCycle]]] = {}
-    for cell in cells:
-        if cell.cycles:
-            found.setdefault(cell.title, []).append(cell.cycles)
-    return found
+def cycles_by_protocol(runs: Sequence[StudyRun]) -> dict[str, list[Sequence[FinishedCycle]]]:
+    """Finished cycles of every run by protocol; runs validated on the test fold separately."""
+    by_protocol: dict[str, list[Sequence[FinishedCycle]]] = {}
+    for run in runs:
+        if run.cycles:
+            by_protocol.setdefault(run.title, []).append(run.cycles)
+    return by_protocol
 
 
-def cells_table(cells: Sequence[StudyRun]) -> Table:
-    """Every run: its state, training, and how it was measured."""
-    keys = [cycle.key for cell in cells for cycle in cell.cycles if cycle.key]
+def runs_table(runs: Sequence[StudyRun]) -> Table:
+    """Every run: state, training and evaluation."""
+    keys = [cycle.key for run in runs for cycle in run.cycles if cycle.key]
     rows = []
-    for cell in cells:
-        shared = sum(keys.count(cycle.key) > 1 for cycle in cell.cycles if cycle.key)
-        results = cell.results
+    for run in runs:
+        shared = sum(keys.count(cycle.key) > 1 for cycle in run.cycles if cycle.key)
+        results = run.results
         temperature = None if results is None else results.temperature
         rows.append(
             (
-                cell.name,
-                cell.state,
-                str(len(cell.cycles)) if cell.cycles else ABSENT,
-                str(sum(len(cycle.epochs) for cycle in cell.cycles)) if cell.cycles else ABSENT,
-                f"{cell.seconds:.0f}" if cell.cycles else ABSENT,
-                f"{sum(cell.wall_s.values()):.0f}" if cell.wall_s else ABSENT,
+                run.name,
+                run.state,
+                str(len(run.cycles)) if run.cycles else ABSENT,
+                str(sum(len(cycle.epochs) for cycle in run.cycles)) if run.cycles else ABSENT,
+                f"{run.seconds:.0f}" if run.cycles else ABSENT,
+                f"{sum(run.wall_s.values()):.0f}" if run.wall_s else ABSENT,
                 str(shared) if shared else ABSENT,
                 ABSENT if temperature is None else f"{temperature.value:.2f}",
                 ABSENT if results is None else str(results.looks),
                 ABSENT if results is None else results.made_of.get("postprocessing", ABSENT),
             )
         )
-    headers = ("run", "state", "cycles", "epochs", "training, s")
-    more = ("wall time, s", "cycles shared", "temperature", "times measured", "post-processing")
+    headers = ("run", "state", "cycles", "epochs", "training, s", "wall-clock time, s")
+    more = ("shared cycles", "temperature", "evaluations of the test fold", "post-processing")
     return Table((*headers, *more), tuple(rows), words=True)
 
 
-def _span(values: Sequence[float | None], form: str) -> str:
-    """``0.52 (0.40 to 0.61)``: mean, least and greatest; the value alone where they agree."""
+def _range(values: Sequence[float | None], form: str) -> str:
+    """``0.52 (0.40 to 0.61)``: mean, minimum and maximum; one value if they agree."""
     known = [value for value in values if value is not None]
     if not known:
         return ABSENT
     mean, low, high = (f"{f(known):{form}}" for f in (statistics.fmean, min, max))
     return mean if low == high else f"{mean} ({low} to {high})"
+
+
+def _plain(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.3f}"
+
+
+def _deviation(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.stdev(known) if len(known) > 1 else None

@@ -97,7 +97,7 @@ def test_scale_bar_is_round():
 
 def test_refusals(lesion_slice, tmp_path):
     hu, truth, predicted = lesion_slice
-    with pytest.raises(ValueError, match="of one shape"):
+    with pytest.raises(ValueError, match="of the same shape"):
         Panel(hu, truth[1:], predicted, LESION_TYPES, "t", None)
     with pytest.raises(ValueError, match="two positive numbers"):
         Panel(hu, truth, predicted, LESION_TYPES, "t", (1.0, float("nan")))

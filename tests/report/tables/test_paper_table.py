@@ -112,8 +112,8 @@ def test_text_fits_a_terminal():
     torn = replace(long, interval=Interval(-0.1, -0.25, -0.01, 1000))
     told = render_text({"mine": OWN}, PHANTOM, [DIFFERENCE, torn])
     assert max(len(line) for line in told.splitlines()) <= 80
-    assert told.splitlines()[-1].endswith("not shown, Holm 0.060")
-    assert "(p values are Holm-adjusted):" in told
+    assert told.splitlines()[-1].endswith("not shown, p 0.060")
+    assert "(p values after Holm's correction):" in told
     assert f"on {PHANTOM}" in text
     lines = text.splitlines()
     start = lines.index("baseline")
@@ -141,7 +141,7 @@ def test_few_patients_have_no_interval():
 
 
 def test_figures_need_a_source():
-    with pytest.raises(ValueError, match="what was measured on"):
+    with pytest.raises(ValueError, match="data_label to name the data"):
         paper_table({}, "  ")
 
 
