@@ -1,8 +1,8 @@
 """What a transfer study shows and what it does not, as sentences written by rule.
 
 The test slices come from one patient and are close to each other, so there are no significance
-tests and no confidence intervals. Trainings are compared instead: two protocols differ only if
-every seed of one is above every seed of the other.
+tests and no confidence intervals. Trainings are compared instead: two protocols count as
+different only if every seed of one is above every seed of the other.
 """
 
 from __future__ import annotations

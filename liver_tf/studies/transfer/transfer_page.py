@@ -200,8 +200,8 @@ def _limits(results: TransferResults) -> list[str]:
             key=lambda seeds: comb(sum(seeds), seeds[0]),
         )
         lines.append(
-            "Whether a small difference is due to chance: two protocols differ only if all "
-            "seeds of one are above all seeds of the other. For equal protocols this happens "
+            "Whether a small difference is due to chance: two protocols count as different only if "
+            "all seeds of one are above all seeds of the other. For equal protocols this happens "
             f"{chance_of_difference(*chance)} times; the page makes {len(between_protocols)} such "
             "comparisons."
         )

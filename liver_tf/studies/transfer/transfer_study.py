@@ -24,7 +24,6 @@ from liver_tf.studies.scheduler import run_remaining
 from liver_tf.studies.study_plan import LiverStudyInputs, StudyDesign, StudyPlan, plan_study
 from liver_tf.studies.transfer import slice_cases
 from liver_tf.studies.transfer.dice_plot import draw_dice_plot
-from liver_tf.studies.transfer.overlay_sheet import draw_overlays
 from liver_tf.studies.transfer.scan_split import ENDS, ScanSplit, split_scan
 from liver_tf.studies.transfer.transfer_page import networks_csv, transfer_page
 from liver_tf.studies.transfer.transfer_results import BEFORE, load_transfer
@@ -147,6 +146,8 @@ def _write_report(
     protocols: Sequence[ProtocolFile],
     shared_flags: Sequence[str],
 ) -> None:
+    from liver_tf.studies.transfer.overlay_sheet import draw_overlays
+
     results = load_transfer(settings.folder, [protocol.name for protocol in protocols])
     if not results.runs:
         print("no report: no network was evaluated")
