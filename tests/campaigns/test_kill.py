@@ -8,7 +8,8 @@ import shutil
 import pytest
 
 from liver_tf.phantom.phantom_folder import PhantomPlan
-from tests.campaigns import full_disk, kill_conversion, kill_training
+from tests.builders import tiny_run
+from tests.campaigns import full_disk, kill_conversion, kill_training, six_cycles
 from tests.campaigns.kill_conversion import Conversion
 from tests.campaigns.kill_training import Kill
 from tests.campaigns.victims import spread, visible_files
@@ -71,18 +72,24 @@ def test_moments_cover_the_whole_duration():
     assert moments != sorted(moments)
 
 
+@pytest.mark.long
 def test_a_training_killed_at_a_cycles_border_ends_as_undisturbed(record_set, tmp_path):
+    """``tests/training/test_protocol_run.py`` has the quick forms."""
     run = kill_training.Run(tmp_path, record_set[0], cycles=2, side_by_side=1)
     plans = [[Kill(file="cycle1/cycle.json")]]
     outcome = kill_training.campaign(run, tmp_path, plans, side_by_side=1)
     assert outcome.wrong == []
     assert (outcome.kills, outcome.same, outcome.runs) == (1, 1, 1)
 
-    # And one that ended otherwise would be seen.
-    broken = shutil.copytree(tmp_path / "killed0" / "run", tmp_path / "broken")
-    assert kill_training.result_of(broken) == run.result
+
+def test_the_campaign_detects_other_weights_and_damaged_files(record_set, tmp_path):
+    undisturbed = tmp_path / "undisturbed" / "run"
+    tiny_run.carry_out(undisturbed, record_set[0], six_cycles.protocol(2))
+    result = kill_training.result_of(undisturbed)
+    broken = shutil.copytree(undisturbed, tmp_path / "broken")
+    assert kill_training.result_of(broken) == result
     shutil.copy(broken / "cycle1" / "best.npz", broken / "weights.npz")
-    assert kill_training.result_of(broken) != run.result
+    assert kill_training.result_of(broken) != result
     assert kill_training.half_written(broken) == []
     (broken / "weights.npz").write_bytes((broken / "weights.npz").read_bytes()[:-20])
     (broken / "cycle2" / "best.npz").unlink()

@@ -42,14 +42,16 @@ def test_weights_come_back_bit_for_bit(pretrained):
     assert stored_hash(path) == digest
 
 
-def test_every_single_flipped_bit_is_refused_or_harmless(tmp_path):
-    """Zip has bytes that mean nothing (times, flags): those may flip, but no weight with them."""
+@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.long)])
+def test_a_flipped_bit_anywhere_in_the_file_is_refused_or_harmless(tmp_path, step):
+    """Some bits of a zip file, such as times, have no meaning; they may flip, but no weight may."""
     path = tmp_path / "weights.npz"
     sound = {"enc1_conv1/kernel": np.float32([[1, 2], [3, 4]])}
     save_arrays(path, sound)
     data = path.read_bytes()
     refusals = []
-    for bit in range(8 * len(data)):
+    bits = range(0, 8 * len(data), step)
+    for bit in bits:
         flipped = bytearray(data)
         flipped[bit // 8] ^= 1 << bit % 8
         path.write_bytes(flipped)
@@ -61,7 +63,7 @@ def test_every_single_flipped_bit_is_refused_or_harmless(tmp_path):
             assert set(arrays) == set(sound)
             assert all(arrays[name].tobytes() == sound[name].tobytes() for name in sound)
     assert set(refusals) == {"weights-damaged"}
-    assert len(refusals) > 4 * len(data)
+    assert len(refusals) > 0.5 * len(bits)
 
 
 def test_a_flipped_bit_in_a_weight_is_refused(pretrained, tmp_path):

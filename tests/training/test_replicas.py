@@ -99,33 +99,51 @@ def losses(folder):
         return [[float(row["loss"]), float(row["val_loss"])] for row in csv.DictReader(file)]
 
 
-def test_two_processes_learn_what_one_does_even_when_one_is_killed(record_set, tmp_path):
-    """The other must not wait for ever; started again both end where one process ends."""
+def alone(records, tmp_path):
+    """Folder and final hashes of the same run in one process, where no other run can share it."""
+    folder = tmp_path / "apart" / "alone"
+    hashes, _ = tiny_run.carry_out(folder, records, replica_run.ONE_CYCLE)
+    return folder, hashes
+
+
+def assert_equals_one_process(workers, folder, one_process):
+    """Losses are those of one process; only the trained blocks may differ, by rounding."""
+    reference, hashes = one_process
+    reports = [ended(worker) for worker in workers]
+    assert [report["replicas"] for report in reports] == [2, 2]
+    assert [report["chief"] for report in reports] == [True, False]
+    assert len(losses(folder)) == 2
+    np.testing.assert_allclose(losses(folder), losses(reference), rtol=1e-4)
+    for report in reports:
+        assert {b for b in hashes if report[b] == hashes[b]} >= set(replica_run.FIXED)
+        assert {block: report[block] for block in hashes} == {b: reports[0][b] for b in hashes}
+    return reports
+
+
+def test_two_processes_train_as_one_does(record_set, tmp_path):
     folders = [tmp_path / "chief", tmp_path / "other"]
-    # Apart from the others: runs beside each other share cycles.
+    workers = start_workers(folders, record_set[0])
+    reports = assert_equals_one_process(workers, folders[0], alone(record_set[0], tmp_path))
+    found = ["others in another process", "others in this process"]
+    for report, differs in zip(reports, found, strict=True):
+        assert report["refused"] == [["workers-differ", differs], ["its-code", "b"]]
+    # Only the chief writes.
+    assert not folders[1].exists()
+
+
+@pytest.mark.long
+def test_when_one_process_is_killed_the_other_stops_and_both_can_resume(record_set, tmp_path):
+    folders = [tmp_path / "chief", tmp_path / "other"]
     chief, killed = start_workers(folders, record_set[0], dies=1)
-    apart = tmp_path / "apart" / "alone"
-    hashes, _ = tiny_run.carry_out(apart, record_set[0], replica_run.ONE_CYCLE)
+    one_process = alone(record_set[0], tmp_path)
     killed.wait(timeout=180)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.read()[-3000:]
     _, err = chief.communicate(timeout=120)
     assert chief.returncode == 1, err[-3000:]
     assert "TrainingStopped: another process of this training has ended. The chief keeps" in err
     assert (folders[0] / "cycle1" / "state.npz").exists()
-
-    told = [ended(worker) for worker in start_workers(folders, record_set[0])]
-    assert [one["replicas"] for one in told] == [2, 2]
-    assert [one["chief"] for one in told] == [True, False]
-    assert len(losses(folders[0])) == 2
-    np.testing.assert_allclose(losses(folders[0]), losses(apart), rtol=1e-4)
-    for one in told:
-        assert {b for b in hashes if one[b] == hashes[b]} >= set(replica_run.FIXED)
-        assert {block: one[block] for block in hashes} == {b: told[0][b] for b in hashes}
-    found = ["others in another process", "others in this process"]
-    for one, differs in zip(told, found, strict=True):
-        assert one["refused"] == [["workers-differ", differs], ["its-code", "b"]]
-    # The chief alone writes.
-    assert not folders[1].exists()
+    workers = start_workers(folders, record_set[0])
+    assert_equals_one_process(workers, folders[0], one_process)
 
 
 @pytest.mark.parametrize(
