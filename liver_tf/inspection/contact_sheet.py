@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from liver_tf.inspection.case_choice import PicturedCase
@@ -16,19 +15,14 @@ from liver_tf.inspection.fingerprint_text import counted
 from liver_tf.inspection.mask_checks import MASK_CODES
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.report.page.page_parts import Html
+from liver_tf.report.page.render_html import template_environment
 
 #: The palette repeats after eight classes; later classes get dashed lines.
 _DASHES = ("", "6 3", "2 3", "9 3 2 3")
 _COLOURS = 8
 _SCALE_BAR_MM = 50
 
-_environment = Environment(
-    loader=FileSystemLoader(Path(__file__).parent),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_environment = template_environment(Path(__file__).parent)
 
 #: Style rules for the page that shows a contact sheet.
 CSS = (Path(__file__).parent / "contact_sheet.css").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ import numpy as np
 
 from liver_tf.phantom.body import WALL_MM, Body
 from liver_tf.phantom.plane import WHOLE, Plane
-from liver_tf.phantom.random_streams import clipped_normal
+from liver_tf.phantom.random_streams import clipped_normal, clipped_normals
 from liver_tf.phantom.shapes import (
     Array,
     Ripple,
@@ -80,13 +80,9 @@ def _grow(
     aside /= np.linalg.norm(aside)
     bend = rng.uniform(0.35, 0.8)
     share = rng.uniform(0.7, 0.92)
-    _grow(
-        rng, rods, start, direction + bend * aside, radius_mm * share, length_mm * 0.82, depth - 1
-    )
-    share = 1.6 - share
-    _grow(
-        rng, rods, start, direction - bend * aside, radius_mm * share, length_mm * 0.82, depth - 1
-    )
+    for turn, part in ((bend, share), (-bend, 1.6 - share)):
+        child = direction + turn * aside
+        _grow(rng, rods, start, child, radius_mm * part, length_mm * 0.82, depth - 1)
 
 
 @dataclass(frozen=True)
@@ -122,10 +118,8 @@ class Liver:
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Liver:
         return cls(
-            right_radii_mm=(
-                clipped_normal(rng, 78, 5, 66, 90),
-                clipped_normal(rng, 82, 5, 70, 94),
-                clipped_normal(rng, 88, 10, 66, 112),
+            right_radii_mm=clipped_normals(
+                rng, (78, 5, 66, 90), (82, 5, 70, 94), (88, 10, 66, 112)
             ),
             left_reach_mm=clipped_normal(rng, 42, 18, 8, 85),
             left_height_mm=clipped_normal(rng, 38, 7, 24, 54),
@@ -135,16 +129,8 @@ class Liver:
             focal_fat_hu=float(rng.choice([0.0, rng.uniform(12, 40)], p=[0.6, 0.4])),
             bile_centre_mm=None
             if rng.random() < 0.12
-            else (
-                clipped_normal(rng, -40, 6, -54, -28),
-                clipped_normal(rng, -40, 7, -56, -24),
-                clipped_normal(rng, -30, 8, -46, -14),
-            ),
-            bile_radii_mm=(
-                clipped_normal(rng, 13, 3, 7, 20),
-                clipped_normal(rng, 17, 3, 10, 25),
-                clipped_normal(rng, 26, 5, 14, 38),
-            ),
+            else clipped_normals(rng, (-40, 6, -54, -28), (-40, 7, -56, -24), (-30, 8, -46, -14)),
+            bile_radii_mm=clipped_normals(rng, (13, 3, 7, 20), (17, 3, 10, 25), (26, 5, 14, 38)),
             bumps=Ripple.draw(rng, 8, 45, 110),
             mottle=Ripple.draw(rng, 10, 12, 50),
             vessels=Vessels.draw(rng),

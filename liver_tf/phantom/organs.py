@@ -9,7 +9,7 @@ import numpy as np
 from liver_tf.phantom.body import WALL_MM
 from liver_tf.phantom.liver import CAVA_MM
 from liver_tf.phantom.plane import Plane
-from liver_tf.phantom.random_streams import clipped_normal
+from liver_tf.phantom.random_streams import clipped_normal, clipped_normals
 from liver_tf.phantom.shapes import Array, Ripple, capsule, ellipse, ellipsoid, intersection, tube
 from liver_tf.phantom.tissues import Tissues
 
@@ -54,26 +54,16 @@ class Organs:
                 (clipped_normal(rng, -57, 3, -64, -50), 20.0, -62 + height),
                 (clipped_normal(rng, 57, 3, 50, 64), 18.0, -46 + height),
             ),
-            kidney_radii_mm=(
-                clipped_normal(rng, 27, 2, 22, 32),
-                clipped_normal(rng, 29, 2, 24, 34),
-                clipped_normal(rng, 52, 4, 42, 62),
+            kidney_radii_mm=clipped_normals(rng, (27, 2, 22, 32), (29, 2, 24, 34), (52, 4, 42, 62)),
+            spleen_centre_mm=clipped_normals(
+                rng, (98, 4, 88, 106), (22, 6, 8, 36), (14, 8, -6, 30)
             ),
-            spleen_centre_mm=(
-                clipped_normal(rng, 98, 4, 88, 106),
-                clipped_normal(rng, 22, 6, 8, 36),
-                clipped_normal(rng, 14, 8, -6, 30),
-            ),
-            spleen_radii_mm=(
-                clipped_normal(rng, 30, 5, 20, 44),
-                clipped_normal(rng, 48, 6, 34, 62),
-                clipped_normal(rng, 48, 7, 32, 66),
-            ),
+            spleen_radii_mm=clipped_normals(rng, (30, 5, 20, 44), (48, 6, 34, 62), (48, 7, 32, 66)),
             stomach_scale=clipped_normal(rng, 1.15, 0.2, 0.7, 1.5),
             stomach_air_mm=clipped_normal(rng, -38, 14, -70, 5),
             stomach_filling_hu=float(rng.choice([8.0, 35.0, 180.0], p=[0.5, 0.35, 0.15])),
             aorta_radius_mm=clipped_normal(rng, 10.5, 1.5, 8, 15),
-            cava_radii_mm=(clipped_normal(rng, 13, 2, 9, 17), clipped_normal(rng, 10, 2, 5, 14)),
+            cava_radii_mm=clipped_normals(rng, (13, 2, 9, 17), (10, 2, 5, 14)),
             heart_shift_mm=clipped_normal(rng, 0, 6, -10, 12),
             loops=_draw_loops(rng),
             twigs=_draw_twigs(rng, 110, (-60, -70, -110), (80, -5, 10), 1.0, 3.2),

@@ -23,3 +23,10 @@ def clipped_normal(
 ) -> float:
     """A normally distributed number, clipped to ``low`` and ``high``."""
     return float(np.clip(rng.normal(mean, sd), low, high))
+
+
+def clipped_normals(
+    rng: np.random.Generator, *parameters: tuple[float, float, float, float]
+) -> tuple[float, ...]:
+    """One number for each (mean, SD, low, high), drawn in this order."""
+    return tuple(clipped_normal(rng, *each) for each in parameters)

@@ -32,12 +32,17 @@ def _is_highlighted(text: str, highlight: Sequence[str]) -> bool:
     return any(mark in text for mark in highlight)
 
 
-_environment = Environment(
-    loader=FileSystemLoader(Path(__file__).parent),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+def template_environment(folder: Path) -> Environment:
+    """Environment for the page templates in a folder; it escapes all texts."""
+    return Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+_environment = template_environment(Path(__file__).parent)
 _environment.filters |= {"kind": lambda part: type(part).__name__, "data_uri": _data_uri}
 _environment.tests["highlighted"] = _is_highlighted
