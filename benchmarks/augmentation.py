@@ -167,7 +167,7 @@ def _source(folder: Path, hu: np.ndarray, labels: np.ndarray, ranges):
     from liver_tf.records import case_statistics as record_statistics
     from liver_tf.records.manifest import CaseEntry, Manifest
     from liver_tf.records.record_schema import SliceRecord
-    from liver_tf.records.shards import write_shard
+    from liver_tf.records.shard_writer import write_shard
     from liver_tf.records.slice_hash import hash_slice
 
     records = [

@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
     from liver_tf.records.graph_decoder import record_parser
     from liver_tf.records.manifest import load_manifest
     from liver_tf.records.pixel_encoding import ENCODINGS
-    from liver_tf.records.shards import read_case
+    from liver_tf.records.shard_reader import read_case
 
     work = Path(FLAGS.work)
     write_pair(work / "one", 0)

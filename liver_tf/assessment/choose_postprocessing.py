@@ -25,7 +25,7 @@ from liver_tf.labels import LIVER
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.records.manifest import load_manifest
 from liver_tf.records.record_schema import SliceRecord
-from liver_tf.records.shards import check_shards, read_case
+from liver_tf.records.shard_reader import check_shards, read_case
 from liver_tf.refusals import Refusal
 
 #: What is tried: every combination. None is the most likely class.

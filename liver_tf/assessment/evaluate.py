@@ -24,7 +24,7 @@ from liver_tf.measures.slice_result import SliceResult
 from liver_tf.model.description import Description, load_description
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.records.manifest import Manifest, load_manifest
-from liver_tf.records.shards import check_shards, read_case
+from liver_tf.records.shard_reader import check_shards, read_case
 from liver_tf.refusals import Refusal
 from liver_tf.report.write_report import TABLE, write_runs_report
 from liver_tf.results.example_slices import load_examples

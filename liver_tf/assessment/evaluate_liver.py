@@ -15,7 +15,7 @@ from liver_tf.labels import LIVER, LIVER_ONLY
 from liver_tf.measures.compare_with_truth import compare_with_truth
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.records.manifest import Manifest
-from liver_tf.records.shards import check_shards, read_case
+from liver_tf.records.shard_reader import check_shards, read_case
 from liver_tf.results.stored_results import RunResults
 from liver_tf.run_files import INNER
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from liver_tf.records.manifest import Manifest
-from liver_tf.records.shards import read_case
+from liver_tf.records.shard_reader import read_case
 from liver_tf.results.example_slices import crop_to_liver, pick_examples, save_examples
 from liver_tf.results.stored_results import RunResults
 

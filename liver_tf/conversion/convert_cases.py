@@ -27,7 +27,7 @@ from liver_tf.records import case_statistics
 from liver_tf.records.manifest import MANIFEST_NAME, CaseEntry, Manifest, load_manifest
 from liver_tf.records.pixel_encoding import DEFAULT_ENCODING
 from liver_tf.records.record_schema import SCHEMA_VERSION, SliceRecord
-from liver_tf.records.shards import write_shard
+from liver_tf.records.shard_writer import write_shard
 from liver_tf.records.slice_hash import hash_slice
 from liver_tf.refusals import Refusal
 

@@ -18,7 +18,8 @@ from liver_tf.labels import BACKGROUND, LIVER
 from liver_tf.records import case_statistics
 from liver_tf.records.manifest import CaseEntry, Manifest, load_manifest
 from liver_tf.records.record_schema import SliceRecord
-from liver_tf.records.shards import check_shards, read_case, write_shard
+from liver_tf.records.shard_reader import check_shards, read_case
+from liver_tf.records.shard_writer import write_shard
 from liver_tf.records.slice_hash import slice_index
 from liver_tf.records.training_data_file import LIVER_TRAINING_DATA
 from liver_tf.refusals import Refusal

@@ -56,7 +56,7 @@ def oblique_degrees(affine: np.ndarray) -> float:
 
 def to_canonical(stored: np.ndarray, grid: SourceGrid) -> np.ndarray:
     """View of a file's array as canonical [slices, rows, columns]."""
-    view = stored.transpose(grid.axes)
+    view: np.ndarray = stored.transpose(grid.axes)
     return view[tuple(slice(None, None, -1) if flip else slice(None) for flip in grid.flips)]
 
 
@@ -70,7 +70,8 @@ def from_canonical(canonical: np.ndarray, grid: SourceGrid) -> np.ndarray:
 
 def canonical_affine(stored_affine: np.ndarray, grid: SourceGrid) -> np.ndarray:
     """float64 [4, 4], canonical index to patient mm, from the affine of the file's array."""
-    return stored_affine @ _canonical_to_stored(grid)
+    affine: np.ndarray = stored_affine @ _canonical_to_stored(grid)
+    return affine
 
 
 def stored_affine(scan: Placed) -> np.ndarray:

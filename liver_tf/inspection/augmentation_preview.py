@@ -43,7 +43,7 @@ def draw_preview(settings: PreviewSettings) -> int:
     from liver_tf.inspection.augmentation_sheet import draw_sheet, make_rows
     from liver_tf.pipeline.slices import Slices
     from liver_tf.records.manifest import load_manifest
-    from liver_tf.records.shards import check_shards
+    from liver_tf.records.shard_reader import check_shards
 
     manifest = load_manifest(settings.records)
     ranges = settings.augmentation.for_labels(manifest.label_set)

@@ -1,13 +1,10 @@
-"""What a case contributes to a training set's statistics.
-
-Kept per case, so that the statistics of any choice of training cases are sums that never touch a
-test case.
-"""
+"""Pixel counts and liver HU of each case, to be summed over the training cases of a fold."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,30 +17,32 @@ class CaseStatistics:
     """Sums over the slices of a case.
 
     Attributes:
-      class_pixels: pixels of each class of the label set.
-      liver_sum, liver_sum_of_squares: over the HU (inside the window) of the pixels labelled
-        liver, lesions left out; their count is ``class_pixels[1]``.
+      class_pixels: Number of pixels of each class of the label set.
+      liver_sum, liver_sum_of_squares: Over the windowed HU of the pixels labelled liver (without
+        lesions), of which there are ``class_pixels[1]``.
     """
 
     class_pixels: tuple[int, ...]
     liver_sum: float
     liver_sum_of_squares: float
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: dict) -> CaseStatistics:
+    def from_json(cls, value: dict[str, Any]) -> CaseStatistics:
+        """The inverse of ``to_json``."""
         return cls(tuple(value["class_pixels"]), value["liver_sum"], value["liver_sum_of_squares"])
 
 
 def of_slice(image: np.ndarray, labels: np.ndarray, classes: int) -> CaseStatistics:
-    """Statistics of one slice: image [rows, columns] in HU, labels uint8 [rows, columns]."""
+    """Statistics of a slice: image [rows, columns] in HU, labels uint8 [rows, columns]."""
     return of_values(hu_by_label(image, labels), labels.size, classes)
 
 
 def of_values(values_by_label: dict[int, np.ndarray], size: int, classes: int) -> CaseStatistics:
-    """Statistics of one slice of ``size`` pixels from the HU of every label above 0."""
+    """Statistics of a slice of ``size`` pixels from the HU under every label above 0."""
     pixels = [0] * classes
     for label, values in values_by_label.items():
         pixels[label] = values.size
@@ -53,10 +52,10 @@ def of_values(values_by_label: dict[int, np.ndarray], size: int, classes: int) -
 
 
 def total(parts: Iterable[CaseStatistics]) -> CaseStatistics:
-    """Sum of several cases or slices; raises ``ValueError`` if there is none."""
+    """Sum of several cases or slices; raises ``ValueError`` if there are none."""
     parts = list(parts)
     if not parts:
-        raise ValueError("statistics of no cases at all")
+        raise ValueError("expected the statistics of at least one case")
     return CaseStatistics(
         tuple(int(n) for n in np.sum([part.class_pixels for part in parts], axis=0)),
         float(sum(part.liver_sum for part in parts)),

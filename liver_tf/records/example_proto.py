@@ -1,24 +1,25 @@
-"""``tf.train.Example`` in its wire format, without TensorFlow and without copying pixels.
+"""``tf.train.Example`` messages, written and read without TensorFlow and without copying pixels.
 
-A converter's worker writes records and nothing else: loading TensorFlow for that would cost it
-seconds and hundreds of megabytes. The format is that of Protocol Buffers (encoding guide) for
+A conversion worker needs TensorFlow for nothing else, and importing it would cost seconds and
+hundreds of megabytes. The wire format is that of Protocol Buffers (encoding guide) for
 ``tensorflow/core/example/example.proto`` and ``feature.proto``:
 
     Example { Features features = 1 }
     Features { map<string, Feature> feature = 1 }
     Feature { BytesList bytes_list = 1 | FloatList float_list = 2 | Int64List int64_list = 3 }
 
-Features are written in the order of their names, so that the same record gives the same bytes.
+Features are sorted by name, so that equal records give equal bytes.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-#: A feature's value: bytes (or the pixels of a C-contiguous array), whole numbers, or floats.
+#: A feature's value: bytes (or a C-contiguous array), integers, or floats.
 Value = bytes | np.ndarray | Sequence[int] | Sequence[float]
 
 _BYTES, _FLOATS, _INTS = 1, 2, 3
@@ -27,21 +28,21 @@ _PLAIN = (bytes, np.ndarray)
 
 
 def encode_example(features: Mapping[str, Value]) -> list[bytes | np.ndarray]:
-    """An Example as pieces that are to be written one after the other.
+    """Serialise an Example to pieces, to be written one after the other.
 
     Args:
-      features: by name. Bytes and C-contiguous arrays become a bytes list of one value, sequences
+      features: By name. Bytes and C-contiguous arrays become a bytes list of one value, sequences
         of ``int`` an int64 list, sequences of ``float`` a float list.
     """
     pieces: list[bytes | np.ndarray] = []
-    small = b""  # what lies between two arrays, as one piece
+    small = b""  # everything between two large values, as a single piece
     total = 0
     for name in sorted(features):
         kind, value = _packed(features[name])
         size = value.nbytes if isinstance(value, np.ndarray) else len(value)
         key = name.encode()
         head = b""
-        # From the inside out: the value, the list, the feature, and the entry of the map.
+        # From the inside out: value, list, feature, entry of the map.
         for number in (1, kind, 2):
             head = _prefix(number, len(head) + size) + head
         head = _prefix(1, len(key)) + key + head
@@ -55,10 +56,11 @@ def encode_example(features: Mapping[str, Value]) -> list[bytes | np.ndarray]:
     return [_prefix(1, total), *pieces, small]
 
 
-def decode_example(data: bytes | memoryview) -> dict[str, list[bytes] | list[float] | list[int]]:
-    """The features of an Example; raises ``ValueError`` on what is not one.
+def decode_example(data: bytes | memoryview) -> dict[str, list[Any]]:
+    """The features of an Example; bytes values are ``memoryview`` on ``data``.
 
-    Bytes come back as ``memoryview`` on ``data``.
+    Raises:
+      ValueError: for anything else.
     """
     features = {}
     try:
@@ -72,23 +74,24 @@ def decode_example(data: bytes | memoryview) -> dict[str, list[bytes] | list[flo
 
 
 def _packed(value: Value) -> tuple[int, bytes | np.ndarray]:
-    """The kind of list, and its content."""
+    """Number of the list type, and its content."""
     if isinstance(value, _PLAIN):
         return _BYTES, value
-    if all(isinstance(number, int) for number in value):
-        return _INTS, b"".join(map(_varint, value))
+    whole = [number for number in value if isinstance(number, int)]
+    if len(whole) == len(value):
+        return _INTS, b"".join(map(_varint, whole))
     return _FLOATS, struct.pack(f"<{len(value)}f", *value)
 
 
 def _prefix(number: int, size: int) -> bytes:
-    """What stands before a length-delimited field (wire type 2)."""
-    if size < 0x80:  # nearly always
+    """Tag and length of a length-delimited field (wire type 2)."""
+    if size < 0x80:  # in nearly all cases
         return bytes((number << 3 | 2, size))
     return bytes((number << 3 | 2,)) + _varint(size)
 
 
 def _varint(value: int) -> bytes:
-    value &= (1 << 64) - 1  # negative numbers are written in two's complement
+    value &= (1 << 64) - 1  # negative numbers in two's complement
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -107,24 +110,24 @@ def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
             return value, at
         shift += 7
         if shift > 63:
-            raise ValueError("not a tf.train.Example: a number that does not end")
+            raise ValueError("not a tf.train.Example: an unterminated number")
 
 
 def _fields(data: memoryview, known: set[int]) -> list[tuple[int, memoryview]]:
     """(field number, content) of a message of length-delimited fields."""
-    found, at = [], 0
+    fields, at = [], 0
     while at < len(data):
         tag, at = _read_varint(data, at)
         size, at = _read_varint(data, at)
         if tag & 7 != 2 or tag >> 3 not in known or at + size > len(data):
             raise ValueError("not a tf.train.Example: an unknown field or a wrong length")
-        found.append((tag >> 3, data[at : at + size]))
+        fields.append((tag >> 3, data[at : at + size]))
         at += size
-    return found
+    return fields
 
 
-def _values(feature: memoryview) -> list:
-    values: list = []
+def _values(feature: memoryview) -> list[Any]:
+    values: list[Any] = []
     for kind, content in _fields(feature, {_BYTES, _FLOATS, _INTS}):
         for _, packed in _fields(content, {1}):
             if kind == _BYTES:

@@ -1,8 +1,8 @@
-"""Who is trained on, who validates, who tests. Always by patient (or wider group), never by slice.
+"""Folds: training, validation and test cases, divided by patient (or wider group), not by slice.
 
-Cross-validation after the paper: K folds of the patients, stratified by diagnosis. Of the patients
-outside a fold's test part a share is set aside for validation, so that early stopping never sees
-the test part.
+Cross-validation as in the paper: K folds of the patients, stratified by diagnosis. Of the patients
+outside the test part, a share is used for validation, so that early stopping never uses the test
+part.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import json
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from liver_tf import atomic_files
-from liver_tf.records.manifest import Manifest
+from liver_tf.records.manifest import CaseEntry, Manifest
 from liver_tf.refusals import Refusal
 
 PARTS = ("training", "validation", "test")
@@ -24,7 +25,7 @@ PARTS = ("training", "validation", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """Case pseudonyms of the three parts; no patient and no group lies in two of them."""
+    """Case pseudonyms of the three parts; a patient or group is in one of them only."""
 
     training: tuple[str, ...]
     validation: tuple[str, ...]
@@ -40,9 +41,10 @@ def hold_out(manifest: Manifest, *, validation_share: float, seed: int) -> Split
 def cross_validation(
     manifest: Manifest, *, folds: int, validation_share: float, seed: int
 ) -> tuple[Split, ...]:
-    """K splits; the test parts are disjoint and together hold every case once.
+    """K splits, whose test parts are disjoint and together hold every case.
 
-    Raises ``Refusal`` where there are fewer groups than folds.
+    Raises:
+      Refusal: ``too-few-patients`` if there are fewer groups than folds.
     """
     cases = np.array(_all_cases(manifest))
     groups = np.array([_entry(manifest, case).group for case in cases])
@@ -53,12 +55,12 @@ def cross_validation(
             None,
             expected=f"at least {folds} patients for {folds} folds",
             found=f"{len(set(groups))}",
-            remedy="Lower --folds (1 writes none) or add patients. The records are complete.",
+            remedy="Lower --folds (1 writes no folds) or add patients. The records are complete.",
         )
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     splits = []
     with warnings.catch_warnings():
-        # A diagnosis with fewer patients than folds is spread as far as it goes.
+        # A diagnosis with fewer patients than folds is spread over some of them.
         warnings.filterwarnings("ignore", message="The least populated class")
         parts = list(splitter.split(cases, strata, groups))
     for number, (rest, test) in enumerate(parts):
@@ -70,25 +72,24 @@ def cross_validation(
 
 
 def missing_diagnoses(manifest: Manifest, splits: tuple[Split, ...]) -> list[str]:
-    """A sentence for every part of a fold that has no patient of a diagnosis.
+    """A sentence for every part of a fold without a patient of a diagnosis.
 
-    Where a diagnosis has fewer patients than there are folds some part must go without.
+    This happens if a diagnosis has fewer patients than there are folds.
     """
     diagnosis_of = {entry.case: entry.diagnosis for entry in manifest.cases}
     every = set(diagnosis_of.values())
-    sentences = []
-    for number, split in enumerate(splits):
-        for name in PARTS:
-            there = {diagnosis_of[case] for case in getattr(split, name)}
-            sentences += [
-                f"fold {number} has no patient with {diagnosis} in its {name} part"
-                for diagnosis in sorted(every - there)
-            ]
-    return sentences
+    return [
+        f"fold {number} has no patient with {diagnosis} in its {name} part"
+        for number, split in enumerate(splits)
+        for name in PARTS
+        for diagnosis in sorted(every - {diagnosis_of[case] for case in getattr(split, name)})
+    ]
 
 
-def save_folds(path: Path, manifest: Manifest, splits: tuple[Split, ...], arguments: dict) -> None:
-    """Store the folds with the fingerprint of the data they belong to."""
+def save_folds(
+    path: Path, manifest: Manifest, splits: tuple[Split, ...], arguments: dict[str, Any]
+) -> None:
+    """Write the folds with the fingerprint of their data."""
     atomic_files.write_json(
         path,
         {
@@ -100,48 +101,51 @@ def save_folds(path: Path, manifest: Manifest, splits: tuple[Split, ...], argume
 
 
 def load_folds(path: Path, manifest: Manifest) -> tuple[Split, ...]:
-    """The folds in ``path``, restricted to the cases of ``manifest``.
+    """Read folds, restricted to the cases of ``manifest``.
 
-    An ROI set may lack cases in which no liver was found; it shares the folds of its source. But
-    a case that the file does not know raises ``Refusal``: it would silently be left out.
+    An ROI set uses the folds of its source, but may lack cases in which no liver was found. A case
+    that is in no fold is refused, since it would silently not be used.
+
+    Raises:
+      Refusal: ``no-folds``, ``folds-damaged``, ``folds-differ``.
     """
     if not path.is_file():
         raise Refusal(
             "no-folds",
             path,
-            expected="the folds that build_tfrecords writes beside the manifest",
+            expected="the folds that data_prep.build_tfrecords writes beside the manifest",
             found="no such file",
-            remedy="Name it with --folds_file, or convert the slices again.",
+            remedy="Set --folds_file, or convert the data again.",
         )
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        made_of = stored["data_fingerprint"]
+        fingerprint = stored["data_fingerprint"]
         splits = tuple(Split(*(tuple(part[name]) for name in PARTS)) for part in stored["folds"])
     except (ValueError, KeyError, TypeError):
         raise Refusal(
             "folds-damaged",
             path,
-            expected="the folds that build_tfrecords writes",
-            found="something else",
-            remedy="Convert again: complete shards are kept, and the folds are the same.",
+            expected="the folds that data_prep.build_tfrecords writes",
+            found="other content",
+            remedy="Convert the data again: complete shards are kept, and the folds are the same.",
         ) from None
-    if made_of not in (manifest.fingerprint, (manifest.roi or {}).get("source_fingerprint")):
+    if fingerprint not in (manifest.fingerprint, (manifest.roi or {}).get("source_fingerprint")):
         raise Refusal(
             "folds-differ",
             path,
-            expected="the folds of these records, or of those from which the ROIs were cut",
+            expected="the folds of these records, or of the records from which the ROIs were cut",
             found="folds of other data",
-            remedy="Name the folds that were made with these data.",
+            remedy="Use the folds that were made from these data.",
         )
     known = {case.case for case in manifest.cases}
-    named = {case for split in splits for case in _cases_of(split)}
-    if not known <= named:
+    assigned = {case for split in splits for case in _cases_of(split)}
+    if not known <= assigned:
         raise Refusal(
             "folds-differ",
             path,
             expected="every case in one of the folds",
-            found=f"{len(known - named)} of {len(known)} cases in none",
-            remedy="Name the folds that were made with these data.",
+            found=f"{len(known - assigned)} of {len(known)} cases in none",
+            remedy="Use the folds that were made from these data.",
         )
     return tuple(
         Split(*(tuple(c for c in getattr(split, name) if c in known) for name in PARTS))
@@ -150,21 +154,21 @@ def load_folds(path: Path, manifest: Manifest) -> tuple[Split, ...]:
 
 
 def require_parts(split: Split, path: Path) -> None:
-    """Raise ``Refusal``, ``fold-empty``, where nobody is left to train or to validate on."""
+    """Raise ``Refusal`` ``fold-empty`` if a fold has no training or no validation cases."""
     if not (split.training and split.validation):
         raise Refusal(
             "fold-empty",
             path,
-            expected="patients to train on and patients to validate on in the fold",
+            expected="training and validation cases in the fold",
             found=f"{len(split.training)} and {len(split.validation)}",
-            remedy="Another fold, or folds of more patients.",
+            remedy="Choose another fold, or make folds of more patients.",
         )
 
 
 def validate_on_test(split: Split) -> Split:
-    """The looser practice: the test part decides on early stopping, and nobody is set aside.
+    """A split that validates on its test part and trains on all other cases.
 
-    Figures of such a run are optimistic; it exists to show by how much.
+    The results are optimistic; it exists to measure by how much.
     """
     return Split(tuple(sorted((*split.training, *split.validation))), split.test, split.test)
 
@@ -177,14 +181,14 @@ def _all_cases(manifest: Manifest) -> list[str]:
     return sorted(case.case for case in manifest.cases)
 
 
-def _entry(manifest: Manifest, name: str):
+def _entry(manifest: Manifest, name: str) -> CaseEntry:
     return next(case for case in manifest.cases if case.case == name)
 
 
 def _divide(
     manifest: Manifest, cases: list[str], validation_share: float, seed: int
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Set whole groups aside for validation, diagnosis by diagnosis, one of each that has two."""
+    """Choose groups for validation, diagnosis by diagnosis, at least one where there are two."""
     by_group: dict[str, list[str]] = {}
     for case in cases:
         by_group.setdefault(_entry(manifest, case).group, []).append(case)
@@ -195,14 +199,14 @@ def _divide(
         raise Refusal(
             "too-few-patients",
             None,
-            expected="at least 2 patients, to train on one and validate on another",
+            expected="at least 2 patients, for training and validation",
             found=f"{len(by_group)}",
             remedy="Add patients.",
         )
     generator = np.random.default_rng(seed)
     chosen: set[str] = set()
     for _, groups in sorted(by_diagnosis.items()):
-        # The only patient of a diagnosis is trained on.
+        # The only patient of a diagnosis is used for training.
         count = min(max(round(validation_share * len(groups)), 1), len(groups) - 1)
         chosen.update(generator.permutation(groups)[:count].tolist())
     if not chosen:

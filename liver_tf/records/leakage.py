@@ -1,8 +1,8 @@
-"""Leaks: the same patient, the same slice or nearly the same slice on two sides of a border.
+"""The leakage rule: no patient, no slice and no near-duplicate slice in two parts of the data.
 
-Sides are the parts of a fold, or what a network was trained on against a fold's validation and
-test part. Cases that share a patient or a group are a leak by that alone; between all others the
-slices are compared by their hashes (``slice_hash``).
+The parts are training, validation and test of a fold, or the training data of a network and the
+validation and test parts of a fold. Two cases of the same patient or group are a leak; the slices
+of all other cases are compared by their hashes (``slice_hash``).
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from liver_tf.records.near_duplicates import identical_pairs, near_pairs
 from liver_tf.records.slice_hash import BITS, VIEWS, SliceHashes, parse_hashes
 from liver_tf.refusals import Refusal
 
-#: Worst first: two cases are reported under the first that fits.
+#: Worst first: a pair of cases is reported under its worst kind.
 KINDS = SHARED, IDENTICAL, NEAR = "shared-patient", "identical-slice", "near-duplicate"
 
 _REMEDIES = {
-    SHARED: "Make the folds again, or take the patient out of one of the sides; a shared patient "
+    SHARED: "Make the folds again, or remove the patient from one of the parts; a shared patient "
     "cannot be allowed.",
-    IDENTICAL: "If it is one patient under two identifiers, give both rows the same; if a copy, "
-    "take one out. Where the slices may be alike, list the two cases in a file, with a comma "
-    "between them, and name it with --allow_pairs.",
+    IDENTICAL: "If one patient has two identifiers, correct them; if a slice is a copy, remove it. "
+    "To accept the similarity, list the two cases in a file, separated by a comma, and set "
+    "--allow_pairs to it.",
 }
 _REMEDIES[NEAR] = _REMEDIES[IDENTICAL]
 
@@ -40,7 +40,7 @@ UPRIGHT = _VIEW_NAMES[0]
 
 @dataclass(frozen=True)
 class HashedCase:
-    """What the guard knows of a case: pseudonyms, and a hash of every slice."""
+    """A case as the leakage guard sees it: pseudonyms, and a hash of every slice."""
 
     case: str
     patient: str
@@ -50,11 +50,12 @@ class HashedCase:
 
 @dataclass(frozen=True)
 class SplitPart:
-    """Cases on one side of a border.
+    """Cases of one part of the data.
 
     Attributes:
-      name: for the reader, e.g. ``fold 0 test``.
-      site_key: fingerprint of the key behind the pseudonyms, or empty where unknown.
+      name: For messages, e.g. ``fold 0 test``.
+      site_key: Fingerprint of the key of the pseudonyms, or empty if unknown.
+      cases: The cases.
     """
 
     name: str
@@ -64,7 +65,7 @@ class SplitPart:
 
 @dataclass(frozen=True)
 class SlicePair:
-    """Two slices by their places in their cases, the bits that differ, and how they lie."""
+    """Two slices by their index in their cases, number of differing bits, and view (flip)."""
 
     left: int
     right: int
@@ -74,12 +75,13 @@ class SlicePair:
 
 @dataclass(frozen=True)
 class Leak:
-    """Two cases that should not lie on the two sides of a border.
+    """Two cases that should not be in different parts.
 
     Attributes:
-      kind: of ``KINDS``.
-      left_part, right_part: names of the sides. left, right: pseudonyms of the cases.
-      slices: the pairs of slices of that kind, nearest first; empty for a shared patient.
+      kind: One of ``KINDS``.
+      left_part, right_part: Names of the parts.
+      left, right: Pseudonyms of the cases.
+      slices: Pairs of slices of that kind, most similar first; empty for a shared patient.
     """
 
     kind: str
@@ -91,15 +93,15 @@ class Leak:
 
 
 def part_of(name: str, manifest: Manifest, cases: Collection[str] | None = None) -> SplitPart:
-    """Some cases of a record set, or all."""
-    wanted = None if cases is None else set(cases)
+    """All cases of a record set, or the given ones, as a part."""
+    chosen = None if cases is None else set(cases)
     return SplitPart(
         name,
         manifest.made_by.get("site_key", ""),
         tuple(
             HashedCase(entry.case, entry.patient, entry.group, entry.hashes)
             for entry in manifest.cases
-            if wanted is None or entry.case in wanted
+            if chosen is None or entry.case in chosen
         ),
     )
 
@@ -107,48 +109,59 @@ def part_of(name: str, manifest: Manifest, cases: Collection[str] | None = None)
 def parts_of_split(
     name: str, manifest: Manifest, split: Split
 ) -> tuple[SplitPart, SplitPart, SplitPart]:
-    """Training, validation and test of a fold, called ``name training`` and so on."""
-    return tuple(part_of(f"{name} {part}", manifest, getattr(split, part)) for part in PARTS)
+    """Training, validation and test part of a fold, named ``NAME training`` and so on."""
+    training, validation, test = (
+        part_of(f"{name} {part}", manifest, getattr(split, part)) for part in PARTS
+    )
+    return training, validation, test
 
 
 def borders_of(parts: Iterable[SplitPart]) -> list[tuple[SplitPart, SplitPart]]:
-    """Every part against every other."""
+    """All pairs of different parts."""
     return list(itertools.combinations(parts, 2))
 
 
 def find_leaks(
-    borders: Iterable[tuple[SplitPart, SplitPart]], allowed: Collection[frozenset[str]] = ()
+    pairs: Iterable[tuple[SplitPart, SplitPart]], allowed: Collection[frozenset[str]] = ()
 ) -> list[Leak]:
-    """Leaks across every border, in the order of the borders, the worst kind first.
+    """Find the leaks between parts, in the order of ``pairs``, the worst kind first.
 
     Args:
-      borders: pairs of parts. A part against itself means each patient of it against the others.
-      allowed: pairs of case pseudonyms whose slices may be alike. A shared patient stays a leak.
+      pairs: Pairs of parts. A part paired with itself compares its patients with each other.
+      allowed: Pairs of case pseudonyms that may have similar slices, but not share a patient.
     """
-    found = []
-    for left, right in borders:
-        leaks = [
+    leaks: list[Leak] = []
+    for left, right in pairs:
+        between = [
             leak
-            for leak in (*_shared_patients(left, right), *_alike(left, right))
+            for leak in (*_shared_patients(left, right), *_similar_slices(left, right))
             if leak.kind == SHARED or frozenset((leak.left, leak.right)) not in allowed
         ]
-        found += sorted(leaks, key=lambda leak: (KINDS.index(leak.kind), leak.left, leak.right))
-    return found
+        leaks += sorted(between, key=lambda leak: (KINDS.index(leak.kind), leak.left, leak.right))
+    return leaks
 
 
 def refuse_leaks(leaks: list[Leak], path: Path | None, consequence: str = "") -> None:
-    """Raise ``Refusal`` where there is a leak: ``leak-shared-patient``, ``leak-identical-slice``
-    or ``leak-near-duplicate``, after the worst kind found. ``consequence`` ends the text.
+    """Refuse leaks, if there are any.
+
+    Args:
+      leaks: From :func:`find_leaks`.
+      path: For the refusal.
+      consequence: Appended to the remedy.
+
+    Raises:
+      Refusal: by the worst kind, ``leak-shared-patient``, ``leak-identical-slice`` or
+        ``leak-near-duplicate``.
     """
     if not leaks:
         return
-    # Two cases may lie on two sides in several folds: they count once.
+    # The same two cases may leak in several folds: they count once.
     once = {(leak.kind, frozenset((leak.left, leak.right))): leak for leak in reversed(leaks)}
     leaks = list(reversed(once.values()))
     kind = min((leak.kind for leak in leaks), key=KINDS.index)
     worst = [leak for leak in leaks if leak.kind == kind]
     counts = collections.Counter(leak.kind for leak in leaks)
-    found = ", ".join(f"{counts[name]} x {name}" for name in KINDS if counts[name])
+    kinds = ", ".join(f"{counts[name]} x {name}" for name in KINDS if counts[name])
     shown = "; ".join(text_of(leak) for leak in worst[:_SHOWN])
     more = f"; and {len(worst) - _SHOWN} more" if len(worst) > _SHOWN else ""
     raise Refusal(
@@ -158,31 +171,31 @@ def refuse_leaks(leaks: list[Leak], path: Path | None, consequence: str = "") ->
         if kind == IDENTICAL
         else "leak-near-duplicate",
         path,
-        expected="no patient and no slice, nor nearly the same slice, on both sides of a border",
-        found=f"{found} (pairs of cases): {shown}{more}",
+        expected="no patient, no slice and no near-duplicate slice in two parts of the data",
+        found=f"{kinds} (pairs of cases): {shown}{more}",
         remedy=" ".join(filter(None, (_REMEDIES[kind], consequence))),
     )
 
 
 def text_of(leak: Leak) -> str:
-    """One line on a leak: pseudonyms, sides, and the nearest pair of slices."""
+    """A leak in one line: pseudonyms, parts, and the most similar pair of slices."""
     text = f"{leak.left} ({leak.left_part}) and {leak.right} ({leak.right_part})"
     if not leak.slices:
         return text
     pair = leak.slices[0]
     view = "" if pair.view == UPRIGHT else f", {pair.view}"
     return (
-        f"{text}, {len(leak.slices)} pairs of slices, nearest {pair.left} and {pair.right} "
+        f"{text}, {len(leak.slices)} pairs of slices, most similar {pair.left} and {pair.right} "
         f"({pair.distance} of {BITS} bits differ{view})"
     )
 
 
-def key_cautions(borders: Iterable[tuple[SplitPart, SplitPart]]) -> list[str]:
-    """A sentence for every border across which patients cannot be compared by pseudonym."""
+def key_cautions(pairs: Iterable[tuple[SplitPart, SplitPart]]) -> list[str]:
+    """A sentence for every pair of parts whose patients cannot be compared by pseudonym."""
     return [
-        f"patients of {left.name} and {right.name} cannot be compared: different site keys; "
-        "pixels were"
-        for left, right in borders
+        f"patients of {left.name} and {right.name} cannot be compared, because their site keys "
+        "differ; slices were compared"
+        for left, right in pairs
         if left.site_key != right.site_key
     ]
 
@@ -207,19 +220,19 @@ def _shared_patients(left: SplitPart, right: SplitPart) -> Iterator[Leak]:
         yield Leak(SHARED, left.name, right.name, left.cases[row].case, right.cases[column].case)
 
 
-def _alike(left: SplitPart, right: SplitPart) -> Iterator[Leak]:
-    """Leaks by pixels, between cases that do not share a patient anyway."""
+def _similar_slices(left: SplitPart, right: SplitPart) -> Iterator[Leak]:
+    """Leaks by slices, between cases that do not share a patient."""
     skip = _same_person(left, right)
     if left is right:
-        skip |= np.tri(len(left.cases), dtype=bool)
+        skip |= np.tri(len(left.cases), dtype=np.bool_)
     first = _Slices.of(left)
     second = first if left is right else _Slices.of(right)
     pairs: dict[tuple[str, int, int], list[SlicePair]] = collections.defaultdict(list)
-    for kind, found in (
+    for kind, blocks in (
         (IDENTICAL, identical_pairs(first.hashes, second.hashes)),
         (NEAR, near_pairs(first.hashes, second.hashes)),
     ):
-        for rows, columns, distances, views in found:
+        for rows, columns, distances, views in blocks:
             compared = ~skip[first.case[rows], second.case[columns]]
             for row, column, distance, view in zip(
                 *(part[compared] for part in (rows, columns, distances, views)), strict=True
@@ -241,7 +254,7 @@ def _alike(left: SplitPart, right: SplitPart) -> Iterator[Leak]:
 
 @dataclass(frozen=True)
 class _Slices:
-    """All slices of a part: their hashes, and int64 [slices] the place of their case."""
+    """The slices of a part: their hashes, and the index of their case, int64 [slices]."""
 
     hashes: SliceHashes
     case: np.ndarray

@@ -1,7 +1,7 @@
-"""``manifest.json``: what a folder of shards holds. Written last; without it there is no data set.
+"""``manifest.json``: the content of a record set. It is written last and marks the set as complete.
 
-A shard holds one case. So a fold is a choice of files, a conversion can stop and go on at any
-case, and several processes need not talk to each other.
+A shard holds one case, so a fold is a choice of files, an interrupted conversion resumes at any
+case, and worker processes are independent.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from liver_tf import atomic_files
 from liver_tf.labels import LabelSet
@@ -24,15 +25,19 @@ MANIFEST_NAME = "manifest.json"
 
 @dataclass(frozen=True)
 class CaseEntry:
-    """One case and its shard.
+    """A case and its shard.
 
     Attributes:
-      case, patient: pseudonyms. ``group``: cases of one group never lie on both sides of a split
-        (the patient, or a wider source that patients share).
-      records: count of slices. ``bytes``, ``sha256``: of the shard.
-      diagnosis: of the case (its most frequent lesion type), ``healthy``, or empty.
-      hashes: of every slice, for the leakage guard (``slice_hash.hash_slice``).
-      cautions: codes and texts of what was odd but accepted.
+      case, patient: Pseudonyms.
+      group: The patient, or a source that patients share; a group is in one part of a split only.
+      shard: File name.
+      records: Number of slices.
+      bytes, sha256: Of the shard.
+      diagnosis: Of the case (its most frequent lesion type), ``healthy``, or empty.
+      statistics: Pixel counts and liver HU.
+      hashes: Of every slice, for the leakage guard (``slice_hash.hash_slice``).
+      cautions: Codes and texts of irregularities that were accepted.
+      details: Scanner and settings.
     """
 
     case: str
@@ -48,11 +53,13 @@ class CaseEntry:
     cautions: tuple[tuple[str, str], ...] = ()
     details: dict[str, str] = field(default_factory=dict)
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: dict) -> CaseEntry:
+    def from_json(cls, value: dict[str, Any]) -> CaseEntry:
+        """The inverse of ``to_json``; raises ``ValueError`` unless every slice has a hash."""
         if len(slice_hash.parse_hashes(value["hashes"])) != value["records"]:
             raise ValueError("expected a hash for every slice")
         return cls(
@@ -67,14 +74,16 @@ class CaseEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The contents of ``manifest.json``.
+    """The content of ``manifest.json``.
 
     Attributes:
+      label_set: Of the label maps.
       window: (low, high) HU to which images are clipped.
-      encoding: of pixels, one of ``liver_tf.records.pixel_encoding.ENCODINGS``.
+      cases: One entry per shard.
+      refusals: Code and text of every input that was refused.
+      encoding: Of pixels, one of ``liver_tf.records.pixel_encoding.ENCODINGS``.
       roi: None for whole slices, else how the regions were made.
-      refusals: code and text of every input that was refused.
-      made_by: program version, arguments, and ``site_key``, the fingerprint of the key behind the
+      made_by: Program version, arguments, and ``site_key``, the fingerprint of the key of the
         pseudonyms.
     """
 
@@ -83,16 +92,17 @@ class Manifest:
     cases: tuple[CaseEntry, ...]
     refusals: tuple[dict[str, str], ...] = ()
     encoding: str = RAW
-    roi: dict | None = None
-    made_by: dict = field(default_factory=dict)
+    roi: dict[str, Any] | None = None
+    made_by: dict[str, Any] = field(default_factory=dict)
 
     @property
     def records(self) -> int:
+        """Number of slices."""
         return sum(case.records for case in self.cases)
 
     @property
     def fingerprint(self) -> str:
-        """Hex digest of the data: changes with any pixel, label, case, window or label set."""
+        """Hex digest that depends on all pixels, labels, cases, the window and the label set."""
         identity = {
             "schema": SCHEMA_VERSION,
             "label_set": asdict(self.label_set),
@@ -102,6 +112,7 @@ class Manifest:
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
     def save(self, folder: Path) -> None:
+        """Write ``manifest.json`` into a folder, atomically."""
         atomic_files.write_json(
             folder / MANIFEST_NAME,
             {
@@ -123,20 +134,21 @@ class Manifest:
 
 
 def load_manifest(folder: Path | str) -> Manifest:
-    """Read a data set's manifest.
+    """Read the manifest of a record set.
 
-    Raises ``Refusal`` where there is none (a conversion that never ended, or no data set), where
-    it cannot be read, or where it was written for another record schema.
+    Raises:
+      Refusal: ``no-manifest`` (no record set, or an unfinished conversion), ``manifest-damaged``,
+        ``schema-version``.
     """
     path = Path(folder) / MANIFEST_NAME
     if not path.is_file():
         raise Refusal(
             "no-manifest",
             folder,
-            expected=f"a data set with its {MANIFEST_NAME}",
+            expected=f"a record set with its {MANIFEST_NAME}",
             found="a folder without one" if Path(folder).is_dir() else "no such folder",
-            remedy="Run data_prep.build_tfrecords (for ROIs data_prep.make_rois), again if it was "
-            "cut off: it goes on where it stopped.",
+            remedy="Run data_prep.build_tfrecords (for ROIs data_prep.make_rois). An interrupted "
+            "conversion resumes with the same command.",
         )
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -152,9 +164,10 @@ def load_manifest(folder: Path | str) -> Manifest:
             remedy="Convert the data again with this version of the program.",
         )
     try:
+        low, high = value["window"]
         return Manifest(
             label_set=LabelSet(value["label_set"]["name"], tuple(value["label_set"]["classes"])),
-            window=tuple(value["window"]),
+            window=(low, high),
             cases=tuple(CaseEntry.from_json(case) for case in value["cases"]),
             refusals=tuple(value["refusals"]),
             encoding=value["encoding"],
@@ -169,7 +182,7 @@ def _damaged(path: Path) -> Refusal:
     return Refusal(
         "manifest-damaged",
         path,
-        expected="the JSON that the converter wrote",
-        found="something else",
-        remedy="Delete the file and convert again; complete shards are kept.",
+        expected="the JSON that the conversion writes",
+        found="other content",
+        remedy="Delete the file and convert the data again: complete shards are kept.",
     )

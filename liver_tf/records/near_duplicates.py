@@ -1,4 +1,4 @@
-"""Which of many slices are alike, by their hashes."""
+"""Finding identical and nearly identical slices among many, by their hashes."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ import numpy as np
 
 from liver_tf.records.slice_hash import BITS, NEAR_BITS, VIEWS, WORD_BITS, SliceHashes
 
-#: Pairs of slices compared at a time: what a processor's cache holds.
+#: Pairs of slices compared at a time, to fit the processor's cache.
 _BLOCK = 1 << 16
 
-_Found = Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]
+#: Rows of ``left``, rows of ``right``, distances in bits, and indices in ``VIEWS``; int64 [pairs].
+Pairs = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-def identical_pairs(left: SliceHashes, right: SliceHashes) -> _Found:
-    """Slices with equal identity, as ``near_pairs`` gives them; of the same hashes given twice each
-    pair comes both ways, and each slice with itself.
+def identical_pairs(left: SliceHashes, right: SliceHashes) -> Iterator[Pairs]:
+    """Slices with equal identity. Yields as :func:`near_pairs`.
+
+    If ``left`` and ``right`` are the same object, every pair occurs in both orders, and every slice
+    is paired with itself.
     """
     rows, columns = np.flatnonzero(left.has_identity), np.flatnonzero(right.has_identity)
     columns = columns[np.argsort(right.identity[columns], kind="stable")]
@@ -33,12 +36,12 @@ def identical_pairs(left: SliceHashes, right: SliceHashes) -> _Found:
     )
 
 
-def near_pairs(left: SliceHashes, right: SliceHashes, most: int = NEAR_BITS) -> _Found:
-    """Slices whose perceptual hashes differ in ``most`` bits or fewer, seen any way.
+def near_pairs(left: SliceHashes, right: SliceHashes, most: int = NEAR_BITS) -> Iterator[Pairs]:
+    """Slices whose perceptual hashes differ in at most ``most`` bits, in any view (flips).
 
-    Yields rows of ``left``, rows of ``right``, distances in bits and places in ``VIEWS``, each
-    int64 [pairs], block by block: memory does not grow with the counts of slices. Of the same
-    hashes given twice every pair comes once, and none of a slice with itself.
+    The pairs are yielded block by block, so memory does not grow with the number of slices. If
+    ``left`` and ``right`` are the same object, every pair occurs once, and no slice is paired with
+    itself.
     """
     rows, columns = np.flatnonzero(left.has_bits), np.flatnonzero(right.has_bits)
     words = np.ascontiguousarray(right.bits[columns].T)
@@ -49,17 +52,20 @@ def near_pairs(left: SliceHashes, right: SliceHashes, most: int = NEAR_BITS) -> 
         best, view = _nearest_views(left.bits[chosen], words[:, start:])
         near = best <= most
         if left is right:
-            near &= ~np.tri(*near.shape, dtype=bool)
+            near &= ~np.tri(*near.shape, dtype=np.bool_)
         row, column = np.nonzero(near)
         if len(row):
-            found = best[row, column], view[row, column]
-            yield chosen[row], columns[start + column], *(part.astype(np.int64) for part in found)
+            distances = best[row, column].astype(np.int64)
+            views = view[row, column].astype(np.int64)
+            yield chosen[row], columns[start + column], distances, views
 
 
 def _nearest_views(left: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bits that differ in the view that fits best, int16 [n, m], and its place in ``VIEWS``.
+    """Number of differing bits in the best view, int16 [n, m], and its index in ``VIEWS``.
 
-    Of uint64 [n, 4] and uint64 [4, m].
+    Args:
+      left: uint64 [n, 4].
+      words: uint64 [4, m].
     """
     counts = [
         np.bitwise_count(left[:, word, None] ^ words[word]).astype(np.int16)

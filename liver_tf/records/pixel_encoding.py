@@ -1,8 +1,9 @@
-"""How a record's pixels are stored: raw, deflated (zlib), or as PNG; always without loss."""
+"""Lossless encodings of the pixels in a record: raw, zlib, or PNG."""
 
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 from isal import isal_zlib
@@ -12,26 +13,27 @@ RAW, ZLIB, PNG = "raw", "zlib", "png"
 ENCODINGS = (RAW, ZLIB, PNG)
 DEFAULT_ENCODING = ZLIB
 
-#: Level 1 is the best trade of igzip between speed and size on windowed CT (docs/data_in.md).
+#: igzip's best trade-off between speed and size on windowed CT (docs/data_in.md).
 _ZLIB_LEVEL = 1
 _PNG_LEVEL = 1
 
-#: PNG knows no sign: int16 is shifted by this to uint16.
+#: Offset from int16 to uint16, since PNG has no signed samples.
 PNG_OFFSET = 32768
 
 
-def encoding_of(image: np.ndarray, wanted: str) -> str:
-    """The encoding that an image can have: PNG holds whole numbers only, so floats are deflated."""
-    return ZLIB if wanted == PNG and image.dtype.kind == "f" else wanted
+def encoding_of(image: np.ndarray, requested: str) -> str:
+    """The encoding to use for an image: ``zlib`` instead of PNG for floats, else as requested."""
+    return ZLIB if requested == PNG and image.dtype.kind == "f" else requested
 
 
 def encode_pixels(pixels: np.ndarray, encoding: str) -> bytes | np.ndarray:
-    """An int16, float32 or uint8 array [rows, columns] as stored; raw pixels are not copied."""
+    """Encode an int16, float32 or uint8 array [rows, columns]; raw pixels are not copied."""
     pixels = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<"))
     if encoding == RAW:
         return pixels
     if encoding == ZLIB:
-        return isal_zlib.compress(pixels, _ZLIB_LEVEL)
+        compressed: bytes = isal_zlib.compress(pixels, _ZLIB_LEVEL)
+        return compressed
     if pixels.dtype != np.uint8:
         pixels = (pixels.astype(np.int32) + PNG_OFFSET).astype(np.uint16)
     stream = io.BytesIO()
@@ -40,9 +42,9 @@ def encode_pixels(pixels: np.ndarray, encoding: str) -> bytes | np.ndarray:
 
 
 def decode_pixels(
-    data: bytes | memoryview, encoding: str, dtype: np.dtype, size: tuple[int, int]
+    data: bytes | memoryview, encoding: str, dtype: np.dtype[Any], size: tuple[int, int]
 ) -> np.ndarray:
-    """The inverse of :func:`encode_pixels`; raises ``ValueError`` where sizes disagree."""
+    """The inverse of :func:`encode_pixels`; raises ``ValueError`` if the size differs."""
     if encoding == PNG:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
             pixels = np.array(image)

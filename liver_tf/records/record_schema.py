@@ -1,24 +1,24 @@
-"""The record: one axial slice as a ``tf.train.Example``. Encoding stands beside decoding.
+"""The record, an axial slice as a ``tf.train.Example``: its fields, encoding and decoding.
 
-Neither needs TensorFlow; :mod:`liver_tf.records.graph_decoder` decodes in a TensorFlow graph.
+TensorFlow is not needed; :mod:`liver_tf.records.graph_decoder` decodes in a TensorFlow graph.
 
 =================  =========================================================================
 feature            content
 =================  =========================================================================
 schema             int64, version of this table
 image              pixels [rows, columns], HU clipped to the data set's window
-image/dtype        ``int16``, or ``float32`` where the slice's HU are not whole numbers
+image/dtype        ``int16``, or ``float32`` if the HU of the slice are not whole numbers
 labels             uint8 pixels [rows, columns], classes of the data set's label set
 encoding           of image and labels: ``raw`` little-endian bytes, ``zlib`` (the same deflated),
                    or ``png`` (image: 16 bits, HU + 32768; labels: 8 bits)
 size               int64 [2]: rows, columns
-spacing_mm         float32 [2]: row and column spacing; NaN where the file does not tell
+spacing_mm         float32 [2]: row and column spacing; NaN if unknown
 case, patient      pseudonyms
-slice              int64, index of the slice in its case, feet to head
-example            int64, the number that seeds the augmentation of this slice
-diagnosis          name of a lesion class, ``healthy``, or empty where unknown
+slice              int64, index of the slice in its case, from feet to head
+example            int64, seed for the augmentation of this slice
+diagnosis          name of a lesion class, ``healthy``, or empty if unknown
 box                int64 [3]: first row, first column, side of the (square) ROI in pixels of the
-                   source slice; may reach over the slice's border. Only in ROI records.
+                   source slice; may extend beyond it. Only in ROI records.
 source_size        int64 [2]: rows and columns of the source slice. Only in ROI records.
 =================  =========================================================================
 """
@@ -30,7 +30,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from liver_tf.records.example_proto import decode_example, encode_example
+from liver_tf.records.example_proto import Value, decode_example, encode_example
 from liver_tf.records.pixel_encoding import RAW, decode_pixels, encode_pixels, encoding_of
 
 SCHEMA_VERSION = 2
@@ -40,7 +40,7 @@ SCHEMA_VERSION = 2
 class Box:
     """A square region of a slice: first row, first column and side, in pixels.
 
-    It may reach over the slice's border; what lies beyond is air and background.
+    It may extend beyond the slice; there the image is air and the labels background.
     """
 
     row: int
@@ -50,14 +50,17 @@ class Box:
 
 @dataclass(frozen=True)
 class SliceRecord:
-    """One axial slice with its labels.
+    """An axial slice with its labels.
 
     Attributes:
       image: int16 or float32 [rows, columns], HU inside the window.
       labels: uint8 [rows, columns].
-      spacing_mm: (row, column) spacing or None if unknown.
-      slice_index: position in the case, counted from the feet.
-      box, source_size: where an ROI record comes from, else None.
+      spacing_mm: (row, column) spacing, or None if unknown.
+      case, patient: Pseudonyms.
+      slice_index: Index in the case, from the feet.
+      diagnosis: Name of a lesion class, ``healthy``, or empty.
+      box: Of an ROI record in its source slice, else None.
+      source_size: (rows, columns) of the source slice of an ROI record, else None.
     """
 
     image: np.ndarray
@@ -72,15 +75,16 @@ class SliceRecord:
 
 
 def example_number(case: str, slice_index: int) -> int:
-    """A number in [0, 2**62) that names a slice for good; seeds its augmentation."""
+    """A stable number in [0, 2**62) per slice; seeds its augmentation."""
     digest = hashlib.sha256(f"{case}/{slice_index}".encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 2
 
 
 def encode(record: SliceRecord, encoding: str = RAW) -> list[bytes | np.ndarray]:
-    """Serialise a record to pieces that are to be written one after the other.
+    """Serialise a record to pieces, to be written one after the other.
 
-    Raises ``ValueError`` on shapes or dtypes outside the schema.
+    Raises:
+      ValueError: for shapes or dtypes outside the schema.
     """
     if record.image.dtype not in (np.int16, np.float32) or record.image.ndim != 2:
         raise ValueError(
@@ -94,7 +98,7 @@ def encode(record: SliceRecord, encoding: str = RAW) -> list[bytes | np.ndarray]
         )
     encoding = encoding_of(record.image, encoding)
     spacing = record.spacing_mm or (float("nan"), float("nan"))
-    features = {
+    features: dict[str, Value] = {
         "schema": [SCHEMA_VERSION],
         "image": encode_pixels(record.image, encoding),
         "image/dtype": record.image.dtype.name.encode(),
@@ -108,14 +112,14 @@ def encode(record: SliceRecord, encoding: str = RAW) -> list[bytes | np.ndarray]
         "example": [example_number(record.case, record.slice_index)],
         "diagnosis": record.diagnosis.encode(),
     }
-    if record.box is not None:
+    if record.box is not None and record.source_size is not None:
         features["box"] = [record.box.row, record.box.column, record.box.side]
         features["source_size"] = [*record.source_size]
     return encode_example(features)
 
 
 def decode(serialised: bytes) -> SliceRecord:
-    """The inverse of ``encode``; raises ``ValueError`` on another schema version."""
+    """The inverse of ``encode``; raises ``ValueError`` for another schema version."""
     feature = decode_example(serialised)
     version = feature.get("schema", [])
     if version != [SCHEMA_VERSION]:
@@ -124,13 +128,14 @@ def decode(serialised: bytes) -> SliceRecord:
     def text(name: str) -> str:
         return bytes(feature[name][0]).decode()
 
-    size, encoding = tuple(feature["size"]), text("encoding")
-    spacing = tuple(feature["spacing_mm"])
+    (rows, columns), encoding = feature["size"], text("encoding")
+    size = rows, columns
+    row_mm, column_mm = feature["spacing_mm"]
     box = feature.get("box")
     return SliceRecord(
         image=decode_pixels(feature["image"][0], encoding, np.dtype(text("image/dtype")), size),
         labels=decode_pixels(feature["labels"][0], encoding, np.dtype(np.uint8), size),
-        spacing_mm=None if np.isnan(spacing).any() else spacing,
+        spacing_mm=None if np.isnan([row_mm, column_mm]).any() else (row_mm, column_mm),
         case=text("case"),
         patient=text("patient"),
         slice_index=feature["slice"][0],

@@ -1,16 +1,16 @@
-"""Which slices are the same picture: an identity digest and a perceptual hash of each slice.
+"""Hashes of slices for the leakage guard: an identity digest and a perceptual hash.
 
-The identity tells slices whose pixels are all equal. The perceptual hash tells slices that look
-the same after a re-export: a little noise, a shift by a pixel, another matrix, a brightness off by
-a few HU, JPEG, a flip. It is 256 signs of a cosine transform (Zauner, "Implementation and
-benchmarking of perceptual image hash functions", 2010) of the slice averaged over 32 x 32 cells,
-and two slices differ by the count of signs that differ. The coarsest frequencies are left out:
-they draw the outline of a body, in which all abdomens agree. A flip turns the signs of the odd
-frequencies along one axis and leaves the even ones, so the bits are sorted into words by odd and
-even: the distance to a flipped slice follows from the same four counts.
+The identity is equal for slices with equal pixels. The perceptual hash is similar for slices that
+look the same after a re-export: slight noise, a shift by a pixel, another matrix, an offset of a
+few HU, JPEG, a flip. It holds the signs of 256 coefficients of a cosine transform (Zauner,
+"Implementation and benchmarking of perceptual image hash functions", 2010) of the slice averaged
+over 32 x 32 cells; the distance of two slices is the number of differing signs. The lowest
+frequencies are excluded: they describe the outline of the body, which is similar in all patients. A
+flip inverts the signs of the odd frequencies along one axis, so the bits are grouped into words by
+odd and even: the distance to a flipped slice follows from the same four counts.
 
-What the hash does not see through: another field of view (zoom, crop), larger shifts and rotations.
-``benchmarks/near_duplicates.py`` measures the distances from which the threshold was chosen.
+The hash does not detect another field of view (zoom, crop), larger shifts, or rotations.
+``benchmarks/near_duplicates.py`` measures the distances on which the threshold is based.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from liver_tf.ct.window import DEFAULT_WINDOW, apply_window
 
 BITS = 256
 CELLS = 32
-#: Whether the frequencies down and across are odd, for each word of the hash.
+#: Whether the vertical and horizontal frequencies are odd, for each word of the hash.
 WORDS = ((0, 0), (0, 1), (1, 0), (1, 1))
 WORD_BITS = BITS // len(WORDS)
-#: Frequencies of each word that are left out, the coarsest; among them the mean.
+#: Lowest frequencies of each word that are excluded, with the mean among them.
 COARSEST = 10
 #: Two slices whose hashes differ in this many bits or fewer are near-duplicates.
 NEAR_BITS = 24
-#: A slice whose cells vary less (standard deviation in HU) shows next to nothing: it has no
-#: perceptual hash.
+#: A slice whose cells have a lower standard deviation (HU) has no perceptual hash: it is nearly
+#: empty.
 FLAT_HU = 20.0
 
 NONE = "-"
 _TEXT = re.compile(r"([0-9]{1,9}):([0-9a-f]{16}|-):([0-9a-f]{64}|-)")
-#: How one slice may lie against the other, and the words whose signs that turns.
+#: Orientations of a slice relative to another, and the words whose signs they invert.
 VIEWS = {
     "upright": (False, False, False, False),
     "flipped left to right": (False, True, False, True),
@@ -51,12 +51,14 @@ VIEWS = {
 
 @dataclass(frozen=True)
 class SliceHashes:
-    """The hashes of some slices, one row each.
+    """The hashes of several slices, one row each.
 
     Attributes:
-      index: int64 [slices], the slices' places in their case.
-      identity: uint64 [slices]. has_identity: bool, false for slices of a single value.
-      bits: uint64 [slices, 4]. has_bits: bool, false for slices without content.
+      index: int64 [slices], index of each slice in its case.
+      identity: uint64 [slices].
+      has_identity: bool [slices], False for slices with a single value.
+      bits: uint64 [slices, 4].
+      has_bits: bool [slices], False for slices that are nearly empty.
     """
 
     index: np.ndarray
@@ -73,9 +75,9 @@ def hash_slice(image: np.ndarray, index: int) -> str:
     """``index:identity:perceptual`` of a slice, the hashes as 16 and 64 hex digits or ``-``.
 
     Args:
-      image: int16 or float32 [rows, columns], HU clipped to the data set's window. For the
-        perceptual hash they are clipped to the paper's window too.
-      index: the slice's place in its case.
+      image: int16 or float32 [rows, columns], HU clipped to the window of the data set. For the
+        perceptual hash they are also clipped to the window of the paper.
+      index: Of the slice in its case.
     """
     lowest, highest = image.min(), image.max()
     if lowest == highest:
@@ -85,7 +87,7 @@ def hash_slice(image: np.ndarray, index: int) -> str:
     else:
         windowed = image
     cells = _bands(windowed) @ _shares(image.shape[1]).T
-    # Quicker than ``std``.
+    # Faster than ``std``.
     if float(np.square(cells - cells.mean()).mean()) < FLAT_HU**2:
         return f"{index}:{_identity(image)}:{NONE}"
     transform, chosen = _transform()
@@ -94,16 +96,18 @@ def hash_slice(image: np.ndarray, index: int) -> str:
 
 
 def slice_index(text: str) -> int:
-    """The slice's place in its case, from the text of ``hash_slice``."""
+    """Index of the slice in its case, from the text of ``hash_slice``."""
     return int(text.partition(":")[0])
 
 
 def parse_hashes(texts: Iterable[str]) -> SliceHashes:
-    """The inverse of ``hash_slice`` for many slices; raises ``ValueError`` on anything else."""
-    parts = [_TEXT.fullmatch(text) for text in texts]
-    if not all(parts):
-        raise ValueError("expected slice hashes as index:identity:perceptual")
-    parts = [match.groups() for match in parts]
+    """The inverse of ``hash_slice`` for many slices; raises ``ValueError`` for other texts."""
+    parts = []
+    for text in texts:
+        match = _TEXT.fullmatch(text)
+        if match is None:
+            raise ValueError("expected slice hashes as index:identity:perceptual")
+        parts.append(match.groups())
     bits = b"".join(bytes.fromhex("0" * (BITS // 4) if p[2] == NONE else p[2]) for p in parts)
     return SliceHashes(
         np.array([int(part[0]) for part in parts], np.int64),
@@ -115,14 +119,14 @@ def parse_hashes(texts: Iterable[str]) -> SliceHashes:
 
 
 def _identity(image: np.ndarray) -> str:
-    """CRC-32 of the upper and of the lower half with the size, 16 hex digits.
+    """CRC-32 of the upper and of the lower half, with the size: 16 hex digits.
 
-    Equal for int16 and float32 of equal values. Not SHA-256, which takes many times as long:
-    nobody forges slices here, and unrelated ones agree by chance once in 2**64.
+    Equal for int16 and float32 of equal values. SHA-256 would take many times as long; forgery is
+    no concern, and unrelated slices collide with probability 2**-64.
     """
     if image.dtype != np.int16:
         whole = image.astype(np.int16)
-        # Adding 0 makes of -0 a 0.
+        # Adding 0 turns -0 into 0.
         image = whole if (whole == image).all() else image + np.float32(0)
     image = np.ascontiguousarray(image, image.dtype.newbyteorder("<"))
     size = isal_zlib.crc32(repr(image.shape).encode())
@@ -134,32 +138,35 @@ def _identity(image: np.ndarray) -> str:
 def _bands(image: np.ndarray) -> np.ndarray:
     """[rows, columns] to float32 [32, columns]: means over bands of rows.
 
-    The usual matrices divide evenly. Their rows are added as they are, in int16 where the sum of
-    a band cannot pass it: several times faster than a product with the shares.
+    The usual matrices divide evenly. Their rows are summed directly, in int16 if the sum of a band
+    fits: several times faster than a matrix product.
     """
     rows, columns = image.shape
     if rows % CELLS:
-        return _shares(rows) @ image.astype(np.float32)
+        means: np.ndarray = _shares(rows) @ image.astype(np.float32)
+        return means
     each = rows // CELLS
     dtype = image.dtype
     if dtype == np.int16 and each * max(map(abs, DEFAULT_WINDOW)) > np.iinfo(np.int16).max:
-        dtype = np.int32
+        dtype = np.dtype(np.int32)
     sums = np.add.reduce(image.reshape(CELLS, each, columns), axis=1, dtype=dtype)
-    return sums.astype(np.float32) / np.float32(each)
+    bands: np.ndarray = sums.astype(np.float32) / np.float32(each)
+    return bands
 
 
 @functools.lru_cache(maxsize=16)
 def _shares(count: int) -> np.ndarray:
-    """float32 [32, count]: the share that every row (or column) has in the mean of a band."""
+    """float32 [32, count]: the weight of each row (or column) in the mean of each band."""
     edges = np.arange(count + 1) * CELLS / count
     band = np.arange(CELLS)[:, None]
     overlap = np.minimum(edges[1:], band + 1) - np.maximum(edges[:-1], band)
-    return np.maximum(overlap, 0).astype(np.float32)
+    shares: np.ndarray = np.maximum(overlap, 0).astype(np.float32)
+    return shares
 
 
 @functools.cache
 def _frequencies() -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies down and across of the hash's bits, int [256] each, in the order of ``WORDS``."""
+    """Vertical and horizontal frequencies of the bits, int [256] each, ordered as ``WORDS``."""
     down, across = (axis.ravel() for axis in np.mgrid[:CELLS, :CELLS])
     order = np.argsort(down**2 + across**2, kind="stable")
     taken = []
@@ -172,9 +179,9 @@ def _frequencies() -> tuple[np.ndarray, np.ndarray]:
 
 @functools.cache
 def _transform() -> tuple[np.ndarray, np.ndarray]:
-    """The cosine transform up to the highest frequency used, and the places that make the hash."""
+    """The cosine transform up to the highest frequency used, and the indices of the hash bits."""
     down, across = _frequencies()
     highest = int(max(down.max(), across.max())) + 1
-    # DCT-II; what all rows but the first are scaled by does not change a sign.
+    # DCT-II without the scale of the rows, which does not change signs.
     matrix = np.cos(np.pi / CELLS * np.outer(np.arange(highest), np.arange(CELLS) + 0.5))
     return matrix.astype(np.float32), down * highest + across

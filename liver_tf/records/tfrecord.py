@@ -1,4 +1,4 @@
-"""TFRecord files, written and read without TensorFlow, each record between its checksums.
+"""TFRecord files, written and read without TensorFlow.
 
 The format (``tensorflow/core/lib/io/record_writer.h``): length as uint64, masked CRC-32C of the
 length, the data, masked CRC-32C of the data; all little-endian.
@@ -16,22 +16,27 @@ from typing import BinaryIO
 import google_crc32c
 import numpy as np
 
-#: Bytes around each record.
+#: Bytes of length and checksums per record.
 FRAMING_BYTES = 16
 
-#: Bytes after which what was written is brought to the disk, so that little is left for the end.
+#: Bytes after which a writer syncs the file, so that little is left to sync at the end.
 _SYNC_BYTES = 1 << 22
 
 
 class DamagedRecords(ValueError):
-    """A file that is no sequence of whole records with fitting checksums."""
+    """A file that is not a sequence of complete records with matching checksums."""
 
 
 class RecordWriter:
-    """Writes records to an open file; counts them, their bytes, and hashes what it wrote.
+    """Writes records to an open file, and keeps count, size and hash.
+
+    Attributes:
+      records: Number of records written.
+      bytes: Number of bytes written.
 
     Args:
-      sync: called with the file's descriptor now and then, to bring it to the disk.
+      file: Open for writing.
+      sync: Called with the file's descriptor from time to time, to sync it.
     """
 
     def __init__(self, file: BinaryIO, sync: Callable[[int], object] = os.fsync) -> None:
@@ -48,7 +53,7 @@ class RecordWriter:
         return self._digest.hexdigest()
 
     def write(self, pieces: list[bytes | np.ndarray]) -> None:
-        """Write one record, given as pieces (arrays: C-contiguous, flat or not)."""
+        """Write a record, given as pieces; arrays must be C-contiguous."""
         length, checksum = 0, 0
         for piece in pieces:
             length += piece.nbytes if isinstance(piece, np.ndarray) else len(piece)
@@ -56,8 +61,9 @@ class RecordWriter:
         head = struct.pack("<Q", length)
         head += struct.pack("<I", _masked(google_crc32c.value(head)))
         for piece in (head, *pieces, struct.pack("<I", _masked(checksum))):
-            self._digest.update(piece)
-            self._file.write(piece)
+            data = piece.data if isinstance(piece, np.ndarray) else piece
+            self._digest.update(data)
+            self._file.write(data)
         self.records += 1
         self.bytes += length + FRAMING_BYTES
         if self.bytes - self._synced >= _SYNC_BYTES:
@@ -67,49 +73,49 @@ class RecordWriter:
 
 
 def read_records(path: Path) -> Iterator[bytes]:
-    """The records of a file in order; raises ``DamagedRecords`` where a checksum does not fit."""
+    """Yield the records of a file; raises ``DamagedRecords`` at a wrong length or checksum."""
     with open(path, "rb") as file:
         left = path.stat().st_size
         while head := file.read(12):
             left -= len(head)
             if len(head) < 12 or _masked(google_crc32c.value(head[:8])) != _unsigned(head[8:]):
-                raise DamagedRecords("a record's length is damaged or cut off")
+                raise DamagedRecords("a damaged or truncated record length")
             length = struct.unpack("<Q", head[:8])[0]
             if length + 4 > left:
-                raise DamagedRecords("the last record is cut off")
+                raise DamagedRecords("a truncated last record")
             data, tail = file.read(length), file.read(4)
             left -= len(data) + len(tail)
             if len(tail) < 4 or _masked(google_crc32c.value(data)) != _unsigned(tail):
-                raise DamagedRecords("a record's checksum does not fit")
+                raise DamagedRecords("a record with another checksum")
             yield data
 
 
 def record_offsets(path: Path) -> np.ndarray:
-    """Where each record of a file begins: int64 [records], bytes from the file's start.
+    """Start of each record in a file: int64 [records], in bytes.
 
-    Reads the lengths alone, so that data may be damaged; raises ``DamagedRecords`` where a length
-    is damaged or leads beyond the file's end.
+    Only the lengths are read and checked; raises ``DamagedRecords`` if one is damaged or exceeds
+    the file.
     """
-    found, place = [], 0
-    # Unbuffered: the next length lies beyond whatever would be read ahead.
+    offsets, place = [], 0
+    # Unbuffered: read-ahead would never reach the next length.
     with open(path, "rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         while place < size:
-            found.append(place)
+            offsets.append(place)
             file.seek(place)
             head = file.read(12)
             if len(head) < 12 or _masked(google_crc32c.value(head[:8])) != _unsigned(head[8:]):
-                raise DamagedRecords("a record's length is damaged or cut off")
+                raise DamagedRecords("a damaged or truncated record length")
             place += struct.unpack("<Q", head[:8])[0] + FRAMING_BYTES
     if place > size:
-        raise DamagedRecords("the last record is cut off")
-    return np.array(found, np.int64)
+        raise DamagedRecords("a truncated last record")
+    return np.array(offsets, np.int64)
 
 
 def _unsigned(four_bytes: bytes) -> int:
-    return struct.unpack("<I", four_bytes)[0]
+    return int.from_bytes(four_bytes, "little")
 
 
 def _masked(checksum: int) -> int:
-    """CRCs of data that hold CRCs are weak, so the format stores them turned and shifted."""
+    """The format stores CRCs rotated and shifted, since CRCs of data with CRCs are weak."""
     return ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF

@@ -1,8 +1,8 @@
-"""``seen.json``: what a network was trained on, beside its weights, for the leakage guard.
+"""``seen.json``: the training data of a network, stored beside its weights for the leakage guard.
 
-It holds pseudonyms and hashes of slices, no pixels. So the guard needs no records of the
-pre-training, which may lie on another machine. Whoever gives weights away may leave it out: a hash
-tells whoever has a slice that it was trained on.
+It holds pseudonyms and slice hashes, no pixels, so the guard does not need the records of the
+pre-training. When weights are given away it may be removed: with a slice at hand, its hash reveals
+that the slice was used.
 """
 
 from __future__ import annotations
@@ -10,34 +10,37 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from liver_tf import atomic_files
 from liver_tf.records.leakage import HashedCase, SplitPart
 from liver_tf.records.slice_hash import parse_hashes
 from liver_tf.refusals import Refusal
 
-#: In an ROI record set: the ``seen.json`` of the liver network that cut it.
+#: In an ROI record set: the ``seen.json`` of the liver network that cut the ROIs.
 LIVER_TRAINING_DATA = "liver_seen.json"
 
 
 def save_training_data(path: Path, parts: tuple[SplitPart, ...]) -> None:
-    """Write the parts that a network was trained on, or early stopping looked at."""
+    """Write the cases used for training or early stopping."""
     atomic_files.write_json(path, [asdict(part) for part in parts])
 
 
 def load_training_data(path: Path) -> tuple[SplitPart, ...]:
     """The inverse of ``save_training_data``.
 
-    Raises ``Refusal``: ``no-seen`` where there is no such file, ``seen-damaged``.
+    Raises:
+      Refusal: ``no-seen`` if there is no such file, ``seen-damaged``.
     """
     if not path.is_file():
         raise Refusal(
             "no-seen",
             path,
-            expected="the list of what the network was trained on",
+            expected="the list of the training data of the network",
             found="no such file",
-            remedy="Start its training again with the same arguments: it writes the list and ends "
-            "at once. If nobody can tell, --accept_unknown_training leaves the comparison out.",
+            remedy="Run its training again with the same arguments, which writes the list and "
+            "ends at once. If the training data are unknown, --accept_unknown_training skips the "
+            "comparison.",
         )
     try:
         parts = json.loads(path.read_text(encoding="utf-8"))
@@ -48,13 +51,13 @@ def load_training_data(path: Path) -> tuple[SplitPart, ...]:
         raise Refusal(
             "seen-damaged",
             path,
-            expected="the list that training wrote",
-            found="something else",
-            remedy="Delete it and start that training again with the same arguments.",
+            expected="the list that training writes",
+            found="other content",
+            remedy="Delete it and run the training again with the same arguments.",
         ) from None
     return seen
 
 
-def _case(value: dict) -> HashedCase:
+def _case(value: dict[str, Any]) -> HashedCase:
     parse_hashes(value["hashes"])
     return HashedCase(value["case"], value["patient"], value["group"], tuple(value["hashes"]))

@@ -24,7 +24,7 @@ from liver_tf.pipeline.slices import Slices
 from liver_tf.records import leakage
 from liver_tf.records.folds import Split
 from liver_tf.records.manifest import Manifest
-from liver_tf.records.shards import check_shards
+from liver_tf.records.shard_reader import check_shards
 from liver_tf.training.compiled_steps import CompiledSteps
 from liver_tf.training.computation import Computation
 from liver_tf.training.cycle import TrainingData, TrainingSetup

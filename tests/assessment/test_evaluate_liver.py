@@ -10,7 +10,7 @@ from liver_tf.assessment.evaluate import map_name
 from liver_tf.assessment.evaluate_liver import evaluate_liver_run
 from liver_tf.labels import LITS
 from liver_tf.model.weights_file import save_weights
-from liver_tf.records.shards import read_case
+from liver_tf.records.shard_reader import read_case
 from liver_tf.results.stored_results import load_results
 from tests.builders import tiny_records
 

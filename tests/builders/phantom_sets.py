@@ -125,7 +125,7 @@ def bytes_of(folder: Path, pattern: str = "*") -> dict[str, bytes]:
 def records_of(folder: Path) -> dict:
     """All records of a record set by (case, slice index), checked against its manifest."""
     from liver_tf.records.manifest import load_manifest
-    from liver_tf.records.shards import check_shards, read_case
+    from liver_tf.records.shard_reader import check_shards, read_case
 
     manifest = load_manifest(folder)
     check_shards(folder, manifest)

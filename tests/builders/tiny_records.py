@@ -12,7 +12,7 @@ from liver_tf.labels import HEALTHY, LESION_TYPES, LabelSet
 from liver_tf.records import case_statistics
 from liver_tf.records.manifest import CaseEntry, Manifest
 from liver_tf.records.record_schema import SliceRecord
-from liver_tf.records.shards import write_shard
+from liver_tf.records.shard_writer import write_shard
 from liver_tf.records.slice_hash import hash_slice
 
 WINDOW = (-160, 240)

@@ -15,7 +15,7 @@ from liver_tf.conversion.cases import CaseTask
 from liver_tf.conversion.convert_cases import Target, convert_case
 from liver_tf.inspection.fingerprint import Facts, facts_of_case
 from liver_tf.records.pixel_encoding import ENCODINGS
-from liver_tf.records.shards import read_case
+from liver_tf.records.shard_reader import read_case
 from liver_tf.refusals import Refusal
 from tests.builders.mutations import mutate
 from tests.campaigns.fuzz_kinds import CANARY, Kind, find_table, make_kinds

@@ -13,7 +13,7 @@ import pytest
 
 import liver_tf
 from liver_tf.records.manifest import load_manifest
-from liver_tf.records.shards import check_shards, read_case
+from liver_tf.records.shard_reader import check_shards, read_case
 
 RUN = "fold0/seed0/two"
 

@@ -37,7 +37,7 @@ KILLED = textwrap.dedent(
     from liver_tf.conversion.sources import find_lits
     from liver_tf.ct.pseudonyms import key_fingerprint
     from liver_tf.labels import LITS
-    from liver_tf.records import shards
+    from liver_tf.records import shard_writer
 
     source, output, key = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3].encode()
 
@@ -63,7 +63,7 @@ KILLED = textwrap.dedent(
             if what == "replace":
                 os.replace = dying(os.replace, call, late)
             else:
-                shards.encode = dying(shards.encode, call, late)
+                shard_writer.encode = dying(shard_writer.encode, call, late)
             tasks, _ = find_lits(source, key)
             convert_cases.convert(
                 tasks, convert_cases.Target(output / f"{what}-{call}-{late}"), label_set=LITS,

@@ -10,7 +10,7 @@ from liver_tf.pipeline.augmentation.ranges import Ranges
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.pipeline.sampling import Sampling
 from liver_tf.pipeline.slices import Slices, network_view
-from liver_tf.records.shards import read_case
+from liver_tf.records.shard_reader import read_case
 from liver_tf.refusals import Refusal
 from tests.builders import tiny_records
 

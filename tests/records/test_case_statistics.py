@@ -36,5 +36,5 @@ def test_what_cannot_be_standardised_is_refused():
         liver_mean_sd(CaseStatistics((100, 0, 3), 0.0, 0.0))
     with pytest.raises(ValueError, match=r"liver HU do not vary \(SD 0 HU\)"):
         liver_mean_sd(CaseStatistics((0, 10, 0), 1000.0, 100_000.0))
-    with pytest.raises(ValueError, match="statistics of no cases at all"):
+    with pytest.raises(ValueError, match="at least one case"):
         case_statistics.total([])

@@ -128,7 +128,9 @@ def test_one_patient_in_two_sets_with_the_same_key_and_with_another():
     assert found(before, other) == [("identical-slice", "c-a", "c-b")]
     assert key_cautions([(before, same)]) == []
     (caution,) = key_cautions([(before, other)])
-    assert caution.startswith("patients of before and test cannot be compared: different site keys")
+    assert caution.startswith(
+        "patients of before and test cannot be compared, because their site keys differ"
+    )
 
 
 def test_slices_that_show_nothing_are_exempt():

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from liver_tf.labels import LITS
 from liver_tf.records.record_schema import decode, encode
-from liver_tf.records.shards import check_shards, read_case, write_shard
+from liver_tf.records.shard_reader import check_shards, read_case
+from liver_tf.records.shard_writer import write_shard
 from liver_tf.refusals import Refusal
 from tests.builders import tiny_records
 
@@ -66,7 +67,7 @@ def test_a_shard_cut_inside_a_record_is_refused(shard):
     path.write_bytes(path.read_bytes()[:-7])
     refused("shard-size", lambda: check_shards(folder, manifest))
     text = refused("shard-damaged", lambda: list(read_case(folder, manifest.cases[0])))
-    assert "the last record is cut off" in text
+    assert "a truncated last record" in text
 
 
 def test_a_missing_shard_is_refused(shard):

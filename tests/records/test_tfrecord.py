@@ -83,9 +83,9 @@ def test_offsets_of_a_cut_file_or_a_damaged_length_are_told(tmp_path, length):
     write(tmp_path / "file", [b"abc", b"defgh"])
     data = bytearray((tmp_path / "file").read_bytes())
     (tmp_path / "cut").write_bytes(data[:length])
-    with pytest.raises(DamagedRecords, match="cut off"):
+    with pytest.raises(DamagedRecords, match="truncated"):
         record_offsets(tmp_path / "cut")
     data[19] ^= 1
     (tmp_path / "file").write_bytes(data)
-    with pytest.raises(DamagedRecords, match="length is damaged"):
+    with pytest.raises(DamagedRecords, match="truncated record length"):
         record_offsets(tmp_path / "file")

@@ -14,7 +14,7 @@ from liver_tf.assessment.evaluate import map_name
 from liver_tf.atomic_files import atomic_write
 from liver_tf.labels import LIVER, LIVER_ONLY
 from liver_tf.records.manifest import Manifest
-from liver_tf.records.shards import read_case
+from liver_tf.records.shard_reader import read_case
 from liver_tf.report.overlays.draw_overlays import Panel, draw_sheet
 from liver_tf.results.example_slices import RANKS
 from liver_tf.results.stored_results import RunResults

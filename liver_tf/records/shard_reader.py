@@ -1,0 +1,63 @@
+"""Reading shards, and checking them against the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from liver_tf import atomic_files
+from liver_tf.records.manifest import CaseEntry, Manifest
+from liver_tf.records.record_schema import SliceRecord, decode
+from liver_tf.records.tfrecord import read_records
+from liver_tf.refusals import Refusal
+
+
+def check_shards(folder: Path, manifest: Manifest, cases: Iterable[str] | None = None) -> None:
+    """Check that every shard, or those of ``cases``, has the size and SHA-256 of the manifest.
+
+    TensorFlow silently reads a shard that is truncated between two records as a shorter data set.
+
+    Raises:
+      Refusal: ``shard-missing``, ``shard-size``, ``shard-sha256``.
+    """
+    chosen = None if cases is None else set(cases)
+    for entry in manifest.cases:
+        if chosen is None or entry.case in chosen:
+            _check_shard(folder / entry.shard, entry)
+
+
+def read_case(folder: Path, entry: CaseEntry) -> Iterator[SliceRecord]:
+    """Yield the records of a case in the order in which they were written (feet to head).
+
+    Raises:
+      Refusal: ``shard-damaged``, or ``shard-count`` if the manifest states another number.
+    """
+    path = folder / entry.shard
+    count = 0
+    try:
+        for serialised in read_records(path):
+            yield decode(serialised)
+            count += 1
+    except (ValueError, OSError) as error:  # DamagedRecords is a ValueError
+        found = str(error) if isinstance(error, ValueError) else "a file that cannot be read"
+        raise _refused(
+            "shard-damaged", path, "complete records with matching CRCs", found
+        ) from None
+    if count != entry.records:
+        raise _refused("shard-count", path, f"{entry.records} records", f"{count}")
+
+
+def _check_shard(path: Path, entry: CaseEntry) -> None:
+    if not path.is_file():
+        raise _refused("shard-missing", path, f"the shard of case {entry.case}", "no such file")
+    size = path.stat().st_size
+    if size != entry.bytes:
+        expected = f"{entry.bytes} bytes with {entry.records} records"
+        raise _refused("shard-size", path, expected, f"{size} bytes")
+    if atomic_files.sha256_of(path) != entry.sha256:
+        raise _refused("shard-sha256", path, "the SHA-256 in the manifest", "another one")
+
+
+def _refused(code: str, path: Path, expected: str, found: str) -> Refusal:
+    remedy = "Copy the shard again from the original data set, or convert the data again."
+    return Refusal(code, path, expected=expected, found=found, remedy=remedy)
