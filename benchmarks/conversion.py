@@ -115,7 +115,8 @@ def write_pair(folder: Path, number: int) -> None:
 
 
 def write_phantom_pair(scratch: Path, volume: Path, segmentation: Path) -> None:
-    from liver_tf.phantom.phantom_folder import PhantomPlan, write_phantom
+    from liver_tf.phantom.phantom_folder import write_phantom
+    from liver_tf.phantom.phantom_plan import PhantomPlan
 
     write_phantom(scratch, PhantomPlan(lits_volumes=1, lits_slices=SLICES, patients=0, matrix=512))
     for kind, path in (("volume", volume), ("segmentation", segmentation)):
@@ -137,8 +138,7 @@ def unpack(folder: Path) -> None:
 
 
 def convert(folder: Path, output: Path, encoding: str, workers: int) -> None:
-    from liver_tf.conversion.convert_cases import Target, local_engine
-    from liver_tf.conversion.convert_cases import convert as convert_cases
+    from liver_tf.conversion.convert_cases import Target, convert_cases, local_engine
     from liver_tf.conversion.sources import find_lits
     from liver_tf.labels import LITS
 

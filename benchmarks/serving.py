@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int:
     import tensorflow as tf
 
     from benchmarks.cascade import draw_volume, make_network
-    from liver_tf.export.saved_model import export
+    from liver_tf.export.saved_model import write_saved_model
     from liver_tf.inference.cascade import Cascade
     from liver_tf.inference.liver_finder import LiverFinder
     from liver_tf.model import unet
@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
     cascade = Cascade(LiverFinder(networks[0]), networks[1])
     with tempfile.TemporaryDirectory() as folder:
         version = Path(folder) / "liver" / "1"
-        export(cascade, version, {})
+        write_saved_model(cascade, version, {})
         weights = sum(
             4 * unet.build(network.description.architecture).count_params() for network in networks
         )

@@ -139,29 +139,31 @@ class Option:
             value = None
         if value is None:
             if not self.optional:
-                raise OptionError(self.name, "expected a value, got None")
+                raise OptionError(self.name, "expected a value, found None")
             return None
         if not self.many:
             return self._checked_one(value)
         if isinstance(value, str | Path) or not isinstance(value, Sequence):
-            raise OptionError(self.name, f"expected a list, got {value!r}")
+            raise OptionError(self.name, f"expected a list, found {value!r}")
         return tuple(self._checked_one(one) for one in value)
 
     def _checked_one(self, value: Any) -> Any:
         if self.kind is Path:
             if not isinstance(value, str | Path):
-                raise OptionError(self.name, f"expected a path, got {value!r}")
+                raise OptionError(self.name, f"expected a path, found {value!r}")
+            if value == "":
+                raise OptionError(self.name, "the path is empty; is a shell variable unset?")
             return Path(value)
         if self.kind is str:
             if not isinstance(value, str):
-                raise OptionError(self.name, f"expected text, got {value!r}")
+                raise OptionError(self.name, f"expected text, found {value!r}")
             if self.spec.choices and value not in self.spec.choices:
                 choices = ", ".join(self.spec.choices)
-                raise OptionError(self.name, f"expected one of {choices}; got {value!r}")
+                raise OptionError(self.name, f"expected one of {choices}; found {value!r}")
             return value
         if self.kind is bool:
             if not isinstance(value, bool):
-                raise OptionError(self.name, f"expected True or False, got {value!r}")
+                raise OptionError(self.name, f"expected True or False, found {value!r}")
             return value
         return self._checked_number(value)
 
@@ -171,9 +173,9 @@ class Option:
             value = self.kind(value) if value.isdecimal() else value
         if isinstance(value, bool) or not hasattr(value, "__index__" if whole else "__float__"):
             expected = "a whole number" if whole else "a number"
-            raise OptionError(self.name, f"expected {expected}, got {value!r}")
+            raise OptionError(self.name, f"expected {expected}, found {value!r}")
         if not math.isfinite(value):
-            raise OptionError(self.name, f"expected a finite number, got {value}")
+            raise OptionError(self.name, f"expected a finite number, found {value}")
         spec = self.spec
         if (
             (spec.low is not None and value < spec.low)
@@ -181,7 +183,7 @@ class Option:
             or (spec.above is not None and value <= spec.above)
             or (spec.below is not None and value >= spec.below)
         ):
-            raise OptionError(self.name, f"expected {self.bounds}, got {value}")
+            raise OptionError(self.name, f"expected {self.bounds}, found {value}")
         return value
 
 

@@ -106,7 +106,8 @@ def intensity_cascade():
 @pytest.fixture(scope="session")
 def tiny_phantom(tmp_path_factory) -> Path:
     """Folder with ``lits`` (2 volumes of 8 slices) and ``sheba`` (9 patients), 64 x 64."""
-    from liver_tf.phantom.phantom_folder import PhantomPlan, write_phantom
+    from liver_tf.phantom.phantom_folder import write_phantom
+    from liver_tf.phantom.phantom_plan import PhantomPlan
 
     folder = tmp_path_factory.mktemp("tiny") / "phantom"
     write_phantom(folder, PhantomPlan(seed=5, lits_volumes=2, lits_slices=8, patients=9, matrix=64))
@@ -187,12 +188,12 @@ def exported_for_openvino(make_network, tmp_path_factory):
 def _exported(make_network, tmp_path_factory, **options):
     import tensorflow as tf
 
-    from liver_tf.export.saved_model import export
+    from liver_tf.export.saved_model import write_saved_model
     from liver_tf.inference.cascade import Cascade
     from liver_tf.inference.liver_finder import LiverFinder
     from tests.builders.served import Exported
 
     cascade = Cascade(LiverFinder(make_network("liver")), make_network("lesion"))
     folder = tmp_path_factory.mktemp("served") / "liver" / "1"
-    export(cascade, folder, {"protocol": "hier_freeze"}, **options)
+    write_saved_model(cascade, folder, {"protocol": "hier_freeze"}, **options)
     return Exported(cascade, folder, tf.saved_model.load(str(folder)))

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from liver_tf import __version__, run_files
+from liver_tf.assessment.assessment_settings import EvaluateSettings
 from liver_tf.assessment.keeping_shown import keep_shown
 from liver_tf.assessment.slice_predictor import SlicePredictor
 from liver_tf.atomic_files import atomic_write
@@ -34,7 +36,6 @@ from liver_tf.results.stored_results import (
     load_results,
 )
 from liver_tf.run_files import INNER
-from liver_tf.statistics.bootstrap_intervals import SAMPLES
 
 
 @dataclass(frozen=True)
@@ -67,41 +68,35 @@ class Evaluation:
     files: tuple[Path, ...]
 
 
-def evaluate(
-    runs: Sequence[Path],
-    liver_run: Path,
-    records: Path,
-    *,
-    output: Path | None = None,
-    data_label: str = "your data",
-    use_chosen: bool = True,
-    samples: int = SAMPLES,
-    seed: int = 0,
-) -> Evaluation:
+def evaluate(settings: EvaluateSettings | None = None, /, **options: Any) -> Evaluation:
     """Evaluate fine-tuned runs on the test patients of their folds and write the report.
 
     Runs of one protocol on several folds and seeds are pooled. Results are kept in each run's
     folder under ``measures/`` and reused by the next evaluation.
 
     Args:
-      runs: fine-tuned runs, each listed once.
-      liver_run: run of the liver network.
-      records: record set of whole slices from which the runs' ROIs were cut.
-      output: folder of the report; by default ``report`` beside the first run.
-      data_label: name of the data in the report, e.g. a study's name.
-      use_chosen: apply the post-processing that was chosen for each run, if any.
-      samples: resamples of the bootstrap.
-      seed: seed of bootstrap and permutation tests.
+      settings: All options; None takes the defaults.
+      **options: Single options by name, as in ``liver-tf evaluate --help``. ``run`` is required.
 
     Raises:
-      ValueError: a run is listed twice.
-      Refusal: see ``evaluate_runs`` and ``write_runs_report``.
+      OptionError: An option has a value that it cannot take.
+      Refusal: See ``evaluate_runs`` and ``write_runs_report``.
+
+    Example:
+      >>> print(evaluate(run=["runs/finetune/fold0/seed0/hier_freeze"]).table)
     """
-    if len({run.resolve() for run in runs}) < len(runs):
-        raise ValueError("runs: the same run is listed twice; list every run once")
-    evaluate_runs(runs, liver_run, records, use_chosen=use_chosen)
-    output = output or runs[0].resolve().parent / "report"
-    files = write_runs_report(runs, output, data_label=data_label, samples=samples, seed=seed)
+    settings = EvaluateSettings.of(settings, **options)
+    evaluate_runs(
+        settings.run, settings.liver_run, settings.records, use_chosen=settings.postprocessing
+    )
+    output = settings.output or settings.run[0].resolve().parent / "report"
+    files = write_runs_report(
+        settings.run,
+        output,
+        data_label=settings.data_label,
+        samples=settings.samples,
+        seed=settings.seed,
+    )
     return Evaluation((output / TABLE).read_text(encoding="utf-8"), tuple(files))
 
 

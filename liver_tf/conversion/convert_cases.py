@@ -85,7 +85,7 @@ def local_engine(workers: int) -> Engine:
     return lambda jobs: in_processes(convert_case, jobs, workers)
 
 
-def convert(
+def convert_cases(
     tasks: list[CaseTask],
     target: Target,
     *,

@@ -13,7 +13,8 @@ from liver_tf import atomic_files
 from liver_tf.conversion.output_folder import remove_leftovers, rewritten_folder
 from liver_tf.disk_full import write_errors_as_refusals
 from liver_tf.inference.liver_finder import LiverFinder
-from liver_tf.inference.roi_box import RoiRule, boxes_of_scan, crop
+from liver_tf.inference.roi_box import boxes_of_scan, crop
+from liver_tf.inference.roi_rule import RoiRule
 from liver_tf.labels import BACKGROUND, LIVER
 from liver_tf.records import case_statistics
 from liver_tf.records.manifest import CaseEntry, Manifest, load_manifest

@@ -26,7 +26,7 @@ EXTRA, MEANING, CARD = "assets.extra", "model.json", "model_card.md"
 _VERSION = re.compile("[1-9][0-9]{0,17}")
 
 
-def export(
+def write_saved_model(
     cascade: Cascade,
     output: Path,
     provenance: dict,

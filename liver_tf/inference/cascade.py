@@ -16,7 +16,8 @@ from liver_tf.inference.ensemble_checks import check_networks, check_runs
 from liver_tf.inference.graph_components_2d import dilate, largest_components_2d
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.postprocessing import NOTHING, PostProcessing
-from liver_tf.inference.roi_box import RoiRule, boxes_of_scan, paste, square_boxes, windows_of
+from liver_tf.inference.roi_box import boxes_of_scan, paste, square_boxes, windows_of
+from liver_tf.inference.roi_rule import RoiRule
 from liver_tf.inference.slice_batches import (
     BATCH,
     SliceGraph,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from liver_tf import run_files
-from liver_tf.inference.roi_box import RoiRule
+from liver_tf.inference.roi_rule import RoiRule
 from liver_tf.model.description import Description, load_description
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.refusals import Refusal

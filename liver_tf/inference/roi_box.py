@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
 import numpy as np
 import tensorflow as tf
 
+from liver_tf.inference.roi_rule import RoiRule
 from liver_tf.records.record_schema import Box
 
 #: Pixel spacing assumed where it is unknown (a typical abdominal CT).
@@ -15,29 +13,6 @@ NOMINAL_SPACING_MM = 0.75
 
 #: Slices of a scan whose boxes are computed together.
 _GROUP = 32
-
-
-@dataclass(frozen=True)
-class RoiRule:
-    """How a liver mask becomes a box.
-
-    Attributes:
-      margin_mm: Margin on every side, so that lesions at the rim stay inside.
-      least_side_mm: Minimum side, so that a small tip of the liver is not magnified too much.
-      extent: ``slice``, one box per slice; or ``volume``, one box for all slices of a scan.
-    """
-
-    margin_mm: float = 15.0
-    least_side_mm: float = 120.0
-    extent: str = "slice"
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.margin_mm) and self.margin_mm >= 0):
-            raise ValueError(f"margin_mm: expected 0 or more, found {self.margin_mm}")
-        if not (math.isfinite(self.least_side_mm) and self.least_side_mm > 0):
-            raise ValueError(f"least_side_mm: expected more than 0, found {self.least_side_mm}")
-        if self.extent not in ("slice", "volume"):
-            raise ValueError(f"extent: expected slice or volume, found {self.extent!r}")
 
 
 def square_boxes(

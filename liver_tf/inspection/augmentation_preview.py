@@ -28,7 +28,7 @@ class PreviewSettings(Options):
         super().__post_init__()
         if self.output.suffix.lower() != ".png":
             raise OptionError(
-                "output", f"expected a name that ends with .png, got {self.output.name!r}"
+                "output", f"expected a name that ends with .png, found {self.output.name!r}"
             )
 
 

@@ -39,7 +39,7 @@ class Architecture(Options):
         super().__post_init__()
         if self.image_size < SIDE_MULTIPLE or self.image_size % SIDE_MULTIPLE:
             raise OptionError(
-                "image_size", f"expected a multiple of {SIDE_MULTIPLE}, got {self.image_size}"
+                "image_size", f"expected a multiple of {SIDE_MULTIPLE}, found {self.image_size}"
             )
         if self.classes < 2:
-            raise ValueError(f"classes: expected at least 2, got {self.classes}")
+            raise ValueError(f"classes: expected at least 2, found {self.classes}")

@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from liver_tf import __version__
 from liver_tf.phantom.cohort import Member, PhantomScan, typed_cohort, typed_study, volume_study
+from liver_tf.phantom.phantom_plan import PhantomPlan
 from liver_tf.phantom.random_streams import stream
 from liver_tf.phantom.writers import (
     ORIENTATIONS,
@@ -29,44 +30,6 @@ from liver_tf.refusals import Refusal
 
 DONE, BEGUN = "phantom.json", "phantom.begun.json"
 COLUMNS = ("slice_id", "patient_id", "image", "mask", "diagnosis")
-
-
-@dataclass(frozen=True)
-class PhantomPlan:
-    """Arguments that determine a phantom folder, byte for byte.
-
-    Attributes:
-      seed: of all randomness.
-      lits_volumes, lits_slices: number of LiTS-like volumes and of slices in each.
-      patients: size of the typed cohort; 140 in the paper.
-      matrix: rows and columns of an image.
-    """
-
-    seed: int = 0
-    lits_volumes: int = 12
-    lits_slices: int = 24
-    patients: int = 140
-    matrix: int = 512
-
-    def __post_init__(self) -> None:
-        limits = {"seed": 0, "lits_volumes": 0, "lits_slices": 8, "patients": 0, "matrix": 64}
-        for name, least in limits.items():
-            if getattr(self, name) < least:
-                raise Refusal(
-                    "phantom-argument",
-                    None,
-                    expected=f"--{name} of at least {least}",
-                    found=str(getattr(self, name)),
-                    remedy="Use a larger value.",
-                )
-        if self.matrix > 1024 or self.matrix % 2:
-            raise Refusal(
-                "phantom-argument",
-                None,
-                expected="an even --matrix of at most 1024",
-                found=str(self.matrix),
-                remedy="Scanners use 512; 256 and 128 are faster.",
-            )
 
 
 def write_phantom(

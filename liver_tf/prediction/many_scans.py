@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from liver_tf.disk_full import write_errors_as_refusals, write_refusal
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
+from liver_tf.export.lesions_csv import Scalar
 from liver_tf.export.scan_results import ScanResults
 from liver_tf.inference.cascade import Cascade
+from liver_tf.options import OptionError
 from liver_tf.prediction.bad_scans import refusal_of, series_folders
 from liver_tf.prediction.inputs_csv import InputsCsv, scan_name
-from liver_tf.prediction.named_scans import NamedScan
-from liver_tf.prediction.one_scan import ResultSettings, predict_scan
+from liver_tf.prediction.named_scans import NamedScan, named_scans
+from liver_tf.prediction.one_scan import predict_scan
+from liver_tf.prediction.prediction_settings import PredictSettings, ResultSettings
 from liver_tf.refusals import Refusal
 
 
@@ -51,6 +55,18 @@ class PredictedScans:
         """Name and refusal of every scan that was refused."""
         return [(each.scan, each.refusal) for each in self.outcomes if each.refusal]
 
+    def lesions(self) -> list[dict[str, Scalar]]:
+        """One row per lesion of all scans, for ``pandas.DataFrame``.
+
+        ``scan`` names the result folder; the other columns are those of ``lesions.csv``.
+        """
+        return [
+            {"scan": each.scan, **row}
+            for each in self.outcomes
+            if each.results is not None
+            for row in each.results.lesions
+        ]
+
     def error_lines(self) -> list[str]:
         """What failed, for the terminal of the person who named the paths."""
         lines = []
@@ -67,6 +83,48 @@ class PredictedScans:
 
 
 def predict(
+    settings: PredictSettings | None = None,
+    /,
+    *,
+    on_outcome: Callable[[ScanOutcome], None] = lambda outcome: None,
+    **options: Any,
+) -> PredictedScans:
+    """Outline and classify the lesions of scans, and write the results of each.
+
+    Args:
+      settings: All options; None takes the defaults.
+      on_outcome: Called after each scan.
+      **options: Single options by name, as in ``liver-tf predict --help``. ``model``, ``output``
+        and ``input`` or ``input_list`` are required.
+
+    Returns:
+      The outcome of each scan: a scan that cannot be read does not stop the others.
+
+    Raises:
+      OptionError: An option has a value that it cannot take.
+      Refusal: A run cannot be used, the list of inputs cannot be read, or nothing can be written.
+
+    Example:
+      >>> run = "runs/finetune/fold0/seed0/hier_freeze"
+      >>> predict(model=[run], input=["scan.nii.gz"], output="results").lesions()
+    """
+    settings = PredictSettings.of(settings, **options)
+    scans = named_scans(settings.input, settings.input_list)
+    if not scans:
+        raise OptionError("input_list", "the file lists no scan")
+    cascade = settings.load(settings.model)
+    print(f"post-processing: {cascade.how.text()}")
+    return predict_scans(
+        cascade,
+        scans,
+        settings.output,
+        settings.results,
+        AlgorithmIdentity.of_runs((settings.liver_run, *settings.model)),
+        on_outcome,
+    )
+
+
+def predict_scans(
     cascade: Cascade,
     scans: Sequence[NamedScan],
     output: Path,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from liver_tf.ct.dicom_series import read_dicom_series
@@ -14,21 +13,7 @@ from liver_tf.export.scan_findings import ScanFindings
 from liver_tf.export.scan_results import ScanResults, refuse_existing, write_results
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.lesion_properties import find_lesions
-
-
-@dataclass(frozen=True)
-class ResultSettings:
-    """What is written for each scan.
-
-    Attributes:
-      type_threshold: A lesion whose most likely type is less probable is ``indeterminate``.
-      pictures: Maximum number of overlay images per scan.
-      paths_in_table: Whether ``inputs.csv`` holds the paths of the inputs.
-    """
-
-    type_threshold: float = 0.5
-    pictures: int = 6
-    paths_in_table: bool = False
+from liver_tf.prediction.prediction_settings import ResultSettings
 
 
 def predict_scan(

@@ -18,7 +18,7 @@ from liver_tf.report.overlays.draw_overlays import draw_overlay
 from liver_tf.serving.model_clients import Client, refuse_no_model
 
 
-def ask(client: Client, model: Path, path: Path, picture: str | None) -> Iterator[str]:
+def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterator[str]:
     """A servable's answer about a slice, line by line; raises ``Refusal`` for bad input.
 
     The diagnosis is the type that most lesion pixels have (as the paper has it), the probabilities
@@ -54,7 +54,7 @@ def ask(client: Client, model: Path, path: Path, picture: str | None) -> Iterato
             None,
             answer["label_map"][0],
             labels,
-            Path(picture),
+            picture,
             f"served answer: {title}",
             None if scan.spacing_mm is None else scan.spacing_mm[1:],
         )

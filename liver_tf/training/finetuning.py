@@ -118,7 +118,7 @@ def _split(settings: FinetuneSettings, manifest: Manifest) -> Split:
         return hold_out(manifest, validation_share=settings.validation_share, seed=settings.seed)
     splits = load_folds(settings.folds_file, manifest)
     if settings.fold >= len(splits):
-        raise OptionError("fold", f"expected 0 to {len(splits) - 1}, got {settings.fold}")
+        raise OptionError("fold", f"expected 0 to {len(splits) - 1}, found {settings.fold}")
     split = splits[settings.fold]
     require_parts(split, settings.folds_file)
     if settings.validation == TEST_FOLD:

@@ -13,7 +13,7 @@ from liver_tf.assessment import evaluate as evaluating
 from liver_tf.assessment import slice_predictor
 from liver_tf.assessment.evaluate import evaluate_runs
 from liver_tf.export.model_card_facts import measures_of, provenance_of
-from liver_tf.export.saved_model import export
+from liver_tf.export.saved_model import write_saved_model
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.postprocessing import NOTHING, PostProcessing
 from liver_tf.measures.calibration import fit_temperature
@@ -290,7 +290,7 @@ def test_the_model_card_takes_measures_of_the_exported_model_alone(
         return measures_of(file, [which], liver, cascade)
 
     assert told()["counts"]["patients"] == 4
-    export(Cascade.of_runs(liver, run), output, provenance_of([run], liver), told())
+    write_saved_model(Cascade.of_runs(liver, run), output, provenance_of([run], liver), told())
     card = (output / "assets.extra" / "model_card.md").read_text()
     assert "On **PHANTOM blobs**: 4 slices (" in card
     assert "of 4 test patients, with 95% intervals" in card

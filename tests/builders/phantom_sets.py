@@ -16,13 +16,13 @@ MASK_VALUES = ((0, "background"), (1, "liver"), (2, "lesion"))
 def convert_lits(source: Path, output: Path):
     """Converts a folder of pairs in this process: (manifest or None, refusals)."""
     from liver_tf import __version__
-    from liver_tf.conversion.convert_cases import Target, convert, local_engine
+    from liver_tf.conversion.convert_cases import Target, convert_cases, local_engine
     from liver_tf.conversion.sources import find_lits
     from liver_tf.ct.pseudonyms import key_fingerprint
     from liver_tf.labels import LITS
 
     tasks, refusals = find_lits(source, KEY)
-    return convert(
+    return convert_cases(
         tasks,
         Target(output),
         label_set=LITS,
@@ -35,7 +35,7 @@ def convert_lits(source: Path, output: Path):
 def convert_slices(table: Path, output: Path, mask_values=MASK_VALUES, allow_outside=False):
     """Converts a table of slices in this process: (manifest or None, refusals)."""
     from liver_tf import __version__
-    from liver_tf.conversion.convert_cases import Target, convert, local_engine
+    from liver_tf.conversion.convert_cases import Target, convert_cases, local_engine
     from liver_tf.conversion.sources import find_slices
     from liver_tf.ct.pseudonyms import key_fingerprint
     from liver_tf.labels import LESION_TYPES
@@ -48,7 +48,7 @@ def convert_slices(table: Path, output: Path, mask_values=MASK_VALUES, allow_out
     made_by["lesion_types"] = ",".join(LESION_TYPES.lesions)
     made_by["allow_outside"] = allow_outside
     made_by["ignore_patient_id"] = False
-    return convert(
+    return convert_cases(
         tasks,
         Target(output),
         label_set=LESION_TYPES,
@@ -61,7 +61,7 @@ def convert_slices(table: Path, output: Path, mask_values=MASK_VALUES, allow_out
 def convert_series(folder: Path, output: Path, segments=None, own_patient=False):
     """Converts a folder of DICOM series in this process: (manifest or None, refusals)."""
     from liver_tf import __version__
-    from liver_tf.conversion.convert_cases import Target, convert, local_engine
+    from liver_tf.conversion.convert_cases import Target, convert_cases, local_engine
     from liver_tf.conversion.segment_mapping import DEFAULT_SEGMENTS, parse_segments, segments_text
     from liver_tf.conversion.sources import find_series
     from liver_tf.ct.pseudonyms import key_fingerprint
@@ -69,7 +69,7 @@ def convert_series(folder: Path, output: Path, segments=None, own_patient=False)
 
     label_set, parsed = parse_segments(segments or DEFAULT_SEGMENTS, LESION_TYPES)
     tasks, refusals, _ = find_series(folder, KEY, label_set, parsed, study_is_patient=own_patient)
-    return convert(
+    return convert_cases(
         tasks,
         Target(output),
         label_set=label_set,

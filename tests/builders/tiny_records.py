@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from liver_tf.inference.roi_box import RoiRule
+from liver_tf.inference.roi_rule import RoiRule
 from liver_tf.labels import HEALTHY, LESION_TYPES, LabelSet
 from liver_tf.records import case_statistics
 from liver_tf.records.manifest import CaseEntry, Manifest

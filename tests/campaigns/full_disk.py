@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from liver_tf.atomic_files import TEMPORARY_MARK
-from liver_tf.phantom.phantom_folder import PhantomPlan
+from liver_tf.phantom.phantom_plan import PhantomPlan
 from tests.builders import tiny_records
 from tests.campaigns.kill_conversion import Conversion
 from tests.campaigns.kill_training import half_written

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from liver_tf.phantom.phantom_folder import PhantomPlan
+from liver_tf.phantom.phantom_plan import PhantomPlan
 from tests.builders import tiny_records
 from tests.campaigns import full_disk, kill_conversion, kill_training
 from tests.campaigns.six_cycles import CYCLES

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from liver_tf.phantom.phantom_folder import PhantomPlan, write_phantom
+from liver_tf.phantom.phantom_folder import write_phantom
+from liver_tf.phantom.phantom_plan import PhantomPlan
 from tests.campaigns.victims import Victim, spread, visible_files
 
 WHOM = ("parent", "worker", "group")

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from liver_tf.phantom.phantom_folder import PhantomPlan
+from liver_tf.phantom.phantom_plan import PhantomPlan
 from tests.builders import tiny_run
 from tests.campaigns import full_disk, kill_conversion, kill_training, six_cycles
 from tests.campaigns.kill_conversion import Conversion

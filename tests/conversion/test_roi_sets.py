@@ -10,7 +10,7 @@ import pytest
 
 from data_prep import make_rois
 from liver_tf.conversion.roi_sets import cut_rois
-from liver_tf.inference.roi_box import RoiRule
+from liver_tf.inference.roi_rule import RoiRule
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
 from tests.builders.phantom_sets import bytes_of, records_of

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from liver_tf.export.saved_model import export
+from liver_tf.export.saved_model import write_saved_model
 from liver_tf.export.signatures import signatures_of
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import LiverFinder
@@ -56,7 +56,7 @@ def test_post_processing_and_ensembles_are_in_the_exported_graph(make_network, t
     how = PostProcessing(lesion_probability=0.4, fill_holes=True, least_area_mm2=15.0)
     networks = [make_network("lesion"), make_network("lesion", seed=2)]
     cascade = Cascade(LiverFinder(make_network("liver")), networks, how=how)
-    export(cascade, tmp_path / "1", {})
+    write_saved_model(cascade, tmp_path / "1", {})
     serve = tf.saved_model.load(str(tmp_path / "1")).signatures["serving_default"]
     hu, spacing = draw(3, 64, 64), np.full((3, 2), 0.8, np.float32)
     answer = ask(serve, hu, spacing)
@@ -214,7 +214,7 @@ def test_a_version_is_never_overwritten(exported):
     cascade, folder = exported.cascade, exported.folder
     before = (folder / "saved_model.pb").read_bytes()
     with pytest.raises(Refusal, match=r"\[version-exists\] expected a version that does not exist"):
-        export(cascade, folder, {})
+        write_saved_model(cascade, folder, {})
     assert (folder / "saved_model.pb").read_bytes() == before
     assert [path.name for path in folder.parent.iterdir()] == ["1"]
 
@@ -225,7 +225,7 @@ def test_of_two_exports_of_one_version_one_is_refused(exported, tmp_path):
     def one():
         start.wait()
         try:
-            export(exported.cascade, folder, {})
+            write_saved_model(exported.cascade, folder, {})
         except Refusal as refusal:
             return refusal.code
         return "written"
@@ -257,11 +257,11 @@ def test_an_export_waits_for_no_other_process(exported, tmp_path):
     try:
         assert holder.stdout.readline() == b"held\n"
         with pytest.raises(Refusal, match=r"\[output-busy\]"):
-            export(exported.cascade, tmp_path / "1", {})
+            write_saved_model(exported.cascade, tmp_path / "1", {})
         assert list(tmp_path.iterdir()) == []
     finally:
         holder.communicate()
-    export(exported.cascade, tmp_path / "1", {})
+    write_saved_model(exported.cascade, tmp_path / "1", {})
 
 
 @pytest.mark.parametrize("name", ["latest", "1.0", "v1", "-1", "0", "01", "٣", "²", "1" * 19])
@@ -269,7 +269,7 @@ def test_a_version_that_is_no_whole_number_is_refused(exported, tmp_path, name):
     with pytest.raises(
         Refusal, match=rf"\[version-name\] expected a whole number .*found '{name}'"
     ):
-        export(exported.cascade, tmp_path / name, {})
+        write_saved_model(exported.cascade, tmp_path / name, {})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -280,7 +280,7 @@ def test_an_export_that_fails_leaves_nothing(exported, tmp_path, monkeypatch):
 
     monkeypatch.setattr(tf.saved_model, "save", full_disk)
     with pytest.raises(OSError, match="no space left"):
-        export(exported.cascade, tmp_path / "2", {})
+        write_saved_model(exported.cascade, tmp_path / "2", {})
     assert list(tmp_path.iterdir()) == []
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from liver_tf.inference.roi_box import RoiRule, boxes_of_scan, crop, square_boxes
+from liver_tf.inference.roi_box import boxes_of_scan, crop, square_boxes
+from liver_tf.inference.roi_rule import RoiRule
 from liver_tf.records.record_schema import Box
 
 

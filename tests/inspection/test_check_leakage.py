@@ -5,30 +5,30 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from data_prep import check_leakage
 from liver_tf.conversion.roi_sets import cut_rois
-from liver_tf.inference.roi_box import RoiRule
+from liver_tf.inference.roi_rule import RoiRule
 from liver_tf.records.folds import Split, load_folds, save_folds
 from liver_tf.records.manifest import load_manifest
 from liver_tf.records.slice_hash import hash_slice
 from liver_tf.records.training_data_file import LIVER_TRAINING_DATA
-from tests.builders.phantom_sets import bytes_of, command, read_table, records_of, write_table
+from tests.builders.phantom_sets import bytes_of, read_table, records_of, write_table
+from tests.builders.phantom_sets import command as run_command
 
 RULE = RoiRule(margin_mm=15.0, least_side_mm=120.0)
 
 
 @pytest.fixture
-def check(monkeypatch, capsys):
-    """Runs the command's main with flags given: (exit status, what it printed)."""
+def check(command, capsys):
+    """Runs the command: (exit status, what it printed)."""
 
     def call(*records, **flags):
-        values = {"records": list(map(str, records)), "folds_file": None, "allow_pairs": None}
-        monkeypatch.setattr(check_leakage, "FLAGS", SimpleNamespace(**{**values, **flags}))
-        status = check_leakage.main(["check_leakage"])
+        arguments = [f"--records={folder}" for folder in records]
+        arguments += [f"--{name}={value}" for name, value in flags.items()]
+        status = command(check_leakage, *arguments)
         return status, "".join(capsys.readouterr())
 
     return call
@@ -125,7 +125,7 @@ def test_a_patient_under_two_identifiers(tiny_phantom, tmp_path, check):
     output = tmp_path / "set"
     convert = ("build_tfrecords", "--source=slices", f"--input={table}", f"--output={output}")
     convert += ("--workers=1", "--ignore_patient_id")  # which the copies would bear too
-    done = command(*convert)
+    done = run_command(*convert)
     assert done.returncode == 1
     assert "[leak-identical-slice]" in done.stderr
     assert "give both rows the same" in done.stderr
@@ -140,7 +140,7 @@ def test_a_patient_under_two_identifiers(tiny_phantom, tmp_path, check):
     pairs.write_text(f"{first},{second}\n")
     assert check(output, allow_pairs=pairs)[0] == 0
     shards = bytes_of(output, "*.tfrecord")
-    done = command(*convert, f"--allow_pairs={pairs}")
+    done = run_command(*convert, f"--allow_pairs={pairs}")
     assert done.returncode == 0, done.stderr
     assert len(load_folds(output / "folds.json", load_manifest(output))) == 3
     assert bytes_of(output, "*.tfrecord") == shards

@@ -156,9 +156,9 @@ def test_outputs_are_logits_not_probabilities(model):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((100, 4, 3), "image_size: expected a multiple of 16, got 100"),
-        ((0, 4, 3), "image_size: expected a multiple of 16, got 0"),
-        ((-16, 4, 3), "image_size: expected a multiple of 16, got -16"),
+        ((100, 4, 3), "image_size: expected a multiple of 16, found 100"),
+        ((0, 4, 3), "image_size: expected a multiple of 16, found 0"),
+        ((-16, 4, 3), "image_size: expected a multiple of 16, found -16"),
         ((32, 0, 3), "at least 1 filter and 2 classes, got 0 and 3"),
         ((32, 4, 1), "at least 1 filter and 2 classes, got 4 and 1"),
         ((32, 4, 3, 1.0), r"momentum: expected 0 <= momentum < 1, got 1\.0"),

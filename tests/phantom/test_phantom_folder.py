@@ -15,7 +15,8 @@ import pydicom
 import pytest
 from PIL import Image
 
-from liver_tf.phantom.phantom_folder import PhantomPlan, write_phantom
+from liver_tf.phantom.phantom_folder import write_phantom
+from liver_tf.phantom.phantom_plan import PhantomPlan
 from liver_tf.phantom.writers import ORIENTATIONS
 from liver_tf.refusals import Refusal
 

@@ -6,10 +6,10 @@ import json
 import nibabel
 import numpy as np
 import pytest
-from absl import app
 
 from liver_tf.inference import postprocessing
 from liver_tf.inference.postprocessing import PostProcessing
+from liver_tf.options import OptionError
 from liver_tf.prediction.named_scans import named_scans
 from liver_tf.prediction.one_scan import read_scan
 from liver_tf.refusals import Refusal
@@ -197,16 +197,16 @@ def test_post_processing_kept_with_a_run_is_used_unless_it_is_declined(
 
 
 def test_arguments_that_mean_nothing_are_refused(runs, tmp_path, command):
-    with pytest.raises(app.UsageError, match="name at least one scan with --input"):
+    with pytest.raises(OptionError, match="name at least one scan with --input"):
         command(predict, *arguments(runs, tmp_path))
-    with pytest.raises(app.UsageError, match="a run is named twice"):
+    with pytest.raises(OptionError, match="a run is named twice"):
         command(predict, *arguments(runs, tmp_path, "scan.nii", models=("one", "one")))
-    with pytest.raises(app.UsageError, match="the path is empty"):
+    with pytest.raises(OptionError, match="the path is empty"):
         command(predict, *arguments(runs, tmp_path, ""))
     (tmp_path / "file").touch()
-    with pytest.raises(app.UsageError, match="--output: expected a folder, found a file"):
+    with pytest.raises(OptionError, match="output: expected a folder, found a file"):
         command(predict, *arguments(runs, tmp_path / "file", "scan.nii"))
-    with pytest.raises(app.UsageError, match="--type_threshold: expected a finite number"):
+    with pytest.raises(OptionError, match="type_threshold: expected a finite number"):
         command(predict, *arguments(runs, tmp_path, "scan.nii", type_threshold="nan"))
 
 

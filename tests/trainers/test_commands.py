@@ -68,7 +68,7 @@ def test_from_records_to_fine_tuned_weights(work, command, capsys):
     assert "[leak-shared-patient]" in capsys.readouterr().err
     assert not (work / "finetune" / "fold0" / "seed0" / "unfair").exists()
     # A fold that is not there; a shard that was cut.
-    with pytest.raises(OptionError, match="fold: expected 0 to 1, got 2"):
+    with pytest.raises(OptionError, match="fold: expected 0 to 1, found 2"):
         command(finetune, *finetune_arguments(work, "none", fold=2))
     shard = work / "roi" / "case3.tfrecord"
     shard.write_bytes(shard.read_bytes()[:-1])
@@ -80,10 +80,10 @@ def test_from_records_to_fine_tuned_weights(work, command, capsys):
     ("changes", "message"),
     [
         ({"network": "liver"}, "the liver network is trained on whole slices"),
-        ({"learning_rate": "nan"}, "learning_rate: expected a finite number, got nan"),
-        ({"rotation_degrees": "nan"}, "rotation_degrees: expected a finite number, got nan"),
-        ({"learning_rate": -1}, "learning_rate: expected above 0, got -1"),
-        ({"image_size": 40}, "image_size: expected a multiple of 16, got 40"),
+        ({"learning_rate": "nan"}, "learning_rate: expected a finite number, found nan"),
+        ({"rotation_degrees": "nan"}, "rotation_degrees: expected a finite number, found nan"),
+        ({"learning_rate": -1}, "learning_rate: expected above 0, found -1"),
+        ({"image_size": 40}, "image_size: expected a multiple of 16, found 40"),
     ],
 )
 def test_arguments_that_mean_nothing_are_refused(work, command, changes, message):

@@ -48,9 +48,9 @@ def test_settings_override_the_defaults():
         ("none fixed=enc1", "cannot read 'fixed=enc1'"),
         ("none epochs=0", "epochs: expected at least 1, got 0"),
         ("none epochs=2.5", r"--cycle=none epochs=2\.5: invalid literal"),
-        ("none learning_rate=nan", "learning_rate: expected a finite number, got nan"),
-        ("none learning_rate=inf", "learning_rate: expected a finite number, got inf"),
-        ("none learning_rate=-1", "learning_rate: expected above 0, got -1"),
+        ("none learning_rate=nan", "learning_rate: expected a finite number, found nan"),
+        ("none learning_rate=inf", "learning_rate: expected a finite number, found inf"),
+        ("none learning_rate=-1", "learning_rate: expected above 0, found -1"),
         ("none batch_size=0", "batch_size: expected at least 1, got 0"),
         ("none patience=0", "patience: expected at least 1, got 0"),
         ("", "--cycle=: blocks '': cannot read ''; write e.g. enc1-enc3"),
@@ -65,9 +65,9 @@ def test_a_line_that_means_nothing_is_refused(line, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"decay": float("nan")}, "rate_decay: expected a finite number, got nan"),
-        ({"floor": 0.0}, "rate_floor: expected above 0, got 0"),
-        ({"monitor": "loss"}, "monitor: expected one of val_loss, val_dice; got 'loss'"),
+        ({"decay": float("nan")}, "rate_decay: expected a finite number, found nan"),
+        ({"floor": 0.0}, "rate_floor: expected above 0, found 0"),
+        ({"monitor": "loss"}, "monitor: expected one of val_loss, val_dice; found 'loss'"),
         ({"decay_epochs": 0}, "decay_epochs: expected at least 1, got 0"),
     ],
 )

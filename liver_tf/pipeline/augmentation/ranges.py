@@ -72,7 +72,7 @@ class Ranges(Options):
             raise OptionError(
                 "elastic",
                 f"expected at most {limit:.3f} of the side with {self.elastic_intervals} intervals "
-                f"between control points, got {self.elastic}: the image would fold",
+                f"between control points, found {self.elastic}: the image would fold",
             )
 
 

@@ -30,11 +30,11 @@ def test_every_range_has_its_flag(label_set):
     ("argument", "text"),
     [
         ("--elastic=0.07", "elastic: expected at most 0.060 .* the image would fold"),
-        ("--gain=nan", "gain: expected a finite number, got nan"),
-        ("--zoom=1", "zoom: expected 0 to 0.9, got 1.0"),
-        ("--flip=1.1", "flip: expected 0 to 1, got 1.1"),
-        ("--noise_hu=-1", "noise_hu: expected 0 to 1000, got -1.0"),
-        ("--blur_pixels=9", "blur_pixels: expected 0 to 5, got 9.0"),
+        ("--gain=nan", "gain: expected a finite number, found nan"),
+        ("--zoom=1", "zoom: expected 0 to 0.9, found 1.0"),
+        ("--flip=1.1", "flip: expected 0 to 1, found 1.1"),
+        ("--noise_hu=-1", "noise_hu: expected 0 to 1000, found -1.0"),
+        ("--blur_pixels=9", "blur_pixels: expected 0 to 5, found 9.0"),
     ],
 )
 def test_ranges_that_are_not_possible_are_refused(argument, text):

@@ -1,0 +1,53 @@
+"""Options of evaluating runs and of choosing their post-processing. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from liver_tf.options import REQUIRED, OptionError, Options, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSettings(Options):
+    """Options of ``evaluate``."""
+
+    run: tuple[Path, ...] = option(
+        REQUIRED,
+        "Fine-tuned run; repeat the flag to compare protocols, and to pool folds and seeds.",
+        repeated=True,
+    )
+    liver_run: Path = option(Path("runs/liver"), "Run of the liver network.")
+    records: Path = option(Path("tfrecords/sheba"), "Record set of whole slices with types.")
+    output: Path | None = option(
+        None, "Folder of the report. Default: beside the first run.", empty_is_none=True
+    )
+    data_label: str = option("your data", "Name of the data in the report, e.g. a study's name.")
+    postprocessing: bool = option(
+        True,
+        "Apply the threshold, hole filling and minimum lesion size that "
+        "trainers.choose_postprocessing chose for each run, if it did.",
+    )
+    samples: int = option(10_000, "Resamples of the bootstrap.", low=100)
+    seed: int = option(0, "Seed of the bootstrap.", low=0, high=2**31 - 1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len({run.resolve() for run in self.run}) < len(self.run):
+            raise OptionError("run", "the same run is listed twice")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChooseSettings(Options):
+    """Options of choosing the post-processing."""
+
+    run: tuple[Path, ...] = option(
+        REQUIRED, "Fine-tuned run; repeat the flag for several.", repeated=True
+    )
+    liver_run: Path = option(Path("runs/liver"), "Run of the liver network.")
+    records: Path = option(
+        Path("tfrecords/sheba"), "Record set of whole slices from which the ROIs were cut."
+    )
+    in_liver_only: bool = option(
+        True, "Drop lesions that the lesion network finds outside the liver."
+    )

@@ -1,0 +1,230 @@
+"""CT files to a record set, with folds for those with lesion types."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from liver_tf.conversion.source_settings import SourceSettings, find_cases
+from liver_tf.ct.window import DEFAULT_WINDOW
+from liver_tf.labels import LITS, LabelSet
+from liver_tf.options import REQUIRED, OptionError, option
+from liver_tf.records.pixel_encoding import DEFAULT_ENCODING, ENCODINGS
+from liver_tf.refusals import Refusal
+
+if TYPE_CHECKING:
+    from liver_tf.conversion.cases import CaseTask
+    from liver_tf.records.folds import Split
+    from liver_tf.records.manifest import Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertSettings(SourceSettings):
+    """Options of ``convert``."""
+
+    output: Path = option(REQUIRED, "Folder of the record set.")
+    site_key_file: Path | None = option(
+        None,
+        "File with the secret that turns identifiers into pseudonyms. Default: the variable "
+        "LIVER_TF_SITE_KEY, then ./site.key, which is created at first use.",
+    )
+    window_low: int = option(
+        DEFAULT_WINDOW[0], "Lower end of the window in HU (paper: -160).", low=-32768, high=32767
+    )
+    window_high: int = option(
+        DEFAULT_WINDOW[1], "Upper end of the window in HU (paper: 240).", low=-32768, high=32767
+    )
+    engine: str = option(
+        "local",
+        "local: --workers processes of this machine. beam: Apache Beam (pip extra beam) on the "
+        "runner that --beam_option names; all machines must see input and output under the same "
+        "paths.",
+        choices=("local", "beam"),
+    )
+    beam_option: tuple[str, ...] = option(
+        (),
+        "beam: an option of Beam itself, e.g. --beam_option=--runner=FlinkRunner.",
+        repeated=True,
+    )
+    encoding: str = option(
+        DEFAULT_ENCODING,
+        "How pixels are stored, always without loss. raw is the fastest to write and to read and "
+        "takes about six times the space.",
+        choices=ENCODINGS,
+    )
+    folds: int = option(
+        3, "Lesion types: number of folds of the cross-validation; 1 writes none.", low=1
+    )
+    validation_share: float = option(
+        0.2,
+        "Lesion types: share of a fold's training patients that validate; at least one does.",
+        low=0.01,
+        high=0.9,
+    )
+    seed: int = option(0, "Lesion types: seed of the folds.", low=0, high=2**31 - 1)
+    allow_pairs: Path | None = option(
+        None,
+        "Lesion types: file of pairs of cases whose slices may be alike, two names on each line, "
+        "as the leakage guard prints them.",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.window_high <= self.window_low:
+            raise OptionError("window_high", "must be above --window_low")
+        if self.beam_option and self.engine != "beam":
+            raise OptionError("beam_option", "needs --engine=beam")
+        if self.output.resolve() == self.input.resolve():
+            raise OptionError("output", "must be another folder than --input")
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """The outcome of a conversion.
+
+    Attributes:
+      output: Folder of the record set.
+      manifest: None if no record set was written.
+      splits: The folds that were written.
+      refusals: Every file or case that was refused, or what stopped the conversion.
+      notes: Sentences on the folds.
+    """
+
+    output: Path
+    manifest: Manifest | None = None
+    splits: tuple[Split, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    notes: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        """What was written, for the terminal."""
+        if self.manifest is None:
+            return f"{self.output}: no record set was written"
+        lines = [
+            f"{self.output}: {self.manifest.records} records of {len(self.manifest.cases)} cases, "
+            f"fingerprint {self.manifest.fingerprint[:16]}"
+        ]
+        lines += [
+            f"fold {number}: {len(split.training)} patients train, {len(split.validation)} "
+            f"validate, {len(split.test)} test"
+            for number, split in enumerate(self.splits)
+        ]
+        return "\n".join([*lines, *self.notes])
+
+    def refusals_text(self) -> str:
+        """Every refusal with its path, for the terminal of the person who named the paths."""
+        lines = [f"  {refusal.text_with_path()}" for refusal in self.refusals]
+        return "\n".join([f"\n{len(lines)} refused:", *lines])
+
+
+def convert(settings: ConvertSettings | None = None, /, **options: Any) -> Conversion:
+    """Convert CT files to a record set; resume if the conversion was interrupted.
+
+    Args:
+      settings: All options; None takes the defaults.
+      **options: Single options by name, as in ``liver-tf build_tfrecords --help``. ``source``,
+        ``input`` and ``output`` are required.
+
+    Returns:
+      The manifest and all refusals: a file that cannot be read does not stop the conversion of
+      the others.
+
+    Raises:
+      OptionError: An option has a value that it cannot take.
+
+    Example:
+      >>> convert(source="lits", input="data/lits", output="tfrecords/lits").manifest.records
+      288
+    """
+    from liver_tf.ct.pseudonyms import load_site_key
+
+    settings = ConvertSettings.of(settings, **options)
+    manifest, refusals = None, []
+    splits, notes = (), []
+    try:
+        key = load_site_key(settings.site_key_file)
+        tasks, refusals, label_set = find_cases(settings, key)
+        manifest, refusals = _convert(settings, key, tasks, refusals, label_set)
+        if manifest is not None and label_set != LITS:  # what is fine-tuned on
+            splits, notes = _write_folds(settings, manifest)
+    except Refusal as refusal:
+        refusals = [*refusals, refusal]
+    return Conversion(settings.output, manifest, splits, tuple(refusals), notes)
+
+
+def _convert(
+    settings: ConvertSettings,
+    key: bytes,
+    tasks: list[CaseTask],
+    refusals: list[Refusal],
+    label_set: LabelSet,
+) -> tuple[Manifest | None, list[Refusal]]:
+    from liver_tf import __version__
+    from liver_tf.conversion.convert_cases import Target, convert_cases, local_engine
+    from liver_tf.ct.pseudonyms import key_fingerprint
+
+    engine = local_engine(settings.workers)
+    if settings.engine == "beam":
+        from liver_tf.conversion.beam_engine import convert_in_beam
+
+        engine = functools.partial(convert_in_beam, options=list(settings.beam_option))
+    made_by = {"version": __version__, "source": settings.source}
+    made_by |= {"site_key": key_fingerprint(key), **settings.provenance(key)}
+    window = (settings.window_low, settings.window_high)
+    return convert_cases(
+        tasks,
+        Target(settings.output, window, settings.encoding),
+        label_set=label_set,
+        made_by=made_by,
+        early_refusals=refusals,
+        engine=engine,
+    )
+
+
+def _write_folds(
+    settings: ConvertSettings, manifest: Manifest
+) -> tuple[tuple[Split, ...], list[str]]:
+    """Write ``folds.json``; returns the folds and sentences on them."""
+    from liver_tf.conversion.output_folder import FOLDS_NAME
+    from liver_tf.disk_full import write_errors_as_refusals
+    from liver_tf.records import folds
+
+    if settings.folds == 1:
+        return (), [
+            "no folds were requested: these records can be used for tests, but not for "
+            "fine-tuning with a test part"
+        ]
+    arguments = {
+        "folds": settings.folds,
+        "validation_share": settings.validation_share,
+        "seed": settings.seed,
+    }
+    try:
+        splits = folds.cross_validation(manifest, **arguments)
+    except ValueError:  # of scikit-learn, if no diagnosis has a patient for every fold
+        raise Refusal(
+            "too-few-patients",
+            settings.output,
+            expected=f"a diagnosis with at least {settings.folds} patients, one for each fold",
+            found=f"{len(manifest.cases)} patients, fewer of each diagnosis",
+            remedy="Lower --folds (1 writes none) or add patients. The records are complete.",
+        ) from None
+    _refuse_leaks(settings, manifest, splits)
+    with write_errors_as_refusals(settings.output):
+        folds.save_folds(settings.output / FOLDS_NAME, manifest, splits, arguments)
+    return splits, [f"note: {text}" for text in folds.missing_diagnoses(manifest, splits)]
+
+
+def _refuse_leaks(settings: ConvertSettings, manifest: Manifest, splits: tuple[Split, ...]) -> None:
+    """Refuse folds whose parts share a patient or a slice: no figure of them would be valid."""
+    from liver_tf.records.allowed_pairs import load_allowed
+    from liver_tf.records.leakage import borders_of, find_leaks, parts_of_split, refuse_leaks
+
+    borders = []
+    for number, split in enumerate(splits):
+        borders += borders_of(parts_of_split(f"fold {number}", manifest, split))
+    allowed = load_allowed(settings.allow_pairs, {entry.case for entry in manifest.cases})
+    leaks = find_leaks(borders, allowed)
+    refuse_leaks(leaks, settings.output, "The records are complete; no folds were written.")

@@ -1,0 +1,173 @@
+"""Where the data are and what they mean, for every command that reads them. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from liver_tf.conversion.segment_mapping import (
+    DEFAULT_SEGMENTS,
+    Segments,
+    parse_segments,
+    segments_text,
+)
+from liver_tf.labels import HEALTHY, LESION_TYPES, LITS, LabelSet
+from liver_tf.options import REQUIRED, OptionError, Options, option
+
+if TYPE_CHECKING:
+    from liver_tf.conversion.cases import CaseTask
+    from liver_tf.refusals import Refusal
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceSettings(Options):
+    """Options of everything that reads CT files with their masks."""
+
+    source: str = option(
+        REQUIRED,
+        "lits: volume-N.nii[.gz] with segmentation-N.nii[.gz], or imagesTr/ with labelsTr/. "
+        "series: DICOM series with the DICOM SEG drawn on them, in any folders. "
+        "slices: a CSV with slice_id, patient_id, image, mask, diagnosis.",
+        choices=("lits", "series", "slices"),
+    )
+    input: Path = option(
+        REQUIRED, "Folder of the pairs (lits) or of the DICOM files (series), or the CSV (slices)."
+    )
+    lesion_types: tuple[str, ...] = option(
+        LESION_TYPES.lesions,
+        "slices, series: the lesion types, in the order of their labels from 2 on.",
+    )
+    mask_values: tuple[str, ...] = option(
+        ("0:background", "1:liver", "2:lesion"),
+        "slices: meaning of the values of a mask, or of the segments of a DICOM SEG by number. "
+        "'lesion' is the type in the row's diagnosis; a lesion type may also be named directly.",
+    )
+    segments: tuple[str, ...] = option(
+        DEFAULT_SEGMENTS,
+        "series: meaning of the segments of a DICOM SEG, each by its number, name or code, and a "
+        "class after the last colon: liver, lesion, background (left out), or one of "
+        "--lesion_types instead of lesion. For example liver:liver,SCT:4147007:metastasis.",
+    )
+    series_without_patient_id: str = option(
+        "refuse",
+        "series: own_patient treats each study without PatientID as a separate patient. Use it "
+        "only if that is true: otherwise a patient can be in training and test.",
+        choices=("refuse", "own_patient"),
+    )
+    allow_outside: bool = option(
+        False, "slices: accept absolute paths, and paths that leave the CSV's folder."
+    )
+    ignore_patient_id: bool = option(
+        False,
+        "slices: identify patients by the table alone, whatever PatientID the images have.",
+    )
+    workers: int = option(os.cpu_count() or 1, "Processes that read files.", low=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.source != "lits":
+            self.typed_labels()
+        if self.source == "slices":
+            self.mask_meanings()
+        if self.source == "series":
+            self.segment_classes()
+
+    def typed_labels(self) -> LabelSet:
+        """The label set with ``lesion_types``; raises ``OptionError``."""
+        # These have a meaning of their own in the table and in --mask_values.
+        for reserved in (HEALTHY, "lesion", ""):
+            if reserved in self.lesion_types:
+                raise OptionError("lesion_types", f"{reserved!r} cannot be the name of a type")
+        if not self.lesion_types:
+            raise OptionError("lesion_types", "expected at least one lesion type")
+        try:
+            return LabelSet("lesion_types", ("background", "liver", *self.lesion_types))
+        except ValueError as error:
+            raise OptionError("lesion_types", str(error)) from None
+
+    def mask_meanings(self) -> tuple[tuple[int, str], ...]:
+        """Class of each mask value, sorted; raises ``OptionError``."""
+        if not any(self.mask_values):
+            raise OptionError("mask_values", "expected at least one value as number:meaning")
+        known = (*self.typed_labels().classes, "lesion")
+        meanings: dict[int, str] = {}
+        for pair in self.mask_values:
+            number, _, meaning = pair.partition(":")
+            if not number.isdecimal() or meaning not in known or int(number) in meanings:
+                raise OptionError(
+                    "mask_values",
+                    "expected each value once as number:meaning with a meaning of "
+                    f"{', '.join(known)}; found {pair!r}",
+                )
+            meanings[int(number)] = meaning
+        return tuple(sorted(meanings.items()))
+
+    def segment_classes(self) -> tuple[LabelSet, Segments]:
+        """The label set that the segments belong to, and their classes; raises ``OptionError``."""
+        try:
+            return parse_segments(self.segments, self.typed_labels())
+        except ValueError as error:
+            raise OptionError("segments", str(error)) from None
+
+    def provenance(self, key: bytes) -> dict[str, str | bool]:
+        """The options that decide what the data mean, for a manifest or a page.
+
+        Free text from files appears as pseudonyms under ``key``.
+        """
+        if self.source == "slices":
+            return {
+                "mask_values": ",".join(sorted(self.mask_values)),
+                "lesion_types": ",".join(self.lesion_types),
+                "allow_outside": self.allow_outside,
+                "ignore_patient_id": self.ignore_patient_id,
+            }
+        if self.source == "series":
+            _, segments = self.segment_classes()
+            return {
+                "segments": segments_text(segments, key),
+                "series_without_patient_id": self.series_without_patient_id,
+            }
+        return {}
+
+
+def find_cases(
+    settings: SourceSettings, key: bytes
+) -> tuple[list[CaseTask], list[Refusal], LabelSet]:
+    """All cases of a source, and a refusal for each file that belongs to no case.
+
+    Args:
+      key: The site key, under which identifiers become pseudonyms.
+
+    Raises:
+      Refusal: The input cannot be read at all.
+    """
+    from liver_tf.conversion import sources
+
+    if settings.source == "lits":
+        tasks, refusals = sources.find_lits(settings.input, key)
+        return tasks, refusals, LITS
+    if settings.source == "series":
+        label_set, segments = settings.segment_classes()
+        tasks, refusals, left_out = sources.find_series(
+            settings.input,
+            key,
+            label_set,
+            segments,
+            study_is_patient=settings.series_without_patient_id == "own_patient",
+        )
+        for code, count in sorted(left_out.items()):
+            print(f"left out: {count} x {code}", file=sys.stderr)
+        return tasks, refusals, label_set
+    label_set = settings.typed_labels()
+    tasks, refusals = sources.find_slices(
+        settings.input,
+        key,
+        label_set,
+        settings.mask_meanings(),
+        allow_outside=settings.allow_outside,
+        ignore_patient_id=settings.ignore_patient_id,
+    )
+    return tasks, refusals, label_set

@@ -1,0 +1,83 @@
+"""``export``: a fine-tuned run, with its liver network, as a SavedModel for TF Serving."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from liver_tf.inference.cascade_settings import CascadeSettings
+from liver_tf.options import REQUIRED, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportSettings(CascadeSettings):
+    """Options of ``export``."""
+
+    run: tuple[Path, ...] = option(
+        REQUIRED,
+        "Fine-tuned run; repeat the flag to average the probabilities of several.",
+        repeated=True,
+    )
+    output: Path = option(
+        Path("saved_models/liver/1"), "Folder of the version; its name is a whole number."
+    )
+    measures: Path | None = option(
+        None,
+        "measures.json of trainers.evaluate; the model card then reports the measures.",
+        empty_is_none=True,
+    )
+    found_as_uint8: bool = option(
+        False,
+        "found_liver and found_lesion as 0 or 1 in uint8: OpenVINO Model Server sends no bool.",
+    )
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """What was exported.
+
+    Attributes:
+      folder: The version folder of the SavedModel.
+      card: Its model card.
+      left_out: Sentences on what the SavedModel does not contain.
+    """
+
+    folder: Path
+    card: Path
+    left_out: tuple[str, ...]
+
+
+def export(settings: ExportSettings | None = None, /, **options: Any) -> ExportedModel:
+    """Export a fine-tuned run, with its liver network, as a SavedModel for TF Serving.
+
+    Args:
+      settings: All options; None takes the defaults.
+      **options: Single options by name, as in ``liver-tf export --help``. ``run`` is required.
+
+    Raises:
+      OptionError: An option has a value that it cannot take.
+      Refusal: A run cannot be used, ``measures`` are of another model, or the version exists.
+
+    Example:
+      >>> export(run=["runs/finetune/fold0/seed0/hier_freeze"], liver_run="runs/liver").folder
+      PosixPath('saved_models/liver/1')
+    """
+    from liver_tf.export.model_card_facts import measures_of, provenance_of
+    from liver_tf.export.saved_model import CARD, EXTRA, write_saved_model
+
+    settings = ExportSettings.of(settings, **options)
+    runs = list(settings.run)
+    cascade = settings.load(runs)
+    measures = None
+    if settings.measures is not None:
+        measures = measures_of(settings.measures, runs, settings.liver_run, cascade)
+    left_out = write_saved_model(
+        cascade,
+        settings.output,
+        provenance_of(runs, settings.liver_run),
+        measures,
+        found_as_uint8=settings.found_as_uint8,
+    )
+    card = settings.output / EXTRA / CARD
+    return ExportedModel(settings.output, card, tuple(left_out))

@@ -1,0 +1,43 @@
+"""Options of every command that applies the two networks. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from liver_tf.options import Options, option
+
+if TYPE_CHECKING:
+    from liver_tf.inference.cascade import Cascade
+
+
+@dataclass(frozen=True, kw_only=True)
+class CascadeSettings(Options):
+    """How the liver network and the lesion networks are combined."""
+
+    liver_run: Path = option(Path("runs/liver"), "Run of the liver network.")
+    in_liver_only: bool = option(
+        True, "Drop lesions that the lesion network finds outside the liver."
+    )
+    flips: bool = option(
+        False, "Average over the mirror image too, in both networks: twice the time."
+    )
+    postprocessing: bool = option(
+        True,
+        "Apply the threshold, hole filling and minimum lesion size that "
+        "trainers.choose_postprocessing chose for the run, if it did.",
+    )
+
+    def load(self, runs: Sequence[Path]) -> Cascade:
+        """The cascade of the liver run and lesion runs; raises ``Refusal``."""
+        from liver_tf.inference.cascade import Cascade
+
+        return Cascade.of_runs(
+            self.liver_run,
+            runs,
+            flips=self.flips,
+            use_chosen=self.postprocessing,
+            in_liver_only=self.in_liver_only,
+        )

@@ -1,0 +1,54 @@
+"""What determines a phantom folder, byte for byte. Needs no numpy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from liver_tf.options import REQUIRED, Options, option, part
+from liver_tf.refusals import Refusal
+
+
+@dataclass(frozen=True)
+class PhantomPlan(Options):
+    """Arguments that determine a phantom folder."""
+
+    seed: int = option(0, "Seed of every patient, lesion and grain of noise.")
+    lits_volumes: int = option(12, "Number of LiTS-like volumes.")
+    lits_slices: int = option(
+        24, "Slices in each volume; they cover the liver, so fewer slices are thicker."
+    )
+    patients: int = option(
+        140, "Patients with or without typed lesions; 140 give the paper's 332 slices."
+    )
+    matrix: int = option(512, "Rows and columns of an image.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        limits = {"seed": 0, "lits_volumes": 0, "lits_slices": 8, "patients": 0, "matrix": 64}
+        for name, least in limits.items():
+            if getattr(self, name) < least:
+                raise Refusal(
+                    "phantom-argument",
+                    None,
+                    expected=f"--{name} of at least {least}",
+                    found=str(getattr(self, name)),
+                    remedy="Use a larger value.",
+                )
+        if self.matrix > 1024 or self.matrix % 2:
+            raise Refusal(
+                "phantom-argument",
+                None,
+                expected="an even --matrix of at most 1024",
+                found=str(self.matrix),
+                remedy="Scanners use 512; 256 and 128 are faster.",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhantomSettings(Options):
+    """Options of writing a phantom folder."""
+
+    output: Path = option(REQUIRED, "Folder to write to.")
+    plan: PhantomPlan = part(PhantomPlan)
+    workers: int = option(1, "Processes; the files do not depend on their number.")

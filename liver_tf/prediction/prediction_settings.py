@@ -1,0 +1,63 @@
+"""Options of ``predict``. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from liver_tf.inference.cascade_settings import CascadeSettings
+from liver_tf.options import REQUIRED, OptionError, Options, option, part
+
+
+@dataclass(frozen=True)
+class ResultSettings(Options):
+    """What is written for each scan."""
+
+    type_threshold: float = option(
+        0.5,
+        "A lesion is called indeterminate if its most likely type is less probable than this.",
+        low=0,
+        high=1,
+    )
+    pictures: int = option(6, "Maximum number of overlay images for a scan.", low=0)
+    paths_in_table: bool = option(
+        False,
+        "Also write each input's path into inputs.csv. Names of files and folders often identify a "
+        "patient.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictSettings(CascadeSettings):
+    """Options of ``predict``."""
+
+    model: tuple[Path, ...] = option(
+        REQUIRED,
+        "Fine-tuned run; repeat the flag to average several, such as those of all folds.",
+        repeated=True,
+    )
+    input: tuple[Path, ...] = option(
+        (),
+        "A NIfTI volume, the folder of a DICOM series, or a DICOM slice; repeat the flag for "
+        "several.",
+        repeated=True,
+    )
+    input_list: Path | None = option(
+        None,
+        "Text file with one path per line, of the same kinds. Empty lines and lines starting with "
+        "# are ignored.",
+        empty_is_none=True,
+    )
+    output: Path = option(
+        REQUIRED, "Folder of the results; each input gets a folder scan-001, scan-002, ... in it."
+    )
+    results: ResultSettings = part(ResultSettings)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len({model.resolve() for model in self.model}) < len(self.model):
+            raise OptionError("model", "a run is named twice; it would count twice in the average")
+        if not self.input and self.input_list is None:
+            raise OptionError(None, "name at least one scan with --input or --input_list")
+        if self.output.exists() and not self.output.is_dir():
+            raise OptionError("output", "expected a folder, found a file")
