@@ -52,6 +52,7 @@ class _Spec:
     choices: tuple[str, ...]
     repeated: bool
     empty_is_none: bool
+    shown_default: str
 
 
 def option(
@@ -66,6 +67,7 @@ def option(
     choices: Sequence[str] = (),
     repeated: bool = False,
     empty_is_none: bool = False,
+    shown_default: str = "",
 ) -> Any:
     """A dataclass field that is also a flag.
 
@@ -78,8 +80,20 @@ def option(
       choices: The values of a string.
       repeated: A tuple is given by repeating the flag, not as a list with commas.
       empty_is_none: An empty string means None.
+      shown_default: The default in words, for the documentation, if it depends on the machine.
     """
-    spec = _Spec(help, flag, low, high, above, below, tuple(choices), repeated, empty_is_none)
+    spec = _Spec(
+        help=help,
+        flag=flag,
+        low=low,
+        high=high,
+        above=above,
+        below=below,
+        choices=tuple(choices),
+        repeated=repeated,
+        empty_is_none=empty_is_none,
+        shown_default=shown_default,
+    )
     return dataclasses.field(default=default, metadata={_OPTION: spec})
 
 

@@ -64,7 +64,12 @@ class SourceSettings(Options):
         False,
         "slices: identify patients by the table alone, whatever PatientID the images have.",
     )
-    workers: int = option(os.cpu_count() or 1, "Processes that read files.", low=1)
+    workers: int = option(
+        os.cpu_count() or 1,
+        "Processes that read files.",
+        low=1,
+        shown_default="number of processors",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,0 +1,43 @@
+"""The commands: every module of ``data_prep/`` and ``trainers/``, by name."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+
+#: The folders of commands lie beside the library, in a checkout and when installed.
+FOLDERS = ("data_prep", "trainers")
+_BESIDE = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command.
+
+    Attributes:
+      name: As in ``liver-tf NAME``.
+      module: As in ``python -m MODULE``.
+      description: Its docstring.
+    """
+
+    name: str
+    module: str
+    description: str
+
+    @property
+    def summary(self) -> str:
+        """The first line of the description."""
+        return self.description.splitlines()[0]
+
+
+def find_commands() -> dict[str, Command]:
+    """All commands by name, in the order in which a job uses them; imports none of them."""
+    commands = {}
+    for folder in FOLDERS:
+        for path in sorted((_BESIDE / folder).glob("[!_]*.py")):
+            description = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+            if description is None:
+                raise RuntimeError(f"{path} has no docstring")
+            commands[path.stem] = Command(path.stem, f"{folder}.{path.stem}", description)
+    return commands
