@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liver_tf.options import REQUIRED, OptionError, Options, option
+from liver_tf.statistics.resample_count import SAMPLES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class EvaluateSettings(Options):
         "Apply the threshold, hole filling and minimum lesion size that "
         "trainers.choose_postprocessing chose for each run, if it did.",
     )
-    samples: int = option(10_000, "Resamples of the bootstrap.", low=100)
+    samples: int = option(SAMPLES, "Resamples of the bootstrap.", low=100)
     seed: int = option(0, "Seed of the bootstrap.", low=0, high=2**31 - 1)
 
     def __post_init__(self) -> None:

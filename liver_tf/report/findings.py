@@ -19,9 +19,10 @@ from liver_tf.measures.measure_registry import (
 from liver_tf.measures.slice_result import SliceResult
 from liver_tf.report.page.page_parts import Picture
 from liver_tf.report.tables.paper_table import measured_label
-from liver_tf.statistics.bootstrap_intervals import SAMPLES, Interval, Resamples, resample
+from liver_tf.statistics.bootstrap_intervals import Interval, Resamples, resample
 from liver_tf.statistics.paired_difference import PairedDifference
 from liver_tf.statistics.protocol_comparisons import compare
+from liver_tf.statistics.resample_count import SAMPLES
 
 if TYPE_CHECKING:
     from liver_tf.results.leakage_audit import LeakageAudit

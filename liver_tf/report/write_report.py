@@ -33,8 +33,8 @@ from liver_tf.results.leakage_audit import LeakageAudit, audit_leakage
 from liver_tf.results.pool_runs import cautions_of_runs, data_label_of, pool_runs
 from liver_tf.results.results_csv import results_csv
 from liver_tf.results.study_inventory import StudyRun, evaluated, read_run, read_study
-from liver_tf.statistics.bootstrap_intervals import SAMPLES
 from liver_tf.statistics.protocol_comparisons import CONTROLS
+from liver_tf.statistics.resample_count import SAMPLES
 
 PICTURES = "pictures"
 

@@ -40,8 +40,8 @@ from liver_tf.measures.measure_sums import (
     divided,
 )
 from liver_tf.measures.slice_result import SliceResult
+from liver_tf.statistics.resample_count import SAMPLES
 
-SAMPLES = 10_000
 LEVEL = 0.95
 
 #: Intervals of fewer patients are not shown: resamples of a small sample are so alike that the

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from liver_tf.measures.measure_sums import RatioSums, ResamplingUnits, divided
-from liver_tf.statistics.bootstrap_intervals import SAMPLES
+from liver_tf.statistics.resample_count import SAMPLES
 
 _CHUNK = 2_000
 

@@ -313,34 +313,6 @@ def test_a_moved_input_is_the_same_input(tiny_phantom, tmp_path):
     assert [task.sources for task in before] == [task.sources for task in after]
 
 
-@pytest.mark.parametrize(
-    ("flag", "text"),
-    [
-        ("--mask_values=0:background,1:spleen", "meaning of background, liver"),
-        ("--mask_values=0:background,0:liver", "each value once"),
-        ("--lesion_types=cyst,healthy", "'healthy' cannot be the name of a kind"),
-        ("--lesion_types=cyst,cyst", "a class is listed twice"),
-        ("--mask_values=", "expected at least one value"),
-        ("--beam_option=--runner=FlinkRunner", "with --engine=beam only"),
-        ("--window_low=300", "--window_high must lie above"),
-        ("--window_low=-40000", "window_low"),
-        ("--validation_share=nan", "--validation_share must be a number"),
-    ],
-)
-def test_flags_that_make_no_sense(tiny_phantom, tmp_path, flag, text):
-    table = tiny_phantom / "sheba/slices.csv"
-    done = command(
-        "build_tfrecords",
-        "--source=slices",
-        f"--input={table}",
-        f"--output={tmp_path / 'set'}",
-        flag,
-    )
-    assert done.returncode == 1
-    assert text in done.stdout + done.stderr
-    assert not (tmp_path / "set").exists()
-
-
 def test_volumes_without_lesion_or_liver_are_accepted(tiny_phantom, tmp_path):
     source = tmp_path / "lits"
     source.mkdir()
