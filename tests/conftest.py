@@ -146,30 +146,11 @@ def cohort():
 
 @pytest.fixture(scope="session")
 def command():
-    """Runs a command's main with arguments, as ``app.run`` would, with flags of its own."""
-    from absl import app, flags
-
+    """Runs a command's main with arguments, as ``python -m`` would; returns the exit status."""
     from liver_tf.command_line.run_command import execute
-    from trainers import flag_groups
 
     def call(module, *arguments):
-        if not hasattr(module, "_define_flags"):
-            return execute(module.main, arguments)
-        before = dict(flags.FLAGS.__dict__)
-        flags.FLAGS.__dict__.clear()
-        flags.FLAGS.__dict__.update(flags.FlagValues().__dict__)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(app, "run", lambda main: status.append(main(parse(arguments))))
-            status = []
-            try:
-                flag_groups.run(module.main, module._define_flags)
-            finally:
-                flags.FLAGS.__dict__.clear()
-                flags.FLAGS.__dict__.update(before)
-        return status[0]
-
-    def parse(arguments):
-        return flags.FLAGS(["command", *map(str, arguments)])
+        return execute(module.main, arguments)
 
     return call
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from liver_tf.options import Options, option, part
 from liver_tf.run_files import INNER, VALIDATIONS
+from liver_tf.statistics.resample_count import SAMPLES
 from liver_tf.studies.grid import PROTOCOLS
 
 LOCAL, RAY = ENGINES = ("local", "ray")
@@ -82,4 +83,4 @@ class ReproduceSettings(Options):
     liver_run: Path = option(Path("runs/liver"), "Run of the liver network.")
     engine: EngineSettings = part(EngineSettings)
     data_label: str = option("your data", "Name of the data in the report, e.g. of your study.")
-    samples: int = option(10_000, "Bootstrap resamples.", low=100)
+    samples: int = option(SAMPLES, "Bootstrap resamples.", low=100)
