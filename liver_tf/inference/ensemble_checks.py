@@ -12,12 +12,6 @@ from liver_tf.model.description import Description, load_description
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.refusals import Refusal
 
-_CODES = {
-    "label set": "label-set-differs",
-    "window": "window-differs",
-    "ROI rule": "roi-rule-differs",
-}
-
 
 def check_networks(descriptions: Sequence[Description]) -> None:
     """Raise ``ValueError`` unless these are lesion networks that may be averaged."""
@@ -41,17 +35,23 @@ def check_runs(runs: Sequence[Path]) -> None:
     """
     first, *others = [load_description(run) for run in runs]
     for run, other in zip(runs[1:], others, strict=True):
-        for name, (expected, found) in _compared(first, other).items():
-            if expected != found:
-                raise Refusal(
-                    _CODES[name],
-                    run,
-                    expected=f"the {name} of the first run of the ensemble, {expected}",
-                    found=str(found),
-                    remedy="Average only runs that were fine-tuned on the same kind of records.",
-                )
+        compared = _compared(first, other)
+        _refuse_other("label-set-differs", run, "label set", *compared["label set"])
+        _refuse_other("window-differs", run, "window", *compared["window"])
+        _refuse_other("roi-rule-differs", run, "ROI rule", *compared["ROI rule"])
     if others:
         _refuse_copies(runs)
+
+
+def _refuse_other(code: str, run: Path, name: str, expected: Any, actual: Any) -> None:
+    if actual != expected:
+        raise Refusal(
+            code,
+            run,
+            expected=f"the {name} of the first run of the ensemble, {expected}",
+            found=str(actual),
+            remedy="Average only runs that were fine-tuned on the same kind of records.",
+        )
 
 
 def _refuse_copies(runs: Sequence[Path]) -> None:
