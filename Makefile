@@ -41,7 +41,7 @@ types: $(VENV)/installed-test
 	$(RUN) -m mypy
 
 docs: $(VENV)/installed-docs
-	$(RUN) -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 
 fuzz: $(VENV)/installed-test
 	$(RUN) -m tests.campaigns.fuzz

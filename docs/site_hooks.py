@@ -32,6 +32,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, **_: object) -> str:
+    return markdown.replace("tutorial.ipynb)", "tutorial.md)")
+
+
 def as_page(text: str) -> str:
     """The text with its links seen from ``docs/`` instead of the project's root."""
     text = re.sub(r"(\]\(|src=\")docs/", r"\1", text)
