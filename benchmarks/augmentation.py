@@ -1,16 +1,15 @@
-"""Slices a second of our augmentation beside that of others, at the same work.
+"""Speed of augmentation compared with other libraries, at the same task.
 
     pip install -e '.[bench]' -c constraints.txt
     python -m benchmarks.augmentation
 
-The work: a float32 image and a uint8 label map of 256 x 256 from memory; rotation +-20 degrees,
-zoom 0.9 to 1.1, shift +-10 %, every other slice mirrored, the image bilinear and the labels
-nearest; fresh Gaussian noise of a random SD, contrast, brightness; batches of 8. Ours is the
-pipeline itself (``BatchSource``, augmentation on the host); how each peer does it stands in
-``benchmarks/augmentation_peers.py``. Each way has a process of its own and runs alone; all take
-turns, an epoch each. The clock of a rate starts when an epoch's first batch is there; what comes
-before (ours builds its graph anew, workers wake up) is a column of its own. A round's ratio is that
-of its rates; medians are printed.
+A float32 image and a uint8 label map of 256 x 256 pixels in memory; rotation +-20 degrees, zoom
+0.9 to 1.1, shift +-10 %, every other slice mirrored, the image bilinear and the labels nearest;
+fresh Gaussian noise of a random SD, contrast, brightness; batches of 8. Ours is the pipeline
+itself (``BatchSource``, augmentation on the host); ``benchmarks/augmentation_peers.py`` holds the
+others. Each implementation runs in a separate process; they take turns, one epoch each. The rate
+is measured from the first batch of an epoch on; the time before it (building the graph, starting
+workers) is a separate column. Ratios are computed per round; medians are printed.
 """
 
 from __future__ import annotations
@@ -77,7 +76,7 @@ def main(argv: list[str]) -> int:
 
 @dataclass(frozen=True)
 class Epoch:
-    """Slices a second, and seconds of processors a slice, after the first batch; seconds to it."""
+    """Slices per second and processor seconds per slice after the first batch; time before it."""
 
     rate: float
     processor: float
@@ -117,7 +116,7 @@ def _timed(epoch: Callable) -> Epoch:
 
 
 def _check(epoch: Callable, images: np.ndarray, labels: np.ndarray) -> None:
-    """That it does what it is measured at; and a first epoch, in which things are compiled."""
+    """Check that it does the task; also runs a first epoch, in which things are compiled."""
     seen = 0
     for moved, moved_labels in epoch():
         moved, moved_labels = np.asarray(moved), np.asarray(moved_labels)
@@ -190,6 +189,6 @@ def _source(folder: Path, hu: np.ndarray, labels: np.ndarray, ranges):
 
 if __name__ == "__main__":
     flags.DEFINE_integer("rounds", 7, "Interleaved rounds.", lower_bound=1)
-    flags.DEFINE_list("peers", [], "Only these; all by default.")
+    flags.DEFINE_list("peers", [], "Implementations to measure; default: all.")
     define_flag()
     app.run(main)

@@ -1,22 +1,22 @@
-"""How other libraries do the work of ``benchmarks.augmentation``, each as its manual would have it.
+"""The task of ``benchmarks.augmentation`` in other libraries, each used as its manual suggests.
 
 - albumentations: ``Affine`` and ``HorizontalFlip`` (OpenCV), ``GaussNoise``,
-  ``RandomBrightnessContrast``, on numpy slices. 2.0.8, its last release under the MIT licence.
-- batchgeneratorsv2 (nnU-Net's): ``SpatialTransform``, where the shift is a random place of the
-  patch's centre; ``MirrorTransform``, ``GaussianNoiseTransform``, ``ContrastTransform`` and
+  ``RandomBrightnessContrast``, on numpy slices. 2.0.8 is the last release under the MIT licence.
+- batchgeneratorsv2 (nnU-Net): ``SpatialTransform``, where the shift is a random position of the
+  patch centre; ``MirrorTransform``, ``GaussianNoiseTransform``, ``ContrastTransform`` and
   ``MultiplicativeBrightnessTransform``; torch.
 - MONAI: ``RandAffined``, ``RandFlipd``, ``RandGaussianNoised``, ``RandScaleIntensityd``,
   ``RandShiftIntensityd``, without metadata; torch.
 - torchio: ``RandomAffine`` (SimpleITK), ``RandomFlip``, ``RandomNoise``, and a ``Lambda`` for
-  scale and shift, which it has no transform for.
-- Keras: ``RandomFlip``, ``RandomRotation``, ``RandomTranslation``, ``RandomZoom`` (it has no
-  layer that does these at once: three interpolations), ``RandomContrast``, ``RandomBrightness``
-  on batches in ``tf.data``, and ``tf.random.normal`` times an SD for each slice, as its
-  ``GaussianNoise`` knows one SD only. Workers are the parallel calls of the map; 0: none.
+  scale and shift of intensities, for which it has no transform.
+- Keras: ``RandomFlip``, ``RandomRotation``, ``RandomTranslation``, ``RandomZoom`` (three
+  interpolations, because no layer combines them), ``RandomContrast``, ``RandomBrightness`` on
+  batches in ``tf.data``, and ``tf.random.normal`` times an SD per slice, because ``GaussianNoise``
+  has one SD for all. Workers are the parallel calls of the map; 0 means none.
 
-The torch ones and albumentations get their batches from torch's ``DataLoader``: with 0 workers
-libraries may use both cores by threads; with 2 each worker has one thread, and workers live on
-between epochs. Grey values are shares of the window, which some of the libraries expect.
+The torch libraries and albumentations get their batches from torch's ``DataLoader``: with 0 workers
+they may use both cores by threads; with 2, each worker has one thread and persists between epochs.
+Grey values are fractions of the window, as some of the libraries expect.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def make_slices() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _loaded(augmented: Callable, images: np.ndarray, labels: np.ndarray, workers: int) -> Epoch:
-    """An epoch by torch's DataLoader; ``augmented`` takes and gives an image and labels."""
+    """An epoch by torch's DataLoader; ``augmented`` maps an image and labels to both."""
     import torch
     from torch.utils.data import DataLoader, Dataset
 

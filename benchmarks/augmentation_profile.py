@@ -1,9 +1,9 @@
-"""Where the time of augmentation goes: processor milliseconds a slice, piece by piece.
+"""Processor time of augmentation per slice, part by part.
 
     python -m benchmarks.augmentation_profile
 
-256 x 256, batches of 8, each piece compiled on its own, so that the sum is a little more than the
-whole; interleaved rounds, medians. Processor time: threads that wait for others do not count.
+256 x 256 pixels, batches of 8. Each part is compiled separately, so the sum slightly exceeds the
+total; medians of interleaved rounds. Threads that wait do not count as processor time.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
-"""A whole report at the size of a study: 332 slices, 3 folds, 8 protocols, 3 seeds.
+"""Time of a complete report at the size of a study: 332 slices, 3 folds, 8 protocols, 3 seeds.
 
     python -m benchmarks.bootstrap
 
 Draws a cohort of the paper's size (332 slices of 140 patients in 3 folds: 75 cyst, 71 hemangioma,
-93 metastasis, 93 healthy) as small label maps, measures every slice for every protocol and seed
-once, and leaves 72 run folders as training and measuring do: results, histories of up to 6 cycles
-of 60 epochs, slices to be shown, and what each network has seen (the other folds, and 130 volumes
-of 100 slices with random hashes). Then it times ``write_study_report``: reading them, all
-measures with intervals from 10,000 resamples of patients and networks, the same by size of lesion,
-permutation tests, the leakage check, plots and sheets, HTML, Markdown, CSV, JSON. The slow way
-(patients drawn, the paper's four measures summed anew, resample by resample) runs beside it on one
-protocol and fewer resamples, and is extrapolated.
+93 metastasis, 93 healthy) as small label maps, measures every slice once per protocol and seed,
+and writes 72 run folders as training and evaluation would: results, histories of up to 6 cycles
+of 60 epochs, example slices, and the training data of each network (the other folds, and 130
+volumes of 100 slices with random hashes). Then it times ``write_study_report``: reading the
+folders, all measures with intervals from 10,000 resamples of patients and networks, the same by
+lesion size, permutation tests, the leakage check, plots and sheets, HTML, Markdown, CSV, JSON. A
+simple bootstrap (one resample at a time) runs on one protocol with fewer resamples and is
+extrapolated.
 """
 
 from __future__ import annotations
@@ -219,7 +219,9 @@ def _slowly(results, samples: int) -> None:
 
 if __name__ == "__main__":
     flags.DEFINE_integer("samples", 10_000, "Resamples, and permutations.", lower_bound=10)
-    flags.DEFINE_integer("protocols", 8, "How many.", lower_bound=1, upper_bound=len(PROTOCOLS))
-    flags.DEFINE_integer("seeds", 3, "Networks a fold.", lower_bound=1)
-    flags.DEFINE_integer("slow_samples", 50, "Resamples of the slow way.", lower_bound=1)
+    flags.DEFINE_integer(
+        "protocols", 8, "Number of protocols.", lower_bound=1, upper_bound=len(PROTOCOLS)
+    )
+    flags.DEFINE_integer("seeds", 3, "Networks per fold.", lower_bound=1)
+    flags.DEFINE_integer("slow_samples", 50, "Resamples of the simple bootstrap.", lower_bound=1)
     app.run(main)

@@ -1,17 +1,17 @@
-"""What the cascade costs beside the bare forward passes of its two networks.
+"""Cost of the cascade compared with the bare forward passes of its two networks.
 
     python -m benchmarks.cascade
 
-A computed volume of a body with a liver and lesions goes from HU to typed lesions; the bare passes
-push as many slices, in batches of the same size, through the same two networks and do nothing
-else. The networks have the layers and sizes of trained ones and weights that hand the image's
-brightness through, so that they find the liver and the lesions that were drawn, at full cost.
+A computed volume of a body with a liver and lesions is processed from HU to typed lesions; the
+bare passes send the same number of slices, in batches of the same size, through the same two
+networks. The networks have the layers and sizes of trained ones, and weights that pass the
+brightness of the image on, so that they find the liver and the lesions at full cost.
 
-Time: both take turns in one process; the median of the ratios of the rounds counts. Where other
-programs share the machine the ratio of processor time says more than that of the clock. Memory:
-each runs alone in a process of its own that has made the same networks; the cascade's peak above
-the peak of the bare passes is told in sizes of the int16 volume, which is part of it. Some MiB of
-it are there whatever the volume, so a small one shows more volumes than a large one.
+Time: both take turns in one process; the median of the ratios is printed. If other programs share
+the machine, the ratio of processor times is more reliable than that of wall times. Memory: each
+runs in a separate process with the same networks; the difference of the peaks is printed in units
+of the int16 volume, which is part of it. A few MiB do not depend on the volume, so a small volume
+gives a larger figure.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ if __name__ == "__main__":
     flags.DEFINE_integer("lesions", 40, "Lesions drawn; some touch.")
     flags.DEFINE_integer("image_size", 256, "Side of the networks' input.")
     flags.DEFINE_integer("base_filters", 32, "Channels of the networks' first block.")
-    flags.DEFINE_integer("rounds", 5, "Rounds in which both take their turn.", lower_bound=1)
+    flags.DEFINE_integer("rounds", 5, "Interleaved rounds.", lower_bound=1)
     flags.DEFINE_string("task", None, "Measure this in this process (used by the command).")
     flags.DEFINE_string("volume", None, "With --task: file of the volume.")
     flags.DEFINE_integer("with_liver", 0, "With --task: slices for the lesion network.")

@@ -1,10 +1,10 @@
-"""The largest 3-D component of a liver-like mask: time and memory, beside other libraries.
+"""Largest 3-D component of a liver-like mask: time and memory compared with other libraries.
 
     python -m benchmarks.components
 
-The mask is an ellipsoid of the size of a liver with holes in it, among islands. Every method runs
-in a process of its own on one core; the methods take turns in every round. Memory is the peak over
-the process with its libraries and the mask loaded, the answer (a byte a voxel) included.
+The mask is an ellipsoid of the size of a liver with holes, and islands around it. Every method runs
+in a separate process on one core; the methods take turns. Memory is the peak above the process with
+its libraries and the mask loaded, including the result (one byte per voxel).
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ if __name__ == "__main__":
     flags.DEFINE_integer("slices", 400, "Slices of the mask.")
     flags.DEFINE_integer("side", 512, "Rows and columns of the mask.")
     flags.DEFINE_integer("islands", 400, "Islands beside the liver.")
-    flags.DEFINE_integer("rounds", 5, "Rounds in which all methods take their turn.")
+    flags.DEFINE_integer("rounds", 5, "Interleaved rounds.")
     flags.DEFINE_string("method", None, "Measure this one in this process (used by the command).")
     flags.DEFINE_string("mask", None, "With --method: file of the mask.")
     define_flag()

@@ -1,11 +1,11 @@
-"""How fast NIfTI pairs become records, beside merely unpacking them with Python's gzip.
+"""Time from NIfTI pairs to records, compared with only decompressing them by Python's gzip.
 
     python -m benchmarks.conversion --work=DIR
 
-Writes pairs of 512 x 512 x 200 int16 (.nii.gz) into DIR once: real CT (CHAOS, played forwards and
-backwards to 200 slices) where it is at hand, else a phantom. Then interleaved rounds; ratios are
-taken within a round, since machines are noisy, and their median is printed. Peak memory is that of
-a process of its own, beside one that loads the program and reads nothing.
+Writes pairs of 512 x 512 x 200 int16 (.nii.gz) to DIR once: real CT if available (CHAOS, repeated
+forwards and backwards to 200 slices), otherwise a phantom. Then interleaved rounds; ratios are
+computed per round, and the median is printed. Peak memory is that of a separate process, next to
+one that loads the program and reads nothing.
 """
 
 from __future__ import annotations
@@ -188,10 +188,8 @@ if __name__ == "__main__":
     if MEMORY in sys.argv:
         memory_of(sys.argv[2], Path(sys.argv[3]))
     else:
-        flags.DEFINE_string(
-            "work", None, "Folder for the pairs and what is written.", required=True
-        )
+        flags.DEFINE_string("work", None, "Folder for the pairs and the output.", required=True)
         flags.DEFINE_integer("rounds", 7, "Interleaved rounds.", lower_bound=1)
-        flags.DEFINE_boolean("skip_plain", False, "Leave the slow way out.")
+        flags.DEFINE_boolean("skip_plain", False, "Skip the simple implementation.")
         define_flag()
         app.run(main)

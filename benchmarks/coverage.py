@@ -1,11 +1,11 @@
-"""How often the 95 % intervals of ``bootstrap`` hold the truth, by number of seeds.
+"""Coverage of the 95 % bootstrap intervals, by number of seeds.
 
     python -m benchmarks.coverage
 
-Three folds of 16 patients with a slice each; what a slice measures is the luck of its patient, of
-its network and its own, normal and alike in standard deviation: a hard case, for networks of one
-protocol seldom differ as much as patients do. The truth is 0. One seed stands for itself: its
-interval is about patients, and does not hold what another training would give.
+Three folds of 16 patients with one slice each. The measure of a slice is the sum of a patient, a
+network and a residual term, normal with equal standard deviations: a hard case, since networks of
+one protocol rarely differ as much as patients do. The true mean is 0. With one seed the interval
+covers the variation of patients only, not what another training would give.
 """
 
 from __future__ import annotations
@@ -57,5 +57,5 @@ def coverage(seeds: int, data_sets: int, samples: int) -> float:
 
 if __name__ == "__main__":
     flags.DEFINE_integer("data_sets", 2_000, "Simulated data sets.", lower_bound=1)
-    flags.DEFINE_integer("samples", 1_000, "Resamples of each.", lower_bound=10)
+    flags.DEFINE_integer("samples", 1_000, "Resamples per data set.", lower_bound=10)
     app.run(main)

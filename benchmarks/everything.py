@@ -1,10 +1,10 @@
-"""One table of what is measured beside others: what ``make bench`` prints.
+"""All benchmarks against other libraries in one table; ``make bench`` runs it.
 
     pip install -e '.[bench,openvino]' -c constraints.txt
     python -m benchmarks.everything
 
-Runs the benchmarks one after another, each as its own command with its own peers, and prints
-their figures in one table. It takes about twenty minutes; let the machine do nothing else.
+Runs the benchmarks one after the other, each as a separate command, and prints one table. Takes
+about twenty minutes on a machine without other load.
 """
 
 from __future__ import annotations
@@ -60,6 +60,6 @@ def machine() -> str:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_list("only", [], "Only these benchmarks.")
-    flags.DEFINE_integer("rounds", 0, "Rounds of each; 0: its own number.", lower_bound=0)
+    flags.DEFINE_list("only", [], "Benchmarks to run; default: all.")
+    flags.DEFINE_integer("rounds", 0, "Rounds per benchmark; 0: its default.", lower_bound=0)
     app.run(main)

@@ -1,10 +1,10 @@
-"""What fixed leading blocks save: convolutions of the backward pass, and time.
+"""What frozen leading blocks save: convolutions in the backward pass, and time.
 
     python -m benchmarks.frozen_backward
 
-For nothing fixed, ``enc1``, ... ``enc1-enc4`` counts the convolution gradients that the traced
-training step executes, and times an epoch of steps on random slices. The protocols take turns in
-every round; the medians over the rounds and their ratio to nothing fixed are printed.
+For nothing frozen, ``enc1``, ... ``enc1-enc4``: counts the convolution gradients that the traced
+training step executes, and times an epoch of steps on random slices. The variants take turns;
+medians and their ratio to nothing frozen are printed.
 """
 
 from __future__ import annotations
@@ -111,9 +111,9 @@ def backward_convolutions(step: Callable) -> tuple[Counter[str], Counter[str]]:
 def _define_flags() -> None:
     flags.DEFINE_integer("image_size", 128, "Side of the image.")
     flags.DEFINE_integer("base_filters", 16, "Channels of the first block.")
-    flags.DEFINE_integer("batch_size", 4, "Slices a step.")
-    flags.DEFINE_integer("steps", 10, "Steps of an epoch.")
-    flags.DEFINE_integer("rounds", 7, "Rounds in which all take their turn.")
+    flags.DEFINE_integer("batch_size", 4, "Slices per step.")
+    flags.DEFINE_integer("steps", 10, "Steps per epoch.")
+    flags.DEFINE_integer("rounds", 7, "Interleaved rounds.")
 
 
 if __name__ == "__main__":

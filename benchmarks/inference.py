@@ -1,12 +1,12 @@
-"""Images a second through a network that infers, beside PyTorch and OpenVINO.
+"""Inference speed of a network compared with PyTorch and OpenVINO.
 
     pip install -e '.[bench,openvino]' -c constraints.txt
     python -m benchmarks.inference
 
-Standardised images in, softmax out; batches of 8 and of 1. Ours is what ``predict`` and the
-servable run (``inference.network``); OpenVINO reads it as a SavedModel and computes in float32 too;
-PyTorch has the same layers (``benchmarks/peer_unet.py``) in ``inference_mode``. Each way has a
-process of its own and runs alone; all take turns.
+Standardised images in, softmax out; batches of 8 and of 1. Ours is the network of ``predict`` and
+the SavedModel (``inference.trained_network``); OpenVINO reads it as a SavedModel and also
+computes in float32; PyTorch has the same layers (``benchmarks/peer_unet.py``) in
+``inference_mode``. Each implementation runs in a separate process; they take turns.
 """
 
 from __future__ import annotations
@@ -136,8 +136,8 @@ def _torch(compiled: bool, batch: int, side: int, filters: int, images: int) -> 
 
 if __name__ == "__main__":
     flags.DEFINE_integer("rounds", 7, "Interleaved rounds.", lower_bound=1)
-    flags.DEFINE_integer("images", 16, "Images of a turn.", lower_bound=1)
+    flags.DEFINE_integer("images", 16, "Images per turn.", lower_bound=1)
     flags.DEFINE_list("sizes", ["8x256x32", "1x256x32"], "Batches x pixels x filters.")
-    flags.DEFINE_list("ways", [], "Only these; ours must be among them. All by default.")
+    flags.DEFINE_list("ways", [], "Implementations to measure, including ours; default: all.")
     define_flag()
     app.run(main)

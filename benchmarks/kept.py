@@ -1,4 +1,4 @@
-"""What a benchmark measured, for the one table of ``benchmarks.everything``."""
+"""Stores the figures of a benchmark for the table of ``benchmarks.everything``."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def brief(value: float) -> str:
 
 def define_flag() -> None:
     flags.DEFINE_string(
-        "keep", None, "File to which the rounds' figures are added, a line of JSON for each table."
+        "keep", None, "Append the figures to this file, one line of JSON per table."
     )
 
 

@@ -1,16 +1,16 @@
-"""Our Dice and surface distances against MONAI's, number by number, and what each costs.
+"""Dice and surface distances compared with MONAI: values and time.
 
     pip install -c constraints.txt -e '.[bench]'
     python -m benchmarks.measures
 
-200 pairs of random masks, a third of them in 3-D, with random spacings; some are empty on one side
-or on both, some reach the border. Compared are Dice, the Hausdorff distance at 95 % and the average
-symmetric surface distance; where a side is empty MONAI says NaN or infinity and we say None, which
-is compared too. MONAI rounds every distance to float32 and then interpolates its percentile with
-ranks in float32, which is good to five digits: for the comparison its distances stay in float64.
-Its results are float32 all the same, so above 1 mm a difference is taken relative to the value.
-(Against every pair of surface points the tests hold 1e-9 mm.) Then both, MONAI as it is, measure
-the masks in rounds that take turns; medians and their ratio.
+200 pairs of random masks, a third of them in 3-D, with random spacings; some are empty on one or
+both sides, some touch the border. Compared are Dice, the 95 % Hausdorff distance and the average
+symmetric surface distance. Where a side is empty, MONAI returns NaN or infinity and we return
+None; that is compared too. MONAI rounds distances to float32 and interpolates its percentile with
+float32 ranks (five digits), so for the comparison its distances are kept in float64. Its results
+are still float32, so differences above 1 mm are relative. (Tests check 1e-9 mm against all pairs
+of surface points.) Then both, MONAI unmodified, are timed in interleaved rounds; medians and
+their ratio.
 """
 
 from __future__ import annotations
@@ -145,6 +145,6 @@ def _monais(truth, predicted, spacing_mm) -> tuple[float | None, float | None, f
 
 if __name__ == "__main__":
     flags.DEFINE_integer("pairs", 200, "Pairs of masks.", lower_bound=1)
-    flags.DEFINE_integer("rounds", 3, "Rounds of each, in turn.", lower_bound=1)
-    flags.DEFINE_integer("seed", 0, "Decides the masks.", lower_bound=0)
+    flags.DEFINE_integer("rounds", 3, "Interleaved rounds.", lower_bound=1)
+    flags.DEFINE_integer("seed", 0, "Seed of the masks.", lower_bound=0)
     app.run(main)

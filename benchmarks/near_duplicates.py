@@ -1,11 +1,11 @@
-"""How far apart the hashes of re-exported slices lie, and those of different patients.
+"""Hash distances between re-exported slices, and between slices of different patients.
 
     python -m data_prep.phantom --output=DIR --lits_volumes=20
     python -m benchmarks.near_duplicates --phantom=DIR
 
-Re-exports are made of phantom and real slices. Different patients are phantoms, which have the same
-organs at the same heights, and the one pair of real patients in ``LIVER_TF_REAL_DATA`` (or
-``../shared/data`` beside the project). The threshold is ``slice_hash.NEAR_BITS``.
+Re-exports are made from phantom and real slices. Different patients are phantoms, which have the
+same organs at the same heights, and one pair of real patients in ``LIVER_TF_REAL_DATA`` (or
+``../shared/data`` next to the project). The threshold is ``slice_hash.NEAR_BITS``.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Batch-normalisation policies and the start of the head, compared on the demo's phantom.
+"""Batch-normalization policies and initial heads, compared on the phantom of the demo.
 
     make demo
     python -m benchmarks.norm_and_head --work=DIR
 
-Fine-tunes *no freezing* at the demo's size with each of three policies and two heads, at two batch
-sizes (the demo's 4 and the paper's 1), and prints the best validation loss and the four measures on
-the validation patients: a choice must not look at the test patients. Few patients, one fold, one
-seed, phantom data: the intervals are wide and say so.
+Fine-tunes *no freezing* at the size of the demo with three policies and two heads, at two batch
+sizes (4 as in the demo, 1 as in the paper), and prints the best validation loss and the four
+measures on the validation patients, because a choice must not use the test patients. Few
+patients, one fold, one seed, phantom data: the intervals are wide.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Our U-Net as others would build it: by Keras's own layers, and in PyTorch."""
+"""Our U-Net in plain Keras layers, and in PyTorch."""
 
 from __future__ import annotations
 

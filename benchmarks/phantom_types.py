@@ -1,4 +1,4 @@
-"""How far the phantom's lesion types can be told by HU or size alone, given the true outlines.
+"""How well HU or size alone separates the lesion types of the phantom, given the true outlines.
 
 python -m benchmarks.phantom_types
 """

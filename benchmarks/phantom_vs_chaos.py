@@ -1,9 +1,9 @@
-"""How much the phantom resembles a real CT: the same figures measured in both, and a picture.
+"""The phantom compared with a real CT: the same figures measured in both, and a picture.
 
-  python -m benchmarks.phantom_vs_chaos
+    python -m benchmarks.phantom_vs_chaos
 
 The real CT is the CHAOS slices in ``chaos_ct3`` of the folder named by LIVER_TF_REAL_DATA, or of
-``../shared/data`` seen from the project's root.
+``../shared/data`` next to the project.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Does the road carry real CT? Convert CHAOS, fit a liver network to it, measure on its voxels.
+"""End-to-end check on real CT: convert CHAOS, train a liver network on it, measure on its voxels.
 
     python -m benchmarks.real_ct --work=DIR
 
-Needs the real data (``LIVER_TF_REAL_DATA``, or ``../shared/data`` beside the project). It is one
-patient, trained on and measured on: the figure shows that data, geometry and network fit each
-other, and says nothing about other patients.
+Needs the real data (``LIVER_TF_REAL_DATA``, or ``../shared/data`` next to the project). One
+patient is used for training and for measuring: the figure shows that data, geometry and network
+fit together, and nothing about other patients.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""What each way of storing pixels costs: bytes a slice, and slices a second read back.
+"""Cost of each pixel encoding: bytes per slice, and slices read per second.
 
     python -m benchmarks.record_reading --work=DIR
 
-Converts the pair of ``benchmarks.conversion`` once in every encoding, then reads its shard in
-interleaved rounds, from the page cache: by TensorFlow's bare reader (which does not look into a
-record), as the training pipeline reads and parses, and one by one by ``read_case``. Each reads the
-shard ten times over, as a graph is made before the first record is read and would count else.
+Converts the pair of ``benchmarks.conversion`` once per encoding, then reads its shard from the page
+cache in interleaved rounds: by TensorFlow's bare reader (without parsing), as the training pipeline
+reads and parses, and one by one with ``read_case``. Each round reads the shard ten times, so that
+building the graph does not dominate.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""What writing a scan's results takes in memory and time, beside the scan and its label map.
+"""Memory and time for writing the results of a scan.
 
     python -m benchmarks.results_memory
 
-A computed volume with a liver and lesions (that of ``benchmarks.cascade``, with noise) is read from
-a NIfTI file and all its results are written: label map, map of lesions, tables, overlays and the
-page. Told is the peak of the process's memory while they are written, over what it held before
-(scan, label map, list of lesions), in sizes of the int16 volume.
+A computed volume with a liver and lesions (that of ``benchmarks.cascade``, with noise) is read
+from a NIfTI file and all its results are written: label map, lesion map, tables, overlays and the
+page. Printed is the peak memory while they are written, above what was held before (scan, label
+map, list of lesions), in units of the int16 volume.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The servable beside the bare networks in it, in TensorFlow and in OpenVINO.
+"""The SavedModel compared with its bare networks, in TensorFlow and in OpenVINO.
 
     python -m benchmarks.serving
 
 Exports the cascade of ``benchmarks.cascade`` (real sizes, weights that find what is drawn), then
-asks it for one slice of 512 x 512 and for eight, in interleaved rounds with the forward passes of
-both networks alone on inputs of their own size. Ratios are taken within a round, and their median
-is printed. Also the size on disk of the SavedModel over that of its weights.
+queries it with one and with eight slices of 512 x 512, in rounds interleaved with the forward
+passes of both networks alone. Ratios are computed per round; the median is printed. Also the size
+of the SavedModel on disk relative to its weights.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
     python -m benchmarks.start_up
 
-Makes a small phantom set and a liver network trained for an epoch, then starts
-``trainers.pretrain`` and ``trainers.finetune`` anew in every round, at the sizes of the demo. The
-clock starts before Python does. Also what a protocol of three cycles loses between them, and how
-often steps are traced. Beside it: Python with TensorFlow imported and nothing done.
+Writes a small phantom set and trains a liver network for one epoch, then starts
+``trainers.pretrain`` and ``trainers.finetune`` in every round, at the sizes of the demo. The
+clock starts before Python does. Also measured: the time between the cycles of a protocol of three
+cycles, how often steps are traced, and Python with nothing but TensorFlow imported.
 """
 
 from __future__ import annotations
@@ -163,6 +163,8 @@ def _child(command: str) -> int:
 
 if __name__ == "__main__":
     flags.DEFINE_integer("rounds", 5, "Rounds.", lower_bound=1)
-    flags.DEFINE_string("child", None, "Run this command and tell (used by the benchmark).")
+    flags.DEFINE_string(
+        "child", None, "Run this command and report its times (used by the benchmark)."
+    )
     define_flag()
     app.run(main)

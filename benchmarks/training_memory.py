@@ -1,9 +1,9 @@
-"""Whether the memory of a training run stays the same over many epochs.
+"""Whether the memory of a training run stays constant over many epochs.
 
     python -m benchmarks.training_memory
 
-Trains a small network on phantoms for 50 epochs by ``trainers.pretrain`` and reads the process's
-resident memory after every epoch. Growth: mean of the last ten epochs over that of epochs 6 to 15.
+Trains a small network on phantoms for 50 epochs with ``trainers.pretrain`` and reads its resident
+memory after every epoch. Growth: mean of the last ten epochs relative to that of epochs 6 to 15.
 """
 
 from __future__ import annotations

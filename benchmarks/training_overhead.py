@@ -1,11 +1,11 @@
-"""What our epoch loop costs beyond a bare ``model.fit`` of Keras.
+"""Overhead of the training loop compared with a bare ``model.fit`` of Keras.
 
     python -m benchmarks.training_overhead
 
-Both train the same network, from the same weights, on the same batches of the same ``tf.data``
-pipeline (augmentation off), with Adam and the same loss: ours by ``training.cycle``, Keras by
-``fit`` with its own cross-entropy and a weight per pixel. They take turns, an epoch each; the
-losses and the median of the rounds' ratios are printed.
+Both train the same network from the same weights, on the same batches of the same ``tf.data``
+pipeline (without augmentation), with Adam and the same loss: ours by ``training.cycle``, Keras by
+``fit`` with its cross-entropy and a weight per pixel. They take turns, one epoch each; the losses
+and the median of the ratios are printed.
 """
 
 from __future__ import annotations
@@ -133,10 +133,14 @@ def _batches(folder: Path):
 def _define_flags() -> None:
     flags.DEFINE_integer("image_size", 128, "Side of the image.")
     flags.DEFINE_integer("base_filters", 16, "Channels of the first block.")
-    flags.DEFINE_integer("batch_size", 4, "Slices a step.")
-    flags.DEFINE_integer("slices", 80, "Slices of an epoch.")
-    flags.DEFINE_integer("rounds", 7, "Rounds in which both take their turn.")
-    flags.DEFINE_boolean("deterministic", True, "As training is by default.")
+    flags.DEFINE_integer("batch_size", 4, "Slices per step.")
+    flags.DEFINE_integer("slices", 80, "Slices per epoch.")
+    flags.DEFINE_integer("rounds", 7, "Interleaved rounds.")
+    flags.DEFINE_boolean(
+        "deterministic",
+        True,
+        "Ask TensorFlow for deterministic operations, as training does by default.",
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""Where the time of a training step goes, and how far it is from what the machine can do.
+"""Where the time of a training step goes, and how far it is from the limits of the machine.
 
     python -m benchmarks.training_profile
 
-TensorFlow's profiler sums the time of every kind of operation in a step. Beside it the step's
-convolutions, forwards and backwards, each alone in a loop of its own: what the same library reaches
-where nothing stands between them. And the machine's limits: a large matrix product, and how fast
-memory is copied.
+TensorFlow's profiler sums the time of every kind of operation in a step. For comparison: the
+convolutions of the step, forward and backward, each alone in a loop; a large matrix product; and
+the speed of copying memory.
 """
 
 from __future__ import annotations

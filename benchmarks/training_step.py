@@ -1,12 +1,12 @@
-"""Images a second of a training step beside Keras and PyTorch, at the same work.
+"""Speed of a training step compared with Keras and PyTorch, at the same task.
 
     pip install -e '.[bench]' -c constraints.txt
     python -m benchmarks.training_step
 
-The work: our U-Net (5 levels; two times 3 x 3 convolution, ReLU, batch normalisation a block; max
-pooling, transposed convolution, skip), weighted cross-entropy over 5 classes, Adam; a batch that
-lies in memory. Keras: its own layers, trained by ``fit``. PyTorch: the same layers; both in
-``benchmarks/peer_unet.py``. Each way has a process of its own and runs alone; all take turns.
+Our U-Net (5 levels; two 3 x 3 convolutions with ReLU and batch normalization per block; max
+pooling, transposed convolution, skip connections), weighted cross-entropy over 5 classes, Adam;
+one batch in memory. Keras: its own layers, trained by ``fit``. PyTorch: the same layers; both in
+``benchmarks/peer_unet.py``. Each implementation runs in a separate process; they take turns.
 """
 
 from __future__ import annotations
@@ -194,8 +194,8 @@ def _torch(
 
 if __name__ == "__main__":
     flags.DEFINE_integer("rounds", 7, "Interleaved rounds.", lower_bound=1)
-    flags.DEFINE_integer("steps", 5, "Steps of a turn.", lower_bound=1)
+    flags.DEFINE_integer("steps", 5, "Steps per turn.", lower_bound=1)
     flags.DEFINE_list("sizes", ["6x128x16", "1x128x16", "6x256x32"], "Batches x pixels x filters.")
-    flags.DEFINE_list("ways", [], "Only these; ours must be among them. All by default.")
+    flags.DEFINE_list("ways", [], "Implementations to measure, including ours; default: all.")
     define_flag()
     app.run(main)

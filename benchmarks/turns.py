@@ -1,7 +1,7 @@
-"""Ways of doing the same work, each in a process of its own, that take turns.
+"""Run alternative implementations of a task in separate processes that take turns.
 
-Libraries disturb each other in one process: each brings threads that wait for work by spinning.
-So every way gets a fresh process, which makes itself ready and then stands still but for its turns.
+Libraries disturb each other in one process, because each has threads that wait by spinning. So each
+implementation gets a fresh process, which prepares itself and then runs only when it is its turn.
 """
 
 from __future__ import annotations
