@@ -1,4 +1,4 @@
-"""Apache Beam converts the same cases to the same bytes as the processes of one machine."""
+"""Apache Beam produces the same bytes as the local engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.builders.phantom_sets import bytes_of, command, read_table
 pytest.importorskip("apache_beam", reason="Beam is missing (pip install 'liver_tf[beam]')")
 
 
-def test_the_same_records(tiny_phantom, slices_set, tmp_path):
+def test_one_process_gives_the_same_bytes(tiny_phantom, slices_set, tmp_path):
     done = command(
         "build_tfrecords",
         "--source=slices",
@@ -26,7 +26,8 @@ def test_the_same_records(tiny_phantom, slices_set, tmp_path):
     assert found == bytes_of(slices_set)
 
 
-def test_processes_of_its_own_bad_slices_and_going_on(tiny_phantom, tmp_path):
+@pytest.mark.long
+def test_several_processes_and_refused_slices_give_the_same_set(tiny_phantom, tmp_path):
     source = shutil.copytree(tiny_phantom / "sheba", tmp_path / "sheba")
     table, sets = source / "slices.csv", {}
     bad = source / read_table(table)[0]["image"]
@@ -47,7 +48,7 @@ def test_processes_of_its_own_bad_slices_and_going_on(tiny_phantom, tmp_path):
     assert not list((tmp_path / "beam" / MEMOS).glob("*outcome*"))
 
 
-def test_a_folder_that_cannot_be_written_is_told(tiny_phantom, tmp_path):
+def test_an_unwritable_folder_is_refused(tiny_phantom, tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / MEMOS).touch()
     done = command(

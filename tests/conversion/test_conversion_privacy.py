@@ -1,4 +1,4 @@
-"""Names planted in tables, headers, file and folder names are in nothing that is written."""
+"""Names planted in CSV, headers, file and folder names never reach the output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real CT through all sources, held against the facts that come with it: CHAOS and dcmqi."""
+"""Real CT (CHAOS, dcmqi) through all sources, compared with its published facts."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def lits_records(lits_set):
     return [found[key] for key in sorted(found)]
 
 
-def test_records_of_the_pair(lits_records):
+def test_records_of_a_real_pair(lits_records):
     volume = nibabel.as_closest_canonical(nibabel.load(CHAOS / "volume-3.nii.gz"))
     hu = np.asarray(volume.dataobj).transpose(2, 1, 0)[:, ::-1, ::-1]
     assert len(lits_records) == len(hu) == 78
@@ -62,7 +62,7 @@ def test_records_of_the_pair(lits_records):
         np.testing.assert_allclose(record.spacing_mm, 0.727, atol=5e-4)
 
 
-def test_facts_of_the_manifest(lits_set):
+def test_the_manifest_has_the_known_facts(lits_set):
     (case,) = load_manifest(lits_set).cases
     assert case.records == 78
     assert case.details["spacing_mm"] == "2.000x0.727x0.727"
@@ -78,7 +78,7 @@ def test_facts_of_the_manifest(lits_set):
     assert case.statistics.liver_sum / liver < 141.1
 
 
-def test_a_radiologist_would_know_the_way_up(lits_records):
+def test_slices_have_radiological_orientation(lits_records):
     labels = np.stack([record.labels for record in lits_records])
     images = np.stack([record.image for record in lits_records])
     body = np.argwhere(images[40] > -100)
@@ -197,7 +197,7 @@ def test_a_series_with_a_dicom_seg_gives_the_records_of_the_pair(
         np.testing.assert_allclose(record.spacing_mm, other.spacing_mm, atol=1e-6)
 
 
-def test_a_series_as_dcmqi_wrote_it(tmp_path):
+def test_a_series_written_by_dcmqi(tmp_path):
     manifest, refusals = convert_series(DCMQI, tmp_path / "set")
     assert not refusals
     (case,) = manifest.cases

@@ -1,4 +1,4 @@
-"""Killed, out of space, twice at a time: what is visible is whole, and the next start goes on."""
+"""Interrupted conversions resume; visible files are complete; one writer at a time."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ import shutil
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
 
 from liver_tf.conversion.output_folder import remove_leftovers
-from liver_tf.conversion.process_engine import in_processes
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
 from tests.builders.phantom_sets import (
@@ -74,14 +72,15 @@ KILLED = textwrap.dedent(
         assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL, (what, call, late)
     """
 )
-# A volume has 8 records; it renames its shard and its memo; the manifest is the fifth rename.
+# Each of two volumes encodes 8 records and renames a shard and a memo; the fifth rename is the
+# manifest.
 MOMENTS = [("encode", 5, False), ("encode", 12, True)]
 MOMENTS += [("replace", call, late) for call in range(1, 6) for late in (False, True)]
 
 
 @pytest.fixture(scope="module")
 def killed(tiny_phantom, tmp_path_factory) -> Path:
-    """Folder of conversions, each killed at another moment."""
+    """Folder of conversions, each killed at a different moment."""
     output = tmp_path_factory.mktemp("killed")
     source = tiny_phantom / "lits"
     subprocess.run(
@@ -95,19 +94,21 @@ def killed(tiny_phantom, tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda m: f"{m[0]}-{m[1]}-{'after' * m[2]}")
-def test_killed_and_started_again(killed, moment, tiny_phantom, lits_set, tmp_path):
+def test_a_killed_conversion_resumes_with_identical_bytes(
+    killed, moment, tiny_phantom, lits_set, tmp_path
+):
     what, call, late = moment
     folder = shutil.copytree(killed / f"{what}-{call}-{late}", tmp_path / "set")
-    whole = bytes_of(lits_set, "c-*.tfrecord")
+    complete = bytes_of(lits_set, "c-*.tfrecord")
     visible = bytes_of(folder, "c-*.tfrecord")
-    assert visible.items() <= whole.items()
+    assert visible.items() <= complete.items()
     assert (folder / "manifest.json").exists() == (moment == ("replace", 5, True))
     _, refusals = convert_lits(tiny_phantom / "lits", folder)
     assert not refusals
     assert bytes_of(folder) == bytes_of(lits_set)
 
 
-def test_workers_do_not_change_a_byte(tiny_phantom, slices_set, tmp_path):
+def test_bytes_do_not_depend_on_the_workers(tiny_phantom, slices_set, tmp_path):
     done = command(
         "build_tfrecords",
         "--source=slices",
@@ -121,7 +122,7 @@ def test_workers_do_not_change_a_byte(tiny_phantom, slices_set, tmp_path):
     assert found == bytes_of(slices_set)
 
 
-def test_done_cases_are_not_read_again(tiny_phantom, lits_set, tmp_path, monkeypatch):
+def test_finished_cases_are_not_read_again(tiny_phantom, lits_set, tmp_path, monkeypatch):
     folder = shutil.copytree(lits_set, tmp_path / "set")
     monkeypatch.setattr("liver_tf.conversion.convert_cases.read_slices", None)
     _, refusals = convert_lits(tiny_phantom / "lits", folder)
@@ -129,21 +130,21 @@ def test_done_cases_are_not_read_again(tiny_phantom, lits_set, tmp_path, monkeyp
     assert bytes_of(folder) == bytes_of(lits_set)
 
 
-def damage(shard: Path, memo: Path) -> None:
+def flip_bit(shard: Path, memo: Path) -> None:
     data = bytearray(shard.read_bytes())
     data[100] ^= 1
     shard.write_bytes(data)
 
 
-def cut(shard: Path, memo: Path) -> None:
+def truncate(shard: Path, memo: Path) -> None:
     shard.write_bytes(shard.read_bytes()[:-1])
 
 
 @pytest.mark.parametrize(
-    "harm",
+    "damage",
     [
-        damage,
-        cut,
+        flip_bit,
+        truncate,
         lambda shard, memo: shard.unlink(),
         lambda shard, memo: memo.unlink(),
         lambda shard, memo: memo.write_bytes(b"\xff{"),
@@ -152,16 +153,16 @@ def cut(shard: Path, memo: Path) -> None:
     ],
     ids=["bit", "cut", "no shard", "no memo", "bytes", "no stamp", "list"],
 )
-def test_what_was_harmed_is_made_again(tiny_phantom, lits_set, tmp_path, harm):
+def test_damaged_files_are_regenerated(tiny_phantom, lits_set, tmp_path, damage):
     folder = shutil.copytree(lits_set, tmp_path / "set")
     shard = sorted(folder.glob("*.tfrecord"))[0]
-    harm(shard, folder / ".cases" / f"{shard.stem}.json")
+    damage(shard, folder / ".cases" / f"{shard.stem}.json")
     convert_lits(tiny_phantom / "lits", folder)
     assert bytes_of(folder) == bytes_of(lits_set)
 
 
-def test_a_case_whose_files_are_others_now_is_made_again(tiny_phantom, tmp_path):
-    """Sizes and times of the files agree: only their names tell."""
+def test_a_case_with_other_files_is_converted_again(tiny_phantom, tmp_path):
+    """Sizes and times of the files are equal: only their names differ."""
     source = shutil.copytree(tiny_phantom / "sheba", tmp_path / "sheba")
     for path in source.rglob("*"):
         os.utime(path, (1, 1))
@@ -187,11 +188,11 @@ def np_equal(one, other) -> bool:
     return one.image.tobytes() == other.image.tobytes()
 
 
-def test_patients_that_left_the_table_leave_the_folder(tiny_phantom, slices_set, tmp_path):
+def test_patients_removed_from_the_csv_leave_the_folder(tiny_phantom, slices_set, tmp_path):
     folder = shutil.copytree(slices_set, tmp_path / "set")
     foreign = ["notes.tfrecord", "c-123.tfrecord", ".partial-mine", "c-0123456789abcdef.txt"]
     for name in foreign:
-        (folder / name).write_text("not ours")
+        (folder / name).write_text("another file")
     (folder / ".partial-c-0123456789abcdef.tfrecord").write_text("left by a kill")
     (folder / "c-0123456789abcdef.tfrecord").write_text("left by a kill before its memo")
     source = shutil.copytree(tiny_phantom / "sheba", tmp_path / "sheba")
@@ -211,11 +212,11 @@ def test_patients_that_left_the_table_leave_the_folder(tiny_phantom, slices_set,
     }
 
 
-def test_sweep_of_a_folder_that_never_had_memos(tmp_path):
+def test_a_folder_without_memos_has_no_leftovers(tmp_path):
     remove_leftovers(tmp_path, set())
 
 
-def test_a_slip_in_the_input_costs_nothing(lits_set, tmp_path):
+def test_a_wrong_input_keeps_the_existing_record_set(lits_set, tmp_path):
     folder = shutil.copytree(lits_set, tmp_path / "set")
     manifest, refusals = convert_lits(tmp_path / "nowhere", folder)
     assert manifest is None
@@ -224,7 +225,9 @@ def test_a_slip_in_the_input_costs_nothing(lits_set, tmp_path):
 
 
 @pytest.mark.parametrize("what", ["shard", "memo", "manifest"])
-def test_full_disk(tiny_phantom, lits_set, tmp_path, monkeypatch, what):
+def test_a_full_disk_is_refused_and_the_next_run_resumes(
+    tiny_phantom, lits_set, tmp_path, monkeypatch, what
+):
     folder = tmp_path / "set"
     (folder / ".cases").mkdir(parents=True)
     case = load_manifest(lits_set).cases[1].case
@@ -234,7 +237,7 @@ def test_full_disk(tiny_phantom, lits_set, tmp_path, monkeypatch, what):
         "manifest": ".partial-manifest.json",
     }[what]
     (folder / name).symlink_to("/dev/full")
-    if what == "manifest":  # would clear the way
+    if what == "manifest":  # it would remove the link
         monkeypatch.setattr("liver_tf.conversion.convert_cases.remove_leftovers", lambda *_: None)
     with pytest.raises(Refusal, match=r"No space left on device.*keeps what is finished") as no:
         convert_lits(tiny_phantom / "lits", folder)
@@ -246,13 +249,13 @@ def test_full_disk(tiny_phantom, lits_set, tmp_path, monkeypatch, what):
     assert bytes_of(folder) == bytes_of(lits_set)
 
 
-def test_output_that_cannot_be_written(tiny_phantom, tmp_path):
+def test_an_unwritable_output_is_refused(tiny_phantom, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(Refusal, match=r"output-unwritable.*choose another"):
         convert_lits(tiny_phantom / "lits", tmp_path / "file" / "set")
 
 
-def test_two_writers_of_one_folder(tiny_phantom, lits_set, tmp_path):
+def test_a_second_writer_is_refused(tiny_phantom, lits_set, tmp_path):
     folder = shutil.copytree(lits_set, tmp_path / "set")
     held = os.open(folder, os.O_RDONLY)
     try:
@@ -262,45 +265,3 @@ def test_two_writers_of_one_folder(tiny_phantom, lits_set, tmp_path):
     finally:
         os.close(held)
     assert bytes_of(folder) == bytes_of(lits_set)
-
-
-def test_a_worker_that_is_killed_is_told():
-    with pytest.raises(Refusal, match=r"worker-died.*Lower --workers"):
-        list(in_processes(os._exit, [1, 1], workers=2))
-
-
-def test_results_come_in_order():
-    assert list(in_processes(abs, range(-8, 0), workers=2)) == list(range(8, 0, -1))
-
-
-def test_workers_end_with_their_parent():
-    code = (
-        "import multiprocessing, threading, time, sys\n"
-        "from liver_tf.conversion.process_engine import in_processes\n"
-        "if __name__ == '__main__':\n"
-        "    work = threading.Thread(target=lambda: list(in_processes(time.sleep, [60, 60], 2)))\n"
-        "    work.start()\n"
-        "    time.sleep(1.5)\n"
-        "    print(*(p.pid for p in multiprocessing.active_children()), flush=True)\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # where a helper of the killed parent says that it tidies up
-    ) as parent:
-        workers = [int(pid) for pid in parent.stdout.readline().split()]
-        parent.kill()
-    assert workers
-    deadline = time.monotonic() + 10
-    while any(map(alive, workers)):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except OSError:
-        return False
-    return state != "Z"

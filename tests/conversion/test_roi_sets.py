@@ -25,7 +25,7 @@ def rois(lits_set, tmp_path_factory):
     return output
 
 
-def test_pixels_of_a_roi_are_those_of_the_slice(lits_set, rois):
+def test_rois_have_the_pixels_of_the_slice(lits_set, rois):
     slices, cut = records_of(lits_set), records_of(rois)
     with_liver = {key for key, record in slices.items() if (record.labels >= 1).any()}
     assert set(cut) == with_liver
@@ -46,7 +46,7 @@ def test_pixels_of_a_roi_are_those_of_the_slice(lits_set, rois):
             assert (roi.labels == label).sum() == (source.labels == label).sum()
 
 
-def test_boxes_keep_the_margin_and_the_least_side(lits_set, rois):
+def test_boxes_respect_margin_and_smallest_side(lits_set, rois):
     slices = records_of(lits_set)
     for key, roi in records_of(rois).items():
         mm = np.mean(roi.spacing_mm)
@@ -58,7 +58,7 @@ def test_boxes_keep_the_margin_and_the_least_side(lits_set, rois):
         assert roi.box.row + roi.box.side - 1 - rows.max() >= RULE.margin_mm / mm - 1
 
 
-def test_statistics_are_those_of_the_rois(rois):
+def test_statistics_agree_with_the_rois(rois):
     found = records_of(rois)
     for entry in load_manifest(rois).cases:
         mine = [record for (case, _), record in found.items() if case == entry.case]
@@ -79,14 +79,14 @@ def test_command(slices_set, tmp_path, command, capsys):
     assert len(records_of(output)) == 21
 
 
-def test_cutting_again_gives_the_same_bytes_and_leaves_no_strangers(lits_set, rois, tmp_path):
+def test_cutting_again_gives_the_same_bytes_without_leftovers(lits_set, rois, tmp_path):
     folder = shutil.copytree(rois, tmp_path / "rois")
     (folder / "c-0123456789abcdef.tfrecord").write_text("of an earlier cut")
     cut_rois(lits_set, folder, None, RULE)
     assert bytes_of(folder) == bytes_of(rois)
 
 
-def test_misuse_is_refused_and_harms_nothing(lits_set, rois, tmp_path):
+def test_misuse_is_refused_and_changes_nothing(lits_set, rois, tmp_path):
     before = bytes_of(lits_set)
     with pytest.raises(Refusal, match=r"same-folder.*Choose another --output"):
         cut_rois(lits_set, lits_set, None, RULE)
@@ -103,7 +103,7 @@ def test_full_disk(lits_set, tmp_path):
     assert not (tmp_path / "manifest.json").exists()
 
 
-def test_no_liver_at_all(lits_set, tmp_path):
+def test_a_set_without_any_liver_is_refused(lits_set, tmp_path):
     class Blind:
         class description:
             data_fingerprint = "0" * 64

@@ -12,7 +12,7 @@ from liver_tf.labels import LESION_TYPES, LITS
 from tests.builders.phantom_sets import KEY
 
 
-def test_the_default_codes_are_those_of_the_standard():
+def test_default_codes_agree_with_the_standard():
     label_set, segments = parse_segments(DEFAULT_SEGMENTS, LESION_TYPES)
     assert label_set == LITS
     wanted = {"liver": "liver", "lesion": "lesion", "tumor": "lesion", "tumour": "lesion"}
@@ -27,7 +27,7 @@ def test_the_default_codes_are_those_of_the_standard():
     assert dict(segments) == wanted
 
 
-def test_names_numbers_and_codes_with_a_colon():
+def test_segments_are_names_numbers_or_codes():
     label_set, segments = parse_segments(
         ["1:liver", "SCT:4147007 : cyst", "Portal vein:background", "a:b:c:metastasis"],
         LESION_TYPES,
@@ -53,13 +53,13 @@ def test_names_numbers_and_codes_with_a_colon():
         (["a:lesion", "b:cyst"], "not both"),
     ],
 )
-def test_slips(pairs, words):
+def test_invalid_mappings_raise(pairs, words):
     with pytest.raises(ValueError, match="expected") as caught:
         parse_segments(pairs, LESION_TYPES)
     assert words in str(caught.value)
 
 
-def test_names_that_are_not_among_the_defaults_are_written_as_pseudonyms():
+def test_names_outside_the_defaults_become_pseudonyms():
     _, segments = parse_segments(
         ["Smith:liver", "Tumour:lesion", "3:background", "SCT:10200004:liver"], LESION_TYPES
     )

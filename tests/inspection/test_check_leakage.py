@@ -35,7 +35,7 @@ def check(command, capsys):
 
 
 @pytest.mark.parametrize("name", ["lits_set", "slices_set"])
-def test_hashes_are_those_of_the_records(request, name):
+def test_hashes_agree_with_the_records(request, name):
     folder = request.getfixturevalue(name)
     found = records_of(folder)
     for entry in load_manifest(folder).cases:
@@ -62,7 +62,7 @@ def test_a_roi_has_the_hash_of_its_whole_slice(lits_set, tmp_path):
     assert dropped
 
 
-def test_what_the_liver_network_saw_goes_with_the_rois(lits_set, tmp_path):
+def test_rois_carry_the_training_data_of_the_liver_network(lits_set, tmp_path):
     class Finder:
         class description:
             data_fingerprint = "0" * 64
@@ -90,7 +90,7 @@ def test_phantom_patients_do_not_look_alike(lits_set, slices_set, check):
     assert "shared-patient: 0 pairs of cases\nidentical-slice: 0 pairs" in text
 
 
-def test_a_copy_of_a_set_is_seen(lits_set, slices_set, check):
+def test_a_copy_of_a_set_is_a_leak(lits_set, slices_set, check):
     status, text = check(slices_set, slices_set)
     assert status == 1
     assert "shared-patient: 9 pairs of cases" in text

@@ -78,15 +78,15 @@ def test_records_of_a_folder(folder, tmp_path):
         assert case.cautions == ()
 
 
-def test_kinds_of_lesions_by_command(tmp_path):
-    """A mapping to kinds makes a typed record set, with folds, whatever the number of workers."""
+def test_lesion_types_make_a_typed_record_set_with_folds(tmp_path):
+    """The same bytes with one and two workers."""
     both = {"liver": LIVER, "SMITH": LESION, "Bleb": np.roll(LESION, 1, axis=0) & ~LESION}
     for number in range(1, 7):
         kind = "SMITH" if number % 2 else "Bleb"
         segments = {"liver": LIVER, kind: LESION} if number < 6 else both
         write_case(tmp_path / "in", number, segments=segments)
     mapping = ["liver:liver", "smith:metastasis", "bleb:cyst"]
-    # All show the same phantom, which must be allowed.
+    # All cases are the same phantom: their pairs must be allowed.
     pairs = itertools.combinations(map(case_of, range(1, 7)), 2)
     (tmp_path / "pairs").write_text("\n".join(map(",".join, pairs)))
     done = command(
@@ -116,12 +116,12 @@ def test_kinds_of_lesions_by_command(tmp_path):
         record = found[case_of(1), index]
         assert record.diagnosis == ("metastasis" if LESION[index].any() else "healthy")
         np.testing.assert_array_equal(record.labels, np.where(LESION[index], 4, LIVER[index]))
-    # Slice 0 holds the cyst alone (the one above the top rolls round), 3 and 4 the metastasis.
+    # Rolled by one slice, the cyst remains in slice 0 only; slices 3 and 4 show the metastasis.
     diagnoses = [found[case_of(6), index].diagnosis for index in range(5)]
     assert diagnoses == ["cyst", "healthy", "healthy", "metastasis", "metastasis"]
 
 
-def test_a_slice_with_two_kinds_has_no_diagnosis(tmp_path):
+def test_a_slice_with_two_lesion_types_has_no_diagnosis(tmp_path):
     segments = {"liver": LIVER, "a": LESION, "b": np.roll(LESION, 8, axis=2)}
     write_case(tmp_path / "in", 1, segments=segments)
     mapping = ["liver:liver", "a:cyst", "b:metastasis"]
@@ -135,14 +135,14 @@ def test_a_slice_with_two_kinds_has_no_diagnosis(tmp_path):
     assert manifest.cases[0].diagnosis == "lesion"
 
 
-def test_slips_in_the_flags_are_told_before_anything_is_read(tmp_path):
+def test_invalid_segments_are_refused_before_anything_is_read(tmp_path):
     done = command("verify", "--source=series", f"--input={tmp_path}", "--segments=liver:lever")
     assert done.returncode == 1
     assert "--segments: expected" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_bad_series_are_listed_and_the_others_converted(folder, tmp_path):
+def test_bad_series_are_listed_and_the_remaining_ones_converted(folder, tmp_path):
     implausible = {"change": lambda d, i: setattr(d, "RescaleIntercept", "1000")}
     write_case(folder, 4, **implausible)
     write_case(folder, 5, segments={"Liver": LIVER, "Gall bladder": LESION})
@@ -172,7 +172,7 @@ def test_bad_series_are_listed_and_the_others_converted(folder, tmp_path):
         "seg-no-series",
     }
     assert "gall" not in done.stderr.lower()
-    # That its HU are implausible shows at the end of a series: nothing of it may be visible.
+    # Implausible HU are detected at the end of a series: none of it may be visible.
     assert sorted(path.stem for path in output.glob("*.tfrecord")) == sorted(
         case.case for case in manifest.cases
     )
@@ -199,35 +199,35 @@ def test_series_without_patient_id(tmp_path):
     tasks, refusals, _ = find_series(tmp_path, KEY, LITS, segments, study_is_patient=True)
     assert not refusals
     patients = {task.case: task.patient for task in tasks}
-    # Series 2 and 3 are of one study, so certainly of one patient.
+    # Series 2 and 3 belong to one study, so to one patient.
     assert patients[case_of(2)] == patients[case_of(3)] != patients[case_of(1)]
     for task in tasks:
         assert [caution.code for caution in task.series.cautions] == ["series-no-patient"]
 
 
-def test_a_refusal_that_names_the_folder_of_a_series_comes_back_from_another_machine(tmp_path):
+def test_outcomes_are_sent_between_machines_without_paths(tmp_path):
     write_case(tmp_path, 1, change=lambda d, i: setattr(d, "RescaleIntercept", "1000"))
     label_set, segments = parse_segments(DEFAULT_SEGMENTS, LESION_TYPES)
     (task,), _, _ = find_series(tmp_path, KEY, label_set, segments)
     outcome = convert_case((task, Target(tmp_path)))
-    told = json.dumps(outcome.to_json(task))
-    assert str(tmp_path) not in told
-    (refusal,) = CaseOutcome.from_json(json.loads(told), task).refusals
+    sent = json.dumps(outcome.to_json(task))
+    assert str(tmp_path) not in sent
+    (refusal,) = CaseOutcome.from_json(json.loads(sent), task).refusals
     assert (refusal.code, refusal.path) == ("hu-unscaled", tmp_path / "s1")
 
 
-class TestGoingOn:
+class TestResume:
     def times(self, output) -> dict[str, int]:
         return {path.stem: path.stat().st_mtime_ns for path in output.glob("*.tfrecord")}
 
-    def test_only_what_changed_is_converted_again(self, folder, tmp_path):
+    def test_only_changed_cases_are_converted_again(self, folder, tmp_path):
         output = tmp_path / "set"
         convert_series(folder, output)
-        before, whole = self.times(output), bytes_of(output)
+        before, files = self.times(output), bytes_of(output)
         convert_series(folder, output)
         assert self.times(output) == before
-        assert bytes_of(output) == whole
-        # Another segmentation, a file more, a note: each concerns its own case only.
+        assert bytes_of(output) == files
+        # Another segmentation, a moved file, a stray note: each affects one case.
         write_case(folder, 2, segments={"Liver": LIVER})
         after = self.converted_again(folder, output, before, {case_of(2)})
         shutil.copy(folder / "seg1.dcm", folder / "s1/more.dcm")
@@ -245,14 +245,14 @@ class TestGoingOn:
         assert {case for case, time in after.items() if time != before[case]} == cases
         return after
 
-    def test_another_meaning_of_the_segments_converts_all_again(self, folder, tmp_path):
+    def test_another_segment_mapping_converts_everything_again(self, folder, tmp_path):
         output = tmp_path / "set"
         convert_series(folder, output)
         assert any(record.labels.max() == 2 for record in records_of(output).values())
         convert_series(folder, output, ["liver:liver", "lesion:background"])
         assert all(record.labels.max() == 1 for record in records_of(output).values())
 
-    def test_the_folder_may_move(self, folder, tmp_path):
+    def test_the_input_folder_may_move(self, folder, tmp_path):
         output = tmp_path / "set"
         convert_series(folder, output)
         before = self.times(output)
@@ -328,7 +328,7 @@ def test_nothing_that_identifies_a_patient_is_written(tmp_path):
         assert SERIES_UID.encode() not in content
         assert KEY not in content
     assert json.loads(found["manifest.json"])["cases"][0]["cautions"]
-    # Only the paths of refusals, on the terminal of whoever named the folder.
+    # Only the terminal shows paths, those of refusals.
     checked = command("verify", *arguments, f"--html={tmp_path / 'page.html'}")
     assert checked.returncode == 1
     page = (tmp_path / "page.html").read_text()
@@ -336,13 +336,13 @@ def test_nothing_that_identifies_a_patient_is_written(tmp_path):
     assert CANARY.lower() not in page.lower()
     assert SERIES_UID not in page
     printed = (done.stdout + done.stderr + checked.stdout + checked.stderr).splitlines()
-    telling = [line.strip() for line in printed if CANARY.lower() in line.lower()]
-    # What the page's pseudonyms stand for is told on the terminal, as refusals are.
-    cases = [line for line in telling if line.startswith("c-")]
-    telling = [line for line in telling if line not in cases]
+    revealing = [line.strip() for line in printed if CANARY.lower() in line.lower()]
+    # The terminal also lists the files of the page's pseudonyms.
+    cases = [line for line in revealing if line.startswith("c-")]
+    revealing = [line for line in revealing if line not in cases]
     assert len(cases) == 4
-    assert len(telling) == 8
-    for line in telling:
+    assert len(revealing) == 8
+    for line in revealing:
         path, text = line.split(": [", 1)
         assert path.startswith(str(folder))
         assert CANARY.lower() not in text.lower()

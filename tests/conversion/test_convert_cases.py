@@ -1,4 +1,4 @@
-"""Whole files to records: the pixels, labels and sums that other libraries find in the files."""
+"""Records have the pixels, labels and sums that other libraries find in the files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.builders.phantom_sets import KEY, convert_lits, read_table, records_o
 
 
 def canonical(path) -> np.ndarray:
-    """[slices, rows, columns] of a NIfTI file, turned by nibabel: feet to head, A to P, R to L."""
+    """[slices, rows, columns] of a NIfTI file by nibabel: feet to head, A to P, R to L."""
     ras = nibabel.as_closest_canonical(nibabel.load(path))
     return np.asarray(ras.dataobj).transpose(2, 1, 0)[:, ::-1, ::-1]
 
@@ -64,7 +64,7 @@ def test_records_of_slices(tiny_phantom, slices_set):
 
 
 @pytest.mark.parametrize("name", ["lits_set", "slices_set"])
-def test_statistics_are_those_of_the_records(request, name):
+def test_statistics_agree_with_the_records(request, name):
     folder = request.getfixturevalue(name)
     found = records_of(folder)
     manifest = load_manifest(folder)
@@ -80,7 +80,7 @@ def test_statistics_are_those_of_the_records(request, name):
         assert entry.records == len(mine)
 
 
-def test_manifest_tells_how_it_was_made(lits_set, slices_set):
+def test_manifest_records_window_arguments_and_orientation(lits_set, slices_set):
     stored = json.loads((slices_set / "manifest.json").read_text())
     assert stored["window"] == [-160, 240]
     assert stored["made_by"]["mask_values"] == "0:background,1:liver,2:lesion"
@@ -96,7 +96,7 @@ def test_diagnosis_of_a_patient(slices_set, tiny_phantom):
     assert {case.case: case.diagnosis for case in load_manifest(slices_set).cases} == wanted
 
 
-def test_a_mask_turned_against_its_volume_is_cautioned(tiny_phantom, tmp_path):
+def test_a_rotated_mask_raises_a_caution(tiny_phantom, tmp_path):
     source = tmp_path / "lits"
     source.mkdir()
     volume = tiny_phantom / "lits/volume-0.nii.gz"
