@@ -1,9 +1,9 @@
-"""What a segment is called in DICOM: codes of the liver and of the lesions in it (PS3.16).
+"""DICOM SEG codes of the classes: category, type and anatomic region (PS3.16). Add a type here.
 
-Categories are of CID 7150 "Segmentation Property Category", types of CID 7154 "Abdominal
-Segmentation Type" and CID 7159 "Lesion Segmentation Type", both within CID 7151. Hemangioma is in
-none of these, which may be extended; its code is that of CID 6030 and 6031. All are SNOMED CT
-(``SCT``), as DICOM Parts 3 and 16 give them.
+Categories are from CID 7150 "Segmentation Property Category", types from CID 7154 "Abdominal
+Segmentation Type" and CID 7159 "Lesion Segmentation Type", both part of CID 7151. Hemangioma is in
+neither, and both are extensible; its code is that of CID 6030 and 6031. All are SNOMED CT
+(``SCT``) codes as in DICOM Parts 3 and 16.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-#: Coding scheme of classes for which we know no standard code. DICOM leaves names that begin with
-#: 99 to whoever needs one (PS3.16, 8.2).
+#: Coding scheme of classes without a standard code. Names of private schemes begin with 99 (PS3.16,
+#: 8.2).
 PRIVATE_SCHEME = "99LIVERTF"
 PRIVATE_SCHEME_NAME = "Names of classes in a label set of liver_tf"
 
-#: CodeValue and SegmentLabel hold at most so many characters (VR SH and LO, PS3.5 6.2).
+#: Maximum characters of CodeValue and SegmentLabel (VR SH and LO, PS3.5 6.2).
 _LONGEST_VALUE, _LONGEST_TEXT = 16, 64
 
 
@@ -33,12 +33,13 @@ class Code:
 
 @dataclass(frozen=True)
 class SegmentCodes:
-    """What DICOM shall say of a class.
+    """The codes of a class.
 
     Attributes:
-      label: SegmentLabel, the class's name in ASCII.
-      category, type: SegmentedPropertyCategory and -Type.
-      region: the anatomic region in which the class lies; None for an organ, which is one.
+      label: SegmentLabel, the name of the class in ASCII.
+      category: SegmentedPropertyCategory.
+      type: SegmentedPropertyType.
+      region: Anatomic region of a lesion; None for an organ.
     """
 
     label: str
@@ -51,7 +52,7 @@ ANATOMICAL_STRUCTURE = Code("91723000", "SCT", "Anatomical Structure")
 ABNORMAL_STRUCTURE = Code("49755003", "SCT", "Morphologically Abnormal Structure")
 LIVER_STRUCTURE = Code("10200004", "SCT", "Liver")
 
-#: Lesions by the name of their class in lower case.
+#: Lesions by the name of the class in lower case.
 LESIONS = {
     "lesion": Code("52988006", "SCT", "Lesion"),
     "cyst": Code("367643001", "SCT", "Cyst"),
@@ -65,10 +66,10 @@ LESIONS = {
 
 
 def codes_of(class_name: str) -> SegmentCodes:
-    """Codes of a class of a label set; ``liver`` is the organ, every other name a lesion in it.
+    """The codes of a class of a label set: ``liver`` is the organ, any other name a lesion in it.
 
-    A name that is not known gets a private code (:data:`PRIVATE_SCHEME`) that is always the same
-    for the same name, with the name as its meaning.
+    An unknown name gets a private code (:data:`PRIVATE_SCHEME`) that depends on the name alone,
+    with the name as its meaning.
     """
     label = _ascii(class_name)
     if class_name == "liver":
@@ -80,14 +81,14 @@ def codes_of(class_name: str) -> SegmentCodes:
 
 
 def _ascii(name: str) -> str:
-    """The name without accents; a series' character set need not know them."""
+    """The name without accents, which the character set of a series may lack."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     plain = re.sub(r"[^\w .,()+/-]", "", plain).strip()[:_LONGEST_TEXT].strip()
     return plain or f"class {_digest(name)}"
 
 
 def _private_value(name: str) -> str:
-    """The name as a code value; names that do not fit, or would collide, end in a hash of it."""
+    """The name as a code value; names that are too long, or would collide, end in a hash."""
     if re.fullmatch(r"[a-z0-9_-]{1,16}", name):
         return name
     slug = re.sub(r"[^a-z0-9]", "", _ascii(name).casefold())

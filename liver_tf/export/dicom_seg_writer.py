@@ -1,7 +1,7 @@
-"""A label map as DICOM Segmentation (PS3.3 A.51) that lies on the series it was made from.
+"""Write a label map as DICOM Segmentation (PS3.3 A.51) that refers to the series of the scan.
 
-Written by highdicom (extra ``dicom-seg``). One segment a class, whose number is the class's label,
-so that it is the same in every scan; frames where there is something only.
+Written with highdicom (extra ``dicom-seg``). One segment per class, numbered by the label of the
+class, so that segments are the same in every scan. Empty frames are omitted.
 """
 
 from __future__ import annotations
@@ -34,13 +34,15 @@ from liver_tf.labels import LabelSet
 from liver_tf.refusals import Refusal
 
 if TYPE_CHECKING:
+    from highdicom.color import CIELabColor
     from highdicom.seg import Segmentation, SegmentDescription
+    from highdicom.sr import CodedConcept
 
 SERIES_NUMBER = 900
 SERIES_DESCRIPTION = "Liver lesions, automatic, for research"
 
-#: Without these a SEG cannot say what it was made from (PS3.3 C.7.2.1, C.7.3.1, C.7.4.1, C.12.1).
-_MUST_HAVE = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+#: References of a SEG to its source (PS3.3 C.7.2.1, C.7.3.1, C.7.4.1, C.12.1).
+_REQUIRED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
 _PLACE = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness")
 _KIND = ("SOPClassUID", "Modality", "Rows", "Columns", "PositionReferenceIndicator")
 _LOSSY = (
@@ -48,23 +50,23 @@ _LOSSY = (
     "LossyImageCompressionRatio",
     "LossyImageCompressionMethod",
 )
-#: What highdicom asks of a source; must be there, may be empty, and is replaced afterwards.
+#: Required by highdicom, may be empty; replaced after writing.
 _MAY_BE_EMPTY = (
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
     *("AccessionNumber", "StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName"),
 )
-#: UIDs are made from names below this one (RFC 4122, version 5), as PS3.5 B.2 has it.
+#: Namespace of the UIDs, which are derived from names (RFC 4122, version 5; PS3.5 B.2).
 _NAMESPACE = uuid.UUID("6f3c1d0e-5b0b-5f52-9a3e-6d2f0c7b9a41")
 
 
 @dataclass(frozen=True)
 class WrittenSeg:
-    """What became of a DICOM SEG.
+    """The outcome of ``write_dicom_seg``.
 
     Attributes:
-      frames: how many it has; 0 where no file was written.
-      not_copied: keywords of elements of the patient and the study that hold in the scan what
-        DICOM does not allow. Those that must be there are empty, the others are left out.
+      frames: Number of frames; 0 if no file was written.
+      not_copied: Keywords of patient and study elements whose values in the scan are not valid
+        DICOM. Required elements are empty in the SEG, the others are omitted.
     """
 
     frames: int
@@ -79,34 +81,35 @@ def write_dicom_seg(
     made_by: AlgorithmIdentity,
     made_at: datetime.datetime | None = None,
 ) -> WrittenSeg:
-    """Write the label map of a DICOM scan as DICOM SEG; whole or not at all.
+    """Write the label map of a DICOM scan as DICOM SEG, atomically.
 
-    The file belongs to the patient and study of the scan, whose elements it copies as far as they
-    are valid DICOM, and gets a series of its own. Its UIDs are made from those of the scan, the
-    model and the labels: the same result twice is the same object to an archive. Only the times of
-    creation differ then.
+    The SEG is a new series in the study of the scan and copies the valid patient and study
+    elements. Its UIDs are derived from those of the scan, the model and the labels, so the same
+    result written twice is the same object to an archive; only the creation times differ.
 
     Args:
+      path: The file to write.
       labels: uint8 [slices, rows, columns], canonical, of the shape of ``scan.hu``.
-      scan: read from a DICOM series or slice.
-      made_at: time of creation, by default now.
+      scan: Read from a DICOM series or slice.
+      label_set: Of the labels.
+      made_by: The algorithm.
+      made_at: Time of creation, by default now.
 
     Returns:
-      What was written. Where no label is set nothing is, of 0 frames: a SEG of no frames is no
-      valid one.
+      The number of frames, and the elements that were not copied. No file is written for an empty
+      label map, because a SEG must have a frame.
 
     Raises:
-      ValueError: ``labels`` has another shape or dtype than it should, or holds a label that
-        ``label_set`` lacks, or the scan is not DICOM.
-      Refusal: ``no-geometry``; ``seg-source`` where the series lacks what a SEG must refer to, has
-        UIDs that are none, or highdicom will not have it; ``seg-no-writer`` where highdicom is not
-        installed; as :func:`liver_tf.ct.dicom_elements.read_dataset`.
+      ValueError: ``labels`` has the wrong shape, dtype or values, or the scan is not DICOM.
+      Refusal: ``no-geometry``; ``seg-source`` if the series lacks required elements, has invalid
+        UIDs, or is rejected by highdicom; ``seg-no-writer`` if highdicom is not installed; as
+        ``read_dataset``.
     """
     if not scan.source.kind.startswith("dicom-"):
-        raise ValueError(f"expected a scan read from DICOM, got {scan.source.kind}")
+        raise ValueError(f"expected a scan read from DICOM, found {scan.source.kind}")
     if labels.shape != scan.hu.shape or labels.dtype != np.uint8 or labels.max() >= len(label_set):
         raise ValueError(
-            f"labels: expected uint8 of shape {scan.hu.shape} below {len(label_set)}, got "
+            f"labels: expected uint8 of shape {scan.hu.shape} below {len(label_set)}, found "
             f"{labels.dtype} {labels.shape} up to {labels.max()}"
         )
     require_geometry(scan)
@@ -135,11 +138,11 @@ def _segmentation(
         raise Refusal(
             "seg-no-writer",
             scan.source.path,
-            expected="highdicom, which writes DICOM SEG",
-            found="an environment without it",
+            expected="the package highdicom, which writes DICOM SEG",
+            found="an installation without it",
             remedy="Install the extra: pip install 'liver_tf[dicom-seg]'.",
         ) from None
-    # Its log lines repeat identifiers.
+    # Its log lines contain identifiers.
     logging.getLogger("highdicom").setLevel(logging.CRITICAL + 1)
     first = read_dataset(scan.source.files[0], pixels=False)
     sources = [_source(path) for path in scan.source.files]
@@ -171,14 +174,14 @@ def _segmentation(
             omit_empty_frames=True,
             specific_character_set=None,
         )
-        # What highdicom writes of the patient and the study it has checked against its own idea
-        # of them; what was in the scan counts, where it is valid.
+        # highdicom changes patient and study elements by rules of its own; valid values of the
+        # scan are copied unchanged.
         invalid = empty_invalid(first)
         if text(first, "SpecificCharacterSet", scan.source.path):
             seg["SpecificCharacterSet"] = first["SpecificCharacterSet"]
         not_copied = _copy_of_patient_and_study(first, seg, invalid)
     except Exception:  # of many kinds, whose texts may quote values
-        raise _unfit_source(scan.source.path, "elements that do not go into one") from None
+        raise _unfit_source(scan.source.path, "elements that are invalid in a SEG") from None
     _name_private_scheme(seg, label_set)
     _set_times(seg, made_at or datetime.datetime.now())
     _set_dimension_uid(seg, _uid(identity, "dimensions"))
@@ -188,21 +191,21 @@ def _segmentation(
 def _copy_of_patient_and_study(
     first: pydicom.Dataset, seg: Segmentation, invalid: list[str]
 ) -> tuple[str, ...]:
-    """Copy them into the SEG; returns which of the invalid elements would have gone along."""
+    """Copy the elements into the SEG; returns the invalid ones that were not copied."""
     before = {element.keyword for element in seg} - set(_MAY_BE_EMPTY)
     seg.copy_patient_and_study_information(first)
-    lost = [name for name in invalid if name in seg and name not in before]
-    for name in lost:
+    omitted = [name for name in invalid if name in seg and name not in before]
+    for name in omitted:
         if name not in _MAY_BE_EMPTY:
             del seg[name]
-    return (*(name for name in invalid if name == "SpecificCharacterSet"), *lost)
+    return (*(name for name in invalid if name == "SpecificCharacterSet"), *omitted)
 
 
 def _source(path: Path) -> pydicom.Dataset:
-    """What of a slice goes into a SEG, and no more."""
-    wanted = (*_MUST_HAVE, *_PLACE, *_KIND, *_LOSSY)
-    dataset = read_dataset(path, pixels=False, only=wanted)
-    for keyword in _MUST_HAVE:
+    """The elements of a slice that the SEG needs, and no others."""
+    needed = (*_REQUIRED, *_PLACE, *_KIND, *_LOSSY)
+    dataset = read_dataset(path, pixels=False, only=needed)
+    for keyword in _REQUIRED:
         value = text(dataset, keyword, path)
         if not is_valid_uid(value):
             raise _unfit_source(
@@ -229,38 +232,42 @@ def _descriptions(label_set: LabelSet, made_by: AlgorithmIdentity) -> list[Segme
         version=made_by.version,
         parameters={"model": made_by.model} if made_by.model else None,
     )
-    found = []
+    descriptions = []
     for label in range(1, len(label_set)):
-        known: SegmentCodes = codes_of(label_set.classes[label])
-        found.append(
+        codes_of_class: SegmentCodes = codes_of(label_set.classes[label])
+        descriptions.append(
             highdicom.seg.SegmentDescription(
                 segment_number=label,
-                segment_label=known.label,
-                segmented_property_category=_concept(known.category),
-                segmented_property_type=_concept(known.type),
+                segment_label=codes_of_class.label,
+                segmented_property_category=_concept(codes_of_class.category),
+                segmented_property_type=_concept(codes_of_class.type),
                 algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
                 algorithm_identification=algorithm,
-                anatomic_regions=None if known.region is None else [_concept(known.region)],
+                anatomic_regions=_regions(codes_of_class),
                 display_color=_colour(label_set.colour(label)),
             )
         )
-    return found
+    return descriptions
 
 
-def _concept(code: Code):
+def _regions(codes_of_class: SegmentCodes) -> list[CodedConcept] | None:
+    return None if codes_of_class.region is None else [_concept(codes_of_class.region)]
+
+
+def _concept(code: Code) -> CodedConcept:
     from highdicom.sr import CodedConcept
 
     return CodedConcept(code.value, code.scheme, code.meaning)
 
 
-def _colour(hexadecimal: str):
+def _colour(hexadecimal: str) -> CIELabColor:
     from highdicom.color import CIELabColor
 
     return CIELabColor.from_rgb(*bytes.fromhex(hexadecimal.removeprefix("#")))
 
 
 def _name_private_scheme(seg: Segmentation, label_set: LabelSet) -> None:
-    """Say what the private coding scheme is (PS3.3 C.12.1.1.12), where it is used."""
+    """Describe the private coding scheme (PS3.3 C.12.1.1.12) if it is used."""
     if all(codes_of(name).type.scheme != PRIVATE_SCHEME for name in label_set.classes[1:]):
         return
     item = pydicom.Dataset()
@@ -301,8 +308,8 @@ def _unfit_source(path: Path, found: str) -> Refusal:
     return Refusal(
         "seg-source",
         path,
-        expected="a series with all that a DICOM SEG has to take from it",
+        expected="a series with the elements that a DICOM SEG requires",
         found=found,
-        remedy="Export the series again from the archive, with its UIDs and slice thickness; the "
-        "other results do not depend on it.",
+        remedy="Export the series again from the archive, with its UIDs and slice thickness. The "
+        "other results are not affected.",
     )

@@ -1,4 +1,4 @@
-"""The cascade as a SavedModel that TF Serving loads as it is."""
+"""Export the cascade as a SavedModel for TensorFlow Serving and OpenVINO Model Server."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.roi_box import NOMINAL_SPACING_MM
 from liver_tf.refusals import Refusal
 
-#: What lies in ``assets.extra`` beside the graph.
+#: Files beside the graph: ``model.json`` states labels, networks and provenance.
 EXTRA, MEANING, CARD = "assets.extra", "model.json", "model_card.md"
 
-#: Versions are numbers of 64 bits, and 01 would be version 1 again.
+#: Versions are 64-bit integers, and 01 would be version 1.
 _VERSION = re.compile("[1-9][0-9]{0,17}")
 
 
@@ -34,33 +34,34 @@ def write_saved_model(
     *,
     found_as_uint8: bool = False,
 ) -> list[str]:
-    """Write a SavedModel version folder whole: under a temporary name, then renamed.
+    """Write the version folder of a SavedModel, atomically.
 
     Args:
-      output: the version's folder, e.g. ``saved_models/liver/1``.
-      provenance: what should travel with the model: protocol, fold, seed.
-      measures: for the model card, as of :func:`liver_tf.export.model_card.model_card`.
-      found_as_uint8: for OpenVINO Model Server, as of
-        :func:`liver_tf.export.signatures.signatures_of`.
+      cascade: The model.
+      output: The version folder, such as ``saved_models/liver/1``.
+      provenance: Stored in ``model.json``; see ``model_card_facts.provenance_of``.
+      measures: For the model card; see ``model_card_facts.measures_of``.
+      found_as_uint8: For OpenVINO Model Server, see ``signatures_of``.
 
     Returns:
-      What was left out, for people.
+      Notes on what was left out, for the terminal.
 
-    Raises ``Refusal``: ``version-name``; ``version-exists``, as a served version is never
-    overwritten; ``output-busy`` where another export writes beside it.
+    Raises:
+      Refusal: ``version-name``; ``version-exists``, because a version that may be served is never
+        overwritten; ``output-busy`` if another export writes to the same folder.
     """
     if not _VERSION.fullmatch(output.name):
         raise Refusal(
             "version-name",
             output,
-            expected="a whole number from 1, without zeros before it, as the last part of the path "
-            "(TF Serving's versions)",
+            expected="a version number as the last part of the path: an integer from 1 without "
+            "leading zeros",
             found=f"{output.name!r}",
-            remedy="Write e.g. --output=saved_models/liver/1.",
+            remedy="Use a path such as --output=saved_models/liver/1.",
         )
     _refuse_existing(output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    # Two exports of one version at a time would mix their files under the temporary name.
+    # Two simultaneous exports of one version would mix their files under the temporary name.
     with locked_folder(output.parent):
         _refuse_existing(output)
         return _export(cascade, output, provenance, measures, found_as_uint8)
@@ -71,9 +72,9 @@ def _refuse_existing(output: Path) -> None:
         raise Refusal(
             "version-exists",
             output,
-            expected="a version that does not exist yet",
-            found="one that does",
-            remedy="Give the next number.",
+            expected="a version that does not exist",
+            found="an existing one",
+            remedy="Use the next version number.",
         )
 
 
@@ -84,7 +85,7 @@ def _export(
     temporary = output.parent / f"{atomic_files.TEMPORARY_MARK}{output.name}"
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        # Weights are constants of the signatures: there is nothing else to keep.
+        # Weights are constants of the signatures, so the module itself is empty.
         signatures = signatures_of(cascade.with_constants(), found_as_uint8=found_as_uint8)
         tf.saved_model.save(tf.Module(), str(temporary), signatures=signatures)
         extra = temporary / EXTRA
@@ -94,14 +95,12 @@ def _export(
         atomic_files.write_json(extra / MEANING, meaning)
         atomic_files.write_text(extra / CARD, model_card(meaning, measures))
         if not write_warmup(extra, output.parent.name):
-            left_out.append(
-                "no warm-up requests: they need the extra serving (pip install 'liver_tf[serving]')"
-            )
+            left_out.append("no warm-up requests: they require pip install 'liver_tf[serving]'")
         _sync(temporary)
         try:
             os.rename(temporary, output)
         except OSError:
-            _refuse_existing(output)  # on a file system without locks
+            _refuse_existing(output)  # file systems without locks
             raise
         atomic_files.sync_folder(output.parent)
     except BaseException:
@@ -111,7 +110,7 @@ def _export(
 
 
 def _sync(folder: Path) -> None:
-    """Bring all files of a folder to the disk: a version that is there shall be there whole."""
+    """Flush all files of a folder to the disk before it is renamed."""
     for path in folder.rglob("*"):
         if path.is_file():
             with open(path, "rb+") as file:

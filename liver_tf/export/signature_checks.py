@@ -1,7 +1,7 @@
-"""What a request must hold, checked in the graph, with words for whoever sent it.
+"""Checks of requests in the graph, with messages for the client.
 
-The rules are those by which files are refused (:mod:`liver_tf.ct.hu_plausibility`): an answer about
-pixels that are not HU would be wrong. OpenVINO leaves assertions out of what it runs.
+The rules for files apply (:mod:`liver_tf.ct.hu_plausibility`). OpenVINO ignores these checks, so
+clients check too (:mod:`liver_tf.serving.client_checks`).
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from liver_tf.ct.hu_plausibility import (
 
 EMPTY = "hu: expected at least one slice of at least one pixel"
 NOT_FINITE = (
-    "hu: expected finite Hounsfield units, got NaN or infinite ones. Fill padding with air (-1000)."
+    "hu: expected finite Hounsfield units, found NaN or infinite ones. Fill padding with air "
+    "(-1000)."
 )
 IMPOSSIBLE = (
-    f"hu: expected Hounsfield units from {HU_LIMITS[0]} to {HU_LIMITS[1]}, got others. Check slope "
-    "and intercept."
+    f"hu: expected Hounsfield units from {HU_LIMITS[0]} to {HU_LIMITS[1]}, found others. Check "
+    "slope and intercept."
 )
 UNSCALED = (
-    "hu: expected Hounsfield units of a whole slice: air and fat lie below 0, tissues "
-    f"{SMALLEST_SPREAD_HU} and more apart. Got values that look unscaled: apply RescaleSlope and "
+    "hu: expected Hounsfield units of a complete slice, with air and fat below 0 and a range of at "
+    f"least {SMALLEST_SPREAD_HU}. Found values that look unscaled: apply RescaleSlope and "
     "RescaleIntercept, or use the signature dicom_pixels."
 )
 SPACINGS = (
@@ -33,18 +34,18 @@ SPACINGS = (
     "of them; 0 where it is unknown"
 )
 SPACING = (
-    "spacing_mm: expected {:g} to {:g} mm, or 0 where it is unknown, got others (negative, NaN or "
-    "another unit?)".format(*SPACING_LIMITS_MM)
+    "spacing_mm: expected {:g} to {:g} mm, or 0 where it is unknown, found others (negative, NaN "
+    "or another unit?)".format(*SPACING_LIMITS_MM)
 )
 FIELD = (
-    "spacing_mm: expected slices whose longer side is {:g} to {:g} mm, got others. Check the unit, "
-    "or give 0 where the spacing is unknown".format(*FIELD_LIMITS_MM)
+    "spacing_mm: expected slices whose longer side is {:g} to {:g} mm, found others. Check the "
+    "unit, or give 0 where the spacing is unknown".format(*FIELD_LIMITS_MM)
 )
 SCALES = "slope, intercept: expected [batch], one for each slice, or [1] for all of them"
 
 
 def checked_slices(hu: tf.Tensor, spacing_mm: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The same, of slices float32 [batch, rows, columns] each by itself, and [batch or 1, 2]."""
+    """Check slices, float32 [batch, rows, columns], one by one, and spacings [batch or 1, 2]."""
     checks = [
         *_of_hu(hu, [1, 2]),
         _assertion(_one_or(tf.shape(spacing_mm)[0], tf.shape(hu)[0]), SPACINGS),
@@ -55,12 +56,14 @@ def checked_slices(hu: tf.Tensor, spacing_mm: tf.Tensor) -> tuple[tf.Tensor, tf.
 
 
 def checked_scan(hu: tf.Tensor, spacing_mm: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The same, of a scan [slices, rows, columns], whose slices are judged together, and [3].
+    """Check a scan, [slices, rows, columns], as a whole, and its spacing [3].
 
-    Slices may be any distance apart but none.
+    The slice spacing has no upper limit.
     """
-    apart = spacing_mm[0]
-    possible = (apart == 0.0) | (tf.math.is_finite(apart) & (apart >= SPACING_LIMITS_MM[0]))
+    slice_mm = spacing_mm[0]
+    possible = (slice_mm == 0.0) | (
+        tf.math.is_finite(slice_mm) & (slice_mm >= SPACING_LIMITS_MM[0])
+    )
     checks = [
         *_of_hu(hu, [0, 1, 2]),
         *_of_spacing(hu, spacing_mm[None, 1:]),
@@ -71,9 +74,9 @@ def checked_scan(hu: tf.Tensor, spacing_mm: tf.Tensor) -> tuple[tf.Tensor, tf.Te
 
 
 def checked_stored(stored: tf.Tensor, slope: tf.Tensor, intercept: tf.Tensor) -> tf.Tensor:
-    """The same, of stored values [batch, rows, columns] whose scales are [batch or 1]."""
+    """Check the shapes of stored values [batch, rows, columns] and of their scales [batch or 1]."""
     batch = tf.shape(stored)[0]
-    checks = [_assertion(_one_or(tf.size(one), batch), SCALES) for one in (slope, intercept)]
+    checks = [_assertion(_one_or(tf.size(s), batch), SCALES) for s in (slope, intercept)]
     with tf.control_dependencies(checks):
         return tf.identity(stored)
 
@@ -94,7 +97,7 @@ def _of_hu(hu: tf.Tensor, axes: list[int]) -> list[tf.Operation]:
 
 
 def _of_spacing(hu: tf.Tensor, spacing_mm: tf.Tensor) -> list[tf.Operation]:
-    """A wrong spacing moves the ROI's border away, and no lesion is found in what is left."""
+    """A wrong spacing gives an ROI of the wrong size, in which lesions are missed."""
     low, high = SPACING_LIMITS_MM
     possible = (spacing_mm == 0.0) | ((spacing_mm >= low) & (spacing_mm <= high))  # not of NaN
     longer = tf.reduce_max(spacing_mm * tf.cast(tf.shape(hu)[1:3], tf.float32), axis=1)
@@ -108,5 +111,5 @@ def _one_or(count: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
     return (count == 1) | (count == batch)
 
 
-def _assertion(holds: tf.Tensor, words: str) -> tf.Operation:
-    return tf.debugging.Assert(holds, [words])
+def _assertion(condition: tf.Tensor, message: str) -> tf.Operation:
+    return tf.debugging.Assert(condition, [message])

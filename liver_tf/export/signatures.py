@@ -1,4 +1,4 @@
-"""The cascade behind signatures of named inputs and outputs, as a server offers them."""
+"""The signatures of the exported model: named inputs and outputs around the cascade."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from liver_tf.inference.roi_box import paste
 from liver_tf.inference.scan_graph import scan_by_graph
 from liver_tf.labels import LIVER
 
-#: The signatures of slices, each slice by itself, and the one of a scan.
+#: Signatures for slices, each on its own, and for a scan.
 SLICES, INT16, PROBABILITIES, DICOM_PIXELS, VOLUME = (
     "serving_default",
     "hu_int16",
@@ -28,47 +28,47 @@ _STORED = tf.TensorSpec([None, None, None], tf.int32, name="stored")
 
 
 def signatures_of(cascade: Cascade, *, found_as_uint8: bool = False) -> dict[str, Callable]:
-    """Functions by the name of their signature.
+    """Functions by the name of their signature; inputs and outputs are in ``docs/serving.md``.
 
-    ``found_as_uint8``: ``found_liver`` and ``found_lesion`` as uint8, 0 or 1, instead of bool:
-    OpenVINO Model Server sends no bool.
+    Slices are ``hu`` [batch, rows, columns], Hounsfield units in canonical orientation, of any
+    size, each on its own. ``spacing_mm`` is float32 [batch, 2] (row, column), or [1, 2] for all of
+    them, 0 where unknown; it may be omitted except in ``serving_default``.
 
-    Slices are ``hu`` [batch, rows, columns], Hounsfield units in canonical orientation, each by
-    itself, of any size; ``spacing_mm`` float32 [batch, 2] (row, column), or [1, 2] for all of
-    them, 0 where unknown, may be left out.
-
-    ``serving_default`` (``hu`` float32) and ``hu_int16`` (``hu`` int16, half the size) answer with
+    ``serving_default`` (``hu`` float32) and ``hu_int16`` (``hu`` int16, half the size) return
     ``label_map`` uint8 [batch, rows, columns]; ``found_liver`` and ``found_lesion`` bool [batch]
-    (without a liver nothing was looked for, which is not the same as a healthy one); ``diagnosis``
-    int32 [batch], the majority class among lesion pixels, 0 where there is none;
-    ``diagnosis_probability`` float32 [batch, lesion types], the mean over lesion pixels of the
-    types' probabilities, scaled to sum to one; ``liver_area_mm2`` and ``lesion_area_mm2`` float32
-    [batch], NaN where the spacing is unknown.
+    (without a liver the slice is not searched, which does not mean that it is healthy);
+    ``diagnosis`` int32 [batch], the majority class of the lesion pixels, 0 without lesion;
+    ``diagnosis_probability`` float32 [batch, types], the mean over the lesion pixels, scaled to sum
+    to 1; ``liver_area_mm2`` and ``lesion_area_mm2`` float32 [batch], NaN for unknown spacing.
 
-    ``probabilities`` (``hu`` float32) answers with ``probabilities`` float16 [batch, rows, columns,
-    classes], all zero outside of the ROI.
+    ``probabilities`` (``hu`` float32) returns ``probabilities`` float16 [batch, rows, columns,
+    classes], zero outside the ROI.
 
     ``dicom_pixels`` takes ``stored`` int32 [batch, rows, columns], ``slope`` and ``intercept``
-    float32 [batch] (PS3.3 C.11.1: HU = stored * slope + intercept) and answers as
+    float32 [batch] (PS3.3 C.11.1: HU = stored * slope + intercept) and returns the outputs of
     ``serving_default``.
 
     ``volume`` takes ``hu`` int16 [slices, rows, columns], one scan from the feet to the head, and
-    ``spacing_mm`` float32 [3] (slice, row, column), and answers with ``label_map`` uint8 [slices,
-    rows, columns] and, of the scan, ``found_liver``, ``found_lesion``, ``diagnosis``,
-    ``diagnosis_probability`` [lesion types], ``liver_ml`` and ``lesion_ml``.
+    ``spacing_mm`` float32 [3] (slice, row, column). It returns ``label_map`` uint8 [slices, rows,
+    columns] and for the scan ``found_liver``, ``found_lesion``, ``diagnosis``,
+    ``diagnosis_probability`` [types], ``liver_ml`` and ``lesion_ml``.
 
-    What cannot be HU, spacings of no CT and empty requests fail with ``InvalidArgumentError``, by
-    :mod:`liver_tf.export.signature_checks`.
+    Invalid requests fail with ``InvalidArgumentError``, see ``signature_checks``.
+
+    Args:
+      cascade: The model.
+      found_as_uint8: ``found_liver`` and ``found_lesion`` as uint8 instead of bool, which OpenVINO
+        Model Server cannot send.
     """
     classes = len(cascade.label_set)
 
-    def told(answer: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def converted(answer: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         if not found_as_uint8:
             return answer
-        found = {name: value for name, value in answer.items() if value.dtype == tf.bool}
-        return {**answer, **{name: tf.cast(value, tf.uint8) for name, value in found.items()}}
+        flags = {name: value for name, value in answer.items() if value.dtype == tf.bool}
+        return {**answer, **{name: tf.cast(value, tf.uint8) for name, value in flags.items()}}
 
-    # One function for all, which is written once.
+    # One function for all signatures, so that the file contains it once.
     @tf.function(input_signature=[_FLOAT_HU, _SPACINGS])
     def cascaded(hu: tf.Tensor, spacing_mm: tf.Tensor) -> dict[str, tf.Tensor]:
         hu, spacing_mm = checked_slices(hu, spacing_mm)
@@ -76,16 +76,16 @@ def signatures_of(cascade: Cascade, *, found_as_uint8: bool = False) -> dict[str
         outputs = cascade.slice_by_slice(hu, spacing_mm)
         return {**outputs, "spacing_mm": spacing_mm}
 
-    # The default signature has no default spacing: OpenVINO would make a constant of it.
+    # No default spacing here: OpenVINO would make a constant of it.
     @tf.function(input_signature=[_FLOAT_HU, _SPACINGS])
     def slices(hu: tf.Tensor, spacing_mm: tf.Tensor) -> dict[str, tf.Tensor]:
-        return told(_answer(cascaded(hu, spacing_mm), classes))
+        return converted(_answer(cascaded(hu, spacing_mm), classes))
 
     unknown = tf.zeros([1, 2])
 
     @tf.function(input_signature=[_INT16_HU, _SPACINGS])
     def whole_numbers(hu: tf.Tensor, spacing_mm: tf.Tensor = unknown) -> dict[str, tf.Tensor]:
-        return told(_answer(cascaded(tf.cast(hu, tf.float32), spacing_mm), classes))
+        return converted(_answer(cascaded(tf.cast(hu, tf.float32), spacing_mm), classes))
 
     @tf.function(input_signature=[_FLOAT_HU, _SPACINGS])
     def probabilities(hu: tf.Tensor, spacing_mm: tf.Tensor = unknown) -> dict[str, tf.Tensor]:
@@ -104,17 +104,17 @@ def signatures_of(cascade: Cascade, *, found_as_uint8: bool = False) -> dict[str
         ]
     )
     def dicom_pixels(stored, slope, intercept, spacing_mm=unknown) -> dict[str, tf.Tensor]:
-        # In 64 bits, as whoever reads files of these pixels does.
+        # In 64 bits, as when DICOM files are read.
         stored = checked_stored(stored, slope, intercept)
-        slope, intercept = (tf.cast(one, tf.float64)[:, None, None] for one in (slope, intercept))
+        slope, intercept = (tf.cast(s, tf.float64)[:, None, None] for s in (slope, intercept))
         hu = tf.cast(stored, tf.float64) * slope + intercept
-        return told(_answer(cascaded(tf.cast(hu, tf.float32), spacing_mm), classes))
+        return converted(_answer(cascaded(tf.cast(hu, tf.float32), spacing_mm), classes))
 
     @tf.function(input_signature=[_INT16_HU, tf.TensorSpec([3], tf.float32, name="spacing_mm")])
     def volume(hu: tf.Tensor, spacing_mm: tf.Tensor) -> dict[str, tf.Tensor]:
         hu, spacing_mm = checked_scan(hu, spacing_mm)
         outputs = scan_by_graph(cascade, hu, spacing_mm[1:])
-        lesions = _counts(outputs["label_map"][None], classes)[0]
+        lesions = _pixels_by_type(outputs["label_map"][None], classes)[0]
         known = tf.reduce_all(spacing_mm > 0.0)
         voxel_ml = tf.where(known, tf.reduce_prod(spacing_mm) / 1000.0, float("nan"))
         answer = {
@@ -125,7 +125,7 @@ def signatures_of(cascade: Cascade, *, found_as_uint8: bool = False) -> dict[str
             "liver_ml": tf.cast(outputs["liver_voxels"], tf.float32) * voxel_ml,
             "lesion_ml": tf.cast(tf.reduce_sum(lesions), tf.float32) * voxel_ml,
         }
-        return told(answer)
+        return converted(answer)
 
     return {
         SLICES: slices,
@@ -140,7 +140,7 @@ def _answer(outputs: dict[str, tf.Tensor], classes: int) -> dict[str, tf.Tensor]
     spacing_mm = outputs["spacing_mm"]
     known = tf.reduce_all(spacing_mm > 0.0, axis=1)
     pixel_mm2 = tf.where(known, tf.reduce_prod(spacing_mm, axis=1), float("nan"))
-    lesions = _counts(outputs["label_map"][:, None], classes)
+    lesions = _pixels_by_type(outputs["label_map"][:, None], classes)
     liver = tf.math.count_nonzero(outputs["liver"], axis=[1, 2], dtype=tf.int32)
     return {
         "label_map": outputs["label_map"],
@@ -152,8 +152,8 @@ def _answer(outputs: dict[str, tf.Tensor], classes: int) -> dict[str, tf.Tensor]
     }
 
 
-def _counts(label_map: tf.Tensor, classes: int) -> tf.Tensor:
-    """Pixels of every type of lesion, int32 [batch, types], of [batch, slices, rows, columns]."""
+def _pixels_by_type(label_map: tf.Tensor, classes: int) -> tf.Tensor:
+    """Pixels per lesion type, int32 [batch, types], of labels [batch, slices, rows, columns]."""
     axes = list(range(1, 4))
     return tf.stack(
         [

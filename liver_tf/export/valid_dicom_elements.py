@@ -1,8 +1,8 @@
-"""Which elements of a data set hold what DICOM lets them hold, so that nothing else is copied.
+"""Empty the elements of a data set whose values are not valid DICOM, so that they are not copied.
 
-Archives keep what scanners and people once entered: a date as 02.01.1950, a sex W, an identifier of
-80 characters. PS3.5 6.2 says what each value representation may hold, PS3.5 6.1 which characters,
-PS3.6 how many values, and PS3.3 of some elements which words.
+Archives keep values as they were entered: a date as 02.01.1950, a sex W, an identifier of 80
+characters. Valid values are defined by PS3.5 6.2 (value representations) and 6.1 (characters),
+PS3.6 (number of values) and, for some elements, PS3.3 (enumerated values).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR
 from pydicom.multival import MultiValue
 from pydicom.valuerep import validate_value
 
-#: PS3.3 C.7.1.1, C.7.2.2, C.7.6.1.1.5: no other words are allowed.
-_WORDS = {
+#: Enumerated values (PS3.3 C.7.1.1, C.7.2.2, C.7.6.1.1.5).
+_ENUMERATED = {
     "PatientSex": ("M", "F", "O"),
     "PatientIdentityRemoved": ("YES", "NO"),
     "QualityControlSubject": ("YES", "NO"),
@@ -24,18 +24,18 @@ _WORDS = {
     "SmokingStatus": ("YES", "NO", "UNKNOWN"),
     "LossyImageCompression": ("00", "01"),
 }
-#: Characters of the default repertoire alone.
+#: Character sets with the default repertoire only.
 _DEFAULT_REPERTOIRE = {"", "ISO_IR 6", "ISO 2022 IR 6"}
 _TEXT = ("LO", "LT", "PN", "SH", "ST", "UC", "UT")
-#: These may have lines and pages.
+#: May contain line and page breaks.
 _LONG_TEXT = ("LT", "ST", "UT")
 
 
 def empty_invalid(dataset: pydicom.Dataset) -> list[str]:
     """Empty the elements whose values are not valid, in place; returns their keywords.
 
-    Of a sequence one bad element within is enough. Elements that the dictionary lacks (private,
-    lengths of groups) are not looked at.
+    A sequence with one invalid element is invalid. Elements that are not in the dictionary
+    (private elements, group lengths) are not checked.
     """
     wide = _has_wide_characters(dataset)
     keywords = []
@@ -44,7 +44,7 @@ def empty_invalid(dataset: pydicom.Dataset) -> list[str]:
             continue
         try:
             good = _is_valid(dataset[tag], wide)
-        except Exception:  # of many kinds: a value that cannot even be read
+        except Exception:  # of many kinds: a value that cannot be read
             good = False
         if not good:
             keyword = pydicom.datadict.keyword_for_tag(tag)
@@ -54,15 +54,15 @@ def empty_invalid(dataset: pydicom.Dataset) -> list[str]:
 
 
 def is_valid_uid(value: str) -> bool:
-    """Whether a UID is one (PS3.5 9.1): numbers without leading zeros, 64 characters at most."""
+    """Whether a UID is valid (PS3.5 9.1): numbers without leading zeros, at most 64 characters."""
     return bool(value) and _fits("UI", value)
 
 
 def _has_wide_characters(dataset: pydicom.Dataset) -> bool:
-    """Whether a character set is named, and known, that holds more than the default repertoire."""
+    """Whether a known character set beyond the default repertoire is specified."""
     try:
         value = dataset.get("SpecificCharacterSet") or ""
-        names = {str(one) for one in (value if isinstance(value, MultiValue) else [value])}
+        names = {str(name) for name in (value if isinstance(value, MultiValue) else [value])}
     except Exception:  # an element that cannot be read
         return False
     return names <= charset.python_encoding.keys() and not names <= _DEFAULT_REPERTOIRE
@@ -83,26 +83,24 @@ def _is_valid(element: pydicom.DataElement, wide: bool) -> bool:
     if element.keyword == "SpecificCharacterSet":
         names = element.value if several else [element.value]
         return all(str(name) in charset.python_encoding for name in names)
-    return all(
-        _is_valid_value(element, one, wide)
-        for one in (element.value if several else [element.value])
-    )
+    values = element.value if several else [element.value]
+    return all(_is_valid_value(element, value, wide) for value in values)
 
 
 def _is_valid_value(element: pydicom.DataElement, value: object, wide: bool) -> bool:
     if element.VR in _TEXT and not _is_valid_text(str(value), element.VR, wide):
         return False
     plain = str(value) if isinstance(value, str) or element.VR in ("PN", "DS", "IS") else value
-    return _fits(element.VR, plain) and plain in _WORDS.get(element.keyword, (plain,))
+    return _fits(element.VR, plain) and plain in _ENUMERATED.get(element.keyword, (plain,))
 
 
 def _is_valid_text(text: str, representation: str, wide: bool) -> bool:
     if not wide and not text.isascii():
         return False
     allowed = "\t\n\f\r" if representation in _LONG_TEXT else ""
-    bad = (one for one in text if unicodedata.category(one) == "Cc" and one not in allowed)
-    # The replacement character stands for bytes that are none of the character set's.
-    return "\N{REPLACEMENT CHARACTER}" not in text and next(bad, None) is None
+    controls = any(unicodedata.category(c) == "Cc" and c not in allowed for c in text)
+    # The replacement character stands for bytes that are not in the character set.
+    return "\N{REPLACEMENT CHARACTER}" not in text and not controls
 
 
 def _fits(representation: str, value: object) -> bool:

@@ -1,11 +1,11 @@
-"""Requests with which TF Serving warms a model up before it lets others ask.
+"""Warm-up requests, which TensorFlow Serving runs when it loads a model.
 
-They lie in ``assets.extra/tf_serving_warmup_requests`` as ``PredictionLog`` records (TensorFlow
+They are ``PredictionLog`` records in ``assets.extra/tf_serving_warmup_requests`` (TensorFlow
 Serving, "SavedModel Warmup"). The messages come from the extra ``serving``.
 
-A server told to join requests wraps every signature in its batcher before it warms up, and does
-not load a model whose warm-up the batcher refuses. Hence only what can be joined is warmed up:
-inputs and outputs that all have the slices as their first axis, equally many of each.
+A server with batching wraps every signature in its batcher before it warms up, and does not load a
+model whose warm-up request the batcher rejects. Therefore only signatures that can be batched get a
+request: those whose inputs and outputs all have the slices as their first axis.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from liver_tf.export.signatures import DICOM_PIXELS, INT16, PROBABILITIES, SLICE
 from liver_tf.records.tfrecord import RecordWriter
 
 FILE = "tf_serving_warmup_requests"
-#: A usual slice: what is compiled and allocated for one is there when the first one comes.
+#: Rows and columns of a typical slice, so that memory and kernels for it are prepared.
 SIDE = 512
 _SPACING_MM = 0.75
 
 
 def write_warmup(folder: Path, model: str) -> bool:
-    """Write a request for every signature of slices; False where the extra ``serving`` is missing.
+    """Write a request for every signature of slices; False if the extra ``serving`` is missing.
 
     Args:
-      folder: ``assets.extra`` of the version. model: the name under which it is served.
+      folder: ``assets.extra`` of the version.
+      model: Name under which the model is served.
     """
     try:
         from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
@@ -51,22 +52,21 @@ def write_warmup(folder: Path, model: str) -> bool:
 
 
 def warmup_inputs() -> dict[str, dict[str, np.ndarray]]:
-    """Inputs by signature: a disc of soft tissue in air, no picture of anybody.
+    """Inputs by signature: a disc of soft tissue in air.
 
-    Of every signature but ``volume``, whose spacing is of the scan and not of its slices.
+    ``volume`` is left out: its spacing belongs to the scan and not to the slices.
     """
     rows, columns = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
     hu = np.where(np.hypot(rows, columns) < 0.4 * SIDE, 60, -1000).astype(np.int16)[None]
     spacing = np.full((1, 2), _SPACING_MM, np.float32)
-    one, none = np.ones(1, np.float32), np.zeros(1, np.float32)
     return {
         SLICES: {"hu": hu.astype(np.float32), "spacing_mm": spacing},
         INT16: {"hu": hu, "spacing_mm": spacing},
         PROBABILITIES: {"hu": hu.astype(np.float32), "spacing_mm": spacing},
         DICOM_PIXELS: {
             "stored": hu.astype(np.int32),
-            "slope": one,
-            "intercept": none,
+            "slope": np.ones(1, np.float32),
+            "intercept": np.zeros(1, np.float32),
             "spacing_mm": spacing,
         },
     }

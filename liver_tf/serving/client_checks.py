@@ -1,5 +1,8 @@
-"""What a client looks at before it sends slices: a rank is told by no server in plain words, and
-OpenVINO runs none of the graph's own checks."""
+"""Checks of a request before it is sent.
+
+Servers report a wrong rank in terms of the graph's operations, and OpenVINO does not run the checks
+of the graph (:mod:`liver_tf.export.signature_checks`).
+"""
 
 from __future__ import annotations
 
@@ -10,60 +13,56 @@ from liver_tf.refusals import Refusal
 
 
 def checked_request(hu: np.ndarray, spacing_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both as float32, ``hu`` [batch, rows, columns] and ``spacing_mm`` [batch or 1, 2].
+    """Return ``hu`` [batch, rows, columns] and ``spacing_mm`` [batch or 1, 2] as float32.
 
-    Raises ``Refusal`` ``request-shape``, ``request-spacing``, ``hu-not-finite``, ``hu-unscaled`` or
-    ``hu-impossible`` (the rules for files, :mod:`liver_tf.ct.hu_plausibility`, slice by slice).
+    Raises:
+      Refusal: ``request-shape``, ``request-spacing``; ``hu-not-finite``, ``hu-unscaled``,
+        ``hu-impossible`` by the rules for files, slice by slice.
     """
     hu, spacing_mm = np.asarray(hu), np.asarray(spacing_mm)
     if hu.ndim != 3 or not hu.size or hu.dtype.kind not in "iuf":
-        raise _refused(
+        raise _wrong_shape(
             "numbers [batch, rows, columns], at least one slice of at least one pixel",
             f"{hu.dtype} of shape {list(hu.shape)}",
-            "Give a single slice as hu[None].",
+            "Pass a single slice as hu[None].",
         )
     if spacing_mm.ndim != 2 or spacing_mm.shape not in ((len(hu), 2), (1, 2)):
-        raise _refused(
+        raise _wrong_shape(
             f"spacing_mm [{len(hu)}, 2] (row, column) for each slice, or [1, 2] for all of them",
             f"shape {list(spacing_mm.shape)}",
-            "Give 0 where the spacing is unknown.",
+            "Use 0 for unknown spacing.",
         )
     spacing_mm = spacing_mm.astype(np.float32, copy=False)
-    _refuse_other_spacing(spacing_mm, hu.shape[1:])
-    for one in hu:
-        if not np.isfinite(one).all():
+    _check_spacing(spacing_mm, hu.shape[1:])
+    for slice_hu in hu:
+        if not np.isfinite(slice_hu).all():
             raise Refusal(
                 "hu-not-finite",
                 None,
-                expected="a number in every pixel",
+                expected="finite Hounsfield units",
                 found="NaN or infinite pixels",
-                remedy="Find out what made them; fill them with air (-1000) if they are padding.",
+                remedy="Find out what produced them; fill padding with air (-1000).",
             )
-        refuse_implausible_hu(float(one.min()), float(one.max()), None)
+        refuse_implausible_hu(float(slice_hu.min()), float(slice_hu.max()), None)
     return hu.astype(np.float32, copy=False), spacing_mm
 
 
-def _refuse_other_spacing(spacing_mm: np.ndarray, size: tuple[int, int]) -> None:
-    low, high = np.float32(SPACING_LIMITS_MM)
-    fields = (spacing_mm * np.float32(size)).max(axis=1)
-    expected = None
-    if not ((spacing_mm == 0) | ((spacing_mm >= low) & (spacing_mm <= high))).all():  # nor NaN
-        expected = "a spacing of {:g} to {:g} mm, or 0 where it is unknown"
-        expected, found = expected.format(*SPACING_LIMITS_MM), spacing_mm
-    elif not (
-        (fields == 0) | ((fields >= FIELD_LIMITS_MM[0]) & (fields <= FIELD_LIMITS_MM[1]))
-    ).all():
-        expected = "slices whose longer side is {:g} to {:g} mm"
-        expected, found = expected.format(*FIELD_LIMITS_MM), fields
-    if expected:
-        raise Refusal(
-            "request-spacing",
-            None,
-            expected=expected,
-            found=f"{found.min():g} to {found.max():g} mm",
-            remedy="Check the unit (mm); give 0 where the spacing is unknown.",
-        )
+def _check_spacing(spacing_mm: np.ndarray, size: tuple[int, int]) -> None:
+    sides = (spacing_mm * np.float32(size)).max(axis=1)
+    for name, values, limits in (
+        ("a spacing", spacing_mm, SPACING_LIMITS_MM),
+        ("slices with a longer side", sides, FIELD_LIMITS_MM),
+    ):
+        low, high = np.float32(limits)
+        if not ((values == 0) | ((values >= low) & (values <= high))).all():  # NaN fails too
+            raise Refusal(
+                "request-spacing",
+                None,
+                expected=f"{name} of {limits[0]:g} to {limits[1]:g} mm, or 0 if unknown",
+                found=f"{values.min():g} to {values.max():g} mm",
+                remedy="Check the unit (mm); use 0 for unknown spacing.",
+            )
 
 
-def _refused(expected: str, found: str, remedy: str) -> Refusal:
+def _wrong_shape(expected: str, found: str, remedy: str) -> Refusal:
     return Refusal("request-shape", None, expected=expected, found=found, remedy=remedy)

@@ -1,6 +1,6 @@
-"""Ways to put slices to the servable: loaded here, by OpenVINO, over REST, over gRPC.
+"""Clients of an exported model: loaded in this process, OpenVINO, REST, gRPC.
 
-REST needs nothing but Python; gRPC the extra ``serving``.
+REST needs only Python; gRPC needs the extra ``serving``, OpenVINO the extra ``openvino``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from liver_tf.serving.client_checks import checked_request
 SIGNATURE = "serving_default"
 SECONDS = 60.0
 
-#: gRPC takes 4 MiB unless told otherwise; 128 slices of 512 x 512 are 128 MiB as float32.
+#: The default of gRPC is 4 MiB; 128 slices of 512 x 512 take 128 MiB as float32.
 LARGEST_MESSAGE = 256 * 2**20
 _MESSAGES = [
     ("grpc.max_receive_message_length", LARGEST_MESSAGE),
@@ -34,13 +34,13 @@ class Client(Protocol):
     def __call__(self, hu: np.ndarray, spacing_mm: np.ndarray) -> dict[str, np.ndarray]:
         """The outputs of ``serving_default`` by name.
 
-        Raises ``Refusal`` if the server does not answer, and before anything is sent as
-        :func:`liver_tf.serving.client_checks.checked_request` does.
+        Raises:
+          Refusal: ``no-answer``; as ``checked_request``, before anything is sent.
         """
 
 
 def _outputs(answer: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """With ``found_*`` as bool, whatever way they were exported."""
+    """The outputs with ``found_*`` as bool, which may be exported as uint8."""
     return {
         name: value.astype(bool) if name.startswith("found_") else value
         for name, value in answer.items()
@@ -48,7 +48,7 @@ def _outputs(answer: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 class Loaded:
-    """A SavedModel's version folder, loaded into this process; raises ``Refusal``."""
+    """A SavedModel loaded into this process, from its version folder."""
 
     def __init__(self, folder: Path) -> None:
         refuse_no_model(folder)
@@ -62,7 +62,7 @@ class Loaded:
 
 
 class OpenVino:
-    """A SavedModel's version folder, read by OpenVINO (extra ``openvino``); raises ``Refusal``."""
+    """A SavedModel run by OpenVINO (extra ``openvino``), from its version folder."""
 
     def __init__(self, folder: Path) -> None:
         refuse_no_model(folder)
@@ -70,7 +70,7 @@ class OpenVino:
             import openvino
         except ImportError:
             raise _not_installed("OpenVINO", "openvino") from None
-        # In 32 bits, as TensorFlow computes; by default OpenVINO takes 16 where the processor can.
+        # In 32 bits, as TensorFlow; by default OpenVINO uses 16 where the processor can.
         exact = {"INFERENCE_PRECISION_HINT": "f32"}
         self._model = openvino.Core().compile_model(str(folder), "CPU", exact)
 
@@ -81,10 +81,10 @@ class OpenVino:
 
 
 class Rest:
-    """A model of TF Serving or OpenVINO Model Server by its URL.
+    """A model on TensorFlow Serving or OpenVINO Model Server, over REST.
 
     Args:
-      url: e.g. ``http://localhost:8501/v1/models/liver``.
+      url: Of the model, such as ``http://localhost:8501/v1/models/liver``.
     """
 
     def __init__(self, url: str) -> None:
@@ -92,31 +92,31 @@ class Rest:
 
     def __call__(self, hu: np.ndarray, spacing_mm: np.ndarray) -> dict[str, np.ndarray]:
         hu, spacing_mm = checked_request(hu, spacing_mm)
-        asked = urllib.request.Request(
+        request = urllib.request.Request(
             self._url, rest_body(hu, spacing_mm), {"Content-Type": "application/json"}
         )
         try:
-            with urllib.request.urlopen(asked, timeout=SECONDS) as response:
+            with urllib.request.urlopen(request, timeout=SECONDS) as response:
                 return rest_answer(response.read())
         except urllib.error.HTTPError as error:
-            told = error.read(2000).decode(errors="replace")
-            raise _no_answer(f"status {error.code}: {told}") from None
+            body = error.read(2000).decode(errors="replace")
+            raise _no_answer(f"status {error.code}: {body}") from None
         except (OSError, ValueError, KeyError) as error:
             raise _no_answer(f"{type(error).__name__}") from None
 
 
 def rest_body(hu: np.ndarray, spacing_mm: np.ndarray) -> bytes:
-    """The request in TF Serving's column format (RESTful API, "predict")."""
-    # Whole numbers where HU are whole: a third of the text.
-    whole = hu.astype(np.int32)
-    numbers = whole if np.array_equal(whole, hu) else hu
+    """The request in the column format of TensorFlow Serving (RESTful API, "predict")."""
+    # Integers if all HU are integers: a third of the text.
+    integers = hu.astype(np.int32)
+    numbers = integers if np.array_equal(integers, hu) else hu
     inputs = {"hu": numbers.tolist(), "spacing_mm": np.asarray(spacing_mm).tolist()}
     body = {"signature_name": SIGNATURE, "inputs": inputs}
     return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
 
 
 def rest_answer(body: bytes) -> dict[str, np.ndarray]:
-    """The outputs by name; areas of unknown spacing come as NaN."""
+    """The outputs by name; areas are NaN if the spacing is unknown."""
     dtypes = {
         "label_map": np.uint8,
         "found_liver": bool,
@@ -128,7 +128,12 @@ def rest_answer(body: bytes) -> dict[str, np.ndarray]:
 
 
 class Grpc:
-    """A model of TF Serving by host and port, e.g. ``localhost:8500``."""
+    """A model on TensorFlow Serving, over gRPC.
+
+    Args:
+      target: Host and port, such as ``localhost:8500``.
+      model: Name of the model on the server.
+    """
 
     def __init__(self, target: str, model: str) -> None:
         self._target, self._model = target, model
@@ -138,7 +143,7 @@ class Grpc:
             import grpc
             from tensorflow_serving.apis import prediction_service_pb2_grpc as service
         except ImportError:
-            raise _not_installed("TF Serving's messages", "serving") from None
+            raise _not_installed("the messages of TensorFlow Serving", "serving") from None
         hu, spacing_mm = checked_request(hu, spacing_mm)
         with grpc.insecure_channel(self._target, options=_MESSAGES) as channel:
             stub = service.PredictionServiceStub(channel)
@@ -152,7 +157,7 @@ class Grpc:
 
 
 def grpc_request(model: str, hu: np.ndarray, spacing_mm: np.ndarray) -> Any:
-    """A ``PredictRequest`` of TF Serving's API."""
+    """A ``PredictRequest`` of TensorFlow Serving."""
     from tensorflow_serving.apis import predict_pb2
 
     request = predict_pb2.PredictRequest()
@@ -171,7 +176,7 @@ def refuse_no_model(folder: Path) -> None:
             folder,
             expected="the version folder of a SavedModel",
             found="a folder without saved_model.pb" if folder.is_dir() else "no such folder",
-            remedy="Export one with python -m trainers.export.",
+            remedy="Export a model with python -m trainers.export.",
         )
 
 
@@ -185,11 +190,11 @@ def _not_installed(what: str, extra: str) -> Refusal:
     )
 
 
-_NO_SERVER = "Check that the server runs, has loaded the model, and is reached by this address."
+_NO_SERVER = "Check that the server is running, has loaded the model and has this address."
 _TOO_LARGE = (
-    "If a message was larger than a limit: send fewer slices at a time, ask hu_int16 (half the "
-    f"size), or raise grpc.max_receive_message_length ({LARGEST_MESSAGE // 2**20} MiB in this "
-    "client) of the server, or of what stands between."
+    "If a message exceeded a limit, send fewer slices at a time, use hu_int16 (half the size), or "
+    f"raise grpc.max_receive_message_length ({LARGEST_MESSAGE // 2**20} MiB in this client) of the "
+    "server or of a proxy."
 )
 
 
@@ -197,7 +202,7 @@ def _no_answer(found: str, remedy: str = _NO_SERVER) -> Refusal:
     return Refusal(
         "no-answer",
         None,
-        expected="an answer of the model server",
+        expected="an answer from the model server",
         found=found,
         remedy=remedy,
     )

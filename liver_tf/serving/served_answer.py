@@ -1,10 +1,15 @@
-"""A slice to the servable and its answer back, without any of our code in the model."""
+"""Ask an exported model about a DICOM slice and word its answer (``trainers.ask``).
+
+What the labels mean is read from ``model.json`` of the model; no other code of the project is
+needed to understand an answer.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,13 +24,19 @@ from liver_tf.serving.model_clients import Client, refuse_no_model
 
 
 def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterator[str]:
-    """A servable's answer about a slice, line by line; raises ``Refusal`` for bad input.
+    """A model's answer about a slice, line by line.
 
-    The diagnosis is the type that most lesion pixels have (as the paper has it), the probabilities
-    are means over the lesion pixels: ``diagnosis_agrees`` tells whether both name one type.
+    The diagnosis is the majority type of the lesion pixels (paper), probabilities are means over
+    the lesion pixels; ``diagnosis_agrees`` states whether both name the same type.
 
     Args:
-      model: the version's folder, which tells what the labels mean.
+      client: Reaches the model.
+      model: Version folder of the model, for the meaning of its labels.
+      path: A DICOM slice.
+      picture: PNG file to draw the answer to; None for none.
+
+    Raises:
+      Refusal: As ``read_dicom_slice`` and the client; ``no-saved-model``.
     """
     meaning = _meaning(model)
     scan = read_dicom_slice(path)
@@ -40,10 +51,11 @@ def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterat
     yield f"diagnosis: {diagnosis}"
     title = diagnosis
     if answer["found_lesion"][0]:
-        by_mean = labels.lesions[int(np.argmax(answer["diagnosis_probability"][0]))]
+        probabilities = answer["diagnosis_probability"][0]
+        by_mean = labels.lesions[int(np.argmax(probabilities))]
         if by_mean != diagnosis:
             title = f"{diagnosis} by most lesion pixels, {by_mean} by mean probability"
-        yield from _types(diagnosis, by_mean, labels, answer["diagnosis_probability"][0])
+        yield from _type_lines(diagnosis, by_mean, labels, probabilities)
     for name in ("liver_area_mm2", "lesion_area_mm2"):
         area = float(answer[name][0])
         yield f"{name}: {'unknown spacing' if np.isnan(area) else f'{area:.0f}'}"
@@ -61,12 +73,14 @@ def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterat
         yield f"picture: {picture}"
 
 
-def _types(diagnosis: str, by_mean: str, labels: LabelSet, shares: np.ndarray) -> Iterator[str]:
-    """Both rules by which a type is told, which may differ."""
-    yield "  (the type that most lesion pixels have)"
+def _type_lines(
+    diagnosis: str, by_mean: str, labels: LabelSet, probabilities: np.ndarray
+) -> Iterator[str]:
+    """The types by both rules, which may differ."""
+    yield "  (the majority type of the lesion pixels)"
     yield "mean probabilities over the lesion pixels:"
-    for name, share in zip(labels.lesions, shares, strict=True):
-        yield f"  {name}: {share:.2f}"
+    for name, probability in zip(labels.lesions, probabilities, strict=True):
+        yield f"  {name}: {probability:.2f}"
     if by_mean == diagnosis:
         yield "diagnosis_agrees: yes"
     else:
@@ -77,19 +91,19 @@ def _types(diagnosis: str, by_mean: str, labels: LabelSet, shares: np.ndarray) -
 
 
 def _field_caution(scan: Scan) -> Iterator[str]:
-    """What is odd but possible is told, not refused."""
+    """A note on a field of view that is unusual but possible."""
     if scan.spacing_mm is None:
         return
     sides = [n * mm for n, mm in zip(scan.hu.shape[1:], scan.spacing_mm[1:], strict=True)]
     low, high = USUAL_FIELD_MM
     if not low <= max(sides) <= high:
         yield (
-            f"CAUTION. By its spacing the slice is {sides[0]:.0f} x {sides[1]:.0f} mm, where CT of "
-            f"an abdomen is {low:.0f} to {high:.0f} mm wide: if the spacing is wrong lesions are "
-            "missed, and areas are wrong"
+            f"CAUTION. By its spacing the slice measures {sides[0]:.0f} x {sides[1]:.0f} mm; "
+            f"abdominal CT is {low:.0f} to {high:.0f} mm wide. If the spacing is wrong, lesions "
+            "are missed and areas are wrong."
         )
 
 
-def _meaning(model: Path) -> dict:
+def _meaning(model: Path) -> dict[str, Any]:
     refuse_no_model(model)
     return json.loads((model / EXTRA / MEANING).read_text(encoding="utf-8"))

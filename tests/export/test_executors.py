@@ -1,4 +1,4 @@
-"""The same answer everywhere: TensorFlow, OpenVINO, and the command of TensorFlow."""
+"""Equal results from TensorFlow, OpenVINO and ``saved_model_cli``."""
 
 import json
 import os
@@ -15,14 +15,19 @@ from liver_tf.refusals import Refusal
 from liver_tf.serving.model_clients import Loaded, OpenVino
 from tests.builders.served import ask, draw
 
-SHAPES = [(1, 256, 256), (3, 512, 512), (8, 337, 611), (8, 256, 256), (1, 512, 512), (3, 337, 611)]
+#: Batch, rows and columns; all but the first take long.
+FIRST, *OTHERS = (
+    *((3, 337, 611), (1, 256, 256), (3, 512, 512)),
+    *((8, 337, 611), (8, 256, 256), (1, 512, 512)),
+)
+SHAPES = [FIRST, *(pytest.param(shape, marks=pytest.mark.long) for shape in OTHERS)]
 
 
 def expected_of(cascade, hu, spacing_mm):
-    """Label maps as ``trainers.predict`` writes them of single slices, and the mean of types."""
+    """Label maps as ``trainers.predict`` writes them for single slices, and mean probabilities."""
     maps, types = [], []
-    for one, spacing in zip(hu, spacing_mm, strict=True):
-        prediction = cascade.predict(one[None], tuple(spacing))
+    for slice_hu, spacing in zip(hu, spacing_mm, strict=True):
+        prediction = cascade.predict(slice_hu[None], tuple(spacing))
         maps.append(prediction.labels[0])
         sums = prediction.probabilities.astype(np.float64).sum(axis=(0, 1))
         types.append(sums / sums.sum() if sums.any() else sums)
@@ -33,20 +38,25 @@ def check(answer, cascade, hu, spacing_mm):
     labels, types = expected_of(cascade, hu, spacing_mm)
     np.testing.assert_array_equal(answer["label_map"], labels)
     assert len(np.unique(labels)) > 2
-    # ``predict`` keeps probabilities in 16 bits.
+    # ``predict`` stores probabilities in 16 bits.
     np.testing.assert_allclose(answer["diagnosis_probability"], types, atol=5e-4)
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_tensorflow(exported, shape):
-    hu, spacing = draw(*shape), np.full((shape[0], 2), 0.8, np.float32)
-    check(Loaded(exported.folder)(hu, spacing), exported.cascade, hu, spacing)
+@pytest.fixture(scope="module")
+def tensorflow(exported):
+    return Loaded(exported.folder)
 
 
 @pytest.fixture(scope="module")
 def openvino(exported):
     pytest.importorskip("openvino", reason="OpenVINO is missing (pip install 'liver_tf[openvino]')")
     return OpenVino(exported.folder)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_tensorflow(exported, tensorflow, shape):
+    hu, spacing = draw(*shape), np.full((shape[0], 2), 0.8, np.float32)
+    check(tensorflow(hu, spacing), exported.cascade, hu, spacing)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -61,23 +71,22 @@ def test_openvino(exported, openvino, shape):
         np.testing.assert_allclose(answer[name], value, atol=1e-5, rtol=1e-5)
 
 
-def test_openvino_takes_the_spacing(exported, openvino):
+def test_openvino_uses_the_spacing(exported, openvino):
     hu = draw(2, 64, 64)
     areas = [openvino(hu, np.full((2, 2), mm, np.float32))["liver_area_mm2"] for mm in (1.0, 2.0)]
     assert areas[0].all()
     np.testing.assert_allclose(areas[1], 4 * areas[0])
 
 
-@pytest.mark.parametrize("client", [Loaded, OpenVino])
-def test_found_as_uint8_says_the_same(exported, exported_for_openvino, client):
-    """OpenVINO Model Server sends no bool: no output may be one."""
-    if client is OpenVino:
-        pytest.importorskip("openvino", reason="OpenVINO is missing")
+@pytest.mark.parametrize(("name", "client"), [("tensorflow", Loaded), ("openvino", OpenVino)])
+def test_found_as_uint8_gives_equal_answers(request, exported_for_openvino, name, client):
+    """OpenVINO Model Server cannot send bool, so no output may be bool."""
+    of_bool = request.getfixturevalue(name)
     folder, hu = exported_for_openvino.folder, draw(3, 64, 64)
-    # Nothing of a liver in the last.
+    # No liver in the last slice.
     hu[2] = np.where(np.arange(64) < 32, -1000.0, -850.0)
     spacing = np.full((3, 2), 0.8, np.float32)
-    answer, as_bool = client(folder)(hu, spacing), client(exported.folder)(hu, spacing)
+    answer, as_bool = client(folder)(hu, spacing), of_bool(hu, spacing)
     assert answer.keys() == as_bool.keys()
     for name, value in as_bool.items():
         assert answer[name].dtype == value.dtype
@@ -91,8 +100,8 @@ def test_found_as_uint8_says_the_same(exported, exported_for_openvino, client):
     assert meaning["found_outputs"] == "uint8"
 
 
-def test_openvino_leaves_checks_to_the_client(openvino):
-    """The day it runs the graph's assertions the documentation can say so."""
+def test_openvino_ignores_the_checks_of_the_graph(openvino):
+    """As documented; if it runs them one day, update the documentation."""
     raw = np.full((1, 64, 64), 3000.0, np.float32)
     spacing = np.ones((1, 2), np.float32)
     with pytest.raises(Refusal, match=r"\[hu-unscaled\]"):
@@ -101,8 +110,9 @@ def test_openvino_leaves_checks_to_the_client(openvino):
     assert answer["label_map"].shape == raw.shape
 
 
-@pytest.mark.parametrize("shape", SHAPES[:3], ids=str)
-def test_the_command_of_tensorflow(exported, tmp_path, shape):
+@pytest.mark.long
+@pytest.mark.parametrize("shape", [FIRST, *OTHERS[:2]], ids=str)
+def test_saved_model_cli(exported, tmp_path, shape):
     hu, spacing = draw(*shape), np.full((shape[0], 2), 0.8, np.float32)
     np.save(tmp_path / "hu.npy", hu)
     np.save(tmp_path / "spacing.npy", spacing)
@@ -120,22 +130,22 @@ def test_the_command_of_tensorflow(exported, tmp_path, shape):
 
 
 def in_32_bits(cascade, hu, spacing_mm):
-    """By the way of ``trainers.predict``, but before anything is stored in half precision.
+    """As ``trainers.predict``, but without rounding to half precision.
 
-    Probabilities float32 [slices, rows, columns, classes], 0 outside the ROI's window, and the
-    mean of types over the lesion pixels.
+    Probabilities float32 [slices, rows, columns, classes], 0 outside the window of the ROI, and
+    their means over the lesion pixels.
     """
     maps = np.zeros((*hu.shape, len(cascade.label_set)), np.float32)
     types = np.zeros((len(hu), len(cascade.label_set.lesions)))
-    for index, (one, spacing) in enumerate(zip(hu, spacing_mm, strict=True)):
-        prediction = cascade.predict(one[None], tuple(spacing))
+    for index, (slice_hu, spacing) in enumerate(zip(hu, spacing_mm, strict=True)):
+        prediction = cascade.predict(slice_hu[None], tuple(spacing))
         box = prediction.boxes[0]
         if box is None:
             continue
         squares = tf.constant([[box.row, box.column, box.side]])
-        origin, window = windows_of(squares, tf.constant(one.shape))
+        origin, window = windows_of(squares, tf.constant(slice_hu.shape))
         (probabilities,) = cascade.lesion_network.probabilities(
-            tf.constant(one[None]), squares, origin, window
+            tf.constant(slice_hu[None]), squares, origin, window
         )
         (row, column), (rows, columns) = origin.numpy()[0], window.numpy()
         maps[index, row : row + rows, column : column + columns] = probabilities
@@ -145,29 +155,28 @@ def in_32_bits(cascade, hu, spacing_mm):
 
 
 @pytest.mark.parametrize("shape", SHAPES[:3], ids=str)
-@pytest.mark.parametrize("client", [Loaded, OpenVino])
-def test_means_of_types_agree_to_1e_5(exported, client, shape):
-    if client is OpenVino:
-        pytest.importorskip("openvino", reason="OpenVINO is missing")
+@pytest.mark.parametrize("name", ["tensorflow", "openvino"])
+def test_type_probabilities_agree_to_1e_5(request, exported, name, shape):
+    client = request.getfixturevalue(name)
     hu, spacing = draw(*shape), np.full((shape[0], 2), 0.8, np.float32)
     _, types = in_32_bits(exported.cascade, hu, spacing)
-    answer = client(exported.folder)(hu, spacing)
+    answer = client(hu, spacing)
     assert answer["found_lesion"].any()
     np.testing.assert_allclose(answer["diagnosis_probability"], types, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", SHAPES[:3], ids=str)
-def test_probabilities_agree_to_1e_5_and_the_rounding_of_16_bits(exported, shape):
+def test_probabilities_agree_to_1e_5_apart_from_rounding(exported, shape):
     hu, spacing = draw(*shape), np.full((shape[0], 2), 0.8, np.float32)
     maps, _ = in_32_bits(exported.cascade, hu, spacing)
     served = ask(exported.signature("probabilities"), hu, spacing)["probabilities"]
     assert served.dtype == np.float16
-    # Slices of a batch share the size of their windows: beyond its own a slice's may say more.
+    # Slices of a batch share the size of their windows, which may exceed that of a single slice.
     inside = maps.any(axis=-1)
     rounding = np.spacing(np.maximum(served, np.float16(2**-14))).astype(np.float64) / 2
-    apart = np.abs(served.astype(np.float64) - maps)
+    difference = np.abs(served.astype(np.float64) - maps)
     assert inside.any()
-    assert (apart <= 1e-5 + rounding)[inside].all()
+    assert (difference <= 1e-5 + rounding)[inside].all()
     assert not served[~inside.any(axis=(1, 2))].any()
 
 
@@ -177,13 +186,13 @@ def test_probabilities_agree_with_the_networks(exported):
     assert maps.dtype == np.float16
     assert maps.shape == (*hu.shape, 5)
     seen = exported.cascade.undecided(tf.constant(hu), tf.constant(spacing))
-    for one, (row, column), own in zip(
+    for slice_maps, (row, column), window in zip(
         maps, seen["origin"].numpy(), seen["probabilities"].numpy(), strict=True
     ):
-        rows, columns = own.shape[:2]
-        there = one[row : row + rows, column : column + columns]
-        np.testing.assert_allclose(there, own, atol=5e-4)  # of 16 bits
-        assert not one[:row].any()
-        assert not one[row + rows :].any()
-        assert not one[:, :column].any()
-        assert not one[:, column + columns :].any()
+        rows, columns = window.shape[:2]
+        inside = slice_maps[row : row + rows, column : column + columns]
+        np.testing.assert_allclose(inside, window, atol=5e-4)  # 16 bits
+        assert not slice_maps[:row].any()
+        assert not slice_maps[row + rows :].any()
+        assert not slice_maps[:, :column].any()
+        assert not slice_maps[:, column + columns :].any()

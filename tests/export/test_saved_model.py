@@ -132,7 +132,7 @@ def test_odd_requests_get_an_answer_or_a_clear_error(exported):
         ([0, 3000], "values that look unscaled: apply RescaleSlope"),  # stored values
         ([-0.5, 0.5], "values that look unscaled"),  # normalised
         ([40, 40], "values that look unscaled"),
-        ([-1000, 3e5], "from -32768 to 32767, got others. Check slope and intercept"),
+        ([-1000, 3e5], "from -32768 to 32767, found others. Check slope and intercept"),
     ],
 )
 def test_what_cannot_be_hu_is_refused_and_not_answered(exported, values, words):

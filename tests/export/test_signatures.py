@@ -159,7 +159,7 @@ def test_both_rules_of_the_type_are_told(exported, tmp_path):
     lines = told(answer_of([0.45, 0.07, 0.48]))
     assert lines[:3] == [
         "diagnosis: cyst",
-        "  (the type that most lesion pixels have)",
+        "  (the majority type of the lesion pixels)",
         "mean probabilities over the lesion pixels:",
     ]
     assert (
@@ -182,7 +182,7 @@ def test_a_slice_of_an_odd_size_is_told(exported, tmp_path, mm, odd):
 
     path = write_dicom(tmp_path / "slice.dcm", hu, change=spaced)
     lines = list(served_answer.ask(answer_of([1, 0, 0]), exported.folder, path, None))
-    assert any("By its spacing the slice is" in line for line in lines) == odd
+    assert any("By its spacing the slice measures" in line for line in lines) == odd
 
 
 def test_asking_about_a_slice_without_liver_is_no_word_of_health(exported, make_network, tmp_path):

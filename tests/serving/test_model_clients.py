@@ -130,7 +130,7 @@ def test_a_server_that_refuses(rest_url, grpc_target):
 @pytest.mark.parametrize(
     ("hu", "spacing", "code", "words"),
     [
-        (np.zeros((8, 8)), SPACING[:1], "request-shape", "Give a single slice as hu"),
+        (np.zeros((8, 8)), SPACING[:1], "request-shape", "Pass a single slice as hu"),
         (np.zeros((0, 8, 8)), SPACING[:1], "request-shape", r"shape \[0, 8, 8\]"),
         (draw(2, 8, 8), np.ones((3, 2)), "request-shape", r"spacing_mm \[2, 2\]"),
         (draw(2, 8, 8), np.ones(2), "request-shape", r"shape \[2\]"),
