@@ -8,9 +8,10 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from liver_tf.atomic_files import write_json
 from liver_tf.studies.durations import format_duration
@@ -26,8 +27,9 @@ class ChainStep:
     Attributes:
       name: of the file that marks it as done.
       title: what it does.
-      command: arguments after ``python -m``.
       seconds: duration on two idle cores, for the estimate of the time left.
+      module: run by ``python -m``.
+      options: its flags; a list repeats the flag.
       product: a path that exists once the step is done, if there is one.
       once: the command refuses to overwrite its product.
       always: run it each time; the command itself skips what is done.
@@ -35,11 +37,18 @@ class ChainStep:
 
     name: str
     title: str
-    command: tuple[str, ...]
     seconds: float
+    module: str
+    options: Mapping[str, Any]
     product: str | None = None
     once: bool = False
     always: bool = False
+
+    @property
+    def command(self) -> list[str]:
+        """The arguments after ``python -m``."""
+        given = {name: v if isinstance(v, list) else [v] for name, v in self.options.items()}
+        return [self.module, *(f"--{name}={v}" for name, values in given.items() for v in values)]
 
     def signature(self) -> list[str]:
         """Everything that decides the step: its command, and the flag files that it names."""

@@ -9,11 +9,17 @@ from pathlib import Path
 from liver_tf.options import Options
 from liver_tf.studies.command_chain import ChainStep, run_chain
 from liver_tf.studies.durations import format_duration
+from liver_tf.studies.phantom_steps import (
+    DATA_LABEL,
+    conversion_steps,
+    phantom_step,
+    pretraining_steps,
+)
 
 PROTOCOLS = ("baseline", "no_freezing", "freeze_encoder", "hier_freeze", "hier_unfreeze")
 
 FOLDER = Path("demo")
-RUNS = f"{FOLDER}/runs/finetune/fold0/seed0"
+RUNS = FOLDER / "runs" / "finetune" / "fold0" / "seed0"
 
 
 @dataclass(frozen=True)
@@ -41,88 +47,47 @@ def run_demo() -> None:
 
 def demo_steps() -> list[ChainStep]:
     """All steps of the demo, in order."""
-    data, records, new = f"{FOLDER}/data", f"{FOLDER}/tfrecords", f"{FOLDER}/new_patients"
-    liver = f"--liver_run={FOLDER}/runs/liver"
-    lits, slices = f"--input={data}/lits", f"--input={data}/sheba/slices.csv"
-    table = f"--output={FOLDER}/report"
-    runs = [f"--run={RUNS}/{protocol}" for protocol in PROTOCOLS]
+    data, sheba, new = FOLDER / "data", FOLDER / "tfrecords" / "sheba", FOLDER / "new_patients"
+    liver, model, report = FOLDER / "runs" / "liver", RUNS / "hier_unfreeze", FOLDER / "report"
+    exported, answer = FOLDER / "saved_models" / "liver" / "1", FOLDER / "answer.png"
+    on_test = {
+        "run": [RUNS / protocol for protocol in PROTOCOLS],
+        "liver_run": liver,
+        "records": sheba,
+    }
     return [
-        ChainStep(
-            "phantom",
-            "write a phantom LiTS and a phantom Sheba set",
-            (
-                *("data_prep.phantom", f"--output={data}", "--lits_volumes=20"),
-                *("--patients=90", "--matrix=256", "--workers=2"),
-            ),
-            20,
-            f"{data}/phantom.json",
-        ),
+        phantom_step(FOLDER, 20, lits_volumes=20, patients=90, matrix=256, workers=2),
         ChainStep(
             "phantom_new",
             "write scans of patients outside the training data",
-            (
-                *("data_prep.phantom", f"--output={new}", "--seed=1", "--lits_volumes=1"),
-                *("--patients=6", "--matrix=256", "--workers=2"),
-            ),
             5,
+            "data_prep.phantom",
+            {"output": new, "seed": 1, "lits_volumes": 1, "patients": 6, "matrix": 256},
             f"{new}/phantom.json",
         ),
         ChainStep(
-            "verify_lits", "check the volumes", ("data_prep.verify", "--source=lits", lits), 5
+            "verify_lits",
+            "check the volumes",
+            5,
+            "data_prep.verify",
+            {"source": "lits", "input": data / "lits"},
         ),
         ChainStep(
-            "verify_sheba", "check the slices", ("data_prep.verify", "--source=slices", slices), 3
+            "verify_sheba",
+            "check the slices",
+            3,
+            "data_prep.verify",
+            {"source": "slices", "input": data / "sheba" / "slices.csv"},
         ),
-        ChainStep(
-            "build_lits",
-            "convert the volumes",
-            ("data_prep.build_tfrecords", "--source=lits", lits, f"--output={records}/lits"),
-            8,
-            f"{records}/lits/manifest.json",
-        ),
-        ChainStep(
-            "build_sheba",
-            "convert the slices and assign patients to folds",
-            ("data_prep.build_tfrecords", "--source=slices", slices, f"--output={records}/sheba"),
-            7,
-            f"{records}/sheba/manifest.json",
-        ),
-        ChainStep(
-            "pretrain_liver",
-            "train the liver network",
-            ("trainers.pretrain", "--flagfile=flags/demo/liver.flags"),
-            48,
-            f"{FOLDER}/runs/liver/weights.npz",
-        ),
-        *(
-            ChainStep(
-                f"rois_{name}",
-                f"cut ROIs around the predicted liver: {name}",
-                (
-                    *("data_prep.make_rois", f"--input={records}/{name}", liver),
-                    f"--output={records}/{name}_roi",
-                ),
-                8,
-                f"{records}/{name}_roi/manifest.json",
-            )
-            for name in ("lits", "sheba")
-        ),
-        ChainStep(
-            "pretrain_lesion",
-            "pre-train the lesion network (background, liver, lesion)",
-            ("trainers.pretrain", "--flagfile=flags/demo/lesion.flags"),
-            105,
-            f"{FOLDER}/runs/lesion/weights.npz",
-        ),
+        *conversion_steps(FOLDER, 8),
+        *pretraining_steps(FOLDER, Path("flags/demo"), liver_s=48, roi_s=8, lesion_s=105),
         *(
             ChainStep(
                 f"finetune_{protocol}",
                 f"fine-tune on lesion types: {protocol}",
-                (
-                    *("trainers.finetune", f"--flagfile={protocol}.flags"),
-                    "--flagfile=flags/demo/finetune.flags",
-                ),
                 seconds,
+                "trainers.finetune",
+                {"flagfile": [f"{protocol}.flags", "flags/demo/finetune.flags"]},
                 f"{RUNS}/{protocol}/weights.npz",
             )
             for protocol, seconds in zip(PROTOCOLS, (25, 23, 21, 60, 78), strict=True)
@@ -130,52 +95,57 @@ def demo_steps() -> list[ChainStep]:
         ChainStep(
             "choose_postprocessing",
             "choose threshold, hole filling and minimum lesion size on the validation patients",
-            ("trainers.choose_postprocessing", *runs, liver, f"--records={records}/sheba"),
             25,
+            "trainers.choose_postprocessing",
+            on_test,
             f"{RUNS}/{PROTOCOLS[-1]}/postprocessing.json",
         ),
         ChainStep(
             "evaluate",
             "evaluate all protocols on the test patients",
-            (
-                *("trainers.evaluate", *runs, liver, f"--records={records}/sheba", table),
-                "--data_label=PHANTOM data (not patients)",
-            ),
             25,
-            f"{FOLDER}/report/table.txt",
+            "trainers.evaluate",
+            {**on_test, "output": report, "data_label": DATA_LABEL},
+            f"{report}/table.txt",
         ),
         ChainStep(
             "predict",
             "predict the lesions of a volume and their types",
-            (
-                *("trainers.predict", f"--model={RUNS}/hier_unfreeze", liver),
-                *(f"--input={new}/lits/volume-0.nii.gz", f"--output={FOLDER}/predicted"),
-            ),
             9,
+            "trainers.predict",
+            {
+                "model": model,
+                "liver_run": liver,
+                "input": new / "lits" / "volume-0.nii.gz",
+                "output": FOLDER / "predicted",
+            },
             f"{FOLDER}/predicted/scan-001",
             once=True,
         ),
         ChainStep(
             "export",
             "export the cascade as a SavedModel",
-            (
-                *("trainers.export", f"--run={RUNS}/hier_unfreeze", liver),
-                f"--measures={FOLDER}/report/measures.json",
-                f"--output={FOLDER}/saved_models/liver/1",
-            ),
             9,
-            f"{FOLDER}/saved_models/liver/1",
+            "trainers.export",
+            {
+                "run": model,
+                "liver_run": liver,
+                "measures": report / "measures.json",
+                "output": exported,
+            },
+            f"{exported}",
             once=True,
         ),
         ChainStep(
             "ask",
             "query the SavedModel with a slice",
-            (
-                *("trainers.ask", f"--model={FOLDER}/saved_models/liver/1"),
-                f"--input={new}/sheba/images/p000_s0.dcm",
-                f"--picture={FOLDER}/answer.png",
-            ),
             6,
-            f"{FOLDER}/answer.png",
+            "trainers.ask",
+            {
+                "model": exported,
+                "input": new / "sheba" / "images" / "p000_s0.dcm",
+                "picture": answer,
+            },
+            f"{answer}",
         ),
     ]

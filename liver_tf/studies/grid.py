@@ -32,16 +32,13 @@ class StudyCell:
         Raises:
           ValueError: the name has another form.
         """
-        parts: dict[str, int | str] = {}
-        for part in name.split("/"):
-            match = re.fullmatch(r"(fold|seed)(\d+)", part)
-            key, value = (match[1], int(match[2])) if match else ("protocol", part)
-            if key in parts or not part:
-                break
-            parts[key] = value
-        if len(parts) < 3 or name.count("/") != 2:
+        parts = {"f": r"fold(?P<fold>\d+)", "p": r"(?P<protocol>[^/]+)", "s": r"seed(?P<seed>\d+)"}
+        orders = ("{f}/{p}/{s}", "{f}/{s}/{p}")
+        matches = [re.fullmatch(order.format_map(parts), name) for order in orders]
+        match = next((match for match in matches if match), None)
+        if match is None or re.fullmatch(r"(fold|seed)\d+", match["protocol"]):
             raise ValueError(f"expected a run like fold1/hier_freeze/seed0, got {name!r}")
-        return cls(**parts)
+        return cls(int(match["fold"]), match["protocol"], int(match["seed"]))
 
 
 def grid(folds: Iterable[int], protocols: Iterable[str], seeds: Iterable[int]) -> list[StudyCell]:

@@ -14,8 +14,12 @@ from liver_tf.options import Options, option
 from liver_tf.studies.command_chain import ChainStep, run_chain
 from liver_tf.studies.durations import format_duration
 from liver_tf.studies.grid import PROTOCOLS
-
-DATA_LABEL = "PHANTOM data (not patients)"
+from liver_tf.studies.phantom_steps import (
+    DATA_LABEL,
+    conversion_steps,
+    phantom_step,
+    pretraining_steps,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,82 +51,37 @@ def run_phantom_study(study: PhantomStudySettings) -> None:
 
 def phantom_study_steps(study: PhantomStudySettings) -> list[ChainStep]:
     """All steps of the study, in order."""
-    folder, flag_files, workers = study.folder, study.flag_files, study.workers
-    data, records, runs = folder / "data", folder / "tfrecords", folder / "runs"
-    liver, protocols = f"--liver_run={runs}/liver", ",".join(study.protocols)
+    folder, flag_files = study.folder, study.flag_files
+    records, runs = folder / "tfrecords", folder / "runs"
     return [
-        ChainStep(
-            "phantom",
-            "write a phantom LiTS and a phantom Sheba set",
-            (
-                *("data_prep.phantom", f"--output={data}", f"--patients={study.patients}"),
-                *(f"--lits_volumes={study.lits_volumes}", f"--matrix={study.matrix}"),
-                f"--workers={workers}",
-            ),
+        phantom_step(
+            folder,
             32,
-            f"{data}/phantom.json",
+            patients=study.patients,
+            lits_volumes=study.lits_volumes,
+            matrix=study.matrix,
+            workers=study.workers,
         ),
-        *(
-            ChainStep(
-                f"build_{name}",
-                f"convert the {source}",
-                (
-                    *("data_prep.build_tfrecords", f"--source={source}", f"--input={files}"),
-                    f"--output={records}/{name}",
-                ),
-                12,
-                f"{records}/{name}/manifest.json",
-            )
-            for name, source, files in (
-                ("lits", "lits", data / "lits"),
-                ("sheba", "slices", data / "sheba" / "slices.csv"),
-            )
-        ),
-        ChainStep(
-            "pretrain_liver",
-            "train the liver network",
-            (
-                *("trainers.pretrain", f"--flagfile={flag_files}/liver.flags"),
-                *(f"--records={records}/lits", f"--run={runs}/liver"),
-            ),
-            110,
-            f"{runs}/liver/weights.npz",
-        ),
-        *(
-            ChainStep(
-                f"rois_{name}",
-                f"cut ROIs around the predicted liver: {name}",
-                (
-                    *("data_prep.make_rois", f"--input={records}/{name}", liver),
-                    f"--output={records}/{name}_roi",
-                ),
-                12,
-                f"{records}/{name}_roi/manifest.json",
-            )
-            for name in ("lits", "sheba")
-        ),
-        ChainStep(
-            "pretrain_lesion",
-            "pre-train the lesion network (background, liver, lesion)",
-            (
-                *("trainers.pretrain", f"--flagfile={flag_files}/lesion.flags"),
-                *(f"--records={records}/lits_roi", f"--run={runs}/lesion"),
-            ),
-            260,
-            f"{runs}/lesion/weights.npz",
-        ),
+        *conversion_steps(folder, 12),
+        *pretraining_steps(folder, flag_files, liver_s=110, roi_s=12, lesion_s=260),
         ChainStep(
             "reproduce",
             "fine-tune and evaluate every protocol on every fold, and write the report",
-            (
-                *("trainers.reproduce", f"--output={folder}/study"),
-                *(f"--settings={flag_files}/finetune.flags", f"--protocols={protocols}"),
-                *(f"--seeds={','.join(study.seeds)}", f"--workers={workers}"),
-                *(f"--records={records}/sheba", f"--roi_records={records}/sheba_roi"),
-                f"--folds_file={records}/sheba/folds.json",
-                *(f"--pretrained={runs}/lesion", liver, f"--data_label={DATA_LABEL}"),
-            ),
             4500,
+            "trainers.reproduce",
+            {
+                "output": folder / "study",
+                "settings": flag_files / "finetune.flags",
+                "protocols": ",".join(study.protocols),
+                "seeds": ",".join(study.seeds),
+                "workers": study.workers,
+                "records": records / "sheba",
+                "roi_records": records / "sheba_roi",
+                "folds_file": records / "sheba" / "folds.json",
+                "pretrained": runs / "lesion",
+                "liver_run": runs / "liver",
+                "data_label": DATA_LABEL,
+            },
             f"{folder}/study/report/report.html",
             always=True,
         ),

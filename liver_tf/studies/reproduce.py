@@ -13,8 +13,8 @@ from liver_tf.studies.protocol_files import read_protocols, read_settings
 from liver_tf.studies.ray_engine import RayEngine
 from liver_tf.studies.scheduler import Engine, run_remaining
 from liver_tf.studies.study_plan import (
-    LesionStudyInputs,
     StudyDesign,
+    StudyInputs,
     StudyPlan,
     plan_study,
     select_jobs,
@@ -59,8 +59,8 @@ def reproduce(settings: ReproduceSettings) -> bool:
 
 def plan_reproduction(settings: ReproduceSettings) -> StudyPlan:
     """Plan all runs; nothing is written. Raises as :func:`reproduce`."""
-    inputs = LesionStudyInputs(
-        roi_records=settings.roi_records,
+    inputs = StudyInputs(
+        records=settings.roi_records,
         whole_records=settings.records,
         folds_file=settings.folds_file,
         pretrained=settings.pretrained,

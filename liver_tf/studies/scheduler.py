@@ -59,7 +59,9 @@ def run_all(jobs: Sequence[StudyJob], engine: Engine, progress: StudyProgress) -
     """
     failed = []
     by_name = {job.name: job for job in jobs}
-    to_submit, busy, running = list(jobs), [], {}
+    to_submit = list(jobs)
+    busy: list[StudyJob] = []
+    running: dict[Any, str] = {}
     while to_submit or busy or running:
         running |= {engine.submit(job): job.name for job in to_submit}
         to_submit = []

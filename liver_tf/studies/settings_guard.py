@@ -2,56 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from liver_tf import run_files
-from liver_tf.atomic_files import sha256_of
 from liver_tf.refusals import Refusal
 from liver_tf.results.study_inventory import CELLS, FINETUNE, OUTCOME
 from liver_tf.studies.run_process import read_status
 
 #: The entry of ``made_of`` that differs between protocols.
 PROTOCOL = "protocol"
-
-
-def shared_settings(
-    settings: Sequence[str],
-    *,
-    fingerprints: Mapping[str, str],
-    folds_file: Path,
-    weights: Mapping[str, Path],
-) -> dict[str, Any]:
-    """Everything that decides a study's results, apart from fold, protocol and seed.
-
-    Args:
-      settings: training flags that all runs share.
-      fingerprints: fingerprints of the record sets, by name.
-      folds_file: identified by the SHA-256 of its content.
-      weights: runs of the pre-trained networks, by name; identified by the SHA-256 of the weights.
-
-    Raises:
-      Refusal: ``no-model`` if a pre-trained network is missing, ``no-folds``.
-    """
-    return {
-        "settings": list(settings),
-        **fingerprints,
-        "folds": sha256_of(folds_file),
-        **{name: _hash_of_weights(run) for name, run in weights.items()},
-    }
-
-
-def _hash_of_weights(run: Path) -> str:
-    if not (run / run_files.WEIGHTS).is_file():
-        raise Refusal(
-            "no-model",
-            run,
-            expected="a finished run with its weights",
-            found="a folder without weights" if run.is_dir() else "no such folder",
-            remedy="Train it first; the same command resumes an interrupted run.",
-        )
-    return sha256_of(run / run_files.WEIGHTS)
 
 
 def refuse_mixed_settings(study: Path, planned: Mapping[str, Mapping[str, Any]]) -> None:

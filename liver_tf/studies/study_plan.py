@@ -9,86 +9,64 @@ from pathlib import Path
 from typing import Any
 
 from liver_tf import run_files
+from liver_tf.atomic_files import sha256_of
 from liver_tf.options import OptionError
 from liver_tf.records.folds import Split, load_folds, validate_on_test
 from liver_tf.records.manifest import load_manifest
+from liver_tf.refusals import Refusal
 from liver_tf.results.study_inventory import CELLS, FINETUNE
 from liver_tf.run_files import INNER, TEST_FOLD
 from liver_tf.studies.grid import StudyCell, grid
 from liver_tf.studies.protocol_files import ProtocolFile, epochs_by_cycle, new_epochs
 from liver_tf.studies.run_process import StudyJob
-from liver_tf.studies.settings_guard import PROTOCOL, refuse_mixed_settings, shared_settings
+from liver_tf.studies.settings_guard import PROTOCOL, refuse_mixed_settings
 from liver_tf.studies.study_progress import PlannedWork
 
 
 @dataclass(frozen=True)
-class LesionStudyInputs:
-    """Inputs of a study of lesion networks: record sets, folds, pre-trained networks."""
+class StudyInputs:
+    """Inputs of a study; with ``liver_run`` it is one of lesion networks.
 
-    roi_records: Path
-    whole_records: Path
-    folds_file: Path
-    pretrained: Path
-    liver_run: Path
-
-    #: The module that executes a run of the study.
-    command = "trainers.cell"
-
-    @property
-    def training_records(self) -> Path:
-        return self.roi_records
-
-    def made_of(self, settings: Sequence[str]) -> dict[str, Any]:
-        """Everything that decides the results, apart from protocol, fold, seed and validation."""
-        return shared_settings(
-            settings,
-            fingerprints={
-                "records": load_manifest(self.whole_records).fingerprint,
-                "ROI records": load_manifest(self.roi_records).fingerprint,
-            },
-            folds_file=self.folds_file,
-            weights={"pretrained weights": self.pretrained, "liver weights": self.liver_run},
-        )
-
-    def arguments(self) -> list[str]:
-        """Flags of ``command``."""
-        return [
-            f"--records={self.roi_records}",
-            f"--whole_records={self.whole_records}",
-            f"--folds_file={self.folds_file}",
-            f"--pretrained={self.pretrained}",
-            f"--liver_run={self.liver_run}",
-        ]
-
-
-@dataclass(frozen=True)
-class LiverStudyInputs:
-    """Inputs of a study of liver networks; attributes and methods as in ``LesionStudyInputs``."""
+    Attributes:
+      records: record set to train on.
+      folds_file: folds of its patients.
+      pretrained: run of the pre-trained network.
+      liver_run, whole_records: of lesion networks, which are evaluated on whole slices.
+    """
 
     records: Path
     folds_file: Path
     pretrained: Path
-
-    command = "trainers.liver_cell"
+    liver_run: Path | None = None
+    whole_records: Path | None = None
 
     @property
-    def training_records(self) -> Path:
-        return self.records
+    def command(self) -> str:
+        """The module that executes a run of the study."""
+        return "trainers.liver_cell" if self.liver_run is None else "trainers.cell"
 
     def made_of(self, settings: Sequence[str]) -> dict[str, Any]:
-        return shared_settings(
-            settings,
-            fingerprints={"records": load_manifest(self.records).fingerprint},
-            folds_file=self.folds_file,
-            weights={"pretrained weights": self.pretrained},
-        )
+        """Everything that decides the results, apart from protocol, fold, seed and validation.
+
+        Files are identified by their SHA-256, record sets by their fingerprint. Raises ``Refusal``,
+        ``no-model``, if a pre-trained network is missing.
+        """
+        fingerprint = load_manifest(self.records).fingerprint
+        made_of = {
+            "settings": list(settings),
+            "records": fingerprint,
+            "folds": sha256_of(self.folds_file),
+            "pretrained weights": _hash_of_weights(self.pretrained),
+        }
+        if self.liver_run is not None and self.whole_records is not None:
+            made_of["records"] = load_manifest(self.whole_records).fingerprint
+            made_of["ROI records"] = fingerprint
+            made_of["liver weights"] = _hash_of_weights(self.liver_run)
+        return made_of
 
     def arguments(self) -> list[str]:
-        return [
-            f"--records={self.records}",
-            f"--folds_file={self.folds_file}",
-            f"--pretrained={self.pretrained}",
-        ]
+        """Flags of ``command``."""
+        return [f"--{name}={path}" for name, path in vars(self).items() if path is not None]
 
 
 @dataclass(frozen=True)
@@ -128,9 +106,7 @@ class StudyPlan:
         return [job for job in self.jobs if not job.is_done()]
 
 
-def plan_study(
-    study: Path, inputs: LesionStudyInputs | LiverStudyInputs, design: StudyDesign
-) -> StudyPlan:
+def plan_study(study: Path, inputs: StudyInputs, design: StudyDesign) -> StudyPlan:
     """Plan all runs of a study in the folder ``study``; nothing is written.
 
     Raises:
@@ -138,7 +114,7 @@ def plan_study(
         (``study-differs``).
       OptionError: a fold that the file does not have, or flags that no run could read.
     """
-    manifest = load_manifest(inputs.training_records)
+    manifest = load_manifest(inputs.records)
     splits = load_folds(inputs.folds_file, manifest)
     folds = range(len(splits)) if design.folds is None else design.folds
     if missing := [fold for fold in folds if fold >= len(splits)]:
@@ -180,7 +156,7 @@ def select_jobs(plan: StudyPlan, names: Sequence[str]) -> list[StudyJob]:
 def _job(
     cell: StudyCell,
     study: Path,
-    inputs: LesionStudyInputs | LiverStudyInputs,
+    inputs: StudyInputs,
     design: StudyDesign,
     made_of: Mapping[str, Any],
 ) -> StudyJob:
@@ -206,3 +182,16 @@ def _job(
 def _slices_per_epoch(split: Split, validation: str, slices_of: Mapping[str, int]) -> int:
     split = validate_on_test(split) if validation == TEST_FOLD else split
     return sum(slices_of[case] for case in (*split.training, *split.validation))
+
+
+def _hash_of_weights(run: Path) -> str:
+    weights = run / run_files.WEIGHTS
+    if not weights.is_file():
+        raise Refusal(
+            "no-model",
+            run,
+            expected="a finished run with its weights",
+            found="a folder without weights" if run.is_dir() else "no such folder",
+            remedy="Train it first; the same command resumes an interrupted run.",
+        )
+    return sha256_of(weights)

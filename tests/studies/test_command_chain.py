@@ -71,18 +71,18 @@ def test_a_finished_step_is_skipped_until_its_command_or_flag_file_changes(tmp_p
     flag_file.write_text("--a=1\n")
     product = tmp_path / "product"
 
-    def step(*more):
-        return ChainStep("one", "a step", ("platform", f"--flagfile={flag_file}", *more), 1, None)
+    def step(**more):
+        return ChainStep("one", "a step", 1, "platform", {"flagfile": flag_file, **more})
 
     assert run_chain([step()], tmp_path, "the chain") == ["one"]
     assert run_chain([step()], tmp_path, "the chain") == []
     assert "already done" in capsys.readouterr().out
-    assert run_chain([step("--more")], tmp_path, "the chain") == ["one"]
+    assert run_chain([step(more=[1, 2])], tmp_path, "the chain") == ["one"]
     flag_file.write_text("--a=2\n")
-    assert run_chain([step("--more")], tmp_path, "the chain") == ["one"]
+    assert run_chain([step(more=[1, 2])], tmp_path, "the chain") == ["one"]
     assert json.loads((tmp_path / "done" / "one.json").read_text())[-1] == "--a=2\n"
     # A step whose product is missing runs again; one that must not overwrite it is skipped.
-    once = ChainStep("once", "a step", ("platform",), 1, str(product), once=True)
+    once = ChainStep("once", "a step", 1, "platform", {}, str(product), once=True)
     product.touch()
     assert run_chain([once], tmp_path, "the chain") == []
     product.unlink()
@@ -90,7 +90,7 @@ def test_a_finished_step_is_skipped_until_its_command_or_flag_file_changes(tmp_p
 
 
 def test_a_failed_step_ends_the_chain_and_says_how_to_resume(tmp_path):
-    failing = ChainStep("two", "a step", ("json.nothing",), 1)
+    failing = ChainStep("two", "a step", 1, "json.nothing", {})
     with pytest.raises(SystemExit, match="the chain stopped: two ended with status 1"):
         run_chain([failing], tmp_path, "the chain")
     assert not (tmp_path / "done").exists()

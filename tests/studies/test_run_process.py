@@ -51,7 +51,7 @@ def test_a_failed_process_is_reported_with_the_end_of_its_log(tmp_path):
 
 
 def test_a_process_that_outlives_its_parent_keeps_the_job_busy(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(folder_lock, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(folder_lock, "_WAIT_SECONDS", 0.1)
     job = job_of(tmp_path)
     job.folder.mkdir(parents=True)
     with locked_folder(job.folder) as lock:

@@ -7,7 +7,7 @@ from liver_tf.records.folds import Split, save_folds
 from liver_tf.records.manifest import load_manifest
 from liver_tf.studies.protocol_files import ProtocolFile
 from liver_tf.studies.run_process import StudyJob
-from liver_tf.studies.study_plan import LiverStudyInputs, StudyDesign, plan_study
+from liver_tf.studies.study_plan import StudyDesign, StudyInputs, plan_study
 from tests.builders import tiny_records
 
 
@@ -26,7 +26,7 @@ def inputs(tmp_path):
     save_folds(tmp_path / "folds.json", manifest, folds, {})
     (tmp_path / "liver").mkdir()
     (tmp_path / "liver" / "weights.npz").write_bytes(b"weights")
-    return LiverStudyInputs(tmp_path / "records", tmp_path / "folds.json", tmp_path / "liver")
+    return StudyInputs(tmp_path / "records", tmp_path / "folds.json", tmp_path / "liver")
 
 
 def test_a_plan_has_a_job_for_every_fold_and_seed(inputs, tmp_path):

@@ -44,7 +44,7 @@ def test_a_failed_run_does_not_stop_the_others(undisturbed):
 
 
 def test_a_killed_study_resumes_with_the_same_result(work, undisturbed, monkeypatch):
-    monkeypatch.setattr(folder_lock, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(folder_lock, "_WAIT_SECONDS", 0.1)
     study = work / "killed"
     arguments = tiny_study.arguments(work, study, [work / "mine.flags"], seeds="0,1")
     process = tiny_study.start(arguments)

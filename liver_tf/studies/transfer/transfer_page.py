@@ -97,10 +97,7 @@ def _opening(
 
 
 def _sections(
-    results: TransferResults,
-    source: str,
-    settings: Sequence[str],
-    pictures: Sequence[Picture],
+    results: TransferResults, source: str, settings: Sequence[str], pictures: Sequence[Picture]
 ) -> list[Section]:
     shown, not_shown = sort_claims(results)
     return [

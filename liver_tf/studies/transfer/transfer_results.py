@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -106,10 +107,7 @@ def save_layout(study: Path, folds: list[TransferFold], caution: str) -> None:
 def load_transfer(study: Path, protocols: list[str]) -> TransferResults:
     """Read all results in a study's folder, the protocols in the order given."""
     layout = json.loads((study / LAYOUT).read_text(encoding="utf-8"))
-    folds = tuple(
-        TransferFold(**{k: tuple(v) if isinstance(v, list) else v for k, v in fold.items()})
-        for fold in layout["folds"]
-    )
+    folds = tuple(_fold_of(fold) for fold in layout["folds"])
     runs: dict[tuple[str, int, str], dict[int, RunResults]] = {}
     for protocol in protocols:
         for number, fold in enumerate(folds):
@@ -123,3 +121,8 @@ def load_transfer(study: Path, protocols: list[str]) -> TransferResults:
         if has_results(run, "test"):
             before[end] = load_results(run)
     return TransferResults(folds, runs, before)
+
+
+def _fold_of(stored: dict[str, Any]) -> TransferFold:
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+    return TransferFold(**values)

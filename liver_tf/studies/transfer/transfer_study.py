@@ -21,7 +21,7 @@ from liver_tf.studies.command_chain import PHANTOM_KEY, ChainStep, run_chain
 from liver_tf.studies.process_engine import ProcessEngine
 from liver_tf.studies.protocol_files import ProtocolFile, read_protocols, read_settings
 from liver_tf.studies.scheduler import run_remaining
-from liver_tf.studies.study_plan import LiverStudyInputs, StudyDesign, StudyPlan, plan_study
+from liver_tf.studies.study_plan import StudyDesign, StudyInputs, StudyPlan, plan_study
 from liver_tf.studies.transfer import slice_cases
 from liver_tf.studies.transfer.dice_plot import draw_dice_plot
 from liver_tf.studies.transfer.scan_split import ENDS, ScanSplit, split_scan
@@ -62,7 +62,7 @@ def run_transfer_study(settings: TransferSettings) -> bool:
     folds = slice_cases.folds_of(splits)
     plan = plan_study(
         folder,
-        LiverStudyInputs(folder / _RECORDS, folder / _FOLDS, settings.pretrained),
+        StudyInputs(folder / _RECORDS, folder / _FOLDS, settings.pretrained),
         StudyDesign(
             protocols,
             settings.seeds,
@@ -101,17 +101,16 @@ def _prepare_records(settings: TransferSettings) -> tuple[list[ScanSplit], Manif
     except ValueError as error:
         raise OptionError(None, str(error)) from None
     slice_cases.write_slices(pair, slice_cases.used_slices(splits), folder / _SLICES)
-    convert = (
-        *("data_prep.build_tfrecords", "--source=lits", f"--input={folder / _SLICES}"),
-        f"--output={records}",
-    )
-    step = ChainStep("convert", "convert the slices", convert, 10, always=True)
+    options = {"source": "lits", "input": folder / _SLICES, "output": records}
+    module = "data_prep.build_tfrecords"
+    step = ChainStep("convert", "convert the slices", 10, module, options, always=True)
     run_chain([step], folder, _CHAIN)
     manifest = load_manifest(records)
     slice_cases.write_folds(folds, manifest, splits, _KEY)
     slice_cases.write_layout(folder, splits, _KEY)
-    check = ("data_prep.check_leakage", f"--records={records}", f"--folds_file={folds}")
-    step = ChainStep("guard", "compare the parts", check, 5, always=True)
+    options = {"records": records, "folds_file": folds}
+    module = "data_prep.check_leakage"
+    step = ChainStep("guard", "compare the parts", 5, module, options, always=True)
     run_chain([step], folder, _CHAIN)
     return splits, manifest
 

@@ -52,7 +52,7 @@ def test_a_study_is_trained_evaluated_and_reported_and_not_repeated(settings, ca
     rows = list(csv.DictReader((settings.output / "transfer.csv").open()))
     dice = np.mean([result.liver.dice for result in results.results])
     assert [(row["trained_end"], row["protocol"]) for row in rows] == [
-        *(("feet", "phantoms only"), ("head", "phantoms only"), ("head", "no_freezing")),
+        *(("feet", "phantoms only"), ("head", "phantoms only"), ("head", "no_freezing"))
     ]
     assert float(rows[2]["dice_mean"]) == pytest.approx(dice, abs=1e-4)
     page = (settings.output / "transfer.md").read_text()
