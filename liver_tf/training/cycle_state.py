@@ -11,8 +11,8 @@ import numpy as np
 
 from liver_tf.model.block_weights import assign, weights_by_block
 from liver_tf.model.weights_file import load_arrays, save_arrays
+from liver_tf.run_files import STATE_PROGRESS
 
-_MEMO = "memo"
 _MODEL = "model/"
 
 
@@ -39,7 +39,7 @@ def save_state(
     path: Path, model: keras.Model, optimiser: keras.optimizers.Optimizer, state: CycleState
 ) -> None:
     """Write the weights, the variables of the optimiser and the progress."""
-    arrays: dict[str, np.ndarray] = {_MEMO: np.array(json.dumps(asdict(state)))}
+    arrays: dict[str, np.ndarray] = {STATE_PROGRESS: np.array(json.dumps(asdict(state)))}
     for block in weights_by_block(model).values():
         arrays.update({f"{_MODEL}{name}": array for name, array in block.items()})
     for number, variable in enumerate(optimiser.variables):
@@ -60,4 +60,4 @@ def load_state(path: Path, model: keras.Model, optimiser: keras.optimizers.Optim
     )
     for number, variable in enumerate(optimiser.variables):
         variable.assign(arrays[f"optimiser/{number}"])
-    return CycleState(**json.loads(str(arrays[_MEMO])))
+    return CycleState(**json.loads(str(arrays[STATE_PROGRESS])))

@@ -103,7 +103,7 @@ def test_the_report_names_the_runs_that_were_never_started(work, finished, comma
     )
     assert command(reproduce, *arguments, "--report_only") == 0
     report = (study / "report" / "report.md").read_text()
-    assert "STUDY NOT COMPLETE: 1 of 4 runs are measured" in report
+    assert "STUDY INCOMPLETE: 1 of 4 runs" in report
     for name in ("fold0/seed1/mine", "fold1/seed0/mine", "fold1/seed1/mine"):
         assert name in report
     # Nothing is written for the missing runs.
@@ -116,7 +116,7 @@ def test_the_report_names_the_runs_that_were_never_started(work, finished, comma
     [
         ({"nonsense": 3}, "none", r"slip\.flags: Unknown command line flag 'nonsense'"),
         ({"epochs": "many"}, "none", r"slip\.flags: flag --epochs=many"),
-        ({}, "enc9", r"slipped\.flags: --cycle=enc9: .*no block is called 'enc9'"),
+        ({}, "enc9", r"slipped\.flags: --cycle=enc9"),
         ({"jit_compile": True}, "none", r"slipped\.flags: --jit_compile: requires"),
     ],
 )

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from liver_tf import run_files
 from liver_tf.model import unet
 from liver_tf.model.architecture import Architecture
 from liver_tf.model.block_weights import block_hashes
@@ -409,9 +410,11 @@ def test_state_comes_back_with_moments_and_progress(tmp_path):
     for variable in optimiser.variables:
         variable.assign(generator.uniform(1, 9, variable.shape).astype(variable.dtype))
     progress = CycleState(7, 5, 0.25, [{"epoch": 1, "loss": 0.1}], {"enc1": "abc"})
-    save_state(tmp_path / "state.npz", model, optimiser, progress)
+    path = run_files.cycle_folder(tmp_path, 1) / run_files.STATE
+    save_state(path, model, optimiser, progress)
+    assert run_files.finished_epochs(tmp_path) == (0, 7)
     other, other_optimiser = make(1)
-    assert load_state(tmp_path / "state.npz", other, other_optimiser) == progress
+    assert load_state(path, other, other_optimiser) == progress
     assert block_hashes(other) == block_hashes(model)
     for one, two in zip(optimiser.variables, other_optimiser.variables, strict=True):
         assert one.numpy().tobytes() == two.numpy().tobytes()

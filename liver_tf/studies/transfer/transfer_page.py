@@ -89,8 +89,7 @@ def _opening(
     if missing:
         parts.append(
             Alert(
-                "The study is not complete. Networks without results "
-                f"({len(missing)}): {_first(missing)}."
+                f"STUDY INCOMPLETE: networks without results ({len(missing)}): {_first(missing)}."
             )
         )
     return parts

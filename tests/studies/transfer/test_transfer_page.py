@@ -70,7 +70,7 @@ def test_the_other_end_is_reported_without_training():
 
 def test_missing_networks_are_named_at_the_top():
     text = markdown(results_of(**FULL), missing=["fold0/hier_freeze/seed2"])
-    caution = "Networks without results (1): fold0/hier\\_freeze/seed2."
+    caution = "networks without results (1): fold0/hier\\_freeze/seed2."
     assert caution in text.split("##")[0]
     many = [f"run{number}" for number in range(9)]
     assert "(9): run0, run1, run2, run3, run4, run5 and 3 more." in markdown(
