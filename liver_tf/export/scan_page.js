@@ -1,5 +1,5 @@
 "use strict";
-// One slice at a time: the picture, then outlines along the edges of the label map's pixels.
+// Shows one slice at a time: the picture, then outlines along the edges of the label map's pixels.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const byId = (id) => document.getElementById(id);
@@ -13,7 +13,7 @@
   const pictures = new Map();
   let chosen = -1;
 
-  // As large as the window allows, at the slice's true proportions in mm.
+  // As large as the window allows, at the true proportions of the slice in mm.
   function fit() {
     const shape = (rows * rowMm) / (columns * columnMm);
     const width = Math.min(innerWidth - 110, (innerHeight - 190) / shape, 900);
@@ -57,8 +57,8 @@
     return labels;
   }
 
-  // Edges between pixels inside and outside; the liver's are those of the organ with its lesions.
-  // They run half a line inside of them, so that the lines of two classes that touch both show.
+  // Edges between pixels inside and outside a class; the liver includes its lesions. Lines are
+  // drawn half a line width inside, so that those of touching classes are both visible.
   function edgesOf(labels, label) {
     const inside = (r, c) => {
       if (r < 0 || c < 0 || r >= rows || c >= columns) return false;
@@ -126,7 +126,7 @@
       line.classList.toggle("chosen", i === chosen);
     });
     const image = await pictureOf(index);
-    if (index !== Number(position.value)) return; // another slice was asked for meanwhile
+    if (index !== Number(position.value)) return; // another slice was requested meanwhile
     const context = canvas.getContext("2d");
     context.imageSmoothingQuality = "high";
     context.drawImage(image, 0, 0, canvas.width, canvas.height);
@@ -154,7 +154,7 @@
     go(data.lesions[lesion].slice);
   }
 
-  // By a column: largest first, words from A to Z; the same column again, the other way round.
+  // Largest first, words from A to Z; a second click on the same column reverses the order.
   function sortBy(head) {
     const body = byId("lesions").tBodies[0];
     const column = head.cellIndex;

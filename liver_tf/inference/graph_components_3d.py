@@ -108,7 +108,7 @@ class _Neighbours:
         self._grid = tf.scatter_nd(self._flat[:, None], numbers, [tf.reduce_prod(wide)])
 
     def pairs(
-        self, offsets: list[tuple[int, int, int]], names: tf.Tensor
+        self, offsets: list[tuple[int, ...]], names: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Numbers of neighbours with different names: int32 [pairs] each."""
         first, second = [], []

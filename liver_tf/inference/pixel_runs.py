@@ -130,7 +130,8 @@ def _touching(
         before = np.cumsum(count) - count
         repeated = np.repeat(inside, count)
         pairs.append((repeated, np.arange(len(repeated)) + np.repeat(first - before, count)))
-    return tuple(np.concatenate(part) for part in zip(*pairs, strict=True))
+    first, second = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    return first, second
 
 
 def holes(runs: PixelRuns) -> PixelRuns:

@@ -70,7 +70,7 @@ def boxes_of_scan(
       rule: With ``extent="volume"`` all slices share the box of the union.
     """
     if rule.extent == "volume":
-        union = livers.any(axis=0, keepdims=True)
+        union = np.any(livers, axis=0, keepdims=True)
         return _boxes(union, spacing_mm, rule) * len(livers)
     groups = (livers[first : first + _GROUP] for first in range(0, len(livers), _GROUP))
     return [box for group in groups for box in _boxes(group, spacing_mm, rule)]
@@ -79,7 +79,7 @@ def boxes_of_scan(
 def _boxes(
     livers: np.ndarray, spacing_mm: tuple[float, float] | None, rule: RoiRule
 ) -> list[Box | None]:
-    spacing = np.tile(np.float32(spacing_mm or (0.0, 0.0)), (len(livers), 1))
+    spacing = np.tile(np.array(spacing_mm or (0.0, 0.0), np.float32), (len(livers), 1))
     boxes, found = square_boxes(tf.constant(livers), tf.constant(spacing), rule)
     return [
         Box(*box) if has_liver else None

@@ -16,8 +16,10 @@ from liver_tf.export.scan_results import ScanResults
 from liver_tf.prediction.named_scans import NamedScan
 from liver_tf.refusals import Refusal
 
-COLUMNS = ("scan", "named_by", "status", "lesions", "diagnosis")
-COLUMNS += ("code", "expected", "came", "remedy")
+COLUMNS = (
+    *("scan", "named_by", "status", "lesions", "diagnosis"),
+    *("code", "expected", "came", "remedy"),
+)
 REFUSED, NOT_BEGUN = "refused", "not-begun"
 
 

@@ -32,7 +32,8 @@ def predict_scan(
     settings = settings or ResultSettings()
     refuse_existing(folder)
     scan = read_scan(path)
-    pixel_mm = None if scan.spacing_mm is None else tuple(scan.spacing_mm[1:])
+    spacing = scan.spacing_mm
+    pixel_mm = None if spacing is None else (spacing[1], spacing[2])
     prediction = cascade.predict(scan.hu, pixel_mm)
     lesions = find_lesions(
         prediction.labels,

@@ -48,12 +48,12 @@ def checked_request(hu: np.ndarray, spacing_mm: np.ndarray) -> tuple[np.ndarray,
 
 
 def _check_spacing(spacing_mm: np.ndarray, size: tuple[int, int]) -> None:
-    sides = (spacing_mm * np.float32(size)).max(axis=1)
+    sides = (spacing_mm * np.array(size, np.float32)).max(axis=1)
     for name, values, limits in (
         ("a spacing", spacing_mm, SPACING_LIMITS_MM),
         ("slices with a longer side", sides, FIELD_LIMITS_MM),
     ):
-        low, high = np.float32(limits)
+        low, high = np.array(limits, np.float32)
         if not ((values == 0) | ((values >= low) & (values <= high))).all():  # NaN fails too
             raise Refusal(
                 "request-spacing",

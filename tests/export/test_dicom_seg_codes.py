@@ -1,4 +1,4 @@
-"""Codes of segments against the dictionaries of DICOM Part 16 that pydicom carries."""
+"""DICOM SEG codes against the dictionaries of DICOM Part 16 in pydicom."""
 
 import pytest
 from pydicom.sr._cid_dict import cid_concepts
@@ -26,7 +26,7 @@ def contexts_of(code):
     }
 
 
-def test_codes_stand_in_the_context_groups_that_are_cited():
+def test_codes_are_in_the_cited_context_groups():
     assert 7150 in cid_concepts
     assert 7150 in contexts_of(ANATOMICAL_STRUCTURE) & contexts_of(ABNORMAL_STRUCTURE)
     assert 7154 in contexts_of(LIVER_STRUCTURE)
@@ -36,11 +36,11 @@ def test_codes_stand_in_the_context_groups_that_are_cited():
 
 
 @pytest.mark.parametrize("name", [*LITS.classes[1:], *LESION_TYPES.classes[1:]])
-def test_no_class_of_ours_needs_a_private_code(name):
+def test_built_in_classes_have_standard_codes(name):
     assert codes_of(name).type.scheme == "SCT"
 
 
-def test_names_without_a_code_get_a_lasting_one_of_their_own():
+def test_unknown_names_get_stable_private_codes():
     names = [
         "hcc",
         "HCC",
@@ -65,7 +65,7 @@ def test_names_without_a_code_get_a_lasting_one_of_their_own():
         assert len(one.label) <= 64
 
 
-def test_a_name_of_any_length_fits():
+def test_names_of_any_length_fit():
     one = codes_of("lesion of a kind " * 20)
     assert len(one.label) <= 64
     assert len(one.type.value) <= 16

@@ -1,4 +1,4 @@
-"""A label map as DICOM SEG lies where the scan lies, voxel by voxel, whoever reads it."""
+"""DICOM SEG on the grid of the scan, voxel by voxel, read back by several readers."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ PLACES = [
 
 
 @pytest.mark.parametrize(("row", "column", "to_head", "rotation"), PLACES)
-def test_seg_and_nifti_lie_on_the_pixels_that_were_marked(tmp_path, row, column, to_head, rotation):
+def test_seg_and_nifti_match_the_marked_pixels(tmp_path, row, column, to_head, rotation):
     folder = tmp_path / "series"
     stored = write_placed_series(folder, row, column, to_head=to_head, rotation=rotation)
     scan = read_dicom_series(folder)
@@ -119,7 +119,7 @@ def test_seg_and_nifti_lie_on_the_pixels_that_were_marked(tmp_path, row, column,
 
 @pytest.mark.parametrize("signs", [(i, j, k) for i in (1, -1) for j in (1, -1) for k in (1, -1)])
 @pytest.mark.parametrize("angle", [0, 15])
-def test_nifti_labels_lie_on_the_voxels_that_were_marked(tmp_path, signs, angle):
+def test_nifti_labels_match_the_marked_voxels(tmp_path, signs, angle):
     stored = np.ascontiguousarray(marked_hu().transpose(2, 1, 0))
     affine = np.eye(4)
     affine[:3, :3] = (
@@ -162,7 +162,7 @@ def test_a_single_slice(series, tmp_path):
     assert [int(one.sum()) for one in segments[3].mask] == [0, 7, 0, 0]
 
 
-def test_what_the_object_says_of_itself(scan, tmp_path):
+def test_the_elements_of_the_seg(scan, tmp_path):
     write_dicom_seg(tmp_path / "seg.dcm", labels_of_marks(scan), scan, LESION_TYPES, MADE_BY, NOON)
     dataset = pydicom.dcmread(tmp_path / "seg.dcm")
     assert dataset.Modality == "SEG"
@@ -227,14 +227,14 @@ def test_the_same_result_twice_is_the_same_object(scan, tmp_path):
     assert len({uid for pair in changed for uid in pair}) == 6
 
 
-def test_nothing_found_is_no_file(scan, tmp_path):
+def test_an_empty_label_map_writes_no_file(scan, tmp_path):
     labels = np.zeros(scan.hu.shape, np.uint8)
     written = write_dicom_seg(tmp_path / "seg.dcm", labels, scan, LESION_TYPES, MADE_BY)
     assert written == WrittenSeg(0)
     assert not (tmp_path / "seg.dcm").exists()
 
 
-def test_the_patient_is_the_scans_to_the_letter(tmp_path):
+def test_patient_elements_are_copied_unchanged(tmp_path):
     def change(dataset):
         dataset.SpecificCharacterSet = "ISO_IR 100"
         dataset.PatientName = "Müßig^Ägidia"
@@ -274,7 +274,7 @@ def test_the_patient_is_the_scans_to_the_letter(tmp_path):
 @pytest.mark.parametrize(
     "keyword", ["StudyInstanceUID", "FrameOfReferenceUID", "SliceThickness", "SeriesInstanceUID"]
 )
-def test_a_series_that_cannot_be_referred_to_is_refused(tmp_path, keyword):
+def test_a_series_without_required_uids_is_refused(tmp_path, keyword):
     def change(dataset):
         dataset.PatientName = CANARY
         del dataset[keyword]
@@ -287,7 +287,7 @@ def test_a_series_that_cannot_be_referred_to_is_refused(tmp_path, keyword):
     assert [path.name for path in tmp_path.iterdir()] == ["series"]
 
 
-def test_nothing_of_the_patient_is_logged(tmp_path, caplog, capfd):
+def test_no_patient_data_is_logged(tmp_path, caplog, capfd):
     def change(dataset):
         dataset.PatientName = "CANARY=" * 9
         dataset.PatientID = "CANARY"
@@ -301,7 +301,7 @@ def test_nothing_of_the_patient_is_logged(tmp_path, caplog, capfd):
     assert SERIES_UID not in caplog.text + out + err
 
 
-def test_labels_that_do_not_fit_are_an_error(scan, tmp_path):
+def test_invalid_labels_are_an_error(scan, tmp_path):
     labels = labels_of_marks(scan)
     for wrong in (labels[1:], labels.astype(np.int64), labels + np.uint8(2)):
         with pytest.raises(ValueError, match="labels: expected uint8"):
@@ -309,7 +309,7 @@ def test_labels_that_do_not_fit_are_an_error(scan, tmp_path):
     assert not (tmp_path / "seg.dcm").exists()
 
 
-def test_without_highdicom_the_extra_is_named(scan, tmp_path, monkeypatch):
+def test_without_highdicom_the_error_names_the_extra(scan, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "highdicom", None)
     with pytest.raises(Refusal, match=r"\[seg-no-writer\].*liver_tf\[dicom-seg\]"):
         write_dicom_seg(tmp_path / "seg.dcm", labels_of_marks(scan), scan, LESION_TYPES, MADE_BY)
@@ -382,7 +382,7 @@ TYPE_2 = {
 
 @needs_dciodvfy
 @pytest.mark.parametrize("keywords", [*([one] for one in INVALID), list(INVALID)], ids=" ".join)
-def test_what_is_no_valid_dicom_is_not_copied(tmp_path, keywords):
+def test_invalid_elements_are_not_copied(tmp_path, keywords):
     def change(dataset):
         dataset.PatientComments = "kept"
         for keyword in keywords:
@@ -403,7 +403,7 @@ def test_what_is_no_valid_dicom_is_not_copied(tmp_path, keywords):
     assert seg.StudyInstanceUID == STUDY_UID
 
 
-def test_a_number_that_cannot_be_read_is_not_copied(tmp_path):
+def test_an_unreadable_number_is_not_copied(tmp_path):
     def change(dataset):
         dataset.PatientWeight = "80.1"
 
@@ -420,7 +420,7 @@ def test_a_number_that_cannot_be_read_is_not_copied(tmp_path):
 
 
 @pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID"])
-def test_a_series_whose_uids_are_none_is_refused(tmp_path, keyword):
+def test_a_series_with_invalid_uids_is_refused(tmp_path, keyword):
     write_placed_series(
         tmp_path / "series", *AXIAL, change=lambda dataset: set_anyhow(dataset, keyword, "1.02.3")
     )

@@ -1,4 +1,4 @@
-"""Lesion n of the table is found again in voxels and in mm, however the scan is stored."""
+"""Centroids of lesions match voxels and mm for every storage order of the scan."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_dicom(tmp_path, row, column, to_head, rotation):
     np.testing.assert_array_equal(np.asarray(ids.dataobj) == 1, np.asarray(labels.dataobj) == 3)
 
 
-def test_a_slice_without_geometry_has_voxels_and_no_mm(tmp_path):
+def test_without_geometry_centroids_have_no_mm(tmp_path):
     def change(dataset):
         del dataset.PixelSpacing
 
@@ -131,7 +131,7 @@ def test_lesions_of_another_label_map_are_an_error(tmp_path):
         ScanFindings(scan, labels, [], LESION_TYPES)
 
 
-def test_more_lesions_than_sixteen_bits_hold():
+def test_more_lesions_than_16_bits_hold_get_32_bits():
     labels = np.zeros((5, 260, 260), np.uint8)
     labels[::2, ::2, ::2] = 2
     some, many = (

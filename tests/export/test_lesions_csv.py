@@ -1,4 +1,4 @@
-"""Every field of a lesion becomes a column, whatever fields it has."""
+"""Every field of a lesion becomes a column."""
 
 import csv
 from dataclasses import dataclass, field, fields
@@ -43,7 +43,7 @@ def test_a_row_by_hand():
     }
 
 
-def test_values_are_those_that_json_has():
+def test_values_become_plain_python_values():
     value = plain({"a": np.float64(0.5), "b": (np.int64(1), [np.bool_(True)]), 3: None})
     assert value == {"a": 0.5, "b": [1, [True]], "3": None}
     assert type(value["a"]) is float
@@ -63,7 +63,7 @@ def test_a_table_is_read_back_by_the_standard_library(tmp_path):
     assert (second["number"], second["first_slice"]) == ("2", "7")
 
 
-def test_a_table_without_lesions_has_its_head_and_says_why(tmp_path):
+def test_a_table_without_lesions_has_a_header_and_the_status(tmp_path):
     write_lesions_csv(tmp_path / "lesions.csv", [], "scan-001", "no-liver-found")
     line, only = (tmp_path / "lesions.csv").read_text().splitlines()
     assert line.startswith("scan,status,number,type,")
@@ -74,7 +74,7 @@ def test_a_table_without_lesions_has_its_head_and_says_why(tmp_path):
     assert ",centroid_voxel.i,centroid_voxel.j,centroid_voxel.k,centroid_mm.x," in line
 
 
-def test_real_lesions_have_all_their_fields_in_the_table():
+def test_all_fields_of_a_lesion_are_in_the_table():
     labels = np.zeros((3, 8, 8), np.uint8)
     labels[1, 2:4, 2:5] = 3
     (lesion,) = find_lesions(labels, np.full(labels.shape, 60), (2.0, 1.0, 1.0), LESION_TYPES)

@@ -1,4 +1,4 @@
-"""The SavedModel, loaded again, gives what the cascade gives; a version is never overwritten."""
+"""The exported SavedModel equals the cascade; versions are never overwritten."""
 
 import json
 import subprocess
@@ -32,7 +32,7 @@ OUTPUTS = {
 
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("size", [(64, 64), (48, 80)])
-def test_loaded_again_it_gives_what_the_cascade_gives(exported, count, size):
+def test_the_reloaded_model_equals_the_cascade(exported, count, size):
     cascade, serve = exported.cascade, exported.signature()
     hu, spacing = draw(count, *size), np.full((count, 2), 0.8, np.float32)
     answer = ask(serve, hu, spacing)
@@ -79,7 +79,7 @@ def test_outputs_and_inputs_are_named(exported):
     }
 
 
-def test_no_random_operation_and_nothing_that_trains_is_in_the_graph(exported):
+def test_the_graph_has_no_random_or_training_operations(exported):
     folder = exported.folder
     stored = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
     graph = stored.meta_graphs[0].graph_def
@@ -103,14 +103,14 @@ def test_unknown_spacing_has_no_areas(exported):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_hu_that_are_no_numbers_are_refused(exported, value):
+def test_hu_that_are_not_finite_are_refused(exported, value):
     hu = draw(2, 64, 64)
     hu[1, 5, 5] = value
     with pytest.raises(tf.errors.InvalidArgumentError, match="hu: expected finite Hounsfield"):
         ask(exported.signature(), hu, [[1, 1], [1, 1]])
 
 
-def test_odd_requests_get_an_answer_or_a_clear_error(exported):
+def test_unusual_requests_get_an_answer_or_a_clear_error(exported):
     serve = exported.signature()
     for shape in ((0, 64, 64), (1, 0, 64), (1, 64, 0)):
         with pytest.raises(tf.errors.InvalidArgumentError, match="hu: expected at least one slice"):
@@ -135,7 +135,7 @@ def test_odd_requests_get_an_answer_or_a_clear_error(exported):
         ([-1000, 3e5], "from -32768 to 32767, found others. Check slope and intercept"),
     ],
 )
-def test_what_cannot_be_hu_is_refused_and_not_answered(exported, values, words):
+def test_values_that_cannot_be_hu_are_refused(exported, values, words):
     hu = np.concatenate([draw(1, 64, 64), np.resize(np.float32(values), (1, 64, 64))])
     for name in ("serving_default", "probabilities"):
         with pytest.raises(tf.errors.InvalidArgumentError, match=words):
@@ -166,7 +166,7 @@ def test_what_cannot_be_hu_is_refused_and_not_answered(exported, values, words):
         ((0.01, 0.01), "longer side is 30 to 2000 mm"),
     ],
 )
-def test_a_spacing_of_no_ct_is_refused_and_not_answered(exported, spacing, words):
+def test_spacings_outside_the_limits_of_ct_are_refused(exported, spacing, words):
     hu = draw(2, 64, 64)
     for name in ("serving_default", "probabilities"):
         with pytest.raises(tf.errors.InvalidArgumentError, match=f"spacing_mm: .*{words}"):
@@ -175,19 +175,19 @@ def test_a_spacing_of_no_ct_is_refused_and_not_answered(exported, spacing, words
         ask(exported.signature("volume"), hu.round().astype(np.int16), [2.0, *spacing])
 
 
-def test_spacings_at_the_limits_of_files_are_answered(exported):
+def test_spacings_at_the_limits_are_accepted(exported):
     hu = np.resize(draw(1, 64, 64), (1, 64, 3000))
     assert ask(exported.signature(), hu, [[20, 0.01]])["label_map"].shape == hu.shape
 
 
 @pytest.mark.parametrize("apart", [-2.0, np.nan, np.inf, 1e-12])
-def test_slices_that_are_no_distance_apart_are_refused(exported, apart):
+def test_invalid_slice_spacings_are_refused(exported, apart):
     hu = draw(2, 64, 64).round().astype(np.int16)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"spacing_mm: expected 0\.01 to 20"):
         ask(exported.signature("volume"), hu, [apart, 0.8, 0.8])
 
 
-def test_scales_of_another_batch_are_refused_in_words(exported):
+def test_scales_of_another_batch_size_are_refused(exported):
     stored = tf.zeros([3, 8, 8], tf.int32)
     with pytest.raises(tf.errors.InvalidArgumentError, match="slope, intercept: expected"):
         exported.signature("dicom_pixels")(
@@ -219,7 +219,7 @@ def test_a_version_is_never_overwritten(exported):
     assert [path.name for path in folder.parent.iterdir()] == ["1"]
 
 
-def test_of_two_exports_of_one_version_one_is_refused(exported, tmp_path):
+def test_one_of_two_simultaneous_exports_is_refused(exported, tmp_path):
     folder, start = tmp_path / "liver" / "1", threading.Barrier(2)
 
     def one():
@@ -240,7 +240,7 @@ def test_of_two_exports_of_one_version_one_is_refused(exported, tmp_path):
         np.testing.assert_array_equal(ask(serve, hu, [[0.8, 0.8]])[name], value)
 
 
-def test_an_export_waits_for_no_other_process(exported, tmp_path):
+def test_an_export_does_not_wait_for_another_process(exported, tmp_path):
     holder = subprocess.Popen(
         [
             sys.executable,
@@ -265,15 +265,15 @@ def test_an_export_waits_for_no_other_process(exported, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["latest", "1.0", "v1", "-1", "0", "01", "٣", "²", "1" * 19])
-def test_a_version_that_is_no_whole_number_is_refused(exported, tmp_path, name):
+def test_a_version_that_is_not_an_integer_is_refused(exported, tmp_path, name):
     with pytest.raises(
-        Refusal, match=rf"\[version-name\] expected a whole number .*found '{name}'"
+        Refusal, match=rf"\[version-name\] expected a version number .*found '{name}'"
     ):
         write_saved_model(exported.cascade, tmp_path / name, {})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_export_that_fails_leaves_nothing(exported, tmp_path, monkeypatch):
+def test_a_failed_export_leaves_no_files(exported, tmp_path, monkeypatch):
     def full_disk(servable, path, **more):
         tf.io.gfile.makedirs(path)
         raise OSError("no space left on device")
@@ -284,7 +284,7 @@ def test_an_export_that_fails_leaves_nothing(exported, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_the_model_means_travels_with_it(exported):
+def test_model_json_states_labels_and_provenance(exported):
     meaning = json.loads((exported.folder / "assets.extra" / "model.json").read_text())
     assert meaning["labels"] == ["background", "liver", "cyst", "hemangioma", "metastasis"]
     assert meaning["provenance"] == {"protocol": "hier_freeze"}

@@ -1,4 +1,4 @@
-"""The page of a scan: exact, self-contained, without names, and it works in a browser."""
+"""The scan page: exact, self-contained, anonymous, and working in a browser."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_the_label_map_in_the_page_is_exact(scan, labels):
     np.testing.assert_array_equal(found, labels)
 
 
-def test_a_scan_without_liver_is_not_told_like_a_healthy_one(scan, labels):
+def test_a_scan_without_liver_has_a_warning(scan, labels):
     pages = {found: page_of(scan, labels * 0, liver_found=found) for found in (True, False)}
     assert "no lesion found</h1>" in pages[True]
     assert "not the same as a healthy liver" not in pages[True]
@@ -98,7 +98,7 @@ def test_a_scan_without_liver_is_not_told_like_a_healthy_one(scan, labels):
     assert '<p class="warning">The liver network found no liver' in pages[False]
 
 
-def test_runs_by_hand_and_back():
+def test_runs_are_encoded_and_decoded():
     labels = np.array([[0, 0, 1, 1], [2, 0, 3, 3]], np.uint8)
     assert encode_runs(labels) == [2, 2, 1, 0, 1, 2, 1, 2, 3]
     noise = np.random.default_rng(0).integers(0, 5, (31, 17)).astype(np.uint8)
@@ -114,7 +114,7 @@ def test_pictures_show_the_window():
     np.testing.assert_allclose(middles, [0, 0, 127.5, 255, 255], atol=4)
 
 
-def test_large_scans_get_smaller_pictures_and_the_same_label_map(scan, labels, monkeypatch):
+def test_large_scans_have_smaller_pictures_and_a_full_label_map(scan, labels, monkeypatch):
     monkeypatch.setattr(scan_page_data, "MOST_PIXELS", SLICES * ROWS * COLUMNS // 4)
     data = data_of(page_of(scan, labels))
     first = Image.open(io.BytesIO(base64.b64decode(data["pictures"][0])))
@@ -129,7 +129,7 @@ def test_reduction(shape, side):
     assert reduction_of(shape) == side
 
 
-def test_the_page_jumps_to_where_a_lesion_is_largest(labels, scan):
+def test_show_leads_to_the_slice_where_the_lesion_is_largest(labels, scan):
     first, second = data_of(page_of(scan, labels))["lesions"]
     assert (first["slice"], second["slice"]) == (3, 10)
     assert first["places"]["3"] == [20, 8, 25, 12, 12]
@@ -148,7 +148,7 @@ def test_places_of_lesions_by_hand():
     assert lesion_places(LesionComponents.of_labels(labels * 0)) == []
 
 
-def test_the_page_asks_for_nothing_and_names_nobody(scan, labels, tmp_path):
+def test_the_page_is_self_contained_and_anonymous(scan, labels, tmp_path):
     page = page_of(scan, labels)
     assert "CANARY" not in page
     assert str(tmp_path) not in page
@@ -159,7 +159,7 @@ def test_the_page_asks_for_nothing_and_names_nobody(scan, labels, tmp_path):
     assert "default-src 'none'" in page
 
 
-def test_names_of_classes_and_titles_cannot_break_the_page(scan, labels):
+def test_class_names_and_titles_are_escaped(scan, labels):
     evil = LabelSet("own", ("background", "liver", "</script><script>alert(1)//", '"><b>', "x"))
     page = page_of(scan, labels, title="<i>scan</i>", label_set=evil)
     assert page.count("<script") == 2
@@ -295,7 +295,7 @@ def test_outlines_lie_on_the_edges_of_classes_and_can_be_switched_off(scan, labe
 
 
 @needs_chromium
-def test_the_picture_is_shown_with_the_liver_on_the_left(scan, labels, tmp_path):
+def test_the_liver_is_on_the_left_of_the_picture(scan, labels, tmp_path):
     shot = tmp_path / "shot.png"
     page = page_of(scan, labels * 0)
     _, console = browse(page, tmp_path, size=(600, 900), picture=shot)
@@ -310,9 +310,7 @@ def test_the_picture_is_shown_with_the_liver_on_the_left(scan, labels, tmp_path)
 
 
 @needs_chromium
-def test_a_click_on_a_heading_sorts_the_table_and_its_lines_still_lead_to_their_lesions(
-    scan, labels, tmp_path
-):
+def test_clicking_a_heading_sorts_the_table(scan, labels, tmp_path):
     labels[12, 16, 6] = 3
     script = """
       const heads = [...document.querySelectorAll("#lesions th")];
@@ -337,14 +335,14 @@ def test_a_click_on_a_heading_sorts_the_table_and_its_lines_still_lead_to_their_
 
 
 @needs_chromium
-def test_an_error_in_the_page_would_be_seen(scan, labels, tmp_path):
+def test_these_tests_detect_an_error_in_the_page(scan, labels, tmp_path):
     broken = page_of(scan, labels).replace('"rows":', '"roms":')
     found, console = browse(broken, tmp_path, "throw new Error('seen')")
     assert console
     assert "done" not in found
 
 
-def test_style_and_script_are_packaged():
+def test_template_style_and_script_are_packaged():
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     packaged = project["tool"]["setuptools"]["package-data"]["*"]
     for name in ("scan_page.html", "scan_page.css", "scan_page.js"):

@@ -1,4 +1,4 @@
-"""A scan's results: complete, agreeing with each other, and without a name."""
+"""Results of a scan: complete, consistent and anonymous."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def results_of(scan, folder, labels=None, pictures=1, liver_found=True):
     return labels, written.text, json.loads((folder / "lesions.json").read_text())
 
 
-def test_everything_of_a_series_is_written_and_agrees(series, tmp_path):
+def test_results_of_a_series_are_complete_and_consistent(series, tmp_path):
     pytest.importorskip(
         "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
     )
@@ -90,7 +90,7 @@ def test_everything_of_a_series_is_written_and_agrees(series, tmp_path):
     assert [path.name for path in folder.parent.iterdir()] == ["scan-001"]
 
 
-def test_only_the_seg_knows_the_patient(series, tmp_path):
+def test_only_the_seg_contains_the_patient(series, tmp_path):
     pytest.importorskip(
         "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
     )
@@ -105,7 +105,7 @@ def test_only_the_seg_knows_the_patient(series, tmp_path):
     assert "CANARY" not in told
 
 
-def test_a_scan_in_which_nothing_is_found_is_no_error(series, tmp_path):
+def test_a_scan_without_findings_has_empty_results(series, tmp_path):
     scan = read_dicom_series(series)
     nothing = np.zeros(scan.hu.shape, np.uint8)
     _, told, found = results_of(scan, tmp_path / "scan-001", nothing)
@@ -120,7 +120,7 @@ def test_a_scan_in_which_nothing_is_found_is_no_error(series, tmp_path):
     assert "no lesion found" in (tmp_path / "scan-001" / "scan.html").read_text()
 
 
-def test_a_scan_in_which_no_liver_is_found_is_not_told_like_a_healthy_one(series, tmp_path):
+def test_results_of_a_scan_without_liver_carry_a_warning(series, tmp_path):
     scan = read_dicom_series(series)
     nothing = np.zeros(scan.hu.shape, np.uint8)
     _, told, found = results_of(scan, tmp_path / "scan-001", nothing, liver_found=False)
@@ -137,7 +137,7 @@ def test_a_scan_in_which_no_liver_is_found_is_not_told_like_a_healthy_one(series
     assert (tmp_path / "scan-001" / "slice-0002.png").exists()
 
 
-def test_a_slice_without_geometry_has_all_but_what_needs_it(tmp_path):
+def test_without_geometry_the_other_results_are_written(tmp_path):
     def change(dataset):
         mark_patient(dataset)
         del dataset.PixelSpacing
@@ -156,7 +156,7 @@ def test_a_slice_without_geometry_has_all_but_what_needs_it(tmp_path):
     assert files == {"lesions.json", "lesions.csv", "scan.html", "slice-0000.png"}
 
 
-def test_a_series_that_no_seg_can_refer_to_keeps_its_other_results(tmp_path):
+def test_without_a_valid_seg_the_other_results_are_written(tmp_path):
     pytest.importorskip(
         "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
     )
@@ -172,7 +172,7 @@ def test_a_series_that_no_seg_can_refer_to_keeps_its_other_results(tmp_path):
     assert "no segmentation.dcm: seg-source" in told
 
 
-def test_what_the_seg_lacks_is_told_without_its_value(tmp_path):
+def test_elements_missing_in_the_seg_are_listed_without_values(tmp_path):
     pytest.importorskip(
         "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
     )
@@ -189,7 +189,7 @@ def test_what_the_seg_lacks_is_told_without_its_value(tmp_path):
     assert "CANARY" not in told + json.dumps(found)
 
 
-def test_a_nifti_volume_has_no_seg_and_lacks_none(series, tmp_path):
+def test_a_nifti_volume_has_no_seg(series, tmp_path):
     scan = read_dicom_series(series)
     write_nifti_labels(tmp_path / "volume.nii.gz", np.zeros(scan.hu.shape, np.uint8), scan)
     image = nibabel.load(tmp_path / "volume.nii.gz")
@@ -204,14 +204,14 @@ def test_a_nifti_volume_has_no_seg_and_lacks_none(series, tmp_path):
     assert cautions == ()
 
 
-def test_results_of_two_scans_never_lie_together(series, tmp_path):
+def test_an_existing_folder_is_refused(series, tmp_path):
     (tmp_path / "scan-001").mkdir()
     with pytest.raises(Refusal, match=r"\[output-exists\]"):
         results_of(read_dicom_series(series), tmp_path / "scan-001")
     assert list((tmp_path / "scan-001").iterdir()) == []
 
 
-def test_what_fails_half_way_leaves_no_folder_of_results(series, tmp_path):
+def test_a_failure_leaves_no_result_folder(series, tmp_path):
     scan = read_dicom_series(series)
     broken = replace(scan, hu=scan.hu.astype(object))
     labels = np.where(scan.hu == MARK_HU, 3, 0).astype(np.uint8)
@@ -233,7 +233,7 @@ def test_what_fails_half_way_leaves_no_folder_of_results(series, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["CANARY", "scan-001"]
 
 
-def test_overlays_show_where_most_lesion_is():
+def test_overlays_show_the_slices_with_most_lesion():
     labels = np.zeros((5, 4, 4), np.uint8)
     assert overlay_slices(labels, 3) == [2]
     labels[:, :2] = 1
@@ -244,7 +244,7 @@ def test_overlays_show_where_most_lesion_is():
     assert overlay_slices(labels, 0) == []
 
 
-def test_the_model_is_told_by_its_weights_alone(tmp_path):
+def test_the_model_is_identified_by_its_weights(tmp_path):
     for name, weights in (("a", b"1"), ("b", b"2"), ("c", b"1")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "weights.npz").write_bytes(weights)

@@ -1,4 +1,4 @@
-"""The other signatures: int16, DICOM's stored values, and a scan as a whole."""
+"""Signatures beside serving_default: int16, stored DICOM values, volumes."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,6 @@ from liver_tf.export.signatures import signatures_of
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.postprocessing import PostProcessing
-from liver_tf.serving import served_answer
-from tests.builders.ct_files import phantom_hu, write_dicom
 from tests.builders.served import ask, draw
 
 
@@ -22,7 +20,7 @@ def test_int16(exported):
         np.testing.assert_array_equal(answer[name], value)
 
 
-def test_spacing_may_be_left_out_where_openvino_does_not_read(exported):
+def test_spacing_is_optional_except_in_serving_default(exported):
     """TensorFlow's own loader knows no inputs to leave out; servers take them from here."""
     stored = saved_model_pb2.SavedModel.FromString(
         (exported.folder / "saved_model.pb").read_bytes()
@@ -80,7 +78,7 @@ def scan(slices=19):
     ],
     ids=["plain", "processed"],
 )
-def test_a_scan_as_predict_does_it(intensity_cascade, extent, how):
+def test_volume_equals_predict(intensity_cascade, extent, how):
     cascade = intensity_cascade(extent=extent, how=how)
     hu = scan()
     prediction = cascade.predict(hu, (0.8, 0.9))
@@ -98,7 +96,7 @@ def test_a_scan_as_predict_does_it(intensity_cascade, extent, how):
     np.testing.assert_allclose(answer["diagnosis_probability"], sums / sums.sum(), atol=1e-3)
 
 
-def test_a_scan_through_the_file_and_with_networks(exported):
+def test_volume_of_the_saved_model_equals_predict(exported):
     hu = scan(11)
     answer = exported.signature("volume")(
         hu=tf.constant(hu), spacing_mm=tf.constant([2.5, 0.8, 0.8])
@@ -107,7 +105,7 @@ def test_a_scan_through_the_file_and_with_networks(exported):
     np.testing.assert_array_equal(answer["label_map"].numpy(), prediction.labels)
 
 
-def test_a_scan_without_liver_is_empty(make_network):
+def test_volume_without_liver_is_empty(make_network):
     never = LiverFinder(make_network("liver", favoured=[1e4, -1e4]))
     cascade = Cascade(never, make_network("lesion", favoured=[0, 0, 1e4, 0, 0]))
     answer = signatures_of(cascade)["volume"](tf.constant(scan(3)), tf.constant([0.0, 0.0, 0.0]))
@@ -119,79 +117,9 @@ def test_a_scan_without_liver_is_empty(make_network):
     assert np.isnan(answer["liver_ml"].numpy())
 
 
-def test_a_scan_cannot_be_batched_with_another_by_mistake(exported):
+def test_volume_rejects_batched_requests(exported):
     """A server that joins requests joins spacings too: six numbers are no spacing."""
     with pytest.raises(tf.errors.InvalidArgumentError):
         exported.signature("volume")(
             hu=tf.constant(scan(4)), spacing_mm=tf.constant([2.5, 0.8, 0.8] * 2)
         )
-
-
-def larger(hu):
-    """Every pixel as four: a slice of 24 x 32 pixels is smaller than any liver."""
-    return np.kron(hu, np.ones((2, 2), hu.dtype))
-
-
-def answer_of(share, lesion=True):
-    """What a servable answers about a slice with a cyst of most pixels."""
-
-    def client(hu, spacing_mm):
-        return {
-            "label_map": np.zeros(hu.shape, np.uint8),
-            "found_liver": np.array([True]),
-            "found_lesion": np.array([lesion]),
-            "diagnosis": np.int32([2 if lesion else 0]),
-            "diagnosis_probability": np.float32([share]),
-            "liver_area_mm2": np.float32([100]),
-            "lesion_area_mm2": np.float32([10]),
-        }
-
-    return client
-
-
-def test_both_rules_of_the_type_are_told(exported, tmp_path):
-    """Most pixels may be cyst while the mean over them says metastasis."""
-    path = write_dicom(tmp_path / "slice.dcm", larger(phantom_hu()[2]))
-
-    def told(client):
-        return list(served_answer.ask(client, exported.folder, path, None))
-
-    lines = told(answer_of([0.45, 0.07, 0.48]))
-    assert lines[:3] == [
-        "diagnosis: cyst",
-        "  (the majority type of the lesion pixels)",
-        "mean probabilities over the lesion pixels:",
-    ]
-    assert (
-        "diagnosis_agrees: no: by most lesion pixels cyst, by mean probability metastasis; "
-        "look at the picture" in lines
-    )
-    assert "diagnosis_agrees: yes" in told(answer_of([0.48, 0.07, 0.45]))
-    healthy = told(answer_of([0, 0, 0], lesion=False))
-    assert healthy[0] == "diagnosis: no lesion found"
-    assert not any("agrees" in line or "cyst" in line for line in healthy)
-
-
-@pytest.mark.parametrize(("mm", "odd"), [(0.8, True), (6.0, False)])
-def test_a_slice_of_an_odd_size_is_told(exported, tmp_path, mm, odd):
-    hu = larger(phantom_hu()[2])
-    assert max(hu.shape) * 0.8 < 150 < max(hu.shape) * 6.0
-
-    def spaced(dataset):
-        dataset.PixelSpacing = [mm, mm]
-
-    path = write_dicom(tmp_path / "slice.dcm", hu, change=spaced)
-    lines = list(served_answer.ask(answer_of([1, 0, 0]), exported.folder, path, None))
-    assert any("By its spacing the slice measures" in line for line in lines) == odd
-
-
-def test_asking_about_a_slice_without_liver_is_no_word_of_health(exported, make_network, tmp_path):
-    never = LiverFinder(make_network("liver", favoured=[1e4, -1e4]))
-    serve = signatures_of(Cascade(never, make_network("lesion")))["serving_default"]
-
-    def client(hu, spacing_mm):
-        return {name: value.numpy() for name, value in serve(hu, spacing_mm).items()}
-
-    path = write_dicom(tmp_path / "slice.dcm", larger(phantom_hu()[2]))
-    first = next(iter(served_answer.ask(client, exported.folder, path, None)))
-    assert first == "diagnosis: no liver found: not the same as a healthy liver"

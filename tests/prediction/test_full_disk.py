@@ -1,4 +1,4 @@
-"""A disk that fills up during a list of scans: what was done stays, and is told; nothing else."""
+"""A disk that fills up during a list of scans: finished scans are kept and reported."""
 
 import shlex
 import subprocess
@@ -12,7 +12,7 @@ from tests.campaigns import full_disk
 from tests.campaigns.victims import ROOT
 
 
-def test_the_scan_that_fits_is_kept_and_the_others_are_told(save_runs, tmp_path):
+def test_finished_scans_are_kept_and_the_others_reported(save_runs, tmp_path):
     reason = full_disk.why_not()
     if reason:
         pytest.skip(reason)

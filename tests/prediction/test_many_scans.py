@@ -1,4 +1,4 @@
-"""The command on scans of all kinds, good ones and bad ones among each other."""
+"""Predict lists of good and bad scans."""
 
 import csv
 import json
@@ -39,7 +39,7 @@ def write_volume(path, array):
     return path
 
 
-def test_bad_scans_never_stop_the_good_ones(runs, tmp_path, command, capsys):
+def test_bad_scans_do_not_stop_the_others(runs, tmp_path, command, capsys):
     """A volume, a series, a slice; a missing file, two series in one folder, NaN, 2-D, no HU."""
     hu = ct_files.phantom_hu()
     volume = ct_files.write_nifti(tmp_path / "volume.nii.gz", *ct_files.as_lps_file(hu))
@@ -144,7 +144,7 @@ def check_table(path, codes):
     assert "nowhere" not in text
 
 
-def test_the_table_of_inputs_never_takes_the_place_of_another(runs, tmp_path, command):
+def test_an_existing_inputs_table_is_kept(runs, tmp_path, command):
     missing = tmp_path / "CANARY"
     line = arguments(runs, tmp_path / "out", missing)
     assert command(predict, *line) == 1
@@ -157,7 +157,7 @@ def test_the_table_of_inputs_never_takes_the_place_of_another(runs, tmp_path, co
     assert (row["path"], row["code"]) == (str(missing), "file-missing")
 
 
-def test_errors_that_nobody_foresaw_stop_one_scan_only(runs, tmp_path, command, capsys):
+def test_unexpected_errors_stop_one_scan_only(runs, tmp_path, command, capsys):
     """An output folder that cannot be made because a file is in the way; and one that can."""
     hu = ct_files.phantom_hu()
     volume = ct_files.write_nifti(tmp_path / "volume.nii.gz", *ct_files.as_lps_file(hu))
@@ -172,9 +172,7 @@ def test_errors_that_nobody_foresaw_stop_one_scan_only(runs, tmp_path, command, 
     assert not (output / "scan-001").exists()
 
 
-def test_post_processing_kept_with_a_run_is_used_unless_it_is_declined(
-    runs, tmp_path, command, capsys
-):
+def test_the_post_processing_of_a_run_is_used_unless_disabled(runs, tmp_path, command, capsys):
     volume = ct_files.write_nifti(
         tmp_path / "volume.nii", *ct_files.as_lps_file(ct_files.phantom_hu())
     )
@@ -196,7 +194,7 @@ def test_post_processing_kept_with_a_run_is_used_unless_it_is_declined(
     assert len(told["without"]["lesions"]) > 0
 
 
-def test_arguments_that_mean_nothing_are_refused(runs, tmp_path, command):
+def test_invalid_arguments_are_refused(runs, tmp_path, command):
     with pytest.raises(OptionError, match="name at least one scan with --input"):
         command(predict, *arguments(runs, tmp_path))
     with pytest.raises(OptionError, match="a run is named twice"):
@@ -237,7 +235,7 @@ def test_a_folder_of_two_series_is_refused(tmp_path):
         read_scan(tmp_path / "two")
 
 
-def test_a_series_that_lies_deeper_is_found(tmp_path):
+def test_a_series_in_subfolders_is_found(tmp_path):
     """Spread over two folders, as some exports have it, beside a note and a localizer."""
     for index, path in enumerate(ct_files.write_series(tmp_path / "patient" / "all")):
         place = tmp_path / "patient" / "study" / str(index % 2)
@@ -257,7 +255,7 @@ def test_a_series_that_lies_deeper_is_found(tmp_path):
     assert "series-below" not in [caution.code for caution in flat.cautions]
 
 
-def test_of_several_series_below_the_folders_are_listed(runs, tmp_path, command, capsys):
+def test_folders_of_several_series_are_listed(runs, tmp_path, command, capsys):
     study = tmp_path / "study"
     ct_files.write_series(study / "first")
     for path in ct_files.write_series(study / "deep" / "second"):

@@ -1,4 +1,4 @@
-"""One scan's results appear whole, alone, and on the grid of the scan."""
+"""The results of one scan: atomic, separate, and on the grid of the scan."""
 
 import json
 
@@ -22,7 +22,7 @@ def volume(tmp_path):
     return path
 
 
-def test_results_are_complete_and_on_the_volumes_grid(volume, tmp_path, intensity_cascade):
+def test_results_are_complete_and_on_the_grid_of_the_volume(volume, tmp_path, intensity_cascade):
     folder = tmp_path / "out" / "scan-001"
     predict_scan(intensity_cascade(), volume, folder, ResultSettings(pictures=2))
     labels = nibabel.load(folder / "labels.nii.gz")
@@ -37,7 +37,7 @@ def test_results_are_complete_and_on_the_volumes_grid(volume, tmp_path, intensit
     assert "Doe" not in (folder / "lesions.json").read_text()
 
 
-def test_a_scan_of_air_has_no_liver_and_is_told_so(tmp_path, intensity_cascade):
+def test_a_scan_of_air_has_no_liver(tmp_path, intensity_cascade):
     path = tmp_path / "air.nii.gz"
     hu = np.random.default_rng(0).integers(-1024, -900, (16, 16, 3)).astype(np.int16)
     nibabel.save(nibabel.Nifti1Image(hu, np.diag([-1.5, 1.5, 4.0, 1.0])), path)
@@ -50,7 +50,7 @@ def test_a_scan_of_air_has_no_liver_and_is_told_so(tmp_path, intensity_cascade):
     assert (found["liver_found"], found["lesions"]) == (False, [])
 
 
-def test_results_of_two_scans_never_lie_together(volume, tmp_path, intensity_cascade):
+def test_an_existing_folder_is_refused(volume, tmp_path, intensity_cascade):
     folder = tmp_path / "scan-001"
     folder.mkdir()
     (folder / "slice-0007.png").write_bytes(b"of somebody else")

@@ -1,4 +1,4 @@
-"""Real CT through the cascade and back: what is written lies where the scan lies."""
+"""Real CT through the cascade: results match the geometry of the scan."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_dciodvfy_finds_no_error_in_the_segs(predicted, name):
     assert [line for line in told if line.startswith("Error")] == []
 
 
-def test_pages_and_tables_tell_no_name(predicted):
+def test_pages_and_tables_contain_no_names(predicted):
     for folder in predicted.iterdir():
         for name in ("scan.html", "lesions.json", "lesions.csv"):
             text = (folder / name).read_text()

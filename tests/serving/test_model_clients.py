@@ -1,4 +1,4 @@
-"""Clients against real servers on loopback that speak TF Serving's protocols."""
+"""Clients against loopback servers that speak the protocols of TensorFlow Serving."""
 
 import http.server
 import json
@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from liver_tf.records.tfrecord import read_records
 from liver_tf.refusals import Refusal
 from liver_tf.serving.model_clients import Grpc, Loaded, Rest, rest_body
 from tests.builders.served import ask, draw
@@ -107,21 +106,21 @@ def test_grpc(grpc_target, exported):
     check(Grpc(grpc_target, "liver"), exported)
 
 
-def test_grpc_takes_answers_beyond_4_mib(grpc_target):
+def test_grpc_accepts_answers_beyond_4_mib(grpc_target):
     hu = draw(17, 512, 512)
     answer = Grpc(grpc_target, "liver")(hu, SPACING[:1])
     assert answer["label_map"].nbytes > 4 * 2**20
     assert answer["label_map"].shape == hu.shape
 
 
-def test_a_request_beyond_the_servers_limit_names_it(grpc_target):
+def test_a_request_beyond_the_limit_of_the_server_is_explained(grpc_target):
     hu = np.resize(draw(1, 512, 512), (33, 512, 512))
     words = r"RESOURCE_EXHAUSTED.*send fewer slices.*grpc\.max_receive_message_length"
     with pytest.raises(Refusal, match=rf"(?s)\[no-answer\].*{words}"):
         Grpc(grpc_target, "liver")(hu, SPACING[:1])
 
 
-def test_a_server_that_refuses(rest_url, grpc_target):
+def test_an_error_of_the_server_is_reported(rest_url, grpc_target):
     for client in (Rest(rest_url + "s"), Grpc(grpc_target, "another")):
         with pytest.raises(Refusal, match=r"(?s)\[no-answer\].*(status 404|NOT_FOUND).*not found"):
             client(draw(2, 64, 64), SPACING)
@@ -144,7 +143,7 @@ def test_a_server_that_refuses(rest_url, grpc_target):
         (draw(2, 64, 64) * 999, SPACING, "hu-impossible", "between -32768 and 32767"),
     ],
 )
-def test_what_no_model_can_answer_is_not_sent(hu, spacing, code, words):
+def test_invalid_requests_are_not_sent(hu, spacing, code, words):
     """Nobody listens there: what was sent would be told as no answer."""
     with pytest.raises(Refusal, match=rf"\[{code}\].*{words}"):
         Rest("http://127.0.0.1:9/v1/models/liver")(hu, spacing)
@@ -167,35 +166,8 @@ def test_no_model(tmp_path):
         Loaded(tmp_path)
 
 
-def test_whole_numbers_are_short_in_a_request():
+def test_integer_hu_make_short_requests():
     hu = draw(1, 64, 64).round()
     assert len(rest_body(hu, SPACING[:1])) < 0.75 * len(rest_body(hu + 0.5, SPACING[:1]))
     body = json.loads(rest_body(hu, SPACING[:1]))
     np.testing.assert_array_equal(body["inputs"]["hu"], hu)
-
-
-def test_warm_up_requests_fit_the_signatures(exported):
-    logs = pytest.importorskip(
-        "tensorflow_serving.apis.prediction_log_pb2",
-        reason="messages are missing (pip install 'liver_tf[serving]')",
-    )
-    path = exported.folder / "assets.extra" / "tf_serving_warmup_requests"
-    warmed = []
-    for record in read_records(path):
-        request = logs.PredictionLog.FromString(record).predict_log.request
-        assert request.model_spec.name == "liver"
-        signature = exported.signature(request.model_spec.signature_name)
-        inputs = {k: tf.constant(tf.make_ndarray(v)) for k, v in request.inputs.items()}
-        # The rule of a server's batcher, which refuses to load a model that breaks it.
-        assert set(inputs) == set(signature.structured_input_signature[1])
-        tensors = [*inputs.values(), *signature(**inputs).values()]
-        assert all(value.shape.rank for value in tensors)
-        assert {value.shape[0] for value in tensors} == {len(inputs["spacing_mm"])}
-        warmed.append(request.model_spec.signature_name)
-    assert sorted([*warmed, "volume"]) == sorted(exported.loaded.signatures)
-
-
-def test_a_volume_breaks_the_rule_of_a_batcher(exported):
-    """Which is why it is not warmed up: were it to change, it could be."""
-    outputs = exported.signature("volume").structured_outputs
-    assert any(value.shape.rank == 0 for value in outputs.values())

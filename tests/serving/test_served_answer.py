@@ -1,0 +1,80 @@
+"""The answer of an exported model about a DICOM slice, in words."""
+
+import numpy as np
+import pytest
+
+from liver_tf.export.signatures import signatures_of
+from liver_tf.inference.cascade import Cascade
+from liver_tf.inference.liver_finder import LiverFinder
+from liver_tf.serving import served_answer
+from tests.builders.ct_files import phantom_hu, write_dicom
+
+
+def larger(hu):
+    """Four pixels for each: a slice of 24 x 32 pixels is smaller than any liver."""
+    return np.kron(hu, np.ones((2, 2), hu.dtype))
+
+
+def answer_of(probabilities, lesion=True):
+    """A client whose answer is a cyst by most pixels."""
+
+    def client(hu, spacing_mm):
+        return {
+            "label_map": np.zeros(hu.shape, np.uint8),
+            "found_liver": np.array([True]),
+            "found_lesion": np.array([lesion]),
+            "diagnosis": np.int32([2 if lesion else 0]),
+            "diagnosis_probability": np.float32([probabilities]),
+            "liver_area_mm2": np.float32([100]),
+            "lesion_area_mm2": np.float32([10]),
+        }
+
+    return client
+
+
+def test_both_rules_for_the_type_are_reported(exported, tmp_path):
+    """Most pixels may be cyst while their mean probability favours metastasis."""
+    path = write_dicom(tmp_path / "slice.dcm", larger(phantom_hu()[2]))
+
+    def lines_of(client):
+        return list(served_answer.ask(client, exported.folder, path, None))
+
+    lines = lines_of(answer_of([0.45, 0.07, 0.48]))
+    assert lines[:3] == [
+        "diagnosis: cyst",
+        "  (the majority type of the lesion pixels)",
+        "mean probabilities over the lesion pixels:",
+    ]
+    assert (
+        "diagnosis_agrees: no: by most lesion pixels cyst, by mean probability metastasis; "
+        "look at the picture" in lines
+    )
+    assert "diagnosis_agrees: yes" in lines_of(answer_of([0.48, 0.07, 0.45]))
+    healthy = lines_of(answer_of([0, 0, 0], lesion=False))
+    assert healthy[0] == "diagnosis: no lesion found"
+    assert not any("agrees" in line or "cyst" in line for line in healthy)
+
+
+@pytest.mark.parametrize(("mm", "unusual"), [(0.8, True), (6.0, False)])
+def test_an_unusual_field_of_view_is_reported(exported, tmp_path, mm, unusual):
+    hu = larger(phantom_hu()[2])
+    assert max(hu.shape) * 0.8 < 150 < max(hu.shape) * 6.0
+
+    def spaced(dataset):
+        dataset.PixelSpacing = [mm, mm]
+
+    path = write_dicom(tmp_path / "slice.dcm", hu, change=spaced)
+    lines = list(served_answer.ask(answer_of([1, 0, 0]), exported.folder, path, None))
+    assert any("By its spacing the slice measures" in line for line in lines) == unusual
+
+
+def test_a_slice_without_liver_is_not_called_healthy(exported, make_network, tmp_path):
+    never = LiverFinder(make_network("liver", favoured=[1e4, -1e4]))
+    serve = signatures_of(Cascade(never, make_network("lesion")))["serving_default"]
+
+    def client(hu, spacing_mm):
+        return {name: value.numpy() for name, value in serve(hu, spacing_mm).items()}
+
+    path = write_dicom(tmp_path / "slice.dcm", larger(phantom_hu()[2]))
+    first = next(iter(served_answer.ask(client, exported.folder, path, None)))
+    assert first == "diagnosis: no liver found: not the same as a healthy liver"
