@@ -1,10 +1,10 @@
-"""Runs to results: predict the test slices of a fold through the cascade and measure them."""
+"""Evaluate runs: predict their test slices through the cascade, store results, write the report."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ from tqdm import tqdm
 
 from liver_tf import __version__, run_files
 from liver_tf.assessment.assessment_settings import EvaluateSettings
-from liver_tf.assessment.keeping_shown import keep_shown
+from liver_tf.assessment.label_maps import map_name, save_label_maps
+from liver_tf.assessment.save_examples import save_example_slices
 from liver_tf.assessment.slice_predictor import SlicePredictor
-from liver_tf.atomic_files import atomic_write
+from liver_tf.assessment.split_cases import cases_of_part
 from liver_tf.inference import postprocessing
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import LiverFinder
@@ -23,36 +24,14 @@ from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.measures.calibration import Temperature, fit_temperature
 from liver_tf.measures.compare_with_truth import compare_with_truth
 from liver_tf.measures.slice_result import SliceResult
-from liver_tf.model.description import Description, load_description
+from liver_tf.model.description import load_description
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.records.manifest import Manifest, load_manifest
 from liver_tf.records.shard_reader import check_shards, read_case
-from liver_tf.refusals import Refusal
 from liver_tf.report.write_report import TABLE, write_runs_report
 from liver_tf.results.example_slices import load_examples
-from liver_tf.results.stored_results import (
-    RunResults,
-    has_results,
-    load_results,
-)
+from liver_tf.results.stored_results import RunResults, has_results, load_results
 from liver_tf.run_files import INNER
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A run that was measured on a part of its fold.
-
-    ``stored`` are the figures; the label maps lie beside them in the run's folder.
-    """
-
-    run: Path
-    records: Path
-    stored: RunResults
-
-    @property
-    def results(self) -> tuple[SliceResult, ...]:
-        """A row per slice."""
-        return self.stored.results
 
 
 @dataclass(frozen=True)
@@ -60,7 +39,7 @@ class Evaluation:
     """The report of an evaluation.
 
     Attributes:
-      table: the paper's table with the evaluated protocols beside it, for a terminal.
+      table: the paper's table with the evaluated protocols, for a terminal.
       files: ``report.html``, ``report.md``, ``report.csv`` and the other files of the report.
     """
 
@@ -107,26 +86,31 @@ def evaluate_runs(
     part: str = "test",
     *,
     use_chosen: bool = True,
-) -> list[Measured]:
-    """Measure every run on its own test patients, or take what was measured before.
+) -> list[RunResults]:
+    """Predict and measure every run on its test patients, or load what was stored before.
 
-    First the validation patients are measured and the temperature of the type scores is fitted on
-    them; only then are those of the test read, once. ``part="validation"`` stops before: choices
-    are made there. ``use_chosen``: with the post-processing that was chosen for each run, if any.
-    Everything is kept in the run's folder under ``measures/`` with what it hangs on (records,
-    weights, post-processing, program), and measured again only where that has changed. The worst,
-    median and best test slices are kept with their pixels, for reports to show.
+    The validation patients come first: the temperature of the type scores is fitted on them before
+    a test slice is read. Results are stored in the run's folder with what they depend on (records,
+    weights, post-processing, program version), and recomputed only if that has changed. The worst,
+    median and best test slices are stored with their pixels for reports.
 
-    Raises ``Refusal`` where a run is not finished or was trained on ROIs of other records.
+    Args:
+      runs: fine-tuned runs.
+      liver_run: run of the liver network.
+      records: record set of complete slices from which the runs' ROIs were cut.
+      part: ``test``, or ``validation`` to evaluate the validation patients only.
+      use_chosen: apply the post-processing that was chosen for each run, if any.
+
+    Raises:
+      Refusal: a run is not finished, or was trained on ROIs of other records.
     """
-    manifest = load_manifest(records)
-    sources = _Sources(liver_run, records, manifest, use_chosen)
-    return [Measured(run, records, _Measuring(run, sources).part(part)) for run in runs]
+    sources = _Sources(liver_run, records, load_manifest(records), use_chosen)
+    return [_RunEvaluation(run, sources).results(part) for run in runs]
 
 
 @dataclass(frozen=True)
 class _Sources:
-    """What all runs are measured with; networks are loaded when first needed."""
+    """What all runs are evaluated with; networks are loaded on first use."""
 
     liver_run: Path
     records: Path
@@ -142,171 +126,108 @@ class _Sources:
         load_description(self.liver_run)
         return stored_hash(self.liver_run / run_files.WEIGHTS)
 
-    def how(self, run: Path) -> postprocessing.PostProcessing:
-        """What is made of a run's probabilities."""
+    def postprocessing(self, run: Path) -> postprocessing.PostProcessing:
         return postprocessing.load(run) if self.use_chosen else postprocessing.NOTHING
 
-    def made_of(self, run: Path) -> dict[str, str]:
-        """All that the results of a run hang on."""
+    def dependencies(self, run: Path) -> dict[str, str]:
+        """Everything that the results of a run depend on."""
         return {
             "records": self.manifest.fingerprint,
             "weights": stored_hash(run / run_files.WEIGHTS),
             "liver_weights": self.liver_hash,
-            "postprocessing": self.how(run).text(),
+            "postprocessing": self.postprocessing(run).text(),
             "program": __version__,
         }
 
 
 @dataclass(frozen=True)
-class _Measuring:
-    """One run on its way to results; its networks are loaded once for all parts."""
+class _RunEvaluation:
+    """The evaluation of one run; its network is loaded once for all parts."""
 
     run: Path
     sources: _Sources
 
-    @cached_property
-    def predict(self) -> SlicePredictor:
-        lesion = TrainedNetwork.of_run(self.run, "lesion")
-        how = self.sources.how(self.run)
-        return SlicePredictor(Cascade(self.sources.finder, lesion, how=how, in_liver_only=True))
-
-    def part(self, part: str) -> RunResults:
+    def results(self, part: str) -> RunResults:
         cases = {
-            one: cases_of_part(self.run, self.sources.manifest, one) for one in ("validation", part)
+            each: cases_of_part(self.run, self.sources.manifest, each)
+            for each in ("validation", part)
         }
-        validation = self._of_part("validation", cases["validation"], None)
+        validation = self._results_of("validation", cases["validation"], None)
         if part == "validation":
             return validation
         fitted_on = "validation" if validation.clean else "test fold"
         temperature = fit_temperature(validation.results, part=fitted_on)
-        found = self._of_part(part, cases[part], temperature)
-        if load_examples(self.run, found) is None:
-            label_map_of = partial(_stored_label_map, run_files.label_maps_file(self.run, part))
-            keep_shown(self.run, found, self.sources.records, self.sources.manifest, label_map_of)
-        return found
+        results = self._results_of(part, cases[part], temperature)
+        if load_examples(self.run, results) is None:
+            save_example_slices(self.run, results, self.sources.records, self.sources.manifest)
+        return results
 
-    def _of_part(self, part: str, cases: list[str], temperature: Temperature | None) -> RunResults:
-        """What is stored of a part if it still holds, else measured anew and stored."""
-        made_of, looks = self.sources.made_of(self.run), 1
+    def _results_of(
+        self, part: str, cases: list[str], temperature: Temperature | None
+    ) -> RunResults:
+        """The stored results if they are still valid; otherwise new ones, which are stored."""
+        made_of, looks = self.sources.dependencies(self.run), 1
         if has_results(self.run, part):
-            before = load_results(self.run, part)
-            if before.made_of == made_of and run_files.label_maps_file(self.run, part).is_file():
-                return before
-            looks = before.looks + (_way(before.made_of) != _way(made_of))
-        check_shards(self.sources.records, self.sources.manifest, cases)
+            stored = load_results(self.run, part)
+            if stored.made_of == made_of and run_files.label_maps_file(self.run, part).is_file():
+                return stored
+            looks = stored.looks + (_settings(stored.made_of) != _settings(made_of))
         identity = run_files.read_identity(self.run)
-        name = self.run.resolve().name
-        results, labels = _measure(self.predict, self.sources, cases, f"{name}, {part}")
+        slices, maps = self._predict(cases, part)
         value = None if temperature is None else temperature.value
-        # A pre-training has no fold; it can be measured on its validation all the same.
+        # A pre-training has no fold, but can be evaluated on its validation part.
         fold, seed = str(identity.get("fold", "")), int(identity.get("seed", 0))
-        found = RunResults(
-            protocol=name,
+        results = RunResults(
+            protocol=self.run.resolve().name,
             fold=fold,
             seed=seed,
             part=part,
             validation=identity.get("validation", INNER),
-            label_set=self.predict.label_set,
+            label_set=self._predictor.label_set,
             made_of=made_of,
-            results=tuple(replace(one, temperature=value, fold=fold, seed=seed) for one in results),
+            results=tuple(replace(r, temperature=value, fold=fold, seed=seed) for r in slices),
             temperature=temperature,
             looks=looks,
         )
-        with (
-            atomic_write(run_files.label_maps_file(self.run, part)) as temporary,
-            open(temporary, "wb") as file,
-        ):
-            np.savez_compressed(file, **labels)
-        found.save(self.run)
-        return found
+        save_label_maps(self.run, part, maps)
+        results.save(self.run)
+        return results
 
+    @cached_property
+    def _predictor(self) -> SlicePredictor:
+        lesion = TrainedNetwork.of_run(self.run, "lesion")
+        how = self.sources.postprocessing(self.run)
+        return SlicePredictor(Cascade(self.sources.finder, lesion, how=how, in_liver_only=True))
 
-def _way(made_of: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in made_of.items() if name != "program"}
-
-
-def _stored_label_map(path: Path, case: str, slice_index: int) -> np.ndarray:
-    with np.load(path) as maps:
-        return maps[map_name(case, slice_index)]
-
-
-def _refuse_other_meaning(description: Description, manifest: Manifest, run: Path) -> None:
-    """Refuse records whose labels or pixels mean something else than those trained on."""
-    ours, theirs = description.label_set.classes, manifest.label_set.classes
-    if ours != theirs:
-        raise Refusal(
-            "label-set-differs",
-            run,
-            expected=f"records with the run's classes, {', '.join(ours)}",
-            found=f"records with {', '.join(theirs)}",
-            remedy="Name the records of the run with --records.",
-        )
-    if tuple(description.window) != tuple(manifest.window):
-        raise Refusal(
-            "window-differs",
-            run,
-            expected=f"records with the run's window {list(description.window)} HU",
-            found=f"{list(manifest.window)} HU",
-            remedy="Name the records of the run with --records.",
-        )
-
-
-def cases_of_part(run: Path, manifest: Manifest, part: str) -> list[str]:
-    """The cases of a run's ``test`` or ``validation`` part.
-
-    Raises ``Refusal``: ``label-set-differs``, ``window-differs``, ``other-records``,
-    ``no-patients``.
-    """
-    description = load_description(run)
-    _refuse_other_meaning(description, manifest, run)
-    came_from = (description.roi or {}).get("source_fingerprint")
-    if came_from != manifest.fingerprint:
-        raise Refusal(
-            "other-records",
-            run,
-            expected="the records from which the run's ROIs were cut",
-            found=f"fingerprint {manifest.fingerprint[:16]}, not {str(came_from)[:16]}",
-            remedy="Name them with --records.",
-        )
-    identity = run_files.read_identity(run)
-    if not identity["split"][part]:
-        raise Refusal(
-            "no-patients",
-            run,
-            expected=f"a run that left patients for its {part} part",
-            found="none: it was trained without folds",
-            remedy="Fine-tune with --folds_file to have patients left for the test.",
-        )
-    return identity["split"][part]
-
-
-def _measure(
-    predict: SlicePredictor, sources: _Sources, cases: list[str], name: str
-) -> tuple[list[SliceResult], dict[str, np.ndarray]]:
-    """Results of all slices of some cases, and their label maps by case and slice."""
-    wanted = set(cases)
-    entries = [entry for entry in sources.manifest.cases if entry.case in wanted]
-    results, maps = [], {}
-    for entry in tqdm(entries, desc=f"measure {name}", unit="patient"):
-        of_patient = list(read_case(sources.records, entry))
-        for record, (labels, scores) in zip(of_patient, predict(of_patient), strict=True):
-            maps[map_name(record.case, record.slice_index)] = labels
-            results.append(
-                compare_with_truth(
-                    record.labels,
-                    labels,
-                    predict.label_set,
-                    patient=record.patient,
-                    case=record.case,
-                    slice_index=record.slice_index,
-                    true_diagnosis=record.diagnosis or None,
-                    spacing_mm=record.spacing_mm,
-                    type_scores=scores,
+    def _predict(
+        self, cases: list[str], part: str
+    ) -> tuple[list[SliceResult], dict[str, np.ndarray]]:
+        """Results of all slices of the cases, and their label maps."""
+        records, manifest = self.sources.records, self.sources.manifest
+        check_shards(records, manifest, cases)
+        selected = set(cases)
+        entries = [entry for entry in manifest.cases if entry.case in selected]
+        results, maps = [], {}
+        title = f"evaluate {self.run.resolve().name}, {part}"
+        for entry in tqdm(entries, desc=title, unit="patient"):
+            slices = list(read_case(records, entry))
+            for record, (labels, scores) in zip(slices, self._predictor(slices), strict=True):
+                maps[map_name(record.case, record.slice_index)] = labels
+                results.append(
+                    compare_with_truth(
+                        record.labels,
+                        labels,
+                        self._predictor.label_set,
+                        patient=record.patient,
+                        case=record.case,
+                        slice_index=record.slice_index,
+                        true_diagnosis=record.diagnosis or None,
+                        spacing_mm=record.spacing_mm,
+                        type_scores=scores,
+                    )
                 )
-            )
-    return results, maps
+        return results, maps
 
 
-def map_name(case: str, slice_index: int) -> str:
-    """Under which name the label map of a slice is kept."""
-    return f"{case}-{slice_index}"
+def _settings(made_of: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in made_of.items() if name != "program"}

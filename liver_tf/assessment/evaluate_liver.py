@@ -1,4 +1,4 @@
-"""A liver network on the test slices of its fold: what it found, measured on the source pixels."""
+"""Evaluate a liver network on the test slices of its fold, at source resolution."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from liver_tf import __version__, run_files
-from liver_tf.assessment.evaluate import map_name
-from liver_tf.atomic_files import atomic_write
+from liver_tf.assessment.label_maps import map_name, save_label_maps
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.labels import LIVER, LIVER_ONLY
 from liver_tf.measures.compare_with_truth import compare_with_truth
@@ -21,7 +20,7 @@ from liver_tf.run_files import INNER
 
 
 def evaluate_liver_run(run: Path, records: Path, manifest: Manifest) -> RunResults:
-    """Measure a fine-tuned liver network on the test part of its fold, and keep it with the run."""
+    """Evaluate a fine-tuned liver network on its test part; results are kept in its folder."""
     identity = run_files.read_identity(run)
     return evaluate_liver(
         run,
@@ -46,12 +45,17 @@ def evaluate_liver(
     seed: int = 0,
     validation: str = INNER,
 ) -> RunResults:
-    """Find the liver in the slices of some cases, as in one scan, and measure every slice.
+    """Segment the liver in the slices of cases as in one scan, and evaluate every slice.
 
     Args:
-      network: run of the liver network. output: in which ``measures/`` is written; its name is
-        that of the protocol.
-      cases: pseudonyms in their order from feet to head; all their slices are of one shape.
+      network: run of the liver network.
+      output: run folder for the results; its name is that of the protocol.
+      cases: pseudonyms from feet to head; all slices have the same shape.
+      records: record set of the cases.
+      manifest: its manifest.
+      fold: recorded in the results, as are seed and validation.
+      seed: seed of the training.
+      validation: ``inner`` or ``test_fold``.
 
     Raises:
       Refusal: no such network, or damaged records.
@@ -59,8 +63,8 @@ def evaluate_liver(
     check_shards(records, manifest, cases)
     entries = {entry.case: entry for entry in manifest.cases}
     slices = [record for case in cases for record in read_case(records, entries[case])]
-    found = LiverFinder.of_run(network).find(np.stack([record.image for record in slices]))
-    predicted = found.astype(np.uint8)
+    liver = LiverFinder.of_run(network).find(np.stack([record.image for record in slices]))
+    predicted = liver.astype(np.uint8)
     results = RunResults(
         protocol=output.resolve().name,
         fold=fold,
@@ -90,10 +94,6 @@ def evaluate_liver(
         map_name(record.case, record.slice_index): labels
         for record, labels in zip(slices, predicted, strict=True)
     }
-    with (
-        atomic_write(run_files.label_maps_file(output, "test")) as temporary,
-        open(temporary, "wb") as file,
-    ):
-        np.savez_compressed(file, **maps)
+    save_label_maps(output, "test", maps)
     results.save(output)
     return results

@@ -176,7 +176,7 @@ def test_only_the_validation_patients_are_read(work, command, capsys):
     chosen = next(row for row in told["table"] if row.items() >= told["postprocessing"].items())
     assert best - choosing.WORTH <= chosen["score"] <= best
     out = capsys.readouterr().out
-    assert "2 slices with and 2 without a lesion of 2 validation patient(s), 96 combinations" in out
+    assert "96 combinations on 2 validation patient(s): 2 slices with a lesion, 2 without" in out
     assert postprocessing.load(work / "lesion") == PostProcessing(**told["postprocessing"])
 
 
@@ -199,19 +199,19 @@ def test_validation_without_lesions_chooses_nothing(work, command, capsys):
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        (PostProcessing(0.9), ["threshold 0.9 (of 0.3 to 0.9)"]),
-        (PostProcessing(0.3, least_area_mm2=200.0), ["threshold 0.3", "least area 200 mm2"]),
+        (PostProcessing(0.9), ["threshold 0.9 (searched 0.3 to 0.9)"]),
+        (PostProcessing(0.3, least_area_mm2=200.0), ["threshold 0.3", "minimum area 200 mm2"]),
         (PostProcessing(0.5, least_area_mm2=10.0), []),
         (PostProcessing(), []),
     ],
 )
-def test_a_choice_at_the_edge_of_what_was_tried_is_told(how, said):
+def test_a_choice_at_the_limit_of_the_grid_is_reported(how, said):
     _, table = choosing.best_of(
         np.ones((1, len(choosing.COMBINATIONS))), np.ones((1, len(choosing.COMBINATIONS)))
     )
     where = {"slices_with_lesion": 1, "slices_without": 1, "cases": ["case0"]}
     text = choosing.choice_summary(how, {"table": table, "chosen_on": where})
-    assert text.count("the edge of what was tried") == len(said)
+    assert text.count("at the limit of the search grid") == len(said)
     assert all(one in text for one in said)
 
 
@@ -224,7 +224,7 @@ def test_what_was_chosen_counts_when_runs_are_measured(work):
     postprocessing.save(work / "lesion", PostProcessing(least_area_mm2=1e6), {})
     (dropped,) = evaluating.evaluate_runs(*runs)
     assert sum(result.lesion.predicted for result in dropped.results) == 0
-    assert dropped.stored.looks == 2
+    assert dropped.looks == 2
     (without,) = evaluating.evaluate_runs(*runs, use_chosen=False)
     after = np.load(run_files.label_maps_file(work / "lesion", "test"))
     assert before.keys() == set(after)

@@ -12,6 +12,7 @@ from liver_tf import run_files
 from liver_tf.assessment import evaluate as evaluating
 from liver_tf.assessment import slice_predictor
 from liver_tf.assessment.evaluate import evaluate_runs
+from liver_tf.assessment.label_maps import map_name
 from liver_tf.export.model_card_facts import measures_of, provenance_of
 from liver_tf.export.saved_model import write_saved_model
 from liver_tf.inference.cascade import Cascade
@@ -95,7 +96,7 @@ def test_the_temperature_never_sees_the_test(work, finished, read):
     assert sorted(read[:4]) == sorted(split["validation"])
     assert sorted(read[4:]) == sorted(split["test"])
     validation = load_results(run, "validation")
-    found = measured.stored.temperature
+    found = measured.temperature
     assert found == fit_temperature(validation.results)
     assert found.fitted_on == "validation"
     assert set(found.cases) <= set(split["validation"])
@@ -125,7 +126,7 @@ def test_the_temperature_never_sees_the_test(work, finished, read):
     roi = {**description.roi, "source_fingerprint": load_manifest(other).fingerprint}
     replace(description, roi=roi).save(twin)
     (again,) = evaluate_runs([twin], work / "liver", other)
-    assert again.stored.temperature == found
+    assert again.temperature == found
     assert [r.type_scores for r in again.results] != [r.type_scores for r in measured.results]
 
 
@@ -133,7 +134,7 @@ def test_what_was_measured_is_not_measured_again(work, finished, read, make_netw
     run = finished("once")
     # Choices are made on the validation patients alone: no test slice is read for them.
     (chosen_on,) = evaluate_runs([run], work / "liver", work / "whole", "validation")
-    assert (len(read), chosen_on.stored.part) == (4, "validation")
+    assert (len(read), chosen_on.part) == (4, "validation")
     assert sorted(p.name for p in (run / "measures").iterdir()) == [
         *("validation.csv", "validation.json", "validation_labels.npz")
     ]
@@ -141,8 +142,8 @@ def test_what_was_measured_is_not_measured_again(work, finished, read, make_netw
     assert len(read) == 8
     (second,) = evaluate_runs([run], work / "liver", work / "whole")
     assert len(read) == 8
-    assert second.stored == first.stored
-    assert second.stored.looks == 1
+    assert second == first
+    assert second.looks == 1
     # Another liver network gives other results: measured again, and the second look is counted.
     other = work / "other_liver"
     liver = make_network("liver", seed=9, favoured=[0.0, 3.0])
@@ -150,25 +151,25 @@ def test_what_was_measured_is_not_measured_again(work, finished, read, make_netw
     save_weights(other / "weights.npz", liver.keras_model)
     (third,) = evaluate_runs([run], other, work / "whole")
     assert len(read) == 16
-    assert third.stored.looks == 2
+    assert third.looks == 2
     # Label maps that are gone are made again, without another look at anything new.
     (run / "measures" / "test_labels.npz").unlink()
     (fourth,) = evaluate_runs([run], other, work / "whole")
-    assert fourth.stored == third.stored
+    assert fourth == third
 
 
 def test_slices_to_be_shown_are_kept_with_their_pixels(work, finished, read):
     """From what is stored: no network is asked for a picture."""
     run = finished("shown")
     (one,) = evaluate_runs([run], work / "liver", work / "whole")
-    kept = load_examples(run, one.stored)
+    kept = load_examples(run, one)
     assert {rank: shown.result for rank, shown in kept.items()} == pick_examples(one.results)
     manifest = load_manifest(work / "whole")
     entries = {entry.case: entry for entry in manifest.cases}
     with np.load(run_files.label_maps_file(run, "test")) as maps:
         for shown in kept.values():
             (record,) = evaluating.read_case(work / "whole", entries[shown.result.case])
-            labels = maps[evaluating.map_name(record.case, record.slice_index)]
+            labels = maps[map_name(record.case, record.slice_index)]
             cut = crop_to_liver(
                 record.image, record.labels, labels, record.spacing_mm, shown.result
             )
@@ -179,8 +180,8 @@ def test_slices_to_be_shown_are_kept_with_their_pixels(work, finished, read):
     read.clear()
     (again,) = evaluate_runs([run], work / "liver", work / "whole")
     assert read == []
-    assert again.stored == one.stored
-    assert set(load_examples(run, one.stored)) == set(kept)
+    assert again == one
+    assert set(load_examples(run, one)) == set(kept)
 
 
 def test_scores_are_the_mean_probabilities_of_the_lesion_pixels(work, intensity_cascade):
@@ -294,7 +295,7 @@ def test_the_model_card_takes_measures_of_the_exported_model_alone(
     card = (output / "assets.extra" / "model_card.md").read_text()
     assert "On **PHANTOM blobs**: 4 slices (" in card
     assert "of 4 test patients, with 95% intervals" in card
-    assert "| Healthy slices with a lesion reported |" in card
+    assert "| False-positive rate on healthy slices |" in card
     assert " (few) |" in card
     assert "- Post-processing: none." in card
     assert "- run, cases: 4 training, 4 validation, 4 test" in card

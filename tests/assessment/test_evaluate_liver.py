@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from liver_tf import run_files
-from liver_tf.assessment.evaluate import map_name
 from liver_tf.assessment.evaluate_liver import evaluate_liver_run
+from liver_tf.assessment.label_maps import map_name
 from liver_tf.labels import LITS
 from liver_tf.model.weights_file import save_weights
 from liver_tf.records.shard_reader import read_case

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from liver_tf.assessment.evaluate import cases_of_part
+from liver_tf.assessment.split_cases import cases_of_part
 from liver_tf.labels import LITS
 from liver_tf.model.weights_file import save_weights
 from liver_tf.records.case_statistics import CaseStatistics

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from liver_tf import run_files
-from liver_tf.assessment.evaluate import map_name
+from liver_tf.assessment.label_maps import map_name
 from liver_tf.atomic_files import atomic_write
 from liver_tf.labels import LIVER, LIVER_ONLY
 from liver_tf.records.manifest import Manifest

@@ -1,0 +1,31 @@
+"""The predicted label maps of a run, ``RUN/measures/PART_labels.npz``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from liver_tf import run_files
+from liver_tf.atomic_files import atomic_write
+
+
+def map_name(case: str, slice_index: int) -> str:
+    """Name of the label map of a slice in the file."""
+    return f"{case}-{slice_index}"
+
+
+def save_label_maps(run: Path, part: str, maps: Mapping[str, np.ndarray]) -> None:
+    """Write the label maps of a part by ``map_name``, atomically."""
+    with (
+        atomic_write(run_files.label_maps_file(run, part)) as temporary,
+        open(temporary, "wb") as file,
+    ):
+        np.savez_compressed(file, **maps)
+
+
+def load_label_map(run: Path, part: str, case: str, slice_index: int) -> np.ndarray:
+    """The label map of one slice, uint8 [rows, columns]."""
+    with np.load(run_files.label_maps_file(run, part)) as maps:
+        return maps[map_name(case, slice_index)]
