@@ -14,7 +14,10 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from liver_tf import run_files
+from liver_tf.assessment.assessment_settings import ChooseSettings
 from liver_tf.assessment.split_cases import cases_of_part
+from liver_tf.folder_lock import locked_folder
+from liver_tf.inference import postprocessing
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.decision_threshold import decide
 from liver_tf.inference.liver_finder import LiverFinder
@@ -48,6 +51,22 @@ MEASURE = (
 WORTH = 0.005
 
 _DIGITS = 4
+
+
+def choose_and_save(settings: ChooseSettings) -> Iterator[str]:
+    """Choose the post-processing of each run and save it there; yields a summary of each choice.
+
+    Raises:
+      Refusal: As ``choose_postprocessing``; ``output-busy`` if another process uses the run.
+    """
+    for run in settings.run:
+        how, chosen = choose_postprocessing(
+            run, settings.liver_run, settings.records, in_liver_only=settings.in_liver_only
+        )
+        with locked_folder(run):
+            postprocessing.save(run, how, chosen)
+        summary = choice_summary(how, chosen)
+        yield f"{run / run_files.POSTPROCESSING}: {how.text()}\n{summary}"
 
 
 def choose_postprocessing(
