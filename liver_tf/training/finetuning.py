@@ -21,7 +21,7 @@ from liver_tf.records.manifest import Manifest, load_manifest
 from liver_tf.refusals import Refusal
 from liver_tf.run_files import HOLD_OUT, TEST_FOLD
 from liver_tf.training.computation import set_up_computation
-from liver_tf.training.job import carry_out
+from liver_tf.training.job import Job, carry_out
 from liver_tf.training.leak_check import check_fold
 from liver_tf.training.protocol import PRETRAINED
 from liver_tf.training.training_plan import make_plan
@@ -59,9 +59,9 @@ def finetune(settings: FinetuneSettings | None = None, /, **options: Any) -> Pat
     if settings.dry_run:
         return settings.run
     split = _split(settings, manifest)
-    seen_before = _check_leaks(settings, manifest, split)
+    earlier_data = _check_leaks(settings, manifest, split)
     carry_out(
-        plan.job(split, computation),
+        Job.of(plan, split, computation),
         settings.run,
         more_identity={
             "fold": HOLD_OUT if settings.folds_file is None else settings.fold,
@@ -70,8 +70,7 @@ def finetune(settings: FinetuneSettings | None = None, /, **options: Any) -> Pat
             "pretrained_weights": stored_hash(settings.pretrained / run_files.WEIGHTS),
         },
         prepare=partial(_transfer_weights, settings, before, plan.label_set),
-        seen_before=seen_before,
-        pictures=settings.pictures,
+        earlier_data=earlier_data,
     )
     return settings.run
 

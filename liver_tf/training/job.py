@@ -1,4 +1,4 @@
-"""A training job: record set, split, network and protocol, carried out in a run folder."""
+"""A training job: a plan, a split and the devices, carried out in a run folder."""
 
 from __future__ import annotations
 
@@ -7,111 +7,112 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from liver_tf import __version__
 from liver_tf.folder_lock import locked_folder
-from liver_tf.labels import LabelSet
 from liver_tf.model import unet
-from liver_tf.model.architecture import Architecture
 from liver_tf.model.description import Description
 from liver_tf.pipeline.augmentation.ranges import Ranges
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.pipeline.sampling import EVERYTHING, Sampling
 from liver_tf.pipeline.slices import Slices
-from liver_tf.records import leakage
 from liver_tf.records.folds import Split
-from liver_tf.records.manifest import Manifest
+from liver_tf.records.leakage import SplitPart
 from liver_tf.records.shard_reader import check_shards
 from liver_tf.training.compiled_steps import CompiledSteps
-from liver_tf.training.computation import Computation
+from liver_tf.training.computation import Computation, augment_on_host
 from liver_tf.training.cycle import TrainingData, TrainingSetup
-from liver_tf.training.leak_check import note_seen
-from liver_tf.training.protocol import Protocol
+from liver_tf.training.leak_check import save_training_cases
 from liver_tf.training.protocol_run import is_finished, train_protocol
 from liver_tf.training.run_identity import open_run
-from liver_tf.training.task import Task
+from liver_tf.training.task import Task, task_of
+from liver_tf.training.training_plan import TrainingPlan
 
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that one training needs.
+    """A training with everything that decides its weights, except the initial ones.
 
     Attributes:
-      kind: ``liver`` or ``lesion``.
-      records, manifest, split: The record set and the cases of each part.
-      mapping, label_set: From ``task.label_map``.
-      sampling: Of the training part.
-      cache_mb: Memory for the slices of both parts; does not affect the weights.
+      task: Computed from the training cases of ``split``.
     """
 
-    kind: str
-    records: Path
-    manifest: Manifest
+    plan: TrainingPlan
     split: Split
-    mapping: tuple[int, ...]
-    label_set: LabelSet
-    task: Task
-    architecture: Architecture
-    protocol: Protocol
-    ranges: Ranges
-    sampling: Sampling
-    seed: int
     computation: Computation
-    cache_mb: int
-    augment_on_host: bool
-    deterministic: bool
+    task: Task
 
-    def identity(self) -> dict:
-        """Everything that decides the weights."""
+    @classmethod
+    def of(cls, plan: TrainingPlan, split: Split, computation: Computation) -> Job:
+        """The training of a split; raises ``Refusal`` if its training cases have no liver."""
+        weighted = plan.settings.sampling.weighted_loss
+        task = task_of(plan.manifest, split.training, plan.mapping, weighted=weighted)
+        return cls(plan, split, computation, task)
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides the weights, except the initial ones."""
+        plan, settings = self.plan, self.plan.settings
         return {
-            "data_fingerprint": self.manifest.fingerprint,
+            "data_fingerprint": plan.manifest.fingerprint,
             "split": asdict(self.split),
-            "augmentation": asdict(self.ranges),
-            "sampling": asdict(self.sampling),
+            "augmentation": asdict(plan.ranges),
+            "sampling": asdict(settings.sampling.resolved()),
             "task": asdict(self.task),
-            "seed": self.seed,
-            "protocol": asdict(self.protocol),
-            "architecture": asdict(self.architecture),
+            "seed": settings.seed,
+            "protocol": asdict(plan.protocol),
+            "architecture": asdict(plan.architecture),
             "computation": {
                 **self.computation.identity(),
-                "deterministic": self.deterministic,
-                "augment_on_host": self.augment_on_host,
+                "deterministic": settings.computation.deterministic,
+                "augment_on_host": augment_on_host(settings.computation),
             },
         }
 
     def description(self) -> Description:
         """The description to be saved with the weights."""
+        plan = self.plan
         return Description(
-            kind=self.kind,
-            architecture=self.architecture,
-            label_set=self.label_set,
-            window=self.manifest.window,
+            kind=plan.kind,
+            architecture=plan.architecture,
+            label_set=plan.label_set,
+            window=plan.manifest.window,
             mean_hu=self.task.mean_hu,
             sd_hu=self.task.sd_hu,
-            data_fingerprint=self.manifest.fingerprint,
-            roi=self.manifest.roi,
+            data_fingerprint=plan.manifest.fingerprint,
+            roi=plan.manifest.roi,
         )
 
     def network(self) -> keras.Model:
         """The network with its initial weights, on the devices of the job."""
         with self.computation.replicas.scope():
-            precision = self.computation.precision
-            return unet.build(self.architecture, self.seed, precision=precision)
+            return unet.build(
+                self.plan.architecture,
+                self.plan.settings.seed,
+                precision=self.computation.precision,
+            )
 
-    def data(self) -> TrainingData:
-        """Training and validation batches; validation may use the memory that training leaves."""
+    def data(self, cache_mb: float) -> TrainingData:
+        """Training and validation batches.
+
+        Args:
+          cache_mb: Memory for the slices of both parts; validation gets what training leaves. It
+            does not affect the weights.
+        """
+        split = self.split
 
         @cache
         def training() -> BatchSource:
-            return self._source(self.split.training, self.ranges, self.sampling, self.cache_mb)
+            sampling = self.plan.settings.sampling.resolved()
+            return self._source(split.training, self.plan.ranges, sampling, cache_mb)
 
         @cache
         def validation() -> BatchSource:
-            cache_mb = self.cache_mb - training().held_mb
-            return self._source(self.split.validation, None, EVERYTHING, cache_mb)
+            left_mb = cache_mb - training().held_mb
+            return self._source(split.validation, None, EVERYTHING, left_mb)
 
         return TrainingData(
             lambda size: training().with_batch_size(size),
@@ -121,15 +122,16 @@ class Job:
     def _source(
         self, cases: tuple[str, ...], ranges: Ranges | None, sampling: Sampling, cache_mb: float
     ) -> BatchSource:
-        image_size = self.architecture.image_size
+        plan, settings = self.plan, self.plan.settings
+        image_size = plan.architecture.image_size
         return BatchSource(
-            Slices(self.records, self.manifest, cases, image_size, self.mapping),
+            Slices(settings.records, plan.manifest, cases, image_size, plan.mapping),
             batch_size=1,
-            seed=self.seed,
+            seed=settings.seed,
             ranges=ranges,
             sampling=sampling,
             cache_mb=cache_mb,
-            augment_on_host=self.augment_on_host,
+            augment_on_host=augment_on_host(settings.computation),
         )
 
 
@@ -137,10 +139,9 @@ def carry_out(
     job: Job,
     folder: Path,
     *,
-    more_identity: dict | None = None,
+    more_identity: dict[str, Any] | None = None,
     prepare: Callable[[keras.Model], None] = lambda model: None,
-    seen_before: tuple[leakage.SplitPart, ...] = (),
-    pictures: int,
+    earlier_data: tuple[SplitPart, ...] = (),
 ) -> None:
     """Start or resume a run and train until it is finished.
 
@@ -149,41 +150,35 @@ def carry_out(
       more_identity: Added to the job's identity.
       prepare: Sets the weights from which the first cycle starts; only called if there is something
         left to train.
-      seen_before: What the initial weights were trained on; added to the run's ``seen.json``.
-      pictures: Number of overlay images for TensorBoard.
+      earlier_data: What these weights were trained on; added to the run's ``seen.json``.
 
     Raises:
       Refusal: Another process uses the folder, it holds another run, or a shard differs from its
         manifest.
       TrainingStopped: Training cannot continue.
     """
-    replicas = job.computation.replicas
+    settings, replicas = job.plan.settings, job.computation.replicas
     with contextlib.ExitStack() as lock:
         replicas.from_chief(partial(_lock, folder, lock))
         identity = job.identity() | (more_identity or {})
         replicas.demand_same(identity, "arguments and data")
-        if replicas.from_chief(partial(_open, job, folder, identity, seen_before)):
+        if replicas.from_chief(partial(_open, job, folder, identity, earlier_data)):
             print(f"{folder}: already finished, nothing to do")
             return
-        check_shards(job.records, job.manifest)
+        check_shards(settings.records, job.plan.manifest)
         model = job.network()
         replicas.from_chief(partial(prepare, model))
         replicas.spread(model)
-        train_protocol(
-            TrainingSetup(
-                model=model,
-                task=job.task,
-                label_set=job.label_set,
-                data=job.data(),
-                steps=CompiledSteps(model, job.task, job.computation),
-                replicas=replicas,
-                images=pictures,
-            ),
-            job.protocol,
-            folder,
-            identity,
-            job.description(),
+        setup = TrainingSetup(
+            model=model,
+            task=job.task,
+            label_set=job.plan.label_set,
+            data=job.data(settings.cache_mb),
+            steps=CompiledSteps(model, job.task, job.computation),
+            replicas=replicas,
+            images=settings.pictures,
         )
+        train_protocol(setup, job.plan.protocol, folder, identity, job.description())
         print(f"{folder}: finished")
 
 
@@ -193,7 +188,7 @@ def _lock(folder: Path, lock: contextlib.ExitStack) -> None:
 
 
 def _open(
-    job: Job, folder: Path, identity: dict, seen_before: tuple[leakage.SplitPart, ...]
+    job: Job, folder: Path, identity: dict[str, Any], earlier_data: tuple[SplitPart, ...]
 ) -> bool:
     """Write or check ``run.json`` and ``seen.json``; return whether the run is finished."""
     versions = {
@@ -204,5 +199,5 @@ def _open(
     caution = open_run(folder, identity, versions)
     if caution:
         print(f"note: {caution}")
-    note_seen(folder, job.kind, job.manifest, job.split, seen_before)
+    save_training_cases(folder, job.plan.kind, job.plan.manifest, job.split, earlier_data)
     return is_finished(folder)

@@ -26,7 +26,7 @@ from liver_tf.records.training_data_file import (
 from liver_tf.refusals import Refusal
 
 
-def note_seen(
+def save_training_cases(
     folder: Path, kind: str, manifest: Manifest, split: Split, before: tuple[SplitPart, ...] = ()
 ) -> None:
     """Write ``seen.json`` of a run, unless it exists: its cases and those of earlier runs."""

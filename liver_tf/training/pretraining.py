@@ -9,7 +9,7 @@ from liver_tf.options import OptionError
 from liver_tf.records.folds import Split, hold_out
 from liver_tf.records.manifest import Manifest, load_manifest
 from liver_tf.training.computation import set_up_computation
-from liver_tf.training.job import carry_out
+from liver_tf.training.job import Job, carry_out
 from liver_tf.training.protocol import SCRATCH, Protocol
 from liver_tf.training.training_plan import make_plan
 from liver_tf.training.training_settings import PretrainSettings
@@ -48,8 +48,8 @@ def pretrain(settings: PretrainSettings | None = None, /, **options: Any) -> Pat
     plan = make_plan(settings, settings.network, manifest, settings.architecture, protocol)
     print(plan.text(), flush=True)
     if not settings.dry_run:
-        job = plan.job(_split(settings, manifest), computation)
-        carry_out(job, settings.run, pictures=settings.pictures)
+        job = Job.of(plan, _split(settings, manifest), computation)
+        carry_out(job, settings.run)
     return settings.run
 
 

@@ -11,7 +11,7 @@ from liver_tf.model.description import load_network
 from liver_tf.options import OptionError
 from liver_tf.records.folds import Split, cross_validation, save_folds
 from liver_tf.records.manifest import load_manifest
-from liver_tf.training.leak_check import note_seen
+from liver_tf.training.leak_check import save_training_cases
 from tests.builders import tiny_records
 from tests.builders.command_lines import finetune_arguments, pretrain_arguments
 from trainers import finetune, pretrain
@@ -62,7 +62,9 @@ def test_from_records_to_fine_tuned_weights(work, command, capsys):
     assert [len(part["cases"]) for part in seen] == [4, 6]
     shutil.copytree(work / "lesion", work / "unfair").joinpath("seen.json").unlink()
     manifest = load_manifest(work / "roi")
-    note_seen(work / "unfair", "lesion", manifest, Split((manifest.cases[0].case,), test_cases))
+    save_training_cases(
+        work / "unfair", "lesion", manifest, Split((manifest.cases[0].case,), test_cases)
+    )
     unfair = finetune_arguments(work, "none", pretrained=work / "unfair", protocol="unfair")
     assert command(finetune, *unfair) == 1
     assert "[leak-shared-patient]" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from liver_tf.atomic_files import sha256_of
 from liver_tf.records.folds import Split
 from liver_tf.records.training_data_file import LIVER_TRAINING_DATA, load_training_data
 from liver_tf.refusals import Refusal
-from liver_tf.training.leak_check import check_fold, note_seen
+from liver_tf.training.leak_check import check_fold, save_training_cases
 from tests.builders import tiny_records
 
 SPLIT = Split(("case0", "case1", "case2"), ("case3",), ("case4", "case5"))
@@ -37,17 +37,17 @@ def everyone(manifest):
 
 
 def test_other_patients_pass_and_are_handed_on(record_set, others, tmp_path):
-    note_seen(tmp_path / "lesion", "lesion", others, everyone(others))
+    save_training_cases(tmp_path / "lesion", "lesion", others, everyone(others))
     seen = check(*record_set, tmp_path / "lesion")
     (part,) = seen
     assert part.name == "training of a lesion network"
     assert [case.case for case in part.cases] == [case.case for case in others.cases]
-    note_seen(tmp_path / "mine", "lesion", record_set[1], SPLIT, seen)
+    save_training_cases(tmp_path / "mine", "lesion", record_set[1], SPLIT, seen)
     own, before = load_training_data(tmp_path / "mine" / "seen.json")
     assert [case.case for case in own.cases] == ["case0", "case1", "case2", "case3"]
     assert before == part
     # What a run has seen does not change when it goes on.
-    note_seen(tmp_path / "mine", "lesion", others, everyone(others))
+    save_training_cases(tmp_path / "mine", "lesion", others, everyone(others))
     assert load_training_data(tmp_path / "mine" / "seen.json") == (own, before)
 
 
@@ -60,7 +60,7 @@ def test_a_patient_of_the_pre_training(record_set, others, tmp_path, case, refus
     folder, manifest = record_set
     entry = next(entry for entry in manifest.cases if entry.case == case)
     mixed = replace(others, cases=(*others.cases, entry))
-    note_seen(tmp_path / "lesion", "lesion", mixed, everyone(mixed))
+    save_training_cases(tmp_path / "lesion", "lesion", mixed, everyone(mixed))
     if not refused:
         assert check(folder, manifest, tmp_path / "lesion")
         told = "validation shares 1 pair(s) of cases" in capsys.readouterr().out
@@ -77,7 +77,7 @@ def test_slices_of_the_test_under_another_name(record_set, others, tmp_path):
     entry = next(entry for entry in manifest.cases if entry.case == "case4")
     renamed = replace(entry, case="other-x", patient="other-p", group="other-p")
     mixed = replace(others, cases=(*others.cases, renamed))
-    note_seen(tmp_path / "lesion", "lesion", mixed, everyone(mixed))
+    save_training_cases(tmp_path / "lesion", "lesion", mixed, everyone(mixed))
     with pytest.raises(Refusal, match=r"\[leak-identical-slice\].*other-x .*2 pairs of slices"):
         check(folder, manifest, tmp_path / "lesion")
     pairs = tmp_path / "pairs.csv"
@@ -100,7 +100,7 @@ def test_parts_of_the_fold_itself(record_set):
 def test_other_keys_are_told(record_set, others, tmp_path, capsys):
     folder, manifest = record_set
     foreign = replace(others, made_by={"site_key": "f" * 16})
-    note_seen(tmp_path / "lesion", "lesion", foreign, everyone(foreign))
+    save_training_cases(tmp_path / "lesion", "lesion", foreign, everyone(foreign))
     check(folder, manifest, tmp_path / "lesion")
     assert "leakage guard: patients of training of a lesion network and fold test cannot be" in (
         capsys.readouterr().out
@@ -112,13 +112,13 @@ def test_a_run_that_does_not_tell(record_set, tmp_path, capsys):
     with pytest.raises(Refusal, match=r"\[no-seen\].*Start its training again"):
         check(folder, manifest, tmp_path)
     assert check(folder, manifest, tmp_path, accept_unknown=True) == ()
-    assert "not told what a network was trained on" in capsys.readouterr().out
+    assert "the training data of a network are not known" in capsys.readouterr().out
 
 
 def test_the_liver_network_that_cut_the_rois(record_set, others, tmp_path):
     _, manifest = record_set
     records = tmp_path / "rois"
-    note_seen(tmp_path / "liver", "liver", manifest, Split(("case5",), ("case0",)))
+    save_training_cases(tmp_path / "liver", "liver", manifest, Split(("case5",), ("case0",)))
     records.mkdir()
 
     def cut(digest):
@@ -132,6 +132,6 @@ def test_the_liver_network_that_cut_the_rois(record_set, others, tmp_path):
     with pytest.raises(Refusal, match=r"\[seen-damaged\].*Cut the ROIs again"):
         check(records, cut("0" * 64), None)
     copied.unlink()
-    note_seen(tmp_path / "second", "liver", others, everyone(others))
+    save_training_cases(tmp_path / "second", "liver", others, everyone(others))
     copied = (tmp_path / "second" / "seen.json").rename(records / LIVER_TRAINING_DATA)
     assert check(records, cut(sha256_of(copied)), None) == ()

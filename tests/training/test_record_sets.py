@@ -56,12 +56,11 @@ def arguments(networks, work, kind, *, cycles=(CYCLE,), **changes):
 @pytest.mark.parametrize(
     ("kind", "label_set", "learned"),
     [
-        ("liver", LIVER_ONLY, LIVER_ONLY),
-        ("liver", LESION_TYPES, LIVER_ONLY),
-        ("lesion", LITS, LITS),
-        ("lesion", THIRTY_TWO, THIRTY_TWO),
+        pytest.param("liver", LESION_TYPES, LIVER_ONLY, id="liver-on-types"),
+        pytest.param("lesion", THIRTY_TWO, THIRTY_TWO, id="lesion-on-32"),
+        pytest.param("liver", LIVER_ONLY, LIVER_ONLY, id="liver-on-liver", marks=pytest.mark.long),
+        pytest.param("lesion", LITS, LITS, id="lesion-on-lits", marks=pytest.mark.long),
     ],
-    ids=["liver-on-liver", "liver-on-types", "lesion-on-lits", "lesion-on-32"],
 )
 def test_any_record_set_can_be_fine_tuned_on(
     tmp_path, networks, command, capsys, kind, label_set, learned

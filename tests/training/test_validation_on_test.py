@@ -8,7 +8,7 @@ from liver_tf.model.weights_file import save_weights
 from liver_tf.options import OptionError
 from liver_tf.records.folds import Split, cross_validation, save_folds, validate_on_test
 from liver_tf.training import job
-from liver_tf.training.leak_check import note_seen
+from liver_tf.training.leak_check import save_training_cases
 from tests.builders import tiny_records
 from tests.builders.command_lines import finetune_arguments
 from trainers import finetune
@@ -27,7 +27,9 @@ def work(tmp_path_factory, make_network):
     save_weights(folder / "lesion" / "weights.npz", network.keras_model)
     (folder / "others").mkdir()
     others = tiny_records.write_set(folder / "others", patients=4, seed=5, prefix="other-")
-    note_seen(folder / "lesion", "lesion", others, Split(tuple(c.case for c in others.cases), ()))
+    save_training_cases(
+        folder / "lesion", "lesion", others, Split(tuple(c.case for c in others.cases), ())
+    )
     return folder, splits
 
 
