@@ -37,7 +37,7 @@ class StudyCell:
         matches = [re.fullmatch(order.format_map(parts), name) for order in orders]
         match = next((match for match in matches if match), None)
         if match is None or re.fullmatch(r"(fold|seed)\d+", match["protocol"]):
-            raise ValueError(f"expected a run like fold1/hier_freeze/seed0, got {name!r}")
+            raise ValueError(f"expected a run like fold1/hier_freeze/seed0, found {name!r}")
         return cls(int(match["fold"]), match["protocol"], int(match["seed"]))
 
 

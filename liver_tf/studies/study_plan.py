@@ -118,7 +118,7 @@ def plan_study(study: Path, inputs: StudyInputs, design: StudyDesign) -> StudyPl
     splits = load_folds(inputs.folds_file, manifest)
     folds = range(len(splits)) if design.folds is None else design.folds
     if missing := [fold for fold in folds if fold >= len(splits)]:
-        raise OptionError("folds", f"expected 0 to {len(splits) - 1}, got {missing[0]}")
+        raise OptionError("folds", f"expected 0 to {len(splits) - 1}, found {missing[0]}")
     common = inputs.made_of(design.shared_flags)
     made_of = {one.name: {**common, PROTOCOL: list(one.arguments)} for one in design.protocols}
     epochs = epochs_by_cycle(design.protocols, design.settings)

@@ -9,7 +9,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from liver_tf.model.weights_file import save_weights
 from liver_tf.records.folds import cross_validation, save_folds
 from liver_tf.records.manifest import load_manifest
 from tests.builders import tiny_records
@@ -23,8 +22,11 @@ PATIENTS, FOLDS = 12, 2
 CELL = "fold0/mine/seed0"
 
 
-def write(folder: Path, make_network) -> Path:
-    """Write what a study needs; networks are untrained but real."""
+def write(folder: Path, make_network=None) -> Path:
+    """Write the inputs of a study.
+
+    The networks are untrained but real, or a few bytes each without ``make_network``.
+    """
     whole = folder / "whole"
     whole.mkdir(parents=True)
     manifest = tiny_records.write_set(whole, patients=PATIENTS, slices=1, roi=False)
@@ -36,6 +38,12 @@ def write(folder: Path, make_network) -> Path:
     roi = {**of_rois.roi, "source_fingerprint": load_manifest(whole).fingerprint}
     replace(of_rois, roi=roi).save(rois)
     for name, kind in (("liver", "liver"), ("lesion", "lesion")):
+        (folder / name).mkdir()
+        if make_network is None:
+            (folder / name / "weights.npz").write_bytes(b"weights")
+            continue
+        from liver_tf.model.weights_file import save_weights
+
         network = make_network(kind, favoured=[0.0, 3.0] if kind == "liver" else None)
         network.description.save(folder / name)
         save_weights(folder / name / "weights.npz", network.keras_model)

@@ -1,54 +1,42 @@
-"""A small study from records to its report, its runs trained in this process."""
+"""Reproduce a study whose runs are done, failed or missing; nothing is trained."""
 
+import json
 import shutil
-from types import SimpleNamespace
 
 import pytest
 
+from liver_tf.command_line.flags_of_options import parse
 from liver_tf.options import OptionError
-from liver_tf.refusals import Refusal
-from liver_tf.run_files import finished_epochs
-from liver_tf.studies import run_process
-from tests.builders import tiny_study
+from liver_tf.studies.reproduce import plan_reproduction
+from liver_tf.studies.study_settings import ReproduceSettings
+from tests.builders import study_folder, tiny_study
 from tests.builders.tiny_study import CELL, run_of
-from trainers import cell, reproduce
+from trainers import reproduce
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory, make_network):
-    folder = tiny_study.write(tmp_path_factory.mktemp("work"), make_network)
+def work(tmp_path_factory):
+    folder = tiny_study.write(tmp_path_factory.mktemp("work"))
     tiny_study.protocol(folder, "mine", "enc1")
-    # Its flags can be read; the missing file is noticed only when the run starts.
-    tiny_study.protocol(folder, "wrong", "enc1", allow_pairs=folder / "nowhere.txt")
+    tiny_study.protocol(folder, "wrong", "enc1")
     return folder
 
 
 @pytest.fixture(scope="module")
-def finished(work, command):
-    """The folder of a study with one run that succeeds and one that fails."""
-
-    def run_here(arguments, *, stdout, **options):
-        try:
-            status = command(cell, *arguments[3:])
-        except Refusal as refusal:
-            print(refusal.text_with_path(), file=stdout)
-            status = 1
-        return SimpleNamespace(returncode=status)
-
+def finished(work, cohort):
+    """The folder of a study with one run that is done and one that has failed."""
     study = work / "finished"
+    study_folder.measured(study, cohort, "mine", 0.8)
+    study_folder.begun(study, "wrong", cycles=0)
     protocols = [work / "wrong.flags", work / "mine.flags"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_process, "subprocess", SimpleNamespace(run=run_here, DEVNULL=0, STDOUT=0))
-        status = command(reproduce, *tiny_study.arguments(work, study, protocols))
-    assert status == 1
+    settings = parse(ReproduceSettings, tiny_study.arguments(work, study, protocols))
+    failed, done = plan_reproduction(settings).jobs
+    for job, state in ((failed, "failed"), (done, "done")):
+        job.folder.mkdir(parents=True)
+        status = {"state": state, "made_of": job.made_of, "seconds": {}}
+        (job.folder / "cell.json").write_text(json.dumps(status))
+        job.log.write_text("$ python -m trainers.cell\n")
     return study
-
-
-def test_after_a_failed_run_the_others_are_executed_and_reported(finished):
-    report = (finished / "report" / "report.md").read_text()
-    assert "fold0/seed0/wrong" in report
-    assert (run_of(finished) / "postprocessing.json").is_file()
-    assert finished_epochs(run_of(finished)) == (1, 0)
 
 
 def test_a_finished_run_is_neither_trained_nor_evaluated_again(work, finished, command, capsys):
@@ -137,12 +125,12 @@ def test_flags_that_no_run_could_read_are_refused_before_the_first_run(
     [
         ({"only": "fold0/mine"}, "only: expected a run like fold1/hier_freeze/seed0"),
         ({"only": "fold1/mine/seed0"}, "only: this study has no run fold1/mine/seed0"),
-        ({"folds": "0,2"}, "folds: expected 0 to 1, got 2"),
-        ({"seeds": "-1"}, "seeds: expected a whole number, got '-1'"),
+        ({"folds": "0,2"}, "folds: expected 0 to 1, found 2"),
+        ({"seeds": "-1"}, "seeds: expected a whole number"),
     ],
 )
-def test_runs_that_the_study_does_not_have_are_refused(work, finished, command, changes, message):
-    # The folder of a started study: its flag files were read then.
-    arguments = tiny_study.arguments(work, finished, [work / "mine.flags"], **changes)
+def test_runs_that_the_study_does_not_have_are_refused(work, command, changes, message):
+    arguments = tiny_study.arguments(work, work / "never", [work / "mine.flags"], **changes)
     with pytest.raises(OptionError, match=message):
         command(reproduce, *arguments)
+    assert not (work / "never").exists()

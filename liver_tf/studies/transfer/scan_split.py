@@ -92,10 +92,10 @@ def split_scan(
     if list(positions_mm) != sorted(set(positions_mm)):
         raise ValueError("expected slices in order from feet to head, at different positions")
     if end not in ENDS:
-        raise ValueError(f"expected one of {', '.join(ENDS)}, got {end!r}")
+        raise ValueError(f"expected one of {', '.join(ENDS)}, found {end!r}")
     usable = [number for number, liver in enumerate(with_liver) if liver]
     if not usable:
-        raise ValueError("expected slices with liver, got none")
+        raise ValueError("expected slices with liver, found none")
     if end == HEAD:
         usable.reverse()
     offset = {number: abs(positions_mm[number] - positions_mm[usable[0]]) for number in usable}
@@ -115,6 +115,6 @@ def split_scan(
 def _spread(pool: Sequence[int], count: int, part: str) -> tuple[int, ...]:
     """Slices spread evenly from the first to the last of a pool, in order from feet to head."""
     if not 1 < count <= len(pool):
-        raise ValueError(f"{part}: expected 2 to {len(pool)} slices in this part, got {count}")
+        raise ValueError(f"{part}: expected 2 to {len(pool)} slices in this part, found {count}")
     last = len(pool) - 1
     return tuple(sorted(pool[round(place * last / (count - 1))] for place in range(count)))
