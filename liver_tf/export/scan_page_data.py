@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -63,16 +62,6 @@ def encode_runs(labels: np.ndarray) -> list[int]:
     starts, ends = starts[kept], ends[kept]
     gaps = starts - np.concatenate([[0], ends[:-1]])
     return np.stack([gaps, ends - starts, flat[starts]], axis=1).reshape(-1).tolist()
-
-
-def decode_runs(runs: Sequence[int], shape: tuple[int, int]) -> np.ndarray:
-    """uint8 [rows, columns], the inverse of ``encode_runs``."""
-    flat = np.zeros(shape[0] * shape[1], np.uint8)
-    position = 0
-    for gap, length, label in np.asarray(runs, np.int64).reshape(-1, 3):
-        flat[position + gap : position + gap + length] = label
-        position += gap + length
-    return flat.reshape(shape)
 
 
 def reduction_of(shape: tuple[int, int, int]) -> int:

@@ -28,32 +28,11 @@ _STORED = tf.TensorSpec([None, None, None], tf.int32, name="stored")
 
 
 def signatures_of(cascade: Cascade, *, found_as_uint8: bool = False) -> dict[str, Callable]:
-    """Functions by the name of their signature; inputs and outputs are in ``docs/serving.md``.
+    """Functions by the name of their signature; see ``docs/serving.md`` for inputs and outputs.
 
-    Slices are ``hu`` [batch, rows, columns], Hounsfield units in canonical orientation, of any
-    size, each on its own. ``spacing_mm`` is float32 [batch, 2] (row, column), or [1, 2] for all of
-    them, 0 where unknown; it may be omitted except in ``serving_default``.
-
-    ``serving_default`` (``hu`` float32) and ``hu_int16`` (``hu`` int16, half the size) return
-    ``label_map`` uint8 [batch, rows, columns]; ``found_liver`` and ``found_lesion`` bool [batch]
-    (without a liver the slice is not searched, which does not mean that it is healthy);
-    ``diagnosis`` int32 [batch], the majority class of the lesion pixels, 0 without lesion;
-    ``diagnosis_probability`` float32 [batch, types], the mean over the lesion pixels, scaled to sum
-    to 1; ``liver_area_mm2`` and ``lesion_area_mm2`` float32 [batch], NaN for unknown spacing.
-
-    ``probabilities`` (``hu`` float32) returns ``probabilities`` float16 [batch, rows, columns,
-    classes], zero outside the ROI.
-
-    ``dicom_pixels`` takes ``stored`` int32 [batch, rows, columns], ``slope`` and ``intercept``
-    float32 [batch] (PS3.3 C.11.1: HU = stored * slope + intercept) and returns the outputs of
-    ``serving_default``.
-
-    ``volume`` takes ``hu`` int16 [slices, rows, columns], one scan from the feet to the head, and
-    ``spacing_mm`` float32 [3] (slice, row, column). It returns ``label_map`` uint8 [slices, rows,
-    columns] and for the scan ``found_liver``, ``found_lesion``, ``diagnosis``,
-    ``diagnosis_probability`` [types], ``liver_ml`` and ``lesion_ml``.
-
-    Invalid requests fail with ``InvalidArgumentError``, see ``signature_checks``.
+    Slices are ``hu`` [batch, rows, columns], each on its own, with ``spacing_mm`` [batch or 1, 2];
+    ``volume`` takes one scan, ``hu`` [slices, rows, columns] and ``spacing_mm`` [3]. Invalid
+    requests fail with ``InvalidArgumentError``, see ``signature_checks``.
 
     Args:
       cascade: The model.

@@ -24,7 +24,6 @@ from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.scan_findings import ScanFindings
 from liver_tf.export.scan_page import scan_page
 from liver_tf.export.scan_page_data import (
-    decode_runs,
     encode_runs,
     lesion_places,
     picture,
@@ -71,6 +70,16 @@ def page_of(scan, labels, title="scan-001", label_set=LESION_TYPES, liver_found=
     lesions = find_lesions(labels, scan.hu, scan.spacing_mm, label_set)
     findings = ScanFindings(scan, labels, lesions, label_set, liver_found)
     return scan_page(title, findings, AlgorithmIdentity("ab12"))
+
+
+def decode_runs(runs, shape):
+    """uint8 [rows, columns], the inverse of ``encode_runs``."""
+    flat = np.zeros(shape[0] * shape[1], np.uint8)
+    position = 0
+    for gap, length, label in np.asarray(runs, np.int64).reshape(-1, 3):
+        flat[position + gap : position + gap + length] = label
+        position += gap + length
+    return flat.reshape(shape)
 
 
 def data_of(page):

@@ -40,11 +40,11 @@ def test_a_lesion_is_as_long_as_in_its_longest_slice():
     mask = np.zeros((3, 8, 8), bool)
     mask[0, 2:4, 2:4] = mask[1, 2:5, 2:6] = mask[2, 2:4, 2:4] = True
     assert measure(mask) == ([5.0], [1])  # 3 x 4
-    mask[0] = mask[1]  # of equals the first slice
+    mask[0] = mask[1]  # the first of equal slices
     assert measure(mask) == ([5.0], [0])
 
 
-def test_parts_of_one_slice_that_hang_together_elsewhere_are_measured_each():
+def test_parts_of_a_slice_connected_elsewhere_are_measured_separately():
     mask = np.zeros((2, 3, 20), bool)
     mask[0, 1] = True
     mask[1, 1, 0:3] = mask[1, 1, 17:20] = True
@@ -53,7 +53,7 @@ def test_parts_of_one_slice_that_hang_together_elsewhere_are_measured_each():
     mask[0, 1] = True
     assert measure(mask) == ([pytest.approx(np.hypot(1, 20))], [0])
     mask[1, 1] = mask[0, 1]
-    mask[0, 1, 5:15] = False  # the slice without a gap counts, wherever it lies
+    mask[0, 1, 5:15] = False  # the slice without a gap counts
     assert measure(mask) == ([pytest.approx(np.hypot(1, 20))], [1])
 
 

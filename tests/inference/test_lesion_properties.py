@@ -15,7 +15,7 @@ def scan():
     labels = np.zeros((3, 8, 8), np.uint8)
     labels[:, :, :] = 1
     labels[0, 1:3, 1:3] = 2  # 4 voxels of cyst
-    labels[1, 3, 3] = labels[1, 3, 4] = labels[1, 4, 4] = 4  # touches by a corner: 3 of metastasis
+    labels[1, 3, 3] = labels[1, 3, 4] = labels[1, 4, 4] = 4  # touches at a corner: 3 of metastasis
     labels[2, 7, 0:2] = 3
     hu = np.full(labels.shape, 110, np.int16)
     hu[0, 1:3, 1:3] = [[5, 6], [7, 8]]
@@ -87,7 +87,7 @@ def test_types_come_from_the_mean_probabilities(scan):
     ]
 
 
-def test_models_that_disagree_are_told(scan):
+def test_disagreeing_networks_are_reported(scan):
     labels, hu = scan
     labels[labels == 2] = 1
     labels[labels == 4] = 1  # the lesion of two voxels is left
@@ -108,7 +108,7 @@ def test_models_that_disagree_are_told(scan):
     np.testing.assert_allclose(list(lesion.type_probability_sd.values()), expected, atol=5e-5)
 
 
-def test_a_label_set_of_ones_own():
+def test_a_custom_label_set():
     labels = np.zeros((1, 4, 4), np.uint8)
     labels[0, 1, 1] = 2
     hu = np.zeros(labels.shape, np.int16)
@@ -131,7 +131,7 @@ def test_unknown_spacing_gives_no_size(scan):
     assert sizes((float("nan"), 0.5, 0.8)) == [(None, 1.6, 1.887, 0), (None, 0.8, 1.676, 2)]
 
 
-def test_a_single_slice_tells_no_volume(scan):
+def test_a_single_slice_has_no_volume(scan):
     labels, hu = scan
     (lesion,) = find_lesions(labels[:1], hu[:1], (5.0, 0.5, 0.8), LESION_TYPES)
     assert (lesion.volume_ml, lesion.area_mm2) == (None, 1.6)

@@ -29,7 +29,7 @@ def test_runs_by_hand():
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_painting_undoes_runs_of_any_strides(seed):
+def test_painting_inverts_runs_of_any_strides(seed):
     mask = draw_mask(seed)[::-1, :, ::-2]
     np.testing.assert_array_equal(paint(runs_of(mask)), mask)
 
