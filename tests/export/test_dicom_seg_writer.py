@@ -91,7 +91,7 @@ def test_seg_and_nifti_match_the_marked_pixels(tmp_path, row, column, to_head, r
 
     # By reference: on the very pixels of the slice to which a frame refers, as that is stored.
     # By place: at the mm at which the series has its marks.
-    told = []
+    reported = []
     for frame, shared, pixels in frames_of(seg):
         source = frame.DerivationImageSequence[0].SourceImageSequence[0]
         number = frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber
@@ -104,14 +104,14 @@ def test_seg_and_nifti_match_the_marked_pixels(tmp_path, row, column, to_head, r
                 shared.PixelMeasuresSequence[0],
                 np.argwhere(pixels),
             )
-            told.append(place)
+            reported.append(place)
     true = places_of_marks(folder)
-    np.testing.assert_allclose(sorted_places(np.concatenate(told)), true, atol=1e-4)
+    np.testing.assert_allclose(sorted_places(np.concatenate(reported)), true, atol=1e-4)
     image = nibabel.load(nifti)
     voxels = np.argwhere(np.asarray(image.dataobj) == 3)
     in_ras = nibabel.affines.apply_affine(image.affine, voxels)
     np.testing.assert_allclose(sorted_places(in_ras * [-1, -1, 1]), true, atol=1e-3)
-    # And our own reader, which matches frames by reference and position.
+    # And the reader of this project, which matches frames by reference and position.
     segments = read_dicom_seg(seg, scan)
     meaning = {name: LESION_TYPES.index(name) for name in LESION_TYPES.classes[1:]}
     np.testing.assert_array_equal(labels_from_segments(segments, meaning, seg), labels)
@@ -174,7 +174,7 @@ def test_the_elements_of_the_seg(scan, tmp_path):
     uids = {item.ReferencedSOPInstanceUID for item in referenced.ReferencedInstanceSequence}
     assert uids == {f"{SERIES_UID}.{number}" for number in (1, 2, 3, 4)}
     assert (dataset.ContentDate, dataset.ContentTime) == ("20240506", "120000")
-    told = []
+    reported = []
     for item in dataset.SegmentSequence:
         assert item.SegmentAlgorithmType == "AUTOMATIC"
         (algorithm,) = item.SegmentationAlgorithmIdentificationSequence
@@ -184,7 +184,7 @@ def test_the_elements_of_the_seg(scan, tmp_path):
         )
         assert MADE_BY.model in algorithm.AlgorithmParameters
         region = item.get("AnatomicRegionSequence")
-        told.append(
+        reported.append(
             (
                 item.SegmentNumber,
                 item.SegmentLabel,
@@ -193,7 +193,7 @@ def test_the_elements_of_the_seg(scan, tmp_path):
                 region and region[0].CodeValue,
             )
         )
-    assert told == [
+    assert reported == [
         (1, "liver", "91723000", "10200004", None),
         (2, "cyst", "49755003", "367643001", "10200004"),
         (3, "hemangioma", "49755003", "400210000", "10200004"),
@@ -331,10 +331,10 @@ def test_dciodvfy_finds_no_error(series, tmp_path, label_set, single):
     labels = labels_of_marks(scan)
     labels[0, 1, 1:4] = (2, 4, 4)
     write_dicom_seg(tmp_path / "seg.dcm", labels, scan, label_set, MADE_BY)
-    told = dciodvfy(tmp_path / "seg.dcm")
-    assert "Segmentation" in told
-    assert errors_in(told) == []
-    # It does find errors: where segments do not say what they are of, for one.
+    reported = dciodvfy(tmp_path / "seg.dcm")
+    assert "Segmentation" in reported
+    assert errors_in(reported) == []
+    # It does detect errors, such as segments without a property type.
     dataset = pydicom.dcmread(tmp_path / "seg.dcm")
     for segment in dataset.SegmentSequence:
         del segment.SegmentedPropertyTypeCodeSequence
@@ -347,8 +347,8 @@ def dciodvfy(path):
     return done.stdout + done.stderr
 
 
-def errors_in(told):
-    return [line for line in told.splitlines() if line.startswith("Error")]
+def errors_in(reported):
+    return [line for line in reported.splitlines() if line.startswith("Error")]
 
 
 def set_anyhow(dataset, keyword, value):

@@ -63,12 +63,12 @@ def test_results_of_a_series_are_complete_and_consistent(series, tmp_path):
     )
     scan = read_dicom_series(series)
     folder = tmp_path / "out" / "scan-001"
-    labels, told, found = results_of(scan, folder)
+    labels, reported, found = results_of(scan, folder)
     files = {path.name for path in folder.iterdir()}
     assert files == {*NAMES, "slice-0001.png"}
     assert {*found["files"], "lesions.json"} == files
     assert found["not_written"] == {}
-    assert "no segmentation" not in told
+    assert "no segmentation" not in reported
     # SEG and NIfTI, each on the grid of the scan.
     image = nibabel.load(folder / "labels.nii.gz")
     np.testing.assert_array_equal(np.asarray(image.dataobj).transpose(2, 1, 0), labels)
@@ -95,26 +95,26 @@ def test_only_the_seg_contains_the_patient(series, tmp_path):
         "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
     )
     scan = read_dicom_series(series)
-    _, told, _ = results_of(scan, tmp_path / "scan-001")
+    _, reported, _ = results_of(scan, tmp_path / "scan-001")
     knowing = [
         path.name
         for path in (tmp_path / "scan-001").iterdir()
         if b"CANARY" in path.read_bytes() or scan.source.series_uid.encode() in path.read_bytes()
     ]
     assert knowing == ["segmentation.dcm"]
-    assert "CANARY" not in told
+    assert "CANARY" not in reported
 
 
 def test_a_scan_without_findings_has_empty_results(series, tmp_path):
     scan = read_dicom_series(series)
     nothing = np.zeros(scan.hu.shape, np.uint8)
-    _, told, found = results_of(scan, tmp_path / "scan-001", nothing)
+    _, reported, found = results_of(scan, tmp_path / "scan-001", nothing)
     assert found["diagnosis"] == "healthy"
     assert found["lesions"] == []
     assert (found["status"], found["liver_found"]) == ("no-lesion-found", True)
     assert found["warning"] is None
     assert found["not_written"]["segmentation.dcm"]["code"] == "nothing-found"
-    assert "no segmentation.dcm: nothing-found" in told
+    assert "no segmentation.dcm: nothing-found" in reported
     image = nibabel.load(tmp_path / "scan-001" / "labels.nii.gz")
     assert not np.asarray(image.dataobj).any()
     assert "no lesion found" in (tmp_path / "scan-001" / "scan.html").read_text()
@@ -123,9 +123,9 @@ def test_a_scan_without_findings_has_empty_results(series, tmp_path):
 def test_results_of_a_scan_without_liver_carry_a_warning(series, tmp_path):
     scan = read_dicom_series(series)
     nothing = np.zeros(scan.hu.shape, np.uint8)
-    _, told, found = results_of(scan, tmp_path / "scan-001", nothing, liver_found=False)
-    assert "NO LIVER FOUND: NOT THE SAME AS A HEALTHY LIVER" in told
-    assert "healthy," not in told
+    _, reported, found = results_of(scan, tmp_path / "scan-001", nothing, liver_found=False)
+    assert "NO LIVER FOUND: NOT THE SAME AS A HEALTHY LIVER" in reported
+    assert "healthy," not in reported
     assert (found["status"], found["liver_found"]) == ("no-liver-found", False)
     assert "not searched for lesions" in found["warning"]
     (row,) = csv.DictReader((tmp_path / "scan-001" / "lesions.csv").read_text().splitlines())
@@ -144,12 +144,12 @@ def test_without_geometry_the_other_results_are_written(tmp_path):
 
     write_placed_series(tmp_path / "series", *AXIAL, change=change)
     scan = read_dicom_slice(tmp_path / "series" / "1.dcm")
-    _, told, found = results_of(scan, tmp_path / "scan-001")
+    _, reported, found = results_of(scan, tmp_path / "scan-001")
     assert set(found["not_written"]) == {
         *("labels.nii.gz", "lesion_ids.nii.gz", "segmentation.dcm")
     }
     assert {one["code"] for one in found["not_written"].values()} == {"no-geometry"}
-    assert "no labels.nii.gz: no-geometry" in told
+    assert "no labels.nii.gz: no-geometry" in reported
     assert found["spacing_mm"] is None
     assert found["lesions"][0]["volume_ml"] is None
     files = {path.name for path in (tmp_path / "scan-001").iterdir()}
@@ -165,11 +165,11 @@ def test_without_a_valid_seg_the_other_results_are_written(tmp_path):
         del dataset.FrameOfReferenceUID
 
     write_placed_series(tmp_path / "series", *AXIAL, change=change)
-    _, told, found = results_of(read_dicom_series(tmp_path / "series"), tmp_path / "scan-001")
+    _, reported, found = results_of(read_dicom_series(tmp_path / "series"), tmp_path / "scan-001")
     assert found["not_written"]["segmentation.dcm"]["code"] == "seg-source"
     assert "FrameOfReferenceUID" in found["not_written"]["segmentation.dcm"]["came"]
     assert "labels.nii.gz" in found["files"]
-    assert "no segmentation.dcm: seg-source" in told
+    assert "no segmentation.dcm: seg-source" in reported
 
 
 def test_elements_missing_in_the_seg_are_listed_without_values(tmp_path):
@@ -182,11 +182,11 @@ def test_elements_missing_in_the_seg_are_listed_without_values(tmp_path):
         dataset.PatientID = "CANARY\\4711"
 
     write_placed_series(tmp_path / "series", *AXIAL, change=change)
-    _, told, found = results_of(read_dicom_series(tmp_path / "series"), tmp_path / "scan-001")
+    _, reported, found = results_of(read_dicom_series(tmp_path / "series"), tmp_path / "scan-001")
     text = "segmentation.dcm lacks PatientID: not valid DICOM in the scan"
-    assert text in told
+    assert text in reported
     assert {"code": "seg-not-copied", "text": text} in found["cautions"]
-    assert "CANARY" not in told + json.dumps(found)
+    assert "CANARY" not in reported + json.dumps(found)
 
 
 def test_a_nifti_volume_has_no_seg(series, tmp_path):

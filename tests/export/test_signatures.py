@@ -21,7 +21,7 @@ def test_int16(exported):
 
 
 def test_spacing_is_optional_except_in_serving_default(exported):
-    """TensorFlow's own loader knows no inputs to leave out; servers take them from here."""
+    """TensorFlow's loader requires all inputs; servers take the defaults from here."""
     stored = saved_model_pb2.SavedModel.FromString(
         (exported.folder / "saved_model.pb").read_bytes()
     )

@@ -78,10 +78,10 @@ def test_types_come_from_the_mean_probabilities(scan):
     assert second.type_probabilities == {"cyst": 0.1667, "hemangioma": 0.5, "metastasis": 0.3333}
     assert (second.type, second.most_likely_type) == ("hemangioma", "hemangioma")
     assert first.disagreeing_models is first.type_probability_sd is None
-    told = find_lesions(
+    reported = find_lesions(
         labels, hu, None, LESION_TYPES, probabilities=probabilities, type_threshold=0.51
     )
-    assert [(one.type, one.most_likely_type) for one in told] == [
+    assert [(one.type, one.most_likely_type) for one in reported] == [
         ("metastasis", "metastasis"),
         ("indeterminate", "hemangioma"),
     ]
@@ -173,12 +173,12 @@ def test_counts_equal_a_slow_obvious_version(seed):
     lesions = find_lesions(labels, hu, (2.0, 0.5, 0.5), LESION_TYPES)
     assert len(lesions) == count > 3
     for lesion in lesions:
-        own = numbered == lesion.number
-        assert lesion.voxels == own.sum()
-        places = np.flatnonzero(own.any(axis=(1, 2)))
+        inside = numbered == lesion.number
+        assert lesion.voxels == inside.sum()
+        places = np.flatnonzero(inside.any(axis=(1, 2)))
         assert lesion.slices == (places[0], places[-1])
-        assert lesion.mean_hu == round(float(hu[own].mean()), 1)
-        assert lesion.area_mm2 == own.sum(axis=(1, 2)).max() * 0.25
-        assert lesion.volume_ml == pytest.approx(own.sum() * 0.5 / 1000, abs=5.1e-4)
-        shares = [round(float((labels[own] == label).mean()), 4) for label in (2, 3, 4)]
+        assert lesion.mean_hu == round(float(hu[inside].mean()), 1)
+        assert lesion.area_mm2 == inside.sum(axis=(1, 2)).max() * 0.25
+        assert lesion.volume_ml == pytest.approx(inside.sum() * 0.5 / 1000, abs=5.1e-4)
+        shares = [round(float((labels[inside] == label).mean()), 4) for label in (2, 3, 4)]
         assert list(lesion.type_probabilities.values()) == shares

@@ -135,9 +135,9 @@ def test_probabilities_belong_to_the_lesion_voxels_in_c_order(make_network):
 def test_windows_contain_their_boxes_and_are_pasted_back():
     boxes = tf.constant([[2, 3, 4], [-3, 6, 8], [4, -2, 5], [-5, -5, 30]])
     for chosen in ([0], [0, 1, 2], [0, 1, 2, 3]):
-        own = tf.gather(boxes, chosen)
-        origin, window = windows_of(own, tf.constant([7, 10]))
-        for (row, column, side), (top, left) in zip(own.numpy(), origin.numpy(), strict=True):
+        selected = tf.gather(boxes, chosen)
+        origin, window = windows_of(selected, tf.constant([7, 10]))
+        for (row, column, side), (top, left) in zip(selected.numpy(), origin.numpy(), strict=True):
             height, width = window.numpy()
             assert 0 <= top <= max(row, 0)
             assert 0 <= left <= max(column, 0)

@@ -52,7 +52,7 @@ def test_finished_scans_are_kept_and_the_others_reported(save_runs, tmp_path):
     assert "inputs.csv" in files
     statuses = [line.split(",")[2] for line in out[out.index("table") + 2 :]]
     assert statuses == ["refused", "lesions-found", "refused", "not-begun", "not-begun"]
-    # What was refused before is told too.
+    # What was refused before is reported too.
     assert "scan-001: " in err
     assert "[file-missing]" in err
     assert "scan-003: " in err

@@ -92,16 +92,17 @@ def test_bad_scans_do_not_stop_the_others(runs, tmp_path, command, capsys):
         assert one.startswith(f"scan-{number:03d}: ")
         assert f"[{code}" in one
     check_table(tmp_path / "out" / "inputs.csv", codes)
-    told = [json.loads((tmp_path / "out" / name / "lesions.json").read_text()) for name in written]
-    assert [one["slices"] for one in told] == [5, 5, 1]
-    assert told[0]["method"] == {
+    files = [tmp_path / "out" / name / "lesions.json" for name in written]
+    reported = [json.loads(file.read_text()) for file in files]
+    assert [scan["slices"] for scan in reported] == [5, 5, 1]
+    assert reported[0]["method"] == {
         "lesion_networks": 2,
         "flips": True,
         "in_liver_only": True,
         "postprocessing": {"lesion_probability": None, "fill_holes": False, "least_area_mm2": 0.0},
         "type_threshold": 0.9,
     }
-    lesions = [lesion for one in told for lesion in one["lesions"]]
+    lesions = [lesion for scan in reported for lesion in scan["lesions"]]
     assert lesions
     for lesion in lesions:
         sure = lesion["type_probabilities"][lesion["most_likely_type"]] >= 0.9
@@ -110,7 +111,8 @@ def test_bad_scans_do_not_stop_the_others(runs, tmp_path, command, capsys):
         assert set(lesion["type_probability_sd"]) == {"cyst", "hemangioma", "metastasis"}
         assert lesion["longest_diameter_mm"] > 0
     # The same voxels as a volume and as a series, each in the space that its own viewers show.
-    for volume_lesion, series_lesion in zip(told[0]["lesions"], told[1]["lesions"], strict=True):
+    of_volume, of_series = reported[0]["lesions"], reported[1]["lesions"]
+    for volume_lesion, series_lesion in zip(of_volume, of_series, strict=True):
         spaces, places, _ = (
             [one.pop(name) for one in (volume_lesion, series_lesion)]
             for name in ("centroid_space", "centroid_mm", "centroid_voxel")
@@ -185,13 +187,13 @@ def test_the_post_processing_of_a_run_is_used_unless_disabled(runs, tmp_path, co
         assert command(predict, *line, "--nopostprocessing") == 0
     finally:
         path.unlink()
-    told = {
+    reported = {
         name: json.loads((tmp_path / name / "scan-001" / "lesions.json").read_text())
         for name in ("with", "without")
     }
-    assert told["with"]["lesions"] == []
-    assert told["with"]["diagnosis"] == "healthy"
-    assert len(told["without"]["lesions"]) > 0
+    assert reported["with"]["lesions"] == []
+    assert reported["with"]["diagnosis"] == "healthy"
+    assert len(reported["without"]["lesions"]) > 0
 
 
 def test_invalid_arguments_are_refused(runs, tmp_path, command):

@@ -28,10 +28,10 @@ def test_results_are_complete_and_on_the_grid_of_the_volume(volume, tmp_path, in
     labels = nibabel.load(folder / "labels.nii.gz")
     assert labels.shape == (48, 40, 5)
     np.testing.assert_array_equal(labels.affine, np.diag([-1.5, 1.5, 4.0, 1.0]))
-    told = json.loads((folder / "lesions.json").read_text())
+    reported = json.loads((folder / "lesions.json").read_text())
     found = np.asarray(labels.dataobj)
-    assert told["liver_voxels_with_lesions"] == int((found >= 1).sum())
-    assert sum(lesion["voxels"] for lesion in told["lesions"]) == int((found >= 2).sum())
+    assert reported["liver_voxels_with_lesions"] == int((found >= 1).sum())
+    assert sum(lesion["voxels"] for lesion in reported["lesions"]) == int((found >= 2).sum())
     assert 1 <= len(list(folder.glob("slice-*.png"))) <= 2
     assert [path.name for path in folder.parent.iterdir()] == ["scan-001"]
     assert "Doe" not in (folder / "lesions.json").read_text()
@@ -41,11 +41,11 @@ def test_a_scan_of_air_has_no_liver(tmp_path, intensity_cascade):
     path = tmp_path / "air.nii.gz"
     hu = np.random.default_rng(0).integers(-1024, -900, (16, 16, 3)).astype(np.int16)
     nibabel.save(nibabel.Nifti1Image(hu, np.diag([-1.5, 1.5, 4.0, 1.0])), path)
-    told = predict_scan(
+    reported = predict_scan(
         intensity_cascade(), path, tmp_path / "scan-001", ResultSettings(pictures=0)
     )
-    assert "NO LIVER FOUND" in told.text
-    assert (told.status, told.lesions) == ("no-liver-found", [])
+    assert "NO LIVER FOUND" in reported.text
+    assert (reported.status, reported.lesions) == ("no-liver-found", [])
     found = json.loads((tmp_path / "scan-001" / "lesions.json").read_text())
     assert (found["liver_found"], found["lesions"]) == (False, [])
 

@@ -110,9 +110,9 @@ def test_dcmqi_slices_of_a_series_and_alone(predicted):
 def test_dciodvfy_finds_no_error_in_the_segs(predicted, name):
     path = predicted / name / "segmentation.dcm"
     done = subprocess.run(["dciodvfy", path], capture_output=True, text=True, check=False)
-    told = (done.stdout + done.stderr).splitlines()
-    assert "Segmentation" in told
-    assert [line for line in told if line.startswith("Error")] == []
+    reported = (done.stdout + done.stderr).splitlines()
+    assert "Segmentation" in reported
+    assert [line for line in reported if line.startswith("Error")] == []
 
 
 def test_pages_and_tables_contain_no_names(predicted):

@@ -144,7 +144,7 @@ def test_an_error_of_the_server_is_reported(rest_url, grpc_target):
     ],
 )
 def test_invalid_requests_are_not_sent(hu, spacing, code, words):
-    """Nobody listens there: what was sent would be told as no answer."""
+    """No server listens there, so a request that was sent would be refused as no-answer."""
     with pytest.raises(Refusal, match=rf"\[{code}\].*{words}"):
         Rest("http://127.0.0.1:9/v1/models/liver")(hu, spacing)
 
