@@ -138,14 +138,14 @@ class Option:
         """The bounds in words, e.g. ``at least 1``; empty if there are none."""
         spec = self.spec
         if spec.low is not None and spec.high is not None:
-            return f"{spec.low:g} to {spec.high:g}"
+            return f"{_shown(spec.low)} to {_shown(spec.high)}"
         texts = (
             ("above", spec.above),
             ("at least", spec.low),
             ("below", spec.below),
             ("at most", spec.high),
         )
-        return " and ".join(f"{word} {value:g}" for word, value in texts if value is not None)
+        return " and ".join(f"{word} {_shown(value)}" for word, value in texts if value is not None)
 
     def checked(self, value: Any) -> Any:
         """The value, with paths and tuples converted; raises ``OptionError``."""
@@ -199,6 +199,10 @@ class Option:
         ):
             raise OptionError(self.name, f"expected {self.bounds}, found {value}")
         return value
+
+
+def _shown(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:g}"
 
 
 class Options:

@@ -99,6 +99,8 @@ def room_of(name):
 
 def violations(module, source):
     """What is wrong with a module's imports, one line each."""
+    if module == "liver_tf":  # the public API imports the rooms on demand
+        return []
     room = room_of(module)
     allowed = set() if room is None else set(ROOMS[: ROOMS.index(room) + 1])
     forbidden = FORBIDDEN.get(room, set())

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from liver_tf.command_line.run_command import run
-from liver_tf.export.export_model import ExportSettings, export
+from liver_tf.export.export_model import ExportSettings, export_model
 
 
 def main(settings: ExportSettings) -> int:
-    exported = export(settings)
+    exported = export_model(settings)
     for sentence in exported.left_out:
         print(sentence)
     print(f"{exported.folder}: SavedModel; see {exported.card}")

@@ -32,7 +32,7 @@ class Command:
 
 
 def find_commands() -> dict[str, Command]:
-    """All commands by name, in the order in which a job uses them; imports none of them."""
+    """All commands by name; imports none of them."""
     commands = {}
     for folder in FOLDERS:
         for path in sorted((_BESIDE / folder).glob("[!_]*.py")):

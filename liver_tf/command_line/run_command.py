@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import faulthandler
-import logging
 import sys
 import typing
 from collections.abc import Callable, Sequence
@@ -56,9 +55,6 @@ def execute(main: Main, arguments: Sequence[str], *, tensorflow: bool = True) ->
         from liver_tf.quiet_tensorflow import import_tensorflow
 
         import_tensorflow()
-        # TensorFlow reports every step of saving and of distributing work through these loggers.
-        for name in ("absl", "tensorflow"):
-            logging.getLogger(name).setLevel(logging.WARNING)
     try:
         with disk_full_as_refusal():
             return main(settings)

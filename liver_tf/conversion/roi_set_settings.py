@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from liver_tf import run_files
 from liver_tf.inference.roi_rule import RoiRule
@@ -30,18 +30,25 @@ class RoiSetSettings(Options):
             raise OptionError(None, "give either --liver_run=RUN or --true_liver")
 
 
-def make_roi_set(settings: RoiSetSettings) -> tuple[Manifest, str]:
+def make_roi_set(settings: RoiSetSettings | None = None, /, **options: Any) -> tuple[Manifest, str]:
     """Cut ROIs around the liver and write them as a record set.
+
+    Args:
+      settings: All options; None takes the defaults.
+      **options: Single options by name, as in ``liver-tf make_rois --help``. ``input``,
+        ``output``, and ``liver_run`` or ``true_liver`` are required.
 
     Returns:
       The manifest, and a sentence on how well the boxes contain liver and lesions.
 
     Raises:
+      OptionError: An option has a value that it cannot take.
       Refusal: As ``cut_rois``, or the liver run cannot be used.
     """
     from liver_tf.conversion.roi_sets import cut_rois
     from liver_tf.inference.liver_finder import LiverFinder
 
+    settings = RoiSetSettings.of(settings, **options)
     if settings.liver_run is None:
         return cut_rois(settings.input, settings.output, None, settings.rule)
     finder = LiverFinder.of_run(settings.liver_run)

@@ -1,4 +1,4 @@
-"""``export``: a fine-tuned run, with its liver network, as a SavedModel for TF Serving."""
+"""A fine-tuned run, with its liver network, as a SavedModel for TF Serving."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from liver_tf.options import REQUIRED, option
 
 @dataclass(frozen=True, kw_only=True)
 class ExportSettings(CascadeSettings):
-    """Options of ``export``."""
+    """Options of ``export_model``."""
 
     run: tuple[Path, ...] = option(
         REQUIRED,
@@ -48,7 +48,7 @@ class ExportedModel:
     left_out: tuple[str, ...]
 
 
-def export(settings: ExportSettings | None = None, /, **options: Any) -> ExportedModel:
+def export_model(settings: ExportSettings | None = None, /, **options: Any) -> ExportedModel:
     """Export a fine-tuned run, with its liver network, as a SavedModel for TF Serving.
 
     Args:
@@ -60,7 +60,7 @@ def export(settings: ExportSettings | None = None, /, **options: Any) -> Exporte
       Refusal: A run cannot be used, ``measures`` are of another model, or the version exists.
 
     Example:
-      >>> export(run=["runs/finetune/fold0/seed0/hier_freeze"], liver_run="runs/liver").folder
+      >>> export_model(run=["runs/finetune/fold0/seed0/hier_freeze"], liver_run="runs/liver").folder
       PosixPath('saved_models/liver/1')
     """
     from liver_tf.export.model_card_facts import measures_of, provenance_of

@@ -80,12 +80,25 @@ def load_description(folder: Path) -> Description:
         ) from None
 
 
-def load_network(folder: Path) -> tuple[keras.Model, Description]:
+def load_network(folder: Path | str) -> tuple[keras.Model, Description]:
     """Build the network of a finished run and load its weights.
+
+    Args:
+      folder: The folder of the run.
+
+    Returns:
+      The network: standardised HU, float32 [batch, side, side, 1], to logits [batch, side, side,
+      classes]; and what its classes, HU window and standardisation are.
 
     Raises:
       Refusal: As ``load_description`` and ``load_weights``.
+
+    Example:
+      >>> network, description = load_network("runs/liver")
+      >>> description.label_set.classes
+      ('background', 'liver')
     """
+    folder = Path(folder)
     description = load_description(folder)
     network = unet.build(description.architecture)
     load_weights(folder / run_files.WEIGHTS, network)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from liver_tf.atomic_files import write_json
+from liver_tf.command_line.flag_files import find_flag_file
 from liver_tf.studies.durations import format_duration
 
 #: Phantoms have no identity to protect; real data need a secret key.
@@ -53,7 +54,7 @@ class ChainStep:
     def signature(self) -> list[str]:
         """Everything that decides the step: its command, and the flag files that it names."""
         files = [part.removeprefix("--flagfile=") for part in self.command if "flagfile=" in part]
-        return [*self.command, *(Path(name).read_text(encoding="utf-8") for name in files)]
+        return [*self.command, *(find_flag_file(name).read_text("utf-8") for name in files)]
 
 
 def run_chain(steps: Sequence[ChainStep], folder: Path, chain: str) -> list[str]:

@@ -1,0 +1,52 @@
+"""The console script ``liver-tf``."""
+
+import sys
+
+import pytest
+
+from liver_tf import __version__
+from liver_tf.command_line import console
+from liver_tf.command_line.commands import find_commands
+
+
+@pytest.fixture
+def liver_tf_script(monkeypatch, capfd):
+    """Runs the script: (exit status, standard output, standard error)."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["liver-tf", *arguments])
+        try:
+            status = console.main()
+        except SystemExit as end:
+            status = end.code
+        return status, *capfd.readouterr()
+
+    return call
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",)])
+def test_help_lists_every_command_with_one_line(liver_tf_script, arguments):
+    status, out, _ = liver_tf_script(*arguments)
+    assert status == 0
+    for name, command in find_commands().items():
+        assert f"  {name} " in out
+        assert command.summary in out
+
+
+def test_a_command_runs_as_its_module_does(liver_tf_script):
+    status, out, _ = liver_tf_script("predict", "--help")
+    assert status == 1
+    assert "liver-tf predict [flags], or python -m trainers.predict [flags]" in out
+    assert "--[no]in_liver_only:" in out
+    status, _, err = liver_tf_script("predict", "--modle=x")
+    assert status == 1
+    assert "Did you mean: model" in err
+
+
+def test_an_unknown_command_is_refused_with_the_nearest_one(liver_tf_script):
+    assert liver_tf_script("predikt") == (
+        1,
+        "",
+        "no command 'predikt'. Did you mean predict? See liver-tf --help.\n",
+    )
+    assert liver_tf_script("--version") == (0, f"{__version__}\n", "")
