@@ -9,14 +9,13 @@ from pathlib import Path
 from liver_tf.options import Options
 from liver_tf.studies.command_chain import ChainStep, run_chain
 from liver_tf.studies.durations import format_duration
+from liver_tf.studies.grid import PAPER_PROTOCOLS
 from liver_tf.studies.phantom_steps import (
     DATA_LABEL,
     conversion_steps,
     phantom_step,
     pretraining_steps,
 )
-
-PROTOCOLS = ("baseline", "no_freezing", "freeze_encoder", "hier_freeze", "hier_unfreeze")
 
 FOLDER = Path("demo")
 RUNS = FOLDER / "runs" / "finetune" / "fold0" / "seed0"
@@ -51,7 +50,7 @@ def demo_steps() -> list[ChainStep]:
     liver, model, report = FOLDER / "runs" / "liver", RUNS / "hier_unfreeze", FOLDER / "report"
     exported, answer = FOLDER / "saved_models" / "liver" / "1", FOLDER / "answer.png"
     on_test = {
-        "run": [RUNS / protocol for protocol in PROTOCOLS],
+        "run": [RUNS / protocol for protocol in PAPER_PROTOCOLS],
         "liver_run": liver,
         "records": sheba,
     }
@@ -90,7 +89,7 @@ def demo_steps() -> list[ChainStep]:
                 {"flagfile": [f"{protocol}.flags", "flags/demo/finetune.flags"]},
                 f"{RUNS}/{protocol}/weights.npz",
             )
-            for protocol, seconds in zip(PROTOCOLS, (25, 23, 21, 60, 78), strict=True)
+            for protocol, seconds in zip(PAPER_PROTOCOLS, (25, 23, 21, 60, 78), strict=True)
         ),
         ChainStep(
             "choose_postprocessing",
@@ -98,7 +97,7 @@ def demo_steps() -> list[ChainStep]:
             25,
             "trainers.choose_postprocessing",
             on_test,
-            f"{RUNS}/{PROTOCOLS[-1]}/postprocessing.json",
+            f"{RUNS}/{PAPER_PROTOCOLS[-1]}/postprocessing.json",
         ),
         ChainStep(
             "evaluate",

@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-#: The paper's five protocols, and controls of the same length as its hierarchical ones.
-PROTOCOLS = (
-    *("baseline", "no_freezing", "freeze_encoder", "hier_freeze", "hier_unfreeze"),
-    *("no_freezing_5_cycles", "no_freezing_6_cycles"),
-)
+PAPER_PROTOCOLS = ("baseline", "no_freezing", "freeze_encoder", "hier_freeze", "hier_unfreeze")
+
+#: The paper's protocols, and controls of the same length as its hierarchical ones.
+PROTOCOLS = (*PAPER_PROTOCOLS, "no_freezing_5_cycles", "no_freezing_6_cycles")
 
 
 @dataclass(frozen=True, order=True)
