@@ -100,10 +100,8 @@ def _sections(
 ) -> list[Section]:
     shown, not_shown = sort_claims(results)
     return [
-        Section("What these networks show", (Bullets(tuple(shown or ["None of the claims."])),)),
-        Section(
-            "What they do not show", (Bullets(tuple(not_shown or ["All claims were shown."])),)
-        ),
+        Section("What these networks show", (Bullets(shown or ("None of the claims.",)),)),
+        Section("What they do not show", (Bullets(not_shown or ("All claims were shown.",)),)),
         Section("What this study cannot show", (Bullets(tuple(_limits(results))), *pictures)),
         Section(
             "Dice on the test slices",
