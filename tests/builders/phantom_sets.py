@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import importlib
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from liver_tf.command_line.run_command import execute
+from liver_tf.options import OptionError
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = b"a key for tests, no secret at all"
@@ -85,8 +93,26 @@ def convert_series(folder: Path, output: Path, segments=None, own_patient=False)
     )
 
 
-def command(name: str, *arguments: str | Path) -> subprocess.CompletedProcess:
-    """Runs ``python -m data_prep.NAME`` with the tests' site key."""
+def run_command(name: str, *arguments: str | Path) -> subprocess.CompletedProcess:
+    """Runs the command ``data_prep.NAME`` in this process, with the tests' site key."""
+    module = importlib.import_module(f"data_prep.{name}")
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.setenv("LIVER_TF_SITE_KEY", KEY.decode())
+        try:
+            status = execute(module.main, list(map(str, arguments)), tensorflow=False)
+        except OptionError as error:
+            print(error.as_flag(), file=err)
+            status = 1
+    return subprocess.CompletedProcess(name, status, out.getvalue(), err.getvalue())
+
+
+def run_process(name: str, *arguments: str | Path) -> subprocess.CompletedProcess:
+    """Runs ``python -m data_prep.NAME`` in a process of its own, with the tests' site key."""
     return subprocess.run(
         [sys.executable, "-m", f"data_prep.{name}", *map(str, arguments)],
         cwd=ROOT,

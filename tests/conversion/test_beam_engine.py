@@ -7,13 +7,13 @@ import shutil
 import pytest
 
 from liver_tf.conversion.output_folder import MEMOS
-from tests.builders.phantom_sets import bytes_of, command, read_table
+from tests.builders.phantom_sets import bytes_of, read_table, run_process
 
 pytest.importorskip("apache_beam", reason="Beam is missing (pip install 'liver_tf[beam]')")
 
 
 def test_one_process_gives_the_same_bytes(tiny_phantom, slices_set, tmp_path):
-    done = command(
+    done = run_process(
         "build_tfrecords",
         "--source=slices",
         f"--input={tiny_phantom / 'sheba/slices.csv'}",
@@ -40,7 +40,7 @@ def test_several_processes_and_refused_slices_give_the_same_set(tiny_phantom, tm
     )
     for engine, more in (("local", ()), ("beam", parallel)):
         arguments = ("--source=slices", f"--input={table}", f"--output={tmp_path / engine}")
-        done = command("build_tfrecords", *arguments, f"--engine={engine}", *more)
+        done = run_process("build_tfrecords", *arguments, f"--engine={engine}", *more)
         assert done.returncode == 1
         assert f"{bad}: [dicom-truncated]" in done.stderr
         sets[engine] = bytes_of(tmp_path / engine)
@@ -51,7 +51,7 @@ def test_several_processes_and_refused_slices_give_the_same_set(tiny_phantom, tm
 def test_an_unwritable_folder_is_refused(tiny_phantom, tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / MEMOS).touch()
-    done = command(
+    done = run_process(
         "build_tfrecords",
         "--source=slices",
         f"--input={tiny_phantom / 'sheba/slices.csv'}",

@@ -12,9 +12,9 @@ from liver_tf.labels import LITS
 from tests.builders.phantom_sets import (
     KEY,
     bytes_of,
-    command,
     convert_lits,
     read_table,
+    run_command,
     write_table,
 )
 
@@ -85,7 +85,7 @@ def test_slices(tiny_phantom, tmp_path):
     typed["diagnosis"] = "healthy"
     rows[-1]["mask"] = f"../{CANARY}.png"
     write_table(folder / "slices.csv", rows)
-    done = command(
+    done = run_command(
         "build_tfrecords",
         "--source=slices",
         f"--input={folder / 'slices.csv'}",

@@ -18,10 +18,10 @@ from tests.builders.ct_files import seg_dataset
 from tests.builders.phantom_sets import (
     KEY,
     ROOT,
-    command,
     convert_series,
     convert_slices,
     records_of,
+    run_command,
     write_table,
 )
 
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def lits_set(tmp_path_factory):
     output = tmp_path_factory.mktemp("chaos") / "set"
-    done = command(
+    done = run_command(
         "build_tfrecords", "--source=lits", f"--input={CHAOS}", f"--output={output}", "--workers=1"
     )
     assert done.returncode == 0, done.stderr
@@ -223,7 +223,7 @@ def liver_of_nrrd(path: Path) -> np.ndarray:
 @pytest.mark.parametrize("source", ["lits", "series"])
 def test_verify_finds_the_same_facts(source, chaos_series):
     folder = CHAOS if source == "lits" else chaos_series
-    done = command(
+    done = run_command(
         "verify",
         f"--source={source}",
         f"--input={folder}",

@@ -19,11 +19,11 @@ from tests.builders.phantom_sets import (
     KEY,
     ROOT,
     bytes_of,
-    command,
     convert_lits,
     convert_slices,
     read_table,
     records_of,
+    run_process,
     write_table,
 )
 
@@ -63,7 +63,7 @@ KILLED = textwrap.dedent(
             else:
                 shard_writer.encode = dying(shard_writer.encode, call, late)
             tasks, _ = find_lits(source, key)
-            convert_cases.convert(
+            convert_cases.convert_cases(
                 tasks, convert_cases.Target(output / f"{what}-{call}-{late}"), label_set=LITS,
                 made_by={"source": "lits", "site_key": key_fingerprint(key)},
                 early_refusals=[], engine=convert_cases.local_engine(1),
@@ -109,7 +109,7 @@ def test_a_killed_conversion_resumes_with_identical_bytes(
 
 
 def test_bytes_do_not_depend_on_the_workers(tiny_phantom, slices_set, tmp_path):
-    done = command(
+    done = run_process(
         "build_tfrecords",
         "--source=slices",
         f"--input={tiny_phantom / 'sheba/slices.csv'}",

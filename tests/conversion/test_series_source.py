@@ -18,7 +18,14 @@ from liver_tf.ct.pseudonyms import pseudonym
 from liver_tf.labels import LESION_TYPES, LITS
 from liver_tf.records.manifest import load_manifest
 from tests.builders.ct_files import SERIES_UID, phantom_hu, phantom_labels, write_seg, write_series
-from tests.builders.phantom_sets import KEY, bytes_of, command, convert_series, records_of
+from tests.builders.phantom_sets import (
+    KEY,
+    bytes_of,
+    convert_series,
+    records_of,
+    run_command,
+    run_process,
+)
 
 LABELS = phantom_labels()
 LIVER, LESION = LABELS > 0, LABELS == 2
@@ -89,7 +96,7 @@ def test_lesion_types_make_a_typed_record_set_with_folds(tmp_path):
     # All cases are the same phantom: their pairs must be allowed.
     pairs = itertools.combinations(map(case_of, range(1, 7)), 2)
     (tmp_path / "pairs").write_text("\n".join(map(",".join, pairs)))
-    done = command(
+    done = run_process(
         "build_tfrecords",
         "--source=series",
         f"--input={tmp_path / 'in'}",
@@ -136,7 +143,9 @@ def test_a_slice_with_two_lesion_types_has_no_diagnosis(tmp_path):
 
 
 def test_invalid_segments_are_refused_before_anything_is_read(tmp_path):
-    done = command("verify", "--source=series", f"--input={tmp_path}", "--segments=liver:lever")
+    done = run_command(
+        "verify", "--source=series", f"--input={tmp_path}", "--segments=liver:lever", "--workers=1"
+    )
     assert done.returncode == 1
     assert "--segments: expected" in done.stderr
     assert "Traceback" not in done.stderr
@@ -151,7 +160,8 @@ def test_bad_series_are_listed_and_the_remaining_ones_converted(folder, tmp_path
     (folder / "seg7.dcm").unlink()
     shutil.rmtree(folder / "s3")
     output = tmp_path / "set"
-    done = command("build_tfrecords", "--source=series", f"--input={folder}", f"--output={output}")
+    arguments = ("--source=series", f"--input={folder}", "--workers=1")
+    done = run_command("build_tfrecords", *arguments, f"--output={output}")
     assert done.returncode == 1
     assert "5 refused" in done.stderr
     for path, code in (
@@ -176,7 +186,7 @@ def test_bad_series_are_listed_and_the_remaining_ones_converted(folder, tmp_path
     assert sorted(path.stem for path in output.glob("*.tfrecord")) == sorted(
         case.case for case in manifest.cases
     )
-    done = command("verify", "--source=series", f"--input={folder}", "--workers=1")
+    done = run_command("verify", *arguments)
     assert done.returncode == 1
     assert "Refused: 5" in done.stdout
     assert "slices          10 " in done.stdout
@@ -316,7 +326,7 @@ def test_nothing_that_identifies_a_patient_is_written(tmp_path):
         f"--segments={CANARY} liver:liver,liver:liver,lesion:lesion",
         "--workers=1",
     ]
-    done = command("build_tfrecords", *arguments, f"--output={output}")
+    done = run_command("build_tfrecords", *arguments, f"--output={output}")
     assert done.returncode == 1
     assert "4 refused" in done.stderr
     found = bytes_of(output)
@@ -329,7 +339,7 @@ def test_nothing_that_identifies_a_patient_is_written(tmp_path):
         assert KEY not in content
     assert json.loads(found["manifest.json"])["cases"][0]["cautions"]
     # Only the terminal shows paths, those of refusals.
-    checked = command("verify", *arguments, f"--html={tmp_path / 'page.html'}")
+    checked = run_command("verify", *arguments, f"--html={tmp_path / 'page.html'}")
     assert checked.returncode == 1
     page = (tmp_path / "page.html").read_text()
     assert case_of(1) in page

@@ -108,6 +108,6 @@ def test_the_command_draws_and_refuses(record_set, tmp_path, command, capsys):
     assert data.startswith(b"\x89PNG")
     assert not [e.case for e in record_set[1].cases if e.case.encode() in data]
     assert command(preview, f"--records={tmp_path}/nowhere", f"--output={output}") == 1
-    assert "[no-manifest] expected a data set" in capsys.readouterr().err
+    assert "[no-manifest] expected a record set" in capsys.readouterr().err
     with pytest.raises(OptionError, match=r"ends with \.png"):
         command(preview, f"--records={record_set[0]}", "--output=sheet.jpg")

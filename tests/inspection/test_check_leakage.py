@@ -15,8 +15,7 @@ from liver_tf.records.folds import Split, load_folds, save_folds
 from liver_tf.records.manifest import load_manifest
 from liver_tf.records.slice_hash import hash_slice
 from liver_tf.records.training_data_file import LIVER_TRAINING_DATA
-from tests.builders.phantom_sets import bytes_of, read_table, records_of, write_table
-from tests.builders.phantom_sets import command as run_command
+from tests.builders.phantom_sets import bytes_of, read_table, records_of, run_command, write_table
 
 RULE = RoiRule(margin_mm=15.0, least_side_mm=120.0)
 
@@ -128,7 +127,7 @@ def test_a_patient_under_two_identifiers(tiny_phantom, tmp_path, check):
     done = run_command(*convert)
     assert done.returncode == 1
     assert "[leak-identical-slice]" in done.stderr
-    assert "give both rows the same" in done.stderr
+    assert "If one patient has two identifiers, correct them" in done.stderr
     assert "somebody" not in done.stdout + done.stderr
     assert not (output / "folds.json").exists()
     assert len(load_manifest(output).cases) == 10

@@ -9,7 +9,7 @@ import sys
 
 import pydicom
 
-from tests.builders.phantom_sets import ROOT, command, read_table, write_table
+from tests.builders.phantom_sets import ROOT, read_table, run_command, run_process, write_table
 
 
 def test_command_on_good_input_writes_nothing(tiny_phantom, tmp_path):
@@ -48,7 +48,9 @@ def test_command_lists_refusals_and_cautions(tiny_phantom, tmp_path):
         file.RescaleIntercept = str(float(file.RescaleIntercept) - 400)
         file.save_as(folder / row["image"])
     write_table(folder / "slices.csv", rows)
-    done = command("verify", "--source=slices", f"--input={folder / 'slices.csv'}", "--workers=1")
+    done = run_command(
+        "verify", "--source=slices", f"--input={folder / 'slices.csv'}", "--workers=1"
+    )
     assert done.returncode == 1
     assert "Refused: 2 (1 x csv-diagnosis, 1 x dicom-truncated)" in done.stdout
     assert f"{image}: [dicom-truncated] expected" in done.stdout
@@ -58,7 +60,7 @@ def test_command_lists_refusals_and_cautions(tiny_phantom, tmp_path):
 
 
 def test_verify_refuses_what_build_tfrecords_refuses(tiny_phantom, tmp_path):
-    done = command("verify", "--source=lits", f"--input={tmp_path}")
+    done = run_command("verify", "--source=lits", f"--input={tmp_path}", "--workers=1")
     assert done.returncode == 1
     assert "[lits-empty]" in done.stdout
 
@@ -74,6 +76,6 @@ def test_help_needs_no_tensorflow():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
-    text = command("verify", "--help").stdout
+    text = run_process("verify", "--help").stdout
     for flag in ("--source", "--input", "--mask_values", "--workers"):
         assert flag in text

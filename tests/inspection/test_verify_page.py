@@ -22,7 +22,7 @@ from liver_tf.inspection.hu_statistics import Histogram
 from liver_tf.inspection.verify_page import verify_page
 from liver_tf.labels import LITS, LabelSet
 from liver_tf.refusals import Caution, Refusal
-from tests.builders.phantom_sets import KEY, ROOT, command, read_table, write_table
+from tests.builders.phantom_sets import KEY, ROOT, read_table, run_command, run_process, write_table
 from tests.builders.verify_pages import CANARY, Page, assert_self_contained, body_slice
 
 
@@ -57,7 +57,7 @@ def bad_set(tiny_phantom, tmp_path_factory):
 def test_command_writes_a_page_without_names(bad_set, tmp_path):
     target = tmp_path / f"{CANARY}.html"
     before = sorted(bad_set.parent.rglob("*"))
-    done = command(
+    done = run_process(
         "verify", "--source=slices", f"--input={bad_set}", f"--html={target}", "--workers=2"
     )
     assert done.returncode == 1, done.stderr
@@ -120,12 +120,16 @@ def test_a_bad_target_is_refused_before_anything_is_read(tmp_path, name, code):
     (tmp_path / "there.html").mkdir()
     (tmp_path / "page.csv").write_text("mine")
     # The input is missing: reading it would be refused too.
-    done = command(
-        "verify", "--source=lits", f"--input={tmp_path / 'none'}", f"--html={tmp_path / name}"
+    done = run_command(
+        "verify",
+        "--source=lits",
+        f"--input={tmp_path / 'none'}",
+        f"--html={tmp_path / name}",
+        "--workers=1",
     )
     assert done.returncode == 1
-    assert f"[{code}]" in done.stdout
-    assert "lits" not in done.stdout
+    assert f"[{code}]" in done.stderr
+    assert "lits" not in done.stdout + done.stderr
     assert (tmp_path / "page.csv").read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["page.csv", "there.html"]
 
