@@ -215,7 +215,7 @@ class _CombinationEvaluator:
             same = [record for record in records if record.image.shape == shape]
             for first in range(0, len(same), BATCH):
                 batch = same[first : first + BATCH]
-                spacing = np.float32([record.spacing_mm or (0.0, 0.0) for record in batch])
+                spacing = np.array([r.spacing_mm or (0.0, 0.0) for r in batch], np.float32)
                 hu = as_graph_dtype(np.stack([record.image for record in batch]))
                 undecided = self._probabilities(hu, spacing)
                 for k, record in enumerate(batch):

@@ -223,7 +223,7 @@ class _RunEvaluation:
                         slice_index=record.slice_index,
                         true_diagnosis=record.diagnosis or None,
                         spacing_mm=record.spacing_mm,
-                        type_scores=scores,
+                        type_scores=scores.tolist(),
                     )
                 )
         return results, maps

@@ -22,7 +22,7 @@ def save_label_maps(run: Path, part: str, maps: Mapping[str, np.ndarray]) -> Non
         atomic_write(run_files.label_maps_file(run, part)) as temporary,
         open(temporary, "wb") as file,
     ):
-        np.savez_compressed(file, **maps)
+        np.savez_compressed(file, **maps)  # type: ignore[arg-type]
 
 
 def load_label_map(run: Path, part: str, case: str, slice_index: int) -> np.ndarray:

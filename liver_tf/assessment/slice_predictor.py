@@ -33,7 +33,9 @@ class SlicePredictor:
             for first in range(0, len(same), BATCH):
                 batch = same[first : first + BATCH]
                 hu = as_graph_dtype(np.stack([records[k].image for k in batch]))
-                spacing = np.float32([records[k].spacing_mm or (np.nan, np.nan) for k in batch])
+                spacing = np.array(
+                    [records[k].spacing_mm or (np.nan, np.nan) for k in batch], np.float32
+                )
                 answer = self._graph(hu, spacing)
                 maps, scores = (answer[n].numpy() for n in ("label_map", "type_probabilities"))
                 for k, *prediction in zip(batch, maps, scores, strict=True):

@@ -16,6 +16,7 @@ from liver_tf.measures.measure_registry import (
     row_weights,
     summarise,
 )
+from liver_tf.measures.measure_sums import MeasureSums
 from liver_tf.measures.slice_result import SliceResult
 from liver_tf.report.page.page_parts import Picture
 from liver_tf.report.tables.paper_table import measured_label
@@ -149,7 +150,9 @@ def _resampled(
 ) -> tuple[Resamples[str], dict[str, dict[str, Interval]], dict[str, dict[str, int]]]:
     """Resamples of all measures; intervals by size; slices and true lesions by size."""
     sized = measures_by_size(slices)
-    together = {(None, measure): sums for measure, sums in all_measures(slices).items()}
+    together: dict[tuple[str | None, str], MeasureSums] = {
+        (None, measure): sums for measure, sums in all_measures(slices).items()
+    }
     together |= {(size, m): sums for size, of_size in sized.items() for m, sums in of_size.items()}
     drawn = resample(slices, together, samples=samples, seed=seed)
     intervals = {

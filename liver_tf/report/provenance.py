@@ -54,7 +54,9 @@ def facts(runs: Sequence[StudyRun]) -> dict[str, str]:
         "temperature of the type": _temperatures(runs),
         "training": _training(runs),
         "versions in training": _each(_versions(run.identity) for run in runs),
-        "versions in measuring": _each(f"liver_tf {one}" for one in _made_of(runs, "program")),
+        "versions in measuring": _each(
+            f"liver_tf {version}" for version in _made_of(runs, "program")
+        ),
         "versions in reporting": f"liver_tf {__version__}, NumPy {np.__version__}, "
         f"Python {platform.python_version()}",
     }
@@ -116,7 +118,7 @@ def arguments_table(runs: Sequence[StudyRun]) -> Table:
     for run in runs:
         for name, value in _flat(run.identity):
             values.setdefault(name, {})[_plain(value)] = None
-    rows = tuple((name, _few(list(own))) for name, own in values.items())
+    rows = tuple((name, _few(list(texts))) for name, texts in values.items())
     return Table(("argument", "value"), rows, words=True)
 
 
@@ -139,7 +141,7 @@ def _plain(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(_plain(one) for one in value)
+        return ", ".join(_plain(item) for item in value)
     return str(value)
 
 
@@ -155,8 +157,8 @@ def _each(values: Iterable[object]) -> str:
 
 
 def _made_of(runs: Sequence[StudyRun], name: str) -> list[str]:
-    found = [run.results.made_of.get(name) for run in runs if run.results is not None]
-    return [value for value in found if value]
+    values = [run.results.made_of.get(name) for run in runs if run.results is not None]
+    return [value for value in values if value]
 
 
 def _size(identity: Mapping[str, Any]) -> str:
@@ -167,7 +169,7 @@ def _size(identity: Mapping[str, Any]) -> str:
 
 
 def _versions(identity: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {one}" for name, one in identity.get("versions", {}).items())
+    return ", ".join(f"{name} {version}" for name, version in identity.get("versions", {}).items())
 
 
 def _early_stopping(runs: Sequence[StudyRun]) -> str:
@@ -179,19 +181,19 @@ def _early_stopping(runs: Sequence[StudyRun]) -> str:
 
 
 def _temperatures(runs: Sequence[StudyRun]) -> str:
-    measured = [run for run in runs if run.results is not None]
-    found = [run.results.temperature for run in measured if run.results.temperature]
-    if not found:
+    evaluated = [run for run in runs if run.results is not None]
+    fitted = [run.results.temperature for run in evaluated if run.results.temperature]
+    if not fitted:
         return "none: no validation slice to fit it to"
-    values = [one.value for one in found]
-    fitted = _each(f"fitted on the {one.fitted_on} patients" for one in found)
-    text = f"{min(values):.2f} to {max(values):.2f}" if len(found) > 1 else f"{values[0]:.2f}"
-    at_bound = sum(one.at_bound for one in found)
+    values = [t.value for t in fitted]
+    basis = _each(f"fitted on the {t.fitted_on} patients" for t in fitted)
+    text = f"{min(values):.2f} to {max(values):.2f}" if len(fitted) > 1 else f"{values[0]:.2f}"
+    at_bound = sum(t.at_bound for t in fitted)
     if at_bound:
         text += f", at a limit of the search range in {at_bound} run(s)"
-    if len(found) < len(measured):
-        text += f", none in {len(measured) - len(found)} run(s)"
-    return f"{text}, {fitted}; values by run in the table of runs"
+    if len(fitted) < len(evaluated):
+        text += f", none in {len(evaluated) - len(fitted)} run(s)"
+    return f"{text}, {basis}; values by run in the table of runs"
 
 
 def _training(runs: Sequence[StudyRun]) -> str:
@@ -204,7 +206,7 @@ def _training(runs: Sequence[StudyRun]) -> str:
         text += f"; runs that share cycles saved {_duration(alone - spent)}"
     wall = [run.wall_s for run in runs if run.wall_s]
     if wall:
-        total = sum(sum(own.values()) for own in wall)
+        total = sum(sum(seconds.values()) for seconds in wall)
         text += (
             f"; sum of wall-clock times including start-up and evaluation: {_duration(total)} for "
             f"{len(wall)} run(s), some of which may have run in parallel"

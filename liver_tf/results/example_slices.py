@@ -83,10 +83,11 @@ def crop_to_liver(
         low, high = inside.min(axis=0), inside.max(axis=0) + 1
         # A square, so that the panels of a figure have the same shape.
         side = ((high - low) * spacing).max() + 2 * margin
-        here = tuple(
+        rows, columns = (
             _window(first, last, round(side / mm), pixels)
             for first, last, mm, pixels in zip(low, high, spacing, hu.shape, strict=True)
         )
+        here = (rows, columns)
     return ExampleSlice(
         np.asarray(hu[here], np.int16),
         np.asarray(truth[here], np.uint8),
@@ -108,12 +109,14 @@ def save_examples(run: Path, results: RunResults, examples: Mapping[str, Example
     facts = {
         "made_of": dict(results.made_of),
         "slices": {
-            rank: {"image": list(one.result.image), "spacing_mm": one.spacing_mm}
-            for rank, one in examples.items()
+            rank: {"image": list(example.result.image), "spacing_mm": example.spacing_mm}
+            for rank, example in examples.items()
         },
     }
     arrays = {
-        f"{rank}_{name}": getattr(one, name) for rank, one in examples.items() for name in _ARRAYS
+        f"{rank}_{name}": getattr(example, name)
+        for rank, example in examples.items()
+        for name in _ARRAYS
     }
     with (
         atomic_write(run_files.shown_slices_file(run, results.part)) as temporary,
@@ -125,7 +128,7 @@ def save_examples(run: Path, results: RunResults, examples: Mapping[str, Example
 def load_examples(run: Path, results: RunResults) -> dict[str, ExampleSlice] | None:
     """The examples by rank; None if there are none or they belong to different results."""
     path = run_files.shown_slices_file(run, results.part)
-    by_image = {one.image: one for one in results.results}
+    by_image = {r.image: r for r in results.results}
     try:
         with np.load(path, allow_pickle=False) as stored:
             facts = json.loads(str(stored["facts"]))
@@ -133,11 +136,13 @@ def load_examples(run: Path, results: RunResults) -> dict[str, ExampleSlice] | N
                 return None
             return {
                 rank: ExampleSlice(
-                    *(stored[f"{rank}_{name}"] for name in _ARRAYS),
-                    None if one["spacing_mm"] is None else tuple(one["spacing_mm"]),
-                    by_image[tuple(one["image"])],
+                    hu=stored[f"{rank}_hu"],
+                    truth=stored[f"{rank}_truth"],
+                    predicted=stored[f"{rank}_predicted"],
+                    spacing_mm=tuple(fact["spacing_mm"]) if fact["spacing_mm"] else None,
+                    result=by_image[tuple(fact["image"])],
                 )
-                for rank, one in facts["slices"].items()
+                for rank, fact in facts["slices"].items()
             }
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
         # The figures of a report do not depend on its pictures.

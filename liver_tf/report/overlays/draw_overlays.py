@@ -26,7 +26,8 @@ WINDOW_HU = (-160.0, 240.0)
 
 _GROUND = "#101010"
 _INK = "#f0f0f0"
-_TRUTH_STYLE = {"color": "white", "linewidth": 0.9, "linestyle": (0, (1.2, 1.6))}
+_TRUTH_WIDTH = 0.9
+_TRUTH_STYLE = {"color": "white", "linewidth": _TRUTH_WIDTH, "linestyle": (0, (1.2, 1.6))}
 _PREDICTED_WIDTH = 1.1
 # Black casing of the white dots, so that they are visible on bright liver and bone.
 _CASING = 0.7
@@ -125,8 +126,8 @@ def draw_sheet(panels: Sequence[Panel], path: Path | str, *, columns: int = 3) -
     rows = -(-len(panels) // columns)
     ratio = min(max(p.size_mm[0] / p.size_mm[1] for p in panels), 1.6)
     width = 4.2 * columns + 0.4
-    panel = (width - 0.6) / (columns + 0.14 * (columns - 1))
-    height = (panel * ratio + 0.75) * rows + 0.6
+    panel_width = (width - 0.6) / (columns + 0.14 * (columns - 1))
+    height = (panel_width * ratio + 0.75) * rows + 0.6
     figure = _figure(width, height)
     figure.subplots_adjust(
         left=0.3 / width,
@@ -134,7 +135,7 @@ def draw_sheet(panels: Sequence[Panel], path: Path | str, *, columns: int = 3) -
         bottom=0.85 / height,
         top=1 - 0.4 / height,
         wspace=0.14,
-        hspace=0.6 / (panel * ratio),
+        hspace=0.6 / (panel_width * ratio),
     )
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, panel in zip(grid, panels, strict=False):
@@ -187,8 +188,10 @@ def _draw_slice(axis: Axes, panel: Panel) -> None:
 
 def _draw_outlines(axis: Axes, panel: Panel) -> None:
     if panel.truth is not None:
-        width = _TRUTH_STYLE["linewidth"] + _CASING
-        casing = [Stroke(linewidth=width, foreground="black", alpha=0.55), Normal()]
+        casing = [
+            Stroke(linewidth=_TRUTH_WIDTH + _CASING, foreground="black", alpha=0.55),
+            Normal(),
+        ]
         style = _TRUTH_STYLE | {"zorder": 3, "path_effects": casing}
         for contours in outlines_of(panel.truth, panel.label_set).values():
             _draw(axis, contours, style)

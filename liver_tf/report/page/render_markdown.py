@@ -68,14 +68,14 @@ def _render(part: Part, folder: Path) -> str:
         case TitledTable(title, table):
             return f"### {_escape(title)}\n\n{markdown_table(table)}"
         case SideBySide(tables):
-            return "\n\n".join(_render(one, folder) for one in tables)
+            return "\n\n".join(_render(table, folder) for table in tables)
         case Picture():
             target = quote(Path(os.path.relpath(part.path, folder)).as_posix())
             caption = _escape(part.caption)
             return f"{caption}\n\n![{caption}]({target})"
         case Collapsible(title, parts):
             # Without the blank lines GitHub shows the tables inside as text.
-            inside = "\n\n".join(_render(one, folder) for one in parts)
+            inside = "\n\n".join(_render(inner, folder) for inner in parts)
             summary = f"<summary>{html.escape(title)}</summary>"
             return f"<details>{summary}\n\n{inside}\n\n</details>"
         case Html():

@@ -50,7 +50,7 @@ def draw_reliability(
 def _draw_curve(axis: Axes, both: Sequence[Sequence[ReliabilityBin]]) -> None:
     axis.plot([0, 1], [0, 1], color=plot_style.GREY, lw=0.8, ls="--", label="calibrated")
     for (label, colour, marker), bins in zip(_LINES, both, strict=True):
-        filled = [one for one in bins if one.slices]
+        filled = [b for b in bins if b.slices]
         if filled:
             axis.plot(
                 [point.confidence for point in filled],
@@ -67,5 +67,5 @@ def _draw_curve(axis: Axes, both: Sequence[Sequence[ReliabilityBin]]) -> None:
 
 def _draw_counts(axis: Axes, both: Sequence[Sequence[ReliabilityBin]]) -> None:
     for shift, (_, colour, _), bins in zip((-1, 1), _LINES, both, strict=True):
-        middles = [(one.low + one.high) / 2 + shift * 0.02 for one in bins]
-        axis.bar(middles, [one.slices for one in bins], width=0.04, color=colour)
+        middles = [(b.low + b.high) / 2 + shift * 0.02 for b in bins]
+        axis.bar(middles, [b.slices for b in bins], width=0.04, color=colour)

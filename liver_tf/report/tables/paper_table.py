@@ -140,6 +140,7 @@ def _difference_text(differences: Sequence[PairedDifference]) -> list[str]:
 def _rows(
     measured: Measured,
 ) -> list[tuple[str, Mapping[str, float], Mapping[str, Interval] | None]]:
+    rows: list[tuple[str, Mapping[str, float], Mapping[str, Interval] | None]]
     rows = [(name, PUBLISHED[name], measured.get(name)) for name in PUBLISHED]
     rows.append((EARLIER_WORK_TITLE, EARLIER_WORK, None))
     rows += [(name, {}, figures) for name, figures in measured.items() if name not in PUBLISHED]
