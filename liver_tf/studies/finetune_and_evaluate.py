@@ -47,7 +47,7 @@ def _finetune_then(evaluate: Callable[[_Settings], None], settings: _Settings) -
         return
     with locked_folder(settings.run):
         evaluate(settings)
-    print(f"{settings.run}: measured")
+    print(f"{settings.run}: evaluated")
 
 
 def _evaluate_lesions(settings: LesionRunSettings) -> None:

@@ -2,8 +2,6 @@
 
 import importlib
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,8 +11,6 @@ from liver_tf.command_line.run_command import settings_class
 from liver_tf.studies.command_chain import ChainStep, run_chain
 from liver_tf.studies.demo import demo_steps
 from liver_tf.studies.phantom_study import PhantomStudySettings, phantom_study_steps
-
-ROOT = Path(__file__).parents[2]
 
 CHAINS = {
     "demo": demo_steps(),
@@ -37,18 +33,7 @@ def steps():
 @pytest.mark.parametrize("step", steps())
 def test_a_step_is_a_command_with_flags_that_it_has(step):
     name, *arguments = step.command
-    module = importlib.import_module(name)
-    if module.main.__annotations__.keys() == {"settings", "return"}:
-        parse(settings_class(module.main), arguments)
-        return
-    done = subprocess.run(
-        [sys.executable, "-m", *step.command, "--only_check_args"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    parse(settings_class(importlib.import_module(name).main), arguments)
 
 
 @pytest.mark.parametrize("chain", CHAINS)
