@@ -15,7 +15,7 @@ def main(settings: PhantomSettings) -> int:
         settings.output,
         settings.plan,
         settings.workers,
-        lambda steps, total: tqdm(steps, total=total, desc="phantom", unit="patient"),
+        lambda steps, total: iter(tqdm(steps, total=total, desc="phantom", unit="patient")),
     )
     file = settings.output / DONE
     print(f"wrote {file}" if written else f"{file} exists already: nothing to do")

@@ -212,7 +212,7 @@ class Options:
     """
 
     def __post_init__(self) -> None:
-        for field, found in _fields_of(type(self)):
+        for field, found in _fields_of(type(self)):  # type: ignore[arg-type]
             if isinstance(found, Option):
                 value = found.checked(getattr(self, field.name))
                 object.__setattr__(self, field.name, value)

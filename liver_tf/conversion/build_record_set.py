@@ -141,8 +141,10 @@ def convert(settings: ConvertSettings | None = None, /, **options: Any) -> Conve
     from liver_tf.ct.pseudonyms import load_site_key
 
     settings = ConvertSettings.of(settings, **options)
-    manifest, refusals = None, []
-    splits, notes = (), []
+    manifest: Manifest | None = None
+    refusals: list[Refusal] = []
+    splits: tuple[Split, ...] = ()
+    notes: list[str] = []
     try:
         key = load_site_key(settings.site_key_file)
         tasks, refusals, label_set = find_cases(settings, key)
@@ -170,7 +172,7 @@ def _convert(
         from liver_tf.conversion.beam_engine import convert_in_beam
 
         engine = functools.partial(convert_in_beam, options=list(settings.beam_option))
-    made_by = {"version": __version__, "source": settings.source}
+    made_by: dict[str, Any] = {"version": __version__, "source": settings.source}
     made_by |= {"site_key": key_fingerprint(key), **settings.provenance(key)}
     window = (settings.window_low, settings.window_high)
     return convert_cases(
@@ -196,7 +198,7 @@ def _write_folds(
             "no folds were requested: these records can be used for tests, but not for "
             "fine-tuning with a test part"
         ]
-    arguments = {
+    arguments: dict[str, Any] = {
         "folds": settings.folds,
         "validation_share": settings.validation_share,
         "seed": settings.seed,

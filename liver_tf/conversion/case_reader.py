@@ -85,11 +85,12 @@ def _slices_of_pair(
 ) -> Iterator[LabelledSlice]:
     notes.cautions += pair.cautions
     distance, *in_plane = pair.spacing_mm
+    pixel_mm = (in_plane[0], in_plane[1])
     notes.details["spacing_mm"] = "x".join(f"{step:.3f}" for step in pair.spacing_mm)
     notes.details["orientation"] = orientation_of(pair.source)
     under = MaskHuCheck()
     for index, (hu, labels) in enumerate(pair.slices()):
-        labelled = LabelledSlice(index, hu, labels, tuple(in_plane), diagnosis_of(labels), distance)
+        labelled = LabelledSlice(index, hu, labels, pixel_mm, diagnosis_of(labels), distance)
         under.add(labelled.hu_by_label)
         yield labelled
     notes.cautions += under.cautions()
@@ -123,11 +124,11 @@ def _slice_of_row(task: CaseTask, row: SliceRow, index: int, notes: CaseNotes) -
     for name, value in scan.details.items():
         notes.details.setdefault(name, value)
     notes.details.setdefault("orientation", orientation_of(scan.source))
-    in_plane = None if scan.spacing_mm is None else tuple(scan.spacing_mm[1:])
+    in_plane = None if scan.spacing_mm is None else (scan.spacing_mm[1], scan.spacing_mm[2])
     return LabelledSlice(index, scan.hu[0], labels, in_plane, row.diagnosis)
 
 
-def _label_by_value(task: CaseTask, row: SliceRow) -> dict[int, int]:
+def _label_by_value(task: CaseTask, row: SliceRow) -> dict[int | str, int]:
     # A lesion in a healthy slice gets an arbitrary lesion label; _check_diagnosis refuses it.
     lesion = task.label_set.lesions[0] if row.diagnosis == HEALTHY else row.diagnosis
     return {

@@ -279,7 +279,7 @@ def _name_private_scheme(seg: Segmentation, label_set: LabelSet) -> None:
 def _identity(
     labels: np.ndarray, scan: Scan, label_set: LabelSet, made_by: AlgorithmIdentity
 ) -> str:
-    digest = hashlib.sha256(np.ascontiguousarray(labels))
+    digest = hashlib.sha256(np.ascontiguousarray(labels).data)
     names = (*label_set.classes, made_by.name, made_by.version, made_by.model)
     for part in (scan.source.series_uid, *scan.source.instance_uids, *names):
         digest.update(b"\0" + part.encode())

@@ -47,7 +47,7 @@ class LesionCount:
     def _join(self, below: np.ndarray, here: np.ndarray) -> None:
         rows, columns = np.nonzero(below)
         size_rows, size_columns = below.shape
-        pairs = set()
+        pairs: set[tuple[int, int]] = set()
         for down in (-1, 0, 1):
             for right in (-1, 0, 1):
                 r, c = rows + down, columns + right

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,7 +139,9 @@ def _read(
     parts: list[Facts] = []
     choice = CaseChoice(settings.html_cases)
     pictures = settings.html is not None
-    read = in_processes(picture_case if pictures else facts_of_case, tasks, settings.workers)
+    read: Iterator[Any] = in_processes(
+        picture_case if pictures else facts_of_case, tasks, settings.workers
+    )
     try:
         for result in tqdm(read, total=len(tasks), desc="verify", unit="case"):
             if pictures:

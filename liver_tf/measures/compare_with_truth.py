@@ -23,7 +23,7 @@ def compare_with_truth(
     slice_index: int,
     true_diagnosis: int | str | None = None,
     spacing_mm: tuple[float, float] | None = None,
-    type_scores: Sequence[float] | None = None,
+    type_scores: Sequence[float] | np.ndarray | None = None,
 ) -> SliceResult:
     """Compare one predicted slice with the truth.
 
@@ -119,7 +119,9 @@ def _lesion(
     )
 
 
-def _scaled(scores: Sequence[float] | None, label_set: LabelSet) -> tuple[float, ...] | None:
+def _scaled(
+    scores: Sequence[float] | np.ndarray | None, label_set: LabelSet
+) -> tuple[float, ...] | None:
     if scores is None:
         return None
     given = np.asarray(scores, np.float64)

@@ -32,7 +32,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     def apply_policy(self, policy: str) -> None:
         """Apply one of ``blocks.NORM_POLICIES``, after ``trainable`` was set for the block."""
         self.learn_statistics = policy == "update"
-        self.trainable = self.trainable and policy != "inference"
+        self.trainable = self.trainable and policy != "inference"  # type: ignore[has-type]
 
     def call(self, inputs, training=None, mask=None):
         learn = bool(training) and self.trainable and self.learn_statistics

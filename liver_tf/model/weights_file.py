@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -59,7 +60,8 @@ def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> str:
     """Write named arrays atomically, with their hash inside; return the hash."""
     digest = hash_of(arrays)
     with atomic_files.atomic_write(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays, **{_HASH: np.array(digest)})
+        named: dict[str, Any] = {**arrays, _HASH: np.array(digest)}
+        np.savez(file, **named)
     return digest
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -38,16 +39,17 @@ class Habitus:
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Habitus:
         size = rng.normal(0.02, 0.06)
-        scale = tuple(float(np.clip(np.exp(size + rng.normal(0, 0.04)), 0.86, 1.16)) for _ in "xyz")
-        warp = tuple(Ripple.draw(rng, 4, 130, 300) for _ in "xyz")
-        return cls(scale, float(np.clip(rng.normal(0, 0.02), -0.05, 0.05)), warp, 2.2)
+        scale = [float(np.clip(np.exp(size + rng.normal(0, 0.04)), 0.86, 1.16)) for _ in "xyz"]
+        warp = [Ripple.draw(rng, 4, 130, 300) for _ in "xyz"]
+        angle_rad = float(np.clip(rng.normal(0, 0.02), -0.05, 0.05))
+        return cls((scale[0], scale[1], scale[2]), angle_rad, (warp[0], warp[1], warp[2]), 2.2)
 
     def to_standard(self, x_mm: Array, y_mm: Array, z_mm: float) -> tuple[Array, Array, Array]:
         """Map points in mm around the patient's axis to the standard frame."""
         c, s = np.float32(np.cos(self.angle_rad)), np.float32(np.sin(self.angle_rad))
         x = (c * x_mm + s * y_mm) / np.float32(self.scale[0])
         y = (c * y_mm - s * x_mm) / np.float32(self.scale[1])
-        z = np.float32(z_mm / self.scale[2])
+        z: Any = np.float32(z_mm / self.scale[2])
         moved = [w(x, y, z) * np.float32(self.warp_mm) for w in self.warp]
         return x + moved[0], y + moved[1], z + moved[2]
 

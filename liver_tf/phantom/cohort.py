@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from liver_tf.phantom.anatomy import SURVEY_MM, Level, Patient, lesion_area_mm2
-from liver_tf.phantom.lesions import PhantomLesion, draw_forms, draw_look, draw_number
+from liver_tf.phantom.lesions import Form, PhantomLesion, draw_forms, draw_look, draw_number
 from liver_tf.phantom.random_streams import stream
 from liver_tf.phantom.scanner import Scanner
 
@@ -89,7 +89,8 @@ def typed_study(seed: int, member: Member) -> PhantomScan:
     patient = Patient.draw(draw)
     scanner = Scanner.draw(draw, patient, thickness_mm=float(draw.choice([3.0, 4.0, 5.0])))
     points, depth_mm = patient.liver_points()
-    forms, levels = (), None
+    forms: tuple[Form, ...] = ()
+    levels = None
     # Healthy patients get lesion forms too, which are dropped after the slices are chosen.
     # Otherwise slice height and liver area would reveal the diagnosis.
     for attempt in range(60):
@@ -104,7 +105,7 @@ def typed_study(seed: int, member: Member) -> PhantomScan:
             "found in 60 attempts; use another seed"
         )
     rng = stream(seed, "sheba", member.index, "looks")
-    lesions = ()
+    lesions: tuple[PhantomLesion, ...] = ()
     if member.diagnosis != "healthy":
         lesions = tuple(
             PhantomLesion(
@@ -153,7 +154,7 @@ def volume_study(seed: int, index: int, slices: int) -> PhantomScan:
     step = max((high - low) / max(slices - 2 * beyond, 1), 2.0)
     first = (low + high) / 2 - step * (slices - 1) / 2
     scanner = Scanner.draw(draw, patient, thickness_mm=float(step))
-    lesions = ()
+    lesions: tuple[PhantomLesion, ...] = ()
     if volume_has_tumour(seed, index):
         rng = stream(seed, "lits", index, "lesions")
         points, depth_mm = patient.liver_points()

@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,7 @@ def write_phantom(
         (output / folder).mkdir(parents=True, exist_ok=True)
     write_bytes(output / BEGUN, _json(arguments))
     members = typed_cohort(plan.seed, plan.patients)
-    units = [("lits", k) for k in range(plan.lits_volumes)]
+    units: list[tuple[str, Any]] = [("lits", k) for k in range(plan.lits_volumes)]
     units += [("sheba", member) for member in members]
     steps = _run(output, plan, units, workers)
     for _ in progress(steps, len(units)):
@@ -112,7 +113,8 @@ def _is_complete(output: Path, arguments: dict) -> bool:
 def _run(output: Path, plan: PhantomPlan, units: list, workers: int) -> Iterator[None]:
     if workers <= 1:
         for unit in units:
-            yield write_unit(output, plan, *unit)
+            write_unit(output, plan, *unit)
+            yield
         return
     # Spawned, not forked: threads of the caller do not survive a fork.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
@@ -125,8 +127,12 @@ def _run(output: Path, plan: PhantomPlan, units: list, workers: int) -> Iterator
                 future.cancel()
 
 
-def write_unit(output: Path, plan: PhantomPlan, cohort: str, which: int | Member) -> None:
-    """Write one volume pair or one typed patient, unless all its files exist."""
+def write_unit(output: Path, plan: PhantomPlan, cohort: str, which: Any) -> None:
+    """Write one volume pair or one typed patient, unless all its files exist.
+
+    Args:
+      which: the number of a LiTS volume, or the ``Member`` of the typed cohort.
+    """
     if cohort == "lits":
         _write_volume(output / "lits", plan, which)
     else:

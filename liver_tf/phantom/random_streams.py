@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,6 @@ def clipped_normal(
 
 def clipped_normals(
     rng: np.random.Generator, *parameters: tuple[float, float, float, float]
-) -> tuple[float, ...]:
+) -> Any:  # a tuple as long as ``parameters``
     """One number for each (mean, SD, low, high), drawn in this order."""
     return tuple(clipped_normal(rng, *each) for each in parameters)

@@ -146,9 +146,9 @@ class BatchSource:
         def take(place: tf.Tensor, repeat: tf.Tensor) -> dict[str, tf.Tensor]:
             return self._kept.take(place) | {"repeat": repeat}
 
-        order = tf.numpy_function(order, [epoch], (tf.int64, tf.int64))
+        ordered = tf.numpy_function(order, [epoch], (tf.int64, tf.int64))
         dataset = tf.data.Dataset.from_tensor_slices(
-            tuple(tf.ensure_shape(numbers, [None]) for numbers in order)
+            tuple(tf.ensure_shape(numbers, [None]) for numbers in ordered)
         )
         return dataset.map(take, tf.data.AUTOTUNE, deterministic=True)
 

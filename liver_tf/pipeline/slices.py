@@ -122,7 +122,7 @@ def scan_kinds(slices: Slices) -> tuple[np.ndarray, np.ndarray]:
     return examples, kinds_of(holds)
 
 
-def read_shards(paths: Sequence[str], firsts: Sequence[int]) -> tf.data.Dataset:
+def read_shards(paths: Sequence[str], firsts: Sequence[int] | np.ndarray) -> tf.data.Dataset:
     """All records of some shards, several shards at a time: (number, serialised record).
 
     The records of each shard are numbered from its entry in ``firsts``.

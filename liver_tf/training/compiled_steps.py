@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -35,7 +36,10 @@ class CompiledSteps:
     ) -> None:
         self._model, self._task = model, task
         replicas = computation.replicas
-        self._options = {"jit_compile": computation.jit_compile, "replicas": replicas}
+        self._options: dict[str, Any] = {
+            "jit_compile": computation.jit_compile,
+            "replicas": replicas,
+        }
         self._traced: dict[tuple, Callable] = {}
         self.validation = validation_step(model, task, replicas)
         freeze(model, ())

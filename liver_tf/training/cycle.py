@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -99,8 +100,8 @@ def train_cycle(setup: TrainingSetup, cycle: PlannedCycle) -> dict:
 
 
 def train_epoch(
-    step: Callable,
-    epochs: Iterator,
+    step: Any,
+    epochs: Any,
     settings: CycleSettings,
     optimiser: keras.Optimizer,
     epoch: int,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from liver_tf.model.blocks import format_blocks, parse_blocks
 from liver_tf.training.cycle_settings import CycleSettings
@@ -53,7 +53,7 @@ def parse_cycle(line: str, defaults: CycleSettings) -> CycleSettings:
     """
     blocks, *settings = line.split() or [""]
     try:
-        changes = {"fixed": parse_blocks(blocks)}
+        changes: dict[str, Any] = {"fixed": parse_blocks(blocks)}
         for setting in settings:
             name, separator, value = setting.partition("=")
             if not separator or name not in _OVERRIDES:

@@ -71,8 +71,9 @@ class OneDevice:
             prepare(*batch)
             return traced[0](*batch)
 
-        call.traced, call.prepare = traced, prepare
-        return call
+        compiled: Any = call
+        compiled.traced, compiled.prepare = traced, prepare
+        return compiled
 
     def _everywhere(self, step: Callable) -> Callable:
         return step
@@ -150,14 +151,15 @@ class MultiWorker(Mirrored):
         super().__init__(strategy)
 
     def compiled(self, step: Callable) -> Callable:
-        call = super().compiled(step)
+        call: Any = super().compiled(step)
 
         def guarded(*batch):
             with _stopping_when_alone():
                 return call(*batch)
 
-        guarded.prepare = call.prepare
-        return guarded
+        compiled: Any = guarded
+        compiled.prepare = call.prepare
+        return compiled
 
     def from_chief(self, work: Callable[[], Any]) -> Any:
         answer: dict = {}
