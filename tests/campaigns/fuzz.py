@@ -75,7 +75,7 @@ def campaign(
             mutant = make_mutant(kinds, seed, number)
             if isinstance(result, Lost):
                 result = Verdict(
-                    number, mutant.kind, mutant.road, "trouble", (), LIMIT_S, result.why
+                    number, mutant.kind, mutant.route, "trouble", (), LIMIT_S, result.why
                 )
             tally.add(result)
             keep.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{len(inputs)} files, seed {given.seed}, {time.monotonic() - began:.0f} s")
     for verdict in tally.troubles:
         print(
-            f"TROUBLE {verdict.kind}, road {verdict.road}: {verdict.trouble}\n"
+            f"TROUBLE {verdict.kind}, route {verdict.route}: {verdict.trouble}\n"
             f"  again: python -m tests.campaigns.fuzz --seed={given.seed} --only={verdict.number}"
         )
     if tally.troubles:

@@ -1,4 +1,4 @@
-"""One damaged file, by number: made, read on one of the roads through the program, judged."""
+"""A damaged file, by number: made, read on one of the paths through the program, and judged."""
 
 from __future__ import annotations
 
@@ -21,38 +21,40 @@ from tests.builders.mutations import mutate
 from tests.campaigns.fuzz_kinds import CANARY, Kind, find_table, make_kinds
 from tests.campaigns.reason_codes import codes_in_source
 
-#: The plain reader gets most; then what ``verify`` does with a case; then what the converter does.
-ROADS = (*["read"] * 5, *["facts"] * 2, *(f"convert {encoding}" for encoding in ENCODINGS))
+#: Most files go to the plain reader; then to ``verify``; then to the conversion.
+ROUTES = (*["read"] * 5, *["facts"] * 2, *(f"convert {encoding}" for encoding in ENCODINGS))
 
-#: Of processor time: what else the machine does must not count. (CharLS needs 3 s for some broken
-#: JPEG-LS, whatever the size of the image.)
+#: Processor time, independent of other load. (CharLS needs 3 s for some broken JPEG-LS files,
+#: whatever the size of the image.)
 LONGEST_S = 10.0
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """Damaged file number ``number`` of a seed; ``inner`` if the damage lies under the checksum."""
+    """Damaged file ``number`` of a seed; ``inner`` if the damage is covered by a valid checksum."""
 
     number: int
     kind: str
-    road: str
+    route: str
     data: bytes
     inner: bool
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a mutant.
+    """The outcome of a mutant.
 
     Attributes:
       outcome: ``refused``, ``equal`` (accepted with the pixels of the good file), ``changed``
-        (accepted with others, where nothing in the file could tell), or ``trouble``.
-      codes: reason codes. seconds: of processor time. trouble: what is wrong with the program.
+        (accepted with other pixels, in a format without a checksum), or ``trouble``.
+      codes: Reason codes.
+      seconds: Processor time.
+      trouble: What is wrong with the program, or empty.
     """
 
     number: int
     kind: str
-    road: str
+    route: str
     outcome: str
     codes: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -60,12 +62,12 @@ class Verdict:
 
 
 def make_mutant(kinds: dict[str, Kind], seed: int, number: int) -> Mutant:
-    """The same for the same kinds, seed and number, whoever asks."""
+    """A mutant, determined by kinds, seed and number."""
     kind = list(kinds.values())[number % len(kinds)]
     random = np.random.default_rng([seed, number])
-    road = ROADS[random.integers(len(ROADS))]
+    route = ROUTES[random.integers(len(ROUTES))]
     if kind.task is None and kind.name != "csv":
-        road = "read"
+        route = "read"
     inner = kind.inner is not None and bool(random.integers(2))
     data = kind.good
     while data in (kind.good, kind.donor):
@@ -74,11 +76,11 @@ def make_mutant(kinds: dict[str, Kind], seed: int, number: int) -> Mutant:
             continue
         for _ in range(1 if random.integers(4) else 2):
             data = mutate(data, random, kind.donor, kind.header)
-    return Mutant(number, kind.name, road, data, inner)
+    return Mutant(number, kind.name, route, data, inner)
 
 
 class Judge:
-    """Reads mutants in a folder of its own and says what became of them."""
+    """Reads mutants in its own folder and judges the outcome."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self._folder = folder
@@ -86,14 +88,14 @@ class Judge:
         self._known = set(codes_in_source())
         self.kinds = make_kinds(folder)
         self._good = {
-            (name, road): self._walk(kind, road)[0]
+            (name, route): self._walk(kind, route)[0]
             for name, kind in self.kinds.items()
-            for road in dict.fromkeys(ROADS)
-            if road == "read" or kind.task is not None or name == "csv"
+            for route in dict.fromkeys(ROUTES)
+            if route == "read" or kind.task is not None or name == "csv"
         }
 
     def judge(self, number: int) -> Verdict:
-        """Make, read and judge one mutant; only the death of the process can come out otherwise."""
+        """Make, read and judge a mutant; catches everything but the death of the process."""
         mutant = make_mutant(self.kinds, self._seed, number)
         kind = self.kinds[mutant.kind]
         kind.victim.write_bytes(mutant.data)
@@ -102,16 +104,16 @@ class Judge:
         try:
             with warnings.catch_warnings(record=True) as warned:
                 warnings.simplefilter("always")
-                made, refusals, text = self._walk(kind, mutant.road)
+                made, refusals, text = self._walk(kind, mutant.route)
             text += "".join(str(warning.message) for warning in warned)
             codes = tuple(refusal.code for refusal in refusals)
             if refusals:
                 outcome = "refused"
             else:
-                outcome = "equal" if _same(made, self._good[kind.name, mutant.road]) else "changed"
+                outcome = "equal" if _same(made, self._good[kind.name, mutant.route]) else "changed"
             trouble = self._complaint(refusals, text)
             if outcome == "changed" and kind.checked and not mutant.inner:
-                trouble = "changed pixels came through although the format has a checksum"
+                trouble = "changed pixels were accepted although the format has a checksum"
             if time.process_time() - began > LONGEST_S:
                 trouble = f"it took more than {LONGEST_S:g} s"
         except Exception as error:
@@ -123,7 +125,7 @@ class Judge:
         return Verdict(
             number,
             kind.name,
-            mutant.road,
+            mutant.route,
             "trouble" if trouble else outcome,
             codes,
             seconds,
@@ -133,15 +135,15 @@ class Judge:
     def _complaint(self, refusals: list[Refusal], text: str) -> str:
         for refusal in refusals:
             if refusal.code == "unexpected-error":
-                return f"nobody foresaw this: {refusal.found}"
+                return f"an unforeseen error: {refusal.found}"
             if refusal.code not in self._known:
                 return f"the reason code {refusal.code} is not in the source"
             text += refusal.text()
-        return "something of the file stands in what is told of it" if CANARY in text else ""
+        return "the output repeats content of the file" if CANARY in text else ""
 
-    def _walk(self, kind: Kind, road: str):
-        """What a road makes of the victim, to be compared; refusals; all text that it leaves."""
-        if road == "read":
+    def _walk(self, kind: Kind, route: str):
+        """Result of a path to be compared, refusals, and all text that it leaves."""
+        if route == "read":
             try:
                 reading = kind.read(kind.victim)
             except Refusal as refusal:
@@ -151,9 +153,9 @@ class Judge:
             tasks, refusals = find_table(kind.victim)
         else:
             tasks, refusals = [kind.task], []
-        if road == "facts":
+        if route == "facts":
             return _facts(tasks, refusals)
-        return self._converted(tasks, refusals, road.removeprefix("convert "))
+        return self._converted(tasks, refusals, route.removeprefix("convert "))
 
     def _converted(self, tasks: list[CaseTask], refusals: list[Refusal], encoding: str):
         output = self._folder / "converted"

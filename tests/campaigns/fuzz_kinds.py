@@ -97,7 +97,7 @@ def _pairs(folder: Path) -> list[Kind]:
     for number, (suffix, level) in enumerate(((".nii", None), (".nii.gz", 6), (".nii.gz", 0))):
         place = folder / f"{CANARY}-pair{number}"
         place.mkdir()
-        # Files whose slices run the other way are read on another road.
+        # Files whose slices run the other way are read on another route.
         own, other = (_pair_bytes(place, slices, head_first=level == 0) for slices in (5, 4))
         packed = [
             data if level is None else gzip.compress(data, level, mtime=0)

@@ -92,7 +92,7 @@ class Run:
 
 
 def result_of(run: Path) -> dict:
-    """All that must be the same: weights, and of each cycle what its training found."""
+    """Everything that must be equal: the weights, and the result of each cycle."""
     cycles = {}
     for path in sorted(run.glob("cycle*/cycle.json")):
         told = json.loads(path.read_text(encoding="utf-8"))
@@ -104,7 +104,7 @@ def result_of(run: Path) -> dict:
 
 
 def half_written(run: Path) -> list[str]:
-    """Files of a killed run that are visible but not whole."""
+    """Incomplete files of a killed run that have their final name."""
     wrong = []
     for name in visible_files(run):
         try:
@@ -116,7 +116,7 @@ def half_written(run: Path) -> list[str]:
             wrong.append(f"{name}: {error}")
     for path in run.glob("cycle*/cycle.json"):
         lacking = [n for n in ("best.npz", "history.csv") if not (path.parent / n).exists()]
-        wrong += [f"{path.parent.name} says that it is finished, without {n}" for n in lacking]
+        wrong += [f"{path.parent.name} is marked as finished but has no {n}" for n in lacking]
     return wrong
 
 
@@ -127,11 +127,11 @@ def campaign(
     side_by_side: int = 2,
     tick: Callable[[], object] = lambda: None,
 ) -> Outcome:
-    """Carry out a run for every plan of kills, each in a folder of its own."""
+    """Carry out a run for every plan of kills, each in its own folder."""
     total = Outcome()
 
     def one(number: int) -> Outcome:
-        # Runs beside each other would copy each other's cycles.
+        # Runs in the same folder would copy each other's cycles.
         return run.disturbed(folder / f"killed{number}" / "run", plans[number])
 
     with ThreadPoolExecutor(side_by_side) as pool:
@@ -144,7 +144,7 @@ def campaign(
 
 
 def random_plans(count: int, duration_s: float, cycles: int, seed: int) -> list[list[Kill]]:
-    """For every run one kill, or two. A third of them at the borders of cycles and epochs."""
+    """One or two kills per run, a third of them between cycles or epochs."""
     generator = random.Random(seed)
     moments = spread(count, 0.95 * duration_s, generator)
     plans = []

@@ -1,4 +1,4 @@
-"""The short form of the fuzz campaign, and that the campaign sees what it is there to see."""
+"""The short form of the fuzz campaign, and tests that the campaign detects faulty readers."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import pytest
 
 from liver_tf.refusals import Refusal
 from tests.campaigns import fuzz, fuzz_judge
-from tests.campaigns.fuzz_kinds import CANARY, Reading
+from tests.campaigns.fuzz_kinds import CANARY, Reading, make_kinds
 
 
-def test_damaged_files_are_refused_by_name_or_read_rightly(tmp_path):
-    tally = fuzz.campaign(range(300), seed=1, workers=1, keep=tmp_path / "trouble")
+@pytest.mark.parametrize("count", [150, pytest.param(600, marks=pytest.mark.long)])
+def test_damaged_files_are_refused_or_read_correctly(tmp_path, count):
+    tally = fuzz.campaign(range(count), seed=1, workers=1, keep=tmp_path / "trouble")
     assert tally.troubles == []
     assert not (tmp_path / "trouble").exists()
     kinds = {kind for kind, _ in tally.outcomes}
     assert kinds >= {"nifti", "nifti.gz", "dicom plain", "dicom rle", "dicom series", "seg", "csv"}
-    assert sum(tally.outcomes.values()) == 300
-    for kind in kinds:  # damage that nobody notices would prove nothing
-        assert tally.outcomes[kind, "refused"] >= 5
+    assert sum(tally.outcomes.values()) == count
+    for kind in kinds:  # damage that no reader notices would prove nothing
+        assert tally.outcomes[kind, "refused"] >= count // 60
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +54,18 @@ def telling(path):
     [
         ("nifti", crash, "ValueError at test_fuzz.py"),
         ("nifti", misspelt, "the reason code nifti-trunkated is not in the source"),
-        ("nifti", talkative, "something of the file"),
-        ("nifti", telling, "something of the file"),
-        ("nifti.gz", credulous, "changed pixels came through"),
+        ("nifti", talkative, "the output repeats"),
+        ("nifti", telling, "the output repeats"),
+        ("nifti.gz", credulous, "changed pixels were accepted"),
         ("nifti", credulous, ""),
     ],
 )
-def test_wrong_readers_are_seen(judge, monkeypatch, kind, read, words):
+def test_faulty_readers_are_detected(judge, monkeypatch, kind, read, words):
     numbers = (
         number
         for number in range(2000)
         for mutant in [fuzz_judge.make_mutant(judge.kinds, 0, number)]
-        if mutant.kind == kind and mutant.road == "read" and not mutant.inner
+        if mutant.kind == kind and mutant.route == "read" and not mutant.inner
     )
     monkeypatch.setitem(judge.kinds, kind, replace(judge.kinds[kind], read=read))
     verdict = judge.judge(next(numbers))
@@ -72,22 +73,20 @@ def test_wrong_readers_are_seen(judge, monkeypatch, kind, read, words):
     assert bool(words) == bool(verdict.trouble)
 
 
-def test_an_error_that_a_case_hides_is_seen(judge, monkeypatch):
-    """One case must not end the others' conversion; the campaign wants to know all the same."""
+def test_an_error_that_the_conversion_turns_into_a_refusal_is_detected(judge, monkeypatch):
     monkeypatch.setattr("liver_tf.conversion.case_reader.open_nifti_with_labels", crash)
     number = next(
         number
         for number in range(2000)
         for mutant in [fuzz_judge.make_mutant(judge.kinds, 0, number)]
-        if mutant.kind == "nifti" and mutant.road.startswith("convert")
+        if mutant.kind == "nifti" and mutant.route.startswith("convert")
     )
-    assert "an error of kind ValueError" in judge.judge(number).trouble
+    assert "an unforeseen error: an unexpected ValueError" in judge.judge(number).trouble
 
 
-def test_a_mutant_is_the_same_for_everyone(judge, tmp_path):
-    (tmp_path / "b").mkdir()
-    other = fuzz_judge.Judge(tmp_path / "b", seed=0)
+def test_a_mutant_depends_on_seed_and_number_only(judge, tmp_path):
+    kinds = make_kinds(tmp_path)
     for number in range(60):
-        one, two = (fuzz_judge.make_mutant(each.kinds, 0, number) for each in (judge, other))
-        assert one == two
-        assert one != fuzz_judge.make_mutant(judge.kinds, 1, number)
+        mutant = fuzz_judge.make_mutant(judge.kinds, 0, number)
+        assert mutant == fuzz_judge.make_mutant(kinds, 0, number)
+        assert mutant != fuzz_judge.make_mutant(kinds, 1, number)

@@ -1,4 +1,4 @@
-"""The short form of the kill campaign, and that the campaign sees what it is there to see."""
+"""The short form of the kill campaign, and tests that the campaign detects damage."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import shutil
 
 import pytest
 
+from liver_tf.model.weights_file import save_weights
 from liver_tf.phantom.phantom_plan import PhantomPlan
-from tests.builders import tiny_run
-from tests.campaigns import full_disk, kill_conversion, kill_training, six_cycles
+from tests.campaigns import full_disk, kill_conversion, kill_training
 from tests.campaigns.kill_conversion import Conversion
 from tests.campaigns.kill_training import Kill
 from tests.campaigns.victims import spread, visible_files
@@ -21,7 +21,7 @@ def conversion(tmp_path_factory):
     return Conversion(tmp_path_factory.mktemp("conversion"), plan)
 
 
-def test_killed_conversions_end_as_undisturbed(conversion, tmp_path):
+def test_killed_conversions_resume_to_the_same_files(conversion, tmp_path):
     kills = [(0.9 * conversion.duration_s, "worker"), (0.8 * conversion.duration_s, "parent")]
     outcome = kill_conversion.campaign(conversion, tmp_path, kills, chain=2)
     assert outcome.wrong == []
@@ -42,7 +42,7 @@ def test_killed_conversions_end_as_undisturbed(conversion, tmp_path):
         (lambda set_: (set_ / ".partial-folds.json").write_text("{"), None),
     ],
 )
-def test_half_written_files_are_seen(conversion, tmp_path, harm, words):
+def test_half_written_files_are_detected(conversion, tmp_path, harm, words):
     folder = tmp_path / "set"
     for name, data in conversion.reference.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -54,14 +54,14 @@ def test_half_written_files_are_seen(conversion, tmp_path, harm, words):
     ]
 
 
-def test_a_disk_that_fills_up(tmp_path):
+def test_a_full_disk_is_refused_and_the_conversion_resumes(tmp_path):
     reason = full_disk.why_not()
     if reason:
         pytest.skip(reason)
     assert full_disk.in_a_namespace(tmp_path, points=2, training=False) == []
 
 
-def test_sizes_end_one_page_below_what_is_needed():
+def test_disk_sizes_end_one_page_below_the_needed_size():
     assert full_disk.sizes(30, 6) == [1, 7, 14, 21, 28, 29]
     assert full_disk.pages_of({"a": b"", "b": b"1", "c": bytes(4096), "d": bytes(4097)}) == 4
 
@@ -73,7 +73,7 @@ def test_moments_cover_the_whole_duration():
 
 
 @pytest.mark.long
-def test_a_training_killed_at_a_cycles_border_ends_as_undisturbed(record_set, tmp_path):
+def test_a_training_killed_between_cycles_resumes_to_the_same_weights(record_set, tmp_path):
     """``tests/training/test_protocol_run.py`` has the quick forms."""
     run = kill_training.Run(tmp_path, record_set[0], cycles=2, side_by_side=1)
     plans = [[Kill(file="cycle1/cycle.json")]]
@@ -82,9 +82,16 @@ def test_a_training_killed_at_a_cycles_border_ends_as_undisturbed(record_set, tm
     assert (outcome.kills, outcome.same, outcome.runs) == (1, 1, 1)
 
 
-def test_the_campaign_detects_other_weights_and_damaged_files(record_set, tmp_path):
+def test_the_campaign_detects_other_weights_and_damaged_files(make_network, tmp_path):
     undisturbed = tmp_path / "undisturbed" / "run"
-    tiny_run.carry_out(undisturbed, record_set[0], six_cycles.protocol(2))
+    for number in (1, 2):
+        cycle = undisturbed / f"cycle{number}"
+        cycle.mkdir(parents=True)
+        save_weights(cycle / "best.npz", make_network("lesion", seed=number).keras_model)
+        (cycle / "history.csv").write_text("epoch\n1\n")
+        (cycle / "cycle.json").write_text('{"best_epoch": 1, "seconds": 0.5}')
+    shutil.copy(undisturbed / "cycle2" / "best.npz", undisturbed / "weights.npz")
+    (undisturbed / "run.json").write_text("{}")
     result = kill_training.result_of(undisturbed)
     broken = shutil.copytree(undisturbed, tmp_path / "broken")
     assert kill_training.result_of(broken) == result
@@ -96,5 +103,5 @@ def test_the_campaign_detects_other_weights_and_damaged_files(record_set, tmp_pa
     wrong = kill_training.half_written(broken)
     assert len(wrong) == 2
     assert "weights-damaged" in wrong[0]
-    assert wrong[1] == "cycle2 says that it is finished, without best.npz"
+    assert wrong[1] == "cycle2 is marked as finished but has no best.npz"
     assert "run.json" in visible_files(broken)
