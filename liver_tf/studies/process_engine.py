@@ -6,7 +6,7 @@ import concurrent.futures
 from collections.abc import Collection
 from concurrent.futures import Future
 
-from liver_tf.studies.run_process import JobResult, StudyJob, execute
+from liver_tf.studies.run_process import JobResult, StudyJob, execute_job
 
 
 class ProcessEngine:
@@ -16,7 +16,7 @@ class ProcessEngine:
         self._pool = concurrent.futures.ThreadPoolExecutor(workers)
 
     def submit(self, job: StudyJob) -> Future:
-        return self._pool.submit(execute, job)
+        return self._pool.submit(execute_job, job)
 
     def wait(self, handles: Collection[Future], seconds: float) -> list[Future]:
         first = concurrent.futures.FIRST_COMPLETED

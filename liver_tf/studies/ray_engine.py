@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from liver_tf.refusals import Refusal
-from liver_tf.studies.run_process import FAILED, JobResult, StudyJob, execute
+from liver_tf.studies.run_process import FAILED, JobResult, StudyJob, execute_job
 
 
 class RayEngine:
@@ -52,7 +52,7 @@ class RayEngine:
                 "versions of Ray and Python.",
             ) from None
         self._ray = ray
-        self._execute = ray.remote(num_cpus=num_cpus, num_gpus=num_gpus)(execute)
+        self._execute = ray.remote(num_cpus=num_cpus, num_gpus=num_gpus)(execute_job)
         self._names: dict[Any, str] = {}
 
     def submit(self, job: StudyJob) -> Any:

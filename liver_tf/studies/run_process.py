@@ -107,7 +107,7 @@ def read_status(path: Path) -> dict:
     return status if isinstance(status, dict) else {}
 
 
-def execute(job: StudyJob) -> JobResult:
+def execute_job(job: StudyJob) -> JobResult:
     """Run a job in a process of its own, unless it is done or another process executes it.
 
     If this process is killed, the job's process lives on and keeps the lock of the job's folder;

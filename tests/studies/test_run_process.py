@@ -7,7 +7,7 @@ from liver_tf import folder_lock
 from liver_tf.folder_lock import locked_folder
 from liver_tf.results.study_inventory import OUTCOME
 from liver_tf.studies.process_engine import ProcessEngine
-from liver_tf.studies.run_process import BUSY, DONE, FAILED, JobResult, execute
+from liver_tf.studies.run_process import BUSY, DONE, FAILED, JobResult, execute_job
 from liver_tf.studies.scheduler import run_all
 from liver_tf.studies.study_progress import PlannedWork, StudyProgress
 from tests.builders.study_jobs import MADE_OF, job_of, mark_done
@@ -18,7 +18,7 @@ def test_a_job_is_done_if_its_settings_are_the_same_and_its_measures_exist(tmp_p
     assert not job.is_done()
     mark_done(job)
     assert job.is_done()
-    assert execute(job) == JobResult(job.name, DONE)
+    assert execute_job(job) == JobResult(job.name, DONE)
     mark_done(job, state=FAILED)
     assert not job.is_done()
     mark_done(job, made_of={**MADE_OF, "settings": []})
@@ -42,7 +42,7 @@ def test_the_state_of_a_job_is_read_from_its_files(tmp_path):
 
 def test_a_failed_process_is_reported_with_the_end_of_its_log(tmp_path):
     job = job_of(tmp_path, command="json.nothing")
-    result = execute(job)
+    result = execute_job(job)
     assert result.state == FAILED
     assert "ended with status 1" in result.error
     assert "No module named json.nothing" in result.error
@@ -57,7 +57,7 @@ def test_a_process_that_outlives_its_parent_keeps_the_job_busy(tmp_path, capsys,
     with locked_folder(job.folder) as lock:
         orphan = subprocess.Popen(["sleep", "60"], pass_fds=(lock,))
     try:
-        assert execute(job).state == BUSY
+        assert execute_job(job).state == BUSY
         # The scheduler waits until the other process ends; by then the job is done.
         progress, engine = StudyProgress([job], {job.name: PlannedWork(1, (10,))}), ProcessEngine(1)
         start = time.monotonic()
