@@ -29,7 +29,7 @@ SHOWN = ("baseline_long", "no_freezing", "hier_unfreeze")
 _AIR_HU = -150
 
 #: Width of the sheet in pixels.
-_WIDTH = 1060
+_WIDTH = 1300
 
 
 def draw_overlays(
@@ -95,8 +95,9 @@ def _shrink(path: Path) -> None:
         size = _WIDTH, round(image.height * _WIDTH / image.width)
         small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
     with atomic_write(path) as temporary:
-        colours = small.quantize(256, dither=Image.Dither.NONE)
-        colours.save(temporary, "PNG", optimize=True)
+        # The few coloured pixels of the outlines keep their colour with this method.
+        method = Image.Quantize.MAXCOVERAGE
+        small.quantize(256, method, dither=Image.Dither.NONE).save(temporary, "PNG", optimize=True)
 
 
 def _row(
