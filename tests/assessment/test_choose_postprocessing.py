@@ -63,7 +63,7 @@ def cascade(intensity_cascade):
     return without_rims(intensity_cascade())
 
 
-def test_nothing_is_chosen_where_nothing_helps(cascade):
+def test_no_postprocessing_is_chosen_if_none_helps(cascade):
     lesion = drawn_as_found(cascade, slice_of("a", lesion=True))
     how, table = choose_for(cascade, lesion, slice_of("b"))
     assert how == NOTHING
@@ -72,7 +72,7 @@ def test_nothing_is_chosen_where_nothing_helps(cascade):
     assert table[0]["healthy_slices_without_detection"] == 1.0
 
 
-def test_spots_in_healthy_livers_call_for_a_least_size(cascade):
+def test_spots_in_healthy_livers_lead_to_a_minimum_size(cascade):
     lesion = drawn_as_found(cascade, slice_of("a", lesion=True))
     how, table = choose_for(cascade, lesion, slice_of("b", spot=True), slice_of("c", spot=True))
     # A spot of about 16 pixels of 1 mm2: 25 is the gentlest size that drops it.
@@ -86,7 +86,7 @@ def test_spots_in_healthy_livers_call_for_a_least_size(cascade):
         assert row["score"] == pytest.approx((row["dice2"] + 2 * rejected) / 3, abs=2e-4)
 
 
-def test_lesions_with_a_core_call_for_filled_holes(cascade):
+def test_lesions_with_a_core_lead_to_filled_holes(cascade):
     drawn = drawn_as_found(cascade, slice_of("a", lesion=True))
     cored = replace(drawn, image=slice_of("a", lesion=True, hole=True).image)
     how, table = choose_for(cascade, cored, slice_of("b"))
@@ -96,7 +96,7 @@ def test_lesions_with_a_core_call_for_filled_holes(cascade):
     assert filled["score"] > plain["score"]
 
 
-def test_the_tables_dice_is_that_of_the_predicted_slices(intensity_cascade):
+def test_the_dice_in_the_table_is_that_of_the_predicted_slices(intensity_cascade):
     records = [slice_of("a", lesion=True, hole=True, spot=True)]
     how = PostProcessing(0.4, fill_holes=True, least_area_mm2=25.0)
     cascade = without_rims(intensity_cascade(how=how))
@@ -107,7 +107,7 @@ def test_the_tables_dice_is_that_of_the_predicted_slices(intensity_cascade):
     assert dice[0, choosing.COMBINATIONS.index(how)] == expected
 
 
-def test_of_good_ones_the_simplest_is_chosen():
+def test_the_simplest_good_combination_is_chosen():
     dice = np.full((1, len(choosing.COMBINATIONS)), 0.5)
     none = np.zeros((0, dice.shape[1]))
     all_three = choosing.COMBINATIONS.index(PostProcessing(0.6, True, 50.0))
@@ -180,7 +180,7 @@ def test_only_the_validation_patients_are_read(work, command, capsys):
     assert postprocessing.load(work / "lesion") == PostProcessing(**told["postprocessing"])
 
 
-def test_a_validation_patient_that_cannot_be_read_is_told(work, command, capsys):
+def test_an_unreadable_validation_patient_is_refused(work, command, capsys):
     (work / "records" / "case3.tfrecord").unlink()
     assert command(choose_postprocessing, *arguments(work)) == 1
     assert "[shard-missing]" in capsys.readouterr().err
@@ -215,7 +215,7 @@ def test_a_choice_at_the_limit_of_the_grid_is_reported(how, said):
     assert all(one in text for one in said)
 
 
-def test_what_was_chosen_counts_when_runs_are_measured(work):
+def test_the_evaluation_uses_the_chosen_postprocessing(work):
     runs = [work / "lesion"], work / "liver", work / "records"
     (plain,) = evaluating.evaluate_runs(*runs)
     before = dict(np.load(run_files.label_maps_file(work / "lesion", "test")))
@@ -233,7 +233,7 @@ def test_what_was_chosen_counts_when_runs_are_measured(work):
     assert without.results == plain.results
 
 
-def test_post_processing_of_other_weights_is_refused_before_anything_is_measured(work):
+def test_postprocessing_of_other_weights_is_refused_first(work):
     postprocessing.save(work / "lesion", PostProcessing(least_area_mm2=10.0), {})
     path = work / "lesion" / "postprocessing.json"
     path.write_text(path.read_text().replace('"weights": "', '"weights": "0'))

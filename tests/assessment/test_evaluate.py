@@ -88,7 +88,7 @@ def read(monkeypatch):
     return cases
 
 
-def test_the_temperature_never_sees_the_test(work, finished, read):
+def test_the_temperature_does_not_depend_on_test_slices(work, finished, read):
     run = finished("temperature")
     split = json.loads((run / "run.json").read_text())["split"]
     (measured,) = evaluate_runs([run], work / "liver", work / "whole")
@@ -130,7 +130,7 @@ def test_the_temperature_never_sees_the_test(work, finished, read):
     assert [r.type_scores for r in again.results] != [r.type_scores for r in measured.results]
 
 
-def test_what_was_measured_is_not_measured_again(work, finished, read, make_network):
+def test_stored_results_are_reused(work, finished, read, make_network):
     run = finished("once")
     # Choices are made on the validation patients alone: no test slice is read for them.
     (chosen_on,) = evaluate_runs([run], work / "liver", work / "whole", "validation")
@@ -158,7 +158,7 @@ def test_what_was_measured_is_not_measured_again(work, finished, read, make_netw
     assert fourth == third
 
 
-def test_slices_to_be_shown_are_kept_with_their_pixels(work, finished, read):
+def test_example_slices_are_stored_with_their_pixels(work, finished, read):
     """From what is stored: no network is asked for a picture."""
     run = finished("shown")
     (one,) = evaluate_runs([run], work / "liver", work / "whole")
@@ -231,7 +231,7 @@ def copied(run, name, seed):
     return twin
 
 
-def test_seeds_in_one_report(work, finished, command, tmp_path, capsys):
+def test_seeds_are_pooled_in_one_report(work, finished, command, tmp_path, capsys):
     first = finished("baseline")
     evaluate_runs([first], work / "liver", work / "whole")
     runs = [first, *(copied(first, name, seed) for name, seed in OTHERS)]
@@ -253,7 +253,7 @@ def test_seeds_in_one_report(work, finished, command, tmp_path, capsys):
     assert (tmp_path / "pictures" / "mine.png").stat().st_size > 1000
 
 
-def test_a_run_validated_on_the_test_fold_is_called_so_everywhere(
+def test_a_run_validated_on_the_test_fold_is_marked_everywhere(
     work, finished, command, tmp_path, capsys
 ):
     runs = [finished("mine", validation=TEST_FOLD)]
@@ -278,7 +278,7 @@ def test_a_run_validated_on_the_test_fold_is_called_so_everywhere(
         assert network["liver_weights"] == stored_hash(work / "liver" / "weights.npz")
 
 
-def test_the_model_card_takes_measures_of_the_exported_model_alone(
+def test_the_model_card_accepts_only_measures_of_the_exported_model(
     work, finished, command, tmp_path, make_network
 ):
     run, liver = finished("hier_freeze"), work / "liver"

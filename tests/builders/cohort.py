@@ -39,3 +39,11 @@ def make_cohort(quality, patients=20, seed=0):
             result = compare_with_truth(truth, predicted, LESION_TYPES, **where, **more)
             results.append(replace(result, temperature=1.4))
     return results
+
+
+def sliced(patient, *, hit, index=0, seed=0):
+    """A slice with a lesion of 2 pixels, of which ``hit`` are found."""
+    truth, found = np.array([[2, 2]], np.uint8), np.array([[1, 1]], np.uint8)
+    found[0, :hit] = 2
+    where = {"patient": patient, "case": "c", "slice_index": index}
+    return replace(compare_with_truth(truth, found, LESION_TYPES, **where), seed=seed)

@@ -103,7 +103,7 @@ def test_a_known_temperature_is_found():
     assert summary["calibration_error_scaled"] < 0.03 < summary["calibration_error"]
 
 
-def test_no_temperature_without_claims_and_a_bound_where_all_are_right():
+def test_no_temperature_without_scores_and_a_limit_if_all_are_correct():
     assert fit_temperature(RESULTS[3:]) is None
     sure = fit_temperature([scored(CYST, k, 0.5, 0.3, 0.2) for k in range(3)])
     assert sure.at_bound

@@ -239,6 +239,6 @@ def test_results_survive_json(cohort):
 
 
 @pytest.mark.parametrize("scores", [(1, 2), (1, -1, 1), (1, math.nan, 1)])
-def test_scores_that_are_none(scores):
+def test_invalid_scores_are_refused(scores):
     with pytest.raises(ValueError, match="a non-negative score for each of cyst, hemangioma"):
         measured([2], [2], type_scores=scores)

@@ -17,7 +17,7 @@ def overlaps(truth, predicted):
     return of_true.tolist(), of_found.tolist()
 
 
-def test_each_lesion_has_one_partner_at_most():
+def test_each_lesion_has_at_most_one_match():
     # One prediction over two true lesions, 2 of 6 and 2 of 5 pixels shared: it finds the second.
     assert overlaps(line("###.##...."), line(".#####....")) == ([0.0, 2 / 5], [2 / 5])
     # Two fragments on one true lesion: the larger one is its partner, the other a false alarm.
@@ -30,7 +30,7 @@ def test_the_sum_of_overlaps_decides():
     assert overlaps(line("##.####"), line(".####.#")) == ([1 / 5, 1 / 4], [1 / 5, 1 / 4])
 
 
-def test_corners_touch():
+def test_corners_connect():
     diagonal = np.eye(3, dtype=bool)
     assert overlaps(diagonal, diagonal) == ([1.0], [1.0])
     cube = np.zeros((2, 2, 2), bool)

@@ -64,13 +64,13 @@ def test_empty_cases(truth, predicted, dice, has_lesion, detected, overlap):
     assert (result.has_lesion, result.detected, result.overlap) == (has_lesion, detected, overlap)
 
 
-def test_given_diagnosis_overrules_the_majority():
+def test_a_given_diagnosis_overrides_the_majority():
     assert measured(row(2, 2, 4), row(1, 1, 1), true_diagnosis="metastasis").true_diagnosis == 4
     assert measured(row(2, 2, 4), row(1, 1, 1), true_diagnosis=4).true_diagnosis == 4
     assert measured(row(1, 1, 1), row(1, 1, 1), true_diagnosis="healthy").true_diagnosis is None
 
 
-def test_lesion_whose_outline_vanished_counts_as_missed():
+def test_a_lesion_without_outline_counts_as_missed():
     result = measured(row(1, 1, 1), row(1, 1, 1), true_diagnosis="cyst")
     assert result.has_lesion
     assert result.dice == 0.0
@@ -176,7 +176,7 @@ def test_json_round_trip():
         ),
     ],
 )
-def test_refuses_what_it_cannot_compare(truth, predicted, arguments, text):
+def test_invalid_input_is_refused(truth, predicted, arguments, text):
     where = {"patient": "p", "case": "c", "slice_index": 0}
     with pytest.raises(ValueError, match=text):
         compare_with_truth(truth, predicted, LESION_TYPES, **where, **arguments)

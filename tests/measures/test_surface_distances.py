@@ -33,7 +33,7 @@ def test_a_line_and_a_point_by_hand():
     assert surface_distances(point, line, (1.0, 3.0)) == found
 
 
-def test_the_surface_is_what_touches_the_outside():
+def test_the_surface_is_the_rim_of_the_mask():
     block = np.zeros((5, 6), bool)
     block[1:5, 1:5] = True
     inner = np.zeros_like(block)
@@ -45,7 +45,7 @@ def test_the_surface_is_what_touches_the_outside():
     assert not surface(block)[2, 2]
 
 
-def test_equal_masks_are_at_zero():
+def test_equal_masks_have_distance_zero():
     block = np.ones((4, 4), bool)
     found = surface_distances(block, block, (0.7, 0.7))
     assert (found.hd95_mm, found.assd_mm) == (0.0, 0.0)
@@ -80,7 +80,7 @@ def every_pair(truth, predicted, spacing_mm):
 
 
 @pytest.mark.parametrize("shape", [(14, 11), (4, 7, 6)])
-def test_agrees_with_every_pair(shape):
+def test_agrees_with_all_pairs_of_points(shape):
     rng = np.random.default_rng(5)
     for _ in range(40):
         share = rng.choice([0.03, 0.2, 0.7])

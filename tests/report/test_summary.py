@@ -1,11 +1,10 @@
-"""The summary says what the numbers say, word by word, and no more."""
+"""The summary states what the figures show, and no more."""
 
 from dataclasses import replace
 
 import pytest
 
 from liver_tf.report.findings import compute_findings
-from liver_tf.report.plots.forest_plot import draw_forest
 from liver_tf.report.summary import summary
 from liver_tf.statistics.bootstrap_intervals import Interval
 from liver_tf.statistics.paired_difference import PairedDifference
@@ -26,7 +25,7 @@ def lines(findings, *differences, **changes):
     return summary(replace(findings, differences=differences, **changes))
 
 
-def test_one_line_a_measure(findings):
+def test_one_line_per_measure(findings):
     told = lines(
         findings,
         difference("up", 0.1, 0.3),
@@ -43,7 +42,7 @@ def test_one_line_a_measure(findings):
     assert "Accuracy against baseline: no difference shown for any protocol." in told
 
 
-def test_order_is_told_from_length_by_the_control_alone(findings):
+def test_the_effect_of_the_order_needs_the_control(findings):
     missing = [line for line in lines(findings) if line.startswith("hier_freeze")]
     assert missing == [
         "hier_freeze trains for more cycles than baseline. Its control of equal training length, "
@@ -72,7 +71,7 @@ def with_measure(findings, measure, *values):
 
 
 @pytest.mark.parametrize(("values", "told"), [((0.95, 0.99), True), ((0.94, 0.99), False)])
-def test_a_ceiling_is_told(findings, values, told):
+def test_a_ceiling_is_reported(findings, values, told):
     found = summary(with_measure(findings, "success", *values))
     sentence = (
         "Success is at least 0.95 for all protocols. At this ceiling, these data cannot "
@@ -97,13 +96,13 @@ def test_a_ceiling_is_told(findings, values, told):
         ),
     ],
 )
-def test_false_alarms_are_told(findings, rates, ending):
+def test_false_positives_are_reported(findings, rates, ending):
     found = summary(with_measure(findings, "healthy_false_positive_rate", *rates))
     (line,) = (line for line in found if line.startswith("False-positive rate on healthy slices: "))
     assert line.endswith(ending)
 
 
-def test_what_was_measured_and_how_many_seeds(findings, cohort):
+def test_data_and_seeds_are_reported(findings, cohort):
     told = summary(findings)
     counts = findings.diagnoses["baseline"]
     assert sum(counts.values()) == 60
@@ -136,18 +135,7 @@ def test_what_was_measured_and_how_many_seeds(findings, cohort):
     )
 
 
-def test_a_forest_needs_a_difference(tmp_path):
-    undefined = PairedDifference("dice2", "a", "b", Interval(None, None, None, 0))
-    with pytest.raises(ValueError, match="at least one difference"):
-        draw_forest([undefined], tmp_path / "x.png")
-    path = draw_forest([undefined, difference("c", 0.1, 0.2)], tmp_path / "y.png")
-    assert (
-        path.read_bytes()
-        == draw_forest([undefined, difference("c", 0.1, 0.2)], tmp_path / "z.png").read_bytes()
-    )
-
-
-def test_what_could_not_be_asked_is_not_called_no_difference(findings):
+def test_untested_is_not_called_no_difference(findings):
     nothing = Interval(None, None, None, 0)
     undefined = [PairedDifference("dice1", p, "baseline", nothing, None, None, 10, 1) for p in "ab"]
     apart = PairedDifference("dice2", "c", "baseline", nothing, None, None, 0, 0)
@@ -170,7 +158,7 @@ def test_what_could_not_be_asked_is_not_called_no_difference(findings):
     )
 
 
-def test_ties_are_not_crowned(findings):
+def test_ties_are_all_listed(findings):
     third = {**findings.measured, "mine": findings.measured["baseline"]}
     three = replace(findings, measured=third)
     (line,) = (

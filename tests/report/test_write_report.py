@@ -44,7 +44,7 @@ class Checker(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_html_is_well_formed_and_asks_for_nothing(written):
+def test_html_is_well_formed_and_self_contained(written):
     files, _ = written
     text = files.html.read_text("utf-8")
     checker = Checker()
@@ -79,7 +79,7 @@ def test_every_section_of_measured_figures_names_its_data(written):
     assert '<th colspan="4">published (Sheba, 332 slices)</th>' in html
 
 
-def test_markdown_pictures_lie_beside_it(written):
+def test_markdown_links_its_pictures(written):
     files, _ = written
     text = files.markdown.read_text("utf-8")
     targets = re.findall(r"!\[.*?\]\((.*?)\)", text)
@@ -94,7 +94,7 @@ def test_markdown_pictures_lie_beside_it(written):
     assert text.count("\n\n</details>") == text.count("<details>") > 3
 
 
-def test_csv_keeps_sources_apart(written):
+def test_csv_separates_sources(written):
     files, results = written
     with files.csv.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -197,7 +197,7 @@ def test_json_holds_every_figure(written):
     ]
 
 
-def test_seeds_are_shown_apart_and_their_spread(cohort, tmp_path):
+def test_seeds_and_their_spread_are_listed(cohort, tmp_path):
     seeds = {seed: [replace(r, seed=seed) for r in cohort(q)] for seed, q in ((3, 0.4), (7, 0.9))}
     files = write_report(tmp_path, {"mine": seeds[3] + seeds[7]}, "my data", samples=50)
     rows = {row[1]: row[2:] for row in seed_table(files.findings).rows}
@@ -209,7 +209,7 @@ def test_seeds_are_shown_apart_and_their_spread(cohort, tmp_path):
     assert "within each fold, of its networks" in files.markdown.read_text("utf-8")
 
 
-def test_cautions_come_first_and_red(cohort, tmp_path):
+def test_cautions_come_first_in_red(cohort, tmp_path):
     caution = "VALIDATED ON THE TEST FOLD: <b> and *stars*"
     files = write_report(tmp_path, {"mine": cohort(0.8)}, "d", cautions=[caution], samples=50)
     page = files.html.read_text("utf-8")

@@ -42,7 +42,7 @@ def test_ranks_by_dice_and_the_larger_miss_is_the_worse():
 
 
 @pytest.mark.parametrize("spacing", [(1.0, 2.0), None])
-def test_the_cut_is_a_square_around_the_liver(spacing):
+def test_the_crop_is_a_square_around_the_liver(spacing):
     truth = np.zeros((200, 200), np.uint8)
     truth[100:140, 90:110] = 1
     predicted = np.zeros_like(truth)
@@ -59,7 +59,7 @@ def test_the_cut_is_a_square_around_the_liver(spacing):
     assert shown.hu.dtype == np.int16
 
 
-def test_a_cut_at_the_border_stays_inside_and_air_alone_is_kept_whole():
+def test_a_crop_at_the_border_stays_inside_and_air_is_kept_complete():
     truth = np.zeros((100, 100), np.uint8)
     truth[0:10, 95:100] = 1
     shown = crop_to_liver(truth, truth, truth, (1.0, 1.0), sliced("a", 4, 2))
@@ -69,7 +69,7 @@ def test_a_cut_at_the_border_stays_inside_and_air_alone_is_kept_whole():
     assert whole.hu.shape == (100, 100)
 
 
-def test_round_trip_and_others_are_not_taken(tmp_path):
+def test_round_trip_and_examples_of_other_results_are_ignored(tmp_path):
     results = [sliced("a", 4, 4), sliced("b", 4, 0), sliced("c", 4, 2)]
     run = RunResults(
         *("mine", "0", 0, "test", INNER, LESION_TYPES, {"weights": "w"}, tuple(results))

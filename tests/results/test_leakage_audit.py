@@ -30,7 +30,7 @@ def seen(study, fold, *cases):
     save_training_data(run / "seen.json", (SplitPart("fold", KEY, seen_cases(fold)), before))
 
 
-def test_none_is_found_where_there_is_none(study):
+def test_clean_folds_have_no_leaks(study):
     check = audit_leakage(read_study(study))
     assert (check.shared, check.alike, check.cautions()) == ((), (), ())
     assert (check.test_cases, check.hashed_cases, check.seen_cases) == (40, 40, 40)
@@ -41,14 +41,14 @@ def test_none_is_found_where_there_is_none(study):
     )
 
 
-def test_a_patient_on_both_sides(study):
+def test_a_patient_in_training_and_test_is_a_leak(study):
     seen(study, 0, HashedCase("v1", "fold0-p03", "fold0-p03", (OTHER,)))
     check = audit_leakage(read_study(study))
     assert [(leak.left, leak.right) for leak in check.shared] == [("v1", "fold0-c03")]
     assert "1 pair of a training and a test case from the same patient" in check.cautions()[0]
 
 
-def test_the_same_slice_under_another_name(study):
+def test_an_identical_slice_of_another_case_is_a_possible_leak(study):
     # What fold 0 tests fold 1 is trained on: its hash is known from there.
     cases = list(seen_cases(1))
     cases[5] = HashedCase(cases[5].case, cases[5].patient, cases[5].group, (FIRST,))
@@ -62,7 +62,7 @@ def test_the_same_slice_under_another_name(study):
     assert check.cautions()[0].startswith("POSSIBLE LEAKAGE: 1 pair")
 
 
-def test_who_does_not_tell_is_named(study):
+def test_runs_without_training_data_are_listed(study):
     (study / "finetune" / "fold1" / "seed0" / "mine" / "seen.json").unlink()
     check = audit_leakage(read_study(study))
     assert check.unknown == ("fold1/seed0/mine",)
@@ -73,7 +73,7 @@ def test_who_does_not_tell_is_named(study):
     assert audit_leakage(read_study(study)).text().startswith("not done")
 
 
-def test_validation_on_the_test_fold_is_no_leak_but_told(cohort, tmp_path):
+def test_validation_on_the_test_fold_is_reported_but_no_leak(cohort, tmp_path):
     run = measured(tmp_path, cohort, "mine", 0.5, validation=TEST_FOLD)
     own = SplitPart("fold", KEY, (*seen_cases(0), *seen_cases(1)))
     save_training_data(run / "seen.json", (own, SplitPart("volumes", KEY, ())))

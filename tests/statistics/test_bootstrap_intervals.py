@@ -1,4 +1,4 @@
-"""Intervals against a slow bootstrap that copies slices, and against what must hold."""
+"""Intervals against a slow bootstrap that copies slices; resampling of networks by hand."""
 
 import time
 from dataclasses import replace
@@ -9,9 +9,15 @@ import pytest
 from liver_tf.labels import LESION_TYPES
 from liver_tf.measures.compare_with_truth import compare_with_truth
 from liver_tf.measures.measure_registry import all_measures, summarise
-from liver_tf.statistics.bootstrap_intervals import Interval, intervals, resample
+from liver_tf.measures.measure_sums import ResamplingUnits
+from liver_tf.statistics.bootstrap_intervals import Interval, _weight_chunks, intervals, resample
 from liver_tf.statistics.paired_difference import PairedDifference
 from liver_tf.statistics.protocol_comparisons import compare
+from tests.builders.cohort import sliced
+
+
+def draw(results, **options):
+    return resample(results, all_measures(results), **options)
 
 
 def mean_dice(results):
@@ -77,7 +83,7 @@ def test_every_resample_of_two_patients_by_hand():
     assert (narrow.low, narrow.high) == (0.5, 0.5)
 
 
-def test_a_patient_comes_whole(cohort):
+def test_patients_are_resampled_with_all_slices(cohort):
     results = cohort(0.6)
     copies = [replace(r, case=f"copy{k}") for r in results for k in range(4)]
     # Four copies of every slice tell nothing new about patients; resampled as slices they would
@@ -95,7 +101,7 @@ def test_seed_decides(cohort):
     assert shuffled.low == pytest.approx(intervals(results, samples=500, seed=4)["dice2"].low)
 
 
-def test_undefined_resamples_are_left_out():
+def test_undefined_resamples_are_excluded():
     lesion, liver = np.array([[2]], np.uint8), np.array([[1]], np.uint8)
     slices = {"a": (liver, lesion), "b": (liver, liver), "c": (lesion, lesion)}
     results = [
@@ -119,7 +125,7 @@ def test_no_results_have_no_values():
     assert intervals([], samples=10)["dice2"] == Interval(None, None, None, 0, 0)
 
 
-def test_paired_difference_against_the_slow_way(cohort):
+def test_paired_difference_agrees_with_the_slow_bootstrap(cohort):
     reference, other = cohort(0.4), cohort(0.9)
     found = dice2_difference(reference, other, samples=20_000)
     slow = [
@@ -177,3 +183,85 @@ def test_full_cohort_is_fast(cohort):
     start = time.perf_counter()
     intervals(results, samples=10_000)
     assert time.perf_counter() - start < 5.0
+
+
+def test_networks_are_resampled_too():
+    """Two seeds that differ for every patient alike: patients alone would give no width."""
+    results = [sliced(f"p{k}", hit=2, seed=0) for k in range(10)]
+    results += [sliced(f"p{k}", hit=0, seed=1) for k in range(10)]
+    found = intervals(results, samples=4_000)["success"]
+    # One seed or the other: 1, 0.
+    assert (found.value, found.low, found.high) == (0.5, 0.0, 1.0)
+    shares = np.unique(draw(results, samples=4_000).samples["success"], return_counts=True)
+    assert shares[0].tolist() == [0.0, 1.0]
+    assert shares[1] / 4_000 == pytest.approx([0.5, 0.5], abs=0.03)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_resamples_of_networks_have_the_variance_of_their_mean(seeds):
+    """Drawing all S of them would lose 1/S of the variance."""
+    hits = np.random.default_rng(seeds).integers(0, 3, seeds)
+    hits[:2] = 0, 2
+    results = [
+        sliced(f"p{k}", hit=hit, seed=seed) for seed, hit in enumerate(hits) for k in range(4)
+    ]
+    shares = [2 * hit / (2 + hit) for hit in hits]
+    found = draw(results, samples=40_000).samples["dice2"]
+    assert np.var(found) == pytest.approx(np.var(shares, ddof=1) / seeds, rel=0.03)
+    assert np.mean(found) == pytest.approx(np.mean(shares), abs=0.01)
+
+
+def test_networks_of_different_folds_are_resampled_separately():
+    results = [
+        replace(sliced(f"p{fold}{k}", hit=2 * (seed == 0), seed=seed), fold=str(fold))
+        for fold in range(2)
+        for seed in range(2)
+        for k in range(5)
+    ]
+    values = np.unique(draw(results, samples=4_000).samples["success"].round(3))
+    # Drawn together, folds would only give 0 and 1.
+    assert len(values) > 2
+
+
+def test_more_seeds_do_not_act_like_more_patients(cohort):
+    one = cohort(0.6)
+    three = [replace(r, seed=seed) for r in one for seed in range(3)]
+    alone, together = (intervals(r, samples=2_000, seed=3)["dice2"] for r in (one, three))
+    assert together.value == pytest.approx(alone.value)
+    assert together.low == pytest.approx(alone.low)
+    assert together.high == pytest.approx(alone.high)
+
+
+def test_every_fold_keeps_its_number_of_networks():
+    results = [
+        replace(sliced(f"p{fold}{k}", hit=1, seed=seed), fold=str(fold))
+        for fold, seeds in ((0, 2), (1, 3))
+        for seed in range(seeds)
+        for k in range(2)
+    ]
+    (drawn,) = _weight_chunks(ResamplingUnits.of(results), 300, 0)
+    assert set(drawn.networks[:, :2].sum(axis=1)) == {2.0}
+    assert set(drawn.networks[:, 2:].sum(axis=1)) == {3.0}
+    assert set(drawn.networks[:, 0]) == {0.0, 2.0}
+    assert set(drawn.networks[:, 2]) == {0.0, 1.5, 3.0}
+
+
+def test_ranking_is_resampled_within_networks():
+    """One network ranks every pair rightly, the other every one wrongly."""
+    truth = {"a": 2, "b": 2, "c": 3, "d": 3}
+    results = []
+    for seed, scores in enumerate(({2: (9, 1, 0), 3: (1, 9, 0)}, {2: (1, 9, 0), 3: (9, 1, 0)})):
+        for patient, label in truth.items():
+            labels = np.array([[label]], np.uint8)
+            where = {"patient": patient, "case": "c", "slice_index": 0}
+            own = compare_with_truth(
+                labels, labels, LESION_TYPES, **where, type_scores=scores[label]
+            )
+            results.append(replace(own, seed=seed))
+    drawn = draw(results, samples=4_000)
+    assert drawn.observed["auc_cyst"] == 0.5
+    values, counts = np.unique(
+        drawn.samples["auc_cyst"][~np.isnan(drawn.samples["auc_cyst"])], return_counts=True
+    )
+    assert values.tolist() == [0.0, 1.0]
+    assert counts / counts.sum() == pytest.approx([0.5, 0.5], abs=0.03)

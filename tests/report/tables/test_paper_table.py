@@ -1,10 +1,9 @@
-"""The table holds the paper's figures, keeps sources apart and takes protocols of any name."""
+"""The table holds the paper's figures, labels both sources, and takes protocols of any name."""
 
 from dataclasses import replace
 
 import pytest
 
-from liver_tf.report.page.page_parts import Table
 from liver_tf.report.page.render_html import html_table
 from liver_tf.report.page.render_markdown import markdown_table
 from liver_tf.report.tables.paper_table import (
@@ -74,20 +73,6 @@ def test_both_sources_are_labelled():
     assert f'<th colspan="4">measured on {PHANTOM}</th>' in page
 
 
-def test_rows_that_must_not_be_read_as_the_others_are_marked():
-    table = Table(("protocol", "x, BAD"), (("a", "1"), ("b, BAD", "2")))
-    assert html_table(table, ("BAD",)) == (
-        '<table><thead><tr><th>protocol</th><th class="caution-cells">x, BAD</th></tr></thead>'
-        "<tbody><tr><th>a</th><td>1</td></tr>"
-        '<tr class="caution-cells"><th>b, BAD</th><td>2</td></tr></tbody></table>'
-    )
-    assert "caution" not in html_table(table)
-    words = Table(("", ""), (("a", "b"),), words=True)
-    assert html_table(words) == (
-        '<table class="words"><tbody><tr><th>a</th><td>b</td></tr></tbody></table>'
-    )
-
-
 def test_the_widest_cells_do_not_touch():
     whole = dict.fromkeys(OWN, Interval(1.0, 1.0, 1.0, 100))
     text = render_text({"mine": whole}, PHANTOM)
@@ -140,14 +125,6 @@ def test_few_patients_have_no_interval():
     assert not difference.is_shown
 
 
-def test_figures_need_a_source():
+def test_figures_need_a_data_label():
     with pytest.raises(ValueError, match="data_label to name the data"):
         paper_table({}, "  ")
-
-
-def test_names_cannot_break_tables():
-    table = Table(("a", "b"), (("x|y", "<b>"),))
-    assert "x\\|y" in markdown_table(table)
-    assert "<b>" not in html_table(table)
-    with pytest.raises(ValueError, match="as wide as the headers"):
-        Table(("a", "b"), (("x",),))

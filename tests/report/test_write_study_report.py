@@ -59,7 +59,7 @@ def text_of(output):
     return html.unescape(re.sub(r"<[^>]+>", " ", re.sub(r"<style>.*?</style>", "", page(output))))
 
 
-def test_every_cell_is_told(study, written):
+def test_every_run_is_listed_with_its_state(study, written):
     states = {cell.name: cell.state for cell in read_study(study)}
     assert len(states) == 4 * 4 + 1
     assert {name: state for name, state in states.items() if state != "evaluated"} == {
@@ -76,7 +76,7 @@ def test_every_cell_is_told(study, written):
             assert f"{name}: {state}" in text
 
 
-def test_a_run_validated_on_the_test_fold_is_red_and_apart(written):
+def test_a_run_validated_on_the_test_fold_is_red_and_separate(written):
     output, _ = written
     loose = f"hier_freeze, {LOOSE}"
     rows = re.findall(r"<tr( class=\"caution-cells\")?><th>([^<]*)</th>", page(output))
@@ -131,7 +131,7 @@ def test_the_files_hold_the_same_figures(written):
         assert row["shown"] in shown
 
 
-def test_what_differs_is_said_and_what_does_not(written):
+def test_the_summary_states_differences_and_their_absence(written):
     output, _ = written
     text = text_of(output)
     assert "Dice2 against baseline: higher for hier_freeze" in text
@@ -153,7 +153,7 @@ def test_what_differs_is_said_and_what_does_not(written):
     assert (whole["patients"], whole["networks"]) == (38, 4)
 
 
-def test_how_the_figures_came_about(written):
+def test_provenance_lists_data_versions_and_arguments(written):
     output, _ = written
     text = text_of(output)
     for needed in (
@@ -173,7 +173,7 @@ def test_how_the_figures_came_about(written):
     assert "1 run(s) were deliberately validated on their test patients" in text
 
 
-def test_a_report_is_repeatable_and_pictures_of_an_earlier_one_go(study, tmp_path):
+def test_a_report_is_repeatable_and_removes_old_pictures(study, tmp_path):
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "gone.png").write_bytes(b"old")
     run = study / "finetune" / "fold0" / "seed0" / "baseline"
@@ -186,7 +186,7 @@ def test_a_report_is_repeatable_and_pictures_of_an_earlier_one_go(study, tmp_pat
     assert (tmp_path / "report.html").read_bytes() == before
 
 
-def test_cells_that_cannot_be_read_stop_nothing(cohort, tmp_path):
+def test_unreadable_runs_do_not_stop_the_report(cohort, tmp_path):
     measured(tmp_path, cohort, "baseline", 0.5)
     broken = measured(tmp_path, cohort, "hier_freeze", 0.8)
     (broken / "measures" / "test.json").write_text("{")
@@ -196,7 +196,7 @@ def test_cells_that_cannot_be_read_stop_nothing(cohort, tmp_path):
     assert "hier_freeze: results cannot be read (results-damaged)" in text_of(tmp_path / "report")
 
 
-def test_slices_kept_of_other_results_are_not_shown(cohort, tmp_path):
+def test_examples_of_other_results_are_not_shown(cohort, tmp_path):
     run = measured(tmp_path, cohort, "baseline", 0.5)
     results = load_results(run)
     replace(results, made_of={**results.made_of, "weights": "others"}).save(run)
@@ -265,7 +265,7 @@ def test_a_browser_loads_every_picture_without_an_error(written, tmp_path):
     assert console
 
 
-def test_markdown_pictures_lie_beside_it(written):
+def test_markdown_links_its_pictures(written):
     output, files = written
     markdown = (output / "report.md").read_text("utf-8")
     targets = re.findall(r"!\[.*?\]\((.*?)\)", markdown)

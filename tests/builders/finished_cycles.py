@@ -1,0 +1,20 @@
+"""Finished cycles of a run, and where a colour occurs in a plot of them."""
+
+import numpy as np
+from PIL import Image
+
+from liver_tf.results.training_history import FinishedCycle
+
+
+def cycle(number=1, fixed=(), epochs=(), best=1, key="", seconds=10.0):
+    return FinishedCycle(number, tuple(fixed), "val_loss", best, seconds, key, tuple(epochs))
+
+
+def rows(*values, key="val_dice"):
+    return [{"epoch": k, key: value} for k, value in enumerate(values, 1)]
+
+
+def colour_columns(path, colour):
+    image = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    near = np.abs(image - np.array(colour)).sum(axis=-1) < 40
+    return image.shape, near
