@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from liver_tf.conversion.source_settings import SourceSettings, find_cases
+from liver_tf.conversion.source_settings import SourceSettings
 from liver_tf.ct.window import DEFAULT_WINDOW
 from liver_tf.labels import LITS, LabelSet
 from liver_tf.options import REQUIRED, OptionError, option
@@ -138,6 +138,7 @@ def convert(settings: ConvertSettings | None = None, /, **options: Any) -> Conve
       >>> convert(source="lits", input="data/lits", output="tfrecords/lits").manifest.records
       288
     """
+    from liver_tf.conversion.sources import find_cases
     from liver_tf.ct.pseudonyms import load_site_key
 
     settings = ConvertSettings.of(settings, **options)
@@ -172,8 +173,12 @@ def _convert(
         from liver_tf.conversion.beam_engine import convert_in_beam
 
         engine = functools.partial(convert_in_beam, options=list(settings.beam_option))
-    made_by: dict[str, Any] = {"version": __version__, "source": settings.source}
-    made_by |= {"site_key": key_fingerprint(key), **settings.provenance(key)}
+    made_by: dict[str, Any] = {
+        "version": __version__,
+        "source": settings.source,
+        "site_key": key_fingerprint(key),
+        **settings.provenance(key),
+    }
     window = (settings.window_low, settings.window_high)
     return convert_cases(
         tasks,
@@ -204,7 +209,12 @@ def _write_folds(
         "seed": settings.seed,
     }
     try:
-        splits = folds.cross_validation(manifest, **arguments)
+        splits = folds.cross_validation(
+            manifest,
+            folds=settings.folds,
+            validation_share=settings.validation_share,
+            seed=settings.seed,
+        )
     except ValueError:  # of scikit-learn, if no diagnosis has a patient for every fold
         raise Refusal(
             "too-few-patients",

@@ -84,13 +84,14 @@ def _slices_of_pair(
     diagnosis_of: Callable[[np.ndarray], str],
 ) -> Iterator[LabelledSlice]:
     notes.cautions += pair.cautions
-    distance, *in_plane = pair.spacing_mm
-    pixel_mm = (in_plane[0], in_plane[1])
+    distance, row_mm, column_mm = pair.spacing_mm
     notes.details["spacing_mm"] = "x".join(f"{step:.3f}" for step in pair.spacing_mm)
     notes.details["orientation"] = orientation_of(pair.source)
     under = MaskHuCheck()
     for index, (hu, labels) in enumerate(pair.slices()):
-        labelled = LabelledSlice(index, hu, labels, pixel_mm, diagnosis_of(labels), distance)
+        labelled = LabelledSlice(
+            index, hu, labels, (row_mm, column_mm), diagnosis_of(labels), distance
+        )
         under.add(labelled.hu_by_label)
         yield labelled
     notes.cautions += under.cautions()

@@ -1,12 +1,10 @@
-"""Where the data are and what they mean, for every command that reads them. Needs no TensorFlow."""
+"""Options of a data source: where the files are and what masks and segments mean."""
 
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from liver_tf.conversion.segment_mapping import (
     DEFAULT_SEGMENTS,
@@ -14,12 +12,8 @@ from liver_tf.conversion.segment_mapping import (
     parse_segments,
     segments_text,
 )
-from liver_tf.labels import HEALTHY, LESION_TYPES, LITS, LabelSet
+from liver_tf.labels import HEALTHY, LESION_TYPES, LabelSet
 from liver_tf.options import REQUIRED, OptionError, Options, option
-
-if TYPE_CHECKING:
-    from liver_tf.conversion.cases import CaseTask
-    from liver_tf.refusals import Refusal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,43 +130,3 @@ class SourceSettings(Options):
                 "series_without_patient_id": self.series_without_patient_id,
             }
         return {}
-
-
-def find_cases(
-    settings: SourceSettings, key: bytes
-) -> tuple[list[CaseTask], list[Refusal], LabelSet]:
-    """All cases of a source, and a refusal for each file that belongs to no case.
-
-    Args:
-      key: The site key, under which identifiers become pseudonyms.
-
-    Raises:
-      Refusal: The input cannot be read at all.
-    """
-    from liver_tf.conversion import sources
-
-    if settings.source == "lits":
-        tasks, refusals = sources.find_lits(settings.input, key)
-        return tasks, refusals, LITS
-    if settings.source == "series":
-        label_set, segments = settings.segment_classes()
-        tasks, refusals, left_out = sources.find_series(
-            settings.input,
-            key,
-            label_set,
-            segments,
-            study_is_patient=settings.series_without_patient_id == "own_patient",
-        )
-        for code, count in sorted(left_out.items()):
-            print(f"left out: {count} x {code}", file=sys.stderr)
-        return tasks, refusals, label_set
-    label_set = settings.typed_labels()
-    tasks, refusals = sources.find_slices(
-        settings.input,
-        key,
-        label_set,
-        settings.mask_meanings(),
-        allow_outside=settings.allow_outside,
-        ignore_patient_id=settings.ignore_patient_id,
-    )
-    return tasks, refusals, label_set

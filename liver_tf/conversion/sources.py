@@ -1,12 +1,13 @@
 """The data sources: LiTS pairs, DICOM series with DICOM SEG, and a CSV of slices.
 
-Each ``find_...`` function turns an input path into case tasks and refusals. A fourth source needs
-a function here, a branch in ``case_reader.read_slices`` and a value of ``--source``.
+A fourth source needs a ``find_...`` function here, a branch in ``find_cases`` and in
+``case_reader.read_slices``, and a value of ``--source`` (``source_settings.py``).
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -15,12 +16,54 @@ from pathlib import Path
 from liver_tf.conversion.cases import CaseTask
 from liver_tf.conversion.patient_id_check import refuse_patients_with_two_names
 from liver_tf.conversion.segment_mapping import Segments
+from liver_tf.conversion.source_settings import SourceSettings
 from liver_tf.ct.dicom_series_search import SeriesFiles, find_series_files
 from liver_tf.ct.lits_search import find_lits_cases, source_group
 from liver_tf.ct.pseudonyms import pseudonym
 from liver_tf.ct.slices_csv import SliceRow, read_slices_csv
 from liver_tf.labels import HEALTHY, LITS, LabelSet
 from liver_tf.refusals import Caution, Refusal
+
+
+def find_cases(
+    settings: SourceSettings, key: bytes
+) -> tuple[list[CaseTask], list[Refusal], LabelSet]:
+    """Find all cases of a source.
+
+    Args:
+      settings: the source and its options.
+      key: the site key, under which identifiers become pseudonyms.
+
+    Returns:
+      A task for each case, a refusal for each file that cannot be used, and the label set.
+
+    Raises:
+      Refusal: the input cannot be read at all.
+    """
+    if settings.source == "lits":
+        return *find_lits(settings.input, key), LITS
+    if settings.source == "series":
+        label_set, segments = settings.segment_classes()
+        tasks, refusals, ignored = find_series(
+            settings.input,
+            key,
+            label_set,
+            segments,
+            study_is_patient=settings.series_without_patient_id == "own_patient",
+        )
+        for code, count in sorted(ignored.items()):
+            print(f"ignored: {count} x {code}", file=sys.stderr)
+        return tasks, refusals, label_set
+    label_set = settings.typed_labels()
+    tasks, refusals = find_slices(
+        settings.input,
+        key,
+        label_set,
+        settings.mask_meanings(),
+        allow_outside=settings.allow_outside,
+        ignore_patient_id=settings.ignore_patient_id,
+    )
+    return tasks, refusals, label_set
 
 
 def find_lits(folder: Path, key: bytes) -> tuple[list[CaseTask], list[Refusal]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from liver_tf.conversion.source_settings import SourceSettings, find_cases
+from liver_tf.conversion.source_settings import SourceSettings
 from liver_tf.labels import LabelSet
 from liver_tf.options import option
 from liver_tf.refusals import Refusal
@@ -17,6 +17,7 @@ from liver_tf.refusals import Refusal
 if TYPE_CHECKING:
     from liver_tf.conversion.cases import CaseTask
     from liver_tf.inspection.case_choice import PicturedCase
+    from liver_tf.inspection.case_pictures import CasePicture
     from liver_tf.inspection.fingerprint import Facts
 
 
@@ -103,6 +104,7 @@ def verify(settings: VerifySettings | None = None, /, **options: Any) -> Verific
       >>> verify(source="lits", input="data/lits", html="verify.html").passed
       True
     """
+    from liver_tf.conversion.sources import find_cases
     from liver_tf.inspection.fingerprint import sum_of
     from liver_tf.inspection.page_file import require_page_file
 
@@ -138,18 +140,15 @@ def _read(
 
     parts: list[Facts] = []
     choice = CaseChoice(settings.html_cases)
-    pictures = settings.html is not None
-    read: Iterator[Any] = in_processes(
-        picture_case if pictures else facts_of_case, tasks, settings.workers
-    )
+    read: Iterator[tuple[Facts, tuple[CasePicture, ...]]]
+    if settings.html is None:
+        read = ((facts, ()) for facts in in_processes(facts_of_case, tasks, settings.workers))
+    else:
+        read = in_processes(picture_case, tasks, settings.workers)
     try:
-        for result in tqdm(read, total=len(tasks), desc="verify", unit="case"):
-            if pictures:
-                facts, case_pictures = result
-                choice.add(facts.rows[0], case_pictures)
-                parts.append(facts)
-            else:
-                parts.append(result)
+        for facts, pictures in tqdm(read, total=len(tasks), desc="verify", unit="case"):
+            choice.add(facts.rows[0], pictures)
+            parts.append(facts)
     except Refusal as refusal:
         return parts, choice.pictured, [refusal]
     return parts, choice.pictured, []

@@ -31,9 +31,9 @@ class Habitus:
       warp_mm: SD of the displacement.
     """
 
-    scale: tuple[float, float, float]
+    scale: tuple[float, ...]
     angle_rad: float
-    warp: tuple[Ripple, Ripple, Ripple]
+    warp: tuple[Ripple, ...]
     warp_mm: float
 
     @classmethod

@@ -117,7 +117,7 @@ def typed_study(seed: int, member: Member) -> PhantomScan:
 
 
 def _choose_levels(
-    rng: np.random.Generator, patient: Patient, forms: tuple, number: int
+    rng: np.random.Generator, patient: Patient, forms: tuple[Form, ...], number: int
 ) -> list[Level] | None:
     """Choose survey planes, weighted by lesion area; None if too few are suitable."""
     scale = float(np.sqrt(patient.habitus.scale[0] * patient.habitus.scale[1]))

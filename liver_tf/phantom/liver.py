@@ -102,15 +102,15 @@ class Liver:
       vessels: hepatic and portal veins.
     """
 
-    right_radii_mm: tuple[float, float, float]
+    right_radii_mm: tuple[float, ...]
     left_reach_mm: float
     left_height_mm: float
     visceral_offset_mm: float
     visceral_slope: float
     cleft_radius_mm: float
     focal_fat_hu: float
-    bile_centre_mm: tuple[float, float, float] | None
-    bile_radii_mm: tuple[float, float, float]
+    bile_centre_mm: tuple[float, ...] | None
+    bile_radii_mm: tuple[float, ...]
     bumps: Ripple
     mottle: Ripple
     vessels: Vessels

@@ -21,8 +21,8 @@ _PANCREAS_MM = ((-16, -28, -30), (8, -36, -14), (34, -26, -2), (70, 6, 8))
 class Loop:
     """A bowel loop: an ellipsoid with a wall and a filling (``fluid``, ``gas``, ``faeces``)."""
 
-    centre_mm: tuple[float, float, float]
-    radii_mm: tuple[float, float, float]
+    centre_mm: tuple[float, ...]
+    radii_mm: tuple[float, ...]
     filling: str
 
 
@@ -31,14 +31,14 @@ class Organs:
     """A patient's other organs, lengths in mm."""
 
     kidney_centres_mm: tuple[tuple[float, float, float], tuple[float, float, float]]
-    kidney_radii_mm: tuple[float, float, float]
-    spleen_centre_mm: tuple[float, float, float]
-    spleen_radii_mm: tuple[float, float, float]
+    kidney_radii_mm: tuple[float, ...]
+    spleen_centre_mm: tuple[float, ...]
+    spleen_radii_mm: tuple[float, ...]
     stomach_scale: float
     stomach_air_mm: float
     stomach_filling_hu: float
     aorta_radius_mm: float
-    cava_radii_mm: tuple[float, float]
+    cava_radii_mm: tuple[float, ...]
     heart_shift_mm: float
     loops: tuple[Loop, ...]
     twigs: np.ndarray

@@ -11,7 +11,6 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -61,8 +60,7 @@ def write_phantom(
         (output / folder).mkdir(parents=True, exist_ok=True)
     write_bytes(output / BEGUN, _json(arguments))
     members = typed_cohort(plan.seed, plan.patients)
-    units: list[tuple[str, Any]] = [("lits", k) for k in range(plan.lits_volumes)]
-    units += [("sheba", member) for member in members]
+    units: list[int | Member] = [*range(plan.lits_volumes), *members]
     steps = _run(output, plan, units, workers)
     for _ in progress(steps, len(units)):
         pass
@@ -110,15 +108,17 @@ def _is_complete(output: Path, arguments: dict) -> bool:
     return False
 
 
-def _run(output: Path, plan: PhantomPlan, units: list, workers: int) -> Iterator[None]:
+def _run(
+    output: Path, plan: PhantomPlan, units: list[int | Member], workers: int
+) -> Iterator[None]:
     if workers <= 1:
         for unit in units:
-            write_unit(output, plan, *unit)
+            write_unit(output, plan, unit)
             yield
         return
     # Spawned, not forked: threads of the caller do not survive a fork.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(write_unit, output, plan, *unit) for unit in units]
+        futures = [pool.submit(write_unit, output, plan, unit) for unit in units]
         try:
             for future in as_completed(futures):
                 yield future.result()
@@ -127,16 +127,12 @@ def _run(output: Path, plan: PhantomPlan, units: list, workers: int) -> Iterator
                 future.cancel()
 
 
-def write_unit(output: Path, plan: PhantomPlan, cohort: str, which: Any) -> None:
-    """Write one volume pair or one typed patient, unless all its files exist.
-
-    Args:
-      which: the number of a LiTS volume, or the ``Member`` of the typed cohort.
-    """
-    if cohort == "lits":
-        _write_volume(output / "lits", plan, which)
+def write_unit(output: Path, plan: PhantomPlan, unit: int | Member) -> None:
+    """Write one volume pair (its index) or one typed patient, unless all its files exist."""
+    if isinstance(unit, int):
+        _write_volume(output / "lits", plan, unit)
     else:
-        _write_patient(output / "sheba", plan, which)
+        _write_patient(output / "sheba", plan, unit)
 
 
 def _write_volume(folder: Path, plan: PhantomPlan, index: int) -> None:

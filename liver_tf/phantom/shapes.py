@@ -95,7 +95,7 @@ class Ripple:
         phase = rng.uniform(0, 2 * np.pi, size=(modes, 1))
         return cls(np.hstack([2 * np.pi * direction / length, phase]).astype(np.float32))
 
-    def __call__(self, x: Array, y: Array, z: Array) -> Array:
+    def __call__(self, x: Array, y: Array, z: Array | np.floating) -> Array:
         total = np.zeros(np.broadcast_shapes(np.shape(x), np.shape(y), np.shape(z)), np.float32)
         for kx, ky, kz, phase in self.waves:
             total += np.sin(kx * x + ky * y + (kz * z + phase))

@@ -23,7 +23,7 @@ from liver_tf.atomic_files import atomic_write
 
 #: Orientations of LiTS volumes: the direction of each array axis.
 ORIENTATIONS = ("LPS", "RAS", "LAS")
-IMPLEMENTATION_UID = "2.25.302043790172249692526321623266752743501"
+IMPLEMENTATION_UID = UID("2.25.302043790172249692526321623266752743501")
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,10 @@ def write_mask(path: Path, labels: np.ndarray) -> None:
     write_bytes(path, packed.getvalue())
 
 
-def stable_uid(*names: str | int) -> str:
+def stable_uid(*names: str | int) -> UID:
     """A DICOM UID derived from the names by a hash (PS3.5 B.2)."""
     digest = hashlib.sha256("/".join(map(str, names)).encode()).digest()
-    return f"2.25.{int.from_bytes(digest[:16], 'big')}"
+    return UID(f"2.25.{int.from_bytes(digest[:16], 'big')}")
 
 
 def write_dicom(
