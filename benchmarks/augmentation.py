@@ -44,9 +44,7 @@ def main(argv: list[str]) -> int:
         f"{FLAGS.rounds} interleaved rounds of {peers.SLICES} slices; medians; "
         "ours / it: median of the rounds (least to greatest)"
     )
-    print(
-        "| | workers | slices a second | ours / it | processor ms a slice | ms to the first batch |"
-    )
+    print("| | workers | slices/s | ours / it | processor ms per slice | ms to the first batch |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     ours = [epoch.rate for epoch in seen[OURS, None]]
     for way, epochs in seen.items():

@@ -73,7 +73,7 @@ def main(argv: list[str]) -> int:
             if number:
                 spent = time.process_time() - started
                 milliseconds[name].append(1000 * spent / CALLS / BATCH)
-    print("| | processor ms a slice, median | least |\n| --- | ---: | ---: |")
+    print("| | processor ms per slice, median | minimum |\n| --- | ---: | ---: |")
     for name, found in milliseconds.items():
         print(f"| {name} | {statistics.median(found):.3f} | {min(found):.3f} |")
     return 0

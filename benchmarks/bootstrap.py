@@ -57,12 +57,12 @@ def main(argv: list[str]) -> int:
         name: [one for seed in range(FLAGS.seeds) for one in _slices(labels, patients, place, seed)]
         for place, name in enumerate(PROTOCOLS[: FLAGS.protocols])
     }
-    rows = sum(len(own) for own in results.values())
+    rows = sum(len(of_protocol) for of_protocol in results.values())
     with tempfile.TemporaryDirectory() as folder:
         study, output = Path(folder) / "study", Path(folder) / "report"
         seen = _seen(patients)
-        for name, own in results.items():
-            _store(study, name, own, seen)
+        for name, of_protocol in results.items():
+            _store(study, name, of_protocol, seen)
         measured = time.perf_counter() - started
         print(f"measured {rows} results of {len(labels)} slices: {measured:.1f} s", flush=True)
         started, computed = time.perf_counter(), time.process_time()
@@ -71,14 +71,14 @@ def main(argv: list[str]) -> int:
         )
         seconds, computed = time.perf_counter() - started, time.process_time() - computed
         sizes = ", ".join(f"{path.name} {path.stat().st_size / 1e6:.1f} MB" for path in files[:4])
-        told = json.loads((output / "measures.json").read_text(encoding="utf-8"))
+        figures_json = json.loads((output / "measures.json").read_text(encoding="utf-8"))
     figures = sum(
-        len(own["measures"]) + sum(map(len, own["by_size"].values()))
-        for own in told["protocols"].values()
+        len(protocol["measures"]) + sum(map(len, protocol["by_size"].values()))
+        for protocol in figures_json["protocols"].values()
     )
     print(
         f"report with {FLAGS.samples} resamples: {seconds:.1f} s, {computed:.1f} s of them on the "
-        f"processor; {figures} intervals, {len(told['differences'])} paired differences, "
+        f"processor; {figures} intervals, {len(figures_json['differences'])} paired differences, "
         f"{len(files) - 6} pictures; {sizes}",
         flush=True,
     )
@@ -86,10 +86,10 @@ def main(argv: list[str]) -> int:
     started = time.perf_counter()
     _slowly(first, FLAGS.slow_samples)
     each = (time.perf_counter() - started) / FLAGS.slow_samples
-    whole = each * FLAGS.samples * len(results)
+    simple = each * FLAGS.samples * len(results)
     print(
-        f"the slow way, the paper's four measures alone: {1000 * each:.2f} ms a resample, so "
-        f"{whole:.0f} s for {len(results)} protocols ({whole / seconds:.0f} times the whole report)"
+        f"simple bootstrap, the four measures only: {1000 * each:.2f} ms per resample, so "
+        f"{simple:.0f} s for {len(results)} protocols ({simple / seconds:.0f} times the report)"
     )
     return 0
 
@@ -103,7 +103,7 @@ def _seen(patients: np.ndarray) -> dict[str, tuple]:
     def hashes(count: int) -> tuple[str, ...]:
         return tuple(f"{k}:{rng.bytes(8).hex()}:{rng.bytes(32).hex()}" for k in range(count))
 
-    own = [
+    cases = [
         HashedCase(f"c{index:03}", f"p{patient:03}", f"p{patient:03}", hashes(1))
         for index, patient in enumerate(patients)
     ]
@@ -111,7 +111,7 @@ def _seen(patients: np.ndarray) -> dict[str, tuple]:
     return {
         str(fold): (
             SplitPart(
-                "fold", KEY, tuple(c for c, p in zip(own, patients, strict=True) if p % 3 != fold)
+                "fold", KEY, tuple(c for c, p in zip(cases, patients, strict=True) if p % 3 != fold)
             ),
             SplitPart("volumes", KEY, volumes),
         )
@@ -132,7 +132,7 @@ def _store(study: Path, name: str, results: list, seen: dict[str, tuple]) -> Non
     truth[60:200, 40:180], truth[100:130, 80:120] = 1, 2
     for fold, seed in sorted({one.network for one in results}):
         run = study / "finetune" / f"fold{fold}" / f"seed{seed}" / name
-        own = RunResults(
+        run_results = RunResults(
             protocol=name,
             fold=fold,
             seed=seed,
@@ -143,12 +143,12 @@ def _store(study: Path, name: str, results: list, seen: dict[str, tuple]) -> Non
             results=tuple(one for one in results if one.network == (fold, seed)),
             temperature=Temperature(1.5, "validation", 30, (), 1.0, 0.9),
         )
-        own.save(run)
+        run_results.save(run)
         shown = {
             rank: crop_to_liver(pixels, truth, np.roll(truth, 4), (1.2, 1.2), one)
-            for rank, one in pick_examples(own.results).items()
+            for rank, one in pick_examples(run_results.results).items()
         }
-        save_examples(run, own, shown)
+        save_examples(run, run_results, shown)
         save_training_data(run / run_files.TRAINING_DATA, seen[fold])
         cycles = [
             {"fixed": [f"enc{k}" for k in range(1, n)]} for n in range(1, CYCLES.get(name, 1) + 1)
@@ -161,8 +161,8 @@ def _store(study: Path, name: str, results: list, seen: dict[str, tuple]) -> Non
 
 def _store_cycle(folder: Path, fixed: list[str], key: str) -> None:
     folder.mkdir()
-    told = {"fixed": fixed, "monitor": "val_loss", "best_epoch": 50, "seconds": 60.0}
-    (folder / "cycle.json").write_text(json.dumps(told), encoding="utf-8")
+    result = {"fixed": fixed, "monitor": "val_loss", "best_epoch": 50, "seconds": 60.0}
+    (folder / "cycle.json").write_text(json.dumps(result), encoding="utf-8")
     (folder / "key").write_text(key, encoding="utf-8")
     lines = ["epoch,loss,val_loss,val_dice,val_dice_any_lesion"]
     lines += [f"{n},{1 / n},{1.2 / n},{n / 100},{n / 90}" for n in range(1, 61)]

@@ -121,7 +121,7 @@ class Both:
         return time.perf_counter() - started, time.process_time() - began
 
     def whole(self, hu: np.ndarray) -> tuple[float, dict]:
-        """Seconds from HU to lesions, and what was found."""
+        """Seconds from HU to lesions, and the findings."""
         from liver_tf.inference.lesion_properties import find_lesions
 
         started, began = time.perf_counter(), time.process_time()
@@ -209,7 +209,7 @@ def main(argv: list[str]) -> int:
         "| figure | value |\n| --- | ---: |\n"
         f"| **time over the bare forward passes, median ratio (goal 1.15)** | "
         f"**{statistics.median(ratios):.3f}** |\n"
-        f"| **peak memory over the model's own, in int16 volumes (goal 2.5)** | "
+        f"| **peak memory above that of the model, in int16 volumes (goal 2.5)** | "
         f"**{(whole - bare) / volume:.2f}** |\n"
         f"| bare forward passes, s | {seconds['bare']:.1f} |\n"
         f"| cascade with lesions, s | {seconds['cascade']:.1f} |\n"
@@ -217,9 +217,9 @@ def main(argv: list[str]) -> int:
         f"| ratio of processor time, median | {of_cpu:.3f} |\n"
         f"| of which lesions from the label map, s | {last['seconds_of_lesions']:.2f} |\n"
         f"| int16 volume, MiB | {volume:.0f} |\n"
-        f"| peak of bare passes: the model's own, MiB | {bare:.0f} |\n"
+        f"| peak of the bare passes (the model), MiB | {bare:.0f} |\n"
         f"| peak of the cascade, the volume included, MiB | {whole:.0f} |\n"
-        f"| of which beyond the model's own, MiB | {whole - bare:.0f} |"
+        f"| of which above the model, MiB | {whole - bare:.0f} |"
     )
     return 0
 

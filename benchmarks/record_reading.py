@@ -76,7 +76,7 @@ def main(argv: list[str]) -> int:
     print(
         f"512 x 512; {FLAGS.rounds} interleaved rounds after one to warm up; median slices a second"
     )
-    print("| encoding | KiB a slice | " + " | ".join(ways) + " |")
+    print("| encoding | KiB per slice | " + " | ".join(ways) + " |")
     print("| --- | ---: |" + " ---: |" * len(ways))
     for encoding, (_, entry) in sets.items():
         cells = [f"{statistics.median(rates[encoding, name][1:]):,.0f}" for name in ways]

@@ -79,11 +79,11 @@ def table(count: int, tried: dict) -> None:
             if number:
                 seconds[name].append(time.perf_counter() - started)
     base = next(iter(seconds.values()))
-    for name, own in seconds.items():
-        ratio = statistics.median(a / b for a, b in zip(own, base, strict=True))
+    for name, times in seconds.items():
+        ratio = statistics.median(a / b for a, b in zip(times, base, strict=True))
         print(
-            f"| {count} | {name} | {statistics.median(own):.3f} ({min(own):.3f} to "
-            f"{max(own):.3f}) | {ratio:.2f} |"
+            f"| {count} | {name} | {statistics.median(times):.3f} ({min(times):.3f} to "
+            f"{max(times):.3f}) | {ratio:.2f} |"
         )
 
 

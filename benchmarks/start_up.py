@@ -100,7 +100,7 @@ def _seconds(command: list[str]) -> float:
 
 
 def _steps(*command: str) -> dict:
-    """Run a command of training in a process of its own that tells when its steps ended."""
+    """Run a training command in a separate process that reports when its steps ended."""
     started = time.time()
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.start_up", f"--child={json.dumps(command)}"],
@@ -108,14 +108,14 @@ def _steps(*command: str) -> dict:
         capture_output=True,
         text=True,
     )
-    told = json.loads(done.stdout.splitlines()[-1])
+    reported = json.loads(done.stdout.splitlines()[-1])
     return {
-        "first": told["steps"][0][0] - started,
+        "first": reported["steps"][0][0] - started,
         "between": [
             after[0] - before[-1]
-            for before, after in zip(told["steps"], told["steps"][1:], strict=False)
+            for before, after in zip(reported["steps"], reported["steps"][1:], strict=False)
         ],
-        "traced": told["traced"],
+        "traced": reported["traced"],
     }
 
 

@@ -61,7 +61,7 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: Any) -> Eva
       OptionError: An option has a value that it cannot take.
       Refusal: See ``evaluate_runs`` and ``write_runs_report``.
 
-    Example:
+    Examples:
       >>> print(evaluate(run=["runs/finetune/fold0/seed0/hier_freeze"]).table)
     """
     settings = EvaluateSettings.of(settings, **options)

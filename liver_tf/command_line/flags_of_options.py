@@ -45,7 +45,7 @@ def load_settings(cls: type[_Settings], *flag_files: str | Path, **options: Any)
     Raises:
       OptionError: As ``parse``.
 
-    Example:
+    Examples:
       >>> load_settings(FinetuneSettings, "hier_freeze.flags", records="tfrecords/sheba_roi")
     """
     arguments = [f"--flagfile={name}" for name in flag_files]

@@ -134,7 +134,7 @@ def convert(settings: ConvertSettings | None = None, /, **options: Any) -> Conve
     Raises:
       OptionError: An option has a value that it cannot take.
 
-    Example:
+    Examples:
       >>> convert(source="lits", input="data/lits", output="tfrecords/lits").manifest.records
       288
     """

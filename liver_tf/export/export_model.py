@@ -59,7 +59,7 @@ def export_model(settings: ExportSettings | None = None, /, **options: Any) -> E
       OptionError: An option has a value that it cannot take.
       Refusal: A run cannot be used, ``measures`` are of another model, or the version exists.
 
-    Example:
+    Examples:
       >>> export_model(run=["runs/finetune/fold0/seed0/hier_freeze"], liver_run="runs/liver").folder
       PosixPath('saved_models/liver/1')
     """

@@ -100,7 +100,7 @@ def verify(settings: VerifySettings | None = None, /, **options: Any) -> Verific
       OptionError: An option has a value that it cannot take.
       Refusal: The input or the site key cannot be read at all, or the page cannot be written there.
 
-    Example:
+    Examples:
       >>> verify(source="lits", input="data/lits", html="verify.html").passed
       True
     """

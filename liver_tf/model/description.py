@@ -93,7 +93,7 @@ def load_network(folder: Path | str) -> tuple[keras.Model, Description]:
     Raises:
       Refusal: As ``load_description`` and ``load_weights``.
 
-    Example:
+    Examples:
       >>> network, description = load_network("runs/liver")
       >>> description.label_set.classes
       ('background', 'liver')

@@ -104,7 +104,7 @@ def predict(
       OptionError: An option has a value that it cannot take.
       Refusal: A run cannot be used, the list of inputs cannot be read, or nothing can be written.
 
-    Example:
+    Examples:
       >>> run = "runs/finetune/fold0/seed0/hier_freeze"
       >>> predict(model=[run], input=["scan.nii.gz"], output="results").lesions()
     """

@@ -44,7 +44,7 @@ def finetune(settings: FinetuneSettings | None = None, /, **options: Any) -> Pat
         the test part of the fold leaks into the training data.
       TrainingStopped: Training cannot continue, e.g. because the loss is not finite.
 
-    Example:
+    Examples:
       >>> protocol = load_settings(FinetuneSettings, "hier_freeze.flags")
       >>> finetune(protocol, records="tfrecords/sheba_roi", fold=1)
     """

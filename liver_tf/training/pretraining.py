@@ -31,7 +31,7 @@ def pretrain(settings: PretrainSettings | None = None, /, **options: Any) -> Pat
       Refusal: The records or the run's folder cannot be used.
       TrainingStopped: Training cannot continue, e.g. because the loss is not finite.
 
-    Example:
+    Examples:
       >>> pretrain(network="liver", records="tfrecords/lits", run="runs/liver", epochs=20)
     """
     settings = PretrainSettings.of(settings, **options)
