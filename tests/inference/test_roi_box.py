@@ -87,11 +87,11 @@ def test_a_crop_beyond_the_border_is_filled(box, outside):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((-1.0,), "margin_mm: expected 0 or more, found -1"),
-        ((float("nan"),), "margin_mm: expected 0 or more, found nan"),
-        ((0.0, 0.0), "least_side_mm: expected more than 0, found 0"),
-        ((0.0, float("inf")), "least_side_mm: expected more than 0, found inf"),
-        ((0.0, 1.0, "scan"), "extent: expected slice or volume, found 'scan'"),
+        ((-1.0,), "margin_mm: expected at least 0, found -1"),
+        ((float("nan"),), "margin_mm: expected a finite number, found nan"),
+        ((0.0, 0.0), "least_side_mm: expected at least 1, found 0"),
+        ((0.0, float("inf")), "least_side_mm: expected a finite number, found inf"),
+        ((0.0, 1.0, "scan"), "extent: expected one of slice, volume; found 'scan'"),
     ],
 )
 def test_impossible_rules_are_refused(arguments, message):
