@@ -52,7 +52,7 @@ def test_from_records_to_fine_tuned_weights(work, command, capsys):
     # Other blocks in the same run are refused, and shown.
     assert command(finetune, *finetune_arguments(work, "enc1-enc4")) == 1
     assert "[run-differs]" in (err := capsys.readouterr().err)
-    assert 'protocol.cycles[1].fixed: ["enc1", "enc2", "enc3", "enc4", "enc5"] then, [' in err
+    assert 'protocol.cycles[1].fixed: ["enc1", "enc2", "enc3", "enc4", "enc5"] before, [' in err
     # The plan alone reads no folds and no records.
     dry = finetune_arguments(work, "none", "enc1", folds_file="nowhere", dry_run=True)
     assert command(finetune, *dry) == 0
@@ -98,7 +98,7 @@ def test_arguments_that_mean_nothing_are_refused(work, command, changes, message
     ("cycles", "message"),
     [
         ([], "protocol 'mine' has no cycle; give --cycle at least once"),
-        (["enc9"], "--cycle=enc9: .* no block is called 'enc9'"),
+        (["enc9"], "--cycle=enc9: .* there is no block 'enc9'"),
         (["none", "all"], "--cycle=all: a cycle with all blocks frozen trains nothing"),
     ],
 )
@@ -149,7 +149,7 @@ def test_weights_that_do_not_fit_the_task_are_refused(work, command, capsys, mak
     save_weights(work / "liver" / "weights.npz", network.keras_model)
     assert command(finetune, *finetune_arguments(work, "none", pretrained=work / "liver")) == 1
     assert (
-        "[other-task] expected for a liver network a set of whole slices; found an ROI set"
+        "[other-task] expected a set of whole slices for a liver network; found an ROI set"
         in capsys.readouterr().err
     )
     none = finetune_arguments(work, "none", pretrained=work / "nowhere")

@@ -32,10 +32,10 @@ def test_a_run_tells_its_sampling_and_weighs_all_pixels_the_same(pretrained):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--balance=resample"], "sampling.keep_without_lesion: 0.5 then, 1.0 now"),
-        (["--balance=none", "--keep_without_lesion=0.5"], "sampling.resample: true then, false"),
+        (["--balance=resample"], "sampling.keep_without_lesion: 0.5 before, 1.0 now"),
+        (["--balance=none", "--keep_without_lesion=0.5"], "sampling.resample: true before, false"),
         (["--keep_without_lesion=0.5"], "task.class_weights"),
-        (["--balance=resample", "--max_repeats=3"], "sampling.max_repeats: 10 then, 3 now"),
+        (["--balance=resample", "--max_repeats=3"], "sampling.max_repeats: 10 before, 3 now"),
     ],
 )
 def test_a_run_is_not_gone_on_with_under_another(
