@@ -1,4 +1,4 @@
-"""A file is there whole or not at all; a refusal says three things and no path."""
+"""Files are written atomically; a refusal has three parts and no path."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from liver_tf import atomic_files
 from liver_tf.refusals import Refusal
 
 
-def test_a_body_that_raises_leaves_the_old_file_and_no_other(tmp_path):
+def test_a_failed_write_keeps_the_old_file_only(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
 
@@ -29,7 +29,7 @@ def test_a_body_that_raises_leaves_the_old_file_and_no_other(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_body_that_ends_replaces_the_file_and_makes_folders(tmp_path):
+def test_a_write_replaces_the_file_and_creates_folders(tmp_path):
     path = tmp_path / "a" / "b" / "file"
     for text in ("first", "second"):
         atomic_files.write_text(path, text)
@@ -37,7 +37,7 @@ def test_a_body_that_ends_replaces_the_file_and_makes_folders(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_killed_writer_leaves_the_old_file_and_the_next_writer_cleans_up(tmp_path):
+def test_a_killed_writer_keeps_the_old_file_and_the_next_one_cleans_up(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
     script = (
@@ -58,7 +58,7 @@ def test_a_killed_writer_leaves_the_old_file_and_the_next_writer_cleans_up(tmp_p
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_json_holds_no_nan(tmp_path):
+def test_nan_is_rejected_in_json(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         atomic_files.write_json(tmp_path / "a.json", {"value": float("nan")})
     assert list(tmp_path.iterdir()) == []
@@ -80,10 +80,12 @@ def test_a_refusal_shows_its_path_only_when_asked_and_survives_pickling():
     for one in (refusal, again):
         assert str(one) == one.text() == "[odd] expected a; found b. Do c."
         assert one.text_with_path() == f"{Path('secret/name')}: [odd] expected a; found b. Do c."
+    assert refusal.to_json() == {"code": "odd", "expected": "a", "came": "b", "remedy": "Do c."}
+    assert Refusal.from_json(refusal.to_json(), None).found == "b"
     assert Refusal("odd", None, expected="a", found="b", remedy="c").text_with_path()[0] == "["
 
 
-def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
+def test_a_folder_is_written_atomically(tmp_path):
     folder = tmp_path / "a" / "results"
 
     def write(*names):

@@ -1,4 +1,4 @@
-"""``docs/bad_input.md`` tells of every reason code in the source, once, and of no other."""
+"""``docs/bad_input.md`` lists every reason code in the source once, and no other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.campaigns.reason_codes import ROOT, codes_in, codes_in_source
 ROW = re.compile(r"^\| `([a-z0-9-]+)` \| .{5,} \| .{5,} \|$")
 
 
-def test_the_page_and_the_source_know_the_same_codes():
+def test_the_page_lists_all_codes_in_the_source_once():
     lines = (ROOT / "docs" / "bad_input.md").read_text(encoding="utf-8").splitlines()
     told = Counter(match[1] for match in map(ROW.match, lines) if match)
     rows = [line for line in lines if line.startswith("| `")]
@@ -21,7 +21,7 @@ def test_the_page_and_the_source_know_the_same_codes():
     assert set(told) == set(codes_in_source())
 
 
-def test_codes_are_found_through_functions_that_make_refusals():
+def test_codes_passed_through_functions_are_found():
     source = """
 def direct(path):
     raise Refusal("one", path, expected="", found="", remedy="")
@@ -45,6 +45,6 @@ def outer(path):
 
 
 @pytest.mark.parametrize("code", ["f'{name}-hu'", "table[name]", "name"])
-def test_a_code_that_cannot_be_told_from_the_text_is_not_passed_over(code):
+def test_a_code_that_is_not_a_literal_raises(code):
     with pytest.raises(ValueError, match="no literal"):
         codes_in(f"name = 1\ndef f(path):\n    raise Refusal({code}, path)\n")

@@ -10,7 +10,7 @@ from liver_tf.refusals import Refusal
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_no_space_no_quota_and_too_large_a_file_are_a_full_disk(number):
+def test_no_space_no_quota_and_file_too_large_mean_a_full_disk(number):
     for guard in (disk_full_as_refusal(), write_errors_as_refusals(Path("output"))):
         with (
             pytest.raises(Refusal, match=r"enough free disk space.*Free some space") as refused,
@@ -21,7 +21,7 @@ def test_no_space_no_quota_and_too_large_a_file_are_a_full_disk(number):
         assert refused.value.path == Path("output")
 
 
-def test_other_errors_are_not_called_a_full_disk():
+def test_other_errors_do_not_mean_a_full_disk():
     with pytest.raises(PermissionError), disk_full_as_refusal():
         raise PermissionError(errno.EACCES, "x")
     with (

@@ -1,4 +1,4 @@
-"""Label sets keep their order, name what they know, and refuse what they don't."""
+"""Label sets keep their order and reject invalid classes."""
 
 import itertools
 
@@ -7,7 +7,7 @@ import pytest
 from liver_tf.labels import LESION_TYPES, LITS, LIVER_ONLY, LabelSet
 
 
-def test_papers_label_sets():
+def test_label_sets_of_the_paper():
     assert LITS.classes == ("background", "liver", "lesion")
     assert LESION_TYPES.classes == ("background", "liver", "cyst", "hemangioma", "metastasis")
     assert LIVER_ONLY.lesions == ()
@@ -22,7 +22,7 @@ def test_a_set_must_begin_with_background_and_liver():
         LabelSet("odd", ("liver", "background"))
 
 
-def test_a_class_named_twice_is_refused():
+def test_a_class_listed_twice_is_rejected():
     with pytest.raises(ValueError, match="a class is listed twice"):
         LabelSet("odd", ("background", "liver", "cyst", "cyst"))
 
@@ -34,7 +34,7 @@ def test_32_classes_are_accepted_and_33_refused():
         LabelSet("many", ("background", "liver", *kinds))
 
 
-def test_unknown_class_lists_those_known():
+def test_an_unknown_class_raises_with_the_known_ones():
     with pytest.raises(ValueError, match=r"'lits' has no class 'cyst'; it has background, liver"):
         LITS.index("cyst")
 

@@ -1,4 +1,4 @@
-"""A job that crashes, hangs or swells is told, and the others get done."""
+"""A job that crashes, hangs or grows is reported, and the remaining jobs are done."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def misbehave(worker):
     return work
 
 
-def test_a_process_that_crashes_hangs_or_swells_costs_its_own_job_only():
+def test_a_process_that_crashes_hangs_or_grows_costs_one_job():
     results = dict(guarded(misbehave, (), range(6), workers=1, limit_s=1, limit_bytes=3 << 29))
     assert results == {
         0: "done",

@@ -33,13 +33,13 @@ def child():
     return decoder_process._DECODER._process.pid
 
 
-def test_one_process_serves_all_files_of_its_parent(compressed):
+def test_one_process_decodes_all_files_of_its_parent(compressed):
     first = child()
     read_dicom_slice(compressed)
     assert child() == first != os.getpid()
 
 
-def test_one_that_was_killed_is_started_again(compressed):
+def test_a_killed_process_is_started_again(compressed):
     first = child()
     os.kill(first, signal.SIGKILL)
     decoder_process._DECODER._process.wait()
@@ -47,7 +47,7 @@ def test_one_that_was_killed_is_started_again(compressed):
     assert child() != first
 
 
-def test_one_that_does_not_answer_costs_its_file(compressed, monkeypatch):
+def test_a_process_that_does_not_answer_costs_one_file(compressed, monkeypatch):
     monkeypatch.setattr(decoder_process, "LONGEST_SECONDS", 0.3)
     os.kill(child(), signal.SIGSTOP)
     with pytest.raises(Refusal, match=r"\[dicom-pixels\]"):
@@ -56,7 +56,7 @@ def test_one_that_does_not_answer_costs_its_file(compressed, monkeypatch):
     np.testing.assert_array_equal(read_dicom_slice(compressed).hu[0], HU)
 
 
-def test_data_at_which_a_decoder_aborts_are_refused(tmp_path):
+def test_data_that_abort_a_decoder_are_refused(tmp_path):
     """GDCM throws across a boundary that nothing may be thrown across, and the process ends."""
     pytest.importorskip("gdcm", reason="a decoder is missing (pip install 'liver_tf[codecs]')")
     path = write_dicom(tmp_path / "slice.dcm", HU)

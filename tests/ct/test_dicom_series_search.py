@@ -1,4 +1,4 @@
-"""Which series and which segmentation belong together, wherever their files lie."""
+"""Series and their segmentations are matched, wherever the files are."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def found_in(folder):
     return series, [(refusal.code, refusal.path) for refusal in refusals], dict(left_out)
 
 
-def test_a_folder_for_each_series_and_the_segmentations_beside_them(tmp_path):
+def test_a_folder_per_series_with_segmentations_beside_it(tmp_path):
     for number in (1, 2):
         paths = write_series(tmp_path / f"s{number}", change=renumbered(number, f"P{number}"))
         seg = write_seg(tmp_path / f"seg{number}.dcm", LIVER, change=renumbered(number))
@@ -72,7 +72,7 @@ def test_a_folder_for_each_series_and_the_segmentations_beside_them(tmp_path):
         assert identifier not in repr(series)
 
 
-def test_all_in_one_folder_or_slices_of_one_series_in_several(tmp_path):
+def test_all_series_in_one_folder_or_one_series_in_several(tmp_path):
     for number in (1, 2):
         for index, hu in enumerate(phantom_hu()):
             folder = tmp_path / "mixed" if number == 1 or index < 3 else tmp_path / "deep/er"
@@ -90,7 +90,7 @@ def test_all_in_one_folder_or_slices_of_one_series_in_several(tmp_path):
     }
 
 
-def test_a_segmentation_finds_its_series_by_its_frames_alone(tmp_path):
+def test_a_segmentation_is_assigned_by_its_frames_alone(tmp_path):
     def change(dataset):
         renumbered(2)(dataset)
         del dataset.ReferencedSeriesSequence
@@ -104,7 +104,7 @@ def test_a_segmentation_finds_its_series_by_its_frames_alone(tmp_path):
     assert [one.segmentations for one in series if one.series_uid[-1] == "2"] == [(seg,)]
 
 
-def test_all_that_fits_nothing_is_listed_at_once(tmp_path):
+def test_all_unusable_files_are_listed_at_once(tmp_path):
     def of_nothing(dataset):
         del dataset.ReferencedSeriesSequence
         for frame in dataset.PerFrameFunctionalGroupsSequence:
@@ -152,7 +152,7 @@ def test_all_that_fits_nothing_is_listed_at_once(tmp_path):
     assert len(refusals) == 9
 
 
-def test_a_destroyed_slice_is_no_note_beside_the_slices(tmp_path):
+def test_a_destroyed_slice_is_refused_and_a_note_is_excluded(tmp_path):
     """PACS exports have names without suffix; only their pattern tells what was a slice."""
     folder = tmp_path / "in"
     paths = write_series(folder)
@@ -167,7 +167,7 @@ def test_a_destroyed_slice_is_no_note_beside_the_slices(tmp_path):
     assert left_out == {"series-not-dicom": 1}
 
 
-def test_strays_localizers_and_other_objects_are_left_out_with_a_caution(tmp_path):
+def test_strays_localizers_and_other_objects_are_excluded_with_a_caution(tmp_path):
     folder = tmp_path / "s"
     write_series(folder, change=renumbered(1))
     write_seg(tmp_path / "seg.dcm", LIVER, change=renumbered(1))
@@ -205,7 +205,7 @@ def test_a_single_slice_with_its_segmentation_is_a_series(tmp_path):
     assert not refusals
 
 
-def test_enhanced_ct_is_refused_by_name(tmp_path):
+def test_enhanced_ct_is_refused(tmp_path):
     (tmp_path / "s").mkdir()
 
     def change(dataset):
@@ -221,7 +221,7 @@ def test_enhanced_ct_is_refused_by_name(tmp_path):
     assert "Enhanced CT Image Storage" in refusals[0].text()
 
 
-def test_a_label_map_is_refused_by_name(tmp_path):
+def test_a_label_map_is_refused(tmp_path):
     def change(dataset):
         dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.66.7"
 
@@ -231,14 +231,14 @@ def test_a_label_map_is_refused_by_name(tmp_path):
     assert refusals == [("seg-not-binary", seg), ("series-no-seg", tmp_path / "s")]
 
 
-def test_nothing_there(tmp_path):
+def test_an_empty_and_a_missing_folder_are_refused(tmp_path):
     assert found_in(tmp_path / "none")[1] == [("file-missing", tmp_path / "none")]
     assert found_in(tmp_path)[1] == [("series-empty", tmp_path)]
     lost = write_seg(tmp_path / "seg.dcm", LIVER)
     assert found_in(tmp_path)[1] == [("seg-no-series", lost), ("series-empty", tmp_path)]
 
 
-def test_a_folder_that_may_not_be_entered_is_named(tmp_path, monkeypatch):
+def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
     write_series(tmp_path / "s", change=renumbered(1))
     write_seg(tmp_path / "seg.dcm", LIVER, change=renumbered(1))
     (tmp_path / "shut").mkdir()
@@ -255,7 +255,7 @@ def test_a_folder_that_may_not_be_entered_is_named(tmp_path, monkeypatch):
     assert refusals == [("file-unreadable", tmp_path / "shut")]
 
 
-def test_pixels_are_not_looked_at(tmp_path):
+def test_pixels_are_not_read(tmp_path):
     for path in write_series(tmp_path / "s", np.zeros((3, 400, 400), np.int16), renumbered(1)):
         path.write_bytes(path.read_bytes()[:4000])
     write_seg(tmp_path / "seg.dcm", LIVER, change=renumbered(1))

@@ -1,4 +1,4 @@
-"""A series with its segmentations, slice by slice: what comes out, what is refused."""
+"""A series and its segmentations, read slice by slice."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def refusal_of(folder: Path, mapping=MAPPING) -> Refusal:
     return caught.value
 
 
-def test_slices_and_labels_are_those_of_the_phantom(tmp_path):
+def test_slices_and_labels_equal_the_phantom(tmp_path):
     hu, labels, pair = read(write_case(tmp_path))
     assert (hu.dtype, labels.dtype) == (np.int16, np.uint8)
     np.testing.assert_array_equal(hu, phantom_hu())
@@ -74,7 +74,7 @@ def test_slices_and_labels_are_those_of_the_phantom(tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(23, 31), (21, 29), (25, 30)])
-def test_frames_of_single_bits_that_begin_within_a_byte(tmp_path, shape):
+def test_frames_that_begin_within_a_byte_are_decoded(tmp_path, shape):
     labels = phantom_labels(5, *shape)
     segments = {"Liver": labels > 0, "Lesion": labels == 2}
     write_case(tmp_path, segments, hu=phantom_hu(5, *shape))
@@ -82,7 +82,7 @@ def test_frames_of_single_bits_that_begin_within_a_byte(tmp_path, shape):
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_frames_of_a_byte_a_pixel(tmp_path, compressed):
+def test_frames_with_a_byte_per_pixel_are_decoded(tmp_path, compressed):
     def change(dataset):
         count = dataset.NumberOfFrames
         packed = np.frombuffer(dataset.PixelData, np.uint8)
@@ -96,7 +96,7 @@ def test_frames_of_a_byte_a_pixel(tmp_path, compressed):
     np.testing.assert_array_equal(read(write_case(tmp_path, seg_change=change))[1], LABELS)
 
 
-def test_a_patient_who_lay_on_the_belly_feet_first_is_turned(tmp_path):
+def test_a_prone_feet_first_patient_is_reoriented(tmp_path):
     # Rows run to the front and columns to the right: the stored slice is the canonical one turned
     # by half a turn, and its first pixel lies at the canonical slice's last.
     turned = [-1, 0, 0, 0, -1, 0]
@@ -125,7 +125,7 @@ def test_a_patient_who_lay_on_the_belly_feet_first_is_turned(tmp_path):
 
 
 @pytest.mark.parametrize("even", [False, True])
-def test_frames_of_slices_at_not_quite_even_distances(tmp_path, even):
+def test_frames_match_slices_at_slightly_uneven_distances(tmp_path, even):
     # Gaps within 5 % of 2.5 mm, so it is a series; slice 2 lies 0.11 mm off the even grid.
     heights = np.array([0, 2.5, 5.11, 7.5, 10.0])
 
@@ -143,7 +143,7 @@ def test_frames_of_slices_at_not_quite_even_distances(tmp_path, even):
 
 
 class TestSegments:
-    def test_a_segment_is_left_out_on_purpose_only(self, tmp_path):
+    def test_an_unmapped_segment_is_refused(self, tmp_path):
         write_case(tmp_path, {"Liver": LIVER, "Smith's spleen": LESION})
         refusal = refusal_of(tmp_path)
         assert refusal.code == "mask-unmapped"
@@ -154,14 +154,14 @@ class TestSegments:
             labels = read(tmp_path, {**MAPPING, name: 0})[1]
             np.testing.assert_array_equal(labels, LIVER)
 
-    def test_name_and_code_must_not_contradict_each_other(self, tmp_path):
+    def test_label_and_code_of_different_classes_are_refused(self, tmp_path):
         write_case(tmp_path)
         assert refusal_of(tmp_path, {**MAPPING, "SRT:T-1": 2}).code == "mask-ambiguous"
         read(tmp_path, {**MAPPING, "SRT:T-1": 1})
         labels = read(tmp_path, {**MAPPING, "SRT:T-1": 2, 1: 3, 2: 0})[1]
         np.testing.assert_array_equal(labels, 3 * LIVER)
 
-    def test_lesions_win_over_the_liver_but_not_over_each_other(self, tmp_path):
+    def test_lesions_overwrite_the_liver_but_not_each_other(self, tmp_path):
         shifted = np.roll(LESION, 2, axis=2)
         write_case(tmp_path, {"Cyst": shifted, "Lesion": LESION, "Liver": LIVER})
         refusal = refusal_of(tmp_path)
@@ -181,7 +181,7 @@ class TestSegments:
         write_seg(tmp_path / f"{order[1]}.dcm", {"Lesion": LESION})
         np.testing.assert_array_equal(read(tmp_path)[1], LABELS)
 
-    def test_a_class_must_come_from_one_segmentation(self, tmp_path):
+    def test_a_class_in_two_segmentations_is_refused(self, tmp_path):
         write_series(tmp_path / "series")
         write_seg(tmp_path / "a.dcm", {"Liver": LIVER})
         write_seg(tmp_path / "b.dcm", {"Lesion": LESION, "Liver": LIVER})
@@ -192,13 +192,13 @@ class TestSegments:
         write_seg(tmp_path / "b.dcm", {"Lesion": LESION, "Old": LIVER})
         np.testing.assert_array_equal(read(tmp_path, {**MAPPING, "old": 0})[1], LABELS)
 
-    def test_kinds_in_two_files_must_not_overlap_either(self, tmp_path):
+    def test_overlapping_lesions_of_two_files_are_refused(self, tmp_path):
         write_series(tmp_path / "series")
         write_seg(tmp_path / "a.dcm", {"Liver": LIVER, "Cyst": LESION})
         write_seg(tmp_path / "b.dcm", {"Lesion": LESION})
         assert refusal_of(tmp_path).code == "seg-overlap"
 
-    def test_an_empty_segment_and_another_region_are_told(self, tmp_path):
+    def test_an_empty_segment_and_another_region_give_cautions(self, tmp_path):
         def change(dataset):
             for item, value in zip(dataset.SegmentSequence, ("10200004", "64033007"), strict=True):
                 code = item.SegmentedPropertyTypeCodeSequence[0].__class__()
@@ -243,7 +243,7 @@ class TestRefused:
         assert refusal.code.startswith(codes.get(code, code))
         assert refusal.path in (tmp_path / "series", *(tmp_path / "series").iterdir())
 
-    def test_distances_that_add_up(self, tmp_path):
+    def test_deviations_that_add_up_are_refused(self, tmp_path):
         # Each gap is within 5 % of 2.5 mm, but the middle lies a slice and a half off its place.
         gaps = [2.38] * 12 + [2.62] * 12
         heights = np.concatenate([[0.0], np.cumsum(gaps)])
@@ -256,7 +256,7 @@ class TestRefused:
         assert refusal.code == "series-spacing"
         assert "add up" in refusal.text()
 
-    def test_a_copy_of_the_series_in_another_folder(self, tmp_path):
+    def test_a_copy_of_the_series_in_another_folder_is_refused(self, tmp_path):
         write_case(tmp_path)
         write_series(tmp_path / "copy")
         refusal = refusal_of(tmp_path)
@@ -294,7 +294,7 @@ class TestRefused:
         refusal = refusal_of(write_case(tmp_path, seg_change=change))
         assert (refusal.code, refusal.path) == (code, tmp_path / "seg.dcm")
 
-    def test_one_slice_missing_inside_and_one_at_the_end(self, tmp_path):
+    def test_a_missing_slice_is_refused(self, tmp_path):
         write_case(tmp_path)
         files = files_of(tmp_path)
         ordered = SeriesWithSeg(files, MAPPING).source.files
@@ -305,7 +305,7 @@ class TestRefused:
             SeriesWithSeg(replace(files, slices=ordered[:4]), MAPPING)
 
 
-def test_a_stray_of_another_size_is_left_out_and_told(tmp_path):
+def test_a_stray_of_another_size_is_excluded_with_a_caution(tmp_path):
     write_case(tmp_path)
     small = phantom_hu(1, 20, 24)[0]
     write_dicom(tmp_path / "series/small.dcm", small, 7)
@@ -315,7 +315,7 @@ def test_a_stray_of_another_size_is_left_out_and_told(tmp_path):
     assert [caution.code for caution in pair.cautions] == ["series-stray-slice"]
 
 
-def test_padding_becomes_air_and_hu_that_are_not_whole_stay(tmp_path):
+def test_padding_becomes_air_and_fractional_hu_are_kept(tmp_path):
     def change(dataset, index):
         if index == 1:
             dataset.RescaleSlope, dataset.RescaleIntercept = 0.5, -1024.5
@@ -333,7 +333,7 @@ def test_padding_becomes_air_and_hu_that_are_not_whole_stay(tmp_path):
         np.testing.assert_array_equal(hu, expected[index])
 
 
-def test_mr_is_no_ct(tmp_path):
+def test_mr_is_refused(tmp_path):
     def change(dataset, index):
         dataset.SOPClassUID = MRImageStorage
         dataset.file_meta.MediaStorageSOPClassUID = MRImageStorage
@@ -345,7 +345,7 @@ def test_mr_is_no_ct(tmp_path):
     assert left_out == {"series-other-object": 5}
 
 
-def test_what_is_held_grows_by_less_than_the_volume(tmp_path):
+def test_memory_grows_by_less_than_the_volume(tmp_path):
     side, peaks = 400, []
     for slices in (4, 16):
         folder = tmp_path / str(slices)

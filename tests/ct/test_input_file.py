@@ -1,4 +1,4 @@
-"""A file that the operating system gives but does not let us read."""
+"""Files that exist but cannot be read are refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def unreadable(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["", ".nii"])
-def test_it_is_refused_by_name(unreadable, tmp_path, suffix):
+def test_an_unreadable_file_is_refused(unreadable, tmp_path, suffix):
     link = tmp_path / f"link{suffix}"
     link.symlink_to(unreadable)
     read = read_nifti_volume if suffix else lambda path: read_start(path, 4)
@@ -32,7 +32,7 @@ def test_it_is_refused_by_name(unreadable, tmp_path, suffix):
     assert caught.value.path == link
 
 
-def test_as_a_table(unreadable):
+def test_an_unreadable_table_is_refused(unreadable):
     rows, (refusal,) = read_slices_csv(unreadable)
     assert rows == []
     assert refusal.code == "file-unreadable"

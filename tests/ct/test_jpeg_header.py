@@ -1,4 +1,4 @@
-"""A compressed image is believed by its size only where the DICOM header says the same."""
+"""The size in a compressed image must equal the size in the DICOM header."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def coded(form: str, shape: tuple[int, ...], **options) -> bytes:
         ("JPEG2000", {"no_jp2": True, "offset": (5, 3), "tile_size": (90, 90)}),
     ],
 )
-def test_size_is_that_which_pillow_wrote(shape, form, options):
+def test_the_size_equals_the_one_written_by_pillow(shape, form, options):
     components = shape[2] if len(shape) == 3 else 1
     assert coded_size(coded(form, shape, **options)) == (*shape[:2], components)
 
 
-def test_jpeg_ls_by_hand():
+def test_size_of_a_hand_written_jpeg_ls_header():
     frame = struct.pack(">2sBBHBHHBBBB", b"\xff\xd8", 0xFF, 0xF7, 11, 16, 48, 64, 1, 1, 0x11, 0)
     assert coded_size(frame) == (48, 64, 1)
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8", b"\xff\x4f\xff\x51" + b"\0" * 20, b"x" * 99])
-def test_what_holds_no_size(data):
+def test_other_data_have_no_size(data):
     assert coded_size(data) is None
 
 
@@ -71,7 +71,7 @@ def test_jpeg_2000_of_the_right_size_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(20000, 20000), (48, 63)])
-def test_another_size_is_refused_before_anything_is_decoded(tmp_path, monkeypatch, size):
+def test_another_size_is_refused_before_decoding(tmp_path, monkeypatch, size):
     path = write_dicom(tmp_path / "s.dcm", HU, change=lambda dataset: jpeg_2000(dataset, size))
     monkeypatch.setattr(dicom_decoding, "decode_apart", lambda *_: pytest.fail("decoded"))
     with pytest.raises(

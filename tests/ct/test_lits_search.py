@@ -1,4 +1,4 @@
-"""LiTS pairs are found in both layouts; whatever makes no pair is listed at once."""
+"""LiTS pairs are found in both layouts; files without a counterpart are refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def touch(folder, *names):
         path.write_bytes(b"")
 
 
-def test_challenge_layout_in_any_depth(tmp_path):
+def test_the_challenge_layout_is_found_at_any_depth(tmp_path):
     touch(
         tmp_path,
         "batch 1/volume-10.nii",
@@ -33,7 +33,7 @@ def test_challenge_layout_in_any_depth(tmp_path):
     assert cases[1].segmentation == tmp_path / "masks" / "segmentation-10.nii.gz"
 
 
-def test_decathlon_layout(tmp_path):
+def test_the_decathlon_layout_is_found(tmp_path):
     touch(
         tmp_path,
         "Task03_Liver/imagesTr/liver_0.nii.gz",
@@ -47,7 +47,7 @@ def test_decathlon_layout(tmp_path):
     assert case.segmentation.parent.name == "labelsTr"
 
 
-def test_missing_orphan_and_duplicate_are_listed_at_once_and_the_rest_is_used(tmp_path):
+def test_orphans_and_duplicates_are_refused_and_other_pairs_found(tmp_path):
     touch(
         tmp_path,
         "volume-0.nii",
@@ -78,7 +78,7 @@ def test_missing_orphan_and_duplicate_are_listed_at_once_and_the_rest_is_used(tm
         assert refusal.path.name not in refusal.text()
 
 
-def test_nothing_there(tmp_path):
+def test_an_empty_and_a_missing_folder_are_refused(tmp_path):
     assert find_lits_cases(tmp_path)[1][0].code == "lits-empty"
     assert find_lits_cases(tmp_path / "none")[1][0].code == "file-missing"
 

@@ -1,4 +1,4 @@
-"""A few hundred damaged files: each is refused by a code, or read rightly; nothing else happens."""
+"""Several hundred damaged files: each is refused with a code or read correctly."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_nifti(tmp_path):
 
 
 @pytest.mark.parametrize("level", [0, 6])
-def test_gzip_never_lets_changed_voxels_through(tmp_path, level):
+def test_changed_voxels_in_gzip_are_always_refused(tmp_path, level):
     volume, _ = write_nifti_pair(tmp_path)
     data = gzip.compress(volume.read_bytes(), compresslevel=level)
     refused, _ = outcomes(tmp_path / "m.nii.gz", data, read_nifti_volume, is_phantom)
@@ -134,7 +134,7 @@ def test_a_folder_with_a_series_and_its_segmentation(tmp_path, target):
     assert refused > 10
 
 
-def test_png_never_lets_changed_pixels_through(tmp_path):
+def test_changed_pixels_in_png_are_always_refused(tmp_path):
     labels = np.random.default_rng(5).integers(0, 3, (24, 32)).astype(np.uint8)
     Image.fromarray(labels).save(tmp_path / "mask.png")
 

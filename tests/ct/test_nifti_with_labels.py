@@ -1,4 +1,4 @@
-"""Reading a pair slice by slice gives what reading it whole gives, in any orientation and dtype."""
+"""Reading slice by slice gives the same as reading at once, in any orientation and dtype."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_any_dtype_and_scale(tmp_path, dtype, scaled):
     np.testing.assert_array_equal(np.stack(hu), expected)
 
 
-def test_whole_slices_stay_int16_beside_others(tmp_path):
+def test_whole_slices_stay_int16_beside_float_slices(tmp_path):
     hu = phantom_hu().astype(np.float32)
     hu[2, 3, 3] += 0.25
     volume = write_nifti(tmp_path / "volume.nii", *as_lps_file(hu))
@@ -83,7 +83,7 @@ def test_whole_slices_stay_int16_beside_others(tmp_path):
 
 
 @pytest.mark.parametrize("part", ["volume", "labels"])
-def test_damage_after_the_last_slice_is_told(tmp_path, part):
+def test_damage_after_the_last_slice_is_refused(tmp_path, part):
     """The checksum stands at the end, so a reader that stops at the last voxel never sees it."""
     paths = dict(zip(("volume", "labels"), write_nifti_pair(tmp_path), strict=True))
     for name, path in paths.items():
@@ -107,7 +107,7 @@ def test_a_mask_of_another_shape_is_refused_before_voxels_are_read(tmp_path):
         pass
 
 
-def test_hu_are_judged_over_all_slices(tmp_path):
+def test_hu_are_checked_over_all_slices(tmp_path):
     # A single slice without air is no reason to refuse; a scan without any is.
     hu = np.full((3, 24, 32), 100, np.int16)
     hu[:, 4, 4] = 240

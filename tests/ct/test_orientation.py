@@ -1,4 +1,4 @@
-"""Every way in which a file may order its axes ends in the one canonical orientation."""
+"""Files with any order of axes are read in canonical orientation."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_from_canonical_inverts_to_canonical(tmp_path):
     np.testing.assert_array_equal(from_canonical(to_canonical(stored, grid), grid), stored)
 
 
-def test_oblique_volume_is_taken_as_axial_with_a_caution(tmp_path):
+def test_an_oblique_volume_is_used_as_axial_with_a_caution(tmp_path):
     stored, affine = stored_with((0, 1, 2), (-1, -1, 1))
     angle = np.radians(10)
     tilt = np.eye(4)

@@ -1,4 +1,4 @@
-"""Real scanner output against the facts written beside it: CHAOS and dcmqi."""
+"""Real scanner output (CHAOS and dcmqi) against documented facts."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def test_liver_has_its_volume_and_hu(nifti, labels):
     assert mask_cautions(nifti.hu, labels) == ()
 
 
-def test_a_mask_turned_against_the_image_is_noticed(nifti, labels):
+def test_a_flipped_mask_gives_a_caution(nifti, labels):
     turned = labels[:, ::-1, ::-1]
     assert [caution.code for caution in mask_cautions(nifti.hu, turned)] == ["liver-hu"]
 
 
-def test_the_picture_is_the_way_a_radiologist_sees_it(nifti, labels):
+def test_slices_have_the_radiological_orientation(nifti, labels):
     body = np.argwhere(nifti.hu[40] > -300)
     _, liver_rows, liver_columns = np.nonzero(labels)
     # The liver lies on the patient's right, on the left of the picture.
@@ -123,7 +123,7 @@ def test_dcmqi_slices(tmp_path):
     }
 
 
-def test_dcmqi_seg_lies_on_the_slices_as_in_the_nrrd():
+def test_dcmqi_seg_matches_the_nrrd():
     scan = read_dicom_series(DCMQI)
     segment, *others = read_dicom_seg(DCMQI / "liver.dcm", scan)
     assert not others

@@ -1,4 +1,4 @@
-"""Facts about scanner and settings: known names come through, anything else is ``other``."""
+"""Scanner and settings: known names are kept, everything else becomes ``other``."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_contrast_agents_are_not_repeated(written, told):
     assert found(ContrastBolusAgent=written)["contrast"] == told
 
 
-def test_what_is_not_in_the_file_is_not_told():
+def test_absent_elements_give_no_details():
     assert found() == {"manufacturer": "unknown"}
     assert found(ManufacturerModelName="", StationName="CT1", DeviceSerialNumber="4711") == {
         "manufacturer": "unknown"

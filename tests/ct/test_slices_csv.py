@@ -1,4 +1,4 @@
-"""The table of slices: what is harmless is accepted, the rest is refused with its line."""
+"""The table of slices: harmless variants are accepted, other rows are refused with their line."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_harmless_forms_give_the_same_rows(table, text):
     assert rows[1].mask is None
 
 
-def test_line_numbers_are_those_of_an_editor(table):
+def test_line_numbers_match_those_of_an_editor(table):
     rows, refusals = read_slices_csv(table(f"{HEADER}\n\ns1,p1,a.dcm,a.png,cyst\n\ns2,,b.dcm,,x\n"))
     assert [row.line for row in rows] == [3]
     assert "a value for patient_id; found an empty cell in line 5" in refusals[0].text()
@@ -82,7 +82,7 @@ def test_line_numbers_are_those_of_an_editor(table):
         ("s3,p1,b.dcm,none.png,cyst", "csv-no-file", "mask: a file that exists"),
     ],
 )
-def test_bad_rows_are_refused_with_their_line_and_the_others_stay(table, row, code, words):
+def test_invalid_rows_are_refused_with_their_line(table, row, code, words):
     rows, refusals = read_slices_csv(table(f"{HEADER}\ns1,p1,a.dcm,a.png,cyst\n{row}\n"))
     assert [row.slice_id for row in rows] == ["s1"]
     (refusal,) = refusals
@@ -93,7 +93,7 @@ def test_bad_rows_are_refused_with_their_line_and_the_others_stay(table, row, co
         assert secret not in refusal.text()
 
 
-def test_outside_paths_by_leave(table):
+def test_outside_paths_need_allow_outside(table):
     lines = ["s1,p1,../outside.dcm,a.png,cyst", "s2,p2,link.dcm,a.png,cyst"]
     for line in lines:
         rows, refusals = read_slices_csv(table(f"{HEADER}\n{line}\n"), allow_outside=True)
@@ -106,7 +106,7 @@ def test_outside_paths_by_leave(table):
     assert {refusal.code for refusal in refusals} == {"csv-image-twice"}
 
 
-def test_identifiers_are_the_same_however_they_are_composed(table):
+def test_identifiers_are_compared_in_normal_form(table):
     lines = "s1,Mu\u0308ller  A,a.dcm,a.png,cyst\ns2,M\u00fcller A,b.dcm,b.png,cyst"
     rows, refusals = read_slices_csv(table(f"{HEADER}\n{lines}\n"))
     assert refusals == []
@@ -121,7 +121,7 @@ def test_identifiers_are_the_same_however_they_are_composed(table):
         ("s2,P1,b.dcm,b.png,cyst", "csv-patient-spelling", "lines 2, 3"),
     ],
 )
-def test_contradictions_refuse_every_row_concerned(table, second, code, words):
+def test_all_contradicting_rows_are_refused(table, second, code, words):
     rows, refusals = read_slices_csv(table(f"{HEADER}\ns1,p1,a.dcm,a.png,cyst\n{second}\n"))
     assert rows == []
     assert [refusal.code for refusal in refusals] == [code, code]
@@ -147,17 +147,17 @@ def test_contradictions_refuse_every_row_concerned(table, second, code, words):
         (GOOD + "s3,p\0,a.dcm,a.png,cyst\n", "csv-format", "in line 4"),
     ],
 )
-def test_tables_that_cannot_be_read(table, text, code, words):
+def test_unreadable_tables_are_refused(table, text, code, words):
     rows, (refusal,) = read_slices_csv(table(text))
     assert rows == []
     assert refusal.code == code
     assert words in refusal.text()
 
 
-def test_no_table(tmp_path):
+def test_a_missing_table_is_refused(tmp_path):
     assert read_slices_csv(tmp_path / "none.csv")[1][0].code == "file-missing"
 
 
-def test_other_label_set(table):
+def test_other_diagnoses_can_be_allowed(table):
     text = f"{HEADER}\ns1,p1,a.dcm,a.png,hcc\n"
     assert read_slices_csv(table(text), diagnoses=("hcc", "healthy"))[1] == []

@@ -1,4 +1,4 @@
-"""A series and its SEG go into a real archive and come back bit by bit, over DICOM (PS3.4)."""
+"""A series and its SEG survive a round trip through a PACS archive, over DICOM (PS3.4)."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_the_archive_files_the_seg_under_the_study_of_its_scan(archive, files):
 
 
 @pytest.mark.parametrize("way", ["get", "move"])
-def test_what_comes_back_is_what_was_sent(archive, files, tmp_path, way):
+def test_retrieved_objects_equal_the_sent_ones(archive, files, tmp_path, way):
     us, port = archive
     paths, seg, scan, labels = files
     got = getattr(us, way)(port, "STUDY", StudyInstanceUID=STUDY_UID)
@@ -215,14 +215,14 @@ def test_what_comes_back_is_what_was_sent(archive, files, tmp_path, way):
     np.testing.assert_array_equal(sum(each.mask * each.number for each in segments), labels)
 
 
-def test_one_series_alone(archive, files):
+def test_a_single_series_can_be_retrieved(archive, files):
     us, port = archive
     seg = pydicom.dcmread(files[1], stop_before_pixels=True)
     keys = {"StudyInstanceUID": STUDY_UID, "SeriesInstanceUID": seg.SeriesInstanceUID}
     same(us.move(port, "SERIES", **keys), [files[1]])
 
 
-def test_the_same_result_sent_again_is_not_a_second_one(archive, files, tmp_path):
+def test_sending_a_result_twice_stores_it_once(archive, files, tmp_path):
     us, port = archive
     _, seg, scan, labels = files
     write_dicom_seg(tmp_path / "again.dcm", labels, scan, LESION_TYPES, AlgorithmIdentity("ab12"))

@@ -1,4 +1,4 @@
-"""Statistics against plain numpy over all pixels at once, and weights worked by hand."""
+"""Statistics against plain numpy over all pixels at once."""
 
 import numpy as np
 import pytest
@@ -26,12 +26,12 @@ def test_sums_over_slices_equal_numpy_on_all_pixels(dtype):
     assert sd == pytest.approx(pixels[labels == 1].std(), rel=1e-9)
 
 
-def test_statistics_come_back_from_json():
+def test_statistics_round_trip_through_json():
     one = CaseStatistics((5, 4, 0), 400.25, 40_100.5)
     assert CaseStatistics.from_json(one.to_json()) == one
 
 
-def test_what_cannot_be_standardised_is_refused():
+def test_statistics_without_usable_liver_are_rejected():
     with pytest.raises(ValueError, match="no pixel is labelled liver"):
         liver_mean_sd(CaseStatistics((100, 0, 3), 0.0, 0.0))
     with pytest.raises(ValueError, match=r"liver HU do not vary \(SD 0 HU\)"):

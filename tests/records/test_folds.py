@@ -1,4 +1,4 @@
-"""Folds: by patient, every case tested once, each diagnosis in every part, the same every time."""
+"""Folds: by patient, every case tested once, stratified by diagnosis, reproducible."""
 
 import collections
 from dataclasses import replace
@@ -50,7 +50,7 @@ def groups_of(manifest, cases):
 
 @pytest.mark.parametrize("seed", [0, 1, 7])
 @pytest.mark.parametrize("group_size", [1, 3])
-def test_no_group_lies_in_two_parts_and_every_case_is_tested_once(seed, group_size):
+def test_groups_are_in_one_part_and_every_case_is_tested_once(seed, group_size):
     manifest = make_manifest(group_size=group_size)
     splits = cross_validation(manifest, folds=3, validation_share=0.2, seed=seed)
     everyone = sorted(entry.case for entry in manifest.cases)
@@ -74,7 +74,7 @@ def test_folds_are_stratified_by_diagnosis():
         assert validating == dict.fromkeys(KINDS, 2 * 2)
 
 
-def test_same_seed_same_folds_whatever_the_order_of_cases():
+def test_the_same_seed_gives_the_same_folds_in_any_order_of_cases():
     manifest = make_manifest()
     arguments = {"folds": 3, "validation_share": 0.2, "seed": 4}
     first = cross_validation(manifest, **arguments)
@@ -83,7 +83,7 @@ def test_same_seed_same_folds_whatever_the_order_of_cases():
     assert cross_validation(manifest, **{**arguments, "seed": 5}) != first
 
 
-def test_hold_out_takes_the_papers_share():
+def test_hold_out_has_the_share_of_the_paper():
     manifest = make_manifest(patients=130, cases_each=1)
     manifest = replace(
         manifest, cases=tuple(replace(entry, diagnosis="lesion") for entry in manifest.cases)
@@ -109,7 +109,7 @@ def test_too_few_patients_are_refused():
         hold_out(make_manifest(1), validation_share=0.2, seed=0)
 
 
-def test_folds_are_stored_and_serve_a_set_that_lacks_cases(tmp_path):
+def test_stored_folds_fit_a_set_with_fewer_cases(tmp_path):
     manifest = make_manifest(patients=12)
     splits = cross_validation(manifest, folds=3, validation_share=0.2, seed=0)
     path = tmp_path / "folds.json"
@@ -127,7 +127,7 @@ def test_folds_are_stored_and_serve_a_set_that_lacks_cases(tmp_path):
     assert loaded[0].training == splits[0].training
 
 
-def test_folds_of_other_data_or_none_are_refused(tmp_path):
+def test_missing_folds_and_folds_of_other_data_are_refused(tmp_path):
     manifest = make_manifest(patients=12)
     path = tmp_path / "folds.json"
     with pytest.raises(Refusal, match=r"\[no-folds\] .*; found no such file"):
@@ -146,13 +146,13 @@ def test_folds_of_other_data_or_none_are_refused(tmp_path):
             load_folds(path, manifest)
 
 
-def test_a_fold_without_patients_to_validate_on_is_refused(tmp_path):
+def test_a_fold_without_validation_patients_is_refused(tmp_path):
     require_parts(Split(("a",), ("b",)), tmp_path)
     with pytest.raises(Refusal, match=r"\[fold-empty\].*; found 1 and 0"):
         require_parts(Split(("a",), ()), tmp_path)
 
 
-def test_a_diagnosis_that_is_missing_in_a_part_is_told(tmp_path):
+def test_a_diagnosis_missing_in_a_part_is_reported(tmp_path):
     manifest = tiny_records.write_set(tmp_path, patients=8)  # two patients of each diagnosis
     names = {entry.case: entry.diagnosis for entry in manifest.cases}
     split = Split(

@@ -1,4 +1,4 @@
-"""Planted leaks are found and named; what is no leak is not; the comparison is the obvious one."""
+"""Planted leaks are found; the search equals a brute-force comparison."""
 
 import itertools
 from dataclasses import replace
@@ -78,7 +78,7 @@ def test_a_re_exported_slice_is_a_near_duplicate(change):
         refuse_leaks([leak], None)
 
 
-def test_an_identical_slice_is_named_so_and_the_neighbours_are_left_out():
+def test_an_identical_slice_is_reported_without_its_neighbours():
     noisy = RE_EXPORTS["noise"](picture(1)).astype(np.int16)
     training = part("training", case("a", picture(0), picture(1)))
     test = part("test", case("b", noisy, picture(1)))
@@ -87,7 +87,7 @@ def test_an_identical_slice_is_named_so_and_the_neighbours_are_left_out():
     assert leak.slices == (SlicePair(1, 1, 0, "upright"),)
 
 
-def test_other_patients_are_no_leak():
+def test_different_patients_are_not_a_leak():
     parts = [
         part(f"{n}", *(case(f"{n}{m}", picture(10 * n + m)) for m in range(5))) for n in (1, 2)
     ]
@@ -95,7 +95,7 @@ def test_other_patients_are_no_leak():
     refuse_leaks([], None)
 
 
-def test_within_a_patient_nothing_is_compared():
+def test_slices_of_one_patient_are_not_compared():
     both = part("one", case("a", picture(0), picture(0)), case("b", picture(0), patient="p-a"))
     assert find_leaks([(both, both)]) == []
     third = case("c", picture(0), group="g")
@@ -107,7 +107,7 @@ def test_within_a_patient_nothing_is_compared():
 
 
 @pytest.mark.parametrize("shared", [{"patient": "p-x"}, {"group": "3D-IRCADb"}])
-def test_a_shared_patient_or_group_is_a_leak_by_that_alone(shared):
+def test_a_shared_patient_or_group_is_a_leak(shared):
     training = part("training", case("a", picture(0), **shared), case("b", picture(1)))
     test = part("test", case("c", picture(2), **shared))
     assert found(training, test) == [("shared-patient", "c-a", "c-c")]
@@ -119,7 +119,7 @@ def test_a_shared_patient_or_group_is_a_leak_by_that_alone(shared):
         refuse_leaks(find_leaks([(training, same)], allowed), None)
 
 
-def test_one_patient_in_two_sets_with_the_same_key_and_with_another():
+def test_a_patient_in_two_sets_is_found_with_the_same_key_only():
     image = picture(0)
     before = part("before", case("a", image, patient="p-x"))
     same = part("test", case("b", image, patient="p-x"))
@@ -133,7 +133,7 @@ def test_one_patient_in_two_sets_with_the_same_key_and_with_another():
     )
 
 
-def test_slices_that_show_nothing_are_exempt():
+def test_nearly_empty_slices_are_exempt():
     air = np.full((128, 128), -160, np.int16)
     table, tilted = air.copy(), air.copy()
     table[120, 30:90] = 20
@@ -167,7 +167,7 @@ def test_a_pair_can_be_allowed(tmp_path):
         ("c-a,c-a\n", "allow-line", "something else in line 1"),
     ],
 )
-def test_a_bad_list_of_pairs_is_refused(tmp_path, text, code, found):
+def test_an_invalid_list_of_pairs_is_refused(tmp_path, text, code, found):
     path = tmp_path / "pairs.csv"
     path.write_text(text)
     with pytest.raises(Refusal, match=rf"\[{code}\] .*found {found}"):
@@ -176,7 +176,7 @@ def test_a_bad_list_of_pairs_is_refused(tmp_path, text, code, found):
         load_allowed(tmp_path / "nowhere", [])
 
 
-def test_a_refusal_counts_a_pair_once_and_shows_a_few():
+def test_a_refusal_counts_a_pair_once_and_shows_the_first():
     folds = [
         (
             part(f"fold {n} training", *(case(f"a{m}", picture(m)) for m in range(7))),
@@ -225,7 +225,7 @@ def random_hashes(generator, count, near=()):
 
 @pytest.mark.parametrize("block", [1, 50, 1 << 16])
 @pytest.mark.parametrize("most", [24, 110])
-def test_pairs_are_those_of_the_obvious_way(monkeypatch, block, most):
+def test_pairs_equal_those_of_a_brute_force_search(monkeypatch, block, most):
     monkeypatch.setattr(near_duplicates, "_BLOCK", block)
     generator = np.random.default_rng(0)
     left = [text for text in random_hashes(generator, 30) if text[-1] != "-"]
@@ -269,7 +269,7 @@ def test_parts_of_a_record_set(tmp_path):
     assert found(training, validation, test) == []
 
 
-def test_what_was_seen_comes_back(tmp_path):
+def test_training_data_round_trip_through_their_file(tmp_path):
     parts = (part("liver", case("a", picture(0))), part("lesion", key=OTHER_KEY))
     path = tmp_path / "seen.json"
     with pytest.raises(Refusal, match=r"\[no-seen\] .*--accept_unknown_training"):

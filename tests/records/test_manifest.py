@@ -1,4 +1,4 @@
-"""The manifest comes back as it was; its fingerprint is that of the data and of nothing else."""
+"""The manifest round-trips; its fingerprint depends on the data only."""
 
 import json
 from dataclasses import replace
@@ -16,7 +16,7 @@ def manifest(tmp_path_factory):
     return tiny_records.write_set(tmp_path_factory.mktemp("set"), patients=3)
 
 
-def test_a_manifest_comes_back_as_it_was(manifest, tmp_path):
+def test_a_manifest_round_trips_through_its_file(manifest, tmp_path):
     first = replace(
         manifest.cases[0], cautions=(("odd", "an odd thing"),), details={"phase": "portal"}
     )
@@ -33,7 +33,7 @@ def test_a_manifest_comes_back_as_it_was(manifest, tmp_path):
     assert stored["fingerprint"] == full.fingerprint
 
 
-def test_the_fingerprint_changes_with_the_data_alone(manifest, tmp_path):
+def test_the_fingerprint_depends_on_the_data_only(manifest, tmp_path):
     first = manifest.cases[0]
     same = [
         replace(manifest, made_by={"arguments": ["--other"]}),
@@ -58,14 +58,14 @@ def test_the_fingerprint_changes_with_the_data_alone(manifest, tmp_path):
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_a_folder_without_manifest_is_no_data_set(tmp_path, exists):
+def test_a_folder_without_manifest_is_refused(tmp_path, exists):
     folder = tmp_path if exists else tmp_path / "nowhere"
     found = "a folder without one" if exists else "no such folder"
     with pytest.raises(Refusal, match=rf"\[no-manifest\] .*; found {found}"):
         load_manifest(folder)
 
 
-def test_another_schema_is_refused_naming_both(manifest, tmp_path):
+def test_another_schema_is_refused_with_both_versions(manifest, tmp_path):
     manifest.save(tmp_path)
     path = tmp_path / MANIFEST_NAME
     path.write_text(path.read_text().replace('"schema": 2', '"schema": 7'))

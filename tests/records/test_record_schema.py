@@ -1,4 +1,4 @@
-"""A record keeps its pixels; the graph and the plain reader agree; other versions are refused."""
+"""Records keep their pixels; both readers agree; other versions are refused."""
 
 import itertools
 
@@ -29,7 +29,7 @@ def make_record(dtype=np.int16, spacing_mm=(0.5, 0.75), **more):
 @pytest.mark.parametrize("spacing_mm", [(0.5, 0.75), None])
 @pytest.mark.parametrize("roi", [False, True])
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_what_is_encoded_comes_back(dtype, spacing_mm, roi, encoding):
+def test_records_round_trip(dtype, spacing_mm, roi, encoding):
     more = {"box": Box(-3, 4, 20), "source_size": (512, 400)} if roi else {}
     record = make_record(dtype, spacing_mm, **more)
     back = decode(encode(record, encoding))
@@ -44,7 +44,7 @@ def test_what_is_encoded_comes_back(dtype, spacing_mm, roi, encoding):
 
 @pytest.mark.parametrize("dtype", [np.int16, np.float32])
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_views_that_are_not_contiguous_keep_their_pixels(dtype, encoding):
+def test_non_contiguous_views_keep_their_pixels(dtype, encoding):
     record = make_record(dtype)
     turned = SliceRecord(record.image.T, record.labels.T, None, "c", "p", 0)
     np.testing.assert_array_equal(decode(encode(turned, encoding)).image, record.image.T)
@@ -78,7 +78,7 @@ def test_the_ends_of_int16_survive_every_encoding():
 
 
 @pytest.mark.parametrize("more", [{}, {"box": Box(-3, 4, 300), "source_size": (512, 400)}])
-def test_tensorflow_reads_the_same_and_writes_what_we_read(more):
+def test_tensorflow_reads_and_writes_the_same_examples(more):
     record = make_record(spacing_mm=None, **more)
     pixels = {"image": record.image.tobytes(), "labels": record.labels.tobytes()}
     texts = {"image/dtype": "int16", "encoding": "raw", "case": "c-1", "patient": "p-1"}
@@ -103,7 +103,7 @@ def test_tensorflow_reads_the_same_and_writes_what_we_read(more):
     assert (back.box, back.source_size) == (record.box, record.source_size)
 
 
-def test_what_is_no_example_is_an_error_and_nothing_else():
+def test_other_bytes_raise_value_error():
     serialised = encode(make_record())
     random = np.random.default_rng(0)
     outcomes = set()
@@ -138,7 +138,7 @@ MISFITS += [(np.float32, RAW, ZLIB), (np.float32, RAW, PNG), (np.float32, ZLIB, 
 
 
 @pytest.mark.parametrize(("dtype", "stored", "said"), MISFITS)
-def test_a_record_stored_in_another_way_than_the_manifest_says_is_refused(dtype, stored, said):
+def test_a_record_with_another_encoding_than_the_manifest_is_refused(dtype, stored, said):
     serialised = encode(make_record(dtype), stored)
     message = f"pixel encoding: expected .*{said} as in the manifest; got"
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
@@ -189,7 +189,7 @@ def test_pixels_outside_the_schema_are_refused(change, message):
         encode(SliceRecord(values["image"], values["labels"], None, "c", "p", 0))
 
 
-def test_example_numbers_differ_and_stay():
+def test_example_numbers_are_distinct_and_stable():
     numbers = {example_number(f"c{case}", index) for case in range(40) for index in range(40)}
     assert len(numbers) == 1600
     assert all(0 <= number < 2**62 for number in numbers)

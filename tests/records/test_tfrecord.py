@@ -1,4 +1,4 @@
-"""Our TFRecord files are TensorFlow's, byte by byte; damage is told."""
+"""TFRecord files equal those of TensorFlow; damage is detected."""
 
 import hashlib
 
@@ -44,7 +44,7 @@ def test_an_empty_file_has_no_records(tmp_path):
     assert list(read_records(tmp_path / "empty")) == []
 
 
-def test_every_flipped_byte_is_told(tmp_path):
+def test_every_changed_byte_is_detected(tmp_path):
     write(tmp_path / "file", [b"abc", b"defgh"])
     data = (tmp_path / "file").read_bytes()
     for place in range(len(data)):
@@ -55,7 +55,7 @@ def test_every_flipped_byte_is_told(tmp_path):
             list(read_records(tmp_path / "mutant"))
 
 
-def test_a_cut_inside_of_a_record_is_told(tmp_path):
+def test_a_truncated_record_is_detected(tmp_path):
     write(tmp_path / "file", [b"abc", b"defgh"])
     data = (tmp_path / "file").read_bytes()
     border = 16 + 3
@@ -68,7 +68,7 @@ def test_a_cut_inside_of_a_record_is_told(tmp_path):
             list(read_records(tmp_path / "cut"))
 
 
-def test_offsets_are_where_records_begin(tmp_path):
+def test_offsets_are_the_starts_of_the_records(tmp_path):
     write(tmp_path / "file", RECORDS)
     expected = np.cumsum([0, *(len(record) + 16 for record in RECORDS)])[:-1]
     offsets = record_offsets(tmp_path / "file")
@@ -79,7 +79,7 @@ def test_offsets_are_where_records_begin(tmp_path):
 
 
 @pytest.mark.parametrize("length", [5, 14, 18, 19 + 11, 19 + 20])
-def test_offsets_of_a_cut_file_or_a_damaged_length_are_told(tmp_path, length):
+def test_offsets_of_a_truncated_file_or_damaged_length_raise(tmp_path, length):
     write(tmp_path / "file", [b"abc", b"defgh"])
     data = bytearray((tmp_path / "file").read_bytes())
     (tmp_path / "cut").write_bytes(data[:length])

@@ -1,4 +1,4 @@
-"""Masks of slices: DICOM SEG by position and reference, PNG by an explicit mapping, NIfTI."""
+"""Masks: DICOM SEG by position and reference, PNG by an explicit mapping, NIfTI."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def series(tmp_path):
 
 
 class TestDicomSeg:
-    def test_frames_find_their_slices_whatever_their_order(self, tmp_path, series):
+    def test_frames_match_their_slices_in_any_order(self, tmp_path, series):
         path = write_seg(tmp_path / "seg.dcm", SEGMENTS)
         liver, lesion = read_dicom_seg(path, series)
         assert (liver.number, liver.label, liver.code) == (1, "Liver", "SRT:T-1")
@@ -50,13 +50,13 @@ class TestDicomSeg:
             labels = read_mask(path, series, mapping)
             np.testing.assert_array_equal(labels, np.where(LABELS == 2, 4, LABELS))
 
-    def test_single_slice_takes_its_own_frames(self, tmp_path, series):
+    def test_a_single_slice_uses_only_its_frames(self, tmp_path, series):
         path = write_seg(tmp_path / "seg.dcm", SEGMENTS)
         for index, file in enumerate(series.source.files):
             mask = read_mask(path, read_dicom_slice(file), {1: 1, 2: 2})
             np.testing.assert_array_equal(mask[0], LABELS[index])
 
-    def test_a_slice_that_was_segmented_as_empty_is_empty(self, tmp_path, series):
+    def test_a_slice_segmented_as_empty_has_an_empty_mask(self, tmp_path, series):
         only_top = LABELS.copy()
         only_top[:4] = 0
         path = write_seg(tmp_path / "seg.dcm", {"Liver": only_top > 0})
@@ -152,14 +152,14 @@ class TestDicomSeg:
             (lambda d: setattr(d, "SOPClassUID", "1.2.3"), "seg-not-seg", "another DICOM object"),
         ],
     )
-    def test_what_does_not_match_is_refused(self, tmp_path, series, change, code, words):
+    def test_other_segmentations_are_refused(self, tmp_path, series, change, code, words):
         path = write_seg(tmp_path / "seg.dcm", SEGMENTS, change=change)
         with pytest.raises(Refusal) as caught:
             read_dicom_seg(path, series)
         assert caught.value.code == code
         assert words in caught.value.text()
 
-    def test_two_frames_of_a_segment_on_one_slice(self, tmp_path, series):
+    def test_two_frames_of_a_segment_on_one_slice_are_refused(self, tmp_path, series):
         def change(dataset):
             frames = dataset.PerFrameFunctionalGroupsSequence
             for keyword in ("PlanePositionSequence", "DerivationImageSequence"):
@@ -170,17 +170,17 @@ class TestDicomSeg:
         with pytest.raises(Refusal, match="seg-frame-twice"):
             read_dicom_seg(path, series)
 
-    def test_other_grid(self, tmp_path, series):
+    def test_frames_of_another_size_are_refused(self, tmp_path, series):
         path = write_seg(tmp_path / "seg.dcm", {"Liver": (LABELS > 0)[:, :, 1:]})
         with pytest.raises(Refusal, match=r"seg-other-grid.*24 x 32.*24 x 31"):
             read_dicom_seg(path, series)
 
-    def test_seg_for_a_nifti_is_refused(self, tmp_path):
+    def test_a_seg_for_a_nifti_is_refused(self, tmp_path):
         path = write_seg(tmp_path / "seg.dcm", SEGMENTS)
         with pytest.raises(Refusal, match="seg-scan"):
             read_dicom_seg(path, read_nifti_volume(write_nifti_pair(tmp_path)[0]))
 
-    def test_overlap_and_unnamed_segments(self, tmp_path, series):
+    def test_overlaps_and_unmapped_segments_are_refused(self, tmp_path, series):
         path = write_seg(
             tmp_path / "seg.dcm",
             {"Liver": LABELS > 0, "Cyst": LABELS == 2, "Metastasis": LABELS == 2},
@@ -227,7 +227,7 @@ class TestPng:
         np.testing.assert_array_equal(labels, self.VALUES)
 
     @pytest.mark.parametrize(("depth", "rows"), [(2, [0b00011000]), (4, [0x01, 0x20])])
-    def test_samples_of_two_and_four_bits_are_values_not_shades(self, tmp_path, depth, rows):
+    def test_samples_of_two_and_four_bits_are_used_as_values(self, tmp_path, depth, rows):
         header = struct.pack(">IIBBBBB", 3, 1, depth, 0, 0, 0, 0)
         body = b"\x89PNG\r\n\x1a\n"
         for name, data in (
@@ -241,7 +241,7 @@ class TestPng:
         labels = read_png_mask(tmp_path / "mask.png", (1, 3), {0: 0, 1: 1, 2: 2})
         np.testing.assert_array_equal(labels, [[0, 1, 2]])
 
-    def test_0_and_255_only_by_an_explicit_mapping(self, tmp_path):
+    def test_0_and_255_need_an_explicit_mapping(self, tmp_path):
         values = np.where(self.VALUES > 0, 255, 0).astype(np.uint8)
         path = self.save(tmp_path, values)
         refusal = self.refusal(path)
@@ -264,7 +264,7 @@ class TestPng:
         assert refusal.code == "mask-colour"
         assert "16 bits" in refusal.text()
 
-    def test_damage_and_other_formats(self, tmp_path):
+    def test_damaged_files_and_other_formats_are_refused(self, tmp_path):
         noise = np.random.default_rng(1).integers(0, 3, (40, 40)).astype(np.uint8)
         data = self.save(tmp_path, noise).read_bytes()
         flipped = bytearray(data)
@@ -285,7 +285,7 @@ class TestPng:
 
 
 class TestNiftiMaskOfDicom:
-    def test_it_is_laid_on_by_its_own_affine(self, tmp_path, series):
+    def test_a_nifti_mask_is_placed_by_its_affine(self, tmp_path, series):
         stored, affine = as_lps_file(LABELS)
         flipped = affine.copy()
         flipped[:, 0] *= -1
@@ -294,7 +294,7 @@ class TestNiftiMaskOfDicom:
         labels = read_mask(tmp_path / "mask.nii.gz", series, {0: 0, 1: 1, 2: 3})
         np.testing.assert_array_equal(labels, np.where(LABELS == 2, 3, LABELS))
 
-    def test_for_a_single_slice(self, tmp_path):
+    def test_a_nifti_mask_of_a_single_slice_is_read(self, tmp_path):
         scan = read_dicom_slice(write_dicom(tmp_path / "s.dcm", phantom_hu()[4], 4))
         stored, affine = as_lps_file(LABELS[4:])
         affine[2, 3] += 4 * 2.5
@@ -302,7 +302,7 @@ class TestNiftiMaskOfDicom:
         labels = read_mask(tmp_path / "mask.nii", scan, {0: 0, 1: 1, 2: 2})
         np.testing.assert_array_equal(labels, LABELS[4:])
 
-    def test_another_place_or_shape_or_value_is_refused(self, tmp_path, series):
+    def test_another_position_shape_or_value_is_refused(self, tmp_path, series):
         stored, affine = as_lps_file(LABELS)
         identity = {0: 0, 1: 1, 2: 2}
         moved = affine.copy()
@@ -317,7 +317,7 @@ class TestNiftiMaskOfDicom:
         with pytest.raises(Refusal, match=r"mask-unmapped.*also 2"):
             read_mask(tmp_path / "good.nii", series, {0: 0, 1: 1})
 
-    def test_pngs_and_strangers_for_volumes_are_refused(self, tmp_path, series):
+    def test_pngs_and_other_formats_for_volumes_are_refused(self, tmp_path, series):
         Image.fromarray(LABELS[0]).save(tmp_path / "mask.png")
         with pytest.raises(Refusal, match="mask-shape"):
             read_mask(tmp_path / "mask.png", series, {0: 0, 1: 1})

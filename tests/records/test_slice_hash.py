@@ -1,4 +1,4 @@
-"""Hashes: equal for equal pixels, near for re-exports, far for others, none where nothing shows."""
+"""Slice hashes: equal for equal pixels, near for re-exports, far for other slices."""
 
 import io
 
@@ -66,7 +66,7 @@ RE_EXPORTS = {
 
 @pytest.mark.parametrize("change", RE_EXPORTS)
 @pytest.mark.parametrize("seed", [0, 1])
-def test_a_re_export_is_near_and_no_longer_identical(change, seed):
+def test_a_re_export_is_near_but_not_identical(change, seed):
     image = draw(seed)
     before, after = hash_slice(image, 0), hash_slice(RE_EXPORTS[change](image), 0)
     assert bits_apart(before, after) <= NEAR_BITS
@@ -82,7 +82,7 @@ def test_other_slices_are_far():
 
 
 @pytest.mark.parametrize("side", [512, 400])
-def test_signs_are_those_of_a_cosine_transform(side):
+def test_hash_bits_are_the_signs_of_a_cosine_transform(side):
     image = draw(3, side)
     # Averages over cells by repeating pixels until cells are whole, with scipy's transform.
     times = 1 if side % 32 == 0 else 2
@@ -100,7 +100,7 @@ def test_signs_are_those_of_a_cosine_transform(side):
     assert (hash_as_integer(hash_slice(image, 0)) ^ int(wanted, 2)).bit_count() <= 1
 
 
-def test_a_flip_turns_whole_words():
+def test_a_flip_inverts_whole_words():
     image = draw(4)
     flips = {
         "upright": image,
@@ -115,7 +115,7 @@ def test_a_flip_turns_whole_words():
         assert apart.bit_count() <= 1, view
 
 
-def test_identity_is_that_of_the_values():
+def test_the_identity_depends_on_the_values_only():
     image = draw(5, 64)
     identity = {
         name: hash_slice(changed, 0).split(":")[1]
@@ -144,7 +144,7 @@ def test_zero_and_minus_zero_are_equal():
     assert hash_slice(image, 0) == hash_slice(turned, 0)
 
 
-def test_slices_that_show_nothing():
+def test_nearly_empty_slices_have_no_hash():
     air = np.full((64, 64), -160, np.int16)
     assert hash_slice(air, 7) == "7:-:-"
     assert hash_slice(air.astype(np.float32) + 0.5, 8) == "8:-:-"
@@ -161,7 +161,7 @@ def test_a_wide_window_does_not_overflow():
     assert bits_apart(hash_slice(wide, 0), hash_slice(image, 0)) <= 1
 
 
-def test_texts_come_back():
+def test_hashes_round_trip_through_text():
     texts = [hash_slice(draw(0, 64), 3), "4:-:-", "12:00000000000000ff:-"]
     found = parse_hashes(texts)
     assert [slice_index(text) for text in texts] == found.index.tolist() == [3, 4, 12]
@@ -174,6 +174,6 @@ def test_texts_come_back():
 
 
 @pytest.mark.parametrize("text", ["", "0", "0:-", "x:-:-", "0:12:-", "0:-:" + "0" * 63, "0:-:-:-"])
-def test_other_texts_are_refused(text):
+def test_other_texts_are_rejected(text):
     with pytest.raises(ValueError, match="index:identity:perceptual"):
         parse_hashes([text, "1:-:-"])

@@ -1,4 +1,4 @@
-"""Broken, misleading or foreign NIfTI files: each refused by its code, or taken with a caution."""
+"""NIfTI volumes and label maps: damaged and unusable files are refused or give a caution."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def patched(data: bytes, offset: int, form: str, *values) -> bytes:
     return data[:offset] + block + data[offset + len(block) :]
 
 
-def test_the_good_file_is_good(tmp_path, good):
+def test_a_valid_file_is_read(tmp_path, good):
     (tmp_path / "patient.nii").write_bytes(good)
     scan = read_nifti_volume(tmp_path / "patient.nii")
     np.testing.assert_array_equal(scan.hu, phantom_hu())
@@ -59,14 +59,14 @@ def test_the_good_file_is_good(tmp_path, good):
     ],
     ids=["empty", "text", "short-header", "zero-header"],
 )
-def test_no_nifti_at_all(tmp_path, data, code, words):
+def test_other_files_are_refused(tmp_path, data, code, words):
     (tmp_path / "patient.nii").write_bytes(data)
     refusal = refusal_of(tmp_path / "patient.nii")
     assert refusal.code == code
     assert words in refusal.text()
 
 
-def test_missing_file_and_folder(tmp_path):
+def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     assert refusal_of(tmp_path / "patient.nii").code == "file-missing"
     (tmp_path / "patients.nii").mkdir()
     assert refusal_of(tmp_path / "patients.nii").code == "file-missing"
@@ -84,12 +84,12 @@ def test_truncated(tmp_path, good, keep):
         assert "truncated" in refusal.text()
 
 
-def test_only_the_checksum_of_the_gzip_is_cut_off(tmp_path, good):
+def test_a_gzip_stream_without_its_checksum_is_refused(tmp_path, good):
     (tmp_path / "patient.nii.gz").write_bytes(gzip.compress(good)[:-4])
     assert refusal_of(tmp_path / "patient.nii.gz").code == "nifti-truncated"
 
 
-def test_wrong_gzip_checksum(tmp_path, good):
+def test_a_wrong_gzip_checksum_is_refused(tmp_path, good):
     packed = bytearray(gzip.compress(good))
     packed[-8] ^= 1
     (tmp_path / "patient.nii.gz").write_bytes(packed)
@@ -98,14 +98,14 @@ def test_wrong_gzip_checksum(tmp_path, good):
     assert "checksum" in refusal.text()
 
 
-def test_a_bit_flipped_in_stored_gzip_blocks_which_inflate_without_error(tmp_path, good):
+def test_a_flipped_bit_in_stored_gzip_blocks_is_refused(tmp_path, good):
     packed = bytearray(gzip.compress(good, compresslevel=0))
     packed[len(packed) // 2] ^= 0x40
     (tmp_path / "patient.nii.gz").write_bytes(packed)
     assert refusal_of(tmp_path / "patient.nii.gz").code == "nifti-damaged"
 
 
-def test_gz_misnamed_either_way(tmp_path, good):
+def test_gz_suffix_without_compression_and_vice_versa_are_refused(tmp_path, good):
     (tmp_path / "patient.nii").write_bytes(gzip.compress(good))
     (tmp_path / "other.nii.gz").write_bytes(good)
     for name, words in (("patient.nii", "without .gz"), ("other.nii.gz", "not compressed")):
@@ -144,7 +144,7 @@ def test_gz_misnamed_either_way(tmp_path, good):
         (123, "B", (1,), "nifti-units", "metres"),
     ],
 )
-def test_bad_header_fields(tmp_path, good, offset, form, values, code, words):
+def test_invalid_header_fields_are_refused(tmp_path, good, offset, form, values, code, words):
     data = patched(good, offset, form, *values)
     for name, content in (("patient.nii", data), ("patient.nii.gz", gzip.compress(data))):
         (tmp_path / name).write_bytes(content)
@@ -156,13 +156,13 @@ def test_bad_header_fields(tmp_path, good, offset, form, values, code, words):
         assert words in refusal.text()
 
 
-def test_impossible_quaternion(tmp_path, good):
+def test_an_impossible_quaternion_is_refused(tmp_path, good):
     data = patched(patched(good, 252, "2h", 1, 0), 256, "3f", 5.0, 5.0, 5.0)
     (tmp_path / "patient.nii").write_bytes(data)
     assert refusal_of(tmp_path / "patient.nii").code == "nifti-affine"
 
 
-def test_other_byte_order_and_nifti_2(tmp_path):
+def test_big_endian_and_nifti_2_are_read(tmp_path):
     stored, affine = as_lps_file(phantom_hu())
     big = nibabel.Nifti1Image(stored, affine, nibabel.Nifti1Header(endianness=">"))
     nibabel.save(big, tmp_path / "big.nii.gz")
@@ -175,7 +175,7 @@ def test_other_byte_order_and_nifti_2(tmp_path):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_voxels_that_are_no_numbers(tmp_path, value):
+def test_nan_and_infinite_voxels_are_refused(tmp_path, value):
     stored, affine = as_lps_file(phantom_hu().astype(np.float32))
     stored[3, 3, 3] = value
     refusal = refusal_of(write_nifti(tmp_path / "patient.nii", stored, affine))
@@ -184,14 +184,14 @@ def test_voxels_that_are_no_numbers(tmp_path, value):
 
 
 @pytest.mark.parametrize("slope", [0.0, np.nan])
-def test_scale_of_zero_or_nan_is_taken_as_unscaled_with_a_caution(tmp_path, good, slope):
+def test_a_slope_of_zero_or_nan_means_unscaled_with_a_caution(tmp_path, good, slope):
     (tmp_path / "patient.nii").write_bytes(patched(good, 112, "f", slope))
     scan = read_nifti_volume(tmp_path / "patient.nii")
     np.testing.assert_array_equal(scan.hu, phantom_hu())
     assert [caution.code for caution in scan.cautions] == ["nifti-no-scale"]
 
 
-def test_scaled_and_real_valued_files(tmp_path, good):
+def test_scaled_and_float_files_are_read(tmp_path, good):
     hu = phantom_hu()
     stored, affine = as_lps_file((hu.astype(np.int32) + 1024).astype(np.uint16))
     write_nifti(tmp_path / "offset.nii", stored, affine)
@@ -221,7 +221,7 @@ def test_scaled_and_real_valued_files(tmp_path, good):
     ],
     ids=["no-value-below-0", "normalised", "scaled-twice"],
 )
-def test_values_that_cannot_be_hu(tmp_path, hu, code, words):
+def test_values_that_cannot_be_hu_are_refused(tmp_path, hu, code, words):
     refusal = refusal_of(write_nifti(tmp_path / "patient.nii", *as_lps_file(hu)))
     assert refusal.code == code
     assert words in refusal.text()
@@ -241,7 +241,7 @@ def test_identity_affine_and_lost_orientation_are_cautions(tmp_path, good):
     assert "5 x 0.8 x 2.5" in caution.text
 
 
-def test_sform_and_qform_that_contradict_each_other_are_told(tmp_path):
+def test_different_sform_and_qform_give_a_caution(tmp_path):
     stored, affine = as_lps_file(phantom_hu())
     image = nibabel.Nifti1Image(stored, affine)
     mirrored = affine.copy()
@@ -266,19 +266,19 @@ class TestLabels:
         stored, own = as_lps_file(labels)
         return write_nifti(tmp_path / "mask.nii.gz", stored, own if affine is None else affine)
 
-    def test_labels_come_as_the_scan_is_oriented(self, tmp_path, scan):
+    def test_labels_have_the_orientation_of_the_scan(self, tmp_path, scan):
         labels, cautions = read_nifti_labels(tmp_path / "segmentation-0.nii", scan)
         assert labels.dtype == np.uint8
         np.testing.assert_array_equal(labels, phantom_labels())
         assert cautions == ()
 
-    def test_other_shape_is_refused(self, tmp_path, scan):
+    def test_another_shape_is_refused(self, tmp_path, scan):
         path = self.write(tmp_path, phantom_labels(slices=6))
         with pytest.raises(Refusal, match=r"\[mask-shape\].*32 x 24 x 5.*32 x 24 x 6"):
             read_nifti_labels(path, scan)
 
     @pytest.mark.parametrize("affine", [np.eye(4), np.diag([0.7, 0.8, 2.5, 1])])
-    def test_other_affine_gives_way_to_the_volume_s(self, tmp_path, scan, affine):
+    def test_the_affine_of_the_volume_replaces_another_one(self, tmp_path, scan, affine):
         path = self.write(tmp_path, phantom_labels(), affine)
         labels, cautions = read_nifti_labels(path, scan)
         np.testing.assert_array_equal(labels, phantom_labels())
@@ -301,26 +301,26 @@ class TestLabels:
         with pytest.raises(Refusal, match=r"\[mask-labels\].*" + words):
             read_nifti_labels(self.write(tmp_path, labels), scan)
 
-    def test_whole_labels_in_floats_are_fine(self, tmp_path, scan):
+    def test_whole_labels_stored_as_floats_are_read(self, tmp_path, scan):
         path = self.write(tmp_path, phantom_labels().astype(np.float64))
         np.testing.assert_array_equal(read_nifti_labels(path, scan)[0], phantom_labels())
 
     @pytest.mark.parametrize("most", [0, 1])
-    def test_without_lesion_or_without_liver(self, tmp_path, scan, most):
+    def test_masks_without_lesion_or_liver_are_read(self, tmp_path, scan, most):
         labels = np.minimum(phantom_labels(), most).astype(np.uint8)
         read, cautions = read_nifti_labels(self.write(tmp_path, labels), scan)
         np.testing.assert_array_equal(read, labels)
         assert cautions == ()
         assert mask_cautions(scan.hu, read) == ()
 
-    def test_mask_far_from_the_organ_is_noticed(self, scan):
+    def test_a_displaced_mask_gives_a_caution(self, scan):
         assert mask_cautions(scan.hu, phantom_labels()) == ()
         shifted = np.roll(phantom_labels(), -6, axis=2)
         cautions = mask_cautions(scan.hu, shifted)
         assert [caution.code for caution in cautions] == ["liver-hu", "lesion-hu"]
         assert "flipped or rotated" in cautions[0].text
 
-    def test_writing_is_whole_or_not_at_all(self, tmp_path, scan, monkeypatch):
+    def test_writing_is_atomic(self, tmp_path, scan, monkeypatch):
         target = tmp_path / "out" / "labels.nii.gz"
         target.parent.mkdir()
         write_nifti_labels(target, phantom_labels(), scan)
@@ -337,7 +337,7 @@ class TestLabels:
         assert target.read_bytes() == before
         assert [path.name for path in target.parent.iterdir()] == ["labels.nii.gz"]
 
-    def test_wrong_arguments_of_the_writer(self, tmp_path, scan):
+    def test_the_writer_rejects_invalid_arguments(self, tmp_path, scan):
         with pytest.raises(ValueError, match="expected uint8"):
             labels_to_nifti(phantom_labels().astype(np.int16), scan)
         with pytest.raises(ValueError, match="uint32 of shape"):

@@ -1,4 +1,4 @@
-"""Site key and pseudonyms; and the HU window, which is as small."""
+"""The site key and pseudonyms; the HU window."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_pseudonym_is_hmac_sha256_of_kind_and_identifier():
     assert pseudonym(KEY, "patient", " MRN 1 ") == "p-" + outer[:16]
 
 
-def test_kind_key_and_identifier_all_matter():
+def test_pseudonyms_depend_on_kind_key_and_identifier():
     names = {
         pseudonym(key, kind, identifier)[2:]
         for key in (KEY, KEY + b"x")
@@ -42,12 +42,12 @@ def test_kind_key_and_identifier_all_matter():
 
 
 @pytest.mark.parametrize(("kind", "identifier"), [("", "1"), ("patient", ""), ("patient", "  ")])
-def test_empty_parts(kind, identifier):
+def test_empty_kinds_and_identifiers_are_rejected(kind, identifier):
     with pytest.raises(ValueError, match="not empty"):
         pseudonym(KEY, kind, identifier)
 
 
-def test_order_of_sources(empty_place, monkeypatch):
+def test_the_key_comes_from_file_then_environment_then_default(empty_place, monkeypatch):
     given = empty_place / "given"
     given.write_bytes(b"g" * 20 + b"\n")
     (empty_place / "site.key").write_bytes(b"d" * 20)
@@ -57,7 +57,7 @@ def test_order_of_sources(empty_place, monkeypatch):
     assert load_site_key(given) == b"g" * 20
 
 
-def test_fresh_key_is_kept_private_and_told(empty_place, caplog):
+def test_a_new_key_is_private_and_reported(empty_place, caplog):
     with caplog.at_level(logging.WARNING):
         key = load_site_key()
     path = empty_place / "site.key"
@@ -71,7 +71,7 @@ def test_fresh_key_is_kept_private_and_told(empty_place, caplog):
 
 
 @pytest.mark.parametrize("weak", ["", "   ", "short", "x" * 15])
-def test_weak_keys_are_refused_wherever_they_come_from(empty_place, monkeypatch, weak):
+def test_weak_keys_from_any_source_are_refused(empty_place, monkeypatch, weak):
     (empty_place / "weak").write_text(weak)
     (empty_place / "site.key").write_text(weak)
     with pytest.raises(Refusal, match=r"site-key-weak.*16 bytes"):
@@ -84,7 +84,7 @@ def test_weak_keys_are_refused_wherever_they_come_from(empty_place, monkeypatch,
     assert not weak.strip() or weak not in caught.value.text()
 
 
-def test_a_given_key_file_that_is_missing_is_refused(empty_place):
+def test_a_missing_key_file_is_refused(empty_place):
     with pytest.raises(Refusal, match="file-missing"):
         load_site_key(empty_place / "none")
     assert not (empty_place / "site.key").exists()
@@ -99,12 +99,12 @@ def test_window_clips_and_keeps_the_dtype():
 
 
 @pytest.mark.parametrize(("low", "high"), [(240, -160), (0, 0), (0.5, 100), (0, 1e6)])
-def test_window_that_makes_no_sense(low, high):
+def test_invalid_windows_are_rejected(low, high):
     with pytest.raises(ValueError, match="window"):
         apply_window(np.zeros(3, np.int16), low, high)
 
 
-def test_a_keys_fingerprint_is_an_hmac_of_a_constant():
+def test_the_fingerprint_of_a_key_is_an_hmac_of_a_constant():
     # HMAC as RFC 2104 writes it, for a key shorter than SHA-256's block of 64 bytes.
     key = b"0123456789abcdef"
     padded = key.ljust(64, b"\0")

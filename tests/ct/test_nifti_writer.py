@@ -1,4 +1,4 @@
-"""A label map's header places it as the volume's header does, field by field."""
+"""The header of a label map places it like the header of its volume, field by field."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def oblique():
 @pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
 @pytest.mark.parametrize("units", ["unknown", "mm"])
 @pytest.mark.parametrize(("qform", "sform"), [(1, 1), (2, 4), (1, 0), (0, 2), (0, 0), (1, 2)])
-def test_forms_codes_and_units_are_the_volumes(tmp_path, kind, units, qform, sform):
+def test_qform_sform_codes_and_unit_equal_the_volumes(tmp_path, kind, units, qform, sform):
     hu = np.full((9, 8, 7), -1000, np.int16)
     hu[2:4, 5, 6] = 50
     volume = kind(hu, None)
@@ -53,7 +53,7 @@ def test_forms_codes_and_units_are_the_volumes(tmp_path, kind, units, qform, sfo
     assert b"CANARY" not in (tmp_path / "labels.nii").read_bytes()
 
 
-def test_a_big_endian_volume(tmp_path):
+def test_labels_of_a_big_endian_volume_are_written(tmp_path):
     hu = np.full((9, 8, 7), -1000, np.int16)
     hu[2:4, 5, 6] = 50
     header = nibabel.Nifti1Header(endianness=">")
@@ -66,7 +66,7 @@ def test_a_big_endian_volume(tmp_path):
         assert labels.header[field] == pytest.approx(volume.header[field], abs=0), field
 
 
-def test_dicom_coordinates_are_the_scanners(tmp_path):
+def test_labels_of_a_dicom_scan_have_scanner_coordinates(tmp_path):
     write_series(tmp_path / "series")
     scan = read_dicom_series(tmp_path / "series")
     write_nifti_labels(tmp_path / "labels.nii", np.zeros(scan.hu.shape, np.uint8), scan)

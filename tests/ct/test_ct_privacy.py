@@ -1,4 +1,4 @@
-"""Whatever identifies a patient stays in the file: not in facts, cautions, refusals or logs."""
+"""Identifying values of a file do not occur in details, cautions, refusals or logs."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_refusals_do_not_repeat_values_or_names(tmp_path, keyword):
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
-def test_segments_named_after_people_are_not_repeated(tmp_path):
+def test_segment_labels_with_names_are_not_repeated(tmp_path):
     scan = read_dicom_slice(write_dicom(tmp_path / "s.dcm", HU, 2))
     path = write_seg(tmp_path / f"{CANARY}.dcm", {CANARY: phantom_labels() > 0}, change=plant)
     with pytest.raises(Refusal, match="segment 1") as caught:

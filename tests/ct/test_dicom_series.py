@@ -1,4 +1,4 @@
-"""Broken, misleading or foreign DICOM slices and series."""
+"""DICOM slices and series: damaged, misleading and unusable files are refused."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def setter(**elements):
     return change
 
 
-def test_the_good_slice_is_good(tmp_path):
+def test_a_valid_slice_is_read(tmp_path):
     scan = read_dicom_slice(write_dicom(tmp_path / "s.dcm", HU))
     assert scan.hu.dtype == np.int16
     np.testing.assert_array_equal(scan.hu, HU[np.newaxis])
@@ -97,13 +97,13 @@ def test_the_good_slice_is_good(tmp_path):
         ({"PixelPaddingValue": 2048 + 50}, "dicom-padding", "50 to 50 HU"),
     ],
 )
-def test_elements_that_forbid_it(tmp_path, elements, code, words):
+def test_unusable_elements_are_refused(tmp_path, elements, code, words):
     refusal = refusal_of(write_dicom(tmp_path / "s.dcm", HU, change=setter(**elements)))
     assert refusal.code == code
     assert words in refusal.text()
 
 
-def test_no_dicm_prefix(tmp_path):
+def test_a_file_without_dicm_prefix_is_refused(tmp_path):
     data = write_dicom(tmp_path / "s.dcm", HU).read_bytes()
     for content in (b"", b"text", data[132:]):
         (tmp_path / "raw.dcm").write_bytes(content)
@@ -123,14 +123,14 @@ def test_truncated(tmp_path, keep, codes):
     assert refusal_of(tmp_path / "cut.dcm").code in codes
 
 
-def test_cut_off_anywhere_it_is_refused(tmp_path):
+def test_a_file_truncated_at_any_byte_is_refused(tmp_path):
     data = write_dicom(tmp_path / "s.dcm", HU).read_bytes()
     for keep in range(0, len(data) - 1, 37):
         (tmp_path / "cut.dcm").write_bytes(data[:keep])
         assert refusal_of(tmp_path / "cut.dcm").code.startswith("dicom-")
 
 
-def test_a_length_beyond_the_file_takes_no_memory(tmp_path):
+def test_an_element_longer_than_the_file_allocates_no_memory(tmp_path):
     data = write_dicom(tmp_path / "s.dcm", HU).read_bytes()
     end = len(data) - 2 * HU.size
     assert data[end - 4 : end] == (2 * HU.size).to_bytes(4, "little")
@@ -154,7 +154,7 @@ def test_a_length_beyond_the_file_takes_no_memory(tmp_path):
         (b"DS\x06\x00-2048 ", b"DS\x06\x00inf   ", "dicom-rescale", "infinity"),
     ],
 )
-def test_broken_numbers(tmp_path, before, after, code, words):
+def test_invalid_numbers_are_refused(tmp_path, before, after, code, words):
     data = write_dicom(tmp_path / "s.dcm", HU).read_bytes()
     assert data.count(before) == 1
     (tmp_path / "s.dcm").write_bytes(data.replace(before, after))
@@ -223,14 +223,14 @@ def test_signed_pixels_of_12_bits_with_and_without_extended_sign(tmp_path):
         np.testing.assert_array_equal(scan.hu[0], HU)
 
 
-def test_compressed_without_loss(tmp_path):
+def test_lossless_compression_keeps_the_voxels(tmp_path):
     dataset = ct_dataset(HU)
     dataset.compress(RLELossless, generate_instance_uid=False)
     dataset.save_as(tmp_path / "s.dcm", enforce_file_format=True)
     np.testing.assert_array_equal(read_dicom_slice(tmp_path / "s.dcm").hu[0], HU)
 
 
-def test_compressed_without_a_decoder_names_the_syntax_and_the_extra(tmp_path, monkeypatch):
+def test_a_missing_decoder_is_refused_with_syntax_and_extra(tmp_path, monkeypatch):
     class NoDecoder:
         is_available = False
 
@@ -247,7 +247,7 @@ def test_compressed_without_a_decoder_names_the_syntax_and_the_extra(tmp_path, m
     assert "liver_tf[codecs]" in refusal.text()
 
 
-def test_damaged_compressed_pixels(tmp_path):
+def test_damaged_compressed_pixels_are_refused(tmp_path):
     def change(dataset):
         dataset.compress(RLELossless, generate_instance_uid=False)
         dataset.PixelData = encapsulate([b"\x02" + b"\0" * 80])
@@ -264,7 +264,7 @@ def test_damaged_compressed_pixels(tmp_path):
         ("SliceThickness", None),
     ],
 )
-def test_missing_geometry_is_fine_until_geometry_is_written(tmp_path, missing, code):
+def test_missing_geometry_is_refused_only_when_geometry_is_written(tmp_path, missing, code):
     path = write_dicom(tmp_path / "s.dcm", HU, change=setter(**{missing: None}))
     scan = read_dicom_slice(path)
     np.testing.assert_array_equal(scan.hu[0], HU)
@@ -279,7 +279,7 @@ def test_missing_geometry_is_fine_until_geometry_is_written(tmp_path, missing, c
 
 
 class TestSeries:
-    def test_a_slice_of_another_scale_is_told(self, tmp_path):
+    def test_a_slice_with_another_rescale_gives_a_caution(self, tmp_path):
         def change(dataset, index):
             if index == 3:
                 dataset.RescaleIntercept = "-1024"
@@ -289,7 +289,7 @@ class TestSeries:
         assert caution.code == "series-rescale"
         assert caution.text.startswith("1 slice(s) have another rescale slope or intercept")
 
-    def test_sorted_by_position_not_by_name(self, tmp_path):
+    def test_slices_are_sorted_by_position_not_by_name(self, tmp_path):
         paths = write_series(tmp_path / "series")
         assert paths != sorted(paths)
         scan = read_dicom_series(tmp_path / "series")
@@ -299,7 +299,7 @@ class TestSeries:
         assert scan.cautions == ()
         np.testing.assert_allclose(scan.affine @ [0, 0, 0, 1], [11, 12, -300, 1])
 
-    def test_its_labels_as_nifti_lie_where_those_of_the_nifti_pair_do(self, tmp_path):
+    def test_labels_written_as_nifti_match_those_of_the_nifti_volume(self, tmp_path):
         write_series(tmp_path / "series")
         scan = read_dicom_series(tmp_path / "series")
         write_nifti_labels(tmp_path / "labels.nii.gz", phantom_labels(), scan)
@@ -340,21 +340,21 @@ class TestSeries:
         ],
         ids=["two-series", "duplicate", "gap", "tilt", "no-position", "one-bad-slice"],
     )
-    def test_what_cannot_be_stacked(self, tmp_path, change, code, words):
+    def test_slices_that_cannot_be_stacked_are_refused(self, tmp_path, change, code, words):
         write_series(tmp_path / "series", change=change)
         with pytest.raises(Refusal) as caught:
             read_dicom_series(tmp_path / "series")
         assert caught.value.code == code
         assert words in caught.value.text()
 
-    def test_each_slice_of_a_tilted_series_is_fine_alone(self, tmp_path):
+    def test_each_slice_of_a_tilted_series_can_be_read_alone(self, tmp_path):
         paths = write_series(
             tmp_path / "series",
             change=lambda d, i: setattr(d, "ImagePositionPatient", [-11, i - 12, 2.5 * i]),
         )
         np.testing.assert_array_equal(read_dicom_slice(paths[3]).hu[0], phantom_hu()[3])
 
-    def test_strays_are_left_out_and_told(self, tmp_path):
+    def test_stray_slices_are_excluded_with_a_caution(self, tmp_path):
         folder = tmp_path / "series"
         write_series(folder)
         write_dicom(folder / "a.dcm", HU, change=setter(SeriesInstanceUID="1.2.3"))
@@ -374,19 +374,19 @@ class TestSeries:
             "series-stray-slice",
         ]
 
-    def test_a_broken_file_that_calls_itself_dicom_is_refused(self, tmp_path):
+    def test_a_broken_file_with_a_dicom_suffix_is_refused(self, tmp_path):
         write_series(tmp_path / "series")
         (tmp_path / "series" / "x.dcm").write_bytes(b"")
         with pytest.raises(Refusal, match="dicom-no-prefix"):
             read_dicom_series(tmp_path / "series")
 
-    def test_no_folder_and_no_slices(self, tmp_path):
+    def test_a_missing_folder_and_an_empty_folder_are_refused(self, tmp_path):
         with pytest.raises(Refusal, match="series-folder"):
             read_dicom_series(tmp_path / "none")
         with pytest.raises(Refusal, match="series-empty"):
             read_dicom_series(tmp_path)
 
-    def test_one_slice_with_real_values_makes_the_volume_real(self, tmp_path):
+    def test_a_float_slice_makes_the_volume_float(self, tmp_path):
         def change(dataset, index):
             if index == 1:
                 dataset.RescaleSlope, dataset.RescaleIntercept = 0.5, -1024.5

@@ -1,4 +1,4 @@
-"""Slices compressed without loss come back voxel for voxel, in every syntax that scanners store."""
+"""Losslessly compressed slices keep their voxels, in every syntax that scanners use."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def signed(dataset):
 
 @pytest.mark.parametrize("change", [None, signed], ids=["unsigned", "signed"])
 @pytest.mark.parametrize("syntax", DECODERS, ids=lambda syntax: syntax.keyword)
-def test_voxels_come_back(tmp_path, syntax, change):
+def test_lossless_slices_keep_their_voxels(tmp_path, syntax, change):
     pytest.importorskip(
         DECODERS[syntax], reason="a decoder is missing (pip install 'liver_tf[codecs]')"
     )

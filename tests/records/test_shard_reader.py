@@ -1,4 +1,4 @@
-"""A damaged shard is refused, in the ways in which TensorFlow would read it without a word."""
+"""Damaged shards are refused, also where TensorFlow would read them silently."""
 
 import dataclasses
 
@@ -37,7 +37,7 @@ def refused(code, call):
     return caught.value.text()
 
 
-def test_sound_shards_pass_and_come_back_in_order(shard):
+def test_intact_shards_pass_and_are_read_in_order(shard):
     folder, manifest, path = shard
     check_shards(folder, manifest)
     records = list(read_case(folder, manifest.cases[0]))
@@ -47,7 +47,7 @@ def test_sound_shards_pass_and_come_back_in_order(shard):
 
 
 @pytest.mark.parametrize("kept", [0, 1, 2])
-def test_a_shard_cut_at_a_records_border_is_refused(shard, kept):
+def test_a_shard_truncated_between_records_is_refused(shard, kept):
     folder, manifest, path = shard
     data = path.read_bytes()
     ends = [0, *record_borders(data)]
@@ -62,7 +62,7 @@ def test_a_shard_cut_at_a_records_border_is_refused(shard, kept):
     assert f"expected 3 records; found {kept}" in text
 
 
-def test_a_shard_cut_inside_a_record_is_refused(shard):
+def test_a_shard_truncated_inside_a_record_is_refused(shard):
     folder, manifest, path = shard
     path.write_bytes(path.read_bytes()[:-7])
     refused("shard-size", lambda: check_shards(folder, manifest))
@@ -98,7 +98,7 @@ def test_a_shard_of_other_records_of_the_same_size_is_refused(shard):
     refused("shard-sha256", lambda: check_shards(folder, manifest))
 
 
-def test_only_the_cases_asked_for_are_checked(shard):
+def test_only_the_requested_cases_are_checked(shard):
     folder, manifest, path = shard
     path.unlink()
     check_shards(folder, manifest, ["case1"])
@@ -117,7 +117,7 @@ def test_a_writer_that_fails_leaves_no_shard(tmp_path):
     assert list((tmp_path / "b").iterdir()) == []
 
 
-def test_writing_says_what_is_on_disk(tmp_path):
+def test_shard_info_describes_the_file_on_disk(tmp_path):
     records = list(read_any(tmp_path / "a"))
     info = write_shard(tmp_path / "again.tfrecord", records)
     data = (tmp_path / "again.tfrecord").read_bytes()
