@@ -93,8 +93,10 @@ def convert_series(folder: Path, output: Path, segments=None, own_patient=False)
     )
 
 
-def run_command(name: str, *arguments: str | Path) -> subprocess.CompletedProcess:
-    """Runs the command ``data_prep.NAME`` in this process, with the tests' site key."""
+def run_command(
+    name: str, *arguments: str | Path, key: bytes | None = KEY
+) -> subprocess.CompletedProcess:
+    """Runs the command ``data_prep.NAME`` in this process, with a site key or none."""
     module = importlib.import_module(f"data_prep.{name}")
     out, err = io.StringIO(), io.StringIO()
     with (
@@ -102,7 +104,9 @@ def run_command(name: str, *arguments: str | Path) -> subprocess.CompletedProces
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
-        patch.setenv("LIVER_TF_SITE_KEY", KEY.decode())
+        patch.delenv("LIVER_TF_SITE_KEY", raising=False)
+        if key is not None:
+            patch.setenv("LIVER_TF_SITE_KEY", key.decode())
         try:
             status = execute(module.main, list(map(str, arguments)), tensorflow=False)
         except OptionError as error:

@@ -50,6 +50,7 @@ def test_a_large_slice_is_reduced():
 
 def test_workers_do_not_change_facts_or_pictures(tiny_phantom):
     tasks, _ = find_slices(tiny_phantom / "sheba/slices.csv", KEY, LESION_TYPES, MASK_VALUES)
+    tasks = tasks[:4]
     one, two = (list(in_processes(picture_case, tasks, workers)) for workers in (1, 2))
     assert one == two
     assert one[0][0].rows[0].slices == len(tasks[0].rows)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections import Counter
 
 import numpy as np
@@ -22,7 +19,7 @@ from liver_tf.inspection.hu_statistics import Histogram
 from liver_tf.inspection.verify_page import verify_page
 from liver_tf.labels import LITS, LabelSet
 from liver_tf.refusals import Caution, Refusal
-from tests.builders.phantom_sets import KEY, ROOT, read_table, run_command, run_process, write_table
+from tests.builders.phantom_sets import KEY, read_table, run_command, run_process, write_table
 from tests.builders.verify_pages import CANARY, Page, assert_self_contained, body_slice
 
 
@@ -85,20 +82,13 @@ def test_command_writes_a_page_without_names(bad_set, tmp_path):
     assert 'class="frame"' in text
 
 
-def test_nothing_is_written_and_no_key_created_unless_requested(tiny_phantom, tmp_path):
-    environment = {name: value for name, value in os.environ.items() if "SITE_KEY" not in name}
-    environment["PYTHONPATH"] = str(ROOT)
+def test_nothing_is_written_and_no_key_created_unless_requested(
+    tiny_phantom, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
-        return subprocess.run(
-            [sys.executable, "-m", "data_prep.verify", "--source=lits", "--workers=1", *arguments],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return run_command("verify", "--source=lits", "--workers=1", *arguments, key=None)
 
     given = f"--input={tiny_phantom / 'lits'}"
     assert run(given).returncode == 0
