@@ -1,8 +1,8 @@
 """What a data set contains, checked before anything is trained on it.
 
-``fingerprint.py`` gathers the facts of each case, ``mask_checks.py`` finds misplaced masks and
-``fingerprint_text.py`` prints both. The page of ``verify --html`` is built by ``verify_page.py``
-from ``contact_sheet.py`` (masks on images, chosen by ``case_choice.py`` and drawn by
-``case_pictures.py``) and ``distributions.py`` (charts). ``augmentation_sheet.py`` draws the picture
-of ``preview``.
+``verify_data_set.verify`` reads a data set. ``fingerprint.py`` gathers the facts of each case,
+``mask_checks.py`` finds misplaced masks, ``fingerprint_text.py`` prints both. The page of
+``verify --html`` is ``verify_page.py``, with masks on images (``contact_sheet.py``,
+``case_pictures.py``, ``case_choice.py``) and charts (``distributions.py``). ``leak_search.py``
+compares record sets; ``augmentation_preview.py`` draws augmented slices.
 """

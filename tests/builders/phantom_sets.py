@@ -1,4 +1,4 @@
-"""Converting the tiny phantom, running commands and reading what came out, for these tests."""
+"""Converts phantom files, runs data commands and reads their output."""
 
 from __future__ import annotations
 
@@ -132,6 +132,12 @@ def read_table(path: Path) -> list[dict[str, str]]:
     """Rows of a slices CSV as dictionaries."""
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def first_row(folder: Path, **values: str) -> dict[str, str]:
+    """The first row of a folder's ``slices.csv`` with these values."""
+    rows = read_table(folder / "slices.csv")
+    return next(row for row in rows if values.items() <= row.items())
 
 
 def write_table(path: Path, rows: list[dict[str, str]]) -> Path:

@@ -14,15 +14,11 @@ from liver_tf.records.manifest import load_manifest
 from tests.builders.phantom_sets import (
     convert_lits,
     convert_slices,
+    first_row,
     read_table,
     records_of,
     write_table,
 )
-
-
-def first_row(folder, **wanted) -> dict[str, str]:
-    rows = read_table(folder / "slices.csv")
-    return next(row for row in rows if all(row[key] == value for key, value in wanted.items()))
 
 
 def codes(refusals) -> list[str]:
@@ -57,10 +53,10 @@ def test_unforeseen_errors_stop_one_case_only(tiny_phantom, sheba, monkeypatch, 
 def test_mask_values_may_be_lesion_types(sheba, tmp_path):
     row = first_row(sheba, diagnosis="cyst")
     mask = np.array(Image.open(sheba / row["mask"]))
-    wanted = np.where(mask == 2, LESION_TYPES.index("cyst"), mask)
+    expected = np.where(mask == 2, LESION_TYPES.index("cyst"), mask)
     row_of_liver = np.argwhere(mask == 1)[0]
-    wanted[tuple(row_of_liver)] = LESION_TYPES.index("metastasis")
-    coded = np.array([10, 20, 30, 40, 50], np.uint8)[wanted]
+    expected[tuple(row_of_liver)] = LESION_TYPES.index("metastasis")
+    coded = np.array([10, 20, 30, 40, 50], np.uint8)[expected]
     Image.fromarray(coded).save(sheba / row["mask"])
     write_table(sheba / "slices.csv", [row])
     names = ((10, "background"), (20, "liver"), (30, "cyst"), (40, "hemangioma"))
@@ -68,7 +64,7 @@ def test_mask_values_may_be_lesion_types(sheba, tmp_path):
     _, refusals = convert_slices(sheba / "slices.csv", tmp_path / "set", meanings)
     assert not refusals
     (record,) = records_of(tmp_path / "set").values()
-    np.testing.assert_array_equal(record.labels, wanted)
+    np.testing.assert_array_equal(record.labels, expected)
 
 
 @pytest.mark.parametrize("meaning", ["lesion", "cyst"])

@@ -98,7 +98,7 @@ def test_slices(tiny_phantom, tmp_path):
     assert (tmp_path / "set/folds.json").is_file()
     assert (tmp_path / "set/.cases").is_dir()
     assert_clean(tmp_path / "set")
-    # The operator's own terminal names files, for him to mend them, but repeats no table.
+    # The terminal names files, so that they can be corrected, but quotes no CSV cells.
     assert f"{CANARY}oma" not in done.stderr + done.stdout
 
 

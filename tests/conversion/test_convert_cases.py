@@ -92,8 +92,8 @@ def test_manifest_records_window_arguments_and_orientation(lits_set, slices_set)
 
 def test_diagnosis_of_a_patient(slices_set, tiny_phantom):
     rows = read_table(tiny_phantom / "sheba/slices.csv")
-    wanted = {pseudonym(KEY, "case", row["patient_id"]): row["diagnosis"] for row in rows}
-    assert {case.case: case.diagnosis for case in load_manifest(slices_set).cases} == wanted
+    expected = {pseudonym(KEY, "case", row["patient_id"]): row["diagnosis"] for row in rows}
+    assert {case.case: case.diagnosis for case in load_manifest(slices_set).cases} == expected
 
 
 def test_a_rotated_mask_raises_a_caution(tiny_phantom, tmp_path):

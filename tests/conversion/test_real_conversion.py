@@ -56,9 +56,9 @@ def test_records_of_a_real_pair(lits_records):
     volume = nibabel.as_closest_canonical(nibabel.load(CHAOS / "volume-3.nii.gz"))
     hu = np.asarray(volume.dataobj).transpose(2, 1, 0)[:, ::-1, ::-1]
     assert len(lits_records) == len(hu) == 78
-    for record, wanted in zip(lits_records, hu, strict=True):
+    for record, expected in zip(lits_records, hu, strict=True):
         assert record.image.dtype == np.int16
-        np.testing.assert_array_equal(record.image, np.clip(wanted, -160, 240))
+        np.testing.assert_array_equal(record.image, np.clip(expected, -160, 240))
         np.testing.assert_allclose(record.spacing_mm, 0.727, atol=5e-4)
 
 

@@ -17,15 +17,11 @@ from tests.builders.phantom_sets import (
     bytes_of,
     convert_lits,
     convert_slices,
+    first_row,
     read_table,
     run_command,
     write_table,
 )
-
-
-def first_row(folder, **wanted) -> dict[str, str]:
-    rows = read_table(folder / "slices.csv")
-    return next(row for row in rows if all(row[key] == value for key, value in wanted.items()))
 
 
 def codes(refusals) -> list[str]:

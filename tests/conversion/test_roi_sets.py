@@ -52,8 +52,8 @@ def test_boxes_respect_margin_and_smallest_side(lits_set, rois):
         mm = np.mean(roi.spacing_mm)
         rows, columns = np.nonzero(slices[key].labels)
         height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
-        wanted = max(max(height, width) * mm + 2 * RULE.margin_mm, RULE.least_side_mm)
-        assert wanted - 1e-3 <= roi.box.side * mm < wanted + mm
+        expected = max(max(height, width) * mm + 2 * RULE.margin_mm, RULE.least_side_mm)
+        assert expected - 1e-3 <= roi.box.side * mm < expected + mm
         assert rows.min() - roi.box.row >= RULE.margin_mm / mm - 1
         assert roi.box.row + roi.box.side - 1 - rows.max() >= RULE.margin_mm / mm - 1
 

@@ -15,7 +15,7 @@ from tests.builders.phantom_sets import KEY
 def test_default_codes_agree_with_the_standard():
     label_set, segments = parse_segments(DEFAULT_SEGMENTS, LESION_TYPES)
     assert label_set == LITS
-    wanted = {"liver": "liver", "lesion": "lesion", "tumor": "lesion", "tumour": "lesion"}
+    expected = {"liver": "liver", "lesion": "lesion", "tumor": "lesion", "tumour": "lesion"}
     for concept, meaning in (
         (codes.SCT.Liver, "liver"),
         (codes.SCT.Mass, "lesion"),
@@ -23,8 +23,8 @@ def test_default_codes_agree_with_the_standard():
         (codes.SCT.Lesion, "lesion"),
     ):
         older = snomed_and_srt["SCT"][concept.value]
-        wanted[f"sct:{concept.value}"] = wanted[f"srt:{older}".lower()] = meaning
-    assert dict(segments) == wanted
+        expected[f"sct:{concept.value}"] = expected[f"srt:{older}".lower()] = meaning
+    assert dict(segments) == expected
 
 
 def test_segments_are_names_numbers_or_codes():
