@@ -157,7 +157,7 @@ def test_no_lesion_vanishes_however_small(ranges):
     drawn = draw_batch(replace(ranges, kept_from=2), range(24))
     moved = apply(images, labels, drawn)[1]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lost_lesions, "put_back", lambda labels, moved, *more: moved)
+        patch.setattr(lost_lesions, "restore", lambda labels, moved, *more: moved)
         patch.setattr(augment, "_moved", augment._moved.__wrapped__)
         alone = apply(images, labels, drawn)[1]
     vanished = 0
@@ -183,7 +183,7 @@ def test_what_is_put_back_lies_where_the_lesion_is():
     drawn = draw_batch(ranges, range(60))
     moved, moved_labels = apply(images.repeat(60, 0), labels.repeat(60, 0), drawn)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lost_lesions, "put_back", lambda labels, moved, *more: moved)
+        patch.setattr(lost_lesions, "restore", lambda labels, moved, *more: moved)
         patch.setattr(augment, "_moved", augment._moved.__wrapped__)
         alone = apply(images.repeat(60, 0), labels.repeat(60, 0), drawn)[1]
     put_back = ~(alone == 2).any(axis=(1, 2))

@@ -10,7 +10,7 @@ import pytest
 
 from tests.builders import placement_run
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
