@@ -69,14 +69,18 @@ def scan(slices=19):
     return hu
 
 
-@pytest.mark.parametrize("extent", ["slice", "volume"])
+PROCESSED = PostProcessing(lesion_probability=0.4, fill_holes=True, least_area_mm2=50.0)
+
+
 @pytest.mark.parametrize(
-    "how",
+    ("extent", "how"),
     [
-        PostProcessing(),
-        PostProcessing(lesion_probability=0.4, fill_holes=True, least_area_mm2=50.0),
+        ("slice", PostProcessing()),
+        ("volume", PROCESSED),
+        pytest.param("volume", PostProcessing(), marks=pytest.mark.long),
+        pytest.param("slice", PROCESSED, marks=pytest.mark.long),
     ],
-    ids=["plain", "processed"],
+    ids=["slice-plain", "volume-processed", "volume-plain", "slice-processed"],
 )
 def test_volume_equals_predict(intensity_cascade, extent, how):
     cascade = intensity_cascade(extent=extent, how=how)

@@ -1,5 +1,6 @@
 """A disk that fills up during a list of scans: finished scans are kept and reported."""
 
+import resource
 import shlex
 import subprocess
 import sys
@@ -7,27 +8,69 @@ import sys
 import numpy as np
 import pytest
 
+from liver_tf.prediction.many_scans import predict_scans
+from liver_tf.prediction.named_scans import named_scans
+from liver_tf.prediction.prediction_settings import ResultSettings
 from tests.builders import ct_files
 from tests.campaigns import full_disk
 from tests.campaigns.victims import ROOT
 
 
-def test_finished_scans_are_kept_and_the_others_reported(save_runs, tmp_path):
+def write_inputs(folder):
+    """A small series and a large volume, whose results exceed 300 kB."""
+    ct_files.write_series(folder / "small")
+    noise = np.random.default_rng(0).integers(-1000, 300, (30, 256, 256)).astype(np.int16)
+    large = ct_files.write_nifti(folder / "large.nii", *ct_files.as_lps_file(noise))
+    return folder / "small", large
+
+
+@pytest.fixture
+def at_most_300_kb():
+    """Files of this process cannot grow beyond 300 kB, which counts as a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_no_scan_is_begun_after_the_disk_is_full(intensity_cascade, tmp_path, request):
+    small, large = write_inputs(tmp_path)
+    paths = (tmp_path / "nowhere", small, large, small, small)
+    request.getfixturevalue("at_most_300_kb")
+    settings = ResultSettings(pictures=0)
+    predicted = predict_scans(
+        intensity_cascade(), named_scans(paths), tmp_path / "out", settings=settings
+    )
+    codes = [each.refusal and each.refusal.code for each in predicted.outcomes]
+    assert codes == ["file-missing", None, "disk-full"]
+    files = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*")}
+    assert {name.split("/")[0] for name in files} == {"inputs.csv", "scan-002"}
+    assert "scan-002/lesions.json" in files
+    rows = (tmp_path / "out" / "inputs.csv").read_text().splitlines()[1:]
+    statuses = [row.split(",")[2] for row in rows]
+    assert statuses[0] == statuses[2] == "refused"
+    assert statuses[3:] == ["not-begun"] * 2
+    lines = predicted.error_lines()
+    assert "[file-missing]" in lines[0]
+    assert "[disk-full]" in lines[1]
+    end = "1 of 5 scans are complete; 2 were not begun, from scan-004 on"
+    assert lines[-1] == f"disk full: {end}"
+
+
+@pytest.mark.long
+def test_finished_scans_are_kept_on_a_disk_that_is_full(save_runs, tmp_path):
     reason = full_disk.why_not()
     if reason:
         pytest.skip(reason)
     runs = save_runs(tmp_path / "runs")
-    small = ct_files.write_series(tmp_path / "small")
-    assert small
-    noise = np.random.default_rng(0).integers(-1000, 300, (30, 256, 256)).astype(np.int16)
-    large = ct_files.write_nifti(tmp_path / "large.nii", *ct_files.as_lps_file(noise))
+    small, large = write_inputs(tmp_path)
     disk = tmp_path / "disk"
     disk.mkdir()
     command = [
         *(sys.executable, "-m", "trainers.predict", f"--model={runs / 'one'}"),
         *(f"--liver_run={runs / 'liver'}", f"--output={disk / 'out'}", "--pictures=0"),
-        *(f"--input={tmp_path / 'nowhere'}", f"--input={tmp_path / 'small'}"),
-        *(f"--input={large}", f"--input={tmp_path / 'small'}", f"--input={tmp_path / 'small'}"),
+        *(f"--input={tmp_path / 'nowhere'}", f"--input={small}"),
+        *(f"--input={large}", f"--input={small}", f"--input={small}"),
     ]
     script = (
         f"mount -t tmpfs -o size=300k none {shlex.quote(str(disk))} || exit 9; "
