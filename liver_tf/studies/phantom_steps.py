@@ -9,7 +9,7 @@ from pathlib import Path
 
 from liver_tf.studies.command_chain import ChainStep
 
-#: In the reports, so that nobody takes the figures for those of patients.
+#: Marks the figures of the reports as figures of phantoms.
 DATA_LABEL = "PHANTOM data (not patients)"
 
 

@@ -108,12 +108,11 @@ def start(arguments: list[str], **options) -> subprocess.Popen:
 
 
 def result_of(run: Path) -> dict:
-    """All of a run that must not depend on how it came about."""
+    """The results of a run, without what depends on interruptions and durations."""
     cycles = {}
     for path in sorted(run.glob("cycle*/cycle.json")):
-        told = json.loads(path.read_text())
-        told.pop("seconds")
-        cycles[path.parent.name] = told
+        cycles[path.parent.name] = json.loads(path.read_text())
+        del cycles[path.parent.name]["seconds"]
     measures = {path.name: path.read_bytes() for path in sorted((run / "measures").glob("*.json"))}
     chosen = json.loads((run / "postprocessing.json").read_text())
     weights = (run / "weights.npz").read_bytes()
