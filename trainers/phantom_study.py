@@ -1,4 +1,4 @@
-"""The paper's comparison on phantoms, from nothing to the report: what ``make reproduce`` runs.
+"""The paper's comparison on phantoms, from nothing to the report (make reproduce).
 
 The full phantom cohort (332 slices of 140 patients, as many as the paper's), all protocols and
 controls, every fold. Every step is a command of this program, printed before it runs; finished

@@ -6,8 +6,9 @@ import ast
 from dataclasses import dataclass
 from pathlib import Path
 
-#: The folders of commands lie beside the library, in a checkout and when installed.
-FOLDERS = ("data_prep", "trainers")
+#: The folders of commands, with what they are for. They lie beside the library, in a checkout and
+#: when installed.
+FOLDERS = {"data_prep": "Data", "trainers": "Networks and studies"}
 _BESIDE = Path(__file__).resolve().parents[2]
 
 

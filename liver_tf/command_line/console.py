@@ -7,7 +7,7 @@ import runpy
 import sys
 
 from liver_tf import __version__
-from liver_tf.command_line.commands import find_commands
+from liver_tf.command_line.commands import FOLDERS, find_commands
 
 
 def main() -> int:
@@ -35,7 +35,13 @@ def overview() -> str:
     """All commands with one line each."""
     commands = find_commands().values()
     width = max(len(command.name) for command in commands)
-    lines = [f"  {command.name:{width}}  {command.summary}" for command in commands]
+    lines = []
+    for folder, title in FOLDERS.items():
+        lines += [f"{title}:"] + [
+            f"  {command.name:{width}}  {command.summary}"
+            for command in commands
+            if command.module.startswith(f"{folder}.")
+        ]
     return "\n".join(
         [
             "usage: liver-tf COMMAND [flags]; liver-tf COMMAND --help shows the flags",

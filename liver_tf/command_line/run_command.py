@@ -6,6 +6,7 @@ import faulthandler
 import sys
 import typing
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from liver_tf.command_line.flags_of_options import help_text, parse, wants_help
 from liver_tf.options import OptionError, Options
@@ -24,8 +25,8 @@ def run(main: Main, *, tensorflow: bool = True) -> typing.NoReturn:
     """
     faulthandler.enable()
     arguments = sys.argv[1:]
-    module = main.__globals__["__spec__"].name
-    name = module.rpartition(".")[2]
+    file = Path(main.__code__.co_filename)
+    name, module = file.stem, f"{file.parent.name}.{file.stem}"
     if wants_help(arguments):
         print(f"liver-tf {name} [flags], or python -m {module} [flags]\n")
         print(main.__globals__["__doc__"].strip())
