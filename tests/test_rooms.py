@@ -27,6 +27,7 @@ GROUND = {
     "liver_tf.run_files",
     "liver_tf.quiet_tensorflow",
     "liver_tf.options",
+    "liver_tf.default_paths",
     "liver_tf.model.blocks",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from liver_tf.default_paths import LIVER_RUN, WHOLE_RECORDS
 from liver_tf.options import REQUIRED, OptionError, Options, option
 from liver_tf.statistics.resample_count import SAMPLES
 
@@ -18,8 +19,8 @@ class EvaluateSettings(Options):
         "Fine-tuned run; repeat the flag to compare protocols, and to pool folds and seeds.",
         repeated=True,
     )
-    liver_run: Path = option(Path("runs/liver"), "Run of the liver network.")
-    records: Path = option(Path("tfrecords/sheba"), "Record set of whole slices with types.")
+    liver_run: Path = option(LIVER_RUN, "Run of the liver network.")
+    records: Path = option(WHOLE_RECORDS, "Record set of whole slices with types.")
     output: Path | None = option(
         None, "Folder of the report. Default: beside the first run.", empty_is_none=True
     )
@@ -45,9 +46,9 @@ class ChooseSettings(Options):
     run: tuple[Path, ...] = option(
         REQUIRED, "Fine-tuned run; repeat the flag for several.", repeated=True
     )
-    liver_run: Path = option(Path("runs/liver"), "Run of the liver network.")
+    liver_run: Path = option(LIVER_RUN, "Run of the liver network.")
     records: Path = option(
-        Path("tfrecords/sheba"), "Record set of whole slices from which the ROIs were cut."
+        WHOLE_RECORDS, "Record set of whole slices from which the ROIs were cut."
     )
     in_liver_only: bool = option(
         True, "Drop lesions that the lesion network finds outside the liver."

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from liver_tf.default_paths import SAVED_MODEL
 from liver_tf.inference.cascade_settings import CascadeSettings
 from liver_tf.options import REQUIRED, option
 
@@ -19,9 +20,7 @@ class ExportSettings(CascadeSettings):
         "Fine-tuned run; repeat the flag to average the probabilities of several.",
         repeated=True,
     )
-    output: Path = option(
-        Path("saved_models/liver/1"), "Folder of the version; its name is a whole number."
-    )
+    output: Path = option(SAVED_MODEL, "Folder of the version; its name is a whole number.")
     measures: Path | None = option(
         None,
         "measures.json of trainers.evaluate; the model card then reports the measures.",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from liver_tf.default_paths import LIVER_RUN
 from liver_tf.options import Options, option
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 class CascadeSettings(Options):
     """How the liver network and the lesion networks are combined."""
 
-    liver_run: Path = option(Path("runs/liver"), "Run of the liver network.")
+    liver_run: Path = option(LIVER_RUN, "Run of the liver network.")
     in_liver_only: bool = option(
         True, "Drop lesions that the lesion network finds outside the liver."
     )

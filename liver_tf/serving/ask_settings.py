@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from liver_tf.default_paths import SAVED_MODEL
 from liver_tf.options import REQUIRED, Options, option
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class AskSettings(Options):
     """Options of asking an exported model."""
 
-    model: Path = option(Path("saved_models/liver/1"), "Version folder of the SavedModel.")
+    model: Path = option(SAVED_MODEL, "Version folder of the SavedModel.")
     input: Path = option(REQUIRED, "A DICOM slice.")
     rest: str | None = option(
         None,

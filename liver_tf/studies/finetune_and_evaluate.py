@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from liver_tf import run_files
+from liver_tf.default_paths import LIVER_RUN, WHOLE_RECORDS
 from liver_tf.options import option
 from liver_tf.training.training_settings import FinetuneSettings
 
@@ -21,9 +22,9 @@ _Settings = TypeVar("_Settings", bound=FinetuneSettings)
 class LesionRunSettings(FinetuneSettings):
     """Options of a run with a lesion network."""
 
-    liver_run: Path = option(Path("runs/liver"), "Run of the liver network.")
+    liver_run: Path = option(LIVER_RUN, "Run of the liver network.")
     whole_records: Path = option(
-        Path("tfrecords/sheba"),
+        WHOLE_RECORDS,
         "Record set of whole slices from which the ROIs (--records) were cut.",
     )
 

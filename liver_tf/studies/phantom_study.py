@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liver_tf.options import Options, option
+from liver_tf.phantom.phantom_plan import PhantomPlan
 from liver_tf.studies.command_chain import ChainStep, run_chain
 from liver_tf.studies.durations import format_duration
 from liver_tf.studies.grid import PROTOCOLS
@@ -30,7 +31,9 @@ class PhantomStudySettings(Options):
     flag_files: Path = option(
         Path("flags/study"), "Folder with liver.flags, lesion.flags and finetune.flags."
     )
-    patients: int = option(140, "Patients of the typed set; 140 have the paper's 332 slices.")
+    patients: int = option(
+        PhantomPlan.patients, "Patients of the typed set; 140 have the paper's 332 slices."
+    )
     lits_volumes: int = option(30, "Volumes for pre-training.")
     matrix: int = option(256, "Rows and columns of an image.")
     protocols: tuple[str, ...] = option(PROTOCOLS, "As in trainers.reproduce.")

@@ -5,6 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from liver_tf.default_paths import (
+    FOLDS_FILE,
+    LESION_RUN,
+    LIVER_RUN,
+    ROI_RECORDS,
+    STUDY,
+    WHOLE_RECORDS,
+)
 from liver_tf.options import Options, option, part
 from liver_tf.run_files import INNER, VALIDATIONS
 from liver_tf.statistics.resample_count import SAMPLES
@@ -46,7 +54,7 @@ class EngineSettings(Options):
 class ReproduceSettings(Options):
     """Options of ``reproduce``."""
 
-    output: Path = option(Path("runs/study"), "Folder of the study.")
+    output: Path = option(STUDY, "Folder of the study.")
     protocols: tuple[str, ...] = option(
         PROTOCOLS, "Protocols, each by its flag file: NAME is NAME.flags in this folder."
     )
@@ -76,11 +84,11 @@ class ReproduceSettings(Options):
         "As in trainers.finetune. test_fold imitates looser practice; the report marks it in red.",
         choices=VALIDATIONS,
     )
-    roi_records: Path = option(Path("tfrecords/sheba_roi"), "Record set of ROIs, for training.")
-    records: Path = option(Path("tfrecords/sheba"), "Record set of whole slices, for evaluation.")
-    folds_file: Path = option(Path("tfrecords/sheba/folds.json"), "Folds of the patients.")
-    pretrained: Path = option(Path("runs/lesion"), "Run of the pre-trained lesion network.")
-    liver_run: Path = option(Path("runs/liver"), "Run of the liver network.")
+    roi_records: Path = option(ROI_RECORDS, "Record set of ROIs, for training.")
+    records: Path = option(WHOLE_RECORDS, "Record set of whole slices, for evaluation.")
+    folds_file: Path = option(FOLDS_FILE, "Folds of the patients.")
+    pretrained: Path = option(LESION_RUN, "Run of the pre-trained lesion network.")
+    liver_run: Path = option(LIVER_RUN, "Run of the liver network.")
     engine: EngineSettings = part(EngineSettings)
     data_label: str = option("your data", "Name of the data in the report, e.g. of your study.")
     samples: int = option(SAMPLES, "Bootstrap resamples.", low=100)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from liver_tf.default_paths import FINETUNE_RUNS, FOLDS_FILE, LESION_RUN, ROI_RECORDS
 from liver_tf.model.architecture import Architecture
 from liver_tf.model.blocks import HALF_PRECISIONS
 from liver_tf.options import REQUIRED, OptionError, Options, option, part
@@ -135,11 +136,11 @@ class FinetuneSettings(TrainingSettings):
         repeated=True,
     )
     records: Path = option(
-        Path("tfrecords/sheba_roi"),
+        ROI_RECORDS,
         "Record set to train on: ROIs for a lesion network, whole slices for a liver network.",
     )
     folds_file: Path | None = option(
-        Path("tfrecords/sheba/folds.json"),
+        FOLDS_FILE,
         "Folds of the patients. Empty: a share of the patients validates and none is left for a "
         "test, for records without folds.",
         empty_is_none=True,
@@ -156,9 +157,9 @@ class FinetuneSettings(TrainingSettings):
     validation_share: float = option(
         0.2, "Share of the patients that validate if there are no folds.", low=0, high=0.9
     )
-    pretrained: Path = option(Path("runs/lesion"), "Run of the pre-trained network.")
+    pretrained: Path = option(LESION_RUN, "Run of the pre-trained network.")
     runs: Path = option(
-        Path("runs/finetune"),
+        FINETUNE_RUNS,
         "The run is written to fold<F>/seed<S>/<protocol> below this folder (hold_out without "
         "folds).",
     )

@@ -1,0 +1,12 @@
+"""Where the commands read and write by default: each is the input of a later one."""
+
+from pathlib import Path
+
+WHOLE_RECORDS = Path("tfrecords/sheba")
+FOLDS_FILE = WHOLE_RECORDS / "folds.json"
+ROI_RECORDS = Path("tfrecords/sheba_roi")
+LIVER_RUN = Path("runs/liver")
+LESION_RUN = Path("runs/lesion")
+FINETUNE_RUNS = Path("runs/finetune")
+STUDY = Path("runs/study")
+SAVED_MODEL = Path("saved_models/liver/1")
