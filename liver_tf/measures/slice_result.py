@@ -7,7 +7,7 @@ network again. Patients and cases are pseudonyms.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from liver_tf.measures.lesion_matching import MatchedLesion
@@ -129,23 +129,18 @@ class SliceResult:
         """
         try:
             return cls(
-                patient=values["patient"],
-                case=values["case"],
-                slice_index=values["slice_index"],
-                true_diagnosis=values["true_diagnosis"],
-                predicted_diagnosis=values["predicted_diagnosis"],
-                lesion=PixelCounts(**values["lesion"]),
-                liver=PixelCounts(**values["liver"]),
-                classes={k: PixelCounts(**v) for k, v in values["classes"].items()},
-                spacing_mm=_tuple(values["spacing_mm"]),
-                true_lesions=tuple(MatchedLesion(**v) for v in values["true_lesions"]),
-                found_lesions=tuple(MatchedLesion(**v) for v in values["found_lesions"]),
-                lesion_surface=_surface(values["lesion_surface"]),
-                liver_surface=_surface(values["liver_surface"]),
-                type_scores=_tuple(values["type_scores"]),
-                temperature=values["temperature"],
-                fold=values["fold"],
-                seed=values["seed"],
+                **{field.name: values[field.name] for field in fields(cls)}
+                | {
+                    "lesion": PixelCounts(**values["lesion"]),
+                    "liver": PixelCounts(**values["liver"]),
+                    "classes": {k: PixelCounts(**v) for k, v in values["classes"].items()},
+                    "spacing_mm": _tuple(values["spacing_mm"]),
+                    "true_lesions": tuple(MatchedLesion(**v) for v in values["true_lesions"]),
+                    "found_lesions": tuple(MatchedLesion(**v) for v in values["found_lesions"]),
+                    "lesion_surface": _surface(values["lesion_surface"]),
+                    "liver_surface": _surface(values["liver_surface"]),
+                    "type_scores": _tuple(values["type_scores"]),
+                }
             )
         except KeyError as error:
             raise ValueError(

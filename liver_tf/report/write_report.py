@@ -1,23 +1,22 @@
 """Write a report: HTML, Markdown, CSV, JSON and pictures.
 
 ``write_study_report`` and ``write_runs_report`` start from run folders, ``write_report`` from
-slice results. Neither networks nor records are needed.
+``Findings``. Neither networks nor records are needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from liver_tf.atomic_files import write_json, write_text
 from liver_tf.measures.measure_registry import measure_title
-from liver_tf.measures.slice_result import SliceResult
 from liver_tf.refusals import Refusal
 from liver_tf.report import provenance
 from liver_tf.report.figures_csv import measures_csv
 from liver_tf.report.figures_json import measures_json
-from liver_tf.report.findings import TITLE, Findings, compute_findings
+from liver_tf.report.findings import Findings, compute_findings
 from liver_tf.report.overlays.example_sheets import draw_example_sheets
 from liver_tf.report.page.page_parts import Picture
 from liver_tf.report.page.render_html import render_html
@@ -29,7 +28,7 @@ from liver_tf.report.plots.training_curves import draw_curves
 from liver_tf.report.sections import report_page
 from liver_tf.report.tables.paper_table import PUBLISHED, format_interval, render_text
 from liver_tf.report.tables.protocol_tables import cycles_by_protocol
-from liver_tf.results.leakage_audit import LeakageAudit, audit_leakage
+from liver_tf.results.leakage_audit import audit_leakage
 from liver_tf.results.pool_runs import cautions_of_runs, data_label_of, pool_runs
 from liver_tf.results.results_csv import results_csv
 from liver_tf.results.study_inventory import StudyRun, evaluated, read_run, read_study
@@ -94,55 +93,16 @@ def write_runs_report(
     return _write([read_run(run) for run in runs], None, output, data_label, samples, seed)
 
 
-def write_report(
-    folder: Path | str,
-    results: Mapping[str, Sequence[SliceResult]],
-    data_label: str,
-    *,
-    runs: Sequence[StudyRun] = (),
-    leaks: LeakageAudit | None = None,
-    title: str = TITLE,
-    facts: Mapping[str, str] | None = None,
-    cautions: Sequence[str] = (),
-    samples: int = SAMPLES,
-    seed: int = 0,
-) -> ReportFiles:
+def write_report(folder: Path, findings: Findings) -> ReportFiles:
     """Write ``report.html``, ``report.md``, ``report.csv``, ``measures.json``, ``pictures/``.
 
     The HTML file contains its pictures; the Markdown links to them. Every file is written
-    atomically.
-
-    Args:
-      folder: created if missing.
-      results: protocol -> its slices; this and the remaining arguments as in ``compute_findings``.
-      data_label: name of the data.
-      runs: the runs behind the results, for training curves, outlines and the list of runs.
-      leaks: outcome of the leakage audit.
-      title: heading of the report.
-      facts: provenance, by name.
-      cautions: warnings to be read before any figure.
-      samples: number of bootstrap resamples and of permutations.
-      seed: seed of both.
-
-    Raises:
-      ValueError: as ``compute_findings``.
+    atomically into ``folder``, which is created if missing.
     """
-    folder = Path(folder)
-    findings = compute_findings(
-        results,
-        data_label,
-        title=title,
-        facts=facts,
-        cautions=cautions,
-        runs=runs,
-        samples=samples,
-        seed=seed,
-    )
     findings = replace(
         findings,
-        leaks=leaks,
         plots=_plots(findings, folder / PICTURES),
-        sheets=tuple(draw_example_sheets(runs, folder / PICTURES)),
+        sheets=tuple(draw_example_sheets(findings.runs, folder / PICTURES)),
     )
     files = ReportFiles(
         markdown=folder / "report.md",
@@ -193,17 +153,16 @@ def _write(
             remedy="Evaluate the runs with trainers.evaluate, or resume the study.",
         )
     leaks = audit_leakage(runs)
-    files = write_report(
-        output,
+    findings = compute_findings(
         pool_runs(stored),
         data_label_of(stored, data_label),
         runs=runs,
-        leaks=leaks,
         facts=provenance.facts(runs),
         cautions=(*cautions_of_runs(stored), *leaks.cautions(), *provenance.cautions_of(runs)),
         samples=samples,
         seed=seed,
     )
+    files = write_report(output, replace(findings, leaks=leaks))
     write_text(output / "images.csv", results_csv(stored))
     write_text(output / TABLE, table_text(files.findings))
     pictures = [p.path for p in (*files.findings.plots.values(), *files.findings.sheets)]

@@ -21,7 +21,9 @@ def written(cohort, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     results = {"baseline": cohort(0.4), "hier_freeze": cohort(0.9), "a|<b>": cohort(0.6)}
     facts = {"data fingerprint": "abc"}
-    files = write_report(folder / "out", results, PHANTOM, facts=facts, samples=500)
+    files = write_report(
+        folder / "out", compute_findings(results, PHANTOM, facts=facts, samples=500)
+    )
     return files, results
 
 
@@ -121,7 +123,7 @@ def test_csv_separates_sources(written):
 
 def test_report_without_baseline_or_runs(cohort, tmp_path):
     results = [replace(result, type_scores=None) for result in cohort(0.8)]
-    files = write_report(tmp_path, {"mine": results}, "my data", samples=50)
+    files = write_report(tmp_path, compute_findings({"mine": results}, "my data", samples=50))
     assert files.findings.differences == ()
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "measures.json",
@@ -143,14 +145,16 @@ def test_refusals(cohort):
 
 def test_a_failed_write_leaves_the_old_report(cohort, tmp_path, monkeypatch):
     results = {"mine": cohort(0.8)}
-    old = write_report(tmp_path, results, "old data", samples=50).markdown.read_bytes()
+    old = write_report(
+        tmp_path, compute_findings(results, "old data", samples=50)
+    ).markdown.read_bytes()
 
     def fail(*_):
         raise OSError("disk full")
 
     monkeypatch.setattr("os.replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        write_report(tmp_path, results, "new data", samples=50)
+        write_report(tmp_path, compute_findings(results, "new data", samples=50))
     assert (tmp_path / "report.md").read_bytes() == old
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "measures.json",
@@ -199,7 +203,9 @@ def test_json_holds_every_figure(written):
 
 def test_seeds_and_their_spread_are_listed(cohort, tmp_path):
     seeds = {seed: [replace(r, seed=seed) for r in cohort(q)] for seed, q in ((3, 0.4), (7, 0.9))}
-    files = write_report(tmp_path, {"mine": seeds[3] + seeds[7]}, "my data", samples=50)
+    files = write_report(
+        tmp_path, compute_findings({"mine": seeds[3] + seeds[7]}, "my data", samples=50)
+    )
     rows = {row[1]: row[2:] for row in seed_table(files.findings).rows}
     low, high = (summarise(seeds[seed])["dice2"] for seed in (3, 7))
     assert rows["3"][1] == f"{low:.3f}"
@@ -211,7 +217,9 @@ def test_seeds_and_their_spread_are_listed(cohort, tmp_path):
 
 def test_cautions_come_first_in_red(cohort, tmp_path):
     caution = "VALIDATED ON THE TEST FOLD: <b> and *stars*"
-    files = write_report(tmp_path, {"mine": cohort(0.8)}, "d", cautions=[caution], samples=50)
+    files = write_report(
+        tmp_path, compute_findings({"mine": cohort(0.8)}, "d", cautions=[caution], samples=50)
+    )
     page = files.html.read_text("utf-8")
     shown = '<p class="caution"><strong>Caution.</strong> VALIDATED ON THE TEST FOLD: &lt;b&gt;'
     assert page.index("<h1>") < page.index(shown) < page.index("<table>")
