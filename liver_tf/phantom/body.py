@@ -154,26 +154,15 @@ class Body:
             plane.paint(WHOLE, inside, visceral)
 
     def _paint_back_muscles(self, plane: Plane, tissues: Tissues, marbled: Array) -> None:
+        m = self.muscle_mass
+        psoas = np.clip((10 - plane.z_mm) / 60, 0, 1)
         for side in (-1, 1):
-            m = self.muscle_mass
-            window = plane.around((side * 36, 60, plane.z_mm), (42, 34, 1))
-            if window:
-                x, y, _ = plane.points(window)
-                back = ellipse(x, y, (side * 34, 62), (32 * m, 20 * m))
-                plane.paint(window, plane.cover(back), marbled[window])
-            psoas = np.clip((10 - plane.z_mm) / 60, 0, 1)
-            window = plane.around((side * 33, 30, plane.z_mm), (22, 26, 1))
-            if window and psoas > 0.1:
-                x, y, _ = plane.points(window)
+            back = (side * 34, 62), (32 * m, 20 * m)
+            _paint_column(plane, (side * 36, 60), (42, 34), *back, marbled)
+            if psoas > 0.1:
                 radii = (15 * m * psoas, 21 * m * psoas)
-                plane.paint(
-                    window, plane.cover(ellipse(x, y, (side * 33, 32), radii)), marbled[window]
-                )
-            window = plane.around((side * 12, 0, plane.z_mm), (12, 22, 1))
-            if window:
-                x, y, _ = plane.points(window)
-                crus = ellipse(x, y, (side * 15, 2), (5, 15))
-                plane.paint(window, plane.cover(crus), tissues.muscle)
+                _paint_column(plane, (side * 33, 30), (22, 26), (side * 33, 32), radii, marbled)
+            _paint_column(plane, (side * 12, 0), (12, 22), (side * 15, 2), (5, 15), tissues.muscle)
 
     def _paint_ribs(self, plane: Plane, wall: Array) -> None:
         x, y, z = plane.x, plane.y, plane.z
@@ -215,3 +204,14 @@ class Body:
             plane.paint(window, plane.cover(vertebra + 1.6, 2.0), trabecular)
         canal = intersection(ellipse(x, y, (0, 46), (10, 8.5)), -vertebra, 1)
         plane.paint(window, plane.cover(canal), 30.0)
+
+
+def _paint_column(
+    plane: Plane, middle_mm, reach_mm, centre_mm, radii_mm, hu: Array | float
+) -> None:
+    """Paint an elliptic column along z inside the window ``middle +- reach``."""
+    window = plane.around((*middle_mm, plane.z_mm), (*reach_mm, 1))
+    if window:
+        x, y, _ = plane.points(window)
+        column = plane.cover(ellipse(x, y, centre_mm, radii_mm))
+        plane.paint(window, column, hu[window] if isinstance(hu, np.ndarray) else hu)

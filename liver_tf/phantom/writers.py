@@ -123,9 +123,9 @@ def write_dicom(
     names = tuple(names)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = CTImageStorage
-    meta.MediaStorageSOPInstanceUID = UID(stable_uid(*names, "instance", slice_number))
+    meta.MediaStorageSOPInstanceUID = stable_uid(*names, "instance", slice_number)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_UID)
+    meta.ImplementationClassUID = IMPLEMENTATION_UID
     ds = Dataset()
     ds.file_meta = meta
     ds.SpecificCharacterSet = "ISO_IR 192"
