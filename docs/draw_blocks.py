@@ -1,4 +1,4 @@
-"""Draws docs/images/blocks.png: the network's blocks by name, with sizes and channels.
+"""Draw docs/images/blocks.png: the network's blocks by name, with sizes and channels.
 
 python docs/draw_blocks.py
 """
