@@ -1,4 +1,4 @@
-"""A disk that fills up at every stage of a conversion or a training: refused, nothing half-written.
+"""A disk that fills up at every stage of a conversion or training: refused, files stay atomic.
 
 The disk is a small memory file system, mounted in a namespace of its own so that nothing stays of
 it; where the machine forbids that, :func:`why_not` says so.
@@ -25,12 +25,12 @@ PAGE = 4096
 PLAN = PhantomPlan(seed=3, lits_volumes=0, patients=9, matrix=64)
 _NAMESPACE = ("unshare", "--map-root-user", "--mount")
 _ENOUGH = 1 << 28
-#: Trainings start slowly: a few sizes must do.
+#: Only a few sizes, since a training starts slowly.
 TRAINING_SHARES = (0.02, 0.3, 0.6, 0.95)
 
 
 def why_not() -> str:
-    """Why no disk can be made here; empty if it can."""
+    """Why no small disk can be mounted here; empty if it can."""
     if shutil.which(_NAMESPACE[0]) is None:
         return "there is no command unshare"
     tried = subprocess.run(
@@ -42,7 +42,7 @@ def why_not() -> str:
 
 
 def in_a_namespace(folder: Path, points: int, training: bool = True) -> list[str]:
-    """Carry out :func:`campaign` where mounting is harmless, and print what it prints."""
+    """Run the campaign in a mount namespace; return what went wrong."""
     done = subprocess.run(
         [*_NAMESPACE, sys.executable, "-m", __name__, str(folder), str(points), str(int(training))],
         cwd=ROOT,
@@ -59,7 +59,7 @@ def in_a_namespace(folder: Path, points: int, training: bool = True) -> list[str
 
 @contextlib.contextmanager
 def small_disk(place: Path, size: int) -> Iterator[Path]:
-    """A file system of so many bytes at ``place``."""
+    """A file system of ``size`` bytes at ``place``."""
     place.mkdir()
     _mount("-t", "tmpfs", "-o", f"size={size}", "none", place)
     try:
@@ -70,7 +70,7 @@ def small_disk(place: Path, size: int) -> Iterator[Path]:
 
 
 def enlarge(place: Path) -> None:
-    """What a user does who frees space."""
+    """Free space on the disk."""
     _mount("-o", f"remount,size={_ENOUGH}", place)
 
 
@@ -79,12 +79,12 @@ def _mount(*arguments: str | Path) -> None:
 
 
 def pages_of(files: dict[str, bytes]) -> int:
-    """Pages that the contents take on a memory file system."""
+    """Number of pages that the files take on a memory file system."""
     return sum(-(-len(data) // PAGE) for data in files.values())
 
 
 def sizes(needed: int, points: int) -> list[int]:
-    """Pages of disks that are too small; one by one at the end, where manifest and folds come."""
+    """Sizes of disks that are too small, in pages; dense at the end, for manifest and folds."""
     last = range(max(needed - points // 3, 1), needed)
     others = points - len(last)
     spread = {max(round(last.start * number / others), 1) for number in range(others)}
@@ -92,7 +92,7 @@ def sizes(needed: int, points: int) -> list[int]:
 
 
 def fill_conversions(folder: Path, points: int) -> list[str]:
-    """Convert on disks of many sizes; what went wrong."""
+    """Convert on disks of many sizes; return what went wrong."""
     conversion = Conversion(folder, PLAN)
     needed = pages_of(conversion.reference)
     wrong = []
@@ -108,17 +108,17 @@ def fill_conversions(folder: Path, points: int) -> list[str]:
             enlarge(disk)
             status, said = conversion.finish(disk / "set", workers)
             if status != 0 or visible_files(disk / "set") != conversion.reference:
-                wrong.append(f"{pages} pages: with space again: status {status}: {said}")
+                wrong.append(f"{pages} pages: after freeing space: status {status}: {said}")
     with small_disk(folder / "disk", needed * PAGE) as disk:
         status, said = conversion.finish(disk / "set", workers=1)
         if status != 0:
-            wrong.append(f"{needed} pages should do: status {status}: {said}")
+            wrong.append(f"{needed} pages should be enough: status {status}: {said}")
     print(f"full disk: {len(tried)} conversions of {needed} pages, on {tried[0]} to {tried[-1]}")
     return wrong
 
 
 def fill_trainings(folder: Path) -> list[str]:
-    """Pre-train on disks of a few sizes; what went wrong."""
+    """Pre-train on disks of a few sizes; return what went wrong."""
     records = folder / "records"
     records.mkdir()
     tiny_records.write_set(records, patients=6)
@@ -152,7 +152,9 @@ def fill_trainings(folder: Path) -> list[str]:
             enlarge(disk)
             status, said = train(disk / "run")
             if status != 0 or (disk / "run" / "weights.npz").read_bytes() != weights:
-                wrong.append(f"training on {share:.0%}, with space again: status {status}: {said}")
+                wrong.append(
+                    f"training on {share:.0%}, after freeing space: status {status}: {said}"
+                )
     print(f"full disk: {len(TRAINING_SHARES)} trainings")
     return wrong
 

@@ -1,4 +1,4 @@
-"""Thousands of damaged files through the real readers: each is refused by name, or read rightly.
+"""Thousands of damaged files through the readers: each is refused or read correctly.
 
     python -m tests.campaigns.fuzz --inputs=3000 --seed=0
 
@@ -24,14 +24,14 @@ from tests.campaigns.fuzz_judge import Judge, Verdict, make_mutant
 from tests.campaigns.fuzz_kinds import CANARY, make_kinds
 from tests.campaigns.guarded import Lost, guarded
 
-#: After which a process is given up. What it may compute is in ``fuzz_judge``.
+#: Wall time after which a process is killed. ``fuzz_judge`` limits its processor time.
 LIMIT_S = 60.0
 LIMIT_BYTES = 3 << 29  # 1.5 GiB
 
 
 @dataclass
 class Tally:
-    """What became of all mutants."""
+    """Outcomes of all mutants."""
 
     outcomes: collections.Counter = field(default_factory=collections.Counter)
     codes: dict[str, collections.Counter] = field(default_factory=dict)
@@ -55,7 +55,7 @@ def campaign(
     keep: Path,
     progress: Callable = lambda results, total: results,
 ) -> Tally:
-    """Judge the mutants with these numbers; those that make trouble are written to ``keep``."""
+    """Judge the mutants with these numbers; files that reveal a fault are written to ``keep``."""
     tally = Tally()
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "here").mkdir()
@@ -85,7 +85,7 @@ def campaign(
 
 
 def judging(folder: str, seed: int, worker: int) -> Callable[[int], Verdict]:
-    """What a worker does with a number."""
+    """The function that a worker applies to a number."""
     own = Path(tempfile.mkdtemp(prefix=f"worker{worker}-", dir=folder))
     return Judge(own, seed).judge
 
@@ -116,10 +116,10 @@ def text_of(tally: Tally) -> str:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--inputs", type=int, default=3000, help="damaged files")
-    parser.add_argument("--seed", type=int, default=0, help="decides the damage")
-    parser.add_argument("--only", type=int, help="number of the one damaged file to read")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the damage")
+    parser.add_argument("--only", type=int, help="read only the damaged file with this number")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--keep", type=Path, help="folder for files that make trouble")
+    parser.add_argument("--keep", type=Path, help="folder for files that reveal a fault")
     given = parser.parse_args(arguments)
     keep = given.keep or Path(tempfile.gettempdir()) / "liver_tf-fuzz"
     inputs = range(given.inputs) if given.only is None else range(given.only, given.only + 1)
@@ -139,7 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
             f"  again: python -m tests.campaigns.fuzz --seed={given.seed} --only={verdict.number}"
         )
     if tally.troubles:
-        print(f"{len(tally.troubles)} of them made trouble; they lie in {keep}")
+        print(f"{len(tally.troubles)} of them revealed a fault; see {keep}")
     return 1 if tally.troubles else 0
 
 

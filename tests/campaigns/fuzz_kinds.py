@@ -1,4 +1,4 @@
-"""What the fuzz campaign damages: small good files of every format, each with its ways of reading.
+"""The files that the fuzz campaign damages: small valid files of every format, and their readers.
 
 All names of files, and every field that could tell of a patient, hold :data:`CANARY`.
 """
@@ -33,7 +33,7 @@ from liver_tf.refusals import Refusal
 from tests.builders import ct_files
 from tests.builders.mutations import HEADER, mutate
 
-#: A piece of this in a text betrays that something of a file was quoted.
+#: If a text contains this, it quotes the content of a file.
 CANARY = "ZQXJ"
 KEY = b"a key for the campaign, no secret"
 MASK_VALUES = ((0, "background"), (1, "liver"), (2, "lesion"))
@@ -44,7 +44,7 @@ SLICES_COLUMNS = "slice_id,patient_id,image,mask,diagnosis\n"
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reader took from a file: pixels, and all text that it made of it."""
+    """What a reader returned: pixels, and all text."""
 
     pixels: np.ndarray
     text: str
@@ -52,7 +52,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Kind:
-    """A format and what it is read as.
+    """A format and its readers.
 
     Attributes:
       victim: the file that is damaged. donor: bytes of a file of the same kind with other contents.
@@ -76,7 +76,7 @@ class Kind:
 
 
 def make_kinds(folder: Path) -> dict[str, Kind]:
-    """Write the good files below ``folder``, the same ones every time; kinds by name."""
+    """Write the valid files below ``folder``, always the same ones; return the kinds by name."""
     kinds = [
         *_pairs(folder),
         *_slices(folder),
@@ -87,7 +87,7 @@ def make_kinds(folder: Path) -> dict[str, Kind]:
 
 
 def find_table(table: Path) -> tuple[list[CaseTask], list[Refusal]]:
-    """Cases and refusals of a table of slices, as the converter finds them."""
+    """Cases and refusals of a table of slices, as in a conversion."""
     return find_slices(table, KEY, LESION_TYPES, MASK_VALUES)
 
 
@@ -97,7 +97,7 @@ def _pairs(folder: Path) -> list[Kind]:
     for number, (suffix, level) in enumerate(((".nii", None), (".nii.gz", 6), (".nii.gz", 0))):
         place = folder / f"{CANARY}-pair{number}"
         place.mkdir()
-        # Files whose slices run the other way are read on another route.
+        # Files whose slices run the other way are read differently.
         own, other = (_pair_bytes(place, slices, head_first=level == 0) for slices in (5, 4))
         packed = [
             data if level is None else gzip.compress(data, level, mtime=0)
@@ -174,7 +174,7 @@ def _plant(dataset) -> None:
 
 
 def codecs() -> dict[str, str]:
-    """Transfer syntaxes with which a slice can be compressed here, by name."""
+    """Transfer syntaxes for which an encoder is installed, by name."""
     optional = (
         ("jpeg-ls", "jpeg_ls", JPEGLSLossless),
         ("jpeg lossless", "gdcm", JPEGLosslessSV1),
@@ -187,7 +187,7 @@ def codecs() -> dict[str, str]:
 
 
 def _in_jpeg_2000(path: Path) -> None:
-    """Pillow can do it, so that the extra for compressed DICOM is not needed here."""
+    """Compress with Pillow, without the extra for compressed DICOM."""
     dataset = pydicom.dcmread(path)
     stored = np.frombuffer(dataset.PixelData, "<u2").reshape(dataset.Rows, dataset.Columns)
     coded = io.BytesIO()
@@ -347,7 +347,7 @@ def _in_gzip(data: bytes, random: np.random.Generator, donor: bytes) -> bytes:
 
 
 def _in_png(data: bytes, random: np.random.Generator, donor: bytes) -> bytes:
-    """Damage one chunk of a PNG, or the pixels inside of it, and make its checksum fit."""
+    """Damage a chunk of a PNG, or the pixels in it, and correct its checksum."""
     del donor
     chunks, at = [], 8
     while at < len(data):

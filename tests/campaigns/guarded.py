@@ -1,4 +1,4 @@
-"""Work in processes that may crash, hang or swell without harm to whoever hands it out."""
+"""Jobs in worker processes that may crash, hang or use too much memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _START_LIMIT_S = 120.0
 
 @dataclass(frozen=True)
 class Lost:
-    """A job whose process did not live to answer, and why."""
+    """A job whose process died or was killed, and why."""
 
     why: str
 
@@ -32,14 +32,17 @@ def guarded(
     limit_s: float,
     limit_bytes: int,
 ) -> Iterator[tuple[int, Any]]:
-    """Jobs with their results, or :class:`Lost`, as they come.
+    """Yield jobs with their results, or :class:`Lost`, as they finish.
 
     Args:
-      make: of a module; called once in each process with ``arguments`` and the number of the
-        worker, it gives the function that does a job.
-      limit_s: for each job; a process that needs longer is killed and replaced.
-      limit_bytes: that a process may ask for beyond what it has when a job begins, even if it
-        gives it back or lives on without. Four times as much it does not get.
+      make: Function of a module; called once in each process with ``arguments`` and the number of
+        the worker, it returns the function that does a job.
+      arguments: For ``make``.
+      jobs: Numbers of the jobs.
+      workers: Number of processes.
+      limit_s: Per job; a slower process is killed and replaced.
+      limit_bytes: Memory that a job may request beyond the start of the job, even if it is freed.
+        A request of four times as much fails.
     """
     waiting = deque(jobs)
     crew = [_Worker(make, (*arguments, number), limit_bytes) for number in range(workers)]
@@ -132,14 +135,14 @@ def _serve(connection, make: Callable, arguments: tuple, limit_bytes: int) -> No
     for job in iter(connection.recv, None):
         before = max(_bytes("VmSize"), _bytes("VmPeak"))
         result = work(job)
-        # A reader may take a MemoryError for a damaged file: the peak shows it all the same.
+        # A reader may treat a MemoryError as a damaged file; the peak shows it anyway.
         asked = _bytes("VmPeak") - before
         connection.send(result if asked <= limit_bytes else Lost(f"asked for {asked >> 20} MiB"))
 
 
 def _bytes(field: str) -> int:
-    """A field of this process's memory in Linux's own accounts."""
+    """A memory field of this process in ``/proc/self/status``."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024
-    raise RuntimeError("this system does not tell how much memory a process has")
+    raise RuntimeError("this system does not report the memory of a process")

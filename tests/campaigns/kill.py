@@ -1,4 +1,4 @@
-"""Kill conversions and trainings at any moment, fill their disk, and see that nothing is lost.
+"""Kill conversions and trainings at random moments, fill their disk, and check all results.
 
     python -m tests.campaigns.kill --conversion=50 --training=30 --disk=24 --seed=0
 
@@ -26,7 +26,7 @@ CHAIN = 5
 
 
 def kill_conversions(folder: Path, count: int, seed: int) -> list[str]:
-    """Run that part and print its line; what went wrong."""
+    """Run this part, print its summary, and return what went wrong."""
     conversion = kill_conversion.Conversion(folder, PLAN)
     kills = kill_conversion.random_kills(count, conversion.duration_s, seed)
     with tqdm(total=count, desc="kill conversions") as bar:
@@ -41,7 +41,7 @@ def kill_conversions(folder: Path, count: int, seed: int) -> list[str]:
 
 
 def kill_trainings(folder: Path, count: int, seed: int) -> list[str]:
-    """Run that part and print its line; what went wrong."""
+    """Run this part, print its summary, and return what went wrong."""
     (folder / "records").mkdir()
     tiny_records.write_set(folder / "records", patients=8)
     run = kill_training.Run(folder, folder / "records", CYCLES)
@@ -56,7 +56,7 @@ def kill_trainings(folder: Path, count: int, seed: int) -> list[str]:
 
 
 def fill_disks(folder: Path, count: int, seed: int) -> list[str]:
-    """Run that part and print its line; what went wrong."""
+    """Run this part, print its summary, and return what went wrong."""
     del seed
     reason = full_disk.why_not()
     if reason:
@@ -67,10 +67,10 @@ def fill_disks(folder: Path, count: int, seed: int) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--conversion", type=int, default=50, help="kills of conversions")
-    parser.add_argument("--training", type=int, default=30, help="trainings that are killed")
-    parser.add_argument("--disk", type=int, default=24, help="sizes of the disk that fills up")
-    parser.add_argument("--seed", type=int, default=0, help="decides the moments")
+    parser.add_argument("--conversion", type=int, default=50, help="number of kills of conversions")
+    parser.add_argument("--training", type=int, default=30, help="number of trainings to kill")
+    parser.add_argument("--disk", type=int, default=24, help="number of disk sizes")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the moments")
     given = parser.parse_args(arguments)
     wrong = []
     parts = {"conversion": kill_conversions, "disk": fill_disks, "training": kill_trainings}

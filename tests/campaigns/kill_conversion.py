@@ -1,4 +1,4 @@
-"""SIGKILL at any moment of a conversion: what is visible is whole, and the end is the same."""
+"""SIGKILL at any moment of a conversion: visible files are complete, and it resumes to the same."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WHOM = ("parent", "worker", "group")
 
 @dataclass
 class Outcome:
-    """Kills by who was hit, chains by whether they ended right, and what went wrong."""
+    """Kills by process, number of chains and of correct ones, and what went wrong."""
 
     kills: Counter = field(default_factory=Counter)
     chains: int = 0
@@ -28,7 +28,7 @@ class Outcome:
 
 
 class Conversion:
-    """One table of slices, converted over and over by two workers.
+    """A table of slices that is converted repeatedly by two workers.
 
     Attributes:
       reference: files of the undisturbed conversion. duration_s: how long that took.
@@ -46,7 +46,7 @@ class Conversion:
 
     def start(self, output: Path, workers: int = 2) -> Victim:
         return Victim(
-            self._folder / f"{output.name}.log",  # not where the disk may be full
+            self._folder / f"{output.name}.log",  # outside the disk that may be full
             "data_prep.build_tfrecords",
             "--source=slices",
             f"--input={self._folder / 'phantom/sheba/slices.csv'}",
@@ -55,12 +55,12 @@ class Conversion:
         )
 
     def finish(self, output: Path, workers: int = 2) -> tuple[int, str]:
-        """Exit status of a conversion that nobody disturbs, and what it said."""
+        """Exit status and output of an undisturbed conversion."""
         victim = self.start(output, workers)
         return victim.finish(), victim.said()
 
     def half_written(self, output: Path) -> list[str]:
-        """What is visible in the folder and should not be."""
+        """Incomplete or wrong files in the folder that have their final name."""
         visible = visible_files(output)
         wrong = [
             f"{name} differs from the undisturbed one"
@@ -68,7 +68,7 @@ class Conversion:
             if data != self.reference.get(name)
         ]
         if "manifest.json" in visible and set(self.reference) - {"folds.json"} - set(visible):
-            wrong.append("a manifest stands beside less than it tells of")
+            wrong.append("a manifest with fewer shards than it lists")
         if "folds.json" in visible and "manifest.json" not in visible:
             wrong.append("folds stand without a manifest")
         return wrong
@@ -81,7 +81,7 @@ def campaign(
     chain: int,
     tick: Callable[[], object] = lambda: None,
 ) -> Outcome:
-    """Kill conversions and let them go on.
+    """Kill conversions and resume them.
 
     Args:
       kills: seconds after the start, and whom of :data:`WHOM` to hit. A conversion that ended
@@ -118,7 +118,7 @@ def campaign(
 
 
 def _check_worker_died(victim: Victim, outcome: Outcome) -> None:
-    """A conversion whose worker was killed says so, unless the worker had nothing left to do."""
+    """A conversion with a killed worker reports it, unless the worker had finished."""
     status, said = victim.finish(), victim.said()
     if status == 1 and "[worker-died]" in said:
         outcome.refused += 1
@@ -127,6 +127,6 @@ def _check_worker_died(victim: Victim, outcome: Outcome) -> None:
 
 
 def random_kills(count: int, duration_s: float, seed: int) -> list[tuple[float, str]]:
-    """Moments spread evenly over the duration, and whom to hit in turn."""
+    """Moments spread evenly over the duration, each with the process to kill."""
     moments = spread(count, duration_s, random.Random(seed))
     return [(moment, WHOM[number % len(WHOM)]) for number, moment in enumerate(moments)]

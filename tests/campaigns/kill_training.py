@@ -1,4 +1,4 @@
-"""SIGKILL at any moment of a run: it goes on, and ends with the same weights, bit for bit."""
+"""SIGKILL at any moment of a run: it resumes and ends with the same weights, bit for bit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.campaigns.victims import Victim, spread, visible_files
 
 @dataclass(frozen=True)
 class Kill:
-    """When: so many seconds after the start, or as soon as a file of the run is there."""
+    """The moment: seconds after the start, or the appearance of a file of the run."""
 
     seconds: float | None = None
     file: str = ""
@@ -26,7 +26,7 @@ class Kill:
 
 @dataclass
 class Outcome:
-    """Runs that ended with the weights of the undisturbed one, and what went wrong."""
+    """Number of kills and runs, of runs with the undisturbed weights, and what went wrong."""
 
     runs: int = 0
     same: int = 0
@@ -35,7 +35,7 @@ class Outcome:
 
 
 class Run:
-    """A run that is carried out over and over.
+    """A run that is carried out repeatedly.
 
     Attributes:
       result: of the undisturbed run. duration_s: how long it took, with another one beside it.
@@ -60,7 +60,7 @@ class Run:
         return Victim(log, "tests.campaigns.six_cycles", run, self._records, str(self._cycles))
 
     def disturbed(self, run: Path, kills: list[Kill]) -> Outcome:
-        """Carry the run out, killed at these moments.
+        """Carry out the run and kill it at these moments.
 
         A run that ended before its first kill is begun anew and killed a little earlier; later
         moments after the end are passed over.

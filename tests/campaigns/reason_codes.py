@@ -1,4 +1,4 @@
-"""All reason codes of refusals, found in the source, so that a slip in one of them is seen.
+"""All reason codes of refusals, collected from the source.
 
 A code is mostly a literal beside ``Refusal``, or beside a small function that makes one. So the
 source is parsed: whoever hands a parameter of its own on as the code is such a function, and its
@@ -16,7 +16,7 @@ ROOMS = ("liver_tf", "data_prep", "trainers")
 
 
 def codes_in_source(root: Path = ROOT) -> dict[str, set[str]]:
-    """Modules by reason code. Raises ``ValueError`` at a code that cannot be told from the text."""
+    """Modules by reason code; raises ``ValueError`` for a code that is not a literal."""
     paths = [path for room in ROOMS for path in sorted((root / room).rglob("*.py"))]
     sources = {p.relative_to(root).as_posix(): p.read_text(encoding="utf-8") for p in paths}
     makers: Makers = {}
@@ -29,17 +29,17 @@ def codes_in_source(root: Path = ROOT) -> dict[str, set[str]]:
     return found
 
 
-#: Functions that make refusals: place and name of the parameter that is the code.
+#: Functions that make refusals: position and name of the parameter with the code.
 Makers = dict[str, tuple[int, str]]
 
 
 def codes_in(
     source: str, module: str = "", others: Makers | None = None
 ) -> tuple[set[str], Makers]:
-    """Reason codes of the refusals that a module makes, and its functions that make some.
+    """Reason codes of the refusals in a module, and its functions that make refusals.
 
     Args:
-      others: functions of other modules that make refusals; those that the module imports count.
+      others: Functions of other modules that make refusals; imported ones are followed.
     """
     tree = ast.parse(source)
     owner = {

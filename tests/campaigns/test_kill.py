@@ -35,7 +35,7 @@ def test_killed_conversions_resume_to_the_same_files(conversion, tmp_path):
     [
         (lambda set_: (set_ / "folds.json").write_text("{"), "folds.json differs"),
         (lambda set_: next(set_.glob("c-*")).write_bytes(b""), "tfrecord differs"),
-        (lambda set_: next(set_.glob("c-*")).unlink(), "less than it tells of"),
+        (lambda set_: next(set_.glob("c-*")).unlink(), "fewer shards than it lists"),
         (lambda set_: (set_ / "manifest.json").unlink(), "folds stand without a manifest"),
         (lambda set_: (set_ / "c-0.tfrecord").write_bytes(b"1"), "c-0.tfrecord differs"),
         (lambda set_: (set_ / "folds.json").unlink(), None),

@@ -1,4 +1,4 @@
-"""Processes of the program that are started to be killed, and what their folders may show then."""
+"""Processes of the program that are started to be killed, and the visible files they leave."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ LONGEST_S = 300.0
 
 
 class Victim:
-    """A running ``python -m MODULE ARGUMENTS``, in a process group of its own.
+    """A running ``python -m MODULE ARGUMENTS``, in its own process group.
 
     Attributes:
-      log: file with all that it says.
+      log: File for its output.
     """
 
     def __init__(self, log: Path, module: str, *arguments: str | Path) -> None:
@@ -40,7 +40,7 @@ class Victim:
         return self._process.poll() is None
 
     def wait_until(self, moment: Callable[[], bool]) -> bool:
-        """Whether the moment came before the process ended."""
+        """Wait for the moment; False if the process ends before."""
         end = time.monotonic() + LONGEST_S
         while self.running():
             if moment():
@@ -52,14 +52,14 @@ class Victim:
         return False
 
     def finish(self) -> int:
-        """Wait for its end; its exit status."""
+        """Wait until it ends; return its exit status."""
         self.wait_until(lambda: False)
         return self._process.wait()
 
     def kill(self, whom: str) -> str:
-        """SIGKILL to the ``parent``, to one ``worker`` (if none lives, to the parent) or the group.
+        """Send SIGKILL to the ``parent``, a ``worker`` (the parent if there is none) or the group.
 
-        Returns who was hit. The process is waited for, its workers are not.
+        Returns which was killed. Waits for the process, but not for its workers.
         """
         workers = self.workers() if whom == "worker" else []
         if workers:
@@ -92,7 +92,7 @@ class Victim:
 
 
 def visible_files(folder: Path) -> dict[str, bytes]:
-    """Contents by relative path of all files that a reader would look at."""
+    """Contents of all files that a reader would use, by relative path."""
     found = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.name.startswith(TEMPORARY_MARK):
