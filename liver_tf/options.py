@@ -40,61 +40,41 @@ class OptionError(ValueError):
 
 
 @dataclass(frozen=True)
-class _Spec:
-    """What ``option`` records of a field."""
+class OptionSpec:
+    """What an option is, beside its name, type and default.
 
-    help: str
-    flag: str | None
-    low: float | None
-    high: float | None
-    above: float | None
-    below: float | None
-    choices: tuple[str, ...]
-    repeated: bool
-    empty_is_none: bool
-    shown_default: str
-
-
-def option(
-    default: Any,
-    help: str,
-    *,
-    flag: str | None = None,
-    low: float | None = None,
-    high: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
-    choices: Sequence[str] = (),
-    repeated: bool = False,
-    empty_is_none: bool = False,
-    shown_default: str = "",
-) -> Any:
-    """A dataclass field that is also a flag.
-
-    Args:
-      default: ``REQUIRED`` if the option must be given.
+    Attributes:
       help: What the option does, for ``--help`` and the documentation.
       flag: The option's name where it differs from the field's.
       low, high: Smallest and largest value allowed.
       above, below: Values that the option must stay strictly above or below.
-      choices: The values of a string.
+      choices: The values of a string; any if empty.
       repeated: A tuple is given by repeating the flag, not as a list with commas.
       empty_is_none: An empty string means None.
       shown_default: The default in words, for the documentation, if it depends on the machine.
     """
-    spec = _Spec(
-        help=help,
-        flag=flag,
-        low=low,
-        high=high,
-        above=above,
-        below=below,
-        choices=tuple(choices),
-        repeated=repeated,
-        empty_is_none=empty_is_none,
-        shown_default=shown_default,
-    )
-    return dataclasses.field(default=default, metadata={_OPTION: spec})
+
+    help: str
+    flag: str | None = None
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    below: float | None = None
+    choices: Sequence[str] = ()
+    repeated: bool = False
+    empty_is_none: bool = False
+    shown_default: str = ""
+
+
+def option(default: Any, help: str, **spec: Any) -> Any:
+    """A dataclass field that is also a flag.
+
+    Args:
+      default: ``REQUIRED`` if the option must be given.
+      help: What the option does.
+      **spec: Other attributes of ``OptionSpec``.
+    """
+    return dataclasses.field(default=default, metadata={_OPTION: OptionSpec(help, **spec)})
 
 
 #: The default of an option that must be given.
@@ -127,7 +107,7 @@ class Option:
     many: bool
     optional: bool
     default: Any
-    spec: _Spec
+    spec: OptionSpec
 
     @property
     def required(self) -> bool:
