@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from liver_tf.report.plots import plot_style
 from liver_tf.results.training_history import FinishedCycle
 
-_LEVELS = (
-    ("val_dice", "validation Dice,\nmean over lesion types"),
-    ("val_loss", "validation loss"),
-)
+#: Column of the history -> label, from top to bottom.
+_LEVELS = {
+    "val_dice": "validation Dice,\nmean over lesion types",
+    "val_loss": "validation loss",
+}
 
 
 def draw_cycles(runs: Mapping[str, Sequence[Sequence[FinishedCycle]]], path: Path | str) -> Path:
@@ -34,15 +35,11 @@ def draw_cycles(runs: Mapping[str, Sequence[Sequence[FinishedCycle]]], path: Pat
     drawn = {name: networks for name, networks in drawn.items() if networks}
     if not drawn:
         raise ValueError("expected at least one finished cycle; found none")
-    rows = -(-len(drawn) // plot_style.COLUMNS)
-    figure = plot_style.new_figure(0.4 + 3.8 * rows)
-    panels = plot_style.stacked_grid(figure, len(drawn), (1.0, 1.0))
-    for place, ((name, networks), axes) in enumerate(zip(drawn.items(), panels, strict=True)):
-        plot_style.name_panel(axes[0], name)
-        for axis, (key, title) in zip(axes, _LEVELS, strict=True):
+    figure, panels = plot_style.protocol_panels([*drawn], 3.8, (1.0, 1.0))
+    plot_style.label_first_column(panels, list(_LEVELS.values()))
+    for networks, axes in zip(drawn.values(), panels, strict=True):
+        for axis, key in zip(axes, _LEVELS, strict=True):
             _draw(axis, networks, key)
-            if place % plot_style.COLUMNS == 0:
-                axis.set_ylabel(title, fontsize=9)
         longest = max(networks, key=len)
         axes[1].set_xticks(
             [cycle.number for cycle in longest],

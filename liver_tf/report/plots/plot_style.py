@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -35,6 +36,31 @@ def new_figure(height: float, layout: str | None = "constrained") -> Figure:
     figure = Figure(figsize=(WIDTH, height), dpi=_DPI, layout=layout)
     FigureCanvasAgg(figure)
     return figure
+
+
+def protocol_panels(
+    protocols: Sequence[str], row_height: float, ratios: tuple[float, ...], *, above: float = 6.0
+) -> tuple[Figure, list[list[Axes]]]:
+    """A figure with a titled panel per protocol; see ``stacked_grid``.
+
+    Args:
+      protocols: titles of the panels.
+      row_height: height of a row of panels, inches.
+      ratios: relative heights of the axes of a panel.
+      above: space between axes and title, points.
+    """
+    figure = new_figure(0.4 + row_height * -(-len(protocols) // COLUMNS))
+    panels = stacked_grid(figure, len(protocols), ratios)
+    for protocol, axes in zip(protocols, panels, strict=True):
+        name_panel(axes[0], protocol, above=above)
+    return figure, panels
+
+
+def label_first_column(panels: list[list[Axes]], labels: Sequence[str]) -> None:
+    """Label the y axes at the left edge of the figure."""
+    for axes in panels[::COLUMNS]:
+        for axis, label in zip(axes, labels, strict=True):
+            axis.set_ylabel(label, fontsize=9)
 
 
 def stacked_grid(figure: Figure, panels: int, ratios: tuple[float, ...]) -> list[list[Axes]]:

@@ -30,18 +30,11 @@ def draw_reliability(
     """
     if not curves:
         raise ValueError("expected the curves of at least one protocol; found none")
-    rows = -(-len(curves) // plot_style.COLUMNS)
-    figure = plot_style.new_figure(0.4 + 3.3 * rows)
-    panels = plot_style.stacked_grid(figure, len(curves), (3.0, 1.0))
-    for place, ((name, both), (curve, counts)) in enumerate(
-        zip(curves.items(), panels, strict=True)
-    ):
-        plot_style.name_panel(curve, name)
+    figure, panels = plot_style.protocol_panels([*curves], 3.3, (3.0, 1.0))
+    plot_style.label_first_column(panels, ("proportion correct", "slices"))
+    for both, (curve, counts) in zip(curves.values(), panels, strict=True):
         _draw_curve(curve, both)
         _draw_counts(counts, both)
-        if place % plot_style.COLUMNS == 0:
-            curve.set_ylabel("proportion correct", fontsize=9)
-            counts.set_ylabel("slices", fontsize=9)
         counts.set_xlabel("confidence in the type", fontsize=8.5)
     plot_style.legend_above(figure, [curve for curve, _ in panels])
     return plot_style.save(figure, path)

@@ -45,18 +45,14 @@ def draw_curves(runs: Mapping[str, Sequence[Sequence[FinishedCycle]]], path: Pat
     drawn = {name: networks for name, networks in drawn.items() if networks}
     if not drawn:
         raise ValueError("expected the history of at least one epoch; found none")
-    rows = -(-len(drawn) // plot_style.COLUMNS)
-    figure = plot_style.new_figure(0.4 + 3.7 * rows)
-    panels = plot_style.stacked_grid(figure, len(drawn), (1.0, 1.0))
-    for place, ((name, networks), axes) in enumerate(zip(drawn.items(), panels, strict=True)):
-        plot_style.name_panel(axes[0], name, above=15)
+    figure, panels = plot_style.protocol_panels([*drawn], 3.7, (1.0, 1.0), above=15)
+    for networks, axes in zip(drawn.values(), panels, strict=True):
         for axis, lines in zip(axes, _LINES, strict=True):
             _draw(axis, networks, lines)
         _number_cycles(axes[0], _widths(networks))
         axes[1].set_xlabel("epoch, over all cycles", fontsize=8.5)
-        if place % plot_style.COLUMNS == 0:
-            axes[0].set_ylabel("loss (weighted\ncross-entropy)", fontsize=9)
-            axes[1].set_ylabel("validation Dice", fontsize=9)
+    labels = ("loss (weighted\ncross-entropy)", "validation Dice")
+    plot_style.label_first_column(panels, labels)
     for level, most in ((0, None), (1, 1.0)):
         plot_style.scale_from_zero([axes[level] for axes in panels], most)
     plot_style.legend_above(figure, [axis for axes in panels for axis in axes])
