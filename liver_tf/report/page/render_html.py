@@ -9,18 +9,12 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from liver_tf.report.page.page_parts import Page, Picture, Table
+from liver_tf.report.page.page_parts import Page, Picture
 
 
 def render_html(page: Page) -> str:
     """The page as HTML; all texts are escaped."""
     return _environment.get_template("page.html.jinja").render(page=page)
-
-
-def html_table(table: Table, highlight: Sequence[str] = ()) -> str:
-    """One table as HTML; rows and columns named after a text of ``highlight`` are red."""
-    parts = _environment.get_template("parts.html.jinja").module
-    return str(parts.table_html(table, highlight))  # type: ignore[attr-defined]
 
 
 def _data_uri(picture: Picture) -> Markup:

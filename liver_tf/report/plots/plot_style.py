@@ -41,18 +41,23 @@ def new_figure(height: float, layout: str | None = "constrained") -> Figure:
 def protocol_panels(
     protocols: Sequence[str], row_height: float, ratios: tuple[float, ...], *, above: float = 6.0
 ) -> tuple[Figure, list[list[Axes]]]:
-    """A figure with a titled panel per protocol; see ``stacked_grid``.
+    """A figure with a titled panel per protocol, four in a row, each a stack of axes.
+
+    The axes of a panel share x; axes at the same level share y across panels.
 
     Args:
       protocols: titles of the panels.
       row_height: height of a row of panels, inches.
       ratios: relative heights of the axes of a panel.
       above: space between axes and title, points.
+
+    Returns:
+      The figure, and the axes of each panel from top to bottom.
     """
     figure = new_figure(0.4 + row_height * -(-len(protocols) // COLUMNS))
-    panels = stacked_grid(figure, len(protocols), ratios)
+    panels = _stacked_grid(figure, len(protocols), ratios)
     for protocol, axes in zip(protocols, panels, strict=True):
-        name_panel(axes[0], protocol, above=above)
+        _name_panel(axes[0], protocol, above)
     return figure, panels
 
 
@@ -63,14 +68,7 @@ def label_first_column(panels: list[list[Axes]], labels: Sequence[str]) -> None:
             axis.set_ylabel(label, fontsize=9)
 
 
-def stacked_grid(figure: Figure, panels: int, ratios: tuple[float, ...]) -> list[list[Axes]]:
-    """A grid of panels, four in a row, each a stack of axes with the given height ratios.
-
-    The axes of a panel share x; axes at the same level share y across panels.
-
-    Returns:
-      The axes of each panel from top to bottom.
-    """
+def _stacked_grid(figure: Figure, panels: int, ratios: tuple[float, ...]) -> list[list[Axes]]:
     columns = min(max(panels, 1), COLUMNS)
     rows = -(-panels // columns)
     grid = figure.subplots(
@@ -98,7 +96,7 @@ def stacked_grid(figure: Figure, panels: int, ratios: tuple[float, ...]) -> list
     return panel_axes
 
 
-def name_panel(axis: Axes, protocol: str, *, above: float = 6.0) -> None:
+def _name_panel(axis: Axes, protocol: str, above: float) -> None:
     """Title a panel with its protocol, in red if it was validated on the test fold."""
     caution = protocol.endswith(LOOSE)
     lines = [

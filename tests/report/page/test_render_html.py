@@ -21,8 +21,14 @@ from liver_tf.report.page.page_parts import (
     Table,
     TitledTable,
 )
-from liver_tf.report.page.render_html import html_table, render_html
+from liver_tf.report.page.render_html import render_html
 from liver_tf.report.page.render_markdown import markdown_table, render_markdown
+
+
+def html_table(table, highlight=()):
+    """The table as it stands on a page."""
+    page = render_html(Page("t", sections=(Section("s", (table,)),), highlight=highlight))
+    return page[page.index("<table") : page.index("</table>") + len("</table>")]
 
 
 def test_highlighted_rows_and_columns_are_marked():

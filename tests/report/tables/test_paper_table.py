@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from liver_tf.report.page.render_html import html_table
+from liver_tf.report.page.page_parts import Page, Section
+from liver_tf.report.page.render_html import render_html
 from liver_tf.report.page.render_markdown import markdown_table
 from liver_tf.report.tables.paper_table import (
     ABSENT,
@@ -68,7 +69,7 @@ def test_both_sources_are_labelled():
     text = markdown_table(table)
     assert "| protocol | published Dice1 |" in text
     assert "| measured Dice1 |" in text
-    page = html_table(table)
+    page = render_html(Page("t", sections=(Section("s", (table,)),)))
     assert '<th colspan="4">published (Sheba, 332 slices)</th>' in page
     assert f'<th colspan="4">measured on {PHANTOM}</th>' in page
 
