@@ -49,7 +49,7 @@ def test_equals_keras(shape, training):
             np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
 
 
-def test_statistics_move_in_training_as_worked_by_hand():
+def test_moving_statistics_worked_by_hand():
     layer = FusedBatchNormalization(momentum=0.75)
     inputs = np.array([1.0, 2.0, 3.0, 6.0], np.float32).reshape(1, 2, 2, 1)
     layer(inputs, training=True)

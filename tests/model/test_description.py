@@ -25,7 +25,7 @@ def run(make_network, tmp_path):
     return tmp_path, network.description
 
 
-def test_it_comes_back(run):
+def test_a_description_is_read_back(run):
     assert load_description(run[0]) == run[1]
     assert TrainedNetwork.of_run(run[0], "lesion").description == run[1]
 
@@ -40,7 +40,7 @@ def test_it_comes_back(run):
         lambda text: text.replace('"background"', '"air"'),
     ],
 )
-def test_a_damaged_one_is_refused(run, damage):
+def test_a_damaged_description_is_refused(run, damage):
     path = run[0] / "model.json"
     before = path.read_text()
     path.write_text(damage(before))
@@ -108,5 +108,5 @@ def test_nothing_in_a_model_file_is_ever_executed():
         "deserialize(config, safe_mode=False)",
     ],
 )
-def test_what_would_execute_something_is_seen(source):
+def test_the_check_for_executed_code_detects_it(source):
     assert unsafe(source) != []

@@ -33,7 +33,7 @@ def test_every_layer_belongs_to_a_block_and_blocks_follow_the_data(model):
     assert blocks[1:] == sorted(blocks[1:], key=PAPER_BLOCKS.index)
 
 
-def test_a_stray_layer_is_refused():
+def test_a_layer_outside_all_blocks_is_refused():
     with pytest.raises(ValueError, match=r"layer 'bottleneck_conv' belongs to no block of enc1"):
         block_of("bottleneck_conv")
 

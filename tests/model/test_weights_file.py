@@ -33,7 +33,7 @@ def pretrained(tmp_path_factory):
     return model, path, save_weights(path, model)
 
 
-def test_weights_come_back_bit_for_bit(pretrained):
+def test_weights_are_read_back_bit_for_bit(pretrained):
     model, path, digest = pretrained
     other = unet.build(Architecture(16, 2, 3), seed=2)
     assert block_hashes(other) != block_hashes(model)
@@ -88,7 +88,7 @@ def test_a_weight_changed_with_its_checksum_is_refused_by_the_hash(pretrained, t
 
 
 @pytest.mark.parametrize("kept", [0, 10, 0.5, 0.99, -1])
-def test_a_cut_file_is_refused(pretrained, tmp_path, kept):
+def test_a_truncated_file_is_refused(pretrained, tmp_path, kept):
     _, path, _ = pretrained
     data = path.read_bytes()
     bad = tmp_path / "bad.npz"
@@ -111,7 +111,7 @@ def test_no_file_and_a_file_with_pickle_are_refused(tmp_path):
         load_arrays(tmp_path / "single.npy")
 
 
-def test_arrays_of_all_kinds_come_back(tmp_path):
+def test_arrays_of_all_kinds_are_read_back(tmp_path):
     arrays = {"a/b": np.float32([1, -0.0]), "c": np.array("{}"), "d": np.int64(3)}
     save_arrays(tmp_path / "x.npz", arrays)
     back = load_arrays(tmp_path / "x.npz")
@@ -158,7 +158,7 @@ def test_transfer_loads_all_but_the_head(pretrained):
         assert array.tobytes() == head[name].tobytes()
 
 
-def test_transfer_leaves_fresh_what_it_is_told_even_where_it_would_fit(pretrained):
+def test_transfer_skips_the_requested_blocks_even_if_they_would_fit(pretrained):
     _, path, _ = pretrained
     model = unet.build(Architecture(16, 2, 3), seed=9)
     before = block_hashes(model)
@@ -179,7 +179,7 @@ def test_transfer_to_another_size_is_refused_and_changes_nothing(pretrained):
     assert block_hashes(model) == before
 
 
-def test_a_head_from_the_old_one_shares_the_lesions_probability_among_the_kinds(pretrained):
+def test_an_old_head_shares_the_lesion_probability_among_the_new_kinds(pretrained):
     """With the new head the kinds of lesion together are as likely as the one lesion was."""
     source, path, _ = pretrained
     model = unet.build(Architecture(16, 2, 5), seed=9)

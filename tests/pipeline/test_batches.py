@@ -55,7 +55,7 @@ def as_set(images):
 
 
 @pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
-def test_every_slice_comes_once_an_epoch(record_set, cache_mb):
+def test_every_slice_is_shown_once_per_epoch(record_set, cache_mb):
     source = make_source(record_set, cache_mb=cache_mb)
     assert source.examples == 16
     assert source.steps(0) == 6
@@ -68,7 +68,7 @@ def test_every_slice_comes_once_an_epoch(record_set, cache_mb):
 
 
 @pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
-def test_same_batches_twice_and_others_in_another_epoch(record_set, cache_mb):
+def test_batches_are_reproducible_and_differ_between_epochs(record_set, cache_mb):
     epochs = {}
     for attempt in (1, 2):
         source = make_source(record_set, cache_mb=cache_mb, ranges=Ranges())
@@ -92,7 +92,7 @@ def test_order_changes_with_epoch_and_seed_unless_not_shuffled(record_set, cache
     assert order(0, 0, shuffled=False) != order(0, 0)
 
 
-def test_what_a_slice_becomes_hangs_on_no_batch(record_set):
+def test_augmentation_of_a_slice_does_not_depend_on_its_batch(record_set):
     """Batches of 1 and of 5, kept and streamed: the same set of augmented slices."""
     sets = [
         as_set(collect(make_source(record_set, ranges=Ranges(), **options).epoch(2))[1])
@@ -107,7 +107,7 @@ def test_what_a_slice_becomes_hangs_on_no_batch(record_set):
 
 
 @pytest.mark.parametrize("sampling", [Sampling(), Sampling(0.5, 0.5, resample=True)])
-def test_batches_hang_neither_on_memory_nor_on_tensorflows_seed(uneven_set, sampling):
+def test_batches_do_not_depend_on_memory_or_on_tensorflows_seed(uneven_set, sampling):
     """Kept or read from disk, under any global seed: the same batches, bit for bit."""
     made = []
     for cache_mb in (64, TINY_CACHE_MB):
@@ -172,7 +172,7 @@ def test_without_ranges_nothing_is_changed(record_set):
     assert as_set(images.numpy()) <= as_set(all_images(record_set))
 
 
-def test_labels_are_mapped_and_slices_without_liver_left_out(tmp_path):
+def test_labels_are_mapped_and_slices_without_liver_omitted(tmp_path):
     manifest = tiny_records.write_set(tmp_path, patients=2, slices=2, label_set=LITS, roi=False)
     record = next(iter(read_case(tmp_path, manifest.cases[0])))
     bare = tiny_records.SliceRecord(
@@ -195,7 +195,7 @@ def test_labels_are_mapped_and_slices_without_liver_left_out(tmp_path):
         assert set(np.unique(labels)) == {0, 1, 2}
 
 
-def test_only_the_cases_asked_for_are_read(record_set):
+def test_only_the_requested_cases_are_read(record_set):
     folder, manifest = record_set
     entry = manifest.cases[2]
     source = make_source(record_set, slices=make_slices(record_set, cases=(entry.case,)))
@@ -255,7 +255,7 @@ def kinds_of(labels):
 
 
 @pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
-def test_an_epoch_shows_the_slices_that_sampling_says(uneven_set, cache_mb):
+def test_an_epoch_shows_the_sampled_slices(uneven_set, cache_mb):
     for sampling in SAMPLINGS:
         source = make_source(uneven_set, cache_mb=cache_mb, sampling=sampling)
         assert source.examples == 25
@@ -280,7 +280,7 @@ def test_an_epoch_shows_the_slices_that_sampling_says(uneven_set, cache_mb):
 
 
 @pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
-def test_a_slice_shown_again_in_an_epoch_is_augmented_anew(uneven_set, cache_mb):
+def test_a_repeated_slice_is_augmented_differently(uneven_set, cache_mb):
     options = {"cache_mb": cache_mb, "ranges": Ranges()}
     source = make_source(uneven_set, sampling=Sampling(resample=True), **options)
     images, labels = collect(source.epoch(3))
@@ -292,9 +292,7 @@ def test_a_slice_shown_again_in_an_epoch_is_augmented_anew(uneven_set, cache_mb)
 
 @pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
 @pytest.mark.parametrize("sampling", [SAMPLINGS[0], SAMPLINGS[-1]])
-def test_batches_are_the_same_whatever_the_threads_and_where_a_run_begins(
-    uneven_set, cache_mb, sampling
-):
+def test_batches_do_not_depend_on_threads_or_on_the_first_epoch(uneven_set, cache_mb, sampling):
     def batches(first, threads, alone):
         """Of the epochs from ``first`` to 2, by one pipeline or by one for each epoch."""
         source = make_source(
@@ -332,7 +330,7 @@ def test_epochs_of_one_pipeline_unshuffled_are_all_the_same(record_set):
 
 
 @pytest.mark.parametrize("on_host", [True, False])
-def test_what_batches_are_like_is_known_before_there_is_one(record_set, on_host):
+def test_the_spec_of_batches_is_known_in_advance(record_set, on_host):
     source = make_source(record_set, ranges=Ranges(), augment_on_host=on_host)
     epochs = source.epochs(0, 1)
     batch = next(next(epochs))
@@ -345,7 +343,7 @@ def test_what_batches_are_like_is_known_before_there_is_one(record_set, on_host)
     assert bool(epochs.element_spec[2]) != on_host
 
 
-def test_another_batch_size_shares_what_is_kept(record_set):
+def test_another_batch_size_shares_the_slices_in_memory(record_set):
     source = make_source(record_set)
     other = source.with_batch_size(5)
     assert other._kept is source._kept

@@ -58,7 +58,7 @@ def test_taking_equals_pillow_away_from_the_border(side, size):
     np.testing.assert_allclose(take(image, (row, column, side), size), expected, atol=0.02)
 
 
-def test_a_batch_takes_another_box_for_every_slice(image):
+def test_every_slice_of_a_batch_has_its_own_box(image):
     batch = np.stack([image, image[::-1].copy()])
     boxes = np.float32([BOXES[0], BOXES[2]])
     both = resample.take_region(tf.constant(batch), tf.constant(boxes), 20)
@@ -155,7 +155,7 @@ def test_labels_of_the_networks_size_are_copied():
     np.testing.assert_array_equal(taken, labels[2:22, 5:25])
 
 
-def test_image_and_labels_lie_on_each_other():
+def test_image_and_labels_are_aligned():
     """A disc's label, taken by nearest neighbour, covers the disc, taken by the filter."""
     row, column = np.mgrid[:60, :60]
     disc = np.hypot(row - 22.0, column - 35.0) < 12

@@ -24,7 +24,7 @@ def test_by_default_every_slice_is_shown_once():
         assert not other.shows_all
 
 
-def test_thinning_keeps_its_share_of_its_kind_alone():
+def test_thinning_affects_its_kind_of_slices_only():
     times = shown(Sampling(0.1, 0.3))
     assert set(np.unique(times)) == {0, 1}
     assert (times[KINDS >= 2] == 1).all()
@@ -35,7 +35,7 @@ def test_thinning_keeps_its_share_of_its_kind_alone():
     assert (shown(Sampling(0.0))[KINDS > 0] == 1).all()
 
 
-def test_every_epoch_and_seed_choose_for_themselves_and_all_slices_come_in_time():
+def test_epochs_and_seeds_draw_differently_and_all_slices_are_shown_eventually():
     chosen = [
         shown(Sampling(0.5), seed, epoch)[KINDS == 0] == 1
         for seed, epoch in itertools.product((0, 1), range(12))
@@ -45,7 +45,7 @@ def test_every_epoch_and_seed_choose_for_themselves_and_all_slices_come_in_time(
     assert np.any(chosen[:12], axis=0).mean() > 0.999
 
 
-def test_what_becomes_of_a_slice_hangs_on_no_other():
+def test_thinning_of_a_slice_does_not_depend_on_other_slices():
     some = np.random.default_rng(1).permutation(len(KINDS))[:500]
     alone = shown(Sampling(0.3, 0.6), 3, 7, EXAMPLES[some], KINDS[some])
     np.testing.assert_array_equal(alone, shown(Sampling(0.3, 0.6), 3, 7)[some])
@@ -75,14 +75,14 @@ def test_balance_shows_each_kind_equally_often_and_each_slice_of_a_kind_too():
         (1, [6000, 600, 300, 100]),
     ],
 )
-def test_no_slice_is_shown_more_often_than_it_may_and_the_epoch_keeps_its_length(most, expected):
+def test_max_repeats_is_respected_and_the_epoch_keeps_its_length(most, expected):
     times = shown(Sampling(resample=True, max_repeats=most))
     groups = np.maximum(KINDS, 1)
     assert [times[groups == kind].sum() for kind in (1, 2, 3, 4)] == expected
     assert times.max() == most
 
 
-def test_a_slice_counts_for_the_rarest_lesion_on_it():
+def test_a_slice_counts_as_its_rarest_lesion_type():
     """Label 3 has most pixels nowhere and is never alone; 4 is on more slices than 2 and 3."""
     slices = [{0}, {0, 1}, {2}, {1, 2}, {1, 4, 2, 3}, {1, 4, 2, 3}, {4}, {4}, {1, 2, 4}, {4, 1}]
     holds = np.array([[label in slice_ for label in range(6)] for slice_ in slices])
@@ -93,7 +93,7 @@ def test_a_slice_counts_for_the_rarest_lesion_on_it():
     np.testing.assert_array_equal(kinds_of(np.array([[1, 0], [1, 1]], bool)), [0, 1])
 
 
-def test_no_type_is_shown_less_than_its_share_whatever_it_is_found_with():
+def test_every_type_gets_at_least_its_share():
     generator = np.random.default_rng(2)
     balanced = Sampling(resample=True, max_repeats=10**6)
     fewest = []
@@ -112,7 +112,7 @@ def test_no_type_is_shown_less_than_its_share_whatever_it_is_found_with():
     assert min(fewest) > 0.95
 
 
-def test_balance_comes_after_thinning_and_what_does_not_divide_goes_round():
+def test_balance_follows_thinning_and_remainders_rotate():
     kinds = np.array([0, 0, 1, 2, 3, 3, 3, 3])
     examples = np.arange(8)
     thinned = shown(Sampling(keep_without_liver=0.0, resample=True), 0, 0, examples, kinds)
@@ -136,17 +136,17 @@ def test_an_epoch_without_slices_is_refused():
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
-def test_shares_are_shares(share):
+def test_shares_outside_zero_to_one_are_refused(share):
     with pytest.raises(ValueError, match=r"keep_without_lesion: expected (0 to 1|a finite number)"):
         Sampling(1.0, share)
 
 
-def test_a_slice_may_be_shown_once_at_least():
+def test_max_repeats_below_one_is_refused():
     with pytest.raises(ValueError, match="max_repeats: expected at least 1"):
         Sampling(resample=True, max_repeats=0)
 
 
-def test_what_an_epoch_shows_is_said():
+def test_the_sampling_is_described_in_words():
     assert EVERYTHING.in_words() == "an epoch shows every training slice once"
     thinned = Sampling(0.1, 0.5).in_words()
     assert "10% of the training slices without liver and 50% of those without a lesion" in thinned

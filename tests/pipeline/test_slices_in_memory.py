@@ -52,7 +52,7 @@ print(json.dumps([peak_of(folder, *way) for way in ways]))
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's /proc")
-def test_slices_take_no_more_memory_than_they_may(tmp_path):
+def test_slices_stay_within_their_memory(tmp_path):
     from tests.builders import tiny_records
 
     for name, patients in (("large", PATIENTS), ("small", 1)):
@@ -79,7 +79,7 @@ def test_slices_take_no_more_memory_than_they_may(tmp_path):
     assert 0.5 * kept[1] < kept[2] < 1.15 * kept[1] + 40
 
 
-def test_held_elements_are_those_of_the_data_set():
+def test_elements_equal_those_of_the_data_set():
     numbers = np.arange(24, dtype=np.float32).reshape(4, 3, 2)
     places = np.array([3, 1, 0, 2])
     mixed = {"a": numbers[places], "b": places, "place": places}

@@ -50,7 +50,7 @@ CYCLES = (
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
-def test_equal_sets_of_fixed_blocks_share_a_trace_and_nothing_else(precision, monkeypatch):
+def test_cycles_with_equal_frozen_blocks_share_a_trace_and_nothing_else(precision, monkeypatch):
     traced = []
     make = compiled_steps.training_step
 

@@ -18,7 +18,7 @@ from tests.builders import tiny_run
 from tests.builders.replica_run import FIXED, losses
 
 
-def test_xla_learns_what_the_plain_step_does():
+def test_xla_trains_like_the_plain_step():
     """In a process of its own: deterministic operations, which XLA lacks, stay on for good."""
     told = ended(start("xla"))
     np.testing.assert_allclose(told["compiled"], told["plain"], rtol=1e-4)
@@ -28,7 +28,7 @@ def test_xla_learns_what_the_plain_step_does():
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
-def test_half_precision_learns_what_the_plain_step_does(precision):
+def test_half_precision_trains_like_the_plain_step(precision):
     plain, _ = losses(Computation())
     halved, other = losses(Computation(precision))
     np.testing.assert_allclose(halved, plain, rtol={"float16": 5e-3, "bfloat16": 5e-2}[precision])
@@ -39,7 +39,7 @@ def test_half_precision_learns_what_the_plain_step_does(precision):
     assert same == set(FIXED)
 
 
-def test_a_half_precision_run_goes_on_bit_for_bit_and_leaves_float32(record_set, tmp_path):
+def test_a_half_precision_run_resumes_bit_for_bit_and_saves_float32(record_set, tmp_path):
     """The scale of the loss is a part of the state."""
     computation = Computation("float16")
     protocol = Protocol("half", SCRATCH, (tiny_run.cycle(FIXED, epochs=2),))

@@ -19,7 +19,7 @@ def epochs(until_epoch, until_batch):
         yield batches()
 
 
-def test_waiting_is_what_it_takes_to_get_the_batches():
+def test_only_the_time_to_get_batches_counts_as_waiting():
     two = epochs(0.05, 0.02)
     for _ in range(2):
         waiting = TimedBatches(two)
@@ -32,7 +32,7 @@ def test_waiting_is_what_it_takes_to_get_the_batches():
         assert 0.11 <= waiting.seconds < 0.3
 
 
-def test_what_goes_wrong_comes_through_and_is_timed():
+def test_an_error_of_the_input_is_raised_and_timed():
     def broken():
         time.sleep(0.02)
         raise OSError("gone")

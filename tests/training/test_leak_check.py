@@ -36,7 +36,7 @@ def everyone(manifest):
     return Split(tuple(case.case for case in manifest.cases), ())
 
 
-def test_other_patients_pass_and_are_handed_on(record_set, others, tmp_path):
+def test_disjoint_patients_pass_and_are_recorded(record_set, others, tmp_path):
     save_training_cases(tmp_path / "lesion", "lesion", others, everyone(others))
     seen = check(*record_set, tmp_path / "lesion")
     (part,) = seen
@@ -56,7 +56,9 @@ def test_other_patients_pass_and_are_handed_on(record_set, others, tmp_path):
     [("case0", False), ("case3", False), ("case5", True)],
     ids=["training", "validation", "test"],
 )
-def test_a_patient_of_the_pre_training(record_set, others, tmp_path, case, refused, capsys):
+def test_a_test_patient_in_the_pre_training_is_refused(
+    record_set, others, tmp_path, case, refused, capsys
+):
     folder, manifest = record_set
     entry = next(entry for entry in manifest.cases if entry.case == case)
     mixed = replace(others, cases=(*others.cases, entry))
@@ -72,7 +74,7 @@ def test_a_patient_of_the_pre_training(record_set, others, tmp_path, case, refus
     assert check(folder, manifest, None) == ()
 
 
-def test_slices_of_the_test_under_another_name(record_set, others, tmp_path):
+def test_test_slices_under_another_name_are_refused(record_set, others, tmp_path):
     folder, manifest = record_set
     entry = next(entry for entry in manifest.cases if entry.case == "case4")
     renamed = replace(entry, case="other-x", patient="other-p", group="other-p")
@@ -88,7 +90,7 @@ def test_slices_of_the_test_under_another_name(record_set, others, tmp_path):
         check(folder, manifest, tmp_path / "lesion", allow_pairs=pairs)
 
 
-def test_parts_of_the_fold_itself(record_set):
+def test_leaks_between_the_parts_of_a_fold_are_refused(record_set):
     folder, manifest = record_set
     cases = [
         replace(c, group="shared") if c.case in ("case0", "case5") else c for c in manifest.cases
@@ -97,7 +99,7 @@ def test_parts_of_the_fold_itself(record_set):
         check(folder, replace(manifest, cases=tuple(cases)), None)
 
 
-def test_other_keys_are_told(record_set, others, tmp_path, capsys):
+def test_different_pseudonym_keys_are_reported(record_set, others, tmp_path, capsys):
     folder, manifest = record_set
     foreign = replace(others, made_by={"site_key": "f" * 16})
     save_training_cases(tmp_path / "lesion", "lesion", foreign, everyone(foreign))
@@ -107,7 +109,9 @@ def test_other_keys_are_told(record_set, others, tmp_path, capsys):
     )
 
 
-def test_a_run_that_does_not_tell(record_set, tmp_path, capsys):
+def test_a_run_without_recorded_training_data_is_refused_unless_accepted(
+    record_set, tmp_path, capsys
+):
     folder, manifest = record_set
     with pytest.raises(Refusal, match=r"\[no-seen\].*Start its training again"):
         check(folder, manifest, tmp_path)
@@ -115,7 +119,7 @@ def test_a_run_that_does_not_tell(record_set, tmp_path, capsys):
     assert "the training data of a network are not known" in capsys.readouterr().out
 
 
-def test_the_liver_network_that_cut_the_rois(record_set, others, tmp_path):
+def test_the_training_data_of_the_liver_network_count_too(record_set, others, tmp_path):
     _, manifest = record_set
     records = tmp_path / "rois"
     save_training_cases(tmp_path / "liver", "liver", manifest, Split(("case5",), ("case0",)))

@@ -37,7 +37,7 @@ def update_of(optimiser, variable):
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_updates_are_those_of_keras(compiled):
+def test_updates_equal_those_of_keras(compiled):
     """The same gradients give the same weights and moments, in variables of the same form."""
     start = np.random.default_rng(0).normal(0, 1, (7, 5)).astype(np.float32)
     variables, optimisers = [], [FusedAdam(1e-2), keras.optimizers.Adam(1e-2)]
@@ -112,9 +112,7 @@ SOME = ("enc1", "enc2", "dec4")
         pytest.param(descent, (), id="descent-none", marks=pytest.mark.long),
     ],
 )
-def test_twenty_steps_are_no_further_from_the_exact_ones_than_those_of_plain_keras(
-    optimiser, fixed
-):
+def test_twenty_steps_are_as_accurate_as_those_of_plain_keras(optimiser, fixed):
     """Last bits of a gradient grow: Adam divides it by its size, batch norm by a deviation.
 
     So two programs in single precision part, however well both compute. What counts is how far

@@ -38,7 +38,7 @@ def test_outlines_worked_by_hand():
     assert (right[1:7, 1:7] == 127).all()
 
 
-def test_a_region_at_the_slices_edge_is_outlined_there():
+def test_a_region_at_the_edge_of_the_slice_is_outlined_there():
     labels = np.ones((1, 4, 4), np.uint8)
     drawn = overlay_images.outlined(np.zeros((1, 4, 4)), labels, labels, LITS, (-160, 240))
     left = (drawn[0, :, :4] == GREEN).all(-1).astype(int)
@@ -63,7 +63,7 @@ def batches_of(highest):
         ([0, 0, 0], 2, [0, 2]),
     ],
 )
-def test_slices_that_show_the_most_are_chosen(highest, count, chosen):
+def test_slices_with_lesions_are_preferred(highest, count, chosen):
     images, labels = overlay_images.choose(batches_of(highest), count)
     assert images[:, 0, 0].tolist() == chosen
     assert labels[:, 0, 0].tolist() == [highest[number] for number in chosen]
@@ -80,7 +80,7 @@ def events_of(folder):
     return found
 
 
-def test_tensorboard_reads_scalars_and_pictures_back(record_set, tmp_path):
+def test_tensorboard_log_contains_scalars_and_images(record_set, tmp_path):
     """A line per epoch where there is no terminal; a picture where the validation is better."""
     said = []
     protocol = Protocol("shown", SCRATCH, (tiny_run.cycle(FIXED, epochs=2),))
@@ -110,7 +110,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_on_a_terminal_a_bar_tells_losses_and_dice(tmp_path, monkeypatch):
+def test_a_terminal_shows_a_bar_with_losses_and_dice(tmp_path, monkeypatch):
     """It begins where an interrupted cycle stopped."""
     terminal, said = Terminal(), []
     monkeypatch.setattr("sys.stderr", terminal)

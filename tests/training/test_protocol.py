@@ -5,21 +5,7 @@ import pytest
 from liver_tf.model.block_weights import ParameterCount
 from liver_tf.model.blocks import BLOCKS, ENCODER, format_blocks
 from liver_tf.training.cycle_settings import CycleSettings
-from liver_tf.training.learning_rate import learning_rate
 from liver_tf.training.protocol import Protocol, parse_cycle, protocol_table
-
-PAPER = CycleSettings((), learning_rate=5e-5, epochs=80, batch_size=1, patience=12)
-
-
-def test_learning_rate_of_the_paper():
-    """Times 0.9 every 2 epochs: values worked by hand."""
-    rates = [learning_rate(PAPER, epoch) for epoch in range(6)]
-    assert rates == pytest.approx([5e-5, 5e-5, 4.5e-5, 4.5e-5, 4.05e-5, 4.05e-5])
-    assert learning_rate(PAPER, 79) == pytest.approx(5e-5 * 0.9**39)
-    # 5e-5 x 0.9^k passes 1e-8 at k = ln(5000) / ln(1 / 0.9) = 80.8.
-    assert learning_rate(PAPER, 2 * 80) > 1e-8
-    assert learning_rate(PAPER, 2 * 81) == 1e-8
-    assert learning_rate(PAPER, 10_000) == 1e-8
 
 
 def test_a_line_without_settings_takes_the_defaults():
@@ -28,6 +14,9 @@ def test_a_line_without_settings_takes_the_defaults():
     assert cycle.trained == tuple(b for b in BLOCKS if b not in ("enc1", "enc2", "dec4"))
     assert (cycle.learning_rate, cycle.epochs, cycle.batch_size) == (5e-5, 80, 1)
     assert parse_cycle("none", PAPER) == PAPER
+
+
+PAPER = CycleSettings((), learning_rate=5e-5, epochs=80, batch_size=1, patience=12)
 
 
 def test_settings_override_the_defaults():
@@ -57,7 +46,7 @@ def test_settings_override_the_defaults():
         ("   ", "cannot read ''"),
     ],
 )
-def test_a_line_that_means_nothing_is_refused(line, message):
+def test_an_invalid_cycle_line_is_refused(line, message):
     with pytest.raises(ValueError, match=message):
         parse_cycle(line, PAPER)
 
@@ -71,7 +60,7 @@ def test_a_line_that_means_nothing_is_refused(line, message):
         ({"decay_epochs": 0}, "decay_epochs: expected at least 1, got 0"),
     ],
 )
-def test_settings_that_mean_nothing_are_refused(change, message):
+def test_invalid_settings_are_refused(change, message):
     values = {"learning_rate": 1e-4, "epochs": 1, "batch_size": 1, "patience": 1, **change}
     with pytest.raises(ValueError, match=message):
         CycleSettings((), **values)
@@ -89,12 +78,12 @@ def test_settings_that_mean_nothing_are_refused(change, message):
         (("", "scratch", (PAPER,)), "protocol name: expected letters"),
     ],
 )
-def test_a_protocol_that_means_nothing_is_refused(arguments, message):
+def test_an_invalid_protocol_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         Protocol(*arguments)
 
 
-def test_plan_is_a_table_to_read():
+def test_the_protocol_is_printed_as_a_table():
     parameters = {
         block: ParameterCount(10**number, 2 * 10**number, 10**number)
         for number, block in enumerate(BLOCKS)
@@ -129,6 +118,6 @@ def test_plan_is_a_table_to_read():
         (("enc1", "enc3", "enc4", "head"), "enc1,enc3-enc4,head"),
     ],
 )
-def test_blocks_are_written_as_they_are_read(blocks, text):
+def test_formatted_blocks_parse_to_the_same_blocks(blocks, text):
     assert format_blocks(blocks) == text
     assert parse_cycle(text, PAPER).fixed == blocks

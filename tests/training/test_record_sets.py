@@ -96,7 +96,7 @@ def test_any_record_set_can_be_fine_tuned_on(
         assert sum(weight == 0 for weight in weights) >= 27
 
 
-def test_records_that_are_not_the_networks_are_refused(tmp_path, networks, command, capsys):
+def test_records_that_do_not_fit_the_network_are_refused(tmp_path, networks, command, capsys):
     (tmp_path / "set").mkdir()
     tiny_records.write_set(tmp_path / "set", patients=2, slices=1, label_set=LIVER_ONLY)
     assert command(finetune, *arguments(networks, tmp_path, "liver")) == 1
@@ -110,7 +110,7 @@ def test_records_that_are_not_the_networks_are_refused(tmp_path, networks, comma
     assert "[other-task] expected an ROI set (data_prep.make_rois) for a" in capsys.readouterr().err
 
 
-def test_a_dry_run_reads_no_record_no_fold_and_no_weight(tmp_path, networks, command, capsys):
+def test_a_dry_run_reads_no_records_folds_or_weights(tmp_path, networks, command, capsys):
     """The plan needs the manifest and the description alone; parameters are counted by hand."""
     (tmp_path / "set").mkdir()
     tiny_records.write_set(tmp_path / "set", patients=2, slices=1)
@@ -151,7 +151,7 @@ def test_a_dry_run_reads_no_record_no_fold_and_no_weight(tmp_path, networks, com
     assert not (tmp_path / "finetune").exists()
 
 
-def test_a_pre_training_plan_reads_no_record(tmp_path, command, capsys):
+def test_a_dry_run_of_pre_training_reads_no_records(tmp_path, command, capsys):
     (tmp_path / "roi").mkdir()
     tiny_records.write_set(tmp_path / "roi", patients=2, slices=1)
     for shard in (tmp_path / "roi").glob("*.tfrecord"):
@@ -189,7 +189,9 @@ def begun(networks, tmp_path_factory, command):
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )
-def test_another_flag_is_refused_with_the_difference(begun, command, capsys, changes, shown):
+def test_resuming_with_another_flag_is_refused_with_the_difference(
+    begun, command, capsys, changes, shown
+):
     networks, folder = begun
     line = arguments(networks, folder, "lesion", **changes)
     assert command(finetune, *line) == 1
@@ -198,13 +200,13 @@ def test_another_flag_is_refused_with_the_difference(begun, command, capsys, cha
     assert shown in err
 
 
-def test_xla_asks_for_what_it_cannot_be_without(begun, command):
+def test_xla_requires_nondeterministic_operations(begun, command):
     networks, folder = begun
     with pytest.raises(OptionError, match="jit_compile: requires --nodeterministic"):
         command(finetune, *arguments(networks, folder, "lesion", jit_compile=True))
 
 
-def test_other_data_are_refused_with_the_difference(begun, command, capsys, tmp_path):
+def test_resuming_with_other_data_is_refused_with_the_difference(begun, command, capsys, tmp_path):
     networks, folder = begun
     tiny_records.write_set(tmp_path, patients=4, slices=1, label_set=LITS, seed=1)
     line = arguments(networks, folder, "lesion", records=tmp_path)
@@ -214,7 +216,7 @@ def test_other_data_are_refused_with_the_difference(begun, command, capsys, tmp_
     assert "data_fingerprint: " in err
 
 
-def test_a_run_without_folds_left_nobody_for_the_test(begun, tmp_path):
+def test_a_run_without_folds_has_no_test_patients(begun, tmp_path):
     networks, folder = begun
     one = tmp_path / "run"
     shutil.copytree(folder / "finetune" / "hold_out" / "seed0" / "mine", one)

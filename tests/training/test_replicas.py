@@ -60,7 +60,7 @@ def ended(process, seconds=180):
     return json.loads(out.splitlines()[-1])
 
 
-def test_two_logical_devices_learn_what_one_does():
+def test_two_logical_devices_train_as_one_does():
     """Batches of 3 and 4 slices, and of 1: then a replica goes empty-handed."""
     told = ended(start("mirrored"))
     assert told["replicas"] == 2
@@ -154,7 +154,7 @@ def test_when_one_process_is_killed_the_other_stops_and_both_can_resume(record_s
         ({"jit_compile": True, "replicas": 2}, "--jit_compile works on one device only"),
     ],
 )
-def test_computations_that_do_not_go_together_are_refused(changes, message):
+def test_incompatible_computation_settings_are_refused(changes, message):
     several = replicas.OneDevice()
     several.count = changes.pop("replicas", 1)
     with pytest.raises(ValueError, match=message):

@@ -45,7 +45,7 @@ def begin(command, work, **changes):
         return command(finetune, *finetune_arguments(work, "none", pictures=0, **changes)), handed
 
 
-def test_the_test_fold_may_decide_and_says_so(work, command, capsys):
+def test_validation_on_the_test_fold_is_announced_and_recorded(work, command, capsys):
     folder, splits = work
     status, handed = begin(command, folder, validation="test_fold")
     assert status == 0
@@ -63,7 +63,7 @@ def test_the_test_fold_may_decide_and_says_so(work, command, capsys):
     assert {case["case"] for case in own["cases"]} >= set(split["test"])
 
 
-def test_clean_runs_stay_clean(work, command, capsys):
+def test_inner_validation_prints_no_warning(work, command, capsys):
     folder, splits = work
     status, handed = begin(command, folder)
     assert status == 0
@@ -75,7 +75,7 @@ def test_clean_runs_stay_clean(work, command, capsys):
     assert not {case["case"] for case in own["cases"]} & set(splits[0].test)
 
 
-def test_without_folds_there_is_no_test_to_look_at(work, command):
+def test_validation_on_the_test_fold_needs_folds(work, command):
     with pytest.raises(OptionError, match="validation: test_fold needs the folds"):
         begin(command, work[0], validation="test_fold", folds_file="")
 

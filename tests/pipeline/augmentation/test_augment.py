@@ -38,7 +38,7 @@ def test_identity_changes_no_bit(size, ranges):
     assert moved_labels.tobytes() == labels.tobytes()
 
 
-def test_what_is_off_is_neither_drawn_nor_computed():
+def test_kinds_switched_off_are_neither_drawn_nor_computed():
     usual = {"transform", "gain", "offset_hu"}
     assert set(draw_batch(NO_AUGMENTATION, [0])) == usual
     assert set(draw_batch(Ranges(), [0])) == usual | {"noise_seed", "noise_hu"}
@@ -58,7 +58,7 @@ def test_what_is_off_is_neither_drawn_nor_computed():
     assert kinds_of_nodes(EVERYTHING) >= marks
 
 
-def test_a_batch_is_drawn_as_its_examples_are():
+def test_a_batch_has_the_parameters_of_its_examples():
     examples = [3, 0, 2**61]
     one_by_one = draw_batch(EVERYTHING, examples, 2, 5)
     at_once = augment.draw(2, tf.constant(5), tf.constant(examples, tf.int64), EVERYTHING)
@@ -68,7 +68,7 @@ def test_a_batch_is_drawn_as_its_examples_are():
         np.testing.assert_allclose(at_once[name], values, rtol=1e-5, atol=1e-7, err_msg=name)
 
 
-def test_a_thing_switched_on_moves_no_other():
+def test_switching_on_one_kind_does_not_change_another():
     plain, more = draw_batch(Ranges(), range(3)), draw_batch(EVERYTHING, range(3))
     for name, values in plain.items():
         np.testing.assert_array_equal(values, more[name], err_msg=name)
@@ -122,7 +122,7 @@ def test_drawn_transforms_equal_scipy():
         np.testing.assert_array_equal(moved_labels[index][~undecided], expected[~undecided])
 
 
-def test_what_is_drawn_is_a_rotation_a_zoom_a_mirror_and_a_shift_in_their_ranges():
+def test_drawn_transforms_consist_of_rotation_zoom_flip_and_shift_in_their_ranges():
     drawn = draw_batch(Ranges(), range(400))
     a, b, c, d, e, f = drawn["transform"].numpy().astype(np.float64).T
     mirror = np.sign(a)
@@ -152,7 +152,7 @@ def test_what_is_drawn_is_a_rotation_a_zoom_a_mirror_and_a_shift_in_their_ranges
     assert np.abs(correlation - np.eye(8)).max() < 0.2
 
 
-def test_parameters_hang_on_seed_epoch_and_example_alone():
+def test_parameters_depend_on_seed_epoch_and_example_only():
     def transform(seed, epoch, example):
         drawn = augment.draw(seed, tf.constant(epoch), tf.constant(example, tf.int64), Ranges())
         return tuple(drawn["transform"].numpy())
@@ -211,7 +211,7 @@ def test_image_and_labels_move_together(ranges):
 
 
 @pytest.mark.parametrize("ranges", [SHAPE_ONLY, replace(SHAPE_ONLY, elastic=0.03, kept_from=1)])
-def test_image_and_labels_move_together_to_a_fraction_of_a_pixel(ranges):
+def test_image_and_labels_stay_aligned_to_a_fraction_of_a_pixel(ranges):
     """The middle of a disc by its grey values and by its label: half a pixel apart would be seen.
 
     The disc's edge is soft, each pixel as bright as the share of it that is covered, so that the
@@ -258,7 +258,7 @@ def test_labels_stay_in_the_set_and_images_in_the_window():
     assert moved_labels.dtype == np.uint8
 
 
-def test_noise_has_the_sd_that_was_drawn_and_is_fresh_for_every_slice():
+def test_noise_has_the_drawn_sd_and_differs_between_slices():
     images = np.full((3, 100, 100), 40, np.float32)
     labels = np.ones((3, 100, 100), np.uint8)
     drawn = draw_batch(replace(NO_AUGMENTATION, noise_hu=12.0), range(3))

@@ -32,7 +32,7 @@ def test_the_field_is_scipys_cubic_spline():
 
 
 @pytest.mark.parametrize("intervals", [2, 8])
-def test_the_greatest_amplitude_folds_nothing_and_a_greater_one_is_refused(intervals):
+def test_the_maximum_amplitude_does_not_fold_and_a_greater_one_is_refused(intervals):
     most = WITHOUT_FOLDS / intervals
     for seed in range(20):
         across, along = elastic.displacement(control(most, intervals, seed), 128, 128)
@@ -74,7 +74,7 @@ def test_one_interpolation_of_affine_and_deformation_together_equals_scipys():
     assert moved_most > 0.5
 
 
-def test_places_hang_neither_on_the_compiler_nor_on_the_order_of_sums():
+def test_coordinates_do_not_depend_on_the_compiler_or_the_order_of_sums():
     """Three programs that sum differently, as devices do: the same integers."""
     drawn = draw_batch(replace(Ranges(), elastic=0.05), range(8))
     points, transform = drawn["elastic"], drawn["transform"]
@@ -112,7 +112,7 @@ def test_how_far_slices_are_deformed_varies_within_the_range():
     assert np.abs(correlation).max() < 0.3
 
 
-def test_nothing_moves_further_than_is_said():
+def test_displacements_stay_below_the_stated_maximum():
     drawn = control(0.1)
     across, along = elastic.displacement(drawn, 64, 96)
     most_across, most_along = elastic.largest(drawn, 64, 96)

@@ -26,7 +26,7 @@ def test_gamma_raises_the_share_of_the_window():
     np.testing.assert_allclose(moved[0, 0], [-160, -135, -60, 65, 240], atol=1e-3)
 
 
-def test_gamma_comes_after_contrast_and_brightness_and_takes_what_left_the_window():
+def test_gamma_follows_contrast_and_brightness_and_clips_to_the_window():
     images, labels = make_slices(1)
     drawn = parameters(IDENTITY, gain=1.5, offset_hu=30.0, gamma=tf.constant([0.7]))
     moved, _ = apply(images, labels, drawn)
@@ -56,7 +56,7 @@ def test_noise_is_not_blurred():
     assert moved.std() == pytest.approx(10, rel=0.05)
 
 
-def test_what_is_drawn_keeps_to_its_ranges():
+def test_drawn_parameters_stay_in_their_ranges():
     ranges = augment.Ranges(gamma=0.25, blur_pixels=1.5)
     drawn = draw_batch(ranges, range(300))
     logs = np.log(drawn["gamma"])

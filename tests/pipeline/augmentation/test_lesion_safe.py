@@ -66,7 +66,7 @@ def test_every_lesion_pixel_stays_inside():
     assert lost > 30
 
 
-def test_the_zoom_lessens_only_where_a_shift_cannot_do():
+def test_the_zoom_is_reduced_only_if_a_shift_is_not_enough():
     labels = np.zeros((2, ROWS, COLUMNS), np.uint8)
     labels[0, 3:6, 3:6] = 2
     labels[1, 3:6, 3:6] = labels[1, -6:-3, -6:-3] = 2
@@ -81,7 +81,7 @@ def test_the_zoom_lessens_only_where_a_shift_cannot_do():
     np.testing.assert_allclose(two[[0, 4]], expected, rtol=1e-5)
 
 
-def test_a_deformation_is_allowed_for():
+def test_a_margin_is_left_for_the_deformation():
     """All pixels move by a tenth of the side, and with them a lesion that touches the frame."""
     images = np.zeros((1, ROWS, COLUMNS), np.float32)
     control = tf.fill([1, 7, 7, 2], 0.1)
@@ -100,7 +100,7 @@ def test_without_lesions_nothing_changes():
     assert moderate(drawn, labels).tobytes() == drawn.numpy().tobytes()
 
 
-def test_a_lesion_on_the_border_leaves_the_identity_alone():
+def test_a_lesion_on_the_border_does_not_change_the_identity():
     images = np.random.default_rng(0).uniform(-160, 240, (1, ROWS, COLUMNS)).astype(np.float32)
     labels = np.full((1, ROWS, COLUMNS), 2, np.uint8)
     moved, moved_labels = apply(images, labels, parameters(IDENTITY, kept_from=tf.constant([2])))
@@ -171,7 +171,7 @@ def test_no_lesion_vanishes_however_small(ranges):
     assert vanished > 5
 
 
-def test_what_is_put_back_lies_where_the_lesion_is():
+def test_restored_pixels_lie_on_the_lesion():
     """The image of a lesion of one pixel is brightest at its label, deformed as it may be."""
     labels = np.zeros((1, 64, 64), np.uint8)
     labels[0, 20, 41] = 2

@@ -78,7 +78,7 @@ def test_the_distribution_is_normal_by_kolmogorov_and_smirnov(fields):
 
 
 @pytest.mark.parametrize("power", [1, 2])
-def test_a_pixel_tells_nothing_of_any_other_in_its_field(fields, power):
+def test_pixels_of_a_noise_field_are_independent(fields, power):
     """Correlation at every distance, of the noise and of its square, by Fourier transform."""
     values = fields**power
     values = (values - values.mean(axis=(1, 2), keepdims=True)) / values.std()
@@ -92,7 +92,7 @@ def test_a_pixel_tells_nothing_of_any_other_in_its_field(fields, power):
 
 
 @pytest.mark.parametrize("power", [1, 2])
-def test_slices_and_epochs_have_noise_of_their_own(fields, power):
+def test_noise_differs_between_slices_and_epochs(fields, power):
     values = fields.reshape(len(fields), -1) ** power
     correlation = np.corrcoef(values) - np.eye(len(fields))
     assert np.abs(correlation).max() < 4.5 / SIDE

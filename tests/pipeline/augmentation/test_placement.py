@@ -38,13 +38,13 @@ def told():
     return {place: json.loads(out.splitlines()[-1]) for place, (out, _) in ends.items()}
 
 
-def test_on_the_device_it_runs_inside_the_step_on_the_models_device(told):
+def test_device_augmentation_runs_in_the_step_on_the_models_device(told):
     (device,) = told["device"]["augmentation_in_step"]
     assert device.endswith("CPU:1")
     assert [place[-5:] for place in told["device"]["pixels_on"]] == ["CPU:1"]
 
 
-def test_on_the_host_nothing_of_it_is_left_in_the_step(told):
+def test_host_augmentation_leaves_nothing_in_the_step(told):
     assert told["host"]["augmentation_in_step"] == []
     assert [place[-5:] for place in told["host"]["batches"]] == ["CPU:0"]
 

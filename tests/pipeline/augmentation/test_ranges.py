@@ -37,7 +37,7 @@ def test_every_range_has_its_flag(label_set):
         ("--blur_pixels=9", "blur_pixels: expected 0 to 5, found 9.0"),
     ],
 )
-def test_ranges_that_are_not_possible_are_refused(argument, text):
+def test_impossible_ranges_are_refused(argument, text):
     with pytest.raises(OptionError, match=text):
         parse(Augmentation, [argument])
 

@@ -1,0 +1,71 @@
+"""``run.json``: differences are refused and shown."""
+
+import json
+
+import pytest
+
+from liver_tf.refusals import Refusal
+from liver_tf.training.run_identity import open_run
+
+
+def test_a_damaged_run_json_is_refused(tmp_path):
+    (tmp_path / "run.json").write_text('{"a":')
+    with pytest.raises(Refusal, match=r"\[run-damaged\]"):
+        open_run(tmp_path, {"a": 1})
+
+
+def test_resuming_with_other_arguments_is_refused_with_the_differences(tmp_path):
+    begun = {
+        "seed": 0,
+        "split": {"test": [f"case-{number:012d}" for number in range(9)]},
+        "protocol": {
+            "cycles": [
+                {"fixed": [], "learning_rate": 5e-5, "epochs": 80, "batch_size": 1, "x": 1},
+                {"fixed": ["enc1"], "learning_rate": 5e-5, "epochs": 80, "batch_size": 1},
+            ]
+        },
+    }
+
+    def change(edit):
+        other = json.loads(json.dumps(begun))
+        edit(other)
+        with pytest.raises(Refusal) as caught:
+            open_run(tmp_path, other)
+        assert caught.value.code == "run-differs"
+        return caught.value.found
+
+    open_run(tmp_path, begun)
+    open_run(tmp_path, begun)
+    assert change(lambda one: one.update(seed=1)) == "seed: 0 before, 1 now"
+    assert change(lambda one: one.pop("seed")) == "seed: 0 before, null now"
+    cycles = "protocol.cycles"
+    assert (
+        change(lambda one: one["protocol"]["cycles"][1].update(fixed=["enc1", "enc2"]))
+        == f'{cycles}[2].fixed: ["enc1"] before, ["enc1", "enc2"] now'
+    )
+    assert (
+        change(lambda one: one["protocol"]["cycles"][0].update(x=2, epochs=3))
+        == f"{cycles}[1].epochs: 80 before, 3 now; {cycles}[1].x: 1 before, 2 now"
+    )
+    assert change(lambda one: one["protocol"]["cycles"].pop()).startswith(f"{cycles}[2]: ")
+    assert (
+        change(lambda one: one["split"]["test"].__setitem__(8, "another"))
+        == 'split.test[9]: "case-000000000008" before, "another" now'
+    )
+    assert json.loads((tmp_path / "run.json").read_text()) == begun
+
+
+def test_resuming_with_other_library_versions_gives_a_caution(tmp_path):
+    def say(tensorflow):
+        versions = {"tensorflow": tensorflow, "keras": "3"}
+        return open_run(tmp_path, {"seed": 0}, versions)
+
+    assert say("2.21") is None
+    assert say("2.21") is None
+    caution = say("2.22")
+    assert (
+        'other versions (tensorflow: "2.21" before, "2.22" now): its weights may differ' in caution
+    )
+    assert json.loads((tmp_path / "run.json").read_text())["versions"]["tensorflow"] == "2.21"
+    with pytest.raises(Refusal, match="seed: 0 before, 1 now"):
+        open_run(tmp_path, {"seed": 1}, {"tensorflow": "2.21", "keras": "3"})
