@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from liver_tf.inspection.case_pictures import CasePicture
 from liver_tf.inspection.fingerprint import CaseRow
 from liver_tf.inspection.mask_checks import MASK_CODES
+
+if TYPE_CHECKING:
+    from liver_tf.inspection.case_pictures import CasePicture
 
 
 @dataclass(frozen=True)

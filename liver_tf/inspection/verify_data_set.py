@@ -135,7 +135,6 @@ def _read(
 
     from liver_tf.conversion.process_engine import in_processes
     from liver_tf.inspection.case_choice import CaseChoice
-    from liver_tf.inspection.case_pictures import picture_case
     from liver_tf.inspection.fingerprint import facts_of_case
 
     parts: list[Facts] = []
@@ -144,6 +143,8 @@ def _read(
     if settings.html is None:
         read = ((facts, ()) for facts in in_processes(facts_of_case, tasks, settings.workers))
     else:
+        from liver_tf.inspection.case_pictures import picture_case
+
         read = in_processes(picture_case, tasks, settings.workers)
     try:
         for facts, pictures in tqdm(read, total=len(tasks), desc="verify", unit="case"):
