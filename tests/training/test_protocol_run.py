@@ -179,6 +179,7 @@ def test_crashes_at_the_worst_moments_change_no_bit(undisturbed, record_set, tmp
         assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
 
 
+@pytest.mark.long  # the short tests interrupt at the same moments in one process
 def test_a_killed_process_changes_no_bit(undisturbed, record_set, tmp_path):
     folder = tmp_path / "parent" / "run"
     root = Path(tiny_run.__file__).parents[2]
