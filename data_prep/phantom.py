@@ -1,4 +1,4 @@
-"""Write a phantom LiTS and a phantom Sheba: computed abdomens in real file formats."""
+"""Write a LiTS-like and a Sheba-like data set of computed abdomens, in real file formats."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class SourceSettings(Options):
     segments: tuple[str, ...] = option(
         DEFAULT_SEGMENTS,
         "series: meaning of the segments of a DICOM SEG, each by its number, name or code, and a "
-        "class after the last colon: liver, lesion, background (left out), or one of "
+        "class after the last colon: liver, lesion, background (ignored), or one of "
         "--lesion_types instead of lesion. For example liver:liver,SCT:4147007:metastasis.",
     )
     series_without_patient_id: str = option(
@@ -56,7 +56,7 @@ class SourceSettings(Options):
     )
     ignore_patient_id: bool = option(
         False,
-        "slices: identify patients by the table alone, whatever PatientID the images have.",
+        "slices: identify patients by the CSV alone, whatever PatientID the images have.",
     )
     workers: int = option(
         os.cpu_count() or 1,

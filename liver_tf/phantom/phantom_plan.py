@@ -13,7 +13,7 @@ from liver_tf.refusals import Refusal
 class PhantomPlan(Options):
     """Arguments that determine a phantom folder."""
 
-    seed: int = option(0, "Seed of every patient, lesion and grain of noise.")
+    seed: int = option(0, "Seed of all randomness.")
     lits_volumes: int = option(12, "Number of LiTS-like volumes.")
     lits_slices: int = option(
         24, "Slices in each volume; they cover the liver, so fewer slices are thicker."
