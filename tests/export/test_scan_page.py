@@ -206,7 +206,7 @@ def browse(page, tmp_path, script="", *, size=(1000, 1200), picture=None):
         [
             *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"),
             *(f"--window-size={size[0]},{size[1]}", f"--user-data-dir={tmp_path / 'profile'}"),
-            *("--virtual-time-budget=60000", *shot, path.as_uri()),
+            *("--virtual-time-budget=600000", *shot, path.as_uri()),
         ],
         capture_output=True,
         text=True,
