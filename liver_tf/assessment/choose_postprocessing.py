@@ -196,16 +196,7 @@ class _CombinationEvaluator:
 
     def __init__(self, cascade: Cascade) -> None:
         self._probabilities = SliceGraph(cascade.undecided, tf.TensorSpec([None, 2], tf.float32))
-        classes = len(cascade.label_set)
-        probabilities = tf.TensorSpec([None, None, None, classes], tf.float32)
-        inside = tf.TensorSpec([None, None, None], tf.bool) if cascade.in_liver_only else None
-        self._decide = {
-            (how.lesion_probability, how.fill_holes): tf.function(
-                functools.partial(decide, how=how), input_signature=[probabilities, inside]
-            )
-            for how in COMBINATIONS
-            if not how.least_area_mm2
-        }
+        self._decide = _decision_graphs(len(cascade.label_set), cascade.in_liver_only)
 
     def lesion_pixels(
         self, records: list[SliceRecord]
@@ -241,6 +232,20 @@ class _CombinationEvaluator:
                 without_small(labels, liver, int(least_pixels(tf.constant(spacing), how)[0]))
             lesion = labels[0] > LIVER
             yield int(lesion.sum()), int((lesion & truth).sum())
+
+
+@functools.cache
+def _decision_graphs(classes: int, in_liver_only: bool) -> dict[tuple[float | None, bool], Any]:
+    """A graph for each threshold and hole filling; traced once for all runs."""
+    probabilities = tf.TensorSpec([None, None, None, classes], tf.float32)
+    inside = tf.TensorSpec([None, None, None], tf.bool) if in_liver_only else None
+    return {
+        (how.lesion_probability, how.fill_holes): tf.function(
+            functools.partial(decide, how=how), input_signature=[probabilities, inside]
+        )
+        for how in COMBINATIONS
+        if not how.least_area_mm2
+    }
 
 
 def _limits(how: PostProcessing) -> list[str]:

@@ -1,4 +1,4 @@
-"""The page of a report, section by section: its texts and what stands where."""
+"""The page of a report: its sections, their texts and their order."""
 
 from __future__ import annotations
 

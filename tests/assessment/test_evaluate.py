@@ -302,9 +302,9 @@ def test_the_model_card_accepts_only_measures_of_the_exported_model(
     assert f"- liver run, weights: {stored_hash(liver / 'weights.npz')}" in card
     with pytest.raises(Refusal, match=r"\[measures-other-run\].*with another post-processing\."):
         told(how=PostProcessing(0.7))
-    with pytest.raises(Refusal, match=r"\[measures-other-run\].*not with mirror images"):
+    with pytest.raises(Refusal, match=r"\[measures-other-run\].*made without test-time flips"):
         told(flips=True)
-    with pytest.raises(Refusal, match=r"\[measures-other-run\].*lesions outside the liver kept"):
+    with pytest.raises(Refusal, match=r"\[measures-other-run\].*made without lesions outside the liver"):
         told(in_liver_only=False)
     # Folders of the same names, other weights.
     other_liver = tmp_path / "a" / "liver"
@@ -323,7 +323,7 @@ def test_the_model_card_accepts_only_measures_of_the_exported_model(
         del own["networks"]
     silent = tmp_path / "old.json"
     silent.write_text(json.dumps(report))
-    with pytest.raises(Refusal, match=r"\[measures-other-run\].*do not tell of which weights"):
+    with pytest.raises(Refusal, match=r"\[measures-other-run\].*do not state their weights"):
         told(file=silent)
     silent.write_text("{}")
     with pytest.raises(Refusal, match=r"\[measures-unreadable\]"):

@@ -23,11 +23,11 @@ def outlines_of(labels: np.ndarray, label_set: LabelSet) -> dict[int, list[np.nd
       Empty for background only.
     """
     present = np.unique(labels)
-    found = {}
+    outlines = {}
     for label in range(LIVER, len(label_set)):
         if label in present or label == LIVER < present.max():
             region = labels >= LIVER if label == LIVER else labels == label
             # Padding closes outlines at the image border; subtracting 1 undoes its shift.
             contours = find_contours(np.pad(region, 1).astype(np.float32), 0.5)
-            found[label] = [contour - 1 for contour in contours]
-    return found
+            outlines[label] = [contour - 1 for contour in contours]
+    return outlines

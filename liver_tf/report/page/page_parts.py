@@ -175,7 +175,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A whole page.
+    """A page.
 
     Attributes:
       title: main heading.
