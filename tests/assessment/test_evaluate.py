@@ -304,7 +304,7 @@ def test_the_model_card_accepts_only_measures_of_the_exported_model(
         told(how=PostProcessing(0.7))
     with pytest.raises(Refusal, match=r"\[measures-other-run\].*made without test-time flips"):
         told(flips=True)
-    with pytest.raises(Refusal, match=r"\[measures-other-run\].*made without lesions outside the liver"):
+    with pytest.raises(Refusal, match=r"\[measures-other-run\].*lesions outside the liver\."):
         told(in_liver_only=False)
     # Folders of the same names, other weights.
     other_liver = tmp_path / "a" / "liver"
