@@ -17,7 +17,7 @@ RUN := $(VENV)/bin/python
 PIP_INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # Test processes; each runs TensorFlow with a single thread (tests/conftest.py).
 WORKERS ?= 2
-PYTEST := $(RUN) -m pytest -n $(WORKERS) --dist loadfile
+PYTEST := $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo reproduce bench test test-all lint types docs fuzz kill-test pacs-test parity clean
 

@@ -1,4 +1,4 @@
-"""What several rooms' tests share: small record sets and networks, made once a session."""
+"""Shared fixtures: small record sets and networks, built once per session."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from pathlib import Path
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # As many processes as cores run tests already: more threads would only wait for each other.
+    # One test process per core: more threads would only compete for the cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items):
+    """Files with long tests first, so that no process is left with one at the end."""
+    with_long = {item.path for item in items if item.get_closest_marker("long")}
+    items.sort(key=lambda item: item.path not in with_long)
 
 
 @pytest.fixture(scope="session")
