@@ -113,7 +113,7 @@ def test_a_run_without_recorded_training_data_is_refused_unless_accepted(
     record_set, tmp_path, capsys
 ):
     folder, manifest = record_set
-    with pytest.raises(Refusal, match=r"\[no-seen\].*Start its training again"):
+    with pytest.raises(Refusal, match=r"\[no-seen\].*Run its training again"):
         check(folder, manifest, tmp_path)
     assert check(folder, manifest, tmp_path, accept_unknown=True) == ()
     assert "the training data of a network are not known" in capsys.readouterr().out
