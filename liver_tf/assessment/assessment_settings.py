@@ -16,7 +16,7 @@ class EvaluateSettings(Options):
 
     run: tuple[Path, ...] = option(
         REQUIRED,
-        "Fine-tuned run; repeat the flag to compare protocols, and to pool folds and seeds.",
+        "Fine-tuned run. Several are compared by protocol, and pooled over folds and seeds.",
         repeated=True,
     )
     liver_run: Path = option(LIVER_RUN, "Run of the liver network.")
@@ -43,9 +43,7 @@ class EvaluateSettings(Options):
 class ChooseSettings(Options):
     """Options of choosing the post-processing."""
 
-    run: tuple[Path, ...] = option(
-        REQUIRED, "Fine-tuned run; repeat the flag for several.", repeated=True
-    )
+    run: tuple[Path, ...] = option(REQUIRED, "Fine-tuned run.", repeated=True)
     liver_run: Path = option(LIVER_RUN, "Run of the liver network.")
     records: Path = option(
         WHOLE_RECORDS, "Record set of whole slices from which the ROIs were cut."

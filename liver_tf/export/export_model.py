@@ -17,7 +17,7 @@ class ExportSettings(CascadeSettings):
 
     run: tuple[Path, ...] = option(
         REQUIRED,
-        "Fine-tuned run; repeat the flag to average the probabilities of several.",
+        "Fine-tuned run. The probabilities of several are averaged.",
         repeated=True,
     )
     output: Path = option(SAVED_MODEL, "Folder of the version; its name is a whole number.")

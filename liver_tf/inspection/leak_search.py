@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 class LeakSearchSettings(Options):
     """Options of the search for leaks."""
 
-    records: tuple[Path, ...] = option(
-        REQUIRED, "Folder of a record set; repeat the flag for every set.", repeated=True
-    )
+    records: tuple[Path, ...] = option(REQUIRED, "Folder of a record set.", repeated=True)
     folds_file: Path | None = option(None, "Folds of the first set.")
     allow_pairs: Path | None = option(
         None, "File of pairs of cases whose slices may be alike: two names on each line."

@@ -33,13 +33,12 @@ class PredictSettings(CascadeSettings):
 
     model: tuple[Path, ...] = option(
         REQUIRED,
-        "Fine-tuned run; repeat the flag to average several, such as those of all folds.",
+        "Fine-tuned run. The probabilities of several are averaged, e.g. those of all folds.",
         repeated=True,
     )
     input: tuple[Path, ...] = option(
         (),
-        "A NIfTI volume, the folder of a DICOM series, or a DICOM slice; repeat the flag for "
-        "several.",
+        "A NIfTI volume, the folder of a DICOM series, or a DICOM slice.",
         repeated=True,
     )
     input_list: Path | None = option(

@@ -66,12 +66,12 @@ class ReproduceSettings(Options):
         (),
         "Flag file of trainers.finetune with the settings that all runs share (learning rate, "
         "epochs, augmentation); overrides the protocols' own files. Default: the paper's "
-        "settings. May be repeated.",
+        "settings.",
         repeated=True,
     )
     only: tuple[str, ...] = option(
         (),
-        "Execute only this run, e.g. fold1/hier_freeze/seed0; may be repeated. The report is "
+        "Execute only this run, e.g. fold1/hier_freeze/seed0. The report is "
         "written once all runs of the study are done.",
         repeated=True,
     )

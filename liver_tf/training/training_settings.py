@@ -131,8 +131,7 @@ class FinetuneSettings(TrainingSettings):
     cycle: tuple[str, ...] = option(
         (),
         "A cycle: its frozen blocks (none; enc1-enc3; enc1,dec4), then optional settings "
-        "(learning_rate=1e-5 epochs=20 batch_size=2 patience=5 norm=inference). Repeat the flag "
-        "for every cycle.",
+        "(learning_rate=1e-5 epochs=20 batch_size=2 patience=5 norm=inference).",
         repeated=True,
     )
     records: Path = option(

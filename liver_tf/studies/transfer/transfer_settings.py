@@ -44,7 +44,7 @@ class TransferSettings(Options):
     slices: tuple[int, ...] = option((4, 8, 16), "Numbers of training slices.", low=0)
     ends: tuple[str, ...] = option(
         (HEAD,),
-        "End of the liver used for training. May be repeated; the other end can be added later.",
+        "End of the liver used for training; the other end can be added later.",
         choices=ENDS,
         repeated=True,
     )
