@@ -159,10 +159,10 @@ def test_outputs_are_logits_not_probabilities(model):
         ((100, 4, 3), "image_size: expected a multiple of 16, found 100"),
         ((0, 4, 3), "image_size: expected a multiple of 16, found 0"),
         ((-16, 4, 3), "image_size: expected a multiple of 16, found -16"),
-        ((32, 0, 3), "at least 1 filter and 2 classes, got 0 and 3"),
-        ((32, 4, 1), "at least 1 filter and 2 classes, got 4 and 1"),
-        ((32, 4, 3, 1.0), r"momentum: expected 0 <= momentum < 1, got 1\.0"),
-        ((32, 4, 3, float("nan")), "momentum: expected 0 <= momentum < 1, got nan"),
+        ((32, 0, 3), "base_filters: expected at least 1, found 0"),
+        ((32, 4, 1), "classes: expected at least 2, found 1"),
+        ((32, 4, 3, 1.0), r"momentum: expected at least 0 and below 1, found 1\.0"),
+        ((32, 4, 3, float("nan")), "momentum: expected a finite number, found nan"),
     ],
 )
 def test_impossible_sizes_are_refused(arguments, message):
