@@ -65,5 +65,13 @@ def notebook_files(path: Path) -> Iterator[tuple[str, str | bytes]]:
             elif "text/html" in data:
                 parts.append("".join(data["text/html"]))
             elif text.strip():
-                parts.append(f"```text\n{text.rstrip()}\n```")
+                parts.append(f"```text\n{shorten(text.rstrip())}\n```")
     yield f"{path.stem}.md", "\n\n".join(parts) + "\n"
+
+
+def shorten(text: str, first: int = 10, last: int = 3) -> str:
+    """The first and last lines of a long output."""
+    lines = text.splitlines()
+    if len(lines) <= first + last + 1:
+        return text
+    return "\n".join([*lines[:first], "...", *lines[-last:]])
