@@ -15,7 +15,7 @@ from typing import Any
 
 from liver_tf.atomic_files import write_json
 from liver_tf.command_line.flag_files import find_flag_file
-from liver_tf.studies.durations import format_duration
+from liver_tf.studies.study_progress import format_duration
 
 #: Phantoms have no identity to protect; real data need a secret key.
 PHANTOM_KEY = "phantom-data-need-no-secret"
@@ -23,17 +23,16 @@ PHANTOM_KEY = "phantom-data-need-no-secret"
 
 @dataclass(frozen=True)
 class ChainStep:
-    """One command.
+    """One command, ``python -m MODULE`` with its flags.
 
     Attributes:
-      name: of the file that marks it as done.
-      title: what it does.
+      name: of the file that marks the step as done.
+      title: what the step does, for the printed heading.
       seconds: duration on two idle cores, for the estimate of the time left.
-      module: run by ``python -m``.
-      options: its flags; a list repeats the flag.
-      product: a path that exists once the step is done, if there is one.
+      options: flags; a list repeats the flag.
+      product: a path that exists once the step is done.
       once: the command refuses to overwrite its product.
-      always: run it each time; the command itself skips what is done.
+      always: run the step each time; the command itself skips finished work.
     """
 
     name: str
@@ -41,18 +40,18 @@ class ChainStep:
     seconds: float
     module: str
     options: Mapping[str, Any]
-    product: str | None = None
+    product: Path | None = None
     once: bool = False
     always: bool = False
 
     @property
     def command(self) -> list[str]:
         """The arguments after ``python -m``."""
-        given = {name: v if isinstance(v, list) else [v] for name, v in self.options.items()}
-        return [self.module, *(f"--{name}={v}" for name, values in given.items() for v in values)]
+        lists = {name: v if isinstance(v, list) else [v] for name, v in self.options.items()}
+        return [self.module, *(f"--{name}={v}" for name, values in lists.items() for v in values)]
 
     def signature(self) -> list[str]:
-        """Everything that decides the step: its command, and the flag files that it names."""
+        """The command and the content of its flag files: a change of either reruns the step."""
         files = [part.removeprefix("--flagfile=") for part in self.command if "flagfile=" in part]
         return [*self.command, *(find_flag_file(name).read_text("utf-8") for name in files)]
 
@@ -61,8 +60,9 @@ def run_chain(steps: Sequence[ChainStep], folder: Path, chain: str) -> list[str]
     """Run the steps in order, printing the estimated time left.
 
     Args:
-      folder: of the chain, for the marks of finished steps.
-      chain: its name in messages, e.g. ``the demo``.
+      steps: of the chain.
+      folder: for the marks of finished steps.
+      chain: name of the chain in messages, e.g. ``the demo``.
 
     Returns:
       The names of the steps that ran.
@@ -82,7 +82,7 @@ def run_chain(steps: Sequence[ChainStep], folder: Path, chain: str) -> list[str]
             f"$ python -m {shlex.join(step.command)}",
             flush=True,
         )
-        if run_step(step, folder, chain):
+        if _run_step(step, folder, chain):
             ran.append(step.name)
             expected_so_far += step.seconds
         else:
@@ -90,25 +90,25 @@ def run_chain(steps: Sequence[ChainStep], folder: Path, chain: str) -> list[str]
     return ran
 
 
-def run_step(step: ChainStep, folder: Path, chain: str) -> bool:
-    """Run a step unless it is done; returns whether it ran. Arguments as in ``run_chain``.
+def _run_step(step: ChainStep, folder: Path, chain: str) -> bool:
+    """Run a step unless it is done; returns whether it ran.
 
     A step is done if the same command with the same flag files succeeded and its product exists.
     """
     mark = folder / "done" / f"{step.name}.json"
-    exists = step.product is None or Path(step.product).exists()
-    if not step.always:
-        if exists and mark.is_file() and json.loads(mark.read_text("utf-8")) == step.signature():
+    exists = step.product is None or step.product.exists()
+    if exists and not step.always:
+        if mark.is_file() and json.loads(mark.read_text("utf-8")) == step.signature():
             return False
-        if exists and step.once and step.product:
+        if step.once:
             write_json(mark, step.signature())
             return False
     environment = {**os.environ, "LIVER_TF_SITE_KEY": PHANTOM_KEY}
     status = subprocess.run([sys.executable, "-m", *step.command], env=environment).returncode
     if status:
         sys.exit(
-            f"\n{chain} stopped: {step.name} ended with status {status}. The same command resumes "
-            f"here; to start over, remove the folder {folder}."
+            f"\n{chain} stopped: {step.name} ended with status {status}. Run the same command to "
+            f"resume at this step, or delete the folder {folder} to start over."
         )
     write_json(mark, step.signature())
     return True

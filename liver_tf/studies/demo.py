@@ -1,4 +1,4 @@
-"""The demo: the workflow end to end on phantom data, with the commands that real data need too."""
+"""The demo: the workflow end to end on phantom data, with the same commands as for real data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 from liver_tf.options import Options
 from liver_tf.studies.command_chain import ChainStep, run_chain
-from liver_tf.studies.durations import format_duration
 from liver_tf.studies.grid import PAPER_PROTOCOLS
 from liver_tf.studies.phantom_steps import (
     DATA_LABEL,
@@ -16,6 +15,7 @@ from liver_tf.studies.phantom_steps import (
     phantom_step,
     pretraining_steps,
 )
+from liver_tf.studies.study_progress import format_duration
 
 FOLDER = Path("demo")
 RUNS = FOLDER / "runs" / "finetune" / "fold0" / "seed0"
@@ -35,24 +35,26 @@ def run_demo() -> None:
         print("\n" + (FOLDER / "report" / "table.txt").read_text(encoding="utf-8"))
     print(
         "\nOne fold, one seed, phantoms. The hierarchical protocols train for more cycles than the "
-        "others;\nthe effect of their order shows only in comparison with the controls of equal "
+        "others.\nTo see the effect of freezing alone, compare them with the controls of equal "
         "length\n(no_freezing_5_cycles.flags, no_freezing_6_cycles.flags): see docs/fine-tuning.md."
-    )
-    print(
-        f"\n{len(ran)} of {len(steps)} steps ran in {format_duration(time.monotonic() - start)}. "
+        f"\n\n{len(ran)} of {len(steps)} steps ran in {format_duration(time.monotonic() - start)}. "
         f"Open {FOLDER}/report/report.html, {FOLDER}/predicted/scan-001 and {FOLDER}/answer.png."
     )
 
 
 def demo_steps() -> list[ChainStep]:
     """All steps of the demo, in order."""
-    data, sheba, new = FOLDER / "data", FOLDER / "tfrecords" / "sheba", FOLDER / "new_patients"
-    liver, model, report = FOLDER / "runs" / "liver", RUNS / "hier_unfreeze", FOLDER / "report"
-    exported, answer = FOLDER / "saved_models" / "liver" / "1", FOLDER / "answer.png"
+    data, new = FOLDER / "data", FOLDER / "new_patients"
+    volumes, slices = data / "lits", data / "sheba" / "slices.csv"
+    volume, dicom_slice = new / "lits" / "volume-0.nii.gz", new / "sheba/images/p000_s0.dcm"
+    report, predicted = FOLDER / "report", FOLDER / "predicted"
+    measures = report / "measures.json"
+    exported, picture = FOLDER / "saved_models" / "liver" / "1", FOLDER / "answer.png"
+    liver, model = FOLDER / "runs" / "liver", RUNS / "hier_unfreeze"
     on_test = {
         "run": [RUNS / protocol for protocol in PAPER_PROTOCOLS],
         "liver_run": liver,
-        "records": sheba,
+        "records": FOLDER / "tfrecords" / "sheba",
     }
     return [
         phantom_step(FOLDER, 20, lits_volumes=20, patients=90, matrix=256, workers=2),
@@ -62,21 +64,14 @@ def demo_steps() -> list[ChainStep]:
             5,
             "data_prep.phantom",
             {"output": new, "seed": 1, "lits_volumes": 1, "patients": 6, "matrix": 256},
-            f"{new}/phantom.json",
+            new / "phantom.json",
         ),
-        ChainStep(
-            "verify_lits",
-            "check the volumes",
-            5,
-            "data_prep.verify",
-            {"source": "lits", "input": data / "lits"},
-        ),
-        ChainStep(
-            "verify_sheba",
-            "check the slices",
-            3,
-            "data_prep.verify",
-            {"source": "slices", "input": data / "sheba" / "slices.csv"},
+        *(
+            ChainStep(name, title, seconds, "data_prep.verify", {"source": source, "input": path})
+            for name, title, seconds, source, path in (
+                ("verify_lits", "check the volumes", 5, "lits", volumes),
+                ("verify_sheba", "check the slices", 3, "slices", slices),
+            )
         ),
         *conversion_steps(FOLDER, 8),
         *pretraining_steps(FOLDER, Path("flags/demo"), liver_s=48, roi_s=8, lesion_s=105),
@@ -87,7 +82,7 @@ def demo_steps() -> list[ChainStep]:
                 seconds,
                 "trainers.finetune",
                 {"flagfile": [f"{protocol}.flags", "flags/demo/finetune.flags"]},
-                f"{RUNS}/{protocol}/weights.npz",
+                RUNS / protocol / "weights.npz",
             )
             for protocol, seconds in zip(PAPER_PROTOCOLS, (25, 23, 21, 60, 78), strict=True)
         ),
@@ -97,7 +92,7 @@ def demo_steps() -> list[ChainStep]:
             25,
             "trainers.choose_postprocessing",
             on_test,
-            f"{RUNS}/{PAPER_PROTOCOLS[-1]}/postprocessing.json",
+            RUNS / PAPER_PROTOCOLS[-1] / "postprocessing.json",
         ),
         ChainStep(
             "evaluate",
@@ -105,20 +100,15 @@ def demo_steps() -> list[ChainStep]:
             25,
             "trainers.evaluate",
             {**on_test, "output": report, "data_label": DATA_LABEL},
-            f"{report}/table.txt",
+            report / "table.txt",
         ),
         ChainStep(
             "predict",
             "predict the lesions of a volume and their types",
             9,
             "trainers.predict",
-            {
-                "model": model,
-                "liver_run": liver,
-                "input": new / "lits" / "volume-0.nii.gz",
-                "output": FOLDER / "predicted",
-            },
-            f"{FOLDER}/predicted/scan-001",
+            {"model": model, "liver_run": liver, "input": volume, "output": predicted},
+            predicted / "scan-001",
             once=True,
         ),
         ChainStep(
@@ -126,13 +116,8 @@ def demo_steps() -> list[ChainStep]:
             "export the cascade as a SavedModel",
             9,
             "trainers.export",
-            {
-                "run": model,
-                "liver_run": liver,
-                "measures": report / "measures.json",
-                "output": exported,
-            },
-            f"{exported}",
+            {"run": model, "liver_run": liver, "measures": measures, "output": exported},
+            exported,
             once=True,
         ),
         ChainStep(
@@ -140,11 +125,7 @@ def demo_steps() -> list[ChainStep]:
             "query the SavedModel with a slice",
             6,
             "trainers.ask",
-            {
-                "model": exported,
-                "input": new / "sheba" / "images" / "p000_s0.dcm",
-                "picture": answer,
-            },
-            f"{answer}",
+            {"model": exported, "input": dicom_slice, "picture": picture},
+            picture,
         ),
     ]

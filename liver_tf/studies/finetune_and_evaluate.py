@@ -5,17 +5,16 @@ The same as the single commands one after the other, but TensorFlow starts once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from liver_tf import run_files
 from liver_tf.default_paths import LIVER_RUN, WHOLE_RECORDS
+from liver_tf.folder_lock import locked_folder
 from liver_tf.options import option
+from liver_tf.records.manifest import load_manifest
+from liver_tf.refusals import Refusal
 from liver_tf.training.training_settings import FinetuneSettings
-
-_Settings = TypeVar("_Settings", bound=FinetuneSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,40 +30,37 @@ class LesionRunSettings(FinetuneSettings):
 
 def finetune_and_evaluate_lesions(settings: LesionRunSettings) -> None:
     """Fine-tune a lesion network, choose its post-processing, evaluate it on the test patients."""
-    _finetune_then(_evaluate_lesions, settings)
-
-
-def finetune_and_evaluate_liver(settings: FinetuneSettings) -> None:
-    """Fine-tune a liver network and compare the liver that it finds in the test cases."""
-    _finetune_then(_evaluate_liver, settings)
-
-
-def _finetune_then(evaluate: Callable[[_Settings], None], settings: _Settings) -> None:
-    from liver_tf.folder_lock import locked_folder
+    from liver_tf.assessment.evaluate import evaluate_runs
+    from liver_tf.results.stored_results import has_results
     from liver_tf.training.finetuning import finetune
 
     finetune(settings)
     if settings.dry_run:
         return
     with locked_folder(settings.run):
-        evaluate(settings)
+        # Post-processing must not be chosen after the test: an evaluated run keeps it.
+        if not has_results(settings.run, "test"):
+            _choose_postprocessing(settings)
+        evaluate_runs([settings.run], settings.liver_run, settings.whole_records)
     print(f"{settings.run}: evaluated")
 
 
-def _evaluate_lesions(settings: LesionRunSettings) -> None:
-    from liver_tf.assessment.evaluate import evaluate_runs
-    from liver_tf.results.stored_results import has_results
+def finetune_and_evaluate_liver(settings: FinetuneSettings) -> None:
+    """Fine-tune a liver network and compare its output with the true liver of the test cases."""
+    from liver_tf.assessment.evaluate_liver import evaluate_liver_run
+    from liver_tf.training.finetuning import finetune
 
-    # A run that was evaluated keeps its post-processing: it is not chosen after the test.
-    if not has_results(settings.run, "test"):
-        _choose_postprocessing(settings)
-    evaluate_runs([settings.run], settings.liver_run, settings.whole_records)
+    finetune(settings)
+    if settings.dry_run:
+        return
+    with locked_folder(settings.run):
+        evaluate_liver_run(settings.run, settings.records, load_manifest(settings.records))
+    print(f"{settings.run}: evaluated")
 
 
 def _choose_postprocessing(settings: LesionRunSettings) -> None:
     from liver_tf.assessment.choose_postprocessing import choice_summary, choose_postprocessing
     from liver_tf.inference import postprocessing
-    from liver_tf.refusals import Refusal
 
     run = settings.run
     try:
@@ -76,10 +72,3 @@ def _choose_postprocessing(settings: LesionRunSettings) -> None:
         return
     postprocessing.save(run, how, chosen)
     print(f"{run / run_files.POSTPROCESSING}: {how.text()}\n{choice_summary(how, chosen)}")
-
-
-def _evaluate_liver(settings: FinetuneSettings) -> None:
-    from liver_tf.assessment.evaluate_liver import evaluate_liver_run
-    from liver_tf.records.manifest import load_manifest
-
-    evaluate_liver_run(settings.run, settings.records, load_manifest(settings.records))

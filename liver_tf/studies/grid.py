@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ PROTOCOLS = (*PAPER_PROTOCOLS, "no_freezing_5_cycles", "no_freezing_6_cycles")
 
 @dataclass(frozen=True, order=True)
 class StudyCell:
-    """One run's place in the grid."""
+    """Position of a run in the grid."""
 
     fold: int
     protocol: str
@@ -31,13 +32,11 @@ class StudyCell:
         Raises:
           ValueError: the name has another form.
         """
-        parts = {"f": r"fold(?P<fold>\d+)", "p": r"(?P<protocol>[^/]+)", "s": r"seed(?P<seed>\d+)"}
-        orders = ("{f}/{p}/{s}", "{f}/{s}/{p}")
-        matches = [re.fullmatch(order.format_map(parts), name) for order in orders]
-        match = next((match for match in matches if match), None)
-        if match is None or re.fullmatch(r"(fold|seed)\d+", match["protocol"]):
+        seed_last = re.sub(r"^(fold\d+)/(seed\d+)/([^/]+)$", r"\1/\3/\2", name)
+        match = re.fullmatch(r"fold(\d+)/([^/]+)/seed(\d+)", seed_last)
+        if match is None or re.fullmatch(r"(fold|seed)\d+", match[2]):
             raise ValueError(f"expected a run like fold1/hier_freeze/seed0, found {name!r}")
-        return cls(int(match["fold"]), match["protocol"], int(match["seed"]))
+        return cls(int(match[1]), match[2], int(match[3]))
 
 
 def grid(folds: Iterable[int], protocols: Iterable[str], seeds: Iterable[int]) -> list[StudyCell]:
@@ -47,5 +46,5 @@ def grid(folds: Iterable[int], protocols: Iterable[str], seeds: Iterable[int]) -
     runs differ in fold or seed, so a cycle is finished before another run needs it, even if several
     runs train at the same time.
     """
-    folds, seeds = list(folds), list(seeds)
-    return [StudyCell(fold, name, seed) for name in protocols for seed in seeds for fold in folds]
+    cells = itertools.product(protocols, seeds, folds)
+    return [StudyCell(fold, protocol, seed) for protocol, seed, fold in cells]

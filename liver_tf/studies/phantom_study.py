@@ -1,8 +1,4 @@
-"""The phantom study: the paper's comparison on phantoms, from nothing to the report.
-
-The full phantom cohort (332 slices of 140 patients, as many as the paper's), all protocols and
-controls, every fold.
-"""
+"""The phantom study: the paper's comparison on phantoms, from data to report."""
 
 from __future__ import annotations
 
@@ -13,7 +9,6 @@ from pathlib import Path
 from liver_tf.options import Options, option
 from liver_tf.phantom.phantom_plan import PhantomPlan
 from liver_tf.studies.command_chain import ChainStep, run_chain
-from liver_tf.studies.durations import format_duration
 from liver_tf.studies.grid import PROTOCOLS
 from liver_tf.studies.phantom_steps import (
     DATA_LABEL,
@@ -21,6 +16,7 @@ from liver_tf.studies.phantom_steps import (
     phantom_step,
     pretraining_steps,
 )
+from liver_tf.studies.study_progress import format_duration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +38,7 @@ class PhantomStudySettings(Options):
 
 
 def run_phantom_study(study: PhantomStudySettings) -> None:
-    """Run all steps; finished ones are skipped."""
+    """Run all steps that are not done."""
     steps = phantom_study_steps(study)
     start = time.monotonic()
     ran = run_chain(steps, study.folder, "the study")
@@ -56,15 +52,11 @@ def phantom_study_steps(study: PhantomStudySettings) -> list[ChainStep]:
     """All steps of the study, in order."""
     folder, flag_files = study.folder, study.flag_files
     records, runs = folder / "tfrecords", folder / "runs"
+    size = {
+        name: getattr(study, name) for name in ("patients", "lits_volumes", "matrix", "workers")
+    }
     return [
-        phantom_step(
-            folder,
-            32,
-            patients=study.patients,
-            lits_volumes=study.lits_volumes,
-            matrix=study.matrix,
-            workers=study.workers,
-        ),
+        phantom_step(folder, 32, **size),
         *conversion_steps(folder, 12),
         *pretraining_steps(folder, flag_files, liver_s=110, roi_s=12, lesion_s=260),
         ChainStep(
@@ -85,7 +77,7 @@ def phantom_study_steps(study: PhantomStudySettings) -> list[ChainStep]:
                 "liver_run": runs / "liver",
                 "data_label": DATA_LABEL,
             },
-            f"{folder}/study/report/report.html",
+            folder / "study" / "report" / "report.html",
             always=True,
         ),
     ]

@@ -26,10 +26,7 @@ _SET_BY_PROTOCOL = frozenset(("protocol", "start", "cycle"))
 
 @dataclass(frozen=True)
 class ProtocolFile:
-    """A protocol's name and flags, with nested flag files expanded and comments removed.
-
-    ``file`` is the path it was read from, for error messages.
-    """
+    """A protocol's name and flags, with nested flag files expanded; ``file`` is for errors."""
 
     name: str
     arguments: tuple[str, ...]
@@ -61,13 +58,14 @@ def read_protocols(names: Sequence[str]) -> list[ProtocolFile]:
     Raises:
       OptionError: as :func:`read_protocol`, a name that occurs twice, or no name at all.
     """
-    protocols = [read_protocol(name) for name in names]
-    found = [protocol.name for protocol in protocols]
-    if repeated := [name for name in found if found.count(name) > 1]:
-        raise OptionError("protocols", f"{repeated[0]} occurs twice")
-    if not found:
+    if not names:
         raise OptionError("protocols", "expected at least one protocol")
-    return protocols
+    protocols: dict[str, ProtocolFile] = {}
+    for protocol in map(read_protocol, names):
+        if protocol.name in protocols:
+            raise OptionError("protocols", f"{protocol.name} occurs twice")
+        protocols[protocol.name] = protocol
+    return list(protocols.values())
 
 
 def read_protocol(name: str) -> ProtocolFile:
@@ -81,8 +79,7 @@ def read_protocol(name: str) -> ProtocolFile:
         path = find_flag_file(file)
     except OptionError:
         raise OptionError("protocols", f"no flag file {file}; a protocol is a flag file") from None
-    arguments = read_flag_file(path)
-    _refuse_flags(file, arguments, _SET_BY_STUDY)
+    arguments = _read_flags(path, file, _SET_BY_STUDY)
     names = _values_of(arguments, "protocol")
     if not names or not _values_of(arguments, "cycle"):
         raise OptionError(None, f"{file}: expected --protocol=NAME and at least one --cycle=")
@@ -99,24 +96,19 @@ def read_settings(paths: Sequence[str | Path]) -> dict[str, tuple[str, ...]]:
     Raises:
       OptionError: a file is missing, or sets flags that the study or a protocol sets.
     """
-    settings = {}
-    for file in map(str, paths):
-        settings[file] = read_flag_file(file)
-        _refuse_flags(file, settings[file], _SET_BY_STUDY | _SET_BY_PROTOCOL)
-    return settings
+    not_allowed = _SET_BY_STUDY | _SET_BY_PROTOCOL
+    return {str(path): _read_flags(path, str(path), not_allowed) for path in paths}
 
 
 def epochs_by_cycle(
     protocols: Sequence[ProtocolFile], settings: Mapping[str, Sequence[str]]
 ) -> dict[str, tuple[int, ...]]:
-    """Maximum epochs of each protocol's cycles; reads all files as a run would.
+    """Maximum epochs of each protocol's cycles, with ``settings`` from :func:`read_settings`.
 
-    Args:
-      protocols: read together with the settings, as a run gets them.
-      settings: by file; checked flag by flag, as a file need not be complete.
+    All flags are parsed as a run parses them.
 
     Raises:
-      OptionError: a file has an unknown flag or a value that is not possible.
+      OptionError: a file has an unknown flag or an invalid value.
     """
     for file, flags in settings.items():
         with _naming(file):
@@ -135,7 +127,7 @@ def epochs_by_cycle(
 def new_epochs(
     protocols: Sequence[ProtocolFile], epochs: Mapping[str, tuple[int, ...]]
 ) -> dict[str, tuple[int, ...]]:
-    """``epochs_by_cycle``, with 0 for a cycle that an earlier protocol has too."""
+    """``epochs_by_cycle``, with 0 for a cycle that is copied from an earlier protocol."""
     planned = {}
     for place, protocol in enumerate(protocols):
         copied = max((protocol.shared_cycles(earlier) for earlier in protocols[:place]), default=0)
@@ -143,33 +135,30 @@ def new_epochs(
     return planned
 
 
+def _read_flags(path: str | Path, file: str, not_allowed: frozenset[str]) -> tuple[str, ...]:
+    """Read a flag file, called ``file`` in messages; refuse some flags."""
+    arguments = read_flag_file(path)
+    for name in map(_name_of, arguments):
+        if name in not_allowed or name.removeprefix("no") in not_allowed:
+            problem = f"--{name} is not allowed in this file: the study sets it for each run"
+            raise OptionError(None, f"{file}: {problem}")
+    return arguments
+
+
 def _values_of(arguments: Sequence[str], flag: str) -> tuple[str, ...]:
     """The values given to a flag, in order."""
-    return tuple(
-        argument.split("=", 1)[1]
-        for argument in arguments
-        if _name_of(argument) == flag and "=" in argument
-    )
+    parts = [argument.lstrip("-").partition("=") for argument in arguments]
+    return tuple(value for name, equals, value in parts if name == flag and equals)
 
 
 def _name_of(argument: str) -> str:
     """The flag that ``--name=value`` sets."""
-    return argument.lstrip("-").split("=", 1)[0]
-
-
-def _refuse_flags(file: str, arguments: Sequence[str], names: frozenset[str]) -> None:
-    for argument in arguments:
-        name = _name_of(argument)
-        if name in names or name.removeprefix("no") in names:
-            raise OptionError(
-                None,
-                f"{file}: --{name} is not allowed in this file: the study sets it for each run",
-            )
+    return argument.lstrip("-").partition("=")[0]
 
 
 @contextlib.contextmanager
 def _naming(file: str) -> Iterator[None]:
-    """Name the file in an ``OptionError``."""
+    """Prefix an ``OptionError`` with the file's name."""
     try:
         yield
     except OptionError as error:

@@ -11,24 +11,19 @@ from liver_tf.studies.run_process import FAILED, JobResult, StudyJob, execute_jo
 
 
 class RayEngine:
-    """As many runs at a time as the cluster has room for.
+    """Executes as many runs at a time as the cluster has resources for.
 
-    All machines must see the program and the data under the same paths. If a machine is lost, Ray
-    restarts its runs elsewhere, and they resume after their last finished epoch. Implements
-    :class:`liver_tf.studies.scheduler.Engine`.
+    All machines must see the program and the data under the same paths. If a machine fails, Ray
+    restarts its runs elsewhere, and they resume after their last finished epoch.
     """
 
     def __init__(self, address: str | None, num_cpus: float, num_gpus: float) -> None:
-        """Join the cluster at ``address`` (default ``RAY_ADDRESS``), else start a local one.
-
-        Args:
-          address: as ``ray.init``.
-          num_cpus, num_gpus: requested for each run.
+        """Join the cluster at ``address`` (as for ``ray.init``); each run requests the resources.
 
         Raises:
           Refusal: ``no-ray``, ``ray-cluster``.
         """
-        # Nothing about a study is sent to third parties.
+        # Send no usage reports to third parties.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
             import ray
@@ -37,7 +32,7 @@ class RayEngine:
                 "no-ray",
                 None,
                 expected="Ray for --engine=ray",
-                found="a Python without it",
+                found="no module ray",
                 remedy="Run: pip install -c constraints.txt -e '.[ray]'.",
             ) from None
         try:
@@ -46,9 +41,9 @@ class RayEngine:
             raise Refusal(
                 "ray-cluster",
                 None,
-                expected="a Ray cluster that can be joined",
+                expected="a reachable Ray cluster",
                 found=f"an error of type {type(error).__name__}",
-                remedy="Check --ray_address, that the cluster is running, and that it has the same "
+                remedy="Check --ray_address, and whether the cluster is running with the same "
                 "versions of Ray and Python.",
             ) from None
         self._ray = ray
@@ -61,8 +56,9 @@ class RayEngine:
         return handle
 
     def wait(self, handles: Collection[Any], seconds: float) -> list[Any]:
-        pending = list(handles)
-        return self._ray.wait(pending, num_returns=1, timeout=seconds)[0] if pending else []
+        if not handles:
+            return []
+        return self._ray.wait(list(handles), num_returns=1, timeout=seconds)[0]
 
     def result(self, handle: Any) -> JobResult:
         name = self._names.pop(handle)

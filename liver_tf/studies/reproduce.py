@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 from liver_tf.folder_lock import locked_folder
 from liver_tf.refusals import Refusal
 from liver_tf.report.write_report import write_study_report
-from liver_tf.studies.process_engine import ProcessEngine
 from liver_tf.studies.protocol_files import read_protocols, read_settings
 from liver_tf.studies.ray_engine import RayEngine
-from liver_tf.studies.scheduler import Engine, run_remaining
+from liver_tf.studies.scheduler import Engine, ProcessEngine, run_remaining
 from liver_tf.studies.study_plan import (
     StudyDesign,
     StudyInputs,
@@ -21,13 +17,11 @@ from liver_tf.studies.study_plan import (
 )
 from liver_tf.studies.study_settings import RAY, EngineSettings, ReproduceSettings
 
-REPORT = "report"
-
 
 def reproduce(settings: ReproduceSettings) -> bool:
     """List the runs, write the report, or execute what is not done and write the report.
 
-    If only a part of the runs is selected, the report is written once the whole study is done.
+    If only a part of the runs is selected, the report is written once the study is complete.
 
     Returns:
       Whether all selected runs succeeded.
@@ -46,9 +40,6 @@ def reproduce(settings: ReproduceSettings) -> bool:
     failed = []
     if not settings.report_only:
         failed = run_remaining(jobs, plan.work, lambda: make_engine(settings.engine))
-    if failed:
-        names = ", ".join(result.name for result in failed)
-        print(f"\n{len(failed)} run(s) FAILED: {names}. The same command retries them.")
     missing = plan.missing()
     if missing and settings.only and not settings.report_only:
         print(f"\nno report yet: {len(missing)} of {len(plan.jobs)} runs are not done")
@@ -83,31 +74,24 @@ def make_engine(settings: EngineSettings) -> Engine:
     return ProcessEngine(settings.workers)
 
 
-def write_report(plan: StudyPlan, *, data_label: str, samples: int) -> Sequence[Path]:
-    """Write the report of the runs that are done; it lists the missing ones.
-
-    Returns:
-      The files written, ``report.html`` first; none if another process is writing the report.
+def write_report(plan: StudyPlan, *, data_label: str, samples: int) -> None:
+    """Write the report of the finished runs, which lists the missing ones.
 
     Raises:
       Refusal: as :func:`liver_tf.report.write_report.write_study_report`.
     """
-    folder = plan.study / REPORT
+    folder = plan.study / "report"
     folder.mkdir(parents=True, exist_ok=True)
+    planned = [job.run for job in plan.jobs]
     try:
         with locked_folder(folder):
             files = write_study_report(
-                plan.study,
-                folder,
-                data_label=data_label,
-                planned=[job.run for job in plan.jobs],
-                samples=samples,
+                plan.study, folder, data_label=data_label, planned=planned, samples=samples
             )
     except Refusal as refusal:
         if refusal.code != "output-busy":
             raise
         # The last runs of a study can end at the same time, in several processes.
-        print(f"another process is writing the report into {folder}")
-        return []
-    print(f"\nreport: {files[0]}\n        and {len(files) - 1} files beside it")
-    return files
+        print(f"another process is writing the report to {folder}")
+    else:
+        print(f"\nreport: {files[0]}\n        and {len(files) - 1} files beside it")

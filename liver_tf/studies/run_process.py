@@ -1,7 +1,7 @@
-"""One run of a study, in a process of its own: local, under a scheduler, or on a Ray cluster.
+"""One run of a study in a separate process: local, under a scheduler, or on a Ray cluster.
 
-The run's folder, ``cells/fold1/hier_freeze/seed0`` of the study, holds ``log.txt`` (everything its
-processes printed) and ``cell.json`` (its settings, its state and how long it took).
+The run's folder, e.g. ``cells/fold1/hier_freeze/seed0``, holds ``log.txt`` (the output of its
+processes) and ``cell.json`` (settings, state and duration).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,10 @@ from liver_tf.folder_lock import locked_folder
 from liver_tf.refusals import Refusal
 from liver_tf.results.study_inventory import OUTCOME
 
-DONE, FAILED, BUSY = "done", "failed", "busy"
-BEGUN = "begun"
+BEGUN, DONE, FAILED, BUSY = "begun", "done", "failed", "busy"
 
-#: States that ``--list`` adds: done, but its measures are missing; never started.
-STALE, NOT_BEGUN = "stale", "-"
-
-RUN_LOG = "log.txt"
+#: Additional states of ``--list``: done, but the measures are missing; never started.
+_STALE, _NOT_BEGUN = "stale", "-"
 
 #: Lines of a failed run's log that are shown.
 _LOG_LINES = 12
@@ -40,9 +36,10 @@ class StudyJob:
     """A run of a study to be executed.
 
     Attributes:
-      name: ``fold1/hier_freeze/seed0``.
-      folder: for its log and status. run: for the trained network.
-      arguments: of ``command``, a module. working_folder: where the command is started.
+      name: e.g. ``fold1/hier_freeze/seed0``.
+      folder: of the log and the status.
+      run: folder of the trained network.
+      arguments: of ``command``, which is a module.
       made_of: everything that decides the result, apart from fold, seed and validation.
     """
 
@@ -54,32 +51,29 @@ class StudyJob:
     made_of: Mapping[str, Any]
     command: str = "trainers.cell"
 
-    @cached_property
+    @property
     def log(self) -> Path:
-        return self.folder / RUN_LOG
+        return self.folder / "log.txt"
 
     def status(self) -> dict:
         """The content of ``cell.json``; empty if it is missing or damaged."""
         return read_status(self.folder / OUTCOME)
 
-    def was_started(self) -> bool:
-        """Whether it was started with the same settings, however it ended."""
-        return self.status().get("made_of") == json.loads(json.dumps(self.made_of))
-
     def is_done(self) -> bool:
-        """Whether it succeeded with the same settings, and its measures still exist."""
+        """Whether the run succeeded with the same settings, and its measures still exist."""
+        status = self.status()
         return (
-            self.status().get("state") == DONE
-            and self.was_started()
+            status.get("state") == DONE
+            and status.get("made_of") == json.loads(json.dumps(self.made_of))
             and run_files.results_file(self.run).is_file()
         )
 
     def state(self) -> str:
-        """``done``, ``begun``, ``failed``, ``-``, or ``stale`` (done, measures are gone)."""
+        """``done``, ``begun``, ``failed``, ``-``, or ``stale`` (done, but without measures)."""
         if self.is_done():
             return DONE
-        stored = self.status().get("state", NOT_BEGUN)
-        return STALE if stored == DONE else stored
+        stored = self.status().get("state", _NOT_BEGUN)
+        return _STALE if stored == DONE else stored
 
 
 @dataclass(frozen=True)
@@ -88,8 +82,8 @@ class JobResult:
 
     Attributes:
       state: ``done``, ``failed``, or ``busy`` if another process is executing it.
-      error: of a failed job, the end of its log.
-      seconds: of ``training`` and ``measuring``; empty unless it ran here from its beginning.
+      error: reason of a failure, with the end of the log.
+      seconds: of ``training`` and ``measuring``; empty if the run resumed or was already done.
     """
 
     name: str
@@ -108,10 +102,10 @@ def read_status(path: Path) -> dict:
 
 
 def execute_job(job: StudyJob) -> JobResult:
-    """Run a job in a process of its own, unless it is done or another process executes it.
+    """Run a job in a separate process, unless it is done or another process executes it.
 
-    If this process is killed, the job's process lives on and keeps the lock of the job's folder;
-    the job is ``busy`` until that process ends.
+    If this process is killed, the job's process continues and keeps the lock of the job's folder;
+    until it ends, the job is ``busy``.
     """
     try:
         job.folder.mkdir(parents=True, exist_ok=True)

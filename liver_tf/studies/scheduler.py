@@ -1,12 +1,13 @@
-"""Executes the jobs of a study on an engine until each has ended."""
+"""Executes the jobs of a study until each has ended: in local processes, or on another engine."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent import futures
 from typing import Any, Protocol
 
-from liver_tf.studies.run_process import BUSY, DONE, JobResult, StudyJob
+from liver_tf.studies.run_process import BUSY, DONE, JobResult, StudyJob, execute_job
 from liver_tf.studies.study_progress import PlannedWork, StudyProgress
 
 _POLL_SECONDS = 1.0
@@ -19,13 +20,32 @@ class Engine(Protocol):
         """Accept a job and return a handle."""
 
     def wait(self, handles: Collection[Any], seconds: float) -> list[Any]:
-        """Wait until a job ends, ``seconds`` at most; return the handles of those that ended."""
+        """Wait until a job ends, ``seconds`` at most; return the handles of ended jobs."""
 
     def result(self, handle: Any) -> JobResult:
-        """The result of a job that ended."""
+        """The result of an ended job."""
 
     def close(self) -> None:
-        """Release the engine; no job follows."""
+        """Release the engine."""
+
+
+class ProcessEngine:
+    """Executes up to ``workers`` jobs at a time as processes of this machine."""
+
+    def __init__(self, workers: int) -> None:
+        self._pool = futures.ThreadPoolExecutor(workers)
+
+    def submit(self, job: StudyJob) -> futures.Future:
+        return self._pool.submit(execute_job, job)
+
+    def wait(self, handles: Collection[futures.Future], seconds: float) -> list[futures.Future]:
+        return list(futures.wait(handles, seconds, futures.FIRST_COMPLETED).done)
+
+    def result(self, handle: futures.Future) -> JobResult:
+        return handle.result()
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
 
 
 def run_remaining(
@@ -34,7 +54,7 @@ def run_remaining(
     """Execute the jobs that are not done, with a progress bar; the engine is made only if needed.
 
     Returns:
-      The results of the jobs that failed.
+      The results of the failed jobs; their names are printed.
     """
     progress = StudyProgress(jobs, work)
     if not progress.remaining:
@@ -42,20 +62,24 @@ def run_remaining(
         return []
     engine = make_engine()
     try:
-        return run_all(progress.remaining, engine, progress)
+        failed = run_all(progress.remaining, engine, progress)
     finally:
         progress.close()
         engine.close()
+    if failed:
+        names = ", ".join(result.name for result in failed)
+        print(f"\n{len(failed)} run(s) FAILED: {names}. The same command retries them.")
+    return failed
 
 
 def run_all(jobs: Sequence[StudyJob], engine: Engine, progress: StudyProgress) -> list[JobResult]:
-    """Execute jobs in order, as far as the engine has room; after a failure the others still run.
+    """Execute jobs in order, as many at a time as the engine allows; a failure stops no other job.
 
-    Jobs that another process is executing are retried after the others until they have ended, so a
-    study may be started several times and its processes share the work.
+    Jobs that another process is executing are retried last, until they have ended: a study can be
+    started several times, and its processes share the work.
 
     Returns:
-      The results of the jobs that failed.
+      The results of the failed jobs.
     """
     failed = []
     by_name = {job.name: job for job in jobs}

@@ -1,4 +1,4 @@
-"""Runs with different settings are never mixed in one study: the study is refused instead."""
+"""Keeps runs with different settings apart: a study that would mix them is refused."""
 
 from __future__ import annotations
 
@@ -25,10 +25,8 @@ def refuse_mixed_settings(study: Path, planned: Mapping[str, Mapping[str, Any]])
     Raises:
       Refusal: ``study-differs``; its text shows the difference.
     """
-    common: dict[str, Any] | None = None
     protocols = {name: made_of[PROTOCOL] for name, made_of in planned.items()}
-    for made_of in planned.values():
-        common = _without_protocol(made_of)
+    common = next((_without_protocol(made_of) for made_of in planned.values()), None)
     for path in sorted((study / CELLS).glob(f"*/*/*/{OUTCOME}")):
         fold, protocol, seed = path.parent.relative_to(study / CELLS).parts
         made_of = read_status(path).get("made_of")
@@ -36,8 +34,8 @@ def refuse_mixed_settings(study: Path, planned: Mapping[str, Mapping[str, Any]])
         if not made_of or not (run / run_files.IDENTITY).exists():
             continue  # it failed before training started
         common = common or _without_protocol(made_of)
-        differences = _differences(_without_protocol(made_of), common)
         flags = protocols.setdefault(protocol, made_of[PROTOCOL])
+        differences = _differences(_without_protocol(made_of), common)
         differences += _differences({protocol: made_of[PROTOCOL]}, {protocol: flags})
         if differences:
             raise Refusal(
@@ -45,8 +43,8 @@ def refuse_mixed_settings(study: Path, planned: Mapping[str, Mapping[str, Any]])
                 path.parent,
                 expected="the settings with which this run of the study was started",
                 found="; ".join(differences),
-                remedy="Use the same settings to resume, or name another folder with --output: "
-                "runs with different settings cannot be compared in one table.",
+                remedy="Use the same settings to resume, or another folder (--output): a table "
+                "cannot compare runs with different settings.",
             )
 
 
@@ -71,6 +69,6 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
 
 
 def _brief(value: Any) -> str:
-    """The text of a value; of a hash only its beginning."""
+    """The text of a value; hashes are abbreviated."""
     text = str(value)
     return text[:16] if len(text) == 64 and text.isalnum() else text

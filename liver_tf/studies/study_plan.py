@@ -1,4 +1,4 @@
-"""From a study's grid to jobs: how each run is started, where it is stored, how much work it is."""
+"""Plans a study: the jobs of its grid, their folders and flags, and how much work each is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from liver_tf import run_files
 from liver_tf.atomic_files import sha256_of
 from liver_tf.options import OptionError
-from liver_tf.records.folds import Split, load_folds, validate_on_test
+from liver_tf.records.folds import load_folds, validate_on_test
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
 from liver_tf.results.study_inventory import CELLS, FINETUNE
@@ -25,13 +25,13 @@ from liver_tf.studies.study_progress import PlannedWork
 
 @dataclass(frozen=True)
 class StudyInputs:
-    """Inputs of a study; with ``liver_run`` it is one of lesion networks.
+    """Inputs of a study; the names are also those of the flags of a run.
 
     Attributes:
       records: record set to train on.
-      folds_file: folds of its patients.
       pretrained: run of the pre-trained network.
-      liver_run, whole_records: of lesion networks, which are evaluated on whole slices.
+      liver_run, whole_records: given for lesion networks, which are evaluated on whole slices; None
+        for liver networks.
     """
 
     records: Path
@@ -48,8 +48,10 @@ class StudyInputs:
     def made_of(self, settings: Sequence[str]) -> dict[str, Any]:
         """Everything that decides the results, apart from protocol, fold, seed and validation.
 
-        Files are identified by their SHA-256, record sets by their fingerprint. Raises ``Refusal``,
-        ``no-model``, if a pre-trained network is missing.
+        Files are identified by their SHA-256, record sets by their fingerprint.
+
+        Raises:
+          Refusal: ``no-model`` if a pre-trained network is missing.
         """
         fingerprint = load_manifest(self.records).fingerprint
         made_of = {
@@ -64,18 +66,12 @@ class StudyInputs:
             made_of["liver weights"] = _hash_of_weights(self.liver_run)
         return made_of
 
-    def arguments(self) -> list[str]:
-        """Flags of ``command``."""
-        return [f"--{name}={path}" for name, path in vars(self).items() if path is not None]
-
 
 @dataclass(frozen=True)
 class StudyDesign:
     """The grid of a study and what its runs share.
 
     Attributes:
-      protocols: as read from their flag files.
-      seeds: training seeds.
       folds: None for all folds of the file.
       settings: training flags that all runs share, by file.
       validation: ``inner`` or ``test_fold``.
@@ -94,7 +90,7 @@ class StudyDesign:
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """A planned study: its jobs in order, their work by name, ``made_of`` by protocol."""
+    """The jobs of a study in order, their work by name, and ``made_of`` by protocol."""
 
     study: Path
     jobs: tuple[StudyJob, ...]
@@ -121,14 +117,15 @@ def plan_study(study: Path, inputs: StudyInputs, design: StudyDesign) -> StudyPl
         raise OptionError("folds", f"expected 0 to {len(splits) - 1}, found {missing[0]}")
     common = inputs.made_of(design.shared_flags)
     made_of = {one.name: {**common, PROTOCOL: list(one.arguments)} for one in design.protocols}
-    epochs = epochs_by_cycle(design.protocols, design.settings)
-    cells = grid(dict.fromkeys(folds), made_of, dict.fromkeys(design.seeds))
-    jobs = [_job(cell, study, inputs, design, made_of[cell.protocol]) for cell in cells]
-    epochs = new_epochs(design.protocols, epochs)
+    epochs = new_epochs(design.protocols, epochs_by_cycle(design.protocols, design.settings))
     slices_of = {entry.case: entry.records for entry in manifest.cases}
-    work = {}
-    for cell in cells:
-        slices = _slices_per_epoch(splits[cell.fold], design.validation, slices_of)
+    jobs, work = [], {}
+    for cell in grid(dict.fromkeys(folds), made_of, dict.fromkeys(design.seeds)):
+        jobs.append(_job(cell, study, inputs, design, made_of[cell.protocol]))
+        split = splits[cell.fold]
+        if design.validation == TEST_FOLD:
+            split = validate_on_test(split)
+        slices = sum(slices_of[case] for case in (*split.training, *split.validation))
         work[cell.name] = PlannedWork(slices, epochs[cell.protocol])
     refuse_mixed_settings(study, made_of)
     return StudyPlan(study, tuple(jobs), work, made_of)
@@ -168,20 +165,16 @@ def _job(
         arguments=(
             *made_of[PROTOCOL],
             *design.shared_flags,
-            *inputs.arguments(),
+            *(f"--{name}={path}" for name, path in vars(inputs).items() if path is not None),
             f"--runs={study / FINETUNE}",
-            *(f"--fold={cell.fold}", f"--seed={cell.seed}"),
+            f"--fold={cell.fold}",
+            f"--seed={cell.seed}",
             f"--validation={design.validation}",
         ),
         working_folder=Path.cwd(),
         made_of=made_of,
         command=inputs.command,
     )
-
-
-def _slices_per_epoch(split: Split, validation: str, slices_of: Mapping[str, int]) -> int:
-    split = validate_on_test(split) if validation == TEST_FOLD else split
-    return sum(slices_of[case] for case in (*split.training, *split.validation))
 
 
 def _hash_of_weights(run: Path) -> str:

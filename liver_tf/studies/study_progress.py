@@ -1,7 +1,6 @@
 """Progress of a study: one bar for all runs, with the time left.
 
-The progress of a run that is training is read from the files that training writes after every
-epoch (``finished_epochs``).
+The progress of a run in training is read from the files that training writes after every epoch.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from dataclasses import dataclass, field
 from tqdm import tqdm
 
 from liver_tf.run_files import finished_epochs
-from liver_tf.studies.durations import format_duration
 from liver_tf.studies.run_process import DONE, JobResult, StudyJob
 
 
@@ -34,17 +32,17 @@ class PlannedWork:
         return self.slices * sum(self.epochs)
 
     def done(self, cycles: int, epochs: int = 0) -> int:
-        """Slices shown after so many finished cycles, and epochs of the next cycle."""
+        """Slices shown after that many finished cycles, and epochs of the next cycle."""
         open_cycle = self.epochs[cycles] if cycles < len(self.epochs) else 0
         return self.slices * (sum(self.epochs[:cycles]) + min(epochs, open_cycle))
 
 
 @dataclass
 class RunDurations:
-    """Estimates the seconds of a run from finished runs.
+    """Estimates the duration of a run from finished runs.
 
-    Training takes time in proportion to its planned slices (early stopping included), choosing the
-    post-processing and measuring take the same time for every run.
+    Training time is proportional to the planned slices (early stopping included). The time for
+    post-processing and evaluation is the same for every run.
     """
 
     slices: int = 0
@@ -53,14 +51,13 @@ class RunDurations:
 
     def add(self, work: PlannedWork, seconds: Mapping[str, float]) -> None:
         """Add a finished run; ``seconds`` as in ``JobResult.seconds``, ignored if empty."""
-        if not seconds:
-            return
-        self.measuring_s.append(seconds["measuring"])
-        self.slices += work.total
-        self.training_s += seconds["training"]
+        if seconds:
+            self.measuring_s.append(seconds["measuring"])
+            self.slices += work.total
+            self.training_s += seconds["training"]
 
     def estimate(self, slices: int) -> float | None:
-        """Seconds for the remaining slices of a run and its measuring; None without data."""
+        """Seconds for the remaining slices of a run and its evaluation; None without data."""
         if not self.measuring_s:
             return None
         measuring = sum(self.measuring_s) / len(self.measuring_s)
@@ -105,7 +102,7 @@ class StudyProgress:
             print(f"{result.name}: done{took} ({self._text()})", flush=True)
 
     def update(self, waiting_for: Sequence[str] = ()) -> None:
-        """Read how far the remaining runs are; ``waiting_for``: jobs of another process."""
+        """Refresh the display; ``waiting_for``: jobs that another process is executing."""
         self._bar.n = self._bar.total - min(sum(self._remaining_slices()), self._bar.total)
         self._bar.set_description_str(self._text(waiting_for))
         if self._bar.disable:
@@ -144,3 +141,11 @@ class StudyProgress:
         """Slices that each remaining job has still to show."""
         work = [(self._work[name], job.run) for name, job in self._remaining.items()]
         return [planned.total - planned.done(*finished_epochs(run)) for planned, run in work]
+
+
+def format_duration(seconds: float) -> str:
+    """``1 h 05 min`` or ``3 min 20 s``."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -67,7 +67,7 @@ def test_a_finished_step_is_skipped_until_its_command_or_flag_file_changes(tmp_p
     assert run_chain([step(more=[1, 2])], tmp_path, "the chain") == ["one"]
     assert json.loads((tmp_path / "done" / "one.json").read_text())[-1] == "--a=2\n"
     # A step whose product is missing runs again; one that must not overwrite it is skipped.
-    once = ChainStep("once", "a step", 1, "platform", {}, str(product), once=True)
+    once = ChainStep("once", "a step", 1, "platform", {}, product, once=True)
     product.touch()
     assert run_chain([once], tmp_path, "the chain") == []
     product.unlink()

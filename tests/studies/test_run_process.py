@@ -6,9 +6,8 @@ import time
 from liver_tf import folder_lock
 from liver_tf.folder_lock import locked_folder
 from liver_tf.results.study_inventory import OUTCOME
-from liver_tf.studies.process_engine import ProcessEngine
 from liver_tf.studies.run_process import BUSY, DONE, FAILED, JobResult, execute_job
-from liver_tf.studies.scheduler import run_all
+from liver_tf.studies.scheduler import ProcessEngine, run_all
 from liver_tf.studies.study_progress import PlannedWork, StudyProgress
 from tests.builders.study_jobs import MADE_OF, job_of, mark_done
 

@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 
 from liver_tf.run_files import finished_epochs
-from liver_tf.studies.durations import format_duration
 from liver_tf.studies.run_process import DONE, FAILED, JobResult
-from liver_tf.studies.study_progress import PlannedWork, RunDurations, StudyProgress
+from liver_tf.studies.study_progress import (
+    PlannedWork,
+    RunDurations,
+    StudyProgress,
+    format_duration,
+)
 from tests.builders.study_jobs import job_of, mark_done
 
 

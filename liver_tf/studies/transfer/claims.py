@@ -1,14 +1,16 @@
-"""What a transfer study shows and what it does not, as sentences written by rule.
+"""What a transfer study shows and what it does not, as sentences that follow fixed rules.
 
-The test slices come from one patient and are close to each other, so there are no significance
-tests and no confidence intervals. Trainings are compared instead: two protocols count as
-different only if every seed of one is above every seed of the other.
+The test slices are neighbours in one patient, so there are no significance tests and no confidence
+intervals. Instead the seeds are compared: two protocols count as different only if every seed of
+one is above every seed of the other.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import comb
 
 import numpy as np
@@ -26,14 +28,12 @@ class Claim:
     """A possible result: ``protocol`` has a higher liver Dice than ``reference``.
 
     Attributes:
-      statement: the sentence if it holds in every comparison.
-      question: the sentence if it does not.
+      statement: what that means, in a form that can also follow "that".
     """
 
     protocol: str
     reference: str
     statement: str
-    question: str
 
 
 #: In the order in which the paper's claims build on each other.
@@ -41,40 +41,29 @@ CLAIMS = (
     Claim(
         "no_freezing",
         "baseline",
-        "Pre-training on phantoms helps compared with training from scratch, one cycle each.",
-        "Does pre-training on phantoms help compared with training from scratch, one cycle each?",
+        "pre-training on phantoms helps compared with training from scratch, one cycle each",
     ),
     Claim(
         "no_freezing",
         "baseline_long",
-        "It also helps compared with training from scratch for four times the epochs, at a "
-        "suitable learning rate.",
-        "Does it help compared with training from scratch for four times the epochs, at a "
-        "suitable learning rate?",
+        "pre-training on phantoms helps compared with training from scratch for four times the "
+        "epochs, at a suitable learning rate",
     ),
     Claim(
         "no_freezing",
         PHANTOM_ONLY,
-        "Real slices help: fine-tuning improves the network trained only on phantoms.",
-        "Do the real slices help, compared with the network trained only on phantoms?",
+        "real slices help: fine-tuning improves the network trained only on phantoms",
     ),
-    Claim(
-        "freeze_encoder",
-        "no_freezing",
-        "Freezing the encoder is better than training it.",
-        "Is freezing the encoder better than training it?",
-    ),
+    Claim("freeze_encoder", "no_freezing", "freezing the encoder is better than training it"),
     Claim(
         "hier_freeze",
         "no_freezing_5_cycles",
-        "Hierarchical freezing is better than training equally long with nothing frozen.",
-        "Is hierarchical freezing better than training equally long with nothing frozen?",
+        "hierarchical freezing is better than training equally long with nothing frozen",
     ),
     Claim(
         "hier_unfreeze",
         "no_freezing_6_cycles",
-        "Hierarchical unfreezing is better than training equally long with nothing frozen.",
-        "Is hierarchical unfreezing better than training equally long with nothing frozen?",
+        "hierarchical unfreezing is better than training equally long with nothing frozen",
     ),
 )
 
@@ -83,19 +72,13 @@ CLAIMS = (
 class SeedComparison:
     """Two protocols with the same training slices: mean Dice over the test slices, by seed.
 
-    Attributes:
-      seeds, reference: one value for each seed; the phantom network has a single one.
+    The network trained only on phantoms has a single value.
     """
 
     end: str
     count: int
     seeds: tuple[float, ...]
     reference: tuple[float, ...]
-
-    @property
-    def difference(self) -> float:
-        """Difference of the means over seeds."""
-        return float(np.mean(self.seeds) - np.mean(self.reference))
 
     @property
     def verdict(self) -> str:
@@ -105,33 +88,38 @@ class SeedComparison:
             return LOWER
         return NOT_SHOWN
 
+    def text(self) -> str:
+        """The difference of the means over seeds, with the verdict unless that is ``HIGHER``."""
+        difference = np.mean(self.seeds) - np.mean(self.reference)
+        remark = "" if self.verdict == HIGHER else f" ({self.verdict})"
+        return f"{difference:+.3f} with {self.count} slices{remark}"
+
 
 def sort_claims(results: TransferResults) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The claims that the results show, and those that they do not or only in part."""
     shown, not_shown = [], []
     for claim in CLAIMS:
-        found = comparisons(results, claim)
-        if not found:
-            not_shown.append(f"{claim.question} Not measured.")
-        elif all(comparison.verdict == HIGHER for comparison in found):
-            shown.append(f"{claim.statement} {_detail(claim, found)}")
+        compared = comparisons(results, claim)
+        if compared and all(comparison.verdict == HIGHER for comparison in compared):
+            statement = claim.statement[0].upper() + claim.statement[1:]
+            shown.append(f"{statement}. {_differences(claim, compared)}")
+        elif compared:
+            text = f"{_summary(compared)} {_differences(claim, compared)}"
+            not_shown.append(f"That {claim.statement}. {text}")
         else:
-            not_shown.append(f"{claim.question} {_answer(found)} {_detail(claim, found)}")
+            not_shown.append(f"That {claim.statement}. Not measured.")
     return tuple(shown), tuple(not_shown)
 
 
 def comparisons(results: TransferResults, claim: Claim) -> list[SeedComparison]:
     """The comparisons of a claim: each end and training size for which both sides have results."""
-    found = []
-    for end in results.ends:
-        for count in results.counts:
-            sides = [
-                mean_dice_by_seed(results, end, count, name)
-                for name in (claim.protocol, claim.reference)
-            ]
-            if all(sides):
-                found.append(SeedComparison(end, count, *sides))
-    return found
+    compared = []
+    for end, count in product(results.ends, results.counts):
+        seeds = mean_dice_by_seed(results, end, count, claim.protocol)
+        reference = mean_dice_by_seed(results, end, count, claim.reference)
+        if seeds and reference:
+            compared.append(SeedComparison(end, count, seeds, reference))
+    return compared
 
 
 def mean_dice_by_seed(
@@ -150,29 +138,19 @@ def chance_of_difference(seeds: int, others: int) -> str:
     return f"1 in {comb(seeds + others, seeds) / 2:.0f}"
 
 
-def _answer(found: Sequence[SeedComparison]) -> str:
-    verdicts = [comparison.verdict for comparison in found]
+def _summary(compared: Sequence[SeedComparison]) -> str:
+    verdicts = Counter(comparison.verdict for comparison in compared)
     if set(verdicts) == {NOT_SHOWN}:
         return "No difference shown: the seeds overlap in every comparison."
     if set(verdicts) == {LOWER}:
-        return "No, the results show the opposite."
-    parts = [
-        f"{verdict} in {verdicts.count(verdict)}"
-        for verdict in (HIGHER, LOWER, NOT_SHOWN)
-        if verdict in verdicts
-    ]
-    return f"Mixed results in {len(found)} comparisons: {', '.join(parts)}."
+        return "The results show the opposite."
+    parts = [f"{name} in {verdicts[name]}" for name in (HIGHER, LOWER, NOT_SHOWN) if verdicts[name]]
+    return f"Mixed results in {len(compared)} comparisons: {', '.join(parts)}."
 
 
-def _detail(claim: Claim, found: Sequence[SeedComparison]) -> str:
-    """The difference in every comparison, with its verdict unless that is ``HIGHER``."""
+def _differences(claim: Claim, compared: Sequence[SeedComparison]) -> str:
     parts = []
-    for end in dict.fromkeys(comparison.end for comparison in found):
-        differences = [
-            f"{comparison.difference:+.3f} with {comparison.count} slices"
-            + ("" if comparison.verdict == HIGHER else f" ({comparison.verdict})")
-            for comparison in found
-            if comparison.end == end
-        ]
-        parts.append(f"trained at the {end}, {', '.join(differences)}")
+    for end in dict.fromkeys(comparison.end for comparison in compared):
+        texts = [comparison.text() for comparison in compared if comparison.end == end]
+        parts.append(f"trained at the {end}, {', '.join(texts)}")
     return f"Mean Dice of {claim.protocol} minus {claim.reference}: {'; '.join(parts)}."

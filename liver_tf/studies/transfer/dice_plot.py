@@ -9,9 +9,11 @@ from matplotlib.axes import Axes
 
 from liver_tf.report.plots import plot_style
 from liver_tf.studies.transfer.claims import PHANTOM_ONLY, mean_dice_by_seed
+from liver_tf.studies.transfer.scan_split import FEET, HEAD
 from liver_tf.studies.transfer.transfer_results import TransferResults
 
-#: Grey: from scratch. Open markers: controls; filled: the protocol that they control for.
+#: Colour, marker, filled. Grey: from scratch; open markers: controls; filled in the same colour:
+#: the protocol with that control.
 _STYLES = {
     "baseline": (plot_style.GREY, "s", True),
     "baseline_long": (plot_style.GREY, "s", False),
@@ -22,7 +24,6 @@ _STYLES = {
     "no_freezing_6_cycles": (plot_style.GREEN, "v", False),
     "hier_unfreeze": (plot_style.GREEN, "v", True),
 }
-_OTHER = ("black", "x", True)
 
 
 def draw_dice_plot(results: TransferResults, path: Path | str) -> Path:
@@ -35,7 +36,7 @@ def draw_dice_plot(results: TransferResults, path: Path | str) -> Path:
     axes = figure.subplots(1, len(results.ends), squeeze=False, sharey=True)[0]
     for axis, end in zip(axes, results.ends, strict=True):
         _draw_end(axis, results, end)
-        other = {"feet": "head", "head": "feet"}.get(end, "other")
+        other = FEET if end == HEAD else HEAD
         axis.set_title(f"trained at the {end} end, tested at the {other} end", fontsize=10)
         axis.set_xlabel("training slices", fontsize=9)
     axes[0].set_ylabel("liver Dice, mean over the test slices", fontsize=9)
@@ -48,26 +49,17 @@ def _draw_end(axis: Axes, results: TransferResults, end: str) -> None:
     protocols += [name for name in results.protocols if name not in _STYLES]
     step = 0.8 / len(protocols)
     for place, protocol in enumerate(protocols):
-        colour, marker, filled = _STYLES.get(protocol, _OTHER)
+        colour, marker, filled = _STYLES.get(protocol, ("black", "x", True))
+        style = {"ls": "", "marker": marker, "ms": 5, "mfc": colour if filled else "white"}
         for column, count in enumerate(results.counts):
             seeds = mean_dice_by_seed(results, end, count, protocol)
             if not seeds:
                 continue
             x = column + (place - (len(protocols) - 1) / 2) * step
-            axis.plot(
-                [x] * len(seeds),
-                seeds,
-                ls="",
-                marker=marker,
-                ms=5,
-                color=colour,
-                mfc=colour if filled else "white",
-                label=protocol,
-            )
-            half = 0.4 * step
-            axis.plot([x - half, x + half], [np.mean(seeds)] * 2, color=colour, lw=1.2)
-    before = mean_dice_by_seed(results, end, 0, PHANTOM_ONLY)
-    if before:
+            axis.plot([x] * len(seeds), seeds, color=colour, label=protocol, **style)
+            bar = [x - 0.4 * step, x + 0.4 * step]
+            axis.plot(bar, [np.mean(seeds)] * 2, color=colour, lw=1.2)
+    if before := mean_dice_by_seed(results, end, 0, PHANTOM_ONLY):
         axis.axhline(before[0], color="black", lw=1, ls=":", label=PHANTOM_ONLY)
     axis.set_xticks(range(len(results.counts)), [str(count) for count in results.counts])
     axis.grid(axis="y", alpha=0.25, lw=0.6)

@@ -22,7 +22,7 @@ from liver_tf.results.study_inventory import FINETUNE
 from liver_tf.studies.transfer.claims import PHANTOM_ONLY
 from liver_tf.studies.transfer.transfer_results import BEFORE, TransferResults, slice_dice
 
-#: From scratch, pre-trained, and one of the paper's orders of freezing.
+#: From scratch, pre-trained, and one of the paper's hierarchical protocols.
 SHOWN = ("baseline_long", "no_freezing", "hier_unfreeze")
 
 #: Darker pixels are air around the body; slightly above the lower end of the records' window.
@@ -43,66 +43,38 @@ def draw_overlays(
 ) -> Path | None:
     """Write a PNG with one row for each network: its worst, median and best slice by Dice.
 
-    The network of a protocol is the seed with the median mean Dice, or the lower of two.
-
-    Args:
-      study: its folder, with the networks' label maps.
-      results: of the study.
-      records, manifest: record set of the slices.
-      end, count: the fold whose networks are shown.
-      path: where the PNG goes.
+    Shows the networks of one fold (``end``, ``count``). Of the seeds of a protocol, the one with
+    the median mean Dice is shown, or the lower of two.
 
     Returns:
       ``path``, or None if there are no results.
     """
-    panels: list[Panel] = []
+    rows: list[tuple[Path, RunResults, str]] = []
     if end in results.phantom_only:
-        run = results.phantom_only[end]
-        panels += _row(study / BEFORE / end, run, PHANTOM_ONLY, records, manifest)
-    fold = results.folds.index(results.fold(end, count))
+        rows.append((study / BEFORE / end, results.phantom_only[end], PHANTOM_ONLY))
+    fold = [(fold.end, fold.count) for fold in results.folds].index((end, count))
     for protocol in SHOWN:
-        runs = sorted(
-            results.by_seed(end, count, protocol),
-            key=lambda run: (np.mean(slice_dice(run)), run.seed),
-        )
+        runs = results.by_seed(end, count, protocol)
+        runs.sort(key=_mean_dice_and_seed)
         if runs:
             run = runs[(len(runs) - 1) // 2]
             folder = run_files.run_folder(study / FINETUNE, f"fold{fold}", run.seed, protocol)
-            panels += _row(folder, run, f"{protocol}, {count} slices", records, manifest)
-    if not panels:
+            rows.append((folder, run, f"{protocol}, {count} slices"))
+    if not rows:
         return None
+    panels = [panel for row in rows for panel in _panels(*row, records, manifest)]
     draw_sheet(_crop_to_body(panels), path, columns=len(RANKS))
     _shrink(path)
     return path
 
 
-def _crop_to_body(panels: Sequence[Panel]) -> list[Panel]:
-    """Crop all panels to one box, that of the body in any of them, so that they compare easily."""
-    body = np.any([panel.hu > _AIR_HU for panel in panels], axis=0)
-    box = tuple(
-        slice(places[0], places[-1] + 1)
-        for places in (np.flatnonzero(body.any(axis=axis)) for axis in (1, 0))
-    )
-    return [
-        replace(panel, hu=panel.hu[box], truth=panel.truth[box], predicted=panel.predicted[box])
-        for panel in panels
-    ]
+def _mean_dice_and_seed(run: RunResults) -> tuple[float, int]:
+    return float(np.mean(slice_dice(run))), run.seed
 
 
-def _shrink(path: Path) -> None:
-    """Reduce the PNG to a third of its bytes: CT noise at full resolution hardly compresses."""
-    with Image.open(path) as image:
-        size = _WIDTH, round(image.height * _WIDTH / image.width)
-        small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-    with atomic_write(path) as temporary:
-        # The few coloured pixels of the outlines keep their colour with this method.
-        method = Image.Quantize.MAXCOVERAGE
-        small.quantize(256, method, dither=Image.Dither.NONE).save(temporary, "PNG", optimize=True)
-
-
-def _row(
+def _panels(
     folder: Path, run: RunResults, name: str, records: Path, manifest: Manifest
-) -> Sequence[Panel]:
+) -> list[Panel]:
     entries = {entry.case: entry for entry in manifest.cases}
     ordered = sorted(run.results, key=lambda result: result.liver.dice)
     examples = (ordered[0], ordered[(len(ordered) - 1) // 2], ordered[-1])
@@ -115,3 +87,25 @@ def _row(
         title = f"{name}: {rank}, Dice {result.liver.dice:.2f}"
         panels.append(Panel(record.image, truth, predicted, LIVER_ONLY, title, record.spacing_mm))
     return panels
+
+
+def _crop_to_body(panels: Sequence[Panel]) -> list[Panel]:
+    """Crop all panels to the same box, around the body in any of them."""
+    body = np.any([panel.hu > _AIR_HU for panel in panels], axis=0)
+    rows, columns = (np.flatnonzero(body.any(axis=axis)) for axis in (1, 0))
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    return [
+        replace(panel, hu=panel.hu[box], truth=panel.truth[box], predicted=panel.predicted[box])
+        for panel in panels
+    ]
+
+
+def _shrink(path: Path) -> None:
+    """Reduce the PNG to a third of its bytes: CT noise at full resolution hardly compresses."""
+    with Image.open(path) as image:
+        size = _WIDTH, round(image.height * _WIDTH / image.width)
+        small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    with atomic_write(path) as temporary:
+        # This method keeps the colours of the outlines, which are few pixels.
+        method = Image.Quantize.MAXCOVERAGE
+        small.quantize(256, method, dither=Image.Dither.NONE).save(temporary, "PNG", optimize=True)

@@ -1,7 +1,7 @@
 """Which slices of one scan train, validate and test: parts are disjoint and far apart.
 
-A scan belongs to one patient, and everywhere else the program refuses to split a patient. The
-transfer study does so on purpose and therefore keeps a distance between the parts.
+Everywhere else the program refuses to split a patient. The transfer study splits one on purpose and
+therefore keeps a distance between the parts.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ def split_scan(
     validation_slices: int,
     distances: SplitDistances,
 ) -> ScanSplit:
-    """Split the slices with liver: training from one end, then validation, the rest is the test.
+    """Split the slices with liver: training at one end, then validation, the rest is the test.
 
     Args:
       positions_mm: of every slice, increasing from feet to head.
-      with_liver: of every slice.
+      with_liver: whether each slice has liver.
       end: the end of the liver used for training, one of ``ENDS``.
       counts: sizes of the training sets. All are spread evenly over the same part of the scan, so
         a larger set is not nearer to the test.

@@ -1,14 +1,13 @@
-"""A scan cut into slices that are cases of their own, and folds that split this one patient.
+"""A scan cut into slices, each a case of its own, and folds that split this one patient.
 
-Record sets never split a patient, but the transfer study has only one. It writes every slice as a
-pair of files with its own number, so that conversion takes each for a case, and states this in the
-folds. The leakage guard compares the pixels of the parts as usual; no pair is exempt.
+Every slice becomes a pair of files with its own number, so that conversion takes it for a case. The
+folds state this. The leakage guard compares the pixels of the parts as usual; no pair is exempt.
 """
 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +28,7 @@ CAUTION = (
     "distance. The results say nothing about other patients."
 )
 
-#: Number of the first slice, above every number of LiTS and of the phantoms.
+#: Number of the first slice, above all numbers of LiTS and of the phantoms.
 _FIRST = 3001
 
 
@@ -61,26 +60,22 @@ def read_pair(volume: Path, segmentation: Path) -> ScanPair:
     labels, _ = read_nifti_labels(segmentation, scan)
     if scan.source.axes[0] != 2:
         raise ValueError("expected files whose slices are stacked along the last axis")
-    count = len(scan.hu)
-    numbers = range(count - 1, -1, -1) if scan.source.flips[0] else range(count)
-    step = scan.spacing_mm[0]
+    numbers = range(len(scan.hu))
     return ScanPair(
         volume,
         segmentation,
-        tuple(round(number * step, 3) for number in range(count)),
+        tuple(round(number * scan.spacing_mm[0], 3) for number in numbers),
         tuple(np.any(labels > 0, axis=(1, 2)).tolist()),
-        tuple(numbers),
+        tuple(reversed(numbers) if scan.source.flips[0] else numbers),
     )
 
 
-def used_slices(splits: Sequence[ScanSplit]) -> list[int]:
+def used_slices(splits: Iterable[ScanSplit]) -> list[int]:
     """All slices that belong to any part, from feet to head."""
-    parts = [
-        part
-        for split in splits
-        for part in (*split.training.values(), split.validation, split.test)
-    ]
-    return sorted({number for part in parts for number in part})
+    used: set[int] = set()
+    for split in splits:
+        used.update(*split.training.values(), split.validation, split.test)
+    return sorted(used)
 
 
 def write_slices(pair: ScanPair, slices: Collection[int], output: Path) -> None:
@@ -92,11 +87,10 @@ def write_slices(pair: ScanPair, slices: Collection[int], output: Path) -> None:
         for number in slices:
             place = pair.stored[number]
             path = output / f"{name}-{_FIRST + number}.nii.gz"
-            piece = image.slicer[:, :, place : place + 1]
             kept.add(path)
-            # Without a time stamp the same slice gives the same bytes. Unchanged files are not
-            # rewritten, so they need not be converted again.
-            content = gzip.compress(piece.to_bytes(), 1, mtime=0)
+            # Without a time stamp the same slice gives the same bytes. An unchanged file is not
+            # rewritten, so it is not converted again.
+            content = gzip.compress(image.slicer[:, :, place : place + 1].to_bytes(), 1, mtime=0)
             if not path.is_file() or path.read_bytes() != content:
                 with atomic_write(path) as temporary:
                     temporary.write_bytes(content)
@@ -104,12 +98,12 @@ def write_slices(pair: ScanPair, slices: Collection[int], output: Path) -> None:
         path.unlink()
 
 
-def case_of(number: int, key: bytes) -> str:
-    """The case pseudonym that conversion gives a slice."""
-    return pseudonym(key, "case", f"lits-{_FIRST + number}")
+def cases_of(numbers: Iterable[int], key: bytes) -> tuple[str, ...]:
+    """The case pseudonyms that conversion gives slices."""
+    return tuple(pseudonym(key, "case", f"lits-{_FIRST + number}") for number in numbers)
 
 
-def folds_of(splits: Sequence[ScanSplit]) -> list[tuple[ScanSplit, int]]:
+def folds_of(splits: Iterable[ScanSplit]) -> list[tuple[ScanSplit, int]]:
     """The split and the number of training slices of each fold."""
     return [(split, count) for split in splits for count in split.training]
 
@@ -119,24 +113,20 @@ def write_folds(path: Path, manifest: Manifest, splits: Sequence[ScanSplit], key
 
     Test slices are listed from feet to head: they are evaluated together, as a part of a scan.
     """
-
-    def cases(numbers: Sequence[int]) -> tuple[str, ...]:
-        return tuple(case_of(number, key) for number in numbers)
-
-    folds = tuple(
-        Split(cases(split.training[count]), cases(split.validation), cases(split.test))
-        for split, count in folds_of(splits)
-    )
-    save_folds(path, manifest, folds, {"caution": CAUTION})
+    folds = []
+    for split, count in folds_of(splits):
+        parts = split.training[count], split.validation, split.test
+        folds.append(Split(*(cases_of(part, key) for part in parts)))
+    save_folds(path, manifest, tuple(folds), {"caution": CAUTION})
 
 
 def write_layout(study: Path, splits: Sequence[ScanSplit], key: bytes) -> None:
     """Write ``layout.json`` of the study: the folds in millimetres."""
     folds = []
     for split, count in folds_of(splits):
+        parts = split.training[count], split.validation, split.test
         training, validation, test = (
-            tuple(split.positions_mm[number] for number in part)
-            for part in (split.training[count], split.validation, split.test)
+            tuple(split.positions_mm[number] for number in part) for part in parts
         )
         folds.append(
             TransferFold(
@@ -145,7 +135,7 @@ def write_layout(study: Path, splits: Sequence[ScanSplit], key: bytes) -> None:
                 training_mm=training,
                 validation_mm=validation,
                 test_mm=test,
-                test_cases=tuple(case_of(number, key) for number in split.test),
+                test_cases=cases_of(split.test, key),
                 validation_apart_mm=split.distance_mm(split.training[count], split.validation),
                 test_apart_mm=split.test_distance_mm(count),
             )

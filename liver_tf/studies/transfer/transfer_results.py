@@ -1,7 +1,7 @@
 """Results of a transfer study: one scan, its parts, and the networks' Dice on its test slices.
 
-The parts are described by ``layout.json`` in the study's folder: folds that split one patient by
-distance. No result here is an estimate for other patients.
+``layout.json`` in the study's folder describes the parts: folds that split one patient by distance.
+No result here is an estimate for other patients.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from liver_tf.atomic_files import write_json
 from liver_tf.results.stored_results import RunResults, has_results, load_results
 from liver_tf.results.study_inventory import FINETUNE
 
-LAYOUT = "layout.json"
+_LAYOUT = "layout.json"
+
 #: Results of the network before fine-tuning, one folder for each end.
 BEFORE = "phantom_only"
 
 
 @dataclass(frozen=True)
 class TransferFold:
-    """A set of training slices, its validation and its test; positions in mm along the scan.
+    """A training set, its validation and its test slices; positions in mm, from feet to head.
 
     Attributes:
       end: end of the liver used for training, ``feet`` or ``head``.
       count: number of training slices.
-      training_mm, validation_mm, test_mm: positions of the slices, from feet to head.
-      test_cases: pseudonyms of the test slices, in the same order.
+      test_cases: pseudonyms of the test slices, in the order of ``test_mm``.
       validation_apart_mm: from training to the nearest validation slice.
       test_apart_mm: from training and validation to the nearest test slice.
     """
@@ -62,7 +62,7 @@ class TransferResults:
 
     @property
     def ends(self) -> list[str]:
-        """The ends that networks were trained at."""
+        """The ends at which networks were trained."""
         return list(dict.fromkeys(end for end, _, _ in self.runs))
 
     @property
@@ -73,9 +73,6 @@ class TransferResults:
     @property
     def protocols(self) -> list[str]:
         return list(dict.fromkeys(protocol for _, _, protocol in self.runs))
-
-    def fold(self, end: str, count: int) -> TransferFold:
-        return next(fold for fold in self.folds if (fold.end, fold.count) == (end, count))
 
     def by_seed(self, end: str, count: int, protocol: str) -> list[RunResults]:
         """Results in the order of their seeds; empty if there are none."""
@@ -101,13 +98,16 @@ def surface_mm(run: RunResults) -> tuple[float | None, int]:
 
 def save_layout(study: Path, folds: list[TransferFold], caution: str) -> None:
     """Write ``layout.json``."""
-    write_json(study / LAYOUT, {"caution": caution, "folds": [asdict(fold) for fold in folds]})
+    write_json(study / _LAYOUT, {"caution": caution, "folds": [asdict(fold) for fold in folds]})
 
 
 def load_transfer(study: Path, protocols: list[str]) -> TransferResults:
-    """Read all results in a study's folder, the protocols in the order given."""
-    layout = json.loads((study / LAYOUT).read_text(encoding="utf-8"))
-    folds = tuple(_fold_of(fold) for fold in layout["folds"])
+    """Read all results in a study's folder, the protocols in the given order."""
+    layout = json.loads((study / _LAYOUT).read_text(encoding="utf-8"))
+    folds = []
+    for stored in layout["folds"]:
+        values: Any = {key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()}
+        folds.append(TransferFold(**values))
     runs: dict[tuple[str, int, str], dict[int, RunResults]] = {}
     for protocol in protocols:
         for number, fold in enumerate(folds):
@@ -115,14 +115,6 @@ def load_transfer(study: Path, protocols: list[str]) -> TransferResults:
                 if has_results(run, "test"):
                     results = load_results(run)
                     runs.setdefault((fold.end, fold.count, protocol), {})[results.seed] = results
-    before = {}
-    for end in dict.fromkeys(fold.end for fold in folds):
-        run = study / BEFORE / end
-        if has_results(run, "test"):
-            before[end] = load_results(run)
-    return TransferResults(folds, runs, before)
-
-
-def _fold_of(stored: dict[str, Any]) -> TransferFold:
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
-    return TransferFold(**values)
+    before = {fold.end: study / BEFORE / fold.end for fold in folds}
+    evaluated = {end: load_results(run) for end, run in before.items() if has_results(run, "test")}
+    return TransferResults(tuple(folds), runs, evaluated)

@@ -18,9 +18,8 @@ from liver_tf.report.page.page_parts import Picture
 from liver_tf.report.page.render_markdown import render_markdown
 from liver_tf.results.stored_results import has_results, load_results
 from liver_tf.studies.command_chain import PHANTOM_KEY, ChainStep, run_chain
-from liver_tf.studies.process_engine import ProcessEngine
 from liver_tf.studies.protocol_files import ProtocolFile, read_protocols, read_settings
-from liver_tf.studies.scheduler import run_remaining
+from liver_tf.studies.scheduler import ProcessEngine, run_remaining
 from liver_tf.studies.study_plan import StudyDesign, StudyInputs, StudyPlan, plan_study
 from liver_tf.studies.transfer import slice_cases
 from liver_tf.studies.transfer.dice_plot import draw_dice_plot
@@ -74,9 +73,6 @@ def run_transfer_study(settings: TransferSettings) -> bool:
     if not settings.report_only:
         print(f"\n== fine-tune and evaluate: {len(plan.jobs)} networks", flush=True)
         failed = run_remaining(plan.jobs, plan.work, lambda: ProcessEngine(settings.workers))
-    if failed:
-        names = ", ".join(result.name for result in failed)
-        print(f"\n{len(failed)} network(s) FAILED: {names}. The same command retries them.")
     _evaluate_before(settings, manifest, splits)
     _write_report(settings, manifest, plan, protocols, [*chain.from_iterable(shared.values())])
     return not failed
@@ -127,7 +123,7 @@ def _evaluate_before(
     made_of = {"records": manifest.fingerprint, "weights": weights}
     for split in splits:
         output = settings.folder / BEFORE / split.end
-        cases = [slice_cases.case_of(number, _KEY) for number in split.test]
+        cases = [*slice_cases.cases_of(split.test, _KEY)]
         if has_results(output, "test"):
             before = load_results(output)
             same_cases = cases == [result.case for result in before.results]

@@ -14,7 +14,7 @@ from liver_tf.records.manifest import CaseEntry, Manifest
 from liver_tf.studies.transfer import slice_cases
 from liver_tf.studies.transfer.scan_split import ENDS, SplitDistances, split_scan
 from liver_tf.studies.transfer.slice_cases import (
-    case_of,
+    cases_of,
     folds_of,
     read_pair,
     used_slices,
@@ -84,17 +84,17 @@ def test_slices_keep_their_pixels_and_geometry(scan, tmp_path):
     ]
 
 
-def test_conversion_gives_a_slice_the_pseudonym_of_case_of(scan, tmp_path):
+def test_conversion_gives_a_slice_the_pseudonym_of_its_case(scan, tmp_path):
     write_slices(scan, [0, 7], tmp_path / "pieces")
     tasks, refusals = find_lits(tmp_path / "pieces", KEY)
     assert not refusals
-    assert [task.case for task in tasks] == [case_of(0, KEY), case_of(7, KEY)]
+    assert [task.case for task in tasks] == [*cases_of([0, 7], KEY)]
 
 
 def test_folds_are_disjoint_and_state_that_it_is_one_patient(scan, tmp_path):
     splits = splits_of(scan)
     numbers = used_slices(splits)
-    cases = {case_of(number, KEY): number for number in numbers}
+    cases = dict(zip(cases_of(numbers, KEY), numbers, strict=True))
     entries = tuple(
         CaseEntry(case, case, case, f"{case}.tfrecord", 1, 1, "0" * 64, "", None, ())
         for case in cases

@@ -46,7 +46,7 @@ def test_the_page_claims_nothing_about_patients_and_has_no_tests():
     assert (
         "For equal protocols this happens 1 in 10 times; the page makes 5 such comparisons" in text
     )
-    assert "start from the same weights, whatever their seed" in text
+    assert "all pre-trained networks, whatever their seed, start from the weights of" in text
 
 
 def test_tables_show_seeds_and_slices():
