@@ -15,7 +15,6 @@ from typing import Any
 
 from liver_tf.atomic_files import write_json
 from liver_tf.command_line.flag_files import find_flag_file
-from liver_tf.studies.study_progress import format_duration
 
 #: Phantoms have no identity to protect; real data need a secret key.
 PHANTOM_KEY = "phantom-data-need-no-secret"
@@ -112,3 +111,11 @@ def _run_step(step: ChainStep, folder: Path, chain: str) -> bool:
         )
     write_json(mark, step.signature())
     return True
+
+
+def format_duration(seconds: float) -> str:
+    """``1 h 05 min`` or ``3 min 20 s``."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liver_tf.options import Options
-from liver_tf.studies.command_chain import ChainStep, run_chain
+from liver_tf.studies.command_chain import ChainStep, format_duration, run_chain
 from liver_tf.studies.grid import PAPER_PROTOCOLS
 from liver_tf.studies.phantom_steps import (
     DATA_LABEL,
@@ -15,7 +15,6 @@ from liver_tf.studies.phantom_steps import (
     phantom_step,
     pretraining_steps,
 )
-from liver_tf.studies.study_progress import format_duration
 
 FOLDER = Path("demo")
 RUNS = FOLDER / "runs" / "finetune" / "fold0" / "seed0"

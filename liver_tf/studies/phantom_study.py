@@ -8,7 +8,7 @@ from pathlib import Path
 
 from liver_tf.options import Options, option
 from liver_tf.phantom.phantom_plan import PhantomPlan
-from liver_tf.studies.command_chain import ChainStep, run_chain
+from liver_tf.studies.command_chain import ChainStep, format_duration, run_chain
 from liver_tf.studies.grid import PROTOCOLS
 from liver_tf.studies.phantom_steps import (
     DATA_LABEL,
@@ -16,7 +16,6 @@ from liver_tf.studies.phantom_steps import (
     phantom_step,
     pretraining_steps,
 )
-from liver_tf.studies.study_progress import format_duration
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from tqdm import tqdm
 
 from liver_tf.run_files import finished_epochs
+from liver_tf.studies.command_chain import format_duration
 from liver_tf.studies.run_process import DONE, JobResult, StudyJob
 
 
@@ -141,11 +142,3 @@ class StudyProgress:
         """Slices that each remaining job has still to show."""
         work = [(self._work[name], job.run) for name, job in self._remaining.items()]
         return [planned.total - planned.done(*finished_epochs(run)) for planned, run in work]
-
-
-def format_duration(seconds: float) -> str:
-    """``1 h 05 min`` or ``3 min 20 s``."""
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -8,7 +8,7 @@ import pytest
 
 from liver_tf.command_line.flags_of_options import parse
 from liver_tf.command_line.run_command import settings_class
-from liver_tf.studies.command_chain import ChainStep, run_chain
+from liver_tf.studies.command_chain import ChainStep, format_duration, run_chain
 from liver_tf.studies.demo import demo_steps
 from liver_tf.studies.phantom_study import PhantomStudySettings, phantom_study_steps
 
@@ -79,3 +79,10 @@ def test_a_failed_step_ends_the_chain_and_says_how_to_resume(tmp_path):
     with pytest.raises(SystemExit, match="the chain stopped: two ended with status 1"):
         run_chain([failing], tmp_path, "the chain")
     assert not (tmp_path / "done").exists()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(59.6, "1 min 00 s"), (200, "3 min 20 s"), (3900, "1 h 05 min")]
+)
+def test_durations_have_two_units(seconds, text):
+    assert format_duration(seconds) == text

@@ -8,12 +8,7 @@ import pytest
 
 from liver_tf.run_files import finished_epochs
 from liver_tf.studies.run_process import DONE, FAILED, JobResult
-from liver_tf.studies.study_progress import (
-    PlannedWork,
-    RunDurations,
-    StudyProgress,
-    format_duration,
-)
+from liver_tf.studies.study_progress import PlannedWork, RunDurations, StudyProgress
 from tests.builders.study_jobs import job_of, mark_done
 
 
@@ -90,10 +85,3 @@ def test_the_time_left_follows_from_the_finished_runs(tmp_path, capsys, monkeypa
     assert first == f"{jobs[1].name}: done in 1 min 40 s (2 of 4 runs, about 3 min 40 s left)"
     assert second == f"{jobs[2].name}: done in 1 min 40 s (3 of 4 runs, about 55 s left)"
     assert f"{jobs[3].name}: FAILED, its error" in rest
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(59.6, "1 min 00 s"), (200, "3 min 20 s"), (3900, "1 h 05 min")]
-)
-def test_durations_have_two_units(seconds, text):
-    assert format_duration(seconds) == text
