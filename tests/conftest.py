@@ -49,9 +49,7 @@ def make_network():
         description = Description(
             kind, architecture, label_set, (-160, 240), 100.0, 30.0, "0" * 64, roi
         )
-        network = TrainedNetwork(model, description)
-        network.keras_model = model  # what tests save as a run's weights
-        return network
+        return TrainedNetwork(model, description)
 
     return make
 
@@ -65,7 +63,7 @@ def save_runs(make_network):
         for name, kind, seed in (("liver", "liver", 1), ("one", "lesion", 1), ("two", "lesion", 2)):
             network = make_network(kind, seed=seed)
             network.description.save(folder / name)
-            save_weights(folder / name / "weights.npz", network.keras_model)
+            save_weights(folder / name / "weights.npz", network.model)
         return folder
 
     return save
@@ -96,9 +94,7 @@ def intensity_cascade():
         description = Description(
             kind, architecture, label_set, (-160, 240), 100.0, 30.0, "0" * 64, roi
         )
-        network = TrainedNetwork(model, description)
-        network.keras_model = model
-        return network
+        return TrainedNetwork(model, description)
 
     def make(*, margin_mm=2.0, extent="slice", **options):
         rule = {"margin_mm": margin_mm, "least_side_mm": 4.0, "extent": extent}

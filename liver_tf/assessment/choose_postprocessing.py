@@ -22,7 +22,7 @@ from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.decision_threshold import decide
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.postprocessing import PostProcessing
-from liver_tf.inference.slice_batches import BATCH, SliceGraph, as_graph_dtype
+from liver_tf.inference.slice_batches import BATCH, SliceGraph
 from liver_tf.inference.small_lesions import least_pixels, without_small
 from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.labels import LIVER
@@ -207,7 +207,7 @@ class _CombinationEvaluator:
             for first in range(0, len(same), BATCH):
                 batch = same[first : first + BATCH]
                 spacing = np.array([r.spacing_mm or (0.0, 0.0) for r in batch], np.float32)
-                hu = as_graph_dtype(np.stack([record.image for record in batch]))
+                hu = np.stack([record.image for record in batch])
                 undecided = self._probabilities(hu, spacing)
                 for k, record in enumerate(batch):
                     this = slice(k, k + 1)

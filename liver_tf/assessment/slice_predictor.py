@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from liver_tf.inference.cascade import Cascade
-from liver_tf.inference.slice_batches import BATCH, SliceGraph, as_graph_dtype
+from liver_tf.inference.slice_batches import BATCH, SliceGraph
 from liver_tf.records.record_schema import SliceRecord
 
 
@@ -32,7 +32,7 @@ class SlicePredictor:
             same = [k for k, record in enumerate(records) if record.image.shape == shape]
             for first in range(0, len(same), BATCH):
                 batch = same[first : first + BATCH]
-                hu = as_graph_dtype(np.stack([records[k].image for k in batch]))
+                hu = np.stack([records[k].image for k in batch])
                 spacing = np.array(
                     [records[k].spacing_mm or (np.nan, np.nan) for k in batch], np.float32
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,7 @@ from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.postprocessing import NOTHING, PostProcessing
 from liver_tf.inference.roi_box import boxes_of_scan, paste, square_boxes, windows_of
 from liver_tf.inference.roi_rule import RoiRule
-from liver_tf.inference.slice_batches import (
-    BATCH,
-    SliceGraph,
-    as_graph_dtype,
-    batches,
-    check_hu,
-)
+from liver_tf.inference.slice_batches import BATCH, SliceGraph, check_hu
 from liver_tf.inference.small_lesions import least_pixels, without_small, without_small_2d
 from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.labels import LIVER, LabelSet
@@ -33,10 +27,6 @@ from liver_tf.records.record_schema import Box
 #: Lesions are kept this far outside the liver, in pixels of the liver network's grid (1.5 mm at
 #: 256 pixels, 4 mm at the 96 of the demo).
 RIM_PIXELS = 1
-
-_BOXES = tf.TensorSpec([None, 3], tf.int32)
-_GRIDS = tf.TensorSpec([None, None, None], tf.bool)
-_SPACINGS = tf.TensorSpec([None, 2], tf.float32)
 
 
 @dataclass(frozen=True)
@@ -57,7 +47,7 @@ class Prediction:
     probabilities: np.ndarray
 
 
-class Cascade(tf.Module):
+class Cascade:
     """From HU to a label map with typed lesions.
 
     Args:
@@ -67,8 +57,7 @@ class Cascade(tf.Module):
       how: Post-processing of the probabilities.
 
     Raises:
-      ValueError: A network is of another kind, or the networks differ in label set, window or ROI
-        rule.
+      ValueError: As ``check_networks``.
     """
 
     def __init__(
@@ -79,15 +68,20 @@ class Cascade(tf.Module):
         in_liver_only: bool = True,
         how: PostProcessing = NOTHING,
     ) -> None:
-        super().__init__()
         self.liver = liver
         self.lesion_networks = (lesion,) if isinstance(lesion, TrainedNetwork) else tuple(lesion)
         check_networks([network.description for network in self.lesion_networks])
         self.in_liver_only = in_liver_only
         self.how = how
+        #: The first lesion network: its labels, window and ROI rule are those of all.
+        self.lesion_network = self.lesion_networks[0]
+        self.label_set: LabelSet = self.lesion_network.description.label_set
         self.rule = RoiRule(**self.lesion_network.description.roi["rule"])
-        self._of_box = SliceGraph(self.labels_of_box, _BOXES, _GRIDS)
-        self._slices = SliceGraph(self.slice_by_slice, _SPACINGS)
+        self._of_boxes = SliceGraph(
+            self.labels_of_boxes,
+            tf.TensorSpec([None, 3], tf.int32),
+            tf.TensorSpec([None, None, None], tf.bool),
+        )
 
     @classmethod
     def of_runs(
@@ -110,14 +104,12 @@ class Cascade(tf.Module):
           options: See ``Cascade``.
 
         Raises:
-          Refusal: As ``TrainedNetwork.of_run``, ``postprocessing.load`` and
-            ``ensemble_checks.check_runs``.
+          Refusal: As ``TrainedNetwork.of_run``, ``postprocessing.load`` and ``check_runs``.
         """
         runs = [lesion] if isinstance(lesion, Path) else list(lesion)
         check_runs(runs)
         if use_chosen:
-            chosen = postprocessing.of_ensemble([postprocessing.load(run) for run in runs])
-            options.setdefault("how", chosen)
+            options["how"] = postprocessing.of_ensemble([postprocessing.load(run) for run in runs])
         networks = [TrainedNetwork.of_run(run, "lesion", flips=flips) for run in runs]
         return cls(LiverFinder.of_run(liver, flips=flips), networks, **options)
 
@@ -130,16 +122,6 @@ class Cascade(tf.Module):
             how=self.how,
         )
 
-    @property
-    def lesion_network(self) -> TrainedNetwork:
-        """The first lesion network: its labels, window and ROI rule are those of all."""
-        return self.lesion_networks[0]
-
-    @property
-    def label_set(self) -> LabelSet:
-        """The label set of the lesion networks."""
-        return self.lesion_network.description.label_set
-
     def facts(self) -> dict[str, Any]:
         """How results are computed, for ``lesions.json`` and ``model.json``."""
         return {
@@ -150,14 +132,11 @@ class Cascade(tf.Module):
         }
 
     def predict(self, hu: np.ndarray, spacing_mm: tuple[float, float] | None) -> Prediction:
-        """Liver, ROI and typed lesions of a scan.
+        """Liver, ROI and typed lesions of a scan; empty without liver.
 
         Args:
           hu: HU [slices, rows, columns], canonical orientation; slices = 1 for a single slice.
           spacing_mm: (row, column); None if unknown.
-
-        Returns:
-          The prediction, empty for a scan without liver.
 
         Raises:
           ValueError: As ``check_hu``.
@@ -168,12 +147,12 @@ class Cascade(tf.Module):
         boxes = boxes_of_scan(liver, spacing_mm, self.rule)
         labels = np.zeros(hu.shape, np.uint8)
         parts = [np.zeros((0, len(self.lesion_networks), len(self.label_set.lesions)), np.float16)]
+        squares = [astuple(box) for box in boxes if box is not None]
         with_liver = [index for index, box in enumerate(boxes) if box is not None]
-        for first in range(0, len(with_liver), BATCH):
+        for first in range(0, len(squares), BATCH):
             group = with_liver[first : first + BATCH]
-            squares = [[boxes[i].row, boxes[i].column, boxes[i].side] for i in group]
-            origin, window, probabilities = self._of_box(
-                as_graph_dtype(hu[group]), squares, grids[group]
+            origin, window, probabilities = self._of_boxes(
+                hu[group], squares[first : first + BATCH], grids[group]
             )
             rows, columns = window.shape[1:]
             for index, (row, column), values in zip(
@@ -188,49 +167,26 @@ class Cascade(tf.Module):
             probabilities = probabilities[without_small(labels, liver, least)]
         return Prediction(labels, liver, tuple(boxes), probabilities)
 
-    def labels_of_box(
-        self, hu: tf.Tensor, box: tf.Tensor, grids: tf.Tensor
+    def labels_of_boxes(
+        self, hu: tf.Tensor, boxes: tf.Tensor, grids: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Lesions in the ROI boxes of slices, before small ones are removed; a graph.
 
         Args:
           hu: int16 or float32 [batch, rows, columns].
-          box: int32 [batch, 3].
+          boxes: int32 [batch, 3].
           grids: bool [batch, s, s], the liver on the grid of the liver network.
 
         Returns:
           int32 [batch, 2], first row and column of each slice's window; uint8 [batch, r, c], its
           labels; float16 [lesion pixels, networks, types], probabilities in C order.
         """
-        size = tf.shape(hu)[1:3]
-        origin, window = windows_of(box, size)
-        of_networks = self._of_each_network(tf.cast(hu, tf.float32), box, origin, window)
-        inside = self._inside(grids, size, origin, window)
-        labels = decide(_mean(of_networks), inside, self.how)
-        of_types = tf.stack([maps[..., LIVER + 1 :] for maps in of_networks], axis=3)
+        origin, window = windows_of(boxes, tf.shape(hu)[1:3])
+        networks, inside = self._on_windows(hu, boxes, grids, origin, window)
+        labels = decide(_mean(networks), inside, self.how)
+        of_types = tf.stack([maps[..., LIVER + 1 :] for maps in networks], axis=3)
         kept = tf.cast(tf.boolean_mask(of_types, labels > LIVER), tf.float16)
         return origin, tf.cast(labels, tf.uint8), kept
-
-    def predict_slices(self, hu: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
-        """Label maps of slices, each on its own, as in the exported model.
-
-        Args:
-          hu: HU [slices, rows, columns].
-          spacing_mm: [slices, 2]; NaN or 0 where unknown.
-
-        Returns:
-          uint8 [slices, rows, columns].
-
-        Raises:
-          ValueError: As ``check_hu``.
-        """
-        check_hu(hu)
-        spacing_mm = np.asarray(spacing_mm, np.float32)
-        labels = np.empty(hu.shape, np.uint8)
-        for number, part in enumerate(batches(hu)):
-            these = slice(number * BATCH, number * BATCH + len(part))
-            labels[these] = self._slices(part, spacing_mm[these])["label_map"].numpy()
-        return labels
 
     def slice_by_slice(self, hu: tf.Tensor, spacing_mm: tf.Tensor) -> dict[str, tf.Tensor]:
         """The cascade as one graph, each slice on its own.
@@ -251,57 +207,56 @@ class Cascade(tf.Module):
             labels = without_small_2d(labels, undecided["liver_in_window"], least)
         lesion = tf.cast(labels > LIVER, tf.float32)[..., None]
         types = tf.reduce_sum(undecided["probabilities"][..., LIVER + 1 :] * lesion, axis=[1, 2])
-        label_map = paste(tf.cast(labels, tf.uint8), undecided["origin"], tf.shape(hu)[1:3])
+        sums = tf.reduce_sum(types, axis=1, keepdims=True)
         return {
-            "label_map": label_map,
-            "liver": undecided["liver"],
-            "type_probabilities": tf.math.divide_no_nan(
-                types, tf.reduce_sum(types, axis=1, keepdims=True)
-            ),
-            "origin": undecided["origin"],
-            "probabilities": undecided["probabilities"],
+            "label_map": paste(tf.cast(labels, tf.uint8), undecided["origin"], tf.shape(hu)[1:3]),
+            "type_probabilities": tf.math.divide_no_nan(types, sums),
+            **{name: undecided[name] for name in ("liver", "origin", "probabilities")},
         }
 
     def undecided(self, hu: tf.Tensor, spacing_mm: tf.Tensor) -> dict[str, tf.Tensor | None]:
-        """The networks' answers for slices, each on its own, before labels are decided; a graph.
+        """Class probabilities of slices, each on its own, before labels are decided; a graph.
 
         Args:
-          hu: [batch, rows, columns].
+          hu: int16 or float32 [batch, rows, columns].
           spacing_mm: float32 [batch, 2]; NaN or 0 where unknown.
 
         Returns:
           ``liver`` bool [batch, rows, columns]; ``origin`` int32 [batch, 2], first row and column
           of a window around each ROI box; and for these windows ``probabilities`` float32 [batch,
           r, c, classes], the mean over the networks, zero outside the box; ``liver_in_window`` bool
-          [batch, r, c]; ``inside`` bool [batch, r, c] or None: where lesions may be.
+          [batch, r, c]; ``inside`` bool [batch, r, c] or None: where lesions are allowed.
         """
         size = tf.shape(hu)[1:3]
         grids = largest_components_2d(self.liver.mask_on_grid(hu))
         liver = self.liver.to_slices(grids, size)
         boxes, found = square_boxes(liver, spacing_mm, self.rule)
         origin, window = windows_of(boxes, size)
-        of_networks = self._of_each_network(tf.cast(hu, tf.float32), boxes, origin, window)
+        networks, inside = self._on_windows(hu, boxes, grids, origin, window)
         return {
             "liver": liver,
             "origin": origin,
-            "probabilities": _mean(of_networks) * tf.cast(found, tf.float32)[:, None, None, None],
+            "probabilities": _mean(networks) * tf.cast(found, tf.float32)[:, None, None, None],
             "liver_in_window": self.liver.to_windows(grids, size, origin, window),
-            "inside": self._inside(grids, size, origin, window),
+            "inside": inside,
         }
 
-    def _of_each_network(
-        self, hu: tf.Tensor, box: tf.Tensor, origin: tf.Tensor, window: tf.Tensor
-    ) -> list[tf.Tensor]:
-        return [net.probabilities(hu, box, origin, window) for net in self.lesion_networks]
-
-    def _inside(
-        self, grids: tf.Tensor, size: tf.Tensor, origin: tf.Tensor, window: tf.Tensor
-    ) -> tf.Tensor | None:
-        """Where in the windows lesions may be; None for anywhere."""
+    def _on_windows(
+        self,
+        hu: tf.Tensor,
+        boxes: tf.Tensor,
+        grids: tf.Tensor,
+        origin: tf.Tensor,
+        window: tf.Tensor,
+    ) -> tuple[list[tf.Tensor], tf.Tensor | None]:
+        """Each network's probabilities; where lesions are allowed, None for everywhere."""
+        hu, size = tf.cast(hu, tf.float32), tf.shape(hu)[1:3]
+        networks = [net.probabilities(hu, boxes, origin, window) for net in self.lesion_networks]
         if not self.in_liver_only:
-            return None
-        return self.liver.to_windows(dilate(grids, RIM_PIXELS), size, origin, window)
+            return networks, None
+        with_rim = dilate(grids, RIM_PIXELS)
+        return networks, self.liver.to_windows(with_rim, size, origin, window)
 
 
-def _mean(of_networks: list[tf.Tensor]) -> tf.Tensor:
-    return of_networks[0] if len(of_networks) == 1 else tf.add_n(of_networks) / len(of_networks)
+def _mean(networks: list[tf.Tensor]) -> tf.Tensor:
+    return networks[0] if len(networks) == 1 else tf.add_n(networks) / len(networks)

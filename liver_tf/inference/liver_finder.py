@@ -8,31 +8,28 @@ import numpy as np
 import tensorflow as tf
 
 from liver_tf.inference.largest_component_3d import largest_component
-from liver_tf.inference.slice_batches import BATCH, SliceGraph, batches, check_hu
+from liver_tf.inference.slice_batches import BATCH, SliceGraph, check_hu
 from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.labels import LIVER
 from liver_tf.model.description import Description
 from liver_tf.pipeline import resample
 
 
-class LiverFinder(tf.Module):
+class LiverFinder:
     """Finds the liver in slices or in a scan.
 
-    Components are found on the grid of the liver network, where it decides, and then brought to the
-    slice; that costs less than on the grid of the slice.
+    The largest component is determined on the grid of the liver network (``grids``, bool [batch, s,
+    s]) and then resampled to the slices, which costs less than on the grid of the slices.
     """
 
     def __init__(self, network: TrainedNetwork) -> None:
-        super().__init__()
         if network.description.kind != "liver":
             raise ValueError(
                 f"expected a liver network, found a {network.description.kind} network"
             )
         self.network = network
         self._mask = SliceGraph(self.mask_on_grid)
-        self._to_slices = SliceGraph(
-            self.to_slices, tf.TensorSpec([2], tf.int32), dtypes=(tf.bool,)
-        )
+        self._to_slices = SliceGraph(self.to_slices, tf.TensorSpec([2], tf.int32), dtypes=(bool,))
 
     @classmethod
     def of_run(cls, folder: Path, *, flips: bool = False) -> LiverFinder:
@@ -62,11 +59,11 @@ class LiverFinder(tf.Module):
 
     def find_on_grid(self, hu: np.ndarray) -> np.ndarray:
         """As ``find``, on the grid of the liver network, bool [slices, s, s]."""
-        parts = [self._mask(part).numpy() for part in batches(hu)]
+        parts = [self._mask(hu[k : k + BATCH]).numpy() for k in range(0, len(hu), BATCH)]
         return largest_component(np.concatenate(parts))
 
-    def on_slices(self, grids: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """Masks bool [slices, s, s] on the grid of the slices, bool [slices, rows, columns]."""
+    def on_slices(self, grids: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+        """Resample grids to slices of ``size``, bool [slices, rows, columns]."""
         masks = np.zeros((len(grids), *size), bool)
         not_empty = np.flatnonzero(grids.any(axis=(1, 2)))
         for first in range(0, len(not_empty), BATCH):
@@ -81,7 +78,7 @@ class LiverFinder(tf.Module):
         return self.network.probabilities_on_grid(hu, box)[..., LIVER] > 0.5
 
     def to_slices(self, grids: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-        """Masks bool [batch, s, s] on the grid of the slices, bool [batch, rows, columns]."""
+        """As ``on_slices``, for a batch as a graph."""
         origin = tf.zeros([tf.shape(grids)[0], 2], tf.int32)
         return self.to_windows(grids, size, origin, size)
 
@@ -89,10 +86,9 @@ class LiverFinder(tf.Module):
     def to_windows(
         grids: tf.Tensor, size: tf.Tensor, origin: tf.Tensor, window: tf.Tensor
     ) -> tf.Tensor:
-        """Masks bool [batch, s, s] on windows of the slices, bool [batch, *window].
+        """Resample grids to windows of slices, bool [batch, *window].
 
         Args:
-          grids: Masks on the grid of the liver network.
           size: int32 [2], rows and columns of the slices.
           origin: int32 [batch, 2], first row and column of each window.
           window: int32 [2], rows and columns of the windows.

@@ -15,7 +15,7 @@ class RoiRule(Options):
     least_side_mm: float = option(
         120.0,
         "Smallest side of an ROI in mm, so that a small tip of the liver is not magnified.",
-        low=1,
+        above=0,
     )
     extent: str = option(
         "slice",

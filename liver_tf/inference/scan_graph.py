@@ -105,7 +105,7 @@ def _lesions(
 
     def one_batch(number, labels, probabilities):
         part = chosen[number * BATCH : (number + 1) * BATCH]
-        origin, in_windows, of_types = cascade.labels_of_box(
+        origin, in_windows, of_types = cascade.labels_of_boxes(
             tf.gather(hu, part), tf.gather(boxes, part), tf.gather(grids, part)
         )
         return (

@@ -14,12 +14,14 @@ from liver_tf.pipeline.standardisation import standardise
 from liver_tf.refusals import Refusal
 
 
-class TrainedNetwork(tf.Module):
+class TrainedNetwork:
     """A network and its description as one graph, the same for prediction and export.
 
+    Attributes:
+      softmax: float32 [batch, s, s, 1], standardised HU, to class probabilities [batch, s, s,
+        classes].
+
     Args:
-      model: The Keras model.
-      description: Window, standardisation, architecture and labels.
       flips: Average over the mirror image too (test-time augmentation).
       constants: See ``with_constants``.
     """
@@ -32,18 +34,13 @@ class TrainedNetwork(tf.Module):
         flips: bool = False,
         constants: bool = False,
     ) -> None:
-        super().__init__()
-        self.flips = flips
-        self.description = description
+        self.model, self.description, self.flips = model, description, flips
         weights = [
             [variable.numpy() for variable in variables]
             for variables in (model.trainable_variables, model.non_trainable_variables)
         ]
         if not constants:
             weights = [[tf.Variable(w, trainable=False) for w in part] for part in weights]
-        self._copy_with_constants = lambda: TrainedNetwork(
-            model, description, flips=flips, constants=True
-        )
         side = description.architecture.image_size
 
         # A function of its own, so that signatures that share the network contain it once.
@@ -53,7 +50,6 @@ class TrainedNetwork(tf.Module):
             logits, _ = model.stateless_call(*state, standardised, training=False)
             return tf.nn.softmax(logits)
 
-        #: float32 [batch, s, s, 1], standardised HU, to class probabilities [batch, s, s, classes].
         self.softmax = softmax
 
     @classmethod
@@ -78,11 +74,11 @@ class TrainedNetwork(tf.Module):
     def with_constants(self) -> TrainedNetwork:
         """The same network with its weights as constants of the graph, for export.
 
-        Kernels are then converted to the processor's layout once and not in every call, which
-        saves a quarter of the time of a single slice. But each graph holds a copy of the weights
-        in memory, so ``predict`` does without.
+        The kernels are then converted to the processor's layout once instead of in every call,
+        which saves a quarter of the time of a single slice. But each graph holds a copy of the
+        weights in memory, so ``predict`` keeps variables.
         """
-        return self._copy_with_constants()
+        return TrainedNetwork(self.model, self.description, flips=self.flips, constants=True)
 
     def probabilities_on_grid(self, hu: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
         """Class probabilities inside a box, on the grid of the network.
@@ -105,11 +101,9 @@ class TrainedNetwork(tf.Module):
     def probabilities(
         self, hu: tf.Tensor, box: tf.Tensor, origin: tf.Tensor, window: tf.Tensor
     ) -> tf.Tensor:
-        """Class probabilities on windows of the slices, all zero outside the box.
+        """As ``probabilities_on_grid``, on windows of the slices; all zero outside the box.
 
         Args:
-          hu: float32 [batch, rows, columns].
-          box: [batch, 3], first row, first column, side.
           origin: int32 [batch, 2], first row and column of each window.
           window: int32 [2], rows and columns of the windows.
 

@@ -17,6 +17,7 @@ from liver_tf.model.weights_file import save_weights
 from liver_tf.records.record_schema import SliceRecord
 from liver_tf.refusals import Refusal
 from tests.builders import tiny_records
+from tests.builders.label_maps import label_maps
 from trainers import choose_postprocessing
 
 CYST_HU, LIVER_HU = 200, 110
@@ -41,7 +42,7 @@ LESION = np.s_[22:42, 22:42]
 
 def drawn_as_found(cascade, record):
     """The same slice, its truth drawn as the networks find it: nothing can be better."""
-    found = cascade.predict_slices(record.image[None], np.ones((1, 2)))[0] > 1
+    found = label_maps(cascade, record.image[None], np.ones((1, 2)))[0] > 1
     return replace(record, labels=np.where(found, np.uint8(2), record.labels.clip(max=1)))
 
 
@@ -52,7 +53,7 @@ def choose_for(cascade, *records):
 def without_rims(cascade):
     """Only what is brighter than the liver is lesion: its rim passes through no other class."""
     means = (np.float32([-60, LIVER_HU, CYST_HU, 900, 900]) - 100) / 30
-    model = cascade.lesion_network.keras_model
+    model = cascade.lesion_network.model
     model.layers[0].set_weights([4 * means.reshape(1, 1, 1, -1), -2 * means**2])
     lesion = TrainedNetwork(model, cascade.lesion_network.description)
     return Cascade(cascade.liver, lesion, how=cascade.how)
@@ -101,7 +102,7 @@ def test_the_dice_in_the_table_is_that_of_the_predicted_slices(intensity_cascade
     how = PostProcessing(0.4, fill_holes=True, least_area_mm2=25.0)
     cascade = without_rims(intensity_cascade(how=how))
     dice, _ = choosing.measure_combinations(cascade, [records])
-    found = cascade.predict_slices(records[0].image[None], np.ones((1, 2)))[0] > 1
+    found = label_maps(cascade, records[0].image[None], np.ones((1, 2)))[0] > 1
     truth = records[0].labels > 1
     expected = 2 * (found & truth).sum() / (found.sum() + truth.sum())
     assert dice[0, choosing.COMBINATIONS.index(how)] == expected
@@ -145,7 +146,7 @@ def work(tmp_path, whole, make_network):
             roi = {**description.roi, "source_fingerprint": manifest.fingerprint}
             description = replace(description, roi=roi)
         description.save(tmp_path / kind)
-        save_weights(tmp_path / kind / "weights.npz", network.keras_model)
+        save_weights(tmp_path / kind / "weights.npz", network.model)
     split = {"training": ["case0", "case1"], "validation": ["case2", "case3"]}
     identity = {"split": {**split, "test": ["case4", "case5"]}}
     (tmp_path / "lesion" / "run.json").write_text(json.dumps(identity))

@@ -39,7 +39,7 @@ def work(tmp_path_factory, make_network):
     tiny_records.write_set(folder / "whole", patients=PATIENTS, slices=1, roi=False)
     liver = make_network("liver", favoured=[0.0, 3.0])
     liver.description.save(folder / "liver")
-    save_weights(folder / "liver" / "weights.npz", liver.keras_model)
+    save_weights(folder / "liver" / "weights.npz", liver.model)
     return folder
 
 
@@ -52,7 +52,7 @@ def finished(work, make_network):
         network = make_network("lesion", seed=seed, favoured=[0.0, 0.0, 0.5, 0.5, 0.5])
         roi = {**network.description.roi, "source_fingerprint": fingerprint}
         replace(network.description, roi=roi).save(run)
-        save_weights(run / "weights.npz", network.keras_model)
+        save_weights(run / "weights.npz", network.model)
         cases = [f"case{k}" for k in range(PATIENTS)]
         test = cases[fold::3]
         rest = [case for case in cases if case not in test]
@@ -148,7 +148,7 @@ def test_stored_results_are_reused(work, finished, read, make_network):
     other = work / "other_liver"
     liver = make_network("liver", seed=9, favoured=[0.0, 3.0])
     liver.description.save(other)
-    save_weights(other / "weights.npz", liver.keras_model)
+    save_weights(other / "weights.npz", liver.model)
     (third,) = evaluate_runs([run], other, work / "whole")
     assert len(read) == 16
     assert third.looks == 2
@@ -309,12 +309,12 @@ def test_the_model_card_accepts_only_measures_of_the_exported_model(
     # Folders of the same names, other weights.
     other_liver = tmp_path / "a" / "liver"
     shutil.copytree(liver, other_liver)
-    save_weights(other_liver / "weights.npz", make_network("liver", seed=5).keras_model)
+    save_weights(other_liver / "weights.npz", make_network("liver", seed=5).model)
     with pytest.raises(Refusal, match=r"\[measures-other-run\].*another liver network\."):
         told(liver=other_liver)
     trained_again = tmp_path / "b" / "hier_freeze"
     assert told(which=trained_again)["counts"]["patients"] == 4
-    save_weights(trained_again / "weights.npz", make_network("lesion", seed=6).keras_model)
+    save_weights(trained_again / "weights.npz", make_network("lesion", seed=6).model)
     with pytest.raises(Refusal, match=r"\[measures-other-run\].*found measures of other weights"):
         told(which=trained_again)
     # A report that does not tell of which weights it is.

@@ -24,7 +24,7 @@ def test_the_test_slices_are_evaluated_in_the_order_of_the_fold(tmp_path, make_n
     run = tmp_path / "mine"
     network = make_network("liver")
     network.description.save(run)
-    save_weights(run / run_files.WEIGHTS, network.keras_model)
+    save_weights(run / run_files.WEIGHTS, network.model)
     identity = {"split": {"test": test}, "fold": 1, "seed": 3, "validation": "inner"}
     (run / run_files.IDENTITY).write_text(json.dumps(identity))
 

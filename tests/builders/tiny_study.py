@@ -46,7 +46,7 @@ def write(folder: Path, make_network=None) -> Path:
 
         network = make_network(kind, favoured=[0.0, 3.0] if kind == "liver" else None)
         network.description.save(folder / name)
-        save_weights(folder / name / "weights.npz", network.keras_model)
+        save_weights(folder / name / "weights.npz", network.model)
     settings(folder)
     return folder
 

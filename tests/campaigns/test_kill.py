@@ -87,7 +87,7 @@ def test_the_campaign_detects_other_weights_and_damaged_files(make_network, tmp_
     for number in (1, 2):
         cycle = undisturbed / f"cycle{number}"
         cycle.mkdir(parents=True)
-        save_weights(cycle / "best.npz", make_network("lesion", seed=number).keras_model)
+        save_weights(cycle / "best.npz", make_network("lesion", seed=number).model)
         (cycle / "history.csv").write_text("epoch\n1\n")
         (cycle / "cycle.json").write_text('{"best_epoch": 1, "seconds": 0.5}')
     shutil.copy(undisturbed / "cycle2" / "best.npz", undisturbed / "weights.npz")

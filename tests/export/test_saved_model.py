@@ -18,6 +18,7 @@ from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.refusals import Refusal
+from tests.builders.label_maps import label_maps
 from tests.builders.served import ask, draw
 
 OUTPUTS = {
@@ -37,7 +38,7 @@ def test_the_reloaded_model_equals_the_cascade(exported, count, size):
     cascade, serve = exported.cascade, exported.signature()
     hu, spacing = draw(count, *size), np.full((count, 2), 0.8, np.float32)
     answer = ask(serve, hu, spacing)
-    expected = cascade.predict_slices(hu, spacing)
+    expected = label_maps(cascade, hu, spacing)
     np.testing.assert_array_equal(answer["label_map"], expected)
     if count == 3:
         assert len(np.unique(expected)) > 2
@@ -61,9 +62,9 @@ def test_post_processing_and_ensembles_are_in_the_exported_graph(make_network, t
     serve = tf.saved_model.load(str(tmp_path / "1")).signatures["serving_default"]
     hu, spacing = draw(3, 64, 64), np.full((3, 2), 0.8, np.float32)
     answer = ask(serve, hu, spacing)
-    expected = cascade.predict_slices(hu, spacing)
+    expected = label_maps(cascade, hu, spacing)
     np.testing.assert_array_equal(answer["label_map"], expected)
-    plain = Cascade(cascade.liver, networks).predict_slices(hu, spacing)
+    plain = label_maps(Cascade(cascade.liver, networks), hu, spacing)
     assert (plain != expected).any()
     meaning = json.loads((tmp_path / "1" / "assets.extra" / "model.json").read_text())
     assert meaning["lesion_networks"] == 2
@@ -99,7 +100,7 @@ def test_unknown_spacing_has_no_areas(exported):
     answer = ask(serve, hu, [[0, 0], [0.8, 0.8]])
     assert np.isnan(answer["liver_area_mm2"]).tolist() == [True, False]
     assert np.isnan(answer["lesion_area_mm2"]).tolist() == [True, False]
-    expected = cascade.predict_slices(hu, np.float32([[np.nan, np.nan], [0.8, 0.8]]))
+    expected = label_maps(cascade, hu, np.float32([[np.nan, np.nan], [0.8, 0.8]]))
     np.testing.assert_array_equal(answer["label_map"], expected)
 
 

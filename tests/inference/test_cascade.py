@@ -9,6 +9,7 @@ from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.labels import LESION_TYPES
 from tests.builders import tiny_records
+from tests.builders.label_maps import label_maps
 
 
 def draw_scan(rows, columns, lesions=(2, 3, 4, 0)):
@@ -49,7 +50,7 @@ def test_predict_on_one_slice_equals_the_graph_of_slices(intensity_cascade, make
     real = Cascade(LiverFinder(make_network("liver")), make_network("lesion"))
     for cascade, size in itertools.product((intensity_cascade(), real), ((64, 64), (48, 80))):
         hu, _ = draw_scan(*size)
-        by_graph = cascade.predict_slices(hu, spacing)
+        by_graph = label_maps(cascade, hu, spacing)
         assert by_graph.dtype == np.uint8
         for index in range(len(hu)):
             alone = cascade.predict(hu[index : index + 1], (0.8, 0.8)).labels[0]
@@ -61,8 +62,8 @@ def test_batches_do_not_change_a_slice(intensity_cascade):
     hu, _ = draw_scan(32, 32, (2, 3, 4, 0) * 5)
     spacing = np.full((len(hu), 2), 0.8, np.float32)
     cascade = intensity_cascade()
-    together = cascade.predict_slices(hu, spacing)
-    alone = [cascade.predict_slices(hu[i : i + 1], spacing[i : i + 1])[0] for i in range(len(hu))]
+    together = label_maps(cascade, hu, spacing)
+    alone = [label_maps(cascade, hu[i : i + 1], spacing[i : i + 1])[0] for i in range(len(hu))]
     np.testing.assert_array_equal(together, np.stack(alone))
 
 
@@ -98,7 +99,7 @@ def test_lesions_outside_the_liver_are_removed_only_with_in_liver_only(intensity
     for inside in (True, False):
         cascade = intensity_cascade(margin_mm=8.0, in_liver_only=inside)
         labels = cascade.predict(hu, (1.0, 1.0)).labels
-        np.testing.assert_array_equal(cascade.predict_slices(hu, spacing), labels)
+        np.testing.assert_array_equal(label_maps(cascade, hu, spacing), labels)
         kept[inside] = labels[0] > 1
     assert kept[False][13:17, 24:28].all()
     assert not kept[True][:, 22:].any()
@@ -113,7 +114,7 @@ def test_a_scan_without_liver_is_empty_not_an_error(make_network):
         assert not prediction.labels.any()
         assert not prediction.liver.any()
         assert prediction.boxes == (None,) * 4
-    assert not cascade.predict_slices(hu, np.zeros((4, 2), np.float32)).any()
+    assert not label_maps(cascade, hu, np.zeros((4, 2), np.float32)).any()
 
 
 def test_liver_everywhere_is_one_box_and_lesions_fill_it(make_network):

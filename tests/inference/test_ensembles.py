@@ -24,11 +24,9 @@ LN = np.log(np.arange(1, 7))
 def constant_network(make_network, logits):
     """A lesion network with the same answer for every pixel."""
     network = make_network("lesion")
-    head = network.keras_model.get_layer("head_logits")
+    head = network.model.get_layer("head_logits")
     head.set_weights([np.zeros_like(head.get_weights()[0]), np.float32(logits)])
-    changed = TrainedNetwork(network.keras_model, network.description)
-    changed.keras_model = network.keras_model
-    return changed
+    return TrainedNetwork(network.model, network.description)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +79,7 @@ def test_an_ensemble_of_two_equal_networks_equals_one(make_network):
 @pytest.mark.parametrize("kind", ["liver", "lesion"])
 def test_flips_are_undone_and_averaged(make_network, kind):
     plain = make_network(kind)
-    both = TrainedNetwork(plain.keras_model, plain.description, flips=True)
+    both = TrainedNetwork(plain.model, plain.description, flips=True)
     hu = tf.random.stateless_normal([2, 40, 32], [0, 1]) * 100
     box = tf.constant([[0, 0, 32], [4, -2, 36]])
     mirrored_box = tf.constant([[0, 0, 32], [4, -2, 36]])
@@ -102,9 +100,7 @@ def test_networks_that_differ_are_refused(everywhere, make_network):
         ({"label_set": LITS}, "label set"),
         ({"roi": {"rule": {"margin_mm": 7.0}}}, "ROI rule"),
     ):
-        other = TrainedNetwork(
-            lesion.keras_model, dataclasses.replace(lesion.description, **changes)
-        )
+        other = TrainedNetwork(lesion.model, dataclasses.replace(lesion.description, **changes))
         with pytest.raises(ValueError, match=f"networks differ in {what}"):
             Cascade(everywhere, [lesion, other])
     with pytest.raises(ValueError, match="expected at least one lesion network"):

@@ -38,7 +38,7 @@ def test_an_ensemble_uses_the_settings_of_most_runs_or_the_simplest():
 def run(tmp_path, make_network):
     from liver_tf.model.weights_file import save_weights
 
-    save_weights(tmp_path / "run" / "weights.npz", make_network("lesion").keras_model)
+    save_weights(tmp_path / "run" / "weights.npz", make_network("lesion").model)
     return tmp_path / "run"
 
 
@@ -49,7 +49,7 @@ def test_settings_belong_to_the_weights_of_the_run(run, make_network):
     how = PostProcessing(0.4, True, 25.0)
     postprocessing.save(run, how, {"table": []})
     assert postprocessing.load(run) == how
-    save_weights(run / "weights.npz", make_network("lesion", seed=2).keras_model)
+    save_weights(run / "weights.npz", make_network("lesion", seed=2).model)
     with pytest.raises(Refusal, match=r"\[postprocessing-other-weights\].*Choose them again"):
         postprocessing.load(run)
 

@@ -89,7 +89,7 @@ def test_a_crop_beyond_the_border_is_filled(box, outside):
     [
         ((-1.0,), "margin_mm: expected at least 0, found -1"),
         ((float("nan"),), "margin_mm: expected a finite number, found nan"),
-        ((0.0, 0.0), "least_side_mm: expected at least 1, found 0"),
+        ((0.0, 0.0), "least_side_mm: expected above 0, found 0"),
         ((0.0, float("inf")), "least_side_mm: expected a finite number, found inf"),
         ((0.0, 1.0, "scan"), "extent: expected one of slice, volume; found 'scan'"),
     ],

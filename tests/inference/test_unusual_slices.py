@@ -11,6 +11,7 @@ from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.inference.roi_box import paste, windows_of
 from liver_tf.labels import LESION_TYPES
 from tests.builders import tiny_records
+from tests.builders.label_maps import label_maps
 
 ALL = PostProcessing(lesion_probability=0.4, fill_holes=True, least_area_mm2=20.0)
 
@@ -37,8 +38,6 @@ def cascade(intensity_cascade):
 def test_arrays_that_are_not_a_scan_are_refused(cascade, hu, message):
     with pytest.raises(ValueError, match=message):
         cascade.predict(hu, None)
-    with pytest.raises(ValueError, match=message):
-        cascade.predict_slices(hu, np.ones((len(hu), 2)))
     with pytest.raises(ValueError, match=message):
         cascade.liver.find(hu)
 
@@ -68,7 +67,7 @@ def test_a_slice_of_4096_pixels(cascade):
     hu[0, 1000:2600, 500:2500] = 110
     hu[0, 1500:2000, 1000:1600] = 10
     prediction = cascade.predict(hu, (0.1, 0.1))
-    by_graph = cascade.predict_slices(hu, np.full((1, 2), 0.1))
+    by_graph = label_maps(cascade, hu, np.full((1, 2), 0.1))
     np.testing.assert_array_equal(by_graph, prediction.labels)
     assert prediction.labels[0, 1750, 1300] == LESION_TYPES.index("cyst")
     assert prediction.labels[0, 1200, 800] == 1
@@ -91,14 +90,14 @@ def test_without_liver_there_is_no_box_and_no_lesion(intensity_cascade, how, ext
         )
         == []
     )
-    assert not cascade.predict_slices(hu, np.ones((3, 2))).any()
+    assert not label_maps(cascade, hu, np.ones((3, 2))).any()
 
 
 def test_slices_with_and_without_liver_in_one_batch(cascade):
     hu = np.full((3, 40, 40), -100, np.int16)
     hu[1, 10:30, 10:30] = 110
     hu[1, 15:20, 15:20] = 10
-    labels = cascade.predict_slices(hu, np.ones((3, 2)))
+    labels = label_maps(cascade, hu, np.ones((3, 2)))
     assert not labels[[0, 2]].any()
     assert labels[1, 17, 17] == LESION_TYPES.index("cyst")
 
@@ -109,7 +108,7 @@ def test_predict_on_one_slice_equals_the_graph_with_post_processing(make_network
     cascade = Cascade(LiverFinder(make_network("liver")), make_network("lesion"), how=how)
     generator = np.random.default_rng(0)
     hu = np.stack([tiny_records.draw_slice(generator, 64, 80, kind)[0] for kind in (2, 3, 4, 0)])
-    by_graph = cascade.predict_slices(hu, np.full((4, 2), 0.9, np.float32))
+    by_graph = label_maps(cascade, hu, np.full((4, 2), 0.9, np.float32))
     for index in range(len(hu)):
         alone = cascade.predict(hu[index : index + 1], (0.9, 0.9))
         np.testing.assert_array_equal(by_graph[index], alone.labels[0])

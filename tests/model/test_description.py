@@ -21,7 +21,7 @@ def run(make_network, tmp_path):
     """Folder of a finished run of a lesion network, and its description."""
     network = make_network("lesion")
     network.description.save(tmp_path)
-    save_weights(tmp_path / "weights.npz", network.keras_model)
+    save_weights(tmp_path / "weights.npz", network.model)
     return tmp_path, network.description
 
 

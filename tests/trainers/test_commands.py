@@ -146,7 +146,7 @@ def test_weights_that_do_not_fit_the_task_are_refused(work, command, capsys, mak
 
     network = make_network("liver")
     network.description.save(work / "liver")
-    save_weights(work / "liver" / "weights.npz", network.keras_model)
+    save_weights(work / "liver" / "weights.npz", network.model)
     assert command(finetune, *finetune_arguments(work, "none", pretrained=work / "liver")) == 1
     assert (
         "[other-task] expected a set of whole slices for a liver network; found an ROI set"

@@ -51,7 +51,7 @@ def test_a_run_whose_regions_were_cut_from_other_records(make_network, tmp_path)
     tiny_records.write_set(tmp_path, patients=2, roi=False)
     network = make_network("lesion")
     network.description.save(tmp_path / "run")
-    save_weights(tmp_path / "run" / "weights.npz", network.keras_model)
+    save_weights(tmp_path / "run" / "weights.npz", network.model)
     with pytest.raises(
         Refusal, match=r"\[other-records\].*records from which the run's ROIs"
     ) as no:
@@ -62,7 +62,7 @@ def test_a_run_whose_regions_were_cut_from_other_records(make_network, tmp_path)
 def test_records_that_mean_something_else_than_those_of_the_run(make_network, tmp_path):
     network = make_network("lesion")
     network.description.save(tmp_path)
-    save_weights(tmp_path / "weights.npz", network.keras_model)
+    save_weights(tmp_path / "weights.npz", network.model)
     manifest = tiny_records.write_set(tmp_path, patients=2, label_set=LITS)
     with pytest.raises(
         Refusal,

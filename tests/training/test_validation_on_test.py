@@ -24,7 +24,7 @@ def work(tmp_path_factory, make_network):
     save_folds(folder / "folds.json", manifest, splits, {})
     network = make_network("lesion")
     network.description.save(folder / "lesion")
-    save_weights(folder / "lesion" / "weights.npz", network.keras_model)
+    save_weights(folder / "lesion" / "weights.npz", network.model)
     (folder / "others").mkdir()
     others = tiny_records.write_set(folder / "others", patients=4, seed=5, prefix="other-")
     save_training_cases(

@@ -28,7 +28,7 @@ def settings(tmp_path, make_network):
         nibabel.save(nibabel.Nifti1Image(values, affine), tmp_path / f"{name}-3.nii.gz")
     network = make_network("liver")
     network.description.save(tmp_path / "liver")
-    save_weights(tmp_path / "liver" / "weights.npz", network.keras_model)
+    save_weights(tmp_path / "liver" / "weights.npz", network.model)
     return TransferSettings(
         folder=tmp_path / "study",
         output=tmp_path / "report",
