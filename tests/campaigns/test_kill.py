@@ -54,6 +54,7 @@ def test_half_written_files_are_detected(conversion, tmp_path, harm, words):
     ]
 
 
+@pytest.mark.long
 def test_a_full_disk_is_refused_and_the_conversion_resumes(tmp_path):
     reason = full_disk.why_not()
     if reason:

@@ -51,6 +51,7 @@ print(json.dumps([peak_of(folder, *way) for way in ways]))
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's /proc")
 def test_slices_stay_within_their_memory(tmp_path):
     from tests.builders import tiny_records

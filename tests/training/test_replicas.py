@@ -120,6 +120,7 @@ def assert_equals_one_process(workers, folder, one_process):
     return reports
 
 
+@pytest.mark.long
 def test_two_processes_train_as_one_does(record_set, tmp_path):
     folders = [tmp_path / "chief", tmp_path / "other"]
     workers = start_workers(folders, record_set[0])
