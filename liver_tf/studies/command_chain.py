@@ -56,18 +56,10 @@ class ChainStep:
 
 
 def run_chain(steps: Sequence[ChainStep], folder: Path, chain: str) -> list[str]:
-    """Run the steps in order, printing the estimated time left.
+    """Run the steps that are not done, in order; returns their names.
 
-    Args:
-      steps: of the chain.
-      folder: for the marks of finished steps.
-      chain: name of the chain in messages, e.g. ``the demo``.
-
-    Returns:
-      The names of the steps that ran.
-
-    Raises:
-      SystemExit: a step failed.
+    ``folder`` gets the marks of finished steps; ``chain`` is the name in messages, e.g. ``the
+    demo``. Raises ``SystemExit`` if a step fails.
     """
     start = time.monotonic()
     expected_so_far = 0.0

@@ -9,7 +9,7 @@ from pathlib import Path
 from liver_tf.options import Options
 from liver_tf.studies.command_chain import ChainStep, format_duration, run_chain
 from liver_tf.studies.grid import PAPER_PROTOCOLS
-from liver_tf.studies.phantom_steps import (
+from liver_tf.studies.phantom_study import (
     DATA_LABEL,
     conversion_steps,
     phantom_step,

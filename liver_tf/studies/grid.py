@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from liver_tf.options import OptionError
+
 PAPER_PROTOCOLS = ("baseline", "no_freezing", "freeze_encoder", "hier_freeze", "hier_unfreeze")
 
 #: The paper's protocols, and controls of the same length as its hierarchical ones.
@@ -30,12 +32,13 @@ class StudyCell:
         """Read ``fold1/hier_freeze/seed0``, or ``fold1/seed0/hier_freeze`` (the run's folder).
 
         Raises:
-          ValueError: the name has another form.
+          OptionError: the name has another form.
         """
         seed_last = re.sub(r"^(fold\d+)/(seed\d+)/([^/]+)$", r"\1/\3/\2", name)
         match = re.fullmatch(r"fold(\d+)/([^/]+)/seed(\d+)", seed_last)
         if match is None or re.fullmatch(r"(fold|seed)\d+", match[2]):
-            raise ValueError(f"expected a run like fold1/hier_freeze/seed0, found {name!r}")
+            problem = f"expected a run like fold1/hier_freeze/seed0, found {name!r}"
+            raise OptionError("only", problem)
         return cls(int(match[1]), match[2], int(match[3]))
 
 

@@ -11,6 +11,7 @@ import os
 import shlex
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ class StudyJob:
       name: e.g. ``fold1/hier_freeze/seed0``.
       folder: of the log and the status.
       run: folder of the trained network.
-      arguments: of ``command``, which is a module.
+      arguments: of ``command``, which is a module; paths are relative to ``working_folder``.
       made_of: everything that decides the result, apart from fold, seed and validation.
     """
 
@@ -47,9 +48,9 @@ class StudyJob:
     folder: Path
     run: Path
     arguments: tuple[str, ...]
-    working_folder: Path
     made_of: Mapping[str, Any]
     command: str = "trainers.cell"
+    working_folder: Path = field(default_factory=Path.cwd)
 
     @property
     def log(self) -> Path:
@@ -140,8 +141,9 @@ def _run_process(job: StudyJob, lock: int) -> JobResult:
     if status:
         _write_status(job, FAILED)
         reason = f"status {status}" if status > 0 else f"signal {-status}"
-        error = f"ended with {reason}; the end of {job.log}:\n{_end_of(job.log)}"
-        return JobResult(job.name, FAILED, error)
+        lines = job.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        end = textwrap.indent("\n".join(lines[-_LOG_LINES:]), "    ")
+        return JobResult(job.name, FAILED, f"ended with {reason}; the end of {job.log}:\n{end}")
     seconds = {}
     if from_beginning:
         trained = (job.run / run_files.WEIGHTS).stat().st_mtime
@@ -151,18 +153,11 @@ def _run_process(job: StudyJob, lock: int) -> JobResult:
 
 
 def _write_status(job: StudyJob, state: str, seconds: Mapping[str, float] | None = None) -> None:
-    atomic_files.write_json(
-        job.folder / OUTCOME,
-        {
-            "cell": job.name,
-            "state": state,
-            "made_of": job.made_of,
-            "arguments": list(job.arguments),
-            "seconds": {name: round(value, 1) for name, value in (seconds or {}).items()},
-        },
-    )
-
-
-def _end_of(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return "\n".join(f"    {line}" for line in lines[-_LOG_LINES:])
+    status = {
+        "cell": job.name,
+        "state": state,
+        "made_of": job.made_of,
+        "arguments": list(job.arguments),
+        "seconds": {name: round(value, 1) for name, value in (seconds or {}).items()},
+    }
+    atomic_files.write_json(job.folder / OUTCOME, status)

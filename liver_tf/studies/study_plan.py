@@ -40,12 +40,7 @@ class StudyInputs:
     liver_run: Path | None = None
     whole_records: Path | None = None
 
-    @property
-    def command(self) -> str:
-        """The module that executes a run of the study."""
-        return "trainers.liver_cell" if self.liver_run is None else "trainers.cell"
-
-    def made_of(self, settings: Sequence[str]) -> dict[str, Any]:
+    def made_of(self, settings: list[str]) -> dict[str, Any]:
         """Everything that decides the results, apart from protocol, fold, seed and validation.
 
         Files are identified by their SHA-256, record sets by their fingerprint.
@@ -55,7 +50,7 @@ class StudyInputs:
         """
         fingerprint = load_manifest(self.records).fingerprint
         made_of = {
-            "settings": list(settings),
+            "settings": settings,
             "records": fingerprint,
             "folds": sha256_of(self.folds_file),
             "pretrained weights": _hash_of_weights(self.pretrained),
@@ -84,8 +79,8 @@ class StudyDesign:
     validation: str = INNER
 
     @property
-    def shared_flags(self) -> tuple[str, ...]:
-        return tuple(itertools.chain.from_iterable(self.settings.values()))
+    def shared_flags(self) -> list[str]:
+        return list(itertools.chain.from_iterable(self.settings.values()))
 
 
 @dataclass(frozen=True)
@@ -132,21 +127,14 @@ def plan_study(study: Path, inputs: StudyInputs, design: StudyDesign) -> StudyPl
 
 
 def select_jobs(plan: StudyPlan, names: Sequence[str]) -> list[StudyJob]:
-    """The jobs with these names (``StudyCell.parse``), or all if there are no names.
-
-    Raises:
-      OptionError: a name is malformed, or the study has no such run.
-    """
+    """The jobs with these names, or all if there are none; ``OptionError`` for an unknown name."""
     by_name = {job.name: job for job in plan.jobs}
     selected = []
     for name in names:
-        try:
-            cell = StudyCell.parse(name)
-        except ValueError as error:
-            raise OptionError("only", str(error)) from None
-        if cell.name not in by_name:
-            raise OptionError("only", f"this study has no run {cell.name}; --list shows its runs")
-        selected.append(by_name[cell.name])
+        full_name = StudyCell.parse(name).name
+        if full_name not in by_name:
+            raise OptionError("only", f"this study has no run {full_name}; --list shows its runs")
+        selected.append(by_name[full_name])
     return selected or list(plan.jobs)
 
 
@@ -171,9 +159,8 @@ def _job(
             f"--seed={cell.seed}",
             f"--validation={design.validation}",
         ),
-        working_folder=Path.cwd(),
         made_of=made_of,
-        command=inputs.command,
+        command="trainers.liver_cell" if inputs.liver_run is None else "trainers.cell",
     )
 
 

@@ -1,7 +1,6 @@
 """Jobs of a study without a network: only the files by which their state is known."""
 
 import json
-from pathlib import Path
 
 from liver_tf.results.study_inventory import CELLS, OUTCOME
 from liver_tf.studies.run_process import DONE, StudyJob
@@ -13,7 +12,7 @@ def job_of(study, seed=0, made_of=MADE_OF, command="trainers.cell"):
     """A job of the protocol ``mine`` on fold 0."""
     name = f"fold0/mine/seed{seed}"
     run = study / "finetune" / "fold0" / f"seed{seed}" / "mine"
-    return StudyJob(name, study / CELLS / name, run, ("--nonsense",), Path.cwd(), made_of, command)
+    return StudyJob(name, study / CELLS / name, run, ("--nonsense",), made_of, command)
 
 
 def mark_done(job, **changes):

@@ -88,6 +88,11 @@ class SeedComparison:
             return LOWER
         return NOT_SHOWN
 
+    @property
+    def one_in(self) -> float:
+        """Equal protocols differ by chance, in either direction, once in so many comparisons."""
+        return comb(len(self.seeds) + len(self.reference), len(self.seeds)) / 2
+
     def text(self) -> str:
         """The difference of the means over seeds, with the verdict unless that is ``HIGHER``."""
         difference = np.mean(self.seeds) - np.mean(self.reference)
@@ -131,11 +136,6 @@ def mean_dice_by_seed(
     else:
         runs = results.by_seed(end, count, protocol)
     return tuple(float(np.mean(slice_dice(run))) for run in runs)
-
-
-def chance_of_difference(seeds: int, others: int) -> str:
-    """How often equal protocols would be found to differ, in either direction: ``1 in 10``."""
-    return f"1 in {comb(seeds + others, seeds) / 2:.0f}"
 
 
 def _summary(compared: Sequence[SeedComparison]) -> str:

@@ -19,23 +19,13 @@ FEET, HEAD = ENDS = ("feet", "head")
 class SplitDistances(Options):
     """Distances along the scan, in mm between centres of slices."""
 
-    training: float = option(
-        60.0, "Length of the part with the training slices.", flag="training_mm", low=0
+    training_mm: float = option(60.0, "Length of the part with the training slices.", low=0)
+    validation_mm: float = option(8.0, "Length of the part with the validation slices.", low=0)
+    before_validation_mm: float = option(
+        12.0, "Minimum distance from training to validation slices.", low=0
     )
-    validation: float = option(
-        8.0, "Length of the part with the validation slices.", flag="validation_mm", low=0
-    )
-    before_validation: float = option(
-        12.0,
-        "Minimum distance from training to validation slices.",
-        flag="before_validation_mm",
-        low=0,
-    )
-    before_test: float = option(
-        24.0,
-        "Minimum distance from training and validation to test slices.",
-        flag="before_test_mm",
-        low=0,
+    before_test_mm: float = option(
+        24.0, "Minimum distance from training and validation to test slices.", low=0
     )
 
 
@@ -77,14 +67,9 @@ def split_scan(
 ) -> ScanSplit:
     """Split the slices with liver: training at one end, then validation, the rest is the test.
 
-    Args:
-      positions_mm: of every slice, increasing from feet to head.
-      with_liver: whether each slice has liver.
-      end: the end of the liver used for training, one of ``ENDS``.
-      counts: sizes of the training sets. All are spread evenly over the same part of the scan, so
-        a larger set is not nearer to the test.
-      validation_slices: number of validation slices.
-      distances: between and within the parts.
+    Slices are numbered from feet to head, in the order of ``positions_mm`` and ``with_liver``. The
+    training sets (``counts``) are spread evenly over the same part of the scan, so a larger set is
+    not nearer to the test.
 
     Raises:
       ValueError: slices are out of order, the end is unknown, or a part has too few slices.
@@ -99,13 +84,15 @@ def split_scan(
     if end == HEAD:
         usable.reverse()
     offset = {number: abs(positions_mm[number] - positions_mm[usable[0]]) for number in usable}
-    pool = [number for number in usable if offset[number] <= distances.training]
+    pool = [number for number in usable if offset[number] <= distances.training_mm]
     training = {count: _spread(pool, count, "training") for count in counts}
-    start = offset[pool[-1]] + distances.before_validation
+    start = offset[pool[-1]] + distances.before_validation_mm
     pool = [number for number in usable if start <= offset[number]]
-    pool = [number for number in pool if offset[number] <= offset[pool[0]] + distances.validation]
+    pool = [
+        number for number in pool if offset[number] <= offset[pool[0]] + distances.validation_mm
+    ]
     validation = _spread(pool, validation_slices, "validation")
-    start = offset[pool[-1]] + distances.before_test
+    start = offset[pool[-1]] + distances.before_test_mm
     test = tuple(sorted(number for number in usable if offset[number] >= start))
     if not test:
         raise ValueError("no slice is left for the test: shorten the other parts or the distances")

@@ -7,7 +7,6 @@ on the same slices, and tested at the other end of the liver. The scan is of ONE
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 
 from liver_tf import run_files
 from liver_tf.atomic_files import write_text
@@ -18,7 +17,7 @@ from liver_tf.report.page.page_parts import Picture
 from liver_tf.report.page.render_markdown import render_markdown
 from liver_tf.results.stored_results import has_results, load_results
 from liver_tf.studies.command_chain import PHANTOM_KEY, ChainStep, run_chain
-from liver_tf.studies.protocol_files import ProtocolFile, read_protocols, read_settings
+from liver_tf.studies.protocol_files import read_protocols, read_settings
 from liver_tf.studies.scheduler import ProcessEngine, run_remaining
 from liver_tf.studies.study_plan import StudyDesign, StudyInputs, StudyPlan, plan_study
 from liver_tf.studies.transfer import slice_cases
@@ -41,9 +40,8 @@ SOURCE = (
 # In the study's folder.
 _SLICES, _RECORDS, _FOLDS = "pieces", "tfrecords", "folds.json"
 
-_CHAIN = "the study"
-
-#: The phantoms' key, so that the leakage guard can compare patients with those of pre-training.
+#: The key of the phantoms, so that the leakage guard can compare patients with those of
+#: pre-training.
 _KEY = PHANTOM_KEY.encode()
 
 
@@ -58,23 +56,17 @@ def run_transfer_study(settings: TransferSettings) -> bool:
     protocols = read_protocols(settings.protocols)
     shared = read_settings([settings.settings])
     splits, manifest = _prepare_records(settings)
-    folds = slice_cases.folds_of(splits)
-    plan = plan_study(
-        folder,
-        StudyInputs(folder / _RECORDS, folder / _FOLDS, settings.pretrained),
-        StudyDesign(
-            protocols,
-            settings.seeds,
-            [number for number, (split, _) in enumerate(folds) if split.end in settings.ends],
-            shared,
-        ),
-    )
+    ends = [split.end for split, _ in slice_cases.folds_of(splits)]
+    folds = [number for number, end in enumerate(ends) if end in settings.ends]
+    inputs = StudyInputs(folder / _RECORDS, folder / _FOLDS, settings.pretrained)
+    design = StudyDesign(protocols, settings.seeds, folds, shared)
+    plan = plan_study(folder, inputs, design)
     failed = []
     if not settings.report_only:
         print(f"\n== fine-tune and evaluate: {len(plan.jobs)} networks", flush=True)
         failed = run_remaining(plan.jobs, plan.work, lambda: ProcessEngine(settings.workers))
     _evaluate_before(settings, manifest, splits)
-    _write_report(settings, manifest, plan, protocols, [*chain.from_iterable(shared.values())])
+    _write_report(settings, manifest, plan, design)
     return not failed
 
 
@@ -98,23 +90,21 @@ def _prepare_records(settings: TransferSettings) -> tuple[list[ScanSplit], Manif
         raise OptionError(None, str(error)) from None
     slice_cases.write_slices(pair, slice_cases.used_slices(splits), folder / _SLICES)
     options = {"source": "lits", "input": folder / _SLICES, "output": records}
-    module = "data_prep.build_tfrecords"
-    step = ChainStep("convert", "convert the slices", 10, module, options, always=True)
-    run_chain([step], folder, _CHAIN)
+    convert = "convert", "convert the slices", 10, "data_prep.build_tfrecords", options
+    run_chain([ChainStep(*convert, always=True)], folder, "the study")
     manifest = load_manifest(records)
     slice_cases.write_folds(folds, manifest, splits, _KEY)
     slice_cases.write_layout(folder, splits, _KEY)
     options = {"records": records, "folds_file": folds}
-    module = "data_prep.check_leakage"
-    step = ChainStep("guard", "compare the parts", 5, module, options, always=True)
-    run_chain([step], folder, _CHAIN)
+    guard = "guard", "compare the parts", 5, "data_prep.check_leakage", options
+    run_chain([ChainStep(*guard, always=True)], folder, "the study")
     return splits, manifest
 
 
 def _evaluate_before(
     settings: TransferSettings, manifest: Manifest, splits: Sequence[ScanSplit]
 ) -> None:
-    """Evaluate the network of phantoms on every test part, unless that is done."""
+    """Evaluate the network trained only on phantoms on every test part, unless that is done."""
     import_tensorflow()
     from liver_tf.assessment.evaluate_liver import evaluate_liver
     from liver_tf.model.weights_file import stored_hash
@@ -135,15 +125,11 @@ def _evaluate_before(
 
 
 def _write_report(
-    settings: TransferSettings,
-    manifest: Manifest,
-    plan: StudyPlan,
-    protocols: Sequence[ProtocolFile],
-    shared_flags: Sequence[str],
+    settings: TransferSettings, manifest: Manifest, plan: StudyPlan, design: StudyDesign
 ) -> None:
     from liver_tf.studies.transfer.overlay_sheet import draw_overlays
 
-    results = load_transfer(settings.folder, [protocol.name for protocol in protocols])
+    results = load_transfer(settings.folder, [protocol.name for protocol in design.protocols])
     if not results.runs:
         print("no report: no network was evaluated")
         return
@@ -165,12 +151,11 @@ def _write_report(
         data=DATA,
         source=SOURCE,
         command="python -m trainers.transfer_study",
-        settings=shared_flags,
+        settings=design.shared_flags,
         pictures=pictures,
         missing=[job.name for job in plan.missing()],
     )
     write_text(output / "transfer.md", render_markdown(page, output))
     write_text(output / "transfer.csv", networks_csv(results))
-    print(
-        f"\nreport: {output / 'transfer.md'}, transfer.csv and {len(pictures)} pictures beside it"
-    )
+    files = f"{output / 'transfer.md'}, transfer.csv and {len(pictures)} pictures beside it"
+    print(f"\nreport: {files}")

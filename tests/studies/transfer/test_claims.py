@@ -7,7 +7,7 @@ import numpy as np
 from liver_tf.studies.transfer.claims import (
     CLAIMS,
     NOT_SHOWN,
-    chance_of_difference,
+    SeedComparison,
     comparisons,
     sort_claims,
 )
@@ -61,4 +61,4 @@ def test_claims_without_results_are_listed_as_not_measured():
 
 def test_the_chance_that_equal_protocols_differ():
     # Of the 20 ways to place 3 of 6 trainings 2 have all of one above all of the other.
-    assert chance_of_difference(3, 3) == "1 in 10"
+    assert SeedComparison("head", 4, (0.1, 0.2, 0.3), (0.1, 0.2, 0.3)).one_in == 10

@@ -9,7 +9,9 @@ from liver_tf.studies.transfer.scan_split import ENDS, FEET, HEAD, SplitDistance
 #: A scan of 40 slices, 3 mm apart, from 100 mm on; the liver in slices 2 to 37.
 POSITIONS = [100.0 + 3 * number for number in range(40)]
 LIVER = [2 <= number <= 37 for number in range(40)]
-DISTANCES = SplitDistances(training=30, validation=6, before_validation=10, before_test=20)
+DISTANCES = SplitDistances(
+    training_mm=30, validation_mm=6, before_validation_mm=10, before_test_mm=20
+)
 
 
 def split_of(end=FEET, positions=POSITIONS, liver=LIVER, distances=DISTANCES, counts=(4, 6, 11)):
