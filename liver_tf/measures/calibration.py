@@ -36,12 +36,11 @@ class Temperature:
     """A temperature and the slices it was fitted on.
 
     Attributes:
-      value: scores are scaled as softmax(log(score) / value); above 1 softens, below 1 sharpens.
-      fitted_on: part of the split, ``validation``.
+      value: above 1 softens the scores, below 1 sharpens them.
+      fitted_on: part of the split, ``validation`` or ``test fold``.
       slices: number of slices.
       cases: pseudonyms of their cases.
-      before: mean negative log-likelihood of the true type on them, unscaled.
-      after: the same after scaling.
+      before: mean negative log-likelihood of the true type, unscaled; ``after``: scaled.
     """
 
     value: float
@@ -62,8 +61,6 @@ class ReliabilityBin:
     """Slices with a confidence in (low, high].
 
     Attributes:
-      low: lower limit, exclusive.
-      high: upper limit, inclusive.
       slices: number of slices; a slice predicted by several seeds counts once in total.
       confidence: mean confidence; None for an empty bin.
       right: proportion of correct types; None for an empty bin.
@@ -85,14 +82,10 @@ def scaled_scores(scores: np.ndarray, temperature: float) -> np.ndarray:
 def fit_temperature(
     validation: Sequence[SliceResult], part: str = "validation"
 ) -> Temperature | None:
-    """The temperature that maximises the likelihood of the true types of validation slices.
+    """The temperature that maximises the likelihood of the true types.
 
-    Args:
-      validation: slices of validation patients, never of test patients.
-      part: name of the part, recorded in the result.
-
-    Returns:
-      None if no slice has a true lesion and scores.
+    ``validation`` holds slices of validation patients, never of test patients; ``part`` is
+    recorded in the result. None if no slice has a true lesion and scores.
     """
     used = [
         (r.type_scores, r.true_diagnosis - LIVER - 1, r.case)
@@ -124,16 +117,12 @@ def fit_temperature(
 def calibration_error(
     results: Sequence[SliceResult], weights: np.ndarray, *, scaled: bool
 ) -> BinnedSums:
-    """Expected calibration error over ten bins of equal width.
+    """Expected calibration error over ten bins of equal width; ``weights``: float64 [slices].
 
-    Args:
-      results: slices.
-      weights: float64 [slices].
-      scaled: scale the scores with the temperature of each slice's run; slices of runs without a
-        temperature are excluded.
+    ``scaled`` scales the scores with the temperature of each slice's run; slices of runs without a
+    temperature are excluded.
     """
-    confidence, right, used = _confidences(results, scaled)
-    used = used * weights
+    confidence, right, used = _confidences(results, weights, scaled)
     bins = _bin_of(confidence)[:, None] == np.arange(BINS)
     return BinnedSums(bins * ((right - confidence) * used)[:, None], used)
 
@@ -142,28 +131,20 @@ def reliability(
     results: Sequence[SliceResult], weights: np.ndarray, *, scaled: bool
 ) -> tuple[ReliabilityBin, ...]:
     """The reliability curve by bin. Arguments as in ``calibration_error``."""
-    confidence, right, used = _confidences(results, scaled)
-    used = used * weights
+    confidence, right, used = _confidences(results, weights, scaled)
     bins = []
     for k in range(BINS):
         here = used * (_bin_of(confidence) == k)
         total = float(here.sum())
-        bins.append(
-            ReliabilityBin(
-                k / BINS,
-                (k + 1) / BINS,
-                total,
-                float((confidence * here).sum() / total) if total else None,
-                float((right * here).sum() / total) if total else None,
-            )
-        )
+        means = (float((v * here).sum() / total) if total else None for v in (confidence, right))
+        bins.append(ReliabilityBin(k / BINS, (k + 1) / BINS, total, *means))
     return tuple(bins)
 
 
 def _confidences(
-    results: Sequence[SliceResult], scaled: bool
+    results: Sequence[SliceResult], weights: np.ndarray, scaled: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Confidence, correct (1 or 0) and used (1 or 0) of each slice: float64 [slices] each."""
+    """Confidence, correct (1 or 0) and weight (0 if excluded): float64 [slices] each."""
     table = np.zeros((3, len(results)))
     for k, result in enumerate(results):
         if not result.has_lesion or result.type_scores is None:
@@ -175,7 +156,7 @@ def _confidences(
             scores = scaled_scores(scores, result.temperature)
         best = int(scores.argmax())
         table[:, k] = scores[best], best + LIVER + 1 == result.true_diagnosis, 1.0
-    return table[0], table[1], table[2]
+    return table[0], table[1], table[2] * weights
 
 
 def _bin_of(confidence: np.ndarray) -> np.ndarray:

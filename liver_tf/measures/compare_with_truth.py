@@ -30,10 +30,8 @@ def compare_with_truth(
     Args:
       truth: uint8 [rows, columns], labels of ``label_set``.
       predicted: the same on the same grid.
-      label_set: meaning of the labels.
-      patient: pseudonymous patient id.
-      case: pseudonymous id of the scan or examination.
-      slice_index: position of the slice in the case.
+      patient: pseudonym.
+      case: pseudonym of the scan or examination.
       true_diagnosis: lesion label, its name, or ``"healthy"``; by default the majority class of the
         truth's lesion pixels, or healthy without any. A lesion diagnosis for a truth without lesion
         pixels (e.g. an outline too small for the grid) makes a slice whose lesion counts as missed.
@@ -42,12 +40,12 @@ def compare_with_truth(
         ``label_set.lesions``; scaled here to sum to one. Ignored without a detection.
 
     Returns:
-      The result of the slice. Both majorities resolve ties in favour of the lower label.
+      The result of the slice. In a tie, the majority class is the lower label.
 
     Raises:
-      ValueError: arrays that are not 2-D integers of the same shape with labels of the set, a
-        diagnosis that is not in the set or contradicts the outline, or ``type_scores`` that are not
-        one finite, non-negative number per type.
+      ValueError: the arrays are not 2-D integers of the same shape with labels of the set, the
+        diagnosis is not in the set or contradicts the outline, or ``type_scores`` are not one
+        finite, non-negative number per type.
     """
     joint = _joint_histogram(truth, predicted, label_set)
     in_truth, in_prediction, agreed = joint.sum(axis=1), joint.sum(axis=0), joint.diagonal()
@@ -57,7 +55,9 @@ def compare_with_truth(
     predicted_majority = _majority(in_prediction)
     if spacing_mm is not None and not all(0 < step < np.inf for step in spacing_mm):
         spacing_mm = None
-    true_lesions, found_lesions = _lesions(truth, predicted, spacing_mm)
+    true_lesion, found_lesion = truth > LIVER, predicted > LIVER
+    true_numbers, found_numbers, of_true, of_found = match_components(true_lesion, found_lesion)
+    true_lesions = _lesions(truth, true_numbers, of_true, spacing_mm)
     if true_majority is not None and not true_lesions:
         true_lesions = (MatchedLesion(true_majority, 0, None, 0.0),)
     return SliceResult(
@@ -74,49 +74,27 @@ def compare_with_truth(
         },
         spacing_mm=None if spacing_mm is None else (float(spacing_mm[0]), float(spacing_mm[1])),
         true_lesions=true_lesions,
-        found_lesions=found_lesions,
-        lesion_surface=surface_distances(truth > LIVER, predicted > LIVER, spacing_mm),
+        found_lesions=_lesions(predicted, found_numbers, of_found, spacing_mm),
+        lesion_surface=surface_distances(true_lesion, found_lesion, spacing_mm),
         liver_surface=surface_distances(truth >= LIVER, predicted >= LIVER, spacing_mm),
         type_scores=_scaled(type_scores, label_set) if predicted_majority is not None else None,
     )
 
 
 def _lesions(
-    truth: np.ndarray, predicted: np.ndarray, spacing_mm: tuple[float, float] | None
-) -> tuple[tuple[MatchedLesion, ...], tuple[MatchedLesion, ...]]:
-    """The connected lesions of truth and prediction, each with the IoU of its match."""
-    true_numbers, found_numbers, of_true, of_found = match_components(
-        truth > LIVER, predicted > LIVER
-    )
-    return (
-        _side(truth, true_numbers, of_true, spacing_mm),
-        _side(predicted, found_numbers, of_found, spacing_mm),
-    )
-
-
-def _side(
     labels: np.ndarray,
     numbers: np.ndarray,
     overlaps: np.ndarray,
     spacing_mm: tuple[float, float] | None,
 ) -> tuple[MatchedLesion, ...]:
-    return tuple(
-        _lesion(labels[numbers == number], float(overlap), spacing_mm)
-        for number, overlap in enumerate(overlaps, 1)
-    )
-
-
-def _lesion(
-    labels: np.ndarray, iou: float, spacing_mm: tuple[float, float] | None
-) -> MatchedLesion:
-    majority = _majority(np.bincount(labels))
-    assert majority is not None, "a component of lesion pixels has a lesion label"
-    return MatchedLesion(
-        type=majority,
-        pixels=len(labels),
-        diameter_mm=equivalent_diameter_mm(len(labels), spacing_mm),
-        iou=iou,
-    )
+    """The numbered lesions of a label map, each with the IoU of its match."""
+    lesions = []
+    for number, iou in enumerate(overlaps.tolist(), 1):
+        inside = labels[numbers == number]
+        majority = int(np.bincount(inside).argmax())
+        diameter = equivalent_diameter_mm(len(inside), spacing_mm)
+        lesions.append(MatchedLesion(majority, len(inside), diameter, iou))
+    return tuple(lesions)
 
 
 def _scaled(
@@ -131,9 +109,7 @@ def _scaled(
             f"found {np.asarray(scores).tolist()}"
         )
     total = given.sum()
-    if total == 0:
-        return (1.0 / len(given),) * len(given)
-    return tuple((given / total).tolist())
+    return tuple((given / total).tolist()) if total else (1.0 / len(given),) * len(given)
 
 
 def _joint_histogram(truth: np.ndarray, predicted: np.ndarray, label_set: LabelSet) -> np.ndarray:
@@ -171,9 +147,7 @@ def _region_counts(joint: np.ndarray, first_label: int) -> PixelCounts:
 def _majority(pixels: np.ndarray) -> int | None:
     """Lesion label with most pixels; in a tie argmax takes the lower label."""
     lesion_pixels = pixels[LIVER + 1 :]
-    if lesion_pixels.sum() == 0:
-        return None
-    return int(lesion_pixels.argmax()) + LIVER + 1
+    return int(lesion_pixels.argmax()) + LIVER + 1 if lesion_pixels.any() else None
 
 
 def _given_diagnosis(diagnosis: int | str, outlined: int | None, label_set: LabelSet) -> int | None:

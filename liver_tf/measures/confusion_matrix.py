@@ -40,12 +40,7 @@ def confusion_matrix(results: Sequence[SliceResult]) -> Confusion:
     lesions = class_names(results)[LIVER + 1 :]
     counts = np.zeros((len(lesions) + 1, len(lesions) + 1), dtype=np.int64)
     for result in results:
-        counts[
-            _index(result.true_diagnosis, len(lesions)),
-            _index(result.predicted_diagnosis, len(lesions)),
-        ] += 1
+        diagnoses = result.true_diagnosis, result.predicted_diagnosis
+        true, predicted = (len(lesions) if d is None else d - LIVER - 1 for d in diagnoses)
+        counts[true, predicted] += 1
     return Confusion((*lesions, HEALTHY), (*lesions, NOTHING_FOUND), counts)
-
-
-def _index(label: int | None, lesions: int) -> int:
-    return lesions if label is None else label - LIVER - 1

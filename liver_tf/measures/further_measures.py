@@ -5,13 +5,21 @@ Each function returns measures by name for ``measure_registry``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from liver_tf.labels import BACKGROUND, LIVER
-from liver_tf.measures.lesion_matching import IOU_THRESHOLDS, MatchedLesion
-from liver_tf.measures.measure_sums import RankingSums, RatioSums, column
+from liver_tf.measures.lesion_matching import IOU_THRESHOLDS
+from liver_tf.measures.measure_sums import (
+    RankingSums,
+    RatioSums,
+    ResamplingUnits,
+    column,
+    divided,
+    sums_by_group,
+)
+from liver_tf.measures.size_bins import size_bin
 from liver_tf.measures.slice_result import PixelCounts, SliceResult, class_names
 from liver_tf.measures.surface_distances import SurfaceDistances
 
@@ -40,11 +48,11 @@ def outline_measures(results: Sequence[SliceResult]) -> dict[str, RatioSums]:
     * ``pooled_dice_lesion``: Dice of the lesion pixels of all slices together.
     """
     return {
-        "hd95_lesion_mm": RatioSums.mean(_hd95(r.lesion_surface) for r in results),
-        "assd_lesion_mm": RatioSums.mean(_assd(r.lesion_surface) for r in results),
+        "hd95_lesion_mm": _mean_distance([r.lesion_surface for r in results], "hd95_mm"),
+        "assd_lesion_mm": _mean_distance([r.lesion_surface for r in results], "assd_mm"),
         "dice_liver": RatioSums.mean(r.liver.dice for r in results),
-        "hd95_liver_mm": RatioSums.mean(_hd95(r.liver_surface) for r in results),
-        "assd_liver_mm": RatioSums.mean(_assd(r.liver_surface) for r in results),
+        "hd95_liver_mm": _mean_distance([r.liver_surface for r in results], "hd95_mm"),
+        "assd_liver_mm": _mean_distance([r.liver_surface for r in results], "assd_mm"),
         "pooled_dice_lesion": RatioSums.pooled_dice([r.lesion for r in results]),
     }
 
@@ -58,34 +66,29 @@ def region_measures(results: Sequence[SliceResult]) -> dict[str, RatioSums]:
 
     The class ``liver`` is liver outside lesions; the region ``liver`` includes them.
     """
-    regions: dict[str, Callable[[SliceResult], PixelCounts]] = {
-        "liver": lambda r: r.liver,
-        "lesion": lambda r: r.lesion,
+    classes = {
+        f"class_{name}": [r.classes[name] for r in results]
+        for name in class_names(results)[BACKGROUND + 1 :]
     }
-    regions |= {
-        f"class_{name}": _class_counts(name) for name in class_names(results)[BACKGROUND + 1 :]
-    }
-    pooled = {
-        f"pooled_dice_{region}": RatioSums.pooled_dice([counts(r) for r in results])
-        for region, counts in regions.items()
-        if region.startswith("class_")
-    }
-    return pooled | {
-        f"case_dice_{region}": _case_dice(results, counts) for region, counts in regions.items()
-    }
+    regions = {"liver": [r.liver for r in results], "lesion": [r.lesion for r in results]} | classes
+    pooled = {f"pooled_dice_{name}": RatioSums.pooled_dice(p) for name, p in classes.items()}
+    return pooled | {f"case_dice_{name}": _case_dice(results, p) for name, p in regions.items()}
 
 
 def lesion_measures(
-    results: Sequence[SliceResult], counted: Callable[[MatchedLesion], bool] = lambda _: True
+    results: Sequence[SliceResult], size: str | None = None
 ) -> dict[str, RatioSums]:
-    """``lesion_recall_iouN``, ``lesion_precision_iouN``, ``lesion_f1_iouN`` over all lesions.
+    """``lesion_recall_iouN``, ``lesion_precision_iouN``, ``lesion_f1_iouN``.
 
-    A matched pair is a hit from an IoU of N % on; ``counted`` selects lesions.
+    A matched pair is a hit if its IoU is at least N %. ``size``: a size bin; None for all lesions.
     """
     measures = {}
     for threshold in IOU_THRESHOLDS:
         sides = [
-            [[x.iou >= threshold for x in lesions if counted(x)] for lesions in side]
+            [
+                [x.iou >= threshold for x in lesions if size in (None, size_bin(x.diameter_mm))]
+                for lesions in side
+            ]
             for side in ([r.true_lesions for r in results], [r.found_lesions for r in results])
         ]
         true, found = (column(map(len, side)) for side in sides)
@@ -124,8 +127,7 @@ def roc_areas(results: Sequence[SliceResult], weights: np.ndarray) -> dict[str, 
     ).reshape(len(results), len(types))
     # Detections without scores (results of an older version) cannot be ranked.
     ranked = column(r.has_lesion and (r.type_scores is not None or not r.detected) for r in results)
-    index = {network: k for k, network in enumerate(sorted({r.network for r in results}))}
-    networks = np.array([index[r.network] for r in results], np.int64)
+    networks = ResamplingUnits.of(results).network_of
     return {
         f"auc_{name}": RankingSums(
             scores[:, k],
@@ -137,33 +139,16 @@ def roc_areas(results: Sequence[SliceResult], weights: np.ndarray) -> dict[str, 
     }
 
 
-def _case_dice(
-    results: Sequence[SliceResult], counts: Callable[[SliceResult], PixelCounts]
-) -> RatioSums:
-    sums: dict[tuple[object, ...], list[int]] = {}
-    first_row: dict[tuple[object, ...], int] = {}
-    for row, result in enumerate(results):
-        case = (result.patient, result.case, result.network)
-        first_row.setdefault(case, row)
-        pixels = counts(result)
-        total = sums.setdefault(case, [0, 0])
-        total[0] += 2 * pixels.both
-        total[1] += pixels.true + pixels.predicted
+def _case_dice(results: Sequence[SliceResult], pixels: Sequence[PixelCounts]) -> RatioSums:
     # The Dice of a case is stored in its first slice, so that it is resampled with its patient.
-    dice = np.zeros((len(results), 2))
-    for key, (above, below) in sums.items():
-        if below:
-            dice[first_row[key]] = above / below, 1.0
-    return RatioSums(*dice.T)
+    rows: dict[tuple[object, ...], int] = {}
+    cases = ((r.patient, r.case, r.network) for r in results)
+    first = np.array([rows.setdefault(case, row) for row, case in enumerate(cases)], np.int64)
+    dice = RatioSums.pooled_dice(pixels)
+    both = np.stack([dice.numerator, dice.denominator], axis=1)
+    above, below = sums_by_group(both, first, len(results)).T
+    return RatioSums(np.nan_to_num(divided(above, below)), (below > 0).astype(np.float64))
 
 
-def _class_counts(name: str) -> Callable[[SliceResult], PixelCounts]:
-    return lambda result: result.classes[name]
-
-
-def _hd95(distances: SurfaceDistances | None) -> float | None:
-    return None if distances is None else distances.hd95_mm
-
-
-def _assd(distances: SurfaceDistances | None) -> float | None:
-    return None if distances is None else distances.assd_mm
+def _mean_distance(surfaces: Sequence[SurfaceDistances | None], distance: str) -> RatioSums:
+    return RatioSums.mean(None if s is None else getattr(s, distance) for s in surfaces)

@@ -26,8 +26,8 @@ class MatchedLesion:
     """A connected lesion of truth or prediction, and its overlap with its match.
 
     Attributes:
-      type: label with most of its pixels; the lower label in a tie.
-      pixels: number of pixels; 0 for a lesion known by diagnosis that has no outline.
+      type: majority label; the lower label in a tie.
+      pixels: 0 for a lesion known by diagnosis that has no outline.
       diameter_mm: diameter of the circle of the same area; None if the spacing is unknown.
       iou: IoU with its match; 0.0 without one.
     """
@@ -41,11 +41,7 @@ class MatchedLesion:
 def match_components(
     truth: np.ndarray, predicted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Label the components of two masks and match them.
-
-    Args:
-      truth: bool, 2-D or 3-D.
-      predicted: bool, same shape.
+    """Label the components of two masks, bool of the same 2-D or 3-D shape, and match them.
 
     Returns:
       Component numbers of truth and prediction (int32 of the masks' shape, 0 outside), then

@@ -10,7 +10,7 @@ goes into ``_BY_SIZE``.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -23,10 +23,9 @@ from liver_tf.measures.further_measures import (
     roc_areas,
     type_measures,
 )
-from liver_tf.measures.lesion_matching import MatchedLesion
 from liver_tf.measures.measure_sums import MeasureSums, RatioSums, column
 from liver_tf.measures.paper_measures import paper_measures
-from liver_tf.measures.size_bins import SIZE_BINS, UNKNOWN, size_bin
+from liver_tf.measures.size_bins import SIZE_BINS, UNKNOWN
 from liver_tf.measures.slice_result import SliceResult, class_names
 
 #: The paper's measures, in the order of its table.
@@ -46,15 +45,8 @@ _FAMILIES = (
 
 #: Measures of slices with a lesion that are also given by size of lesion.
 _BY_SIZE = (
-    "dice1",
-    "dice2",
-    "success",
-    "accuracy",
-    "accuracy_detected",
-    "detected",
-    "hd95_lesion_mm",
-    "assd_lesion_mm",
-    "pooled_dice_lesion",
+    *(*PAPER_MEASURES, "accuracy_detected", "detected"),
+    *("hd95_lesion_mm", "assd_lesion_mm", "pooled_dice_lesion"),
 )
 
 MEASURE_TITLES = {
@@ -160,16 +152,15 @@ def measures_by_size(results: Sequence[SliceResult]) -> dict[str, dict[str, Rati
     weights = row_weights(results)
     sizes = [r.size if r.has_lesion else None for r in results]
     of_slices = paper_measures(results) | outline_measures(results)
-    of_types = type_measures(results)
+    of_slices = {measure: of_slices[measure] for measure in _BY_SIZE} | type_measures(results)
     lesions = [x for r in results for x in (*r.true_lesions, *r.found_lesions)]
-    unknown = any(size_bin(x.diameter_mm) == UNKNOWN for x in lesions)
+    unknown = any(x.diameter_mm is None for x in lesions)
     by_size = {}
     for name in (*SIZE_BINS, *([UNKNOWN] if unknown else [])):
         in_bin = column(size == name for size in sizes) * weights
-        of_lesions = lesion_measures(results, _in_bin(name))
+        of_lesions = lesion_measures(results, size=name)
         by_size[name] = {
-            **{measure: of_slices[measure].weighted(in_bin) for measure in _BY_SIZE},
-            **{measure: ratio.weighted(in_bin) for measure, ratio in of_types.items()},
+            **{measure: ratio.weighted(in_bin) for measure, ratio in of_slices.items()},
             **{
                 measure: ratio.weighted(weights)
                 for measure, ratio in of_lesions.items()
@@ -177,10 +168,6 @@ def measures_by_size(results: Sequence[SliceResult]) -> dict[str, dict[str, Rati
             },
         }
     return by_size
-
-
-def _in_bin(name: str) -> Callable[[MatchedLesion], bool]:
-    return lambda lesion: size_bin(lesion.diameter_mm) == name
 
 
 def row_weights(results: Sequence[SliceResult]) -> np.ndarray:

@@ -18,14 +18,7 @@ from liver_tf.measures.slice_result import PixelCounts, SliceResult
 
 @dataclass(frozen=True)
 class ResamplingUnits:
-    """The patients and networks that are resampled, and the slices (rows) of each.
-
-    Attributes:
-      patients: sorted patient ids.
-      networks: sorted (fold, seed).
-      patient_of: int64 [rows], index into ``patients``.
-      network_of: int64 [rows], index into ``networks``.
-    """
+    """The sorted patients and networks (fold, seed), and their index for each slice (row)."""
 
     patients: tuple[str, ...]
     networks: tuple[tuple[str, int], ...]
@@ -34,16 +27,13 @@ class ResamplingUnits:
 
     @classmethod
     def of(cls, results: Sequence[SliceResult]) -> ResamplingUnits:
-        """The patients and networks of slices."""
-        patients = tuple(sorted({r.patient for r in results}))
-        networks = tuple(sorted({r.network for r in results}))
-        patient_index = {patient: index for index, patient in enumerate(patients)}
-        network_index = {network: index for index, network in enumerate(networks)}
+        patients = {name: index for index, name in enumerate(sorted({r.patient for r in results}))}
+        networks = {name: index for index, name in enumerate(sorted({r.network for r in results}))}
         return cls(
-            patients,
-            networks,
-            np.array([patient_index[r.patient] for r in results], np.int64),
-            np.array([network_index[r.network] for r in results], np.int64),
+            tuple(patients),
+            tuple(networks),
+            np.array([patients[r.patient] for r in results], np.int64),
+            np.array([networks[r.network] for r in results], np.int64),
         )
 
     @cached_property
@@ -56,15 +46,11 @@ class ResamplingUnits:
     def by_pair(self, values: np.ndarray) -> np.ndarray:
         """Sums over the rows of each pair: float64 [rows, n] -> [pairs, n]."""
         patients, _, pair_of = self.pairs
-        sums = np.zeros((len(patients), values.shape[1]))
-        np.add.at(sums, pair_of, values)
-        return sums
+        return sums_by_group(values, pair_of, len(patients))
 
     def by_patient(self, values: np.ndarray) -> np.ndarray:
         """Sums over the rows of each patient: float64 [rows, n] -> [patients, n]."""
-        sums = np.zeros((len(self.patients), values.shape[1]))
-        np.add.at(sums, self.patient_of, values)
-        return sums
+        return sums_by_group(values, self.patient_of, len(self.patients))
 
 
 @dataclass(frozen=True)
@@ -87,7 +73,10 @@ ResampledMeasure = Callable[[ResampleWeights, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class RatioSums:
-    """A measure that is the ratio of two sums: float64 [rows] each."""
+    """A measure that is the ratio of two sums, float64 [rows] each.
+
+    ``bootstrap_intervals`` resamples all ratios together.
+    """
 
     numerator: np.ndarray
     denominator: np.ndarray
@@ -117,17 +106,6 @@ class RatioSums:
     def contributing_patients(self, units: ResamplingUnits) -> int:
         """Number of patients with a slice in the denominator."""
         return _patients_with(units, self.denominator)
-
-    def resampled(self, units: ResamplingUnits) -> ResampledMeasure:
-        """The measure as a function of resample weights."""
-        sums = units.by_pair(np.stack([self.numerator, self.denominator], axis=1))
-
-        def measure(weights: ResampleWeights, pair_weights: np.ndarray) -> np.ndarray:
-            del weights
-            above, below = (pair_weights @ sums).T
-            return divided(above, below)
-
-        return measure
 
 
 @dataclass(frozen=True)
@@ -236,6 +214,13 @@ class BinnedSums:
 
 
 MeasureSums = RatioSums | RankingSums | BinnedSums
+
+
+def sums_by_group(values: np.ndarray, group_of: np.ndarray, groups: int) -> np.ndarray:
+    """Sums over the rows of each group: float64 [rows, n] -> [groups, n]."""
+    sums = np.zeros((groups, values.shape[1]))
+    np.add.at(sums, group_of, values)
+    return sums
 
 
 def column(values: Iterable[float]) -> np.ndarray:

@@ -35,25 +35,20 @@ class SliceResult:
     """Truth and prediction of one axial slice, in numbers.
 
     Attributes:
-      patient: pseudonymous patient id, the unit of resampling.
-      case: pseudonymous id of the scan or examination.
-      slice_index: position of the slice in the case.
+      patient: pseudonym; patients are the unit of resampling.
+      case: pseudonym of the scan or examination.
       true_diagnosis: label of the true lesion type; None for a healthy slice.
       predicted_diagnosis: label with most predicted lesion pixels; None without a detection.
       lesion: pixel counts of lesion (any type) against the rest.
       liver: pixel counts of liver including lesions against background.
       classes: class name -> pixel counts of exactly that label, in the order of the label set.
       spacing_mm: (row, column); None if unknown, then there are no distances and no sizes.
-      true_lesions: connected lesions of the truth.
-      found_lesions: connected lesions of the prediction.
+      true_lesions: connected lesions of the truth; ``found_lesions``: of the prediction.
       lesion_surface: distances between the lesion outlines; None if undefined.
-      liver_surface: distances between the liver outlines; None if undefined.
       type_scores: mean probability of each lesion type over the predicted lesion pixels, scaled to
         sum to one; None without a detection or if scores were not requested.
-      temperature: temperature of the run that predicted the slice (``calibration``); None if
-        unknown.
-      fold: fold of the network that predicted the slice.
-      seed: its seed. Fold and seed identify the network.
+      temperature: that of the run (``calibration``); None if unknown.
+      fold: with ``seed``, identifies the network that predicted the slice.
     """
 
     patient: str

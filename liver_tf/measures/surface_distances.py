@@ -34,16 +34,10 @@ class SurfaceDistances:
 def surface_distances(
     truth: np.ndarray, predicted: np.ndarray, spacing_mm: Sequence[float] | None
 ) -> SurfaceDistances | None:
-    """Distances between the surfaces of two masks.
+    """Distances between the surfaces of two masks, bool of the same 2-D or 3-D shape.
 
-    Args:
-      truth: bool, [rows, columns] or [slices, rows, columns].
-      predicted: bool, same shape.
-      spacing_mm: spacing of each axis; None if unknown.
-
-    Returns:
-      None if truth or prediction is empty or the spacing is unknown. A missed lesion is therefore
-      not in the mean distance; Success and Dice2 count it.
+    None if truth or prediction is empty or the spacing is unknown. A missed lesion is therefore not
+    in the mean distance; Success and Dice2 count it.
 
     Raises:
       ValueError: shapes differ, or the spacing is not one positive number per axis.

@@ -3,18 +3,16 @@
 Slices of a patient are correlated, so patients are resampled with all their slices. Measures are
 sums over slices (``measure_sums``), so a resample is one row of a matrix product.
 
-With several seeds, the interval covers new patients and a new training. Patients are drawn with
+With several seeds, the interval covers new patients and new trainings. Patients are drawn with
 replacement; within each fold, S-1 of the S networks (seeds) are drawn with replacement, crossed
 with the patients because every network of a fold predicts all of its patients. Drawing S networks
-would show only (S-1)/S of the variance of their mean, half of it for two; S-1 draws, each weighted
-S/(S-1), show all of it with non-negative weights. (For tens of patients the difference is
-negligible.) Seeds are averaged within a slice, so that more seeds do not act like more patients.
-Resampling patients alone would omit the variance between trainings; nesting seeds in patients would
-count one network's deviation as many independent ones.
+would show only (S-1)/S of the variance of their mean; S-1 draws, each weighted S/(S-1), show all of
+it. Seeds are averaged within a slice, so that more seeds do not act like more patients. Resampling
+patients alone would omit the variance between trainings; nesting seeds in patients would count the
+deviation of one network as many independent deviations.
 
-With one seed the interval covers patients only; the report states this. With two, the spread
-between the networks of a fold is estimated from two, and percentile intervals do not correct for
-it: if networks vary as much as patients do, a 95 % interval covers the truth less often
+With one seed, the interval covers patients only. With two, the spread between the networks of a
+fold is estimated from two values, and coverage is below 95 % if networks vary as much as patients
 (``benchmarks/coverage.py``; docs/measures.md).
 
 Source: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13, percentile
@@ -60,8 +58,8 @@ class Interval:
 
     Attributes:
       value: the measure on the data; None if undefined.
-      low: lower end; None if ``value`` is undefined or fewer than two patients contribute.
-      high: upper end; None as for ``low``.
+      low: lower end; None, like ``high``, if ``value`` is undefined or fewer than two patients
+        contribute.
       samples: resamples in which the measure was defined, from which the ends were taken.
       patients: patients that contribute to the measure; for a difference, in the protocol with
         fewer of them. None if unknown.
@@ -76,8 +74,9 @@ class Interval:
     @property
     def of_few(self) -> bool:
         """Whether the interval comes from too few patients to be shown."""
-        few = self.patients is not None and self.patients < LEAST_PATIENTS
-        return few and self.low is not None
+        if self.patients is None or self.low is None:
+            return False
+        return self.patients < LEAST_PATIENTS
 
     @property
     def holds_zero(self) -> bool:
@@ -90,10 +89,9 @@ class Resamples(Generic[Name]):
     """Measures of one protocol on the data and on every resample.
 
     Attributes:
-      units: patients and networks.
       observed: measure -> value on the data.
       samples: measure -> float64 [samples], NaN if undefined in the resample.
-      patients: measure -> patients that contribute to it.
+      patients: measure -> number of patients that contribute to it.
     """
 
     units: ResamplingUnits
@@ -111,7 +109,6 @@ class Resamples(Generic[Name]):
         )
 
     def interval(self, measure: Name, level: float = LEVEL) -> Interval:
-        """Percentile interval of a measure."""
         return _percentile_interval(
             self.observed[measure], self.samples[measure], self.patients[measure], level
         )
@@ -132,22 +129,9 @@ class Resamples(Generic[Name]):
 
 
 def intervals(
-    results: Sequence[SliceResult],
-    *,
-    samples: int = SAMPLES,
-    seed: int = 0,
-    level: float = LEVEL,
+    results: Sequence[SliceResult], *, samples: int = SAMPLES, seed: int = 0, level: float = LEVEL
 ) -> dict[str, Interval]:
-    """Interval of every measure in ``measure_registry``.
-
-    Args:
-      results: slices of one protocol, of any number of folds and seeds.
-      samples: number of resamples.
-      seed: seed of the numpy Generator; the same seed and patients give the same resamples.
-      level: coverage, between 0 and 1.
-
-    Returns:
-      measure name -> interval.
+    """Interval of every measure in ``measure_registry``; arguments as in ``resample``.
 
     Raises:
       ValueError: ``samples`` below 1 or ``level`` outside (0, 1).
@@ -170,7 +154,6 @@ def resample(
     Args:
       results: slices of one protocol, of any number of folds and seeds.
       measures: measures of these slices, by any name.
-      samples: number of resamples.
       seed: the same seed and patients give the same resamples.
 
     Raises:

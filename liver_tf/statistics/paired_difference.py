@@ -16,10 +16,6 @@ class PairedDifference:
     """A measure of ``protocol`` minus that of ``reference`` on the same patients.
 
     Attributes:
-      measure: name of the measure.
-      protocol: name of the protocol.
-      reference: name of the protocol it is compared with.
-      interval: the difference and its interval.
       p: p value of the permutation test; None if not tested.
       p_holm: the same after Holm's correction over all comparisons of this measure.
       patients: compared patients that contribute to the measure.
@@ -56,12 +52,9 @@ class PairedDifference:
 
     @property
     def is_shown(self) -> bool:
-        """Whether a difference is shown, in either direction."""
         return self.shown in ("higher", "lower")
 
     def verdict(self) -> str:
         """The comparison and its outcome in one line."""
-        return (
-            f"{measure_title(self.measure)} of {self.protocol} against {self.reference}: "
-            f"{self.shown}"
-        )
+        title = measure_title(self.measure)
+        return f"{title} of {self.protocol} against {self.reference}: {self.shown}"

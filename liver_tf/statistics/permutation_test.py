@@ -1,15 +1,13 @@
 """Permutation test of two protocols on the same patients, and Holm's correction.
 
-Under the null hypothesis that the protocols are equivalent, their results can be exchanged for any
-patient. For every patient the two are exchanged or not, at random, for all slices and seeds of the
-patient at once (seeds averaged before), and the difference is recomputed; p is the proportion of
-permutations whose difference is at least as far from zero as the observed one. For a mean over
-patients with equally many slices this is the sign-flip test; in terms of sums it holds for every
-ratio.
+If two protocols are equivalent, their results can be exchanged for any patient. For each patient,
+all results of the two are exchanged or not, at random (seeds averaged before), and the difference
+is recomputed; p is the proportion of permutations whose difference is at least as far from zero as
+the observed one. For a mean over patients with equally many slices this is the sign-flip test.
 
-The test concerns patients: it asks whether these trained networks differ, not whether a new
-training would. The bootstrap interval includes the variance between seeds; a difference counts as
-shown only if both agree (``paired_difference``).
+The test asks whether these trained networks differ, not whether new trainings would. The bootstrap
+interval includes the variance between seeds; a difference counts as shown only if both agree
+(``paired_difference``).
 
 Source: Good, "Permutation, Parametric and Bootstrap Tests of Hypotheses" (2005), chapter 3; Holm,
 "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6
@@ -31,13 +29,7 @@ _CHUNK = 2_000
 
 @dataclass(frozen=True)
 class PermutationTest:
-    """Outcome of a permutation test.
-
-    Attributes:
-      p: two-sided p value.
-      exchanges: number of permutations.
-      exact: whether these were all possible permutations, each once.
-    """
+    """A two-sided p value, the number of permutations, and whether these were all possible ones."""
 
     p: float
     exchanges: int
@@ -56,14 +48,9 @@ def permutation_test(
     """Two-sided test of a difference between two protocols on the same patients.
 
     Args:
-      reference: the measure of the first protocol.
-      other: the measure of the second.
-      reference_units: patients and networks of the first.
-      other_units: patients and networks of the second.
       permutations: number of random permutations. If there are no more than this in total, all are
-        taken and p is exact; otherwise the observed arrangement is counted among them, so that p
+        used and p is exact; otherwise the observed arrangement is counted among them, so that p
         is never 0.
-      seed: seed of the random permutations.
 
     Returns:
       None if the measure is undefined for one of the two. A permutation that makes it undefined

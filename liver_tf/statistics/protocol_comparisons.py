@@ -42,11 +42,9 @@ def compare(
     Args:
       results: slices of every protocol.
       resamples: resamples of every protocol.
-      measures: names of the measures. Measures that are undefined for all protocols are omitted,
-        except the paper's.
-      permutations: number of permutations.
-      samples: number of resamples, for pairs whose common networks must be resampled again.
-      seed: seed of both.
+      measures: measures that are undefined for all protocols are omitted, except the paper's.
+      samples: number of resamples for pairs that have only some networks in common.
+      seed: seed of permutations and resamples.
 
     Raises:
       ValueError: two protocols predicted different slices on a fold and seed.
@@ -56,14 +54,11 @@ def compare(
         pair: _common_sides(pair, results, resamples, measures, samples=samples, seed=seed)
         for pair in pairs
     }
-    defined = {
-        m
-        for drawn in resamples.values()
-        for m, value in drawn.observed.items()
-        if value is not None
-    }
+    observed = [drawn.observed for drawn in resamples.values()]
     differences = []
-    for measure in (m for m in measures if m in PAPER_MEASURES or m in defined):
+    for measure in measures:
+        if measure not in PAPER_MEASURES and all(o.get(measure) is None for o in observed):
+            continue
         of_measure = [
             _difference(measure, pair, *sides[pair], permutations=permutations, seed=seed)
             for pair in pairs
@@ -109,32 +104,26 @@ def _common_sides(
     *,
     samples: int,
     seed: int,
-) -> tuple[_Side, _Side]:
+) -> list[_Side]:
     networks = [{r.network for r in results[name]} for name in pair]
     common = networks[0] & networks[1]
     kept = {name: [r for r in results[name] if r.network in common] for name in pair}
-    _check_same_slices(kept, *pair)
-
-    def side(name: str) -> _Side:
-        of_all = all_measures(kept[name]) if kept[name] else {}
-        sums = {measure: of_all[measure] for measure in measures if of_all}
-        if len(kept[name]) == len(results[name]):
-            return _Side(resamples[name], sums)
-        return _Side(resample(kept[name], sums, samples=samples, seed=seed), sums)
-
-    return side(pair[0]), side(pair[1])
-
-
-def _check_same_slices(
-    results: Mapping[str, Sequence[SliceResult]], reference: str, other: str
-) -> None:
-    first, second = ({r.image for r in results[name]} for name in (reference, other))
+    first, second = ({r.image for r in kept[name]} for name in pair)
     if first != second:
         raise ValueError(
-            f"expected {reference} and {other} to predict the same slices; found "
+            f"expected {pair[0]} and {pair[1]} to predict the same slices; found "
             f"{len(first - second)} only in the first and {len(second - first)} only in the "
             "second. Evaluate both on the same folds."
         )
+    sides = []
+    for name in pair:
+        of_all = all_measures(kept[name])
+        sums = {measure: of_all[measure] for measure in measures if measure in of_all}
+        if len(kept[name]) == len(results[name]):
+            sides.append(_Side(resamples[name], sums))
+        else:
+            sides.append(_Side(resample(kept[name], sums, samples=samples, seed=seed), sums))
+    return sides
 
 
 def _difference(
@@ -148,10 +137,7 @@ def _difference(
 ) -> PairedDifference:
     units = reference.resamples.units
     difference = PairedDifference(
-        measure,
-        pair[1],
-        pair[0],
-        Interval(None, None, None, 0),
+        *(measure, pair[1], pair[0], Interval(None, None, None, 0)),
         patients=len(units.patients),
         networks=len(units.networks),
     )
@@ -161,12 +147,7 @@ def _difference(
     if not (isinstance(sums[0], RatioSums) and isinstance(sums[1], RatioSums)):
         raise ValueError(f"expected a measure that is a ratio of sums; found {measure!r}")
     test = permutation_test(
-        sums[0],
-        sums[1],
-        units,
-        other.resamples.units,
-        permutations=permutations,
-        seed=seed,
+        sums[0], sums[1], units, other.resamples.units, permutations=permutations, seed=seed
     )
     interval = other.resamples.minus(reference.resamples, measure)
     difference = replace(difference, interval=interval, patients=interval.patients)
