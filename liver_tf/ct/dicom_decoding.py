@@ -12,6 +12,7 @@ from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, RLELossless
 
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.decoder_process import decode_apart
 from liver_tf.ct.dicom_elements import broken_file, quiet_pydicom, uid_name, value_of, whole_number
 from liver_tf.ct.jpeg_header import coded_size
@@ -40,22 +41,12 @@ def check_pixels(dataset: FileDataset, path: Path, frames: int) -> tuple[int, in
     rows = whole_number(dataset, "Rows", path) or 0
     columns = whole_number(dataset, "Columns", path) or 0
     if not (1 <= rows <= MAX_SIDE and 1 <= columns <= MAX_SIDE):
-        raise Refusal(
-            "dicom-size",
-            path,
-            expected=f"1 to {MAX_SIDE} rows and columns",
-            found=f"{rows} x {columns}",
-            remedy="Export the image again: its header is damaged.",
-        )
+        expected = f"1 to {MAX_SIDE} rows and columns"
+        raise bad_input("dicom-size", path, expected, f"{rows} x {columns}")
     data = value_of(dataset, "PixelData", path)
     if not isinstance(data, bytes) or not data:
-        raise Refusal(
-            "dicom-no-pixels",
-            path,
-            expected="pixel data",
-            found="no PixelData, or a file that is truncated before it",
-            remedy="Export the image again from the archive.",
-        )
+        found = "no PixelData, or a file that is truncated before it"
+        raise bad_input("dicom-no-pixels", path, "pixel data", found)
     try:
         with quiet_pydicom():
             syntax = UID(dataset.file_meta.TransferSyntaxUID)
@@ -70,13 +61,8 @@ def check_pixels(dataset: FileDataset, path: Path, frames: int) -> tuple[int, in
         bits = whole_number(dataset, "BitsAllocated", path) or 0
         needed = (frames * rows * columns * bits + 7) // 8
         if len(data) not in (needed, needed + needed % 2):
-            raise Refusal(
-                "dicom-truncated",
-                path,
-                expected=f"{needed} bytes of pixels for {frames} x {rows} x {columns}",
-                found=f"{len(data)} bytes",
-                remedy="Copy the file again, or export it again from the archive.",
-            )
+            expected = f"{needed} bytes of pixels for {frames} x {rows} x {columns}"
+            raise bad_input("dicom-truncated", path, expected, f"{len(data)} bytes")
     return rows, columns
 
 
@@ -135,13 +121,8 @@ _UNDECODABLE = "data that cannot be decoded"
 
 
 def _bad_pixels(path: Path, found: str) -> Refusal:
-    return Refusal(
-        "dicom-pixels",
-        path,
-        expected="pixel data with the rows, columns and frames of the header",
-        found=found,
-        remedy="Export the image again, uncompressed if possible.",
-    )
+    expected = "pixel data with the rows, columns and frames of the header"
+    return bad_input("dicom-pixels", path, expected, found)
 
 
 def _require_decoder(syntax: UID, path: Path) -> None:
@@ -152,10 +133,6 @@ def _require_decoder(syntax: UID, path: Path) -> None:
     if not available:
         # A UID without a name in the standard could hold anything, so it is not repeated.
         name = uid_name(str(syntax)) or "a private transfer syntax"
-        raise Refusal(
-            "dicom-no-decoder",
-            path,
-            expected="uncompressed pixels, or an installed decoder for them",
-            found=f"pixels compressed as {name}, without an installed decoder",
-            remedy="Install the decoders: pip install 'liver_tf[codecs]'.",
-        )
+        expected = "uncompressed pixels, or an installed decoder for them"
+        found = f"pixels compressed as {name}, without an installed decoder"
+        raise bad_input("dicom-no-decoder", path, expected, found)

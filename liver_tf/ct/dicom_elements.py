@@ -20,6 +20,7 @@ import pydicom
 from pydicom.dataset import FileDataset
 from pydicom.uid import UID
 
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.input_file import read_start, unreadable
 from liver_tf.refusals import Refusal
 
@@ -77,24 +78,14 @@ class _BoundedReader(io.BufferedReader):
 
 def no_dicom_prefix(path: Path) -> Refusal:
     """The refusal ``dicom-no-prefix``."""
-    return Refusal(
-        "dicom-no-prefix",
-        path,
-        expected="a DICOM file, with DICM after 128 bytes",
-        found="a file without this prefix",
-        remedy="Export the image from the archive as a DICOM file (PS3.10).",
-    )
+    expected = "a DICOM file, with DICM after 128 bytes"
+    return bad_input("dicom-no-prefix", path, expected, "a file without this prefix")
 
 
 def broken_file(path: Path) -> Refusal:
     """The refusal ``dicom-unreadable``, for a file whose elements cannot be parsed."""
-    return Refusal(
-        "dicom-unreadable",
-        path,
-        expected="a complete DICOM data set",
-        found="a truncated or damaged one",
-        remedy="Copy the file again, or export it again from the archive.",
-    )
+    expected = "a complete DICOM data set"
+    return bad_input("dicom-unreadable", path, expected, "a truncated or damaged one")
 
 
 def text(dataset: pydicom.Dataset, keyword: str, path: Path) -> str:
@@ -183,10 +174,4 @@ def value_of(dataset: pydicom.Dataset, keyword: str, path: Path) -> Any:
 
 
 def _bad_number(path: Path, keyword: str, found: str) -> Refusal:
-    return Refusal(
-        "dicom-number",
-        path,
-        expected=f"a valid {keyword}",
-        found=found,
-        remedy="Export the image again, or correct this element.",
-    )
+    return bad_input("dicom-number", path, f"a valid {keyword}", found)

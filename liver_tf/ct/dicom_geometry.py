@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_slice_header import SliceHeader
 from liver_tf.ct.orientation import OBLIQUE_DEGREES, canonical_axes, oblique_degrees
-from liver_tf.refusals import Caution, Refusal
+from liver_tf.refusals import Caution
 
 LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
 
@@ -55,13 +56,7 @@ def axial_axes(
     """Axes and flips for ``SourceGrid``; raises ``Refusal`` ``dicom-not-axial``."""
     axes, flips = canonical_axes(_unit_affine(header))
     if axes[0] != 0:
-        raise Refusal(
-            "dicom-not-axial",
-            path,
-            expected="an axial slice",
-            found="a coronal or sagittal one",
-            remedy="Use the axial series of the study.",
-        )
+        raise bad_input("dicom-not-axial", path, "an axial slice", "a coronal or sagittal one")
     return axes, flips
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import FileDataset
 
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_decoding import decode_pixels
 from liver_tf.ct.dicom_elements import whole_number
 from liver_tf.ct.dicom_slice_header import SliceHeader
 from liver_tf.ct.hounsfield import rescale_to_hu
 from liver_tf.ct.hu_plausibility import refuse_implausible_hu
-from liver_tf.refusals import Refusal
 
 #: HU of padding outside the field of view.
 AIR_HU = -1000
@@ -62,13 +62,8 @@ class HuRange:
           Refusal: ``hu-unscaled``, ``hu-impossible``, or ``dicom-padding`` if all is padding.
         """
         if self._lowest > self._highest:
-            raise Refusal(
-                "dicom-padding",
-                path,
-                expected="pixels inside the field of view",
-                found="an image of padding only",
-                remedy="Export the image again, or correct PixelPaddingValue.",
-            )
+            expected = "pixels inside the field of view"
+            raise bad_input("dicom-padding", path, expected, "an image of padding only")
         refuse_implausible_hu(self._lowest, self._highest, path)
 
 
@@ -86,13 +81,9 @@ def _padding_mask(dataset: FileDataset, header: SliceHeader, stored: np.ndarray)
     padding = (stored >= low) & (stored <= high)
     border = sorted(value * header.slope + header.intercept for value in (low, high))
     if padding.any() and border[0] <= _TISSUE_HU[1] and border[1] >= _TISSUE_HU[0]:
-        raise Refusal(
-            "dicom-padding",
-            header.path,
-            expected="a PixelPaddingValue outside the HU of tissue",
-            found=f"padding pixels that stand for {border[0]:g} to {border[1]:g} HU",
-            remedy="Remove or correct PixelPaddingValue: it would erase tissue.",
-        )
+        expected = "a PixelPaddingValue outside the HU of tissue"
+        found = f"padding pixels that stand for {border[0]:g} to {border[1]:g} HU"
+        raise bad_input("dicom-padding", header.path, expected, found)
     return padding
 
 
@@ -108,10 +99,5 @@ def _refuse_unused_bits(dataset: FileDataset, path: Path, stored: np.ndarray) ->
     raw = np.frombuffer(dataset.PixelData, f"{order}u2", count=stored.size).reshape(stored.shape)
     dropped = (raw != stored.astype(np.uint16)) & (raw >> (bits - 1) >> 1 != 0)
     if dropped.any():
-        raise Refusal(
-            "dicom-bits",
-            path,
-            expected=f"stored values of {bits} bits",
-            found="values with higher bits set (overlay in the pixels, or wrong BitsStored)",
-            remedy="Export the image again without overlays.",
-        )
+        found = "values with higher bits set (overlay in the pixels, or wrong BitsStored)"
+        raise bad_input("dicom-bits", path, f"stored values of {bits} bits", found)

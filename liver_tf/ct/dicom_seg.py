@@ -9,9 +9,10 @@ import numpy as np
 import pydicom
 from pydicom.uid import SegmentationStorage
 
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_decoding import check_pixels, decode_frame
 from liver_tf.ct.dicom_elements import read_dataset, sequence, text, whole_number
-from liver_tf.ct.dicom_seg_frames import place_frames, read_frames, referenced_series, seg_refusal
+from liver_tf.ct.dicom_seg_frames import place_frames, read_frames, referenced_series
 from liver_tf.ct.dicom_slice_order import SliceStack
 from liver_tf.ct.orientation import to_canonical
 from liver_tf.ct.scan import Scan, SourceGrid
@@ -69,9 +70,8 @@ class DicomSeg:
         self.path = path = Path(path)
         source = scan.source
         if source.kind not in ("dicom-slice", "dicom-series"):
-            raise seg_refusal(
-                "seg-scan", path, "a scan read from DICOM", "a scan from another format"
-            )
+            expected = "a scan read from DICOM"
+            raise bad_input("seg-scan", path, expected, "a scan from another format")
         dataset = read_dataset(path)
         _refuse_other_objects(dataset, path)
         _refuse_other_series(dataset, path, source)
@@ -80,14 +80,13 @@ class DicomSeg:
         shape = check_pixels(dataset, path, len(frames))
         if shape != source.shape[1:]:
             expected = f"frames of the size of the scan, {source.shape[1]} x {source.shape[2]}"
-            raise seg_refusal("seg-other-grid", path, expected, f"{shape[0]} x {shape[1]}")
+            raise bad_input("seg-other-grid", path, expected, f"{shape[0]} x {shape[1]}")
         self._frame_of = place_frames(
             frames, {segment.number for segment in self.segments}, scan, path
         )
         if not self._frame_of and not _lists_a_slice(dataset, path, source):
-            raise seg_refusal(
-                "seg-frame-unmatched", path, "a frame on this slice", "only frames on other slices"
-            )
+            expected = "a frame on this slice"
+            raise bad_input("seg-frame-unmatched", path, expected, "only frames on other slices")
         # The descriptions of the frames take more memory than the frames.
         del dataset.PerFrameFunctionalGroupsSequence
         self._dataset, self._grid = dataset, source
@@ -139,39 +138,24 @@ def read_dicom_seg(path: Path | str, scan: Scan) -> list[Segment]:
 def refuse_label_map(storage: str, path: Path) -> None:
     """Raise ``Refusal`` ``seg-not-binary`` for the storage class of label maps (PS3.3 A.51)."""
     if storage == LABEL_MAP_STORAGE:
-        raise seg_refusal(
-            "seg-not-binary",
-            path,
-            "SegmentationType BINARY",
-            "a label map",
-            "Export it as binary segments.",
-        )
+        raise bad_input("seg-not-binary", path, "SegmentationType BINARY", "a label map")
 
 
 def _refuse_other_objects(dataset: pydicom.Dataset, path: Path) -> None:
     storage = text(dataset, "SOPClassUID", path)
     refuse_label_map(storage, path)
     if storage != SegmentationStorage:
-        raise seg_refusal("seg-not-seg", path, "a DICOM segmentation", "another DICOM object")
+        raise bad_input("seg-not-seg", path, "a DICOM segmentation", "another DICOM object")
     if text(dataset, "SegmentationType", path).upper() != "BINARY":
-        raise seg_refusal(
-            "seg-not-binary",
-            path,
-            "SegmentationType BINARY",
-            "a fractional segmentation or another type",
-            "Export it as binary: the threshold for probabilities is not known here.",
-        )
+        found = "a fractional segmentation or another type"
+        raise bad_input("seg-not-binary", path, "SegmentationType BINARY", found)
 
 
 def _refuse_other_series(dataset: pydicom.Dataset, path: Path, source: SourceGrid) -> None:
     referenced = referenced_series(dataset, path)
     if referenced and source.series_uid not in referenced:
-        raise seg_refusal(
-            "seg-other-series",
-            path,
-            "a reference to the scan's series",
-            "references to other series",
-        )
+        expected = "a reference to the scan's series"
+        raise bad_input("seg-other-series", path, expected, "references to other series")
 
 
 def _lists_a_slice(dataset: pydicom.Dataset, path: Path, source: SourceGrid) -> bool:
@@ -198,7 +182,7 @@ def _segment_names(dataset: pydicom.Dataset, path: Path) -> tuple[SegmentName, .
         )
     if not names or len(names) != len(items) or min(names) < 0:
         expected = "segments with a unique SegmentNumber each"
-        raise seg_refusal("seg-segments", path, expected, "none, or missing or repeated numbers")
+        raise bad_input("seg-segments", path, expected, "none, or missing or repeated numbers")
     return tuple(names[key] for key in sorted(names))
 
 

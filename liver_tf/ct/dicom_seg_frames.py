@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pydicom
 
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_elements import broken_file, numbers, sequence, text, whole_number
 from liver_tf.ct.dicom_geometry import LPS_TO_RAS
 from liver_tf.ct.dicom_slice_order import SliceStack
 from liver_tf.ct.orientation import stored_affine
 from liver_tf.ct.scan import Scan
-from liver_tf.refusals import Refusal
 
 MAX_FRAMES = 1 << 16
 #: Largest distance between the first pixels of a frame and of its slice, in mm.
@@ -47,7 +47,7 @@ def read_frames(dataset: pydicom.Dataset, path: Path) -> list[Frame]:
     count = whole_number(dataset, "NumberOfFrames", path) or 0
     if not 1 <= count <= MAX_FRAMES or len(items) != count:
         descriptions = f"{len(items)} descriptions for {count} frames"
-        raise seg_refusal("seg-frames", path, "a description for each frame", descriptions)
+        raise bad_input("seg-frames", path, "a description for each frame", descriptions)
     shared = sequence(dataset, "SharedFunctionalGroupsSequence", path)
     if len(shared) > 1:
         raise broken_file(path)
@@ -63,12 +63,8 @@ def _frame(item: pydicom.Dataset, shared: pydicom.Dataset, path: Path) -> Frame:
     position = numbers(group("PlanePositionSequence"), "ImagePositionPatient", path, 3)
     orientation = numbers(group("PlaneOrientationSequence"), "ImageOrientationPatient", path, 6)
     if segment is None or position is None or orientation is None:
-        raise seg_refusal(
-            "seg-frames",
-            path,
-            "segment number, position and orientation of every frame",
-            "a frame that lacks one of them",
-        )
+        expected = "segment number, position and orientation of every frame"
+        raise bad_input("seg-frames", path, expected, "a frame that lacks one of them")
     references = _references(item, path) or _references(shared, path)
     spacing = numbers(group("PixelMeasuresSequence"), "PixelSpacing", path, 2)
     return Frame(segment, np.array(position), np.array(orientation), spacing, references)
@@ -134,15 +130,14 @@ def place_frames(
     frame_of: dict[tuple[int, int], int] = {}
     for count, frame in enumerate(frames):
         if frame.segment not in segments:
-            raise seg_refusal(
-                "seg-segments", path, "frames of the listed segments", "a frame of another segment"
-            )
+            expected = "frames of the listed segments"
+            raise bad_input("seg-segments", path, expected, "a frame of another segment")
         index = _slice_of(frame, slices, path)
         if index is None:
             continue
         if (frame.segment, index) in frame_of:
             expected = "one frame per segment and slice"
-            raise seg_refusal("seg-frame-twice", path, expected, "several")
+            raise bad_input("seg-frame-twice", path, expected, "several")
         frame_of[frame.segment, index] = count
     return frame_of
 
@@ -158,7 +153,7 @@ def _slice_of(frame: Frame, slices: _Slices, path: Path) -> int | None:
     if slices.positions is None:
         # A slice without a position can only be matched by reference.
         if not referenced:
-            raise seg_refusal("seg-reference", path, "a reference to the slice", "none")
+            raise bad_input("seg-reference", path, "a reference to the slice", "none")
         return min(referenced)
     _refuse_other_plane(frame, slices.affine, path)
     distances = slices.distances_mm(frame.position)
@@ -166,19 +161,11 @@ def _slice_of(frame: Frame, slices: _Slices, path: Path) -> int | None:
     if distances[nearest] > _POSITION_TOLERANCE_MM:
         if slices.single and not referenced:
             return None
-        raise seg_refusal(
-            "seg-frame-unmatched",
-            path,
-            "frames on slices of the scan",
-            f"a frame {distances[nearest]:.2f} mm from the nearest slice",
-        )
+        found = f"a frame {distances[nearest]:.2f} mm from the nearest slice"
+        raise bad_input("seg-frame-unmatched", path, "frames on slices of the scan", found)
     if frame.references and nearest not in referenced:
-        raise seg_refusal(
-            "seg-reference",
-            path,
-            "frames that refer to the slice at their position",
-            "a frame that refers to another slice",
-        )
+        expected = "frames that refer to the slice at their position"
+        raise bad_input("seg-reference", path, expected, "a frame that refers to another slice")
     return nearest
 
 
@@ -190,23 +177,10 @@ def _refuse_other_plane(frame: Frame, affine: np.ndarray, path: Path) -> None:
         return
     directions = np.concatenate([columns[:, 1] / lengths[1], columns[:, 0] / lengths[0]])
     if np.abs(directions - frame.orientation).max() > _DIRECTION_TOLERANCE:
-        raise seg_refusal(
-            "seg-other-grid", path, "frames oriented like the slices", "another orientation"
-        )
+        expected = "frames oriented like the slices"
+        raise bad_input("seg-other-grid", path, expected, "another orientation")
     if frame.spacing_mm is not None and not np.allclose(
         frame.spacing_mm, lengths, rtol=_SPACING_TOLERANCE
     ):
-        raise seg_refusal(
-            "seg-other-grid", path, "frames with the pixel spacing of the slices", "another spacing"
-        )
-
-
-def seg_refusal(
-    code: str,
-    path: Path,
-    expected: str,
-    found: str,
-    remedy: str = "Use the complete segmentation that was drawn on this series.",
-) -> Refusal:
-    """A refusal of a DICOM SEG."""
-    return Refusal(code, path, expected=expected, found=found, remedy=remedy)
+        expected = "frames with the pixel spacing of the slices"
+        raise bad_input("seg-other-grid", path, expected, "another spacing")

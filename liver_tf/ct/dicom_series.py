@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import FileDataset
 
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_elements import has_dicom_prefix, read_dataset, text
 from liver_tf.ct.dicom_slice_header import CT_STORAGES, SliceHeader, check_header, is_localizer
 from liver_tf.ct.dicom_slice_order import stack_slices
@@ -89,7 +90,7 @@ def excluded_cautions(counts: Mapping[str, int]) -> tuple[Caution, ...]:
 
 def _read_headers(folder: Path) -> tuple[list[SliceHeader], tuple[Caution, ...]]:
     if not folder.is_dir():
-        raise _refused(folder, "series-folder", "a folder of DICOM slices", "no such folder")
+        raise bad_input("series-folder", folder, "a folder of DICOM slices", "no such folder")
     excluded = dict.fromkeys(EXCLUDED, 0)
     headers = _headers_in(folder, excluded)
     if headers:
@@ -98,7 +99,7 @@ def _read_headers(folder: Path) -> tuple[list[SliceHeader], tuple[Caution, ...]]
         headers += _headers_in(subfolder, excluded)
     if not headers:
         expected = "CT slices as DICOM files"
-        raise _refused(folder, "series-empty", expected, "none in the folder or its subfolders")
+        raise bad_input("series-empty", folder, expected, "none in the folder or its subfolders")
     note = "the folder itself holds no CT slice: the slices of its subfolders are used"
     return headers, (Caution("series-below", note), *excluded_cautions(excluded))
 
@@ -144,14 +145,3 @@ def _folders_below(folder: Path) -> Iterator[Path]:
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         if Path(parent) != folder:
             yield Path(parent)
-
-
-def _refused(folder: Path, code: str, expected: str, found: str) -> Refusal:
-    return Refusal(
-        code,
-        folder,
-        expected=expected,
-        found=found,
-        remedy="Use a folder with the slices of one axial series and nothing else; single slices "
-        "can be used one by one.",
-    )

@@ -16,6 +16,7 @@ from pathlib import Path
 from pydicom.dataset import FileDataset
 from pydicom.uid import MediaStorageDirectoryStorage, SegmentationStorage
 
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_elements import (
     broken_file,
     has_dicom_prefix,
@@ -82,7 +83,7 @@ def find_series_files(
     """
     folder = Path(folder)
     if not folder.is_dir():
-        missing = _refused("file-missing", folder, "a folder", "no such folder", "Check --input.")
+        missing = bad_input("file-missing", folder, "a folder", "no such folder")
         return [], [missing], Counter()
     refusals: list[Refusal] = []
     index = _Index()
@@ -98,10 +99,7 @@ def find_series_files(
         except Refusal as refusal:
             refusals.append(refusal)
     if not index.series:
-        remedy = "Use the folder with the series and their DICOM SEG files."
-        refusals.append(
-            _refused("series-empty", folder, "CT slices as DICOM files", "none", remedy)
-        )
+        refusals.append(bad_input("series-empty", folder, "CT slices as DICOM files", "none"))
     series, unusable = index.usable_series()
     return series, refusals + unusable, sum(index.excluded.values(), Counter())
 
@@ -153,13 +151,7 @@ class _Index:
     def _add_slice(self, dataset: FileDataset, storage: str, path: Path) -> None:
         uid = text(dataset, "SeriesInstanceUID", path)
         if not uid:
-            raise _refused(
-                "series-no-uid",
-                path,
-                "a SeriesInstanceUID in every slice",
-                "none",
-                "Export the series again: the slice cannot be assigned without it.",
-            )
+            raise bad_input("series-no-uid", path, "a SeriesInstanceUID in every slice", "none")
         series = self.series.setdefault(uid, _Series())
         series.slices.append(path)
         series.patients.add(text(dataset, "PatientID", path))
@@ -191,32 +183,17 @@ class _Index:
         if not referenced:
             instances = referenced_instances(read_dataset(path, pixels=False), path)
             if not instances:
-                raise _refused(
-                    "seg-no-reference",
-                    path,
-                    "a segmentation that refers to its series or its slices",
-                    "no references",
-                    "Export it again with its references (ReferencedSeriesSequence).",
-                )
+                expected = "a segmentation that refers to its series or its slices"
+                raise bad_input("seg-no-reference", path, expected, "no references")
             of_instance = self._series_of_instance
             known = {of_instance[uid] for uid in instances if uid in of_instance}
         if len(known) == 1:
             return known.pop()
         if known:
-            raise _refused(
-                "seg-several-series",
-                path,
-                "a segmentation of one series",
-                f"references to {len(known)} of the series in the folder",
-                "Export a segmentation for each series.",
-            )
-        raise _refused(
-            "seg-no-series",
-            path,
-            "the CT series on which the segmentation was drawn",
-            "no such series below the folder",
-            "Export the series beside its segmentation, or remove the segmentation.",
-        )
+            found = f"references to {len(known)} of the series in the folder"
+            raise bad_input("seg-several-series", path, "a segmentation of one series", found)
+        expected = "the CT series on which the segmentation was drawn"
+        raise bad_input("seg-no-series", path, expected, "no such series below the folder")
 
     def usable_series(self) -> tuple[list[SeriesFiles], list[Refusal]]:
         """All series but strays and refused ones; counts the strays as excluded."""
@@ -287,29 +264,14 @@ def _refuse_unusable(series: _Series, place: Path) -> None:
     if series.enhanced is not None:
         refuse_enhanced(*series.enhanced)
     if len(series.patients) > 1:
-        raise _refused(
-            "series-patients",
-            place,
-            "one PatientID in all slices of a series",
-            f"{len(series.patients)}",
-            "Export the series again: folds are made by patient.",
-        )
+        expected = "one PatientID in all slices of a series"
+        raise bad_input("series-patients", place, expected, f"{len(series.patients)}")
     if not series.segmentations:
-        raise _refused(
-            "series-no-seg",
-            place,
-            "a DICOM SEG that was drawn on the series",
-            "none below the folder",
-            "Add it below the folder (RT structure sets are not read: convert them to DICOM SEG), "
-            "or remove the series.",
-        )
+        expected = "a DICOM SEG that was drawn on the series"
+        raise bad_input("series-no-seg", place, expected, "none below the folder")
 
 
 def _cautions(counts: Counter[str]) -> tuple[Caution, ...]:
     strays = counts["series-stray-slice"]
     note = f"excluded {strays} stray slice(s) of another series in the folder"
     return (Caution("series-stray-slice", note),) * bool(strays) + excluded_cautions(counts)
-
-
-def _refused(code: str, path: Path, expected: str, found: str, remedy: str) -> Refusal:
-    return Refusal(code, path, expected=expected, found=found, remedy=remedy)

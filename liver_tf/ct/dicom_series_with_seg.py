@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_elements import read_dataset
 from liver_tf.ct.dicom_seg import DicomSeg, SegmentName
 from liver_tf.ct.dicom_series_search import SeriesFiles
 from liver_tf.ct.dicom_slice_header import check_header
 from liver_tf.ct.dicom_slice_order import stack_slices
 from liver_tf.ct.segment_labels import label_of, paint
-from liver_tf.refusals import Caution, Refusal
+from liver_tf.refusals import Caution
 
 #: Codes of the liver: SNOMED CT, and the older form that DICOM calls SRT.
 LIVER_CODES = ("SCT:10200004", "SRT:T-62000")
@@ -87,13 +88,9 @@ class SeriesWithSeg:
 
 def _refuse_twice(labels: set[int], seg: DicomSeg) -> None:
     if labels:
-        raise Refusal(
-            "seg-label-twice",
-            seg.path,
-            expected="each class in only one of the segmentations of a series",
-            found=f"{len(labels)} class(es) that another segmentation holds as well",
-            remedy="Remove all but the correct one, or merge them into one DICOM SEG.",
-        )
+        expected = "each class in only one of the segmentations of a series"
+        found = f"{len(labels)} class(es) that another segmentation holds as well"
+        raise bad_input("seg-label-twice", seg.path, expected, found)
 
 
 def _cautions(seg: DicomSeg, names: Iterable[SegmentName]) -> Iterator[Caution]:

@@ -13,6 +13,7 @@ from pydicom.uid import (
     LegacyConvertedEnhancedCTImageStorage,
 )
 
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_elements import number, numbers, text, uid_name, whole_number
 from liver_tf.ct.hu_plausibility import SPACING_LIMITS_MM
 from liver_tf.ct.scanner_details import details_of
@@ -106,13 +107,8 @@ def is_localizer(dataset: pydicom.Dataset, path: Path) -> bool:
 def refuse_enhanced(storage: str, path: Path) -> None:
     """Raise ``Refusal`` ``dicom-enhanced`` for a storage class with many slices per file."""
     if storage in _ENHANCED:
-        raise Refusal(
-            "dicom-enhanced",
-            path,
-            expected="CT Image Storage, one slice per file",
-            found=f"{uid_name(storage)}, many slices in one file",
-            remedy="Convert it to single slices or to NIfTI, for example with dcm2niix.",
-        )
+        found = f"{uid_name(storage)}, many slices in one file"
+        raise bad_input("dicom-enhanced", path, "CT Image Storage, one slice per file", found)
 
 
 def _refuse_other_images(dataset: pydicom.Dataset, path: Path) -> None:
@@ -120,72 +116,35 @@ def _refuse_other_images(dataset: pydicom.Dataset, path: Path) -> None:
     refuse_enhanced(storage, path)
     if storage != CTImageStorage or text(dataset, "Modality", path) != "CT":
         known = uid_name(storage) or "another kind of object"
-        raise Refusal(
-            "dicom-not-ct",
-            path,
-            expected="CT Image Storage with modality CT",
-            found=known if storage != CTImageStorage else "another modality",
-            remedy="Use the original CT slices, not screenshots or other examinations.",
-        )
+        found = known if storage != CTImageStorage else "another modality"
+        raise bad_input("dicom-not-ct", path, "CT Image Storage with modality CT", found)
     if is_localizer(dataset, path):
-        raise Refusal(
-            "dicom-localizer",
-            path,
-            expected="an axial slice",
-            found="a localizer (scout view)",
-            remedy="Remove localizers from the data.",
-        )
+        raise bad_input("dicom-localizer", path, "an axial slice", "a localizer (scout view)")
     if text(dataset, "BurnedInAnnotation", path).upper() == "YES":
-        raise Refusal(
-            "dicom-burned-in",
-            path,
-            expected="pixels without burned-in annotations",
-            found="BurnedInAnnotation YES: the pixels may show the patient's name",
-            remedy="Use the original slice.",
-        )
+        found = "BurnedInAnnotation YES: the pixels may show the patient's name"
+        raise bad_input("dicom-burned-in", path, "pixels without burned-in annotations", found)
     photometric = text(dataset, "PhotometricInterpretation", path).upper()
     if photometric != "MONOCHROME2" or whole_number(dataset, "SamplesPerPixel", path) not in (
         None,
         1,
     ):
         kinds = ("MONOCHROME1", "RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422")
-        raise Refusal(
-            "dicom-photometric",
-            path,
-            expected="PhotometricInterpretation MONOCHROME2, one sample per pixel",
-            found=photometric if photometric in kinds else "another one",
-            remedy="Use the original CT slices, not screenshots or inverted images.",
-        )
+        expected = "PhotometricInterpretation MONOCHROME2, one sample per pixel"
+        found = photometric if photometric in kinds else "another one"
+        raise bad_input("dicom-photometric", path, expected, found)
     if whole_number(dataset, "NumberOfFrames", path) not in (None, 1):
-        raise Refusal(
-            "dicom-multiframe",
-            path,
-            expected="one slice per file",
-            found="several frames, which CT Image Storage does not allow",
-            remedy="Export the slices one by one.",
-        )
+        found = "several frames, which CT Image Storage does not allow"
+        raise bad_input("dicom-multiframe", path, "one slice per file", found)
 
 
 def _rescale(dataset: pydicom.Dataset, path: Path) -> tuple[float, float]:
     """Slope and intercept to HU (PS3.3 C.11.1)."""
-    remedy = "Export the image again with its rescale values, without which the HU are unknown."
     if "ModalityLUTSequence" in dataset:
-        raise Refusal(
-            "dicom-rescale",
-            path,
-            expected="RescaleSlope and RescaleIntercept",
-            found="a lookup table (ModalityLUTSequence)",
-            remedy=remedy,
-        )
+        expected = "RescaleSlope and RescaleIntercept"
+        raise bad_input("dicom-rescale", path, expected, "a lookup table (ModalityLUTSequence)")
     kind = text(dataset, "RescaleType", path).upper()
     if kind not in ("", "HU", "US"):
-        raise Refusal(
-            "dicom-not-hu",
-            path,
-            expected="RescaleType HU",
-            found="another quantity",
-            remedy="Use the series in HU instead of a dose, density or spectral map.",
-        )
+        raise bad_input("dicom-not-hu", path, "RescaleType HU", "another quantity")
     values = []
     for keyword in ("RescaleSlope", "RescaleIntercept"):
         try:
@@ -195,13 +154,8 @@ def _rescale(dataset: pydicom.Dataset, path: Path) -> tuple[float, float]:
         else:
             problem = "none"
         if value is None or (keyword == "RescaleSlope" and value == 0):
-            raise Refusal(
-                "dicom-rescale",
-                path,
-                expected=f"a finite {keyword}" + (" other than 0" if keyword[7] == "S" else ""),
-                found=problem if value is None else "0",
-                remedy=remedy,
-            )
+            expected = f"a finite {keyword}" + (" other than 0" if keyword[7] == "S" else "")
+            raise bad_input("dicom-rescale", path, expected, problem if value is None else "0")
         values.append(value)
     return values[0], values[1]
 
@@ -211,13 +165,8 @@ def _pixel_spacing(dataset: pydicom.Dataset, path: Path) -> tuple[float, float] 
     if spacing is None:
         return None
     if not all(SPACING_LIMITS_MM[0] <= mm <= SPACING_LIMITS_MM[1] for mm in spacing):
-        raise Refusal(
-            "dicom-spacing",
-            path,
-            expected="a PixelSpacing from {:g} to {:g} mm".format(*SPACING_LIMITS_MM),
-            found=f"{spacing[0]:g} x {spacing[1]:g} mm",
-            remedy="Export the image again, or correct PixelSpacing.",
-        )
+        expected = "a PixelSpacing from {:g} to {:g} mm".format(*SPACING_LIMITS_MM)
+        raise bad_input("dicom-spacing", path, expected, f"{spacing[0]:g} x {spacing[1]:g} mm")
     return spacing[0], spacing[1]
 
 
@@ -238,11 +187,6 @@ def _orientation(
     row, column = np.array(values[:3]), np.array(values[3:])
     lengths = np.linalg.norm(row), np.linalg.norm(column)
     if np.abs(np.array(lengths) - 1).max() > 0.01 or abs(row @ column) > 0.01:
-        raise Refusal(
-            "dicom-orientation",
-            path,
-            expected="two perpendicular unit vectors in ImageOrientationPatient",
-            found="other vectors",
-            remedy="Export the image again, or correct this element.",
-        )
+        expected = "two perpendicular unit vectors in ImageOrientationPatient"
+        raise bad_input("dicom-orientation", path, expected, "other vectors")
     return row / lengths[0], column / lengths[1]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_elements import read_dataset
 from liver_tf.ct.dicom_geometry import (
     axial_axes,
@@ -25,7 +26,7 @@ from liver_tf.ct.dicom_hu import HuRange, stored_hu
 from liver_tf.ct.dicom_slice_header import SliceHeader
 from liver_tf.ct.orientation import canonical_affine, spacing_of, to_canonical
 from liver_tf.ct.scan import SourceGrid
-from liver_tf.refusals import Caution, Refusal
+from liver_tf.refusals import Caution
 
 #: Positions are stored with few decimals. A gap may differ from the usual one by this share of it,
 #: and by at least this many mm.
@@ -127,12 +128,9 @@ def _one_series(
     ordered = sorted(groups.values(), key=len, reverse=True)
     main, rest = ordered[0], ordered[1:]
     if rest and (len(main) < 3 or any(len(group) > 1 for group in rest)):
-        raise _refused(
-            place,
-            "series-mixed",
-            "slices of one series, with the same size, spacing and orientation",
-            f"{len(ordered)} groups, the two largest of {len(main)} and {len(rest[0])} slices",
-        )
+        expected = "slices of one series, with the same size, spacing and orientation"
+        found = f"{len(ordered)} groups, the two largest of {len(main)} and {len(rest[0])} slices"
+        raise bad_input("series-mixed", place, expected, found)
     if not rest:
         return main, ()
     note = f"excluded {len(rest)} stray slice(s) of another series, size or orientation"
@@ -150,32 +148,23 @@ def _sorted_by_position(
     if len(ordered) == 1:
         thickness = ordered[0].thickness_mm
         if thickness is None:
-            raise _refused(
-                place, "series-no-geometry", "a slice thickness in a series of one slice", "none"
-            )
+            expected = "a slice thickness in a series of one slice"
+            raise bad_input("series-no-geometry", place, expected, "none")
         return ordered, positions, normal * thickness
     along = positions @ normal
     _refuse_uneven(along, place)
     drift = positions - positions[0] - np.outer(along - along[0], normal)
     allowed = np.maximum(_DRIFT_MM, _DRIFT_PER_MM * (along - along[0]))
     if (np.linalg.norm(drift, axis=1) > allowed).any():
-        raise _refused(
-            place,
-            "series-tilted",
-            "slices stacked along their normal",
-            "slices that drift sideways (a tilted gantry?)",
-        )
+        found = "slices that drift sideways (a tilted gantry?)"
+        raise bad_input("series-tilted", place, "slices stacked along their normal", found)
     return ordered, positions, (positions[-1] - positions[0]) / (len(ordered) - 1)
 
 
 def _position_of(header: SliceHeader, place: Path) -> np.ndarray:
     if header.position is None or header.row_direction is None or not header.pixel_spacing_mm:
-        raise _refused(
-            place,
-            "series-no-geometry",
-            "position, orientation and pixel spacing in every slice",
-            "a slice without one of them",
-        )
+        expected = "position, orientation and pixel spacing in every slice"
+        raise bad_input("series-no-geometry", place, expected, "a slice without one of them")
     return header.position
 
 
@@ -183,23 +172,17 @@ def _refuse_uneven(along: np.ndarray, place: Path) -> None:
     """Refuse slices at the same position or at uneven distances; ``along`` the normal in mm."""
     gaps = np.diff(along)
     if (gaps < 0.01).any():
-        raise _refused(
-            place,
-            "series-duplicate-position",
-            "one slice at each position",
-            f"{int((gaps < 0.01).sum())} position(s) with several",
-        )
+        found = f"{int((gaps < 0.01).sum())} position(s) with several"
+        raise bad_input("series-duplicate-position", place, "one slice at each position", found)
     usual = float(np.median(gaps))
     spread = f"distances from {gaps.min():.2f} to {gaps.max():.2f} mm"
     if np.abs(gaps - usual).max() > max(_GAP_TOLERANCE * usual, _GAP_TOLERANCE_MM):
-        raise _refused(
-            place, "series-spacing", "evenly spaced slices", f"{spread} (a slice missing?)"
-        )
+        expected = "evenly spaced slices"
+        raise bad_input("series-spacing", place, expected, f"{spread} (a slice missing?)")
     even = np.linspace(along[0], along[-1], len(along))
     if np.abs(along - even).max() > _GRID_TOLERANCE * usual:
-        raise _refused(
-            place, "series-spacing", "evenly spaced slices", f"{spread} whose deviations add up"
-        )
+        expected = "evenly spaced slices"
+        raise bad_input("series-spacing", place, expected, f"{spread} whose deviations add up")
 
 
 def _rescale_cautions(headers: Sequence[SliceHeader]) -> tuple[Caution, ...]:
@@ -210,14 +193,3 @@ def _rescale_cautions(headers: Sequence[SliceHeader]) -> tuple[Caution, ...]:
         return ()
     note = f"{others} slice(s) have another rescale slope or intercept than the rest"
     return (Caution("series-rescale", note),)
-
-
-def _refused(place: Path, code: str, expected: str, found: str) -> Refusal:
-    return Refusal(
-        code,
-        place,
-        expected=expected,
-        found=found,
-        remedy="Provide the slices of one axial series, each once and nothing else; single slices "
-        "can be used one by one.",
-    )

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.labels import LIVER
-from liver_tf.refusals import Caution, Refusal
+from liver_tf.refusals import Caution
 
 #: Scanners store HU in 16 bits; extended scales for metal end at about 30,700 HU.
 HU_LIMITS = (-32768, 32767)
@@ -40,23 +41,13 @@ def refuse_implausible_hu(lowest: float, highest: float, path: Path | None) -> N
     Raises:
       Refusal: ``hu-unscaled`` (no value below 0, or hardly any spread), ``hu-impossible``.
     """
-    remedy = "Export the image again as CT in HU, or correct its slope and intercept."
     if lowest < HU_LIMITS[0] or highest > HU_LIMITS[1]:
-        raise Refusal(
-            "hu-impossible",
-            path,
-            expected=f"HU between {HU_LIMITS[0]} and {HU_LIMITS[1]}",
-            found=f"values from {lowest:g} to {highest:g}",
-            remedy=remedy,
-        )
+        expected = f"HU between {HU_LIMITS[0]} and {HU_LIMITS[1]}"
+        raise bad_input("hu-impossible", path, expected, f"values from {lowest:g} to {highest:g}")
     if lowest >= 0 or highest - lowest < SMALLEST_SPREAD_HU:
-        raise Refusal(
-            "hu-unscaled",
-            path,
-            expected="HU, with air or fat below 0 and tissues far apart",
-            found=f"values from {lowest:g} to {highest:g}, which look unscaled",
-            remedy=remedy,
-        )
+        expected = "HU, with air or fat below 0 and tissues far apart"
+        found = f"values from {lowest:g} to {highest:g}, which look unscaled"
+        raise bad_input("hu-unscaled", path, expected, found)
 
 
 def labelled_box(labels: np.ndarray) -> tuple[slice, ...] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.refusals import Refusal
 
 
@@ -21,25 +22,13 @@ def require_file(path: Path | str) -> Path:
     except (OSError, ValueError):
         exists = False
     if not exists:
-        raise Refusal(
-            "file-missing",
-            path,
-            expected="a regular file",
-            found="no file, or a folder or device",
-            remedy="Check the path, and that the disk is mounted.",
-        )
+        raise bad_input("file-missing", path, "a regular file", "no file, or a folder or device")
     return path
 
 
 def unreadable(path: Path) -> Refusal:
     """The refusal ``file-unreadable``."""
-    return Refusal(
-        "file-unreadable",
-        path,
-        expected="a readable file",
-        found="an error of the operating system",
-        remedy="Check the permissions and the disk.",
-    )
+    return bad_input("file-unreadable", path, "a readable file", "an error of the operating system")
 
 
 def read_start(path: Path, count: int) -> bytes:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.input_file import unreadable
 from liver_tf.refusals import Refusal
 
@@ -43,7 +44,7 @@ def find_lits_cases(folder: Path | str) -> tuple[list[LitsCase], list[Refusal]]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        return [], [_refused("file-missing", folder, "a folder", "no such folder")]
+        return [], [bad_input("file-missing", folder, "a folder", "no such folder")]
     files: dict[int, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     refusals: list[Refusal] = []
 
@@ -57,7 +58,7 @@ def find_lits_cases(folder: Path | str) -> tuple[list[LitsCase], list[Refusal]]:
             if part is not None:
                 files[part[1]][part[0]].append(Path(parent) / name)
     if not files:
-        empty = _refused("lits-empty", folder, "volumes and segmentations named as in LiTS", "none")
+        empty = bad_input("lits-empty", folder, "files named as in LiTS", "none")
         return [], [*refusals, empty]
     cases = []
     for number in sorted(files):
@@ -87,22 +88,11 @@ def _refuse_no_pair(volumes: list[Path], segmentations: list[Path]) -> list[Refu
     if len(volumes) > 1 or len(segmentations) > 1:
         counts = f"{len(volumes)} volume(s) and {len(segmentations)} segmentation(s)"
         return [
-            _refused("pair-duplicate", path, "one volume and one segmentation per number", counts)
+            bad_input("pair-duplicate", path, "one volume and one segmentation per number", counts)
             for path in volumes + segmentations
         ]
     if volumes:
         return [
-            _refused("pair-no-segmentation", volumes[0], "a segmentation with this number", "none")
+            bad_input("pair-no-segmentation", volumes[0], "a segmentation with this number", "none")
         ]
-    return [_refused("pair-no-volume", segmentations[0], "a volume with this number", "none")]
-
-
-def _refused(code: str, path: Path, expected: str, found: str) -> Refusal:
-    return Refusal(
-        code,
-        path,
-        expected=expected,
-        found=found,
-        remedy="Use a folder with pairs of volume-N.nii[.gz] and segmentation-N.nii[.gz], or with "
-        "imagesTr and labelsTr; each number once.",
-    )
+    return [bad_input("pair-no-volume", segmentations[0], "a volume with this number", "none")]

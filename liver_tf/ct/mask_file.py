@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_elements import has_dicom_prefix
 from liver_tf.ct.dicom_seg import read_dicom_seg
 from liver_tf.ct.input_file import read_start
@@ -14,7 +15,7 @@ from liver_tf.ct.nifti_file import read_nifti
 from liver_tf.ct.nifti_header import HEADER_LENGTHS
 from liver_tf.ct.nifti_volume import AFFINE_TOLERANCE_MM, read_nifti_labels, whole_labels
 from liver_tf.ct.orientation import canonical_affine, canonical_axes, to_canonical
-from liver_tf.ct.png_mask import PNG_SIGNATURE, labels_of_values, mask_refusal, read_png_mask
+from liver_tf.ct.png_mask import PNG_SIGNATURE, labels_of_values, read_png_mask
 from liver_tf.ct.scan import Scan, SourceGrid, has_geometry
 from liver_tf.ct.segment_labels import labels_from_segments
 
@@ -50,13 +51,13 @@ def read_mask(path: Path | str, scan: Scan, mapping: Mapping[int | str, int]) ->
         slices, rows, columns = scan.source.shape
         if slices != 1 or scan.source.kind != "dicom-slice":
             expected = "a PNG mask only for a single DICOM slice"
-            raise mask_refusal("mask-shape", path, expected, "a volume")
+            raise bad_input("mask-shape", path, expected, "a volume")
         stored = read_png_mask(path, (rows, columns), values)
         return to_canonical(stored[np.newaxis], scan.source)
     lengths = {int.from_bytes(start, order) for order in ("little", "big")}
     if start[:2] == _GZIP_MAGIC or lengths & set(HEADER_LENGTHS):
         return _read_nifti_mask(path, scan, values)
-    raise mask_refusal("mask-format", path, "a mask as PNG, NIfTI or DICOM SEG", "another format")
+    raise bad_input("mask-format", path, "a mask as PNG, NIfTI or DICOM SEG", "another format")
 
 
 def _read_nifti_mask(path: Path, scan: Scan, mapping: Mapping[int, int]) -> np.ndarray:
@@ -69,12 +70,12 @@ def _read_nifti_mask(path: Path, scan: Scan, mapping: Mapping[int, int]) -> np.n
     if canonical.shape != scan.hu.shape:
         expected = "a mask of the shape of the scan, " + " x ".join(map(str, scan.hu.shape))
         actual = " x ".join(map(str, canonical.shape))
-        raise mask_refusal("mask-shape", path, expected, actual)
+        raise bad_input("mask-shape", path, expected, actual)
     if has_geometry(scan):
         columns = slice(None) if canonical.shape[0] > 1 else slice(1, None)
         apart = np.abs(canonical_affine(header.affine, grid) - scan.affine)[:, columns]
         if float(apart.max()) > AFFINE_TOLERANCE_MM:
             expected = "a mask at the position of the scan"
-            raise mask_refusal("mask-geometry", path, expected, "another position or spacing")
+            raise bad_input("mask-geometry", path, expected, "another position or spacing")
     allowed = {value: label for value, label in mapping.items() if 0 <= value <= 255}
     return labels_of_values(canonical, allowed, path)

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from isal import igzip, igzip_lib
 
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.input_file import require_file, unreadable
 from liver_tf.ct.nifti_header import HEADER_LENGTHS, NiftiHeader, bad_header, check_header
 from liver_tf.refusals import Refusal
@@ -138,13 +139,8 @@ class NiftiFile:
         with _reading_errors_as_refusals(self.path):
             more = self._stream.read(1)
         if more:
-            raise Refusal(
-                "nifti-size",
-                self.path,
-                expected="a file that ends with its last voxel",
-                found="more data than the dimensions in the header account for",
-                remedy="Write the file again: its header does not describe its voxels.",
-            )
+            found = "more data than the dimensions in the header account for"
+            raise bad_input("nifti-size", self.path, "a file that ends with its last voxel", found)
 
 
 @contextlib.contextmanager
@@ -154,13 +150,9 @@ def _reading_errors_as_refusals(path: Path) -> Iterator[None]:
     except EOFError:
         raise _truncated(path) from None
     except _DAMAGED_GZIP:
-        raise Refusal(
-            "nifti-damaged",
-            path,
-            expected="a gzip stream with a matching checksum",
-            found="a damaged stream or another checksum",
-            remedy="Copy or download the file again.",
-        ) from None
+        expected = "a gzip stream with a matching checksum"
+        found = "a damaged stream or another checksum"
+        raise bad_input("nifti-damaged", path, expected, found) from None
     except OSError:
         raise unreadable(path) from None
 
@@ -174,20 +166,11 @@ def _native(values: np.ndarray) -> np.ndarray:
 
 def _refuse_misnamed(path: Path, zipped: bool) -> None:
     if zipped != path.name.lower().endswith(".gz"):
-        raise Refusal(
-            "nifti-misnamed",
-            path,
-            expected="a file name that ends in .gz if and only if the file is compressed with gzip",
-            found="a compressed file without .gz" if zipped else "a .gz that is not compressed",
-            remedy="Check where the file came from, then rename it.",
-        )
+        expected = "a file name that ends in .gz if and only if the file is compressed with gzip"
+        found = "a compressed file without .gz" if zipped else "a .gz that is not compressed"
+        raise bad_input("nifti-misnamed", path, expected, found)
 
 
 def _truncated(path: Path) -> Refusal:
-    return Refusal(
-        "nifti-truncated",
-        path,
-        expected="as many voxels as the header states",
-        found="a truncated file",
-        remedy="Copy or download the file again.",
-    )
+    expected = "as many voxels as the header states"
+    return bad_input("nifti-truncated", path, expected, "a truncated file")

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import nibabel
 import numpy as np
 
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.refusals import Caution, Refusal
 
 _REAL_DATATYPES = {
@@ -118,13 +119,9 @@ def check_header(block: bytes, path: Path) -> NiftiHeader:
     if not (math.isfinite(offset) and offset == int(offset)) or not (
         len(block) + 4 <= offset <= MAX_VOX_OFFSET
     ):
-        raise Refusal(
-            "nifti-offset",
-            path,
-            expected=f"voxels that begin after the header, at byte {len(block) + 4} or later",
-            found=f"vox_offset {offset:g}, with which other bytes would be read as voxels",
-            remedy="Write the file again with a common NIfTI library.",
-        )
+        expected = f"voxels that begin after the header, at byte {len(block) + 4} or later"
+        found = f"vox_offset {offset:g}, with which other bytes would be read as voxels"
+        raise bad_input("nifti-offset", path, expected, found)
     slope, inter, scale_cautions = _check_scale(header, path)
     affine, affine_cautions = _check_affine(header, path)
     return NiftiHeader(
@@ -141,34 +138,18 @@ def check_header(block: bytes, path: Path) -> NiftiHeader:
 
 def bad_header(path: Path, found: str) -> Refusal:
     """The refusal ``nifti-header``."""
-    return Refusal(
-        "nifti-header",
-        path,
-        expected="a NIfTI file (.nii or .nii.gz)",
-        found=found,
-        remedy="Check that the file is an image and was copied completely.",
-    )
+    return bad_input("nifti-header", path, "a NIfTI file (.nii or .nii.gz)", found)
 
 
 def _check_shape(header: Any, path: Path) -> tuple[int, int, int]:
     dim = [int(value) for value in header["dim"]]
     if dim[0] != 3:
-        raise Refusal(
-            "nifti-dimensions",
-            path,
-            expected="a volume of 3 dimensions",
-            found=f"{dim[0]} dimensions",
-            remedy="Split a time series into volumes; stack single slices into a volume.",
-        )
+        expected = "a volume of 3 dimensions"
+        raise bad_input("nifti-dimensions", path, expected, f"{dim[0]} dimensions")
     i, j, k = dim[1:4]
     if min(i, j, k) < 1 or max(i, j, k) > MAX_SIDE or i * j * k > MAX_VOXELS:
-        raise Refusal(
-            "nifti-dimensions",
-            path,
-            expected=f"1 to {MAX_SIDE} voxels along each axis and at most {MAX_VOXELS} in total",
-            found=f"{i} x {j} x {k}",
-            remedy="Write the file again: its header is damaged.",
-        )
+        expected = f"1 to {MAX_SIDE} voxels along each axis and at most {MAX_VOXELS} in total"
+        raise bad_input("nifti-dimensions", path, expected, f"{i} x {j} x {k}")
     return i, j, k
 
 
@@ -176,13 +157,8 @@ def _check_dtype(header: Any, path: Path, order: Literal["<", ">"]) -> np.dtype[
     code = int(header["datatype"])
     if code not in _REAL_DATATYPES:
         found = "complex or colour values" if code in _COMPLEX_OR_COLOUR else "an unknown datatype"
-        raise Refusal(
-            "nifti-datatype",
-            path,
-            expected="integers of 8 to 64 bits or floats of 32 or 64 bits",
-            found=f"{found} (code {code})",
-            remedy="Convert the image to int16.",
-        )
+        expected = "integers of 8 to 64 bits or floats of 32 or 64 bits"
+        raise bad_input("nifti-datatype", path, expected, f"{found} (code {code})")
     dtype: np.dtype[Any] = np.dtype(_REAL_DATATYPES[code]).newbyteorder(order)
     if int(header["bitpix"]) != dtype.itemsize * 8:
         raise bad_header(path, "a bitpix that does not match the datatype")
@@ -195,34 +171,18 @@ def _check_scale(header: Any, path: Path) -> tuple[float, float, tuple[Caution, 
         text = "scl_slope is 0 or NaN: the stored values are used without scaling"
         return 1.0, 0.0, (Caution("nifti-no-scale", text),)
     if not (math.isfinite(slope) and math.isfinite(inter)):
-        raise Refusal(
-            "nifti-scale",
-            path,
-            expected="a finite scl_slope and scl_inter",
-            found="NaN or infinity",
-            remedy="Write the file again with the correct scaling.",
-        )
+        raise bad_input("nifti-scale", path, "a finite scl_slope and scl_inter", "NaN or infinity")
     return slope, inter, ()
 
 
 def _check_affine(header: Any, path: Path) -> tuple[np.ndarray, tuple[Caution, ...]]:
     pixdim = np.array(header["pixdim"][1:4], np.float64)
     if not np.isfinite(pixdim).all() or (pixdim <= 0).any():
-        raise Refusal(
-            "nifti-spacing",
-            path,
-            expected="a voxel size (pixdim) above 0 mm along each axis",
-            found="zero, a negative number, NaN or infinity",
-            remedy="Write the file again with the voxel size of the scan.",
-        )
+        expected = "a voxel size (pixdim) above 0 mm along each axis"
+        raise bad_input("nifti-spacing", path, expected, "zero, a negative number, NaN or infinity")
     if int(header["xyzt_units"]) & 7 not in (0, 2):
-        raise Refusal(
-            "nifti-units",
-            path,
-            expected="millimetres as the unit of length",
-            found="metres, micrometres or an unknown unit (xyzt_units)",
-            remedy="Write the file again in millimetres.",
-        )
+        found = "metres, micrometres or an unknown unit (xyzt_units)"
+        raise bad_input("nifti-units", path, "millimetres as the unit of length", found)
     try:
         affine = np.asarray(header.get_best_affine(), np.float64)
         columns = np.linalg.norm(affine[:3, :3], axis=0)
@@ -231,13 +191,8 @@ def _check_affine(header: Any, path: Path) -> tuple[np.ndarray, tuple[Caution, .
     except Exception:  # nibabel raises several types for an impossible quaternion
         usable = False
     if not usable:
-        raise Refusal(
-            "nifti-affine",
-            path,
-            expected="an sform or qform of finite numbers that spans three axes",
-            found="NaN, only zeros, or axes that coincide",
-            remedy="Write the file again with the geometry of the scan.",
-        )
+        expected = "an sform or qform of finite numbers that spans three axes"
+        raise bad_input("nifti-affine", path, expected, "NaN, only zeros, or axes that coincide")
     cautions = []
     if int(header["sform_code"]) <= 0 and int(header["qform_code"]) <= 0:
         text = "neither sform nor qform is set: columns are assumed to run from left to right"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.hounsfield import NotFinite, rescale_to_hu
 from liver_tf.ct.hu_plausibility import refuse_implausible_hu
 from liver_tf.ct.nifti_file import read_nifti
@@ -87,14 +88,8 @@ def stored_to_hu(stored: np.ndarray, header: NiftiHeader, path: Path) -> np.ndar
     try:
         return rescale_to_hu(stored, header.slope, header.inter)
     except NotFinite:
-        raise Refusal(
-            "hu-not-finite",
-            path,
-            expected="a finite number in every voxel",
-            found="NaN or infinite voxels",
-            remedy="Export the volume again; if the voxels are padding, fill them with air "
-            "(-1000 HU).",
-        ) from None
+        expected = "a finite number in every voxel"
+        raise bad_input("hu-not-finite", path, expected, "NaN or infinite voxels") from None
 
 
 def whole_labels(
@@ -136,13 +131,8 @@ def whole_labels(
 def refuse_other_shape(mask: NiftiHeader, volume: SourceGrid, path: Path) -> None:
     """Raise ``Refusal`` ``mask-shape`` unless a mask has the shape of its volume."""
     if mask.shape != volume.shape:
-        raise Refusal(
-            "mask-shape",
-            path,
-            expected=f"a mask of the volume's shape, {_times(volume.shape)}",
-            found=_times(mask.shape),
-            remedy="Use the mask that was drawn on this volume.",
-        )
+        expected = f"a mask of the volume's shape, {_times(volume.shape)}"
+        raise bad_input("mask-shape", path, expected, _times(mask.shape))
 
 
 def volume_header_cautions(header: NiftiHeader) -> tuple[Caution, ...]:
@@ -186,13 +176,8 @@ def _affine_cautions(affine: np.ndarray) -> tuple[Caution, ...]:
 
 
 def _bad_labels(path: Path, allowed: Collection[int], found: str) -> Refusal:
-    return Refusal(
-        "mask-labels",
-        path,
-        expected=f"only the labels {', '.join(str(value) for value in sorted(allowed))}",
-        found=found,
-        remedy="Correct the mask, or choose another label set. Labels are not clipped or rounded.",
-    )
+    expected = f"only the labels {', '.join(str(value) for value in sorted(allowed))}"
+    return bad_input("mask-labels", path, expected, found)
 
 
 def _times(shape: tuple[int, ...]) -> str:

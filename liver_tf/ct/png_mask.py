@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.input_file import require_file, unreadable
 from liver_tf.refusals import Refusal
 
@@ -43,10 +44,10 @@ def read_png_mask(
     width, height, depth, colour = _check_chunks(data, path)
     if colour not in (_GREY, _PALETTE) or depth > 8:
         kind = "16 bits per pixel" if depth > 8 else "colour or transparency"
-        raise mask_refusal("mask-colour", path, "a greyscale or palette mask of 1 to 8 bits", kind)
+        raise bad_input("mask-colour", path, "a greyscale or palette mask of 1 to 8 bits", kind)
     if (height, width) != tuple(shape):
         expected = f"a mask of the size of the image, {shape[0]} x {shape[1]}"
-        raise mask_refusal("mask-shape", path, expected, f"{height} x {width}")
+        raise bad_input("mask-shape", path, expected, f"{height} x {width}")
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
             values = np.array(image).astype(np.uint8)
@@ -70,13 +71,9 @@ def labels_of_values(values: np.ndarray, mapping: Mapping[int, int], path: Path)
     missing = [int(value) for value in present if int(value) not in mapping]
     if missing:
         binary = missing == [255] and set(present.tolist()) <= {0, 255}
-        raise mask_refusal(
-            "mask-0-255" if binary else "mask-unmapped",
-            path,
-            f"only the values in the mapping: {', '.join(map(str, sorted(mapping)))}",
-            "0 and 255" if binary else f"also {', '.join(map(str, missing[:8]))}",
-            "Add the meaning of each value to the mapping of mask values.",
-        )
+        expected = f"only the values in the mapping: {', '.join(map(str, sorted(mapping)))}"
+        found = "0 and 255" if binary else f"also {', '.join(map(str, missing[:8]))}"
+        raise bad_input("mask-0-255" if binary else "mask-unmapped", path, expected, found)
     table = np.zeros(256, np.uint8)
     for value, label in mapping.items():
         if 0 <= value <= 255:
@@ -85,21 +82,10 @@ def labels_of_values(values: np.ndarray, mapping: Mapping[int, int], path: Path)
     return labels
 
 
-def mask_refusal(
-    code: str,
-    path: Path,
-    expected: str,
-    found: str,
-    remedy: str = "Export the mask again, as drawn on this image.",
-) -> Refusal:
-    """A refusal of a mask."""
-    return Refusal(code, path, expected=expected, found=found, remedy=remedy)
-
-
 def _read_bytes(path: Path) -> bytes:
     try:
         if require_file(path).stat().st_size > _LARGEST_PNG:
-            raise mask_refusal("mask-format", path, "a PNG of at most 256 MiB", "a larger file")
+            raise bad_input("mask-format", path, "a PNG of at most 256 MiB", "a larger file")
         return path.read_bytes()
     except OSError:
         raise unreadable(path) from None
@@ -108,12 +94,12 @@ def _read_bytes(path: Path) -> bytes:
 def _check_chunks(data: bytes, path: Path) -> tuple[int, int, int, int]:
     """(width, height, bit depth, colour type) of a PNG whose checksums all match."""
     if not data.startswith(PNG_SIGNATURE):
-        raise mask_refusal("mask-format", path, "a PNG file", "another format")
+        raise bad_input("mask-format", path, "a PNG file", "another format")
     header = b""
     for name, body in _chunks(data, path):
         header = header or (body if name == b"IHDR" and len(body) == 13 else b"")
         if name == b"acTL":
-            raise mask_refusal("mask-format", path, "a single image", "an animation")
+            raise bad_input("mask-format", path, "a single image", "an animation")
         if name == b"IEND":
             break
     else:
@@ -139,10 +125,5 @@ def _chunks(data: bytes, path: Path) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _damaged(path: Path) -> Refusal:
-    return mask_refusal(
-        "mask-damaged",
-        path,
-        "a complete PNG with matching checksums",
-        "a truncated or damaged one",
-        "Copy the file again.",
-    )
+    expected = "a complete PNG with matching checksums"
+    return bad_input("mask-damaged", path, expected, "a truncated or damaged one")

@@ -15,8 +15,8 @@ import secrets
 import uuid
 from pathlib import Path
 
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.input_file import require_file, unreadable
-from liver_tf.refusals import Refusal
 
 KEY_VARIABLE = "LIVER_TF_SITE_KEY"
 DEFAULT_KEY_FILE = Path("site.key")
@@ -86,14 +86,9 @@ def _key_from_file(path: Path) -> bytes:
 def _strong_enough(key: bytes, path: Path | None) -> bytes:
     key = key.strip()
     if len(key) < SHORTEST_KEY_BYTES:
-        raise Refusal(
-            "site-key-weak",
-            path,
-            expected=f"a site key of {SHORTEST_KEY_BYTES} bytes or more",
-            found="an empty key" if not key else f"{len(key)} bytes",
-            remedy=f"Put a random key into the key file or into {KEY_VARIABLE}, for example the "
-            "output of: openssl rand -hex 32.",
-        )
+        expected = f"a site key of {SHORTEST_KEY_BYTES} bytes or more"
+        found = "an empty key" if not key else f"{len(key)} bytes"
+        raise bad_input("site-key-weak", path, expected, found)
     return key
 
 

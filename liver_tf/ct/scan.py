@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from liver_tf.refusals import Caution, Refusal
+from liver_tf.ct.bad_input import bad_input
+from liver_tf.refusals import Caution
 
 if TYPE_CHECKING:
     from liver_tf.ct.nifti_header import NiftiPlacement
@@ -93,11 +94,6 @@ def has_geometry(scan: Scan) -> bool:
 def require_geometry(scan: Scan) -> None:
     """Raise ``Refusal`` (``no-geometry``) unless the scan can be placed in the patient in mm."""
     if not has_geometry(scan):
-        raise Refusal(
-            "no-geometry",
-            scan.source.path,
-            expected="an image with pixel spacing, slice thickness, position and orientation",
-            found="an image without at least one of them",
-            remedy="Export the image again from the archive with its geometry. Without it, results "
-            "can be drawn but not written as NIfTI or DICOM SEG.",
-        )
+        expected = "an image with pixel spacing, slice thickness, position and orientation"
+        found = "an image without at least one of them"
+        raise bad_input("no-geometry", scan.source.path, expected, found)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_seg import Segment, SegmentName
 from liver_tf.labels import LIVER
-from liver_tf.refusals import Refusal
 
 
 def label_of(segment: SegmentName, mapping: Mapping[int | str, int], path: Path) -> int:
@@ -30,21 +30,13 @@ def label_of(segment: SegmentName, mapping: Mapping[int | str, int], path: Path)
     names = (segment.label.casefold(), segment.code.casefold())
     labels = {folded[name] for name in names if name in folded}
     if not labels:
-        raise Refusal(
-            "mask-unmapped",
-            path,
-            expected="every segment in the mapping, by number, label or code",
-            found=f"segment {segment.number}, which is not in it",
-            remedy="Add it to the mapping; map it to background to ignore it.",
-        )
+        expected = "every segment in the mapping, by number, label or code"
+        found = f"segment {segment.number}, which is not in it"
+        raise bad_input("mask-unmapped", path, expected, found)
     if len(labels) > 1:
-        raise Refusal(
-            "mask-ambiguous",
-            path,
-            expected="the same class for label and code of a segment",
-            found=f"segment {segment.number}, whose label and code are mapped to different classes",
-            remedy="Map the segment by its number, or remove one of the two from the mapping.",
-        )
+        expected = "the same class for label and code of a segment"
+        found = f"segment {segment.number}, whose label and code are mapped to different classes"
+        raise bad_input("mask-ambiguous", path, expected, found)
     return labels.pop()
 
 
@@ -71,13 +63,8 @@ def paint(
             continue
         allowed = (0, label, LIVER) if lesions_over_liver and label > LIVER else (0, label)
         if not np.isin(labels[mask], allowed).all():
-            raise Refusal(
-                "seg-overlap",
-                path,
-                expected="segments that do not overlap",
-                found="pixels that belong to several segments",
-                remedy="Correct the segmentation.",
-            )
+            expected = "segments that do not overlap"
+            raise bad_input("seg-overlap", path, expected, "pixels that belong to several segments")
         labels[mask] = label
 
 
