@@ -359,5 +359,5 @@ def test_shards_with_fewer_records_than_the_manifest_counts_are_refused(tmp_path
     records = list(read_case(tmp_path, first))
     tiny_records.write_case(tmp_path, records[:1], LESION_TYPES)
 
-    with pytest.raises(Refusal, match=r"\[shard-count\].*the 8 records that the manifest counts"):
+    with pytest.raises(Refusal, match=r"\[shard-count\].*the 8 records that the manifest lists"):
         make_source((tmp_path, manifest), cache_mb=cache_mb)

@@ -130,7 +130,7 @@ def test_balance_follows_thinning_and_remainders_rotate():
 
 
 def test_an_epoch_without_slices_is_refused():
-    with pytest.raises(Refusal, match="none left of 3 in epoch 5") as caught:
+    with pytest.raises(Refusal, match="none of 3 in epoch 5") as caught:
         times_shown(Sampling(0.0, 0.0), 0, 4, np.arange(3), np.array([0, 1, 1]))
     assert caught.value.code == "no-slices"
 
