@@ -1,7 +1,7 @@
-"""The Beam engine: converts cases in an Apache Beam pipeline, on whatever runner is chosen.
+"""The Beam engine: converts cases in an Apache Beam pipeline, on any runner.
 
 All machines must see input and output under the same paths (a shared file system). Outcomes are
-written to files beside the memos, so that every runner works without a sink of its own.
+passed back as files beside the memos, so that no runner needs a sink.
 """
 
 from __future__ import annotations
@@ -24,13 +24,12 @@ def convert_in_beam(jobs: list[CaseJob], options: list[str]) -> Iterator[CaseOut
     """Convert cases in a Beam pipeline; outcomes come in the order of the jobs.
 
     Args:
-      jobs: as for :func:`liver_tf.conversion.convert_cases.convert_case`, all with the same target.
+      jobs: all with the same target.
       options: of Beam, e.g. ``["--runner=FlinkRunner", "--flink_master=host:8081"]``. Without
         options Beam's direct runner is used on this machine.
 
     Raises:
-      Refusal: ``no-beam`` if Apache Beam is not installed, ``beam-failed``, and those of
-        ``convert_case``.
+      Refusal: ``no-beam``, ``beam-failed``, and those of ``convert_case``.
     """
     try:
         import apache_beam

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from liver_tf.conversion.source_settings import SourceSettings
 from liver_tf.ct.window import DEFAULT_WINDOW
-from liver_tf.labels import LITS, LabelSet
+from liver_tf.labels import LITS
 from liver_tf.options import REQUIRED, OptionError, option
 from liver_tf.records.pixel_encoding import DEFAULT_ENCODING, ENCODINGS
 from liver_tf.refusals import Refusal
 
 if TYPE_CHECKING:
-    from liver_tf.conversion.cases import CaseTask
+    from liver_tf.conversion.convert_cases import Engine
     from liver_tf.records.folds import Split
     from liver_tf.records.manifest import Manifest
 
@@ -88,8 +88,8 @@ class Conversion:
       output: Folder of the record set.
       manifest: None if no record set was written.
       splits: The folds that were written.
-      refusals: Every file or case that was refused, or what stopped the conversion.
-      notes: Sentences on the folds.
+      refusals: Every refused file or case, or what stopped the conversion.
+      notes: Remarks on the folds.
     """
 
     output: Path
@@ -138,18 +138,33 @@ def convert(settings: ConvertSettings | None = None, /, **options: Any) -> Conve
       >>> convert(source="lits", input="data/lits", output="tfrecords/lits").manifest.records
       288
     """
+    from liver_tf import __version__
+    from liver_tf.conversion.convert_cases import Target, convert_cases
     from liver_tf.conversion.sources import find_cases
-    from liver_tf.ct.pseudonyms import load_site_key
+    from liver_tf.ct.pseudonyms import key_fingerprint, load_site_key
 
     settings = ConvertSettings.of(settings, **options)
     manifest: Manifest | None = None
     refusals: list[Refusal] = []
     splits: tuple[Split, ...] = ()
     notes: list[str] = []
+    window = (settings.window_low, settings.window_high)
     try:
         key = load_site_key(settings.site_key_file)
         tasks, refusals, label_set = find_cases(settings, key)
-        manifest, refusals = _convert(settings, key, tasks, refusals, label_set)
+        manifest, refusals = convert_cases(
+            tasks,
+            Target(settings.output, window, settings.encoding),
+            label_set=label_set,
+            made_by={
+                "version": __version__,
+                "source": settings.source,
+                "site_key": key_fingerprint(key),
+                **settings.provenance(key),
+            },
+            early_refusals=refusals,
+            engine=_engine(settings),
+        )
         if manifest is not None and label_set != LITS:  # what is fine-tuned on
             splits, notes = _write_folds(settings, manifest)
     except Refusal as refusal:
@@ -157,37 +172,14 @@ def convert(settings: ConvertSettings | None = None, /, **options: Any) -> Conve
     return Conversion(settings.output, manifest, splits, tuple(refusals), notes)
 
 
-def _convert(
-    settings: ConvertSettings,
-    key: bytes,
-    tasks: list[CaseTask],
-    refusals: list[Refusal],
-    label_set: LabelSet,
-) -> tuple[Manifest | None, list[Refusal]]:
-    from liver_tf import __version__
-    from liver_tf.conversion.convert_cases import Target, convert_cases, local_engine
-    from liver_tf.ct.pseudonyms import key_fingerprint
-
-    engine = local_engine(settings.workers)
+def _engine(settings: ConvertSettings) -> Engine:
     if settings.engine == "beam":
         from liver_tf.conversion.beam_engine import convert_in_beam
 
-        engine = functools.partial(convert_in_beam, options=list(settings.beam_option))
-    made_by: dict[str, Any] = {
-        "version": __version__,
-        "source": settings.source,
-        "site_key": key_fingerprint(key),
-        **settings.provenance(key),
-    }
-    window = (settings.window_low, settings.window_high)
-    return convert_cases(
-        tasks,
-        Target(settings.output, window, settings.encoding),
-        label_set=label_set,
-        made_by=made_by,
-        early_refusals=refusals,
-        engine=engine,
-    )
+        return functools.partial(convert_in_beam, options=list(settings.beam_option))
+    from liver_tf.conversion.convert_cases import local_engine
+
+    return local_engine(settings.workers)
 
 
 def _write_folds(
@@ -209,12 +201,7 @@ def _write_folds(
         "seed": settings.seed,
     }
     try:
-        splits = folds.cross_validation(
-            manifest,
-            folds=settings.folds,
-            validation_share=settings.validation_share,
-            seed=settings.seed,
-        )
+        splits = folds.cross_validation(manifest, **arguments)
     except ValueError:  # of scikit-learn, if no diagnosis has a patient for every fold
         raise Refusal(
             "too-few-patients",

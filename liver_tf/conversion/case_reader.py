@@ -22,20 +22,19 @@ from liver_tf.refusals import Refusal
 def read_slices(task: CaseTask, notes: CaseNotes) -> Iterator[LabelledSlice]:
     """Yield the slices of a case from feet to head; slices of a CSV in the order of its rows.
 
-    Args:
-      task: the case.
-      notes: receives cautions and scanner details, and the refusals of single slices, after which
-        the patient's remaining slices are still read.
+    ``notes`` receives cautions, scanner details and the refusals of single slices.
 
     Raises:
-      Refusal: a scan is refused as a whole. Unforeseen errors become ``unexpected-error``, so that
-        one case never ends the work on the remaining ones.
+      Refusal: the scan cannot be used. Unforeseen errors become ``unexpected-error``, so that the
+        remaining cases are processed.
     """
-    if task.rows:
-        yield from _slices_of_rows(task, notes)
-        return
     try:
-        yield from (_slices_of_volume if task.series is None else _slices_of_series)(task, notes)
+        if task.rows:
+            yield from _slices_of_rows(task, notes)
+        elif task.series is None:
+            yield from _slices_of_volume(task, notes)
+        else:
+            yield from _slices_of_series(task, notes)
     except Refusal:
         raise
     except Exception as error:
@@ -87,14 +86,14 @@ def _slices_of_pair(
     distance, row_mm, column_mm = pair.spacing_mm
     notes.details["spacing_mm"] = "x".join(f"{step:.3f}" for step in pair.spacing_mm)
     notes.details["orientation"] = orientation_of(pair.source)
-    under = MaskHuCheck()
+    check = MaskHuCheck()
     for index, (hu, labels) in enumerate(pair.slices()):
         labelled = LabelledSlice(
             index, hu, labels, (row_mm, column_mm), diagnosis_of(labels), distance
         )
-        under.add(labelled.hu_by_label)
+        check.add(labelled.hu_by_label)
         yield labelled
-    notes.cautions += under.cautions()
+    notes.cautions += check.cautions()
 
 
 def _drawn_diagnosis(labels: np.ndarray, label_set: LabelSet) -> str:
@@ -140,20 +139,19 @@ def _label_by_value(task: CaseTask, row: SliceRow) -> dict[int | str, int]:
 
 def _check_diagnosis(task: CaseTask, row: SliceRow, labels: np.ndarray) -> None:
     """Refuse a healthy slice with a lesion, and one without any pixel of its diagnosis."""
-    if row.diagnosis == HEALTHY:
-        problem = "lesion pixels" if bool((labels > LIVER).any()) else ""
+    healthy = row.diagnosis == HEALTHY
+    if healthy:
+        agrees = not (labels > LIVER).any()
     else:
-        matches = bool((labels == task.label_set.index(row.diagnosis)).any())
-        problem = "" if matches else f"no pixel of {row.diagnosis}"
-    if not problem:
-        return
-    raise Refusal(
-        "diagnosis-against-mask",
-        row.mask,
-        expected=f"a mask that agrees with the diagnosis {row.diagnosis!r} in line {row.line}",
-        found=problem,
-        remedy="Correct the diagnosis or the mask, or check --mask_values.",
-    )
+        agrees = (labels == task.label_set.index(row.diagnosis)).any()
+    if not agrees:
+        raise Refusal(
+            "diagnosis-against-mask",
+            row.mask,
+            expected=f"a mask that agrees with the diagnosis {row.diagnosis!r} in line {row.line}",
+            found="lesion pixels" if healthy else f"no pixel of {row.diagnosis}",
+            remedy="Correct the diagnosis or the mask, or check --mask_values.",
+        )
 
 
 def orientation_of(grid: SourceGrid) -> str:
@@ -161,10 +159,9 @@ def orientation_of(grid: SourceGrid) -> str:
 
     For NIfTI the directions of the axes i, j, k; for DICOM those of columns, rows and slices.
     """
-    towards = {0: "SI", 1: "PA", 2: "LR"}
     letters = {
-        axis: towards[canonical][flip]
-        for canonical, (axis, flip) in enumerate(zip(grid.axes, grid.flips, strict=True))
+        axis: towards[flip]
+        for towards, axis, flip in zip(("SI", "PA", "LR"), grid.axes, grid.flips, strict=True)
     }
     order = (0, 1, 2) if grid.kind == "nifti" else (2, 1, 0)
     return "".join(letters[axis] for axis in order)

@@ -25,15 +25,13 @@ class CaseTask:
 
     Attributes:
       case, patient, group: pseudonyms (``group`` may be the name of a public source).
-      label_set: of the labels that reading produces.
       volume, segmentation: files of a LiTS pair, else None.
       rows: slices of a patient from a slices CSV, else empty.
       mask_values: (mask value, class name) pairs, for a DICOM SEG (segment number, class name);
         ``lesion`` stands for the row's diagnosis.
       series: a DICOM series with its DICOM SEG, else None.
       segments: class of each segment of the DICOM SEG.
-      sources: pseudonym of all file names and of the segment mapping; it changes when the case is
-        made from other files.
+      sources: pseudonym of all file names and of the segment mapping; it changes with the files.
     """
 
     case: str

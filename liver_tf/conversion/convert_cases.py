@@ -34,13 +34,7 @@ from liver_tf.refusals import Refusal
 
 @dataclass(frozen=True)
 class Target:
-    """Where and how records are written.
-
-    Attributes:
-      output: folder of the record set.
-      window: (low, high) HU to which images are clipped.
-      encoding: of pixels, one of ``liver_tf.records.pixel_encoding.ENCODINGS``.
-    """
+    """Folder of the record set, window in HU (low, high) and encoding of the pixels."""
 
     output: Path
     window: tuple[int, int] = DEFAULT_WINDOW
@@ -97,19 +91,15 @@ def convert_cases(
     """Convert all cases, then write the manifest.
 
     Args:
-      tasks: the cases.
-      target: where and how records are written.
-      label_set: of the records.
       made_by: version and arguments, for the manifest.
       early_refusals: of files that did not form a case.
-      engine: runs the conversion of the cases.
 
     Returns:
-      The manifest and all refusals, including ``early_refusals``. If no case could be read there is
-      no data set: None, and the last refusal is ``nothing-converted``.
+      The manifest and all refusals, including ``early_refusals``. If no case could be read: None,
+      and the last refusal is ``nothing-converted``.
 
     Raises:
-      Refusal: an error that ends the whole conversion: ``output-other-set``, ``disk-full``,
+      Refusal: an error that ends the conversion: ``output-other-set``, ``disk-full``,
         ``output-unwritable``, ``output-busy``, ``worker-died``. Complete shards are kept, and the
         next call resumes.
     """
@@ -151,13 +141,12 @@ def convert_case(job: CaseJob) -> CaseOutcome:
     memo = target.output / MEMOS / f"{task.case}.json"
     stamp = _stamp(task, target)
     with write_errors_as_refusals(target.output):
-        done = _finished(memo, stamp, target.output)
-        return done if done is not None else _convert(task, target, memo, stamp)
+        return _finished(memo, stamp, target.output) or _convert(task, target, memo, stamp)
 
 
 @dataclass
 class _CaseTotals:
-    """What a manifest entry needs of all slices of a case; filled while they are written."""
+    """What a manifest entry states about all slices of a case; filled while they are written."""
 
     statistics: list[case_statistics.CaseStatistics] = field(default_factory=list)
     hashes: list[str] = field(default_factory=list)
@@ -192,7 +181,7 @@ def _convert(task: CaseTask, target: Target, memo: Path, stamp: dict) -> CaseOut
         info = write_shard(shard, records, target.encoding)
     except Refusal as refusal:
         return CaseOutcome(None, (*notes.refusals, refusal))
-    except OSError:  # of the output: errors of reading are refusals already
+    except OSError:  # error of writing: errors of reading are refusals already
         raise
     except Exception as error:
         return CaseOutcome(None, (*notes.refusals, unexpected_error(task.files[0], error)))
@@ -282,7 +271,7 @@ def _refuse_other_set(output: Path, made_by: dict) -> None:
         return
     try:
         stored = load_manifest(output).made_by
-    except Refusal:  # damaged or of an earlier version: to be regenerated
+    except Refusal:  # damaged or of an earlier version: it is replaced
         return
     differing = [name for name in ("source", "site_key") if stored.get(name) != made_by.get(name)]
     if differing:

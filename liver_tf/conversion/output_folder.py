@@ -21,9 +21,7 @@ _SHARD_OR_MEMO = re.compile(r"c-[0-9a-f]{16}\.(tfrecord|json)")
 
 @contextlib.contextmanager
 def rewritten_folder(output: Path) -> Iterator[None]:
-    """Create and lock the folder, and remove manifest and folds.
-
-    Without a manifest the folder is not a data set while its shards change. Complete shards stay.
+    """Create and lock the folder, and remove manifest and folds: it is no data set meanwhile.
 
     Raises:
       Refusal: ``output-busy`` if another process writes into the folder; else as
@@ -38,17 +36,14 @@ def rewritten_folder(output: Path) -> Iterator[None]:
 
 
 def remove_leftovers(output: Path, keep: Collection[str]) -> None:
-    """Remove partial files, and shards and memos of cases that are not in ``keep``.
-
-    Other files in the folder are not touched.
-    """
+    """Remove partial files, and shards and memos of cases that are not in ``keep``; no others."""
     for folder in (output, output / MEMOS):
         for path in list(folder.iterdir()) if folder.is_dir() else ():
             name = path.name.removeprefix(TEMPORARY_MARK)
-            of_case = _SHARD_OR_MEMO.fullmatch(name) is not None
-            if name != path.name:
-                removable = of_case or name in (MANIFEST_NAME, FOLDS_NAME)
+            partial = name != path.name
+            if _SHARD_OR_MEMO.fullmatch(name):
+                removable = partial or path.stem not in keep
             else:
-                removable = of_case and path.stem not in keep
+                removable = partial and name in (MANIFEST_NAME, FOLDS_NAME)
             if removable:
                 path.unlink(missing_ok=True)

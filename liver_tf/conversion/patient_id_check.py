@@ -1,7 +1,7 @@
 """Checks that the slices CSV and the images agree on the patients.
 
 A patient listed under two identifiers could end up in both training and test. The leakage guard
-would miss it: other slices of the same liver are not near-duplicates. PatientID reveals it.
+would miss this, as different slices of one liver are not near-duplicates.
 """
 
 from __future__ import annotations
@@ -27,13 +27,23 @@ def refuse_patients_with_two_names(
     """
     names_by_id: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        identifier = _patient_id(row.image)
-        if identifier:
-            names_by_id[identifier].add(row.patient_id)
+        names_by_id[_patient_id(row.image)].add(row.patient_id)
+    names_by_id.pop("", None)
     if len(names_by_id) < 2:
         return rows, []
     doubtful = {name for names in names_by_id.values() if len(names) > 1 for name in names}
-    refusals = [_refusal(row, table) for row in rows if row.patient_id in doubtful]
+    refusals = [
+        Refusal(
+            "csv-patient-twice",
+            table,
+            expected=f"in line {row.line}: one patient_id for all images with the same PatientID",
+            found="a PatientID with several",
+            remedy="Give each person one patient_id. If the CSV is right and the images are wrong, "
+            "use --ignore_patient_id.",
+        )
+        for row in rows
+        if row.patient_id in doubtful
+    ]
     return [row for row in rows if row.patient_id not in doubtful], refusals
 
 
@@ -43,14 +53,3 @@ def _patient_id(image: Path) -> str:
         return normalise(text(dataset, "PatientID", image))
     except Refusal:
         return ""
-
-
-def _refusal(row: SliceRow, table: Path) -> Refusal:
-    return Refusal(
-        "csv-patient-twice",
-        table,
-        expected=f"in line {row.line}: one patient_id for all images with the same PatientID",
-        found="a PatientID with several",
-        remedy="Give each person one patient_id. If the CSV is right and the images are wrong, use "
-        "--ignore_patient_id.",
-    )

@@ -1,4 +1,4 @@
-"""Runs a function on many cases in processes that end with the process that started them."""
+"""Runs a function on many cases in worker processes, which end with their parent."""
 
 from __future__ import annotations
 
@@ -24,16 +24,11 @@ _Result = TypeVar("_Result")
 
 
 def in_processes(
-    function: Callable[[_Job], _Result],
-    jobs: Sequence[_Job],
-    workers: int,
+    function: Callable[[_Job], _Result], jobs: Sequence[_Job], workers: int
 ) -> Iterator[_Result]:
-    """Map a function over jobs; results come in the order of the jobs.
+    """Map a function over jobs in ``workers`` processes; results come in the order of the jobs.
 
-    Args:
-      function: defined in a module, so that another process can import it.
-      jobs: its arguments.
-      workers: number of processes. One worker or a single job runs in this process.
+    One worker or a single job runs in this process. The function must be importable.
 
     Raises:
       Refusal: ``worker-died`` if a process was killed. Exceptions of ``function`` pass unchanged.

@@ -28,7 +28,7 @@ from liver_tf.refusals import Refusal
 
 @dataclass
 class RoiCoverage:
-    """How well the ROIs cover liver and lesions. Its fields are stored in the manifest."""
+    """How well the ROIs cover liver and lesions; stored in the manifest."""
 
     slices_with_liver: int = 0
     missed: int = 0
@@ -55,9 +55,7 @@ def cut_rois(
 
     Args:
       source: record set of whole slices.
-      output: folder of the ROI set.
       finder: the liver network, or None to use the labelled liver.
-      rule: how the box is derived from the liver.
       liver_seen: the liver network's list of training data, which the leakage guard needs later.
 
     Returns:
@@ -65,8 +63,8 @@ def cut_rois(
       no shard.
 
     Raises:
-      Refusal: ``roi-of-roi``, ``same-folder``, ``no-roi``; shards of the source that disagree with
-        their manifest; and as :func:`liver_tf.conversion.output_folder.rewritten_folder`.
+      Refusal: ``roi-of-roi``, ``same-folder``, ``no-roi``; shards of the source do not match their
+        manifest; and as :func:`liver_tf.conversion.output_folder.rewritten_folder`.
     """
     manifest = load_manifest(source)
     _refuse_misuse(source, output, manifest)

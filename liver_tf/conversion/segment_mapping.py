@@ -28,15 +28,11 @@ DEFAULT_SEGMENTS = (
 
 
 def parse_segments(pairs: Sequence[str], lesion_types: LabelSet) -> tuple[LabelSet, Segments]:
-    """Parse ``--segments``.
-
-    Args:
-      pairs: ``segment:class``. The class follows the last colon, so that a segment may be a code,
-        ``scheme:value``. A segment of digits only is a segment number.
-      lesion_types: the label set to use if a class is a lesion type; otherwise that of LiTS.
+    """Parse ``--segments``, each ``segment:class``; the segment may be a code ``scheme:value``.
 
     Returns:
-      The label set, and the class of each segment.
+      ``lesion_types`` if a class is a lesion type, else the label set of LiTS; and the class of
+      each segment.
 
     Raises:
       ValueError: with a message for the user.
@@ -61,10 +57,7 @@ def parse_segments(pairs: Sequence[str], lesion_types: LabelSet) -> tuple[LabelS
 
 
 def segments_text(segments: Segments, key: bytes) -> str:
-    """The mapping as text for the manifest.
-
-    Segment names are free text and may identify people: all but the defaults become pseudonyms.
-    """
+    """The mapping for the manifest. Names may identify people: all but the defaults are hidden."""
     plain = {pair.rpartition(":")[0].casefold() for pair in DEFAULT_SEGMENTS}
     return ",".join(
         f"{name if isinstance(name, int) or name in plain else pseudonym(key, 'segment', name)}"

@@ -112,10 +112,7 @@ class SourceSettings(Options):
             raise OptionError("segments", str(error)) from None
 
     def provenance(self, key: bytes) -> dict[str, str | bool]:
-        """The options that decide what the data mean, for a manifest or a page.
-
-        Free text from files appears as pseudonyms under ``key``.
-        """
+        """Options that define the meaning of the data; free text as pseudonyms under ``key``."""
         if self.source == "slices":
             return {
                 "mask_values": ",".join(sorted(self.mask_values)),

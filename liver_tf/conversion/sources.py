@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,11 +28,7 @@ from liver_tf.refusals import Caution, Refusal
 def find_cases(
     settings: SourceSettings, key: bytes
 ) -> tuple[list[CaseTask], list[Refusal], LabelSet]:
-    """Find all cases of a source.
-
-    Args:
-      settings: the source and its options.
-      key: the site key, under which identifiers become pseudonyms.
+    """Find all cases of a source; identifiers become pseudonyms under the site key ``key``.
 
     Returns:
       A task for each case, a refusal for each file that cannot be used, and the label set.
@@ -67,11 +63,7 @@ def find_cases(
 
 
 def find_lits(folder: Path, key: bytes) -> tuple[list[CaseTask], list[Refusal]]:
-    """Find all volume / segmentation pairs below a folder.
-
-    Returns:
-      A task for each pair, and a refusal for each file without a partner or with several.
-    """
+    """A task for each LiTS pair below a folder, and a refusal for each file that forms none."""
     pairs, refusals = find_lits_cases(folder)
     tasks = []
     for pair in pairs:
@@ -102,13 +94,7 @@ def find_series(
 ) -> tuple[list[CaseTask], list[Refusal], Counter[str]]:
     """Find all CT series below a folder with their DICOM SEG.
 
-    Args:
-      folder: searched with all folders below it.
-      key: the site key.
-      label_set: of the records.
-      segments: the class of each segment, as returned by
-        :func:`liver_tf.conversion.segment_mapping.parse_segments`.
-      study_is_patient: accept a series without PatientID and treat its study as a separate patient.
+    ``study_is_patient`` accepts a series without PatientID: its study is a separate patient.
 
     Returns:
       Tasks, refusals, and the number of ignored files by reason
@@ -151,18 +137,12 @@ def find_slices(
     allow_outside: bool = False,
     ignore_patient_id: bool = False,
 ) -> tuple[list[CaseTask], list[Refusal]]:
-    """Find the patients of a slices CSV.
+    """A task for each patient of a slices CSV, and a refusal for each line that cannot be used.
 
     Args:
-      table: the CSV.
-      key: the site key.
-      label_set: of the records.
       mask_values: (mask value, class name) pairs; ``lesion`` stands for the row's diagnosis.
       allow_outside: accept absolute paths and paths that leave the CSV's folder.
       ignore_patient_id: identify patients by the CSV alone, not by PatientID in the images.
-
-    Returns:
-      A task for each patient, and a refusal for each line that cannot be used.
     """
     rows, refusals = read_slices_csv(
         table, diagnoses=(*label_set.lesions, HEALTHY), allow_outside=allow_outside
@@ -170,9 +150,9 @@ def find_slices(
     if not ignore_patient_id:
         rows, doubtful = refuse_patients_with_two_names(rows, table)
         refusals += doubtful
-    by_patient: dict[str, list[SliceRow]] = {}
+    by_patient: dict[str, list[SliceRow]] = defaultdict(list)
     for row in rows:
-        by_patient.setdefault(row.patient_id, []).append(row)
+        by_patient[row.patient_id].append(row)
     tasks = []
     for identifier, members in by_patient.items():
         patient = pseudonym(key, "patient", identifier)

@@ -27,9 +27,8 @@ class PreviewSettings(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.output.suffix.lower() != ".png":
-            raise OptionError(
-                "output", f"expected a name that ends with .png, found {self.output.name!r}"
-            )
+            message = f"expected a name that ends with .png, found {self.output.name!r}"
+            raise OptionError("output", message)
 
 
 def draw_preview(settings: PreviewSettings) -> int:

@@ -51,12 +51,10 @@ def make_rows(
     A run with the same seed, ranges and image size augments them identically in its first epochs.
     """
     examples, kinds = scan_kinds(slices)
-    chosen = _choose(kinds, rows, np.random.default_rng(seed))
     on_disk = SlicesOnDisk(slices)
-    label_set = slices.manifest.label_set
-    window = slices.manifest.window
+    manifest = slices.manifest
     sheet = []
-    for place in chosen:
+    for place in _choose(kinds, rows, np.random.default_rng(seed)):
         drawn = [
             augment.draw(seed, tf.constant(epoch), tf.constant(examples[place]), ranges)
             for epoch in range(epochs)
@@ -65,11 +63,13 @@ def make_rows(
         image, labels = record["image"], record["labels"]
         parameters = {name: tf.stack([epoch[name] for epoch in drawn]) for name in drawn[0]}
         unmoved = tf.stack([labels] * epochs)
-        images, moved = augment.apply(tf.stack([image] * epochs), unmoved, parameters, window)
+        images, moved = augment.apply(
+            tf.stack([image] * epochs), unmoved, parameters, manifest.window
+        )
         applied = augment.applied(unmoved, parameters)
         sheet.append(
             SheetRow(
-                _name(kinds[place], label_set),
+                _name(kinds[place], manifest.label_set),
                 np.concatenate([image[None], images]),
                 np.concatenate([labels[None], moved]),
                 [{name: np.array(applied[name][n]) for name in applied} for n in range(epochs)],
@@ -140,12 +140,10 @@ def draw_sheet(
     for number, axis in enumerate(grid[0][1:], 1):
         axis.set_title(f"epoch {number}", color=_INK, fontsize=9, pad=4)
     figure.suptitle(note, color=_INK, fontsize=9, y=1 - 0.12 / height, va="top")
+    legend = range(LIVER, len(label_set))
     figure.legend(
-        [
-            Line2D([], [], color=label_set.colour(label), linewidth=2)
-            for label in range(LIVER, len(label_set))
-        ],
-        label_set.classes[LIVER:],
+        [Line2D([], [], color=label_set.colour(label), linewidth=2) for label in legend],
+        [label_set.classes[label] for label in legend],
         loc="lower center",
         ncols=len(label_set),
         frameon=False,

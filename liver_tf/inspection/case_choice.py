@@ -15,13 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PicturedCase:
-    """A case with its pictures.
-
-    Attributes:
-      order: position among all cases.
-      row: facts of the case.
-      pictures: at least one.
-    """
+    """A case with at least one picture; ``order`` is its position among all cases."""
 
     order: int
     row: CaseRow
@@ -58,9 +52,8 @@ class CaseChoice:
         """Consider the next case. A case without pictures is counted but never chosen."""
         case = PicturedCase(self._seen, row, pictures)
         self._seen += 1
-        if pictures and any(
-            _count(self._kept, case.rank, kind) < self._limit for kind in case.kinds
-        ):
+        alike = [kept for kept in self._kept if kept.rank == case.rank]
+        if any(sum(kind in kept.kinds for kept in alike) < self._limit for kind in case.kinds):
             self._kept.append(case)
 
     @property
@@ -89,7 +82,3 @@ class CaseChoice:
         while any([choose(c for c in self._kept if kind in c.kinds) for kind in kinds]):  # noqa: C419
             pass
         return sorted(chosen.values(), key=lambda case: (case.rank, case.order))
-
-
-def _count(cases: list[PicturedCase], rank: int, kind: str) -> int:
-    return sum(case.rank == rank and kind in case.kinds for case in cases)

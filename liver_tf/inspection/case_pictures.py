@@ -1,14 +1,14 @@
-"""Small pictures of the slices that show best whether the mask of a case is right.
+"""Small pictures of the slices that best show whether the mask of a case is right.
 
-A case is read once, slice by slice; only the slices that may be shown are kept in memory. Each
-picture is a small JPEG with the outlines as SVG paths.
+A case is read once; only slices that may be shown stay in memory. Each picture is a JPEG with the
+outlines as SVG paths.
 """
 
 from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -39,14 +39,11 @@ class CasePicture:
     """One slice, cropped to the body and reduced in size.
 
     Attributes:
-      index: position in the case, from 0.
       shows: why the slice was chosen.
-      diagnosis: from the CSV, or empty.
       width, height: in drawing units, true to the spacing; the longer one is ``SIDE``.
       units_per_mm: scale of the drawing; None if the spacing is unknown.
       jpeg: the slice in the paper's window, base64.
       outlines: (label, SVG path in drawing units), in drawing order.
-      labels: labels present in the slice.
       liver_hu: HU under the liver mask, without lesions.
       cautions: on the mask of this slice alone.
     """
@@ -69,7 +66,8 @@ def picture_case(task: CaseTask) -> tuple[Facts, tuple[CasePicture, ...]]:
 
     A refused case has no pictures.
     """
-    picker = SlicePicker(task.label_set, others=bool(task.rows))
+    # Single slices have a mask each: as many as possible are shown.
+    picker = SlicePicker(task.label_set, least=_PICTURES if task.rows else 1)
     facts = facts_of_case(task, picker.add)
     return facts, picker.pictures() if facts.slices else ()
 
@@ -79,12 +77,12 @@ class SlicePicker:
 
     Args:
       label_set: of the labels.
-      others: whether to fill up with other slices, as for single slices with a mask each.
+      least: number of slices to fill up to with the first ones of the case.
     """
 
-    def __init__(self, label_set: LabelSet, *, others: bool) -> None:
+    def __init__(self, label_set: LabelSet, least: int) -> None:
         self._label_set = label_set
-        self._others = others
+        self._least = least
         self._best: dict[str, tuple[float, LabelledSlice]] = {}
         self._early: list[LabelledSlice] = []
 
@@ -97,7 +95,7 @@ class SlicePicker:
         if liver >= _LEAST_LIVER * labelled.labels.size and pixels[LIVER]:
             values = np.clip(labelled.hu[labelled.labels == LIVER], -200, 300)
             self._offer("most uneven liver", Moments.of(values).sd, labelled)
-        if len(self._early) < (_PICTURES if self._others else 1):
+        if len(self._early) < self._least:
             self._early.append(_copy(labelled))
 
     def pictures(self) -> tuple[CasePicture, ...]:
@@ -108,9 +106,8 @@ class SlicePicker:
             slices[labelled.index] = labelled
             reasons.setdefault(labelled.index, []).append(name)
         for labelled in self._early:
-            limit = _PICTURES if self._others else 1
-            if len(slices) < limit and labelled.index not in slices:
-                slices[labelled.index] = labelled
+            if len(slices) < self._least:
+                slices.setdefault(labelled.index, labelled)
         return tuple(
             picture_of(labelled, ", ".join(reasons.get(index, ())), self._label_set)
             for index, labelled in sorted(slices.items())
@@ -128,12 +125,12 @@ def picture_of(labelled: LabelledSlice, shows: str, label_set: LabelSet) -> Case
     row_mm, column_mm = labelled.spacing_mm or (1.0, 1.0)
     units = SIDE / max(hu.shape[0] * row_mm, hu.shape[1] * column_mm)
     height, width = hu.shape[0] * row_mm * units, hu.shape[1] * column_mm * units
-    paths = []
-    for label, contours in outlines_of(labels, label_set).items():
-        # From pixel centres to the corner of the picture.
-        scale = np.array([row_mm * units, column_mm * units])
-        paths.append((label, " ".join(_path((contour + 0.5) * scale) for contour in contours)))
-    under_liver = labelled.hu[labelled.labels == LIVER]
+    # Contours count from pixel centres, paths from the corner of the picture.
+    scale = np.array([row_mm * units, column_mm * units])
+    outlines = tuple(
+        (label, " ".join(_path((contour + 0.5) * scale) for contour in contours))
+        for label, contours in outlines_of(labels, label_set).items()
+    )
     fit = MaskFit.of(labelled.hu, labelled.labels)
     cautions = (*mask_cautions(labelled.hu, labelled.labels), *fit.cautions())
     return CasePicture(
@@ -144,23 +141,16 @@ def picture_of(labelled: LabelledSlice, shows: str, label_set: LabelSet) -> Case
         height=round(height, 1),
         units_per_mm=None if labelled.spacing_mm is None else units,
         jpeg=_jpeg(hu, round(width), round(height)),
-        outlines=tuple(paths),
+        outlines=outlines,
         labels=tuple(np.unique(labels).tolist()),
-        liver_hu=Moments.of(under_liver),
+        liver_hu=Moments.of(labelled.hu[labelled.labels == LIVER]),
         cautions=tuple(caution for caution in cautions if caution.code in MASK_CODES),
     )
 
 
 def _copy(labelled: LabelledSlice) -> LabelledSlice:
     """A copy without reference to the volume, which would otherwise stay in memory."""
-    return LabelledSlice(
-        labelled.index,
-        labelled.hu.copy(),
-        labelled.labels.copy(),
-        labelled.spacing_mm,
-        labelled.diagnosis,
-        labelled.slice_distance_mm,
-    )
+    return replace(labelled, hu=labelled.hu.copy(), labels=labelled.labels.copy())
 
 
 def _box(labelled: LabelledSlice) -> tuple[int, int, int, int]:
@@ -168,8 +158,7 @@ def _box(labelled: LabelledSlice) -> tuple[int, int, int, int]:
     body = labelled.hu > _BODY_HU
     box = []
     for axis in (1, 0):
-        inside = body.mean(axis=axis) > _BODY_SHARE
-        inside |= (labelled.labels > 0).any(axis=axis)
+        inside = (body.mean(axis=axis) > _BODY_SHARE) | labelled.labels.any(axis=axis)
         places = np.flatnonzero(inside)
         if not places.size:
             places = np.arange(inside.size)

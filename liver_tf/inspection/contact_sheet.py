@@ -37,12 +37,6 @@ def contact_sheet(cases: Sequence[PicturedCase], label_set: LabelSet) -> Html:
     return Html(Markup(template.render(legend=legend, cards=cards)))
 
 
-def picture_svg(picture: CasePicture, label_set: LabelSet, *, framed: bool) -> str:
-    """One slice with outlines, orientation letters and scale bar; a red frame if ``framed``."""
-    macros = _environment.get_template("contact_sheet.html.jinja").module
-    return str(macros.slice_svg(_figure(picture, label_set, framed, "")))  # type: ignore[attr-defined]
-
-
 def _card(case: PicturedCase, label_set: LabelSet) -> dict[str, Any]:
     row = case.row
     typed = any(picture.diagnosis for picture in case.pictures)
@@ -59,27 +53,16 @@ def _card(case: PicturedCase, label_set: LabelSet) -> dict[str, Any]:
         "heading": " · ".join(heading),
         "badges": [("bad" if code in MASK_CODES else "caution", code) for code in codes],
         "figures": [
-            _figure(
-                picture,
-                label_set,
-                misplaced or bool(picture.cautions),
-                _caption(picture, row.slices),
-            )
+            {
+                "picture": picture,
+                "outlines": [(n, path, _line(n, label_set)) for n, path in picture.outlines],
+                "bar": picture.units_per_mm and _SCALE_BAR_MM * picture.units_per_mm,
+                "bar_mm": _SCALE_BAR_MM,
+                "framed": misplaced or bool(picture.cautions),
+                "caption": _caption(picture, row.slices),
+            }
             for picture in case.pictures
         ],
-    }
-
-
-def _figure(
-    picture: CasePicture, label_set: LabelSet, framed: bool, caption: str
-) -> dict[str, Any]:
-    return {
-        "picture": picture,
-        "outlines": [(label, path, _line(label, label_set)) for label, path in picture.outlines],
-        "bar": None if picture.units_per_mm is None else _SCALE_BAR_MM * picture.units_per_mm,
-        "bar_mm": _SCALE_BAR_MM,
-        "framed": framed,
-        "caption": caption,
     }
 
 

@@ -35,7 +35,6 @@ class _Bars:
     """A histogram: bars of equal width from ``low`` to ``high``.
 
     Attributes:
-      heights: of the bars.
       reference: another distribution over the same bars, drawn as a line.
       band: range to shade on the horizontal axis.
       percent: whether heights are shares of 1, shown in percent.
@@ -86,22 +85,19 @@ def distributions(facts: Facts, label_set: LabelSet) -> Figure | None:
 
 def _draw_case_dots(axis: Axes, facts: Facts) -> None:
     """Mean liver HU of each case; values outside the axis are drawn at its end."""
-    values = [
-        (row.liver_hu.mean, bool(MASK_CODES & set(row.cautions)))
-        for row in facts.rows
-        if row.liver_hu.count
-    ]
     stacked: Counter[int] = Counter()
-    points: dict[bool, list[tuple[float, int]]] = {False: [], True: []}
     step = (HIGH_HU - LOW_HU) * _DOT_SHARE
-    for value, flagged in sorted(values, key=lambda pair: pair[1]):
-        place = round((min(max(value, LOW_HU), HIGH_HU) - LOW_HU) / step)
-        stacked[place] += 1
-        points[flagged].append((LOW_HU + place * step, stacked[place]))
+    unit = "HU; band: plausible"
     for flagged, marker, colour in ((False, "o", BLUE), (True, "D", _FLAGGED)):
-        if points[flagged]:
-            axis.scatter(*zip(*points[flagged], strict=True), s=16, marker=marker, color=colour)
-    unit = "HU; band: plausible" + ("; red: mask looks misplaced" if points[True] else "")
+        points = []
+        for row in facts.rows:
+            if row.liver_hu.count and bool(MASK_CODES & set(row.cautions)) == flagged:
+                place = round((min(max(row.liver_hu.mean, LOW_HU), HIGH_HU) - LOW_HU) / step)
+                stacked[place] += 1
+                points.append((LOW_HU + place * step, stacked[place]))
+        if points:
+            axis.scatter(*zip(*points, strict=True), s=16, marker=marker, color=colour)
+            unit += "; red: mask looks misplaced" if flagged else ""
     _style(axis, "mean liver HU of each case", unit, LOW_HU, HIGH_HU, PLAUSIBLE_MEAN_HU["liver"])
     axis.set_ylim(0, max([*stacked.values(), 16]) + 1)
     axis.set_yticks([])
@@ -184,12 +180,7 @@ def _draw_bars(axis: Axes, bars: _Bars) -> None:
 
 
 def _style(
-    axis: Axes,
-    title: str,
-    unit: str,
-    low: float,
-    high: float,
-    band: tuple[float, float] | None,
+    axis: Axes, title: str, unit: str, low: float, high: float, band: tuple[float, float] | None
 ) -> None:
     axis.set_title(title, fontsize=9.5, loc="left", fontweight="bold")
     axis.set_xlabel(unit, fontsize=8)

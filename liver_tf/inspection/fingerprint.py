@@ -1,7 +1,6 @@
 """The fingerprint of a data set: facts of each case and their sum.
 
-Facts are gathered case by case, so that processes can share the work. They contain no identifiers
-and no file names, except for the paths of refusals.
+Facts contain no identifiers and no file names, except for the paths of refusals.
 """
 
 from __future__ import annotations
@@ -18,15 +17,13 @@ from scipy import ndimage
 from liver_tf.conversion.case_reader import read_slices
 from liver_tf.conversion.cases import CaseNotes, CaseTask, LabelledSlice
 from liver_tf.inspection.hu_statistics import Histogram, Moments
-from liver_tf.inspection.lesion_count import LesionCount
+from liver_tf.inspection.lesion_count import EIGHT_NEIGHBOURS, LesionCount
 from liver_tf.inspection.mask_checks import MaskFit
-from liver_tf.labels import LIVER, LabelSet
+from liver_tf.labels import LIVER
 from liver_tf.refusals import Caution, Refusal
 
 #: Scanner settings counted by case; names as in ``liver_tf/ct/scanner_details.py``.
 SETTINGS = ("kvp", "slice_thickness_mm", "kernel", "contrast")
-
-_EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
 @dataclass(frozen=True)
@@ -34,16 +31,13 @@ class CaseRow:
     """One case in one row, without anything that identifies the patient.
 
     Attributes:
-      case: pseudonym.
       slices: number of slices read; 0 for a refused case.
-      diagnoses: sorted.
       pixel_mm: (row, column) spacing of the first slice, or None.
       slice_mm: slice distance of the first slice, or None.
       liver_ml: volume of liver with lesions of a scan with known spacing, else None.
       lesions: 3-D lesions of a scan; 2-D lesions of single slices.
       liver_hu: HU before windowing, without lesions.
       right_share: share of the liver in the right half of the body; None without a liver.
-      cautions, refusals: counts by code.
     """
 
     case: str
@@ -70,16 +64,13 @@ class Facts:
       diagnosis_slices: slices by diagnosis; without a CSV ``lesion`` or ``no lesion``.
       diagnosis_patients: pseudonyms by diagnosis.
       matrices: slices by (rows, columns).
-      orientations, manufacturers, scanners: cases by name.
-      settings: cases by value, for each scanner setting (``kernel``, ...).
+      orientations, manufacturers, scanners, settings: cases by value; settings by their name.
       pixel_mm: slices by (row, column) spacing; None if unknown.
       slice_mm: slices by slice distance; None if unknown.
-      class_pixels: pixels by label.
       hu, hu_histograms: HU before windowing, by label from liver on.
       diameters_mm: equivalent diameters of 2-D lesions by label.
       unmeasured: 2-D lesions in slices without spacing.
-      cautions, refusals: in reading order.
-      rows: one per case, including refused ones, in the order of the cases.
+      rows: one per case, including refused ones.
     """
 
     cases: int = 0
@@ -116,20 +107,19 @@ class Facts:
                 mine.update(added)
             else:
                 for key, value in added.items():
-                    mine[key] = _sum(mine[key], value) if key in mine else value
+                    mine[key] = _merged(mine[key], value) if key in mine else value
         return self
 
 
 def facts_of_case(task: CaseTask, watch: Callable[[LabelledSlice], None] | None = None) -> Facts:
-    """Read a case and gather its facts; a scan refused midway leaves only its refusal.
+    """Read a case and gather its facts; a scan that is refused midway leaves only its refusal.
 
-    Args:
-      task: the case.
-      watch: called with each slice.
+    ``watch`` is called with each slice.
     """
     facts, notes, fit, misfits = Facts(), CaseNotes(), MaskFit(), []
     is_scan = not task.rows
     lesions, liver_mm3, first = LesionCount(stacked=is_scan), 0.0, None
+    problem: list[Refusal] = []
     try:
         for labelled in read_slices(task, notes):
             first = first or labelled
@@ -142,13 +132,10 @@ def facts_of_case(task: CaseTask, watch: Callable[[LabelledSlice], None] | None 
             if watch is not None:
                 watch(labelled)
     except Refusal as refusal:
-        facts = Facts(cautions=notes.cautions, refusals=[*notes.refusals, refusal])
-        facts.rows = [
-            CaseRow(task.case, cautions=_codes(facts.cautions), refusals=_codes(facts.refusals))
-        ]
-        return facts
-    misfits = fit.cautions() if is_scan else misfits
-    facts.cautions, facts.refusals = [*notes.cautions, *misfits], notes.refusals
+        facts, first, problem = Facts(), None, [refusal]
+    else:
+        misfits = fit.cautions() if is_scan else misfits
+    facts.cautions, facts.refusals = [*notes.cautions, *misfits], [*notes.refusals, *problem]
     row = CaseRow(task.case, cautions=_codes(facts.cautions), refusals=_codes(facts.refusals))
     if first is not None:
         _add_details(facts, notes.details)
@@ -169,7 +156,7 @@ def facts_of_case(task: CaseTask, watch: Callable[[LabelledSlice], None] | None 
     return facts
 
 
-def _sum(mine: Any, added: Any) -> Any:
+def _merged(mine: Any, added: Any) -> Any:
     return mine | added if isinstance(mine, set) else mine + added
 
 
@@ -184,14 +171,11 @@ def sum_of(parts: Iterable[Facts], early_refusals: Iterable[Refusal] = ()) -> Fa
 def lesion_diameters_mm(
     labels: np.ndarray, label: int, spacing_mm: tuple[float, float]
 ) -> list[float]:
-    """Equivalent diameters in mm, 2 sqrt(area / pi), of the 2-D lesions of a class in a slice.
+    """Equivalent diameters in mm, 2 sqrt(area / pi), of the 8-connected lesions of a class.
 
-    Args:
-      labels: uint8 [rows, columns].
-      label: the class; its 8-connected components are its lesions.
-      spacing_mm: (row, column).
+    ``labels`` are uint8 [rows, columns]; ``spacing_mm`` is (row, column).
     """
-    parts, count = ndimage.label(labels == label, _EIGHT_NEIGHBOURS)
+    parts, count = ndimage.label(labels == label, EIGHT_NEIGHBOURS)
     areas_mm2 = np.bincount(parts.reshape(-1))[1 : count + 1] * spacing_mm[0] * spacing_mm[1]
     return (2.0 * np.sqrt(areas_mm2 / np.pi)).tolist()
 
@@ -234,25 +218,16 @@ def _add_slice(facts: Facts, labelled: LabelledSlice, task: CaseTask) -> None:
     facts.slice_mm[labelled.slice_distance_mm] += 1
     facts.class_pixels.update(dict(enumerate(pixels.tolist())))
     for label in range(LIVER, len(label_set)):
-        if pixels[label]:
-            values = labelled.hu[labelled.labels == label]
-            facts.hu[label] = facts.hu.get(label, Moments()) + Moments.of(values)
-            counted = facts.hu_histograms.get(label, Histogram())
-            facts.hu_histograms[label] = counted + Histogram.of(values)
-    _add_lesions(facts, labelled, label_set, pixels)
-
-
-def _add_lesions(
-    facts: Facts, labelled: LabelledSlice, label_set: LabelSet, pixels: np.ndarray
-) -> None:
-    for label in label_set.lesion_labels:
         if not pixels[label]:
             continue
-        known = labelled.spacing_mm is not None
-        diameters = lesion_diameters_mm(
-            labelled.labels, label, labelled.spacing_mm if known else (1.0, 1.0)
-        )
-        if known:
-            facts.diameters_mm.setdefault(label, []).extend(diameters)
-        else:
-            facts.unmeasured += len(diameters)
+        values = labelled.hu[labelled.labels == label]
+        facts.hu[label] = facts.hu.get(label, Moments()) + Moments.of(values)
+        counted = facts.hu_histograms.get(label, Histogram())
+        facts.hu_histograms[label] = counted + Histogram.of(values)
+        if label in label_set.lesion_labels:
+            spacing = labelled.spacing_mm
+            diameters = lesion_diameters_mm(labelled.labels, label, spacing or (1.0, 1.0))
+            if spacing is None:
+                facts.unmeasured += len(diameters)
+            else:
+                facts.diameters_mm.setdefault(label, []).extend(diameters)

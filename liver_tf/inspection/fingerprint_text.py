@@ -6,7 +6,7 @@ import statistics
 from collections import Counter
 from collections.abc import Sequence
 
-from liver_tf.inspection.fingerprint import Facts
+from liver_tf.inspection.fingerprint import SETTINGS, Facts
 from liver_tf.inspection.hu_statistics import Moments
 from liver_tf.labels import LIVER, LabelSet
 
@@ -24,30 +24,24 @@ def fingerprint_text(facts: Facts, label_set: LabelSet) -> str:
 
 def fingerprint_rows(facts: Facts) -> list[tuple[str, str]]:
     """The known facts as (name, value)."""
+    slices = f"{facts.slices} ({facts.with_liver} with liver, {facts.with_lesion} with lesion)"
+    orientations = _named(facts.orientations, "case")
+    settings = {name: facts.settings.get(name, Counter()) for name in SETTINGS}
     rows = [
         ("cases", str(facts.cases)),
         ("patients", str(len(facts.patients))),
-        (
-            "slices",
-            f"{facts.slices} ({facts.with_liver} with liver, {facts.with_lesion} with lesion)",
-        ),
+        ("slices", slices),
         ("diagnoses", _diagnoses(facts)),
         ("matrix", _matrices(facts)),
         ("pixel spacing", _pixel_spacing(facts)),
         ("slice distance", _range_mm([mm for mm in facts.slice_mm if mm is not None])),
         ("unknown", _unknown(facts)),
-        (
-            "orientation",
-            f"{_named(facts.orientations, 'case')} (directions of columns, rows, slices)",
-        ),
+        ("orientation", f"{orientations} (directions of columns, rows, slices)"),
         ("scanner", _named(facts.scanners, "case")),
-        ("tube voltage", _named(facts.settings.get("kvp", Counter()), "case", unit=" kV")),
-        (
-            "thickness",
-            _named(facts.settings.get("slice_thickness_mm", Counter()), "case", unit=" mm"),
-        ),
-        ("kernel", _named(facts.settings.get("kernel", Counter()), "case")),
-        ("contrast", _named(facts.settings.get("contrast", Counter()), "case")),
+        ("tube voltage", _named(settings["kvp"], "case", unit=" kV")),
+        ("thickness", _named(settings["slice_thickness_mm"], "case", unit=" mm")),
+        ("kernel", _named(settings["kernel"], "case")),
+        ("contrast", _named(settings["contrast"], "case")),
         ("liver volume", _liver_volumes(facts)),
     ]
     if not facts.slices:
@@ -86,10 +80,8 @@ def _diagnoses(facts: Facts) -> str:
 
 
 def _matrices(facts: Facts) -> str:
-    return _named(
-        Counter({f"{rows} x {columns}": n for (rows, columns), n in facts.matrices.items()}),
-        "slice",
-    )
+    counts = {f"{rows} x {columns}": n for (rows, columns), n in facts.matrices.items()}
+    return _named(Counter(counts), "slice")
 
 
 def _pixel_spacing(facts: Facts) -> str:
@@ -139,15 +131,13 @@ def _range_mm(values: Sequence[float]) -> str:
 
 
 def _liver_volumes(facts: Facts) -> str:
-    volumes = sorted(row.liver_ml for row in facts.rows if row.liver_ml)
+    volumes = [row.liver_ml for row in facts.rows if row.liver_ml]
     if not volumes:
         return ""
     if len(volumes) == 1:
         return f"{volumes[0]:.0f} ml (1 scan)"
-    median = statistics.median(volumes)
-    return (
-        f"{volumes[0]:.0f} to {volumes[-1]:.0f} ml, median {median:.0f} ml ({len(volumes)} scans)"
-    )
+    low, median, high = min(volumes), statistics.median(volumes), max(volumes)
+    return f"{low:.0f} to {high:.0f} ml, median {median:.0f} ml ({len(volumes)} scans)"
 
 
 def _named(counts: Counter[str], noun: str, unit: str = "") -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-from scipy import ndimage
+import itertools
 
-_EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
+import numpy as np
+from scipy import ndimage, sparse
+
+EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
 class LesionCount:
@@ -18,9 +20,9 @@ class LesionCount:
 
     def __init__(self, stacked: bool) -> None:
         self._stacked = stacked
-        self._before: dict[int, tuple[int, np.ndarray]] = {}
-        self._parent: list[int] = []
-        self._joined = 0
+        self._parts = 0
+        self._joins = [np.empty((0, 2), int)]
+        self._previous: dict[int, tuple[int, np.ndarray]] = {}
 
     def add(self, number: int, labels: np.ndarray, lesion_labels: tuple[int, ...]) -> None:
         """Add the slice ``number``; ``labels`` are uint8 [rows, columns]."""
@@ -28,42 +30,31 @@ class LesionCount:
         for label in lesion_labels:
             if not present[label]:
                 continue
-            parts, count = ndimage.label(labels == label, _EIGHT_NEIGHBOURS)
-            first = len(self._parent)
-            self._parent += range(first, first + count)
+            parts, count = ndimage.label(labels == label, EIGHT_NEIGHBOURS)
             # Parts are numbered from 1 throughout the scan; 0 is background.
-            parts = np.where(parts > 0, parts + first, 0)
-            before = self._before.get(label)
+            parts[parts > 0] += self._parts
+            self._parts += count
             if self._stacked:
-                if before is not None and before[0] == number - 1:
-                    self._join(before[1], parts)
-                self._before[label] = (number, parts)
+                below, previous = self._previous.get(label, (None, parts))
+                if below == number - 1:
+                    self._joins.append(_touching_parts(previous, parts))
+                self._previous[label] = (number, parts)
 
     @property
     def lesions(self) -> int:
         """Number of lesions so far."""
-        return len(self._parent) - self._joined
+        lower, upper = np.concatenate(self._joins).T - 1
+        size = (self._parts, self._parts)
+        graph = sparse.coo_matrix((np.ones(len(lower), bool), (lower, upper)), size)
+        return sparse.csgraph.connected_components(graph, directed=False)[0]
 
-    def _join(self, below: np.ndarray, here: np.ndarray) -> None:
-        rows, columns = np.nonzero(below)
-        size_rows, size_columns = below.shape
-        pairs: set[tuple[int, int]] = set()
-        for down in (-1, 0, 1):
-            for right in (-1, 0, 1):
-                r, c = rows + down, columns + right
-                inside = (r >= 0) & (r < size_rows) & (c >= 0) & (c < size_columns)
-                touched = here[r[inside], c[inside]]
-                touching = below[rows[inside], columns[inside]]
-                pair = np.stack([touching[touched > 0], touched[touched > 0]], axis=1)
-                pairs.update(map(tuple, np.unique(pair, axis=0).tolist()))
-        for lower, upper in pairs:
-            lower, upper = self._root(lower - 1), self._root(upper - 1)
-            if lower != upper:
-                self._parent[upper] = lower
-                self._joined += 1
 
-    def _root(self, part: int) -> int:
-        while self._parent[part] != part:
-            self._parent[part] = self._parent[self._parent[part]]
-            part = self._parent[part]
-        return part
+def _touching_parts(below: np.ndarray, here: np.ndarray) -> np.ndarray:
+    """Pairs of parts of two slices that touch at a face, an edge or a corner: int [pairs, 2]."""
+    rows, columns = np.nonzero(here)
+    padded = np.pad(below, 1)
+    pairs = [
+        np.stack([padded[rows + down, columns + right], here[rows, columns]], axis=1)
+        for down, right in itertools.product(range(3), repeat=2)
+    ]
+    return np.unique(np.concatenate([pair[pair[:, 0] > 0] for pair in pairs]), axis=0)

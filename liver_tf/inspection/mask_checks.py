@@ -1,7 +1,6 @@
 """Checks whether a mask lies on the liver, by the HU under it and its position in the body.
 
-The checks sum over the slices of a case and only raise cautions; the pictures of the verify page
-decide.
+The checks cover all slices of a case and only raise cautions, to be confirmed on the pictures.
 """
 
 from __future__ import annotations

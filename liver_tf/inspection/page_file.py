@@ -13,11 +13,7 @@ _ENDINGS = (".html", ".htm")
 
 
 def require_page_file(path: Path) -> None:
-    """Raise ``Refusal`` unless a page can be written to ``path``; leave nothing behind.
-
-    Codes: ``html-name`` (another extension, which may be a data file), ``html-folder`` (missing
-    folder), ``html-unwritable``.
-    """
+    """Raise ``Refusal`` unless a page can be written to ``path``; leave nothing behind."""
     if path.suffix.lower() not in _ENDINGS:
         raise Refusal(
             "html-name",

@@ -52,7 +52,7 @@ class Verification:
       facts: The fingerprint: counts, sizes, spacings, cautions and refusals.
       label_set: Of the records that a conversion would write.
       page: The page that was written.
-      page_refusal: Why no page was written although one was requested.
+      page_refusal: Why the requested page was not written.
       files: First file of each case on the page, by the pseudonym that the page shows.
     """
 
@@ -69,14 +69,10 @@ class Verification:
 
     def text(self) -> str:
         """The fingerprint, cautions and refusals, and where the page is."""
-        from liver_tf.inspection.fingerprint_text import (
-            cautions_text,
-            fingerprint_text,
-            refusals_text,
-        )
+        from liver_tf.inspection import fingerprint_text as text
 
-        parts = [fingerprint_text(self.facts, self.label_set)]
-        parts += [cautions_text(self.facts), refusals_text(self.facts)]
+        parts = [text.fingerprint_text(self.facts, self.label_set)]
+        parts += [text.cautions_text(self.facts), text.refusals_text(self.facts)]
         if self.page_refusal is not None:
             parts.append(self.page_refusal.text_with_path())
         if self.page is not None:
@@ -106,19 +102,21 @@ def verify(settings: VerifySettings | None = None, /, **options: Any) -> Verific
     """
     from liver_tf.conversion.sources import find_cases
     from liver_tf.inspection.fingerprint import sum_of
-    from liver_tf.inspection.page_file import require_page_file
+    from liver_tf.inspection.page_file import require_page_file, write_page
 
     settings = VerifySettings.of(settings, **options)
     if settings.html is not None:
         require_page_file(settings.html)
     key = _pseudonym_key(settings)
     tasks, refusals, label_set = find_cases(settings, key)
-    parts, pictured, stopped = _read(settings, tasks)
-    facts = sum_of(parts, [*refusals, *stopped])
+    parts, pictured = _read(settings, tasks, refusals)
+    facts = sum_of(parts, refusals)
     if settings.html is None:
         return Verification(facts, label_set)
+    from liver_tf.inspection.verify_page import verify_page
+
     try:
-        _write_page(settings, settings.html, key, facts, label_set, pictured)
+        write_page(settings.html, verify_page(facts, label_set, pictured, _made_by(settings, key)))
     except Refusal as refusal:
         return Verification(facts, label_set, page_refusal=refusal)
     shown = {case.row.case for case in pictured}
@@ -128,9 +126,9 @@ def verify(settings: VerifySettings | None = None, /, **options: Any) -> Verific
 
 
 def _read(
-    settings: VerifySettings, tasks: Sequence[CaseTask]
-) -> tuple[list[Facts], list[PicturedCase], list[Refusal]]:
-    """Facts by case, the cases to picture, and the refusal that ended the reading, if one did."""
+    settings: VerifySettings, tasks: Sequence[CaseTask], refusals: list[Refusal]
+) -> tuple[list[Facts], list[PicturedCase]]:
+    """Facts by case, and the cases to picture. A refusal that ends the reading is added."""
     from tqdm import tqdm
 
     from liver_tf.conversion.process_engine import in_processes
@@ -151,8 +149,8 @@ def _read(
             choice.add(facts.rows[0], pictures)
             parts.append(facts)
     except Refusal as refusal:
-        return parts, choice.pictured, [refusal]
-    return parts, choice.pictured, []
+        refusals.append(refusal)
+    return parts, choice.pictured
 
 
 def _pseudonym_key(settings: VerifySettings) -> bytes:
@@ -166,19 +164,11 @@ def _pseudonym_key(settings: VerifySettings) -> bytes:
     return secrets.token_bytes(32)
 
 
-def _write_page(
-    settings: VerifySettings,
-    page: Path,
-    key: bytes,
-    facts: Facts,
-    label_set: LabelSet,
-    pictured: Sequence[PicturedCase],
-) -> None:
+def _made_by(settings: VerifySettings, key: bytes) -> dict[str, str]:
+    """Version, time and options, for the page."""
     import datetime
 
     from liver_tf import __version__
-    from liver_tf.inspection.page_file import write_page
-    from liver_tf.inspection.verify_page import verify_page
 
     made_by = {
         "program": f"liver_tf {__version__}, data_prep.verify",
@@ -188,4 +178,4 @@ def _write_page(
     }
     for name, value in settings.provenance(key).items():
         made_by[f"--{name}"] = str(value).lower() if isinstance(value, bool) else value
-    write_page(page, verify_page(facts, label_set, pictured, made_by))
+    return made_by

@@ -1,7 +1,4 @@
-"""The page of ``verify --html``: one offline HTML file without file names or patient names.
-
-Readers see pictures of slices, pseudonyms, and refusals without their files.
-"""
+"""The page of ``verify --html``: one offline HTML file without file names or patient names."""
 
 from __future__ import annotations
 
@@ -40,17 +37,15 @@ def verify_page(
     pictured: Sequence[PicturedCase],
     made_by: Mapping[str, str],
 ) -> str:
-    """The page as HTML.
-
-    Args:
-      facts: of the data set.
-      label_set: of its labels.
-      pictured: cases to show.
-      made_by: version, time and arguments by name; without paths.
-    """
+    """The page as HTML; ``made_by`` has version, time and arguments by name, without paths."""
+    texts = [
+        (one.code, (f"expected {one.expected}; found {one.found}", one.remedy))
+        for one in facts.refusals
+    ]
+    notes = [(caution.code, (caution.text,)) for caution in facts.cautions]
     sections = (
-        _refusals(facts),
-        _cautions(facts),
+        Section("Refused", _by_code(texts, ("code", "count", "problem", "remedy"))),
+        Section("Accepted with a caution", _by_code(notes, ("code", "count", "caution"))),
         _pictures(facts, label_set, pictured),
         _distributions(facts, label_set),
         _facts(facts, label_set),
@@ -85,19 +80,6 @@ def _status(facts: Facts) -> Status:
     if facts.refusals or misplaced or not facts.cases:
         return Status(text, "bad")
     return Status(text, "caution" if others else "good")
-
-
-def _refusals(facts: Facts) -> Section:
-    texts = [
-        (one.code, (f"expected {one.expected}; found {one.found}", one.remedy))
-        for one in facts.refusals
-    ]
-    return Section("Refused", _by_code(texts, ("code", "count", "problem", "remedy")))
-
-
-def _cautions(facts: Facts) -> Section:
-    texts = [(one.code, (one.text,)) for one in facts.cautions]
-    return Section("Accepted with a caution", _by_code(texts, ("code", "count", "caution")))
 
 
 def _by_code(
@@ -164,17 +146,8 @@ def _cases(facts: Facts) -> Section:
     if not facts.rows:
         return Section("Cases", ())
     headers = (
-        "case",
-        "slices",
-        "diagnosis",
-        "pixel, mm",
-        "distance, mm",
-        "liver, ml",
-        "liver HU, mean ± SD",
-        "liver on the right",
-        "lesions",
-        "cautions",
-        "refused",
+        *("case", "slices", "diagnosis", "pixel, mm", "distance, mm", "liver, ml"),
+        *("liver HU, mean ± SD", "liver on the right", "lesions", "cautions", "refused"),
     )
     # The sort is stable: within each group the cases keep their order.
     rows = sorted(facts.rows, key=lambda row: not (row.cautions or row.refusals))

@@ -13,6 +13,7 @@ from liver_tf.phantom.lesions import Form, PhantomLesion
 from liver_tf.phantom.liver import Liver
 from liver_tf.phantom.organs import Organs
 from liver_tf.phantom.plane import Plane
+from liver_tf.phantom.random_streams import clipped_normal
 from liver_tf.phantom.shapes import Array, Ripple
 from liver_tf.phantom.tissues import AIR_HU, Tissues
 
@@ -41,8 +42,7 @@ class Habitus:
         size = rng.normal(0.02, 0.06)
         scale = [float(np.clip(np.exp(size + rng.normal(0, 0.04)), 0.86, 1.16)) for _ in "xyz"]
         warp = [Ripple.draw(rng, 4, 130, 300) for _ in "xyz"]
-        angle_rad = float(np.clip(rng.normal(0, 0.02), -0.05, 0.05))
-        return cls((scale[0], scale[1], scale[2]), angle_rad, (warp[0], warp[1], warp[2]), 2.2)
+        return cls(tuple(scale), clipped_normal(rng, 0, 0.02, -0.05, 0.05), tuple(warp), 2.2)
 
     def to_standard(self, x_mm: Array, y_mm: Array, z_mm: float) -> tuple[Array, Array, Array]:
         """Map points in mm around the patient's axis to the standard frame."""

@@ -34,16 +34,13 @@ class Body:
     """A patient's body frame.
 
     Attributes:
-      fat_mm: thickness of the fat under the skin.
+      fat_mm: thickness of the subcutaneous fat.
       muscle_mass: scale of the back muscles.
       fat_in_muscle: amount of intermuscular fat, 0 to 1.
       squareness: exponent of the outline; 2 is an ellipse.
       vertebra_phase_mm, rib_phase_mm: offset of the vertebrae and ribs along z.
       right_dome_mm, left_dome_mm: height of the domes of the diaphragm.
-      trabecular_hu: attenuation of trabecular bone.
-      trabecular_hu: attenuation of trabecular bone.
       texture: ripple of fat and muscle.
-      strands: ripple of strands in the visceral fat.
       strands: ripple of strands in the visceral fat.
     """
 
@@ -197,10 +194,8 @@ class Body:
         trabecular = self.trabecular_hu + 22 * self.texture(x, y, z)
         plane.paint(window, plane.cover(arch), 390.0)
         plane.paint(window, plane.cover(arch + 2.2), 260.0)
-        if disc:
-            plane.paint(window, plane.cover(vertebra), 85.0)
-        else:
-            plane.paint(window, plane.cover(vertebra), 340.0)
+        plane.paint(window, plane.cover(vertebra), 85.0 if disc else 340.0)
+        if not disc:
             plane.paint(window, plane.cover(vertebra + 1.6, 2.0), trabecular)
         canal = intersection(ellipse(x, y, (0, 46), (10, 8.5)), -vertebra, 1)
         plane.paint(window, plane.cover(canal), 30.0)

@@ -39,13 +39,7 @@ class Member:
 
 @dataclass(frozen=True)
 class PhantomScan:
-    """A patient ready to be imaged.
-
-    Attributes:
-      patient, lesions: what is imaged.
-      scanner: settings of the scan.
-      heights_mm: heights of the slice centres along the body, ascending.
-    """
+    """A patient ready to be imaged; ``heights_mm`` are those of the slice centres, ascending."""
 
     patient: Patient
     lesions: tuple[PhantomLesion, ...]
@@ -89,8 +83,6 @@ def typed_study(seed: int, member: Member) -> PhantomScan:
     patient = Patient.draw(draw)
     scanner = Scanner.draw(draw, patient, thickness_mm=float(draw.choice([3.0, 4.0, 5.0])))
     points, depth_mm = patient.liver_points()
-    forms: tuple[Form, ...] = ()
-    levels = None
     # Healthy patients get lesion forms too, which are dropped after the slices are chosen.
     # Otherwise slice height and liver area would reveal the diagnosis.
     for attempt in range(60):
@@ -99,20 +91,15 @@ def typed_study(seed: int, member: Member) -> PhantomScan:
         levels = _choose_levels(rng, patient, forms, member.slices)
         if levels is not None:
             break
-    if levels is None:
+    else:
         raise RuntimeError(
             f"phantom patient {member.index}: no {member.slices} slices with liver and lesion "
             "found in 60 attempts; use another seed"
         )
-    rng = stream(seed, "sheba", member.index, "looks")
     lesions: tuple[PhantomLesion, ...] = ()
     if member.diagnosis != "healthy":
-        lesions = tuple(
-            PhantomLesion(
-                f, draw_look(rng, member.diagnosis, patient.tissues, 2 * f.mean_radius_mm)
-            )
-            for f in forms
-        )
+        rng = stream(seed, "sheba", member.index, "looks")
+        lesions = _lesions(rng, member.diagnosis, patient, forms)
     return PhantomScan(patient, lesions, scanner, tuple(level.z_mm for level in levels))
 
 
@@ -159,8 +146,14 @@ def volume_study(seed: int, index: int, slices: int) -> PhantomScan:
         rng = stream(seed, "lits", index, "lesions")
         points, depth_mm = patient.liver_points()
         forms = draw_forms(rng, int(rng.integers(1, MOST_IN_VOLUME + 1)), points, depth_mm)
-        lesions = tuple(
-            PhantomLesion(f, draw_look(rng, "hypodense", patient.tissues, 2 * f.mean_radius_mm))
-            for f in forms
-        )
+        lesions = _lesions(rng, "hypodense", patient, forms)
     return PhantomScan(patient, lesions, scanner, tuple(first + step * k for k in range(slices)))
+
+
+def _lesions(
+    rng: np.random.Generator, kind: str, patient: Patient, forms: tuple[Form, ...]
+) -> tuple[PhantomLesion, ...]:
+    return tuple(
+        PhantomLesion(form, draw_look(rng, kind, patient.tissues, 2 * form.mean_radius_mm))
+        for form in forms
+    )

@@ -28,8 +28,7 @@ class Form:
       centre_mm: in the standard frame.
       radii_mm: of the ellipsoid, before its surface is made irregular.
       axes: float32 [3, 3], the ellipsoid's axes as rows.
-      roughness: amplitude of the surface ripple as a share of the radius.
-      surface: the surface ripple.
+      surface, roughness: ripple of the surface and its amplitude as a share of the radius.
     """
 
     centre_mm: np.ndarray
@@ -63,7 +62,6 @@ class Look:
 
     Attributes:
       kind: ``hypodense`` (LiTS-like), ``cyst``, ``hemangioma`` or ``metastasis``.
-      hu: attenuation of the lesion.
       edge_mm: width of the transition to the liver.
       texture, texture_hu: ripple inside the lesion and its SD.
       core_hu, core_share: HU change of the core and its share of the radius.
@@ -130,22 +128,17 @@ def draw_diameter(rng: np.random.Generator) -> float:
 
 def draw_number(rng: np.random.Generator, most: int) -> int:
     """Draw the number of lesions of a patient: often one, at most ``most``."""
-    return int(min(1 + rng.geometric(0.45) - 1, most))
+    return int(min(rng.geometric(0.45), most))
 
 
 def draw_forms(
-    rng: np.random.Generator,
-    number: int,
-    inside_mm: np.ndarray,
-    depth_mm: np.ndarray,
+    rng: np.random.Generator, number: int, inside_mm: np.ndarray, depth_mm: np.ndarray
 ) -> tuple[Form, ...]:
-    """Draw lesions that lie in the liver and do not touch each other.
+    """Draw lesions that lie in the liver and do not touch each other; fewer if there is no room.
 
     Lesions may touch the capsule: the centre lies at least 0.45 radii deep.
 
     Args:
-      rng: random stream of the patient.
-      number: lesions to draw; fewer are returned if the liver has no room.
       inside_mm: float [points, 3], points inside the liver; centres are chosen from them.
       depth_mm: float [points], depth of each point below the liver's surface.
     """
@@ -157,8 +150,7 @@ def draw_forms(
         axes = np.linalg.qr(rng.normal(size=(3, 3)))[0]
         roughness = float(rng.uniform(0.02, 0.16))
         surface = Ripple.draw(rng, 8, 0.8 * diameter, 2.0 * diameter)
-        order = rng.permutation(len(inside_mm))[:400]
-        for i in order:
+        for i in rng.permutation(len(inside_mm))[:400]:
             centre = inside_mm[i] + rng.uniform(-1.5, 1.5, 3)
             far = all(
                 np.linalg.norm(centre - f.centre_mm) > 1.1 * (radii.max() + f.radii_mm.max()) + 3

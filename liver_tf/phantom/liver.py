@@ -97,9 +97,7 @@ class Liver:
       cleft_radius_mm: radius of the fat in the falciform fissure; 0 if closed.
       focal_fat_hu: HU decrease beside the fissure; 0 without focal fat.
       bile_centre_mm, bile_radii_mm: the gall bladder; centre None after cholecystectomy.
-      bumps: ripple of the surface.
-      mottle: ripple of the parenchyma.
-      vessels: hepatic and portal veins.
+      bumps, mottle: ripples of the surface and of the parenchyma.
     """
 
     right_radii_mm: tuple[float, ...]
@@ -149,11 +147,7 @@ class Liver:
     ) -> Array:
         """Distance to the liver's surface, excluding gall bladder and fissure.
 
-        Args:
-          x, y, z: points in mm.
-          wall: distance to the outer surface of the muscle wall at the points.
-          domes: distance to the domes of the diaphragm at the points.
-          body: the body frame, for the spine.
+        ``wall`` and ``domes`` are the distances to the outer muscle wall and to the diaphragm.
         """
         right = ellipsoid(x, y, z, (-60, -4, -4), self.right_radii_mm)
         face = x - self.visceral_offset_mm - self.visceral_slope * z

@@ -36,15 +36,14 @@ class Plane:
 
     def window(self, low_mm, high_mm) -> Window | None:
         """Rows and columns that contain a box (x, y, z) in mm; None if the plane misses it."""
-        if self.z_mm < low_mm[2] - self.SLACK_MM or self.z_mm > high_mm[2] + self.SLACK_MM:
+        low, high = np.asarray(low_mm) - self.SLACK_MM, np.asarray(high_mm) + self.SLACK_MM
+        if not low[2] <= self.z_mm <= high[2]:
             return None
-        c0 = int(np.searchsorted(self._x_mm, low_mm[0] - self.SLACK_MM))
-        c1 = int(np.searchsorted(self._x_mm, high_mm[0] + self.SLACK_MM))
-        r0 = int(np.searchsorted(self._y_mm, low_mm[1] - self.SLACK_MM))
-        r1 = int(np.searchsorted(self._y_mm, high_mm[1] + self.SLACK_MM))
-        if c0 >= c1 or r0 >= r1:
+        columns = slice(*np.searchsorted(self._x_mm, (low[0], high[0])).tolist())
+        rows = slice(*np.searchsorted(self._y_mm, (low[1], high[1])).tolist())
+        if columns.start >= columns.stop or rows.start >= rows.stop:
             return None
-        return slice(r0, r1), slice(c0, c1)
+        return rows, columns
 
     def around(self, centre_mm, reach_mm) -> Window | None:
         """Window that contains the box ``centre +- reach``."""

@@ -12,6 +12,7 @@ from liver_tf.phantom.anatomy import Patient
 from liver_tf.phantom.lesions import PhantomLesion
 from liver_tf.phantom.plane import Plane
 from liver_tf.phantom.random_streams import clipped_normal
+from liver_tf.phantom.tissues import AIR_HU
 
 FULL_MATRIX = 512
 HU_LOW, HU_HIGH = -1024, 3071
@@ -29,7 +30,6 @@ class Scanner:
       ramp: exponent with which the noise amplitude rises with frequency.
       streakiness: excess of horizontal over vertical streaks in the noise.
       blur_mm: SD of the point spread function.
-      thickness_mm: slice thickness.
       table: whether the table is visible.
     """
 
@@ -111,7 +111,7 @@ class Scanner:
             if offset == 0:
                 labels[rows, columns] = label(plane, liver, lesions)
                 depth[rows, columns] = patient.body.fat_mm - wall
-        image = np.full((matrix, matrix), -1000, np.float32)
+        image = np.full((matrix, matrix), AIR_HU, np.float32)
         image[rows, columns] = hu
         if self.table:
             add_table(image, x_mm, y_mm, patient.half_depth_mm, self.pixel_mm(matrix))

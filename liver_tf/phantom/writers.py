@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -34,8 +33,6 @@ class Storage:
       signed: whether the 16-bit values are signed.
       slope, intercept: HU = slope x stored + intercept.
       padding: stored value outside the circular field of view; None without padding.
-      maker: Manufacturer in the header.
-      kvp: tube voltage in kV.
     """
 
     signed: bool
@@ -64,7 +61,6 @@ def write_nifti(path: Path, slices: np.ndarray, affine_ras: np.ndarray, orientat
     """Write a volume as ``.nii.gz``.
 
     Args:
-      path: file to write.
       slices: int16 or uint8 [slices, rows, columns]: slices from feet to head, rows from front to
         back, columns from the patient's right to the left.
       affine_ras: 4 x 4 matrix from (column, row, slice) to patient mm in RAS+.
@@ -102,7 +98,7 @@ def write_dicom(
     hu: np.ndarray,
     *,
     storage: Storage,
-    names: Iterable[str | int],
+    names: tuple[str | int, ...],
     patient_index: int,
     slice_number: int,
     pixel_mm: float,
@@ -112,15 +108,10 @@ def write_dicom(
     """Write one axial slice as CT Image Storage (PS3.3 A.3), explicit little endian.
 
     Args:
-      path: file to write.
       hu: int16 [rows, columns], rows from front to back, columns from right to left.
-      storage: how the scanner stores its values.
       names: identify the patient, for the UIDs.
-      patient_index, slice_number: for PatientName, PatientID and InstanceNumber.
-      pixel_mm, thickness_mm: pixel spacing and slice thickness.
       corner_mm: centre of the first pixel in patient mm, LPS.
     """
-    names = tuple(names)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = CTImageStorage
     meta.MediaStorageSOPInstanceUID = stable_uid(*names, "instance", slice_number)
@@ -134,16 +125,15 @@ def write_dicom(
     ds.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
     ds.StudyDate = ds.SeriesDate = ds.ContentDate = ds.AcquisitionDate = "20200101"
     ds.StudyTime = ds.SeriesTime = ds.ContentTime = ds.AcquisitionTime = "120000"
-    ds.AccessionNumber = ""
+    ds.AccessionNumber = ds.ReferringPhysicianName = ds.PatientBirthDate = ""
+    ds.PositionReferenceIndicator = ""
     ds.Modality = "CT"
     ds.Manufacturer = storage.maker
     ds.ManufacturerModelName = "computed, no patient"
-    ds.ReferringPhysicianName = ""
     ds.StudyDescription = "PHANTOM ABDOMEN"
     ds.SeriesDescription = "PORTAL VENOUS"
     ds.PatientName = f"PHANTOM^{patient_index:03d}"
     ds.PatientID = f"PH{patient_index:03d}"
-    ds.PatientBirthDate = ""
     ds.PatientSex = "O"
     ds.BodyPartExamined = "ABDOMEN"
     ds.SliceThickness = _decimal(thickness_mm)
@@ -152,10 +142,8 @@ def write_dicom(
     ds.StudyInstanceUID = stable_uid(*names, "study")
     ds.SeriesInstanceUID = stable_uid(*names, "series")
     ds.FrameOfReferenceUID = stable_uid(*names, "frame")
-    ds.PositionReferenceIndicator = ""
     ds.StudyID = "1"
-    ds.SeriesNumber = 1
-    ds.AcquisitionNumber = 1
+    ds.SeriesNumber = ds.AcquisitionNumber = 1
     ds.InstanceNumber = slice_number + 1
     ds.ImagePositionPatient = [_decimal(v) for v in corner_mm]
     ds.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]

@@ -7,14 +7,22 @@ import re
 import numpy as np
 
 from liver_tf.conversion.cases import LabelledSlice
+from liver_tf.inspection.case_choice import PicturedCase
 from liver_tf.inspection.case_pictures import picture_of
-from liver_tf.inspection.contact_sheet import picture_svg
+from liver_tf.inspection.contact_sheet import contact_sheet
+from liver_tf.inspection.fingerprint import CaseRow
 from liver_tf.labels import LESION_TYPES, LabelSet
 from tests.builders.verify_pages import body_slice
 
 
+def picture_svg(labelled: LabelledSlice, label_set: LabelSet) -> str:
+    case = PicturedCase(0, CaseRow("c", slices=1), (picture_of(labelled, "", label_set),))
+    html = str(contact_sheet([case], label_set).markup)
+    return html[html.index("<figure>") : html.index("</figure>")]
+
+
 def test_outlines_have_the_colours_of_the_label_set():
-    svg = picture_svg(picture_of(body_slice(), "", LESION_TYPES), LESION_TYPES, framed=False)
+    svg = picture_svg(body_slice(), LESION_TYPES)
     drawn = dict(re.findall(r'data-label="(\d+)" d="[^"]+" stroke="(#\w+)"', svg))
     assert drawn == {"1": LESION_TYPES.colour(1), "3": LESION_TYPES.colour(3)}
     assert re.findall(r">([RLAP])</text>", svg) == ["R", "L", "A", "P"]
@@ -32,7 +40,7 @@ def test_lines_of_32_classes_all_differ():
     labels = np.zeros((64, 64), np.uint8)
     labels.reshape(-1)[: 32 * 8] = np.repeat(np.arange(32), 8)
     one = LabelledSlice(0, np.zeros((64, 64), np.int16), labels, (1.0, 1.0), "", None)
-    svg = picture_svg(picture_of(one, "", label_set), label_set, framed=False)
+    svg = picture_svg(one, label_set)
     lines = re.findall(r'd="[^"]+" (stroke=.*?)/>', svg)
     styles = [re.sub(r'stroke-width="\S+"', "", line) for line in lines if "data" not in line]
     assert len(set(styles)) >= 31
