@@ -6,10 +6,8 @@ beside its slices or elsewhere. Only the headers count (DICOM PS3.3 C.7.3.1, A.5
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +26,7 @@ from liver_tf.ct.dicom_seg import refuse_label_map
 from liver_tf.ct.dicom_seg_frames import referenced_instances, referenced_series
 from liver_tf.ct.dicom_series import DICOM_SUFFIXES, excluded_cautions
 from liver_tf.ct.dicom_slice_header import CT_STORAGES, is_localizer, refuse_enhanced
-from liver_tf.ct.input_file import unreadable
+from liver_tf.ct.input_file import files_below
 from liver_tf.refusals import Caution, Refusal
 
 _NEEDED = (
@@ -87,7 +85,7 @@ def find_series_files(
         return [], [missing], Counter()
     refusals: list[Refusal] = []
     index = _Index()
-    for path in _files_below(folder, refusals):
+    for path in files_below(folder, refusals):
         try:
             index.add(path)
         except Refusal as refusal:
@@ -237,17 +235,6 @@ class _Index:
             return False
         beside = series_in[series.slices[0].parent]
         return any(len(self.series[other].slices) > 1 for other in beside)
-
-
-def _files_below(folder: Path, refusals: list[Refusal]) -> Iterator[Path]:
-    def cannot_enter(error: OSError) -> None:
-        refusals.append(unreadable(Path(error.filename or folder)))
-
-    for parent, subfolders, names in os.walk(folder, onerror=cannot_enter):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith("."):
-                yield Path(parent) / name
 
 
 def _pattern(path: Path) -> str:

@@ -1,7 +1,9 @@
-"""Opening input files, with refusals for missing and unreadable ones."""
+"""Opening and listing input files, with refusals for missing and unreadable ones."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from liver_tf.ct.bad_input import bad_input
@@ -38,3 +40,18 @@ def read_start(path: Path, count: int) -> bytes:
             return stream.read(count)
     except OSError:
         raise unreadable(Path(path)) from None
+
+
+def files_below(folder: Path, refusals: list[Refusal]) -> Iterator[Path]:
+    """All files below a folder, in order; hidden ones and links to folders are skipped.
+
+    Args:
+      refusals: Receives ``file-unreadable`` for every folder that cannot be entered.
+    """
+
+    def cannot_enter(error: OSError) -> None:
+        refusals.append(unreadable(Path(error.filename or folder)))
+
+    for parent, subfolders, names in os.walk(folder, onerror=cannot_enter):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        yield from (Path(parent) / name for name in sorted(names) if not name.startswith("."))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 from liver_tf.ct.bad_input import bad_input
-from liver_tf.ct.input_file import unreadable
+from liver_tf.ct.input_file import files_below
 from liver_tf.refusals import Refusal
 
 _CHALLENGE = re.compile(r"(volume|segmentation)-(\d{1,9})\.nii(?:\.gz)?", re.IGNORECASE)
@@ -47,16 +46,10 @@ def find_lits_cases(folder: Path | str) -> tuple[list[LitsCase], list[Refusal]]:
         return [], [bad_input("file-missing", folder, "a folder", "no such folder")]
     files: dict[int, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     refusals: list[Refusal] = []
-
-    def cannot_enter(error: OSError) -> None:
-        refusals.append(unreadable(Path(error.filename or folder)))
-
-    for parent, subfolders, names in os.walk(folder, onerror=cannot_enter):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in sorted(names):
-            part = _part_and_number(Path(parent), name)
-            if part is not None:
-                files[part[1]][part[0]].append(Path(parent) / name)
+    for path in files_below(folder, refusals):
+        part = _part_and_number(path)
+        if part is not None:
+            files[part[1]][part[0]].append(path)
     if not files:
         empty = bad_input("lits-empty", folder, "files named as in LiTS", "none")
         return [], [*refusals, empty]
@@ -75,12 +68,12 @@ def source_group(number: int) -> str:
     return "3D-IRCADb" if number in _IRCADB else f"lits-{number}"
 
 
-def _part_and_number(parent: Path, name: str) -> tuple[str, int] | None:
-    match = _CHALLENGE.fullmatch(name)
+def _part_and_number(path: Path) -> tuple[str, int] | None:
+    match = _CHALLENGE.fullmatch(path.name)
     if match:
         return match[1].lower(), int(match[2])
-    match = _DECATHLON.fullmatch(name)
-    part = _DECATHLON_FOLDERS.get(parent.name.lower())
+    match = _DECATHLON.fullmatch(path.name)
+    part = _DECATHLON_FOLDERS.get(path.parent.name.lower())
     return (part, int(match[1])) if match and part else None
 
 

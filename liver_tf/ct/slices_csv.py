@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import unicodedata
@@ -64,21 +65,20 @@ def read_slices_csv(
     """
     path = Path(path)
     try:
-        text = _decode(path)
-        lines = _records(text, path)
+        header, lines = _table(_decode(path), path)
     except Refusal as refusal:
         return [], [refusal]
     rows, refusals = [], []
-    for line, record in lines:
+    for line, cells in lines:
         try:
-            rows.append(_row(line, record, path, diagnoses, allow_outside))
+            rows.append(_row(line, cells, header, path, diagnoses, allow_outside))
         except Refusal as refusal:
             refusals.append(refusal)
-    rows, contradictions = _without_contradictions(rows, path)
-    refusals += contradictions
-    if not rows and not refusals:
+    contradictions = _contradictions(rows, path)
+    refusals += contradictions.values()
+    if not lines:
         refusals.append(_refused(path, "csv-empty", None, "at least one slice", "none"))
-    return rows, refusals
+    return [row for row in rows if row.line not in contradictions], refusals
 
 
 def _decode(path: Path) -> str:
@@ -96,30 +96,28 @@ def _decode(path: Path) -> str:
     raise _refused(path, "csv-encoding", line, "UTF-8", encoding)
 
 
-def _records(text: str, path: Path) -> list[tuple[int, dict[str, str]]]:
-    """(line number, stripped cells by column) of each line that is not empty."""
+def _table(text: str, path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The header, and (line number, stripped cells) of each row that is not empty."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header: list[str] | None = None
-    records = []
+    header: list[str] = []
+    rows = []
     line = 1
     try:
         for cells in reader:
             cells = [cell.strip() for cell in cells]
             if "\0" in "".join(cells):
                 raise _refused(path, "csv-format", line, "text", "a null byte")
-            if any(cells):
-                if header is None:
-                    header = _header(cells, path, line)
-                else:
-                    records.append((line, _cells(cells, header)))
+            if any(cells) and not header:
+                header = _header(cells, path, line)
+            elif any(cells):
+                rows.append((line, cells))
             line = reader.line_num + 1
     except csv.Error:
-        raise _refused(
-            path, "csv-format", line, "comma-separated values", "broken quoting"
-        ) from None
-    if header is None:
+        expected = "comma-separated values"
+        raise _refused(path, "csv-format", line, expected, "broken quoting") from None
+    if not header:
         raise _refused(path, "csv-columns", None, f"the columns {', '.join(COLUMNS)}", "no line")
-    return records
+    return header, rows
 
 
 def _header(cells: list[str], path: Path, line: int) -> list[str]:
@@ -134,18 +132,17 @@ def _header(cells: list[str], path: Path, line: int) -> list[str]:
     return header
 
 
-def _cells(cells: list[str], header: list[str]) -> dict[str, str]:
-    """Cells by column; ``{"": number of cells, "header": ...}`` if it differs from the header."""
-    if len(cells) != len(header):
-        return {"": str(len(cells)), "header": str(len(header))}
-    return dict(zip(header, cells, strict=True))
-
-
 def _row(
-    line: int, record: dict[str, str], path: Path, diagnoses: Sequence[str], allow_outside: bool
+    line: int,
+    cells: list[str],
+    header: list[str],
+    path: Path,
+    diagnoses: Sequence[str],
+    allow_outside: bool,
 ) -> SliceRow:
-    if "slice_id" not in record:
-        raise _refused(path, "csv-fields", line, f"{record['header']} cells", record[""])
+    if len(cells) != len(header):
+        raise _refused(path, "csv-fields", line, f"{len(header)} cells", f"{len(cells)}")
+    record = dict(zip(header, cells, strict=True))
     for column in ("slice_id", "patient_id", "image", "diagnosis"):
         if not record[column]:
             raise _refused(path, "csv-blank", line, f"a value for {column}", "an empty cell")
@@ -170,75 +167,60 @@ def normalise(identifier: str) -> str:
 def _inside(cell: str, path: Path, line: int, column: str, allow_outside: bool) -> Path:
     """Path of the file in a cell, inside the folder of the table unless ``allow_outside``."""
     folder = path.parent
-    absolute = PurePosixPath(cell).is_absolute() or bool(PureWindowsPath(cell).drive)
-    upward = ".." in PurePosixPath(cell).parts or "\\" in cell
-    outside = _refused(
-        path,
-        "csv-outside",
-        line,
-        f"{column}: a path inside the table's folder, written with /",
-        "an absolute path, .. or \\, or a link that leads outside",
-    )
-    if (absolute or upward) and not allow_outside:
-        raise outside
     target = folder / cell
-    try:
-        exists = target.is_file()
-        leaves = not target.resolve().is_relative_to(folder.resolve())
-    except (OSError, ValueError, RuntimeError):
-        exists, leaves = False, False
-    if leaves and not allow_outside:
-        raise outside
+    absolute = PurePosixPath(cell).is_absolute() or bool(PureWindowsPath(cell).drive)
+    outside = absolute or ".." in PurePosixPath(cell).parts or "\\" in cell
+    exists = False
+    if allow_outside or not outside:
+        with contextlib.suppress(OSError, ValueError, RuntimeError):
+            outside = not target.resolve().is_relative_to(folder.resolve())
+            exists = target.is_file()
+    if outside and not allow_outside:
+        expected = f"{column}: a path inside the table's folder, written with /"
+        found = "an absolute path, .. or \\, or a link that leads outside"
+        raise _refused(path, "csv-outside", line, expected, found)
     if not exists:
         raise _refused(path, "csv-no-file", line, f"{column}: a file that exists", "none")
     return target
 
 
-def _without_contradictions(
-    rows: list[SliceRow], path: Path
-) -> tuple[list[SliceRow], list[Refusal]]:
-    """Refuse all rows that contradict each other, since the correct one is unknown."""
-    bad: dict[int, Refusal] = {}
-    for group in _groups(rows, lambda row: row.slice_id):
-        same = f"the same slice_id in lines {_lines(group)}"
-        for row in group:
-            refusal = _refused(path, "csv-duplicate", None, "each slice_id once", same)
-            bad.setdefault(row.line, refusal)
-    for group in _groups(rows, lambda row: row.image.resolve()):
-        same = f"the same image in lines {_lines(group)}"
-        for row in group:
-            refusal = _refused(path, "csv-image-twice", None, "each image once", same)
-            bad.setdefault(row.line, refusal)
-    for group in _groups(rows, lambda row: row.patient_id.casefold()):
-        if len({row.patient_id for row in group}) > 1:
-            expected = "one spelling of a patient_id"
-            mixed = f"upper and lower case mixed in lines {_lines(group)}"
-            for row in group:
-                refusal = _refused(path, "csv-patient-spelling", None, expected, mixed)
-                bad.setdefault(row.line, refusal)
-    return [row for row in rows if row.line not in bad], list(bad.values())
+def _contradictions(rows: list[SliceRow], path: Path) -> dict[int, Refusal]:
+    """Refusals, by line, of all rows that contradict each other: the correct one is unknown."""
+    ids = _groups(rows, lambda row: row.slice_id)
+    images = _groups(rows, lambda row: row.image.resolve())
+    patients = _groups(rows, lambda row: row.patient_id.casefold())
+    spellings = [group for group in patients if len({row.patient_id for row in group}) > 1]
+    spelling, mixed = "one spelling of a patient_id", "upper and lower case mixed"
+    refusals: dict[int, Refusal] = {}
+    for line, refusal in (
+        *_refuse_groups(path, "csv-duplicate", ids, "each slice_id once", "the same slice_id"),
+        *_refuse_groups(path, "csv-image-twice", images, "each image once", "the same image"),
+        *_refuse_groups(path, "csv-patient-spelling", spellings, spelling, mixed),
+    ):
+        refusals.setdefault(line, refusal)
+    return refusals
 
 
-def _groups(rows: list[SliceRow], key: Callable[[SliceRow], Hashable]) -> Iterator[list[SliceRow]]:
+def _refuse_groups(
+    path: Path, code: str, groups: list[list[SliceRow]], expected: str, found: str
+) -> Iterator[tuple[int, Refusal]]:
+    for group in groups:
+        lines = ", ".join(str(row.line) for row in group[:8])
+        for row in group:
+            yield row.line, _refused(path, code, None, expected, f"{found} in lines {lines}")
+
+
+def _groups(rows: list[SliceRow], key: Callable[[SliceRow], Hashable]) -> list[list[SliceRow]]:
     """Rows with the same key, where there are several."""
     groups: dict[Hashable, list[SliceRow]] = defaultdict(list)
     for row in rows:
         groups[key(row)].append(row)
-    return (group for group in groups.values() if len(group) > 1)
-
-
-def _lines(group: list[SliceRow]) -> str:
-    return ", ".join(str(row.line) for row in group[:8])
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def _refused(path: Path, code: str, line: int | None, expected: str, found: str) -> Refusal:
     remedy = f"Correct the table: UTF-8, comma-separated, with {', '.join(COLUMNS)}."
     if code == "csv-outside":
         remedy = "Move the files into the folder of the table, or use --allow_outside."
-    return Refusal(
-        code,
-        path,
-        expected=expected,
-        found=found if line is None else f"{found} in line {line}",
-        remedy=remedy,
-    )
+    found = found if line is None else f"{found} in line {line}"
+    return Refusal(code, path, expected=expected, found=found, remedy=remedy)
