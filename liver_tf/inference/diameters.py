@@ -20,14 +20,12 @@ def longest_diameters(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The longest in-plane diameter of every lesion.
 
-    The greatest distance between two points of a connected part of the lesion in one slice (8
-    neighbours). A pixel is a square: the ends lie on its corners, and a lesion of one pixel is as
-    long as the diagonal of the pixel. The line may leave a lesion that is not convex.
+    The greatest distance between two pixel corners of a part of the lesion that is connected within
+    one slice (8 neighbours). The line may leave a lesion that is not convex.
 
     Args:
       runs: Of the lesion mask.
       lesions: int [runs], the lesion of each run, from 0 to ``count`` - 1.
-      count: Number of lesions.
       pixel_mm: (row, column) spacing.
 
     Returns:
@@ -66,5 +64,4 @@ def _longest(
     points = np.stack([rows, columns], axis=1)
     if len(points) > _MANY_POINTS:
         points = points[ConvexHull(points).vertices]
-    apart = points[:, None] - points[None]
-    return float(np.sqrt((apart**2).sum(-1).max()))
+    return float(np.sqrt(((points[:, None] - points[None]) ** 2).sum(-1).max()))

@@ -20,9 +20,10 @@ def check_networks(descriptions: Sequence[Description]) -> None:
     for description in descriptions:
         if description.kind != "lesion":
             raise ValueError(f"expected a lesion network, found a {description.kind} network")
-        for name, (first, other) in _compared(descriptions[0], description).items():
-            if first != other:
-                raise ValueError(f"networks differ in {name}: {first} and {other}")
+        shared = zip(_shared(descriptions[0]), _shared(description), strict=True)
+        for (name, expected), (_, actual) in shared:
+            if actual != expected:
+                raise ValueError(f"networks differ in {name}: {expected} and {actual}")
 
 
 def check_runs(runs: Sequence[Path]) -> None:
@@ -33,48 +34,39 @@ def check_runs(runs: Sequence[Path]) -> None:
         ``ensemble-run-twice`` for a copy of a run, which would count twice; as
         ``load_description`` and ``stored_hash``.
     """
-    first, *others = [load_description(run) for run in runs]
+    first, *others = [_shared(load_description(run)) for run in runs]
     for run, other in zip(runs[1:], others, strict=True):
-        compared = _compared(first, other)
-        _refuse_other("label-set-differs", run, "label set", *compared["label set"])
-        _refuse_other("window-differs", run, "window", *compared["window"])
-        _refuse_other("roi-rule-differs", run, "ROI rule", *compared["ROI rule"])
-    if others:
-        _refuse_copies(runs)
-
-
-def _refuse_other(code: str, run: Path, name: str, expected: Any, actual: Any) -> None:
-    if actual != expected:
-        raise Refusal(
-            code,
-            run,
-            expected=f"the {name} of the first run of the ensemble, {expected}",
-            found=str(actual),
-            remedy="Average only runs that were fine-tuned on the same kind of records.",
-        )
-
-
-def _refuse_copies(runs: Sequence[Path]) -> None:
-    first: dict[str, int] = {}
-    for number, run in enumerate(runs, 1):
-        earlier = first.setdefault(stored_hash(run / run_files.WEIGHTS), number)
-        if earlier != number:
+        _refuse_other("label-set-differs", run, first[0], other[0])
+        _refuse_other("window-differs", run, first[1], other[1])
+        _refuse_other("roi-rule-differs", run, first[2], other[2])
+    hashes = [stored_hash(run / run_files.WEIGHTS) for run in runs] if others else []
+    for number, weights in enumerate(hashes):
+        if weights in hashes[:number]:
             raise Refusal(
                 "ensemble-run-twice",
-                run,
+                runs[number],
                 expected="runs with different weights",
-                found=f"the weights of run {earlier} of the ensemble",
+                found=f"the weights of run {hashes.index(weights) + 1} of the ensemble",
                 remedy="Name each run once; a copy would count twice in the average.",
             )
 
 
-def _compared(first: Description, other: Description) -> dict[str, tuple[Any, Any]]:
-    return {
-        "label set": (first.label_set.classes, other.label_set.classes),
-        "window": (tuple(first.window), tuple(other.window)),
-        "ROI rule": (_rule(first), _rule(other)),
-    }
+def _shared(description: Description) -> list[tuple[str, Any]]:
+    """What networks must have in common to be averaged: names and values."""
+    rule = RoiRule(**description.roi["rule"]) if description.roi else None
+    return [
+        ("label set", description.label_set.classes),
+        ("window", tuple(description.window)),
+        ("ROI rule", rule),
+    ]
 
 
-def _rule(description: Description) -> RoiRule | None:
-    return RoiRule(**description.roi["rule"]) if description.roi else None
+def _refuse_other(code: str, run: Path, expected: tuple[str, Any], actual: tuple[str, Any]) -> None:
+    if actual != expected:
+        raise Refusal(
+            code,
+            run,
+            expected=f"the {expected[0]} of the first run of the ensemble, {expected[1]}",
+            found=str(actual[1]),
+            remedy="Average only runs that were fine-tuned on the same kind of records.",
+        )

@@ -10,11 +10,6 @@ import tensorflow as tf
 def average_over_flips(
     softmax: Callable[[tf.Tensor], tf.Tensor], standardised: tf.Tensor
 ) -> tf.Tensor:
-    """Mean class probabilities of images and their left-right mirror images.
-
-    Args:
-      softmax: float32 [batch, s, s, 1] to class probabilities [batch, s, s, classes].
-      standardised: float32 [batch, s, s, 1].
-    """
+    """Mean class probabilities of images, [batch, s, s, 1], and their left-right mirror images."""
     mirrored = softmax(tf.reverse(standardised, axis=[2]))
     return (softmax(standardised) + tf.reverse(mirrored, axis=[2])) / 2.0

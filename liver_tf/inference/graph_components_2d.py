@@ -9,14 +9,7 @@ import tensorflow as tf
 
 
 def largest_components_2d(masks: tf.Tensor) -> tf.Tensor:
-    """The largest component of each slice, holes filled.
-
-    Args:
-      masks: bool [batch, rows, columns].
-
-    Returns:
-      bool of the same shape; all False where a mask is empty.
-    """
+    """The largest component of each slice, holes filled: bool [batch, rows, columns]."""
     shape = tf.shape(masks)
     pixels = shape[1] * shape[2]
     flat, sizes = _names_and_sizes(masks)
@@ -26,20 +19,14 @@ def largest_components_2d(masks: tf.Tensor) -> tf.Tensor:
 
 
 def component_sizes(masks: tf.Tensor) -> tf.Tensor:
-    """For every pixel of a mask the size of its component in the slice, in pixels; else 0.
-
-    bool [batch, rows, columns] to int32 of the same shape.
-    """
+    """Pixels of each pixel's component in its slice, 0 outside: int32 [batch, rows, columns]."""
     flat, sizes = _names_and_sizes(masks)
-    sizes_of_pixels = tf.gather(sizes, flat, batch_dims=1)
-    return tf.reshape(sizes_of_pixels, tf.shape(masks)) * tf.cast(masks, tf.int32)
+    of_pixels = tf.reshape(tf.gather(sizes, flat, batch_dims=1), tf.shape(masks))
+    return of_pixels * tf.cast(masks, tf.int32)
 
 
 def fill_holes(masks: tf.Tensor) -> tf.Tensor:
-    """Fill background that is not connected to the border (4 neighbours).
-
-    bool [batch, rows, columns], slice by slice.
-    """
+    """Fill background that is not connected to the slice's border (4 neighbours)."""
     outside = ~masks
     rows, columns = (tf.range(tf.shape(masks)[axis]) for axis in (1, 2))
     at_edge = [(index == 0) | (index == tf.size(index) - 1) for index in (rows, columns)]
@@ -49,7 +36,7 @@ def fill_holes(masks: tf.Tensor) -> tf.Tensor:
 
 
 def dilate(masks: tf.Tensor, pixels: int) -> tf.Tensor:
-    """Masks grown by some pixels on all sides: bool [batch, rows, columns]."""
+    """Grow masks, bool [batch, rows, columns], by some pixels on all sides."""
     grown = tf.nn.max_pool2d(tf.cast(masks, tf.float32)[..., None], 2 * pixels + 1, 1, "SAME")
     return grown[..., 0] > 0.5
 
@@ -77,16 +64,11 @@ def _spread(values: tf.Tensor, inside: tf.Tensor, *, square: bool) -> tf.Tensor:
     """Give each pixel of a mask the largest value that it is connected to.
 
     Each iteration carries values along the runs of all rows, then of all columns, so the number of
-    iterations is that of a component's bends, not of its pixels.
-
-    Args:
-      values: float32 [batch, rows, columns], at least 0 inside and 0 outside.
-      inside: bool of the same shape.
-      square: 8 neighbours, else 4.
+    iterations is that of a component's bends, not of its pixels. Values are 0 or more inside the
+    mask and 0 outside. ``square``: 8 neighbours, else 4.
     """
     weight = tf.cast(inside, tf.float32)
-    row_runs = _run_numbers(inside)
-    column_runs = _run_numbers(tf.transpose(inside, [0, 2, 1]))
+    row_runs, column_runs = _run_numbers(inside), _run_numbers(tf.transpose(inside, [0, 2, 1]))
 
     def grown(now: tf.Tensor) -> tf.Tensor:
         now = _largest_of_runs(now, row_runs) * weight

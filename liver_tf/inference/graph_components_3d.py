@@ -16,14 +16,7 @@ _CORNERS = [offset for offset in _HALF if offset not in _FACES]
 
 
 def largest_component_3d(mask: tf.Tensor) -> tf.Tensor:
-    """The largest component of a volume; holes are kept.
-
-    Args:
-      mask: bool [slices, rows, columns].
-
-    Returns:
-      bool of the same shape; all False for an empty mask.
-    """
+    """The largest component of a volume, holes not filled: bool [slices, rows, columns]."""
     places, names = components_3d(mask)
     sizes = tf.math.unsorted_segment_sum(tf.ones_like(names), names, tf.size(names))
     # argmax takes the first of equals, and fails on an empty tensor.
@@ -33,10 +26,7 @@ def largest_component_3d(mask: tf.Tensor) -> tf.Tensor:
 
 
 def largest_sections_3d(mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """For every voxel of a mask the largest section of its component in a slice, in pixels.
-
-    Args:
-      mask: bool [slices, rows, columns].
+    """For each voxel of a mask the largest section of its component in a slice, in pixels.
 
     Returns:
       Indices of the voxels, int64 [voxels, 3] in C order; int32 [voxels].
@@ -51,28 +41,37 @@ def largest_sections_3d(mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def components_3d(mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """For every voxel of a mask the lowest number of a voxel of its component.
+    """For each voxel of a mask the lowest number of a voxel of its component (26 neighbours).
 
     Voxels are numbered in C order. Neighbours of different numbers join by pointing the higher at
     the lower, and pointers are followed to their end each time (Shiloach, Vishkin, "An O(log n)
     parallel connectivity algorithm", 1982). Across faces first, which joins nearly all of them.
 
-    Args:
-      mask: bool [slices, rows, columns]; 26 neighbours.
-
     Returns:
       Indices of the voxels, int64 [voxels, 3] in C order; int32 [voxels].
     """
     places = tf.where(mask)
-    names = tf.range(tf.shape(places)[0])
-    neighbours = _Neighbours(places, tf.shape(mask, tf.int64))
+    # A border of zeros, so that no neighbour lies outside the grid.
+    size = tf.shape(mask, tf.int64) + 2
+    strides = tf.stack([size[1] * size[2], size[2], tf.constant(1, tf.int64)])
+    flat = tf.reduce_sum((places + 1) * strides, axis=1)
+    numbers = tf.range(1, tf.shape(places)[0] + 1)
+    grid = tf.scatter_nd(flat[:, None], numbers, [tf.reduce_prod(size)])
+    names = numbers - 1
     for offsets in (_FACES, _CORNERS):
-        names = _joined(names, *neighbours.pairs(offsets, names))
+        first, second = [], []
+        for offset in offsets:
+            neighbours = flat + tf.reduce_sum(tf.constant(offset, tf.int64) * strides)
+            beside = tf.gather(grid, neighbours) - 1
+            different = (beside >= 0) & (tf.gather(names, tf.maximum(beside, 0)) != names)
+            first.append(tf.cast(tf.where(different)[:, 0], tf.int32))
+            second.append(tf.boolean_mask(beside, different))
+        names = _joined(names, tf.concat(first, 0), tf.concat(second, 0))
     return places, names
 
 
 def _joined(names: tf.Tensor, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-    """Names, int32 [voxels], with one name for the two voxels of each pair."""
+    """Names with one name for the two voxels of each pair."""
 
     def apart(names: tf.Tensor) -> tf.Tensor:
         return tf.reduce_any(tf.gather(names, first) != tf.gather(names, second))
@@ -94,28 +93,3 @@ def _settled(names: tf.Tensor) -> tf.Tensor:
         lambda now, after: (after, tf.gather(after, after)),
         (names, tf.gather(names, names)),
     )[0]
-
-
-class _Neighbours:
-    """Looks up the neighbours of the voxels of a mask."""
-
-    def __init__(self, places: tf.Tensor, size: tf.Tensor) -> None:
-        # A border of zeros, so that no neighbour lies outside the grid.
-        wide = size + 2
-        self._strides = tf.stack([wide[1] * wide[2], wide[2], tf.constant(1, tf.int64)])
-        self._flat = tf.reduce_sum((places + 1) * self._strides, axis=1)
-        numbers = tf.range(1, tf.shape(places)[0] + 1)
-        self._grid = tf.scatter_nd(self._flat[:, None], numbers, [tf.reduce_prod(wide)])
-
-    def pairs(
-        self, offsets: list[tuple[int, ...]], names: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Numbers of neighbours with different names: int32 [pairs] each."""
-        first, second = [], []
-        for offset in offsets:
-            places = self._flat + tf.reduce_sum(tf.constant(offset, tf.int64) * self._strides)
-            beside = tf.gather(self._grid, places) - 1
-            different = (beside >= 0) & (tf.gather(names, tf.maximum(beside, 0)) != names)
-            first.append(tf.cast(tf.where(different)[:, 0], tf.int32))
-            second.append(tf.boolean_mask(beside, different))
-        return tf.concat(first, 0), tf.concat(second, 0)

@@ -17,17 +17,10 @@ MOST_RUNS = 2_000_000
 
 
 def largest_component(mask: np.ndarray, *, fill_holes: bool = True) -> np.ndarray:
-    """The largest connected component of a volume.
+    """The largest connected component of a volume, bool [slices, rows, columns].
 
-    Takes the memory of the result and a few MiB.
-
-    Args:
-      mask: bool [slices, rows, columns].
-      fill_holes: Fill holes slice by slice: a lesion that the liver network leaves out is part of
-        the liver.
-
-    Returns:
-      bool of the same shape; all False for an empty mask.
+    ``fill_holes`` works slice by slice: a lesion that the liver network leaves out is part of the
+    liver. An empty mask stays empty. Takes the memory of the result and a few MiB.
     """
     mask = np.asarray(mask, bool)
     runs = runs_of(mask, MOST_RUNS)

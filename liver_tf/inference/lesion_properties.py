@@ -22,22 +22,16 @@ class DetectedLesion:
     Attributes:
       number: From 1, from the feet to the head, then from front to back.
       type: The most likely type, or ``indeterminate`` if its probability is below the threshold.
-      most_likely_type: The type with the highest probability (ties: the lower label).
-      type_probabilities: By type, the mean over the voxels, scaled to sum to 1 over the types.
-      lesion_probability: Probability of a lesion of any type, the mean over the voxels; None
-        without probabilities.
+      most_likely_type: Of equally likely types the one with the lower label.
+      type_probabilities: Means over the voxels, scaled to sum to 1 over the types.
+      lesion_probability: Of any type, the mean over the voxels; None without probabilities.
       slices: First and last slice, numbered from the feet from 0.
-      voxels: Number of voxels.
       volume_ml: None if the slice or pixel spacing is unknown, and for a single slice.
       area_mm2: Largest area in one slice; None if the pixel spacing is unknown.
-      longest_diameter_mm: In the plane of the slices, see :mod:`liver_tf.inference.diameters`;
-        None if the pixel spacing is unknown.
-      diameter_slice: The slice of the longest diameter.
-      mean_hu: Mean over the voxels.
-      disagreeing_models: Share of the networks of an ensemble that find another type most likely;
-        None for a single network.
-      type_probability_sd: By type, the sample standard deviation (n - 1) of the type probability
-        over the networks of an ensemble; None for a single network.
+      longest_diameter_mm: See :mod:`liver_tf.inference.diameters`; None if the pixel spacing is
+        unknown. ``diameter_slice`` is its slice.
+      disagreeing_models: Share of the networks of an ensemble with another most likely type.
+      type_probability_sd: Sample standard deviation (n - 1) over the networks of an ensemble.
     """
 
     number: int
@@ -68,31 +62,26 @@ def find_lesions(
     """The lesions of a scan. Connected voxels (26 neighbours) of any type are one lesion.
 
     Args:
-      labels: uint8 [slices, rows, columns].
-      hu: The same shape.
+      labels: uint8 [slices, rows, columns], of ``label_set``.
+      hu: Of the same shape.
       spacing_mm: (slice, row, column); None or NaN where unknown.
-      label_set: Of the labels.
-      probabilities: Real [lesion voxels, networks, types], voxels with labels above ``LIVER`` in C
-        order, as in :class:`liver_tf.inference.cascade.Prediction`. Without them the probability
-        of a type is the share of the voxels with its label.
+      probabilities: Real [lesion voxels, networks, types], in C order, as in
+        :class:`liver_tf.inference.cascade.Prediction`. Without them the probability of a type is
+        the share of the voxels with its label.
       type_threshold: A lesion whose most likely type is less probable is ``indeterminate``.
     """
     lesions = LesionComponents.of_labels(labels)
     count = lesions.count
     if not count:
         return []
-    lesion_of_voxel = np.repeat(lesions.index, lesions.runs.length)
-    voxels = np.bincount(lesion_of_voxel, minlength=count)
-    hu_of_voxel = _lesion_values(labels, hu, len(lesion_of_voxel))
-    mean_hu = np.bincount(lesion_of_voxel, hu_of_voxel, minlength=count) / voxels
+    lesion_of_voxel, voxels = np.repeat(lesions.index, lesions.runs.length), lesions.voxels()
+    mean_hu = np.bincount(lesion_of_voxel, _lesion_values(labels, hu), minlength=count) / voxels
     if probabilities is None:
-        types = len(label_set.lesions)
-        label_of_voxel = _lesion_values(labels, labels, len(lesion_of_voxel)).astype(np.int64)
-        keys = lesion_of_voxel * types + label_of_voxel - (LIVER + 1)
-        counts = np.bincount(keys, minlength=count * types)
-        means = counts.reshape(count, 1, types) / voxels[:, None, None]
+        types = np.arange(LIVER + 1, len(label_set))
+        of_voxels = _lesion_values(labels, labels)[:, None, None] == types
     else:
-        means = _mean_probabilities(lesion_of_voxel, voxels, probabilities)
+        of_voxels = probabilities
+    means = _means(lesion_of_voxel, voxels, of_voxels)
     slice_mm, row_mm, column_mm = spacing_mm or (np.nan,) * 3
     slice_mm = slice_mm if len(labels) > 1 else np.nan
     pixel_mm2 = row_mm * column_mm
@@ -128,17 +117,13 @@ def diagnosis(labels: np.ndarray, label_set: LabelSet) -> str:
     return label_set.classes[LIVER + 1 + int(np.argmax(counts))] if counts.any() else HEALTHY
 
 
-def _lesion_values(labels: np.ndarray, volume: np.ndarray, count: int) -> np.ndarray:
-    """Values of a volume at the lesion voxels in C order, float64 [lesion voxels]."""
-    values, filled = np.empty(count), 0
-    for slice_labels, slice_values in zip(labels, volume, strict=True):
-        selected = slice_values[slice_labels > LIVER]
-        values[filled : filled + len(selected)] = selected
-        filled += len(selected)
-    return values
+def _lesion_values(labels: np.ndarray, volume: np.ndarray) -> np.ndarray:
+    """Values of a volume at the lesion voxels in C order, [lesion voxels]."""
+    parts = (values[of > LIVER] for of, values in zip(labels, volume, strict=True))
+    return np.concatenate(list(parts))
 
 
-def _mean_probabilities(
+def _means(
     lesion_of_voxel: np.ndarray, voxels: np.ndarray, probabilities: np.ndarray
 ) -> np.ndarray:
     """Mean probabilities of every lesion, float64 [lesions, networks, types]."""
@@ -149,8 +134,7 @@ def _mean_probabilities(
         )
     means = np.empty((len(voxels), *probabilities.shape[1:]))
     for network, kind in np.ndindex(probabilities.shape[1:]):
-        values = probabilities[:, network, kind]
-        sums = np.bincount(lesion_of_voxel, values, minlength=len(voxels))
+        sums = np.bincount(lesion_of_voxel, probabilities[:, network, kind], len(voxels))
         means[:, network, kind] = sums / voxels
     return means
 
@@ -171,8 +155,7 @@ def _type_fields(
     }
     if len(means) > 1:
         of_networks = np.stack([_scaled(each) for each in means])
-        disagreeing = (of_networks.argmax(axis=1) != best).mean()
-        fields["disagreeing_models"] = round(float(disagreeing), 4)
+        fields["disagreeing_models"] = round(float((of_networks.argmax(axis=1) != best).mean()), 4)
         fields["type_probability_sd"] = _by_name(names, of_networks.std(axis=0, ddof=1))
     return fields
 

@@ -38,15 +38,12 @@ class PostProcessing:
         if not (math.isfinite(self.least_area_mm2) and self.least_area_mm2 >= 0):
             raise ValueError(f"least_area_mm2: expected 0 or more, found {self.least_area_mm2}")
 
-    def active(self) -> int:
-        """How many of the three settings are in use."""
-        return sum(getattr(self, name) != value for name, value in asdict(NOTHING).items())
-
     def simplicity(self) -> tuple[float, ...]:
         """Sort key, simpler settings first: fewer in use, then those that change less."""
         probability = -1.0 if self.lesion_probability is None else self.lesion_probability
         apart = 0.0 if probability < 0 else round(abs(probability - 0.5), 6)
-        return self.active(), self.least_area_mm2, apart, probability, self.fill_holes
+        in_use = sum(getattr(self, name) != unused for name, unused in asdict(NOTHING).items())
+        return in_use, self.least_area_mm2, apart, probability, self.fill_holes
 
     def text(self) -> str:
         """The settings in words. Stored in measures and compared there, so it must not change."""

@@ -23,7 +23,6 @@ def square_boxes(
     Args:
       livers: bool [batch, rows, columns].
       spacing_mm: float32 [batch, 2], (row, column); NaN or 0 where unknown.
-      rule: Margin, minimum side and extent.
 
     Returns:
       Boxes int32 [batch, 3] (first row, first column, side in pixels) centred on the bounding box
@@ -38,14 +37,9 @@ def square_boxes(
     margin = 2.0 * rule.margin_mm / pixel_mm
     least = rule.least_side_mm / pixel_mm
     side = tf.math.ceil(tf.maximum(tf.maximum(height, width) + margin, least))
-    boxes = tf.stack(
-        [
-            tf.floor(first_row + (height - side) / 2.0),
-            tf.floor(first_column + (width - side) / 2.0),
-            side,
-        ],
-        axis=1,
-    )
+    row = tf.floor(first_row + (height - side) / 2.0)
+    column = tf.floor(first_column + (width - side) / 2.0)
+    boxes = tf.stack([row, column, side], axis=1)
     found = tf.reduce_any(livers, axis=[1, 2])
     boxes = tf.where(found[:, None], boxes, tf.constant([[0.0, 0.0, 1.0]]))
     return tf.cast(boxes, tf.int32), found
@@ -64,10 +58,7 @@ def boxes_of_scan(
 ) -> list[Box | None]:
     """The box of every slice of a scan; None for slices without liver.
 
-    Args:
-      livers: bool [slices, rows, columns].
-      spacing_mm: (row, column); None if unknown.
-      rule: With ``extent="volume"`` all slices share the box of the union.
+    With ``extent="volume"`` all slices share the box of the union. ``spacing_mm`` is (row, column).
     """
     if rule.extent == "volume":
         union = np.any(livers, axis=0, keepdims=True)
@@ -88,11 +79,7 @@ def _boxes(
 
 
 def windows_of(boxes: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Windows of one size within the slices that contain the boxes of a batch.
-
-    Args:
-      boxes: int32 [batch, 3].
-      size: int32 [2], rows and columns of the slices.
+    """Windows of one size within slices of ``size``, around boxes int32 [batch, 3].
 
     Returns:
       First row and column of each window, int32 [batch, 2], and the size of all, int32 [2].

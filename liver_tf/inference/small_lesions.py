@@ -17,11 +17,9 @@ from liver_tf.labels import LIVER
 
 
 def least_pixels(spacing_mm: tf.Tensor, how: PostProcessing) -> tf.Tensor:
-    """The minimum area in pixels, int32 [batch].
+    """``least_area_mm2`` in pixels, int32 [batch], by ``spacing_mm`` float32 [batch, 2].
 
-    Args:
-      spacing_mm: float32 [batch, 2]; NaN or 0 stands for the nominal spacing.
-      how: ``least_area_mm2`` is applied.
+    NaN or 0 stands for the nominal spacing.
     """
     known = tf.where(spacing_mm > 0.0, spacing_mm, NOMINAL_SPACING_MM)
     # An area that rounding makes a thousandth of a pixel too small is large enough.
@@ -30,12 +28,11 @@ def least_pixels(spacing_mm: tf.Tensor, how: PostProcessing) -> tf.Tensor:
 
 
 def without_small(labels: np.ndarray, liver: np.ndarray, least: int) -> np.ndarray:
-    """Remove small lesions from the label map of a scan (26 neighbours), in place.
+    """Remove lesions whose largest section has fewer than ``least`` pixels (26 neighbours).
 
     Args:
       labels: uint8 [slices, rows, columns], changed in place.
       liver: bool of the same shape.
-      least: Minimum pixels of the largest section.
 
     Returns:
       Which of the lesion voxels were kept, bool [lesion voxels before] in C order.
@@ -49,12 +46,9 @@ def without_small(labels: np.ndarray, liver: np.ndarray, least: int) -> np.ndarr
 
 
 def without_small_2d(labels: tf.Tensor, liver: tf.Tensor, least: tf.Tensor) -> tf.Tensor:
-    """Remove small lesions from slices, each on its own (8 neighbours), as a graph.
+    """As ``without_small`` for slices, each on its own (8 neighbours), as a graph.
 
-    Args:
-      labels: int32 [batch, rows, columns].
-      liver: bool of the same shape.
-      least: int32 [batch], minimum pixels.
+    ``labels`` int32 and ``liver`` bool [batch, rows, columns]; ``least`` int32 [batch].
     """
     small = (labels > LIVER) & (component_sizes(labels > LIVER) < least[:, None, None])
     return tf.where(small, tf.cast(liver, labels.dtype) * LIVER, labels)
