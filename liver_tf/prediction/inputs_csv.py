@@ -20,7 +20,6 @@ COLUMNS = (
     *("scan", "named_by", "status", "lesions", "diagnosis"),
     *("code", "expected", "came", "remedy"),
 )
-REFUSED, NOT_BEGUN = "refused", "not-begun"
 
 
 class InputsCsv:
@@ -37,25 +36,23 @@ class InputsCsv:
             {
                 "scan": scan_name(number),
                 "named_by": scan.named_by,
-                "status": NOT_BEGUN,
+                "status": "not-begun",
                 "path": str(scan.path),
             }
             for number, scan in enumerate(inputs)
         ]
         self._save()
 
-    def add_results(self, number: int, results: ScanResults) -> None:
-        """Enter the results of an input, counted from 0."""
-        self._rows[number] |= {
-            "status": results.status,
-            "lesions": str(len(results.lesions)),
-            "diagnosis": results.diagnosis,
-        }
-        self._save()
-
-    def add_refusal(self, number: int, refusal: Refusal) -> None:
-        """Enter the refusal of an input, counted from 0."""
-        self._rows[number] |= {"status": REFUSED, **refusal.to_json()}
+    def add(self, number: int, results: ScanResults | None, refusal: Refusal | None) -> None:
+        """Enter the results or the refusal of an input, counted from 0."""
+        if refusal is not None:
+            self._rows[number] |= {"status": "refused", **refusal.to_json()}
+        elif results is not None:
+            self._rows[number] |= {
+                "status": results.status,
+                "lesions": str(len(results.lesions)),
+                "diagnosis": results.diagnosis,
+            }
         self._save()
 
     def _save(self) -> None:

@@ -25,10 +25,7 @@ from liver_tf.refusals import Refusal
 class ScanOutcome:
     """The results of a scan, or why there are none.
 
-    Attributes:
-      scan: Name of its folder, ``scan-001``; ``inputs.csv`` for an error of writing the table.
-      results: None if the scan was refused.
-      refusal: None if the results were written.
+    ``scan`` is the name of its folder, or ``inputs.csv`` if the table cannot be written.
     """
 
     scan: str
@@ -41,9 +38,9 @@ class PredictedScans:
     """The outcomes of a list of scans.
 
     Attributes:
-      outcomes: In the order of the scans, up to the last one that was begun.
+      outcomes: In the order of the scans, up to the last one that was started.
       scans: Number of scans in the list.
-      begun: Number of scans that were begun: all of them unless the disk was full.
+      begun: Number of scans that were started: all of them unless the disk was full.
     """
 
     outcomes: tuple[ScanOutcome, ...]
@@ -68,7 +65,7 @@ class PredictedScans:
         ]
 
     def error_lines(self) -> list[str]:
-        """What failed, for the terminal of the person who named the paths."""
+        """What failed, with paths: for the terminal, not for shared reports."""
         lines = []
         for scan, refusal in self.refused:
             lines.append(f"{scan}: {refusal.text_with_path()}")
@@ -97,12 +94,10 @@ def predict(
       **options: Single options by name, as in ``liver-tf predict --help``. ``model``, ``output``
         and ``input`` or ``input_list`` are required.
 
-    Returns:
-      The outcome of each scan: a scan that cannot be read does not stop the others.
-
     Raises:
       OptionError: An option has a value that it cannot take.
       Refusal: A run cannot be used, the list of inputs cannot be read, or nothing can be written.
+        A scan that cannot be read is refused in its outcome.
 
     Examples:
       >>> run = "runs/finetune/fold0/seed0/hier_freeze"
@@ -114,77 +109,44 @@ def predict(
         raise OptionError("input_list", "the file lists no scan")
     cascade = settings.load(settings.model)
     print(f"post-processing: {cascade.how.text()}")
-    return predict_scans(
-        cascade,
-        scans,
-        settings.output,
-        settings.results,
-        AlgorithmIdentity.of_runs((settings.liver_run, *settings.model)),
-        on_outcome,
-    )
+    made_by = AlgorithmIdentity.of_runs((settings.liver_run, *settings.model))
+    return predict_scans(cascade, scans, settings.output, settings.results, made_by, on_outcome)
 
 
 def predict_scans(
     cascade: Cascade,
     scans: Sequence[NamedScan],
     output: Path,
-    settings: ResultSettings | None = None,
+    settings: ResultSettings,
     made_by: AlgorithmIdentity | None = None,
     on_outcome: Callable[[ScanOutcome], None] = lambda outcome: None,
 ) -> PredictedScans:
     """Write the results of each scan to ``scan-001``, ``scan-002``, ... below ``output``.
 
-    ``inputs.csv`` is updated after each scan (:mod:`liver_tf.prediction.inputs_csv`). A scan that
-    fails does not affect the others; when the disk is full, no further scan is begun.
-
-    Args:
-      cascade: See ``Cascade.of_runs``.
-      scans: See ``named_scans``.
-      output: Folder for all results.
-      settings: What is written for each scan.
-      made_by: Version and weights, for the results; see ``AlgorithmIdentity.of_runs``.
-      on_outcome: Called after each scan.
+    ``inputs.csv`` is updated after each scan. When the disk is full, no further scan is started.
 
     Raises:
       Refusal: ``disk-full``, ``output-unwritable`` if the table cannot be created.
     """
-    settings = settings or ResultSettings()
     with write_errors_as_refusals(output):
         table = InputsCsv(output, scans, with_paths=settings.paths_in_table)
     outcomes: list[ScanOutcome] = []
     begun = 0
-    for number, scan in enumerate(scans):
-        begun += 1
-        new = [_outcome(cascade, scan, output / scan_name(number), settings, made_by)]
-        on_outcome(new[0])
-        new += _enter(table, number, new[0])
-        outcomes += new
-        if any(each.refusal and each.refusal.code == "disk-full" for each in new):
+    for begun, scan in enumerate(scans, 1):
+        folder = output / scan_name(begun - 1)
+        try:
+            outcome = ScanOutcome(
+                folder.name, predict_scan(cascade, scan.path, folder, settings, made_by)
+            )
+        except Exception as error:  # of any kind: the remaining scans are processed
+            refusal = refusal_of(error, scan.path, output)
+            outcome = ScanOutcome(folder.name, refusal=refusal)
+        on_outcome(outcome)
+        outcomes.append(outcome)
+        try:
+            table.add(begun - 1, outcome.results, outcome.refusal)
+        except OSError as error:
+            outcomes.append(ScanOutcome(table.path.name, refusal=write_refusal(output, error)))
+        if any(each.refusal and each.refusal.code == "disk-full" for each in outcomes[-2:]):
             break
     return PredictedScans(tuple(outcomes), len(scans), begun)
-
-
-def _outcome(
-    cascade: Cascade,
-    scan: NamedScan,
-    folder: Path,
-    settings: ResultSettings,
-    made_by: AlgorithmIdentity | None,
-) -> ScanOutcome:
-    try:
-        results = predict_scan(cascade, scan.path, folder, settings, made_by)
-    except Exception as error:  # whatever it is, the remaining scans are processed
-        return ScanOutcome(folder.name, refusal=refusal_of(error, scan.path, folder.parent))
-    return ScanOutcome(folder.name, results)
-
-
-def _enter(table: InputsCsv, number: int, outcome: ScanOutcome) -> list[ScanOutcome]:
-    """Enter an outcome in the table; returns the error of doing so, if there is one."""
-    try:
-        if outcome.results is not None:
-            table.add_results(number, outcome.results)
-        elif outcome.refusal is not None:
-            table.add_refusal(number, outcome.refusal)
-    except OSError as error:
-        return [ScanOutcome(table.path.name, refusal=write_refusal(table.path.parent, error))]
-    return []

@@ -12,12 +12,7 @@ from liver_tf.refusals import Refusal
 
 @dataclass(frozen=True)
 class NamedScan:
-    """A scan to predict.
-
-    Attributes:
-      path: A NIfTI volume, the folder of a DICOM series, or a DICOM slice.
-      named_by: Where it was named, such as ``--input 2`` or ``--input_list line 7``, from 1.
-    """
+    """The path of a scan, and where it was named: ``--input 2``, ``--input_list line 7``."""
 
     path: Path
     named_by: str
@@ -28,8 +23,8 @@ def named_scans(
 ) -> list[NamedScan]:
     """The scans of ``--input``, then those of ``--input_list``, in the given order.
 
-    In the list file empty lines and lines starting with ``#`` are ignored. Relative paths are
-    resolved against the current folder.
+    In the list file empty lines and lines starting with ``#`` are ignored. Relative paths start at
+    the current folder.
 
     Raises:
       Refusal: ``file-missing``, ``file-unreadable``, ``input-list-text``.

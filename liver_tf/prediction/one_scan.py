@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from liver_tf.ct.dicom_series import read_dicom_series
@@ -20,7 +21,7 @@ def predict_scan(
     cascade: Cascade,
     path: Path,
     folder: Path,
-    settings: ResultSettings | None = None,
+    settings: ResultSettings,
     made_by: AlgorithmIdentity | None = None,
 ) -> ScanResults:
     """Predict the lesions of a scan and write the results into a new folder, atomically.
@@ -29,12 +30,9 @@ def predict_scan(
       Refusal: The scan cannot be read (see ``read_scan``), or the folder exists
         (``output-exists``): the results of two scans never share a folder.
     """
-    settings = settings or ResultSettings()
     refuse_existing(folder)
     scan = read_scan(path)
-    spacing = scan.spacing_mm
-    pixel_mm = None if spacing is None else (spacing[1], spacing[2])
-    prediction = cascade.predict(scan.hu, pixel_mm)
+    prediction = cascade.predict(scan.hu, scan.spacing_mm and scan.spacing_mm[1:])
     lesions = find_lesions(
         prediction.labels,
         scan.hu,
@@ -60,15 +58,8 @@ def read_scan(path: Path) -> Scan:
       Refusal: As ``read_dicom_series``, ``read_nifti_volume`` and ``read_dicom_slice``; a folder
         that holds several series is ``series-mixed``.
     """
-    if _is_folder(path):
+    if os.path.isdir(path):  # unlike Path.is_dir, False for a name that is too long
         return read_dicom_series(path)
     if path.name.endswith((".nii", ".nii.gz")):
         return read_nifti_volume(path)
     return read_dicom_slice(path)
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # a name that is too long, for example; reading it as a file says why
-        return False

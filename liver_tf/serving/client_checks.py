@@ -13,7 +13,7 @@ from liver_tf.refusals import Refusal
 
 
 def checked_request(hu: np.ndarray, spacing_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return ``hu`` [batch, rows, columns] and ``spacing_mm`` [batch or 1, 2] as float32.
+    """Return HU [batch, rows, columns] and spacing [batch or 1, 2] as float32.
 
     Raises:
       Refusal: ``request-shape``, ``request-spacing``; ``hu-not-finite``, ``hu-unscaled``,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -30,32 +29,39 @@ def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterat
     the lesion pixels; ``diagnosis_agrees`` states whether both name the same type.
 
     Args:
-      client: Reaches the model.
       model: Version folder of the model, for the meaning of its labels.
       path: A DICOM slice.
-      picture: PNG file to draw the answer to; None for none.
+      picture: PNG file for an overlay image of the answer.
 
     Raises:
       Refusal: As ``read_dicom_slice`` and the client; ``no-saved-model``.
     """
-    meaning = _meaning(model)
+    refuse_no_model(model)
+    meaning = json.loads((model / EXTRA / MEANING).read_text(encoding="utf-8"))
     scan = read_dicom_slice(path)
-    spacing = (0.0, 0.0) if scan.spacing_mm is None else scan.spacing_mm[1:]
-    answer = client(scan.hu.astype(np.float32), np.array([spacing], np.float32))
+    pixel_mm = scan.spacing_mm and scan.spacing_mm[1:]
+    answer = client(scan.hu, np.array([pixel_mm or (0.0, 0.0)]))
     labels = LabelSet("served", tuple(meaning["labels"]))
-    diagnosis = "no lesion found"
+    diagnosis = "no lesion found" if answer["found_liver"][0] else NO_LIVER_TITLE
     if answer["found_lesion"][0]:
         diagnosis = labels.classes[int(answer["diagnosis"][0])]
-    elif not answer["found_liver"][0]:
-        diagnosis = NO_LIVER_TITLE
     yield f"diagnosis: {diagnosis}"
     title = diagnosis
     if answer["found_lesion"][0]:
+        yield "  (the majority type of the lesion pixels)"
+        yield "mean probabilities over the lesion pixels:"
         probabilities = answer["diagnosis_probability"][0]
+        for name, probability in zip(labels.lesions, probabilities, strict=True):
+            yield f"  {name}: {probability:.2f}"
         by_mean = labels.lesions[int(np.argmax(probabilities))]
-        if by_mean != diagnosis:
+        if by_mean == diagnosis:
+            yield "diagnosis_agrees: yes"
+        else:
             title = f"{diagnosis} by most lesion pixels, {by_mean} by mean probability"
-        yield from _type_lines(diagnosis, by_mean, labels, probabilities)
+            yield (
+                f"diagnosis_agrees: no: by most lesion pixels {diagnosis}, by mean probability "
+                f"{by_mean}; look at the picture"
+            )
     for name in ("liver_area_mm2", "lesion_area_mm2"):
         area = float(answer[name][0])
         yield f"{name}: {'unknown spacing' if np.isnan(area) else f'{area:.0f}'}"
@@ -68,26 +74,9 @@ def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterat
             labels,
             picture,
             f"served answer: {title}",
-            None if scan.spacing_mm is None else scan.spacing_mm[1:],
+            pixel_mm,
         )
         yield f"picture: {picture}"
-
-
-def _type_lines(
-    diagnosis: str, by_mean: str, labels: LabelSet, probabilities: np.ndarray
-) -> Iterator[str]:
-    """The types by both rules, which may differ."""
-    yield "  (the majority type of the lesion pixels)"
-    yield "mean probabilities over the lesion pixels:"
-    for name, probability in zip(labels.lesions, probabilities, strict=True):
-        yield f"  {name}: {probability:.2f}"
-    if by_mean == diagnosis:
-        yield "diagnosis_agrees: yes"
-    else:
-        yield (
-            f"diagnosis_agrees: no: by most lesion pixels {diagnosis}, by mean probability "
-            f"{by_mean}; look at the picture"
-        )
 
 
 def _field_caution(scan: Scan) -> Iterator[str]:
@@ -102,8 +91,3 @@ def _field_caution(scan: Scan) -> Iterator[str]:
             f"abdominal CT is {low:.0f} to {high:.0f} mm wide. If the spacing is wrong, lesions "
             "are missed and areas are wrong."
         )
-
-
-def _meaning(model: Path) -> dict[str, Any]:
-    refuse_no_model(model)
-    return json.loads((model / EXTRA / MEANING).read_text(encoding="utf-8"))
