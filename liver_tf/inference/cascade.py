@@ -36,9 +36,9 @@ class Prediction:
     Attributes:
       labels: uint8 [slices, rows, columns], classes of the lesion networks' label set.
       liver: bool [slices, rows, columns], the largest component of the liver network's mask.
-      boxes: The ROI box of every slice; None for slices without liver.
-      probabilities: float16 [lesion voxels, networks, types], the probabilities of each lesion
-        network at the voxels with a lesion's label, in C order.
+      boxes: The ROI box of each slice; None without liver.
+      probabilities: float16 [lesion voxels, networks, types], of each lesion network at the voxels
+        labelled as lesion, in C order.
     """
 
     labels: np.ndarray
@@ -50,14 +50,8 @@ class Prediction:
 class Cascade:
     """From HU to a label map with typed lesions.
 
-    Args:
-      liver: The first half.
-      lesion: One lesion network, or several (of all folds, for example) to be averaged.
-      in_liver_only: Remove lesions outside the liver and its rim.
-      how: Post-processing of the probabilities.
-
-    Raises:
-      ValueError: As ``check_networks``.
+    Several lesion networks (of all folds, for example) are averaged. ``in_liver_only`` removes
+    lesions outside the liver and its rim. Raises ``ValueError`` as ``check_networks``.
     """
 
     def __init__(
@@ -96,11 +90,9 @@ class Cascade:
         """From the folders of finished runs.
 
         Args:
-          liver: Run of a liver network.
-          lesion: One or several runs of lesion networks.
           flips: Average over the mirror image too, in both halves.
           use_chosen: Use the post-processing chosen for the runs on their validation patients
-            (``postprocessing.of_ensemble`` for several), else none.
+            (``postprocessing.of_ensemble`` for several).
           options: See ``Cascade``.
 
         Raises:
@@ -146,7 +138,7 @@ class Cascade:
         liver = self.liver.on_slices(grids, hu.shape[1:])
         boxes = boxes_of_scan(liver, spacing_mm, self.rule)
         labels = np.zeros(hu.shape, np.uint8)
-        parts = [np.zeros((0, len(self.lesion_networks), len(self.label_set.lesions)), np.float16)]
+        parts = [self.no_probabilities()]
         squares = [astuple(box) for box in boxes if box is not None]
         with_liver = [index for index, box in enumerate(boxes) if box is not None]
         for first in range(0, len(squares), BATCH):
@@ -166,6 +158,10 @@ class Cascade:
             least = int(least_pixels(spacing, self.how)[0])
             probabilities = probabilities[without_small(labels, liver, least)]
         return Prediction(labels, liver, tuple(boxes), probabilities)
+
+    def no_probabilities(self) -> np.ndarray:
+        """The probabilities of no lesion voxels."""
+        return np.zeros((0, len(self.lesion_networks), len(self.label_set.lesions)), np.float16)
 
     def labels_of_boxes(
         self, hu: tf.Tensor, boxes: tf.Tensor, grids: tf.Tensor

@@ -1,7 +1,7 @@
 """The longest in-plane diameter of lesions, as measured by RECIST 1.1.
 
 Eisenhauer et al., "New response evaluation criteria in solid tumours: revised RECIST guideline
-(version 1.1)", Eur J Cancer 45 (2009): the longest diameter in the plane of the slices.
+(version 1.1)", Eur J Cancer 45 (2009).
 """
 
 from __future__ import annotations

@@ -15,12 +15,8 @@ class LesionComponents:
     """The lesions of a label map as runs of pixels, which take far less memory than a volume.
 
     Connected voxels (26 neighbours) of any type are one lesion. Lesions are numbered from 1 by
-    their first voxels, from the feet to the head, then from front to back.
-
-    Attributes:
-      runs: Runs of all lesion voxels of the scan.
-      index: int64 [runs], the lesion of each run: its number minus 1.
-      count: Number of lesions.
+    their first voxels, from the feet to the head, then from front to back. ``index`` int64 [runs]
+    is the number of each run's lesion minus 1.
     """
 
     runs: PixelRuns

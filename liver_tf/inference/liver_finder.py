@@ -42,10 +42,7 @@ class LiverFinder:
         return self.network.description
 
     def find(self, hu: np.ndarray) -> np.ndarray:
-        """The liver of a scan.
-
-        Args:
-          hu: HU [slices, rows, columns], from the feet to the head.
+        """The liver of a scan, HU [slices, rows, columns] from the feet to the head.
 
         Returns:
           bool of the same shape: the largest 3-D component (2-D for a single slice) with holes
@@ -86,12 +83,9 @@ class LiverFinder:
     def to_windows(
         grids: tf.Tensor, size: tf.Tensor, origin: tf.Tensor, window: tf.Tensor
     ) -> tf.Tensor:
-        """Resample grids to windows of slices, bool [batch, *window].
+        """Resample grids to windows of slices of ``size``, bool [batch, *window].
 
-        Args:
-          size: int32 [2], rows and columns of the slices.
-          origin: int32 [batch, 2], first row and column of each window.
-          window: int32 [2], rows and columns of the windows.
+        ``origin`` and ``window`` are those of :func:`liver_tf.inference.roi_box.windows_of`.
         """
         box = _whole_slices(tf.shape(grids)[0], size)
         box -= tf.pad(tf.cast(origin, tf.float32), [[0, 0], [0, 1]])

@@ -21,11 +21,7 @@ IN_SLICE = ((0, 1),)
 class PixelRuns:
     """The runs of a mask [slices, rows, columns] in C order, int64 [runs] each.
 
-    Attributes:
-      shape: Shape of the mask.
-      line: Line of the run, slice * rows + row.
-      start: First column of the run.
-      end: Column after the last one of the run.
+    ``line`` is slice * rows + row, ``start`` the first column, ``end`` the one after the last.
     """
 
     shape: tuple[int, int, int]
@@ -91,15 +87,10 @@ def runs_of_slices(
 def components(
     runs: PixelRuns, offsets: Sequence[tuple[int, int]] = IN_VOLUME, *, corners: bool = True
 ) -> tuple[np.ndarray, int]:
-    """The component of every run, numbered from 0 in the order of their first pixels.
+    """The component of every run, int64 [runs], and the number of components.
 
-    Args:
-      runs: Of a mask.
-      offsets: ``IN_VOLUME`` or ``IN_SLICE``.
-      corners: Whether pixels that touch at a corner are neighbours: 26 (8), else 6 (4).
-
-    Returns:
-      int64 [runs], and the number of components.
+    Components are numbered from 0 in the order of their first pixels. ``offsets`` are ``IN_VOLUME``
+    or ``IN_SLICE``; with ``corners`` there are 26 (8) neighbours, else 6 (4).
     """
     if not len(runs):
         return np.zeros(0, np.int64), 0
@@ -142,8 +133,7 @@ def holes(runs: PixelRuns) -> PixelRuns:
         return gaps
     open_gap = np.zeros(len(gaps), bool)
     for offset in (-1, 1):
-        row = gaps.row + offset
-        line = gaps.line + offset
+        row, line = gaps.row + offset, gaps.line + offset
         first = np.searchsorted(runs.line, line, "left")
         after = np.searchsorted(runs.line, line, "right")
         empty = (row < 0) | (row >= runs.shape[1]) | (first == after)

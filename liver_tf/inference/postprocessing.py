@@ -59,6 +59,8 @@ class PostProcessing:
 
 NOTHING = PostProcessing()
 
+_CHOOSE_AGAIN = "Choose them again with trainers.choose_postprocessing, or delete the file."
+
 
 def save(run: Path, how: PostProcessing, how_chosen: dict) -> None:
     """Write settings, and how they were chosen, to the folder of a run."""
@@ -85,7 +87,7 @@ def load(run: Path) -> PostProcessing:
             path,
             expected="settings as trainers.choose_postprocessing writes them",
             found=f"a damaged file ({type(error).__name__})",
-            remedy="Choose them again with trainers.choose_postprocessing, or delete the file.",
+            remedy=_CHOOSE_AGAIN,
         ) from None
     if weights != stored_hash(run / run_files.WEIGHTS):
         raise Refusal(
@@ -93,14 +95,11 @@ def load(run: Path) -> PostProcessing:
             path,
             expected="settings chosen for the present weights of the run",
             found="settings chosen for other weights: the run was trained again",
-            remedy="Choose them again with trainers.choose_postprocessing, or delete the file.",
+            remedy=_CHOOSE_AGAIN,
         )
     return how
 
 
 def of_ensemble(each: list[PostProcessing]) -> PostProcessing:
-    """The settings of most runs of an ensemble; of several such settings the simplest.
-
-    The order of the runs does not matter.
-    """
+    """The settings of most runs of an ensemble, in any order; in a tie the simplest."""
     return min(each, key=lambda how: (-each.count(how), *how.simplicity()))

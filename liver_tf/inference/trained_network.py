@@ -17,13 +17,8 @@ from liver_tf.refusals import Refusal
 class TrainedNetwork:
     """A network and its description as one graph, the same for prediction and export.
 
-    Attributes:
-      softmax: float32 [batch, s, s, 1], standardised HU, to class probabilities [batch, s, s,
-        classes].
-
-    Args:
-      flips: Average over the mirror image too (test-time augmentation).
-      constants: See ``with_constants``.
+    ``softmax`` takes standardised HU, float32 [batch, s, s, 1], to class probabilities [batch, s,
+    s, classes]. With ``flips`` the mirror image is averaged too (test-time augmentation).
     """
 
     def __init__(
@@ -81,7 +76,7 @@ class TrainedNetwork:
         return TrainedNetwork(self.model, self.description, flips=self.flips, constants=True)
 
     def probabilities_on_grid(self, hu: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
-        """Class probabilities inside a box, on the grid of the network.
+        """Class probabilities inside boxes, on the grid of the network.
 
         Args:
           hu: float32 [batch, rows, columns].
@@ -101,14 +96,10 @@ class TrainedNetwork:
     def probabilities(
         self, hu: tf.Tensor, box: tf.Tensor, origin: tf.Tensor, window: tf.Tensor
     ) -> tf.Tensor:
-        """As ``probabilities_on_grid``, on windows of the slices; all zero outside the box.
+        """As ``probabilities_on_grid``, float32 [batch, *window, classes], zero outside the boxes.
 
-        Args:
-          origin: int32 [batch, 2], first row and column of each window.
-          window: int32 [2], rows and columns of the windows.
-
-        Returns:
-          float32 [batch, *window, classes].
+        ``origin`` int32 [batch, 2] is the first row and column of each window of the slices,
+        ``window`` int32 [2] the rows and columns of all.
         """
         on_grid = self.probabilities_on_grid(hu, box)
         within = box - tf.pad(origin, [[0, 0], [0, 1]])
