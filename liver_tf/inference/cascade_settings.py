@@ -23,12 +23,12 @@ class CascadeSettings(Options):
         True, "Drop lesions that the lesion network finds outside the liver."
     )
     flips: bool = option(
-        False, "Average over the mirror image too, in both networks: twice the time."
+        False, "Average over each image and its mirror image, in both networks; twice the time."
     )
     postprocessing: bool = option(
         True,
-        "Apply the threshold, hole filling and minimum lesion size that "
-        "trainers.choose_postprocessing chose for the run, if it did.",
+        "Apply the post-processing that trainers.choose_postprocessing stored in the run, if any: "
+        "threshold, hole filling, minimum lesion size.",
     )
 
     def load(self, runs: Sequence[Path]) -> Cascade:

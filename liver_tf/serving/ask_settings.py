@@ -28,8 +28,8 @@ class AskSettings(Options):
         None, "Ask a server at this host and port, e.g. localhost:8500.", empty_is_none=True
     )
     served_as: str = option("liver", "Name of the model on the server of --grpc.")
-    openvino: bool = option(False, "Compute with OpenVINO; without --rest and --grpc.")
-    picture: Path | None = option(None, "PNG file for a picture of the answer.", empty_is_none=True)
+    openvino: bool = option(False, "Run the model with OpenVINO; ignored with --rest or --grpc.")
+    picture: Path | None = option(None, "PNG file for an overlay image of the answer.", empty_is_none=True)
 
     def client(self) -> Client:
         """The client that computes or fetches the answer; raises ``Refusal``."""

@@ -58,10 +58,7 @@ def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterat
             yield "diagnosis_agrees: yes"
         else:
             title = f"{diagnosis} by most lesion pixels, {by_mean} by mean probability"
-            yield (
-                f"diagnosis_agrees: no: by most lesion pixels {diagnosis}, by mean probability "
-                f"{by_mean}; look at the picture"
-            )
+            yield f"diagnosis_agrees: no: {title}; check the picture"
     for name in ("liver_area_mm2", "lesion_area_mm2"):
         area = float(answer[name][0])
         yield f"{name}: {'unknown spacing' if np.isnan(area) else f'{area:.0f}'}"

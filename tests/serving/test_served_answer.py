@@ -43,8 +43,8 @@ def test_both_rules_for_the_type_are_reported(exported, tmp_path):
         "mean probabilities over the lesion pixels:",
     ]
     assert (
-        "diagnosis_agrees: no: by most lesion pixels cyst, by mean probability metastasis; "
-        "look at the picture" in lines
+        "diagnosis_agrees: no: cyst by most lesion pixels, metastasis by mean probability; "
+        "check the picture" in lines
     )
     assert "diagnosis_agrees: yes" in lines_of(answer_of([0.48, 0.07, 0.45]))
     healthy = lines_of(answer_of([0, 0, 0], lesion=False))
