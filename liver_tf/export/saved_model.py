@@ -123,7 +123,7 @@ def _meaning(cascade: Cascade, provenance: dict) -> dict:
         "rows": "front to back",
         "columns": "from the patient's right to the left",
         "spacing_unknown": f"give 0; the ROI's margin is then taken at {NOMINAL_SPACING_MM} mm",
-        "liver_network": asdict(cascade.liver.description),
+        "liver_network": asdict(cascade.liver.network.description),
         "lesion_network": asdict(cascade.lesion_network.description),
         **cascade.facts(),
         "liver_tf": __version__,

@@ -24,8 +24,8 @@ from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.records.record_schema import Box
 
-#: Lesions are kept this far outside the liver, in pixels of the liver network's grid (1.5 mm at
-#: 256 pixels, 4 mm at the 96 of the demo).
+#: Lesions are kept this far outside the liver, in pixels of the liver network's grid: 1.5 mm at 256
+#: pixels, 4 mm at the 96 of the demo.
 RIM_PIXELS = 1
 
 
@@ -124,7 +124,7 @@ class Cascade:
         }
 
     def predict(self, hu: np.ndarray, spacing_mm: tuple[float, float] | None) -> Prediction:
-        """Liver, ROI and typed lesions of a scan; empty without liver.
+        """Liver, ROI and typed lesions of a scan.
 
         Args:
           hu: HU [slices, rows, columns], canonical orientation; slices = 1 for a single slice.
@@ -168,10 +168,7 @@ class Cascade:
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Lesions in the ROI boxes of slices, before small ones are removed; a graph.
 
-        Args:
-          hu: int16 or float32 [batch, rows, columns].
-          boxes: int32 [batch, 3].
-          grids: bool [batch, s, s], the liver on the grid of the liver network.
+        ``grids`` bool [batch, s, s] is the liver on the grid of the liver network.
 
         Returns:
           int32 [batch, 2], first row and column of each slice's window; uint8 [batch, r, c], its
@@ -211,11 +208,7 @@ class Cascade:
         }
 
     def undecided(self, hu: tf.Tensor, spacing_mm: tf.Tensor) -> dict[str, tf.Tensor | None]:
-        """Class probabilities of slices, each on its own, before labels are decided; a graph.
-
-        Args:
-          hu: int16 or float32 [batch, rows, columns].
-          spacing_mm: float32 [batch, 2]; NaN or 0 where unknown.
+        """As ``slice_by_slice``, before labels are decided.
 
         Returns:
           ``liver`` bool [batch, rows, columns]; ``origin`` int32 [batch, 2], first row and column

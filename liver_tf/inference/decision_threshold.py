@@ -10,15 +10,12 @@ from liver_tf.labels import LIVER
 
 
 def decide(probabilities: tf.Tensor, inside: tf.Tensor | None, how: PostProcessing) -> tf.Tensor:
-    """The labels of pixels, before small lesions are removed.
+    """The labels of pixels, int32 [batch, rows, columns], before small lesions are removed.
 
     Args:
       probabilities: float32 [batch, rows, columns, classes]; all zero is background.
-      inside: bool [batch, rows, columns], where lesions (and liver) may be; None for anywhere.
+      inside: bool [batch, rows, columns], where liver and lesions are allowed; None for everywhere.
       how: ``lesion_probability`` and ``fill_holes`` are applied.
-
-    Returns:
-      int32 [batch, rows, columns].
     """
     of_types = probabilities[..., LIVER + 1 :]
     likeliest_type = tf.argmax(of_types, axis=-1, output_type=tf.int32) + LIVER + 1

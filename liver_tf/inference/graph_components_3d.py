@@ -73,9 +73,6 @@ def components_3d(mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def _joined(names: tf.Tensor, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
     """Names with one name for the two voxels of each pair."""
 
-    def apart(names: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_any(tf.gather(names, first) != tf.gather(names, second))
-
     def lowered(names: tf.Tensor) -> tuple[tf.Tensor]:
         left, right = tf.gather(names, first), tf.gather(names, second)
         known = tf.math.unsorted_segment_min(
@@ -83,7 +80,11 @@ def _joined(names: tf.Tensor, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
         )
         return (_settled(tf.minimum(names, known)),)
 
-    return tf.while_loop(apart, lowered, (names,))[0]
+    return tf.while_loop(
+        lambda names: tf.reduce_any(tf.gather(names, first) != tf.gather(names, second)),
+        lowered,
+        (names,),
+    )[0]
 
 
 def _settled(names: tf.Tensor) -> tf.Tensor:

@@ -11,7 +11,6 @@ from liver_tf.inference.largest_component_3d import largest_component
 from liver_tf.inference.slice_batches import BATCH, SliceGraph, check_hu
 from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.labels import LIVER
-from liver_tf.model.description import Description
 from liver_tf.pipeline import resample
 
 
@@ -35,11 +34,6 @@ class LiverFinder:
     def of_run(cls, folder: Path, *, flips: bool = False) -> LiverFinder:
         """From a finished run; see ``TrainedNetwork.of_run``."""
         return cls(TrainedNetwork.of_run(folder, "liver", flips=flips))
-
-    @property
-    def description(self) -> Description:
-        """The description of the liver network."""
-        return self.network.description
 
     def find(self, hu: np.ndarray) -> np.ndarray:
         """The liver of a scan, HU [slices, rows, columns] from the feet to the head.

@@ -97,11 +97,8 @@ def components(
     first, second = _touching(runs, offsets, corners=corners)
     graph = coo_matrix((np.ones(len(first), np.int8), (first, second)), shape=(len(runs),) * 2)
     count, names = csgraph.connected_components(graph, directed=False)
-    earliest = np.full(count, len(runs))
-    np.minimum.at(earliest, names, np.arange(len(runs)))
-    rank = np.empty(count, np.int64)
-    rank[np.argsort(earliest)] = np.arange(count)
-    return rank[names], count
+    _, earliest = np.unique(names, return_index=True)
+    return np.argsort(np.argsort(earliest))[names], count
 
 
 def _touching(
@@ -121,8 +118,8 @@ def _touching(
         before = np.cumsum(count) - count
         repeated = np.repeat(inside, count)
         pairs.append((repeated, np.arange(len(repeated)) + np.repeat(first - before, count)))
-    first, second = (np.concatenate(part) for part in zip(*pairs, strict=True))
-    return first, second
+    first, second = zip(*pairs, strict=True)
+    return np.concatenate(first), np.concatenate(second)
 
 
 def holes(runs: PixelRuns) -> PixelRuns:

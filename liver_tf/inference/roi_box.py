@@ -103,11 +103,8 @@ def paste(windows: tf.Tensor, origin: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
 def crop(pixels: np.ndarray, box: Box, outside: float) -> np.ndarray:
     """Cut a box out of a slice [rows, columns]; pixels beyond the border become ``outside``."""
     cut = np.full((box.side, box.side), outside, pixels.dtype)
-    rows, columns = pixels.shape
     top, left = max(box.row, 0), max(box.column, 0)
-    bottom, right = min(box.row + box.side, rows), min(box.column + box.side, columns)
-    if top < bottom and left < right:
-        cut[top - box.row : bottom - box.row, left - box.column : right - box.column] = pixels[
-            top:bottom, left:right
-        ]
+    inside = pixels[top : max(box.row + box.side, 0), left : max(box.column + box.side, 0)]
+    row, column = top - box.row, left - box.column
+    cut[row : row + inside.shape[0], column : column + inside.shape[1]] = inside
     return cut

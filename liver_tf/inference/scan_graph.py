@@ -29,7 +29,7 @@ def scan_by_graph(cascade: Cascade, hu: tf.Tensor, spacing_mm: tf.Tensor) -> dic
       float32 [types], the mean over the lesion voxels and networks, scaled to sum to 1.
     """
     size = tf.shape(hu)[1:3]
-    side = cascade.liver.description.architecture.image_size
+    side = cascade.liver.network.description.architecture.image_size
     no_grid = tf.zeros([0, side, side], tf.bool)
     (grids,) = _in_batches(hu, cascade.liver.mask_on_grid, no_grid)
     (grids,) = _in_batches(largest_component_3d(grids), fill_holes, no_grid)

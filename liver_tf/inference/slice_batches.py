@@ -15,10 +15,7 @@ BATCH = 8
 class SliceGraph:
     """A function of a batch of slices, traced as one graph for each dtype and called with arrays.
 
-    Args:
-      function: Takes slices [batch, rows, columns] and further tensors.
-      specs: Of the further tensors.
-      dtypes: Of the slices.
+    It takes slices [batch, rows, columns] of one of the dtypes, and further tensors by ``specs``.
     """
 
     def __init__(

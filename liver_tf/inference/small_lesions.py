@@ -1,7 +1,7 @@
 """Remove lesions whose largest section in a slice is below a minimum area.
 
-Pixels that are removed become liver inside the liver and background elsewhere. The version for
-scans as a graph is in ``scan_graph``.
+Their pixels become liver inside the liver and background elsewhere. ``scan_graph`` does the same
+for scans as a graph.
 """
 
 from __future__ import annotations

@@ -49,11 +49,10 @@ class TrainedNetwork:
 
     @classmethod
     def of_run(cls, folder: Path, kind: str, *, flips: bool = False) -> TrainedNetwork:
-        """The network of a finished run.
+        """The network of a finished run; ``kind`` is ``liver`` or ``lesion``.
 
         Raises:
-          Refusal: As ``load_network``; ``network-kind`` if the network is not of ``kind``
-            (``liver``, ``lesion``).
+          Refusal: As ``load_network``; ``network-kind`` if the network is of another kind.
         """
         model, description = load_network(folder)
         if description.kind != kind:
@@ -69,9 +68,8 @@ class TrainedNetwork:
     def with_constants(self) -> TrainedNetwork:
         """The same network with its weights as constants of the graph, for export.
 
-        The kernels are then converted to the processor's layout once instead of in every call,
-        which saves a quarter of the time of a single slice. But each graph holds a copy of the
-        weights in memory, so ``predict`` keeps variables.
+        Kernels are then converted to the processor's layout only once, which saves a quarter of the
+        time of a single slice. But each graph holds a copy of the weights, so ``predict`` does not.
         """
         return TrainedNetwork(self.model, self.description, flips=self.flips, constants=True)
 

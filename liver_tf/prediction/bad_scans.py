@@ -24,7 +24,5 @@ def refusal_of(error: Exception, path: Path, output: Path) -> Refusal:
 
 def series_folders(refusal: Refusal) -> list[Path]:
     """For ``series-mixed``: the folders below the refused one that hold CT slices."""
-    if refusal.code != "series-mixed":
-        return []
-    folders = folders_with_slices(refusal.path)
+    folders = folders_with_slices(refusal.path) if refusal.code == "series-mixed" else []
     return folders if folders != [refusal.path] else []

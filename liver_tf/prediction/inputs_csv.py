@@ -9,7 +9,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from liver_tf import atomic_files
 from liver_tf.export.scan_results import ScanResults
@@ -32,13 +34,8 @@ class InputsCsv:
     def __init__(self, output: Path, inputs: Sequence[NamedScan], *, with_paths: bool) -> None:
         self.path = _unused_path(output)
         self._columns = (*COLUMNS, "path") if with_paths else COLUMNS
-        self._rows = [
-            {
-                "scan": scan_name(number),
-                "named_by": scan.named_by,
-                "status": "not-begun",
-                "path": str(scan.path),
-            }
+        self._rows: list[dict[str, Any]] = [
+            asdict(scan) | {"scan": scan_name(number), "status": "not-begun"}
             for number, scan in enumerate(inputs)
         ]
         self._save()
@@ -50,7 +47,7 @@ class InputsCsv:
         elif results is not None:
             self._rows[number] |= {
                 "status": results.status,
-                "lesions": str(len(results.lesions)),
+                "lesions": len(results.lesions),
                 "diagnosis": results.diagnosis,
             }
         self._save()

@@ -35,12 +35,9 @@ class ScanOutcome:
 
 @dataclass(frozen=True)
 class PredictedScans:
-    """The outcomes of a list of scans.
+    """The outcomes of a list of ``scans``, in its order.
 
-    Attributes:
-      outcomes: In the order of the scans, up to the last one that was started.
-      scans: Number of scans in the list.
-      begun: Number of scans that were started: all of them unless the disk was full.
+    ``begun`` is the number of scans that were started: all of them unless the disk was full.
     """
 
     outcomes: tuple[ScanOutcome, ...]
@@ -53,10 +50,7 @@ class PredictedScans:
         return [(each.scan, each.refusal) for each in self.outcomes if each.refusal]
 
     def lesions(self) -> list[dict[str, Scalar]]:
-        """One row per lesion of all scans, for ``pandas.DataFrame``.
-
-        ``scan`` names the result folder; the other columns are those of ``lesions.csv``.
-        """
+        """One row per lesion, as in ``lesions.csv`` with its ``scan``; for ``pandas.DataFrame``."""
         return [
             {"scan": each.scan, **row}
             for each in self.outcomes
@@ -135,12 +129,10 @@ def predict_scans(
     for begun, scan in enumerate(scans, 1):
         folder = output / scan_name(begun - 1)
         try:
-            outcome = ScanOutcome(
-                folder.name, predict_scan(cascade, scan.path, folder, settings, made_by)
-            )
+            results = predict_scan(cascade, scan.path, folder, settings, made_by)
+            outcome = ScanOutcome(folder.name, results)
         except Exception as error:  # of any kind: the remaining scans are processed
-            refusal = refusal_of(error, scan.path, output)
-            outcome = ScanOutcome(folder.name, refusal=refusal)
+            outcome = ScanOutcome(folder.name, refusal=refusal_of(error, scan.path, output))
         on_outcome(outcome)
         outcomes.append(outcome)
         try:

@@ -29,7 +29,9 @@ class AskSettings(Options):
     )
     served_as: str = option("liver", "Name of the model on the server of --grpc.")
     openvino: bool = option(False, "Run the model with OpenVINO; ignored with --rest or --grpc.")
-    picture: Path | None = option(None, "PNG file for an overlay image of the answer.", empty_is_none=True)
+    picture: Path | None = option(
+        None, "PNG file for an overlay image of the answer.", empty_is_none=True
+    )
 
     def client(self) -> Client:
         """The client that computes or fetches the answer; raises ``Refusal``."""

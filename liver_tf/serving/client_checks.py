@@ -21,13 +21,15 @@ def checked_request(hu: np.ndarray, spacing_mm: np.ndarray) -> tuple[np.ndarray,
     """
     hu, spacing_mm = np.asarray(hu), np.asarray(spacing_mm)
     if hu.ndim != 3 or not hu.size or hu.dtype.kind not in "iuf":
-        raise _wrong_shape(
+        raise _refusal(
+            "request-shape",
             "numbers [batch, rows, columns], at least one slice of at least one pixel",
             f"{hu.dtype} of shape {list(hu.shape)}",
             "Pass a single slice as hu[None].",
         )
     if spacing_mm.ndim != 2 or spacing_mm.shape not in ((len(hu), 2), (1, 2)):
-        raise _wrong_shape(
+        raise _refusal(
+            "request-shape",
             f"spacing_mm [{len(hu)}, 2] (row, column) for each slice, or [1, 2] for all of them",
             f"shape {list(spacing_mm.shape)}",
             "Use 0 for unknown spacing.",
@@ -36,12 +38,11 @@ def checked_request(hu: np.ndarray, spacing_mm: np.ndarray) -> tuple[np.ndarray,
     _check_spacing(spacing_mm, hu.shape[1:])
     for slice_hu in hu:
         if not np.isfinite(slice_hu).all():
-            raise Refusal(
+            raise _refusal(
                 "hu-not-finite",
-                None,
-                expected="finite Hounsfield units",
-                found="NaN or infinite pixels",
-                remedy="Find out what produced them; fill padding with air (-1000).",
+                "finite Hounsfield units",
+                "NaN or infinite pixels",
+                "Find out what produced them; fill padding with air (-1000).",
             )
         refuse_implausible_hu(float(slice_hu.min()), float(slice_hu.max()), None)
     return hu.astype(np.float32, copy=False), spacing_mm
@@ -55,14 +56,13 @@ def _check_spacing(spacing_mm: np.ndarray, size: tuple[int, int]) -> None:
     ):
         low, high = np.array(limits, np.float32)
         if not ((values == 0) | ((values >= low) & (values <= high))).all():  # NaN fails too
-            raise Refusal(
+            raise _refusal(
                 "request-spacing",
-                None,
-                expected=f"{name} of {limits[0]:g} to {limits[1]:g} mm, or 0 if unknown",
-                found=f"{values.min():g} to {values.max():g} mm",
-                remedy="Check the unit (mm); use 0 for unknown spacing.",
+                f"{name} of {limits[0]:g} to {limits[1]:g} mm, or 0 if unknown",
+                f"{values.min():g} to {values.max():g} mm",
+                "Check the unit (mm); use 0 for unknown spacing.",
             )
 
 
-def _wrong_shape(expected: str, found: str, remedy: str) -> Refusal:
-    return Refusal("request-shape", None, expected=expected, found=found, remedy=remedy)
+def _refusal(code: str, expected: str, found: str, remedy: str) -> Refusal:
+    return Refusal(code, None, expected=expected, found=found, remedy=remedy)

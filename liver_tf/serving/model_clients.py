@@ -84,10 +84,7 @@ class OpenVino(Client):
 
 
 class Rest(Client):
-    """A model on TensorFlow Serving or OpenVINO Model Server, over REST.
-
-    ``url`` is that of the model, such as ``http://localhost:8501/v1/models/liver``.
-    """
+    """A model on a server over REST, such as ``http://localhost:8501/v1/models/liver``."""
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/") + ":predict"
@@ -120,10 +117,7 @@ def rest_body(hu: np.ndarray, spacing_mm: np.ndarray) -> bytes:
 
 
 class Grpc(Client):
-    """A model on TensorFlow Serving, over gRPC.
-
-    ``target`` is the host and port, such as ``localhost:8500``; ``model`` the name on the server.
-    """
+    """A model on TensorFlow Serving over gRPC; ``target`` is host:port."""
 
     def __init__(self, target: str, model: str) -> None:
         self._target, self._model = target, model
