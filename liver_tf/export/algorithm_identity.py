@@ -1,4 +1,4 @@
-"""The identity of the algorithm that made a result: program, version, hash of the weights."""
+"""The algorithm that produced a result: program, version, hash of the weights."""
 
 from __future__ import annotations
 
@@ -26,10 +26,6 @@ class AlgorithmIdentity:
     @classmethod
     def of_runs(cls, folders: Iterable[Path]) -> AlgorithmIdentity:
         """The identity of the networks of finished runs; their order does not matter."""
-        files = [
-            folder / name
-            for folder in folders
-            for name in (run_files.DESCRIPTION, run_files.WEIGHTS)
-        ]
-        hashes = sorted(sha256_of(file) for file in files)
+        names = (run_files.DESCRIPTION, run_files.WEIGHTS)
+        hashes = sorted(sha256_of(folder / name) for folder in folders for name in names)
         return cls(hashlib.sha256("".join(hashes).encode()).hexdigest()[:16])

@@ -13,8 +13,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-#: Coding scheme of classes without a standard code. Names of private schemes begin with 99 (PS3.16,
-#: 8.2).
+#: Coding scheme of classes without a standard code. Private schemes begin with 99 (PS3.16, 8.2).
 PRIVATE_SCHEME = "99LIVERTF"
 PRIVATE_SCHEME_NAME = "Names of classes in a label set of liver_tf"
 
@@ -33,14 +32,7 @@ class Code:
 
 @dataclass(frozen=True)
 class SegmentCodes:
-    """The codes of a class.
-
-    Attributes:
-      label: SegmentLabel, the name of the class in ASCII.
-      category: SegmentedPropertyCategory.
-      type: SegmentedPropertyType.
-      region: Anatomic region of a lesion; None for an organ.
-    """
+    """SegmentLabel, SegmentedPropertyCategory and -Type of a class; anatomic region of a lesion."""
 
     label: str
     category: Code
@@ -52,7 +44,7 @@ ANATOMICAL_STRUCTURE = Code("91723000", "SCT", "Anatomical Structure")
 ABNORMAL_STRUCTURE = Code("49755003", "SCT", "Morphologically Abnormal Structure")
 LIVER_STRUCTURE = Code("10200004", "SCT", "Liver")
 
-#: Lesions by the name of the class in lower case.
+#: Codes of lesion types by class name in lower case.
 LESIONS = {
     "lesion": Code("52988006", "SCT", "Lesion"),
     "cyst": Code("367643001", "SCT", "Cyst"),
@@ -88,7 +80,7 @@ def _ascii(name: str) -> str:
 
 
 def _private_value(name: str) -> str:
-    """The name as a code value; names that are too long, or would collide, end in a hash."""
+    """The name as a code value; names that are too long or could collide get a hash."""
     if re.fullmatch(r"[a-z0-9_-]{1,16}", name):
         return name
     slug = re.sub(r"[^a-z0-9]", "", _ascii(name).casefold())

@@ -22,19 +22,12 @@ from liver_tf.ct.dicom_elements import quiet_pydicom, read_dataset, text
 from liver_tf.ct.orientation import from_canonical
 from liver_tf.ct.scan import Scan, require_geometry
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
-from liver_tf.export.dicom_seg_codes import (
-    PRIVATE_SCHEME,
-    PRIVATE_SCHEME_NAME,
-    Code,
-    SegmentCodes,
-    codes_of,
-)
+from liver_tf.export.dicom_seg_codes import PRIVATE_SCHEME, PRIVATE_SCHEME_NAME, Code, codes_of
 from liver_tf.export.valid_dicom_elements import empty_invalid, is_valid_uid
 from liver_tf.labels import LabelSet
 from liver_tf.refusals import Refusal
 
 if TYPE_CHECKING:
-    from highdicom.color import CIELabColor
     from highdicom.seg import Segmentation, SegmentDescription
     from highdicom.sr import CodedConcept
 
@@ -45,11 +38,7 @@ SERIES_DESCRIPTION = "Liver lesions, automatic, for research"
 _REQUIRED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
 _PLACE = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness")
 _KIND = ("SOPClassUID", "Modality", "Rows", "Columns", "PositionReferenceIndicator")
-_LOSSY = (
-    "LossyImageCompression",
-    "LossyImageCompressionRatio",
-    "LossyImageCompressionMethod",
-)
+_LOSSY = tuple(f"LossyImageCompression{part}" for part in ("", "Ratio", "Method"))
 #: Required by highdicom, may be empty; replaced after writing.
 _MAY_BE_EMPTY = (
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
@@ -65,8 +54,8 @@ class WrittenSeg:
 
     Attributes:
       frames: Number of frames; 0 if no file was written.
-      not_copied: Keywords of patient and study elements whose values in the scan are not valid
-        DICOM. Required elements are empty in the SEG, the others are omitted.
+      not_copied: Keywords of patient and study elements with invalid values in the scan. Required
+        ones are empty in the SEG, the others are omitted.
     """
 
     frames: int
@@ -84,20 +73,14 @@ def write_dicom_seg(
     """Write the label map of a DICOM scan as DICOM SEG, atomically.
 
     The SEG is a new series in the study of the scan and copies the valid patient and study
-    elements. Its UIDs are derived from those of the scan, the model and the labels, so the same
-    result written twice is the same object to an archive; only the creation times differ.
+    elements. Its UIDs are derived from those of the scan, the model and the labels, so an archive
+    identifies a result that is written twice as the same object; only the creation times differ.
+    No file is written for an empty label map, because a SEG must have a frame.
 
     Args:
-      path: The file to write.
       labels: uint8 [slices, rows, columns], canonical, of the shape of ``scan.hu``.
       scan: Read from a DICOM series or slice.
-      label_set: Of the labels.
-      made_by: The algorithm.
       made_at: Time of creation, by default now.
-
-    Returns:
-      The number of frames, and the elements that were not copied. No file is written for an empty
-      label map, because a SEG must have a frame.
 
     Raises:
       ValueError: ``labels`` has the wrong shape, dtype or values, or the scan is not DICOM.
@@ -174,17 +157,17 @@ def _segmentation(
             omit_empty_frames=True,
             specific_character_set=None,
         )
-        # highdicom changes patient and study elements by rules of its own; valid values of the
-        # scan are copied unchanged.
+        # highdicom modifies patient and study elements; restore the valid values of the scan.
         invalid = empty_invalid(first)
         if text(first, "SpecificCharacterSet", scan.source.path):
             seg["SpecificCharacterSet"] = first["SpecificCharacterSet"]
         not_copied = _copy_of_patient_and_study(first, seg, invalid)
-    except Exception:  # of many kinds, whose texts may quote values
+    except Exception:  # types vary, and messages may quote patient data
         raise _unfit_source(scan.source.path, "elements that are invalid in a SEG") from None
     _name_private_scheme(seg, label_set)
     _set_times(seg, made_at or datetime.datetime.now())
-    _set_dimension_uid(seg, _uid(identity, "dimensions"))
+    for item in (*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence):
+        item.DimensionOrganizationUID = _uid(identity, "dimensions")
     return seg, not_copied
 
 
@@ -234,36 +217,27 @@ def _descriptions(label_set: LabelSet, made_by: AlgorithmIdentity) -> list[Segme
     )
     descriptions = []
     for label in range(1, len(label_set)):
-        codes_of_class: SegmentCodes = codes_of(label_set.classes[label])
+        segment = codes_of(label_set.classes[label])
+        colour = bytes.fromhex(label_set.colour(label).removeprefix("#"))
         descriptions.append(
             highdicom.seg.SegmentDescription(
                 segment_number=label,
-                segment_label=codes_of_class.label,
-                segmented_property_category=_concept(codes_of_class.category),
-                segmented_property_type=_concept(codes_of_class.type),
+                segment_label=segment.label,
+                segmented_property_category=_concept(segment.category),
+                segmented_property_type=_concept(segment.type),
                 algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
                 algorithm_identification=algorithm,
-                anatomic_regions=_regions(codes_of_class),
-                display_color=_colour(label_set.colour(label)),
+                anatomic_regions=[_concept(segment.region)] if segment.region else None,
+                display_color=highdicom.color.CIELabColor.from_rgb(*colour),
             )
         )
     return descriptions
-
-
-def _regions(codes_of_class: SegmentCodes) -> list[CodedConcept] | None:
-    return None if codes_of_class.region is None else [_concept(codes_of_class.region)]
 
 
 def _concept(code: Code) -> CodedConcept:
     from highdicom.sr import CodedConcept
 
     return CodedConcept(code.value, code.scheme, code.meaning)
-
-
-def _colour(hexadecimal: str) -> CIELabColor:
-    from highdicom.color import CIELabColor
-
-    return CIELabColor.from_rgb(*bytes.fromhex(hexadecimal.removeprefix("#")))
 
 
 def _name_private_scheme(seg: Segmentation, label_set: LabelSet) -> None:
@@ -297,11 +271,6 @@ def _set_times(seg: Segmentation, made_at: datetime.datetime) -> None:
         setattr(seg, f"{event}Time", time)
     for item in seg.get("ContributingEquipmentSequence", ()):
         item.ContributionDateTime = date + time
-
-
-def _set_dimension_uid(seg: Segmentation, uid: str) -> None:
-    for item in (*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence):
-        item.DimensionOrganizationUID = uid
 
 
 def _unfit_source(path: Path, found: str) -> Refusal:

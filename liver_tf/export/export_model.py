@@ -34,13 +34,7 @@ class ExportSettings(CascadeSettings):
 
 @dataclass(frozen=True)
 class ExportedModel:
-    """What was exported.
-
-    Attributes:
-      folder: The version folder of the SavedModel.
-      card: Its model card.
-      left_out: Sentences on what the SavedModel does not contain.
-    """
+    """The version folder of a SavedModel, its model card, and notes on what was left out."""
 
     folder: Path
     card: Path
@@ -55,7 +49,7 @@ def export_model(settings: ExportSettings | None = None, /, **options: Any) -> E
       **options: Single options by name, as in ``liver-tf export --help``. ``run`` is required.
 
     Raises:
-      OptionError: An option has a value that it cannot take.
+      OptionError: An option has an invalid value.
       Refusal: A run cannot be used, ``measures`` are of another model, or the version exists.
 
     Examples:

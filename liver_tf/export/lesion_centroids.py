@@ -1,4 +1,4 @@
-"""The centroid of each lesion, as voxel index and in mm, in the coordinates of the scan's files."""
+"""Lesion centroids as voxel indices and in mm, in the coordinates of the scan's files."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def centroids_of(components: LesionComponents, scan: Scan) -> list[Centroid]:
     """The centroid of every lesion, rounded to 0.01 voxels and 0.01 mm."""
     points = components.centroids()
     in_file = index_in_file(points, scan.source)
-    from_dicom = scan.source.kind != "nifti"
     in_mm = points @ scan.affine[:3, :3].T + scan.affine[:3, 3]
+    from_dicom = scan.source.kind != "nifti"
     if from_dicom:
         in_file, in_mm = in_file[:, ::-1], in_mm * [-1.0, -1.0, 1.0]
     known = has_geometry(scan)

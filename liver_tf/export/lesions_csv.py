@@ -1,7 +1,4 @@
-"""Lesions as rows of plain values, and ``lesions.csv``.
-
-Every field of a lesion becomes a column (or several), so the table is always complete.
-"""
+"""Lesions as rows of plain values, and ``lesions.csv``: one or more columns for every field."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from liver_tf.inference.lesion_properties import DetectedLesion
 
 Scalar = str | int | float | bool | None
 
-#: Columns of fields with the same parts in every lesion. Parts of a pair have their own names.
+#: Columns of fields that have the same parts in every lesion.
 _PAIRS = {"slices": ("first_slice", "last_slice")}
 _COLUMNS = {
     **_PAIRS,
@@ -31,14 +28,13 @@ def write_lesions_csv(
 ) -> None:
     """Write one line per lesion (UTF-8, RFC 4180), atomically; unknown values are empty.
 
-    A scan without lesions has one line with its status and no values. Otherwise it would be
-    missing from joined tables, and a scan without liver would pass for a healthy one.
+    A scan without lesions has one line with its status only. Otherwise it would be missing from
+    joined tables, and a scan without liver could be taken for a healthy one.
 
     Args:
-      rows: As of ``lesion_rows``.
-      scan: Value of the first column, to tell scans apart in joined tables; never a file name or
-        the name of a patient.
-      status: Status of the scan, see ``ScanFindings``.
+      rows: From ``lesion_rows``.
+      scan: Identifies the scan in joined tables; never a file name or a patient's name.
+      status: ``ScanFindings.status``.
     """
     columns = columns_of(rows) if rows else _columns_of_fields(DetectedLesion, Centroid)
     with (
@@ -61,7 +57,7 @@ def lesion_rows(
 
 
 def row_of(lesion: DetectedLesion | Centroid) -> dict[str, Scalar]:
-    """The values by column; ``a.b`` is entry ``b`` of the field ``a``."""
+    """The values by column; ``a.b`` is entry ``b`` of field ``a``."""
     return dict(_flat("", plain(asdict(lesion))))
 
 
@@ -71,7 +67,7 @@ def columns_of(rows: Sequence[Mapping[str, Scalar]]) -> list[str]:
 
 
 def plain(value: Any) -> Any:
-    """The value with Python's own numbers, lists and dictionaries, as JSON has them."""
+    """The value with built-in numbers, lists and dictionaries, for JSON."""
     if isinstance(value, Mapping):
         return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

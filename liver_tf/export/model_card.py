@@ -1,9 +1,13 @@
 """The model card: data, measures, intended use and limits of an exported model.
 
-After Mitchell et al., "Model cards for model reporting" (2019).
+After Mitchell et al., "Model cards for model reporting" (2019). Text: ``model_card.md.jinja``.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
+
+import jinja2
 
 from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.report.tables.paper_table import FEW, format_interval
@@ -11,89 +15,39 @@ from liver_tf.statistics.bootstrap_intervals import LEAST_PATIENTS, Interval
 
 #: Measures on the card, by name in ``measures.json``.
 _MEASURES = ("success", "dice1", "dice2", "accuracy", "healthy_false_positive_rate")
+_TEMPLATE = Path(__file__).with_suffix(".md.jinja")
 
 
 def model_card(meaning: dict, measures: dict | None) -> str:
     """The model card in Markdown.
 
     Args:
-      meaning: The contents of ``model.json``, see ``saved_model.export``.
+      meaning: The contents of ``model.json``, see ``saved_model.write_saved_model``.
       measures: As of ``model_card_facts.measures_of``; None if there are none.
     """
-    liver, lesion = meaning["liver_network"], meaning["lesion_network"]
-    return "\n".join(
-        [
-            "# Model card: liver lesions in CT",
-            "",
-            "Finds the liver in axial CT slices, and segments and classifies the lesions in it. "
-            "Two U-Nets in a cascade after Heker, Ben-Cohen and Greenspan (arXiv 1907.13409); "
-            f"made by liver_tf {meaning['liver_tf']} with TensorFlow {meaning['tensorflow']}.",
-            "",
-            "## Data",
-            f"- Liver network: records `{liver['data_fingerprint'][:16]}`.",
-            f"- Lesion network{'s' if meaning['lesion_networks'] > 1 else ''} "
-            f"({meaning['lesion_networks']}): records `{lesion['data_fingerprint'][:16]}`.",
-            *(f"- {name}: {value}" for name, value in sorted(meaning["provenance"].items())),
-            "- Source, scanners and contrast phase of the training data: unknown, not stored in "
-            "the records.",
-            f"- HU window {lesion['window'][0]} to {lesion['window'][1]}; standardised by the "
-            f"liver HU of the training data: mean {lesion['mean_hu']:.1f} HU, "
-            f"SD {lesion['sd_hu']:.1f} HU.",
-            f"- Classes: {', '.join(meaning['labels'])}.",
-            "",
-            "## From probabilities to lesions",
-            f"- Post-processing: {PostProcessing(**meaning['postprocessing']).text()}.",
-            f"- Lesions outside the detected liver: "
-            f"{'removed' if meaning['in_liver_only'] else 'kept'}.",
-            f"- Test-time flips: {'yes' if meaning['flips'] else 'no'}.",
-            "- `diagnosis` is the majority type of the lesion pixels, `diagnosis_probability` the "
-            "mean over these pixels; the two may name different types.",
-            "",
-            "## Measures",
-            *_measured(measures),
-            "",
-            "## Intended use",
-            "Research: outlines and types to be checked by a radiologist, in CT similar to the "
-            "training data.",
-            "",
-            "## Limits",
-            "- Not a medical device; not for diagnosis without a radiologist.",
-            "- Only the lesion types above are known: every lesion is assigned one of them.",
-            "- Measures apply to data similar to the test data; other scanners, contrast phases, "
-            "ages and diseases were not tested.",
-            "- A slice in which no liver is found is not searched for lesions. Its result is "
-            "empty, which does not mean that it is healthy.",
-            f"- If the pixel spacing is unknown, {meaning['spacing_unknown']}.",
-            "",
-        ]
+    template = jinja2.Template(
+        _TEMPLATE.read_text(encoding="utf-8"),
+        trim_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    return template.render(
+        meaning=meaning,
+        lesion=meaning["lesion_network"],
+        postprocessing=PostProcessing(**meaning["postprocessing"]).text(),
+        measures=measures,
+        rows=_rows(measures) if measures else [],
+        few=FEW,
+        least_patients=LEAST_PATIENTS,
     )
 
 
-def _measured(measures: dict | None) -> list[str]:
-    if measures is None:
-        return ["None were supplied with the export: the performance of this model is unknown."]
-    counts = measures["counts"]
-    lines = [
-        f"On **{measures['data']}**: {counts['images']} slices ({counts['lesion_images']} with a "
-        f"lesion, {counts['healthy_images']} healthy) of {counts['patients']} test patients, "
-        f"with {measures['level']:.0%} intervals by bootstrap over patients. {FEW}: fewer than "
-        f"{LEAST_PATIENTS} patients contribute to the measure, and no interval is shown.",
-        *(
-            [
-                f"Pooled over {counts['networks']} networks of different folds or seeds, of which "
-                "this is one."
-            ]
-            if counts["networks"] > 1
-            else []
-        ),
-        "",
-        "| measure | value |",
-        "| --- | --- |",
+def _rows(measures: dict) -> list[tuple[str, str]]:
+    """Title and value of each measure that could be computed."""
+    values = {name: Interval(**value) for name, value in measures["measures"].items()}
+    names = [name for name in _MEASURES if name in values] or sorted(values)
+    return [
+        (measures["titles"].get(name, name), format_interval(values[name]))
+        for name in names
+        if values[name].value is not None
     ]
-    named = [name for name in _MEASURES if name in measures["measures"]]
-    for name in named or sorted(measures["measures"]):
-        value = Interval(**measures["measures"][name])
-        if value.value is not None:
-            title = measures["titles"].get(name, name)
-            lines.append(f"| {title} | {format_interval(value)} |")
-    return [*lines, *(f"\n**{caution}**" for caution in measures.get("cautions", ()))]

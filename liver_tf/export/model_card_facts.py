@@ -11,7 +11,7 @@ from liver_tf.inference.cascade import Cascade
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.refusals import Refusal
 
-#: What must be equal for measures to be those of the exported model, by name in ``measures.json``.
+#: Entries of ``measures.json`` that must match the exported model, and their names in messages.
 _COMPARED = {
     "weights": "weights",
     "liver_weights": "liver network",
@@ -44,12 +44,12 @@ def _run_facts(name: str, run: Path) -> dict[str, str]:
 def measures_of(path: Path, runs: list[Path], liver_run: Path, cascade: Cascade) -> dict[str, Any]:
     """The measures of an exported run in ``measures.json``, for its model card.
 
-    They must have been made with the same weights, liver network and post-processing, without
+    They must have been computed with the same weights, liver network and post-processing, without
     flips, and with lesions in the liver only.
 
     Raises:
-      Refusal: ``measures-unreadable``; ``measures-other-run`` if the file does not hold measures
-        of the model, or if several runs are exported, whose average is not measured.
+      Refusal: ``measures-unreadable``; ``measures-other-run`` if the file has no measures of the
+        model, or if several runs are exported, whose average is not evaluated.
     """
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
@@ -66,14 +66,9 @@ def measures_of(path: Path, runs: list[Path], liver_run: Path, cascade: Cascade)
     if len(runs) > 1:
         raise _not_of_model(path, "several exported runs, whose average was not measured")
     facts = cascade.facts()
-    deviations = [
-        text
-        for text, deviates in (
-            ("test-time flips", facts["flips"]),
-            ("lesions outside the liver", not facts["in_liver_only"]),
-        )
-        if deviates
-    ]
+    deviations = ["test-time flips"] if facts["flips"] else []
+    if not facts["in_liver_only"]:
+        deviations.append("lesions outside the liver")
     if deviations:
         raise _not_of_model(path, f"measures made without {' and '.join(deviations)}")
     exported = {
@@ -81,7 +76,7 @@ def measures_of(path: Path, runs: list[Path], liver_run: Path, cascade: Cascade)
         "liver_weights": stored_hash(liver_run / run_files.WEIGHTS),
         "postprocessing": cascade.how.text(),
     }
-    # Its own name first: the run of another protocol may have been copied from it.
+    # The protocol of this name first: another protocol's run may be a copy of this one.
     name = runs[0].resolve().name
     candidates = sorted(protocols.items(), key=lambda item: item[0] != name)
     protocol = _matching_protocol(path, [entry for _, entry in candidates], exported)
@@ -102,9 +97,9 @@ def _matching_protocol(path: Path, protocols: list[dict], exported: dict[str, st
     if near is not None:
         other = [text for name, text in _COMPARED.items() if near.get(name) != exported[name]]
         raise _not_of_model(path, f"measures of these weights with another {' and '.join(other)}")
-    if unknown:
-        raise _not_of_model(path, "measures that do not state their weights")
-    raise _not_of_model(path, "measures of other weights")
+    raise _not_of_model(
+        path, "measures that do not state their weights" if unknown else "measures of other weights"
+    )
 
 
 def _not_of_model(path: Path, found: str) -> Refusal:

@@ -37,11 +37,10 @@ def write_saved_model(
     """Write the version folder of a SavedModel, atomically.
 
     Args:
-      cascade: The model.
       output: The version folder, such as ``saved_models/liver/1``.
       provenance: Stored in ``model.json``; see ``model_card_facts.provenance_of``.
       measures: For the model card; see ``model_card_facts.measures_of``.
-      found_as_uint8: For OpenVINO Model Server, see ``signatures_of``.
+      found_as_uint8: See ``signatures_of``.
 
     Returns:
       Notes on what was left out, for the terminal.
@@ -90,8 +89,8 @@ def _export(
         tf.saved_model.save(tf.Module(), str(temporary), signatures=signatures)
         extra = temporary / EXTRA
         extra.mkdir()
-        found = "uint8" if found_as_uint8 else "bool"
-        meaning = {**_meaning(cascade, provenance), "found_outputs": found}
+        meaning = _meaning(cascade, provenance)
+        meaning["found_outputs"] = "uint8" if found_as_uint8 else "bool"
         atomic_files.write_json(extra / MEANING, meaning)
         atomic_files.write_text(extra / CARD, model_card(meaning, measures))
         if not write_warmup(extra, output.parent.name):

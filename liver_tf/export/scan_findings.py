@@ -1,4 +1,4 @@
-"""What the cascade found in a scan, and the scan's status in a word."""
+"""The findings of the cascade in a scan, and the status of the scan."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from liver_tf.inference.lesion_components import LesionComponents
 from liver_tf.inference.lesion_properties import DetectedLesion, diagnosis
 from liver_tf.labels import LabelSet
 
-#: Status as in tables and JSON. A scan without liver must not pass for a healthy one.
+#: Status in tables and JSON. "No liver" is separate because it does not mean healthy.
 LESIONS, NO_LESION, NO_LIVER = "lesions-found", "no-lesion-found", "no-liver-found"
 
 NO_LIVER_TITLE = "no liver found: not the same as a healthy liver"
@@ -30,11 +30,11 @@ class ScanFindings:
 
     Attributes:
       labels: uint8 [slices, rows, columns], canonical, of the shape of ``scan.hu``.
-      lesions: The lesions of the label map, by ``find_lesions``.
-      liver_found: False if the liver network found nothing, so that nothing was searched.
+      lesions: The lesions in the label map, from ``find_lesions``.
+      liver_found: False if the liver network found no liver; no lesions were then searched for.
 
     Raises:
-      ValueError: ``labels`` has another shape, or ``lesions`` are not those of the label map.
+      ValueError: ``labels`` or ``lesions`` do not match the scan.
     """
 
     scan: Scan

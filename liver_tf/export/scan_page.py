@@ -1,29 +1,44 @@
 """The scan page: one scan and its findings as one HTML file that works in any browser.
 
-The page loads nothing from elsewhere: pictures, outlines, style and script are inside. Pictures
-are JPEGs of the display window, for viewing; the label map is exact, and outlines follow the edges
-of its pixels. Template, style and script: ``scan_page.html``, ``.css`` and ``.js``.
+The page is self-contained: images, outlines, style and script are embedded. Images are JPEGs of the
+display window, for viewing; the label map is exact, and outlines follow its pixel edges. Template,
+style and script: ``scan_page.html``, ``.css`` and ``.js``.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
+from liver_tf.export.lesions_csv import Scalar, columns_of, row_of
 from liver_tf.export.scan_findings import NO_LIVER_TITLE, NO_LIVER_WARNING, ScanFindings
 from liver_tf.export.scan_page_data import page_data
-from liver_tf.export.scan_page_table import lesion_table
+from liver_tf.inference.lesion_properties import DetectedLesion
 from liver_tf.report.overlays.draw_overlays import WINDOW_HU
 
 _HERE = Path(__file__)
 
+_HEADINGS = {
+    "number": "no.",
+    "first_slice": "from slice",
+    "last_slice": "to slice",
+    "volume_ml": "volume, ml",
+    "area_mm2": "largest area, mm²",
+    "mean_hu": "mean HU",
+    "longest_diameter_mm": "longest diameter, mm",
+    "diameter_slice": "diameter in slice",
+}
+#: Headings of fields with one value for each lesion type, such as ``p(cyst)``.
+_PER_TYPE = {"type_probabilities": "p", "type_probability_sd": "SD of p"}
+
 
 def scan_page(title: str, findings: ScanFindings, made_by: AlgorithmIdentity) -> str:
-    """The page, HTML5. It holds no name, no path and no identifier except ``title``.
+    """The page, HTML5. It contains no name, path or identifier except ``title``.
 
     Args:
       title: Name of the scan; never the name of a patient or of a file.
@@ -44,7 +59,7 @@ def scan_page(title: str, findings: ScanFindings, made_by: AlgorithmIdentity) ->
         warning=NO_LIVER_WARNING if warn else None,
         classes=data["classes"],
         last=len(findings.labels) - 1,
-        table=lesion_table(findings.lesions) if findings.lesions else None,
+        table=_lesion_table(findings.lesions),
         notes=_notes(findings, made_by),
         style=Markup(_HERE.with_suffix(".css").read_text(encoding="utf-8")),
         script=Markup(_HERE.with_suffix(".js").read_text(encoding="utf-8")),
@@ -77,7 +92,34 @@ def _notes(findings: ScanFindings, made_by: AlgorithmIdentity) -> list[str]:
     return notes
 
 
+def _lesion_table(lesions: Sequence[DetectedLesion]) -> dict[str, list]:
+    """Headings, and one row of cells per lesion, with all fields as text."""
+    rows = [row_of(lesion) for lesion in lesions]
+    columns = columns_of(rows)
+    return {
+        "headings": [_heading(column) for column in columns],
+        "rows": [[_cell(row.get(column)) for column in columns] for row in rows],
+    }
+
+
+def _heading(column: str) -> str:
+    field, _, type_name = column.partition(".")
+    if type_name and field in _PER_TYPE:
+        return f"{_PER_TYPE[field]}({type_name})"
+    return _HEADINGS.get(column, column.replace("_", " "))
+
+
+def _cell(value: Scalar) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return str(value)
+
+
 def _json(data: dict) -> Markup:
-    """JSON for a script element: no tag can begin in it."""
+    """JSON for a script element, in which no tag can begin."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c"))

@@ -1,4 +1,4 @@
-"""The data of the scan page, read by its script: pictures, label map and places of lesions."""
+"""The data that the script of the scan page reads: images, label map, lesion boxes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from liver_tf.inference.lesion_properties import DetectedLesion
 from liver_tf.labels import LIVER
 from liver_tf.report.overlays.draw_overlays import WINDOW_HU
 
-#: Maximum number of pixels of all pictures together; beyond it they are reduced by averaging
-#: 2 x 2, 3 x 3, ... pixels. Keeps a page below about 15 MB (abdominal CT takes 0.12 bytes per
-#: pixel, and base64 a third more).
+#: Maximum total number of image pixels; larger scans are reduced by averaging 2 x 2, 3 x 3, ...
+#: pixels. Keeps a page below about 15 MB (abdominal CT: 0.12 bytes per pixel, 0.16 in base64).
 MOST_PIXELS = 96_000_000
 _QUALITY = 85
 
@@ -86,7 +85,7 @@ def picture(hu: np.ndarray, reduction: int = 1) -> str:
 
 
 def lesion_places(components: LesionComponents) -> list[dict[int, Place]]:
-    """For each lesion its box in every slice that it reaches, by slice."""
+    """The box of each lesion, by slice."""
     runs = components.runs
     keys, part = np.unique(components.index * runs.shape[0] + runs.slice, return_inverse=True)
     top, left = np.full((2, len(keys)), np.iinfo(np.int64).max)
@@ -107,7 +106,7 @@ def lesion_places(components: LesionComponents) -> list[dict[int, Place]]:
 def _lesion(lesion: DetectedLesion, places: dict[int, Place]) -> dict[str, Any]:
     """Number, boxes, and the slice that ``show`` leads to: the one with the largest box."""
     middle = sum(lesion.slices) // 2
-    # Of equal boxes the one nearest to the middle.
+    # Among equal boxes, the one nearest to the middle.
     largest = max(places, key=lambda index: (_area(places[index]), -abs(index - middle)))
     return {"number": lesion.number, "slice": int(largest), "places": places}
 
@@ -128,8 +127,8 @@ def _heights(scan: Scan) -> list[float] | None:
 
 def _first_shown(labels: np.ndarray) -> int:
     """The slice with most lesion pixels, else with most liver pixels, else the middle one."""
-    for least in (LIVER + 1, LIVER):
-        pixels = np.array([np.count_nonzero(each >= least) for each in labels])
+    for lowest in (LIVER + 1, LIVER):
+        pixels = np.array([np.count_nonzero(each >= lowest) for each in labels])
         if pixels.any():
             return int(pixels.argmax())
     return len(labels) // 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,14 +34,13 @@ LABELS, LESION_IDS, SEG, JSON, CSV, PAGE = (
 
 @dataclass(frozen=True)
 class ScanResults:
-    """What was written for a scan.
+    """The result folder of a scan and its contents.
 
     Attributes:
-      folder: The result folder.
       status: ``lesions-found``, ``no-lesion-found`` or ``no-liver-found``.
       diagnosis: The majority class among all lesion voxels, or ``healthy``.
       lesions: One row per lesion, with the columns of ``lesions.csv``.
-      text: Summary in one line, for the terminal.
+      text: One-line summary for the terminal.
     """
 
     folder: Path
@@ -52,7 +51,7 @@ class ScanResults:
 
 
 def refuse_existing(folder: Path) -> None:
-    """Raise ``Refusal`` ``output-exists`` if the folder exists."""
+    """Refuse an existing folder (``output-exists``)."""
     if folder.exists():
         raise Refusal(
             "output-exists",
@@ -77,9 +76,9 @@ def write_results(
     series that lacks required elements) are listed in the summary and in ``lesions.json``.
 
     Args:
-      folder: Must not exist; its name is the name of the scan in the results.
+      folder: A new folder; its name identifies the scan in the results.
       pictures: Maximum number of overlay images.
-      facts: Further entries of ``lesions.json``, such as how the lesions were found.
+      facts: Further entries of ``lesions.json``, such as the settings of the cascade.
 
     Raises:
       Refusal: ``output-exists``.
@@ -101,7 +100,8 @@ def write_results(
                 "warning": NO_LIVER_WARNING if findings.status == NO_LIVER else None,
                 "made_by": asdict(made_by),
                 **plain(facts or {}),
-                **_grid(findings),
+                **dict(zip(("slices", "rows", "columns"), labels.shape, strict=True)),
+                "spacing_mm": _known_spacing(findings.scan.spacing_mm),
                 "liver_voxels_with_lesions": sum(int((each >= LIVER).sum()) for each in labels),
                 "diagnosis": findings.diagnosis,
                 "labels": dict(enumerate(findings.label_set.classes)),
@@ -114,11 +114,12 @@ def write_results(
                 "not_written": missing,
             },
         )
-    text = f"{folder}: {len(labels)} slice(s), {_verdict(findings)}, {drawn} overlay(s)"
-    notes = [f"no {name}: {reason['code']}" for name, reason in missing.items()]
-    notes += [caution.text for caution in cautions]
-    text = "; ".join([text, *notes])
-    return ScanResults(folder, findings.status, findings.diagnosis, rows, text)
+    notes = [
+        f"{folder}: {len(labels)} slice(s), {_verdict(findings)}, {drawn} overlay(s)",
+        *(f"no {name}: {reason['code']}" for name, reason in missing.items()),
+        *(caution.text for caution in cautions),
+    ]
+    return ScanResults(folder, findings.status, findings.diagnosis, rows, "; ".join(notes))
 
 
 def _verdict(findings: ScanFindings) -> str:
@@ -127,15 +128,11 @@ def _verdict(findings: ScanFindings) -> str:
     return f"{len(findings.lesions)} lesion(s), diagnosis {findings.diagnosis}"
 
 
-def _grid(findings: ScanFindings) -> dict[str, Any]:
-    slices, rows, columns = findings.labels.shape
-    spacing = findings.scan.spacing_mm
-    known = None if spacing is None else [_finite(mm) for mm in spacing]
-    return {"slices": slices, "rows": rows, "columns": columns, "spacing_mm": known}
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+def _known_spacing(spacing_mm: Sequence[float] | None) -> list[float | None] | None:
+    """The spacing for JSON, which has no NaN."""
+    if spacing_mm is None:
+        return None
+    return [float(mm) if math.isfinite(mm) else None for mm in spacing_mm]
 
 
 def _write_labels(
@@ -163,8 +160,7 @@ def _write_labels(
         }
     if not written.not_copied:
         return missing, ()
-    names = ", ".join(written.not_copied)
-    text = f"{SEG} lacks {names}: not valid DICOM in the scan"
+    text = f"{SEG} lacks {', '.join(written.not_copied)}: not valid DICOM in the scan"
     return missing, (Caution("seg-not-copied", text),)
 
 
@@ -176,8 +172,8 @@ def _write_lesion_ids(path: Path, findings: ScanFindings) -> None:
 
 def _draw_overlays(folder: Path, findings: ScanFindings, most: int) -> int:
     labels = findings.labels
-    note = f"; {NO_LIVER_TITLE}" if findings.status == NO_LIVER else ""
     chosen = overlay_slices(labels, most)
+    note = f"; {NO_LIVER_TITLE}" if findings.status == NO_LIVER else ""
     for index in chosen:
         draw_overlay(
             findings.scan.hu[index],

@@ -1,4 +1,4 @@
-"""Checks of requests in the graph, with messages for the client.
+"""Request validation in the graph, with messages for the client.
 
 The rules for files apply (:mod:`liver_tf.ct.hu_plausibility`). OpenVINO ignores these checks, so
 clients check too (:mod:`liver_tf.serving.client_checks`).
@@ -45,7 +45,7 @@ SCALES = "slope, intercept: expected [batch], one for each slice, or [1] for all
 
 
 def checked_slices(hu: tf.Tensor, spacing_mm: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Check slices, float32 [batch, rows, columns], one by one, and spacings [batch or 1, 2]."""
+    """Check each slice of float32 [batch, rows, columns], and spacings [batch or 1, 2]."""
     checks = [
         *_of_hu(hu, [1, 2]),
         _assertion(_one_or(tf.shape(spacing_mm)[0], tf.shape(hu)[0]), SPACINGS),
@@ -97,7 +97,7 @@ def _of_hu(hu: tf.Tensor, axes: list[int]) -> list[tf.Operation]:
 
 
 def _of_spacing(hu: tf.Tensor, spacing_mm: tf.Tensor) -> list[tf.Operation]:
-    """A wrong spacing gives an ROI of the wrong size, in which lesions are missed."""
+    """Spacing determines the size of the ROI; with a wrong one lesions are missed."""
     low, high = SPACING_LIMITS_MM
     possible = (spacing_mm == 0.0) | ((spacing_mm >= low) & (spacing_mm <= high))  # not of NaN
     longer = tf.reduce_max(spacing_mm * tf.cast(tf.shape(hu)[1:3], tf.float32), axis=1)

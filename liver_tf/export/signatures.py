@@ -12,14 +12,9 @@ from liver_tf.inference.roi_box import paste
 from liver_tf.inference.scan_graph import scan_by_graph
 from liver_tf.labels import LIVER
 
-#: Signatures for slices, each on its own, and for a scan.
-SLICES, INT16, PROBABILITIES, DICOM_PIXELS, VOLUME = (
-    "serving_default",
-    "hu_int16",
-    "probabilities",
-    "dicom_pixels",
-    "volume",
-)
+#: Signatures for independent slices, and for a scan.
+SLICES, INT16, PROBABILITIES = "serving_default", "hu_int16", "probabilities"
+DICOM_PIXELS, VOLUME = "dicom_pixels", "volume"
 
 _SPACINGS = tf.TensorSpec([None, 2], tf.float32, name="spacing_mm")
 _FLOAT_HU = tf.TensorSpec([None, None, None], tf.float32, name="hu")
@@ -30,14 +25,13 @@ _STORED = tf.TensorSpec([None, None, None], tf.int32, name="stored")
 def signatures_of(cascade: Cascade, *, found_as_uint8: bool = False) -> dict[str, Callable]:
     """Functions by the name of their signature; see ``docs/serving.md`` for inputs and outputs.
 
-    Slices are ``hu`` [batch, rows, columns], each on its own, with ``spacing_mm`` [batch or 1, 2];
+    Independent slices are ``hu`` [batch, rows, columns] with ``spacing_mm`` [batch or 1, 2];
     ``volume`` takes one scan, ``hu`` [slices, rows, columns] and ``spacing_mm`` [3]. Invalid
     requests fail with ``InvalidArgumentError``, see ``signature_checks``.
 
     Args:
-      cascade: The model.
-      found_as_uint8: ``found_liver`` and ``found_lesion`` as uint8 instead of bool, which OpenVINO
-        Model Server cannot send.
+      found_as_uint8: Return ``found_liver`` and ``found_lesion`` as uint8 instead of bool, which
+        OpenVINO Model Server cannot send.
     """
     classes = len(cascade.label_set)
 
@@ -133,10 +127,9 @@ def _answer(outputs: dict[str, tf.Tensor], classes: int) -> dict[str, tf.Tensor]
 
 def _pixels_by_type(label_map: tf.Tensor, classes: int) -> tf.Tensor:
     """Pixels per lesion type, int32 [batch, types], of labels [batch, slices, rows, columns]."""
-    axes = list(range(1, 4))
     return tf.stack(
         [
-            tf.math.count_nonzero(label_map == label, axis=axes, dtype=tf.int32)
+            tf.math.count_nonzero(label_map == label, axis=[1, 2, 3], dtype=tf.int32)
             for label in range(LIVER + 1, classes)
         ],
         axis=1,

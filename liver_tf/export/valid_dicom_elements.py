@@ -32,7 +32,7 @@ _LONG_TEXT = ("LT", "ST", "UT")
 
 
 def empty_invalid(dataset: pydicom.Dataset) -> list[str]:
-    """Empty the elements whose values are not valid, in place; returns their keywords.
+    """Empty the elements with invalid values, in place; returns their keywords.
 
     A sequence with one invalid element is invalid. Elements that are not in the dictionary
     (private elements, group lengths) are not checked.
@@ -44,12 +44,11 @@ def empty_invalid(dataset: pydicom.Dataset) -> list[str]:
             continue
         try:
             good = _is_valid(dataset[tag], wide)
-        except Exception:  # of many kinds: a value that cannot be read
+        except Exception:  # pydicom raises many types for unreadable values
             good = False
         if not good:
-            keyword = pydicom.datadict.keyword_for_tag(tag)
             dataset[tag] = pydicom.DataElement(tag, dictionary_VR(tag), None)
-            keywords.append(keyword)
+            keywords.append(pydicom.datadict.keyword_for_tag(tag))
     return keywords
 
 
@@ -80,10 +79,9 @@ def _is_valid(element: pydicom.DataElement, wide: bool) -> bool:
     several = isinstance(element.value, MultiValue)
     if several and dictionary_VM(element.tag) == "1":
         return False
-    if element.keyword == "SpecificCharacterSet":
-        names = element.value if several else [element.value]
-        return all(str(name) in charset.python_encoding for name in names)
     values = element.value if several else [element.value]
+    if element.keyword == "SpecificCharacterSet":
+        return all(str(name) in charset.python_encoding for name in values)
     return all(_is_valid_value(element, value, wide) for value in values)
 
 
@@ -99,7 +97,7 @@ def _is_valid_text(text: str, representation: str, wide: bool) -> bool:
         return False
     allowed = "\t\n\f\r" if representation in _LONG_TEXT else ""
     controls = any(unicodedata.category(c) == "Cc" and c not in allowed for c in text)
-    # The replacement character stands for bytes that are not in the character set.
+    # Decoding replaces bytes outside the character set by the replacement character.
     return "\N{REPLACEMENT CHARACTER}" not in text and not controls
 
 

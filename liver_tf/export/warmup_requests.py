@@ -3,9 +3,9 @@
 They are ``PredictionLog`` records in ``assets.extra/tf_serving_warmup_requests`` (TensorFlow
 Serving, "SavedModel Warmup"). The messages come from the extra ``serving``.
 
-A server with batching wraps every signature in its batcher before it warms up, and does not load a
-model whose warm-up request the batcher rejects. Therefore only signatures that can be batched get a
-request: those whose inputs and outputs all have the slices as their first axis.
+A server with batching does not load a model whose warm-up request its batcher rejects. Therefore
+only signatures that can be batched get a request: those with slices as the first axis of all inputs
+and outputs.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from liver_tf.export.signatures import DICOM_PIXELS, INT16, PROBABILITIES, SLICE
 from liver_tf.records.tfrecord import RecordWriter
 
 FILE = "tf_serving_warmup_requests"
-#: Rows and columns of a typical slice, so that memory and kernels for it are prepared.
+#: Rows and columns of a typical slice, so that its memory and kernels are ready.
 SIDE = 512
 _SPACING_MM = 0.75
 
 
 def write_warmup(folder: Path, model: str) -> bool:
-    """Write a request for every signature of slices; False if the extra ``serving`` is missing.
+    """Write a request for each slice signature; False if the extra ``serving`` is missing.
 
     Args:
       folder: ``assets.extra`` of the version.
@@ -52,10 +52,7 @@ def write_warmup(folder: Path, model: str) -> bool:
 
 
 def warmup_inputs() -> dict[str, dict[str, np.ndarray]]:
-    """Inputs by signature: a disc of soft tissue in air.
-
-    ``volume`` is left out: its spacing belongs to the scan and not to the slices.
-    """
+    """Inputs by signature, a disc of soft tissue in air; ``volume`` cannot be batched."""
     rows, columns = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
     hu = np.where(np.hypot(rows, columns) < 0.4 * SIDE, 60, -1000).astype(np.int16)[None]
     spacing = np.full((1, 2), _SPACING_MM, np.float32)
