@@ -20,7 +20,7 @@ from liver_tf.export.scan_findings import NO_LIVER, NO_LIVER_TITLE, NO_LIVER_WAR
 from liver_tf.export.scan_page import scan_page
 from liver_tf.labels import LIVER
 from liver_tf.refusals import Caution, Refusal
-from liver_tf.report.overlays.draw_overlays import draw_overlay
+from liver_tf.report.overlays.draw_overlays import Panel, draw_overlay
 
 LABELS, LESION_IDS, SEG, JSON, CSV, PAGE = (
     "labels.nii.gz",
@@ -175,15 +175,10 @@ def _draw_overlays(folder: Path, findings: ScanFindings, most: int) -> int:
     chosen = overlay_slices(labels, most)
     note = f"; {NO_LIVER_TITLE}" if findings.status == NO_LIVER else ""
     for index in chosen:
-        draw_overlay(
-            findings.scan.hu[index],
-            None,
-            labels[index],
-            findings.label_set,
-            folder / f"slice-{index:04d}.png",
-            f"slice {index} of {len(labels)}, numbered from the feet, from 0{note}",
-            findings.pixel_mm,
-        )
+        title = f"slice {index} of {len(labels)}, numbered from the feet, from 0{note}"
+        hu, predicted = findings.scan.hu[index], labels[index]
+        panel = Panel(hu, None, predicted, findings.label_set, title, findings.pixel_mm)
+        draw_overlay(panel, folder / f"slice-{index:04d}.png")
     return len(chosen)
 
 

@@ -21,10 +21,9 @@ COLUMNS = (
 def measures_csv(findings: Findings) -> str:
     """All figures, one per row; undefined values are empty.
 
-    ``source`` is ``measured``, ``measured by size``, ``measured difference`` or ``published``;
-    ``size`` is a size bin, empty for all lesions; ``patients`` is the number that contribute to the
-    measure; ``slices`` and ``networks`` belong to the protocol, size bin or comparison. Intervals
-    of small samples, which the pages omit, are included.
+    ``size`` is a size bin, empty for all lesions; ``patients`` contribute to the measure;
+    ``slices`` and ``networks`` belong to the protocol, size bin or comparison. Intervals of small
+    samples, which the pages omit, are included.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -38,14 +37,13 @@ def measures_csv(findings: Findings) -> str:
         *,
         size: str = "",
         data: str = findings.data_label,
-        p: tuple[float | None, float | None] = (None, None),
+        p_values: tuple[float | None, float | None] = (None, None),
         shown: str = "",
         behind: tuple[int | None, int | None] = (None, None),
     ) -> None:
-        numbers = (figure.value, figure.low, figure.high, None, *p)
-        value, low, high, _, *ps = ("" if v is None else f"{v:.6g}" for v in numbers)
-        counts = ("" if n is None else n for n in (figure.patients, *behind))
-        figures = (value, low, high, figure.samples or "", *ps, shown, *counts)
+        numbers = (figure.value, figure.low, figure.high, *p_values)
+        *ends, p, p_holm = (None if v is None else f"{v:.6g}" for v in numbers)
+        figures = (*ends, figure.samples or "", p, p_holm, shown, figure.patients, *behind)
         writer.writerow((source, data, protocol, measure, size, *figures))
 
     for protocol, measured in findings.measured.items():
@@ -53,22 +51,20 @@ def measures_csv(findings: Findings) -> str:
         behind = (counts["images"], counts["networks"])
         for measure, interval in measured.items():
             row("measured", protocol, measure, interval, behind=behind)
-        for size, sized in findings.by_size.get(protocol, {}).items():
-            slices = findings.size_counts[protocol][size]["slices"]
-            of_size = (slices, counts["networks"])
+        for size, sized in findings.by_size[protocol].items():
+            behind = (findings.size_counts[protocol][size]["slices"], counts["networks"])
             for measure, interval in sized.items():
-                row("measured by size", protocol, measure, interval, size=size, behind=of_size)
+                row("measured by size", protocol, measure, interval, size=size, behind=behind)
     for d in findings.differences:
         name = f"{d.protocol} - {d.reference}"
         row(
             *("measured difference", name, d.measure, d.interval),
-            p=(d.p, d.p_holm),
+            p_values=(d.p, d.p_holm),
             shown=d.shown,
             behind=(None, d.networks),
         )
-    published = PUBLISHED | {"earlier work": EARLIER_WORK}
-    for protocol, figures in published.items():
-        for measure, value in figures.items():
+    for protocol, published in (PUBLISHED | {"earlier work": EARLIER_WORK}).items():
+        for measure, value in published.items():
             figure = Interval(value, None, None, 0)
             row("published", protocol, measure, figure, data=PUBLISHED_DATA)
     return out.getvalue()

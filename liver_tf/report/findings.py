@@ -40,19 +40,17 @@ class Findings:
     """All figures of a report.
 
     Attributes:
-      title: heading of the report.
       data_label: name of the data, e.g. ``PHANTOM data (not patients)``.
       counts: protocol -> ``COUNTS``.
       measured: protocol -> measure -> Interval.
-      differences: paired differences of each protocol from the baseline, and from its control of
-        equal training length.
+      differences: of protocols from the baseline and from their controls of equal training length.
       confusions: protocol -> confusion matrix of the types.
       diagnoses: protocol -> true type or ``healthy`` -> slices.
       by_size: protocol -> size bin -> measure -> Interval.
       size_counts: protocol -> size bin -> number of slices and true lesions.
       by_seed: protocol -> seed -> the paper's measures, folds pooled.
       reliability: protocol -> reliability curves without and with temperature scaling.
-      cautions: warnings to be read before any figure.
+      cautions: warnings that belong above all figures.
       facts: provenance, by name.
       runs: the runs, evaluated or not; empty if unknown.
       leaks: outcome of the leakage audit; None if not done.
@@ -66,16 +64,14 @@ class Findings:
     measured: Mapping[str, Mapping[str, Interval]]
     differences: tuple[PairedDifference, ...]
     confusions: Mapping[str, Confusion]
-    diagnoses: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    by_size: Mapping[str, Mapping[str, Mapping[str, Interval]]] = field(default_factory=dict)
-    size_counts: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
-    by_seed: Mapping[str, Mapping[int, Mapping[str, float | None]]] = field(default_factory=dict)
-    reliability: Mapping[str, tuple[tuple[ReliabilityBin, ...], tuple[ReliabilityBin, ...]]] = (
-        field(default_factory=dict)
-    )
-    cautions: tuple[str, ...] = ()
-    facts: Mapping[str, str] = field(default_factory=dict)
-    runs: tuple[StudyRun, ...] = ()
+    diagnoses: Mapping[str, Mapping[str, int]]
+    by_size: Mapping[str, Mapping[str, Mapping[str, Interval]]]
+    size_counts: Mapping[str, Mapping[str, Mapping[str, int]]]
+    by_seed: Mapping[str, Mapping[int, Mapping[str, float | None]]]
+    reliability: Mapping[str, tuple[tuple[ReliabilityBin, ...], tuple[ReliabilityBin, ...]]]
+    cautions: tuple[str, ...]
+    facts: Mapping[str, str]
+    runs: tuple[StudyRun, ...]
     leaks: LeakageAudit | None = None
     plots: Mapping[str, Picture] = field(default_factory=dict)
     sheets: tuple[Picture, ...] = ()
@@ -96,11 +92,6 @@ def compute_findings(
 
     Args:
       results: protocol -> its slices, of all folds and seeds.
-      data_label: name of the data.
-      title: heading of the report.
-      facts: provenance, by name.
-      cautions: warnings to be read before any figure.
-      runs: the runs behind the results.
       samples: number of bootstrap resamples and of permutations.
       seed: seed of both, the same for all protocols, so that they share resamples.
 
@@ -115,16 +106,26 @@ def compute_findings(
             f"expected results of at least one slice per protocol; found "
             f"{'none for ' + ', '.join(empty) if empty else 'no protocol'}"
         )
-    resamples, by_size, size_counts = {}, {}, {}
+    resamples, by_size, size_counts, curves, counts = {}, {}, {}, {}, {}
     for name, slices in results.items():
         resamples[name], by_size[name], size_counts[name] = _resampled(slices, samples, seed)
-    summaries = {name: summarise(slices) for name, slices in results.items()}
+        weights = row_weights(slices)
+        curves[name] = (
+            reliability(slices, weights, scaled=False),
+            reliability(slices, weights, scaled=True),
+        )
+        summary = summarise(slices)
+        counts[name] = {count: int(summary[count] or 0) for count in COUNTS}
     by_seed = {name: _by_seed(slices) for name, slices in results.items()}
     differences = compare(results, resamples, permutations=samples, samples=samples, seed=seed)
+    if any(len(seeds) > 1 for seeds in by_seed.values()):
+        networks = " and, within each fold, of its networks"
+    else:
+        networks = "; one network per fold, so the variance between trainings is not included"
     return Findings(
         title=title,
         data_label=data_label,
-        counts={p: {n: int(s[n] or 0) for n in COUNTS} for p, s in summaries.items()},
+        counts=counts,
         measured={p: {m: r.interval(m) for m in r.observed} for p, r in resamples.items()},
         by_size=by_size,
         size_counts=size_counts,
@@ -132,15 +133,14 @@ def compute_findings(
         differences=differences,
         confusions={p: confusion_matrix(slices) for p, slices in results.items()},
         diagnoses={p: _diagnoses(slices) for p, slices in results.items()},
-        reliability={p: _reliability(slices) for p, slices in results.items()},
+        reliability=curves,
         cautions=tuple(cautions),
         facts={
-            "bootstrap": f"{samples} resamples of patients{_resampled_networks(by_seed)}, "
-            f"seed {seed}",
+            "bootstrap": f"{samples} resamples of patients{networks}, seed {seed}",
             "permutations": f"{_permutations(differences)} of the results of two protocols by "
             "patient, seeds averaged",
-        }
-        | dict(facts or {}),
+            **(facts or {}),
+        },
         runs=tuple(runs),
     )
 
@@ -170,13 +170,6 @@ def _resampled(
     return drawn.renamed({m: (None, m) for size, m in together if size is None}), intervals, counts
 
 
-def _reliability(
-    slices: Sequence[SliceResult],
-) -> tuple[tuple[ReliabilityBin, ...], tuple[ReliabilityBin, ...]]:
-    weights = row_weights(slices)
-    return reliability(slices, weights, scaled=False), reliability(slices, weights, scaled=True)
-
-
 def _diagnoses(slices: Sequence[SliceResult]) -> dict[str, int]:
     classes = list(slices[0].classes)
     counts = dict.fromkeys((*classes[LIVER + 1 :], HEALTHY), 0)
@@ -191,12 +184,6 @@ def _by_seed(slices: Sequence[SliceResult]) -> dict[int, dict[str, float | None]
         summary = summarise([r for r in slices if r.seed == seed])
         by_seed[seed] = {measure: summary[measure] for measure in PAPER_MEASURES}
     return by_seed
-
-
-def _resampled_networks(by_seed: Mapping[str, Mapping[int, object]]) -> str:
-    if any(len(seeds) > 1 for seeds in by_seed.values()):
-        return " and, within each fold, of its networks"
-    return "; one network per fold, so the variance between trainings is not included"
 
 
 def _permutations(differences: Sequence[PairedDifference]) -> str:

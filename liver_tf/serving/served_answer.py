@@ -18,7 +18,7 @@ from liver_tf.ct.scan import Scan
 from liver_tf.export.saved_model import EXTRA, MEANING
 from liver_tf.export.scan_findings import NO_LIVER_TITLE
 from liver_tf.labels import LabelSet
-from liver_tf.report.overlays.draw_overlays import draw_overlay
+from liver_tf.report.overlays.draw_overlays import Panel, draw_overlay
 from liver_tf.serving.model_clients import Client, refuse_no_model
 
 
@@ -64,15 +64,9 @@ def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterat
         yield f"{name}: {'unknown spacing' if np.isnan(area) else f'{area:.0f}'}"
     yield from _field_caution(scan)
     if picture:
-        draw_overlay(
-            scan.hu[0],
-            None,
-            answer["label_map"][0],
-            labels,
-            picture,
-            f"served answer: {title}",
-            pixel_mm,
-        )
+        predicted = answer["label_map"][0]
+        title = f"served answer: {title}"
+        draw_overlay(Panel(scan.hu[0], None, predicted, labels, title, pixel_mm), picture)
         yield f"picture: {picture}"
 
 

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import Normal, Stroke
 
-from liver_tf.atomic_files import atomic_write
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.report.overlays.outlines import outlines_of
+from liver_tf.report.plots import plot_style
 
 #: Display window in HU, the paper's.
 WINDOW_HU = (-160.0, 240.0)
@@ -42,7 +42,6 @@ class Panel:
       hu: [rows, columns] in HU, rows front to back, columns from the patient's right to the left.
       truth: integer labels [rows, columns]; None if unknown.
       predicted: integer labels [rows, columns].
-      label_set: meaning and colours of the labels.
       title: text above the image, without patient names.
       spacing_mm: (row, column) spacing; None if unknown, then pixels are drawn square, without a
         scale bar.
@@ -77,58 +76,41 @@ class Panel:
         return self.hu.shape[0] * row, self.hu.shape[1] * column
 
 
-def draw_overlay(
-    hu: np.ndarray,
-    truth: np.ndarray | None,
-    predicted: np.ndarray,
-    label_set: LabelSet,
-    path: Path | str,
-    title: str,
-    spacing_mm: tuple[float, float] | None,
-) -> Path:
+def draw_overlay(panel: Panel, path: Path | str) -> Path:
     """Write one PNG: the plain slice next to the slice with outlines.
 
     Solid lines in the colours of the label set are predictions: one outline for liver including
     lesions, one for each lesion type. Dotted white lines are the truth.
-
-    Args as in ``Panel``, which raises ``ValueError`` for arrays of different shapes.
     """
-    panel = Panel(hu, truth, predicted, label_set, title, spacing_mm)
     height, width = panel.size_mm
     image_inches = 5.2
-    figure = _figure(2 * image_inches + 1.0, image_inches * min(height / width, 1.6) + 1.05)
+    size = (2 * image_inches + 1.0, image_inches * min(height / width, 1.6) + 1.05)
+    figure = Figure(size, _DPI, facecolor=_GROUND)
     axes = figure.subplots(1, 2, gridspec_kw={"wspace": 0.12})
     figure.subplots_adjust(left=0.04, right=0.96, bottom=0.13, top=0.91)
-    figure.suptitle(title, color=_INK, fontsize=11, y=0.975)
+    figure.suptitle(panel.title, color=_INK, fontsize=11, y=0.975)
     for axis in axes:
         _draw_slice(axis, panel)
     _draw_outlines(axes[1], panel)
     _legend(figure, [panel])
-    return _save(figure, path)
+    return plot_style.save(figure, path)
 
 
 def draw_sheet(panels: Sequence[Panel], path: Path | str, *, columns: int = 3) -> Path:
-    """Write a contact sheet of outlined slices as one PNG.
-
-    Args:
-      panels: at least one.
-      path: PNG file.
-      columns: maximum number of panels in a row.
+    """Write a contact sheet of outlined slices as one PNG, with at most ``columns`` in a row.
 
     Raises:
-      ValueError: no panels, or ``columns`` below 1.
+      ValueError: no panels.
     """
-    if not panels or columns < 1:
-        raise ValueError(
-            f"expected at least one panel and one column; found {len(panels)} and {columns}"
-        )
+    if not panels:
+        raise ValueError("expected at least one panel; found none")
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     ratio = min(max(p.size_mm[0] / p.size_mm[1] for p in panels), 1.6)
     width = 4.2 * columns + 0.4
     panel_width = (width - 0.6) / (columns + 0.14 * (columns - 1))
     height = (panel_width * ratio + 0.75) * rows + 0.6
-    figure = _figure(width, height)
+    figure = Figure((width, height), _DPI, facecolor=_GROUND)
     figure.subplots_adjust(
         left=0.3 / width,
         right=1 - 0.3 / width,
@@ -145,19 +127,13 @@ def draw_sheet(panels: Sequence[Panel], path: Path | str, *, columns: int = 3) -
     for axis in grid[len(panels) :]:
         axis.set_axis_off()
     _legend(figure, panels)
-    return _save(figure, path)
+    return plot_style.save(figure, path)
 
 
 def scale_bar_mm(width_mm: float) -> int:
     """Length of the scale bar: the longest of 1, 2, 5, 10, ... mm within 30 % of the width."""
     lengths = [1, 2, 5, 10, 20, 50, 100, 200]
     return max((n for n in lengths if n <= 0.3 * width_mm), default=1)
-
-
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), dpi=_DPI, facecolor=_GROUND)
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def _draw_slice(axis: Axes, panel: Panel) -> None:
@@ -180,32 +156,24 @@ def _draw_slice(axis: Axes, panel: Panel) -> None:
         return
     length = scale_bar_mm(panel.size_mm[1])
     share = length / panel.size_mm[1]
-    axis.plot(
-        [0.0, share], [-0.03, -0.03], transform=axis.transAxes, color=_INK, lw=2, clip_on=False
-    )
+    place = {"transform": axis.transAxes, "clip_on": False}
+    axis.plot([0.0, share], [-0.03, -0.03], color=_INK, lw=2, **place)
     axis.text(share + 0.015, -0.03, f"{length} mm", ha="left", **(beside | {"fontsize": 8}))
 
 
 def _draw_outlines(axis: Axes, panel: Panel) -> None:
     if panel.truth is not None:
-        casing = [
-            Stroke(linewidth=_TRUTH_WIDTH + _CASING, foreground="black", alpha=0.55),
-            Normal(),
-        ]
-        style = _TRUTH_STYLE | {"zorder": 3, "path_effects": casing}
-        for contours in outlines_of(panel.truth, panel.label_set).values():
-            _draw(axis, contours, style)
-    for label, contours in outlines_of(panel.predicted, panel.label_set).items():
-        style = {"color": panel.label_set.colour(label), "linewidth": _PREDICTED_WIDTH}
-        _draw(axis, contours, style | {"zorder": 2})
+        casing = Stroke(linewidth=_TRUTH_WIDTH + _CASING, foreground="black", alpha=0.55)
+        style = _TRUTH_STYLE | {"zorder": 3, "path_effects": [casing, Normal()]}
+        for outline in chain.from_iterable(outlines_of(panel.truth, panel.label_set).values()):
+            axis.plot(*outline.T[::-1], **style)
+    for label, outlines in outlines_of(panel.predicted, panel.label_set).items():
+        for outline in outlines:
+            colour = panel.label_set.colour(label)
+            axis.plot(*outline.T[::-1], color=colour, linewidth=_PREDICTED_WIDTH, zorder=2)
     rows, columns = panel.hu.shape
     axis.set_xlim(-0.5, columns - 0.5)
     axis.set_ylim(rows - 0.5, -0.5)
-
-
-def _draw(axis: Axes, contours: Sequence[np.ndarray], style: dict) -> None:
-    for contour in contours:
-        axis.plot(contour[:, 1], contour[:, 0], **style)
 
 
 def _legend(figure: Figure, panels: Sequence[Panel]) -> None:
@@ -227,10 +195,3 @@ def _legend(figure: Figure, panels: Sequence[Panel]) -> None:
         labelcolor=_INK,
         fontsize=9,
     )
-
-
-def _save(figure: Figure, path: Path | str) -> Path:
-    with atomic_write(path) as temporary:
-        # Without matplotlib's version in the file, the same slice gives the same bytes.
-        figure.savefig(temporary, format="png", facecolor=_GROUND, metadata={"Software": None})
-    return Path(path)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import statistics
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from liver_tf import run_files
-from liver_tf.labels import HEALTHY, LabelSet
+from liver_tf.labels import LabelSet
 from liver_tf.report.overlays.draw_overlays import Panel, draw_sheet
 from liver_tf.report.page.page_parts import Picture
 from liver_tf.results.example_slices import RANKS, ExampleSlice, worse_first
@@ -29,10 +30,8 @@ def draw_example_sheets(runs: Sequence[StudyRun], folder: Path) -> list[Picture]
             by_title.setdefault(run.title, []).append(run)
     pictures: list[Picture] = []
     for title, pooled in by_title.items():
-        slices = [
-            r for run in runs if run.title == title and run.results for r in run.results.results
-        ]
-        dice = [r.dice for r in slices if r.has_lesion]
+        results = [run.results.results for run in runs if run.title == title and run.results]
+        dice = [r.dice for r in chain.from_iterable(results) if r.has_lesion]
         median = statistics.median(dice)
         chosen = _choose(pooled, median)
         label_set = pooled[0].results.label_set
@@ -59,20 +58,14 @@ def _choose(runs: Sequence[StudyRun], median: float) -> Mapping[str, tuple[Study
 
 def _panel(rank: str, run: StudyRun, example: ExampleSlice, label_set: LabelSet) -> Panel:
     result = example.result
-    names = label_set.classes
-    true = HEALTHY if result.true_diagnosis is None else names[result.true_diagnosis]
+    true = label_set.classes[result.true_diagnosis]
     predicted = "nothing"
     if result.predicted_diagnosis is not None:
-        predicted = names[result.predicted_diagnosis]
-    return Panel(
-        hu=example.hu,
-        truth=example.truth,
-        predicted=example.predicted,
-        label_set=label_set,
-        title=f"{rank}: {true}, predicted {predicted}\nlesion Dice {result.dice:.2f}; "
-        f"{run.name.rsplit('/', 1)[0]}",
-        spacing_mm=example.spacing_mm,
-    )
+        predicted = label_set.classes[result.predicted_diagnosis]
+    network = run.name.rsplit("/", 1)[0]
+    title = f"{rank}: {true}, predicted {predicted}\nlesion Dice {result.dice:.2f}; {network}"
+    pixels = (example.hu, example.truth, example.predicted)
+    return Panel(*pixels, label_set, title, example.spacing_mm)
 
 
 def _file_name(title: str, before: Sequence[Picture]) -> str:

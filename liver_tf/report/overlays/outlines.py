@@ -14,10 +14,6 @@ def outlines_of(labels: np.ndarray, label_set: LabelSet) -> dict[int, list[np.nd
     The outline of the liver includes its lesions: outlining liver without lesions would draw every
     lesion twice.
 
-    Args:
-      labels: integers [rows, columns].
-      label_set: meaning of the labels.
-
     Returns:
       label -> outlines, each float [points, 2] of (row, column) with pixel centres at integers.
       Empty for background only.

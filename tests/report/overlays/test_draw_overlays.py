@@ -37,7 +37,8 @@ METASTASIS, CYST, GREEN = (0xFF, 0x7F, 0x00), (0xE4, 0x1A, 0x1C), (0x4D, 0xAF, 0
 
 def test_overlay_draws_predicted_classes_only(lesion_slice, tmp_path):
     hu, truth, predicted = lesion_slice
-    path = draw_overlay(hu, truth, predicted, LESION_TYPES, tmp_path / "a.png", "t", (0.8, 0.8))
+    panel = Panel(hu, truth, predicted, LESION_TYPES, "t", (0.8, 0.8))
+    path = draw_overlay(panel, tmp_path / "a.png")
     image = read(path)
     legend_from = int(image.shape[0] * 0.93)
     left, right = np.split(image[:legend_from], [image.shape[1] // 2], axis=1)
@@ -69,10 +70,8 @@ def test_aspect_follows_the_spacing(lesion_slice, tmp_path):
 
 def test_same_slice_gives_same_bytes(lesion_slice, tmp_path):
     hu, truth, predicted = lesion_slice
-    first, second = (
-        draw_overlay(hu, truth, predicted, LESION_TYPES, tmp_path / name, "t", (1.0, 1.0))
-        for name in ("a.png", "b.png")
-    )
+    panel = Panel(hu, truth, predicted, LESION_TYPES, "t", (1.0, 1.0))
+    first, second = (draw_overlay(panel, tmp_path / name) for name in ("a.png", "b.png"))
     assert first.read_bytes() == second.read_bytes()
 
 
