@@ -39,9 +39,7 @@ def facts(runs: Sequence[StudyRun]) -> dict[str, str]:
     facts = {
         "runs": f"{sum(run.state == EVALUATED for run in runs)} of {len(runs)} evaluated",
         "records measured on, fingerprint": _each(_made_of(runs, "records")),
-        "records trained on, fingerprint": _each(
-            run.identity.get("data_fingerprint") for run in runs
-        ),
+        "records trained on, fingerprint": _each(r.identity.get("data_fingerprint") for r in runs),
         "liver network, weights": _each(_made_of(runs, "liver_weights")),
         "liver network trained on": _each(
             (run.model.get("roi") or {}).get("liver_data_fingerprint") for run in runs
@@ -49,14 +47,12 @@ def facts(runs: Sequence[StudyRun]) -> dict[str, str]:
         "pre-trained weights": _each(run.identity.get("pretrained_weights") for run in runs),
         "folds": _each(sorted({run.fold for run in runs})),
         "seeds": _each(map(str, sorted({run.seed for run in runs}))),
-        "network": _each(_size(run.identity) for run in runs),
+        "network": _each(_architecture(run.identity) for run in runs),
         "early stopping": _early_stopping(runs),
         "temperature of the type": _temperatures(runs),
         "training": _training(runs),
         "versions in training": _each(_versions(run.identity) for run in runs),
-        "versions in measuring": _each(
-            f"liver_tf {version}" for version in _made_of(runs, "program")
-        ),
+        "versions in measuring": _each(f"liver_tf {each}" for each in _made_of(runs, "program")),
         "versions in reporting": f"liver_tf {__version__}, NumPy {np.__version__}, "
         f"Python {platform.python_version()}",
     }
@@ -71,38 +67,24 @@ def cautions_of(runs: Sequence[StudyRun]) -> tuple[str, ...]:
     named = "; ".join(f"{run.name}: {run.state}" for run in rest[:8])
     more = f"; and {len(rest) - 8} more" if len(rest) > 8 else ""
     return (
-        f"STUDY INCOMPLETE: {len(runs) - len(rest)} of {len(runs)} runs are evaluated. "
-        "Protocols may have different patients; comparisons use the folds and seeds that both "
-        "protocols have. "
-        f"{named}{more}.",
+        f"STUDY INCOMPLETE: {len(runs) - len(rest)} of {len(runs)} runs are evaluated. Protocols "
+        "may have different patients; comparisons use the folds and seeds that both protocols "
+        f"have. {named}{more}.",
     )
 
 
 def protocols_table(runs: Sequence[StudyRun]) -> Table:
     """The cycles of each protocol and their settings."""
-    rows: dict[tuple[str, ...], None] = {}
+    rows = []
     for run in runs:
         protocol = run.identity.get("protocol", {})
+        start = _plain(protocol.get("start"))
         for number, cycle in enumerate(protocol.get("cycles", ()), 1):
-            rows[
-                (
-                    run.protocol,
-                    _plain(protocol.get("start")),
-                    str(number),
-                    ", ".join(cycle.get("fixed", ())) or "none",
-                    *(_plain(cycle.get(name)) for name in _CYCLE),
-                    _decay(cycle),
-                )
-            ] = None
-    headers = (
-        "protocol",
-        "start",
-        "cycle",
-        "frozen blocks",
-        *_CYCLE.values(),
-        "learning-rate decay",
-    )
-    return Table(headers, tuple(rows), words=True)
+            frozen = ", ".join(cycle.get("fixed", ())) or "none"
+            settings = (_plain(cycle.get(name)) for name in _CYCLE)
+            rows.append((run.protocol, start, str(number), frozen, *settings, _decay(cycle)))
+    headers = ("protocol", "start", "cycle", "frozen blocks", *_CYCLE.values())
+    return Table((*headers, "learning-rate decay"), tuple(dict.fromkeys(rows)), words=True)
 
 
 def _decay(cycle: Mapping[str, Any]) -> str:
@@ -116,21 +98,22 @@ def arguments_table(runs: Sequence[StudyRun]) -> Table:
     """Training arguments; several values if they differ between runs."""
     values: dict[str, dict[str, None]] = {}
     for run in runs:
-        for name, value in _flat(run.identity):
+        arguments = {k: v for k, v in run.identity.items() if k not in _NOT_ARGUMENTS}
+        for name, value in _flat(arguments):
             values.setdefault(name, {})[_plain(value)] = None
-    rows = tuple((name, _few(list(texts))) for name, texts in values.items())
-    return Table(("argument", "value"), rows, words=True)
+    rows = []
+    for name, texts in values.items():
+        more = [f"and {len(texts) - _LISTED} more"] if len(texts) > _LISTED else []
+        rows.append((name, " | ".join([*[*texts][:_LISTED], *more])))
+    return Table(("argument", "value"), tuple(rows), words=True)
 
 
-def _flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, inner in value.items():
-        if not before and name in _NOT_ARGUMENTS:
-            continue
-        full = f"{before}.{name}" if before else name
         if isinstance(inner, Mapping):
-            yield from _flat(inner, full)
+            yield from _flat(inner, f"{prefix}{name}.")
         else:
-            yield full, inner
+            yield prefix + name, inner
 
 
 def _plain(value: Any) -> str:
@@ -145,12 +128,6 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def _few(values: Sequence[str]) -> str:
-    if len(values) <= _LISTED:
-        return " | ".join(values)
-    return f"{' | '.join(values[:_LISTED])} | and {len(values) - _LISTED} more"
-
-
 def _each(values: Iterable[object]) -> str:
     """The distinct known values, in order."""
     return "; ".join(dict.fromkeys(str(value) for value in values if value))
@@ -161,7 +138,7 @@ def _made_of(runs: Sequence[StudyRun], name: str) -> list[str]:
     return [value for value in values if value]
 
 
-def _size(identity: Mapping[str, Any]) -> str:
+def _architecture(identity: Mapping[str, Any]) -> str:
     shape = identity.get("architecture", {})
     if not {"image_size", "base_filters"} <= set(shape):
         return ""

@@ -111,18 +111,8 @@ _FACT_TITLES = {
 
 def report_page(findings: Findings) -> Page:
     """The page of a report; protocols and runs validated on the test fold are red."""
-    return Page(
-        findings.title,
-        _opening(findings),
-        _sections(findings),
-        highlight=(LOOSE, run_files.VALIDATED_ON_TEST),
-    )
-
-
-def _opening(findings: Findings) -> tuple[Part, ...]:
-    """Warnings, data and summary."""
     label = measured_label(findings.data_label)
-    return (
+    opening: tuple[Part, ...] = (
         *(Alert(caution) for caution in findings.cautions),
         DataLabel(
             f"All figures were {label}, unless marked as published.",
@@ -130,144 +120,122 @@ def _opening(findings: Findings) -> tuple[Part, ...]:
         ),
         Bullets(tuple(summary(findings))),
     )
-
-
-def _sections(findings: Findings) -> tuple[Section, ...]:
-    """All sections with content."""
-    label = measured_label(findings.data_label)
-    sections = [
-        _paper(findings),
-        _differences(findings, label),
-        Section(f"Outlines, {label}", (Paragraph(SHEETS), *findings.sheets))
-        if findings.sheets
-        else None,
-        _types(findings, label),
-        _sizes(findings, label),
-        Section(
-            f"Further measures, {label}",
-            (Collapsible("All further measures", (tables.further_measures_table(findings),)),),
-        ),
-        Section(
-            f"Seeds, {label}",
-            (
-                Paragraph(SEEDS),
-                Collapsible("Results by seed", (tables.seed_table(findings),)),
-            ),
-        ),
-        _training(findings),
-        _runs(findings),
-        _provenance(findings),
-        Section("Notes", (Bullets(NOTES),)),
-    ]
-    return tuple(section for section in sections if section)
-
-
-def _paper(findings: Findings) -> Section:
-    return Section(
-        "Comparison with the paper",
-        (
-            Paragraph(
-                f"Published: {PUBLISHED_DATA}; {SOURCE}; no intervals given. Measured: on "
-                f"{findings.data_label}, with 95 % bootstrap intervals over patients in brackets."
-            ),
-            paper_table(findings.measured, findings.data_label),
-            TitledTable("Sample sizes", tables.counts_table(findings)),
-        ),
+    parts: dict[str, list[Part]] = {
+        "Comparison with the paper": _paper(findings),
+        f"Paired differences, {label}": _differences(findings),
+        f"Outlines, {label}": [Paragraph(SHEETS), *findings.sheets] if findings.sheets else [],
+        f"Healthy slices and lesion types, {label}": _types(findings),
+        f"Lesion size, {label}": _sizes(findings),
+        f"Further measures, {label}": [
+            Collapsible("All further measures", (tables.further_measures_table(findings),))
+        ],
+        f"Seeds, {label}": [
+            Paragraph(SEEDS),
+            Collapsible("Results by seed", (tables.seed_table(findings),)),
+        ],
+        f"Training, on {findings.data_label}": _training(findings),
+        "Runs": _runs(findings),
+        "Provenance": _provenance(findings),
+        "Notes": [Bullets(NOTES)],
+    }
+    return Page(
+        findings.title,
+        opening,
+        tuple(Section(title, tuple(content)) for title, content in parts.items() if content),
+        highlight=(LOOSE, run_files.VALIDATED_ON_TEST),
     )
 
 
-def _differences(findings: Findings, label: str) -> Section | None:
+def _paper(findings: Findings) -> list[Part]:
+    return [
+        Paragraph(
+            f"Published: {PUBLISHED_DATA}; {SOURCE}; no intervals given. Measured: on "
+            f"{findings.data_label}, with 95 % bootstrap intervals over patients in brackets."
+        ),
+        paper_table(findings.measured, findings.data_label),
+        TitledTable("Sample sizes", tables.counts_table(findings)),
+    ]
+
+
+def _differences(findings: Findings) -> list[Part]:
     if not findings.differences:
-        return None
-    parts: list[Part] = [Paragraph(DIFFERENCES)]
-    if "forest" in findings.plots:
-        parts.append(findings.plots["forest"])
-    parts.append(Collapsible("Differences as a table", (tables.difference_table(findings),)))
-    return Section(f"Paired differences, {label}", tuple(parts))
+        return []
+    return [
+        Paragraph(DIFFERENCES),
+        *([findings.plots["forest"]] if "forest" in findings.plots else []),
+        Collapsible("Differences as a table", (tables.difference_table(findings),)),
+    ]
 
 
-def _types(findings: Findings, label: str) -> Section:
+def _plot(findings: Findings, name: str, text: str) -> list[Part]:
+    return [Paragraph(text), findings.plots[name]] if name in findings.plots else []
+
+
+def _types(findings: Findings) -> list[Part]:
     confusions = tuple(
         TitledTable(protocol, tables.confusion_table(findings, protocol))
         for protocol in findings.confusions
     )
-    parts: list[Part] = [
+    curves = _plot(findings, "reliability", RELIABILITY)
+    return [
         TitledTable("Healthy slices", tables.healthy_table(findings)),
         TitledTable("Lesion types", tables.types_table(findings)),
         Paragraph(TYPES),
         Collapsible("Confusion matrices", (Paragraph(CONFUSION), SideBySide(confusions))),
+        *([Collapsible("Reliability curves", tuple(curves))] if curves else []),
     ]
-    if "reliability" in findings.plots:
-        curves = (Paragraph(RELIABILITY), findings.plots["reliability"])
-        parts.append(Collapsible("Reliability curves", curves))
-    return Section(f"Healthy slices and lesion types, {label}", tuple(parts))
 
 
-def _sizes(findings: Findings, label: str) -> Section:
+def _sizes(findings: Findings) -> list[Part]:
+    recall = tables.sizes_table(findings, "lesion_recall_iou10")
     by_protocol = tuple(
         TitledTable(protocol, tables.size_table(findings, protocol))
         for protocol in findings.by_size
     )
-    return Section(
-        f"Lesion size, {label}",
-        (
-            Paragraph(SIZES),
-            TitledTable("Dice2 (slices)", tables.sizes_table(findings, "dice2")),
-            TitledTable(
-                "Lesion recall at IoU 10 % (lesions)",
-                tables.sizes_table(findings, "lesion_recall_iou10"),
-            ),
-            Collapsible("All measures by lesion size", by_protocol),
-        ),
-    )
+    return [
+        Paragraph(SIZES),
+        TitledTable("Dice2 (slices)", tables.sizes_table(findings, "dice2")),
+        TitledTable("Lesion recall at IoU 10 % (lesions)", recall),
+        Collapsible("All measures by lesion size", by_protocol),
+    ]
 
 
-def _training(findings: Findings) -> Section | None:
+def _training(findings: Findings) -> list[Part]:
     if not any(run.cycles for run in findings.runs):
-        return None
-    parts: list[Part] = []
-    if "cycles" in findings.plots:
-        text = CYCLES + CYCLES_CLEAN * _all_clean(findings)
-        parts += [Paragraph(text), findings.plots["cycles"]]
-    if "curves" in findings.plots:
-        parts += [Paragraph(CURVES), findings.plots["curves"]]
+        return []
     table = tables.cycles_table(findings.runs)
-    parts.append(Collapsible("All cycles", (Paragraph(RANGES), table)))
-    return Section(f"Training, on {findings.data_label}", tuple(parts))
+    return [
+        *_plot(findings, "cycles", CYCLES + CYCLES_CLEAN * _all_clean(findings)),
+        *_plot(findings, "curves", CURVES),
+        Collapsible("All cycles", (Paragraph(RANGES), table)),
+    ]
 
 
-def _runs(findings: Findings) -> Section | None:
+def _runs(findings: Findings) -> list[Part]:
     runs = findings.runs
     if not runs:
-        return None
+        return []
     rest = tuple(f"{run.name}: {run.state}" for run in runs if run.state != EVALUATED)
-    parts: list[Part] = [Paragraph(f"{len(runs) - len(rest)} of {len(runs)} runs evaluated.")]
-    if rest:
-        parts.append(Bullets(rest))
-    if _all_clean(findings):
-        parts.append(Paragraph(CLEAN))
-    parts.append(Collapsible("All runs", (tables.runs_table(runs),)))
-    return Section("Runs", tuple(parts))
+    return [
+        Paragraph(f"{len(runs) - len(rest)} of {len(runs)} runs evaluated."),
+        *([Bullets(rest)] if rest else []),
+        *([Paragraph(CLEAN)] if _all_clean(findings) else []),
+        Collapsible("All runs", (tables.runs_table(runs),)),
+    ]
 
 
 def _all_clean(findings: Findings) -> bool:
     return all(run.results.clean for run in findings.runs if run.results is not None)
 
 
-def _provenance(findings: Findings) -> Section:
+def _provenance(findings: Findings) -> list[Part]:
+    runs = findings.runs
     facts = dict(findings.facts)
     if findings.leaks is not None:
         facts = {"leakage check": findings.leaks.text()} | facts
     rows = tuple((_FACT_TITLES.get(name, name), value) for name, value in facts.items())
     parts: list[Part] = [Table(("", ""), rows, words=True)]
-    if any(run.identity for run in findings.runs):
-        parts.append(
-            Collapsible(
-                "Protocols and training arguments",
-                (
-                    provenance.protocols_table(findings.runs),
-                    provenance.arguments_table(findings.runs),
-                ),
-            )
-        )
-    return Section("Provenance", tuple(parts))
+    if any(run.identity for run in runs):
+        details = provenance.protocols_table(runs), provenance.arguments_table(runs)
+        parts.append(Collapsible("Protocols and training arguments", details))
+    return parts

@@ -8,7 +8,7 @@ data.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -83,45 +83,42 @@ def _many(count: int, noun: str) -> str:
 
 def _against_baseline(findings: Findings) -> list[str]:
     differences = [d for d in findings.differences if d.reference.startswith(REFERENCE)]
-    if not differences:
-        if len(findings.measured) > 1:
-            return [f"No protocol named {REFERENCE} was evaluated, so none is compared with it."]
-        return []
+    if not differences and len(findings.measured) > 1:
+        return [f"No protocol named {REFERENCE} was evaluated, so none is compared with it."]
     lines = []
     for measure in dict.fromkeys(d.measure for d in differences):
-        of_measure = [d for d in differences if d.measure == measure]
-        lines.append(f"{measure_title(measure)} against {REFERENCE}: {_outcome(of_measure)}.")
+        of_measure = {d.protocol: d for d in differences if d.measure == measure}
+        shown, not_shown = _outcomes(of_measure)
+        parts = [f"{direction} for {names}" for direction, names in shown.items()]
+        for outcome, protocols in not_shown.items():
+            names = f" for {', '.join(protocols)}"
+            if len(protocols) == len(of_measure):
+                every = "any protocol" if outcome == _NOT_SHOWN else "all protocols"
+                names = f" for {every}" if len(protocols) > 1 else ""
+            parts.append(f"{outcome}{names}")
+        lines.append(f"{measure_title(measure)} against {REFERENCE}: {'; '.join(parts)}.")
     return lines
 
 
-def _outcome(differences: Sequence[PairedDifference]) -> str:
-    """What is shown for which protocols."""
-    parts = []
+def _outcomes(
+    differences: Mapping[str, PairedDifference],
+) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Names with intervals by direction, and names without a shown difference by reason."""
+    shown: dict[str, str] = {}
     for direction in ("higher", "lower"):
-        shown = [d for d in differences if d.shown == direction]
-        if shown:
-            parts.append(f"{direction} for {_listed(shown, lambda d: d.protocol)}")
-    for outcome, rest in _not_shown(differences).items():
-        names = f" for {', '.join(d.protocol for d in rest)}"
-        if len(rest) == len(differences):
-            every = "any protocol" if outcome == _NOT_SHOWN else "all protocols"
-            names = f" for {every}" if len(rest) > 1 else ""
-        parts.append(f"{outcome}{names}")
-    return "; ".join(parts)
-
-
-def _listed(differences: Sequence[PairedDifference], name) -> str:
-    return ", ".join(f"{name(d)} ({format_interval(d.interval, signed=True)})" for d in differences)
-
-
-def _not_shown(differences: Sequence[PairedDifference]) -> dict[str, list[PairedDifference]]:
-    """Comparisons without a shown difference by reason; untested ones keep their own reason."""
-    by_reason: dict[str, list[PairedDifference]] = {}
-    for d in differences:
+        figures = [
+            f"{name} ({format_interval(d.interval, signed=True)})"
+            for name, d in differences.items()
+            if d.shown == direction
+        ]
+        if figures:
+            shown[direction] = ", ".join(figures)
+    not_shown: dict[str, list[str]] = {}
+    for name, d in differences.items():
         if not d.is_shown:
             reason = _NOT_SHOWN if d.shown.startswith(_NOT_SHOWN) else d.shown
-            by_reason.setdefault(reason, []).append(d)
-    return by_reason
+            not_shown.setdefault(reason, []).append(name)
+    return shown, not_shown
 
 
 def _against_controls(findings: Findings) -> list[str]:
@@ -129,9 +126,11 @@ def _against_controls(findings: Findings) -> list[str]:
     for control, protocol in CONTROLS.items():
         if protocol not in findings.measured:
             continue
-        differences = [
-            d for d in findings.differences if (d.reference, d.protocol) == (control, protocol)
-        ]
+        differences = {
+            measure_title(d.measure): d
+            for d in findings.differences
+            if (d.reference, d.protocol) == (control, protocol)
+        }
         if not differences:
             lines.append(
                 f"{protocol} trains for more cycles than {REFERENCE}. Its control of equal "
@@ -139,16 +138,10 @@ def _against_controls(findings: Findings) -> list[str]:
                 "order cannot be separated from that of longer training."
             )
             continue
-        parts = []
-        for direction in ("higher", "lower"):
-            shown = [d for d in differences if d.shown == direction]
-            if shown:
-                parts.append(f"{direction} in {_listed(shown, lambda d: measure_title(d.measure))}")
-        for outcome, rest in _not_shown(differences).items():
-            names = ", ".join(measure_title(d.measure) for d in rest)
-            parts.append(
-                f"{outcome} in {names}" if outcome == _NOT_SHOWN else f"{outcome}: {names}"
-            )
+        shown, not_shown = _outcomes(differences)
+        parts = [f"{direction} in {titles}" for direction, titles in shown.items()]
+        for outcome, titles in not_shown.items():
+            parts.append(f"{outcome}{' in' if outcome == _NOT_SHOWN else ':'} {', '.join(titles)}")
         lines.append(
             f"{protocol} against {control}, its control of equal training length without freezing: "
             f"{'; '.join(parts)}."
@@ -161,17 +154,13 @@ def _highest(findings: Findings) -> list[str]:
         return []
     parts = []
     for measure in PAPER_MEASURES:
-        intervals = {
-            name: measured[measure]
-            for name, measured in findings.measured.items()
-            if measure in measured and measured[measure].value is not None
-        }
-        if intervals:
-            best = _extremes({name: i.value or 0.0 for name, i in intervals.items()})[1]
+        values = _values(findings, measure)
+        if values:
+            best = _extremes(values)[1]
             # The intervals of tied protocols differ.
-            tied = len(best) > 1
-            value = intervals[best[0]]
-            figure = f"{value.value:.2f}" if tied else format_interval(value)
+            figure = format_interval(findings.measured[best[0]][measure])
+            if len(best) > 1:
+                figure = f"{values[best[0]]:.2f}"
             names = "all protocols" if len(best) == len(findings.measured) else " and ".join(best)
             parts.append(f"{measure_title(measure)} {figure} ({names})")
     if not parts:
@@ -180,6 +169,12 @@ def _highest(findings: Findings) -> list[str]:
         f"Highest values: {'; '.join(parts)}. The highest of several values is optimistically "
         "biased; only the paired differences show whether one protocol is better than another."
     ]
+
+
+def _values(findings: Findings, measure: str) -> dict[str, float]:
+    """The measure by protocol where it is defined."""
+    intervals = {name: measured.get(measure) for name, measured in findings.measured.items()}
+    return {n: i.value for n, i in intervals.items() if i is not None and i.value is not None}
 
 
 def _extremes(values: Mapping[str, float]) -> tuple[list[str], list[str]]:
@@ -194,11 +189,7 @@ def _extremes(values: Mapping[str, float]) -> tuple[list[str], list[str]]:
 def _ceiling(findings: Findings) -> list[str]:
     lines = []
     for measure in PAPER_MEASURES:
-        values = [
-            value
-            for measured in findings.measured.values()
-            if measure in measured and (value := measured[measure].value) is not None
-        ]
+        values = _values(findings, measure).values()
         if len(values) > 1 and min(values) >= CEILING:
             lines.append(
                 f"{measure_title(measure)} is at least {min(values):.2f} for all protocols. At "
@@ -209,11 +200,7 @@ def _ceiling(findings: Findings) -> list[str]:
 
 def _healthy(findings: Findings) -> list[str]:
     measure = "healthy_false_positive_rate"
-    rates = {
-        name: value
-        for name, measured in findings.measured.items()
-        if measure in measured and (value := measured[measure].value) is not None
-    }
+    rates = _values(findings, measure)
     if not rates:
         return []
     lowest, highest = _extremes(rates)
@@ -235,8 +222,6 @@ def _healthy(findings: Findings) -> list[str]:
 
 def _seeds(findings: Findings) -> list[str]:
     numbers = {len(seeds) for seeds in findings.by_seed.values()}
-    if not numbers:
-        return []
     fewest, most = min(numbers), max(numbers)
     if most == 1:
         return [
@@ -249,12 +234,12 @@ def _seeds(findings: Findings) -> list[str]:
             "seed, the intervals cover new patients for these trained networks and do not include "
             "the variance between trainings."
         ]
+    seeds = f"{fewest} seeds"
+    if fewest < most:
+        seeds = f"{fewest} to {most} seeds, depending on protocol"
     text = (
-        f"{fewest} seeds" if fewest == most else f"{fewest} to {most} seeds, depending on protocol"
-    )
-    text += (
-        ", averaged within each slice: the intervals cover new patients and, as far as so few "
-        "networks allow, new trainings."
+        f"{seeds}, averaged within each slice: the intervals cover new patients and, as far as so "
+        "few networks allow, new trainings."
     )
     if fewest == 2:
         text += (

@@ -73,8 +73,7 @@ def write_study_report(
         missing.
       data_label: name of the data, e.g. ``PHANTOM data (not patients)``.
       planned: folders of all runs of the study, whether they exist or not.
-      samples: number of bootstrap resamples and of permutations.
-      seed: seed of both.
+      samples: number of bootstrap resamples and of permutations; ``seed`` is that of both.
 
     Returns:
       The files written, ``report.html`` first.
@@ -105,11 +104,9 @@ def write_report(folder: Path, findings: Findings) -> ReportFiles:
         sheets=tuple(draw_example_sheets(findings.runs, folder / PICTURES)),
     )
     files = ReportFiles(
-        markdown=folder / "report.md",
-        csv=folder / "report.csv",
-        json=folder / "measures.json",
-        html=folder / "report.html",
-        findings=findings,
+        *(folder / "report.md", folder / "report.csv"),
+        *(folder / "measures.json", folder / "report.html"),
+        findings,
     )
     page = report_page(findings)
     write_text(files.markdown, render_markdown(page, folder))
@@ -163,15 +160,13 @@ def _write(
         seed=seed,
     )
     files = write_report(output, replace(findings, leaks=leaks))
-    write_text(output / "images.csv", results_csv(stored))
-    write_text(output / TABLE, table_text(files.findings))
+    images, table = output / "images.csv", output / TABLE
+    write_text(images, results_csv(stored))
+    write_text(table, table_text(files.findings))
     pictures = [p.path for p in (*files.findings.plots.values(), *files.findings.sheets)]
-    _remove_others(output / PICTURES, {picture.name for picture in pictures})
-    return [
-        *(files.html, files.markdown, files.csv, files.json),
-        *(output / "images.csv", output / TABLE),
-        *pictures,
-    ]
+    for old in {*(output / PICTURES).glob("*.png")} - {*pictures}:
+        old.unlink()
+    return [files.html, files.markdown, files.csv, files.json, images, table, *pictures]
 
 
 def _plots(findings: Findings, folder: Path) -> dict[str, Picture]:
@@ -180,24 +175,25 @@ def _plots(findings: Findings, folder: Path) -> dict[str, Picture]:
     data = findings.data_label
     plots = {}
     if any(d.interval.value is not None for d in findings.differences):
-        path = draw_forest(findings.differences, folder / "differences.png")
         plots["forest"] = Picture(
-            path,
+            draw_forest(findings.differences, folder / "differences.png"),
             f"Paired differences with 95 % intervals, p after Holm's correction; {data}. Filled: "
             "difference shown; open and grey: no difference shown",
         )
     if cycles:
-        path = draw_cycles(cycles, folder / "cycles.png")
         plots["cycles"] = Picture(
-            path, f"Cycle by cycle, on the validation patients of each run; {data}"
+            draw_cycles(cycles, folder / "cycles.png"),
+            f"Cycle by cycle, on the validation patients of each run; {data}",
         )
     if any(cycle.epochs for networks in cycles.values() for run in networks for cycle in run):
-        path = draw_curves(cycles, folder / "training_curves.png")
-        plots["curves"] = Picture(path, f"Training curves; grey lines separate cycles; {data}")
+        plots["curves"] = Picture(
+            draw_curves(cycles, folder / "training_curves.png"),
+            f"Training curves; grey lines separate cycles; {data}",
+        )
     if any(b.slices for curves in findings.reliability.values() for b in curves[0]):
-        path = draw_reliability(findings.reliability, folder / "reliability.png")
         plots["reliability"] = Picture(
-            path, f"Reliability: proportion of correct types by confidence; {data}"
+            draw_reliability(findings.reliability, folder / "reliability.png"),
+            f"Reliability: proportion of correct types by confidence; {data}",
         )
     return plots
 
@@ -205,10 +201,3 @@ def _plots(findings: Findings, folder: Path) -> dict[str, Picture]:
 def _sort_key(run: StudyRun) -> tuple[int, str, str, str, int]:
     known = _ORDER.index(run.protocol) if run.protocol in _ORDER else len(_ORDER)
     return known, run.protocol, run.validation, run.fold, run.seed
-
-
-def _remove_others(folder: Path, kept: set[str]) -> None:
-    """Remove pictures of an earlier report that are not part of this one."""
-    for path in folder.glob("*.png"):
-        if path.name not in kept:
-            path.unlink()

@@ -26,7 +26,6 @@ def draw_cycles(runs: Mapping[str, Sequence[Sequence[FinishedCycle]]], path: Pat
 
     Args:
       runs: protocol -> networks -> cycles.
-      path: PNG file.
 
     Raises:
       ValueError: no run has a finished cycle.
@@ -35,15 +34,14 @@ def draw_cycles(runs: Mapping[str, Sequence[Sequence[FinishedCycle]]], path: Pat
     drawn = {name: networks for name, networks in drawn.items() if networks}
     if not drawn:
         raise ValueError("expected at least one finished cycle; found none")
-    figure, panels = plot_style.protocol_panels([*drawn], 3.8, (1.0, 1.0))
-    plot_style.label_first_column(panels, list(_LEVELS.values()))
+    figure, panels = plot_style.protocol_panels([*drawn], [*_LEVELS.values()], 3.8)
     for networks, axes in zip(drawn.values(), panels, strict=True):
         for axis, key in zip(axes, _LEVELS, strict=True):
             _draw(axis, networks, key)
         longest = max(networks, key=len)
         axes[1].set_xticks(
             [cycle.number for cycle in longest],
-            [f"{cycle.number}\n{_wrapped(cycle.fixed_text)}" for cycle in longest],
+            [f"{cycle.number}\n{cycle.fixed_text}".replace(",", ",\n") for cycle in longest],
             fontsize=7,
         )
         axes[1].set_xlim(0.5, len(longest) + 0.5)
@@ -55,35 +53,17 @@ def draw_cycles(runs: Mapping[str, Sequence[Sequence[FinishedCycle]]], path: Pat
 
 
 def _draw(axis: Axes, networks: Sequence[Sequence[FinishedCycle]], key: str) -> None:
-    several = len(networks) > 1
+    values: dict[int, list[float]] = {}
     for number, cycles in enumerate(networks):
-        points = [(c.number, c.kept(key)) for c in cycles if c.kept(key) is not None]
-        if points and several:
-            axis.plot(
-                *zip(*points, strict=True),
-                color=plot_style.PALE,
-                lw=0.9,
-                marker=".",
-                ms=3,
-                gid=plot_style.DATA,
-                label=None if number else "each network",
-            )
-    means = []
-    for k in range(max(map(len, networks))):
-        values = [c[k].kept(key) for c in networks if k < len(c) and c[k].kept(key) is not None]
-        if values:
-            means.append((k + 1, statistics.fmean(values)))
+        points = {c.number: kept for c in cycles if (kept := c.kept(key)) is not None}
+        for cycle, kept in points.items():
+            values.setdefault(cycle, []).append(kept)
+        if points and len(networks) > 1:
+            look = {"color": plot_style.PALE, "lw": 0.9, "marker": ".", "ms": 3}
+            label = None if number else "each network"
+            axis.plot([*points], [*points.values()], gid=plot_style.DATA, label=label, **look)
+    means = {cycle: statistics.fmean(values[cycle]) for cycle in sorted(values)}
     if means:
-        axis.plot(
-            *zip(*means, strict=True),
-            color=plot_style.BLUE,
-            lw=1.8,
-            marker="o",
-            ms=4,
-            gid=plot_style.DATA,
-            label="mean over networks",
-        )
-
-
-def _wrapped(text: str) -> str:
-    return text.replace(",", ",\n")
+        look = {"color": plot_style.BLUE, "lw": 1.8, "marker": "o", "ms": 4}
+        label = "mean over networks"
+        axis.plot([*means], [*means.values()], gid=plot_style.DATA, label=label, **look)

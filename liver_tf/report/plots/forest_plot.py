@@ -18,8 +18,13 @@ _ROW = 0.27
 #: Characters of a label that fit on a line.
 _CHARACTERS = 36
 
-#: Positions of the columns beside the axes, in widths of the axes.
-_COLUMNS = (1.03, 1.45, 1.63, 1.815)
+#: Columns beside the axes: position in widths of the axes -> heading.
+_COLUMNS = {
+    1.03: "difference\n[95 % interval]",
+    1.45: "patients,\nnetworks",
+    1.63: "p after\nHolm",
+    1.815: "outcome",
+}
 _HEAD = {"fontsize": 10, "loc": "left", "fontweight": "bold"}
 _SMALL = {"fontsize": 7.5, "color": plot_style.GREY}
 
@@ -33,36 +38,22 @@ def draw_forest(differences: Sequence[PairedDifference], path: Path | str) -> Pa
     Raises:
       ValueError: no difference with an interval.
     """
-    ends = [
-        abs(end)
-        for d in differences
-        for end in (d.interval.low, d.interval.high, d.interval.value)
-        if end is not None
-    ]
-    if not ends:
+    ends = (end for d in differences for end in (d.interval.low, d.interval.high, d.interval.value))
+    known = [abs(end) for end in ends if end is not None]
+    if not known:
         raise ValueError("expected at least one difference; found none")
-    reach = max(1.08 * max(ends), 0.02)
+    reach = max(1.08 * max(known), 0.02)
     measures = list(dict.fromkeys(d.measure for d in differences))
     rows = max(sum(d.measure == m for d in differences) for m in measures)
     height = 0.45 + len(measures) * (0.62 + _ROW * rows)
     # No layout engine reserves space for the text beside the axes.
     figure = plot_style.new_figure(height, layout=None)
-    figure.subplots_adjust(
-        left=0.235,
-        right=0.545,
-        top=1 - 0.3 / height,
-        bottom=0.5 / height,
-        hspace=0.62 / _ROW / rows,
-    )
+    figure.subplots_adjust(0.235, 0.5 / height, 0.545, 1 - 0.3 / height, hspace=0.62 / _ROW / rows)
     axes = figure.subplots(len(measures), 1, squeeze=False, sharex=True)[:, 0]
     for axis, measure in zip(axes, measures, strict=True):
         _draw(axis, [d for d in differences if d.measure == measure], reach)
         axis.set_title(measure_title(measure), **_HEAD)
-        for place, head in zip(
-            _COLUMNS,
-            ("difference\n[95 % interval]", "patients,\nnetworks", "p after\nHolm", "outcome"),
-            strict=True,
-        ):
+        for place, head in _COLUMNS.items():
             axis.text(place, 1.0, head, transform=axis.transAxes, va="bottom", **_SMALL)
     axes[-1].set_xlabel(
         "first minus second protocol on the same patients; lines: 95 % bootstrap intervals over "
@@ -80,24 +71,22 @@ def _draw(axis: Axes, differences: Sequence[PairedDifference], reach: float) -> 
         if interval.low is not None:
             axis.plot([interval.low, interval.high], [row, row], color=colour, lw=1.8)
         if interval.value is not None:
-            axis.plot(
-                [interval.value],
-                [row],
-                marker="o",
-                ms=6,
-                color=colour,
-                mfc=colour if d.is_shown else "white",
-                mew=1.4,
-            )
+            look = {"marker": "o", "ms": 6, "color": colour, "mew": 1.4}
+            axis.plot(interval.value, row, mfc=colour if d.is_shown else "white", **look)
+        cells = (
+            format_interval(interval, signed=True),
+            ABSENT if d.patients is None else f"{d.patients}, {d.networks}",
+            format_p(d.p_holm),
+            # The reason is given in the table.
+            d.shown.split(" (")[0],
+        )
         words = {"transform": axis.get_yaxis_transform(), "va": "center", "fontsize": 8.5}
-        axis.text(_COLUMNS[0], row, format_interval(interval, signed=True), **words)
-        size = ABSENT if d.patients is None else f"{d.patients}, {d.networks}"
-        axis.text(_COLUMNS[1], row, size, **words)
-        axis.text(_COLUMNS[2], row, format_p(d.p_holm), **words)
-        weight = "bold" if d.is_shown else "normal"
-        axis.text(_COLUMNS[3], row, _brief(d), color=colour, fontweight=weight, **words)
-    for row in range(1, len(differences)):
-        if differences[row].reference != differences[row - 1].reference:
+        *_, outcome = (
+            axis.text(place, row, cell, **words)
+            for place, cell in zip(_COLUMNS, cells, strict=True)
+        )
+        outcome.set(color=colour, fontweight="bold" if d.is_shown else "normal")
+        if row and d.reference != differences[row - 1].reference:
             axis.axhline(row - 0.5, color=plot_style.PALE, lw=0.8, ls=":")
     axis.set_yticks(range(len(differences)), [_label(d) for d in differences])
     for tick, d in zip(axis.get_yticklabels(), differences, strict=True):
@@ -123,8 +112,3 @@ def _label(d: PairedDifference) -> str:
         name if len(name) <= _CHARACTERS else f"{name[:half]}…{name[-half:]}" for name in names
     ]
     return "\n\u2212 ".join(names)
-
-
-def _brief(d: PairedDifference) -> str:
-    # The reason is given in the table.
-    return d.shown.split(" (")[0]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from liver_tf.atomic_files import atomic_write
@@ -33,81 +33,60 @@ _TITLE_CHARACTERS = 30
 
 def new_figure(height: float, layout: str | None = "constrained") -> Figure:
     """A white figure of the width of the page; ``height`` in inches."""
-    figure = Figure(figsize=(WIDTH, height), dpi=_DPI, layout=layout)
-    FigureCanvasAgg(figure)
-    return figure
+    return Figure(figsize=(WIDTH, height), dpi=_DPI, layout=layout)
 
 
 def protocol_panels(
-    protocols: Sequence[str], row_height: float, ratios: tuple[float, ...], *, above: float = 6.0
-) -> tuple[Figure, list[list[Axes]]]:
-    """A figure with a titled panel per protocol, four in a row, each a stack of axes.
+    protocols: Sequence[str],
+    labels: Sequence[str],
+    row_height: float,
+    ratios: tuple[float, float] = (1.0, 1.0),
+    *,
+    above: float = 6.0,
+) -> tuple[Figure, list[tuple[Axes, Axes]]]:
+    """A figure with a titled panel per protocol, four in a row.
 
-    The axes of a panel share x; axes at the same level share y across panels.
+    A panel is an upper and a lower plot with the same x axis; all upper plots share y, and so do
+    all lower ones.
 
     Args:
       protocols: titles of the panels.
+      labels: of the y axes of the upper and lower plots.
       row_height: height of a row of panels, inches.
-      ratios: relative heights of the axes of a panel.
-      above: space between axes and title, points.
-
-    Returns:
-      The figure, and the axes of each panel from top to bottom.
+      ratios: relative heights of the upper and lower plots.
+      above: space between plots and title, points.
     """
-    figure = new_figure(0.4 + row_height * -(-len(protocols) // COLUMNS))
-    panels = _stacked_grid(figure, len(protocols), ratios)
-    for protocol, axes in zip(protocols, panels, strict=True):
-        _name_panel(axes[0], protocol, above)
-    return figure, panels
-
-
-def label_first_column(panels: list[list[Axes]], labels: Sequence[str]) -> None:
-    """Label the y axes at the left edge of the figure."""
-    for axes in panels[::COLUMNS]:
-        for axis, label in zip(axes, labels, strict=True):
-            axis.set_ylabel(label, fontsize=9)
-
-
-def _stacked_grid(figure: Figure, panels: int, ratios: tuple[float, ...]) -> list[list[Axes]]:
-    columns = min(max(panels, 1), COLUMNS)
-    rows = -(-panels // columns)
-    grid = figure.subplots(
-        rows * len(ratios), columns, squeeze=False, height_ratios=ratios * rows
-    ).reshape(rows, len(ratios), columns)
-    panel_axes: list[list[Axes]] = []
-    for place in range(rows * columns):
-        row, column = divmod(place, columns)
-        stack = list(grid[row, :, column])
-        if place >= panels:
-            for axis in stack:
-                axis.set_axis_off()
-            continue
-        for level, axis in enumerate(stack):
-            if panel_axes:
-                axis.sharey(panel_axes[0][level])
-            if level:
-                axis.sharex(stack[0])
-            if level < len(ratios) - 1:
-                axis.tick_params(labelbottom=False)
-            axis.tick_params(labelsize=8, labelleft=column == 0)
+    columns = min(len(protocols), COLUMNS)
+    rows = -(-len(protocols) // columns)
+    figure = new_figure(0.4 + row_height * rows)
+    grid = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=ratios * rows)
+    pairs = [pair for row in range(rows) for pair in zip(*grid[2 * row : 2 * row + 2], strict=True)]
+    for axis in chain.from_iterable(pairs[len(protocols) :]):
+        axis.set_axis_off()
+    panels = pairs[: len(protocols)]
+    for place, (protocol, pair) in enumerate(zip(protocols, panels, strict=True)):
+        for axis, first, label in zip(pair, panels[0], labels, strict=True):
+            if place:
+                axis.sharey(first)
+            if place % columns == 0:
+                axis.set_ylabel(label, fontsize=9)
+            axis.tick_params(labelsize=8, labelleft=place % columns == 0)
             axis.grid(alpha=0.25, lw=0.6)
             axis.spines[["top", "right"]].set_visible(False)
-        panel_axes.append(stack)
-    return panel_axes
+        pair[1].sharex(pair[0])
+        pair[0].tick_params(labelbottom=False)
+        _name_panel(pair[0], protocol, above)
+    return figure, panels
 
 
 def _name_panel(axis: Axes, protocol: str, above: float) -> None:
     """Title a panel with its protocol, in red if it was validated on the test fold."""
-    caution = protocol.endswith(LOOSE)
     lines = [
         line for part in protocol.split(", ") for line in textwrap.wrap(part, _TITLE_CHARACTERS)
     ]
-    axis.set_title(
-        "\n".join(lines),
-        fontsize=8.5 if len(lines) > 1 else 10,
-        color=RED if caution else "black",
-        pad=above,
-    )
+    colour = RED if protocol.endswith(LOOSE) else "black"
+    size = 8.5 if len(lines) > 1 else 10
+    axis.set_title("\n".join(lines), fontsize=size, color=colour, pad=above)
 
 
 def scale_from_zero(axes: list[Axes], most: float | None = None) -> None:

@@ -23,15 +23,14 @@ def draw_reliability(
 
     Args:
       curves: protocol -> (unscaled, scaled) -> bins. A curve without slices is omitted.
-      path: PNG file.
 
     Raises:
       ValueError: no protocol.
     """
     if not curves:
         raise ValueError("expected the curves of at least one protocol; found none")
-    figure, panels = plot_style.protocol_panels([*curves], 3.3, (3.0, 1.0))
-    plot_style.label_first_column(panels, ("proportion correct", "slices"))
+    labels = ("proportion correct", "slices")
+    figure, panels = plot_style.protocol_panels([*curves], labels, 3.3, (3.0, 1.0))
     for both, (curve, counts) in zip(curves.values(), panels, strict=True):
         _draw_curve(curve, both)
         _draw_counts(counts, both)
@@ -43,17 +42,10 @@ def draw_reliability(
 def _draw_curve(axis: Axes, both: Sequence[Sequence[ReliabilityBin]]) -> None:
     axis.plot([0, 1], [0, 1], color=plot_style.GREY, lw=0.8, ls="--", label="calibrated")
     for (label, colour, marker), bins in zip(_LINES, both, strict=True):
-        filled = [b for b in bins if b.slices]
-        if filled:
-            axis.plot(
-                [point.confidence for point in filled],
-                [point.right for point in filled],
-                color=colour,
-                marker=marker,
-                ms=4,
-                lw=1.2,
-                label=label,
-            )
+        points = [(b.confidence, b.right) for b in bins if b.slices]
+        if points:
+            look = {"color": colour, "marker": marker, "ms": 4, "lw": 1.2}
+            axis.plot(*zip(*points, strict=True), label=label, **look)
     axis.set_xlim(0, 1)
     axis.set_ylim(-0.03, 1.03)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -33,7 +34,6 @@ def draw_curves(runs: Mapping[str, Sequence[Sequence[FinishedCycle]]], path: Pat
     Args:
       runs: protocol -> networks -> cycles. Each cycle is as wide as its longest among the networks,
         so that cycles start at the same position for all.
-      path: PNG file.
 
     Raises:
       ValueError: no run has any epoch.
@@ -45,73 +45,56 @@ def draw_curves(runs: Mapping[str, Sequence[Sequence[FinishedCycle]]], path: Pat
     drawn = {name: networks for name, networks in drawn.items() if networks}
     if not drawn:
         raise ValueError("expected the history of at least one epoch; found none")
-    figure, panels = plot_style.protocol_panels([*drawn], 3.7, (1.0, 1.0), above=15)
-    for networks, axes in zip(drawn.values(), panels, strict=True):
-        for axis, lines in zip(axes, _LINES, strict=True):
-            _draw(axis, networks, lines)
-        _number_cycles(axes[0], _widths(networks))
-        axes[1].set_xlabel("epoch, over all cycles", fontsize=8.5)
     labels = ("loss (weighted\ncross-entropy)", "validation Dice")
-    plot_style.label_first_column(panels, labels)
+    figure, panels = plot_style.protocol_panels([*drawn], labels, 3.7, above=15)
+    for networks, axes in zip(drawn.values(), panels, strict=True):
+        starts = _cycle_starts(networks)
+        for axis, lines in zip(axes, _LINES, strict=True):
+            _draw(axis, networks, lines, starts)
+        _number_cycles(axes[0], starts)
+        axes[1].set_xlabel("epoch, over all cycles", fontsize=8.5)
     for level, most in ((0, None), (1, 1.0)):
         plot_style.scale_from_zero([axes[level] for axes in panels], most)
     plot_style.legend_above(figure, [axis for axes in panels for axis in axes])
     return plot_style.save(figure, path)
 
 
-def _widths(networks: Sequence[Sequence[FinishedCycle]]) -> list[int]:
-    """Width of each cycle: its largest number of epochs among the networks."""
-    return [
-        max((len(cycles[k].epochs) for cycles in networks if k < len(cycles)), default=0)
-        for k in range(max(map(len, networks)))
-    ]
+def _cycle_starts(networks: Sequence[Sequence[FinishedCycle]]) -> list[int]:
+    """Epochs before each cycle and, last, in all: cycles are as wide as their longest network."""
+    widths: dict[int, int] = {}
+    for cycles in networks:
+        for cycle in cycles:
+            widths[cycle.number] = max(widths.get(cycle.number, 0), len(cycle.epochs))
+    return [0, *accumulate(widths[number] for number in sorted(widths))]
 
 
 def _draw(
     axis: Axes,
     networks: Sequence[Sequence[FinishedCycle]],
     lines: Sequence[tuple[str, str, str, object]],
+    starts: Sequence[int],
 ) -> None:
-    widths = _widths(networks)
-    for k in range(1, len(widths)):
-        axis.axvline(sum(widths[:k]) + 0.5, color=plot_style.PALE, lw=0.8)
-    alone = len(networks) == 1
-    look = {"lw": 1.3, "marker": ".", "ms": 3} if alone else {"lw": 0.8, "alpha": 0.65}
+    for start in starts[1:-1]:
+        axis.axvline(start + 0.5, color=plot_style.PALE, lw=0.8)
+    points = {"marker": ".", "ms": 3}
+    look = {"lw": 1.3, **points} if len(networks) == 1 else {"lw": 0.8, "alpha": 0.65}
     for key, title, colour, dashes in lines:
+        style = {"color": colour, "ls": dashes, "gid": plot_style.DATA, **look}
         label = title
-        for cycles in networks:
-            for k, cycle in enumerate(cycles):
-                points = [
-                    (sum(widths[:k]) + n, row[key])
-                    for n, row in enumerate(cycle.epochs, 1)
-                    if row.get(key) is not None
-                ]
-                if not points:
-                    continue
+        for cycle in chain.from_iterable(networks):
+            values = {n: row[key] for n, row in enumerate(cycle.epochs, 1) if key in row}
+            if values:
+                epochs = [starts[cycle.number - 1] + n for n in values]
                 # A line through a single point is invisible.
-                more = {"marker": ".", "ms": 3} if len(points) == 1 else {}
-                axis.plot(
-                    *zip(*points, strict=True),
-                    color=colour,
-                    ls=dashes,
-                    label=label,
-                    gid=plot_style.DATA,
-                    **look | more,
-                )
+                more = points if len(values) == 1 else {}
+                axis.plot(epochs, [*values.values()], label=label, **style | more)
                 label = None
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
 
 
-def _number_cycles(axis: Axes, widths: Sequence[int]) -> None:
-    if len(widths) < 2:
-        return
-    for k, width in enumerate(widths):
-        axis.text(
-            sum(widths[:k]) + width / 2 + 0.5,
-            1.02,
-            f"{k + 1}",
-            transform=axis.get_xaxis_transform(),
-            ha="center",
-            fontsize=7.5,
-            color=plot_style.GREY,
-        )
+def _number_cycles(axis: Axes, starts: Sequence[int]) -> None:
+    if len(starts) > 2:
+        look = {"ha": "center", "fontsize": 7.5, "color": plot_style.GREY}
+        for number, (start, end) in enumerate(pairwise(starts), 1):
+            middle = (start + end) / 2 + 0.5
+            axis.text(middle, 1.02, f"{number}", transform=axis.get_xaxis_transform(), **look)

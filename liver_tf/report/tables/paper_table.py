@@ -71,20 +71,11 @@ def measured_label(data_label: str) -> str:
 
 
 def paper_table(measured: Measured, data_label: str) -> Table:
-    """The paper's rows with published and measured columns, then all other protocols.
-
-    Args:
-      measured: protocol -> measure -> Interval.
-      data_label: name of the data, e.g. ``PHANTOM data (not patients)``.
-    """
+    """The paper's rows with published and measured columns, then all other protocols."""
     titles = tuple(MEASURE_TITLES[m] for m in PAPER_MEASURES)
-    rows = [
-        (name, *_published_cells(published), *_measured_cells(figures))
-        for name, published, figures in _rows(measured)
-    ]
     return Table(
         ("protocol", *titles, *titles),
-        tuple(rows),
+        tuple((name, *_published(paper), *_measured(own)) for name, paper, own in _rows(measured)),
         (("", 1), (PUBLISHED_LABEL, len(titles)), (measured_label(data_label), len(titles))),
         brief=("", "published", "measured"),
     )
@@ -105,9 +96,9 @@ def render_text(
     for name, published, figures in _rows(measured):
         lines.append(name)
         if published:
-            lines.append(_text_line("  published", _published_cells(published)))
+            lines.append(_text_line("  published", _published(published)))
         if figures is not None:
-            lines.append(_text_line("  measured", _measured_cells(figures)))
+            lines.append(_text_line("  measured", _measured(figures)))
     if differences:
         lines += ["", f"paired differences, {label}", "(p values after Holm's correction):"]
         lines += _difference_text(differences)
@@ -123,8 +114,7 @@ def _difference_text(differences: Sequence[PairedDifference]) -> list[str]:
             if d.measure == measure:
                 shown = d.shown
                 if shown.startswith("no diff"):
-                    # The reason is in the report, but here too if the interval alone would
-                    # suggest a difference.
+                    # The reason is in the report; here only if the interval suggests a difference.
                     shown = "no difference shown"
                     if not d.interval.holds_zero:
                         shown = f"not shown, p {format_p(d.p_holm)}"
@@ -140,18 +130,18 @@ def _difference_text(differences: Sequence[PairedDifference]) -> list[str]:
 def _rows(
     measured: Measured,
 ) -> list[tuple[str, Mapping[str, float], Mapping[str, Interval] | None]]:
-    rows: list[tuple[str, Mapping[str, float], Mapping[str, Interval] | None]]
-    rows = [(name, PUBLISHED[name], measured.get(name)) for name in PUBLISHED]
-    rows.append((EARLIER_WORK_TITLE, EARLIER_WORK, None))
-    rows += [(name, {}, figures) for name, figures in measured.items() if name not in PUBLISHED]
-    return rows
+    return [
+        *((name, PUBLISHED[name], measured.get(name)) for name in PUBLISHED),
+        (EARLIER_WORK_TITLE, EARLIER_WORK, None),
+        *((name, {}, figures) for name, figures in measured.items() if name not in PUBLISHED),
+    ]
 
 
-def _published_cells(published: Mapping[str, float]) -> list[str]:
+def _published(published: Mapping[str, float]) -> list[str]:
     return [f"{published[m]:.2f}" if m in published else ABSENT for m in PAPER_MEASURES]
 
 
-def _measured_cells(figures: Mapping[str, Interval] | None) -> list[str]:
+def _measured(figures: Mapping[str, Interval] | None) -> list[str]:
     return [format_interval(figures.get(m) if figures else None) for m in PAPER_MEASURES]
 
 

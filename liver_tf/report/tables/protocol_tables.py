@@ -50,10 +50,8 @@ def difference_table(findings: Findings) -> Table:
             f"{d.protocol} - {d.reference}",
             measure_title(d.measure),
             format_interval(d.interval, signed=True),
-            format_p(d.p),
-            format_p(d.p_holm),
-            ABSENT if d.patients is None else str(d.patients),
-            ABSENT if d.networks is None else str(d.networks),
+            *map(format_p, (d.p, d.p_holm)),
+            *(ABSENT if count is None else str(count) for count in (d.patients, d.networks)),
             d.shown,
         )
         for d in findings.differences
@@ -65,10 +63,8 @@ def difference_table(findings: Findings) -> Table:
 def confusion_table(findings: Findings, protocol: str) -> Table:
     """Slices by true (rows) and predicted (columns) diagnosis."""
     confusion = findings.confusions[protocol]
-    rows = tuple(
-        (name, *(str(n) for n in counts))
-        for name, counts in zip(confusion.true_names, confusion.counts, strict=True)
-    )
+    named = zip(confusion.true_names, confusion.counts, strict=True)
+    rows = tuple((name, *map(str, counts)) for name, counts in named)
     width = len(confusion.predicted_names)
     return Table(("truth", *confusion.predicted_names), rows, (("", 1), ("predicted", width)))
 
@@ -169,19 +165,14 @@ def cycles_table(runs: Sequence[StudyRun]) -> Table:
     for protocol, networks in cycles_by_protocol(runs).items():
         for k in range(max(map(len, networks))):
             cycles = [network[k] for network in networks if k < len(network)]
-            rows.append(
-                (
-                    protocol,
-                    str(k + 1),
-                    cycles[0].fixed_text,
-                    str(len(cycles)),
-                    _range([len(c.epochs) for c in cycles], ".0f"),
-                    _range([c.best_epoch for c in cycles], ".0f"),
-                    _range([c.kept("val_loss") for c in cycles], ".3f"),
-                    _range([c.kept("val_dice") for c in cycles], ".3f"),
-                    _range([c.seconds for c in cycles], ".0f"),
-                )
+            ranges = (
+                _range([len(c.epochs) for c in cycles], ".0f"),
+                _range([c.best_epoch for c in cycles], ".0f"),
+                _range([c.kept("val_loss") for c in cycles], ".3f"),
+                _range([c.kept("val_dice") for c in cycles], ".3f"),
+                _range([c.seconds for c in cycles], ".0f"),
             )
+            rows.append((protocol, str(k + 1), cycles[0].fixed_text, str(len(cycles)), *ranges))
     headers = ("protocol", "cycle", "frozen blocks", "networks", "epochs", "best epoch")
     more = ("validation loss", "validation Dice of the types", "training, s")
     return Table((*headers, *more), tuple(rows))
@@ -201,23 +192,20 @@ def runs_table(runs: Sequence[StudyRun]) -> Table:
     keys = [cycle.key for run in runs for cycle in run.cycles if cycle.key]
     rows = []
     for run in runs:
-        shared = sum(keys.count(cycle.key) > 1 for cycle in run.cycles if cycle.key)
-        results = run.results
-        temperature = None if results is None else results.temperature
-        rows.append(
-            (
-                run.name,
-                run.state,
-                str(len(run.cycles)) if run.cycles else ABSENT,
-                str(sum(len(cycle.epochs) for cycle in run.cycles)) if run.cycles else ABSENT,
-                f"{run.seconds:.0f}" if run.cycles else ABSENT,
-                f"{sum(run.wall_s.values()):.0f}" if run.wall_s else ABSENT,
-                str(shared) if shared else ABSENT,
+        training = evaluation = (ABSENT,) * 3
+        if run.cycles:
+            epochs = sum(len(cycle.epochs) for cycle in run.cycles)
+            training = (str(len(run.cycles)), str(epochs), f"{run.seconds:.0f}")
+        if run.results is not None:
+            temperature, made_of = run.results.temperature, run.results.made_of
+            evaluation = (
                 ABSENT if temperature is None else f"{temperature.value:.2f}",
-                ABSENT if results is None else str(results.looks),
-                ABSENT if results is None else results.made_of.get("postprocessing", ABSENT),
+                str(run.results.looks),
+                made_of.get("postprocessing", ABSENT),
             )
-        )
+        wall = f"{sum(run.wall_s.values()):.0f}" if run.wall_s else ABSENT
+        shared = sum(keys.count(cycle.key) > 1 for cycle in run.cycles if cycle.key)
+        rows.append((run.name, run.state, *training, wall, str(shared or ABSENT), *evaluation))
     headers = ("run", "state", "cycles", "epochs", "training, s", "wall-clock time, s")
     more = ("shared cycles", "temperature", "evaluations of the test fold", "post-processing")
     return Table((*headers, *more), tuple(rows), words=True)
