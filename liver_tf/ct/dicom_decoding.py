@@ -25,7 +25,7 @@ def decode_pixels(dataset: FileDataset, path: Path, frames: int) -> np.ndarray:
     """Stored pixel values [frames, rows, columns], without rescale, dtype of the decoder.
 
     Raises:
-      Refusal: as :func:`check_pixels`, and ``dicom-pixels``.
+      Refusal: as :func:`check_pixels`.
     """
     check_pixels(dataset, path, frames)
     return np.stack([decode_frame(dataset, path, index) for index in range(frames)])
@@ -111,8 +111,8 @@ def _refuse_other_size(data: bytes, path: Path, size: tuple[int, int], frames: i
     for each in sizes:
         if each is None:
             raise _bad_pixels(path, _UNDECODABLE)
+        rows, columns, samples = each
         if each != (*size, 1):
-            rows, columns, samples = each
             found = f"a compressed image of {rows} x {columns} with {samples} sample(s) per pixel"
             raise _bad_pixels(path, found)
 

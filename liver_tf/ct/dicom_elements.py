@@ -112,12 +112,9 @@ def numbers(
     value = value_of(dataset, keyword, path)
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
+    several = hasattr(value, "__len__") and not isinstance(value, (str, bytes))
     try:
-        values = (
-            tuple(float(part) for part in value)
-            if hasattr(value, "__len__") and not isinstance(value, (str, bytes))
-            else (float(value),)
-        )
+        values = tuple(float(part) for part in (value if several else (value,)))
     except (TypeError, ValueError):
         raise _bad_number(path, keyword, "a value that is not a number") from None
     if not values:

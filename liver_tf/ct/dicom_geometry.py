@@ -54,7 +54,7 @@ def axial_axes(
     header: SliceHeader, path: Path
 ) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
     """Axes and flips for ``SourceGrid``; raises ``Refusal`` ``dicom-not-axial``."""
-    axes, flips = canonical_axes(_unit_affine(header))
+    axes, flips = canonical_axes(_unit_axes(header))
     if axes[0] != 0:
         raise bad_input("dicom-not-axial", path, "an axial slice", "a coronal or sagittal one")
     return axes, flips
@@ -62,16 +62,16 @@ def axial_axes(
 
 def oblique_caution(header: SliceHeader) -> tuple[Caution, ...]:
     """The caution ``dicom-oblique`` if the slice is tilted against the axes of the body."""
-    angle = oblique_degrees(_unit_affine(header))
+    angle = oblique_degrees(_unit_axes(header))
     if angle <= OBLIQUE_DEGREES:
         return ()
     note = f"an oblique slice ({angle:.1f} degrees) is used as an axial one, without resampling"
     return (Caution("dicom-oblique", note),)
 
 
-def _unit_affine(header: SliceHeader) -> np.ndarray:
+def _unit_axes(header: SliceHeader) -> np.ndarray:
+    """[3, 3], the directions of the stored (slice, row, column) axes in RAS+."""
     rows, columns = directions_of(header)
-    affine = np.eye(4)
-    affine[:3, :3] = np.stack([upward_normal(header), columns, rows], axis=1)
-    affine[:3] *= LPS_TO_RAS[:, np.newaxis]
-    return affine
+    axes = np.stack([upward_normal(header), columns, rows], axis=1)
+    axes *= LPS_TO_RAS[:, np.newaxis]
+    return axes

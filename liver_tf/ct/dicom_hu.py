@@ -26,8 +26,7 @@ def stored_hu(dataset: FileDataset, header: SliceHeader) -> tuple[np.ndarray, np
     """HU (int16 if exact, else float32) and padding mask, [rows, columns] as stored.
 
     Raises:
-      Refusal: as :func:`liver_tf.ct.dicom_decoding.decode_pixels`, and ``dicom-bits``,
-        ``dicom-padding``.
+      Refusal: ``dicom-bits``, ``dicom-padding``, and those of ``decode_pixels``.
     """
     path = header.path
     stored = decode_pixels(dataset, path, frames=1)[0]
@@ -56,11 +55,7 @@ class HuRange:
             self._highest = max(self._highest, float(real.max()))
 
     def refuse_implausible(self, path: Path) -> None:
-        """Check the range of all slices together.
-
-        Raises:
-          Refusal: ``hu-unscaled``, ``hu-impossible``, or ``dicom-padding`` if all is padding.
-        """
+        """Check all slices together; refuses an image of padding only as ``dicom-padding``."""
         if self._lowest > self._highest:
             expected = "pixels inside the field of view"
             raise bad_input("dicom-padding", path, expected, "an image of padding only")

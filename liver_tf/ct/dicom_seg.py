@@ -43,7 +43,7 @@ class Segment(SegmentName):
     """A segment of a DICOM SEG on the grid of a scan.
 
     Attributes:
-      mask: bool [slices, rows, columns], canonical, of the shape of ``scan.hu``.
+      mask: bool, of the shape of ``scan.hu``.
     """
 
     mask: np.ndarray = field(kw_only=True)
@@ -92,15 +92,7 @@ class DicomSeg:
         self._dataset, self._grid = dataset, source
 
     def mask(self, number: int, index: int) -> np.ndarray | None:
-        """Mask of a segment on a slice, bool [rows, columns], canonical; None without a frame.
-
-        Args:
-          number: SegmentNumber.
-          index: Of the slice, from the feet.
-
-        Raises:
-          Refusal: ``dicom-pixels``.
-        """
+        """Mask of a segment (by its number) on a slice, canonical; None without a frame."""
         frame = self._frame_of.get((number, index))
         if frame is None:
             return None
@@ -119,9 +111,6 @@ def read_dicom_seg(path: Path | str, scan: Scan) -> list[Segment]:
     A slice without a frame of a segment is empty in it, since writers may omit empty frames. For a
     single slice, frames on other slices of its series are ignored; if none is left, the slice must
     be listed among the segmented slices. For a series, every frame must match a slice.
-
-    Raises:
-      Refusal: as :class:`DicomSeg` and its frames.
     """
     seg = DicomSeg(path, scan)
     segments = []
@@ -173,7 +162,7 @@ def _segment_names(dataset: pydicom.Dataset, path: Path) -> tuple[SegmentName, .
     items = sequence(dataset, "SegmentSequence", path)
     for item in items:
         key = whole_number(item, "SegmentNumber", path)
-        key = -1 if key is None else key
+        key = -1 if key is None else key  # refused below
         names[key] = SegmentName(
             key,
             text(item, "SegmentLabel", path),

@@ -28,10 +28,8 @@ class SeriesWithSeg:
     """A series with its segmentations; :meth:`slices` reads the pixels.
 
     Attributes:
-      source: The files; ``source.files`` are the slices used, from the feet.
-      spacing_mm: Along (slices, rows, columns).
+      source, spacing_mm, details: As in :class:`liver_tf.ct.scan.Scan`.
       cautions: Those of files and slices, ``seg-empty-segment``, ``seg-region``.
-      details: As in :class:`liver_tf.ct.scan.Scan`.
 
     Args:
       files: From :func:`liver_tf.ct.dicom_series_search.find_series_files`.
@@ -39,9 +37,7 @@ class SeriesWithSeg:
         segmentations complete each other; each label must come from one of them only.
 
     Raises:
-      Refusal: as :func:`liver_tf.ct.dicom_slice_header.check_header` for any slice,
-        :func:`liver_tf.ct.dicom_slice_order.stack_slices`, :class:`liver_tf.ct.dicom_seg.DicomSeg`,
-        :func:`liver_tf.ct.segment_labels.label_of`, and ``seg-label-twice``.
+      Refusal: ``seg-label-twice``, and those of the readers of slices and segmentations.
     """
 
     def __init__(self, files: SeriesFiles, mapping: Mapping[int | str, int]) -> None:
@@ -69,10 +65,6 @@ class SeriesWithSeg:
         HU are int16 where those of the slice are whole, else float32; labels are uint8; both
         [rows, columns]. Lesions overwrite the liver. The plausibility of the HU is checked after
         the last slice.
-
-        Raises:
-          Refusal: as :meth:`liver_tf.ct.dicom_slice_order.SliceStack.slices` and
-            :func:`liver_tf.ct.segment_labels.paint`.
         """
         for index, hu in enumerate(self._stack.slices()):
             labels = np.zeros(hu.shape, np.uint8)

@@ -145,19 +145,20 @@ def _rescale(dataset: pydicom.Dataset, path: Path) -> tuple[float, float]:
     kind = text(dataset, "RescaleType", path).upper()
     if kind not in ("", "HU", "US"):
         raise bad_input("dicom-not-hu", path, "RescaleType HU", "another quantity")
-    values = []
-    for keyword in ("RescaleSlope", "RescaleIntercept"):
-        try:
-            value = number(dataset, keyword, path)
-        except Refusal as refusal:
-            value, problem = None, refusal.found
-        else:
-            problem = "none"
-        if value is None or (keyword == "RescaleSlope" and value == 0):
-            expected = f"a finite {keyword}" + (" other than 0" if keyword[7] == "S" else "")
-            raise bad_input("dicom-rescale", path, expected, problem if value is None else "0")
-        values.append(value)
-    return values[0], values[1]
+    slope = _rescale_value(dataset, "RescaleSlope", path)
+    if slope == 0:
+        raise bad_input("dicom-rescale", path, "a RescaleSlope other than 0", "0")
+    return slope, _rescale_value(dataset, "RescaleIntercept", path)
+
+
+def _rescale_value(dataset: pydicom.Dataset, keyword: str, path: Path) -> float:
+    try:
+        value, found = number(dataset, keyword, path), "none"
+    except Refusal as refusal:
+        value, found = None, refusal.found
+    if value is None:
+        raise bad_input("dicom-rescale", path, f"a finite {keyword}", found)
+    return value
 
 
 def _pixel_spacing(dataset: pydicom.Dataset, path: Path) -> tuple[float, float] | None:

@@ -61,9 +61,6 @@ class SliceStack:
 
         int16 if all values of the slice are whole HU, else float32. The plausibility of the HU is
         checked after the last slice.
-
-        Raises:
-          Refusal: as :func:`liver_tf.ct.dicom_slice.read_dicom_slice`.
         """
         hu_range = HuRange()
         for header in self.headers:
@@ -175,13 +172,12 @@ def _refuse_uneven(along: np.ndarray, place: Path) -> None:
         found = f"{int((gaps < 0.01).sum())} position(s) with several"
         raise bad_input("series-duplicate-position", place, "one slice at each position", found)
     usual = float(np.median(gaps))
+    expected = "evenly spaced slices"
     spread = f"distances from {gaps.min():.2f} to {gaps.max():.2f} mm"
     if np.abs(gaps - usual).max() > max(_GAP_TOLERANCE * usual, _GAP_TOLERANCE_MM):
-        expected = "evenly spaced slices"
         raise bad_input("series-spacing", place, expected, f"{spread} (a slice missing?)")
     even = np.linspace(along[0], along[-1], len(along))
     if np.abs(along - even).max() > _GRID_TOLERANCE * usual:
-        expected = "evenly spaced slices"
         raise bad_input("series-spacing", place, expected, f"{spread} whose deviations add up")
 
 

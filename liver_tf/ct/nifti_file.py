@@ -28,21 +28,13 @@ _CHUNK = 1 << 22
 
 
 def read_nifti(path: Path | str) -> tuple[NiftiHeader, np.ndarray]:
-    """Read the header and the stored values, [i, j, k] in Fortran order and native byte order.
-
-    Raises:
-      Refusal: as :class:`NiftiFile`.
-    """
+    """Read the header and the stored values, [i, j, k] in Fortran order and native byte order."""
     with NiftiFile(path) as file:
         return file.header, file.read()
 
 
 class NiftiFile:
     """An open NIfTI file with a checked header.
-
-    Attributes:
-      path: The file.
-      header: Its checked header.
 
     Raises:
       Refusal: ``file-missing``, ``file-unreadable``, ``nifti-misnamed``, ``nifti-truncated``,
@@ -97,7 +89,14 @@ class NiftiFile:
         """
         if buffer is None:
             buffer = np.empty(self.header.shape[::-1], self.header.dtype)
-        self._fill(buffer)
+        view = memoryview(buffer.reshape(-1).view(np.uint8).data)
+        done = 0
+        with _reading_errors_as_refusals(self.path):
+            while done < len(view):
+                size = self._stream.readinto(view[done : done + _CHUNK])
+                if not size:
+                    raise EOFError
+                done += size
         self._refuse_more()
         return _native(buffer).T
 
@@ -124,16 +123,6 @@ class NiftiFile:
             if not size:
                 raise EOFError
             count -= size
-
-    def _fill(self, array: np.ndarray) -> None:
-        view = memoryview(array.reshape(-1).view(np.uint8).data)
-        done = 0
-        with _reading_errors_as_refusals(self.path):
-            while done < len(view):
-                size = self._stream.readinto(view[done : done + _CHUNK])
-                if not size:
-                    raise _truncated(self.path)
-                done += size
 
     def _refuse_more(self) -> None:
         with _reading_errors_as_refusals(self.path):

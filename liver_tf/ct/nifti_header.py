@@ -53,8 +53,8 @@ class NiftiPlacement:
     qform and sform by their codes.
 
     Attributes:
-      fields: values by the name of the field.
-      second: whether the header is NIfTI-2.
+      fields: Values by name.
+      second: Whether the header is NIfTI-2.
     """
 
     fields: dict[str, np.ndarray]

@@ -38,11 +38,7 @@ def open_nifti_with_labels(
 ) -> Iterator[NiftiWithLabels]:
     """Open a volume and its label map; :meth:`NiftiWithLabels.slices` reads the voxels.
 
-    Args:
-      allowed: Labels that may occur, within 0 to 255.
-
-    Raises:
-      Refusal: as :class:`liver_tf.ct.nifti_file.NiftiFile`, and ``mask-shape``.
+    ``allowed`` are the labels that may occur, within 0 to 255.
     """
     with NiftiFile(volume) as volume_file, NiftiFile(labels) as labels_file:
         yield NiftiWithLabels(volume_file, labels_file, allowed)
@@ -52,8 +48,7 @@ class NiftiWithLabels:
     """An open volume and its label map.
 
     Attributes:
-      source: How the array of the volume maps to the canonical one.
-      spacing_mm: Along (slices, rows, columns).
+      source, spacing_mm: As in :class:`liver_tf.ct.scan.Scan`.
       cautions: As of :func:`liver_tf.ct.nifti_volume.read_nifti_volume` and
         :func:`liver_tf.ct.nifti_volume.read_nifti_labels`.
     """
@@ -75,10 +70,6 @@ class NiftiWithLabels:
         HU are int16 where those of the slice are whole, else float32; labels are uint8; both
         [rows, columns], each slice a separate array. Checksums and the plausibility of the HU are
         checked after the last slice.
-
-        Raises:
-          Refusal: as :func:`liver_tf.ct.nifti_volume.read_nifti_volume` and
-            :func:`liver_tf.ct.nifti_volume.read_nifti_labels`.
         """
         lowest, highest = math.inf, -math.inf
         for stored, stored_labels in zip(

@@ -19,8 +19,7 @@ def write_nifti_labels(path: Path | str, labels: np.ndarray, scan: Scan) -> None
     """Write :func:`labels_to_nifti` to a ``.nii`` or ``.nii.gz`` file, atomically.
 
     Raises:
-      ValueError: as :func:`labels_to_nifti`, and for another suffix.
-      Refusal: as :func:`labels_to_nifti`.
+      ValueError: for another suffix.
     """
     path = Path(path)
     suffix = next((end for end in (".nii.gz", ".nii") if path.name.endswith(end)), None)
@@ -61,7 +60,7 @@ def labels_to_nifti(labels: np.ndarray, scan: Scan) -> Any:
     """
     if labels.shape != scan.hu.shape or labels.dtype not in (np.uint8, np.uint16, np.uint32):
         raise ValueError(
-            f"labels: expected uint8, uint16 or uint32 of shape {scan.hu.shape}, got "
+            f"labels: expected uint8, uint16 or uint32 of shape {scan.hu.shape}, found "
             f"{labels.dtype} {labels.shape}"
         )
     require_geometry(scan)

@@ -13,12 +13,7 @@ from liver_tf.labels import LIVER
 
 
 def label_of(segment: SegmentName, mapping: Mapping[int | str, int], path: Path) -> int:
-    """Label of a segment, by its number, else by its label or code.
-
-    Args:
-      segment: The segment.
-      mapping: As of :func:`labels_from_segments`.
-      path: Of the DICOM SEG, for refusals.
+    """Label of a segment of the DICOM SEG ``path``, by its number, else by its label or code.
 
     Raises:
       Refusal: ``mask-unmapped`` if the mapping does not list the segment, ``mask-ambiguous`` if it
@@ -86,9 +81,6 @@ def labels_from_segments(
 
     Returns:
       uint8 [slices, rows, columns].
-
-    Raises:
-      Refusal: as :func:`label_of` and :func:`paint`.
     """
     labels = np.zeros(segments[0].mask.shape, np.uint8)
     masks = [(label_of(segment, mapping, path), segment.mask, path) for segment in segments]

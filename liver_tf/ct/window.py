@@ -33,7 +33,7 @@ def apply_window(
 def _limits(low: float, high: float, dtype: np.dtype[Any]) -> np.ndarray:
     """The limits of the window in the dtype of the image."""
     if not low < high:
-        raise ValueError(f"window: expected low < high, got {low} and {high}")
+        raise ValueError(f"window: expected low < high, found {low} and {high}")
     limits = np.array([low, high])
     if not np.array_equal(limits.astype(dtype).astype(np.float64), limits):
         raise ValueError(f"window: {dtype} cannot represent {low} and {high} HU exactly")

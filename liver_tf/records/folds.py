@@ -72,10 +72,7 @@ def cross_validation(
 
 
 def missing_diagnoses(manifest: Manifest, splits: tuple[Split, ...]) -> list[str]:
-    """A sentence for every part of a fold without a patient of a diagnosis.
-
-    This happens if a diagnosis has fewer patients than there are folds.
-    """
+    """A sentence for every part of a fold without a patient of a diagnosis."""
     diagnosis_of = {entry.case: entry.diagnosis for entry in manifest.cases}
     every = set(diagnosis_of.values())
     return [
@@ -90,14 +87,8 @@ def save_folds(
     path: Path, manifest: Manifest, splits: tuple[Split, ...], arguments: dict[str, Any]
 ) -> None:
     """Write the folds with the fingerprint of their data."""
-    atomic_files.write_json(
-        path,
-        {
-            "data_fingerprint": manifest.fingerprint,
-            "arguments": arguments,
-            "folds": [asdict(split) for split in splits],
-        },
-    )
+    content = {"data_fingerprint": manifest.fingerprint, "arguments": arguments}
+    atomic_files.write_json(path, {**content, "folds": [asdict(split) for split in splits]})
 
 
 def load_folds(path: Path, manifest: Manifest) -> tuple[Split, ...]:
@@ -130,23 +121,13 @@ def load_folds(path: Path, manifest: Manifest) -> tuple[Split, ...]:
             remedy="Convert the data again: complete shards are kept, and the folds are the same.",
         ) from None
     if fingerprint not in (manifest.fingerprint, (manifest.roi or {}).get("source_fingerprint")):
-        raise Refusal(
-            "folds-differ",
-            path,
-            expected="the folds of these records, or of the records from which the ROIs were cut",
-            found="folds of other data",
-            remedy="Use the folds that were made from these data.",
-        )
+        expected = "the folds of these records, or of the records from which the ROIs were cut"
+        raise _other_folds(path, expected, "folds of other data")
     known = {case.case for case in manifest.cases}
-    assigned = {case for split in splits for case in _cases_of(split)}
+    assigned = {case for split in splits for name in PARTS for case in getattr(split, name)}
     if not known <= assigned:
-        raise Refusal(
-            "folds-differ",
-            path,
-            expected="every case in one of the folds",
-            found=f"{len(known - assigned)} of {len(known)} cases in none",
-            remedy="Use the folds that were made from these data.",
-        )
+        found = f"{len(known - assigned)} of {len(known)} cases in none"
+        raise _other_folds(path, "every case in one of the folds", found)
     return tuple(
         Split(*(tuple(c for c in getattr(split, name) if c in known) for name in PARTS))
         for split in splits
@@ -173,8 +154,9 @@ def validate_on_test(split: Split) -> Split:
     return Split(tuple(sorted((*split.training, *split.validation))), split.test, split.test)
 
 
-def _cases_of(split: Split) -> tuple[str, ...]:
-    return (*split.training, *split.validation, *split.test)
+def _other_folds(path: Path, expected: str, found: str) -> Refusal:
+    remedy = "Use the folds that were made from these data."
+    return Refusal("folds-differ", path, expected=expected, found=found, remedy=remedy)
 
 
 def _all_cases(manifest: Manifest) -> list[str]:

@@ -27,16 +27,12 @@ _FEATURES = {
 
 
 def record_parser(encoding: str) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """``schema.decode`` as a graph, for the records of a set with that ``encoding``.
-
-    Args:
-      encoding: the manifest's, one of ``pixels.ENCODINGS``.
+    """``record_schema.decode`` as a graph, for records with the ``encoding`` of their manifest.
 
     Returns:
       A function of a serialised record (scalar string) that returns ``image`` float32 [rows,
       columns] in HU, ``labels`` uint8 [rows, columns], ``example`` int64 scalar. A record of
-      another schema version, or stored in another way than the manifest says, fails with
-      ``InvalidArgumentError``.
+      another schema version or encoding fails with ``InvalidArgumentError``.
     """
     of_floats = encoding_of(np.empty(0, np.float32), encoding)
 
@@ -87,7 +83,7 @@ def _checked(
         condition=fits,
         data=[
             f"record schema version, pixel type, pixel encoding: expected {SCHEMA_VERSION}, "
-            f"int16 or float32, {encoding} as in the manifest; got",
+            f"int16 or float32, {encoding} as in the manifest; found",
             *(record[name] for name in ("schema", "image/dtype", "encoding")),
         ],
     )

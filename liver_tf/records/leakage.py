@@ -40,7 +40,7 @@ UPRIGHT = _VIEW_NAMES[0]
 
 @dataclass(frozen=True)
 class HashedCase:
-    """A case as the leakage guard sees it: pseudonyms, and a hash of every slice."""
+    """A case for the leakage guard: pseudonyms, and a hash of every slice."""
 
     case: str
     patient: str
@@ -55,7 +55,6 @@ class SplitPart:
     Attributes:
       name: For messages, e.g. ``fold 0 test``.
       site_key: Fingerprint of the key of the pseudonyms, or empty if unknown.
-      cases: The cases.
     """
 
     name: str
@@ -142,12 +141,7 @@ def find_leaks(
 
 
 def refuse_leaks(leaks: list[Leak], path: Path | None, consequence: str = "") -> None:
-    """Refuse leaks, if there are any.
-
-    Args:
-      leaks: From :func:`find_leaks`.
-      path: For the refusal.
-      consequence: Appended to the remedy.
+    """Refuse leaks, if there are any; ``consequence`` is appended to the remedy.
 
     Raises:
       Refusal: by the worst kind, ``leak-shared-patient``, ``leak-identical-slice`` or
@@ -225,25 +219,25 @@ def _similar_slices(left: SplitPart, right: SplitPart) -> Iterator[Leak]:
     skip = _same_person(left, right)
     if left is right:
         skip |= np.tri(len(left.cases), dtype=np.bool_)
-    first = _Slices.of(left)
-    second = first if left is right else _Slices.of(right)
+    first, first_case = _hashes_and_cases(left)
+    second, second_case = (first, first_case) if left is right else _hashes_and_cases(right)
     pairs: dict[tuple[str, int, int], list[SlicePair]] = collections.defaultdict(list)
     for kind, blocks in (
-        (IDENTICAL, identical_pairs(first.hashes, second.hashes)),
-        (NEAR, near_pairs(first.hashes, second.hashes)),
+        (IDENTICAL, identical_pairs(first, second)),
+        (NEAR, near_pairs(first, second)),
     ):
         for rows, columns, distances, views in blocks:
-            compared = ~skip[first.case[rows], second.case[columns]]
+            compared = ~skip[first_case[rows], second_case[columns]]
             for row, column, distance, view in zip(
                 *(part[compared] for part in (rows, columns, distances, views)), strict=True
             ):
                 pair = SlicePair(
-                    int(first.hashes.index[row]),
-                    int(second.hashes.index[column]),
+                    int(first.index[row]),
+                    int(second.index[column]),
                     int(distance),
                     _VIEW_NAMES[view],
                 )
-                pairs[kind, first.case[row], second.case[column]].append(pair)
+                pairs[kind, first_case[row], second_case[column]].append(pair)
     for (kind, row, column), slices in pairs.items():
         if kind == NEAR and (IDENTICAL, row, column) in pairs:
             continue
@@ -252,15 +246,8 @@ def _similar_slices(left: SplitPart, right: SplitPart) -> Iterator[Leak]:
         yield Leak(kind, left.name, right.name, *names, tuple(slices))
 
 
-@dataclass(frozen=True)
-class _Slices:
+def _hashes_and_cases(part: SplitPart) -> tuple[SliceHashes, np.ndarray]:
     """The slices of a part: their hashes, and the index of their case, int64 [slices]."""
-
-    hashes: SliceHashes
-    case: np.ndarray
-
-    @classmethod
-    def of(cls, part: SplitPart) -> _Slices:
-        counts = [len(case.hashes) for case in part.cases]
-        texts = (text for case in part.cases for text in case.hashes)
-        return cls(parse_hashes(texts), np.repeat(np.arange(len(counts)), counts))
+    counts = [len(case.hashes) for case in part.cases]
+    texts = (text for case in part.cases for text in case.hashes)
+    return parse_hashes(texts), np.repeat(np.arange(len(counts)), counts)

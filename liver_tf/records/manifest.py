@@ -30,7 +30,6 @@ class CaseEntry:
     Attributes:
       case, patient: Pseudonyms.
       group: The patient, or a source that patients share; a group is in one part of a split only.
-      shard: File name.
       records: Number of slices.
       bytes, sha256: Of the shard.
       diagnosis: Of the case (its most frequent lesion type), ``healthy``, or empty.
@@ -117,17 +116,14 @@ class Manifest:
             folder / MANIFEST_NAME,
             {
                 "schema": SCHEMA_VERSION,
-                "label_set": {
-                    "name": self.label_set.name,
-                    "classes": list(self.label_set.classes),
-                },
-                "window": list(self.window),
+                "label_set": asdict(self.label_set),
+                "window": self.window,
                 "encoding": self.encoding,
                 "fingerprint": self.fingerprint,
                 "records": self.records,
                 "roi": self.roi,
                 "made_by": self.made_by,
-                "refusals": list(self.refusals),
+                "refusals": self.refusals,
                 "cases": [case.to_json() for case in self.cases],
             },
         )

@@ -88,12 +88,12 @@ def encode(record: SliceRecord, encoding: str = RAW) -> list[bytes | np.ndarray]
     """
     if record.image.dtype not in (np.int16, np.float32) or record.image.ndim != 2:
         raise ValueError(
-            f"image: expected int16 or float32 [rows, columns], got "
+            f"image: expected int16 or float32 [rows, columns], found "
             f"{record.image.dtype} {record.image.shape}"
         )
     if record.labels.dtype != np.uint8 or record.labels.shape != record.image.shape:
         raise ValueError(
-            f"labels: expected uint8 {record.image.shape}, got "
+            f"labels: expected uint8 {record.image.shape}, found "
             f"{record.labels.dtype} {record.labels.shape}"
         )
     encoding = encoding_of(record.image, encoding)
@@ -123,7 +123,7 @@ def decode(serialised: bytes) -> SliceRecord:
     feature = decode_example(serialised)
     version = feature.get("schema", [])
     if version != [SCHEMA_VERSION]:
-        raise ValueError(f"record schema: expected version {SCHEMA_VERSION}, got {version}")
+        raise ValueError(f"record schema: expected version {SCHEMA_VERSION}, found {version}")
 
     def text(name: str) -> str:
         return bytes(feature[name][0]).decode()

@@ -124,7 +124,7 @@ def test_another_schema_version_is_refused_by_both_readers(monkeypatch):
     monkeypatch.setattr(record_schema, "SCHEMA_VERSION", 99)
     serialised = encode(make_record())
     monkeypatch.undo()
-    with pytest.raises(ValueError, match=r"record schema: expected version 2, got \[99\]"):
+    with pytest.raises(ValueError, match=r"record schema: expected version 2, found \[99\]"):
         decode(serialised)
     with pytest.raises(tf.errors.InvalidArgumentError, match="record schema version"):
         record_parser(RAW)(tf.constant(serialised))
@@ -140,7 +140,7 @@ MISFITS += [(np.float32, RAW, ZLIB), (np.float32, RAW, PNG), (np.float32, ZLIB, 
 @pytest.mark.parametrize(("dtype", "stored", "said"), MISFITS)
 def test_a_record_with_another_encoding_than_the_manifest_is_refused(dtype, stored, said):
     serialised = encode(make_record(dtype), stored)
-    message = f"pixel encoding: expected .*{said} as in the manifest; got"
+    message = f"pixel encoding: expected .*{said} as in the manifest; found"
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         tf.function(record_parser(said))(tf.constant(serialised))
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
@@ -158,7 +158,7 @@ def test_pixels_of_an_unknown_type_are_refused(encoding):
 def test_a_record_without_a_version_is_refused():
     example = tf.train.Example.FromString(encode(make_record()))
     del example.features.feature["schema"]
-    with pytest.raises(ValueError, match=r"expected version 2, got \[\]"):
+    with pytest.raises(ValueError, match=r"expected version 2, found \[\]"):
         decode(example.SerializeToString())
     with pytest.raises(tf.errors.InvalidArgumentError, match="schema"):
         record_parser(RAW)(tf.constant(example.SerializeToString()))
@@ -178,7 +178,7 @@ def test_pixels_that_disagree_with_the_size_are_refused():
     [
         ({"image": np.zeros((5, 7), np.int32)}, r"image: expected int16 or float32 .* int32 \(5"),
         ({"image": np.zeros((5, 7, 1), np.int16)}, r"image: expected .* int16 \(5, 7, 1\)"),
-        ({"labels": np.zeros((5, 7), np.int64)}, r"labels: expected uint8 \(5, 7\), got int64"),
+        ({"labels": np.zeros((5, 7), np.int64)}, r"labels: expected uint8 \(5, 7\), found int64"),
         ({"labels": np.zeros((7, 5), np.uint8)}, r"labels: expected uint8 \(5, 7\), .*\(7, 5\)"),
     ],
 )
