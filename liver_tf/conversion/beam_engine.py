@@ -79,7 +79,7 @@ def _convert_and_save_outcome(job: CaseJob) -> None:
     task, target = job
     try:
         stored = convert_case(job).to_json(task)
-    except Refusal as refusal:  # of the output: it concerns all cases
+    except Refusal as refusal:  # the output cannot be written, which concerns all cases
         stored = {"ends_all": refusal.to_json()}
     with write_errors_as_refusals(target.output):
         atomic_files.write_json(target.output / MEMOS / f"{task.case}{_SUFFIX}", stored)
@@ -94,7 +94,7 @@ def _load_outcome(folder: Path, job: CaseJob) -> CaseOutcome:
             "beam-failed",
             target.output,
             expected="an outcome file for every case",
-            found="a case without one",
+            found="no outcome file for a case",
             remedy="Make sure that all machines see the output folder under the same path.",
         ) from None
     if "ends_all" in stored:

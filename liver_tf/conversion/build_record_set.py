@@ -59,15 +59,15 @@ class ConvertSettings(SourceSettings):
     )
     validation_share: float = option(
         0.2,
-        "Lesion types: share of a fold's training patients that validate; at least one does.",
+        "Lesion types: share of a fold's training patients used for validation; at least one.",
         low=0.01,
         high=0.9,
     )
     seed: int = option(0, "Lesion types: seed of the folds.", low=0, high=2**31 - 1)
     allow_pairs: Path | None = option(
         None,
-        "Lesion types: file of pairs of cases whose slices may be alike, two names on each line, "
-        "as the leakage guard prints them.",
+        "Lesion types: file of pairs of cases that may have similar slices: two names on each "
+        "line, as the leakage guard prints them.",
     )
 
     def __post_init__(self) -> None:
@@ -185,15 +185,15 @@ def _engine(settings: ConvertSettings) -> Engine:
 def _write_folds(
     settings: ConvertSettings, manifest: Manifest
 ) -> tuple[tuple[Split, ...], list[str]]:
-    """Write ``folds.json``; returns the folds and sentences on them."""
+    """Write ``folds.json``; returns the folds and remarks on them."""
     from liver_tf.conversion.output_folder import FOLDS_NAME
     from liver_tf.disk_full import write_errors_as_refusals
     from liver_tf.records import folds
 
     if settings.folds == 1:
         return (), [
-            "no folds were requested: these records can be used for tests, but not for "
-            "fine-tuning with a test part"
+            "no folds were requested: these records can serve as a test set, but not for "
+            "fine-tuning"
         ]
     arguments: dict[str, Any] = {
         "folds": settings.folds,
@@ -207,7 +207,7 @@ def _write_folds(
             "too-few-patients",
             settings.output,
             expected=f"a diagnosis with at least {settings.folds} patients, one for each fold",
-            found=f"{len(manifest.cases)} patients, fewer of each diagnosis",
+            found=f"{len(manifest.cases)} patients, but fewer with each diagnosis",
             remedy="Lower --folds (1 writes none) or add patients. The records are complete.",
         ) from None
     _refuse_leaks(settings, manifest, splits)
@@ -217,7 +217,7 @@ def _write_folds(
 
 
 def _refuse_leaks(settings: ConvertSettings, manifest: Manifest, splits: tuple[Split, ...]) -> None:
-    """Refuse folds whose parts share a patient or a slice: no figure of them would be valid."""
+    """Refuse folds whose parts share a patient or a slice: their results would be invalid."""
     from liver_tf.records.allowed_pairs import load_allowed
     from liver_tf.records.leakage import borders_of, find_leaks, parts_of_split, refuse_leaks
 

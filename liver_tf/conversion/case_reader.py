@@ -1,4 +1,4 @@
-"""Reads a case slice by slice, whatever its source, and refuses what cannot be trusted."""
+"""Reads a case from any source slice by slice, and refuses unreliable input."""
 
 from __future__ import annotations
 

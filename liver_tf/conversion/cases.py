@@ -1,7 +1,4 @@
-"""A case: the unit of work that is read, refused or converted on its own.
-
-A case is one scan (LiTS, DICOM series) or all slices of one patient (slices CSV).
-"""
+"""A case, the unit of reading and conversion: one scan, or a patient's slices from a CSV."""
 
 from __future__ import annotations
 

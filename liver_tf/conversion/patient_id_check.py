@@ -17,10 +17,10 @@ from liver_tf.refusals import Refusal
 def refuse_patients_with_two_names(
     rows: list[SliceRow], table: Path
 ) -> tuple[list[SliceRow], list[Refusal]]:
-    """Remove the rows of patients whose images carry one PatientID under several ``patient_id``.
+    """Remove the rows of patients whose images share a PatientID under several ``patient_id``.
 
-    A PatientID shared by all images, as some anonymisation tools write it, is ignored. So are
-    images that cannot be read; they are refused when their pixels are read.
+    A PatientID common to all images, as some anonymisation tools write it, is ignored. Images that
+    cannot be read are refused later, when their pixels are read.
 
     Returns:
       The remaining rows, and a refusal ``csv-patient-twice`` for each row removed.
@@ -37,7 +37,7 @@ def refuse_patients_with_two_names(
             "csv-patient-twice",
             table,
             expected=f"in line {row.line}: one patient_id for all images with the same PatientID",
-            found="a PatientID with several",
+            found="several patient_id for one PatientID",
             remedy="Give each person one patient_id. If the CSV is right and the images are wrong, "
             "use --ignore_patient_id.",
         )

@@ -20,8 +20,8 @@ class RoiSetSettings(Options):
 
     input: Path = option(REQUIRED, "Folder of the record set of whole slices.")
     output: Path = option(REQUIRED, "Folder of the ROI record set.")
-    liver_run: Path | None = option(None, "Run of the liver network that finds the liver.")
-    true_liver: bool = option(False, "Cut around the labelled liver instead.")
+    liver_run: Path | None = option(None, "Training run of the network that segments the liver.")
+    true_liver: bool = option(False, "Use the labelled liver instead of a network.")
     rule: RoiRule = part(RoiRule)
 
     def __post_init__(self) -> None:

@@ -36,7 +36,6 @@ class RoiCoverage:
     lesion_pixels_inside: int = 0
 
     def text(self) -> str:
-        """One sentence for the terminal."""
         share = self.lesion_pixels_inside / self.lesion_pixels if self.lesion_pixels else 1.0
         return (
             f"{self.missed} of {self.slices_with_liver} slices with liver have no ROI; "
@@ -67,7 +66,22 @@ def cut_rois(
         manifest; and as :func:`liver_tf.conversion.output_folder.rewritten_folder`.
     """
     manifest = load_manifest(source)
-    _refuse_misuse(source, output, manifest)
+    if manifest.roi is not None:
+        raise Refusal(
+            "roi-of-roi",
+            source,
+            expected="a record set of whole slices",
+            found="a record set of ROIs",
+            remedy="Use a record set written by build_tfrecords.",
+        )
+    if output.resolve() == source.resolve():
+        raise Refusal(
+            "same-folder",
+            output,
+            expected="an output folder different from the input",
+            found="the same folder",
+            remedy="Choose another --output: whole slices and ROIs are two record sets.",
+        )
     check_shards(source, manifest)
     cutter = _RoiCutter(source, output, manifest, finder, rule)
     roi = {
@@ -88,7 +102,7 @@ def cut_rois(
                 source,
                 expected="a liver in at least one slice",
                 found=f"none in {manifest.records} slices",
-                remedy="Train the liver network longer, or try --true_liver.",
+                remedy="Train the liver network longer, or use --true_liver.",
             )
         remove_leftovers(output, {entry.case for entry in entries})
         with write_errors_as_refusals(output):
@@ -99,25 +113,6 @@ def cut_rois(
         roi_manifest = replace(manifest, cases=entries, roi={**roi, "result": asdict(coverage)})
         roi_manifest.save(output)
     return roi_manifest, coverage.text()
-
-
-def _refuse_misuse(source: Path, output: Path, manifest: Manifest) -> None:
-    if manifest.roi is not None:
-        raise Refusal(
-            "roi-of-roi",
-            source,
-            expected="a record set of whole slices",
-            found="one of ROIs",
-            remedy="Use a record set written by build_tfrecords.",
-        )
-    if output.resolve() == source.resolve():
-        raise Refusal(
-            "same-folder",
-            output,
-            expected="an output folder different from the input",
-            found="the same folder",
-            remedy="Choose another --output: whole slices and ROIs are two record sets.",
-        )
 
 
 @dataclass(frozen=True)
@@ -133,7 +128,7 @@ class _RoiCutter:
         """Write the ROIs of a case; None if no liver is found in it."""
         records = list(read_case(self.source, entry))
         single_slices = self.manifest.made_by.get("source") == "slices"
-        # A volume is one scan; each single slice is a scan of its own.
+        # Each slice of a CSV counts as a separate scan.
         scans = [[record] for record in records] if single_slices else [records]
         rois = [roi for scan in scans for roi in self._rois_of_scan(scan)]
         if not rois:

@@ -76,7 +76,7 @@ class SourceSettings(Options):
 
     def typed_labels(self) -> LabelSet:
         """The label set with ``lesion_types``; raises ``OptionError``."""
-        # These have a meaning of their own in the table and in --mask_values.
+        # Reserved words of the CSV and of --mask_values.
         for reserved in (HEALTHY, "lesion", ""):
             if reserved in self.lesion_types:
                 raise OptionError("lesion_types", f"{reserved!r} cannot be the name of a type")

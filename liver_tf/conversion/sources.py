@@ -12,12 +12,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from liver_tf.conversion.cases import CaseTask
 from liver_tf.conversion.patient_id_check import refuse_patients_with_two_names
 from liver_tf.conversion.segment_mapping import Segments
 from liver_tf.conversion.source_settings import SourceSettings
-from liver_tf.ct.dicom_series_search import SeriesFiles, find_series_files
+from liver_tf.ct.dicom_series_search import find_series_files
 from liver_tf.ct.lits_search import find_lits_cases, source_group
 from liver_tf.ct.pseudonyms import pseudonym
 from liver_tf.ct.slices_csv import SliceRow, read_slices_csv
@@ -68,19 +69,15 @@ def find_lits(folder: Path, key: bytes) -> tuple[list[CaseTask], list[Refusal]]:
     tasks = []
     for pair in pairs:
         name = f"lits-{pair.number}"
-        patient = pseudonym(key, "patient", name)
-        group = source_group(pair.number)
-        tasks.append(
-            CaseTask(
-                case=pseudonym(key, "case", name),
-                patient=patient,
-                group=group if group == "3D-IRCADb" else patient,
-                label_set=LITS,
-                volume=pair.volume,
-                segmentation=pair.segmentation,
-                sources=_sources(key, folder, (pair.volume, pair.segmentation)),
-            )
+        files = (pair.volume, pair.segmentation)
+        task = CaseTask(
+            **_pseudonyms(key, name, name, folder, files),
+            label_set=LITS,
+            volume=pair.volume,
+            segmentation=pair.segmentation,
         )
+        group = source_group(pair.number)
+        tasks.append(replace(task, group=group) if group == "3D-IRCADb" else task)
     return tasks, refusals
 
 
@@ -106,23 +103,29 @@ def find_series(
         cautions = list(files.cautions)
         identifier = files.patient_id
         if not identifier and not study_is_patient:
-            refusals.append(_no_patient_id(files))
+            refusals.append(
+                Refusal(
+                    "series-no-patient",
+                    files.place,
+                    expected="a PatientID, which keeps all series of a patient in the same split",
+                    found="none",
+                    remedy="Export with a PatientID (a pseudonym will do). If every study belongs "
+                    "to a different patient, use --series_without_patient_id=own_patient.",
+                )
+            )
             continue
         if not identifier:
             identifier = f"study {files.study_uid or files.series_uid}"
             note = "no PatientID in the slices: the study counts as a separate patient"
             cautions.append(Caution("series-no-patient", note))
-        patient = pseudonym(key, "patient", identifier)
+        members = (*files.slices, *files.segmentations)
         details = [repr(segments), *(caution.text for caution in cautions)]
         tasks.append(
             CaseTask(
-                case=pseudonym(key, "case", files.series_uid),
-                patient=patient,
-                group=patient,
+                **_pseudonyms(key, files.series_uid, identifier, folder, members, details),
                 label_set=label_set,
                 series=replace(files, cautions=tuple(cautions)),
                 segments=segments,
-                sources=_sources(key, folder, (*files.slices, *files.segmentations), details),
             )
         )
     return tasks, refusals, ignored
@@ -155,41 +158,36 @@ def find_slices(
         by_patient[row.patient_id].append(row)
     tasks = []
     for identifier, members in by_patient.items():
-        patient = pseudonym(key, "patient", identifier)
         files = [path for row in members for path in (row.image, row.mask)]
         tasks.append(
             CaseTask(
-                case=pseudonym(key, "case", identifier),
-                patient=patient,
-                group=patient,
+                **_pseudonyms(key, identifier, identifier, table.parent, files),
                 label_set=label_set,
                 rows=tuple(members),
                 mask_values=mask_values,
-                sources=_sources(key, table.parent, files),
             )
         )
     return tasks, refusals
 
 
-def _sources(
-    key: bytes, folder: Path, files: Iterable[Path | None], details: Sequence[str] = ()
-) -> str:
-    """Pseudonym of what a case is made from: file names relative to ``folder``, and ``details``.
+def _pseudonyms(
+    key: bytes,
+    case: str,
+    patient: str,
+    folder: Path,
+    files: Iterable[Path | None],
+    details: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Pseudonyms of case, patient, group and sources (file names and ``details``).
 
-    Relative, as the input may move; keyed, as file names may identify people.
+    File names are relative to ``folder``, as the input may move.
     """
     names = ["" if path is None else os.path.relpath(path, folder) for path in files]
     # File names that are not UTF-8 cannot be encoded directly.
-    text = "\0".join([*names, *details]).encode("utf-8", "backslashreplace").decode()
-    return pseudonym(key, "sources", text)
-
-
-def _no_patient_id(files: SeriesFiles) -> Refusal:
-    return Refusal(
-        "series-no-patient",
-        files.place,
-        expected="a PatientID, which keeps all series of a patient in the same split",
-        found="none",
-        remedy="Export with a PatientID (a pseudonym will do). If every study belongs to a "
-        "different patient, use --series_without_patient_id=own_patient.",
-    )
+    sources = "\0".join([*names, *details]).encode("utf-8", "backslashreplace").decode()
+    return {
+        "case": pseudonym(key, "case", case),
+        "patient": pseudonym(key, "patient", patient),
+        "group": pseudonym(key, "patient", patient),
+        "sources": pseudonym(key, "sources", sources),
+    }

@@ -38,10 +38,7 @@ class PicturedCase:
 
 
 class CaseChoice:
-    """Chooses at most ``limit`` cases, in one pass and in bounded memory.
-
-    The choice depends on the order of the cases, not on their pseudonyms.
-    """
+    """Chooses at most ``limit`` cases by their order, in one pass and in bounded memory."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -49,7 +46,7 @@ class CaseChoice:
         self._seen = 0
 
     def add(self, row: CaseRow, pictures: tuple[CasePicture, ...]) -> None:
-        """Consider the next case. A case without pictures is counted but never chosen."""
+        """Consider the next case. A case without pictures is never chosen."""
         case = PicturedCase(self._seen, row, pictures)
         self._seen += 1
         alike = [kept for kept in self._kept if kept.rank == case.rank]

@@ -40,7 +40,7 @@ def contact_sheet(cases: Sequence[PicturedCase], label_set: LabelSet) -> Html:
 def _card(case: PicturedCase, label_set: LabelSet) -> dict[str, Any]:
     row = case.row
     typed = any(picture.diagnosis for picture in case.pictures)
-    # The cautions of a scan concern its whole mask; single slices have a mask each.
+    # Cautions of a scan apply to all its slices; each single slice has a separate mask.
     misplaced = bool(MASK_CODES & set(row.cautions)) and not typed
     heading = [row.case, *(row.diagnoses if typed else ()), counted(row.slices, "slice")]
     if not typed:
@@ -75,7 +75,7 @@ def _line(label: int, label_set: LabelSet) -> dict[str, Any]:
 
 
 def _caption(picture: CasePicture, slices: int) -> str:
-    # Single slices keep their number in the CSV, which may exceed the number of slices read.
+    # Numbers of single slices count CSV rows, and may exceed the number of slices read.
     parts = [f"slice {picture.index + 1}" + ("" if picture.diagnosis else f" of {slices}")]
     parts += [part for part in (picture.diagnosis, picture.shows) if part]
     if math.isnan(picture.liver_hu.mean):

@@ -70,5 +70,4 @@ class Histogram:
 
     @property
     def total(self) -> int:
-        """Number of values."""
         return sum(self.counts) + self.below + self.above

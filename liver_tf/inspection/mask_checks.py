@@ -21,7 +21,7 @@ _BODY_HU = -200
 _SPREAD_HU = (-200, 300)
 #: Maximum SD of liver with vessels and noise; a mask across several organs exceeds it.
 _EVEN_SD_HU = 40.0
-#: Minimum SD for ``liver-uneven``: the mask reaches into fat or lung.
+#: Minimum SD for ``liver-uneven``: the mask extends into fat or lung.
 _UNEVEN_SD_HU = 70.0
 #: ``mask-mirrored`` requires an SD below this share when mirrored.
 _MUCH_SMALLER = 0.6
@@ -85,8 +85,8 @@ class MaskFit:
                 Caution(
                     "liver-side",
                     f"{1 - self.right_share:.0%} of the liver mask lies in the left half of the "
-                    "body; the liver lies on the right, except in situs inversus. Check for "
-                    "swapped sides in the mask, or in image and mask.",
+                    "body; the liver lies on the right, except in situs inversus. Check whether "
+                    "left and right are swapped in the mask, or in image and mask.",
                 )
             )
         if self.spread["as drawn"].count < _LEAST_PIXELS:
@@ -106,9 +106,9 @@ class MaskFit:
             cautions.append(
                 Caution(
                     "liver-uneven",
-                    f"the SD under the liver mask is {drawn:.0f} HU, more than in one organ "
-                    f"(at most {_UNEVEN_SD_HU:.0f}). Check whether the mask is shifted, rotated or "
-                    "of another scan.",
+                    f"the SD under the liver mask is {drawn:.0f} HU; within one organ it is at "
+                    f"most {_UNEVEN_SD_HU:.0f}. Check whether the mask is shifted, rotated or from "
+                    "another scan.",
                 )
             )
         return cautions

@@ -28,8 +28,7 @@ class Habitus:
     Attributes:
       scale: factors along x, y, z.
       angle_rad: rotation on the table.
-      warp: ripples that displace points along x, y, z.
-      warp_mm: SD of the displacement.
+      warp, warp_mm: ripples that displace points along x, y, z, and SD of the displacement.
     """
 
     scale: tuple[float, ...]
@@ -85,12 +84,10 @@ class Patient:
 
     @property
     def half_width_mm(self) -> float:
-        """Approximate half width of the body, including the skin."""
         return (140 + 1.1 * self.body.fat_mm) * self.habitus.scale[0]
 
     @property
     def half_depth_mm(self) -> float:
-        """Approximate half depth of the body, including the skin."""
         return (96 + 1.1 * self.body.fat_mm) * self.habitus.scale[1]
 
     def plane(self, x_mm: Array, y_mm: Array, z_mm: float, edge_mm: float) -> Plane:

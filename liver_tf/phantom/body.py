@@ -102,7 +102,7 @@ class Body:
         return union(right, left, 14)
 
     def spine_keep_out(self, x: Array, y: Array) -> Array:
-        """Distance to the spine, crura and great vessels, which organs do not enter."""
+        """Distance to the region of spine, crura and great vessels, which excludes organs."""
         return union(ellipse(x, y, (0, 26), (29, 27)), ellipse(x, y, (12, -6), (14, 13)), 8)
 
     def paint(self, plane: Plane, tissues: Tissues) -> Array:

@@ -1,7 +1,6 @@
 """The cohorts: patients, their lesions and the slices to be imaged.
 
-Each patient has its own random stream, a function of the seed, the cohort's name and the patient's
-index: patient 17 is the same in a cohort of 20 and in one of 140.
+Each patient has a separate random stream: patient 17 is the same in cohorts of 20 and of 140.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""Lesions: place, size and shape, the same for every type, and the appearance of each type.
+"""Lesions: position, size and shape (independent of the type), and the appearance of each type.
 
-:func:`draw_forms` draws number, size and shape without knowing the type; only :func:`draw_look`
-depends on it. So types differ in attenuation and texture alone. A new type is added to ``TYPES``
-and ``_DRAW_LOOK``.
+Types differ in attenuation and texture only. To add a type, extend ``TYPES`` and ``_DRAW_LOOK``.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ MIN_DIAMETER_MM, MAX_DIAMETER_MM = 5.0, 60.0
 
 @dataclass(frozen=True)
 class Form:
-    """Place, size and shape of a lesion.
+    """Position, size and shape of a lesion.
 
     Attributes:
       centre_mm: in the standard frame.
@@ -108,8 +106,8 @@ class PhantomLesion:
         radius = np.float32(self.form.mean_radius_mm)
         depth = np.clip(-distance / radius, 0, 1)
         if look.kind == "hemangioma":
-            # Nodules are islands of the ripple. The threshold rises from rim to centre, so they
-            # start at the rim with gaps between them and merge as the filling grows.
+            # Nodules are peaks of the ripple. The threshold rises from rim to centre: nodules
+            # start at the rim, with gaps, and merge as the filling grows.
             threshold = 0.1 - 2.4 * look.filling + 2.6 * depth
             enhanced = smoothstep((ripple - threshold) / 0.5 + 0.5)
             return look.hu + (look.nodule_hu - look.hu) * enhanced

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from liver_tf.phantom.body import WALL_MM, Body
-from liver_tf.phantom.plane import WHOLE, Plane
+from liver_tf.phantom.plane import WHOLE, Plane, Rods, paint_rods
 from liver_tf.phantom.random_streams import clipped_normal, clipped_normals
 from liver_tf.phantom.shapes import (
     Array,
@@ -24,36 +24,23 @@ HILUM_MM = np.array([-20.0, -24.0, 0.0])
 CAVA_MM = np.array([-20.0, -20.0, 0.0])
 
 
-@dataclass(frozen=True)
-class Vessels:
-    """Both vessel trees as rods: float32 [rods, 3] start and end, [rods] radii, in mm."""
-
-    start_mm: np.ndarray
-    end_mm: np.ndarray
-    r0_mm: np.ndarray
-    r1_mm: np.ndarray
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> Vessels:
-        """Draw three hepatic veins from the vena cava and the two branches of the portal vein."""
-        rods: list[tuple[np.ndarray, np.ndarray, float, float]] = []
-        for direction in ((-1.0, 0.15, -0.25), (-0.6, -0.75, -0.3), (0.45, -0.85, -0.25)):
-            start = CAVA_MM + np.array([0, -2, rng.uniform(42, 54)])
-            _grow(rng, rods, start, np.array(direction), rng.uniform(4.4, 5.8), 30.0, 5)
-        _rod(rods, (12, -26, -34), HILUM_MM, 6.2, 6.0)
-        right, left = np.add(HILUM_MM, (-26, 8, 4)), np.add(HILUM_MM, (16, -22, 18))
-        _rod(rods, HILUM_MM, right, 5.8, 4.8)
-        _rod(rods, HILUM_MM, left, 4.8, 4.0)
-        for direction in ((-0.8, 0.2, 0.55), (-0.75, 0.35, -0.6), (-0.5, -0.8, -0.1)):
-            _grow(rng, rods, right, np.array(direction), rng.uniform(3.4, 4.6), 26.0, 5)
-        for direction in ((0.8, -0.4, 0.2), (-0.3, -0.9, 0.1)):
-            _grow(rng, rods, left, np.array(direction), rng.uniform(2.6, 3.4), 20.0, 4)
-        columns = [np.array(column, np.float32) for column in zip(*rods, strict=True)]
-        return cls(*columns)
-
-
-def _rod(rods: list, start, end, r0: float, r1: float) -> None:
-    rods.append((np.asarray(start, float), np.asarray(end, float), r0, r1))
+def _draw_vessels(rng: np.random.Generator) -> Rods:
+    """Draw three hepatic veins from the vena cava and the two branches of the portal vein."""
+    rods: list[tuple] = []
+    for direction in ((-1.0, 0.15, -0.25), (-0.6, -0.75, -0.3), (0.45, -0.85, -0.25)):
+        start = CAVA_MM + np.array([0, -2, rng.uniform(42, 54)])
+        _grow(rng, rods, start, np.array(direction), rng.uniform(4.4, 5.8), 30.0, 5)
+    right, left = np.add(HILUM_MM, (-26, 8, 4)), np.add(HILUM_MM, (16, -22, 18))
+    rods.append(((12, -26, -34), HILUM_MM, 6.2, 6.0))
+    rods += [(HILUM_MM, right, 5.8, 4.8), (HILUM_MM, left, 4.8, 4.0)]
+    for direction in ((-0.8, 0.2, 0.55), (-0.75, 0.35, -0.6), (-0.5, -0.8, -0.1)):
+        _grow(rng, rods, right, np.array(direction), rng.uniform(3.4, 4.6), 26.0, 5)
+    for direction in ((0.8, -0.4, 0.2), (-0.3, -0.9, 0.1)):
+        _grow(rng, rods, left, np.array(direction), rng.uniform(2.6, 3.4), 20.0, 4)
+    start_mm, end_mm, r0_mm, r1_mm = (
+        np.array(each, np.float32) for each in zip(*rods, strict=True)
+    )
+    return start_mm, end_mm, r0_mm, r1_mm
 
 
 def _grow(
@@ -72,7 +59,7 @@ def _grow(
         direction /= np.linalg.norm(direction)
         end = start + direction * length_mm * rng.uniform(0.4, 0.6)
         thinner = radius_mm * 0.95
-        _rod(rods, start, end, radius_mm, thinner)
+        rods.append((start, end, radius_mm, thinner))
         start, radius_mm = end, thinner
     if depth == 0 or radius_mm < 0.8:
         return
@@ -111,7 +98,7 @@ class Liver:
     bile_radii_mm: tuple[float, ...]
     bumps: Ripple
     mottle: Ripple
-    vessels: Vessels
+    vessels: Rods
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Liver:
@@ -131,7 +118,7 @@ class Liver:
             bile_radii_mm=clipped_normals(rng, (13, 3, 7, 20), (17, 3, 10, 25), (26, 5, 14, 38)),
             bumps=Ripple.draw(rng, 8, 45, 110),
             mottle=Ripple.draw(rng, 10, 12, 50),
-            vessels=Vessels.draw(rng),
+            vessels=_draw_vessels(rng),
         )
 
     def bile_distance(self, x: Array, y: Array, z: Array) -> Array | None:
@@ -191,15 +178,7 @@ class Liver:
         return cover
 
     def _paint_vessels(self, plane: Plane, tissues: Tissues, distance: Array) -> None:
-        v = self.vessels
-        low = np.minimum(v.start_mm, v.end_mm) - v.r0_mm[:, None]
-        high = np.maximum(v.start_mm, v.end_mm) + v.r0_mm[:, None]
-        near = (low[:, 2] < plane.z.max()) & (high[:, 2] > plane.z.min())
-        for i in np.flatnonzero(near):
-            window = plane.window(low[i], high[i])
-            if window is None:
-                continue
-            x, y, z = plane.points(window)
-            rod = capsule(x, y, z, v.start_mm[i], v.end_mm[i], v.r0_mm[i], v.r1_mm[i])
-            inside = np.clip(-distance[window] / 3, 0, 1) if i else 1.0
-            plane.paint(window, plane.cover(rod) * inside, tissues.blood)
+        start, end, r0, r1 = self.vessels
+        everywhere, inside = np.ones_like(distance), np.clip(-distance / 3, 0, 1)
+        paint_rods(plane, (start[:1], end[:1], r0[:1], r1[:1]), everywhere, tissues.blood)
+        paint_rods(plane, (start[1:], end[1:], r0[1:], r1[1:]), inside, tissues.blood)

@@ -8,7 +8,7 @@ import numpy as np
 
 from liver_tf.phantom.body import WALL_MM
 from liver_tf.phantom.liver import CAVA_MM
-from liver_tf.phantom.plane import Plane
+from liver_tf.phantom.plane import Plane, Rods, paint_rods
 from liver_tf.phantom.random_streams import clipped_normal, clipped_normals
 from liver_tf.phantom.shapes import Array, Ripple, capsule, ellipse, ellipsoid, intersection, tube
 from liver_tf.phantom.tissues import Tissues
@@ -41,8 +41,8 @@ class Organs:
     cava_radii_mm: tuple[float, ...]
     heart_shift_mm: float
     loops: tuple[Loop, ...]
-    twigs: np.ndarray
-    lung_twigs: np.ndarray
+    twigs: Rods
+    lung_twigs: Rods
     food: Ripple
     pyramids: Ripple
 
@@ -73,13 +73,13 @@ class Organs:
         )
 
     def paint_behind(self, plane: Plane, tissues: Tissues, wall: Array, domes: Array) -> None:
-        """Paint the organs that the liver may cover."""
+        """Paint the organs behind the liver."""
         inside = plane.cover(wall + (WALL_MM + 1))
         below = inside * plane.cover(domes + 2)
         self._paint_heart(plane, tissues, inside * (1 - plane.cover(domes - 1)))
         if plane.z_mm > 0:
-            _paint_twigs(plane, self.lung_twigs, 40.0, inside * (plane.hu < -600))
-        _paint_twigs(plane, self.twigs, tissues.blood, below)
+            paint_rods(plane, self.lung_twigs, inside * (plane.hu < -600), 40.0)
+        paint_rods(plane, self.twigs, below, tissues.blood)
         self._paint_loops(plane, tissues, below)
         self._paint_great_vessels(plane, tissues)
         self._paint_pancreas(plane, tissues)
@@ -203,21 +203,9 @@ def _draw_loops(rng: np.random.Generator) -> tuple[Loop, ...]:
     return tuple(loops)
 
 
-def _draw_twigs(rng, number: int, low_mm, high_mm, r0_mm: float, r1_mm: float) -> np.ndarray:
-    """Draw short rods in a box: float [number, 7], start, end and radius in mm."""
+def _draw_twigs(rng, number: int, low_mm, high_mm, r0_mm: float, r1_mm: float) -> Rods:
+    """Draw short rods in a box."""
     start = rng.uniform(low_mm, high_mm, size=(number, 3))
     end = start + rng.normal(0, 11, size=(number, 3))
-    return np.hstack([start, end, rng.uniform(r0_mm, r1_mm, size=(number, 1))])
-
-
-def _paint_twigs(plane: Plane, twigs: np.ndarray, hu: float, where: Array) -> None:
-    radius = twigs[:, 6:]
-    low = np.minimum(twigs[:, :3], twigs[:, 3:6]) - radius
-    high = np.maximum(twigs[:, :3], twigs[:, 3:6]) + radius
-    near = (low[:, 2] < plane.z.max()) & (high[:, 2] > plane.z.min())
-    for i in np.flatnonzero(near):
-        window = plane.window(low[i], high[i])
-        if window:
-            x, y, z = plane.points(window)
-            rod = capsule(x, y, z, twigs[i, :3], twigs[i, 3:6], twigs[i, 6], twigs[i, 6])
-            plane.paint(window, plane.cover(rod) * where[window], hu)
+    radius = rng.uniform(r0_mm, r1_mm, size=number)
+    return start, end, radius, radius

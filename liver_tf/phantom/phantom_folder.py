@@ -41,8 +41,6 @@ def write_phantom(
     """Write a phantom folder, or resume one that was started with the same plan.
 
     Args:
-      output: folder that is missing, empty, or was started with the same plan.
-      plan: what to write.
       workers: number of processes; it does not affect the files.
       progress: wraps the iterator over units of work; its second argument is their number.
 
@@ -50,7 +48,7 @@ def write_phantom(
       False if the folder was complete and nothing was written.
 
     Raises:
-      Refusal: ``phantom-other-arguments`` if the folder belongs to another plan,
+      Refusal: ``phantom-other-arguments`` if the folder was made with another plan,
         ``phantom-foreign-folder`` if it contains other files.
     """
     arguments = {"version": __version__, **asdict(plan)}
@@ -93,7 +91,7 @@ def _is_complete(output: Path, arguments: dict) -> bool:
                     "phantom-other-arguments",
                     output,
                     expected=f"a folder made with {arguments}",
-                    found=f"one made with {differing}",
+                    found=f"a folder made with {differing}",
                     remedy="Choose another --output, or delete the folder.",
                 )
             return name == DONE
@@ -101,7 +99,7 @@ def _is_complete(output: Path, arguments: dict) -> bool:
         raise Refusal(
             "phantom-foreign-folder",
             output,
-            expected=f"an empty folder, or one with a {DONE}",
+            expected=f"an empty folder, or a phantom folder with a {DONE}",
             found="other files",
             remedy="Choose another --output.",
         )

@@ -1,4 +1,4 @@
-"""What determines a phantom folder, byte for byte. Needs no numpy."""
+"""The options of the phantom; ``PhantomPlan`` determines its files byte for byte."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from liver_tf.refusals import Refusal
 
 @dataclass(frozen=True)
 class PhantomPlan(Options):
-    """Arguments that determine a phantom folder."""
+    """Arguments that determine the files."""
 
     seed: int = option(0, "Seed of all randomness.")
     lits_volumes: int = option(12, "Number of LiTS-like volumes.")

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from liver_tf.phantom.shapes import capsule
+
 Window = tuple[slice, slice]
+#: Start and end [rods, 3] and both radii [rods] of round rods, in mm.
+Rods = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass
@@ -66,3 +70,16 @@ class Plane:
 
 
 WHOLE: Window = (slice(None), slice(None))
+
+
+def paint_rods(plane: Plane, rods: Rods, where: np.ndarray, hu: float) -> None:
+    """Paint rods one after the other, weighted by ``where`` (0 to 1)."""
+    start_mm, end_mm, r0_mm, r1_mm = rods
+    low = np.minimum(start_mm, end_mm) - r0_mm[:, None]
+    high = np.maximum(start_mm, end_mm) + r0_mm[:, None]
+    near = (low[:, 2] < plane.z.max()) & (high[:, 2] > plane.z.min())
+    for i in np.flatnonzero(near):
+        window = plane.window(low[i], high[i])
+        if window:
+            rod = capsule(*plane.points(window), start_mm[i], end_mm[i], r0_mm[i], r1_mm[i])
+            plane.paint(window, plane.cover(rod) * where[window], hu)

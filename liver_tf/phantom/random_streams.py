@@ -9,14 +9,9 @@ import numpy as np
 
 
 def stream(seed: int, *names: str | int) -> np.random.Generator:
-    """A generator that depends only on the seed and the names.
-
-    ``stream(0, "sheba", 17, "lesions")`` is the same in every process, for any number of patients
-    and regardless of earlier draws.
-    """
-    words = [seed]
-    words += (name if isinstance(name, int) else zlib.crc32(name.encode()) for name in names)
-    return np.random.default_rng(np.random.SeedSequence(words))
+    """A generator that depends only on the seed and the names, not on earlier draws."""
+    words = (name if isinstance(name, int) else zlib.crc32(name.encode()) for name in names)
+    return np.random.default_rng(np.random.SeedSequence([seed, *words]))
 
 
 def clipped_normal(

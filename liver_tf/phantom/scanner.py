@@ -63,7 +63,6 @@ class Scanner:
         )
 
     def pixel_mm(self, matrix: int) -> float:
-        """Width of a pixel."""
         return self.field_mm / matrix
 
     def axes_mm(self, matrix: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,7 @@
 """Implicit surfaces: signed distances of points to shapes.
 
-Each function takes coordinates in mm (x to the patient's left, y to the back, z to the head) as
-broadcastable arrays or numbers and returns a distance in mm, negative inside. Distances are exact
-near the surface and approximate away from it.
+Coordinates are in mm (x to the patient's left, y to the back, z to the head), as broadcastable
+arrays or numbers. Distances are in mm, negative inside, exact near the surface only.
 """
 
 from __future__ import annotations

@@ -112,16 +112,14 @@ def write_dicom(
       names: identify the patient, for the UIDs.
       corner_mm: centre of the first pixel in patient mm, LPS.
     """
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = CTImageStorage
+    ds = Dataset()
+    ds.file_meta = meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = ds.SOPClassUID = CTImageStorage
     meta.MediaStorageSOPInstanceUID = stable_uid(*names, "instance", slice_number)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.ImplementationClassUID = IMPLEMENTATION_UID
-    ds = Dataset()
-    ds.file_meta = meta
     ds.SpecificCharacterSet = "ISO_IR 192"
     ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
-    ds.SOPClassUID = CTImageStorage
     ds.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
     ds.StudyDate = ds.SeriesDate = ds.ContentDate = ds.AcquisitionDate = "20200101"
     ds.StudyTime = ds.SeriesTime = ds.ContentTime = ds.AcquisitionTime = "120000"

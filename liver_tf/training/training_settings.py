@@ -163,7 +163,7 @@ class FinetuneSettings(TrainingSettings):
         "folds).",
     )
     allow_pairs: Path | None = option(
-        None, "File of pairs of cases whose slices may be alike: two names on each line."
+        None, "File of pairs of cases that may have similar slices: two names on each line."
     )
     accept_unknown_training: bool = option(
         False,
