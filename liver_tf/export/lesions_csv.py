@@ -49,7 +49,7 @@ def write_lesions_csv(
 def lesion_rows(
     lesions: Sequence[DetectedLesion], centroids: Sequence[Centroid]
 ) -> list[dict[str, Scalar]]:
-    """One row per lesion, with its centroid."""
+    """One row per lesion, centroid included."""
     return [
         {**row_of(lesion), **row_of(centroid)}
         for lesion, centroid in zip(lesions, centroids, strict=True)

@@ -95,7 +95,10 @@ def _export(
         atomic_files.write_text(extra / CARD, model_card(meaning, measures))
         if not write_warmup(extra, output.parent.name):
             left_out.append("no warm-up requests: they require pip install 'liver_tf[serving]'")
-        _sync(temporary)
+        for path in temporary.rglob("*"):
+            if path.is_file():
+                with open(path, "rb+") as file:
+                    os.fsync(file.fileno())
         try:
             os.rename(temporary, output)
         except OSError:
@@ -106,14 +109,6 @@ def _export(
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return left_out
-
-
-def _sync(folder: Path) -> None:
-    """Flush all files of a folder to the disk before it is renamed."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with open(path, "rb+") as file:
-                os.fsync(file.fileno())
 
 
 def _meaning(cascade: Cascade, provenance: dict) -> dict:

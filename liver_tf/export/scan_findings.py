@@ -56,7 +56,6 @@ class ScanFindings:
 
     @cached_property
     def components(self) -> LesionComponents:
-        """The voxels of each lesion."""
         return LesionComponents.of_labels(self.labels)
 
     @cached_property

@@ -22,14 +22,8 @@ from liver_tf.labels import LIVER
 from liver_tf.refusals import Caution, Refusal
 from liver_tf.report.overlays.draw_overlays import Panel, draw_overlay
 
-LABELS, LESION_IDS, SEG, JSON, CSV, PAGE = (
-    "labels.nii.gz",
-    "lesion_ids.nii.gz",
-    "segmentation.dcm",
-    "lesions.json",
-    "lesions.csv",
-    "scan.html",
-)
+LABELS, LESION_IDS, SEG = "labels.nii.gz", "lesion_ids.nii.gz", "segmentation.dcm"
+JSON, CSV, PAGE = "lesions.json", "lesions.csv", "scan.html"
 
 
 @dataclass(frozen=True)

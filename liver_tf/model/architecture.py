@@ -1,4 +1,4 @@
-"""What decides the shapes of all weights of the U-Net. Needs no TensorFlow."""
+"""The settings that determine the shapes of the U-Net's weights. Needs no TensorFlow."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ SIDE_MULTIPLE = 2 ** (LEVELS - 1)
 
 @dataclass(frozen=True)
 class Architecture(Options):
-    """What decides the shapes of all weights.
+    """The settings that determine the shapes of all weights, and batch normalisation.
 
     Attributes:
-      image_size: Side of the square input in pixels.
       base_filters: Channels of block ``enc1``; each level below has twice as many.
       classes: Channels of the output.
-      momentum: Of the moving statistics of batch normalisation.
     """
 
     image_size: int = option(

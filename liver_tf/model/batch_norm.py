@@ -1,7 +1,7 @@
-"""Batch normalisation by one fused kernel, and what its policies do.
+"""Batch normalisation with a fused kernel, and its policies.
 
-Keras computes the moments in separate operations; TensorFlow's fused kernel runs the forward and
-the backward pass in one each. Mathematics, weights and names are those of
+Keras computes the moments in separate operations; TensorFlow has one fused kernel for the forward
+pass and one for the backward pass. Mathematics, weights and names are those of
 ``keras.layers.BatchNormalization``, so weights load both ways.
 """
 
@@ -18,9 +18,9 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     ``learn_statistics = False`` it does the same, but its scale and offset are trained. Both only
     affect steps traced afterwards.
 
-    With several replicas each one normalises by its own slices; the moving statistics are updated
-    with the mean over the replicas and stay identical on all of them. In half precision inputs and
-    outputs are half precision, everything else is float32.
+    Each replica normalises by its local slices; the moving statistics are updated with the mean
+    over the replicas and stay identical on all of them. In half precision, only inputs and outputs
+    are half precision; everything else is float32.
     """
 
     learn_statistics = True

@@ -27,13 +27,10 @@ PRECISIONS = ("float32", *HALF_PRECISIONS)
 
 
 def parse_blocks(text: str) -> tuple[str, ...]:
-    """Parse a list of blocks: ``none``, ``all``, ``enc1,enc2``, ``enc1-enc3,dec4``.
-
-    Returns:
-      The blocks in the order of ``BLOCKS``, each once.
+    """Parse ``none``, ``all`` or a list of blocks (``enc1-enc3,dec4``), in the order of ``BLOCKS``.
 
     Raises:
-      ValueError: A name matches no block, or a range runs backwards.
+      ValueError: A name matches no block, or a range is in reverse order.
     """
     text = text.strip()
     if text == "none":

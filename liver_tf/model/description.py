@@ -18,7 +18,7 @@ from liver_tf.refusals import Refusal
 
 @dataclass(frozen=True)
 class Description:
-    """Everything besides the weights that is needed to use a trained network.
+    """What is needed, besides the weights, to use a trained network.
 
     Attributes:
       kind: ``liver`` (whole slices) or ``lesion`` (ROIs).
@@ -26,7 +26,7 @@ class Description:
       window: (low, high) HU.
       mean_hu, sd_hu: Standardisation: liver HU of the training data.
       data_fingerprint: Of the training records.
-      roi: How the training ROIs were cut, for a lesion network; otherwise None.
+      roi: How the training ROIs of a lesion network were cropped; None for a liver network.
     """
 
     kind: str
@@ -44,11 +44,7 @@ class Description:
 
 
 def load_description(folder: Path) -> Description:
-    """Read ``model.json`` of a run.
-
-    Raises:
-      Refusal: The run is not finished (``no-model``) or the file is damaged (``model-damaged``).
-    """
+    """Read ``model.json`` of a run; raises ``Refusal`` ``no-model`` or ``model-damaged``."""
     path = folder / run_files.DESCRIPTION
     if not path.is_file() or not (folder / run_files.WEIGHTS).is_file():
         raise Refusal(
@@ -60,16 +56,11 @@ def load_description(folder: Path) -> Description:
         )
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-        return Description(
-            **{
-                **value,
-                "architecture": Architecture(**value["architecture"]),
-                "label_set": LabelSet(
-                    value["label_set"]["name"], tuple(value["label_set"]["classes"])
-                ),
-                "window": tuple(value["window"]),
-            }
-        )
+        label_set = value["label_set"]
+        value["architecture"] = Architecture(**value["architecture"])
+        value["label_set"] = LabelSet(label_set["name"], tuple(label_set["classes"]))
+        value["window"] = tuple(value["window"])
+        return Description(**value)
     except (ValueError, KeyError, TypeError) as error:
         raise Refusal(
             "model-damaged",
@@ -83,12 +74,9 @@ def load_description(folder: Path) -> Description:
 def load_network(folder: Path | str) -> tuple[keras.Model, Description]:
     """Build the network of a finished run and load its weights.
 
-    Args:
-      folder: The folder of the run.
-
     Returns:
-      The network: standardised HU, float32 [batch, side, side, 1], to logits [batch, side, side,
-      classes]; and what its classes, HU window and standardisation are.
+      The network, which maps standardised HU, float32 [batch, side, side, 1], to logits [batch,
+      side, side, classes]; and its description (classes, HU window, standardisation).
 
     Raises:
       Refusal: As ``load_description`` and ``load_weights``.

@@ -11,13 +11,13 @@ from liver_tf.model.blocks import BLOCKS, NORM_POLICIES, block_of
 
 
 def freeze(model: keras.Model, fixed: Iterable[str], norm: str = "update") -> None:
-    """Freeze the blocks ``fixed`` and release all others.
+    """Freeze the blocks ``fixed`` and unfreeze all others.
 
-    Only training steps traced afterwards are affected. The model's own ``trainable`` flag is never
-    set: that would overwrite the flags of its layers.
+    Only training steps traced afterwards are affected. ``model.trainable`` is not set, because it
+    would overwrite the flags of the layers.
 
     Args:
-      norm: Batch normalisation of the released blocks, one of ``blocks.NORM_POLICIES``.
+      norm: Batch normalisation of the trained blocks, one of ``blocks.NORM_POLICIES``.
     """
     if norm not in NORM_POLICIES:
         raise ValueError(f"norm: expected one of {', '.join(NORM_POLICIES)}, got {norm!r}")

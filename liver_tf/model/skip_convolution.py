@@ -1,10 +1,9 @@
-"""Convolution of a skip connection and the upsampled features, without joining their gradients.
+"""Convolution of a skip connection and the upsampled features, with separate gradients.
 
-Plain layers concatenate the two, convolve, and in the backward pass compute the gradient of the
-concatenation in one convolution that is then split: a pass through memory, and wasted work where
-the encoder is frozen and its half is not needed. Here each half's gradient is a convolution with
-that half of the kernel, and a gradient that nothing uses is not computed. Mathematics, weights and
-names are those of ``keras.layers.Conv2D`` after a ``Concatenate``.
+Plain layers compute the gradient of the concatenation in one convolution and then split it: an
+extra pass through memory, and wasted work if the encoder is frozen. Here each half's gradient is a
+convolution with its half of the kernel, and unused gradients are not computed. Mathematics,
+weights and names are those of ``keras.layers.Conv2D`` after a ``Concatenate``.
 """
 
 from __future__ import annotations

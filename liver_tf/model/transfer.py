@@ -33,7 +33,7 @@ class TransferReport:
 def transfer(path: Path, model: keras.Model, *, fresh: tuple[str, ...] = (HEAD,)) -> TransferReport:
     """Load every block from a weights file except those in ``fresh``.
 
-    The paper replaces the last layer of 3 classes by one of 5; here any label set will do.
+    The paper replaces the last layer of 3 classes by one of 5; any label set is supported.
 
     Raises:
       Refusal: A block that should be loaded differs in names or shapes.
@@ -61,9 +61,9 @@ def head_from_old(
 ) -> dict[str, list[str]]:
     """Initialise the new head from the columns of the old one.
 
-    A class that the old head also has takes its own column; any other kind of lesion takes the
-    column of *lesion*. If several classes share a column, its bias is lowered by the logarithm of
-    their number, so that together they have the probability of the original class.
+    A class of the old head keeps its column; any other lesion type takes the column of *lesion*. If
+    several classes share a column, its bias is lowered by the logarithm of their number, so that
+    together they have the probability of the original class.
 
     Args:
       path: Weights of a network with the classes ``old``.

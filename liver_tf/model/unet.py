@@ -14,15 +14,12 @@ def build(architecture: Architecture, seed: int = 0, *, precision: str = "float3
     """Build the functional model: standardised HU [batch, s, s, 1] to logits.
 
     An encoder block is 2 x (convolution, ReLU, batch normalisation), with pooling between blocks;
-    the decoder goes up by transposed convolution and concatenates the skip connection. Softmax is
+    the decoder upsamples by transposed convolution and concatenates the skip connection. Softmax is
     part of the loss and of inference.
 
     Args:
-      seed: Decides the initial weights.
-      precision: One of ``PRECISIONS``.
-
-    Returns:
-      A model with logits float32 [batch, s, s, classes].
+      seed: Determines the initial weights.
+      precision: One of ``PRECISIONS``; logits are always float32, [batch, s, s, classes].
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, got {precision!r}")
@@ -58,11 +55,8 @@ def _double_convolution(
 ):
     filters = architecture.base_filters * 2**level
     for number in (1, 2):
-        options = {
-            "kernel_initializer": initial(),
-            "name": f"{block}_conv{number}",
-            "dtype": dtype,
-        }
+        name = f"{block}_conv{number}"
+        options = {"kernel_initializer": initial(), "name": name, "dtype": dtype}
         if isinstance(x, list):
             x = SkipConvolution(filters, **options)(x)
         else:

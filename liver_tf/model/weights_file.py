@@ -17,31 +17,21 @@ from liver_tf.refusals import Refusal
 _HASH = "sha256"
 
 #: Errors of zip and numpy for a damaged file (RuntimeError: a flipped bit can mean "encrypted").
-_UNREADABLE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    ValueError,
-    KeyError,
-    TypeError,
-    EOFError,
-    OSError,
-    RuntimeError,
-)
+_OF_ZIP = (zipfile.BadZipFile, zlib.error)
+_UNREADABLE = (*_OF_ZIP, ValueError, KeyError, TypeError, EOFError, OSError, RuntimeError)
 
 
 def save_weights(path: Path, model: keras.Model) -> str:
-    """Write all weights of a model by name (``enc1_conv1/kernel``); return their hash."""
-    arrays: dict[str, np.ndarray] = {}
-    for block in weights_by_block(model).values():
-        arrays.update(block)
-    return save_arrays(path, arrays)
+    """Write all weights of a model by name (``enc1_conv1/kernel``); returns their hash."""
+    blocks = weights_by_block(model).values()
+    return save_arrays(path, {name: array for block in blocks for name, array in block.items()})
 
 
 def load_weights(path: Path, model: keras.Model) -> None:
     """Read all weights into a model of the same architecture.
 
     Raises:
-      Refusal: The file is missing or damaged, or some blocks do not match; they are listed.
+      Refusal: The file is missing or damaged, or blocks do not match.
     """
     arrays = load_arrays(path)
     matching, differing = compare_blocks(arrays, model)
@@ -57,7 +47,7 @@ def load_weights(path: Path, model: keras.Model) -> None:
 
 
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> str:
-    """Write named arrays atomically, with their hash inside; return the hash."""
+    """Write named arrays and their hash atomically; returns the hash."""
     digest = hash_of(arrays)
     with atomic_files.atomic_write(path) as temporary, open(temporary, "wb") as file:
         named: dict[str, Any] = {**arrays, _HASH: np.array(digest)}
@@ -66,11 +56,7 @@ def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> str:
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read what ``save_arrays`` wrote.
-
-    Raises:
-      Refusal: The file is missing, truncated or damaged, even by a single bit.
-    """
+    """Read a file of ``save_arrays``; raises ``Refusal`` if it is missing or damaged."""
     if not path.is_file():
         raise Refusal(
             "no-weights",
@@ -100,7 +86,7 @@ def is_sound(path: Path) -> bool:
 
 
 def stored_hash(path: Path) -> str:
-    """The hash of an undamaged weights file; raises ``Refusal`` like ``load_arrays``."""
+    """The hash of a weights file; raises ``Refusal`` like ``load_arrays``."""
     return hash_of(load_arrays(path))
 
 
@@ -125,12 +111,10 @@ def compare_blocks(
         if stored != set(weights):
             differing[block] = f"{len(stored)} weights stored, {len(weights)} expected"
             continue
-        wrong = [name for name, array in weights.items() if arrays[name].shape != array.shape]
-        if wrong:
-            name = wrong[0]
-            differing[block] = (
-                f"{name}: {arrays[name].shape} stored, {weights[name].shape} expected"
-            )
+        for name, array in weights.items():
+            if arrays[name].shape != array.shape:
+                differing[block] = f"{name}: {arrays[name].shape} stored, {array.shape} expected"
+                break
         else:
             matching.append(block)
     return matching, differing
