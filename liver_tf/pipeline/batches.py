@@ -26,10 +26,10 @@ from liver_tf.refusals import Refusal
 #: Memory for slices at the network's size.
 DEFAULT_CACHE_MB = 2048
 
-#: Batches made ahead. A fixed number: TensorFlow's own choice grows with the memory available.
+#: Prefetched batches. A fixed number: with AUTOTUNE it grows with the memory available.
 _AHEAD = 4
 
-#: Gives a repeated slice another augmentation in the same epoch; odd, so repeats never collide.
+#: Changes the augmentation of slices repeated in an epoch; odd, so repeats never collide.
 _REPEAT_STEP = 0x2545F4914F6CDD1D
 _EXAMPLES = (1 << 62) - 1
 
@@ -38,11 +38,11 @@ class BatchSource:
     """Batches of one part of the data.
 
     Slices that fit into ``cache_mb`` are read once and kept; otherwise each slice is read from its
-    shard when needed, in the same order. The rest of the memory used (slices being decoded, batches
-    made ahead) depends on the sizes of slice and batch, not on the number of slices.
+    shard when needed, in the same order. All other memory (slices being decoded, prefetched
+    batches) depends on the sizes of slice and batch only.
 
     Attributes:
-      examples: Number of slices in this part; ``slices_in`` returns how many an epoch shows.
+      examples: Number of slices in this part; see ``slices_in`` for those in an epoch.
       held_mb: Memory used of ``cache_mb``.
 
     Raises:
@@ -90,7 +90,7 @@ class BatchSource:
             )
 
     def with_batch_size(self, batch_size: int) -> BatchSource:
-        """The same slices in batches of another size; slices in memory are shared."""
+        """A source with another batch size; slices in memory are shared."""
         other = copy.copy(self)
         other._batch_size = batch_size
         return other
@@ -118,7 +118,7 @@ class BatchSource:
     def _batches(self, first: int, after: int, shuffled: bool) -> tf.data.Dataset:
         def of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
             dataset = self._slices_of(epoch, shuffled).batch(self._batch_size)
-            # For whole batches: parameters of eight slices cost little more than those of one.
+            # Per batch: drawing for eight slices costs little more than for one.
             return dataset.map(
                 functools.partial(self._with_parameters, epoch),
                 tf.data.AUTOTUNE,
@@ -136,7 +136,7 @@ class BatchSource:
             if self._times is not None:
                 times = self._times(int(epoch))
             places = np.repeat(np.arange(self.examples), times)
-            # 0, 1, ... for the repeats of each slice, which are adjacent.
+            # 0, 1, ... for the repeats of each slice, which are adjacent here.
             repeats = np.arange(len(places)) - np.repeat(np.cumsum(times) - times, times)
             if not shuffled:
                 return places, repeats
@@ -156,7 +156,7 @@ class BatchSource:
         parameters = {}
         if self._ranges is not None:
             example = slice_["example"]
-            # The first repeat (0) has the augmentation of a slice that is not repeated.
+            # Repeat 0 has the augmentation of a slice that is not repeated.
             example = (example + slice_["repeat"] * _REPEAT_STEP) & _EXAMPLES
             parameters = augment.draw(self._seed, epoch, example, self._ranges)
         return slice_["image"], slice_["labels"], parameters
@@ -183,10 +183,10 @@ class BatchSource:
 class Epochs(Iterator):
     """An iterator over the batches of each of several epochs, all from one pipeline.
 
-    The pipeline starts at once, and makes the first batches of an epoch while the last ones of the
-    epoch before are used. Each batch is requested while the step before it computes; requested
-    between steps it would have to wait for the threads that make later batches. Each iterator must
-    be exhausted before the next one is requested.
+    The pipeline starts immediately, and prepares the first batches of an epoch during the last
+    steps of the previous one. Each batch is requested while the previous step computes; a request
+    between steps would wait for the threads that prepare later batches. Each iterator must be
+    exhausted before the next one is requested.
 
     Attributes:
       element_spec: Of a batch, as in ``tf.data.Dataset``.

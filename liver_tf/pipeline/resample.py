@@ -1,9 +1,9 @@
 """Resampling from a square region of a slice to the network's grid, and back.
 
 Both directions are two small matrix products per slice: an output row is a weighted sum of input
-rows, an output column one of input columns. This is cheap, allows another region for every slice of
-a batch, filters when it shrinks, and runs unchanged in every executor of the exported graph. Pixels
-outside the slice count as zero; callers shift HU so that zero is air.
+rows, an output column one of input columns. This is cheap, allows a different region for every
+slice of a batch, prevents aliasing, and runs unchanged in every executor of the exported graph.
+Pixels outside the slice count as zero; callers shift HU so that zero is air.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def weights(
 def _full_sum(centre: tf.Tensor, reach: tf.Tensor) -> tf.Tensor:
     """Sum of the triangle over all pixels, including those outside the axis: [b, out, 1].
 
-    There is no closed form for a triangle at an arbitrary offset from a pixel, so the samples are
-    added up; there are as many as the widest filter of the batch needs.
+    Samples are summed over the widest filter of the batch, as there is no closed form for a
+    triangle at an arbitrary offset from a pixel.
     """
     offset = (centre - tf.floor(centre))[:, :, None]
     half = tf.cast(tf.math.ceil(tf.reduce_max(reach)), tf.float32) + 1.0

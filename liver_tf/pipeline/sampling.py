@@ -1,8 +1,7 @@
 """Which slices an epoch shows, and how often: thinning, and balancing of the kinds of slices.
 
-Both are functions of (seed, epoch, slice), so they do not depend on resuming or on the number of
-threads. Each epoch draws again, so all slices are shown over the epochs. Only training is thinned
-and balanced, never validation.
+Both are functions of (seed, epoch, slice), independent of resuming and of the number of threads.
+Each epoch draws again, so all slices are shown in time. Validation is never thinned or balanced.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from liver_tf.refusals import Refusal
 #: slice's rarest lesion.
 NOTHING, NO_LESION, FIRST_LESION = 0, LIVER, LIVER + 1
 
-#: What compensates for rare classes: the weights of the loss, repeated slices, or nothing.
+#: Compensation for rare classes: weights of the loss, repeated slices, or none.
 BALANCES = ("loss", "resample", "none")
 
 
@@ -30,12 +29,12 @@ class Sampling(Options):
     """Part of a run's identity.
 
     Attributes:
-      resample: Every epoch shows each kind of slice (without lesion, and each kind of lesion that
-        there is) equally often: rare ones several times, common ones not all. The epoch stays as
-        long as thinning leaves it.
-      max_repeats: If a kind has too few slices for its share, the others share what it leaves. The
-        default: over the 80 epochs of the paper's schedule a slice is shown 800 times, augmented
-        differently each time, but its lesion stays the same; more teaches the slice, not the type.
+      resample: Every epoch shows each kind of slice (without lesion, and each lesion type present)
+        equally often: slices of rare kinds several times, some of common kinds not at all. The
+        length of the epoch does not change.
+      max_repeats: If a kind has too few slices for its share, the other kinds get the rest. With
+        the default a slice is shown up to 800 times in the 80 epochs of the paper's schedule; more
+        repeats would teach the slice, not the type.
     """
 
     keep_without_liver: float = option(
@@ -100,7 +99,7 @@ class BalancedSampling(Options):
         """The sampling of a run."""
         if self.balance == "resample":
             return replace(self.sampling, resample=True)
-        # Otherwise max_repeats has no effect, and must not make two runs different.
+        # Otherwise max_repeats has no effect, and must not change the run's identity.
         return replace(self.sampling, max_repeats=EVERYTHING.max_repeats)
 
 
@@ -110,9 +109,9 @@ EVERYTHING = Sampling()
 def kinds_of(holds: np.ndarray) -> np.ndarray:
     """The kind of each slice; a slice with several lesion types counts as the rarest of them.
 
-    The rarest type is the one on the fewest slices. So no type is shown less often because it
-    appears together with others: its slices count as this type or as a rarer one, and slices of
-    rarer types are repeated at least as often.
+    The rarest type is the one on the fewest slices. No type is shown less often because it appears
+    together with others: its slices count as this type or as a rarer one, and slices of rarer types
+    are repeated at least as often.
 
     Args:
       holds: bool [slices, labels], whether a slice has pixels of a label.

@@ -65,9 +65,9 @@ def network_view(
 
 
 def viewer(slices: Slices) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """Make a function of a serialised record that returns its slice at the network's size.
+    """Make a function that decodes a serialised record at the network's size.
 
-    The function returns ``image`` (float32 HU), ``labels`` (uint8) and ``example`` (int64).
+    It returns ``image`` (float32 HU), ``labels`` (uint8) and ``example`` (int64).
     """
     lookup = tf.constant(slices.label_map, tf.uint8)
     air = float(slices.manifest.window[0])
@@ -88,9 +88,9 @@ def viewer(slices: Slices) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
 
 
 def stream(slices: Slices) -> tf.data.Dataset:
-    """All slices once, shards interleaved: what ``viewer`` returns, and ``place``.
+    """All slices once, shards interleaved: the entries of ``viewer``, and ``place``.
 
-    The place of a slice is its number in the records of ``slices.entries``.
+    The place of a slice is its index in the records of ``slices.entries``.
     """
     view = viewer(slices)
     return _serialised(slices).map(
@@ -101,11 +101,9 @@ def stream(slices: Slices) -> tf.data.Dataset:
 
 
 def scan_kinds(slices: Slices) -> tuple[np.ndarray, np.ndarray]:
-    """Example number and kind of every slice by place, from its labels only.
+    """Example number and kind of every slice, by place: two int64 [slices].
 
-    Returns:
-      Two int64 [slices]; the kinds are those of ``sampling.kinds_of``, by the labels of the record
-      set.
+    Kinds are those of ``sampling.kinds_of``, by the labels of the record set.
     """
     parse = record_parser(slices.manifest.encoding)
     classes = len(slices.manifest.label_set)
@@ -127,7 +125,7 @@ def read_shards(paths: Sequence[str], firsts: Sequence[int] | np.ndarray) -> tf.
 
     The records of each shard are numbered from its entry in ``firsts``.
     """
-    # Unbuffered: records are large, and a buffer would only copy them once more.
+    # Unbuffered: records are large, and a buffer would only add a copy.
     return tf.data.Dataset.from_tensor_slices(
         (tf.constant(paths), tf.constant(firsts, tf.int64))
     ).interleave(

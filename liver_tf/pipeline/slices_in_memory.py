@@ -10,17 +10,16 @@ class WrongCount(ValueError):
 
 
 class SlicesInMemory:
-    """All elements of a data set, to be taken by number inside ``tf.data``.
+    """Random access to all elements of a data set inside ``tf.data``.
 
-    They are stored as lists of tensors: each element stays where it was made. Stacked into one
-    tensor they would need twice the memory while it is made.
+    They are stored as lists of tensors: stacking them would temporarily need twice the memory.
     """
 
     def __init__(self, dataset: tf.data.Dataset, count: int) -> None:
         """Read a data set of dictionaries whose shapes are known.
 
         Args:
-          dataset: The integer ``place`` of an element, below ``count``, becomes its number.
+          dataset: The integer ``place`` of an element, below ``count``, is its index.
 
         Raises:
           WrongCount: There are not ``count`` elements.
@@ -45,7 +44,7 @@ class SlicesInMemory:
         return {name: array.flow for name, array in arrays.items()}, count
 
     def take(self, place: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The element with this number, an integer scalar."""
+        """The element at ``place``, an integer scalar."""
         return {
             name: tf.ensure_shape(
                 tf.raw_ops.TensorListGetItem(

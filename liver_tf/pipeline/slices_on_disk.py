@@ -13,10 +13,9 @@ from liver_tf.records.tfrecord import record_offsets
 
 
 class SlicesOnDisk:
-    """All slices of a part of the data, to be taken by place inside ``tf.data``.
+    """Random access to all slices of a part of the data inside ``tf.data``.
 
-    Only the offset of each record is held in memory. Any slice can be read at any time, so
-    shuffling needs no buffer.
+    Only the record offsets are held in memory, and shuffling needs no buffer.
     """
 
     def __init__(self, slices: Slices) -> None:

@@ -18,18 +18,17 @@ from liver_tf.pipeline.augmentation.noise import symmetric_uniform
 from liver_tf.pipeline.augmentation.ranges import Ranges
 from liver_tf.pipeline.augmentation.xla import compiled
 
-#: Random words per example. ``draw`` decides which word is used for what; this must not change.
+#: Random words per example. The use of each word in ``draw`` must not change.
 _WORDS = 16
 
 
 def draw(seed: int, epoch: tf.Tensor, example: tf.Tensor, ranges: Ranges) -> dict[str, tf.Tensor]:
     """Draw the parameters of one example, or of a batch, in one epoch.
 
-    A batch costs little more than one example. Except for rounding, its parameters are those of
-    its examples drawn one by one.
+    A batch costs little more than one example. Except for rounding, drawing a batch gives the same
+    parameters as drawing its examples one by one.
 
     Args:
-      seed: Of the run.
       epoch: Integer scalar.
       example: int64 scalar or [batch], the numbers of the slices.
 
@@ -51,7 +50,7 @@ def draw(seed: int, epoch: tf.Tensor, example: tf.Tensor, ranges: Ranges) -> dic
     example = tf.convert_to_tensor(example, tf.int64)
     batched = example.shape.rank == 1
     words = _each(words_of, example, batched, tf.TensorSpec([_WORDS], tf.int32))
-    # Each kind has its own words, so it does not depend on whether another one is switched on.
+    # Each kind has separate words, so that it does not depend on which other kinds are enabled.
     uniform = symmetric_uniform(words)
     drawn = {
         "transform": _transform(uniform, ranges),
@@ -114,11 +113,11 @@ def apply(
     parameters: dict[str, tf.Tensor],
     window: tuple[float, float],
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Transform a batch; images stay inside the window, labels inside the label set.
+    """Transform a batch; images stay inside the window.
 
-    XLA compiles it once for every batch shape, in about 0.3 s. Batches of one shape give the same
-    bits wherever they run on a machine's CPUs; in a batch of another size an image may differ in
-    its last bit.
+    XLA compiles it once for every batch shape, in about 0.3 s. Results are reproducible bit for bit
+    on a machine's CPUs for one batch shape; in a batch of another size an image may differ in its
+    last bit.
 
     Args:
       images: float32 [batch, rows, columns], HU.
@@ -140,7 +139,7 @@ def apply(
 
 
 def applied(labels: tf.Tensor, parameters: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """The parameters that ``apply`` uses for a batch: as drawn, but reduced to keep lesions."""
+    """The parameters that ``apply`` uses for a batch, reduced to keep lesions."""
     return parameters | _geometry(labels, parameters)[0]
 
 

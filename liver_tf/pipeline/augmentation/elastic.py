@@ -19,9 +19,7 @@ def control_shape(intervals: int) -> tuple[int, int, int]:
 
 
 def draw_control(seed: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
-    """Draw the movements of the control points along columns and rows, float32 in -1 to 1.
-
-    Multiplied by an amplitude they are shares of the image's side.
+    """Draw movements of the control points along columns and rows, float32 in -1 to 1.
 
     Args:
       seed: int32 [2].

@@ -1,7 +1,6 @@
 """Augmentation of grey levels: contrast, brightness, gamma, blur, noise.
 
-A neutral parameter leaves every bit unchanged; a missing parameter leaves the operation out of the
-graph.
+Neutral parameters leave every bit unchanged; operations without a parameter are not in the graph.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ def level(
 
 
 def blur(images: tf.Tensor, parameters: dict[str, tf.Tensor]) -> tf.Tensor:
-    """Apply a Gaussian blur; the image is mirrored at its border, as an ROI does not end in air."""
+    """Apply a Gaussian blur, mirroring the border, because tissue continues beyond an ROI."""
     return _blur(_blur(images, parameters["blur"], axis=1), parameters["blur"], axis=2)
 
 

@@ -20,10 +20,9 @@ def restore(
 ) -> tf.Tensor:
     """Add at least one pixel of every lesion in ``labels`` to ``moved``.
 
-    An output pixel takes the label nearest to its source, so a lesion of one or two pixels may be
-    nearest to no output pixel. The pixels of such a lesion are written to the output pixels nearest
-    to their destinations. Everything else is unchanged, bit for bit. The one exception: if lesions
-    with different labels share a destination, one of them is kept.
+    Nearest-neighbour interpolation may skip a lesion of one or two pixels. Its pixels are written
+    to the output pixels nearest to their destinations; all other pixels are unchanged. If lesions
+    with different labels share a destination, only one is kept.
 
     Args:
       labels: uint8 [batch, rows, columns], before the transform.
@@ -37,7 +36,7 @@ def restore(
     before = tf.cast(labels, tf.int32)
     sources = tf.ones_like(before)
     sources = _scattered(sources, *warp.nearest_pixels(*points), tf.ones_like(before, tf.bool)) > 0
-    # Touching pixels of one label are one lesion, which is present if one of its pixels is.
+    # Adjacent pixels of one label are one lesion; one of them is enough.
     lost = (before >= kept_from[:, None, None]) & ~_near(sources, before)
 
     def with_lost() -> tf.Tensor:

@@ -1,9 +1,8 @@
 """Geometry: one affine map, with or without displacements, and one interpolation.
 
-Source coordinates are in fixed point, 16 bits before the point and 16 after it: integer sums are
-the same on every device and in every order, so labels do not depend on where they are computed, and
-the fraction of a coordinate is a bit mask. Rounding moves a pixel by less than 1/32,000 of its
-size.
+Source coordinates are fixed-point numbers (16.16 bits). Integer sums are the same on every device
+and in every order, so labels do not depend on the device. Rounding moves a pixel by less than
+1/32,000 of its size.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ Lines = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
 
 
 def source_lines(transform: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> Lines:
-    """An affine map as contributions of the output's columns and rows, to be summed.
+    """An affine map as separate contributions of the output's columns and rows.
 
     Args:
       transform: float32 [batch, 6], (a, b, c, d, e, f): the source of an output point (x, y),

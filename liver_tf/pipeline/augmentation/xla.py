@@ -12,8 +12,8 @@ import tensorflow as tf
 def compiled(function: Callable) -> Callable:
     """The function compiled by XLA, once for every shape of its arguments.
 
-    If TensorFlow has no XLA for the devices of this machine, the function itself: the same results
-    except for rounding, but slower.
+    Without XLA for the devices of this machine it runs uncompiled: slower, and the same results
+    except for rounding.
     """
     fast = tf.function(function, jit_compile=True, autograph=False)
 
@@ -35,7 +35,7 @@ def available() -> bool:
             for kind in kinds:
                 with tf.device(f"{kind}:0"):
                     tried(tf.constant(1))
-        # The error depends on what is missing: the compiler, a library of the GPU ...
+        # The error type depends on what is missing: the compiler, a GPU library ...
         except (tf.errors.OpError, RuntimeError, ValueError) as error:
             warnings.warn(
                 f"XLA is not available ({type(error).__name__}): augmentation takes several times "
