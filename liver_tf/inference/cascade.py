@@ -182,7 +182,7 @@ class Cascade:
         return origin, tf.cast(labels, tf.uint8), kept
 
     def slice_by_slice(self, hu: tf.Tensor, spacing_mm: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The cascade as one graph, each slice on its own.
+        """The cascade as one graph; each slice is processed independently.
 
         Args:
           hu: int16 or float32 [batch, rows, columns].

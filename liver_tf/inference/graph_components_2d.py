@@ -1,6 +1,6 @@
-"""Connected components of slices as TensorFlow graphs, so that they can be exported.
+"""Connected components of slices (8 neighbours) as TensorFlow graphs, for export.
 
-By the rules of :mod:`liver_tf.inference.largest_component_3d`, with 8 neighbours.
+They follow the rules of :mod:`liver_tf.inference.largest_component_3d`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ def largest_components_2d(masks: tf.Tensor) -> tf.Tensor:
     shape = tf.shape(masks)
     pixels = shape[1] * shape[2]
     flat, sizes = _names_and_sizes(masks)
-    # argmax takes the first of equals; reversed, that is the highest name.
+    # argmax returns the first maximum; in reversed order that is the highest name.
     winner = pixels - tf.argmax(tf.reverse(sizes[:, 1:], [1]), axis=1, output_type=tf.int32)
     return fill_holes(tf.reshape(flat == winner[:, None], shape))
 
@@ -61,11 +61,11 @@ def _names_and_sizes(masks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _spread(values: tf.Tensor, inside: tf.Tensor, *, square: bool) -> tf.Tensor:
-    """Give each pixel of a mask the largest value that it is connected to.
+    """Propagate the largest value of each component to all its pixels.
 
-    Each iteration carries values along the runs of all rows, then of all columns, so the number of
-    iterations is that of a component's bends, not of its pixels. Values are 0 or more inside the
-    mask and 0 outside. ``square``: 8 neighbours, else 4.
+    Each iteration covers the runs of all rows, then of all columns, so the number of iterations
+    depends on a component's bends, not on its pixels. Values are 0 or more inside the mask and 0
+    outside. ``square``: 8 neighbours, else 4.
     """
     weight = tf.cast(inside, tf.float32)
     row_runs, column_runs = _run_numbers(inside), _run_numbers(tf.transpose(inside, [0, 2, 1]))

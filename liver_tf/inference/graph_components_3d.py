@@ -1,6 +1,6 @@
-"""Connected components of volumes as TensorFlow graphs, so that they can be exported.
+"""Connected components of volumes as TensorFlow graphs, for export.
 
-By the rules of :mod:`liver_tf.inference.largest_component_3d`.
+They follow the rules of :mod:`liver_tf.inference.largest_component_3d`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def largest_component_3d(mask: tf.Tensor) -> tf.Tensor:
     """The largest component of a volume, holes not filled: bool [slices, rows, columns]."""
     places, names = components_3d(mask)
     sizes = tf.math.unsorted_segment_sum(tf.ones_like(names), names, tf.size(names))
-    # argmax takes the first of equals, and fails on an empty tensor.
+    # argmax returns the first maximum, and fails on an empty tensor.
     winner = tf.argmax(tf.concat([sizes, [0]], 0), output_type=tf.int32)
     kept = tf.boolean_mask(places, names == winner)
     return tf.scatter_nd(kept, tf.fill(tf.shape(kept)[:1], True), tf.shape(mask, tf.int64))

@@ -29,7 +29,7 @@ def largest_component(mask: np.ndarray, *, fill_holes: bool = True) -> np.ndarra
     if not len(runs):
         return np.zeros(mask.shape, bool)
     names, count = components(runs)
-    # argmax takes the first of equals, and components are numbered by their first pixels.
+    # argmax returns the first maximum, and components are numbered by their first pixels.
     largest = np.bincount(names, runs.length, minlength=count).argmax()
     kept = runs[names == largest]
     return paint(kept, holes(kept)) if fill_holes else paint(kept)
@@ -41,7 +41,7 @@ def _largest_of_noise(mask: np.ndarray, fill_holes: bool) -> np.ndarray:
     sizes = np.zeros(count + 1, np.int64)
     for slice_labels in labels:
         sizes += np.bincount(slice_labels.reshape(-1), minlength=count + 1)
-    # scipy too numbers components by their first pixels.
+    # scipy numbers components by their first pixels, too.
     kept = labels == sizes[1:].argmax() + 1
     if fill_holes:
         for slice_mask in kept:

@@ -26,8 +26,8 @@ def square_boxes(
 
     Returns:
       Boxes int32 [batch, 3] (first row, first column, side in pixels) centred on the bounding box
-      of the liver, which may extend beyond the slice; and bool [batch], whether there is liver. The
-      box of a slice without liver is a pixel in its corner and has no meaning.
+      of the liver, which may extend beyond the slice; and bool [batch], whether there is liver.
+      For a slice without liver the box is a meaningless pixel in the corner.
     """
     known = tf.where(spacing_mm > 0.0, spacing_mm, NOMINAL_SPACING_MM)
     # Not reduce_mean: OpenVINO 2026.4 computes another value for it in the graph of the cascade.

@@ -22,7 +22,7 @@ def least_pixels(spacing_mm: tf.Tensor, how: PostProcessing) -> tf.Tensor:
     NaN or 0 stands for the nominal spacing.
     """
     known = tf.where(spacing_mm > 0.0, spacing_mm, NOMINAL_SPACING_MM)
-    # An area that rounding makes a thousandth of a pixel too small is large enough.
+    # Tolerates rounding errors of up to a thousandth of a pixel.
     pixels = how.least_area_mm2 / tf.reduce_prod(known, axis=1)
     return tf.cast(tf.math.ceil(pixels - 1e-3), tf.int32)
 

@@ -38,7 +38,7 @@ class TrainedNetwork:
             weights = [[tf.Variable(w, trainable=False) for w in part] for part in weights]
         side = description.architecture.image_size
 
-        # A function of its own, so that signatures that share the network contain it once.
+        # A separate function, so that signatures that share the network store it once.
         @tf.function(input_signature=[tf.TensorSpec([None, side, side, 1], tf.float32)])
         def softmax(standardised: tf.Tensor) -> tf.Tensor:
             state = [[tf.constant(w) for w in part] for part in weights] if constants else weights

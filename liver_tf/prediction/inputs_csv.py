@@ -1,7 +1,7 @@
 """``inputs.csv``: the scan folder and outcome of every input.
 
-The table identifies an input by where it was named (``--input 2``). It holds no paths unless they
-are requested, because the names of exported files and folders often contain those of patients.
+The table identifies an input by its flag or line (``--input 2``). Paths are included only on
+request, because the names of exported files and folders often contain those of patients.
 """
 
 from __future__ import annotations

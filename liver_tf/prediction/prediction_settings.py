@@ -43,8 +43,8 @@ class PredictSettings(CascadeSettings):
     )
     input_list: Path | None = option(
         None,
-        "Text file with one path per line, of the same kinds. Empty lines and lines starting with "
-        "# are ignored.",
+        "Text file with one path per line, as for --input. Empty lines and lines starting with # "
+        "are ignored.",
         empty_is_none=True,
     )
     output: Path = option(
