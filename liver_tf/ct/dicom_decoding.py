@@ -131,7 +131,7 @@ def _require_decoder(syntax: UID, path: Path) -> None:
     except NotImplementedError:
         available = False
     if not available:
-        # A UID without a name in the standard could hold anything, so it is not repeated.
+        # A UID that the standard does not define could hold anything, so it is not printed.
         name = uid_name(str(syntax)) or "a private transfer syntax"
         expected = "uncompressed pixels, or an installed decoder for them"
         found = f"pixels compressed as {name}, without an installed decoder"

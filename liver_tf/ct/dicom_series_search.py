@@ -108,7 +108,7 @@ class _Series:
     segmentations: list[Path] = field(default_factory=list)
     studies: set[str] = field(default_factory=set)
     patients: set[str] = field(default_factory=set)
-    enhanced: tuple[str, Path] | None = None
+    enhanced: Refusal | None = None
 
 
 class _Index:
@@ -156,17 +156,14 @@ class _Index:
         series.studies.add(text(dataset, "StudyInstanceUID", path))
         try:
             refuse_enhanced(storage, path)
-        except Refusal:
-            series.enhanced = storage, path
+        except Refusal as refusal:
+            series.enhanced = refusal
         self._series_of_instance[text(dataset, "SOPInstanceUID", path)] = uid
 
     def sort_out_not_dicom(self) -> list[Refusal]:
-        """Exclude files that are not DICOM; refuse those named like slices, as destroyed slices."""
-        slices = {
-            (path.parent, _pattern(path))
-            for series in self.series.values()
-            for path in series.slices
-        }
+        """Exclude files that are not DICOM; refuse those named like slices as damaged slices."""
+        paths = (path for series in self.series.values() for path in series.slices)
+        slices = {(path.parent, _pattern(path)) for path in paths}
         refusals = []
         for path in self._not_dicom:
             if (path.parent, _pattern(path)) in slices:
@@ -176,7 +173,7 @@ class _Index:
         return refusals
 
     def series_of(self, path: Path, referenced: set[str]) -> str:
-        """SeriesInstanceUID of the one series here on which a segmentation was drawn."""
+        """SeriesInstanceUID of the series on which a segmentation was drawn."""
         known = referenced & self.series.keys()
         if not referenced:
             instances = referenced_instances(read_dataset(path, pixels=False), path)
@@ -249,7 +246,7 @@ def _is_directory(dataset: FileDataset, path: Path) -> bool:
 
 def _refuse_unusable(series: _Series, place: Path) -> None:
     if series.enhanced is not None:
-        refuse_enhanced(*series.enhanced)
+        raise series.enhanced
     if len(series.patients) > 1:
         expected = "one PatientID in all slices of a series"
         raise bad_input("series-patients", place, expected, f"{len(series.patients)}")

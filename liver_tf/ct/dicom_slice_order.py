@@ -182,10 +182,10 @@ def _refuse_uneven(along: np.ndarray, place: Path) -> None:
 
 
 def _rescale_cautions(headers: Sequence[SliceHeader]) -> tuple[Caution, ...]:
-    """A slice with another scale may be off by 1000 HU, which the mean HU would not show."""
+    """A slice with a different scale may be off by 1000 HU, which the mean HU would not reveal."""
     scales = Counter((header.slope, header.intercept) for header in headers)
     others = len(headers) - scales.most_common(1)[0][1]
     if not others:
         return ()
-    note = f"{others} slice(s) have another rescale slope or intercept than the rest"
+    note = f"{others} slice(s) differ from the rest in rescale slope or intercept"
     return (Caution("series-rescale", note),)

@@ -23,14 +23,14 @@ FIELD_LIMITS_MM = (30.0, 2000.0)
 #: The longer side of usual abdominal CT slices is well within these limits (mm).
 USUAL_FIELD_MM = (150.0, 1000.0)
 
-#: Air or fat and soft tissue, which every image of a body holds, are hundreds of HU apart.
+#: Every body image contains air or fat and soft tissue, which are hundreds of HU apart.
 SMALLEST_SPREAD_HU = 100
 
 #: Mean HU of liver (severe steatosis without contrast to a bright arterial phase) and lesions (with
 #: fat to strongly enhancing). Wider than textbook ranges, to catch only masks that are shifted.
 PLAUSIBLE_MEAN_HU = {"liver": (-30.0, 250.0), "lesion": (-100.0, 300.0)}
 
-#: Voxels outside this range are neither liver nor (uncalcified) lesion: lung, gas, bone, metal.
+#: Voxels outside this range are lung, gas, bone or metal, not liver or (uncalcified) lesion.
 SOFT_TISSUE_HU = (-150, 400)
 LARGEST_SHARE_OUTSIDE = 0.10
 

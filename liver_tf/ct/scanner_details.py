@@ -1,7 +1,7 @@
 """Scanner and settings from a DICOM header, for data set statistics.
 
-The elements are free text that may hold anything, including names. So nothing is copied: a text
-that is not a known manufacturer, model or kernel becomes ``other``.
+The elements are free text and may contain patient names, so only known manufacturers, models and
+kernels are kept; any other text becomes ``other``.
 """
 
 from __future__ import annotations

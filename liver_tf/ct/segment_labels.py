@@ -1,4 +1,4 @@
-"""Segments of DICOM SEG files to a label map: label of each segment, and overlaps."""
+"""Label maps from the segments of DICOM SEG files."""
 
 from __future__ import annotations
 

@@ -50,13 +50,8 @@ def cross_validation(
     groups = np.array([_entry(manifest, case).group for case in cases])
     strata = np.array([_entry(manifest, case).diagnosis for case in cases])
     if len(set(groups)) < folds:
-        raise Refusal(
-            "too-few-patients",
-            None,
-            expected=f"at least {folds} patients for {folds} folds",
-            found=f"{len(set(groups))}",
-            remedy="Lower --folds (1 writes no folds) or add patients. The records are complete.",
-        )
+        remedy = "Lower --folds (1 writes no folds) or add patients. The records are complete."
+        raise _too_few(len(set(groups)), f"at least {folds} patients for {folds} folds", remedy)
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     splits = []
     with warnings.catch_warnings():
@@ -159,6 +154,11 @@ def _other_folds(path: Path, expected: str, found: str) -> Refusal:
     return Refusal("folds-differ", path, expected=expected, found=found, remedy=remedy)
 
 
+def _too_few(patients: int, expected: str, remedy: str) -> Refusal:
+    found = f"{patients}"
+    return Refusal("too-few-patients", None, expected=expected, found=found, remedy=remedy)
+
+
 def _all_cases(manifest: Manifest) -> list[str]:
     return sorted(case.case for case in manifest.cases)
 
@@ -178,13 +178,8 @@ def _divide(
     for group, members in sorted(by_group.items()):
         by_diagnosis.setdefault(_entry(manifest, members[0]).diagnosis, []).append(group)
     if len(by_group) < 2:
-        raise Refusal(
-            "too-few-patients",
-            None,
-            expected="at least 2 patients, for training and validation",
-            found=f"{len(by_group)}",
-            remedy="Add patients.",
-        )
+        expected = "at least 2 patients, for training and validation"
+        raise _too_few(len(by_group), expected, "Add patients.")
     generator = np.random.default_rng(seed)
     chosen: set[str] = set()
     for _, groups in sorted(by_diagnosis.items()):
