@@ -105,8 +105,9 @@ def test_full_disk(lits_set, tmp_path):
 
 def test_a_set_without_any_liver_is_refused(lits_set, tmp_path):
     class Blind:
-        class description:
-            data_fingerprint = "0" * 64
+        class network:
+            class description:
+                data_fingerprint = "0" * 64
 
         @staticmethod
         def find(images):

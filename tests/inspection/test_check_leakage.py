@@ -63,8 +63,9 @@ def test_a_roi_has_the_hash_of_its_whole_slice(lits_set, tmp_path):
 
 def test_rois_carry_the_training_data_of_the_liver_network(lits_set, tmp_path):
     class Finder:
-        class description:
-            data_fingerprint = "0" * 64
+        class network:
+            class description:
+                data_fingerprint = "0" * 64
 
         @staticmethod
         def find(images):
