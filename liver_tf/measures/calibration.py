@@ -23,8 +23,8 @@ from liver_tf.measures.slice_result import SliceResult
 
 BINS = 10
 
-#: Search range of the temperature. On a few slices that are all correct the optimum is zero, which
-#: would claim certainty on all later data.
+#: Search range of the temperature. If all slices of a small sample are correct, the optimum is
+#: zero, which would make every later score 0 or 1.
 LOWEST, HIGHEST = 0.05, 20.0
 
 # Lower bound of a score, so that the log-likelihood stays finite.

@@ -1,7 +1,7 @@
 """The paper's measures: Dice1, Dice2, Success and Accuracy, over the slices with a true lesion.
 
-Source: Heker, Ben-Cohen, Greenspan, arXiv 1907.13409, section 3. Rules for what the paper leaves
-open (slices without a detection, empty outlines, ties) are given with each measure.
+Source: Heker, Ben-Cohen, Greenspan, arXiv 1907.13409, section 3, which does not define the cases
+without a detection, with an empty outline, or with a tie.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def paper_measures(results: Sequence[SliceResult]) -> dict[str, RatioSums]:
     * ``accuracy``: proportion of slices whose majority class is the true type; a slice without a
       detection counts as wrong.
     * ``accuracy_detected``: accuracy over the slices with a detection.
-    * ``detected``: proportion of slices with a detection, at the right place or not.
+    * ``detected``: proportion of slices with a detection, inside or outside the true lesion.
     """
     lesion = column(r.has_lesion for r in results)
     detected = column(r.detected for r in results)

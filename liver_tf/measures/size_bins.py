@@ -1,7 +1,7 @@
 """Size bins of lesions.
 
-The size of a lesion is the diameter in mm of the circle of the same area in the slice, which a
-stray pixel of the outline hardly changes. 10 and 20 mm are the thresholds of LI-RADS (ACR LI-RADS
+The size of a lesion is the diameter in mm of the circle of the same area in the slice, which is
+robust to stray pixels of the outline. 10 and 20 mm are the thresholds of LI-RADS (ACR LI-RADS
 v2018; lesions below 10 mm are too small to characterise).
 """
 

@@ -86,7 +86,7 @@ class SliceResult:
 
     @property
     def detected(self) -> bool:
-        """Whether any lesion pixel was predicted, at the right place or not."""
+        """Whether any lesion pixel was predicted, inside or outside the true lesion."""
         return self.lesion.predicted > 0
 
     @property

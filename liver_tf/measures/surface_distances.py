@@ -1,10 +1,10 @@
 """Surface distances in mm: 95 % Hausdorff distance and average symmetric surface distance.
 
-The surface of a mask is its pixels with an edge neighbour (4 in a slice, 6 in a volume) outside the
-mask; beyond the image is outside. Distances run from the centre of each surface pixel of one mask
-to the nearest surface pixel of the other. These are the definitions of MONAI and of Metrics
-Reloaded (Maier-Hein et al., Nature Methods 2024); ``python -m benchmarks.measures`` compares the
-results with MONAI's.
+The surface of a mask consists of its pixels with an edge neighbour (4 in a slice, 6 in a volume)
+outside the mask; all pixels beyond the image count as outside. Distances are measured between
+pixel centres, from each surface pixel of one mask to the nearest of the other. These are the
+definitions of MONAI and of Metrics Reloaded (Maier-Hein et al., Nature Methods 2024);
+``python -m benchmarks.measures`` compares the results with MONAI's.
 """
 
 from __future__ import annotations

@@ -60,8 +60,8 @@ DIFFERENCES = (
     "Paired differences on the same patients. A difference counts as shown if its 95 % interval "
     "excludes zero and its p value (permutation test over patients, Holm's correction over the "
     "comparisons of a measure) is below 0.05. Otherwise no difference is shown, which is not "
-    "evidence of equality. For false positives on healthy slices, lower is better. The number of "
-    "patients is that of the patients who contribute to the measure."
+    "evidence of equality. For false positives on healthy slices, lower is better. Only patients "
+    "who contribute to the measure are counted."
 )
 SHEETS = (
     "Worst, median and best slice with a lesion by lesion Dice, cropped to the liver. Solid lines "
@@ -83,11 +83,12 @@ RELIABILITY = (
     "Confidence is the highest type score of a slice. Below the diagonal, the network is "
     "overconfident. Scaled: after temperature scaling, fitted for each run (see Provenance)."
 )
-SEEDS = "Each seed separately, folds pooled, without intervals: only the spread is of interest."
+SEEDS = "Results of each seed with all folds pooled, to show the spread; without intervals."
 CURVES = (
-    "The cycles follow each other from left to right, numbered at the top, each as wide as its "
-    "longest; one line per network. The training loss is the mean over an epoch, with augmentation "
-    "and changing weights; the validation loss is that of the weights at the end of the epoch."
+    "Cycles from left to right, numbered at the top; the width of a cycle is its largest number of "
+    "epochs among the networks. One line per network. The training loss is the mean over an epoch, "
+    "with augmentation and changing weights; the validation loss is that of the weights at the end "
+    "of the epoch."
 )
 CYCLES = "Validation results of the epoch whose weights each cycle kept and the next started from. "
 CYCLES_CLEAN = (

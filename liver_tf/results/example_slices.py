@@ -34,12 +34,8 @@ _ARRAYS = ("hu", "truth", "predicted")
 class ExampleSlice:
     """One slice, cropped to a square around the liver of truth and prediction.
 
-    Attributes:
-      hu: int16 [rows, columns] in HU.
-      truth: uint8 labels of the same shape.
-      predicted: uint8 labels of the same shape.
-      spacing_mm: (row, column) in mm; None if unknown.
-      result: result of the complete slice.
+    ``hu``: int16 [rows, columns]; ``truth`` and ``predicted``: uint8 labels of the same shape;
+    ``result``: of the complete slice.
     """
 
     hu: np.ndarray
@@ -53,7 +49,7 @@ def pick_examples(results: Sequence[SliceResult]) -> dict[str, SliceResult]:
     """Worst, median and best of the slices with a lesion, by lesion Dice; empty without any.
 
     Among slices of the same Dice, the one with the larger lesion counts as worse, so that the
-    largest missed lesion is examples. The median of an even number is the worse of the middle two.
+    largest missed lesion is shown. The median of an even number is the worse of the middle two.
     """
     ordered = sorted((r for r in results if r.has_lesion), key=worse_first)
     if not ordered:
@@ -76,22 +72,21 @@ def crop_to_liver(
 ) -> ExampleSlice:
     """Crop a slice to the liver; without liver in truth and prediction it is kept complete."""
     inside = np.argwhere((truth > 0) | (predicted > 0))
-    here = (slice(None), slice(None))
+    box: tuple[slice, ...] = ()
     if len(inside):
         spacing = np.array(spacing_mm or (1.0, 1.0))
         margin = MARGIN_MM if spacing_mm else _MARGIN_PIXELS
         low, high = inside.min(axis=0), inside.max(axis=0) + 1
         # A square, so that the panels of a figure have the same shape.
         side = ((high - low) * spacing).max() + 2 * margin
-        rows, columns = (
+        box = tuple(
             _window(first, last, round(side / mm), pixels)
             for first, last, mm, pixels in zip(low, high, spacing, hu.shape, strict=True)
         )
-        here = (rows, columns)
     return ExampleSlice(
-        np.asarray(hu[here], np.int16),
-        np.asarray(truth[here], np.uint8),
-        np.asarray(predicted[here], np.uint8),
+        np.asarray(hu[box], np.int16),
+        np.asarray(truth[box], np.uint8),
+        np.asarray(predicted[box], np.uint8),
         spacing_mm,
         result,
     )

@@ -28,7 +28,6 @@ class LeakageAudit:
       unknown: runs without a record of their training data.
       loose: runs validated on the test fold. Their validation patients are their test patients,
         which does not count as a leak.
-      test_cases: number of test cases.
       hashed_cases: test cases whose slices have a hash in the ``seen.json`` of some run (with
         several folds all have: the test cases of one fold are training cases of another). The
         others are compared by patient only.
@@ -68,11 +67,9 @@ class LeakageAudit:
                 "these were compared with the pre-training data only"
             )
         if self.unknown:
-            more = len(self.unknown) - _LISTED
-            parts.append(
-                "NOT COMPARED, training data unknown: "
-                f"{', '.join(self.unknown[:_LISTED])}{f' and {more} more' if more > 0 else ''}"
-            )
+            names, more = ", ".join(self.unknown[:_LISTED]), len(self.unknown) - _LISTED
+            names += f" and {more} more" if more > 0 else ""
+            parts.append(f"NOT COMPARED, training data unknown: {names}")
         return "; ".join(parts)
 
     def cautions(self) -> tuple[str, ...]:
@@ -108,16 +105,12 @@ def audit_leakage(runs: Sequence[StudyRun]) -> LeakageAudit:
         tested |= set(cases)
         if not run.results.clean:
             loose.append(run.name)
-        test = SplitPart(
-            "test",
-            training.site_key,
-            tuple(
-                known.get(case, HashedCase(case, patient, patient, ()))
-                for case, patient in sorted(cases.items())
-            ),
+        hashed = tuple(
+            known.get(case, HashedCase(case, patient, patient, ()))
+            for case, patient in sorted(cases.items())
         )
         parts = (training, *pretraining) if run.results.clean else tuple(pretraining)
-        comparisons[parts, test] = None
+        comparisons[parts, SplitPart("test", training.site_key, hashed)] = None
     leaks = {
         (leak.kind, leak.left, leak.right): leak
         for parts, test in comparisons

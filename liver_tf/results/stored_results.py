@@ -21,6 +21,8 @@ from liver_tf.run_files import INNER, TEST_FOLD
 
 SCHEMA_VERSION = 1
 
+_PLAIN_FIELDS = ("protocol", "fold", "seed", "part", "validation")
+
 #: Label of runs whose choices were made on the test fold.
 LOOSE = "VALIDATED ON THE TEST FOLD"
 
@@ -37,18 +39,14 @@ class RunResults:
     """Results of one network on one part of its fold.
 
     Attributes:
-      protocol: name of the protocol; with fold and seed it identifies the network.
-      fold: fold of the cross-validation.
-      seed: seed of the training.
+      protocol: with fold and seed, identifies the network.
       part: ``test`` or ``validation``.
       validation: ``inner`` or ``test_fold``.
-      label_set: label set of the results.
       made_of: what the results depend on, by name: fingerprint of the records, hashes of the
         weights, program version.
-      results: one row per slice.
       temperature: fitted on the validation part; None on that part, or if it could not be fitted.
-      looks: number of different ways in which this run predicted this part; another program
-        version is not another way.
+      looks: number of settings with which this run predicted this part; program versions do not
+        count as settings.
     """
 
     protocol: str
@@ -78,16 +76,9 @@ class RunResults:
             run_files.results_file(run, self.part),
             {
                 "schema": SCHEMA_VERSION,
-                "protocol": self.protocol,
-                "fold": self.fold,
-                "seed": self.seed,
-                "part": self.part,
-                "validation": self.validation,
-                "label_set": {
-                    "name": self.label_set.name,
-                    "classes": list(self.label_set.classes),
-                },
-                "made_of": dict(self.made_of),
+                **{name: getattr(self, name) for name in _PLAIN_FIELDS},
+                "label_set": {"name": self.label_set.name, "classes": self.label_set.classes},
+                "made_of": self.made_of,
                 "temperature": None if self.temperature is None else asdict(self.temperature),
                 "looks": self.looks,
                 "images": [result.to_json() for result in self.results],
@@ -119,27 +110,19 @@ def load_results(run: Path, part: str = "test") -> RunResults:
         )
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-        schema = value["schema"]
-    except (ValueError, KeyError, TypeError):
-        raise _damaged(path) from None
-    if schema != SCHEMA_VERSION:
-        raise Refusal(
-            "results-schema",
-            path,
-            expected=f"results of schema {SCHEMA_VERSION}",
-            found=f"schema {schema!r}",
-            remedy="Delete the file and evaluate the run again with trainers.evaluate.",
-        )
-    try:
+        if value["schema"] != SCHEMA_VERSION:
+            raise Refusal(
+                "results-schema",
+                path,
+                expected=f"results of schema {SCHEMA_VERSION}",
+                found=f"schema {value['schema']!r}",
+                remedy="Delete the file and evaluate the run again with trainers.evaluate.",
+            )
         temperature = value["temperature"]
         if temperature is not None:
             temperature = Temperature(**temperature | {"cases": tuple(temperature["cases"])})
         return RunResults(
-            protocol=value["protocol"],
-            fold=value["fold"],
-            seed=value["seed"],
-            part=value["part"],
-            validation=value["validation"],
+            **{name: value[name] for name in _PLAIN_FIELDS},
             label_set=LabelSet(value["label_set"]["name"], tuple(value["label_set"]["classes"])),
             made_of=value["made_of"],
             results=tuple(SliceResult.from_json(image) for image in value["images"]),
@@ -147,14 +130,10 @@ def load_results(run: Path, part: str = "test") -> RunResults:
             looks=value["looks"],
         )
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise _damaged(path) from None
-
-
-def _damaged(path: Path) -> Refusal:
-    return Refusal(
-        "results-damaged",
-        path,
-        expected="the JSON that trainers.evaluate wrote",
-        found="a damaged file",
-        remedy="Delete the file and evaluate the run again with trainers.evaluate.",
-    )
+        raise Refusal(
+            "results-damaged",
+            path,
+            expected="the JSON that trainers.evaluate wrote",
+            found="a damaged file",
+            remedy="Delete the file and evaluate the run again with trainers.evaluate.",
+        ) from None

@@ -16,13 +16,7 @@ from typing import Any
 from liver_tf import run_files
 from liver_tf.refusals import Refusal
 from liver_tf.results.example_slices import ExampleSlice, load_examples
-from liver_tf.results.stored_results import (
-    LOOSE,
-    RunResults,
-    has_results,
-    load_results,
-    run_name,
-)
+from liver_tf.results.stored_results import LOOSE, RunResults, has_results, load_results, run_name
 from liver_tf.results.training_history import FinishedCycle, read_cycles
 from liver_tf.run_files import INNER, TEST_FOLD
 
@@ -41,14 +35,10 @@ class StudyRun:
     Attributes:
       run: its folder.
       name: place among the other runs, e.g. ``fold0/seed0/hier_freeze``.
-      protocol: name of the protocol.
-      fold: fold of the cross-validation.
-      seed: seed of the training.
       validation: ``inner`` or ``test_fold``.
       state: ``evaluated``, or a description of what is missing.
       identity: content of ``run.json``; empty if missing or unreadable.
       model: content of ``model.json``; empty if missing or unreadable.
-      cycles: finished cycles.
       results: results on the test part; None unless evaluated.
       examples: worst, median and best slice by rank; empty if none were kept.
       wall_s: wall-clock seconds by step (training, measuring), if the study recorded them.
@@ -103,7 +93,6 @@ def read_study(study: Path, planned: Sequence[Path] = ()) -> tuple[StudyRun, ...
     for folder in existing:
         run = read_run(folder)
         if run.results is None and not run.identity:
-            # The folder does not identify the run; its place does.
             run = _absent(study, _place(folder), run.state)
         runs[_place(folder)] = run
     for folder in planned:
@@ -130,18 +119,9 @@ def read_run(run: Path) -> StudyRun:
     seed = _integer(identity.get("seed")) if results is None else results.seed
     protocol = run.resolve().name if results is None else results.protocol
     validation = identity.get("validation", INNER) if results is None else results.validation
+    name = run_name(fold, seed, protocol, validation)
     return StudyRun(
-        run=run,
-        name=run_name(fold, seed, protocol, validation),
-        protocol=protocol,
-        fold=fold,
-        seed=seed,
-        validation=validation,
-        state=state,
-        identity=identity,
-        model=model,
-        cycles=cycles,
-        results=results,
+        *(run, name, protocol, fold, seed, validation, state, identity, model, cycles, results),
         examples={} if results is None else load_examples(run, results) or {},
     )
 
@@ -163,9 +143,7 @@ def _with_outcome(study: Path, place: _Place, run: StudyRun) -> StudyRun:
     fold, seed, protocol = place
     folder = Path(CELLS, fold, protocol, seed)
     outcome = _json(study / folder / OUTCOME)
-    seconds = outcome.get("seconds")
-    seconds = seconds if isinstance(seconds, dict) else {}
-    run = replace(run, wall_s={k: float(v) for k, v in seconds.items() if _is_number(v)})
+    run = replace(run, wall_s=outcome.get("seconds", {}))
     if outcome.get("state") == "failed" and run.results is None:
         log = f"; see {folder.as_posix()}/log.txt"
         return replace(run, state=f"FAILED ({run.state}){log}")
@@ -186,14 +164,10 @@ def _absent(study: Path, place: _Place, state: str) -> StudyRun:
 def _state(run: Path, identity: Mapping[str, Any], cycles: Sequence[FinishedCycle]) -> str:
     if (run / run_files.WEIGHTS).is_file():
         return "trained, not evaluated"
-    planned = identity.get("protocol", {}).get("cycles", ()) if identity else ()
+    planned = identity.get("protocol", {}).get("cycles", ())
     if planned:
         return f"training not finished: {len(cycles)} of {len(planned)} cycles"
     return "not started"
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _integer(value: Any) -> int:

@@ -18,7 +18,6 @@ class FinishedCycle:
     Attributes:
       number: position in the run, from 1.
       fixed: frozen blocks.
-      monitor: quantity that early stopping monitored.
       best_epoch: epoch whose weights were kept, from 1.
       seconds: training time; for a cycle copied from another run, the time of that run.
       key: hash of everything that decides the cycle; runs with the same key share the computation.
