@@ -78,8 +78,6 @@ def choose_postprocessing(
     Dice2 ignores.
 
     Args:
-      run: fine-tuned run.
-      liver_run: run of the liver network.
       records: record set of complete slices from which the run's ROIs were cut.
       in_liver_only: remove predicted lesions outside the predicted liver.
 

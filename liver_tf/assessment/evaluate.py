@@ -95,8 +95,6 @@ def evaluate_runs(
     median and best test slices are stored with their pixels for reports.
 
     Args:
-      runs: fine-tuned runs.
-      liver_run: run of the liver network.
       records: record set of complete slices from which the runs' ROIs were cut.
       part: ``test``, or ``validation`` to evaluate the validation patients only.
       use_chosen: apply the post-processing that was chosen for each run, if any.

@@ -51,11 +51,7 @@ def evaluate_liver(
       network: run of the liver network.
       output: run folder for the results; its name is that of the protocol.
       cases: pseudonyms from feet to head; all slices have the same shape.
-      records: record set of the cases.
-      manifest: its manifest.
-      fold: recorded in the results, as are seed and validation.
-      seed: seed of the training.
-      validation: ``inner`` or ``test_fold``.
+      fold: recorded in the results, as are ``seed`` and ``validation``.
 
     Raises:
       Refusal: no such network, or damaged records.
@@ -64,7 +60,20 @@ def evaluate_liver(
     entries = {entry.case: entry for entry in manifest.cases}
     slices = [record for case in cases for record in read_case(records, entries[case])]
     liver = LiverFinder.of_run(network).find(np.stack([record.image for record in slices]))
-    predicted = liver.astype(np.uint8)
+    measured, maps = [], {}
+    for record, labels in zip(slices, liver.astype(np.uint8), strict=True):
+        maps[map_name(record.case, record.slice_index)] = labels
+        measured.append(
+            compare_with_truth(
+                (record.labels >= LIVER).astype(np.uint8),
+                labels,
+                LIVER_ONLY,
+                patient=record.patient,
+                case=record.case,
+                slice_index=record.slice_index,
+                spacing_mm=record.spacing_mm,
+            )
+        )
     results = RunResults(
         protocol=output.resolve().name,
         fold=fold,
@@ -77,23 +86,8 @@ def evaluate_liver(
             "weights": stored_hash(network / run_files.WEIGHTS),
             "program": __version__,
         },
-        results=tuple(
-            compare_with_truth(
-                (record.labels >= LIVER).astype(np.uint8),
-                labels,
-                LIVER_ONLY,
-                patient=record.patient,
-                case=record.case,
-                slice_index=record.slice_index,
-                spacing_mm=record.spacing_mm,
-            )
-            for record, labels in zip(slices, predicted, strict=True)
-        ),
+        results=tuple(measured),
     )
-    maps = {
-        map_name(record.case, record.slice_index): labels
-        for record, labels in zip(slices, predicted, strict=True)
-    }
     save_label_maps(output, "test", maps)
     results.save(output)
     return results

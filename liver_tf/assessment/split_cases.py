@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from liver_tf import run_files
-from liver_tf.model.description import Description, load_description
+from liver_tf.model.description import load_description
 from liver_tf.records.manifest import Manifest
 from liver_tf.refusals import Refusal
 
@@ -17,16 +17,19 @@ def cases_of_part(run: Path, manifest: Manifest, part: str) -> list[str]:
       Refusal: ``label-set-differs``, ``window-differs``, ``other-records``, ``no-patients``.
     """
     description = load_description(run)
-    _check_meaning(description, manifest, run)
-    source = (description.roi or {}).get("source_fingerprint")
+    trained, given = description.label_set.classes, manifest.label_set.classes
+    window, given_window = list(description.window), list(manifest.window)
+    source = str((description.roi or {}).get("source_fingerprint"))
+    if trained != given:
+        expected = f"records with the run's classes, {', '.join(trained)}"
+        raise _wrong_records("label-set-differs", run, expected, f"records with {', '.join(given)}")
+    if window != given_window:
+        expected = f"records with the run's window {window} HU"
+        raise _wrong_records("window-differs", run, expected, f"{given_window} HU")
     if source != manifest.fingerprint:
-        raise Refusal(
-            "other-records",
-            run,
-            expected=f"the records from which the run's ROIs were cut, {str(source)[:16]}",
-            found=f"records with fingerprint {manifest.fingerprint[:16]}",
-            remedy="Set --records to the records of the run.",
-        )
+        expected = f"the records from which the run's ROIs were cut, {source[:16]}"
+        found = f"records with fingerprint {manifest.fingerprint[:16]}"
+        raise _wrong_records("other-records", run, expected, found)
     cases = run_files.read_identity(run)["split"][part]
     if not cases:
         raise Refusal(
@@ -39,22 +42,6 @@ def cases_of_part(run: Path, manifest: Manifest, part: str) -> list[str]:
     return cases
 
 
-def _check_meaning(description: Description, manifest: Manifest, run: Path) -> None:
-    """Refuse records with a different label set or HU window than the training data."""
-    trained, given = description.label_set.classes, manifest.label_set.classes
-    if trained != given:
-        raise Refusal(
-            "label-set-differs",
-            run,
-            expected=f"records with the run's classes, {', '.join(trained)}",
-            found=f"records with {', '.join(given)}",
-            remedy="Set --records to the records of the run.",
-        )
-    if tuple(description.window) != tuple(manifest.window):
-        raise Refusal(
-            "window-differs",
-            run,
-            expected=f"records with the run's window {list(description.window)} HU",
-            found=f"{list(manifest.window)} HU",
-            remedy="Set --records to the records of the run.",
-        )
+def _wrong_records(code: str, run: Path, expected: str, found: str) -> Refusal:
+    remedy = "Set --records to the records of the run."
+    return Refusal(code, run, expected=expected, found=found, remedy=remedy)
