@@ -67,7 +67,7 @@ def main(argv: list[str]) -> int:
         f"{statistics.median(between):.1f} s ({min(between):.1f} to {max(between):.1f}), the last "
         "epoch's validation included"
     )
-    print(f"{len(CYCLES)} cycles, two of them with the same blocks fixed: traced {count} times")
+    print(f"{len(CYCLES)} cycles, two of them with the same blocks frozen: traced {count} times")
     keep(Rounds("command to first step", "s", False, "trainers.finetune", seen))
     return 0
 

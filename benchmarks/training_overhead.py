@@ -30,14 +30,15 @@ def main(argv: list[str]) -> int:
 
     from liver_tf.model import unet
     from liver_tf.model.architecture import Architecture
-    from liver_tf.training import cycle, determinism
+    from liver_tf.training import cycle
+    from liver_tf.training.computation import set_up_determinism
     from liver_tf.training.cycle_settings import CycleSettings
     from liver_tf.training.learning_rate import learning_rate
     from liver_tf.training.optimiser import make_optimiser
     from liver_tf.training.task import Task
     from liver_tf.training.training_step import training_step
 
-    determinism.set_up(FLAGS.deterministic)
+    set_up_determinism(FLAGS.deterministic)
     with tempfile.TemporaryDirectory() as folder:
         source = _batches(Path(folder))
     weights = (0.4, 1.0, 2.0, 3.0, 4.0)

@@ -32,12 +32,12 @@ def main(argv: list[str]) -> int:
 
     from liver_tf.model import unet
     from liver_tf.model.architecture import Architecture
-    from liver_tf.training import determinism
+    from liver_tf.training.computation import set_up_determinism
     from liver_tf.training.optimiser import make_optimiser
     from liver_tf.training.task import Task
     from liver_tf.training.training_step import training_step
 
-    determinism.set_up(True)
+    set_up_determinism(True)
     batch, side, filters = (int(number) for number in FLAGS.size.split("x"))
     model = unet.build(Architecture(side, filters, CLASSES))
     task = Task(0.0, 1.0, (1.0,) * CLASSES, (-160, 240))

@@ -109,12 +109,12 @@ def _ours(batch: int, side: int, filters: int, steps: int) -> Callable:
 
     from liver_tf.model import unet
     from liver_tf.model.architecture import Architecture
-    from liver_tf.training import determinism
+    from liver_tf.training.computation import set_up_determinism
     from liver_tf.training.optimiser import make_optimiser
     from liver_tf.training.task import Task
     from liver_tf.training.training_step import training_step
 
-    determinism.set_up(True)
+    set_up_determinism(True)
     model = unet.build(Architecture(side, filters, CLASSES))
     step = training_step(model, make_optimiser(), Task(0.0, 1.0, WEIGHTS, (-160, 240)))
     images, labels = (tf.constant(array) for array in _batch(batch, side))

@@ -1,8 +1,8 @@
 """Joint liver lesion segmentation and classification in CT by hierarchical fine-tuning.
 
-The functions below are those that the commands call. They take a configuration dataclass, or its
-options by name, as listed in ``docs/commands.md``. ``import liver_tf`` loads no TensorFlow: each
-name is imported when it is first used.
+The functions that the commands call. They take a configuration dataclass, or its options by name,
+as listed in ``docs/commands.md``. Names are imported on first use: ``import liver_tf`` does not
+import TensorFlow.
 """
 
 from __future__ import annotations

@@ -19,8 +19,7 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on exit, sync that file and rename it to ``path``.
 
     If the body raises, the temporary file is removed and an existing ``path`` is kept. A killed
-    process leaves at most a file whose name begins with ``.partial-``; readers ignore it, and the
-    next write of the same file replaces it.
+    process may leave a ``.partial-`` file, which readers ignore and the next write replaces.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,8 +39,8 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
 def atomic_folder(folder: Path) -> Iterator[Path]:
     """Yield a new empty folder beside ``folder``; on exit, rename it to ``folder``.
 
-    The body must sync the files that it writes. If it raises, the new folder and its contents are
-    removed. ``folder`` must be missing or empty.
+    The body must sync the files that it writes; if it raises, the new folder is removed. ``folder``
+    must not exist or be empty.
     """
     temporary = folder.parent / f"{TEMPORARY_MARK}{folder.name}"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -62,7 +61,7 @@ def write_text(path: Path | str, text: str) -> None:
 
 
 def write_json(path: Path | str, value: Any) -> None:
-    """Write a JSON file atomically; raises ``ValueError`` for NaN, which JSON does not have."""
+    """Write a JSON file atomically; raises ``ValueError`` for NaN, which JSON cannot represent."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""Where the commands read and write by default: each is the input of a later one."""
+"""Default inputs and outputs of the commands."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Errors of writing, a full disk above all, as refusals: ``disk-full``, ``output-unwritable``."""
+"""Raise write errors, such as a full disk, as refusals: ``disk-full``, ``output-unwritable``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from liver_tf.refusals import Refusal
 
-#: No space on the disk, quota used up, file larger than the process or file system allows.
+#: No space on the disk, quota exceeded, file larger than the process or file system allows.
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -43,8 +43,7 @@ def write_refusal(output: Path | str | None, error: OSError) -> Refusal:
             output,
             expected="enough free disk space",
             found=found,
-            remedy="Free some space and run the same command again: it keeps what is finished and "
-            "does the rest.",
+            remedy="Free some space and run the same command again; finished results are kept.",
         )
     return Refusal(
         "output-unwritable",

@@ -17,12 +17,9 @@ _WAIT_SECONDS = 2.0
 
 @contextlib.contextmanager
 def locked_folder(folder: Path) -> Iterator[int]:
-    """Lock an existing folder for this process.
+    """Lock an existing folder; raises ``output-busy`` if another process holds the lock.
 
     Yields the descriptor of the lock. A child process that inherits it also holds the lock.
-
-    Raises:
-      Refusal: ``output-busy`` if another process holds the lock.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -22,27 +22,21 @@ _PALETTE = (
 
 @dataclass(frozen=True)
 class LabelSet:
-    """Class names of a label map, in the order of their integers.
-
-    Class 0 is ``background``, class 1 is ``liver``, the rest are lesion types.
-    """
+    """Class names by label: 0 is ``background``, 1 is ``liver``, the rest are lesion types."""
 
     name: str
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        problem = ""
         if self.classes[:2] != ("background", "liver"):
-            raise ValueError(
-                f"label set {self.name!r}: expected the classes to begin with 'background', "
-                f"'liver'; got {self.classes[:2]}"
-            )
-        if len(set(self.classes)) != len(self.classes):
-            raise ValueError(f"label set {self.name!r}: a class is listed twice: {self.classes}")
-        if len(self.classes) > MAX_CLASSES:
-            raise ValueError(
-                f"label set {self.name!r}: expected at most {MAX_CLASSES} classes, "
-                f"got {len(self.classes)}"
-            )
+            problem = f"expected 'background', 'liver' as first classes; found {self.classes[:2]}"
+        elif len(set(self.classes)) != len(self.classes):
+            problem = f"a class is listed twice: {self.classes}"
+        elif len(self.classes) > MAX_CLASSES:
+            problem = f"expected at most {MAX_CLASSES} classes, found {len(self.classes)}"
+        if problem:
+            raise ValueError(f"label set {self.name!r}: {problem}")
 
     def __len__(self) -> int:
         return len(self.classes)

@@ -1,7 +1,6 @@
-"""Options of configuration dataclasses: the default, bounds, choices and help text of each field.
+"""Options: configuration dataclasses whose fields carry default, bounds, choices and help text.
 
-The fields are the one source of configuration. ``liver_tf.command_line`` generates flags and the
-documentation's tables from them; Python callers set the same options by the same names.
+``liver_tf.command_line`` generates the flags and ``docs/commands.md`` from them.
 
     @dataclass(frozen=True)
     class Schedule(Options):
@@ -13,9 +12,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import operator
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -27,7 +27,7 @@ class OptionError(ValueError):
     """An option has a value that it cannot take.
 
     Attributes:
-      option: the option's name, which is its flag's name; None if several options disagree.
+      option: Name of the option and of its flag; None if several options contradict each other.
     """
 
     def __init__(self, option: str | None, problem: str) -> None:
@@ -35,23 +35,22 @@ class OptionError(ValueError):
         super().__init__(problem if option is None else f"{option}: {problem}")
 
     def as_flag(self) -> str:
-        """The message for someone who set the option by its flag."""
+        """The message in terms of flags, for the command line."""
         return str(self) if self.option is None else f"--{self}"
 
 
 @dataclass(frozen=True)
 class OptionSpec:
-    """What an option is, beside its name, type and default.
+    """Properties of an option, in addition to its name, type and default.
 
     Attributes:
-      help: What the option does, for ``--help`` and the documentation.
-      flag: The option's name where it differs from the field's.
-      low, high: Smallest and largest value allowed.
-      above, below: Values that the option must stay strictly above or below.
-      choices: The values of a string; any if empty.
-      repeated: A tuple is given by repeating the flag, not as a list with commas.
+      flag: Name of the option, if it differs from that of the field.
+      low, high: Inclusive bounds.
+      above, below: Exclusive bounds.
+      choices: Allowed values of a string; any value if empty.
+      repeated: A tuple is given by repeating the flag, not as a comma-separated list.
       empty_is_none: An empty string means None.
-      shown_default: The default in words, for the documentation, if it depends on the machine.
+      shown_default: Text for the documentation if the default depends on the machine.
     """
 
     help: str
@@ -67,13 +66,7 @@ class OptionSpec:
 
 
 def option(default: Any, help: str, **spec: Any) -> Any:
-    """A dataclass field that is also a flag.
-
-    Args:
-      default: ``REQUIRED`` if the option must be given.
-      help: What the option does.
-      **spec: Other attributes of ``OptionSpec``.
-    """
+    """A dataclass field that is also a flag; ``spec`` are other attributes of ``OptionSpec``."""
     return dataclasses.field(default=default, metadata={_OPTION: OptionSpec(help, **spec)})
 
 
@@ -82,24 +75,18 @@ REQUIRED = MISSING
 
 
 def part(cls: type, **defaults: Any) -> Any:
-    """A dataclass field that holds the options of another configuration dataclass.
-
-    Args:
-      cls: Its class.
-      **defaults: Values of its fields that differ from the defaults of ``cls``.
-    """
+    """A dataclass field with all options of ``cls``, some with other ``defaults``."""
     factory = functools.partial(cls, **defaults)
     return dataclasses.field(default_factory=factory, metadata={_PART: (cls, defaults)})
 
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a configuration dataclass, as flags and tables need it.
+    """One option of a configuration dataclass.
 
     Attributes:
-      name: Of the flag.
+      name: Name of its flag.
       kind: ``bool``, ``int``, ``float``, ``str`` or ``Path``; of each element if ``many``.
-      default: ``REQUIRED`` if the option must be given.
     """
 
     name: str
@@ -116,16 +103,20 @@ class Option:
     @property
     def bounds(self) -> str:
         """The bounds in words, e.g. ``at least 1``; empty if there are none."""
+        if self.spec.low is not None and self.spec.high is not None:
+            return f"{_shown(self.spec.low)} to {_shown(self.spec.high)}"
+        return " and ".join(f"{word} {_shown(bound)}" for word, bound, _ in self._bounds())
+
+    def _bounds(self) -> list[tuple[str, float, Callable[[Any, Any], bool]]]:
+        """Name and value of each bound, and what a value must fulfil."""
         spec = self.spec
-        if spec.low is not None and spec.high is not None:
-            return f"{_shown(spec.low)} to {_shown(spec.high)}"
-        texts = (
-            ("above", spec.above),
-            ("at least", spec.low),
-            ("below", spec.below),
-            ("at most", spec.high),
+        bounds = (
+            ("above", spec.above, operator.gt),
+            ("at least", spec.low, operator.ge),
+            ("below", spec.below, operator.lt),
+            ("at most", spec.high, operator.le),
         )
-        return " and ".join(f"{word} {_shown(value)}" for word, value in texts if value is not None)
+        return [(word, bound, fulfils) for word, bound, fulfils in bounds if bound is not None]
 
     def checked(self, value: Any) -> Any:
         """The value, with paths and tuples converted; raises ``OptionError``."""
@@ -142,43 +133,39 @@ class Option:
         return tuple(self._checked_one(one) for one in value)
 
     def _checked_one(self, value: Any) -> Any:
-        if self.kind is Path:
-            if not isinstance(value, str | Path):
-                raise OptionError(self.name, f"expected a path, found {value!r}")
-            if value == "":
-                raise OptionError(self.name, "the path is empty; is a shell variable unset?")
-            return Path(value)
-        if self.kind is str:
-            if not isinstance(value, str):
-                raise OptionError(self.name, f"expected text, found {value!r}")
-            if self.spec.choices and value not in self.spec.choices:
-                choices = ", ".join(self.spec.choices)
-                raise OptionError(self.name, f"expected one of {choices}; found {value!r}")
-            return value
-        if self.kind is bool:
-            if not isinstance(value, bool):
-                raise OptionError(self.name, f"expected True or False, found {value!r}")
-            return value
-        return self._checked_number(value)
+        if self.kind not in _NOT_NUMBERS:
+            return self._checked_number(value)
+        types, expected = _NOT_NUMBERS[self.kind]
+        if not isinstance(value, types):
+            raise OptionError(self.name, f"expected {expected}, found {value!r}")
+        if self.kind is Path and value == "":
+            raise OptionError(self.name, "the path is empty; is a shell variable unset?")
+        if self.spec.choices and value not in self.spec.choices:
+            choices = ", ".join(self.spec.choices)
+            raise OptionError(self.name, f"expected one of {choices}; found {value!r}")
+        return self.kind(value)
 
     def _checked_number(self, value: Any) -> Any:
         whole = self.kind is int
-        if self.many and isinstance(value, str):  # of a list flag, which absl does not convert
-            value = self.kind(value) if value.isdecimal() else value
+        # absl does not convert the elements of a list.
+        if self.many and isinstance(value, str) and value.isdecimal():
+            value = self.kind(value)
         if isinstance(value, bool) or not hasattr(value, "__index__" if whole else "__float__"):
             expected = "a whole number" if whole else "a number"
             raise OptionError(self.name, f"expected {expected}, found {value!r}")
         if not math.isfinite(value):
             raise OptionError(self.name, f"expected a finite number, found {value}")
-        spec = self.spec
-        if (
-            (spec.low is not None and value < spec.low)
-            or (spec.high is not None and value > spec.high)
-            or (spec.above is not None and value <= spec.above)
-            or (spec.below is not None and value >= spec.below)
-        ):
+        if not all(fulfils(value, bound) for _, bound, fulfils in self._bounds()):
             raise OptionError(self.name, f"expected {self.bounds}, found {value}")
         return value
+
+
+#: Accepted types of other options, and their name in messages.
+_NOT_NUMBERS: dict[type, tuple[Any, str]] = {
+    Path: (str | Path, "a path"),
+    str: (str, "text"),
+    bool: (bool, "True or False"),
+}
 
 
 def _shown(value: float) -> str:
@@ -199,14 +186,14 @@ class Options:
 
     @classmethod
     def of(cls, settings: Self | None = None, /, **values: Any) -> Self:
-        """Make the configuration from options by name, whatever part they belong to.
+        """Make the configuration from options by name, those of its parts included.
 
         Args:
-          settings: Where options that are not named come from; None takes the defaults.
+          settings: Values of all other options; None takes the defaults.
           **values: Options by the names of their flags.
 
         Raises:
-          OptionError: An option is missing, unknown, or has a value that it cannot take.
+          OptionError: An option is missing or unknown, or has an invalid value.
         """
         unknown = sorted(values.keys() - {one.name for one in options_of(cls)})
         if unknown:
@@ -237,11 +224,7 @@ def options_of(cls: type) -> tuple[Option, ...]:
 
 
 def check_each(cls: type, values: Mapping[str, Any]) -> None:
-    """Check options by themselves, without the rules that several must meet together.
-
-    Raises:
-      OptionError: As ``Options.of``.
-    """
+    """Check each value by itself, without the rules for combinations; raises ``OptionError``."""
     by_name = {one.name: one for one in options_of(cls)}
     for name, value in values.items():
         by_name[name].checked(value)
@@ -275,10 +258,8 @@ def _fields_of(cls: type) -> tuple[tuple[Field, Any], ...]:
 
 def _kind_of(hint: Any) -> tuple[type, bool, bool]:
     """The kind of a type hint, whether it is a tuple of these, and whether None is allowed."""
-    optional = False
-    if isinstance(hint, types.UnionType):
-        (hint,) = (one for one in typing.get_args(hint) if one is not type(None))
-        optional = True
-    if typing.get_origin(hint) is tuple:
-        return typing.get_args(hint)[0], True, optional
-    return hint, False, optional
+    optional = isinstance(hint, types.UnionType)
+    if optional:
+        (hint,) = (kind for kind in typing.get_args(hint) if kind is not type(None))
+    many = typing.get_origin(hint) is tuple
+    return typing.get_args(hint)[0] if many else hint, many, optional

@@ -1,9 +1,9 @@
 """Import TensorFlow for a command, without TensorFlow's own log lines on the terminal.
 
-TensorFlow's C++ libraries write their notes straight to file descriptor 2, and
-``TF_CPP_MIN_LOG_LEVEL`` does not stop all of them. They pass through a small process that drops
-known lines and passes everything else on at once. It outlives the command, so that the last lines
-before a crash arrive too. Python's own ``sys.stderr`` (tracebacks, progress bars) bypasses it.
+TensorFlow's C++ libraries write to file descriptor 2, and ``TF_CPP_MIN_LOG_LEVEL`` does not stop
+all of their messages. A filter process drops known lines and forwards everything else at once. It
+outlives the command, so that the last lines before a crash are shown. Python's ``sys.stderr``
+(tracebacks, progress bars) bypasses it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import re
 import select
 import sys
 
-#: Lines that TensorFlow, XLA and oneDNN write although nothing is wrong.
+#: Harmless lines that TensorFlow, XLA and oneDNN write.
 _NOISE = re.compile(
     rb"""
     ^I\d{4}\ [\d:.]+\ +\d+\ \S+:\d+\]                      # C++ log lines of level "info",
@@ -31,24 +31,24 @@ _NOISE = re.compile(
     re.VERBOSE,
 )
 
-#: An unfinished line that begins like this may yet become noise; any other is handed on at once.
+#: How an unfinished line begins that may turn out to be noise; any other is forwarded at once.
 _MAY_BE_NOISE = re.compile(rb"[IWE]\d{0,4}( [\d:. ]|$)|[\d-]{10} |WARNING: All|To enable the")
 
-#: Seconds that the rest of such a line is waited for.
-_PATIENCE = 0.2
+#: How long to wait for the rest of such a line.
+_WAIT_SECONDS = 0.2
 
 _READ_BYTES = 1 << 16
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow and initialise its devices; only warnings and errors reach the terminal.
+    """Import TensorFlow and initialise its devices; show only warnings and errors.
 
-    For commands: it redirects file descriptor 2 of the process.
+    Only for commands, because it redirects file descriptor 2 of the process.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if _writes_to_descriptor_2(sys.stderr):
         _filter_descriptor_2()
-    # A filter rather than a level: absl resets the level whenever a flag is copied.
+    # A filter instead of a level, because absl resets the level whenever a flag is copied.
     for name in ("absl", "tensorflow"):
         logging.getLogger(name).addFilter(_is_warning)
     import tensorflow as tf
@@ -61,7 +61,7 @@ def _is_warning(record: logging.LogRecord) -> bool:
 
 
 def _writes_to_descriptor_2(stream: object) -> bool:
-    """False if the stream was replaced, as by pytest or a notebook, or is already moved."""
+    """False if the stream was replaced, as by pytest or a notebook, or already redirected."""
     try:
         return isinstance(stream, io.TextIOWrapper) and stream.fileno() == 2
     except (OSError, ValueError):
@@ -75,7 +75,7 @@ def _filter_descriptor_2() -> None:
     incoming, outgoing = os.pipe()
     child = os.fork()
     if child == 0:
-        # The grandchild is nobody's child: the command neither waits for it nor counts its time.
+        # The command neither waits for a grandchild nor counts its processor time.
         if os.fork() == 0:
             _run_filter(incoming, terminal)
         os._exit(0)
@@ -89,35 +89,28 @@ def _filter_descriptor_2() -> None:
 
 
 def _run_filter(incoming: int, terminal: int) -> None:
-    """The filter process: ends when every writer of the pipe is gone."""
+    """The filter process; it ends when all writers of the pipe have ended."""
     try:
-        # A session of its own: Ctrl-C ends the command, and its last lines still arrive.
-        os.setsid()
-        _keep_open_only(incoming, terminal)
+        os.setsid()  # so that Ctrl-C ends the command but not the filter
+        # Close all other descriptors: a copy of a pipe or lock would keep it in use.
+        first, second = sorted((incoming, terminal))
+        os.closerange(0, first)
+        os.closerange(first + 1, second)
+        os.closerange(second + 1, os.sysconf("SC_OPEN_MAX"))
         copy_without_noise(incoming, terminal)
     finally:
         os._exit(0)
 
 
-def _keep_open_only(*kept: int) -> None:
-    """Close all other descriptors: a copy of a pipe or lock would keep it in use."""
-    first = 0
-    for descriptor in sorted(kept):
-        os.closerange(first, descriptor)
-        first = descriptor + 1
-    os.closerange(first, os.sysconf("SC_OPEN_MAX"))
-
-
 def copy_without_noise(incoming: int, outgoing: int) -> None:
     """Copy one file descriptor to another until its end, without the lines in ``_NOISE``.
 
-    Complete lines are copied whole. An unfinished line is copied at once, unless it may still turn
-    out to be noise; then the rest is waited for briefly.
+    An unfinished line is copied at once, or after ``_WAIT_SECONDS`` if it may be noise.
     """
     pending = b""
     line_begun = False  # whether the start of the current line has been copied already
     while True:
-        if pending and not select.select([incoming], [], [], _PATIENCE)[0]:
+        if pending and not select.select([incoming], [], [], _WAIT_SECONDS)[0]:
             _write_all(outgoing, pending)
             pending, line_begun = b"", True
         read = os.read(incoming, _READ_BYTES)

@@ -1,4 +1,4 @@
-"""The errors that concern one input (``Refusal``) and the notes on accepted input (``Caution``)."""
+"""Errors that concern one input (``Refusal``), and notes on accepted input (``Caution``)."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ from pathlib import Path
 
 
 class Refusal(Exception):
-    """An input that the program does not process.
+    """One input that the program does not process; the remaining inputs are processed.
 
-    It concerns one input; the remaining inputs are processed. The printed form is
-    ``PATH: [CODE] expected EXPECTED; found FOUND. REMEDY``.
+    Printed as ``PATH: [CODE] expected EXPECTED; found FOUND. REMEDY``. ``expected``, ``found`` and
+    ``remedy`` are copied to manifests and shared reports: they must not contain file names,
+    identifying tag values or other patient data.
 
     Attributes:
       code: Stable reason code in kebab-case, such as ``nifti-truncated``.
-      path: The file or folder, or None.
-      expected: What the program needs, as a noun phrase: "5 cells".
-      found: What the input has instead, as a noun phrase.
-      remedy: What the user can do, in whole sentences.
-
-    ``expected``, ``found`` and ``remedy`` go into manifests and shared reports. None of them may
-    hold file names, tag values that identify a patient, or other patient data.
+      path: File or folder, if any.
+      expected, found: Noun phrases, such as "5 cells".
+      remedy: What the user can do, in complete sentences.
     """
 
     def __init__(
@@ -34,15 +31,15 @@ class Refusal(Exception):
         super().__init__(self.text())
 
     def text(self) -> str:
-        """The message without the path: safe for logs, manifests and shared reports."""
+        """The message without the path, for logs, manifests and shared reports."""
         return f"[{self.code}] expected {self.expected}; found {self.found}. {self.remedy}"
 
     def text_with_path(self) -> str:
-        """The message with the path: for the terminal of the person who named the path."""
+        """The message with the path, for the user's terminal."""
         return self.text() if self.path is None else f"{self.path}: {self.text()}"
 
     def to_json(self) -> dict[str, str]:
-        """All but the path. The key of ``found`` is ``came``, as in files of earlier versions."""
+        """Everything except the path. ``found`` has the key ``came``, as in earlier versions."""
         return {
             "code": self.code,
             "expected": self.expected,
@@ -53,18 +50,11 @@ class Refusal(Exception):
     @classmethod
     def from_json(cls, value: dict[str, str], path: Path | str | None) -> Refusal:
         """The inverse of ``to_json``."""
-        return _rebuild_refusal(
-            value["code"], path, value["expected"], value["came"], value["remedy"]
-        )
+        texts = {key: value[key] for key in ("expected", "remedy")}
+        return cls(value["code"], path, found=value["came"], **texts)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild_refusal, (self.code, self.path, self.expected, self.found, self.remedy))
-
-
-def _rebuild_refusal(
-    code: str, path: Path | str | None, expected: str, found: str, remedy: str
-) -> Refusal:
-    return Refusal(code, path, expected=expected, found=found, remedy=remedy)
+        return Refusal.from_json, (self.to_json(), self.path)
 
 
 class TrainingStopped(RuntimeError):

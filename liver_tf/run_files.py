@@ -1,21 +1,19 @@
-"""The files of a run folder: every name in one place.
+"""The files of a run folder, their contents, and the rooms that write them.
 
-File, content (room that writes it):
-
-    run.json                    arguments and data that decide the weights (training)
-    seen.json                   cases trained on, for the leakage guard (training)
-    cycleN/state.npz            weights, optimizer, progress after the last epoch; deleted at the
-                                end of the cycle (training)
-    cycleN/best.npz             weights of the best epoch (training)
-    cycleN/history.csv          losses and Dice, one row per epoch (training)
-    cycleN/cycle.json           result of a finished cycle: best epoch, block hashes (training)
-    cycleN/key                  hash of everything that decides the cycle's outcome (training)
-    cycleN/tensorboard/         scalars and overlay images (training)
-    weights.npz, model.json     final weights and their description (training)
-    postprocessing.json         threshold, holes, minimum lesion size (inference, assessment)
-    measures/PART.json, .csv    results per slice; PART is test or validation (results)
-    measures/PART_labels.npz    predicted label maps (assessment)
-    measures/PART_shown.npz     slices shown in the report (results)
+run.json                    arguments and data that determine the weights (training)
+seen.json                   training cases, for the leakage guard (training)
+cycleN/state.npz            weights, optimiser and progress after the last epoch; deleted when
+the cycle is finished (training)
+cycleN/best.npz             weights of the best epoch (training)
+cycleN/history.csv          losses and Dice, one row per epoch (training)
+cycleN/cycle.json           result of a finished cycle: best epoch, block hashes (training)
+cycleN/key                  hash of everything that determines the cycle's outcome (training)
+cycleN/tensorboard/         scalars and overlay images (training)
+weights.npz, model.json     final weights and their description (training)
+postprocessing.json         threshold, holes, minimum lesion size (inference, assessment)
+measures/PART.json, .csv    results per slice; PART is test or validation (results)
+measures/PART_labels.npz    predicted label maps (assessment)
+measures/PART_shown.npz     slices shown in the report (results)
 """
 
 from __future__ import annotations
@@ -45,15 +43,14 @@ TENSORBOARD = "tensorboard"
 
 #: In place of a fold, for a run without folds.
 HOLD_OUT = "hold_out"
-#: Patients that decide on early stopping, as ``run.json`` records them: set aside from training, or
-#: those of the test fold.
+#: Patients used for early stopping: set aside from training, or those of the test fold.
 INNER, TEST_FOLD = VALIDATIONS = ("inner", "test_fold")
-#: Suffix of a fold's folder where its test patients decided on early stopping.
+#: Suffix of a fold's folder if its test patients were used for early stopping.
 VALIDATED_ON_TEST = "_validated_on_test"
 
 
 def fold_name(fold: int, *, on_test: bool) -> str:
-    """The folder of a fold; ``on_test`` if its test patients decided on early stopping."""
+    """The folder of a fold; ``on_test``: its test patients were used for early stopping."""
     return f"fold{fold}{VALIDATED_ON_TEST if on_test else ''}"
 
 
@@ -73,10 +70,9 @@ def cycle_results(run: Path) -> list[Path]:
 
 
 def finished_epochs(run: Path) -> tuple[int, int]:
-    """How far a run has been trained: its finished cycles, and the epochs of the open one.
+    """Number of finished cycles, and of finished epochs of the cycle in training.
 
-    Reads one entry of ``state.npz``, which training replaces atomically after every epoch. A
-    damaged file counts as no epoch.
+    The epochs are read from ``state.npz``; 0 if it is damaged.
     """
     import numpy as np
 

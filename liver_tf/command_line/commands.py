@@ -6,21 +6,15 @@ import ast
 from dataclasses import dataclass
 from pathlib import Path
 
-#: The folders of commands, with what they are for. They lie beside the library, in a checkout and
-#: when installed.
+#: The folders of commands and their titles. In a checkout and when installed they lie beside the
+#: library.
 FOLDERS = {"data_prep": "Data", "trainers": "Networks and studies"}
 _BESIDE = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command.
-
-    Attributes:
-      name: As in ``liver-tf NAME``.
-      module: As in ``python -m MODULE``.
-      description: Its docstring.
-    """
+    """``liver-tf NAME``, or ``python -m MODULE``; the description is the module's docstring."""
 
     name: str
     module: str

@@ -42,13 +42,9 @@ def overview() -> str:
             for command in commands
             if command.module.startswith(f"{folder}.")
         ]
-    return "\n".join(
-        [
-            "usage: liver-tf COMMAND [flags]; liver-tf COMMAND --help shows the flags",
-            "",
-            *lines,
-            "",
-            "All arguments of a command are flags. --flagfile=FILE reads flags from a file;",
-            "shipped files, such as hier_freeze.flags, are found by name in any folder.",
-        ]
+    usage = "usage: liver-tf COMMAND [flags]; liver-tf COMMAND --help lists the flags"
+    note = (
+        "All arguments of a command are flags. --flagfile=FILE reads flags from a file;\n"
+        "shipped files, such as hier_freeze.flags, are found by name."
     )
+    return "\n".join([usage, "", *lines, "", note])

@@ -1,7 +1,7 @@
-"""Files of flags: one flag on each line, ``#`` starts a comment, files may name further files.
+"""Flag files: one flag per line, ``#`` starts a comment, ``--flagfile`` includes another file.
 
-A file that the working folder does not have is looked up among those shipped with the package:
-the protocols (``hier_freeze.flags`` and its siblings) and everything below ``flags/``.
+A file that does not exist in the working folder is looked up among those shipped with the package:
+the protocols (``hier_freeze.flags`` etc.) and everything below ``flags/``.
 """
 
 from __future__ import annotations
@@ -18,11 +18,7 @@ _FLAG_FILE = re.compile(r"--?flagfile(?:=(.*))?")
 
 
 def find_flag_file(name: str | Path) -> Path:
-    """The flag file ``name``: a path, or else the path of a shipped file.
-
-    Raises:
-      OptionError: There is no such file.
-    """
+    """The path of a flag file, or of the shipped file of that name; raises ``OptionError``."""
     path = Path(name).expanduser()
     for candidate in (path, SHIPPED / path):
         if candidate.is_file():
@@ -32,31 +28,27 @@ def find_flag_file(name: str | Path) -> Path:
 
 
 def read_flag_file(name: str | Path) -> tuple[str, ...]:
-    """The flags in a file and in the files that it names, without comments.
+    """The flags in a file and in the files that it includes, without comments.
 
     Raises:
-      OptionError: A file is missing or is not text.
+      OptionError: A file is missing, cannot be read, or includes itself.
     """
     return tuple(_lines_of(find_flag_file(name), ()))
 
 
 def expand_flag_files(arguments: Sequence[str]) -> list[str]:
-    """Arguments with every ``--flagfile=NAME`` replaced by the flags in that file.
-
-    Raises:
-      OptionError: As ``read_flag_file``.
-    """
+    """Replace every ``--flagfile=NAME`` by the flags in that file, as ``read_flag_file``."""
     return list(_expanded(arguments, ()))
 
 
 def _expanded(arguments: Sequence[str], above: tuple[Path, ...]) -> Iterator[str]:
-    left = iter(arguments)
-    for argument in left:
+    remaining = iter(arguments)
+    for argument in remaining:
         match = _FLAG_FILE.fullmatch(argument)
         if match is None:
             yield argument
             continue
-        name = next(left, None) if match[1] is None else match[1].strip()
+        name = next(remaining, None) if match[1] is None else match[1].strip()
         if not name:
             raise OptionError("flagfile", "expected the name of a file")
         yield from _lines_of(find_flag_file(name), above)
@@ -64,7 +56,7 @@ def _expanded(arguments: Sequence[str], above: tuple[Path, ...]) -> Iterator[str
 
 def _lines_of(path: Path, above: tuple[Path, ...]) -> Iterator[str]:
     if path.resolve() in above:
-        raise OptionError("flagfile", f"{path} names itself, directly or through another file")
+        raise OptionError("flagfile", f"{path} includes itself, directly or through another file")
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:

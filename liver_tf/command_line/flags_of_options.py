@@ -1,4 +1,4 @@
-"""Flags generated from configuration dataclasses, in a set of their own: no global state."""
+"""Flags generated from configuration dataclasses, without absl's global state."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _HELP = {"--help", "-help", "-h", "--helpshort", "-helpshort", "--helpfull", "-h
 
 
 def parse(cls: type[_Settings], arguments: Sequence[str]) -> _Settings:
-    """The configuration that command-line arguments describe, flag files included.
+    """The configuration given by command-line arguments, flag files included.
 
     Raises:
-      OptionError: A flag is unknown, required and missing, or has a value that it cannot take.
+      OptionError: A flag is unknown, missing although required, or has an invalid value.
     """
     return cls.of(**parse_values(cls, arguments))
 
 
 def check_flags(cls: type[Options], arguments: Sequence[str]) -> None:
-    """Check each flag by itself: a file with some of a command's flags need not be complete.
+    """Check flags one by one, without required flags and rules for combinations.
 
     Raises:
       OptionError: As ``parse``.
@@ -35,11 +35,11 @@ def check_flags(cls: type[Options], arguments: Sequence[str]) -> None:
 
 
 def load_settings(cls: type[_Settings], *flag_files: str | Path, **options: Any) -> _Settings:
-    """A configuration from flag files, later ones first, and options that override them.
+    """Load a configuration from flag files; later files and ``options`` override earlier ones.
 
     Args:
-      cls: The class of the configuration, e.g. ``FinetuneSettings``.
-      *flag_files: Files; shipped ones such as ``hier_freeze.flags`` are found by name.
+      cls: Class of the configuration, e.g. ``FinetuneSettings``.
+      *flag_files: Paths, or names of shipped files such as ``hier_freeze.flags``.
       **options: Options by the names of their flags.
 
     Raises:
@@ -53,8 +53,8 @@ def load_settings(cls: type[_Settings], *flag_files: str | Path, **options: Any)
 
 
 def parse_values(cls: type[Options], arguments: Sequence[str]) -> dict[str, Any]:
-    """The flags that are given, by name, converted to the types of their options."""
-    values = flag_values(cls)
+    """The flags given in ``arguments``, by name, converted to the types of their options."""
+    values = _flag_values(cls)
     try:
         rest = values(["", *expand_flag_files(list(map(str, arguments)))])[1:]
     except flags.Error as error:
@@ -63,7 +63,8 @@ def parse_values(cls: type[Options], arguments: Sequence[str]) -> dict[str, Any]
         raise OptionError(
             None, f"unknown argument {rest[0]!r}: all arguments are flags, --name=value"
         )
-    return {one.name: values[one.name].value for one in options_of(cls) if values[one.name].present}
+    names = [option.name for option in options_of(cls)]
+    return {name: values[name].value for name in names if values[name].present}
 
 
 def wants_help(arguments: Sequence[str]) -> bool:
@@ -73,43 +74,40 @@ def wants_help(arguments: Sequence[str]) -> bool:
 
 def help_text(cls: type[Options], command: str) -> str:
     """All flags of a command with their defaults."""
-    return flag_values(cls, command).get_help(include_special_flags=True)
+    return _flag_values(cls, command).get_help(include_special_flags=True)
 
 
-def flag_values(cls: type[Options], command: str = "") -> flags.FlagValues:
-    """The flags of a configuration dataclass. ``command`` is the heading of its help."""
+def _flag_values(cls: type[Options], heading: str = "") -> flags.FlagValues:
     values = flags.FlagValues()
-    for one in options_of(cls):
-        _define(one, values, command or cls.__name__)
+    for option in options_of(cls):
+        _define(option, values, heading or cls.__name__)
     return values
 
 
-def help_of(one: Option) -> str:
-    """The help text of an option, with its bounds and whether it is required."""
-    text = f"{one.spec.help} ({one.bounds})" if one.bounds else one.spec.help
-    return f"{text} Required." if one.required else text
+_DEFINE_ONE = {
+    bool: flags.DEFINE_boolean,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
+    Path: flags.DEFINE_string,
+}
 
 
-def _define(one: Option, values: flags.FlagValues, module: str) -> None:
-    default = None if one.required else one.default
-    if one.many and default is not None:
+def _define(option: Option, values: flags.FlagValues, module: str) -> None:
+    default = None if option.required else option.default
+    if option.many and default is not None:
         default = [str(value) for value in default]
     elif isinstance(default, Path):
         default = str(default)
+    text = f"{option.spec.help} ({option.bounds})" if option.bounds else option.spec.help
+    if option.required:
+        text += " Required."
     where = {"flag_values": values, "module_name": module}
-    arguments = (one.name, default, help_of(one))
-    if one.many and not one.spec.repeated:
-        flags.DEFINE_list(*arguments, **where)
-    elif one.spec.choices:
-        define = flags.DEFINE_multi_enum if one.many else flags.DEFINE_enum
-        define(one.name, default, list(one.spec.choices), help_of(one), **where)
-    elif one.many:
-        flags.DEFINE_multi_string(*arguments, **where)
-    elif one.kind is bool:
-        flags.DEFINE_boolean(*arguments, **where)
-    elif one.kind is int:
-        flags.DEFINE_integer(*arguments, **where)
-    elif one.kind is float:
-        flags.DEFINE_float(*arguments, **where)
-    else:
-        flags.DEFINE_string(*arguments, **where)
+    if option.spec.choices and (option.spec.repeated or not option.many):
+        define = flags.DEFINE_multi_enum if option.many else flags.DEFINE_enum
+        define(option.name, default, list(option.spec.choices), text, **where)
+        return
+    define = _DEFINE_ONE[option.kind]
+    if option.many:
+        define = flags.DEFINE_multi_string if option.spec.repeated else flags.DEFINE_list
+    define(option.name, default, text, **where)

@@ -16,12 +16,10 @@ Main = Callable[..., int]
 
 
 def run(main: Main, *, tensorflow: bool = True) -> typing.NoReturn:
-    """Run the command of this process, and end it.
+    """Run a command with the arguments of this process, then exit.
 
-    The class of the configuration is the type hint of the parameter of ``main``.
-
-    Args:
-      tensorflow: Whether the command computes with TensorFlow.
+    The type hint of the parameter of ``main`` is the class of the configuration. ``tensorflow``:
+    whether the command uses TensorFlow.
     """
     faulthandler.enable()
     arguments = sys.argv[1:]
@@ -31,7 +29,7 @@ def run(main: Main, *, tensorflow: bool = True) -> typing.NoReturn:
         print(f"liver-tf {name} [flags], or python -m {module} [flags]\n")
         print(main.__globals__["__doc__"].strip())
         print(help_text(settings_class(main), name))
-        sys.exit(1)  # as programs that use absl do
+        sys.exit(1)  # as absl does
     try:
         status = execute(main, arguments, tensorflow=tensorflow)
     except OptionError as error:
@@ -41,12 +39,9 @@ def run(main: Main, *, tensorflow: bool = True) -> typing.NoReturn:
 
 
 def execute(main: Main, arguments: Sequence[str], *, tensorflow: bool = True) -> int:
-    """Call ``main`` with the configuration that the arguments describe; returns the exit status.
+    """Call ``main`` with the configuration given by the arguments; returns the exit status.
 
-    A refusal becomes one line on standard error and status 1.
-
-    Raises:
-      OptionError: A flag has a value that it cannot take.
+    A refusal becomes one line on standard error and status 1; raises ``OptionError`` as ``parse``.
     """
     settings = parse(settings_class(main), arguments)
     from liver_tf.disk_full import disk_full_as_refusal

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import keras
 import numpy as np
@@ -20,27 +19,16 @@ from liver_tf.training.validation import validation_step
 class CompiledSteps:
     """The training and validation steps for all cycles of a run.
 
-    All cycles share one optimiser, so that a step traced for an earlier cycle can be reused;
-    ``begin`` resets the optimiser to its initial state.
-
     Attributes:
       validation: The validation step, which does not depend on frozen blocks.
-      optimiser: Knows all weights; the moments of frozen blocks are zero.
+      optimiser: Shared by all cycles, so that they can share traced steps. It is built for all
+        weights; the moments of frozen blocks stay zero.
     """
 
-    def __init__(
-        self,
-        model: keras.Model,
-        task: Task,
-        computation: Computation,
-    ) -> None:
-        self._model, self._task = model, task
-        replicas = computation.replicas
-        self._options: dict[str, Any] = {
-            "jit_compile": computation.jit_compile,
-            "replicas": replicas,
-        }
+    def __init__(self, model: keras.Model, task: Task, computation: Computation) -> None:
+        self._model, self._task, self._computation = model, task, computation
         self._traced: dict[tuple, Callable] = {}
+        replicas = computation.replicas
         self.validation = validation_step(model, task, replicas)
         freeze(model, ())
         self.optimiser = make_optimiser(computation.precision, replicas)
@@ -53,16 +41,17 @@ class CompiledSteps:
         ]
 
     def begin(self, settings: CycleSettings) -> Callable:
-        """Freeze the cycle's blocks, reset the optimiser and return the training step.
-
-        The learning rate is set in every epoch.
-        """
+        """Freeze the cycle's blocks, reset the optimiser and return the training step."""
         freeze(self._model, settings.fixed, settings.norm)
         for variable, value in zip(self.optimiser.variables, self._initial, strict=True):
             variable.assign(np.zeros(variable.shape, variable.dtype) if value is None else value)
         key = frozenset(settings.fixed), settings.norm
         if key not in self._traced:
             self._traced[key] = training_step(
-                self._model, self.optimiser, self._task, **self._options
+                self._model,
+                self.optimiser,
+                self._task,
+                jit_compile=self._computation.jit_compile,
+                replicas=self._computation.replicas,
             )
         return self._traced[key]

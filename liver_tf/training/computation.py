@@ -1,22 +1,22 @@
-"""How the arithmetic of training is done: number format, compiler, devices."""
+"""How the arithmetic of training is done: number format, compiler, devices, determinism."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
 
+import keras
 import tensorflow as tf
 
 from liver_tf.model.blocks import PRECISIONS
 from liver_tf.options import OptionError
-from liver_tf.training import determinism
 from liver_tf.training.replicas import ONE_DEVICE, OneDevice, make_replicas
 from liver_tf.training.training_settings import MULTI_WORKER, ONE, ComputationSettings
 
 
 @dataclass(frozen=True)
 class Computation:
-    """Part of a run's identity: other choices give weights that differ in their last bits.
+    """Part of a run's identity: with other choices the weights differ in their last bits.
 
     Attributes:
       precision: ``float32``, or the format in which blocks compute: ``float16`` or ``bfloat16``.
@@ -35,8 +35,8 @@ class Computation:
                 f"precision: expected one of {', '.join(PRECISIONS)}, got {self.precision!r}"
             )
         if self.replicas.count > 1 and self.precision == "float16":
-            # Keras checks for overflow before it sums the gradients: one replica may skip a step
-            # that the others take.
+            # Keras checks for overflow before it sums the gradients, so one replica might skip a
+            # step that the others take.
             raise ValueError(
                 "float16 with several replicas is not safe in Keras 3; use bfloat16 (--half_type)"
             )
@@ -56,20 +56,31 @@ def set_up_computation(settings: ComputationSettings, *, dry_run: bool = False) 
     """Prepare TensorFlow and the devices; call it before TensorFlow computes anything.
 
     Args:
-      dry_run: Use one device and wait for no other process.
+      dry_run: Use one device and do not wait for other processes.
 
     Raises:
-      OptionError: The settings contradict each other on these devices.
+      OptionError: The devices do not support the settings.
     """
     strategy = ONE if dry_run else settings.strategy
     if strategy == MULTI_WORKER:
-        print("waiting for the other processes that TF_CONFIG names", file=sys.stderr, flush=True)
+        print("waiting for the other processes in TF_CONFIG", file=sys.stderr, flush=True)
     try:
         computation = Computation(settings.precision, settings.jit_compile, make_replicas(strategy))
     except ValueError as error:
         raise OptionError(None, str(error)) from None
-    determinism.set_up(settings.deterministic)
+    set_up_determinism(settings.deterministic)
     return computation
+
+
+def set_up_determinism(deterministic: bool) -> None:
+    """Seed the global generators and, if asked, use only operations with reproducible results.
+
+    All random numbers of the program are functions of the run's seed; the global seed covers
+    operations of libraries.
+    """
+    keras.utils.set_random_seed(0)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
 
 
 def augment_on_host(settings: ComputationSettings) -> bool:

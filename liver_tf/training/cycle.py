@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from liver_tf.pipeline.batches import BatchSource
 from liver_tf.training.compiled_steps import CompiledSteps
 from liver_tf.training.cycle_settings import CycleSettings
 from liver_tf.training.early_stopping import has_ended
-from liver_tf.training.input_wait import TimedBatches
 from liver_tf.training.learning_rate import learning_rate
 from liver_tf.training.open_cycle import OpenCycle
 from liver_tf.training.replicas import OneDevice
@@ -26,10 +25,7 @@ from liver_tf.training.validation import validate
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Training and validation batches by batch size.
-
-    Both are made when first needed: a finished run reads no records.
-    """
+    """Training and validation batches by batch size; no records are read before the first call."""
 
     training: Callable[[int], BatchSource]
     validation: Callable[[int], BatchSource]
@@ -40,7 +36,7 @@ class TrainingSetup:
     """What all cycles of a run share.
 
     Attributes:
-      model: Its weights are those from which the next cycle starts.
+      model: The next cycle starts from its weights.
       images: Number of overlay images for TensorBoard.
       say: Prints a line.
     """
@@ -60,8 +56,7 @@ class PlannedCycle:
     """A cycle and its place in the run.
 
     Attributes:
-      folder: Of the cycle.
-      first_epoch: Epochs that the cycles before it may use: each epoch has its own augmentation.
+      first_epoch: Sum of the maximum epochs of all earlier cycles; selects the augmentation.
     """
 
     folder: Path
@@ -71,13 +66,10 @@ class PlannedCycle:
 
 
 def train_cycle(setup: TrainingSetup, cycle: PlannedCycle) -> dict:
-    """Train one cycle and leave the model with its best weights.
+    """Train one cycle, restore its best weights in the model and return ``cycle.json``.
 
     An interrupted cycle resumes after its last finished epoch and ends with the same weights as an
     undisturbed one.
-
-    Returns:
-      The content of ``cycle.json``.
 
     Raises:
       TrainingStopped: The loss is not finite, or a frozen block changed.
@@ -100,11 +92,7 @@ def train_cycle(setup: TrainingSetup, cycle: PlannedCycle) -> dict:
 
 
 def train_epoch(
-    step: Any,
-    epochs: Any,
-    settings: CycleSettings,
-    optimiser: keras.Optimizer,
-    epoch: int,
+    step: Any, epochs: Any, settings: CycleSettings, optimiser: keras.Optimizer, epoch: int
 ) -> dict:
     """Train on the next of ``epochs``; return the first columns of its row in the history."""
     rate = learning_rate(settings, epoch)
@@ -113,13 +101,10 @@ def train_epoch(
     # Meanwhile the pipeline compiles augmentation and makes the first batch.
     step.prepare(*epochs.element_spec)
     batches = TimedBatches(epochs)
-    # Losses are read at the end, so that no step waits for the one before it.
-    losses = [
-        (step(images, labels, parameters), images.shape[0])
-        for images, labels, parameters in batches
-    ]
+    # Losses are read after the last step, so that no step waits for the one before it.
+    losses = [(step(*batch), batch[0].shape[0]) for batch in batches]
     total, slices = 0.0, 0
-    for loss, size in losses:
+    for loss, size in losses:  # sum() would round differently from Python 3.12 on
         total += float(loss) * size
         slices += size
     seconds = time.perf_counter() - started
@@ -130,3 +115,27 @@ def train_epoch(
         "seconds": round(seconds, 3),
         "waiting_share": round(batches.seconds / seconds, 4),
     }
+
+
+class TimedBatches:
+    """The batches of the next epoch, and the seconds spent waiting for them.
+
+    ``seconds`` includes the time to get the epoch itself. On a GPU, where a step returns before it
+    has been computed, it is an upper bound of the time lost.
+    """
+
+    def __init__(self, epochs: Iterator[Iterator]) -> None:
+        self._epochs = epochs
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator:
+        batches = self._timed(self._epochs)
+        while (batch := self._timed(batches)) is not None:
+            yield batch
+
+    def _timed(self, iterator: Iterator):
+        started = time.perf_counter()
+        try:
+            return next(iterator, None)
+        finally:
+            self.seconds += time.perf_counter() - started

@@ -15,7 +15,7 @@ class CycleSettings(Options):
     """How one cycle trains. The defaults are those of the paper's fine-tuning.
 
     Attributes:
-      fixed: Blocks whose weights and moving statistics may not change.
+      fixed: The frozen blocks: their weights and moving statistics do not change.
     """
 
     fixed: tuple[str, ...] = ()
@@ -23,23 +23,20 @@ class CycleSettings(Options):
     epochs: int = option(80, "Maximum number of epochs of a cycle.", low=1)
     batch_size: int = option(1, "Slices per training step.", low=1)
     patience: int = option(
-        12, "A cycle ends after this many epochs without a better validation result.", low=1
+        12, "A cycle ends after this many epochs without improvement in validation.", low=1
     )
     monitor: str = option(
         "val_loss",
-        "The validation result that decides the best epoch and early stopping.",
+        "The validation result that determines the best epoch and early stopping.",
         choices=MONITORS,
     )
     norm: str = option(
         "update",
-        "Batch normalisation of the blocks that train. update: the moving statistics follow the "
-        "batches. freeze_statistics: they stay, scale and offset are trained. inference: nothing "
-        "of it is trained.",
+        "Batch normalisation of the trained blocks. update: moving statistics, scale and offset "
+        "are updated. freeze_statistics: scale and offset only. inference: none of them.",
         choices=NORM_POLICIES,
     )
-    decay: float = option(
-        0.9, "Factor of the learning rate every --decay_epochs.", flag="rate_decay", above=0
-    )
+    decay: float = option(0.9, "Factor applied to the learning rate.", flag="rate_decay", above=0)
     decay_epochs: int = option(2, "Epochs between two decays of the learning rate.", low=1)
     floor: float = option(
         1e-8, "The learning rate never falls below this.", flag="rate_floor", above=0

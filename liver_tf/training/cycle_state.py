@@ -25,7 +25,7 @@ class CycleState:
       best_epoch: Counted from 1; 0 before the first epoch.
       best_value: The monitored measure in the best epoch.
       history: One row per epoch.
-      hashes_before: Of every block, at the start of the cycle.
+      hashes_before: Hash of every block at the start of the cycle.
     """
 
     epoch: int = 0
@@ -50,14 +50,8 @@ def save_state(
 def load_state(path: Path, model: keras.Model, optimiser: keras.optimizers.Optimizer) -> CycleState:
     """Restore a model and a built optimiser; return the progress."""
     arrays = load_arrays(path)
-    assign(
-        model,
-        {
-            name.removeprefix(_MODEL): value
-            for name, value in arrays.items()
-            if name.startswith(_MODEL)
-        },
-    )
+    weights = {name: array for name, array in arrays.items() if name.startswith(_MODEL)}
+    assign(model, {name.removeprefix(_MODEL): array for name, array in weights.items()})
     for number, variable in enumerate(optimiser.variables):
         variable.assign(arrays[f"optimiser/{number}"])
     return CycleState(**json.loads(str(arrays[STATE_PROGRESS])))

@@ -16,20 +16,18 @@ from liver_tf.model.transfer import head_from_old, transfer
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.options import OptionError
 from liver_tf.records.folds import Split, hold_out, load_folds, require_parts, validate_on_test
-from liver_tf.records.leakage import SplitPart
 from liver_tf.records.manifest import Manifest, load_manifest
 from liver_tf.refusals import Refusal
 from liver_tf.run_files import HOLD_OUT, TEST_FOLD
 from liver_tf.training.computation import set_up_computation
-from liver_tf.training.job import Job, carry_out
+from liver_tf.training.job import Job, carry_out, make_plan
 from liver_tf.training.leak_check import check_fold
 from liver_tf.training.protocol import PRETRAINED
-from liver_tf.training.training_plan import make_plan
 from liver_tf.training.training_settings import FinetuneSettings
 
 
 def finetune(settings: FinetuneSettings | None = None, /, **options: Any) -> Path:
-    """Fine-tune a pre-trained network by a protocol; resume if the run was interrupted.
+    """Fine-tune a pre-trained network by a protocol, or resume an interrupted run.
 
     Args:
       settings: All options; None takes the defaults. ``load_settings`` reads a protocol.
@@ -39,9 +37,9 @@ def finetune(settings: FinetuneSettings | None = None, /, **options: Any) -> Pat
       The folder of the run.
 
     Raises:
-      OptionError: An option has a value that it cannot take.
+      OptionError: An option has an invalid value.
       Refusal: The records, the folds, the pre-trained run or the run's folder cannot be used, or
-        the test part of the fold leaks into the training data.
+        test cases of the fold are in the training data.
       TrainingStopped: Training cannot continue, e.g. because the loss is not finite.
 
     Examples:
@@ -59,7 +57,16 @@ def finetune(settings: FinetuneSettings | None = None, /, **options: Any) -> Pat
     if settings.dry_run:
         return settings.run
     split = _split(settings, manifest)
-    earlier_data = _check_leaks(settings, manifest, split)
+    on_test = settings.validation == TEST_FOLD
+    earlier_data = check_fold(
+        settings.records,
+        manifest,
+        # The overlap of validation and test was announced; any other leak is refused.
+        replace(split, validation=()) if on_test else split,
+        settings.pretrained if settings.start == PRETRAINED else None,
+        allow_pairs=settings.allow_pairs,
+        accept_unknown=settings.accept_unknown_training,
+    )
     carry_out(
         Job.of(plan, split, computation),
         settings.run,
@@ -76,22 +83,22 @@ def finetune(settings: FinetuneSettings | None = None, /, **options: Any) -> Pat
 
 
 def check_transfer(before: Description, manifest: Manifest, pretrained: Path) -> None:
-    """Check that pre-trained weights fit the records.
+    """Check that a pre-trained network fits the records.
 
-    A liver network can be fine-tuned on whole slices of any label set, a lesion network on ROIs of
-    any label set with lesions.
+    A liver network needs whole slices (any label set), a lesion network ROIs with lesion classes;
+    both need the window of the pre-training.
 
     Raises:
-      Refusal: Anything else, or another window.
+      Refusal: The records do not fit.
     """
     names = {"liver": "a set of whole slices", "lesion": "an ROI set (data_prep.make_rois)"}
-    found = names["lesion" if manifest.roi else "liver"]
-    if found != names[before.kind]:
+    kind = "lesion" if manifest.roi else "liver"
+    if kind != before.kind:
         raise Refusal(
             "other-task",
             pretrained,
             expected=f"{names[before.kind]} for a {before.kind} network",
-            found=found,
+            found=names[kind],
             remedy="Check --pretrained and --records.",
         )
     if before.kind == "lesion" and not manifest.label_set.lesions:
@@ -122,28 +129,11 @@ def _split(settings: FinetuneSettings, manifest: Manifest) -> Split:
     require_parts(split, settings.folds_file)
     if settings.validation == TEST_FOLD:
         print(
-            "VALIDATION ON THE TEST FOLD: the test patients decide on early stopping, as in looser "
-            "practice. The figures of this run are optimistic; reports say so."
+            "VALIDATION ON THE TEST FOLD: early stopping uses the test patients, as in looser "
+            "practice. The results of this run are optimistic; reports say so."
         )
         return validate_on_test(split)
     return split
-
-
-def _check_leaks(
-    settings: FinetuneSettings, manifest: Manifest, split: Split
-) -> tuple[SplitPart, ...]:
-    """What the pre-trained run was trained on; raises ``Refusal`` if the test leaks into that."""
-    if settings.validation == TEST_FOLD:
-        # Announced above; any other leak is still refused.
-        split = replace(split, validation=())
-    return check_fold(
-        settings.records,
-        manifest,
-        split,
-        settings.pretrained if settings.start == PRETRAINED else None,
-        allow_pairs=settings.allow_pairs,
-        accept_unknown=settings.accept_unknown_training,
-    )
 
 
 def _transfer_weights(
@@ -154,6 +144,5 @@ def _transfer_weights(
     weights = settings.pretrained / run_files.WEIGHTS
     print(transfer(weights, model).text())
     if settings.head == "old":
-        taken = head_from_old(weights, model, before.label_set, label_set)
-        for old, new in taken.items():
+        for old, new in head_from_old(weights, model, before.label_set, label_set).items():
             print(f"head:   {', '.join(new)} from the old head's {old}")

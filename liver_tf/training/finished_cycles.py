@@ -1,4 +1,4 @@
-"""Finished cycles: reuse those of this run, and those of a run beside it with the same key."""
+"""Reuse finished cycles: of this run, or of a neighbouring run with the same key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from liver_tf.training.cycle import PlannedCycle
 
 
 def cycle_key(model: keras.Model, cycle: PlannedCycle, identity: dict[str, Any]) -> str:
-    """A hash of everything that decides a cycle's outcome."""
+    """Hash of everything that determines a cycle's outcome."""
     shared = {name: value for name, value in identity.items() if name != "protocol"}
     content = [block_hashes(model), asdict(cycle.settings), cycle.first_epoch, shared]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -30,7 +30,7 @@ def cycle_key(model: keras.Model, cycle: PlannedCycle, identity: dict[str, Any])
 
 @disk_full_as_refusal()
 def save_key(cycle: PlannedCycle, key: str) -> None:
-    """Make a finished cycle available to runs beside this one."""
+    """Make a finished cycle available to neighbouring runs."""
     path = cycle.folder / run_files.CYCLE_KEY
     if not path.exists():
         atomic_files.write_text(path, key)
@@ -64,18 +64,18 @@ def load_finished(
         raise _differs(folder, "a cycle that started from other weights")
     load_weights(folder / run_files.BEST_WEIGHTS, model)
     if after != block_hashes(model):
-        raise _differs(folder, "a cycle whose best weights are not those it ended with")
+        raise _differs(folder, "a cycle whose best weights are not those recorded in its result")
     (folder / run_files.STATE).unlink(missing_ok=True)
     say(cycle_summary(result, f"{cycle.title}: already finished"))
     return result
 
 
 def cycle_summary(result: dict, title: str) -> str:
-    """One line on a finished cycle, with the proof that frozen blocks did not change."""
+    """One line on a finished cycle, and on its frozen blocks, whose hashes did not change."""
     line = f"{title}: best epoch {result['best_epoch']} of {result['epochs']}"
     if result["fixed"]:
-        fixed = format_blocks(result["fixed"])
-        line += f"; hashes before and after: {fixed} bit-identical"
+        frozen = format_blocks(result["fixed"])
+        line += f"; hashes before and after: {frozen} bit-identical"
     return line
 
 
@@ -83,24 +83,26 @@ def _copy_from_another_run(cycle: PlannedCycle, key: str, say: Callable[[str], N
     runs = cycle.folder.parent.parent
     for path in sorted(runs.glob(f"*/cycle*/{run_files.CYCLE_KEY}")):
         source = path.parent
-        if source == cycle.folder or path.read_text(encoding="utf-8") != key:
-            continue
-        if not (source / run_files.CYCLE_RESULT).exists():
-            continue
-        if not is_sound(source / run_files.BEST_WEIGHTS):
-            continue
-        for name in (run_files.BEST_WEIGHTS, run_files.HISTORY, run_files.CYCLE_RESULT):
-            with atomic_files.atomic_write(cycle.folder / name) as temporary:
-                shutil.copyfile(source / name, temporary)
-        say(f"{cycle.title}: identical to {source.parent.name}/{source.name}, copied from there")
-        return
+        if (
+            source != cycle.folder
+            and path.read_text(encoding="utf-8") == key
+            and (source / run_files.CYCLE_RESULT).exists()
+            and is_sound(source / run_files.BEST_WEIGHTS)
+        ):
+            for name in (run_files.BEST_WEIGHTS, run_files.HISTORY, run_files.CYCLE_RESULT):
+                with atomic_files.atomic_write(cycle.folder / name) as temporary:
+                    shutil.copyfile(source / name, temporary)
+            origin = f"{source.parent.name}/{source.name}"
+            say(f"{cycle.title}: identical to {origin}, copied from there")
+            return
 
 
 def _differs(folder: Path, found: str) -> Refusal:
     return Refusal(
         "cycle-differs",
         folder,
-        expected="a finished cycle that follows from the one before it, by its recorded hashes",
+        expected="a finished cycle whose recorded hashes match those of the cycle before it",
         found=found,
-        remedy="Delete the folders of this cycle and of all later ones; they are trained again.",
+        remedy="Delete the folders of this cycle and of all later ones and resume: they are "
+        "trained again.",
     )

@@ -1,11 +1,11 @@
-"""A training job: a plan, a split and the devices, carried out in a run folder."""
+"""A training job: what is trained, on which patients and devices; carried out in a run folder."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from functools import cache, partial
+from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ import tensorflow as tf
 
 from liver_tf import __version__
 from liver_tf.folder_lock import locked_folder
+from liver_tf.labels import LabelSet
 from liver_tf.model import unet
+from liver_tf.model.architecture import Architecture
+from liver_tf.model.block_weights import parameter_counts
 from liver_tf.model.description import Description
 from liver_tf.pipeline.augmentation.ranges import Ranges
 from liver_tf.pipeline.batches import BatchSource
@@ -22,20 +25,67 @@ from liver_tf.pipeline.sampling import EVERYTHING, Sampling
 from liver_tf.pipeline.slices import Slices
 from liver_tf.records.folds import Split
 from liver_tf.records.leakage import SplitPart
+from liver_tf.records.manifest import Manifest
 from liver_tf.records.shard_reader import check_shards
 from liver_tf.training.compiled_steps import CompiledSteps
 from liver_tf.training.computation import Computation, augment_on_host
 from liver_tf.training.cycle import TrainingData, TrainingSetup
 from liver_tf.training.leak_check import save_training_cases
+from liver_tf.training.protocol import Protocol, protocol_table
 from liver_tf.training.protocol_run import is_finished, train_protocol
 from liver_tf.training.run_identity import open_run
-from liver_tf.training.task import Task, task_of
-from liver_tf.training.training_plan import TrainingPlan
+from liver_tf.training.task import Task, label_map, task_of
+from liver_tf.training.training_settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """A training before its patients are split.
+
+    Attributes:
+      kind: ``liver`` or ``lesion``.
+      mapping, label_set: From ``task.label_map``.
+    """
+
+    settings: TrainingSettings
+    kind: str
+    manifest: Manifest
+    mapping: tuple[int, ...]
+    label_set: LabelSet
+    architecture: Architecture
+    protocol: Protocol
+    ranges: Ranges
+
+    def text(self) -> str:
+        """The cycles as a table, and a sentence on the slices that an epoch shows."""
+        parameters = parameter_counts(unet.build(self.architecture))
+        sampling = self.settings.sampling.resolved()
+        return f"{protocol_table(self.protocol, parameters)}\n{sampling.in_words()}"
+
+
+def make_plan(
+    settings: TrainingSettings,
+    kind: str,
+    manifest: Manifest,
+    architecture: Architecture,
+    protocol: Protocol,
+) -> TrainingPlan:
+    """Make a plan; the number of classes of ``architecture`` is replaced by that of the records.
+
+    Raises:
+      OptionError: The augmentation does not fit the labels.
+    """
+    mapping, label_set = label_map(manifest.label_set, kind)
+    architecture = replace(architecture, classes=len(label_set))
+    ranges = settings.augmentation.for_labels(label_set)
+    return TrainingPlan(
+        settings, kind, manifest, mapping, label_set, architecture, protocol, ranges
+    )
 
 
 @dataclass(frozen=True)
 class Job:
-    """A training with everything that decides its weights, except the initial ones.
+    """A training with everything that determines its weights, except the initial ones.
 
     Attributes:
       task: Computed from the training cases of ``split``.
@@ -54,7 +104,7 @@ class Job:
         return cls(plan, split, computation, task)
 
     def identity(self) -> dict[str, Any]:
-        """Everything that decides the weights, except the initial ones."""
+        """Everything that determines the weights, except the initial ones."""
         plan, settings = self.plan, self.plan.settings
         return {
             "data_fingerprint": plan.manifest.fingerprint,
@@ -74,25 +124,24 @@ class Job:
 
     def description(self) -> Description:
         """The description to be saved with the weights."""
-        plan = self.plan
+        plan, task = self.plan, self.task
         return Description(
-            kind=plan.kind,
-            architecture=plan.architecture,
-            label_set=plan.label_set,
-            window=plan.manifest.window,
-            mean_hu=self.task.mean_hu,
-            sd_hu=self.task.sd_hu,
-            data_fingerprint=plan.manifest.fingerprint,
-            roi=plan.manifest.roi,
+            plan.kind,
+            plan.architecture,
+            plan.label_set,
+            plan.manifest.window,
+            task.mean_hu,
+            task.sd_hu,
+            plan.manifest.fingerprint,
+            plan.manifest.roi,
         )
 
     def network(self) -> keras.Model:
         """The network with its initial weights, on the devices of the job."""
-        with self.computation.replicas.scope():
+        plan, computation = self.plan, self.computation
+        with computation.replicas.scope():
             return unet.build(
-                self.plan.architecture,
-                self.plan.settings.seed,
-                precision=self.computation.precision,
+                plan.architecture, plan.settings.seed, precision=computation.precision
             )
 
     def data(self, cache_mb: float) -> TrainingData:
@@ -143,14 +192,12 @@ def carry_out(
     prepare: Callable[[keras.Model], None] = lambda model: None,
     earlier_data: tuple[SplitPart, ...] = (),
 ) -> None:
-    """Start or resume a run and train until it is finished.
+    """Start or resume the run in ``folder`` and train until it is finished.
 
     Args:
-      folder: Of the run.
       more_identity: Added to the job's identity.
-      prepare: Sets the weights from which the first cycle starts; only called if there is something
-        left to train.
-      earlier_data: What these weights were trained on; added to the run's ``seen.json``.
+      prepare: Sets the initial weights; not called for a finished run.
+      earlier_data: Data on which these weights were trained; added to the run's ``seen.json``.
 
     Raises:
       Refusal: Another process uses the folder, it holds another run, or a shard differs from its
@@ -159,15 +206,15 @@ def carry_out(
     """
     settings, replicas = job.plan.settings, job.computation.replicas
     with contextlib.ExitStack() as lock:
-        replicas.from_chief(partial(_lock, folder, lock))
+        replicas.from_chief(lambda: _lock(folder, lock))
         identity = job.identity() | (more_identity or {})
         replicas.demand_same(identity, "arguments and data")
-        if replicas.from_chief(partial(_open, job, folder, identity, earlier_data)):
+        if replicas.from_chief(lambda: _open(job, folder, identity, earlier_data)):
             print(f"{folder}: already finished, nothing to do")
             return
         check_shards(settings.records, job.plan.manifest)
         model = job.network()
-        replicas.from_chief(partial(prepare, model))
+        replicas.from_chief(lambda: prepare(model))
         replicas.spread(model)
         setup = TrainingSetup(
             model=model,
@@ -191,11 +238,7 @@ def _open(
     job: Job, folder: Path, identity: dict[str, Any], earlier_data: tuple[SplitPart, ...]
 ) -> bool:
     """Write or check ``run.json`` and ``seen.json``; return whether the run is finished."""
-    versions = {
-        "liver_tf": __version__,
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-    }
+    versions = {"liver_tf": __version__, "tensorflow": tf.__version__, "keras": keras.__version__}
     caution = open_run(folder, identity, versions)
     if caution:
         print(f"note: {caution}")

@@ -48,9 +48,9 @@ def check_fold(
     """Refuse leaks between the parts of a fold, and from earlier training data into its test part.
 
     Earlier training data are those of the pre-trained run (None: from scratch) and of the liver
-    network that cut the ROIs. If they include validation patients, early stopping is optimistic
-    but the test results are valid: this is printed and not refused. Without a test part they need
-    not be known.
+    network that cut the ROIs; without a test part they need not be known. If they include
+    validation patients, a note is printed: early stopping is optimistic, but the test results are
+    valid.
 
     Returns:
       The training data of the pre-trained run.
@@ -59,11 +59,9 @@ def check_fold(
       Refusal: As ``refuse_leaks``, ``load_allowed`` and ``load_training_data``.
     """
     accept_unknown = accept_unknown or not split.test
-    inherited = (
-        ()
-        if pretrained is None
-        else _load_known(pretrained / run_files.TRAINING_DATA, accept_unknown)
-    )
+    inherited: tuple[SplitPart, ...] = ()
+    if pretrained is not None:
+        inherited = _load_known(pretrained / run_files.TRAINING_DATA, accept_unknown)
     before = (*inherited, *_liver_network_data(records, manifest, accept_unknown))
     training, validation, test = parts_of_split("fold", manifest, split)
     borders = borders_of((training, validation, test)) + [(part, test) for part in before]
@@ -102,8 +100,6 @@ def _liver_network_data(
 
 def _load_known(path: Path, accept_unknown: bool) -> tuple[SplitPart, ...]:
     if accept_unknown and not path.is_file():
-        print(
-            "leakage guard: the training data of a network are not known, so they are not compared"
-        )
+        print("leakage guard: the training data of a network are unknown and cannot be compared")
         return ()
     return load_training_data(path)

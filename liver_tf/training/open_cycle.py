@@ -1,7 +1,6 @@
 """The folder of a cycle in training: resume, commit each epoch, close.
 
-Only the chief process reads and writes the folder. Every method returns the same value in all
-processes.
+Only the chief process reads and writes the folder; methods return the same value in all processes.
 """
 
 from __future__ import annotations
@@ -50,11 +49,11 @@ class OpenCycle:
         return state
 
     def commit(self, state: CycleState, row: dict) -> CycleState:
-        """Save a finished epoch: best weights, then the state, which makes it final.
+        """Save a finished epoch: the weights if they are the best, then the new state.
 
         Args:
-          state: Before the epoch.
-          row: Of the history.
+          state: The state before the epoch.
+          row: The epoch's row of the history.
 
         Raises:
           TrainingStopped: A loss in ``row`` is not finite; nothing is saved.
@@ -62,15 +61,13 @@ class OpenCycle:
         return self._state_from_chief(lambda: self._store(state, row))
 
     def close(self, state: CycleState, started: float) -> dict:
-        """Restore the best weights, verify frozen blocks, write the result; delete the state.
+        """Restore the best weights, verify the frozen blocks, write the result, delete the state.
 
-        Args:
-          started: ``time.perf_counter`` at the start of the cycle.
+        ``started`` is the ``time.perf_counter`` at the start of the cycle.
         """
         self._replicas.from_chief(self._restore_best)
         self._replicas.spread(self._model)
-        result = self._result(state)
-        result["seconds"] = round(time.perf_counter() - started, 1)
+        result = self._result(state) | {"seconds": round(time.perf_counter() - started, 1)}
         return self._replicas.from_chief(lambda: self._finish(state, result))
 
     def _state_from_chief(self, work: Callable[[], CycleState]) -> CycleState:
@@ -101,21 +98,19 @@ class OpenCycle:
         return state
 
     def _stop_if_not_finite(self, state: CycleState, row: dict) -> None:
-        names = {"loss": "training loss", "val_loss": "validation loss"}
-        wrong = [text for name, text in names.items() if not math.isfinite(row.get(name, 0.0))]
-        if not wrong:
-            return
-        if state.best_epoch:
-            path = f"{self._folder.name}/{run_files.BEST_WEIGHTS}"
-            kept = f"The last good weights are in {path} (epoch {state.best_epoch})"
-        else:
+        for name, loss in (("loss", "training loss"), ("val_loss", "validation loss")):
+            if math.isfinite(row.get(name, 0.0)):
+                continue
             kept = "No epoch of this cycle was finished; the weights before the cycle are unchanged"
-        settings = self._settings
-        raise TrainingStopped(
-            f"the {wrong[0]} is not finite in epoch {row['epoch']} (fixed: "
-            f"{format_blocks(settings.fixed)}, learning rate {settings.learning_rate:g}). {kept}. "
-            "Lower the learning rate in a new run."
-        )
+            if state.best_epoch:
+                path = f"{self._folder.name}/{run_files.BEST_WEIGHTS}"
+                kept = f"The last good weights are in {path} (epoch {state.best_epoch})"
+            settings = self._settings
+            raise TrainingStopped(
+                f"the {loss} is not finite in epoch {row['epoch']} (frozen: "
+                f"{format_blocks(settings.fixed)}, learning rate {settings.learning_rate:g}). "
+                f"{kept}. Lower the learning rate in a new run."
+            )
 
     def _restore_best(self) -> None:
         self._log.close()

@@ -1,8 +1,8 @@
 """The optimiser: Adam with one kernel per weight.
 
-Keras updates a weight in a dozen operations, each through memory; at batch size 1 that took a fifth
-of a step. TensorFlow's kernel does the same arithmetic in one pass. Mathematics, variables and
-their names are those of ``keras.optimizers.Adam``, so the saved state loads both ways.
+Keras updates a weight in a dozen operations, which took a fifth of a step at batch size 1;
+TensorFlow's kernel does the same arithmetic in one pass. Variables and their names are those of
+``keras.optimizers.Adam``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from liver_tf.training.replicas import ONE_DEVICE, OneDevice
 def make_optimiser(
     precision: str = "float32", replicas: OneDevice = ONE_DEVICE, learning_rate: float = 1e-4
 ) -> keras.Optimizer:
-    """A new Adam; for float16 with a scaled loss against underflow."""
+    """A new Adam; float16 adds loss scaling."""
     with replicas.scope():
         adam = FusedAdam(learning_rate)
         return keras.optimizers.LossScaleOptimizer(adam) if precision == "float16" else adam

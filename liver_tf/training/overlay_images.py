@@ -1,13 +1,11 @@
-"""Overlay images for TensorBoard: outlines of truth and prediction on a few validation slices.
-
-Drawn with plain arrays, pixel by pixel; ``report/overlays.py`` draws those of the reports.
-"""
+"""Overlay images for TensorBoard: outlines of truth and prediction on a few validation slices."""
 
 from __future__ import annotations
 
 import keras
 import numpy as np
 import tensorflow as tf
+from scipy import ndimage
 
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.pipeline.batches import BatchSource
@@ -27,7 +25,7 @@ class OverlayImages:
         self._slices: tuple[np.ndarray, np.ndarray] | None = None
 
     def draw(self, model: keras.Model) -> np.ndarray:
-        """The images, as from ``outlined``."""
+        """Predict the slices with ``model`` and outline them, as ``outlined``."""
         if self._slices is None:
             self._slices = choose(self._validation.epoch(0, shuffled=False), self._count)
         hu, truth = self._slices
@@ -37,10 +35,10 @@ class OverlayImages:
 
 
 def choose(batches: tf.data.Dataset, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Choose slices evenly from those with a lesion; if there are none, with liver; or from all.
+    """Choose up to ``count`` evenly spaced slices: with a lesion, else with liver, else any.
 
     Returns:
-      HU float32 [n, s, s] and labels uint8 [n, s, s], n <= ``count``.
+      HU float32 [n, s, s] and labels uint8 [n, s, s].
     """
     highest = np.concatenate([labels.numpy().max(axis=(1, 2)) for _, labels, _ in batches])
     for least in (LIVER + 1, LIVER, 0):
@@ -63,11 +61,10 @@ def outlined(
     label_set: LabelSet,
     window: tuple[int, int],
 ) -> np.ndarray:
-    """Outlines in the colours of the labels: truth on the left, prediction on the right.
+    """Outline labels in their colours: truth on the left, prediction on the right.
 
     Args:
-      hu: [n, rows, columns].
-      truth, predicted: Integer labels of the same shape.
+      hu, truth, predicted: [n, rows, columns].
       window: (low, high) HU, drawn black and white.
 
     Returns:
@@ -77,8 +74,8 @@ def outlined(
     grey = np.clip((hu - low) / (high - low) * 255, 0, 255).astype(np.uint8)
     plain = np.repeat(grey[..., None], 3, axis=-1)
     gap = np.zeros((*plain.shape[:2], _GAP, 3), np.uint8)
-    sides = [_drawn(plain, labels, label_set) for labels in (truth, predicted)]
-    return np.concatenate([sides[0], gap, sides[1]], axis=2)
+    left, right = (_drawn(plain, labels, label_set) for labels in (truth, predicted))
+    return np.concatenate([left, gap, right], axis=2)
 
 
 def _drawn(plain: np.ndarray, labels: np.ndarray, label_set: LabelSet) -> np.ndarray:
@@ -92,12 +89,5 @@ def _drawn(plain: np.ndarray, labels: np.ndarray, label_set: LabelSet) -> np.nda
 
 def _border(region: np.ndarray) -> np.ndarray:
     """Pixels of a region [n, rows, columns] with one of four neighbours outside it."""
-    padded = np.pad(region, ((0, 0), (1, 1), (1, 1)))
-    middle = slice(1, -1)
-    inside = (
-        padded[:, :-2, middle]
-        & padded[:, 2:, middle]
-        & padded[:, middle, :-2]
-        & padded[:, middle, 2:]
-    )
-    return region & ~inside
+    cross = ndimage.generate_binary_structure(2, 1)[None]
+    return region & ~ndimage.binary_erosion(region, cross)

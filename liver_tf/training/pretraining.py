@@ -9,14 +9,13 @@ from liver_tf.options import OptionError
 from liver_tf.records.folds import Split, hold_out
 from liver_tf.records.manifest import Manifest, load_manifest
 from liver_tf.training.computation import set_up_computation
-from liver_tf.training.job import Job, carry_out
+from liver_tf.training.job import Job, carry_out, make_plan
 from liver_tf.training.protocol import SCRATCH, Protocol
-from liver_tf.training.training_plan import make_plan
 from liver_tf.training.training_settings import PretrainSettings
 
 
 def pretrain(settings: PretrainSettings | None = None, /, **options: Any) -> Path:
-    """Train a liver or a lesion network from new weights; resume if the run was interrupted.
+    """Train a liver or a lesion network from new weights, or resume an interrupted run.
 
     Args:
       settings: All options; None takes the defaults.
@@ -27,7 +26,7 @@ def pretrain(settings: PretrainSettings | None = None, /, **options: Any) -> Pat
       The folder of the run.
 
     Raises:
-      OptionError: An option has a value that it cannot take.
+      OptionError: An option is missing or has an invalid value.
       Refusal: The records or the run's folder cannot be used.
       TrainingStopped: Training cannot continue, e.g. because the loss is not finite.
 
@@ -48,14 +47,13 @@ def pretrain(settings: PretrainSettings | None = None, /, **options: Any) -> Pat
     plan = make_plan(settings, settings.network, manifest, settings.architecture, protocol)
     print(plan.text(), flush=True)
     if not settings.dry_run:
-        job = Job.of(plan, _split(settings, manifest), computation)
-        carry_out(job, settings.run)
+        carry_out(Job.of(plan, _split(settings, manifest), computation), settings.run)
     return settings.run
 
 
 def _split(settings: PretrainSettings, manifest: Manifest) -> Split:
     if settings.validate_on_training:
         cases = tuple(sorted(case.case for case in manifest.cases))
-        print("validation on the training cases: the figures show how well these cases are fitted")
+        print("validation on the training cases: the results only show how well they are fitted")
         return Split(cases, cases)
     return hold_out(manifest, validation_share=settings.validation_share, seed=settings.seed)

@@ -1,4 +1,4 @@
-"""A protocol: a sequence of cycles, each written as one line that names its frozen blocks."""
+"""A protocol: a sequence of cycles, each written as a line with its frozen blocks and settings."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class Protocol:
             )
 
 
+#: Settings that a cycle's line may change.
 _OVERRIDES = {
     "learning_rate": float,
     "epochs": int,
@@ -46,10 +47,10 @@ _OVERRIDES = {
 def parse_cycle(line: str, defaults: CycleSettings) -> CycleSettings:
     """Parse a cycle: its frozen blocks, then optional settings.
 
-    ``none``; ``enc1-enc3``; ``enc1-enc5,dec4 learning_rate=1e-5 epochs=20``.
+    Examples: ``none``; ``enc1-enc3``; ``enc1-enc5,dec4 learning_rate=1e-5 epochs=20``.
 
     Raises:
-      ValueError: The line is wrong; the message quotes it.
+      ValueError: The line cannot be parsed; the message quotes it.
     """
     blocks, *settings = line.split() or [""]
     try:
@@ -66,41 +67,34 @@ def parse_cycle(line: str, defaults: CycleSettings) -> CycleSettings:
         raise ValueError(f"--cycle={line}: {error}") from None
 
 
-_COLUMNS = (
-    *("cycle", "trained", "fixed", "trainable", "of parameters"),
-    *("rate", "epochs", "batch", "norm"),
-)
-
-
 def protocol_table(protocol: Protocol, parameters: dict[str, ParameterCount]) -> str:
     """The protocol as a table, to be printed before training.
 
-    ``trainable`` counts what the optimiser updates; ``of parameters`` counts all parameters with
-    the moving statistics, as Keras does.
+    ``trainable`` counts the parameters that the optimiser updates; ``of parameters`` counts all of
+    them, moving statistics included, as Keras does.
 
     Args:
-      parameters: By block, from ``block_weights.parameter_counts``.
+      parameters: Counts by block, from ``block_weights.parameter_counts``.
     """
     total = sum(block.total for block in parameters.values())
-    rows = [_COLUMNS]
-    for number, cycle in enumerate(protocol.cycles, 1):
-        rows.append(
-            (
-                str(number),
-                format_blocks(cycle.trained),
-                format_blocks(cycle.fixed),
-                f"{sum(parameters[block].trainable(cycle.norm) for block in cycle.trained):,}",
-                f"{total:,}",
-                f"{cycle.learning_rate:g}",
-                f"<={cycle.epochs}",
-                str(cycle.batch_size),
-                cycle.norm,
-            )
-        )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    ]
+    columns: dict[str, list[str]] = {
+        "cycle": [str(number) for number in range(1, len(protocol.cycles) + 1)],
+        "trained": [format_blocks(cycle.trained) for cycle in protocol.cycles],
+        "frozen": [format_blocks(cycle.fixed) for cycle in protocol.cycles],
+        "trainable": [
+            f"{sum(parameters[block].trainable(cycle.norm) for block in cycle.trained):,}"
+            for cycle in protocol.cycles
+        ],
+        "of parameters": [f"{total:,}"] * len(protocol.cycles),
+        "rate": [f"{cycle.learning_rate:g}" for cycle in protocol.cycles],
+        "epochs": [f"<={cycle.epochs}" for cycle in protocol.cycles],
+        "batch": [str(cycle.batch_size) for cycle in protocol.cycles],
+        "norm": [cycle.norm for cycle in protocol.cycles],
+    }
+    padded = []
+    for name, cells in columns.items():
+        width = max(map(len, (name, *cells)))
+        padded.append([cell.ljust(width) for cell in (name, *cells)])
+    lines = ["  ".join(row).rstrip() for row in zip(*padded, strict=True)]
     head = f"protocol {protocol.name}: {len(protocol.cycles)} cycle(s), starting {protocol.start}"
-    return "\n".join([head, *(line.rstrip() for line in lines)])
+    return "\n".join([head, *lines])

@@ -1,4 +1,4 @@
-"""A protocol carried out cycle by cycle in a run folder."""
+"""Train a protocol cycle by cycle in a run folder."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def train_protocol(
 ) -> list[dict]:
     """Train all cycles of a protocol, except those already finished, and save the final weights.
 
-    Two runs in neighbouring folders that start with the same cycles from the same weights on the
-    same data compute them once; the second run copies them.
+    Cycles that a run in a neighbouring folder has trained from the same weights on the same data
+    are copied from there.
 
     Returns:
       The ``cycle.json`` of every cycle. ``setup.model`` holds the final weights.
@@ -40,8 +40,8 @@ def train_protocol(
     results = []
     first_epoch = 0
     for number, settings in enumerate(protocol.cycles, 1):
-        fixed = format_blocks(settings.fixed)
-        title = f"{protocol.name} {number}/{len(protocol.cycles)}, fixed: {fixed}"
+        frozen = format_blocks(settings.fixed)
+        title = f"{protocol.name} {number}/{len(protocol.cycles)}, frozen: {frozen}"
         cycle_folder = run_files.cycle_folder(folder, number)
         cycle = PlannedCycle(cycle_folder, settings, first_epoch, title)
         results.append(_load_or_train(setup, cycle, identity))
@@ -71,10 +71,7 @@ def _save_final(folder: Path, model: keras.Model, description: Description) -> N
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether a run has undamaged final weights and their description.
-
-    Otherwise they are written again from the last cycle.
-    """
+    """Whether a run has undamaged final weights and their description."""
     try:
         load_description(folder)
     except Refusal:

@@ -1,15 +1,12 @@
 """Devices that share each batch: one, all GPUs of a machine, or several machines.
 
 Every replica holds all weights and takes its share of each batch. Losses and gradients are summed
-over the replicas, weighted by their shares, so n replicas train as one does. Every process reads
-all records and makes the same batches, which are functions of (seed, epoch, slice); no data is
-exchanged.
+over the replicas, weighted by their shares, so n replicas train like one; only batch normalisation
+with ``norm=update`` depends on their number. Every process makes the same batches, which are
+functions of (seed, epoch, slice); no data is exchanged.
 
-Only batch normalisation with ``norm=update`` depends on the number of replicas: each replica
-normalises by its own slices.
-
-With several processes only the chief reads and writes the run folder. What it reads and decides
-reaches the other processes through ``from_chief`` and ``spread``.
+With several processes only the chief reads and writes the run folder. The others receive what it
+reads and decides through ``from_chief`` and ``spread``.
 """
 
 from __future__ import annotations
@@ -28,14 +25,13 @@ from liver_tf.training.training_settings import MIRRORED, MULTI_WORKER, ONE, STR
 
 
 def make_replicas(strategy: str) -> OneDevice:
-    """The replicas of one of ``STRATEGIES``; raises ``ValueError`` for another name.
+    """The replicas of one of ``STRATEGIES``.
 
     Several processes must call this before TensorFlow does anything else.
     """
-    makers = {ONE: OneDevice, MIRRORED: Mirrored, MULTI_WORKER: MultiWorker}
-    if strategy not in makers:
+    if strategy not in STRATEGIES:
         raise ValueError(f"strategy: expected one of {', '.join(STRATEGIES)}, got {strategy!r}")
-    return makers[strategy]()
+    return {ONE: OneDevice, MIRRORED: Mirrored, MULTI_WORKER: MultiWorker}[strategy]()
 
 
 class OneDevice:
@@ -52,40 +48,22 @@ class OneDevice:
         """Inside a step: this replica's part of a batch, and its weight (None: all of it)."""
         return batch, None
 
-    def compiled(self, step: Callable) -> Callable:
-        """Compile a step (images, labels, parameters) once for all batch sizes.
+    def compiled(self, step: Callable) -> CompiledStep:
+        """Compile a step (images, labels, parameters) once for all batch sizes."""
+        return CompiledStep(self, step)
 
-        The last batch of an epoch may be smaller than the others. The returned function has
-        ``prepare(*specs)``, which traces the step for batches (tensors or their specs) before there
-        is one, and ``traced``, which holds the compiled function from then on.
-        """
-        traced: list[Callable] = []
-
-        def prepare(*batch):
-            if not traced:
-                signature = tf.nest.map_structure(_any_batch, batch)
-                traced.append(tf.function(self._everywhere(step), input_signature=signature))
-                traced[0].get_concrete_function()
-
-        def call(*batch):
-            prepare(*batch)
-            return traced[0](*batch)
-
-        compiled: Any = call
-        compiled.traced, compiled.prepare = traced, prepare
-        return compiled
-
-    def _everywhere(self, step: Callable) -> Callable:
+    def everywhere(self, step: Callable) -> Callable:
+        """Inside a compiled step: run ``step`` on all replicas and sum its results."""
         return step
 
+    def watch(self) -> contextlib.AbstractContextManager:
+        """The context of work that may wait for other processes."""
+        return contextlib.nullcontext()
+
     def from_chief(self, work: Callable[[], Any]) -> Any:
-        """Call ``work``, which uses the run folder, in the chief only.
+        """Call ``work`` in the chief only; return its result (JSON values) in every process.
 
-        Returns:
-          The chief's result (plain JSON values), in every process.
-
-        Raises:
-          Refusal, TrainingStopped: As raised by ``work``, in every process.
+        A ``Refusal`` or ``TrainingStopped`` of ``work`` is raised in every process.
         """
         return work()
 
@@ -99,8 +77,31 @@ class OneDevice:
 ONE_DEVICE = OneDevice()
 
 
-def _any_batch(value: tf.Tensor | tf.TensorSpec) -> tf.TensorSpec:
-    return tf.TensorSpec([None, *value.shape[1:]], value.dtype)
+class CompiledStep:
+    """A step that is traced once; the last batch of an epoch may be smaller than the others.
+
+    Attributes:
+      traced: The ``tf.function``, in a list that is empty until it is traced.
+    """
+
+    def __init__(self, replicas: OneDevice, step: Callable) -> None:
+        self._replicas, self._step = replicas, step
+        self.traced: list[Any] = []
+
+    def prepare(self, *batch) -> None:
+        """Trace the step for a batch or its specs, if it is not traced yet."""
+        if not self.traced:
+            signature = tf.nest.map_structure(
+                lambda value: tf.TensorSpec([None, *value.shape[1:]], value.dtype), batch
+            )
+            step = self._replicas.everywhere(self._step)
+            self.traced.append(tf.function(step, input_signature=signature))
+            self.traced[0].get_concrete_function()
+
+    def __call__(self, *batch):
+        with self._replicas.watch():
+            self.prepare(*batch)
+            return self.traced[0](*batch)
 
 
 class Mirrored(OneDevice):
@@ -114,27 +115,27 @@ class Mirrored(OneDevice):
         return self._strategy.scope()
 
     def share(self, batch: tuple) -> tuple[tuple, tf.Tensor | None]:
-        """Consecutive slices, as evenly as possible.
+        """Divide a batch into parts of consecutive slices, as equal as possible.
 
-        A replica without slices (the batch is smaller than the number of replicas) gets one with
-        weight 0: its kernels do not accept an empty batch.
+        A replica without slices (in a batch smaller than the number of replicas) gets one with
+        weight 0, because kernels do not accept an empty batch.
         """
-        place = tf.distribute.get_replica_context().replica_id_in_sync_group
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         size = tf.shape(batch[0])[0]
-        first, last = place * size // self.count, (place + 1) * size // self.count
+        first, last = replica * size // self.count, (replica + 1) * size // self.count
         taken = slice(first, tf.maximum(last, first + 1))
-        mine = tf.nest.map_structure(lambda value: value[taken], batch)
-        return mine, tf.cast(last - first, tf.float32) / tf.cast(size, tf.float32)
+        part = tf.nest.map_structure(lambda value: value[taken], batch)
+        return part, tf.cast(last - first, tf.float32) / tf.cast(size, tf.float32)
 
-    def _everywhere(self, step: Callable) -> Callable:
-        def call(*batch):
+    def everywhere(self, step: Callable) -> Callable:
+        def on_all_replicas(*batch):
             results = self._strategy.run(step, args=batch)
-            return tf.nest.map_structure(
-                lambda value: self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None),
-                results,
-            )
+            return tf.nest.map_structure(self._total, results)
 
-        return call
+        return on_all_replicas
+
+    def _total(self, value: Any) -> tf.Tensor:
+        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
 
 
 class MultiWorker(Mirrored):
@@ -150,16 +151,15 @@ class MultiWorker(Mirrored):
         )
         super().__init__(strategy)
 
-    def compiled(self, step: Callable) -> Callable:
-        call: Any = super().compiled(step)
-
-        def guarded(*batch):
-            with _stopping_when_alone():
-                return call(*batch)
-
-        compiled: Any = guarded
-        compiled.prepare = call.prepare
-        return compiled
+    @contextlib.contextmanager
+    def watch(self) -> Iterator[None]:
+        try:
+            yield
+        except _PROCESS_LOST as error:
+            raise TrainingStopped(
+                "another process of this training has ended. The chief keeps all finished epochs; "
+                "start all processes again to resume."
+            ) from error
 
     def from_chief(self, work: Callable[[], Any]) -> Any:
         answer: dict = {}
@@ -167,7 +167,7 @@ class MultiWorker(Mirrored):
             try:
                 answer = {"value": work()}
             except Refusal as refusal:
-                path = None if refusal.path is None else str(refusal.path)
+                path = refusal.path and str(refusal.path)
                 answer = {"refusal": refusal.to_json(), "path": path}
             except TrainingStopped as stopped:
                 answer = {"stopped": str(stopped)}
@@ -186,8 +186,8 @@ class MultiWorker(Mirrored):
             return
         offset = 0
         for variable, array in zip(variables, arrays, strict=True):
-            taken = np.frombuffer(data, array.dtype, array.size, offset).reshape(array.shape)
-            variable.assign(taken)
+            values = np.frombuffer(data, array.dtype, array.size, offset)
+            variable.assign(values.reshape(array.shape))
             offset += array.nbytes
 
     def demand_same(self, value: Any, what: str) -> None:
@@ -203,7 +203,7 @@ class MultiWorker(Mirrored):
             )
 
     def _from_chief(self, data: bytes) -> bytes:
-        """The chief's bytes in every process: as integers added to the zeros of the others."""
+        """The chief's bytes in every process: the sum of its integers and the others' zeros."""
         size = int(self._sum(np.array([len(data)], np.int32))[0])
         padded = np.zeros(-(-size // 4), np.int32)
         if self.is_chief:
@@ -217,26 +217,15 @@ class MultiWorker(Mirrored):
             counts = all_count or context.replica_id_in_sync_group == 0
             return tf.constant(numbers if counts else np.zeros_like(numbers))
 
-        with _stopping_when_alone():
-            values = self._strategy.experimental_distribute_values_from_function(of_replica)
-            return self._strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None).numpy()
+        with self.watch():
+            distributed = self._strategy.experimental_distribute_values_from_function(of_replica)
+            return self._total(distributed).numpy()
 
 
-#: Errors of a collective operation when another process has ended.
-_ALONE = (
+#: Errors of a collective operation after another process has ended.
+_PROCESS_LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
 )
-
-
-@contextlib.contextmanager
-def _stopping_when_alone() -> Iterator[None]:
-    try:
-        yield
-    except _ALONE as error:
-        raise TrainingStopped(
-            "another process of this training has ended. The chief keeps all finished epochs; "
-            "start all processes again to resume."
-        ) from error

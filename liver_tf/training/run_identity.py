@@ -11,8 +11,6 @@ from liver_tf import atomic_files, run_files
 from liver_tf.disk_full import disk_full_as_refusal
 from liver_tf.refusals import Refusal
 
-VERSIONS = "versions"
-
 _MAX_LENGTH = 60
 
 
@@ -22,21 +20,20 @@ def open_run(
     """Start a run, or check that it may be resumed.
 
     Args:
-      identity: Everything that decides the weights, except library versions.
-      versions: Of libraries. A run may be resumed with others.
+      identity: Everything that determines the weights, except library versions.
+      versions: Library versions; a run may be resumed with others.
 
     Returns:
-      A caution if the versions differ, otherwise None.
+      A note if the versions differ, otherwise None.
 
     Raises:
-      Refusal: ``run-differs`` shows the differences to the identity of the run in the folder;
-        ``run-damaged``.
+      Refusal: ``run-differs``, with the differences; ``run-damaged``.
     """
     identity = json.loads(json.dumps(identity))
     path = folder / run_files.IDENTITY
     if not path.exists():
         with disk_full_as_refusal():
-            atomic_files.write_json(path, identity | ({VERSIONS: versions} if versions else {}))
+            atomic_files.write_json(path, identity | ({"versions": versions} if versions else {}))
         return None
     try:
         stored = run_files.read_identity(folder)
@@ -48,7 +45,7 @@ def open_run(
             found="a file that cannot be parsed",
             remedy="Delete the run's folder and start again, or use another folder.",
         ) from None
-    started_with = stored.pop(VERSIONS, None)
+    started_with = stored.pop("versions", None)
     if stored != identity:
         raise Refusal(
             "run-differs",
@@ -67,26 +64,22 @@ def open_run(
 
 
 def _differences(old: Any, new: Any, name: str = "") -> list[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        lines = []
-        for key in sorted(set(old) | set(new)):
-            inner = f"{name}.{key}" if name else key
-            lines += _differences(old.get(key), new.get(key), inner)
-        return lines
+    """One line per difference of two JSON values; of long lists only the first difference."""
     if old == new:
         return []
-    if isinstance(old, list) and isinstance(new, list):
-        pairs = list(itertools.zip_longest(old, new))
+    inner: list[tuple[str, Any, Any]] = []
+    if isinstance(old, dict) and isinstance(new, dict):
+        prefix = f"{name}." if name else ""
+        inner = [(prefix + key, old.get(key), new.get(key)) for key in sorted({*old, *new})]
+    elif isinstance(old, list) and isinstance(new, list):
+        pairs = enumerate(itertools.zip_longest(old, new), 1)
+        changed = [(f"{name}[{number}]", *pair) for number, pair in pairs if pair[0] != pair[1]]
         if any(isinstance(value, dict) for value in (*old, *new)):
-            return [
-                line
-                for number, pair in enumerate(pairs, 1)
-                for line in _differences(*pair, f"{name}[{number}]")
-            ]
-        if max(len(json.dumps(old)), len(json.dumps(new))) > _MAX_LENGTH:
-            # Two long lists look alike once truncated: show their first difference.
-            number, pair = next((n, p) for n, p in enumerate(pairs, 1) if p[0] != p[1])
-            return _differences(*pair, f"{name}[{number}]")
+            inner = changed
+        elif max(len(json.dumps(old)), len(json.dumps(new))) > _MAX_LENGTH:
+            inner = changed[:1]
+    if inner:
+        return [line for key, *pair in inner for line in _differences(pair[0], pair[1], key)]
     return [f"{name}: {_truncated(old)} before, {_truncated(new)} now"]
 
 

@@ -35,10 +35,7 @@ class Task:
 
 
 def label_map(source: LabelSet, kind: str) -> tuple[tuple[int, ...], LabelSet]:
-    """The new label of each label of the records, and the resulting label set.
-
-    For a liver network, lesions are liver.
-    """
+    """The new label of each label, and the new label set. To a liver network, lesions are liver."""
     if kind == "liver":
         return (0, *([1] * (len(source) - 1))), LIVER_ONLY
     return tuple(range(len(source))), source
@@ -47,12 +44,11 @@ def label_map(source: LabelSet, kind: str) -> tuple[tuple[int, ...], LabelSet]:
 def task_of(
     manifest: Manifest, cases: tuple[str, ...], mapping: tuple[int, ...], *, weighted: bool = True
 ) -> Task:
-    """Standardisation and loss weights from the training cases alone.
+    """Standardisation and loss weights, computed from the training ``cases`` only.
 
     Args:
-      cases: The training cases.
       mapping: From ``label_map``.
-      weighted: Weight each class by the inverse of its share of pixels; otherwise all weigh 1.
+      weighted: Weight each class by the inverse of its share of pixels instead of 1.
 
     Raises:
       Refusal: The training cases have no liver.

@@ -18,7 +18,7 @@ from liver_tf.disk_full import disk_full_as_refusal
 
 
 class TrainingLog:
-    """Reports every finished epoch: on a terminal one bar per cycle, elsewhere a line per epoch."""
+    """Reports every epoch: as a progress bar on a terminal, otherwise as a line; to TensorBoard."""
 
     def __init__(
         self, folder: Path, title: str, epochs: int, *, done: int, say: Callable[[str], None]
@@ -37,10 +37,8 @@ class TrainingLog:
                 if name != "epoch":
                     tf.summary.scalar(name, value)
             self._writer.flush()
-        shown = {
-            name: f"{row[key]:.3f}"
-            for name, key in (("loss", "loss"), ("val_loss", "val_loss"), ("dice", "val_dice"))
-        }
+        names = {"loss": "loss", "val_loss": "val_loss", "dice": "val_dice"}
+        shown = {name: f"{row[key]:.3f}" for name, key in names.items()}
         if self._bar.disable:
             figures = ", ".join(f"{name} {value}" for name, value in shown.items())
             self._say(f"{self._title}: epoch {row['epoch']} of {self._epochs}, {figures}")
@@ -60,10 +58,7 @@ class TrainingLog:
 
 @contextmanager
 def _tensorflow_disk_full() -> Iterator[None]:
-    """Raise TensorFlow's own error for a full disk as ``OSError``.
-
-    It is raised only when a log is created; later writes fail silently.
-    """
+    """Raise TensorFlow's error for a full disk as ``OSError``; later writes fail silently."""
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
@@ -71,7 +66,7 @@ def _tensorflow_disk_full() -> Iterator[None]:
 
 
 def write_history(path: Path, rows: list[dict]) -> None:
-    """Write one row per epoch as CSV; a measure missing in an epoch stays empty."""
+    """Write one row per epoch as CSV; missing measures are empty."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")

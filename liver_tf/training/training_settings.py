@@ -1,4 +1,4 @@
-"""Everything that ``pretrain`` and ``finetune`` can be asked for. Needs no TensorFlow."""
+"""Options of ``pretrain`` and ``finetune``. Does not import TensorFlow."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ComputationSettings(Options):
     """How the arithmetic is done: numbers, compiler, devices."""
 
     deterministic: bool = option(
-        True, "Same arguments, same weights, bit for bit on a CPU; slower on a GPU."
+        True, "Weights are reproducible, on a CPU bit for bit; slower on a GPU."
     )
     mixed_precision: bool = option(
         False,
@@ -32,12 +32,12 @@ class ComputationSettings(Options):
     )
     half_type: str = option(
         "float16",
-        "With --mixed_precision. float16: for every GPU with tensor cores; the loss is scaled. "
-        "bfloat16: needs an Ampere GPU or newer; required with several replicas.",
+        "With --mixed_precision. float16: any GPU with tensor cores; the loss is scaled. "
+        "bfloat16: Ampere GPUs or newer; required with several replicas.",
         choices=HALF_PRECISIONS,
     )
     jit_compile: bool = option(
-        False, "Compile the training step with XLA; on one device, with --nodeterministic."
+        False, "Compile the training step with XLA; requires one device and --nodeterministic."
     )
     strategy: str = option(
         "one",
@@ -55,12 +55,12 @@ class ComputationSettings(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.jit_compile and self.deterministic:
-            # TensorFlow has no deterministic gradient of max pooling in XLA, not on a CPU either.
+            # XLA has no deterministic gradient of max pooling, on a CPU neither.
             raise OptionError("jit_compile", "requires --nodeterministic")
 
     @property
     def precision(self) -> str:
-        """What the blocks compute in, one of ``blocks.PRECISIONS``."""
+        """Number format of the blocks, one of ``blocks.PRECISIONS``."""
         return self.half_type if self.mixed_precision else "float32"
 
 
@@ -77,11 +77,11 @@ class TrainingSettings(Options):
     sampling: BalancedSampling = part(BalancedSampling)
     augmentation: Augmentation = part(Augmentation)
     computation: ComputationSettings = part(ComputationSettings)
-    seed: int = option(0, "Seed of everything random.", low=0, high=2**31 - 1)
+    seed: int = option(0, "Seed of all random numbers.", low=0, high=2**31 - 1)
     cache_mb: int = option(
         2048,
-        "Memory in MiB for slices at the network's size. The slices of a larger set are read again "
-        "in every epoch.",
+        "Memory in MiB for resampled slices. If they do not fit, they are read again in every "
+        "epoch.",
         low=16,
     )
     pictures: int = option(
@@ -99,14 +99,14 @@ class PretrainSettings(TrainingSettings):
     records: Path = option(REQUIRED, "Record set to train on.")
     run: Path = option(REQUIRED, "Folder of the run.")
     validation_share: float = option(
-        0.115, "Share of the patients that validate (paper: 15 of 130).", low=0, high=0.9
+        0.115, "Share of validation patients (paper: 15 of 130).", low=0, high=0.9
     )
     validate_on_training: bool = option(
         False,
-        "Train and validate on all cases, even a single one: checks that a network can fit the "
-        "data, and nothing else.",
+        "Train and validate on all cases, even a single one, to check that a network can fit the "
+        "data.",
     )
-    dry_run: bool = option(False, "Print the plan and stop.")
+    dry_run: bool = option(False, "Print the plan and exit.")
     schedule: CycleSettings = part(CycleSettings, learning_rate=1e-4, batch_size=6)
     architecture: Architecture = part(Architecture)
 
@@ -118,14 +118,14 @@ class FinetuneSettings(TrainingSettings):
     protocol: str = option("custom", "Name of the protocol, and of the run's folder.")
     start: str = option(
         "pretrained",
-        "Weights before the first cycle. scratch: new weights in a network with the sizes of the "
-        "pre-trained one, for comparison.",
+        "Initial weights. scratch: new weights in the architecture of the pre-trained network, for "
+        "comparison.",
         choices=STARTS,
     )
     head: str = option(
         "fresh",
-        "The new last layer. fresh: new weights, as in the paper. old: from the columns of the old "
-        "layer (each class from the same class, a lesion type that is new from 'lesion').",
+        "Initial weights of the last layer. fresh: new, as in the paper. old: those of the "
+        "pre-trained layer (each class from the same class, new lesion types from 'lesion').",
         choices=("fresh", "old"),
     )
     cycle: tuple[str, ...] = option(
@@ -140,37 +140,36 @@ class FinetuneSettings(TrainingSettings):
     )
     folds_file: Path | None = option(
         FOLDS_FILE,
-        "Folds of the patients. Empty: a share of the patients validates and none is left for a "
-        "test, for records without folds.",
+        "Folds of the patients. Empty, for records without folds: set aside --validation_share of "
+        "the patients, and no test patients.",
         empty_is_none=True,
     )
-    fold: int = option(0, "The fold that is left for the test.", low=0)
+    fold: int = option(0, "The test fold.", low=0)
     validation: str = option(
         INNER,
-        "Patients that decide on early stopping. inner: set aside from training, so that the test "
-        "fold is evaluated once. test_fold: the test fold itself, to reproduce looser practice. No "
-        "patient is set aside then, the run is written to fold<F>_validated_on_test, and reports "
-        "warn in red.",
+        "Patients for early stopping. inner: set aside from training, so that the test fold is "
+        "evaluated once. test_fold: those of the test fold, to reproduce looser practice; the run "
+        "is written to fold<F>_validated_on_test, and reports warn in red.",
         choices=VALIDATIONS,
     )
     validation_share: float = option(
-        0.2, "Share of the patients that validate if there are no folds.", low=0, high=0.9
+        0.2, "Share of validation patients without folds.", low=0, high=0.9
     )
     pretrained: Path = option(LESION_RUN, "Run of the pre-trained network.")
     runs: Path = option(
         FINETUNE_RUNS,
-        "The run is written to fold<F>/seed<S>/<protocol> below this folder (hold_out without "
-        "folds).",
+        "The run is written to fold<F>/seed<S>/<protocol> in this folder (without folds: "
+        "hold_out/...).",
     )
     allow_pairs: Path | None = option(
         None, "File of pairs of cases that may have similar slices: two names on each line."
     )
     accept_unknown_training: bool = option(
         False,
-        "Continue if the pre-trained run, or the liver network that cut the ROIs, does not record "
-        "its training data: the leakage guard cannot compare them then.",
+        "Continue if the training data of the pre-trained run, or of the liver network that cut "
+        "the ROIs, are unknown, so that the leakage guard cannot check them.",
     )
-    dry_run: bool = option(False, "Print the plan and stop before any data are read.")
+    dry_run: bool = option(False, "Print the plan and exit before reading any data.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -178,11 +177,7 @@ class FinetuneSettings(TrainingSettings):
             raise OptionError("validation", f"{self.validation} needs the folds of --folds_file")
 
     def parsed_protocol(self) -> Protocol:
-        """The protocol that ``protocol``, ``start`` and ``cycle`` describe.
-
-        Raises:
-          OptionError: It has no cycle, or one that cannot be read.
-        """
+        """The protocol; raises ``OptionError`` if a cycle is missing or cannot be parsed."""
         try:
             cycles = tuple(parse_cycle(line, self.schedule) for line in self.cycle)
             return Protocol(self.protocol, self.start, cycles)

@@ -23,8 +23,7 @@ def training_step(
 ) -> Callable[..., tf.Tensor]:
     """Make a compiled step: (images, labels, augmentation parameters) to the batch's loss.
 
-    The trainable weights are read when the step is made and traced: make a new one after freezing
-    other blocks.
+    After freezing other blocks a new step is needed.
     """
     weights = tf.constant(task.class_weights, tf.float32)
     variables = model.trainable_variables

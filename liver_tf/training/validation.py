@@ -19,10 +19,9 @@ def validate(
     """Loss and pooled Dice over a validation set.
 
     Returns:
-      ``val_loss``: mean over slices. ``val_dice_<class>``: for every class except background.
-      ``val_dice_any_lesion``: if there are several kinds of lesion. ``val_dice``: the mean over the
-      kinds of lesion, or the Dice of the liver if there are none. The Dice of a class that is
-      neither present nor predicted is omitted.
+      ``val_loss``: mean over slices. ``val_dice_<class>``: of every class except background, if it
+      is present or predicted. ``val_dice_any_lesion``: with several lesion types only.
+      ``val_dice``: mean over the lesion types, or the Dice of the liver without lesion types.
     """
     losses, sizes, counts = [], [], np.zeros((3, len(classes) + 1))
     for images, labels, parameters in batches:
@@ -68,28 +67,20 @@ def validation_step(
 def class_overlap(logits: tf.Tensor, labels: tf.Tensor, classes: int) -> tf.Tensor:
     """Pixel counts of a batch for Dice: float32 [3, classes + 1].
 
-    Rows: intersection, predicted, true. The last column is any lesion (label 2 and above) against
-    the rest, which cannot be derived from the columns of the classes.
+    Rows: intersection, predicted, true. Columns: the classes, then any lesion (label 2 and above).
     """
     predicted = tf.argmax(logits, axis=-1, output_type=tf.int32)
     labels = tf.cast(labels, tf.int32)
     hit = tf.cast(predicted == labels, tf.float32)
-    true = _counts(labels, None, classes)
-    guess = _counts(predicted, None, classes)
-    both = _counts(labels, hit, classes)
+    everywhere = tf.ones_like(hit)
+    counts = [
+        tf.math.unsorted_segment_sum(weights, of, classes)
+        for weights, of in ((hit, labels), (everywhere, predicted), (everywhere, labels))
+    ]
     lesion_true = tf.cast(labels >= 2, tf.float32)
-    lesion_guess = tf.cast(predicted >= 2, tf.float32)
-    lesion = tf.stack(
-        [
-            tf.reduce_sum(lesion_true * lesion_guess),
-            tf.reduce_sum(lesion_guess),
-            tf.reduce_sum(lesion_true),
-        ]
-    )
-    return tf.concat([tf.stack([both, guess, true]), lesion[:, None]], axis=1)
-
-
-def _counts(labels: tf.Tensor, weights: tf.Tensor | None, classes: int) -> tf.Tensor:
-    flat = tf.reshape(labels, [-1])
-    weights = tf.ones_like(flat, tf.float32) if weights is None else tf.reshape(weights, [-1])
-    return tf.math.unsorted_segment_sum(weights, flat, classes)
+    lesion_predicted = tf.cast(predicted >= 2, tf.float32)
+    lesion = [
+        tf.reduce_sum(pixels)
+        for pixels in (lesion_true * lesion_predicted, lesion_predicted, lesion_true)
+    ]
+    return tf.concat([tf.stack(counts), tf.stack(lesion)[:, None]], axis=1)

@@ -16,8 +16,8 @@ from liver_tf.model.blocks import BLOCKS
 from liver_tf.model.freezing import freeze
 from liver_tf.pipeline.augmentation import augment
 from liver_tf.refusals import Refusal
-from liver_tf.training import cycle, determinism
-from liver_tf.training.computation import Computation
+from liver_tf.training import cycle
+from liver_tf.training.computation import Computation, set_up_determinism
 from liver_tf.training.optimiser import make_optimiser
 from liver_tf.training.protocol import SCRATCH, Protocol
 from liver_tf.training.replicas import ONE_DEVICE, make_replicas
@@ -100,7 +100,7 @@ def mirrored():
     (cpu,) = tf.config.list_physical_devices("CPU")
     two = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, two)
-    determinism.set_up(True)
+    set_up_determinism(True)
     both = make_replicas("mirrored")
     before = block_hashes(unet.build(Architecture(16, 1, 3), 1))
     ours, model = steps(both, "freeze_statistics", ("enc1",))

@@ -19,9 +19,9 @@ from liver_tf.pipeline.slices import Slices
 from liver_tf.records import case_statistics
 from liver_tf.records.folds import hold_out
 from liver_tf.records.manifest import load_manifest
-from liver_tf.training import determinism, open_cycle
+from liver_tf.training import open_cycle
 from liver_tf.training.compiled_steps import CompiledSteps
-from liver_tf.training.computation import Computation
+from liver_tf.training.computation import Computation, set_up_determinism
 from liver_tf.training.cycle import TrainingData, TrainingSetup
 from liver_tf.training.cycle_settings import CycleSettings
 from liver_tf.training.protocol import SCRATCH, Protocol
@@ -89,7 +89,7 @@ def carry_out(
 
     ``retrace``: use new steps, e.g. because they are patched.
     """
-    determinism.set_up(True)
+    set_up_determinism(True)
     manifest = load_manifest(records)
     task, data = data_of(records, seed)
     make = network.__wrapped__ if retrace else network

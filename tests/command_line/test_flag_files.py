@@ -52,7 +52,7 @@ def test_all_flag_files_are_shipped_and_the_same():
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("--flagfile=loop.flags\n", "names itself"),
+        ("--flagfile=loop.flags\n", "includes itself"),
         ("--flagfile=\n", "expected the name of a file"),
         ("--flagfile=nowhere.flags\n", r"no such file: nowhere\.flags.*hier_freeze\.flags"),
         (b"\xff\xfe\n", "cannot read"),

@@ -239,7 +239,7 @@ def test_a_full_disk_is_refused_and_the_next_run_resumes(
     (folder / name).symlink_to("/dev/full")
     if what == "manifest":  # it would remove the link
         monkeypatch.setattr("liver_tf.conversion.convert_cases.remove_leftovers", lambda *_: None)
-    with pytest.raises(Refusal, match=r"No space left on device.*keeps what is finished") as no:
+    with pytest.raises(Refusal, match=r"No space left on device.*finished results are kept") as no:
         convert_lits(tiny_phantom / "lits", folder)
     assert no.value.code == "disk-full"
     assert not (folder / "manifest.json").exists()

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from liver_tf.training.input_wait import TimedBatches
+from liver_tf.training.cycle import TimedBatches
 
 
 def epochs(until_epoch, until_batch):

@@ -4,9 +4,8 @@ import pytest
 
 from liver_tf.records.folds import Split
 from liver_tf.training.computation import Computation
-from liver_tf.training.job import Job
+from liver_tf.training.job import Job, make_plan
 from liver_tf.training.protocol import SCRATCH, Protocol
-from liver_tf.training.training_plan import make_plan
 from liver_tf.training.training_settings import PretrainSettings
 
 

@@ -101,7 +101,7 @@ def test_tensorboard_log_contains_scalars_and_images(record_set, tmp_path):
     losses = [float(found["loss"][epoch]) for epoch in (1, 2)]
     for number, loss in enumerate(losses, 1):
         assert said[number - 1].startswith(
-            f"shown 1/1, fixed: enc1-dec2: epoch {number} of 2, loss {loss:.3f}, val_loss "
+            f"shown 1/1, frozen: enc1-dec2: epoch {number} of 2, loss {loss:.3f}, val_loss "
         )
 
 
