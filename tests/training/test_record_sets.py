@@ -132,7 +132,7 @@ def test_a_dry_run_reads_no_records_folds_or_weights(tmp_path, networks, command
     head, names, first, second, shown = capsys.readouterr().out.splitlines()
     assert head == "protocol mine: 2 cycle(s), starting pretrained"
     assert shown == "an epoch shows every training slice once"
-    columns = ("cycle", "trained", "fixed", "trainable", "of parameters", "rate", "epochs")
+    columns = ("cycle", "trained", "frozen", "trainable", "of parameters", "rate", "epochs")
     assert names.split() == " ".join((*columns, "batch", "norm")).split()
     # The head: 1 x 1 convolution of 2 channels to 5 classes.
     assert first.split()[:4] == ["1", "head", "enc1-dec1", str(2 * 5 + 5)]
