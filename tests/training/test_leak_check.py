@@ -116,7 +116,7 @@ def test_a_run_without_recorded_training_data_is_refused_unless_accepted(
     with pytest.raises(Refusal, match=r"\[no-seen\].*Run its training again"):
         check(folder, manifest, tmp_path)
     assert check(folder, manifest, tmp_path, accept_unknown=True) == ()
-    assert "the training data of a network are not known" in capsys.readouterr().out
+    assert "the training data of a network are unknown" in capsys.readouterr().out
 
 
 def test_the_training_data_of_the_liver_network_count_too(record_set, others, tmp_path):
