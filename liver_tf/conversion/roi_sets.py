@@ -88,7 +88,9 @@ def cut_rois(
         "rule": asdict(rule),
         "liver": "labels" if finder is None else "network",
         "source_fingerprint": manifest.fingerprint,
-        "liver_data_fingerprint": None if finder is None else finder.description.data_fingerprint,
+        "liver_data_fingerprint": None
+        if finder is None
+        else finder.network.description.data_fingerprint,
         "liver_seen": None if liver_seen is None else atomic_files.sha256_of(liver_seen),
     }
     with rewritten_folder(output):

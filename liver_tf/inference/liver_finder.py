@@ -26,7 +26,7 @@ class LiverFinder:
             raise ValueError(
                 f"expected a liver network, found a {network.description.kind} network"
             )
-        self.network, self.description = network, network.description
+        self.network = network
         self._mask = SliceGraph(self.mask_on_grid)
         self._to_slices = SliceGraph(self.to_slices, tf.TensorSpec([2], tf.int32), dtypes=(bool,))
 
