@@ -49,7 +49,7 @@ def test_validation_on_the_test_fold_is_announced_and_recorded(work, command, ca
     folder, splits = work
     status, handed = begin(command, folder, validation="test_fold")
     assert status == 0
-    assert "VALIDATION ON THE TEST FOLD: the test patients decide" in capsys.readouterr().out
+    assert "VALIDATION ON THE TEST FOLD: early stopping uses" in capsys.readouterr().out
     place = folder / "finetune" / "fold0_validated_on_test" / "seed0" / "mine"
     identity = json.loads((place / "run.json").read_text())
     assert identity["validation"] == handed["validation"] == "test_fold"
