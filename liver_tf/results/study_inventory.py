@@ -107,7 +107,10 @@ def read_study(study: Path, planned: Sequence[Path] = ()) -> tuple[StudyRun, ...
 
 def read_run(run: Path) -> StudyRun:
     """One run, wherever it is. Problems are described in ``state``, never raised."""
-    identity, model = _json(run / run_files.IDENTITY), _json(run / run_files.DESCRIPTION)
+    identity, model = (
+        read_object(run / run_files.IDENTITY),
+        read_object(run / run_files.DESCRIPTION),
+    )
     cycles = read_cycles(run)
     results, state = None, _state(run, identity, cycles)
     if has_results(run, "test"):
@@ -142,7 +145,7 @@ def _with_outcome(study: Path, place: _Place, run: StudyRun) -> StudyRun:
     """The run with the study's record of it: failure and wall-clock times."""
     fold, seed, protocol = place
     folder = Path(CELLS, fold, protocol, seed)
-    outcome = _json(study / folder / OUTCOME)
+    outcome = read_object(study / folder / OUTCOME)
     run = replace(run, wall_s=outcome.get("seconds", {}))
     if outcome.get("state") == "failed" and run.results is None:
         log = f"; see {folder.as_posix()}/log.txt"
@@ -177,7 +180,8 @@ def _integer(value: Any) -> int:
         return 0
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty if the file is missing or damaged."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

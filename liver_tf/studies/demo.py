@@ -26,7 +26,7 @@ class DemoSettings(Options):
 
 
 def run_demo() -> None:
-    """Run all steps below ``demo/``, then print the results; finished steps are skipped."""
+    """Run all steps that are not done, in the folder ``demo/``, then print the results."""
     steps = demo_steps()
     start = time.monotonic()
     ran = run_chain(steps, FOLDER, "the demo")

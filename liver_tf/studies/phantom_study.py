@@ -52,11 +52,9 @@ def phantom_study_steps(study: PhantomStudySettings) -> list[ChainStep]:
     """All steps of the study, in order."""
     folder, flag_files = study.folder, study.flag_files
     records, runs = folder / "tfrecords", folder / "runs"
-    size = {
-        name: getattr(study, name) for name in ("patients", "lits_volumes", "matrix", "workers")
-    }
+    size = "patients", "lits_volumes", "matrix", "workers"
     return [
-        phantom_step(folder, 32, **size),
+        phantom_step(folder, 32, **{name: getattr(study, name) for name in size}),
         *conversion_steps(folder, 12),
         *pretraining_steps(folder, flag_files, liver_s=110, roi_s=12, lesion_s=260),
         ChainStep(
@@ -110,10 +108,7 @@ def pretraining_steps(
 ) -> list[ChainStep]:
     """Train the liver network, cut ROIs of both sets with it, pre-train the lesion network.
 
-    Args:
-      folder: of the chain.
-      flag_files: folder with ``liver.flags`` and ``lesion.flags``.
-      liver_s, roi_s, lesion_s: seconds of each step.
+    ``flag_files`` is the folder with ``liver.flags`` and ``lesion.flags``.
     """
     lesion_title = "pre-train the lesion network (background, liver, lesion)"
     return [

@@ -21,7 +21,7 @@ from typing import Any
 from liver_tf import atomic_files, run_files
 from liver_tf.folder_lock import locked_folder
 from liver_tf.refusals import Refusal
-from liver_tf.results.study_inventory import OUTCOME
+from liver_tf.results.study_inventory import OUTCOME, read_object
 
 BEGUN, DONE, FAILED, BUSY = "begun", "done", "failed", "busy"
 
@@ -58,7 +58,7 @@ class StudyJob:
 
     def status(self) -> dict:
         """The content of ``cell.json``; empty if it is missing or damaged."""
-        return read_status(self.folder / OUTCOME)
+        return read_object(self.folder / OUTCOME)
 
     def is_done(self) -> bool:
         """Whether the run succeeded with the same settings, and its measures still exist."""
@@ -91,15 +91,6 @@ class JobResult:
     state: str
     error: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
-
-
-def read_status(path: Path) -> dict:
-    """The content of a ``cell.json``; empty if it is missing or damaged."""
-    try:
-        status = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return status if isinstance(status, dict) else {}
 
 
 def execute_job(job: StudyJob) -> JobResult:

@@ -8,31 +8,25 @@ from typing import Any
 
 from liver_tf import run_files
 from liver_tf.refusals import Refusal
-from liver_tf.results.study_inventory import CELLS, FINETUNE, OUTCOME
-from liver_tf.studies.run_process import read_status
+from liver_tf.results.study_inventory import CELLS, FINETUNE, OUTCOME, read_object
 
 #: The entry of ``made_of`` that differs between protocols.
 PROTOCOL = "protocol"
 
 
 def refuse_mixed_settings(study: Path, planned: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse a study that holds a run started with other settings.
+    """Raise ``Refusal``, ``study-differs``, if a run in the study was started with other settings.
 
-    Args:
-      study: its folder.
-      planned: ``made_of`` of the planned runs, by protocol.
-
-    Raises:
-      Refusal: ``study-differs``; its text shows the difference.
+    ``planned``: ``StudyJob.made_of`` of the planned runs, by protocol.
     """
     protocols = {name: made_of[PROTOCOL] for name, made_of in planned.items()}
     common = next((_without_protocol(made_of) for made_of in planned.values()), None)
     for path in sorted((study / CELLS).glob(f"*/*/*/{OUTCOME}")):
         fold, protocol, seed = path.parent.relative_to(study / CELLS).parts
-        made_of = read_status(path).get("made_of")
+        made_of = read_object(path).get("made_of")
         run = study / FINETUNE / fold / seed / protocol
         if not made_of or not (run / run_files.IDENTITY).exists():
-            continue  # it failed before training started
+            continue  # The run failed before training started.
         common = common or _without_protocol(made_of)
         flags = protocols.setdefault(protocol, made_of[PROTOCOL])
         differences = _differences(_without_protocol(made_of), common)

@@ -25,13 +25,12 @@ from liver_tf.studies.study_progress import PlannedWork
 
 @dataclass(frozen=True)
 class StudyInputs:
-    """Inputs of a study; the names are also those of the flags of a run.
+    """Inputs of a study, named as the flags of a run.
 
     Attributes:
       records: record set to train on.
       pretrained: run of the pre-trained network.
-      liver_run, whole_records: given for lesion networks, which are evaluated on whole slices; None
-        for liver networks.
+      liver_run, whole_records: for lesion networks, which are evaluated on whole slices.
     """
 
     records: Path
@@ -43,10 +42,8 @@ class StudyInputs:
     def made_of(self, settings: list[str]) -> dict[str, Any]:
         """Everything that decides the results, apart from protocol, fold, seed and validation.
 
-        Files are identified by their SHA-256, record sets by their fingerprint.
-
-        Raises:
-          Refusal: ``no-model`` if a pre-trained network is missing.
+        Files are identified by their SHA-256, record sets by their fingerprint. Raises ``Refusal``,
+        ``no-model``, if a pre-trained network is missing.
         """
         fingerprint = load_manifest(self.records).fingerprint
         made_of = {
@@ -85,12 +82,11 @@ class StudyDesign:
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """The jobs of a study in order, their work by name, and ``made_of`` by protocol."""
+    """The jobs of a study in order, and their work by name."""
 
     study: Path
     jobs: tuple[StudyJob, ...]
     work: Mapping[str, PlannedWork]
-    made_of: Mapping[str, Mapping[str, Any]]
 
     def missing(self) -> list[StudyJob]:
         """The jobs that are not done."""
@@ -113,17 +109,33 @@ def plan_study(study: Path, inputs: StudyInputs, design: StudyDesign) -> StudyPl
     common = inputs.made_of(design.shared_flags)
     made_of = {one.name: {**common, PROTOCOL: list(one.arguments)} for one in design.protocols}
     epochs = new_epochs(design.protocols, epochs_by_cycle(design.protocols, design.settings))
+    refuse_mixed_settings(study, made_of)
     slices_of = {entry.case: entry.records for entry in manifest.cases}
+    on_test = design.validation == TEST_FOLD
     jobs, work = [], {}
     for cell in grid(dict.fromkeys(folds), made_of, dict.fromkeys(design.seeds)):
-        jobs.append(_job(cell, study, inputs, design, made_of[cell.protocol]))
-        split = splits[cell.fold]
-        if design.validation == TEST_FOLD:
-            split = validate_on_test(split)
+        fold = run_files.fold_name(cell.fold, on_test=on_test)
+        job = StudyJob(
+            name=cell.name,
+            folder=study / CELLS / fold / cell.protocol / f"seed{cell.seed}",
+            run=run_files.run_folder(study / FINETUNE, fold, cell.seed, cell.protocol),
+            arguments=(
+                *made_of[cell.protocol][PROTOCOL],
+                *design.shared_flags,
+                *(f"--{name}={path}" for name, path in vars(inputs).items() if path is not None),
+                f"--runs={study / FINETUNE}",
+                f"--fold={cell.fold}",
+                f"--seed={cell.seed}",
+                f"--validation={design.validation}",
+            ),
+            made_of=made_of[cell.protocol],
+            command="trainers.liver_cell" if inputs.liver_run is None else "trainers.cell",
+        )
+        jobs.append(job)
+        split = validate_on_test(splits[cell.fold]) if on_test else splits[cell.fold]
         slices = sum(slices_of[case] for case in (*split.training, *split.validation))
         work[cell.name] = PlannedWork(slices, epochs[cell.protocol])
-    refuse_mixed_settings(study, made_of)
-    return StudyPlan(study, tuple(jobs), work, made_of)
+    return StudyPlan(study, tuple(jobs), work)
 
 
 def select_jobs(plan: StudyPlan, names: Sequence[str]) -> list[StudyJob]:
@@ -136,32 +148,6 @@ def select_jobs(plan: StudyPlan, names: Sequence[str]) -> list[StudyJob]:
             raise OptionError("only", f"this study has no run {full_name}; --list shows its runs")
         selected.append(by_name[full_name])
     return selected or list(plan.jobs)
-
-
-def _job(
-    cell: StudyCell,
-    study: Path,
-    inputs: StudyInputs,
-    design: StudyDesign,
-    made_of: Mapping[str, Any],
-) -> StudyJob:
-    fold = run_files.fold_name(cell.fold, on_test=design.validation == TEST_FOLD)
-    return StudyJob(
-        name=cell.name,
-        folder=study / CELLS / fold / cell.protocol / f"seed{cell.seed}",
-        run=run_files.run_folder(study / FINETUNE, fold, cell.seed, cell.protocol),
-        arguments=(
-            *made_of[PROTOCOL],
-            *design.shared_flags,
-            *(f"--{name}={path}" for name, path in vars(inputs).items() if path is not None),
-            f"--runs={study / FINETUNE}",
-            f"--fold={cell.fold}",
-            f"--seed={cell.seed}",
-            f"--validation={design.validation}",
-        ),
-        made_of=made_of,
-        command="trainers.liver_cell" if inputs.liver_run is None else "trainers.cell",
-    )
 
 
 def _hash_of_weights(run: Path) -> str:

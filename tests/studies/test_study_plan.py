@@ -45,7 +45,7 @@ def test_a_plan_has_a_job_for_every_fold_and_seed(inputs, tmp_path):
     assert StudyJob.command == "trainers.cell"
     # Two training slices and one validation slice, five times.
     assert plan.work["fold0/mine/seed0"].total == 15
-    made_of = plan.made_of["mine"]
+    made_of = plan.jobs[0].made_of
     assert made_of["records"] == load_manifest(inputs.records).fingerprint
     assert set(made_of) == {"settings", "records", "folds", "pretrained weights", "protocol"}
     assert not (tmp_path / "study").exists()
