@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from liver_tf.conversion.cases import CaseNotes, CaseTask, LabelledSlice
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_series_with_seg import SeriesWithSeg
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.hu_plausibility import MaskHuCheck, mask_cautions
@@ -43,13 +44,8 @@ def read_slices(task: CaseTask, notes: CaseNotes) -> Iterator[LabelledSlice]:
 
 def unexpected_error(path: Path, error: Exception) -> Refusal:
     """Refusal for an unforeseen error. The error's text is omitted: it may quote the file."""
-    return Refusal(
-        "unexpected-error",
-        path,
-        expected="a readable file, or a known reason to refuse it",
-        found=f"an unexpected {type(error).__name__}",
-        remedy="Check the file with another program, and report the error type as a bug.",
-    )
+    expected = "a readable file, or a known reason to refuse it"
+    return bad_input("unexpected-error", path, expected, f"an unexpected {type(error).__name__}")
 
 
 def _slices_of_rows(task: CaseTask, notes: CaseNotes) -> Iterator[LabelledSlice]:
@@ -109,13 +105,7 @@ def _drawn_diagnosis(labels: np.ndarray, label_set: LabelSet) -> str:
 def _slice_of_row(task: CaseTask, row: SliceRow, index: int, notes: CaseNotes) -> LabelledSlice:
     scan = read_dicom_slice(row.image)
     if row.mask is None:
-        raise Refusal(
-            "mask-missing",
-            row.image,
-            expected=f"a mask in line {row.line}",
-            found="an empty cell",
-            remedy="Outline the liver in healthy slices too, or remove the line.",
-        )
+        raise bad_input("mask-missing", row.image, f"a mask in line {row.line}", "an empty cell")
     labels = read_mask(row.mask, scan, _label_by_value(task, row))
     if labels.ndim == 3:
         labels = labels[0]
@@ -139,19 +129,14 @@ def _label_by_value(task: CaseTask, row: SliceRow) -> dict[int | str, int]:
 
 def _check_diagnosis(task: CaseTask, row: SliceRow, labels: np.ndarray) -> None:
     """Refuse a healthy slice with a lesion, and one without any pixel of its diagnosis."""
-    healthy = row.diagnosis == HEALTHY
-    if healthy:
-        agrees = not (labels > LIVER).any()
+    if row.diagnosis == HEALTHY:
+        agrees, found = not (labels > LIVER).any(), "lesion pixels"
     else:
         agrees = (labels == task.label_set.index(row.diagnosis)).any()
+        found = f"no pixel of {row.diagnosis}"
     if not agrees:
-        raise Refusal(
-            "diagnosis-against-mask",
-            row.mask,
-            expected=f"a mask that agrees with the diagnosis {row.diagnosis!r} in line {row.line}",
-            found="lesion pixels" if healthy else f"no pixel of {row.diagnosis}",
-            remedy="Correct the diagnosis or the mask, or check --mask_values.",
-        )
+        expected = f"a mask that agrees with the diagnosis {row.diagnosis!r} in line {row.line}"
+        raise bad_input("diagnosis-against-mask", row.mask, expected, found)
 
 
 def orientation_of(grid: SourceGrid) -> str:

@@ -24,6 +24,7 @@ from liver_tf.ct.window import DEFAULT_WINDOW, apply_window
 from liver_tf.disk_full import write_errors_as_refusals
 from liver_tf.labels import HEALTHY, LabelSet
 from liver_tf.records import case_statistics
+from liver_tf.records.bad_records import bad_records
 from liver_tf.records.manifest import MANIFEST_NAME, CaseEntry, Manifest, load_manifest
 from liver_tf.records.pixel_encoding import DEFAULT_ENCODING
 from liver_tf.records.record_schema import SCHEMA_VERSION, SliceRecord
@@ -275,20 +276,11 @@ def _refuse_other_set(output: Path, made_by: dict) -> None:
         return
     differing = [name for name in ("source", "site_key") if stored.get(name) != made_by.get(name)]
     if differing:
-        raise Refusal(
-            "output-other-set",
-            output,
-            expected="a new folder, or a record set of the same source and site key",
-            found=f"a record set made with another {' and '.join(differing)}",
-            remedy="Choose another --output, or delete that record set.",
-        )
+        expected = "a new folder, or a record set of the same source and site key"
+        found = f"a record set made with another {' and '.join(differing)}"
+        raise bad_records("output-other-set", output, expected, found)
 
 
 def _nothing_converted(output: Path, cases: int, refused: int) -> Refusal:
-    return Refusal(
-        "nothing-converted",
-        output,
-        expected="at least one readable case",
-        found=f"{cases} cases and {refused} refusals",
-        remedy="Read the other refusals; check --source and --input.",
-    )
+    found = f"{cases} cases and {refused} refusals"
+    return bad_records("nothing-converted", output, "at least one readable case", found)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_elements import read_dataset, text
 from liver_tf.ct.slices_csv import SliceRow, normalise
 from liver_tf.refusals import Refusal
@@ -32,15 +33,10 @@ def refuse_patients_with_two_names(
     if len(names_by_id) < 2:
         return rows, []
     doubtful = {name for names in names_by_id.values() if len(names) > 1 for name in names}
+    rule = "one patient_id for all images with the same PatientID"
+    found = "several patient_id for one PatientID"
     refusals = [
-        Refusal(
-            "csv-patient-twice",
-            table,
-            expected=f"in line {row.line}: one patient_id for all images with the same PatientID",
-            found="several patient_id for one PatientID",
-            remedy="Give each person one patient_id. If the CSV is right and the images are wrong, "
-            "use --ignore_patient_id.",
-        )
+        bad_input("csv-patient-twice", table, f"in line {row.line}: {rule}", found)
         for row in rows
         if row.patient_id in doubtful
     ]

@@ -17,13 +17,13 @@ from liver_tf.inference.roi_box import boxes_of_scan, crop
 from liver_tf.inference.roi_rule import RoiRule
 from liver_tf.labels import BACKGROUND, LIVER
 from liver_tf.records import case_statistics
+from liver_tf.records.bad_records import bad_records
 from liver_tf.records.manifest import CaseEntry, Manifest, load_manifest
 from liver_tf.records.record_schema import SliceRecord
 from liver_tf.records.shard_reader import check_shards, read_case
 from liver_tf.records.shard_writer import write_shard
 from liver_tf.records.slice_hash import slice_index
 from liver_tf.records.training_data_file import LIVER_TRAINING_DATA
-from liver_tf.refusals import Refusal
 
 
 @dataclass
@@ -67,21 +67,11 @@ def cut_rois(
     """
     manifest = load_manifest(source)
     if manifest.roi is not None:
-        raise Refusal(
-            "roi-of-roi",
-            source,
-            expected="a record set of whole slices",
-            found="a record set of ROIs",
-            remedy="Use a record set written by build_tfrecords.",
-        )
+        expected = "a record set of whole slices"
+        raise bad_records("roi-of-roi", source, expected, "a record set of ROIs")
     if output.resolve() == source.resolve():
-        raise Refusal(
-            "same-folder",
-            output,
-            expected="an output folder different from the input",
-            found="the same folder",
-            remedy="Choose another --output: whole slices and ROIs are two record sets.",
-        )
+        expected = "an output folder different from the input"
+        raise bad_records("same-folder", output, expected, "the same folder")
     check_shards(source, manifest)
     cutter = _RoiCutter(source, output, manifest, finder, rule)
     roi = {
@@ -97,13 +87,8 @@ def cut_rois(
         cut = (cutter.cut_case(e) for e in tqdm(manifest.cases, desc="cut ROIs", unit="case"))
         entries = tuple(entry for entry in cut if entry is not None)
         if not entries:
-            raise Refusal(
-                "no-roi",
-                source,
-                expected="a liver in at least one slice",
-                found=f"none in {manifest.records} slices",
-                remedy="Train the liver network longer, or use --true_liver.",
-            )
+            found = f"none in {manifest.records} slices"
+            raise bad_records("no-roi", source, "a liver in at least one slice", found)
         remove_leftovers(output, {entry.case for entry in entries})
         with write_errors_as_refusals(output):
             (output / LIVER_TRAINING_DATA).unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from liver_tf.conversion.cases import CaseTask
 from liver_tf.conversion.patient_id_check import refuse_patients_with_two_names
 from liver_tf.conversion.segment_mapping import Segments
 from liver_tf.conversion.source_settings import SourceSettings
+from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_series_search import find_series_files
 from liver_tf.ct.lits_search import find_lits_cases, source_group
 from liver_tf.ct.pseudonyms import pseudonym
@@ -103,16 +104,8 @@ def find_series(
         cautions = list(files.cautions)
         identifier = files.patient_id
         if not identifier and not study_is_patient:
-            refusals.append(
-                Refusal(
-                    "series-no-patient",
-                    files.place,
-                    expected="a PatientID, which keeps all series of a patient in the same split",
-                    found="none",
-                    remedy="Export with a PatientID (a pseudonym will do). If every study belongs "
-                    "to a different patient, use --series_without_patient_id=own_patient.",
-                )
-            )
+            expected = "a PatientID, which keeps all series of a patient in the same split"
+            refusals.append(bad_input("series-no-patient", files.place, expected, "none"))
             continue
         if not identifier:
             identifier = f"study {files.study_uid or files.series_uid}"

@@ -65,6 +65,8 @@ _REMEDIES = {
     "no-geometry": "Export the image again with its geometry. Without it, results can be drawn but "
     "not written as NIfTI or DICOM SEG.",
     "series-no-uid": "Export the series again: the slice cannot be assigned without it.",
+    "series-no-patient": "Export with a PatientID (a pseudonym will do). If every study belongs to "
+    "a different patient, use --series_without_patient_id=own_patient.",
     "series-no-seg": "Add it below the folder (RT structure sets are not read: convert them to "
     "DICOM SEG), or remove the series.",
     "series-patients": "Export the series again: folds are made by patient.",
@@ -75,12 +77,17 @@ _REMEDIES = {
     "seg-no-reference": "Export it again with its references (ReferencedSeriesSequence).",
     "seg-label-twice": "Remove all but the correct one, or merge them into one DICOM SEG.",
     "seg-overlap": "Correct the segmentation.",
+    "mask-missing": "Outline the liver in healthy slices too, or remove the line.",
     "mask-ambiguous": "Map the segment by its number, or remove one of the two from the mapping.",
     "mask-damaged": "Copy the file again.",
     "mask-0-255": "Add the meaning of each value to the mapping of mask values.",
     "mask-unmapped": "Add it to the mapping; map it to background to ignore it.",
     "mask-labels": "Correct the mask, or choose another label set. Labels are not clipped or "
     "rounded.",
+    "diagnosis-against-mask": "Correct the diagnosis or the mask, or check --mask_values.",
+    "csv-patient-twice": "Give each person one patient_id. If the CSV is right and the images are "
+    "wrong, use --ignore_patient_id.",
+    "unexpected-error": "Check the file with another program, and report the error type as a bug.",
     "site-key-weak": "Put a random key into the key file or into LIVER_TF_SITE_KEY, for example "
     "the output of: openssl rand -hex 32.",
 }

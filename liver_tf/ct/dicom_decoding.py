@@ -22,22 +22,13 @@ MAX_SIDE = 8192
 
 
 def decode_pixels(dataset: FileDataset, path: Path, frames: int) -> np.ndarray:
-    """Stored pixel values [frames, rows, columns], without rescale, dtype of the decoder.
-
-    Raises:
-      Refusal: as :func:`check_pixels`.
-    """
+    """Stored pixel values [frames, rows, columns], without rescale, dtype of the decoder."""
     check_pixels(dataset, path, frames)
     return np.stack([decode_frame(dataset, path, index) for index in range(frames)])
 
 
 def check_pixels(dataset: FileDataset, path: Path, frames: int) -> tuple[int, int]:
-    """Check that pixel data of the size in the header can be decoded; return (rows, columns).
-
-    Raises:
-      Refusal: ``dicom-size``, ``dicom-no-pixels``, ``dicom-truncated``, ``dicom-no-decoder``,
-        ``dicom-pixels``.
-    """
+    """Check that pixel data of the size in the header can be decoded; return (rows, columns)."""
     rows = whole_number(dataset, "Rows", path) or 0
     columns = whole_number(dataset, "Columns", path) or 0
     if not (1 <= rows <= MAX_SIDE and 1 <= columns <= MAX_SIDE):
@@ -70,9 +61,6 @@ def decode_frame(dataset: FileDataset, path: Path, index: int) -> np.ndarray:
     """Stored values [rows, columns] of one frame, after :func:`check_pixels`.
 
     The other frames are not decoded.
-
-    Raises:
-      Refusal: ``dicom-pixels``.
     """
     rows, columns = dataset.Rows, dataset.Columns
     with _decoding_errors_as_refusals(path):

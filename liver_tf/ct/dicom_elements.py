@@ -49,9 +49,6 @@ def read_dataset(
     Args:
       pixels: Whether to read the pixel data.
       only: Keywords of the elements to read; by default all.
-
-    Raises:
-      Refusal: ``file-missing``, ``file-unreadable``, ``dicom-no-prefix``, ``dicom-unreadable``.
     """
     if not has_dicom_prefix(path):
         raise no_dicom_prefix(path)

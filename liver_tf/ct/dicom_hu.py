@@ -23,11 +23,7 @@ _TISSUE_HU = (-500, 1500)
 
 
 def stored_hu(dataset: FileDataset, header: SliceHeader) -> tuple[np.ndarray, np.ndarray]:
-    """HU (int16 if exact, else float32) and padding mask, [rows, columns] as stored.
-
-    Raises:
-      Refusal: ``dicom-bits``, ``dicom-padding``, and those of ``decode_pixels``.
-    """
+    """HU (int16 if exact, else float32) and padding mask, [rows, columns] as stored."""
     path = header.path
     stored = decode_pixels(dataset, path, frames=1)[0]
     padding = _padding_mask(dataset, header, stored)

@@ -121,10 +121,6 @@ def place_frames(
     """Map (segment number, index of the slice from the feet) to the index of the frame.
 
     For a single slice, frames on other slices of its series are ignored.
-
-    Raises:
-      Refusal: ``seg-segments``, ``seg-other-grid``, ``seg-frame-unmatched``, ``seg-reference``,
-        ``seg-frame-twice``.
     """
     slices = _Slices(scan)
     frame_of: dict[tuple[int, int], int] = {}

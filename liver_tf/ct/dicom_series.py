@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_elements import has_dicom_prefix, read_dataset, text
 from liver_tf.ct.dicom_slice_header import CT_STORAGES, SliceHeader, check_header, is_localizer
 from liver_tf.ct.dicom_slice_order import stack_slices
-from liver_tf.ct.input_file import unreadable
+from liver_tf.ct.input_file import files_below
 from liver_tf.ct.scan import Scan
 from liver_tf.refusals import Caution, Refusal
 
@@ -42,8 +42,7 @@ def read_dicom_series(folder: Path | str) -> Scan:
     ``series-localizer``, ``series-not-dicom``, ``series-below``.
 
     Raises:
-      Refusal: as :func:`liver_tf.ct.dicom_slice.read_dicom_slice` for any slice of the series, as
-        :func:`liver_tf.ct.dicom_slice_order.stack_slices`, and ``series-folder``, ``series-empty``.
+      Refusal: ``file-…``, ``dicom-…``, ``hu-…`` and ``series-…`` of ``docs/bad_input.md``.
     """
     folder = Path(folder)
     headers, excluded = _read_headers(folder)
@@ -72,9 +71,9 @@ def folders_with_slices(folder: Path | str) -> list[Path]:
     Unreadable files and folders, hidden files and links to folders are skipped.
     """
     folders = []
-    for place in (Path(folder), *_folders_below(Path(folder))):
+    for place, paths in _files_by_folder(Path(folder), []):
         with contextlib.suppress(Refusal):
-            if any(isinstance(_ct_header(path), FileDataset) for path in _files_in(place)):
+            if any(isinstance(_ct_header(path), FileDataset) for path in paths):
                 folders.append(place)
     return folders
 
@@ -92,11 +91,16 @@ def _read_headers(folder: Path) -> tuple[list[SliceHeader], tuple[Caution, ...]]
     if not folder.is_dir():
         raise bad_input("series-folder", folder, "a folder of DICOM slices", "no such folder")
     excluded = dict.fromkeys(EXCLUDED, 0)
-    headers = _headers_in(folder, excluded)
-    if headers:
-        return headers, excluded_cautions(excluded)
-    for subfolder in _folders_below(folder):
-        headers += _headers_in(subfolder, excluded)
+    headers: list[SliceHeader] = []
+    refusals: list[Refusal] = []
+    for place, paths in _files_by_folder(folder, refusals):
+        if refusals:
+            break
+        headers += _headers_of(paths, excluded)
+        if headers and place == folder:
+            return headers, excluded_cautions(excluded)
+    if refusals:
+        raise refusals[0]
     if not headers:
         expected = "CT slices as DICOM files"
         raise bad_input("series-empty", folder, expected, "none in the folder or its subfolders")
@@ -104,10 +108,10 @@ def _read_headers(folder: Path) -> tuple[list[SliceHeader], tuple[Caution, ...]]
     return headers, (Caution("series-below", note), *excluded_cautions(excluded))
 
 
-def _headers_in(folder: Path, excluded: dict[str, int]) -> list[SliceHeader]:
-    """Headers of the CT slices in a folder; counts other files in ``excluded``."""
+def _headers_of(paths: Iterable[Path], excluded: dict[str, int]) -> list[SliceHeader]:
+    """Headers of the CT slices; counts other files in ``excluded``."""
     headers = []
-    for path in _files_in(folder):
+    for path in paths:
         dataset = _ct_header(path)
         if isinstance(dataset, str):
             excluded[dataset] += 1
@@ -126,22 +130,9 @@ def _ct_header(path: Path) -> FileDataset | str:
     return "series-localizer" if is_localizer(dataset, path) else dataset
 
 
-def _files_in(folder: Path) -> list[Path]:
-    try:
-        return sorted(
-            path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")
-        )
-    except OSError:
-        raise unreadable(folder) from None
-
-
-def _folders_below(folder: Path) -> Iterator[Path]:
-    """All subfolders in order; hidden ones and links are skipped."""
-
-    def cannot_enter(error: OSError) -> None:
-        raise unreadable(Path(error.filename or folder)) from None
-
-    for parent, subfolders, _ in os.walk(folder, onerror=cannot_enter):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        if Path(parent) != folder:
-            yield Path(parent)
+def _files_by_folder(
+    folder: Path, refusals: list[Refusal]
+) -> Iterator[tuple[Path, Iterator[Path]]]:
+    """The folder, then its subfolders in order, each with its files (see ``files_below``)."""
+    files = (path for path in files_below(folder, refusals) if path.is_file())
+    return itertools.groupby(files, key=lambda path: path.parent)

@@ -23,9 +23,7 @@ def read_dicom_slice(path: Path | str) -> Scan:
     Cautions: ``dicom-no-spacing``, ``dicom-no-orientation``, ``dicom-oblique``, ``dicom-lossy``.
 
     Raises:
-      Refusal: as :func:`liver_tf.ct.dicom_slice_header.check_header` and
-        :func:`liver_tf.ct.dicom_hu.stored_hu`, and ``dicom-not-axial``,
-        ``hu-unscaled``, ``hu-impossible``.
+      Refusal: ``file-…``, ``dicom-…`` and ``hu-…`` of ``docs/bad_input.md``.
     """
     path = Path(path)
     dataset = read_dataset(path)

@@ -57,13 +57,7 @@ class SliceHeader:
 
 
 def check_header(dataset: pydicom.Dataset, path: Path) -> SliceHeader:
-    """Check the header of a DICOM file that should hold a single CT slice in HU.
-
-    Raises:
-      Refusal: ``dicom-enhanced``, ``dicom-not-ct``, ``dicom-localizer``,
-        ``dicom-burned-in``, ``dicom-photometric``, ``dicom-multiframe``, ``dicom-rescale``,
-        ``dicom-not-hu``, ``dicom-spacing``, ``dicom-orientation``, ``dicom-number``.
-    """
+    """Check the header of a DICOM file that should hold a single CT slice in HU."""
     _refuse_other_images(dataset, path)
     slope, intercept = _rescale(dataset, path)
     cautions = []

@@ -78,10 +78,6 @@ def stack_slices(headers: Sequence[SliceHeader], place: Path) -> SliceStack:
       place: The folder, or a file of the series, that refusals name.
 
     Cautions: those of the slices, ``series-stray-slice``, and ``series-rescale``.
-
-    Raises:
-      Refusal: ``series-mixed``, ``series-no-geometry``, ``series-duplicate-position``,
-        ``series-spacing``, ``series-tilted``, ``dicom-not-axial``.
     """
     series, strays = _one_series(headers, place)
     series, positions, step = _sorted_by_position(series, place)

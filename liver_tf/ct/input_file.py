@@ -14,9 +14,6 @@ def require_file(path: Path | str) -> Path:
     """Return the path if it is a regular file.
 
     Devices, pipes and folders are refused as well: reading them could block.
-
-    Raises:
-      Refusal: ``file-missing``.
     """
     path = Path(path)
     try:

@@ -37,9 +37,7 @@ class NiftiFile:
     """An open NIfTI file with a checked header.
 
     Raises:
-      Refusal: ``file-missing``, ``file-unreadable``, ``nifti-misnamed``, ``nifti-truncated``,
-        ``nifti-damaged``, ``nifti-size`` and the codes of
-        :func:`liver_tf.ct.nifti_header.check_header`; some of them only while voxels are read.
+      Refusal: ``file-…`` and ``nifti-…`` of ``docs/bad_input.md``; some only while voxels are read.
     """
 
     def __init__(self, path: Path | str) -> None:

@@ -101,12 +101,7 @@ class NiftiHeader:
 
 
 def check_header(block: bytes, path: Path) -> NiftiHeader:
-    """Check a header of 348 or 540 bytes.
-
-    Raises:
-      Refusal: ``nifti-header``, ``nifti-datatype``, ``nifti-dimensions``, ``nifti-spacing``,
-        ``nifti-affine``, ``nifti-offset``, ``nifti-scale``, ``nifti-units``.
-    """
+    """Check a header of 348 or 540 bytes."""
     kind = nibabel.Nifti1Header if len(block) == HEADER_LENGTHS[0] else nibabel.Nifti2Header
     little = int.from_bytes(block[:4], "little") == len(block)
     order: Literal["<", ">"] = "<" if little else ">"

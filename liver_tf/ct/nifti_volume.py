@@ -80,11 +80,7 @@ def read_nifti_labels(
 
 
 def stored_to_hu(stored: np.ndarray, header: NiftiHeader, path: Path) -> np.ndarray:
-    """Stored values (at least one axis) to HU, as :func:`liver_tf.ct.hounsfield.rescale_to_hu`.
-
-    Raises:
-      Refusal: ``hu-not-finite``.
-    """
+    """Stored values (at least one axis) to HU, as :func:`liver_tf.ct.hounsfield.rescale_to_hu`."""
     try:
         return rescale_to_hu(stored, header.slope, header.inter)
     except NotFinite:
@@ -95,11 +91,7 @@ def stored_to_hu(stored: np.ndarray, header: NiftiHeader, path: Path) -> np.ndar
 def whole_labels(
     stored: np.ndarray, header: NiftiHeader, path: Path, allowed: Collection[int]
 ) -> np.ndarray:
-    """Stored values of a label map as uint8, slab by slab, without clipping or rounding.
-
-    Raises:
-      Refusal: ``mask-labels``.
-    """
+    """Stored values of a label map as uint8, slab by slab, without clipping or rounding."""
     labels = np.empty(stored.shape, np.uint8)
     permitted = np.zeros(256, bool)
     permitted[list(allowed)] = True

@@ -47,9 +47,6 @@ def paint(
       labels: uint8 of any shape, all 0 (background); filled in place.
       masks: (label, bool mask of the same shape, its file). Label 0 is skipped.
       lesions_over_liver: Whether lesions may overlap the liver and overwrite it.
-
-    Raises:
-      Refusal: ``seg-overlap``.
     """
     if lesions_over_liver:
         masks = sorted(masks, key=lambda mask: mask[0] > LIVER)

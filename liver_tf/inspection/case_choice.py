@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,23 +58,19 @@ class CaseChoice:
 
         First one of each diagnosis, then cases with cautions, then the diagnoses in turn.
         """
-        chosen: dict[int, PicturedCase] = {}
+        best_first = sorted(self._kept, key=_rank_and_order)
+        kinds = sorted({kind for case in best_first for kind in case.kinds})
+        by_kind = [[case for case in best_first if kind in case.kinds] for kind in kinds]
+        chosen: list[PicturedCase] = []
+        for cases in by_kind:
+            if not any(case in chosen for case in cases):
+                chosen.append(cases[0])
+        chosen += [case for case in best_first if case.rank < 2 and case not in chosen]
+        while len(chosen) < min(self._limit, len(best_first)):
+            for cases in by_kind:
+                chosen += [case for case in cases if case not in chosen][:1]
+        return sorted(chosen[: self._limit], key=_rank_and_order)
 
-        def choose(cases: Iterable[PicturedCase]) -> bool:
-            for case in sorted(cases, key=lambda case: (case.rank, case.order)):
-                if case.order not in chosen and len(chosen) < self._limit:
-                    chosen[case.order] = case
-                    return True
-            return False
 
-        kinds = sorted({kind for case in self._kept for kind in case.kinds})
-        for kind in kinds:
-            if not any(kind in case.kinds for case in chosen.values()):
-                choose(case for case in self._kept if kind in case.kinds)
-        for rank in (0, 1):
-            while choose(case for case in self._kept if case.rank == rank):
-                pass
-        # A list, not a generator: in each round every kind takes its turn.
-        while any([choose(c for c in self._kept if kind in c.kinds) for kind in kinds]):  # noqa: C419
-            pass
-        return sorted(chosen.values(), key=lambda case: (case.rank, case.order))
+def _rank_and_order(case: PicturedCase) -> tuple[int, int]:
+    return case.rank, case.order

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from liver_tf.refusals import Refusal
+from liver_tf.records.bad_records import bad_records
 
 
 def load_allowed(path: Path | None, known: Collection[str]) -> frozenset[frozenset[str]]:
@@ -27,7 +27,7 @@ def load_allowed(path: Path | None, known: Collection[str]) -> frozenset[frozens
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
         expected = "a readable UTF-8 text file"
-        raise _bad_allow_file("allow-unreadable", path, expected, "another file") from None
+        raise bad_records("allow-unreadable", path, expected, "another file") from None
     pairs = set()
     for number, line in enumerate(lines, 1):
         names = [name.strip() for name in line.partition("#")[0].split(",")]
@@ -35,20 +35,9 @@ def load_allowed(path: Path | None, known: Collection[str]) -> frozenset[frozens
             continue
         if len(names) != 2 or not all(names) or names[0] == names[1]:
             expected = "two different cases, separated by a comma, per line"
-            raise _bad_allow_file("allow-line", path, expected, f"something else in line {number}")
+            raise bad_records("allow-line", path, expected, f"something else in line {number}")
         if not set(names) <= set(known):
             expected = "pseudonyms of the compared cases"
-            raise _bad_allow_file("allow-unknown-case", path, expected, f"another in line {number}")
+            raise bad_records("allow-unknown-case", path, expected, f"another in line {number}")
         pairs.add(frozenset(names))
     return frozenset(pairs)
-
-
-def _bad_allow_file(code: str, path: Path, expected: str, found: str) -> Refusal:
-    return Refusal(
-        code,
-        path,
-        expected=expected,
-        found=found,
-        remedy="Write a line such as c-0123456789abcdef,c-fedcba9876543210 for every pair, with "
-        "the pseudonyms that python -m data_prep.check_leakage prints.",
-    )

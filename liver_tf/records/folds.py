@@ -17,7 +17,8 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from liver_tf import atomic_files
-from liver_tf.records.manifest import CaseEntry, Manifest
+from liver_tf.records.bad_records import bad_records
+from liver_tf.records.manifest import Manifest
 from liver_tf.refusals import Refusal
 
 PARTS = ("training", "validation", "test")
@@ -34,8 +35,7 @@ class Split:
 
 def hold_out(manifest: Manifest, *, validation_share: float, seed: int) -> Split:
     """Split into training and validation by group (the paper's 115 / 15 on LiTS)."""
-    training, validation = _divide(manifest, _all_cases(manifest), validation_share, seed)
-    return Split(training, validation)
+    return Split(*_divide(manifest, [case.case for case in manifest.cases], validation_share, seed))
 
 
 def cross_validation(
@@ -46,9 +46,10 @@ def cross_validation(
     Raises:
       Refusal: ``too-few-patients`` if there are fewer groups than folds.
     """
-    cases = np.array(_all_cases(manifest))
-    groups = np.array([_entry(manifest, case).group for case in cases])
-    strata = np.array([_entry(manifest, case).diagnosis for case in cases])
+    entries = sorted(manifest.cases, key=lambda entry: entry.case)
+    cases = np.array([entry.case for entry in entries])
+    groups = np.array([entry.group for entry in entries])
+    strata = np.array([entry.diagnosis for entry in entries])
     if len(set(groups)) < folds:
         remedy = "Lower --folds (1 writes no folds) or add patients. The records are complete."
         raise _too_few(len(set(groups)), f"at least {folds} patients for {folds} folds", remedy)
@@ -59,10 +60,8 @@ def cross_validation(
         warnings.filterwarnings("ignore", message="The least populated class")
         parts = list(splitter.split(cases, strata, groups))
     for number, (rest, test) in enumerate(parts):
-        training, validation = _divide(
-            manifest, cases[rest].tolist(), validation_share, seed + 1 + number
-        )
-        splits.append(Split(training, validation, tuple(cases[test].tolist())))
+        parts_of_rest = _divide(manifest, cases[rest].tolist(), validation_share, seed + 1 + number)
+        splits.append(Split(*parts_of_rest, tuple(cases[test].tolist())))
     return tuple(splits)
 
 
@@ -96,33 +95,23 @@ def load_folds(path: Path, manifest: Manifest) -> tuple[Split, ...]:
       Refusal: ``no-folds``, ``folds-damaged``, ``folds-differ``.
     """
     if not path.is_file():
-        raise Refusal(
-            "no-folds",
-            path,
-            expected="the folds that data_prep.build_tfrecords writes beside the manifest",
-            found="no such file",
-            remedy="Set --folds_file, or convert the data again.",
-        )
+        expected = "the folds that data_prep.build_tfrecords writes beside the manifest"
+        raise bad_records("no-folds", path, expected, "no such file")
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         fingerprint = stored["data_fingerprint"]
         splits = tuple(Split(*(tuple(part[name]) for name in PARTS)) for part in stored["folds"])
     except (ValueError, KeyError, TypeError):
-        raise Refusal(
-            "folds-damaged",
-            path,
-            expected="the folds that data_prep.build_tfrecords writes",
-            found="other content",
-            remedy="Convert the data again: complete shards are kept, and the folds are the same.",
-        ) from None
+        expected = "the folds that data_prep.build_tfrecords writes"
+        raise bad_records("folds-damaged", path, expected, "other content") from None
     if fingerprint not in (manifest.fingerprint, (manifest.roi or {}).get("source_fingerprint")):
         expected = "the folds of these records, or of the records from which the ROIs were cut"
-        raise _other_folds(path, expected, "folds of other data")
+        raise bad_records("folds-differ", path, expected, "folds of other data")
     known = {case.case for case in manifest.cases}
     assigned = {case for split in splits for name in PARTS for case in getattr(split, name)}
     if not known <= assigned:
         found = f"{len(known - assigned)} of {len(known)} cases in none"
-        raise _other_folds(path, "every case in one of the folds", found)
+        raise bad_records("folds-differ", path, "every case in one of the folds", found)
     return tuple(
         Split(*(tuple(c for c in getattr(split, name) if c in known) for name in PARTS))
         for split in splits
@@ -132,13 +121,8 @@ def load_folds(path: Path, manifest: Manifest) -> tuple[Split, ...]:
 def require_parts(split: Split, path: Path) -> None:
     """Raise ``Refusal`` ``fold-empty`` if a fold has no training or no validation cases."""
     if not (split.training and split.validation):
-        raise Refusal(
-            "fold-empty",
-            path,
-            expected="training and validation cases in the fold",
-            found=f"{len(split.training)} and {len(split.validation)}",
-            remedy="Choose another fold, or make folds of more patients.",
-        )
+        found = f"{len(split.training)} and {len(split.validation)}"
+        raise bad_records("fold-empty", path, "training and validation cases in the fold", found)
 
 
 def validate_on_test(split: Split) -> Split:
@@ -149,34 +133,22 @@ def validate_on_test(split: Split) -> Split:
     return Split(tuple(sorted((*split.training, *split.validation))), split.test, split.test)
 
 
-def _other_folds(path: Path, expected: str, found: str) -> Refusal:
-    remedy = "Use the folds that were made from these data."
-    return Refusal("folds-differ", path, expected=expected, found=found, remedy=remedy)
-
-
 def _too_few(patients: int, expected: str, remedy: str) -> Refusal:
     found = f"{patients}"
     return Refusal("too-few-patients", None, expected=expected, found=found, remedy=remedy)
-
-
-def _all_cases(manifest: Manifest) -> list[str]:
-    return sorted(case.case for case in manifest.cases)
-
-
-def _entry(manifest: Manifest, name: str) -> CaseEntry:
-    return next(case for case in manifest.cases if case.case == name)
 
 
 def _divide(
     manifest: Manifest, cases: list[str], validation_share: float, seed: int
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Choose groups for validation, diagnosis by diagnosis, at least one where there are two."""
+    entries = {entry.case: entry for entry in manifest.cases}
     by_group: dict[str, list[str]] = {}
-    for case in cases:
-        by_group.setdefault(_entry(manifest, case).group, []).append(case)
+    for case in sorted(cases):
+        by_group.setdefault(entries[case].group, []).append(case)
     by_diagnosis: dict[str, list[str]] = {}
     for group, members in sorted(by_group.items()):
-        by_diagnosis.setdefault(_entry(manifest, members[0]).diagnosis, []).append(group)
+        by_diagnosis.setdefault(entries[members[0]].diagnosis, []).append(group)
     if len(by_group) < 2:
         expected = "at least 2 patients, for training and validation"
         raise _too_few(len(by_group), expected, "Add patients.")

@@ -15,6 +15,7 @@ from typing import Any
 from liver_tf import atomic_files
 from liver_tf.labels import LabelSet
 from liver_tf.records import slice_hash
+from liver_tf.records.bad_records import bad_records
 from liver_tf.records.case_statistics import CaseStatistics
 from liver_tf.records.pixel_encoding import RAW
 from liver_tf.records.record_schema import SCHEMA_VERSION
@@ -138,27 +139,16 @@ def load_manifest(folder: Path | str) -> Manifest:
     """
     path = Path(folder) / MANIFEST_NAME
     if not path.is_file():
-        raise Refusal(
-            "no-manifest",
-            folder,
-            expected=f"a record set with its {MANIFEST_NAME}",
-            found="a folder without one" if Path(folder).is_dir() else "no such folder",
-            remedy="Run data_prep.build_tfrecords (for ROIs data_prep.make_rois). An interrupted "
-            "conversion resumes with the same command.",
-        )
+        found = "a folder without one" if Path(folder).is_dir() else "no such folder"
+        raise bad_records("no-manifest", folder, f"a record set with its {MANIFEST_NAME}", found)
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         schema = value["schema"]
     except (ValueError, KeyError, TypeError):
         raise _damaged(path) from None
     if schema != SCHEMA_VERSION:
-        raise Refusal(
-            "schema-version",
-            path,
-            expected=f"record schema {SCHEMA_VERSION}",
-            found=f"schema {schema!r}",
-            remedy="Convert the data again with this version of the program.",
-        )
+        expected = f"record schema {SCHEMA_VERSION}"
+        raise bad_records("schema-version", path, expected, f"schema {schema!r}")
     try:
         low, high = value["window"]
         return Manifest(
@@ -175,10 +165,5 @@ def load_manifest(folder: Path | str) -> Manifest:
 
 
 def _damaged(path: Path) -> Refusal:
-    return Refusal(
-        "manifest-damaged",
-        path,
-        expected="the JSON that the conversion writes",
-        found="other content",
-        remedy="Delete the file and convert the data again: complete shards are kept.",
-    )
+    expected = "the JSON that the conversion writes"
+    return bad_records("manifest-damaged", path, expected, "other content")

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from liver_tf import atomic_files
+from liver_tf.records.bad_records import bad_records
 from liver_tf.records.leakage import HashedCase, SplitPart
 from liver_tf.records.slice_hash import parse_hashes
-from liver_tf.refusals import Refusal
 
 #: In an ROI record set: the ``seen.json`` of the liver network that cut the ROIs.
 LIVER_TRAINING_DATA = "liver_seen.json"
@@ -33,29 +33,16 @@ def load_training_data(path: Path) -> tuple[SplitPart, ...]:
       Refusal: ``no-seen`` if there is no such file, ``seen-damaged``.
     """
     if not path.is_file():
-        raise Refusal(
-            "no-seen",
-            path,
-            expected="the list of the training data of the network",
-            found="no such file",
-            remedy="Run its training again with the same arguments, which writes the list and "
-            "ends at once. If the training data are unknown, --accept_unknown_training skips the "
-            "comparison.",
-        )
+        expected = "the list of the training data of the network"
+        raise bad_records("no-seen", path, expected, "no such file")
     try:
         parts = json.loads(path.read_text(encoding="utf-8"))
-        seen = tuple(
+        return tuple(
             SplitPart(p["name"], p["site_key"], tuple(map(_case, p["cases"]))) for p in parts
         )
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise Refusal(
-            "seen-damaged",
-            path,
-            expected="the list that training writes",
-            found="other content",
-            remedy="Delete it and run the training again with the same arguments.",
-        ) from None
-    return seen
+        expected = "the list that training writes"
+        raise bad_records("seen-damaged", path, expected, "other content") from None
 
 
 def _case(value: dict[str, Any]) -> HashedCase:
