@@ -60,10 +60,7 @@ class DicomSeg:
       scan: A single DICOM slice or a series; its pixels are not used.
 
     Raises:
-      Refusal: ``dicom-…`` as for any DICOM file, ``seg-not-seg``, ``seg-not-binary``,
-        ``seg-scan`` (the scan is not DICOM), ``seg-other-series``, ``seg-other-grid``,
-        ``seg-frames`` (frames or their descriptions are missing), ``seg-frame-unmatched``,
-        ``seg-reference``, ``seg-frame-twice``, ``seg-segments``.
+      Refusal: ``dicom-…`` and ``seg-…`` of ``docs/bad_input.md``.
     """
 
     def __init__(self, path: Path | str, scan: Scan | SliceStack) -> None:

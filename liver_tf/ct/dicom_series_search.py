@@ -74,10 +74,7 @@ def find_series_files(
     Returns:
       The series in the order of their files; refusals; the number of excluded files of the whole
       input, by the code of the caution (``series-not-dicom``, ``series-other-object``,
-      ``series-localizer``, ``series-stray-slice``). Refusal codes: ``file-missing``,
-      ``file-unreadable``, ``dicom-no-prefix``, ``dicom-unreadable``, ``dicom-enhanced``,
-      ``series-empty``, ``series-no-uid``, ``series-no-seg``, ``series-patients``,
-      ``seg-not-binary``, ``seg-no-reference``, ``seg-no-series``, ``seg-several-series``.
+      ``series-localizer``, ``series-stray-slice``).
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -36,8 +36,7 @@ def read_png_mask(
       uint8 [rows, columns].
 
     Raises:
-      Refusal: ``mask-format``, ``mask-damaged``, ``mask-colour`` (colour, alpha or 16 bits),
-        ``mask-shape``, ``mask-0-255`` (0 and 255 without a mapping), ``mask-unmapped``.
+      Refusal: ``mask-…`` of ``docs/bad_input.md``.
     """
     path = Path(path)
     data = _read_bytes(path)

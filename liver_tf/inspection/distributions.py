@@ -32,13 +32,7 @@ _DOT_SHARE = 1 / 60
 
 @dataclass(frozen=True)
 class _Bars:
-    """A histogram: bars of equal width from ``low`` to ``high``.
-
-    Attributes:
-      reference: another distribution over the same bars, drawn as a line.
-      band: range to shade on the horizontal axis.
-      percent: whether heights are shares of 1, shown in percent.
-    """
+    """A histogram of bars of equal width; ``reference`` is drawn over it as a line."""
 
     title: str
     unit: str
