@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 from scipy import ndimage, sparse
 
@@ -50,11 +48,12 @@ class LesionCount:
 
 
 def _touching_parts(below: np.ndarray, here: np.ndarray) -> np.ndarray:
-    """Pairs of parts of two slices that touch at a face, an edge or a corner: int [pairs, 2]."""
-    rows, columns = np.nonzero(here)
-    padded = np.pad(below, 1)
-    pairs = [
-        np.stack([padded[rows + down, columns + right], here[rows, columns]], axis=1)
-        for down, right in itertools.product(range(3), repeat=2)
-    ]
-    return np.unique(np.concatenate([pair[pair[:, 0] > 0] for pair in pairs]), axis=0)
+    """Pairs of parts that link all touching parts of two consecutive slices: int [pairs, 2]."""
+    stack = np.stack([below, here])
+    components, count = ndimage.label(stack, np.ones((3, 3, 3)))
+    component_of = np.zeros(stack.max() + 1, int)
+    component_of[stack] = components
+    part_of = np.zeros(count + 1, int)
+    part_of[components] = stack
+    parts = np.flatnonzero(component_of)
+    return np.stack([parts, part_of[component_of[parts]]], axis=1)
