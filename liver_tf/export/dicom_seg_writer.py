@@ -10,7 +10,7 @@ import datetime
 import hashlib
 import logging
 import uuid
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,14 +22,13 @@ from liver_tf.ct.dicom_elements import quiet_pydicom, read_dataset, text
 from liver_tf.ct.orientation import from_canonical
 from liver_tf.ct.scan import Scan, require_geometry
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
-from liver_tf.export.dicom_seg_codes import PRIVATE_SCHEME, PRIVATE_SCHEME_NAME, Code, codes_of
+from liver_tf.export.dicom_seg_codes import PRIVATE_SCHEME, PRIVATE_SCHEME_NAME, codes_of
 from liver_tf.export.valid_dicom_elements import empty_invalid, is_valid_uid
 from liver_tf.labels import LabelSet
 from liver_tf.refusals import Refusal
 
 if TYPE_CHECKING:
     from highdicom.seg import Segmentation, SegmentDescription
-    from highdicom.sr import CodedConcept
 
 SERIES_NUMBER = 900
 SERIES_DESCRIPTION = "Liver lesions, automatic, for research"
@@ -79,8 +78,6 @@ def write_dicom_seg(
 
     Args:
       labels: uint8 [slices, rows, columns], canonical, of the shape of ``scan.hu``.
-      scan: Read from a DICOM series or slice.
-      made_at: Time of creation, by default now.
 
     Raises:
       ValueError: ``labels`` has the wrong shape, dtype or values, or the scan is not DICOM.
@@ -99,7 +96,8 @@ def write_dicom_seg(
     if not labels.any():
         return WrittenSeg(0)
     with quiet_pydicom():
-        seg, not_copied = _segmentation(labels, scan, label_set, made_by, made_at)
+        seg, not_copied = _segmentation(labels, scan, label_set, made_by)
+        _set_times(seg, made_at or datetime.datetime.now())
         with atomic_write(path) as temporary:
             try:
                 seg.save_as(temporary, enforce_file_format=True)
@@ -109,11 +107,7 @@ def write_dicom_seg(
 
 
 def _segmentation(
-    labels: np.ndarray,
-    scan: Scan,
-    label_set: LabelSet,
-    made_by: AlgorithmIdentity,
-    made_at: datetime.datetime | None,
+    labels: np.ndarray, scan: Scan, label_set: LabelSet, made_by: AlgorithmIdentity
 ) -> tuple[Segmentation, tuple[str, ...]]:
     try:
         import highdicom
@@ -129,13 +123,12 @@ def _segmentation(
     logging.getLogger("highdicom").setLevel(logging.CRITICAL + 1)
     first = read_dataset(scan.source.files[0], pixels=False)
     sources = [_source(path) for path in scan.source.files]
-    stored = np.ascontiguousarray(from_canonical(labels, scan.source))
     identity = _identity(labels, scan, label_set, made_by)
     descriptions = _descriptions(label_set, made_by)
     try:
         seg = highdicom.seg.Segmentation(
             source_images=sources,
-            pixel_array=stored,
+            pixel_array=np.ascontiguousarray(from_canonical(labels, scan.source)),
             segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
             segment_descriptions=descriptions,
             pixel_measures=highdicom.PixelMeasuresSequence(
@@ -164,8 +157,11 @@ def _segmentation(
         not_copied = _copy_of_patient_and_study(first, seg, invalid)
     except Exception:  # types vary, and messages may quote patient data
         raise _unfit_source(scan.source.path, "elements that are invalid in a SEG") from None
-    _name_private_scheme(seg, label_set)
-    _set_times(seg, made_at or datetime.datetime.now())
+    if any(codes_of(name).type.scheme == PRIVATE_SCHEME for name in label_set.classes[1:]):
+        scheme = pydicom.Dataset()  # PS3.3 C.12.1.1.12
+        scheme.CodingSchemeDesignator = PRIVATE_SCHEME
+        scheme.CodingSchemeName = PRIVATE_SCHEME_NAME
+        seg.CodingSchemeIdentificationSequence = [scheme]
     for item in (*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence):
         item.DimensionOrganizationUID = _uid(identity, "dimensions")
     return seg, not_copied
@@ -207,6 +203,7 @@ def _source(path: Path) -> pydicom.Dataset:
 
 def _descriptions(label_set: LabelSet, made_by: AlgorithmIdentity) -> list[SegmentDescription]:
     import highdicom
+    from highdicom.sr import CodedConcept
     from pydicom.sr.codedict import codes
 
     algorithm = highdicom.AlgorithmIdentificationSequence(
@@ -216,38 +213,23 @@ def _descriptions(label_set: LabelSet, made_by: AlgorithmIdentity) -> list[Segme
         parameters={"model": made_by.model} if made_by.model else None,
     )
     descriptions = []
-    for label in range(1, len(label_set)):
-        segment = codes_of(label_set.classes[label])
+    for label, name in enumerate(label_set.classes[1:], 1):
+        segment = codes_of(name)
+        region = CodedConcept(*astuple(segment.region)) if segment.region else None
         colour = bytes.fromhex(label_set.colour(label).removeprefix("#"))
         descriptions.append(
             highdicom.seg.SegmentDescription(
                 segment_number=label,
                 segment_label=segment.label,
-                segmented_property_category=_concept(segment.category),
-                segmented_property_type=_concept(segment.type),
+                segmented_property_category=CodedConcept(*astuple(segment.category)),
+                segmented_property_type=CodedConcept(*astuple(segment.type)),
                 algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
                 algorithm_identification=algorithm,
-                anatomic_regions=[_concept(segment.region)] if segment.region else None,
+                anatomic_regions=[region] if region else None,
                 display_color=highdicom.color.CIELabColor.from_rgb(*colour),
             )
         )
     return descriptions
-
-
-def _concept(code: Code) -> CodedConcept:
-    from highdicom.sr import CodedConcept
-
-    return CodedConcept(code.value, code.scheme, code.meaning)
-
-
-def _name_private_scheme(seg: Segmentation, label_set: LabelSet) -> None:
-    """Describe the private coding scheme (PS3.3 C.12.1.1.12) if it is used."""
-    if all(codes_of(name).type.scheme != PRIVATE_SCHEME for name in label_set.classes[1:]):
-        return
-    item = pydicom.Dataset()
-    item.CodingSchemeDesignator = PRIVATE_SCHEME
-    item.CodingSchemeName = PRIVATE_SCHEME_NAME
-    seg.CodingSchemeIdentificationSequence = [item]
 
 
 def _identity(

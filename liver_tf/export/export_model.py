@@ -56,7 +56,7 @@ def export_model(settings: ExportSettings | None = None, /, **options: Any) -> E
       >>> export_model(run=["runs/finetune/fold0/seed0/hier_freeze"], liver_run="runs/liver").folder
       PosixPath('saved_models/liver/1')
     """
-    from liver_tf.export.model_card_facts import measures_of, provenance_of
+    from liver_tf.export.model_card import measures_of, provenance_of
     from liver_tf.export.saved_model import CARD, EXTRA, write_saved_model
 
     settings = ExportSettings.of(settings, **options)

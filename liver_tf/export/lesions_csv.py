@@ -1,15 +1,19 @@
-"""Lesions as rows of plain values, and ``lesions.csv``: one or more columns for every field."""
+"""Lesions as rows of plain values (``lesions.csv``), with their centroids in the scan's files."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from liver_tf.atomic_files import atomic_write
-from liver_tf.export.lesion_centroids import Centroid
+from liver_tf.ct.orientation import index_in_file
+from liver_tf.ct.scan import Scan, has_geometry
+from liver_tf.inference.lesion_components import LesionComponents
 from liver_tf.inference.lesion_properties import DetectedLesion
 
 Scalar = str | int | float | bool | None
@@ -23,6 +27,23 @@ _COLUMNS = {
 }
 
 
+@dataclass(frozen=True)
+class Centroid:
+    """The mean of the voxel centres of a lesion; it may lie outside a curved lesion.
+
+    Attributes:
+      centroid_voxel: ``i``, ``j``, ``k``, index into the arrays of ``labels.nii.gz`` and
+        ``lesion_ids.nii.gz``, from 0. For a NIfTI scan these are the axes of its own array; for
+        DICOM they are column, row (as stored in the slices) and slice (from the feet).
+      centroid_mm: ``x``, ``y``, ``z`` in patient coordinates; all None without geometry.
+      centroid_space: Directions of x, y and z: ``RAS+`` (NIfTI) or ``LPS+`` (DICOM).
+    """
+
+    centroid_voxel: dict[str, float]
+    centroid_mm: dict[str, float | None]
+    centroid_space: str
+
+
 def write_lesions_csv(
     path: Path | str, rows: Sequence[Mapping[str, Scalar]], scan: str, status: str
 ) -> None:
@@ -32,7 +53,6 @@ def write_lesions_csv(
     joined tables, and a scan without liver could be taken for a healthy one.
 
     Args:
-      rows: From ``lesion_rows``.
       scan: Identifies the scan in joined tables; never a file name or a patient's name.
       status: ``ScanFindings.status``.
     """
@@ -50,10 +70,8 @@ def lesion_rows(
     lesions: Sequence[DetectedLesion], centroids: Sequence[Centroid]
 ) -> list[dict[str, Scalar]]:
     """One row per lesion, centroid included."""
-    return [
-        {**row_of(lesion), **row_of(centroid)}
-        for lesion, centroid in zip(lesions, centroids, strict=True)
-    ]
+    pairs = zip(lesions, centroids, strict=True)
+    return [row_of(lesion) | row_of(centroid) for lesion, centroid in pairs]
 
 
 def row_of(lesion: DetectedLesion | Centroid) -> dict[str, Scalar]:
@@ -73,6 +91,29 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(part) for part in value]
     return value.item() if hasattr(value, "item") else value
+
+
+def centroids_of(components: LesionComponents, scan: Scan) -> list[Centroid]:
+    """The centroid of every lesion, rounded to 0.01 voxels and 0.01 mm."""
+    points = components.centroids()
+    in_file = index_in_file(points, scan.source)
+    in_mm = points @ scan.affine[:3, :3].T + scan.affine[:3, 3]
+    from_dicom = scan.source.kind != "nifti"
+    if from_dicom:
+        in_file, in_mm = in_file[:, ::-1], in_mm * [-1.0, -1.0, 1.0]
+    known = has_geometry(scan)
+    return [
+        Centroid(
+            dict(zip("ijk", _rounded(voxel), strict=True)),
+            dict(zip("xyz", _rounded(mm) if known else [None] * 3, strict=True)),
+            "LPS+" if from_dicom else "RAS+",
+        )
+        for voxel, mm in zip(in_file, in_mm, strict=True)
+    ]
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    return (np.round(values, 2) + 0.0).tolist()  # no -0.0
 
 
 def _columns_of_fields(*types: type) -> list[str]:

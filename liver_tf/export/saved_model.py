@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -38,8 +37,8 @@ def write_saved_model(
 
     Args:
       output: The version folder, such as ``saved_models/liver/1``.
-      provenance: Stored in ``model.json``; see ``model_card_facts.provenance_of``.
-      measures: For the model card; see ``model_card_facts.measures_of``.
+      provenance: Stored in ``model.json``; see ``model_card.provenance_of``.
+      measures: For the model card; see ``model_card.measures_of``.
       found_as_uint8: See ``signatures_of``.
 
     Returns:
@@ -63,7 +62,11 @@ def write_saved_model(
     # Two simultaneous exports of one version would mix their files under the temporary name.
     with locked_folder(output.parent):
         _refuse_existing(output)
-        return _export(cascade, output, provenance, measures, found_as_uint8)
+        try:
+            return _export(cascade, output, provenance, measures, found_as_uint8)
+        except OSError:
+            _refuse_existing(output)  # file systems without locks
+            raise
 
 
 def _refuse_existing(output: Path) -> None:
@@ -80,35 +83,24 @@ def _refuse_existing(output: Path) -> None:
 def _export(
     cascade: Cascade, output: Path, provenance: dict, measures: dict | None, found_as_uint8: bool
 ) -> list[str]:
-    left_out = []
-    temporary = output.parent / f"{atomic_files.TEMPORARY_MARK}{output.name}"
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
+    with atomic_files.atomic_folder(output) as partial:
         # Weights are constants of the signatures, so the module itself is empty.
         signatures = signatures_of(cascade.with_constants(), found_as_uint8=found_as_uint8)
-        tf.saved_model.save(tf.Module(), str(temporary), signatures=signatures)
-        extra = temporary / EXTRA
+        tf.saved_model.save(tf.Module(), str(partial), signatures=signatures)
+        extra = partial / EXTRA
         extra.mkdir()
         meaning = _meaning(cascade, provenance)
         meaning["found_outputs"] = "uint8" if found_as_uint8 else "bool"
         atomic_files.write_json(extra / MEANING, meaning)
         atomic_files.write_text(extra / CARD, model_card(meaning, measures))
-        if not write_warmup(extra, output.parent.name):
-            left_out.append("no warm-up requests: they require pip install 'liver_tf[serving]'")
-        for path in temporary.rglob("*"):
+        with_warmup = write_warmup(extra, output.parent.name)
+        for path in partial.rglob("*"):
             if path.is_file():
                 with open(path, "rb+") as file:
                     os.fsync(file.fileno())
-        try:
-            os.rename(temporary, output)
-        except OSError:
-            _refuse_existing(output)  # file systems without locks
-            raise
-        atomic_files.sync_folder(output.parent)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    return left_out
+    return (
+        [] if with_warmup else ["no warm-up requests: they require pip install 'liver_tf[serving]'"]
+    )
 
 
 def _meaning(cascade: Cascade, provenance: dict) -> dict:

@@ -73,5 +73,4 @@ class ScanFindings:
     @property
     def pixel_mm(self) -> tuple[float, float] | None:
         """(row, column) spacing; None if unknown."""
-        spacing = self.scan.spacing_mm
-        return None if spacing is None else (spacing[1], spacing[2])
+        return self.scan.spacing_mm and self.scan.spacing_mm[1:]

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.lesions_csv import Scalar, columns_of, row_of
-from liver_tf.export.scan_findings import NO_LIVER_TITLE, NO_LIVER_WARNING, ScanFindings
+from liver_tf.export.scan_findings import NO_LIVER, NO_LIVER_TITLE, NO_LIVER_WARNING, ScanFindings
 from liver_tf.export.scan_page_data import page_data
 from liver_tf.inference.lesion_properties import DetectedLesion
 from liver_tf.report.overlays.draw_overlays import WINDOW_HU
@@ -43,7 +43,7 @@ def scan_page(title: str, findings: ScanFindings, made_by: AlgorithmIdentity) ->
     Args:
       title: Name of the scan; never the name of a patient or of a file.
     """
-    warn = not findings.lesions and not findings.liver_found
+    warn = findings.status == NO_LIVER
     data = page_data(findings)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE.parent),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,13 @@ from liver_tf import atomic_files
 from liver_tf.ct.nifti_writer import write_nifti_labels, zeros_like_file
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_seg_writer import write_dicom_seg
-from liver_tf.export.lesion_centroids import centroids_of
-from liver_tf.export.lesions_csv import Scalar, lesion_rows, plain, write_lesions_csv
+from liver_tf.export.lesions_csv import (
+    Scalar,
+    centroids_of,
+    lesion_rows,
+    plain,
+    write_lesions_csv,
+)
 from liver_tf.export.scan_findings import NO_LIVER, NO_LIVER_TITLE, NO_LIVER_WARNING, ScanFindings
 from liver_tf.export.scan_page import scan_page
 from liver_tf.labels import LIVER
@@ -81,6 +86,9 @@ def write_results(
     labels = findings.labels
     centroids = centroids_of(findings.components, findings.scan)
     rows = lesion_rows(findings.lesions, centroids)
+    spacing_mm = findings.scan.spacing_mm and [  # JSON has no NaN
+        float(mm) if math.isfinite(mm) else None for mm in findings.scan.spacing_mm
+    ]
     with atomic_files.atomic_folder(folder) as partial:
         missing, cautions = _write_labels(partial, findings, made_by)
         drawn = _draw_overlays(partial, findings, pictures)
@@ -95,7 +103,7 @@ def write_results(
                 "made_by": asdict(made_by),
                 **plain(facts or {}),
                 **dict(zip(("slices", "rows", "columns"), labels.shape, strict=True)),
-                "spacing_mm": _known_spacing(findings.scan.spacing_mm),
+                "spacing_mm": spacing_mm,
                 "liver_voxels_with_lesions": sum(int((each >= LIVER).sum()) for each in labels),
                 "diagnosis": findings.diagnosis,
                 "labels": dict(enumerate(findings.label_set.classes)),
@@ -122,13 +130,6 @@ def _verdict(findings: ScanFindings) -> str:
     return f"{len(findings.lesions)} lesion(s), diagnosis {findings.diagnosis}"
 
 
-def _known_spacing(spacing_mm: Sequence[float] | None) -> list[float | None] | None:
-    """The spacing for JSON, which has no NaN."""
-    if spacing_mm is None:
-        return None
-    return [float(mm) if math.isfinite(mm) else None for mm in spacing_mm]
-
-
 def _write_labels(
     folder: Path, findings: ScanFindings, made_by: AlgorithmIdentity
 ) -> tuple[dict[str, dict[str, str]], tuple[Caution, ...]]:
@@ -137,7 +138,9 @@ def _write_labels(
     missing: dict[str, dict[str, str]] = {}
     try:
         write_nifti_labels(folder / LABELS, labels, scan)
-        _write_lesion_ids(folder / LESION_IDS, findings)
+        numbers = zeros_like_file(scan, findings.components.dtype)
+        findings.components.paint(numbers)
+        write_nifti_labels(folder / LESION_IDS, numbers, scan)
     except Refusal as refusal:
         missing[LABELS] = missing[LESION_IDS] = refusal.to_json()
     if scan.source.kind == "nifti":
@@ -156,12 +159,6 @@ def _write_labels(
         return missing, ()
     text = f"{SEG} lacks {', '.join(written.not_copied)}: not valid DICOM in the scan"
     return missing, (Caution("seg-not-copied", text),)
-
-
-def _write_lesion_ids(path: Path, findings: ScanFindings) -> None:
-    numbers = zeros_like_file(findings.scan, findings.components.dtype)
-    findings.components.paint(numbers)
-    write_nifti_labels(path, numbers, findings.scan)
 
 
 def _draw_overlays(folder: Path, findings: ScanFindings, most: int) -> int:

@@ -1,7 +1,7 @@
 """Request validation in the graph, with messages for the client.
 
 The rules for files apply (:mod:`liver_tf.ct.hu_plausibility`). OpenVINO ignores these checks, so
-clients check too (:mod:`liver_tf.serving.client_checks`).
+clients check too (:mod:`liver_tf.serving.model_clients`).
 """
 
 from __future__ import annotations

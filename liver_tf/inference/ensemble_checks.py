@@ -20,10 +20,9 @@ def check_networks(descriptions: Sequence[Description]) -> None:
     for description in descriptions:
         if description.kind != "lesion":
             raise ValueError(f"expected a lesion network, found a {description.kind} network")
-        shared = zip(_shared(descriptions[0]), _shared(description), strict=True)
-        for (name, expected), (_, actual) in shared:
-            if actual != expected:
-                raise ValueError(f"networks differ in {name}: {expected} and {actual}")
+        for name, expected in _shared(descriptions[0]).items():
+            if (found := _shared(description)[name]) != expected:
+                raise ValueError(f"networks differ in {name}: {expected} and {found}")
 
 
 def check_runs(runs: Sequence[Path]) -> None:
@@ -36,9 +35,9 @@ def check_runs(runs: Sequence[Path]) -> None:
     """
     first, *others = [_shared(load_description(run)) for run in runs]
     for run, other in zip(runs[1:], others, strict=True):
-        _refuse_other("label-set-differs", run, first[0], other[0])
-        _refuse_other("window-differs", run, first[1], other[1])
-        _refuse_other("roi-rule-differs", run, first[2], other[2])
+        _refuse_other("label-set-differs", run, "label set", first, other)
+        _refuse_other("window-differs", run, "window", first, other)
+        _refuse_other("roi-rule-differs", run, "ROI rule", first, other)
     hashes = [stored_hash(run / run_files.WEIGHTS) for run in runs] if others else []
     for number, weights in enumerate(hashes):
         if weights in hashes[:number]:
@@ -51,22 +50,21 @@ def check_runs(runs: Sequence[Path]) -> None:
             )
 
 
-def _shared(description: Description) -> list[tuple[str, Any]]:
-    """What networks must have in common to be averaged: names and values."""
-    rule = RoiRule(**description.roi["rule"]) if description.roi else None
-    return [
-        ("label set", description.label_set.classes),
-        ("window", tuple(description.window)),
-        ("ROI rule", rule),
-    ]
+def _shared(description: Description) -> dict[str, Any]:
+    """What networks must have in common to be averaged: values by name."""
+    return {
+        "label set": description.label_set.classes,
+        "window": tuple(description.window),
+        "ROI rule": RoiRule(**description.roi["rule"]) if description.roi else None,
+    }
 
 
-def _refuse_other(code: str, run: Path, expected: tuple[str, Any], actual: tuple[str, Any]) -> None:
-    if actual != expected:
+def _refuse_other(code: str, run: Path, name: str, first: dict, other: dict) -> None:
+    if other[name] != first[name]:
         raise Refusal(
             code,
             run,
-            expected=f"the {expected[0]} of the first run of the ensemble, {expected[1]}",
-            found=str(actual[1]),
+            expected=f"the {name} of the first run of the ensemble, {first[name]}",
+            found=str(other[name]),
             remedy="Average only runs that were fine-tuned on the same kind of records.",
         )

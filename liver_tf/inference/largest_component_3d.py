@@ -23,7 +23,7 @@ def largest_component(mask: np.ndarray, *, fill_holes: bool = True) -> np.ndarra
     liver. An empty mask stays empty. Takes the memory of the result and a few MiB.
     """
     mask = np.asarray(mask, bool)
-    runs = runs_of(mask, MOST_RUNS)
+    runs = runs_of(mask, mask.shape, MOST_RUNS)
     if runs is None:
         return _largest_of_noise(mask, fill_holes)
     if not len(runs):

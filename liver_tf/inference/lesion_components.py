@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from liver_tf.inference.pixel_runs import PixelRuns, components, runs_of_slices
+from liver_tf.inference.pixel_runs import PixelRuns, components, runs_of
 from liver_tf.labels import LIVER
 
 
@@ -26,7 +26,7 @@ class LesionComponents:
     @classmethod
     def of_labels(cls, labels: np.ndarray) -> LesionComponents:
         """The lesions of a label map, integer [slices, rows, columns]."""
-        runs = runs_of_slices((each > LIVER for each in labels), labels.shape)
+        runs = runs_of((each > LIVER for each in labels), labels.shape)
         return cls(runs, *components(runs))
 
     @property

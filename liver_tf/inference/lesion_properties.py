@@ -24,7 +24,7 @@ class DetectedLesion:
       type: The most likely type, or ``indeterminate`` if its probability is below the threshold.
       most_likely_type: Of equally likely types the one with the lower label.
       type_probabilities: Means over the voxels, scaled to sum to 1 over the types.
-      lesion_probability: Of any type, the mean over the voxels; None without probabilities.
+      lesion_probability: Of any type, the mean over the voxels.
       slices: First and last slice, numbered from the feet from 0.
       volume_ml: None if the slice or pixel spacing is unknown, and for a single slice.
       area_mm2: Largest area in one slice; None if the pixel spacing is unknown.
@@ -38,7 +38,7 @@ class DetectedLesion:
     type: str
     most_likely_type: str
     type_probabilities: dict[str, float]
-    lesion_probability: float | None
+    lesion_probability: float
     slices: tuple[int, int]
     voxels: int
     volume_ml: float | None
@@ -56,7 +56,7 @@ def find_lesions(
     spacing_mm: tuple[float, float, float] | None,
     label_set: LabelSet,
     *,
-    probabilities: np.ndarray | None = None,
+    probabilities: np.ndarray,
     type_threshold: float = 0.0,
 ) -> list[DetectedLesion]:
     """The lesions of a scan. Connected voxels (26 neighbours) of any type are one lesion.
@@ -66,8 +66,7 @@ def find_lesions(
       hu: Of the same shape.
       spacing_mm: (slice, row, column); None or NaN where unknown.
       probabilities: Real [lesion voxels, networks, types], in C order, as in
-        :class:`liver_tf.inference.cascade.Prediction`. Without them the probability of a type is
-        the share of the voxels with its label.
+        :class:`liver_tf.inference.cascade.Prediction`.
       type_threshold: A lesion whose most likely type is less probable is ``indeterminate``.
     """
     lesions = LesionComponents.of_labels(labels)
@@ -75,13 +74,9 @@ def find_lesions(
     if not count:
         return []
     lesion_of_voxel, voxels = np.repeat(lesions.index, lesions.runs.length), lesions.voxels()
-    mean_hu = np.bincount(lesion_of_voxel, _lesion_values(labels, hu), minlength=count) / voxels
-    if probabilities is None:
-        types = np.arange(LIVER + 1, len(label_set))
-        of_voxels = _lesion_values(labels, labels)[:, None, None] == types
-    else:
-        of_voxels = probabilities
-    means = _means(lesion_of_voxel, voxels, of_voxels)
+    of_voxels = [hu_of[of > LIVER] for of, hu_of in zip(labels, hu, strict=True)]
+    mean_hu = np.bincount(lesion_of_voxel, np.concatenate(of_voxels), minlength=count) / voxels
+    means = _means(lesion_of_voxel, voxels, probabilities)
     slice_mm, row_mm, column_mm = spacing_mm or (np.nan,) * 3
     slice_mm = slice_mm if len(labels) > 1 else np.nan
     pixel_mm2 = row_mm * column_mm
@@ -95,7 +90,7 @@ def find_lesions(
     return [
         DetectedLesion(
             number=index + 1,
-            **_type_fields(means[index], label_set, type_threshold, probabilities is not None),
+            **_type_fields(means[index], label_set, type_threshold),
             slices=slices[index],
             voxels=int(voxels[index]),
             volume_ml=_finite(voxels[index] * pixel_mm2 * slice_mm / 1000),
@@ -117,12 +112,6 @@ def diagnosis(labels: np.ndarray, label_set: LabelSet) -> str:
     return label_set.classes[LIVER + 1 + int(np.argmax(counts))] if counts.any() else HEALTHY
 
 
-def _lesion_values(labels: np.ndarray, volume: np.ndarray) -> np.ndarray:
-    """Values of a volume at the lesion voxels in C order, [lesion voxels]."""
-    parts = (values[of > LIVER] for of, values in zip(labels, volume, strict=True))
-    return np.concatenate(list(parts))
-
-
 def _means(
     lesion_of_voxel: np.ndarray, voxels: np.ndarray, probabilities: np.ndarray
 ) -> np.ndarray:
@@ -139,9 +128,7 @@ def _means(
     return means
 
 
-def _type_fields(
-    means: np.ndarray, label_set: LabelSet, threshold: float, are_probabilities: bool
-) -> dict[str, Any]:
+def _type_fields(means: np.ndarray, label_set: LabelSet, threshold: float) -> dict[str, Any]:
     """The fields of a lesion that follow from its mean probabilities, [networks, types]."""
     names = label_set.lesions
     mean = means.mean(axis=0)
@@ -151,7 +138,7 @@ def _type_fields(
         "type": names[best] if shares[best] >= threshold else INDETERMINATE,
         "most_likely_type": names[best],
         "type_probabilities": _by_name(names, shares),
-        "lesion_probability": round(float(mean.sum()), 4) if are_probabilities else None,
+        "lesion_probability": round(float(mean.sum()), 4),
     }
     if len(means) > 1:
         of_networks = np.stack([_scaled(each) for each in means])

@@ -56,15 +56,13 @@ class PixelRuns:
         return zip((first + self.start).tolist(), (first + self.end).tolist(), strict=True)
 
 
-def runs_of(mask: np.ndarray, limit: int | None = None) -> PixelRuns | None:
-    """The runs of a mask, bool [slices, rows, columns]; None if there are more than ``limit``."""
-    return runs_of_slices(mask, mask.shape, limit)
-
-
-def runs_of_slices(
+def runs_of(
     masks: Iterable[np.ndarray], shape: tuple[int, int, int], limit: int | None = None
 ) -> PixelRuns | None:
-    """As ``runs_of``, for slices that are computed one by one: bool [rows, columns] each."""
+    """The runs of a mask; None if there are more than ``limit``.
+
+    ``masks`` are the slices, bool [rows, columns] each, which may be computed one by one.
+    """
     _, rows, columns = shape
     # A column of False on both sides: no run continues in the next row.
     framed = np.zeros((rows, columns + 2), bool)

@@ -22,7 +22,7 @@ def square_boxes(
 
     Args:
       livers: bool [batch, rows, columns].
-      spacing_mm: float32 [batch, 2], (row, column); NaN or 0 where unknown.
+      spacing_mm: float32 [batch or 1, 2], (row, column); NaN or 0 where unknown.
 
     Returns:
       Boxes int32 [batch, 3] (first row, first column, side in pixels) centred on the bounding box
@@ -60,22 +60,15 @@ def boxes_of_scan(
 
     With ``extent="volume"`` all slices share the box of the union. ``spacing_mm`` is (row, column).
     """
-    if rule.extent == "volume":
-        union = np.any(livers, axis=0, keepdims=True)
-        return _boxes(union, spacing_mm, rule) * len(livers)
-    groups = (livers[first : first + _GROUP] for first in range(0, len(livers), _GROUP))
-    return [box for group in groups for box in _boxes(group, spacing_mm, rule)]
-
-
-def _boxes(
-    livers: np.ndarray, spacing_mm: tuple[float, float] | None, rule: RoiRule
-) -> list[Box | None]:
-    spacing = np.tile(np.array(spacing_mm or (0.0, 0.0), np.float32), (len(livers), 1))
-    boxes, found = square_boxes(tf.constant(livers), tf.constant(spacing), rule)
-    return [
-        Box(*box) if has_liver else None
-        for box, has_liver in zip(boxes.numpy().tolist(), found.numpy(), strict=True)
-    ]
+    of_volume = rule.extent == "volume"
+    masks = np.any(livers, axis=0, keepdims=True) if of_volume else livers
+    spacing = tf.constant([spacing_mm or (0.0, 0.0)], tf.float32)
+    boxes: list[Box | None] = []
+    for first in range(0, len(masks), _GROUP):
+        squares, found = square_boxes(tf.constant(masks[first : first + _GROUP]), spacing, rule)
+        pairs = zip(squares.numpy().tolist(), found.numpy(), strict=True)
+        boxes += [Box(*square) if has_liver else None for square, has_liver in pairs]
+    return boxes * len(livers) if of_volume else boxes
 
 
 def windows_of(boxes: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

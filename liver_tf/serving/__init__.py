@@ -1,6 +1,5 @@
 """Clients of an exported model: the library behind ``trainers.ask``.
 
 ``served_answer`` asks about a DICOM slice and words the answer (options: ``ask_settings``).
-``model_clients`` holds the ways to reach a model: loaded, OpenVINO, REST, gRPC. ``client_checks``
-checks a request before it is sent.
+``model_clients`` checks a request and sends it: loaded model, OpenVINO, REST, gRPC.
 """

@@ -13,7 +13,7 @@ from liver_tf.assessment import evaluate as evaluating
 from liver_tf.assessment import slice_predictor
 from liver_tf.assessment.evaluate import evaluate_runs
 from liver_tf.assessment.label_maps import map_name
-from liver_tf.export.model_card_facts import measures_of, provenance_of
+from liver_tf.export.model_card import measures_of, provenance_of
 from liver_tf.export.saved_model import write_saved_model
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.postprocessing import NOTHING, PostProcessing

@@ -16,8 +16,8 @@ from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.scan_findings import ScanFindings
 from liver_tf.export.scan_results import write_results
 from liver_tf.inference.lesion_components import LesionComponents
-from liver_tf.inference.lesion_properties import find_lesions
 from liver_tf.labels import LESION_TYPES
+from tests.builders.lesions import lesions_of
 from tests.builders.placed_series import (
     IN_PLANE,
     MARK_HU,
@@ -35,7 +35,7 @@ def results_of(scan, folder):
     labels = (scan.hu == 40).astype(np.uint8)
     for hu, label in LABEL_OF_HU.items():
         labels[scan.hu == hu] = label
-    lesions = find_lesions(labels, scan.hu, scan.spacing_mm, LESION_TYPES)
+    lesions = lesions_of(labels, scan.hu, scan.spacing_mm, LESION_TYPES)
     findings = ScanFindings(scan, labels, lesions, LESION_TYPES)
     write_results(folder, findings, AlgorithmIdentity(), pictures=0)
     with open(folder / "lesions.csv", newline="", encoding="utf-8") as file:

@@ -5,10 +5,17 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from liver_tf.export.lesion_centroids import Centroid
-from liver_tf.export.lesions_csv import columns_of, lesion_rows, plain, row_of, write_lesions_csv
-from liver_tf.inference.lesion_properties import DetectedLesion, find_lesions
+from liver_tf.export.lesions_csv import (
+    Centroid,
+    columns_of,
+    lesion_rows,
+    plain,
+    row_of,
+    write_lesions_csv,
+)
+from liver_tf.inference.lesion_properties import DetectedLesion
 from liver_tf.labels import LESION_TYPES
+from tests.builders.lesions import lesions_of
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,7 @@ def test_a_table_without_lesions_has_a_header_and_the_status(tmp_path):
 def test_all_fields_of_a_lesion_are_in_the_table():
     labels = np.zeros((3, 8, 8), np.uint8)
     labels[1, 2:4, 2:5] = 3
-    (lesion,) = find_lesions(labels, np.full(labels.shape, 60), (2.0, 1.0, 1.0), LESION_TYPES)
+    (lesion,) = lesions_of(labels, np.full(labels.shape, 60), (2.0, 1.0, 1.0), LESION_TYPES)
     columns = columns_of([row_of(lesion)])
     for one in fields(lesion):
         assert any(column.split(".")[0] == one.name for column in columns) or one.name == "slices"

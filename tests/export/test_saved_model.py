@@ -224,7 +224,7 @@ def test_a_version_is_never_overwritten(exported):
 
 def save_stub(module, path, **options):
     """In place of ``tf.saved_model.save``, which takes long."""
-    Path(path).mkdir()
+    Path(path).mkdir(exist_ok=True)
     (Path(path) / "saved_model.pb").write_bytes(b"stub")
 
 

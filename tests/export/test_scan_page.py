@@ -30,8 +30,8 @@ from liver_tf.export.scan_page_data import (
     reduction_of,
 )
 from liver_tf.inference.lesion_components import LesionComponents
-from liver_tf.inference.lesion_properties import find_lesions
 from liver_tf.labels import LESION_TYPES, LabelSet
+from tests.builders.lesions import lesions_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_chromium = pytest.mark.skipif(
@@ -67,7 +67,7 @@ def labels():
 
 
 def page_of(scan, labels, title="scan-001", label_set=LESION_TYPES, liver_found=True):
-    lesions = find_lesions(labels, scan.hu, scan.spacing_mm, label_set)
+    lesions = lesions_of(labels, scan.hu, scan.spacing_mm, label_set)
     findings = ScanFindings(scan, labels, lesions, label_set, liver_found)
     return scan_page(title, findings, AlgorithmIdentity("ab12"))
 

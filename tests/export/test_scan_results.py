@@ -18,9 +18,9 @@ from liver_tf.ct.nifti_writer import write_nifti_labels
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.scan_findings import ScanFindings
 from liver_tf.export.scan_results import overlay_slices, write_results
-from liver_tf.inference.lesion_properties import find_lesions
 from liver_tf.labels import LESION_TYPES
 from liver_tf.refusals import Refusal
+from tests.builders.lesions import lesions_of
 from tests.builders.placed_series import MARK_HU, write_placed_series
 
 AXIAL = ((1, 0, 0), (0, 1, 0))
@@ -46,7 +46,7 @@ def series(tmp_path):
 def results_of(scan, folder, labels=None, pictures=1, liver_found=True):
     if labels is None:
         labels = np.where(scan.hu == MARK_HU, 3, scan.hu == 40).astype(np.uint8)
-    lesions = find_lesions(labels, scan.hu, scan.spacing_mm, LESION_TYPES)
+    lesions = lesions_of(labels, scan.hu, scan.spacing_mm, LESION_TYPES)
     written = write_results(
         folder,
         ScanFindings(scan, labels, lesions, LESION_TYPES, liver_found),
@@ -221,7 +221,7 @@ def test_a_failure_leaves_no_result_folder(series, tmp_path):
             ScanFindings(
                 broken,
                 labels,
-                find_lesions(labels, scan.hu, scan.spacing_mm, LESION_TYPES),
+                lesions_of(labels, scan.hu, scan.spacing_mm, LESION_TYPES),
                 LESION_TYPES,
             ),
             AlgorithmIdentity(),

@@ -11,7 +11,7 @@ from liver_tf.inference.pixel_runs import components, runs_of
 
 
 def measure(mask, pixel_mm=(1.0, 1.0)):
-    runs = runs_of(mask)
+    runs = runs_of(mask, mask.shape)
     names, count = components(runs)
     lengths, slices = longest_diameters(runs, names, count, pixel_mm)
     return lengths.tolist(), slices.tolist()

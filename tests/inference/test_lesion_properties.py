@@ -7,6 +7,7 @@ import pytest
 
 from liver_tf.inference.lesion_properties import DetectedLesion, diagnosis, find_lesions
 from liver_tf.labels import LESION_TYPES, LITS, LabelSet
+from tests.builders.lesions import lesions_of
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def scan():
 
 
 def test_lesions_worked_by_hand(scan):
-    lesions = find_lesions(*scan, (5.0, 0.5, 0.8), LESION_TYPES)
+    lesions = lesions_of(*scan, (5.0, 0.5, 0.8), LESION_TYPES)
     # A voxel has 5 x 0.5 x 0.8 = 2 mm3, a pixel 0.4 mm2. The longest lines go from corner to corner
     # of 2 x 2 pixels, 1 x 1.6 mm, in slices 0 and 1, and of 1 x 2 pixels, 0.5 x 1.6 mm.
     assert lesions == [
@@ -34,7 +35,7 @@ def test_lesions_worked_by_hand(scan):
             type="cyst",
             most_likely_type="cyst",
             type_probabilities={"cyst": 0.5714, "hemangioma": 0.0, "metastasis": 0.4286},
-            lesion_probability=None,
+            lesion_probability=1.0,
             slices=(0, 1),
             voxels=7,
             volume_ml=0.014,
@@ -48,7 +49,7 @@ def test_lesions_worked_by_hand(scan):
             type="hemangioma",
             most_likely_type="hemangioma",
             type_probabilities={"cyst": 0.0, "hemangioma": 1.0, "metastasis": 0.0},
-            lesion_probability=None,
+            lesion_probability=1.0,
             slices=(2, 2),
             voxels=2,
             volume_ml=0.004,
@@ -112,18 +113,18 @@ def test_a_custom_label_set():
     labels = np.zeros((1, 4, 4), np.uint8)
     labels[0, 1, 1] = 2
     hu = np.zeros(labels.shape, np.int16)
-    (lesion,) = find_lesions(labels, hu, None, LITS, type_threshold=1.0)
+    (lesion,) = lesions_of(labels, hu, None, LITS, type_threshold=1.0)
     assert (lesion.type, lesion.type_probabilities) == ("lesion", {"lesion": 1.0})
     many = LabelSet("mine", ("background", "liver", *(f"kind{n}" for n in range(30))))
     labels[0, 1, 1] = 31
-    (lesion,) = find_lesions(labels, hu, None, many)
+    (lesion,) = lesions_of(labels, hu, None, many)
     assert lesion.type == "kind29"
     assert len(lesion.type_probabilities) == 30
 
 
 def test_unknown_spacing_gives_no_size(scan):
     def sizes(spacing_mm):
-        found = find_lesions(*scan, spacing_mm, LESION_TYPES)
+        found = lesions_of(*scan, spacing_mm, LESION_TYPES)
         names = ("volume_ml", "area_mm2", "longest_diameter_mm", "diameter_slice")
         return [tuple(dataclasses.asdict(lesion)[name] for name in names) for lesion in found]
 
@@ -133,16 +134,16 @@ def test_unknown_spacing_gives_no_size(scan):
 
 def test_a_single_slice_has_no_volume(scan):
     labels, hu = scan
-    (lesion,) = find_lesions(labels[:1], hu[:1], (5.0, 0.5, 0.8), LESION_TYPES)
+    (lesion,) = lesions_of(labels[:1], hu[:1], (5.0, 0.5, 0.8), LESION_TYPES)
     assert (lesion.volume_ml, lesion.area_mm2) == (None, 1.6)
 
 
 def test_a_tie_goes_to_the_lower_label(scan):
     labels, hu = scan
     labels[0, 1, 1] = 1
-    assert find_lesions(labels, hu, None, LESION_TYPES)[0].type == "cyst"
+    assert lesions_of(labels, hu, None, LESION_TYPES)[0].type == "cyst"
     labels[0, 2, 1] = 1
-    assert find_lesions(labels, hu, None, LESION_TYPES)[0].type == "metastasis"
+    assert lesions_of(labels, hu, None, LESION_TYPES)[0].type == "metastasis"
 
 
 def test_probabilities_of_other_voxels_are_refused(scan):
@@ -157,7 +158,7 @@ def test_diagnosis_is_the_majority_of_voxels_and_healthy_without_any(scan):
     assert diagnosis(labels, LESION_TYPES) == "metastasis"
     labels[labels > 1] = 1
     assert diagnosis(labels, LESION_TYPES) == "healthy"
-    assert find_lesions(labels, hu, (1.0, 1.0, 1.0), LESION_TYPES) == []
+    assert lesions_of(labels, hu, (1.0, 1.0, 1.0), LESION_TYPES) == []
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -170,7 +171,7 @@ def test_counts_equal_a_slow_obvious_version(seed):
     labels = labels.astype(np.uint8)
     hu = generator.integers(-100, 200, labels.shape).astype(np.int16)
     numbered, count = ndimage.label(labels > 1, np.ones((3, 3, 3)))
-    lesions = find_lesions(labels, hu, (2.0, 0.5, 0.5), LESION_TYPES)
+    lesions = lesions_of(labels, hu, (2.0, 0.5, 0.5), LESION_TYPES)
     assert len(lesions) == count > 3
     for lesion in lesions:
         inside = numbered == lesion.number

@@ -17,21 +17,21 @@ def test_runs_by_hand():
     mask = np.zeros((2, 2, 5), bool)
     mask[0, 1] = [1, 1, 0, 0, 1]
     mask[1, 0] = [0, 1, 1, 1, 0]
-    runs = runs_of(mask)
+    runs = runs_of(mask, mask.shape)
     assert runs.line.tolist() == [1, 1, 2]
     assert runs.start.tolist() == [0, 4, 1]
     assert runs.end.tolist() == [2, 5, 4]
     assert runs.slice.tolist() == [0, 0, 1]
     assert runs.row.tolist() == [1, 1, 0]
     assert runs.length.tolist() == [2, 1, 3]
-    assert runs_of(mask, limit=3) is not None
-    assert runs_of(mask, limit=2) is None
+    assert runs_of(mask, mask.shape, limit=3) is not None
+    assert runs_of(mask, mask.shape, limit=2) is None
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_painting_inverts_runs_of_any_strides(seed):
     mask = draw_mask(seed)[::-1, :, ::-2]
-    np.testing.assert_array_equal(paint(runs_of(mask)), mask)
+    np.testing.assert_array_equal(paint(runs_of(mask, mask.shape)), mask)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -46,7 +46,7 @@ def test_components_equal_scipy_and_are_numbered_by_their_first_pixels(seed, ste
     if steps is IN_SLICE:
         structure[[0, 2]] = 0
     expected, count = ndimage.label(mask, structure)
-    runs = runs_of(mask)
+    runs = runs_of(mask, mask.shape)
     names, found = components(runs, steps, corners=corners)
     assert found == count
     of_pixels = np.repeat(names, runs.length)
@@ -61,11 +61,11 @@ def test_components_equal_scipy_and_are_numbered_by_their_first_pixels(seed, ste
 def test_holes_equal_scipy(seed):
     mask = draw_mask(seed)
     filled = np.stack([ndimage.binary_fill_holes(one) for one in mask])
-    np.testing.assert_array_equal(paint(holes(runs_of(mask))), filled & ~mask)
+    np.testing.assert_array_equal(paint(holes(runs_of(mask, mask.shape))), filled & ~mask)
 
 
 def test_an_empty_mask_has_no_runs_no_components_and_no_holes():
-    runs = runs_of(np.zeros((2, 3, 4), bool))
+    runs = runs_of(np.zeros((2, 3, 4), bool), (2, 3, 4))
     assert len(runs) == 0
     assert components(runs)[1] == 0
     assert len(holes(runs)) == 0
