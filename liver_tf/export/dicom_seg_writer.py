@@ -123,12 +123,13 @@ def _segmentation(
     logging.getLogger("highdicom").setLevel(logging.CRITICAL + 1)
     first = read_dataset(scan.source.files[0], pixels=False)
     sources = [_source(path) for path in scan.source.files]
+    stored = np.ascontiguousarray(from_canonical(labels, scan.source))
     identity = _identity(labels, scan, label_set, made_by)
     descriptions = _descriptions(label_set, made_by)
     try:
         seg = highdicom.seg.Segmentation(
             source_images=sources,
-            pixel_array=np.ascontiguousarray(from_canonical(labels, scan.source)),
+            pixel_array=stored,
             segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
             segment_descriptions=descriptions,
             pixel_measures=highdicom.PixelMeasuresSequence(

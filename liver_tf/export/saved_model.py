@@ -83,6 +83,7 @@ def _refuse_existing(output: Path) -> None:
 def _export(
     cascade: Cascade, output: Path, provenance: dict, measures: dict | None, found_as_uint8: bool
 ) -> list[str]:
+    left_out = []
     with atomic_files.atomic_folder(output) as partial:
         # Weights are constants of the signatures, so the module itself is empty.
         signatures = signatures_of(cascade.with_constants(), found_as_uint8=found_as_uint8)
@@ -93,14 +94,13 @@ def _export(
         meaning["found_outputs"] = "uint8" if found_as_uint8 else "bool"
         atomic_files.write_json(extra / MEANING, meaning)
         atomic_files.write_text(extra / CARD, model_card(meaning, measures))
-        with_warmup = write_warmup(extra, output.parent.name)
+        if not write_warmup(extra, output.parent.name):
+            left_out.append("no warm-up requests: they require pip install 'liver_tf[serving]'")
         for path in partial.rglob("*"):
             if path.is_file():
                 with open(path, "rb+") as file:
                     os.fsync(file.fileno())
-    return (
-        [] if with_warmup else ["no warm-up requests: they require pip install 'liver_tf[serving]'"]
-    )
+    return left_out
 
 
 def _meaning(cascade: Cascade, provenance: dict) -> dict:
