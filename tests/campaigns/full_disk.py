@@ -1,7 +1,7 @@
-"""A disk that fills up at every stage of a conversion or training: refused, files stay atomic.
+"""Fill the disk at every stage of a conversion or training: it is refused, and files stay atomic.
 
-The disk is a small memory file system, mounted in a namespace of its own so that nothing stays of
-it; where the machine forbids that, :func:`why_not` says so.
+The disk is a small memory file system in a private mount namespace, so nothing remains of it;
+:func:`why_not` returns the reason if the machine does not permit this.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ PAGE = 4096
 PLAN = PhantomPlan(seed=3, lits_volumes=0, patients=9, matrix=64)
 _NAMESPACE = ("unshare", "--map-root-user", "--mount")
 _ENOUGH = 1 << 28
-#: Only a few sizes, since a training starts slowly.
+#: Disk sizes as shares of the largest need. Only a few, because a training starts slowly.
 TRAINING_SHARES = (0.02, 0.3, 0.6, 0.95)
 
 
 def why_not() -> str:
-    """Why no small disk can be mounted here; empty if it can."""
+    """Reason why no small disk can be mounted here; empty if one can."""
     if shutil.which(_NAMESPACE[0]) is None:
         return "there is no command unshare"
-    tried = subprocess.run(
+    attempt = subprocess.run(
         [*_NAMESPACE, "mount", "-t", "tmpfs", "-o", "size=64k", "none", "/mnt"],
         capture_output=True,
         check=False,
     )
-    return "" if tried.returncode == 0 else "mounting a memory file system is not permitted"
+    return "" if attempt.returncode == 0 else "mounting a memory file system is not permitted"
 
 
 def in_a_namespace(folder: Path, points: int, training: bool = True) -> list[str]:
@@ -79,15 +79,15 @@ def _mount(*arguments: str | Path) -> None:
 
 
 def pages_of(files: dict[str, bytes]) -> int:
-    """Number of pages that the files take on a memory file system."""
+    """Number of pages that the files occupy on a memory file system."""
     return sum(-(-len(data) // PAGE) for data in files.values())
 
 
 def sizes(needed: int, points: int) -> list[int]:
-    """Sizes of disks that are too small, in pages; dense at the end, for manifest and folds."""
+    """Disk sizes that are too small, in pages; dense at the end, for manifest and folds."""
     last = range(max(needed - points // 3, 1), needed)
-    others = points - len(last)
-    spread = {max(round(last.start * number / others), 1) for number in range(others)}
+    spread_points = points - len(last)
+    spread = {max(round(last.start * number / spread_points), 1) for number in range(spread_points)}
     return sorted(spread | set(last))
 
 
@@ -96,24 +96,24 @@ def fill_conversions(folder: Path, points: int) -> list[str]:
     conversion = Conversion(folder, PLAN)
     needed = pages_of(conversion.reference)
     wrong = []
-    tried = sizes(needed, points)
-    for pages in tried:
+    tested = sizes(needed, points)
+    for pages in tested:
         with small_disk(folder / "disk", pages * PAGE) as disk:
             workers = 1 + pages % 2
-            status, said = conversion.finish(disk / "set", workers)
-            if status != 1 or "[disk-full]" not in said or "Traceback" in said:
-                wrong.append(f"{pages} pages: status {status}: {said}")
+            status, output = conversion.finish(disk / "set", workers)
+            if status != 1 or "[disk-full]" not in output or "Traceback" in output:
+                wrong.append(f"{pages} pages: status {status}: {output}")
             wrong += [f"{pages} pages: {line}" for line in conversion.half_written(disk / "set")]
             wrong += [f"{pages} pages: {line}" for line in _leftovers(disk)]
             enlarge(disk)
-            status, said = conversion.finish(disk / "set", workers)
+            status, output = conversion.finish(disk / "set", workers)
             if status != 0 or visible_files(disk / "set") != conversion.reference:
-                wrong.append(f"{pages} pages: after freeing space: status {status}: {said}")
+                wrong.append(f"{pages} pages: after freeing space: status {status}: {output}")
     with small_disk(folder / "disk", needed * PAGE) as disk:
-        status, said = conversion.finish(disk / "set", workers=1)
+        status, output = conversion.finish(disk / "set", workers=1)
         if status != 0:
-            wrong.append(f"{needed} pages should be enough: status {status}: {said}")
-    print(f"full disk: {len(tried)} conversions of {needed} pages, on {tried[0]} to {tried[-1]}")
+            wrong.append(f"{needed} pages should be enough: status {status}: {output}")
+    print(f"full disk: {len(tested)} conversions of {needed} pages, on {tested[0]} to {tested[-1]}")
     return wrong
 
 
@@ -134,34 +134,34 @@ def fill_trainings(folder: Path) -> list[str]:
             "--base_filters=2",
             "--epochs=2",
         )
-        return victim.finish(), victim.said()
+        return victim.finish(), victim.output()
 
-    status, said = train(folder / "undisturbed")
+    status, output = train(folder / "undisturbed")
     if status != 0:
-        return [f"the undisturbed training failed: {said}"]
+        return [f"the undisturbed training failed: {output}"]
     weights = (folder / "undisturbed" / "weights.npz").read_bytes()
     largest = 3 * len(weights)  # an open cycle holds its best, its state and Adam's moments
     wrong = []
     for share in TRAINING_SHARES:
         with small_disk(folder / "disk", max(round(share * largest / PAGE), 1) * PAGE) as disk:
-            status, said = train(disk / "run")
-            if status != 1 or "[disk-full]" not in said or "Traceback" in said:
-                wrong.append(f"training on {share:.0%}: status {status}: {said}")
+            status, output = train(disk / "run")
+            if status != 1 or "[disk-full]" not in output or "Traceback" in output:
+                wrong.append(f"training on {share:.0%}: status {status}: {output}")
             wrong += [f"training on {share:.0%}: {line}" for line in half_written(disk / "run")]
             wrong += [f"training on {share:.0%}: {line}" for line in _leftovers(disk)]
             enlarge(disk)
-            status, said = train(disk / "run")
+            status, output = train(disk / "run")
             if status != 0 or (disk / "run" / "weights.npz").read_bytes() != weights:
                 wrong.append(
-                    f"training on {share:.0%}, after freeing space: status {status}: {said}"
+                    f"training on {share:.0%}, after freeing space: status {status}: {output}"
                 )
     print(f"full disk: {len(TRAINING_SHARES)} trainings")
     return wrong
 
 
 def _leftovers(disk: Path) -> list[str]:
-    found = [path.name for path in disk.rglob(f"{TEMPORARY_MARK}*")]
-    return [f"left behind: {name}" for name in found]
+    leftovers = [path.name for path in disk.rglob(f"{TEMPORARY_MARK}*")]
+    return [f"left behind: {name}" for name in leftovers]
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Thousands of damaged files through the readers: each is refused or read correctly.
+"""Pass thousands of damaged files to the readers: each is refused or read correctly.
 
     python -m tests.campaigns.fuzz --inputs=3000 --seed=0
 
-Prints what became of them; ends with status 1 if the program crashed, hung, asked for too much
-memory, let changed pixels through a checksum, or told of a file what it must not tell.
+Prints the outcomes; exits with status 1 if the program crashed, hung, requested too much memory,
+accepted changed pixels despite a checksum, or printed protected content of a file.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ def campaign(
     keep: Path,
     progress: Callable = lambda results, total: results,
 ) -> Tally:
-    """Judge the mutants with these numbers; files that reveal a fault are written to ``keep``."""
+    """Judge the mutants with these numbers; files that reveal a defect are kept in ``keep``."""
     tally = Tally()
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "here").mkdir()
         kinds = make_kinds(Path(folder) / "here")
         results = guarded(
-            judging,
+            make_judge,
             (folder, seed),
             inputs,
             workers=workers,
@@ -84,10 +84,10 @@ def campaign(
     return tally
 
 
-def judging(folder: str, seed: int, worker: int) -> Callable[[int], Verdict]:
-    """The function that a worker applies to a number."""
-    own = Path(tempfile.mkdtemp(prefix=f"worker{worker}-", dir=folder))
-    return Judge(own, seed).judge
+def make_judge(folder: str, seed: int, worker: int) -> Callable[[int], Verdict]:
+    """Return the function that a worker applies to each number."""
+    worker_folder = Path(tempfile.mkdtemp(prefix=f"worker{worker}-", dir=folder))
+    return Judge(worker_folder, seed).judge
 
 
 def text_of(tally: Tally) -> str:
@@ -102,8 +102,8 @@ def text_of(tally: Tally) -> str:
     totals = [sum(tally.outcomes[kind, name] for kind in kinds) for name in names]
     lines += ["{:<18}{:>9}{:>16}{:>17}{:>9}".format("all", *totals), "", "refused by code:"]
     for kind in kinds:
-        found = ", ".join(f"{code} {count}" for code, count in tally.codes[kind].most_common())
-        lines.append(f"  {kind}: {found or 'none'}")
+        codes = ", ".join(f"{code} {count}" for code, count in tally.codes[kind].most_common())
+        lines.append(f"  {kind}: {codes or 'none'}")
     if tally.slowest is not None:
         slowest = tally.slowest
         lines += [
@@ -119,27 +119,29 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="seed of the damage")
     parser.add_argument("--only", type=int, help="read only the damaged file with this number")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--keep", type=Path, help="folder for files that reveal a fault")
-    given = parser.parse_args(arguments)
-    keep = given.keep or Path(tempfile.gettempdir()) / "liver_tf-fuzz"
-    inputs = range(given.inputs) if given.only is None else range(given.only, given.only + 1)
+    parser.add_argument("--keep", type=Path, help="folder for files that reveal a defect")
+    options = parser.parse_args(arguments)
+    keep = options.keep or Path(tempfile.gettempdir()) / "liver_tf-fuzz"
+    inputs = (
+        range(options.inputs) if options.only is None else range(options.only, options.only + 1)
+    )
     began = time.monotonic()
     tally = campaign(
         inputs,
-        given.seed,
-        workers=min(given.workers, len(inputs)),
+        options.seed,
+        workers=min(options.workers, len(inputs)),
         keep=keep,
         progress=lambda results, total: tqdm(results, total=total, desc="fuzz", unit="file"),
     )
     print(text_of(tally))
-    print(f"{len(inputs)} files, seed {given.seed}, {time.monotonic() - began:.0f} s")
+    print(f"{len(inputs)} files, seed {options.seed}, {time.monotonic() - began:.0f} s")
     for verdict in tally.troubles:
         print(
             f"TROUBLE {verdict.kind}, route {verdict.route}: {verdict.trouble}\n"
-            f"  again: python -m tests.campaigns.fuzz --seed={given.seed} --only={verdict.number}"
+            f"  again: python -m tests.campaigns.fuzz --seed={options.seed} --only={verdict.number}"
         )
     if tally.troubles:
-        print(f"{len(tally.troubles)} of them revealed a fault; see {keep}")
+        print(f"{len(tally.troubles)} of them revealed a defect; see {keep}")
     return 1 if tally.troubles else 0
 
 

@@ -1,4 +1,4 @@
-"""A damaged file, by number: made, read on one of the paths through the program, and judged."""
+"""Make a damaged file by its number, read it on one path of the program, and judge the outcome."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from tests.builders.mutations import mutate
 from tests.campaigns.fuzz_kinds import CANARY, Kind, find_table, make_kinds
 from tests.campaigns.reason_codes import codes_in_source
 
-#: Most files go to the plain reader; then to ``verify``; then to the conversion.
+#: Most files go to the plain reader, fewer to ``verify``, the fewest to the conversion.
 ROUTES = (*["read"] * 5, *["facts"] * 2, *(f"convert {encoding}" for encoding in ENCODINGS))
 
-#: Processor time, independent of other load. (CharLS needs 3 s for some broken JPEG-LS files,
-#: whatever the size of the image.)
+#: Limit of processor time, independent of other load. (CharLS needs 3 s for some broken JPEG-LS
+#: files of any image size.)
 LONGEST_S = 10.0
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """Damaged file ``number`` of a seed; ``inner`` if the damage is covered by a valid checksum."""
+    """Damaged file ``number`` of a seed; ``inner``: the damage has a valid checksum."""
 
     number: int
     kind: str
@@ -49,7 +49,7 @@ class Verdict:
         (accepted with other pixels, in a format without a checksum), or ``trouble``.
       codes: Reason codes.
       seconds: Processor time.
-      trouble: What is wrong with the program, or empty.
+      trouble: The defect of the program, or empty.
     """
 
     number: int
@@ -62,7 +62,7 @@ class Verdict:
 
 
 def make_mutant(kinds: dict[str, Kind], seed: int, number: int) -> Mutant:
-    """A mutant, determined by kinds, seed and number."""
+    """Mutant determined by kinds, seed and number."""
     kind = list(kinds.values())[number % len(kinds)]
     random = np.random.default_rng([seed, number])
     route = ROUTES[random.integers(len(ROUTES))]
@@ -88,29 +88,31 @@ class Judge:
         self._known = set(codes_in_source())
         self.kinds = make_kinds(folder)
         self._good = {
-            (name, route): self._walk(kind, route)[0]
+            (name, route): self._read_on_route(kind, route)[0]
             for name, kind in self.kinds.items()
             for route in dict.fromkeys(ROUTES)
             if route == "read" or kind.task is not None or name == "csv"
         }
 
     def judge(self, number: int) -> Verdict:
-        """Make, read and judge a mutant; catches everything but the death of the process."""
+        """Make, read and judge a mutant; catches everything except the death of the process."""
         mutant = make_mutant(self.kinds, self._seed, number)
         kind = self.kinds[mutant.kind]
         kind.victim.write_bytes(mutant.data)
         began = time.process_time()
         outcome, codes, trouble = "trouble", (), ""
         try:
-            with warnings.catch_warnings(record=True) as warned:
+            with warnings.catch_warnings(record=True) as caught_warnings:
                 warnings.simplefilter("always")
-                made, refusals, text = self._walk(kind, mutant.route)
-            text += "".join(str(warning.message) for warning in warned)
+                result, refusals, text = self._read_on_route(kind, mutant.route)
+            text += "".join(str(warning.message) for warning in caught_warnings)
             codes = tuple(refusal.code for refusal in refusals)
             if refusals:
                 outcome = "refused"
             else:
-                outcome = "equal" if _same(made, self._good[kind.name, mutant.route]) else "changed"
+                outcome = (
+                    "equal" if _same(result, self._good[kind.name, mutant.route]) else "changed"
+                )
             trouble = self._complaint(refusals, text)
             if outcome == "changed" and kind.checked and not mutant.inner:
                 trouble = "changed pixels were accepted although the format has a checksum"
@@ -141,8 +143,8 @@ class Judge:
             text += refusal.text()
         return "the output repeats content of the file" if CANARY in text else ""
 
-    def _walk(self, kind: Kind, route: str):
-        """Result of a path to be compared, refusals, and all text that it leaves."""
+    def _read_on_route(self, kind: Kind, route: str):
+        """Return the result of a path for comparison, its refusals, and all of its text."""
         if route == "read":
             try:
                 reading = kind.read(kind.victim)
@@ -155,9 +157,9 @@ class Judge:
             tasks, refusals = [kind.task], []
         if route == "facts":
             return _facts(tasks, refusals)
-        return self._converted(tasks, refusals, route.removeprefix("convert "))
+        return self._convert(tasks, refusals, route.removeprefix("convert "))
 
-    def _converted(self, tasks: list[CaseTask], refusals: list[Refusal], encoding: str):
+    def _convert(self, tasks: list[CaseTask], refusals: list[Refusal], encoding: str):
         output = self._folder / "converted"
         shutil.rmtree(output, ignore_errors=True)
         made, text = [], ""
@@ -174,7 +176,7 @@ class Judge:
             if path.is_file():
                 text += path.read_bytes().decode("latin-1")
             if path.name.startswith(".partial-"):
-                raise AssertionError("half a file was left")
+                raise AssertionError("a partial file was left")
         return made, refusals, text
 
 

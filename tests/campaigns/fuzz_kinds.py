@@ -1,6 +1,6 @@
 """The files that the fuzz campaign damages: small valid files of every format, and their readers.
 
-All names of files, and every field that could tell of a patient, hold :data:`CANARY`.
+All file names, and every field that may describe a patient, contain :data:`CANARY`.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from liver_tf.refusals import Refusal
 from tests.builders import ct_files
 from tests.builders.mutations import HEADER, mutate
 
-#: If a text contains this, it quotes the content of a file.
+#: A text that contains this quotes the content of a file.
 CANARY = "ZQXJ"
 KEY = b"a key for the campaign, no secret"
 MASK_VALUES = ((0, "background"), (1, "liver"), (2, "lesion"))
-#: JPEG 2000 needs some pixels to halve.
+#: Large enough for the levels of JPEG 2000.
 _SIZE = (48, 64)
 SLICES_COLUMNS = "slice_id,patient_id,image,mask,diagnosis\n"
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reader returned: pixels, and all text."""
+    """The output of a reader: pixels, and all text."""
 
     pixels: np.ndarray
     text: str
@@ -55,13 +55,14 @@ class Kind:
     """A format and its readers.
 
     Attributes:
-      victim: the file that is damaged. donor: bytes of a file of the same kind with other contents.
-      read: what the plain reader makes of the victim.
-      task: the case of which the victim is a part; None where there is none, or for a table, of
-        which the cases are found anew.
-      checked: whether a checksum guards the pixels, so that changed ones must never come through.
-      inner: damages what lies under the checksum and makes the checksum fit, or None.
-      header: bytes at the beginning that count as its header.
+      victim: The file to damage.
+      donor: Bytes of a file of the same kind with other contents.
+      read: Reads the victim with the plain reader.
+      task: The case that the victim belongs to; None if there is none, or for a table, whose cases
+        are searched each time.
+      checked: Whether a checksum protects the pixels, so that changed ones must be refused.
+      inner: Damages the data under the checksum and corrects the checksum, or None.
+      header: Number of leading bytes that count as the header.
     """
 
     name: str
@@ -76,7 +77,7 @@ class Kind:
 
 
 def make_kinds(folder: Path) -> dict[str, Kind]:
-    """Write the valid files below ``folder``, always the same ones; return the kinds by name."""
+    """Write the valid files below ``folder``, identical in every call; return the kinds by name."""
     kinds = [
         *_pairs(folder),
         *_slices(folder),
@@ -97,11 +98,11 @@ def _pairs(folder: Path) -> list[Kind]:
     for number, (suffix, level) in enumerate(((".nii", None), (".nii.gz", 6), (".nii.gz", 0))):
         place = folder / f"{CANARY}-pair{number}"
         place.mkdir()
-        # Files whose slices run the other way are read differently.
-        own, other = (_pair_bytes(place, slices, head_first=level == 0) for slices in (5, 4))
+        # Files with the opposite slice order are read differently.
+        pair, donor_pair = (_pair_bytes(place, slices, head_first=level == 0) for slices in (5, 4))
         packed = [
             data if level is None else gzip.compress(data, level, mtime=0)
-            for data in (*own, *other)
+            for data in (*pair, *donor_pair)
         ]
         volume, segmentation = place / f"volume-0{suffix}", place / f"segmentation-0{suffix}"
         volume.write_bytes(packed[0])
@@ -166,7 +167,7 @@ def _checked_hu(hu: np.ndarray) -> np.ndarray:
     return hu
 
 
-def _plant(dataset) -> None:
+def _plant_canary(dataset) -> None:
     for keyword in ("PatientName", "PatientID", "InstitutionName", "SeriesDescription", "StudyID"):
         setattr(dataset, keyword, f"{CANARY}-{keyword}"[:16])
     block = dataset.private_block(0x0009, f"{CANARY} CREATOR", create=True)
@@ -187,7 +188,7 @@ def codecs() -> dict[str, str]:
 
 
 def _in_jpeg_2000(path: Path) -> None:
-    """Compress with Pillow, without the extra for compressed DICOM."""
+    """Compress with Pillow, which needs no optional package for compressed DICOM."""
     dataset = pydicom.dcmread(path)
     stored = np.frombuffer(dataset.PixelData, "<u2").reshape(dataset.Rows, dataset.Columns)
     coded = io.BytesIO()
@@ -199,7 +200,7 @@ def _in_jpeg_2000(path: Path) -> None:
 
 
 def _slices(folder: Path) -> list[Kind]:
-    """DICOM slices, and the masks of one: PNG, NIfTI, DICOM SEG."""
+    """DICOM slices, and masks of a slice: PNG, NIfTI, DICOM SEG."""
     kinds = []
     for name, syntax in {"plain": None, **codecs()}.items():
         place = folder / f"{CANARY}-{name.replace(' ', '')}"
@@ -237,13 +238,13 @@ def _slices(folder: Path) -> list[Kind]:
 def _slice(
     place: Path, syntax: str | None, size: tuple[int, int] = (24, 32)
 ) -> tuple[Path, bytes, bytes]:
-    """A DICOM slice, its bytes, and those of the slice above."""
+    """Path and bytes of a DICOM slice, and the bytes of the slice above it."""
 
     path = place / f"{CANARY}-slice.dcm"
     hu = ct_files.phantom_hu(5, *size)
     files = []
     for index in (4, 3):
-        ct_files.write_dicom(path, hu[index], index, _plant)
+        ct_files.write_dicom(path, hu[index], index, _plant_canary)
         if syntax == JPEG2000Lossless:
             _in_jpeg_2000(path)
         elif syntax is not None:
@@ -287,7 +288,7 @@ def _write_seg(place: Path) -> tuple[Path, bytes]:
     files = []
     for lesion in (np.roll(labels == 2, 1, axis=1), labels == 2):
         segments = {f"{CANARY} liver": labels == 1, f"{CANARY} lesion": lesion}
-        files.append(ct_files.write_seg(path, segments, change=_plant).read_bytes())
+        files.append(ct_files.write_seg(path, segments, change=_plant_canary).read_bytes())
     return path, files[0]
 
 
@@ -304,7 +305,7 @@ def _read_seg(path: Path, scan) -> Reading:
 
 def _series(folder: Path) -> Kind:
     place = folder / f"{CANARY}-series"
-    paths = ct_files.write_series(place, change=lambda dataset, index: _plant(dataset))
+    paths = ct_files.write_series(place, change=lambda dataset, index: _plant_canary(dataset))
 
     def read(path: Path) -> Reading:
         scan = read_dicom_series(path.parent)
@@ -331,10 +332,10 @@ def _table(folder: Path) -> Kind:
     table.write_bytes(good)
 
     def read(path: Path) -> Reading:
-        found, refusals = read_slices_csv(path)
+        table_rows, refusals = read_slices_csv(path)
         for refusal in refusals:
             raise refusal
-        columns = [[row.line, row.diagnosis == "healthy"] for row in found]
+        columns = [[row.line, row.diagnosis == "healthy"] for row in table_rows]
         return Reading(np.array(columns), "")
 
     return Kind("csv", table, good, donor, read)
@@ -347,20 +348,20 @@ def _in_gzip(data: bytes, random: np.random.Generator, donor: bytes) -> bytes:
 
 
 def _in_png(data: bytes, random: np.random.Generator, donor: bytes) -> bytes:
-    """Damage a chunk of a PNG, or the pixels in it, and correct its checksum."""
+    """Damage a chunk of a PNG or its pixels, and correct the checksum of the chunk."""
     del donor
-    chunks, at = [], 8
-    while at < len(data):
-        length = int.from_bytes(data[at : at + 4])
-        chunks.append((data[at + 4 : at + 8], data[at + 8 : at + 8 + length]))
-        at += 12 + length
-    which = int(random.integers(len(chunks)))
-    name, body = chunks[which]
+    chunks, offset = [], 8
+    while offset < len(data):
+        length = int.from_bytes(data[offset : offset + 4])
+        chunks.append((data[offset + 4 : offset + 8], data[offset + 8 : offset + 8 + length]))
+        offset += 12 + length
+    index = int(random.integers(len(chunks)))
+    name, body = chunks[index]
     if name == b"IDAT" and random.integers(2):
         body = zlib.compress(mutate(zlib.decompress(body), random))
     elif body:
         body = mutate(body, random)
-    chunks[which] = (name, body)
+    chunks[index] = (name, body)
     if not random.integers(6):
         chunks.append(chunks.pop(int(random.integers(len(chunks)))))
     return data[:8] + b"".join(

@@ -18,7 +18,7 @@ _START_LIMIT_S = 120.0
 
 @dataclass(frozen=True)
 class Lost:
-    """A job whose process died or was killed, and why."""
+    """A job whose process died or was killed, and the reason."""
 
     why: str
 
@@ -32,82 +32,86 @@ def guarded(
     limit_s: float,
     limit_bytes: int,
 ) -> Iterator[tuple[int, Any]]:
-    """Yield jobs with their results, or :class:`Lost`, as they finish.
+    """Yield each job with its result, or with :class:`Lost`, as the jobs finish.
 
     Args:
-      make: Function of a module; called once in each process with ``arguments`` and the number of
-        the worker, it returns the function that does a job.
+      make: Module-level function. Called once in each process with ``arguments`` and the number of
+        the worker; returns the function that does a job.
       arguments: For ``make``.
       jobs: Numbers of the jobs.
       workers: Number of processes.
-      limit_s: Per job; a slower process is killed and replaced.
-      limit_bytes: Memory that a job may request beyond the start of the job, even if it is freed.
-        A request of four times as much fails.
+      limit_s: Time per job; a slower process is killed and replaced.
+      limit_bytes: Memory that a job may request in addition, even if it is freed again. A request
+        of four times as much fails.
     """
     waiting = deque(jobs)
-    crew = [_Worker(make, (*arguments, number), limit_bytes) for number in range(workers)]
+    processes = [_Worker(make, (*arguments, number), limit_bytes) for number in range(workers)]
     try:
-        while crew:
-            for worker in list(crew):
+        while processes:
+            for worker in list(processes):
                 if worker.job is None and worker.ready:
                     if not waiting:
-                        crew.remove(worker)
-                        worker.dismiss()
+                        processes.remove(worker)
+                        worker.stop()
                         continue
-                    worker.give(waiting.popleft(), limit_s)
-            if not crew:
+                    worker.send(waiting.popleft(), limit_s)
+            if not processes:
                 return
-            soonest = min(worker.deadline for worker in crew)
-            pause = max(soonest - time.monotonic(), 0.0)
-            heard = multiprocessing.connection.wait([w.connection for w in crew], pause)
-            for worker in crew:
-                if worker.connection in heard:
-                    yield from worker.hear()
+            first_deadline = min(worker.deadline for worker in processes)
+            wait_s = max(first_deadline - time.monotonic(), 0.0)
+            ready_connections = multiprocessing.connection.wait(
+                [w.connection for w in processes], wait_s
+            )
+            for worker in processes:
+                if worker.connection in ready_connections:
+                    yield from worker.receive()
                 elif time.monotonic() > worker.deadline:
-                    yield from worker.lose(f"no answer within {limit_s:g} s")
+                    yield from worker.restart(f"no answer within {limit_s:g} s")
     finally:
-        for worker in crew:
+        for worker in processes:
             worker.end()
 
 
 class _Worker:
     def __init__(self, make: Callable, arguments: tuple, limit_bytes: int) -> None:
-        self._how = (make, arguments, limit_bytes)
+        self._serve_arguments = (make, arguments, limit_bytes)
         self._start()
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
-        self.process = context.Process(target=_serve, args=(other, *self._how), daemon=True)
+        self.process = context.Process(
+            target=_serve, args=(other, *self._serve_arguments), daemon=True
+        )
         self.process.start()
         other.close()
         self.job: int | None = None
         self.ready = False
         self.deadline = time.monotonic() + _START_LIMIT_S
 
-    def give(self, job: int, limit_s: float) -> None:
+    def send(self, job: int, limit_s: float) -> None:
         self.job = job
         self.deadline = time.monotonic() + limit_s
         self.connection.send(job)
 
-    def hear(self) -> Iterator[tuple[int, Any]]:
+    def receive(self) -> Iterator[tuple[int, Any]]:
         try:
             result = self.connection.recv()
         except (EOFError, OSError):
             self.process.join()
             code = self.process.exitcode
-            died = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-            yield from self.lose(f"the process died: {died}")
+            cause = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+            yield from self.restart(f"the process died: {cause}")
             return
         if isinstance(result, Lost):
-            yield from self.lose(result.why)
+            yield from self.restart(result.why)
             return
         if self.ready:
             job, self.job = self.job, None
             yield job, result
         self.ready = True
 
-    def lose(self, why: str) -> Iterator[tuple[int, Any]]:
+    def restart(self, why: str) -> Iterator[tuple[int, Any]]:
         if not self.ready:
             self.end()
             raise RuntimeError(f"a worker could not be started: {why}")
@@ -116,7 +120,7 @@ class _Worker:
         self._start()
         yield job, Lost(why)
 
-    def dismiss(self) -> None:
+    def stop(self) -> None:
         self.connection.send(None)
         self.process.join(10)
         self.end()
@@ -135,9 +139,11 @@ def _serve(connection, make: Callable, arguments: tuple, limit_bytes: int) -> No
     for job in iter(connection.recv, None):
         before = max(_bytes("VmSize"), _bytes("VmPeak"))
         result = work(job)
-        # A reader may treat a MemoryError as a damaged file; the peak shows it anyway.
-        asked = _bytes("VmPeak") - before
-        connection.send(result if asked <= limit_bytes else Lost(f"asked for {asked >> 20} MiB"))
+        # A reader may report a MemoryError as a damaged file; the peak reveals it in any case.
+        requested = _bytes("VmPeak") - before
+        connection.send(
+            result if requested <= limit_bytes else Lost(f"asked for {requested >> 20} MiB")
+        )
 
 
 def _bytes(field: str) -> int:

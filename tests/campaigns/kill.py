@@ -1,9 +1,9 @@
-"""Kill conversions and trainings at random moments, fill their disk, and check all results.
+"""Kill conversions and trainings at random moments, fill the disk, and check all results.
 
     python -m tests.campaigns.kill --conversion=50 --training=30 --disk=24 --seed=0
 
-Prints what was done; ends with status 1 if anything half-written was visible, or anything ended
-otherwise than undisturbed.
+Prints a summary; exits with status 1 if a half-written file was visible, or if a result differs
+from that of the undisturbed run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CHAIN = 5
 
 
 def kill_conversions(folder: Path, count: int, seed: int) -> list[str]:
-    """Run this part, print its summary, and return what went wrong."""
+    """Run this part, print its summary, and return the failures."""
     conversion = kill_conversion.Conversion(folder, PLAN)
     kills = kill_conversion.random_kills(count, conversion.duration_s, seed)
     with tqdm(total=count, desc="kill conversions") as bar:
@@ -35,13 +35,13 @@ def kill_conversions(folder: Path, count: int, seed: int) -> list[str]:
     print(
         f"conversion ({conversion.duration_s:.1f} s undisturbed): {outcome.kills.total()} kills "
         f"({hit}; {outcome.refused} refused as worker-died), {outcome.same} of {outcome.chains} "
-        "chains ended byte for byte as undisturbed"
+        "chains ended with the files of the undisturbed conversion"
     )
     return outcome.wrong
 
 
 def kill_trainings(folder: Path, count: int, seed: int) -> list[str]:
-    """Run this part, print its summary, and return what went wrong."""
+    """Run this part, print its summary, and return the failures."""
     (folder / "records").mkdir()
     tiny_records.write_set(folder / "records", patients=8)
     run = kill_training.Run(folder, folder / "records", CYCLES)
@@ -50,13 +50,13 @@ def kill_trainings(folder: Path, count: int, seed: int) -> list[str]:
         outcome = kill_training.campaign(run, folder, plans, tick=bar.update)
     print(
         f"training ({CYCLES} cycles, {run.duration_s:.1f} s undisturbed): {outcome.kills} kills, "
-        f"{outcome.same} of {outcome.runs} runs ended bit for bit as undisturbed"
+        f"{outcome.same} of {outcome.runs} runs ended bit for bit like the undisturbed run"
     )
     return outcome.wrong
 
 
 def fill_disks(folder: Path, count: int, seed: int) -> list[str]:
-    """Run this part, print its summary, and return what went wrong."""
+    """Run this part, print its summary, and return the failures."""
     del seed
     reason = full_disk.why_not()
     if reason:
@@ -70,22 +70,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--conversion", type=int, default=50, help="number of kills of conversions")
     parser.add_argument("--training", type=int, default=30, help="number of trainings to kill")
     parser.add_argument("--disk", type=int, default=24, help="number of disk sizes")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the moments")
-    given = parser.parse_args(arguments)
-    wrong = []
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random moments")
+    options = parser.parse_args(arguments)
+    all_failures = []
     parts = {"conversion": kill_conversions, "disk": fill_disks, "training": kill_trainings}
     for name, part in parts.items():
-        count = getattr(given, name)
+        count = getattr(options, name)
         if not count:
             continue
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
-            found = part(Path(folder), count, given.seed)
-        print(f"{name}: {time.monotonic() - began:.0f} s, {len(found)} wrong", flush=True)
-        wrong += [f"{name}: {line}" for line in found]
-    for line in wrong:
+            failures = part(Path(folder), count, options.seed)
+        print(f"{name}: {time.monotonic() - began:.0f} s, {len(failures)} wrong", flush=True)
+        all_failures += [f"{name}: {line}" for line in failures]
+    for line in all_failures:
         print(f"WRONG {line}")
-    return 1 if wrong else 0
+    return 1 if all_failures else 0
 
 
 if __name__ == "__main__":

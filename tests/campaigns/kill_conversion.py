@@ -1,4 +1,4 @@
-"""SIGKILL at any moment of a conversion: visible files are complete, and it resumes to the same."""
+"""Kill a conversion at any moment: visible files are complete, and resuming gives the same set."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from liver_tf.phantom.phantom_folder import write_phantom
 from liver_tf.phantom.phantom_plan import PhantomPlan
 from tests.campaigns.victims import Victim, spread, visible_files
 
-WHOM = ("parent", "worker", "group")
+TARGETS = ("parent", "worker", "group")
 
 
 @dataclass
 class Outcome:
-    """Kills by process, number of chains and of correct ones, and what went wrong."""
+    """Kills by process, number of chains and of correct ones, refusals, and failures."""
 
     kills: Counter = field(default_factory=Counter)
     chains: int = 0
@@ -31,17 +31,18 @@ class Conversion:
     """A table of slices that is converted repeatedly by two workers.
 
     Attributes:
-      reference: files of the undisturbed conversion. duration_s: how long that took.
+      reference: Files of the undisturbed conversion.
+      duration_s: Duration of the undisturbed conversion.
     """
 
     def __init__(self, folder: Path, plan: PhantomPlan) -> None:
         self._folder = folder
         write_phantom(folder / "phantom", plan)
         began = time.monotonic()
-        status, said = self.finish(folder / "undisturbed")
+        status, log = self.finish(folder / "undisturbed")
         self.duration_s = time.monotonic() - began
         if status != 0:
-            raise RuntimeError(f"the undisturbed conversion failed: {said}")
+            raise RuntimeError(f"the undisturbed conversion failed: {log}")
         self.reference = visible_files(folder / "undisturbed")
 
     def start(self, output: Path, workers: int = 2) -> Victim:
@@ -57,13 +58,13 @@ class Conversion:
     def finish(self, output: Path, workers: int = 2) -> tuple[int, str]:
         """Exit status and output of an undisturbed conversion."""
         victim = self.start(output, workers)
-        return victim.finish(), victim.said()
+        return victim.finish(), victim.output()
 
     def half_written(self, output: Path) -> list[str]:
-        """Incomplete or wrong files in the folder that have their final name."""
+        """Incomplete or wrong files in the folder that have their final names."""
         visible = visible_files(output)
         wrong = [
-            f"{name} differs from the undisturbed one"
+            f"{name} differs from that of the undisturbed conversion"
             for name, data in visible.items()
             if data != self.reference.get(name)
         ]
@@ -84,34 +85,34 @@ def campaign(
     """Kill conversions and resume them.
 
     Args:
-      kills: seconds after the start, and whom of :data:`WHOM` to hit. A conversion that ended
-        before its moment is checked, and the kill is tried on a fresh one, a little earlier.
-      chain: kills in the same folder before its conversion may end.
+      kills: Seconds after the start, and the target, one of :data:`TARGETS`. If a conversion ends
+        before that moment, its result is checked, and a new one is killed a little earlier.
+      chain: Number of kills in the same folder before its conversion may end.
     """
     outcome = Outcome()
-    waiting = list(kills)
-    while waiting:
+    remaining = list(kills)
+    while remaining:
         output = folder / f"chain{outcome.chains}"
         outcome.chains += 1
-        for _ in range(min(chain, len(waiting))):
-            moment, whom = waiting[0]
+        for _ in range(min(chain, len(remaining))):
+            moment, target = remaining[0]
             victim = conversion.start(output)
-            due = time.monotonic() + moment
-            if not victim.wait_until(lambda due=due: time.monotonic() >= due):
-                waiting[0] = (0.95 * moment, whom)
+            kill_time = time.monotonic() + moment
+            if not victim.wait_until(lambda kill_time=kill_time: time.monotonic() >= kill_time):
+                remaining[0] = (0.95 * moment, target)
                 break
-            waiting.pop(0)
-            hit = victim.kill(whom)
-            outcome.kills[hit] += 1
-            if hit == "worker":
+            remaining.pop(0)
+            killed = victim.kill(target)
+            outcome.kills[killed] += 1
+            if killed == "worker":
                 _check_worker_died(victim, outcome)
             outcome.wrong += conversion.half_written(output)
             tick()
-        status, said = conversion.finish(output)
+        status, log = conversion.finish(output)
         if status != 0:
-            outcome.wrong.append(f"the last start of a chain failed: {said}")
+            outcome.wrong.append(f"the last conversion of a chain failed: {log}")
         elif visible_files(output) != conversion.reference:
-            outcome.wrong.append("a chain ended with other files")
+            outcome.wrong.append("a chain ended with different files")
         else:
             outcome.same += 1
     return outcome
@@ -119,14 +120,14 @@ def campaign(
 
 def _check_worker_died(victim: Victim, outcome: Outcome) -> None:
     """A conversion with a killed worker reports it, unless the worker had finished."""
-    status, said = victim.finish(), victim.said()
-    if status == 1 and "[worker-died]" in said:
+    status, log = victim.finish(), victim.output()
+    if status == 1 and "[worker-died]" in log:
         outcome.refused += 1
     elif status != 0:
-        outcome.wrong.append(f"after a worker's death: status {status}: {said}")
+        outcome.wrong.append(f"after a worker's death: status {status}: {log}")
 
 
 def random_kills(count: int, duration_s: float, seed: int) -> list[tuple[float, str]]:
     """Moments spread evenly over the duration, each with the process to kill."""
     moments = spread(count, duration_s, random.Random(seed))
-    return [(moment, WHOM[number % len(WHOM)]) for number, moment in enumerate(moments)]
+    return [(moment, TARGETS[number % len(TARGETS)]) for number, moment in enumerate(moments)]

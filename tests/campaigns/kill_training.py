@@ -1,4 +1,4 @@
-"""SIGKILL at any moment of a run: it resumes and ends with the same weights, bit for bit."""
+"""Kill a run at any moment: it resumes and ends with the same weights, bit for bit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.campaigns.victims import Victim, spread, visible_files
 
 @dataclass(frozen=True)
 class Kill:
-    """The moment: seconds after the start, or the appearance of a file of the run."""
+    """When to kill: seconds after the start, or as soon as a file of the run exists."""
 
     seconds: float | None = None
     file: str = ""
@@ -26,7 +26,7 @@ class Kill:
 
 @dataclass
 class Outcome:
-    """Number of kills and runs, of runs with the undisturbed weights, and what went wrong."""
+    """Number of runs, of runs with the undisturbed weights and of kills; failures."""
 
     runs: int = 0
     same: int = 0
@@ -35,10 +35,11 @@ class Outcome:
 
 
 class Run:
-    """A run that is carried out repeatedly.
+    """A run that is trained repeatedly.
 
     Attributes:
-      result: of the undisturbed run. duration_s: how long it took, with another one beside it.
+      result: Result of the undisturbed run.
+      duration_s: Its duration while ``side_by_side`` runs train at the same time.
     """
 
     def __init__(self, folder: Path, records: Path, cycles: int, side_by_side: int = 2) -> None:
@@ -48,11 +49,13 @@ class Run:
         victims = [self.start(run) for run in twins]
         for victim in victims:
             if victim.finish() != 0:
-                raise RuntimeError(f"the undisturbed run failed: {victim.said()}")
+                raise RuntimeError(f"the undisturbed run failed: {victim.output()}")
         self.duration_s = time.monotonic() - began
         self.result = result_of(twins[0])
         if any(result_of(run) != self.result for run in twins):
-            raise RuntimeError("two undisturbed runs differ: nothing could be shown here")
+            raise RuntimeError(
+                "two undisturbed runs differ, so killed runs cannot be compared with them"
+            )
 
     def start(self, run: Path) -> Victim:
         run.parent.mkdir(parents=True, exist_ok=True)
@@ -60,30 +63,30 @@ class Run:
         return Victim(log, "tests.campaigns.six_cycles", run, self._records, str(self._cycles))
 
     def disturbed(self, run: Path, kills: list[Kill]) -> Outcome:
-        """Carry out the run and kill it at these moments.
+        """Train the run and kill it at these moments.
 
-        A run that ended before its first kill is begun anew and killed a little earlier; later
-        moments after the end are passed over.
+        If the run ends before its first kill, it is restarted and killed a little earlier; later
+        kills after the end of the run are skipped.
         """
         outcome = Outcome(runs=1)
         for kill in kills:
-            hit = self._killed(run, kill)
-            while not hit and outcome.kills == 0 and kill.seconds is not None:
+            killed = self._kill(run, kill)
+            while not killed and outcome.kills == 0 and kill.seconds is not None:
                 shutil.rmtree(run)
                 kill = replace(kill, seconds=0.9 * kill.seconds)
-                hit = self._killed(run, kill)
-            outcome.kills += hit
+                killed = self._kill(run, kill)
+            outcome.kills += killed
             outcome.wrong += half_written(run)
         victim = self.start(run)
         if victim.finish() != 0:
-            outcome.wrong.append(f"the last start failed: {victim.said()}")
+            outcome.wrong.append(f"the last training failed: {victim.output()}")
         elif result_of(run) == self.result:
             outcome.same = 1
         else:
-            outcome.wrong.append(f"other weights than those of the undisturbed run, after {kills}")
+            outcome.wrong.append(f"weights differ from those of the undisturbed run, after {kills}")
         return outcome
 
-    def _killed(self, run: Path, kill: Kill) -> bool:
+    def _kill(self, run: Path, kill: Kill) -> bool:
         victim = self.start(run)
         if not victim.wait_until(_moment(kill, run)):
             return False
@@ -92,19 +95,19 @@ class Run:
 
 
 def result_of(run: Path) -> dict:
-    """Everything that must be equal: the weights, and the result of each cycle."""
+    """Everything that must be equal: the weights, the result of each cycle, and ``run.json``."""
     cycles = {}
     for path in sorted(run.glob("cycle*/cycle.json")):
-        told = json.loads(path.read_text(encoding="utf-8"))
-        told.pop("seconds")
-        cycles[path.parent.name] = (told, stored_hash(path.parent / "best.npz"))
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        summary.pop("seconds")
+        cycles[path.parent.name] = (summary, stored_hash(path.parent / "best.npz"))
     arrays = load_arrays(run / "weights.npz")
     weights = {name: (array.dtype.str, array.tobytes()) for name, array in arrays.items()}
     return {"weights": weights, "cycles": cycles, "identity": (run / "run.json").read_text()}
 
 
 def half_written(run: Path) -> list[str]:
-    """Incomplete files of a killed run that have their final name."""
+    """Incomplete files of a killed run that have their final names."""
     wrong = []
     for name in visible_files(run):
         try:
@@ -115,8 +118,8 @@ def half_written(run: Path) -> list[str]:
         except (Refusal, ValueError) as error:
             wrong.append(f"{name}: {error}")
     for path in run.glob("cycle*/cycle.json"):
-        lacking = [n for n in ("best.npz", "history.csv") if not (path.parent / n).exists()]
-        wrong += [f"{path.parent.name} is marked as finished but has no {n}" for n in lacking]
+        missing = [n for n in ("best.npz", "history.csv") if not (path.parent / n).exists()]
+        wrong += [f"{path.parent.name} is marked as finished but has no {n}" for n in missing]
     return wrong
 
 
@@ -127,15 +130,15 @@ def campaign(
     side_by_side: int = 2,
     tick: Callable[[], object] = lambda: None,
 ) -> Outcome:
-    """Carry out a run for every plan of kills, each in its own folder."""
+    """Train one run per plan of kills, each in its own folder."""
     total = Outcome()
 
-    def one(number: int) -> Outcome:
+    def train_and_kill(number: int) -> Outcome:
         # Runs in the same folder would copy each other's cycles.
         return run.disturbed(folder / f"killed{number}" / "run", plans[number])
 
     with ThreadPoolExecutor(side_by_side) as pool:
-        for outcome in pool.map(one, range(len(plans))):
+        for outcome in pool.map(train_and_kill, range(len(plans))):
             for name in ("runs", "same", "kills"):
                 setattr(total, name, getattr(total, name) + getattr(outcome, name))
             total.wrong += outcome.wrong
@@ -144,7 +147,7 @@ def campaign(
 
 
 def random_plans(count: int, duration_s: float, cycles: int, seed: int) -> list[list[Kill]]:
-    """One or two kills per run, a third of them between cycles or epochs."""
+    """Plan one or two kills per run; a third of the runs is killed between cycles or epochs."""
     generator = random.Random(seed)
     moments = spread(count, 0.95 * duration_s, generator)
     plans = []
@@ -162,5 +165,5 @@ def random_plans(count: int, duration_s: float, cycles: int, seed: int) -> list[
 def _moment(kill: Kill, run: Path) -> Callable[[], bool]:
     if kill.file:
         return (run / kill.file).exists
-    due = time.monotonic() + kill.seconds
-    return lambda: time.monotonic() >= due
+    kill_time = time.monotonic() + kill.seconds
+    return lambda: time.monotonic() >= kill_time

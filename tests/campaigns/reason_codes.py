@@ -1,8 +1,8 @@
 """All reason codes of refusals, collected from the source.
 
-A code is mostly a literal beside ``Refusal``, or beside a small function that makes one. So the
-source is parsed: whoever hands a parameter of its own on as the code is such a function, and its
-callers are looked at in turn.
+A code is usually a literal in a call of ``Refusal``, or of a function that creates refusals. The
+source is therefore parsed: a function that passes one of its parameters on as the code is such a
+function, and its callers are searched in turn.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ def codes_in_source(root: Path = ROOT) -> dict[str, set[str]]:
     makers: Makers = {}
     for module, source in sources.items():
         makers |= codes_in(source, module)[1]
-    found: dict[str, set[str]] = {}
+    modules_by_code: dict[str, set[str]] = {}
     for module, source in sources.items():
         for code in codes_in(source, module, makers)[0]:
-            found.setdefault(code, set()).add(module)
-    return found
+            modules_by_code.setdefault(code, set()).add(module)
+    return modules_by_code
 
 
-#: Functions that make refusals: position and name of the parameter with the code.
+#: Functions that create refusals: position and name of the parameter with the code.
 Makers = dict[str, tuple[int, str]]
 
 
 def codes_in(
     source: str, module: str = "", others: Makers | None = None
 ) -> tuple[set[str], Makers]:
-    """Reason codes of the refusals in a module, and its functions that make refusals.
+    """Reason codes of the refusals in a module, and its functions that create refusals.
 
     Args:
-      others: Functions of other modules that make refusals; imported ones are followed.
+      others: Functions of other modules that create refusals; those that are imported are followed.
     """
     tree = ast.parse(source)
-    owner = {
+    enclosing = {
         child: function
         for function in ast.walk(tree)
         if isinstance(function, ast.FunctionDef)
         for child in ast.walk(function)
         if child is not function
-    }  # ast.walk goes outside in, so the innermost function stays
+    }  # ast.walk starts outside, so the innermost function is kept
     imported = {
         alias.name
         for node in ast.walk(tree)
@@ -57,7 +57,7 @@ def codes_in(
     }
     makers: Makers = {"Refusal": (0, "code")}
     makers |= {name: maker for name, maker in (others or {}).items() if name in imported}
-    own: Makers = {}
+    local_makers: Makers = {}
     codes: set[str] = set()
     done: set[ast.Call] = set()
     while True:
@@ -70,20 +70,20 @@ def codes_in(
             and node not in done
         ]
         if not calls:
-            return codes, own
+            return codes, local_makers
         for call in calls:
             done.add(call)
             for part in _parts(_argument(call, *makers[call.func.id])):
                 if isinstance(part, ast.Constant) and isinstance(part.value, str):
                     codes.add(part.value)
                     continue
-                function = owner.get(call)
+                function = enclosing.get(call)
                 names = [] if function is None else [a.arg for a in function.args.args]
                 if not isinstance(part, ast.Name) or part.id not in names:
-                    raise ValueError(f"{module}:{call.lineno}: a reason code that is no literal")
-                if function.name != "_rebuild_refusal":  # a copy of one that exists
-                    own[function.name] = (names.index(part.id), part.id)
-                    makers |= own
+                    raise ValueError(f"{module}:{call.lineno}: the reason code is not a literal")
+                if function.name != "_rebuild_refusal":  # copies an existing refusal
+                    local_makers[function.name] = (names.index(part.id), part.id)
+                    makers |= local_makers
 
 
 def _argument(call: ast.Call, index: int, name: str) -> ast.expr | None:

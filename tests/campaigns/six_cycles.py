@@ -1,4 +1,4 @@
-"""A small run of six cycles that releases the encoder block by block; a command, to be killed.
+"""A small run of six cycles that unfreezes the encoder block by block; a command for kill tests.
 
 python -m tests.campaigns.six_cycles RUN RECORDS [CYCLES]
 """
@@ -16,11 +16,11 @@ CYCLES = len(ENCODER) + 1
 
 
 def protocol(cycles: int = CYCLES) -> Protocol:
-    """Like the paper's hierarchical unfreezing: first all of the encoder is fixed, at last none."""
+    """Hierarchical unfreezing as in the paper: from a frozen encoder to an entirely free one."""
     fixed = [ENCODER[: len(ENCODER) - number] for number in range(cycles)]
     return Protocol("six", SCRATCH, tuple(tiny_run.cycle(blocks, epochs=2) for blocks in fixed))
 
 
 if __name__ == "__main__":
-    wanted = int(sys.argv[3]) if len(sys.argv) > 3 else CYCLES
-    tiny_run.carry_out(Path(sys.argv[1]), Path(sys.argv[2]), protocol(wanted))
+    count = int(sys.argv[3]) if len(sys.argv) > 3 else CYCLES
+    tiny_run.carry_out(Path(sys.argv[1]), Path(sys.argv[2]), protocol(count))

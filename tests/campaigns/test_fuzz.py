@@ -20,7 +20,7 @@ def test_damaged_files_are_refused_or_read_correctly(tmp_path, count):
     kinds = {kind for kind, _ in tally.outcomes}
     assert kinds >= {"nifti", "nifti.gz", "dicom plain", "dicom rle", "dicom series", "seg", "csv"}
     assert sum(tally.outcomes.values()) == count
-    for kind in kinds:  # damage that no reader notices would prove nothing
+    for kind in kinds:  # the damage must be severe enough for readers to notice
         assert tally.outcomes[kind, "refused"] >= count // 60
 
 
@@ -37,30 +37,30 @@ def misspelt(path):
     raise Refusal("nifti-trunkated", path, expected="a", found="b", remedy="c")
 
 
-def talkative(path):
+def quoting_in_refusal(path):
     raise Refusal("nifti-size", path, expected="a", found=f"{CANARY}!", remedy="c")
 
 
-def credulous(path):
+def accepting(path):
     return Reading(np.zeros((5, 24, 32), np.int16), "")
 
 
-def telling(path):
+def quoting_in_text(path):
     return Reading(np.zeros((5, 24, 32), np.int16), f"Caution({CANARY})")
 
 
 @pytest.mark.parametrize(
-    ("kind", "read", "words"),
+    ("kind", "read", "message"),
     [
         ("nifti", crash, "ValueError at test_fuzz.py"),
         ("nifti", misspelt, "the reason code nifti-trunkated is not in the source"),
-        ("nifti", talkative, "the output repeats"),
-        ("nifti", telling, "the output repeats"),
-        ("nifti.gz", credulous, "changed pixels were accepted"),
-        ("nifti", credulous, ""),
+        ("nifti", quoting_in_refusal, "the output repeats"),
+        ("nifti", quoting_in_text, "the output repeats"),
+        ("nifti.gz", accepting, "changed pixels were accepted"),
+        ("nifti", accepting, ""),
     ],
 )
-def test_faulty_readers_are_detected(judge, monkeypatch, kind, read, words):
+def test_faulty_readers_are_detected(judge, monkeypatch, kind, read, message):
     numbers = (
         number
         for number in range(2000)
@@ -69,8 +69,8 @@ def test_faulty_readers_are_detected(judge, monkeypatch, kind, read, words):
     )
     monkeypatch.setitem(judge.kinds, kind, replace(judge.kinds[kind], read=read))
     verdict = judge.judge(next(numbers))
-    assert words in verdict.trouble
-    assert bool(words) == bool(verdict.trouble)
+    assert message in verdict.trouble
+    assert bool(message) == bool(verdict.trouble)
 
 
 def test_an_error_that_the_conversion_turns_into_a_refusal_is_detected(judge, monkeypatch):

@@ -31,7 +31,7 @@ def test_killed_conversions_resume_to_the_same_files(conversion, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("harm", "words"),
+    ("damage", "message"),
     [
         (lambda set_: (set_ / "folds.json").write_text("{"), "folds.json differs"),
         (lambda set_: next(set_.glob("c-*")).write_bytes(b""), "tfrecord differs"),
@@ -42,15 +42,15 @@ def test_killed_conversions_resume_to_the_same_files(conversion, tmp_path):
         (lambda set_: (set_ / ".partial-folds.json").write_text("{"), None),
     ],
 )
-def test_half_written_files_are_detected(conversion, tmp_path, harm, words):
+def test_half_written_files_are_detected(conversion, tmp_path, damage, message):
     folder = tmp_path / "set"
     for name, data in conversion.reference.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
     assert conversion.half_written(folder) == []
-    harm(folder)
-    assert ([] if words is None else [words]) == [
-        words for line in conversion.half_written(folder) if words in line
+    damage(folder)
+    assert ([] if message is None else [message]) == [
+        message for line in conversion.half_written(folder) if message in line
     ]
 
 

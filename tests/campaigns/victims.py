@@ -1,4 +1,4 @@
-"""Processes of the program that are started to be killed, and the visible files they leave."""
+"""Processes that are started in order to be killed, and the visible files that they leave."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Victim:
 
     def __init__(self, log: Path, module: str, *arguments: str | Path) -> None:
         self.log = log
-        with open(log, "w") as said:
+        with open(log, "w") as log_file:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, *map(str, arguments)],
                 cwd=ROOT,
                 env={**os.environ, "LIVER_TF_SITE_KEY": KEY},
-                stdout=said,
-                stderr=said,
+                stdout=log_file,
+                stderr=log_file,
                 start_new_session=True,
             )
 
@@ -40,64 +40,64 @@ class Victim:
         return self._process.poll() is None
 
     def wait_until(self, moment: Callable[[], bool]) -> bool:
-        """Wait for the moment; False if the process ends before."""
+        """Wait until ``moment()`` is true; False if the process ends first."""
         end = time.monotonic() + LONGEST_S
         while self.running():
             if moment():
                 return True
             if time.monotonic() > end:
                 self.kill("group")
-                raise TimeoutError(f"a process took longer than {LONGEST_S:g} s: {self.said()}")
+                raise TimeoutError(f"a process took longer than {LONGEST_S:g} s: {self.output()}")
             time.sleep(0.001)
         return False
 
     def finish(self) -> int:
-        """Wait until it ends; return its exit status."""
+        """Wait for the process to end; return its exit status."""
         self.wait_until(lambda: False)
         return self._process.wait()
 
-    def kill(self, whom: str) -> str:
+    def kill(self, target: str) -> str:
         """Send SIGKILL to the ``parent``, a ``worker`` (the parent if there is none) or the group.
 
-        Returns which was killed. Waits for the process, but not for its workers.
+        Waits for the process, but not for its workers. Returns the target that was killed.
         """
-        workers = self.workers() if whom == "worker" else []
+        workers = self.workers() if target == "worker" else []
         if workers:
             os.kill(workers[0], signal.SIGKILL)
             self.finish()
             return "worker"
-        if whom == "group":
+        if target == "group":
             os.killpg(self._process.pid, signal.SIGKILL)
         else:
             self._process.kill()
-            whom = "parent"
+            target = "parent"
         self._process.wait()
-        return whom
+        return target
 
     def workers(self) -> list[int]:
-        """Process ids of its workers."""
-        found = []
+        """Process ids of the workers."""
+        pids = []
         for path in Path("/proc").glob("[0-9]*"):
             try:
                 parent = int((path / "stat").read_text().rsplit(")", 1)[1].split()[1])
-                called = (path / "cmdline").read_bytes()
+                command = (path / "cmdline").read_bytes()
             except OSError:
                 continue
-            if parent == self._process.pid and b"resource_tracker" not in called:
-                found.append(int(path.name))
-        return sorted(found)
+            if parent == self._process.pid and b"resource_tracker" not in command:
+                pids.append(int(path.name))
+        return sorted(pids)
 
-    def said(self) -> str:
+    def output(self) -> str:
         return self.log.read_text(errors="replace")[-2000:]
 
 
 def visible_files(folder: Path) -> dict[str, bytes]:
-    """Contents of all files that a reader would use, by relative path."""
-    found = {}
+    """Contents of all files that a reader would open, by relative path."""
+    contents = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.name.startswith(TEMPORARY_MARK):
-            found[path.relative_to(folder).as_posix()] = path.read_bytes()
-    return found
+            contents[path.relative_to(folder).as_posix()] = path.read_bytes()
+    return contents
 
 
 def spread(count: int, duration_s: float, random) -> list[float]:
