@@ -1,4 +1,4 @@
-"""Slices and parameters that the tests of augmentation share."""
+"""Slices and parameters shared by the augmentation tests."""
 
 import numpy as np
 import tensorflow as tf
@@ -9,7 +9,7 @@ from liver_tf.pipeline.augmentation.ranges import Ranges
 WINDOW = (-160.0, 240.0)
 IDENTITY = [1, 0, 0, 0, 1, 0]
 
-#: Everything that there is, switched on.
+#: All kinds of augmentation switched on.
 EVERYTHING = Ranges(elastic=0.03, gamma=0.3, blur_pixels=1.2, kept_from=2)
 
 
@@ -27,7 +27,7 @@ def draw_batch(ranges, examples, seed=3, epoch=0):
 
 
 def parameters(transform, *, noise_hu=0.0, gain=1.0, offset_hu=0.0, **more):
-    """Parameters of one slice, said outright."""
+    """Explicit parameters of one slice."""
     return {
         "transform": tf.constant([transform], tf.float32),
         "noise_seed": tf.constant([[1, 2]]),

@@ -1,4 +1,4 @@
-"""A small cohort of slices drawn at random, with the truth and the prediction of each."""
+"""A small random cohort of slices, each with truth and prediction."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from liver_tf.measures.compare_with_truth import compare_with_truth
 
 
 def draw_slice(rng, quality):
-    """Truth and prediction, uint8 [24, 32]; ``quality`` is the chance to find a lesion."""
+    """Truth and prediction, uint8 [24, 32]; ``quality`` is the probability of a detection."""
     truth = np.zeros((24, 32), np.uint8)
     truth[4:20, 4:28] = 1
     predicted = np.roll(truth, 1, axis=1)
@@ -29,21 +29,21 @@ def make_cohort(quality, patients=20, seed=0):
     """Results of a protocol: 3 slices of each of ``patients``; see :func:`draw_slice`."""
     results = []
     for patient in range(patients):
-        for k in range(3):
-            # The truth must not depend on the protocol: one stream for each slice.
-            rng = np.random.default_rng((seed, patient, k))
+        for index in range(3):
+            # One random stream per slice, so that the truth does not depend on the protocol.
+            rng = np.random.default_rng((seed, patient, index))
             truth, predicted = draw_slice(rng, quality)
-            where = {"patient": f"p{patient:02}", "case": "c", "slice_index": k}
-            found = np.bincount(predicted.ravel(), minlength=5)[2:]
-            more = {"spacing_mm": (1.5, 1.5), "type_scores": found + rng.random(3) * 20}
-            result = compare_with_truth(truth, predicted, LESION_TYPES, **where, **more)
+            identity = {"patient": f"p{patient:02}", "case": "c", "slice_index": index}
+            type_pixels = np.bincount(predicted.ravel(), minlength=5)[2:]
+            more = {"spacing_mm": (1.5, 1.5), "type_scores": type_pixels + rng.random(3) * 20}
+            result = compare_with_truth(truth, predicted, LESION_TYPES, **identity, **more)
             results.append(replace(result, temperature=1.4))
     return results
 
 
-def sliced(patient, *, hit, index=0, seed=0):
-    """A slice with a lesion of 2 pixels, of which ``hit`` are found."""
-    truth, found = np.array([[2, 2]], np.uint8), np.array([[1, 1]], np.uint8)
-    found[0, :hit] = 2
-    where = {"patient": patient, "case": "c", "slice_index": index}
-    return replace(compare_with_truth(truth, found, LESION_TYPES, **where), seed=seed)
+def slice_result(patient, *, hit, index=0, seed=0):
+    """Result of a slice with a lesion of 2 pixels, ``hit`` of which are predicted."""
+    truth, predicted = np.array([[2, 2]], np.uint8), np.array([[1, 1]], np.uint8)
+    predicted[0, :hit] = 2
+    identity = {"patient": patient, "case": "c", "slice_index": index}
+    return replace(compare_with_truth(truth, predicted, LESION_TYPES, **identity), seed=seed)

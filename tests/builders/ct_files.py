@@ -1,4 +1,4 @@
-"""Small CT files for the tests of the CT room: a phantom abdomen as NIfTI, DICOM, SEG and PNG."""
+"""Small CT files for tests: a phantom abdomen as NIfTI, DICOM and DICOM SEG."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def phantom_hu(slices: int = 5, rows: int = 24, columns: int = 32) -> np.ndarray
     hu[:, 2:-2, 2:-2] = 50
     hu[:, 6:16, 4:14] = 110
     hu[:, -7:-3, columns // 2 - 2 : columns // 2 + 2] = 500
-    hu[-1, 4, 20] = 900  # one voxel nearest to the head
+    hu[-1, 4, 20] = 900  # one bright voxel in the slice nearest to the head
     return (hu + noise).astype(np.int16)
 
 
@@ -42,7 +42,7 @@ def phantom_labels(slices: int = 5, rows: int = 24, columns: int = 32) -> np.nda
 
 
 def as_lps_file(canonical: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """[i, j, k] array and affine of a NIfTI file with the voxels in the order of DICOM (LPS)."""
+    """[i, j, k] array and affine of a NIfTI file whose voxels are in DICOM order (LPS)."""
     affine = np.diag([-SPACING_MM[2], -SPACING_MM[1], SPACING_MM[0], 1.0])
     affine[:3, 3] = (11.0, 12.0, -300.0)
     return canonical.transpose(2, 1, 0), affine
@@ -54,7 +54,7 @@ def write_nifti(path: Path, stored: np.ndarray, affine: np.ndarray) -> Path:
 
 
 def write_nifti_pair(folder: Path, number: int = 0, suffix: str = ".nii") -> tuple[Path, Path]:
-    """Phantom volume and segmentation under LiTS names."""
+    """Write phantom volume and segmentation under LiTS file names."""
     volume = folder / f"volume-{number}{suffix}"
     segmentation = folder / f"segmentation-{number}{suffix}"
     write_nifti(volume, *as_lps_file(phantom_hu()))
@@ -63,7 +63,7 @@ def write_nifti_pair(folder: Path, number: int = 0, suffix: str = ".nii") -> tup
 
 
 def ct_dataset(hu: np.ndarray, index: int = 0) -> FileDataset:
-    """CT Image Storage of one slice [rows, columns] int16 HU, stored as unsigned with offset."""
+    """CT Image Storage of one slice, int16 HU [rows, columns], stored unsigned with an offset."""
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.MediaStorageSOPClassUID = CTImageStorage
@@ -102,7 +102,7 @@ def write_dicom(
     index: int = 0,
     change: Callable[[FileDataset], object] | None = None,
 ) -> Path:
-    """One DICOM slice; ``change`` edits the data set before it is written."""
+    """Write one DICOM slice; ``change`` edits the data set first."""
     dataset = ct_dataset(hu, index)
     if change is not None:
         change(dataset)
@@ -111,7 +111,7 @@ def write_dicom(
 
 
 def compress(path: Path, syntax: str) -> None:
-    """Rewrite a DICOM slice with compressed pixels; needs the encoder's package."""
+    """Rewrite a DICOM slice with compressed pixels; requires the package of the encoder."""
     dataset = pydicom.dcmread(path)
     if syntax in (JPEGLossless, JPEGLosslessSV1):  # pydicom has no encoder for these
         import gdcm
@@ -130,7 +130,7 @@ def compress(path: Path, syntax: str) -> None:
         writer.SetImage(change.GetOutput())
         writer.SetFileName(str(path))
         assert writer.Write()
-        # The pixels alone: the writer adds the time and identifiers of its own.
+        # Copy only the pixels: the writer also adds the time and its own identifiers.
         dataset.PixelData = pydicom.dcmread(path).PixelData
         dataset["PixelData"].is_undefined_length = True
         dataset.file_meta.TransferSyntaxUID = syntax
@@ -140,7 +140,7 @@ def compress(path: Path, syntax: str) -> None:
 
 
 def write_series(folder: Path, hu: np.ndarray | None = None, change=None) -> list[Path]:
-    """A series under names whose order is not that of the slices; paths from feet to head."""
+    """Write a series whose file names are not in slice order; return paths from feet to head."""
     folder.mkdir(parents=True, exist_ok=True)
     hu = phantom_hu() if hu is None else hu
     return [
@@ -157,9 +157,9 @@ def write_series(folder: Path, hu: np.ndarray | None = None, change=None) -> lis
 def seg_dataset(
     segments: dict[str, np.ndarray], skip_empty: bool = True, shuffle: bool = True
 ) -> FileDataset:
-    """Binary DICOM SEG on the series of :func:`write_series`; masks bool [slices, rows, columns].
+    """Binary DICOM SEG for the series of :func:`write_series`; masks bool [slices, rows, columns].
 
-    The frames are shuffled, so that a reader who trusts their order fails.
+    The frames are shuffled, so that a reader that relies on their order fails.
     """
     frames = [
         (number, index, mask[index])
@@ -180,8 +180,8 @@ def seg_dataset(
     dataset.SegmentationType = "BINARY"
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = "MONOCHROME2"
-    some = next(iter(segments.values()))
-    dataset.Rows, dataset.Columns = some.shape[1:]
+    first_mask = next(iter(segments.values()))
+    dataset.Rows, dataset.Columns = first_mask.shape[1:]
     dataset.NumberOfFrames = len(frames)
     dataset.BitsAllocated = dataset.BitsStored = 1
     dataset.HighBit = dataset.PixelRepresentation = 0
@@ -190,7 +190,7 @@ def seg_dataset(
             SeriesInstanceUID=SERIES_UID,
             ReferencedInstanceSequence=[
                 _item(ReferencedSOPInstanceUID=f"{SERIES_UID}.{index + 1}")
-                for index in range(len(some))
+                for index in range(len(first_mask))
             ],
         )
     ]

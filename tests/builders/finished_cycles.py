@@ -1,4 +1,4 @@
-"""Finished cycles of a run, and where a colour occurs in a plot of them."""
+"""Finished cycles of a run, and a search for a colour in their plots."""
 
 import numpy as np
 from PIL import Image
@@ -15,6 +15,7 @@ def rows(*values, key="val_dice"):
 
 
 def colour_columns(path, colour):
+    """Shape of an image, and bool [rows, columns] of the pixels close to a colour."""
     image = np.asarray(Image.open(path).convert("RGB")).astype(int)
     near = np.abs(image - np.array(colour)).sum(axis=-1) < 40
     return image.shape, near

@@ -1,4 +1,4 @@
-"""Label maps of slices, each on its own, by the graph that is exported."""
+"""Label maps of single slices, computed by the graph that is exported."""
 
 import functools
 

@@ -1,11 +1,11 @@
-"""Random masks, and their components by scipy."""
+"""Random masks, and their connected components by scipy."""
 
 import numpy as np
 from scipy import ndimage
 
 
 def largest_by_scipy(mask):
-    """The largest component of 26 (8) neighbours; of equal ones that with the first pixel."""
+    """The largest component with 26 (8) neighbours; of equal sizes the one with the first pixel."""
     labelled, count = ndimage.label(mask, np.ones((3,) * mask.ndim))
     if not count:
         return np.zeros_like(mask)

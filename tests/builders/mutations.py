@@ -1,4 +1,4 @@
-"""Damage to files: what disks, networks, half-finished copies and careless editors do to them."""
+"""Damage to files as caused by disks, networks, incomplete copies and text editors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-#: Headers are short and decide most: half of the damage goes there.
+#: Headers are short but decisive, so half of the damage is done there.
 HEADER = 700
 
 _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?")
@@ -30,43 +30,45 @@ def mutate(
 ) -> bytes:
     """A damaged copy of a file.
 
-    Bytes are changed, cut out, doubled or overwritten by extreme values; numbers written as text
-    become others; the end is cut off. With a ``donor`` its end may follow the beginning, or a piece
-    of it stand in the midst. The copy may come out undamaged.
+    Bytes are changed, removed, duplicated or overwritten with extreme values; numbers written as
+    text are replaced; the end is truncated. The end of a ``donor`` may replace the end of the file,
+    or a piece of it may be inserted. The copy can also turn out to be undamaged.
     """
     mutant = bytearray(data)
-    reach = min(len(data), header) if random.integers(2) else len(data)
-    at = int(random.integers(reach)) if reach else 0
+    damaged_length = min(len(data), header) if random.integers(2) else len(data)
+    offset = int(random.integers(damaged_length)) if damaged_length else 0
     length = int(random.integers(1, 40))
     kind = random.integers(10 if donor else 8)
     if kind <= 1:
-        for place in random.integers(reach, size=random.integers(1, 4)) if reach else ():
+        for place in (
+            random.integers(damaged_length, size=random.integers(1, 4)) if damaged_length else ()
+        ):
             mutant[place] ^= int(random.integers(1, 256))
     elif kind == 2:
-        del mutant[at : at + length]
+        del mutant[offset : offset + length]
     elif kind == 3:
-        mutant[at:at] = mutant[at : at + length]
+        mutant[offset:offset] = mutant[offset : offset + length]
     elif kind == 4:
-        del mutant[at:]
+        del mutant[offset:]
     elif kind <= 6:
-        # Fields of binary headers lie at even places.
+        # Fields of binary headers start at even offsets.
         value = _WRONG_BYTES[random.integers(len(_WRONG_BYTES))]
-        mutant[at & ~1 : (at & ~1) + len(value)] = value
+        mutant[offset & ~1 : (offset & ~1) + len(value)] = value
     elif kind == 7:
-        _rewrite_a_number(mutant, reach, random)
+        _replace_number(mutant, damaged_length, random)
     elif kind == 8:
-        mutant[at:] = donor[int(random.integers(len(donor))) :]
+        mutant[offset:] = donor[int(random.integers(len(donor))) :]
     else:
-        start = int(random.integers(min(len(donor), reach) or 1))
-        piece = donor[start : start + 10 * length]
-        # Mostly where it stood in the donor, so that fields stay fields.
-        place = start if random.integers(4) else at
-        mutant[place : place + len(piece)] = piece
+        start = int(random.integers(min(len(donor), damaged_length) or 1))
+        donor_part = donor[start : start + 10 * length]
+        # Usually at its offset in the donor, so that header fields stay aligned.
+        place = start if random.integers(4) else offset
+        mutant[place : place + len(donor_part)] = donor_part
     return bytes(mutant)
 
 
 def mutations(data: bytes, rounds: int, seed: int = 0) -> Iterator[bytes]:
-    """Damaged copies of ``data``; what came out undamaged is left out."""
+    """Damaged copies of ``data``; undamaged copies are omitted."""
     random = np.random.default_rng(seed)
     for _ in range(rounds):
         mutant = mutate(data, random)
@@ -74,13 +76,13 @@ def mutations(data: bytes, rounds: int, seed: int = 0) -> Iterator[bytes]:
             yield mutant
 
 
-def _rewrite_a_number(mutant: bytearray, reach: int, random: np.random.Generator) -> None:
-    """Put another number in place of one that is written as text, of the same length or not."""
-    found = list(_NUMBER.finditer(bytes(mutant[:reach])))
-    if not found:
+def _replace_number(mutant: bytearray, damaged_length: int, random: np.random.Generator) -> None:
+    """Replace a number that is written as text, with or without a change of length."""
+    matches = list(_NUMBER.finditer(bytes(mutant[:damaged_length])))
+    if not matches:
         return
-    match = found[random.integers(len(found))]
+    match = matches[random.integers(len(matches))]
     value = _WRONG_NUMBERS[random.integers(len(_WRONG_NUMBERS))]
-    if random.integers(2):  # keeps the lengths in a binary header true
+    if random.integers(2):  # keep the lengths in a binary header valid
         value = value[: len(match[0])].ljust(len(match[0]), b" ")
     mutant[match.start() : match.end()] = value

@@ -1,4 +1,4 @@
-"""Debian's Orthanc as a small archive for a test: this machine's only, and gone afterwards."""
+"""A temporary Orthanc server as a DICOM archive, reachable from this machine only."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-#: Names (application entity titles) of the archive and of us.
-ARCHIVE, US = "ARCHIVE", "LIVERTF"
+#: Application entity titles of the archive and of the tests.
+ARCHIVE, CLIENT = "ARCHIVE", "LIVERTF"
 ORTHANC = shutil.which("Orthanc", path="/usr/local/bin:/usr/bin:/usr/local/sbin:/usr/sbin:/sbin")
 
 
@@ -23,12 +23,12 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running_archive(folder: Path, our_port: int) -> Iterator[int]:
-    """Start an archive that talks to this machine alone; gives its DICOM port, and stops it.
+def running_archive(folder: Path, client_port: int) -> Iterator[int]:
+    """Run an archive that accepts connections from this machine only; yield its DICOM port.
 
     Args:
-      folder: for its storage, configuration and log.
-      our_port: where it sends what we ask it to move.
+      folder: Folder for its storage, configuration and log.
+      client_port: Port to which it sends the results of C-MOVE.
     """
     port = free_port()
     configuration = {
@@ -44,10 +44,10 @@ def running_archive(folder: Path, our_port: int) -> Iterator[int]:
         "DicomAlwaysAllowEcho": False,
         "DicomAlwaysAllowStore": False,
         "DicomModalities": {
-            "us": {
-                "AET": US,
+            "client": {
+                "AET": CLIENT,
                 "Host": "127.0.0.1",
-                "Port": our_port,
+                "Port": client_port,
                 "AllowEcho": True,
                 "AllowStore": True,
                 "AllowFind": True,

@@ -1,4 +1,4 @@
-"""Converts phantom files, runs data commands and reads their output."""
+"""Convert phantom files, run data commands and read their output."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MASK_VALUES = ((0, "background"), (1, "liver"), (2, "lesion"))
 
 
 def convert_lits(source: Path, output: Path):
-    """Converts a folder of pairs in this process: (manifest or None, refusals)."""
+    """Convert a folder of LiTS pairs in this process; return (manifest or None, refusals)."""
     from liver_tf import __version__
     from liver_tf.conversion.convert_cases import Target, convert_cases, local_engine
     from liver_tf.conversion.sources import find_lits
@@ -41,7 +41,7 @@ def convert_lits(source: Path, output: Path):
 
 
 def convert_slices(table: Path, output: Path, mask_values=MASK_VALUES, allow_outside=False):
-    """Converts a table of slices in this process: (manifest or None, refusals)."""
+    """Convert a table of slices in this process; return (manifest or None, refusals)."""
     from liver_tf import __version__
     from liver_tf.conversion.convert_cases import Target, convert_cases, local_engine
     from liver_tf.conversion.sources import find_slices
@@ -67,7 +67,7 @@ def convert_slices(table: Path, output: Path, mask_values=MASK_VALUES, allow_out
 
 
 def convert_series(folder: Path, output: Path, segments=None, own_patient=False):
-    """Converts a folder of DICOM series in this process: (manifest or None, refusals)."""
+    """Convert a folder of DICOM series in this process; return (manifest or None, refusals)."""
     from liver_tf import __version__
     from liver_tf.conversion.convert_cases import Target, convert_cases, local_engine
     from liver_tf.conversion.segment_mapping import DEFAULT_SEGMENTS, parse_segments, segments_text
@@ -96,7 +96,7 @@ def convert_series(folder: Path, output: Path, segments=None, own_patient=False)
 def run_command(
     name: str, *arguments: str | Path, key: bytes | None = KEY
 ) -> subprocess.CompletedProcess:
-    """Runs the command ``data_prep.NAME`` in this process, with a site key or none."""
+    """Run the command ``data_prep.NAME`` in this process, with or without a site key."""
     module = importlib.import_module(f"data_prep.{name}")
     out, err = io.StringIO(), io.StringIO()
     with (
@@ -116,7 +116,7 @@ def run_command(
 
 
 def run_process(name: str, *arguments: str | Path) -> subprocess.CompletedProcess:
-    """Runs ``python -m data_prep.NAME`` in a process of its own, with the tests' site key."""
+    """Run ``python -m data_prep.NAME`` in a new process, with the site key of the tests."""
     return subprocess.run(
         [sys.executable, "-m", f"data_prep.{name}", *map(str, arguments)],
         cwd=ROOT,
@@ -129,7 +129,7 @@ def run_process(name: str, *arguments: str | Path) -> subprocess.CompletedProces
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """Rows of a slices CSV as dictionaries."""
+    """Rows of a slices CSV."""
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
@@ -141,7 +141,7 @@ def first_row(folder: Path, **values: str) -> dict[str, str]:
 
 
 def write_table(path: Path, rows: list[dict[str, str]]) -> Path:
-    """Writes rows as a slices CSV."""
+    """Write rows as a slices CSV."""
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()

@@ -1,4 +1,4 @@
-"""Small DICOM series at any place and angle, with a block marked by its HU, and where it lies."""
+"""Small DICOM series in any orientation, with a marked block of pixels and its position."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ SHAPE = (4, 10, 12)
 STUDY_UID, FRAME_UID = "1.2.826.0.1.3680043.8.498.21", "1.2.826.0.1.3680043.8.498.22"
 
 
-def turned(degrees: float, axis: int) -> np.ndarray:
-    """Rotation about a body axis."""
+def rotation_matrix(degrees: float, axis: int) -> np.ndarray:
+    """Rotation by an angle about a body axis."""
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     matrix = np.eye(3)
     others = [other for other in range(3) if other != axis]
@@ -25,8 +25,7 @@ def turned(degrees: float, axis: int) -> np.ndarray:
     return matrix
 
 
-#: (row direction, column direction) in LPS: rows and columns of the image along any body axis of
-#: the plane, either way; eight in all.
+#: The eight pairs of row and column direction in LPS along the body axes of the axial plane.
 IN_PLANE = [
     (row, column)
     for row, column in itertools.product([(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0)], repeat=2)
@@ -35,7 +34,7 @@ IN_PLANE = [
 
 
 def marked_hu() -> np.ndarray:
-    """int16 [slices, rows, columns] as stored, marked near one corner of some of the slices."""
+    """int16 [slices, rows, columns] as stored; a block near one corner of some slices is marked."""
     hu = np.full(SHAPE, -1000, np.int16)
     hu[:, 1:-1, 1:-1] = 40
     hu[1:3, 2:5, 2:4] = MARK_HU
@@ -46,13 +45,14 @@ def marked_hu() -> np.ndarray:
 def write_placed_series(
     folder: Path, row, column, *, to_head: bool = True, rotation=None, change=None
 ) -> dict[str, np.ndarray]:
-    """Write a series; returns stored HU [rows, columns] by SOPInstanceUID.
+    """Write a series; return the stored HU [rows, columns] by SOPInstanceUID.
 
     Args:
-      row, column: directions in LPS in which columns and rows follow each other.
-      to_head: whether files, instance numbers and UIDs run to the head, or to the feet.
-      rotation: turns the whole series, by default not at all.
-      change: edits the data set of each slice.
+      row, column: Directions of the rows and columns in LPS (the two parts of
+        ImageOrientationPatient).
+      to_head: Whether files, instance numbers and UIDs ascend towards the head or the feet.
+      rotation: Rotates the entire series; none by default.
+      change: Edits the data set of each slice.
     """
     rotation = np.eye(3) if rotation is None else rotation
     row, column = rotation @ np.array(row, float), rotation @ np.array(column, float)
@@ -76,24 +76,24 @@ def write_placed_series(
     return stored
 
 
-def places_of_marks(folder: Path) -> np.ndarray:
-    """LPS mm of every marked pixel of a series, [pixels, 3], sorted (PS3.3 C.7.6.2.1.1)."""
-    found = []
+def marked_positions(folder: Path) -> np.ndarray:
+    """Sorted LPS positions of all marked pixels of a series, mm [pixels, 3] (PS3.3 C.7.6.2.1.1)."""
+    positions = []
     for path in sorted(folder.iterdir()):
         dataset = pydicom.dcmread(path)
         hu = dataset.pixel_array * float(dataset.RescaleSlope) + float(dataset.RescaleIntercept)
-        found.append(places_in_plane(dataset, dataset, dataset, np.argwhere(hu == MARK_HU)))
-    return sorted_places(np.concatenate(found))
+        positions.append(pixel_positions(dataset, dataset, dataset, np.argwhere(hu == MARK_HU)))
+    return sort_positions(np.concatenate(positions))
 
 
-def places_in_plane(position, orientation, measures, pixels: np.ndarray) -> np.ndarray:
-    """LPS mm of pixels (row, column) of a plane whose elements stand in the given data sets."""
+def pixel_positions(position, orientation, measures, pixels: np.ndarray) -> np.ndarray:
+    """LPS positions in mm of pixels (row, column) of a plane described by the given data sets."""
     cosines = np.array(orientation.ImageOrientationPatient, float)
     between_rows, between_columns = map(float, measures.PixelSpacing)
     steps = np.stack([cosines[3:] * between_rows, cosines[:3] * between_columns])
     return np.array(position.ImagePositionPatient, float) + pixels @ steps
 
 
-def sorted_places(places: np.ndarray) -> np.ndarray:
-    """Points in an order that does not hang on rounding."""
-    return places[np.lexsort(np.round(places, 2).T)]
+def sort_positions(positions: np.ndarray) -> np.ndarray:
+    """Sort points so that the order does not depend on rounding."""
+    return positions[np.lexsort(np.round(positions, 2).T)]

@@ -1,6 +1,6 @@
-"""Two logical CPUs, the second in an accelerator's place; tells as JSON where augmentation ran.
+"""Report as JSON on which of two logical CPUs augmentation ran; the second stands for a GPU.
 
-The names of devices stand in the partitioned graphs that TensorFlow executed.
+Device names are taken from the partitioned graphs that TensorFlow executed.
 """
 
 import hashlib
@@ -26,8 +26,8 @@ DEVICE = "/CPU:1"
 TASK = Task(100.0, 30.0, (0.5, 1.0, 2.0, 2.0, 2.0), (-160, 240))
 
 
-def tell(on_host: bool) -> dict:
-    """Where the augmentation of two batches ran, and hashes of what the network was given."""
+def report(on_host: bool) -> dict:
+    """Devices that augmented two batches, and hashes of the pixels that the network received."""
     with tempfile.TemporaryDirectory() as folder:
         manifest = write_set(Path(folder), patients=3)
         cases = tuple(entry.case for entry in manifest.cases)
@@ -44,7 +44,7 @@ def tell(on_host: bool) -> dict:
         step = training_step(model, keras.optimizers.Adam(1e-3), TASK)
 
         @tf.function
-        def seen(images, labels, parameters):
+        def augmented(images, labels, parameters):
             if parameters:
                 return augment.apply(images, labels, parameters, TASK.window)
             return images, labels
@@ -52,7 +52,7 @@ def tell(on_host: bool) -> dict:
         context.context().enable_run_metadata()
         losses = [float(step(*batch)) for batch in batches]
         executed = context.context().export_run_metadata()
-        pixels = [seen(*batch) for batch in batches]
+        pixels = [augmented(*batch) for batch in batches]
     return {
         "batches": sorted({images.device for images, _, _ in batches}),
         "augmentation_in_step": sorted(_devices_of("_moved", executed)),
@@ -63,7 +63,7 @@ def tell(on_host: bool) -> dict:
 
 
 def _devices_of(function: str, executed) -> set[str]:
-    """Devices on which nodes that call this function were executed."""
+    """Devices that executed the nodes which call this function."""
     return {
         node.device
         for step in executed.function_graphs
@@ -78,4 +78,4 @@ if __name__ == "__main__":
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(0)
-    print(json.dumps(tell(sys.argv[1] == "host")))
+    print(json.dumps(report(sys.argv[1] == "host")))

@@ -1,4 +1,4 @@
-"""Runs in processes of their own: several logical devices, and several workers on loopback."""
+"""Runs in separate processes: several logical devices, or several workers on loopback."""
 
 import json
 import os
@@ -26,10 +26,10 @@ from liver_tf.training.training_step import training_step
 from liver_tf.training.validation import validation_step
 from tests.builders import tiny_run
 
-#: With statistics that stay a batch's loss is the same however the batch is shared out.
+#: With frozen statistics the loss of a batch does not depend on how replicas divide the batch.
 FIXED_NORM = {"norm": "freeze_statistics", "batch_size": 5}
 
-#: The fewer blocks learn the less has to be traced and summed.
+#: Fewer trained blocks mean less to trace and to sum.
 FIXED = BLOCKS[: BLOCKS.index("dec1")]
 
 ONE_CYCLE = Protocol("shared", SCRATCH, (tiny_run.cycle(FIXED, epochs=2, **FIXED_NORM),))
@@ -38,27 +38,27 @@ TASK = Task(100.0, 30.0, (0.5, 1.0, 4.0), (-160, 240))
 
 
 def batches():
-    """Batches of 3, 4 and 1 slices: odd for two replicas, even, and too few."""
+    """Batches of 3, 4 and 1 slices: uneven, even and too few for two replicas."""
     for seed, size in enumerate((3, 4, 1)):
         generator = np.random.default_rng(seed)
         images = tf.constant(generator.uniform(-160, 240, (size, 16, 16)), tf.float32)
         yield images, tf.constant(generator.integers(0, 3, (size, 16, 16)), tf.uint8)
 
 
-def steps(where, norm, fixed):
+def steps(replicas, norm, fixed):
     """Losses and overlaps of training and validation steps, and the model after them."""
-    with where.scope():
+    with replicas.scope():
         model = unet.build(Architecture(16, 1, 3), 1)
     freeze(model, fixed, norm)
-    optimiser = make_optimiser(replicas=where, learning_rate=1e-3)
-    step = training_step(model, optimiser, TASK, replicas=where)
-    told = [float(step(images, labels, {})) for images, labels in batches()]
+    optimiser = make_optimiser(replicas=replicas, learning_rate=1e-3)
+    step = training_step(model, optimiser, TASK, replicas=replicas)
+    values = [float(step(images, labels, {})) for images, labels in batches()]
     if norm != "update":
-        check = validation_step(model, TASK, where)
+        check = validation_step(model, TASK, replicas)
         for images, labels in batches():
             loss, overlap = check(images, labels, {})
-            told += [float(loss), *overlap.numpy().ravel().tolist()]
-    return told, model
+            values += [float(loss), *overlap.numpy().ravel().tolist()]
+    return values, model
 
 
 def losses(computation, *, augmented=False):
@@ -67,7 +67,7 @@ def losses(computation, *, augmented=False):
     freeze(model, FIXED, "freeze_statistics")
     optimiser = make_optimiser(computation.precision, learning_rate=1e-3)
     step = training_step(model, optimiser, TASK, jit_compile=computation.jit_compile)
-    told = []
+    values = []
     for images, labels in [next(batches())] * 2:
         drawn = {}
         if augmented:
@@ -75,58 +75,58 @@ def losses(computation, *, augmented=False):
                 augment.draw(1, tf.constant(0), tf.constant(n, tf.int64), augment.Ranges())
                 for n in range(len(images))
             ]
-            drawn = {name: tf.stack([one[name] for one in each]) for name in each[0]}
-        told.append(float(step(images, labels, drawn)))
-    return told, model
+            drawn = {name: tf.stack([parameters[name] for parameters in each]) for name in each[0]}
+        values.append(float(step(images, labels, drawn)))
+    return values, model
 
 
 def xla():
-    """With augmentation left to the device, of which XLA knows a part only; prints what differs."""
+    """Compare XLA with plain steps, with augmentation on the device; print the differences."""
     plain, model = losses(Computation(), augmented=True)
-    compiled, other = losses(Computation(jit_compile=True), augmented=True)
-    weights = zip(model.weights, other.weights, strict=True)
-    hashes = block_hashes(model), block_hashes(other)
-    told = {
+    compiled, compiled_model = losses(Computation(jit_compile=True), augmented=True)
+    weights = zip(model.weights, compiled_model.weights, strict=True)
+    hashes = block_hashes(model), block_hashes(compiled_model)
+    report = {
         "plain": plain,
         "compiled": compiled,
         "weights": max(float(np.abs(np.array(a) - np.array(b)).max()) for a, b in weights),
         "frozen": all(hashes[0][block] == hashes[1][block] for block in FIXED),
     }
-    print(json.dumps(told))
+    print(json.dumps(report))
 
 
 def mirrored():
-    """Two logical CPUs against one device; prints what differs."""
+    """Compare two logical CPUs with one device; print the differences."""
     (cpu,) = tf.config.list_physical_devices("CPU")
-    two = [tf.config.LogicalDeviceConfiguration()] * 2
-    tf.config.set_logical_device_configuration(cpu, two)
+    logical = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(cpu, logical)
     set_up_determinism(True)
-    both = make_replicas("mirrored")
+    two_devices = make_replicas("mirrored")
     before = block_hashes(unet.build(Architecture(16, 1, 3), 1))
-    ours, model = steps(both, "freeze_statistics", ("enc1",))
-    theirs, one = steps(ONE_DEVICE, "freeze_statistics", ("enc1",))
-    _, updated = steps(both, "update", FIXED)
-    weights = zip(model.weights, one.weights, strict=True)
+    ours, model = steps(two_devices, "freeze_statistics", ("enc1",))
+    theirs, single = steps(ONE_DEVICE, "freeze_statistics", ("enc1",))
+    _, updated = steps(two_devices, "update", FIXED)
+    weights = zip(model.weights, single.weights, strict=True)
     pairs = [
         [np.array(copy) for copy in weight.value.values]
         for weight in (*model.weights, *updated.weights)
     ]
-    moved = updated.get_layer("dec1_norm2").moving_mean.numpy()
-    frozen = [block_hashes(each)["enc1"] for each in (model, updated)]
-    told = {
-        "replicas": both.count,
+    moving_mean = updated.get_layer("dec1_norm2").moving_mean.numpy()
+    frozen = [block_hashes(trained)["enc1"] for trained in (model, updated)]
+    report = {
+        "replicas": two_devices.count,
         "ours": ours,
         "theirs": theirs,
         "weights": max(float(np.abs(a.numpy() - b.numpy()).max()) for a, b in weights),
         "copies": max(float(np.abs(a - b).max()) for a, b in pairs),
-        "statistics": float(np.abs(moved).max()),
+        "statistics": float(np.abs(moving_mean).max()),
         "frozen": frozen == [before["enc1"]] * 2,
     }
-    print(json.dumps(told))
+    print(json.dumps(report))
 
 
 def worker(folder, records, *, dies):
-    """One of the processes of TF_CONFIG carries out the run; ``dies``: until its second epoch."""
+    """Train the run as one process of TF_CONFIG; ``dies``: kill it in the second epoch."""
     if dies:
         original = cycle.train_epoch
 
@@ -136,30 +136,34 @@ def worker(folder, records, *, dies):
             return original(step, epochs, settings, optimiser, epoch)
 
         cycle.train_epoch = train_epoch
-    where = make_replicas("multi_worker")
-    hashes, _ = tiny_run.carry_out(
-        folder, records, ONE_CYCLE, computation=Computation(replicas=where)
+    replicas = make_replicas("multi_worker")
+    hashes, _ = tiny_run.train(
+        folder, records, ONE_CYCLE, computation=Computation(replicas=replicas)
     )
-    told = {"replicas": where.count, "chief": where.is_chief, "refused": refused(where)}
-    print(json.dumps(told | hashes))
+    report = {
+        "replicas": replicas.count,
+        "chief": replicas.is_chief,
+        "refused": refusals_of(replicas),
+    }
+    print(json.dumps(report | hashes))
 
 
-def refused(where):
-    """Codes and what came, where the processes differ, and where the chief alone refuses."""
+def refusals_of(replicas):
+    """Refusals (code, found) if the processes differ, and if only the chief refuses."""
 
     def refuse():
         raise Refusal("its-code", "some/path", expected="a", found="b", remedy="c")
 
-    told = []
+    refusals = []
     for work in (
-        lambda: where.demand_same({"seed": int(where.is_chief)}, "arguments"),
-        lambda: where.from_chief(refuse),
+        lambda: replicas.demand_same({"seed": int(replicas.is_chief)}, "arguments"),
+        lambda: replicas.from_chief(refuse),
     ):
         try:
             work()
         except Refusal as refusal:
-            told.append([refusal.code, refusal.found])
-    return told
+            refusals.append([refusal.code, refusal.found])
+    return refusals
 
 
 if __name__ == "__main__":

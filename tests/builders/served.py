@@ -1,4 +1,4 @@
-"""A tiny cascade exported, and how tests ask it."""
+"""A tiny exported cascade, and calls of its signatures."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.builders import tiny_records
 
 @dataclass(frozen=True)
 class Exported:
-    """A cascade, the folder it was exported to, and what TensorFlow loads from there."""
+    """A cascade, the folder of its export, and the SavedModel loaded from there."""
 
     cascade: Cascade
     folder: Path
@@ -22,8 +22,8 @@ class Exported:
         return self.loaded.signatures[name]
 
 
-def draw(count, rows, columns):
-    """Slices of HU, float32 [count, rows, columns], with lesions of changing types."""
+def draw_slices(count, rows, columns):
+    """Slices of HU, float32 [count, rows, columns], with lesions of different types."""
     generator = np.random.default_rng(0)
     drawn = [
         tiny_records.draw_slice(generator, rows, columns, (2, 3, 4, 0)[number % 4])[0]
@@ -32,6 +32,6 @@ def draw(count, rows, columns):
     return np.stack(drawn).astype(np.float32)
 
 
-def ask(serve, hu, spacing_mm):
+def call_model(serve, hu, spacing_mm):
     answer = serve(hu=tf.constant(hu), spacing_mm=tf.constant(spacing_mm, tf.float32))
     return {name: value.numpy() for name, value in answer.items()}

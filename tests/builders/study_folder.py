@@ -1,4 +1,4 @@
-"""A study's folder as trainers leave it, from a cohort drawn at random instead of networks."""
+"""Write a study folder like the trainers, with results of a random cohort instead of networks."""
 
 import json
 from dataclasses import replace
@@ -17,13 +17,13 @@ KEY = "0" * 16
 FIXED = {"baseline": [[]], "hier_freeze": [[], ["enc1"], ["enc1", "enc2"]]}
 
 
-def place_of(fold, validation):
+def fold_name(fold, validation):
     return f"fold{fold}" + ("_validated_on_test" if validation == TEST_FOLD else "")
 
 
-def begun(study, protocol, fold=0, seed=0, validation=INNER, cycles=None):
-    """A run with ``run.json`` and some finished cycles."""
-    run = study / "finetune" / place_of(fold, validation) / f"seed{seed}" / protocol
+def write_run(study, protocol, fold=0, seed=0, validation=INNER, cycles=None):
+    """Write a run with ``run.json`` and some finished cycles."""
+    run = study / "finetune" / fold_name(fold, validation) / f"seed{seed}" / protocol
     run.mkdir(parents=True)
     fixed = FIXED.get(protocol, [[]])
     settings = {"learning_rate": 5e-5, "epochs": 80, "patience": 10, "batch_size": 1}
@@ -41,7 +41,7 @@ def begun(study, protocol, fold=0, seed=0, validation=INNER, cycles=None):
         "protocol": {
             "name": protocol,
             "start": "scratch" if protocol == "baseline" else "pretrained",
-            "cycles": [{"fixed": one, "monitor": "val_loss", **settings} for one in fixed],
+            "cycles": [{"fixed": names, "monitor": "val_loss", **settings} for names in fixed],
         },
         "versions": {"liver_tf": "0.1.0", "tensorflow": "2.21.0"},
     }
@@ -52,11 +52,16 @@ def begun(study, protocol, fold=0, seed=0, validation=INNER, cycles=None):
 
 
 def add_cycle(run, number, blocks=(), *, key="", epochs=3):
-    """A finished cycle whose second epoch was kept."""
+    """Write a finished cycle whose best epoch is the second."""
     folder = run / f"cycle{number}"
     folder.mkdir()
-    told = {"fixed": list(blocks), "monitor": "val_loss", "best_epoch": 2, "seconds": 10.0 * number}
-    (folder / "cycle.json").write_text(json.dumps(told))
+    summary = {
+        "fixed": list(blocks),
+        "monitor": "val_loss",
+        "best_epoch": 2,
+        "seconds": 10.0 * number,
+    }
+    (folder / "cycle.json").write_text(json.dumps(summary))
     (folder / "key").write_text(key)
     lines = ["epoch,loss,val_loss,val_dice,val_dice_any_lesion"]
     lines += [
@@ -66,8 +71,8 @@ def add_cycle(run, number, blocks=(), *, key="", epochs=3):
     (folder / "history.csv").write_text("\n".join(lines) + "\n")
 
 
-def seen_cases(fold, folds=2, patients=20):
-    """What a fold's networks are trained on: the cases of the other folds."""
+def training_cases(fold, folds=2, patients=20):
+    """Training data of the networks of a fold: the cases of the other folds."""
     others = [other for other in range(folds) if other != fold]
     return tuple(
         HashedCase(f"fold{other}-c{p:02}", f"fold{other}-p{p:02}", f"fold{other}-p{p:02}", ())
@@ -76,19 +81,21 @@ def seen_cases(fold, folds=2, patients=20):
     )
 
 
-def measured(study, cohort, protocol, quality, fold=0, seed=0, validation=INNER, **changes):
-    """A finished run with measures, shown slices and what it has seen."""
-    run = begun(study, protocol, fold, seed, validation)
+def write_measured_run(
+    study, cohort, protocol, quality, fold=0, seed=0, validation=INNER, **changes
+):
+    """Write a finished run with measures, example slices and its training data."""
+    run = write_run(study, protocol, fold, seed, validation)
     (run / "weights.npz").write_bytes(b"weights")
     rows = [
         replace(
-            one,
-            patient=f"fold{fold}-{one.patient}",
-            case=f"fold{fold}-c{one.patient[1:]}",
+            result,
+            patient=f"fold{fold}-{result.patient}",
+            case=f"fold{fold}-c{result.patient[1:]}",
             fold=str(fold),
             seed=seed,
         )
-        for one in cohort(quality)
+        for result in cohort(quality)
     ]
     results = RunResults(
         protocol=protocol,
@@ -106,10 +113,10 @@ def measured(study, cohort, protocol, quality, fold=0, seed=0, validation=INNER,
     truth = np.zeros((40, 40), np.uint8)
     truth[10:30, 8:30], truth[14:20, 12:18] = 1, 2
     hu = np.where(truth == 1, 110, np.where(truth == 2, 10, -50)).astype(np.int16)
-    shown = {
-        rank: crop_to_liver(hu, truth, np.roll(truth, 1, axis=1), (1.5, 1.5), one)
-        for rank, one in pick_examples(results.results).items()
+    examples = {
+        rank: crop_to_liver(hu, truth, np.roll(truth, 1, axis=1), (1.5, 1.5), result)
+        for rank, result in pick_examples(results.results).items()
     }
-    save_examples(run, results, shown)
-    save_training_data(run / "seen.json", (SplitPart("training", KEY, seen_cases(fold)),))
+    save_examples(run, results, examples)
+    save_training_data(run / "seen.json", (SplitPart("training", KEY, training_cases(fold)),))
     return run

@@ -1,4 +1,4 @@
-"""Jobs of a study without a network: only the files by which their state is known."""
+"""Jobs of a study without networks: only the files that record their state."""
 
 import json
 

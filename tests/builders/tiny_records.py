@@ -1,4 +1,4 @@
-"""Small record sets for tests: blobs of liver and lesion in a body, drawn from a seed."""
+"""Small record sets for tests: random blobs of liver and lesion in a body."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WINDOW = (-160, 240)
 def draw_slice(
     generator: np.random.Generator, rows: int, columns: int, lesion: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """HU int16 and labels uint8, both [rows, columns]; ``lesion`` 0 draws none."""
+    """HU int16 and labels uint8, both [rows, columns]; ``lesion`` is its label, or 0 for none."""
     row, column = np.mgrid[:rows, :columns]
     row, column = (row + 0.5) / rows, (column + 0.5) / columns
     hu = np.full((rows, columns), -160.0)
@@ -50,9 +50,9 @@ def write_set(
     seed: int = 0,
     prefix: str = "",
 ) -> Manifest:
-    """Write a record set of one case per patient; their diagnoses go round the kinds of lesion.
+    """Write a record set with one case per patient; the diagnoses cycle through the lesion types.
 
-    Cases and patients are called ``prefix`` + case0 and so on: sets of other patients need another.
+    Cases are named ``prefix`` + case0 and so on; use another prefix for sets of other patients.
     """
     generator = np.random.default_rng(seed)
     entries = []

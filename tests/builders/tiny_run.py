@@ -1,4 +1,4 @@
-"""A run of two cycles on a tiny record set; also a command, so that a test can kill it."""
+"""A run of two cycles on a tiny record set; also a command that a test can kill."""
 
 import functools
 import os
@@ -44,11 +44,11 @@ TWO_CYCLES = Protocol(
 
 @functools.cache
 def data_of(records, seed):
-    """Task and batches of a record set; read once, as tests use them often."""
+    """Task and batches of a record set; read once, because many tests use them."""
     manifest = load_manifest(records)
     split = hold_out(manifest, validation_share=0.3, seed=0)
-    chosen = [entry for entry in manifest.cases if entry.case in set(split.training)]
-    total = case_statistics.total(entry.statistics for entry in chosen)
+    training = [entry for entry in manifest.cases if entry.case in set(split.training)]
+    total = case_statistics.total(entry.statistics for entry in training)
     task = Task(
         *case_statistics.liver_mean_sd(total),
         class_weights(total.class_pixels),
@@ -66,14 +66,14 @@ def data_of(records, seed):
 
 @functools.cache
 def network(records, seed, computation):
-    """A model with its compiled steps, which all runs share: tracing takes longer than training."""
+    """A model with compiled steps, shared by all runs because tracing is slower than training."""
     task, _ = data_of(records, seed)
     with computation.replicas.scope():
         model = unet.build(ARCHITECTURE, seed, precision=computation.precision)
     return model, model.get_weights(), CompiledSteps(model, task, computation)
 
 
-def carry_out(
+def train(
     folder,
     records,
     protocol=TWO_CYCLES,
@@ -85,9 +85,9 @@ def carry_out(
     retrace=False,
     **changes,
 ):
-    """Start or resume the run; return the hashes of the final weights and the cycles' results.
+    """Start or resume the run; return the final weights' hashes and the cycles' results.
 
-    ``retrace``: use new steps, e.g. because they are patched.
+    ``retrace``: compile new steps, e.g. because they are patched.
     """
     set_up_determinism(True)
     manifest = load_manifest(records)
@@ -119,8 +119,8 @@ def carry_out(
     return block_hashes(model), results
 
 
-def killed_between_two_files(folder, records):
-    """The same, but SIGKILL hits when the best weights are saved and the state is not yet."""
+def train_and_die(folder, records):
+    """Train, but kill the process after it saves the best weights and before it saves the state."""
     original, calls = open_cycle.save_weights, []
 
     def save_and_die(*arguments):
@@ -130,8 +130,8 @@ def killed_between_two_files(folder, records):
             os.kill(os.getpid(), signal.SIGKILL)
 
     open_cycle.save_weights = save_and_die
-    carry_out(folder, records)
+    train(folder, records)
 
 
 if __name__ == "__main__":
-    killed_between_two_files(Path(sys.argv[1]), Path(sys.argv[2]))
+    train_and_die(Path(sys.argv[1]), Path(sys.argv[2]))

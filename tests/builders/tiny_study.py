@@ -1,4 +1,4 @@
-"""A study small enough for a test: records, folds, networks, settings; and commands on it."""
+"""A study small enough for a test: records, folds, networks, settings and commands."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ ROOT = Path(__file__).parents[2]
 #: Patients 0 to 7 test once each; validation has patients with and without a lesion.
 PATIENTS, FOLDS = 12, 2
 
-#: The run that the tests train.
+#: Name of the run that the tests train.
 CELL = "fold0/mine/seed0"
 
 
 def write(folder: Path, make_network=None) -> Path:
     """Write the inputs of a study.
 
-    The networks are untrained but real, or a few bytes each without ``make_network``.
+    The networks are real but untrained; without ``make_network`` they are placeholder files.
     """
     whole = folder / "whole"
     whole.mkdir(parents=True)
@@ -34,9 +34,9 @@ def write(folder: Path, make_network=None) -> Path:
     save_folds(folder / "folds.json", manifest, splits, {})
     rois = folder / "rois"
     rois.mkdir()
-    of_rois = tiny_records.write_set(rois, patients=PATIENTS, slices=1)
-    roi = {**of_rois.roi, "source_fingerprint": load_manifest(whole).fingerprint}
-    replace(of_rois, roi=roi).save(rois)
+    roi_manifest = tiny_records.write_set(rois, patients=PATIENTS, slices=1)
+    roi = {**roi_manifest.roi, "source_fingerprint": load_manifest(whole).fingerprint}
+    replace(roi_manifest, roi=roi).save(rois)
     for name, kind in (("liver", "liver"), ("lesion", "lesion")):
         (folder / name).mkdir()
         if make_network is None:
@@ -52,7 +52,7 @@ def write(folder: Path, make_network=None) -> Path:
 
 
 def settings(folder: Path, name: str = "settings", **changes) -> Path:
-    """A flag file of settings."""
+    """Write a flag file of settings."""
     values = {"epochs": 2, "batch_size": 4, "pictures": 0, **changes}
     path = folder / f"{name}.flags"
     lines = [f"--{key}={value}" for key, value in values.items()]
@@ -61,16 +61,16 @@ def settings(folder: Path, name: str = "settings", **changes) -> Path:
 
 
 def protocol(folder: Path, name: str, *cycles: str, **more) -> Path:
-    """A protocol's flag file."""
+    """Write the flag file of a protocol."""
     path = folder / f"{name}.flags"
-    lines = [f"--protocol={name}", "--start=pretrained", *(f"--cycle={one}" for one in cycles)]
+    lines = [f"--protocol={name}", "--start=pretrained", *(f"--cycle={cycle}" for cycle in cycles)]
     lines += [f"--{key}={value}" for key, value in more.items()]
     path.write_text("\n".join([*lines, ""]))
     return path
 
 
 def arguments(work: Path, study: Path, protocols, **changes) -> list[str]:
-    """Of trainers.reproduce."""
+    """Command-line arguments of trainers.reproduce."""
     values = {
         "output": study,
         "settings": work / "settings.flags",
@@ -94,7 +94,7 @@ def run_of(study: Path) -> Path:
 
 
 def start(arguments: list[str], **options) -> subprocess.Popen:
-    """Start trainers.reproduce in a process, and a group of processes, of its own."""
+    """Start trainers.reproduce in a new process and process group."""
     return subprocess.Popen(
         [sys.executable, "-m", "trainers.reproduce", *arguments],
         cwd=ROOT,
@@ -108,7 +108,7 @@ def start(arguments: list[str], **options) -> subprocess.Popen:
 
 
 def result_of(run: Path) -> dict:
-    """The results of a run, without what depends on interruptions and durations."""
+    """Results of a run, without anything that depends on interruptions or durations."""
     cycles = {}
     for path in sorted(run.glob("cycle*/cycle.json")):
         cycles[path.parent.name] = json.loads(path.read_text())

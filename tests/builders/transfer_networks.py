@@ -1,4 +1,4 @@
-"""Results of a transfer study whose Dice can be worked out by hand."""
+"""Results of a transfer study whose Dice can be calculated by hand."""
 
 import numpy as np
 
@@ -8,14 +8,14 @@ from liver_tf.results.stored_results import RunResults
 from liver_tf.studies.transfer.transfer_results import TransferFold, TransferResults
 
 
-def network(*overlaps, protocol="p", seed=0):
-    """Results of a network: liver of 10 x 10 pixels in each slice, and the rows found of it."""
+def network(*found_rows, protocol="p", seed=0):
+    """Results of a network: each slice has a liver of 10 x 10 pixels, some rows of it found."""
     results = []
-    for place, rows in enumerate(overlaps):
+    for index, rows in enumerate(found_rows):
         truth, predicted = np.zeros((2, 20, 20), np.uint8)
         truth[5:15, 5:15] = 1
         predicted[5 : 5 + rows, 5:15] = 1
-        case = f"c-{place}"
+        case = f"c-{index}"
         results.append(
             compare_with_truth(
                 truth,
@@ -31,22 +31,22 @@ def network(*overlaps, protocol="p", seed=0):
 
 
 def results_of(**seeds):
-    """One end, 4 slices, two test slices; for each protocol the rows found by each seed."""
+    """Results for one end, 4 training slices, 2 test slices; rows found per protocol and seed."""
     fold = TransferFold("head", 4, (0.0, 60.0), (72.0,), (96.0, 98.0), ("c-0", "c-1"), 12.0, 24.0)
     before = seeds.pop("before", None)
     runs = {
         ("head", 4, protocol): {
             seed: network(rows, rows, protocol=protocol, seed=seed)
-            for seed, rows in enumerate(found)
+            for seed, rows in enumerate(found_rows)
         }
-        for protocol, found in seeds.items()
+        for protocol, found_rows in seeds.items()
     }
     return TransferResults(
         (fold,), runs, {} if before is None else {"head": network(before, before)}
     )
 
 
-#: Rows found by each seed of every protocol.
+#: Rows found, for each seed of every protocol.
 FULL = {
     "baseline": (1, 2, 2),
     "baseline_long": (4, 5, 6),

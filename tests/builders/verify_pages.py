@@ -1,4 +1,4 @@
-"""Slices, pairs and an HTML parser for the tests of the verify page."""
+"""Slices, file pairs and an HTML parser for tests of the verify page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REAL = Path(os.environ.get("LIVER_TF_REAL_DATA", ROOT.parent / "shared" / "data"
 
 
 class Page(HTMLParser):
-    """Fails on unbalanced tags; collects attributes and text."""
+    """Parse a page, fail on unbalanced tags, and collect its attributes and text."""
 
     VOID = ("meta", "link", "input", "img")
 
@@ -73,7 +73,7 @@ def write_pair(folder, number, hu, labels, affine):
 
 
 def body_slice(mirror=None, spacing_mm=(0.8, 0.8)) -> LabelledSlice:
-    """A body with a liver of 110 HU on the left of the picture, its mask mirrored or not."""
+    """A body with a liver of 110 HU on the left of the image; the mask may be mirrored."""
     hu = np.full((120, 160), -1000, np.int16)
     hu[10:110, 10:150] = -90
     hu[20:80, 20:75] = 110
@@ -88,12 +88,12 @@ def body_slice(mirror=None, spacing_mm=(0.8, 0.8)) -> LabelledSlice:
     return LabelledSlice(0, hu, labels, spacing_mm, "", 5.0)
 
 
-def decoded(picture) -> np.ndarray:
+def decode(picture) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(picture.jpeg))))
 
 
-def filled(path: str, shape, units_per_pixel) -> np.ndarray:
-    """The pixels whose centres lie inside a closed path."""
+def pixels_inside(path: str, shape, units_per_pixel) -> np.ndarray:
+    """Mask of the pixels whose centres lie inside a closed path."""
     mask = np.zeros(shape, bool)
     for part in path.split("Z")[:-1]:
         points = [pair.split() for pair in part.strip().removeprefix("M").split("L")]

@@ -23,4 +23,4 @@ def protocol(cycles: int = CYCLES) -> Protocol:
 
 if __name__ == "__main__":
     count = int(sys.argv[3]) if len(sys.argv) > 3 else CYCLES
-    tiny_run.carry_out(Path(sys.argv[1]), Path(sys.argv[2]), protocol(count))
+    tiny_run.train(Path(sys.argv[1]), Path(sys.argv[2]), protocol(count))

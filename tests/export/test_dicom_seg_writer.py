@@ -29,10 +29,10 @@ from tests.builders.placed_series import (
     MARK_HU,
     STUDY_UID,
     marked_hu,
-    places_in_plane,
-    places_of_marks,
-    sorted_places,
-    turned,
+    marked_positions,
+    pixel_positions,
+    rotation_matrix,
+    sort_positions,
     write_placed_series,
 )
 
@@ -73,8 +73,8 @@ def frames_of(path):
 
 PLACES = [
     *((row, column, to_head, None) for row, column in IN_PLANE for to_head in (True, False)),
-    *((*AXIAL, True, turned(20, axis)) for axis in range(3)),
-    (*IN_PLANE[5], False, turned(8, 0) @ turned(-11, 1) @ turned(4, 2)),
+    *((*AXIAL, True, rotation_matrix(20, axis)) for axis in range(3)),
+    (*IN_PLANE[5], False, rotation_matrix(8, 0) @ rotation_matrix(-11, 1) @ rotation_matrix(4, 2)),
 ]
 
 
@@ -98,19 +98,19 @@ def test_seg_and_nifti_match_the_marked_pixels(tmp_path, row, column, to_head, r
         hu = stored[source.ReferencedSOPInstanceUID]
         np.testing.assert_array_equal(pixels, hu == {1: 40, 3: MARK_HU}[number])
         if number == 3:
-            place = places_in_plane(
+            place = pixel_positions(
                 frame.PlanePositionSequence[0],
                 shared.PlaneOrientationSequence[0],
                 shared.PixelMeasuresSequence[0],
                 np.argwhere(pixels),
             )
             reported.append(place)
-    true = places_of_marks(folder)
-    np.testing.assert_allclose(sorted_places(np.concatenate(reported)), true, atol=1e-4)
+    true = marked_positions(folder)
+    np.testing.assert_allclose(sort_positions(np.concatenate(reported)), true, atol=1e-4)
     image = nibabel.load(nifti)
     voxels = np.argwhere(np.asarray(image.dataobj) == 3)
     in_ras = nibabel.affines.apply_affine(image.affine, voxels)
-    np.testing.assert_allclose(sorted_places(in_ras * [-1, -1, 1]), true, atol=1e-3)
+    np.testing.assert_allclose(sort_positions(in_ras * [-1, -1, 1]), true, atol=1e-3)
     # And the reader of this project, which matches frames by reference and position.
     segments = read_dicom_seg(seg, scan)
     meaning = {name: LESION_TYPES.index(name) for name in LESION_TYPES.classes[1:]}
@@ -123,7 +123,10 @@ def test_nifti_labels_match_the_marked_voxels(tmp_path, signs, angle):
     stored = np.ascontiguousarray(marked_hu().transpose(2, 1, 0))
     affine = np.eye(4)
     affine[:3, :3] = (
-        turned(angle, 0) @ turned(angle / 2, 2) @ np.diag(signs) @ np.diag([0.7, 0.8, 2.5])
+        rotation_matrix(angle, 0)
+        @ rotation_matrix(angle / 2, 2)
+        @ np.diag(signs)
+        @ np.diag([0.7, 0.8, 2.5])
     )
     affine[:3, 3] = (20, -30, 500)
     nibabel.save(nibabel.Nifti1Image(stored, affine), tmp_path / "volume.nii.gz")

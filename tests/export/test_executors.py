@@ -13,7 +13,7 @@ import tensorflow as tf
 from liver_tf.inference.roi_box import windows_of
 from liver_tf.refusals import Refusal
 from liver_tf.serving.model_clients import Loaded, OpenVino
-from tests.builders.served import ask, draw
+from tests.builders.served import call_model, draw_slices
 
 #: Batch, rows and columns; all but the first take long.
 FIRST, *OTHERS = (
@@ -55,16 +55,16 @@ def openvino(exported):
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_tensorflow(exported, tensorflow, shape):
-    hu, spacing = draw(*shape), np.full((shape[0], 2), 0.8, np.float32)
+    hu, spacing = draw_slices(*shape), np.full((shape[0], 2), 0.8, np.float32)
     check(tensorflow(hu, spacing), exported.cascade, hu, spacing)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_openvino(exported, openvino, shape):
-    hu, spacing = draw(*shape), np.full((shape[0], 2), 0.8, np.float32)
+    hu, spacing = draw_slices(*shape), np.full((shape[0], 2), 0.8, np.float32)
     answer = openvino(hu, spacing)
     check(answer, exported.cascade, hu, spacing)
-    by_tensorflow = ask(exported.signature(), hu, spacing)
+    by_tensorflow = call_model(exported.signature(), hu, spacing)
     assert set(answer) == set(by_tensorflow)
     for name, value in by_tensorflow.items():
         assert answer[name].dtype == value.dtype
@@ -72,7 +72,7 @@ def test_openvino(exported, openvino, shape):
 
 
 def test_openvino_uses_the_spacing(exported, openvino):
-    hu = draw(2, 64, 64)
+    hu = draw_slices(2, 64, 64)
     areas = [openvino(hu, np.full((2, 2), mm, np.float32))["liver_area_mm2"] for mm in (1.0, 2.0)]
     assert areas[0].all()
     np.testing.assert_allclose(areas[1], 4 * areas[0])
@@ -82,7 +82,7 @@ def test_openvino_uses_the_spacing(exported, openvino):
 def test_found_as_uint8_gives_equal_answers(request, exported_for_openvino, name, client):
     """OpenVINO Model Server cannot send bool, so no output may be bool."""
     of_bool = request.getfixturevalue(name)
-    folder, hu = exported_for_openvino.folder, draw(3, 64, 64)
+    folder, hu = exported_for_openvino.folder, draw_slices(3, 64, 64)
     # No liver in the last slice.
     hu[2] = np.where(np.arange(64) < 32, -1000.0, -850.0)
     spacing = np.full((3, 2), 0.8, np.float32)
@@ -113,7 +113,7 @@ def test_openvino_ignores_the_checks_of_the_graph(openvino):
 @pytest.mark.long
 @pytest.mark.parametrize("shape", [FIRST, *OTHERS[:2]], ids=str)
 def test_saved_model_cli(exported, tmp_path, shape):
-    hu, spacing = draw(*shape), np.full((shape[0], 2), 0.8, np.float32)
+    hu, spacing = draw_slices(*shape), np.full((shape[0], 2), 0.8, np.float32)
     np.save(tmp_path / "hu.npy", hu)
     np.save(tmp_path / "spacing.npy", spacing)
     command = [
@@ -158,7 +158,7 @@ def in_32_bits(cascade, hu, spacing_mm):
 @pytest.mark.parametrize("name", ["tensorflow", "openvino"])
 def test_type_probabilities_agree_to_1e_5(request, exported, name, shape):
     client = request.getfixturevalue(name)
-    hu, spacing = draw(*shape), np.full((shape[0], 2), 0.8, np.float32)
+    hu, spacing = draw_slices(*shape), np.full((shape[0], 2), 0.8, np.float32)
     _, types = in_32_bits(exported.cascade, hu, spacing)
     answer = client(hu, spacing)
     assert answer["found_lesion"].any()
@@ -167,9 +167,9 @@ def test_type_probabilities_agree_to_1e_5(request, exported, name, shape):
 
 @pytest.mark.parametrize("shape", SHAPES[:3], ids=str)
 def test_probabilities_agree_to_1e_5_apart_from_rounding(exported, shape):
-    hu, spacing = draw(*shape), np.full((shape[0], 2), 0.8, np.float32)
+    hu, spacing = draw_slices(*shape), np.full((shape[0], 2), 0.8, np.float32)
     maps, _ = in_32_bits(exported.cascade, hu, spacing)
-    served = ask(exported.signature("probabilities"), hu, spacing)["probabilities"]
+    served = call_model(exported.signature("probabilities"), hu, spacing)["probabilities"]
     assert served.dtype == np.float16
     # Slices of a batch share the size of their windows, which may exceed that of a single slice.
     inside = maps.any(axis=-1)
@@ -181,8 +181,8 @@ def test_probabilities_agree_to_1e_5_apart_from_rounding(exported, shape):
 
 
 def test_probabilities_agree_with_the_networks(exported):
-    hu, spacing = draw(3, 337, 211), np.full((3, 2), 0.8, np.float32)
-    maps = ask(exported.signature("probabilities"), hu, spacing)["probabilities"]
+    hu, spacing = draw_slices(3, 337, 211), np.full((3, 2), 0.8, np.float32)
+    maps = call_model(exported.signature("probabilities"), hu, spacing)["probabilities"]
     assert maps.dtype == np.float16
     assert maps.shape == (*hu.shape, 5)
     seen = exported.cascade.undecided(tf.constant(hu), tf.constant(spacing))

@@ -22,8 +22,8 @@ from tests.builders.placed_series import (
     IN_PLANE,
     MARK_HU,
     marked_hu,
-    places_of_marks,
-    turned,
+    marked_positions,
+    rotation_matrix,
     write_placed_series,
 )
 
@@ -56,7 +56,7 @@ def test_nifti(tmp_path, signs, angle, order):
     stored = stored.transpose(order)
     affine = np.eye(4)
     steps = np.diag(signs) @ np.diag([0.7, 0.8, 2.5])
-    affine[:3, :3] = (turned(angle, 0) @ turned(angle / 2, 2) @ steps)[:, order]
+    affine[:3, :3] = (rotation_matrix(angle, 0) @ rotation_matrix(angle / 2, 2) @ steps)[:, order]
     affine[:3, 3] = (20, -30, 500)
     nibabel.save(nibabel.Nifti1Image(stored, affine), tmp_path / "volume.nii.gz")
     lesions, rows = results_of(read_nifti_volume(tmp_path / "volume.nii.gz"), tmp_path / "scan")
@@ -84,7 +84,7 @@ def test_nifti(tmp_path, signs, angle, order):
 
 PLACES = [
     *((row, column, to_head, None) for row, column in IN_PLANE for to_head in (True, False)),
-    (*IN_PLANE[5], False, turned(8, 0) @ turned(-11, 1) @ turned(4, 2)),
+    (*IN_PLANE[5], False, rotation_matrix(8, 0) @ rotation_matrix(-11, 1) @ rotation_matrix(4, 2)),
 ]
 
 
@@ -93,7 +93,7 @@ def test_dicom(tmp_path, row, column, to_head, rotation):
     folder = tmp_path / "series"
     write_placed_series(folder, row, column, to_head=to_head, rotation=rotation)
     (lesion,), _ = results_of(read_dicom_series(folder), tmp_path / "scan")
-    true_mm = places_of_marks(folder).mean(axis=0)
+    true_mm = marked_positions(folder).mean(axis=0)
     np.testing.assert_allclose(numbers_of(lesion["centroid_mm"], "xyz"), true_mm, atol=0.006)
     assert lesion["centroid_space"] == "LPS+"
     # As the slices store them: columns, rows, and slices from the feet.

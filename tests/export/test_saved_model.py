@@ -19,7 +19,7 @@ from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.refusals import Refusal
 from tests.builders.label_maps import label_maps
-from tests.builders.served import ask, draw
+from tests.builders.served import call_model, draw_slices
 
 OUTPUTS = {
     "label_map",
@@ -36,8 +36,8 @@ OUTPUTS = {
 @pytest.mark.parametrize("size", [(64, 64), (48, 80)])
 def test_the_reloaded_model_equals_the_cascade(exported, count, size):
     cascade, serve = exported.cascade, exported.signature()
-    hu, spacing = draw(count, *size), np.full((count, 2), 0.8, np.float32)
-    answer = ask(serve, hu, spacing)
+    hu, spacing = draw_slices(count, *size), np.full((count, 2), 0.8, np.float32)
+    answer = call_model(serve, hu, spacing)
     expected = label_maps(cascade, hu, spacing)
     np.testing.assert_array_equal(answer["label_map"], expected)
     if count == 3:
@@ -60,8 +60,8 @@ def test_post_processing_and_ensembles_are_in_the_exported_graph(make_network, t
     cascade = Cascade(LiverFinder(make_network("liver")), networks, how=how)
     write_saved_model(cascade, tmp_path / "1", {})
     serve = tf.saved_model.load(str(tmp_path / "1")).signatures["serving_default"]
-    hu, spacing = draw(3, 64, 64), np.full((3, 2), 0.8, np.float32)
-    answer = ask(serve, hu, spacing)
+    hu, spacing = draw_slices(3, 64, 64), np.full((3, 2), 0.8, np.float32)
+    answer = call_model(serve, hu, spacing)
     expected = label_maps(cascade, hu, spacing)
     np.testing.assert_array_equal(answer["label_map"], expected)
     plain = label_maps(Cascade(cascade.liver, networks), hu, spacing)
@@ -96,8 +96,8 @@ def test_the_graph_has_no_random_or_training_operations(exported):
 
 def test_unknown_spacing_has_no_areas(exported):
     cascade, serve = exported.cascade, exported.signature()
-    hu = draw(2, 64, 64)
-    answer = ask(serve, hu, [[0, 0], [0.8, 0.8]])
+    hu = draw_slices(2, 64, 64)
+    answer = call_model(serve, hu, [[0, 0], [0.8, 0.8]])
     assert np.isnan(answer["liver_area_mm2"]).tolist() == [True, False]
     assert np.isnan(answer["lesion_area_mm2"]).tolist() == [True, False]
     expected = label_maps(cascade, hu, np.float32([[np.nan, np.nan], [0.8, 0.8]]))
@@ -106,26 +106,26 @@ def test_unknown_spacing_has_no_areas(exported):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_hu_that_are_not_finite_are_refused(exported, value):
-    hu = draw(2, 64, 64)
+    hu = draw_slices(2, 64, 64)
     hu[1, 5, 5] = value
     with pytest.raises(tf.errors.InvalidArgumentError, match="hu: expected finite Hounsfield"):
-        ask(exported.signature(), hu, [[1, 1], [1, 1]])
+        call_model(exported.signature(), hu, [[1, 1], [1, 1]])
 
 
 def test_unusual_requests_get_an_answer_or_a_clear_error(exported):
     serve = exported.signature()
     for shape in ((0, 64, 64), (1, 0, 64), (1, 64, 0)):
         with pytest.raises(tf.errors.InvalidArgumentError, match="hu: expected at least one slice"):
-            ask(serve, np.zeros(shape, np.float32), np.ones((shape[0], 2)))
+            call_model(serve, np.zeros(shape, np.float32), np.ones((shape[0], 2)))
     for shape in ((1, 1, 300), (1, 700, 3), (1, 2, 1)):
         hu = np.resize(np.float32([-1000, 60]), shape)
-        answer = ask(serve, hu, [[0, 0]])
+        answer = call_model(serve, hu, [[0, 0]])
         assert answer["label_map"].shape == shape
         assert answer["label_map"].max() <= 4
     with pytest.raises(tf.errors.InvalidArgumentError, match="dimension"):
-        ask(serve, np.zeros((64, 64), np.float32), [[1, 1]])
+        call_model(serve, np.zeros((64, 64), np.float32), [[1, 1]])
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"spacing_mm: expected \[batch, 2\]"):
-        ask(serve, draw(2, 64, 64), np.ones((3, 2)))
+        call_model(serve, draw_slices(2, 64, 64), np.ones((3, 2)))
 
 
 @pytest.mark.parametrize(
@@ -138,18 +138,18 @@ def test_unusual_requests_get_an_answer_or_a_clear_error(exported):
     ],
 )
 def test_values_that_cannot_be_hu_are_refused(exported, values, words):
-    hu = np.concatenate([draw(1, 64, 64), np.resize(np.float32(values), (1, 64, 64))])
+    hu = np.concatenate([draw_slices(1, 64, 64), np.resize(np.float32(values), (1, 64, 64))])
     for name in ("serving_default", "probabilities"):
         with pytest.raises(tf.errors.InvalidArgumentError, match=words):
-            ask(exported.signature(name), hu, [[1, 1]])
+            call_model(exported.signature(name), hu, [[1, 1]])
     if np.abs(hu).max() < 2**15:
         whole = np.round(hu).astype(np.int16)
         with pytest.raises(tf.errors.InvalidArgumentError, match=words):
-            ask(exported.signature("hu_int16"), whole, [[1, 1]])
+            call_model(exported.signature("hu_int16"), whole, [[1, 1]])
         with pytest.raises(tf.errors.InvalidArgumentError, match=words):
             exported.signature("volume")(hu=tf.constant(whole[1:]), spacing_mm=tf.ones([3]))
     # A scan is judged as a whole: a slice of lung alone, or of liver, is no error in it.
-    scan = np.stack([np.full((64, 64), 40, np.int16), draw(1, 64, 64)[0].astype(np.int16)])
+    scan = np.stack([np.full((64, 64), 40, np.int16), draw_slices(1, 64, 64)[0].astype(np.int16)])
     answer = exported.signature("volume")(hu=tf.constant(scan), spacing_mm=tf.ones([3]))
     assert answer["label_map"].shape == scan.shape
 
@@ -169,24 +169,24 @@ def test_values_that_cannot_be_hu_are_refused(exported, values, words):
     ],
 )
 def test_spacings_outside_the_limits_of_ct_are_refused(exported, spacing, words):
-    hu = draw(2, 64, 64)
+    hu = draw_slices(2, 64, 64)
     for name in ("serving_default", "probabilities"):
         with pytest.raises(tf.errors.InvalidArgumentError, match=f"spacing_mm: .*{words}"):
-            ask(exported.signature(name), hu, [[0.8, 0.8], spacing])
+            call_model(exported.signature(name), hu, [[0.8, 0.8], spacing])
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"spacing_mm: .*{words}"):
-        ask(exported.signature("volume"), hu.round().astype(np.int16), [2.0, *spacing])
+        call_model(exported.signature("volume"), hu.round().astype(np.int16), [2.0, *spacing])
 
 
 def test_spacings_at_the_limits_are_accepted(exported):
-    hu = np.resize(draw(1, 64, 64), (1, 64, 3000))
-    assert ask(exported.signature(), hu, [[20, 0.01]])["label_map"].shape == hu.shape
+    hu = np.resize(draw_slices(1, 64, 64), (1, 64, 3000))
+    assert call_model(exported.signature(), hu, [[20, 0.01]])["label_map"].shape == hu.shape
 
 
 @pytest.mark.parametrize("apart", [-2.0, np.nan, np.inf, 1e-12])
 def test_invalid_slice_spacings_are_refused(exported, apart):
-    hu = draw(2, 64, 64).round().astype(np.int16)
+    hu = draw_slices(2, 64, 64).round().astype(np.int16)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"spacing_mm: expected 0\.01 to 20"):
-        ask(exported.signature("volume"), hu, [apart, 0.8, 0.8])
+        call_model(exported.signature("volume"), hu, [apart, 0.8, 0.8])
 
 
 def test_scales_of_another_batch_size_are_refused(exported):
@@ -204,7 +204,7 @@ def test_a_slice_without_liver_has_an_empty_answer(make_network, tmp_path):
     never = LiverFinder(make_network("liver", favoured=[1e4, -1e4]))
     cascade = Cascade(never, make_network("lesion", favoured=[0, 0, 1e4, 0, 0]))
     serve = signatures_of(cascade)["serving_default"]
-    answer = serve(tf.constant(draw(1, 64, 64)), tf.ones([1, 2]))
+    answer = serve(tf.constant(draw_slices(1, 64, 64)), tf.ones([1, 2]))
     assert not answer["label_map"].numpy().any()
     assert answer["found_liver"].numpy().tolist() == [False]
     assert answer["found_lesion"].numpy().tolist() == [False]
@@ -256,10 +256,10 @@ def test_one_of_two_simultaneous_exports_is_refused(exported, tmp_path, monkeypa
 def test_the_other_of_two_simultaneous_exports_is_complete(exported, tmp_path):
     folder = tmp_path / "liver" / "1"
     assert "written" in export_twice_at_once(exported.cascade, folder)
-    hu = draw(1, 64, 64)
+    hu = draw_slices(1, 64, 64)
     serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
-    for name, value in ask(exported.signature(), hu, [[0.8, 0.8]]).items():
-        np.testing.assert_array_equal(ask(serve, hu, [[0.8, 0.8]])[name], value)
+    for name, value in call_model(exported.signature(), hu, [[0.8, 0.8]]).items():
+        np.testing.assert_array_equal(call_model(serve, hu, [[0.8, 0.8]])[name], value)
 
 
 def test_an_export_does_not_wait_for_another_process(exported, tmp_path, monkeypatch):

@@ -9,13 +9,13 @@ from liver_tf.export.signatures import signatures_of
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.postprocessing import PostProcessing
-from tests.builders.served import ask, draw
+from tests.builders.served import call_model, draw_slices
 
 
 def test_int16(exported):
-    hu = draw(2, 64, 80).round()
-    expected = ask(exported.signature(), hu, [[0.8, 0.8]])
-    answer = ask(exported.signature("hu_int16"), hu.astype(np.int16), [[0.8, 0.8]])
+    hu = draw_slices(2, 64, 80).round()
+    expected = call_model(exported.signature(), hu, [[0.8, 0.8]])
+    answer = call_model(exported.signature("hu_int16"), hu.astype(np.int16), [[0.8, 0.8]])
     for name, value in expected.items():
         np.testing.assert_array_equal(answer[name], value)
 
@@ -30,14 +30,14 @@ def test_spacing_is_optional_except_in_serving_default(exported):
         default = tf.make_ndarray(definitions[name].defaults["spacing_mm"])
         np.testing.assert_array_equal(default, np.zeros((1, 2), np.float32))
     assert not definitions["serving_default"].defaults
-    answer = ask(exported.signature(), draw(2, 64, 80), default)
+    answer = call_model(exported.signature(), draw_slices(2, 64, 80), default)
     assert np.isnan(answer["liver_area_mm2"]).all()
 
 
 def test_one_spacing_for_all(exported):
-    hu = draw(3, 64, 64)
-    one = ask(exported.signature(), hu, [[0.7, 0.9]])
-    each = ask(exported.signature(), hu, [[0.7, 0.9]] * 3)
+    hu = draw_slices(3, 64, 64)
+    one = call_model(exported.signature(), hu, [[0.7, 0.9]])
+    each = call_model(exported.signature(), hu, [[0.7, 0.9]] * 3)
     for name, value in each.items():
         np.testing.assert_array_equal(one[name], value)
 
@@ -53,7 +53,7 @@ def test_stored_values_of_dicom(exported, slope, intercept):
         spacing_mm=tf.constant([[0.8, 0.8]]),
     )
     hu = (stored * slope + intercept).astype(np.float32)
-    for name, value in ask(exported.signature(), hu, [[0.8, 0.8]]).items():
+    for name, value in call_model(exported.signature(), hu, [[0.8, 0.8]]).items():
         np.testing.assert_array_equal(answer[name].numpy(), value)
 
 

@@ -11,7 +11,7 @@ from liver_tf.conversion.sources import find_slices
 from liver_tf.inspection.case_pictures import SIDE, picture_case, picture_of
 from liver_tf.labels import LESION_TYPES, LITS
 from tests.builders.phantom_sets import KEY, MASK_VALUES
-from tests.builders.verify_pages import body_slice, decoded, filled
+from tests.builders.verify_pages import body_slice, decode, pixels_inside
 
 
 @pytest.mark.parametrize("spacing_mm", [(0.8, 0.8), (1.0, 0.5), None])
@@ -29,10 +29,10 @@ def test_outlines_follow_the_mask(spacing_mm):
     scale = np.array([row_mm, column_mm]) * units
     for label, path in picture.outlines:
         expected = crop >= 1 if label == 1 else crop == label
-        found = filled(path, crop.shape, scale)
+        found = pixels_inside(path, crop.shape, scale)
         assert (found != expected).sum() <= 0.01 * expected.sum()
     assert [label for label, _ in picture.outlines] == [1, 3]
-    grey = decoded(picture)
+    grey = decode(picture)
     assert grey.shape == crop.shape
     # 110 HU in the window from -160 to 240 HU.
     assert grey[60, 60] == pytest.approx((110 + 160) / 400 * 255, abs=4)
@@ -44,7 +44,7 @@ def test_a_large_slice_is_reduced():
     picture = picture_of(
         LabelledSlice(0, hu, np.ones(hu.shape, np.uint8), None, "", None), "", LITS
     )
-    assert decoded(picture).shape == (SIDE, SIDE)
+    assert decode(picture).shape == (SIDE, SIDE)
     assert len(picture.jpeg) < 90_000
 
 

@@ -14,7 +14,7 @@ from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_seg_writer import write_dicom_seg
 from liver_tf.labels import LESION_TYPES
 from tests.builders.ct_files import phantom_hu, phantom_labels, write_series
-from tests.builders.orthanc import ARCHIVE, ORTHANC, US, free_port, running_archive
+from tests.builders.orthanc import ARCHIVE, CLIENT, ORTHANC, free_port, running_archive
 
 pynetdicom = pytest.importorskip(
     "pynetdicom", reason="pynetdicom is missing (pip install 'liver_tf[pacs]')"
@@ -43,7 +43,7 @@ class Us:
     def __init__(self, port: int) -> None:
         self.port = port
         self.received: list[pydicom.Dataset] = []
-        self.entity = pynetdicom.AE(ae_title=US)
+        self.entity = pynetdicom.AE(ae_title=CLIENT)
 
     def _keep(self, event) -> int:
         dataset = event.dataset
@@ -114,7 +114,7 @@ class Us:
                 archive, StudyRootQueryRetrieveInformationModelMove
             ) as association:
                 *_, (status, _) = association.send_c_move(
-                    query(level, **keys), US, StudyRootQueryRetrieveInformationModelMove
+                    query(level, **keys), CLIENT, StudyRootQueryRetrieveInformationModelMove
                 )
         finally:
             server.shutdown()

@@ -15,7 +15,7 @@ from liver_tf.report.write_report import write_runs_report, write_study_report
 from liver_tf.results.stored_results import LOOSE, load_results
 from liver_tf.results.study_inventory import read_study
 from liver_tf.run_files import TEST_FOLD
-from tests.builders.study_folder import begun, measured
+from tests.builders.study_folder import write_measured_run, write_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PHANTOM = "PHANTOM data (not patients)"
@@ -30,10 +30,10 @@ def study(cohort, tmp_path_factory):
         for fold in (0, 1):
             for seed in (0, 1):
                 if protocol != "mine" or (fold, seed) == (0, 0):
-                    measured(study, cohort, protocol, quality, fold, seed)
-    measured(study, cohort, "hier_freeze", 0.9, 0, 0, TEST_FOLD)
-    (begun(study, "mine", 0, 1) / "weights.npz").write_bytes(b"weights")
-    begun(study, "mine", 1, 0, cycles=0)
+                    write_measured_run(study, cohort, protocol, quality, fold, seed)
+    write_measured_run(study, cohort, "hier_freeze", 0.9, 0, 0, TEST_FOLD)
+    (write_run(study, "mine", 0, 1) / "weights.npz").write_bytes(b"weights")
+    write_run(study, "mine", 1, 0, cycles=0)
     memo = study / "cells" / "fold1" / "mine" / "seed0" / "cell.json"
     memo.parent.mkdir(parents=True)
     memo.write_text(json.dumps({"state": "failed", "seconds": {}}))
@@ -187,8 +187,8 @@ def test_a_report_is_repeatable_and_removes_old_pictures(study, tmp_path):
 
 
 def test_unreadable_runs_do_not_stop_the_report(cohort, tmp_path):
-    measured(tmp_path, cohort, "baseline", 0.5)
-    broken = measured(tmp_path, cohort, "hier_freeze", 0.8)
+    write_measured_run(tmp_path, cohort, "baseline", 0.5)
+    broken = write_measured_run(tmp_path, cohort, "hier_freeze", 0.8)
     (broken / "measures" / "test.json").write_text("{")
     (broken / "cycle1" / "history.csv").write_text("epoch,loss\n1,x\n")
     (broken / "measures" / "test_shown.npz").write_bytes(b"PK")
@@ -197,7 +197,7 @@ def test_unreadable_runs_do_not_stop_the_report(cohort, tmp_path):
 
 
 def test_examples_of_other_results_are_not_shown(cohort, tmp_path):
-    run = measured(tmp_path, cohort, "baseline", 0.5)
+    run = write_measured_run(tmp_path, cohort, "baseline", 0.5)
     results = load_results(run)
     replace(results, made_of={**results.made_of, "weights": "others"}).save(run)
     (cell,) = read_study(tmp_path)
@@ -208,7 +208,7 @@ def test_refusals(cohort, tmp_path):
     with pytest.raises(Refusal) as refused:
         write_study_report(tmp_path / "none", tmp_path / "report", data_label="d")
     assert refused.value.code == "no-study"
-    begun(tmp_path, "baseline")
+    write_run(tmp_path, "baseline")
     with pytest.raises(Refusal, match="1 runs, none of them evaluated") as refused:
         write_study_report(tmp_path, tmp_path / "report", data_label="d")
     assert refused.value.code == "nothing-measured"

@@ -18,7 +18,7 @@ from liver_tf.results.stored_results import RunResults
 from liver_tf.run_files import INNER
 
 
-def sliced(patient, pixels, hit):
+def slice_result(patient, pixels, hit):
     """A slice with a lesion of some pixels, of which ``hit`` are found; none: healthy."""
     truth, found = np.full((1, 9), 1, np.uint8), np.full((1, 9), 1, np.uint8)
     truth[0, :pixels], found[0, :hit] = 2, 2
@@ -27,8 +27,13 @@ def sliced(patient, pixels, hit):
 
 def test_ranks_by_dice_and_the_larger_miss_is_the_worse():
     results = [
-        *(sliced("a", 4, 4), sliced("b", 2, 0), sliced("c", 6, 0), sliced("d", 4, 2)),
-        *(sliced("e", 4, 3), sliced("healthy", 0, 0)),
+        *(
+            slice_result("a", 4, 4),
+            slice_result("b", 2, 0),
+            slice_result("c", 6, 0),
+            slice_result("d", 4, 2),
+        ),
+        *(slice_result("e", 4, 3), slice_result("healthy", 0, 0)),
     ]
     ranks = pick_examples(results)
     assert {rank: one.patient for rank, one in ranks.items()} == {
@@ -48,7 +53,7 @@ def test_the_crop_is_a_square_around_the_liver(spacing):
     predicted = np.zeros_like(truth)
     predicted[98:100, 100] = 2
     hu = np.arange(40_000, dtype=np.int32).reshape(200, 200) % 400 - 160
-    shown = crop_to_liver(hu, truth, predicted, spacing, sliced("a", 4, 2))
+    shown = crop_to_liver(hu, truth, predicted, spacing, slice_result("a", 4, 2))
     rows, columns = shown.hu.shape
     # 42 rows x 1 mm and 20 columns x 2 mm; 15 mm or 20 pixels on every side.
     assert (rows, columns) == ((72, 36) if spacing else (82, 82))
@@ -62,15 +67,15 @@ def test_the_crop_is_a_square_around_the_liver(spacing):
 def test_a_crop_at_the_border_stays_inside_and_air_is_kept_complete():
     truth = np.zeros((100, 100), np.uint8)
     truth[0:10, 95:100] = 1
-    shown = crop_to_liver(truth, truth, truth, (1.0, 1.0), sliced("a", 4, 2))
+    shown = crop_to_liver(truth, truth, truth, (1.0, 1.0), slice_result("a", 4, 2))
     assert shown.hu.shape == (40, 40)
     assert (shown.truth > 0).sum() == 50
-    whole = crop_to_liver(truth, truth * 0, truth * 0, (1.0, 1.0), sliced("a", 4, 2))
+    whole = crop_to_liver(truth, truth * 0, truth * 0, (1.0, 1.0), slice_result("a", 4, 2))
     assert whole.hu.shape == (100, 100)
 
 
 def test_round_trip_and_examples_of_other_results_are_ignored(tmp_path):
-    results = [sliced("a", 4, 4), sliced("b", 4, 0), sliced("c", 4, 2)]
+    results = [slice_result("a", 4, 4), slice_result("b", 4, 0), slice_result("c", 4, 2)]
     run = RunResults(
         *("mine", "0", 0, "test", INNER, LESION_TYPES, {"weights": "w"}, tuple(results))
     )

@@ -8,7 +8,7 @@ from liver_tf.records.training_data_file import save_training_data
 from liver_tf.results.leakage_audit import audit_leakage
 from liver_tf.results.study_inventory import read_study
 from liver_tf.run_files import TEST_FOLD
-from tests.builders.study_folder import KEY, measured, seen_cases
+from tests.builders.study_folder import KEY, training_cases, write_measured_run
 
 #: 256 bits of two slices that are nothing like each other, and of one that differs in two from the
 #: first; before them what is the same for equal pixels only.
@@ -20,14 +20,14 @@ NEAR = f"1:{'3' * 16}:{int(BITS, 16) ^ 3:064x}"
 @pytest.fixture
 def study(cohort, tmp_path):
     for fold in (0, 1):
-        measured(tmp_path, cohort, "mine", 0.5, fold)
+        write_measured_run(tmp_path, cohort, "mine", 0.5, fold)
     return tmp_path
 
 
 def seen(study, fold, *cases):
     run = study / "finetune" / f"fold{fold}" / "seed0" / "mine"
     before = SplitPart("volumes", KEY, cases)
-    save_training_data(run / "seen.json", (SplitPart("fold", KEY, seen_cases(fold)), before))
+    save_training_data(run / "seen.json", (SplitPart("fold", KEY, training_cases(fold)), before))
 
 
 def test_clean_folds_have_no_leaks(study):
@@ -50,7 +50,7 @@ def test_a_patient_in_training_and_test_is_a_leak(study):
 
 def test_an_identical_slice_of_another_case_is_a_possible_leak(study):
     # What fold 0 tests fold 1 is trained on: its hash is known from there.
-    cases = list(seen_cases(1))
+    cases = list(training_cases(1))
     cases[5] = HashedCase(cases[5].case, cases[5].patient, cases[5].group, (FIRST,))
     run = study / "finetune" / "fold1" / "seed0" / "mine"
     save_training_data(run / "seen.json", (SplitPart("fold", KEY, tuple(cases)),))
@@ -74,8 +74,8 @@ def test_runs_without_training_data_are_listed(study):
 
 
 def test_validation_on_the_test_fold_is_reported_but_no_leak(cohort, tmp_path):
-    run = measured(tmp_path, cohort, "mine", 0.5, validation=TEST_FOLD)
-    own = SplitPart("fold", KEY, (*seen_cases(0), *seen_cases(1)))
+    run = write_measured_run(tmp_path, cohort, "mine", 0.5, validation=TEST_FOLD)
+    own = SplitPart("fold", KEY, (*training_cases(0), *training_cases(1)))
     save_training_data(run / "seen.json", (own, SplitPart("volumes", KEY, ())))
     check = audit_leakage(read_study(tmp_path))
     assert (check.shared, check.loose) == ((), ("fold0_validated_on_test/seed0/mine",))

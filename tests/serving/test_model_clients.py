@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from liver_tf.refusals import Refusal
 from liver_tf.serving.model_clients import Grpc, Loaded, Rest, rest_body
-from tests.builders.served import ask, draw
+from tests.builders.served import call_model, draw_slices
 
 SPACING = np.float32([[0.7, 0.9], [0.0, 0.0]])
 
@@ -88,9 +88,9 @@ def grpc_target(exported):
 
 
 def check(client, exported):
-    hu = draw(2, 64, 80)
+    hu = draw_slices(2, 64, 80)
     answer = client(hu, SPACING)
-    expected = ask(exported.signature(), hu, SPACING)
+    expected = call_model(exported.signature(), hu, SPACING)
     assert set(answer) == set(expected)
     for name, value in expected.items():
         assert answer[name].dtype == value.dtype
@@ -107,14 +107,14 @@ def test_grpc(grpc_target, exported):
 
 
 def test_grpc_accepts_answers_beyond_4_mib(grpc_target):
-    hu = draw(17, 512, 512)
+    hu = draw_slices(17, 512, 512)
     answer = Grpc(grpc_target, "liver")(hu, SPACING[:1])
     assert answer["label_map"].nbytes > 4 * 2**20
     assert answer["label_map"].shape == hu.shape
 
 
 def test_a_request_beyond_the_limit_of_the_server_is_explained(grpc_target):
-    hu = np.resize(draw(1, 512, 512), (33, 512, 512))
+    hu = np.resize(draw_slices(1, 512, 512), (33, 512, 512))
     words = r"RESOURCE_EXHAUSTED.*send fewer slices.*grpc\.max_receive_message_length"
     with pytest.raises(Refusal, match=rf"(?s)\[no-answer\].*{words}"):
         Grpc(grpc_target, "liver")(hu, SPACING[:1])
@@ -123,7 +123,7 @@ def test_a_request_beyond_the_limit_of_the_server_is_explained(grpc_target):
 def test_an_error_of_the_server_is_reported(rest_url, grpc_target):
     for client in (Rest(rest_url + "s"), Grpc(grpc_target, "another")):
         with pytest.raises(Refusal, match=r"(?s)\[no-answer\].*(status 404|NOT_FOUND).*not found"):
-            client(draw(2, 64, 64), SPACING)
+            client(draw_slices(2, 64, 64), SPACING)
 
 
 @pytest.mark.parametrize(
@@ -131,16 +131,21 @@ def test_an_error_of_the_server_is_reported(rest_url, grpc_target):
     [
         (np.zeros((8, 8)), SPACING[:1], "request-shape", "Pass a single slice as hu"),
         (np.zeros((0, 8, 8)), SPACING[:1], "request-shape", r"shape \[0, 8, 8\]"),
-        (draw(2, 8, 8), np.ones((3, 2)), "request-shape", r"spacing_mm \[2, 2\]"),
-        (draw(2, 8, 8), np.ones(2), "request-shape", r"shape \[2\]"),
-        (draw(2, 64, 64), SPACING / 1000, "request-spacing", "0.01 to 20 mm, or 0 if unknown"),
-        (draw(2, 64, 64), -SPACING, "request-spacing", "found -0.9 to"),
-        (draw(2, 64, 64), SPACING * np.nan, "request-spacing", "0.01 to 20 mm"),
-        (draw(2, 64, 64), SPACING * 100, "request-spacing", "0.01 to 20 mm"),
-        (draw(2, 64, 64), SPACING / 10, "request-spacing", "longer side of 30 to 2000 mm"),
-        (draw(2, 64, 64) * np.nan, SPACING, "hu-not-finite", "NaN"),
-        (draw(2, 64, 64) + 1024, SPACING, "hu-unscaled", "look unscaled"),
-        (draw(2, 64, 64) * 999, SPACING, "hu-impossible", "between -32768 and 32767"),
+        (draw_slices(2, 8, 8), np.ones((3, 2)), "request-shape", r"spacing_mm \[2, 2\]"),
+        (draw_slices(2, 8, 8), np.ones(2), "request-shape", r"shape \[2\]"),
+        (
+            draw_slices(2, 64, 64),
+            SPACING / 1000,
+            "request-spacing",
+            "0.01 to 20 mm, or 0 if unknown",
+        ),
+        (draw_slices(2, 64, 64), -SPACING, "request-spacing", "found -0.9 to"),
+        (draw_slices(2, 64, 64), SPACING * np.nan, "request-spacing", "0.01 to 20 mm"),
+        (draw_slices(2, 64, 64), SPACING * 100, "request-spacing", "0.01 to 20 mm"),
+        (draw_slices(2, 64, 64), SPACING / 10, "request-spacing", "longer side of 30 to 2000 mm"),
+        (draw_slices(2, 64, 64) * np.nan, SPACING, "hu-not-finite", "NaN"),
+        (draw_slices(2, 64, 64) + 1024, SPACING, "hu-unscaled", "look unscaled"),
+        (draw_slices(2, 64, 64) * 999, SPACING, "hu-impossible", "between -32768 and 32767"),
     ],
 )
 def test_invalid_requests_are_not_sent(hu, spacing, code, words):
@@ -151,14 +156,14 @@ def test_invalid_requests_are_not_sent(hu, spacing, code, words):
 
 def test_no_rest_server():
     with pytest.raises(Refusal, match=r"\[no-answer\]"):
-        Rest("http://127.0.0.1:9/v1/models/liver")(draw(1, 64, 64), SPACING[:1])
+        Rest("http://127.0.0.1:9/v1/models/liver")(draw_slices(1, 64, 64), SPACING[:1])
 
 
 def test_no_grpc_server():
     reason = "messages are missing (pip install 'liver_tf[serving]')"
     pytest.importorskip("tensorflow_serving.apis", reason=reason)
     with pytest.raises(Refusal, match=r"\[no-answer\]"):
-        Grpc("127.0.0.1:9", "liver")(draw(1, 64, 64), SPACING[:1])
+        Grpc("127.0.0.1:9", "liver")(draw_slices(1, 64, 64), SPACING[:1])
 
 
 def test_no_model(tmp_path):
@@ -167,7 +172,7 @@ def test_no_model(tmp_path):
 
 
 def test_integer_hu_make_short_requests():
-    hu = draw(1, 64, 64).round()
+    hu = draw_slices(1, 64, 64).round()
     assert len(rest_body(hu, SPACING[:1])) < 0.75 * len(rest_body(hu + 0.5, SPACING[:1]))
     body = json.loads(rest_body(hu, SPACING[:1]))
     np.testing.assert_array_equal(body["inputs"]["hu"], hu)

@@ -13,7 +13,7 @@ from liver_tf.measures.measure_sums import ResamplingUnits
 from liver_tf.statistics.bootstrap_intervals import Interval, _weight_chunks, intervals, resample
 from liver_tf.statistics.paired_difference import PairedDifference
 from liver_tf.statistics.protocol_comparisons import compare
-from tests.builders.cohort import sliced
+from tests.builders.cohort import slice_result
 
 
 def draw(results, **options):
@@ -187,8 +187,8 @@ def test_full_cohort_is_fast(cohort):
 
 def test_networks_are_resampled_too():
     """Two seeds that differ for every patient alike: patients alone would give no width."""
-    results = [sliced(f"p{k}", hit=2, seed=0) for k in range(10)]
-    results += [sliced(f"p{k}", hit=0, seed=1) for k in range(10)]
+    results = [slice_result(f"p{k}", hit=2, seed=0) for k in range(10)]
+    results += [slice_result(f"p{k}", hit=0, seed=1) for k in range(10)]
     found = intervals(results, samples=4_000)["success"]
     # One seed or the other: 1, 0.
     assert (found.value, found.low, found.high) == (0.5, 0.0, 1.0)
@@ -203,7 +203,7 @@ def test_resamples_of_networks_have_the_variance_of_their_mean(seeds):
     hits = np.random.default_rng(seeds).integers(0, 3, seeds)
     hits[:2] = 0, 2
     results = [
-        sliced(f"p{k}", hit=hit, seed=seed) for seed, hit in enumerate(hits) for k in range(4)
+        slice_result(f"p{k}", hit=hit, seed=seed) for seed, hit in enumerate(hits) for k in range(4)
     ]
     shares = [2 * hit / (2 + hit) for hit in hits]
     found = draw(results, samples=40_000).samples["dice2"]
@@ -213,7 +213,7 @@ def test_resamples_of_networks_have_the_variance_of_their_mean(seeds):
 
 def test_networks_of_different_folds_are_resampled_separately():
     results = [
-        replace(sliced(f"p{fold}{k}", hit=2 * (seed == 0), seed=seed), fold=str(fold))
+        replace(slice_result(f"p{fold}{k}", hit=2 * (seed == 0), seed=seed), fold=str(fold))
         for fold in range(2)
         for seed in range(2)
         for k in range(5)
@@ -234,7 +234,7 @@ def test_more_seeds_do_not_act_like_more_patients(cohort):
 
 def test_every_fold_keeps_its_number_of_networks():
     results = [
-        replace(sliced(f"p{fold}{k}", hit=1, seed=seed), fold=str(fold))
+        replace(slice_result(f"p{fold}{k}", hit=1, seed=seed), fold=str(fold))
         for fold, seeds in ((0, 2), (1, 3))
         for seed in range(seeds)
         for k in range(2)

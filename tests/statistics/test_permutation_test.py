@@ -7,7 +7,7 @@ from scipy import stats
 from liver_tf.measures.measure_registry import all_measures
 from liver_tf.measures.measure_sums import RatioSums, ResamplingUnits
 from liver_tf.statistics.permutation_test import holm, permutation_test
-from tests.builders.cohort import sliced
+from tests.builders.cohort import slice_result
 
 
 def p_of(reference, other, measure="dice2", **options):
@@ -22,8 +22,8 @@ def p_of(reference, other, measure="dice2", **options):
 
 
 def test_every_exchange_of_three_patients_by_hand():
-    reference = [sliced(p, hit=0) for p in "abc"]
-    other = [sliced("a", hit=2), sliced("b", hit=2), sliced("c", hit=1)]
+    reference = [slice_result(p, hit=0) for p in "abc"]
+    other = [slice_result("a", hit=2), slice_result("b", hit=2), slice_result("c", hit=1)]
     # Differences 1, 1 and 2/3; of 8 exchanges only the observed one and its opposite lie as far.
     assert p_of(reference, other) == pytest.approx(2 / 8)
     # Success: 1, 1, 1, the same two of 8.
@@ -32,8 +32,8 @@ def test_every_exchange_of_three_patients_by_hand():
 
 
 def test_slices_of_a_patient_are_exchanged_together():
-    reference = [sliced("a", hit=0, index=k) for k in range(12)]
-    other = [sliced("a", hit=2, index=k) for k in range(12)]
+    reference = [slice_result("a", hit=0, index=k) for k in range(12)]
+    other = [slice_result("a", hit=2, index=k) for k in range(12)]
     # One patient says nothing, however many slices.
     assert p_of(reference, other) == 1.0
 
@@ -88,7 +88,7 @@ def test_a_ratio_with_changing_denominator_agrees_with_brute_force(cohort):
 
 
 def test_undefined_has_no_p_and_seed_decides(cohort):
-    missed = [sliced(p, hit=0) for p in "ab"]
+    missed = [slice_result(p, hit=0) for p in "ab"]
     assert p_of(missed, missed, "dice1") is None
     one, other = cohort(0.5), cohort(0.7)
     assert p_of(one, other, seed=1) == p_of(one, other, seed=1)
@@ -117,5 +117,5 @@ def test_holm_by_hand():
 
 def test_p_is_never_zero():
     names = [f"p{k:02}" for k in range(30)]
-    missed, found = ([sliced(p, hit=hit) for p in names] for hit in (0, 2))
+    missed, found = ([slice_result(p, hit=hit) for p in names] for hit in (0, 2))
     assert p_of(missed, found, permutations=99) == 1 / 100

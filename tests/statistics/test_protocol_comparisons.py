@@ -14,7 +14,7 @@ from liver_tf.results.stored_results import LOOSE
 from liver_tf.statistics.bootstrap_intervals import resample
 from liver_tf.statistics.permutation_test import permutation_test
 from liver_tf.statistics.protocol_comparisons import compare, compared_pairs
-from tests.builders.cohort import sliced
+from tests.builders.cohort import slice_result
 
 
 def draw(results, **options):
@@ -66,7 +66,7 @@ def test_comparisons_are_corrected_measure_by_measure(cohort):
 def test_seeds_are_pooled_by_patient_by_hand():
     """Two patients, two seeds: a is hit by both seeds, b by the first alone."""
     hits = {("a", 0): 2, ("a", 1): 2, ("b", 0): 2, ("b", 1): 0}
-    results = [sliced(patient, hit=hit, seed=seed) for (patient, seed), hit in hits.items()]
+    results = [slice_result(patient, hit=hit, seed=seed) for (patient, seed), hit in hits.items()]
     # Averaged within a patient: (1 + 1/2) / 2. Pooled as four slices it would be the same, but the
     # resamples are not those of four: patients aa, ab, bb with chances 1/4, 1/2, 1/4, crossed with
     # the first seed or the second.
@@ -87,10 +87,10 @@ def test_seeds_are_pooled_by_patient_by_hand():
     # p asks about patients: seeds averaged, the differences are 1/2 (a) and 1/2 (b) from one that
     # hits a with one seed and b with none. Of 4 exchanges none and both lie as far.
     reference = [
-        sliced("a", hit=2, seed=0),
-        sliced("a", hit=0, seed=1),
-        sliced("b", hit=0, seed=0),
-        sliced("b", hit=0, seed=1),
+        slice_result("a", hit=2, seed=0),
+        slice_result("a", hit=0, seed=1),
+        slice_result("b", hit=0, seed=0),
+        slice_result("b", hit=0, seed=1),
     ]
     assert p_of(reference, results, "success") == pytest.approx(2 / 4)
 
@@ -98,7 +98,7 @@ def test_seeds_are_pooled_by_patient_by_hand():
 def networks(patients, *, hits, fold="0"):
     """Slices of some patients by the networks in ``hits`` (seed -> hit)."""
     return [
-        replace(sliced(p, hit=hit, seed=seed), fold=fold)
+        replace(slice_result(p, hit=hit, seed=seed), fold=fold)
         for seed, hit in hits.items()
         for p in patients
     ]
@@ -157,11 +157,11 @@ def test_protocols_validated_on_the_test_fold_do_not_weaken_the_correction(cohor
 
 def test_exact_permutation_tests_are_reported():
     names = [f"p{k:02}" for k in range(12)]
-    missed = [sliced(p, hit=0) for p in names]
+    missed = [slice_result(p, hit=0) for p in names]
     results = {
         "baseline": missed,
-        "few": [sliced(p, hit=2 * (k < 3)) for k, p in enumerate(names)],
-        "many": [sliced(p, hit=2) for p in names],
+        "few": [slice_result(p, hit=2 * (k < 3)) for k, p in enumerate(names)],
+        "many": [slice_result(p, hit=2) for p in names],
     }
     pair = {name: results[name] for name in ("baseline", "few")}
     ending = " of the results of two protocols by patient, seeds averaged"

@@ -1,4 +1,4 @@
-"""Steps of a run: traced once for every set of fixed blocks, and as good as new each time."""
+"""Steps of a run: traced once per set of frozen blocks, with no state carried between cycles."""
 
 import numpy as np
 import pytest
@@ -27,17 +27,17 @@ def settings(*fixed, norm="update"):
     return CycleSettings(fixed, 1e-2, 1, 2, 1, norm=norm)
 
 
-def train(of_run, cycle):
-    """A cycle of five steps."""
-    step = of_run.begin(cycle)
-    if of_run.optimiser.name.startswith("loss_scale"):
-        assert float(of_run.optimiser.dynamic_scale) == 2.0**15
-    of_run.optimiser.learning_rate.assign(1e-2)
+def train(steps, cycle):
+    """Train a cycle of five steps."""
+    step = steps.begin(cycle)
+    if steps.optimiser.name.startswith("loss_scale"):
+        assert float(steps.optimiser.dynamic_scale) == 2.0**15
+    steps.optimiser.learning_rate.assign(1e-2)
     for number in range(5):
         assert np.isfinite(float(step(*make_batch(1 + number % 2), {})))
 
 
-#: Only the last blocks train: shorter backward passes to trace.
+#: Only the last blocks are trained, for short backward passes.
 MOST = BLOCKS[:-2]
 ALL_BUT_HEAD = BLOCKS[:-1]
 CYCLES = (
@@ -60,16 +60,16 @@ def test_cycles_with_equal_frozen_blocks_share_a_trace_and_nothing_else(precisio
 
     monkeypatch.setattr(compiled_steps, "training_step", counted)
     shared, fresh = (unet.build(Architecture(16, 1, 3), 1, precision=precision) for _ in range(2))
-    of_run = CompiledSteps(shared, TASK, Computation(precision))
+    steps = CompiledSteps(shared, TASK, Computation(precision))
     for cycle in CYCLES:
         before = block_hashes(shared)
-        train(of_run, cycle)
-        moved = {b for b, value in block_hashes(shared).items() if value != before[b]}
-        assert moved == set(BLOCKS) - set(cycle.fixed)
+        train(steps, cycle)
+        changed = {b for b, value in block_hashes(shared).items() if value != before[b]}
+        assert changed == set(BLOCKS) - set(cycle.fixed)
     assert len(traced) == 3
     assert [len(step.traced) for step in traced] == [1, 1, 1]
     assert [step.traced[0].experimental_get_tracing_count() for step in traced] == [1, 1, 1]
-    # With steps and an optimiser of its own for every cycle the weights are the same, bit by bit.
+    # New steps and a new optimiser for every cycle give the same weights, bit for bit.
     for cycle in CYCLES:
         train(CompiledSteps(fresh, TASK, Computation(precision)), cycle)
     assert block_hashes(shared) == block_hashes(fresh)

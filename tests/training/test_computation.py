@@ -1,11 +1,11 @@
-"""Half precision and XLA: another arithmetic, the same training."""
+"""Half precision and XLA train like single precision without XLA."""
 
 import json
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_replicas import ended, start
+from test_replicas import report_of, start
 
 from liver_tf.model import unet
 from liver_tf.model.architecture import Architecture
@@ -19,12 +19,12 @@ from tests.builders.replica_run import FIXED, losses
 
 
 def test_xla_trains_like_the_plain_step():
-    """In a process of its own: deterministic operations, which XLA lacks, stay on for good."""
-    told = ended(start("xla"))
-    np.testing.assert_allclose(told["compiled"], told["plain"], rtol=1e-4)
-    assert told["compiled"] != told["plain"], "XLA was not asked"
-    assert told["weights"] < 1e-5
-    assert told["frozen"]
+    """In a separate process: deterministic operations, which XLA lacks, cannot be switched off."""
+    report = report_of(start("xla"))
+    np.testing.assert_allclose(report["compiled"], report["plain"], rtol=1e-4)
+    assert report["compiled"] != report["plain"], "XLA was not used"
+    assert report["weights"] < 1e-5
+    assert report["frozen"]
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
@@ -40,30 +40,30 @@ def test_half_precision_trains_like_the_plain_step(precision):
 
 
 def test_a_half_precision_run_resumes_bit_for_bit_and_saves_float32(record_set, tmp_path):
-    """The scale of the loss is a part of the state."""
+    """The loss scale is part of the saved state."""
     computation = Computation("float16")
     protocol = Protocol("half", SCRATCH, (tiny_run.cycle(FIXED, epochs=2),))
-    carry_out = [record_set[0], protocol]
-    tiny_run.carry_out(tmp_path / "a" / "run", *carry_out, computation=computation)
+    arguments = [record_set[0], protocol]
+    tiny_run.train(tmp_path / "a" / "run", *arguments, computation=computation)
 
     class PowerCut(Exception):
         pass
 
-    def cut(line):
+    def interrupt(line):
         if "epoch 1 of 2" in line:
             raise PowerCut
 
     folder = tmp_path / "b" / "run"
     with pytest.raises(PowerCut):
-        tiny_run.carry_out(folder, *carry_out, computation=computation, say=cut)
+        tiny_run.train(folder, *arguments, computation=computation, say=interrupt)
     state = load_arrays(folder / "cycle1" / "state.npz")
     assert json.loads(str(state["memo"]))["epoch"] == 1
-    # Keras begins with a scale of 2^15, and halves it where a gradient overflows.
+    # Keras starts with a scale of 2^15 and halves it when a gradient overflows.
     scales = {float(array) for array in state.values() if array.shape == () and array.dtype == "f4"}
     assert any(2**8 <= scale <= 2**15 for scale in scales)
-    tiny_run.carry_out(folder, *carry_out, computation=computation)
+    tiny_run.train(folder, *arguments, computation=computation)
     ours, theirs = (
-        load_arrays(one / "run" / "weights.npz") for one in map(tmp_path.joinpath, "ab")
+        load_arrays(parent / "run" / "weights.npz") for parent in map(tmp_path.joinpath, "ab")
     )
     assert {array.dtype for array in ours.values()} == {np.dtype("float32")}
     assert all(ours[name].tobytes() == theirs[name].tobytes() for name in ours)

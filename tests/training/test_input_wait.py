@@ -1,4 +1,4 @@
-"""Only what goes by until a batch is there counts as waiting."""
+"""Input wait time: only the time until a batch is available counts."""
 
 import time
 
@@ -20,16 +20,16 @@ def epochs(until_epoch, until_batch):
 
 
 def test_only_the_time_to_get_batches_counts_as_waiting():
-    two = epochs(0.05, 0.02)
+    both_epochs = epochs(0.05, 0.02)
     for _ in range(2):
-        waiting = TimedBatches(two)
-        taken = []
-        for batch in waiting:
+        timed = TimedBatches(both_epochs)
+        received = []
+        for batch in timed:
             time.sleep(0.1)  # the step
-            taken.append(batch)
-        assert taken == [0, 1, 2]
-        # On a busy machine a sleep may last longer, but the three steps take 0.3 s in any case.
-        assert 0.11 <= waiting.seconds < 0.3
+            received.append(batch)
+        assert received == [0, 1, 2]
+        # Sleeps may take longer on a busy machine, but the three steps take at least 0.3 s.
+        assert 0.11 <= timed.seconds < 0.3
 
 
 def test_an_error_of_the_input_is_raised_and_timed():
@@ -38,7 +38,7 @@ def test_an_error_of_the_input_is_raised_and_timed():
         raise OSError("gone")
         yield
 
-    waiting = TimedBatches(iter([broken()]))
+    timed = TimedBatches(iter([broken()]))
     with pytest.raises(OSError, match="gone"):
-        list(waiting)
-    assert waiting.seconds >= 0.02
+        list(timed)
+    assert timed.seconds >= 0.02

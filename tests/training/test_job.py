@@ -1,4 +1,4 @@
-"""Batches of a training job: sampling and memory of its two parts."""
+"""Batches of a training job: sampling and memory of training and validation."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def test_only_training_is_thinned(job):
     assert [images.shape[0] for images, _, _ in validation.epoch(0)] == [3, 3]
 
 
-#: MiB of 10 slices of training and 6 of validation, 5 KiB each.
+#: MiB of 10 training and 6 validation slices, 5 KiB each.
 TRAINING, VALIDATION = 10 * 5 / 1024, 6 * 5 / 1024
 
 

@@ -1,4 +1,4 @@
-"""Fine-tuning is refused where the test was seen before: by the lesion or the liver network."""
+"""Fine-tuning is refused if test cases are training data of the lesion or liver network."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ SPLIT = Split(("case0", "case1", "case2"), ("case3",), ("case4", "case5"))
 
 @pytest.fixture(scope="module")
 def others(tmp_path_factory):
-    """A set of other patients, with other pictures."""
+    """Record set of other patients with other images."""
     folder = tmp_path_factory.mktemp("others")
     return tiny_records.write_set(folder, patients=4, seed=7, prefix="other-")
 
@@ -32,23 +32,23 @@ def check(folder, manifest, pretrained, *, allow_pairs=None, accept_unknown=Fals
     )
 
 
-def everyone(manifest):
+def all_for_training(manifest):
     return Split(tuple(case.case for case in manifest.cases), ())
 
 
 def test_disjoint_patients_pass_and_are_recorded(record_set, others, tmp_path):
-    save_training_cases(tmp_path / "lesion", "lesion", others, everyone(others))
-    seen = check(*record_set, tmp_path / "lesion")
-    (part,) = seen
+    save_training_cases(tmp_path / "lesion", "lesion", others, all_for_training(others))
+    recorded = check(*record_set, tmp_path / "lesion")
+    (part,) = recorded
     assert part.name == "training of a lesion network"
     assert [case.case for case in part.cases] == [case.case for case in others.cases]
-    save_training_cases(tmp_path / "mine", "lesion", record_set[1], SPLIT, seen)
-    own, before = load_training_data(tmp_path / "mine" / "seen.json")
-    assert [case.case for case in own.cases] == ["case0", "case1", "case2", "case3"]
-    assert before == part
-    # What a run has seen does not change when it goes on.
-    save_training_cases(tmp_path / "mine", "lesion", others, everyone(others))
-    assert load_training_data(tmp_path / "mine" / "seen.json") == (own, before)
+    save_training_cases(tmp_path / "mine", "lesion", record_set[1], SPLIT, recorded)
+    new_part, earlier_part = load_training_data(tmp_path / "mine" / "seen.json")
+    assert [case.case for case in new_part.cases] == ["case0", "case1", "case2", "case3"]
+    assert earlier_part == part
+    # The recorded training data do not change when a run resumes.
+    save_training_cases(tmp_path / "mine", "lesion", others, all_for_training(others))
+    assert load_training_data(tmp_path / "mine" / "seen.json") == (new_part, earlier_part)
 
 
 @pytest.mark.parametrize(
@@ -56,21 +56,21 @@ def test_disjoint_patients_pass_and_are_recorded(record_set, others, tmp_path):
     [("case0", False), ("case3", False), ("case5", True)],
     ids=["training", "validation", "test"],
 )
-def test_a_test_patient_in_the_pre_training_is_refused(
+def test_a_test_patient_in_the_pre_training_data_is_refused(
     record_set, others, tmp_path, case, refused, capsys
 ):
     folder, manifest = record_set
     entry = next(entry for entry in manifest.cases if entry.case == case)
     mixed = replace(others, cases=(*others.cases, entry))
-    save_training_cases(tmp_path / "lesion", "lesion", mixed, everyone(mixed))
+    save_training_cases(tmp_path / "lesion", "lesion", mixed, all_for_training(mixed))
     if not refused:
         assert check(folder, manifest, tmp_path / "lesion")
-        told = "validation shares 1 pair(s) of cases" in capsys.readouterr().out
-        assert told == (case == "case3")
+        reported = "validation shares 1 pair(s) of cases" in capsys.readouterr().out
+        assert reported == (case == "case3")
         return
     with pytest.raises(Refusal, match=r"\[leak-shared-patient\].*Nothing was trained"):
         check(folder, manifest, tmp_path / "lesion")
-    # From scratch the pre-trained weights are not used.
+    # Training from scratch does not use the pre-trained weights.
     assert check(folder, manifest, None) == ()
 
 
@@ -79,7 +79,7 @@ def test_test_slices_under_another_name_are_refused(record_set, others, tmp_path
     entry = next(entry for entry in manifest.cases if entry.case == "case4")
     renamed = replace(entry, case="other-x", patient="other-p", group="other-p")
     mixed = replace(others, cases=(*others.cases, renamed))
-    save_training_cases(tmp_path / "lesion", "lesion", mixed, everyone(mixed))
+    save_training_cases(tmp_path / "lesion", "lesion", mixed, all_for_training(mixed))
     with pytest.raises(Refusal, match=r"\[leak-identical-slice\].*other-x .*2 pairs of slices"):
         check(folder, manifest, tmp_path / "lesion")
     pairs = tmp_path / "pairs.csv"
@@ -102,7 +102,7 @@ def test_leaks_between_the_parts_of_a_fold_are_refused(record_set):
 def test_different_pseudonym_keys_are_reported(record_set, others, tmp_path, capsys):
     folder, manifest = record_set
     foreign = replace(others, made_by={"site_key": "f" * 16})
-    save_training_cases(tmp_path / "lesion", "lesion", foreign, everyone(foreign))
+    save_training_cases(tmp_path / "lesion", "lesion", foreign, all_for_training(foreign))
     check(folder, manifest, tmp_path / "lesion")
     assert "leakage guard: patients of training of a lesion network and fold test cannot be" in (
         capsys.readouterr().out
@@ -125,17 +125,17 @@ def test_the_training_data_of_the_liver_network_count_too(record_set, others, tm
     save_training_cases(tmp_path / "liver", "liver", manifest, Split(("case5",), ("case0",)))
     records.mkdir()
 
-    def cut(digest):
+    def roi_set(digest):
         return replace(manifest, roi={**manifest.roi, "liver": "network", "liver_seen": digest})
 
     with pytest.raises(Refusal, match=r"\[no-seen\]"):
-        check(records, cut(None), None)
+        check(records, roi_set(None), None)
     copied = (tmp_path / "liver" / "seen.json").rename(records / LIVER_TRAINING_DATA)
     with pytest.raises(Refusal, match=r"\[leak-shared-patient\].*training of a liver network"):
-        check(records, cut(sha256_of(copied)), None)
+        check(records, roi_set(sha256_of(copied)), None)
     with pytest.raises(Refusal, match=r"\[seen-damaged\].*Cut the ROIs again"):
-        check(records, cut("0" * 64), None)
+        check(records, roi_set("0" * 64), None)
     copied.unlink()
-    save_training_cases(tmp_path / "second", "liver", others, everyone(others))
+    save_training_cases(tmp_path / "second", "liver", others, all_for_training(others))
     copied = (tmp_path / "second" / "seen.json").rename(records / LIVER_TRAINING_DATA)
-    assert check(records, cut(sha256_of(copied)), None) == ()
+    assert check(records, roi_set(sha256_of(copied)), None) == ()

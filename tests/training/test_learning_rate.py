@@ -1,4 +1,4 @@
-"""The learning-rate schedule, worked by hand."""
+"""The learning-rate schedule, with values calculated by hand."""
 
 import pytest
 
@@ -9,7 +9,7 @@ PAPER = CycleSettings((), learning_rate=5e-5, epochs=80, batch_size=1, patience=
 
 
 def test_learning_rate_of_the_paper():
-    """Times 0.9 every 2 epochs: values worked by hand."""
+    """The rate is multiplied by 0.9 every 2 epochs."""
     rates = [learning_rate(PAPER, epoch) for epoch in range(6)]
     assert rates == pytest.approx([5e-5, 5e-5, 4.5e-5, 4.5e-5, 4.05e-5, 4.05e-5])
     assert learning_rate(PAPER, 79) == pytest.approx(5e-5 * 0.9**39)

@@ -1,4 +1,4 @@
-"""Adam by one kernel is Keras's Adam, and a whole step is that of plain Keras layers."""
+"""The fused Adam equals the Adam of Keras, and a step equals one with plain Keras layers."""
 
 import keras
 import numpy as np
@@ -21,14 +21,14 @@ TASK = Task(0.0, 1.0, (0.5, 1.0, 4.0), (-160, 240))
 
 
 def make_batch(number):
-    """Discs within discs: something to learn, so that gradients are not all noise."""
+    """Discs within discs: learnable, so that gradients are not only noise."""
     generator = np.random.default_rng(number)
     labels = np.zeros((4, SIDE, SIDE), np.uint8)
     rows, columns = np.mgrid[:SIDE, :SIDE]
-    for one in labels:
+    for label_map in labels:
         for label, radius in ((1, 0.4), (2, 0.15)):
             row, column = generator.uniform(0.35, 0.65, 2) * SIDE
-            one[(rows - row) ** 2 + (columns - column) ** 2 < (radius * SIDE) ** 2] = label
+            label_map[(rows - row) ** 2 + (columns - column) ** 2 < (radius * SIDE) ** 2] = label
     return (labels + generator.normal(0, 0.3, labels.shape)).astype(np.float32), labels
 
 
@@ -38,7 +38,7 @@ def update_of(optimiser, variable):
 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_updates_equal_those_of_keras(compiled):
-    """The same gradients give the same weights and moments, in variables of the same form."""
+    """Equal gradients give equal weights and moments, in variables of the same shape."""
     start = np.random.default_rng(0).normal(0, 1, (7, 5)).astype(np.float32)
     variables, optimisers = [], [FusedAdam(1e-2), keras.optimizers.Adam(1e-2)]
     for optimiser in optimisers:
@@ -53,13 +53,13 @@ def test_updates_equal_those_of_keras(compiled):
         variables.append(variable)
     assert np.abs(variables[0] - start).max() > 1e-2
     np.testing.assert_allclose(variables[0], variables[1], rtol=1e-5, atol=1e-6)
-    for one, other in zip(*(optimiser.variables for optimiser in optimisers), strict=True):
-        assert (one.name, one.shape, one.dtype) == (other.name, other.shape, other.dtype)
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    for ours, theirs in zip(*(optimiser.variables for optimiser in optimisers), strict=True):
+        assert (ours.name, ours.shape, ours.dtype) == (theirs.name, theirs.shape, theirs.dtype)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
 def plain_steps(optimiser, start, fixed, dtype="float32"):
-    """Weights after 20 steps of plain Keras layers by ``train_on_batch``."""
+    """Weights of plain Keras layers after 20 steps of ``train_on_batch``."""
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype)
     try:
@@ -70,9 +70,9 @@ def plain_steps(optimiser, start, fixed, dtype="float32"):
     model.set_weights(start)
     named = unet.build(ARCHITECTURE)
     freeze(named, fixed)
-    learning = [[layer for layer in net.layers if layer.weights] for net in (named, model)]
-    for one, other in zip(*learning, strict=True):
-        other.trainable = one.trainable
+    layers = [[layer for layer in net.layers if layer.weights] for net in (named, model)]
+    for named_layer, plain_layer in zip(*layers, strict=True):
+        plain_layer.trainable = named_layer.trainable
     model.compile(optimiser, loss)
     for number in range(20):
         images, labels = make_batch(number)
@@ -90,13 +90,15 @@ def our_steps(optimiser, model, fixed=()):
     return model.get_weights()
 
 
-def distance(some, others):
-    """Relative, over all weights."""
-    apart = np.hypot.reduce([np.linalg.norm(a - b) for a, b in zip(some, others, strict=True)])
-    return apart / np.hypot.reduce([np.linalg.norm(one) for one in others])
+def distance(weights, reference):
+    """Relative distance over all weights."""
+    difference = np.hypot.reduce(
+        [np.linalg.norm(a - b) for a, b in zip(weights, reference, strict=True)]
+    )
+    return difference / np.hypot.reduce([np.linalg.norm(array) for array in reference])
 
 
-def descent():
+def gradient_descent():
     return keras.optimizers.SGD(1e-3)
 
 
@@ -108,32 +110,32 @@ SOME = ("enc1", "enc2", "dec4")
     [
         pytest.param(make_optimiser, SOME, id="adam-some"),
         pytest.param(make_optimiser, (), id="adam-none", marks=pytest.mark.long),
-        pytest.param(descent, SOME, id="descent-some", marks=pytest.mark.long),
-        pytest.param(descent, (), id="descent-none", marks=pytest.mark.long),
+        pytest.param(gradient_descent, SOME, id="descent-some", marks=pytest.mark.long),
+        pytest.param(gradient_descent, (), id="descent-none", marks=pytest.mark.long),
     ],
 )
 def test_twenty_steps_are_as_accurate_as_those_of_plain_keras(optimiser, fixed):
-    """Last bits of a gradient grow: Adam divides it by its size, batch norm by a deviation.
+    """Rounding errors of a gradient grow: Adam and batch normalisation divide by small numbers.
 
-    So two programs in single precision part, however well both compute. What counts is how far
-    each comes from the answer in double precision.
+    Two correct implementations in single precision therefore diverge. Each is compared with the
+    result in double precision instead.
     """
     model = unet.build(ARCHITECTURE, seed=1)
     start, before = model.get_weights(), block_hashes(model)
     plain = keras.optimizers.Adam(1e-4) if "Adam" in type(optimiser()).__name__ else optimiser()
-    again = type(plain).from_config(plain.get_config())
+    plain_float64 = type(plain).from_config(plain.get_config())
     ours = our_steps(optimiser(), model, fixed)
     theirs = plain_steps(plain, start, fixed)
-    exact = plain_steps(again, start, fixed, "float64")
-    off, off_of_keras = distance(ours, exact), distance(theirs, exact)
-    # Where one comes off well by chance the other may be some times as far.
-    assert off < 5 * off_of_keras
-    assert off < 0.05 * distance(exact, start)
+    exact = plain_steps(plain_float64, start, fixed, "float64")
+    our_error, keras_error = distance(ours, exact), distance(theirs, exact)
+    # By chance one error can be several times as large as the other.
+    assert our_error < 5 * keras_error
+    assert our_error < 0.05 * distance(exact, start)
     after = block_hashes(model)
     assert [block for block in BLOCKS if after[block] == before[block]] == list(fixed)
 
 
-def test_weights_load_both_ways():
+def test_weights_can_be_exchanged_with_plain_keras():
     ours, theirs = unet.build(ARCHITECTURE, seed=1), keras_unet(SIDE, FILTERS, CLASSES)
     images = make_batch(0)[0][..., None]
     theirs.set_weights(ours.get_weights())

@@ -1,4 +1,4 @@
-"""Outlines pixel by pixel, worked by hand; which slices are shown; what TensorBoard reads back."""
+"""Overlay images: outlines, the choice of slices, and the events that TensorBoard reads."""
 
 import io
 
@@ -16,8 +16,8 @@ from tests.builders.replica_run import FIXED
 GREEN, RED = (0x4D, 0xAF, 0x4A), (0xE4, 0x1A, 0x1C)
 
 
-def test_outlines_worked_by_hand():
-    """A liver of 5 x 5 pixels with a lesion of one in it; the prediction is empty."""
+def test_outlines_equal_those_drawn_by_hand():
+    """A liver of 5 x 5 pixels with a lesion of one pixel; the prediction is empty."""
     truth = np.zeros((1, 8, 8), np.uint8)
     truth[0, 1:6, 1:6] = 1
     truth[0, 3, 3] = 2
@@ -28,9 +28,9 @@ def test_outlines_worked_by_hand():
     assert drawn.shape == (1, 8, 8 + 2 + 8, 3)
     left, gap, right = drawn[0, :, :8], drawn[0, :, 8:10], drawn[0, :, 10:]
     ring = {(r, c) for r in range(1, 6) for c in range(1, 6) if {r, c} & {1, 5}}
-    assert {tuple(place) for place in np.argwhere((left == GREEN).all(-1))} == ring
-    assert [tuple(place) for place in np.argwhere((left == RED).all(-1))] == [(3, 3)]
-    # Half way up the window is half way to white; beyond it is black and white.
+    assert {tuple(position) for position in np.argwhere((left == GREEN).all(-1))} == ring
+    assert [tuple(position) for position in np.argwhere((left == RED).all(-1))] == [(3, 3)]
+    # The middle of the window is grey; HU outside the window are black and white.
     assert left[2, 2].tolist() == [127] * 3
     assert left[0, 0].tolist() == [0] * 3
     assert left[7, 7].tolist() == [255] * 3
@@ -46,7 +46,7 @@ def test_a_region_at_the_edge_of_the_slice_is_outlined_there():
 
 
 def batches_of(highest):
-    """Batches of two slices; slice n is n everywhere and its highest label is given."""
+    """Batches of two slices; all pixels of slice n are n, its highest label is ``highest[n]``."""
     labels = np.zeros((len(highest), 2, 2), np.uint8)
     labels[:, 0, 0] = highest
     images = np.zeros(labels.shape, np.float32) + np.arange(len(highest))[:, None, None]
@@ -70,37 +70,37 @@ def test_slices_with_lesions_are_preferred(highest, count, chosen):
 
 
 def events_of(folder):
-    """What TensorBoard would read: tag -> {step: tensor}."""
-    found = {}
+    """Events as read by TensorBoard: tag -> {step: tensor}."""
+    tensors = {}
     for path in sorted(folder.glob("events.out.tfevents.*")):
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
             event = tf.compat.v1.Event.FromString(record)
             for value in event.summary.value:
-                found.setdefault(value.tag, {})[event.step] = tf.make_ndarray(value.tensor)
-    return found
+                tensors.setdefault(value.tag, {})[event.step] = tf.make_ndarray(value.tensor)
+    return tensors
 
 
 def test_tensorboard_log_contains_scalars_and_images(record_set, tmp_path):
-    """A line per epoch where there is no terminal; a picture where the validation is better."""
-    said = []
+    """A line per epoch without a terminal; images at epochs that improve the validation."""
+    lines = []
     protocol = Protocol("shown", SCRATCH, (tiny_run.cycle(FIXED, epochs=2),))
-    _, (result,) = tiny_run.carry_out(
-        tmp_path / "run", record_set[0], protocol, images=3, say=said.append
+    _, (result,) = tiny_run.train(
+        tmp_path / "run", record_set[0], protocol, images=3, say=lines.append
     )
-    found = events_of(tmp_path / "run" / "cycle1" / "tensorboard")
-    assert {"loss", "val_loss", "learning_rate", "val_dice", "val_dice_cyst"} <= set(found)
-    assert list(found["loss"]) == [1, 2]
-    assert found["val_loss"][result["best_epoch"]] == pytest.approx(result["best_value"])
-    shown = found["truth_and_prediction"]
-    assert 1 in shown
-    assert result["best_epoch"] in shown
-    width, height, *encoded = shown[1].tolist()
+    events = events_of(tmp_path / "run" / "cycle1" / "tensorboard")
+    assert {"loss", "val_loss", "learning_rate", "val_dice", "val_dice_cyst"} <= set(events)
+    assert list(events["loss"]) == [1, 2]
+    assert events["val_loss"][result["best_epoch"]] == pytest.approx(result["best_value"])
+    images = events["truth_and_prediction"]
+    assert 1 in images
+    assert result["best_epoch"] in images
+    width, height, *encoded = images[1].tolist()
     assert (int(width), int(height), len(encoded)) == (32 + 2 + 32, 32, 3)
     picture = tf.io.decode_png(encoded[0]).numpy()
     assert (picture[:, :32] == GREEN).all(-1).sum() > 20
-    losses = [float(found["loss"][epoch]) for epoch in (1, 2)]
+    losses = [float(events["loss"][epoch]) for epoch in (1, 2)]
     for number, loss in enumerate(losses, 1):
-        assert said[number - 1].startswith(
+        assert lines[number - 1].startswith(
             f"shown 1/1, frozen: enc1-dec2: epoch {number} of 2, loss {loss:.3f}, val_loss "
         )
 
@@ -111,14 +111,14 @@ class Terminal(io.StringIO):
 
 
 def test_a_terminal_shows_a_bar_with_losses_and_dice(tmp_path, monkeypatch):
-    """It begins where an interrupted cycle stopped."""
-    terminal, said = Terminal(), []
+    """The bar starts at the epoch at which an interrupted cycle stopped."""
+    terminal, lines = Terminal(), []
     monkeypatch.setattr("sys.stderr", terminal)
-    log = TrainingLog(tmp_path, "mine 2/3", 5, done=1, say=said.append)
+    log = TrainingLog(tmp_path, "mine 2/3", 5, done=1, say=lines.append)
     log.epoch({"epoch": 2, "loss": 0.5, "val_loss": 0.75, "val_dice": 0.25})
     log.close()
     bar = terminal.getvalue().split("\r")[-1]
     assert bar.startswith("mine 2/3:  40%")
     assert "2/5" in bar
     assert "loss=0.500, val_loss=0.750, dice=0.250" in bar
-    assert said == []
+    assert lines == []

@@ -1,4 +1,4 @@
-"""Protocols: reading a cycle's line, the learning rate, the plan, and what is refused."""
+"""Protocols: parsing of cycle lines, the printed plan, and refusals of invalid settings."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from liver_tf.training.cycle_settings import CycleSettings
 from liver_tf.training.protocol import Protocol, parse_cycle, protocol_table
 
 
-def test_a_line_without_settings_takes_the_defaults():
+def test_a_line_without_settings_uses_the_defaults():
     cycle = parse_cycle("enc1-enc2,dec4", PAPER)
     assert cycle.fixed == ("enc1", "enc2", "dec4")
     assert cycle.trained == tuple(b for b in BLOCKS if b not in ("enc1", "enc2", "dec4"))

@@ -1,4 +1,4 @@
-"""A run can be stopped anywhere and gone on with; its end is the same, bit for bit."""
+"""An interrupted run resumes and ends with the same weights, bit for bit."""
 
 import csv
 import json
@@ -34,9 +34,9 @@ FIXED = ("enc1", "enc2", "enc3")
 
 @pytest.fixture(scope="module")
 def undisturbed(record_set, tmp_path_factory):
-    """Folder, final hashes and results of a run that nothing disturbed."""
+    """Folder, final hashes and results of an uninterrupted run."""
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
-    return folder, *tiny_run.carry_out(folder, record_set[0])
+    return folder, *tiny_run.train(folder, record_set[0])
 
 
 def final_hash(folder):
@@ -90,63 +90,63 @@ def test_history_contains_learning_rate_losses_and_dice(undisturbed):
 def test_a_finished_run_is_not_trained_again(undisturbed, record_set, monkeypatch):
     folder, _, _ = undisturbed
     monkeypatch.setattr(protocol_run, "train_cycle", lambda *a, **k: pytest.fail("trained again"))
-    said = []
-    hashes, _ = tiny_run.carry_out(folder, record_set[0], say=said.append)
-    assert "already finished" in said[0]
+    lines = []
+    hashes, _ = tiny_run.train(folder, record_set[0], say=lines.append)
+    assert "already finished" in lines[0]
     assert hashes == undisturbed[1]
 
 
 def test_damaged_final_weights_are_written_again(undisturbed, record_set, tmp_path):
     folder = shutil.copytree(undisturbed[0], tmp_path / "parent" / "run")
-    sound = stored_hash(folder / "weights.npz")
+    intact_hash = stored_hash(folder / "weights.npz")
     for name, data in (("weights.npz", b"PK"), ("model.json", b"{")):
         (folder / name).write_bytes(data)
         assert not is_finished(folder)
-        tiny_run.carry_out(folder, record_set[0])
+        tiny_run.train(folder, record_set[0])
         assert is_finished(folder)
-        assert stored_hash(folder / "weights.npz") == sound
+        assert stored_hash(folder / "weights.npz") == intact_hash
 
 
 def test_a_cycle_that_does_not_follow_from_the_one_before_is_refused(
     undisturbed, record_set, tmp_path
 ):
-    """Sound files in the wrong place: their own hashes cannot tell, those of the cycles do."""
+    """Intact files in the wrong place: only the hashes that the cycles record reveal them."""
     folder = shutil.copytree(undisturbed[0], tmp_path / "parent" / "run")
     (folder / "weights.npz").unlink()
     shutil.copyfile(folder / "cycle2/best.npz", folder / "cycle1/best.npz")
-    with pytest.raises(Refusal, match=r"\[cycle-differs\].*best weights are not those") as no:
-        tiny_run.carry_out(folder, record_set[0])
-    assert no.value.path == folder / "cycle1"
+    with pytest.raises(Refusal, match=r"\[cycle-differs\].*best weights are not those") as refusal:
+        tiny_run.train(folder, record_set[0])
+    assert refusal.value.path == folder / "cycle1"
     (folder / "cycle1/cycle.json").write_text("{}")
     with pytest.raises(Refusal, match=r"\[cycle-differs\].*cannot be read"):
-        tiny_run.carry_out(folder, record_set[0])
+        tiny_run.train(folder, record_set[0])
     shutil.copytree(undisturbed[0] / "cycle2", folder / "cycle1", dirs_exist_ok=True)
     with pytest.raises(Refusal, match=r"\[cycle-differs\].*started from other weights"):
-        tiny_run.carry_out(folder, record_set[0])
+        tiny_run.train(folder, record_set[0])
 
 
 def test_a_damaged_cycle_of_another_run_is_not_copied(undisturbed, record_set, tmp_path):
-    beside = shutil.copytree(undisturbed[0], tmp_path / "beside")
-    best = bytearray((beside / "cycle1/best.npz").read_bytes())
+    neighbour = shutil.copytree(undisturbed[0], tmp_path / "beside")
+    best = bytearray((neighbour / "cycle1/best.npz").read_bytes())
     best[len(best) // 2] ^= 1
-    (beside / "cycle1/best.npz").write_bytes(best)
-    said = []
-    tiny_run.carry_out(tmp_path / "run", record_set[0], say=said.append)
-    taken = [line for line in said if "copied from there" in line]
-    assert len(taken) == 1  # the second cycle, which is sound
+    (neighbour / "cycle1/best.npz").write_bytes(best)
+    lines = []
+    tiny_run.train(tmp_path / "run", record_set[0], say=lines.append)
+    copied = [line for line in lines if "copied from there" in line]
+    assert len(copied) == 1  # the second cycle, which is intact
     assert final_hash(tmp_path / "run") == final_hash(undisturbed[0])
 
 
 class PowerCut(Exception):
-    """Stands for a process that ends here."""
+    """Simulates the end of the process."""
 
 
 def test_crashes_at_the_worst_moments_change_no_bit(undisturbed, record_set, tmp_path, monkeypatch):
-    """One run crashes four times on its way: each time it is begun again by the same call."""
+    """One run crashes four times; each time the same call resumes it."""
     folder = tmp_path / "parent" / "run"
 
     def crash_in(owner, name, call, *, after=False):
-        """Let the ``call``-th call of a function crash, before or after it does its work."""
+        """Let the ``call``-th call of a function crash, before or after its work."""
         original, calls = getattr(owner, name), []
 
         def crashing(*arguments, **more):
@@ -160,26 +160,26 @@ def test_crashes_at_the_worst_moments_change_no_bit(undisturbed, record_set, tmp
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, crashing)
             with pytest.raises(PowerCut):
-                tiny_run.carry_out(folder, record_set[0])
+                tiny_run.train(folder, record_set[0])
 
-    # Before the first epoch ends; at a cycle's border, when all of it is written but the key.
+    # Before the first epoch ends; at the end of a cycle, when only its key is not yet written.
     crash_in(cycle, "train_epoch", 1)
     crash_in(protocol_run, "cycle_summary", 1)
-    # In the second cycle after an epoch, and before the last file of the run.
+    # After an epoch of the second cycle; before the last file of the run.
     crash_in(open_cycle, "save_state", 1, after=True)
     crash_in(protocol_run.Description, "save", 1)
     assert not is_finished(folder)
-    said = []
-    tiny_run.carry_out(folder, record_set[0], say=said.append)
-    assert ["already finished" in line for line in said] == [True, True]
+    lines = []
+    tiny_run.train(folder, record_set[0], say=lines.append)
+    assert ["already finished" in line for line in lines] == [True, True]
     assert final_hash(folder) == final_hash(undisturbed[0])
     for number in (1, 2):
         name = f"cycle{number}/cycle.json"
-        ours, theirs = (json.loads((one / name).read_text()) for one in (folder, undisturbed[0]))
+        ours, theirs = (json.loads((run / name).read_text()) for run in (folder, undisturbed[0]))
         assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
 
 
-@pytest.mark.long  # the short tests interrupt at the same moments in one process
+@pytest.mark.long  # the short tests simulate the same interruptions in one process
 def test_a_killed_process_changes_no_bit(undisturbed, record_set, tmp_path):
     folder = tmp_path / "parent" / "run"
     root = Path(tiny_run.__file__).parents[2]
@@ -195,17 +195,17 @@ def test_a_killed_process_changes_no_bit(undisturbed, record_set, tmp_path):
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert (folder / "cycle1" / "state.npz").exists()
     assert not is_finished(folder)
-    # The second cycle need not be trained once more to see that nothing is lost.
+    # Copy the second cycle: the result of the first is sufficient here.
     shutil.copytree(undisturbed[0] / "cycle2", folder / "cycle2")
-    tiny_run.carry_out(folder, record_set[0])
+    tiny_run.train(folder, record_set[0])
     first_cycle = undisturbed[0] / "cycle1" / "best.npz"
     assert stored_hash(folder / "cycle1" / "best.npz") == stored_hash(first_cycle)
 
 
 def test_a_full_disk_stops_the_run_and_free_space_lets_it_resume(undisturbed, record_set, tmp_path):
-    """The kernel refuses to let files grow in the second epoch; what is finished stays.
+    """The kernel limits the file size in the second epoch; finished files are kept.
 
-    Begun with the same seed the run ends with the same weights.
+    Resumed with the same seed, the run ends with the same weights.
     """
     folder = tmp_path / "parent" / "run"
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -217,61 +217,61 @@ def test_a_full_disk_stops_the_run_and_free_space_lets_it_resume(undisturbed, re
     one_cycle = Protocol("two", SCRATCH, tiny_run.TWO_CYCLES.cycles[:1])
     try:
         with pytest.raises(Refusal) as stopped:
-            tiny_run.carry_out(folder, record_set[0], one_cycle, say=fill)
+            tiny_run.train(folder, record_set[0], one_cycle, say=fill)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert stopped.value.code == "disk-full"
     assert "found File too large. Free some space" in str(stopped.value)
     assert json.loads(str(load_arrays(folder / "cycle1" / "state.npz")["memo"]))["epoch"] == 1
     assert not list(folder.rglob(".partial-*"))
-    tiny_run.carry_out(folder, record_set[0], one_cycle)
+    tiny_run.train(folder, record_set[0], one_cycle)
     assert final_hash(folder) == stored_hash(undisturbed[0] / "cycle1" / "best.npz")
 
 
 def test_cycles_that_two_protocols_share_are_computed_once(
     undisturbed, record_set, tmp_path, monkeypatch
 ):
-    """Beside a run that begins the same another copies cycles as long as all is the same."""
+    """A run copies the leading cycles of a neighbouring run as long as they are identical."""
     shutil.copytree(undisturbed[0], tmp_path / "first")
-    begun_with = []
+    started_from = []
 
     def stop(setup, planned):
-        begun_with.append((planned.folder.name, block_hashes(setup.model)))
+        started_from.append((planned.folder.name, block_hashes(setup.model)))
         raise PowerCut
 
     monkeypatch.setattr(protocol_run, "train_cycle", stop)
-    said = []
-    tiny_run.carry_out(tmp_path / "same", record_set[0], say=said.append)
-    assert said[0] == "two 1/2, frozen: none: identical to first/cycle1, copied from there"
+    lines = []
+    tiny_run.train(tmp_path / "same", record_set[0], say=lines.append)
+    assert lines[0] == "two 1/2, frozen: none: identical to first/cycle1, copied from there"
     assert final_hash(tmp_path / "same") == final_hash(undisturbed[0])
     # Another second cycle starts from the weights of the shared first one.
     first, second = tiny_run.TWO_CYCLES.cycles
     other = Protocol("other", SCRATCH, (first, replace(second, fixed=("enc1",))))
     with pytest.raises(PowerCut):
-        tiny_run.carry_out(tmp_path / "other", record_set[0], other)
-    assert begun_with.pop() == ("cycle2", undisturbed[2][0]["hashes_after"])
+        tiny_run.train(tmp_path / "other", record_set[0], other)
+    assert started_from.pop() == ("cycle2", undisturbed[2][0]["hashes_after"])
     # Another batch size, other data, or a first cycle without its result share nothing.
     small = Protocol("small", SCRATCH, (replace(first, batch_size=2), second))
     with pytest.raises(PowerCut):
-        tiny_run.carry_out(tmp_path / "small", record_set[0], small)
+        tiny_run.train(tmp_path / "small", record_set[0], small)
     with pytest.raises(PowerCut):
-        tiny_run.carry_out(tmp_path / "data", record_set[0], data_fingerprint="other")
+        tiny_run.train(tmp_path / "data", record_set[0], data_fingerprint="other")
     for folder in ("first", "same", "other"):
         (tmp_path / folder / "cycle1" / "cycle.json").unlink()
     with pytest.raises(PowerCut):
-        tiny_run.carry_out(tmp_path / "unfinished", record_set[0])
-    assert [name for name, _ in begun_with] == ["cycle1"] * 3
+        tiny_run.train(tmp_path / "unfinished", record_set[0])
+    assert [name for name, _ in started_from] == ["cycle1"] * 3
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_weights(record_set, tmp_path):
-    # Epoch 1 is sound; in epoch 2 the learning rate is 3e-3 x 1e38.
+    # Epoch 1 is normal; in epoch 2 the learning rate is 3e-3 x 1e38.
     exploding = Protocol("two", SCRATCH, (tiny_run.cycle(decay=1e38, decay_epochs=1),))
     with pytest.raises(
         TrainingStopped,
         match=r"is not finite in epoch 2 .*none.* last good weights are in "
         r"cycle1/best\.npz \(epoch 1\)",
     ):
-        tiny_run.carry_out(tmp_path / "run", record_set[0], exploding)
+        tiny_run.train(tmp_path / "run", record_set[0], exploding)
     assert not is_finished(tmp_path / "run")
     assert not (tmp_path / "run" / "cycle1" / "cycle.json").exists()
     for name in ("best.npz", "state.npz"):
@@ -279,8 +279,8 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_weights(record_
         assert all(np.isfinite(array).all() for array in arrays.values() if array.ndim)
 
 
-def shaking(model, optimiser, task, **options):
-    """In place of a training step: moves every weight, frozen or not."""
+def changing_all_weights(model, optimiser, task, **options):
+    """Replacement for a training step: changes every weight, frozen or not."""
 
     def step(images, labels, parameters):
         for weight in model.weights:
@@ -292,11 +292,11 @@ def shaking(model, optimiser, task, **options):
 
 
 def test_a_frozen_block_that_changes_stops_the_run(record_set, tmp_path, monkeypatch):
-    monkeypatch.setattr(compiled_steps, "training_step", shaking)
+    monkeypatch.setattr(compiled_steps, "training_step", changing_all_weights)
     monkeypatch.setattr(cycle, "validate", lambda *a: {"val_loss": 1.0, "val_dice": 0.5})
     wrong = Protocol("two", SCRATCH, (tiny_run.cycle(("enc2", "dec1"), epochs=1),))
     with pytest.raises(TrainingStopped, match="frozen blocks changed during the cycle: enc2, dec1"):
-        tiny_run.carry_out(tmp_path / "run", record_set[0], wrong, retrace=True)
+        tiny_run.train(tmp_path / "run", record_set[0], wrong, retrace=True)
     assert not (tmp_path / "run" / "cycle1" / "cycle.json").exists()
 
 
@@ -310,11 +310,11 @@ def test_a_frozen_block_that_changes_stops_the_run(record_set, tmp_path, monkeyp
 def test_early_stopping_keeps_the_best_epoch(
     record_set, tmp_path, monkeypatch, monitor, values, best
 ):
-    """With patience 2 the good fifth epoch is never reached."""
-    models, left = [], iter(values)
+    """With patience 2 the better fifth epoch is never reached."""
+    models, remaining = [], iter(values)
 
     def scripted(step, batches, classes):
-        return {"val_loss": 1.0, "val_dice": 0.5, monitor: next(left)}
+        return {"val_loss": 1.0, "val_dice": 0.5, monitor: next(remaining)}
 
     original = open_cycle.save_state
 
@@ -322,13 +322,13 @@ def test_early_stopping_keeps_the_best_epoch(
         models.append(block_hashes(model))
         original(path, model, optimiser, state)
 
-    monkeypatch.setattr(compiled_steps, "training_step", shaking)
+    monkeypatch.setattr(compiled_steps, "training_step", changing_all_weights)
     monkeypatch.setattr(cycle, "validate", scripted)
     monkeypatch.setattr(open_cycle, "save_state", recording)
     protocol = Protocol(
         "two", SCRATCH, (tiny_run.cycle(epochs=5, patience=2, batch_size=9, monitor=monitor),)
     )
-    hashes, (result,) = tiny_run.carry_out(tmp_path / "run", record_set[0], protocol, retrace=True)
+    hashes, (result,) = tiny_run.train(tmp_path / "run", record_set[0], protocol, retrace=True)
     assert (result["epochs"], result["best_epoch"]) == (4, best)
     assert result["best_value"] == values[best - 1]
     assert hashes == models[best - 1]
@@ -353,5 +353,5 @@ def test_state_is_restored_with_optimiser_and_progress(tmp_path):
     other, other_optimiser = make(1)
     assert load_state(path, other, other_optimiser) == progress
     assert block_hashes(other) == block_hashes(model)
-    for one, two in zip(optimiser.variables, other_optimiser.variables, strict=True):
-        assert one.numpy().tobytes() == two.numpy().tobytes()
+    for saved, restored in zip(optimiser.variables, other_optimiser.variables, strict=True):
+        assert saved.numpy().tobytes() == restored.numpy().tobytes()

@@ -1,4 +1,4 @@
-"""Fine-tuning on any record set: liver only, liver and lesion, types, 32 classes of one's own."""
+"""Fine-tuning on any record set: liver only, liver and lesion, lesion types, 32 custom classes."""
 
 import csv
 import json
@@ -21,16 +21,16 @@ from tests.builders import tiny_records
 from tests.builders.command_lines import finetune_arguments, pretrain_arguments
 from trainers import finetune, pretrain
 
-#: As many as there may be; the tiny set shows three of its kinds of lesion.
+#: The maximum number of classes; the tiny set contains three of the lesion types.
 THIRTY_TWO = LabelSet("mine", ("background", "liver", *(f"kind{n}" for n in range(30))))
 
-#: Only the last block and the head learn: less to trace.
+#: Only the last block and the head are trained, for less tracing.
 CYCLE = "enc1-dec2"
 
 
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory):
-    """Folder with untrained ``liver`` and ``lesion`` networks (3 classes) as if pre-trained."""
+    """Folder with untrained ``liver`` and ``lesion`` (3 classes) networks as if pre-trained."""
     from liver_tf.model import unet
     from liver_tf.model.architecture import Architecture
     from liver_tf.model.description import Description
@@ -65,7 +65,7 @@ def arguments(networks, work, kind, *, cycles=(CYCLE,), **changes):
 def test_any_record_set_can_be_fine_tuned_on(
     tmp_path, networks, command, capsys, kind, label_set, learned
 ):
-    """Without folds; the old head's columns go where they belong."""
+    """Without folds; the columns of the old head are assigned to the new classes."""
     (tmp_path / "set").mkdir()
     tiny_records.write_set(
         tmp_path / "set", patients=4, slices=1, label_set=label_set, roi=kind == "lesion"
@@ -87,7 +87,7 @@ def test_any_record_set_can_be_fine_tuned_on(
     with open(folder / "cycle1" / "history.csv", newline="") as file:
         (row,) = csv.DictReader(file)
     assert np.isfinite(float(row["loss"]))
-    # A class that no training pixel shows has no weight in the loss.
+    # A class without training pixels has no weight in the loss.
     weights = identity["task"]["class_weights"]
     assert len(weights) == len(learned)
     if label_set is THIRTY_TWO:
@@ -111,27 +111,27 @@ def test_records_that_do_not_fit_the_network_are_refused(tmp_path, networks, com
 
 
 def test_a_dry_run_reads_no_records_folds_or_weights(tmp_path, networks, command, capsys):
-    """The plan needs the manifest and the description alone; parameters are counted by hand."""
+    """The plan needs only the manifest and the description; parameters are counted by hand."""
     (tmp_path / "set").mkdir()
     tiny_records.write_set(tmp_path / "set", patients=2, slices=1)
     for shard in (tmp_path / "set").glob("*.tfrecord"):
         shard.unlink()
-    only = tmp_path / "only"
-    only.mkdir()
-    (only / "model.json").write_text((networks / "lesion" / "model.json").read_text())
-    (only / "weights.npz").write_text("no weights")
+    description_only = tmp_path / "only"
+    description_only.mkdir()
+    (description_only / "model.json").write_text((networks / "lesion" / "model.json").read_text())
+    (description_only / "weights.npz").write_text("no weights")
     line = arguments(
         *(networks, tmp_path, "lesion"),
         cycles=("enc1-dec1", "none learning_rate=1e-3 norm=inference"),
-        pretrained=only,
+        pretrained=description_only,
         folds_file="nowhere",
         strategy="multi_worker",
         dry_run=True,
     )
     assert command(finetune, *line) == 0
-    head, names, first, second, shown = capsys.readouterr().out.splitlines()
+    head, names, first, second, sampling = capsys.readouterr().out.splitlines()
     assert head == "protocol mine: 2 cycle(s), starting pretrained"
-    assert shown == "an epoch shows every training slice once"
+    assert sampling == "an epoch shows every training slice once"
     columns = ("cycle", "trained", "frozen", "trainable", "of parameters", "rate", "epochs")
     assert names.split() == " ".join((*columns, "batch", "norm")).split()
     # The head: 1 x 1 convolution of 2 channels to 5 classes.
@@ -146,8 +146,8 @@ def test_a_dry_run_reads_no_records_folds_or_weights(tmp_path, networks, command
     blocks = weights_by_block(unet.build(Architecture(32, 2, 5)))
     arrays = {name: array for block in blocks.values() for name, array in block.items()}
     assert int(total.replace(",", "")) == sum(array.size for array in arrays.values())
-    moved = sum(array.size for name, array in arrays.items() if "_norm" not in name)
-    assert int(second.split()[3].replace(",", "")) == moved
+    trainable = sum(array.size for name, array in arrays.items() if "_norm" not in name)
+    assert int(second.split()[3].replace(",", "")) == trainable
     assert not (tmp_path / "finetune").exists()
 
 
@@ -162,8 +162,8 @@ def test_a_dry_run_of_pre_training_reads_no_records(tmp_path, command, capsys):
 
 
 @pytest.fixture(scope="module")
-def begun(networks, tmp_path_factory, command):
-    """Networks, and a folder with a run that ended before its first epoch."""
+def unfinished_run(networks, tmp_path_factory, command):
+    """Networks, and a folder with a run that stopped before its first epoch."""
     folder = tmp_path_factory.mktemp("begun")
     (folder / "set").mkdir()
     tiny_records.write_set(folder / "set", patients=4, slices=1, label_set=LITS)
@@ -174,7 +174,7 @@ def begun(networks, tmp_path_factory, command):
 
 
 @pytest.mark.parametrize(
-    ("changes", "shown"),
+    ("changes", "difference"),
     [
         ({"learning_rate": 1e-3}, "protocol.cycles[1].learning_rate: 5e-05 before, 0.001 now"),
         ({"mixed_precision": True}, 'computation.precision: "float32" before, "float16" now'),
@@ -190,24 +190,26 @@ def begun(networks, tmp_path_factory, command):
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )
 def test_resuming_with_another_flag_is_refused_with_the_difference(
-    begun, command, capsys, changes, shown
+    unfinished_run, command, capsys, changes, difference
 ):
-    networks, folder = begun
+    networks, folder = unfinished_run
     line = arguments(networks, folder, "lesion", **changes)
     assert command(finetune, *line) == 1
     err = capsys.readouterr().err
     assert "[run-differs]" in err
-    assert shown in err
+    assert difference in err
 
 
-def test_xla_requires_nondeterministic_operations(begun, command):
-    networks, folder = begun
+def test_xla_requires_nondeterministic_operations(unfinished_run, command):
+    networks, folder = unfinished_run
     with pytest.raises(OptionError, match="jit_compile: requires --nodeterministic"):
         command(finetune, *arguments(networks, folder, "lesion", jit_compile=True))
 
 
-def test_resuming_with_other_data_is_refused_with_the_difference(begun, command, capsys, tmp_path):
-    networks, folder = begun
+def test_resuming_with_other_data_is_refused_with_the_difference(
+    unfinished_run, command, capsys, tmp_path
+):
+    networks, folder = unfinished_run
     tiny_records.write_set(tmp_path, patients=4, slices=1, label_set=LITS, seed=1)
     line = arguments(networks, folder, "lesion", records=tmp_path)
     assert command(finetune, *line) == 1
@@ -216,14 +218,14 @@ def test_resuming_with_other_data_is_refused_with_the_difference(begun, command,
     assert "data_fingerprint: " in err
 
 
-def test_a_run_without_folds_has_no_test_patients(begun, tmp_path):
-    networks, folder = begun
-    one = tmp_path / "run"
-    shutil.copytree(folder / "finetune" / "hold_out" / "seed0" / "mine", one)
-    whole = replace(load_manifest(folder / "set"), roi=None)
-    roi = {"rule": {}, "source_fingerprint": whole.fingerprint}
-    replace(load_description(networks / "lesion"), roi=roi).save(one)
-    (one / "weights.npz").write_bytes((networks / "lesion" / "weights.npz").read_bytes())
+def test_a_run_without_folds_has_no_test_patients(unfinished_run, tmp_path):
+    networks, folder = unfinished_run
+    run = tmp_path / "run"
+    shutil.copytree(folder / "finetune" / "hold_out" / "seed0" / "mine", run)
+    full_slices = replace(load_manifest(folder / "set"), roi=None)
+    roi = {"rule": {}, "source_fingerprint": full_slices.fingerprint}
+    replace(load_description(networks / "lesion"), roi=roi).save(run)
+    (run / "weights.npz").write_bytes((networks / "lesion" / "weights.npz").read_bytes())
     with pytest.raises(Refusal, match=r"\[no-patients\] expected a run with test patients"):
-        cases_of_part(one, whole, "test")
-    assert len(cases_of_part(one, whole, "validation")) >= 1
+        cases_of_part(run, full_slices, "test")
+    assert len(cases_of_part(run, full_slices, "validation")) >= 1

@@ -1,4 +1,4 @@
-"""A batch shared out over replicas teaches what it teaches one: logical devices, two processes."""
+"""Training on several replicas equals training on one: logical devices and two processes."""
 
 import contextlib
 import csv
@@ -25,8 +25,8 @@ STARTED = []
 
 
 @pytest.fixture(autouse=True)
-def no_process_stays():
-    """A test that fails must not leave processes behind that wait for each other."""
+def stop_processes():
+    """A failed test must not leave processes that wait for each other."""
     yield
     for process in STARTED:
         process.kill()
@@ -53,37 +53,37 @@ def start(*arguments, **variables):
     return process
 
 
-def ended(process, seconds=180):
-    """What a process told on its last line."""
+def report_of(process, seconds=180):
+    """Wait for a process; return the JSON report on its last line."""
     out, err = process.communicate(timeout=seconds)
     assert process.returncode == 0, err[-3000:]
     return json.loads(out.splitlines()[-1])
 
 
-def test_two_logical_devices_train_as_one_does():
-    """Batches of 3 and 4 slices, and of 1: then a replica goes empty-handed."""
-    told = ended(start("mirrored"))
-    assert told["replicas"] == 2
-    np.testing.assert_allclose(told["ours"], told["theirs"], rtol=1e-5)
-    assert told["weights"] < 1e-6
-    # Where each normalises by its own slices the statistics move, and stay the same on both.
-    assert told["statistics"] > 0
-    assert told["copies"] == 0.0
-    assert told["frozen"]
+def test_two_logical_devices_train_like_one():
+    """Batches of 3, 4 and 1 slices; with 1 slice one replica receives none."""
+    report = report_of(start("mirrored"))
+    assert report["replicas"] == 2
+    np.testing.assert_allclose(report["ours"], report["theirs"], rtol=1e-5)
+    assert report["weights"] < 1e-6
+    # If each replica normalises its own slices, the statistics change, and are equal on both.
+    assert report["statistics"] > 0
+    assert report["copies"] == 0.0
+    assert report["frozen"]
 
 
 def free_ports(count):
-    """Below the ports that the system hands out by itself: nobody takes them in the meantime."""
-    found = set()
-    while len(found) < count:
+    """Free ports below the range that the system assigns, so that they stay free."""
+    ports = set()
+    while len(ports) < count:
         port = random.randrange(20_000, 32_000)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            found.add(port)
-    return sorted(found)
+            ports.add(port)
+    return sorted(ports)
 
 
 def start_workers(folders, records, dies=None):
-    """A process for each folder; that of number ``dies`` gets SIGKILL after its first epoch."""
+    """Start a process per folder; the one with index ``dies`` is killed after its first epoch."""
     cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(len(folders))]}
     return [
         start(
@@ -99,17 +99,20 @@ def losses(folder):
         return [[float(row["loss"]), float(row["val_loss"])] for row in csv.DictReader(file)]
 
 
-def alone(records, tmp_path):
-    """Folder and final hashes of the same run in one process, where no other run can share it."""
+def train_alone(records, tmp_path):
+    """Train the same run in one process; return its folder and final hashes.
+
+    The folder is separate, so that no other run shares its cycles.
+    """
     folder = tmp_path / "apart" / "alone"
-    hashes, _ = tiny_run.carry_out(folder, records, replica_run.ONE_CYCLE)
+    hashes, _ = tiny_run.train(folder, records, replica_run.ONE_CYCLE)
     return folder, hashes
 
 
 def assert_equals_one_process(workers, folder, one_process):
-    """Losses are those of one process; only the trained blocks may differ, by rounding."""
+    """Losses equal those of one process; only the trained blocks may differ, by rounding."""
     reference, hashes = one_process
-    reports = [ended(worker) for worker in workers]
+    reports = [report_of(worker) for worker in workers]
     assert [report["replicas"] for report in reports] == [2, 2]
     assert [report["chief"] for report in reports] == [True, False]
     assert len(losses(folder)) == 2
@@ -121,13 +124,13 @@ def assert_equals_one_process(workers, folder, one_process):
 
 
 @pytest.mark.long
-def test_two_processes_train_as_one_does(record_set, tmp_path):
+def test_two_processes_train_like_one(record_set, tmp_path):
     folders = [tmp_path / "chief", tmp_path / "other"]
     workers = start_workers(folders, record_set[0])
-    reports = assert_equals_one_process(workers, folders[0], alone(record_set[0], tmp_path))
-    found = ["others in another process", "others in this process"]
-    for report, differs in zip(reports, found, strict=True):
-        assert report["refused"] == [["workers-differ", differs], ["its-code", "b"]]
+    reports = assert_equals_one_process(workers, folders[0], train_alone(record_set[0], tmp_path))
+    differences = ["others in another process", "others in this process"]
+    for report, difference in zip(reports, differences, strict=True):
+        assert report["refused"] == [["workers-differ", difference], ["its-code", "b"]]
     # Only the chief writes.
     assert not folders[1].exists()
 
@@ -136,7 +139,7 @@ def test_two_processes_train_as_one_does(record_set, tmp_path):
 def test_when_one_process_is_killed_the_other_stops_and_both_can_resume(record_set, tmp_path):
     folders = [tmp_path / "chief", tmp_path / "other"]
     chief, killed = start_workers(folders, record_set[0], dies=1)
-    one_process = alone(record_set[0], tmp_path)
+    one_process = train_alone(record_set[0], tmp_path)
     killed.wait(timeout=180)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.read()[-3000:]
     _, err = chief.communicate(timeout=120)

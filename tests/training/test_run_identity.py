@@ -15,7 +15,7 @@ def test_a_damaged_run_json_is_refused(tmp_path):
 
 
 def test_resuming_with_other_arguments_is_refused_with_the_differences(tmp_path):
-    begun = {
+    identity = {
         "seed": 0,
         "split": {"test": [f"case-{number:012d}" for number in range(9)]},
         "protocol": {
@@ -27,42 +27,42 @@ def test_resuming_with_other_arguments_is_refused_with_the_differences(tmp_path)
     }
 
     def change(edit):
-        other = json.loads(json.dumps(begun))
+        other = json.loads(json.dumps(identity))
         edit(other)
         with pytest.raises(Refusal) as caught:
             open_run(tmp_path, other)
         assert caught.value.code == "run-differs"
         return caught.value.found
 
-    open_run(tmp_path, begun)
-    open_run(tmp_path, begun)
-    assert change(lambda one: one.update(seed=1)) == "seed: 0 before, 1 now"
-    assert change(lambda one: one.pop("seed")) == "seed: 0 before, null now"
+    open_run(tmp_path, identity)
+    open_run(tmp_path, identity)
+    assert change(lambda changed: changed.update(seed=1)) == "seed: 0 before, 1 now"
+    assert change(lambda changed: changed.pop("seed")) == "seed: 0 before, null now"
     cycles = "protocol.cycles"
     assert (
-        change(lambda one: one["protocol"]["cycles"][1].update(fixed=["enc1", "enc2"]))
+        change(lambda changed: changed["protocol"]["cycles"][1].update(fixed=["enc1", "enc2"]))
         == f'{cycles}[2].fixed: ["enc1"] before, ["enc1", "enc2"] now'
     )
     assert (
-        change(lambda one: one["protocol"]["cycles"][0].update(x=2, epochs=3))
+        change(lambda changed: changed["protocol"]["cycles"][0].update(x=2, epochs=3))
         == f"{cycles}[1].epochs: 80 before, 3 now; {cycles}[1].x: 1 before, 2 now"
     )
-    assert change(lambda one: one["protocol"]["cycles"].pop()).startswith(f"{cycles}[2]: ")
+    assert change(lambda changed: changed["protocol"]["cycles"].pop()).startswith(f"{cycles}[2]: ")
     assert (
-        change(lambda one: one["split"]["test"].__setitem__(8, "another"))
+        change(lambda changed: changed["split"]["test"].__setitem__(8, "another"))
         == 'split.test[9]: "case-000000000008" before, "another" now'
     )
-    assert json.loads((tmp_path / "run.json").read_text()) == begun
+    assert json.loads((tmp_path / "run.json").read_text()) == identity
 
 
 def test_resuming_with_other_library_versions_gives_a_caution(tmp_path):
-    def say(tensorflow):
+    def resume(tensorflow):
         versions = {"tensorflow": tensorflow, "keras": "3"}
         return open_run(tmp_path, {"seed": 0}, versions)
 
-    assert say("2.21") is None
-    assert say("2.21") is None
-    caution = say("2.22")
+    assert resume("2.21") is None
+    assert resume("2.21") is None
+    caution = resume("2.22")
     assert (
         'other versions (tensorflow: "2.21" before, "2.22" now): its weights may differ' in caution
     )

@@ -1,4 +1,4 @@
-"""One step equals Keras's own; validation is worked by hand."""
+"""A training step equals that of Keras; frozen leading blocks get no gradients."""
 
 import keras
 import numpy as np
@@ -29,12 +29,12 @@ def test_steps_equal_those_of_keras_fit():
         reference = theirs.train_on_batch(inputs, labels.numpy(), sample_weight=weights)
         if number == 0:
             assert loss == pytest.approx(float(reference), rel=1e-4)
-    for one, other in zip(ours.weights, theirs.weights, strict=True):
-        np.testing.assert_allclose(one, other, atol=2e-3, err_msg=one.path)
+    for our, their in zip(ours.weights, theirs.weights, strict=True):
+        np.testing.assert_allclose(our, their, atol=2e-3, err_msg=our.path)
 
 
 def test_a_step_prepared_before_its_first_batch_is_traced_once():
-    """For batches of any size, and traced no second time."""
+    """The trace serves batches of any size."""
     prepared, plain = (training_step(build(), keras.optimizers.Adam(1e-2), TASK) for _ in range(2))
     images, labels = make_batch(3)
     spec = [tf.TensorSpec([None, 16, 16], part.dtype) for part in (images, labels)]
@@ -48,13 +48,13 @@ def test_a_step_prepared_before_its_first_batch_is_traced_once():
 
 
 def test_the_step_augments_batches_that_come_with_parameters():
-    """Parameters handed to the step have the effect of augmenting before it."""
+    """Passing parameters to the step is equivalent to augmenting before it."""
     images, labels = make_batch(2)
     drawn = [
         augment.draw(1, tf.constant(0), tf.constant(n, tf.int64), augment.Ranges())
         for n in range(2)
     ]
-    drawn = {name: tf.stack([one[name] for one in drawn]) for name in drawn[0]}
+    drawn = {name: tf.stack([each[name] for each in drawn]) for name in drawn[0]}
     loss = training_step(build(), keras.optimizers.Adam(1e-3), TASK)(images, labels, drawn)
     moved, moved_labels = augment.apply(images, labels, drawn, TASK.window)
     logits = build()(TASK.standardise(moved), training=True)
@@ -71,15 +71,15 @@ CONVOLUTIONS = {
 
 @pytest.mark.parametrize("fixed", [(), ("enc1",), ENCODER[:4], ENCODER])
 def test_no_gradients_are_computed_through_leading_frozen_blocks(fixed):
-    """Their kernels get no gradient, and neither does what they hand on."""
+    """Neither the kernels of these blocks nor their outputs get a gradient."""
     step = training_step(build(fixed=fixed), keras.optimizers.Adam(1e-3), TASK)
     step(*make_batch(1), {})
     kernels, inputs = backward_convolutions(step)
-    learning = {layer for layer in CONVOLUTIONS if layer.split("_")[0] not in fixed}
-    assert kernels == dict.fromkeys(learning, 1)
-    # The first layer that learns has nothing to learn from behind it.
+    trained = {layer for layer in CONVOLUTIONS if layer.split("_")[0] not in fixed}
+    assert kernels == dict.fromkeys(trained, 1)
+    # The first trained layer needs no gradient of its input.
     first = "dec4_up" if fixed == ENCODER else f"{next(b for b in BLOCKS if b not in fixed)}_conv1"
-    expected = dict.fromkeys(learning - {first}, 1)
-    for level in range(1, 5):  # through the skip connection, where something behind it learns
+    expected = dict.fromkeys(trained - {first}, 1)
+    for level in range(1, 5):  # through the skip connection, if a block before it is trained
         expected[f"dec{level}_conv1"] += not set(ENCODER[:level]) <= set(fixed)
     assert inputs == expected

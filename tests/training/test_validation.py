@@ -28,17 +28,17 @@ def test_validation_uses_moving_statistics_and_changes_nothing():
 
 
 def fake_validation(losses, overlaps, sizes, classes):
-    answers = iter(zip(losses, overlaps, strict=True))
+    results = iter(zip(losses, overlaps, strict=True))
 
     def step(images, labels, parameters):
-        loss, overlap = next(answers)
+        loss, overlap = next(results)
         return tf.constant(loss), tf.constant(overlap, tf.float32)
 
     batches = [(tf.zeros([size, 1, 1]), tf.zeros([size, 1, 1]), {}) for size in sizes]
     return validate(step, batches, classes)
 
 
-def test_validation_pools_over_batches_worked_by_hand():
+def test_validation_pools_over_batches():
     # Columns: background, liver, cyst, metastasis, any lesion. Rows: both, predicted, true.
     first = [[50, 10, 2, 0, 3], [60, 20, 3, 0, 5], [70, 20, 5, 0, 8]]
     second = [[40, 5, 1, 0, 1], [50, 10, 5, 0, 5], [40, 5, 5, 4, 9]]

@@ -1,4 +1,4 @@
-"""Who decides on early stopping is part of a run, and looser practice is told aloud."""
+"""The validation part is recorded in a run; validation on the test fold is announced."""
 
 import json
 
@@ -16,7 +16,7 @@ from trainers import finetune
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory, make_network):
-    """ROI records with folds, and a pre-trained network that has seen other patients."""
+    """ROI records with folds, and a network pre-trained on other patients."""
     folder = tmp_path_factory.mktemp("work")
     (folder / "roi").mkdir()
     manifest = tiny_records.write_set(folder / "roi", patients=8, slices=1)
@@ -34,45 +34,45 @@ def work(tmp_path_factory, make_network):
 
 
 def begin(command, work, **changes):
-    """Starts a run that ends before its first epoch; gives the status and what was handed on."""
-    handed = {}
+    """Start a run that stops before its first epoch; return the exit status and its identity."""
+    passed = {}
 
-    def noted(setup, protocol, folder, identity, description):
-        handed.update(identity)
+    def record_identity(setup, protocol, folder, identity, description):
+        passed.update(identity)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(job, "train_protocol", noted)
-        return command(finetune, *finetune_arguments(work, "none", pictures=0, **changes)), handed
+        patch.setattr(job, "train_protocol", record_identity)
+        return command(finetune, *finetune_arguments(work, "none", pictures=0, **changes)), passed
 
 
 def test_validation_on_the_test_fold_is_announced_and_recorded(work, command, capsys):
     folder, splits = work
-    status, handed = begin(command, folder, validation="test_fold")
+    status, passed = begin(command, folder, validation="test_fold")
     assert status == 0
     assert "VALIDATION ON THE TEST FOLD: early stopping uses" in capsys.readouterr().out
-    place = folder / "finetune" / "fold0_validated_on_test" / "seed0" / "mine"
-    identity = json.loads((place / "run.json").read_text())
-    assert identity["validation"] == handed["validation"] == "test_fold"
+    run = folder / "finetune" / "fold0_validated_on_test" / "seed0" / "mine"
+    identity = json.loads((run / "run.json").read_text())
+    assert identity["validation"] == passed["validation"] == "test_fold"
     split = identity["split"]
     assert split["validation"] == split["test"] == list(splits[0].test)
-    # Nobody is set aside: all others are trained on, and no test patient is.
+    # All other patients are used for training, and no test patient is.
     assert split["training"] == sorted((*splits[0].training, *splits[0].validation))
     assert not set(split["training"]) & set(split["test"])
-    # What the run has seen holds the test patients: no later training may be tested on them.
-    (own, _) = json.loads((place / "seen.json").read_text())
-    assert {case["case"] for case in own["cases"]} >= set(split["test"])
+    # The training data include the test patients: later trainings must not be tested on them.
+    (training_part, _) = json.loads((run / "seen.json").read_text())
+    assert {case["case"] for case in training_part["cases"]} >= set(split["test"])
 
 
 def test_inner_validation_prints_no_warning(work, command, capsys):
     folder, splits = work
-    status, handed = begin(command, folder)
+    status, passed = begin(command, folder)
     assert status == 0
     assert "VALIDATION ON THE TEST FOLD" not in capsys.readouterr().out
-    assert handed["validation"] == "inner"
-    assert tuple(handed["split"]["validation"]) == splits[0].validation
-    place = folder / "finetune" / "fold0" / "seed0" / "mine"
-    (own, _) = json.loads((place / "seen.json").read_text())
-    assert not {case["case"] for case in own["cases"]} & set(splits[0].test)
+    assert passed["validation"] == "inner"
+    assert tuple(passed["split"]["validation"]) == splits[0].validation
+    run = folder / "finetune" / "fold0" / "seed0" / "mine"
+    (training_part, _) = json.loads((run / "seen.json").read_text())
+    assert not {case["case"] for case in training_part["cases"]} & set(splits[0].test)
 
 
 def test_validation_on_the_test_fold_needs_folds(work, command):
@@ -80,6 +80,6 @@ def test_validation_on_the_test_fold_needs_folds(work, command):
         begin(command, work[0], validation="test_fold", folds_file="")
 
 
-def test_the_split_by_hand():
+def test_the_test_part_becomes_the_validation_part():
     clean = Split(("b", "d"), ("c",), ("a", "e"))
     assert validate_on_test(clean) == Split(("b", "c", "d"), ("a", "e"), ("a", "e"))
