@@ -43,7 +43,7 @@ TEXT_ELEMENTS = [
 ]
 
 
-def plant(dataset) -> None:
+def plant_canary(dataset) -> None:
     for count, keyword in enumerate(TEXT_ELEMENTS):
         setattr(dataset, keyword, f"{CANARY}{count}")
     block = dataset.private_block(0x0009, f"{CANARY} CREATOR", create=True)
@@ -60,18 +60,18 @@ def text_of(scan) -> str:
 
 
 @pytest.fixture(autouse=True)
-def no_log_and_no_warning(caplog, recwarn):
+def check_logs_and_warnings(caplog, recwarn):
     with caplog.at_level(logging.DEBUG):
         yield
     assert CANARY not in caplog.text
     assert all(CANARY not in str(warning.message) for warning in recwarn)
 
 
-def test_facts_of_a_good_scan(tmp_path):
+def test_details_and_cautions_do_not_repeat_values_or_names(tmp_path):
     folder = tmp_path / f"{CANARY} folder"
     folder.mkdir()
     for index, hu in enumerate(phantom_hu()):
-        write_dicom(folder / f"{CANARY}-{index}.dcm", hu, index, plant)
+        write_dicom(folder / f"{CANARY}-{index}.dcm", hu, index, plant_canary)
     (folder / f"{CANARY}.txt").write_text(CANARY)
     series = read_dicom_series(folder)
     single = read_dicom_slice(folder / f"{CANARY}-0.dcm")
@@ -81,7 +81,7 @@ def test_facts_of_a_good_scan(tmp_path):
     assert series.cautions
 
 
-# Bytes of one element as written, and the same with a canary instead of a proper value.
+# Bytes of an element as written, and the same element with a canary as an invalid value.
 BROKEN = {
     "Modality": (b"CS\x02\x00CT", b"CS\x02\x00CY"),
     "InstanceNumber": (b"IS\x02\x0011", b"IS\x02\x001A"),
@@ -96,7 +96,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("keyword", BROKEN)
 def test_refusals_do_not_repeat_values_or_names(tmp_path, keyword):
-    path = write_dicom(tmp_path / f"{CANARY}.dcm", HU, change=plant)
+    path = write_dicom(tmp_path / f"{CANARY}.dcm", HU, change=plant_canary)
     before, after = BROKEN[keyword]
     data = path.read_bytes()
     assert before in data
@@ -107,13 +107,15 @@ def test_refusals_do_not_repeat_values_or_names(tmp_path, keyword):
     assert CANARY not in caught.value.text()
     assert CANARY not in str(caught.value)
     assert CANARY in caught.value.text_with_path()
-    # Not even in what a traceback would print.
+    # A traceback would not print it either.
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
 def test_segment_labels_with_names_are_not_repeated(tmp_path):
     scan = read_dicom_slice(write_dicom(tmp_path / "s.dcm", HU, 2))
-    path = write_seg(tmp_path / f"{CANARY}.dcm", {CANARY: phantom_labels() > 0}, change=plant)
+    path = write_seg(
+        tmp_path / f"{CANARY}.dcm", {CANARY: phantom_labels() > 0}, change=plant_canary
+    )
     with pytest.raises(Refusal, match="segment 1") as caught:
         labels_from_segments(read_dicom_seg(path, scan), {"liver": 1}, path)
     assert CANARY not in caught.value.text()

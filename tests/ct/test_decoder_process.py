@@ -1,4 +1,4 @@
-"""A decoder that crashes, hangs or is killed costs one file, not the conversion."""
+"""If a decoder crashes, hangs or is killed, only one file is refused."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ def compressed(tmp_path):
     return path
 
 
-def child():
+def decoder_pid():
     return decoder_process._DECODER._process.pid
 
 
 def test_one_process_decodes_all_files_of_its_parent(compressed):
-    first = child()
+    first = decoder_pid()
     read_dicom_slice(compressed)
-    assert child() == first != os.getpid()
+    assert decoder_pid() == first != os.getpid()
 
 
-def test_a_killed_process_is_started_again(compressed):
-    first = child()
+def test_a_killed_process_is_restarted(compressed):
+    first = decoder_pid()
     os.kill(first, signal.SIGKILL)
     decoder_process._DECODER._process.wait()
     np.testing.assert_array_equal(read_dicom_slice(compressed).hu[0], HU)
-    assert child() != first
+    assert decoder_pid() != first
 
 
-def test_a_process_that_does_not_answer_costs_one_file(compressed, monkeypatch):
+def test_if_a_process_does_not_answer_one_file_is_refused(compressed, monkeypatch):
     monkeypatch.setattr(decoder_process, "LONGEST_SECONDS", 0.3)
-    os.kill(child(), signal.SIGSTOP)
+    os.kill(decoder_pid(), signal.SIGSTOP)
     with pytest.raises(Refusal, match=r"\[dicom-pixels\]"):
         read_dicom_slice(compressed)
     monkeypatch.undo()
@@ -57,12 +57,12 @@ def test_a_process_that_does_not_answer_costs_one_file(compressed, monkeypatch):
 
 
 def test_data_that_abort_a_decoder_are_refused(tmp_path):
-    """GDCM throws across a boundary that nothing may be thrown across, and the process ends."""
+    """GDCM throws an exception across a noexcept boundary, which ends the process."""
     pytest.importorskip("gdcm", reason="a decoder is missing (pip install 'liver_tf[codecs]')")
     path = write_dicom(tmp_path / "slice.dcm", HU)
     compress(path, JPEGLosslessSV1)
     data = bytearray(path.read_bytes())
-    start = data.rindex(b"\xff\xda")  # the scan's header says which table decodes which component
+    start = data.rindex(b"\xff\xda")  # the scan header assigns decoding tables to components
     data[start + 4 : start + 8] = b"\x02\xff\xff\xff"
     path.write_bytes(data)
     with pytest.raises(Refusal, match=r"\[dicom-pixels\]"):
@@ -78,11 +78,11 @@ def test_the_process_ends_with_its_parent(compressed):
     done = subprocess.run(
         [sys.executable, "-c", program, compressed], capture_output=True, text=True, check=False
     )
-    ends = time.monotonic() + 20
-    while time.monotonic() < ends:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
         try:
             os.kill(int(done.stdout), 0)
         except ProcessLookupError:
             return
         time.sleep(0.05)
-    pytest.fail("it lives on")
+    pytest.fail("the process is still running")

@@ -1,4 +1,4 @@
-"""Losslessly compressed slices keep their voxels, in every syntax that scanners use."""
+"""Losslessly compressed slices keep their voxels in every transfer syntax that scanners use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pydicom.uid import (
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from tests.builders.ct_files import compress, phantom_hu, write_dicom
 
-#: Package that decodes it, of the extra ``codecs``; pydicom itself decodes RLE.
+#: Package of the extra ``codecs`` that decodes each syntax; pydicom itself decodes RLE.
 DECODERS = {
     RLELossless: "pydicom",
     JPEG2000Lossless: "openjpeg",
@@ -26,15 +26,15 @@ DECODERS = {
 }
 
 
-def signed(dataset):
-    """Stored as two's complement with negative numbers, as many scanners do."""
+def make_signed(dataset):
+    """Store signed values in two's complement, as many scanners do."""
     stored = np.frombuffer(dataset.PixelData, "<u2").astype(np.int32) - 2048
     dataset.PixelRepresentation = 1
     dataset.RescaleIntercept = "0"
     dataset.PixelData = stored.astype("<i2").tobytes()
 
 
-@pytest.mark.parametrize("change", [None, signed], ids=["unsigned", "signed"])
+@pytest.mark.parametrize("change", [None, make_signed], ids=["unsigned", "signed"])
 @pytest.mark.parametrize("syntax", DECODERS, ids=lambda syntax: syntax.keyword)
 def test_lossless_slices_keep_their_voxels(tmp_path, syntax, change):
     pytest.importorskip(

@@ -34,7 +34,7 @@ from tests.builders.ct_files import (
 
 HU = phantom_hu()[2]
 
-# pydicom's warnings quote element values, which may be patient data: none may come through.
+# Warnings of pydicom quote element values, which may be patient data, so none may be issued.
 pytestmark = pytest.mark.filterwarnings("error")
 
 
@@ -117,7 +117,7 @@ def test_a_file_without_dicm_prefix_is_refused(tmp_path):
         (0.99, {"dicom-truncated", "dicom-unreadable"}),
     ],
 )
-def test_truncated(tmp_path, keep, codes):
+def test_a_truncated_slice_is_refused(tmp_path, keep, codes):
     data = write_dicom(tmp_path / "s.dcm", HU).read_bytes()
     (tmp_path / "cut.dcm").write_bytes(data[: int(len(data) * keep)])
     assert refusal_of(tmp_path / "cut.dcm").code in codes
@@ -136,7 +136,7 @@ def test_an_element_longer_than_the_file_allocates_no_memory(tmp_path):
     assert data[end - 4 : end] == (2 * HU.size).to_bytes(4, "little")
     (tmp_path / "s.dcm").write_bytes(data[: end - 4] + b"\xf0\xff\xff\xff" + data[end:-2])
     limits = resource.getrlimit(resource.RLIMIT_DATA)
-    # Where 4 GiB cannot be had, asking for them would end in another refusal.
+    # With this limit, a request for 4 GiB would end in another refusal.
     resource.setrlimit(resource.RLIMIT_DATA, (2**31, limits[1]))
     try:
         assert refusal_of(tmp_path / "s.dcm").code == "dicom-truncated"
@@ -176,7 +176,7 @@ def test_padding_becomes_air_before_rescale(tmp_path):
     np.testing.assert_array_equal(scan.hu[0], expected)
 
 
-def test_padding_range(tmp_path):
+def test_a_padding_range_becomes_air(tmp_path):
     padded = HU.copy()
     padded[0], padded[1] = -2000, -1990
 
@@ -188,7 +188,7 @@ def test_padding_range(tmp_path):
     np.testing.assert_array_equal(scan.hu[0, 2:], HU[2:])
 
 
-def test_padding_does_not_hide_that_the_rest_is_unscaled(tmp_path):
+def test_padding_does_not_hide_unscaled_values(tmp_path):
     raw = (HU + 1100).astype(np.int16)
     raw[:3] = -2000
 
@@ -199,7 +199,7 @@ def test_padding_does_not_hide_that_the_rest_is_unscaled(tmp_path):
     assert refusal.code == "hu-unscaled"
 
 
-def test_signed_pixels_and_fractional_slope(tmp_path):
+def test_signed_pixels_with_a_fractional_slope_are_read(tmp_path):
     def change(dataset):
         dataset.PixelRepresentation = 1
         dataset.RescaleIntercept, dataset.RescaleSlope = 0.5, 0.5
@@ -210,7 +210,7 @@ def test_signed_pixels_and_fractional_slope(tmp_path):
     np.testing.assert_array_equal(scan.hu[0], HU * np.float32(0.5) + np.float32(0.5))
 
 
-def test_signed_pixels_of_12_bits_with_and_without_extended_sign(tmp_path):
+def test_signed_12_bit_pixels_are_read_with_and_without_sign_extension(tmp_path):
     for mask in (0xFFFF, 0x0FFF):
 
         def change(dataset, mask=mask):
@@ -303,10 +303,10 @@ class TestSeries:
         write_series(tmp_path / "series")
         scan = read_dicom_series(tmp_path / "series")
         write_nifti_labels(tmp_path / "labels.nii.gz", phantom_labels(), scan)
-        own = nibabel.load(tmp_path / "labels.nii.gz")
-        other = nibabel.load(write_nifti_pair(tmp_path)[1])
-        np.testing.assert_array_equal(own.dataobj, other.dataobj)
-        np.testing.assert_allclose(own.affine, other.affine, atol=1e-5)
+        from_series = nibabel.load(tmp_path / "labels.nii.gz")
+        from_nifti = nibabel.load(write_nifti_pair(tmp_path)[1])
+        np.testing.assert_array_equal(from_series.dataobj, from_nifti.dataobj)
+        np.testing.assert_allclose(from_series.affine, from_nifti.affine, atol=1e-5)
 
     @pytest.mark.parametrize(
         ("change", "code", "words"),

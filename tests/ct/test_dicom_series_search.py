@@ -1,4 +1,4 @@
-"""Series and their segmentations are matched, wherever the files are."""
+"""Series are matched with their segmentations in any folder layout."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ LIVER = {"Liver": phantom_labels() > 0}
 pytestmark = pytest.mark.filterwarnings("error")
 
 
-def renumbered(number: int, patient: str = "P1"):
-    """Change that makes a slice or a segmentation one of another series."""
+def move_to_series(number: int, patient: str = "P1"):
+    """Return a function that moves a slice or segmentation to another series."""
 
     def uid(old: str) -> str:
         return old.replace(SERIES_UID, f"{SERIES_UID}{number}")
@@ -46,114 +46,117 @@ def renumbered(number: int, patient: str = "P1"):
     return change
 
 
-def into_directory(dataset) -> None:
+def make_dicomdir(dataset) -> None:
     dataset.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
     del dataset.SOPClassUID, dataset.SeriesInstanceUID
 
 
-def found_in(folder):
-    series, refusals, left_out = find_series_files(folder)
-    return series, [(refusal.code, refusal.path) for refusal in refusals], dict(left_out)
+def search(folder):
+    series, refusals, excluded = find_series_files(folder)
+    return series, [(refusal.code, refusal.path) for refusal in refusals], dict(excluded)
 
 
-def test_a_folder_per_series_with_segmentations_beside_it(tmp_path):
+def test_series_in_separate_folders_are_matched_with_segmentations_beside_them(tmp_path):
     for number in (1, 2):
-        paths = write_series(tmp_path / f"s{number}", change=renumbered(number, f"P{number}"))
-        seg = write_seg(tmp_path / f"seg{number}.dcm", LIVER, change=renumbered(number))
-        series, refusals, left_out = found_in(tmp_path)
-        one = next(one for one in series if one.series_uid == f"{SERIES_UID}{number}")
-        assert one.slices == tuple(sorted(paths))
-        assert one.segmentations == (seg,)
-        assert one.place == tmp_path / f"s{number}"
-        assert (one.patient_id, one.study_uid) == (f"P{number}", f"1.2.{number}")
-        assert (one.cautions, refusals, left_out) == ((), [], {})
+        paths = write_series(tmp_path / f"s{number}", change=move_to_series(number, f"P{number}"))
+        seg = write_seg(tmp_path / f"seg{number}.dcm", LIVER, change=move_to_series(number))
+        series, refusals, excluded = search(tmp_path)
+        files = next(files for files in series if files.series_uid == f"{SERIES_UID}{number}")
+        assert files.slices == tuple(sorted(paths))
+        assert files.segmentations == (seg,)
+        assert files.place == tmp_path / f"s{number}"
+        assert (files.patient_id, files.study_uid) == (f"P{number}", f"1.2.{number}")
+        assert (files.cautions, refusals, excluded) == ((), [], {})
     assert len(series) == 2
     for identifier in ("P2", SERIES_UID):
         assert identifier not in repr(series)
 
 
-def test_all_series_in_one_folder_or_one_series_in_several(tmp_path):
+def test_series_in_a_shared_folder_or_in_several_folders_are_matched(tmp_path):
     for number in (1, 2):
         for index, hu in enumerate(phantom_hu()):
             folder = tmp_path / "mixed" if number == 1 or index < 3 else tmp_path / "deep/er"
             folder.mkdir(parents=True, exist_ok=True)
-            write_dicom(folder / f"{index}-{number}", hu, index, renumbered(number))
-    write_seg(tmp_path / "mixed/0", LIVER, change=renumbered(2))
-    write_seg(tmp_path / "deep/er/0", LIVER, change=renumbered(1))
-    series, refusals, _ = found_in(tmp_path)
+            write_dicom(folder / f"{index}-{number}", hu, index, move_to_series(number))
+    write_seg(tmp_path / "mixed/0", LIVER, change=move_to_series(2))
+    write_seg(tmp_path / "deep/er/0", LIVER, change=move_to_series(1))
+    series, refusals, _ = search(tmp_path)
     assert not refusals
-    assert {one.series_uid[-1]: len(one.slices) for one in series} == {"1": 5, "2": 5}
-    # A folder that holds two series names neither.
-    assert {one.place for one in series} == {
+    assert {files.series_uid[-1]: len(files.slices) for files in series} == {"1": 5, "2": 5}
+    # A folder with two series identifies neither, so a file is named instead.
+    assert {files.place for files in series} == {
         tmp_path / "mixed/0-1",
         tmp_path / "deep/er/3-2",
     }
 
 
-def test_a_segmentation_is_assigned_by_its_frames_alone(tmp_path):
+def test_a_segmentation_can_be_assigned_by_its_frames_only(tmp_path):
     def change(dataset):
-        renumbered(2)(dataset)
+        move_to_series(2)(dataset)
         del dataset.ReferencedSeriesSequence
 
     for number in (1, 2):
-        write_series(tmp_path / f"s{number}", change=renumbered(number))
-    write_seg(tmp_path / "a.dcm", LIVER, change=renumbered(1))
+        write_series(tmp_path / f"s{number}", change=move_to_series(number))
+    write_seg(tmp_path / "a.dcm", LIVER, change=move_to_series(1))
     seg = write_seg(tmp_path / "b.dcm", LIVER, change=change)
-    series, refusals, _ = found_in(tmp_path)
+    series, refusals, _ = search(tmp_path)
     assert not refusals
-    assert [one.segmentations for one in series if one.series_uid[-1] == "2"] == [(seg,)]
+    assert [files.segmentations for files in series if files.series_uid[-1] == "2"] == [(seg,)]
 
 
-def test_all_unusable_files_are_listed_at_once(tmp_path):
-    def of_nothing(dataset):
+def test_all_unusable_files_are_listed(tmp_path):
+    def remove_references(dataset):
         del dataset.ReferencedSeriesSequence
         for frame in dataset.PerFrameFunctionalGroupsSequence:
             del frame.DerivationImageSequence
 
-    def of_two(dataset):
-        renumbered(1)(dataset)
+    def reference_two_series(dataset):
+        move_to_series(1)(dataset)
         dataset.ReferencedSeriesSequence.append(copy.deepcopy(dataset.ReferencedSeriesSequence[0]))
         dataset.ReferencedSeriesSequence[1].SeriesInstanceUID = f"{SERIES_UID}2"
 
     for number in (1, 2, 3, 4):
-        write_series(tmp_path / f"s{number}", change=renumbered(number))
-    write_seg(tmp_path / "good.dcm", LIVER, change=renumbered(1))
-    lost = write_seg(tmp_path / "lost.dcm", LIVER, change=renumbered(9))
-    nothing = write_seg(tmp_path / "nothing.dcm", LIVER, change=of_nothing)
-    two = write_seg(tmp_path / "two.dcm", LIVER, change=of_two)
+        write_series(tmp_path / f"s{number}", change=move_to_series(number))
+    write_seg(tmp_path / "good.dcm", LIVER, change=move_to_series(1))
+    unmatched = write_seg(tmp_path / "lost.dcm", LIVER, change=move_to_series(9))
+    unreferenced = write_seg(tmp_path / "nothing.dcm", LIVER, change=remove_references)
+    ambiguous = write_seg(tmp_path / "two.dcm", LIVER, change=reference_two_series)
     write_dicom(
-        tmp_path / "s4/other.dcm", phantom_hu()[0], 8, lambda d: renumbered(4, "someone else")(d)
+        tmp_path / "s4/other.dcm",
+        phantom_hu()[0],
+        8,
+        lambda d: move_to_series(4, "someone else")(d),
     )
-    write_seg(tmp_path / "s4/seg.dcm", LIVER, change=renumbered(4))
-    nameless = write_dicom(
+    write_seg(tmp_path / "s4/seg.dcm", LIVER, change=move_to_series(4))
+    without_uid = write_dicom(
         tmp_path / "x.dcm", phantom_hu()[0], change=lambda d: delattr(d, "SeriesInstanceUID")
     )
     broken = tmp_path / "y.dcm"
     broken.write_bytes(b"text")
-    cut = tmp_path / "z.dcm"
-    cut.write_bytes((tmp_path / "good.dcm").read_bytes()[:180])
+    truncated = tmp_path / "z.dcm"
+    truncated.write_bytes((tmp_path / "good.dcm").read_bytes()[:180])
     (tmp_path / "s1/notes.txt").write_text("read me")
     (tmp_path / "report.pdf").write_bytes(b"%PDF")
-    series, refusals, left_out = found_in(tmp_path)
-    assert [one.series_uid[-1] for one in series] == ["1"]
+    series, refusals, excluded = search(tmp_path)
+    assert [files.series_uid[-1] for files in series] == ["1"]
     assert [caution.code for caution in series[0].cautions] == ["series-not-dicom"]
-    assert left_out == {"series-not-dicom": 2}
+    assert excluded == {"series-not-dicom": 2}
     assert set(refusals) == {
-        ("seg-no-series", lost),
-        ("seg-no-reference", nothing),
-        ("seg-several-series", two),
+        ("seg-no-series", unmatched),
+        ("seg-no-reference", unreferenced),
+        ("seg-several-series", ambiguous),
         ("series-no-seg", tmp_path / "s2"),
         ("series-no-seg", tmp_path / "s3"),
         ("series-patients", tmp_path / "s4"),
-        ("series-no-uid", nameless),
+        ("series-no-uid", without_uid),
         ("dicom-no-prefix", broken),
-        ("dicom-unreadable", cut),
+        ("dicom-unreadable", truncated),
     }
     assert len(refusals) == 9
 
 
 def test_a_destroyed_slice_is_refused_and_a_note_is_excluded(tmp_path):
-    """PACS exports have names without suffix; only their pattern tells what was a slice."""
+    """File names of PACS exports have no suffix; only their pattern identifies slices."""
     folder = tmp_path / "in"
     paths = write_series(folder)
     for number, path in enumerate(paths):
@@ -161,17 +164,17 @@ def test_a_destroyed_slice_is_refused_and_a_note_is_excluded(tmp_path):
     write_seg(tmp_path / "in/seg.dcm", {"Liver": phantom_labels() > 0})
     (folder / "IM4").write_bytes(b"\0" * 50)
     (folder / "VERSION").write_bytes(b"1")
-    _, refusals, left_out = find_series_files(tmp_path)
+    _, refusals, excluded = find_series_files(tmp_path)
     assert [refusal.code for refusal in refusals] == ["dicom-no-prefix"]
     assert refusals[0].path == folder / "IM4"
-    assert left_out == {"series-not-dicom": 1}
+    assert excluded == {"series-not-dicom": 1}
 
 
 def test_strays_localizers_and_other_objects_are_excluded_with_a_caution(tmp_path):
     folder = tmp_path / "s"
-    write_series(folder, change=renumbered(1))
-    write_seg(tmp_path / "seg.dcm", LIVER, change=renumbered(1))
-    write_dicom(folder / "stray.dcm", phantom_hu()[0], change=renumbered(7))
+    write_series(folder, change=move_to_series(1))
+    write_seg(tmp_path / "seg.dcm", LIVER, change=move_to_series(1))
+    write_dicom(folder / "stray.dcm", phantom_hu()[0], change=move_to_series(7))
     write_dicom(
         folder / "scout.dcm",
         phantom_hu()[0],
@@ -182,26 +185,26 @@ def test_strays_localizers_and_other_objects_are_excluded_with_a_caution(tmp_pat
         phantom_hu()[0],
         change=lambda d: setattr(d, "SOPClassUID", "1.2.840.10008.5.1.4.1.1.88.11"),
     )
-    write_dicom(folder / "DICOMDIR", phantom_hu()[0], change=into_directory)
+    write_dicom(folder / "DICOMDIR", phantom_hu()[0], change=make_dicomdir)
     (folder / ".DS_Store").write_bytes(b"\0")
-    (one,), refusals, left_out = found_in(tmp_path)
+    (files,), refusals, excluded = search(tmp_path)
     assert not refusals
-    assert one.place == folder
-    assert left_out == {
+    assert files.place == folder
+    assert excluded == {
         "series-stray-slice": 1,
         "series-localizer": 1,
         "series-other-object": 2,
     }
-    assert {caution.code for caution in one.cautions} == set(left_out)
+    assert {caution.code for caution in files.cautions} == set(excluded)
 
 
 def test_a_single_slice_with_its_segmentation_is_a_series(tmp_path):
-    write_series(tmp_path / "s", change=renumbered(1))
-    write_seg(tmp_path / "s.dcm", LIVER, change=renumbered(1))
-    write_dicom(tmp_path / "s/other.dcm", phantom_hu()[0], change=renumbered(2))
-    write_seg(tmp_path / "other.dcm", {"Liver": LIVER["Liver"][:1]}, change=renumbered(2))
-    series, refusals, _ = found_in(tmp_path)
-    assert sorted(len(one.slices) for one in series) == [1, 5]
+    write_series(tmp_path / "s", change=move_to_series(1))
+    write_seg(tmp_path / "s.dcm", LIVER, change=move_to_series(1))
+    write_dicom(tmp_path / "s/other.dcm", phantom_hu()[0], change=move_to_series(2))
+    write_seg(tmp_path / "other.dcm", {"Liver": LIVER["Liver"][:1]}, change=move_to_series(2))
+    series, refusals, _ = search(tmp_path)
+    assert sorted(len(files.slices) for files in series) == [1, 5]
     assert not refusals
 
 
@@ -209,12 +212,12 @@ def test_enhanced_ct_is_refused(tmp_path):
     (tmp_path / "s").mkdir()
 
     def change(dataset):
-        renumbered(1)(dataset)
+        move_to_series(1)(dataset)
         dataset.SOPClassUID = EnhancedCTImageStorage
         dataset.file_meta.MediaStorageSOPClassUID = EnhancedCTImageStorage
 
     path = write_dicom(tmp_path / "s/a.dcm", phantom_hu()[0], change=change)
-    write_seg(tmp_path / "seg.dcm", LIVER, change=renumbered(1))
+    write_seg(tmp_path / "seg.dcm", LIVER, change=move_to_series(1))
     series, refusals, _ = find_series_files(tmp_path)
     assert not series
     assert [(refusal.code, refusal.path) for refusal in refusals] == [("dicom-enhanced", path)]
@@ -227,20 +230,20 @@ def test_a_label_map_is_refused(tmp_path):
 
     write_series(tmp_path / "s")
     seg = write_seg(tmp_path / "seg.dcm", LIVER, change=change)
-    _, refusals, _ = found_in(tmp_path)
+    _, refusals, _ = search(tmp_path)
     assert refusals == [("seg-not-binary", seg), ("series-no-seg", tmp_path / "s")]
 
 
 def test_an_empty_and_a_missing_folder_are_refused(tmp_path):
-    assert found_in(tmp_path / "none")[1] == [("file-missing", tmp_path / "none")]
-    assert found_in(tmp_path)[1] == [("series-empty", tmp_path)]
-    lost = write_seg(tmp_path / "seg.dcm", LIVER)
-    assert found_in(tmp_path)[1] == [("seg-no-series", lost), ("series-empty", tmp_path)]
+    assert search(tmp_path / "none")[1] == [("file-missing", tmp_path / "none")]
+    assert search(tmp_path)[1] == [("series-empty", tmp_path)]
+    unmatched = write_seg(tmp_path / "seg.dcm", LIVER)
+    assert search(tmp_path)[1] == [("seg-no-series", unmatched), ("series-empty", tmp_path)]
 
 
 def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
-    write_series(tmp_path / "s", change=renumbered(1))
-    write_seg(tmp_path / "seg.dcm", LIVER, change=renumbered(1))
+    write_series(tmp_path / "s", change=move_to_series(1))
+    write_seg(tmp_path / "seg.dcm", LIVER, change=move_to_series(1))
     (tmp_path / "shut").mkdir()
     scandir = os.scandir
 
@@ -250,15 +253,15 @@ def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refusing)
-    series, refusals, _ = found_in(tmp_path)
+    series, refusals, _ = search(tmp_path)
     assert len(series) == 1
     assert refusals == [("file-unreadable", tmp_path / "shut")]
 
 
 def test_pixels_are_not_read(tmp_path):
-    for path in write_series(tmp_path / "s", np.zeros((3, 400, 400), np.int16), renumbered(1)):
+    for path in write_series(tmp_path / "s", np.zeros((3, 400, 400), np.int16), move_to_series(1)):
         path.write_bytes(path.read_bytes()[:4000])
-    write_seg(tmp_path / "seg.dcm", LIVER, change=renumbered(1))
-    (one,), refusals, _ = found_in(tmp_path)
-    assert len(one.slices) == 3
+    write_seg(tmp_path / "seg.dcm", LIVER, change=move_to_series(1))
+    (files,), refusals, _ = search(tmp_path)
+    assert len(files.slices) == 3
     assert not refusals

@@ -30,13 +30,13 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 
 def files_of(folder: Path) -> SeriesFiles:
-    (one,), refusals, _ = find_series_files(folder)
+    (files,), refusals, _ = find_series_files(folder)
     assert not refusals
-    return one
+    return files
 
 
 def read(folder: Path, mapping=MAPPING):
-    """(HU, labels) of the one series below a folder, stacked, and the pair."""
+    """Stacked HU and labels of the only series below a folder, and the pair."""
     pair = SeriesWithSeg(files_of(folder), mapping)
     slices = list(pair.slices())
     return np.stack([hu for hu, _ in slices]), np.stack([labels for _, labels in slices]), pair
@@ -50,8 +50,8 @@ def write_case(folder: Path, segments=None, change=None, seg_change=None, hu=Non
     return folder
 
 
-def without_decoder(dataset) -> None:
-    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.106"  # MPEG-4, for films
+def use_unsupported_syntax(dataset) -> None:
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.106"  # MPEG-4, for video
     dataset.PixelData = encapsulate([b"\0" * 100])
     dataset["PixelData"].is_undefined_length = True
 
@@ -74,7 +74,7 @@ def test_slices_and_labels_equal_the_phantom(tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(23, 31), (21, 29), (25, 30)])
-def test_frames_that_begin_within_a_byte_are_decoded(tmp_path, shape):
+def test_frames_that_start_within_a_byte_are_decoded(tmp_path, shape):
     labels = phantom_labels(5, *shape)
     segments = {"Liver": labels > 0, "Lesion": labels == 2}
     write_case(tmp_path, segments, hu=phantom_hu(5, *shape))
@@ -97,20 +97,20 @@ def test_frames_with_a_byte_per_pixel_are_decoded(tmp_path, compressed):
 
 
 def test_a_prone_feet_first_patient_is_reoriented(tmp_path):
-    # Rows run to the front and columns to the right: the stored slice is the canonical one turned
-    # by half a turn, and its first pixel lies at the canonical slice's last.
-    turned = [-1, 0, 0, 0, -1, 0]
+    # Rows run to the front and columns to the right: the stored slice is the canonical one
+    # rotated by 180 degrees, and its first pixel is the last one of the canonical slice.
+    orientation = [-1, 0, 0, 0, -1, 0]
 
     def corner(index):
         return [-11 + 31 * 0.7, -12 + 23 * 0.8, -300 + 2.5 * index]
 
     def change(dataset, index):
-        dataset.ImageOrientationPatient = turned
+        dataset.ImageOrientationPatient = orientation
         dataset.ImagePositionPatient = corner(index)
 
     def seg_change(dataset):
         shared = dataset.SharedFunctionalGroupsSequence[0]
-        shared.PlaneOrientationSequence[0].ImageOrientationPatient = turned
+        shared.PlaneOrientationSequence[0].ImageOrientationPatient = orientation
         for frame in dataset.PerFrameFunctionalGroupsSequence:
             plane = frame.PlanePositionSequence[0]
             index = round((plane.ImagePositionPatient[2] + 300) / 2.5)
@@ -126,7 +126,7 @@ def test_a_prone_feet_first_patient_is_reoriented(tmp_path):
 
 @pytest.mark.parametrize("even", [False, True])
 def test_frames_match_slices_at_slightly_uneven_distances(tmp_path, even):
-    # Gaps within 5 % of 2.5 mm, so it is a series; slice 2 lies 0.11 mm off the even grid.
+    # Gaps within 5 % of 2.5 mm form a series; slice 2 is 0.11 mm off the regular grid.
     heights = np.array([0, 2.5, 5.11, 7.5, 10.0])
 
     def change(dataset, index):
@@ -166,13 +166,13 @@ class TestSegments:
         write_case(tmp_path, {"Cyst": shifted, "Lesion": LESION, "Liver": LIVER})
         refusal = refusal_of(tmp_path)
         assert (refusal.code, refusal.path) == ("seg-overlap", tmp_path / "seg.dcm")
-        # Two segments of one kind may overlap: they say the same.
+        # Two segments of the same class may overlap.
         labels = read(tmp_path, {"liver": 1, "lesion": 2, "cyst": 2})[1]
         np.testing.assert_array_equal(labels == 2, LESION | shifted)
-        apart = np.roll(LESION, 10, axis=2)
-        write_seg(tmp_path / "seg.dcm", {"Cyst": apart, "Lesion": LESION, "Liver": LIVER})
+        distant = np.roll(LESION, 10, axis=2)
+        write_seg(tmp_path / "seg.dcm", {"Cyst": distant, "Lesion": LESION, "Liver": LIVER})
         labels = read(tmp_path)[1]
-        np.testing.assert_array_equal(labels, np.where(apart, 3, LABELS))
+        np.testing.assert_array_equal(labels, np.where(distant, 3, LABELS))
 
     @pytest.mark.parametrize("order", ["ab", "ba"])
     def test_several_segmentations_complete_each_other(self, tmp_path, order):
@@ -187,7 +187,7 @@ class TestSegments:
         write_seg(tmp_path / "b.dcm", {"Lesion": LESION, "Liver": LIVER})
         refusal = refusal_of(tmp_path)
         assert (refusal.code, refusal.path) == ("seg-label-twice", tmp_path / "b.dcm")
-        # What is left out on purpose is no class.
+        # Segments mapped to 0 are ignored.
         write_seg(tmp_path / "a.dcm", {"Liver": LIVER, "Old": LIVER})
         write_seg(tmp_path / "b.dcm", {"Lesion": LESION, "Old": LIVER})
         np.testing.assert_array_equal(read(tmp_path, {**MAPPING, "old": 0})[1], LABELS)
@@ -210,7 +210,7 @@ class TestSegments:
         np.testing.assert_array_equal(labels, LIVER)
         assert [caution.code for caution in pair.cautions] == ["seg-empty-segment", "seg-region"]
         assert all("segment 2" in caution.text for caution in pair.cautions)
-        # What is left out may lie anywhere.
+        # Ignored segments may have any region.
         assert read(tmp_path, {**MAPPING, "lesion": 0})[2].cautions == ()
 
 
@@ -229,22 +229,22 @@ class TestRefused:
             (lambda d, i: setattr(d, "Modality", "PT"), "dicom-not-ct"),
             (lambda d, i: i == 1 and setattr(d, "PixelData", d.PixelData[:-2]), "dicom-truncated"),
             (lambda d, i: i == 1 and setattr(d, "NumberOfFrames", 2), "dicom-multiframe"),
-            (lambda d, i: i == 1 and without_decoder(d), "dicom-no-decoder"),
+            (lambda d, i: i == 1 and use_unsupported_syntax(d), "dicom-no-decoder"),
             (lambda d, i: i == 1 and delattr(d, "PixelSpacing"), "series-"),
             (lambda d, i: i < 2 and setattr(d, "PixelSpacing", [1, 1]), "series-mixed"),
             (lambda d, i: setattr(d, "RescaleIntercept", "1000"), "hu-unscaled"),
             (lambda d, i: setattr(d, "RescaleSlope", "100"), "hu-impossible"),
         ],
     )
-    def test_slices(self, tmp_path, change, code):
+    def test_unusable_slices_are_refused(self, tmp_path, change, code):
         codes = {"dup": "series-duplicate-position", "gap": "series-spacing"}
         codes["tilt"] = "series-tilted"
         refusal = refusal_of(write_case(tmp_path, change=change))
         assert refusal.code.startswith(codes.get(code, code))
         assert refusal.path in (tmp_path / "series", *(tmp_path / "series").iterdir())
 
-    def test_deviations_that_add_up_are_refused(self, tmp_path):
-        # Each gap is within 5 % of 2.5 mm, but the middle lies a slice and a half off its place.
+    def test_accumulated_deviations_are_refused(self, tmp_path):
+        # Each gap is within 5 % of 2.5 mm, but the middle slice is 1.5 slices off its position.
         gaps = [2.38] * 12 + [2.62] * 12
         heights = np.concatenate([[0.0], np.cumsum(gaps)])
 
@@ -290,7 +290,7 @@ class TestRefused:
             ),
         ],
     )
-    def test_segmentations(self, tmp_path, change, code):
+    def test_unusable_segmentations_are_refused(self, tmp_path, change, code):
         refusal = refusal_of(write_case(tmp_path, seg_change=change))
         assert (refusal.code, refusal.path) == (code, tmp_path / "seg.dcm")
 
@@ -339,10 +339,10 @@ def test_mr_is_refused(tmp_path):
         dataset.file_meta.MediaStorageSOPClassUID = MRImageStorage
 
     write_case(tmp_path, change=change)
-    series, refusals, left_out = find_series_files(tmp_path)
+    series, refusals, excluded = find_series_files(tmp_path)
     assert not series
     assert {refusal.code for refusal in refusals} == {"seg-no-series", "series-empty"}
-    assert left_out == {"series-other-object": 5}
+    assert excluded == {"series-other-object": 5}
 
 
 def test_memory_grows_by_less_than_the_volume(tmp_path):
@@ -360,6 +360,6 @@ def test_memory_grows_by_less_than_the_volume(tmp_path):
             peaks.append(tracemalloc.get_traced_memory()[1])
         finally:
             tracemalloc.stop()
-    # A slice has 320 kB of pixels and 2 x 20 kB of segments in single bits. One mask of a byte a
-    # pixel that is kept would be 160 kB.
+    # A slice has 320 kB of pixels and 2 x 20 kB of segments with one bit per pixel. A mask with one
+    # byte per pixel would take 160 kB.
     assert (peaks[1] - peaks[0]) / 12 < 120_000

@@ -11,14 +11,14 @@ from liver_tf.ct.nifti_volume import read_nifti_volume
 from liver_tf.ct.slices_csv import read_slices_csv
 from liver_tf.refusals import Refusal
 
-#: A regular file by its kind; reading its first byte is an input/output error, for root as well.
+#: A regular file whose first byte cannot be read (input/output error), not even by root.
 UNREADABLE = Path("/proc/self/mem")
 
 
 @pytest.fixture
 def unreadable(tmp_path):
     if not UNREADABLE.is_file():
-        pytest.skip("this system has no file that is there and cannot be read")
+        pytest.skip("this system has no unreadable regular file")
     return UNREADABLE
 
 

@@ -20,7 +20,7 @@ from tests.builders.ct_files import phantom_hu, write_dicom
 HU = phantom_hu(1, 48, 64)[0]
 
 
-def coded(form: str, shape: tuple[int, ...], **options) -> bytes:
+def encoded(form: str, shape: tuple[int, ...], **options) -> bytes:
     data = io.BytesIO()
     Image.fromarray(np.zeros(shape, np.uint8)).save(data, form, **options)
     return data.getvalue()
@@ -39,7 +39,7 @@ def coded(form: str, shape: tuple[int, ...], **options) -> bytes:
 )
 def test_the_size_equals_the_one_written_by_pillow(shape, form, options):
     components = shape[2] if len(shape) == 3 else 1
-    assert coded_size(coded(form, shape, **options)) == (*shape[:2], components)
+    assert coded_size(encoded(form, shape, **options)) == (*shape[:2], components)
 
 
 def test_size_of_a_hand_written_jpeg_ls_header():
@@ -57,7 +57,7 @@ def jpeg_2000(dataset, size=None, frames=1):
     data = io.BytesIO()
     Image.fromarray(stored).save(data, "JPEG2000", no_jp2=True)
     frame = data.getvalue()
-    if size is not None:  # image and tile: a decoder would make room for all of it
+    if size is not None:  # image and tile size: a decoder would allocate memory for it
         width_height = struct.pack(">II", size[1], size[0])
         frame = frame[:8] + width_height + frame[16:24] + width_height + frame[32:]
     dataset.file_meta.TransferSyntaxUID = JPEG2000Lossless

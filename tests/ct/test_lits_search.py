@@ -47,7 +47,7 @@ def test_the_decathlon_layout_is_found(tmp_path):
     assert case.segmentation.parent.name == "labelsTr"
 
 
-def test_orphans_and_duplicates_are_refused_and_other_pairs_found(tmp_path):
+def test_files_without_a_counterpart_and_duplicates_are_refused(tmp_path):
     touch(
         tmp_path,
         "volume-0.nii",
@@ -87,5 +87,5 @@ def test_an_empty_and_a_missing_folder_are_refused(tmp_path):
     ("number", "group"),
     [(26, "lits-26"), (27, "3D-IRCADb"), (48, "3D-IRCADb"), (49, "lits-49"), (0, "lits-0")],
 )
-def test_source_group(number, group):
+def test_ircadb_volumes_share_a_source_group(number, group):
     assert source_group(number) == group

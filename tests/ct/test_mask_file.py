@@ -192,7 +192,7 @@ class TestDicomSeg:
             labels_from_segments(segments, {1: 1, 2: 2, 3: 0}, path)
         labels = labels_from_segments(segments, {1: 1, 2: 2, 3: 0}, path, lesions_over_liver=True)
         np.testing.assert_array_equal(labels, LABELS)
-        # Two kinds of lesion on one pixel contradict each other in any case.
+        # Two lesion types on one pixel are always a contradiction.
         with pytest.raises(Refusal, match="seg-overlap"):
             read_mask(path, series, {1: 1, 2: 2, 3: 4})
 
@@ -210,13 +210,13 @@ class TestPng:
             read_png_mask(path, shape, mapping or {0: 0, 1: 1, 2: 2})
         return caught.value
 
-    def test_mapping(self, tmp_path):
+    def test_values_are_mapped_to_labels(self, tmp_path):
         path = self.save(tmp_path, self.VALUES)
         labels = read_png_mask(path, (2, 3), {0: 0, 1: 1, 2: 4})
         assert labels.dtype == np.uint8
         np.testing.assert_array_equal(labels, [[0, 1, 4], [4, 0, 1]])
 
-    def test_one_bit_and_palette(self, tmp_path):
+    def test_one_bit_and_palette_images_are_read(self, tmp_path):
         binary = self.VALUES > 0
         path = self.save(tmp_path, binary)
         np.testing.assert_array_equal(read_png_mask(path, (2, 3), {0: 0, 1: 1}), binary)
@@ -250,7 +250,7 @@ class TestPng:
         labels = read_png_mask(path, (2, 3), {0: 0, 255: 1})
         np.testing.assert_array_equal(labels, self.VALUES > 0)
 
-    def test_unmapped_values_shape_colour_depth(self, tmp_path):
+    def test_unmapped_values_other_shapes_colour_and_16_bits_are_refused(self, tmp_path):
         path = self.save(tmp_path, self.VALUES + np.uint8(3))
         assert self.refusal(path).code == "mask-unmapped"
         assert "also 3, 4, 5" in self.refusal(path).text()
@@ -271,8 +271,8 @@ class TestPng:
         flipped[len(data) // 2] ^= 1
         bad_end = data[:-1] + b"\0"
         spliced = data + data[-30:]
-        cut = (data[: len(data) // 2], data[:-6], data[:8])
-        for content in (*cut, bytes(flipped), bad_end, spliced):
+        truncated = (data[: len(data) // 2], data[:-6], data[:8])
+        for content in (*truncated, bytes(flipped), bad_end, spliced):
             (tmp_path / "bad.png").write_bytes(content)
             assert self.refusal(tmp_path / "bad.png", (40, 40)).code == "mask-damaged"
         jpeg = io.BytesIO()

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 
 def outcomes(path, data, read, check=lambda result: None, rounds=ROUNDS):
-    """Read each mutant; count (refused, accepted). Any other exception fails the test."""
+    """Read each mutant; return (refused, accepted). Any other exception fails the test."""
     refused = accepted = 0
     for mutant in mutations(data, rounds):
         path.write_bytes(mutant)
@@ -48,18 +48,20 @@ def outcomes(path, data, read, check=lambda result: None, rounds=ROUNDS):
     return refused, accepted
 
 
-def is_phantom(scan):
+def check_phantom(scan):
     np.testing.assert_array_equal(scan.hu, phantom_hu())
 
 
-def is_hu(scan):
+def check_hu(scan):
     assert scan.hu.dtype in (np.int16, np.float32)
     assert np.isfinite(scan.hu).all()
 
 
-def test_nifti(tmp_path):
+def test_mutated_nifti_volumes(tmp_path):
     volume, _ = write_nifti_pair(tmp_path)
-    refused, accepted = outcomes(tmp_path / "m.nii", volume.read_bytes(), read_nifti_volume, is_hu)
+    refused, accepted = outcomes(
+        tmp_path / "m.nii", volume.read_bytes(), read_nifti_volume, check_hu
+    )
     assert refused > 20
     assert accepted > 5
 
@@ -68,11 +70,11 @@ def test_nifti(tmp_path):
 def test_changed_voxels_in_gzip_are_always_refused(tmp_path, level):
     volume, _ = write_nifti_pair(tmp_path)
     data = gzip.compress(volume.read_bytes(), compresslevel=level)
-    refused, _ = outcomes(tmp_path / "m.nii.gz", data, read_nifti_volume, is_phantom)
+    refused, _ = outcomes(tmp_path / "m.nii.gz", data, read_nifti_volume, check_phantom)
     assert refused > ROUNDS // 2
 
 
-def test_labels(tmp_path):
+def test_mutated_nifti_labels(tmp_path):
     volume, segmentation = write_nifti_pair(tmp_path)
     scan = read_nifti_volume(volume)
 
@@ -88,17 +90,17 @@ def test_labels(tmp_path):
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_dicom(tmp_path, compressed):
+def test_mutated_dicom_slices(tmp_path, compressed):
     def change(dataset):
         if compressed:
             dataset.compress(RLELossless, generate_instance_uid=False)
 
     path = write_dicom(tmp_path / "s.dcm", phantom_hu()[1], change=change)
-    refused, _ = outcomes(tmp_path / "m.dcm", path.read_bytes(), read_dicom_slice, is_hu)
+    refused, _ = outcomes(tmp_path / "m.dcm", path.read_bytes(), read_dicom_slice, check_hu)
     assert refused > 20
 
 
-def test_seg(tmp_path):
+def test_mutated_dicom_seg(tmp_path):
     write_series(tmp_path / "series")
     scan = read_dicom_series(tmp_path / "series")
     path = write_seg(tmp_path / "seg.dcm", {"Liver": phantom_labels() > 0})
@@ -111,16 +113,16 @@ def test_seg(tmp_path):
 
 
 @pytest.mark.parametrize("target", ["seg.dcm", "series/0-0.dcm"])
-def test_a_folder_with_a_series_and_its_segmentation(tmp_path, target):
+def test_mutated_series_with_segmentation(tmp_path, target):
     write_series(tmp_path / "series")
     labels = phantom_labels()
     write_seg(tmp_path / "seg.dcm", {"Liver": labels > 0, "Lesion": labels == 2})
 
     def read(_path):
-        found, refusals, _ = find_series_files(tmp_path)
+        series, refusals, _ = find_series_files(tmp_path)
         if refusals:
             raise refusals[0]
-        (files,) = found
+        (files,) = series
         return list(SeriesWithSeg(files, {"liver": 1, "lesion": 2}).slices())
 
     def check(slices):
@@ -149,7 +151,7 @@ def test_changed_pixels_in_png_are_always_refused(tmp_path):
     )
 
 
-def test_csv(tmp_path):
+def test_mutated_slices_csv(tmp_path):
     (tmp_path / "a.dcm").write_bytes(b"")
     rows = "".join(f"s{i},p{i},a.dcm,a.dcm,cyst\n" for i in range(5))
     data = f"slice_id,patient_id,image,mask,diagnosis\n{rows}".encode()

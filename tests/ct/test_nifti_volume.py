@@ -73,12 +73,12 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("keep", [0.5, 0.9, 0.999])
-def test_truncated(tmp_path, good, keep):
-    plain, zipped = tmp_path / "patient.nii", tmp_path / "patient.nii.gz"
+def test_truncated_files_are_refused(tmp_path, good, keep):
+    plain, compressed = tmp_path / "patient.nii", tmp_path / "patient.nii.gz"
     plain.write_bytes(good[: int(len(good) * keep)])
-    packed = gzip.compress(good)
-    zipped.write_bytes(packed[: int(len(packed) * keep)])
-    for path in (plain, zipped):
+    data = gzip.compress(good)
+    compressed.write_bytes(data[: int(len(data) * keep)])
+    for path in (plain, compressed):
         refusal = refusal_of(path)
         assert refusal.code == "nifti-truncated"
         assert "truncated" in refusal.text()
@@ -148,7 +148,7 @@ def test_invalid_header_fields_are_refused(tmp_path, good, offset, form, values,
     data = patched(good, offset, form, *values)
     for name, content in (("patient.nii", data), ("patient.nii.gz", gzip.compress(data))):
         (tmp_path / name).write_bytes(content)
-        if code is None:  # qform only: nibabel wrote the same geometry into it
+        if code is None:  # only the qform, in which nibabel stored the same geometry
             np.testing.assert_array_equal(read_nifti_volume(tmp_path / name).hu, phantom_hu())
             continue
         refusal = refusal_of(tmp_path / name)
@@ -263,8 +263,10 @@ class TestLabels:
         return read_nifti_volume(write_nifti_pair(tmp_path)[0])
 
     def write(self, tmp_path, labels, affine=None):
-        stored, own = as_lps_file(labels)
-        return write_nifti(tmp_path / "mask.nii.gz", stored, own if affine is None else affine)
+        stored, lps_affine = as_lps_file(labels)
+        return write_nifti(
+            tmp_path / "mask.nii.gz", stored, lps_affine if affine is None else affine
+        )
 
     def test_labels_have_the_orientation_of_the_scan(self, tmp_path, scan):
         labels, cautions = read_nifti_labels(tmp_path / "segmentation-0.nii", scan)
@@ -301,13 +303,13 @@ class TestLabels:
         with pytest.raises(Refusal, match=r"\[mask-labels\].*" + words):
             read_nifti_labels(self.write(tmp_path, labels), scan)
 
-    def test_whole_labels_stored_as_floats_are_read(self, tmp_path, scan):
+    def test_integer_labels_stored_as_floats_are_read(self, tmp_path, scan):
         path = self.write(tmp_path, phantom_labels().astype(np.float64))
         np.testing.assert_array_equal(read_nifti_labels(path, scan)[0], phantom_labels())
 
-    @pytest.mark.parametrize("most", [0, 1])
-    def test_masks_without_lesion_or_liver_are_read(self, tmp_path, scan, most):
-        labels = np.minimum(phantom_labels(), most).astype(np.uint8)
+    @pytest.mark.parametrize("highest", [0, 1])
+    def test_masks_without_lesion_or_liver_are_read(self, tmp_path, scan, highest):
+        labels = np.minimum(phantom_labels(), highest).astype(np.uint8)
         read, cautions = read_nifti_labels(self.write(tmp_path, labels), scan)
         np.testing.assert_array_equal(read, labels)
         assert cautions == ()

@@ -1,4 +1,4 @@
-"""The header of a label map places it like the header of its volume, field by field."""
+"""The header of a label map has the geometry of its volume, field by field."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def oblique():
 @pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
 @pytest.mark.parametrize("units", ["unknown", "mm"])
 @pytest.mark.parametrize(("qform", "sform"), [(1, 1), (2, 4), (1, 0), (0, 2), (0, 0), (1, 2)])
-def test_qform_sform_codes_and_unit_equal_the_volumes(tmp_path, kind, units, qform, sform):
+def test_qform_sform_and_units_equal_those_of_the_volume(tmp_path, kind, units, qform, sform):
     hu = np.full((9, 8, 7), -1000, np.int16)
     hu[2:4, 5, 6] = 50
     volume = kind(hu, None)
     volume.set_qform(oblique() if qform else None, code=qform)
-    # An sform that differs a little, as after a registration.
+    # An sform that differs slightly, as after a registration.
     volume.set_sform(oblique() + np.eye(4, k=3) * 0.25 if sform else None, code=sform)
     volume.header.set_zooms((0.7, 0.8, 2.5))
     volume.header.set_xyzt_units(units)

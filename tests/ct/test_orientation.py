@@ -29,12 +29,12 @@ ALL_48 = [
 
 
 def mark(x, y, z):
-    """HU of the voxel at index (x, y, z) counted to the right, front and head."""
+    """HU of the voxel (x, y, z), with indices to the right, anterior and superior."""
     return 100 * np.asarray(x) + 10 * np.asarray(y) + np.asarray(z) - 500
 
 
 def stored_with(order, signs):
-    """[i, j, k] array and affine of a file whose axis a runs along world axis order[a]."""
+    """[i, j, k] array and affine of a file whose axis ``a`` is world axis ``order[a]``."""
     shape = tuple(COUNTS[world] for world in order)
     index = np.indices(shape)
     world_index = [None] * 3
@@ -56,7 +56,7 @@ def canonical_truth():
 
 
 @pytest.mark.parametrize(("order", "signs"), ALL_48)
-def test_nifti_in_any_orientation_reads_the_same_and_writes_back_to_the_voxel(
+def test_nifti_is_read_in_any_orientation_and_labels_are_written_in_that_orientation(
     tmp_path, order, signs
 ):
     stored, affine = stored_with(order, signs)
@@ -78,13 +78,13 @@ def test_nifti_in_any_orientation_reads_the_same_and_writes_back_to_the_voxel(
     labels = (np.arange(scan.hu.size) % 3).astype(np.uint8).reshape(scan.hu.shape)
     written = tmp_path / "labels.nii.gz"
     write_nifti_labels(written, labels, scan)
-    again, cautions = read_nifti_labels(written, scan)
-    np.testing.assert_array_equal(again, labels)
+    read_labels, cautions = read_nifti_labels(written, scan)
+    np.testing.assert_array_equal(read_labels, labels)
     assert cautions == ()
     image = nibabel.load(written)
     assert image.shape == stored.shape
     np.testing.assert_allclose(image.affine, affine, rtol=1e-6)
-    # The label of a voxel lies where the volume's file has that voxel.
+    # In the files, a label and its voxel have the same index.
     in_file = {
         (int(hu), int(label))
         for hu, label in zip(stored.ravel(), np.asarray(image.dataobj).ravel(), strict=True)
@@ -103,8 +103,8 @@ AXES_IN_PLANE = [
 
 
 @pytest.mark.parametrize(("row", "column"), AXES_IN_PLANE)
-def test_dicom_slice_and_its_png_mask_in_any_orientation_of_the_plane(tmp_path, row, column):
-    # Canonical slice: 6 rows to the back, 7 columns to the left, in LPS both positive.
+def test_dicom_slice_and_png_mask_are_read_in_any_in_plane_orientation(tmp_path, row, column):
+    # Canonical slice: 6 rows to the posterior, 7 columns to the left, both positive in LPS.
     truth = canonical_truth()[0]
     row, column = np.array(row, float), np.array(column, float)
     size = {0: 7, 1: 6}

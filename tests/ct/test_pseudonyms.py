@@ -17,14 +17,14 @@ KEY = b"0123456789abcdef"
 
 
 @pytest.fixture(autouse=True)
-def empty_place(tmp_path, monkeypatch):
+def empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
     return tmp_path
 
 
 def test_pseudonym_is_hmac_sha256_of_kind_and_identifier():
-    # HMAC written out by hand (RFC 2104), so that hmac is not tested by itself.
+    # HMAC by its definition (RFC 2104), independent of the hmac module.
     padded = KEY.ljust(64, b"\0")
     inner = hashlib.sha256(bytes(b ^ 0x36 for b in padded) + b"patient\x00MRN 1").digest()
     outer = hashlib.sha256(bytes(b ^ 0x5C for b in padded) + inner).hexdigest()
@@ -47,35 +47,35 @@ def test_empty_kinds_and_identifiers_are_rejected(kind, identifier):
         pseudonym(KEY, kind, identifier)
 
 
-def test_the_key_comes_from_file_then_environment_then_default(empty_place, monkeypatch):
-    given = empty_place / "given"
-    given.write_bytes(b"g" * 20 + b"\n")
-    (empty_place / "site.key").write_bytes(b"d" * 20)
+def test_the_key_is_read_from_file_then_environment_then_default(empty_folder, monkeypatch):
+    key_file = empty_folder / "given"
+    key_file.write_bytes(b"g" * 20 + b"\n")
+    (empty_folder / "site.key").write_bytes(b"d" * 20)
     assert load_site_key() == b"d" * 20
     monkeypatch.setenv(KEY_VARIABLE, "e" * 20)
     assert load_site_key() == b"e" * 20
-    assert load_site_key(given) == b"g" * 20
+    assert load_site_key(key_file) == b"g" * 20
 
 
-def test_a_new_key_is_private_and_reported(empty_place, caplog):
+def test_a_new_key_is_private_and_reported(empty_folder, caplog):
     with caplog.at_level(logging.WARNING):
         key = load_site_key()
-    path = empty_place / "site.key"
+    path = empty_folder / "site.key"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert len(key) == 64
     assert load_site_key() == key
-    assert [p.name for p in empty_place.iterdir()] == ["site.key"]
+    assert [p.name for p in empty_folder.iterdir()] == ["site.key"]
     assert len(caplog.records) == 1
     assert "keep it secret" in caplog.text
     assert key.decode() not in caplog.text
 
 
 @pytest.mark.parametrize("weak", ["", "   ", "short", "x" * 15])
-def test_weak_keys_from_any_source_are_refused(empty_place, monkeypatch, weak):
-    (empty_place / "weak").write_text(weak)
-    (empty_place / "site.key").write_text(weak)
+def test_weak_keys_from_any_source_are_refused(empty_folder, monkeypatch, weak):
+    (empty_folder / "weak").write_text(weak)
+    (empty_folder / "site.key").write_text(weak)
     with pytest.raises(Refusal, match=r"site-key-weak.*16 bytes"):
-        load_site_key(empty_place / "weak")
+        load_site_key(empty_folder / "weak")
     with pytest.raises(Refusal, match="site-key-weak"):
         load_site_key()
     monkeypatch.setenv(KEY_VARIABLE, weak)
@@ -84,10 +84,10 @@ def test_weak_keys_from_any_source_are_refused(empty_place, monkeypatch, weak):
     assert not weak.strip() or weak not in caught.value.text()
 
 
-def test_a_missing_key_file_is_refused(empty_place):
+def test_a_missing_key_file_is_refused(empty_folder):
     with pytest.raises(Refusal, match="file-missing"):
-        load_site_key(empty_place / "none")
-    assert not (empty_place / "site.key").exists()
+        load_site_key(empty_folder / "none")
+    assert not (empty_folder / "site.key").exists()
 
 
 def test_window_clips_and_keeps_the_dtype():
@@ -105,7 +105,7 @@ def test_invalid_windows_are_rejected(low, high):
 
 
 def test_the_fingerprint_of_a_key_is_an_hmac_of_a_constant():
-    # HMAC as RFC 2104 writes it, for a key shorter than SHA-256's block of 64 bytes.
+    # HMAC by its definition (RFC 2104) for a key shorter than the 64-byte block of SHA-256.
     key = b"0123456789abcdef"
     padded = key.ljust(64, b"\0")
     inner = hashlib.sha256(bytes(b ^ 0x36 for b in padded) + b"fingerprint of the site key")

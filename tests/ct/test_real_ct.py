@@ -1,4 +1,4 @@
-"""Real scanner output (CHAOS and dcmqi) against documented facts."""
+"""Real scanner output (CHAOS and dcmqi) compared with documented facts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def labels(nifti):
     return read_nifti_labels(CHAOS / "segmentation-3.nii.gz", nifti)[0]
 
 
-def test_nifti_has_the_facts_of_the_scan(nifti):
+def test_nifti_properties_are_as_documented(nifti):
     assert nifti.hu.dtype == np.int16
     assert nifti.hu.shape == (78, 512, 512)
     assert (nifti.hu.min(), nifti.hu.max()) == (-1000, 1434)
@@ -50,17 +50,17 @@ def test_nifti_has_the_facts_of_the_scan(nifti):
     assert nifti.cautions == ()
 
 
-def test_dicom_series_is_the_same_scan_voxel_for_voxel(nifti, series):
+def test_dicom_series_equals_the_nifti_voxel_for_voxel(nifti, series):
     assert series.hu.dtype == np.int16
     np.testing.assert_array_equal(series.hu, nifti.hu)
     np.testing.assert_allclose(series.affine, nifti.affine, atol=1e-4)
     np.testing.assert_allclose(series.spacing_mm, nifti.spacing_mm, atol=1e-6)
     assert series.cautions == ()
-    # This series was written from the head down, so canonical order runs against the names.
+    # This series is stored from head to feet, so canonical order is the reverse of the names.
     assert list(series.source.files) == sorted(series.source.files, reverse=True)
 
 
-def test_liver_has_its_volume_and_hu(nifti, labels):
+def test_liver_volume_and_hu_are_as_documented(nifti, labels):
     liver = labels == 1
     millilitres = liver.sum() * np.prod(nifti.spacing_mm) / 1000
     assert millilitres == pytest.approx(1417, abs=1)
@@ -70,26 +70,26 @@ def test_liver_has_its_volume_and_hu(nifti, labels):
 
 
 def test_a_flipped_mask_gives_a_caution(nifti, labels):
-    turned = labels[:, ::-1, ::-1]
-    assert [caution.code for caution in mask_cautions(nifti.hu, turned)] == ["liver-hu"]
+    flipped = labels[:, ::-1, ::-1]
+    assert [caution.code for caution in mask_cautions(nifti.hu, flipped)] == ["liver-hu"]
 
 
 def test_slices_have_the_radiological_orientation(nifti, labels):
     body = np.argwhere(nifti.hu[40] > -300)
     _, liver_rows, liver_columns = np.nonzero(labels)
-    # The liver lies on the patient's right, on the left of the picture.
+    # The liver is on the patient's right, which is the left of the image.
     assert liver_columns.mean() < body[:, 1].mean() - 50
-    # Bone of the spine lies at the back, at the bottom, in the middle.
+    # The spine is posterior, at the bottom centre of the image.
     lower = nifti.hu[40, 256:, 156:356] > 300
     upper = nifti.hu[40, :256, 156:356] > 300
     assert lower.sum() > 5 * upper.sum()
-    # Lung is at the head's end of this scan.
+    # Lung is at the superior end of this scan.
     inside = nifti.hu[:, 150:350, 150:350] < -700
     assert inside[-5:].sum() > 10 * max(1, inside[:5].sum())
     assert liver_rows.size > 0
 
 
-def test_png_masks_are_those_of_the_nifti(series, labels):
+def test_png_masks_equal_the_nifti_segmentation(series, labels):
     by_name = sorted((CHAOS / "dicom").iterdir())
     masks = sorted((CHAOS / "liver_masks").iterdir())
     mask_of = dict(zip(by_name, masks, strict=True))
@@ -99,20 +99,20 @@ def test_png_masks_are_those_of_the_nifti(series, labels):
     np.testing.assert_array_equal(stacked, labels)
 
 
-def test_single_slice_with_its_png_mask(series, labels):
+def test_a_single_slice_and_its_png_mask_equal_the_series(series, labels):
     path = series.source.files[40]
     scan = read_dicom_slice(path)
     np.testing.assert_array_equal(scan.hu[0], series.hu[40])
-    place = sorted((CHAOS / "dicom").iterdir()).index(path)
-    png = sorted((CHAOS / "liver_masks").iterdir())[place]
+    index = sorted((CHAOS / "dicom").iterdir()).index(path)
+    png = sorted((CHAOS / "liver_masks").iterdir())[index]
     np.testing.assert_array_equal(read_mask(png, scan, {0: 0, 1: 1})[0], labels[40])
     np.testing.assert_allclose(scan.affine[:3, 1:], (series.affine @ _shift(40))[:3, 1:], atol=1e-4)
 
 
-def test_dcmqi_slices(tmp_path):
+def test_dcmqi_series_properties_are_as_documented(tmp_path):
     scan = read_dicom_series(DCMQI)
     assert scan.hu.shape == (3, 512, 512)
-    # Stored -2000 is padding (-3024 HU if rescaled); it has become air.
+    # Stored values of -2000 are padding (-3024 HU if rescaled), which becomes air.
     assert (scan.hu.min(), scan.hu.max()) == (-1024, 1381)
     assert (scan.hu[:, 0, 0] == -1000).all()
     np.testing.assert_allclose(scan.spacing_mm, (1.0, 0.811, 0.811), atol=5e-4)
@@ -130,12 +130,12 @@ def test_dcmqi_seg_matches_the_nrrd():
     assert (segment.number, segment.label, segment.code) == (1, "Liver", "SRT:T-62000")
     truth, origin = read_nrrd(DCMQI / "liver_seg.nrrd")
     np.testing.assert_array_equal(segment.mask, truth)
-    # NRRD is in LPS, the scan in RAS; both begin at the lowest slice.
+    # The NRRD is in LPS, the scan in RAS; both start at the lowest slice.
     np.testing.assert_allclose(scan.affine[:3, 3] * [-1, -1, 1], origin, atol=1e-4)
 
 
 @pytest.mark.parametrize(("name", "index"), [("01", 2), ("02", 1), ("03", 0)])
-def test_dcmqi_seg_for_single_slices(name, index):
+def test_dcmqi_seg_matches_single_slices(name, index):
     scan = read_dicom_slice(DCMQI / f"{name}.dcm")
     mask = read_mask(DCMQI / "liver.dcm", scan, {"liver": 1})
     np.testing.assert_array_equal(mask[0] == 1, read_nrrd(DCMQI / "liver_seg.nrrd")[0][index])

@@ -1,4 +1,4 @@
-"""Scanner and settings: known names are kept, everything else becomes ``other``."""
+"""Scanner details: known names are kept, everything else becomes ``other``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from liver_tf.ct.scanner_details import details_of
 
 
-def found(**elements):
+def details(**elements):
     dataset = Dataset()
     for keyword, value in elements.items():
         setattr(dataset, keyword, value)
@@ -18,7 +18,7 @@ def found(**elements):
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("value", "expected"),
     [
         ("Sensation 64", "sensation 64"),
         ("SOMATOM Definition AS+", "somatom definition as+"),
@@ -29,7 +29,7 @@ def found(**elements):
         ("Aquilion ONE", "aquilion one"),
         ("uCT 760", "uct 760"),
         ("Sensation Cardio 64", "sensation cardio 64"),
-        # A name, a number of a device, a number alone, text behind a model's name.
+        # A name, a device number, a number without a name, text after the model name.
         ("Smith John", "other"),
         ("Sensation 64 Smith", "other"),
         ("Sensation 104711", "other"),
@@ -38,12 +38,12 @@ def found(**elements):
         ("Sensation " * 9, "other"),
     ],
 )
-def test_models(written, told):
-    assert found(ManufacturerModelName=written)["model"] == told
+def test_only_known_models_are_kept(value, expected):
+    assert details(ManufacturerModelName=value)["model"] == expected
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("value", "expected"),
     [
         ("B30f", "B30f"),
         ("Br40d", "other"),
@@ -57,12 +57,12 @@ def test_models(written, told):
         ("JS12", "other"),
     ],
 )
-def test_kernels(written, told):
-    assert found(ConvolutionKernel=written)["kernel"] == told
+def test_only_known_kernels_are_kept(value, expected):
+    assert details(ConvolutionKernel=value)["kernel"] == expected
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("value", "expected"),
     [
         ("Ultravist 370 given by Smith", "agent named"),
         ("NONE", "no agent named"),
@@ -70,12 +70,12 @@ def test_kernels(written, told):
         ("", "no agent named"),
     ],
 )
-def test_contrast_agents_are_not_repeated(written, told):
-    assert found(ContrastBolusAgent=written)["contrast"] == told
+def test_contrast_agents_are_not_repeated(value, expected):
+    assert details(ContrastBolusAgent=value)["contrast"] == expected
 
 
 def test_absent_elements_give_no_details():
-    assert found() == {"manufacturer": "unknown"}
-    assert found(ManufacturerModelName="", StationName="CT1", DeviceSerialNumber="4711") == {
+    assert details() == {"manufacturer": "unknown"}
+    assert details(ManufacturerModelName="", StationName="CT1", DeviceSerialNumber="4711") == {
         "manufacturer": "unknown"
     }

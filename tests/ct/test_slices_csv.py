@@ -1,4 +1,4 @@
-"""The table of slices: harmless variants are accepted, other rows are refused with their line."""
+"""The table of slices: harmless variants are accepted, invalid rows are refused with their line."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ GOOD = f"{HEADER}\ns1,p1,a.dcm,a.png,cyst\ns2,p1,b.dcm,,healthy\n"
     ],
     ids=["plain", "bom", "crlf", "empty-lines", "blanks", "further-column", "no-last-newline"],
 )
-def test_harmless_forms_give_the_same_rows(table, text):
+def test_harmless_variants_give_the_same_rows(table, text):
     path = table(text)
     rows, refusals = read_slices_csv(path)
     assert refusals == []
@@ -93,13 +93,13 @@ def test_invalid_rows_are_refused_with_their_line(table, row, code, words):
         assert secret not in refusal.text()
 
 
-def test_outside_paths_need_allow_outside(table):
+def test_paths_outside_the_folder_need_allow_outside(table):
     lines = ["s1,p1,../outside.dcm,a.png,cyst", "s2,p2,link.dcm,a.png,cyst"]
     for line in lines:
         rows, refusals = read_slices_csv(table(f"{HEADER}\n{line}\n"), allow_outside=True)
         assert refusals == []
         assert len(rows) == 1
-    # The link leads to the other line's image.
+    # The link points to the image of the other line.
     both = table("\n".join([HEADER, *lines]))
     rows, refusals = read_slices_csv(both, allow_outside=True)
     assert rows == []

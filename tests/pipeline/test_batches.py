@@ -1,4 +1,4 @@
-"""The same batches every time, other ones in every epoch, each slice once, host or device."""
+"""Batches are reproducible, differ between epochs and contain each slice once."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def make_source(record_set, *, batch_size=3, seed=0, ranges=None, slices=None, *
 
 
 def collect(dataset):
-    """All slices of an epoch: images [n, s, s], labels [n, s, s]."""
+    """All slices of an epoch: images and labels, both [slices, size, size]."""
     batches = [(images.numpy(), labels.numpy()) for images, labels, _ in dataset]
     return tuple(np.concatenate(part) for part in zip(*batches, strict=True))
 
@@ -93,7 +93,7 @@ def test_order_changes_with_epoch_and_seed_unless_not_shuffled(record_set, cache
 
 
 def test_augmentation_of_a_slice_does_not_depend_on_its_batch(record_set):
-    """Batches of 1 and of 5, kept and streamed: the same set of augmented slices."""
+    """Batches of 1 and of 5, cached and streamed: the same set of augmented slices."""
     sets = [
         as_set(collect(make_source(record_set, ranges=Ranges(), **options).epoch(2))[1])
         for options in (
@@ -108,8 +108,8 @@ def test_augmentation_of_a_slice_does_not_depend_on_its_batch(record_set):
 
 @pytest.mark.parametrize("sampling", [Sampling(), Sampling(0.5, 0.5, resample=True)])
 def test_batches_do_not_depend_on_memory_or_on_tensorflows_seed(uneven_set, sampling):
-    """Kept or read from disk, under any global seed: the same batches, bit for bit."""
-    made = []
+    """Cached or read from disk, with any global seed: the same batches, bit for bit."""
+    runs = []
     for cache_mb in (64, TINY_CACHE_MB):
         for seed in (1, 2):
             tf.random.set_seed(seed)
@@ -117,34 +117,34 @@ def test_batches_do_not_depend_on_memory_or_on_tensorflows_seed(uneven_set, samp
                 uneven_set, cache_mb=cache_mb, sampling=sampling, ranges=Ranges(), batch_size=4
             )
             assert bool(source.held_mb) == (cache_mb == 64)
-            made.append(
+            runs.append(
                 [
                     images.numpy().tobytes() + labels.numpy().tobytes()
                     for images, labels, _ in source.epoch(1)
                 ]
             )
-    assert made[0] == made[1] == made[2] == made[3]
-    assert len(set(made[0])) == len(made[0]) > 2
+    assert runs[0] == runs[1] == runs[2] == runs[3]
+    assert len(set(runs[0])) == len(runs[0]) > 2
 
 
 @pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
 def test_repeats_are_spread_over_the_epoch(uneven_set, cache_mb):
-    """The only metastasis, shown six times in 25: as far apart as places drawn by lot."""
+    """The only metastasis, shown six times in 25: its positions are random."""
     source = make_source(
         uneven_set, cache_mb=cache_mb, batch_size=5, sampling=Sampling(resample=True)
     )
-    gaps, touching, middles = [], 0, []
+    gaps, adjacent, middles = [], 0, []
     for epoch in source.epochs(0, 40):
         kinds = kinds_of(np.concatenate([labels for _, labels, _ in epoch]))
-        shown = np.flatnonzero(kinds == 4)
-        between = np.diff(shown)
-        gaps.append(between.mean())
-        touching += (between == 1).sum() / len(between)
-        middles.append((shown / (len(kinds) - 1)).mean())
-    # Six of 25 places by lot: the mean gap is 26/7, one in 25/6 pairs touches (here 5 in 24), and
-    # the middle of the epoch is their mean. Right behind each other they would have a gap of 1.
+        positions = np.flatnonzero(kinds == 4)
+        distances = np.diff(positions)
+        gaps.append(distances.mean())
+        adjacent += (distances == 1).sum() / len(distances)
+        middles.append((positions / (len(kinds) - 1)).mean())
+    # Six random positions of 25: the mean gap is 26/7, the probability that neighbours are adjacent
+    # is 5/24, and the mean position is the middle of the epoch. Adjacent repeats have a gap of 1.
     assert np.mean(gaps) == pytest.approx(26 / 7, rel=0.1)
-    assert touching / 40 == pytest.approx(5 / 24, abs=0.1)
+    assert adjacent / 40 == pytest.approx(5 / 24, abs=0.1)
     assert np.mean(middles) == pytest.approx(0.5, abs=0.06)
 
 
@@ -155,12 +155,12 @@ def test_host_and_device_give_the_same_pixels(record_set):
         lambda images, labels, drawn: augment.apply(images, labels, drawn, device.window),
         reduce_retracing=True,
     )
-    for done, left in zip(host.epoch(0), device.epoch(0), strict=True):
-        assert done[2] == {}
-        images, labels = step(*left)
-        np.testing.assert_allclose(done[0], images, atol=1e-3)
-        np.testing.assert_array_equal(done[1], labels)
-        assert not np.array_equal(left[0], images)
+    for augmented, plain in zip(host.epoch(0), device.epoch(0), strict=True):
+        assert augmented[2] == {}
+        images, labels = step(*plain)
+        np.testing.assert_allclose(augmented[0], images, atol=1e-3)
+        np.testing.assert_array_equal(augmented[1], labels)
+        assert not np.array_equal(plain[0], images)
 
 
 def test_without_ranges_nothing_is_changed(record_set):
@@ -200,11 +200,11 @@ def test_only_the_requested_cases_are_read(record_set):
     entry = manifest.cases[2]
     source = make_source(record_set, slices=make_slices(record_set, cases=(entry.case,)))
     images, _ = collect(source.epoch(0))
-    wanted = [record.image.astype(np.float32) for record in read_case(folder, entry)]
-    assert as_set(images) == as_set(wanted)
+    expected = [record.image.astype(np.float32) for record in read_case(folder, entry)]
+    assert as_set(images) == as_set(expected)
 
 
-def test_network_view_pads_with_air_and_keeps_the_shape():
+def test_network_view_pads_with_air_and_keeps_the_aspect_ratio():
     image = tf.fill([10, 20], 100.0)
     labels = tf.ones([10, 20], tf.uint8)
     view, view_labels = network_view(image, labels, -160.0, 20)
@@ -219,7 +219,7 @@ def test_a_flipped_bit_in_a_shard_stops_an_epoch(tmp_path):
     manifest = tiny_records.write_set(tmp_path, patients=2)
     path = tmp_path / manifest.cases[1].shard
     data = bytearray(path.read_bytes())
-    data[len(data) // 4] ^= 4  # among the first record's pixels
+    data[len(data) // 4] ^= 4  # in the pixels of the first record
     path.write_bytes(data)
     with pytest.raises(tf.errors.DataLossError, match="corrupted record"):
         make_source((tmp_path, manifest))
@@ -233,7 +233,7 @@ SAMPLINGS = [Sampling(), Sampling(0.5, 0.5), Sampling(resample=True), Sampling(0
 
 @pytest.fixture(scope="module")
 def uneven_set(tmp_path_factory):
-    """12 slices without liver, 6 without lesion, 4, 2 and 1 of three lesions; by case."""
+    """12 slices without liver, 6 without lesion; 4, 2 and 1 slices of three lesion types."""
     folder = tmp_path_factory.mktemp("uneven")
     generator = np.random.default_rng(4)
     entries = []
@@ -263,12 +263,12 @@ def test_an_epoch_shows_the_sampled_slices(uneven_set, cache_mb):
             sizes = [len(images) for images, _, _ in source.epoch(epoch)]
             assert sum(sizes) == source.slices_in(epoch)
             assert len(sizes) == source.steps(epoch)
-    # The last one: three of ten slices left, or so, and of each kind about as many.
+    # Balanced: each kind is shown about equally often.
     shown = make_source(uneven_set, cache_mb=cache_mb, sampling=Sampling(resample=True))
     images, labels = collect(shown.epoch(0))
     kinds = np.maximum(kinds_of(labels), 1)
     assert sorted(np.bincount(kinds, minlength=5)[1:]) == [6, 6, 6, 7]
-    # The only slice with a metastasis comes six times or more, all of it the same but for order.
+    # The only slice with a metastasis is repeated at least six times, without changes.
     assert len(as_set(images[kinds == 4])) == 1
     bare = make_source(
         uneven_set,
@@ -285,38 +285,38 @@ def test_a_repeated_slice_is_augmented_differently(uneven_set, cache_mb):
     source = make_source(uneven_set, sampling=Sampling(resample=True), **options)
     images, labels = collect(source.epoch(3))
     assert len(as_set(images)) == len(images) == 25
-    # And the first time it is shown it is what it would be without balance.
-    plainly = as_set(collect(make_source(uneven_set, **options).epoch(3))[0])
-    assert len(as_set(images[kinds_of(labels) == 4]) & plainly) == 1
+    # When first shown, it equals the slice of an epoch without balance.
+    without_balance = as_set(collect(make_source(uneven_set, **options).epoch(3))[0])
+    assert len(as_set(images[kinds_of(labels) == 4]) & without_balance) == 1
 
 
 @pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
 @pytest.mark.parametrize("sampling", [SAMPLINGS[0], SAMPLINGS[-1]])
 def test_batches_do_not_depend_on_threads_or_on_the_first_epoch(uneven_set, cache_mb, sampling):
-    def batches(first, threads, alone):
-        """Of the epochs from ``first`` to 2, by one pipeline or by one for each epoch."""
+    def batches(first, threads, separate):
+        """Batches of epochs ``first`` to 2, from one pipeline or from one per epoch."""
         source = make_source(
             uneven_set, cache_mb=cache_mb, sampling=sampling, ranges=Ranges(), batch_size=4
         )
         options = tf.data.Options()
         options.threading.private_threadpool_size = threads
         options.threading.max_intra_op_parallelism = threads
-        made, plain = [], source._batches
-        source._batches = lambda *arguments: plain(*arguments).with_options(options)
-        epochs = (source.epoch(n) for n in range(first, 3)) if alone else source.epochs(first, 3)
+        collected, original = [], source._batches
+        source._batches = lambda *arguments: original(*arguments).with_options(options)
+        epochs = (source.epoch(n) for n in range(first, 3)) if separate else source.epochs(first, 3)
         for number, epoch in enumerate(epochs, first):
             for images, labels, _ in epoch:
-                made.append((number, images.numpy().tobytes(), labels.numpy().tobytes()))
-        return made
+                collected.append((number, images.numpy().tobytes(), labels.numpy().tobytes()))
+        return collected
 
-    whole = batches(0, 1, False)
-    assert whole == batches(0, 7, False)
-    # Begun again at the third epoch, as after a crash; by a pipeline of its own.
-    third = [batch for batch in whole if batch[0] == 2]
+    all_epochs = batches(0, 1, False)
+    assert all_epochs == batches(0, 7, False)
+    # Restarted at the third epoch, as after a crash, with a new pipeline.
+    third = [batch for batch in all_epochs if batch[0] == 2]
     assert third == batches(2, 3, False) == batches(2, 2, True)
 
 
-def test_epochs_of_one_pipeline_unshuffled_are_all_the_same(record_set):
+def test_unshuffled_epochs_are_identical(record_set):
     source = make_source(record_set)
     passes = [
         [images.numpy().tobytes() for images, _, _ in epoch]

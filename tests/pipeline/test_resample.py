@@ -1,4 +1,4 @@
-"""Regions to the network's grid and back, against Pillow, scipy and slow plain loops."""
+"""Resampling to the grid of the network and back, compared with Pillow, scipy and plain loops."""
 
 import math
 
@@ -18,7 +18,7 @@ def take(image, box, size):
 
 
 def slow_axis_weights(start, length, inputs, outputs):
-    """The definition, pixel by pixel: a triangle as wide as a step, at least a pixel."""
+    """Weights by definition: a triangle filter of half-width one step, at least one pixel."""
     weights = np.zeros((outputs, inputs))
     step = length / outputs
     reach = max(step, 1.0)
@@ -41,7 +41,7 @@ def image():
 
 @pytest.mark.parametrize("box", BOXES)
 @pytest.mark.parametrize("size", [8, 20, 48])
-def test_taking_equals_the_slow_definition(image, box, size):
+def test_taking_a_region_equals_the_definition(image, box, size):
     row, column, side = box
     by_rows = slow_axis_weights(row, side, 30, size)
     by_columns = slow_axis_weights(column, side, 36, size)
@@ -50,7 +50,7 @@ def test_taking_equals_the_slow_definition(image, box, size):
 
 
 @pytest.mark.parametrize(("side", "size"), [(20, 8), (20, 48), (12, 12), (18, 7), (9.5, 16)])
-def test_taking_equals_pillow_away_from_the_border(side, size):
+def test_taking_a_region_equals_pillow_away_from_the_border(side, size):
     image = np.random.default_rng(1).uniform(0, 400, (60, 60)).astype(np.float32)
     row, column = 17.0, 21.5
     box = (column, row, column + side, row + side)
@@ -62,25 +62,25 @@ def test_every_slice_of_a_batch_has_its_own_box(image):
     batch = np.stack([image, image[::-1].copy()])
     boxes = np.float32([BOXES[0], BOXES[2]])
     both = resample.take_region(tf.constant(batch), tf.constant(boxes), 20)
-    for one in (0, 1):
-        np.testing.assert_allclose(both[one], take(batch[one], boxes[one], 20), atol=1e-3)
+    for index in (0, 1):
+        np.testing.assert_allclose(both[index], take(batch[index], boxes[index], 20), atol=1e-3)
 
 
-def test_a_box_of_the_networks_size_is_copied_and_beyond_the_border_is_zero(image):
+def test_a_box_of_the_network_size_is_copied_with_zeros_outside_the_slice(image):
     copied = take(image, (2, 5, 20), 20)
     np.testing.assert_array_equal(copied, image[2:22, 5:25])
-    over = take(image, (-4, 30, 20), 20).numpy()
-    np.testing.assert_array_equal(over[4:, :6], image[:16, 30:])
-    assert not over[:4].any()
-    assert not over[:, 6:].any()
+    overlapping = take(image, (-4, 30, 20), 20).numpy()
+    np.testing.assert_array_equal(overlapping[4:, :6], image[:16, 30:])
+    assert not overlapping[:4].any()
+    assert not overlapping[:, 6:].any()
 
 
-def test_enlarging_a_plane_gives_the_plane():
+def test_enlarging_a_linear_ramp_gives_the_ramp():
     row, column = np.mgrid[:30, :30]
-    plane = (3.0 * row + 2.0 * column).astype(np.float32)
-    taken = take(plane, (5, 7, 10), 40).numpy()
-    places = (np.arange(40) + 0.5) / 4 - 0.5
-    expected = 3.0 * (places[:, None] + 5) + 2.0 * (places[None, :] + 7)
+    ramp = (3.0 * row + 2.0 * column).astype(np.float32)
+    taken = take(ramp, (5, 7, 10), 40).numpy()
+    positions = (np.arange(40) + 0.5) / 4 - 0.5
+    expected = 3.0 * (positions[:, None] + 5) + 2.0 * (positions[None, :] + 7)
     np.testing.assert_allclose(taken, expected, rtol=1e-5)
 
 
@@ -106,7 +106,7 @@ def test_probabilities_sum_to_one_inside_the_box_and_are_zero_outside(box, size)
 
 @pytest.mark.parametrize("box", BOXES)
 @pytest.mark.parametrize("size", [8, 20, 48])
-def test_putting_back_equals_scipy(box, size):
+def test_putting_maps_back_equals_scipy(box, size):
     maps = np.random.default_rng(3).uniform(size=(size, size, 2)).astype(np.float32)
     back = put(maps, box, 30, 36)
     row = (np.arange(30) + 0.5 - box[0]) * size / box[2] - 0.5
@@ -114,15 +114,15 @@ def test_putting_back_equals_scipy(box, size):
     inside = (np.abs(row - (size - 1) / 2) <= size / 2)[:, None] & (
         np.abs(column - (size - 1) / 2) <= size / 2
     )
-    places = np.stack(np.meshgrid(row, column, indexing="ij"))
+    positions = np.stack(np.meshgrid(row, column, indexing="ij"))
     for channel in (0, 1):
         expected = ndimage.map_coordinates(
-            maps[..., channel].astype(np.float64), places, order=1, mode="nearest"
+            maps[..., channel].astype(np.float64), positions, order=1, mode="nearest"
         )
         np.testing.assert_allclose(back[..., channel], expected * inside, atol=2e-4)
 
 
-def test_back_and_forth_of_a_smooth_slice_changes_little(image):
+def test_a_round_trip_changes_a_smooth_slice_little(image):
     smooth = ndimage.gaussian_filter(image, 4).astype(np.float32)
     box = (3, 4, 24)
     back = put(take(smooth, box, 32).numpy()[..., None], box, 30, 36)[..., 0]
@@ -143,20 +143,20 @@ def test_labels_are_those_of_the_nearest_pixel(box, size):
             column = math.floor(box[1] + (j + 0.5) * box[2] / size)
             if 0 <= row < 30 and 0 <= column < 36:
                 expected[i, j] = labels[row, column]
-    # A label's border may fall on a pixel's by rounding; no more than a few do.
+    # Rounding may change a few pixels on the borders of labels.
     assert (taken.numpy() != expected).mean() < 0.01
     assert set(np.unique(taken)) <= {0, 2, 7}
     assert taken.dtype == tf.uint8
 
 
-def test_labels_of_the_networks_size_are_copied():
+def test_labels_of_the_network_size_are_copied():
     labels = np.random.default_rng(4).integers(0, 5, (30, 36)).astype(np.uint8)
     taken = resample.take_labels(tf.constant(labels), tf.constant([2.0, 5.0, 20.0]), 20)
     np.testing.assert_array_equal(taken, labels[2:22, 5:25])
 
 
 def test_image_and_labels_are_aligned():
-    """A disc's label, taken by nearest neighbour, covers the disc, taken by the filter."""
+    """The nearest-neighbour label of a disc covers the filtered disc."""
     row, column = np.mgrid[:60, :60]
     disc = np.hypot(row - 22.0, column - 35.0) < 12
     box = (5.0, 10.0, 44.0)
@@ -173,12 +173,12 @@ def test_image_and_labels_are_aligned():
     ("rows", "columns", "expected"),
     [(32, 32, [0, 0, 32]), (20, 30, [-5, 0, 30]), (30, 21, [0, -4.5, 30]), (1, 1, [0, 0, 1])],
 )
-def test_box_of_a_whole_slice_worked_by_hand(rows, columns, expected):
+def test_box_of_an_entire_slice(rows, columns, expected):
     box = resample.whole_slice_box(tf.constant(rows), tf.constant(columns))
     np.testing.assert_array_equal(box, np.float32(expected))
 
 
-def test_same_in_a_graph_of_unknown_sizes(image):
+def test_a_graph_of_unknown_sizes_gives_the_same_result(image):
     signature = [tf.TensorSpec([None] * 3), tf.TensorSpec([None, 3])]
     graph = tf.function(lambda i, b: resample.take_region(i, b, 20), input_signature=signature)
     boxes = tf.constant([BOXES[4]], tf.float32)

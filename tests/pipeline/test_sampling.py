@@ -1,4 +1,4 @@
-"""Thinning and balance: the right shares, the same ones again, others in another epoch."""
+"""Thinning and balance: expected shares, reproducible, and different in every epoch."""
 
 import itertools
 
@@ -8,7 +8,7 @@ import pytest
 from liver_tf.pipeline.sampling import EVERYTHING, Sampling, kinds_of, times_shown
 from liver_tf.refusals import Refusal
 
-#: 4,000 slices without liver, 2,000 with liver alone, 600, 300 and 100 of three lesions.
+#: 4,000 slices without liver, 2,000 without lesion; 600, 300 and 100 of three lesion types.
 KINDS = np.repeat([0, 1, 2, 3, 4], [4000, 2000, 600, 300, 100])
 EXAMPLES = np.random.default_rng(0).integers(0, 2**62, len(KINDS))
 
@@ -24,7 +24,7 @@ def test_by_default_every_slice_is_shown_once():
         assert not other.shows_all
 
 
-def test_thinning_affects_its_kind_of_slices_only():
+def test_thinning_affects_only_slices_of_its_kind():
     times = shown(Sampling(0.1, 0.3))
     assert set(np.unique(times)) == {0, 1}
     assert (times[KINDS >= 2] == 1).all()
@@ -46,12 +46,12 @@ def test_epochs_and_seeds_draw_differently_and_all_slices_are_shown_eventually()
 
 
 def test_thinning_of_a_slice_does_not_depend_on_other_slices():
-    some = np.random.default_rng(1).permutation(len(KINDS))[:500]
-    alone = shown(Sampling(0.3, 0.6), 3, 7, EXAMPLES[some], KINDS[some])
-    np.testing.assert_array_equal(alone, shown(Sampling(0.3, 0.6), 3, 7)[some])
+    subset = np.random.default_rng(1).permutation(len(KINDS))[:500]
+    alone = shown(Sampling(0.3, 0.6), 3, 7, EXAMPLES[subset], KINDS[subset])
+    np.testing.assert_array_equal(alone, shown(Sampling(0.3, 0.6), 3, 7)[subset])
 
 
-def test_balance_shows_each_kind_equally_often_and_each_slice_of_a_kind_too():
+def test_balance_shows_each_kind_and_each_slice_of_a_kind_equally_often():
     balanced = Sampling(resample=True, max_repeats=18)
     times = shown(balanced)
     groups = np.maximum(KINDS, 1)
@@ -66,29 +66,29 @@ def test_balance_shows_each_kind_equally_often_and_each_slice_of_a_kind_too():
 
 
 @pytest.mark.parametrize(
-    ("most", "expected"),
+    ("max_repeats", "expected"),
     [
-        # Of 7,000: 100 slices give 1,000 at most; 6,000 for the other three.
+        # 100 slices are shown at most 1,000 times; the other three kinds share 6,000.
         (10, [2000, 2000, 2000, 1000]),
-        # 100, 300 and 600 slices twice; all others go without a lesion.
+        # 100, 300 and 600 slices are shown twice; the rest has no lesion.
         (2, [5000, 1200, 600, 200]),
         (1, [6000, 600, 300, 100]),
     ],
 )
-def test_max_repeats_is_respected_and_the_epoch_keeps_its_length(most, expected):
-    times = shown(Sampling(resample=True, max_repeats=most))
+def test_max_repeats_is_respected_and_the_epoch_keeps_its_length(max_repeats, expected):
+    times = shown(Sampling(resample=True, max_repeats=max_repeats))
     groups = np.maximum(KINDS, 1)
     assert [times[groups == kind].sum() for kind in (1, 2, 3, 4)] == expected
-    assert times.max() == most
+    assert times.max() == max_repeats
 
 
 def test_a_slice_counts_as_its_rarest_lesion_type():
-    """Label 3 has most pixels nowhere and is never alone; 4 is on more slices than 2 and 3."""
+    """Label 3 never occurs alone; label 4 occurs on more slices than 2 and 3."""
     slices = [{0}, {0, 1}, {2}, {1, 2}, {1, 4, 2, 3}, {1, 4, 2, 3}, {4}, {4}, {1, 2, 4}, {4, 1}]
-    holds = np.array([[label in slice_ for label in range(6)] for slice_ in slices])
-    assert holds.sum(axis=0)[2:].tolist() == [5, 2, 6, 0]
-    np.testing.assert_array_equal(kinds_of(holds), [0, 1, 2, 2, 3, 3, 4, 4, 2, 4])
-    # Equally rare: the lower label. Without types there is none to choose.
+    present = np.array([[label in slice_ for label in range(6)] for slice_ in slices])
+    assert present.sum(axis=0)[2:].tolist() == [5, 2, 6, 0]
+    np.testing.assert_array_equal(kinds_of(present), [0, 1, 2, 2, 3, 3, 4, 4, 2, 4])
+    # For equally rare types, the lower label. With one lesion class there is no choice.
     np.testing.assert_array_equal(kinds_of(np.array([[1, 1, 1, 1]], bool)), [2])
     np.testing.assert_array_equal(kinds_of(np.array([[1, 0], [1, 1]], bool)), [0, 1])
 
@@ -96,20 +96,20 @@ def test_a_slice_counts_as_its_rarest_lesion_type():
 def test_every_type_gets_at_least_its_share():
     generator = np.random.default_rng(2)
     balanced = Sampling(resample=True, max_repeats=10**6)
-    fewest = []
+    lowest_shares = []
     for _ in range(12):
-        holds = generator.random((400, 6)) < generator.uniform(0, 0.7, 6) ** 2
-        holds[:, 0] = True
-        holds[:, 2] |= generator.random(400) < 0.3
-        holds[:, 5] = holds[:, 2] & (generator.random(400) < 0.1)  # never alone
-        kinds = kinds_of(holds)
+        present = generator.random((400, 6)) < generator.uniform(0, 0.7, 6) ** 2
+        present[:, 0] = True
+        present[:, 2] |= generator.random(400) < 0.3
+        present[:, 5] = present[:, 2] & (generator.random(400) < 0.1)  # never occurs alone
+        kinds = kinds_of(present)
         epochs = range(25)
         times = sum(shown(balanced, 0, epoch, np.arange(400), kinds) for epoch in epochs)
         share = 400 / len(np.unique(np.maximum(kinds, 1)))
-        there = holds[:, 2:][:, holds[:, 2:].any(axis=0)]
-        fewest.append((times @ there).min() / len(epochs) / share)
-    # In the mean over epochs; which slices come once more than others is drawn.
-    assert min(fewest) > 0.95
+        lesions = present[:, 2:][:, present[:, 2:].any(axis=0)]
+        lowest_shares.append((times @ lesions).min() / len(epochs) / share)
+    # Mean over epochs, because the slices that are shown once more are random.
+    assert min(lowest_shares) > 0.95
 
 
 def test_balance_follows_thinning_and_remainders_rotate():
@@ -119,14 +119,14 @@ def test_balance_follows_thinning_and_remainders_rotate():
     assert thinned[:2].sum() == 0
     assert thinned.sum() == 6
     assert [thinned[kinds == kind].sum() for kind in (1, 2, 3)] == [2, 2, 2]
-    odd = {}
+    short_kind = {}
     for epoch in range(3):
         times = shown(Sampling(resample=True), 0, epoch, examples, kinds)
         assert times.sum() == 8
-        each = [times[np.maximum(kinds, 1) == kind].sum() for kind in (1, 2, 3)]
-        assert sorted(each) == [2, 3, 3]
-        odd[epoch] = each.index(2)
-    assert set(odd.values()) == {0, 1, 2}
+        counts = [times[np.maximum(kinds, 1) == kind].sum() for kind in (1, 2, 3)]
+        assert sorted(counts) == [2, 3, 3]
+        short_kind[epoch] = counts.index(2)
+    assert set(short_kind.values()) == {0, 1, 2}
 
 
 def test_an_epoch_without_slices_is_refused():

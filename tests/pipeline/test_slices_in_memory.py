@@ -1,4 +1,4 @@
-"""``cache_mb`` bounds what slices take, and those not kept take nothing; in its own process."""
+"""``cache_mb`` limits the memory for slices; measured in a separate process."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ from liver_tf.pipeline.slices_in_memory import SlicesInMemory
 
 ROOT = Path(__file__).parents[2]
 
-#: Slices of 16 x 16 pixels that become 80 KiB each at the network's size: 156 MiB of them.
+#: Slices of 16 x 16 pixels that take 80 KiB each at network size: 156 MiB in total.
 PATIENTS, SLICES_EACH, SIDE = 10, 200, 128
 
 WORK = """
@@ -68,29 +68,29 @@ def test_slices_stay_within_their_memory(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    unkept, resampled, kept = json.loads(done.stdout)
-    all_of_them = PATIENTS * SLICES_EACH
-    assert [unkept[0], resampled[0], kept[0]] == [all_of_them] * 3
-    assert [unkept[1], resampled[1]] == [0, 0]
-    assert kept[1] == pytest.approx(all_of_them * SIDE**2 * 5 / 2**20)
-    # Beside the slices: batches made ahead and slices being decoded, some 10 MiB here, and what
-    # was freed but is not yet used again. Each tensor is rounded up when it is allocated.
-    assert unkept[2] < 40
+    uncached, resampled, cached = json.loads(done.stdout)
+    total = PATIENTS * SLICES_EACH
+    assert [uncached[0], resampled[0], cached[0]] == [total] * 3
+    assert [uncached[1], resampled[1]] == [0, 0]
+    assert cached[1] == pytest.approx(total * SIDE**2 * 5 / 2**20)
+    # In addition to the slices: prefetched batches, slices being decoded (about 10 MiB here), and
+    # freed memory that is not yet reused. The size of each tensor is rounded up.
+    assert uncached[2] < 40
     assert resampled[2] < 40
-    assert 0.5 * kept[1] < kept[2] < 1.15 * kept[1] + 40
+    assert 0.5 * cached[1] < cached[2] < 1.15 * cached[1] + 40
 
 
 def test_elements_equal_those_of_the_data_set():
     numbers = np.arange(24, dtype=np.float32).reshape(4, 3, 2)
-    places = np.array([3, 1, 0, 2])
-    mixed = {"a": numbers[places], "b": places, "place": places}
-    held = SlicesInMemory(tf.data.Dataset.from_tensor_slices(mixed), 4)
+    positions = np.array([3, 1, 0, 2])
+    elements = {"a": numbers[positions], "b": positions, "place": positions}
+    in_memory = SlicesInMemory(tf.data.Dataset.from_tensor_slices(elements), 4)
     order = [2, 0, 0, 3]
-    taken = tf.data.Dataset.from_tensor_slices(order).map(held.take, 2).as_numpy_iterator()
-    for place, element in zip(order, taken, strict=True):
-        np.testing.assert_array_equal(element["a"], numbers[place])
+    taken = tf.data.Dataset.from_tensor_slices(order).map(in_memory.take, 2).as_numpy_iterator()
+    for position, element in zip(order, taken, strict=True):
+        np.testing.assert_array_equal(element["a"], numbers[position])
         assert element["a"].dtype == np.float32
-        assert element["b"] == place
+        assert element["b"] == position
 
 
 @pytest.mark.parametrize("count", [3, 5])

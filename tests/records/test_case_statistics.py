@@ -1,4 +1,4 @@
-"""Statistics against plain numpy over all pixels at once."""
+"""Case statistics equal those of numpy over all pixels."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def draw_slices(dtype):
 @pytest.mark.parametrize("dtype", [np.int16, np.float32])
 def test_sums_over_slices_equal_numpy_on_all_pixels(dtype):
     slices = list(draw_slices(dtype))
-    total = case_statistics.total(case_statistics.of_slice(*one, classes=5) for one in slices)
+    total = case_statistics.total(case_statistics.of_slice(*pair, classes=5) for pair in slices)
     pixels = np.concatenate([image.reshape(-1) for image, _ in slices]).astype(np.float64)
     labels = np.concatenate([labels.reshape(-1) for _, labels in slices])
     assert total.class_pixels == tuple((labels == label).sum() for label in range(5))
@@ -27,8 +27,8 @@ def test_sums_over_slices_equal_numpy_on_all_pixels(dtype):
 
 
 def test_statistics_round_trip_through_json():
-    one = CaseStatistics((5, 4, 0), 400.25, 40_100.5)
-    assert CaseStatistics.from_json(one.to_json()) == one
+    statistics = CaseStatistics((5, 4, 0), 400.25, 40_100.5)
+    assert CaseStatistics.from_json(statistics.to_json()) == statistics
 
 
 def test_statistics_without_usable_liver_are_rejected():

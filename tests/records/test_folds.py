@@ -24,7 +24,7 @@ KINDS = ("cyst", "hemangioma", "metastasis", "healthy")
 
 
 def make_manifest(patients=36, cases_each=2, group_size=1):
-    """Patients in turn of all kinds; ``group_size`` neighbouring patients share a group."""
+    """Patients with all diagnoses in turn; ``group_size`` consecutive patients share a group."""
     cases = [
         CaseEntry(
             case=f"c{patient:03d}-{number}",
@@ -53,11 +53,11 @@ def groups_of(manifest, cases):
 def test_groups_are_in_one_part_and_every_case_is_tested_once(seed, group_size):
     manifest = make_manifest(group_size=group_size)
     splits = cross_validation(manifest, folds=3, validation_share=0.2, seed=seed)
-    everyone = sorted(entry.case for entry in manifest.cases)
-    assert sorted(case for split in splits for case in split.test) == everyone
+    all_cases = sorted(entry.case for entry in manifest.cases)
+    assert sorted(case for split in splits for case in split.test) == all_cases
     for split in splits:
         parts = (split.training, split.validation, split.test)
-        assert sorted(case for part in parts for case in part) == everyone
+        assert sorted(case for part in parts for case in part) == all_cases
         groups = [groups_of(manifest, part) for part in parts]
         assert all(groups)
         assert sum(map(len, groups)) == len(set.union(*groups))
@@ -67,14 +67,14 @@ def test_folds_are_stratified_by_diagnosis():
     manifest = make_manifest(patients=36)
     by_case = {entry.case: entry.diagnosis for entry in manifest.cases}
     for split in cross_validation(manifest, folds=3, validation_share=0.25, seed=0):
-        # 9 patients of each kind: 3 are tested, and of the other 6 a quarter validates.
+        # 9 patients per diagnosis: 3 for testing, and a quarter of the other 6 for validation.
         tested = collections.Counter(by_case[case] for case in split.test)
         assert tested == dict.fromkeys(KINDS, 3 * 2)
         validating = collections.Counter(by_case[case] for case in split.validation)
         assert validating == dict.fromkeys(KINDS, 2 * 2)
 
 
-def test_the_same_seed_gives_the_same_folds_in_any_order_of_cases():
+def test_folds_depend_on_the_seed_but_not_on_the_order_of_cases():
     manifest = make_manifest()
     arguments = {"folds": 3, "validation_share": 0.2, "seed": 4}
     first = cross_validation(manifest, **arguments)
@@ -109,21 +109,21 @@ def test_too_few_patients_are_refused():
         hold_out(make_manifest(1), validation_share=0.2, seed=0)
 
 
-def test_stored_folds_fit_a_set_with_fewer_cases(tmp_path):
+def test_stored_folds_apply_to_a_set_with_fewer_cases(tmp_path):
     manifest = make_manifest(patients=12)
     splits = cross_validation(manifest, folds=3, validation_share=0.2, seed=0)
     path = tmp_path / "folds.json"
     save_folds(path, manifest, splits, {"folds": 3})
     assert load_folds(path, manifest) == splits
-    gone = splits[0].test[0]
+    removed = splits[0].test[0]
     fewer = replace(
         manifest,
-        cases=tuple(e for e in manifest.cases if e.case != gone),
+        cases=tuple(e for e in manifest.cases if e.case != removed),
         roi={"source_fingerprint": manifest.fingerprint},
     )
     loaded = load_folds(path, fewer)
     assert loaded[0].test == splits[0].test[1:]
-    assert all(gone not in (*split.training, *split.validation) for split in loaded)
+    assert all(removed not in (*split.training, *split.validation) for split in loaded)
     assert loaded[0].training == splits[0].training
 
 
@@ -160,8 +160,8 @@ def test_a_diagnosis_missing_in_a_part_is_reported(tmp_path):
         tuple(case for case, name in names.items() if name == "cyst"),
         tuple(names),
     )
-    told = missing_diagnoses(manifest, (split,))
-    assert told == [
+    reported = missing_diagnoses(manifest, (split,))
+    assert reported == [
         "fold 0 has no patient with cyst in its training part",
         *(
             f"fold 0 has no patient with {name} in its validation part"

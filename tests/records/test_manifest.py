@@ -1,4 +1,4 @@
-"""The manifest round-trips; its fingerprint depends on the data only."""
+"""The manifest round-trips; its fingerprint depends only on the data."""
 
 import json
 from dataclasses import replace
@@ -18,7 +18,7 @@ def manifest(tmp_path_factory):
 
 def test_a_manifest_round_trips_through_its_file(manifest, tmp_path):
     first = replace(
-        manifest.cases[0], cautions=(("odd", "an odd thing"),), details={"phase": "portal"}
+        manifest.cases[0], cautions=(("test-caution", "a caution"),), details={"phase": "portal"}
     )
     full = replace(
         manifest,
@@ -33,7 +33,7 @@ def test_a_manifest_round_trips_through_its_file(manifest, tmp_path):
     assert stored["fingerprint"] == full.fingerprint
 
 
-def test_the_fingerprint_depends_on_the_data_only(manifest, tmp_path):
+def test_the_fingerprint_depends_only_on_the_data(manifest, tmp_path):
     first = manifest.cases[0]
     same = [
         replace(manifest, made_by={"arguments": ["--other"]}),
@@ -48,8 +48,8 @@ def test_the_fingerprint_depends_on_the_data_only(manifest, tmp_path):
         replace(manifest, cases=(replace(first, case="another"), *manifest.cases[1:])),
         replace(manifest, cases=(replace(first, records=1), *manifest.cases[1:])),
     ]
-    assert {one.fingerprint for one in same} == {manifest.fingerprint}
-    assert len({one.fingerprint for one in [manifest, *other]}) == len(other) + 1
+    assert {changed.fingerprint for changed in same} == {manifest.fingerprint}
+    assert len({changed.fingerprint for changed in [manifest, *other]}) == len(other) + 1
     (tmp_path / "a").mkdir()
     assert tiny_records.write_set(tmp_path / "a", patients=3).fingerprint == manifest.fingerprint
     (tmp_path / "b").mkdir()
@@ -100,7 +100,7 @@ def test_a_damaged_manifest_is_refused(manifest, tmp_path, damage):
         load_manifest(tmp_path)
 
 
-def test_label_sets_of_other_names_survive(tmp_path):
+def test_other_label_sets_round_trip(tmp_path):
     manifest = tiny_records.write_set(tmp_path, patients=2, label_set=LITS, roi=False)
     loaded = load_manifest(tmp_path)
     assert loaded.label_set == LITS

@@ -1,4 +1,4 @@
-"""Records keep their pixels; both readers agree; other versions are refused."""
+"""Records round-trip; both readers agree; other schema versions are refused."""
 
 import itertools
 
@@ -46,9 +46,9 @@ def test_records_round_trip(dtype, spacing_mm, roi, encoding):
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_non_contiguous_views_keep_their_pixels(dtype, encoding):
     record = make_record(dtype)
-    turned = SliceRecord(record.image.T, record.labels.T, None, "c", "p", 0)
-    np.testing.assert_array_equal(decode(encode(turned, encoding)).image, record.image.T)
-    np.testing.assert_array_equal(decode(encode(turned, encoding)).labels, record.labels.T)
+    transposed = SliceRecord(record.image.T, record.labels.T, None, "c", "p", 0)
+    np.testing.assert_array_equal(decode(encode(transposed, encoding)).image, record.image.T)
+    np.testing.assert_array_equal(decode(encode(transposed, encoding)).labels, record.labels.T)
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.float32])
@@ -57,9 +57,9 @@ def test_graph_and_plain_reader_agree(dtype, encoding):
     serialised = encode(make_record(dtype), encoding)
     plain = decode(serialised)
     parse = record_parser(encoding)
-    in_data = next(iter(tf.data.Dataset.from_tensors(serialised).map(parse)))
-    eagerly, traced = parse(tf.constant(serialised)), tf.function(parse)(tf.constant(serialised))
-    for parsed in (eagerly, traced, in_data):
+    in_pipeline = next(iter(tf.data.Dataset.from_tensors(serialised).map(parse)))
+    eager, traced = parse(tf.constant(serialised)), tf.function(parse)(tf.constant(serialised))
+    for parsed in (eager, traced, in_pipeline):
         assert parsed["image"].dtype == tf.float32
         np.testing.assert_array_equal(parsed["image"], plain.image.astype(np.float32))
         assert parsed["labels"].dtype == tf.uint8
@@ -67,7 +67,7 @@ def test_graph_and_plain_reader_agree(dtype, encoding):
         assert int(parsed["example"]) == example_number("c-1", 12)
 
 
-def test_the_ends_of_int16_survive_every_encoding():
+def test_extreme_int16_values_survive_every_encoding():
     image = np.array([[-32768, 32767], [-1, 0]], np.int16)
     record = SliceRecord(image, np.zeros((2, 2), np.uint8), None, "c", "p", 0)
     for encoding in ENCODINGS:
@@ -97,13 +97,13 @@ def test_tensorflow_reads_and_writes_the_same_examples(more):
     assert tf.train.Example.FromString(ours).SerializeToString(
         deterministic=True
     ) == example.SerializeToString(deterministic=True)
-    assert len(ours) == len(theirs)  # no byte of it is anything else
+    assert len(ours) == len(theirs)  # no additional bytes
     back = decode(theirs)
     np.testing.assert_array_equal(back.image, record.image)
     assert (back.box, back.source_size) == (record.box, record.source_size)
 
 
-def test_other_bytes_raise_value_error():
+def test_damaged_bytes_raise_an_expected_error():
     serialised = encode(make_record())
     random = np.random.default_rng(0)
     outcomes = set()
@@ -133,18 +133,18 @@ def test_another_schema_version_is_refused_by_both_readers(monkeypatch):
 
 
 MISFITS = [(np.int16, *pair) for pair in itertools.permutations(ENCODINGS, 2)]
-# PNG holds no fractions: in a set of PNG they are deflated.
+# PNG cannot store fractions: sets in PNG encoding store them with zlib.
 MISFITS += [(np.float32, RAW, ZLIB), (np.float32, RAW, PNG), (np.float32, ZLIB, RAW)]
 
 
-@pytest.mark.parametrize(("dtype", "stored", "said"), MISFITS)
-def test_a_record_with_another_encoding_than_the_manifest_is_refused(dtype, stored, said):
+@pytest.mark.parametrize(("dtype", "stored", "listed"), MISFITS)
+def test_a_record_with_another_encoding_than_the_manifest_is_refused(dtype, stored, listed):
     serialised = encode(make_record(dtype), stored)
-    message = f"pixel encoding: expected .*{said} as in the manifest; found"
+    message = f"pixel encoding: expected .*{listed} as in the manifest; found"
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-        tf.function(record_parser(said))(tf.constant(serialised))
+        tf.function(record_parser(listed))(tf.constant(serialised))
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-        record_parser(said)(tf.constant(serialised))
+        record_parser(listed)(tf.constant(serialised))
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -193,7 +193,7 @@ def test_example_numbers_are_distinct_and_stable():
     numbers = {example_number(f"c{case}", index) for case in range(40) for index in range(40)}
     assert len(numbers) == 1600
     assert all(0 <= number < 2**62 for number in numbers)
-    # sha256("c-1/12") begins, by coreutils' sha256sum, with the bytes in this order:
+    # Compare with the first bytes of sha256("c-1/12") by sha256sum of coreutils.
     import subprocess
 
     hexadecimal = subprocess.run(

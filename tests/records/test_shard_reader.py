@@ -1,4 +1,4 @@
-"""Damaged shards are refused, also where TensorFlow would read them silently."""
+"""Damaged shards are refused, even if TensorFlow reads them without an error."""
 
 import dataclasses
 
@@ -21,16 +21,16 @@ def shard(tmp_path):
     return tmp_path, manifest, tmp_path / manifest.cases[0].shard
 
 
-def record_borders(data):
-    """Offsets at which a TFRecord file's records end: length, its CRC, the bytes, their CRC."""
-    ends, place = [], 0
-    while place < len(data):
-        place += 8 + 4 + int.from_bytes(data[place : place + 8], "little") + 4
-        ends.append(place)
+def record_ends(data):
+    """End offsets of the records of a TFRecord file: length, its CRC, the bytes, their CRC."""
+    ends, offset = [], 0
+    while offset < len(data):
+        offset += 8 + 4 + int.from_bytes(data[offset : offset + 8], "little") + 4
+        ends.append(offset)
     return ends
 
 
-def refused(code, call):
+def assert_refused(code, call):
     with pytest.raises(Refusal) as caught:
         call()
     assert caught.value.code == code
@@ -50,43 +50,43 @@ def test_intact_shards_pass_and_are_read_in_order(shard):
 def test_a_shard_truncated_between_records_is_refused(shard, kept):
     folder, manifest, path = shard
     data = path.read_bytes()
-    ends = [0, *record_borders(data)]
+    ends = [0, *record_ends(data)]
     assert ends[-1] == len(data)
     assert len(ends) == 4
     path.write_bytes(data[: ends[kept]])
-    # This is the trap: TensorFlow takes it for a shorter data set.
+    # TensorFlow reads it as a shorter data set, without an error.
     assert sum(1 for _ in tf.data.TFRecordDataset(str(path))) == kept
-    text = refused("shard-size", lambda: check_shards(folder, manifest))
+    text = assert_refused("shard-size", lambda: check_shards(folder, manifest))
     assert f"expected {len(data)} bytes with 3 records; found {ends[kept]} bytes" in text
-    text = refused("shard-count", lambda: list(read_case(folder, manifest.cases[0])))
+    text = assert_refused("shard-count", lambda: list(read_case(folder, manifest.cases[0])))
     assert f"expected 3 records; found {kept}" in text
 
 
 def test_a_shard_truncated_inside_a_record_is_refused(shard):
     folder, manifest, path = shard
     path.write_bytes(path.read_bytes()[:-7])
-    refused("shard-size", lambda: check_shards(folder, manifest))
-    text = refused("shard-damaged", lambda: list(read_case(folder, manifest.cases[0])))
+    assert_refused("shard-size", lambda: check_shards(folder, manifest))
+    text = assert_refused("shard-damaged", lambda: list(read_case(folder, manifest.cases[0])))
     assert "a truncated last record" in text
 
 
 def test_a_missing_shard_is_refused(shard):
     folder, manifest, path = shard
     path.unlink()
-    text = refused("shard-missing", lambda: check_shards(folder, manifest))
+    text = assert_refused("shard-missing", lambda: check_shards(folder, manifest))
     assert "the shard of case case0" in text
-    refused("shard-damaged", lambda: list(read_case(folder, manifest.cases[0])))
+    assert_refused("shard-damaged", lambda: list(read_case(folder, manifest.cases[0])))
 
 
 def test_a_flipped_bit_anywhere_is_refused(shard):
     folder, manifest, path = shard
     data = path.read_bytes()
-    for place in np.random.default_rng(0).integers(0, len(data), 12):
+    for position in np.random.default_rng(0).integers(0, len(data), 12):
         flipped = bytearray(data)
-        flipped[place] ^= 1 << int(place) % 8
+        flipped[position] ^= 1 << int(position) % 8
         path.write_bytes(flipped)
-        refused("shard-sha256", lambda: check_shards(folder, manifest))
-        refused("shard-damaged", lambda: list(read_case(folder, manifest.cases[0])))
+        assert_refused("shard-sha256", lambda: check_shards(folder, manifest))
+        assert_refused("shard-damaged", lambda: list(read_case(folder, manifest.cases[0])))
 
 
 def test_a_shard_of_other_records_of_the_same_size_is_refused(shard):
@@ -95,42 +95,42 @@ def test_a_shard_of_other_records_of_the_same_size_is_refused(shard):
     size = path.stat().st_size
     write_shard(path, [records[1], records[0], records[2]])
     assert path.stat().st_size == size
-    refused("shard-sha256", lambda: check_shards(folder, manifest))
+    assert_refused("shard-sha256", lambda: check_shards(folder, manifest))
 
 
 def test_only_the_requested_cases_are_checked(shard):
     folder, manifest, path = shard
     path.unlink()
     check_shards(folder, manifest, ["case1"])
-    refused("shard-missing", lambda: check_shards(folder, manifest, ["case0"]))
+    assert_refused("shard-missing", lambda: check_shards(folder, manifest, ["case0"]))
 
 
 def test_a_writer_that_fails_leaves_no_shard(tmp_path):
-    record = dataclasses.replace(next(iter(read_any(tmp_path / "a"))), case="c")
+    record = dataclasses.replace(next(iter(write_and_read_records(tmp_path / "a"))), case="c")
 
     def failing():
         yield record
-        raise Refusal("odd", None, expected="a", found="b", remedy="c")
+        raise Refusal("test-code", None, expected="a", found="b", remedy="c")
 
-    with pytest.raises(Refusal, match=r"\[odd\]"):
+    with pytest.raises(Refusal, match=r"\[test-code\]"):
         write_shard(tmp_path / "b" / "c.tfrecord", failing())
     assert list((tmp_path / "b").iterdir()) == []
 
 
 def test_shard_info_describes_the_file_on_disk(tmp_path):
-    records = list(read_any(tmp_path / "a"))
+    records = list(write_and_read_records(tmp_path / "a"))
     info = write_shard(tmp_path / "again.tfrecord", records)
     data = (tmp_path / "again.tfrecord").read_bytes()
     assert info.records == len(records) == 3
     # 16 bytes of lengths and checksums around each record.
-    assert info.bytes == len(data) == sum(len(whole(record)) + 16 for record in records)
+    assert info.bytes == len(data) == sum(len(serialise(record)) + 16 for record in records)
 
 
-def whole(record):
+def serialise(record):
     return b"".join(map(bytes, encode(record)))
 
 
-def read_any(folder):
+def write_and_read_records(folder):
     folder.mkdir(parents=True)
     manifest = tiny_records.write_set(folder, patients=1, slices=3, label_set=LITS)
     return read_case(folder, manifest.cases[0])

@@ -1,4 +1,4 @@
-"""Slice hashes: equal for equal pixels, near for re-exports, far for other slices."""
+"""Slice hashes: equal for equal pixels, close for re-exports, distant for other slices."""
 
 import io
 
@@ -20,7 +20,7 @@ from liver_tf.records.slice_hash import (
 
 
 def draw(seed: int, side: int = 512) -> np.ndarray:
-    """A body with organs of its own: int16 [side, side] in the window."""
+    """A random body with organs: int16 [side, side] in the window."""
     generator = np.random.default_rng(seed)
     row, column = (np.mgrid[:side, :side] + 0.5) / side
     hu = np.where((row - 0.5) ** 2 / 0.1 + (column - 0.5) ** 2 / 0.18 < 1, 20.0, -160.0)
@@ -39,8 +39,8 @@ def hash_as_integer(text: str) -> int:
     return int(text.split(":")[2], 16)
 
 
-def bits_apart(left: str, right: str) -> int:
-    """The obvious Hamming distance."""
+def hamming_distance(left: str, right: str) -> int:
+    """Hamming distance."""
     return (hash_as_integer(left) ^ hash_as_integer(right)).bit_count()
 
 
@@ -66,41 +66,41 @@ RE_EXPORTS = {
 
 @pytest.mark.parametrize("change", RE_EXPORTS)
 @pytest.mark.parametrize("seed", [0, 1])
-def test_a_re_export_is_near_but_not_identical(change, seed):
+def test_a_re_export_is_close_but_not_identical(change, seed):
     image = draw(seed)
     before, after = hash_slice(image, 0), hash_slice(RE_EXPORTS[change](image), 0)
-    assert bits_apart(before, after) <= NEAR_BITS
+    assert hamming_distance(before, after) <= NEAR_BITS
     assert before.split(":")[1] != after.split(":")[1]
 
 
-def test_other_slices_are_far():
+def test_other_slices_are_distant():
     texts = [hash_slice(draw(seed), 0) for seed in range(5)]
-    apart = [bits_apart(a, b) for n, a in enumerate(texts) for b in texts[:n]]
-    assert min(apart) > 2 * NEAR_BITS
-    # Nor does one sign for all: about half of a hash is set.
+    distances = [hamming_distance(a, b) for n, a in enumerate(texts) for b in texts[:n]]
+    assert min(distances) > 2 * NEAR_BITS
+    # The bits of a hash are not all equal: about half of them are set.
     assert all(0.3 < hash_as_integer(text).bit_count() / BITS < 0.7 for text in texts)
 
 
 @pytest.mark.parametrize("side", [512, 400])
 def test_hash_bits_are_the_signs_of_a_cosine_transform(side):
     image = draw(3, side)
-    # Averages over cells by repeating pixels until cells are whole, with scipy's transform.
+    # Cell means, with pixels repeated so that cells contain entire pixels; transform by scipy.
     times = 1 if side % 32 == 0 else 2
     large = np.repeat(np.repeat(image.astype(np.float64), times, 0), times, 1)
     cell = large.shape[0] // 32
     spectrum = scipy.fft.dctn(large.reshape(32, cell, 32, cell).mean((1, 3)))
-    places = sorted(
+    frequencies = sorted(
         ((down, across) for down in range(32) for across in range(32)),
-        key=lambda place: place[0] ** 2 + place[1] ** 2,
+        key=lambda frequency: frequency[0] ** 2 + frequency[1] ** 2,
     )
-    wanted = ""
+    expected = ""
     for parity in WORDS:
-        of_word = [p for p in places if (p[0] % 2, p[1] % 2) == parity][10:74]
-        wanted += "".join(str(int(spectrum[place] > 0)) for place in of_word)
-    assert (hash_as_integer(hash_slice(image, 0)) ^ int(wanted, 2)).bit_count() <= 1
+        chosen = [p for p in frequencies if (p[0] % 2, p[1] % 2) == parity][10:74]
+        expected += "".join(str(int(spectrum[frequency] > 0)) for frequency in chosen)
+    assert (hash_as_integer(hash_slice(image, 0)) ^ int(expected, 2)).bit_count() <= 1
 
 
-def test_a_flip_inverts_whole_words():
+def test_a_flip_inverts_entire_words():
     image = draw(4)
     flips = {
         "upright": image,
@@ -110,12 +110,12 @@ def test_a_flip_inverts_whole_words():
     }
     before = hash_as_integer(hash_slice(image, 0))
     for view, flipped in flips.items():
-        mask = int("".join(("f" if turned else "0") * 16 for turned in VIEWS[view]), 16)
-        apart = before ^ hash_as_integer(hash_slice(flipped, 0)) ^ mask
-        assert apart.bit_count() <= 1, view
+        mask = int("".join(("f" if inverted else "0") * 16 for inverted in VIEWS[view]), 16)
+        difference = before ^ hash_as_integer(hash_slice(flipped, 0)) ^ mask
+        assert difference.bit_count() <= 1, view
 
 
-def test_the_identity_depends_on_the_values_only():
+def test_the_identity_depends_only_on_the_values():
     image = draw(5, 64)
     identity = {
         name: hash_slice(changed, 0).split(":")[1]
@@ -132,16 +132,16 @@ def test_the_identity_depends_on_the_values_only():
     others[1][-1, -1] -= 1
     others[2] = image.reshape(32, 128)
     others.append(image + np.float32(0.5))
-    other = {hash_slice(one, 0).split(":")[1] for one in others}
+    other = {hash_slice(other_image, 0).split(":")[1] for other_image in others}
     assert len(other | set(identity.values())) == len(others) + 1
 
 
 def test_zero_and_minus_zero_are_equal():
     image = draw(6, 64) + np.float32(0.5)
     image[3, :] = 0.0
-    turned = image.copy()
-    turned[3, ::2] = -0.0
-    assert hash_slice(image, 0) == hash_slice(turned, 0)
+    negative_zeros = image.copy()
+    negative_zeros[3, ::2] = -0.0
+    assert hash_slice(image, 0) == hash_slice(negative_zeros, 0)
 
 
 def test_nearly_empty_slices_have_no_hash():
@@ -158,18 +158,18 @@ def test_a_wide_window_does_not_overflow():
     image = draw(0, 128)
     large = np.repeat(image, 36, 0)
     wide = np.where(large >= 240, np.int16(32767), large)
-    assert bits_apart(hash_slice(wide, 0), hash_slice(image, 0)) <= 1
+    assert hamming_distance(hash_slice(wide, 0), hash_slice(image, 0)) <= 1
 
 
 def test_hashes_round_trip_through_text():
     texts = [hash_slice(draw(0, 64), 3), "4:-:-", "12:00000000000000ff:-"]
-    found = parse_hashes(texts)
-    assert [slice_index(text) for text in texts] == found.index.tolist() == [3, 4, 12]
-    assert found.has_identity.tolist() == [True, False, True]
-    assert found.has_bits.tolist() == [True, False, False]
-    assert found.identity[2] == 255
-    assert found.bits.shape == (3, 4)
-    assert found.bits[0].tobytes().hex() == texts[0].split(":")[2]
+    parsed = parse_hashes(texts)
+    assert [slice_index(text) for text in texts] == parsed.index.tolist() == [3, 4, 12]
+    assert parsed.has_identity.tolist() == [True, False, True]
+    assert parsed.has_bits.tolist() == [True, False, False]
+    assert parsed.identity[2] == 255
+    assert parsed.bits.shape == (3, 4)
+    assert parsed.bits[0].tobytes().hex() == texts[0].split(":")[2]
     assert len(parse_hashes([])) == 0
 
 

@@ -32,7 +32,7 @@ def test_tensorflow_writes_the_same_bytes(tmp_path):
     assert writer.sha256 == hashlib.sha256(data).hexdigest()
 
 
-def test_both_readers_read_both(tmp_path):
+def test_both_readers_read_the_same_records(tmp_path):
     write(tmp_path / "ours", RECORDS)
     assert list(read_records(tmp_path / "ours")) == RECORDS
     dataset = tf.data.TFRecordDataset(str(tmp_path / "ours"))
@@ -58,10 +58,10 @@ def test_every_changed_byte_is_detected(tmp_path):
 def test_a_truncated_record_is_detected(tmp_path):
     write(tmp_path / "file", [b"abc", b"defgh"])
     data = (tmp_path / "file").read_bytes()
-    border = 16 + 3
+    first_record_end = 16 + 3
     for length in range(1, len(data)):
         (tmp_path / "cut").write_bytes(data[:length])
-        if length == border:  # what only the manifest can tell
+        if length == first_record_end:  # only the manifest reveals this truncation
             assert list(read_records(tmp_path / "cut")) == [b"abc"]
             continue
         with pytest.raises(DamagedRecords):

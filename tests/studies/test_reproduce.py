@@ -26,7 +26,7 @@ def work(tmp_path_factory):
 def finished(work, cohort):
     """The folder of a study with one run that is done and one that has failed."""
     study = work / "finished"
-    study_folder.measured(study, cohort, "mine", 0.8)
+    study_folder.write_measured_run(study, cohort, "mine", 0.8)
     study_folder.write_run(study, "wrong", cycles=0)
     protocols = [work / "wrong.flags", work / "mine.flags"]
     settings = parse(ReproduceSettings, tiny_study.arguments(work, study, protocols))

@@ -1,4 +1,4 @@
-"""Augmentation moves image and labels together, by the same parameters wherever it runs."""
+"""Augmentation transforms image and labels together and gives the same result on any device."""
 
 import math
 from dataclasses import replace
@@ -23,14 +23,14 @@ from tests.builders.augment_cases import (
 LOW = WINDOW[0]
 SHAPE_ONLY = Ranges(20.0, 0.2, 0.1, 0.5, 0.0, 0.0, 0.0)
 
-#: Nothing happens, but everything is computed.
-IN_VAIN = replace(
+#: All kinds are computed, but change nothing.
+NO_EFFECT = replace(
     Ranges(0.0, 0.0, 0.0, 0.0, 1e-30, 0.0, 0.0), elastic=1e-30, gamma=1e-30, blur_pixels=1e-30
 )
 
 
 @pytest.mark.parametrize("size", [(24, 32), (33, 17), (512, 512)])
-@pytest.mark.parametrize("ranges", [NO_AUGMENTATION, replace(IN_VAIN, kept_from=1)])
+@pytest.mark.parametrize("ranges", [NO_AUGMENTATION, replace(NO_EFFECT, kept_from=1)])
 def test_identity_changes_no_bit(size, ranges):
     images, labels = make_slices(2, *size)
     moved, moved_labels = apply(images, labels, draw_batch(ranges, range(2)))
@@ -39,33 +39,35 @@ def test_identity_changes_no_bit(size, ranges):
 
 
 def test_kinds_switched_off_are_neither_drawn_nor_computed():
-    usual = {"transform", "gain", "offset_hu"}
-    assert set(draw_batch(NO_AUGMENTATION, [0])) == usual
-    assert set(draw_batch(Ranges(), [0])) == usual | {"noise_seed", "noise_hu"}
-    everything = usual | {"noise_seed", "noise_hu", "elastic", "gamma", "blur", "kept_from"}
+    always = {"transform", "gain", "offset_hu"}
+    assert set(draw_batch(NO_AUGMENTATION, [0])) == always
+    assert set(draw_batch(Ranges(), [0])) == always | {"noise_seed", "noise_hu"}
+    everything = always | {"noise_seed", "noise_hu", "elastic", "gamma", "blur", "kept_from"}
     assert set(draw_batch(EVERYTHING, [0])) == everything
 
     def kinds_of_nodes(ranges):
-        """Operations of the graph that XLA is given, and of what it calls."""
+        """Operations in the graph that is compiled, including called functions."""
         images, labels = make_slices(1)
         graph = tf.function(lambda i, m: augment.apply(i, m, draw_batch(ranges, [0]), WINDOW))
         definition = graph.get_concrete_function(images, labels).graph.as_graph_def()
-        inner = [node.op for function in definition.library.function for node in function.node_def]
-        return set(inner)
+        operations = [
+            node.op for function in definition.library.function for node in function.node_def
+        ]
+        return set(operations)
 
-    marks = {"Log", "Einsum", "MirrorPad", "Min"}
-    assert not kinds_of_nodes(NO_AUGMENTATION) & marks
-    assert kinds_of_nodes(EVERYTHING) >= marks
+    optional_ops = {"Log", "Einsum", "MirrorPad", "Min"}
+    assert not kinds_of_nodes(NO_AUGMENTATION) & optional_ops
+    assert kinds_of_nodes(EVERYTHING) >= optional_ops
 
 
 def test_a_batch_has_the_parameters_of_its_examples():
     examples = [3, 0, 2**61]
-    one_by_one = draw_batch(EVERYTHING, examples, 2, 5)
-    at_once = augment.draw(2, tf.constant(5), tf.constant(examples, tf.int64), EVERYTHING)
-    assert set(at_once) == set(one_by_one)
-    for name, values in one_by_one.items():
-        assert at_once[name].dtype == values.dtype
-        np.testing.assert_allclose(at_once[name], values, rtol=1e-5, atol=1e-7, err_msg=name)
+    single = draw_batch(EVERYTHING, examples, 2, 5)
+    batched = augment.draw(2, tf.constant(5), tf.constant(examples, tf.int64), EVERYTHING)
+    assert set(batched) == set(single)
+    for name, values in single.items():
+        assert batched[name].dtype == values.dtype
+        np.testing.assert_allclose(batched[name], values, rtol=1e-5, atol=1e-7, err_msg=name)
 
 
 def test_switching_on_one_kind_does_not_change_another():
@@ -80,11 +82,11 @@ def test_flip_shift_and_quarter_turns_equal_numpy():
     flipped = apply(images, labels, parameters([-1, 0, 0, 0, 1, 0]))
     np.testing.assert_array_equal(flipped[0], images[:, :, ::-1])
     np.testing.assert_array_equal(flipped[1], labels[:, :, ::-1])
-    # A quarter turn: the output's row runs along the input's column.
+    # A quarter turn: rows of the output are columns of the input.
     turned = apply(images, labels, parameters([0, -1, 0, 1, 0, 0]))
     np.testing.assert_allclose(turned[0], np.rot90(images, 1, (1, 2))[:, :, :], atol=1e-3)
     np.testing.assert_array_equal(turned[1], np.rot90(labels, 1, (1, 2)))
-    # By 3 columns and 6 rows of 24: what comes in from outside is air and background.
+    # Shift by 3 columns and 6 rows of 24: pixels from outside are air and background.
     shifted = apply(images, labels, parameters([1, 0, 3 / 24, 0, 1, -6 / 24]))
     expected = air.copy()
     expected[:, 6:, :-3] = images[:, :-6, 3:]
@@ -100,7 +102,7 @@ def test_drawn_transforms_equal_scipy():
     moved, moved_labels = apply(images, labels, drawn)
     centre = np.array([23 / 2, 31 / 2])
     for index, (a, b, c, d, e, f) in enumerate(drawn["transform"].numpy().astype(np.float64)):
-        # scipy maps an output's (row, column) to the input's.
+        # scipy maps (row, column) of the output to the input.
         matrix = np.array([[e, d], [b, a]])
         offset = centre + np.array([f * 24, c * 32]) - matrix @ centre
         expected = ndimage.affine_transform(
@@ -117,18 +119,18 @@ def test_drawn_transforms_equal_scipy():
         )
         output = np.stack(np.mgrid[:24, :32]).reshape(2, -1)
         source = (matrix @ output + offset[:, None]).reshape(2, 24, 32)
-        undecided = (np.abs(source - np.floor(source) - 0.5) < 1e-3).any(axis=0)
-        assert undecided.mean() < 0.1
-        np.testing.assert_array_equal(moved_labels[index][~undecided], expected[~undecided])
+        ties = (np.abs(source - np.floor(source) - 0.5) < 1e-3).any(axis=0)
+        assert ties.mean() < 0.1
+        np.testing.assert_array_equal(moved_labels[index][~ties], expected[~ties])
 
 
-def test_drawn_transforms_consist_of_rotation_zoom_flip_and_shift_in_their_ranges():
+def test_drawn_transforms_combine_rotation_zoom_flip_and_shift_within_their_ranges():
     drawn = draw_batch(Ranges(), range(400))
     a, b, c, d, e, f = drawn["transform"].numpy().astype(np.float64).T
     mirror = np.sign(a)
     zoom = 1 / np.hypot(d, e)
     angle = np.degrees(np.arctan2(d, e))
-    # a and b follow from the rest: nothing is sheared.
+    # a and b follow from d and e: there is no shear.
     np.testing.assert_allclose(a, mirror * e, rtol=1e-6)
     np.testing.assert_allclose(b, -mirror * d, rtol=1e-6)
     spread = {
@@ -143,7 +145,7 @@ def test_drawn_transforms_consist_of_rotation_zoom_flip_and_shift_in_their_range
     for name, (values, limit) in spread.items():
         assert np.abs(values).max() <= limit * (1 + 1e-5), name
         assert np.abs(values).max() > 0.95 * limit, name
-        # A uniform spread has mean 0 and SD limit / sqrt(3); four standard errors of 400.
+        # A uniform distribution has mean 0 and SD limit / sqrt(3); tolerance: 4 standard errors.
         assert abs(values.mean()) < 4 * limit / math.sqrt(3 * 400), name
         assert values.std() == pytest.approx(limit / math.sqrt(3), rel=0.1), name
     assert (mirror < 0).mean() == pytest.approx(0.5, abs=0.1)
@@ -186,7 +188,7 @@ def test_same_pixels_eagerly_in_a_graph_and_in_a_parallel_map(ranges):
     for other in (graph(images, labels), mapped.get_single_element()):
         np.testing.assert_array_equal(other[0], eager[0])
         np.testing.assert_array_equal(other[1], eager[1])
-    # Batches of another size are another program, so the last bit may differ.
+    # Batches of another size use another program, so the last bit may differ.
     mapped = slices.batch(3).map(of_batch, num_parallel_calls=4, deterministic=True)
     other = [np.concatenate(part) for part in zip(*mapped.as_numpy_iterator(), strict=True)]
     np.testing.assert_allclose(other[0], eager[0], atol=0.01)
@@ -195,7 +197,7 @@ def test_same_pixels_eagerly_in_a_graph_and_in_a_parallel_map(ranges):
 
 @pytest.mark.parametrize("ranges", [SHAPE_ONLY, replace(SHAPE_ONLY, elastic=0.06, kept_from=1)])
 def test_image_and_labels_move_together(ranges):
-    """The label is computed from the image: after moving it still can be, but for its edge."""
+    """The label is a threshold of the image, also after the transform, except at its edge."""
     image = np.full((1, 64, 64), -100, np.float32)
     image[0, 20:44, 16:30] = 150
     image[0, 36:44, 30:52] = 150
@@ -212,37 +214,38 @@ def test_image_and_labels_move_together(ranges):
 
 @pytest.mark.parametrize("ranges", [SHAPE_ONLY, replace(SHAPE_ONLY, elastic=0.03, kept_from=1)])
 def test_image_and_labels_stay_aligned_to_a_fraction_of_a_pixel(ranges):
-    """The middle of a disc by its grey values and by its label: half a pixel apart would be seen.
+    """The centre of a disc by its grey values equals the centre by its label.
 
-    The disc's edge is soft, each pixel as bright as the share of it that is covered, so that the
-    mean place of the brightness is the disc's middle wherever it lies.
+    Each pixel is as bright as the fraction of it that the disc covers, so that the centroid of the
+    brightness is the centre of the disc at any position.
     """
     radius, low, row, column = 11.0, WINDOW[0], *np.mgrid[:64, :64]
     distance = np.hypot(row - 30, column - 34)
     image = np.clip(radius - distance + 0.5, 0, 1).astype(np.float32)[None] * 300 + low
     label = (distance < radius).astype(np.uint8)[None]
 
-    def apart(image, label):
-        """Rows and columns from the image's middle to the label's."""
-        light = image.astype(np.float64) - low
+    def offset(image, label):
+        """Distance in rows and columns from the centre of the image to that of the label."""
+        brightness = image.astype(np.float64) - low
         return np.array(
             [
-                (part * label).sum() / label.sum() - (part * light).sum() / light.sum()
-                for part in (row, column)
+                (coordinate * label).sum() / label.sum()
+                - (coordinate * brightness).sum() / brightness.sum()
+                for coordinate in (row, column)
             ]
         )
 
-    assert np.abs(apart(image[0], label[0])).max() < 1e-5
+    assert np.abs(offset(image[0], label[0])).max() < 1e-5
     in_output, in_source = [], []
     drawn = draw_batch(ranges, range(48))
     moved = apply(np.repeat(image, 48, axis=0), np.repeat(label, 48, axis=0), drawn)
     for *pair, (a, b, _, d, e, _) in zip(*moved, drawn["transform"].numpy(), strict=True):
-        rows, columns = apart(*pair)
+        rows, columns = offset(*pair)
         in_output.append((rows, columns))
-        # A shift that turns with the picture stands still before it was turned.
+        # An offset that rotates with the image is constant in the coordinates of the source.
         in_source.append((d * columns + e * rows, a * columns + b * rows))
     assert np.abs(in_output).max() < 0.25
-    # A label's middle is known to some 0.06 pixels; the mean of 48 to 0.01.
+    # The centre of a label is known to about 0.06 pixels; the mean of 48 to 0.01.
     assert np.abs(np.mean(in_output, axis=0)).max() < 0.04
     assert np.abs(np.mean(in_source, axis=0)).max() < 0.04
 
@@ -265,7 +268,7 @@ def test_noise_has_the_drawn_sd_and_differs_between_slices():
     drawn["noise_hu"] = tf.constant([5.0, 12.0, 12.0])
     moved, moved_labels = apply(images, labels, drawn)
     noise = moved - 40
-    # 10,000 pixels: the SD is known to 0.7 %.
+    # With 10,000 pixels the SD is known to 0.7 %.
     np.testing.assert_allclose(noise.std(axis=(1, 2)), [5, 12, 12], rtol=0.03)
     assert np.abs(noise.mean(axis=(1, 2))).max() < 0.5
     assert abs(np.corrcoef(noise[1].reshape(-1), noise[2].reshape(-1))[0, 1]) < 0.05
@@ -273,9 +276,9 @@ def test_noise_has_the_drawn_sd_and_differs_between_slices():
     np.testing.assert_array_equal(moved_labels, labels)
 
 
-def test_grey_levels_worked_by_hand():
+def test_gain_and_offset_equal_values_calculated_by_hand():
     images = np.array([[[-160.0, 0.0, 40.0, 140.0, 240.0]]], np.float32)
     labels = np.zeros((1, 1, 5), np.uint8)
     moved, _ = apply(images, labels, parameters(IDENTITY, gain=1.1, offset_hu=-5.0))
-    # About the window's centre, 40: 40 + 1.1 (x - 40) - 5, kept inside the window.
+    # Around the centre of the window, 40: 40 + 1.1 (x - 40) - 5, clipped to the window.
     np.testing.assert_allclose(moved[0, 0], [-160, -9, 35, 145, 240], atol=1e-4)

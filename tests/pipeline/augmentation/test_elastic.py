@@ -1,4 +1,4 @@
-"""The deformation is a B-spline's, folds nothing, and is one with the affine map."""
+"""The deformation is a B-spline without folds, applied together with the affine transform."""
 
 from dataclasses import replace
 
@@ -19,10 +19,10 @@ def control(amplitude, intervals=4, seed=0):
     return amplitude * elastic.draw_control(tf.constant([seed, 1]), shape)[None]
 
 
-def test_the_field_is_scipys_cubic_spline():
+def test_the_field_equals_a_cubic_spline_of_scipy():
     drawn = control(0.1)
     across, along = (field.numpy()[0] for field in elastic.displacement(drawn, 20, 30))
-    # Knots one spacing apart, three beyond either end.
+    # Knots one interval apart, three of them beyond each end.
     knots = np.arange(-3.0, 4 + 4)
     for field, part, side in ((across, 0, 30), (along, 1, 20)):
         of_rows = interpolate.BSpline(knots, drawn[0, :, :, part].numpy(), 3)
@@ -32,25 +32,25 @@ def test_the_field_is_scipys_cubic_spline():
 
 
 @pytest.mark.parametrize("intervals", [2, 8])
-def test_the_maximum_amplitude_does_not_fold_and_a_greater_one_is_refused(intervals):
-    most = WITHOUT_FOLDS / intervals
+def test_the_maximum_amplitude_does_not_fold_and_a_larger_one_is_refused(intervals):
+    maximum = WITHOUT_FOLDS / intervals
     for seed in range(20):
-        across, along = elastic.displacement(control(most, intervals, seed), 128, 128)
+        across, along = elastic.displacement(control(maximum, intervals, seed), 128, 128)
         (x_rows, x_columns), (y_rows, y_columns) = (
             np.gradient(field[0].numpy()) for field in (across, along)
         )
         area = (1 + x_columns) * (1 + y_rows) - x_rows * y_columns
         assert area.min() > 0
-    Ranges(elastic=most, elastic_intervals=intervals)
+    Ranges(elastic=maximum, elastic_intervals=intervals)
     with pytest.raises(ValueError, match="would fold"):
-        Ranges(elastic=most * 1.01, elastic_intervals=intervals)
+        Ranges(elastic=maximum * 1.01, elastic_intervals=intervals)
 
 
-def test_one_interpolation_of_affine_and_deformation_together_equals_scipys():
+def test_affine_and_deformation_in_one_interpolation_equal_scipy():
     image = np.random.default_rng(1).uniform(*WINDOW, (1, 40, 48)).astype(np.float32)
     labels = np.random.default_rng(2).integers(0, 5, (1, 40, 48)).astype(np.uint8)
     ranges = replace(NO_AUGMENTATION, rotation_degrees=20.0, zoom=0.1, shift=0.1, elastic=0.05)
-    moved_most = 0.0
+    largest = 0.0
     for example in range(3):
         drawn = draw_batch(ranges, [example])
         moved, moved_labels = apply(image, labels, drawn)
@@ -58,35 +58,37 @@ def test_one_interpolation_of_affine_and_deformation_together_equals_scipys():
             field.numpy()[0].astype(np.float64)
             for field in elastic.displacement(drawn["elastic"], 40, 48)
         )
-        moved_most = max(moved_most, np.abs(across).max())
+        largest = max(largest, np.abs(across).max())
         a, b, c, d, e, f = drawn["transform"].numpy()[0].astype(np.float64)
         row, column = np.mgrid[:40, :48]
         x, y = column - 23.5 + across, row - 19.5 + along
-        places = np.stack([d * x + e * y + f * 40 + 19.5, a * x + b * y + c * 48 + 23.5])
+        positions = np.stack([d * x + e * y + f * 40 + 19.5, a * x + b * y + c * 48 + 23.5])
         expected = ndimage.map_coordinates(
-            image[0].astype(np.float64), places, order=1, mode="grid-constant", cval=LOW
+            image[0].astype(np.float64), positions, order=1, mode="grid-constant", cval=LOW
         )
         np.testing.assert_allclose(moved[0], expected, atol=0.05)
-        expected = ndimage.map_coordinates(labels[0], places, order=0, mode="grid-constant", cval=0)
-        decided = (np.abs(places - np.floor(places) - 0.5) > 1e-3).all(axis=0)
+        expected = ndimage.map_coordinates(
+            labels[0], positions, order=0, mode="grid-constant", cval=0
+        )
+        decided = (np.abs(positions - np.floor(positions) - 0.5) > 1e-3).all(axis=0)
         assert decided.mean() > 0.9
         np.testing.assert_array_equal(moved_labels[0][decided], expected[decided])
-    assert moved_most > 0.5
+    assert largest > 0.5
 
 
 def test_coordinates_do_not_depend_on_the_compiler_or_the_order_of_sums():
-    """Three programs that sum differently, as devices do: the same integers."""
+    """Three programs with different orders of summation give the same integers."""
     drawn = draw_batch(replace(Ranges(), elastic=0.05), range(8))
     points, transform = drawn["elastic"], drawn["transform"]
 
-    def places(points, transform):
+    def coordinates(points, transform):
         shape = tf.shape(points)[0], 128, 128
-        still = tf.zeros(shape, tf.int32), tf.zeros(shape, tf.int32)
-        return warp.displaced(still, transform, elastic.displacement(points, 128, 128))
+        no_shift = tf.zeros(shape, tf.int32), tf.zeros(shape, tf.int32)
+        return warp.displaced(no_shift, transform, elastic.displacement(points, 128, 128))
 
-    eagerly = places(points, transform)
-    compiled = tf.function(places, jit_compile=True)(points, transform)
-    # By hand, term by term and the last control point first.
+    eager_fields = coordinates(points, transform)
+    compiled = tf.function(coordinates, jit_compile=True)(points, transform)
+    # Term by term, beginning with the last control point.
     weights = elastic._splines(tf.constant(128), tf.constant(11)).numpy()
     field = np.zeros((2, 8, 128, 128))
     for row in reversed(range(11)):
@@ -95,19 +97,19 @@ def test_coordinates_do_not_depend_on_the_compiler_or_the_order_of_sums():
             field += np.multiply.outer(moved, np.outer(weights[:, row], weights[:, column]))
     a, b, _, d, e, _ = transform.numpy().astype(np.float64).T[..., None, None]
     by_hand = a * field[0] + b * field[1], d * field[0] + e * field[1]
-    for one, other, third in zip(eagerly, compiled, by_hand, strict=True):
-        assert np.abs(one).max() > 65536
-        np.testing.assert_array_equal(one, other)
-        np.testing.assert_array_equal(one, np.rint(third * 65536).astype(np.int32))
+    for eager, by_xla, summed in zip(eager_fields, compiled, by_hand, strict=True):
+        assert np.abs(eager).max() > 65536
+        np.testing.assert_array_equal(eager, by_xla)
+        np.testing.assert_array_equal(eager, np.rint(summed * 65536).astype(np.int32))
 
 
-def test_how_far_slices_are_deformed_varies_within_the_range():
+def test_the_amplitude_varies_between_slices_within_the_range():
     drawn = draw_batch(replace(NO_AUGMENTATION, elastic=0.04), range(200))["elastic"].numpy()
     assert drawn.shape == (200, 11, 11, 2)
-    furthest = np.abs(drawn).max(axis=(1, 2, 3))
-    assert 0.038 < furthest.max() <= 0.04
-    # The greatest of 242 uniform numbers is about the amplitude itself, and that is uniform.
-    assert np.mean(furthest < 0.02) == pytest.approx(0.5, abs=0.15)
+    largest = np.abs(drawn).max(axis=(1, 2, 3))
+    assert 0.038 < largest.max() <= 0.04
+    # The largest of 242 uniform numbers is close to the amplitude, which is uniform.
+    assert np.mean(largest < 0.02) == pytest.approx(0.5, abs=0.15)
     correlation = np.corrcoef(drawn.reshape(200, -1)[:12]) - np.eye(12)
     assert np.abs(correlation).max() < 0.3
 

@@ -1,4 +1,4 @@
-"""Gamma and blur against formulas and scipy; noise comes last."""
+"""Gamma and blur compared with formulas and scipy; noise is added last."""
 
 import numpy as np
 import pytest
@@ -18,11 +18,11 @@ from tests.builders.augment_cases import (
 LOW, HIGH = WINDOW
 
 
-def test_gamma_raises_the_share_of_the_window():
+def test_gamma_is_applied_to_the_fraction_of_the_window():
     images = np.array([[[-160.0, -60.0, 40.0, 140.0, 240.0]]], np.float32)
     labels = np.zeros((1, 1, 5), np.uint8)
     moved, _ = apply(images, labels, parameters(IDENTITY, gamma=tf.constant([2.0])))
-    # A quarter of the window to a sixteenth, a half to a quarter ...
+    # 1/4 of the window becomes 1/16, 1/2 becomes 1/4, and so on.
     np.testing.assert_allclose(moved[0, 0], [-160, -135, -60, 65, 240], atol=1e-3)
 
 
@@ -30,13 +30,13 @@ def test_gamma_follows_contrast_and_brightness_and_clips_to_the_window():
     images, labels = make_slices(1)
     drawn = parameters(IDENTITY, gain=1.5, offset_hu=30.0, gamma=tf.constant([0.7]))
     moved, _ = apply(images, labels, drawn)
-    levelled = 40 + 1.5 * (images.astype(np.float64) - 40) + 30
-    share = np.clip((levelled - LOW) / (HIGH - LOW), 0, 1)
-    np.testing.assert_allclose(moved, LOW + (HIGH - LOW) * share**0.7, atol=1e-2)
+    scaled = 40 + 1.5 * (images.astype(np.float64) - 40) + 30
+    fraction = np.clip((scaled - LOW) / (HIGH - LOW), 0, 1)
+    np.testing.assert_allclose(moved, LOW + (HIGH - LOW) * fraction**0.7, atol=1e-2)
 
 
 @pytest.mark.parametrize("sd", [0.4, 1.0, 1.9])
-def test_blur_equals_scipys(sd):
+def test_blur_equals_scipy(sd):
     images, labels = make_slices(1, 24, 33)
     taps = grey_levels.taps(tf.constant(sd), 2.0)
     assert 2 * float(tf.reduce_sum(taps)) - float(taps[0]) == pytest.approx(1, abs=1e-6)
@@ -63,7 +63,7 @@ def test_drawn_parameters_stay_in_their_ranges():
     assert np.abs(logs).max() <= np.log(1.25) * (1 + 1e-6)
     assert np.abs(logs).max() > 0.95 * np.log(1.25)
     assert abs(logs.mean()) < 4 * np.log(1.25) / np.sqrt(3 * 300)
-    # An SD from a kernel's first two taps: their ratio is exp(-1 / (2 sd ** 2)).
+    # The SD follows from the first two taps of a kernel: their ratio is exp(-1 / (2 sd ** 2)).
     ratio = (drawn["blur"][:, 1] / drawn["blur"][:, 0]).numpy()
     sd = np.sqrt(-0.5 / np.log(np.maximum(ratio, 1e-30)))
     assert 1.4 < sd.max() <= 1.5 + 1e-4

@@ -1,4 +1,4 @@
-"""The noise is Gaussian noise: its bits are Threefry's, its statistics those of fresh draws."""
+"""The noise is Gaussian: its bits are those of Threefry, its statistics those of random draws."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from scipy import special, stats
 
 from liver_tf.pipeline.augmentation import augment, noise
 
-#: Fields of the slices 0 ... 7 in the epochs 0 ... 3, as training would have them.
+#: Noise fields of slices 0 to 7 in epochs 0 to 3, as in a training.
 SIDE, EXAMPLES, EPOCHS = 128, 8, 4
 
 
@@ -31,7 +31,7 @@ def fields():
         ((0x13198A2E, 0x03707344), (0x243F6A88, 0x85A308D3), (0xC4923A9C, 0x483DF7A0)),
     ],
 )
-def test_bits_are_those_of_the_authors_known_answers(key, counter, expected):
+def test_bits_equal_the_published_test_vectors(key, counter, expected):
     """``kat_vectors`` of Random123, threefry2x32 with 20 rounds."""
 
     def words(pair):
@@ -41,23 +41,23 @@ def test_bits_are_those_of_the_authors_known_answers(key, counter, expected):
     assert tuple(int(word[0]) for word in bits) == expected
 
 
-def test_every_number_is_the_normal_quantile_of_its_bits():
+def test_every_value_is_the_normal_quantile_of_its_bits():
     bits = np.random.default_rng(0).integers(-(2**31), 2**31, 200_000).astype(np.int32)
     ends = np.array([-(2**31), 2**31 - 1, 0, -1, 255, -256], np.int32)
     bits = np.concatenate([bits, ends])
     uniform = noise.symmetric_uniform(tf.constant(bits))
     assert np.abs(uniform).max() < 1
     expected = np.sqrt(2) * special.erfinv(((bits >> 8) + 0.5) / 2**23)
-    found = noise._quantile(uniform).numpy()
-    np.testing.assert_allclose(found, expected, rtol=2e-6)
-    assert found[-6] == -found[-5]
-    assert 5.2 < found.max() < 5.5
+    quantiles = noise._quantile(uniform).numpy()
+    np.testing.assert_allclose(quantiles, expected, rtol=2e-6)
+    assert quantiles[-6] == -quantiles[-5]
+    assert 5.2 < quantiles.max() < 5.5
 
 
-def test_mean_spread_skew_and_tails_are_a_gaussians(fields):
+def test_mean_sd_skew_and_tails_are_gaussian(fields):
     numbers = fields.ravel()
     count = numbers.size
-    # Four standard errors each; the seed is fixed, so that this is decided once.
+    # Tolerance: four standard errors each. The seed is fixed, so the result is reproducible.
     assert abs(numbers.mean()) < 4 / np.sqrt(count)
     assert abs(numbers.std() - 1) < 4 / np.sqrt(2 * count)
     assert abs(stats.skew(numbers)) < 4 * np.sqrt(6 / count)
@@ -67,27 +67,27 @@ def test_mean_spread_skew_and_tails_are_a_gaussians(fields):
         assert abs((np.abs(numbers) > limit).sum() - expected) < 4 * np.sqrt(expected), limit
 
 
-def test_the_distribution_is_normal_by_kolmogorov_and_smirnov(fields):
+def test_the_distribution_passes_a_kolmogorov_smirnov_test(fields):
     assert stats.kstest(fields.ravel(), "norm").pvalue > 0.01
-    each = np.array([stats.kstest(field.ravel(), "norm").pvalue for field in fields])
-    # The fields' own p values are spread evenly, as those of fresh noise are.
-    assert stats.kstest(each, "uniform").pvalue > 0.01
-    # A test that an almost Gaussian sum of twelve uniforms does not pass.
+    p_values = np.array([stats.kstest(field.ravel(), "norm").pvalue for field in fields])
+    # The p values of the fields are uniform, like those of random noise.
+    assert stats.kstest(p_values, "uniform").pvalue > 0.01
+    # The test is sensitive: an almost Gaussian sum of twelve uniform numbers fails it.
     twelve = np.random.default_rng(0).random((12, fields.size)).sum(axis=0) - 6
     assert stats.kstest(twelve, "norm").pvalue < 0.01
 
 
 @pytest.mark.parametrize("power", [1, 2])
 def test_pixels_of_a_noise_field_are_independent(fields, power):
-    """Correlation at every distance, of the noise and of its square, by Fourier transform."""
+    """Autocorrelation of the noise and of its square at every distance, by Fourier transform."""
     values = fields**power
     values = (values - values.mean(axis=(1, 2), keepdims=True)) / values.std()
     spectrum = np.abs(np.fft.fft2(values)) ** 2
     correlation = np.fft.ifft2(spectrum).real / SIDE**2
     correlation[:, 0, 0] = 0
-    # 16,383 distances in 32 fields: the greatest of them lies about 4.9 standard errors out.
+    # 16,383 distances in 32 fields: the expected maximum is about 4.9 standard errors.
     assert np.abs(correlation).max() < 6 / SIDE
-    # Over all fields together: 16,383 distances, about 4.2.
+    # Mean over all fields: 16,383 distances, about 4.2 standard errors.
     assert np.abs(correlation.mean(axis=0)).max() < 5.5 / SIDE / np.sqrt(len(fields))
 
 
@@ -96,18 +96,18 @@ def test_noise_differs_between_slices_and_epochs(fields, power):
     values = fields.reshape(len(fields), -1) ** power
     correlation = np.corrcoef(values) - np.eye(len(fields))
     assert np.abs(correlation).max() < 4.5 / SIDE
-    # Nor is one field another one moved by a few pixels.
-    changed = values - values.mean(axis=1, keepdims=True)
-    spectra = np.fft.fft2(changed.reshape(fields.shape))
+    # No field is a shifted copy of another one.
+    centred = values - values.mean(axis=1, keepdims=True)
+    spectra = np.fft.fft2(centred.reshape(fields.shape))
     for first in range(0, len(fields), 5):
         cross = np.fft.ifft2(spectra[first] * spectra[first + 1 :].conj()).real
         if len(cross):
-            scale = SIDE**2 * changed[first].std() * changed.std()
+            scale = SIDE**2 * centred[first].std() * centred.std()
             assert np.abs(cross).max() / scale < 6.5 / SIDE
 
 
 @pytest.mark.parametrize("size", [(7, 9), (1, 1), (16, 16)])
-def test_any_size_and_the_same_numbers_without_xla(size):
+def test_fields_of_any_size_are_the_same_without_xla(size):
     seeds = tf.constant([[3, -4], [5, 6]])
     plain = noise.normal_fields(seeds, *size)
     fast = tf.function(lambda s: noise.normal_fields(s, *size), jit_compile=True)(seeds)

@@ -1,4 +1,4 @@
-"""Options of augmentation become ranges; values that are not possible are refused."""
+"""Augmentation options are converted to ranges; impossible values are refused."""
 
 import pytest
 
@@ -22,8 +22,8 @@ def test_every_range_has_its_flag(label_set):
         **{"gamma": 0.9, "blur_pixels": 1.1},
     }
     arguments = [f"--{name}={value}" for name, value in values.items()]
-    found = parse(Augmentation, [*arguments, "--lesion_safe"]).for_labels(label_set)
-    assert found == Ranges(**values, kept_from=2)
+    ranges = parse(Augmentation, [*arguments, "--lesion_safe"]).for_labels(label_set)
+    assert ranges == Ranges(**values, kept_from=2)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,6 @@ def test_impossible_ranges_are_refused(argument, text):
         parse(Augmentation, [argument])
 
 
-def test_lesions_cannot_be_kept_without_a_class_of_lesions():
+def test_lesion_safe_needs_a_lesion_class():
     with pytest.raises(OptionError, match="lesion_safe: the records have no class of lesions"):
         Augmentation(lesion_safe=True).for_labels(LIVER_ONLY)

@@ -1,4 +1,4 @@
-"""Without XLA the same pixels come, only later."""
+"""Augmentation gives the same pixels without XLA, only more slowly."""
 
 import numpy as np
 import pytest
@@ -38,8 +38,8 @@ def test_a_compiler_that_fails_is_not_used(monkeypatch):
 
 
 @pytest.mark.parametrize("traced", [False, True])
-def test_what_is_compiled_has_no_python_left(traced):
-    """The function is traced once for a shape, and not run again."""
+def test_a_compiled_function_runs_no_python_after_tracing(traced):
+    """The function is traced once per shape."""
     runs = []
 
     @xla.compiled
