@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -107,10 +108,7 @@ def read_study(study: Path, planned: Sequence[Path] = ()) -> tuple[StudyRun, ...
 
 def read_run(run: Path) -> StudyRun:
     """One run, wherever it is. Problems are described in ``state``, never raised."""
-    identity, model = (
-        read_object(run / run_files.IDENTITY),
-        read_object(run / run_files.DESCRIPTION),
-    )
+    identity, model = _read_identity(run), read_object(run / run_files.DESCRIPTION)
     cycles = read_cycles(run)
     results, state = None, _state(run, identity, cycles)
     if has_results(run, "test"):
@@ -146,7 +144,7 @@ def _with_outcome(study: Path, place: _Place, run: StudyRun) -> StudyRun:
     fold, seed, protocol = place
     folder = Path(CELLS, fold, protocol, seed)
     outcome = read_object(study / folder / OUTCOME)
-    run = replace(run, wall_s=outcome.get("seconds", {}))
+    run = replace(run, wall_s=durations(outcome))
     if outcome.get("state") == "failed" and run.results is None:
         log = f"; see {folder.as_posix()}/log.txt"
         return replace(run, state=f"FAILED ({run.state}){log}")
@@ -171,6 +169,24 @@ def _state(run: Path, identity: Mapping[str, Any], cycles: Sequence[FinishedCycl
     if planned:
         return f"training not finished: {len(cycles)} of {len(planned)} cycles"
     return "not started"
+
+
+def _read_identity(run: Path) -> dict[str, Any]:
+    """``run.json``; empty if absent or damaged."""
+    identity = read_object(run / run_files.IDENTITY)
+    protocol = identity.get("protocol", {})
+    cycles = protocol.get("cycles", []) if isinstance(protocol, dict) else None
+    valid = isinstance(cycles, list) and all(isinstance(cycle, dict) for cycle in cycles)
+    return identity if valid else {}
+
+
+def durations(outcome: Mapping[str, Any]) -> dict[str, float]:
+    """Seconds of ``training`` and ``measuring`` in ``cell.json``; empty if absent or damaged."""
+    seconds = outcome.get("seconds")
+    if not isinstance(seconds, dict) or not {"training", "measuring"} <= seconds.keys():
+        return {}
+    valid = all(type(value) in (int, float) and 0 <= value < math.inf for value in seconds.values())
+    return seconds if valid else {}
 
 
 def _integer(value: Any) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from tqdm import tqdm
 
+from liver_tf.results.study_inventory import durations
 from liver_tf.run_files import finished_epochs
 from liver_tf.studies.command_chain import format_duration
 from liver_tf.studies.run_process import DONE, JobResult, StudyJob
@@ -74,7 +75,7 @@ class StudyProgress:
         self._done = self._count - len(self._remaining)
         self._durations = RunDurations()
         for job in jobs:
-            self._durations.add(work[job.name], job.status().get("seconds", {}))
+            self._durations.add(work[job.name], durations(job.status()))
         self._start = time.monotonic()
         self._reported_waiting: set[str] = set()
         self._slices_at_start = self._remaining_slices()

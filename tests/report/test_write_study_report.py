@@ -196,6 +196,27 @@ def test_unreadable_runs_do_not_stop_the_report(cohort, tmp_path):
     assert "hier_freeze: results cannot be read (results-damaged)" in text_of(tmp_path / "report")
 
 
+@pytest.mark.parametrize(
+    "seconds", [12, "x", [1], {"training": "a", "measuring": 1}, {"training": None}, {"other": 1}]
+)
+def test_damaged_durations_are_ignored(cohort, tmp_path, seconds):
+    write_measured_run(tmp_path, cohort, "baseline", 0.5)
+    outcome = tmp_path / "cells" / "fold0" / "baseline" / "seed0" / "cell.json"
+    outcome.parent.mkdir(parents=True)
+    outcome.write_text(json.dumps({"state": "done", "seconds": seconds}))
+    assert read_study(tmp_path)[0].wall_s == {}
+    write_study_report(tmp_path, tmp_path / "report", data_label="d", samples=50)
+
+
+@pytest.mark.parametrize("protocol", ["x", None, {"cycles": 5}, {"cycles": ["x"]}])
+def test_a_damaged_run_json_does_not_stop_the_report(cohort, tmp_path, protocol):
+    write_measured_run(tmp_path, cohort, "baseline", 0.5)
+    run = write_measured_run(tmp_path, cohort, "hier_freeze", 0.8)
+    (run / "run.json").write_text(json.dumps({"protocol": protocol}))
+    write_study_report(tmp_path, tmp_path / "report", data_label="d", samples=50)
+    assert "hier_freeze" in text_of(tmp_path / "report")
+
+
 def test_examples_of_other_results_are_not_shown(cohort, tmp_path):
     run = write_measured_run(tmp_path, cohort, "baseline", 0.5)
     results = load_results(run)
