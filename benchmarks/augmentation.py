@@ -12,8 +12,6 @@ is measured from the first batch of an epoch on; the time before it (building th
 workers) is a separate column. Ratios are computed per round; medians are printed.
 """
 
-from __future__ import annotations
-
 import functools
 import statistics
 import tempfile

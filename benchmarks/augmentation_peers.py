@@ -19,8 +19,6 @@ they may use both cores by threads; with 2, each worker has one thread and persi
 Grey values are fractions of the window, as some of the libraries expect.
 """
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Callable, Iterable

@@ -6,8 +6,6 @@
 total; medians of interleaved rounds. Threads that wait do not count as processor time.
 """
 
-from __future__ import annotations
-
 import statistics
 import time
 

@@ -13,8 +13,6 @@ simple bootstrap (one resample at a time) runs on one protocol with fewer resamp
 extrapolated.
 """
 
-from __future__ import annotations
-
 import json
 import tempfile
 import time

@@ -14,8 +14,6 @@ of the int16 volume, which is part of it. A few MiB do not depend on the volume,
 gives a larger figure.
 """
 
-from __future__ import annotations
-
 import json
 import statistics
 import subprocess

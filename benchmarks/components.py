@@ -7,8 +7,6 @@ in a separate process on one core; the methods take turns. Memory is the peak ab
 its libraries and the mask loaded, including the result (one byte per voxel).
 """
 
-from __future__ import annotations
-
 import json
 import os
 import statistics

@@ -8,8 +8,6 @@ computed per round, and the median is printed. Peak memory is that of a separate
 one that loads the program and reads nothing.
 """
 
-from __future__ import annotations
-
 import gzip
 import os
 import shutil

@@ -8,8 +8,6 @@ one protocol rarely differ as much as patients do. The true mean is 0. With one 
 covers the variation of patients only, not what another training would give.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -7,8 +7,6 @@ Runs the benchmarks one after the other, each as a separate command, and prints 
 about twenty minutes on a machine without other load.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import subprocess

@@ -7,8 +7,6 @@ training step executes, and times an epoch of steps on random slices. The varian
 medians and their ratio to nothing frozen are printed.
 """
 
-from __future__ import annotations
-
 import re
 import statistics
 import time

@@ -9,8 +9,6 @@ computes in float32; PyTorch has the same layers (``benchmarks/peer_unet.py``) i
 ``inference_mode``. Each implementation runs in a separate process; they take turns.
 """
 
-from __future__ import annotations
-
 import statistics
 import tempfile
 import time

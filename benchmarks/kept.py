@@ -1,7 +1,5 @@
 """Stores the figures of a benchmark for the table of ``benchmarks.everything``."""
 
-from __future__ import annotations
-
 import json
 import statistics
 from dataclasses import asdict, dataclass

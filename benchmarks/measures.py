@@ -13,8 +13,6 @@ of surface points.) Then both, MONAI unmodified, are timed in interleaved rounds
 their ratio.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 import statistics

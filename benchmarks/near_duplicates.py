@@ -8,8 +8,6 @@ same organs at the same heights, and one pair of real patients in ``LIVER_TF_REA
 ``../shared/data`` next to the project). The threshold is ``slice_hash.NEAR_BITS``.
 """
 
-from __future__ import annotations
-
 import io
 import secrets
 import time

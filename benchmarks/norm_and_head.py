@@ -9,8 +9,6 @@ measures on the validation patients, because a choice must not use the test pati
 patients, one fold, one seed, phantom data: the intervals are wide.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import subprocess

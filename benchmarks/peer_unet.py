@@ -1,7 +1,5 @@
 """Our U-Net in plain Keras layers, and in PyTorch."""
 
-from __future__ import annotations
-
 LEVELS = 5
 
 

@@ -3,8 +3,6 @@
 python -m benchmarks.phantom_types
 """
 
-from __future__ import annotations
-
 from itertools import combinations
 
 import numpy as np

@@ -6,8 +6,6 @@ The real CT is the CHAOS slices in ``chaos_ct3`` of the folder named by LIVER_TF
 ``../shared/data`` next to the project.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from dataclasses import dataclass

@@ -7,8 +7,6 @@ patient is used for training and for measuring: the figure shows that data, geom
 fit together, and nothing about other patients.
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

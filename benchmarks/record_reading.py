@@ -8,8 +8,6 @@ reads and parses, and one by one with ``read_case``. Each round reads the shard 
 building the graph does not dominate.
 """
 
-from __future__ import annotations
-
 import statistics
 import time
 from pathlib import Path

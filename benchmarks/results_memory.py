@@ -8,8 +8,6 @@ page. Printed is the peak memory while they are written, above what was held bef
 map, list of lesions), in units of the int16 volume.
 """
 
-from __future__ import annotations
-
 import itertools
 import tempfile
 import time

@@ -8,8 +8,6 @@ passes of both networks alone. Ratios are computed per round; the median is prin
 of the SavedModel on disk relative to its weights.
 """
 
-from __future__ import annotations
-
 import statistics
 import tempfile
 import time

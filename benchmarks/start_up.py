@@ -8,8 +8,6 @@ clock starts before Python does. Also measured: the time between the cycles of a
 cycles, how often steps are traced, and Python with nothing but TensorFlow imported.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import statistics

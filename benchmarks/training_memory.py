@@ -6,8 +6,6 @@ Trains a small network on phantoms for 50 epochs with ``trainers.pretrain`` and 
 memory after every epoch. Growth: mean of the last ten epochs relative to that of epochs 6 to 15.
 """
 
-from __future__ import annotations
-
 import os
 import statistics
 import subprocess

@@ -8,8 +8,6 @@ pipeline (without augmentation), with Adam and the same loss: ours by ``training
 and the median of the ratios are printed.
 """
 
-from __future__ import annotations
-
 import statistics
 import tempfile
 import time

@@ -7,8 +7,6 @@ convolutions of the step, forward and backward, each alone in a loop; a large ma
 the speed of copying memory.
 """
 
-from __future__ import annotations
-
 import collections
 import statistics
 import tempfile

@@ -9,8 +9,6 @@ one batch in memory. Keras: its own layers, trained by ``fit``. PyTorch: the sam
 ``benchmarks/peer_unet.py``. Each implementation runs in a separate process; they take turns.
 """
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Callable

@@ -4,8 +4,6 @@ Libraries disturb each other in one process, because each has threads that wait 
 implementation gets a fresh process, which prepares itself and then runs only when it is its turn.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 from collections.abc import Callable
 from multiprocessing.connection import Connection

@@ -4,8 +4,6 @@ NIfTI pairs as in LiTS, DICOM series with DICOM SEG, or single DICOM slices with
 interrupted conversion resumes with the same command. Exit status 1 if anything is refused.
 """
 
-from __future__ import annotations
-
 import sys
 
 from liver_tf.command_line.run_command import run

@@ -5,8 +5,6 @@ the others. With it the parts of each fold are compared, and the other sets with
 first, as each is tested in some fold. Exit status 1 if there is a leak.
 """
 
-from __future__ import annotations
-
 from liver_tf.command_line.run_command import run
 from liver_tf.inspection.leak_search import LeakSearchSettings, search_leaks
 

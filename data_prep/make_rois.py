@@ -4,8 +4,6 @@ The liver is the one that the liver network finds (its largest 3-D component), a
 the true liver of the labels, for comparison.
 """
 
-from __future__ import annotations
-
 from liver_tf.command_line.run_command import run
 from liver_tf.conversion.roi_set_settings import RoiSetSettings, make_roi_set
 

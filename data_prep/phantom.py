@@ -1,7 +1,5 @@
 """Write a LiTS-like and a Sheba-like data set of computed abdomens, in real file formats."""
 
-from __future__ import annotations
-
 from liver_tf.command_line.run_command import run
 from liver_tf.phantom.phantom_plan import PhantomSettings
 

@@ -5,8 +5,6 @@ Each row shows a slice, then its version in each of the first epochs of a run wi
 the kinds of slices in turn. The picture identifies no patient, except by the pixels.
 """
 
-from __future__ import annotations
-
 from liver_tf.command_line.run_command import run
 from liver_tf.inspection.augmentation_preview import PreviewSettings, draw_preview
 

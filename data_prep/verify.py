@@ -5,8 +5,6 @@ Prints a fingerprint, cautions, and every file that would be refused, with the r
 images, which shows a flipped, shifted or mislabelled mask at a glance.
 """
 
-from __future__ import annotations
-
 from liver_tf.command_line.run_command import run
 from liver_tf.inspection.verify_data_set import VerifySettings, verify
 

@@ -1,7 +1,5 @@
 """Atomic writes: to a temporary name, synced, then renamed; and checksums of files."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Raise write errors, such as a full disk, as refusals: ``disk-full``, ``output-unwritable``."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

@@ -1,7 +1,5 @@
 """Folder locks: one writer at a time. The lock is released when its process ends."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import os

@@ -1,7 +1,5 @@
 """Label sets: the class of each integer in a label map, and its colour in pictures."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 BACKGROUND = 0

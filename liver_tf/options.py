@@ -7,8 +7,6 @@
         epochs: int = option(80, "Maximum number of epochs.", low=1)
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import math

@@ -6,8 +6,6 @@ outlives the command, so that the last lines before a crash are shown. Python's 
 (tracebacks, progress bars) bypasses it.
 """
 
-from __future__ import annotations
-
 import io
 import logging
 import os

@@ -1,7 +1,5 @@
 """Errors that concern one input (``Refusal``), and notes on accepted input (``Caution``)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +46,7 @@ class Refusal(Exception):
         }
 
     @classmethod
-    def from_json(cls, value: dict[str, str], path: Path | str | None) -> Refusal:
+    def from_json(cls, value: dict[str, str], path: Path | str | None) -> "Refusal":
         """The inverse of ``to_json``."""
         texts = {key: value[key] for key in ("expected", "remedy")}
         return cls(value["code"], path, found=value["came"], **texts)

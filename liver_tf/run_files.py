@@ -16,8 +16,6 @@ measures/PART_labels.npz    predicted label maps (assessment)
 measures/PART_shown.npz     slices shown in the report (results)
 """
 
-from __future__ import annotations
-
 import json
 import zipfile
 import zlib

@@ -1,7 +1,5 @@
 """Ask an exported model about a DICOM slice: loaded here, or on a server over REST or gRPC."""
 
-from __future__ import annotations
-
 from liver_tf.command_line.run_command import run
 from liver_tf.serving.ask_settings import AskSettings
 

@@ -4,8 +4,6 @@ The same as trainers.finetune, trainers.choose_postprocessing and trainers.evalu
 report) one after the other, but started once. trainers.reproduce starts its runs by this command.
 """
 
-from __future__ import annotations
-
 from liver_tf.command_line.run_command import run
 from liver_tf.studies.finetune_and_evaluate import (
     LesionRunSettings,

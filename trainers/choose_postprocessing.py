@@ -4,8 +4,6 @@ The choice is saved with the run, in postprocessing.json, and used by predict, e
 The test patients are not read.
 """
 
-from __future__ import annotations
-
 from liver_tf.assessment.assessment_settings import ChooseSettings
 from liver_tf.command_line.run_command import run
 

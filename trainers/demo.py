@@ -3,8 +3,6 @@
 Every step is a command of this program, printed before it runs. Finished steps are skipped.
 """
 
-from __future__ import annotations
-
 from liver_tf.command_line.run_command import run
 from liver_tf.studies.demo import DemoSettings, run_demo
 

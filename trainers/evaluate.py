@@ -4,8 +4,6 @@ Runs of one protocol on several folds and with several seeds are pooled. The res
 each run's folder, under measures/, and reused.
 """
 
-from __future__ import annotations
-
 from liver_tf.assessment.assessment_settings import EvaluateSettings
 from liver_tf.command_line.run_command import run
 

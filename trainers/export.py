@@ -1,7 +1,5 @@
 """Export a fine-tuned run, with its liver network, as a SavedModel for TF Serving."""
 
-from __future__ import annotations
-
 from liver_tf.command_line.run_command import run
 from liver_tf.export.export_model import ExportSettings, export_model
 

@@ -4,8 +4,6 @@ In the paper: a lesion network on a small set with lesion types. A protocol is a
 --cycle=... for every cycle, which names the frozen blocks.
 """
 
-from __future__ import annotations
-
 from liver_tf.command_line.run_command import run
 from liver_tf.training.training_settings import FinetuneSettings
 

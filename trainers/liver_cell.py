@@ -4,8 +4,6 @@ The same as trainers.finetune with a pre-trained liver network, then a compariso
 it finds in the test cases with the true one. trainers.transfer_study starts its runs by this.
 """
 
-from __future__ import annotations
-
 from liver_tf.command_line.run_command import run
 from liver_tf.studies.finetune_and_evaluate import finetune_and_evaluate_liver
 from liver_tf.training.training_settings import FinetuneSettings

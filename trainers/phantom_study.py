@@ -5,8 +5,6 @@ controls, every fold. Every step is a command of this program, printed before it
 steps are skipped.
 """
 
-from __future__ import annotations
-
 from liver_tf.command_line.run_command import run
 from liver_tf.studies.phantom_study import PhantomStudySettings, run_phantom_study
 

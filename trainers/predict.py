@@ -1,7 +1,5 @@
 """Outline and classify the lesions of scans: NIfTI volumes, DICOM series, DICOM slices."""
 
-from __future__ import annotations
-
 import sys
 
 from liver_tf.command_line.run_command import run

@@ -1,7 +1,5 @@
 """Train a liver or a lesion network from new weights on a large record set (LiTS in the paper)."""
 
-from __future__ import annotations
-
 from liver_tf.command_line.run_command import run
 from liver_tf.training.training_settings import PretrainSettings
 

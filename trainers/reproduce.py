@@ -4,8 +4,6 @@ An interrupted study resumes with the same command: finished runs are not repeat
 fold is evaluated twice. --only executes single runs, for any scheduler. See docs/reproduce.md.
 """
 
-from __future__ import annotations
-
 from liver_tf.command_line.run_command import run
 from liver_tf.studies.study_settings import ReproduceSettings
 

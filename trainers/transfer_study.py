@@ -7,8 +7,6 @@ and say nothing about other patients. An interrupted study resumes with the same
 docs/real_ct.md.
 """
 
-from __future__ import annotations
-
 from liver_tf.command_line.run_command import run
 from liver_tf.studies.transfer.transfer_settings import TransferSettings
 

@@ -1,7 +1,5 @@
 """Options of evaluating runs and of choosing their post-processing. Needs no TensorFlow."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Choose post-processing on the validation patients of a run, never on its test patients."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 from collections.abc import Iterable, Iterator

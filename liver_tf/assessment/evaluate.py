@@ -1,7 +1,5 @@
 """Evaluate runs: predict their test slices through the cascade, store results, write the report."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property

@@ -1,7 +1,5 @@
 """Evaluate a liver network on the test slices of its fold, at source resolution."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The predicted label maps of a run, ``RUN/measures/PART_labels.npz``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

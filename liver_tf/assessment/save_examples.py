@@ -1,7 +1,5 @@
 """Keep the worst, median and best slice of a run with their pixels, for reports."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from liver_tf.assessment.label_maps import load_label_map

@@ -1,7 +1,5 @@
 """Predict records slice by slice: label map and type scores of each."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

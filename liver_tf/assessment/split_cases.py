@@ -1,7 +1,5 @@
 """The cases of a run's validation or test part, checked against the record set."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from liver_tf import run_files

@@ -1,7 +1,5 @@
 """The commands: every module of ``data_prep/`` and ``trainers/``, by name."""
 
-from __future__ import annotations
-
 import ast
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The console script: ``liver-tf predict ...`` runs ``python -m trainers.predict ...``."""
 
-from __future__ import annotations
-
 import difflib
 import runpy
 import sys

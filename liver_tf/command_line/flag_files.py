@@ -4,8 +4,6 @@ A file that does not exist in the working folder is looked up among those shippe
 the protocols (``hier_freeze.flags`` etc.) and everything below ``flags/``.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path

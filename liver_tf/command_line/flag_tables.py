@@ -4,8 +4,6 @@
 fails if the file is not current.
 """
 
-from __future__ import annotations
-
 import runpy
 import sys
 from pathlib import Path

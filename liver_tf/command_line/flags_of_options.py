@@ -1,7 +1,5 @@
 """Flags generated from configuration dataclasses, without absl's global state."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar

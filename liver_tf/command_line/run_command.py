@@ -1,7 +1,5 @@
 """Run a command: parse its flags, call its ``main``, turn errors into messages and a status."""
 
-from __future__ import annotations
-
 import faulthandler
 import sys
 import typing

@@ -4,8 +4,6 @@ All machines must see input and output under the same paths (a shared file syste
 passed back as files beside the memos, so that no runner needs a sink.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Iterator

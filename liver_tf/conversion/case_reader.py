@@ -1,7 +1,5 @@
 """Reads a case from any source slice by slice, and refuses unreliable input."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 

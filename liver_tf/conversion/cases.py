@@ -1,7 +1,5 @@
 """A case, the unit of reading and conversion: one scan, or a patient's slices from a CSV."""
 
-from __future__ import annotations
-
 import functools
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -4,8 +4,6 @@ Each case leaves a shard and then a memo in ``.cases/``, both written atomically
 matches its input files and the arguments is not converted again. The manifest is written last.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -58,7 +56,7 @@ class CaseOutcome:
         }
 
     @classmethod
-    def from_json(cls, value: dict, task: CaseTask) -> CaseOutcome:
+    def from_json(cls, value: dict, task: CaseTask) -> "CaseOutcome":
         """The inverse of ``to_json``."""
         return cls(
             None if value["entry"] is None else CaseEntry.from_json(value["entry"]),

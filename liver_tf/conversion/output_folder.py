@@ -1,7 +1,5 @@
 """The output folder of a conversion: one writer at a time, no leftovers."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 from collections.abc import Collection, Iterator

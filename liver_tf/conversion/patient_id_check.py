@@ -4,8 +4,6 @@ A patient listed under two identifiers could end up in both training and test. T
 would miss this, as different slices of one liver are not near-duplicates.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Runs a function on many cases in worker processes, which end with their parent."""
 
-from __future__ import annotations
-
 import multiprocessing
 import multiprocessing.connection
 import os

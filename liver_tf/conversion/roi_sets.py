@@ -1,7 +1,5 @@
 """Cuts a record set of ROIs, one around each liver, out of a record set of whole slices."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Maps the segments of a DICOM SEG to classes (``--segments``)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from liver_tf.ct.pseudonyms import pseudonym

@@ -1,7 +1,5 @@
 """Options of a data source: where the files are and what masks and segments mean."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

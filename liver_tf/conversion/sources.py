@@ -4,8 +4,6 @@ A fourth source needs a ``find_...`` function here, a branch in ``find_cases`` a
 ``case_reader.read_slices``, and a value of ``--source`` (``source_settings.py``).
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections import Counter, defaultdict

@@ -1,7 +1,5 @@
 """Refusals of CT files and masks: what the user can do, by reason code (``docs/bad_input.md``)."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from liver_tf.refusals import Refusal

@@ -8,8 +8,6 @@ Run as a module, this file is that process: it reads a line of JSON with a path 
 and answers with a line of JSON and the bytes of the array.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import math

@@ -1,7 +1,5 @@
 """Pixel data of a DICOM file as stored values, checked against the header before decoding."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

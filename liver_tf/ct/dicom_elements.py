@@ -4,8 +4,6 @@ pydicom raises many kinds of errors on broken files, and its warnings and log li
 values, which may be patient data. This module turns them into refusals that name the element only.
 """
 
-from __future__ import annotations
-
 import io
 import logging
 import math

@@ -1,7 +1,5 @@
 """Position and orientation of a DICOM slice in the patient (PS3.3 C.7.6.2), LPS+ and RAS+."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

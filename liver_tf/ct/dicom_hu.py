@@ -1,7 +1,5 @@
 """Stored DICOM pixels to HU: padding becomes air, other values are rescaled."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

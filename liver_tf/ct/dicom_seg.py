@@ -1,7 +1,5 @@
 """Binary DICOM SEG files (PS3.3 A.51), mapped to the slices they were drawn on."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 

@@ -4,8 +4,6 @@ A frame states its segment, its position and, in most files, the slice it was dr
 matched by these, not by their order, which is arbitrary.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Reading a folder of axial DICOM slices as a volume."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping

@@ -4,8 +4,6 @@ Exports arrange files in any way: a folder per series, everything in one folder,
 beside its slices or elsewhere. Only the headers count (DICOM PS3.3 C.7.3.1, A.51).
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field

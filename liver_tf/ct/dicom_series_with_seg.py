@@ -4,8 +4,6 @@ All headers are read first, then the pixels slice by slice; frames of the segmen
 in bits until their slice is read. So a conversion holds a slice, not a volume.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A single axial CT slice from a DICOM file (CT Image Storage, DICOM PS3.3 A.3)."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The header of a DICOM CT slice, checked: only single CT slices in HU pass (PS3.3 A.3)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -4,8 +4,6 @@ File names and instance numbers do not give a reliable order; positions do (DICO
 Slices that can only be stacked by guessing are refused.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Stored values to Hounsfield units: int16 if that is exact, else float32."""
 
-from __future__ import annotations
-
 import numpy as np
 
 _INT16 = np.iinfo(np.int16)

@@ -1,7 +1,5 @@
 """Plausibility checks: whether values can be HU, and whether a mask fits its image."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Opening and listing input files, with refusals for missing and unreadable ones."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from pathlib import Path

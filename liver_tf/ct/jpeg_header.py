@@ -4,8 +4,6 @@ A decoder takes the size from there, not from the DICOM header: damaged data can
 any amount of memory, so the size is checked before decoding.
 """
 
-from __future__ import annotations
-
 _JPEG_START, _JPEG_2000_START = b"\xff\xd8", b"\xff\x4f\xff\x51"
 #: Start of frame: ITU-T T.81 table B.1 (C4, C8 and CC mean something else), F7 of JPEG-LS (T.87).
 _FRAME_MARKERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}

@@ -1,7 +1,5 @@
 """Finding the LiTS volumes and their label maps, as named by the challenge or the Decathlon."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from dataclasses import dataclass

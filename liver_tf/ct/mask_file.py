@@ -1,7 +1,5 @@
 """Reading the mask of a scan from a PNG, NIfTI or DICOM SEG file."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

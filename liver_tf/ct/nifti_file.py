@@ -3,8 +3,6 @@
 nibabel does not read a gzip stream to its end, where the CRC is stored, so the stream is read here.
 """
 
-from __future__ import annotations
-
 import contextlib
 import gzip
 import math
@@ -56,7 +54,7 @@ class NiftiFile:
             self.header = self._read_header(size)
             self._opened = opened.pop_all()
 
-    def __enter__(self) -> NiftiFile:
+    def __enter__(self) -> "NiftiFile":
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -4,8 +4,6 @@ nibabel accepts many broken headers silently, so the fields are checked here (NI
 header definitions). nibabel computes the affine from qform and sform.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +59,7 @@ class NiftiPlacement:
     second: bool
 
     @classmethod
-    def of(cls, header: Any) -> NiftiPlacement:
+    def of(cls, header: Any) -> "NiftiPlacement":
         """The geometry fields of a nibabel header."""
         fields = {name: np.array(header[name]) for name in _PLACEMENT}
         fields["pixdim"] = np.array(header["pixdim"][:4])

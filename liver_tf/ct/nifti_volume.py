@@ -1,7 +1,5 @@
 """NIfTI volumes and label maps as canonical arrays."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from pathlib import Path
 

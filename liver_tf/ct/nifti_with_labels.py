@@ -5,8 +5,6 @@ to head, as in nearly all files; others are read completely first, into a tempor
 exceed ``LARGEST_IN_MEMORY``.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 import tempfile
@@ -35,7 +33,7 @@ LARGEST_IN_MEMORY = 1 << 28
 @contextlib.contextmanager
 def open_nifti_with_labels(
     volume: Path | str, labels: Path | str, allowed: Collection[int] = (0, 1, 2)
-) -> Iterator[NiftiWithLabels]:
+) -> Iterator["NiftiWithLabels"]:
     """Open a volume and its label map; :meth:`NiftiWithLabels.slices` reads the voxels.
 
     ``allowed`` are the labels that may occur, within 0 to 255.

@@ -1,7 +1,5 @@
 """Writing label maps to NIfTI on the grid of the scan they belong to."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import uuid

@@ -3,8 +3,6 @@
 Axes are permuted and reversed only; no voxel is interpolated.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 

@@ -1,7 +1,5 @@
 """PNG masks of single slices, every chunk checked, each value mapped to a label."""
 
-from __future__ import annotations
-
 import io
 import zlib
 from collections.abc import Iterator, Mapping

@@ -4,8 +4,6 @@ Without the key it cannot be tested whether an identifier is in the data. With i
 has the same pseudonym in every conversion.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import hmac

@@ -4,8 +4,6 @@ The elements are free text and may contain patient names, so only known manufact
 kernels are kept; any other text becomes ``other``.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Label maps from the segments of DICOM SEG files."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The table of single slices (``slices.csv``): image, mask, patient and diagnosis of each."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import io

@@ -1,7 +1,5 @@
 """The HU window: the range of Hounsfield units that the networks receive."""
 
-from __future__ import annotations
-
 import functools
 from typing import Any
 

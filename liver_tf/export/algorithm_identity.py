@@ -1,7 +1,5 @@
 """The algorithm that produced a result: program, version, hash of the weights."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,7 +22,7 @@ class AlgorithmIdentity:
     version: str = __version__
 
     @classmethod
-    def of_runs(cls, folders: Iterable[Path]) -> AlgorithmIdentity:
+    def of_runs(cls, folders: Iterable[Path]) -> "AlgorithmIdentity":
         """The identity of the networks of finished runs; their order does not matter."""
         names = (run_files.DESCRIPTION, run_files.WEIGHTS)
         hashes = sorted(sha256_of(folder / name) for folder in folders for name in names)

@@ -6,8 +6,6 @@ neither, and both are extensible; its code is that of CID 6030 and 6031. All are
 (``SCT``) codes as in DICOM Parts 3 and 16.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 import unicodedata

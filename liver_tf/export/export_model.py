@@ -1,7 +1,5 @@
 """A fine-tuned run, with its liver network, as a SavedModel for TF Serving."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

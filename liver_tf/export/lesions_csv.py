@@ -1,7 +1,5 @@
 """Lesions as rows of plain values (``lesions.csv``), with their centroids in the scan's files."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields

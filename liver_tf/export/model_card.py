@@ -3,8 +3,6 @@
 After Mitchell et al., "Model cards for model reporting" (2019). Text: ``model_card.md.jinja``.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

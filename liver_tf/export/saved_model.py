@@ -1,7 +1,5 @@
 """Export the cascade as a SavedModel for TensorFlow Serving and OpenVINO Model Server."""
 
-from __future__ import annotations
-
 import os
 import re
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """The findings of the cascade in a scan, and the status of the scan."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property

@@ -5,8 +5,6 @@ display window, for viewing; the label map is exact, and outlines follow its pix
 style and script: ``scan_page.html``, ``.css`` and ``.js``.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The data that the script of the scan page reads: images, label map, lesion boxes."""
 
-from __future__ import annotations
-
 import base64
 import io
 from typing import Any

@@ -1,7 +1,5 @@
 """The result folder of a scan: label map, DICOM SEG, tables, overlays and the scan page."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

@@ -4,8 +4,6 @@ The rules for files apply (:mod:`liver_tf.ct.hu_plausibility`). OpenVINO ignores
 clients check too (:mod:`liver_tf.serving.model_clients`).
 """
 
-from __future__ import annotations
-
 import tensorflow as tf
 
 from liver_tf.ct.hu_plausibility import (

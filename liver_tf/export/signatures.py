@@ -1,7 +1,5 @@
 """The signatures of the exported model: named inputs and outputs around the cascade."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import tensorflow as tf

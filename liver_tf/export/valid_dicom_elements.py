@@ -5,8 +5,6 @@ characters. Valid values are defined by PS3.5 6.2 (value representations) and 6.
 PS3.6 (number of values) and, for some elements, PS3.3 (enumerated values).
 """
 
-from __future__ import annotations
-
 import unicodedata
 
 import pydicom

@@ -8,8 +8,6 @@ only signatures that can be batched get a request: those with slices as the firs
 and outputs.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The cascade: liver network, largest component, ROI box, lesion networks, labels."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
@@ -86,7 +84,7 @@ class Cascade:
         flips: bool = False,
         use_chosen: bool = True,
         **options: Any,
-    ) -> Cascade:
+    ) -> "Cascade":
         """From the folders of finished runs.
 
         Args:
@@ -105,7 +103,7 @@ class Cascade:
         networks = [TrainedNetwork.of_run(run, "lesion", flips=flips) for run in runs]
         return cls(LiverFinder.of_run(liver, flips=flips), networks, **options)
 
-    def with_constants(self) -> Cascade:
+    def with_constants(self) -> "Cascade":
         """The same cascade with weights as constants, for export."""
         return Cascade(
             LiverFinder(self.liver.network.with_constants()),

@@ -1,7 +1,5 @@
 """From class probabilities to labels: the decision threshold, and filling of holes."""
 
-from __future__ import annotations
-
 import tensorflow as tf
 
 from liver_tf.inference.graph_components_2d import fill_holes

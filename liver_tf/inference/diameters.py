@@ -4,8 +4,6 @@ Eisenhauer et al., "New response evaluation criteria in solid tumours: revised R
 (version 1.1)", Eur J Cancer 45 (2009).
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.spatial import ConvexHull
 

@@ -1,7 +1,5 @@
 """Checks that networks may form an ensemble: same labels, window and ROI rule, no copies."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

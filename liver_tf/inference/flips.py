@@ -1,7 +1,5 @@
 """Test-time flips (``--flips``): average the answers to an image and its mirror image."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import tensorflow as tf

@@ -3,8 +3,6 @@
 They follow the rules of :mod:`liver_tf.inference.largest_component_3d`.
 """
 
-from __future__ import annotations
-
 import itertools
 
 import tensorflow as tf

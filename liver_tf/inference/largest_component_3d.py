@@ -4,8 +4,6 @@
 filled slice by slice. ``graph_components_2d`` and ``graph_components_3d`` follow the same rules.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import ndimage
 

@@ -1,7 +1,5 @@
 """The voxels of each lesion of a label map (the numbers in ``lesion_ids.nii.gz``)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +22,7 @@ class LesionComponents:
     count: int
 
     @classmethod
-    def of_labels(cls, labels: np.ndarray) -> LesionComponents:
+    def of_labels(cls, labels: np.ndarray) -> "LesionComponents":
         """The lesions of a label map, integer [slices, rows, columns]."""
         runs = runs_of((each > LIVER for each in labels), labels.shape)
         return cls(runs, *components(runs))

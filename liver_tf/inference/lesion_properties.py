@@ -1,7 +1,5 @@
 """The lesions of a label map: type, probabilities, extent, size and mean HU of each."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The first half of the cascade: the liver network and its largest component."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +29,7 @@ class LiverFinder:
         self._to_slices = SliceGraph(self.to_slices, tf.TensorSpec([2], tf.int32), dtypes=(bool,))
 
     @classmethod
-    def of_run(cls, folder: Path, *, flips: bool = False) -> LiverFinder:
+    def of_run(cls, folder: Path, *, flips: bool = False) -> "LiverFinder":
         """From a finished run; see ``TrainedNetwork.of_run``."""
         return cls(TrainedNetwork.of_run(folder, "liver", flips=flips))
 

@@ -4,8 +4,6 @@ A liver of ten million voxels is about fifty thousand runs. Which of them touch 
 sorted list, so no second volume of labels is needed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -47,7 +45,7 @@ class PixelRuns:
     def __len__(self) -> int:
         return len(self.line)
 
-    def __getitem__(self, chosen: np.ndarray) -> PixelRuns:
+    def __getitem__(self, chosen: np.ndarray) -> "PixelRuns":
         return PixelRuns(self.shape, self.line[chosen], self.start[chosen], self.end[chosen])
 
     def flat_ranges(self) -> Iterable[tuple[int, int]]:

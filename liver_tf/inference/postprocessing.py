@@ -4,8 +4,6 @@
 applied by ``decision_threshold`` and ``small_lesions``.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """The ROI box: a square around the liver, with a margin in mm."""
 
-from __future__ import annotations
-
 import numpy as np
 import tensorflow as tf
 

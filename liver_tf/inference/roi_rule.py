@@ -1,7 +1,5 @@
 """How the liver becomes a region of interest. Needs no TensorFlow; ``roi_box`` applies it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from liver_tf.options import Options, option

@@ -1,7 +1,5 @@
 """A scan through the cascade as one graph: ``Cascade.predict`` for the exported model."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Run graphs on batches of slices from NumPy, and check the HU that go in."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

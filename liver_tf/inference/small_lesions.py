@@ -4,8 +4,6 @@ Their pixels become liver inside the liver and background elsewhere. ``scan_grap
 for scans as a graph.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import tensorflow as tf
 

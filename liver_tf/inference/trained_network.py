@@ -1,7 +1,5 @@
 """A trained network from HU to class probabilities: window, standardisation, resampling, U-Net."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import keras
@@ -48,7 +46,7 @@ class TrainedNetwork:
         self.softmax = softmax
 
     @classmethod
-    def of_run(cls, folder: Path, kind: str, *, flips: bool = False) -> TrainedNetwork:
+    def of_run(cls, folder: Path, kind: str, *, flips: bool = False) -> "TrainedNetwork":
         """The network of a finished run; ``kind`` is ``liver`` or ``lesion``.
 
         Raises:
@@ -65,7 +63,7 @@ class TrainedNetwork:
             )
         return cls(model, description, flips=flips)
 
-    def with_constants(self) -> TrainedNetwork:
+    def with_constants(self) -> "TrainedNetwork":
         """The same network with its weights as constants of the graph, for export.
 
         Kernels are then converted to the processor's layout only once, which saves a quarter of the

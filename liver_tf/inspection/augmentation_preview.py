@@ -1,7 +1,5 @@
 """The augmentation preview: slices of a record set as training would augment them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

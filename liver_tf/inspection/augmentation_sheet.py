@@ -1,7 +1,5 @@
 """Draws slices as training sees them in each epoch, to judge the augmentation by eye."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

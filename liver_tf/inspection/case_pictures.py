@@ -4,8 +4,6 @@ A case is read once; only slices that may be shown stay in memory. Each picture 
 outlines as SVG paths.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 from dataclasses import dataclass, replace

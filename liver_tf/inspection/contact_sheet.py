@@ -1,7 +1,5 @@
 """The cards of the verify page: a few slices of each case with the outlines of their masks."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The charts of the verify page: liver HU, HU by class, lesion sizes and spacings."""
 
-from __future__ import annotations
-
 import io
 from collections import Counter
 from collections.abc import Sequence

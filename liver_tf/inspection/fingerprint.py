@@ -3,8 +3,6 @@
 Facts contain no identifiers and no file names, except for the paths of refusals.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -96,7 +94,7 @@ class Facts:
     refusals: list[Refusal] = field(default_factory=list)
     rows: list[CaseRow] = field(default_factory=list)
 
-    def __iadd__(self, other: Facts) -> Facts:
+    def __iadd__(self, other: "Facts") -> "Facts":
         for name in (item.name for item in fields(self)):
             mine, added = getattr(self, name), getattr(other, name)
             if isinstance(mine, int):

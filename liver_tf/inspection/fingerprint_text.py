@@ -1,7 +1,5 @@
 """The fingerprint, cautions and refusals of a data set as text for the terminal."""
 
-from __future__ import annotations
-
 import statistics
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """HU statistics that can be added case by case: moments and histograms."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
@@ -21,11 +19,11 @@ class Moments:
     squares: float = 0.0
 
     @classmethod
-    def of(cls, values: np.ndarray) -> Moments:
+    def of(cls, values: np.ndarray) -> "Moments":
         values = values.astype(np.float64)
         return cls(int(values.size), float(values.sum()), float(np.square(values).sum()))
 
-    def __add__(self, other: Moments) -> Moments:
+    def __add__(self, other: "Moments") -> "Moments":
         return Moments(
             self.count + other.count, self.total + other.total, self.squares + other.squares
         )
@@ -57,14 +55,14 @@ class Histogram:
     above: int = 0
 
     @classmethod
-    def of(cls, values: np.ndarray) -> Histogram:
+    def of(cls, values: np.ndarray) -> "Histogram":
         # Clipped before the division, so that 16-bit values cannot overflow.
         inside = np.clip(values.astype(np.float64), LOW_HU - BIN_HU, HIGH_HU)
         numbers = np.floor((inside - LOW_HU) / BIN_HU).astype(np.int64) + 1
         counts = np.bincount(numbers.reshape(-1), minlength=BINS + 2).tolist()
         return cls(tuple(counts[1:-1]), counts[0], counts[-1])
 
-    def __add__(self, other: Histogram) -> Histogram:
+    def __add__(self, other: "Histogram") -> "Histogram":
         counts = tuple(a + b for a, b in zip(self.counts, other.counts, strict=True))
         return Histogram(counts, self.below + other.below, self.above + other.above)
 

@@ -1,7 +1,5 @@
 """Counts the lesions of a scan while its slices are read."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import ndimage, sparse
 

@@ -3,8 +3,6 @@
 The checks cover all slices of a case and only raise cautions, to be confirmed on the pictures.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from liver_tf.ct.hu_plausibility import PLAUSIBLE_MEAN_HU
@@ -52,7 +50,7 @@ class MaskFit:
         self.spread = dict.fromkeys(_STEPS, Moments())
 
     @classmethod
-    def of(cls, hu: np.ndarray, labels: np.ndarray) -> MaskFit:
+    def of(cls, hu: np.ndarray, labels: np.ndarray) -> "MaskFit":
         """Check a single slice."""
         fit = cls()
         fit.add(hu, labels)

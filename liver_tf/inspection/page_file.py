@@ -1,7 +1,5 @@
 """Checks the file for ``--html`` before hours of reading, and writes the page to it."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from pathlib import Path

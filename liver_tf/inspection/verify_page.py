@@ -1,7 +1,5 @@
 """The page of ``verify --html``: one offline HTML file without file names or patient names."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections import Counter

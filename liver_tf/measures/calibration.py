@@ -9,8 +9,6 @@ divides the logits by the temperature. Scores p are scaled here as softmax(log(p
 same for a single pixel.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

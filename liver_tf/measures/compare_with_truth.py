@@ -1,7 +1,5 @@
 """Compare a predicted slice with the truth: ``compare_with_truth`` makes its ``SliceResult``."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

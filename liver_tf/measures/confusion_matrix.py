@@ -1,7 +1,5 @@
 """Confusion matrix of lesion types over slices."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 Each function returns measures by name for ``measure_registry``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

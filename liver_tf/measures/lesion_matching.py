@@ -10,8 +10,6 @@ Source: Maier-Hein et al., "Metrics reloaded", Nature Methods 2024. At threshold
 one-to-one matching gives the same pairs.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

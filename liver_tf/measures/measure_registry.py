@@ -7,8 +7,6 @@ in docs/measures.md. A measure of slices with a lesion that should also be given
 goes into ``_BY_SIZE``.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 

@@ -5,8 +5,6 @@ correctly ordered pairs of slices (area under the ROC curve), and sums by bin (c
 Each is reduced once to a few numbers per patient and network; a resample weights these.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,7 +24,7 @@ class ResamplingUnits:
     network_of: np.ndarray
 
     @classmethod
-    def of(cls, results: Sequence[SliceResult]) -> ResamplingUnits:
+    def of(cls, results: Sequence[SliceResult]) -> "ResamplingUnits":
         patients = {name: index for index, name in enumerate(sorted({r.patient for r in results}))}
         networks = {name: index for index, name in enumerate(sorted({r.network for r in results}))}
         return cls(
@@ -82,19 +80,19 @@ class RatioSums:
     denominator: np.ndarray
 
     @classmethod
-    def mean(cls, values: Iterable[float | None]) -> RatioSums:
+    def mean(cls, values: Iterable[float | None]) -> "RatioSums":
         """Mean over the slices for which the value is defined."""
         values = list(values)
         return cls(column(v or 0.0 for v in values), column(v is not None for v in values))
 
     @classmethod
-    def pooled_dice(cls, counts: Sequence[PixelCounts]) -> RatioSums:
+    def pooled_dice(cls, counts: Sequence[PixelCounts]) -> "RatioSums":
         """Dice of the pixels of all slices together."""
         return cls(
             column(2.0 * c.both for c in counts), column(c.true + c.predicted for c in counts)
         )
 
-    def weighted(self, weights: np.ndarray) -> RatioSums:
+    def weighted(self, weights: np.ndarray) -> "RatioSums":
         """The same measure with weighted rows."""
         return RatioSums(self.numerator * weights, self.denominator * weights)
 

@@ -4,8 +4,6 @@ Source: Heker, Ben-Cohen, Greenspan, arXiv 1907.13409, section 3, which does not
 without a detection, with an empty outline, or with a tie.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from liver_tf.measures.measure_sums import RatioSums, column

@@ -5,8 +5,6 @@ robust to stray pixels of the outline. 10 and 20 mm are the thresholds of LI-RAD
 v2018; lesions below 10 mm are too small to characterise).
 """
 
-from __future__ import annotations
-
 import math
 
 #: Name of a bin -> smallest diameter in mm; a bin extends to the start of the next.

@@ -4,8 +4,6 @@ A ``SliceResult`` holds no pixels, so that runs can be pooled and measures added
 network again. Patients and cases are pseudonyms.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -116,7 +114,7 @@ class SliceResult:
         return asdict(self) | {"dice": self.dice, "overlap": self.overlap}
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> SliceResult:
+    def from_json(cls, values: dict[str, Any]) -> "SliceResult":
         """Inverse of ``to_json``; ``dice`` and ``overlap`` are recomputed from the counts.
 
         Raises:

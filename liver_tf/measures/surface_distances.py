@@ -7,8 +7,6 @@ definitions of MONAI and of Metrics Reloaded (Maier-Hein et al., Nature Methods 
 ``python -m benchmarks.measures`` compares the results with MONAI's.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

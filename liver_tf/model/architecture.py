@@ -1,7 +1,5 @@
 """The settings that determine the shapes of the U-Net's weights. Needs no TensorFlow."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from liver_tf.model.blocks import LEVELS

@@ -5,8 +5,6 @@ pass and one for the backward pass. Mathematics, weights and names are those of
 ``keras.layers.BatchNormalization``, so weights load both ways.
 """
 
-from __future__ import annotations
-
 import keras
 import tensorflow as tf
 

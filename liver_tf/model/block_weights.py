@@ -1,7 +1,5 @@
 """Weights of a model by block: copies, assignment, hashes and counts."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Mapping

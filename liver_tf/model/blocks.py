@@ -4,8 +4,6 @@ Blocks in the order of the data: ``enc1`` ... ``enc5``, ``dec4`` ... ``dec1``, `
 name starts with its block's name and ``_``; freezing, transfer and logs refer to blocks only.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Description of a trained network (``model.json``), and loading a finished run."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path

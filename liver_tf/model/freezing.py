@@ -1,7 +1,5 @@
 """Freezing by block."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import keras

@@ -1,7 +1,5 @@
 """The loss of the paper: cross-entropy weighted per class, and the class weights."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

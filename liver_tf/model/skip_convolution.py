@@ -6,8 +6,6 @@ convolution with its half of the kernel, and unused gradients are not computed. 
 weights and names are those of ``keras.layers.Conv2D`` after a ``Concatenate``.
 """
 
-from __future__ import annotations
-
 import keras
 import tensorflow as tf
 

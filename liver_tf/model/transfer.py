@@ -1,7 +1,5 @@
 """Transfer of pre-trained weights, block by block, to a network with another head."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The 2-D U-Net of the paper as a Keras model, every layer named by its block."""
 
-from __future__ import annotations
-
 import keras
 
 from liver_tf.model.architecture import Architecture
@@ -51,7 +49,7 @@ def build(architecture: Architecture, seed: int = 0, *, precision: str = "float3
 
 
 def _double_convolution(
-    x, architecture: Architecture, block: str, level: int, initial: _Initial, dtype
+    x, architecture: Architecture, block: str, level: int, initial: "_Initial", dtype
 ):
     filters = architecture.base_filters * 2**level
     for number in (1, 2):

@@ -1,7 +1,5 @@
 """Weights on disk: an ``.npz`` without pickle, with a checksum that is verified on reading."""
 
-from __future__ import annotations
-
 import zipfile
 import zlib
 from pathlib import Path

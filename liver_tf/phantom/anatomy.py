@@ -1,7 +1,5 @@
 """One patient: random anatomy, painted at any height along the body."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -37,7 +35,7 @@ class Habitus:
     warp_mm: float
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> Habitus:
+    def draw(cls, rng: np.random.Generator) -> "Habitus":
         size = rng.normal(0.02, 0.06)
         scale = [float(np.clip(np.exp(size + rng.normal(0, 0.04)), 0.86, 1.16)) for _ in "xyz"]
         warp = [Ripple.draw(rng, 4, 130, 300) for _ in "xyz"]
@@ -77,7 +75,7 @@ class Patient:
     habitus: Habitus
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> Patient:
+    def draw(cls, rng: np.random.Generator) -> "Patient":
         return cls(
             Tissues.draw(rng), Body.draw(rng), Liver.draw(rng), Organs.draw(rng), Habitus.draw(rng)
         )

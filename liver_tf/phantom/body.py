@@ -4,8 +4,6 @@ The standard frame is a slim adult: x to the left, y to the back, z to the head,
 origin at the level of the hepatic hilum. Patients differ in scale, warp, fat and the values here.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +55,7 @@ class Body:
     strands: Ripple
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> Body:
+    def draw(cls, rng: np.random.Generator) -> "Body":
         right = clipped_normal(rng, 78, 7, 62, 95)
         return cls(
             fat_mm=float(np.clip(rng.lognormal(np.log(18), 0.55), 5, 42)),

@@ -3,8 +3,6 @@
 Each patient has a separate random stream: patient 17 is the same in cohorts of 20 and of 140.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -3,8 +3,6 @@
 Types differ in attenuation and texture only. To add a type, extend ``TYPES`` and ``_DRAW_LOOK``.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

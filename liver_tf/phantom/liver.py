@@ -1,7 +1,5 @@
 """The liver: shape, falciform fissure, gall bladder and vessels."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,7 +99,7 @@ class Liver:
     vessels: Rods
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> Liver:
+    def draw(cls, rng: np.random.Generator) -> "Liver":
         return cls(
             right_radii_mm=clipped_normals(
                 rng, (78, 5, 66, 90), (82, 5, 70, 94), (88, 10, 66, 112)

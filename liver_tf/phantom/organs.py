@@ -1,7 +1,5 @@
 """The organs around the liver: great vessels, heart, kidneys, spleen, stomach, gut, pancreas."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +45,7 @@ class Organs:
     pyramids: Ripple
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> Organs:
+    def draw(cls, rng: np.random.Generator) -> "Organs":
         height = clipped_normal(rng, 0, 8, -16, 16)
         return cls(
             kidney_centres_mm=(

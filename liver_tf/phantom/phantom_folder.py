@@ -1,7 +1,5 @@
 """Writes a phantom folder: a LiTS-like set and a Sheba-like set with its CSV."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

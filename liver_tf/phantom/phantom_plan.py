@@ -1,7 +1,5 @@
 """The options of the phantom; ``PhantomPlan`` determines its files byte for byte."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

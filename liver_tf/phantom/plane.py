@@ -1,7 +1,5 @@
 """The plane of points on which a patient's anatomy is painted."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

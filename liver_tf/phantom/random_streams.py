@@ -1,7 +1,5 @@
 """A random stream for each patient and purpose, all derived from one seed."""
 
-from __future__ import annotations
-
 import zlib
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The scanner: from anatomy to an image with slice thickness, blur, noise and field of view."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -44,7 +42,7 @@ class Scanner:
     table: bool
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, patient: Patient, thickness_mm: float) -> Scanner:
+    def draw(cls, rng: np.random.Generator, patient: Patient, thickness_mm: float) -> "Scanner":
         """Draw settings for a patient; larger bodies get a larger field of view and more noise."""
         width = 2 * patient.half_width_mm
         pixel = np.clip(width * rng.uniform(1.08, 1.3) / FULL_MATRIX, 0.65, 0.85)

@@ -4,8 +4,6 @@ Coordinates are in mm (x to the patient's left, y to the back, z to the head), a
 arrays or numbers. Distances are in mm, negative inside, exact near the surface only.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,7 +84,7 @@ class Ripple:
     @classmethod
     def draw(
         cls, rng: np.random.Generator, modes: int, shortest_mm: float, longest_mm: float
-    ) -> Ripple:
+    ) -> "Ripple":
         """Draw waves of random direction with wavelengths in the given range."""
         direction = rng.normal(size=(modes, 3))
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)

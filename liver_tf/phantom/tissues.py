@@ -1,7 +1,5 @@
 """HU of each tissue, depending on contrast enhancement and liver fat."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +44,7 @@ class Tissues:
         return max(56 + 63 * self.phase - self.fat_infiltration_hu, 55.0)
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> Tissues:
+    def draw(cls, rng: np.random.Generator) -> "Tissues":
         """Draw a phase of 0.65 to 1.55 and liver fat: one patient in four has a fatty liver."""
         phase = clipped_normal(rng, 1.15, 0.22, 0.65, 1.55)
         fatty = rng.random() < 0.25

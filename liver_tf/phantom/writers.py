@@ -3,8 +3,6 @@
 Files are written atomically and do not depend on the time of day.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 from dataclasses import dataclass

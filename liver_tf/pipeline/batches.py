@@ -5,8 +5,6 @@ slice) only. The batches do not depend on the number of threads, on whether slic
 memory or read when needed, or on whether the run was resumed.
 """
 
-from __future__ import annotations
-
 import copy
 import functools
 from collections.abc import Iterator
@@ -89,7 +87,7 @@ class BatchSource:
                 lambda epoch: times_shown(sampling, seed, epoch, *known)
             )
 
-    def with_batch_size(self, batch_size: int) -> BatchSource:
+    def with_batch_size(self, batch_size: int) -> "BatchSource":
         """A source with another batch size; slices in memory are shared."""
         other = copy.copy(self)
         other._batch_size = batch_size
@@ -111,7 +109,7 @@ class BatchSource:
         """
         return self._batches(number, number + 1, shuffled)
 
-    def epochs(self, first: int, after: int, *, shuffled: bool = True) -> Epochs:
+    def epochs(self, first: int, after: int, *, shuffled: bool = True) -> "Epochs":
         """The epochs from ``first`` up to but not including ``after``, from one pipeline."""
         return Epochs(self._batches(first, after, shuffled), map(self.steps, range(first, after)))
 

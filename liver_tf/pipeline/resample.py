@@ -6,8 +6,6 @@ slice of a batch, prevents aliasing, and runs unchanged in every executor of the
 Pixels outside the slice count as zero; callers shift HU so that zero is air.
 """
 
-from __future__ import annotations
-
 import tensorflow as tf
 
 

@@ -4,8 +4,6 @@ Both are functions of (seed, epoch, slice), independent of resuming and of the n
 Each epoch draws again, so all slices are shown in time. Validation is never thinned or balanced.
 """
 
-from __future__ import annotations
-
 import hashlib
 import struct
 from dataclasses import dataclass, replace

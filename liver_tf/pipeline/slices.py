@@ -1,7 +1,5 @@
 """Slices of a record set on the network's grid, in the order of their shards."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Slices held in memory, without a second copy."""
 
-from __future__ import annotations
-
 import tensorflow as tf
 
 

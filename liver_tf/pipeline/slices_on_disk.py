@@ -1,7 +1,5 @@
 """Slices read from their shards one by one, in any order."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Standardisation of the network's input, the same in training, prediction and export."""
 
-from __future__ import annotations
-
 import tensorflow as tf
 
 

@@ -1,7 +1,5 @@
 """What ``predict`` does with a scan that fails: every error becomes a refusal of that scan."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from liver_tf.conversion.case_reader import unexpected_error

@@ -4,8 +4,6 @@ The table identifies an input by its flag or line (``--input 2``). Paths are inc
 request, because the names of exported files and folders often contain those of patients.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Sequence

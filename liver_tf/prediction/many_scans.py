@@ -1,7 +1,5 @@
 """Predict a list of scans. A scan that fails is refused, and the remaining scans are processed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

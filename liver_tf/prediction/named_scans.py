@@ -1,7 +1,5 @@
 """The scans named on the command line and in a list file (``--input``, ``--input_list``)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

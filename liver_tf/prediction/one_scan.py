@@ -1,7 +1,5 @@
 """Read a scan, predict it with the cascade and write its results."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The file of pairs of cases that the leakage guard accepts (``--allow_pairs``)."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Refusals of record sets: what the user can do, by reason code."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from liver_tf.refusals import Refusal

@@ -1,7 +1,5 @@
 """Pixel counts and liver HU of each case, to be summed over the training cases of a fold."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -31,7 +29,7 @@ class CaseStatistics:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> CaseStatistics:
+    def from_json(cls, value: dict[str, Any]) -> "CaseStatistics":
         """The inverse of ``to_json``."""
         return cls(tuple(value["class_pixels"]), value["liver_sum"], value["liver_sum_of_squares"])
 

@@ -11,8 +11,6 @@ hundreds of megabytes. The wire format is that of Protocol Buffers (encoding gui
 Features are sorted by name, so that equal records give equal bytes.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -5,8 +5,6 @@ outside the test part, a share is used for validation, so that early stopping ne
 part.
 """
 
-from __future__ import annotations
-
 import json
 import warnings
 from dataclasses import asdict, dataclass

@@ -4,8 +4,6 @@ The pixel encoding is known from the manifest when the graph is built; only the 
 is decided per record. A graph that also chose the encoding per record took twice as long.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

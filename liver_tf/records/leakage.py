@@ -5,8 +5,6 @@ validation and test parts of a fold. Two cases of the same patient or group are 
 of all other cases are compared by their hashes (``slice_hash``).
 """
 
-from __future__ import annotations
-
 import collections
 import itertools
 from collections.abc import Collection, Iterable, Iterator

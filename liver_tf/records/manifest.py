@@ -4,8 +4,6 @@ A shard holds one case, so a fold is a choice of files, an interrupted conversio
 case, and worker processes are independent.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
@@ -58,7 +56,7 @@ class CaseEntry:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> CaseEntry:
+    def from_json(cls, value: dict[str, Any]) -> "CaseEntry":
         """The inverse of ``to_json``; raises ``ValueError`` unless every slice has a hash."""
         if len(slice_hash.parse_hashes(value["hashes"])) != value["records"]:
             raise ValueError("expected a hash for every slice")

@@ -1,7 +1,5 @@
 """Finding identical and nearly identical slices among many, by their hashes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Lossless encodings of the pixels in a record: raw, zlib, or PNG."""
 
-from __future__ import annotations
-
 import io
 from typing import Any
 

@@ -23,8 +23,6 @@ source_size        int64 [2]: rows and columns of the source slice. Only in ROI 
 =================  =========================================================================
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 

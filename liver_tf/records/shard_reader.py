@@ -1,7 +1,5 @@
 """Reading shards, and checking them against the manifest."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Writing the records of a case to its shard, atomically."""
 
-from __future__ import annotations
-
 import os
 from collections import deque
 from collections.abc import Iterable

@@ -13,8 +13,6 @@ The hash does not detect another field of view (zoom, crop), larger shifts, or r
 ``benchmarks/near_duplicates.py`` measures the distances on which the threshold is based.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Iterable

@@ -4,8 +4,6 @@ The format (``tensorflow/core/lib/io/record_writer.h``): length as uint64, maske
 length, the data, masked CRC-32C of the data; all little-endian.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import struct

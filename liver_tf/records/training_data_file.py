@@ -5,8 +5,6 @@ pre-training. When weights are given away it may be removed: with a slice at han
 that the slice was used.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Provenance of a report's figures: data, weights, versions and arguments of its runs."""
 
-from __future__ import annotations
-
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any

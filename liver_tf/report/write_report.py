@@ -4,8 +4,6 @@
 ``Findings``. Neither networks nor records are needed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -4,8 +4,6 @@
 that a report needs neither network nor records.
 """
 
-from __future__ import annotations
-
 import json
 import zipfile
 import zlib

@@ -4,8 +4,6 @@ Training already refuses leakage. A report does not rely on this: it compares th
 every evaluated run with the training data recorded in the run's folder (``seen.json``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Pool the results of runs into protocols, folds and seeds together."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

@@ -4,8 +4,6 @@
 table. Both contain pseudonyms only.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

@@ -4,8 +4,6 @@ Runs are in ``STUDY/finetune/fold<F>/seed<S>/<protocol>/``; runs validated on th
 below ``fold<F>_validated_on_test``.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import math

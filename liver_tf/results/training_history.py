@@ -1,7 +1,5 @@
 """Training history of a run, cycle by cycle, from the files in its folder."""
 
-from __future__ import annotations
-
 import csv
 import json
 from collections.abc import Mapping, Sequence

@@ -3,8 +3,6 @@
 REST needs only Python; gRPC needs the extra ``serving``, OpenVINO the extra ``openvino``.
 """
 
-from __future__ import annotations
-
 import json
 import urllib.error
 import urllib.request

@@ -4,8 +4,6 @@ What the labels mean is read from ``model.json`` of the model; no other code of 
 needed to understand an answer.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

@@ -21,8 +21,6 @@ factors; McCarthy and Snowden, "The bootstrap and finite population sampling", V
 Statistics 2(95) (1985), for n-1 draws of n.
 """
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -99,7 +97,7 @@ class Resamples(Generic[Name]):
     samples: dict[Name, np.ndarray]
     patients: dict[Name, int]
 
-    def renamed(self, names: Mapping[str, Name]) -> Resamples[str]:
+    def renamed(self, names: Mapping[str, Name]) -> "Resamples[str]":
         """Only the measures in ``names``: new name -> present name."""
         return Resamples(
             self.units,
@@ -113,7 +111,7 @@ class Resamples(Generic[Name]):
             self.observed[measure], self.samples[measure], self.patients[measure], level
         )
 
-    def minus(self, reference: Resamples[Name], measure: Name, level: float = LEVEL) -> Interval:
+    def minus(self, reference: "Resamples[Name]", measure: Name, level: float = LEVEL) -> Interval:
         """Interval of the difference; both protocols use the same resamples of patients.
 
         They use the same resamples of networks, too, if they have the same folds and seeds: a seed

@@ -1,7 +1,5 @@
 """The outcome of comparing two protocols, and the rule for calling it a difference."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from liver_tf.measures.measure_registry import measure_title

@@ -14,8 +14,6 @@ Source: Good, "Permutation, Parametric and Bootstrap Tests of Hypotheses" (2005)
 (1979).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Comparisons of protocols: which pairs, in which measures, and their differences."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 

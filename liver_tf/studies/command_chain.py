@@ -1,7 +1,5 @@
 """A chain of commands on phantom data: printed before they run, skipped once done."""
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

@@ -1,7 +1,5 @@
 """The demo: the workflow end to end on phantom data, with the same commands as for real data."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,8 +3,6 @@
 The same as the single commands one after the other, but TensorFlow starts once.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The grid of a study: its runs (fold x protocol x seed), their names and their order."""
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Iterable
@@ -28,7 +26,7 @@ class StudyCell:
         return f"fold{self.fold}/{self.protocol}/seed{self.seed}"
 
     @classmethod
-    def parse(cls, name: str) -> StudyCell:
+    def parse(cls, name: str) -> "StudyCell":
         """Read ``fold1/hier_freeze/seed0``, or ``fold1/seed0/hier_freeze`` (the run's folder).
 
         Raises:

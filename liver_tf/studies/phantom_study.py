@@ -4,8 +4,6 @@ The demo has some steps in common with it: phantoms, conversion, pre-training. T
 the chain's folder; the steps write to its ``data/``, ``tfrecords/`` and ``runs/``.
 """
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The flag files of a study: protocols, and the settings that all runs share."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +35,7 @@ class ProtocolFile:
         """The value of each ``--cycle``."""
         return _values_of(self.arguments, "cycle")
 
-    def shared_cycles(self, other: ProtocolFile) -> int:
+    def shared_cycles(self, other: "ProtocolFile") -> int:
         """Number of leading cycles that are the same, so that one run can copy the other's."""
         if self._without_cycles() != other._without_cycles():
             return 0

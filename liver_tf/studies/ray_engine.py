@@ -1,7 +1,5 @@
 """Executes a study's runs on a Ray cluster."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Collection
 from typing import Any

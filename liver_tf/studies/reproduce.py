@@ -1,7 +1,5 @@
 """The paper's comparison: every protocol on every fold with every seed, then one report."""
 
-from __future__ import annotations
-
 from liver_tf.folder_lock import locked_folder
 from liver_tf.refusals import Refusal
 from liver_tf.report.write_report import write_study_report

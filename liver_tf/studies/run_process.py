@@ -4,8 +4,6 @@ The run's folder, e.g. ``cells/fold1/hier_freeze/seed0``, holds ``log.txt`` (the
 processes) and ``cell.json`` (settings, state and duration).
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

@@ -1,7 +1,5 @@
 """Executes the jobs of a study until each has ended: in local processes, or on another engine."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent import futures

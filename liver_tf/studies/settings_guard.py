@@ -1,7 +1,5 @@
 """Keeps runs with different settings apart: a study that would mix them is refused."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

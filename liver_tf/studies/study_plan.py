@@ -1,7 +1,5 @@
 """Plans a study: the jobs of its grid, their folders and flags, and how much work each is."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

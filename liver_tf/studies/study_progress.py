@@ -3,8 +3,6 @@
 The progress of a run in training is read from the files that training writes after every epoch.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Everything that ``reproduce`` can be asked for. Needs no TensorFlow."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """All compiled steps of a run: traced once for every set of frozen blocks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import keras

@@ -1,7 +1,5 @@
 """How the arithmetic of training is done: number format, compiler, devices, determinism."""
 
-from __future__ import annotations
-
 import sys
 from dataclasses import dataclass
 

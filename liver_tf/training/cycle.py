@@ -1,7 +1,5 @@
 """One cycle of training: freeze, train epoch by epoch, keep the best weights."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """How one cycle trains. Needs no TensorFlow."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from liver_tf.model.blocks import BLOCKS, NORM_POLICIES

@@ -1,7 +1,5 @@
 """State of an unfinished cycle after its last epoch, saved as one atomic file."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path

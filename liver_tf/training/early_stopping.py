@@ -1,7 +1,5 @@
 """Early stopping: which epoch is the best, and when a cycle ends."""
 
-from __future__ import annotations
-
 from liver_tf.training.cycle_settings import CycleSettings
 from liver_tf.training.cycle_state import CycleState
 

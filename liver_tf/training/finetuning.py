@@ -1,7 +1,5 @@
 """Fine-tuning: a pre-trained network on another record set, cycle by cycle."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Reuse finished cycles: of this run, or of a neighbouring run with the same key."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil

@@ -1,7 +1,5 @@
 """A training job: what is trained, on which patients and devices; carried out in a run folder."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -97,7 +95,7 @@ class Job:
     task: Task
 
     @classmethod
-    def of(cls, plan: TrainingPlan, split: Split, computation: Computation) -> Job:
+    def of(cls, plan: TrainingPlan, split: Split, computation: Computation) -> "Job":
         """The training of a split; raises ``Refusal`` if its training cases have no liver."""
         weighted = plan.settings.sampling.weighted_loss
         task = task_of(plan.manifest, split.training, plan.mapping, weighted=weighted)

@@ -1,7 +1,5 @@
 """The leakage guard in training: no test case of a fold may be in the training data."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from liver_tf import run_files

@@ -1,7 +1,5 @@
 """The learning-rate schedule: a stepwise exponential decay with a floor."""
 
-from __future__ import annotations
-
 from liver_tf.training.cycle_settings import CycleSettings
 
 

@@ -5,8 +5,6 @@ TensorFlow's kernel does the same arithmetic in one pass. Variables and their na
 ``keras.optimizers.Adam``.
 """
 
-from __future__ import annotations
-
 import keras
 import tensorflow as tf
 

@@ -1,7 +1,5 @@
 """Overlay images for TensorBoard: outlines of truth and prediction on a few validation slices."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import tensorflow as tf

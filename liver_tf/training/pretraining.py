@@ -1,7 +1,5 @@
 """Pre-training: a liver or a lesion network from new weights, on a large record set."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

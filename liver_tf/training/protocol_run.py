@@ -1,7 +1,5 @@
 """Train a protocol cycle by cycle in a run folder."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Any

@@ -9,8 +9,6 @@ With several processes only the chief reads and writes the run folder. The other
 reads and decides through ``from_chief`` and ``spread``.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 from collections.abc import Callable, Iterator
@@ -24,7 +22,7 @@ from liver_tf.refusals import Refusal, TrainingStopped
 from liver_tf.training.training_settings import MIRRORED, MULTI_WORKER, ONE, STRATEGIES
 
 
-def make_replicas(strategy: str) -> OneDevice:
+def make_replicas(strategy: str) -> "OneDevice":
     """The replicas of one of ``STRATEGIES``.
 
     Several processes must call this before TensorFlow does anything else.
@@ -48,7 +46,7 @@ class OneDevice:
         """Inside a step: this replica's part of a batch, and its weight (None: all of it)."""
         return batch, None
 
-    def compiled(self, step: Callable) -> CompiledStep:
+    def compiled(self, step: Callable) -> "CompiledStep":
         """Compile a step (images, labels, parameters) once for all batch sizes."""
         return CompiledStep(self, step)
 

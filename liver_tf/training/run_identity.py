@@ -1,7 +1,5 @@
 """``run.json``: a run can only be resumed with the arguments and data it was started with."""
 
-from __future__ import annotations
-
 import itertools
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What the network learns from a record set: labels, standardisation, class weights."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import tensorflow as tf

@@ -1,7 +1,5 @@
 """Training log of a cycle: progress bar or lines, TensorBoard, and ``history.csv``."""
 
-from __future__ import annotations
-
 import csv
 import errno
 import io

@@ -1,7 +1,5 @@
 """Options of ``pretrain`` and ``finetune``. Does not import TensorFlow."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """One training step: augmentation, forward pass, loss, backward pass, update."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import keras

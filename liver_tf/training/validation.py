@@ -1,7 +1,5 @@
 """Validation: the loss and Dice over a validation set."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import keras

@@ -7,8 +7,6 @@ Beyond the paper, and off by default: elastic deformation, gamma, blur, lesion-s
 coordinates with one interpolation, bilinear for images and nearest for labels.
 """
 
-from __future__ import annotations
-
 import math
 
 import tensorflow as tf

@@ -5,8 +5,6 @@ its control points move by less than 0.48 of their spacing (Choi and Lee 2000, "
 conditions of 2D and 3D uniform cubic B-spline functions"); ``ranges.Ranges`` checks this.
 """
 
-from __future__ import annotations
-
 import tensorflow as tf
 
 #: Control points in addition to the intervals along a side: a cubic spline extends beyond its ends.

@@ -3,8 +3,6 @@
 Neutral parameters leave every bit unchanged; operations without a parameter are not in the graph.
 """
 
-from __future__ import annotations
-
 import tensorflow as tf
 
 from liver_tf.pipeline.augmentation.noise import normal_fields

@@ -1,7 +1,5 @@
 """Lesion-safe cropping: geometry is reduced until all lesions stay inside the frame."""
 
-from __future__ import annotations
-
 import tensorflow as tf
 
 #: Maximum displacement in slices with lesions, as a share of the image's side. This margin must

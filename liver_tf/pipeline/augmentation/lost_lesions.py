@@ -1,7 +1,5 @@
 """Restores small lesions that fall between the pixels of a zoomed or rotated label map."""
 
-from __future__ import annotations
-
 import tensorflow as tf
 
 from liver_tf.pipeline.augmentation import warp

@@ -7,8 +7,6 @@ et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"): integer arithmetic,
 device.
 """
 
-from __future__ import annotations
-
 import math
 
 import tensorflow as tf

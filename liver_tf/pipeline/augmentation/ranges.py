@@ -1,7 +1,5 @@
 """Ranges and defaults of augmentation. No TensorFlow."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from liver_tf.labels import LabelSet

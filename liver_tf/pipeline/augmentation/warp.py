@@ -5,8 +5,6 @@ and in every order, so labels do not depend on the device. Rounding moves a pixe
 1/32,000 of its size.
 """
 
-from __future__ import annotations
-
 import tensorflow as tf
 
 _BITS = 16

@@ -1,7 +1,5 @@
 """Functions compiled by XLA if it is available, otherwise run as plain TensorFlow."""
 
-from __future__ import annotations
-
 import functools
 import warnings
 from collections.abc import Callable

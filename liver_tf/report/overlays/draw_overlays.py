@@ -4,8 +4,6 @@ Nothing covers the pixels except thin outlines: side markers, scale bar and lege
 image, and a single overlay shows the plain slice next to the outlined one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain

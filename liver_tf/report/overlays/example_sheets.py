@@ -1,7 +1,5 @@
 """Sheets of outlined slices: the worst, median and best of all runs of each protocol."""
 
-from __future__ import annotations
-
 import re
 import statistics
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Outlines of the classes of a label map as point sequences, for any renderer."""
 
-from __future__ import annotations
-
 import numpy as np
 from skimage.measure import find_contours
 

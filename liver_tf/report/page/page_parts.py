@@ -17,8 +17,6 @@ All texts are plain; the renderers escape them. Markup that a part cannot expres
 ``Html``, which takes ``markupsafe.Markup`` only, so that unescaped text cannot slip in.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -139,7 +137,7 @@ class Collapsible:
     """Parts behind a heading to click on; always open in print."""
 
     title: str
-    parts: tuple[Part, ...]
+    parts: tuple["Part", ...]
 
 
 @dataclass(frozen=True)

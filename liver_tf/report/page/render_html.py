@@ -1,7 +1,5 @@
 """Pages as one HTML file: style and pictures inside, no script, nothing to fetch."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Pages as GitHub-flavoured Markdown with linked pictures."""
 
-from __future__ import annotations
-
 import html
 import os
 from pathlib import Path

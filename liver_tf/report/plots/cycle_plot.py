@@ -1,7 +1,5 @@
 """Validation results from cycle to cycle: a panel per protocol."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path

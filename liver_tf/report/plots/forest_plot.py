@@ -1,7 +1,5 @@
 """Forest plot of paired differences with intervals, p values and outcomes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Common style of the plots of a report: colours, grid of panels, legend, saving."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Sequence
 from itertools import chain

@@ -1,7 +1,5 @@
 """Reliability curves: proportion of correct types by confidence."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

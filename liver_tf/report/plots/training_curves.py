@@ -1,7 +1,5 @@
 """Training curves: a panel per protocol, cycle after cycle, a line per network."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, chain, pairwise
 from pathlib import Path

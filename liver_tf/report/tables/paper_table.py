@@ -1,7 +1,5 @@
 """The paper's table of results beside measured figures, each labelled with its data."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from liver_tf.measures.measure_registry import MEASURE_TITLES, PAPER_MEASURES, measure_title

@@ -5,8 +5,6 @@ intervals. Instead the seeds are compared: two protocols count as different only
 one is above every seed of the other.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

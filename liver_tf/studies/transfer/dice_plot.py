@@ -1,7 +1,5 @@
 """Plot of the Dice on the test slices by number of training slices, one point for each seed."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

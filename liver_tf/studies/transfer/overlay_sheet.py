@@ -1,7 +1,5 @@
 """Overlays of a transfer study: worst, median and best test slice of some networks."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -4,8 +4,6 @@ Everywhere else the program refuses to split a patient. The transfer study split
 therefore keeps a distance between the parts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 

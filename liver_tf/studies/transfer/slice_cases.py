@@ -4,8 +4,6 @@ Every slice becomes a pair of files with its own number, so that conversion take
 folds state this. The leakage guard compares the pixels of the parts as usual; no pair is exempt.
 """
 
-from __future__ import annotations
-
 import gzip
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass

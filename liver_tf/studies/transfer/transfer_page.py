@@ -1,7 +1,5 @@
 """The transfer study's report as a page, and all its networks as CSV."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Callable, Sequence

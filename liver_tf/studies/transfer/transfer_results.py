@@ -4,8 +4,6 @@
 No result here is an estimate for other patients.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """Everything that ``transfer_study`` can be asked for. Needs no TensorFlow."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ Networks pre-trained on phantoms (all protocols and controls) and networks from 
 on the same slices, and tested at the other end of the liver. The scan is of ONE PATIENT.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from liver_tf import run_files
