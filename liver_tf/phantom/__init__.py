@@ -3,6 +3,6 @@
 Start at ``phantom_folder`` (writes a LiTS-like and a Sheba-like set) and ``phantom_plan`` (its
 options). ``cohort`` decides on patients, lesions and slices; ``anatomy`` is one patient, painted
 from ``body``, ``liver``, ``organs`` and ``lesions`` (a new lesion type goes there); ``scanner``
-turns anatomy into an image; ``writers`` writes the files. ``shapes``, ``plane``, ``tissues`` and
-``random_streams`` are the tools.
+turns anatomy into an image; ``writers`` writes the files; ``tissue_codes`` are those of tissue
+maps. ``shapes``, ``plane``, ``tissues`` and ``random_streams`` are the tools.
 """

@@ -19,6 +19,7 @@ from liver_tf.phantom.shapes import (
     intersection,
     union,
 )
+from liver_tf.phantom.tissue_codes import Tissue
 from liver_tf.phantom.tissues import LUNG_HU, Tissues
 
 WALL_MM = 11.5
@@ -110,10 +111,10 @@ class Body:
         skin = wall - self.fat_thickness(x, y)
         texture = self.texture(x, y, z)
         fat = tissues.fat + 5 * texture
-        plane.paint(WHOLE, plane.cover(skin), 15.0)
-        plane.paint(WHOLE, plane.cover(skin + 2), fat)
+        plane.paint(WHOLE, plane.cover(skin), 15.0, Tissue.SKIN)
+        plane.paint(WHOLE, plane.cover(skin + 2), fat, Tissue.FAT)
         marbled = tissues.muscle - (12 + 40 * self.fat_in_muscle) * np.clip(texture - 0.7, 0, 1.5)
-        plane.paint(WHOLE, plane.cover(wall), marbled)
+        plane.paint(WHOLE, plane.cover(wall), marbled, Tissue.MUSCLE)
         self._paint_wall_layers(plane, wall, fat, texture)
         self._paint_inside(plane, tissues, wall, fat)
         self._paint_back_muscles(plane, tissues, marbled)
@@ -127,10 +128,10 @@ class Body:
         share = 0.35 + 0.6 * self.fat_in_muscle
         flank = np.clip((np.abs(x) - 60) / 25, 0, 1) * np.clip(0.6 - texture, 0, 1)
         sheet = np.abs(wall + WALL_MM * 0.36 - 1.5 * texture) - 0.5
-        plane.paint(WHOLE, plane.cover(sheet) * flank * share, fat)
+        plane.paint(WHOLE, plane.cover(sheet) * flank * share, fat, Tissue.FAT)
         front = plane.cover(wall) * np.clip(-(y + 40) / 20, 0, 1)
         seam = np.minimum(np.abs(np.abs(x) - 62 + 0.4 * wall) - 1.5, np.abs(x) - 1.0)
-        plane.paint(WHOLE, plane.cover(seam) * front * share, fat)
+        plane.paint(WHOLE, plane.cover(seam) * front * share, fat, Tissue.FAT)
 
     def _paint_inside(self, plane: Plane, tissues: Tissues, wall: Array, fat: Array) -> None:
         x, y, z = plane.x, plane.y, plane.z
@@ -139,14 +140,16 @@ class Body:
         visceral = fat + 60 * strands
         below = self.domes(x, y, z)
         if plane.z_mm > -20:
-            plane.paint(WHOLE, inside, LUNG_HU + 25 * strands)
+            plane.paint(WHOLE, inside, LUNG_HU + 25 * strands, Tissue.LUNG)
             front = 2 + 28 * float(np.clip((plane.z_mm - 25) / 45, 0, 1))
             for centre, radii in (((4, 4), (36, 30)), ((14, -62), (front, front))):
-                plane.paint(WHOLE, plane.cover(ellipse(x, y, centre, radii)) * inside, fat)
-            plane.paint(WHOLE, inside * plane.cover(below - 0.7), tissues.muscle)
-            plane.paint(WHOLE, inside * plane.cover(below + 0.7), visceral)
+                column = plane.cover(ellipse(x, y, centre, radii))
+                plane.paint(WHOLE, column * inside, fat, Tissue.FAT)
+            diaphragm = inside * plane.cover(below - 0.7)
+            plane.paint(WHOLE, diaphragm, tissues.muscle, Tissue.MUSCLE)
+            plane.paint(WHOLE, inside * plane.cover(below + 0.7), visceral, Tissue.FAT)
         else:
-            plane.paint(WHOLE, inside, visceral)
+            plane.paint(WHOLE, inside, visceral, Tissue.FAT)
 
     def _paint_back_muscles(self, plane: Plane, tissues: Tissues, marbled: Array) -> None:
         m = self.muscle_mass
@@ -171,8 +174,8 @@ class Body:
         last = np.interp(plane.z_mm, [-90, 0, 60, 110], [1.55, 2.0, 2.45, 2.7])
         present = (angle < last) & (angle > 0.35)
         distance = np.where(present, (ratio - 1) * 3.7, 10)
-        plane.paint(WHOLE, plane.cover(distance), 380.0)
-        plane.paint(WHOLE, plane.cover(distance + 1.6), 180.0)
+        plane.paint(WHOLE, plane.cover(distance), 380.0, Tissue.CORTICAL_BONE)
+        plane.paint(WHOLE, plane.cover(distance + 1.6), 180.0, Tissue.MARROW)
 
     def _paint_spine(self, plane: Plane, tissues: Tissues) -> None:
         window = plane.around((0, 45, plane.z_mm), (48, 48, 1))
@@ -190,21 +193,23 @@ class Body:
         if along > 14 or disc:
             arch = union(arch, capsule(x, y, 0 * z, (0, 56, 0), (0, 80, 0), 4, 3.5), 4)
         trabecular = self.trabecular_hu + 22 * self.texture(x, y, z)
-        plane.paint(window, plane.cover(arch), 390.0)
-        plane.paint(window, plane.cover(arch + 2.2), 260.0)
-        plane.paint(window, plane.cover(vertebra), 85.0 if disc else 340.0)
+        plane.paint(window, plane.cover(arch), 390.0, Tissue.CORTICAL_BONE)
+        plane.paint(window, plane.cover(arch + 2.2), 260.0, Tissue.MARROW)
+        shell = Tissue.DISC if disc else Tissue.CORTICAL_BONE
+        plane.paint(window, plane.cover(vertebra), 85.0 if disc else 340.0, shell)
         if not disc:
-            plane.paint(window, plane.cover(vertebra + 1.6, 2.0), trabecular)
+            plane.paint(window, plane.cover(vertebra + 1.6, 2.0), trabecular, Tissue.MARROW)
         canal = intersection(ellipse(x, y, (0, 46), (10, 8.5)), -vertebra, 1)
-        plane.paint(window, plane.cover(canal), 30.0)
+        plane.paint(window, plane.cover(canal), 30.0, Tissue.DISC)
 
 
 def _paint_column(
     plane: Plane, middle_mm, reach_mm, centre_mm, radii_mm, hu: Array | float
 ) -> None:
-    """Paint an elliptic column along z inside the window ``middle +- reach``."""
+    """Paint a muscle, an elliptic column along z inside the window ``middle +- reach``."""
     window = plane.around((*middle_mm, plane.z_mm), (*reach_mm, 1))
     if window:
         x, y, _ = plane.points(window)
         column = plane.cover(ellipse(x, y, centre_mm, radii_mm))
-        plane.paint(window, column, hu[window] if isinstance(hu, np.ndarray) else hu)
+        hu = hu[window] if isinstance(hu, np.ndarray) else hu
+        plane.paint(window, column, hu, Tissue.MUSCLE)

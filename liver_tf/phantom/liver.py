@@ -16,9 +16,11 @@ from liver_tf.phantom.shapes import (
     smoothstep,
     union,
 )
+from liver_tf.phantom.tissue_codes import Tissue
 from liver_tf.phantom.tissues import Tissues
 
 HILUM_MM = np.array([-20.0, -24.0, 0.0])
+TRUNK_MM = (12.0, -26.0, -34.0)
 CAVA_MM = np.array([-20.0, -20.0, 0.0])
 
 
@@ -29,7 +31,7 @@ def _draw_vessels(rng: np.random.Generator) -> Rods:
         start = CAVA_MM + np.array([0, -2, rng.uniform(42, 54)])
         _grow(rng, rods, start, np.array(direction), rng.uniform(4.4, 5.8), 30.0, 5)
     right, left = np.add(HILUM_MM, (-26, 8, 4)), np.add(HILUM_MM, (16, -22, 18))
-    rods.append(((12, -26, -34), HILUM_MM, 6.2, 6.0))
+    rods.append((TRUNK_MM, HILUM_MM, 6.2, 6.0))
     rods += [(HILUM_MM, right, 5.8, 4.8), (HILUM_MM, left, 4.8, 4.0)]
     for direction in ((-0.8, 0.2, 0.55), (-0.75, 0.35, -0.6), (-0.5, -0.8, -0.1)):
         _grow(rng, rods, right, np.array(direction), rng.uniform(3.4, 4.6), 26.0, 5)
@@ -167,16 +169,24 @@ class Liver:
             beside = ellipsoid(x, y, z, (-9, -72, 8), (11, 13, 17))
             hu = hu - self.focal_fat_hu * smoothstep(0.5 - beside / 7)
         cover = plane.cover(distance)
-        plane.paint(WHOLE, cover, hu)
+        plane.paint(WHOLE, cover, hu, Tissue.LIVER)
         bile = self.bile_distance(x, y, z)
         if bile is not None:
-            plane.paint(WHOLE, plane.cover(bile - 1.2) * (1 - cover), tissues.gut_wall)
-            plane.paint(WHOLE, plane.cover(bile), tissues.bile)
+            wall = plane.cover(bile - 1.2) * (1 - cover)
+            plane.paint(WHOLE, wall, tissues.gut_wall, Tissue.GUT_WALL)
+            plane.paint(WHOLE, plane.cover(bile), tissues.bile, Tissue.BILE)
         self._paint_vessels(plane, tissues, distance)
         return cover
 
     def _paint_vessels(self, plane: Plane, tissues: Tissues, distance: Array) -> None:
         start, end, r0, r1 = self.vessels
         everywhere, inside = np.ones_like(distance), np.clip(-distance / 3, 0, 1)
-        paint_rods(plane, (start[:1], end[:1], r0[:1], r1[:1]), everywhere, tissues.blood)
-        paint_rods(plane, (start[1:], end[1:], r0[1:], r1[1:]), inside, tissues.blood)
+        # As in ``_draw_vessels``: hepatic veins, then the portal vein from its trunk on.
+        trunk = int(np.flatnonzero((start == np.array(TRUNK_MM, np.float32)).all(1))[0])
+        for part, where, tissue in (
+            (slice(0, 1), everywhere, Tissue.HEPATIC_VEIN),
+            (slice(1, trunk), inside, Tissue.HEPATIC_VEIN),
+            (slice(trunk, None), inside, Tissue.PORTAL_BRANCH),
+        ):
+            rods = start[part], end[part], r0[part], r1[part]
+            paint_rods(plane, rods, where, tissues.blood, tissue)

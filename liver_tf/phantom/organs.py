@@ -9,6 +9,7 @@ from liver_tf.phantom.liver import CAVA_MM
 from liver_tf.phantom.plane import Plane, Rods, paint_rods
 from liver_tf.phantom.random_streams import clipped_normal, clipped_normals
 from liver_tf.phantom.shapes import Array, Ripple, capsule, ellipse, ellipsoid, intersection, tube
+from liver_tf.phantom.tissue_codes import Tissue
 from liver_tf.phantom.tissues import Tissues
 
 _STOMACH_MM = ((58, 2, 52), (62, -22, 18), (44, -48, -14), (6, -54, -24))
@@ -76,8 +77,8 @@ class Organs:
         below = inside * plane.cover(domes + 2)
         self._paint_heart(plane, tissues, inside * (1 - plane.cover(domes - 1)))
         if plane.z_mm > 0:
-            paint_rods(plane, self.lung_twigs, inside * (plane.hu < -600), 40.0)
-        paint_rods(plane, self.twigs, below, tissues.blood)
+            paint_rods(plane, self.lung_twigs, inside * (plane.hu < -600), 40.0, Tissue.LUNG_VESSEL)
+        paint_rods(plane, self.twigs, below, tissues.blood, Tissue.PORTAL_VEIN)
         self._paint_loops(plane, tissues, below)
         self._paint_great_vessels(plane, tissues)
         self._paint_pancreas(plane, tissues)
@@ -91,7 +92,7 @@ class Organs:
         if window:
             x, y, _ = plane.points(window)
             cava = ellipse(x, y, CAVA_MM[:2], self.cava_radii_mm)
-            plane.paint(window, plane.cover(cava), tissues.blood)
+            plane.paint(window, plane.cover(cava), tissues.blood, Tissue.CAVA)
 
     def _paint_heart(self, plane: Plane, tissues: Tissues, above: Array) -> None:
         centre = (34, -38, 98 + self.heart_shift_mm)
@@ -99,19 +100,21 @@ class Organs:
         if window:
             x, y, z = plane.points(window)
             heart = ellipsoid(x, y, z, centre, (62, 52, 54))
-            plane.paint(window, plane.cover(heart - 4) * above[window], tissues.fat)
-            plane.paint(window, plane.cover(heart) * above[window], tissues.heart_muscle)
+            outer, cover = (plane.cover(heart - mm) * above[window] for mm in (4, 0))
+            plane.paint(window, outer, tissues.fat, Tissue.FAT)
+            plane.paint(window, cover, tissues.heart_muscle, Tissue.HEART_MUSCLE)
             septum = np.abs((x - 34) * 0.8 + (y + 38) * 0.6) - 5
             chamber = intersection(heart + 9, -septum, 4)
-            plane.paint(window, plane.cover(chamber) * above[window], tissues.blood)
+            chamber = plane.cover(chamber) * above[window]
+            plane.paint(window, chamber, tissues.blood, Tissue.HEART_BLOOD)
 
     def _paint_great_vessels(self, plane: Plane, tissues: Tissues) -> None:
         window = plane.around((11, -8, plane.z_mm), (18, 18, 1))
         if window:
             x, y, _ = plane.points(window)
             aorta = ellipse(x, y, (11, -7), (self.aorta_radius_mm,) * 2)
-            plane.paint(window, plane.cover(aorta - 1.2), tissues.muscle)
-            plane.paint(window, plane.cover(aorta), tissues.aorta)
+            plane.paint(window, plane.cover(aorta - 1.2), tissues.muscle, Tissue.MUSCLE)
+            plane.paint(window, plane.cover(aorta), tissues.aorta, Tissue.AORTA)
         self.paint_cava(plane, tissues)
 
     def _paint_pancreas(self, plane: Plane, tissues: Tissues) -> None:
@@ -119,9 +122,9 @@ class Organs:
         if window:
             x, y, z = plane.points(window)
             gland = tube(x, y, z, _PANCREAS_MM, (14, 9, 9, 8), 6) + 1.4 * self.food(x, y, z)
-            plane.paint(window, plane.cover(gland), tissues.pancreas)
+            plane.paint(window, plane.cover(gland), tissues.pancreas, Tissue.PANCREAS)
             vein = tube(x, y, z, ((12, -26, -34), (36, -16, -2), (80, 12, 12)), (5, 4.5, 3.5), 3)
-            plane.paint(window, plane.cover(vein), tissues.blood)
+            plane.paint(window, plane.cover(vein), tissues.blood, Tissue.PORTAL_VEIN)
 
     def _paint_stomach(self, plane: Plane, tissues: Tissues, below: Array) -> None:
         window = plane.window((-30, -92, -56), (112, 46, 96))
@@ -133,10 +136,13 @@ class Organs:
         folds = 1.2 * self.food(x, y, z)
         outer = tube(x, y, z, _STOMACH_MM, radii, 10)
         inner = outer + 5 + folds
-        plane.paint(window, plane.cover(outer) * below[window], tissues.gut_wall)
+        cover = plane.cover(outer) * below[window]
+        plane.paint(window, cover, tissues.gut_wall, Tissue.GUT_WALL)
         filling = self.stomach_filling_hu + (self.stomach_filling_hu > 20) * 14 * self.food(x, y, z)
-        filling = filling + (-980 - filling) * plane.cover(y - self.stomach_air_mm)
-        plane.paint(window, plane.cover(inner) * below[window], filling)
+        gas = plane.cover(y - self.stomach_air_mm)
+        filling = filling + (-980 - filling) * gas
+        content = np.where(gas > 0.5, Tissue.GAS, Tissue.STOMACH_CONTENT)
+        plane.paint(window, plane.cover(inner) * below[window], filling, content)
 
     def _paint_spleen(self, plane: Plane, tissues: Tissues, wall: Array, domes: Array) -> None:
         window = plane.around(self.spleen_centre_mm, self.spleen_radii_mm)
@@ -148,7 +154,7 @@ class Organs:
         spleen = intersection(spleen, domes[window] + 2, 4)
         hollow = ellipsoid(x, y, z, (52, -4, 10), (36, 36, 60))
         spleen = intersection(spleen, -hollow, 8)
-        plane.paint(window, plane.cover(spleen), tissues.spleen)
+        plane.paint(window, plane.cover(spleen), tissues.spleen, Tissue.SPLEEN)
 
     def _paint_kidneys(self, plane: Plane, tissues: Tissues) -> None:
         for side, centre in zip((-1, 1), self.kidney_centres_mm, strict=True):
@@ -161,14 +167,16 @@ class Organs:
             kidney = ellipsoid(lean, y, z, centre, self.kidney_radii_mm)
             inner = np.array(self.kidney_radii_mm) * (0.52, 0.4, 0.66)
             sinus = ellipsoid(lean, y, z, np.add(centre, (-side * 17, -8, 0)), inner)
-            plane.paint(window, plane.cover(kidney), tissues.kidney_cortex)
+            plane.paint(window, plane.cover(kidney), tissues.kidney_cortex, Tissue.KIDNEY_CORTEX)
             medulla = intersection(kidney + 7, 2.2 * self.pyramids(x, y, z) - 0.6, 3)
-            plane.paint(window, plane.cover(medulla, 3.0), tissues.kidney_medulla)
-            plane.paint(window, plane.cover(sinus, 3.0), tissues.fat + 25)
+            medulla = plane.cover(medulla, 3.0)
+            plane.paint(window, medulla, tissues.kidney_medulla, Tissue.KIDNEY_MEDULLA)
+            plane.paint(window, plane.cover(sinus, 3.0), tissues.fat + 25, Tissue.FAT)
             vein = capsule(
                 lean, y, z, np.add(centre, (-side * 14, -9, 4)), (0, -20, centre[2] + 8), 4, 5
             )
-            plane.paint(window, plane.cover(vein) * plane.cover(-kidney - 8), tissues.blood)
+            outside = plane.cover(vein) * plane.cover(-kidney - 8)
+            plane.paint(window, outside, tissues.blood, Tissue.CAVA)
 
     def _paint_loops(self, plane: Plane, tissues: Tissues, below: Array) -> None:
         for loop in self.loops:
@@ -178,15 +186,20 @@ class Organs:
             x, y, z = plane.points(window)
             food = self.food(x, y, z)
             gut = ellipsoid(x, y, z, loop.centre_mm, loop.radii_mm) + 1.2 * food
-            plane.paint(window, plane.cover(gut) * below[window], tissues.gut_wall)
+            cover = plane.cover(gut) * below[window]
+            plane.paint(window, cover, tissues.gut_wall, Tissue.GUT_WALL)
+            content: Tissue | np.ndarray = Tissue.BOWEL_FLUID
             if loop.filling == "fluid":
                 filling = 25 + 12 * food
             elif loop.filling == "faeces":
                 filling = 20 - 260 * np.clip(food, 0, 2)
+                content = Tissue.STOOL
             else:
                 level = loop.centre_mm[1] + 3
-                filling = 20 - 980 * plane.cover(y - level)
-            plane.paint(window, plane.cover(gut + 2.8) * below[window], filling)
+                gas = plane.cover(y - level)
+                filling = 20 - 980 * gas
+                content = np.where(gas > 0.5, Tissue.GAS, Tissue.BOWEL_FLUID)
+            plane.paint(window, plane.cover(gut + 2.8) * below[window], filling, content)
 
 
 def _draw_loops(rng: np.random.Generator) -> tuple[Loop, ...]:

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -49,7 +48,7 @@ def write_phantom(
       Refusal: ``phantom-other-arguments`` if the folder was made with another plan,
         ``phantom-foreign-folder`` if it contains other files.
     """
-    arguments = {"version": __version__, **asdict(plan)}
+    arguments = {"version": __version__, **plan.identity()}
     if _is_complete(output, arguments):
         return False
     for folder in ("lits", "sheba/images", "sheba/masks"):
@@ -134,7 +133,9 @@ def write_unit(output: Path, plan: PhantomPlan, unit: int | Member) -> None:
 def _write_volume(folder: Path, plan: PhantomPlan, index: int) -> None:
     volume = folder / f"volume-{index}.nii.gz"
     segmentation = folder / f"segmentation-{index}.nii.gz"
-    if volume.exists() and segmentation.exists():
+    tissue_map = folder / f"tissues-{index}.nii.gz"
+    files = [volume, segmentation, *([tissue_map] if plan.tissues else [])]
+    if all(path.exists() for path in files):
         return
     study = volume_study(plan.seed, index, plan.lits_slices)
     images = [
@@ -148,6 +149,12 @@ def _write_volume(folder: Path, plan: PhantomPlan, index: int) -> None:
     orientation = rng.permutation(ORIENTATIONS)[index % len(ORIENTATIONS)]
     write_nifti(volume, np.stack([hu for hu, _ in images]), affine, orientation)
     write_nifti(segmentation, np.stack([labels for _, labels in images]), affine, orientation)
+    if plan.tissues:
+        maps = [
+            study.scanner.tissues(study.patient, study.lesions, z, plan.matrix)
+            for z in study.heights_mm
+        ]
+        write_nifti(tissue_map, np.stack(maps), affine, orientation)
 
 
 def _write_patient(folder: Path, plan: PhantomPlan, member: Member) -> None:

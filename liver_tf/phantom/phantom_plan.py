@@ -1,7 +1,8 @@
 """The options of the phantom; ``PhantomPlan`` determines its files byte for byte."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from liver_tf.options import REQUIRED, Options, option, part
 from liver_tf.refusals import Refusal
@@ -20,6 +21,18 @@ class PhantomPlan(Options):
         140, "Patients with or without typed lesions; 140 give the paper's 332 slices."
     )
     matrix: int = option(512, "Rows and columns of an image.")
+    tissues: bool = option(
+        False,
+        "Write a tissue map of every LiTS-like volume, tissues-N.nii.gz, from which training can "
+        "draw images.",
+    )
+
+    def identity(self) -> dict[str, Any]:
+        """The arguments as stored in the folder; later options only if they are not the default."""
+        later = ("tissues",)
+        default = {name: getattr(type(self), name) for name in later}
+        values = asdict(self)
+        return {k: v for k, v in values.items() if k not in default or v != default[k]}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from liver_tf.phantom.shapes import capsule
+from liver_tf.phantom.tissue_codes import Tissue
 
 Window = tuple[slice, slice]
 #: Start and end [rods, 3] and both radii [rods] of round rods, in mm.
@@ -20,6 +21,7 @@ class Plane:
         warp z is not quite constant.
       edge_mm: width over which edges are smoothed, about one pixel.
       hu: float32 [rows, columns].
+      tissues: uint8 [rows, columns] of ``Tissue`` codes, or None if they are not needed.
     """
 
     x: np.ndarray
@@ -27,6 +29,7 @@ class Plane:
     z: np.ndarray
     edge_mm: float
     hu: np.ndarray
+    tissues: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self.z_mm = float(self.z.mean())
@@ -61,16 +64,27 @@ class Plane:
         width = np.float32(max(self.edge_mm, edge_mm))
         return np.clip(np.float32(0.5) - distance_mm / width, 0, 1)
 
-    def paint(self, window: Window, cover: np.ndarray, hu: np.ndarray | float) -> None:
-        """Blend ``hu`` over the image in proportion to the cover."""
+    def paint(
+        self,
+        window: Window,
+        cover: np.ndarray,
+        hu: np.ndarray | float,
+        tissue: Tissue | np.ndarray | None = None,
+    ) -> None:
+        """Blend ``hu`` over the image in proportion to the cover; set the tissue where it prevails.
+
+        ``tissue`` is a code, codes of all pixels, or None to leave those below.
+        """
         below = self.hu[window]
         below += cover * (hu - below)
+        if self.tissues is not None and tissue is not None:
+            np.copyto(self.tissues[window], np.asarray(tissue, np.uint8), where=cover > 0.5)
 
 
 WHOLE: Window = (slice(None), slice(None))
 
 
-def paint_rods(plane: Plane, rods: Rods, where: np.ndarray, hu: float) -> None:
+def paint_rods(plane: Plane, rods: Rods, where: np.ndarray, hu: float, tissue: Tissue) -> None:
     """Paint rods one after the other, weighted by ``where`` (0 to 1)."""
     start_mm, end_mm, r0_mm, r1_mm = rods
     low = np.minimum(start_mm, end_mm) - r0_mm[:, None]
@@ -80,4 +94,4 @@ def paint_rods(plane: Plane, rods: Rods, where: np.ndarray, hu: float) -> None:
         window = plane.window(low[i], high[i])
         if window:
             rod = capsule(*plane.points(window), start_mm[i], end_mm[i], r0_mm[i], r1_mm[i])
-            plane.paint(window, plane.cover(rod) * where[window], hu)
+            plane.paint(window, plane.cover(rod) * where[window], hu, tissue)

@@ -8,8 +8,9 @@ from scipy import fft, ndimage
 
 from liver_tf.phantom.anatomy import Patient
 from liver_tf.phantom.lesions import PhantomLesion
-from liver_tf.phantom.plane import Plane
+from liver_tf.phantom.plane import Plane, Window
 from liver_tf.phantom.random_streams import clipped_normal
+from liver_tf.phantom.tissue_codes import Tissue, with_labels
 from liver_tf.phantom.tissues import AIR_HU
 
 FULL_MATRIX = 512
@@ -90,13 +91,41 @@ class Scanner:
         hu = np.clip(np.rint(noisy), HU_LOW, HU_HIGH).astype(np.int16)
         return hu, labels
 
+    def tissues(
+        self,
+        patient: Patient,
+        lesions: tuple[PhantomLesion, ...],
+        z_mm: float,
+        matrix: int,
+    ) -> np.ndarray:
+        """Tissue map of the slice that ``take`` images, at its middle: uint8 [rows, columns].
+
+        ``labels_of_codes`` gives the labels of ``take``.
+        """
+        x_mm, y_mm = self.axes_mm(matrix)
+        rows, columns = self._body_of(patient, x_mm, y_mm)
+        plane = patient.plane(x_mm[columns], y_mm[rows], z_mm, self.pixel_mm(matrix))
+        plane.tissues = np.full(plane.x.shape, Tissue.AIR, np.uint8)
+        _, liver = patient.paint(plane, lesions)
+        codes = np.full((matrix, matrix), Tissue.AIR, np.uint8)
+        codes[rows, columns] = with_labels(plane.tissues, label(plane, liver, lesions))
+        if self.table:
+            image = np.where(codes == Tissue.AIR, AIR_HU, 0).astype(np.float32)
+            add_table(image, x_mm, y_mm, patient.half_depth_mm, self.pixel_mm(matrix))
+            codes[(codes == Tissue.AIR) & (image > -500)] = Tissue.TABLE
+        return codes
+
+    def _body_of(self, patient: Patient, x_mm: np.ndarray, y_mm: np.ndarray) -> Window:
+        """Rows and columns that contain the body."""
+        columns = _span(x_mm, patient.half_width_mm + 12)
+        return _span(y_mm, patient.half_depth_mm + 12), columns
+
     def _clean(
         self, patient: Patient, lesions: tuple[PhantomLesion, ...], z_mm: float, matrix: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Mean HU of three planes across the slice thickness, and labels of the middle plane."""
         x_mm, y_mm = self.axes_mm(matrix)
-        columns = _span(x_mm, patient.half_width_mm + 12)
-        rows = _span(y_mm, patient.half_depth_mm + 12)
+        rows, columns = self._body_of(patient, x_mm, y_mm)
         hu = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.float32)
         labels = np.zeros((matrix, matrix), np.uint8)
         depth = np.full((matrix, matrix), -50, np.float32)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -17,6 +18,7 @@ from PIL import Image
 
 from liver_tf.phantom.phantom_folder import write_phantom
 from liver_tf.phantom.phantom_plan import PhantomPlan
+from liver_tf.phantom.tissue_codes import Tissue, labels_of_codes
 from liver_tf.phantom.writers import ORIENTATIONS
 from liver_tf.refusals import Refusal
 
@@ -194,3 +196,32 @@ def test_the_command_exits_with_1_on_a_refusal(folder):
     assert result.returncode == 1
     assert "phantom-other-arguments" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_tissue_maps_agree_with_volume_and_labels(folder, tmp_path):
+    plan = PhantomPlan(seed=5, lits_volumes=1, lits_slices=10, patients=0, matrix=128, tissues=True)
+    write_phantom(tmp_path / "out", plan)
+    lits = tmp_path / "out/lits"
+    maps = nib.load(lits / "tissues-0.nii.gz")
+    image = nib.load(lits / "volume-0.nii.gz")
+    assert (folder / "lits/volume-0.nii.gz").read_bytes() == (
+        lits / "volume-0.nii.gz"
+    ).read_bytes(), "tissue maps must not change the images"
+    np.testing.assert_array_equal(maps.affine, image.affine)
+    codes, hu = np.asarray(maps.dataobj), np.asarray(image.dataobj)
+    truth = np.asarray(nib.load(lits / "segmentation-0.nii.gz").dataobj)
+    np.testing.assert_array_equal(labels_of_codes()[codes], truth)
+    assert len(np.unique(codes)) > 20
+    # Medians, because the map has no partial volume.
+    for tissue, low, high in (
+        (Tissue.AIR, -1010, -990),
+        (Tissue.LUNG, -900, -750),
+        (Tissue.FAT, -125, -80),
+        (Tissue.MUSCLE, 30, 80),
+        (Tissue.MARROW, 100, 320),
+        (Tissue.AORTA, 100, 230),
+    ):
+        assert low < np.median(hu[codes == tissue]) < high, tissue
+    write_phantom(tmp_path / "plain", replace(plan, tissues=False))
+    stored = json.loads((tmp_path / "plain/phantom.json").read_text())["arguments"]
+    assert "tissues" not in stored, "folders of earlier versions must stay complete"
