@@ -66,7 +66,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 # Everything that a test can use, Apache Beam included.
 $(VENV)/installed-test: $(VENV)/installed
-	$(PIP_INSTALL) -e '.[test,codecs,beam,dicom-seg,serving,openvino,ray]'
+	$(PIP_INSTALL) -e '.[test,codecs,beam,dicom-seg,itk,serving,openvino,ray]'
 	touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed

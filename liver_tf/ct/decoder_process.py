@@ -18,11 +18,15 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 #: Limit per frame. An intact slice takes milliseconds.
 LONGEST_SECONDS = 20.0
+
+#: Options of pydicom's decoders: keep the bits above BitsStored, so that they can be checked.
+AS_DECODED: dict[str, Any] = {"correct_unused_bits": False}
 
 
 class DecoderFailed(Exception):
@@ -118,7 +122,7 @@ def _serve() -> None:
         with contextlib.suppress(Exception):  # decoders may raise anything
             dataset = pydicom.dcmread(request["path"])
             decoder = get_decoder(dataset.file_meta.TransferSyntaxUID)
-            array, _ = decoder.as_array(dataset, index=request["frame"], raw=True)
+            array, _ = decoder.as_array(dataset, index=request["frame"], raw=True, **AS_DECODED)
             answer = {"shape": array.shape, "dtype": array.dtype.str}
         answers.write(json.dumps(answer).encode() + b"\n")
         if answer:

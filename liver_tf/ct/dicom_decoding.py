@@ -11,7 +11,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, RLELossless
 
 from liver_tf.ct.bad_input import bad_input
-from liver_tf.ct.decoder_process import decode_apart
+from liver_tf.ct.decoder_process import AS_DECODED, decode_apart
 from liver_tf.ct.dicom_elements import broken_file, quiet_pydicom, uid_name, value_of, whole_number
 from liver_tf.ct.jpeg_header import coded_size
 from liver_tf.refusals import Refusal
@@ -71,9 +71,35 @@ def decode_frame(dataset: FileDataset, path: Path, index: int) -> np.ndarray:
             bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
             return bits[first % 8 :][: rows * columns].reshape(rows, columns)
         if syntax.is_compressed and syntax != RLELossless:  # pydicom decodes RLE in Python
-            return decode_apart(path, index).reshape(rows, columns)
-        values, _ = get_decoder(syntax).as_array(dataset, index=index, raw=True)
-        return values.reshape(rows, columns)
+            values = decode_apart(path, index)
+        else:
+            values, _ = get_decoder(syntax).as_array(dataset, index=index, raw=True, **AS_DECODED)
+        bits_stored, signed = int(dataset.BitsStored), bool(dataset.PixelRepresentation)
+        values = values.reshape(rows, columns).astype(values.dtype.newbyteorder("="), copy=False)
+    return _value_of_bits(values, bits_stored, signed, path)
+
+
+def _value_of_bits(values: np.ndarray, bits: int, signed: bool, path: Path) -> np.ndarray:
+    """The integers that the lowest ``bits`` of each value stand for (PS3.5, 8.1.1).
+
+    A compressed stream has a precision of its own, often 16 bits, and may not know that its values
+    are signed, so its decoder cannot extend their sign.
+
+    Raises:
+      Refusal: ``dicom-bits`` if the higher bits hold anything but zeros or copies of the sign: an
+        overlay of an old file, or BitsStored is wrong and the HU would change.
+    """
+    shift = values.dtype.itemsize * 8 - bits
+    if shift <= 0:
+        return values
+    stored = np.dtype(f"{'i' if signed else 'u'}{values.dtype.itemsize}")
+    held = values.view(stored)
+    extended = (held << shift) >> shift
+    differ = extended != held
+    if differ.any() and (values.view(f"u{stored.itemsize}")[differ] >> bits).any():
+        found = "values with higher bits set (overlay in the pixels, or wrong BitsStored)"
+        raise bad_input("dicom-bits", path, f"stored values of {bits} bits", found)
+    return extended
 
 
 @contextmanager

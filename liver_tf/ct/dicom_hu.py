@@ -22,10 +22,8 @@ _TISSUE_HU = (-500, 1500)
 
 def stored_hu(dataset: FileDataset, header: SliceHeader) -> tuple[np.ndarray, np.ndarray]:
     """HU (int16 if exact, else float32) and padding mask, [rows, columns] as stored."""
-    path = header.path
-    stored = decode_pixels(dataset, path, frames=1)[0]
+    stored = decode_pixels(dataset, header.path, frames=1)[0]
     padding = _padding_mask(dataset, header, stored)
-    _refuse_unused_bits(dataset, path, stored)
     if padding.any():
         stored = np.where(padding, stored[~padding].min() if not padding.all() else 0, stored)
     # As a single slab: rescaling row by row takes several times as long.
@@ -74,19 +72,3 @@ def _padding_mask(dataset: FileDataset, header: SliceHeader, stored: np.ndarray)
         found = f"padding pixels that stand for {border[0]:g} to {border[1]:g} HU"
         raise bad_input("dicom-padding", header.path, expected, found)
     return padding
-
-
-def _refuse_unused_bits(dataset: FileDataset, path: Path, stored: np.ndarray) -> None:
-    """Refuse bits above BitsStored, which the decoder drops (PS3.5, 8.1.1).
-
-    They are an overlay of an old file, or BitsStored is wrong and the HU would change silently.
-    """
-    if dataset.file_meta.TransferSyntaxUID.is_compressed or stored.dtype.itemsize != 2:
-        return
-    bits = min(max(whole_number(dataset, "BitsStored", path) or 0, 1), 16)
-    order = "<" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">"
-    raw = np.frombuffer(dataset.PixelData, f"{order}u2", count=stored.size).reshape(stored.shape)
-    dropped = (raw != stored.astype(np.uint16)) & (raw >> (bits - 1) >> 1 != 0)
-    if dropped.any():
-        found = "values with higher bits set (overlay in the pixels, or wrong BitsStored)"
-        raise bad_input("dicom-bits", path, f"stored values of {bits} bits", found)
