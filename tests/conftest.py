@@ -37,7 +37,7 @@ def make_network():
     from liver_tf.model.architecture import Architecture
     from liver_tf.model.description import Description
 
-    def make(kind, *, filters=2, seed=1, favoured=None):
+    def make(kind, *, filters=2, seed=1, favoured=None, class_weights=None):
         label_set = LIVER_ONLY if kind == "liver" else LESION_TYPES
         architecture = Architecture(32, filters, len(label_set))
         model = unet.build(architecture, seed)
@@ -47,7 +47,8 @@ def make_network():
         if kind == "lesion":
             roi = {"rule": {"margin_mm": 5.0, "least_side_mm": 10.0, "extent": "slice"}}
         description = Description(
-            kind, architecture, label_set, (-160, 240), 100.0, 30.0, "0" * 64, roi
+            *(kind, architecture, label_set, (-160, 240), 100.0, 30.0, "0" * 64, roi),
+            class_weights=class_weights,
         )
         return TrainedNetwork(model, description)
 
@@ -85,21 +86,23 @@ def intensity_cascade():
     from liver_tf.model.architecture import Architecture
     from liver_tf.model.description import Description
 
-    def nearest_mean(kind, label_set, means_hu, roi=None):
+    def nearest_mean(kind, label_set, means_hu, roi=None, class_weights=None):
         means = (np.float32(means_hu) - 100) / 30
         layer = keras.layers.Conv2D(len(means), 1)
         model = keras.Sequential([keras.Input((32, 32, 1)), layer])
         layer.set_weights([4 * means.reshape(1, 1, 1, -1), -2 * means**2])
         architecture = Architecture(32, 1, len(means))
         description = Description(
-            kind, architecture, label_set, (-160, 240), 100.0, 30.0, "0" * 64, roi
+            *(kind, architecture, label_set, (-160, 240), 100.0, 30.0, "0" * 64, roi),
+            class_weights=class_weights,
         )
         return TrainedNetwork(model, description)
 
-    def make(*, margin_mm=2.0, extent="slice", **options):
+    def make(*, margin_mm=2.0, extent="slice", class_weights=None, **options):
         rule = {"margin_mm": margin_mm, "least_side_mm": 4.0, "extent": extent}
         liver = nearest_mean("liver", LIVER_ONLY, [40, 110])
-        lesion = nearest_mean("lesion", LESION_TYPES, [-60, 110, 10, 170, 60], {"rule": rule})
+        means = [-60, 110, 10, 170, 60]
+        lesion = nearest_mean("lesion", LESION_TYPES, means, {"rule": rule}, class_weights)
         return Cascade(LiverFinder(liver), lesion, **options)
 
     return make

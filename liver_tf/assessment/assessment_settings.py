@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liver_tf.default_paths import LIVER_RUN, WHOLE_RECORDS
+from liver_tf.inference.decision_rules import decision_option
 from liver_tf.options import REQUIRED, OptionError, Options, option
 from liver_tf.statistics.resample_count import SAMPLES
 
@@ -28,6 +29,7 @@ class EvaluateSettings(Options):
         "Apply the threshold, hole filling and minimum lesion size that "
         "trainers.choose_postprocessing chose for each run, if it did.",
     )
+    decision: str | None = decision_option()
     samples: int = option(SAMPLES, "Resamples of the bootstrap.", low=100)
     seed: int = option(0, "Seed of the bootstrap.", low=0, high=2**31 - 1)
 

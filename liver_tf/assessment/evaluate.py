@@ -64,7 +64,9 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: Any) -> Eva
     """
     settings = EvaluateSettings.of(settings, **options)
     evaluate_runs(
-        settings.run, settings.liver_run, settings.records, use_chosen=settings.postprocessing
+        *(settings.run, settings.liver_run, settings.records),
+        use_chosen=settings.postprocessing,
+        decision=settings.decision,
     )
     output = settings.output or settings.run[0].resolve().parent / "report"
     files = write_runs_report(
@@ -84,6 +86,7 @@ def evaluate_runs(
     part: str = "test",
     *,
     use_chosen: bool = True,
+    decision: str | None = None,
 ) -> list[RunResults]:
     """Predict and measure every run on its test patients, or load what was stored before.
 
@@ -95,12 +98,13 @@ def evaluate_runs(
     Args:
       records: record set of complete slices from which the runs' ROIs were cut.
       part: ``test``, or ``validation`` to evaluate the validation patients only.
-      use_chosen: apply the post-processing that was chosen for each run, if any.
+      use_chosen, decision: see ``postprocessing.of_runs``.
 
     Raises:
-      Refusal: a run is not finished, or was trained on ROIs of other records.
+      Refusal: a run is not finished, or was trained on ROIs of other records; as
+        ``postprocessing.of_runs``.
     """
-    sources = _Sources(liver_run, records, load_manifest(records), use_chosen)
+    sources = _Sources(liver_run, records, load_manifest(records), use_chosen, decision)
     return [_RunEvaluation(run, sources).results(part) for run in runs]
 
 
@@ -112,6 +116,7 @@ class _Sources:
     records: Path
     manifest: Manifest
     use_chosen: bool
+    decision: str | None
 
     @cached_property
     def finder(self) -> LiverFinder:
@@ -123,7 +128,7 @@ class _Sources:
         return stored_hash(self.liver_run / run_files.WEIGHTS)
 
     def postprocessing(self, run: Path) -> postprocessing.PostProcessing:
-        return postprocessing.load(run) if self.use_chosen else postprocessing.NOTHING
+        return postprocessing.of_runs([run], use_chosen=self.use_chosen, decision=self.decision)
 
     def dependencies(self, run: Path) -> dict[str, str]:
         """Everything that the results of a run depend on."""

@@ -49,7 +49,8 @@ class Cascade:
     """From HU to a label map with typed lesions.
 
     Several lesion networks (of all folds, for example) are averaged. ``in_liver_only`` removes
-    lesions outside the liver and its rim. Raises ``ValueError`` as ``check_networks``.
+    lesions outside the liver and its rim. Probabilities are corrected for the class weights of the
+    loss if ``how.corrected``. Raises ``ValueError`` as ``check_networks`` and ``TrainedNetwork``.
     """
 
     def __init__(
@@ -61,8 +62,9 @@ class Cascade:
         how: PostProcessing = NOTHING,
     ) -> None:
         self.liver = liver
-        self.lesion_networks = (lesion,) if isinstance(lesion, TrainedNetwork) else tuple(lesion)
-        check_networks([network.description for network in self.lesion_networks])
+        networks = (lesion,) if isinstance(lesion, TrainedNetwork) else tuple(lesion)
+        check_networks([network.description for network in networks])
+        self.lesion_networks = tuple(n.with_correction(how.corrected) for n in networks)
         self.in_liver_only = in_liver_only
         self.how = how
         #: The first lesion network: its labels, window and ROI rule are those of all.
@@ -83,23 +85,23 @@ class Cascade:
         *,
         flips: bool = False,
         use_chosen: bool = True,
+        decision: str | None = None,
         **options: Any,
     ) -> "Cascade":
         """From the folders of finished runs.
 
         Args:
           flips: Average over the mirror image too, in both halves.
-          use_chosen: Use the post-processing chosen for the runs on their validation patients
-            (``postprocessing.of_ensemble`` for several).
+          use_chosen, decision: See ``postprocessing.of_runs``.
           options: See ``Cascade``.
 
         Raises:
-          Refusal: As ``TrainedNetwork.of_run``, ``postprocessing.load`` and ``check_runs``.
+          Refusal: As ``TrainedNetwork.of_run``, ``postprocessing.of_runs`` and ``check_runs``.
         """
         runs = [lesion] if isinstance(lesion, Path) else list(lesion)
         check_runs(runs)
-        if use_chosen:
-            options["how"] = postprocessing.of_ensemble([postprocessing.load(run) for run in runs])
+        if "how" not in options:
+            options["how"] = postprocessing.of_runs(runs, use_chosen=use_chosen, decision=decision)
         networks = [TrainedNetwork.of_run(run, "lesion", flips=flips) for run in runs]
         return cls(LiverFinder.of_run(liver, flips=flips), networks, **options)
 
@@ -118,6 +120,7 @@ class Cascade:
             "lesion_networks": len(self.lesion_networks),
             "flips": self.lesion_network.flips,
             "in_liver_only": self.in_liver_only,
+            "decision": self.how.decision,
             "postprocessing": asdict(self.how),
         }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liver_tf.default_paths import LIVER_RUN
+from liver_tf.inference.decision_rules import decision_option
 from liver_tf.options import Options, option
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class CascadeSettings(Options):
         "Apply the post-processing that trainers.choose_postprocessing stored in the run, if any: "
         "threshold, hole filling, minimum lesion size.",
     )
+    decision: str | None = decision_option()
 
     def load(self, runs: Sequence[Path]) -> Cascade:
         """The cascade of the liver run and lesion runs; raises ``Refusal``."""
@@ -40,5 +42,6 @@ class CascadeSettings(Options):
             runs,
             flips=self.flips,
             use_chosen=self.postprocessing,
+            decision=self.decision,
             in_liver_only=self.in_liver_only,
         )

@@ -6,10 +6,14 @@ applied by ``decision_threshold`` and ``small_lesions``.
 
 import json
 import math
-from dataclasses import asdict, dataclass
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 from liver_tf import atomic_files, run_files
+from liver_tf.inference.decision_rules import ARGMAX, PRIOR_CORRECTED, THRESHOLD
+from liver_tf.model.description import load_description
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.refusals import Refusal
 
@@ -23,11 +27,13 @@ class PostProcessing:
         probabilities of all types sum to at least this. None for the most likely class.
       fill_holes: Holes of a lesion in a slice (4 neighbours) become lesion of the most likely type.
       least_area_mm2: Lesions whose largest section in a slice is smaller are removed.
+      corrected: The class weights of the training loss are divided out of all probabilities.
     """
 
     lesion_probability: float | None = None
     fill_holes: bool = False
     least_area_mm2: float = 0.0
+    corrected: bool = False
 
     def __post_init__(self) -> None:
         least = self.lesion_probability
@@ -35,6 +41,13 @@ class PostProcessing:
             raise ValueError(f"lesion_probability: expected above 0 and below 1, found {least}")
         if not (math.isfinite(self.least_area_mm2) and self.least_area_mm2 >= 0):
             raise ValueError(f"least_area_mm2: expected 0 or more, found {self.least_area_mm2}")
+
+    @property
+    def decision(self) -> str:
+        """The decision rule. ``threshold`` was used without correction by earlier versions."""
+        if self.lesion_probability is not None:
+            return THRESHOLD
+        return PRIOR_CORRECTED if self.corrected else ARGMAX
 
     def simplicity(self) -> tuple[float, ...]:
         """Sort key, simpler settings first: fewer in use, then those that change less."""
@@ -47,7 +60,10 @@ class PostProcessing:
         """The settings in words. Stored in measures and compared there, so it must not change."""
         parts = []
         if self.lesion_probability is not None:
-            parts.append(f"lesion where its probability is {self.lesion_probability:g} or more")
+            name = "corrected probability" if self.corrected else "probability"
+            parts.append(f"lesion where its {name} is {self.lesion_probability:g} or more")
+        elif self.corrected:
+            parts.append("most likely class by corrected probabilities")
         if self.fill_holes:
             parts.append("holes filled")
         if self.least_area_mm2:
@@ -98,6 +114,64 @@ def load(run: Path) -> PostProcessing:
     return how
 
 
+def of_runs(
+    runs: Sequence[Path], *, use_chosen: bool = True, decision: str | None = None
+) -> PostProcessing:
+    """The settings with which runs are applied; those of an ensemble if there are several.
+
+    Args:
+      use_chosen: Use the settings stored in the runs, if any; otherwise ``NOTHING``.
+      decision: A decision rule. If it is not that of a run's settings, it is applied without any
+        of them: sizes are chosen for a rule.
+
+    Raises:
+      Refusal: As ``load``; ``no-threshold`` if ``threshold`` is asked for, but none is stored;
+        ``class-weights-unknown`` if the rule needs the class weights of the loss.
+    """
+    how = of_ensemble([_of_run(run, use_chosen, decision) for run in runs])
+    if how.corrected:
+        for run in runs:
+            require_class_weights(run)
+    return how
+
+
+def _of_run(run: Path, use_chosen: bool, decision: str | None) -> PostProcessing:
+    stored = load(run) if use_chosen else NOTHING
+    if decision in (None, stored.decision):
+        return stored
+    if decision == THRESHOLD:
+        raise Refusal(
+            "no-threshold",
+            run,
+            expected="a run with a threshold for --decision=threshold",
+            found="none stored" if use_chosen else "--nopostprocessing, which ignores it",
+            remedy="Choose it with trainers.choose_postprocessing --decision=threshold.",
+        )
+    return PostProcessing(corrected=decision == PRIOR_CORRECTED)
+
+
+def require_class_weights(run: Path) -> None:
+    """Refuse a run whose class weights are unknown (``class-weights-unknown``)."""
+    if load_description(run).class_weights is None:
+        raise Refusal(
+            "class-weights-unknown",
+            run,
+            expected="the class weights of the training loss in model.json or run.json, by which "
+            "probabilities are corrected",
+            found="neither has them",
+            remedy="Restore the run's run.json, or use --decision=argmax or a threshold on "
+            "uncorrected probabilities (trainers.choose_postprocessing --decision=threshold).",
+        )
+
+
 def of_ensemble(each: list[PostProcessing]) -> PostProcessing:
-    """The settings of most runs of an ensemble, in any order; in a tie the simplest."""
+    """The settings of an ensemble, in any order of its runs.
+
+    Thresholds on corrected probabilities are searched so finely that they hardly ever agree: their
+    median is used, and that of the other settings (the lower one of two). Otherwise the settings of
+    most runs; in a tie the simplest.
+    """
+    if all(how.corrected and how.decision == THRESHOLD for how in each):
+        values = zip(*map(astuple, each), strict=True)
+        return PostProcessing(*map(statistics.median_low, values))
     return min(each, key=lambda how: (-each.count(how), *how.simplicity()))

@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from liver_tf.inference.decision_rules import prior_correction
 from liver_tf.inference.flips import average_over_flips
 from liver_tf.model.description import Description, load_network
 from liver_tf.pipeline import resample
@@ -16,7 +17,9 @@ class TrainedNetwork:
     """A network and its description as one graph, the same for prediction and export.
 
     ``softmax`` takes standardised HU, float32 [batch, s, s, 1], to class probabilities [batch, s,
-    s, classes]. With ``flips`` the mirror image is averaged too (test-time augmentation).
+    s, classes]. With ``flips`` the mirror image is averaged too (test-time augmentation). With
+    ``corrected`` the class weights of the training loss are divided out of the probabilities (see
+    ``decision_rules``); raises ``ValueError`` if they are unknown.
     """
 
     def __init__(
@@ -25,9 +28,13 @@ class TrainedNetwork:
         description: Description,
         *,
         flips: bool = False,
+        corrected: bool = False,
         constants: bool = False,
     ) -> None:
-        self.model, self.description, self.flips = model, description, flips
+        if corrected and description.class_weights is None:
+            raise ValueError("corrected: the class weights of the network are unknown")
+        self.model, self.description = model, description
+        self.flips, self.corrected = flips, corrected
         weights = [
             [variable.numpy() for variable in variables]
             for variables in (model.trainable_variables, model.non_trainable_variables)
@@ -41,6 +48,8 @@ class TrainedNetwork:
         def softmax(standardised: tf.Tensor) -> tf.Tensor:
             state = [[tf.constant(w) for w in part] for part in weights] if constants else weights
             logits, _ = model.stateless_call(*state, standardised, training=False)
+            if corrected:
+                logits += prior_correction(description.class_weights)
             return tf.nn.softmax(logits)
 
         self.softmax = softmax
@@ -63,13 +72,24 @@ class TrainedNetwork:
             )
         return cls(model, description, flips=flips)
 
+    def with_correction(self, corrected: bool) -> "TrainedNetwork":
+        """The same network with corrected or uncorrected probabilities."""
+        if corrected == self.corrected:
+            return self
+        return TrainedNetwork(self.model, self.description, flips=self.flips, corrected=corrected)
+
     def with_constants(self) -> "TrainedNetwork":
         """The same network with its weights as constants of the graph, for export.
 
         Kernels are then converted to the processor's layout only once, which saves a quarter of the
         time of a single slice. But each graph holds a copy of the weights, so ``predict`` does not.
         """
-        return TrainedNetwork(self.model, self.description, flips=self.flips, constants=True)
+        return TrainedNetwork(
+            *(self.model, self.description),
+            flips=self.flips,
+            corrected=self.corrected,
+            constants=True,
+        )
 
     def probabilities_on_grid(self, hu: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
         """Class probabilities inside boxes, on the grid of the network.

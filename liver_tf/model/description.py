@@ -1,8 +1,10 @@
 """Description of a trained network (``model.json``), and loading a finished run."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -25,6 +27,7 @@ class Description:
       mean_hu, sd_hu: Standardisation: liver HU of the training data.
       data_fingerprint: Of the training records.
       roi: How the training ROIs of a lesion network were cropped; None for a liver network.
+      class_weights: Of the training loss, one per class; None if unknown.
     """
 
     kind: str
@@ -35,6 +38,15 @@ class Description:
     sd_hu: float
     data_fingerprint: str
     roi: dict | None = None
+    class_weights: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        weights = self.class_weights
+        if weights is None:
+            return
+        valid = all(math.isfinite(weight) and weight >= 0 for weight in weights)
+        if len(weights) != len(self.label_set) or not (valid and any(weights)):
+            raise ValueError(f"class_weights: expected one per class, 0 or more, found {weights}")
 
     def save(self, folder: Path) -> None:
         """Write ``model.json`` into a run folder."""
@@ -58,6 +70,7 @@ def load_description(folder: Path) -> Description:
         value["architecture"] = Architecture(**value["architecture"])
         value["label_set"] = LabelSet(label_set["name"], tuple(label_set["classes"]))
         value["window"] = tuple(value["window"])
+        value["class_weights"] = _class_weights(value, folder)
         return Description(**value)
     except (ValueError, KeyError, TypeError) as error:
         raise Refusal(
@@ -67,6 +80,17 @@ def load_description(folder: Path) -> Description:
             found=type(error).__name__,
             remedy="Copy the run again from its source.",
         ) from None
+
+
+def _class_weights(value: dict[str, Any], folder: Path) -> tuple[float, ...] | None:
+    """The class weights in ``model.json``; earlier versions stored them in ``run.json`` only."""
+    weights = value.get("class_weights")
+    if weights is None:
+        try:
+            weights = run_files.read_identity(folder)["task"]["class_weights"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+    return tuple(map(float, weights))
 
 
 def load_network(folder: Path | str) -> tuple[keras.Model, Description]:

@@ -132,6 +132,7 @@ class Job:
             task.sd_hu,
             plan.manifest.fingerprint,
             plan.manifest.roi,
+            task.class_weights,
         )
 
     def network(self) -> keras.Model:

@@ -13,6 +13,7 @@ from liver_tf.inference import postprocessing
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.postprocessing import NOTHING, PostProcessing
 from liver_tf.inference.trained_network import TrainedNetwork
+from liver_tf.model.description import load_description
 from liver_tf.model.weights_file import save_weights
 from liver_tf.records.record_schema import SliceRecord
 from liver_tf.refusals import Refusal
@@ -232,6 +233,27 @@ def test_the_evaluation_uses_the_chosen_postprocessing(work):
     for name, labels in before.items():
         np.testing.assert_array_equal(labels, after[name])
     assert without.results == plain.results
+
+
+def test_the_evaluation_uses_the_given_rule(work):
+    run, rest = work / "lesion", (work / "liver", work / "records")
+    description = replace(load_description(run), class_weights=(1e-6, 1e-6, 1.0, 0.0, 2.0))
+    description.save(run)
+    predicted = {}
+    for decision in (None, "argmax", "prior_corrected"):
+        (results,) = evaluating.evaluate_runs([run], *rest, decision=decision)
+        maps = np.load(run_files.label_maps_file(run, "test"))
+        predicted[decision] = np.stack([maps[name] for name in sorted(maps)])
+        text = "most likely class by corrected probabilities"
+        assert results.made_of["postprocessing"] == (
+            text if decision == "prior_corrected" else "none"
+        )
+    np.testing.assert_array_equal(predicted["argmax"], predicted[None])
+    # Weights that far apart leave no lesion.
+    assert (predicted[None] > 1).any()
+    assert not (predicted["prior_corrected"] > 1).any()
+    with pytest.raises(Refusal, match=r"\[no-threshold\]"):
+        evaluating.evaluate_runs([run], *rest, decision="threshold")
 
 
 def test_postprocessing_of_other_weights_is_refused_first(work):

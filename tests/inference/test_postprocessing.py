@@ -5,7 +5,8 @@ import json
 import pytest
 
 from liver_tf.inference import postprocessing
-from liver_tf.inference.postprocessing import NOTHING, PostProcessing, of_ensemble
+from liver_tf.inference.postprocessing import NOTHING, PostProcessing, of_ensemble, of_runs
+from liver_tf.model.weights_file import save_weights, stored_hash
 from liver_tf.refusals import Refusal
 
 
@@ -36,15 +37,11 @@ def test_an_ensemble_uses_the_settings_of_most_runs_or_the_simplest():
 
 @pytest.fixture
 def run(tmp_path, make_network):
-    from liver_tf.model.weights_file import save_weights
-
     save_weights(tmp_path / "run" / "weights.npz", make_network("lesion").model)
     return tmp_path / "run"
 
 
 def test_settings_belong_to_the_weights_of_the_run(run, make_network):
-    from liver_tf.model.weights_file import save_weights
-
     assert postprocessing.load(run) == NOTHING
     how = PostProcessing(0.4, True, 25.0)
     postprocessing.save(run, how, {"table": []})
@@ -71,9 +68,99 @@ def test_the_file_holds_the_settings_by_name(run):
         "lesion_probability": 0.4,
         "fill_holes": True,
         "least_area_mm2": 25.0,
+        "corrected": False,
     }
     assert value["measure"] == "dice2"
     assert NOTHING.text() == "none"
     assert how.text() == (
         "lesion where its probability is 0.4 or more, holes filled, lesions below 25 mm2 dropped"
     )
+
+
+def test_settings_of_earlier_versions_are_uncorrected(run):
+    stored = json.dumps(
+        {
+            "postprocessing": {
+                "lesion_probability": 0.9,
+                "fill_holes": False,
+                "least_area_mm2": 10.0,
+            },
+            "weights": stored_hash(run / "weights.npz"),
+        }
+    )
+    (run / "postprocessing.json").write_text(stored)
+    assert postprocessing.load(run) == PostProcessing(0.9, least_area_mm2=10.0, corrected=False)
+
+
+@pytest.mark.parametrize(
+    ("how", "decision", "text"),
+    [
+        (PostProcessing(), "argmax", "none"),
+        (PostProcessing(0.9), "threshold", "lesion where its probability is 0.9 or more"),
+        (
+            PostProcessing(corrected=True),
+            "prior_corrected",
+            "most likely class by corrected probabilities",
+        ),
+        (
+            PostProcessing(0.25, least_area_mm2=10, corrected=True),
+            "threshold",
+            "lesion where its corrected probability is 0.25 or more, lesions below 10 mm2 dropped",
+        ),
+    ],
+)
+def test_the_rule_is_in_the_text(how, decision, text):
+    assert (how.decision, how.text()) == (decision, text)
+
+
+def test_an_ensemble_of_corrected_thresholds_uses_the_median():
+    each = [
+        PostProcessing(0.9, True, 10.0, corrected=True),
+        PostProcessing(0.3, False, 50.0, corrected=True),
+        PostProcessing(0.6, False, 0.0, corrected=True),
+    ]
+    expected = PostProcessing(0.6, False, 10.0, corrected=True)
+    assert of_ensemble(each) == of_ensemble(each[::-1]) == expected
+    assert of_ensemble(each[:2]) == PostProcessing(0.3, False, 10.0, corrected=True)
+
+
+@pytest.fixture
+def runs(tmp_path, make_network):
+    """Finished runs with class weights, ``one``, and without, ``two``."""
+    for name, seed, weights in (("one", 1, (0.5, 0.5, 30.0, 20.0, 40.0)), ("two", 2, None)):
+        network = make_network("lesion", seed=seed, class_weights=weights)
+        network.description.save(tmp_path / name)
+        save_weights(tmp_path / name / "weights.npz", network.model)
+    return tmp_path
+
+
+def test_the_stored_rule_is_used_unless_another_is_given(runs):
+    one = [runs / "one"]
+    assert of_runs(one) == of_runs(one, decision="argmax") == NOTHING
+    corrected = PostProcessing(corrected=True)
+    assert of_runs(one, decision="prior_corrected") == corrected
+    assert of_runs(one, use_chosen=False, decision="prior_corrected") == corrected
+    with pytest.raises(Refusal, match=r"\[no-threshold\].*--decision=threshold"):
+        of_runs(one, decision="threshold")
+    stored = PostProcessing(0.7, least_area_mm2=20.0, corrected=True)
+    postprocessing.save(runs / "one", stored, {})
+    assert of_runs(one) == of_runs(one, decision="threshold") == stored
+    assert of_runs(one, decision="argmax") == of_runs(one, use_chosen=False) == NOTHING
+    assert of_runs(one, decision="prior_corrected") == corrected
+    with pytest.raises(Refusal, match=r"\[no-threshold\].*--nopostprocessing"):
+        of_runs(one, use_chosen=False, decision="threshold")
+
+
+def test_correction_without_class_weights_is_refused(runs):
+    both = [runs / "one", runs / "two"]
+    with pytest.raises(Refusal, match=r"\[class-weights-unknown\]") as caught:
+        of_runs(both, decision="prior_corrected")
+    assert caught.value.path == runs / "two"
+    # Also where only the other runs of an ensemble chose a corrected rule.
+    postprocessing.save(runs / "one", PostProcessing(corrected=True), {})
+    with pytest.raises(Refusal, match=r"\[class-weights-unknown\]"):
+        of_runs([runs / "two", runs / "one", runs / "one"])
+    # A threshold on uncorrected probabilities needs none.
+    how = PostProcessing(0.98)
+    postprocessing.save(runs / "two", how, {})
+    assert of_runs([runs / "two"]) == of_runs([runs / "two"], decision="threshold") == how

@@ -30,6 +30,46 @@ def test_a_description_is_read_back(run):
     assert TrainedNetwork.of_run(run[0], "lesion").description == run[1]
 
 
+WEIGHTS = (0.25, 0.5, 30.0, 0.0, 97.5)
+
+
+def test_class_weights_travel_with_the_weights(make_network, tmp_path):
+    network = make_network("lesion", class_weights=WEIGHTS)
+    network.description.save(tmp_path)
+    save_weights(tmp_path / "weights.npz", network.model)
+    assert load_description(tmp_path).class_weights == WEIGHTS
+    # Those of model.json count.
+    (tmp_path / "run.json").write_text('{"task": {"class_weights": [1, 1, 1, 1, 1]}}')
+    assert load_description(tmp_path).class_weights == WEIGHTS
+
+
+@pytest.mark.parametrize(
+    ("identity", "expected"),
+    [
+        ({"task": {"class_weights": list(WEIGHTS)}}, WEIGHTS),
+        ({"task": {}}, None),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_class_weights_of_earlier_versions_are_in_the_identity(run, identity, expected):
+    path = run[0] / "model.json"
+    value = json.loads(path.read_text())
+    assert value.pop("class_weights") is None
+    path.write_text(json.dumps(value))
+    if identity is not None:
+        (run[0] / "run.json").write_text(json.dumps(identity))
+    assert load_description(run[0]).class_weights == expected
+
+
+@pytest.mark.parametrize("weights", [[1.0] * 4, [0.0] * 5, [1, 1, 1, 1, -1], ["a"] * 5, 3])
+def test_impossible_class_weights_are_refused(run, weights):
+    path = run[0] / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"class_weights": weights}))
+    with pytest.raises(Refusal, match=r"\[model-damaged\]"):
+        load_description(run[0])
+
+
 @pytest.mark.parametrize(
     "damage",
     [

@@ -99,7 +99,13 @@ def test_bad_scans_do_not_stop_the_others(runs, tmp_path, command, capsys):
         "lesion_networks": 2,
         "flips": True,
         "in_liver_only": True,
-        "postprocessing": {"lesion_probability": None, "fill_holes": False, "least_area_mm2": 0.0},
+        "decision": "argmax",
+        "postprocessing": {
+            "lesion_probability": None,
+            "fill_holes": False,
+            "least_area_mm2": 0.0,
+            "corrected": False,
+        },
         "type_threshold": 0.9,
     }
     lesions = [lesion for scan in reported for lesion in scan["lesions"]]

@@ -90,6 +90,7 @@ def test_any_record_set_can_be_fine_tuned_on(
     # A class without training pixels has no weight in the loss.
     weights = identity["task"]["class_weights"]
     assert len(weights) == len(learned)
+    assert description.class_weights == tuple(weights)
     if label_set is THIRTY_TWO:
         assert "head:   kind0, kind1, kind2, kind3" in out
         assert "kind29 from the old head's lesion" in out
