@@ -49,6 +49,7 @@ class OptionSpec:
       repeated: A tuple is given by repeating the flag, not as a comma-separated list.
       empty_is_none: An empty string means None.
       shown_default: Text for the documentation if the default depends on the machine.
+      former: For an option added to a later version: the value that reproduces earlier versions.
     """
 
     help: str
@@ -61,6 +62,7 @@ class OptionSpec:
     repeated: bool = False
     empty_is_none: bool = False
     shown_default: str = ""
+    former: Any = None
 
 
 def option(default: Any, help: str, **spec: Any) -> Any:
@@ -181,6 +183,18 @@ class Options:
             if isinstance(found, Option):
                 value = found.checked(getattr(self, field.name))
                 object.__setattr__(self, field.name, value)
+
+    def identity(self) -> dict[str, Any]:
+        """The fields, for comparison with those that an earlier version stored.
+
+        Options added later are left out if they have the value that reproduces earlier versions.
+        """
+        fields = dataclasses.asdict(self)  # type: ignore[call-overload]
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            former = field.metadata[_OPTION].former if _OPTION in field.metadata else None
+            if former is not None and fields[field.name] == former:
+                del fields[field.name]
+        return fields
 
     @classmethod
     def of(cls, settings: Self | None = None, /, **values: Any) -> Self:

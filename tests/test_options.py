@@ -91,3 +91,14 @@ def test_options_can_be_checked_one_by_one():
 def test_the_message_names_the_flag_for_the_terminal():
     assert OptionError("epochs", "too few").as_flag() == "--epochs: too few"
     assert OptionError(None, "nothing to do").as_flag() == "nothing to do"
+
+
+def test_an_identity_leaves_out_later_options_that_change_nothing():
+    @dataclass(frozen=True)
+    class Later(Options):
+        epochs: int = option(80, "Epochs.")
+        warmup: float = option(3.0, "Warm-up.", former=0.0)
+        fixed: tuple[str, ...] = ()
+
+    assert Later(warmup=0).identity() == {"epochs": 80, "fixed": ()}
+    assert Later().identity() == {"epochs": 80, "fixed": (), "warmup": 3.0}

@@ -1,22 +1,57 @@
-"""The loss of the paper: cross-entropy weighted per class, and the class weights."""
+"""The loss: cross-entropy weighted per class as in the paper, soft Dice, and the class weights."""
 
 from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
 
+from liver_tf.labels import LIVER
 
-def class_weights(class_pixels: Iterable[int]) -> tuple[float, ...]:
-    """Weights inversely proportional to each class's share of pixels.
 
-    Scaled so that the mean weight over all pixels is 1: w_c = pixels / (classes present x pixels
-    of c). A class without pixels gets weight 0.
+def class_weights(class_pixels: Iterable[int], kind: str = "inverse") -> tuple[float, ...]:
+    """Class weights of the cross-entropy.
+
+    ``inverse``: inversely proportional to each class's share of pixels, as in the paper. ``sqrt``:
+    to the square root of that share. Both are scaled so that the mean weight over all pixels is 1,
+    and give weight 0 to a class without pixels. ``none``: all weights are 1.
+
+    Args:
+      class_pixels: Number of pixels of each class.
+      kind: ``inverse``, ``sqrt`` or ``none``.
     """
     pixels = np.asarray(list(class_pixels), np.float64)
+    if kind == "none":
+        return (1.0,) * len(pixels)
     present = pixels > 0
     weights = np.zeros_like(pixels)
-    weights[present] = pixels.sum() / (present.sum() * pixels[present])
+    if kind == "inverse":
+        weights[present] = pixels.sum() / (present.sum() * pixels[present])
+    else:
+        weights[present] = pixels.sum() / np.sqrt(pixels).sum() / np.sqrt(pixels[present])
     return tuple(weights.tolist())
+
+
+def segmentation_loss(
+    logits: tf.Tensor, labels: tf.Tensor, class_weights: tf.Tensor, dice_weight: float = 0.0
+) -> tf.Tensor:
+    """Weighted cross-entropy plus ``dice_weight`` times the soft Dice loss.
+
+    The soft Dice loss is 1 - (2 sum(p y) + 1) / (sum(p) + sum(y) + 1) over all pixels of the batch,
+    where p is the summed probability of all lesion types (of the liver, without lesion types) and y
+    is 1 in true lesion pixels. The added ones make it 0 in a batch without lesion that is
+    predicted as such.
+
+    Arguments and result: as ``weighted_cross_entropy``.
+    """
+    if not dice_weight:
+        return weighted_cross_entropy(logits, labels, class_weights)
+
+    @tf.custom_gradient
+    def of_logits(logits):
+        loss, gradient = _with_soft_dice(logits, labels, class_weights, tf.constant(dice_weight))
+        return loss, lambda upstream: upstream * gradient
+
+    return of_logits(logits)
 
 
 @tf.custom_gradient
@@ -46,3 +81,21 @@ def _loss_and_gradient(logits, labels, class_weights):
     weight = tf.reduce_sum(weighted, axis=-1, keepdims=True)
     gradient = (tf.exp(log_probability) * weight - weighted) / pixels
     return -tf.reduce_sum(weighted * log_probability) / pixels, gradient
+
+
+# One program, in which the probabilities are computed once.
+@tf.function(jit_compile=True)
+def _with_soft_dice(logits, labels, class_weights, dice_weight):
+    loss, gradient = _loss_and_gradient(logits, labels, class_weights)
+    classes = logits.shape[-1]
+    first = min(LIVER + 1, classes - 1)
+    probability = tf.nn.softmax(logits)
+    predicted = tf.reduce_sum(probability[..., first:], axis=-1, keepdims=True)
+    true = tf.cast(labels >= first, tf.float32)[..., None]
+    numerator = 2.0 * tf.reduce_sum(predicted * true) + 1.0
+    denominator = tf.reduce_sum(predicted) + tf.reduce_sum(true) + 1.0
+    by_predicted = (numerator - 2.0 * true * denominator) / denominator**2
+    is_lesion = tf.constant([float(label >= first) for label in range(classes)])
+    by_logits = probability * (is_lesion - predicted) * by_predicted
+    dice_loss = 1.0 - numerator / denominator
+    return loss + dice_weight * dice_loss, gradient + dice_weight * by_logits

@@ -14,7 +14,7 @@ from liver_tf.pipeline.batches import BatchSource
 from liver_tf.training.compiled_steps import CompiledSteps
 from liver_tf.training.cycle_settings import CycleSettings
 from liver_tf.training.early_stopping import has_ended
-from liver_tf.training.learning_rate import learning_rate
+from liver_tf.training.learning_rate import changes_within_epochs, learning_rate
 from liver_tf.training.open_cycle import OpenCycle
 from liver_tf.training.replicas import OneDevice
 from liver_tf.training.task import Task
@@ -82,7 +82,8 @@ def train_cycle(setup: TrainingSetup, cycle: PlannedCycle) -> dict:
     epochs = training.epochs(first + state.epoch, first + settings.epochs)
     checks = validation.epochs(state.epoch, settings.epochs, shuffled=False)
     while not has_ended(state, settings):
-        row = train_epoch(step, epochs, settings, setup.steps.optimiser, state.epoch)
+        steps = training.steps(first + state.epoch)
+        row = train_epoch(step, epochs, settings, setup.steps.optimiser, state.epoch, steps)
         if math.isfinite(row["loss"]):
             row |= validate(setup.steps.validation, next(checks), setup.label_set.classes)
         state = run.commit(state, row)
@@ -90,17 +91,31 @@ def train_cycle(setup: TrainingSetup, cycle: PlannedCycle) -> dict:
 
 
 def train_epoch(
-    step: Any, epochs: Any, settings: CycleSettings, optimiser: keras.Optimizer, epoch: int
+    step: Any,
+    epochs: Any,
+    settings: CycleSettings,
+    optimiser: keras.Optimizer,
+    epoch: int,
+    steps: int,
 ) -> dict:
-    """Train on the next of ``epochs``; return the first columns of its row in the history."""
-    rate = learning_rate(settings, epoch)
+    """Train on the next of ``epochs``; return the first columns of its row in the history.
+
+    ``steps`` is the number of its batches. If the learning rate changes within the epoch, the
+    history shows the one in its middle.
+    """
+    rate = learning_rate(settings, epoch + 0.5)
     optimiser.learning_rate.assign(rate)
     started = time.perf_counter()
     # Meanwhile the pipeline compiles augmentation and makes the first batch.
     step.prepare(*epochs.element_spec)
     batches = TimedBatches(epochs)
     # Losses are read after the last step, so that no step waits for the one before it.
-    losses = [(step(*batch), batch[0].shape[0]) for batch in batches]
+    losses = []
+    for number, batch in enumerate(batches):
+        if changes_within_epochs(settings):
+            progress = epoch + (number + 0.5) / steps
+            optimiser.learning_rate.assign(learning_rate(settings, progress))
+        losses.append((step(*batch), batch[0].shape[0]))
     total, slices = 0.0, 0
     for loss, size in losses:  # sum() would round differently from Python 3.12 on
         total += float(loss) * size

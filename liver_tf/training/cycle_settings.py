@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from liver_tf.model.blocks import BLOCKS, NORM_POLICIES
 from liver_tf.options import Options, option
 
-MONITORS = ("val_loss", "val_dice")
+MONITORS = ("val_loss", "val_dice", "epoch")
+#: Learning-rate schedules.
+STEP, COSINE = SCHEDULES = ("step", "cosine")
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,14 @@ class CycleSettings(Options):
     epochs: int = option(80, "Maximum number of epochs of a cycle.", low=1)
     batch_size: int = option(1, "Slices per training step.", low=1)
     patience: int = option(
-        12, "A cycle ends after this many epochs without improvement in validation.", low=1
+        12,
+        "A cycle ends after this many epochs without improvement in validation. 0: never early.",
+        low=0,
     )
     monitor: str = option(
         "val_loss",
-        "The validation result that determines the best epoch and early stopping.",
+        "The validation result that determines the best epoch and early stopping. epoch: the last "
+        "epoch is kept.",
         choices=MONITORS,
     )
     norm: str = option(
@@ -33,6 +38,21 @@ class CycleSettings(Options):
         "Batch normalisation of the trained blocks. update: moving statistics, scale and offset "
         "are updated. freeze_statistics: scale and offset only. inference: none of them.",
         choices=NORM_POLICIES,
+    )
+    schedule: str = option(
+        STEP,
+        "Learning rate within a cycle. step: multiplied by --rate_decay every --decay_epochs "
+        "epochs, as in the paper. cosine: falls from step to step along half a cosine, to "
+        "--rate_floor at the end of the last epoch.",
+        flag="learning_rate_schedule",
+        choices=SCHEDULES,
+        former=STEP,
+    )
+    warmup_epochs: float = option(
+        0.0,
+        "Epochs at the start of a cycle in which the learning rate rises linearly from 0.",
+        low=0,
+        former=0.0,
     )
     decay: float = option(0.9, "Factor applied to the learning rate.", flag="rate_decay", above=0)
     decay_epochs: int = option(2, "Epochs between two decays of the learning rate.", low=1)

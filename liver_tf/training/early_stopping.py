@@ -16,4 +16,5 @@ def is_better(value: float, state: CycleState, settings: CycleSettings) -> bool:
 def has_ended(state: CycleState, settings: CycleSettings) -> bool:
     """Whether the cycle has reached its last epoch, or run out of patience."""
     without_improvement = state.epoch - state.best_epoch
-    return state.epoch >= settings.epochs or without_improvement >= settings.patience
+    impatient = bool(settings.patience) and without_improvement >= settings.patience
+    return state.epoch >= settings.epochs or impatient

@@ -4,7 +4,6 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from liver_tf.training.cycle import PlannedCycle
 def cycle_key(model: keras.Model, cycle: PlannedCycle, identity: dict[str, Any]) -> str:
     """Hash of everything that determines a cycle's outcome."""
     shared = {name: value for name, value in identity.items() if name != "protocol"}
-    content = [block_hashes(model), asdict(cycle.settings), cycle.first_epoch, shared]
+    content = [block_hashes(model), cycle.settings.identity(), cycle.first_epoch, shared]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -97,8 +97,8 @@ class Job:
     @classmethod
     def of(cls, plan: TrainingPlan, split: Split, computation: Computation) -> "Job":
         """The training of a split; raises ``Refusal`` if its training cases have no liver."""
-        weighted = plan.settings.sampling.weighted_loss
-        task = task_of(plan.manifest, split.training, plan.mapping, weighted=weighted)
+        loss = plan.settings.resolved_loss()
+        task = task_of(plan.manifest, split.training, plan.mapping, loss)
         return cls(plan, split, computation, task)
 
     def identity(self) -> dict[str, Any]:
@@ -107,11 +107,11 @@ class Job:
         return {
             "data_fingerprint": plan.manifest.fingerprint,
             "split": asdict(self.split),
-            "augmentation": asdict(plan.ranges),
-            "sampling": asdict(settings.sampling.resolved()),
-            "task": asdict(self.task),
+            "augmentation": plan.ranges.identity(),
+            "sampling": settings.sampling.resolved().identity(),
+            "task": self.task.identity(),
             "seed": settings.seed,
-            "protocol": asdict(plan.protocol),
+            "protocol": plan.protocol.identity(),
             "architecture": asdict(plan.architecture),
             "computation": {
                 **self.computation.identity(),

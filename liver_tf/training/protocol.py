@@ -33,6 +33,11 @@ class Protocol:
                 f"protocol name: expected letters, digits, '_' and '-', got {self.name!r}"
             )
 
+    def identity(self) -> dict[str, Any]:
+        """The protocol as it is stored in ``run.json``."""
+        cycles = [cycle.identity() for cycle in self.cycles]
+        return {"name": self.name, "start": self.start, "cycles": cycles}
+
 
 #: Settings that a cycle's line may change.
 _OVERRIDES = {
@@ -41,6 +46,7 @@ _OVERRIDES = {
     "batch_size": int,
     "patience": int,
     "norm": str,
+    "warmup_epochs": float,
 }
 
 

@@ -1,35 +1,51 @@
-"""What the network learns from a record set: labels, standardisation, class weights."""
+"""What the network learns from a record set: labels, standardisation, loss."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import tensorflow as tf
 
 from liver_tf.labels import LIVER_ONLY, LabelSet
-from liver_tf.model.loss import class_weights
+from liver_tf.model.loss import class_weights, segmentation_loss
 from liver_tf.pipeline.standardisation import standardise
 from liver_tf.records import case_statistics
 from liver_tf.records.manifest import Manifest
 from liver_tf.refusals import Refusal
+from liver_tf.training.loss_settings import LossSettings
 
 
 @dataclass(frozen=True)
 class Task:
-    """Input standardisation and loss weights.
+    """Input standardisation and loss.
 
     Attributes:
       mean_hu, sd_hu: Liver HU of the training data.
       class_weights: One per class.
       window: (low, high) HU.
+      dice_weight: Weight of the soft Dice loss.
     """
 
     mean_hu: float
     sd_hu: float
     class_weights: tuple[float, ...]
     window: tuple[int, int]
+    dice_weight: float = 0.0
 
     def standardise(self, hu: tf.Tensor) -> tf.Tensor:
         """HU [batch, s, s] to the network's input [batch, s, s, 1]."""
         return standardise(hu, self.mean_hu, self.sd_hu)
+
+    def loss(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """The loss of a batch, see ``segmentation_loss``."""
+        weights = tf.constant(self.class_weights, tf.float32)
+        return segmentation_loss(logits, labels, weights, self.dice_weight)
+
+    def identity(self) -> dict[str, Any]:
+        """The fields; ``dice_weight`` only if it has an effect, as earlier versions had none."""
+        fields = asdict(self)
+        if not self.dice_weight:
+            del fields["dice_weight"]
+        return fields
 
 
 def label_map(source: LabelSet, kind: str) -> tuple[tuple[int, ...], LabelSet]:
@@ -40,13 +56,15 @@ def label_map(source: LabelSet, kind: str) -> tuple[tuple[int, ...], LabelSet]:
 
 
 def task_of(
-    manifest: Manifest, cases: tuple[str, ...], mapping: tuple[int, ...], *, weighted: bool = True
+    manifest: Manifest,
+    cases: tuple[str, ...],
+    mapping: tuple[int, ...],
+    loss: LossSettings = LossSettings(),  # noqa: B008
 ) -> Task:
-    """Standardisation and loss weights, computed from the training ``cases`` only.
+    """Standardisation and class weights, computed from the training ``cases`` only.
 
     Args:
       mapping: From ``label_map``.
-      weighted: Weight each class by the inverse of its share of pixels instead of 1.
 
     Raises:
       Refusal: The training cases have no liver.
@@ -66,5 +84,5 @@ def task_of(
             found=str(error),
             remedy="Check the labels with data_prep.verify.",
         ) from None
-    weights = class_weights(pixels) if weighted else (1.0,) * len(pixels)
-    return Task(mean, sd, weights, manifest.window)
+    weights = class_weights(pixels, loss.class_weights)
+    return Task(mean, sd, weights, manifest.window, loss.dice_weight)

@@ -1,6 +1,6 @@
 """Options of ``pretrain`` and ``finetune``. Does not import TensorFlow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from liver_tf.default_paths import FINETUNE_RUNS, FOLDS_FILE, LESION_RUN, ROI_RECORDS
@@ -11,6 +11,7 @@ from liver_tf.pipeline.augmentation.ranges import Augmentation
 from liver_tf.pipeline.sampling import BalancedSampling
 from liver_tf.run_files import HOLD_OUT, INNER, TEST_FOLD, VALIDATIONS, fold_name, run_folder
 from liver_tf.training.cycle_settings import CycleSettings
+from liver_tf.training.loss_settings import NONE, LossSettings
 from liver_tf.training.protocol import STARTS, Protocol, parse_cycle
 
 #: Devices that share each batch.
@@ -73,6 +74,7 @@ class TrainingSettings(Options):
     records: Path
     schedule: CycleSettings = part(CycleSettings)
     sampling: BalancedSampling = part(BalancedSampling)
+    loss: LossSettings = part(LossSettings)
     augmentation: Augmentation = part(Augmentation)
     computation: ComputationSettings = part(ComputationSettings)
     seed: int = option(0, "Seed of all random numbers.", low=0, high=2**31 - 1)
@@ -87,6 +89,12 @@ class TrainingSettings(Options):
         "Validation slices drawn in TensorBoard when the validation result improves; 0 draws none.",
         low=0,
     )
+
+    def resolved_loss(self) -> LossSettings:
+        """The loss of a run: class weights are equal unless ``--balance=loss``."""
+        if self.sampling.weighted_loss:
+            return self.loss
+        return replace(self.loss, class_weights=NONE)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from liver_tf.model.loss import weighted_cross_entropy
 from liver_tf.pipeline.augmentation import augment
 from liver_tf.training.replicas import ONE_DEVICE, OneDevice
 from liver_tf.training.task import Task
@@ -23,7 +22,6 @@ def training_step(
 
     After freezing other blocks a new step is needed.
     """
-    weights = tf.constant(task.class_weights, tf.float32)
     variables = model.trainable_variables
     if not optimiser.built:
         with replicas.scope():
@@ -32,7 +30,7 @@ def training_step(
     def learn(images, labels, share):
         with tf.GradientTape() as tape:
             logits = model(task.standardise(images), training=True)
-            loss = weighted_cross_entropy(logits, labels, weights)
+            loss = task.loss(logits, labels)
             loss = loss if share is None else loss * share
             scaled = optimiser.scale_loss(loss)
         optimiser.apply(tape.gradient(scaled, variables), variables)

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from liver_tf.model.loss import weighted_cross_entropy
 from liver_tf.training.replicas import ONE_DEVICE, OneDevice
 from liver_tf.training.task import Task
 
@@ -50,12 +49,11 @@ def validation_step(
     model: keras.Model, task: Task, replicas: OneDevice = ONE_DEVICE
 ) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
     """Make a compiled step: (images, labels, {}) to the batch's loss and its overlap counts."""
-    weights = tf.constant(task.class_weights, tf.float32)
 
     def step(images, labels, parameters):
         (images, labels, _), share = replicas.share((images, labels, parameters))
         logits = model(task.standardise(images), training=False)
-        loss = weighted_cross_entropy(logits, labels, weights)
+        loss = task.loss(logits, labels)
         overlap = class_overlap(logits, labels, len(task.class_weights))
         return (loss, overlap) if share is None else (loss * share, overlap * tf.sign(share))
 

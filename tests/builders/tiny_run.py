@@ -4,7 +4,6 @@ import functools
 import os
 import signal
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from liver_tf.labels import LESION_TYPES
@@ -108,7 +107,7 @@ def train(
     identity = {
         "data_fingerprint": manifest.fingerprint,
         "seed": seed,
-        "protocol": asdict(protocol),
+        "protocol": protocol.identity(),
         **changes,
     }
     replicas = computation.replicas

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from scipy.special import log_softmax
 
-from liver_tf.model.loss import class_weights, weighted_cross_entropy
+from liver_tf.model.loss import class_weights, segmentation_loss, weighted_cross_entropy
 from liver_tf.training.validation import class_overlap
 
 
@@ -45,6 +45,68 @@ def test_loss_of_extreme_logits_is_finite():
     logits = tf.constant([[[[1e4, -1e4]]]])
     loss = weighted_cross_entropy(logits, tf.constant([[[1]]]), tf.constant([1.0, 1.0]))
     assert float(loss) == pytest.approx(2e4)
+
+
+def test_class_weights_by_the_square_root_and_equal_ones():
+    weights = class_weights([900, 0, 100], "sqrt")
+    # 1 / sqrt(0.9) : 1 / sqrt(0.1) = 1 : 3, with a mean over all pixels of 1.
+    assert weights == pytest.approx((1 / 1.2, 0.0, 3 / 1.2))
+    assert np.dot(weights, [0.9, 0.0, 0.1]) == pytest.approx(1.0)
+    assert class_weights([900, 0, 100], "none") == (1.0, 1.0, 1.0)
+
+
+def test_soft_dice_worked_by_hand():
+    # Two pixels, probabilities of lesion 3/4 (true) and 1/2 (not), summed over both lesion types.
+    probability = np.array([[[[0.125, 0.125, 0.5, 0.25], [0.25, 0.25, 0.25, 0.25]]]])
+    logits = tf.constant(np.log(probability), tf.float32)
+    labels = tf.constant([[[3, 1]]], tf.uint8)
+    weights = tf.constant([0.0, 0.0, 0.0, 0.0])
+    dice = (2 * 0.75 + 1) / (1.25 + 1 + 1)
+    assert float(segmentation_loss(logits, labels, weights, 0.5)) == pytest.approx(0.5 * (1 - dice))
+    # A network of liver and background: probability of liver 1/4 (true) and 1/2 (not).
+    logits = tf.math.log([[[[0.75, 0.25], [0.5, 0.5]]]])
+    loss = segmentation_loss(logits, tf.constant([[[1, 0]]]), tf.constant([0.0, 0.0]), 1.0)
+    assert float(loss) == pytest.approx(1 - 1.5 / 2.75)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_the_gradient_of_soft_dice_equals_automatic_differentiation(classes):
+    generator = np.random.default_rng(classes)
+    logits = tf.constant(generator.normal(0, 2, (2, 5, 4, classes)), tf.float32)
+    labels = tf.constant(generator.integers(0, classes, (2, 5, 4)), tf.uint8)
+    weights = tf.constant(generator.uniform(0, 3, classes), tf.float32)
+    first = 2 if classes > 2 else 1
+
+    def slow(logits):
+        one_hot = tf.one_hot(labels, classes)
+        entropy = -tf.reduce_sum(one_hot * weights * tf.nn.log_softmax(logits), axis=-1)
+        lesion = tf.reduce_sum(tf.nn.softmax(logits)[..., first:], axis=-1)
+        true = tf.reduce_sum(one_hot[..., first:], axis=-1)
+        both = tf.reduce_sum(lesion * true)
+        dice = (2 * both + 1) / (tf.reduce_sum(lesion) + tf.reduce_sum(true) + 1)
+        return tf.reduce_mean(entropy) + 0.7 * (1 - dice)
+
+    values, gradients = [], []
+    for loss in (slow, lambda logits: segmentation_loss(logits, labels, weights, 0.7)):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            values.append(3.0 * loss(logits))
+        gradients.append(tape.gradient(values[-1], logits).numpy())
+    assert float(values[1]) == pytest.approx(float(values[0]), rel=1e-5)
+    np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-4, atol=1e-7)
+
+
+def test_a_batch_without_lesion_lowers_the_probability_of_lesion():
+    labels, weights = tf.ones([1, 4, 4], tf.uint8), tf.constant([0.0, 0.0, 0.0])
+    for logit, expected in ((-30.0, 0.0), (30.0, 16 / 17)):
+        logits = tf.ones([1, 4, 4, 1]) * tf.constant([0.0, 0.0, logit])
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            loss = segmentation_loss(logits, labels, weights, 1.0)
+        assert float(loss) == pytest.approx(expected, abs=1e-5)
+        gradient = tape.gradient(loss, logits).numpy()
+        assert np.isfinite(gradient).all()
+        assert (gradient[..., 2] >= 0).all()
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from liver_tf.model.description import load_description
+from liver_tf.training.loss_settings import LossSettings
 from liver_tf.training.task import task_of
 from tests.builders.command_lines import finetune_arguments, pretrain_arguments
 from trainers import finetune, pretrain
@@ -69,9 +71,30 @@ def test_fine_tuning_takes_the_same_flags(pretrained, record_set, command):
     assert identity["task"]["class_weights"] == [1.0] * 5
 
 
+def test_the_loss_belongs_to_the_run_and_its_weights_to_the_network(
+    pretrained, record_set, command
+):
+    run = pretrained / "loss"
+    changes = {"records": record_set[0], "run": run}
+    arguments = pretrain_arguments(pretrained, **changes)
+    assert command(pretrain, *arguments, "--class_weights=sqrt", "--dice_weight=0.5") == 0
+    task = json.loads((run / "run.json").read_text())["task"]
+    assert task["dice_weight"] == 0.5
+    assert load_description(run).class_weights == tuple(task["class_weights"])
+    ratio = max(task["class_weights"]) / min(task["class_weights"])
+    assert 8 < ratio < 14, "inverse weights differ by a factor of more than 100"
+    assert command(pretrain, *arguments, "--class_weights=sqrt") == 1
+    # A description of an earlier version does not state them.
+    stored = json.loads((run / "model.json").read_text())
+    del stored["class_weights"]
+    (run / "model.json").write_text(json.dumps(stored))
+    assert load_description(run).class_weights is None
+
+
 def test_weights_of_the_loss(record_set):
     manifest = record_set[1]
     cases = tuple(entry.case for entry in manifest.cases)
-    assert task_of(manifest, cases, (0, 1, 2, 3, 4), weighted=False).class_weights == (1.0,) * 5
-    assert task_of(manifest, cases, (0, 1, 1, 1, 1), weighted=False).class_weights == (1.0,) * 2
+    equal = LossSettings("none")
+    assert task_of(manifest, cases, (0, 1, 2, 3, 4), equal).class_weights == (1.0,) * 5
+    assert task_of(manifest, cases, (0, 1, 1, 1, 1), equal).class_weights == (1.0,) * 2
     assert max(task_of(manifest, cases, (0, 1, 2, 3, 4)).class_weights) > 5

@@ -335,6 +335,29 @@ def test_early_stopping_keeps_the_best_epoch(
     assert len(set(map(str, models))) == 4
 
 
+def test_a_cosine_without_early_stopping_resumes_bit_for_bit(record_set, tmp_path, monkeypatch):
+    settings = tiny_run.cycle(
+        epochs=3, patience=0, monitor="epoch", schedule="cosine", warmup_epochs=0.5
+    )
+    cosine = Protocol("cosine", SCRATCH, (settings,))
+    hashes, (result,) = tiny_run.train(tmp_path / "whole" / "run", record_set[0], cosine)
+    assert (result["epochs"], result["best_epoch"]) == (3, 3)
+    original = cycle.train_epoch
+
+    def crashing(*arguments):
+        if arguments[4] == 2:
+            raise PowerCut
+        return original(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cycle, "train_epoch", crashing)
+        with pytest.raises(PowerCut):
+            tiny_run.train(tmp_path / "cut" / "run", record_set[0], cosine)
+    assert tiny_run.train(tmp_path / "cut" / "run", record_set[0], cosine)[0] == hashes
+    stepwise = Protocol("step", SCRATCH, (replace(settings, schedule="step"),))
+    assert tiny_run.train(tmp_path / "step" / "run", record_set[0], stepwise)[0] != hashes
+
+
 def test_state_is_restored_with_optimiser_and_progress(tmp_path):
     def make(seed):
         model = unet.build(Architecture(16, 1, 2), seed)
