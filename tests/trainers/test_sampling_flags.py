@@ -84,11 +84,6 @@ def test_the_loss_belongs_to_the_run_and_its_weights_to_the_network(
     ratio = max(task["class_weights"]) / min(task["class_weights"])
     assert 8 < ratio < 14, "inverse weights differ by a factor of more than 100"
     assert command(pretrain, *arguments, "--class_weights=sqrt") == 1
-    # A description of an earlier version does not state them.
-    stored = json.loads((run / "model.json").read_text())
-    del stored["class_weights"]
-    (run / "model.json").write_text(json.dumps(stored))
-    assert load_description(run).class_weights is None
 
 
 def test_weights_of_the_loss(record_set):
