@@ -67,7 +67,12 @@ _REMEDIES = {
     "a different patient, use --series_without_patient_id=own_patient.",
     "series-no-seg": "Add it below the folder (RT structure sets are not read: convert them to "
     "DICOM SEG), or remove the series.",
-    "series-patients": "Export the series again: folds are made by patient.",
+    "series-patients": "Export the series of each patient separately.",
+    "series-studies": "Export the series of each study separately.",
+    "series-frames": "Export again: slices with several frames of reference cannot be placed "
+    "beside each other.",
+    "series-instance-twice": "Export the series again: identifiers were changed or copied.",
+    "series-alternates": "Choose one of the values, and put its slices into a folder of their own.",
     "seg-not-binary": "Export it as binary segments: the threshold for probabilities is unknown.",
     "seg-scan": "Use a NIfTI mask for a NIfTI image.",
     "seg-no-series": "Export the series beside its segmentation, or remove the segmentation.",

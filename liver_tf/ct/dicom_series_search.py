@@ -25,6 +25,8 @@ from liver_tf.ct.dicom_seg_frames import referenced_instances, referenced_series
 from liver_tf.ct.dicom_series import DICOM_SUFFIXES, excluded_cautions
 from liver_tf.ct.dicom_slice_header import CT_STORAGES, is_localizer, refuse_enhanced
 from liver_tf.ct.input_file import files_below
+from liver_tf.ct.one_volume import refuse_several_patients
+from liver_tf.ct.patient_identity import patient_key
 from liver_tf.refusals import Caution, Refusal
 
 _NEEDED = (
@@ -215,7 +217,7 @@ class _Index:
                     segmentations=tuple(series.segmentations),
                     series_uid=uid,
                     study_uid=min(series.studies),
-                    patient_id=series.patients.pop(),
+                    patient_id=patient_key(min(series.patients)),
                     cautions=_cautions(excluded),
                 )
             )
@@ -242,9 +244,7 @@ def _is_directory(dataset: FileDataset, path: Path) -> bool:
 def _refuse_unusable(series: _Series, place: Path) -> None:
     if series.enhanced is not None:
         raise series.enhanced
-    if len(series.patients) > 1:
-        expected = "one PatientID in all slices of a series"
-        raise bad_input("series-patients", place, expected, f"{len(series.patients)}")
+    refuse_several_patients(series.patients, place)
     if not series.segmentations:
         expected = "a DICOM SEG that was drawn on the series"
         raise bad_input("series-no-seg", place, expected, "none below the folder")

@@ -14,6 +14,7 @@ from pydicom.uid import (
 from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_elements import number, numbers, text, uid_name, whole_number
 from liver_tf.ct.hu_plausibility import SPACING_LIMITS_MM
+from liver_tf.ct.one_volume import SliceOrigin, origin_of
 from liver_tf.ct.scanner_details import details_of
 from liver_tf.refusals import Caution, Refusal
 
@@ -36,6 +37,7 @@ class SliceHeader:
       column_direction: Second half, or None if ``row_direction`` is None.
       slope, intercept: HU = stored * slope + intercept.
       series_uid, instance_uid: For matching only.
+      origin: For deciding whether slices form one volume.
       cautions, details: As in :class:`liver_tf.ct.scan.Scan`.
     """
 
@@ -50,6 +52,7 @@ class SliceHeader:
     intercept: float
     series_uid: str
     instance_uid: str
+    origin: SliceOrigin
     cautions: tuple[Caution, ...]
     details: dict[str, str]
 
@@ -86,6 +89,7 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> SliceHeader:
         intercept=intercept,
         series_uid=text(dataset, "SeriesInstanceUID", path),
         instance_uid=text(dataset, "SOPInstanceUID", path),
+        origin=origin_of(dataset, path),
         cautions=tuple(cautions),
         details=details_of(dataset, path),
     )

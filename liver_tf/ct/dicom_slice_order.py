@@ -22,6 +22,11 @@ from liver_tf.ct.dicom_geometry import (
 )
 from liver_tf.ct.dicom_hu import HuRange, stored_hu
 from liver_tf.ct.dicom_slice_header import SliceHeader
+from liver_tf.ct.one_volume import (
+    refuse_alternation,
+    refuse_repeated_instances,
+    refuse_several_origins,
+)
 from liver_tf.ct.orientation import canonical_affine, spacing_of, to_canonical
 from liver_tf.ct.scan import SourceGrid
 from liver_tf.refusals import Caution
@@ -75,10 +80,16 @@ def stack_slices(headers: Sequence[SliceHeader], place: Path) -> SliceStack:
       headers: At least one, in any order.
       place: The folder, or a file of the series, that refusals name.
 
-    Cautions: those of the slices, ``series-stray-slice``, and ``series-rescale``.
+    Cautions: those of the slices, ``series-stray-slice``, ``series-parts``, ``series-rescale``.
+
+    Raises:
+      Refusal: ``series-…`` of ``docs/bad_input.md``.
     """
     series, strays = _one_series(headers, place)
+    refuse_several_origins([header.origin for header in series], place)
     series, positions, step = _sorted_by_position(series, place)
+    refuse_repeated_instances([header.instance_uid for header in series], place)
+    parts = refuse_alternation([header.origin for header in series], place)
     first = series[0]
     grid = SourceGrid(
         "dicom-series",
@@ -97,7 +108,7 @@ def stack_slices(headers: Sequence[SliceHeader], place: Path) -> SliceStack:
         source=grid,
         affine=affine,
         spacing_mm=spacing_of(affine),
-        cautions=tuple(dict.fromkeys(cautions)) + strays + _rescale_cautions(series),
+        cautions=tuple(dict.fromkeys(cautions)) + strays + parts + _rescale_cautions(series),
         details=first.details,
     )
 
