@@ -123,7 +123,8 @@ def _store(study: Path, name: str, results: list, seen: dict[str, tuple]) -> Non
     from liver_tf.measures.calibration import Temperature
     from liver_tf.records.training_data_file import save_training_data
     from liver_tf.results.example_slices import crop_to_liver, pick_examples, save_examples
-    from liver_tf.results.stored_results import RunResults
+    from liver_tf.results.run_results import RunResults
+    from liver_tf.results.stored_results import save_results
 
     pixels = np.random.default_rng(4).normal(100, 20, (256, 256)).astype(np.int16)
     truth = np.zeros((256, 256), np.uint8)
@@ -141,7 +142,7 @@ def _store(study: Path, name: str, results: list, seen: dict[str, tuple]) -> Non
             results=tuple(one for one in results if one.network == (fold, seed)),
             temperature=Temperature(1.5, "validation", 30, (), 1.0, 0.9),
         )
-        run_results.save(run)
+        save_results(run_results, run)
         shown = {
             rank: crop_to_liver(pixels, truth, np.roll(truth, 4), (1.2, 1.2), one)
             for rank, one in pick_examples(run_results.results).items()

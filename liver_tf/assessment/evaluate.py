@@ -28,7 +28,8 @@ from liver_tf.records.manifest import Manifest, load_manifest
 from liver_tf.records.shard_reader import check_shards, read_case
 from liver_tf.report.write_report import TABLE, write_runs_report
 from liver_tf.results.example_slices import load_examples
-from liver_tf.results.stored_results import RunResults, has_results, load_results
+from liver_tf.results.run_results import RunResults
+from liver_tf.results.stored_results import has_results, load_results, save_results
 from liver_tf.run_files import INNER
 
 
@@ -191,7 +192,7 @@ class _RunEvaluation:
             looks=looks,
         )
         save_label_maps(self.run, part, maps)
-        results.save(self.run)
+        save_results(results, self.run)
         return results
 
     @cached_property

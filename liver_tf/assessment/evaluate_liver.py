@@ -13,7 +13,8 @@ from liver_tf.measures.compare_with_truth import compare_with_truth
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.records.manifest import Manifest
 from liver_tf.records.shard_reader import check_shards, read_case
-from liver_tf.results.stored_results import RunResults
+from liver_tf.results.run_results import RunResults
+from liver_tf.results.stored_results import save_results
 from liver_tf.run_files import INNER
 
 
@@ -87,5 +88,5 @@ def evaluate_liver(
         results=tuple(measured),
     )
     save_label_maps(output, "test", maps)
-    results.save(output)
+    save_results(results, output)
     return results

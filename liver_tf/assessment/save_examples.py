@@ -6,7 +6,7 @@ from liver_tf.assessment.label_maps import load_label_map
 from liver_tf.records.manifest import Manifest
 from liver_tf.records.shard_reader import read_case
 from liver_tf.results.example_slices import crop_to_liver, pick_examples, save_examples
-from liver_tf.results.stored_results import RunResults
+from liver_tf.results.run_results import RunResults
 
 
 def save_example_slices(run: Path, results: RunResults, records: Path, manifest: Manifest) -> None:

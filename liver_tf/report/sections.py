@@ -28,7 +28,7 @@ from liver_tf.report.tables.paper_table import (
     measured_label,
     paper_table,
 )
-from liver_tf.results.stored_results import LOOSE
+from liver_tf.results.run_results import LOOSE
 from liver_tf.results.study_inventory import EVALUATED
 from liver_tf.statistics.bootstrap_intervals import LEAST_PATIENTS
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from liver_tf.measures.measure_registry import PAPER_MEASURES, measure_title
 from liver_tf.report.tables.paper_table import format_interval
-from liver_tf.results.stored_results import LOOSE
+from liver_tf.results.run_results import LOOSE
 from liver_tf.statistics.paired_difference import PairedDifference
 from liver_tf.statistics.protocol_comparisons import CONTROLS, REFERENCE
 

@@ -16,7 +16,7 @@ import numpy as np
 from liver_tf import run_files
 from liver_tf.atomic_files import atomic_write
 from liver_tf.measures.slice_result import SliceResult
-from liver_tf.results.stored_results import RunResults
+from liver_tf.results.run_results import RunResults
 
 #: Ranks in display order.
 RANKS = ("worst", "median", "best")

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from liver_tf.measures.slice_result import SliceResult
 from liver_tf.refusals import Refusal
-from liver_tf.results.stored_results import LOOSE, RunResults
+from liver_tf.results.run_results import LOOSE, RunResults
 
 
 def pool_runs(runs: Sequence[RunResults]) -> dict[str, tuple[SliceResult, ...]]:

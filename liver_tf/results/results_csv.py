@@ -1,18 +1,13 @@
 """Results of runs as a table with one row per slice."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from liver_tf.labels import LIVER
 from liver_tf.measures.lesion_matching import IOU_THRESHOLDS
 from liver_tf.measures.slice_result import SliceResult
-
-if TYPE_CHECKING:
-    from liver_tf.results.stored_results import RunResults
+from liver_tf.results.run_results import RunResults
 
 _COLUMNS = (
     *("protocol", "fold", "seed", "part", "validation", "patient", "case", "slice"),

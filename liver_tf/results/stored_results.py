@@ -5,8 +5,7 @@ table. Both contain pseudonyms only.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from liver_tf import atomic_files, run_files
@@ -15,74 +14,29 @@ from liver_tf.measures.calibration import Temperature
 from liver_tf.measures.slice_result import SliceResult
 from liver_tf.refusals import Refusal
 from liver_tf.results.results_csv import results_csv
-from liver_tf.run_files import INNER, TEST_FOLD
+from liver_tf.results.run_results import RunResults
 
 SCHEMA_VERSION = 1
 
 _PLAIN_FIELDS = ("protocol", "fold", "seed", "part", "validation")
 
-#: Label of runs whose choices were made on the test fold.
-LOOSE = "VALIDATED ON THE TEST FOLD"
 
-
-def run_name(fold: str, seed: int, protocol: str, validation: str = INNER) -> str:
-    """``fold0/seed0/hier_freeze``: the place of a run below the folder of all runs."""
-    place = f"fold{fold}" if fold.isdigit() else fold
-    suffix = run_files.VALIDATED_ON_TEST if validation == TEST_FOLD else ""
-    return f"{place}{suffix}/seed{seed}/{protocol}"
-
-
-@dataclass(frozen=True)
-class RunResults:
-    """Results of one network on one part of its fold.
-
-    Attributes:
-      protocol: with fold and seed, identifies the network.
-      part: ``test`` or ``validation``.
-      validation: ``inner`` or ``test_fold``.
-      made_of: what the results depend on, by name: fingerprint of the records, hashes of the
-        weights, program version.
-      temperature: fitted on the validation part; None on that part, or if it could not be fitted.
-      looks: number of settings with which this run predicted this part; program versions do not
-        count as settings.
-    """
-
-    protocol: str
-    fold: str
-    seed: int
-    part: str
-    validation: str
-    label_set: LabelSet
-    made_of: Mapping[str, str]
-    results: tuple[SliceResult, ...]
-    temperature: Temperature | None = None
-    looks: int = 1
-
-    @property
-    def name(self) -> str:
-        """The run's place among others: ``fold0/seed0/hier_freeze``."""
-        return run_name(self.fold, self.seed, self.protocol, self.validation)
-
-    @property
-    def clean(self) -> bool:
-        """Whether no choice was made on the test fold."""
-        return self.validation == INNER
-
-    def save(self, run: Path) -> None:
-        """Write JSON and CSV into the run's folder, each atomically."""
-        atomic_files.write_json(
-            run_files.results_file(run, self.part),
-            {
-                "schema": SCHEMA_VERSION,
-                **{name: getattr(self, name) for name in _PLAIN_FIELDS},
-                "label_set": {"name": self.label_set.name, "classes": self.label_set.classes},
-                "made_of": self.made_of,
-                "temperature": None if self.temperature is None else asdict(self.temperature),
-                "looks": self.looks,
-                "images": [result.to_json() for result in self.results],
-            },
-        )
-        atomic_files.write_text(run_files.results_table(run, self.part), results_csv([self]))
+def save_results(results: RunResults, run: Path) -> None:
+    """Write JSON and CSV into the run's folder, each atomically."""
+    temperature = results.temperature
+    atomic_files.write_json(
+        run_files.results_file(run, results.part),
+        {
+            "schema": SCHEMA_VERSION,
+            **{name: getattr(results, name) for name in _PLAIN_FIELDS},
+            "label_set": {"name": results.label_set.name, "classes": results.label_set.classes},
+            "made_of": results.made_of,
+            "temperature": None if temperature is None else asdict(temperature),
+            "looks": results.looks,
+            "images": [result.to_json() for result in results.results],
+        },
+    )
+    atomic_files.write_text(run_files.results_table(run, results.part), results_csv([results]))
 
 
 def has_results(run: Path, part: str) -> bool:
@@ -91,7 +45,7 @@ def has_results(run: Path, part: str) -> bool:
 
 
 def load_results(run: Path, part: str = "test") -> RunResults:
-    """Read what ``RunResults.save`` wrote.
+    """Read what ``save_results`` wrote.
 
     Raises:
       Refusal: ``no-results``, ``results-damaged``, or ``results-schema`` if another version of the

@@ -15,7 +15,8 @@ from typing import Any
 from liver_tf import run_files
 from liver_tf.refusals import Refusal
 from liver_tf.results.example_slices import ExampleSlice, load_examples
-from liver_tf.results.stored_results import LOOSE, RunResults, has_results, load_results, run_name
+from liver_tf.results.run_results import LOOSE, RunResults, run_name
+from liver_tf.results.stored_results import has_results, load_results
 from liver_tf.results.training_history import FinishedCycle, read_cycles
 from liver_tf.run_files import INNER, TEST_FOLD
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from liver_tf.measures.measure_registry import COMPARED, PAPER_MEASURES, all_measures
 from liver_tf.measures.measure_sums import MeasureSums, RatioSums
 from liver_tf.measures.slice_result import SliceResult
-from liver_tf.results.stored_results import LOOSE
+from liver_tf.results.run_results import LOOSE
 from liver_tf.statistics.bootstrap_intervals import Interval, Resamples, resample
 from liver_tf.statistics.paired_difference import PairedDifference
 from liver_tf.statistics.permutation_test import holm, permutation_test

@@ -2,65 +2,17 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 
-from liver_tf.labels import LabelSet
-from liver_tf.pipeline.batches import BatchSource
-from liver_tf.training.compiled_steps import CompiledSteps
 from liver_tf.training.cycle_settings import CycleSettings
+from liver_tf.training.cycle_setup import PlannedCycle, TrainingSetup
 from liver_tf.training.early_stopping import has_ended
 from liver_tf.training.learning_rate import changes_within_epochs, learning_rate
 from liver_tf.training.open_cycle import OpenCycle
-from liver_tf.training.replicas import OneDevice
-from liver_tf.training.task import Task
 from liver_tf.training.validation import validate
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Training and validation batches by batch size; no records are read before the first call."""
-
-    training: Callable[[int], BatchSource]
-    validation: Callable[[int], BatchSource]
-
-
-@dataclass(frozen=True)
-class TrainingSetup:
-    """What all cycles of a run share.
-
-    Attributes:
-      model: The next cycle starts from its weights.
-      images: Number of overlay images for TensorBoard.
-      say: Prints a line.
-    """
-
-    model: keras.Model
-    task: Task
-    label_set: LabelSet
-    data: TrainingData
-    steps: CompiledSteps
-    replicas: OneDevice
-    images: int = 0
-    say: Callable[[str], None] = print
-
-
-@dataclass(frozen=True)
-class PlannedCycle:
-    """A cycle and its place in the run.
-
-    Attributes:
-      first_epoch: Sum of the maximum epochs of all earlier cycles; selects the augmentation.
-    """
-
-    folder: Path
-    settings: CycleSettings
-    first_epoch: int
-    title: str
 
 
 def train_cycle(setup: TrainingSetup, cycle: PlannedCycle) -> dict:

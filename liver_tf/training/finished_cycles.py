@@ -15,7 +15,7 @@ from liver_tf.model.block_weights import block_hashes
 from liver_tf.model.blocks import format_blocks
 from liver_tf.model.weights_file import is_sound, load_weights
 from liver_tf.refusals import Refusal
-from liver_tf.training.cycle import PlannedCycle
+from liver_tf.training.cycle_setup import PlannedCycle
 
 
 def cycle_key(model: keras.Model, cycle: PlannedCycle, identity: dict[str, Any]) -> str:

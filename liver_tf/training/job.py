@@ -27,7 +27,7 @@ from liver_tf.records.manifest import Manifest
 from liver_tf.records.shard_reader import check_shards
 from liver_tf.training.compiled_steps import CompiledSteps
 from liver_tf.training.computation import Computation, augment_on_host
-from liver_tf.training.cycle import TrainingData, TrainingSetup
+from liver_tf.training.cycle_setup import TrainingData, TrainingSetup
 from liver_tf.training.leak_check import save_training_cases
 from liver_tf.training.protocol import Protocol, protocol_table
 from liver_tf.training.protocol_run import is_finished, train_protocol

@@ -3,14 +3,11 @@
 Only the chief process reads and writes the folder; methods return the same value in all processes.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from liver_tf import atomic_files, run_files
 from liver_tf.disk_full import disk_full_as_refusal
@@ -19,13 +16,11 @@ from liver_tf.model.blocks import format_blocks
 from liver_tf.model.weights_file import load_weights, save_weights
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.refusals import TrainingStopped
+from liver_tf.training.cycle_setup import PlannedCycle, TrainingSetup
 from liver_tf.training.cycle_state import CycleState, load_state, save_state
 from liver_tf.training.early_stopping import is_better
 from liver_tf.training.overlay_images import OverlayImages
 from liver_tf.training.training_log import TrainingLog, write_history
-
-if TYPE_CHECKING:
-    from liver_tf.training.cycle import PlannedCycle, TrainingSetup
 
 
 class OpenCycle:

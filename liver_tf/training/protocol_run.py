@@ -12,7 +12,8 @@ from liver_tf.model.blocks import format_blocks
 from liver_tf.model.description import Description, load_description
 from liver_tf.model.weights_file import is_sound, save_weights
 from liver_tf.refusals import Refusal
-from liver_tf.training.cycle import PlannedCycle, TrainingSetup, train_cycle
+from liver_tf.training.cycle import train_cycle
+from liver_tf.training.cycle_setup import PlannedCycle, TrainingSetup
 from liver_tf.training.finished_cycles import cycle_key, cycle_summary, load_finished, save_key
 from liver_tf.training.protocol import Protocol
 

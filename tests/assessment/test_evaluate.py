@@ -23,7 +23,8 @@ from liver_tf.model.weights_file import save_weights, stored_hash
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
 from liver_tf.results.example_slices import crop_to_liver, load_examples, pick_examples
-from liver_tf.results.stored_results import LOOSE, load_results
+from liver_tf.results.run_results import LOOSE
+from liver_tf.results.stored_results import load_results
 from liver_tf.run_files import INNER, TEST_FOLD
 from tests.builders import tiny_records
 from trainers import evaluate

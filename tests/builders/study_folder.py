@@ -10,7 +10,8 @@ from liver_tf.measures.calibration import Temperature
 from liver_tf.records.leakage import HashedCase, SplitPart
 from liver_tf.records.training_data_file import save_training_data
 from liver_tf.results.example_slices import crop_to_liver, pick_examples, save_examples
-from liver_tf.results.stored_results import RunResults
+from liver_tf.results.run_results import RunResults
+from liver_tf.results.stored_results import save_results
 from liver_tf.run_files import INNER, TEST_FOLD
 
 KEY = "0" * 16
@@ -109,7 +110,7 @@ def write_measured_run(
         temperature=Temperature(1.4, "validation", 9, ("v1",), 0.9, 0.8),
     )
     results = replace(results, **changes)
-    results.save(run)
+    save_results(results, run)
     truth = np.zeros((40, 40), np.uint8)
     truth[10:30, 8:30], truth[14:20, 12:18] = 1, 2
     hu = np.where(truth == 1, 110, np.where(truth == 2, 10, -50)).astype(np.int16)

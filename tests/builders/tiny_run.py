@@ -21,8 +21,8 @@ from liver_tf.records.manifest import load_manifest
 from liver_tf.training import open_cycle
 from liver_tf.training.compiled_steps import CompiledSteps
 from liver_tf.training.computation import Computation, set_up_determinism
-from liver_tf.training.cycle import TrainingData, TrainingSetup
 from liver_tf.training.cycle_settings import CycleSettings
+from liver_tf.training.cycle_setup import TrainingData, TrainingSetup
 from liver_tf.training.protocol import SCRATCH, Protocol
 from liver_tf.training.protocol_run import train_protocol
 from liver_tf.training.run_identity import open_run

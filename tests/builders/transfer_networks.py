@@ -4,7 +4,7 @@ import numpy as np
 
 from liver_tf.labels import LIVER_ONLY
 from liver_tf.measures.compare_with_truth import compare_with_truth
-from liver_tf.results.stored_results import RunResults
+from liver_tf.results.run_results import RunResults
 from liver_tf.studies.transfer.transfer_results import TransferFold, TransferResults
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from liver_tf.refusals import Refusal
 from liver_tf.report.write_report import write_runs_report, write_study_report
-from liver_tf.results.stored_results import LOOSE, load_results
+from liver_tf.results.run_results import LOOSE
+from liver_tf.results.stored_results import load_results, save_results
 from liver_tf.results.study_inventory import read_study
 from liver_tf.run_files import TEST_FOLD
 from tests.builders.study_folder import write_measured_run, write_run
@@ -220,7 +221,7 @@ def test_a_damaged_run_json_does_not_stop_the_report(cohort, tmp_path, protocol)
 def test_examples_of_other_results_are_not_shown(cohort, tmp_path):
     run = write_measured_run(tmp_path, cohort, "baseline", 0.5)
     results = load_results(run)
-    replace(results, made_of={**results.made_of, "weights": "others"}).save(run)
+    save_results(replace(results, made_of={**results.made_of, "weights": "others"}), run)
     (cell,) = read_study(tmp_path)
     assert (cell.state, cell.examples) == ("evaluated", {})
 

@@ -6,7 +6,7 @@ import pytest
 
 from liver_tf.labels import LESION_TYPES
 from liver_tf.measures.calibration import Temperature
-from liver_tf.results.stored_results import RunResults
+from liver_tf.results.run_results import RunResults
 from liver_tf.run_files import INNER
 
 

@@ -14,7 +14,7 @@ from liver_tf.results.example_slices import (
     pick_examples,
     save_examples,
 )
-from liver_tf.results.stored_results import RunResults
+from liver_tf.results.run_results import RunResults
 from liver_tf.run_files import INNER
 
 

@@ -8,7 +8,7 @@ from liver_tf.labels import LITS
 from liver_tf.measures.measure_registry import summarise
 from liver_tf.refusals import Refusal
 from liver_tf.results.pool_runs import cautions_of_runs, data_label_of, pool_runs
-from liver_tf.results.stored_results import LOOSE
+from liver_tf.results.run_results import LOOSE
 from liver_tf.run_files import TEST_FOLD
 
 

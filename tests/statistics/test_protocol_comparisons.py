@@ -10,7 +10,7 @@ from liver_tf.measures.compare_with_truth import compare_with_truth
 from liver_tf.measures.measure_registry import all_measures
 from liver_tf.measures.measure_sums import ResamplingUnits
 from liver_tf.report.findings import compute_findings
-from liver_tf.results.stored_results import LOOSE
+from liver_tf.results.run_results import LOOSE
 from liver_tf.statistics.bootstrap_intervals import resample
 from liver_tf.statistics.permutation_test import permutation_test
 from liver_tf.statistics.protocol_comparisons import compare, compared_pairs

@@ -11,7 +11,7 @@ from liver_tf.labels import LabelSet
 from liver_tf.report.overlays.draw_overlays import Panel, draw_sheet
 from liver_tf.report.page.page_parts import Picture
 from liver_tf.results.example_slices import RANKS, ExampleSlice, worse_first
-from liver_tf.results.stored_results import LOOSE
+from liver_tf.results.run_results import LOOSE
 from liver_tf.results.study_inventory import StudyRun
 
 

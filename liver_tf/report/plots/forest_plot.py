@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from liver_tf.measures.measure_registry import measure_title
 from liver_tf.report.plots import plot_style
 from liver_tf.report.tables.paper_table import ABSENT, format_interval, format_p
-from liver_tf.results.stored_results import LOOSE
+from liver_tf.results.run_results import LOOSE
 from liver_tf.statistics.paired_difference import PairedDifference
 
 _ROW = 0.27

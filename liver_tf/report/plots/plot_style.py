@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from liver_tf.atomic_files import atomic_write
-from liver_tf.results.stored_results import LOOSE
+from liver_tf.results.run_results import LOOSE
 
 #: Colours of Okabe and Ito, distinguishable by colour-blind readers and in greyscale.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"

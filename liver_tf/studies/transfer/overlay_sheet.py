@@ -15,7 +15,7 @@ from liver_tf.records.manifest import Manifest
 from liver_tf.records.shard_reader import read_case
 from liver_tf.report.overlays.draw_overlays import Panel, draw_sheet
 from liver_tf.results.example_slices import RANKS
-from liver_tf.results.stored_results import RunResults
+from liver_tf.results.run_results import RunResults
 from liver_tf.results.study_inventory import FINETUNE
 from liver_tf.studies.transfer.claims import PHANTOM_ONLY
 from liver_tf.studies.transfer.transfer_results import BEFORE, TransferResults, slice_dice

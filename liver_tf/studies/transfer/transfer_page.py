@@ -19,7 +19,7 @@ from liver_tf.report.page.page_parts import (
     Table,
     TitledTable,
 )
-from liver_tf.results.stored_results import RunResults
+from liver_tf.results.run_results import RunResults
 from liver_tf.studies.transfer.claims import (
     CLAIMS,
     PHANTOM_ONLY,

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from liver_tf.atomic_files import write_json
-from liver_tf.results.stored_results import RunResults, has_results, load_results
+from liver_tf.results.run_results import RunResults
+from liver_tf.results.stored_results import has_results, load_results
 from liver_tf.results.study_inventory import FINETUNE
 
 _LAYOUT = "layout.json"

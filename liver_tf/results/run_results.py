@@ -1,0 +1,57 @@
+"""The results of one run on one part of its fold, and the name of the run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from liver_tf import run_files
+from liver_tf.labels import LabelSet
+from liver_tf.measures.calibration import Temperature
+from liver_tf.measures.slice_result import SliceResult
+from liver_tf.run_files import INNER, TEST_FOLD
+
+#: Label of runs whose choices were made on the test fold.
+LOOSE = "VALIDATED ON THE TEST FOLD"
+
+
+def run_name(fold: str, seed: int, protocol: str, validation: str = INNER) -> str:
+    """``fold0/seed0/hier_freeze``: the place of a run below the folder of all runs."""
+    place = f"fold{fold}" if fold.isdigit() else fold
+    suffix = run_files.VALIDATED_ON_TEST if validation == TEST_FOLD else ""
+    return f"{place}{suffix}/seed{seed}/{protocol}"
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """Results of one network on one part of its fold.
+
+    Attributes:
+      protocol: with fold and seed, identifies the network.
+      part: ``test`` or ``validation``.
+      validation: ``inner`` or ``test_fold``.
+      made_of: what the results depend on, by name: fingerprint of the records, hashes of the
+        weights, program version.
+      temperature: fitted on the validation part; None on that part, or if it could not be fitted.
+      looks: number of settings with which this run predicted this part; program versions do not
+        count as settings.
+    """
+
+    protocol: str
+    fold: str
+    seed: int
+    part: str
+    validation: str
+    label_set: LabelSet
+    made_of: Mapping[str, str]
+    results: tuple[SliceResult, ...]
+    temperature: Temperature | None = None
+    looks: int = 1
+
+    @property
+    def name(self) -> str:
+        """The run's place among others: ``fold0/seed0/hier_freeze``."""
+        return run_name(self.fold, self.seed, self.protocol, self.validation)
+
+    @property
+    def clean(self) -> bool:
+        """Whether no choice was made on the test fold."""
+        return self.validation == INNER
