@@ -99,6 +99,8 @@ def caption(applied: Mapping[str, np.ndarray]) -> str:
         beyond.append(f"elastic {100 * np.abs(applied['elastic']).max():.1f} %")
     if "gamma" in applied:
         beyond.append(f"gamma {float(applied['gamma']):.2f}")
+    if "curve" in applied and np.any(applied["curve"]):
+        beyond.append("curve")
     if "blur" in applied:
         taps = applied["blur"].astype(float)
         variance = 2 * (taps * np.arange(len(taps)) ** 2).sum()

@@ -10,7 +10,7 @@ WINDOW = (-160.0, 240.0)
 IDENTITY = [1, 0, 0, 0, 1, 0]
 
 #: All kinds of augmentation switched on.
-EVERYTHING = Ranges(elastic=0.03, gamma=0.3, blur_pixels=1.2, kept_from=2)
+EVERYTHING = Ranges(elastic=0.03, gamma=0.3, blur_pixels=1.2, curve=0.7, kept_from=2)
 
 
 def make_slices(count=6, rows=24, columns=32):

@@ -1,6 +1,7 @@
 """Augmentation of the paper: rotation, zoom, flip, shift, noise, grey-level changes; and more.
 
-Beyond the paper, and off by default: elastic deformation, gamma, blur, lesion-safe cropping.
+Beyond the paper, and off by default: elastic deformation, gamma, blur, curves of grey levels, and
+lesion-safe cropping.
 
 ``draw`` makes the parameters of an example: a pure function of (seed, epoch, example number).
 ``apply`` uses them on a batch of images and label maps: all geometry is composed into one map of
@@ -16,8 +17,9 @@ from liver_tf.pipeline.augmentation.noise import symmetric_uniform
 from liver_tf.pipeline.augmentation.ranges import Ranges
 from liver_tf.pipeline.augmentation.xla import compiled
 
-#: Random words per example. The use of each word in ``draw`` must not change.
-_WORDS = 16
+#: Random words per example. The use of each word in ``draw`` must not change. More words do not
+#: change the first ones.
+_WORDS = 16 + grey_levels.SEGMENTS
 
 
 def draw(seed: int, epoch: tf.Tensor, example: tf.Tensor, ranges: Ranges) -> dict[str, tf.Tensor]:
@@ -34,8 +36,8 @@ def draw(seed: int, epoch: tf.Tensor, example: tf.Tensor, ranges: Ranges) -> dic
       ``transform`` float32 [6] for ``warp.source_lines``; ``gain`` and ``offset_hu`` float32
       scalars. If ``ranges`` has them: ``noise_seed`` int32 [2] and ``noise_hu`` float32;
       ``elastic`` float32 [points, points, 2] from ``elastic.draw_control``; ``gamma`` float32;
-      ``blur`` float32 [reach + 1] from ``grey_levels.taps``; ``kept_from`` int32. For a batch, all
-      have it as their first axis.
+      ``blur`` float32 [reach + 1] from ``grey_levels.taps``; ``curve`` float32 [segments] from
+      ``grey_levels.steepness``; ``kept_from`` int32. For a batch, all have it as their first axis.
     """
     run = tf.cast(seed, tf.int64) * 1_000_003 + tf.cast(epoch, tf.int64)
 
@@ -63,6 +65,9 @@ def draw(seed: int, epoch: tf.Tensor, example: tf.Tensor, ranges: Ranges) -> dic
     if ranges.blur_pixels:
         sd = _upwards(uniform[..., 11]) * ranges.blur_pixels
         drawn["blur"] = grey_levels.taps(sd, ranges.blur_pixels)
+    if ranges.curve:
+        curved = _upwards(uniform[..., 15]) < ranges.curve
+        drawn["curve"] = grey_levels.steepness(uniform[..., 16:], curved)
     if ranges.elastic:
         amplitude = _upwards(uniform[..., 12]) * ranges.elastic
         points = elastic.control_shape(ranges.elastic_intervals)

@@ -1,17 +1,26 @@
-"""Augmentation of grey levels: contrast, brightness, gamma, blur, noise.
+"""Augmentation of grey levels: contrast, brightness, gamma, curves, blur, noise.
 
 Neutral parameters leave every bit unchanged; operations without a parameter are not in the graph.
 """
+
+import math
 
 import tensorflow as tf
 
 from liver_tf.pipeline.augmentation.noise import normal_fields
 
+#: Straight segments of a curve, equally wide.
+SEGMENTS = 8
+#: Before scaling, the slopes of a curve are between 1 / this and this.
+_STEEPEST = 3.0
+
 
 def level(
     images: tf.Tensor, parameters: dict[str, tf.Tensor], window: tuple[float, float]
 ) -> tf.Tensor:
-    """Apply contrast and brightness, then gamma if it was drawn; values may leave the window.
+    """Apply contrast and brightness, then gamma and a curve if they were drawn.
+
+    Values may leave the window.
 
     Args:
       images: float32 [batch, rows, columns], HU.
@@ -22,6 +31,8 @@ def level(
     images = images + (gain - 1.0) * (images - (low + high) / 2.0) + offset
     if "gamma" in parameters:
         images = _gamma(images, _of_images(parameters["gamma"]), low, high)
+    if "curve" in parameters:
+        images = _curved(images, parameters["curve"], low, high)
     return images
 
 
@@ -60,6 +71,20 @@ def reach_of(greatest_sd: float) -> int:
     return max(1, int(-(-3.0 * greatest_sd // 1)))
 
 
+def steepness(uniform: tf.Tensor, curved: tf.Tensor) -> tf.Tensor:
+    """A random increasing curve over the window, as the slope of each segment minus 1.
+
+    The curve begins and ends at the bounds of the window.
+
+    Args:
+      uniform: float32 [..., segments], -1 to 1.
+      curved: bool [...]; the identity (all zeros) where it is false.
+    """
+    slopes = tf.exp(uniform * math.log(_STEEPEST))
+    slopes /= tf.reduce_mean(slopes, axis=-1, keepdims=True)
+    return tf.where(curved[..., None], slopes - 1.0, 0.0)
+
+
 def _of_images(values: tf.Tensor) -> tf.Tensor:
     return values[:, None, None]
 
@@ -69,6 +94,15 @@ def _gamma(images: tf.Tensor, gamma: tf.Tensor, low: float, high: float) -> tf.T
     # XLA's power is many times slower than its logarithm and exponential.
     raised = tf.exp(gamma * tf.math.log(share))
     return tf.where(gamma == 1.0, images, low + (high - low) * raised)
+
+
+def _curved(images: tf.Tensor, steeper: tf.Tensor, low: float, high: float) -> tf.Tensor:
+    width = (high - low) / SEGMENTS
+    moved = images
+    for number in range(SEGMENTS):
+        covered = tf.clip_by_value(images - (low + number * width), 0.0, width)
+        moved += _of_images(steeper[:, number]) * covered
+    return moved
 
 
 def _blur(images: tf.Tensor, half: tf.Tensor, axis: int) -> tf.Tensor:

@@ -14,7 +14,7 @@ WITHOUT_FOLDS = 0.48
 class Ranges(Options):
     """Ranges of augmentation; 0 switches a kind off. The paper gives no numbers: these are ours.
 
-    Elastic deformation, gamma, blur and lesion-safe cropping go beyond the paper.
+    Elastic deformation, gamma, blur, curves and lesion-safe cropping go beyond the paper.
 
     Attributes:
       kept_from: Lesions are pixels with this label or a higher one. None of them leaves the frame
@@ -62,6 +62,13 @@ class Ranges(Options):
         high=5,
     )
     kept_from: int = 0
+    curve: float = option(
+        0.0,
+        "Probability that a slice's HU in the window are mapped by a random increasing curve.",
+        low=0,
+        high=1,
+        former=0.0,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -42,7 +42,8 @@ def test_kinds_switched_off_are_neither_drawn_nor_computed():
     always = {"transform", "gain", "offset_hu"}
     assert set(draw_batch(NO_AUGMENTATION, [0])) == always
     assert set(draw_batch(Ranges(), [0])) == always | {"noise_seed", "noise_hu"}
-    everything = always | {"noise_seed", "noise_hu", "elastic", "gamma", "blur", "kept_from"}
+    optional = {"noise_seed", "noise_hu", "elastic", "gamma", "blur", "curve", "kept_from"}
+    everything = always | optional
     assert set(draw_batch(EVERYTHING, [0])) == everything
 
     def kinds_of_nodes(ranges):

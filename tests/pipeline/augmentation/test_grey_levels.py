@@ -69,3 +69,41 @@ def test_drawn_parameters_stay_in_their_ranges():
     assert 1.4 < sd.max() <= 1.5 + 1e-4
     assert np.mean(sd < 0.75) == pytest.approx(0.5, abs=0.12)
     assert drawn["blur"].shape == (300, 6)
+
+
+def test_a_curve_is_linear_between_equidistant_points_of_the_window():
+    slopes = np.array([2.0, 0.5, 0.5, 1.0, 1.0, 2.0, 0.5, 0.5])
+    images = np.linspace(LOW - 20, HIGH + 20, 441, dtype=np.float32).reshape(1, 21, 21)
+    labels = np.zeros((1, 21, 21), np.uint8)
+    curve = tf.constant([slopes - 1], tf.float32)
+    moved, _ = apply(images, labels, parameters(IDENTITY, curve=curve))
+    points = LOW + 50.0 * np.arange(9)
+    values = LOW + 50.0 * np.concatenate([[0], np.cumsum(slopes)])
+    assert values[-1] == HIGH
+    np.testing.assert_allclose(moved, np.interp(images, points, values), atol=1e-3)
+
+
+def test_drawn_curves_increase_end_at_the_window_and_have_their_probability():
+    curves = draw_batch(augment.Ranges(curve=0.4), range(400))["curve"].numpy()
+    identical = (curves == 0).all(axis=1)
+    assert np.mean(~identical) == pytest.approx(0.4, abs=0.1)
+    slopes = 1 + curves[~identical]
+    assert slopes.min() > 0.1
+    np.testing.assert_allclose(slopes.mean(axis=1), 1, atol=1e-5)
+    assert (slopes.max(axis=1) / slopes.min(axis=1)).max() > 5
+    assert len(np.unique(slopes.round(4), axis=0)) == len(slopes)
+    values = LOW + 50 * np.cumsum(slopes, axis=1)
+    assert values[:, 3].std() > 15, "the middle of the window moves by tens of HU"
+
+
+def test_a_slice_without_a_curve_keeps_every_bit():
+    images, labels = make_slices(2)
+    drawn = parameters(IDENTITY, curve=tf.zeros([1, 8]))
+    moved, _ = apply(images[:1], labels[:1], drawn)
+    np.testing.assert_array_equal(moved, images[:1])
+
+
+def test_curves_do_not_change_the_other_parameters():
+    with_curves, without = (draw_batch(augment.Ranges(curve=p), range(5)) for p in (0.5, 0.0))
+    for name, values in without.items():
+        np.testing.assert_array_equal(values, with_curves[name], err_msg=name)
