@@ -1,6 +1,5 @@
 """Stored DICOM pixels to HU: padding becomes air, other values are rescaled."""
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from liver_tf.ct.dicom_decoding import decode_pixels
 from liver_tf.ct.dicom_elements import whole_number
 from liver_tf.ct.dicom_slice_header import SliceHeader
 from liver_tf.ct.hounsfield import rescale_to_hu
-from liver_tf.ct.hu_plausibility import refuse_implausible_hu
+from liver_tf.ct.hu_plausibility import HuHistogram
 
 #: HU of padding outside the field of view.
 AIR_HU = -1000
@@ -33,25 +32,12 @@ def stored_hu(dataset: FileDataset, header: SliceHeader) -> tuple[np.ndarray, np
     return hu, padding
 
 
-class HuRange:
-    """Lowest and highest HU of several slices, without padding."""
-
-    def __init__(self) -> None:
-        self._lowest, self._highest = math.inf, -math.inf
-
-    def add(self, hu: np.ndarray, padding: np.ndarray) -> None:
-        """Include a slice; ``padding`` is bool of the shape of ``hu``."""
-        real = hu[~padding] if padding.any() else hu
-        if real.size:
-            self._lowest = min(self._lowest, float(real.min()))
-            self._highest = max(self._highest, float(real.max()))
-
-    def refuse_implausible(self, path: Path) -> None:
-        """Check all slices together; refuses an image of padding only as ``dicom-padding``."""
-        if self._lowest > self._highest:
-            expected = "pixels inside the field of view"
-            raise bad_input("dicom-padding", path, expected, "an image of padding only")
-        refuse_implausible_hu(self._lowest, self._highest, path)
+def refuse_implausible(histogram: HuHistogram, path: Path) -> None:
+    """Check the HU of all slices, without padding; an image of padding is ``dicom-padding``."""
+    if histogram.empty:
+        expected = "pixels inside the field of view"
+        raise bad_input("dicom-padding", path, expected, "an image of padding only")
+    histogram.refuse_implausible(path)
 
 
 def _padding_mask(dataset: FileDataset, header: SliceHeader, stored: np.ndarray) -> np.ndarray:

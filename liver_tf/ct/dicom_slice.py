@@ -6,8 +6,9 @@ import numpy as np
 
 from liver_tf.ct.dicom_elements import read_dataset
 from liver_tf.ct.dicom_geometry import axial_axes, oblique_caution, stored_affine_of
-from liver_tf.ct.dicom_hu import HuRange, stored_hu
+from liver_tf.ct.dicom_hu import refuse_implausible, stored_hu
 from liver_tf.ct.dicom_slice_header import check_header
+from liver_tf.ct.hu_plausibility import HuHistogram
 from liver_tf.ct.orientation import canonical_affine, to_canonical
 from liver_tf.ct.scan import Scan, SourceGrid
 
@@ -27,9 +28,9 @@ def read_dicom_slice(path: Path | str) -> Scan:
     dataset = read_dataset(path)
     header = check_header(dataset, path)
     hu, padding = stored_hu(dataset, header)
-    hu_range = HuRange()
-    hu_range.add(hu, padding)
-    hu_range.refuse_implausible(path)
+    histogram = HuHistogram()
+    histogram.add(hu, padding)
+    refuse_implausible(histogram, path)
     positions = None
     if header.position is not None and header.row_direction is not None:
         positions = header.position[np.newaxis]

@@ -20,8 +20,9 @@ from liver_tf.ct.dicom_geometry import (
     stored_affine_of,
     upward_normal,
 )
-from liver_tf.ct.dicom_hu import HuRange, stored_hu
+from liver_tf.ct.dicom_hu import refuse_implausible, stored_hu
 from liver_tf.ct.dicom_slice_header import SliceHeader
+from liver_tf.ct.hu_plausibility import HuHistogram
 from liver_tf.ct.one_volume import (
     refuse_alternation,
     refuse_repeated_instances,
@@ -65,12 +66,12 @@ class SliceStack:
         int16 if all values of the slice are whole HU, else float32. The plausibility of the HU is
         checked after the last slice.
         """
-        hu_range = HuRange()
+        histogram = HuHistogram()
         for header in self.headers:
             hu, padding = stored_hu(read_dataset(header.path), header)
-            hu_range.add(hu, padding)
+            histogram.add(hu, padding)
             yield to_canonical(hu[np.newaxis], self.source)[0]
-        hu_range.refuse_implausible(self.source.path)
+        refuse_implausible(histogram, self.source.path)
 
 
 def stack_slices(headers: Sequence[SliceHeader], place: Path) -> SliceStack:

@@ -1,5 +1,6 @@
 """Plausibility checks: whether values can be HU, and whether a mask fits its image."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,20 @@ USUAL_FIELD_MM = (150.0, 1000.0)
 #: Every body image contains air or fat and soft tissue, which are hundreds of HU apart.
 SMALLEST_SPREAD_HU = 100
 
+#: Values up to this are padding (-2000, -3024), not air.
+_PADDING_HU = -1500
+#: Where fat and soft tissue belong, and where they lie after an offset of 1000 to 1024.
+_TISSUE_HU, _SHIFTED_HU = (-200, 300), (824, 1324)
+#: Lung and air, well below the noise of air that was shifted to 24.
+_AIR_HU = (-1100, -150)
+#: Shares of the values: dense bone is rarer than this, and in an image without air than the first
+#: one; soft tissue is more frequent.
+_BONE_SHARES, _TISSUE_SHARE = (0.05, 0.15), 0.02
+#: Fewer values below 0 are noise or interpolation, or single damaged voxels.
+_NEGATIVE_SHARE = 0.001
+#: Pixels along a side of a slice that are counted, at most about twice as many.
+_COUNTED_SIDE = 128
+
 #: Mean HU of liver (severe steatosis without contrast to a bright arterial phase) and lesions (with
 #: fat to strongly enhancing). Wider than textbook ranges, to catch only masks that are shifted.
 PLAUSIBLE_MEAN_HU = {"liver": (-30.0, 250.0), "lesion": (-100.0, 300.0)}
@@ -33,19 +48,78 @@ SOFT_TISSUE_HU = (-150, 400)
 LARGEST_SHARE_OUTSIDE = 0.10
 
 
-def refuse_implausible_hu(lowest: float, highest: float, path: Path | None) -> None:
-    """Refuse an image whose range of values, without padding, cannot be HU.
+class HuHistogram:
+    """Where the values of an image lie, collected slice by slice: they must be those of a CT."""
 
-    Raises:
-      Refusal: ``hu-unscaled`` (no value below 0, or hardly any spread), ``hu-impossible``.
-    """
-    if lowest < HU_LIMITS[0] or highest > HU_LIMITS[1]:
-        expected = f"HU between {HU_LIMITS[0]} and {HU_LIMITS[1]}"
-        raise bad_input("hu-impossible", path, expected, f"values from {lowest:g} to {highest:g}")
-    if lowest >= 0 or highest - lowest < SMALLEST_SPREAD_HU:
-        expected = "HU, with air or fat below 0 and tissues far apart"
-        found = f"values from {lowest:g} to {highest:g}, which look unscaled"
-        raise bad_input("hu-unscaled", path, expected, found)
+    def __init__(self) -> None:
+        self._lowest, self._highest = math.inf, -math.inf
+        self._below = dict.fromkeys((*_TISSUE_HU, *_SHIFTED_HU, *_AIR_HU, _PADDING_HU, 0), 0)
+        self._counted = 0
+
+    def add(self, hu: np.ndarray, padding: np.ndarray | None = None) -> None:
+        """Include a slice, [rows, columns] in HU; ``padding`` is bool of the same shape."""
+        real = hu if padding is None or not padding.any() else hu[~padding]
+        if not real.size:
+            return
+        self._lowest = min(self._lowest, float(real.min()))
+        self._highest = max(self._highest, float(real.max()))
+        # A sample of large slices, for speed.
+        rows, columns = (slice(None, None, max(1, side // _COUNTED_SIDE)) for side in hu.shape)
+        sample = hu[rows, columns]
+        if padding is not None:
+            sample = sample[~padding[rows, columns]]
+        self._counted += sample.size
+        for limit in self._below:
+            self._below[limit] += int(np.count_nonzero(sample < limit))
+
+    @property
+    def empty(self) -> bool:
+        """Whether no value was added."""
+        return self._lowest > self._highest
+
+    def refuse_implausible(self, path: Path | None) -> None:
+        """Refuse values that cannot be HU.
+
+        Raises:
+          Refusal: ``hu-impossible``; ``hu-unscaled`` if hardly any value is below 0, if the values
+            are nearly equal, or if air and soft tissue are not where they belong. A few voxels,
+            such as padding, change nothing.
+        """
+        lowest, highest = self._lowest, self._highest
+        if lowest < HU_LIMITS[0] or highest > HU_LIMITS[1]:
+            expected = f"HU between {HU_LIMITS[0]} and {HU_LIMITS[1]}"
+            found = f"values from {lowest:g} to {highest:g}"
+            raise bad_input("hu-impossible", path, expected, found)
+        counted = self._counted - self._below[_PADDING_HU]
+        negative = self._below[0] - self._below[_PADDING_HU]
+        if lowest >= 0 or highest - lowest < SMALLEST_SPREAD_HU or not counted:
+            expected = "HU, with air or fat below 0 and tissues far apart"
+            found = f"values from {lowest:g} to {highest:g}, which look unscaled"
+            raise bad_input("hu-unscaled", path, expected, found)
+        tissue, shifted, air = (
+            self._between(*limits) / counted for limits in (_TISSUE_HU, _SHIFTED_HU, _AIR_HU)
+        )
+        expected = "a CT in HU, with air near -1000, fat near -100 and soft tissue near 50"
+        if shifted >= _BONE_SHARES[0 if air < shifted / 10 else 1]:
+            found = f"{shifted:.0%} of the values near 1000: HU + 1024, or another offset of 1000"
+        elif tissue < _TISSUE_SHARE:
+            found = f"{tissue:.1%} of the values in the range of fat and soft tissue"
+        elif negative < _NEGATIVE_SHARE * counted:
+            found = f"{negative / counted:.2%} of the values below 0"
+        else:
+            return
+        raise bad_input("hu-unscaled", path, expected, f"{found}; they look unscaled")
+
+    def _between(self, low: int, high: int) -> int:
+        return self._below[high] - self._below[low]
+
+
+def refuse_implausible_hu(hu: np.ndarray, path: Path | None) -> None:
+    """Refuse slices [slices, rows, columns] whose values cannot be HU, as :class:`HuHistogram`."""
+    histogram = HuHistogram()
+    for each in hu:
+        histogram.add(each)
+    histogram.refuse_implausible(path)
 
 
 def labelled_box(labels: np.ndarray) -> tuple[slice, ...] | None:

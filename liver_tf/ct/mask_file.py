@@ -9,9 +9,10 @@ from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_elements import has_dicom_prefix
 from liver_tf.ct.dicom_seg import read_dicom_seg
 from liver_tf.ct.input_file import read_start
+from liver_tf.ct.mask_placement import AFFINE_TOLERANCE_MM
 from liver_tf.ct.nifti_file import read_nifti
 from liver_tf.ct.nifti_header import HEADER_LENGTHS
-from liver_tf.ct.nifti_volume import AFFINE_TOLERANCE_MM, read_nifti_labels, whole_labels
+from liver_tf.ct.nifti_volume import read_nifti_labels, whole_labels
 from liver_tf.ct.orientation import canonical_affine, canonical_axes, to_canonical
 from liver_tf.ct.png_mask import PNG_SIGNATURE, labels_of_values, read_png_mask
 from liver_tf.ct.scan import Scan, SourceGrid, has_geometry

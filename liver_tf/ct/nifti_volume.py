@@ -8,6 +8,7 @@ import numpy as np
 from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.hounsfield import NotFinite, rescale_to_hu
 from liver_tf.ct.hu_plausibility import refuse_implausible_hu
+from liver_tf.ct.mask_placement import mask_grid
 from liver_tf.ct.nifti_file import read_nifti
 from liver_tf.ct.nifti_header import NiftiHeader
 from liver_tf.ct.orientation import (
@@ -20,9 +21,6 @@ from liver_tf.ct.orientation import (
 )
 from liver_tf.ct.scan import Scan, SourceGrid
 from liver_tf.refusals import Caution, Refusal
-
-#: Affines that place a voxel farther apart than this count as different, in mm.
-AFFINE_TOLERANCE_MM = 0.01
 
 
 def read_nifti_volume(path: Path | str) -> Scan:
@@ -41,11 +39,12 @@ def read_nifti_volume(path: Path | str) -> Scan:
     path = Path(path)
     header, stored = read_nifti(path)
     hu = stored_to_hu(stored.transpose(2, 1, 0), header, path)
-    refuse_implausible_hu(float(hu.min()), float(hu.max()), path)
     grid = grid_of(path, header)
+    hu = to_canonical(hu.transpose(2, 1, 0), grid)
+    refuse_implausible_hu(hu, path)
     affine = canonical_affine(header.affine, grid)
     return Scan(
-        hu=to_canonical(hu.transpose(2, 1, 0), grid),
+        hu=hu,
         affine=affine,
         spacing_mm=spacing_of(affine),
         source=grid,
@@ -59,22 +58,24 @@ def read_nifti_labels(
     """Read the label map of a NIfTI volume, voxel by voxel.
 
     Args:
-      path: .nii or .nii.gz of the same array shape as the file of the volume. Its affine is
-        ignored: LiTS 28-47 and 53 have an identity affine in one file of the pair.
+      path: .nii or .nii.gz on the voxels of the volume (:mod:`liver_tf.ct.mask_placement`). LiTS
+        28-47 and 53 have an identity affine in one file of the pair.
       scan: The volume, from :func:`read_nifti_volume`.
       allowed: Labels that may occur, within 0 to 255.
 
     Returns:
-      uint8 [slices, rows, columns] like ``scan.hu``, and cautions (``mask-other-affine``).
+      uint8 [slices, rows, columns] like ``scan.hu``, and cautions (``mask-other-affine``,
+      ``mask-reoriented``).
 
     Raises:
-      Refusal: as :class:`liver_tf.ct.nifti_file.NiftiFile`, and ``mask-shape``, ``mask-labels``.
+      Refusal: as :class:`liver_tf.ct.nifti_file.NiftiFile`, and ``mask-shape``,
+        ``mask-geometry``, ``mask-labels``.
     """
     path = Path(path)
     header, stored = read_nifti(path)
-    refuse_other_shape(header, scan.source, path)
+    grid, cautions = mask_grid(header, scan.source, path)
     labels = whole_labels(stored.transpose(2, 1, 0), header, path, allowed).transpose(2, 1, 0)
-    return to_canonical(labels, scan.source), mask_header_cautions(header, scan.source)
+    return to_canonical(labels, grid), mask_header_cautions(header) + cautions
 
 
 def stored_to_hu(stored: np.ndarray, header: NiftiHeader, path: Path) -> np.ndarray:
@@ -118,27 +119,14 @@ def whole_labels(
     return labels
 
 
-def refuse_other_shape(mask: NiftiHeader, volume: SourceGrid, path: Path) -> None:
-    """Raise ``Refusal`` ``mask-shape`` unless a mask has the shape of its volume."""
-    if mask.shape != volume.shape:
-        expected = f"a mask of the volume's shape, {_times(volume.shape)}"
-        raise bad_input("mask-shape", path, expected, _times(mask.shape))
-
-
 def volume_header_cautions(header: NiftiHeader) -> tuple[Caution, ...]:
     """Irregularities of a volume's header that are accepted."""
     return header.cautions + _affine_cautions(header.affine)
 
 
-def mask_header_cautions(mask: NiftiHeader, volume: SourceGrid) -> tuple[Caution, ...]:
-    """Irregularities of a mask's header that are accepted, compared with its volume."""
-    cautions = [caution for caution in mask.cautions if caution.code == "nifti-no-scale"]
-    apart = np.abs(mask.affine - volume.affine)
-    corner = np.append(np.array(mask.shape, np.float64), 1.0)
-    if float((apart @ corner).max()) > AFFINE_TOLERANCE_MM:
-        text = "the affines of mask and volume differ: the volume's is used"
-        cautions.append(Caution("mask-other-affine", text))
-    return tuple(cautions)
+def mask_header_cautions(mask: NiftiHeader) -> tuple[Caution, ...]:
+    """Irregularities of a mask's header that are accepted."""
+    return tuple(caution for caution in mask.cautions if caution.code == "nifti-no-scale")
 
 
 def grid_of(path: Path, header: NiftiHeader) -> SourceGrid:
@@ -168,7 +156,3 @@ def _affine_cautions(affine: np.ndarray) -> tuple[Caution, ...]:
 def _bad_labels(path: Path, allowed: Collection[int], found: str) -> Refusal:
     expected = f"only the labels {', '.join(str(value) for value in sorted(allowed))}"
     return bad_input("mask-labels", path, expected, found)
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return " x ".join(str(length) for length in shape)

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from liver_tf.ct.hu_plausibility import refuse_implausible_hu
+from liver_tf.ct.hu_plausibility import HuHistogram
+from liver_tf.ct.mask_placement import mask_grid
 from liver_tf.ct.nifti_file import NiftiFile
 from liver_tf.ct.nifti_volume import (
     grid_of,
     mask_header_cautions,
-    refuse_other_shape,
     stored_to_hu,
     volume_header_cautions,
     whole_labels,
@@ -54,12 +54,13 @@ class NiftiWithLabels:
     def __init__(self, volume: NiftiFile, labels: NiftiFile, allowed: Collection[int]) -> None:
         self._volume, self._labels, self._allowed = volume, labels, allowed
         self.source: SourceGrid = grid_of(volume.path, volume.header)
-        refuse_other_shape(labels.header, self.source, labels.path)
+        self._labels_grid, cautions = mask_grid(labels.header, self.source, labels.path)
         affine = canonical_affine(volume.header.affine, self.source)
         self.spacing_mm: tuple[float, float, float] = spacing_of(affine)
         self.cautions = (
             *volume_header_cautions(volume.header),
-            *mask_header_cautions(labels.header, self.source),
+            *mask_header_cautions(labels.header),
+            *cautions,
         )
 
     def slices(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -69,19 +70,19 @@ class NiftiWithLabels:
         [rows, columns], each slice a separate array. Checksums and the plausibility of the HU are
         checked after the last slice.
         """
-        lowest, highest = math.inf, -math.inf
+        histogram = HuHistogram()
         for stored, stored_labels in zip(
             _stored_slices(self._volume, self.source),
-            _stored_slices(self._labels, self.source),
+            _stored_slices(self._labels, self._labels_grid),
             strict=True,
         ):
             hu = stored_to_hu(stored[np.newaxis], self._volume.header, self._volume.path)[0]
-            lowest, highest = min(lowest, float(hu.min())), max(highest, float(hu.max()))
+            histogram.add(hu)
             labels = whole_labels(
                 stored_labels[np.newaxis], self._labels.header, self._labels.path, self._allowed
             )[0]
             yield hu, labels
-        refuse_implausible_hu(lowest, highest, self._volume.path)
+        histogram.refuse_implausible(self._volume.path)
 
 
 def _stored_slices(file: NiftiFile, grid: SourceGrid) -> Iterator[np.ndarray]:

@@ -180,7 +180,7 @@ def checked_request(hu: np.ndarray, spacing_mm: np.ndarray) -> tuple[np.ndarray,
                 "NaN or infinite pixels",
                 "Find out what produced them; fill padding with air (-1000).",
             )
-        refuse_implausible_hu(float(slice_hu.min()), float(slice_hu.max()), None)
+        refuse_implausible_hu(slice_hu[np.newaxis], None)
     return hu.astype(np.float32, copy=False), spacing_mm
 
 

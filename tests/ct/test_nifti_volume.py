@@ -279,13 +279,6 @@ class TestLabels:
         with pytest.raises(Refusal, match=r"\[mask-shape\].*32 x 24 x 5.*32 x 24 x 6"):
             read_nifti_labels(path, scan)
 
-    @pytest.mark.parametrize("affine", [np.eye(4), np.diag([0.7, 0.8, 2.5, 1])])
-    def test_the_affine_of_the_volume_replaces_another_one(self, tmp_path, scan, affine):
-        path = self.write(tmp_path, phantom_labels(), affine)
-        labels, cautions = read_nifti_labels(path, scan)
-        np.testing.assert_array_equal(labels, phantom_labels())
-        assert [caution.code for caution in cautions] == ["mask-other-affine"]
-
     @pytest.mark.parametrize(
         ("value", "dtype", "words"),
         [

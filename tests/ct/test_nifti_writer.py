@@ -29,7 +29,7 @@ def oblique():
 @pytest.mark.parametrize("units", ["unknown", "mm"])
 @pytest.mark.parametrize(("qform", "sform"), [(1, 1), (2, 4), (1, 0), (0, 2), (0, 0), (1, 2)])
 def test_qform_sform_and_units_equal_those_of_the_volume(tmp_path, kind, units, qform, sform):
-    hu = np.full((9, 8, 7), -1000, np.int16)
+    hu = np.full((9, 8, 7), -100, np.int16)
     hu[2:4, 5, 6] = 50
     volume = kind(hu, None)
     volume.set_qform(oblique() if qform else None, code=qform)
@@ -54,7 +54,7 @@ def test_qform_sform_and_units_equal_those_of_the_volume(tmp_path, kind, units, 
 
 
 def test_labels_of_a_big_endian_volume_are_written(tmp_path):
-    hu = np.full((9, 8, 7), -1000, np.int16)
+    hu = np.full((9, 8, 7), -100, np.int16)
     hu[2:4, 5, 6] = 50
     header = nibabel.Nifti1Header(endianness=">")
     nibabel.save(nibabel.Nifti1Image(hu, oblique(), header), tmp_path / "volume.nii")

@@ -32,10 +32,10 @@ def test_command_lists_refusals_and_cautions(tiny_phantom, tmp_path):
     rows[0]["diagnosis"] = "abscess"
     image = folder / rows[1]["image"]
     image.write_bytes(image.read_bytes()[:-5])
-    # Two livers are 400 HU too dark: accepted with a caution.
+    # Two livers are 200 HU too dark: accepted with a caution.
     for row in rows[2:4]:
         file = pydicom.dcmread(folder / row["image"])
-        file.RescaleIntercept = str(float(file.RescaleIntercept) - 400)
+        file.RescaleIntercept = str(float(file.RescaleIntercept) - 200)
         file.save_as(folder / row["image"])
     write_table(folder / "slices.csv", rows)
     done = run_command(
