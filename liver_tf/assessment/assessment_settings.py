@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liver_tf.default_paths import LIVER_RUN, WHOLE_RECORDS
-from liver_tf.inference.decision_rules import decision_option
-from liver_tf.options import REQUIRED, OptionError, Options, option
+from liver_tf.inference.decision_rules import DECISIONS, THRESHOLD, decision_option
+from liver_tf.options import REQUIRED, OptionError, Options, option, part
 from liver_tf.statistics.resample_count import SAMPLES
 
 
@@ -40,6 +40,24 @@ class EvaluateSettings(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SearchSettings(Options):
+    """What is searched on the validation patients of a run."""
+
+    decision: str = option(
+        THRESHOLD,
+        "Decision rule to choose settings for. threshold searches the threshold too.",
+        choices=DECISIONS,
+    )
+    max_false_positive_rate: float = option(
+        0.1,
+        "Largest share of healthy validation slices in which a lesion may be detected. If nothing "
+        "keeps to it, the setting with the smallest share is chosen, with a warning.",
+        low=0,
+        high=1,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChooseSettings(Options):
     """Options of choosing the post-processing."""
 
@@ -48,6 +66,7 @@ class ChooseSettings(Options):
     records: Path = option(
         WHOLE_RECORDS, "Record set of whole slices from which the ROIs were cut."
     )
+    search: SearchSettings = part(SearchSettings)
     in_liver_only: bool = option(
         True, "Drop lesions that the lesion network finds outside the liver."
     )

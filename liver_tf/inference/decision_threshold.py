@@ -7,6 +7,11 @@ from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.labels import LIVER
 
 
+def lesion_probability(probabilities: tf.Tensor) -> tf.Tensor:
+    """Probability of a lesion of any type, [...], of class probabilities [..., classes]."""
+    return tf.reduce_sum(probabilities[..., LIVER + 1 :], axis=-1)
+
+
 def decide(probabilities: tf.Tensor, inside: tf.Tensor | None, how: PostProcessing) -> tf.Tensor:
     """The labels of pixels, int32 [batch, rows, columns], before small lesions are removed.
 
@@ -20,7 +25,7 @@ def decide(probabilities: tf.Tensor, inside: tf.Tensor | None, how: PostProcessi
     if how.lesion_probability is None:
         labels = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
     else:
-        lesion = tf.reduce_sum(of_types, axis=-1) >= how.lesion_probability
+        lesion = lesion_probability(probabilities) >= how.lesion_probability
         rest = tf.argmax(probabilities[..., : LIVER + 1], axis=-1, output_type=tf.int32)
         labels = tf.where(lesion, likeliest_type, rest)
     if inside is not None:

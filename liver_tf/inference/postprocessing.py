@@ -78,7 +78,12 @@ _CHOOSE_AGAIN = "Choose them again with trainers.choose_postprocessing, or delet
 
 def save(run: Path, how: PostProcessing, how_chosen: dict) -> None:
     """Write settings, and how they were chosen, to the folder of a run."""
-    value = {"postprocessing": asdict(how), "weights": stored_hash(run / run_files.WEIGHTS)}
+    value = {
+        "decision": how.decision,
+        "postprocessing": asdict(how),
+        "text": how.text(),
+        "weights": stored_hash(run / run_files.WEIGHTS),
+    }
     atomic_files.write_json(run / run_files.POSTPROCESSING, value | how_chosen)
 
 

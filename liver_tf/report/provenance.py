@@ -58,17 +58,28 @@ def facts(runs: Sequence[StudyRun]) -> dict[str, str]:
 
 
 def cautions_of(runs: Sequence[StudyRun]) -> tuple[str, ...]:
-    """Warning about runs that are missing, failed or not evaluated."""
-    rest = [run for run in runs if run.state != EVALUATED]
-    if not rest:
-        return ()
-    named = "; ".join(f"{run.name}: {run.state}" for run in rest[:8])
-    more = f"; and {len(rest) - 8} more" if len(rest) > 8 else ""
-    return (
-        f"STUDY INCOMPLETE: {len(runs) - len(rest)} of {len(runs)} runs are evaluated. Protocols "
-        "may have different patients; comparisons use the folds and seeds that both protocols "
-        f"have. {named}{more}.",
-    )
+    """Warnings about runs that are not evaluated, and about the choice of post-processing."""
+    cautions = []
+    rest = {run.name: run.state for run in runs if run.state != EVALUATED}
+    if rest:
+        cautions.append(
+            f"STUDY INCOMPLETE: {len(runs) - len(rest)} of {len(runs)} runs are evaluated. "
+            "Protocols may have different patients; comparisons use the folds and seeds that both "
+            f"protocols have. {_some(rest)}."
+        )
+    warned = {run.name: " ".join(run.choice_warnings) for run in runs if run.choice_warnings}
+    if warned:
+        cautions.append(
+            f"POST-PROCESSING: chosen with a warning in {len(warned)} of {len(runs)} runs. "
+            f"{_some(warned)}"
+        )
+    return tuple(cautions)
+
+
+def _some(texts: Mapping[str, str]) -> str:
+    """The first eight texts by run, and the number of the others."""
+    named = "; ".join(f"{name}: {text}" for name, text in [*texts.items()][:8])
+    return named + (f"; and {len(texts) - 8} more" if len(texts) > 8 else "")
 
 
 def protocols_table(runs: Sequence[StudyRun]) -> Table:

@@ -39,6 +39,7 @@ class StudyRun:
       state: ``evaluated``, or a description of what is missing.
       identity: content of ``run.json``; empty if missing or unreadable.
       model: content of ``model.json``; empty if missing or unreadable.
+      choice: content of ``postprocessing.json``; empty if missing or unreadable.
       results: results on the test part; None unless evaluated.
       examples: worst, median and best slice by rank; empty if none were kept.
       wall_s: wall-clock seconds by step (training, measuring), if the study recorded them.
@@ -57,6 +58,7 @@ class StudyRun:
     results: RunResults | None = None
     examples: Mapping[str, ExampleSlice] = field(default_factory=dict)
     wall_s: Mapping[str, float] = field(default_factory=dict)
+    choice: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -67,6 +69,15 @@ class StudyRun:
     def seconds(self) -> float:
         """Training time of all cycles, including those copied from other runs."""
         return sum(cycle.seconds for cycle in self.cycles)
+
+    @property
+    def choice_warnings(self) -> tuple[str, ...]:
+        """Warnings of the choice of post-processing, if the results were made with it."""
+        used = self.results is not None and self.results.made_of.get("postprocessing")
+        if not used or self.choice.get("text") != used:
+            return ()
+        warnings = self.choice.get("warnings")
+        return tuple(map(str, warnings)) if isinstance(warnings, list) else ()
 
 
 def read_study(study: Path, planned: Sequence[Path] = ()) -> tuple[StudyRun, ...]:
@@ -123,6 +134,7 @@ def read_run(run: Path) -> StudyRun:
     return StudyRun(
         *(run, name, protocol, fold, seed, validation, state, identity, model, cycles, results),
         examples={} if results is None else load_examples(run, results) or {},
+        choice=read_object(run / run_files.POSTPROCESSING),
     )
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liver_tf import run_files
+from liver_tf.assessment.assessment_settings import SearchSettings
 from liver_tf.default_paths import LIVER_RUN, WHOLE_RECORDS
 from liver_tf.folder_lock import locked_folder
-from liver_tf.options import option
+from liver_tf.options import option, part
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
 from liver_tf.training.training_settings import FinetuneSettings
@@ -24,6 +25,12 @@ class LesionRunSettings(FinetuneSettings):
         WHOLE_RECORDS,
         "Record set of whole slices from which the ROIs (--records) were cut.",
     )
+    postprocessing: bool = option(
+        True,
+        "Choose decision rule and post-processing on the validation patients; otherwise argmax "
+        "without post-processing, as in the paper.",
+    )
+    search: SearchSettings = part(SearchSettings)
 
 
 def finetune_and_evaluate_lesions(settings: LesionRunSettings) -> None:
@@ -37,7 +44,7 @@ def finetune_and_evaluate_lesions(settings: LesionRunSettings) -> None:
         return
     with locked_folder(settings.run):
         # Post-processing must not be chosen after the test: an evaluated run keeps it.
-        if not has_results(settings.run, "test"):
+        if settings.postprocessing and not has_results(settings.run, "test"):
             _choose_postprocessing(settings)
         evaluate_runs([settings.run], settings.liver_run, settings.whole_records)
     print(f"{settings.run}: evaluated")
@@ -62,7 +69,9 @@ def _choose_postprocessing(settings: LesionRunSettings) -> None:
 
     run = settings.run
     try:
-        how, chosen = choose_postprocessing(run, settings.liver_run, settings.whole_records)
+        how, chosen = choose_postprocessing(
+            run, settings.liver_run, settings.whole_records, settings.search
+        )
     except Refusal as refusal:
         if refusal.code != "validation-no-lesion":
             raise

@@ -10,7 +10,7 @@ from liver_tf.command_line.flag_files import find_flag_file, read_flag_file
 from liver_tf.command_line.flags_of_options import check_flags, parse
 from liver_tf.labels import LESION_TYPES
 from liver_tf.options import OptionError
-from liver_tf.training.training_settings import FinetuneSettings
+from liver_tf.studies.finetune_and_evaluate import LesionRunSettings
 
 #: Flags of a run that the study sets.
 _SET_BY_STUDY = frozenset(
@@ -110,12 +110,12 @@ def epochs_by_cycle(
     """
     for file, flags in settings.items():
         with _naming(file):
-            check_flags(FinetuneSettings, flags)
+            check_flags(LesionRunSettings, flags)
     shared = [flag for flags in settings.values() for flag in flags]
     epochs = {}
     for protocol in protocols:
         with _naming(protocol.file or protocol.name):
-            options = parse(FinetuneSettings, [*protocol.arguments, *shared])
+            options = parse(LesionRunSettings, [*protocol.arguments, *shared])
             options.augmentation.for_labels(LESION_TYPES)
             cycles = options.parsed_protocol().cycles
         epochs[protocol.name] = tuple(cycle.epochs for cycle in cycles)

@@ -1,14 +1,21 @@
 """Post-processing is chosen by the validation patients alone, and used where the run is used."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from liver_tf import run_files
-from liver_tf.assessment import choose_postprocessing as choosing
 from liver_tf.assessment import evaluate as evaluating
+from liver_tf.assessment.postprocessing_search import (
+    THRESHOLDS,
+    WORTH,
+    best_of,
+    combinations,
+    measure_combinations,
+)
 from liver_tf.inference import postprocessing
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.postprocessing import NOTHING, PostProcessing
@@ -47,8 +54,16 @@ def drawn_as_found(cascade, record):
     return replace(record, labels=np.where(found, np.uint8(2), record.labels.clip(max=1)))
 
 
-def choose_for(cascade, *records):
-    return choosing.best_of(*choosing.measure_combinations(cascade, [list(records)]))
+def choose_for(cascade, *records, decision="threshold", most=0.1):
+    tried = combinations(decision, corrected=False)
+    measured = measure_combinations(cascade, tried, [list(records)])
+    choice = best_of(tried, *measured, most)
+    return choice.how, choice.table
+
+
+def row_of(table, how):
+    (row,) = [row for row in table if row.items() >= asdict(how).items()]
+    return row
 
 
 def without_rims(cascade):
@@ -56,8 +71,12 @@ def without_rims(cascade):
     means = (np.float32([-60, LIVER_HU, CYST_HU, 900, 900]) - 100) / 30
     model = cascade.lesion_network.model
     model.layers[0].set_weights([4 * means.reshape(1, 1, 1, -1), -2 * means**2])
-    lesion = TrainedNetwork(model, cascade.lesion_network.description)
-    return Cascade(cascade.liver, lesion, how=cascade.how)
+    return with_settings(cascade, cascade.how)
+
+
+def with_settings(cascade, how):
+    lesion = TrainedNetwork(cascade.lesion_network.model, cascade.lesion_network.description)
+    return Cascade(cascade.liver, lesion, how=how)
 
 
 @pytest.fixture(scope="module")
@@ -65,64 +84,77 @@ def cascade(intensity_cascade):
     return without_rims(intensity_cascade())
 
 
-def test_no_postprocessing_is_chosen_if_none_helps(cascade):
+def test_the_plain_rule_is_chosen_if_nothing_helps(cascade):
     lesion = drawn_as_found(cascade, slice_of("a", lesion=True))
-    how, table = choose_for(cascade, lesion, slice_of("b"))
+    how, table = choose_for(cascade, lesion, slice_of("b"), decision="argmax")
     assert how == NOTHING
-    assert len(table) == 8 * 2 * 6
-    assert table[0]["score"] == 1.0
-    assert table[0]["healthy_slices_without_detection"] == 1.0
+    assert len(table) == 2 * 9
+    assert (table[0]["dice2"], table[0]["false_positive_rate"]) == (1.0, 0.0)
 
 
 def test_spots_in_healthy_livers_lead_to_a_minimum_size(cascade):
     lesion = drawn_as_found(cascade, slice_of("a", lesion=True))
-    how, table = choose_for(cascade, lesion, slice_of("b", spot=True), slice_of("c", spot=True))
-    # A spot of about 16 pixels of 1 mm2: 25 is the gentlest size that drops it.
-    assert how == PostProcessing(least_area_mm2=25.0)
-    by_area = {row["least_area_mm2"]: row for row in table[:6]}
-    assert by_area[0.0]["healthy_slices_without_detection"] == 0.0
-    assert by_area[25.0]["healthy_slices_without_detection"] == 1.0
-    # By hand: the mean of one Dice and two healthy slices.
-    for row in table:
-        rejected = row["healthy_slices_without_detection"]
-        assert row["score"] == pytest.approx((row["dice2"] + 2 * rejected) / 3, abs=2e-4)
+    records = lesion, slice_of("b", spot=True), slice_of("c", spot=True)
+    how, table = choose_for(cascade, *records, decision="argmax")
+    # A spot of about 16 pixels of 1 mm2: 20 is the gentlest size that drops it.
+    assert how == PostProcessing(least_area_mm2=20.0)
+    assert row_of(table, NOTHING)["false_positive_rate"] == 1.0
+    assert row_of(table, how)["false_positive_rate"] == 0.0
+    assert row_of(table, how)["dice2"] == 1.0
 
 
 def test_lesions_with_a_core_lead_to_filled_holes(cascade):
     drawn = drawn_as_found(cascade, slice_of("a", lesion=True))
     cored = replace(drawn, image=slice_of("a", lesion=True, hole=True).image)
-    how, table = choose_for(cascade, cored, slice_of("b"))
-    assert how == PostProcessing(fill_holes=True)
-    plain, filled = table[0], table[6]
-    assert (plain["fill_holes"], filled["fill_holes"]) == (False, True)
-    assert filled["score"] > plain["score"]
+    how, table = choose_for(cascade, cored, slice_of("b"), decision="argmax")
+    filled = PostProcessing(fill_holes=True)
+    assert how == filled
+    assert row_of(table, filled)["dice2"] > row_of(table, NOTHING)["dice2"]
 
 
-def test_the_dice_in_the_table_is_that_of_the_predicted_slices(intensity_cascade):
-    records = [slice_of("a", lesion=True, hole=True, spot=True)]
-    how = PostProcessing(0.4, fill_holes=True, least_area_mm2=25.0)
-    cascade = without_rims(intensity_cascade(how=how))
-    dice, _ = choosing.measure_combinations(cascade, [records])
-    found = label_maps(cascade, records[0].image[None], np.ones((1, 2)))[0] > 1
-    truth = records[0].labels > 1
-    expected = 2 * (found & truth).sum() / (found.sum() + truth.sum())
-    assert dice[0, choosing.COMBINATIONS.index(how)] == expected
+def test_the_threshold_that_fits_the_outline_is_chosen(cascade):
+    """The truth is what the networks find at one of the thresholds."""
+    least = THRESHOLDS[28]
+    at_least = with_settings(cascade, PostProcessing(least))
+    lesion = drawn_as_found(at_least, slice_of("a", lesion=True))
+    how, table = choose_for(cascade, lesion, slice_of("b"))
+    assert row_of(table, PostProcessing(least))["dice2"] == 1.0
+    assert row_of(table, how)["dice2"] >= 1.0 - WORTH
+    assert len(table) == 41 * 2 * 9
 
 
-def test_the_simplest_good_combination_is_chosen():
-    dice = np.full((1, len(choosing.COMBINATIONS)), 0.5)
-    none = np.zeros((0, dice.shape[1]))
-    all_three = choosing.COMBINATIONS.index(PostProcessing(0.6, True, 50.0))
-    least = choosing.COMBINATIONS.index(PostProcessing(least_area_mm2=100.0))
-    dice[0, all_three] = 0.504
-    assert choosing.best_of(dice, none)[0] == NOTHING
-    dice[0, all_three], dice[0, least] = 0.62, 0.616
-    assert choosing.best_of(dice, none)[0] == PostProcessing(least_area_mm2=100.0)
-    dice[0, all_three] = 0.63
-    how, table = choosing.best_of(dice, none)
-    assert how == PostProcessing(0.6, True, 50.0)
-    assert table[all_three]["score"] == 0.63
-    assert table[all_three]["healthy_slices_without_detection"] is None
+RULES = [
+    PostProcessing(least_area_mm2=20.0),
+    PostProcessing(fill_holes=True, corrected=True),
+    PostProcessing(THRESHOLDS[5], least_area_mm2=30.0, corrected=True),
+    PostProcessing(THRESHOLDS[20], fill_holes=True, least_area_mm2=10.0, corrected=True),
+    PostProcessing(THRESHOLDS[38], fill_holes=True, least_area_mm2=20.0),
+]
+
+
+@pytest.mark.parametrize("how", RULES, ids=PostProcessing.text)
+@pytest.mark.parametrize("in_liver_only", [True, False])
+def test_the_measures_in_the_table_are_those_of_the_predicted_slices(
+    intensity_cascade, how, in_liver_only
+):
+    weights = (0.2, 0.2, 3.0, 50.0, 0.0)
+    cascade = intensity_cascade(class_weights=weights, how=how, in_liver_only=in_liver_only)
+    generator = np.random.default_rng(0)
+    records = []
+    for name in "abcd":
+        record = slice_of(name, lesion=name < "c", hole=name == "a", spot=True)
+        smooth = ndimage.gaussian_filter(generator.normal(0, 300, record.image.shape), 1.5)
+        hu = np.where(record.image > 0, record.image + smooth, record.image).astype(np.int16)
+        records.append(replace(record, image=hu))
+    tried = combinations(how.decision, how.corrected)
+    dice, detected = measure_combinations(cascade, tried, [records[:3], records[3:]])
+    found = label_maps(cascade, np.stack([r.image for r in records]), np.ones((4, 2))) > 1
+    truth = np.stack([r.labels for r in records]) > 1
+    expected = 2 * (found & truth).sum((1, 2)) / (found.sum((1, 2)) + truth.sum((1, 2)))
+    column = tried.index(how)
+    np.testing.assert_array_equal(dice[:, column], expected[:2])
+    np.testing.assert_array_equal(detected[:, column], found[2:].any((1, 2)))
+    assert 0 < found.sum() < found.size / 2
 
 
 @pytest.fixture(scope="module")
@@ -173,13 +205,37 @@ def test_only_the_validation_patients_are_read(work, command, capsys):
     # Patients 2 and 3: metastasis and healthy, two slices each.
     assert told["chosen_on"]["slices_with_lesion"] == 2
     assert told["chosen_on"]["slices_without"] == 2
-    assert len(told["table"]) == 96
-    best = max(row["score"] for row in told["table"])
-    chosen = next(row for row in told["table"] if row.items() >= told["postprocessing"].items())
-    assert best - choosing.WORTH <= chosen["score"] <= best
+    assert len(told["table"]) == 738
+    assert (told["decision"], told["max_false_positive_rate"]) == ("threshold", 0.1)
+    how = PostProcessing(**told["postprocessing"])
+    assert postprocessing.load(work / "lesion") == how
+    assert told["text"] == how.text()
+    # Its class weights are unknown.
+    assert not how.corrected
+    assert "class weights of the loss are unknown" in told["warnings"][-1]
     out = capsys.readouterr().out
-    assert "96 combinations on 2 validation patient(s): 2 slices with a lesion, 2 without" in out
-    assert postprocessing.load(work / "lesion") == PostProcessing(**told["postprocessing"])
+    assert "738 combinations on 2 validation patient(s): 2 slices with a lesion, 2 without" in out
+    assert all(f"CAUTION. {warning}" in out for warning in told["warnings"])
+
+
+def test_each_rule_can_be_chosen_for(work, command, capsys):
+    run = work / "lesion"
+    assert command(choose_postprocessing, *arguments(work), "--decision=prior_corrected") == 1
+    assert "[class-weights-unknown]" in capsys.readouterr().err
+    assert not (run / "postprocessing.json").exists()
+    weights = (0.5, 0.5, 1.0, 1.5, 2.0)
+    replace(load_description(run), class_weights=weights).save(run)
+    for decision, corrected in (("argmax", False), ("prior_corrected", True), ("threshold", True)):
+        rest = (f"--decision={decision}", "--max_false_positive_rate=1")
+        assert command(choose_postprocessing, *arguments(work), *rest) == 0
+        how = postprocessing.load(run)
+        assert (how.decision, how.corrected) == (decision, corrected)
+        stored = json.loads((run / "postprocessing.json").read_text())
+        assert stored["max_false_positive_rate"] == 1
+        assert not any("unknown" in warning for warning in stored["warnings"])
+        cascade = Cascade.of_runs(work / "liver", run)
+        assert cascade.how == how
+        assert cascade.lesion_network.corrected == corrected
 
 
 def test_an_unreadable_validation_patient_is_refused(work, command, capsys):
@@ -196,25 +252,6 @@ def test_validation_without_lesions_chooses_nothing(work, command, capsys):
     )
     assert command(choose_postprocessing, *arguments(work)) == 1
     assert "[validation-no-lesion]" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("how", "said"),
-    [
-        (PostProcessing(0.9), ["threshold 0.9 (searched 0.3 to 0.9)"]),
-        (PostProcessing(0.3, least_area_mm2=200.0), ["threshold 0.3", "minimum area 200 mm2"]),
-        (PostProcessing(0.5, least_area_mm2=10.0), []),
-        (PostProcessing(), []),
-    ],
-)
-def test_a_choice_at_the_limit_of_the_grid_is_reported(how, said):
-    _, table = choosing.best_of(
-        np.ones((1, len(choosing.COMBINATIONS))), np.ones((1, len(choosing.COMBINATIONS)))
-    )
-    where = {"slices_with_lesion": 1, "slices_without": 1, "cases": ["case0"]}
-    text = choosing.choice_summary(how, {"table": table, "chosen_on": where})
-    assert text.count("at the limit of the search grid") == len(said)
-    assert all(one in text for one in said)
 
 
 def test_the_evaluation_uses_the_chosen_postprocessing(work):

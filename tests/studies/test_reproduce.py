@@ -5,8 +5,10 @@ import shutil
 
 import pytest
 
+from liver_tf.assessment.assessment_settings import SearchSettings
 from liver_tf.command_line.flags_of_options import parse
 from liver_tf.options import OptionError
+from liver_tf.studies.finetune_and_evaluate import LesionRunSettings
 from liver_tf.studies.reproduce import plan_reproduction
 from liver_tf.studies.study_settings import ReproduceSettings
 from tests.builders import study_folder, tiny_study
@@ -103,6 +105,7 @@ def test_the_report_names_the_runs_that_were_never_started(work, finished, comma
     ("settings", "cycle", "message"),
     [
         ({"nonsense": 3}, "none", r"slip\.flags: Unknown command line flag 'nonsense'"),
+        ({"decision": "guess"}, "none", r"slip\.flags: flag --decision=guess"),
         ({"epochs": "many"}, "none", r"slip\.flags: flag --epochs=many"),
         ({}, "enc9", r"slipped\.flags: --cycle=enc9"),
         ({"jit_compile": True}, "none", r"slipped\.flags: --jit_compile: requires"),
@@ -118,6 +121,17 @@ def test_flags_that_no_run_could_read_are_refused_before_the_first_run(
     with pytest.raises(OptionError, match=message):
         command(reproduce, *arguments, "--list")
     assert not (tmp_path / "never").exists()
+
+
+def test_all_runs_share_the_decision_rule(work, command, tmp_path, capsys):
+    flags = {"decision": "prior_corrected", "max_false_positive_rate": 0.05}
+    settings = tiny_study.settings(tmp_path, "rule", **flags)
+    arguments = tiny_study.arguments(work, tmp_path, [work / "mine.flags"], settings=settings)
+    assert command(reproduce, *arguments, "--list") == 0
+    plan = plan_reproduction(parse(ReproduceSettings, arguments))
+    run = parse(LesionRunSettings, plan.jobs[0].arguments)
+    assert run.search == SearchSettings(decision="prior_corrected", max_false_positive_rate=0.05)
+    assert run.postprocessing
 
 
 @pytest.mark.parametrize(
