@@ -16,7 +16,7 @@ def main(settings: PhantomSettings) -> int:
         lambda steps, total: iter(tqdm(steps, total=total, desc="phantom", unit="patient")),
     )
     file = settings.output / DONE
-    print(f"wrote {file}" if written else f"{file} exists already: nothing to do")
+    print(f"wrote {file}" if written else f"{file} is already complete")
     return 0
 
 

@@ -1,8 +1,8 @@
 """Draw slices of a record set as training would augment them, to judge the ranges by eye.
 
 Each row shows a slice, then its version in each of the first epochs of a run with the same --seed,
---image_size and ranges, with the augmentation applied underneath. The seed chooses the slices,
-the kinds of slices in turn. The picture identifies no patient, except by the pixels.
+--image_size and ranges, with the augmentation applied underneath. The seed determines the
+slices; each lesion type is shown in turn. The picture contains no identifiers, only pixels.
 """
 
 from liver_tf.command_line.run_command import run

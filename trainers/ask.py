@@ -1,4 +1,4 @@
-"""Ask an exported model about a DICOM slice: loaded here, or on a server over REST or gRPC."""
+"""Query an exported model with a DICOM slice: in this process, or on a server (REST, gRPC)."""
 
 from liver_tf.command_line.run_command import run
 from liver_tf.serving.ask_settings import AskSettings

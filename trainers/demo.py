@@ -1,4 +1,4 @@
-"""The demo: the workflow end to end on phantom data, with the commands that real data need too.
+"""The complete workflow on phantom data, with the same commands as for real data.
 
 Every step is a command of this program, printed before it runs. Finished steps are skipped.
 """

@@ -1,4 +1,4 @@
-"""The paper's comparison on phantoms, from nothing to the report (make reproduce).
+"""The paper's comparison on phantoms, from phantom generation to the report.
 
 The full phantom cohort (332 slices of 140 patients, as many as the paper's), all protocols and
 controls, every fold. Every step is a command of this program, printed before it runs; finished

@@ -27,10 +27,10 @@ class EvaluateSettings(Options):
     postprocessing: bool = option(
         True,
         "Apply the threshold, hole filling and minimum lesion size that "
-        "trainers.choose_postprocessing chose for each run, if it did.",
+        "trainers.choose_postprocessing chose for each run, if any.",
     )
     decision: str | None = decision_option()
-    samples: int = option(SAMPLES, "Resamples of the bootstrap.", low=100)
+    samples: int = option(SAMPLES, "Number of bootstrap resamples.", low=100)
     seed: int = option(0, "Seed of the bootstrap.", low=0, high=2**31 - 1)
 
     def __post_init__(self) -> None:
@@ -67,6 +67,4 @@ class ChooseSettings(Options):
         WHOLE_RECORDS, "Record set of whole slices from which the ROIs were cut."
     )
     search: SearchSettings = part(SearchSettings)
-    in_liver_only: bool = option(
-        True, "Drop lesions that the lesion network finds outside the liver."
-    )
+    in_liver_only: bool = option(True, "Remove lesions outside the liver.")

@@ -38,7 +38,7 @@ class ConvertSettings(SourceSettings):
     )
     engine: str = option(
         "local",
-        "local: --workers processes of this machine. beam: Apache Beam (pip extra beam) on the "
+        "local: --workers processes on this machine. beam: Apache Beam (pip extra beam) on the "
         "runner that --beam_option names; all machines must see input and output under the same "
         "paths.",
         choices=("local", "beam"),
@@ -50,12 +50,12 @@ class ConvertSettings(SourceSettings):
     )
     encoding: str = option(
         DEFAULT_ENCODING,
-        "How pixels are stored, always without loss. raw is the fastest to write and to read and "
+        "Lossless encoding of the pixels. raw is the fastest to write and to read and "
         "takes about six times the space.",
         choices=ENCODINGS,
     )
     folds: int = option(
-        3, "Lesion types: number of folds of the cross-validation; 1 writes none.", low=1
+        3, "Lesion types: number of folds of the cross-validation; 1 writes no folds.", low=1
     )
     validation_share: float = option(
         0.2,
@@ -66,8 +66,8 @@ class ConvertSettings(SourceSettings):
     seed: int = option(0, "Lesion types: seed of the folds.", low=0, high=2**31 - 1)
     allow_pairs: Path | None = option(
         None,
-        "Lesion types: file of pairs of cases that may have similar slices: two names on each "
-        "line, as the leakage guard prints them.",
+        "Lesion types: file of pairs of cases that may have similar slices: two pseudonyms "
+        "per line, as the leakage guard prints them.",
     )
 
     def __post_init__(self) -> None:
@@ -107,8 +107,8 @@ class Conversion:
             f"fingerprint {self.manifest.fingerprint[:16]}"
         ]
         lines += [
-            f"fold {number}: {len(split.training)} patients train, {len(split.validation)} "
-            f"validate, {len(split.test)} test"
+            f"fold {number}: {len(split.training)} training, {len(split.validation)} validation "
+            f"and {len(split.test)} test cases"
             for number, split in enumerate(self.splits)
         ]
         return "\n".join([*lines, *self.notes])

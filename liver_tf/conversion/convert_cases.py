@@ -1,4 +1,4 @@
-"""Converts cases to shards, side by side, and resumes after an interruption.
+"""Converts cases to shards in parallel, and resumes after an interruption.
 
 Each case leaves a shard and then a memo in ``.cases/``, both written atomically. A case whose memo
 matches its input files and the arguments is not converted again. The manifest is written last.
@@ -104,7 +104,7 @@ def convert_cases(
     """
     refusals = list(early_refusals)
     output = target.output
-    if not tasks:  # a wrong --input must not cost the existing record set
+    if not tasks:  # a wrong --input must not destroy the existing record set
         return None, [*refusals, _nothing_converted(output, 0, len(refusals))]
     _refuse_other_set(output, made_by)
     with rewritten_folder(output):
@@ -280,5 +280,5 @@ def _refuse_other_set(output: Path, made_by: dict) -> None:
 
 
 def _nothing_converted(output: Path, cases: int, refused: int) -> Refusal:
-    found = f"{cases} cases and {refused} refusals"
+    found = f"{cases} cases and {refused} refused input(s)"
     return bad_records("nothing-converted", output, "at least one readable case", found)

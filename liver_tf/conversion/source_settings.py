@@ -54,11 +54,11 @@ class SourceSettings(Options):
     )
     ignore_patient_id: bool = option(
         False,
-        "slices: identify patients by the CSV alone, whatever PatientID the images have.",
+        "slices: identify patients by the CSV only; ignore the PatientID of the images.",
     )
     workers: int = option(
         os.cpu_count() or 1,
-        "Processes that read files.",
+        "Number of processes that read files.",
         low=1,
         shown_default="number of processors",
     )

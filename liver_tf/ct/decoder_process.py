@@ -1,8 +1,8 @@
 """Decoding of compressed pixels in a separate process.
 
 Damaged data make the C and C++ libraries that decode JPEG abort, crash or loop forever (found by
-the fuzz campaign). In a separate process that costs one file, which is refused. The process starts
-with the first compressed image and ends with its parent.
+the fuzz campaign). In a separate process this affects one file only, which is refused. The
+process starts with the first compressed image and ends with its parent.
 
 Run as a module, this file is that process: it reads a line of JSON with a path and a frame number,
 and answers with a line of JSON and the bytes of the array.

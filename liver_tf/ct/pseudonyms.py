@@ -43,8 +43,9 @@ def load_site_key(
     default_file = Path(default_file)
     if not default_file.exists() and _write_fresh_key(default_file):
         _log.warning(
-            "A new site key was written to the default key file. Keep it, and keep it secret: "
-            "later conversions give the same pseudonyms only with the same key."
+            "A new site key was written to %s. Keep it, and keep it secret: later conversions give "
+            "the same pseudonyms only with the same key.",
+            default_file.name,
         )
     return _key_from_file(default_file)
 

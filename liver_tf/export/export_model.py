@@ -26,7 +26,8 @@ class ExportSettings(CascadeSettings):
     )
     found_as_uint8: bool = option(
         False,
-        "found_liver and found_lesion as 0 or 1 in uint8: OpenVINO Model Server sends no bool.",
+        "Export found_liver and found_lesion as uint8, 0 or 1, because OpenVINO Model Server "
+        "cannot send bool.",
     )
 
 

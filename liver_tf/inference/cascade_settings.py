@@ -20,11 +20,10 @@ class CascadeSettings(Options):
     """How the liver network and the lesion networks are combined."""
 
     liver_run: Path = option(LIVER_RUN, "Run of the liver network.")
-    in_liver_only: bool = option(
-        True, "Drop lesions that the lesion network finds outside the liver."
-    )
+    in_liver_only: bool = option(True, "Remove lesions outside the liver.")
     flips: bool = option(
-        False, "Average over each image and its mirror image, in both networks; twice the time."
+        False,
+        "Average over each image and its mirror image, in both networks; takes twice as long.",
     )
     postprocessing: bool = option(
         True,

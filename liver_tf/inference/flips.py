@@ -1,4 +1,4 @@
-"""Test-time flips (``--flips``): average the answers to an image and its mirror image."""
+"""Test-time flips (``--flips``): average the predictions for an image and its mirror image."""
 
 from collections.abc import Callable
 

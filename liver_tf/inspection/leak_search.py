@@ -20,7 +20,7 @@ class LeakSearchSettings(Options):
     records: tuple[Path, ...] = option(REQUIRED, "Folder of a record set.", repeated=True)
     folds_file: Path | None = option(None, "Folds of the first set.")
     allow_pairs: Path | None = option(
-        None, "File of pairs of cases that may have similar slices: two names on each line."
+        None, "File of pairs of cases that may have similar slices: two pseudonyms per line."
     )
 
 

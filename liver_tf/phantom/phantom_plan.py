@@ -12,14 +12,12 @@ from liver_tf.refusals import Refusal
 class PhantomPlan(Options):
     """Arguments that determine the files."""
 
-    seed: int = option(0, "Seed of all randomness.")
+    seed: int = option(0, "Seed of all random numbers.")
     lits_volumes: int = option(12, "Number of LiTS-like volumes.")
     lits_slices: int = option(
-        24, "Slices in each volume; they cover the liver, so fewer slices are thicker."
+        24, "Slices per volume. They always cover the liver, so fewer slices are thicker."
     )
-    patients: int = option(
-        140, "Patients with or without typed lesions; 140 give the paper's 332 slices."
-    )
+    patients: int = option(140, "Patients in the typed set; 140 give the paper's 332 slices.")
     matrix: int = option(512, "Rows and columns of an image.")
     tissues: bool = option(
         False,
@@ -62,4 +60,4 @@ class PhantomSettings(Options):
 
     output: Path = option(REQUIRED, "Folder to write to.")
     plan: PhantomPlan = part(PhantomPlan)
-    workers: int = option(1, "Processes; the files do not depend on their number.")
+    workers: int = option(1, "Number of processes; it does not affect the files.")

@@ -43,7 +43,8 @@ class Sampling(Options):
     )
     keep_without_lesion: float = option(
         1.0,
-        "The same for training slices with liver and without a lesion.",
+        "Share of the training slices with liver but no lesion that an epoch shows, drawn again "
+        "each epoch.",
         low=0,
         high=1,
     )
@@ -66,7 +67,7 @@ class Sampling(Options):
             return "an epoch shows every training slice once"
         text = (
             f"an epoch shows {self.keep_without_liver:.0%} of the training slices without liver "
-            f"and {self.keep_without_lesion:.0%} of those without a lesion"
+            f"and {self.keep_without_lesion:.0%} of those with liver but no lesion"
         )
         if self.resample:
             text += (

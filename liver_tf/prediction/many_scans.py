@@ -66,7 +66,7 @@ class PredictedScans:
             finished = sum(each.results is not None for each in self.outcomes)
             lines.append(
                 f"disk full: {finished} of {self.scans} scans are complete; "
-                f"{self.scans - self.begun} were not begun, from {scan_name(self.begun)} on"
+                f"{self.scans - self.begun} were not started, from {scan_name(self.begun)} on"
             )
         return lines
 

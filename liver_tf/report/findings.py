@@ -1,4 +1,4 @@
-"""The figures of a report, before they are put into words, tables and plots."""
+"""The figures of a report, from which its text, tables and plots are made."""
 
 from __future__ import annotations
 

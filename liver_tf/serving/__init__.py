@@ -1,5 +1,5 @@
 """Clients of an exported model: the library behind ``trainers.ask``.
 
-``served_answer`` asks about a DICOM slice and words the answer (options: ``ask_settings``).
+``served_answer`` queries with a DICOM slice and prints the answer (options: ``ask_settings``).
 ``model_clients`` checks a request and sends it: loaded model, OpenVINO, REST, gRPC.
 """

@@ -1,4 +1,4 @@
-"""Options of asking an exported model about a slice. Needs no TensorFlow."""
+"""Options of ``ask``. Needs no TensorFlow."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class AskSettings(Options):
-    """Options of asking an exported model."""
+    """Options of querying an exported model with a slice."""
 
     model: Path = option(SAVED_MODEL, "Version folder of the SavedModel.")
     input: Path = option(REQUIRED, "A DICOM slice.")
     rest: str | None = option(
         None,
-        "Ask a server at this URL, e.g. http://localhost:8501/v1/models/liver.",
+        "Query the server at this URL, e.g. http://localhost:8501/v1/models/liver.",
         empty_is_none=True,
     )
     grpc: str | None = option(
-        None, "Ask a server at this host and port, e.g. localhost:8500.", empty_is_none=True
+        None, "Query the server at this host and port, e.g. localhost:8500.", empty_is_none=True
     )
     served_as: str = option("liver", "Name of the model on the server of --grpc.")
     openvino: bool = option(False, "Run the model with OpenVINO; ignored with --rest or --grpc.")

@@ -1,4 +1,4 @@
-"""Ask an exported model about a DICOM slice and word its answer (``trainers.ask``).
+"""Query an exported model with a DICOM slice and print its answer (``trainers.ask``).
 
 What the labels mean is read from ``model.json`` of the model; no other code of the project is
 needed to understand an answer.
@@ -21,7 +21,7 @@ from liver_tf.serving.model_clients import Client, refuse_no_model
 
 
 def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterator[str]:
-    """A model's answer about a slice, line by line.
+    """A model's answer for a slice, line by line.
 
     The diagnosis is the majority type of the lesion pixels (paper), probabilities are means over
     the lesion pixels; ``diagnosis_agrees`` states whether both name the same type.

@@ -1,4 +1,4 @@
-"""The demo: the workflow end to end on phantom data, with the same commands as for real data."""
+"""The demo: the complete workflow on phantom data, with the same commands as for real data."""
 
 import time
 from dataclasses import dataclass

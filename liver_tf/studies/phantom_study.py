@@ -1,4 +1,4 @@
-"""The phantom study: the paper's comparison on phantoms, from data to report.
+"""The phantom study: the paper's comparison on phantoms, from phantom generation to the report.
 
 The demo has some steps in common with it: phantoms, conversion, pre-training. These functions take
 the chain's folder; the steps write to its ``data/``, ``tfrecords/`` and ``runs/``.
@@ -30,9 +30,11 @@ class PhantomStudySettings(Options):
     )
     lits_volumes: int = option(30, "Volumes for pre-training.")
     matrix: int = option(256, "Rows and columns of an image.")
-    protocols: tuple[str, ...] = option(PROTOCOLS, "As in trainers.reproduce.")
-    seeds: tuple[str, ...] = option(("0",), "As in trainers.reproduce.")
-    workers: int = option(2, "Phantoms, and runs of the study, at a time.", low=1)
+    protocols: tuple[str, ...] = option(PROTOCOLS, "Protocols, as for trainers.reproduce.")
+    seeds: tuple[str, ...] = option(("0",), "Training seeds.")
+    workers: int = option(
+        2, "Number of phantoms, and of runs of the study, processed in parallel.", low=1
+    )
 
 
 def run_phantom_study(study: PhantomStudySettings) -> None:

@@ -1,4 +1,4 @@
-"""Everything that ``reproduce`` can be asked for. Needs no TensorFlow."""
+"""Options of ``reproduce``. Needs no TensorFlow."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +25,14 @@ class EngineSettings(Options):
 
     engine: str = option(
         LOCAL,
-        "local: processes of this machine. ray: a Ray cluster (pip extra ray) whose machines all "
+        "local: processes on this machine. ray: a Ray cluster (pip extra ray) whose machines all "
         "see this folder and the data under the same paths.",
         choices=ENGINES,
     )
     workers: int = option(
         1,
-        "Runs at a time with --engine=local; more than 1 helps if one network does not use all "
-        "cores.",
+        "Number of parallel runs with --engine=local; more than 1 helps if one network does not "
+        "use all cores.",
         low=1,
     )
     ray_address: str | None = option(
@@ -79,7 +79,7 @@ class ReproduceSettings(Options):
     report_only: bool = option(False, "Write the report of the finished runs, then exit.")
     validation: str = option(
         INNER,
-        "As in trainers.finetune. test_fold imitates looser practice; the report marks it in red.",
+        "As for trainers.finetune. The report marks runs with test_fold in red.",
         choices=VALIDATIONS,
     )
     roi_records: Path = option(ROI_RECORDS, "Record set of ROIs, for training.")
@@ -89,4 +89,4 @@ class ReproduceSettings(Options):
     liver_run: Path = option(LIVER_RUN, "Run of the liver network.")
     engine: EngineSettings = part(EngineSettings)
     data_label: str = option("your data", "Name of the data in the report, e.g. of your study.")
-    samples: int = option(SAMPLES, "Bootstrap resamples.", low=100)
+    samples: int = option(SAMPLES, "Number of bootstrap resamples.", low=100)

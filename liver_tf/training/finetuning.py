@@ -127,8 +127,8 @@ def _split(settings: FinetuneSettings, manifest: Manifest) -> Split:
     require_parts(split, settings.folds_file)
     if settings.validation == TEST_FOLD:
         print(
-            "VALIDATION ON THE TEST FOLD: early stopping uses the test patients, as in looser "
-            "practice. The results of this run are optimistic; reports say so."
+            "VALIDATION ON THE TEST FOLD: early stopping uses the test patients, so the results "
+            "of this run are optimistic; reports state this."
         )
         return validate_on_test(split)
     return split

@@ -102,5 +102,5 @@ def protocol_table(protocol: Protocol, parameters: dict[str, ParameterCount]) ->
         width = max(map(len, (name, *cells)))
         padded.append([cell.ljust(width) for cell in (name, *cells)])
     lines = ["  ".join(row).rstrip() for row in zip(*padded, strict=True)]
-    head = f"protocol {protocol.name}: {len(protocol.cycles)} cycle(s), starting {protocol.start}"
+    head = f"protocol {protocol.name}: {len(protocol.cycles)} cycle(s), start: {protocol.start}"
     return "\n".join([head, *lines])

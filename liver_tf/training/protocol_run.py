@@ -40,7 +40,7 @@ def train_protocol(
     first_epoch = 0
     for number, settings in enumerate(protocol.cycles, 1):
         frozen = format_blocks(settings.fixed)
-        title = f"{protocol.name} {number}/{len(protocol.cycles)}, frozen: {frozen}"
+        title = f"{protocol.name}, cycle {number} of {len(protocol.cycles)} (frozen: {frozen})"
         cycle_folder = run_files.cycle_folder(folder, number)
         cycle = PlannedCycle(cycle_folder, settings, first_epoch, title)
         results.append(_load_or_train(setup, cycle, identity))

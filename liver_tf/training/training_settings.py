@@ -23,7 +23,7 @@ class ComputationSettings(Options):
     """How the arithmetic is done: numbers, compiler, devices."""
 
     deterministic: bool = option(
-        True, "Weights are reproducible, on a CPU bit for bit; slower on a GPU."
+        True, "Reproducible weights, on a CPU bit for bit; slower on a GPU."
     )
     mixed_precision: bool = option(
         False,
@@ -54,7 +54,7 @@ class ComputationSettings(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.jit_compile and self.deterministic:
-            # XLA has no deterministic gradient of max pooling, on a CPU neither.
+            # XLA has no deterministic gradient of max pooling, not even on a CPU.
             raise OptionError("jit_compile", "requires --nodeterministic")
 
     @property
@@ -65,7 +65,7 @@ class ComputationSettings(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings(Options):
-    """What pre-training and fine-tuning have in common.
+    """Options that pre-training and fine-tuning have in common.
 
     Attributes:
       schedule: Settings of every cycle that does not override them.
@@ -146,29 +146,29 @@ class FinetuneSettings(TrainingSettings):
     )
     folds_file: Path | None = option(
         FOLDS_FILE,
-        "Folds of the patients. Empty, for records without folds: set aside --validation_share of "
-        "the patients, and no test patients.",
+        "Folds of the patients. Empty for records without folds: --validation_share of the "
+        "patients is used for validation, and there are no test patients.",
         empty_is_none=True,
     )
     fold: int = option(0, "The test fold.", low=0)
     validation: str = option(
         INNER,
         "Patients for early stopping. inner: set aside from training, so that the test fold is "
-        "evaluated once. test_fold: those of the test fold, to reproduce looser practice; the run "
-        "is written to fold<F>_validated_on_test, and reports warn in red.",
+        "evaluated once. test_fold: those of the test fold, as in less rigorous studies; the run "
+        "is written to fold<F>_validated_on_test, and reports mark it in red.",
         choices=VALIDATIONS,
     )
     validation_share: float = option(
-        0.2, "Share of validation patients without folds.", low=0, high=0.9
+        0.2, "Share of validation patients if --folds_file is empty.", low=0, high=0.9
     )
     pretrained: Path = option(LESION_RUN, "Run of the pre-trained network.")
     runs: Path = option(
         FINETUNE_RUNS,
-        "The run is written to fold<F>/seed<S>/<protocol> in this folder (without folds: "
-        "hold_out/...).",
+        "Folder of all runs. The run is written to fold<F>/seed<S>/<protocol> in it (without "
+        "folds: hold_out/...).",
     )
     allow_pairs: Path | None = option(
-        None, "File of pairs of cases that may have similar slices: two names on each line."
+        None, "File of pairs of cases that may have similar slices: two pseudonyms per line."
     )
     accept_unknown_training: bool = option(
         False,

@@ -149,6 +149,9 @@ def test_max_repeats_below_one_is_refused():
 def test_the_sampling_is_described_in_words():
     assert EVERYTHING.in_words() == "an epoch shows every training slice once"
     thinned = Sampling(0.1, 0.5).in_words()
-    assert "10% of the training slices without liver and 50% of those without a lesion" in thinned
+    assert (
+        "10% of the training slices without liver and 50% of those with liver but no lesion"
+        in thinned
+    )
     assert "times" not in thinned
     assert "one slice at most 7 times" in Sampling(resample=True, max_repeats=7).in_words()

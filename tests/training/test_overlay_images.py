@@ -101,7 +101,7 @@ def test_tensorboard_log_contains_scalars_and_images(record_set, tmp_path):
     losses = [float(events["loss"][epoch]) for epoch in (1, 2)]
     for number, loss in enumerate(losses, 1):
         assert lines[number - 1].startswith(
-            f"shown 1/1, frozen: enc1-dec2: epoch {number} of 2, loss {loss:.3f}, val_loss "
+            f"shown, cycle 1 of 1 (frozen: enc1-dec2): epoch {number} of 2, loss {loss:.3f}, val_"
         )
 
 

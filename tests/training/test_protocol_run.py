@@ -242,7 +242,9 @@ def test_cycles_that_two_protocols_share_are_computed_once(
     monkeypatch.setattr(protocol_run, "train_cycle", stop)
     lines = []
     tiny_run.train(tmp_path / "same", record_set[0], say=lines.append)
-    assert lines[0] == "two 1/2, frozen: none: identical to first/cycle1, copied from there"
+    assert (
+        lines[0] == "two, cycle 1 of 2 (frozen: none): identical to first/cycle1, copied from there"
+    )
     assert final_hash(tmp_path / "same") == final_hash(undisturbed[0])
     # Another second cycle starts from the weights of the shared first one.
     first, second = tiny_run.TWO_CYCLES.cycles

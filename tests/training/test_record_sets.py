@@ -131,7 +131,7 @@ def test_a_dry_run_reads_no_records_folds_or_weights(tmp_path, networks, command
     )
     assert command(finetune, *line) == 0
     head, names, first, second, sampling = capsys.readouterr().out.splitlines()
-    assert head == "protocol mine: 2 cycle(s), starting pretrained"
+    assert head == "protocol mine: 2 cycle(s), start: pretrained"
     assert sampling == "an epoch shows every training slice once"
     columns = ("cycle", "trained", "frozen", "trainable", "of parameters", "rate", "epochs")
     assert names.split() == " ".join((*columns, "batch", "norm")).split()

@@ -1,6 +1,6 @@
 """A scan cut into slices, each a case of its own, and folds that split this one patient.
 
-Every slice becomes a pair of files with its own number, so that conversion takes it for a case. The
+Every slice becomes a pair of files with its own number, so that conversion treats it as a case. The
 folds state this. The leakage guard compares the pixels of the parts as usual; no pair is exempt.
 """
 

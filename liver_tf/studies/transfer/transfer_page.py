@@ -217,9 +217,9 @@ def _method(results: TransferResults, settings: Sequence[str]) -> list[Part]:
         ),
         _parts_table(results),
         Paragraph(
-            "Everywhere else the program refuses to split a patient. Only for this study the scan "
-            "was cut into slices with numbers of their own. The leakage guard compared their "
-            "pixels, with no pair exempt, and found no near-duplicates between the parts, nor "
+            "Everywhere else the program refuses to split a patient. Only for this study, the scan "
+            "was cut into separately numbered slices. The leakage guard compared their pixels, "
+            "with no pair exempt, and found no near-duplicates between the parts, nor "
             "between phantoms and test slices."
         ),
         Paragraph(

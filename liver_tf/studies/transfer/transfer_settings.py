@@ -1,4 +1,4 @@
-"""Everything that ``transfer_study`` can be asked for. Needs no TensorFlow."""
+"""Options of ``transfer_study``. Needs no TensorFlow."""
 
 import os
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _FROM_SCRATCH = ("baseline", "flags/study/baseline_long.flags")
 class TransferSettings(Options):
     """Options of ``transfer_study``."""
 
-    folder: Path = option(Path("transfer_study"), "Folder for everything but the report.")
+    folder: Path = option(Path("transfer_study"), "Folder for everything except the report.")
     output: Path = option(Path("transfer_study/report"), "Folder for transfer.md and its pictures.")
     data: Path | None = option(
         None,
@@ -36,7 +36,7 @@ class TransferSettings(Options):
     )
     protocols: tuple[str, ...] = option(
         (*_FROM_SCRATCH, *(name for name in PROTOCOLS if name not in _FROM_SCRATCH)),
-        "As in trainers.reproduce.",
+        "Protocols, as for trainers.reproduce.",
     )
     seeds: tuple[int, ...] = option((0, 1, 2), "Training seeds.", low=0)
     slices: tuple[int, ...] = option((4, 8, 16), "Numbers of training slices.", low=0)
@@ -48,8 +48,8 @@ class TransferSettings(Options):
     )
     distances: SplitDistances = part(SplitDistances)
     validation_slices: int = option(3, "Number of validation slices.", low=2)
-    report_only: bool = option(False, "Write the report of the finished networks only.")
-    workers: int = option(2, "Networks trained at a time.", low=1)
+    report_only: bool = option(False, "Write the report of the finished networks, then exit.")
+    workers: int = option(2, "Number of networks trained in parallel.", low=1)
 
     def scan_files(self) -> tuple[Path, Path]:
         """The scan and its segmentation; raises ``OptionError`` if they are missing."""

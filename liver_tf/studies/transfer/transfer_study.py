@@ -47,7 +47,7 @@ def run_transfer_study(settings: TransferSettings) -> bool:
     """Train what is not done and write the report; returns whether all runs succeeded.
 
     Raises:
-      OptionError: the scan is missing or cannot be split as asked, or a flag file is wrong.
+      OptionError: the scan is missing or cannot be split as requested, or a flag file is wrong.
       Refusal: the scan cannot be read, or the study was started with other settings.
     """
     folder = settings.folder
