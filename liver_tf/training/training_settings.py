@@ -154,7 +154,7 @@ class FinetuneSettings(TrainingSettings):
     validation: str = option(
         INNER,
         "Patients for early stopping. inner: set aside from training, so that the test fold is "
-        "evaluated once. test_fold: those of the test fold, as in less rigorous studies; the run "
+        "evaluated once. test_fold: those of the test fold, a common but biased practice; the run "
         "is written to fold<F>_validated_on_test, and reports mark it in red.",
         choices=VALIDATIONS,
     )
