@@ -58,10 +58,12 @@ NOTES = (
 
 DIFFERENCES = (
     "Paired differences on the same patients. A difference counts as shown if its 95 % interval "
-    "excludes zero and its p value (permutation test over patients, Holm's correction over the "
-    "comparisons of a measure) is below 0.05. Otherwise no difference is shown, which is not "
-    "evidence of equality. For false positives on healthy slices, lower is better. Only patients "
-    "who contribute to the measure are counted."
+    "excludes zero, its p value (permutation test over patients, Holm's correction over all "
+    "comparisons of this report) is below 0.05, and both protocols have three trainings (seeds) of "
+    "each fold in common. With fewer, it is reported as observed in one or two trainings: another "
+    "training might not repeat it. Otherwise no difference is shown, which is not evidence of "
+    "equality. For false positives on healthy slices, lower is better. Only patients who "
+    "contribute to the measure are counted."
 )
 SHEETS = (
     "Worst, median and best slice with a lesion by lesion Dice, cropped to the liver. Solid lines "

@@ -176,7 +176,8 @@ def _plots(findings: Findings, folder: Path) -> dict[str, Picture]:
         plots["forest"] = Picture(
             draw_forest(findings.differences, folder / "differences.png"),
             f"Paired differences with 95 % intervals, p after Holm's correction; {data}. Filled: "
-            "difference shown; open and grey: no difference shown",
+            "difference shown; open and blue: observed in fewer than three trainings; open and "
+            "grey: no difference shown",
         )
     if cycles:
         plots["cycles"] = Picture(

@@ -6,8 +6,8 @@ is recomputed; p is the proportion of permutations whose difference is at least 
 the observed one. For a mean over patients with equally many slices this is the sign-flip test.
 
 The test asks whether these trained networks differ, not whether new trainings would. The bootstrap
-interval includes the variance between seeds; a difference counts as shown only if both agree
-(``paired_difference``).
+interval includes the variance between seeds; a difference counts as shown only if both agree and
+there are enough seeds (``paired_difference``).
 
 Source: Good, "Permutation, Parametric and Bootstrap Tests of Hypotheses" (2005), chapter 3; Holm,
 "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6

@@ -1,5 +1,6 @@
 """Comparisons of protocols: which pairs, in which measures, and their differences."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -33,8 +34,8 @@ def compare(
 ) -> tuple[PairedDifference, ...]:
     """Paired differences of ``compared_pairs``, measure by measure.
 
-    Only folds and seeds that both protocols have are compared. Holm's correction covers the
-    comparisons of a measure, separately for the clean protocols and for those validated on the
+    Only folds and seeds that both protocols have are compared. Holm's correction covers all
+    comparisons in all measures, separately for the clean protocols and for those validated on the
     test fold.
 
     Args:
@@ -57,15 +58,15 @@ def compare(
     for measure in measures:
         if measure not in PAPER_MEASURES and all(o.get(measure) is None for o in observed):
             continue
-        of_measure = [
+        differences += [
             _difference(measure, pair, *sides[pair], permutations=permutations, seed=seed)
             for pair in pairs
         ]
-        # Comparisons validated on the test fold must not weaken the clean ones.
-        for loose in (False, True):
-            family = [d for d in of_measure if d.protocol.endswith(LOOSE) is loose]
-            corrected = holm([d.p for d in family])
-            differences += [replace(d, p_holm=p) for d, p in zip(family, corrected, strict=True)]
+    # Comparisons validated on the test fold must not weaken the clean ones.
+    for loose in (False, True):
+        family = [k for k, d in enumerate(differences) if d.protocol.endswith(LOOSE) is loose]
+        for k, p in zip(family, holm([differences[k].p for k in family]), strict=True):
+            differences[k] = replace(differences[k], p_holm=p)
     return tuple(differences)
 
 
@@ -138,6 +139,7 @@ def _difference(
         *(measure, pair[1], pair[0], Interval(None, None, None, 0)),
         patients=len(units.patients),
         networks=len(units.networks),
+        trainings=min(Counter(fold for fold, _ in units.networks).values(), default=0),
     )
     if not units.patients:
         return difference

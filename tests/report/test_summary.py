@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 
 from liver_tf.report.findings import compute_findings
-from liver_tf.report.summary import summary
+from liver_tf.report.summary import SHARED_CYCLES, summary
 from liver_tf.statistics.bootstrap_intervals import Interval
 from liver_tf.statistics.paired_difference import PairedDifference
 
 
 def difference(protocol, low, high, *, reference="baseline", measure="dice2", p=0.01):
     interval = Interval((low + high) / 2, low, high, 100)
-    return PairedDifference(measure, protocol, reference, interval, p, p, 10, 1)
+    return PairedDifference(measure, protocol, reference, interval, p, p, 10, 3, trainings=3)
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,12 @@ def test_one_line_per_measure(findings):
         "(-0.20 [-0.30, -0.10]); no difference shown for wide, doubtful." in told
     )
     assert "Accuracy against baseline: no difference shown for any protocol." in told
+    few = replace(difference("few", 0.1, 0.3), trainings=2)
+    assert (
+        "Dice2 against baseline: higher for up (+0.20 [+0.10, +0.30]); higher (observed, two "
+        "trainings) for few (+0.20 [+0.10, +0.30])."
+        in lines(findings, difference("up", 0.1, 0.3), few)
+    )
 
 
 def test_the_effect_of_the_order_needs_the_control(findings):
@@ -60,6 +66,11 @@ def test_the_effect_of_the_order_needs_the_control(findings):
         "freezing: "
         "higher in Dice2 (+0.20 [+0.10, +0.30]); no difference shown in Accuracy." in told
     )
+    assert SHARED_CYCLES not in told
+    other = {"reference": "no_freezing_6_cycles"}
+    both = [difference("hier_freeze", 0.1, 0.3, **against)]
+    both.append(difference("hier_unfreeze", 0.1, 0.3, **other))
+    assert SHARED_CYCLES in lines(findings, *both)
 
 
 def with_measure(findings, measure, *values):

@@ -135,7 +135,7 @@ def test_the_files_hold_the_same_figures(written):
 def test_the_summary_states_differences_and_their_absence(written):
     output, _ = written
     text = text_of(output)
-    assert "Dice2 against baseline: higher for hier_freeze" in text
+    assert "Dice2 against baseline: higher (observed, two trainings) for hier_freeze" in text
     assert (
         "hier_freeze against no_freezing_5_cycles, its control of equal training length without "
         "freezing: no difference shown in Dice1, Dice2, Success, Accuracy, False-positive rate on "

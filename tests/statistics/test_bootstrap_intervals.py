@@ -141,9 +141,9 @@ def test_paired_difference_agrees_with_the_slow_bootstrap(cohort):
     assert found.interval.value == pytest.approx(difference)
     assert found.interval.low == pytest.approx(low, abs=0.25 * np.std(slow))
     assert found.interval.high == pytest.approx(high, abs=0.25 * np.std(slow))
-    assert found.verdict() == "Dice2 of mine against baseline: higher"
+    assert found.verdict() == "Dice2 of mine against baseline: higher (observed, one training)"
     back = dice2_difference(other, reference)
-    assert back.verdict().endswith(": lower")
+    assert back.verdict().endswith(": lower (observed, one training)")
 
 
 def test_a_protocol_against_itself_shows_no_difference(cohort):
@@ -164,7 +164,7 @@ def test_a_protocol_against_itself_shows_no_difference(cohort):
     ],
 )
 def test_verdicts(interval, ending):
-    verdict = PairedDifference("accuracy", "mine", "baseline", interval).verdict()
+    verdict = PairedDifference("accuracy", "mine", "baseline", interval, trainings=3).verdict()
     assert verdict == f"Accuracy of mine against baseline: {ending}"
 
 

@@ -43,17 +43,28 @@ def test_all_against_the_baseline_and_the_controls():
     assert compared_pairs(("mine", "yours")) == ()
 
 
-def test_comparisons_are_corrected_measure_by_measure(cohort):
-    results = {"baseline": cohort(0.3), "mine": cohort(0.95), "same": cohort(0.3)}
+def test_comparisons_are_corrected_over_all_measures(cohort):
+    results = {"baseline": cohort(0.3), "mine": cohort(0.6), "same": cohort(0.3)}
     drawn = {name: draw(own, samples=400) for name, own in results.items()}
-    found = compare(results, drawn, measures=("dice2", "accuracy"), permutations=999)
+    found = compare(results, drawn, measures=("dice2", "accuracy"), permutations=1_999)
     assert [(d.measure, d.protocol) for d in found] == [
         *(("dice2", "mine"), ("dice2", "same"), ("accuracy", "mine"), ("accuracy", "same"))
     ]
     better, same = found[:2]
-    assert better.verdict() == "Dice2 of mine against baseline: higher"
-    assert better.p_holm == pytest.approx(2 * better.p)
+    # One seed: whatever the figures are, nothing is shown.
+    assert better.verdict() == "Dice2 of mine against baseline: higher (observed, one training)"
+    assert (better.is_shown, better.brief) == (False, "higher, observed")
+    two, three = (replace(better, trainings=count) for count in (2, 3))
+    assert two.verdict() == "Dice2 of mine against baseline: higher (observed, two trainings)"
+    assert (three.shown, three.is_shown) == ("higher", True)
     assert (same.p, same.p_holm) == (1.0, 1.0)
+    # Holm by hand over the four comparisons: p times 4 for the smallest, times 3 for the next.
+    first, second = sorted((found[0].p, found[2].p))
+    assert first < 1 / 4
+    assert sorted((found[0].p_holm, found[2].p_holm)) == [
+        pytest.approx(4 * first),
+        pytest.approx(max(4 * first, 3 * second)),
+    ]
     assert "no difference shown" in same.verdict()
     doubtful = replace(better, p_holm=0.05)
     assert doubtful.verdict() == (
@@ -115,7 +126,8 @@ def test_only_common_networks_are_compared():
     drawn = {name: draw(own, samples=300) for name, own in results.items()}
     mine, apart = compare(results, drawn, measures=("success",), samples=300)
     assert mine.interval.value == 1.0
-    assert (mine.patients, mine.networks, mine.shown) == (12, 1, "higher")
+    assert (mine.patients, mine.networks, mine.trainings) == (12, 1, 1)
+    assert mine.shown == "higher (observed, one training)"
     assert apart.interval.value is None
     assert (apart.patients, apart.networks, apart.p) == (0, 0, None)
     assert apart.shown == "not compared (no fold and seed in common)"
@@ -202,5 +214,5 @@ def test_healthy_slices_are_compared_if_there_are_any():
         for name, own in sick.items()
     }
     told = compared(both)["healthy_false_positive_rate"]
-    assert (told.interval.value, told.patients, told.shown) == (-1.0, 11, "lower")
+    assert (told.interval.value, told.patients, told.direction) == (-1.0, 11, "lower")
     assert compared(both)["success"].patients == 12

@@ -30,8 +30,8 @@ _SMALL = {"fontsize": 7.5, "color": plot_style.GREY}
 def draw_forest(differences: Sequence[PairedDifference], path: Path | str) -> Path:
     """Write one PNG: a panel per measure, a row per comparison, with figures and outcome.
 
-    Filled marks are shown differences; open grey marks are not shown. All panels have the same
-    scale.
+    Filled marks are shown differences, open blue marks observed ones (fewer than three trainings);
+    open grey marks are not shown. All panels have the same scale.
 
     Raises:
       ValueError: no difference with an interval.
@@ -65,7 +65,7 @@ def _draw(axis: Axes, differences: Sequence[PairedDifference], reach: float) -> 
     axis.axvline(0.0, color="#444444", lw=0.9)
     for row, d in enumerate(differences):
         interval = d.interval
-        colour = plot_style.BLUE if d.is_shown else plot_style.GREY
+        colour = plot_style.GREY if d.direction is None else plot_style.BLUE
         if interval.low is not None:
             axis.plot([interval.low, interval.high], [row, row], color=colour, lw=1.8)
         if interval.value is not None:
@@ -76,7 +76,7 @@ def _draw(axis: Axes, differences: Sequence[PairedDifference], reach: float) -> 
             ABSENT if d.patients is None else f"{d.patients}, {d.networks}",
             format_p(d.p_holm),
             # The reason is given in the table.
-            d.shown.split(" (")[0],
+            d.brief,
         )
         words = {"transform": axis.get_yaxis_transform(), "va": "center", "fontsize": 8.5}
         *_, outcome = (

@@ -99,6 +99,8 @@ def render_text(
             lines.append(_text_line("  measured", _measured(figures)))
     if differences:
         lines += ["", f"paired differences, {label}", "(p values after Holm's correction):"]
+        if any(d.brief.endswith("observed") for d in differences):
+            lines[-1] = "(p values after Holm's correction; observed: fewer than three trainings):"
         lines += _difference_text(differences)
     return "\n".join(lines) + "\n"
 
@@ -110,7 +112,7 @@ def _difference_text(differences: Sequence[PairedDifference]) -> list[str]:
         lines.append(f"  {measure_title(measure)}")
         for d in differences:
             if d.measure == measure:
-                shown = d.shown
+                shown = d.brief
                 if shown.startswith("no diff"):
                     # The reason is in the report; here only if the interval suggests a difference.
                     shown = "no difference shown"

@@ -25,7 +25,9 @@ OWN = {
     "success": Interval(1.0, 1.0, 1.0, 1000),
     "accuracy": Interval(None, None, None, 0),
 }
-DIFFERENCE = PairedDifference("dice2", "mine", "baseline", Interval(0.1, 0.02, 0.2, 1000))
+DIFFERENCE = PairedDifference(
+    "dice2", "mine", "baseline", Interval(0.1, 0.02, 0.2, 1000), trainings=3
+)
 
 
 def test_published_figures_are_the_papers():
@@ -86,6 +88,10 @@ def test_text_fits_a_terminal():
     assert max(len(line) for line in text.splitlines()) <= 80
     row = next(line for line in text.splitlines() if "mine - baseline" in line)
     assert row.split() == ["mine", "-", "baseline", "+.10", "[+.02,+.20]", "higher"]
+    once = render_text({"mine": OWN}, PHANTOM, [replace(DIFFERENCE, trainings=1)])
+    assert once.splitlines()[-1].endswith("[+.02,+.20]  higher, observed")
+    assert "observed: fewer than three trainings" in once
+    assert max(len(line) for line in once.splitlines()) <= 80
     long = PairedDifference(
         *("accuracy", "hier_unfreeze", "no_freezing_6_cycles"),
         Interval(-0.1, -0.25, 0.15, 1000),
