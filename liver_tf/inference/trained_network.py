@@ -5,9 +5,9 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from liver_tf.inference.decision_rules import prior_correction
 from liver_tf.inference.flips import average_over_flips
 from liver_tf.model.description import Description, load_network
+from liver_tf.model.prior_correction import prior_correction
 from liver_tf.pipeline import resample
 from liver_tf.pipeline.standardisation import standardise
 from liver_tf.refusals import Refusal

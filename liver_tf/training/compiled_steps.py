@@ -1,6 +1,9 @@
 """All compiled steps of a run: traced once for every set of frozen blocks."""
 
+import contextlib
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,6 +15,7 @@ from liver_tf.training.optimiser import make_optimiser
 from liver_tf.training.task import Task
 from liver_tf.training.training_step import training_step
 from liver_tf.training.validation import validation_step
+from liver_tf.training.weight_average import WeightAverage
 
 
 class CompiledSteps:
@@ -19,6 +23,7 @@ class CompiledSteps:
 
     Attributes:
       validation: The validation step, which does not depend on frozen blocks.
+      average: The averaged weights, if the cycle has them.
       optimiser: Shared by all cycles, so that they can share traced steps. It is built for all
         weights; the moments of frozen blocks stay zero.
     """
@@ -26,6 +31,8 @@ class CompiledSteps:
     def __init__(self, model: keras.Model, task: Task, computation: Computation) -> None:
         self._model, self._task, self._computation = model, task, computation
         self._traced: dict[tuple, Callable] = {}
+        self._average: WeightAverage | None = None
+        self.average: WeightAverage | None = None
         replicas = computation.replicas
         self.validation = validation_step(model, task, replicas)
         freeze(model, ())
@@ -43,7 +50,9 @@ class CompiledSteps:
         freeze(self._model, settings.fixed, settings.norm)
         for variable, value in zip(self.optimiser.variables, self._initial, strict=True):
             variable.assign(np.zeros(variable.shape, variable.dtype) if value is None else value)
-        key = frozenset(settings.fixed), settings.norm
+        decay = settings.weight_average
+        self.average = self._started_average() if decay else None
+        key = frozenset(settings.fixed), settings.norm, decay
         if key not in self._traced:
             self._traced[key] = training_step(
                 self._model,
@@ -51,5 +60,25 @@ class CompiledSteps:
                 self._task,
                 jit_compile=self._computation.jit_compile,
                 replicas=self._computation.replicas,
+                after_update=partial(self._update_average, decay),
             )
         return self._traced[key]
+
+    @property
+    def variables(self) -> list[Any]:
+        """What a cycle changes besides the weights: of the optimiser, and averages of weights."""
+        return [*self.optimiser.variables, *(self.average.variables if self.average else ())]
+
+    def averaged(self) -> contextlib.AbstractContextManager:
+        """The context in which the model has its averaged weights, if the cycle has them."""
+        return self.average.in_use() if self.average else contextlib.nullcontext()
+
+    def _started_average(self) -> WeightAverage:
+        if self._average is None:
+            self._average = WeightAverage(self._model, self._computation.replicas)
+        self._average.start()
+        return self._average
+
+    def _update_average(self, decay: float) -> None:
+        if self.average:
+            self.average.update(decay, self.optimiser.iterations)

@@ -33,11 +33,17 @@ def train_cycle(setup: TrainingSetup, cycle: PlannedCycle) -> dict:
     state = run.resume()
     epochs = training.epochs(first + state.epoch, first + settings.epochs)
     checks = validation.epochs(state.epoch, settings.epochs, shuffled=False)
+    if settings.keep_start and state.best_value is None:
+        at_start = validate(
+            setup.steps.validation, validation.epoch(0, shuffled=False), setup.label_set.classes
+        )
+        state = run.keep_start(state, {"epoch": 0, **at_start})
     while not has_ended(state, settings):
         steps = training.steps(first + state.epoch)
         row = train_epoch(step, epochs, settings, setup.steps.optimiser, state.epoch, steps)
         if math.isfinite(row["loss"]):
-            row |= validate(setup.steps.validation, next(checks), setup.label_set.classes)
+            with setup.steps.averaged():
+                row |= validate(setup.steps.validation, next(checks), setup.label_set.classes)
         state = run.commit(state, row)
     return run.close(state, started)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from liver_tf.model.blocks import BLOCKS, NORM_POLICIES
 from liver_tf.options import Options, option
 
-MONITORS = ("val_loss", "val_dice", "epoch")
+MONITORS = ("val_loss", "val_dice", "val_corrected_dice", "epoch")
 #: Learning-rate schedules.
 STEP, COSINE = SCHEDULES = ("step", "cosine")
 
@@ -29,9 +29,24 @@ class CycleSettings(Options):
     )
     monitor: str = option(
         "val_loss",
-        "The validation result that determines the best epoch and early stopping. epoch: the last "
-        "epoch is kept.",
+        "The validation result that determines the best epoch and early stopping. "
+        "val_corrected_dice: Dice of lesion (liver network: liver) after correction for the class "
+        "weights. epoch: the last epoch is kept.",
         choices=MONITORS,
+    )
+    keep_start: bool = option(
+        False,
+        "The weights at the start of a cycle count as its epoch 0: they are kept if no epoch has a "
+        "better validation result.",
+        former=False,
+    )
+    weight_average: float = option(
+        0.0,
+        "Exponential moving average of the weights: the share that each step keeps, e.g. 0.99. "
+        "Validation, and the weights that are kept, use the average. 0: off.",
+        low=0,
+        below=1,
+        former=0.0,
     )
     norm: str = option(
         "update",

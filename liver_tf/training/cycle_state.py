@@ -1,8 +1,10 @@
 """State of an unfinished cycle after its last epoch, saved as one atomic file."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,36 +22,34 @@ class CycleState:
 
     Attributes:
       epoch: Epochs finished.
-      best_epoch: Counted from 1; 0 before the first epoch.
-      best_value: The monitored measure in the best epoch.
+      best_epoch: Counted from 1; 0 for the weights before the first epoch.
+      best_value: The monitored measure in the best epoch; None if there is none yet.
       history: One row per epoch.
       hashes_before: Hash of every block at the start of the cycle.
     """
 
     epoch: int = 0
     best_epoch: int = 0
-    best_value: float = 0.0
+    best_value: float | None = None
     history: list[dict] = field(default_factory=list)
     hashes_before: dict[str, str] = field(default_factory=dict)
 
 
-def save_state(
-    path: Path, model: keras.Model, optimiser: keras.optimizers.Optimizer, state: CycleState
-) -> None:
-    """Write the weights, the variables of the optimiser and the progress."""
+def save_state(path: Path, model: keras.Model, variables: Iterable[Any], state: CycleState) -> None:
+    """Write the weights, other variables (``CompiledSteps.variables``) and the progress."""
     arrays: dict[str, np.ndarray] = {STATE_PROGRESS: np.array(json.dumps(asdict(state)))}
     for block in weights_by_block(model).values():
         arrays.update({f"{_MODEL}{name}": array for name, array in block.items()})
-    for number, variable in enumerate(optimiser.variables):
+    for number, variable in enumerate(variables):
         arrays[f"optimiser/{number}"] = np.array(variable.numpy())
     save_arrays(path, arrays)
 
 
-def load_state(path: Path, model: keras.Model, optimiser: keras.optimizers.Optimizer) -> CycleState:
-    """Restore a model and a built optimiser; return the progress."""
+def load_state(path: Path, model: keras.Model, variables: Iterable[Any]) -> CycleState:
+    """Restore a model and the same other variables; return the progress."""
     arrays = load_arrays(path)
     weights = {name: array for name, array in arrays.items() if name.startswith(_MODEL)}
     assign(model, {name.removeprefix(_MODEL): array for name, array in weights.items()})
-    for number, variable in enumerate(optimiser.variables):
+    for number, variable in enumerate(variables):
         variable.assign(arrays[f"optimiser/{number}"])
     return CycleState(**json.loads(str(arrays[STATE_PROGRESS])))

@@ -6,7 +6,7 @@ from liver_tf.training.cycle_state import CycleState
 
 def is_better(value: float, state: CycleState, settings: CycleSettings) -> bool:
     """Whether a value of the monitored measure is better than in all epochs of ``state``."""
-    if state.best_epoch == 0:
+    if state.best_value is None:
         return True
     if settings.monitor == "val_loss":
         return value < state.best_value

@@ -29,7 +29,7 @@ class OpenCycle:
     def __init__(self, setup: TrainingSetup, cycle: PlannedCycle, validation: BatchSource) -> None:
         self._settings, self._folder = cycle.settings, cycle.folder
         self._model, self._replicas = setup.model, setup.replicas
-        self._optimiser = setup.steps.optimiser
+        self._steps = setup.steps
         self._open_log = partial(
             TrainingLog, cycle.folder, cycle.title, cycle.settings.epochs, say=setup.say
         )
@@ -40,7 +40,7 @@ class OpenCycle:
     def resume(self) -> CycleState:
         """The state after the last finished epoch, with weights and optimiser restored."""
         state = self._state_from_chief(self._load)
-        self._replicas.spread(self._model, self._optimiser)
+        self._replicas.spread(self._model, self._steps.variables)
         return state
 
     def commit(self, state: CycleState, row: dict) -> CycleState:
@@ -54,6 +54,14 @@ class OpenCycle:
           TrainingStopped: A loss in ``row`` is not finite; nothing is saved.
         """
         return self._state_from_chief(lambda: self._store(state, row))
+
+    def keep_start(self, state: CycleState, row: dict) -> CycleState:
+        """Save the initial weights as the best ones so far.
+
+        Args:
+          row: Their validation results.
+        """
+        return self._state_from_chief(lambda: self._store_start(state, row))
 
     def close(self, state: CycleState, started: float) -> dict:
         """Restore the best weights, verify the frozen blocks, write the result, delete the state.
@@ -71,7 +79,7 @@ class OpenCycle:
     def _load(self) -> CycleState:
         path = self._folder / run_files.STATE
         if path.exists():
-            state = load_state(path, self._model, self._optimiser)
+            state = load_state(path, self._model, self._steps.variables)
         else:
             state = CycleState(hashes_before=block_hashes(self._model))
         self._log = self._open_log(done=state.epoch)
@@ -85,12 +93,20 @@ class OpenCycle:
         state = replace(state, epoch=state.epoch + 1, history=[*state.history, row])
         if better:
             state = replace(state, best_epoch=state.epoch, best_value=value)
-            save_weights(self._folder / run_files.BEST_WEIGHTS, self._model)
-        save_state(self._folder / run_files.STATE, self._model, self._optimiser, state)
+            with self._steps.averaged():
+                save_weights(self._folder / run_files.BEST_WEIGHTS, self._model)
+        save_state(self._folder / run_files.STATE, self._model, self._steps.variables, state)
         self._log.epoch(row)
         if better and self._images:
-            self._log.images(self._images.draw(self._model), state.epoch)
+            with self._steps.averaged():
+                self._log.images(self._images.draw(self._model), state.epoch)
         return state
+
+    @disk_full_as_refusal()
+    def _store_start(self, state: CycleState, row: dict) -> CycleState:
+        self._stop_if_not_finite(state, row)
+        save_weights(self._folder / run_files.BEST_WEIGHTS, self._model)
+        return replace(state, best_value=row[self._settings.monitor])
 
     def _stop_if_not_finite(self, state: CycleState, row: dict) -> None:
         for name, loss in (("loss", "training loss"), ("val_loss", "validation loss")):

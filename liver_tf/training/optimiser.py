@@ -27,9 +27,9 @@ class FusedAdam(keras.optimizers.Adam):
         step = tf.cast(self.iterations + 1, tf.float32)
         index = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyAdam(
-            var=_resource(variable),
-            m=_resource(self._momentums[index]),
-            v=_resource(self._velocities[index]),
+            var=resource(variable),
+            m=resource(self._momentums[index]),
+            v=resource(self._velocities[index]),
             beta1_power=self.beta_1**step,
             beta2_power=self.beta_2**step,
             lr=tf.cast(learning_rate, tf.float32),
@@ -40,7 +40,8 @@ class FusedAdam(keras.optimizers.Adam):
         )
 
 
-def _resource(variable: keras.Variable | tf.Variable) -> tf.Tensor:
+def resource(variable: keras.Variable | tf.Variable) -> tf.Tensor:
+    """The handle of a variable, for kernels that update it in place."""
     if isinstance(variable, keras.Variable):
         variable = variable.value
     return variable.handle

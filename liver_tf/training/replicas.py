@@ -11,7 +11,7 @@ reads and decides through ``from_chief`` and ``spread``.
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -65,8 +65,8 @@ class OneDevice:
         """
         return work()
 
-    def spread(self, model: keras.Model, optimiser: keras.Optimizer | None = None) -> None:
-        """Copy the chief's weights, and the optimiser's variables, to all processes."""
+    def spread(self, model: keras.Model, variables: Iterable[Any] = ()) -> None:
+        """Copy the chief's weights, and other variables, to all processes."""
 
     def demand_same(self, value: Any, what: str) -> None:
         """Raise ``Refusal`` if the processes were started with different arguments or data."""
@@ -176,8 +176,8 @@ class MultiWorker(Mirrored):
             raise TrainingStopped(answer["stopped"])
         return answer["value"]
 
-    def spread(self, model: keras.Model, optimiser: keras.Optimizer | None = None) -> None:
-        variables = [*model.weights, *(optimiser.variables if optimiser else ())]
+    def spread(self, model: keras.Model, variables: Iterable[Any] = ()) -> None:
+        variables = [*model.weights, *variables]
         arrays = [np.array(variable.numpy()) for variable in variables]
         data = self._from_chief(b"".join(array.tobytes() for array in arrays))
         if self.is_chief:

@@ -17,10 +17,11 @@ def training_step(
     *,
     jit_compile: bool = False,
     replicas: OneDevice = ONE_DEVICE,
+    after_update: Callable[[], None] = lambda: None,
 ) -> Callable[..., tf.Tensor]:
     """Make a compiled step: (images, labels, augmentation parameters) to the batch's loss.
 
-    After freezing other blocks a new step is needed.
+    After freezing other blocks a new step is needed. ``after_update`` is traced at the end of it.
     """
     variables = model.trainable_variables
     if not optimiser.built:
@@ -34,6 +35,7 @@ def training_step(
             loss = loss if share is None else loss * share
             scaled = optimiser.scale_loss(loss)
         optimiser.apply(tape.gradient(scaled, variables), variables)
+        after_update()
         return loss
 
     if jit_compile:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from liver_tf.inference.decision_rules import prior_correction
 from liver_tf.inference.trained_network import TrainedNetwork
+from liver_tf.model.prior_correction import prior_correction
 
 WEIGHTS = (0.5, 0.25, 30.0, 0.0, 97.0)
 

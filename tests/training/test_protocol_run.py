@@ -320,9 +320,9 @@ def test_early_stopping_keeps_the_best_epoch(
 
     original = open_cycle.save_state
 
-    def recording(path, model, optimiser, state):
+    def recording(path, model, variables, state):
         models.append(block_hashes(model))
-        original(path, model, optimiser, state)
+        original(path, model, variables, state)
 
     monkeypatch.setattr(compiled_steps, "training_step", changing_all_weights)
     monkeypatch.setattr(cycle, "validate", scripted)
@@ -335,6 +335,24 @@ def test_early_stopping_keeps_the_best_epoch(
     assert result["best_value"] == values[best - 1]
     assert hashes == models[best - 1]
     assert len(set(map(str, models))) == 4
+
+
+@pytest.mark.parametrize(("start", "best"), [(0.4, 0), (0.9, 2)])
+def test_the_start_of_a_cycle_is_kept_if_no_epoch_is_better(
+    record_set, tmp_path, monkeypatch, start, best
+):
+    remaining = iter([start, 0.8, 0.5, 0.6, 0.7])
+    monkeypatch.setattr(compiled_steps, "training_step", changing_all_weights)
+    monkeypatch.setattr(cycle, "validate", lambda *a: {"val_loss": next(remaining), "val_dice": 0})
+    settings = tiny_run.cycle(epochs=5, patience=2, batch_size=9, keep_start=True)
+    _, (result,) = tiny_run.train(
+        tmp_path / "run", record_set[0], Protocol("two", SCRATCH, (settings,)), retrace=True
+    )
+    assert result["best_epoch"] == best
+    assert result["best_value"] == (0.5 if best else start)
+    # Without improvement, patience counts from the start.
+    assert result["epochs"] == (4 if best else 2)
+    assert (result["hashes_after"] == result["hashes_before"]) == (best == 0)
 
 
 def test_a_cosine_without_early_stopping_resumes_bit_for_bit(record_set, tmp_path, monkeypatch):
@@ -373,10 +391,10 @@ def test_state_is_restored_with_optimiser_and_progress(tmp_path):
         variable.assign(generator.uniform(1, 9, variable.shape).astype(variable.dtype))
     progress = CycleState(7, 5, 0.25, [{"epoch": 1, "loss": 0.1}], {"enc1": "abc"})
     path = run_files.cycle_folder(tmp_path, 1) / run_files.STATE
-    save_state(path, model, optimiser, progress)
+    save_state(path, model, optimiser.variables, progress)
     assert run_files.finished_epochs(tmp_path) == (0, 7)
     other, other_optimiser = make(1)
-    assert load_state(path, other, other_optimiser) == progress
+    assert load_state(path, other, other_optimiser.variables) == progress
     assert block_hashes(other) == block_hashes(model)
     for saved, restored in zip(optimiser.variables, other_optimiser.variables, strict=True):
         assert saved.numpy().tobytes() == restored.numpy().tobytes()
