@@ -129,10 +129,14 @@ class Patient:
         domes = self.body.domes(plane.x, plane.y, plane.z)
         self.organs.paint_behind(plane, self.tissues, wall, domes)
         liver = self.liver.distance(plane.x, plane.y, plane.z, wall, domes, self.body)
-        cover = self.liver.paint(plane, self.tissues, liver)
+        cuts = [(lesion, *cut) for lesion in lesions if (cut := lesion.cut(plane))]
+        vessels = np.ones_like(liver)
+        for lesion, window, distance in cuts:
+            np.minimum(vessels[window], lesion.vessel_share(distance), out=vessels[window])
+        cover = self.liver.paint(plane, self.tissues, liver, vessels)
         self.organs.paint_cava(plane, self.tissues)
-        for lesion in lesions:
-            lesion.paint(plane, cover)
+        for lesion, window, distance in cuts:
+            lesion.paint(plane, cover, window, distance)
         return wall, liver
 
 

@@ -44,8 +44,8 @@ class PhantomScan:
     heights_mm: tuple[float, ...]
 
 
-def typed_cohort(seed: int, patients: int) -> list[Member]:
-    """Patients of the typed cohort; 140 patients give the paper's slice counts.
+def typed_cohort(seed: int, patients: int, first: int = 0) -> list[Member]:
+    """Patients of the typed cohort, numbered from ``first``; 140 give the paper's slice counts.
 
     A smaller cohort is a prefix of a larger one, with proportions as close as possible.
     """
@@ -60,7 +60,7 @@ def typed_cohort(seed: int, patients: int) -> list[Member]:
         nth = given[diagnosis]
         given[diagnosis] += 1
         before, after = (_slices_up_to(seed, diagnosis, n) for n in (nth, nth + 1))
-        members.append(Member(index, diagnosis, after - before))
+        members.append(Member(first + index, diagnosis, after - before))
     return members
 
 
@@ -84,7 +84,9 @@ def typed_study(seed: int, member: Member) -> PhantomScan:
     # Otherwise slice height and liver area would reveal the diagnosis.
     for attempt in range(60):
         rng = stream(seed, "sheba", member.index, "forms", attempt)
-        forms = draw_forms(rng, draw_number(rng, most=4), points, depth_mm)
+        forms = draw_forms(
+            rng, draw_number(rng, most=4), points, depth_mm, patient.liver.vessel_distance
+        )
         levels = _choose_levels(rng, patient, forms, member.slices)
         if levels is not None:
             break
@@ -142,8 +144,9 @@ def volume_study(seed: int, index: int, slices: int) -> PhantomScan:
     if volume_has_tumour(seed, index):
         rng = stream(seed, "lits", index, "lesions")
         points, depth_mm = patient.liver_points()
-        forms = draw_forms(rng, int(rng.integers(1, MOST_IN_VOLUME + 1)), points, depth_mm)
-        lesions = _lesions(rng, "hypodense", patient, forms)
+        number = int(rng.integers(1, MOST_IN_VOLUME + 1))
+        forms = draw_forms(rng, number, points, depth_mm, patient.liver.vessel_distance)
+        lesions = _lesions(rng, "untyped", patient, forms)
     return PhantomScan(patient, lesions, scanner, tuple(first + step * k for k in range(slices)))
 
 

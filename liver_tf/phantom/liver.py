@@ -22,6 +22,9 @@ from liver_tf.phantom.tissues import Tissues
 HILUM_MM = np.array([-20.0, -24.0, 0.0])
 TRUNK_MM = (12.0, -26.0, -34.0)
 CAVA_MM = np.array([-20.0, -20.0, 0.0])
+CAVA_RADIUS_MM = 13.0
+#: Radius from which a vessel counts as large.
+LARGE_VESSEL_MM = 2.0
 
 
 def _draw_vessels(rng: np.random.Generator) -> Rods:
@@ -161,8 +164,21 @@ class Liver:
         bile = self.bile_distance(x, y, z)
         return whole if bile is None else intersection(whole, 1.0 - bile, 3)
 
-    def paint(self, plane: Plane, tissues: Tissues, distance: Array) -> Array:
-        """Paint parenchyma and vessels; return the liver's cover [rows, columns], 0 to 1."""
+    def vessel_distance(self, point_mm: np.ndarray) -> float:
+        """Distance of a point to the vena cava and the liver's large vessels in mm."""
+        start, end, r0, r1 = (part[self.vessels[3] >= LARGE_VESSEL_MM] for part in self.vessels)
+        axis = end - start
+        along = ((point_mm - start) * axis).sum(1) / np.maximum((axis * axis).sum(1), 1e-6)
+        along = np.clip(along, 0, 1)
+        gaps = np.linalg.norm(start + along[:, None] * axis - point_mm, axis=1)
+        cava = np.hypot(*(point_mm - CAVA_MM)[:2]) - CAVA_RADIUS_MM
+        return float(min(cava, (gaps - r0 - along * (r1 - r0)).min()))
+
+    def paint(self, plane: Plane, tissues: Tissues, distance: Array, vessels: Array) -> Array:
+        """Paint parenchyma and vessels; return the liver's cover [rows, columns], 0 to 1.
+
+        ``vessels`` is the share of the vessels to be painted at each point, less near lesions.
+        """
         x, y, z = plane.x, plane.y, plane.z
         hu = tissues.liver + 1.6 * self.mottle(x, y, z)
         if self.focal_fat_hu:
@@ -175,12 +191,13 @@ class Liver:
             wall = plane.cover(bile - 1.2) * (1 - cover)
             plane.paint(WHOLE, wall, tissues.gut_wall, Tissue.GUT_WALL)
             plane.paint(WHOLE, plane.cover(bile), tissues.bile, Tissue.BILE)
-        self._paint_vessels(plane, tissues, distance)
+        self._paint_vessels(plane, tissues, vessels, np.clip(-distance / 3, 0, 1) * vessels)
         return cover
 
-    def _paint_vessels(self, plane: Plane, tissues: Tissues, distance: Array) -> None:
+    def _paint_vessels(
+        self, plane: Plane, tissues: Tissues, everywhere: Array, inside: Array
+    ) -> None:
         start, end, r0, r1 = self.vessels
-        everywhere, inside = np.ones_like(distance), np.clip(-distance / 3, 0, 1)
         # As in ``_draw_vessels``: hepatic veins, then the portal vein from its trunk on.
         trunk = int(np.flatnonzero((start == np.array(TRUNK_MM, np.float32)).all(1))[0])
         for part, where, tissue in (

@@ -25,6 +25,8 @@ from liver_tf.phantom.writers import (
 )
 from liver_tf.refusals import Refusal
 
+#: Raised when the same arguments give other files; folders without a number are of generator 1.
+GENERATOR = 2
 DONE, BEGUN = "phantom.json", "phantom.begun.json"
 COLUMNS = ("slice_id", "patient_id", "image", "mask", "diagnosis")
 
@@ -48,14 +50,15 @@ def write_phantom(
       Refusal: ``phantom-other-arguments`` if the folder was made with another plan,
         ``phantom-foreign-folder`` if it contains other files.
     """
-    arguments = {"version": __version__, **plan.identity()}
+    arguments = {"version": __version__, "generator": GENERATOR, **plan.identity()}
     if _is_complete(output, arguments):
         return False
     for folder in ("lits", "sheba/images", "sheba/masks"):
         (output / folder).mkdir(parents=True, exist_ok=True)
     write_bytes(output / BEGUN, _json(arguments))
-    members = typed_cohort(plan.seed, plan.patients)
-    units: list[int | Member] = [*range(plan.lits_volumes), *members]
+    members = typed_cohort(plan.seed, plan.patients, plan.first)
+    volumes = range(plan.first, plan.first + plan.lits_volumes)
+    units: list[int | Member] = [*volumes, *members]
     steps = _run(output, plan, units, workers)
     for _ in progress(steps, len(units)):
         pass
@@ -81,7 +84,7 @@ def _is_complete(output: Path, arguments: dict) -> bool:
     for name in (DONE, BEGUN):
         if (output / name).exists():
             stored = json.loads((output / name).read_text(encoding="utf-8"))
-            stored = stored.get("arguments", stored)
+            stored = {"generator": 1, **stored.get("arguments", stored)}
             if stored != arguments:
                 differing = {k: v for k, v in stored.items() if arguments.get(k) != v}
                 raise Refusal(

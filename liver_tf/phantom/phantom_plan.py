@@ -7,6 +7,10 @@ from typing import Any
 from liver_tf.options import REQUIRED, Options, option, part
 from liver_tf.refusals import Refusal
 
+#: Patients and volumes of a cohort are numbered from here. Everything drawn depends on the seed and
+#: the number, so a test cohort shares no patient with any training cohort, whatever the seeds.
+FIRST_NUMBER = {"training": 0, "test": 10_000}
+
 
 @dataclass(frozen=True)
 class PhantomPlan(Options):
@@ -19,6 +23,12 @@ class PhantomPlan(Options):
     )
     patients: int = option(140, "Patients in the typed set; 140 give the paper's 332 slices.")
     matrix: int = option(512, "Rows and columns of an image.")
+    cohort: str = option(
+        "training",
+        "test: patients and volumes numbered from 10000. No training cohort, of any seed, contains "
+        "one of them.",
+        choices=tuple(FIRST_NUMBER),
+    )
     tissues: bool = option(
         False,
         "Write a tissue map of every LiTS-like volume, tissues-N.nii.gz, from which training can "
@@ -27,10 +37,15 @@ class PhantomPlan(Options):
 
     def identity(self) -> dict[str, Any]:
         """The arguments as stored in the folder; later options only if they are not the default."""
-        later = ("tissues",)
+        later = ("cohort", "tissues")
         default = {name: getattr(type(self), name) for name in later}
         values = asdict(self)
         return {k: v for k, v in values.items() if k not in default or v != default[k]}
+
+    @property
+    def first(self) -> int:
+        """Number of the first patient and of the first volume."""
+        return FIRST_NUMBER[self.cohort]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -43,6 +58,15 @@ class PhantomPlan(Options):
                     expected=f"--{name} of at least {least}",
                     found=str(getattr(self, name)),
                     remedy="Use a larger value.",
+                )
+        for name in ("lits_volumes", "patients"):
+            if getattr(self, name) > FIRST_NUMBER["test"]:
+                raise Refusal(
+                    "phantom-argument",
+                    None,
+                    expected=f"--{name} of at most {FIRST_NUMBER['test']}",
+                    found=str(getattr(self, name)),
+                    remedy="Write several folders with different seeds.",
                 )
         if self.matrix > 1024 or self.matrix % 2:
             raise Refusal(

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from liver_tf.phantom.cohort import typed_cohort, typed_study, volume_has_tumour, volume_study
+from liver_tf.phantom.phantom_plan import PhantomPlan
+from liver_tf.phantom.random_streams import stream
+from liver_tf.refusals import Refusal
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -54,3 +57,31 @@ def test_lesion_forms_do_not_depend_on_the_diagnosis():
         np.testing.assert_array_equal(a.form.radii_mm, b.form.radii_mm)
     assert as_cyst.heights_mm == as_metastasis.heights_mm == as_healthy.heights_mm
     assert as_healthy.lesions == ()
+
+
+def test_a_test_cohort_shares_no_patient_with_a_training_cohort_of_any_seed():
+    first = PhantomPlan(cohort="test").first
+    drawn: set[tuple[float, ...]] = set()
+    number = 0
+    for seed in (0, 1, 2, 7, 123):
+        for name in ("sheba", "lits"):
+            for index in (*range(140), *range(first, first + 300)):
+                drawn.add(tuple(stream(seed, name, index, "patient").normal(size=3)))
+                number += 1
+    assert len(drawn) == number
+    members = typed_cohort(0, 300, first)
+    assert [member.index for member in members] == list(range(first, first + 300))
+    training = typed_study(0, typed_cohort(0, 1)[0])
+    test = typed_study(0, members[0])
+    assert training.patient.tissues != test.patient.tissues
+    assert training.patient.liver.right_radii_mm != test.patient.liver.right_radii_mm
+
+
+def test_training_cohorts_end_before_test_cohorts_begin():
+    for name in ("patients", "lits_volumes"):
+        with pytest.raises(Refusal, match="at most 10000"):
+            PhantomPlan(**{name: 10_001})
+    assert PhantomPlan(patients=10_000).first + 10_000 == PhantomPlan(cohort="test").first
+    # A folder of a training cohort is the same as before the flag.
+    assert "cohort" not in PhantomPlan().identity()
+    assert PhantomPlan(cohort="test").identity()["cohort"] == "test"

@@ -225,3 +225,25 @@ def test_tissue_maps_agree_with_volume_and_labels(folder, tmp_path):
     write_phantom(tmp_path / "plain", replace(plan, tissues=False))
     stored = json.loads((tmp_path / "plain/phantom.json").read_text())["arguments"]
     assert "tissues" not in stored, "folders of earlier versions must stay complete"
+
+
+def test_a_test_cohort_has_patients_of_its_own(small_folder, tmp_path):
+    write_phantom(tmp_path / "test", replace(SMALL_PLAN, cohort="test"))
+    training, test = fingerprints(small_folder), fingerprints(tmp_path / "test")
+    images = {name for name in training if name.endswith((".dcm", ".nii.gz"))}
+    assert not set(test) & images
+    assert not set(test.values()) & {training[name] for name in images}
+    ids = {
+        folder: {pydicom.dcmread(path).PatientID for path in folder.rglob("*.dcm")}
+        for folder in (small_folder, tmp_path / "test")
+    }
+    assert not ids[small_folder] & ids[tmp_path / "test"]
+    assert (tmp_path / "test/lits/volume-10000.nii.gz").exists()
+
+
+def test_a_folder_of_an_earlier_generator_is_refused(small_folder, tmp_path):
+    stored = json.loads((small_folder / "phantom.json").read_text())
+    del stored["arguments"]["generator"]
+    (tmp_path / "phantom.json").write_text(json.dumps(stored))
+    with pytest.raises(Refusal, match="'generator': 1"):
+        write_phantom(tmp_path, SMALL_PLAN)
