@@ -1,4 +1,7 @@
-"""Outline and classify the lesions of scans: NIfTI volumes, DICOM series, DICOM slices."""
+"""Outline and classify the lesions of scans: NIfTI volumes, DICOM series, DICOM slices.
+
+Cautions and refusals are listed at the end. Exit status 1 if a scan is refused.
+"""
 
 import sys
 
@@ -16,7 +19,7 @@ def main(settings: PredictSettings) -> int:
             print(f"{outcome.scan}: refused", file=sys.stderr)
 
     predicted = predict(settings, on_outcome=show)
-    for line in predicted.error_lines():
+    for line in (*predicted.caution_lines(), *predicted.error_lines()):
         print(line, file=sys.stderr)
     return 1 if predicted.refused else 0
 

@@ -12,6 +12,7 @@ from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.hu_plausibility import MaskHuCheck, mask_cautions
 from liver_tf.ct.mask_file import read_mask
 from liver_tf.ct.nifti_with_labels import NiftiWithLabels, open_nifti_with_labels
+from liver_tf.ct.reading_settings import refuse_cautions
 from liver_tf.ct.scan import SourceGrid
 from liver_tf.ct.slices_csv import SliceRow
 from liver_tf.labels import HEALTHY, LITS, LIVER, LabelSet
@@ -34,6 +35,8 @@ def read_slices(task: CaseTask, notes: CaseNotes) -> Iterator[LabelledSlice]:
             yield from _slices_of_volume(task, notes)
         else:
             yield from _slices_of_series(task, notes)
+        if task.strict:
+            refuse_cautions(notes.cautions, task.places[-1])
     except Refusal:
         raise
     except Exception as error:

@@ -27,6 +27,7 @@ class CaseTask:
       series: a DICOM series with its DICOM SEG, else None.
       segments: class of each segment of the DICOM SEG.
       sources: pseudonym of all file names and of the segment mapping; it changes with the files.
+      strict: whether cautions are refused.
     """
 
     case: str
@@ -40,6 +41,7 @@ class CaseTask:
     series: SeriesFiles | None = None
     segments: Segments = ()
     sources: str = ""
+    strict: bool = False
 
     @property
     def files(self) -> tuple[Path, ...]:

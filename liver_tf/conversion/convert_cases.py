@@ -244,6 +244,7 @@ def _stamp(task: CaseTask, target: Target) -> dict:
         "group": task.group,
         "mask_values": [list(pair) for pair in task.mask_values],
         "diagnoses": [row.diagnosis for row in task.rows],
+        **({"strict": True} if task.strict else {}),
     }
 
 

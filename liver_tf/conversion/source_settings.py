@@ -10,8 +10,9 @@ from liver_tf.conversion.segment_mapping import (
     parse_segments,
     segments_text,
 )
+from liver_tf.ct.reading_settings import ReadingSettings
 from liver_tf.labels import HEALTHY, LESION_TYPES, LabelSet
-from liver_tf.options import REQUIRED, OptionError, Options, option
+from liver_tf.options import REQUIRED, OptionError, Options, option, part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,7 @@ class SourceSettings(Options):
         "only if that is true: otherwise a patient can be in training and test.",
         choices=("refuse", "own_patient"),
     )
+    reading: ReadingSettings = part(ReadingSettings)
     allow_outside: bool = option(
         False, "slices: accept absolute paths, and paths that leave the CSV's folder."
     )

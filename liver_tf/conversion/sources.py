@@ -36,6 +36,13 @@ def find_cases(
     Raises:
       Refusal: the input cannot be read at all.
     """
+    tasks, refusals, label_set = _find(settings, key)
+    if settings.reading.strict:
+        tasks = [replace(task, strict=True) for task in tasks]
+    return tasks, refusals, label_set
+
+
+def _find(settings: SourceSettings, key: bytes) -> tuple[list[CaseTask], list[Refusal], LabelSet]:
     if settings.source == "lits":
         return *find_lits(settings.input, key), LITS
     if settings.source == "series":
@@ -46,6 +53,7 @@ def find_cases(
             label_set,
             segments,
             study_is_patient=settings.series_without_patient_id == "own_patient",
+            allow_damaged=settings.reading.allow_damaged,
         )
         for code, count in sorted(ignored.items()):
             print(f"ignored: {count} x {code}", file=sys.stderr)
@@ -87,16 +95,18 @@ def find_series(
     segments: Segments,
     *,
     study_is_patient: bool = False,
+    allow_damaged: bool = False,
 ) -> tuple[list[CaseTask], list[Refusal], Counter[str]]:
     """Find all CT series below a folder with their DICOM SEG.
 
     ``study_is_patient`` accepts a series without PatientID: its study is a separate patient.
+    ``allow_damaged`` leaves out slices that cannot be read.
 
     Returns:
       Tasks, refusals, and the number of ignored files by reason
       (:func:`liver_tf.ct.dicom_series_search.find_series_files`).
     """
-    series, refusals, ignored = find_series_files(folder)
+    series, refusals, ignored = find_series_files(folder, allow_damaged=allow_damaged)
     tasks = []
     for files in series:
         cautions = list(files.cautions)

@@ -62,6 +62,7 @@ _REMEDIES = {
     "dicom-no-decoder": "Install the decoders: pip install 'liver_tf[codecs]'.",
     "no-geometry": "Export the image again with its geometry. Without it, results can be drawn but "
     "not written as NIfTI or DICOM SEG.",
+    "series-incomplete": "Export the series again. --allow_damaged uses it without these files.",
     "series-no-uid": "Export the series again: the slice cannot be assigned without it.",
     "series-no-patient": "Export with a PatientID (a pseudonym will do). If every study belongs to "
     "a different patient, use --series_without_patient_id=own_patient.",
@@ -90,6 +91,8 @@ _REMEDIES = {
     "diagnosis-against-mask": "Correct the diagnosis or the mask, or check --mask_values.",
     "csv-patient-twice": "Give each person one patient_id. If the CSV is right and the images are "
     "wrong, use --ignore_patient_id.",
+    "caution": "Correct the input, or read it without --strict. The codes are explained in "
+    "docs/data_in.md.",
     "unexpected-error": "Check the file with another program, and report the error type as a bug.",
     "site-key-weak": "Put a random key into the key file or into LIVER_TF_SITE_KEY, for example "
     "the output of: openssl rand -hex 32.",

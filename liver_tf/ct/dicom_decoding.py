@@ -27,15 +27,15 @@ def decode_pixels(dataset: FileDataset, path: Path, frames: int) -> np.ndarray:
 
 def check_pixels(dataset: FileDataset, path: Path, frames: int) -> tuple[int, int]:
     """Check that pixel data of the size in the header can be decoded; return (rows, columns)."""
+    data = value_of(dataset, "PixelData", path)
+    if not isinstance(data, bytes) or not data:
+        found = "no PixelData, or a file that is truncated before it"
+        raise bad_input("dicom-no-pixels", path, "pixel data", found)
     rows = whole_number(dataset, "Rows", path) or 0
     columns = whole_number(dataset, "Columns", path) or 0
     if not (1 <= rows <= MAX_SIDE and 1 <= columns <= MAX_SIDE):
         expected = f"1 to {MAX_SIDE} rows and columns"
         raise bad_input("dicom-size", path, expected, f"{rows} x {columns}")
-    data = value_of(dataset, "PixelData", path)
-    if not isinstance(data, bytes) or not data:
-        found = "no PixelData, or a file that is truncated before it"
-        raise bad_input("dicom-no-pixels", path, "pixel data", found)
     try:
         with quiet_pydicom():
             syntax = UID(dataset.file_meta.TransferSyntaxUID)

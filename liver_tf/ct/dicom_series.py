@@ -2,32 +2,33 @@
 
 import contextlib
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import FileDataset
 
 from liver_tf.ct.bad_input import bad_input
-from liver_tf.ct.dicom_elements import has_dicom_prefix, read_dataset, text
-from liver_tf.ct.dicom_slice_header import CT_STORAGES, SliceHeader, check_header, is_localizer
+from liver_tf.ct.dicom_file_kinds import (
+    NOT_DICOM,
+    OTHER_OBJECT,
+    SEGMENTATION,
+    SLICE,
+    damaged_caution,
+    damaged_slices,
+    excluded_cautions,
+    is_damage,
+    kind_of,
+    refuse_damaged_pixels,
+)
+from liver_tf.ct.dicom_slice_header import SliceHeader, check_header
 from liver_tf.ct.dicom_slice_order import stack_slices
 from liver_tf.ct.input_file import files_below
 from liver_tf.ct.scan import Scan
 from liver_tf.refusals import Caution, Refusal
 
-#: A file with one of these suffixes that is not DICOM is refused; other files are excluded.
-DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 
-#: Files that are excluded, by the code of the caution.
-EXCLUDED = {
-    "series-not-dicom": "file(s) in the folder that are not DICOM",
-    "series-other-object": "file(s) that are not CT images (segmentations, reports, screenshots)",
-    "series-localizer": "localizer(s)",
-}
-
-
-def read_dicom_series(folder: Path | str) -> Scan:
+def read_dicom_series(folder: Path | str, *, allow_damaged: bool = False) -> Scan:
     """Read the CT series in a folder, [slices, rows, columns] in canonical orientation.
 
     Subfolders are searched only if the folder itself holds no CT slice; all slices below it then
@@ -36,14 +37,18 @@ def read_dicom_series(folder: Path | str) -> Scan:
     with a caution. ``source.files`` of the scan are the slices used, from feet to head. The whole
     volume is float32 if one of its slices is.
 
-    Cautions: those of the slices, ``series-stray-slice``, ``series-other-object``,
-    ``series-localizer``, ``series-not-dicom``, ``series-below``.
+    Args:
+      folder: Of the series.
+      allow_damaged: Whether files that should be slices and cannot be read are left out.
+
+    Cautions: those of ``stack_slices``, ``series-other-object``, ``series-localizer``,
+    ``series-not-dicom``, ``series-below``, ``series-damaged``.
 
     Raises:
       Refusal: ``file-…``, ``dicom-…``, ``hu-…`` and ``series-…`` of ``docs/bad_input.md``.
     """
     folder = Path(folder)
-    headers, excluded = _read_headers(folder)
+    headers, excluded = _read_headers(folder, allow_damaged)
     stack = stack_slices(headers, folder)
     slices = stack.slices()
     first = next(slices)
@@ -71,66 +76,68 @@ def folders_with_slices(folder: Path | str) -> list[Path]:
     folders = []
     for place, paths in _files_by_folder(Path(folder), []):
         with contextlib.suppress(Refusal):
-            if any(isinstance(_ct_header(path), FileDataset) for path in paths):
+            if any(kind_of(path)[0] == SLICE for path in paths):
                 folders.append(place)
     return folders
 
 
-def excluded_cautions(counts: Mapping[str, int]) -> tuple[Caution, ...]:
-    """A caution for each code of :data:`EXCLUDED` with files."""
-    return tuple(
-        Caution(code, f"excluded {counts[code]} {files}")
-        for code, files in EXCLUDED.items()
-        if counts.get(code)
-    )
-
-
-def _read_headers(folder: Path) -> tuple[list[SliceHeader], tuple[Caution, ...]]:
+def _read_headers(
+    folder: Path, allow_damaged: bool
+) -> tuple[list[SliceHeader], tuple[Caution, ...]]:
     if not folder.is_dir():
         raise bad_input("series-folder", folder, "a folder of DICOM slices", "no such folder")
-    excluded = dict.fromkeys(EXCLUDED, 0)
+    excluded: Counter[str] = Counter()
     headers: list[SliceHeader] = []
     refusals: list[Refusal] = []
+    damaged: list[Refusal] = []
+    note = "the folder itself holds no CT slice: the slices of its subfolders are used"
+    below: tuple[Caution, ...] = (Caution("series-below", note),)
     for place, paths in _files_by_folder(folder, refusals):
         if refusals:
             break
-        headers += _headers_of(paths, excluded)
+        headers += _headers_of(paths, excluded, damaged, allow_damaged)
         if headers and place == folder:
-            return headers, excluded_cautions(excluded)
+            below = ()
+            break
     if refusals:
         raise refusals[0]
+    if damaged and not (allow_damaged and headers):
+        raise damaged[0]
     if not headers:
         expected = "CT slices as DICOM files"
         raise bad_input("series-empty", folder, expected, "none in the folder or its subfolders")
-    note = "the folder itself holds no CT slice: the slices of its subfolders are used"
-    return headers, (Caution("series-below", note), *excluded_cautions(excluded))
+    return headers, below + damaged_caution(len(damaged)) + excluded_cautions(excluded)
 
 
-def _headers_of(paths: Iterable[Path], excluded: dict[str, int]) -> list[SliceHeader]:
+def _headers_of(
+    paths: Iterable[Path], excluded: Counter[str], damaged: list[Refusal], check_pixels: bool
+) -> list[SliceHeader]:
     """Headers of the CT slices; counts other files in ``excluded``."""
-    headers = []
+    headers, not_dicom = [], []
     for path in paths:
-        dataset = _ct_header(path)
-        if isinstance(dataset, str):
-            excluded[dataset] += 1
-        else:
+        try:
+            kind, dataset = kind_of(path)
+            if kind == SLICE and check_pixels:
+                refuse_damaged_pixels(path)
+        except Refusal as refusal:
+            if not is_damage(refusal):
+                raise
+            damaged.append(refusal)
+            continue
+        if kind == SLICE and dataset is not None:
             headers.append(check_header(dataset, path))
+        elif kind == NOT_DICOM:
+            not_dicom.append(path)
+        else:
+            excluded[OTHER_OBJECT if kind == SEGMENTATION else kind] += 1
+    refusals, others = damaged_slices(not_dicom, [header.path for header in headers])
+    damaged += refusals
+    excluded[NOT_DICOM] += len(others)
     return headers
-
-
-def _ct_header(path: Path) -> FileDataset | str:
-    """The data set of a CT slice without its pixels; for other files a code of ``EXCLUDED``."""
-    if not has_dicom_prefix(path) and path.suffix.lower() not in DICOM_SUFFIXES:
-        return "series-not-dicom"
-    dataset = read_dataset(path, pixels=False)
-    if text(dataset, "SOPClassUID", path) not in CT_STORAGES:
-        return "series-other-object"
-    return "series-localizer" if is_localizer(dataset, path) else dataset
 
 
 def _files_by_folder(
     folder: Path, refusals: list[Refusal]
 ) -> Iterator[tuple[Path, Iterator[Path]]]:
     """The folder, then its subfolders in order, each with its files (see ``files_below``)."""
-    files = (path for path in files_below(folder, refusals) if path.is_file())
-    return itertools.groupby(files, key=lambda path: path.parent)
+    return itertools.groupby(files_below(folder, refusals), key=lambda path: path.parent)

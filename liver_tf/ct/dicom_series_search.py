@@ -4,26 +4,28 @@ Exports arrange files in any way: a folder per series, everything in one folder,
 beside its slices or elsewhere. Only the headers count (DICOM PS3.3 C.7.3.1, A.51).
 """
 
-import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydicom.dataset import FileDataset
-from pydicom.uid import MediaStorageDirectoryStorage, SegmentationStorage
 
 from liver_tf.ct.bad_input import bad_input
-from liver_tf.ct.dicom_elements import (
-    broken_file,
-    has_dicom_prefix,
-    no_dicom_prefix,
-    read_dataset,
-    text,
+from liver_tf.ct.dicom_elements import read_dataset, text
+from liver_tf.ct.dicom_file_kinds import (
+    NOT_DICOM,
+    SEGMENTATION,
+    SLICE,
+    damaged_caution,
+    damaged_slices,
+    excluded_cautions,
+    is_damage,
+    kind_of,
+    refuse_damaged_pixels,
 )
 from liver_tf.ct.dicom_seg import refuse_label_map
 from liver_tf.ct.dicom_seg_frames import referenced_instances, referenced_series
-from liver_tf.ct.dicom_series import DICOM_SUFFIXES, excluded_cautions
-from liver_tf.ct.dicom_slice_header import CT_STORAGES, is_localizer, refuse_enhanced
+from liver_tf.ct.dicom_slice_header import refuse_enhanced
 from liver_tf.ct.input_file import files_below
 from liver_tf.ct.one_volume import refuse_several_patients
 from liver_tf.ct.patient_identity import patient_key
@@ -63,13 +65,14 @@ class SeriesFiles:
 
 
 def find_series_files(
-    folder: Path | str,
+    folder: Path | str, *, allow_damaged: bool = False
 ) -> tuple[list[SeriesFiles], list[Refusal], Counter[str]]:
     """Find all CT series with a segmentation below a folder.
 
     Slices are grouped by SeriesInstanceUID, whatever their folders. Hidden files and links to
     folders are skipped. A single slice without segmentation in the folder of a longer series is a
-    stray; it and other files of the folder are excluded with a caution.
+    stray; it and other files of the folder are excluded with a caution. A series beside a file that
+    should be a slice and cannot be read is refused, unless ``allow_damaged`` leaves that file out.
 
     Returns:
       The series in the order of their files; refusals; the number of excluded files of the whole
@@ -81,13 +84,20 @@ def find_series_files(
         missing = bad_input("file-missing", folder, "a folder", "no such folder")
         return [], [missing], Counter()
     refusals: list[Refusal] = []
-    index = _Index()
+    index = _Index(check_pixels=allow_damaged)
     for path in files_below(folder, refusals):
         try:
             index.add(path)
         except Refusal as refusal:
             refusals.append(refusal)
     refusals += index.sort_out_not_dicom()
+    damaged = Counter(
+        refusal.path.parent
+        for refusal in refusals
+        if refusal.path and not refusal.code.startswith("seg-")
+    )
+    if allow_damaged:
+        refusals = [refusal for refusal in refusals if not is_damage(refusal)]
     for path, referenced in index.segmentations:
         try:
             index.series[index.series_of(path, referenced)].segmentations.append(path)
@@ -95,7 +105,7 @@ def find_series_files(
             refusals.append(refusal)
     if not index.series:
         refusals.append(bad_input("series-empty", folder, "CT slices as DICOM files", "none"))
-    series, unusable = index.usable_series()
+    series, unusable = index.usable_series(damaged, allow_damaged)
     return series, refusals + unusable, sum(index.excluded.values(), Counter())
 
 
@@ -117,7 +127,8 @@ class _Index:
       excluded: Counts of excluded files by folder and code.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, check_pixels: bool) -> None:
+        self._check_pixels = check_pixels
         self.series: dict[str, _Series] = {}
         self.segmentations: list[tuple[Path, set[str]]] = []
         self.excluded: dict[Path, Counter[str]] = defaultdict(Counter)
@@ -126,24 +137,22 @@ class _Index:
 
     def add(self, path: Path) -> None:
         """Add a file; raises ``Refusal`` if it cannot be classified."""
-        if not has_dicom_prefix(path) and path.suffix.lower() not in DICOM_SUFFIXES:
+        kind, dataset = kind_of(path, _NEEDED)
+        if kind == NOT_DICOM or dataset is None:
             self._not_dicom.append(path)
             return
-        dataset = read_dataset(path, pixels=False, only=_NEEDED)
         storage = text(dataset, "SOPClassUID", path)
-        if not storage and not _is_directory(dataset, path):
-            raise broken_file(path)  # truncated before the SOPClassUID
         refuse_label_map(storage, path)
-        if storage == SegmentationStorage:
+        if kind == SEGMENTATION:
             self.segmentations.append((path, referenced_series(dataset, path)))
-        elif storage not in CT_STORAGES:
-            self.excluded[path.parent]["series-other-object"] += 1
-        elif is_localizer(dataset, path):
-            self.excluded[path.parent]["series-localizer"] += 1
-        else:
+        elif kind == SLICE:
             self._add_slice(dataset, storage, path)
+        else:
+            self.excluded[path.parent][kind] += 1
 
     def _add_slice(self, dataset: FileDataset, storage: str, path: Path) -> None:
+        if self._check_pixels:
+            refuse_damaged_pixels(path)
         uid = text(dataset, "SeriesInstanceUID", path)
         if not uid:
             raise bad_input("series-no-uid", path, "a SeriesInstanceUID in every slice", "none")
@@ -160,13 +169,9 @@ class _Index:
     def sort_out_not_dicom(self) -> list[Refusal]:
         """Exclude files that are not DICOM; refuse those named like slices as damaged slices."""
         paths = (path for series in self.series.values() for path in series.slices)
-        slices = {(path.parent, _pattern(path)) for path in paths}
-        refusals = []
-        for path in self._not_dicom:
-            if (path.parent, _pattern(path)) in slices:
-                refusals.append(no_dicom_prefix(path))
-            else:
-                self.excluded[path.parent]["series-not-dicom"] += 1
+        refusals, others = damaged_slices(self._not_dicom, paths)
+        for path in others:
+            self.excluded[path.parent][NOT_DICOM] += 1
         return refusals
 
     def series_of(self, path: Path, referenced: set[str]) -> str:
@@ -187,8 +192,13 @@ class _Index:
         expected = "the CT series on which the segmentation was drawn"
         raise bad_input("seg-no-series", path, expected, "no such series below the folder")
 
-    def usable_series(self) -> tuple[list[SeriesFiles], list[Refusal]]:
-        """All series but strays and refused ones; counts the strays as excluded."""
+    def usable_series(
+        self, damaged: Counter[Path], allow_damaged: bool
+    ) -> tuple[list[SeriesFiles], list[Refusal]]:
+        """All series but strays and refused ones; counts the strays as excluded.
+
+        ``damaged`` is the number of unreadable files by folder.
+        """
         series_in: dict[Path, set[str]] = defaultdict(set)
         for uid, series in self.series.items():
             for path in series.slices:
@@ -203,8 +213,11 @@ class _Index:
             folders = {path.parent for path in series.slices}
             alone = len(folders) == 1 and series_in[series.slices[0].parent] <= {uid} | strays
             place = series.slices[0].parent if alone else series.slices[0]
+            unreadable = sum(damaged[path] for path in folders)
             try:
                 _refuse_unusable(series, place)
+                if unreadable and not allow_damaged:
+                    raise _incomplete(place, unreadable)
             except Refusal as refusal:
                 refusals.append(refusal)
                 continue
@@ -218,7 +231,7 @@ class _Index:
                     series_uid=uid,
                     study_uid=min(series.studies),
                     patient_id=patient_key(min(series.patients)),
-                    cautions=_cautions(excluded),
+                    cautions=damaged_caution(unreadable) + _cautions(excluded),
                 )
             )
         return usable, refusals
@@ -231,16 +244,6 @@ class _Index:
         return any(len(self.series[other].slices) > 1 for other in beside)
 
 
-def _pattern(path: Path) -> str:
-    """A file's name with every number replaced by 0."""
-    return re.sub(r"[0-9]+", "0", path.name)
-
-
-def _is_directory(dataset: FileDataset, path: Path) -> bool:
-    """Whether a file is the DICOMDIR of a medium, by its file meta information."""
-    return text(dataset.file_meta, "MediaStorageSOPClassUID", path) == MediaStorageDirectoryStorage
-
-
 def _refuse_unusable(series: _Series, place: Path) -> None:
     if series.enhanced is not None:
         raise series.enhanced
@@ -248,6 +251,11 @@ def _refuse_unusable(series: _Series, place: Path) -> None:
     if not series.segmentations:
         expected = "a DICOM SEG that was drawn on the series"
         raise bad_input("series-no-seg", place, expected, "none below the folder")
+
+
+def _incomplete(place: Path, unreadable: int) -> Refusal:
+    found = f"{unreadable} file(s) in its folder that cannot be read"
+    return bad_input("series-incomplete", place, "all slices of the series", found)
 
 
 def _cautions(counts: Counter[str]) -> tuple[Caution, ...]:

@@ -4,7 +4,7 @@ File names and instance numbers do not give a reliable order; positions do (DICO
 Slices that can only be stacked by guessing are refused.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,9 @@ _GRID_TOLERANCE = 0.25
 #: Drift of the slices across their normal, per mm along it (0.5 degrees), and at least in mm.
 _DRIFT_PER_MM = 0.0087
 _DRIFT_MM = 0.1
+#: Pixel spacings and directions whose last digits differ are equal: at most a quarter of a pixel
+#: and half a millimetre across a slice.
+_SAME_SPACING = 5e-4
 _SAME_DIRECTION = 1e-3
 
 
@@ -118,17 +121,14 @@ def _one_series(
     headers: Sequence[SliceHeader], place: Path
 ) -> tuple[list[SliceHeader], tuple[Caution, ...]]:
     """The largest group of matching slices; other single slices are strays."""
-    groups: dict[tuple[object, ...], list[SliceHeader]] = defaultdict(list)
+    groups: list[list[SliceHeader]] = []
     for header in headers:
-        directions = np.concatenate(directions_of(header))
-        key = (
-            header.series_uid,
-            header.shape,
-            header.pixel_spacing_mm,
-            tuple(np.round(directions / _SAME_DIRECTION).astype(int).tolist()),
-        )
-        groups[key].append(header)
-    ordered = sorted(groups.values(), key=len, reverse=True)
+        group = next((group for group in groups if _match(header, group[0])), None)
+        if group is None:
+            groups.append([header])
+        else:
+            group.append(header)
+    ordered = sorted(groups, key=len, reverse=True)
     main, rest = ordered[0], ordered[1:]
     if rest and (len(main) < 3 or any(len(group) > 1 for group in rest)):
         expected = "slices of one series, with the same size, spacing and orientation"
@@ -138,6 +138,20 @@ def _one_series(
         return main, ()
     note = f"excluded {len(rest)} stray slice(s) of another series, size or orientation"
     return main, (Caution("series-stray-slice", note),)
+
+
+def _match(header: SliceHeader, other: SliceHeader) -> bool:
+    """Whether two slices are of one series and grid; the last digits of numbers may differ."""
+    spacing, other_spacing = header.pixel_spacing_mm, other.pixel_spacing_mm
+    if (header.series_uid, header.shape) != (other.series_uid, other.shape):
+        return False
+    if spacing is None or other_spacing is None:
+        return spacing is other_spacing
+    directions, other_directions = (np.concatenate(directions_of(each)) for each in (header, other))
+    return bool(
+        np.allclose(spacing, other_spacing, rtol=_SAME_SPACING, atol=0)
+        and np.abs(directions - other_directions).max() <= _SAME_DIRECTION
+    )
 
 
 def _sorted_by_position(

@@ -38,6 +38,7 @@ class ScanResults:
       diagnosis: The majority class among all lesion voxels, or ``healthy``.
       lesions: One row per lesion, with the columns of ``lesions.csv``.
       text: One-line summary for the terminal.
+      cautions: On the scan and on the files written.
     """
 
     folder: Path
@@ -45,6 +46,7 @@ class ScanResults:
     diagnosis: str
     lesions: list[dict[str, Scalar]]
     text: str
+    cautions: tuple[Caution, ...] = ()
 
 
 def refuse_existing(folder: Path) -> None:
@@ -119,7 +121,10 @@ def write_results(
         *(f"no {name}: {reason['code']}" for name, reason in missing.items()),
         *(caution.text for caution in cautions),
     ]
-    return ScanResults(folder, findings.status, findings.diagnosis, rows, "; ".join(notes))
+    cautions = (*findings.scan.cautions, *cautions)
+    return ScanResults(
+        folder, findings.status, findings.diagnosis, rows, "; ".join(notes), cautions
+    )
 
 
 def _verdict(findings: ScanFindings) -> str:

@@ -17,7 +17,7 @@ from liver_tf.prediction.named_scans import NamedScan
 from liver_tf.refusals import Refusal
 
 COLUMNS = (
-    *("scan", "named_by", "status", "lesions", "diagnosis"),
+    *("scan", "named_by", "status", "lesions", "diagnosis", "cautions"),
     *("code", "expected", "came", "remedy"),
 )
 
@@ -47,6 +47,7 @@ class InputsCsv:
                 "status": results.status,
                 "lesions": len(results.lesions),
                 "diagnosis": results.diagnosis,
+                "cautions": len(results.cautions),
             }
         self._save()
 

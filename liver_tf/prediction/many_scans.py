@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from liver_tf.ct.reading_settings import AS_USUAL, ReadingSettings
 from liver_tf.disk_full import write_errors_as_refusals, write_refusal
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.lesions_csv import Scalar
@@ -46,6 +47,15 @@ class PredictedScans:
     def refused(self) -> list[tuple[str, Refusal]]:
         """Name and refusal of every scan that was refused."""
         return [(each.scan, each.refusal) for each in self.outcomes if each.refusal]
+
+    def caution_lines(self) -> list[str]:
+        """Every caution on an accepted scan."""
+        return [
+            f"{each.scan}: [{caution.code}] {caution.text}"
+            for each in self.outcomes
+            if each.results is not None
+            for caution in each.results.cautions
+        ]
 
     def lesions(self) -> list[dict[str, Scalar]]:
         """One row per lesion, as in ``lesions.csv`` with its ``scan``; for ``pandas.DataFrame``."""
@@ -102,7 +112,9 @@ def predict(
     cascade = settings.load(settings.model)
     print(f"post-processing: {cascade.how.text()}")
     made_by = AlgorithmIdentity.of_runs((settings.liver_run, *settings.model))
-    return predict_scans(cascade, scans, settings.output, settings.results, made_by, on_outcome)
+    return predict_scans(
+        cascade, scans, settings.output, settings.results, made_by, on_outcome, settings.reading
+    )
 
 
 def predict_scans(
@@ -112,6 +124,7 @@ def predict_scans(
     settings: ResultSettings,
     made_by: AlgorithmIdentity | None = None,
     on_outcome: Callable[[ScanOutcome], None] = lambda outcome: None,
+    reading: ReadingSettings = AS_USUAL,
 ) -> PredictedScans:
     """Write the results of each scan to ``scan-001``, ``scan-002``, ... below ``output``.
 
@@ -127,7 +140,7 @@ def predict_scans(
     for begun, scan in enumerate(scans, 1):
         folder = output / scan_name(begun - 1)
         try:
-            results = predict_scan(cascade, scan.path, folder, settings, made_by)
+            results = predict_scan(cascade, scan.path, folder, settings, made_by, reading)
             outcome = ScanOutcome(folder.name, results)
         except Exception as error:  # of any kind: the remaining scans are processed
             outcome = ScanOutcome(folder.name, refusal=refusal_of(error, scan.path, output))

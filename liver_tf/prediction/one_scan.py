@@ -6,6 +6,7 @@ from pathlib import Path
 from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.nifti_volume import read_nifti_volume
+from liver_tf.ct.reading_settings import AS_USUAL, ReadingSettings, refuse_cautions
 from liver_tf.ct.scan import Scan
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.scan_findings import ScanFindings
@@ -21,6 +22,7 @@ def predict_scan(
     folder: Path,
     settings: ResultSettings,
     made_by: AlgorithmIdentity | None = None,
+    reading: ReadingSettings = AS_USUAL,
 ) -> ScanResults:
     """Predict the lesions of a scan and write the results into a new folder, atomically.
 
@@ -29,7 +31,7 @@ def predict_scan(
         (``output-exists``): the results of two scans never share a folder.
     """
     refuse_existing(folder)
-    scan = read_scan(path)
+    scan = read_scan(path, reading)
     prediction = cascade.predict(scan.hu, scan.spacing_mm and scan.spacing_mm[1:])
     lesions = find_lesions(
         prediction.labels,
@@ -49,15 +51,22 @@ def predict_scan(
     )
 
 
-def read_scan(path: Path) -> Scan:
+def read_scan(path: Path, reading: ReadingSettings = AS_USUAL) -> Scan:
     """Read a folder as DICOM series, ``.nii`` and ``.nii.gz`` as NIfTI, the rest as DICOM slice.
 
     Raises:
       Refusal: As ``read_dicom_series``, ``read_nifti_volume`` and ``read_dicom_slice``; a folder
-        that holds several series is ``series-mixed``.
+        that holds several series is ``series-mixed``. ``caution`` with ``reading.strict``.
     """
+    scan = _read(path, reading)
+    if reading.strict:
+        refuse_cautions(scan.cautions, path)
+    return scan
+
+
+def _read(path: Path, reading: ReadingSettings) -> Scan:
     if os.path.isdir(path):  # unlike Path.is_dir, False for a name that is too long
-        return read_dicom_series(path)
-    if path.name.endswith((".nii", ".nii.gz")):
+        return read_dicom_series(path, allow_damaged=reading.allow_damaged)
+    if path.name.lower().endswith((".nii", ".nii.gz")):
         return read_nifti_volume(path)
     return read_dicom_slice(path)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from liver_tf.ct.reading_settings import ReadingSettings
 from liver_tf.inference.cascade_settings import CascadeSettings
 from liver_tf.options import REQUIRED, OptionError, Options, option, part
 
@@ -48,6 +49,7 @@ class PredictSettings(CascadeSettings):
     output: Path = option(
         REQUIRED, "Folder of the results; each input gets a folder scan-001, scan-002, ... in it."
     )
+    reading: ReadingSettings = part(ReadingSettings)
     results: ResultSettings = part(ResultSettings)
 
     def __post_init__(self) -> None:

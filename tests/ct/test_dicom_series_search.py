@@ -165,7 +165,7 @@ def test_a_destroyed_slice_is_refused_and_a_note_is_excluded(tmp_path):
     (folder / "IM4").write_bytes(b"\0" * 50)
     (folder / "VERSION").write_bytes(b"1")
     _, refusals, excluded = find_series_files(tmp_path)
-    assert [refusal.code for refusal in refusals] == ["dicom-no-prefix"]
+    assert [refusal.code for refusal in refusals] == ["dicom-no-prefix", "series-incomplete"]
     assert refusals[0].path == folder / "IM4"
     assert excluded == {"series-not-dicom": 1}
 
