@@ -132,7 +132,7 @@ def choice_summary(how: PostProcessing, chosen: dict[str, Any]) -> str:
         f"{basis['slices_with_lesion']} slices with a lesion, {basis['slices_without']} without",
         f"  {'':{width}}  Dice2   false-positive rate on healthy slices",
     ]
-    for each in (plain, how):
+    for each in dict.fromkeys((plain, how)):
         row = next(row for row in chosen["table"] if row.items() >= asdict(each).items())
         rate = row["false_positive_rate"]
         share = "-" if rate is None else f"{rate:.4f}"

@@ -83,9 +83,10 @@ def best_of(
             f"No combination has a false-positive rate of {most:g} or less on healthy slices: the "
             f"lowest, {rate[best]:.2f}, was chosen."
         )
-    if not dice2[best]:
+    if dice2[best] <= dice2.max() / 2:
         warnings.append(
-            "No validation lesion is hit: with these settings the network is of no use."
+            f"At this false-positive rate Dice2 is {dice2[best]:.2f}; the best of all combinations "
+            f"is {dice2.max():.2f}. The network is of little use."
         )
     return Choice(tried[best], table, warnings)
 

@@ -84,12 +84,13 @@ def test_the_lowest_rate_is_chosen_if_none_keeps_to_the_bound():
     assert "0.35" in warning
 
 
-def test_settings_that_hit_no_lesion_are_reported():
-    choice = choose({settings(20): (0.0, 0), settings(10): (0.9, 20)})
+def test_settings_of_little_use_are_reported():
+    choice = choose({settings(20): (0.4, 0), settings(10): (0.9, 20)})
     assert choice.how == settings(20)
-    assert choice.warnings == [
-        "No validation lesion is hit: with these settings the network is of no use."
-    ]
+    (warning,) = choice.warnings
+    assert "Dice2 is 0.40; the best of all combinations is 0.90" in warning
+    assert choose({settings(20): (0.5, 0), settings(10): (0.9, 20)}).warnings == []
+    assert "Dice2 is 0.00; the best of all combinations is 0.00" in choose({}).warnings[-1]
 
 
 def test_without_healthy_slices_dice_alone_decides():
