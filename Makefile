@@ -5,6 +5,7 @@
 # make docs        build the documentation site into site/; fails on a broken link
 # make bench       everything that other libraries can do too, beside them
 # make fuzz, make kill-test   the long robustness campaigns; the tests include a short form of each
+# make differential  random valid files read by this program, SimpleITK and nibabel, voxel by voxel
 # make parity      augmentation compared with tensorflow-addons, in a separate environment
 # make pacs-test   a series and its DICOM SEG through a real archive; needs Debian's orthanc
 #
@@ -19,7 +20,7 @@ PIP_INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c cons
 WORKERS ?= 2
 PYTEST := $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo reproduce bench test test-all lint types docs fuzz kill-test pacs-test parity clean
+.PHONY: demo reproduce bench test test-all lint types docs fuzz kill-test differential pacs-test parity clean
 
 demo: $(VENV)/installed
 	$(RUN) -m trainers.demo
@@ -48,6 +49,9 @@ fuzz: $(VENV)/installed-test
 
 kill-test: $(VENV)/installed-test
 	$(RUN) -m tests.campaigns.kill
+
+differential: $(VENV)/installed-test
+	$(RUN) -m tests.campaigns.differential
 
 pacs-test: $(VENV)/installed-pacs
 	$(RUN) -m pytest -rs tests/pacs

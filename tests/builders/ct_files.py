@@ -9,11 +9,13 @@ import nibabel
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.uid import (
     CTImageStorage,
     ExplicitVRLittleEndian,
     JPEGLossless,
     JPEGLosslessSV1,
+    JPEGLSLossless,
     SegmentationStorage,
 )
 
@@ -136,6 +138,24 @@ def compress(path: Path, syntax: str) -> None:
         dataset.file_meta.TransferSyntaxUID = syntax
     else:
         dataset.compress(syntax, generate_instance_uid=False)
+    dataset.save_as(path)
+
+
+def compress_in_16_bits(path: Path, syntax: str) -> None:
+    """Rewrite a slice as a stream of 16 bits, unsigned, whatever its BitsStored."""
+    dataset = pydicom.dcmread(path)
+    data, size = dataset.PixelData, {"rows": dataset.Rows, "columns": dataset.Columns}
+    if syntax == JPEGLSLossless:
+        import jpeg_ls
+
+        frame = bytes(jpeg_ls.encode_pixel_data(data, **size, samples_per_pixel=1, bits_stored=16))
+    else:
+        from openjpeg.utils import encode_buffer
+
+        frame = encode_buffer(data, **size, samples_per_pixel=1, bits_stored=16, is_signed=False)
+    dataset.PixelData = encapsulate([frame])
+    dataset["PixelData"].is_undefined_length = True
+    dataset.file_meta.TransferSyntaxUID = syntax
     dataset.save_as(path)
 
 

@@ -10,12 +10,11 @@ import importlib
 import numpy as np
 import pydicom
 import pytest
-from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.refusals import Refusal
-from tests.builders.ct_files import compress, phantom_hu, write_dicom
+from tests.builders.ct_files import compress, compress_in_16_bits, phantom_hu, write_dicom
 
 PACKAGES = {
     RLELossless: "pydicom",
@@ -58,24 +57,6 @@ def write_plain(path, bits: int, signed: bool, padded: bool) -> np.ndarray:
     return np.where(stored == padding, -1000, hu) if padded else hu
 
 
-def encode_16_bits(path, syntax) -> None:
-    """Rewrite a slice as a stream of 16 bits, unsigned, whatever its BitsStored."""
-    dataset = pydicom.dcmread(path)
-    data, size = dataset.PixelData, {"rows": dataset.Rows, "columns": dataset.Columns}
-    if syntax == JPEGLSLossless:
-        import jpeg_ls
-
-        frame = bytes(jpeg_ls.encode_pixel_data(data, **size, samples_per_pixel=1, bits_stored=16))
-    else:
-        from openjpeg.utils import encode_buffer
-
-        frame = encode_buffer(data, **size, samples_per_pixel=1, bits_stored=16, is_signed=False)
-    dataset.PixelData = encapsulate([frame])
-    dataset["PixelData"].is_undefined_length = True
-    dataset.file_meta.TransferSyntaxUID = syntax
-    dataset.save_as(path)
-
-
 @pytest.mark.parametrize("padded", [False, True], ids=["plain", "padded"])
 @pytest.mark.parametrize("signed", [False, True], ids=["unsigned", "signed"])
 @pytest.mark.parametrize("bits", [10, 12, 13, 16])
@@ -98,7 +79,7 @@ def test_compressed_slices_have_the_hu_of_uncompressed_ones(
     expected = write_plain(plain, bits, signed, padded)
     compressed.write_bytes(plain.read_bytes())
     if wide:
-        encode_16_bits(compressed, syntax)
+        compress_in_16_bits(compressed, syntax)
     else:
         compress(compressed, syntax)
     for path in (plain, compressed):
@@ -121,7 +102,7 @@ def test_simpleitk_extends_the_sign_of_wide_streams_too(tmp_path):
     pytest.importorskip("jpeg_ls", reason="pip install 'liver_tf[codecs]'")
     path = tmp_path / "slice.dcm"
     expected = write_plain(path, 13, True, padded=True)
-    encode_16_bits(path, JPEGLSLossless)
+    compress_in_16_bits(path, JPEGLSLossless)
     inside = expected != -1000
     np.testing.assert_array_equal(itk_values(path)[inside], expected[inside])
     assert set(itk_values(path)[:2].ravel()) == {-2100}
@@ -137,6 +118,6 @@ def test_a_wide_stream_with_other_high_bits_is_refused(tmp_path, syntax):
     values[5] |= 1 << 13
     dataset.PixelData = values.tobytes()
     dataset.save_as(path)
-    encode_16_bits(path, syntax)
+    compress_in_16_bits(path, syntax)
     with pytest.raises(Refusal, match=r"\[dicom-bits\]"):
         read_dicom_slice(path)
