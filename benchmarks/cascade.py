@@ -58,7 +58,7 @@ def draw_volume(slices: int, side: int, lesions: int, seed: int = 0) -> np.ndarr
     return hu
 
 
-def make_network(kind: str, image_size: int, base_filters: int):
+def make_network(kind: str, image_size: int, base_filters: int, precision: str = "float32"):
     """A network of the real form whose answer is the class of the nearest mean HU."""
     from liver_tf.inference.trained_network import TrainedNetwork
     from liver_tf.labels import LESION_TYPES, LIVER_ONLY
@@ -70,7 +70,7 @@ def make_network(kind: str, image_size: int, base_filters: int):
     means_hu = (BODY_HU, LIVER_HU + 20) if of_liver else (BODY_HU, LIVER_HU, *LESIONS_HU)
     label_set = LIVER_ONLY if of_liver else LESION_TYPES
     architecture = Architecture(image_size, base_filters, len(label_set))
-    model = unet.build(architecture)
+    model = unet.build(architecture, precision=precision)
     norms = 1.0
     for name in ("enc1_conv1", "enc1_conv2", "dec1_conv1", "dec1_conv2"):
         kernel, bias = (np.zeros_like(array) for array in model.get_layer(name).get_weights())

@@ -27,7 +27,7 @@ CLASSES = 5
 def main(argv: list[str]) -> int:
     del argv
     makers = {
-        OURS: (_ours,),
+        OURS: (ours,),
         "PyTorch, channels last": (_torch, False),
         "PyTorch, torch.compile": (_torch, True),
         "OpenVINO": (_openvino,),
@@ -80,19 +80,21 @@ def _images(batch: int, side: int):
     return np.random.default_rng(0).normal(0, 1, (batch, side, side, 1)).astype(np.float32)
 
 
-def _network(side: int, filters: int):
+def _network(side: int, filters: int, precision: str = "float32"):
     from liver_tf.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()
     from benchmarks.cascade import make_network
 
-    return make_network("lesion", side, filters)
+    return make_network("lesion", side, filters, precision)
 
 
-def _ours(batch: int, side: int, filters: int, images: int) -> Callable:
+def ours(
+    batch: int, side: int, filters: int, images: int, precision: str = "float32"
+) -> Callable[[], float]:
     import tensorflow as tf
 
-    network = _network(side, filters)
+    network = _network(side, filters, precision)
     batch_of = tf.constant(_images(batch, side))
     return _timed(lambda: network.softmax(batch_of).numpy(), batch, images)
 

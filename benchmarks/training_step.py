@@ -27,7 +27,7 @@ OURS = "liver_tf"
 def main(argv: list[str]) -> int:
     del argv
     makers = {
-        OURS: (_ours,),
+        OURS: (ours,),
         "Keras": (_keras,),
         "PyTorch, channels last": (_torch, True, False),
         "PyTorch": (_torch, False, False),
@@ -99,7 +99,9 @@ def _batch(batch: int, side: int):
     )
 
 
-def _ours(batch: int, side: int, filters: int, steps: int) -> Callable:
+def ours(
+    batch: int, side: int, filters: int, steps: int, precision: str = "float32"
+) -> Callable[[], tuple[float, float]]:
     from liver_tf.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()
@@ -113,8 +115,8 @@ def _ours(batch: int, side: int, filters: int, steps: int) -> Callable:
     from liver_tf.training.training_step import training_step
 
     set_up_determinism(True)
-    model = unet.build(Architecture(side, filters, CLASSES))
-    step = training_step(model, make_optimiser(), Task(0.0, 1.0, WEIGHTS, (-160, 240)))
+    model = unet.build(Architecture(side, filters, CLASSES), precision=precision)
+    step = training_step(model, make_optimiser(precision), Task(0.0, 1.0, WEIGHTS, (-160, 240)))
     images, labels = (tf.constant(array) for array in _batch(batch, side))
     return _timed(lambda: step(images, labels, {}), batch, steps)
 

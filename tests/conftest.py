@@ -37,10 +37,10 @@ def make_network():
     from liver_tf.model.architecture import Architecture
     from liver_tf.model.description import Description
 
-    def make(kind, *, filters=2, seed=1, favoured=None, class_weights=None):
+    def make(kind, *, filters=2, seed=1, favoured=None, class_weights=None, precision="float32"):
         label_set = LIVER_ONLY if kind == "liver" else LESION_TYPES
         architecture = Architecture(32, filters, len(label_set))
-        model = unet.build(architecture, seed)
+        model = unet.build(architecture, seed, precision=precision)
         if favoured is not None:
             model.get_layer("head_logits").bias.assign(favoured)
         roi = None

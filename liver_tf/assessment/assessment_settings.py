@@ -5,6 +5,7 @@ from pathlib import Path
 
 from liver_tf.default_paths import LIVER_RUN, WHOLE_RECORDS
 from liver_tf.inference.decision_rules import DECISIONS, THRESHOLD, decision_option
+from liver_tf.model.precision_settings import FLOAT32, precision_option
 from liver_tf.options import REQUIRED, OptionError, Options, option, part
 from liver_tf.statistics.resample_count import SAMPLES
 
@@ -30,6 +31,7 @@ class EvaluateSettings(Options):
         "trainers.choose_postprocessing chose for each run, if any.",
     )
     decision: str | None = decision_option()
+    precision: str = precision_option(FLOAT32)
     samples: int = option(SAMPLES, "Number of bootstrap resamples.", low=100)
     seed: int = option(0, "Seed of the bootstrap.", low=0, high=2**31 - 1)
 
@@ -68,3 +70,4 @@ class ChooseSettings(Options):
     )
     search: SearchSettings = part(SearchSettings)
     in_liver_only: bool = option(True, "Remove lesions outside the liver.")
+    precision: str = precision_option(FLOAT32)

@@ -19,6 +19,7 @@ from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.model.description import load_description
+from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.records.manifest import load_manifest
 from liver_tf.records.shard_reader import check_shards, read_case
@@ -40,6 +41,7 @@ def choose_and_save(settings: ChooseSettings) -> Iterator[str]:
         how, chosen = choose_postprocessing(
             *(run, settings.liver_run, settings.records, settings.search),
             in_liver_only=settings.in_liver_only,
+            precision=settings.precision,
         )
         with locked_folder(run):
             postprocessing.save(run, how, chosen)
@@ -54,6 +56,7 @@ def choose_postprocessing(
     search: SearchSettings = SearchSettings(),  # noqa: B008
     *,
     in_liver_only: bool = True,
+    precision: str = FLOAT32,
 ) -> tuple[PostProcessing, dict[str, Any]]:
     """The combination with the best Dice2 and few false positives on the validation patients.
 
@@ -63,6 +66,7 @@ def choose_postprocessing(
     Args:
       records: record set of complete slices from which the run's ROIs were cut.
       in_liver_only: remove predicted lesions outside the predicted liver.
+      precision: of both networks; see ``load_network``.
 
     Returns:
       The settings, and how they were chosen, for ``postprocessing.save``; ``table`` holds the
@@ -80,8 +84,8 @@ def choose_postprocessing(
     check_shards(records, manifest, cases)
     tried = combinations(search.decision, known and search.decision != ARGMAX)
     cascade = Cascade(
-        LiverFinder.of_run(liver_run),
-        TrainedNetwork.of_run(run, "lesion"),
+        LiverFinder.of_run(liver_run, precision=precision),
+        TrainedNetwork.of_run(run, "lesion", precision=precision),
         in_liver_only=in_liver_only,
         how=tried[0],
     )
@@ -117,6 +121,7 @@ def choose_postprocessing(
             "records": manifest.fingerprint,
             "liver_weights": stored_hash(liver_run / run_files.WEIGHTS),
             "in_liver_only": in_liver_only,
+            "precision": cascade.facts()["precision"],
         },
         "table": choice.table,
     }

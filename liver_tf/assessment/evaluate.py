@@ -23,6 +23,8 @@ from liver_tf.measures.calibration import Temperature, fit_temperature
 from liver_tf.measures.compare_with_truth import compare_with_truth
 from liver_tf.measures.slice_result import SliceResult
 from liver_tf.model.description import load_description
+from liver_tf.model.precision import choose_precision
+from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.records.manifest import Manifest, load_manifest
 from liver_tf.records.shard_reader import check_shards, read_case
@@ -68,6 +70,7 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: Any) -> Eva
         *(settings.run, settings.liver_run, settings.records),
         use_chosen=settings.postprocessing,
         decision=settings.decision,
+        precision=settings.precision,
     )
     output = settings.output or settings.run[0].resolve().parent / "report"
     files = write_runs_report(
@@ -88,6 +91,7 @@ def evaluate_runs(
     *,
     use_chosen: bool = True,
     decision: str | None = None,
+    precision: str = FLOAT32,
 ) -> list[RunResults]:
     """Predict and measure every run on its test patients, or load what was stored before.
 
@@ -100,12 +104,15 @@ def evaluate_runs(
       records: record set of complete slices from which the runs' ROIs were cut.
       part: ``test``, or ``validation`` to evaluate the validation patients only.
       use_chosen, decision: see ``postprocessing.of_runs``.
+      precision: of both networks; see ``load_network``.
 
     Raises:
       Refusal: a run is not finished, or was trained on ROIs of other records; as
         ``postprocessing.of_runs``.
     """
-    sources = _Sources(liver_run, records, load_manifest(records), use_chosen, decision)
+    precision = choose_precision(precision).name
+    manifest = load_manifest(records)
+    sources = _Sources(liver_run, records, manifest, use_chosen, decision, precision)
     return [_RunEvaluation(run, sources).results(part) for run in runs]
 
 
@@ -118,10 +125,11 @@ class _Sources:
     manifest: Manifest
     use_chosen: bool
     decision: str | None
+    precision: str
 
     @cached_property
     def finder(self) -> LiverFinder:
-        return LiverFinder.of_run(self.liver_run)
+        return LiverFinder.of_run(self.liver_run, precision=self.precision)
 
     @cached_property
     def liver_hash(self) -> str:
@@ -139,6 +147,8 @@ class _Sources:
             "liver_weights": self.liver_hash,
             "postprocessing": self.postprocessing(run).text(),
             "program": __version__,
+            # Absent for float32, as in results of earlier versions.
+            **({} if self.precision == FLOAT32 else {"precision": self.precision}),
         }
 
 
@@ -197,7 +207,7 @@ class _RunEvaluation:
 
     @cached_property
     def _predictor(self) -> SlicePredictor:
-        lesion = TrainedNetwork.of_run(self.run, "lesion")
+        lesion = TrainedNetwork.of_run(self.run, "lesion", precision=self.sources.precision)
         how = self.sources.postprocessing(self.run)
         return SlicePredictor(Cascade(self.sources.finder, lesion, how=how, in_liver_only=True))
 

@@ -10,6 +10,8 @@ from liver_tf.assessment.label_maps import map_name, save_label_maps
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.labels import LIVER, LIVER_ONLY
 from liver_tf.measures.compare_with_truth import compare_with_truth
+from liver_tf.model.precision import choose_precision
+from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.records.manifest import Manifest
 from liver_tf.records.shard_reader import check_shards, read_case
@@ -43,6 +45,7 @@ def evaluate_liver(
     fold: str,
     seed: int = 0,
     validation: str = INNER,
+    precision: str = FLOAT32,
 ) -> RunResults:
     """Segment the liver in the slices of cases as in one scan, and evaluate every slice.
 
@@ -50,6 +53,7 @@ def evaluate_liver(
       network: run of the liver network.
       output: run folder for the results; its name is that of the protocol.
       cases: pseudonyms from feet to head; all slices have the same shape.
+      precision: of the network; see ``load_network``.
       fold: recorded in the results, as are ``seed`` and ``validation``.
 
     Raises:
@@ -58,7 +62,9 @@ def evaluate_liver(
     check_shards(records, manifest, cases)
     entries = {entry.case: entry for entry in manifest.cases}
     slices = [record for case in cases for record in read_case(records, entries[case])]
-    liver = LiverFinder.of_run(network).find(np.stack([record.image for record in slices]))
+    precision = choose_precision(precision).name
+    finder = LiverFinder.of_run(network, precision=precision)
+    liver = finder.find(np.stack([record.image for record in slices]))
     measured, maps = [], {}
     for record, labels in zip(slices, liver.astype(np.uint8), strict=True):
         maps[map_name(record.case, record.slice_index)] = labels
@@ -84,6 +90,7 @@ def evaluate_liver(
             "records": manifest.fingerprint,
             "weights": stored_hash(network / run_files.WEIGHTS),
             "program": __version__,
+            **({} if precision == FLOAT32 else {"precision": precision}),
         },
         results=tuple(measured),
     )

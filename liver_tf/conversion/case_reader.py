@@ -28,7 +28,6 @@ def read_slices(task: CaseTask, notes: CaseNotes) -> Iterator[LabelledSlice]:
       Refusal: the scan cannot be used. Unforeseen errors become ``unexpected-error``, so that the
         remaining cases are processed.
     """
-    notes.cautions += task.cautions
     try:
         if task.rows:
             yield from _slices_of_rows(task, notes)
@@ -108,7 +107,7 @@ def _slice_of_row(task: CaseTask, row: SliceRow, index: int, notes: CaseNotes) -
     scan = read_dicom_slice(row.image)
     if row.mask is None:
         raise bad_input("mask-missing", row.image, f"a mask in line {row.line}", "an empty cell")
-    labels = read_mask(row.mask, scan, _label_by_value(task, row), palette_index=task.palette_index)
+    labels = read_mask(row.mask, scan, _label_by_value(task, row))
     if labels.ndim == 3:
         labels = labels[0]
     _check_diagnosis(task, row, labels)

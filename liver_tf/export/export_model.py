@@ -6,6 +6,7 @@ from typing import Any
 
 from liver_tf.default_paths import SAVED_MODEL
 from liver_tf.inference.cascade_settings import CascadeSettings
+from liver_tf.model.precision_settings import FLOAT32, PRECISIONS
 from liver_tf.options import REQUIRED, option
 
 
@@ -23,6 +24,12 @@ class ExportSettings(CascadeSettings):
         None,
         "measures.json of trainers.evaluate; the model card then reports the measures.",
         empty_is_none=True,
+    )
+    precision: str = option(
+        FLOAT32,
+        "Number format in which the blocks of networks compute. Inputs and outputs do not depend "
+        "on it. The machine that serves the model should have instructions for it.",
+        choices=PRECISIONS,
     )
     found_as_uint8: bool = option(
         False,

@@ -20,6 +20,8 @@ from liver_tf.inference.slice_batches import BATCH, SliceGraph, check_hu
 from liver_tf.inference.small_lesions import least_pixels, without_small, without_small_2d
 from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.labels import LIVER, LabelSet
+from liver_tf.model.precision import precision_of
+from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.records.record_schema import Box
 
 #: Lesions are kept this far outside the liver, in pixels of the liver network's grid: 1.5 mm at 256
@@ -84,6 +86,7 @@ class Cascade:
         lesion: Path | Sequence[Path],
         *,
         flips: bool = False,
+        precision: str = FLOAT32,
         use_chosen: bool = True,
         decision: str | None = None,
         **options: Any,
@@ -92,6 +95,7 @@ class Cascade:
 
         Args:
           flips: Average over the mirror image too, in both halves.
+          precision: Of all networks; see ``load_network``.
           use_chosen, decision: See ``postprocessing.of_runs``.
           options: See ``Cascade``.
 
@@ -102,8 +106,9 @@ class Cascade:
         check_runs(runs)
         if "how" not in options:
             options["how"] = postprocessing.of_runs(runs, use_chosen=use_chosen, decision=decision)
-        networks = [TrainedNetwork.of_run(run, "lesion", flips=flips) for run in runs]
-        return cls(LiverFinder.of_run(liver, flips=flips), networks, **options)
+        how: dict[str, Any] = {"flips": flips, "precision": precision}
+        networks = [TrainedNetwork.of_run(run, "lesion", **how) for run in runs]
+        return cls(LiverFinder.of_run(liver, **how), networks, **options)
 
     def with_constants(self) -> "Cascade":
         """The same cascade with weights as constants, for export."""
@@ -119,6 +124,7 @@ class Cascade:
         return {
             "lesion_networks": len(self.lesion_networks),
             "flips": self.lesion_network.flips,
+            "precision": precision_of(self.lesion_network.model),
             "in_liver_only": self.in_liver_only,
             "decision": self.how.decision,
             "postprocessing": asdict(self.how),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from liver_tf.default_paths import LIVER_RUN
 from liver_tf.inference.decision_rules import decision_option
+from liver_tf.model.precision_settings import AUTO, precision_option
 from liver_tf.options import Options, option
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class CascadeSettings(Options):
         "threshold, hole filling, minimum lesion size.",
     )
     decision: str | None = decision_option()
+    precision: str = precision_option(AUTO)
 
     def load(self, runs: Sequence[Path]) -> Cascade:
         """The cascade of the liver run and lesion runs; raises ``Refusal``."""
@@ -40,6 +42,7 @@ class CascadeSettings(Options):
             self.liver_run,
             runs,
             flips=self.flips,
+            precision=self.precision,
             use_chosen=self.postprocessing,
             decision=self.decision,
             in_liver_only=self.in_liver_only,

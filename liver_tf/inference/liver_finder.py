@@ -9,6 +9,7 @@ from liver_tf.inference.largest_component_3d import largest_component
 from liver_tf.inference.slice_batches import BATCH, SliceGraph, check_hu
 from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.labels import LIVER
+from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.pipeline import resample
 
 
@@ -29,9 +30,11 @@ class LiverFinder:
         self._to_slices = SliceGraph(self.to_slices, tf.TensorSpec([2], tf.int32), dtypes=(bool,))
 
     @classmethod
-    def of_run(cls, folder: Path, *, flips: bool = False) -> "LiverFinder":
+    def of_run(
+        cls, folder: Path, *, flips: bool = False, precision: str = FLOAT32
+    ) -> "LiverFinder":
         """From a finished run; see ``TrainedNetwork.of_run``."""
-        return cls(TrainedNetwork.of_run(folder, "liver", flips=flips))
+        return cls(TrainedNetwork.of_run(folder, "liver", flips=flips, precision=precision))
 
     def find(self, hu: np.ndarray) -> np.ndarray:
         """The liver of a scan, HU [slices, rows, columns] from the feet to the head.

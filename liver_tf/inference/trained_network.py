@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from liver_tf.inference.flips import average_over_flips
 from liver_tf.model.description import Description, load_network
+from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.model.prior_correction import prior_correction
 from liver_tf.pipeline import resample
 from liver_tf.pipeline.standardisation import standardise
@@ -55,13 +56,15 @@ class TrainedNetwork:
         self.softmax = softmax
 
     @classmethod
-    def of_run(cls, folder: Path, kind: str, *, flips: bool = False) -> "TrainedNetwork":
+    def of_run(
+        cls, folder: Path, kind: str, *, flips: bool = False, precision: str = FLOAT32
+    ) -> "TrainedNetwork":
         """The network of a finished run; ``kind`` is ``liver`` or ``lesion``.
 
         Raises:
           Refusal: As ``load_network``; ``network-kind`` if the network is of another kind.
         """
-        model, description = load_network(folder)
+        model, description = load_network(folder, precision=precision)
         if description.kind != kind:
             raise Refusal(
                 "network-kind",

@@ -19,10 +19,6 @@ BLOCKS = (*ENCODER, *DECODER, HEAD)
 #: ``inference``: nothing is trained.
 NORM_POLICIES = ("update", "freeze_statistics", "inference")
 
-#: Number formats in which blocks compute. Weights, logits and loss are always float32.
-HALF_PRECISIONS = ("float16", "bfloat16")
-PRECISIONS = ("float32", *HALF_PRECISIONS)
-
 
 def parse_blocks(text: str) -> tuple[str, ...]:
     """Parse ``none``, ``all`` or a list of blocks (``enc1-enc3,dec4``), in the order of ``BLOCKS``.

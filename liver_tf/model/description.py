@@ -12,6 +12,8 @@ from liver_tf import atomic_files, run_files
 from liver_tf.labels import LabelSet
 from liver_tf.model import unet
 from liver_tf.model.architecture import Architecture
+from liver_tf.model.precision import choose_precision
+from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.model.weights_file import load_weights
 from liver_tf.refusals import Refusal
 
@@ -93,12 +95,17 @@ def _class_weights(value: dict[str, Any], folder: Path) -> tuple[float, ...] | N
     return tuple(map(float, weights))
 
 
-def load_network(folder: Path | str) -> tuple[keras.Model, Description]:
+def load_network(
+    folder: Path | str, *, precision: str = FLOAT32
+) -> tuple[keras.Model, Description]:
     """Build the network of a finished run and load its weights.
 
+    Args:
+      precision: ``float32``, ``bfloat16``, ``float16``, or ``auto``; see ``choose_precision``.
+
     Returns:
-      The network, which maps standardised HU, float32 [batch, side, side, 1], to logits [batch,
-      side, side, classes]; and its description (classes, HU window, standardisation).
+      The network, which maps standardised HU, float32 [batch, side, side, 1], to logits, float32
+      [batch, side, side, classes]; and its description (classes, HU window, standardisation).
 
     Raises:
       Refusal: As ``load_description`` and ``load_weights``.
@@ -110,6 +117,6 @@ def load_network(folder: Path | str) -> tuple[keras.Model, Description]:
     """
     folder = Path(folder)
     description = load_description(folder)
-    network = unet.build(description.architecture)
+    network = unet.build(description.architecture, precision=choose_precision(precision).name)
     load_weights(folder / run_files.WEIGHTS, network)
     return network, description

@@ -4,7 +4,8 @@ import keras
 
 from liver_tf.model.architecture import Architecture
 from liver_tf.model.batch_norm import FusedBatchNormalization
-from liver_tf.model.blocks import DECODER, ENCODER, HEAD, LEVELS, PRECISIONS
+from liver_tf.model.blocks import DECODER, ENCODER, HEAD, LEVELS
+from liver_tf.model.precision_settings import PRECISIONS
 from liver_tf.model.skip_convolution import SkipConvolution
 
 

@@ -11,13 +11,14 @@ from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.lesions_csv import Scalar
 from liver_tf.export.scan_results import ScanResults
 from liver_tf.inference.cascade import Cascade
+from liver_tf.model.precision import choose_precision
 from liver_tf.options import OptionError
 from liver_tf.prediction.bad_scans import refusal_of, series_folders
 from liver_tf.prediction.inputs_csv import InputsCsv, scan_name
 from liver_tf.prediction.named_scans import NamedScan, named_scans
 from liver_tf.prediction.one_scan import predict_scan
 from liver_tf.prediction.prediction_settings import PredictSettings, ResultSettings
-from liver_tf.refusals import Refusal, printable
+from liver_tf.refusals import Refusal
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,7 @@ class PredictedScans:
         lines = []
         for scan, refusal in self.refused:
             lines.append(f"{scan}: {refusal.text_with_path()}")
-            lines += [
-                f"  CT slices are in {printable(folder)}" for folder in series_folders(refusal)
-            ]
+            lines += [f"  CT slices are in {folder}" for folder in series_folders(refusal)]
         if self.begun < self.scans:
             finished = sum(each.results is not None for each in self.outcomes)
             lines.append(
@@ -112,6 +111,7 @@ def predict(
     if not scans:
         raise OptionError("input_list", "the file lists no scan")
     cascade = settings.load(settings.model)
+    print(f"precision: {choose_precision(settings.precision).text()}")
     print(f"post-processing: {cascade.how.text()}")
     made_by = AlgorithmIdentity.of_runs((settings.liver_run, *settings.model))
     return predict_scans(

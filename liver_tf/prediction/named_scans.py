@@ -33,11 +33,12 @@ def named_scans(
 
 def _listed_scans(path: Path) -> list[NamedScan]:
     try:
-        # Names may be any bytes, which are escaped as the operating system's interface does.
-        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError:
         raise unreadable(path) from None
-    if any(sign < " " and sign not in "\t\r\n" for sign in text):
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
         raise Refusal(
             "input-list-text",
             path,
@@ -45,7 +46,7 @@ def _listed_scans(path: Path) -> list[NamedScan]:
             found="a binary file or another encoding",
             remedy="Name a scan itself with --input; --input_list is a text file of paths.",
         )
-    lines = ((number, line.strip()) for number, line in enumerate(text.split("\n"), 1))
+    lines = ((number, line.strip()) for number, line in enumerate(text.splitlines(), 1))
     return [
         NamedScan(Path(line), f"--input_list line {number}")
         for number, line in lines

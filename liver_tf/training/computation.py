@@ -2,11 +2,14 @@
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import tensorflow as tf
 
-from liver_tf.model.blocks import PRECISIONS
+from liver_tf import run_files
+from liver_tf.model.precision import checked_precision, choose_precision
+from liver_tf.model.precision_settings import AUTO, FLOAT16, FLOAT32
 from liver_tf.options import OptionError
 from liver_tf.training.replicas import ONE_DEVICE, OneDevice, make_replicas
 from liver_tf.training.training_settings import MULTI_WORKER, ONE, ComputationSettings
@@ -23,20 +26,17 @@ class Computation:
       replicas: The devices that share each batch.
     """
 
-    precision: str = "float32"
+    precision: str = FLOAT32
     jit_compile: bool = False
     replicas: OneDevice = ONE_DEVICE
 
     def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise ValueError(
-                f"precision: expected one of {', '.join(PRECISIONS)}, got {self.precision!r}"
-            )
-        if self.replicas.count > 1 and self.precision == "float16":
+        checked_precision(self.precision)
+        if self.replicas.count > 1 and self.precision == FLOAT16:
             # Keras checks for overflow before it sums the gradients, so one replica might skip a
             # step that the others take.
             raise ValueError(
-                "float16 with several replicas is not safe in Keras 3; use bfloat16 (--half_type)"
+                "float16 with several replicas is not safe in Keras 3; use bfloat16 (--precision)"
             )
         if self.replicas.count > 1 and self.jit_compile:
             raise ValueError("--jit_compile works on one device only")
@@ -50,10 +50,13 @@ class Computation:
         }
 
 
-def set_up_computation(settings: ComputationSettings, *, dry_run: bool = False) -> Computation:
+def set_up_computation(
+    settings: ComputationSettings, run: Path, *, dry_run: bool = False
+) -> Computation:
     """Prepare TensorFlow and the devices; call it before TensorFlow computes anything.
 
     Args:
+      run: Folder of the run; a resumed run keeps the precision that ``auto`` chose.
       dry_run: Use one device and do not wait for other processes.
 
     Raises:
@@ -63,11 +66,26 @@ def set_up_computation(settings: ComputationSettings, *, dry_run: bool = False) 
     if strategy == MULTI_WORKER:
         print("waiting for the other processes in TF_CONFIG", file=sys.stderr, flush=True)
     try:
-        computation = Computation(settings.precision, settings.jit_compile, make_replicas(strategy))
+        replicas = make_replicas(strategy)
+        precision = settings.precision
+        if precision == AUTO:
+            precision = replicas.from_chief(lambda: _automatic_precision(run))
+        computation = Computation(precision, settings.jit_compile, replicas)
     except ValueError as error:
         raise OptionError(None, str(error)) from None
     set_up_determinism(settings.deterministic)
     return computation
+
+
+def _automatic_precision(run: Path) -> str:
+    try:
+        stored = str(run_files.read_identity(run)["computation"]["precision"])
+    except (OSError, ValueError, KeyError, TypeError):
+        chosen = choose_precision(AUTO)
+        print(f"precision: {chosen.text()}", flush=True)
+        return chosen.name
+    print(f"precision: {stored}, with which this run was started", flush=True)
+    return stored
 
 
 def set_up_determinism(deterministic: bool) -> None:

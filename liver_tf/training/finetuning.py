@@ -46,7 +46,7 @@ def finetune(settings: FinetuneSettings | None = None, /, **options: Any) -> Pat
     """
     settings = FinetuneSettings.of(settings, **options)
     protocol = settings.parsed_protocol()
-    computation = set_up_computation(settings.computation, dry_run=settings.dry_run)
+    computation = set_up_computation(settings.computation, settings.run, dry_run=settings.dry_run)
     manifest = load_manifest(settings.records)
     before = load_description(settings.pretrained)
     check_transfer(before, manifest, settings.pretrained)

@@ -1,11 +1,12 @@
 """Options of ``pretrain`` and ``finetune``. Does not import TensorFlow."""
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from liver_tf.default_paths import FINETUNE_RUNS, FOLDS_FILE, LESION_RUN, ROI_RECORDS
 from liver_tf.model.architecture import Architecture
-from liver_tf.model.blocks import HALF_PRECISIONS
+from liver_tf.model.precision_settings import FLOAT16, FLOAT32, PRECISIONS, precision_option
 from liver_tf.options import REQUIRED, OptionError, Options, option, part
 from liver_tf.pipeline.augmentation.ranges import Augmentation
 from liver_tf.pipeline.sampling import BalancedSampling
@@ -25,15 +26,16 @@ class ComputationSettings(Options):
     deterministic: bool = option(
         True, "Reproducible weights, on a CPU bit for bit; slower on a GPU."
     )
-    mixed_precision: bool = option(
-        False,
-        "Blocks compute in half precision (--half_type); weights, logits and loss stay float32.",
+    precision: str = precision_option(
+        FLOAT32,
+        "A resumed run keeps what auto chose. float16: the loss is scaled; one replica only. "
+        "Weights, moments, logits and loss are float32 in every format.",
     )
-    half_type: str = option(
-        "float16",
-        "With --mixed_precision. float16: any GPU with tensor cores; the loss is scaled. "
-        "bfloat16: Ampere GPUs or newer; required with several replicas.",
-        choices=HALF_PRECISIONS,
+    mixed_precision: bool | None = option(
+        None, "Of earlier versions: --precision=float16, or the format of --half_type."
+    )
+    half_type: str | None = option(
+        None, "Of earlier versions; see --mixed_precision.", choices=PRECISIONS[1:]
     )
     jit_compile: bool = option(
         False, "Compile the training step with XLA; requires one device and --nodeterministic."
@@ -56,11 +58,26 @@ class ComputationSettings(Options):
         if self.jit_compile and self.deterministic:
             # XLA has no deterministic gradient of max pooling, not even on a CPU.
             raise OptionError("jit_compile", "requires --nodeterministic")
+        if self.mixed_precision is not None or self.half_type is not None:
+            self._replace_former_flags()
 
-    @property
-    def precision(self) -> str:
-        """Number format of the blocks, one of ``blocks.PRECISIONS``."""
-        return self.half_type if self.mixed_precision else "float32"
+    def _replace_former_flags(self) -> None:
+        precision = self.precision
+        if self.mixed_precision:
+            precision = self.half_type or FLOAT16
+            if self.precision not in (FLOAT32, precision):
+                raise OptionError("precision", "leave out --mixed_precision and --half_type")
+        print(
+            "note: --mixed_precision and --half_type will be removed; instead use "
+            f"--precision={precision}",
+            file=sys.stderr,
+        )
+        for name, value in (
+            ("precision", precision),
+            ("mixed_precision", None),
+            ("half_type", None),
+        ):
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -202,6 +202,7 @@ def test_only_the_validation_patients_are_read(work, command, capsys):
     told = json.loads((work / "lesion" / "postprocessing.json").read_text())
     assert told["chosen_on"]["cases"] == ["case2", "case3"]
     assert told["chosen_on"]["part"] == "validation"
+    assert told["chosen_on"]["precision"] == "float32"
     # Patients 2 and 3: metastasis and healthy, two slices each.
     assert told["chosen_on"]["slices_with_lesion"] == 2
     assert told["chosen_on"]["slices_without"] == 2

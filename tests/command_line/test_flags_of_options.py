@@ -21,7 +21,7 @@ def test_every_kind_of_flag_is_parsed():
         FinetuneSettings,
         [
             *("--cycle=none", "--cycle=enc1 epochs=3", "--records=in", "--folds_file="),
-            *("--nodeterministic", "--mixed_precision", "--rate_decay", "0.5", "--seed=7"),
+            *("--nodeterministic", "--precision=float16", "--rate_decay", "0.5", "--seed=7"),
         ],
     )
     assert settings.cycle == ("none", "enc1 epochs=3")

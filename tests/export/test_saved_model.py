@@ -71,6 +71,25 @@ def test_post_processing_and_ensembles_are_in_the_exported_graph(make_network, t
     assert meaning["postprocessing"]["least_area_mm2"] == 15.0
 
 
+def test_half_precision_changes_no_type_of_a_signature(exported, make_network, tmp_path):
+    lesion, liver = (make_network(kind, precision="bfloat16") for kind in ("lesion", "liver"))
+    write_saved_model(Cascade(LiverFinder(liver), lesion), tmp_path / "1", {})
+    loaded = tf.saved_model.load(str(tmp_path / "1"))
+    assert set(loaded.signatures) == set(exported.loaded.signatures)
+    for name, serve in loaded.signatures.items():
+        expected = exported.signature(name)
+        assert serve.structured_input_signature == expected.structured_input_signature
+        assert serve.structured_outputs == expected.structured_outputs
+    meaning = json.loads((tmp_path / "1" / "assets.extra" / "model.json").read_text())
+    assert meaning["precision"] == "bfloat16"
+    hu, spacing = draw_slices(3, 64, 64), [[0.8, 0.8]]
+    maps = [
+        call_model(s, hu, spacing)["label_map"]
+        for s in (loaded.signatures["serving_default"], exported.signature())
+    ]
+    assert np.mean(maps[0] == maps[1]) > 0.95
+
+
 def test_outputs_and_inputs_are_named(exported):
     serve = exported.signature()
     assert set(serve.structured_outputs) == OUTPUTS
@@ -88,10 +107,10 @@ def test_the_graph_has_no_random_or_training_operations(exported):
     operations = {node.op for node in graph.node}
     operations |= {node.op for function in graph.library.function for node in function.node_def}
     assert "Conv2D" in operations
-    unexpected = ("Random", "Dropout", "Assign", "PyFunc", "Gradient", "Apply")
-    matches = {name for name in operations for part in unexpected if part in name}
+    odd = ("Random", "Dropout", "Assign", "PyFunc", "Gradient", "Apply")
+    found = {name for name in operations for part in odd if part in name}
     # Saving and restoring assign what was read from the file.
-    assert matches <= {"AssignVariableOp"}
+    assert found <= {"AssignVariableOp"}
 
 
 def test_unknown_spacing_has_no_areas(exported):

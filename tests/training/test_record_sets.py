@@ -178,7 +178,7 @@ def unfinished_run(networks, tmp_path_factory, command):
     ("changes", "difference"),
     [
         ({"learning_rate": 1e-3}, "protocol.cycles[1].learning_rate: 5e-05 before, 0.001 now"),
-        ({"mixed_precision": True}, 'computation.precision: "float32" before, "float16" now'),
+        ({"precision": "float16"}, 'computation.precision: "float32" before, "float16" now'),
         (
             {"jit_compile": True, "deterministic": False},
             "computation.jit_compile: false before, true now",

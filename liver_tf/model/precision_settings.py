@@ -1,0 +1,22 @@
+"""Number formats in which the blocks of a network compute. Needs no TensorFlow.
+
+Weights, normalisation statistics, logits, softmax and loss are float32 in every format.
+"""
+
+from typing import Any
+
+from liver_tf.options import option
+
+FLOAT32, BFLOAT16, FLOAT16 = PRECISIONS = ("float32", "bfloat16", "float16")
+#: Chosen for this machine by ``precision.choose_precision``.
+AUTO = "auto"
+
+
+def precision_option(default: str, help: str = "") -> Any:
+    """The option ``--precision`` of commands in which a network computes."""
+    return option(
+        default,
+        "Number format in which the blocks of networks compute. auto: bfloat16 if the processor "
+        f"has instructions for it and a short measurement shows a gain, otherwise float32. {help}",
+        choices=(AUTO, *PRECISIONS),
+    )
