@@ -1,6 +1,7 @@
 """Reads a case from any source slice by slice, and refuses unreliable input."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ from liver_tf.ct.dicom_series_with_seg import SeriesWithSeg
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.hu_plausibility import MaskHuCheck, mask_cautions
 from liver_tf.ct.mask_file import read_mask
-from liver_tf.ct.nifti_with_labels import NiftiWithLabels, open_nifti_with_labels
+from liver_tf.ct.nifti_with_labels import NiftiWithLabels, label_slices, open_nifti_with_labels
 from liver_tf.ct.reading_settings import refuse_cautions
 from liver_tf.ct.scan import SourceGrid
 from liver_tf.ct.slices_csv import SliceRow
 from liver_tf.labels import HEALTHY, LITS, LIVER, LabelSet
+from liver_tf.phantom.tissue_codes import CODES, labels_of_codes
+from liver_tf.records.manifest import HAS_TISSUES
 from liver_tf.refusals import Refusal
 
 
@@ -64,7 +67,18 @@ def _slices_of_rows(task: CaseTask, notes: CaseNotes) -> Iterator[LabelledSlice]
 def _slices_of_volume(task: CaseTask, notes: CaseNotes) -> Iterator[LabelledSlice]:
     allowed = tuple(range(len(task.label_set)))
     with open_nifti_with_labels(task.volume, task.segmentation, allowed) as pair:
-        yield from _slices_of_pair(pair, notes, lambda labels: "")
+        slices = _slices_of_pair(pair, notes, lambda labels: "")
+        if task.tissues is None:
+            yield from slices
+            return
+        notes.details[HAS_TISSUES] = "phantom"
+        maps = label_slices(task.tissues, pair.source, range(CODES))
+        for labelled, tissues in zip(slices, maps, strict=True):
+            if not np.array_equal(labels_of_codes()[tissues], labelled.labels):
+                expected = f"the labels of {task.segmentation.name} in every slice"
+                found = f"others in slice {labelled.index + 1}"
+                raise bad_input("mask-tissues", task.tissues, expected, found)
+            yield replace(labelled, tissues=tissues)
 
 
 def _slices_of_series(task: CaseTask, notes: CaseNotes) -> Iterator[LabelledSlice]:

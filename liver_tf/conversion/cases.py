@@ -21,6 +21,7 @@ class CaseTask:
     Attributes:
       case, patient, group: pseudonyms (``group`` may be the name of a public source).
       volume, segmentation: files of a LiTS pair, else None.
+      tissues: tissue map of a phantom beside the pair, else None.
       rows: slices of a patient from a slices CSV, else empty.
       mask_values: (mask value, class name) pairs, for a DICOM SEG (segment number, class name);
         ``lesion`` stands for the row's diagnosis.
@@ -36,6 +37,7 @@ class CaseTask:
     label_set: LabelSet
     volume: Path | None = None
     segmentation: Path | None = None
+    tissues: Path | None = None
     rows: tuple[SliceRow, ...] = ()
     mask_values: tuple[tuple[int, str], ...] = ()
     series: SeriesFiles | None = None
@@ -47,7 +49,7 @@ class CaseTask:
     def files(self) -> tuple[Path, ...]:
         """All files that the case is read from."""
         if self.volume is not None:
-            return self.volume, self.segmentation
+            return tuple(p for p in (self.volume, self.segmentation, self.tissues) if p)
         if self.series is not None:
             return (*self.series.slices, *self.series.segmentations)
         return tuple(
@@ -80,6 +82,7 @@ class LabelledSlice:
       spacing_mm: (row, column) spacing, or None if unknown.
       diagnosis: from the slices CSV or the drawn lesions; empty if unknown.
       slice_distance_mm: distance to the next slice, or None if unknown.
+      tissues: uint8 [rows, columns], codes of a phantom's tissues, or None.
     """
 
     index: int
@@ -88,6 +91,7 @@ class LabelledSlice:
     spacing_mm: tuple[float, float] | None
     diagnosis: str
     slice_distance_mm: float | None = None
+    tissues: np.ndarray | None = None
 
     @functools.cached_property
     def hu_by_label(self) -> dict[int, np.ndarray]:

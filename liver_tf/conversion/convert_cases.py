@@ -168,6 +168,7 @@ class _CaseTotals:
             patient=task.patient,
             slice_index=labelled.index,
             diagnosis=labelled.diagnosis,
+            tissues=labelled.tissues,
         )
 
 

@@ -76,12 +76,18 @@ def find_lits(folder: Path, key: bytes) -> tuple[list[CaseTask], list[Refusal]]:
     tasks = []
     for pair in pairs:
         name = f"lits-{pair.number}"
-        files = (pair.volume, pair.segmentation)
+        tissues = pair.segmentation.with_name(
+            pair.segmentation.name.replace("segmentation-", "tissues-")
+        )
+        if tissues == pair.segmentation or not tissues.exists():
+            tissues = None
+        files = (pair.volume, pair.segmentation, *([tissues] if tissues else []))
         task = CaseTask(
             **_pseudonyms(key, name, name, folder, files),
             label_set=LITS,
             volume=pair.volume,
             segmentation=pair.segmentation,
+            tissues=tissues,
         )
         group = source_group(pair.number)
         tasks.append(replace(task, group=group) if group == "3D-IRCADb" else task)

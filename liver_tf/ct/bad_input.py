@@ -88,6 +88,7 @@ _REMEDIES = {
     "mask-unmapped": "Add it to the mapping; map it to background to ignore it.",
     "mask-labels": "Correct the mask, or choose another label set. Labels are not clipped or "
     "rounded.",
+    "mask-tissues": "Write the phantom again, or remove its tissue map.",
     "diagnosis-against-mask": "Correct the diagnosis or the mask, or check --mask_values.",
     "csv-patient-twice": "Give each person one patient_id. If the CSV is right and the images are "
     "wrong, use --ignore_patient_id.",

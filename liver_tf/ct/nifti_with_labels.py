@@ -85,6 +85,14 @@ class NiftiWithLabels:
         histogram.refuse_implausible(self._volume.path)
 
 
+def label_slices(path: Path, source: SourceGrid, allowed: Collection[int]) -> Iterator[np.ndarray]:
+    """Yield uint8 [rows, columns] of another label map of the volume with grid ``source``."""
+    with NiftiFile(path) as file:
+        grid, _ = mask_grid(file.header, source, path)
+        for stored in _stored_slices(file, grid):
+            yield whole_labels(stored[np.newaxis], file.header, path, allowed)[0]
+
+
 def _stored_slices(file: NiftiFile, grid: SourceGrid) -> Iterator[np.ndarray]:
     """Stored values [rows, columns] of the canonical slices, from feet to head."""
     if grid.axes[0] == 2 and not grid.flips[0]:

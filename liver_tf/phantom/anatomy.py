@@ -10,10 +10,13 @@ from liver_tf.phantom.body import Body
 from liver_tf.phantom.lesions import Form, PhantomLesion
 from liver_tf.phantom.liver import Liver
 from liver_tf.phantom.organs import Organs
+from liver_tf.phantom.phantom_plan import PLAIN, VARIED
 from liver_tf.phantom.plane import Plane
 from liver_tf.phantom.random_streams import clipped_normal
 from liver_tf.phantom.shapes import Array, Ripple
 from liver_tf.phantom.tissues import AIR_HU, Tissues
+from liver_tf.phantom.varied_body import VariedBody
+from liver_tf.phantom.varied_organs import VariedLiver, VariedOrgans
 
 LOWEST_MM, HIGHEST_MM = -140.0, 120.0
 SURVEY_MM = 4.0
@@ -35,11 +38,14 @@ class Habitus:
     warp_mm: float
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> "Habitus":
-        size = rng.normal(0.02, 0.06)
-        scale = [float(np.clip(np.exp(size + rng.normal(0, 0.04)), 0.86, 1.16)) for _ in "xyz"]
+    def draw(cls, rng: np.random.Generator, varied: bool = False) -> "Habitus":
+        size_sd, sd, low, high = (0.08, 0.06, 0.8, 1.25) if varied else (0.06, 0.04, 0.86, 1.16)
+        size = rng.normal(0.02, size_sd)
+        scale = [float(np.clip(np.exp(size + rng.normal(0, sd)), low, high)) for _ in "xyz"]
         warp = [Ripple.draw(rng, 4, 130, 300) for _ in "xyz"]
-        return cls(tuple(scale), clipped_normal(rng, 0, 0.02, -0.05, 0.05), tuple(warp), 2.2)
+        tilt = 0.08 if varied else 0.02
+        angle = clipped_normal(rng, 0, tilt, -2.5 * tilt, 2.5 * tilt)
+        return cls(tuple(scale), angle, tuple(warp), 4.0 if varied else 2.2)
 
     def to_standard(self, x_mm: Array, y_mm: Array, z_mm: float) -> tuple[Array, Array, Array]:
         """Map points in mm around the patient's axis to the standard frame."""
@@ -75,7 +81,16 @@ class Patient:
     habitus: Habitus
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> "Patient":
+    def draw(cls, rng: np.random.Generator, anatomy: str = PLAIN) -> "Patient":
+        """Draw a patient of one of ``ANATOMIES``."""
+        if anatomy == VARIED:
+            return cls(
+                Tissues.draw_varied(rng),
+                VariedBody.draw(rng),
+                VariedLiver.draw(rng),
+                VariedOrgans.draw(rng),
+                Habitus.draw(rng, varied=True),
+            )
         return cls(
             Tissues.draw(rng), Body.draw(rng), Liver.draw(rng), Organs.draw(rng), Habitus.draw(rng)
         )
@@ -100,7 +115,8 @@ class Patient:
         """Distance of a plane's points to the liver's surface in mm."""
         x, y, z = plane.x, plane.y, plane.z
         wall, domes = self.body.outline(x, y, z), self.body.domes(x, y, z)
-        return self.liver.distance(x, y, z, wall, domes, self.body)
+        distance = self.liver.distance(x, y, z, wall, domes, self.body)
+        return self.organs.keep_out(distance, plane)
 
     @cached_property
     def survey(self) -> tuple[Level, ...]:
@@ -127,8 +143,10 @@ class Patient:
         """Paint a plane; return the distances to the muscle wall and to the liver in mm."""
         wall = self.body.paint(plane, self.tissues)
         domes = self.body.domes(plane.x, plane.y, plane.z)
-        self.organs.paint_behind(plane, self.tissues, wall, domes)
+        lining = self.body.lining(plane.x, plane.y, plane.z)
+        self.organs.paint_behind(plane, self.tissues, wall, domes, lining)
         liver = self.liver.distance(plane.x, plane.y, plane.z, wall, domes, self.body)
+        liver = self.organs.keep_out(liver, plane)
         cuts = [(lesion, *cut) for lesion in lesions if (cut := lesion.cut(plane))]
         vessels = np.ones_like(liver)
         for lesion, window, distance in cuts:

@@ -5,6 +5,7 @@ origin at the level of the hepatic hilum. Patients differ in scale, warp, fat an
 """
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -55,6 +56,10 @@ class Body:
     texture: Ripple
     strands: Ripple
 
+    #: Fat between organs and the wall, and between the liver and the diaphragm, in mm.
+    wall_gap_mm: ClassVar[float] = 2.0
+    dome_gap_mm: ClassVar[float] = 2.5
+
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Body":
         right = clipped_normal(rng, 78, 7, 62, 95)
@@ -84,6 +89,10 @@ class Body:
         distance = rho * (1 - 1 / np.maximum(ratio, np.float32(1e-3)))
         # The furrow along the spine.
         return distance + 9 * np.exp(-((x / 16) ** 2)) * (y > 0) * np.clip(y / 60, 0, 1)
+
+    def lining(self, x: Array, y: Array, z: Array) -> Any:
+        """Thickness of the muscle wall in mm: one number, or one of each point."""
+        return WALL_MM
 
     def fat_thickness(self, x: Array, y: Array) -> Array:
         """Thickness of the subcutaneous fat in mm, greatest at flanks and back."""
@@ -135,7 +144,7 @@ class Body:
 
     def _paint_inside(self, plane: Plane, tissues: Tissues, wall: Array, fat: Array) -> None:
         x, y, z = plane.x, plane.y, plane.z
-        inside = plane.cover(wall + WALL_MM)
+        inside = plane.cover(wall + self.lining(x, y, z))
         strands = np.clip(self.strands(x, y, z) - 1.1, 0, 1)
         visceral = fat + 60 * strands
         below = self.domes(x, y, z)

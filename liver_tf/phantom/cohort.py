@@ -9,6 +9,7 @@ import numpy as np
 
 from liver_tf.phantom.anatomy import SURVEY_MM, Level, Patient, lesion_area_mm2
 from liver_tf.phantom.lesions import Form, PhantomLesion, draw_forms, draw_look, draw_number
+from liver_tf.phantom.phantom_plan import PLAIN, VARIED
 from liver_tf.phantom.random_streams import stream
 from liver_tf.phantom.scanner import Scanner
 
@@ -74,11 +75,12 @@ def _slices_up_to(seed: int, diagnosis: str, patients: int) -> int:
     return even + int(stream(seed, "slices", diagnosis, patients).integers(-1, 2))
 
 
-def typed_study(seed: int, member: Member) -> PhantomScan:
+def typed_study(seed: int, member: Member, anatomy: str = PLAIN) -> PhantomScan:
     """Draw a patient of the typed cohort with its lesions and slices."""
     draw = stream(seed, "sheba", member.index, "patient")
-    patient = Patient.draw(draw)
-    scanner = Scanner.draw(draw, patient, thickness_mm=float(draw.choice([3.0, 4.0, 5.0])))
+    patient = Patient.draw(draw, anatomy)
+    draw_scanner = Scanner.draw_varied if anatomy == VARIED else Scanner.draw
+    scanner = draw_scanner(draw, patient, thickness_mm=float(draw.choice([3.0, 4.0, 5.0])))
     points, depth_mm = patient.liver_points()
     # Healthy patients get lesion forms too, which are dropped after the slices are chosen.
     # Otherwise slice height and liver area would reveal the diagnosis.
@@ -130,16 +132,22 @@ def volume_has_tumour(seed: int, index: int) -> bool:
     )
 
 
-def volume_study(seed: int, index: int, slices: int) -> PhantomScan:
-    """Draw a patient of the LiTS-like cohort; the slices cover the liver with a small margin."""
+def volume_study(seed: int, index: int, slices: int, anatomy: str = PLAIN) -> PhantomScan:
+    """Draw a patient of the LiTS-like cohort.
+
+    The slices cover the liver with a small margin, in the varied anatomy with any margin.
+    """
     draw = stream(seed, "lits", index, "patient")
-    patient = Patient.draw(draw)
+    patient = Patient.draw(draw, anatomy)
     heights = [level.z_mm for level in patient.survey if level.liver_area_mm2 > 0]
     low, high = min(heights) - SURVEY_MM / 2, max(heights) + SURVEY_MM / 2
+    if anatomy == VARIED:
+        low, high = low - draw.uniform(0, 90), high + draw.uniform(0, 60)
     beyond = 1 + slices // 32
     step = max((high - low) / max(slices - 2 * beyond, 1), 2.0)
     first = (low + high) / 2 - step * (slices - 1) / 2
-    scanner = Scanner.draw(draw, patient, thickness_mm=float(step))
+    draw_scanner = Scanner.draw_varied if anatomy == VARIED else Scanner.draw
+    scanner = draw_scanner(draw, patient, thickness_mm=float(step))
     lesions: tuple[PhantomLesion, ...] = ()
     if volume_has_tumour(seed, index):
         rng = stream(seed, "lits", index, "lesions")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from liver_tf.phantom.body import WALL_MM, Body
+from liver_tf.phantom.body import Body
 from liver_tf.phantom.plane import WHOLE, Plane, Rods, paint_rods
 from liver_tf.phantom.random_streams import clipped_normal, clipped_normals
 from liver_tf.phantom.shapes import (
@@ -139,6 +139,10 @@ class Liver:
 
         ``wall`` and ``domes`` are the distances to the outer muscle wall and to the diaphragm.
         """
+        return self._inside_body(self._lobes(x, y, z), x, y, z, wall, domes, body)
+
+    def _lobes(self, x: Array, y: Array, z: Array) -> Array:
+        """Distance to the lobes, as if no other organ limited them."""
         right = ellipsoid(x, y, z, (-60, -4, -4), self.right_radii_mm)
         face = x - self.visceral_offset_mm - self.visceral_slope * z
         face = face + 0.0028 * (y + 20) ** 2 * (z < 40)
@@ -149,9 +153,14 @@ class Liver:
         left = ellipsoid(x, y + tilt, z, (0.5 * (reach - 75), -46, 36), left_radii)
         caudate = ellipsoid(x, y, z, (-8, -26, 24), (15, 14, 30))
         whole = union(union(right, left, 18), caudate, 8)
-        whole = whole + 2.6 * self.bumps(x, y, z)
-        whole = intersection(whole, wall + (WALL_MM + 2.0), 5)
-        whole = intersection(whole, domes + 2.5, 4)
+        return whole + 2.6 * self.bumps(x, y, z)
+
+    def _inside_body(
+        self, whole: Array, x: Array, y: Array, z: Array, wall: Array, domes: Array, body: Body
+    ) -> Array:
+        """Limit the lobes by wall, diaphragm, spine, kidney, fissure and gall bladder."""
+        whole = intersection(whole, wall + (body.lining(x, y, z) + body.wall_gap_mm), 5)
+        whole = intersection(whole, domes + body.dome_gap_mm, 4)
         whole = intersection(whole, 1.5 - body.spine_keep_out(x, y), 5)
         # The renal bed opens towards the spine, so that its fat is not an island in the liver.
         behind = ellipsoid(x - 0.35 * (z + 62), y, z, (-44, 32, -62), (46, 44, 56))

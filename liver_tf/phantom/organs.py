@@ -1,10 +1,10 @@
 """The organs around the liver: great vessels, heart, kidneys, spleen, stomach, gut, pancreas."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from liver_tf.phantom.body import WALL_MM
 from liver_tf.phantom.liver import CAVA_MM
 from liver_tf.phantom.plane import Plane, Rods, paint_rods
 from liver_tf.phantom.random_streams import clipped_normal, clipped_normals
@@ -71,9 +71,11 @@ class Organs:
             pyramids=Ripple.draw(rng, 6, 14, 26),
         )
 
-    def paint_behind(self, plane: Plane, tissues: Tissues, wall: Array, domes: Array) -> None:
-        """Paint the organs behind the liver."""
-        inside = plane.cover(wall + (WALL_MM + 1))
+    def paint_behind(
+        self, plane: Plane, tissues: Tissues, wall: Array, domes: Array, lining: Any
+    ) -> None:
+        """Paint the organs behind the liver; ``lining`` is the thickness of the muscle wall."""
+        inside = plane.cover(wall + (lining + 1))
         below = inside * plane.cover(domes + 2)
         self._paint_heart(plane, tissues, inside * (1 - plane.cover(domes - 1)))
         if plane.z_mm > 0:
@@ -83,8 +85,12 @@ class Organs:
         self._paint_great_vessels(plane, tissues)
         self._paint_pancreas(plane, tissues)
         self._paint_stomach(plane, tissues, below)
-        self._paint_spleen(plane, tissues, wall, domes)
+        self._paint_spleen(plane, tissues, wall + (lining + 2), domes)
         self._paint_kidneys(plane, tissues)
+
+    def keep_out(self, distance: Array, plane: Plane) -> Array:
+        """Cut organs that displace the liver out of it; ``distance`` is that to its surface."""
+        return distance
 
     def paint_cava(self, plane: Plane, tissues: Tissues) -> None:
         """Paint the vena cava over everything else."""
@@ -144,13 +150,13 @@ class Organs:
         content = np.where(gas > 0.5, Tissue.GAS, Tissue.STOMACH_CONTENT)
         plane.paint(window, plane.cover(inner) * below[window], filling, content)
 
-    def _paint_spleen(self, plane: Plane, tissues: Tissues, wall: Array, domes: Array) -> None:
+    def _paint_spleen(self, plane: Plane, tissues: Tissues, limit: Array, domes: Array) -> None:
         window = plane.around(self.spleen_centre_mm, self.spleen_radii_mm)
         if window is None:
             return
         x, y, z = plane.points(window)
         spleen = ellipsoid(x, y, z, self.spleen_centre_mm, self.spleen_radii_mm)
-        spleen = intersection(spleen, wall[window] + (WALL_MM + 2), 5)
+        spleen = intersection(spleen, limit[window], 5)
         spleen = intersection(spleen, domes[window] + 2, 4)
         hollow = ellipsoid(x, y, z, (52, -4, 10), (36, 36, 60))
         spleen = intersection(spleen, -hollow, 8)

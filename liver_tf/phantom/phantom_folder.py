@@ -140,7 +140,7 @@ def _write_volume(folder: Path, plan: PhantomPlan, index: int) -> None:
     files = [volume, segmentation, *([tissue_map] if plan.tissues else [])]
     if all(path.exists() for path in files):
         return
-    study = volume_study(plan.seed, index, plan.lits_slices)
+    study = volume_study(plan.seed, index, plan.lits_slices, plan.anatomy)
     images = [
         _take(study, plan, "lits", index, number, z) for number, z in enumerate(study.heights_mm)
     ]
@@ -166,7 +166,7 @@ def _write_patient(folder: Path, plan: PhantomPlan, member: Member) -> None:
     masks = [folder / "masks" / f"{name}.png" for name in names]
     if all(path.exists() for path in images + masks):
         return
-    study = typed_study(plan.seed, member)
+    study = typed_study(plan.seed, member, plan.anatomy)
     chosen = stream(plan.seed, "sheba", member.index, "storage").integers(len(STORAGES))
     for number, z in enumerate(study.heights_mm):
         hu, labels = _take(study, plan, "sheba", member.index, number, z)

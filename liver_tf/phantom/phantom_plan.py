@@ -1,8 +1,7 @@
 """The options of the phantom; ``PhantomPlan`` determines its files byte for byte."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from liver_tf.options import REQUIRED, Options, option, part
 from liver_tf.refusals import Refusal
@@ -10,6 +9,9 @@ from liver_tf.refusals import Refusal
 #: Patients and volumes of a cohort are numbered from here. Everything drawn depends on the seed and
 #: the number, so a test cohort shares no patient with any training cohort, whatever the seeds.
 FIRST_NUMBER = {"training": 0, "test": 10_000}
+
+#: The anatomy of the first version, and one with more variation and fuller bellies.
+PLAIN, VARIED = ANATOMIES = ("plain", "varied")
 
 
 @dataclass(frozen=True)
@@ -28,19 +30,22 @@ class PhantomPlan(Options):
         "test: patients and volumes numbered from 10000. No training cohort, of any seed, contains "
         "one of them.",
         choices=tuple(FIRST_NUMBER),
+        former="training",
+    )
+    anatomy: str = option(
+        PLAIN,
+        "plain: bodies and livers of usual shape. varied: also small, large, resected and nodular "
+        "livers, large spleens, packed bowel, thin walls with ribs, fluid in belly and chest, any "
+        "contrast phase, bodies 240 to 460 mm wide, and slices from pelvis to chest.",
+        choices=ANATOMIES,
+        former=PLAIN,
     )
     tissues: bool = option(
         False,
         "Write a tissue map of every LiTS-like volume, tissues-N.nii.gz, from which training can "
         "draw images.",
+        former=False,
     )
-
-    def identity(self) -> dict[str, Any]:
-        """The arguments as stored in the folder; later options only if they are not the default."""
-        later = ("cohort", "tissues")
-        default = {name: getattr(type(self), name) for name in later}
-        values = asdict(self)
-        return {k: v for k, v in values.items() if k not in default or v != default[k]}
 
     @property
     def first(self) -> int:

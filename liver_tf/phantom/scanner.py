@@ -1,6 +1,6 @@
 """The scanner: from anatomy to an image with slice thickness, blur, noise and field of view."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -59,6 +59,20 @@ class Scanner:
             blur_mm=float(rng.uniform(0.45, 0.85)),
             thickness_mm=thickness_mm,
             table=bool(rng.random() < 0.8),
+        )
+
+    @classmethod
+    def draw_varied(
+        cls, rng: np.random.Generator, patient: Patient, thickness_mm: float
+    ) -> "Scanner":
+        """Draw settings with fields of view that may cut the body, and less usual noise."""
+        usual = cls.draw(rng, patient, thickness_mm)
+        pixel = np.clip(2 * patient.half_width_mm * rng.uniform(0.94, 1.2) / FULL_MATRIX, 0.5, 1.2)
+        return replace(
+            usual,
+            field_mm=float(pixel * FULL_MATRIX),
+            centre_mm=tuple(rng.normal(0, 14, 2).clip(-40, 40).tolist()),
+            noise_hu=float(np.clip(usual.noise_hu * rng.uniform(0.4, 1.6), 3, 40)),
         )
 
     def pixel_mm(self, matrix: int) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from liver_tf.pipeline import resample
+from liver_tf.pipeline.augmentation.drawing import FINER
 from liver_tf.pipeline.sampling import kinds_of
 from liver_tf.records.graph_decoder import record_parser
 from liver_tf.records.manifest import CaseEntry, Manifest
@@ -26,6 +27,7 @@ class Slices:
       image_size: Side of the network's input in pixels.
       label_map: New label of each label of the record set (``(0, 1, 1)``: liver and lesion become
         one class).
+      tissues: Read the tissue maps as well; every record must have one.
     """
 
     folder: Path
@@ -33,6 +35,7 @@ class Slices:
     cases: tuple[str, ...]
     image_size: int
     label_map: tuple[int, ...]
+    tissues: bool = False
 
     @property
     def entries(self) -> list[CaseEntry]:
@@ -49,8 +52,8 @@ class Slices:
 
     @property
     def bytes_each(self) -> int:
-        """Bytes of a slice at the network's size: HU as float32, labels as uint8."""
-        return self.image_size**2 * 5
+        """Bytes of a slice at the network's size: HU as float32, labels and tissues as uint8."""
+        return self.image_size**2 * (5 + (FINER**2 if self.tissues else 0))
 
 
 def network_view(
@@ -65,18 +68,25 @@ def network_view(
 def viewer(slices: Slices) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """Make a function that decodes a serialised record at the network's size.
 
-    It returns ``image`` (float32 HU), ``labels`` (uint8) and ``example`` (int64).
+    It returns ``image`` (float32 HU), ``labels`` (uint8) and ``example`` (int64); with
+    ``slices.tissues`` also ``tissues`` (uint8), ``FINER`` times as many pixels along a side.
     """
     lookup = tf.constant(slices.label_map, tf.uint8)
     air = float(slices.manifest.window[0])
-    parse = record_parser(slices.manifest.encoding)
+    parse = record_parser(slices.manifest.encoding, slices.tissues)
     side = [slices.image_size] * 2
+    finer = FINER * slices.image_size
 
     def view(serialised: tf.Tensor) -> dict[str, tf.Tensor]:
         record = parse(serialised)
         image, labels = network_view(record["image"], record["labels"], air, slices.image_size)
         labels = tf.gather(lookup, tf.cast(labels, tf.int32))
-        return {
+        maps = {}
+        if slices.tissues:
+            box = resample.whole_slice_box(*tf.unstack(tf.shape(record["tissues"])))
+            codes = resample.take_labels(record["tissues"], box, finer)
+            maps["tissues"] = tf.ensure_shape(codes, [finer, finer])
+        return maps | {
             "image": tf.ensure_shape(image, side),
             "labels": tf.ensure_shape(labels, side),
             "example": record["example"],

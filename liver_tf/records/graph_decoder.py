@@ -24,8 +24,13 @@ _FEATURES = {
 }
 
 
-def record_parser(encoding: str) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+def record_parser(
+    encoding: str, tissues: bool = False
+) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """``record_schema.decode`` as a graph, for records with the ``encoding`` of their manifest.
+
+    Args:
+      tissues: Also decode ``tissues``, uint8 [rows, columns], which every record must have.
 
     Returns:
       A function of a serialised record (scalar string) that returns ``image`` float32 [rows,
@@ -33,9 +38,12 @@ def record_parser(encoding: str) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
       another schema version or encoding fails with ``InvalidArgumentError``.
     """
     of_floats = encoding_of(np.empty(0, np.float32), encoding)
+    features = dict(_FEATURES)
+    if tissues:
+        features["tissues"] = tf.io.FixedLenFeature([], tf.string)
 
     def parse(serialised: tf.Tensor) -> dict[str, tf.Tensor]:
-        record = tf.io.parse_single_example(serialised, _FEATURES)
+        record = tf.io.parse_single_example(serialised, features)
         whole = tf.equal(record["image/dtype"], "int16")
         with tf.control_dependencies(_checked(record, whole, encoding, of_floats)):
             labels = tf.identity(record["labels"])
@@ -56,7 +64,12 @@ def record_parser(encoding: str) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
                 lambda: (of_whole_numbers(), _decode(labels, tf.uint8, encoding)),
                 lambda: (of_fractions(), _decode(labels, tf.uint8, of_floats)),
             )
-        return {
+        maps = {}
+        if tissues:
+            # Slices of phantoms have whole HU, and so the encoding of the manifest.
+            codes = _decode(record["tissues"], tf.uint8, encoding)
+            maps["tissues"] = tf.reshape(codes, record["size"])
+        return maps | {
             "image": tf.reshape(pixels, record["size"]),
             "labels": tf.reshape(labels, record["size"]),
             "example": record["example"],

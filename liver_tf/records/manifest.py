@@ -20,6 +20,8 @@ from liver_tf.records.record_schema import SCHEMA_VERSION
 from liver_tf.refusals import Refusal
 
 MANIFEST_NAME = "manifest.json"
+#: Key in the details of a case whose records have tissue maps.
+HAS_TISSUES = "tissues"
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ diagnosis          name of a lesion class, ``healthy``, or empty if unknown
 box                int64 [3]: first row, first column, side of the (square) ROI in pixels of the
                    source slice; may extend beyond it. Only in ROI records.
 source_size        int64 [2]: rows and columns of the source slice. Only in ROI records.
+tissues            uint8 pixels [rows, columns], codes of ``phantom.tissue_codes``. Only in whole
+                   slices of phantoms made with tissue maps.
 =================  =========================================================================
 """
 
@@ -59,6 +61,7 @@ class SliceRecord:
       diagnosis: Name of a lesion class, ``healthy``, or empty.
       box: Of an ROI record in its source slice, else None.
       source_size: (rows, columns) of the source slice of an ROI record, else None.
+      tissues: uint8 [rows, columns], tissue codes of a phantom, else None.
     """
 
     image: np.ndarray
@@ -70,6 +73,7 @@ class SliceRecord:
     diagnosis: str = ""
     box: Box | None = None
     source_size: tuple[int, int] | None = None
+    tissues: np.ndarray | None = None
 
 
 def example_number(case: str, slice_index: int) -> int:
@@ -113,6 +117,8 @@ def encode(record: SliceRecord, encoding: str = RAW) -> list[bytes | np.ndarray]
     if record.box is not None and record.source_size is not None:
         features["box"] = [record.box.row, record.box.column, record.box.side]
         features["source_size"] = [*record.source_size]
+    if record.tissues is not None:
+        features["tissues"] = encode_pixels(record.tissues, encoding)
     return encode_example(features)
 
 
@@ -140,4 +146,7 @@ def decode(serialised: bytes) -> SliceRecord:
         diagnosis=text("diagnosis"),
         box=None if box is None else Box(*box),
         source_size=None if box is None else tuple(feature["source_size"]),
+        tissues=None
+        if "tissues" not in feature
+        else decode_pixels(feature["tissues"][0], encoding, np.dtype(np.uint8), size),
     )

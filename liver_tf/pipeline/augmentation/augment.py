@@ -1,7 +1,7 @@
 """Augmentation of the paper: rotation, zoom, flip, shift, noise, grey-level changes; and more.
 
-Beyond the paper, and off by default: elastic deformation, gamma, blur, curves of grey levels, and
-lesion-safe cropping.
+Beyond the paper, and off by default: elastic deformation, gamma, blur, curves of grey levels,
+images drawn from tissue maps, and lesion-safe cropping.
 
 ``draw`` makes the parameters of an example: a pure function of (seed, epoch, example number).
 ``apply`` uses them on a batch of images and label maps: all geometry is composed into one map of
@@ -12,14 +12,22 @@ import math
 
 import tensorflow as tf
 
-from liver_tf.pipeline.augmentation import elastic, grey_levels, lesion_safe, lost_lesions, warp
+from liver_tf.pipeline.augmentation import (
+    drawing,
+    elastic,
+    grey_levels,
+    lesion_safe,
+    lost_lesions,
+    warp,
+)
 from liver_tf.pipeline.augmentation.noise import symmetric_uniform
 from liver_tf.pipeline.augmentation.ranges import Ranges
 from liver_tf.pipeline.augmentation.xla import compiled
 
 #: Random words per example. The use of each word in ``draw`` must not change. More words do not
 #: change the first ones.
-_WORDS = 16 + grey_levels.SEGMENTS
+_CURVE = slice(16, 16 + grey_levels.SEGMENTS)
+_WORDS = _CURVE.stop + 1
 
 
 def draw(seed: int, epoch: tf.Tensor, example: tf.Tensor, ranges: Ranges) -> dict[str, tf.Tensor]:
@@ -37,7 +45,8 @@ def draw(seed: int, epoch: tf.Tensor, example: tf.Tensor, ranges: Ranges) -> dic
       scalars. If ``ranges`` has them: ``noise_seed`` int32 [2] and ``noise_hu`` float32;
       ``elastic`` float32 [points, points, 2] from ``elastic.draw_control``; ``gamma`` float32;
       ``blur`` float32 [reach + 1] from ``grey_levels.taps``; ``curve`` float32 [segments] from
-      ``grey_levels.steepness``; ``kept_from`` int32. For a batch, all have it as their first axis.
+      ``grey_levels.steepness``; ``kept_from`` int32; ``drawing_seed`` int32 [2] and ``is_drawn``
+      bool. For a batch, all have it as their first axis.
     """
     run = tf.cast(seed, tf.int64) * 1_000_003 + tf.cast(epoch, tf.int64)
 
@@ -67,7 +76,7 @@ def draw(seed: int, epoch: tf.Tensor, example: tf.Tensor, ranges: Ranges) -> dic
         drawn["blur"] = grey_levels.taps(sd, ranges.blur_pixels)
     if ranges.curve:
         curved = _upwards(uniform[..., 15]) < ranges.curve
-        drawn["curve"] = grey_levels.steepness(uniform[..., 16:], curved)
+        drawn["curve"] = grey_levels.steepness(uniform[..., _CURVE], curved)
     if ranges.elastic:
         amplitude = _upwards(uniform[..., 12]) * ranges.elastic
         points = elastic.control_shape(ranges.elastic_intervals)
@@ -76,6 +85,10 @@ def draw(seed: int, epoch: tf.Tensor, example: tf.Tensor, ranges: Ranges) -> dic
             *(words[..., 13:15], batched, tf.TensorSpec(points)),
         )
         drawn["elastic"] = amplitude[..., None, None, None] * control
+    if ranges.drawn:
+        # The seed of the noise, of which ``drawing`` uses other bits.
+        drawn["drawing_seed"] = words[..., 8:10]
+        drawn["is_drawn"] = _upwards(uniform[..., _CURVE.stop]) < ranges.drawn
     if ranges.kept_from:
         drawn["kept_from"] = tf.fill(tf.shape(example), ranges.kept_from)
     return drawn
@@ -125,7 +138,9 @@ def apply(
     Args:
       images: float32 [batch, rows, columns], HU.
       labels: uint8 [batch, rows, columns].
-      parameters: From ``draw``, batched. Optional ones that are missing are not applied.
+      parameters: From ``draw``, batched. Optional ones that are missing are not applied. Drawn
+        slices also need ``tissues``, uint8 [batch, FINER rows, FINER columns], and ``code_labels``,
+        uint8 [batch, CODES], as in ``drawing``.
       window: (low, high) HU; pixels outside the image are set to low.
 
     Returns:
@@ -133,8 +148,10 @@ def apply(
       parameters.
     """
     low, high = float(window[0]), float(window[1])
-    reduced, lines = _geometry(labels, parameters)
+    reduced, lines, finer_lines = _geometry(labels, parameters)
     parameters = parameters | reduced
+    if "tissues" in parameters:
+        parameters["drawn_image"], parameters["drawn_labels"] = _drawn(finer_lines, parameters)
     images, labels = _moved(images, labels, lines, parameters, low, high)
     if "blur" in parameters:
         images = _blurred(images, parameters, low, high)
@@ -162,7 +179,21 @@ def _geometry(labels, parameters):
         reduced["transform"] = lesion_safe.keep_inside(
             reduced["transform"], labels, kept_from, margin
         )
-    return reduced, warp.source_lines(reduced["transform"], rows, columns)
+    transform = reduced["transform"]
+    finer_lines = warp.source_lines(transform, drawing.FINER * rows, drawing.FINER * columns)
+    return reduced, warp.source_lines(transform, rows, columns), finer_lines
+
+
+@compiled
+def _drawn(lines, parameters):
+    tissues = parameters["tissues"]
+    points = warp.source_points(lines)
+    if "elastic" in parameters:
+        rows, columns = tf.shape(tissues)[1], tf.shape(tissues)[2]
+        displacement = elastic.displacement(parameters["elastic"], rows, columns)
+        points = warp.displaced(points, parameters["transform"], displacement)
+    codes = warp.nearest(tissues, *points)
+    return drawing.draw(codes, parameters["code_labels"], parameters["drawing_seed"])
 
 
 @compiled
@@ -178,6 +209,10 @@ def _moved(images, labels, lines, parameters, low: float, high: float):
     if "kept_from" in parameters:
         kept_from = parameters["kept_from"]
         moved = lost_lesions.restore(labels, moved, kept_from, points, transform, displacement)
+    if "drawn_image" in parameters:
+        is_drawn = parameters["is_drawn"][:, None, None]
+        images = tf.where(is_drawn, parameters["drawn_image"], images)
+        moved = tf.where(is_drawn, parameters["drawn_labels"], moved)
     images = grey_levels.level(images, parameters, (low, high))
     if "blur" not in parameters:
         images = grey_levels.finish(images, parameters, (low, high))

@@ -62,6 +62,15 @@ class Ranges(Options):
         high=5,
     )
     kept_from: int = 0
+    drawn: float = option(
+        0.0,
+        "Share of slices whose image is drawn from the tissue map of the record, with a new "
+        "contrast phase, attenuation of every organ, artefacts and noise. Needs records of "
+        "phantoms made with --tissues.",
+        former=0.0,
+        low=0,
+        high=1,
+    )
     curve: float = option(
         0.0,
         "Probability that a slice's HU in the window are mapped by a random increasing curve.",
