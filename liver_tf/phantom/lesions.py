@@ -66,7 +66,8 @@ class Look:
       texture, texture_hu: ripple inside the lesion and its SD.
       core_hu, core_share: HU change of the core and its share of the radius.
       rim_hu, rim_mm: HU change of a ring at the edge, and half its width.
-      filling: how far enhanced nodules fill the lesion, from the rim: 0 none, above 1.5 all of it.
+      filling: how far enhanced nodules fill the lesion, from the rim: -0.5 a few nodules at the
+        rim, 0 half of the rim, above 1.5 all of the lesion; exactly 0 no nodules.
       nodule_hu: greatest attenuation of the nodules.
       nodule_edge: how gradually nodules fade, in SDs of the ripple; above 1 they look uneven.
       calcium_hu: HU increase of calcified specks.
@@ -178,7 +179,7 @@ def draw_forms(
                 np.linalg.norm(centre - f.centre_mm) > 1.1 * (radii.max() + f.radii_mm.max()) + 3
                 for f in forms
             )
-            if far and vessel_mm(centre) > diameter / 2 + 1:
+            if far and vessel_mm(centre) > radii.max() + 2:
                 forms.append(Form(centre, radii, axes.astype(np.float32), roughness, surface))
                 break
     return tuple(forms)
@@ -235,11 +236,11 @@ def _hemangioma(rng: np.random.Generator, tissues: Tissues, diameter_mm: float) 
     pattern = rng.random()
     filled = 0.31 if diameter_mm < 30 else 0.05
     if pattern < 0.08:
-        filling = rng.uniform(0.08, 0.2)
+        filling = rng.uniform(-0.5, -0.2)
     elif pattern < 0.08 + filled:
         filling = rng.uniform(1.5, 2.0)
     else:
-        filling = rng.uniform(0.25, 1.1)
+        filling = rng.uniform(0.02, 0.95)
     as_bright_as_vessels, uneven = rng.random() < 0.2, rng.random() < 0.64
     share = rng.uniform(0.92, 1.02) if as_bright_as_vessels else rng.uniform(0.3, 0.8)
     radius = diameter_mm / 2
@@ -258,7 +259,7 @@ def _metastasis(rng: np.random.Generator, tissues: Tissues, diameter_mm: float) 
     """Darker than the liver, two of three with a ring; some vascular, necrotic or calcified."""
     contrast = rng.choice(
         [
-            rng.uniform(25, 80),
+            rng.uniform(30, 80),
             rng.uniform(12, 25),  # faint, or vascular and washed out in this phase
             rng.uniform(-30, -12),  # vascular and still brighter than the liver
             rng.uniform(80, 120),  # so necrotic that it resembles a cyst
@@ -273,7 +274,7 @@ def _metastasis(rng: np.random.Generator, tissues: Tissues, diameter_mm: float) 
         texture_hu=float(rng.uniform(4, 11)),
         core_hu=-float(rng.uniform(8, 32)) if core else 0.0,
         core_share=float(rng.uniform(0.4, 0.75)) if core else 0.0,
-        rim_hu=float(max(contrast * rng.uniform(0.3, 1.2), 12.0)) if ring else 0.0,
+        rim_hu=float(max(contrast * rng.uniform(0.2, 0.8), 12.0)) if ring else 0.0,
         rim_mm=float(rng.choice([1.0, 2.0], p=[1 / 3, 2 / 3])),
         calcium_hu=float(rng.uniform(80, 400)) if calcified else 0.0,
     )
