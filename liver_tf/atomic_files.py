@@ -1,10 +1,13 @@
 """Atomic writes: to a temporary name, synced, then renamed; and checksums of files."""
 
 import contextlib
+import errno
+import functools
 import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,9 +73,31 @@ def sha256_of(path: Path | str) -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Sync a folder's directory entries to the disk."""
+    """Sync a folder's directory entries to the disk.
+
+    Some shares (CIFS, exFAT, VirtualBox) cannot: then a power failure right after a write may lose
+    the new name, which is said once.
+    """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NOT_SUPPORTED:
+            raise
+        say_once(
+            "This file system cannot sync folders: a power failure may lose the last files written."
+        )
     finally:
         os.close(descriptor)
+
+
+#: Errors of file systems that lack a function.
+NOT_SUPPORTED = frozenset(
+    (errno.EINVAL, errno.ENOTSUP, errno.EPERM, errno.ENOSYS, errno.ENOLCK, errno.EBADF)
+)
+
+
+@functools.cache
+def say_once(text: str) -> None:
+    """Print a lost guarantee on standard error, once in a process."""
+    print(f"note: {text}", file=sys.stderr)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from liver_tf.atomic_files import say_once
 from liver_tf.refusals import Refusal
 
 #: Time for the child processes of a killed writer to end.
@@ -32,7 +33,10 @@ def locked_folder(folder: Path) -> Iterator[int]:
                 remedy="Wait until the other process ends, or choose another folder.",
             ) from None
         except OSError:
-            pass  # The file system has no locks.
+            say_once(
+                "This file system has no locks: make sure that no other process writes to the "
+                "same folder."
+            )
         yield descriptor
     finally:
         os.close(descriptor)

@@ -1,7 +1,13 @@
 """Errors that concern one input (``Refusal``), and notes on accepted input (``Caution``)."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+
+
+def printable(path: Path | str) -> str:
+    """A path as text; bytes that are not UTF-8, which a name may hold, are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 class Refusal(Exception):
@@ -34,7 +40,7 @@ class Refusal(Exception):
 
     def text_with_path(self) -> str:
         """The message with the path, for the user's terminal."""
-        return self.text() if self.path is None else f"{self.path}: {self.text()}"
+        return self.text() if self.path is None else f"{printable(self.path)}: {self.text()}"
 
     def to_json(self) -> dict[str, str]:
         """Everything except the path. ``found`` has the key ``came``, as in earlier versions."""

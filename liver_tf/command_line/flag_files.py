@@ -4,7 +4,9 @@ A file that does not exist in the working folder is looked up among those shippe
 the protocols (``hier_freeze.flags`` etc.) and everything below ``flags/``.
 """
 
+import codecs
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -55,9 +57,50 @@ def _expanded(arguments: Sequence[str], above: tuple[Path, ...]) -> Iterator[str
 def _lines_of(path: Path, above: tuple[Path, ...]) -> Iterator[str]:
     if path.resolve() in above:
         raise OptionError("flagfile", f"{path} includes itself, directly or through another file")
+    yield from _expanded(_flags_of(path), (*above, path.resolve()))
+
+
+def _flags_of(path: Path) -> list[str]:
+    """The flags in a file, checked line by line; a byte order mark of UTF-8 is ignored."""
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise OptionError("flagfile", f"cannot read {path}: {error}") from None
-    flags = [line for line in lines if line and not line.startswith(("#", "//"))]
-    yield from _expanded(flags, (*above, path.resolve()))
+        data = path.read_bytes()
+    except OSError as error:
+        raise OptionError("flagfile", f"cannot read {path}: {error.strerror}") from None
+    flags = []
+    # Not splitlines(), which also divides at form feeds and at line separators of Unicode.
+    for number, raw in enumerate(data.removeprefix(codecs.BOM_UTF8).split(b"\n"), 1):
+        try:
+            line = raw.decode("utf-8").strip(" \t\r")
+        except UnicodeDecodeError:
+            line = "\0"
+        if not line or line.startswith(("#", "//")):
+            continue
+        problem = _problem(line)
+        if problem:
+            raise OptionError("flagfile", f"{path}, line {number}: {problem}")
+        flags.append(line)
+    return flags
+
+
+def _problem(line: str) -> str:
+    """What keeps a line from being a flag; empty if nothing does."""
+    if "\0" in line:
+        return "expected text in UTF-8, found another encoding"
+    kinds = _BLANKS if "/" in line else (*_BLANKS, "Pd")  # a path may contain any dash
+    unusual = next((sign for sign in line if _is_unusual(sign, kinds)), "")
+    if unusual:
+        return (
+            f"found {unicodedata.name(unusual, 'a control character')} (U+{ord(unusual):04X}); "
+            "use an ordinary space, tab or hyphen"
+        )
+    if not line.startswith("-"):
+        return "expected a flag that starts with --, or a comment that starts with #"
+    return ""
+
+
+#: Unicode categories of blanks, line separators and invisible characters; "Pd" are dashes.
+_BLANKS = ("Zs", "Zl", "Zp", "Cc", "Cf")
+
+
+def _is_unusual(sign: str, kinds: Sequence[str]) -> bool:
+    return sign not in " \t-" and unicodedata.category(sign) in kinds

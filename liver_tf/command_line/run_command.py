@@ -1,6 +1,7 @@
 """Run a command: parse its flags, call its ``main``, turn errors into messages and a status."""
 
 import faulthandler
+import io
 import sys
 import typing
 from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ def run(main: Main, *, tensorflow: bool = True) -> typing.NoReturn:
     whether the command uses TensorFlow.
     """
     faulthandler.enable()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may not be UTF-8
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:]
     file = Path(main.__code__.co_filename)
     name, module = file.stem, f"{file.parent.name}.{file.stem}"

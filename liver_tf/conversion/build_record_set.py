@@ -12,7 +12,7 @@ from liver_tf.ct.window import DEFAULT_WINDOW
 from liver_tf.labels import LITS
 from liver_tf.options import REQUIRED, OptionError, option
 from liver_tf.records.pixel_encoding import DEFAULT_ENCODING, ENCODINGS
-from liver_tf.refusals import Refusal
+from liver_tf.refusals import Refusal, printable
 
 if TYPE_CHECKING:
     from liver_tf.conversion.convert_cases import Engine
@@ -101,10 +101,10 @@ class Conversion:
     def text(self) -> str:
         """What was written, for the terminal."""
         if self.manifest is None:
-            return f"{self.output}: no record set was written"
+            return f"{printable(self.output)}: no record set was written"
         lines = [
-            f"{self.output}: {self.manifest.records} records of {len(self.manifest.cases)} cases, "
-            f"fingerprint {self.manifest.fingerprint[:16]}"
+            f"{printable(self.output)}: {self.manifest.records} records of "
+            f"{len(self.manifest.cases)} cases, fingerprint {self.manifest.fingerprint[:16]}"
         ]
         lines += [
             f"fold {number}: {len(split.training)} training, {len(split.validation)} validation "

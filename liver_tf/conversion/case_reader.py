@@ -31,6 +31,7 @@ def read_slices(task: CaseTask, notes: CaseNotes) -> Iterator[LabelledSlice]:
       Refusal: the scan cannot be used. Unforeseen errors become ``unexpected-error``, so that the
         remaining cases are processed.
     """
+    notes.cautions += task.cautions
     try:
         if task.rows:
             yield from _slices_of_rows(task, notes)
@@ -121,7 +122,7 @@ def _slice_of_row(task: CaseTask, row: SliceRow, index: int, notes: CaseNotes) -
     scan = read_dicom_slice(row.image)
     if row.mask is None:
         raise bad_input("mask-missing", row.image, f"a mask in line {row.line}", "an empty cell")
-    labels = read_mask(row.mask, scan, _label_by_value(task, row))
+    labels = read_mask(row.mask, scan, _label_by_value(task, row), palette_index=task.palette_index)
     if labels.ndim == 3:
         labels = labels[0]
     _check_diagnosis(task, row, labels)

@@ -28,7 +28,9 @@ class CaseTask:
       series: a DICOM series with its DICOM SEG, else None.
       segments: class of each segment of the DICOM SEG.
       sources: pseudonym of all file names and of the segment mapping; it changes with the files.
+      palette_index: whether the values of a palette PNG are its indices.
       strict: whether cautions are refused.
+      cautions: found before the files were read.
     """
 
     case: str
@@ -43,7 +45,9 @@ class CaseTask:
     series: SeriesFiles | None = None
     segments: Segments = ()
     sources: str = ""
+    palette_index: bool = False
     strict: bool = False
+    cautions: tuple[Caution, ...] = ()
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -245,7 +245,8 @@ def _stamp(task: CaseTask, target: Target) -> dict:
         "group": task.group,
         "mask_values": [list(pair) for pair in task.mask_values],
         "diagnoses": [row.diagnosis for row in task.rows],
-        **({"strict": True} if task.strict else {}),
+        **{name: True for name in ("strict", "palette_index") if getattr(task, name)},
+        **({"cautions": [each.text for each in task.cautions]} if task.cautions else {}),
     }
 
 

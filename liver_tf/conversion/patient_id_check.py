@@ -9,7 +9,8 @@ from pathlib import Path
 
 from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_elements import read_dataset, text
-from liver_tf.ct.slices_csv import SliceRow, normalise
+from liver_tf.ct.patient_identity import patient_key
+from liver_tf.ct.slices_csv import SliceRow
 from liver_tf.refusals import Refusal
 
 
@@ -26,7 +27,7 @@ def refuse_patients_with_two_names(
     """
     names_by_id: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        names_by_id[_patient_id(row.image)].add(row.patient_id)
+        names_by_id[_patient_id(row.image)].add(patient_key(row.patient_id))
     names_by_id.pop("", None)
     if len(names_by_id) < 2:
         return rows, []
@@ -36,14 +37,14 @@ def refuse_patients_with_two_names(
     refusals = [
         bad_input("csv-patient-twice", table, f"in line {row.line}: {rule}", found)
         for row in rows
-        if row.patient_id in doubtful
+        if patient_key(row.patient_id) in doubtful
     ]
-    return [row for row in rows if row.patient_id not in doubtful], refusals
+    return [row for row in rows if patient_key(row.patient_id) not in doubtful], refusals
 
 
 def _patient_id(image: Path) -> str:
     try:
         dataset = read_dataset(image, pixels=False, only=["PatientID"])
-        return normalise(text(dataset, "PatientID", image))
+        return patient_key(text(dataset, "PatientID", image))
     except Refusal:
         return ""

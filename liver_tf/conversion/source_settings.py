@@ -50,6 +50,11 @@ class SourceSettings(Options):
         "only if that is true: otherwise a patient can be in training and test.",
         choices=("refuse", "own_patient"),
     )
+    palette_index: bool = option(
+        False,
+        "slices: the value of a pixel in a palette PNG is its index. By default it is the grey "
+        "shown.",
+    )
     reading: ReadingSettings = part(ReadingSettings)
     allow_outside: bool = option(
         False, "slices: accept absolute paths, and paths that leave the CSV's folder."
@@ -119,6 +124,7 @@ class SourceSettings(Options):
                 "lesion_types": ",".join(self.lesion_types),
                 "allow_outside": self.allow_outside,
                 "ignore_patient_id": self.ignore_patient_id,
+                **({"palette_index": True} if self.palette_index else {}),
             }
         if self.source == "series":
             _, segments = self.segment_classes()

@@ -19,6 +19,7 @@ from liver_tf.conversion.source_settings import SourceSettings
 from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_series_search import find_series_files
 from liver_tf.ct.lits_search import find_lits_cases, source_group
+from liver_tf.ct.patient_identity import patient_key, similar_patients, spelling_cautions
 from liver_tf.ct.pseudonyms import pseudonym
 from liver_tf.ct.slices_csv import SliceRow, read_slices_csv
 from liver_tf.labels import HEALTHY, LITS, LabelSet
@@ -66,6 +67,7 @@ def _find(settings: SourceSettings, key: bytes) -> tuple[list[CaseTask], list[Re
         settings.mask_meanings(),
         allow_outside=settings.allow_outside,
         ignore_patient_id=settings.ignore_patient_id,
+        palette_index=settings.palette_index,
     )
     return tasks, refusals, label_set
 
@@ -113,10 +115,16 @@ def find_series(
       (:func:`liver_tf.ct.dicom_series_search.find_series_files`).
     """
     series, refusals, ignored = find_series_files(folder, allow_damaged=allow_damaged)
+    spellings: dict[str, set[str]] = defaultdict(set)
+    for files in series:
+        spellings[patient_key(files.patient_id)].add(files.patient_id)
+    similar = similar_patients(spellings)
     tasks = []
     for files in series:
         cautions = list(files.cautions)
-        identifier = files.patient_id
+        identifier = patient_key(files.patient_id)
+        if identifier:
+            cautions += spelling_cautions(spellings[identifier]) + similar[identifier]
         if not identifier and not study_is_patient:
             expected = "a PatientID, which keeps all series of a patient in the same split"
             refusals.append(bad_input("series-no-patient", files.place, expected, "none"))
@@ -146,6 +154,7 @@ def find_slices(
     *,
     allow_outside: bool = False,
     ignore_patient_id: bool = False,
+    palette_index: bool = False,
 ) -> tuple[list[CaseTask], list[Refusal]]:
     """A task for each patient of a slices CSV, and a refusal for each line that cannot be used.
 
@@ -153,6 +162,7 @@ def find_slices(
       mask_values: (mask value, class name) pairs; ``lesion`` stands for the row's diagnosis.
       allow_outside: accept absolute paths and paths that leave the CSV's folder.
       ignore_patient_id: identify patients by the CSV alone, not by PatientID in the images.
+      palette_index: take the indices of palette images as values.
     """
     rows, refusals = read_slices_csv(
         table, diagnoses=(*label_set.lesions, HEALTHY), allow_outside=allow_outside
@@ -162,7 +172,8 @@ def find_slices(
         refusals += doubtful
     by_patient: dict[str, list[SliceRow]] = defaultdict(list)
     for row in rows:
-        by_patient[row.patient_id].append(row)
+        by_patient[patient_key(row.patient_id)].append(row)
+    similar = similar_patients(by_patient)
     tasks = []
     for identifier, members in by_patient.items():
         files = [path for row in members for path in (row.image, row.mask)]
@@ -172,6 +183,9 @@ def find_slices(
                 label_set=label_set,
                 rows=tuple(members),
                 mask_values=mask_values,
+                palette_index=palette_index,
+                cautions=spelling_cautions({row.patient_id for row in members})
+                + similar[identifier],
             )
         )
     return tasks, refusals

@@ -84,6 +84,8 @@ _REMEDIES = {
     "mask-missing": "Outline the liver in healthy slices too, or remove the line.",
     "mask-ambiguous": "Map the segment by its number, or remove one of the two from the mapping.",
     "mask-damaged": "Copy the file again.",
+    "mask-palette": "Save the mask as greyscale. If its values are the indices of the palette, use "
+    "--palette_index.",
     "mask-0-255": "Add the meaning of each value to the mapping of mask values.",
     "mask-unmapped": "Add it to the mapping; map it to background to ignore it.",
     "mask-labels": "Correct the mask, or choose another label set. Labels are not clipped or "

@@ -28,7 +28,6 @@ from liver_tf.ct.dicom_seg_frames import referenced_instances, referenced_series
 from liver_tf.ct.dicom_slice_header import refuse_enhanced
 from liver_tf.ct.input_file import files_below
 from liver_tf.ct.one_volume import refuse_several_patients
-from liver_tf.ct.patient_identity import patient_key
 from liver_tf.refusals import Caution, Refusal
 
 _NEEDED = (
@@ -230,7 +229,7 @@ class _Index:
                     segmentations=tuple(series.segmentations),
                     series_uid=uid,
                     study_uid=min(series.studies),
-                    patient_id=patient_key(min(series.patients)),
+                    patient_id=min(series.patients),
                     cautions=damaged_caution(unreadable) + _cautions(excluded),
                 )
             )

@@ -21,7 +21,13 @@ from liver_tf.ct.segment_labels import labels_from_segments
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-def read_mask(path: Path | str, scan: Scan, mapping: Mapping[int | str, int]) -> np.ndarray:
+def read_mask(
+    path: Path | str,
+    scan: Scan,
+    mapping: Mapping[int | str, int],
+    *,
+    palette_index: bool = False,
+) -> np.ndarray:
     """Read the mask of a scan; the format is recognised by the content of the file.
 
     A PNG has the orientation of the stored DICOM pixels and fits a scan of a single slice. A NIfTI
@@ -32,6 +38,7 @@ def read_mask(path: Path | str, scan: Scan, mapping: Mapping[int | str, int]) ->
       scan: The scan on which it was drawn.
       mapping: Label (0 to 255) by value in the mask; for a DICOM SEG by segment number, label or
         code.
+      palette_index: As of :func:`liver_tf.ct.png_mask.read_png_mask`.
 
     Returns:
       uint8 [slices, rows, columns], canonical, of the shape of ``scan.hu``.
@@ -51,7 +58,7 @@ def read_mask(path: Path | str, scan: Scan, mapping: Mapping[int | str, int]) ->
         if slices != 1 or scan.source.kind != "dicom-slice":
             expected = "a PNG mask only for a single DICOM slice"
             raise bad_input("mask-shape", path, expected, "a volume")
-        stored = read_png_mask(path, (rows, columns), values)
+        stored = read_png_mask(path, (rows, columns), values, palette_index)
         return to_canonical(stored[np.newaxis], scan.source)
     lengths = {int.from_bytes(start, order) for order in ("little", "big")}
     if start[:2] == _GZIP_MAGIC or lengths & set(HEADER_LENGTHS):

@@ -106,6 +106,8 @@ def check_header(block: bytes, path: Path) -> NiftiHeader:
     header = kind(block, endianness=order, check=False)
     if not bytes(header["magic"]).startswith((b"n+1", b"n+2")):
         raise bad_header(path, "a header without the magic string of a single-file NIfTI")
+    # As the reference implementation: 0 and everything else above or equal to 0 counts as 1.
+    header["pixdim"][0] = -1.0 if header["pixdim"][0] < 0 else 1.0
     shape = _check_shape(header, path)
     dtype = _check_dtype(header, path, order)
     offset = float(header["vox_offset"])
@@ -188,7 +190,10 @@ def _check_affine(header: Any, path: Path) -> tuple[np.ndarray, tuple[Caution, .
         raise bad_input("nifti-affine", path, expected, "NaN, only zeros, or axes that coincide")
     cautions = []
     if int(header["sform_code"]) <= 0 and int(header["qform_code"]) <= 0:
-        text = "neither sform nor qform is set: columns are assumed to run from left to right"
+        text = (
+            "neither sform nor qform is set: the axes i, j, k are taken to run to the patient's "
+            "left, front and head (LAS); ITK takes left, back and head (LPS)"
+        )
         cautions.append(Caution("nifti-no-orientation", text))
     if _forms_disagree(header):
         text = "sform and qform place the voxels more than 1 mm apart: the sform is used"

@@ -18,17 +18,22 @@ _GREY, _PALETTE = 0, 3
 
 
 def read_png_mask(
-    path: Path | str, shape: tuple[int, int], mapping: Mapping[int, int]
+    path: Path | str,
+    shape: tuple[int, int],
+    mapping: Mapping[int, int],
+    palette_index: bool = False,
 ) -> np.ndarray:
     """Read the labels of a PNG mask in the orientation of the file.
 
-    A greyscale image of 1, 2, 4 or 8 bits has its sample values, a palette image its indices. The
+    A greyscale image of 1, 2, 4 or 8 bits has its sample values, a palette image the greys that it
+    shows: a program may write its palette in any order. The
     checksum of every chunk is verified (Pillow skips those of the pixels).
 
     Args:
       path: The PNG.
       shape: (rows, columns) that it must have.
       mapping: Label (0 to 255) by value; it must hold every value of the mask.
+      palette_index: Whether the values of a palette image are its indices.
 
     Returns:
       uint8 [rows, columns].
@@ -48,14 +53,29 @@ def read_png_mask(
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
             values = np.array(image).astype(np.uint8)
+            palette = image.getpalette("RGB") if image.mode == "P" else None
     except Exception:  # a decoder may raise anything on damaged data
         raise _damaged(path) from None
     if values.shape != tuple(shape):
         raise _damaged(path)
+    if palette is not None and not palette_index:
+        values = _shown_greys(values, np.array(palette, np.uint8).reshape(-1, 3), path)
     if colour == _GREY and depth in (2, 4):
         # Pillow stretches samples of 2 and 4 bits to 0-255: back to the sample values.
         values //= 255 // (2**depth - 1)
     return labels_of_values(values, mapping, path)
+
+
+def _shown_greys(values: np.ndarray, palette: np.ndarray, path: Path) -> np.ndarray:
+    """Grey of each pixel of a palette image; refuses colours, which have no number."""
+    used = np.unique(values)
+    if used.max() >= len(palette):
+        raise _damaged(path)
+    if (palette[used] != palette[used][:, :1]).any():
+        expected = "a greyscale mask, or a palette of greys"
+        raise bad_input("mask-palette", path, expected, "a palette of colours")
+    greys: np.ndarray = palette[values, 0]
+    return greys
 
 
 def labels_of_values(values: np.ndarray, mapping: Mapping[int, int], path: Path) -> np.ndarray:

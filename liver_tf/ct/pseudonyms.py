@@ -13,6 +13,7 @@ import secrets
 import uuid
 from pathlib import Path
 
+from liver_tf.atomic_files import NOT_SUPPORTED
 from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.input_file import require_file, unreadable
 
@@ -91,6 +92,22 @@ def _strong_enough(key: bytes, path: Path | None) -> bytes:
     return key
 
 
+def _copy_key(source: Path, path: Path) -> bool:
+    """Write a key where there are no links; False if another process was first.
+
+    It could read a key that is only partly written, which is too short and refused.
+    """
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return False
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(source.read_bytes())
+        stream.flush()
+        os.fsync(stream.fileno())
+    return True
+
+
 def _write_fresh_key(path: Path) -> bool:
     """Write a random key atomically; False if another process was first."""
     temporary = path.with_name(f".writing-{uuid.uuid4().hex}.key")
@@ -105,6 +122,10 @@ def _write_fresh_key(path: Path) -> bool:
             os.link(temporary, path)
         except FileExistsError:
             return False
+        except OSError as error:
+            if error.errno not in NOT_SUPPORTED:
+                raise
+            return _copy_key(temporary, path)
         return True
     except OSError:
         raise unreadable(path) from None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from liver_tf.ct.input_file import require_file, unreadable
+from liver_tf.ct.patient_identity import patient_key
 from liver_tf.labels import HEALTHY, LESION_TYPES
 from liver_tf.refusals import Refusal
 
@@ -58,8 +59,7 @@ def read_slices_csv(
       Rows and refusals; a single refusal if the whole table cannot be read. Codes:
       ``file-missing``, ``file-unreadable``, ``csv-encoding``, ``csv-format``, ``csv-columns``,
       ``csv-empty``, ``csv-fields``, ``csv-blank``, ``csv-diagnosis``, ``csv-no-mask``,
-      ``csv-outside``, ``csv-no-file``, ``csv-duplicate``, ``csv-image-twice``,
-      ``csv-patient-spelling``.
+      ``csv-outside``, ``csv-no-file``, ``csv-duplicate``, ``csv-image-twice``.
     """
     path = Path(path)
     try:
@@ -154,6 +154,8 @@ def _row(
     elif record["diagnosis"] != HEALTHY:
         raise _refused(path, "csv-no-mask", line, "a mask for a slice with a lesion", "none")
     identifiers = normalise(record["slice_id"]), normalise(record["patient_id"])
+    if not patient_key(identifiers[1]):
+        raise _refused(path, "csv-blank", line, "a value for patient_id", "an authority alone")
     return SliceRow(line, *identifiers, image, mask, record["diagnosis"])
 
 
@@ -186,14 +188,10 @@ def _contradictions(rows: list[SliceRow], path: Path) -> dict[int, Refusal]:
     """Refusals, by line, of all rows that contradict each other: the correct one is unknown."""
     ids = _groups(rows, lambda row: row.slice_id)
     images = _groups(rows, lambda row: row.image.resolve())
-    patients = _groups(rows, lambda row: row.patient_id.casefold())
-    spellings = [group for group in patients if len({row.patient_id for row in group}) > 1]
-    spelling, mixed = "one spelling of a patient_id", "upper and lower case mixed"
     refusals: dict[int, Refusal] = {}
     for line, refusal in (
         *_refuse_groups(path, "csv-duplicate", ids, "each slice_id once", "the same slice_id"),
         *_refuse_groups(path, "csv-image-twice", images, "each image once", "the same image"),
-        *_refuse_groups(path, "csv-patient-spelling", spellings, spelling, mixed),
     ):
         refusals.setdefault(line, refusal)
     return refusals

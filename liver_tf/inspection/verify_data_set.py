@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from liver_tf.conversion.source_settings import SourceSettings
 from liver_tf.labels import LabelSet
 from liver_tf.options import option
-from liver_tf.refusals import Refusal
+from liver_tf.refusals import Refusal, printable
 
 if TYPE_CHECKING:
     from liver_tf.conversion.cases import CaseTask
@@ -77,7 +77,7 @@ class Verification:
             parts.append(self.page_refusal.text_with_path())
         if self.page is not None:
             lines = [f"Wrote {self.page}. First file of each of its cases, which the page omits:"]
-            lines += [f"  {case}  {file}" for case, file in self.files]
+            lines += [f"  {case}  {printable(file)}" for case, file in self.files]
             parts.append("\n".join(lines))
         return "\n\n".join(parts)
 

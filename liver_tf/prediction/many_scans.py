@@ -18,7 +18,7 @@ from liver_tf.prediction.inputs_csv import InputsCsv, scan_name
 from liver_tf.prediction.named_scans import NamedScan, named_scans
 from liver_tf.prediction.one_scan import predict_scan
 from liver_tf.prediction.prediction_settings import PredictSettings, ResultSettings
-from liver_tf.refusals import Refusal
+from liver_tf.refusals import Refusal, printable
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,9 @@ class PredictedScans:
         lines = []
         for scan, refusal in self.refused:
             lines.append(f"{scan}: {refusal.text_with_path()}")
-            lines += [f"  CT slices are in {folder}" for folder in series_folders(refusal)]
+            lines += [
+                f"  CT slices are in {printable(folder)}" for folder in series_folders(refusal)
+            ]
         if self.begun < self.scans:
             finished = sum(each.results is not None for each in self.outcomes)
             lines.append(

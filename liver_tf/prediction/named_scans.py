@@ -33,12 +33,11 @@ def named_scans(
 
 def _listed_scans(path: Path) -> list[NamedScan]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        # Names may be any bytes, which are escaped as the operating system's interface does.
+        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
     except OSError:
         raise unreadable(path) from None
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
+    if any(sign < " " and sign not in "\t\r\n" for sign in text):
         raise Refusal(
             "input-list-text",
             path,
@@ -46,7 +45,7 @@ def _listed_scans(path: Path) -> list[NamedScan]:
             found="a binary file or another encoding",
             remedy="Name a scan itself with --input; --input_list is a text file of paths.",
         )
-    lines = ((number, line.strip()) for number, line in enumerate(text.splitlines(), 1))
+    lines = ((number, line.strip()) for number, line in enumerate(text.split("\n"), 1))
     return [
         NamedScan(Path(line), f"--input_list line {number}")
         for number, line in lines

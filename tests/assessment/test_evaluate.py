@@ -97,12 +97,12 @@ def test_the_temperature_does_not_depend_on_test_slices(work, finished, read):
     assert sorted(read[:4]) == sorted(split["validation"])
     assert sorted(read[4:]) == sorted(split["test"])
     validation = load_results(run, "validation")
-    found = measured.temperature
-    assert found == fit_temperature(validation.results)
-    assert found.fitted_on == "validation"
-    assert set(found.cases) <= set(split["validation"])
-    assert not set(found.cases) & set(split["test"])
-    assert {r.temperature for r in measured.results} == {found.value}
+    temperature = measured.temperature
+    assert temperature == fit_temperature(validation.results)
+    assert temperature.fitted_on == "validation"
+    assert set(temperature.cases) <= set(split["validation"])
+    assert not set(temperature.cases) & set(split["test"])
+    assert {r.temperature for r in measured.results} == {temperature.value}
     assert {r.temperature for r in validation.results} == {None}
     assert {r.case for r in measured.results} == set(split["test"])
     # Other slices in the test fold, the same validation: the same temperature, bit for bit.
@@ -127,7 +127,7 @@ def test_the_temperature_does_not_depend_on_test_slices(work, finished, read):
     roi = {**description.roi, "source_fingerprint": load_manifest(other).fingerprint}
     replace(description, roi=roi).save(twin)
     (again,) = evaluate_runs([twin], work / "liver", other)
-    assert again.temperature == found
+    assert again.temperature == temperature
     assert [r.type_scores for r in again.results] != [r.type_scores for r in measured.results]
 
 
@@ -170,9 +170,9 @@ def test_stored_results_are_reused(work, finished, read, make_network):
 def test_example_slices_are_stored_with_their_pixels(work, finished, read):
     """From what is stored: no network is asked for a picture."""
     run = finished("shown")
-    (one,) = evaluate_runs([run], work / "liver", work / "whole")
-    kept = load_examples(run, one)
-    assert {rank: shown.result for rank, shown in kept.items()} == pick_examples(one.results)
+    (results,) = evaluate_runs([run], work / "liver", work / "whole")
+    kept = load_examples(run, results)
+    assert {rank: shown.result for rank, shown in kept.items()} == pick_examples(results.results)
     manifest = load_manifest(work / "whole")
     entries = {entry.case: entry for entry in manifest.cases}
     with np.load(run_files.label_maps_file(run, "test")) as maps:
@@ -189,8 +189,8 @@ def test_example_slices_are_stored_with_their_pixels(work, finished, read):
     read.clear()
     (again,) = evaluate_runs([run], work / "liver", work / "whole")
     assert read == []
-    assert again == one
-    assert set(load_examples(run, one)) == set(kept)
+    assert again == results
+    assert set(load_examples(run, results)) == set(kept)
 
 
 def test_scores_are_the_mean_probabilities_of_the_lesion_pixels(work, intensity_cascade):
@@ -198,21 +198,21 @@ def test_scores_are_the_mean_probabilities_of_the_lesion_pixels(work, intensity_
     manifest = load_manifest(work / "whole")
     records = [next(evaluating.read_case(work / "whole", entry)) for entry in manifest.cases[:4]]
     records.append(replace(records[0], image=np.full((40, 24), -160, np.int16), spacing_mm=None))
-    found = slice_predictor.SlicePredictor(cascade)(records)
-    assert [labels.shape for labels, _ in found] == [r.image.shape for r in records]
-    for record, (labels, scores) in zip(records, found, strict=True):
+    predicted = slice_predictor.SlicePredictor(cascade)(records)
+    assert [labels.shape for labels, _ in predicted] == [r.image.shape for r in records]
+    for record, (labels, scores) in zip(records, predicted, strict=True):
         spacing = np.float32([record.spacing_mm or (np.nan, np.nan)])
         answer = cascade.slice_by_slice(record.image[None].astype(np.float32), spacing)
         np.testing.assert_array_equal(labels, answer["label_map"][0])
-        seen = cascade.undecided(record.image[None].astype(np.float32), spacing)
-        (row, column), probabilities = seen["origin"][0], seen["probabilities"].numpy()[0]
+        undecided = cascade.undecided(record.image[None].astype(np.float32), spacing)
+        (row, column), probabilities = undecided["origin"][0], undecided["probabilities"].numpy()[0]
         height, width = probabilities.shape[:2]
         window = labels[row : row + height, column : column + width]
         expected = probabilities[window > 1][:, 2:].sum(axis=0)
         np.testing.assert_allclose(scores, expected / max(expected.sum(), 1e-9), rtol=1e-4)
-    assert all(scores.sum() > 0 for _, scores in found[:3])
+    assert all(scores.sum() > 0 for _, scores in predicted[:3])
     # Air alone: no liver, no lesion.
-    assert found[4][1].tolist() == [0.0, 0.0, 0.0]
+    assert predicted[4][1].tolist() == [0.0, 0.0, 0.0]
 
 
 def arguments(work, runs, output, *more):
@@ -249,15 +249,15 @@ def test_seeds_are_pooled_in_one_report(work, finished, command, tmp_path, capsy
     assert {p.name for p in tmp_path.iterdir()} >= {
         *("report.html", "report.md", "report.csv", "measures.json", "images.csv", "table.txt")
     }
-    told = json.loads((tmp_path / "measures.json").read_text())
-    assert told["cautions"] == []
-    assert told["protocols"]["mine"]["counts"]["networks"] == 2
-    assert told["protocols"]["mine"]["counts"]["patients"] == 4
-    assert set(told["protocols"]["mine"]["by_seed"]) == {"0", "1"}
+    figures = json.loads((tmp_path / "measures.json").read_text())
+    assert figures["cautions"] == []
+    assert figures["protocols"]["mine"]["counts"]["networks"] == 2
+    assert figures["protocols"]["mine"]["counts"]["patients"] == 4
+    assert set(figures["protocols"]["mine"]["by_seed"]) == {"0", "1"}
     with open(tmp_path / "images.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 4 * 4
-    assert "fitted on the validation patients" in told["facts"]["temperature of the type"]
+    assert "fitted on the validation patients" in figures["facts"]["temperature of the type"]
     # The sheets come from what is stored; one a protocol.
     assert (tmp_path / "pictures" / "mine.png").stat().st_size > 1000
 
@@ -279,10 +279,10 @@ def test_a_run_validated_on_the_test_fold_is_marked_everywhere(
     # Beside clean ones their names tell, and they are not compared with the clean baseline.
     mixed = [finished("baseline"), runs[0]]
     assert command(evaluate, *arguments(work, mixed, tmp_path / "mixed")) == 0
-    told = json.loads((tmp_path / "mixed" / "measures.json").read_text())
-    assert list(told["protocols"]) == ["baseline", f"mine, {LOOSE}"]
-    for run, own in zip(mixed, told["protocols"].values(), strict=True):
-        (network,) = own["networks"]
+    figures = json.loads((tmp_path / "mixed" / "measures.json").read_text())
+    assert list(figures["protocols"]) == ["baseline", f"mine, {LOOSE}"]
+    for run, entry in zip(mixed, figures["protocols"].values(), strict=True):
+        (network,) = entry["networks"]
         assert network["weights"] == stored_hash(run / "weights.npz")
         assert network["liver_weights"] == stored_hash(work / "liver" / "weights.npz")
 

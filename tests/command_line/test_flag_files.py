@@ -55,7 +55,7 @@ def test_all_flag_files_are_shipped_and_the_same():
         ("--flagfile=loop.flags\n", "includes itself"),
         ("--flagfile=\n", "expected the name of a file"),
         ("--flagfile=nowhere.flags\n", r"no such file: nowhere\.flags.*hier_freeze\.flags"),
-        (b"\xff\xfe\n", "cannot read"),
+        (b"\xff\xfe\n", "line 1: expected text in UTF-8"),
     ],
 )
 def test_files_that_cannot_be_read_are_refused(lines, message):
@@ -67,3 +67,52 @@ def test_files_that_cannot_be_read_are_refused(lines, message):
 def test_an_absolute_path_is_not_looked_up_elsewhere(tmp_path):
     with pytest.raises(OptionError, match="no such file"):
         find_flag_file(tmp_path / "hier_freeze.flags")
+
+
+PLAIN = b"--protocol=mine\n--cycle=enc1-enc4\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PLAIN,
+        b"\xef\xbb\xbf" + PLAIN,
+        b"\xef\xbb\xbf# comment\n" + PLAIN,
+        PLAIN.replace(b"\n", b"\r\n"),
+        PLAIN.rstrip(),
+        PLAIN.replace(b"\n", b" \t\n\n"),
+    ],
+)
+def test_byte_order_mark_and_line_ends_do_not_matter(tmp_path, data):
+    (tmp_path / "a.flags").write_bytes(data)
+    assert read_flag_file(tmp_path / "a.flags") == ("--protocol=mine", "--cycle=enc1-enc4")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b"--name=K\xf6ln", "line 3: expected text in UTF-8"),
+        ("--cycle=none\u00a0epochs=3".encode(), "NO-BREAK SPACE"),
+        ("--a=1\u2028--b=2".encode(), "LINE SEPARATOR"),
+        (b"--a=1\x0c", "control character"),
+        ("\u2014cycle=none".encode(), "line 3: found EM DASH"),
+        ("--cycle=enc1\u2013enc4".encode(), "EN DASH"),
+        (b"cycle=none", "line 3: expected a flag"),
+    ],
+)
+def test_other_characters_are_refused_with_their_line(tmp_path, line, words):
+    (tmp_path / "a.flags").write_bytes(PLAIN + line + b"\n")
+    with pytest.raises(OptionError, match=words):
+        read_flag_file(tmp_path / "a.flags")
+
+
+def test_utf_16_is_refused_with_its_line(tmp_path):
+    (tmp_path / "a.flags").write_bytes(PLAIN.decode().encode("utf-16"))
+    with pytest.raises(OptionError, match="line 1: expected text in UTF-8"):
+        read_flag_file(tmp_path / "a.flags")
+
+
+def test_a_path_may_contain_dashes_and_letters_of_any_language(tmp_path):
+    text = "--input=/daten/K\u00f6ln \u2013 CT"
+    (tmp_path / "a.flags").write_text(text, encoding="utf-8")
+    assert read_flag_file(tmp_path / "a.flags") == (text,)

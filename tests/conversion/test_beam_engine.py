@@ -21,9 +21,9 @@ def test_one_process_gives_the_same_bytes(tiny_phantom, slices_set, tmp_path):
         "--engine=beam",
     )
     assert done.returncode == 0, done.stderr
-    found = bytes_of(tmp_path / "set")
-    assert found.pop("folds.json")
-    assert found == bytes_of(slices_set)
+    written = bytes_of(tmp_path / "set")
+    assert written.pop("folds.json")
+    assert written == bytes_of(slices_set)
 
 
 @pytest.mark.long

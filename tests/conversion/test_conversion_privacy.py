@@ -56,9 +56,9 @@ def plant_in_dicom(path) -> None:
 
 
 def assert_clean(output) -> None:
-    found = bytes_of(output)
-    assert "manifest.json" in found
-    for name, content in found.items():
+    contents = bytes_of(output)
+    assert "manifest.json" in contents
+    for name, content in contents.items():
         assert CANARY not in name
         assert CANARY.encode() not in content.upper(), name
         assert b"19010203" not in content, name

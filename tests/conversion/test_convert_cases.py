@@ -28,10 +28,10 @@ def test_records_of_a_volume(tiny_phantom, lits_set, number):
     labels = canonical(tiny_phantom / f"lits/segmentation-{number}.nii.gz")
     case = pseudonym(KEY, "case", f"lits-{number}")
     zooms = nibabel.load(tiny_phantom / f"lits/volume-{number}.nii.gz").header.get_zooms()
-    found = records_of(lits_set)
-    assert {index for name, index in found if name == case} == set(range(8))
+    records = records_of(lits_set)
+    assert {index for name, index in records if name == case} == set(range(8))
     for index in range(8):
-        record = found[case, index]
+        record = records[case, index]
         assert record.image.dtype == np.int16
         np.testing.assert_array_equal(record.image, np.clip(hu[index], -160, 240))
         np.testing.assert_array_equal(record.labels, labels[index])
@@ -43,13 +43,13 @@ def test_records_of_a_volume(tiny_phantom, lits_set, number):
 def test_records_of_slices(tiny_phantom, slices_set):
     folder = tiny_phantom / "sheba"
     rows = read_table(folder / "slices.csv")
-    found = records_of(slices_set)
-    assert len(found) == len(rows) == 21
+    records = records_of(slices_set)
+    assert len(records) == len(rows) == 21
     place: dict[str, int] = {}
     for row in rows:
         index = place.setdefault(row["patient_id"], 0)
         place[row["patient_id"]] += 1
-        record = found[pseudonym(KEY, "case", row["patient_id"]), index]
+        record = records[pseudonym(KEY, "case", row["patient_id"]), index]
         file = pydicom.dcmread(folder / row["image"])
         stored = file.pixel_array.astype(np.int32)
         hu = stored * int(file.RescaleSlope) + int(file.RescaleIntercept)
@@ -66,18 +66,18 @@ def test_records_of_slices(tiny_phantom, slices_set):
 @pytest.mark.parametrize("name", ["lits_set", "slices_set"])
 def test_statistics_agree_with_the_records(request, name):
     folder = request.getfixturevalue(name)
-    found = records_of(folder)
+    records = records_of(folder)
     manifest = load_manifest(folder)
-    assert manifest.records == len(found)
+    assert manifest.records == len(records)
     for entry in manifest.cases:
-        mine = [record for (case, _), record in found.items() if case == entry.case]
-        labels = np.stack([record.labels for record in mine])
-        liver = np.stack([record.image for record in mine])[labels == 1].astype(np.int64)
+        of_case = [record for (case, _), record in records.items() if case == entry.case]
+        labels = np.stack([record.labels for record in of_case])
+        liver = np.stack([record.image for record in of_case])[labels == 1].astype(np.int64)
         counts = [int((labels == label).sum()) for label in range(len(manifest.label_set))]
         assert list(entry.statistics.class_pixels) == counts
         assert entry.statistics.liver_sum == liver.sum()
         assert entry.statistics.liver_sum_of_squares == (liver**2).sum()
-        assert entry.records == len(mine)
+        assert entry.records == len(of_case)
 
 
 def test_manifest_records_window_arguments_and_orientation(lits_set, slices_set):

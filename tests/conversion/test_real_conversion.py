@@ -48,8 +48,8 @@ def lits_set(tmp_path_factory):
 @pytest.fixture(scope="module")
 def lits_records(lits_set):
     """Records from feet to head."""
-    found = records_of(lits_set)
-    return [found[key] for key in sorted(found)]
+    records = records_of(lits_set)
+    return [records[key] for key in sorted(records)]
 
 
 def test_records_of_a_real_pair(lits_records):
@@ -111,10 +111,10 @@ def test_dicom_slices_with_png_masks_give_the_same_pixels(lits_records, tmp_path
     assert not refusals
     (case,) = manifest.cases
     assert case.details["orientation"] == "LPS"
-    found = records_of(tmp_path / "set")
-    assert len(found) == 78
+    records = records_of(tmp_path / "set")
+    assert len(records) == 78
     # This series was written from the head down, and the table is in the order of its names.
-    for (_, index), record in found.items():
+    for (_, index), record in records.items():
         other = lits_records[77 - index]
         np.testing.assert_array_equal(record.image, other.image)
         np.testing.assert_array_equal(record.labels, other.labels)
@@ -137,14 +137,14 @@ def test_dicom_slices_with_a_dicom_seg(tmp_path):
         table, tmp_path / "set", ((1, "liver"),), allow_outside=True
     )
     assert not refusals
-    found = records_of(tmp_path / "set")
+    records = records_of(tmp_path / "set")
     truth = liver_of_nrrd(DCMQI / "liver_seg.nrrd")
     case = pseudonym(KEY, "case", "dcmqi")
-    assert set(found) == {(case, index) for index in range(3)}
+    assert set(records) == {(case, index) for index in range(3)}
     assert truth.any(axis=(1, 2)).all()
     for index in range(3):
-        np.testing.assert_array_equal(found[case, index].labels == 1, truth[index])
-        np.testing.assert_allclose(found[case, index].spacing_mm, 0.811, atol=5e-4)
+        np.testing.assert_array_equal(records[case, index].labels == 1, truth[index])
+        np.testing.assert_allclose(records[case, index].spacing_mm, 0.811, atol=5e-4)
     assert manifest.cases[0].statistics.class_pixels[1] == truth.sum()
 
 
@@ -188,8 +188,8 @@ def test_a_series_with_a_dicom_seg_gives_the_records_of_the_pair(
     assert case.details["spacing_mm"] == "2.000x0.727x0.727"
     liver = case.statistics.class_pixels[1]
     assert liver * 2.0 * 0.7266 * 0.7266 / 1000 == pytest.approx(1417, rel=2e-3)
-    found = records_of(tmp_path / "set")
-    records = [found[key] for key in sorted(found)]
+    by_slice = records_of(tmp_path / "set")
+    records = [by_slice[key] for key in sorted(by_slice)]
     for record, other in zip(records, lits_records, strict=True):
         assert record.slice_index == other.slice_index
         np.testing.assert_array_equal(record.image, other.image)
@@ -202,14 +202,14 @@ def test_a_series_written_by_dcmqi(tmp_path):
     assert not refusals
     (case,) = manifest.cases
     assert [code for code, _ in case.cautions] == ["series-not-dicom"]  # the NRRD
-    found = records_of(tmp_path / "set")
+    records = records_of(tmp_path / "set")
     truth = liver_of_nrrd(DCMQI / "liver_seg.nrrd")
     for index in range(3):
-        np.testing.assert_array_equal(found[case.case, index].labels, truth[index])
+        np.testing.assert_array_equal(records[case.case, index].labels, truth[index])
         image = pydicom.dcmread(DCMQI / f"0{3 - index}.dcm")
         hu = image.pixel_array * float(image.RescaleSlope) + float(image.RescaleIntercept)
         hu[image.pixel_array == image.PixelPaddingValue] = -1000
-        np.testing.assert_array_equal(found[case.case, index].image, np.clip(hu, -160, 240))
+        np.testing.assert_array_equal(records[case.case, index].image, np.clip(hu, -160, 240))
 
 
 def liver_of_nrrd(path: Path) -> np.ndarray:

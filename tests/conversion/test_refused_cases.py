@@ -31,14 +31,14 @@ def codes(refusals) -> list[str]:
 def test_bad_slices_are_listed_and_the_remaining_ones_converted(sheba, slices_set, tmp_path):
     rows = read_table(sheba / "slices.csv")
     several = [row for row in rows if row["slice_id"].endswith("_s1")]
-    cut, unmapped, unknown, gone = several[0], several[1], several[2], several[3]
+    cut, unmapped, unknown, missing = several[0], several[1], several[2], several[3]
     data = (sheba / cut["image"]).read_bytes()
     (sheba / cut["image"]).write_bytes(data[:-1000])
     mask = np.array(Image.open(sheba / unmapped["mask"]))
     mask[0, 0] = 7
     Image.fromarray(mask).save(sheba / unmapped["mask"])
     unknown["diagnosis"] = "abscess"
-    (sheba / gone["mask"]).unlink()
+    (sheba / missing["mask"]).unlink()
     write_table(sheba / "slices.csv", rows)
     output = tmp_path / "set"
     done = run_command(
@@ -61,10 +61,10 @@ def test_bad_slices_are_listed_and_the_remaining_ones_converted(sheba, slices_se
     # Patients without a bad slice are unaffected.
     bad = {pseudonym(KEY, "case", row["patient_id"]) for row in several[:4]}
     expected = bytes_of(slices_set, "*.tfrecord")
-    found = bytes_of(output, "*.tfrecord")
+    written = bytes_of(output, "*.tfrecord")
     good = {name for name in expected if name.removesuffix(".tfrecord") not in bad}
     assert good
-    assert all(found[name] == expected[name] for name in good)
+    assert all(written[name] == expected[name] for name in good)
 
 
 def test_bad_volumes_are_refused_and_the_remaining_ones_converted(tiny_phantom, lits_set, tmp_path):

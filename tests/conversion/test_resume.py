@@ -117,9 +117,9 @@ def test_bytes_do_not_depend_on_the_workers(tiny_phantom, slices_set, tmp_path):
         "--workers=2",
     )
     assert done.returncode == 0, done.stderr
-    found = bytes_of(tmp_path / "set")
-    assert found.pop("folds.json")
-    assert found == bytes_of(slices_set)
+    written = bytes_of(tmp_path / "set")
+    assert written.pop("folds.json")
+    assert written == bytes_of(slices_set)
 
 
 def test_finished_cases_are_not_read_again(tiny_phantom, lits_set, tmp_path, monkeypatch):
@@ -184,8 +184,8 @@ def test_a_case_with_other_files_is_converted_again(tiny_phantom, tmp_path):
     assert len(changed) == 2
 
 
-def np_equal(one, other) -> bool:
-    return one.image.tobytes() == other.image.tobytes()
+def np_equal(record, other) -> bool:
+    return record.image.tobytes() == other.image.tobytes()
 
 
 def test_patients_removed_from_the_csv_leave_the_folder(tiny_phantom, slices_set, tmp_path):
@@ -197,8 +197,8 @@ def test_patients_removed_from_the_csv_leave_the_folder(tiny_phantom, slices_set
     (folder / "c-0123456789abcdef.tfrecord").write_text("left by a kill before its memo")
     source = shutil.copytree(tiny_phantom / "sheba", tmp_path / "sheba")
     rows = read_table(source / "slices.csv")
-    gone = rows[0]["patient_id"]
-    write_table(source / "slices.csv", [row for row in rows if row["patient_id"] != gone])
+    removed = rows[0]["patient_id"]
+    write_table(source / "slices.csv", [row for row in rows if row["patient_id"] != removed])
     manifest, _ = convert_slices(source / "slices.csv", folder)
     assert len(manifest.cases) == 8
     names = {path.name for path in folder.iterdir()}
@@ -257,11 +257,11 @@ def test_an_unwritable_output_is_refused(tiny_phantom, tmp_path):
 
 def test_a_second_writer_is_refused(tiny_phantom, lits_set, tmp_path):
     folder = shutil.copytree(lits_set, tmp_path / "set")
-    held = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         with pytest.raises(Refusal, match="output-busy"):
             convert_lits(tiny_phantom / "lits", folder)
     finally:
-        os.close(held)
+        os.close(descriptor)
     assert bytes_of(folder) == bytes_of(lits_set)

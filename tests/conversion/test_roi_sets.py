@@ -59,12 +59,14 @@ def test_boxes_respect_margin_and_smallest_side(lits_set, rois):
 
 
 def test_statistics_agree_with_the_rois(rois):
-    found = records_of(rois)
+    records = records_of(rois)
     for entry in load_manifest(rois).cases:
-        mine = [record for (case, _), record in found.items() if case == entry.case]
-        counts = np.sum([np.bincount(roi.labels.reshape(-1), minlength=3) for roi in mine], axis=0)
+        of_case = [record for (case, _), record in records.items() if case == entry.case]
+        counts = np.sum(
+            [np.bincount(roi.labels.reshape(-1), minlength=3) for roi in of_case], axis=0
+        )
         assert list(entry.statistics.class_pixels) == counts.tolist()
-        liver = np.concatenate([roi.image[roi.labels == 1] for roi in mine]).astype(np.int64)
+        liver = np.concatenate([roi.image[roi.labels == 1] for roi in of_case]).astype(np.int64)
         assert entry.statistics.liver_sum == liver.sum()
 
 

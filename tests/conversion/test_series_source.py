@@ -71,9 +71,9 @@ def test_records_of_a_folder(folder, tmp_path):
     patients = {case.case: (case.patient, case.group) for case in manifest.cases}
     assert patients[case_of(1)] == patients[case_of(3)] == (pseudonym(KEY, "patient", "A"),) * 2
     assert patients[case_of(2)] == (pseudonym(KEY, "patient", "B"),) * 2
-    found = records_of(tmp_path / "set")
-    assert len(found) == 15
-    for (_, index), record in found.items():
+    records = records_of(tmp_path / "set")
+    assert len(records) == 15
+    for (_, index), record in records.items():
         np.testing.assert_array_equal(record.image, np.clip(phantom_hu()[index], -160, 240))
         np.testing.assert_array_equal(record.labels, LABELS[index])
         np.testing.assert_allclose(record.spacing_mm, (0.8, 0.7), rtol=1e-6)
@@ -108,23 +108,23 @@ def test_lesion_types_make_a_typed_record_set_with_folds(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "fold 1:" in done.stdout
-    found = bytes_of(tmp_path / "set1")
-    assert found.pop("folds.json")
+    result = bytes_of(tmp_path / "set1")
+    assert result.pop("folds.json")
     convert_series(tmp_path / "in", tmp_path / "set2", mapping)
-    assert found == bytes_of(tmp_path / "set2")
+    assert result == bytes_of(tmp_path / "set2")
     assert "smith" not in (tmp_path / "set1/manifest.json").read_text().lower()
     manifest = load_manifest(tmp_path / "set1")
     assert manifest.label_set == LESION_TYPES
     kinds = {case.case: case.diagnosis for case in manifest.cases}
     assert kinds[case_of(1)] == "metastasis"
     assert kinds[case_of(2)] == "cyst"
-    found = records_of(tmp_path / "set1")
+    result = records_of(tmp_path / "set1")
     for index in range(5):
-        record = found[case_of(1), index]
+        record = result[case_of(1), index]
         assert record.diagnosis == ("metastasis" if LESION[index].any() else "healthy")
         np.testing.assert_array_equal(record.labels, np.where(LESION[index], 4, LIVER[index]))
     # Rolled by one slice, the cyst remains in slice 0 only; slices 3 and 4 show the metastasis.
-    diagnoses = [found[case_of(6), index].diagnosis for index in range(5)]
+    diagnoses = [result[case_of(6), index].diagnosis for index in range(5)]
     assert diagnoses == ["cyst", "healthy", "healthy", "metastasis", "metastasis"]
 
 
@@ -329,15 +329,15 @@ def test_nothing_that_identifies_a_patient_is_written(tmp_path):
     done = run_command("build_tfrecords", *arguments, f"--output={output}")
     assert done.returncode == 1
     assert "4 refused" in done.stderr
-    found = bytes_of(output)
-    assert any(name.startswith(".cases") for name in found)
-    for name, content in found.items():
+    contents = bytes_of(output)
+    assert any(name.startswith(".cases") for name in contents)
+    for name, content in contents.items():
         assert CANARY not in name
         assert CANARY.encode() not in content.upper(), name
         assert b"19010203" not in content
         assert SERIES_UID.encode() not in content
         assert KEY not in content
-    assert json.loads(found["manifest.json"])["cases"][0]["cautions"]
+    assert json.loads(contents["manifest.json"])["cases"][0]["cautions"]
     # Only the terminal shows paths, those of refusals.
     checked = run_command("verify", *arguments, f"--html={tmp_path / 'page.html'}")
     assert checked.returncode == 1

@@ -33,12 +33,12 @@ def test_3d_ircadb_volumes_form_a_group(tmp_path):
 
 def test_pseudonyms_depend_on_the_key(tiny_phantom):
     table = tiny_phantom / "sheba/slices.csv"
-    one, _ = find_slices(table, KEY, LESION_TYPES, ())
+    tasks, _ = find_slices(table, KEY, LESION_TYPES, ())
     again, _ = find_slices(table, KEY, LESION_TYPES, ())
     other, _ = find_slices(table, KEY[::-1], LESION_TYPES, ())
-    assert one == again
-    assert not {task.case for task in one} & {task.case for task in other}
-    assert not {task.sources for task in one} & {task.sources for task in other}
+    assert tasks == again
+    assert not {task.case for task in tasks} & {task.case for task in other}
+    assert not {task.sources for task in tasks} & {task.sources for task in other}
 
 
 def test_moving_the_input_changes_nothing(tiny_phantom, tmp_path):

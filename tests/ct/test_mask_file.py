@@ -223,8 +223,23 @@ class TestPng:
         image = Image.fromarray(self.VALUES, "P")
         image.putpalette([9, 9, 9, 200, 0, 0, 0, 0, 200])
         image.save(tmp_path / "palette.png")
-        labels = read_png_mask(tmp_path / "palette.png", (2, 3), {0: 0, 1: 1, 2: 2})
+        assert self.refusal(tmp_path / "palette.png").code == "mask-palette"
+        labels = read_png_mask(
+            tmp_path / "palette.png", (2, 3), {0: 0, 1: 1, 2: 2}, palette_index=True
+        )
         np.testing.assert_array_equal(labels, self.VALUES)
+
+    @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+    def test_a_palette_image_has_the_greys_that_it_shows(self, tmp_path, order):
+        """However a program arranges its palette; Pillow's greyscale conversion is the oracle."""
+        image = Image.fromarray(np.argsort(order)[self.VALUES].astype(np.uint8), "P")
+        image.putpalette([grey for value in order for grey in (value, value, value)])
+        image.save(tmp_path / "palette.png")
+        np.testing.assert_array_equal(
+            np.array(Image.open(tmp_path / "palette.png").convert("L")), self.VALUES
+        )
+        labels = read_png_mask(tmp_path / "palette.png", (2, 3), {0: 0, 1: 1, 2: 4})
+        np.testing.assert_array_equal(labels, np.array([0, 1, 4])[self.VALUES])
 
     @pytest.mark.parametrize(("depth", "rows"), [(2, [0b00011000]), (4, [0x01, 0x20])])
     def test_samples_of_two_and_four_bits_are_used_as_values(self, tmp_path, depth, rows):

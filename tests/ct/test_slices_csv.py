@@ -118,7 +118,6 @@ def test_identifiers_are_compared_in_normal_form(table):
     [
         ("s1,p2,b.dcm,b.png,cyst", "csv-duplicate", "lines 2, 3"),
         ("s2,p2,a.dcm,b.png,cyst", "csv-image-twice", "lines 2, 3"),
-        ("s2,P1,b.dcm,b.png,cyst", "csv-patient-spelling", "lines 2, 3"),
     ],
 )
 def test_all_contradicting_rows_are_refused(table, second, code, words):

@@ -50,22 +50,22 @@ def test_unknown_names_get_stable_private_codes():
         "肝",
         "囊",
     ]
-    found = [codes_of(name) for name in names]
-    values = [one.type.value for one in found]
+    codes = [codes_of(name) for name in names]
+    values = [code.type.value for code in codes]
     assert values[0] == "hcc"
     assert len(set(values)) == len(names)
     assert [codes_of(name).type.value for name in names] == values
-    for one in found:
-        assert one.type.scheme == PRIVATE_SCHEME
-        assert one.category == ABNORMAL_STRUCTURE
-        assert one.region == LIVER_STRUCTURE
-        assert 1 <= len(one.type.value) <= 16
-        assert (one.label + one.type.value).isascii()
-        assert one.label
-        assert len(one.label) <= 64
+    for code in codes:
+        assert code.type.scheme == PRIVATE_SCHEME
+        assert code.category == ABNORMAL_STRUCTURE
+        assert code.region == LIVER_STRUCTURE
+        assert 1 <= len(code.type.value) <= 16
+        assert (code.label + code.type.value).isascii()
+        assert code.label
+        assert len(code.label) <= 64
 
 
 def test_names_of_any_length_fit():
-    one = codes_of("lesion of a kind " * 20)
-    assert len(one.label) <= 64
-    assert len(one.type.value) <= 16
+    code = codes_of("lesion of a kind " * 20)
+    assert len(code.label) <= 64
+    assert len(code.type.value) <= 16

@@ -159,10 +159,10 @@ def test_a_single_slice(series, tmp_path):
     assert written == WrittenSeg(2)
     segments = {segment.number: segment for segment in read_dicom_seg(tmp_path / "seg.dcm", scan)}
     np.testing.assert_array_equal(segments[3].mask, labels == 3)
-    # On its series it lies on the one slice too.
-    whole = read_dicom_series(series)
-    segments = {segment.number: segment for segment in read_dicom_seg(tmp_path / "seg.dcm", whole)}
-    assert [int(one.sum()) for one in segments[3].mask] == [0, 7, 0, 0]
+    # Read with its series, the segmentation lies on the same slice only.
+    volume = read_dicom_series(series)
+    segments = {segment.number: segment for segment in read_dicom_seg(tmp_path / "seg.dcm", volume)}
+    assert [int(mask.sum()) for mask in segments[3].mask] == [0, 7, 0, 0]
 
 
 def test_the_elements_of_the_seg(scan, tmp_path):

@@ -185,9 +185,9 @@ def test_probabilities_agree_with_the_networks(exported):
     maps = call_model(exported.signature("probabilities"), hu, spacing)["probabilities"]
     assert maps.dtype == np.float16
     assert maps.shape == (*hu.shape, 5)
-    seen = exported.cascade.undecided(tf.constant(hu), tf.constant(spacing))
+    expected = exported.cascade.undecided(tf.constant(hu), tf.constant(spacing))
     for slice_maps, (row, column), window in zip(
-        maps, seen["origin"].numpy(), seen["probabilities"].numpy(), strict=True
+        maps, expected["origin"].numpy(), expected["probabilities"].numpy(), strict=True
     ):
         rows, columns = window.shape[:2]
         inside = slice_maps[row : row + rows, column : column + columns]

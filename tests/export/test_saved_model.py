@@ -107,10 +107,10 @@ def test_the_graph_has_no_random_or_training_operations(exported):
     operations = {node.op for node in graph.node}
     operations |= {node.op for function in graph.library.function for node in function.node_def}
     assert "Conv2D" in operations
-    odd = ("Random", "Dropout", "Assign", "PyFunc", "Gradient", "Apply")
-    found = {name for name in operations for part in odd if part in name}
+    unexpected = ("Random", "Dropout", "Assign", "PyFunc", "Gradient", "Apply")
+    matches = {name for name in operations for part in unexpected if part in name}
     # Saving and restoring assign what was read from the file.
-    assert found <= {"AssignVariableOp"}
+    assert matches <= {"AssignVariableOp"}
 
 
 def test_unknown_spacing_has_no_areas(exported):

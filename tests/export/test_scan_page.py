@@ -94,12 +94,15 @@ def data_of(page):
 def test_the_label_map_in_the_page_is_exact(scan, labels):
     data = data_of(page_of(scan, labels))
     assert (data["rows"], data["columns"], data["mm"]) == (ROWS, COLUMNS, [2.0, 1.0])
-    found = np.stack([decode_runs(runs, (ROWS, COLUMNS)) for runs in data["runs"]])
-    np.testing.assert_array_equal(found, labels)
+    decoded = np.stack([decode_runs(runs, (ROWS, COLUMNS)) for runs in data["runs"]])
+    np.testing.assert_array_equal(decoded, labels)
 
 
 def test_a_scan_without_liver_has_a_warning(scan, labels):
-    pages = {found: page_of(scan, labels * 0, liver_found=found) for found in (True, False)}
+    pages = {
+        liver_found: page_of(scan, labels * 0, liver_found=liver_found)
+        for liver_found in (True, False)
+    }
     assert "no lesion found</h1>" in pages[True]
     assert "not the same as a healthy liver" not in pages[True]
     assert "no lesion found" not in pages[False]
@@ -111,8 +114,15 @@ def test_runs_are_encoded_and_decoded():
     labels = np.array([[0, 0, 1, 1], [2, 0, 3, 3]], np.uint8)
     assert encode_runs(labels) == [2, 2, 1, 0, 1, 2, 1, 2, 3]
     noise = np.random.default_rng(0).integers(0, 5, (31, 17)).astype(np.uint8)
-    for one in (noise, noise[::-1, ::-1], np.zeros((3, 4), np.uint8), np.ones((3, 4), np.uint8)):
-        np.testing.assert_array_equal(decode_runs(encode_runs(one), one.shape), one)
+    for label_map in (
+        noise,
+        noise[::-1, ::-1],
+        np.zeros((3, 4), np.uint8),
+        np.ones((3, 4), np.uint8),
+    ):
+        np.testing.assert_array_equal(
+            decode_runs(encode_runs(label_map), label_map.shape), label_map
+        )
 
 
 def test_pictures_show_the_window():
@@ -216,7 +226,7 @@ def browse(page, tmp_path, script="", *, size=(1000, 1200), picture=None):
     console = [
         line
         for line in done.stderr.splitlines()
-        # Advice to whoever reads a canvas back, which only these tests do.
+        # A performance hint about reading a canvas, which only these tests do.
         if "CONSOLE" in line
         and "willReadFrequently" not in line
         and "will-read-frequently" not in line
@@ -248,11 +258,11 @@ def test_wheel_keys_slider_and_table_move_through_the_slices(scan, labels, tmp_p
       await then(() => byId("down").click());
       document.body.dataset.seen = seen.join(" ");
     """
-    found, console = browse(page_of(scan, labels), tmp_path, script)
+    recorded, console = browse(page_of(scan, labels), tmp_path, script)
     assert console == []
     # It opens at the slice with most lesion; down from the last by ten is 3; nothing below 0.
-    assert found["seen"] == "3 4 3 4 3 13 3 0 0 7 10 9"
-    assert found["done"] == "1"
+    assert recorded["seen"] == "3 4 3 4 3 13 3 0 0 7 10 9"
+    assert recorded["done"] == "1"
 
 
 @needs_chromium
@@ -286,21 +296,21 @@ def test_outlines_lie_on_the_edges_of_classes_and_can_be_switched_off(scan, labe
       key("O"); await wait();
       body.again = boxOf(colours.cyst);
     """
-    found, console = browse(page_of(scan, labels), tmp_path, script)
+    recorded, console = browse(page_of(scan, labels), tmp_path, script)
     assert console == []
     # 40 columns of 1 mm beside 60 rows of 2 mm.
-    assert float(found["shape"]) == pytest.approx(40 / 120, rel=0.01)
+    assert float(recorded["shape"]) == pytest.approx(40 / 120, rel=0.01)
 
     def shares(text):
         return [float(share) for share in text.split()]
 
     edges = np.array([5 / COLUMNS, 15 / ROWS, 20 / COLUMNS, 40 / ROWS])
-    np.testing.assert_allclose(shares(found["liver"]), edges, atol=0.01)
+    np.testing.assert_allclose(shares(recorded["liver"]), edges, atol=0.01)
     edges = np.array([8 / COLUMNS, 20 / ROWS, 13 / COLUMNS, 26 / ROWS])
-    np.testing.assert_allclose(shares(found["cyst"]), edges, atol=0.01)
-    assert found["without"] == "none,true"
-    assert found["bare"] == "none"
-    assert found["again"] == found["cyst"]
+    np.testing.assert_allclose(shares(recorded["cyst"]), edges, atol=0.01)
+    assert recorded["without"] == "none,true"
+    assert recorded["bare"] == "none"
+    assert recorded["again"] == recorded["cyst"]
 
 
 @needs_chromium
@@ -337,18 +347,18 @@ def test_clicking_a_heading_sorts_the_table(scan, labels, tmp_path):
       seen.push(at());
       document.body.dataset.seen = seen.join(", ");
     """
-    found, console = browse(page_of(scan, labels), tmp_path, script)
+    recorded, console = browse(page_of(scan, labels), tmp_path, script)
     assert console == []
     # By number: a cyst of 70 voxels, a metastasis of 16, a hemangioma of 1.
-    assert found["seen"] == "1 2 3, 3 2 1, 1 3 2, 3, 12"
+    assert recorded["seen"] == "1 2 3, 3 2 1, 1 3 2, 3, 12"
 
 
 @needs_chromium
 def test_these_tests_detect_an_error_in_the_page(scan, labels, tmp_path):
     broken = page_of(scan, labels).replace('"rows":', '"roms":')
-    found, console = browse(broken, tmp_path, "throw new Error('seen')")
+    recorded, console = browse(broken, tmp_path, "throw new Error('seen')")
     assert console
-    assert "done" not in found
+    assert "done" not in recorded
 
 
 def test_template_style_and_script_are_packaged():

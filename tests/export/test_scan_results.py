@@ -63,26 +63,28 @@ def test_results_of_a_series_are_complete_and_consistent(series, tmp_path):
     )
     scan = read_dicom_series(series)
     folder = tmp_path / "out" / "scan-001"
-    labels, reported, found = results_of(scan, folder)
+    labels, reported, contents = results_of(scan, folder)
     files = {path.name for path in folder.iterdir()}
     assert files == {*NAMES, "slice-0001.png"}
-    assert {*found["files"], "lesions.json"} == files
-    assert found["not_written"] == {}
+    assert {*contents["files"], "lesions.json"} == files
+    assert contents["not_written"] == {}
     assert "no segmentation" not in reported
     # SEG and NIfTI, each on the grid of the scan.
     image = nibabel.load(folder / "labels.nii.gz")
     np.testing.assert_array_equal(np.asarray(image.dataobj).transpose(2, 1, 0), labels)
     segments = read_dicom_seg(folder / "segmentation.dcm", scan)
-    np.testing.assert_array_equal(sum(one.mask * one.number for one in segments), labels)
+    np.testing.assert_array_equal(
+        sum(segment.mask * segment.number for segment in segments), labels
+    )
     # JSON and CSV.
     with open(folder / "lesions.csv", newline="", encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
-    (lesion,) = found["lesions"]
+    (lesion,) = contents["lesions"]
     assert (row["scan"], row["type"]) == ("scan-001", "hemangioma")
     assert int(row["voxels"]) == lesion["voxels"] == int((labels == 3).sum())
     assert lesion["slices"] == [int(row["first_slice"]), int(row["last_slice"])] == [1, 2]
-    assert found["flips"] == 2
-    assert found["made_by"] == {
+    assert contents["flips"] == 2
+    assert contents["made_by"] == {
         "name": "liver_tf",
         "version": AlgorithmIdentity().version,
         "model": "ab12",
@@ -108,12 +110,12 @@ def test_only_the_seg_contains_the_patient(series, tmp_path):
 def test_a_scan_without_findings_has_empty_results(series, tmp_path):
     scan = read_dicom_series(series)
     nothing = np.zeros(scan.hu.shape, np.uint8)
-    _, reported, found = results_of(scan, tmp_path / "scan-001", nothing)
-    assert found["diagnosis"] == "healthy"
-    assert found["lesions"] == []
-    assert (found["status"], found["liver_found"]) == ("no-lesion-found", True)
-    assert found["warning"] is None
-    assert found["not_written"]["segmentation.dcm"]["code"] == "nothing-found"
+    _, reported, contents = results_of(scan, tmp_path / "scan-001", nothing)
+    assert contents["diagnosis"] == "healthy"
+    assert contents["lesions"] == []
+    assert (contents["status"], contents["liver_found"]) == ("no-lesion-found", True)
+    assert contents["warning"] is None
+    assert contents["not_written"]["segmentation.dcm"]["code"] == "nothing-found"
     assert "no segmentation.dcm: nothing-found" in reported
     image = nibabel.load(tmp_path / "scan-001" / "labels.nii.gz")
     assert not np.asarray(image.dataobj).any()
@@ -123,11 +125,11 @@ def test_a_scan_without_findings_has_empty_results(series, tmp_path):
 def test_results_of_a_scan_without_liver_carry_a_warning(series, tmp_path):
     scan = read_dicom_series(series)
     nothing = np.zeros(scan.hu.shape, np.uint8)
-    _, reported, found = results_of(scan, tmp_path / "scan-001", nothing, liver_found=False)
+    _, reported, contents = results_of(scan, tmp_path / "scan-001", nothing, liver_found=False)
     assert "NO LIVER FOUND: NOT THE SAME AS A HEALTHY LIVER" in reported
     assert "healthy," not in reported
-    assert (found["status"], found["liver_found"]) == ("no-liver-found", False)
-    assert "not searched for lesions" in found["warning"]
+    assert (contents["status"], contents["liver_found"]) == ("no-liver-found", False)
+    assert "not searched for lesions" in contents["warning"]
     (row,) = csv.DictReader((tmp_path / "scan-001" / "lesions.csv").read_text().splitlines())
     assert (row["scan"], row["status"], row["number"]) == ("scan-001", "no-liver-found", "")
     page = (tmp_path / "scan-001" / "scan.html").read_text()
@@ -144,14 +146,14 @@ def test_without_geometry_the_other_results_are_written(tmp_path):
 
     write_placed_series(tmp_path / "series", *AXIAL, change=change)
     scan = read_dicom_slice(tmp_path / "series" / "1.dcm")
-    _, reported, found = results_of(scan, tmp_path / "scan-001")
-    assert set(found["not_written"]) == {
+    _, reported, contents = results_of(scan, tmp_path / "scan-001")
+    assert set(contents["not_written"]) == {
         *("labels.nii.gz", "lesion_ids.nii.gz", "segmentation.dcm")
     }
-    assert {one["code"] for one in found["not_written"].values()} == {"no-geometry"}
+    assert {entry["code"] for entry in contents["not_written"].values()} == {"no-geometry"}
     assert "no labels.nii.gz: no-geometry" in reported
-    assert found["spacing_mm"] is None
-    assert found["lesions"][0]["volume_ml"] is None
+    assert contents["spacing_mm"] is None
+    assert contents["lesions"][0]["volume_ml"] is None
     files = {path.name for path in (tmp_path / "scan-001").iterdir()}
     assert files == {"lesions.json", "lesions.csv", "scan.html", "slice-0000.png"}
 
@@ -165,10 +167,12 @@ def test_without_a_valid_seg_the_other_results_are_written(tmp_path):
         del dataset.FrameOfReferenceUID
 
     write_placed_series(tmp_path / "series", *AXIAL, change=change)
-    _, reported, found = results_of(read_dicom_series(tmp_path / "series"), tmp_path / "scan-001")
-    assert found["not_written"]["segmentation.dcm"]["code"] == "seg-source"
-    assert "FrameOfReferenceUID" in found["not_written"]["segmentation.dcm"]["came"]
-    assert "labels.nii.gz" in found["files"]
+    _, reported, contents = results_of(
+        read_dicom_series(tmp_path / "series"), tmp_path / "scan-001"
+    )
+    assert contents["not_written"]["segmentation.dcm"]["code"] == "seg-source"
+    assert "FrameOfReferenceUID" in contents["not_written"]["segmentation.dcm"]["came"]
+    assert "labels.nii.gz" in contents["files"]
     assert "no segmentation.dcm: seg-source" in reported
 
 
@@ -182,11 +186,13 @@ def test_elements_missing_in_the_seg_are_listed_without_values(tmp_path):
         dataset.PatientID = "CANARY\\4711"
 
     write_placed_series(tmp_path / "series", *AXIAL, change=change)
-    _, reported, found = results_of(read_dicom_series(tmp_path / "series"), tmp_path / "scan-001")
+    _, reported, contents = results_of(
+        read_dicom_series(tmp_path / "series"), tmp_path / "scan-001"
+    )
     text = "segmentation.dcm lacks PatientID: not valid DICOM in the scan"
     assert text in reported
-    assert {"code": "seg-not-copied", "text": text} in found["cautions"]
-    assert "CANARY" not in reported + json.dumps(found)
+    assert {"code": "seg-not-copied", "text": text} in contents["cautions"]
+    assert "CANARY" not in reported + json.dumps(contents)
 
 
 def test_a_nifti_volume_has_no_seg(series, tmp_path):
@@ -196,9 +202,9 @@ def test_a_nifti_volume_has_no_seg(series, tmp_path):
     hu = scan.hu.transpose(2, 1, 0)
     nibabel.save(nibabel.Nifti1Image(hu, image.affine), tmp_path / "volume.nii.gz")
     volume = read_nifti_volume(tmp_path / "volume.nii.gz")
-    labels, _, found = results_of(volume, tmp_path / "scan-002")
-    assert found["not_written"] == {}
-    assert "segmentation.dcm" not in found["files"]
+    labels, _, contents = results_of(volume, tmp_path / "scan-002")
+    assert contents["not_written"] == {}
+    assert "segmentation.dcm" not in contents["files"]
     again, cautions = read_nifti_labels(tmp_path / "scan-002" / "labels.nii.gz", volume, range(5))
     np.testing.assert_array_equal(again, labels)
     assert cautions == ()

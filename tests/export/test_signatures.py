@@ -36,10 +36,10 @@ def test_spacing_is_optional_except_in_serving_default(exported):
 
 def test_one_spacing_for_all(exported):
     hu = draw_slices(3, 64, 64)
-    one = call_model(exported.signature(), hu, [[0.7, 0.9]])
+    shared = call_model(exported.signature(), hu, [[0.7, 0.9]])
     each = call_model(exported.signature(), hu, [[0.7, 0.9]] * 3)
     for name, value in each.items():
-        np.testing.assert_array_equal(one[name], value)
+        np.testing.assert_array_equal(shared[name], value)
 
 
 @pytest.mark.parametrize(("slope", "intercept"), [(1.0, -1024.0), (0.5, -700.0), (2.0, -2000.0)])

@@ -19,8 +19,8 @@ def draw_scan(rows, columns, lesions=(2, 3, 4, 0)):
     return tuple(np.stack(part) for part in zip(*drawn, strict=True))
 
 
-def dice(one, other):
-    return 2 * (one & other).sum() / (one.sum() + other.sum())
+def dice(mask, other):
+    return 2 * (mask & other).sum() / (mask.sum() + other.sum())
 
 
 @pytest.mark.parametrize("size", [(64, 64), (48, 80)])

@@ -11,7 +11,7 @@ WEIGHTS = (0.5, 0.25, 30.0, 0.0, 97.0)
 
 
 def test_the_correction_by_hand():
-    # What a network with weights 1 and 99 says is even is 1 in 100: 0.5 / 99 : 0.5.
+    # With weights 1 and 99, an output of 0.5 corresponds to 1 in 100: 0.5 / 99 : 0.5.
     logits = np.log([0.5, 0.5]) + prior_correction([1.0, 99.0])
     np.testing.assert_allclose(np.exp(logits) / np.exp(logits).sum(), [0.99, 0.01], rtol=1e-6)
     assert prior_correction([1.0, 1.0]).tolist() == [0.0, 0.0]
@@ -41,9 +41,9 @@ def test_flips_average_corrected_probabilities(make_network):
     flipped = TrainedNetwork(network.model, network.description, flips=True, corrected=True)
     hu = tf.constant(np.random.default_rng(1).normal(100, 40, (1, 32, 32)), tf.float32)
     box = tf.constant([[0.0, 0.0, 32.0]])
-    one = network.with_correction(True)
-    straight = one.probabilities_on_grid(hu, box)
-    mirrored = one.probabilities_on_grid(tf.reverse(hu, [2]), box)
+    corrected = network.with_correction(True)
+    straight = corrected.probabilities_on_grid(hu, box)
+    mirrored = corrected.probabilities_on_grid(tf.reverse(hu, [2]), box)
     mean = (straight + tf.reverse(mirrored, [2])) / 2
     np.testing.assert_allclose(flipped.probabilities_on_grid(hu, box), mean, atol=1e-6)
 

@@ -68,7 +68,7 @@ def test_outlines_of_any_form_equal_all_pairs_of_corners(seed, pixel_mm):
     in_plane = np.ones((3, 3))
     expected = []
     for number in range(1, count + 1):
-        parts = [ndimage.label(one == number, in_plane) for one in numbered]
+        parts = [ndimage.label(labels_of_slice == number, in_plane) for labels_of_slice in numbered]
         lengths = [
             by_all_corners(labelled == part, pixel_mm)
             for labelled, many in parts

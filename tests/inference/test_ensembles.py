@@ -83,14 +83,14 @@ def test_flips_are_undone_and_averaged(make_network, kind):
     hu = tf.random.stateless_normal([2, 40, 32], [0, 1]) * 100
     box = tf.constant([[0, 0, 32], [4, -2, 36]])
     mirrored_box = tf.constant([[0, 0, 32], [4, -2, 36]])
-    found = both.probabilities_on_grid(hu, box).numpy()
-    one = plain.probabilities_on_grid(hu, box).numpy()
+    averaged = both.probabilities_on_grid(hu, box).numpy()
+    plain_result = plain.probabilities_on_grid(hu, box).numpy()
     other = plain.probabilities_on_grid(tf.reverse(hu, [2]), mirrored_box).numpy()[:, :, ::-1]
-    np.testing.assert_allclose(found, (one + other) / 2, atol=1e-5)
-    assert np.abs(found - one).max() > 1e-3
+    np.testing.assert_allclose(averaged, (plain_result + other) / 2, atol=1e-5)
+    assert np.abs(averaged - plain_result).max() > 1e-3
     # The answer to a mirror image is the mirror image of the answer.
     of_mirror = both.probabilities_on_grid(tf.reverse(hu, [2]), mirrored_box).numpy()
-    np.testing.assert_allclose(of_mirror[:, :, ::-1], found, atol=1e-5)
+    np.testing.assert_allclose(of_mirror[:, :, ::-1], averaged, atol=1e-5)
 
 
 def test_networks_that_differ_are_refused(everywhere, make_network):
@@ -126,11 +126,11 @@ def test_runs_are_loaded_with_their_post_processing(runs, make_network):
     finally:
         (runs / "one" / "postprocessing.json").unlink()
     hu = np.zeros((1, 32, 32), np.int16)
-    seen = Cascade.of_runs(runs / "liver", [runs / "one", runs / "two"]).predict(hu, None)
+    predicted = Cascade.of_runs(runs / "liver", [runs / "one", runs / "two"]).predict(hu, None)
     by_hand = Cascade(
         LiverFinder(make_network("liver")), [make_network("lesion"), make_network("lesion", seed=2)]
     ).predict(hu, None)
-    np.testing.assert_array_equal(seen.labels, by_hand.labels)
+    np.testing.assert_array_equal(predicted.labels, by_hand.labels)
 
 
 @pytest.mark.parametrize(

@@ -43,22 +43,22 @@ def special_masks():
     snake[1::4, :-1] = snake[3::4, 1:] = False
     yield snake
     yield np.indices(empty.shape).sum(0) % 2 == 0
-    one = empty.copy()
-    one[13, 16] = True
-    yield one
+    single_pixel = empty.copy()
+    single_pixel[13, 16] = True
+    yield single_pixel
 
 
 def test_the_graph_equals_numpy_and_scipy_on_200_masks():
     generator = np.random.default_rng(0)
     masks = [*special_masks()]
     masks += [draw_mask(generator, (14, 17)) for _ in range(200 - len(masks))]
-    found = largest_components_2d(tf.constant(np.stack(masks))).numpy()
-    for number, (mask, kept) in enumerate(zip(masks, found, strict=True)):
+    largest = largest_components_2d(tf.constant(np.stack(masks))).numpy()
+    for number, (mask, kept) in enumerate(zip(masks, largest, strict=True)):
         np.testing.assert_array_equal(kept, largest_component(mask[None])[0], str(number))
         by_scipy = ndimage.binary_fill_holes(largest_by_scipy(mask))
         np.testing.assert_array_equal(kept, by_scipy, str(number))
     graph = tf.function(largest_components_2d, input_signature=[tf.TensorSpec([None] * 3, tf.bool)])
-    np.testing.assert_array_equal(graph(tf.constant(np.stack(masks))), found)
+    np.testing.assert_array_equal(graph(tf.constant(np.stack(masks))), largest)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (2, 2), (3, 3)])
@@ -66,9 +66,9 @@ def test_tiny_slices(shape):
     size = int(np.prod(shape))
     numbers = np.arange(2**size)
     masks = (numbers[:, None] >> np.arange(size) & 1).astype(bool).reshape(-1, *shape)
-    found = largest_components_2d(tf.constant(masks)).numpy()
-    for mask, one in zip(masks, found, strict=True):
-        np.testing.assert_array_equal(one, ndimage.binary_fill_holes(largest_by_scipy(mask)))
+    largest = largest_components_2d(tf.constant(masks)).numpy()
+    for mask, component in zip(masks, largest, strict=True):
+        np.testing.assert_array_equal(component, ndimage.binary_fill_holes(largest_by_scipy(mask)))
 
 
 def test_component_sizes_and_filled_holes_equal_scipy():

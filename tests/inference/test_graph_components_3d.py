@@ -33,8 +33,8 @@ def test_a_snake_is_one_component():
 def test_largest_sections_equal_scipy():
     for seed in range(8):
         mask = np.random.default_rng(seed).random((6, 12, 13)) < 0.08
-        places, found = (each.numpy() for each in sections(tf.constant(mask)))
+        places, areas = (each.numpy() for each in sections(tf.constant(mask)))
         np.testing.assert_array_equal(places, np.argwhere(mask))
         labelled, count = ndimage.label(mask, np.ones((3, 3, 3)))
         per_slice = np.stack([np.bincount(each.ravel(), minlength=count + 1) for each in labelled])
-        np.testing.assert_array_equal(found, per_slice.max(axis=0)[labelled[mask]])
+        np.testing.assert_array_equal(areas, per_slice.max(axis=0)[labelled[mask]])

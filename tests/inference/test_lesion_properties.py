@@ -82,7 +82,7 @@ def test_types_come_from_the_mean_probabilities(scan):
     reported = find_lesions(
         labels, hu, None, LESION_TYPES, probabilities=probabilities, type_threshold=0.51
     )
-    assert [(one.type, one.most_likely_type) for one in reported] == [
+    assert [(lesion.type, lesion.most_likely_type) for lesion in reported] == [
         ("metastasis", "metastasis"),
         ("indeterminate", "hemangioma"),
     ]
@@ -124,9 +124,9 @@ def test_a_custom_label_set():
 
 def test_unknown_spacing_gives_no_size(scan):
     def sizes(spacing_mm):
-        found = lesions_of(*scan, spacing_mm, LESION_TYPES)
+        lesions = lesions_of(*scan, spacing_mm, LESION_TYPES)
         names = ("volume_ml", "area_mm2", "longest_diameter_mm", "diameter_slice")
-        return [tuple(dataclasses.asdict(lesion)[name] for name in names) for lesion in found]
+        return [tuple(dataclasses.asdict(lesion)[name] for name in names) for lesion in lesions]
 
     assert sizes(None) == [(None,) * 4] * 2
     assert sizes((float("nan"), 0.5, 0.8)) == [(None, 1.6, 1.887, 0), (None, 0.8, 1.676, 2)]

@@ -47,20 +47,20 @@ def test_components_equal_scipy_and_are_numbered_by_their_first_pixels(seed, ste
         structure[[0, 2]] = 0
     expected, count = ndimage.label(mask, structure)
     runs = runs_of(mask, mask.shape)
-    names, found = components(runs, steps, corners=corners)
-    assert found == count
+    names, number = components(runs, steps, corners=corners)
+    assert number == count
     of_pixels = np.repeat(names, runs.length)
     truth = expected[mask]
     # One name for one number, both ways.
     assert len(set(zip(of_pixels.tolist(), truth.tolist(), strict=True))) == count
-    first = [np.flatnonzero(of_pixels == name)[0] for name in range(found)]
+    first = [np.flatnonzero(of_pixels == name)[0] for name in range(number)]
     assert first == sorted(first)
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_holes_equal_scipy(seed):
     mask = draw_mask(seed)
-    filled = np.stack([ndimage.binary_fill_holes(one) for one in mask])
+    filled = np.stack([ndimage.binary_fill_holes(plane) for plane in mask])
     np.testing.assert_array_equal(paint(holes(runs_of(mask, mask.shape))), filled & ~mask)
 
 

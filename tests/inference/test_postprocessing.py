@@ -25,14 +25,14 @@ def test_settings_out_of_range_are_refused(values, message):
 
 
 def test_an_ensemble_uses_the_settings_of_most_runs_or_the_simplest():
-    one, other = PostProcessing(0.5, True, 10.0), PostProcessing(least_area_mm2=25.0)
-    assert of_ensemble([one]) == one
-    assert of_ensemble([one, other, one]) == one
-    assert of_ensemble([one, other]) == other
+    strict, simple = PostProcessing(0.5, True, 10.0), PostProcessing(least_area_mm2=25.0)
+    assert of_ensemble([strict]) == strict
+    assert of_ensemble([strict, simple, strict]) == strict
+    assert of_ensemble([strict, simple]) == simple
     # The order of the runs does not matter, and ties are broken.
     small, large = PostProcessing(least_area_mm2=50.0), PostProcessing(least_area_mm2=100.0)
     assert of_ensemble([small, large]) == of_ensemble([large, small]) == small
-    assert of_ensemble([one, other, NOTHING]) == NOTHING
+    assert of_ensemble([strict, simple, NOTHING]) == NOTHING
 
 
 @pytest.fixture
@@ -135,20 +135,20 @@ def runs(tmp_path, make_network):
 
 
 def test_the_stored_rule_is_used_unless_another_is_given(runs):
-    one = [runs / "one"]
-    assert of_runs(one) == of_runs(one, decision="argmax") == NOTHING
+    single = [runs / "one"]
+    assert of_runs(single) == of_runs(single, decision="argmax") == NOTHING
     corrected = PostProcessing(corrected=True)
-    assert of_runs(one, decision="prior_corrected") == corrected
-    assert of_runs(one, use_chosen=False, decision="prior_corrected") == corrected
+    assert of_runs(single, decision="prior_corrected") == corrected
+    assert of_runs(single, use_chosen=False, decision="prior_corrected") == corrected
     with pytest.raises(Refusal, match=r"\[no-threshold\].*--decision=threshold"):
-        of_runs(one, decision="threshold")
+        of_runs(single, decision="threshold")
     stored = PostProcessing(0.7, least_area_mm2=20.0, corrected=True)
     postprocessing.save(runs / "one", stored, {})
-    assert of_runs(one) == of_runs(one, decision="threshold") == stored
-    assert of_runs(one, decision="argmax") == of_runs(one, use_chosen=False) == NOTHING
-    assert of_runs(one, decision="prior_corrected") == corrected
+    assert of_runs(single) == of_runs(single, decision="threshold") == stored
+    assert of_runs(single, decision="argmax") == of_runs(single, use_chosen=False) == NOTHING
+    assert of_runs(single, decision="prior_corrected") == corrected
     with pytest.raises(Refusal, match=r"\[no-threshold\].*--nopostprocessing"):
-        of_runs(one, use_chosen=False, decision="threshold")
+        of_runs(single, use_chosen=False, decision="threshold")
 
 
 def test_correction_without_class_weights_is_refused(runs):

@@ -56,9 +56,9 @@ def test_a_slice_without_liver_has_no_box_unless_the_box_is_that_of_the_scan():
 def test_unknown_spacing_in_a_batch_is_nan_or_zero():
     liver = np.repeat(make_liver((0, (30, 50), (40, 70))), 4, axis=0)
     spacing = tf.constant([[0.75, 0.75], [np.nan, np.nan], [0.0, 0.0], [1.0, 1.0]])
-    boxes, found = square_boxes(tf.constant(liver), spacing, RoiRule(5.0, 1.0))
+    boxes, has_liver = square_boxes(tf.constant(liver), spacing, RoiRule(5.0, 1.0))
     assert boxes.numpy().tolist() == [[18, 33, 44]] * 3 + [[20, 35, 40]]
-    assert found.numpy().all()
+    assert has_liver.numpy().all()
 
 
 def test_single_pixel_and_full_slice():

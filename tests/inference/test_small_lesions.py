@@ -41,9 +41,9 @@ def test_the_graph_for_slices_equals_numpy(seed):
     labels = np.where(smooth > 0.2, generator.integers(2, 5, smooth.shape), 1).astype(np.uint8)
     liver = generator.random(labels.shape) < 0.5
     least = np.array([1, 5, 20, 60], np.int32)
-    found = without_small_2d(tf.constant(labels, tf.int32), tf.constant(liver), least).numpy()
+    filtered = without_small_2d(tf.constant(labels, tf.int32), tf.constant(liver), least).numpy()
     for index in range(len(labels)):
         alone = labels[index : index + 1].copy()
         without_small(alone, liver[index : index + 1], least[index])
-        np.testing.assert_array_equal(found[index], alone[0])
-    assert (found > 1).sum() < (labels > 1).sum()
+        np.testing.assert_array_equal(filtered[index], alone[0])
+    assert (filtered > 1).sum() < (labels > 1).sum()

@@ -29,13 +29,13 @@ def test_the_sheet_shows_what_training_sees(record_set):
     source = BatchSource(slices, batch_size=1, seed=3, ranges=Ranges(), augment_on_host=True)
     plain = BatchSource(slices, batch_size=1, seed=3, ranges=None)
     for number, batches in enumerate((plain, source, source)):
-        seen = {
+        in_training = {
             images.numpy().tobytes(): labels.numpy().tobytes()
             for images, labels, _ in batches.epoch(max(number - 1, 0))
         }
         for row in rows:
             image, labels = row.images[number], row.labels[number]
-            near = [key for key, value in seen.items() if value == labels.tobytes()]
+            near = [key for key, value in in_training.items() if value == labels.tobytes()]
             apart = [np.abs(np.frombuffer(key, np.float32) - image.ravel()).max() for key in near]
             assert min(apart) < 1e-2, (row.name, number)
 
@@ -81,9 +81,9 @@ def test_captions_describe_the_moderated_augmentation(record_set):
         for labels, applied, rest in zip(row.labels[1:], row.applied, other.applied, strict=True):
             words = caption(applied).splitlines()[1]
             right, down = (int(part.split("%")[0]) for part in words.split(","))
-            seen = np.argwhere(labels == lesion).mean(axis=0) - before
+            displacement = np.argwhere(labels == lesion).mean(axis=0) - before
             # Captions are in whole percent of 32 pixels; labels move by whole pixels.
-            np.testing.assert_allclose([down, right], 100 * seen / 32, atol=2.5)
+            np.testing.assert_allclose([down, right], 100 * displacement / 32, atol=2.5)
             moderated += caption(applied) != caption(rest)
     assert moderated > 3
 

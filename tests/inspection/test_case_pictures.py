@@ -16,8 +16,8 @@ from tests.builders.verify_pages import body_slice, decode, pixels_inside
 
 @pytest.mark.parametrize("spacing_mm", [(0.8, 0.8), (1.0, 0.5), None])
 def test_outlines_follow_the_mask(spacing_mm):
-    one = body_slice(spacing_mm=spacing_mm)
-    picture = picture_of(one, "", LESION_TYPES)
+    labelled = body_slice(spacing_mm=spacing_mm)
+    picture = picture_of(labelled, "", LESION_TYPES)
     row_mm, column_mm = spacing_mm or (1.0, 1.0)
     # The crop leaves 4 pixels of air round the body of 100 x 140 pixels.
     height, width = 108 * row_mm, 148 * column_mm
@@ -25,12 +25,12 @@ def test_outlines_follow_the_mask(spacing_mm):
     assert max(picture.height, picture.width) == SIDE
     units = SIDE / max(height, width)
     assert picture.units_per_mm == (None if spacing_mm is None else pytest.approx(units))
-    crop = one.labels[6:114, 6:154]
+    crop = labelled.labels[6:114, 6:154]
     scale = np.array([row_mm, column_mm]) * units
     for label, path in picture.outlines:
         expected = crop >= 1 if label == 1 else crop == label
-        found = pixels_inside(path, crop.shape, scale)
-        assert (found != expected).sum() <= 0.01 * expected.sum()
+        inside = pixels_inside(path, crop.shape, scale)
+        assert (inside != expected).sum() <= 0.01 * expected.sum()
     assert [label for label, _ in picture.outlines] == [1, 3]
     grey = decode(picture)
     assert grey.shape == crop.shape
@@ -51,6 +51,6 @@ def test_a_large_slice_is_reduced():
 def test_workers_do_not_change_facts_or_pictures(tiny_phantom):
     tasks, _ = find_slices(tiny_phantom / "sheba/slices.csv", KEY, LESION_TYPES, MASK_VALUES)
     tasks = tasks[:4]
-    one, two = (list(in_processes(picture_case, tasks, workers)) for workers in (1, 2))
-    assert one == two
-    assert one[0][0].rows[0].slices == len(tasks[0].rows)
+    single, parallel = (list(in_processes(picture_case, tasks, workers)) for workers in (1, 2))
+    assert single == parallel
+    assert single[0][0].rows[0].slices == len(tasks[0].rows)

@@ -36,11 +36,11 @@ def check(command, capsys):
 @pytest.mark.parametrize("name", ["lits_set", "slices_set"])
 def test_hashes_agree_with_the_records(request, name):
     folder = request.getfixturevalue(name)
-    found = records_of(folder)
+    records = records_of(folder)
     for entry in load_manifest(folder).cases:
         assert entry.hashes == tuple(
             hash_slice(record.image, index)
-            for (case, index), record in sorted(found.items())
+            for (case, index), record in sorted(records.items())
             if case == entry.case
         )
         assert json.loads((folder / ".cases" / f"{entry.case}.json").read_text())["entry"][
@@ -71,10 +71,10 @@ def test_rois_carry_the_training_data_of_the_liver_network(lits_set, tmp_path):
         def find(images):
             return images > 75
 
-    seen = tmp_path / "seen.json"
-    seen.write_text("[]\n")
+    training_data = tmp_path / "seen.json"
+    training_data.write_text("[]\n")
     output = tmp_path / "rois"
-    cut_rois(lits_set, output, Finder(), RULE, seen)
+    cut_rois(lits_set, output, Finder(), RULE, training_data)
     assert (output / LIVER_TRAINING_DATA).read_text() == "[]\n"
     # sha256sum of the three bytes.
     expected = "37517e5f3dc66819f61f5a7bb8ace1921282415f10551d2defa5c3eb0985b570"
@@ -155,7 +155,7 @@ def test_sets_under_different_keys_are_compared_by_pixels(slices_set, tmp_path, 
     # As if of another site: other pseudonyms, another key.
     text = text.replace(key, "f" * 16).replace('"p-', '"p-0').replace('"case": "c-', '"case": "c-0')
     (folder / "manifest.json").write_text(text)
-    status, said = check(slices_set, folder)
+    status, printed = check(slices_set, folder)
     assert status == 1
-    assert f"caution: patients of {slices_set} and {folder} cannot be compared" in said
-    assert "shared-patient: 0 pairs of cases\nidentical-slice: 9 pairs" in said
+    assert f"caution: patients of {slices_set} and {folder} cannot be compared" in printed
+    assert "shared-patient: 0 pairs of cases\nidentical-slice: 9 pairs" in printed

@@ -39,8 +39,8 @@ def test_lines_of_32_classes_all_differ():
     label_set = LabelSet("many", ("background", "liver", *(f"kind{n}" for n in range(30))))
     labels = np.zeros((64, 64), np.uint8)
     labels.reshape(-1)[: 32 * 8] = np.repeat(np.arange(32), 8)
-    one = LabelledSlice(0, np.zeros((64, 64), np.int16), labels, (1.0, 1.0), "", None)
-    svg = picture_svg(one, label_set)
+    labelled = LabelledSlice(0, np.zeros((64, 64), np.int16), labels, (1.0, 1.0), "", None)
+    svg = picture_svg(labelled, label_set)
     lines = re.findall(r'd="[^"]+" (stroke=.*?)/>', svg)
     styles = [re.sub(r'stroke-width="\S+"', "", line) for line in lines if "data" not in line]
     assert len(set(styles)) >= 31

@@ -27,24 +27,24 @@ def slices_facts(tiny_phantom) -> Facts:
 
 def test_facts_of_slices(tiny_phantom, slices_facts, slices_set):
     rows = read_table(tiny_phantom / "sheba/slices.csv")
-    found = slices_facts
-    assert (found.cases, len(found.patients), found.slices) == (9, 9, 21)
+    facts = slices_facts
+    assert (facts.cases, len(facts.patients), facts.slices) == (9, 9, 21)
     for diagnosis in {row["diagnosis"] for row in rows}:
-        mine = [row for row in rows if row["diagnosis"] == diagnosis]
-        assert found.diagnosis_slices[diagnosis] == len(mine)
-        patients = {row["patient_id"] for row in mine}
-        assert len(found.diagnosis_patients[diagnosis]) == len(patients)
+        of_diagnosis = [row for row in rows if row["diagnosis"] == diagnosis]
+        assert facts.diagnosis_slices[diagnosis] == len(of_diagnosis)
+        patients = {row["patient_id"] for row in of_diagnosis}
+        assert len(facts.diagnosis_patients[diagnosis]) == len(patients)
     records = list(records_of(slices_set).values())
     labels = np.stack([record.labels for record in records])
     counts = np.bincount(labels.reshape(-1), minlength=5)
-    assert [found.class_pixels[label] for label in range(5)] == counts.tolist()
-    assert found.with_liver == sum((part >= 1).any() for part in labels)
-    assert found.with_lesion == sum((part >= 2).any() for part in labels)
-    assert found.matrices == {(64, 64): 21}
+    assert [facts.class_pixels[label] for label in range(5)] == counts.tolist()
+    assert facts.with_liver == sum((part >= 1).any() for part in labels)
+    assert facts.with_lesion == sum((part >= 2).any() for part in labels)
+    assert facts.matrices == {(64, 64): 21}
     spacings = {tuple(np.float32(record.spacing_mm)) for record in records}
-    assert {tuple(np.float32(pair)) for pair in found.pixel_mm} == spacings
-    assert not found.cautions
-    assert not found.refusals
+    assert {tuple(np.float32(pair)) for pair in facts.pixel_mm} == spacings
+    assert not facts.cautions
+    assert not facts.refusals
 
 
 def test_facts_agree_with_the_manifest(slices_facts, slices_set):
@@ -57,7 +57,7 @@ def test_facts_agree_with_the_manifest(slices_facts, slices_set):
 
 def test_hu_are_measured_before_windowing(tiny_phantom):
     tasks, _ = find_lits(tiny_phantom / "lits", KEY)
-    found = sum_of(map(facts_of_case, tasks))
+    facts = sum_of(map(facts_of_case, tasks))
     pairs = [
         [
             np.asarray(nibabel.load(tiny_phantom / f"lits/{part}-{number}.nii.gz").dataobj)
@@ -67,12 +67,12 @@ def test_hu_are_measured_before_windowing(tiny_phantom):
     ]
     for label in (1, 2):
         values = np.concatenate([hu[labels == label] for hu, labels in pairs]).astype(float)
-        assert found.hu[label].count == values.size
-        assert found.hu[label].mean == pytest.approx(values.mean())
-        assert found.hu[label].sd == pytest.approx(values.std())
+        assert facts.hu[label].count == values.size
+        assert facts.hu[label].mean == pytest.approx(values.mean())
+        assert facts.hu[label].sd == pytest.approx(values.std())
     images = [nibabel.load(tiny_phantom / f"lits/volume-{n}.nii.gz") for n in (0, 1)]
     axes = Counter("".join(nibabel.aff2axcodes(image.affine)) for image in images)
-    assert found.orientations == axes
+    assert facts.orientations == axes
 
 
 def test_row_of_a_scan_by_hand(tmp_path):
@@ -104,8 +104,8 @@ def test_diameters_by_hand():
     labels[2, 2] = 2
     labels[5:8, 5:8] = 2
     labels[9, 9] = 3
-    found = lesion_diameters_mm(labels, 2, (0.5, 2.0))
-    np.testing.assert_allclose(found, [(4 * 5 / np.pi) ** 0.5, (4 * 9 / np.pi) ** 0.5])
+    diameters = lesion_diameters_mm(labels, 2, (0.5, 2.0))
+    np.testing.assert_allclose(diameters, [(4 * 5 / np.pi) ** 0.5, (4 * 9 / np.pi) ** 0.5])
     assert lesion_diameters_mm(labels, 4, (1.0, 1.0)) == []
 
 

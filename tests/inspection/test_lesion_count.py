@@ -16,13 +16,13 @@ def test_counts_agree_with_connected_components_of_another_library(stacked):
     labels = rng.choice(np.array([0, 1, 2, 3], np.uint8), (9, 14, 12), p=[0.5, 0.36, 0.07, 0.07])
     labels[4] = 1  # an empty slice parts what it lies between
     count = LesionCount(stacked)
-    for number, one in enumerate(labels):
-        count.add(number, one, (2, 3))
+    for number, slice_labels in enumerate(labels):
+        count.add(number, slice_labels, (2, 3))
     eight = np.ones((3, 3), bool)
     expected = sum(
         ndimage.label(labels == label, np.ones((3, 3, 3)))[1]
         if stacked
-        else sum(ndimage.label(one == label, eight)[1] for one in labels)
+        else sum(ndimage.label(slice_labels == label, eight)[1] for slice_labels in labels)
         for label in (2, 3)
     )
     assert count.lesions == expected > 10

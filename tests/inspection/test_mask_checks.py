@@ -26,8 +26,8 @@ from tests.builders.verify_pages import body_slice
 def test_a_mirrored_mask_raises_cautions_and_is_visible(mirror, codes):
     right = picture_of(body_slice(), "", LESION_TYPES)
     picture = picture_of(body_slice(mirror), "", LESION_TYPES)
-    found = {caution.code for caution in picture.cautions}
-    assert found == codes
+    raised = {caution.code for caution in picture.cautions}
+    assert raised == codes
     assert (picture.outlines == right.outlines) == (mirror is None)
     assert picture.jpeg == right.jpeg
 

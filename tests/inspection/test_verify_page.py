@@ -90,10 +90,10 @@ def test_nothing_is_written_and_no_key_created_unless_requested(
     def run(*arguments):
         return run_command("verify", "--source=lits", "--workers=1", *arguments, key=None)
 
-    given = f"--input={tiny_phantom / 'lits'}"
-    assert run(given).returncode == 0
+    argument = f"--input={tiny_phantom / 'lits'}"
+    assert run(argument).returncode == 0
     assert list(tmp_path.iterdir()) == []
-    assert run(given, "--html=page.html").returncode == 0
+    assert run(argument, "--html=page.html").returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
     text = (tmp_path / "page.html").read_text("utf-8")
     page = assert_self_contained(text)

@@ -22,9 +22,9 @@ CYST, HEMANGIOMA, METASTASIS = 2, 3, 4
 
 
 def scored(label, index, *scores, detected=True):
-    truth, found = np.array([[label]], np.uint8), np.array([[2 if detected else 1]], np.uint8)
+    truth, predicted = np.array([[label]], np.uint8), np.array([[2 if detected else 1]], np.uint8)
     where = {"patient": f"p{index}", "case": f"c{index}", "slice_index": 0}
-    return compare_with_truth(truth, found, LESION_TYPES, **where, type_scores=scores)
+    return compare_with_truth(truth, predicted, LESION_TYPES, **where, type_scores=scores)
 
 
 RESULTS = [
@@ -48,7 +48,7 @@ def test_calibration_error_by_hand():
 
 def test_reliability_curve_by_hand():
     curve = reliability(RESULTS, row_weights(RESULTS), scaled=False)
-    assert [one.slices for one in curve] == [0, 0, 0, 0, 0, 1, 0, 0, 0, 2]
+    assert [entry.slices for entry in curve] == [0, 0, 0, 0, 0, 1, 0, 0, 0, 2]
     assert curve[9].confidence == pytest.approx(0.94)
     assert curve[9].right == 0.5
     assert (curve[5].low, curve[5].high, curve[5].right) == (0.5, 0.6, 1.0)
@@ -76,15 +76,15 @@ def test_scaling_by_hand():
 
 
 def test_the_temperature_by_hand():
-    # Two of three are cysts, and every score says cyst with 0.9 (1 : 1/18 : 1/18 else): the best
+    # Two of three are cysts, and every score gives cyst 0.9 (1 : 1/18 : 1/18 else): the best
     # scaled probability of a cyst is 2/3, so 18 ** (1 / T) = 4.
     results = [scored(label, k, 18, 1, 1) for k, label in enumerate((CYST, CYST, METASTASIS))]
-    found = fit_temperature(results)
-    assert found.value == pytest.approx(math.log(18) / math.log(4), rel=1e-4)
-    assert found.after == pytest.approx(-(2 * math.log(4 / 6) + math.log(1 / 6)) / 3)
-    assert found.before == pytest.approx(-(2 * math.log(18 / 20) + math.log(1 / 20)) / 3)
-    assert (found.fitted_on, found.slices, found.cases) == ("validation", 3, ("c0", "c1", "c2"))
-    assert not found.at_bound
+    fitted = fit_temperature(results)
+    assert fitted.value == pytest.approx(math.log(18) / math.log(4), rel=1e-4)
+    assert fitted.after == pytest.approx(-(2 * math.log(4 / 6) + math.log(1 / 6)) / 3)
+    assert fitted.before == pytest.approx(-(2 * math.log(18 / 20) + math.log(1 / 20)) / 3)
+    assert (fitted.fitted_on, fitted.slices, fitted.cases) == ("validation", 3, ("c0", "c1", "c2"))
+    assert not fitted.at_bound
 
 
 def test_a_known_temperature_is_found():
@@ -95,10 +95,10 @@ def test_a_known_temperature_is_found():
     # A network that multiplies its logits by 2.5 is overconfident by that factor.
     sharp = scaled_scores(chances, 1 / 2.5)
     results = [scored(label, k, *s) for k, (label, s) in enumerate(zip(labels, sharp, strict=True))]
-    found = fit_temperature(results)
-    assert found.value == pytest.approx(2.5, rel=0.06)
-    assert found.after < found.before
-    warmed = [replace(r, temperature=found.value) for r in results]
+    fitted = fit_temperature(results)
+    assert fitted.value == pytest.approx(2.5, rel=0.06)
+    assert fitted.after < fitted.before
+    warmed = [replace(r, temperature=fitted.value) for r in results]
     summary = summarise(warmed)
     assert summary["calibration_error_scaled"] < 0.03 < summary["calibration_error"]
 

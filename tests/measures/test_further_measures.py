@@ -155,7 +155,7 @@ def test_ranking_by_hand():
 
 
 def test_ranking_agrees_with_scikit_learn_within_each_network(cohort):
-    one, other = cohort(0.6), [replace(r, seed=1) for r in cohort(0.8)]
+    seed0, seed1 = cohort(0.6), [replace(r, seed=1) for r in cohort(0.8)]
     alike = (1 / 3,) * 3
 
     def expected(results, column):
@@ -165,10 +165,10 @@ def test_ranking_agrees_with_scikit_learn_within_each_network(cohort):
         return roc_auc_score(positive, scores), positive.sum() * (~positive).sum()
 
     for column, name in enumerate(LESION_TYPES.lesions):
-        first, second = expected(one, column), expected(other, column)
-        assert summarise(one)[f"auc_{name}"] == pytest.approx(first[0])
+        first, second = expected(seed0, column), expected(seed1, column)
+        assert summarise(seed0)[f"auc_{name}"] == pytest.approx(first[0])
         together = np.average([first[0], second[0]], weights=[first[1], second[1]])
-        assert summarise(one + other)[f"auc_{name}"] == pytest.approx(together)
+        assert summarise(seed0 + seed1)[f"auc_{name}"] == pytest.approx(together)
 
 
 def test_sizes_by_hand():
@@ -191,14 +191,14 @@ def test_measures_by_size_by_hand():
         measured([1, 1, 1, 1, 1, 1], [2, 1, 1, 1, 1, 1], index=3, spacing_mm=mid),
         measured([2, 1, 1, 1, 1, 1], [2, 1, 1, 1, 1, 1], index=4, spacing_mm=None),
     ]
-    found = {
-        name: {measure: one.value() for measure, one in own.items()}
-        for name, own in measures_by_size(results).items()
+    by_size = {
+        name: {measure: sums.value() for measure, sums in measures.items()}
+        for name, measures in measures_by_size(results).items()
     }
-    assert list(found) == [
+    assert list(by_size) == [
         *("under_10_mm", "10_to_20_mm", "20_to_50_mm", "50_mm_and_more", "size_unknown")
     ]
-    middle, large, unknown = (found[n] for n in ("10_to_20_mm", "20_to_50_mm", "size_unknown"))
+    middle, large, unknown = (by_size[n] for n in ("10_to_20_mm", "20_to_50_mm", "size_unknown"))
     # Slices by their largest lesion: the second is of the middle bin, the first and third large.
     assert middle["success"] == 0.0
     assert large["success"] == 1.0
@@ -210,7 +210,7 @@ def test_measures_by_size_by_hand():
     # Found ones of the middle bin: two in the third slice (IoU 1 and 1/4), the false alarm.
     assert middle["lesion_precision_iou10"] == pytest.approx(2 / 3)
     assert middle["lesion_precision_iou50"] == pytest.approx(1 / 3)
-    assert found["under_10_mm"]["dice2"] is None
+    assert by_size["under_10_mm"]["dice2"] is None
     assert "lesion_f1_iou10" not in middle
 
 

@@ -16,21 +16,21 @@ def mask(*places, shape=(5, 9)):
 
 
 def test_two_points_by_hand():
-    one, other = mask((1, 2)), mask((4, 6))
+    truth, predicted = mask((1, 2)), mask((4, 6))
     # 3 rows of 2 mm and 4 columns of 1.5 mm apart: hypot(6, 6).
-    found = surface_distances(one, other, (2.0, 1.5))
-    assert found.hd95_mm == pytest.approx(math.hypot(6, 6))
-    assert found.assd_mm == pytest.approx(math.hypot(6, 6))
+    distances = surface_distances(truth, predicted, (2.0, 1.5))
+    assert distances.hd95_mm == pytest.approx(math.hypot(6, 6))
+    assert distances.assd_mm == pytest.approx(math.hypot(6, 6))
 
 
 def test_a_line_and_a_point_by_hand():
     line, point = mask(*((0, column) for column in range(5))), mask((0, 0))
-    found = surface_distances(line, point, (1.0, 3.0))
+    distances = surface_distances(line, point, (1.0, 3.0))
     # From the line 0, 3, 6, 9, 12 mm, whose 95th percentile lies at rank 0.95 * 4 = 3.8; back 0.
-    assert found.hd95_mm == pytest.approx(9 + 0.8 * 3)
+    assert distances.hd95_mm == pytest.approx(9 + 0.8 * 3)
     # The mean of the six distances of both directions.
-    assert found.assd_mm == pytest.approx(30 / 6)
-    assert surface_distances(point, line, (1.0, 3.0)) == found
+    assert distances.assd_mm == pytest.approx(30 / 6)
+    assert surface_distances(point, line, (1.0, 3.0)) == distances
 
 
 def test_the_surface_is_the_rim_of_the_mask():
@@ -47,8 +47,8 @@ def test_the_surface_is_the_rim_of_the_mask():
 
 def test_equal_masks_have_distance_zero():
     block = np.ones((4, 4), bool)
-    found = surface_distances(block, block, (0.7, 0.7))
-    assert (found.hd95_mm, found.assd_mm) == (0.0, 0.0)
+    distances = surface_distances(block, block, (0.7, 0.7))
+    assert (distances.hd95_mm, distances.assd_mm) == (0.0, 0.0)
 
 
 def test_empty_cases():
@@ -86,13 +86,13 @@ def test_agrees_with_all_pairs_of_points(shape):
         share = rng.choice([0.03, 0.2, 0.7])
         truth, predicted = rng.random((2, *shape)) < share
         spacing = tuple(rng.uniform(0.4, 3, len(shape)))
-        found = surface_distances(truth, predicted, spacing)
+        distances = surface_distances(truth, predicted, spacing)
         if not (truth.any() and predicted.any()):
-            assert found is None
+            assert distances is None
             continue
         hd95, assd = every_pair(truth, predicted, spacing)
-        assert found.hd95_mm == pytest.approx(hd95, abs=1e-9)
-        assert found.assd_mm == pytest.approx(assd, abs=1e-9)
+        assert distances.hd95_mm == pytest.approx(hd95, abs=1e-9)
+        assert distances.assd_mm == pytest.approx(assd, abs=1e-9)
 
 
 def test_refusals():

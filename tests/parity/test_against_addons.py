@@ -153,7 +153,7 @@ def test_shift(size):
     parameters = draw(range(COUNT), shift=0.1)
     *_, right, down = parts(parameters)
     assert np.abs([right, down]).max() > 0.05
-    # Ours says where a pixel comes from, theirs where it goes.
+    # Our transform gives the source of a pixel, theirs its destination.
     moves = np.stack([-right * columns, -down * rows], axis=1)
     assert_parity(images, labels, parameters, translation(*moves.T))
     translated = tfa_image.translate(

@@ -230,6 +230,8 @@ def test_lists_of_scans(tmp_path):
     assert named_scans([], None) == []
     with pytest.raises(Refusal, match=r"\[file-missing\]"):
         named_scans([], str(tmp_path / "none.txt"))
+    path.write_bytes(b"K\xf6ln/scan.nii\n")  # a name that is not UTF-8
+    assert bytes(named_scans([], path)[0].path) == b"K\xf6ln/scan.nii"
     for content in (b"\x1f\x8b\x08\xff", b"a\0b"):
         path.write_bytes(content)
         with pytest.raises(Refusal, match=r"\[input-list-text\]"):

@@ -26,7 +26,7 @@ def lines(findings, *differences, **changes):
 
 
 def test_one_line_per_measure(findings):
-    told = lines(
+    reported = lines(
         findings,
         difference("up", 0.1, 0.3),
         difference("down", -0.3, -0.1),
@@ -37,9 +37,9 @@ def test_one_line_per_measure(findings):
     )
     assert (
         "Dice2 against baseline: higher for up (+0.20 [+0.10, +0.30]); lower for down "
-        "(-0.20 [-0.30, -0.10]); no difference shown for wide, doubtful." in told
+        "(-0.20 [-0.30, -0.10]); no difference shown for wide, doubtful." in reported
     )
-    assert "Accuracy against baseline: no difference shown for any protocol." in told
+    assert "Accuracy against baseline: no difference shown for any protocol." in reported
     few = replace(difference("few", 0.1, 0.3), trainings=2)
     assert (
         "Dice2 against baseline: higher for up (+0.20 [+0.10, +0.30]); higher (observed, two "
@@ -56,7 +56,7 @@ def test_the_effect_of_the_order_needs_the_control(findings):
         "separated from that of longer training."
     ]
     against = {"reference": "no_freezing_5_cycles"}
-    told = lines(
+    reported = lines(
         findings,
         difference("hier_freeze", 0.1, 0.3, **against),
         difference("hier_freeze", -0.1, 0.3, measure="accuracy", **against),
@@ -64,9 +64,9 @@ def test_the_effect_of_the_order_needs_the_control(findings):
     assert (
         "hier_freeze against no_freezing_5_cycles, its control of equal training length without "
         "freezing: "
-        "higher in Dice2 (+0.20 [+0.10, +0.30]); no difference shown in Accuracy." in told
+        "higher in Dice2 (+0.20 [+0.10, +0.30]); no difference shown in Accuracy." in reported
     )
-    assert SHARED_CYCLES not in told
+    assert SHARED_CYCLES not in reported
     other = {"reference": "no_freezing_6_cycles"}
     both = [difference("hier_freeze", 0.1, 0.3, **against)]
     both.append(difference("hier_unfreeze", 0.1, 0.3, **other))
@@ -75,20 +75,20 @@ def test_the_effect_of_the_order_needs_the_control(findings):
 
 def with_measure(findings, measure, *values):
     measured = {
-        name: {**own, measure: Interval(value, None, None, 0)}
-        for (name, own), value in zip(findings.measured.items(), values, strict=True)
+        name: {**intervals, measure: Interval(value, None, None, 0)}
+        for (name, intervals), value in zip(findings.measured.items(), values, strict=True)
     }
     return replace(findings, measured=measured)
 
 
-@pytest.mark.parametrize(("values", "told"), [((0.95, 0.99), True), ((0.94, 0.99), False)])
-def test_a_ceiling_is_reported(findings, values, told):
-    found = summary(with_measure(findings, "success", *values))
+@pytest.mark.parametrize(("values", "is_reported"), [((0.95, 0.99), True), ((0.94, 0.99), False)])
+def test_a_ceiling_is_reported(findings, values, is_reported):
+    reported = summary(with_measure(findings, "success", *values))
     sentence = (
         "Success is at least 0.95 for all protocols. At this ceiling, these data cannot "
         "distinguish the protocols."
     )
-    assert [line for line in found if line.startswith("Success is")] == [sentence] * told
+    assert [line for line in reported if line.startswith("Success is")] == [sentence] * is_reported
 
 
 @pytest.mark.parametrize(
@@ -108,34 +108,36 @@ def test_a_ceiling_is_reported(findings, values, told):
     ],
 )
 def test_false_positives_are_reported(findings, rates, ending):
-    found = summary(with_measure(findings, "healthy_false_positive_rate", *rates))
-    (line,) = (line for line in found if line.startswith("False-positive rate on healthy slices: "))
+    reported = summary(with_measure(findings, "healthy_false_positive_rate", *rates))
+    (line,) = (
+        line for line in reported if line.startswith("False-positive rate on healthy slices: ")
+    )
     assert line.endswith(ending)
 
 
 def test_data_and_seeds_are_reported(findings, cohort):
-    told = summary(findings)
+    reported = summary(findings)
     counts = findings.diagnoses["baseline"]
     assert sum(counts.values()) == 60
     kinds = ", ".join(f"{n} {name}" for name, n in counts.items())
-    assert told[0] == (
+    assert reported[0] == (
         f"Evaluated on PHANTOM data: 2 protocols, 2 networks, 60 slices of 20 patients ({kinds})."
     )
-    assert told[-1].startswith("One seed: ")
+    assert reported[-1].startswith("One seed: ")
     twice = [replace(r, seed=seed) for seed in (0, 1) for r in cohort(0.5)]
     two = summary(compute_findings({"mine": twice}, "d", samples=50))
     assert two[-1].startswith("2 seeds, averaged within each slice")
     assert "a 95 % interval covers the truth in about 90 % of cases" in two[-1]
     fewer = compute_findings({"mine": twice, "few": cohort(0.5, patients=5)}, "d", samples=50)
-    told = summary(fewer)
-    assert told[0].endswith(
+    reported = summary(fewer)
+    assert reported[0].endswith(
         "up to 60 slices of 20 patients; not every protocol was evaluated on all of them."
     )
-    assert told[1] == "No protocol named baseline was evaluated, so none is compared with it."
-    # One of the two says nothing of another training, and the other must not hide that.
+    assert reported[1] == "No protocol named baseline was evaluated, so none is compared with it."
+    # One seed does not cover another training; a protocol with more seeds must not hide that.
     assert (
         "For protocols with one seed, the intervals cover new patients for these trained"
-        in told[-1]
+        in reported[-1]
     )
     seeds = [{0: {}, 1: {}, 2: {}}, {0: {}, 1: {}, 2: {}, 3: {}}]
     more = replace(findings, by_seed=dict(zip(findings.by_seed, seeds, strict=True)))
@@ -150,14 +152,14 @@ def test_untested_is_not_called_no_difference(findings):
     nothing = Interval(None, None, None, 0)
     undefined = [PairedDifference("dice1", p, "baseline", nothing, None, None, 10, 1) for p in "ab"]
     apart = PairedDifference("dice2", "c", "baseline", nothing, None, None, 0, 0)
-    told = lines(findings, *undefined, apart, difference("d", -0.1, 0.3))
-    assert "Dice1 against baseline: undefined on these data for all protocols." in told
+    reported = lines(findings, *undefined, apart, difference("d", -0.1, 0.3))
+    assert "Dice1 against baseline: undefined on these data for all protocols." in reported
     assert (
         "Dice2 against baseline: not compared (no fold and seed in common) for c; no difference "
-        "shown for d." in told
+        "shown for d." in reported
     )
     control = {"protocol": "hier_freeze", "reference": "no_freezing_5_cycles"}
-    told = lines(
+    reported = lines(
         findings,
         replace(undefined[0], **control),
         replace(difference("hier_freeze", -0.1, 0.3), **control),
@@ -165,7 +167,7 @@ def test_untested_is_not_called_no_difference(findings):
     assert (
         "hier_freeze against no_freezing_5_cycles, its control of equal training length without "
         "freezing: "
-        "undefined on these data: Dice1; no difference shown in Dice2." in told
+        "undefined on these data: Dice1; no difference shown in Dice2." in reported
     )
 
 

@@ -167,36 +167,38 @@ def test_a_failed_write_leaves_the_old_report(cohort, tmp_path, monkeypatch):
 
 def test_json_holds_every_figure(written):
     files, results = written
-    told = json.loads(files.json.read_text("utf-8"))
-    assert (told["schema"], told["data"], told["level"]) == (1, PHANTOM, 0.95)
-    own = told["protocols"]["hier_freeze"]
+    figures = json.loads(files.json.read_text("utf-8"))
+    assert (figures["schema"], figures["data"], figures["level"]) == (1, PHANTOM, 0.95)
+    protocol = figures["protocols"]["hier_freeze"]
     summary = summarise(results["hier_freeze"])
-    assert {name: one["value"] for name, one in own["measures"].items()} == {
-        name: value for name, value in summary.items() if name in own["measures"]
+    assert {name: entry["value"] for name, entry in protocol["measures"].items()} == {
+        name: value for name, value in summary.items() if name in protocol["measures"]
     }
-    assert set(own["measures"]) == set(told["titles"])
-    assert own["counts"] == {name: summary[name] for name in own["counts"]}
-    assert sum(sum(row) for row in own["confusion"]["slices"]) == summary["images"]
-    assert own["by_seed"] == {
+    assert set(protocol["measures"]) == set(figures["titles"])
+    assert protocol["counts"] == {name: summary[name] for name in protocol["counts"]}
+    assert sum(sum(row) for row in protocol["confusion"]["slices"]) == summary["images"]
+    assert protocol["by_seed"] == {
         "0": {m: summary[m] for m in ("dice1", "dice2", "success", "accuracy")}
     }
-    counts = own["size_counts"].values()
-    assert sum(one["slices"] for one in counts) == summary["lesion_images"]
+    counts = protocol["size_counts"].values()
+    assert sum(entry["slices"] for entry in counts) == summary["lesion_images"]
     true_lesions = sum(len(result.true_lesions) for result in results["hier_freeze"])
-    assert sum(one["lesions"] for one in counts) == true_lesions
+    assert sum(entry["lesions"] for entry in counts) == true_lesions
     of_bin = {}
     for result in results["hier_freeze"]:
         if result.has_lesion:
             of_bin.setdefault(result.size, set()).add(result.patient)
-    told_patients = {size: one["dice2"]["patients"] for size, one in own["by_size"].items()}
-    assert {size: n for size, n in told_patients.items() if n} == {
+    patients_by_size = {
+        size: entry["dice2"]["patients"] for size, entry in protocol["by_size"].items()
+    }
+    assert {size: n for size, n in patients_by_size.items() if n} == {
         size: len(patients) for size, patients in of_bin.items()
     }
-    bins = own["reliability"]["scaled"]
+    bins = protocol["reliability"]["scaled"]
     gaps = sum(b["slices"] * abs(b["right"] - b["confidence"]) for b in bins if b["slices"])
     error = gaps / sum(b["slices"] for b in bins)
     assert error == pytest.approx(summary["calibration_error_scaled"])
-    assert [d["verdict"].split(" of ")[0] for d in told["differences"]][::2] == [
+    assert [d["verdict"].split(" of ")[0] for d in figures["differences"]][::2] == [
         *("Dice1", "Dice2", "Success", "Accuracy", "False-positive rate on healthy slices")
     ]
 

@@ -82,15 +82,15 @@ def test_a_run_validated_on_the_test_fold_is_red_and_separate(written):
     loose = f"hier_freeze, {LOOSE}"
     rows = re.findall(r"<tr( class=\"caution-cells\")?><th>([^<]*)</th>", page(output))
     assert rows
-    # The row of a protocol or run is red where its name says so, and only there.
+    # Only rows of protocols and runs whose name is marked are red.
     assert all(bool(red) is (LOOSE in name or "_validated_on" in name) for red, name in rows)
     assert sum(bool(red) for red, _ in rows) >= 5
-    told = json.loads((output / "measures.json").read_text())
-    assert list(told["protocols"]) == [
+    figures = json.loads((output / "measures.json").read_text())
+    assert list(figures["protocols"]) == [
         *("baseline", "hier_freeze", loose, "no_freezing_5_cycles", "mine")
     ]
-    assert told["protocols"][loose]["counts"]["networks"] == 1
-    assert not any(loose in (d["protocol"], d["reference"]) for d in told["differences"])
+    assert figures["protocols"][loose]["counts"]["networks"] == 1
+    assert not any(loose in (d["protocol"], d["reference"]) for d in figures["differences"])
     summary = re.search(r"<ul>(.*?)</ul>", page(output))[1]
     assert LOOSE in summary.split("<li>")[-1]
     assert LOOSE not in " ".join(summary.split("<li>")[:-1])
@@ -102,15 +102,15 @@ def test_the_files_hold_the_same_figures(written):
         *("report.html", "report.md", "report.csv", "measures.json", "images.csv", "table.txt")
     ]
     assert all(path.is_file() for path in files)
-    told = json.loads((output / "measures.json").read_text())
+    figures = json.loads((output / "measures.json").read_text())
     with open(output / "report.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     markdown = (output / "report.md").read_text("utf-8")
     shown = text_of(output)
-    for protocol, own in told["protocols"].items():
+    for protocol, entry in figures["protocols"].items():
         for measure in ("dice1", "dice2", "success", "accuracy"):
-            one = own["measures"][measure]
-            cell = f"{one['value']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
+            interval = entry["measures"][measure]
+            cell = f"{interval['value']:.2f} [{interval['low']:.2f}, {interval['high']:.2f}]"
             assert cell in shown
             assert cell in markdown
             (row,) = (
@@ -118,10 +118,10 @@ def test_the_files_hold_the_same_figures(written):
                 for r in rows
                 if (r["source"], r["protocol"], r["measure"]) == ("measured", protocol, measure)
             )
-            assert float(row["low"]) == pytest.approx(one["low"], rel=1e-5)
+            assert float(row["low"]) == pytest.approx(interval["low"], rel=1e-5)
             assert row["data"] == PHANTOM
-            assert int(row["patients"]) == one["patients"] <= own["counts"]["patients"]
-    for d in told["differences"]:
+            assert int(row["patients"]) == interval["patients"] <= entry["counts"]["patients"]
+    for d in figures["differences"]:
         (row,) = (
             r
             for r in rows
@@ -141,14 +141,16 @@ def test_the_summary_states_differences_and_their_absence(written):
         "freezing: no difference shown in Dice1, Dice2, Success, Accuracy, False-positive rate on "
         "healthy slices." in text
     )
-    told = json.loads((output / "measures.json").read_text())
+    figures = json.loads((output / "measures.json").read_text())
     # The one cell of "mine" is compared with the same fold and seed of the baseline alone.
-    (mine,) = (d for d in told["differences"] if (d["protocol"], d["measure"]) == ("mine", "dice2"))
+    (shown,) = (
+        d for d in figures["differences"] if (d["protocol"], d["measure"]) == ("mine", "dice2")
+    )
     # Of 20 patients 19 have a lesion.
-    assert (mine["patients"], mine["networks"]) == (19, 1)
+    assert (shown["patients"], shown["networks"]) == (19, 1)
     (whole,) = (
         d
-        for d in told["differences"]
+        for d in figures["differences"]
         if (d["protocol"], d["reference"], d["measure"]) == ("hier_freeze", "baseline", "dice2")
     )
     assert (whole["patients"], whole["networks"]) == (38, 4)
@@ -265,16 +267,16 @@ def browse(path, profile):
         timeout=100,
     )
     body = re.search(r"<body([^>]*)>", done.stdout)[1]
-    found = {k: int(v) for k, v in re.findall(r'data-(\w+)="(\d+)"', body)}
-    return found, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    loaded = {k: int(v) for k, v in re.findall(r'data-(\w+)="(\d+)"', body)}
+    return loaded, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is missing")
 def test_a_browser_loads_every_picture_without_an_error(written, tmp_path):
     output, files = written
     pictures = [path for path in files if path.suffix == ".png"]
-    found, console = browse(output / "report.html", tmp_path)
-    assert found == {"pictures": len(pictures), "loaded": len(pictures)}
+    loaded, console = browse(output / "report.html", tmp_path)
+    assert loaded == {"pictures": len(pictures), "loaded": len(pictures)}
     assert len(pictures) == 4 + 5
     assert console == []
     # A picture that does not load and an error in the page would be seen.
@@ -282,8 +284,8 @@ def test_a_browser_loads_every_picture_without_an_error(written, tmp_path):
     text = page(output).replace("data:image/png;base64,iVBO", "missing/", 1)
     broken.write_text(text.replace("<h1>", "<script>throw new Error('seen')</script><h1>"), "utf-8")
     (tmp_path / "again").mkdir()
-    found, console = browse(broken, tmp_path / "again")
-    assert found == {"pictures": 9, "loaded": 8}
+    loaded, console = browse(broken, tmp_path / "again")
+    assert loaded == {"pictures": 9, "loaded": 8}
     assert console
 
 

@@ -20,9 +20,11 @@ from liver_tf.run_files import INNER
 
 def slice_result(patient, pixels, hit):
     """A slice with a lesion of some pixels, of which ``hit`` are found; none: healthy."""
-    truth, found = np.full((1, 9), 1, np.uint8), np.full((1, 9), 1, np.uint8)
-    truth[0, :pixels], found[0, :hit] = 2, 2
-    return compare_with_truth(truth, found, LESION_TYPES, patient=patient, case="c", slice_index=0)
+    truth, predicted = np.full((1, 9), 1, np.uint8), np.full((1, 9), 1, np.uint8)
+    truth[0, :pixels], predicted[0, :hit] = 2, 2
+    return compare_with_truth(
+        truth, predicted, LESION_TYPES, patient=patient, case="c", slice_index=0
+    )
 
 
 def test_ranks_by_dice_and_the_larger_miss_is_the_worse():
@@ -36,7 +38,7 @@ def test_ranks_by_dice_and_the_larger_miss_is_the_worse():
         *(slice_result("e", 4, 3), slice_result("healthy", 0, 0)),
     ]
     ranks = pick_examples(results)
-    assert {rank: one.patient for rank, one in ranks.items()} == {
+    assert {rank: example.patient for rank, example in ranks.items()} == {
         "worst": "c",
         "median": "d",
         "best": "a",
@@ -83,18 +85,18 @@ def test_round_trip_and_examples_of_other_results_are_ignored(tmp_path):
     truth = np.eye(9, dtype=np.uint8)
     shown = {
         rank: crop_to_liver(
-            truth * 7, truth, truth * 2, None if rank == "best" else (1.0, 0.5), one
+            truth * 7, truth, truth * 2, None if rank == "best" else (1.0, 0.5), example
         )
-        for rank, one in pick_examples(results).items()
+        for rank, example in pick_examples(results).items()
     }
     save_examples(tmp_path, run, shown)
-    found = load_examples(tmp_path, run)
-    assert list(found) == ["worst", "median", "best"]
-    for rank, one in shown.items():
-        assert found[rank].result == one.result
-        assert found[rank].spacing_mm == one.spacing_mm
+    loaded = load_examples(tmp_path, run)
+    assert list(loaded) == ["worst", "median", "best"]
+    for rank, example in shown.items():
+        assert loaded[rank].result == example.result
+        assert loaded[rank].spacing_mm == example.spacing_mm
         for name in ("hu", "truth", "predicted"):
-            np.testing.assert_array_equal(getattr(found[rank], name), getattr(one, name))
+            np.testing.assert_array_equal(getattr(loaded[rank], name), getattr(example, name))
     assert load_examples(tmp_path, replace(run, made_of={"weights": "others"})) is None
     assert load_examples(tmp_path, replace(run, results=run.results[:1])) is None
     whole = run_files.shown_slices_file(tmp_path).read_bytes()

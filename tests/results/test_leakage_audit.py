@@ -75,8 +75,8 @@ def test_runs_without_training_data_are_listed(study):
 
 def test_validation_on_the_test_fold_is_reported_but_no_leak(cohort, tmp_path):
     run = write_measured_run(tmp_path, cohort, "mine", 0.5, validation=TEST_FOLD)
-    own = SplitPart("fold", KEY, (*training_cases(0), *training_cases(1)))
-    save_training_data(run / "seen.json", (own, SplitPart("volumes", KEY, ())))
+    fold = SplitPart("fold", KEY, (*training_cases(0), *training_cases(1)))
+    save_training_data(run / "seen.json", (fold, SplitPart("volumes", KEY, ())))
     check = audit_leakage(read_study(tmp_path))
     assert (check.shared, check.loose) == ((), ("fold0_validated_on_test/seed0/mine",))
     assert "deliberately validated" in check.text()

@@ -14,16 +14,16 @@ from liver_tf.run_files import TEST_FOLD
 
 def test_folds_and_seeds_are_pooled(stored):
     runs = [stored(fold=str(f), seed=s) for f in range(3) for s in range(2)] + [stored("yours")]
-    found = pool_runs(runs)
-    assert list(found) == ["mine", "yours"]
-    summary = summarise(found["mine"])
+    pooled = pool_runs(runs)
+    assert list(pooled) == ["mine", "yours"]
+    summary = summarise(pooled["mine"])
     assert (summary["images"], summary["patients"], summary["networks"]) == (54, 18, 6)
-    one = summarise(runs[0].results)
-    assert summary["dice2"] == pytest.approx(one["dice2"])
+    single = summarise(runs[0].results)
+    assert summary["dice2"] == pytest.approx(single["dice2"])
 
 
 @pytest.mark.parametrize(
-    ("changes", "found"),
+    ("changes", "problem"),
     [
         ({}, "found fold0/seed0/mine twice"),
         ({"fold": "1"}, "found a patient in two folds of mine"),
@@ -31,11 +31,11 @@ def test_folds_and_seeds_are_pooled(stored):
         ({"seed": 1, "made_of": {"records": "z"}}, "runs on one record set; found 2"),
     ],
 )
-def test_runs_of_different_studies_are_refused(stored, changes, found):
+def test_runs_of_different_studies_are_refused(stored, changes, problem):
     first = stored()
     with pytest.raises(Refusal, match=r"\[runs-not-one-study\]") as no:
         pool_runs([first, replace(first, **changes)])
-    assert found in str(no.value)
+    assert problem in str(no.value)
 
 
 def test_runs_of_one_fold_are_tested_on_the_same_slices(stored):
@@ -57,13 +57,13 @@ def test_runs_validated_on_the_test_fold_are_labelled(stored):
     assert data_label_of([loose], "my data") == f"my data, {LOOSE}"
     assert data_label_of([clean, loose], "my data") == "my data"
     assert cautions_of_runs([clean]) == ()
-    (told,) = cautions_of_runs([clean, loose])
-    assert told.startswith(
+    (caution,) = cautions_of_runs([clean, loose])
+    assert caution.startswith(
         f"{LOOSE}: early stopping, post-processing and temperature of "
         "fold0_validated_on_test/seed0/mine were chosen on the test patients"
     )
 
 
 def test_a_second_test_evaluation_is_reported(stored):
-    (told,) = cautions_of_runs([stored(), stored(seed=1, looks=2)])
-    assert told.startswith("TEST FOLD EVALUATED MORE THAN ONCE: fold0/seed1/mine (2 times)")
+    (caution,) = cautions_of_runs([stored(), stored(seed=1, looks=2)])
+    assert caution.startswith("TEST FOLD EVALUATED MORE THAN ONCE: fold0/seed1/mine (2 times)")

@@ -38,6 +38,6 @@ def test_frozen_blocks_are_abbreviated(fixed, text):
 
 
 def test_a_shared_cycle_counts_once():
-    one, two = cycle(key="a"), cycle(key="b", seconds=5.0)
+    shared, second = cycle(key="a"), cycle(key="b", seconds=5.0)
     unknown = cycle(seconds=1.0)
-    assert seconds_spent([[one, two], [one, unknown], [unknown]]) == 17.0
+    assert seconds_spent([[shared, second], [shared, unknown], [unknown]]) == 17.0

@@ -47,7 +47,8 @@ def slow_bootstrap(results, samples, seed, measure=summarise):
 def dice2_difference(reference, other, *, samples=10_000):
     results = {"baseline": reference, "mine": other}
     resamples = {
-        name: resample(own, all_measures(own), samples=samples) for name, own in results.items()
+        name: resample(slices, all_measures(slices), samples=samples)
+        for name, slices in results.items()
     }
     (difference,) = compare(results, resamples, measures=("dice2",), permutations=100)
     return difference
@@ -73,12 +74,12 @@ def test_every_resample_of_two_patients_by_hand():
     lesion, liver = np.array([[2]], np.uint8), np.array([[1]], np.uint8)
     hit = compare_with_truth(lesion, lesion, LESION_TYPES, patient="a", case="c", slice_index=0)
     miss = compare_with_truth(lesion, liver, LESION_TYPES, patient="b", case="c", slice_index=0)
-    found = intervals([hit, miss], samples=4_000, seed=0)
+    by_measure = intervals([hit, miss], samples=4_000, seed=0)
     # aa, ab or ba, bb: Success 1, 1/2, 0 with chances 1/4, 1/2, 1/4.
-    assert found["success"] == Interval(0.5, 0.0, 1.0, 4_000, 2)
+    assert by_measure["success"] == Interval(0.5, 0.0, 1.0, 4_000, 2)
     # Dice1 exists only where a was drawn, is carried by one patient, and so has no interval.
-    assert found["dice1"] == Interval(1.0, None, None, 0, 1)
-    assert found["healthy_false_positive_rate"] == Interval(None, None, None, 0, 0)
+    assert by_measure["dice1"] == Interval(1.0, None, None, 0, 1)
+    assert by_measure["healthy_false_positive_rate"] == Interval(None, None, None, 0, 0)
     narrow = intervals([hit, miss], samples=4_000, seed=0, level=0.4)["success"]
     assert (narrow.low, narrow.high) == (0.5, 0.5)
 
@@ -127,7 +128,7 @@ def test_no_results_have_no_values():
 
 def test_paired_difference_agrees_with_the_slow_bootstrap(cohort):
     reference, other = cohort(0.4), cohort(0.9)
-    found = dice2_difference(reference, other, samples=20_000)
+    compared = dice2_difference(reference, other, samples=20_000)
     slow = [
         after - before
         for before, after in zip(
@@ -138,10 +139,10 @@ def test_paired_difference_agrees_with_the_slow_bootstrap(cohort):
     ]
     low, high = np.quantile(slow, [0.025, 0.975])
     difference = summarise(other)["dice2"] - summarise(reference)["dice2"]
-    assert found.interval.value == pytest.approx(difference)
-    assert found.interval.low == pytest.approx(low, abs=0.25 * np.std(slow))
-    assert found.interval.high == pytest.approx(high, abs=0.25 * np.std(slow))
-    assert found.verdict() == "Dice2 of mine against baseline: higher (observed, one training)"
+    assert compared.interval.value == pytest.approx(difference)
+    assert compared.interval.low == pytest.approx(low, abs=0.25 * np.std(slow))
+    assert compared.interval.high == pytest.approx(high, abs=0.25 * np.std(slow))
+    assert compared.verdict() == "Dice2 of mine against baseline: higher (observed, one training)"
     back = dice2_difference(other, reference)
     assert back.verdict().endswith(": lower (observed, one training)")
 
@@ -189,9 +190,9 @@ def test_networks_are_resampled_too():
     """Two seeds that differ for every patient alike: patients alone would give no width."""
     results = [slice_result(f"p{k}", hit=2, seed=0) for k in range(10)]
     results += [slice_result(f"p{k}", hit=0, seed=1) for k in range(10)]
-    found = intervals(results, samples=4_000)["success"]
+    interval = intervals(results, samples=4_000)["success"]
     # One seed or the other: 1, 0.
-    assert (found.value, found.low, found.high) == (0.5, 0.0, 1.0)
+    assert (interval.value, interval.low, interval.high) == (0.5, 0.0, 1.0)
     shares = np.unique(draw(results, samples=4_000).samples["success"], return_counts=True)
     assert shares[0].tolist() == [0.0, 1.0]
     assert shares[1] / 4_000 == pytest.approx([0.5, 0.5], abs=0.03)
@@ -206,9 +207,9 @@ def test_resamples_of_networks_have_the_variance_of_their_mean(seeds):
         slice_result(f"p{k}", hit=hit, seed=seed) for seed, hit in enumerate(hits) for k in range(4)
     ]
     shares = [2 * hit / (2 + hit) for hit in hits]
-    found = draw(results, samples=40_000).samples["dice2"]
-    assert np.var(found) == pytest.approx(np.var(shares, ddof=1) / seeds, rel=0.03)
-    assert np.mean(found) == pytest.approx(np.mean(shares), abs=0.01)
+    resampled = draw(results, samples=40_000).samples["dice2"]
+    assert np.var(resampled) == pytest.approx(np.var(shares, ddof=1) / seeds, rel=0.03)
+    assert np.mean(resampled) == pytest.approx(np.mean(shares), abs=0.01)
 
 
 def test_networks_of_different_folds_are_resampled_separately():
@@ -224,9 +225,9 @@ def test_networks_of_different_folds_are_resampled_separately():
 
 
 def test_more_seeds_do_not_act_like_more_patients(cohort):
-    one = cohort(0.6)
-    three = [replace(r, seed=seed) for r in one for seed in range(3)]
-    alone, together = (intervals(r, samples=2_000, seed=3)["dice2"] for r in (one, three))
+    single = cohort(0.6)
+    three = [replace(r, seed=seed) for r in single for seed in range(3)]
+    alone, together = (intervals(r, samples=2_000, seed=3)["dice2"] for r in (single, three))
     assert together.value == pytest.approx(alone.value)
     assert together.low == pytest.approx(alone.low)
     assert together.high == pytest.approx(alone.high)
@@ -254,10 +255,10 @@ def test_ranking_is_resampled_within_networks():
         for patient, label in truth.items():
             labels = np.array([[label]], np.uint8)
             where = {"patient": patient, "case": "c", "slice_index": 0}
-            own = compare_with_truth(
+            scored = compare_with_truth(
                 labels, labels, LESION_TYPES, **where, type_scores=scores[label]
             )
-            results.append(replace(own, seed=seed))
+            results.append(replace(scored, seed=seed))
     drawn = draw(results, samples=4_000)
     assert drawn.observed["auc_cyst"] == 0.5
     values, counts = np.unique(

@@ -11,14 +11,14 @@ from tests.builders.cohort import slice_result
 
 
 def p_of(reference, other, measure="dice2", **options):
-    found = permutation_test(
+    tested = permutation_test(
         all_measures(reference)[measure],
         all_measures(other)[measure],
         ResamplingUnits.of(reference),
         ResamplingUnits.of(other),
         **options,
     )
-    return None if found is None else found.p
+    return None if tested is None else tested.p
 
 
 def test_every_exchange_of_three_patients_by_hand():
@@ -34,7 +34,7 @@ def test_every_exchange_of_three_patients_by_hand():
 def test_slices_of_a_patient_are_exchanged_together():
     reference = [slice_result("a", hit=0, index=k) for k in range(12)]
     other = [slice_result("a", hit=2, index=k) for k in range(12)]
-    # One patient says nothing, however many slices.
+    # A single patient gives no evidence, whatever the number of slices.
     assert p_of(reference, other) == 1.0
 
 
@@ -90,23 +90,23 @@ def test_a_ratio_with_changing_denominator_agrees_with_brute_force(cohort):
 def test_undefined_has_no_p_and_seed_decides(cohort):
     missed = [slice_result(p, hit=0) for p in "ab"]
     assert p_of(missed, missed, "dice1") is None
-    one, other = cohort(0.5), cohort(0.7)
-    assert p_of(one, other, seed=1) == p_of(one, other, seed=1)
-    assert p_of(one, other, permutations=99) >= 1 / 100
+    reference, other = cohort(0.5), cohort(0.7)
+    assert p_of(reference, other, seed=1) == p_of(reference, other, seed=1)
+    assert p_of(reference, other, permutations=99) >= 1 / 100
     with pytest.raises(ValueError, match="the same patients"):
-        p_of(one, cohort(0.5, patients=3))
+        p_of(reference, cohort(0.5, patients=3))
     with pytest.raises(ValueError, match="at least 1 permutation"):
-        p_of(one, other, permutations=0)
+        p_of(reference, other, permutations=0)
 
 
 def test_null_differences_give_uniform_p():
     rng = np.random.default_rng(1)
     units = ResamplingUnits(tuple("abcdefghijkl"), (("", 0),), np.arange(12), np.zeros(12, int))
-    found = []
+    p_values = []
     for _ in range(200):
         before, after = (RatioSums(rng.random(12), np.ones(12)) for _ in "ab")
-        found.append(permutation_test(before, after, units, units, permutations=4096).p)
-    assert stats.kstest(found, "uniform").pvalue > 0.01
+        p_values.append(permutation_test(before, after, units, units, permutations=4096).p)
+    assert stats.kstest(p_values, "uniform").pvalue > 0.01
 
 
 def test_holm_by_hand():
@@ -117,5 +117,5 @@ def test_holm_by_hand():
 
 def test_p_is_never_zero():
     names = [f"p{k:02}" for k in range(30)]
-    missed, found = ([slice_result(p, hit=hit) for p in names] for hit in (0, 2))
-    assert p_of(missed, found, permutations=99) == 1 / 100
+    missed, overlapping = ([slice_result(p, hit=hit) for p in names] for hit in (0, 2))
+    assert p_of(missed, overlapping, permutations=99) == 1 / 100

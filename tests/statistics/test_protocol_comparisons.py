@@ -22,14 +22,14 @@ def draw(results, **options):
 
 
 def p_of(reference, other, measure="dice2", **options):
-    found = permutation_test(
+    tested = permutation_test(
         all_measures(reference)[measure],
         all_measures(other)[measure],
         ResamplingUnits.of(reference),
         ResamplingUnits.of(other),
         **options,
     )
-    return None if found is None else found.p
+    return None if tested is None else tested.p
 
 
 def test_all_against_the_baseline_and_the_controls():
@@ -45,12 +45,12 @@ def test_all_against_the_baseline_and_the_controls():
 
 def test_comparisons_are_corrected_over_all_measures(cohort):
     results = {"baseline": cohort(0.3), "mine": cohort(0.6), "same": cohort(0.3)}
-    drawn = {name: draw(own, samples=400) for name, own in results.items()}
-    found = compare(results, drawn, measures=("dice2", "accuracy"), permutations=1_999)
-    assert [(d.measure, d.protocol) for d in found] == [
+    drawn = {name: draw(slices, samples=400) for name, slices in results.items()}
+    compared = compare(results, drawn, measures=("dice2", "accuracy"), permutations=1_999)
+    assert [(d.measure, d.protocol) for d in compared] == [
         *(("dice2", "mine"), ("dice2", "same"), ("accuracy", "mine"), ("accuracy", "same"))
     ]
-    better, same = found[:2]
+    better, same = compared[:2]
     # One seed: whatever the figures are, nothing is shown.
     assert better.verdict() == "Dice2 of mine against baseline: higher (observed, one training)"
     assert (better.is_shown, better.brief) == (False, "higher, observed")
@@ -59,9 +59,9 @@ def test_comparisons_are_corrected_over_all_measures(cohort):
     assert (three.shown, three.is_shown) == ("higher", True)
     assert (same.p, same.p_holm) == (1.0, 1.0)
     # Holm by hand over the four comparisons: p times 4 for the smallest, times 3 for the next.
-    first, second = sorted((found[0].p, found[2].p))
+    first, second = sorted((compared[0].p, compared[2].p))
     assert first < 1 / 4
-    assert sorted((found[0].p_holm, found[2].p_holm)) == [
+    assert sorted((compared[0].p_holm, compared[2].p_holm)) == [
         pytest.approx(4 * first),
         pytest.approx(max(4 * first, 3 * second)),
     ]
@@ -90,8 +90,8 @@ def test_seeds_are_pooled_by_patient_by_hand():
         0.0: 1 / 8,
     }
     values, counts = np.unique(drawn.samples["success"], return_counts=True)
-    found = dict(zip(values.tolist(), counts / 64_000, strict=True))
-    assert found == pytest.approx(expected, abs=0.01)
+    observed = dict(zip(values.tolist(), counts / 64_000, strict=True))
+    assert observed == pytest.approx(expected, abs=0.01)
     # A 95 % interval of these: 0 has a chance of 1/8, more than the 2.5 % that lie below.
     interval = drawn.interval("success")
     assert (interval.low, interval.high) == (0.0, 1.0)
@@ -123,11 +123,11 @@ def test_only_common_networks_are_compared():
         "mine": networks(names, hits={0: 1}),
         "apart": networks(names, hits={7: 2}),
     }
-    drawn = {name: draw(own, samples=300) for name, own in results.items()}
-    mine, apart = compare(results, drawn, measures=("success",), samples=300)
-    assert mine.interval.value == 1.0
-    assert (mine.patients, mine.networks, mine.trainings) == (12, 1, 1)
-    assert mine.shown == "higher (observed, one training)"
+    drawn = {name: draw(slices, samples=300) for name, slices in results.items()}
+    common, apart = compare(results, drawn, measures=("success",), samples=300)
+    assert common.interval.value == 1.0
+    assert (common.patients, common.networks, common.trainings) == (12, 1, 1)
+    assert common.shown == "higher (observed, one training)"
     assert apart.interval.value is None
     assert (apart.patients, apart.networks, apart.p) == (0, 0, None)
     assert apart.shown == "not compared (no fold and seed in common)"
@@ -155,15 +155,15 @@ def test_protocols_validated_on_the_test_fold_do_not_weaken_the_correction(cohor
     clean = {"baseline": cohort(0.6), "mine": cohort(0.7)}
     loose = {f"{name}, {LOOSE}": cohort(q) for name, q in (("baseline", 0.6), ("mine", 0.7))}
     loose |= {f"{name}, {LOOSE}": cohort(0.65) for name in ("yours", "theirs")}
-    found = {}
+    by_protocol = {}
     for results in (clean, clean | loose):
-        drawn = {name: draw(own, samples=50) for name, own in results.items()}
+        drawn = {name: draw(slices, samples=50) for name, slices in results.items()}
         every = compare(results, drawn, measures=("dice2",), permutations=500, samples=50)
-        found |= {(len(results), d.protocol): d for d in every}
-    alone, beside = found[2, "mine"], found[6, "mine"]
+        by_protocol |= {(len(results), d.protocol): d for d in every}
+    alone, beside = by_protocol[2, "mine"], by_protocol[6, "mine"]
     assert alone.p == alone.p_holm == beside.p_holm < 1 / 3
     # The three loose ones are corrected for three.
-    least = min((d for d in found.values() if d.protocol.endswith(LOOSE)), key=lambda d: d.p)
+    least = min((d for d in by_protocol.values() if d.protocol.endswith(LOOSE)), key=lambda d: d.p)
     assert least.p_holm == pytest.approx(3 * least.p)
 
 
@@ -177,13 +177,13 @@ def test_exact_permutation_tests_are_reported():
     }
     pair = {name: results[name] for name in ("baseline", "few")}
     ending = " of the results of two protocols by patient, seeds averaged"
-    told = compute_findings(pair, "d", samples=1_000).facts["permutations"]
+    reported = compute_findings(pair, "d", samples=1_000).facts["permutations"]
     # Exchanging a patient whose results are alike changes nothing: 2 to the 3 are left.
-    assert told == "all 8 exchanges" + ending
-    told = compute_findings(results, "d", samples=1_000).facts["permutations"]
-    assert told == "1000 random exchanges, all 8 exchanges if there are no more" + ending
-    told = compute_findings(results, "d", samples=4_096).facts["permutations"]
-    assert told == "all 8 to 4096 exchanges" + ending
+    assert reported == "all 8 exchanges" + ending
+    reported = compute_findings(results, "d", samples=1_000).facts["permutations"]
+    assert reported == "1000 random exchanges, all 8 exchanges if there are no more" + ending
+    reported = compute_findings(results, "d", samples=4_096).facts["permutations"]
+    assert reported == "all 8 to 4096 exchanges" + ending
 
 
 def test_healthy_slices_are_compared_if_there_are_any():
@@ -192,27 +192,31 @@ def test_healthy_slices_are_compared_if_there_are_any():
     sick = {"baseline": networks(names, hits={0: 1}), "mine": networks(names, hits={0: 1})}
 
     def compared(results):
-        drawn = {name: draw(own, samples=300) for name, own in results.items()}
+        drawn = {name: draw(slices, samples=300) for name, slices in results.items()}
         return {d.measure: d for d in compare(results, drawn, permutations=300, samples=300)}
 
     assert "healthy_false_positive_rate" not in compared(sick)
     liver = np.array([[1, 1]], np.uint8)
-    found = {"baseline": np.array([[1, 2]], np.uint8), "mine": liver}
+    predicted = {"baseline": np.array([[1, 2]], np.uint8), "mine": liver}
     both = {
         name: [
-            *own,
+            *slices,
             *(
                 replace(
                     compare_with_truth(
-                        liver, found[name], LESION_TYPES, patient=p, case=p, slice_index=9
+                        liver, predicted[name], LESION_TYPES, patient=p, case=p, slice_index=9
                     ),
-                    **{k: getattr(own[0], k) for k in ("fold", "seed")},
+                    **{k: getattr(slices[0], k) for k in ("fold", "seed")},
                 )
                 for p in names[1:]
             ),
         ]
-        for name, own in sick.items()
+        for name, slices in sick.items()
     }
-    told = compared(both)["healthy_false_positive_rate"]
-    assert (told.interval.value, told.patients, told.direction) == (-1.0, 11, "lower")
+    difference = compared(both)["healthy_false_positive_rate"]
+    assert (difference.interval.value, difference.patients, difference.direction) == (
+        -1.0,
+        11,
+        "lower",
+    )
     assert compared(both)["success"].patients == 12

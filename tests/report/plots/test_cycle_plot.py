@@ -9,11 +9,11 @@ from tests.builders.finished_cycles import colour_columns, cycle, rows
 
 def test_cycles_show_the_kept_epoch(tmp_path):
     """The kept epochs rise from 0.1 to 0.9, whatever stood in the others."""
-    own = [
+    cycles = [
         cycle(epochs=rows(0.1, 0.9), best=1),
         cycle(2, ["enc1"], epochs=rows(0.0, 0.9), best=2),
     ]
-    path = draw_cycles({"mine": [own]}, tmp_path / "cycles.png")
+    path = draw_cycles({"mine": [cycles]}, tmp_path / "cycles.png")
     shape, near = colour_columns(path, (0x00, 0x72, 0xB2))
     near[: shape[0] // 10] = False
     places = np.argwhere(near)

@@ -100,12 +100,12 @@ def test_text_fits_a_terminal():
     both = render_text({"mine": OWN}, PHANTOM, [DIFFERENCE, long])
     assert max(len(line) for line in both.splitlines()) <= 80
     assert both.splitlines()[-1].endswith("no difference shown")
-    # The interval says otherwise: then the p value is told, and which.
+    # If only the interval shows a difference, the corrected p value is printed.
     torn = replace(long, interval=Interval(-0.1, -0.25, -0.01, 1000))
-    told = render_text({"mine": OWN}, PHANTOM, [DIFFERENCE, torn])
-    assert max(len(line) for line in told.splitlines()) <= 80
-    assert told.splitlines()[-1].endswith("not shown, p 0.060")
-    assert "(p values after Holm's correction):" in told
+    with_p = render_text({"mine": OWN}, PHANTOM, [DIFFERENCE, torn])
+    assert max(len(line) for line in with_p.splitlines()) <= 80
+    assert with_p.splitlines()[-1].endswith("not shown, p 0.060")
+    assert "(p values after Holm's correction):" in with_p
     assert f"on {PHANTOM}" in text
     lines = text.splitlines()
     start = lines.index("baseline")
