@@ -18,6 +18,7 @@ _GENERAL_REMEDIES = {
     "lits": _LITS,
     "pair": _LITS,
     "dicom": "Export the image again from the archive.",
+    "itk": "Write the file again, or as NIfTI (.nii.gz).",
     "series": "Use a folder that holds the slices of one axial series and nothing else; single "
     "slices can be used one by one.",
     "seg": "Use the complete segmentation that was drawn on this series.",
@@ -26,6 +27,7 @@ _GENERAL_REMEDIES = {
 
 _REMEDIES = {
     "file-missing": "Check the path, and that the disk is mounted.",
+    "file-format": "Convert it to NIfTI (.nii.gz), or use the DICOM files from the archive.",
     "file-unreadable": "Check the permissions and the disk.",
     "nifti-header": "Check that the file is an image and was copied completely.",
     "nifti-misnamed": "Check where the file came from, then rename it.",
@@ -39,7 +41,8 @@ _REMEDIES = {
     "nifti-units": "Write the file again in millimetres.",
     "nifti-affine": "Write the file again with the geometry of the scan.",
     "hu-not-finite": "Export the volume again; fill padding with air (-1000 HU).",
-    "dicom-no-prefix": "Export the image from the archive as a DICOM file (PS3.10).",
+    "dicom-no-prefix": "Export the image from the archive as a DICOM file (PS3.10); DCMTK's "
+    "dcmconv adds a missing preamble.",
     "dicom-unreadable": _COPY_OR_EXPORT,
     "dicom-number": _CORRECT,
     "dicom-not-ct": "Use the original CT slices, not screenshots or other examinations.",

@@ -19,6 +19,7 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import UID
 
 from liver_tf.ct.bad_input import bad_input
+from liver_tf.ct.file_format import format_of
 from liver_tf.ct.input_file import read_start, unreadable
 from liver_tf.refusals import Refusal
 
@@ -74,7 +75,7 @@ class _BoundedReader(io.BufferedReader):
 def no_dicom_prefix(path: Path) -> Refusal:
     """The refusal ``dicom-no-prefix``."""
     expected = "a DICOM file, with DICM after 128 bytes"
-    return bad_input("dicom-no-prefix", path, expected, "a file without this prefix")
+    return bad_input("dicom-no-prefix", path, expected, format_of(path) or "a file without it")
 
 
 def broken_file(path: Path) -> Refusal:

@@ -1,5 +1,6 @@
 """The header of a DICOM CT slice, checked: only single CT slices in HU pass (PS3.3 A.3)."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,24 @@ from liver_tf.refusals import Caution, Refusal
 _ENHANCED = (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
 #: Storage classes for CT. The enhanced ones are refused as ``dicom-enhanced``.
 CT_STORAGES = (CTImageStorage, *_ENHANCED)
+
+#: Words of ImageType for maps of another quantity than HU, differences and renderings
+#: (PS3.3 C.8.15.3.8 for multi-energy CT; the others are of vendors).
+_NOT_HU = frozenset(
+    (
+        *("MAT_SPECIFIC", "MAT_FRACTIONAL", "MAT_VALUE_BASED", "EFF_ATOMIC_NUM"),
+        *("ELECTRON_DENSITY", "IODINE", "PERFUSION", "CBF", "CBV", "MTT", "TTP", "SUBTRACTION"),
+        *("VRT", "SSD", "VOLUME_RENDER", "SURFACE_RENDER", "RENDERING", "SCREENSHOT"),
+    )
+)
+#: Words for images in HU that are not those of the scanner.
+_DERIVED = frozenset(
+    (
+        *("DERIVED", "MIP", "MAX_IP", "MINIP", "MIN_IP", "AVERAGE", "MPR", "REFORMATTED"),
+        *("PROJECTION IMAGE", "VMI", "MONO", "MONOENERGETIC", "VNC", "MAT_REMOVED"),
+        "MAT_MODIFIED",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +89,10 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> SliceHeader:
     if row_direction is None:
         note = "ImageOrientationPatient is missing: the usual axial orientation is assumed"
         cautions.append(Caution("dicom-no-orientation", note))
+    derived = sorted(_image_type_words(dataset, path) & _DERIVED)
+    if derived:
+        note = f"ImageType marks a derived image: {', '.join(derived)}"
+        cautions.append(Caution("dicom-derived", note))
     if text(dataset, "LossyImageCompression", path) == "01":
         cautions.append(Caution("dicom-lossy", "the pixels are lossily compressed"))
     # Read only to refuse a value that is not whole: the header is damaged or was edited by hand.
@@ -100,6 +123,12 @@ def is_localizer(dataset: pydicom.Dataset, path: Path) -> bool:
     return "LOCALIZER" in text(dataset, "ImageType", path).upper().split("\\")
 
 
+def _image_type_words(dataset: pydicom.Dataset, path: Path) -> set[str]:
+    """Values of ImageType and the words in them, in upper case."""
+    values = text(dataset, "ImageType", path).upper().split("\\")
+    return {*values, *(word for value in values for word in re.split(r"[ _]+", value))}
+
+
 def refuse_enhanced(storage: str, path: Path) -> None:
     """Raise ``Refusal`` ``dicom-enhanced`` for a storage class with many slices per file."""
     if storage in _ENHANCED:
@@ -116,6 +145,10 @@ def _refuse_other_images(dataset: pydicom.Dataset, path: Path) -> None:
         raise bad_input("dicom-not-ct", path, "CT Image Storage with modality CT", found)
     if is_localizer(dataset, path):
         raise bad_input("dicom-localizer", path, "an axial slice", "a localizer (scout view)")
+    maps = sorted(_image_type_words(dataset, path) & _NOT_HU)
+    if maps:
+        found = f"an ImageType of {', '.join(maps)}"
+        raise bad_input("dicom-not-hu", path, "an image in HU", found)
     if text(dataset, "BurnedInAnnotation", path).upper() == "YES":
         found = "BurnedInAnnotation YES: the pixels may show the patient's name"
         raise bad_input("dicom-burned-in", path, "pixels without burned-in annotations", found)

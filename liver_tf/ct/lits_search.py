@@ -10,7 +10,8 @@ from liver_tf.ct.input_file import files_below
 from liver_tf.refusals import Refusal
 
 _CHALLENGE = re.compile(r"(volume|segmentation)-(\d{1,9})\.nii(?:\.gz)?", re.IGNORECASE)
-_DECATHLON = re.compile(r"liver_(\d{1,9})\.nii(?:\.gz)?", re.IGNORECASE)
+#: nnU-Net appends the number of the channel to the names of volumes.
+_DECATHLON = re.compile(r"liver_(\d{1,9})(_0000)?\.nii(?:\.gz)?", re.IGNORECASE)
 _DECATHLON_FOLDERS = {"imagestr": "volume", "labelstr": "segmentation"}
 
 #: LiTS 27 to 48 come from another public data set, 3D-IRCADb, and are kept together.
@@ -30,8 +31,9 @@ def find_lits_cases(folder: Path | str) -> tuple[list[LitsCase], list[Refusal]]:
     """Find all pairs below a folder, sorted by number.
 
     File names are ``volume-N.nii[.gz]`` with ``segmentation-N.nii[.gz]``, at any depth and also in
-    different folders, or ``imagesTr/liver_N.nii[.gz]`` with ``labelsTr/liver_N.nii[.gz]``. Hidden
-    files, other names and links to folders are skipped.
+    different folders, or ``imagesTr/liver_N.nii[.gz]`` with ``labelsTr/liver_N.nii[.gz]``, the
+    former also as ``liver_N_0000.nii[.gz]`` (nnU-Net). Hidden files, other names and links to
+    folders are skipped.
 
     Returns:
       The pairs, and a refusal for every file without a counterpart: ``pair-no-segmentation``,
@@ -72,7 +74,9 @@ def _part_and_number(path: Path) -> tuple[str, int] | None:
         return match[1].lower(), int(match[2])
     match = _DECATHLON.fullmatch(path.name)
     part = _DECATHLON_FOLDERS.get(path.parent.name.lower())
-    return (part, int(match[1])) if match and part else None
+    if match is None or part is None or (match[2] and part == "segmentation"):
+        return None
+    return part, int(match[1])
 
 
 def _refuse_no_pair(volumes: list[Path], segmentations: list[Path]) -> list[Refusal]:

@@ -1,4 +1,4 @@
-"""Reading the mask of a scan from a PNG, NIfTI or DICOM SEG file."""
+"""Reading the mask of a scan from a PNG, NIfTI, NRRD, MetaImage or DICOM SEG file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,9 @@ import numpy as np
 from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_elements import has_dicom_prefix
 from liver_tf.ct.dicom_seg import read_dicom_seg
+from liver_tf.ct.file_format import format_of
 from liver_tf.ct.input_file import read_start
+from liver_tf.ct.itk_file import is_itk_file, read_itk
 from liver_tf.ct.mask_placement import AFFINE_TOLERANCE_MM
 from liver_tf.ct.nifti_file import read_nifti
 from liver_tf.ct.nifti_header import HEADER_LENGTHS
@@ -61,15 +63,16 @@ def read_mask(
         stored = read_png_mask(path, (rows, columns), values, palette_index)
         return to_canonical(stored[np.newaxis], scan.source)
     lengths = {int.from_bytes(start, order) for order in ("little", "big")}
-    if start[:2] == _GZIP_MAGIC or lengths & set(HEADER_LENGTHS):
+    if start[:2] == _GZIP_MAGIC or lengths & set(HEADER_LENGTHS) or is_itk_file(path):
         return _read_nifti_mask(path, scan, values)
-    raise bad_input("mask-format", path, "a mask as PNG, NIfTI or DICOM SEG", "another format")
+    expected = "a mask as PNG, NIfTI, NRRD, MetaImage or DICOM SEG"
+    raise bad_input("mask-format", path, expected, format_of(path) or "another format")
 
 
 def _read_nifti_mask(path: Path, scan: Scan, mapping: Mapping[int, int]) -> np.ndarray:
     if scan.source.kind == "nifti":
         return labels_of_values(read_nifti_labels(path, scan, range(256))[0], mapping, path)
-    header, stored = read_nifti(path)
+    header, stored = read_itk(path) if is_itk_file(path) else read_nifti(path)
     grid = SourceGrid("nifti", path, header.shape, *canonical_axes(header.affine), header.affine)
     values = whole_labels(stored.transpose(2, 1, 0), header, path, range(256))
     canonical = to_canonical(values.transpose(2, 1, 0), grid)

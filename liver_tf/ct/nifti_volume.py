@@ -8,6 +8,7 @@ import numpy as np
 from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.hounsfield import NotFinite, rescale_to_hu
 from liver_tf.ct.hu_plausibility import refuse_implausible_hu
+from liver_tf.ct.itk_file import is_itk_file, read_itk
 from liver_tf.ct.mask_placement import mask_grid
 from liver_tf.ct.nifti_file import read_nifti
 from liver_tf.ct.nifti_header import NiftiHeader
@@ -24,7 +25,7 @@ from liver_tf.refusals import Caution, Refusal
 
 
 def read_nifti_volume(path: Path | str) -> Scan:
-    """Read a CT volume (.nii or .nii.gz) in canonical orientation.
+    """Read a CT volume (NIfTI, NRRD or MetaImage) in canonical orientation.
 
     ``hu`` is int16 if all values are whole HU and fit, else float32. It is a view of the voxels as
     read, so its strides may be negative. Peak memory is about twice the size of the int16 volume.
@@ -33,11 +34,11 @@ def read_nifti_volume(path: Path | str) -> Scan:
     ``nifti-identity-affine``, ``nifti-spacing-disagrees``, ``nifti-forms-disagree``.
 
     Raises:
-      Refusal: as :class:`liver_tf.ct.nifti_file.NiftiFile`, and ``hu-not-finite``,
-        ``hu-unscaled``, ``hu-impossible``.
+      Refusal: as :class:`liver_tf.ct.nifti_file.NiftiFile` or
+        :func:`liver_tf.ct.itk_file.read_itk`, and ``hu-…``.
     """
     path = Path(path)
-    header, stored = read_nifti(path)
+    header, stored = read_itk(path) if is_itk_file(path) else read_nifti(path)
     hu = stored_to_hu(stored.transpose(2, 1, 0), header, path)
     grid = grid_of(path, header)
     hu = to_canonical(hu.transpose(2, 1, 0), grid)
@@ -72,7 +73,7 @@ def read_nifti_labels(
         ``mask-geometry``, ``mask-labels``.
     """
     path = Path(path)
-    header, stored = read_nifti(path)
+    header, stored = read_itk(path) if is_itk_file(path) else read_nifti(path)
     grid, cautions = mask_grid(header, scan.source, path)
     labels = whole_labels(stored.transpose(2, 1, 0), header, path, allowed).transpose(2, 1, 0)
     return to_canonical(labels, grid), mask_header_cautions(header) + cautions

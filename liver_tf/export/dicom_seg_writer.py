@@ -23,7 +23,7 @@ from liver_tf.ct.orientation import from_canonical
 from liver_tf.ct.scan import Scan, require_geometry
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_seg_codes import PRIVATE_SCHEME, PRIVATE_SCHEME_NAME, codes_of
-from liver_tf.export.valid_dicom_elements import empty_invalid, is_valid_uid
+from liver_tf.export.valid_dicom_elements import empty_invalid, is_valid_uid, shorten_decimals
 from liver_tf.labels import LabelSet
 from liver_tf.refusals import Refusal
 
@@ -152,6 +152,7 @@ def _segmentation(
             specific_character_set=None,
         )
         # highdicom modifies patient and study elements; restore the valid values of the scan.
+        shorten_decimals(first)
         invalid = empty_invalid(first)
         if text(first, "SpecificCharacterSet", scan.source.path):
             seg["SpecificCharacterSet"] = first["SpecificCharacterSet"]
@@ -191,6 +192,7 @@ def _source(path: Path) -> pydicom.Dataset:
             raise _unfit_source(
                 path, f"a slice {'with an invalid' if value else 'without'} {keyword}"
             )
+    shorten_decimals(dataset)
     empty_invalid(dataset)
     for keyword in _LOSSY:
         if keyword in dataset and dataset[keyword].is_empty:

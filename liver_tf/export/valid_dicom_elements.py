@@ -11,7 +11,7 @@ import pydicom
 from pydicom import charset, config
 from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR
 from pydicom.multival import MultiValue
-from pydicom.valuerep import validate_value
+from pydicom.valuerep import format_number_as_ds, validate_value
 
 #: Enumerated values (PS3.3 C.7.1.1, C.7.2.2, C.7.6.1.1.5).
 _ENUMERATED = {
@@ -27,6 +27,27 @@ _DEFAULT_REPERTOIRE = {"", "ISO_IR 6", "ISO 2022 IR 6"}
 _TEXT = ("LO", "LT", "PN", "SH", "ST", "UC", "UT")
 #: May contain line and page breaks.
 _LONG_TEXT = ("LT", "ST", "UT")
+
+
+def shorten_decimals(dataset: pydicom.Dataset) -> None:
+    """Round decimal strings of more than 16 characters, which some programs write, to 16.
+
+    The change is below 1e-13 of the value (PS3.5 6.2, DS).
+    """
+    for tag in list(dataset.keys()):
+        try:
+            element = dataset[tag]
+            if element.VR != "DS" or element.is_empty:
+                continue
+            values = element.value if isinstance(element.value, MultiValue) else [element.value]
+            texts = [str(value) for value in values]
+            if any(len(text) > 16 for text in texts):
+                short = [
+                    text if len(text) <= 16 else format_number_as_ds(float(text)) for text in texts
+                ]
+                dataset[tag] = pydicom.DataElement(tag, "DS", short if len(short) > 1 else short[0])
+        except Exception:  # an unreadable value, which empty_invalid empties
+            continue
 
 
 def empty_invalid(dataset: pydicom.Dataset) -> list[str]:

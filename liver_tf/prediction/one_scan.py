@@ -3,8 +3,12 @@
 import os
 from pathlib import Path
 
+from liver_tf.ct.bad_input import bad_input
+from liver_tf.ct.dicom_elements import has_dicom_prefix
 from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.ct.dicom_slice import read_dicom_slice
+from liver_tf.ct.file_format import format_of
+from liver_tf.ct.itk_file import is_itk_file
 from liver_tf.ct.nifti_volume import read_nifti_volume
 from liver_tf.ct.reading_settings import AS_USUAL, ReadingSettings, refuse_cautions
 from liver_tf.ct.scan import Scan
@@ -52,11 +56,12 @@ def predict_scan(
 
 
 def read_scan(path: Path, reading: ReadingSettings = AS_USUAL) -> Scan:
-    """Read a folder as DICOM series, ``.nii`` and ``.nii.gz`` as NIfTI, the rest as DICOM slice.
+    """Read a folder as DICOM series, a file as NIfTI, NRRD, MetaImage or DICOM slice.
 
     Raises:
-      Refusal: As ``read_dicom_series``, ``read_nifti_volume`` and ``read_dicom_slice``; a folder
-        that holds several series is ``series-mixed``. ``caution`` with ``reading.strict``.
+      Refusal: ``file-format``; as ``read_dicom_series``, ``read_nifti_volume`` and
+        ``read_dicom_slice``. A folder that holds several series is ``series-mixed``. ``caution``
+        with ``reading.strict``.
     """
     scan = _read(path, reading)
     if reading.strict:
@@ -67,6 +72,10 @@ def read_scan(path: Path, reading: ReadingSettings = AS_USUAL) -> Scan:
 def _read(path: Path, reading: ReadingSettings) -> Scan:
     if os.path.isdir(path):  # unlike Path.is_dir, False for a name that is too long
         return read_dicom_series(path, allow_damaged=reading.allow_damaged)
-    if path.name.lower().endswith((".nii", ".nii.gz")):
+    if path.name.lower().endswith((".nii", ".nii.gz")) or is_itk_file(path):
         return read_nifti_volume(path)
+    known = "" if has_dicom_prefix(path) else format_of(path)
+    if known and "DICOM" not in known:
+        expected = "NIfTI, NRRD, MetaImage, or DICOM"
+        raise bad_input("file-format", path, expected, known)
     return read_dicom_slice(path)

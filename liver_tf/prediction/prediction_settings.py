@@ -37,7 +37,7 @@ class PredictSettings(CascadeSettings):
     )
     input: tuple[Path, ...] = option(
         (),
-        "A NIfTI volume, the folder of a DICOM series, or a DICOM slice.",
+        "A NIfTI, NRRD or MetaImage volume, the folder of a DICOM series, or a DICOM slice.",
         repeated=True,
     )
     input_list: Path | None = option(

@@ -89,3 +89,17 @@ def test_an_empty_and_a_missing_folder_are_refused(tmp_path):
 )
 def test_ircadb_volumes_share_a_source_group(number, group):
     assert source_group(number) == group
+
+
+def test_volumes_of_nnu_net_have_a_channel(tmp_path):
+    touch(
+        tmp_path,
+        "imagesTr/liver_0_0000.nii.gz",
+        "labelsTr/liver_0.nii.gz",
+        "imagesTr/liver_1_0001.nii.gz",
+        "labelsTr/liver_2_0000.nii.gz",
+    )
+    (case,), refusals = find_lits_cases(tmp_path)
+    assert case.number == 0
+    assert case.volume == tmp_path / "imagesTr/liver_0_0000.nii.gz"
+    assert refusals == []

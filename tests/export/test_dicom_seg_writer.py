@@ -431,3 +431,22 @@ def test_a_series_with_invalid_uids_is_refused(tmp_path, keyword):
     with pytest.raises(Refusal, match=rf"\[seg-source\].* with an invalid {keyword}"):
         write_dicom_seg(tmp_path / "seg.dcm", labels_of_marks(scan), scan, LESION_TYPES, MADE_BY)
     assert not (tmp_path / "seg.dcm").exists()
+
+
+def test_decimal_strings_of_more_than_16_characters_are_shortened(tmp_path):
+    def change(dataset):
+        for keyword in ("PixelSpacing", "ImagePositionPatient", "SliceThickness"):
+            element = dataset[keyword]
+            values = element.value if element.VM > 1 else [element.value]
+            texts = [f"{float(value):.18f}" for value in values]
+            set_anyhow(dataset, keyword, texts if len(texts) > 1 else texts[0])
+
+    write_placed_series(tmp_path / "series", *AXIAL, change=change)
+    scan = read_dicom_series(tmp_path / "series")
+    labels = labels_of_marks(scan)
+    write_dicom_seg(tmp_path / "seg.dcm", labels, scan, LESION_TYPES, MADE_BY)
+    hemangioma = read_dicom_seg(tmp_path / "seg.dcm", scan)[2]
+    np.testing.assert_array_equal(hemangioma.mask, labels == 3)
+    seg = pydicom.dcmread(tmp_path / "seg.dcm")
+    measures = seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert all(len(str(value)) <= 16 for value in measures.PixelSpacing)
