@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import functools
 import hashlib
 import json
 import os
@@ -97,7 +96,13 @@ NOT_SUPPORTED = frozenset(
 )
 
 
-@functools.cache
+#: Environment variable with what was said, which child processes inherit.
+SAID = "LIVER_TF_SAID"
+
+
 def say_once(text: str) -> None:
-    """Print a lost guarantee on standard error, once in a process."""
-    print(f"note: {text}", file=sys.stderr)
+    """Print a lost guarantee on standard error, once in a process and those that it starts."""
+    said = os.environ.get(SAID, "")
+    if text not in said:
+        os.environ[SAID] = said + text
+        print(f"note: {text}", file=sys.stderr)

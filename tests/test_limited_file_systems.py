@@ -17,10 +17,8 @@ ERRORS = [errno.EINVAL, errno.ENOTSUP, errno.EPERM]
 
 
 @pytest.fixture(autouse=True)
-def nothing_said_before():
-    atomic_files.say_once.cache_clear()
-    yield
-    atomic_files.say_once.cache_clear()
+def nothing_said_before(monkeypatch):
+    monkeypatch.setenv(atomic_files.SAID, "")
 
 
 @pytest.fixture(params=ERRORS, ids=lambda number: errno.errorcode[number])

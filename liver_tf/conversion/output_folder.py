@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from liver_tf.atomic_files import TEMPORARY_MARK
+from liver_tf.atomic_files import TEMPORARY_MARK, sync_folder
 from liver_tf.disk_full import write_errors_as_refusals
 from liver_tf.folder_lock import locked_folder
 from liver_tf.records.manifest import MANIFEST_NAME
@@ -28,6 +28,7 @@ def rewritten_folder(output: Path) -> Iterator[None]:
     with write_errors_as_refusals(output):
         output.mkdir(parents=True, exist_ok=True)
         with locked_folder(output):
+            sync_folder(output)  # what the file system lacks is said before workers start
             for name in (FOLDS_NAME, MANIFEST_NAME):
                 (output / name).unlink(missing_ok=True)
             yield

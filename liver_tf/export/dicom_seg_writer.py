@@ -123,6 +123,9 @@ def _segmentation(
     logging.getLogger("highdicom").setLevel(logging.CRITICAL + 1)
     first = read_dataset(scan.source.files[0], pixels=False)
     sources = [_source(path) for path in scan.source.files]
+    for source in sources[1:]:  # their last digits may differ, which highdicom rejects
+        for keyword in ("ImageOrientationPatient", "PixelSpacing"):
+            source[keyword] = sources[0][keyword]
     stored = np.ascontiguousarray(from_canonical(labels, scan.source))
     identity = _identity(labels, scan, label_set, made_by)
     descriptions = _descriptions(label_set, made_by)

@@ -450,3 +450,19 @@ def test_decimal_strings_of_more_than_16_characters_are_shortened(tmp_path):
     seg = pydicom.dcmread(tmp_path / "seg.dcm")
     measures = seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
     assert all(len(str(value)) <= 16 for value in measures.PixelSpacing)
+
+
+def test_last_digits_that_differ_between_slices_do_not_matter(tmp_path):
+    numbers = iter(range(99))
+
+    def change(dataset):
+        if next(numbers) % 2:
+            dataset.ImageOrientationPatient = [1, 0.000001, 0, -0.000001, 1, 0]
+            dataset.PixelSpacing = [0.800001, 0.7]
+
+    write_placed_series(tmp_path / "series", *AXIAL, change=change)
+    scan = read_dicom_series(tmp_path / "series")
+    labels = labels_of_marks(scan)
+    write_dicom_seg(tmp_path / "seg.dcm", labels, scan, LESION_TYPES, MADE_BY)
+    hemangioma = read_dicom_seg(tmp_path / "seg.dcm", scan)[2]
+    np.testing.assert_array_equal(hemangioma.mask, labels == 3)
