@@ -19,7 +19,12 @@ from liver_tf.conversion.source_settings import SourceSettings
 from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_series_search import find_series_files
 from liver_tf.ct.lits_search import find_lits_cases, source_group
-from liver_tf.ct.patient_identity import patient_key, similar_patients, spelling_cautions
+from liver_tf.ct.patient_identity import (
+    common_spelling,
+    patient_key,
+    similar_patients,
+    spelling_cautions,
+)
 from liver_tf.ct.pseudonyms import pseudonym
 from liver_tf.ct.slices_csv import SliceRow, read_slices_csv
 from liver_tf.labels import HEALTHY, LITS, LabelSet
@@ -122,9 +127,10 @@ def find_series(
     tasks = []
     for files in series:
         cautions = list(files.cautions)
-        identifier = patient_key(files.patient_id)
+        patient = patient_key(files.patient_id)
+        identifier = common_spelling(spellings[patient]) if patient else ""
         if identifier:
-            cautions += spelling_cautions(spellings[identifier]) + similar[identifier]
+            cautions += spelling_cautions(spellings[patient]) + similar[patient]
         if not identifier and not study_is_patient:
             expected = "a PatientID, which keeps all series of a patient in the same split"
             refusals.append(bad_input("series-no-patient", files.place, expected, "none"))
@@ -175,7 +181,9 @@ def find_slices(
         by_patient[patient_key(row.patient_id)].append(row)
     similar = similar_patients(by_patient)
     tasks = []
-    for identifier, members in by_patient.items():
+    for patient, members in by_patient.items():
+        spellings = {row.patient_id for row in members}
+        identifier = common_spelling(spellings)
         files = [path for row in members for path in (row.image, row.mask)]
         tasks.append(
             CaseTask(
@@ -184,8 +192,7 @@ def find_slices(
                 rows=tuple(members),
                 mask_values=mask_values,
                 palette_index=palette_index,
-                cautions=spelling_cautions({row.patient_id for row in members})
-                + similar[identifier],
+                cautions=spelling_cautions(spellings) + similar[patient],
             )
         )
     return tasks, refusals

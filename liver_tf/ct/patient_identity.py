@@ -9,7 +9,7 @@ from liver_tf.refusals import Caution
 
 
 def patient_key(identifier: str) -> str:
-    """The form in which identifiers of patients are compared and turned into pseudonyms.
+    """The form in which identifiers of patients are compared.
 
     Spaces around and between words, upper and lower case, and an assigning authority after ``^``
     (HL7 v2 CX: ``PAT-0012^^^HOSPITAL``) do not matter. Empty for an empty identifier.
@@ -22,6 +22,15 @@ def similar_key(identifier: str) -> str:
     """Equal for identifiers that may be one patient: punctuation and leading zeros removed."""
     parts = re.findall(r"[^\W\d_]+|\d+", patient_key(identifier))
     return "".join(part.lstrip("0") or "0" if part.isdigit() else part for part in parts)
+
+
+def common_spelling(spellings: Collection[str]) -> str:
+    """The identifier of a patient that becomes a pseudonym: the only spelling, else the key.
+
+    So pseudonyms remain those of earlier versions where the spellings in a data set agree.
+    """
+    first = min(spellings)
+    return first if len(spellings) == 1 else patient_key(first)
 
 
 def spelling_cautions(spellings: Collection[str]) -> tuple[Caution, ...]:
