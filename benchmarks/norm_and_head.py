@@ -1,4 +1,4 @@
-"""Batch-normalization policies and initial heads, compared on the phantom of the demo.
+"""Batch-normalisation policies and initial heads, compared on the phantom of the demo.
 
     make demo
     python -m benchmarks.norm_and_head --work=DIR

@@ -3,7 +3,7 @@
     pip install -e '.[bench]' -c constraints.txt
     python -m benchmarks.training_step
 
-Our U-Net (5 levels; two 3 x 3 convolutions with ReLU and batch normalization per block; max
+Our U-Net (5 levels; two 3 x 3 convolutions with ReLU and batch normalisation per block; max
 pooling, transposed convolution, skip connections), weighted cross-entropy over 5 classes, Adam;
 one batch in memory. Keras: its own layers, trained by ``fit``. PyTorch: the same layers; both in
 ``benchmarks/peer_unet.py``. Each implementation runs in a separate process; they take turns.
