@@ -74,8 +74,8 @@ def sha256_of(path: Path | str) -> str:
 def sync_folder(folder: Path) -> None:
     """Sync a folder's directory entries to the disk.
 
-    Some shares (CIFS, exFAT, VirtualBox) cannot: then a power failure right after a write may lose
-    the new name, which is said once.
+    Some file systems (CIFS, exFAT, VirtualBox) cannot: a power failure right after a write may then
+    lose the new name, which is reported once.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -96,13 +96,13 @@ NOT_SUPPORTED = frozenset(
 )
 
 
-#: Environment variable with what was said, which child processes inherit.
+#: Environment variable with the notes printed so far, which child processes inherit.
 SAID = "LIVER_TF_SAID"
 
 
 def say_once(text: str) -> None:
     """Print a lost guarantee on standard error, once in a process and those that it starts."""
-    said = os.environ.get(SAID, "")
-    if text not in said:
-        os.environ[SAID] = said + text
+    printed = os.environ.get(SAID, "")
+    if text not in printed:
+        os.environ[SAID] = printed + text
         print(f"note: {text}", file=sys.stderr)

@@ -83,7 +83,7 @@ def _flags_of(path: Path) -> list[str]:
 
 
 def _problem(line: str) -> str:
-    """What keeps a line from being a flag; empty if nothing does."""
+    """Why a line cannot be a flag; empty if it can."""
     if "\0" in line:
         return "expected text in UTF-8, found another encoding"
     kinds = _BLANKS if "/" in line else (*_BLANKS, "Pd")  # a path may contain any dash

@@ -28,7 +28,7 @@ def rewritten_folder(output: Path) -> Iterator[None]:
     with write_errors_as_refusals(output):
         output.mkdir(parents=True, exist_ok=True)
         with locked_folder(output):
-            sync_folder(output)  # what the file system lacks is said before workers start
+            sync_folder(output)  # reports what the file system lacks before workers start
             for name in (FOLDS_NAME, MANIFEST_NAME):
                 (output / name).unlink(missing_ok=True)
             yield

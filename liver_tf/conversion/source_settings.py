@@ -52,8 +52,8 @@ class SourceSettings(Options):
     )
     palette_index: bool = option(
         False,
-        "slices: the value of a pixel in a palette PNG is its index. By default it is the grey "
-        "shown.",
+        "slices: read the palette index of each pixel of a palette PNG as its value. By default "
+        "the value is the grey level shown.",
     )
     reading: ReadingSettings = part(ReadingSettings)
     allow_outside: bool = option(

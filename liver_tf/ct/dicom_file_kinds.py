@@ -35,7 +35,7 @@ EXCLUDED = {
     LOCALIZER: "localizer(s)",
 }
 
-#: Refusals of files that cannot be read; all others are about what a readable file says.
+#: Refusals of files that cannot be read; all others concern the contents of a readable file.
 _DAMAGE = frozenset(
     (
         *("file-missing", "file-unreadable", "dicom-no-prefix", "dicom-unreadable"),

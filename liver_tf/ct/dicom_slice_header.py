@@ -24,7 +24,7 @@ _ENHANCED = (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
 CT_STORAGES = (CTImageStorage, *_ENHANCED)
 
 #: Words of ImageType for maps of another quantity than HU, differences and renderings
-#: (PS3.3 C.8.15.3.8 for multi-energy CT; the others are of vendors).
+#: (PS3.3 C.8.15.3.8 for multi-energy CT; the others are vendor-specific).
 _NOT_HU = frozenset(
     (
         *("MAT_SPECIFIC", "MAT_FRACTIONAL", "MAT_VALUE_BASED", "EFF_ATOMIC_NUM"),

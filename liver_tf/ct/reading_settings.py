@@ -11,15 +11,15 @@ from liver_tf.refusals import Caution
 
 @dataclass(frozen=True)
 class ReadingSettings(Options):
-    """What is accepted although it is not as it should be."""
+    """How irregular input is treated."""
 
     allow_damaged: bool = option(
         False,
-        "DICOM series: leave out files that should be slices and cannot be read (damaged, missing, "
-        "a dangling link), with a caution. By default such a series is refused.",
+        "DICOM series: skip slices that cannot be read (damaged, missing, a dangling link), with a "
+        "caution. By default such a series is refused.",
     )
     strict: bool = option(
-        False, "Refuse what would be accepted with a caution; the exit status is then 1."
+        False, "Refuse input that would be accepted with a caution; the exit status is then 1."
     )
 
 

@@ -17,6 +17,7 @@ def precision_option(default: str, help: str = "") -> Any:
     return option(
         default,
         "Number format in which the blocks of networks compute. auto: bfloat16 if the processor "
-        f"has instructions for it and a short measurement shows a gain, otherwise float32. {help}",
+        "has instructions for it and a short measurement shows a gain, otherwise float32."
+        f"{help and ' '}{help}",
         choices=(AUTO, *PRECISIONS),
     )

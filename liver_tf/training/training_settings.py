@@ -32,10 +32,10 @@ class ComputationSettings(Options):
         "Weights, moments, logits and loss are float32 in every format.",
     )
     mixed_precision: bool | None = option(
-        None, "Of earlier versions: --precision=float16, or the format of --half_type."
+        None, "Replaced by --precision: the same as --precision=HALF_TYPE (default float16)."
     )
     half_type: str | None = option(
-        None, "Of earlier versions; see --mixed_precision.", choices=PRECISIONS[1:]
+        None, "Replaced by --precision; see --mixed_precision.", choices=PRECISIONS[1:]
     )
     jit_compile: bool = option(
         False, "Compile the training step with XLA; requires one device and --nodeterministic."
