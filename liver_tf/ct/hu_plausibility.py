@@ -77,25 +77,33 @@ class HuHistogram:
         """Whether no value was added."""
         return self._lowest > self._highest
 
-    def refuse_implausible(self, path: Path | None) -> None:
-        """Refuse values that cannot be HU.
+    def refuse_range(self, path: Path | None) -> None:
+        """Refuse values whose range cannot be that of HU, also in a slice of air or liver alone.
 
         Raises:
-          Refusal: ``hu-impossible``; ``hu-unscaled`` if hardly any value is below 0, if the values
-            are nearly equal, or if air and soft tissue are not where they belong. A few voxels,
-            such as padding, change nothing.
+          Refusal: ``hu-impossible``; ``hu-unscaled`` if none is below 0 or all are nearly equal.
         """
         lowest, highest = self._lowest, self._highest
         if lowest < HU_LIMITS[0] or highest > HU_LIMITS[1]:
             expected = f"HU between {HU_LIMITS[0]} and {HU_LIMITS[1]}"
             found = f"values from {lowest:g} to {highest:g}"
             raise bad_input("hu-impossible", path, expected, found)
-        counted = self._counted - self._below[_PADDING_HU]
-        negative = self._below[0] - self._below[_PADDING_HU]
-        if lowest >= 0 or highest - lowest < SMALLEST_SPREAD_HU or not counted:
+        if lowest >= 0 or highest - lowest < SMALLEST_SPREAD_HU:
             expected = "HU, with air or fat below 0 and tissues far apart"
             found = f"values from {lowest:g} to {highest:g}, which look unscaled"
             raise bad_input("hu-unscaled", path, expected, found)
+
+    def refuse_implausible(self, path: Path | None) -> None:
+        """Refuse an image whose values cannot be HU.
+
+        Raises:
+          Refusal: as :meth:`refuse_range`; ``hu-unscaled`` if hardly any value is below 0, or if
+            air and soft tissue are not where they belong. A few voxels, such as padding, change
+            nothing.
+        """
+        self.refuse_range(path)
+        counted = max(self._counted - self._below[_PADDING_HU], 1)
+        negative = self._below[0] - self._below[_PADDING_HU]
         tissue, shifted, air = (
             self._between(*limits) / counted for limits in (_TISSUE_HU, _SHIFTED_HU, _AIR_HU)
         )

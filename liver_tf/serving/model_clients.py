@@ -11,7 +11,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from liver_tf.ct.hu_plausibility import FIELD_LIMITS_MM, SPACING_LIMITS_MM, refuse_implausible_hu
+from liver_tf.ct.hu_plausibility import (
+    FIELD_LIMITS_MM,
+    SPACING_LIMITS_MM,
+    HuHistogram,
+    refuse_implausible_hu,
+)
 from liver_tf.refusals import Refusal
 
 SIGNATURE = "serving_default"
@@ -180,7 +185,10 @@ def checked_request(hu: np.ndarray, spacing_mm: np.ndarray) -> tuple[np.ndarray,
                 "NaN or infinite pixels",
                 "Find out what produced them; fill padding with air (-1000).",
             )
-        refuse_implausible_hu(slice_hu[np.newaxis], None)
+        one = HuHistogram()
+        one.add(slice_hu)
+        one.refuse_range(None)
+    refuse_implausible_hu(hu, None)
     return hu.astype(np.float32, copy=False), spacing_mm
 
 

@@ -84,7 +84,7 @@ def test_found_as_uint8_gives_equal_answers(request, exported_for_openvino, name
     of_bool = request.getfixturevalue(name)
     folder, hu = exported_for_openvino.folder, draw_slices(3, 64, 64)
     # No liver in the last slice.
-    hu[2] = np.where(np.arange(64) < 32, -1000.0, -150.0)
+    hu[2] = np.where(np.arange(64) < 32, -1000.0, -850.0)
     spacing = np.full((3, 2), 0.8, np.float32)
     answer, as_bool = client(folder)(hu, spacing), of_bool(hu, spacing)
     assert answer.keys() == as_bool.keys()
