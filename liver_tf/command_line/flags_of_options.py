@@ -100,6 +100,8 @@ def _define(option: Option, values: flags.FlagValues, module: str) -> None:
     text = f"{option.spec.help} ({option.bounds})" if option.bounds else option.spec.help
     if option.required:
         text += " Required."
+    if option.spec.repeated:
+        text = text.removesuffix(".")  # absl appends "; repeat this option ..."
     where = {"flag_values": values, "module_name": module}
     if option.spec.choices and (option.spec.repeated or not option.many):
         define = flags.DEFINE_multi_enum if option.many else flags.DEFINE_enum

@@ -2,6 +2,7 @@
 
 import faulthandler
 import io
+import os
 import sys
 import typing
 from collections.abc import Callable, Sequence
@@ -33,10 +34,25 @@ def run(main: Main, *, tensorflow: bool = True) -> typing.NoReturn:
         sys.exit(1)  # as absl does
     try:
         status = execute(main, arguments, tensorflow=tensorflow)
+        sys.stdout.flush()
     except OptionError as error:
         print(f"{error.as_flag()}\nSee liver-tf {name} --help.", file=sys.stderr)
         status = 1
+    except BrokenPipeError:
+        if not _output_is_closed():
+            raise
+        status = 1
     sys.exit(status)
+
+
+def _output_is_closed() -> bool:
+    """Whether the reader of standard output has ended (``| head``); discards the rest if so."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def execute(main: Main, arguments: Sequence[str], *, tensorflow: bool = True) -> int:

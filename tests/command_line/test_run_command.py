@@ -60,3 +60,25 @@ def test_a_mistake_is_one_line_and_a_hint():
     assert done.returncode == 1
     assert done.stderr == "--records: must be given\nSee liver-tf check_leakage --help.\n"
     assert done.stdout == ""
+
+
+def print_lines(settings: Settings) -> int:
+    for number in range(100_000):
+        print(number)
+    return 0
+
+
+def test_a_reader_that_ends_early_causes_no_traceback():
+    code = (
+        "from liver_tf.command_line.run_command import run\n"
+        "from tests.command_line.test_run_command import print_lines\n"
+        "run(print_lines, tensorflow=False)"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "0\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() == 1
