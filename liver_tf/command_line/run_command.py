@@ -3,6 +3,7 @@
 import faulthandler
 import io
 import os
+import select
 import sys
 import typing
 from collections.abc import Callable, Sequence
@@ -47,12 +48,13 @@ def run(main: Main, *, tensorflow: bool = True) -> typing.NoReturn:
 
 def _output_is_closed() -> bool:
     """Whether the reader of standard output has ended (``| head``); discards the rest if so."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+    output = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(output, 0)
+    closed = any(event & select.POLLERR for _, event in poll.poll(0))
+    if closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return closed
 
 
 def execute(main: Main, arguments: Sequence[str], *, tensorflow: bool = True) -> int:
