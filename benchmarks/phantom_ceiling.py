@@ -25,6 +25,9 @@ from sklearn.preprocessing import PolynomialFeatures, QuantileTransformer, Stand
 
 _PATIENTS = flags.DEFINE_integer("patients", 560, "phantom patients to measure")
 _SEED = flags.DEFINE_integer("seed", 0, "the phantom's seed")
+_ANATOMY = flags.DEFINE_enum(
+    "anatomy", "plain", ["plain", "varied"], "the phantom's anatomy; varied has several phases"
+)
 _MATRIX = flags.DEFINE_integer("matrix", 256, "rows and columns of the slices")
 
 #: Resamples of patients for the 95 % interval.
@@ -48,7 +51,8 @@ class Slices(NamedTuple):
     Attributes:
       noisy, clean: float [slices, features], of the image and of the image without noise.
       types, patients: of each slice.
-      phases: enhancement factor of the patient.
+      phases: enhancement factor of the patient; 0 is unenhanced.
+      arterial: whether the patient's aorta is much brighter than the veins.
     """
 
     noisy: np.ndarray
@@ -56,6 +60,7 @@ class Slices(NamedTuple):
     types: np.ndarray
     patients: np.ndarray
     phases: np.ndarray
+    arterial: np.ndarray
 
 
 def all_features() -> list[str]:
@@ -94,13 +99,13 @@ def features(hu: np.ndarray, labels: np.ndarray, pixel_mm: float) -> list[float]
     return [float(found[name]) for name in all_features()]
 
 
-def measure(seed: int, patients: int, matrix: int) -> Slices:
+def measure(seed: int, patients: int, matrix: int, anatomy: str = "plain") -> Slices:
     """Draw the cohort and measure its slices with a lesion."""
-    rows = list(_rows(seed, patients, matrix))
+    rows = list(_rows(seed, patients, matrix, anatomy))
     return Slices(*(np.array(column) for column in zip(*rows, strict=True)))
 
 
-def _rows(seed: int, patients: int, matrix: int) -> Iterator[tuple]:
+def _rows(seed: int, patients: int, matrix: int, anatomy: str) -> Iterator[tuple]:
     from tqdm import tqdm
 
     from liver_tf.phantom.cohort import typed_cohort, typed_study
@@ -109,14 +114,16 @@ def _rows(seed: int, patients: int, matrix: int) -> Iterator[tuple]:
     for member in tqdm(typed_cohort(seed, patients), desc="phantom patients"):
         if member.diagnosis == "healthy":
             continue
-        study = typed_study(seed, member)
+        study = typed_study(seed, member, anatomy)
         for number, z_mm in enumerate(study.heights_mm):
             rows = []
             for scanner in (study.scanner, replace(study.scanner, noise_hu=0.0)):
                 rng = stream(seed, "sheba", member.index, "noise", number)
                 hu, labels = scanner.take(rng, study.patient, study.lesions, z_mm, matrix)
                 rows.append(features(hu, labels, scanner.pixel_mm(matrix)))
-            yield *rows, member.diagnosis, member.index, study.patient.tissues.phase
+            tissues = study.patient.tissues
+            arterial = tissues.aorta > tissues.blood + 40
+            yield *rows, member.diagnosis, member.index, tissues.phase, arterial
 
 
 def classifiers() -> dict[str, ClassifierMixin]:
@@ -153,7 +160,7 @@ def share(right: np.ndarray, patients: np.ndarray) -> str:
 
 def main(argv: list[str]) -> int:
     del argv
-    slices = measure(_SEED.value, _PATIENTS.value, _MATRIX.value)
+    slices = measure(_SEED.value, _PATIENTS.value, _MATRIX.value, _ANATOMY.value)
     names, models = all_features(), classifiers()
     most = max((slices.types == name).mean() for name in set(slices.types))
     patients = len(set(slices.patients))
@@ -186,13 +193,17 @@ def main(argv: list[str]) -> int:
 
 def parts(slices: Slices, diameter_mm: np.ndarray) -> dict[str, np.ndarray]:
     """bool [slices] for each type, enhancement and size (diameter of a disc of equal area)."""
-    weak, strong = np.percentile(slices.phases, [100 / 3, 200 / 3])
+    venous = (slices.phases > 0) & ~slices.arterial
+    weak, strong = np.percentile(slices.phases[venous], [100 / 3, 200 / 3])
+    other = {"unenhanced": slices.phases == 0, "arterial phase": slices.arterial}
     return {
         **{name: slices.types == name for name in sorted(set(slices.types))},
-        f"enhancement factor below {weak:.2f}": slices.phases < weak,
-        f"enhancement factor {weak:.2f} to {strong:.2f}": (slices.phases >= weak)
+        **{name: chosen for name, chosen in other.items() if chosen.any()},
+        f"venous, enhancement factor below {weak:.2f}": venous & (slices.phases < weak),
+        f"venous, {weak:.2f} to {strong:.2f}": venous
+        & (slices.phases >= weak)
         & (slices.phases < strong),
-        f"enhancement factor above {strong:.2f}": slices.phases >= strong,
+        f"venous, {strong:.2f} or more": venous & (slices.phases >= strong),
         "lesions below 10 mm": diameter_mm < 10,
         "lesions of 10 to 20 mm": (diameter_mm >= 10) & (diameter_mm < 20),
         "lesions of 20 mm or more": diameter_mm >= 20,

@@ -192,12 +192,19 @@ def draw_look(rng: np.random.Generator, kind: str, tissues: Tissues, diameter_mm
     return _DRAW_LOOK[kind](rng, tissues, diameter_mm)
 
 
+def _visible(hu: float, least_hu: float, tissues: Tissues) -> float:
+    """``hu``, but at least ``least_hu``; if that equals a fatty liver, brighter than the liver."""
+    if tissues.liver - least_hu < 12:
+        least_hu = max(least_hu, tissues.liver + 12)
+    return float(max(hu, least_hu))
+
+
 def _untyped(rng: np.random.Generator, tissues: Tissues, diameter_mm: float) -> Look:
     """Lesions of the LiTS-like volumes: most are darker than the liver, some brighter or mixed."""
     pattern = rng.choice(list(UNTYPED), p=list(UNTYPED.values()))
     contrast = -rng.uniform(12, 50) if pattern == "bright" else rng.uniform(10, 70)
     look = Look(
-        hu=float(max(tissues.liver - contrast, 0.0)),
+        hu=_visible(tissues.liver - contrast, 0.0, tissues),
         edge_mm=float(rng.uniform(0.8, 7)),
         texture=Ripple.draw(rng, 8, 5, 16),
         texture_hu=float(rng.uniform(0, 9)),
@@ -243,14 +250,14 @@ def _hemangioma(rng: np.random.Generator, tissues: Tissues, diameter_mm: float) 
         filling = rng.uniform(0.02, 0.95)
     as_bright_as_vessels, uneven = rng.random() < 0.2, rng.random() < 0.64
     share = rng.uniform(0.92, 1.02) if as_bright_as_vessels else rng.uniform(0.3, 0.8)
-    radius = diameter_mm / 2
+    radius, vessels = diameter_mm / 2, max(tissues.blood, tissues.aorta)
     return Look(
         hu=clipped_normal(rng, 48 + 8 * tissues.phase, 7, 30, 75),
         edge_mm=float(rng.uniform(0.8, 2.5)),
         texture=Ripple.draw(rng, 12, max(0.55 * radius, 5), max(1.5 * radius, 11)),
         texture_hu=0.0,
         filling=float(filling),
-        nodule_hu=float(tissues.liver + share * (tissues.blood - tissues.liver)),
+        nodule_hu=float(tissues.liver + share * (vessels - tissues.liver)),
         nodule_edge=float(rng.uniform(1, 2) if uneven else 0.5),
     )
 
@@ -268,7 +275,7 @@ def _metastasis(rng: np.random.Generator, tissues: Tissues, diameter_mm: float) 
     )
     ring, core, calcified = rng.random(3) < (0.65, 0.35, 0.11)
     return Look(
-        hu=float(max(tissues.liver - contrast, 22.0)),
+        hu=_visible(tissues.liver - contrast, 22.0, tissues),
         edge_mm=float(rng.uniform(1.2, 6)),
         texture=Ripple.draw(rng, 10, 4, 14),
         texture_hu=float(rng.uniform(4, 11)),

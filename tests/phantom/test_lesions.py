@@ -203,3 +203,19 @@ def test_no_large_vessel_runs_through_a_lesion():
                 for form in forms:
                     gap = np.linalg.norm(point - form.centre_mm) - radius
                     assert gap > 0.99 * form.mean_radius_mm
+
+
+@pytest.mark.parametrize("fat_hu", [0.0, 45.0, 90.0, 130.0])
+@pytest.mark.parametrize("kind", ["metastasis", "untyped"])
+def test_lesions_are_visible_in_a_fatty_liver(kind, fat_hu):
+    tissues = Tissues(1.0, fat_hu, lowest_liver_hu=0.0)
+    differences = [
+        abs(draw_look(stream(k, kind), kind, tissues, 20.0).hu - tissues.liver) for k in range(200)
+    ]
+    assert min(differences) >= 9.9
+
+
+def test_hemangioma_nodules_follow_the_aorta_in_the_arterial_phase():
+    tissues = Tissues(1.0, 0.0, deviations_hu={"aorta": 150.0, "blood": -70.0})
+    brightest = max(draw_look(stream(k), "hemangioma", tissues, 20.0).nodule_hu for k in range(200))
+    assert tissues.aorta - 10 < brightest < tissues.aorta + 10
