@@ -18,7 +18,7 @@ from liver_tf.inference.decision_rules import ARGMAX, PRIOR_CORRECTED
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.inference.trained_network import TrainedNetwork
-from liver_tf.model.description import load_description
+from liver_tf.model.description import load_description, precision_for
 from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.records.manifest import load_manifest
@@ -83,6 +83,7 @@ def choose_postprocessing(
     known = load_description(run).class_weights is not None
     check_shards(records, manifest, cases)
     tried = combinations(search.decision, known and search.decision != ARGMAX)
+    precision = precision_for(run, precision).name
     cascade = Cascade(
         LiverFinder.of_run(liver_run, precision=precision),
         TrainedNetwork.of_run(run, "lesion", precision=precision),
@@ -121,7 +122,7 @@ def choose_postprocessing(
             "records": manifest.fingerprint,
             "liver_weights": stored_hash(liver_run / run_files.WEIGHTS),
             "in_liver_only": in_liver_only,
-            "precision": cascade.facts()["precision"],
+            "precision": precision,
         },
         "table": choice.table,
     }

@@ -22,8 +22,7 @@ from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.measures.calibration import Temperature, fit_temperature
 from liver_tf.measures.compare_with_truth import compare_with_truth
 from liver_tf.measures.slice_result import SliceResult
-from liver_tf.model.description import load_description
-from liver_tf.model.precision import choose_precision
+from liver_tf.model.description import load_description, precision_for
 from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.records.manifest import Manifest, load_manifest
@@ -110,7 +109,7 @@ def evaluate_runs(
       Refusal: a run is not finished, or was trained on ROIs of other records; as
         ``postprocessing.of_runs``.
     """
-    precision = choose_precision(precision).name
+    precision = precision_for(runs[0], precision).name
     manifest = load_manifest(records)
     sources = _Sources(liver_run, records, manifest, use_chosen, decision, precision)
     return [_RunEvaluation(run, sources).results(part) for run in runs]

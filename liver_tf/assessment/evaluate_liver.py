@@ -10,7 +10,7 @@ from liver_tf.assessment.label_maps import map_name, save_label_maps
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.labels import LIVER, LIVER_ONLY
 from liver_tf.measures.compare_with_truth import compare_with_truth
-from liver_tf.model.precision import choose_precision
+from liver_tf.model.description import precision_for
 from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.records.manifest import Manifest
@@ -62,7 +62,7 @@ def evaluate_liver(
     check_shards(records, manifest, cases)
     entries = {entry.case: entry for entry in manifest.cases}
     slices = [record for case in cases for record in read_case(records, entries[case])]
-    precision = choose_precision(precision).name
+    precision = precision_for(network, precision).name
     finder = LiverFinder.of_run(network, precision=precision)
     liver = finder.find(np.stack([record.image for record in slices]))
     measured, maps = [], {}

@@ -20,6 +20,7 @@ from liver_tf.inference.slice_batches import BATCH, SliceGraph, check_hu
 from liver_tf.inference.small_lesions import least_pixels, without_small, without_small_2d
 from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.labels import LIVER, LabelSet
+from liver_tf.model.description import precision_for
 from liver_tf.model.precision import precision_of
 from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.records.record_schema import Box
@@ -95,7 +96,7 @@ class Cascade:
 
         Args:
           flips: Average over the mirror image too, in both halves.
-          precision: Of all networks; see ``load_network``.
+          precision: Of all networks; ``auto`` chooses for the first lesion network.
           use_chosen, decision: See ``postprocessing.of_runs``.
           options: See ``Cascade``.
 
@@ -106,7 +107,10 @@ class Cascade:
         check_runs(runs)
         if "how" not in options:
             options["how"] = postprocessing.of_runs(runs, use_chosen=use_chosen, decision=decision)
-        how: dict[str, Any] = {"flips": flips, "precision": precision}
+        how: dict[str, Any] = {
+            "flips": flips,
+            "precision": precision_for(runs[0], precision).name,
+        }
         networks = [TrainedNetwork.of_run(run, "lesion", **how) for run in runs]
         return cls(LiverFinder.of_run(liver, **how), networks, **options)
 

@@ -12,7 +12,7 @@ from liver_tf import atomic_files, run_files
 from liver_tf.labels import LabelSet
 from liver_tf.model import unet
 from liver_tf.model.architecture import Architecture
-from liver_tf.model.precision import choose_precision
+from liver_tf.model.precision import Precision, choose_precision
 from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.model.weights_file import load_weights
 from liver_tf.refusals import Refusal
@@ -95,6 +95,11 @@ def _class_weights(value: dict[str, Any], folder: Path) -> tuple[float, ...] | N
     return tuple(map(float, weights))
 
 
+def precision_for(run: Path, wanted: str) -> Precision:
+    """The format for the network of a run; see ``choose_precision``."""
+    return choose_precision(wanted, load_description(run).architecture.base_filters)
+
+
 def load_network(
     folder: Path | str, *, precision: str = FLOAT32
 ) -> tuple[keras.Model, Description]:
@@ -117,6 +122,7 @@ def load_network(
     """
     folder = Path(folder)
     description = load_description(folder)
-    network = unet.build(description.architecture, precision=choose_precision(precision).name)
+    chosen = choose_precision(precision, description.architecture.base_filters)
+    network = unet.build(description.architecture, precision=chosen.name)
     load_weights(folder / run_files.WEIGHTS, network)
     return network, description

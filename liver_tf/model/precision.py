@@ -22,6 +22,9 @@ INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 #: Smallest gain in speed that makes ``auto`` choose bfloat16.
 WORTH = 1.15
 
+#: Kernels for bfloat16 work on blocks of 16 channels.
+LEAST_FILTERS = 16
+
 #: Of the measurement, which needs 0.2 to 0.5 s on one core.
 _BATCH, _SIDE, _FILTERS = 8, 32, 64
 _ROUNDS, _BUDGET_SECONDS = 12, 0.8
@@ -39,18 +42,21 @@ class Precision:
         return f"{self.name} ({self.reason})"
 
 
-def choose_precision(wanted: str) -> Precision:
-    """The format for ``--precision``; ``auto`` is decided once per process.
+def choose_precision(wanted: str, base_filters: int) -> Precision:
+    """The format for ``--precision`` and a network with ``base_filters``.
 
-    ``auto`` is bfloat16 on a processor that has instructions for it, if a measurement of less than
-    a second shows that it is ``WORTH`` the change; otherwise, and with a GPU, it is float32.
+    ``auto`` is bfloat16 for networks of at least ``LEAST_FILTERS`` on a processor that has
+    instructions for it, if a measurement of less than a second, once per process, shows that it is
+    ``WORTH`` the change; otherwise, and with a GPU, it is float32.
 
     Raises:
       ValueError: ``wanted`` is neither ``auto`` nor one of ``PRECISIONS``.
     """
-    if wanted == AUTO:
-        return _fastest()
-    return Precision(checked_precision(wanted), "as requested")
+    if wanted != AUTO:
+        return Precision(checked_precision(wanted), "as requested")
+    if base_filters < LEAST_FILTERS:
+        return Precision(FLOAT32, f"bfloat16 is slower below {LEAST_FILTERS} base filters")
+    return _fastest()
 
 
 def checked_precision(name: str) -> str:

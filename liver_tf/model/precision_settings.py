@@ -16,8 +16,8 @@ def precision_option(default: str, help: str = "") -> Any:
     """The option ``--precision`` of commands in which a network computes."""
     return option(
         default,
-        "Number format in which the blocks of networks compute. auto: bfloat16 if the processor "
-        "has instructions for it and a short measurement shows a gain, otherwise float32."
-        f"{help and ' '}{help}",
+        "Number format in which the blocks of networks compute. auto: bfloat16 for networks of at "
+        "least 16 base filters if the processor has instructions for it and a short measurement "
+        f"shows a gain; otherwise float32.{help and ' '}{help}",
         choices=(AUTO, *PRECISIONS),
     )

@@ -11,7 +11,7 @@ from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.lesions_csv import Scalar
 from liver_tf.export.scan_results import ScanResults
 from liver_tf.inference.cascade import Cascade
-from liver_tf.model.precision import choose_precision
+from liver_tf.model.description import precision_for
 from liver_tf.options import OptionError
 from liver_tf.prediction.bad_scans import refusal_of, series_folders
 from liver_tf.prediction.inputs_csv import InputsCsv, scan_name
@@ -113,7 +113,7 @@ def predict(
     if not scans:
         raise OptionError("input_list", "the file lists no scan")
     cascade = settings.load(settings.model)
-    print(f"precision: {choose_precision(settings.precision).text()}")
+    print(f"precision: {precision_for(settings.model[0], settings.precision).text()}")
     print(f"post-processing: {cascade.how.text()}")
     made_by = AlgorithmIdentity.of_runs((settings.liver_run, *settings.model))
     return predict_scans(

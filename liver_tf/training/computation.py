@@ -51,12 +51,13 @@ class Computation:
 
 
 def set_up_computation(
-    settings: ComputationSettings, run: Path, *, dry_run: bool = False
+    settings: ComputationSettings, run: Path, base_filters: int, *, dry_run: bool = False
 ) -> Computation:
     """Prepare TensorFlow and the devices; call it before TensorFlow computes anything.
 
     Args:
       run: Folder of the run; a resumed run keeps the precision that ``auto`` chose.
+      base_filters: Of the network; ``auto`` depends on it.
       dry_run: Use one device and do not wait for other processes.
 
     Raises:
@@ -69,7 +70,7 @@ def set_up_computation(
         replicas = make_replicas(strategy)
         precision = settings.precision
         if precision == AUTO:
-            precision = replicas.from_chief(lambda: _automatic_precision(run))
+            precision = replicas.from_chief(lambda: _automatic_precision(run, base_filters))
         computation = Computation(precision, settings.jit_compile, replicas)
     except ValueError as error:
         raise OptionError(None, str(error)) from None
@@ -77,11 +78,11 @@ def set_up_computation(
     return computation
 
 
-def _automatic_precision(run: Path) -> str:
+def _automatic_precision(run: Path, base_filters: int) -> str:
     try:
         stored = str(run_files.read_identity(run)["computation"]["precision"])
     except (OSError, ValueError, KeyError, TypeError):
-        chosen = choose_precision(AUTO)
+        chosen = choose_precision(AUTO, base_filters)
         print(f"precision: {chosen.text()}", flush=True)
         return chosen.name
     print(f"precision: {stored}, with which this run was started", flush=True)

@@ -46,9 +46,14 @@ def finetune(settings: FinetuneSettings | None = None, /, **options: Any) -> Pat
     """
     settings = FinetuneSettings.of(settings, **options)
     protocol = settings.parsed_protocol()
-    computation = set_up_computation(settings.computation, settings.run, dry_run=settings.dry_run)
-    manifest = load_manifest(settings.records)
     before = load_description(settings.pretrained)
+    computation = set_up_computation(
+        settings.computation,
+        settings.run,
+        before.architecture.base_filters,
+        dry_run=settings.dry_run,
+    )
+    manifest = load_manifest(settings.records)
     check_transfer(before, manifest, settings.pretrained)
     plan = make_plan(settings, before.kind, manifest, before.architecture, protocol)
     print(plan.text(), flush=True)

@@ -32,7 +32,12 @@ def pretrain(settings: PretrainSettings | None = None, /, **options: Any) -> Pat
       >>> pretrain(network="liver", records="tfrecords/lits", run="runs/liver", epochs=20)
     """
     settings = PretrainSettings.of(settings, **options)
-    computation = set_up_computation(settings.computation, settings.run, dry_run=settings.dry_run)
+    computation = set_up_computation(
+        settings.computation,
+        settings.run,
+        settings.architecture.base_filters,
+        dry_run=settings.dry_run,
+    )
     manifest = load_manifest(settings.records)
     if (manifest.roi is None) != (settings.network == "liver"):
         content = "ROIs" if manifest.roi else "whole slices"

@@ -31,10 +31,10 @@ def machine(monkeypatch):
 @pytest.mark.parametrize(("gain", "name"), [(1.14, "float32"), (1.15, "bfloat16")])
 def test_auto_is_bfloat16_where_it_is_faster_and_measures_once(machine, gain, name):
     measured = machine(("avx512_bf16",), gain)
-    chosen = choose_precision("auto")
+    chosen = choose_precision("auto", 16)
     assert chosen.name == name
     assert chosen.text() == f"{name} (bfloat16 is {gain} times as fast here, with avx512_bf16)"
-    assert choose_precision("auto") is chosen
+    assert choose_precision("auto", 16) is chosen
     assert measured == [gain]
 
 
@@ -47,15 +47,23 @@ def test_auto_is_bfloat16_where_it_is_faster_and_measures_once(machine, gain, na
 )
 def test_auto_is_float32_elsewhere_without_a_measurement(machine, instructions, gpus, reason):
     measured = machine(instructions, 2.0, gpus)
-    assert choose_precision("auto") == Precision("float32", reason)
+    assert choose_precision("auto", 16) == Precision("float32", reason)
     assert not measured
+
+
+def test_auto_is_float32_for_small_networks(machine):
+    measured = machine(("avx512_bf16",), 2.0)
+    assert choose_precision("auto", 15).name == "float32"
+    assert "slower below 16 base filters" in choose_precision("auto", 8).text()
+    assert not measured
+    assert choose_precision("auto", 32).name == "bfloat16"
 
 
 def test_a_named_format_is_used_on_every_machine(machine):
     machine((), 1.0)
-    assert choose_precision("bfloat16") == Precision("bfloat16", "as requested")
+    assert choose_precision("bfloat16", 2) == Precision("bfloat16", "as requested")
     with pytest.raises(ValueError, match="expected one of float32, bfloat16, float16, got 'fast'"):
-        choose_precision("fast")
+        choose_precision("fast", 16)
 
 
 def test_instructions_are_those_of_the_processor(tmp_path):

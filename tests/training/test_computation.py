@@ -84,19 +84,21 @@ def test_a_resumed_run_keeps_the_precision_that_auto_chose(monkeypatch, tmp_path
     """On another machine ``auto`` would choose another one."""
     settings = ComputationSettings(precision="auto")
     monkeypatch.setattr(
-        computation, "choose_precision", lambda name: Precision("bfloat16", "faster")
+        computation, "choose_precision", lambda name, filters: Precision("bfloat16", "faster")
     )
-    first = computation.set_up_computation(settings, tmp_path)
+    first = computation.set_up_computation(settings, tmp_path, 16)
     assert first.precision == "bfloat16"
     assert "precision: bfloat16 (faster)" in capsys.readouterr().out
     open_run(tmp_path, {"computation": first.identity()})
     monkeypatch.setattr(
-        computation, "choose_precision", lambda name: Precision("float32", "no instructions")
+        computation,
+        "choose_precision",
+        lambda name, filters: Precision("float32", "no instructions"),
     )
-    resumed = computation.set_up_computation(settings, tmp_path)
+    resumed = computation.set_up_computation(settings, tmp_path, 16)
     assert resumed.identity() == first.identity()
     assert "precision: bfloat16, with which this run was started" in capsys.readouterr().out
-    assert computation.set_up_computation(settings, tmp_path / "new").precision == "float32"
+    assert computation.set_up_computation(settings, tmp_path / "new", 16).precision == "float32"
 
 
 def test_training_is_float32_unless_asked():
