@@ -14,6 +14,7 @@ from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.roi_box import boxes_of_scan, crop
 from liver_tf.inference.roi_rule import RoiRule
 from liver_tf.labels import BACKGROUND, LIVER
+from liver_tf.phantom.tissue_codes import Tissue
 from liver_tf.records import case_statistics
 from liver_tf.records.bad_records import bad_records
 from liver_tf.records.manifest import CaseEntry, Manifest, load_manifest
@@ -147,8 +148,10 @@ class _RoiCutter:
                 continue
             labels = crop(record.labels, box, BACKGROUND)
             coverage.lesion_pixels_inside += int((labels > LIVER).sum())
+            tissues = record.tissues
             yield replace(
                 record,
+                tissues=None if tissues is None else crop(tissues, box, Tissue.AIR),
                 image=crop(record.image, box, self.manifest.window[0]),
                 labels=labels,
                 box=box,

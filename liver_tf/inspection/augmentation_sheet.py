@@ -48,6 +48,8 @@ def make_rows(
 
     A run with the same seed, ranges and image size augments them identically in its first epochs.
     """
+    if ranges.drawn:
+        slices = slices.with_tissues()
     examples, kinds = scan_kinds(slices)
     on_disk = SlicesOnDisk(slices)
     manifest = slices.manifest
@@ -60,6 +62,9 @@ def make_rows(
         record = on_disk.take(place)
         image, labels = record["image"], record["labels"]
         parameters = {name: tf.stack([epoch[name] for epoch in drawn]) for name in drawn[0]}
+        if slices.tissues:
+            parameters["tissues"] = tf.stack([record["tissues"]] * epochs)
+            parameters["code_labels"] = tf.tile(slices.code_labels[None], [epochs, 1])
         unmoved = tf.stack([labels] * epochs)
         images, moved = augment.apply(
             tf.stack([image] * epochs), unmoved, parameters, manifest.window
@@ -95,6 +100,8 @@ def caption(applied: Mapping[str, np.ndarray]) -> str:
     if "noise_hu" in applied:
         lines[2] += f", noise {float(applied['noise_hu']):.0f} HU"
     beyond = []
+    if applied.get("is_drawn"):
+        beyond.append("drawn")
     if "elastic" in applied:
         beyond.append(f"elastic {100 * np.abs(applied['elastic']).max():.1f} %")
     if "gamma" in applied:

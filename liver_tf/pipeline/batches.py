@@ -9,18 +9,15 @@ import copy
 import functools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import numpy as np
 import tensorflow as tf
 
-from liver_tf.phantom.tissue_codes import labels_of_codes
 from liver_tf.pipeline.augmentation import augment
 from liver_tf.pipeline.sampling import EVERYTHING, Sampling, times_shown
 from liver_tf.pipeline.slices import Slices, scan_kinds, stream
 from liver_tf.pipeline.slices_in_memory import SlicesInMemory, WrongCount
 from liver_tf.pipeline.slices_on_disk import SlicesOnDisk
-from liver_tf.records.manifest import HAS_TISSUES
 from liver_tf.records.tfrecord import DamagedRecords
 from liver_tf.refusals import Refusal
 
@@ -68,9 +65,8 @@ class BatchSource:
         self._on_host = augment_on_host
         self._code_labels = None
         if ranges is not None and ranges.drawn:
-            _require_tissues(slices)
-            slices = replace(slices, tissues=True)
-            self._code_labels = np.array(slices.label_map, np.uint8)[_labels_in(slices)]
+            slices = slices.with_tissues()
+            self._code_labels = slices.code_labels
         self.window = slices.manifest.window
         self.examples = slices.count
         needed_mb = self.examples * slices.bytes_each / 2**20
@@ -189,24 +185,6 @@ class BatchSource:
         batch = tf.nest.map_structure(padded, (images, labels, parameters))
         images, labels = augment.apply(*batch, self.window)
         return images[:count], labels[:count], {}
-
-
-def _require_tissues(slices: Slices) -> None:
-    lacking = sum(HAS_TISSUES not in entry.details for entry in slices.entries)
-    if lacking:
-        raise Refusal(
-            "no-tissue-maps",
-            slices.folder,
-            expected="tissue maps in all training cases, because --drawn is above 0",
-            found=f"{lacking} of {len(slices.entries)} cases without",
-            remedy="Make phantoms with --tissues and convert them, or set --drawn=0.",
-        )
-
-
-def _labels_in(slices: Slices) -> np.ndarray:
-    """Label of each tissue code in the record set; codes of lesions that it lacks: background."""
-    labels = labels_of_codes()
-    return np.where(labels < len(slices.label_map), labels, 0)
 
 
 class Epochs(Iterator):

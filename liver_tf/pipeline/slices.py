@@ -1,17 +1,19 @@
 """Slices of a record set on the network's grid, in the order of their shards."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from liver_tf.phantom.tissue_codes import labels_of_codes
 from liver_tf.pipeline import resample
 from liver_tf.pipeline.augmentation.drawing import FINER
 from liver_tf.pipeline.sampling import kinds_of
 from liver_tf.records.graph_decoder import record_parser
-from liver_tf.records.manifest import CaseEntry, Manifest
+from liver_tf.records.manifest import HAS_TISSUES, CaseEntry, Manifest
+from liver_tf.refusals import Refusal
 
 #: Shards read at a time.
 SHARDS_AT_ONCE = 8
@@ -54,6 +56,26 @@ class Slices:
     def bytes_each(self) -> int:
         """Bytes of a slice at the network's size: HU as float32, labels and tissues as uint8."""
         return self.image_size**2 * (5 + (FINER**2 if self.tissues else 0))
+
+    @property
+    def code_labels(self) -> np.ndarray:
+        """uint8 [CODES]: new label of each tissue code; background for lesions not in the set."""
+        labels = labels_of_codes()
+        known = np.where(labels < len(self.label_map), labels, 0)
+        return np.array(self.label_map, np.uint8)[known]
+
+    def with_tissues(self) -> "Slices":
+        """The same slices with ``tissues``; raises ``Refusal`` if a case has no tissue maps."""
+        lacking = sum(HAS_TISSUES not in entry.details for entry in self.entries)
+        if lacking:
+            raise Refusal(
+                "no-tissue-maps",
+                self.folder,
+                expected="tissue maps in all training cases, because --drawn is above 0",
+                found=f"{lacking} of {len(self.entries)} cases without",
+                remedy="Make phantoms with --tissues and convert them, or set --drawn=0.",
+            )
+        return replace(self, tissues=True)
 
 
 def network_view(

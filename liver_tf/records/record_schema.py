@@ -20,8 +20,8 @@ diagnosis          name of a lesion class, ``healthy``, or empty if unknown
 box                int64 [3]: first row, first column, side of the (square) ROI in pixels of the
                    source slice; may extend beyond it. Only in ROI records.
 source_size        int64 [2]: rows and columns of the source slice. Only in ROI records.
-tissues            uint8 pixels [rows, columns], codes of ``phantom.tissue_codes``. Only in whole
-                   slices of phantoms made with tissue maps.
+tissues            uint8 pixels [rows, columns], codes of ``phantom.tissue_codes``. Only of
+                   phantoms made with tissue maps.
 =================  =========================================================================
 """
 

@@ -5,12 +5,16 @@ import numpy as np
 import pytest
 
 from liver_tf.conversion.build_record_set import convert
+from liver_tf.conversion.roi_sets import cut_rois
+from liver_tf.inference.roi_rule import RoiRule
+from liver_tf.inspection.augmentation_sheet import caption, make_rows
 from liver_tf.phantom.phantom_folder import write_phantom
 from liver_tf.phantom.phantom_plan import PhantomPlan
 from liver_tf.phantom.tissue_codes import labels_of_codes
 from liver_tf.pipeline.augmentation.ranges import NO_AUGMENTATION, Ranges
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.pipeline.slices import Slices
+from liver_tf.records.manifest import load_manifest
 from liver_tf.records.shard_reader import read_case
 from liver_tf.refusals import Refusal
 
@@ -68,6 +72,29 @@ def test_batches_are_drawn_anew_in_every_epoch_and_reproducible(record_set, cach
     plain = images_and_labels(source_of(record_set, NO_AUGMENTATION, cache_mb=cache_mb))
     assert set(np.unique(first[1])) == {0, 1}
     assert (first[1] == plain[1]).mean() > 0.97
+
+
+def test_regions_of_interest_keep_their_tissue_maps(record_set, tmp_path):
+    cut_rois(record_set[0], tmp_path / "rois", None, RoiRule(margin_mm=15.0, least_side_mm=120.0))
+    manifest = load_manifest(tmp_path / "rois")
+    rois = [roi for entry in manifest.cases for roi in read_case(tmp_path / "rois", entry)]
+    assert rois
+    for roi in rois:
+        np.testing.assert_array_equal(labels_of_codes()[roi.tissues], roi.labels)
+    images, labels = images_and_labels(source_of((tmp_path / "rois", manifest), Ranges(drawn=1.0)))
+    assert np.isfinite(images).all()
+    assert labels.any((1, 2)).mean() > 0.9
+
+
+def test_the_preview_shows_drawn_images(record_set):
+    folder, manifest = record_set
+    cases = tuple(entry.case for entry in manifest.cases)
+    slices = Slices(folder, manifest, cases, 32, (0, 1, 2))
+    ranges = Ranges(0, 0, 0, 0, 0, 0, 0, drawn=1.0)
+    (row,) = make_rows(slices, ranges, seed=1, rows=1, epochs=2)
+    assert np.abs(row.images[1] - row.images[0]).mean() > 3
+    assert np.abs(row.images[2] - row.images[1]).mean() > 3
+    assert "drawn" in caption(row.applied[0])
 
 
 def test_cases_without_tissue_maps_cannot_be_drawn(record_set, lits, tmp_path):
