@@ -80,7 +80,8 @@ def read_itk(path: Path | str) -> tuple[NiftiHeader, np.ndarray]:
     columns = np.linalg.norm(affine[:3, :3], axis=0)
     if not (
         np.isfinite(affine).all()
-        and (columns > 1e-6).all()
+        and (columns > 1e-3).all()
+        and (columns < 1e3).all()
         and abs(np.linalg.det(affine[:3, :3] / columns)) > 0.1
     ):
         expected = "a finite origin and directions that span three axes"
@@ -153,17 +154,12 @@ def _meta_image(data: bytes, path: Path) -> _Parts:
     if fields.get("elementnumberofchannels", "1") != "1" or not _true(fields["binarydata"]):
         raise bad_input("itk-type", path, "one binary value per voxel", "another encoding")
     big = fields.get("binarydatabyteordermsb", fields.get("elementbyteordermsb", "False"))
-    directions = next(
-        _numbers(fields[name], 9)
-        for name in ("transformmatrix", "orientation", "rotation")
-        if name in fields
-    ).reshape(3, 3)
-    origin = next(
-        _numbers(fields[name], 3) for name in ("offset", "origin", "position") if name in fields
-    )
+    matrix = {"transformmatrix", "orientation", "rotation"} & fields.keys()
+    directions = _numbers(fields[min(matrix)], 9).reshape(3, 3)  # ValueError if none
+    offset = {"offset", "origin", "position"} & fields.keys()
     affine = np.eye(4)
     affine[:3, :3] = directions.T * _numbers(fields["elementspacing"], 3)
-    affine[:3, 3] = origin
+    affine[:3, 3] = _numbers(fields[min(offset)], 3)
     affine[:2] *= -1  # LPS to RAS
     if _true(fields.get("compresseddata", "False")):
         body = _inflate(body, dtype.itemsize * math.prod(shape), path)

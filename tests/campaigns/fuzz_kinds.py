@@ -31,6 +31,7 @@ from liver_tf.ct.slices_csv import read_slices_csv
 from liver_tf.labels import LESION_TYPES
 from liver_tf.refusals import Refusal
 from tests.builders import ct_files
+from tests.builders.itk_files import meta_image, nrrd
 from tests.builders.mutations import HEADER, mutate
 
 #: A text that contains this quotes the content of a file.
@@ -83,6 +84,7 @@ def make_kinds(folder: Path) -> dict[str, Kind]:
         *_slices(folder),
         _series(folder),
         _table(folder),
+        *_itk_volumes(folder),
     ]
     return {kind.name: kind for kind in kinds}
 
@@ -133,6 +135,27 @@ def _pairs(folder: Path) -> list[Kind]:
                 )
             )
     return kinds
+
+
+def _itk_volumes(folder: Path) -> list[Kind]:
+    """Compressed NRRD and MetaImage volumes. Their headers have no checksum."""
+    kinds = []
+    for name in ("nrrd", "mha"):
+        good, donor = (
+            _itk_bytes(name, *ct_files.as_lps_file(ct_files.phantom_hu(slices)))
+            for slices in (5, 4)
+        )
+        path = folder / f"{CANARY}.{name}"
+        path.write_bytes(good)
+        kinds.append(Kind(name, path, good, donor, _read_volume))
+    return kinds
+
+
+def _itk_bytes(name: str, stored: np.ndarray, affine: np.ndarray) -> bytes:
+    if name == "nrrd":
+        return nrrd(stored, affine, packed=True).replace(b"liver", CANARY.encode())
+    header, voxels = meta_image(stored, affine, packed=True)
+    return header.replace(b"ObjectType", f"Comment = {CANARY}\nObjectType".encode()) + voxels
 
 
 def _pair_bytes(place: Path, slices: int, head_first: bool) -> tuple[bytes, bytes]:
