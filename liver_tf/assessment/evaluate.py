@@ -13,12 +13,13 @@ from liver_tf import __version__, run_files
 from liver_tf.assessment.assessment_settings import EvaluateSettings
 from liver_tf.assessment.label_maps import map_name, save_label_maps
 from liver_tf.assessment.save_examples import save_example_slices
-from liver_tf.assessment.slice_predictor import SlicePredictor
+from liver_tf.assessment.slice_predictor import SlicePrediction, SlicePredictor
 from liver_tf.assessment.split_cases import cases_of_part
 from liver_tf.inference import postprocessing
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.trained_network import TrainedNetwork
+from liver_tf.labels import LabelSet
 from liver_tf.measures.calibration import Temperature, fit_temperature
 from liver_tf.measures.compare_with_truth import compare_with_truth
 from liver_tf.measures.slice_result import SliceResult
@@ -26,6 +27,7 @@ from liver_tf.model.description import load_description, precision_for
 from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.records.manifest import Manifest, load_manifest
+from liver_tf.records.record_schema import SliceRecord
 from liver_tf.records.shard_reader import check_shards, read_case
 from liver_tf.report.write_report import TABLE, write_runs_report
 from liver_tf.results.example_slices import load_examples
@@ -176,7 +178,10 @@ class _RunEvaluation:
     def _results_of(
         self, part: str, cases: list[str], temperature: Temperature | None
     ) -> RunResults:
-        """The stored results if they are still valid; otherwise new ones, which are stored."""
+        """The stored results if they are still valid; otherwise new ones, which are stored.
+
+        Results of earlier versions, without scores of lesions and without ``argmax``, are valid.
+        """
         made_of, looks = self.sources.dependencies(self.run), 1
         if has_results(self.run, part):
             stored = load_results(self.run, part)
@@ -184,7 +189,7 @@ class _RunEvaluation:
                 return stored
             looks = stored.looks + (_settings(stored.made_of) != _settings(made_of))
         identity = run_files.read_identity(self.run)
-        slices, maps = self._predict(cases, part)
+        (slices, *others), maps = self._predict(cases, part)
         value = None if temperature is None else temperature.value
         # A pre-training has no fold, but can be evaluated on its validation part.
         fold, seed = str(identity.get("fold", "")), int(identity.get("seed", 0))
@@ -194,9 +199,10 @@ class _RunEvaluation:
             seed=seed,
             part=part,
             validation=identity.get("validation", INNER),
-            label_set=self._predictor.label_set,
+            label_set=self._predictors[0].label_set,
             made_of=made_of,
             results=tuple(replace(r, temperature=value, fold=fold, seed=seed) for r in slices),
+            argmax=tuple(replace(r, fold=fold, seed=seed) for r in others[0]) if others else None,
             temperature=temperature,
             looks=looks,
         )
@@ -205,39 +211,53 @@ class _RunEvaluation:
         return results
 
     @cached_property
-    def _predictor(self) -> SlicePredictor:
+    def _predictors(self) -> tuple[SlicePredictor, ...]:
+        """With the run's decision; and by argmax alone, unless that is the run's decision."""
         lesion = TrainedNetwork.of_run(self.run, "lesion", precision=self.sources.precision)
         how = self.sources.postprocessing(self.run)
-        return SlicePredictor(Cascade(self.sources.finder, lesion, how=how, in_liver_only=True))
+        return tuple(
+            SlicePredictor(Cascade(self.sources.finder, lesion, how=each, in_liver_only=True))
+            for each in dict.fromkeys((how, postprocessing.NOTHING))
+        )
 
     def _predict(
         self, cases: list[str], part: str
-    ) -> tuple[list[SliceResult], dict[str, np.ndarray]]:
-        """Results of all slices of the cases, and their label maps."""
+    ) -> tuple[list[list[SliceResult]], dict[str, np.ndarray]]:
+        """Results of all slices of the cases by each predictor, and the label maps of the first.
+
+        Validation patients are predicted with the run's decision only.
+        """
+        predictors = self._predictors[:1] if part == "validation" else self._predictors
         records, manifest = self.sources.records, self.sources.manifest
         check_shards(records, manifest, cases)
         selected = set(cases)
         entries = [entry for entry in manifest.cases if entry.case in selected]
-        results, maps = [], {}
+        results: list[list[SliceResult]] = [[] for _ in predictors]
+        maps = {}
         title = f"evaluate {self.run.resolve().name}, {part}"
         for entry in tqdm(entries, desc=title, unit="patient"):
             slices = list(read_case(records, entry))
-            for record, (labels, scores) in zip(slices, self._predictor(slices), strict=True):
-                maps[map_name(record.case, record.slice_index)] = labels
-                results.append(
-                    compare_with_truth(
-                        record.labels,
-                        labels,
-                        self._predictor.label_set,
-                        patient=record.patient,
-                        case=record.case,
-                        slice_index=record.slice_index,
-                        true_diagnosis=record.diagnosis or None,
-                        spacing_mm=record.spacing_mm,
-                        type_scores=scores.tolist(),
-                    )
-                )
+            predictions = [predictor(slices) for predictor in predictors]
+            for record, *decided in zip(slices, *predictions, strict=True):
+                maps[map_name(record.case, record.slice_index)] = decided[0].labels
+                for of_predictor, prediction in zip(results, decided, strict=True):
+                    of_predictor.append(_compared(record, prediction, predictors[0].label_set))
         return results, maps
+
+
+def _compared(record: SliceRecord, prediction: SlicePrediction, label_set: LabelSet) -> SliceResult:
+    return compare_with_truth(
+        record.labels,
+        prediction.labels,
+        label_set,
+        patient=record.patient,
+        case=record.case,
+        slice_index=record.slice_index,
+        true_diagnosis=record.diagnosis or None,
+        spacing_mm=record.spacing_mm,
+        type_scores=prediction.type_scores.tolist(),
+        lesion_probability=prediction.lesion_probability,
+    )
 
 
 def _settings(made_of: Mapping[str, str]) -> dict[str, str]:

@@ -10,6 +10,8 @@ from liver_tf.measures.size_bins import equivalent_diameter_mm
 from liver_tf.measures.slice_result import PixelCounts, SliceResult
 from liver_tf.measures.surface_distances import surface_distances
 
+_SCORE_DIGITS = 7
+
 
 def compare_with_truth(
     truth: np.ndarray,
@@ -22,6 +24,7 @@ def compare_with_truth(
     true_diagnosis: int | str | None = None,
     spacing_mm: tuple[float, float] | None = None,
     type_scores: Sequence[float] | np.ndarray | None = None,
+    lesion_probability: np.ndarray | None = None,
 ) -> SliceResult:
     """Compare one predicted slice with the truth.
 
@@ -36,6 +39,8 @@ def compare_with_truth(
       spacing_mm: (row, column); None if unknown, then there are no distances and sizes.
       type_scores: score of each lesion type over the predicted lesion pixels, in the order of
         ``label_set.lesions``; scaled here to sum to one. Ignored without a detection.
+      lesion_probability: float [rows, columns], probability of any lesion type, for the scores of
+        the lesions; None leaves them unknown.
 
     Returns:
       The result of the slice. In a tie, the majority class is the lower label.
@@ -54,8 +59,12 @@ def compare_with_truth(
     if spacing_mm is not None and not all(0 < step < np.inf for step in spacing_mm):
         spacing_mm = None
     true_lesion, found_lesion = truth > LIVER, predicted > LIVER
-    true_numbers, found_numbers, of_true, of_found = match_components(true_lesion, found_lesion)
-    true_lesions = _lesions(truth, true_numbers, of_true, spacing_mm)
+    true_numbers, found_numbers, of_true, of_found, matches = match_components(
+        true_lesion, found_lesion
+    )
+    scores = _mean_probabilities(found_numbers, len(of_found), lesion_probability)
+    of_matches = [scores[match - 1] if match else None for match in matches]
+    true_lesions = _lesions(truth, true_numbers, of_true, of_matches, spacing_mm)
     if true_majority is not None and not true_lesions:
         true_lesions = (MatchedLesion(true_majority, 0, None, 0.0),)
     return SliceResult(
@@ -72,7 +81,7 @@ def compare_with_truth(
         },
         spacing_mm=None if spacing_mm is None else (float(spacing_mm[0]), float(spacing_mm[1])),
         true_lesions=true_lesions,
-        found_lesions=_lesions(predicted, found_numbers, of_found, spacing_mm),
+        found_lesions=_lesions(predicted, found_numbers, of_found, scores, spacing_mm),
         lesion_surface=surface_distances(true_lesion, found_lesion, spacing_mm),
         liver_surface=surface_distances(truth >= LIVER, predicted >= LIVER, spacing_mm),
         type_scores=_scaled(type_scores, label_set) if predicted_majority is not None else None,
@@ -83,16 +92,30 @@ def _lesions(
     labels: np.ndarray,
     numbers: np.ndarray,
     overlaps: np.ndarray,
+    scores: Sequence[float | None],
     spacing_mm: tuple[float, float] | None,
 ) -> tuple[MatchedLesion, ...]:
-    """The numbered lesions of a label map, each with the IoU of its match."""
+    """The numbered lesions of a label map, each with the IoU of its match and its score."""
     lesions = []
-    for number, iou in enumerate(overlaps.tolist(), 1):
+    for number, (iou, score) in enumerate(zip(overlaps.tolist(), scores, strict=True), 1):
         inside = labels[numbers == number]
         majority = int(np.bincount(inside).argmax())
         diameter = equivalent_diameter_mm(len(inside), spacing_mm)
-        lesions.append(MatchedLesion(majority, len(inside), diameter, iou))
+        lesions.append(MatchedLesion(majority, len(inside), diameter, iou, score))
     return tuple(lesions)
+
+
+def _mean_probabilities(
+    numbers: np.ndarray, count: int, probability: np.ndarray | None
+) -> list[float | None]:
+    """Mean probability over the pixels of each numbered lesion, None if unknown."""
+    if probability is None:
+        return [None] * count
+    flat = numbers.ravel()
+    sums = np.bincount(flat, probability.ravel(), count + 1)[1:]
+    pixels = np.bincount(flat, minlength=count + 1)[1:]
+    # Rounded to what single precision tells apart near 1: keeps the stored results short.
+    return [round(mean, _SCORE_DIGITS) for mean in (sums / pixels).tolist()]
 
 
 def _scaled(

@@ -28,22 +28,26 @@ class MatchedLesion:
       pixels: 0 for a lesion known by diagnosis that has no outline.
       diameter_mm: diameter of the circle of the same area; None if the spacing is unknown.
       iou: IoU with its match; 0.0 without one.
+      score: of a predicted lesion: the mean over its pixels of the probability of any lesion type;
+        of a true lesion: the score of its match. None without a match or if unknown.
     """
 
     type: int
     pixels: int
     diameter_mm: float | None
     iou: float
+    score: float | None = None
 
 
 def match_components(
     truth: np.ndarray, predicted: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Label the components of two masks, bool of the same 2-D or 3-D shape, and match them.
 
     Returns:
-      Component numbers of truth and prediction (int32 of the masks' shape, 0 outside), then
-      float64 [true lesions] and [predicted lesions]: IoU with the match, 0.0 without one.
+      Component numbers of truth and prediction (int32 of the masks' shape, 0 outside); float64
+      [true lesions] and [predicted lesions]: IoU with the match, 0.0 without one; int64 [true
+      lesions]: number of the match, 0 without one.
     """
     structure = np.ones((3,) * truth.ndim, bool)
     true_numbers, true_count = ndimage.label(truth, structure)
@@ -58,4 +62,6 @@ def match_components(
     rows, columns = optimize.linear_sum_assignment(iou, maximize=True)
     of_true, of_found = np.zeros(true_count), np.zeros(found_count)
     of_true[rows] = of_found[columns] = iou[rows, columns]
-    return true_numbers, found_numbers, of_true, of_found
+    matches = np.zeros(true_count, np.int64)
+    matches[rows] = (columns + 1) * (of_true[rows] > 0)
+    return true_numbers, found_numbers, of_true, of_found, matches

@@ -12,6 +12,24 @@ from liver_tf.run_files import INNER, TEST_FOLD
 #: Label of runs whose choices were made on the test fold.
 LOOSE = "VALIDATED ON THE TEST FOLD"
 
+#: Label of results by argmax without post-processing, beside those by the run's decision.
+RAW_ARGMAX = "raw argmax"
+
+#: ``made_of["postprocessing"]`` of a run whose decision is argmax without post-processing.
+NO_POSTPROCESSING = "none"
+
+
+def raw_argmax_name(protocol: str) -> str:
+    """Name of a protocol's results by argmax: ``mine, raw argmax``."""
+    if protocol.endswith(LOOSE):
+        return f"{protocol.removesuffix(LOOSE)}{RAW_ARGMAX}, {LOOSE}"
+    return f"{protocol}, {RAW_ARGMAX}"
+
+
+def is_raw_argmax(protocol: str) -> bool:
+    """Whether a name is one of ``raw_argmax_name``."""
+    return protocol.removesuffix(f", {LOOSE}").endswith(f", {RAW_ARGMAX}")
+
 
 def run_name(fold: str, seed: int, protocol: str, validation: str = INNER) -> str:
     """``fold0/seed0/hier_freeze``: the place of a run below the folder of all runs."""
@@ -31,6 +49,8 @@ class RunResults:
       made_of: what the results depend on, by name: fingerprint of the records, hashes of the
         weights, program version.
       temperature: fitted on the validation part; None on that part, or if it could not be fitted.
+      argmax: results of the same network on the same slices by argmax without post-processing; None
+        if that is the run's decision or if an earlier version evaluated the run.
       looks: number of settings with which this run predicted this part; program versions do not
         count as settings.
     """
@@ -45,6 +65,14 @@ class RunResults:
     results: tuple[SliceResult, ...]
     temperature: Temperature | None = None
     looks: int = 1
+    argmax: tuple[SliceResult, ...] | None = None
+
+    @property
+    def by_argmax(self) -> tuple[SliceResult, ...] | None:
+        """Results by argmax without post-processing; None if unknown."""
+        if self.made_of.get("postprocessing") == NO_POSTPROCESSING:
+            return self.results
+        return self.argmax
 
     @property
     def name(self) -> str:

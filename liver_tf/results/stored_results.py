@@ -7,6 +7,7 @@ table. Both contain pseudonyms only.
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from liver_tf import atomic_files, run_files
 from liver_tf.labels import LabelSet
@@ -34,6 +35,9 @@ def save_results(results: RunResults, run: Path) -> None:
             "temperature": None if temperature is None else asdict(temperature),
             "looks": results.looks,
             "images": [result.to_json() for result in results.results],
+            "argmax": (
+                None if results.argmax is None else [result.to_json() for result in results.argmax]
+            ),
         },
     )
     atomic_files.write_text(run_files.results_table(run, results.part), results_csv([results]))
@@ -77,9 +81,11 @@ def load_results(run: Path, part: str = "test") -> RunResults:
             **{name: value[name] for name in _PLAIN_FIELDS},
             label_set=LabelSet(value["label_set"]["name"], tuple(value["label_set"]["classes"])),
             made_of=value["made_of"],
-            results=tuple(SliceResult.from_json(image) for image in value["images"]),
+            results=_slices(value["images"]) or (),
             temperature=temperature,
             looks=value["looks"],
+            # Earlier versions did not store it.
+            argmax=_slices(value.get("argmax")),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Refusal(
@@ -89,3 +95,7 @@ def load_results(run: Path, part: str = "test") -> RunResults:
             found="a damaged file",
             remedy="Delete the file and evaluate the run again with trainers.evaluate.",
         ) from None
+
+
+def _slices(images: list[dict[str, Any]] | None) -> tuple[SliceResult, ...] | None:
+    return None if images is None else tuple(SliceResult.from_json(image) for image in images)

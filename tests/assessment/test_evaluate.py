@@ -15,6 +15,7 @@ from liver_tf.assessment.evaluate import evaluate_runs
 from liver_tf.assessment.label_maps import map_name
 from liver_tf.export.model_card import measures_of, provenance_of
 from liver_tf.export.saved_model import write_saved_model
+from liver_tf.inference import postprocessing
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.postprocessing import NOTHING, PostProcessing
 from liver_tf.measures.calibration import fit_temperature
@@ -23,7 +24,7 @@ from liver_tf.model.weights_file import save_weights, stored_hash
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
 from liver_tf.results.example_slices import crop_to_liver, load_examples, pick_examples
-from liver_tf.results.run_results import LOOSE
+from liver_tf.results.run_results import LOOSE, NO_POSTPROCESSING
 from liver_tf.results.stored_results import load_results, save_results
 from liver_tf.run_files import INNER, TEST_FOLD
 from tests.builders import tiny_records
@@ -131,6 +132,10 @@ def test_the_temperature_does_not_depend_on_test_slices(work, finished, read):
     assert [r.type_scores for r in again.results] != [r.type_scores for r in measured.results]
 
 
+def test_results_name_the_absence_of_postprocessing():
+    assert NOTHING.text() == NO_POSTPROCESSING
+
+
 def test_stored_results_are_reused(work, finished, read, make_network):
     run = finished("once")
     # Choices are made on the validation patients alone: no test slice is read for them.
@@ -167,6 +172,38 @@ def test_stored_results_are_reused(work, finished, read, make_network):
     assert {r.patient for r in half.results} == {r.patient for r in third.results}
 
 
+def test_argmax_is_evaluated_beside_the_decision(work, finished):
+    """In the same evaluation: the test fold is not evaluated a second time for it."""
+    run = finished("decided")
+    twin = work / "by_argmax"
+    shutil.copytree(run, twin)
+    postprocessing.save(run, PostProcessing(0.8), {})
+    (both,) = evaluate_runs([run], work / "liver", work / "whole")
+    (alone,) = evaluate_runs([twin], work / "liver", work / "whole")
+    assert (both.looks, alone.argmax, alone.by_argmax) == (1, None, alone.results)
+    assert both.argmax == both.by_argmax
+    assert both.argmax == tuple(replace(r, temperature=None) for r in alone.results)
+    assert [r.lesion for r in both.argmax] != [r.lesion for r in both.results]
+    assert load_results(run) == both
+    assert load_results(run, "validation").argmax is None
+    for results in (both.results, both.argmax):
+        scores = [x.score for r in results for x in r.found_lesions]
+        assert scores
+        assert all(0 < score <= 1 for score in scores)
+    # A file of an earlier version has neither; it is valid, and the fold is not evaluated again.
+    path = run / "measures" / "test.json"
+    old = json.loads(path.read_text())
+    del old["argmax"]
+    for image in old["images"]:
+        for lesion in (*image["true_lesions"], *image["found_lesions"]):
+            del lesion["score"]
+    path.write_text(json.dumps(old))
+    (reused,) = evaluate_runs([run], work / "liver", work / "whole")
+    assert (reused.looks, reused.argmax, reused.by_argmax) == (1, None, None)
+    assert [r.lesion for r in reused.results] == [r.lesion for r in both.results]
+    assert {x.score for r in reused.results for x in r.found_lesions} == {None}
+
+
 def test_example_slices_are_stored_with_their_pixels(work, finished, read):
     """From what is stored: no network is asked for a picture."""
     run = finished("shown")
@@ -198,9 +235,9 @@ def test_scores_are_the_mean_probabilities_of_the_lesion_pixels(work, intensity_
     manifest = load_manifest(work / "whole")
     records = [next(evaluating.read_case(work / "whole", entry)) for entry in manifest.cases[:4]]
     records.append(replace(records[0], image=np.full((40, 24), -160, np.int16), spacing_mm=None))
-    predicted = slice_predictor.SlicePredictor(cascade)(records)
-    assert [labels.shape for labels, _ in predicted] == [r.image.shape for r in records]
-    for record, (labels, scores) in zip(records, predicted, strict=True):
+    found = slice_predictor.SlicePredictor(cascade)(records)
+    assert [labels.shape for labels, *_ in found] == [r.image.shape for r in records]
+    for record, (labels, scores, lesion) in zip(records, found, strict=True):
         spacing = np.float32([record.spacing_mm or (np.nan, np.nan)])
         answer = cascade.slice_by_slice(record.image[None].astype(np.float32), spacing)
         np.testing.assert_array_equal(labels, answer["label_map"][0])
@@ -210,9 +247,14 @@ def test_scores_are_the_mean_probabilities_of_the_lesion_pixels(work, intensity_
         window = labels[row : row + height, column : column + width]
         expected = probabilities[window > 1][:, 2:].sum(axis=0)
         np.testing.assert_allclose(scores, expected / max(expected.sum(), 1e-9), rtol=1e-4)
-    assert all(scores.sum() > 0 for _, scores in predicted[:3])
+        # The probability of a lesion lies where the labels lie, and is zero elsewhere.
+        assert lesion.shape == labels.shape
+        inside = lesion[row : row + height, column : column + width]
+        np.testing.assert_allclose(inside, probabilities[..., 2:].sum(axis=-1), atol=1e-6)
+        assert lesion.sum() == pytest.approx(inside.sum())
+    assert all(scores.sum() > 0 for _, scores, _ in found[:3])
     # Air alone: no liver, no lesion.
-    assert predicted[4][1].tolist() == [0.0, 0.0, 0.0]
+    assert found[4][1].tolist() == [0.0, 0.0, 0.0]
 
 
 def arguments(work, runs, output, *more):

@@ -67,7 +67,7 @@ def test_evaluate(rule):
         for index, hu in enumerate(slices())
     ]
     answers = SlicePredictor(exported.cascade)(records)
-    np.testing.assert_array_equal([labels for labels, _ in answers], predicted(exported.cascade))
+    np.testing.assert_array_equal([each.labels for each in answers], predicted(exported.cascade))
 
 
 @pytest.mark.parametrize("signature", ["serving_default", "hu_int16"])

@@ -5,6 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
+from liver_tf.labels import LESION_TYPES
+from liver_tf.measures.compare_with_truth import compare_with_truth
 from liver_tf.measures.lesion_matching import match_components
 
 
@@ -13,7 +15,7 @@ def line(text):
 
 
 def overlaps(truth, predicted):
-    _, _, of_true, of_found = match_components(truth, predicted)
+    _, _, of_true, of_found, _ = match_components(truth, predicted)
     return of_true.tolist(), of_found.tolist()
 
 
@@ -35,9 +37,28 @@ def test_corners_connect():
     assert overlaps(diagonal, diagonal) == ([1.0], [1.0])
     cube = np.zeros((2, 2, 2), bool)
     cube[0, 0, 0] = cube[1, 1, 1] = True
-    numbers, _, of_true, _ = match_components(cube, cube)
+    numbers, _, of_true, *_ = match_components(cube, cube)
     assert numbers.max() == 1
     assert of_true.tolist() == [1.0]
+
+
+def test_scores_by_hand():
+    """Means of the probabilities; a true lesion has that of its match, here of the second."""
+    truth, predicted = line("####..#"), line("#.##.#.")
+    chances = np.array([[0.9, 0.8, 0.5, 0.6, 0.7, 0.2, 0.1]])
+    where = {"patient": "p", "case": "c", "slice_index": 0, "lesion_probability": chances}
+    result = compare_with_truth(
+        np.uint8(truth) * 2, np.uint8(predicted) * 3, LESION_TYPES, spacing_mm=(1.0, 1.0), **where
+    )
+    # The last true pixel touches the last predicted one at no point: they do not overlap.
+    assert [x.score for x in result.found_lesions] == pytest.approx([0.9, 0.55, 0.2])
+    assert [x.iou for x in result.found_lesions] == [0.0, 0.5, 0.0]
+    assert [x.score for x in result.true_lesions] == [pytest.approx(0.55), None]
+    where["lesion_probability"] = None
+    unknown = compare_with_truth(
+        np.uint8(truth) * 2, np.uint8(predicted) * 3, LESION_TYPES, **where
+    )
+    assert {x.score for x in (*unknown.true_lesions, *unknown.found_lesions)} == {None}
 
 
 def test_empty_sides():
@@ -51,7 +72,7 @@ def test_the_pairing_is_the_best_of_all():
     rng = np.random.default_rng(2)
     for _ in range(60):
         truth, predicted = rng.random((2, 6, 6)) < 0.25
-        true_numbers, found_numbers, of_true, of_found = match_components(truth, predicted)
+        true_numbers, found_numbers, of_true, of_found, _ = match_components(truth, predicted)
         rows, columns = true_numbers.max(), found_numbers.max()
         iou = np.zeros((rows, columns))
         for t, f in itertools.product(range(rows), range(columns)):
