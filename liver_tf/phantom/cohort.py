@@ -109,9 +109,12 @@ def _choose_levels(
 ) -> list[Level] | None:
     """Choose survey planes, weighted by lesion area; None if too few are suitable."""
     scale = float(np.sqrt(patient.habitus.scale[0] * patient.habitus.scale[1]))
+    areas_mm2 = [level.liver_area_mm2 * scale**2 for level in patient.survey]
+    # A resected liver may be smaller than the minimum in every slice.
+    least_mm2 = min(MIN_LIVER_MM2, 0.6 * max(areas_mm2))
     candidates, weights = [], []
-    for level in patient.survey:
-        if level.liver_area_mm2 * scale**2 < MIN_LIVER_MM2:
+    for level, area_mm2 in zip(patient.survey, areas_mm2, strict=True):
+        if area_mm2 < least_mm2:
             continue
         area = lesion_area_mm2(level, forms, scale)
         if area >= MIN_LESION_MM2:

@@ -7,7 +7,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from liver_tf.phantom.cohort import typed_cohort, typed_study, volume_has_tumour, volume_study
+from liver_tf.phantom.cohort import (
+    MIN_LIVER_MM2,
+    typed_cohort,
+    typed_study,
+    volume_has_tumour,
+    volume_study,
+)
 from liver_tf.phantom.phantom_plan import PhantomPlan
 from liver_tf.phantom.random_streams import stream
 from liver_tf.refusals import Refusal
@@ -85,3 +91,13 @@ def test_training_cohorts_end_before_test_cohorts_begin():
     # A folder of a training cohort is the same as before the flag.
     assert "cohort" not in PhantomPlan().identity()
     assert PhantomPlan(cohort="test").identity()["cohort"] == "test"
+
+
+def test_a_patient_with_a_small_liver_has_slices_too():
+    # The liver of this patient is smaller than the minimum of usual livers in every slice.
+    member = typed_cohort(0, 29)[28]
+    study = typed_study(0, member, "varied")
+    scale = study.patient.habitus.scale
+    largest = max(level.liver_area_mm2 for level in study.patient.survey) * scale[0] * scale[1]
+    assert largest < MIN_LIVER_MM2
+    assert len(study.heights_mm) == member.slices
