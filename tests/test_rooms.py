@@ -1,4 +1,4 @@
-"""The rooms and the way of the data between them: who may import whom, and how fast help comes."""
+"""The rooms: which may import which, what a command file may define, and how fast help is shown."""
 
 import ast
 import re

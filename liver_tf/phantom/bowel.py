@@ -15,7 +15,7 @@ FILLINGS = ("fluid", "stool", "gas", "collapsed")
 
 
 @dataclass(frozen=True)
-class Segment:
+class BowelSegment:
     """A straight piece of bowel: a round rod with a wall and a filling of ``FILLINGS``."""
 
     start_mm: np.ndarray
@@ -39,8 +39,8 @@ class Segment:
 class Bowel:
     """Colon and small bowel of a patient; ``food`` is the ripple of walls and fillings."""
 
-    colon: tuple[Segment, ...]
-    small: tuple[Segment, ...]
+    colon: tuple[BowelSegment, ...]
+    small: tuple[BowelSegment, ...]
     food: Ripple
 
     @classmethod
@@ -84,7 +84,7 @@ class Bowel:
             plane.paint(window, inner, hu - 980 * gas, codes)
 
 
-def _draw_colon(rng: np.random.Generator) -> tuple[Segment, ...]:
+def _draw_colon(rng: np.random.Generator) -> tuple[BowelSegment, ...]:
     """Draw ascending, transverse and descending colon; in one patient of six before the liver."""
     sag, high = rng.uniform(0, 60), rng.uniform(-15, 25)
     points = [
@@ -115,7 +115,7 @@ def _draw_colon(rng: np.random.Generator) -> tuple[Segment, ...]:
             r0, r1 = size * rng.uniform(0.75, 1.15, 2)
             if filling == "collapsed":
                 r0, r1 = 0.45 * r0, 0.45 * r1
-            segments.append(Segment(a, b, r0, r1, float(rng.uniform(1.5, 3.5)), filling))
+            segments.append(BowelSegment(a, b, r0, r1, float(rng.uniform(1.5, 3.5)), filling))
     return tuple(segments)
 
 
@@ -126,7 +126,7 @@ def _shares(stool: float, gas: float, collapsed: float) -> tuple[float, ...]:
     return rest * (1 - gas), full * stool, rest * gas, collapsed
 
 
-def _draw_small(rng: np.random.Generator) -> tuple[Segment, ...]:
+def _draw_small(rng: np.random.Generator) -> tuple[BowelSegment, ...]:
     """Draw segments on a shaken grid, so that they fill the belly without large gaps."""
     segments = []
     size, gas = clipped_normal(rng, 13, 3, 8, 20), rng.uniform(0.05, 0.4)
@@ -144,5 +144,5 @@ def _draw_small(rng: np.random.Generator) -> tuple[Segment, ...]:
                 r0, r1 = size * rng.uniform(0.75, 1.15, 2)
                 if filling == "collapsed":
                     r0, r1 = 0.7 * r0, 0.7 * r1
-                segments.append(Segment(middle - half, middle + half, r0, r1, wall, filling))
+                segments.append(BowelSegment(middle - half, middle + half, r0, r1, wall, filling))
     return tuple(segments)

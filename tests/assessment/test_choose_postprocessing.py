@@ -50,8 +50,8 @@ LESION = np.s_[22:42, 22:42]
 
 def drawn_as_found(cascade, record):
     """The same slice, its truth drawn as the networks find it: nothing can be better."""
-    found = label_maps(cascade, record.image[None], np.ones((1, 2)))[0] > 1
-    return replace(record, labels=np.where(found, np.uint8(2), record.labels.clip(max=1)))
+    predicted = label_maps(cascade, record.image[None], np.ones((1, 2)))[0] > 1
+    return replace(record, labels=np.where(predicted, np.uint8(2), record.labels.clip(max=1)))
 
 
 def choose_for(cascade, *records, decision="threshold", most=0.1):
@@ -148,13 +148,13 @@ def test_the_measures_in_the_table_are_those_of_the_predicted_slices(
         records.append(replace(record, image=hu))
     tried = combinations(how.decision, how.corrected)
     dice, detected = measure_combinations(cascade, tried, [records[:3], records[3:]])
-    found = label_maps(cascade, np.stack([r.image for r in records]), np.ones((4, 2))) > 1
+    predicted = label_maps(cascade, np.stack([r.image for r in records]), np.ones((4, 2))) > 1
     truth = np.stack([r.labels for r in records]) > 1
-    expected = 2 * (found & truth).sum((1, 2)) / (found.sum((1, 2)) + truth.sum((1, 2)))
+    expected = 2 * (predicted & truth).sum((1, 2)) / (predicted.sum((1, 2)) + truth.sum((1, 2)))
     column = tried.index(how)
     np.testing.assert_array_equal(dice[:, column], expected[:2])
-    np.testing.assert_array_equal(detected[:, column], found[2:].any((1, 2)))
-    assert 0 < found.sum() < found.size / 2
+    np.testing.assert_array_equal(detected[:, column], predicted[2:].any((1, 2)))
+    assert 0 < predicted.sum() < predicted.size / 2
 
 
 @pytest.fixture(scope="module")
@@ -199,24 +199,24 @@ def test_only_the_validation_patients_are_read(work, command, capsys):
     for case in (0, 1, 4, 5):
         (work / "records" / f"case{case}.tfrecord").unlink()
     assert command(choose_postprocessing, *arguments(work)) == 0
-    told = json.loads((work / "lesion" / "postprocessing.json").read_text())
-    assert told["chosen_on"]["cases"] == ["case2", "case3"]
-    assert told["chosen_on"]["part"] == "validation"
-    assert told["chosen_on"]["precision"] == "float32"
+    stored = json.loads((work / "lesion" / "postprocessing.json").read_text())
+    assert stored["chosen_on"]["cases"] == ["case2", "case3"]
+    assert stored["chosen_on"]["part"] == "validation"
+    assert stored["chosen_on"]["precision"] == "float32"
     # Patients 2 and 3: metastasis and healthy, two slices each.
-    assert told["chosen_on"]["slices_with_lesion"] == 2
-    assert told["chosen_on"]["slices_without"] == 2
-    assert len(told["table"]) == 738
-    assert (told["decision"], told["max_false_positive_rate"]) == ("threshold", 0.1)
-    how = PostProcessing(**told["postprocessing"])
+    assert stored["chosen_on"]["slices_with_lesion"] == 2
+    assert stored["chosen_on"]["slices_without"] == 2
+    assert len(stored["table"]) == 738
+    assert (stored["decision"], stored["max_false_positive_rate"]) == ("threshold", 0.1)
+    how = PostProcessing(**stored["postprocessing"])
     assert postprocessing.load(work / "lesion") == how
-    assert told["text"] == how.text()
+    assert stored["text"] == how.text()
     # Its class weights are unknown.
     assert not how.corrected
-    assert "class weights of the loss are unknown" in told["warnings"][-1]
+    assert "class weights of the loss are unknown" in stored["warnings"][-1]
     out = capsys.readouterr().out
     assert "738 combinations on 2 validation patient(s): 2 slices with a lesion, 2 without" in out
-    assert all(f"CAUTION. {warning}" in out for warning in told["warnings"])
+    assert all(f"CAUTION. {warning}" in out for warning in stored["warnings"])
 
 
 def test_each_rule_can_be_chosen_for(work, command, capsys):
@@ -259,8 +259,8 @@ def test_the_evaluation_uses_the_chosen_postprocessing(work):
     runs = [work / "lesion"], work / "liver", work / "records"
     (plain,) = evaluating.evaluate_runs(*runs)
     before = dict(np.load(run_files.label_maps_file(work / "lesion", "test")))
-    found = sum(result.lesion.predicted for result in plain.results)
-    assert found
+    predicted = sum(result.lesion.predicted for result in plain.results)
+    assert predicted
     postprocessing.save(work / "lesion", PostProcessing(least_area_mm2=1e6), {})
     (dropped,) = evaluating.evaluate_runs(*runs)
     assert sum(result.lesion.predicted for result in dropped.results) == 0

@@ -337,12 +337,14 @@ def test_the_model_card_accepts_only_measures_of_the_exported_model(
     assert command(evaluate, *arguments(work, [run], tmp_path, "--data_label=PHANTOM blobs")) == 0
     file, output = tmp_path / "measures.json", tmp_path / "served" / "1"
 
-    def told(which=run, liver=liver, how=NOTHING, file=file, **options):
+    def card_measures(which=run, liver=liver, how=NOTHING, file=file, **options):
         cascade = Cascade.of_runs(liver, which, how=how, use_chosen=False, **options)
         return measures_of(file, [which], liver, cascade)
 
-    assert told()["counts"]["patients"] == 4
-    write_saved_model(Cascade.of_runs(liver, run), output, provenance_of([run], liver), told())
+    assert card_measures()["counts"]["patients"] == 4
+    write_saved_model(
+        Cascade.of_runs(liver, run), output, provenance_of([run], liver), card_measures()
+    )
     card = (output / "assets.extra" / "model_card.md").read_text()
     assert "On **PHANTOM blobs**: 4 slices (" in card
     assert "of 4 test patients, with 95% intervals" in card
@@ -352,30 +354,30 @@ def test_the_model_card_accepts_only_measures_of_the_exported_model(
     assert "- run, cases: 4 training, 4 validation, 4 test" in card
     assert f"- liver run, weights: {stored_hash(liver / 'weights.npz')}" in card
     with pytest.raises(Refusal, match=r"\[measures-other-run\].*with another post-processing\."):
-        told(how=PostProcessing(0.7))
+        card_measures(how=PostProcessing(0.7))
     with pytest.raises(Refusal, match=r"\[measures-other-run\].*made without test-time flips"):
-        told(flips=True)
+        card_measures(flips=True)
     with pytest.raises(Refusal, match=r"\[measures-other-run\].*lesions outside the liver\."):
-        told(in_liver_only=False)
+        card_measures(in_liver_only=False)
     # Folders of the same names, other weights.
     other_liver = tmp_path / "a" / "liver"
     shutil.copytree(liver, other_liver)
     save_weights(other_liver / "weights.npz", make_network("liver", seed=5).model)
     with pytest.raises(Refusal, match=r"\[measures-other-run\].*another liver network\."):
-        told(liver=other_liver)
+        card_measures(liver=other_liver)
     trained_again = tmp_path / "b" / "hier_freeze"
-    assert told(which=trained_again)["counts"]["patients"] == 4
+    assert card_measures(which=trained_again)["counts"]["patients"] == 4
     save_weights(trained_again / "weights.npz", make_network("lesion", seed=6).model)
     with pytest.raises(Refusal, match=r"\[measures-other-run\].*found measures of other weights"):
-        told(which=trained_again)
+        card_measures(which=trained_again)
     # A report that does not tell of which weights it is.
     report = json.loads(file.read_text())
-    for own in report["protocols"].values():
-        del own["networks"]
+    for entry in report["protocols"].values():
+        del entry["networks"]
     silent = tmp_path / "old.json"
     silent.write_text(json.dumps(report))
     with pytest.raises(Refusal, match=r"\[measures-other-run\].*do not state their weights"):
-        told(file=silent)
+        card_measures(file=silent)
     silent.write_text("{}")
     with pytest.raises(Refusal, match=r"\[measures-unreadable\]"):
-        told(file=silent)
+        card_measures(file=silent)

@@ -103,7 +103,7 @@ def test_without_healthy_slices_dice_alone_decides():
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("how", "expected"),
     [
         (settings(40), ["threshold 0.999 (searched 0.001 to 0.999)"]),
         (settings(0, 200.0), ["threshold 0.001", "minimum area 200 mm2 (searched up to 200)"]),
@@ -111,10 +111,10 @@ def test_without_healthy_slices_dice_alone_decides():
         (settings(20), []),
     ],
 )
-def test_a_choice_at_the_limit_of_the_search_is_reported(how, said):
+def test_a_choice_at_the_limit_of_the_search_is_reported(how, expected):
     choice = choose({how: (0.8, 0)})
     assert choice.how == how
-    assert len(choice.warnings) == len(said)
-    for warning, text in zip(choice.warnings, said, strict=True):
+    assert len(choice.warnings) == len(expected)
+    for warning, text in zip(choice.warnings, expected, strict=True):
         assert text in warning
         assert "at the limit of the search" in warning

@@ -69,7 +69,7 @@ def codes_of_commands(folder, output, source) -> list[str]:
     verified = verify(**options).facts.refusals
     key = output / "key"
     converted = convert(**options, output=output / "set", site_key_file=key, folds=1).refusals
-    return [next((each.code for each in found), "") for found in (verified, converted)]
+    return [next((each.code for each in refusals), "") for refusals in (verified, converted)]
 
 
 @pytest.mark.parametrize("code", FAULTS, ids=lambda code: code or "nothing")

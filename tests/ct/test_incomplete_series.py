@@ -54,8 +54,8 @@ def read_both(series, allow_damaged):
     """Scan of ``predict``; slices of the conversion, their cautions and all refusals."""
     root = series[0].parents[1]
     scan = read_dicom_series(root / "ct", allow_damaged=allow_damaged)
-    (found,), refusals, _ = find_series_files(root, allow_damaged=allow_damaged)
-    pair = SeriesWithSeg(found, {"liver": 1, "lesion": 2})
+    (files,), refusals, _ = find_series_files(root, allow_damaged=allow_damaged)
+    pair = SeriesWithSeg(files, {"liver": 1, "lesion": 2})
     return scan, [hu for hu, _ in pair.slices()], pair.cautions, refusals
 
 
@@ -65,13 +65,13 @@ def test_a_damaged_end_slice_refuses_the_series(series, damage):
     with pytest.raises(Refusal) as caught:
         read_dicom_series(series[0].parent)
     assert caught.value.path == series[-1]
-    found, refusals, _ = find_series_files(series[0].parents[1])
+    series_files, refusals, _ = find_series_files(series[0].parents[1])
     if not refusals:  # the header can be read: the pixels are refused when they are read
         with pytest.raises(Refusal) as later:
-            list(SeriesWithSeg(found[0], {"liver": 1, "lesion": 2}).slices())
+            list(SeriesWithSeg(series_files[0], {"liver": 1, "lesion": 2}).slices())
         refusals = [later.value]
     else:
-        assert found == []
+        assert series_files == []
         assert [refusal.code for refusal in refusals[1:]][:1] == ["series-incomplete"]
     assert refusals[0].path == series[-1]
     # A header that ends early lacks several elements; the readers name another one.

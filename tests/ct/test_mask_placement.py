@@ -42,13 +42,13 @@ def refusal_code(folder, volume, mask) -> str:
 def test_a_reoriented_mask_is_brought_to_its_volume(tmp_path, orientation):
     stored, affine = as_lps_file(phantom_labels())
     turned = apply_orientation(stored, orientation)
-    own = affine @ inv_ornt_aff(orientation, stored.shape)
+    mask_affine = affine @ inv_ornt_aff(orientation, stored.shape)
     # The oracle: a voxel of the mask is at the same place in mm.
     index = np.argwhere(turned == 2)
-    mm = nibabel.affines.apply_affine(own, index)
+    mm = nibabel.affines.apply_affine(mask_affine, index)
     there = np.rint(nibabel.affines.apply_affine(np.linalg.inv(affine), mm)).astype(int)
     assert (stored[tuple(there.T)] == 2).all()
-    labels, codes = read_both(tmp_path, as_lps_file(phantom_hu()), (turned, own))
+    labels, codes = read_both(tmp_path, as_lps_file(phantom_hu()), (turned, mask_affine))
     np.testing.assert_array_equal(labels, phantom_labels())
     same = np.array_equal(orientation, ORIENTATIONS[0])
     assert codes == ([] if same else ["mask-reoriented"])

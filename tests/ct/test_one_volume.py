@@ -19,13 +19,13 @@ def outcomes(folder, change) -> list[str]:
     write_series(folder / "ct", phantom_hu(SLICES), change)
     labels = phantom_labels(SLICES)
     write_seg(folder / "seg.dcm", {"liver": labels == 1, "lesion": labels == 2})
-    found = []
+    codes = []
     for read in (lambda: read_dicom_series(folder / "ct"), lambda: with_seg(folder)):
         try:
-            found.append(",".join(sorted({caution.code for caution in read().cautions})))
+            codes.append(",".join(sorted({caution.code for caution in read().cautions})))
         except Refusal as refusal:
-            found.append(refusal.code)
-    return found
+            codes.append(refusal.code)
+    return codes
 
 
 def with_seg(folder):

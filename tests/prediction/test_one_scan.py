@@ -29,9 +29,9 @@ def test_results_are_complete_and_on_the_grid_of_the_volume(volume, tmp_path, in
     assert labels.shape == (48, 40, 5)
     np.testing.assert_array_equal(labels.affine, np.diag([-1.5, 1.5, 4.0, 1.0]))
     reported = json.loads((folder / "lesions.json").read_text())
-    found = np.asarray(labels.dataobj)
-    assert reported["liver_voxels_with_lesions"] == int((found >= 1).sum())
-    assert sum(lesion["voxels"] for lesion in reported["lesions"]) == int((found >= 2).sum())
+    label_map = np.asarray(labels.dataobj)
+    assert reported["liver_voxels_with_lesions"] == int((label_map >= 1).sum())
+    assert sum(lesion["voxels"] for lesion in reported["lesions"]) == int((label_map >= 2).sum())
     assert 1 <= len(list(folder.glob("slice-*.png"))) <= 2
     assert [path.name for path in folder.parent.iterdir()] == ["scan-001"]
     assert "Doe" not in (folder / "lesions.json").read_text()
@@ -47,8 +47,8 @@ def test_a_scan_of_air_has_no_liver(tmp_path, intensity_cascade):
     )
     assert "NO LIVER FOUND" in reported.text
     assert (reported.status, reported.lesions) == ("no-liver-found", [])
-    found = json.loads((tmp_path / "scan-001" / "lesions.json").read_text())
-    assert (found["liver_found"], found["lesions"]) == (False, [])
+    contents = json.loads((tmp_path / "scan-001" / "lesions.json").read_text())
+    assert (contents["liver_found"], contents["lesions"]) == (False, [])
 
 
 def test_an_existing_folder_is_refused(volume, tmp_path, intensity_cascade):

@@ -59,7 +59,7 @@ def labels_in(folder):
 def in_seg(folder, scan):
     """uint8 like ``scan.hu`` of a SEG."""
     segments = read_dicom_seg(folder / "segmentation.dcm", scan)
-    return sum(one.mask.astype(np.uint8) * np.uint8(one.number) for one in segments)
+    return sum(segment.mask.astype(np.uint8) * np.uint8(segment.number) for segment in segments)
 
 
 def test_chaos_seg_and_nifti_agree_voxel_by_voxel(predicted):

@@ -58,8 +58,8 @@ def test_from_records_to_fine_tuned_weights(work, command, capsys):
     assert command(finetune, *dry) == 0
     assert "protocol mine: 2 cycle(s), start: pretrained" in capsys.readouterr().out
     # What was trained on goes with the run; a network that saw the test is refused.
-    seen = json.loads((run / "seen.json").read_text())
-    assert [len(part["cases"]) for part in seen] == [4, 6]
+    training_data = json.loads((run / "seen.json").read_text())
+    assert [len(part["cases"]) for part in training_data] == [4, 6]
     shutil.copytree(work / "lesion", work / "unfair").joinpath("seen.json").unlink()
     manifest = load_manifest(work / "roi")
     save_training_cases(
@@ -128,13 +128,13 @@ def test_missing_inputs_are_refused_with_their_path(tmp_path, command, capsys):
     assert f"{tmp_path / 'roi'}: [no-manifest]" in capsys.readouterr().err
 
 
-def test_a_full_disk_is_told_by_name_and_another_error_is_not_called_one(work, command, capsys):
+def test_a_full_disk_is_named_and_another_error_is_not(work, command, capsys):
     run = work / "full"
     run.mkdir()
     (run / ".partial-run.json").symlink_to("/dev/full")
     assert command(pretrain, *pretrain_arguments(work, run=run)) == 1
-    said = capsys.readouterr().err
-    assert "[disk-full] expected enough free disk space; found No space left" in said
+    printed = capsys.readouterr().err
+    assert "[disk-full] expected enough free disk space; found No space left" in printed
     assert list(run.iterdir()) == []
     (work / "file").write_text("")
     with pytest.raises(NotADirectoryError):
