@@ -51,6 +51,8 @@ def measures_csv(findings: Findings) -> str:
         behind = (counts["images"], counts["networks"])
         for measure, interval in measured.items():
             row("measured", protocol, measure, interval, behind=behind)
+        for measure, interval in findings.argmax.get(protocol, {}).items():
+            row("measured, raw argmax", protocol, measure, interval, behind=behind)
         for size, sized in findings.by_size[protocol].items():
             behind = (findings.size_counts[protocol][size]["slices"], counts["networks"])
             for measure, interval in sized.items():

@@ -42,6 +42,7 @@ def measures_json(findings: Findings) -> dict[str, Any]:
                     and protocol == (run.title if run.title in findings.measured else run.protocol)
                 ],
                 "measures": _intervals(measured),
+                "argmax": _intervals(findings.argmax.get(protocol, {})),
                 "by_size": {
                     size: _intervals(sized) for size, sized in findings.by_size[protocol].items()
                 },

@@ -10,6 +10,7 @@ from liver_tf.labels import HEALTHY, LIVER
 from liver_tf.measures.calibration import ReliabilityBin, reliability
 from liver_tf.measures.confusion_matrix import Confusion, confusion_matrix
 from liver_tf.measures.measure_registry import (
+    COMPARED,
     PAPER_MEASURES,
     all_measures,
     measures_by_size,
@@ -50,6 +51,8 @@ class Findings:
       size_counts: protocol -> size bin -> number of slices and true lesions.
       by_seed: protocol -> seed -> the paper's measures, folds pooled.
       reliability: protocol -> reliability curves without and with temperature scaling.
+      argmax: protocol -> measure -> Interval by argmax without post-processing, of the same
+        networks; without the protocols for which it was not stored.
       cautions: warnings that belong above all figures.
       facts: provenance, by name.
       runs: the runs, evaluated or not; empty if unknown.
@@ -75,6 +78,7 @@ class Findings:
     leaks: LeakageAudit | None = None
     plots: Mapping[str, Picture] = field(default_factory=dict)
     sheets: tuple[Picture, ...] = ()
+    argmax: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
 
 
 def compute_findings(
@@ -85,6 +89,7 @@ def compute_findings(
     facts: Mapping[str, str] | None = None,
     cautions: Sequence[str] = (),
     runs: Sequence[StudyRun] = (),
+    argmax: Mapping[str, Sequence[SliceResult]] | None = None,
     samples: int = SAMPLES,
     seed: int = 0,
 ) -> Findings:
@@ -92,6 +97,7 @@ def compute_findings(
 
     Args:
       results: protocol -> its slices, of all folds and seeds.
+      argmax: as ``results``, by argmax without post-processing.
       samples: number of bootstrap resamples and of permutations.
       seed: seed of both, the same for all protocols, so that they share resamples.
 
@@ -142,7 +148,14 @@ def compute_findings(
             **(facts or {}),
         },
         runs=tuple(runs),
+        argmax={p: _compared(s, samples, seed) for p, s in (argmax or {}).items()},
     )
+
+
+def _compared(slices: Sequence[SliceResult], samples: int, seed: int) -> dict[str, Interval]:
+    sums = all_measures(slices)
+    drawn = resample(slices, {m: sums[m] for m in COMPARED}, samples=samples, seed=seed)
+    return {measure: drawn.interval(measure) for measure in COMPARED}
 
 
 def _resampled(

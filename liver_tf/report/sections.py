@@ -65,6 +65,12 @@ DIFFERENCES = (
     "equality. For false positives on healthy slices, lower is better. Only patients who "
     "contribute to the measure are counted."
 )
+ARGMAX = (
+    "Run's decision: the decision rule and post-processing of each run, as in all other tables. "
+    "Raw argmax: the same networks, every pixel its most likely class, without post-processing "
+    "(the paper's rule). Both were evaluated together. A dash: an earlier version evaluated the "
+    "run and did not store it."
+)
 SHEETS = (
     "Worst, median and best slice with a lesion by lesion Dice, cropped to the liver. Solid lines "
     "are predictions, coloured by type; dotted white lines are the truth. Among slices of the same "
@@ -156,6 +162,8 @@ def _paper(findings: Findings) -> list[Part]:
             f"{findings.data_label}, with 95 % bootstrap intervals over patients in brackets."
         ),
         paper_table(findings.measured, findings.data_label),
+        TitledTable("By the run's decision and by raw argmax", tables.argmax_table(findings)),
+        Paragraph(ARGMAX),
         TitledTable("Sample sizes", tables.counts_table(findings)),
     ]
 

@@ -27,7 +27,7 @@ from liver_tf.report.sections import report_page
 from liver_tf.report.tables.paper_table import PUBLISHED, format_interval, render_text
 from liver_tf.report.tables.protocol_tables import cycles_by_protocol
 from liver_tf.results.leakage_audit import audit_leakage
-from liver_tf.results.pool_runs import cautions_of_runs, data_label_of, pool_runs
+from liver_tf.results.pool_runs import cautions_of_runs, data_label_of, pool_argmax, pool_runs
 from liver_tf.results.results_csv import results_csv
 from liver_tf.results.study_inventory import StudyRun, evaluated, read_run, read_study
 from liver_tf.statistics.protocol_comparisons import CONTROLS
@@ -152,6 +152,7 @@ def _write(
         pool_runs(stored),
         data_label_of(stored, data_label),
         runs=runs,
+        argmax=pool_argmax(stored),
         facts=provenance.facts(runs),
         cautions=(*cautions_of_runs(stored), *leaks.cautions(), *provenance.cautions_of(runs)),
         samples=samples,

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from liver_tf.measures.slice_result import SliceResult
 from liver_tf.refusals import Refusal
-from liver_tf.results.run_results import LOOSE, RunResults
+from liver_tf.results.run_results import LOOSE, NO_POSTPROCESSING, RunResults
 
 
 def pool_runs(runs: Sequence[RunResults]) -> dict[str, tuple[SliceResult, ...]]:
@@ -40,6 +40,18 @@ def pool_runs(runs: Sequence[RunResults]) -> dict[str, tuple[SliceResult, ...]]:
     return {name: tuple(results) for name, results in pooled.items()}
 
 
+def pool_argmax(runs: Sequence[RunResults]) -> dict[str, tuple[SliceResult, ...]]:
+    """As ``pool_runs``, by argmax without post-processing; protocols of which all runs have it."""
+    known = [replace(r, results=r.by_argmax) for r in runs if r.by_argmax is not None]
+    unknown = {(r.protocol, r.clean) for r in runs if r.by_argmax is None}
+    names = pool_runs(runs)
+    return {
+        name: slices
+        for name, slices in pool_runs(known).items()
+        if name in names and not {(name, True), (name.removesuffix(f", {LOOSE}"), False)} & unknown
+    }
+
+
 def data_label_of(runs: Sequence[RunResults], data_label: str) -> str:
     """Name of the data in the report, marked if all runs were validated on the test fold."""
     return data_label if any(run.clean for run in runs) else f"{data_label}, {LOOSE}"
@@ -61,7 +73,25 @@ def cautions_of_runs(runs: Sequence[RunResults]) -> tuple[str, ...]:
             f"TEST FOLD EVALUATED MORE THAN ONCE: {', '.join(repeated)}, with different settings. "
             "If settings were chosen after the first evaluation, the figures are biased."
         )
-    return tuple(cautions)
+    return (*cautions, *_different_postprocessing(runs))
+
+
+def _different_postprocessing(runs: Sequence[RunResults]) -> tuple[str, ...]:
+    """Warning if networks of one fold and seed, which are compared, are decided differently."""
+    settings: dict[tuple[str, int, bool], dict[str, str]] = {}
+    for run in runs:
+        text = run.made_of.get("postprocessing", NO_POSTPROCESSING)
+        settings.setdefault((run.fold, run.seed, run.clean), {})[run.name] = text
+    different = [names for names in settings.values() if len(set(names.values())) > 1]
+    if not different:
+        return ()
+    example = "; ".join(f"{name}: {text}" for name, text in different[0].items())
+    return (
+        "POST-PROCESSING DIFFERS between protocols that are compared, in "
+        f"{len(different)} of {len(settings)} combinations of fold and seed, for example "
+        f"{example}. A difference between them can come from it: read it beside the "
+        "figures by raw argmax.",
+    )
 
 
 def _check_one_study(runs: Sequence[RunResults]) -> None:

@@ -12,23 +12,8 @@ from liver_tf.run_files import INNER, TEST_FOLD
 #: Label of runs whose choices were made on the test fold.
 LOOSE = "VALIDATED ON THE TEST FOLD"
 
-#: Label of results by argmax without post-processing, beside those by the run's decision.
-RAW_ARGMAX = "raw argmax"
-
 #: ``made_of["postprocessing"]`` of a run whose decision is argmax without post-processing.
 NO_POSTPROCESSING = "none"
-
-
-def raw_argmax_name(protocol: str) -> str:
-    """Name of a protocol's results by argmax: ``mine, raw argmax``."""
-    if protocol.endswith(LOOSE):
-        return f"{protocol.removesuffix(LOOSE)}{RAW_ARGMAX}, {LOOSE}"
-    return f"{protocol}, {RAW_ARGMAX}"
-
-
-def is_raw_argmax(protocol: str) -> bool:
-    """Whether a name is one of ``raw_argmax_name``."""
-    return protocol.removesuffix(f", {LOOSE}").endswith(f", {RAW_ARGMAX}")
 
 
 def run_name(fold: str, seed: int, protocol: str, validation: str = INNER) -> str:

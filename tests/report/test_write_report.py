@@ -21,8 +21,9 @@ def written(cohort, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     results = {"baseline": cohort(0.4), "hier_freeze": cohort(0.9), "a|<b>": cohort(0.6)}
     facts = {"data fingerprint": "abc"}
+    argmax = {"hier_freeze": results["baseline"]}
     files = write_report(
-        folder / "out", compute_findings(results, PHANTOM, facts=facts, samples=500)
+        folder / "out", compute_findings(results, PHANTOM, facts=facts, argmax=argmax, samples=500)
     )
     return files, results
 
@@ -116,6 +117,10 @@ def test_csv_separates_sources(written):
         for protocol in ("hier_freeze - baseline", "a|<b> - baseline")
     ]
     assert all(float(r["p"]) <= float(r["p_holm"]) <= 1 for r in differences)
+    argmax = {r["measure"]: r for r in rows if r["source"] == "measured, raw argmax"}
+    expected = summarise(results["baseline"])["success"]
+    assert float(argmax["success"]["value"]) == pytest.approx(expected, rel=1e-5)
+    assert {r["protocol"] for r in argmax.values()} == {"hier_freeze"}
     assert {r["size"] for r in rows if r["source"] == "measured by size"} == {
         *("under_10_mm", "10_to_20_mm", "20_to_50_mm", "50_mm_and_more")
     }

@@ -7,7 +7,7 @@ import pytest
 from liver_tf.labels import LITS
 from liver_tf.measures.measure_registry import summarise
 from liver_tf.refusals import Refusal
-from liver_tf.results.pool_runs import cautions_of_runs, data_label_of, pool_runs
+from liver_tf.results.pool_runs import cautions_of_runs, data_label_of, pool_argmax, pool_runs
 from liver_tf.results.run_results import LOOSE
 from liver_tf.run_files import TEST_FOLD
 
@@ -62,6 +62,32 @@ def test_runs_validated_on_the_test_fold_are_labelled(stored):
         f"{LOOSE}: early stopping, post-processing and temperature of "
         "fold0_validated_on_test/seed0/mine were chosen on the test patients"
     )
+
+
+def test_argmax_is_pooled_where_all_runs_have_it(stored):
+    decided = {"records": "a", "postprocessing": "holes filled"}
+    own = stored(made_of=decided, quality=0.9)
+    both = replace(own, argmax=stored(quality=0.1).results)
+    plain = stored("plain", made_of={"records": "a", "postprocessing": "none"})
+    old = stored("old", made_of=decided)
+    pooled = pool_argmax([both, plain, old])
+    assert list(pooled) == ["mine", "plain"]
+    assert pooled["mine"] == both.argmax != own.results
+    assert pooled["plain"] == plain.results
+    # One run of a protocol without it: not half of the networks.
+    assert list(pool_argmax([both, replace(own, seed=1), plain])) == ["plain"]
+
+
+def test_different_postprocessing_is_reported(stored):
+    one, two = ({"records": "a", "postprocessing": text} for text in ("none", "holes filled"))
+    assert cautions_of_runs([stored(made_of=one), stored("yours", made_of=one)]) == ()
+    # Other folds and seeds are not compared with each other.
+    assert cautions_of_runs([stored(made_of=one), stored(made_of=two, seed=1)]) == ()
+    (caution,) = cautions_of_runs([stored(made_of=one), stored("yours", made_of=two)])
+    assert (
+        "in 1 of 1 combinations of fold and seed, for example fold0/seed0/mine: none; " in caution
+    )
+    assert "fold0/seed0/yours: holes filled" in caution
 
 
 def test_a_second_test_evaluation_is_reported(stored):

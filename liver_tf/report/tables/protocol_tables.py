@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from liver_tf.measures.measure_registry import PAPER_MEASURES, measure_title
+from liver_tf.measures.measure_registry import COMPARED, PAPER_MEASURES, measure_title
 from liver_tf.report.page.page_parts import Table
 from liver_tf.report.tables.paper_table import ABSENT, format_interval, format_p
 from liver_tf.results.training_history import FinishedCycle
@@ -29,6 +29,20 @@ def counts_table(findings: Findings) -> Table:
     """Sample sizes, a row per protocol."""
     rows = tuple((p, *(str(counts[n]) for n in _COUNTS)) for p, counts in findings.counts.items())
     return Table(("protocol", *_COUNTS.values()), rows)
+
+
+def argmax_table(findings: Findings) -> Table:
+    """The compared measures by the run's decision and by raw argmax, side by side."""
+    rows = tuple(
+        (name, *(format_interval(of.get(m)) for m in COMPARED for of in (measured, argmax)))
+        for name, measured in findings.measured.items()
+        for argmax in (findings.argmax.get(name, {}),)
+    )
+    return Table(
+        ("protocol", *("run's decision", "raw argmax") * len(COMPARED)),
+        rows,
+        (("", 1), *((measure_title(m), 2) for m in COMPARED)),
+    )
 
 
 def further_measures_table(findings: Findings) -> Table:
