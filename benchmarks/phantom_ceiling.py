@@ -72,7 +72,7 @@ def features(hu: np.ndarray, labels: np.ndarray, pixel_mm: float) -> list[float]
     lesion, liver = labels == 2, labels == 1
     values, depth_mm = hu[lesion], ndimage.distance_transform_edt(lesion) * pixel_mm
     outside_mm = ndimage.distance_transform_edt(~lesion) * pixel_mm
-    rim = hu[lesion & (depth_mm <= RIM_MM)]
+    rim = hu[lesion & (depth_mm <= max(RIM_MM, pixel_mm))]
     centre = hu[lesion & (depth_mm >= 0.6 * depth_mm.max())]
     smooth = ndimage.gaussian_filter(hu.astype(np.float32), SMOOTH_MM / pixel_mm)
     inside = smooth[lesion]
