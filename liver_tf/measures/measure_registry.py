@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from liver_tf.measures.calibration import calibration_error
+from liver_tf.measures.free_response import free_response_measures
 from liver_tf.measures.further_measures import (
     healthy_measures,
     lesion_measures,
@@ -66,6 +67,9 @@ MEASURE_TITLES = {
     "assd_lesion_mm": "Lesion average surface distance, mm",
     "hd95_liver_mm": "Liver Hausdorff distance (95 %), mm",
     "assd_liver_mm": "Liver average surface distance, mm",
+    "lesion_average_precision": "Average precision of lesions",
+    "lesion_sensitivity_at_0.1": "Lesion sensitivity at 0.1 false lesions per slice",
+    "lesion_sensitivity_at_1": "Lesion sensitivity at 1 false lesion per slice",
     "calibration_error": "Calibration error of the type",
     "calibration_error_scaled": "Calibration error of the type, temperature-scaled",
 }
@@ -131,6 +135,7 @@ def all_measures(results: Sequence[SliceResult]) -> dict[str, MeasureSums]:
         for name, ratio in family(results).items()
     }
     sums |= roc_areas(results, weights)
+    sums |= free_response_measures(results, weights)
     sums["calibration_error"] = calibration_error(results, weights, scaled=False)
     sums["calibration_error_scaled"] = calibration_error(results, weights, scaled=True)
     return sums

@@ -8,6 +8,7 @@ Each is reduced once to a few numbers per patient and network; a resample weight
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
@@ -211,7 +212,20 @@ class BinnedSums:
         return measure
 
 
-MeasureSums = RatioSums | RankingSums | BinnedSums
+class ResampledSums(Protocol):
+    """A measure that computes its own resamples: ``RankingSums``, ``BinnedSums`` and others."""
+
+    def value(self) -> float | None:
+        """The measure over all slices; None if undefined."""
+
+    def contributing_patients(self, units: ResamplingUnits) -> int:
+        """Number of patients that contribute to the measure."""
+
+    def resampled(self, units: ResamplingUnits) -> ResampledMeasure:
+        """The measure as a function of resample weights."""
+
+
+MeasureSums = RatioSums | ResampledSums
 
 
 def sums_by_group(values: np.ndarray, group_of: np.ndarray, groups: int) -> np.ndarray:

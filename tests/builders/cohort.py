@@ -36,6 +36,7 @@ def make_cohort(quality, patients=20, seed=0):
             identity = {"patient": f"p{patient:02}", "case": "c", "slice_index": index}
             type_pixels = np.bincount(predicted.ravel(), minlength=5)[2:]
             more = {"spacing_mm": (1.5, 1.5), "type_scores": type_pixels + rng.random(3) * 20}
+            more["lesion_probability"] = np.linspace(0.5, 1.0, truth.size).reshape(truth.shape)
             result = compare_with_truth(truth, predicted, LESION_TYPES, **identity, **more)
             results.append(replace(result, temperature=1.4))
     return results
