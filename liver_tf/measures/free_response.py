@@ -29,6 +29,9 @@ IOU = IOU_THRESHOLDS[0]
 #: False lesions per slice at which the sensitivity is given: measure -> rate.
 RATES = {"lesion_sensitivity_at_0.1": 0.1, "lesion_sensitivity_at_1": 1.0}
 
+#: Every measure of this module with its rate.
+FREE_RESPONSE: dict[str, float | None] = {"lesion_average_precision": None, **RATES}
+
 
 @dataclass(frozen=True)
 class FreeResponseSums:
@@ -109,8 +112,7 @@ def free_response_measures(
     found = [x for r in results for x in r.found_lesions]
     if not found or any(x.score is None for x in found):
         return {}
-    rates = {"lesion_average_precision": None, **RATES}
-    return {name: FreeResponseSums(results, weights, rate) for name, rate in rates.items()}
+    return {name: FreeResponseSums(results, weights, rate) for name, rate in FREE_RESPONSE.items()}
 
 
 def _ranked(lesions: Iterable[tuple[float, int]]) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from liver_tf.labels import HEALTHY, LIVER
 from liver_tf.measures.calibration import ReliabilityBin, reliability
 from liver_tf.measures.confusion_matrix import Confusion, confusion_matrix
+from liver_tf.measures.free_response import FREE_RESPONSE
 from liver_tf.measures.measure_registry import (
     COMPARED,
     PAPER_MEASURES,
@@ -153,9 +154,10 @@ def compute_findings(
 
 
 def _compared(slices: Sequence[SliceResult], samples: int, seed: int) -> dict[str, Interval]:
-    sums = all_measures(slices)
-    drawn = resample(slices, {m: sums[m] for m in COMPARED}, samples=samples, seed=seed)
-    return {measure: drawn.interval(measure) for measure in COMPARED}
+    of_all = all_measures(slices)
+    sums = {m: of_all[m] for m in (*COMPARED, *FREE_RESPONSE) if m in of_all}
+    drawn = resample(slices, sums, samples=samples, seed=seed)
+    return {measure: drawn.interval(measure) for measure in sums}
 
 
 def _resampled(
