@@ -2,12 +2,16 @@
 
 import contextlib
 import errno
+import fcntl
 import hashlib
+import itertools
 import json
 import os
+import secrets
 import shutil
+import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +22,22 @@ TEMPORARY_MARK = ".partial-"
 def atomic_write(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on exit, sync that file and rename it to ``path``.
 
-    If the body raises, the temporary file is removed and an existing ``path`` is kept. A killed
-    process may leave a ``.partial-`` file, which readers ignore and the next write replaces.
+    The temporary file is new and belongs to this call alone: another writer of the same name uses
+    another one, and a link planted in its place is not followed. If the body raises, it is removed
+    and an existing ``path`` is kept. A killed process may leave a ``.partial-`` file, which readers
+    ignore and the next write replaces. No file is writable for group or others.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f"{TEMPORARY_MARK}{path.name}"
-    try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with _exclusive(path, _new_file) as temporary:
+        try:
+            yield temporary
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
     sync_folder(path.parent)
 
 
@@ -39,19 +45,87 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
 def atomic_folder(folder: Path) -> Iterator[Path]:
     """Yield a new empty folder beside ``folder``; on exit, rename it to ``folder``.
 
-    The body must sync the files that it writes; if it raises, the new folder is removed. ``folder``
-    must not exist or be empty.
+    As ``atomic_write``: the new folder belongs to this call alone. The body must sync the files
+    that it writes; if it raises, the new folder is removed. ``folder`` must not exist or be empty.
     """
-    temporary = folder.parent / f"{TEMPORARY_MARK}{folder.name}"
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        temporary.rename(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _exclusive(folder, _new_folder) as temporary:
+        try:
+            yield temporary
+            temporary.rename(folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
     sync_folder(folder.parent)
+
+
+@contextlib.contextmanager
+def _exclusive(path: Path, create: Callable[[Path], int]) -> Iterator[Path]:
+    """A new locked file or folder beside ``path``, created by ``create``.
+
+    The usual name shows what a killed process left, which is removed; a random one is taken if
+    another writer holds it, and on file systems without locks.
+    """
+    usual = path.with_name(f"{TEMPORARY_MARK}{path.name}")
+    for temporary in itertools.chain([usual, usual], _random_names(path)):
+        try:
+            descriptor = create(temporary)
+        except FileExistsError:
+            _remove_leftover(temporary)
+            continue
+        try:
+            # Between creation and lock another process may have taken it for a leftover.
+            if _locked(descriptor) is not False and _is_at(descriptor, temporary):
+                yield temporary
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _random_names(path: Path) -> Iterator[Path]:
+    while True:
+        yield path.with_name(f"{TEMPORARY_MARK}{secrets.token_hex(4)}-{path.name}")
+
+
+def _new_file(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+
+
+def _new_folder(path: Path) -> int:
+    path.mkdir(mode=0o755)
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+
+
+def _remove_leftover(path: Path) -> None:
+    """Remove what a killed process left, or a planted link; keep what another writer holds."""
+    with contextlib.suppress(OSError):
+        kind = os.lstat(path).st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+            return path.unlink()
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            if _locked(descriptor) and _is_at(descriptor, path):
+                shutil.rmtree(path) if stat.S_ISDIR(kind) else path.unlink()
+        finally:
+            os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool | None:
+    """Lock a file or folder: False if another holds it, None if the file system has no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except FileNotFoundError:
+        return False
 
 
 def write_text(path: Path | str, text: str) -> None:

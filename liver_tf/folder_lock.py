@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from liver_tf.atomic_files import say_once
+from liver_tf.disk_full import write_errors_as_refusals
 from liver_tf.refusals import Refusal
 
 #: Time for the child processes of a killed writer to end.
@@ -40,6 +41,22 @@ def locked_folder(folder: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def held_alone(*folders: Path) -> Iterator[None]:
+    """Create and lock the folders that a command writes to; one that is named twice is locked once.
+
+    Raises:
+      Refusal: ``output-busy``; as :func:`liver_tf.disk_full.write_errors_as_refusals` if a folder
+        cannot be created.
+    """
+    with contextlib.ExitStack() as stack:
+        for folder in dict.fromkeys(folder.resolve() for folder in folders):
+            with write_errors_as_refusals(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(locked_folder(folder))
+        yield
 
 
 def _lock(descriptor: int) -> None:

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import os
 import pickle
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -105,3 +107,71 @@ def test_a_folder_is_written_atomically(tmp_path):
     write("one", "two")
     assert [path.name for path in folder.parent.iterdir()] == ["results"]
     assert sorted(path.name for path in folder.iterdir()) == ["one", "two"]
+
+
+def test_two_threads_write_one_name_and_readers_see_whole_files(tmp_path):
+    path = tmp_path / "file"
+    texts = ["a" * 50_000, "b" * 50_000]
+    atomic_files.write_text(path, texts[0])
+    done = threading.Event()
+    seen, errors = set(), []
+
+    def write(text):
+        try:
+            for _ in range(40):
+                atomic_files.write_text(path, text)
+        except Exception as error:
+            errors.append(error)
+
+    def read():
+        while not done.is_set():
+            seen.add(path.read_text())
+
+    writers = [threading.Thread(target=write, args=(text,)) for text in texts]
+    reader = threading.Thread(target=read)
+    for thread in (reader, *writers):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    reader.join()
+    assert errors == []
+    assert seen <= set(texts)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_writers_of_one_folder_do_not_mix(tmp_path):
+    folder = tmp_path / "results"
+
+    def write(name, meanwhile=lambda: None):
+        with atomic_files.atomic_folder(folder) as partial:
+            (partial / "of").write_text(name)
+            meanwhile()
+            assert (partial / "of").read_text() == name
+
+    with pytest.raises(OSError, match="not empty"):
+        write("first", meanwhile=lambda: write("second"))
+    assert (folder / "of").read_text() == "second"
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("target", ["mine", "missing"])
+def test_a_link_planted_as_a_partial_file_is_not_followed(tmp_path, target):
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / ".partial-file").symlink_to(tmp_path / target)
+    atomic_files.write_text(tmp_path / "file", "new")
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert (tmp_path / "file").read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "mine"]
+
+
+def test_files_are_never_writable_for_others(tmp_path):
+    old = os.umask(0)
+    try:
+        atomic_files.write_text(tmp_path / "file", "text")
+        with atomic_files.atomic_folder(tmp_path / "folder"):
+            pass
+    finally:
+        os.umask(old)
+    for path in tmp_path.iterdir():
+        assert path.stat().st_mode & 0o022 == 0

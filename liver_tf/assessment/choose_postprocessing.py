@@ -11,7 +11,7 @@ from liver_tf import run_files
 from liver_tf.assessment.assessment_settings import ChooseSettings, SearchSettings
 from liver_tf.assessment.postprocessing_search import best_of, combinations, measure_combinations
 from liver_tf.assessment.split_cases import cases_of_part
-from liver_tf.folder_lock import locked_folder
+from liver_tf.folder_lock import held_alone
 from liver_tf.inference import postprocessing
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.decision_rules import ARGMAX, PRIOR_CORRECTED
@@ -38,12 +38,13 @@ def choose_and_save(settings: ChooseSettings) -> Iterator[str]:
       Refusal: As ``choose_postprocessing``; ``output-busy`` if another process uses the run.
     """
     for run in settings.run:
-        how, chosen = choose_postprocessing(
-            *(run, settings.liver_run, settings.records, settings.search),
-            in_liver_only=settings.in_liver_only,
-            precision=settings.precision,
-        )
-        with locked_folder(run):
+        load_description(run)
+        with held_alone(run):
+            how, chosen = choose_postprocessing(
+                *(run, settings.liver_run, settings.records, settings.search),
+                in_liver_only=settings.in_liver_only,
+                precision=settings.precision,
+            )
             postprocessing.save(run, how, chosen)
         summary = choice_summary(how, chosen)
         yield f"{run / run_files.POSTPROCESSING}: {how.text()}\n{summary}"

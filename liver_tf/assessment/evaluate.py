@@ -15,6 +15,7 @@ from liver_tf.assessment.label_maps import map_name, save_label_maps
 from liver_tf.assessment.save_examples import save_example_slices
 from liver_tf.assessment.slice_predictor import SlicePrediction, SlicePredictor
 from liver_tf.assessment.split_cases import cases_of_part
+from liver_tf.folder_lock import held_alone
 from liver_tf.inference import postprocessing
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import LiverFinder
@@ -61,27 +62,31 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: Any) -> Eva
 
     Raises:
       OptionError: An option has a value that it cannot take.
-      Refusal: See ``evaluate_runs`` and ``write_runs_report``.
+      Refusal: ``output-busy`` if another process writes to a run or the report; see
+        ``evaluate_runs`` and ``write_runs_report``.
 
     Examples:
       >>> print(evaluate(run=["runs/finetune/fold0/seed0/hier_freeze"]).table)
     """
     settings = EvaluateSettings.of(settings, **options)
-    evaluate_runs(
-        *(settings.run, settings.liver_run, settings.records),
-        use_chosen=settings.postprocessing,
-        decision=settings.decision,
-        precision=settings.precision,
-    )
     output = settings.output or settings.run[0].resolve().parent / "report"
-    files = write_runs_report(
-        settings.run,
-        output,
-        data_label=settings.data_label,
-        samples=settings.samples,
-        seed=settings.seed,
-    )
-    return Evaluation((output / TABLE).read_text(encoding="utf-8"), tuple(files))
+    for run in settings.run:
+        load_description(run)  # a folder that is no run is refused, not created
+    with held_alone(*settings.run, output):
+        evaluate_runs(
+            *(settings.run, settings.liver_run, settings.records),
+            use_chosen=settings.postprocessing,
+            decision=settings.decision,
+            precision=settings.precision,
+        )
+        files = write_runs_report(
+            settings.run,
+            output,
+            data_label=settings.data_label,
+            samples=settings.samples,
+            seed=settings.seed,
+        )
+        return Evaluation((output / TABLE).read_text(encoding="utf-8"), tuple(files))
 
 
 def evaluate_runs(

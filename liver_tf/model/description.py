@@ -17,6 +17,9 @@ from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.model.weights_file import load_weights
 from liver_tf.refusals import Refusal
 
+#: Bounds of everything that is stated in HU.
+HU_LIMITS = (-32768, 32767)
+
 
 @dataclass(frozen=True)
 class Description:
@@ -43,6 +46,16 @@ class Description:
     class_weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
+        low, high = self.window
+        if not (HU_LIMITS[0] <= low < high <= HU_LIMITS[1]):  # NaN fails too
+            raise ValueError(f"window: expected two HU in order, found {low} to {high}")
+        if not low <= self.mean_hu <= high:
+            raise ValueError(f"mean_hu: expected HU inside the window, found {self.mean_hu}")
+        if not 0 < self.sd_hu <= high - low:
+            raise ValueError(
+                "sd_hu: expected a number above 0, at most the width of the window, found "
+                f"{self.sd_hu}"
+            )
         weights = self.class_weights
         if weights is None:
             return

@@ -29,7 +29,7 @@ def load_weights(path: Path, model: keras.Model) -> None:
     """Read all weights into a model of the same architecture.
 
     Raises:
-      Refusal: The file is missing or damaged, or blocks do not match.
+      Refusal: The file is missing or damaged, a weight is not finite, or blocks do not match.
     """
     arrays = load_arrays(path)
     matching, differing = compare_blocks(arrays, model)
@@ -41,6 +41,8 @@ def load_weights(path: Path, model: keras.Model) -> None:
             found=block_report(matching, differing),
             remedy="Build the network with the image size, filters and classes of that run.",
         )
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise _damaged(path, "numbers that are not finite")
     assign(model, arrays)
 
 
@@ -92,7 +94,7 @@ def _damaged(path: Path, found: str) -> Refusal:
     return Refusal(
         "weights-damaged",
         path,
-        expected="weights that match the SHA-256 stored with them",
+        expected="finite weights that match the SHA-256 stored with them",
         found=found,
         remedy="Copy the file again from its source, or train again.",
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from liver_tf import __version__
+from liver_tf.folder_lock import held_alone
 from liver_tf.phantom.cohort import Member, PhantomScan, typed_cohort, typed_study, volume_study
 from liver_tf.phantom.phantom_plan import PhantomPlan
 from liver_tf.phantom.random_streams import stream
@@ -48,11 +49,26 @@ def write_phantom(
 
     Raises:
       Refusal: ``phantom-other-arguments`` if the folder was made with another plan,
-        ``phantom-foreign-folder`` if it contains other files.
+        ``phantom-foreign-folder`` if it contains other files, ``output-busy`` if another process
+        writes to it.
     """
     arguments = {"version": __version__, "generator": GENERATOR, **plan.identity()}
     if _is_complete(output, arguments):
         return False
+    with held_alone(output):
+        if _is_complete(output, arguments):
+            return False
+        _write(output, plan, arguments, workers, progress)
+    return True
+
+
+def _write(
+    output: Path,
+    plan: PhantomPlan,
+    arguments: dict,
+    workers: int,
+    progress: Callable[[Iterator, int], Iterator],
+) -> None:
     for folder in ("lits", "sheba/images", "sheba/masks"):
         (output / folder).mkdir(parents=True, exist_ok=True)
     write_bytes(output / BEGUN, _json(arguments))
@@ -76,7 +92,6 @@ def write_phantom(
     note = "Computed phantom, no patient data."
     write_bytes(output / BEGUN, _json({"note": note, "arguments": arguments, "counts": counts}))
     os.replace(output / BEGUN, output / DONE)
-    return True
 
 
 def _is_complete(output: Path, arguments: dict) -> bool:

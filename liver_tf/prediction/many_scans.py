@@ -10,6 +10,7 @@ from liver_tf.disk_full import write_errors_as_refusals, write_refusal
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.lesions_csv import Scalar
 from liver_tf.export.scan_results import ScanResults
+from liver_tf.folder_lock import held_alone
 from liver_tf.inference.cascade import Cascade
 from liver_tf.model.description import precision_for
 from liver_tf.options import OptionError
@@ -135,8 +136,22 @@ def predict_scans(
     ``inputs.csv`` is updated after each scan. When the disk is full, no further scan is started.
 
     Raises:
-      Refusal: ``disk-full``, ``output-unwritable`` if the table cannot be created.
+      Refusal: ``output-busy`` if another process writes to the folder; ``disk-full``,
+        ``output-unwritable`` if the table cannot be created.
     """
+    with held_alone(output):
+        return _predict_alone(cascade, scans, output, settings, made_by, on_outcome, reading)
+
+
+def _predict_alone(
+    cascade: Cascade,
+    scans: Sequence[NamedScan],
+    output: Path,
+    settings: ResultSettings,
+    made_by: AlgorithmIdentity | None,
+    on_outcome: Callable[[ScanOutcome], None],
+    reading: ReadingSettings,
+) -> PredictedScans:
     with write_errors_as_refusals(output):
         table = InputsCsv(output, scans, with_paths=settings.paths_in_table)
     outcomes: list[ScanOutcome] = []
@@ -148,12 +163,12 @@ def predict_scans(
             outcome = ScanOutcome(folder.name, results)
         except Exception as error:  # of any kind: the remaining scans are processed
             outcome = ScanOutcome(folder.name, refusal=refusal_of(error, scan.path, output))
-        on_outcome(outcome)
         outcomes.append(outcome)
         try:
             table.add(begun - 1, outcome.results, outcome.refusal)
         except OSError as error:
             outcomes.append(ScanOutcome(table.path.name, refusal=write_refusal(output, error)))
+        on_outcome(outcome)  # after the entry: whether it can be shown does not decide
         if any(each.refusal and each.refusal.code == "disk-full" for each in outcomes[-2:]):
             break
     return PredictedScans(tuple(outcomes), len(scans), begun)

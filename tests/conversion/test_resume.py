@@ -15,6 +15,7 @@ import pytest
 from liver_tf.conversion.output_folder import remove_leftovers
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
+from tests.builders import full_disk
 from tests.builders.phantom_sets import (
     KEY,
     ROOT,
@@ -229,18 +230,12 @@ def test_a_full_disk_is_refused_and_the_next_run_resumes(
     tiny_phantom, lits_set, tmp_path, monkeypatch, what
 ):
     folder = tmp_path / "set"
-    (folder / ".cases").mkdir(parents=True)
     case = load_manifest(lits_set).cases[1].case
-    name = {
-        "shard": f".partial-{case}.tfrecord",
-        "memo": f".cases/.partial-{case}.json",
-        "manifest": ".partial-manifest.json",
-    }[what]
-    (folder / name).symlink_to("/dev/full")
-    if what == "manifest":  # it would remove the link
-        monkeypatch.setattr("liver_tf.conversion.convert_cases.remove_leftovers", lambda *_: None)
-    with pytest.raises(Refusal, match=r"No space left on device.*finished results are kept") as no:
-        convert_lits(tiny_phantom / "lits", folder)
+    names = {"shard": f"{case}.tfrecord", "memo": f"{case}.json", "manifest": "manifest.json"}
+    with monkeypatch.context() as patch:
+        full_disk.fill_for(patch, names[what])
+        with pytest.raises(Refusal, match=r"No space left.*finished results are kept") as no:
+            convert_lits(tiny_phantom / "lits", folder)
     assert no.value.code == "disk-full"
     assert not (folder / "manifest.json").exists()
     assert bytes_of(folder, "c-*.tfrecord").items() <= bytes_of(lits_set, "c-*.tfrecord").items()

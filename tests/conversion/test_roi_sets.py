@@ -13,6 +13,7 @@ from liver_tf.conversion.roi_sets import cut_rois
 from liver_tf.inference.roi_rule import RoiRule
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
+from tests.builders import full_disk
 from tests.builders.phantom_sets import bytes_of, records_of
 
 RULE = RoiRule(margin_mm=15.0, least_side_mm=120.0)
@@ -97,9 +98,8 @@ def test_misuse_is_refused_and_changes_nothing(lits_set, rois, tmp_path):
         cut_rois(rois, tmp_path / "again", None, RULE)
 
 
-def test_full_disk(lits_set, tmp_path):
-    shard = load_manifest(lits_set).cases[0].shard
-    (tmp_path / f".partial-{shard}").symlink_to("/dev/full")
+def test_full_disk(lits_set, tmp_path, monkeypatch):
+    full_disk.fill_for(monkeypatch, load_manifest(lits_set).cases[0].shard)
     with pytest.raises(Refusal, match=r"disk-full"):
         cut_rois(lits_set, tmp_path, None, RULE)
     assert not (tmp_path / "manifest.json").exists()

@@ -6,11 +6,12 @@ import ast
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.model.description import load_description
-from liver_tf.model.weights_file import save_weights
+from liver_tf.model.weights_file import load_arrays, save_arrays, save_weights
 from liver_tf.refusals import Refusal
 
 ROOT = Path(__file__).parents[2]
@@ -150,3 +151,33 @@ def test_nothing_in_a_model_file_is_ever_executed():
 )
 def test_the_check_for_executed_code_detects_it(source):
     assert unsafe(source) != []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"mean_hu": float("nan")},
+        {"mean_hu": 1e30},
+        {"mean_hu": -300.0},
+        {"sd_hu": 0.0},
+        {"sd_hu": float("nan")},
+        {"sd_hu": 1e30},
+        {"window": [240, -160]},
+        {"window": [float("-inf"), 240]},
+    ],
+    ids=str,
+)
+def test_values_that_no_training_writes_are_refused(run, values):
+    path = run[0] / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    with pytest.raises(Refusal, match="model-damaged"):
+        load_description(run[0])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused_although_their_hash_matches(run, value):
+    arrays = load_arrays(run[0] / "weights.npz")
+    next(iter(arrays.values())).flat[0] = value
+    save_arrays(run[0] / "weights.npz", arrays)
+    with pytest.raises(Refusal, match=r"weights-damaged.*not finite"):
+        TrainedNetwork.of_run(run[0], "lesion")

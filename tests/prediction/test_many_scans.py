@@ -1,15 +1,19 @@
 """Predict lists of good and bad scans."""
 
 import csv
+import errno
 import json
 
 import nibabel
 import numpy as np
 import pytest
 
+from liver_tf import atomic_files
+from liver_tf.folder_lock import locked_folder
 from liver_tf.inference import postprocessing
 from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.options import OptionError
+from liver_tf.prediction import many_scans
 from liver_tf.prediction.named_scans import named_scans
 from liver_tf.prediction.one_scan import read_scan
 from liver_tf.refusals import Refusal
@@ -168,13 +172,19 @@ def test_an_existing_inputs_table_is_kept(runs, tmp_path, command):
     assert (row["path"], row["code"]) == (str(missing), "file-missing")
 
 
-def test_unexpected_errors_stop_one_scan_only(runs, tmp_path, command, capsys):
-    """An output folder that cannot be made because a file is in the way; and one that can."""
+def test_unexpected_errors_stop_one_scan_only(runs, tmp_path, command, capsys, monkeypatch):
+    """An output folder that cannot be made; and one that can."""
     hu = ct_files.phantom_hu()
     volume = ct_files.write_nifti(tmp_path / "volume.nii.gz", *ct_files.as_lps_file(hu))
     output = tmp_path / "out"
-    output.mkdir()
-    (output / ".partial-scan-001").touch()
+    real = atomic_files._new_folder
+
+    def new_folder(path):
+        if path.name == ".partial-scan-001":
+            raise NotADirectoryError(errno.ENOTDIR, "in the way", str(path))
+        return real(path)
+
+    monkeypatch.setattr(atomic_files, "_new_folder", new_folder)
     assert command(predict, *arguments(runs, output, volume, volume)) == 1
     captured = capsys.readouterr()
     assert "scan-001: " in captured.err
@@ -282,3 +292,31 @@ def test_folders_of_several_series_are_listed(runs, tmp_path, command, capsys):
     assert "[series-mixed]" in lines[-3]
     assert lines[-2:] == [f"  CT slices are in {study / name}" for name in ("deep/second", "first")]
     assert str(study) not in (tmp_path / "out" / "inputs.csv").read_text()
+
+
+def test_two_commands_on_one_output_folder(runs, tmp_path, command, capsys):
+    volume = ct_files.write_nifti(
+        tmp_path / "volume.nii", *ct_files.as_lps_file(ct_files.phantom_hu())
+    )
+    output = tmp_path / "out"
+    output.mkdir()
+    with locked_folder(output):
+        assert command(predict, *arguments(runs, output, volume)) == 1
+    assert "[output-busy]" in capsys.readouterr().err
+    assert list(output.iterdir()) == []
+    assert command(predict, *arguments(runs, output, volume)) == 0
+
+
+def test_an_outcome_that_cannot_be_shown_is_recorded(runs, tmp_path):
+    volume = ct_files.write_nifti(
+        tmp_path / "volume.nii", *ct_files.as_lps_file(ct_files.phantom_hu())
+    )
+
+    def show(outcome):
+        raise BrokenPipeError
+
+    options = {"model": [runs / "one"], "liver_run": runs / "liver", "input": [volume]}
+    with pytest.raises(BrokenPipeError):
+        many_scans.predict(output=tmp_path / "out", on_outcome=show, **options)
+    (row,) = csv.DictReader((tmp_path / "out/inputs.csv").open())
+    assert row["status"] not in ("refused", "not-begun")

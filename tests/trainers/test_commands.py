@@ -12,7 +12,7 @@ from liver_tf.options import OptionError
 from liver_tf.records.folds import Split, cross_validation, save_folds
 from liver_tf.records.manifest import load_manifest
 from liver_tf.training.leak_check import save_training_cases
-from tests.builders import tiny_records
+from tests.builders import full_disk, tiny_records
 from tests.builders.command_lines import finetune_arguments, pretrain_arguments
 from trainers import finetune, pretrain
 
@@ -128,10 +128,10 @@ def test_missing_inputs_are_refused_with_their_path(tmp_path, command, capsys):
     assert f"{tmp_path / 'roi'}: [no-manifest]" in capsys.readouterr().err
 
 
-def test_a_full_disk_is_named_and_another_error_is_not(work, command, capsys):
+def test_a_full_disk_is_named_and_another_error_is_not(work, command, capsys, monkeypatch):
     run = work / "full"
     run.mkdir()
-    (run / ".partial-run.json").symlink_to("/dev/full")
+    full_disk.fill_for(monkeypatch, "run.json")
     assert command(pretrain, *pretrain_arguments(work, run=run)) == 1
     printed = capsys.readouterr().err
     assert "[disk-full] expected enough free disk space; found No space left" in printed
