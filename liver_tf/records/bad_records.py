@@ -22,6 +22,7 @@ _REMEDIES = {
     "no-seen": "Run its training again with the same arguments, which writes the list and ends at "
     "once. If the training data are unknown, --accept_unknown_training skips the comparison.",
     "seen-damaged": "Delete it and run the training again with the same arguments.",
+    "output-foreign": "Choose another --output.",
     "output-other-set": "Choose another --output, or delete that record set.",
     "nothing-converted": "Read the other refusals; check --source and --input.",
     "roi-of-roi": "Use a record set written by build_tfrecords.",

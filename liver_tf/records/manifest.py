@@ -59,9 +59,16 @@ class CaseEntry:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "CaseEntry":
-        """The inverse of ``to_json``; raises ``ValueError`` unless every slice has a hash."""
+        """The inverse of ``to_json``.
+
+        Raises ``ValueError`` unless every slice has a hash and the shard is a bare name, which
+        cannot lead out of the folder.
+        """
         if len(slice_hash.parse_hashes(value["hashes"])) != value["records"]:
             raise ValueError("expected a hash for every slice")
+        shard = value["shard"]
+        if Path(shard).name != shard or shard in ("", ".."):
+            raise ValueError("expected a file name without folders as shard")
         return cls(
             **{
                 **value,

@@ -16,6 +16,7 @@ from liver_tf.ct.scan import Scan
 from liver_tf.export.saved_model import EXTRA, MEANING
 from liver_tf.export.scan_findings import NO_LIVER_TITLE
 from liver_tf.labels import LabelSet
+from liver_tf.refusals import Refusal
 from liver_tf.report.overlays.draw_overlays import Panel, draw_overlay
 from liver_tf.serving.model_clients import Client, refuse_no_model
 
@@ -32,9 +33,18 @@ def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterat
       picture: PNG file for an overlay image of the answer.
 
     Raises:
-      Refusal: As ``read_dicom_slice`` and the client; ``no-saved-model``.
+      Refusal: As ``read_dicom_slice`` and the client; ``no-saved-model``;
+        ``picture-name``.
     """
     refuse_no_model(model)
+    if picture and (picture.suffix.lower() != ".png" or picture.resolve() == path.resolve()):
+        raise Refusal(
+            "picture-name",
+            picture,
+            expected="a file name ending in .png, other than the input, for --picture",
+            found="another file",
+            remedy="Choose a name such as answer.png; data files are never overwritten.",
+        )
     meaning = json.loads((model / EXTRA / MEANING).read_text(encoding="utf-8"))
     scan = read_dicom_slice(path)
     pixel_mm = scan.spacing_mm and scan.spacing_mm[1:]

@@ -260,3 +260,12 @@ def test_a_second_writer_is_refused(tiny_phantom, lits_set, tmp_path):
     finally:
         os.close(descriptor)
     assert bytes_of(folder) == bytes_of(lits_set)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "folds.json"])
+def test_a_folder_of_another_program_is_left_alone(tiny_phantom, tmp_path, name):
+    (tmp_path / name).write_text('{"name": "a web page"}')
+    with pytest.raises(Refusal, match="output-foreign"):
+        convert_lits(tiny_phantom / "lits", tmp_path)
+    assert (tmp_path / name).read_text() == '{"name": "a web page"}'
+    assert [path.name for path in tmp_path.iterdir()] == [name]

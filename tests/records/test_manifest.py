@@ -106,3 +106,14 @@ def test_other_label_sets_round_trip(tmp_path):
     assert loaded.label_set == LITS
     assert loaded.roi is None
     assert loaded == manifest
+
+
+@pytest.mark.parametrize("shard", ["/tmp/shard", "../shard", "a/b", "..", ""])
+def test_a_shard_outside_the_folder_is_refused(manifest, tmp_path, shard):
+    manifest.save(tmp_path)
+    path = tmp_path / MANIFEST_NAME
+    content = json.loads(path.read_text())
+    content["cases"][0]["shard"] = shard
+    path.write_text(json.dumps(content))
+    with pytest.raises(Refusal, match="manifest-damaged"):
+        load_manifest(tmp_path)

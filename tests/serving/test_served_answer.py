@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from liver_tf.refusals import Refusal
 from liver_tf.serving import served_answer
 from tests.builders.ct_files import phantom_hu, write_dicom
 
@@ -70,3 +71,13 @@ def test_a_slice_without_liver_is_not_called_healthy(exported, tmp_path):
     client = answer_of([0, 0, 0], liver=False, lesion=False)
     first = next(iter(served_answer.ask(client, exported.folder, path, None)))
     assert first == "diagnosis: no liver found: not the same as a healthy liver"
+
+
+@pytest.mark.parametrize("name", ["slice.png", "slice.dcm"])
+def test_a_picture_never_replaces_the_input(tmp_path, name):
+    (tmp_path / "saved_model.pb").touch()
+    path = tmp_path / name
+    path.write_bytes(b"a slice")
+    with pytest.raises(Refusal, match="picture-name"):
+        list(served_answer.ask(None, tmp_path, path, path))
+    assert path.read_bytes() == b"a slice"
