@@ -34,7 +34,7 @@ def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterat
 
     Raises:
       Refusal: As ``read_dicom_slice`` and the client; ``no-saved-model``;
-        ``picture-name``.
+        ``picture-name``, ``answer-invalid``.
     """
     refuse_no_model(model)
     if picture and (picture.suffix.lower() != ".png" or picture.resolve() == path.resolve()):
@@ -50,6 +50,7 @@ def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterat
     pixel_mm = scan.spacing_mm and scan.spacing_mm[1:]
     answer = client(scan.hu, np.array([pixel_mm or (0.0, 0.0)]))
     labels = LabelSet("served", tuple(meaning["labels"]))
+    _check_answer(answer, labels, scan.hu.shape)
     diagnosis = "no lesion found" if answer["found_liver"][0] else NO_LIVER_TITLE
     if answer["found_lesion"][0]:
         diagnosis = labels.classes[int(answer["diagnosis"][0])]
@@ -76,6 +77,32 @@ def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterat
         title = f"served answer: {title}"
         draw_overlay(Panel(scan.hu[0], None, predicted, labels, title, pixel_mm), picture)
         yield f"picture: {picture}"
+
+
+def _check_answer(answer: dict[str, np.ndarray], labels: LabelSet, shape: tuple[int, ...]) -> None:
+    """Refuse (``answer-invalid``) what the graph of ``model.json`` cannot answer."""
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(
+        ("found_liver", "found_lesion", "diagnosis", "liver_area_mm2", "lesion_area_mm2"), (1,)
+    )
+    shapes |= {"label_map": shape, "diagnosis_probability": (1, len(labels.lesions))}
+    wrong = [n for n, size in shapes.items() if n not in answer or answer[n].shape != size]
+    if not wrong:
+        lesion = bool(answer["found_lesion"][0])
+        if lesion and int(answer["diagnosis"][0]) not in labels.lesion_labels:
+            wrong.append("diagnosis")
+        if not 0 <= int(answer["label_map"].min()) <= int(answer["label_map"].max()) < len(labels):
+            wrong.append("label_map")
+        shares = answer["diagnosis_probability"]
+        if not ((shares >= 0) & (shares <= 1.001)).all():  # NaN fails too
+            wrong.append("diagnosis_probability")
+    if wrong:
+        raise Refusal(
+            "answer-invalid",
+            None,
+            expected="the outputs of the model in --model, in their shapes and ranges",
+            found=f"other values in {', '.join(wrong)}",
+            remedy="Check that the server serves this model; compare their versions.",
+        )
 
 
 def _field_caution(scan: Scan) -> Iterator[str]:

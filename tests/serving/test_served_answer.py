@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from liver_tf.labels import LabelSet
 from liver_tf.refusals import Refusal
 from liver_tf.serving import served_answer
+from liver_tf.serving.model_clients import Loaded
 from tests.builders.ct_files import phantom_hu, write_dicom
 
 
@@ -81,3 +83,32 @@ def test_a_picture_never_replaces_the_input(tmp_path, name):
     with pytest.raises(Refusal, match="picture-name"):
         list(served_answer.ask(None, tmp_path, path, path))
     assert path.read_bytes() == b"a slice"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("diagnosis", np.array([-1])),
+        ("diagnosis", np.array([99])),
+        ("label_map", None),
+        ("diagnosis_probability", np.full((1, 3), np.nan)),
+        ("diagnosis_probability", np.zeros((1, 7))),
+        ("lesion_area_mm2", None),
+    ],
+)
+def test_an_answer_that_no_model_gives_is_refused(name, value):
+    labels = LabelSet("served", ("background", "liver", "cyst", "hemangioma", "metastasis"))
+    answer = answer_of([0.6, 0.3, 0.1])(np.zeros((1, 4, 4)), None)
+    served_answer._check_answer(answer, labels, (1, 4, 4))
+    answer = {**answer, name: value}
+    if value is None:
+        del answer[name]
+    with pytest.raises(Refusal, match=rf"answer-invalid.*{name}"):
+        served_answer._check_answer(answer, labels, (1, 4, 4))
+
+
+def test_the_answer_of_the_model_itself_is_accepted(exported, tmp_path):
+    path = write_dicom(tmp_path / "slice.dcm", larger(phantom_hu()[2]))
+    client = Loaded(exported.folder)
+    lines = list(served_answer.ask(client, exported.folder, path, None))
+    assert lines[0].startswith("diagnosis: ")
