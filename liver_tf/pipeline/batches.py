@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from liver_tf.pipeline.augmentation import augment
-from liver_tf.pipeline.sampling import EVERYTHING, Sampling, times_shown
+from liver_tf.pipeline.sampling import EVERYTHING, FIRST_LESION, Sampling, interleaved, times_shown
 from liver_tf.pipeline.slices import Slices, scan_kinds, stream
 from liver_tf.pipeline.slices_in_memory import SlicesInMemory, WrongCount
 from liver_tf.pipeline.slices_on_disk import SlicesOnDisk
@@ -86,11 +86,15 @@ class BatchSource:
             ) from None
         # How often an epoch shows each slice; None if every epoch shows each slice once.
         self._times = None
+        self._has_lesion: np.ndarray | None = None
+        self._lesion_share = sampling.lesion_share
         if not sampling.shows_all:
-            known = scan_kinds(slices)
+            examples, kinds = scan_kinds(slices)
             self._times = functools.lru_cache(4)(
-                lambda epoch: times_shown(sampling, seed, epoch, *known)
+                lambda epoch: times_shown(sampling, seed, epoch, examples, kinds)
             )
+            if sampling.lesion_share:
+                self._has_lesion = kinds >= FIRST_LESION
 
     def with_batch_size(self, batch_size: int) -> "BatchSource":
         """A source with another batch size; slices in memory are shared."""
@@ -144,6 +148,9 @@ class BatchSource:
             if not shuffled:
                 return places, repeats
             mixed = np.random.default_rng([self._seed, int(epoch)]).permutation(len(places))
+            if self._has_lesion is not None:
+                has_lesion = self._has_lesion[places[mixed]]
+                mixed = interleaved(mixed, has_lesion, self._lesion_share)
             return places[mixed], repeats[mixed]
 
         def take(place: tf.Tensor, repeat: tf.Tensor) -> dict[str, tf.Tensor]:

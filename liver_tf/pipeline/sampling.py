@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from liver_tf.labels import LIVER
-from liver_tf.options import Options, option, part
+from liver_tf.options import OptionError, Options, option, part
 from liver_tf.refusals import Refusal
 
 #: Kinds of slices: nothing labelled; liver without lesion; from FIRST_LESION on, the label of the
@@ -56,10 +56,20 @@ class Sampling(Options):
         low=1,
     )
 
+    lesion_share: float = option(
+        0.0,
+        "Share of slices with a lesion in every stretch of an epoch, and so in every batch: slices "
+        "of the rarer kind are repeated, up to --max_repeats times. 0: as in the record set.",
+        low=0,
+        below=1,
+        former=0.0,
+    )
+
     @property
     def shows_all(self) -> bool:
         """Whether every epoch shows every slice once."""
-        return self.keep_without_liver == self.keep_without_lesion == 1 and not self.resample
+        all_kept = self.keep_without_liver == self.keep_without_lesion == 1
+        return all_kept and not self.resample and not self.lesion_share
 
     def in_words(self) -> str:
         """A line that describes what an epoch shows."""
@@ -73,6 +83,11 @@ class Sampling(Options):
             text += (
                 ", then slices without a lesion and of each type equally often, one slice at most "
                 f"{self.max_repeats} times"
+            )
+        if self.lesion_share:
+            text += (
+                f", then {self.lesion_share:.0%} of slices with a lesion in every batch, one slice "
+                f"at most {self.max_repeats} times"
             )
         return text
 
@@ -90,6 +105,11 @@ class BalancedSampling(Options):
         choices=BALANCES,
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sampling.lesion_share and self.balance == "resample":
+            raise OptionError("lesion_share", "cannot be combined with --balance=resample")
+
     @property
     def weighted_loss(self) -> bool:
         return self.balance == "loss"
@@ -98,6 +118,8 @@ class BalancedSampling(Options):
         """The sampling of a run."""
         if self.balance == "resample":
             return replace(self.sampling, resample=True)
+        if self.sampling.lesion_share:
+            return self.sampling
         # Otherwise max_repeats has no effect, and must not change the run's identity.
         return replace(self.sampling, max_repeats=EVERYTHING.max_repeats)
 
@@ -158,16 +180,56 @@ def times_shown(
             "data_prep.verify.",
         )
     times = kept.astype(np.int64)
+    if not (sampling.resample or sampling.lesion_share):
+        return times
     if sampling.resample:
         group = np.maximum(kinds, NO_LESION)
         present, counts = np.unique(group[kept], return_counts=True)
-        shares = _split(int(kept.sum()), counts * sampling.max_repeats, epoch)
-        for kind, share in zip(present, shares, strict=True):
-            members = np.flatnonzero(kept & (group == kind))
-            times[members] = share // len(members)
-            first = np.argsort(_uniform(b"rank", seed, epoch, examples[members]), kind="stable")
-            times[members[first[: share % len(members)]]] += 1
+        shown = _split(int(kept.sum()), counts * sampling.max_repeats, epoch)
+    else:
+        group = (kinds >= FIRST_LESION).astype(np.int64)
+        present, counts = np.unique(group[kept], return_counts=True)
+        shown = _shared(sampling.lesion_share, counts, sampling.max_repeats)
+    for kind, share in zip(present, shown, strict=True):
+        members = np.flatnonzero(kept & (group == kind))
+        times[members] = share // len(members)
+        first = np.argsort(_uniform(b"rank", seed, epoch, examples[members]), kind="stable")
+        times[members[first[: share % len(members)]]] += 1
     return times
+
+
+def _shared(lesion_share: float, counts: np.ndarray, max_repeats: int) -> np.ndarray:
+    """How many slices without and with a lesion are shown, out of ``counts`` different ones.
+
+    The sum is that of ``counts``; a single kind is shown as it is.
+    """
+    if len(counts) == 1:
+        return counts
+    total = int(counts.sum())
+    without_limit, lesion_limit = counts * max_repeats
+    lesions = min(int(lesion_share * total), lesion_limit)
+    lesions = max(lesions, total - without_limit)
+    return np.array([total - lesions, lesions])
+
+
+def interleaved(places: np.ndarray, has_lesion: np.ndarray, lesion_share: float) -> np.ndarray:
+    """The order of slices in which every stretch has the same share of slices with a lesion.
+
+    Any number of consecutive slices has this share, rounded up or down; that of the whole epoch, if
+    the epoch has fewer or more of them.
+
+    Args:
+      places: int [slices], in random order.
+      has_lesion: bool [slices], of the slice at each place.
+    """
+    lesions, total = int(has_lesion.sum()), len(places)
+    share = lesion_share if int(lesion_share * total) == lesions else lesions / total
+    turns = np.floor(np.arange(total) * share).astype(np.int64)
+    lesion_turn = np.diff(turns, append=lesions) > 0
+    ordered = np.empty_like(places)
+    ordered[lesion_turn] = places[has_lesion]
+    ordered[~lesion_turn] = places[~has_lesion]
+    return ordered
 
 
 def _split(total: int, most: np.ndarray, epoch: int) -> np.ndarray:

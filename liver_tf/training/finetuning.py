@@ -21,7 +21,7 @@ from liver_tf.training.computation import set_up_computation
 from liver_tf.training.job import Job, carry_out, make_plan
 from liver_tf.training.leak_check import check_fold
 from liver_tf.training.protocol import PRETRAINED
-from liver_tf.training.training_settings import FinetuneSettings
+from liver_tf.training.training_settings import PRETRAINING, FinetuneSettings
 
 
 def finetune(settings: FinetuneSettings | None = None, /, **options: Any) -> Path:
@@ -70,8 +70,9 @@ def finetune(settings: FinetuneSettings | None = None, /, **options: Any) -> Pat
         allow_pairs=settings.allow_pairs,
         accept_unknown=settings.accept_unknown_training,
     )
+    kept = (before.mean_hu, before.sd_hu) if settings.standardisation == PRETRAINING else None
     carry_out(
-        Job.of(plan, split, computation),
+        Job.of(plan, split, computation, kept),
         settings.run,
         more_identity={
             "fold": HOLD_OUT if settings.folds_file is None else settings.fold,

@@ -95,10 +95,21 @@ class Job:
     task: Task
 
     @classmethod
-    def of(cls, plan: TrainingPlan, split: Split, computation: Computation) -> "Job":
-        """The training of a split; raises ``Refusal`` if its training cases have no liver."""
+    def of(
+        cls,
+        plan: TrainingPlan,
+        split: Split,
+        computation: Computation,
+        standardisation: tuple[float, float] | None = None,
+    ) -> "Job":
+        """The training of a split; raises ``Refusal`` if its training cases have no liver.
+
+        ``standardisation``: mean and SD of liver HU, in HU; None: those of the training cases.
+        """
         loss = plan.settings.resolved_loss()
         task = task_of(plan.manifest, split.training, plan.mapping, loss)
+        if standardisation is not None:
+            task = replace(task, mean_hu=standardisation[0], sd_hu=standardisation[1])
         return cls(plan, split, computation, task)
 
     def identity(self) -> dict[str, Any]:

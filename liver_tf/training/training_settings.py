@@ -15,6 +15,8 @@ from liver_tf.training.cycle_settings import CycleSettings
 from liver_tf.training.loss_settings import NONE, LossSettings
 from liver_tf.training.protocol import STARTS, Protocol, parse_cycle
 
+#: Data whose liver HU standardise the input in fine-tuning.
+TRAINING, PRETRAINING = STANDARDISATIONS = ("training", "pretrained")
 #: Devices that share each batch.
 ONE, MIRRORED, MULTI_WORKER = STRATEGIES = ("one", "mirrored", "multi_worker")
 
@@ -150,6 +152,13 @@ class FinetuneSettings(TrainingSettings):
         "Initial weights of the last layer. fresh: new, as in the paper. old: those of the "
         "pre-trained layer (each class from the same class, new lesion types from 'lesion').",
         choices=("fresh", "old"),
+    )
+    standardisation: str = option(
+        TRAINING,
+        "Mean and standard deviation of liver HU by which the input is standardised. training: of "
+        "the training cases, as in the paper. pretrained: those of the pre-trained network, to "
+        "which its weights are adapted.",
+        choices=STANDARDISATIONS,
     )
     cycle: tuple[str, ...] = option(
         (),

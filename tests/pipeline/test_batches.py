@@ -270,6 +270,16 @@ def test_an_epoch_shows_the_sampled_slices(uneven_set, cache_mb):
     assert sorted(np.bincount(kinds, minlength=5)[1:]) == [6, 6, 6, 7]
     # The only slice with a metastasis is repeated at least six times, without changes.
     assert len(as_set(images[kinds == 4])) == 1
+    # With a share of lesions, every batch has it, in another order in each epoch.
+    halves = make_source(
+        uneven_set, cache_mb=cache_mb, batch_size=4, sampling=Sampling(lesion_share=0.5)
+    )
+    epochs = [list(halves.epoch(number)) for number in (0, 0, 1)]
+    for batches in epochs:
+        assert [(kinds_of(labels.numpy()) >= 2).sum() for _, labels, _ in batches[:6]] == [2] * 6
+    first, again, second = ([batch[0].numpy() for batch in batches] for batches in epochs)
+    assert all(np.array_equal(*pair) for pair in zip(first, again, strict=True))
+    assert not np.array_equal(first[0], second[0])
     bare = make_source(
         uneven_set,
         cache_mb=cache_mb,

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from liver_tf.pipeline.sampling import EVERYTHING, Sampling, kinds_of, times_shown
+from liver_tf.pipeline.sampling import EVERYTHING, Sampling, interleaved, kinds_of, times_shown
 from liver_tf.refusals import Refusal
 
 #: 4,000 slices without liver, 2,000 without lesion; 600, 300 and 100 of three lesion types.
@@ -80,6 +80,39 @@ def test_max_repeats_is_respected_and_the_epoch_keeps_its_length(max_repeats, ex
     groups = np.maximum(KINDS, 1)
     assert [times[groups == kind].sum() for kind in (1, 2, 3, 4)] == expected
     assert times.max() == max_repeats
+
+
+@pytest.mark.parametrize(
+    ("share", "max_repeats", "lesions"), [(0.5, 10, 3500), (0.05, 10, 350), (0.9, 4, 4000)]
+)
+def test_slices_with_a_lesion_get_their_share_of_the_epoch(share, max_repeats, lesions):
+    times = shown(Sampling(lesion_share=share, max_repeats=max_repeats))
+    assert times.sum() == 7000
+    assert times[KINDS >= 2].sum() == lesions
+    assert np.ptp(times[KINDS >= 2]) <= 1
+    assert np.ptp(times[KINDS < 2]) <= 1
+    assert times.max() <= max_repeats
+    # If the other kind runs out, or there is a single kind, the epoch keeps its length.
+    few = np.array([0] + [2] * 9)
+    times = shown(Sampling(lesion_share=0.1, max_repeats=1), 0, 0, np.arange(10), few)
+    assert times.tolist() == [1] * 10
+    healthy = np.zeros(10, np.int64)
+    times = shown(Sampling(lesion_share=0.5), 0, 0, np.arange(10), healthy)
+    assert times.tolist() == [1] * 10
+
+
+@pytest.mark.parametrize("share", [0.0, 0.34, 0.5])
+@pytest.mark.parametrize("lesions", [0, 1, 3, 6, 10, 20])
+def test_every_stretch_has_the_share_of_lesions_of_the_epoch(lesions, share):
+    places = np.random.default_rng(0).permutation(20)
+    has_lesion = places < lesions
+    ordered = interleaved(places, has_lesion, share)
+    assert sorted(ordered) == list(range(20))
+    assert ordered[ordered < lesions].tolist() == places[has_lesion].tolist()
+    for length in (1, 4, 7):
+        counts = [(ordered[i : i + length] < lesions).sum() for i in range(21 - length)]
+        expected = length * (share if (lesions, share) in ((6, 0.34), (10, 0.5)) else lesions / 20)
+        assert set(counts) <= {int(np.floor(expected)), int(np.ceil(expected))}
 
 
 def test_a_slice_counts_as_its_rarest_lesion_type():

@@ -86,6 +86,27 @@ def test_the_loss_belongs_to_the_run_and_its_weights_to_the_network(
     assert command(pretrain, *arguments, "--class_weights=sqrt") == 1
 
 
+def test_the_standardisation_of_pre_training_can_be_kept(pretrained, record_set, command):
+    before = load_description(pretrained / "lesion")
+    found = {}
+    for kind in ("training", "pretrained"):
+        arguments = finetune_arguments(
+            pretrained,
+            "none",
+            records=record_set[0],
+            folds_file="",
+            seed=1,
+            validation_share=0.5,
+            protocol=kind,
+            standardisation=kind,
+        )
+        assert command(finetune, *arguments) == 0
+        after = load_description(pretrained / "finetune" / "hold_out" / "seed1" / kind)
+        found[kind] = after.mean_hu, after.sd_hu
+    assert found["pretrained"] == (before.mean_hu, before.sd_hu)
+    assert found["training"] != found["pretrained"]
+
+
 def test_weights_of_the_loss(record_set):
     manifest = record_set[1]
     cases = tuple(entry.case for entry in manifest.cases)
