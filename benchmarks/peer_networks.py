@@ -101,7 +101,7 @@ def ours(way: str, data: Path, output: Path) -> None:
             )
         spent += run(
             "trainers.pretrain",
-            *(f"--flagfile=flags/recommended/pretrain_{network}.flags",),
+            *(f"--flagfile=flags/recommended/{network}.flags",),
             *(f"--records={output}/{records}", f"--run={output}/{network}"),
             f"--epochs={epochs}",
         )

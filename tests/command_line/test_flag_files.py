@@ -11,7 +11,9 @@ from liver_tf.command_line.flag_files import (
     find_flag_file,
     read_flag_file,
 )
+from liver_tf.command_line.flags_of_options import load_settings
 from liver_tf.options import OptionError
+from liver_tf.training.training_settings import FinetuneSettings, PretrainSettings
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,9 +46,25 @@ def test_a_file_of_the_working_folder_comes_first():
 def test_all_flag_files_are_shipped_and_the_same():
     files = [path.relative_to(ROOT) for path in ROOT.glob("*.flags")]
     files += [path.relative_to(ROOT) for path in (ROOT / "flags").rglob("*.flags")]
-    assert len(files) >= 17
+    assert len(files) >= 23
     for file in files:
         assert filecmp.cmp(ROOT / file, SHIPPED / file, shallow=False)
+
+
+@pytest.mark.parametrize("preset", ["paper", "recommended"])
+def test_the_flag_files_of_a_preset_fit_their_commands(preset):
+    for network in ("liver", "lesion"):
+        pretraining = load_settings(
+            PretrainSettings, f"flags/{preset}/{network}.flags", records="r", run="o"
+        )
+        assert pretraining.network == network
+    finetuning = load_settings(
+        FinetuneSettings, "hier_freeze.flags", f"flags/{preset}/finetune.flags"
+    )
+    cycles = finetuning.parsed_protocol().cycles
+    assert len(cycles) == 5
+    expected = ("step", 1, 80, 12) if preset == "paper" else ("cosine", 8, 30, 0)
+    assert {(c.schedule, c.batch_size, c.epochs, c.patience) for c in cycles} == {expected}
 
 
 @pytest.mark.parametrize(
