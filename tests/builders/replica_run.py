@@ -130,10 +130,10 @@ def worker(folder, records, *, dies):
     if dies:
         original = cycle.train_epoch
 
-        def train_epoch(step, epochs, settings, optimiser, epoch):
+        def train_epoch(step, epochs, settings, optimiser, epoch, steps):
             if epoch == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return original(step, epochs, settings, optimiser, epoch)
+            return original(step, epochs, settings, optimiser, epoch, steps)
 
         cycle.train_epoch = train_epoch
     replicas = make_replicas("multi_worker")

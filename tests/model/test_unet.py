@@ -124,7 +124,7 @@ def test_half_precision_keeps_weights_logits_and_their_meaning(precision):
 
 
 def test_an_unknown_precision_is_refused():
-    with pytest.raises(ValueError, match="precision: expected one of float32, float16, bfloat16"):
+    with pytest.raises(ValueError, match="precision: expected one of float32, bfloat16, float16"):
         unet.build(Architecture(16, 2, 3), precision="float8")
 
 

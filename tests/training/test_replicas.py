@@ -153,7 +153,7 @@ def test_when_one_process_is_killed_the_other_stops_and_both_can_resume(record_s
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"precision": "float64"}, "precision: expected one of float32, float16, bfloat16"),
+        ({"precision": "float64"}, "precision: expected one of float32, bfloat16, float16"),
         ({"precision": "float16", "replicas": 2}, "float16 with several replicas .* use bfloat16"),
         ({"jit_compile": True, "replicas": 2}, "--jit_compile works on one device only"),
     ],
