@@ -1,4 +1,4 @@
-"""How well the lesion types of the phantom can at best be told apart, given the true outlines.
+"""Upper limit of the accuracy with which the lesion types of the phantom can be classified.
 
 python -m benchmarks.phantom_ceiling
 
