@@ -433,6 +433,13 @@ def test_a_series_with_invalid_uids_is_refused(tmp_path, keyword):
     assert not (tmp_path / "seg.dcm").exists()
 
 
+def assert_written_and_read(path, scan):
+    labels = labels_of_marks(scan)
+    write_dicom_seg(path, labels, scan, LESION_TYPES, MADE_BY)
+    hemangioma = read_dicom_seg(path, scan)[2]
+    np.testing.assert_array_equal(hemangioma.mask, labels == 3)
+
+
 def test_decimal_strings_of_more_than_16_characters_are_shortened(tmp_path):
     def change(dataset):
         for keyword in ("PixelSpacing", "ImagePositionPatient", "SliceThickness"):
@@ -443,10 +450,7 @@ def test_decimal_strings_of_more_than_16_characters_are_shortened(tmp_path):
 
     write_placed_series(tmp_path / "series", *AXIAL, change=change)
     scan = read_dicom_series(tmp_path / "series")
-    labels = labels_of_marks(scan)
-    write_dicom_seg(tmp_path / "seg.dcm", labels, scan, LESION_TYPES, MADE_BY)
-    hemangioma = read_dicom_seg(tmp_path / "seg.dcm", scan)[2]
-    np.testing.assert_array_equal(hemangioma.mask, labels == 3)
+    assert_written_and_read(tmp_path / "seg.dcm", scan)
     seg = pydicom.dcmread(tmp_path / "seg.dcm")
     measures = seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
     assert all(len(str(value)) <= 16 for value in measures.PixelSpacing)
@@ -462,7 +466,4 @@ def test_last_digits_that_differ_between_slices_do_not_matter(tmp_path):
 
     write_placed_series(tmp_path / "series", *AXIAL, change=change)
     scan = read_dicom_series(tmp_path / "series")
-    labels = labels_of_marks(scan)
-    write_dicom_seg(tmp_path / "seg.dcm", labels, scan, LESION_TYPES, MADE_BY)
-    hemangioma = read_dicom_seg(tmp_path / "seg.dcm", scan)[2]
-    np.testing.assert_array_equal(hemangioma.mask, labels == 3)
+    assert_written_and_read(tmp_path / "seg.dcm", scan)
