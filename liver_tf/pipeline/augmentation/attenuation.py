@@ -43,6 +43,8 @@ _TYPICAL: dict[Tissue, tuple[float, ...]] = {
     Tissue.TABLE: (-100, -100, -100, -100, 200, 5, 5),
     Tissue.ASCITES: (10, 10, 10, 12, 12, 2, 2),
 }
+#: Texture of lesions: tumours are less uniform than the liver.
+_LESION_TEXTURE = (12, 8)
 #: Tissues that deviate together.
 _TOGETHER = {Tissue.PORTAL_VEIN: Tissue.PORTAL_BRANCH}
 _WITH_ORAL_CONTRAST = (Tissue.STOMACH_CONTENT, Tissue.BOWEL_FLUID, Tissue.STOOL)
@@ -52,10 +54,11 @@ NUMBERS = CODES + 16
 
 
 def _columns() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Typical HU [4, CODES], largest deviations [CODES], texture [2, CODES]; lesions as liver."""
+    """Typical HU [4, CODES], largest deviations [CODES], texture [2, CODES]."""
     table = np.tile(np.array(_TYPICAL[Tissue.LIVER], np.float32), (CODES, 1))
     for tissue, row in _TYPICAL.items():
         table[tissue] = row
+    table[FIRST_LESION:, 5:] = _LESION_TEXTURE
     return table[:, :4].T.copy(), table[:, 4], table[:, 5:].T.copy()
 
 
