@@ -63,6 +63,11 @@ class ConvertSettings(SourceSettings):
         low=0.01,
         high=0.9,
     )
+    test_patients: Path | None = option(
+        None,
+        "Lesion types: file of patient IDs, one per line, for a fixed test cohort: instead of "
+        "--folds there is one fold, fold 0, that tests on these patients.",
+    )
     seed: int = option(0, "Lesion types: seed of the folds.", low=0, high=2**31 - 1)
     allow_pairs: Path | None = option(
         None,
@@ -166,7 +171,7 @@ def convert(settings: ConvertSettings | None = None, /, **options: Any) -> Conve
             engine=_engine(settings),
         )
         if manifest is not None and label_set != LITS:  # what is fine-tuned on
-            splits, notes = _write_folds(settings, manifest)
+            splits, notes = _write_folds(settings, manifest, key)
     except Refusal as refusal:
         refusals = [*refusals, refusal]
     return Conversion(settings.output, manifest, splits, tuple(refusals), notes)
@@ -183,13 +188,13 @@ def _engine(settings: ConvertSettings) -> Engine:
 
 
 def _write_folds(
-    settings: ConvertSettings, manifest: Manifest
+    settings: ConvertSettings, manifest: Manifest, key: bytes
 ) -> tuple[tuple[Split, ...], list[str]]:
     """Write ``folds.json``; returns the folds and remarks on them."""
-    from liver_tf.conversion.output_folder import FOLDS_NAME
-    from liver_tf.disk_full import write_errors_as_refusals
     from liver_tf.records import folds
 
+    if settings.test_patients is not None:
+        return _save_folds(settings, manifest, *_fixed_test(settings, manifest, key))
     if settings.folds == 1:
         return (), [
             "no folds were requested: these records can serve as a test set, but not for "
@@ -210,6 +215,44 @@ def _write_folds(
             found=f"{len(manifest.cases)} patients, but fewer with each diagnosis",
             remedy="Lower --folds (1 writes none) or add patients. The records are complete.",
         ) from None
+    return _save_folds(settings, manifest, splits, arguments)
+
+
+def _fixed_test(
+    settings: ConvertSettings, manifest: Manifest, key: bytes
+) -> tuple[tuple[Split, ...], dict[str, Any]]:
+    """One fold that tests on ``--test_patients``, and its arguments for ``folds.json``."""
+    from liver_tf.ct.pseudonyms import pseudonym
+    from liver_tf.records import folds
+    from liver_tf.records.bad_records import bad_records
+
+    path = settings.test_patients
+    assert path is not None
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, ValueError):
+        expected = "a text file with a patient ID on each line"
+        raise bad_records("test-patient-unknown", path, expected, "none") from None
+    patients = {pseudonym(key, "patient", line.strip()) for line in lines if line.strip()}
+    arguments: dict[str, Any] = {
+        "validation_share": settings.validation_share,
+        "seed": settings.seed,
+    }
+    splits = folds.fixed_test(manifest, patients, **arguments)
+    return splits, {"test_patients": len(patients), **arguments}
+
+
+def _save_folds(
+    settings: ConvertSettings,
+    manifest: Manifest,
+    splits: tuple[Split, ...],
+    arguments: dict[str, Any],
+) -> tuple[tuple[Split, ...], list[str]]:
+    """Write ``folds.json`` unless a fold leaks; returns the folds and remarks on them."""
+    from liver_tf.conversion.output_folder import FOLDS_NAME
+    from liver_tf.disk_full import write_errors_as_refusals
+    from liver_tf.records import folds
+
     _refuse_leaks(settings, manifest, splits)
     with write_errors_as_refusals(settings.output):
         folds.save_folds(settings.output / FOLDS_NAME, manifest, splits, arguments)

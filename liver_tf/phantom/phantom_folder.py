@@ -14,7 +14,7 @@ import numpy as np
 from liver_tf import __version__
 from liver_tf.folder_lock import held_alone
 from liver_tf.phantom.cohort import Member, PhantomScan, typed_cohort, typed_study, volume_study
-from liver_tf.phantom.phantom_plan import PhantomPlan
+from liver_tf.phantom.phantom_plan import FIRST_NUMBER, PhantomPlan
 from liver_tf.phantom.random_streams import stream
 from liver_tf.phantom.writers import (
     ORIENTATIONS,
@@ -29,6 +29,8 @@ from liver_tf.refusals import Refusal
 #: Raised when the same arguments give other files; folders without a number are of generator 1.
 GENERATOR = 2
 DONE, BEGUN = "phantom.json", "phantom.begun.json"
+#: The patients of the test cohort, one per line.
+TEST_PATIENTS = "sheba/test_patients.txt"
 COLUMNS = ("slice_id", "patient_id", "image", "mask", "diagnosis")
 
 
@@ -72,13 +74,17 @@ def _write(
     for folder in ("lits", "sheba/images", "sheba/masks"):
         (output / folder).mkdir(parents=True, exist_ok=True)
     write_bytes(output / BEGUN, _json(arguments))
-    members = typed_cohort(plan.seed, plan.patients, plan.first)
+    tested = typed_cohort(plan.seed, plan.test_patients, FIRST_NUMBER["test"])
+    members = typed_cohort(plan.seed, plan.patients, plan.first) + tested
     volumes = range(plan.first, plan.first + plan.lits_volumes)
     units: list[int | Member] = [*volumes, *members]
     steps = _run(output, plan, units, workers)
     for _ in progress(steps, len(units)):
         pass
     write_bytes(output / "sheba/slices.csv", _csv(members))
+    if tested:
+        lines = [f"{_patient_id(member)}\n" for member in tested]
+        write_bytes(output / TEST_PATIENTS, "".join(lines).encode())
     slices = dict.fromkeys(("cyst", "hemangioma", "metastasis", "healthy"), 0)
     for member in members:
         slices[member.diagnosis] += member.slices
@@ -212,7 +218,11 @@ def _corner_lps_mm(study: PhantomScan, matrix: int, z_mm: float) -> tuple[float,
 
 def slice_name(member: Member, number: int) -> str:
     """Name of a typed slice: patient and slice number, not the diagnosis."""
-    return f"p{member.index:03d}_s{number}"
+    return f"{_patient_id(member)}_s{number}"
+
+
+def _patient_id(member: Member) -> str:
+    return f"p{member.index:03d}"
 
 
 def _csv(members: list[Member]) -> bytes:
@@ -222,7 +232,7 @@ def _csv(members: list[Member]) -> bytes:
     for member in members:
         for number in range(member.slices):
             name = slice_name(member, number)
-            row = (name, f"p{member.index:03d}", f"images/{name}.dcm", f"masks/{name}.png")
+            row = (name, _patient_id(member), f"images/{name}.dcm", f"masks/{name}.png")
             writer.writerow((*row, member.diagnosis))
     return text.getvalue().encode()
 

@@ -24,6 +24,12 @@ class PhantomPlan(Options):
         24, "Slices per volume. They always cover the liver, so fewer slices are thicker."
     )
     patients: int = option(140, "Patients in the typed set; 140 give the paper's 332 slices.")
+    test_patients: int = option(
+        0,
+        "Patients of the test cohort in addition to --patients, in the same CSV; "
+        "sheba/test_patients.txt lists them for data_prep.build_tfrecords.",
+        former=0,
+    )
     matrix: int = option(512, "Rows and columns of an image.")
     cohort: str = option(
         "training",
@@ -54,7 +60,8 @@ class PhantomPlan(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        limits = {"seed": 0, "lits_volumes": 0, "lits_slices": 8, "patients": 0, "matrix": 64}
+        limits = {"seed": 0, "lits_volumes": 0, "lits_slices": 8, "matrix": 64}
+        limits |= {"patients": 0, "test_patients": 0}
         for name, least in limits.items():
             if getattr(self, name) < least:
                 raise Refusal(
@@ -73,6 +80,14 @@ class PhantomPlan(Options):
                     found=str(getattr(self, name)),
                     remedy="Write several folders with different seeds.",
                 )
+        if self.test_patients and self.cohort == "test":
+            raise Refusal(
+                "phantom-argument",
+                None,
+                expected="--test_patients with --cohort=training",
+                found="--cohort=test",
+                remedy="Omit one of them.",
+            )
         if self.matrix > 1024 or self.matrix % 2:
             raise Refusal(
                 "phantom-argument",

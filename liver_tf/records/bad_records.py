@@ -19,6 +19,8 @@ _REMEDIES = {
     "same.",
     "folds-differ": "Use the folds that were made from these data.",
     "fold-empty": "Choose another fold, or make folds of more patients.",
+    "test-patient-unknown": "Write one patient ID per line in --test_patients, as it is spelled in "
+    "the source, of patients that were not refused.",
     "no-seen": "Run its training again with the same arguments, which writes the list and ends at "
     "once. If the training data are unknown, --accept_unknown_training skips the comparison.",
     "seen-damaged": "Delete it and run the training again with the same arguments.",
@@ -34,6 +36,6 @@ _REMEDIES = {
 }
 
 
-def bad_records(code: str, path: Path | str, expected: str, found: str) -> Refusal:
+def bad_records(code: str, path: Path | str | None, expected: str, found: str) -> Refusal:
     """A refusal with the remedy of its code."""
     return Refusal(code, path, expected=expected, found=found, remedy=_REMEDIES[code])

@@ -7,6 +7,7 @@ part.
 
 import json
 import warnings
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,24 @@ def cross_validation(
         parts_of_rest = _divide(manifest, cases[rest].tolist(), validation_share, seed + 1 + number)
         splits.append(Split(*parts_of_rest, tuple(cases[test].tolist())))
     return tuple(splits)
+
+
+def fixed_test(
+    manifest: Manifest, patients: Collection[str], *, validation_share: float, seed: int
+) -> tuple[Split, ...]:
+    """One split, whose test part are the cases of ``patients`` (pseudonyms).
+
+    Raises:
+      Refusal: ``test-patient-unknown``, ``too-few-patients``.
+    """
+    known = {entry.patient for entry in manifest.cases}
+    if unknown := set(patients) - known:
+        found = f"{len(unknown)} of {len(patients)} that are not"
+        raise bad_records("test-patient-unknown", None, "test patients of these records", found)
+    groups = {entry.group for entry in manifest.cases if entry.patient in patients}
+    test = tuple(sorted(entry.case for entry in manifest.cases if entry.group in groups))
+    rest = [entry.case for entry in manifest.cases if entry.group not in groups]
+    return (Split(*_divide(manifest, rest, validation_share, seed), test),)
 
 
 def missing_diagnoses(manifest: Manifest, splits: tuple[Split, ...]) -> list[str]:

@@ -241,6 +241,28 @@ def test_a_test_cohort_has_patients_of_its_own(small_folder, tmp_path):
     assert (tmp_path / "test/lits/volume-10000.nii.gz").exists()
 
 
+def test_both_cohorts_in_one_folder_have_the_patients_of_two_folders(tmp_path):
+    parts = {"lits_volumes": 0, "patients": 2}
+    for name, changes in (
+        ("both", {**parts, "test_patients": 3}),
+        ("training", parts),
+        ("test", {**parts, "patients": 3, "cohort": "test"}),
+    ):
+        write_phantom(tmp_path / name, replace(SMALL_PLAN, **changes))
+    tested = (tmp_path / "both" / "sheba" / "test_patients.txt").read_text().split()
+    assert tested == ["p10000", "p10001", "p10002"]
+    rows = {name: rows_of(tmp_path / name) for name in ("both", "training", "test")}
+    assert rows["both"] == rows["training"] + rows["test"]
+    assert {row["patient_id"] for row in rows["test"]} == set(tested)
+    both, *single = (fingerprints(tmp_path / name) for name in ("both", "training", "test"))
+    for files in single:
+        for path, content in files.items():
+            if path.startswith("sheba/images") or path.startswith("sheba/masks"):
+                assert both[path] == content
+    with pytest.raises(Refusal, match="phantom-argument"):
+        PhantomPlan(cohort="test", test_patients=1)
+
+
 def test_a_folder_of_an_earlier_generator_is_refused(small_folder, tmp_path):
     stored = json.loads((small_folder / "phantom.json").read_text())
     del stored["arguments"]["generator"]

@@ -10,6 +10,7 @@ from liver_tf.records.case_statistics import CaseStatistics
 from liver_tf.records.folds import (
     Split,
     cross_validation,
+    fixed_test,
     hold_out,
     load_folds,
     missing_diagnoses,
@@ -100,6 +101,20 @@ def test_training_and_validation_are_never_empty(share):
         split = hold_out(make_manifest(patients), validation_share=share, seed=0)
         assert split.training
         assert split.validation
+
+
+def test_a_fixed_test_part_has_the_given_patients_and_their_groups():
+    manifest = make_manifest(patients=12, group_size=2)
+    (split,) = fixed_test(manifest, {"p000", "p003"}, validation_share=0.25, seed=0)
+    assert groups_of(manifest, split.test) == {"g000", "g001"}
+    # Patients 1 and 2 belong to these groups.
+    assert len(split.test) == 4 * 2
+    rest = groups_of(manifest, split.training) | groups_of(manifest, split.validation)
+    assert rest == {"g002", "g003", "g004", "g005"}
+    assert not groups_of(manifest, split.training) & groups_of(manifest, split.validation)
+    with pytest.raises(Refusal, match="test-patient-unknown") as refused:
+        fixed_test(manifest, {"p000", "p099"}, validation_share=0.25, seed=0)
+    assert refused.value.found == "1 of 2 that are not"
 
 
 def test_too_few_patients_are_refused():
