@@ -10,6 +10,8 @@ cycleN/cycle.json           result of a finished cycle: best epoch, block hashes
 cycleN/key                  hash of everything that determines the cycle's outcome (training)
 cycleN/tensorboard/         scalars and overlay images (training)
 weights.npz, model.json     final weights and their description (training)
+SHA256SUMS                  checksum of run.json, weights.npz, model.json, postprocessing.json
+(training, inference); earlier versions wrote none
 postprocessing.json         threshold, holes, minimum lesion size (inference, assessment)
 measures/PART.json, .csv    results per slice; PART is test or validation (results)
 measures/PART_labels.npz    predicted label maps (assessment)

@@ -22,6 +22,7 @@ GROUND = {
     "liver_tf.labels",
     "liver_tf.refusals",
     "liver_tf.atomic_files",
+    "liver_tf.checksums",
     "liver_tf.disk_full",
     "liver_tf.folder_lock",
     "liver_tf.run_files",

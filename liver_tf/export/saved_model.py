@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from liver_tf import __version__, atomic_files
+from liver_tf import __version__, atomic_files, checksums
 from liver_tf.export.model_card import model_card
 from liver_tf.export.signatures import signatures_of
 from liver_tf.export.warmup_requests import write_warmup
@@ -94,10 +94,13 @@ def _export(
         atomic_files.write_text(extra / CARD, model_card(meaning, measures))
         if not write_warmup(extra, output.parent.name):
             left_out.append("no warm-up requests: they require pip install 'liver_tf[serving]'")
-        for path in partial.rglob("*"):
-            if path.is_file():
-                with open(path, "rb+") as file:
-                    os.fsync(file.fileno())
+        files = [path for path in partial.rglob("*") if path.is_file()]
+        # The card is for readers, who may add to it.
+        covered = [path.relative_to(partial).as_posix() for path in files if path.name != CARD]
+        checksums.write_sums(partial, covered)
+        for path in files:
+            with open(path, "rb+") as file:
+                os.fsync(file.fileno())
     return left_out
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
-from liver_tf import atomic_files, run_files
+from liver_tf import atomic_files, checksums, run_files
 from liver_tf.inference.decision_rules import ARGMAX, PRIOR_CORRECTED, THRESHOLD
 from liver_tf.model.description import load_description
 from liver_tf.model.weights_file import stored_hash
@@ -73,7 +73,7 @@ class PostProcessing:
 
 NOTHING = PostProcessing()
 
-_CHOOSE_AGAIN = "Choose them again with trainers.choose_postprocessing, or delete the file."
+_CHOOSE_AGAIN = "Choose them again with trainers.choose_postprocessing, or use --nopostprocessing."
 
 
 def save(run: Path, how: PostProcessing, how_chosen: dict) -> None:
@@ -85,6 +85,8 @@ def save(run: Path, how: PostProcessing, how_chosen: dict) -> None:
         "weights": stored_hash(run / run_files.WEIGHTS),
     }
     atomic_files.write_json(run / run_files.POSTPROCESSING, value | how_chosen)
+    if checksums.read_sums(run) is not None:  # runs of earlier versions have none
+        checksums.write_sums(run, [run_files.POSTPROCESSING])
 
 
 def load(run: Path) -> PostProcessing:
@@ -92,9 +94,10 @@ def load(run: Path) -> PostProcessing:
 
     Raises:
       Refusal: ``postprocessing-damaged``; ``postprocessing-other-weights`` if the run was trained
-        again since they were chosen.
+        again since they were chosen; ``checksum-differs``.
     """
     path = run / run_files.POSTPROCESSING
+    checksums.verify(run, run_files.POSTPROCESSING, remedy=_CHOOSE_AGAIN)
     if not path.is_file():
         return NOTHING
     try:

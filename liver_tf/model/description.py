@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from liver_tf import atomic_files, run_files
+from liver_tf import atomic_files, checksums, run_files
 from liver_tf.labels import LabelSet
 from liver_tf.model import unet
 from liver_tf.model.architecture import Architecture
@@ -69,7 +69,11 @@ class Description:
 
 
 def load_description(folder: Path) -> Description:
-    """Read ``model.json`` of a run; raises ``Refusal`` ``no-model`` or ``model-damaged``."""
+    """Read ``model.json`` of a run.
+
+    Raises:
+      Refusal: ``no-model``, ``model-damaged``; ``checksum-differs``, also for ``run.json``.
+    """
     path = folder / run_files.DESCRIPTION
     if not path.is_file() or not (folder / run_files.WEIGHTS).is_file():
         raise Refusal(
@@ -79,6 +83,7 @@ def load_description(folder: Path) -> Description:
             found="a folder without them" if folder.is_dir() else "no such folder",
             remedy="Train it first; the same command resumes an interrupted run.",
         )
+    checksums.verify(folder, run_files.DESCRIPTION, run_files.IDENTITY)
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         label_set = value["label_set"]
@@ -137,5 +142,6 @@ def load_network(
     description = load_description(folder)
     chosen = choose_precision(precision, description.architecture.base_filters)
     network = unet.build(description.architecture, precision=chosen.name)
+    checksums.verify(folder, run_files.WEIGHTS)
     load_weights(folder / run_files.WEIGHTS, network)
     return network, description

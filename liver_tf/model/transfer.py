@@ -34,9 +34,9 @@ def transfer(path: Path, model: keras.Model, *, fresh: tuple[str, ...] = (HEAD,)
     The paper replaces the last layer of 3 classes by one of 5; any label set is supported.
 
     Raises:
-      Refusal: A block that should be loaded differs in names or shapes.
+      Refusal: A block that should be loaded differs in names or shapes; ``weights-damaged``.
     """
-    arrays = load_arrays(path)
+    arrays = load_arrays(path, finite=True)
     matching, differing = compare_blocks(arrays, model)
     unexpected = {block: why for block, why in differing.items() if block not in fresh}
     if unexpected:

@@ -31,7 +31,7 @@ def load_weights(path: Path, model: keras.Model) -> None:
     Raises:
       Refusal: The file is missing or damaged, a weight is not finite, or blocks do not match.
     """
-    arrays = load_arrays(path)
+    arrays = load_arrays(path, finite=True)
     matching, differing = compare_blocks(arrays, model)
     if differing:
         raise Refusal(
@@ -41,8 +41,6 @@ def load_weights(path: Path, model: keras.Model) -> None:
             found=block_report(matching, differing),
             remedy="Build the network with the image size, filters and classes of that run.",
         )
-    if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise _damaged(path, "numbers that are not finite")
     assign(model, arrays)
 
 
@@ -55,8 +53,11 @@ def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> str:
     return digest
 
 
-def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read a file of ``save_arrays``; raises ``Refusal`` if it is missing or damaged."""
+def load_arrays(path: Path, *, finite: bool = False) -> dict[str, np.ndarray]:
+    """Read a file of ``save_arrays``; raises ``Refusal`` if it is missing or damaged.
+
+    ``finite``: also if a number is NaN or infinite.
+    """
     if not path.is_file():
         raise Refusal(
             "no-weights",
@@ -73,6 +74,8 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
         raise _damaged(path, type(error).__name__) from None
     if hash_of(arrays) != digest:
         raise _damaged(path, "another SHA-256")
+    if finite and not all(np.isfinite(array).all() for array in arrays.values()):
+        raise _damaged(path, "numbers that are not finite")
     return arrays
 
 

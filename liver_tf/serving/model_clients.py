@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from liver_tf import checksums
 from liver_tf.ct.hu_plausibility import (
     FIELD_LIMITS_MM,
     SPACING_LIMITS_MM,
@@ -59,7 +60,7 @@ class Loaded(Client):
     """A SavedModel loaded into this process, from its version folder."""
 
     def __init__(self, folder: Path) -> None:
-        refuse_no_model(folder)
+        check_model(folder)
         self._module = tf.saved_model.load(str(folder))
 
     def _answer(self, hu: np.ndarray, spacing_mm: np.ndarray) -> dict[str, np.ndarray]:
@@ -72,7 +73,7 @@ class OpenVino(Client):
     """A SavedModel run by OpenVINO (extra ``openvino``), from its version folder."""
 
     def __init__(self, folder: Path) -> None:
-        refuse_no_model(folder)
+        check_model(folder)
         try:
             import openvino
         except ImportError:
@@ -208,8 +209,11 @@ def _check_spacing(spacing_mm: np.ndarray, size: tuple[int, int]) -> None:
             )
 
 
-def refuse_no_model(folder: Path) -> None:
-    """Raise ``Refusal`` ``no-saved-model`` unless this is the version folder of a SavedModel."""
+def check_model(folder: Path) -> None:
+    """Raise ``Refusal`` unless this is the version folder of a SavedModel, as it was exported.
+
+    Its code is ``no-saved-model`` or, as that of ``checksums.verify``, ``checksum-differs``.
+    """
     if not (folder / "saved_model.pb").is_file():
         raise Refusal(
             "no-saved-model",
@@ -218,6 +222,7 @@ def refuse_no_model(folder: Path) -> None:
             found="a folder without saved_model.pb" if folder.is_dir() else "no such folder",
             remedy="Export a model with python -m trainers.export.",
         )
+    checksums.verify(folder)
 
 
 def _not_installed(what: str, extra: str) -> Refusal:

@@ -18,7 +18,7 @@ from liver_tf.export.scan_findings import NO_LIVER_TITLE
 from liver_tf.labels import LabelSet
 from liver_tf.refusals import Refusal
 from liver_tf.report.overlays.draw_overlays import Panel, draw_overlay
-from liver_tf.serving.model_clients import Client, refuse_no_model
+from liver_tf.serving.model_clients import Client, check_model
 
 
 def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterator[str]:
@@ -36,7 +36,7 @@ def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterat
       Refusal: As ``read_dicom_slice`` and the client; ``no-saved-model``;
         ``picture-name``, ``answer-invalid``.
     """
-    refuse_no_model(model)
+    check_model(model)
     if picture and (picture.suffix.lower() != ".png" or picture.resolve() == path.resolve()):
         raise Refusal(
             "picture-name",

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from liver_tf import run_files
+from liver_tf import checksums, run_files
 from liver_tf.labels import LabelSet
 from liver_tf.model.description import Description, load_description
 from liver_tf.model.transfer import head_from_old, transfer
@@ -146,6 +146,7 @@ def _transfer_weights(
     if settings.start != PRETRAINED:
         return
     weights = settings.pretrained / run_files.WEIGHTS
+    checksums.verify(settings.pretrained, run_files.WEIGHTS)
     print(transfer(weights, model).text())
     if settings.head == "old":
         for old, new in head_from_old(weights, model, before.label_set, label_set).items():

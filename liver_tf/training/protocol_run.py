@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from liver_tf import run_files
+from liver_tf import checksums, run_files
 from liver_tf.disk_full import disk_full_as_refusal
 from liver_tf.model.blocks import format_blocks
 from liver_tf.model.description import Description, load_description
@@ -67,12 +67,14 @@ def _load_or_train(setup: TrainingSetup, cycle: PlannedCycle, identity: dict[str
 def _save_final(folder: Path, model: keras.Model, description: Description) -> None:
     save_weights(folder / run_files.WEIGHTS, model)
     description.save(folder)
+    checksums.write_sums(folder, (run_files.WEIGHTS, run_files.DESCRIPTION, run_files.IDENTITY))
 
 
 def is_finished(folder: Path) -> bool:
     """Whether a run has undamaged final weights and their description."""
     try:
         load_description(folder)
+        checksums.verify(folder, run_files.WEIGHTS)
     except Refusal:
         return False
     return is_sound(folder / run_files.WEIGHTS)

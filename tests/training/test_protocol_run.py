@@ -52,7 +52,7 @@ def test_a_run_writes_exactly_its_documented_files(undisturbed):
         for number in (1, 2)
         for name in ("best.npz", "cycle.json", "history.csv", "key")
     }
-    assert files - logs == {"run.json", "model.json", "weights.npz"} | cycles
+    assert files - logs == {"run.json", "model.json", "weights.npz", "SHA256SUMS"} | cycles
     assert len(logs) == 2
     assert is_finished(folder)
     loaded, description = load_network(folder)
