@@ -11,11 +11,7 @@ from liver_tf.conversion.build_record_set import ConvertSettings, convert
 
 
 def main(settings: ConvertSettings) -> int:
-    try:
-        conversion = convert(settings)
-    except KeyboardInterrupt:
-        print("\ninterrupted; run the same command again to resume", file=sys.stderr)
-        return 130
+    conversion = convert(settings)
     if conversion.manifest is not None:
         print(conversion.text())
     if conversion.refusals:

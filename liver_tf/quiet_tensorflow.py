@@ -13,6 +13,8 @@ import re
 import select
 import sys
 
+from liver_tf.terminal_output import TerminalOutput
+
 #: Harmless lines that TensorFlow, XLA and oneDNN write.
 _NOISE = re.compile(
     rb"""
@@ -81,9 +83,7 @@ def _filter_descriptor_2() -> None:
     os.close(incoming)
     os.dup2(outgoing, 2)
     os.close(outgoing)
-    sys.stderr = open(  # noqa: SIM115 - lives as long as the process
-        terminal, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace"
-    )
+    sys.stderr = TerminalOutput(terminal, sys.stderr.encoding)
 
 
 def _run_filter(incoming: int, terminal: int) -> None:

@@ -4,10 +4,18 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+#: The escapes that are shown in place of control characters, line separators, and marks that change
+#: the direction of text; by character code.
+CONTROLS = {
+    code: chr(code).encode("unicode_escape").decode()
+    for first, last in ((0, 31), (127, 159), (0x200E, 0x200F), (0x2028, 0x202E), (0x2066, 0x2069))
+    for code in range(first, last + 1)
+}
+
 
 def printable(path: Path | str) -> str:
-    """A path as text; bytes that are not UTF-8, which a name may hold, are escaped."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """A path as text; control characters and bytes that are not UTF-8 are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace").translate(CONTROLS)
 
 
 class Refusal(Exception):
@@ -36,7 +44,8 @@ class Refusal(Exception):
 
     def text(self) -> str:
         """The message without the path, for logs, manifests and shared reports."""
-        return f"[{self.code}] expected {self.expected}; found {self.found}. {self.remedy}"
+        text = f"[{self.code}] expected {self.expected}; found {self.found}. {self.remedy}"
+        return text.translate(CONTROLS)
 
     def text_with_path(self) -> str:
         """The message with the path, for the user's terminal."""

@@ -1,9 +1,7 @@
 """Run a command: parse its flags, call its ``main``, turn errors into messages and a status."""
 
 import faulthandler
-import io
 import os
-import select
 import sys
 import typing
 from collections.abc import Callable, Sequence
@@ -11,6 +9,7 @@ from pathlib import Path
 
 from liver_tf.command_line.flags_of_options import help_text, parse, wants_help
 from liver_tf.options import OptionError, Options
+from liver_tf.terminal_output import guard_standard_streams, output_error
 
 #: A command's ``main``: takes the configuration, returns the exit status.
 Main = Callable[..., int]
@@ -23,8 +22,8 @@ def run(main: Main, *, tensorflow: bool = True) -> typing.NoReturn:
     whether the command uses TensorFlow.
     """
     faulthandler.enable()
-    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may not be UTF-8
-        sys.stdout.reconfigure(errors="backslashreplace")
+    os.umask(os.umask(0o022) | 0o022)  # no file is writable for group or others
+    guard_standard_streams()
     arguments = sys.argv[1:]
     file = Path(main.__code__.co_filename)
     name, module = file.stem, f"{file.parent.name}.{file.stem}"
@@ -35,26 +34,17 @@ def run(main: Main, *, tensorflow: bool = True) -> typing.NoReturn:
         sys.exit(1)  # as absl does
     try:
         status = execute(main, arguments, tensorflow=tensorflow)
-        sys.stdout.flush()
     except OptionError as error:
         print(f"{error.as_flag()}\nSee liver-tf {name} --help.", file=sys.stderr)
         status = 1
-    except BrokenPipeError:
-        if not _output_is_closed():
-            raise
-        status = 1
+    except KeyboardInterrupt:
+        print("\ninterrupted; finished results are kept", file=sys.stderr)
+        status = 130
+    problem = output_error()
+    if problem:
+        print(f"standard output: {problem}", file=sys.stderr)
+        status = status or 1
     sys.exit(status)
-
-
-def _output_is_closed() -> bool:
-    """Whether the reader of standard output has ended (``| head``); discards the rest if so."""
-    output = sys.stdout.fileno()
-    poll = select.poll()
-    poll.register(output, 0)
-    closed = any(event & select.POLLERR for _, event in poll.poll(0))
-    if closed:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
-    return closed
 
 
 def execute(main: Main, arguments: Sequence[str], *, tensorflow: bool = True) -> int:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from liver_tf.refusals import Refusal
+from liver_tf.terminal_output import end_silently_on_interrupt
 
 # The monitor thread of the progress bars would rule out forking (see _context).
 tqdm.monitor_interval = 0
@@ -55,6 +56,7 @@ def _context() -> multiprocessing.context.BaseContext:
 
 
 def _start_worker() -> None:
+    end_silently_on_interrupt()
     # A worker that outlives a killed parent would write at the same time as the next run.
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

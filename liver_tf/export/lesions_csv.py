@@ -1,6 +1,5 @@
 """Lesions as rows of plain values (``lesions.csv``), with their centroids in the scan's files."""
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from liver_tf.atomic_files import atomic_write
+from liver_tf.csv_text import csv_text
 from liver_tf.ct.orientation import index_in_file
 from liver_tf.ct.scan import Scan, has_geometry
 from liver_tf.inference.lesion_components import LesionComponents
@@ -55,13 +55,10 @@ def write_lesions_csv(
       status: ``ScanFindings.status``.
     """
     columns = columns_of(rows) if rows else _columns_of_fields(DetectedLesion, Centroid)
-    with (
-        atomic_write(path) as temporary,
-        open(temporary, "w", encoding="utf-8", newline="") as file,
-    ):
-        writer = csv.DictWriter(file, ["scan", "status", *columns])
-        writer.writeheader()
-        writer.writerows({"scan": scan, "status": status, **row} for row in rows or [{}])
+    table: list[list[Scalar]] = [["scan", "status", *columns]]
+    table += [[scan, status, *(row.get(name) for name in columns)] for row in rows or [{}]]
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(csv_text(table, "\r\n").encode())
 
 
 def lesion_rows(

@@ -1,7 +1,5 @@
 """Writes a phantom folder: a LiTS-like set and a Sheba-like set with its CSV."""
 
-import csv
-import io
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -12,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from liver_tf import __version__
+from liver_tf.csv_text import csv_text
 from liver_tf.folder_lock import held_alone
 from liver_tf.phantom.cohort import Member, PhantomScan, typed_cohort, typed_study, volume_study
 from liver_tf.phantom.phantom_plan import FIRST_NUMBER, PhantomPlan
@@ -25,6 +24,7 @@ from liver_tf.phantom.writers import (
     write_nifti,
 )
 from liver_tf.refusals import Refusal
+from liver_tf.terminal_output import end_silently_on_interrupt
 
 #: Raised when the same arguments give other files; folders without a number are of generator 1.
 GENERATOR = 2
@@ -136,7 +136,7 @@ def _run(
             yield
         return
     # Spawned, not forked: threads of the caller do not survive a fork.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), end_silently_on_interrupt) as pool:
         futures = [pool.submit(write_unit, output, plan, unit) for unit in units]
         try:
             for future in as_completed(futures):
@@ -226,15 +226,13 @@ def _patient_id(member: Member) -> str:
 
 
 def _csv(members: list[Member]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows = [COLUMNS]
     for member in members:
         for number in range(member.slices):
             name = slice_name(member, number)
             row = (name, _patient_id(member), f"images/{name}.dcm", f"masks/{name}.png")
-            writer.writerow((*row, member.diagnosis))
-    return text.getvalue().encode()
+            rows.append((*row, member.diagnosis))
+    return csv_text(rows).encode()
 
 
 def _json(content: dict) -> bytes:

@@ -1,17 +1,16 @@
 """``inputs.csv``: the scan folder and outcome of every input.
 
-The table identifies an input by its flag or line (``--input 2``). Paths are included only on
+The table identifies an input by its flag or line (``input 2``). Paths are included only on
 request, because the names of exported files and folders often contain those of patients.
 """
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from liver_tf import atomic_files
+from liver_tf.csv_text import csv_text
 from liver_tf.export.scan_results import ScanResults
 from liver_tf.prediction.named_scans import NamedScan
 from liver_tf.refusals import Refusal
@@ -52,12 +51,9 @@ class InputsCsv:
         self._save()
 
     def _save(self) -> None:
-        buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, self._columns, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self._rows)
+        rows = [self._columns, *([row.get(name) for name in self._columns] for row in self._rows)]
         # Bytes of a path that are not UTF-8 are escaped.
-        text = buffer.getvalue().encode("utf-8", "backslashreplace").decode("utf-8")
+        text = csv_text(rows).encode("utf-8", "backslashreplace").decode("utf-8")
         atomic_files.write_text(self.path, text)
 
 

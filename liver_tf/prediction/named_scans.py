@@ -10,7 +10,7 @@ from liver_tf.refusals import Refusal
 
 @dataclass(frozen=True)
 class NamedScan:
-    """The path of a scan, and where it was named: ``--input 2``, ``--input_list line 7``."""
+    """The path of a scan, and where it was named: ``input 2``, ``input_list line 7``."""
 
     path: Path
     named_by: str
@@ -27,7 +27,7 @@ def named_scans(
     Raises:
       Refusal: ``file-missing``, ``file-unreadable``, ``input-list-text``.
     """
-    named = [NamedScan(Path(path), f"--input {number}") for number, path in enumerate(paths, 1)]
+    named = [NamedScan(Path(path), f"input {number}") for number, path in enumerate(paths, 1)]
     return named + (_listed_scans(require_file(list_file)) if list_file else [])
 
 
@@ -47,7 +47,7 @@ def _listed_scans(path: Path) -> list[NamedScan]:
         )
     lines = ((number, line.strip()) for number, line in enumerate(text.split("\n"), 1))
     return [
-        NamedScan(Path(line), f"--input_list line {number}")
+        NamedScan(Path(line), f"input_list line {number}")
         for number, line in lines
         if line and not line.startswith("#")
     ]

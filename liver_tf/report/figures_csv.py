@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING
 
+from liver_tf.csv_text import csv_text
 from liver_tf.report.tables.paper_table import EARLIER_WORK, PUBLISHED, PUBLISHED_DATA
 from liver_tf.statistics.bootstrap_intervals import Interval
 
@@ -25,9 +24,7 @@ def measures_csv(findings: Findings) -> str:
     ``slices`` and ``networks`` belong to the protocol, size bin or comparison. Intervals of small
     samples, which the pages omit, are included.
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows: list[tuple[object, ...]] = [COLUMNS]
 
     def row(
         source: str,
@@ -44,7 +41,7 @@ def measures_csv(findings: Findings) -> str:
         numbers = (figure.value, figure.low, figure.high, *p_values)
         *ends, p, p_holm = (None if v is None else f"{v:.6g}" for v in numbers)
         figures = (*ends, figure.samples or "", p, p_holm, shown, figure.patients, *behind)
-        writer.writerow((source, data, protocol, measure, size, *figures))
+        rows.append((source, data, protocol, measure, size, *figures))
 
     for protocol, measured in findings.measured.items():
         counts = findings.counts[protocol]
@@ -69,4 +66,4 @@ def measures_csv(findings: Findings) -> str:
         for measure, value in published.items():
             figure = Interval(value, None, None, 0)
             row("published", protocol, measure, figure, data=PUBLISHED_DATA)
-    return out.getvalue()
+    return csv_text(rows)

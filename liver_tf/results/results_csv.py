@@ -1,9 +1,8 @@
 """Results of runs as a table with one row per slice."""
 
-import csv
-import io
 from collections.abc import Sequence
 
+from liver_tf.csv_text import csv_text
 from liver_tf.labels import LIVER
 from liver_tf.measures.lesion_matching import IOU_THRESHOLDS
 from liver_tf.measures.slice_result import SliceResult
@@ -23,13 +22,8 @@ _COLUMNS = (
 def results_csv(runs: Sequence[RunResults]) -> str:
     """All slices of runs as CSV; undefined values are empty."""
     types = runs[0].label_set.lesions if runs else ()
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow((*_COLUMNS, *(f"score_{name}" for name in types)))
-    for run in runs:
-        for result in run.results:
-            writer.writerow([_cell(value) for value in _row(run, result)])
-    return out.getvalue()
+    rows = [[_cell(v) for v in _row(run, result)] for run in runs for result in run.results]
+    return csv_text([[*_COLUMNS, *(f"score_{name}" for name in types)], *rows])
 
 
 def _row(run: RunResults, result: SliceResult) -> list[object]:

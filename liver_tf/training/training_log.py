@@ -1,8 +1,6 @@
 """Training log of a cycle: progress bar or lines, TensorBoard, and ``history.csv``."""
 
-import csv
 import errno
-import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +10,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from liver_tf import atomic_files, run_files
+from liver_tf.csv_text import csv_text
 from liver_tf.disk_full import disk_full_as_refusal
 
 
@@ -66,8 +65,5 @@ def _tensorflow_disk_full() -> Iterator[None]:
 def write_history(path: Path, rows: list[dict]) -> None:
     """Write one row per epoch as CSV; missing measures are empty."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    atomic_files.write_text(path, text.getvalue())
+    table = [names, *([row.get(name) for name in names] for row in rows)]
+    atomic_files.write_text(path, csv_text(table))

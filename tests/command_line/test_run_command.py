@@ -1,7 +1,10 @@
 """Running a command: refusals and mistakes become messages and exit statuses."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,20 +68,82 @@ def test_a_mistake_is_one_line_and_a_hint():
 def print_lines(settings: Settings) -> int:
     for number in range(100_000):
         print(number)
+    Path(settings.how).write_text("recorded after printing")
     return 0
 
 
-def test_a_reader_that_ends_early_causes_no_traceback():
+def print_hostile(settings: Settings) -> int:
+    text = "a\x1b[2J\r\x9bb\u202ec\x07\td é\n"
+    print(text)
+    print(text, file=sys.stderr)
+    print("\rbar\x1b[A", end="", file=sys.stderr)
+    print("\x1b[A", end="", file=sys.stderr)
+    return 0
+
+
+def wait_long(settings: Settings) -> int:
+    with open(settings.how, "w") as file:
+        print("waiting", flush=True)
+        time.sleep(60)
+        print(file)
+    return 0
+
+
+def started(name: str, how: object = "well", **options) -> subprocess.Popen:
+    """A process that runs a ``main`` of this file as a command."""
     code = (
         "from liver_tf.command_line.run_command import run\n"
-        "from tests.command_line.test_run_command import print_lines\n"
-        "run(print_lines, tensorflow=False)"
+        f"from tests.command_line.test_run_command import {name}\n"
+        f"run({name}, tensorflow=False)"
     )
-    command = [sys.executable, "-c", code]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    command = [sys.executable, "-c", code, f"--how={how}"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    return subprocess.Popen(command, cwd=ROOT, text=True, **pipes)
+
+
+def test_a_reader_that_ends_early_changes_nothing(tmp_path):
+    with started("print_lines", tmp_path / "record") as process:
         assert process.stdout.readline() == "0\n"
         process.stdout.close()
         assert process.stderr.read() == ""
+        assert process.wait() == 0
+    assert (tmp_path / "record").read_text() == "recorded after printing"
+
+
+def test_a_full_disk_under_the_output_is_reported_at_the_end(tmp_path):
+    with (
+        open("/dev/full", "w") as full,
+        started("print_lines", tmp_path / "record", stdout=full) as process,
+    ):
+        assert process.stderr.read() == "standard output: No space left on device\n"
         assert process.wait() == 1
+    assert (tmp_path / "record").read_text() == "recorded after printing"
+
+
+def test_control_characters_are_shown_escaped():
+    with started("print_hostile") as process:
+        out, err = process.communicate()
+    shown = "a\\x1b[2J\\r\\x9bb\\u202ec\\x07\td é\n\n"
+    assert out == shown
+    # Progress bars start with a carriage return (read as a line end here) and may move up.
+    assert err == f"{shown}\nbar\\x1b[A\x1b[A"
+
+
+def test_ctrl_c_ends_a_command_without_a_traceback(tmp_path):
+    with started("wait_long", tmp_path / "file") as process:
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == "\ninterrupted; finished results are kept\n"
+        assert process.wait() == 130
+
+
+def test_no_file_is_writable_for_others_whatever_the_umask(tmp_path):
+    before = os.umask(0)
+    try:
+        process = started("wait_long", tmp_path / "file")
+    finally:
+        os.umask(before)
+    with process:
+        process.stdout.readline()
+        process.kill()
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644

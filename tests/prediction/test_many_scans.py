@@ -141,9 +141,9 @@ def check_table(path, codes):
     with open(path, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["scan"] for row in rows] == [f"scan-{number:03d}" for number in range(1, 11)]
-    named = [f"--input {number}" for number in range(1, 6)]
+    named = [f"input {number}" for number in range(1, 6)]
     assert [row["named_by"] for row in rows] == named + [
-        f"--input_list line {line}" for line in (2, 4, 5, 6, 7)
+        f"input_list line {line}" for line in (2, 4, 5, 6, 7)
     ]
     for number, row in enumerate(rows, 1):
         if number in codes:

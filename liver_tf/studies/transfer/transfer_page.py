@@ -1,12 +1,11 @@
 """The transfer study's report as a page, and all its networks as CSV."""
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from itertools import product
 
 import numpy as np
 
+from liver_tf.csv_text import csv_text
 from liver_tf.report.page.page_parts import (
     Alert,
     Bullets,
@@ -115,22 +114,20 @@ def networks_csv(results: TransferResults) -> str:
         for place, runs in results.runs.items()
         for seed, run in sorted(runs.items())
     ]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
+    rows: list[list[object]] = [
         [
             *("trained_end", "training_slices", "protocol", "seed", "test_slices"),
             *("dice_mean", "dice_worst_slice", "dice_best_slice", "dice_all_slices_together"),
             *("surface_distance_mm", "slices_without_distance"),
         ]
-    )
+    ]
     for *place, run in networks:
         dice = slice_dice(run)
         figures = [f"{v:.4f}" for v in (np.mean(dice), min(dice), max(dice), volume_dice(run))]
         distance, without = surface_mm(run)
         distance_text = "" if distance is None else f"{distance:.2f}"
-        writer.writerow([*place, len(dice), *figures, distance_text, without])
-    return text.getvalue()
+        rows.append([*place, len(dice), *figures, distance_text, without])
+    return csv_text(rows)
 
 
 def _limits(results: TransferResults) -> list[str]:
