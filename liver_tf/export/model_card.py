@@ -14,6 +14,8 @@ from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.refusals import Refusal
+from liver_tf.report.findings import COUNTS
+from liver_tf.report.page.render_markdown import escape
 from liver_tf.report.tables.paper_table import FEW, format_interval
 from liver_tf.statistics.bootstrap_intervals import LEAST_PATIENTS, Interval
 
@@ -36,13 +38,13 @@ def model_card(meaning: dict, measures: dict | None) -> str:
       meaning: The contents of ``model.json``, see ``saved_model.write_saved_model``.
       measures: As of ``measures_of``; None if there are none.
     """
-    template = jinja2.Template(
-        _TEMPLATE.read_text(encoding="utf-8"),
+    environment = jinja2.Environment(
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
+        finalize=lambda value: escape(value) if isinstance(value, str) else value,
     )
-    return template.render(
+    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         meaning=meaning,
         lesion=meaning["lesion_network"],
         postprocessing=PostProcessing(**meaning["postprocessing"]).text(),
@@ -100,7 +102,9 @@ def measures_of(path: Path, runs: list[Path], liver_run: Path, cascade: Cascade)
         report = json.loads(path.read_text(encoding="utf-8"))
         protocols = report["protocols"]
         shared = {name: report[name] for name in ("data", "level", "titles", "cautions")}
-    except (OSError, ValueError, KeyError, TypeError):
+        for each in protocols.values():
+            _check_protocol(shared, each)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Refusal(
             "measures-unreadable",
             path,
@@ -135,6 +139,16 @@ def measures_of(path: Path, runs: list[Path], liver_run: Path, cascade: Cascade)
     if all(each.get("networks") for each in ordered):
         raise _not_of_model(path, "measures of other weights")
     raise _not_of_model(path, "measures that do not state their weights")
+
+
+def _check_protocol(shared: dict[str, Any], protocol: dict[str, Any]) -> None:
+    """Raise an error unless the card can show the protocol, and its networks can be compared."""
+    float(shared["level"])
+    _rows({**shared, "measures": protocol["measures"]})
+    for name in COUNTS:
+        int(protocol["counts"][name])
+    for network in protocol.get("networks") or ():
+        network.keys()
 
 
 def _not_of_model(path: Path, found: str) -> Refusal:

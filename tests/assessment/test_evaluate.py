@@ -378,6 +378,9 @@ def test_the_model_card_accepts_only_measures_of_the_exported_model(
     silent.write_text(json.dumps(report))
     with pytest.raises(Refusal, match=r"\[measures-other-run\].*do not state their weights"):
         card_measures(file=silent)
-    silent.write_text("{}")
-    with pytest.raises(Refusal, match=r"\[measures-unreadable\]"):
-        card_measures(file=silent)
+    for entry in report["protocols"].values():
+        entry["measures"] = {"success": {"value": "high"}}
+    for damaged in ("{}", "[" * 100_000, json.dumps(report), json.dumps({**report, "level": "x"})):
+        silent.write_text(damaged)
+        with pytest.raises(Refusal, match=r"\[measures-unreadable\]"):
+            card_measures(file=silent)

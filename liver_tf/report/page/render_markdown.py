@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
+from liver_tf.refusals import CONTROLS
 from liver_tf.report.page.page_parts import (
     Alert,
     Bullets,
@@ -29,9 +30,9 @@ def render_markdown(page: Page, folder: Path) -> str:
     Raises:
       ValueError: the page has a part that only HTML can show (``Html``, a picture as bytes).
     """
-    blocks = [f"# {_escape(page.title)}", *(_render(part, folder) for part in page.opening)]
+    blocks = [f"# {escape(page.title)}", *(_render(part, folder) for part in page.opening)]
     for section in page.sections:
-        blocks.append(f"## {_escape(section.title)}")
+        blocks.append(f"## {escape(section.title)}")
         blocks += [_render(part, folder) for part in section.parts]
     return "\n\n".join(blocks) + "\n"
 
@@ -52,24 +53,24 @@ def markdown_table(table: Table) -> str:
 def _render(part: Part, folder: Path) -> str:
     match part:
         case Paragraph(text) | Note(text):
-            return _escape(text)
+            return escape(text)
         case Alert(text):
-            return f"**CAUTION. {_escape(text)}**"
+            return f"**CAUTION. {escape(text)}**"
         case Status(text):
-            return f"**{_escape(text)}**"
+            return f"**{escape(text)}**"
         case DataLabel(strong, text):
-            return f"**{_escape(strong)}** {_escape(text)}"
+            return f"**{escape(strong)}** {escape(text)}"
         case Bullets(lines):
-            return "\n".join(f"- {_escape(line)}" for line in lines)
+            return "\n".join(f"- {escape(line)}" for line in lines)
         case Table():
             return markdown_table(part)
         case TitledTable(title, table):
-            return f"### {_escape(title)}\n\n{markdown_table(table)}"
+            return f"### {escape(title)}\n\n{markdown_table(table)}"
         case SideBySide(tables):
             return "\n\n".join(_render(table, folder) for table in tables)
         case Picture():
             target = quote(Path(os.path.relpath(part.path, folder)).as_posix())
-            caption = _escape(part.caption)
+            caption = escape(part.caption)
             return f"{caption}\n\n![{caption}]({target})"
         case Collapsible(title, parts):
             # Without the blank lines GitHub shows the tables inside as text.
@@ -80,9 +81,10 @@ def _render(part: Part, folder: Path) -> str:
             raise ValueError("expected a page without Html parts, which Markdown cannot show")
 
 
-def _escape(text: str) -> str:
-    text = html.escape(text, quote=False)
-    for mark in "\\*_`[]":
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is, in one line."""
+    text = html.escape(text.translate(CONTROLS), quote=False)
+    for mark in "\\*_`[]|":
         text = text.replace(mark, f"\\{mark}")
     return text
 
