@@ -262,6 +262,7 @@ def test_help_comes_quickly_and_without_tensorflow(command):
     }
     assert "absl.flags" in imported
     assert not imported & {"tensorflow", "keras"}
+    assert done.returncode == 0
     assert "--flagfile" in done.stdout
     assert "Traceback" not in done.stderr
     # Processor time in seconds; TensorFlow alone takes four.

@@ -31,7 +31,7 @@ def run(main: Main, *, tensorflow: bool = True) -> typing.NoReturn:
         print(f"liver-tf {name} [flags], or python -m {module} [flags]\n")
         print(main.__globals__["__doc__"].strip())
         print(help_text(settings_class(main), name))
-        sys.exit(1)  # as absl does
+        sys.exit(0)
     try:
         status = execute(main, arguments, tensorflow=tensorflow)
     except OptionError as error:
