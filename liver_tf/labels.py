@@ -45,6 +45,11 @@ class LabelSet:
         return self.classes[2:]
 
     @property
+    def has_types(self) -> bool:
+        """Whether lesions are divided into types, not only labelled as ``lesion``."""
+        return self.lesions not in ((), ("lesion",))
+
+    @property
     def lesion_labels(self) -> tuple[int, ...]:
         """Integers of the lesion classes."""
         return tuple(range(2, len(self.classes)))

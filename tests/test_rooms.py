@@ -27,6 +27,7 @@ GROUND = {
     "liver_tf.disk_full",
     "liver_tf.folder_lock",
     "liver_tf.run_files",
+    "liver_tf.trained_on",
     "liver_tf.quiet_tensorflow",
     "liver_tf.terminal_output",
     "liver_tf.options",

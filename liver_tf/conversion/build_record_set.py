@@ -145,8 +145,10 @@ def convert(settings: ConvertSettings | None = None, /, **options: Any) -> Conve
     """
     from liver_tf import __version__
     from liver_tf.conversion.convert_cases import Target, convert_cases
+    from liver_tf.conversion.data_kind import data_kind
     from liver_tf.conversion.sources import find_cases
     from liver_tf.ct.pseudonyms import key_fingerprint, load_site_key
+    from liver_tf.records.manifest import DATA
 
     settings = ConvertSettings.of(settings, **options)
     manifest: Manifest | None = None
@@ -164,6 +166,7 @@ def convert(settings: ConvertSettings | None = None, /, **options: Any) -> Conve
             made_by={
                 "version": __version__,
                 "source": settings.source,
+                DATA: data_kind(settings.input),
                 "site_key": key_fingerprint(key),
                 **settings.provenance(key),
             },

@@ -24,8 +24,9 @@ from liver_tf.ct.scan import Scan, require_geometry
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_seg_codes import PRIVATE_SCHEME, PRIVATE_SCHEME_NAME, codes_of
 from liver_tf.export.valid_dicom_elements import empty_invalid, is_valid_uid, shorten_decimals
-from liver_tf.labels import LabelSet
+from liver_tf.labels import LIVER, LabelSet
 from liver_tf.refusals import Refusal
+from liver_tf.trained_on import UNVALIDATED
 
 if TYPE_CHECKING:
     from highdicom.seg import Segmentation, SegmentDescription
@@ -68,6 +69,8 @@ def write_dicom_seg(
     label_set: LabelSet,
     made_by: AlgorithmIdentity,
     made_at: datetime.datetime | None = None,
+    *,
+    types_unvalidated: bool = False,
 ) -> WrittenSeg:
     """Write the label map of a DICOM scan as DICOM SEG, atomically.
 
@@ -78,6 +81,8 @@ def write_dicom_seg(
 
     Args:
       labels: uint8 [slices, rows, columns], canonical, of the shape of ``scan.hu``.
+      types_unvalidated: State in the description of each lesion's segment that the types were not
+        validated on real lesions.
 
     Raises:
       ValueError: ``labels`` has the wrong shape, dtype or values, or the scan is not DICOM.
@@ -97,6 +102,10 @@ def write_dicom_seg(
         return WrittenSeg(0)
     with quiet_pydicom():
         seg, not_copied = _segmentation(labels, scan, label_set, made_by)
+        if types_unvalidated:
+            for item in seg.SegmentSequence:
+                if item.SegmentNumber > LIVER:
+                    item.SegmentDescription = f"Lesion type {UNVALIDATED}"
         _set_times(seg, made_at or datetime.datetime.now())
         with atomic_write(path) as temporary:
             try:

@@ -16,6 +16,9 @@ from liver_tf.inference.lesion_properties import DetectedLesion
 
 Scalar = str | int | float | bool | None
 
+#: The last column, about the lesion's type; empty unless types were learned from phantoms.
+TYPE_NOTE = "type_note"
+
 #: Columns of fields that have the same parts in every lesion.
 _PAIRS = {"slices": ("first_slice", "last_slice")}
 _COLUMNS = {
@@ -54,7 +57,7 @@ def write_lesions_csv(
       scan: Identifies the scan in joined tables; never a file name or a patient's name.
       status: ``ScanFindings.status``.
     """
-    columns = columns_of(rows) if rows else _columns_of_fields(DetectedLesion, Centroid)
+    columns = columns_of(rows) if rows else _columns_of_fields()
     table: list[list[Scalar]] = [["scan", "status", *columns]]
     table += [[scan, status, *(row.get(name) for name in columns)] for row in rows or [{}]]
     with atomic_write(path) as temporary:
@@ -111,9 +114,9 @@ def _rounded(values: np.ndarray) -> list[float]:
     return (np.round(values, 2) + 0.0).tolist()  # no -0.0
 
 
-def _columns_of_fields(*types: type) -> list[str]:
-    names = [field.name for each in types for field in fields(each)]
-    return [column for name in names for column in _COLUMNS.get(name, (name,))]
+def _columns_of_fields() -> list[str]:
+    names = [field.name for each in (DetectedLesion, Centroid) for field in fields(each)]
+    return [*(column for name in names for column in _COLUMNS.get(name, (name,))), TYPE_NOTE]
 
 
 def _flat(name: str, value: Any) -> Iterable[tuple[str, Scalar]]:

@@ -113,6 +113,7 @@ def _meaning(cascade: Cascade, provenance: dict) -> dict:
         "liver_network": asdict(cascade.liver.network.description),
         "lesion_network": asdict(cascade.lesion_network.description),
         **cascade.facts(),
+        "trained_on": cascade.trained_on.to_json(),
         "liver_tf": __version__,
         "tensorflow": tf.__version__,
         "provenance": provenance,

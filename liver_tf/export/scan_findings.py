@@ -10,6 +10,7 @@ from liver_tf.ct.scan import Scan
 from liver_tf.inference.lesion_components import LesionComponents
 from liver_tf.inference.lesion_properties import DetectedLesion, diagnosis
 from liver_tf.labels import LabelSet
+from liver_tf.trained_on import NOT_STORED, CascadeTrainedOn
 
 #: Status in tables and JSON. "No liver" is separate because it does not mean healthy.
 LESIONS, NO_LESION, NO_LIVER = "lesions-found", "no-lesion-found", "no-liver-found"
@@ -30,6 +31,7 @@ class ScanFindings:
       labels: uint8 [slices, rows, columns], canonical, of the shape of ``scan.hu``.
       lesions: The lesions in the label map, from ``find_lesions``.
       liver_found: False if the liver network found no liver; no lesions were then searched for.
+      trained_on: What the networks learned from.
 
     Raises:
       ValueError: ``labels`` or ``lesions`` do not match the scan.
@@ -40,6 +42,7 @@ class ScanFindings:
     lesions: Sequence[DetectedLesion]
     label_set: LabelSet
     liver_found: bool = True
+    trained_on: CascadeTrainedOn = NOT_STORED
 
     def __post_init__(self) -> None:
         if self.labels.shape != self.scan.hu.shape:

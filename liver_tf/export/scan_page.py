@@ -82,6 +82,7 @@ def _notes(findings: ScanFindings, made_by: AlgorithmIdentity) -> list[str]:
         "Outlines follow the edges of pixels; the outline of the liver includes its lesions.",
         *(f"{caution.code}: {caution.text}" for caution in findings.scan.cautions),
         f"{made_by.name} {made_by.version}, model {made_by.model or 'unknown'}.",
+        *([findings.trained_on.notice] if findings.trained_on.notice else []),
         "Images of patients are patient data even without a name: share this page only with people "
         "who may see the scan. For research; not a medical device.",
     ]

@@ -35,6 +35,7 @@ def page_data(findings: ScanFindings) -> dict[str, Any]:
         "mm": None if findings.pixel_mm is None else [float(mm) for mm in findings.pixel_mm],
         "z": _heights(scan),
         "first": _first_shown(labels),
+        "trained_on": findings.trained_on.to_json(),
         "classes": [
             {"label": label, "name": label_set.classes[label], "colour": label_set.colour(label)}
             for label in range(LIVER, len(label_set))

@@ -13,6 +13,7 @@ from liver_tf.ct.nifti_writer import write_nifti_labels, zeros_like_file
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_seg_writer import write_dicom_seg
 from liver_tf.export.lesions_csv import (
+    TYPE_NOTE,
     Scalar,
     centroids_of,
     lesion_rows,
@@ -24,6 +25,7 @@ from liver_tf.export.scan_page import scan_page
 from liver_tf.labels import LIVER
 from liver_tf.refusals import Caution, Refusal
 from liver_tf.report.overlays.draw_overlays import Panel, draw_overlay
+from liver_tf.trained_on import UNVALIDATED
 
 LABELS, LESION_IDS, SEG = "labels.nii.gz", "lesion_ids.nii.gz", "segmentation.dcm"
 JSON, CSV, PAGE = "lesions.json", "lesions.csv", "scan.html"
@@ -85,7 +87,8 @@ def write_results(
     refuse_existing(folder)
     labels = findings.labels
     centroids = centroids_of(findings.components, findings.scan)
-    rows = lesion_rows(findings.lesions, centroids)
+    note = UNVALIDATED if findings.trained_on.types_unvalidated else None
+    rows = [{**row, TYPE_NOTE: note} for row in lesion_rows(findings.lesions, centroids)]
     spacing_mm = findings.scan.spacing_mm and [  # JSON has no NaN
         float(mm) if math.isfinite(mm) else None for mm in findings.scan.spacing_mm
     ]
@@ -101,6 +104,7 @@ def write_results(
                 "liver_found": findings.liver_found,
                 "warning": NO_LIVER_WARNING if findings.status == NO_LIVER else None,
                 "made_by": asdict(made_by),
+                "trained_on": findings.trained_on.to_json(),
                 **plain(facts or {}),
                 **dict(zip(("slices", "rows", "columns"), labels.shape, strict=True)),
                 "spacing_mm": spacing_mm,
@@ -149,7 +153,10 @@ def _write_labels(
     if scan.source.kind == "nifti":
         return missing, ()
     try:
-        written = write_dicom_seg(folder / SEG, labels, scan, findings.label_set, made_by)
+        written = write_dicom_seg(
+            *(folder / SEG, labels, scan, findings.label_set, made_by),
+            types_unvalidated=findings.trained_on.types_unvalidated,
+        )
     except Refusal as refusal:
         missing[SEG] = refusal.to_json()
         return missing, ()

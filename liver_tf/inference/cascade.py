@@ -24,6 +24,7 @@ from liver_tf.model.description import precision_for
 from liver_tf.model.precision import precision_of
 from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.records.record_schema import Box
+from liver_tf.trained_on import CascadeTrainedOn
 
 #: Lesions are kept this far outside the liver, in pixels of the liver network's grid: 1.5 mm at 256
 #: pixels, 4 mm at the 96 of the demo.
@@ -122,6 +123,12 @@ class Cascade:
             in_liver_only=self.in_liver_only,
             how=self.how,
         )
+
+    @property
+    def trained_on(self) -> CascadeTrainedOn:
+        """What the networks learned from."""
+        lesion = tuple(network.description.trained_on for network in self.lesion_networks)
+        return CascadeTrainedOn(self.liver.network.description.trained_on, lesion)
 
     def facts(self) -> dict[str, Any]:
         """How results are computed, for ``lesions.json`` and ``model.json``."""

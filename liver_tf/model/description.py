@@ -16,6 +16,7 @@ from liver_tf.model.precision import Precision, choose_precision
 from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.model.weights_file import load_weights
 from liver_tf.refusals import Refusal
+from liver_tf.trained_on import TrainedOn
 
 #: Bounds of everything that is stated in HU.
 HU_LIMITS = (-32768, 32767)
@@ -33,6 +34,7 @@ class Description:
       data_fingerprint: Of the training records.
       roi: How the training ROIs of a lesion network were cropped; None for a liver network.
       class_weights: Of the training loss, one per class; None if unknown.
+      trained_on: Phantoms or patients; None if unknown.
     """
 
     kind: str
@@ -44,6 +46,7 @@ class Description:
     data_fingerprint: str
     roi: dict | None = None
     class_weights: tuple[float, ...] | None = None
+    trained_on: TrainedOn | None = None
 
     def __post_init__(self) -> None:
         low, high = self.window
@@ -91,6 +94,8 @@ def load_description(folder: Path) -> Description:
         value["label_set"] = LabelSet(label_set["name"], tuple(label_set["classes"]))
         value["window"] = tuple(value["window"])
         value["class_weights"] = _class_weights(value, folder)
+        if value.get("trained_on") is not None:  # earlier versions did not store it
+            value["trained_on"] = TrainedOn(**value["trained_on"])
         return Description(**value)
     except (ValueError, KeyError, TypeError) as error:
         raise Refusal(

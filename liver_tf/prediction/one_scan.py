@@ -48,7 +48,10 @@ def predict_scan(
     liver_found = bool(prediction.liver.any())
     return write_results(
         folder,
-        ScanFindings(scan, prediction.labels, lesions, cascade.label_set, liver_found),
+        ScanFindings(
+            *(scan, prediction.labels, lesions, cascade.label_set, liver_found),
+            cascade.trained_on,
+        ),
         made_by or AlgorithmIdentity(),
         pictures=settings.pictures,
         facts={"method": {**cascade.facts(), "type_threshold": settings.type_threshold}},

@@ -6,6 +6,7 @@ case, and worker processes are independent.
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,13 @@ from liver_tf.records.case_statistics import CaseStatistics
 from liver_tf.records.pixel_encoding import RAW
 from liver_tf.records.record_schema import SCHEMA_VERSION
 from liver_tf.refusals import Refusal
+from liver_tf.trained_on import DATA_KINDS, PHANTOM, TrainedOn
 
 MANIFEST_NAME = "manifest.json"
 #: Key in the details of a case whose records have tissue maps.
 HAS_TISSUES = "tissues"
+#: Key of ``made_by``: the kind of the data, one of ``trained_on.DATA_KINDS``.
+DATA = "data"
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,8 @@ class Manifest:
       refusals: Code and text of every input that was refused.
       encoding: Of pixels, one of ``liver_tf.records.pixel_encoding.ENCODINGS``.
       roi: None for whole slices, else how the regions were made.
-      made_by: Program version, arguments, and ``site_key``, the fingerprint of the key of the
-        pseudonyms.
+      made_by: Program version, arguments, ``data`` (the kind of the data), and ``site_key``, the
+        fingerprint of the key of the pseudonyms.
     """
 
     label_set: LabelSet
@@ -106,6 +110,21 @@ class Manifest:
     def records(self) -> int:
         """Number of slices."""
         return sum(case.records for case in self.cases)
+
+    def trained_on(self, cases: Collection[str], *, typed: bool) -> TrainedOn | None:
+        """What a network learns from the given cases; None if the kind of the data is unknown.
+
+        ``typed``: whether its classes include lesion types.
+        Earlier versions did not store the kind; tissue maps are of phantoms only.
+        """
+        chosen = [entry for entry in self.cases if entry.case in cases]
+        kind = self.made_by.get(DATA)
+        if kind is None and chosen and all(HAS_TISSUES in entry.details for entry in chosen):
+            kind = PHANTOM
+        if kind not in DATA_KINDS:
+            return None
+        patients = len({entry.patient for entry in chosen})
+        return TrainedOn.of_set(kind, patients, typed=typed)
 
     @property
     def fingerprint(self) -> str:

@@ -72,7 +72,10 @@ def finetune(settings: FinetuneSettings | None = None, /, **options: Any) -> Pat
     )
     kept = (before.mean_hu, before.sd_hu) if settings.standardisation == PRETRAINING else None
     carry_out(
-        Job.of(plan, split, computation, kept),
+        Job.of(
+            *(plan, split, computation, kept),
+            before if settings.start == PRETRAINED else None,
+        ),
         settings.run,
         more_identity={
             "fold": HOLD_OUT if settings.folds_file is None else settings.fold,

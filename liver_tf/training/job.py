@@ -25,6 +25,7 @@ from liver_tf.records.folds import Split
 from liver_tf.records.leakage import SplitPart
 from liver_tf.records.manifest import Manifest
 from liver_tf.records.shard_reader import check_shards
+from liver_tf.trained_on import TrainedOn
 from liver_tf.training.compiled_steps import CompiledSteps
 from liver_tf.training.computation import Computation, augment_on_host
 from liver_tf.training.cycle_setup import TrainingData, TrainingSetup
@@ -87,12 +88,14 @@ class Job:
 
     Attributes:
       task: Computed from the training cases of ``split``.
+      before: The network whose weights are the initial ones; None for new weights.
     """
 
     plan: TrainingPlan
     split: Split
     computation: Computation
     task: Task
+    before: Description | None = None
 
     @classmethod
     def of(
@@ -101,6 +104,7 @@ class Job:
         split: Split,
         computation: Computation,
         standardisation: tuple[float, float] | None = None,
+        before: Description | None = None,
     ) -> "Job":
         """The training of a split; raises ``Refusal`` if its training cases have no liver.
 
@@ -110,7 +114,7 @@ class Job:
         task = task_of(plan.manifest, split.training, plan.mapping, loss)
         if standardisation is not None:
             task = replace(task, mean_hu=standardisation[0], sd_hu=standardisation[1])
-        return cls(plan, split, computation, task)
+        return cls(plan, split, computation, task, before)
 
     def identity(self) -> dict[str, Any]:
         """Everything that determines the weights, except the initial ones."""
@@ -144,7 +148,17 @@ class Job:
             plan.manifest.fingerprint,
             plan.manifest.roi,
             task.class_weights,
+            self._trained_on(),
         )
+
+    def _trained_on(self) -> TrainedOn | None:
+        cases = {*self.split.training, *self.split.validation}
+        typed = self.plan.label_set.has_types
+        now = self.plan.manifest.trained_on(cases, typed=typed)
+        if self.before is None:
+            return now
+        earlier = self.before.trained_on
+        return now.after(earlier) if now and earlier else None
 
     def network(self) -> keras.Model:
         """The network with its initial weights, on the devices of the job."""

@@ -1,0 +1,112 @@
+"""What a network learned from: computed phantoms, real patients or both (``trained_on``).
+
+It is stored in ``model.json`` of a run and copied by fine-tuning, export and prediction, so that no
+reader takes a network of phantoms for one of patients.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+#: Kinds of a record set: computed phantoms; real scans with computed lesions; real scans.
+PHANTOM, IMPLANTED, REAL = DATA_KINDS = ("phantom", "implanted", "real")
+#: Further kinds of training data: several of the above; not stored.
+MIXED, UNKNOWN = "mixed", "unknown"
+
+UNVALIDATED = "unvalidated on real lesions"
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """Training data of a network, those of its pre-training and of early stopping included.
+
+    Attributes:
+      kind: ``phantom``, ``mixed`` or ``real``.
+      patients: Number of real patients, counted in every record set.
+      phantoms: Number of phantoms.
+      types_from: Kind of the record set from which lesion types were learned last, one of
+        ``DATA_KINDS``; None if the network knows no types, or if it is unknown.
+    """
+
+    kind: str
+    patients: int
+    phantoms: int
+    types_from: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in (PHANTOM, MIXED, REAL) or self.types_from not in (None, *DATA_KINDS):
+            raise ValueError(f"trained_on: unknown kind {self.kind} or {self.types_from}")
+        if min(self.patients, self.phantoms) < 0:
+            raise ValueError("trained_on: expected numbers of 0 or more")
+
+    @classmethod
+    def of_set(cls, data: str, patients: int, *, typed: bool) -> "TrainedOn":
+        """Training on one record set of the kind ``data``; ``typed``: with lesion types."""
+        phantom = data == PHANTOM
+        kind = MIXED if data == IMPLANTED else data
+        return cls(kind, 0 if phantom else patients, patients * phantom, data if typed else None)
+
+    def after(self, earlier: "TrainedOn") -> "TrainedOn":
+        """Both, if the weights of this training started from those of ``earlier``."""
+        return TrainedOn(
+            combined_kind([earlier, self]),
+            earlier.patients + self.patients,
+            earlier.phantoms + self.phantoms,
+            self.types_from,
+        )
+
+    @property
+    def types_unvalidated(self) -> bool:
+        """Whether lesion types were learned from computed lesions."""
+        return self.types_from in (PHANTOM, IMPLANTED)
+
+
+def combined_kind(each: Iterable[TrainedOn | None]) -> str:
+    """The kind of several training data; ``unknown`` if that of one of them is."""
+    kinds = {UNKNOWN if one is None else one.kind for one in each}
+    if len(kinds) == 1:
+        return kinds.pop()
+    return UNKNOWN if UNKNOWN in kinds else MIXED
+
+
+@dataclass(frozen=True)
+class CascadeTrainedOn:
+    """Training data of the networks of a cascade; None for a network where they are unknown."""
+
+    liver_network: TrainedOn | None
+    lesion_networks: Sequence[TrainedOn | None]
+
+    @property
+    def kind(self) -> str:
+        """``phantom``, ``mixed``, ``real`` or ``unknown``, over all networks."""
+        return combined_kind([self.liver_network, *self.lesion_networks])
+
+    @property
+    def types_unvalidated(self) -> bool:
+        """Whether a lesion network learned its types from computed lesions."""
+        return any(one.types_unvalidated for one in self.lesion_networks if one)
+
+    @property
+    def notice(self) -> str:
+        """A sentence for the reader of results; empty for networks of real patients."""
+        if self.kind == PHANTOM:
+            text = "These networks learned from computed phantoms only, not from patients: research"
+        elif self.kind == MIXED:
+            text = "These networks learned from computed images and from patients: research"
+        else:
+            return ""
+        return f"{text} use only.{f' Lesion types: {UNVALIDATED}.' * self.types_unvalidated}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "kind": self.kind,
+            "notice": self.notice or None,
+            "types": UNVALIDATED if self.types_unvalidated else None,
+            "liver_network": self.liver_network and asdict(self.liver_network),
+            "lesion_networks": [one and asdict(one) for one in self.lesion_networks],
+        }
+
+
+#: Of results without stored training data.
+NOT_STORED = CascadeTrainedOn(None, ())
