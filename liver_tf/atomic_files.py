@@ -60,6 +60,29 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def replaced_together(folder: Path) -> Iterator[Path]:
+    """Yield a new folder inside ``folder``; on exit its files take their places in ``folder``.
+
+    They do so one right after the other, when all of them are complete; if the body raises, all
+    existing files are kept. The body must sync the files that it writes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with _exclusive(folder / "files", _new_folder) as temporary:
+        try:
+            yield temporary
+            paths = [path for path in sorted(temporary.rglob("*")) if path.is_file()]
+            places = [folder / path.relative_to(temporary) for path in paths]
+            for parent in {place.parent for place in places}:
+                parent.mkdir(parents=True, exist_ok=True)
+            for path, place in zip(paths, places, strict=True):
+                os.replace(path, place)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    for parent in {place.parent for place in places}:
+        sync_folder(parent)
+
+
+@contextlib.contextmanager
 def _exclusive(path: Path, create: Callable[[Path], int]) -> Iterator[Path]:
     """A new locked file or folder beside ``path``, created by ``create``.
 

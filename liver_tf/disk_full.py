@@ -1,4 +1,4 @@
-"""Raise write errors, such as a full disk, as refusals: ``disk-full``, ``output-unwritable``."""
+"""Errors of files as refusals: ``disk-full``, ``output-unwritable``, ``file-access``."""
 
 import contextlib
 import errno
@@ -21,6 +21,41 @@ def disk_full_as_refusal() -> Iterator[None]:
         if error.errno not in _DISK_FULL:
             raise
         raise write_refusal(error.filename, error) from error
+
+
+@contextlib.contextmanager
+def file_errors_as_refusals() -> Iterator[None]:
+    """Raise a refusal for every ``OSError`` that names a file: ``disk-full`` or ``file-access``.
+
+    For commands as a whole; errors that are expected have refusals of their own.
+    """
+    try:
+        with disk_full_as_refusal():
+            yield
+    except OSError as error:
+        if error.errno is None or not isinstance(error.filename, str):
+            raise
+        raise Refusal(
+            "file-access",
+            error.filename,
+            expected="a file or folder that this command may use",
+            found=os.strerror(error.errno),
+            remedy="Check the path and its permissions, and run the same command again.",
+        ) from error
+
+
+@contextlib.contextmanager
+def tensorflow_write_errors() -> Iterator[None]:
+    """Raise TensorFlow's errors of writing a file as ``OSError``."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.OpError as error:
+        for number in (*_DISK_FULL, errno.EACCES, errno.EPERM, errno.EROFS):
+            if os.strerror(number) in error.message:
+                raise OSError(number, os.strerror(number)) from error
+        raise
 
 
 @contextlib.contextmanager

@@ -3,11 +3,12 @@
 import contextlib
 import fcntl
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from liver_tf.atomic_files import say_once
+from liver_tf.atomic_files import TEMPORARY_MARK, say_once
 from liver_tf.disk_full import write_errors_as_refusals
 from liver_tf.refusals import Refusal
 
@@ -44,19 +45,33 @@ def locked_folder(folder: Path) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def held_alone(*folders: Path) -> Iterator[None]:
+def held_alone(*folders: Path, written: bool = True) -> Iterator[None]:
     """Create and lock the folders that a command writes to; one that is named twice is locked once.
 
+    Args:
+      written: False for existing folders that may be read only.
+
     Raises:
-      Refusal: ``output-busy``; as :func:`liver_tf.disk_full.write_errors_as_refusals` if a folder
-        cannot be created.
+      Refusal: ``output-busy``; as ``require_writable``.
     """
     with contextlib.ExitStack() as stack:
         for folder in dict.fromkeys(folder.resolve() for folder in folders):
+            if written:
+                require_writable(folder)
             with write_errors_as_refusals(folder):
-                folder.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(locked_folder(folder))
         yield
+
+
+def require_writable(folder: Path) -> None:
+    """Create a folder and a nameless file in it, before anything is computed for it.
+
+    Raises:
+      Refusal: as :func:`liver_tf.disk_full.write_errors_as_refusals`.
+    """
+    with write_errors_as_refusals(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(prefix=TEMPORARY_MARK, dir=folder).close()
 
 
 def _lock(descriptor: int) -> None:

@@ -13,6 +13,7 @@ weights.npz, model.json     final weights and their description (training)
 SHA256SUMS                  checksum of run.json, weights.npz, model.json, postprocessing.json
 (training, inference); earlier versions wrote none
 postprocessing.json         threshold, holes, minimum lesion size (inference, assessment)
+looks.json                  settings with which a part was predicted (results)
 measures/PART.json, .csv    results per slice; PART is test or validation (results)
 measures/PART_labels.npz    predicted label maps (assessment)
 measures/PART_shown.npz     slices shown in the report (results)
@@ -24,11 +25,14 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from liver_tf.refusals import Refusal
+
 IDENTITY = "run.json"
 TRAINING_DATA = "seen.json"
 WEIGHTS = "weights.npz"
 DESCRIPTION = "model.json"
 POSTPROCESSING = "postprocessing.json"
+LOOKS = "looks.json"
 MEASURES = "measures"
 
 #: In the folder of a cycle (``cycle_folder``).
@@ -104,6 +108,32 @@ def shown_slices_file(run: Path, part: str = "test") -> Path:
     return run / MEASURES / f"{part}_shown.npz"
 
 
+def require_identity(run: Path, part: str) -> dict[str, Any]:
+    """The content of ``run.json``, with the cases of a part of its split.
+
+    Raises:
+      Refusal: ``run-damaged``: it is missing or damaged, or has no such part.
+    """
+    try:
+        identity = read_identity(run)
+        int(identity.get("seed", 0))
+        if all(isinstance(case, str) for case in identity["split"][part]):
+            return identity
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise Refusal(
+        "run-damaged",
+        run / IDENTITY,
+        expected=f"the JSON written when the run was started, with its {part} cases",
+        found="a missing or damaged file",
+        remedy="Copy the run again from its source.",
+    )
+
+
 def read_identity(run: Path) -> dict[str, Any]:
     """The content of ``run.json``; raises what opening and parsing raise."""
-    return dict(json.loads((run / IDENTITY).read_text(encoding="utf-8")))
+    text = (run / IDENTITY).read_text(encoding="utf-8")
+    try:
+        return dict(json.loads(text))
+    except RecursionError:
+        raise ValueError(f"{IDENTITY} is nested too deeply") from None

@@ -175,3 +175,24 @@ def test_files_are_never_writable_for_others(tmp_path):
         os.umask(old)
     for path in tmp_path.iterdir():
         assert path.stat().st_mode & 0o022 == 0
+
+
+def test_files_that_belong_together_are_replaced_together(tmp_path):
+    (tmp_path / "sub").mkdir()
+    for name in ("a", "sub/b", "c"):
+        (tmp_path / name).write_text("old")
+
+    def write(value):
+        with atomic_files.replaced_together(tmp_path) as new:
+            for name in ("a", "sub/b"):
+                atomic_files.write_text(new / name, value)
+                assert (tmp_path / name).read_text() == "old"
+            if value == "bad":
+                raise ValueError(value)
+
+    with pytest.raises(ValueError, match="bad"):
+        write("bad")
+    assert {(tmp_path / name).read_text() for name in ("a", "sub/b", "c")} == {"old"}
+    write("new")
+    assert [(tmp_path / name).read_text() for name in ("a", "sub/b", "c")] == ["new", "new", "old"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "c", "sub"]

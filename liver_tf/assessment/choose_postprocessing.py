@@ -11,7 +11,7 @@ from liver_tf import run_files
 from liver_tf.assessment.assessment_settings import ChooseSettings, SearchSettings
 from liver_tf.assessment.postprocessing_search import best_of, combinations, measure_combinations
 from liver_tf.assessment.split_cases import cases_of_part
-from liver_tf.folder_lock import held_alone
+from liver_tf.folder_lock import held_alone, require_writable
 from liver_tf.inference import postprocessing
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.decision_rules import ARGMAX, PRIOR_CORRECTED
@@ -35,10 +35,13 @@ def choose_and_save(settings: ChooseSettings) -> Iterator[str]:
     """Choose the post-processing of each run and save it there; yields a summary of each choice.
 
     Raises:
-      Refusal: As ``choose_postprocessing``; ``output-busy`` if another process uses the run.
+      Refusal: As ``choose_postprocessing``; ``output-busy`` if another process uses the run;
+        ``output-unwritable`` before anything is computed.
     """
     for run in settings.run:
         load_description(run)
+        require_writable(run)
+    for run in settings.run:
         with held_alone(run):
             how, chosen = choose_postprocessing(
                 *(run, settings.liver_run, settings.records, settings.search),

@@ -15,7 +15,7 @@ from liver_tf.assessment.label_maps import map_name, save_label_maps
 from liver_tf.assessment.save_examples import save_example_slices
 from liver_tf.assessment.slice_predictor import SlicePrediction, SlicePredictor
 from liver_tf.assessment.split_cases import cases_of_part
-from liver_tf.folder_lock import held_alone
+from liver_tf.folder_lock import held_alone, require_writable
 from liver_tf.inference import postprocessing
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import LiverFinder
@@ -33,7 +33,12 @@ from liver_tf.records.shard_reader import check_shards, read_case
 from liver_tf.report.write_report import TABLE, write_runs_report
 from liver_tf.results.example_slices import load_examples
 from liver_tf.results.run_results import RunResults
-from liver_tf.results.stored_results import has_results, load_results, save_results
+from liver_tf.results.stored_results import (
+    has_results,
+    last_look,
+    load_results,
+    save_results,
+)
 from liver_tf.run_files import INNER
 
 
@@ -72,7 +77,7 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: Any) -> Eva
     output = settings.output or settings.run[0].resolve().parent / "report"
     for run in settings.run:
         load_description(run)  # a folder that is no run is refused, not created
-    with held_alone(*settings.run, output):
+    with held_alone(*settings.run, written=False), held_alone(output):
         evaluate_runs(
             *(settings.run, settings.liver_run, settings.records),
             use_chosen=settings.postprocessing,
@@ -187,13 +192,15 @@ class _RunEvaluation:
 
         Results of earlier versions, without scores of lesions and without ``argmax``, are valid.
         """
-        made_of, looks = self.sources.dependencies(self.run), 1
+        made_of = self.sources.dependencies(self.run)
         if has_results(self.run, part):
             stored = load_results(self.run, part)
             if stored.made_of == made_of and run_files.label_maps_file(self.run, part).is_file():
                 return stored
-            looks = stored.looks + (_settings(stored.made_of) != _settings(made_of))
-        identity = run_files.read_identity(self.run)
+        look = last_look(self.run, part)
+        looks = 1 if look is None else look[0] + (_settings(look[1]) != _settings(made_of))
+        identity = run_files.require_identity(self.run, part)
+        require_writable(run_files.results_file(self.run, part).parent)
         (slices, *others), maps = self._predict(cases, part)
         value = None if temperature is None else temperature.value
         # A pre-training has no fold, but can be evaluated on its validation part.

@@ -22,7 +22,7 @@ from liver_tf.run_files import INNER
 
 def evaluate_liver_run(run: Path, records: Path, manifest: Manifest) -> RunResults:
     """Evaluate a fine-tuned liver network on its test part; results are kept in its folder."""
-    identity = run_files.read_identity(run)
+    identity = run_files.require_identity(run, "test")
     return evaluate_liver(
         run,
         run,

@@ -1,5 +1,7 @@
 """The predicted label maps of a run, ``RUN/measures/PART_labels.npz``."""
 
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import numpy as np
 
 from liver_tf import run_files
 from liver_tf.atomic_files import atomic_write
+from liver_tf.refusals import Refusal
 
 
 def map_name(case: str, slice_index: int) -> str:
@@ -24,6 +27,16 @@ def save_label_maps(run: Path, part: str, maps: Mapping[str, np.ndarray]) -> Non
 
 
 def load_label_map(run: Path, part: str, case: str, slice_index: int) -> np.ndarray:
-    """The label map of one slice, uint8 [rows, columns]."""
-    with np.load(run_files.label_maps_file(run, part)) as maps:
-        return maps[map_name(case, slice_index)]
+    """The label map of one slice, uint8 [rows, columns]; raises ``Refusal`` ``results-damaged``."""
+    path = run_files.label_maps_file(run, part)
+    try:
+        with np.load(path, allow_pickle=False) as maps:
+            return maps[map_name(case, slice_index)]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        raise Refusal(
+            "results-damaged",
+            path,
+            expected="the label maps that trainers.evaluate wrote",
+            found="a missing or damaged file",
+            remedy="Delete the file and evaluate the run again with trainers.evaluate.",
+        ) from None

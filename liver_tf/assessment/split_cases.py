@@ -12,7 +12,8 @@ def cases_of_part(run: Path, manifest: Manifest, part: str) -> list[str]:
     """The cases of a run's ``test`` or ``validation`` part.
 
     Raises:
-      Refusal: ``label-set-differs``, ``window-differs``, ``other-records``, ``no-patients``.
+      Refusal: ``label-set-differs``, ``window-differs``, ``other-records``, ``no-patients``,
+        ``run-damaged``.
     """
     description = load_description(run)
     trained, given = description.label_set.classes, manifest.label_set.classes
@@ -28,7 +29,7 @@ def cases_of_part(run: Path, manifest: Manifest, part: str) -> list[str]:
         expected = f"the records from which the run's ROIs were cut, {source[:16]}"
         found = f"records with fingerprint {manifest.fingerprint[:16]}"
         raise _wrong_records("other-records", run, expected, found)
-    cases = run_files.read_identity(run)["split"][part]
+    cases = run_files.require_identity(run, part)["split"][part]
     if not cases:
         raise Refusal(
             "no-patients",

@@ -53,7 +53,7 @@ def execute(main: Main, arguments: Sequence[str], *, tensorflow: bool = True) ->
     A refusal becomes one line on standard error and status 1; raises ``OptionError`` as ``parse``.
     """
     settings = parse(settings_class(main), arguments)
-    from liver_tf.disk_full import disk_full_as_refusal
+    from liver_tf.disk_full import file_errors_as_refusals
     from liver_tf.refusals import Refusal, TrainingStopped
 
     if tensorflow:
@@ -61,7 +61,7 @@ def execute(main: Main, arguments: Sequence[str], *, tensorflow: bool = True) ->
 
         import_tensorflow()
     try:
-        with disk_full_as_refusal():
+        with file_errors_as_refusals():
             return main(settings)
     except Refusal as refusal:
         print(refusal.text_with_path(), file=sys.stderr)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from liver_tf.atomic_files import TEMPORARY_MARK, sync_folder
 from liver_tf.disk_full import write_errors_as_refusals
-from liver_tf.folder_lock import locked_folder
+from liver_tf.folder_lock import locked_folder, require_writable
 from liver_tf.records.bad_records import bad_records
 from liver_tf.records.manifest import MANIFEST_NAME
 
@@ -27,14 +27,13 @@ def rewritten_folder(output: Path) -> Iterator[None]:
         holds a ``manifest.json`` or ``folds.json`` of another program; else as
         :func:`liver_tf.disk_full.write_errors_as_refusals`.
     """
-    with write_errors_as_refusals(output):
-        output.mkdir(parents=True, exist_ok=True)
-        with locked_folder(output):
-            _refuse_foreign(output)
-            sync_folder(output)  # reports what the file system lacks before workers start
-            for name in (FOLDS_NAME, MANIFEST_NAME):
-                (output / name).unlink(missing_ok=True)
-            yield
+    require_writable(output)
+    with write_errors_as_refusals(output), locked_folder(output):
+        _refuse_foreign(output)
+        sync_folder(output)  # reports what the file system lacks before workers start
+        for name in (FOLDS_NAME, MANIFEST_NAME):
+            (output / name).unlink(missing_ok=True)
+        yield
 
 
 def _refuse_foreign(output: Path) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 import tensorflow as tf
 
 from liver_tf import __version__, atomic_files, checksums
+from liver_tf.disk_full import tensorflow_write_errors, write_refusal
 from liver_tf.export.model_card import model_card
 from liver_tf.export.signatures import signatures_of
 from liver_tf.export.warmup_requests import write_warmup
-from liver_tf.folder_lock import locked_folder
+from liver_tf.folder_lock import held_alone
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.roi_box import NOMINAL_SPACING_MM
 from liver_tf.refusals import Refusal
@@ -44,7 +45,8 @@ def write_saved_model(
 
     Raises:
       Refusal: ``version-name``; ``version-exists``, because a version that may be served is never
-        overwritten; ``output-busy`` if another export writes to the same folder.
+        overwritten; ``output-busy`` if another export writes to the same folder;
+        ``disk-full``, ``output-unwritable``.
     """
     if not _VERSION.fullmatch(output.name):
         raise Refusal(
@@ -56,15 +58,14 @@ def write_saved_model(
             remedy="Use a path such as --output=saved_models/liver/1.",
         )
     _refuse_existing(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    # Two simultaneous exports of one version would mix their files under the temporary name.
-    with locked_folder(output.parent):
+    with held_alone(output.parent):
         _refuse_existing(output)
         try:
-            return _export(cascade, output, provenance, measures, found_as_uint8)
-        except OSError:
+            with tensorflow_write_errors():
+                return _export(cascade, output, provenance, measures, found_as_uint8)
+        except OSError as error:
             _refuse_existing(output)  # file systems without locks
-            raise
+            raise write_refusal(output, error) from error
 
 
 def _refuse_existing(output: Path) -> None:

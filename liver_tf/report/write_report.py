@@ -4,11 +4,11 @@
 ``Findings``. Neither networks nor records are needed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from liver_tf.atomic_files import write_json, write_text
+from liver_tf.atomic_files import replaced_together, write_json, write_text
 from liver_tf.measures.measure_registry import measure_title
 from liver_tf.refusals import Refusal
 from liver_tf.report import provenance
@@ -50,6 +50,7 @@ class ReportFiles:
     csv: Path
     json: Path
     html: Path
+    pictures: tuple[Path, ...]
     findings: Findings
 
 
@@ -90,28 +91,38 @@ def write_runs_report(
     return _write([read_run(run) for run in runs], None, output, data_label, samples, seed)
 
 
-def write_report(folder: Path, findings: Findings) -> ReportFiles:
+def write_report(
+    folder: Path, findings: Findings, others: Mapping[str, str] | None = None
+) -> ReportFiles:
     """Write ``report.html``, ``report.md``, ``report.csv``, ``measures.json``, ``pictures/``.
 
-    The HTML file contains its pictures; the Markdown links to them. Every file is written
-    atomically into ``folder``, which is created if missing.
+    The HTML file contains its pictures; the Markdown links to them. All files take their places in
+    ``folder``, which is created if missing, when the last one is complete: a report never holds
+    figures of two computations.
+
+    Args:
+      others: texts of further files by name.
     """
-    findings = replace(
-        findings,
-        plots=_plots(findings, folder / PICTURES),
-        sheets=tuple(draw_example_sheets(findings.runs, folder / PICTURES)),
-    )
-    files = ReportFiles(
+    with replaced_together(folder) as new:
+        drawn = replace(
+            findings,
+            plots=_plots(findings, new / PICTURES),
+            sheets=tuple(draw_example_sheets(findings.runs, new / PICTURES)),
+        )
+        page = report_page(drawn)
+        write_text(new / "report.md", render_markdown(page, new))
+        write_text(new / "report.csv", measures_csv(findings))
+        write_json(new / "measures.json", measures_json(findings))
+        write_text(new / "report.html", render_html(page))
+        for name, text in (others or {}).items():
+            write_text(new / name, text)
+        pictures = [p.path.relative_to(new) for p in (*drawn.plots.values(), *drawn.sheets)]
+    return ReportFiles(
         *(folder / "report.md", folder / "report.csv"),
         *(folder / "measures.json", folder / "report.html"),
+        tuple(folder / picture for picture in pictures),
         findings,
     )
-    page = report_page(findings)
-    write_text(files.markdown, render_markdown(page, folder))
-    write_text(files.csv, measures_csv(findings))
-    write_json(files.json, measures_json(findings))
-    write_text(files.html, render_html(page))
-    return files
 
 
 def table_text(findings: Findings) -> str:
@@ -158,14 +169,13 @@ def _write(
         samples=samples,
         seed=seed,
     )
-    files = write_report(output, replace(findings, leaks=leaks))
-    images, table = output / "images.csv", output / TABLE
-    write_text(images, results_csv(stored))
-    write_text(table, table_text(files.findings))
-    pictures = [p.path for p in (*files.findings.plots.values(), *files.findings.sheets)]
-    for old in {*(output / PICTURES).glob("*.png")} - {*pictures}:
+    findings = replace(findings, leaks=leaks)
+    others = {"images.csv": results_csv(stored), TABLE: table_text(findings)}
+    files = write_report(output, findings, others)
+    for old in {*(output / PICTURES).glob("*.png")} - {*files.pictures}:
         old.unlink()
-    return [files.html, files.markdown, files.csv, files.json, images, table, *pictures]
+    texts = [output / name for name in others]
+    return [files.html, files.markdown, files.csv, files.json, *texts, *files.pictures]
 
 
 def _plots(findings: Findings, folder: Path) -> dict[str, Picture]:

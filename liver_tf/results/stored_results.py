@@ -23,8 +23,10 @@ _PLAIN_FIELDS = ("protocol", "fold", "seed", "part", "validation")
 
 
 def save_results(results: RunResults, run: Path) -> None:
-    """Write JSON and CSV into the run's folder, each atomically."""
+    """Write JSON and CSV into the run's folder, each atomically; the looks come first."""
     temperature = results.temperature
+    look = {"looks": results.looks, "made_of": dict(results.made_of)}
+    atomic_files.write_json(run / run_files.LOOKS, _looks(run) | {results.part: look})
     atomic_files.write_json(
         run_files.results_file(run, results.part),
         {
@@ -46,6 +48,43 @@ def save_results(results: RunResults, run: Path) -> None:
 def has_results(run: Path, part: str) -> bool:
     """Whether a run was evaluated on a part of its fold."""
     return run_files.results_file(run, part).is_file()
+
+
+def last_look(run: Path, part: str) -> tuple[int, dict[str, str]] | None:
+    """With how many settings a part was predicted, and what the last prediction depended on.
+
+    ``RUN/looks.json`` keeps both if the results are deleted. None if the part was never predicted.
+
+    Raises:
+      Refusal: ``results-damaged``; as ``load_results``.
+    """
+    look = _looks(run).get(part)
+    if look is not None:
+        return look["looks"], look["made_of"]
+    if not has_results(run, part):
+        return None
+    stored = load_results(run, part)  # of an earlier version
+    return stored.looks, dict(stored.made_of)
+
+
+def _looks(run: Path) -> dict[str, dict[str, Any]]:
+    path = run / run_files.LOOKS
+    if not path.exists():
+        return {}
+    try:
+        looks = dict(json.loads(path.read_text(encoding="utf-8")))
+        for look in looks.values():
+            if not (look["looks"] >= 1 and look["made_of"].keys()):
+                raise ValueError("no look")
+        return looks
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise Refusal(
+            "results-damaged",
+            path,
+            expected="the number of evaluations that trainers.evaluate wrote",
+            found="a damaged file",
+            remedy="Copy the file again from its source.",
+        ) from None
 
 
 def load_results(run: Path, part: str = "test") -> RunResults:

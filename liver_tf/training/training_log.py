@@ -1,8 +1,6 @@
 """Training log of a cycle: progress bar or lines, TensorBoard, and ``history.csv``."""
 
-import errno
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,7 @@ from tqdm import tqdm
 
 from liver_tf import atomic_files, run_files
 from liver_tf.csv_text import csv_text
-from liver_tf.disk_full import disk_full_as_refusal
+from liver_tf.disk_full import disk_full_as_refusal, tensorflow_write_errors
 
 
 class TrainingLog:
@@ -21,7 +19,7 @@ class TrainingLog:
         self, folder: Path, title: str, epochs: int, *, done: int, say: Callable[[str], None]
     ) -> None:
         self._title, self._epochs, self._say = title, epochs, say
-        with disk_full_as_refusal(), _tensorflow_disk_full():
+        with disk_full_as_refusal(), tensorflow_write_errors():  # later ones fail silently
             self._writer = tf.summary.create_file_writer(str(folder / run_files.TENSORBOARD))
         self._bar = tqdm(
             total=epochs, initial=done, desc=title, unit="epoch", leave=True, disable=None
@@ -51,15 +49,6 @@ class TrainingLog:
     def close(self) -> None:
         self._bar.close()
         self._writer.close()
-
-
-@contextmanager
-def _tensorflow_disk_full() -> Iterator[None]:
-    """Raise TensorFlow's error for a full disk as ``OSError``; later writes fail silently."""
-    try:
-        yield
-    except tf.errors.ResourceExhaustedError as error:
-        raise OSError(errno.ENOSPC, error.message) from error
 
 
 def write_history(path: Path, rows: list[dict]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from scipy import ndimage
 
 from liver_tf import run_files
+from liver_tf.assessment import choose_postprocessing as choosing
 from liver_tf.assessment import evaluate as evaluating
 from liver_tf.assessment.postprocessing_search import (
     THRESHOLDS,
@@ -26,6 +27,7 @@ from liver_tf.records.record_schema import SliceRecord
 from liver_tf.refusals import Refusal
 from tests.builders import tiny_records
 from tests.builders.label_maps import label_maps
+from tests.builders.unwritable import forbid_files_in
 from trainers import choose_postprocessing
 
 CYST_HU, LIVER_HU = 200, 110
@@ -217,6 +219,13 @@ def test_only_the_validation_patients_are_read(work, command, capsys):
     out = capsys.readouterr().out
     assert "738 combinations on 2 validation patient(s): 2 slices with a lesion, 2 without" in out
     assert all(f"CAUTION. {warning}" in out for warning in stored["warnings"])
+
+
+def test_a_run_that_cannot_be_written_is_refused_first(work, command, capsys, monkeypatch):
+    forbid_files_in(monkeypatch, work / "lesion")
+    monkeypatch.setattr(choosing, "choose_postprocessing", None)  # nothing is computed
+    assert command(choose_postprocessing, *arguments(work)) == 1
+    assert "[output-unwritable]" in capsys.readouterr().err
 
 
 def test_each_rule_can_be_chosen_for(work, command, capsys):

@@ -28,6 +28,7 @@ from liver_tf.results.run_results import LOOSE, NO_POSTPROCESSING
 from liver_tf.results.stored_results import load_results, save_results
 from liver_tf.run_files import INNER, TEST_FOLD
 from tests.builders import tiny_records
+from tests.builders.unwritable import forbid_files_in
 from trainers import evaluate
 
 PATIENTS = 12
@@ -384,3 +385,53 @@ def test_the_model_card_accepts_only_measures_of_the_exported_model(
         silent.write_text(damaged)
         with pytest.raises(Refusal, match=r"\[measures-unreadable\]"):
             card_measures(file=silent)
+
+
+def test_the_number_of_looks_survives_the_deletion_of_the_results(work, finished):
+    run = finished("looks")
+    evaluate_runs([run], work / "liver", work / "whole")
+    (second,) = evaluate_runs([run], work / "liver", work / "whole", precision="bfloat16")
+    shutil.rmtree(run / "measures")
+    (same,) = evaluate_runs([run], work / "liver", work / "whole", precision="bfloat16")
+    assert (second.looks, same) == (2, second)
+    shutil.rmtree(run / "measures")
+    (third,) = evaluate_runs([run], work / "liver", work / "whole")
+    assert third.looks == 3
+    # A run of an earlier version has the number in its results only.
+    (run / "looks.json").unlink()
+    (fourth,) = evaluate_runs([run], work / "liver", work / "whole", precision="bfloat16")
+    assert fourth.looks == 4
+    (run / "looks.json").write_text('{"test": {"looks": 0, "made_of": {}}}')
+    with pytest.raises(Refusal, match=r"\[results-damaged\]"):
+        evaluate_runs([run], work / "liver", work / "whole")
+
+
+@pytest.mark.parametrize("damage", [None, "{", "[]", '{"split": {"test": [1]}}', "[" * 100_000])
+def test_a_missing_or_damaged_run_json_is_refused(work, finished, damage):
+    run = finished(f"identity{len(damage or '')}")
+    (run / "run.json").unlink()
+    if damage is not None:
+        (run / "run.json").write_text(damage)
+    with pytest.raises(Refusal, match=r"\[run-damaged\].*validation cases; found a missing or"):
+        evaluate_runs([run], work / "liver", work / "whole")
+
+
+def test_truncated_label_maps_are_refused(work, finished):
+    run = finished("maps")
+    evaluate_runs([run], work / "liver", work / "whole")
+    run_files.shown_slices_file(run).unlink()
+    maps = run_files.label_maps_file(run, "test")
+    maps.write_bytes(maps.read_bytes()[:-100])
+    with pytest.raises(Refusal, match=r"\[results-damaged\].*label maps.*Delete the file"):
+        evaluate_runs([run], work / "liver", work / "whole")
+
+
+def test_a_run_that_cannot_be_written_is_refused_before_it_is_evaluated(
+    work, finished, read, monkeypatch
+):
+    run = finished("read_only")
+    (run / "measures").mkdir()
+    forbid_files_in(monkeypatch, run / "measures")
+    with pytest.raises(Refusal, match=r"\[output-unwritable\].*Permission denied"):
+        evaluate_runs([run], work / "liver", work / "whole")
+    assert read == []

@@ -1,5 +1,6 @@
 """Running a command: refusals and mistakes become messages and exit statuses."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -29,6 +30,8 @@ def main(settings: Settings) -> int:
         raise TrainingStopped("the loss is NaN")
     if settings.how == "full":
         Path("/dev/full").write_bytes(b"0" * 10_000)
+    if settings.how == "forbidden":
+        raise PermissionError(errno.EACCES, "x", "/runs/run.json")
     return 0 if settings.how == "well" else 3
 
 
@@ -40,6 +43,7 @@ def main(settings: Settings) -> int:
         ("refused", 1, "tfrecords: [no-records] expected a; found b. Convert it."),
         ("stopped", 1, "training stopped: the loss is NaN"),
         ("full", 1, "[disk-full]"),
+        ("forbidden", 1, "/runs/run.json: [file-access] expected a file or folder that this"),
     ],
 )
 def test_statuses_and_messages(capsys, how, status, message):

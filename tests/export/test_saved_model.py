@@ -1,6 +1,7 @@
 """The exported SavedModel equals the cascade; versions are never overwritten."""
 
 import json
+import resource
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.refusals import Refusal
 from tests.builders.label_maps import label_maps
 from tests.builders.served import call_model, draw_slices
+from tests.builders.unwritable import forbid_files_in
 
 OUTPUTS = {
     "label_map",
@@ -261,6 +263,20 @@ def export_twice_at_once(cascade, folder):
 
     with futures.ThreadPoolExecutor(2) as pool:
         return sorted(job.result() for job in [pool.submit(run) for _ in range(2)])
+
+
+def test_a_full_disk_and_a_forbidden_folder_are_refused(exported, tmp_path, monkeypatch):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))  # counts as a full disk
+    try:
+        with pytest.raises(Refusal, match=r"\[disk-full\]"):
+            write_saved_model(exported.cascade, tmp_path / "1", {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+    forbid_files_in(monkeypatch, tmp_path)
+    with pytest.raises(Refusal, match=r"\[output-unwritable\].*Permission denied"):
+        write_saved_model(exported.cascade, tmp_path / "1", {})
 
 
 def test_one_of_two_simultaneous_exports_is_refused(exported, tmp_path, monkeypatch):

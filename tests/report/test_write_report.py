@@ -12,6 +12,7 @@ from liver_tf.measures.measure_registry import summarise
 from liver_tf.report.findings import compute_findings
 from liver_tf.report.tables.protocol_tables import seed_table
 from liver_tf.report.write_report import write_report
+from tests.builders.full_disk import fill_for
 
 PHANTOM = "PHANTOM data (not patients)"
 
@@ -237,3 +238,19 @@ def test_cautions_come_first_in_red(cohort, tmp_path):
         r"**CAUTION. VALIDATED ON THE TEST FOLD: &lt;b&gt; and \*stars\***"
     )
     assert json.loads(files.json.read_text("utf-8"))["cautions"] == [caution]
+
+
+def test_a_report_that_cannot_be_completed_changes_nothing(cohort, tmp_path, monkeypatch):
+    """Markdown, CSV, JSON and HTML are always of one computation."""
+    write_report(tmp_path, compute_findings({"mine": cohort(0.4)}, "first", samples=50))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    fill_for(monkeypatch, "report.html")
+    findings = compute_findings({"mine": cohort(0.9)}, "second", samples=50)
+    with pytest.raises(OSError, match="No space left"):
+        write_report(tmp_path, findings)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    monkeypatch.undo()
+    files = write_report(tmp_path, findings, {"table.txt": "second"})
+    for file in (files.markdown, files.csv, files.json, files.html, tmp_path / "table.txt"):
+        assert "second" in file.read_text()
+        assert "first" not in file.read_text()

@@ -7,7 +7,7 @@ on the same slices, and tested at the other end of the liver. The scan is of ONE
 from collections.abc import Sequence
 
 from liver_tf import run_files
-from liver_tf.atomic_files import write_text
+from liver_tf.atomic_files import replaced_together, write_text
 from liver_tf.options import OptionError
 from liver_tf.quiet_tensorflow import import_tensorflow
 from liver_tf.records.manifest import Manifest, load_manifest
@@ -131,29 +131,32 @@ def _write_report(
     if not results.runs:
         print("no report: no network was evaluated")
         return
-    output, records = settings.output, settings.folder / _RECORDS
-    plot = draw_dice_plot(results, output / "transfer_dice.png")
-    pictures = [Picture(plot, "Each point is a network: its mean Dice over the test slices")]
-    for end in results.ends:
-        path = output / f"transfer_{end}.png"
-        fewest = results.counts[0]
-        if draw_overlays(settings.folder, results, records, manifest, end, fewest, path):
-            caption = (
-                f"Trained at the {end} end: worst, median and best test slice of the network "
-                "trained only on phantoms, and of three protocols the seed with the median Dice. "
-                "CHAOS, CC BY-NC-SA 4.0, see Data"
-            )
-            pictures.append(Picture(path, caption))
-    page = transfer_page(
-        results,
-        data=DATA,
-        source=SOURCE,
-        command="python -m trainers.transfer_study",
-        settings=design.shared_flags,
-        pictures=pictures,
-        missing=[job.name for job in plan.missing()],
+    records = settings.folder / _RECORDS
+    with replaced_together(settings.output) as output:
+        plot = draw_dice_plot(results, output / "transfer_dice.png")
+        pictures = [Picture(plot, "Each point is a network: its mean Dice over the test slices")]
+        for end in results.ends:
+            path = output / f"transfer_{end}.png"
+            fewest = results.counts[0]
+            if draw_overlays(settings.folder, results, records, manifest, end, fewest, path):
+                caption = (
+                    f"Trained at the {end} end: worst, median and best test slice of the network "
+                    "trained only on phantoms, and of three protocols the seed with the median "
+                    "Dice. CHAOS, CC BY-NC-SA 4.0, see Data"
+                )
+                pictures.append(Picture(path, caption))
+        page = transfer_page(
+            results,
+            data=DATA,
+            source=SOURCE,
+            command="python -m trainers.transfer_study",
+            settings=design.shared_flags,
+            pictures=pictures,
+            missing=[job.name for job in plan.missing()],
+        )
+        write_text(output / "transfer.md", render_markdown(page, output))
+        write_text(output / "transfer.csv", networks_csv(results))
+    files = (
+        f"{settings.output / 'transfer.md'}, transfer.csv and {len(pictures)} pictures beside it"
     )
-    write_text(output / "transfer.md", render_markdown(page, output))
-    write_text(output / "transfer.csv", networks_csv(results))
-    files = f"{output / 'transfer.md'}, transfer.csv and {len(pictures)} pictures beside it"
     print(f"\nreport: {files}")
