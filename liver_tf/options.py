@@ -18,6 +18,8 @@ from dataclasses import MISSING, Field, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from liver_tf.bundled_networks import run_named
+
 _OPTION, _PART = "option", "part"
 
 
@@ -49,6 +51,7 @@ class OptionSpec:
       repeated: A tuple is given by repeating the flag, not as a comma-separated list.
       empty_is_none: An empty string means None.
       shown_default: Text for the documentation if the default depends on the machine.
+      bundled: For a run: the network of the package that the value ``bundled`` stands for.
       former: For an option added to a later version: the value that reproduces earlier versions.
     """
 
@@ -62,6 +65,7 @@ class OptionSpec:
     repeated: bool = False
     empty_is_none: bool = False
     shown_default: str = ""
+    bundled: str = ""
     former: Any = None
 
 
@@ -143,7 +147,8 @@ class Option:
         if self.spec.choices and value not in self.spec.choices:
             choices = ", ".join(self.spec.choices)
             raise OptionError(self.name, f"expected one of {choices}; found {value!r}")
-        return self.kind(value)
+        value = self.kind(value)
+        return run_named(value, self.spec.bundled) if self.spec.bundled else value
 
     def _checked_number(self, value: Any) -> Any:
         whole = self.kind is int

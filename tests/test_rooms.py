@@ -22,6 +22,7 @@ GROUND = {
     "liver_tf.labels",
     "liver_tf.refusals",
     "liver_tf.atomic_files",
+    "liver_tf.bundled_networks",
     "liver_tf.checksums",
     "liver_tf.csv_text",
     "liver_tf.disk_full",

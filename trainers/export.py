@@ -6,7 +6,7 @@ from liver_tf.export.export_model import ExportSettings, export_model
 
 def main(settings: ExportSettings) -> int:
     exported = export_model(settings)
-    for sentence in exported.left_out:
+    for sentence in filter(None, (exported.notice, *exported.left_out)):
         print(sentence)
     print(f"{exported.folder}: SavedModel; see {exported.card}")
     return 0

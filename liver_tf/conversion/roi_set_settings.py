@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from liver_tf import run_files
+from liver_tf.bundled_networks import LIVER
 from liver_tf.inference.roi_rule import RoiRule
 from liver_tf.options import REQUIRED, OptionError, Options, option, part
 
@@ -20,7 +21,9 @@ class RoiSetSettings(Options):
 
     input: Path = option(REQUIRED, "Folder of the record set of whole slices.")
     output: Path = option(REQUIRED, "Folder of the ROI record set.")
-    liver_run: Path | None = option(None, "Training run of the network that segments the liver.")
+    liver_run: Path | None = option(
+        None, "Run of the liver network, or bundled: the one in the package.", bundled=LIVER
+    )
     true_liver: bool = option(False, "Use the labelled liver instead of a network.")
     rule: RoiRule = part(RoiRule)
 

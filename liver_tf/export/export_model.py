@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from liver_tf.bundled_networks import LESION
 from liver_tf.default_paths import SAVED_MODEL
 from liver_tf.inference.cascade_settings import CascadeSettings
 from liver_tf.model.precision_settings import FLOAT32, PRECISIONS
-from liver_tf.options import REQUIRED, option
+from liver_tf.options import option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,9 +16,11 @@ class ExportSettings(CascadeSettings):
     """Options of ``export_model``."""
 
     run: tuple[Path, ...] = option(
-        REQUIRED,
-        "Fine-tuned run. The probabilities of several are averaged.",
+        (),
+        "Fine-tuned run. The probabilities of several are averaged. Default: the network in the "
+        "package that outlines lesions (see --types).",
         repeated=True,
+        bundled=LESION,
     )
     output: Path = option(SAVED_MODEL, "Folder of the version; its name is a whole number.")
     measures: Path | None = option(
@@ -37,14 +40,22 @@ class ExportSettings(CascadeSettings):
         "cannot send bool.",
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "run", self.runs_or_bundled(self.run))
+
 
 @dataclass(frozen=True)
 class ExportedModel:
-    """The version folder of a SavedModel, its model card, and notes on what was left out."""
+    """The version folder of a SavedModel, its model card, and notes on what was left out.
+
+    ``notice`` states that its networks are of the package, or learned from phantoms; may be empty.
+    """
 
     folder: Path
     card: Path
     left_out: tuple[str, ...]
+    notice: str = ""
 
 
 def export_model(settings: ExportSettings | None = None, /, **options: Any) -> ExportedModel:
@@ -52,7 +63,7 @@ def export_model(settings: ExportSettings | None = None, /, **options: Any) -> E
 
     Args:
       settings: All options; None takes the defaults.
-      **options: Single options by name, as in ``liver-tf export --help``. ``run`` is required.
+      **options: Single options by name, as in ``liver-tf export --help``.
 
     Raises:
       OptionError: An option has an invalid value.
@@ -79,4 +90,5 @@ def export_model(settings: ExportSettings | None = None, /, **options: Any) -> E
         found_as_uint8=settings.found_as_uint8,
     )
     card = settings.output / EXTRA / CARD
-    return ExportedModel(settings.output, card, tuple(left_out))
+    notice = settings.notice(runs, cascade)
+    return ExportedModel(settings.output, card, tuple(left_out), notice)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from liver_tf.bundled_networks import LESION, LIVER, TYPED, bundled, is_bundled
 from liver_tf.default_paths import LIVER_RUN
 from liver_tf.inference.decision_rules import decision_option
 from liver_tf.model.precision_settings import AUTO, precision_option
-from liver_tf.options import Options, option
+from liver_tf.options import OptionError, Options, option
 
 if TYPE_CHECKING:
     from liver_tf.inference.cascade import Cascade
@@ -20,7 +21,18 @@ if TYPE_CHECKING:
 class CascadeSettings(Options):
     """How the liver network and the lesion networks are combined."""
 
-    liver_run: Path = option(LIVER_RUN, "Run of the liver network.")
+    liver_run: Path | None = option(
+        None,
+        "Run of the liver network, or bundled: the one in the package, which learned from computed "
+        "phantoms only.",
+        bundled=LIVER,
+        shown_default=f"`{LIVER_RUN}` if it exists, else `bundled`",
+    )
+    types: bool = option(
+        False,
+        "With the lesion network in the package: classify lesions too. These types were learned "
+        "from phantoms and are unvalidated on real lesions.",
+    )
     in_liver_only: bool = option(True, "Remove lesions outside the liver.")
     flips: bool = option(
         False,
@@ -33,6 +45,24 @@ class CascadeSettings(Options):
     )
     decision: str | None = decision_option()
     precision: str = precision_option(AUTO)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.liver_run is None:
+            run = LIVER_RUN if LIVER_RUN.exists() else bundled(LIVER)
+            object.__setattr__(self, "liver_run", run)
+
+    def runs_or_bundled(self, runs: tuple[Path, ...]) -> tuple[Path, ...]:
+        """The lesion runs; without any, the lesion network of the package."""
+        if self.types and runs not in ((), (bundled(TYPED),)):
+            raise OptionError("types", "is for the network in the package; name no run")
+        return runs or (bundled(TYPED if self.types else LESION),)
+
+    def notice(self, runs: Sequence[Path], cascade: Cascade) -> str:
+        """A line on networks of the package, and on what networks learned from; may be empty."""
+        names = [run.name for run in (self.liver_run, *runs) if is_bundled(run)]
+        text = f"networks of the package: {', '.join(names)}. " if names else ""
+        return f"{text}{cascade.trained_on.notice}".strip()
 
     def load(self, runs: Sequence[Path]) -> Cascade:
         """The cascade of the liver run and lesion runs; raises ``Refusal``."""

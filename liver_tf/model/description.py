@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from liver_tf import atomic_files, checksums, run_files
+from liver_tf.bundled_networks import LESION, NETWORKS, available, is_bundled, run_named
 from liver_tf.labels import LabelSet
 from liver_tf.model import unet
 from liver_tf.model.architecture import Architecture
@@ -75,10 +76,13 @@ def load_description(folder: Path) -> Description:
     """Read ``model.json`` of a run.
 
     Raises:
-      Refusal: ``no-model``, ``model-damaged``; ``checksum-differs``, also for ``run.json``.
+      Refusal: ``no-model``, ``no-bundled-network``, ``model-damaged``; ``checksum-differs``, also
+        for ``run.json``.
     """
     path = folder / run_files.DESCRIPTION
     if not path.is_file() or not (folder / run_files.WEIGHTS).is_file():
+        if is_bundled(folder):
+            raise _not_bundled(folder)
         raise Refusal(
             "no-model",
             folder,
@@ -107,6 +111,17 @@ def load_description(folder: Path) -> Description:
         ) from None
 
 
+def _not_bundled(folder: Path) -> Refusal:
+    return Refusal(
+        "no-bundled-network",
+        folder,
+        expected=f"one of the networks {', '.join(NETWORKS)} in the package",
+        found=f"a package with {', '.join(available()) or 'none of them'}",
+        remedy="Name a run of your own (--liver_run, --model, --run, --pretrained), or pack "
+        "networks with python -m trainers.pack_weights.",
+    )
+
+
 def _class_weights(value: dict[str, Any], folder: Path) -> tuple[float, ...] | None:
     """The class weights in ``model.json``; earlier versions stored them in ``run.json`` only."""
     weights = value.get("class_weights")
@@ -129,6 +144,8 @@ def load_network(
     """Build the network of a finished run and load its weights.
 
     Args:
+      folder: The run, or ``bundled``, ``bundled/liver``, ``bundled/typed``: a network of the
+        package, learned from computed phantoms only (``bundled`` is the lesion network).
       precision: ``float32``, ``bfloat16``, ``float16``, or ``auto``; see ``choose_precision``.
 
     Returns:
@@ -143,7 +160,7 @@ def load_network(
       >>> description.label_set.classes
       ('background', 'liver')
     """
-    folder = Path(folder)
+    folder = run_named(Path(folder), LESION)
     description = load_description(folder)
     chosen = choose_precision(precision, description.architecture.base_filters)
     network = unet.build(description.architecture, precision=chosen.name)

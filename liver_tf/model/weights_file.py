@@ -44,12 +44,12 @@ def load_weights(path: Path, model: keras.Model) -> None:
     assign(model, arrays)
 
 
-def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> str:
+def save_arrays(path: Path, arrays: dict[str, np.ndarray], *, compressed: bool = False) -> str:
     """Write named arrays and their hash atomically; returns the hash."""
     digest = hash_of(arrays)
     with atomic_files.atomic_write(path) as temporary, open(temporary, "wb") as file:
         named: dict[str, Any] = {**arrays, _HASH: np.array(digest)}
-        np.savez(file, **named)
+        (np.savez_compressed if compressed else np.savez)(file, **named)
     return digest
 
 

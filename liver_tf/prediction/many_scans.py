@@ -97,8 +97,8 @@ def predict(
     Args:
       settings: All options; None takes the defaults.
       on_outcome: Called after each scan.
-      **options: Single options by name, as in ``liver-tf predict --help``. ``model``, ``output``
-        and ``input`` or ``input_list`` are required.
+      **options: Single options by name, as in ``liver-tf predict --help``. ``input`` or
+        ``input_list`` is required.
 
     Raises:
       OptionError: An option has a value that it cannot take.
@@ -114,6 +114,9 @@ def predict(
     if not scans:
         raise OptionError("input_list", "the file lists no scan")
     cascade = settings.load(settings.model)
+    notice = settings.notice(settings.model, cascade)
+    if notice:
+        print(notice)
     print(f"precision: {precision_for(settings.model[0], settings.precision).text()}")
     print(f"post-processing: {cascade.how.text()}")
     made_by = AlgorithmIdentity.of_runs((settings.liver_run, *settings.model))

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from liver_tf.bundled_networks import LESION
 from liver_tf.ct.reading_settings import ReadingSettings
+from liver_tf.default_paths import PREDICTIONS
 from liver_tf.inference.cascade_settings import CascadeSettings
-from liver_tf.options import REQUIRED, OptionError, Options, option, part
+from liver_tf.options import OptionError, Options, option, part
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,11 @@ class PredictSettings(CascadeSettings):
     """Options of ``predict``."""
 
     model: tuple[Path, ...] = option(
-        REQUIRED,
-        "Fine-tuned run. The probabilities of several are averaged, e.g. those of all folds.",
+        (),
+        "Fine-tuned run. The probabilities of several are averaged, e.g. those of all folds. "
+        "Default: the network in the package that outlines lesions (see --types).",
         repeated=True,
+        bundled=LESION,
     )
     input: tuple[Path, ...] = option(
         (),
@@ -47,13 +51,15 @@ class PredictSettings(CascadeSettings):
         empty_is_none=True,
     )
     output: Path = option(
-        REQUIRED, "Folder of the results; each input gets a folder scan-001, scan-002, ... in it."
+        PREDICTIONS,
+        "Folder of the results; each input gets a folder scan-001, scan-002, ... in it.",
     )
     reading: ReadingSettings = part(ReadingSettings)
     results: ResultSettings = part(ResultSettings)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "model", self.runs_or_bundled(self.model))
         if len({model.resolve() for model in self.model}) < len(self.model):
             raise OptionError("model", "a run is named twice; it would count twice in the average")
         if not self.input and self.input_list is None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from liver_tf.bundled_networks import LESION
 from liver_tf.default_paths import (
     FOLDS_FILE,
     LESION_RUN,
@@ -85,7 +86,9 @@ class ReproduceSettings(Options):
     roi_records: Path = option(ROI_RECORDS, "Record set of ROIs, for training.")
     records: Path = option(WHOLE_RECORDS, "Record set of whole slices, for evaluation.")
     folds_file: Path = option(FOLDS_FILE, "Folds of the patients.")
-    pretrained: Path = option(LESION_RUN, "Run of the pre-trained lesion network.")
+    pretrained: Path = option(
+        LESION_RUN, "Run of the pre-trained lesion network, or bundled.", bundled=LESION
+    )
     liver_run: Path = option(LIVER_RUN, "Run of the liver network.")
     engine: EngineSettings = part(EngineSettings)
     data_label: str = option("your data", "Name of the data in the report, e.g. of your study.")

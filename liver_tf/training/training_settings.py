@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from liver_tf.bundled_networks import LESION
 from liver_tf.default_paths import FINETUNE_RUNS, FOLDS_FILE, LESION_RUN, ROI_RECORDS
 from liver_tf.model.architecture import Architecture
 from liver_tf.model.precision_settings import FLOAT16, FLOAT32, PRECISIONS, precision_option
@@ -187,7 +188,12 @@ class FinetuneSettings(TrainingSettings):
     validation_share: float = option(
         0.2, "Share of validation patients if --folds_file is empty.", low=0, high=0.9
     )
-    pretrained: Path = option(LESION_RUN, "Run of the pre-trained network.")
+    pretrained: Path = option(
+        LESION_RUN,
+        "Run of the pre-trained network, or bundled: the lesion network in the package, which "
+        "learned from computed phantoms only (bundled/liver: the liver network).",
+        bundled=LESION,
+    )
     runs: Path = option(
         FINETUNE_RUNS,
         "Folder of all runs. The run is written to fold<F>/seed<S>/<protocol> in it (without "

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from liver_tf.bundled_networks import LIVER
 from liver_tf.options import OptionError, Options, option, part
 from liver_tf.studies.grid import PROTOCOLS
 from liver_tf.studies.transfer.scan_split import ENDS, HEAD, SplitDistances
@@ -29,7 +30,9 @@ class TransferSettings(Options):
         f"folder given by {DATA_VARIABLE}, else in ../shared/data.",
     )
     pretrained: Path = option(
-        Path("phantom_study/runs/liver"), "Run of the liver network that was trained on phantoms."
+        Path("phantom_study/runs/liver"),
+        "Run of the liver network that was trained on phantoms, or bundled.",
+        bundled=LIVER,
     )
     settings: Path = option(
         Path("flags/study/transfer.flags"), "Flag file with the settings of all trainings."

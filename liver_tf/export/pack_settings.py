@@ -1,0 +1,43 @@
+"""Options of ``pack_weights``. Needs no TensorFlow."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from liver_tf.bundled_networks import FOLDER, LESION, LIVER, TYPED
+from liver_tf.options import OptionError, Options, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackSettings(Options):
+    """Options of ``pack_weights``."""
+
+    liver: Path | None = option(None, "Finished run of a liver network.", empty_is_none=True)
+    lesion: Path | None = option(
+        None, "Finished run of a lesion network: background, liver, lesion.", empty_is_none=True
+    )
+    typed: Path | None = option(
+        None, "Finished run of a lesion network with lesion types.", empty_is_none=True
+    )
+    output: Path = option(FOLDER, "Folder of the networks.", shown_default="`liver_tf/weights`")
+    command: str | None = option(None, "The command that made the runs, for the model cards.")
+    commit: str | None = option(
+        None, "Commit of the program that made the runs. Default: the checkout's."
+    )
+    notes: Path | None = option(
+        None, "Markdown file to append to the model cards, e.g. further measures."
+    )
+    assume_phantom: bool = option(
+        False,
+        "Accept runs of earlier versions, which do not state what they learned from, as trained on "
+        "phantoms only.",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.runs():
+            raise OptionError(None, "name at least one run with --liver, --lesion or --typed")
+
+    def runs(self) -> dict[str, Path]:
+        """The given runs by name of their network."""
+        named = {LIVER: self.liver, LESION: self.lesion, TYPED: self.typed}
+        return {name: run for name, run in named.items() if run is not None}

@@ -1,0 +1,20 @@
+"""Pack finished runs of phantoms as the networks of the package (liver_tf/weights).
+
+A network that is not named stays as it is.
+"""
+
+from liver_tf.command_line.run_command import run
+from liver_tf.export.pack_settings import PackSettings
+
+
+def main(settings: PackSettings) -> int:
+    from liver_tf.export.pack_weights import pack_weights
+
+    for folder in pack_weights(settings):
+        size = sum(path.stat().st_size for path in folder.iterdir())
+        print(f"{folder}: packed, {size / 1e6:.2f} MB; see {folder}/model_card.md")
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)
