@@ -4,7 +4,10 @@ Each case leaves a shard and then a memo in ``.cases/``, both written atomically
 matches its input files and the arguments is not converted again. The manifest is written last.
 """
 
+import contextlib
+import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -140,7 +143,7 @@ def convert_case(job: CaseJob) -> CaseOutcome:
     memo = target.output / MEMOS / f"{task.case}.json"
     stamp = _stamp(task, target)
     with write_errors_as_refusals(target.output):
-        return _finished(memo, stamp, target.output) or _convert(task, target, memo, stamp)
+        return _finished(memo, stamp, task, target.output) or _convert(task, target, memo, stamp)
 
 
 @dataclass
@@ -175,6 +178,8 @@ class _CaseTotals:
 def _convert(task: CaseTask, target: Target, memo: Path, stamp: dict) -> CaseOutcome:
     _keep_freed_memory()
     notes, totals = CaseNotes(), _CaseTotals()
+    # Before the files are read: a file that is replaced meanwhile is read again by the next run.
+    read = {"identity": _identity(task), "content": _content(task)}
     shard = target.output / f"{task.case}.tfrecord"
     records = (totals.record(task, one, target.window) for one in read_slices(task, notes))
     try:
@@ -204,7 +209,7 @@ def _convert(task: CaseTask, target: Target, memo: Path, stamp: dict) -> CaseOut
     )
     # A case with refused slices gets no memo: they may have been fixed by the next run.
     if not notes.refusals:
-        atomic_files.write_json(memo, {"stamp": stamp, "entry": entry.to_json()})
+        atomic_files.write_json(memo, {"stamp": stamp, "read": read, "entry": entry.to_json()})
     return CaseOutcome(entry, tuple(notes.refusals))
 
 
@@ -227,13 +232,8 @@ def _diagnosis(diagnoses: Counter[str], total: case_statistics.CaseStatistics) -
 
 def _stamp(task: CaseTask, target: Target) -> dict:
     """What a memo must match to be valid: sizes and times of the files, and the arguments."""
-    files = []
-    for path in task.files:
-        try:
-            status = path.stat()
-            files.append([status.st_size, status.st_mtime_ns])
-        except OSError:
-            files.append([-1, -1])
+    statuses = [_status(path) for path in task.files]
+    files = [[each.st_size, each.st_mtime_ns] if each else [-1, -1] for each in statuses]
     return {
         "version": __version__,
         "schema": SCHEMA_VERSION,
@@ -250,17 +250,46 @@ def _stamp(task: CaseTask, target: Target) -> dict:
     }
 
 
-def _finished(memo: Path, stamp: dict, output: Path) -> CaseOutcome | None:
-    """The outcome of an earlier conversion with the same stamp and an intact shard, or None."""
+def _identity(task: CaseTask) -> list[list[int]]:
+    """Inode and time of the last change of each file, which no program can set back."""
+    statuses = [_status(path) for path in task.files]
+    return [[each.st_ino, each.st_ctime_ns] if each else [] for each in statuses]
+
+
+def _content(task: CaseTask) -> str:
+    """SHA-256 of the files of a case."""
+    digest = hashlib.sha256()
+    for path in task.files:
+        with contextlib.suppress(OSError):  # refused when it is read
+            digest.update(atomic_files.sha256_of(path).encode())
+    return digest.hexdigest()
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None
+
+
+def _finished(memo: Path, stamp: dict, task: CaseTask, output: Path) -> CaseOutcome | None:
+    """The outcome of an earlier conversion of the same files with an intact shard, or None.
+
+    A file can change while its size and time stay the same (``cp -p``, a clock set back), so the
+    content is compared unless it is certainly the same file. Memos of earlier versions state size
+    and time only.
+    """
     if not memo.is_file():
         return None
     try:
         stored = json.loads(memo.read_text(encoding="utf-8"))
         stored_stamp, entry = stored["stamp"], CaseEntry.from_json(stored["entry"])
+        read = stored.get("read")
+        same = not read or read["identity"] == _identity(task) or read["content"] == _content(task)
     except (ValueError, KeyError, TypeError):
         return None
     shard = output / f"{memo.stem}.tfrecord"
-    if stored_stamp != stamp or entry.shard != shard.name or not shard.is_file():
+    if stored_stamp != stamp or not same or entry.shard != shard.name or not shard.is_file():
         return None
     if atomic_files.sha256_of(shard) != entry.sha256:
         return None

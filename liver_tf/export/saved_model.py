@@ -1,5 +1,7 @@
 """Export the cascade as a SavedModel for TensorFlow Serving and OpenVINO Model Server."""
 
+import hashlib
+import json
 import os
 import re
 from dataclasses import asdict
@@ -85,12 +87,16 @@ def _export(
     left_out = []
     with atomic_files.atomic_folder(output) as partial:
         # Weights are constants of the signatures, so the module itself is empty.
-        signatures = signatures_of(cascade.with_constants(), found_as_uint8=found_as_uint8)
+        meaning = _meaning(cascade, provenance)
+        number = _model_id(cascade, meaning)
+        signatures = signatures_of(
+            cascade.with_constants(), found_as_uint8=found_as_uint8, model_id=number
+        )
         tf.saved_model.save(tf.Module(), str(partial), signatures=signatures)
         extra = partial / EXTRA
         extra.mkdir()
-        meaning = _meaning(cascade, provenance)
         meaning["found_outputs"] = "uint8" if found_as_uint8 else "bool"
+        meaning["model_id"] = number
         atomic_files.write_json(extra / MEANING, meaning)
         atomic_files.write_text(extra / CARD, model_card(meaning, measures))
         if not write_warmup(extra, output.parent.name):
@@ -103,6 +109,16 @@ def _export(
             with open(path, "rb+") as file:
                 os.fsync(file.fileno())
     return left_out
+
+
+def _model_id(cascade: Cascade, meaning: dict) -> int:
+    """31 bits of a hash of everything that decides an answer."""
+    facts = {name: meaning[name] for name in ("labels", "liver_network", "lesion_network")}
+    digest = hashlib.sha256(json.dumps(facts | cascade.facts(), sort_keys=True).encode())
+    for network in (cascade.liver.network, *cascade.lesion_networks):
+        for weight in network.model.weights:
+            digest.update(weight.numpy().tobytes())
+    return int.from_bytes(digest.digest()[:4]) >> 1
 
 
 def _meaning(cascade: Cascade, provenance: dict) -> dict:

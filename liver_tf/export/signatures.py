@@ -20,7 +20,9 @@ _INT16_HU = tf.TensorSpec([None, None, None], tf.int16, name="hu")
 _STORED = tf.TensorSpec([None, None, None], tf.int32, name="stored")
 
 
-def signatures_of(cascade: Cascade, *, found_as_uint8: bool = False) -> dict[str, Callable]:
+def signatures_of(
+    cascade: Cascade, *, found_as_uint8: bool = False, model_id: int = 0
+) -> dict[str, Callable]:
     """Functions by the name of their signature; see ``docs/serving.md`` for inputs and outputs.
 
     Independent slices are ``hu`` [batch, rows, columns] with ``spacing_mm`` [batch or 1, 2];
@@ -30,6 +32,7 @@ def signatures_of(cascade: Cascade, *, found_as_uint8: bool = False) -> dict[str
     Args:
       found_as_uint8: Return ``found_liver`` and ``found_lesion`` as uint8 instead of bool, which
         OpenVINO Model Server cannot send.
+      model_id: A number of the model, below 2**31, which every answer on slices repeats.
     """
     classes = len(cascade.label_set)
 
@@ -45,7 +48,8 @@ def signatures_of(cascade: Cascade, *, found_as_uint8: bool = False) -> dict[str
         hu, spacing_mm = checked_slices(hu, spacing_mm)
         spacing_mm = tf.broadcast_to(spacing_mm, [tf.shape(hu)[0], 2])
         outputs = cascade.slice_by_slice(hu, spacing_mm)
-        return {**outputs, "spacing_mm": spacing_mm}
+        numbers = tf.fill([tf.shape(hu)[0]], tf.constant(model_id, tf.int32))
+        return {**outputs, "spacing_mm": spacing_mm, "model_id": numbers}
 
     # No default spacing here: OpenVINO would make a constant of it.
     @tf.function(input_signature=[_FLOAT_HU, _SPACINGS])
@@ -120,6 +124,7 @@ def _answer(outputs: dict[str, tf.Tensor], classes: int) -> dict[str, tf.Tensor]
         "diagnosis_probability": outputs["type_probabilities"],
         "liver_area_mm2": tf.cast(liver, tf.float32) * pixel_mm2,
         "lesion_area_mm2": tf.cast(tf.reduce_sum(lesions, axis=1), tf.float32) * pixel_mm2,
+        "model_id": outputs["model_id"],
     }
 
 

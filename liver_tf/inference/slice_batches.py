@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from liver_tf.inference.trained_network import NOT_FINITE
+from liver_tf.refusals import Refusal
+
 #: Slices per batch.
 BATCH = 8
 
@@ -30,10 +33,30 @@ class SliceGraph:
         }
 
     def __call__(self, slices: np.ndarray, *arrays: Any) -> Any:
-        """Slices [batch, rows, columns] of any other dtype are converted to float32."""
+        """Slices [batch, rows, columns] of any other dtype are converted to float32.
+
+        Raises:
+          Refusal: ``output-not-finite``.
+        """
         if slices.dtype not in self._graphs:
             slices = slices.astype(np.float32)
-        return self._graphs[slices.dtype](*(tf.constant(each) for each in (slices, *arrays)))
+        try:
+            return self._graphs[slices.dtype](*(tf.constant(each) for each in (slices, *arrays)))
+        except tf.errors.InvalidArgumentError as error:
+            raise_not_finite(error)
+            raise
+
+
+def raise_not_finite(error: tf.errors.InvalidArgumentError) -> None:
+    """Raise ``Refusal`` if a graph failed because the outputs of a network are not finite."""
+    if NOT_FINITE in error.message:
+        raise Refusal(
+            "output-not-finite",
+            None,
+            expected="finite outputs of the networks",
+            found="NaN or infinite ones",
+            remedy="Use --precision=float32; if this remains, train the network again.",
+        ) from None
 
 
 def check_hu(hu: np.ndarray) -> None:

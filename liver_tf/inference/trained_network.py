@@ -13,13 +13,17 @@ from liver_tf.pipeline import resample
 from liver_tf.pipeline.standardisation import standardise
 from liver_tf.refusals import Refusal
 
+#: An answer from NaN would name no lesion.
+NOT_FINITE = "outputs of a network that are not finite"
+
 
 class TrainedNetwork:
     """A network and its description as one graph, the same for prediction and export.
 
     ``softmax`` takes standardised HU, float32 [batch, s, s, 1], to class probabilities [batch, s,
-    s, classes]. With ``flips`` the mirror image is averaged too (test-time augmentation). With
-    ``corrected`` the class weights of the training loss are divided out of the probabilities (see
+    s, classes], and fails with ``InvalidArgumentError`` if the outputs are not finite. With
+    ``flips`` the mirror image is averaged too (test-time augmentation). With ``corrected`` the
+    class weights of the training loss are divided out of the probabilities (see
     ``decision_rules``); raises ``ValueError`` if they are unknown.
     """
 
@@ -49,6 +53,7 @@ class TrainedNetwork:
         def softmax(standardised: tf.Tensor) -> tf.Tensor:
             state = [[tf.constant(w) for w in part] for part in weights] if constants else weights
             logits, _ = model.stateless_call(*state, standardised, training=False)
+            logits = tf.debugging.check_numerics(logits, NOT_FINITE)
             if corrected:
                 logits += prior_correction(description.class_weights)
             return tf.nn.softmax(logits)

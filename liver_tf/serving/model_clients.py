@@ -3,10 +3,16 @@
 REST needs only Python; gRPC needs the extra ``serving``, OpenVINO the extra ``openvino``.
 """
 
+import http.client
 import json
+import math
+import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -18,9 +24,18 @@ from liver_tf.ct.hu_plausibility import (
     HuHistogram,
     refuse_implausible_hu,
 )
+from liver_tf.inference.slice_batches import raise_not_finite
 from liver_tf.refusals import Refusal
+from liver_tf.serving.answer_types import (
+    invalid_answer,
+    largest_tensor,
+    largest_text,
+    refuse_too_many_values,
+    typed_answer,
+)
 
 SIGNATURE = "serving_default"
+#: For a complete request and its answer.
 SECONDS = 60.0
 
 #: The default of gRPC is 4 MiB; 128 slices of 512 x 512 take 128 MiB as float32.
@@ -38,19 +53,17 @@ class Client:
     """Base of the clients."""
 
     def __call__(self, hu: np.ndarray, spacing_mm: np.ndarray) -> dict[str, np.ndarray]:
-        """The outputs of ``serving_default`` by name; ``found_*`` are bool.
+        """The outputs of ``serving_default`` by name, as in ``answer_types``.
 
         Args:
           hu: [batch, rows, columns].
           spacing_mm: [batch, 2], or [1, 2] for all slices; 0 where unknown.
 
         Raises:
-          Refusal: ``no-answer``; as ``checked_request``, before anything is sent.
+          Refusal: ``no-answer``, ``answer-invalid``; as ``checked_request``, before anything is
+            sent.
         """
-        answer = self._answer(*checked_request(hu, spacing_mm))
-        # Exported as uint8 for OpenVINO Model Server.
-        found = {k: v.astype(bool) for k, v in answer.items() if k.startswith("found_")}
-        return answer | found
+        return typed_answer(self._answer(*checked_request(hu, spacing_mm)))
 
     def _answer(self, hu: np.ndarray, spacing_mm: np.ndarray) -> dict[str, np.ndarray]:
         raise NotImplementedError
@@ -65,7 +78,11 @@ class Loaded(Client):
 
     def _answer(self, hu: np.ndarray, spacing_mm: np.ndarray) -> dict[str, np.ndarray]:
         serve = self._module.signatures[SIGNATURE]
-        answer = serve(hu=tf.constant(hu), spacing_mm=tf.constant(spacing_mm))
+        try:
+            answer = serve(hu=tf.constant(hu), spacing_mm=tf.constant(spacing_mm))
+        except tf.errors.InvalidArgumentError as error:
+            raise_not_finite(error)
+            raise
         return {name: value.numpy() for name, value in answer.items()}
 
 
@@ -98,16 +115,45 @@ class Rest(Client):
             self._url, rest_body(hu, spacing_mm), {"Content-Type": "application/json"}
         )
         try:
-            with urllib.request.urlopen(request, timeout=SECONDS) as response:
-                outputs = json.loads(response.read())["outputs"]
-                dtypes = {"label_map": np.uint8, "diagnosis": np.int32}
-                # Areas are NaN if the spacing is unknown.
-                return {k: np.array(v, dtypes.get(k, np.float32)) for k, v in outputs.items()}
-        except urllib.error.HTTPError as error:
-            body = error.read(2000).decode(errors="replace")
-            raise _no_answer(f"status {error.code}: {body}") from None
-        except (OSError, ValueError, KeyError) as error:
+            text = _within(SECONDS, lambda: _fetch(request, largest_text(hu.shape)))
+            refuse_too_many_values(text, hu.shape)
+            answer = json.loads(text)
+        except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
             raise _no_answer(f"{type(error).__name__}") from None
+        if not isinstance(answer, dict) or "outputs" not in answer:
+            raise _no_answer("JSON without outputs")
+        return answer["outputs"]
+
+
+def _fetch(request: urllib.request.Request, most_bytes: int) -> bytes:
+    """The body of the answer; not read beyond ``most_bytes``."""
+    try:
+        with urllib.request.urlopen(request, timeout=SECONDS) as response:
+            body = response.read(most_bytes + 1)
+    except urllib.error.HTTPError as error:
+        text = error.read(2000).decode(errors="replace")
+        raise _no_answer(f"status {error.code}: {text}") from None
+    if len(body) > most_bytes:
+        raise _no_answer(f"more than the {most_bytes} bytes that the answer can have")
+    return body
+
+
+def _within(seconds: float, call: Callable[[], bytes]) -> bytes:
+    """The result of a call; raises ``TimeoutError`` if it takes longer.
+
+    The limit of a socket starts again with every byte. A call that does not end is left to a
+    thread, which ends with the process.
+    """
+    future: Future[bytes] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return future.result(seconds)
 
 
 def rest_body(hu: np.ndarray, spacing_mm: np.ndarray) -> bytes:
@@ -148,7 +194,18 @@ class Grpc(Client):
                 found = f"{error.code().name}: {error.details()}"
                 large = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
                 raise _no_answer(found, _TOO_LARGE if large else _NO_SERVER) from None
-        return {name: tf.make_ndarray(value) for name, value in answer.outputs.items()}
+        return {name: _array(name, value, hu.shape) for name, value in answer.outputs.items()}
+
+
+def _array(name: str, tensor: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """A tensor of a message. A single value can stand for any shape, however large."""
+    size = math.prod(each.size for each in tensor.tensor_shape.dim)
+    if 0 <= size <= largest_tensor(shape):
+        try:
+            return tf.make_ndarray(tensor)
+        except (ValueError, TypeError):
+            pass
+    raise invalid_answer([name])
 
 
 def checked_request(hu: np.ndarray, spacing_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

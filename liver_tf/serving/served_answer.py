@@ -15,9 +15,10 @@ from liver_tf.ct.hu_plausibility import USUAL_FIELD_MM
 from liver_tf.ct.scan import Scan
 from liver_tf.export.saved_model import EXTRA, MEANING
 from liver_tf.export.scan_findings import NO_LIVER_TITLE
-from liver_tf.labels import LabelSet
+from liver_tf.labels import LIVER, LabelSet
 from liver_tf.refusals import Refusal
 from liver_tf.report.overlays.draw_overlays import Panel, draw_overlay
+from liver_tf.serving.answer_types import invalid_answer
 from liver_tf.serving.model_clients import Client, check_model
 
 
@@ -33,8 +34,9 @@ def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterat
       picture: PNG file for an overlay image of the answer.
 
     Raises:
-      Refusal: As ``read_dicom_slice`` and the client; ``no-saved-model``;
-        ``picture-name``, ``answer-invalid``.
+      Refusal: As ``read_dicom_slice`` and the client; ``no-saved-model``,
+        ``checksum-differs``, ``model-damaged``; ``picture-name``; ``other-model``,
+        ``answer-invalid``.
     """
     check_model(model)
     if picture and (picture.suffix.lower() != ".png" or picture.resolve() == path.resolve()):
@@ -45,11 +47,11 @@ def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterat
             found="another file",
             remedy="Choose a name such as answer.png; data files are never overwritten.",
         )
-    meaning = json.loads((model / EXTRA / MEANING).read_text(encoding="utf-8"))
+    labels, model_id = _meaning(model)
     scan = read_dicom_slice(path)
     pixel_mm = scan.spacing_mm and scan.spacing_mm[1:]
     answer = client(scan.hu, np.array([pixel_mm or (0.0, 0.0)]))
-    labels = LabelSet("served", tuple(meaning["labels"]))
+    _refuse_other_model(answer, model_id)
     _check_answer(answer, labels, scan.hu.shape)
     diagnosis = "no lesion found" if answer["found_liver"][0] else NO_LIVER_TITLE
     if answer["found_lesion"][0]:
@@ -79,6 +81,35 @@ def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterat
         yield f"picture: {picture}"
 
 
+def _meaning(model: Path) -> tuple[LabelSet, int | None]:
+    """Labels and number of an exported model; None for models of earlier versions."""
+    path = model / EXTRA / MEANING
+    try:
+        meaning = json.loads(path.read_text(encoding="utf-8"))
+        return LabelSet("served", tuple(meaning["labels"])), meaning.get("model_id")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Refusal(
+            "model-damaged",
+            path,
+            expected="the description that trainers.export wrote",
+            found=type(error).__name__,
+            remedy="Copy the model again, or export it again.",
+        ) from None
+
+
+def _refuse_other_model(answer: dict[str, np.ndarray], expected: int | None) -> None:
+    """Refuse (``other-model``) an answer that does not come from the known model."""
+    found = answer.get("model_id", np.array([])).tolist()
+    if expected is not None and found != [expected]:
+        raise Refusal(
+            "other-model",
+            None,
+            expected=f"an answer of the model in --model, number {expected}",
+            found=f"number {found[0]}" if len(found) == 1 else "an answer without its number",
+            remedy="Set --model to the version that the server has loaded, or load this one.",
+        )
+
+
 def _check_answer(answer: dict[str, np.ndarray], labels: LabelSet, shape: tuple[int, ...]) -> None:
     """Refuse (``answer-invalid``) what the graph of ``model.json`` cannot answer."""
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(
@@ -87,22 +118,21 @@ def _check_answer(answer: dict[str, np.ndarray], labels: LabelSet, shape: tuple[
     shapes |= {"label_map": shape, "diagnosis_probability": (1, len(labels.lesions))}
     wrong = [n for n, size in shapes.items() if n not in answer or answer[n].shape != size]
     if not wrong:
-        lesion = bool(answer["found_lesion"][0])
-        if lesion and int(answer["diagnosis"][0]) not in labels.lesion_labels:
-            wrong.append("diagnosis")
-        if not 0 <= int(answer["label_map"].min()) <= int(answer["label_map"].max()) < len(labels):
+        if answer["label_map"].max() >= len(labels):
             wrong.append("label_map")
+        # The rest follows from the label map.
+        pixels = np.bincount(answer["label_map"].ravel(), minlength=len(labels))[LIVER + 1 :]
+        if answer["found_lesion"][0] != pixels.any():
+            wrong.append("found_lesion")
+        majority = int(pixels.argmax()) + LIVER + 1 if pixels.any() else 0
+        if answer["diagnosis"][0] != majority:
+            wrong.append("diagnosis")
         shares = answer["diagnosis_probability"]
-        if not ((shares >= 0) & (shares <= 1.001)).all():  # NaN fails too
+        total = 1.0 if pixels.any() else 0.0
+        if not ((shares >= 0).all() and abs(shares.sum() - total) < 1e-3):  # NaN fails too
             wrong.append("diagnosis_probability")
     if wrong:
-        raise Refusal(
-            "answer-invalid",
-            None,
-            expected="the outputs of the model in --model, in their shapes and ranges",
-            found=f"other values in {', '.join(wrong)}",
-            remedy="Check that the server serves this model; compare their versions.",
-        )
+        raise invalid_answer(wrong)
 
 
 def _field_caution(scan: Scan) -> Iterator[str]:

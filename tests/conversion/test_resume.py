@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -183,6 +184,39 @@ def test_a_case_with_other_files_is_converted_again(tiny_phantom, tmp_path):
     after = records_of(tmp_path / "set")
     changed = [key for key in before if not np_equal(before[key], after[key])]
     assert len(changed) == 2
+
+
+@pytest.mark.parametrize("replaced", [True, False], ids=["another file", "in place"])
+def test_a_file_that_keeps_size_and_time_is_read_again(tiny_phantom, tmp_path, replaced):
+    """As ``cp -p`` of a corrected file leaves it, or a program that sets the time back."""
+    source = shutil.copytree(tiny_phantom / "sheba", tmp_path / "sheba")
+    convert_slices(source / "slices.csv", tmp_path / "set")
+    before = records_of(tmp_path / "set")
+    path = source / read_table(source / "slices.csv")[0]["image"]
+    status, pixels = path.stat(), bytearray(path.read_bytes())
+    pixels[-2:] = pixels[-4:-2] = (1000).to_bytes(2, "little")  # the last pixels, uncompressed
+    if replaced:
+        path.unlink()
+    path.write_bytes(pixels)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_size == status.st_size
+    convert_slices(source / "slices.csv", tmp_path / "set")
+    after = records_of(tmp_path / "set")
+    assert len([key for key in before if not np_equal(before[key], after[key])]) == 1
+
+
+def test_copied_data_are_not_converted_again(tiny_phantom, lits_set, tmp_path, monkeypatch):
+    """A copy has other inodes but the same content; earlier versions stored neither."""
+    folder = shutil.copytree(lits_set, tmp_path / "set")
+    source = shutil.copytree(tiny_phantom / "lits", tmp_path / "lits")
+    memos = sorted((folder / ".cases").iterdir())
+    old = json.loads(memos[0].read_text())
+    assert old.pop("read")
+    memos[0].write_text(json.dumps(old))
+    monkeypatch.setattr("liver_tf.conversion.convert_cases.read_slices", None)
+    _, refusals = convert_lits(source, folder)
+    assert not refusals
+    assert bytes_of(folder, "*.tfrecord") == bytes_of(lits_set, "*.tfrecord")
 
 
 def np_equal(record, other) -> bool:

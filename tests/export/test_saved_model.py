@@ -31,6 +31,7 @@ OUTPUTS = {
     "diagnosis_probability",
     "liver_area_mm2",
     "lesion_area_mm2",
+    "model_id",
 }
 
 

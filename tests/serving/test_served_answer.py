@@ -1,5 +1,7 @@
 """The answer of an exported model about a DICOM slice, in words."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -10,17 +12,23 @@ from liver_tf.serving.model_clients import Loaded
 from tests.builders.ct_files import phantom_hu, write_dicom
 
 
+@pytest.fixture(scope="module")
+def model_id(exported):
+    return json.loads((exported.folder / "assets.extra" / "model.json").read_text())["model_id"]
+
+
 def larger(hu):
     """Four pixels for each: a slice of 24 x 32 pixels is smaller than any liver."""
     return np.kron(hu, np.ones((2, 2), hu.dtype))
 
 
-def answer_of(probabilities, liver=True, lesion=True):
+def answer_of(probabilities, liver=True, lesion=True, model_id=0):
     """A client whose answer is a cyst by most pixels."""
 
     def client(hu, spacing_mm):
         return {
-            "label_map": np.zeros(hu.shape, np.uint8),
+            "label_map": np.full(hu.shape, 2 if lesion else 0, np.uint8),
+            "model_id": np.array([model_id]),
             "found_liver": np.array([liver]),
             "found_lesion": np.array([lesion]),
             "diagnosis": np.int32([2 if lesion else 0]),
@@ -32,14 +40,14 @@ def answer_of(probabilities, liver=True, lesion=True):
     return client
 
 
-def test_both_rules_for_the_type_are_reported(exported, tmp_path):
+def test_both_rules_for_the_type_are_reported(exported, tmp_path, model_id):
     """Most pixels may be cyst while their mean probability favours metastasis."""
     path = write_dicom(tmp_path / "slice.dcm", larger(phantom_hu()[2]))
 
     def lines_of(client):
         return list(served_answer.ask(client, exported.folder, path, None))
 
-    lines = lines_of(answer_of([0.45, 0.07, 0.48]))
+    lines = lines_of(answer_of([0.45, 0.07, 0.48], model_id=model_id))
     assert lines[:3] == [
         "diagnosis: cyst",
         "  (the majority type of the lesion pixels)",
@@ -49,14 +57,14 @@ def test_both_rules_for_the_type_are_reported(exported, tmp_path):
         "diagnosis_agrees: no: cyst by most lesion pixels, metastasis by mean probability; "
         "check the picture" in lines
     )
-    assert "diagnosis_agrees: yes" in lines_of(answer_of([0.48, 0.07, 0.45]))
-    healthy = lines_of(answer_of([0, 0, 0], lesion=False))
+    assert "diagnosis_agrees: yes" in lines_of(answer_of([0.48, 0.07, 0.45], model_id=model_id))
+    healthy = lines_of(answer_of([0, 0, 0], lesion=False, model_id=model_id))
     assert healthy[0] == "diagnosis: no lesion found"
     assert not any("agrees" in line or "cyst" in line for line in healthy)
 
 
 @pytest.mark.parametrize(("mm", "unusual"), [(0.8, True), (6.0, False)])
-def test_an_unusual_field_of_view_is_reported(exported, tmp_path, mm, unusual):
+def test_an_unusual_field_of_view_is_reported(exported, tmp_path, model_id, mm, unusual):
     hu = larger(phantom_hu()[2])
     assert max(hu.shape) * 0.8 < 150 < max(hu.shape) * 6.0
 
@@ -64,13 +72,15 @@ def test_an_unusual_field_of_view_is_reported(exported, tmp_path, mm, unusual):
         dataset.PixelSpacing = [mm, mm]
 
     path = write_dicom(tmp_path / "slice.dcm", hu, change=spaced)
-    lines = list(served_answer.ask(answer_of([1, 0, 0]), exported.folder, path, None))
+    lines = list(
+        served_answer.ask(answer_of([1, 0, 0], model_id=model_id), exported.folder, path, None)
+    )
     assert any("By its spacing the slice measures" in line for line in lines) == unusual
 
 
-def test_a_slice_without_liver_is_not_called_healthy(exported, tmp_path):
+def test_a_slice_without_liver_is_not_called_healthy(exported, tmp_path, model_id):
     path = write_dicom(tmp_path / "slice.dcm", larger(phantom_hu()[2]))
-    client = answer_of([0, 0, 0], liver=False, lesion=False)
+    client = answer_of([0, 0, 0], liver=False, lesion=False, model_id=model_id)
     first = next(iter(served_answer.ask(client, exported.folder, path, None)))
     assert first == "diagnosis: no liver found: not the same as a healthy liver"
 
@@ -90,9 +100,12 @@ def test_a_picture_never_replaces_the_input(tmp_path, name):
     [
         ("diagnosis", np.array([-1])),
         ("diagnosis", np.array([99])),
+        ("diagnosis", np.array([3])),
+        ("found_lesion", np.array([False])),
         ("label_map", None),
         ("diagnosis_probability", np.full((1, 3), np.nan)),
         ("diagnosis_probability", np.zeros((1, 7))),
+        ("diagnosis_probability", np.full((1, 3), 0.9)),
         ("lesion_area_mm2", None),
     ],
 )
@@ -112,3 +125,30 @@ def test_the_answer_of_the_model_itself_is_accepted(exported, tmp_path):
     client = Loaded(exported.folder)
     lines = list(served_answer.ask(client, exported.folder, path, None))
     assert lines[0].startswith("diagnosis: ")
+
+
+def test_the_answer_of_another_model_is_refused(exported, tmp_path, model_id):
+    path = write_dicom(tmp_path / "slice.dcm", larger(phantom_hu()[2]))
+    another = answer_of([1, 0, 0], model_id=model_id + 1)
+    with pytest.raises(Refusal, match=rf"\[other-model\].*number {model_id}; found number"):
+        list(served_answer.ask(another, exported.folder, path, None))
+
+    def old(hu, spacing_mm):
+        answer = answer_of([1, 0, 0])(hu, spacing_mm)
+        return {name: value for name, value in answer.items() if name != "model_id"}
+
+    with pytest.raises(Refusal, match=r"\[other-model\].*an answer without its number"):
+        list(served_answer.ask(old, exported.folder, path, None))
+    assert served_answer._refuse_other_model(old(np.zeros((1, 4, 4)), None), None) is None
+
+
+def test_a_damaged_description_of_the_model_is_refused(exported, tmp_path):
+    model = tmp_path / "1"
+    (model / "assets.extra").mkdir(parents=True)
+    (model / "saved_model.pb").touch()
+    path = write_dicom(tmp_path / "slice.dcm", larger(phantom_hu()[2]))
+    for text in (None, "{", "[]", '{"labels": 3}', '{"labels": ["air"]}', "[" * 100_000):
+        if text is not None:
+            (model / "assets.extra" / "model.json").write_text(text)
+        with pytest.raises(Refusal, match=r"\[model-damaged\]"):
+            list(served_answer.ask(None, model, path, None))

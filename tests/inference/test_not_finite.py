@@ -1,0 +1,46 @@
+"""Networks whose outputs are NaN or infinite give an error, not a healthy liver."""
+
+import numpy as np
+import pytest
+
+from liver_tf.assessment.slice_predictor import SlicePredictor
+from liver_tf.export.saved_model import write_saved_model
+from liver_tf.inference.cascade import Cascade
+from liver_tf.inference.liver_finder import LiverFinder
+from liver_tf.records.record_schema import SliceRecord
+from liver_tf.refusals import Refusal
+from liver_tf.serving.model_clients import Loaded
+from tests.builders.served import draw_slices
+
+NOT_FINITE = r"\[output-not-finite\]"
+
+
+@pytest.fixture(params=[np.nan, np.inf])
+def cascade(request, make_network):
+    """Everything is liver, and the lesion network answers with what is not finite."""
+    liver = LiverFinder(make_network("liver", favoured=[0.0, 9.0]))
+    return Cascade(liver, make_network("lesion", favoured=[0.0, 0.0, request.param, 0.0, 0.0]))
+
+
+def test_a_scan_is_refused(cascade, make_network):
+    hu = draw_slices(2, 64, 64)
+    with pytest.raises(Refusal, match=NOT_FINITE):
+        cascade.predict(hu, None)
+    finder = LiverFinder(make_network("liver", favoured=[0.0, np.nan]))
+    with pytest.raises(Refusal, match=NOT_FINITE):
+        finder.find(hu)
+
+
+def test_an_evaluation_is_refused(cascade):
+    image = draw_slices(1, 64, 64)[0].astype(np.int16)
+    record = SliceRecord(image, np.zeros_like(image, np.uint8), None, "c", "p", 0, "")
+    with pytest.raises(Refusal, match=NOT_FINITE):
+        SlicePredictor(cascade)([record])
+
+
+def test_an_exported_model_gives_an_error(make_network, tmp_path):
+    liver = LiverFinder(make_network("liver", favoured=[0.0, np.nan]))
+    write_saved_model(Cascade(liver, make_network("lesion")), tmp_path / "1", {})
+    client = Loaded(tmp_path / "1")
+    with pytest.raises(Refusal, match=NOT_FINITE):
+        client(draw_slices(1, 64, 64), np.zeros((1, 2)))
