@@ -10,6 +10,7 @@ from liver_tf.ct.scan import Scan
 from liver_tf.inference.lesion_components import LesionComponents
 from liver_tf.inference.lesion_properties import DetectedLesion, diagnosis
 from liver_tf.labels import LabelSet
+from liver_tf.refusals import Caution
 from liver_tf.trained_on import NOT_STORED, CascadeTrainedOn
 
 #: Status in tables and JSON. "No liver" is separate because it does not mean healthy.
@@ -32,6 +33,7 @@ class ScanFindings:
       lesions: The lesions in the label map, from ``find_lesions``.
       liver_found: False if the liver network found no liver; no lesions were then searched for.
       trained_on: What the networks learned from.
+      cautions: On the liver, see ``liver_plausibility``.
 
     Raises:
       ValueError: ``labels`` or ``lesions`` do not match the scan.
@@ -43,6 +45,7 @@ class ScanFindings:
     label_set: LabelSet
     liver_found: bool = True
     trained_on: CascadeTrainedOn = NOT_STORED
+    cautions: tuple[Caution, ...] = ()
 
     def __post_init__(self) -> None:
         if self.labels.shape != self.scan.hu.shape:

@@ -55,6 +55,7 @@ def scan_page(title: str, findings: ScanFindings, made_by: AlgorithmIdentity) ->
         title=title,
         verdict=NO_LIVER_TITLE if warn else _verdict(findings),
         warning=NO_LIVER_WARNING if warn else None,
+        cautions=[f"{each.code}: {each.text}" for each in findings.cautions],
         classes=data["classes"],
         last=len(findings.labels) - 1,
         table=_lesion_table(findings.lesions),

@@ -40,7 +40,7 @@ class ScanResults:
       diagnosis: The majority class among all lesion voxels, or ``healthy``.
       lesions: One row per lesion, with the columns of ``lesions.csv``.
       text: One-line summary for the terminal.
-      cautions: On the scan and on the files written.
+      cautions: On the scan, the liver and the files written.
     """
 
     folder: Path
@@ -93,7 +93,8 @@ def write_results(
         float(mm) if math.isfinite(mm) else None for mm in findings.scan.spacing_mm
     ]
     with atomic_files.atomic_folder(folder) as partial:
-        missing, cautions = _write_labels(partial, findings, made_by)
+        missing, unwritten = _write_labels(partial, findings, made_by)
+        cautions = (*findings.scan.cautions, *findings.cautions, *unwritten)
         drawn = _draw_overlays(partial, findings, pictures)
         write_lesions_csv(partial / CSV, rows, folder.name, findings.status)
         atomic_files.write_text(partial / PAGE, scan_page(folder.name, findings, made_by))
@@ -115,7 +116,7 @@ def write_results(
                     plain({**asdict(lesion), **asdict(centroid)})
                     for lesion, centroid in zip(findings.lesions, centroids, strict=True)
                 ],
-                "cautions": [asdict(each) for each in (*findings.scan.cautions, *cautions)],
+                "cautions": [asdict(each) for each in cautions],
                 "files": sorted(path.name for path in partial.iterdir()),
                 "not_written": missing,
             },
@@ -123,9 +124,8 @@ def write_results(
     notes = [
         f"{folder}: {len(labels)} slice(s), {_verdict(findings)}, {drawn} overlay(s)",
         *(f"no {name}: {reason['code']}" for name, reason in missing.items()),
-        *(caution.text for caution in cautions),
+        *(caution.text for caution in (*findings.cautions, *unwritten)),
     ]
-    cautions = (*findings.scan.cautions, *cautions)
     return ScanResults(
         folder, findings.status, findings.diagnosis, rows, "; ".join(notes), cautions
     )

@@ -12,6 +12,7 @@ from liver_tf.inference import postprocessing
 from liver_tf.inference.decision_threshold import decide
 from liver_tf.inference.ensemble_checks import check_networks, check_runs
 from liver_tf.inference.graph_components_2d import dilate, largest_components_2d
+from liver_tf.inference.largest_component_3d import largest_component
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.postprocessing import NOTHING, PostProcessing
 from liver_tf.inference.roi_box import boxes_of_scan, paste, square_boxes, windows_of
@@ -41,12 +42,14 @@ class Prediction:
       boxes: The ROI box of each slice; None without liver.
       probabilities: float16 [lesion voxels, networks, types], of each lesion network at the voxels
         labelled as lesion, in C order.
+      network_mask: bool [slices, s, s], all components of the liver network's mask, on its grid.
     """
 
     labels: np.ndarray
     liver: np.ndarray
     boxes: tuple[Box | None, ...]
     probabilities: np.ndarray
+    network_mask: np.ndarray
 
 
 class Cascade:
@@ -152,7 +155,8 @@ class Cascade:
           ValueError: As ``check_hu``.
         """
         check_hu(hu)
-        grids = self.liver.find_on_grid(hu)
+        network_mask = self.liver.masks_on_grid(hu)
+        grids = largest_component(network_mask)
         liver = self.liver.on_slices(grids, hu.shape[1:])
         boxes = boxes_of_scan(liver, spacing_mm, self.rule)
         labels = np.zeros(hu.shape, np.uint8)
@@ -175,7 +179,7 @@ class Cascade:
             spacing = tf.constant([spacing_mm or (0.0, 0.0)], tf.float32)
             least = int(least_pixels(spacing, self.how)[0])
             probabilities = probabilities[without_small(labels, liver, least)]
-        return Prediction(labels, liver, tuple(boxes), probabilities)
+        return Prediction(labels, liver, tuple(boxes), probabilities, network_mask)
 
     def no_probabilities(self) -> np.ndarray:
         """The probabilities of no lesion voxels."""

@@ -47,12 +47,12 @@ class LiverFinder:
           ValueError: As ``check_hu``.
         """
         check_hu(hu)
-        return self.on_slices(self.find_on_grid(hu), hu.shape[1:])
+        return self.on_slices(largest_component(self.masks_on_grid(hu)), hu.shape[1:])
 
-    def find_on_grid(self, hu: np.ndarray) -> np.ndarray:
-        """As ``find``, on the grid of the liver network, bool [slices, s, s]."""
+    def masks_on_grid(self, hu: np.ndarray) -> np.ndarray:
+        """All components, on the grid of the liver network, bool [slices, s, s]."""
         parts = [self._mask(hu[k : k + BATCH]).numpy() for k in range(0, len(hu), BATCH)]
-        return largest_component(np.concatenate(parts))
+        return np.concatenate(parts)
 
     def on_slices(self, grids: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
         """Resample grids to slices of ``size``, bool [slices, rows, columns]."""

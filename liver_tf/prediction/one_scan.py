@@ -17,6 +17,7 @@ from liver_tf.export.scan_findings import ScanFindings
 from liver_tf.export.scan_results import ScanResults, refuse_existing, write_results
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.lesion_properties import find_lesions
+from liver_tf.inference.liver_plausibility import liver_cautions
 from liver_tf.prediction.prediction_settings import ResultSettings
 
 
@@ -46,11 +47,12 @@ def predict_scan(
         type_threshold=settings.type_threshold,
     )
     liver_found = bool(prediction.liver.any())
+    cautions = liver_cautions(scan.hu, prediction.liver, prediction.network_mask, scan.spacing_mm)
     return write_results(
         folder,
         ScanFindings(
             *(scan, prediction.labels, lesions, cascade.label_set, liver_found),
-            cascade.trained_on,
+            *(cascade.trained_on, cautions),
         ),
         made_by or AlgorithmIdentity(),
         pictures=settings.pictures,

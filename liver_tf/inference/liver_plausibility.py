@@ -1,0 +1,123 @@
+"""Whether a liver mask can be a liver: cautions that need no reference mask.
+
+The limits are wide: a correct outline of a usual scan gets no caution, and a partial scan gets
+``liver-cut`` only.
+"""
+
+import numpy as np
+
+from liver_tf.ct.hu_plausibility import LARGEST_SHARE_OUTSIDE, PLAUSIBLE_MEAN_HU, SOFT_TISSUE_HU
+from liver_tf.inference.largest_component_3d import MOST_RUNS
+from liver_tf.inference.pixel_runs import components, holes, runs_of
+from liver_tf.refusals import Caution
+
+#: From a small remnant after resection to severe polycystic disease.
+VOLUME_LIMITS_ML = (400.0, 4000.0)
+#: The first or last slice cuts the liver if its liver area exceeds this share of the largest area;
+#: a smaller tip that is missing changes the volume by less than 2 %.
+CUT_SHARE = 0.1
+#: Liver along the border of an image, in mm (or pixels if the spacing is unknown), that cuts it.
+CUT_MM = 20.0
+#: Largest share of the liver that may be filled holes; large dark lesions leave such holes.
+HOLES_SHARE = 0.05
+#: Largest size of the second part, as a share of the first.
+PARTS_SHARE = 0.05
+#: SD of HU, clipped to soft tissue, above which the mask covers more than one organ.
+LARGEST_SD_HU = 70.0
+
+
+def liver_cautions(
+    hu: np.ndarray,
+    liver: np.ndarray,
+    network_mask: np.ndarray,
+    spacing_mm: tuple[float, ...] | None,
+) -> tuple[Caution, ...]:
+    """Cautions on the liver of a scan, at most one of each code; none if there is no liver.
+
+    Args:
+      hu: HU [slices, rows, columns], canonical orientation.
+      liver: bool of the same shape: the largest component, with its holes filled.
+      network_mask: bool [slices, s, s], all that the network marked.
+      spacing_mm: Along (slices, rows, columns). Without it (None, or NaN between slices) the volume
+        is not checked.
+
+    Returns:
+      ``liver-volume``, ``liver-cut``, ``liver-holes``, ``liver-parts``, ``liver-hu``.
+    """
+    areas = np.array([np.count_nonzero(each) for each in liver])
+    if not areas.any():
+        return ()
+    cut = _cut(liver, areas, spacing_mm)
+    found = [
+        *_volume(int(areas.sum()), spacing_mm, partial=bool(cut) or len(hu) == 1),
+        *cut,
+        *_shape(network_mask),
+        *_hu(hu, liver),
+    ]
+    return tuple(Caution(code, text) for code, text in found)
+
+
+_Found = list[tuple[str, str]]
+
+
+def _volume(voxels: int, spacing_mm: tuple[float, ...] | None, *, partial: bool) -> _Found:
+    volume = voxels * float(np.prod(spacing_mm or np.nan)) / 1000
+    least, most = VOLUME_LIMITS_ML
+    if not (volume > most or (volume < least and not partial)):
+        return []
+    expected = f"expected {least:.0f} to {most:.0f} ml"
+    text = f"the liver has {volume:.0f} ml; {expected}. Check the outline and the spacing."
+    return [("liver-volume", text)]
+
+
+def _cut(liver: np.ndarray, areas: np.ndarray, spacing_mm: tuple[float, ...] | None) -> _Found:
+    """Not for a single slice, which is always a part."""
+    row_mm, column_mm = (spacing_mm or (1.0,) * 3)[1:]
+    sides = {
+        "anterior": liver[:, 0].sum(axis=1).max() * column_mm,
+        "posterior": liver[:, -1].sum(axis=1).max() * column_mm,
+        "right": liver[:, :, 0].sum(axis=1).max() * row_mm,
+        "left": liver[:, :, -1].sum(axis=1).max() * row_mm,
+    }
+    cut = [side for side, length in sides.items() if length >= CUT_MM]
+    if len(liver) > 1:
+        ends = {"lower": areas[0], "upper": areas[-1]}
+        cut += [end for end, area in ends.items() if area > CUT_SHARE * areas.max()]
+    if not cut:
+        return []
+    text = f"the {', '.join(cut)} border of the scan cuts the liver: its volume is incomplete."
+    return [("liver-cut", text)]
+
+
+def _shape(network_mask: np.ndarray) -> _Found:
+    runs = runs_of(network_mask, network_mask.shape, MOST_RUNS)
+    if runs is None or not len(runs):
+        return []
+    names, count = components(runs)
+    sizes = np.bincount(names, runs.length, minlength=count)
+    filled = holes(runs[names == sizes.argmax()]).length.sum()
+    found = []
+    if (share := filled / (filled + sizes.max())) > HOLES_SHARE:
+        text = f"holes of the outline, {share:.0%} of the liver, were filled"
+        found.append(("liver-holes", f"{text}. Check whether they are large lesions."))
+    second = np.sort(sizes)[-2] / sizes.max() if count > 1 else 0.0
+    if second > PARTS_SHARE:
+        text = f"the liver network found several parts, the second with {second:.0%} of the largest"
+        found.append(("liver-parts", f"{text}. Only the largest is used: check the outline."))
+    return found
+
+
+def _hu(hu: np.ndarray, liver: np.ndarray) -> _Found:
+    values = hu[liver]
+    mean = values.mean(dtype=np.float64)
+    outside = np.mean((values < SOFT_TISSUE_HU[0]) | (values > SOFT_TISSUE_HU[1]))
+    sd = np.clip(values, *SOFT_TISSUE_HU).std(dtype=np.float64)
+    low, high = PLAUSIBLE_MEAN_HU["liver"]
+    if low <= mean <= high and outside <= LARGEST_SHARE_OUTSIDE and sd <= LARGEST_SD_HU:
+        return []
+    text = (
+        f"in the outline of the liver the mean is {mean:.0f} HU, the SD {sd:.0f} HU, and "
+        f"{outside:.0%} of the voxels are air, lung, bone or metal; expected a mean of {low:.0f} "
+        f"to {high:.0f} HU and an SD of at most {LARGEST_SD_HU:.0f} HU. Check the outline."
+    )
+    return [("liver-hu", text)]
