@@ -4,6 +4,7 @@
 # make test-all    all tests, the long ones included (15 minutes on 2 cores)
 # make docs        build the documentation site into site/; fails on a broken link
 # make bench       everything that other libraries can do too, beside them
+# make real-check  the liver network on real CT: volumes and Dice; LIVER_RUN=RUN checks a run
 # make fuzz, make kill-test   the long robustness campaigns; the tests include a short form of each
 # make differential  random valid files read by this program, SimpleITK and nibabel, voxel by voxel
 # make parity      augmentation compared with tensorflow-addons, in a separate environment
@@ -20,7 +21,7 @@ PIP_INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c cons
 WORKERS ?= 2
 PYTEST := $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo reproduce bench test test-all lint types docs fuzz kill-test differential pacs-test parity clean
+.PHONY: demo reproduce bench test test-all lint types docs real-check fuzz kill-test differential pacs-test parity clean
 
 demo: $(VENV)/installed
 	$(RUN) -m trainers.demo
@@ -43,6 +44,9 @@ types: $(VENV)/installed-test
 
 docs: $(VENV)/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+
+real-check: $(VENV)/installed
+	$(RUN) -m benchmarks.real_check $(if $(LIVER_RUN),--liver_run=$(LIVER_RUN))
 
 fuzz: $(VENV)/installed-test
 	$(RUN) -m tests.campaigns.fuzz

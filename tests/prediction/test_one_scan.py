@@ -32,6 +32,8 @@ def test_results_are_complete_and_on_the_grid_of_the_volume(volume, tmp_path, in
     label_map = np.asarray(labels.dataobj)
     assert reported["liver_voxels_with_lesions"] == int((label_map >= 1).sum())
     assert sum(lesion["voxels"] for lesion in reported["lesions"]) == int((label_map >= 2).sum())
+    assert "liver-cut" in [each["code"] for each in reported["cautions"]]
+    assert "liver-cut: the lower, upper border" in (folder / "scan.html").read_text()
     assert 1 <= len(list(folder.glob("slice-*.png"))) <= 2
     assert [path.name for path in folder.parent.iterdir()] == ["scan-001"]
     assert "Doe" not in (folder / "lesions.json").read_text()
