@@ -100,7 +100,9 @@ def ours(
 
 
 def _openvino(batch: int, side: int, filters: int, images: int) -> Callable:
-    import openvino
+    from liver_tf.serving.quiet_openvino import import_openvino
+
+    openvino = import_openvino()
     import tensorflow as tf
 
     network = _network(side, filters)

@@ -33,6 +33,7 @@ from liver_tf.serving.answer_types import (
     refuse_too_many_values,
     typed_answer,
 )
+from liver_tf.serving.quiet_openvino import import_openvino
 
 SIGNATURE = "serving_default"
 #: For a complete request and its answer.
@@ -91,10 +92,7 @@ class OpenVino(Client):
 
     def __init__(self, folder: Path) -> None:
         check_model(folder)
-        try:
-            import openvino
-        except ImportError:
-            raise _not_installed("OpenVINO", "openvino") from None
+        openvino = import_openvino()
         # In 32 bits, as TensorFlow; by default OpenVINO uses 16 where the processor can.
         exact = {"INFERENCE_PRECISION_HINT": "f32"}
         self._model = openvino.Core().compile_model(str(folder), "CPU", exact)

@@ -1,9 +1,11 @@
 """A tiny exported cascade, and calls of its signatures."""
 
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from liver_tf.inference.cascade import Cascade
@@ -20,6 +22,12 @@ class Exported:
 
     def signature(self, name="serving_default"):
         return self.loaded.signatures[name]
+
+
+def require_openvino():
+    """Skip a test without OpenVINO; its plain import would report to its vendor."""
+    if importlib.util.find_spec("openvino") is None:
+        pytest.skip("OpenVINO is missing (pip install 'liver_tf[openvino]')")
 
 
 def draw_slices(count, rows, columns):

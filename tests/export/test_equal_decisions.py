@@ -11,7 +11,7 @@ from liver_tf.export.saved_model import write_saved_model
 from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.records.record_schema import SliceRecord
 from liver_tf.serving.model_clients import OpenVino
-from tests.builders.served import Exported, call_model
+from tests.builders.served import Exported, call_model, require_openvino
 
 #: Of the classes background, liver, cyst, hemangioma (no pixel in training) and metastasis.
 WEIGHTS = (0.3, 0.6, 40.0, 0.0, 9.0)
@@ -86,7 +86,7 @@ def test_export_of_a_volume(rule):
 
 
 def test_openvino(rule):
-    pytest.importorskip("openvino", reason="OpenVINO is missing (pip install 'liver_tf[openvino]')")
+    require_openvino()
     _, exported = rule
     spacing = np.full((3, 2), SPACING, np.float32)
     answer = OpenVino(exported.folder)(slices().astype(np.float32), spacing)

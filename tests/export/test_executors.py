@@ -13,7 +13,7 @@ import tensorflow as tf
 from liver_tf.inference.roi_box import windows_of
 from liver_tf.refusals import Refusal
 from liver_tf.serving.model_clients import Loaded, OpenVino
-from tests.builders.served import call_model, draw_slices
+from tests.builders.served import call_model, draw_slices, require_openvino
 
 #: Batch, rows and columns; all but the first take long.
 FIRST, *OTHERS = (
@@ -49,7 +49,7 @@ def tensorflow(exported):
 
 @pytest.fixture(scope="module")
 def openvino(exported):
-    pytest.importorskip("openvino", reason="OpenVINO is missing (pip install 'liver_tf[openvino]')")
+    require_openvino()
     return OpenVino(exported.folder)
 
 
