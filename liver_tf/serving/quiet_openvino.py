@@ -1,6 +1,5 @@
 """Import OpenVINO without its telemetry."""
 
-import importlib
 import sys
 from types import ModuleType
 
@@ -15,7 +14,7 @@ def import_openvino() -> ModuleType:
     """
     sys.modules.setdefault("openvino_telemetry", None)
     try:
-        return importlib.import_module("openvino")
+        import openvino
     except ImportError:
         raise Refusal(
             "extra-missing",
@@ -24,3 +23,4 @@ def import_openvino() -> ModuleType:
             found="an installation without it",
             remedy="Install the extra: pip install 'liver_tf[openvino]'.",
         ) from None
+    return openvino
