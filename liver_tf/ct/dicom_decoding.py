@@ -18,6 +18,9 @@ from liver_tf.refusals import Refusal
 
 MAX_SIDE = 8192
 
+#: Length of an encapsulated element (PS3.5, 7.1).
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+
 
 def decode_pixels(dataset: FileDataset, path: Path, frames: int) -> np.ndarray:
     """Stored pixel values [frames, rows, columns], without rescale, dtype of the decoder."""
@@ -27,10 +30,14 @@ def decode_pixels(dataset: FileDataset, path: Path, frames: int) -> np.ndarray:
 
 def check_pixels(dataset: FileDataset, path: Path, frames: int) -> tuple[int, int]:
     """Check that pixel data of the size in the header can be decoded; return (rows, columns)."""
+    stated = getattr(dataset.get_item("PixelData"), "length", _UNDEFINED_LENGTH)
     data = value_of(dataset, "PixelData", path)
     if not isinstance(data, bytes) or not data:
         found = "no PixelData, or a file that is truncated before it"
         raise bad_input("dicom-no-pixels", path, "pixel data", found)
+    if stated != _UNDEFINED_LENGTH and stated > len(data):
+        expected = f"{stated} bytes of pixel data, as the element states"
+        raise bad_input("dicom-truncated", path, expected, f"{len(data)} bytes")
     rows = whole_number(dataset, "Rows", path) or 0
     columns = whole_number(dataset, "Columns", path) or 0
     if not (1 <= rows <= MAX_SIDE and 1 <= columns <= MAX_SIDE):

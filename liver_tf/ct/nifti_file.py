@@ -6,6 +6,7 @@ nibabel does not read a gzip stream to its end, where the CRC is stored, so the 
 import contextlib
 import gzip
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -41,8 +42,9 @@ class NiftiFile:
     def __init__(self, path: Path | str) -> None:
         self.path = require_file(path)
         with contextlib.ExitStack() as opened, _reading_errors_as_refusals(self.path):
-            size = self.path.stat().st_size
             raw: BinaryIO = opened.enter_context(open(self.path, "rb"))
+            self._raw, self._state = raw, _state(raw)
+            size = self.path.stat().st_size
             zipped = raw.read(2) == _GZIP_MAGIC
             _refuse_misnamed(self.path, zipped)
             raw.seek(0)
@@ -123,9 +125,18 @@ class NiftiFile:
     def _refuse_more(self) -> None:
         with _reading_errors_as_refusals(self.path):
             more = self._stream.read(1)
+            changed = _state(self._raw) != self._state
+        if changed:
+            expected = "a file that does not change while it is read"
+            raise bad_input("file-changed", self.path, expected, "a change of its size or time")
         if more:
             found = "more data than the dimensions in the header account for"
             raise bad_input("nifti-size", self.path, "a file that ends with its last voxel", found)
+
+
+def _state(file: BinaryIO) -> tuple[int, int]:
+    status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns
 
 
 @contextlib.contextmanager

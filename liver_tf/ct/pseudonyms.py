@@ -10,12 +10,14 @@ import hmac
 import logging
 import os
 import secrets
+import stat
 import uuid
 from pathlib import Path
 
 from liver_tf.atomic_files import NOT_SUPPORTED
 from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.input_file import require_file, unreadable
+from liver_tf.refusals import printable
 
 KEY_VARIABLE = "LIVER_TF_SITE_KEY"
 DEFAULT_KEY_FILE = Path("site.key")
@@ -78,7 +80,13 @@ def key_fingerprint(key: bytes) -> str:
 
 def _key_from_file(path: Path) -> bytes:
     try:
-        return _strong_enough(require_file(path).read_bytes(), path)
+        if require_file(path).stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
+            _log.warning(
+                "Every user of this machine can read or write the site key in %s, and so find out "
+                "whether a person is in the data. Run: chmod go= %s",
+                *(printable(path.name),) * 2,
+            )
+        return _strong_enough(path.read_bytes(), path)
     except OSError:
         raise unreadable(path) from None
 

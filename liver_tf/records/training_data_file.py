@@ -35,9 +35,12 @@ def load_training_data(path: Path) -> tuple[SplitPart, ...]:
         raise bad_records("no-seen", path, expected, "no such file")
     try:
         parts = json.loads(path.read_text(encoding="utf-8"))
-        return tuple(
+        seen = tuple(
             SplitPart(p["name"], p["site_key"], tuple(map(_case, p["cases"]))) for p in parts
         )
+        if not any(part.cases for part in seen):
+            raise ValueError("no network learns from nothing")
+        return seen
     except (ValueError, KeyError, TypeError, AttributeError):
         expected = "the list that training writes"
         raise bad_records("seen-damaged", path, expected, "other content") from None

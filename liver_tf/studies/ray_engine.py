@@ -7,6 +7,9 @@ from typing import Any
 from liver_tf.refusals import Refusal
 from liver_tf.studies.run_process import FAILED, JobResult, StudyJob, execute_job
 
+#: How long to wait for a cluster; ``ray.init`` would wait for minutes.
+_ANSWER_SECONDS = 20.0
+
 
 class RayEngine:
     """Executes as many runs at a time as the cluster has resources for.
@@ -33,6 +36,7 @@ class RayEngine:
                 found="no module ray",
                 remedy="Run: pip install -c constraints.txt -e '.[ray]'.",
             ) from None
+        _require_answer(address)
         try:
             ray.init(address=address, logging_level="ERROR", log_to_driver=False)
         except (ConnectionError, RuntimeError, ValueError) as error:
@@ -67,3 +71,23 @@ class RayEngine:
 
     def close(self) -> None:
         self._ray.shutdown()
+
+
+def _require_answer(address: str | None) -> None:
+    """Refuse (``ray-cluster``) an address at which no gRPC server answers, as Ray's are."""
+    host = (address or "").removeprefix("ray://")
+    if ":" not in host or os.environ.get("RAY_USE_TLS") == "1":
+        return  # a cluster on this machine, or one that only Ray can speak to
+    import grpc
+
+    with grpc.insecure_channel(host, [("grpc.enable_http_proxy", 0)]) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(_ANSWER_SECONDS)
+        except grpc.FutureTimeoutError:
+            raise Refusal(
+                "ray-cluster",
+                None,
+                expected="a Ray cluster at --ray_address",
+                found=f"no answer within {_ANSWER_SECONDS:g} s",
+                remedy="Check --ray_address, whether the cluster is running, and firewalls.",
+            ) from None

@@ -14,6 +14,7 @@ from pydicom.uid import (
 )
 
 from liver_tf.ct.dicom_slice import read_dicom_slice
+from liver_tf.refusals import Refusal
 from tests.builders.ct_files import compress, phantom_hu, write_dicom
 
 #: Package of the extra ``codecs`` that decodes each syntax; pydicom itself decodes RLE.
@@ -47,3 +48,14 @@ def test_lossless_slices_keep_their_voxels(tmp_path, syntax, change):
     scan = read_dicom_slice(path)
     np.testing.assert_array_equal(scan.hu[0], hu)
     assert scan.cautions == ()
+
+
+@pytest.mark.parametrize("length", [0xFFFFFFFE, 0x7FFFFFFF, 1 << 20])
+def test_pixel_data_shorter_than_they_state_are_refused(tmp_path, length):
+    """Also if they are long enough for the rows and columns: the file is damaged or truncated."""
+    path = write_dicom(tmp_path / "slice.dcm", phantom_hu()[2])
+    data = path.read_bytes()
+    at = data.rindex(b"\xe0\x7f\x10\x00OW") + 8
+    path.write_bytes(data[:at] + length.to_bytes(4, "little") + data[at + 4 :])
+    with pytest.raises(Refusal, match=rf"\[dicom-truncated\] expected {length} bytes"):
+        read_dicom_slice(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import struct
 
 import nibabel
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from liver_tf.ct.hu_plausibility import mask_cautions
+from liver_tf.ct.nifti_file import NiftiFile, read_nifti
 from liver_tf.ct.nifti_volume import read_nifti_labels, read_nifti_volume
 from liver_tf.ct.nifti_writer import labels_to_nifti, write_nifti_labels
 from liver_tf.refusals import Refusal
@@ -47,6 +49,20 @@ def test_a_valid_file_is_read(tmp_path, good):
     scan = read_nifti_volume(tmp_path / "patient.nii")
     np.testing.assert_array_equal(scan.hu, phantom_hu())
     assert scan.cautions == ()
+
+
+def test_a_file_that_is_overwritten_while_it_is_read_is_refused(tmp_path, good):
+    """Its voxels would be a mixture of two scans."""
+    path = tmp_path / "patient.nii"
+    path.write_bytes(good)
+    os.utime(path, (1e9, 1e9))
+    with NiftiFile(path) as file:
+        slabs = file.slabs()
+        next(slabs)
+        path.write_bytes(good[:500] + good[500:][::-1])
+        with pytest.raises(Refusal, match=r"\[file-changed\]"):
+            list(slabs)
+    assert len(read_nifti(path)[1]) > 0
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,17 @@ def test_a_new_key_is_private_and_reported(empty_folder, caplog):
     assert key.decode() not in caplog.text
 
 
+def test_a_key_that_all_users_can_read_is_reported(empty_folder, caplog):
+    path = empty_folder / "shared.key"
+    path.write_bytes(b"g" * 20)
+    for mode, cautions in ((0o600, 0), (0o640, 0), (0o644, 1)):
+        path.chmod(mode)
+        caplog.clear()
+        assert load_site_key(path) == b"g" * 20
+        assert len(caplog.records) == cautions
+    assert "chmod go= shared.key" in caplog.text
+
+
 @pytest.mark.parametrize("weak", ["", "   ", "short", "x" * 15])
 def test_weak_keys_from_any_source_are_refused(empty_folder, monkeypatch, weak):
     (empty_folder / "weak").write_text(weak)

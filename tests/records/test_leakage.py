@@ -285,6 +285,8 @@ def test_training_data_round_trip_through_their_file(tmp_path):
         text[:-20],
         "{}x",
         "[1]",
+        "[]",
+        '[{"name": "liver", "site_key": "", "cases": []}]',
         "3",
         text.replace('"0:', '"'),
         text.replace("group", ""),
