@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 from absl import app, flags
 
+from liver_tf.bundled_networks import LIVER, bundled
 from liver_tf.ct.nifti_volume import read_nifti_labels, read_nifti_volume
 from liver_tf.ct.scan import Scan
 
 FLAGS = flags.FLAGS
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("LIVER_TF_REAL_DATA", ROOT.parent / "shared" / "data"))
-BUNDLED = ROOT / "liver_tf" / "weights" / "liver"
+BUNDLED = bundled(LIVER)
 
 #: Two volumes of the same liver may differ by this share of their mean.
 VOLUME_SHARE = 0.05

@@ -27,7 +27,7 @@ from liver_tf.measures.slice_result import SliceResult
 from liver_tf.model.description import load_description, precision_for
 from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.model.weights_file import stored_hash
-from liver_tf.records.manifest import Manifest, load_manifest
+from liver_tf.records.manifest import Manifest, implanted, load_manifest
 from liver_tf.records.record_schema import SliceRecord
 from liver_tf.records.shard_reader import check_shards, read_case
 from liver_tf.report.write_report import TABLE, write_runs_report
@@ -160,6 +160,7 @@ class _Sources:
             "program": __version__,
             # Absent for float32, as in results of earlier versions.
             **({} if self.precision == FLOAT32 else {"precision": self.precision}),
+            **implanted(self.manifest),
         }
 
 

@@ -13,7 +13,7 @@ from liver_tf.measures.compare_with_truth import compare_with_truth
 from liver_tf.model.description import precision_for
 from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.model.weights_file import stored_hash
-from liver_tf.records.manifest import Manifest
+from liver_tf.records.manifest import Manifest, implanted
 from liver_tf.records.shard_reader import check_shards, read_case
 from liver_tf.results.run_results import RunResults
 from liver_tf.results.stored_results import save_results
@@ -91,6 +91,7 @@ def evaluate_liver(
             "weights": stored_hash(network / run_files.WEIGHTS),
             "program": __version__,
             **({} if precision == FLOAT32 else {"precision": precision}),
+            **implanted(manifest),
         },
         results=tuple(measured),
     )

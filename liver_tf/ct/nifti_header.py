@@ -43,6 +43,11 @@ _PLACEMENT = (
 )
 
 
+#: Start of the header's description in volumes with computed lesions, and the caution on them.
+IMPLANTED_MARK = "liver_tf: computed lesions in a real scan"
+IMPLANTED = Caution("implanted", "the scan holds computed lesions: not for tests on real ones")
+
+
 @dataclass(frozen=True)
 class NiftiPlacement:
     """The geometry fields of a NIfTI header: qform, sform, voxel size, unit.
@@ -126,9 +131,14 @@ def check_header(block: bytes, path: Path) -> NiftiHeader:
         slope,
         inter,
         affine,
-        scale_cautions + affine_cautions,
+        scale_cautions + affine_cautions + _implanted(header),
         NiftiPlacement.of(header),
     )
+
+
+def _implanted(header: Any) -> tuple[Caution, ...]:
+    marked = bytes(header["descrip"]).startswith(IMPLANTED_MARK.encode())
+    return (IMPLANTED,) if marked else ()
 
 
 def bad_header(path: Path, found: str) -> Refusal:

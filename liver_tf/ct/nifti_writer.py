@@ -19,11 +19,23 @@ def write_nifti_labels(path: Path | str, labels: np.ndarray, scan: Scan) -> None
     Raises:
       ValueError: for another suffix.
     """
-    path = Path(path)
+    _save(Path(path), labels_to_nifti(labels, scan))
+
+
+def write_nifti_volume(path: Path | str, scan: Scan, description: str) -> None:
+    """Write the HU of a scan to a file on its own grid, atomically.
+
+    ``description`` goes into the header, at most 79 bytes. Raises as :func:`write_nifti_labels`.
+    """
+    image = _on_grid(scan.hu, scan)
+    image.header["descrip"] = description.encode("ascii")
+    _save(Path(path), image)
+
+
+def _save(path: Path, image: Any) -> None:
     suffix = next((end for end in (".nii.gz", ".nii") if path.name.endswith(end)), None)
     if suffix is None:
         raise ValueError("expected a file name that ends in .nii or .nii.gz")
-    image = labels_to_nifti(labels, scan)
     # nibabel chooses the format by the suffix, so the temporary name needs it.
     temporary = path.with_name(f".writing-{uuid.uuid4().hex}{suffix}")
     try:
@@ -61,11 +73,15 @@ def labels_to_nifti(labels: np.ndarray, scan: Scan) -> Any:
             f"labels: expected uint8, uint16 or uint32 of shape {scan.hu.shape}, found "
             f"{labels.dtype} {labels.shape}"
         )
+    return _on_grid(labels, scan)
+
+
+def _on_grid(voxels: np.ndarray, scan: Scan) -> Any:
     require_geometry(scan)
-    stored = from_canonical(labels, scan.source)
+    stored = from_canonical(voxels, scan.source)
     if scan.source.placement is not None:
         header = scan.source.placement.new_header()
-        header.set_data_dtype(labels.dtype)
+        header.set_data_dtype(voxels.dtype)
         kind = nibabel.Nifti2Image if scan.source.placement.second else nibabel.Nifti1Image
         return kind(np.asfortranarray(stored), scan.source.affine, header)
     affine = stored_affine(scan)[:, [2, 1, 0, 3]]

@@ -112,10 +112,11 @@ class PhantomLesion:
         cover = plane.cover(distance, self.look.edge_mm)
         if self.look.edge_mm > plane.edge_mm:
             cover = smoothstep(cover)
-        hu = self._attenuation(*plane.points(window), distance)
+        hu = self.attenuation(*plane.points(window), distance)
         plane.paint(window, cover * liver_cover[window], hu)
 
-    def _attenuation(self, x: Array, y: Array, z: Array, distance: Array) -> Array:
+    def attenuation(self, x: Array, y: Array, z: Array, distance: Array) -> Array:
+        """HU at points, at the given distances to the surface."""
         look = self.look
         ripple = look.texture(x, y, z)
         radius = np.float32(self.form.mean_radius_mm)
@@ -188,7 +189,7 @@ def draw_forms(
 def draw_look(rng: np.random.Generator, kind: str, tissues: Tissues, diameter_mm: float) -> Look:
     """Draw the appearance of a lesion type in this patient."""
     if kind not in _DRAW_LOOK:
-        raise ValueError(f"expected a lesion kind of {tuple(_DRAW_LOOK)}; got {kind!r}")
+        raise ValueError(f"expected a lesion kind of {KINDS}; got {kind!r}")
     return _DRAW_LOOK[kind](rng, tissues, diameter_mm)
 
 
@@ -294,3 +295,6 @@ _DRAW_LOOK = {
     "hemangioma": _hemangioma,
     "metastasis": _metastasis,
 }
+
+#: Every lesion kind of ``draw_look``.
+KINDS = tuple(_DRAW_LOOK)

@@ -19,7 +19,7 @@ from liver_tf.records.case_statistics import CaseStatistics
 from liver_tf.records.pixel_encoding import RAW
 from liver_tf.records.record_schema import SCHEMA_VERSION
 from liver_tf.refusals import Refusal
-from liver_tf.trained_on import DATA_KINDS, PHANTOM, TrainedOn
+from liver_tf.trained_on import DATA_KINDS, IMPLANTED, PHANTOM, TrainedOn
 
 MANIFEST_NAME = "manifest.json"
 #: Key in the details of a case whose records have tissue maps.
@@ -154,6 +154,13 @@ class Manifest:
                 "cases": [case.to_json() for case in self.cases],
             },
         )
+
+
+def implanted(manifest: Manifest) -> dict[str, str]:
+    """``data`` for what results depend on, if the lesions are computed ones in real scans."""
+    marked = manifest.made_by.get(DATA) == IMPLANTED
+    codes = {code for entry in manifest.cases for code, _ in entry.cautions}
+    return {DATA: IMPLANTED} if marked or IMPLANTED in codes else {}
 
 
 def load_manifest(folder: Path | str) -> Manifest:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from liver_tf.measures.slice_result import SliceResult
+from liver_tf.records.manifest import DATA
 from liver_tf.refusals import Refusal
 from liver_tf.results.run_results import LOOSE, NO_POSTPROCESSING, RunResults
+from liver_tf.trained_on import IMPLANTED
 
 
 def pool_runs(runs: Sequence[RunResults]) -> dict[str, tuple[SliceResult, ...]]:
@@ -66,6 +68,12 @@ def cautions_of_runs(runs: Sequence[RunResults]) -> tuple[str, ...]:
             f"{LOOSE}: early stopping, post-processing and temperature of {', '.join(loose)} were "
             "chosen on the test patients. These figures are optimistically biased and must not be "
             "compared with those of clean runs."
+        )
+    implanted = [run.name for run in runs if run.made_of.get(DATA) == IMPLANTED]
+    if implanted:
+        cautions.append(
+            f"COMPUTED LESIONS: {', '.join(implanted)} were evaluated on lesions that were "
+            "implanted into real scans. These figures say nothing about real lesions."
         )
     repeated = [f"{run.name} ({run.looks} times)" for run in runs if run.looks > 1]
     if repeated:

@@ -97,7 +97,7 @@ def test_a_hemangioma_fills_from_the_rim():
         rng = np.random.default_rng(0)
         points = (form.centre_mm + rng.uniform(-1, 1, (20000, 3)) * form.radii_mm.max()).T
         distance = form.distance(*points)
-        hu = lesion._attenuation(*points, distance)
+        hu = lesion.attenuation(*points, distance)
         depth = -distance / form.mean_radius_mm
         rim, centre = hu[(depth > 0) & (depth < 0.25)], hu[depth > 0.6]
         assert rim.mean() >= centre.mean()

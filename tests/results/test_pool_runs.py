@@ -57,6 +57,8 @@ def test_runs_validated_on_the_test_fold_are_labelled(stored):
     assert data_label_of([loose], "my data") == f"my data, {LOOSE}"
     assert data_label_of([clean, loose], "my data") == "my data"
     assert cautions_of_runs([clean]) == ()
+    (caution,) = cautions_of_runs([clean, stored(made_of={"data": "implanted"})])
+    assert caution.startswith("COMPUTED LESIONS: fold0/seed0/mine were evaluated on lesions")
     (caution,) = cautions_of_runs([clean, loose])
     assert caution.startswith(
         f"{LOOSE}: early stopping, post-processing and temperature of "

@@ -1,0 +1,45 @@
+"""Options of ``implant``. Needs no TensorFlow."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from liver_tf.bundled_networks import LIVER
+from liver_tf.options import REQUIRED, OptionError, Options, option
+from liver_tf.phantom.lesions import KINDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImplantSettings(Options):
+    """Options of ``implant``."""
+
+    input: Path = option(
+        REQUIRED,
+        "Folder of volume-N.nii[.gz], each with segmentation-N.nii[.gz] (1 liver, 2 lesions, which "
+        "are kept). With --liver_run, volumes without a segmentation are used too.",
+    )
+    output: Path = option(REQUIRED, "New folder, for the same files with lesions.")
+    liver_run: Path | None = option(
+        None,
+        "Run of the liver network that outlines the liver where there is no segmentation, or "
+        "bundled: the one in the package.",
+        bundled=LIVER,
+    )
+    lesions: int = option(
+        3, "Lesions per scan; fewer if the liver has no room for them.", low=1, high=20
+    )
+    types: tuple[str, ...] = option(
+        ("untyped",),
+        f"Kinds of lesions, drawn for each with equal shares: {', '.join(KINDS)}. untyped are "
+        "those of the phantom's LiTS-like volumes.",
+    )
+    near_vessels: bool = option(False, "Lesions may lie on vessels; by default they keep away.")
+    mass_effect: bool = option(False, "Lesions displace the vessels around them.")
+    seed: int = option(0, "Seed of all random numbers.", low=0, high=2**31 - 1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for kind in self.types:
+            if kind not in KINDS:
+                raise OptionError("types", f"expected {', '.join(KINDS)}, found {kind!r}")
+        if not self.types:
+            raise OptionError("types", "name at least one")
