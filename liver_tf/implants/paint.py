@@ -1,7 +1,8 @@
 """Paints lesions of the phantom's models into a real scan.
 
 A lesion replaces the smooth part of the liver below it. What is left of the scan there, its noise,
-stays where it is, so texture and streaks run through the lesion as through everything else.
+stays where it is, so texture and streaks run through the lesion as through everything else. If it
+still shows fine vessels, noise of a place nearby is used.
 """
 
 from collections.abc import Sequence
@@ -25,13 +26,18 @@ BLUR_MM = 0.6
 NOISE_LIMIT_SD = 2.2
 #: Lesions drawn for each that is wanted: large ones often find no room.
 TRIES = 3
-#: A lesion changes the HU of its voxels by this in the mean; looks that do not are drawn again.
-LEAST_CONTRAST_HU, LOOKS = 12.0, 8
+#: If noise at this distance has traces of vessels that are weaker by this factor, at this scale,
+#: the lesion gets that noise.
+SHIFT_MM, QUIETER, FINE_MM = 28.0, 0.85, 1.0
+#: A lesion has this many voxels, and changes their HU by this in the mean; looks that do not are
+#: drawn again.
+LEAST_VOXELS, LEAST_CONTRAST_HU, LOOKS = 10, 12.0, 8
 #: Compressed shell around a lesion with mass effect, in radii, and how far its inner edge moves.
 SHELL, PUSH = 0.9, 0.35
 
 
 Points = tuple[np.ndarray, np.ndarray, np.ndarray]
+Window = tuple[slice, ...]
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class ImplantedLesion:
     kind: str
     form: Form
     look: Look
-    window: tuple[slice, ...]
+    window: Window
     mask: np.ndarray
 
 
@@ -80,14 +86,14 @@ def implant(
     lesions = []
     for form in forms:
         kind = str(rng.choice(list(kinds)))
-        tissues = host.tissues_near(form.centre_mm)
+        tissues, ground = host.tissues_near(form.centre_mm), _ground(hu, host, form, mass_effect)
         for _ in range(LOOKS):
             look = draw_look(rng, kind, tissues, 2 * form.mean_radius_mm)
-            patch = _paint(hu, host, PhantomLesion(form, look), mass_effect)
-            contrast = np.abs(patch.hu - hu[patch.window])[patch.lesion]
-            if contrast.size and contrast.mean() >= LEAST_CONTRAST_HU:
-                hu[patch.window] = patch.hu
-                lesions.append(ImplantedLesion(kind, form, look, patch.window, patch.lesion))
+            painted, change = _painted(ground, host, PhantomLesion(form, look))
+            change = change[ground.lesion]
+            if change.size >= LEAST_VOXELS and np.abs(change).mean() >= LEAST_CONTRAST_HU:
+                hu[ground.window] = painted
+                lesions.append(ImplantedLesion(kind, form, look, ground.window, ground.lesion))
                 break
     if host.hu.dtype.kind == "i":
         limits = np.iinfo(host.hu.dtype)
@@ -103,37 +109,96 @@ def with_lesions(labels: np.ndarray, lesions: Sequence[ImplantedLesion], label: 
     return labels
 
 
-class _Patch(NamedTuple):
-    """HU of a painted window, and the voxels of the lesion in it."""
+class _Ground(NamedTuple):
+    """The scan around a lesion, [slices, rows, columns] of a window.
 
-    window: tuple[slice, ...]
-    hu: np.ndarray
+    Attributes:
+      points: (z, y, x) in mm, broadcastable.
+      inside: 0 to 1, the liver with soft borders.
+      smooth, noise: HU of structures, and the rest; their sum is the scan without mass effect.
+      quiet: Noise for the lesion, with fewer traces of vessels; None for its own.
+      lesion: bool, voxels of the lesion.
+    """
+
+    window: Window
+    points: Points
+    inside: np.ndarray
+    smooth: np.ndarray
+    noise: np.ndarray
+    quiet: np.ndarray | None
     lesion: np.ndarray
 
 
-def _paint(hu: np.ndarray, host: Host, lesion: PhantomLesion, mass_effect: bool) -> _Patch:
-    form, spacing = lesion.form, np.array(host.spacing_mm)
+def _ground(hu: np.ndarray, host: Host, form: Form, mass_effect: bool) -> _Ground:
+    spacing = np.array(host.spacing_mm)
     window, (z, y, x) = _window(host, form, SHELL * form.mean_radius_mm * mass_effect)
-    liver = (host.labels[window] == LIVER).astype(np.float32)
+    around, place = _around(window, np.ceil(SHIFT_MM / spacing).astype(int), hu.shape)
+    liver = (host.labels[around] == LIVER).astype(np.float32)
     in_plane = (0, *(NOISE_MM / spacing[1:]))
     weight = ndimage.gaussian_filter(liver, in_plane)
-    smooth = ndimage.gaussian_filter(hu[window] * liver, in_plane) / np.maximum(weight, 1e-3)
-    smooth = np.where(liver > 0, smooth, hu[window])
-    noise = hu[window] - smooth
+    smooth = ndimage.gaussian_filter(hu[around] * liver, in_plane) / np.maximum(weight, 1e-3)
+    smooth = np.where(liver > 0, smooth, hu[around])
+    noise = hu[around] - smooth
+    lesion = (form.distance(x, y, z) < 0) & (liver[place] > 0)
+    quieter = _quieter_place(noise, liver > 0, place, lesion, spacing)
+    quiet = None if quieter is None else noise[quieter]
+    inside = ndimage.gaussian_filter(liver, (0, *(1 / spacing[1:])))[place]
+    smooth, liver = smooth[place], liver[place]
     if mass_effect:
         smooth = _pushed(smooth, form, (z, y, x), spacing, liver)
-    cover, painted = _mean_over_thickness(lesion, (z, y, x), host.spacing_mm)
-    inside = np.clip(2 * ndimage.gaussian_filter(liver, (0, *(1 / spacing[1:]))) - 0.5, 0, 1)
-    blur = (0, *(BLUR_MM / spacing[1:]))
-    cover = ndimage.gaussian_filter(cover, blur) * inside
-    painted = ndimage.gaussian_filter(painted, blur) * inside
+    inside = np.clip(2 * inside - 0.5, 0, 1)
+    return _Ground(window, (z, y, x), inside, smooth, noise[place], quiet, lesion)
+
+
+def _painted(ground: _Ground, host: Host, lesion: PhantomLesion) -> tuple[np.ndarray, np.ndarray]:
+    """HU of the window with the lesion, and the change of HU without noise."""
+    cover, painted = _mean_over_thickness(lesion, ground.points, host.spacing_mm)
+    blur = (0, *(BLUR_MM / np.array(host.spacing_mm)[1:]))
+    cover = ndimage.gaussian_filter(cover, blur) * ground.inside
+    painted = ndimage.gaussian_filter(painted, blur) * ground.inside
     limit = NOISE_LIMIT_SD * host.noise_hu
-    noise -= cover * (noise - np.clip(noise, -limit, limit))
-    labelled = (form.distance(x, y, z) < 0) & (liver > 0)
-    return _Patch(window, smooth * (1 - cover) + painted + noise, labelled)
+    noise = ground.noise
+    if ground.quiet is not None:  # both are independent: their squares add up
+        noise = np.sqrt(1 - cover) * noise + np.sqrt(cover) * ground.quiet
+    noise = noise - cover * (noise - np.clip(noise, -limit, limit))
+    change = painted - cover * ground.smooth
+    return ground.smooth + change + noise, change
 
 
-def _window(host: Host, form: Form, more_mm: float) -> tuple[tuple[slice, ...], Points]:
+def _quieter_place(
+    noise: np.ndarray, liver: np.ndarray, place: Window, lesion: np.ndarray, spacing: np.ndarray
+) -> Window | None:
+    """Where noise with clearly fewer traces of vessels is taken from, nearby and in the liver."""
+    if not lesion.any():
+        return None
+    fine = ndimage.gaussian_filter(noise, (0, *(FINE_MM / spacing[1:])))
+    best, fewest = None, QUIETER * fine[place][lesion].std()
+    for direction in range(12):
+        for far in (SHIFT_MM / 2, SHIFT_MM):
+            angle = direction * np.pi / 6
+            rows, columns = np.rint(far / spacing[1:] * (np.sin(angle), np.cos(angle))).astype(int)
+            other = (place[0], _moved(place[1], int(rows)), _moved(place[2], int(columns)))
+            if min(part.start for part in other) < 0 or liver[other].shape != lesion.shape:
+                continue
+            traces = fine[other][lesion].std()
+            if traces < fewest and liver[other][lesion].all():
+                best, fewest = other, traces
+    return best
+
+
+def _moved(part: slice, by: int) -> slice:
+    return slice(part.start + by, part.stop + by)
+
+
+def _around(window: Window, more: np.ndarray, shape: tuple[int, ...]) -> tuple[Window, Window]:
+    """A window extended in the plane, within the scan, and the place of the window in it."""
+    first = [max(0, part.start - n) for part, n in zip(window, (0, *more[1:]), strict=True)]
+    after = [part.stop + n for part, n in zip(window, (0, *more[1:]), strict=True)]
+    around = tuple(slice(a, min(b, n)) for a, b, n in zip(first, after, shape, strict=True))
+    return around, tuple(_moved(part, -a) for part, a in zip(window, first, strict=True))
+
+
+def _window(host: Host, form: Form, more_mm: float) -> tuple[Window, Points]:
     """The part of the scan around a lesion, and its (z, y, x) in mm, broadcastable."""
     centre, reach = form.centre_mm[::-1], form.reach_mm + more_mm + 3 * NOISE_MM
     first = np.maximum(np.floor((centre - reach) / host.spacing_mm).astype(int), 0)

@@ -114,3 +114,19 @@ def test_mass_effect_moves_a_vessel_outwards():
     centres = [(each[20] * X[20]).sum() / each[20].sum() for each in (image, pushed)]
     assert centres[1] - centres[0] > 1.0
     np.testing.assert_array_equal(pushed[:, :, 80:], image[:, :, 80:])
+
+
+def test_noise_without_traces_of_vessels_is_found_nearby():
+    from liver_tf.implants.paint import _quieter_place
+
+    noise = np.random.default_rng(1).normal(0, 10, (5, 120, 120))
+    liver = np.ones(noise.shape, bool)
+    place = (slice(0, 5), slice(50, 70), slice(50, 70))
+    lesion = np.ones((5, 20, 20), bool)
+    assert _quieter_place(noise, liver, place, lesion, np.ones(3)) is None
+    noise[:, 50:70:6, 30:90] += 60  # fine vessels along the rows
+    found = _quieter_place(noise, liver, place, lesion, np.ones(3))
+    assert noise[found].std() == pytest.approx(10, rel=0.05)
+    liver[found] = False
+    assert _quieter_place(noise, liver, place, lesion, np.ones(3)) not in (None, found)
+    assert _quieter_place(noise, liver & False, place, lesion, np.ones(3)) is None
