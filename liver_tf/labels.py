@@ -1,21 +1,15 @@
-"""Label sets: the class of each integer in a label map, and its colour in pictures."""
+"""Label sets: the class of each integer in a label map, and its line in pictures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from liver_tf import palette
 
 BACKGROUND = 0
 LIVER = 1
 MAX_CLASSES = 32
 
-_PALETTE = (
-    "#4daf4a",  # liver
-    "#e41a1c",
-    "#377eb8",
-    "#ff7f00",
-    "#984ea3",
-    "#ffff33",
-    "#f781bf",
-    "#a65628",
-)
+#: Type of a lesion whose most likely type is not probable enough.
+INDETERMINATE = "indeterminate"
 
 
 @dataclass(frozen=True)
@@ -31,7 +25,7 @@ class LabelSet:
             problem = f"expected 'background', 'liver' as first classes; found {self.classes[:2]}"
         elif len(set(self.classes)) != len(self.classes):
             problem = f"a class is listed twice: {self.classes}"
-        elif len(self.classes) > MAX_CLASSES:
+        elif len(self.classes) > MAX_CLASSES + (INDETERMINATE in self.classes):
             problem = f"expected at most {MAX_CLASSES} classes, found {len(self.classes)}"
         if problem:
             raise ValueError(f"label set {self.name!r}: {problem}")
@@ -67,7 +61,22 @@ class LabelSet:
         """Hex colour of a class; raises ``ValueError`` for background, which has none."""
         if not 1 <= label < len(self.classes):
             raise ValueError(f"no colour for label {label} in label set {self.name!r}")
-        return _PALETTE[(label - 1) % len(_PALETTE)]
+        if self.classes[label] == INDETERMINATE:
+            return palette.INDETERMINATE
+        return palette.class_colour(label)
+
+    def dashes(self, label: int) -> tuple[float, ...]:
+        """Dash pattern of a class in line widths, empty for a solid line (see ``palette``)."""
+        if self.classes[label] == INDETERMINATE:
+            return palette.INDETERMINATE_DASHES
+        return palette.class_dashes(label)
+
+    def with_indeterminate(self) -> "LabelSet":
+        """The label set of label maps with one class per lesion: with a last class for lesions of
+        indeterminate type. Unchanged if there are no types to choose from."""
+        if len(self.lesions) < 2 or INDETERMINATE in self.classes:
+            return self
+        return replace(self, classes=(*self.classes, INDETERMINATE))
 
 
 LIVER_ONLY = LabelSet("liver", ("background", "liver"))

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 GROUND = {
     "liver_tf",
     "liver_tf.labels",
+    "liver_tf.palette",
     "liver_tf.refusals",
     "liver_tf.atomic_files",
     "liver_tf.bundled_networks",

@@ -7,11 +7,7 @@ import numpy as np
 
 from liver_tf.inference.diameters import longest_diameters
 from liver_tf.inference.lesion_components import LesionComponents
-from liver_tf.labels import HEALTHY, LIVER, LabelSet
-
-#: Type of a lesion whose most likely type is less probable than the threshold.
-INDETERMINATE = "indeterminate"
-
+from liver_tf.labels import HEALTHY, INDETERMINATE, LIVER, LabelSet
 
 @dataclass(frozen=True)
 class DetectedLesion:

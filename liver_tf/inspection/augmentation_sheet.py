@@ -18,6 +18,7 @@ from liver_tf.pipeline.augmentation import augment
 from liver_tf.pipeline.sampling import NO_LESION, NOTHING
 from liver_tf.pipeline.slices import Slices, scan_kinds
 from liver_tf.pipeline.slices_on_disk import SlicesOnDisk
+from liver_tf.report.overlays.draw_overlays import line_style
 from liver_tf.report.overlays.outlines import outlines_of
 
 _GROUND, _INK, _PALE = "#101010", "#f0f0f0", "#b0b0b0"
@@ -149,7 +150,7 @@ def draw_sheet(
     figure.suptitle(note, color=_INK, fontsize=9, y=1 - 0.12 / height, va="top")
     legend = range(LIVER, len(label_set))
     figure.legend(
-        [Line2D([], [], color=label_set.colour(label), linewidth=2) for label in legend],
+        [Line2D([], [], **line_style(label_set, label, 2.0)) for label in legend],
         [label_set.classes[label] for label in legend],
         loc="lower center",
         ncols=len(label_set),
@@ -185,7 +186,7 @@ def _draw(
     axis.imshow(image, cmap="gray", vmin=window[0], vmax=window[1], interpolation="nearest")
     for label, contours in outlines_of(labels, label_set).items():
         for contour in contours:
-            axis.plot(contour[:, 1], contour[:, 0], color=label_set.colour(label), linewidth=0.9)
+            axis.plot(contour[:, 1], contour[:, 0], **line_style(label_set, label, 0.9))
     side = len(image)
     axis.set(xlim=(-0.5, side - 0.5), ylim=(side - 0.5, -0.5), xticks=[], yticks=[])
     for spine in axis.spines.values():

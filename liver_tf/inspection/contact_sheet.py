@@ -15,9 +15,6 @@ from liver_tf.labels import LIVER, LabelSet
 from liver_tf.report.page.page_parts import Html
 from liver_tf.report.page.render_html import template_environment
 
-#: The palette repeats after eight classes; later classes get dashed lines.
-_DASHES = ("", "6 3", "2 3", "9 3 2 3")
-_COLOURS = 8
 _SCALE_BAR_MM = 50
 
 _environment = template_environment(Path(__file__).parent)
@@ -65,10 +62,11 @@ def _card(case: PicturedCase, label_set: LabelSet) -> dict[str, Any]:
 
 
 def _line(label: int, label_set: LabelSet) -> dict[str, Any]:
+    width = 1.6 if label == LIVER else 1.8
     return {
         "colour": label_set.colour(label),
-        "width": 1.6 if label == LIVER else 1.8,
-        "dash": _DASHES[(label - 1) // _COLOURS % len(_DASHES)],
+        "width": width,
+        "dash": " ".join(f"{width * length:.1f}" for length in label_set.dashes(label)),
     }
 
 

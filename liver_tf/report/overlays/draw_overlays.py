@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import Normal, Stroke
+from matplotlib.patheffects import AbstractPathEffect, Normal, Stroke
 
+from liver_tf import palette
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.report.overlays.outlines import outlines_of
 from liver_tf.report.plots import plot_style
@@ -27,8 +29,8 @@ _INK = "#f0f0f0"
 _TRUTH_WIDTH = 0.9
 _TRUTH_STYLE = {"color": "white", "linewidth": _TRUTH_WIDTH, "linestyle": (0, (1.2, 1.6))}
 _PREDICTED_WIDTH = 1.1
-# Black casing of the white dots, so that they are visible on bright liver and bone.
-_CASING = 0.7
+# Dark casing of all lines, so that they are visible on bright liver and bone.
+_CASING = 1.2
 _DPI = 120
 
 
@@ -77,8 +79,8 @@ class Panel:
 def draw_overlay(panel: Panel, path: Path | str) -> Path:
     """Write one PNG: the plain slice next to the slice with outlines.
 
-    Solid lines in the colours of the label set are predictions: one outline for liver including
-    lesions, one for each lesion type. Dotted white lines are the truth.
+    Lines in the colours and dashes of the label set are predictions: one outline for liver
+    including lesions, one for each lesion type. Dotted white lines are the truth.
     """
     height, width = panel.size_mm
     image_inches = 5.2
@@ -161,17 +163,29 @@ def _draw_slice(axis: Axes, panel: Panel) -> None:
 
 def _draw_outlines(axis: Axes, panel: Panel) -> None:
     if panel.truth is not None:
-        casing = Stroke(linewidth=_TRUTH_WIDTH + _CASING, foreground="black", alpha=0.55)
-        style = _TRUTH_STYLE | {"zorder": 3, "path_effects": [casing, Normal()]}
+        style = _TRUTH_STYLE | {"zorder": 3, "path_effects": _cased(_TRUTH_WIDTH)}
         for outline in chain.from_iterable(outlines_of(panel.truth, panel.label_set).values()):
             axis.plot(*outline.T[::-1], **style)
     for label, outlines in outlines_of(panel.predicted, panel.label_set).items():
         for outline in outlines:
-            colour = panel.label_set.colour(label)
-            axis.plot(*outline.T[::-1], color=colour, linewidth=_PREDICTED_WIDTH, zorder=2)
+            style = line_style(panel.label_set, label, _PREDICTED_WIDTH)
+            axis.plot(*outline.T[::-1], **style, zorder=2, path_effects=_cased(_PREDICTED_WIDTH))
     rows, columns = panel.hu.shape
     axis.set_xlim(-0.5, columns - 0.5)
     axis.set_ylim(rows - 0.5, -0.5)
+
+
+def line_style(label_set: LabelSet, label: int, width: float) -> dict[str, Any]:
+    """Arguments of matplotlib for the line of a class; ``width`` in points."""
+    # matplotlib scales dashes by the width of the line.
+    dashes = label_set.dashes(label)
+    style = (0, dashes) if dashes else "-"
+    return {"color": label_set.colour(label), "linewidth": width, "linestyle": style}
+
+
+def _cased(width: float) -> list[AbstractPathEffect]:
+    casing = Stroke(linewidth=width + _CASING, foreground=palette.HALO, alpha=0.7)
+    return [casing, Normal()]
 
 
 def _legend(figure: Figure, panels: Sequence[Panel]) -> None:
@@ -180,7 +194,7 @@ def _legend(figure: Figure, panels: Sequence[Panel]) -> None:
         for label in range(LIVER, len(panel.label_set)):
             handles.setdefault(
                 f"predicted {panel.label_set.classes[label]}",
-                Line2D([], [], color=panel.label_set.colour(label), linewidth=2),
+                Line2D([], [], **line_style(panel.label_set, label, 2.0)),
             )
     if any(panel.truth is not None for panel in panels):
         handles["truth"] = Line2D([], [], **(_TRUTH_STYLE | {"linewidth": 1.6}))

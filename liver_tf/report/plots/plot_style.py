@@ -8,11 +8,11 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from liver_tf import palette
 from liver_tf.atomic_files import atomic_write
 from liver_tf.results.run_results import LOOSE
 
-#: Colours of Okabe and Ito, distinguishable by colour-blind readers and in greyscale.
-BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+BLUE, ORANGE, GREEN, PURPLE = palette.BLUE, palette.VERMILLION, palette.GREEN, palette.PURPLE
 GREY, PALE = "#777777", "#c8c8c8"
 RED = "#a00000"
 
