@@ -72,8 +72,10 @@ class LabelSet:
         return palette.class_dashes(label)
 
     def with_indeterminate(self) -> "LabelSet":
-        """The label set of label maps with one class per lesion: with a last class for lesions of
-        indeterminate type. Unchanged if there are no types to choose from."""
+        """The label set of label maps with one type per lesion: a last class is ``indeterminate``.
+
+        Unchanged if there are no types to choose from.
+        """
         if len(self.lesions) < 2 or INDETERMINATE in self.classes:
             return self
         return replace(self, classes=(*self.classes, INDETERMINATE))

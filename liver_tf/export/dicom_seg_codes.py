@@ -52,6 +52,7 @@ LESIONS = {
     "neoplasm": Code("108369006", "SCT", "Neoplasm"),
     "tumor": Code("108369006", "SCT", "Neoplasm"),
     "mass": Code("4147007", "SCT", "Mass"),
+    "indeterminate": Code("52988006", "SCT", "Lesion"),
 }
 
 

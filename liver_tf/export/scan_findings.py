@@ -1,7 +1,8 @@
 """The findings of the cascade in a scan, and the status of the scan."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from liver_tf.ct.scan import Scan
 from liver_tf.inference.lesion_components import LesionComponents
 from liver_tf.inference.lesion_properties import DetectedLesion, diagnosis
-from liver_tf.labels import LabelSet
+from liver_tf.labels import INDETERMINATE, LabelSet
 from liver_tf.refusals import Caution
 from liver_tf.trained_on import NOT_STORED, CascadeTrainedOn
 
@@ -31,6 +32,7 @@ class ScanFindings:
     Attributes:
       labels: uint8 [slices, rows, columns], canonical, of the shape of ``scan.hu``.
       lesions: The lesions in the label map, from ``find_lesions``.
+      voxel_diagnosis: ``diagnosis`` of the label map of the networks; empty if it is ``labels``.
       liver_found: False if the liver network found no liver; no lesions were then searched for.
       trained_on: What the networks learned from.
       cautions: On the liver, see ``liver_plausibility``.
@@ -46,6 +48,7 @@ class ScanFindings:
     liver_found: bool = True
     trained_on: CascadeTrainedOn = NOT_STORED
     cautions: tuple[Caution, ...] = ()
+    voxel_diagnosis: str = ""
 
     def __post_init__(self) -> None:
         if self.labels.shape != self.scan.hu.shape:
@@ -64,8 +67,19 @@ class ScanFindings:
 
     @cached_property
     def diagnosis(self) -> str:
-        """The majority class among all lesion voxels, or ``healthy``."""
-        return diagnosis(self.labels, self.label_set)
+        """The majority class among the lesion voxels of the networks' label map, or ``healthy``."""
+        return self.voxel_diagnosis or diagnosis(self.labels, self.label_set)
+
+    def with_one_type_per_lesion(self) -> "ScanFindings":
+        """The same findings; every voxel of a lesion has the lesion's type in the label map.
+
+        The last class of the label set is then ``indeterminate``. ``labels`` change in place.
+        """
+        label_set = self.label_set.with_indeterminate()
+        types = np.array([label_set.index(each.type) for each in self.lesions], np.uint8)
+        before = self.diagnosis
+        self.components.paint(self.labels, types)
+        return replace(self, label_set=label_set, voxel_diagnosis=before)
 
     @property
     def status(self) -> str:
@@ -73,6 +87,29 @@ class ScanFindings:
         if self.lesions:
             return LESIONS
         return NO_LESION if self.liver_found else NO_LIVER
+
+    @property
+    def headline(self) -> str:
+        """The findings by type and the largest diameter, in one line.
+
+        For example ``3 findings: 2 hemangioma, 1 indeterminate; largest 105 mm``.
+        """
+        if self.status == NO_LIVER:
+            return NO_LIVER_TITLE
+        if not self.lesions:
+            return "no lesion found"
+        counts = Counter(lesion.type for lesion in self.lesions)
+        order = self.label_set.with_indeterminate().lesions
+        types = sorted(
+            counts, key=lambda name: (name == INDETERMINATE, -counts[name], order.index(name))
+        )
+        diameters = [lesion.longest_diameter_mm for lesion in self.lesions]
+        known = [mm for mm in diameters if mm is not None]
+        if len(self.lesions) == 1:
+            return f"1 finding: {types[0]}" + (f", {known[0]:.0f} mm" if known else "")
+        listed = ", ".join(f"{counts[name]} {name}" for name in types)
+        text = f"{len(self.lesions)} findings: {listed}"
+        return text + (f"; largest {max(known):.0f} mm" if known else "")
 
     @property
     def pixel_mm(self) -> tuple[float, float] | None:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.lesions_csv import Scalar, columns_of, row_of
-from liver_tf.export.scan_findings import NO_LIVER, NO_LIVER_TITLE, NO_LIVER_WARNING, ScanFindings
+from liver_tf.export.scan_findings import NO_LIVER, NO_LIVER_WARNING, ScanFindings
 from liver_tf.export.scan_page_data import page_data
 from liver_tf.inference.lesion_properties import DetectedLesion
 from liver_tf.report.overlays.draw_overlays import WINDOW_HU
@@ -53,7 +53,7 @@ def scan_page(title: str, findings: ScanFindings, made_by: AlgorithmIdentity) ->
     )
     return environment.get_template(_HERE.with_suffix(".html").name).render(
         title=title,
-        verdict=NO_LIVER_TITLE if warn else _verdict(findings),
+        verdict=findings.headline,
         warning=NO_LIVER_WARNING if warn else None,
         cautions=[f"{each.code}: {each.text}" for each in findings.cautions],
         classes=data["classes"],
@@ -66,13 +66,6 @@ def scan_page(title: str, findings: ScanFindings, made_by: AlgorithmIdentity) ->
     )
 
 
-def _verdict(findings: ScanFindings) -> str:
-    count = len(findings.lesions)
-    if not count:
-        return "no lesion found"
-    return f"{count} lesion{'s' if count > 1 else ''} found, mostly {findings.diagnosis}"
-
-
 def _notes(findings: ScanFindings, made_by: AlgorithmIdentity) -> list[str]:
     low, high = WINDOW_HU
     notes = [
@@ -82,6 +75,8 @@ def _notes(findings: ScanFindings, made_by: AlgorithmIdentity) -> list[str]:
         f"Window {low:.0f} to {high:.0f} HU. Slices are numbered from the feet, from 0. "
         "Outlines follow the edges of pixels; the outline of the liver includes its lesions.",
         *(f"{caution.code}: {caution.text}" for caution in findings.scan.cautions),
+        "Image-level diagnosis (majority class among the lesion voxels, as in the paper): "
+        f"{findings.diagnosis}.",
         f"{made_by.name} {made_by.version}, model {made_by.model or 'unknown'}.",
         *([findings.trained_on.notice] if findings.trained_on.notice else []),
         "Images of patients are patient data even without a name: share this page only with people "

@@ -121,20 +121,16 @@ def write_results(
                 "not_written": missing,
             },
         )
+    headline = findings.headline
+    verdict = headline.upper() if findings.status == NO_LIVER else headline
     notes = [
-        f"{folder}: {len(labels)} slice(s), {_verdict(findings)}, {drawn} overlay(s)",
+        f"{folder}: {len(labels)} slice(s), {verdict}, {drawn} overlay(s)",
         *(f"no {name}: {reason['code']}" for name, reason in missing.items()),
         *(caution.text for caution in (*findings.cautions, *unwritten)),
     ]
     return ScanResults(
         folder, findings.status, findings.diagnosis, rows, "; ".join(notes), cautions
     )
-
-
-def _verdict(findings: ScanFindings) -> str:
-    if findings.status == NO_LIVER:
-        return NO_LIVER_TITLE.upper()
-    return f"{len(findings.lesions)} lesion(s), diagnosis {findings.diagnosis}"
 
 
 def _write_labels(

@@ -62,9 +62,13 @@ class LesionComponents:
         ]
         return np.stack(sums, axis=1) / self.voxels()[:, None]
 
-    def paint(self, volume: np.ndarray) -> None:
-        """Write every lesion's number into an integer array of zeros, [slices, rows, columns]."""
+    def paint(self, volume: np.ndarray, values: np.ndarray | None = None) -> None:
+        """Write a value of every lesion into an integer array, [slices, rows, columns].
+
+        ``values`` [lesions] are by default the numbers of the lesions, from 1.
+        """
         runs = self.runs
-        columns = (runs.slice, runs.row, runs.start, runs.end, self.index + 1)
+        painted = self.index + 1 if values is None else values[self.index]
+        columns = (runs.slice, runs.row, runs.start, runs.end, painted)
         for index, row, start, end, number in zip(*(c.tolist() for c in columns), strict=True):
             volume[index, row, start:end] = number

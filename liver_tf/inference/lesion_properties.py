@@ -9,6 +9,7 @@ from liver_tf.inference.diameters import longest_diameters
 from liver_tf.inference.lesion_components import LesionComponents
 from liver_tf.labels import HEALTHY, INDETERMINATE, LIVER, LabelSet
 
+
 @dataclass(frozen=True)
 class DetectedLesion:
     """One connected lesion of a scan. Unknown values are None.

@@ -18,7 +18,7 @@ from liver_tf.export.scan_results import ScanResults, refuse_existing, write_res
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.lesion_properties import find_lesions
 from liver_tf.inference.liver_plausibility import liver_cautions
-from liver_tf.prediction.prediction_settings import ResultSettings
+from liver_tf.prediction.prediction_settings import LESIONS, ResultSettings
 
 
 def predict_scan(
@@ -48,15 +48,24 @@ def predict_scan(
     )
     liver_found = bool(prediction.liver.any())
     cautions = liver_cautions(scan.hu, prediction.liver, prediction.network_mask, scan.spacing_mm)
+    findings = ScanFindings(
+        *(scan, prediction.labels, lesions, cascade.label_set, liver_found),
+        *(cascade.trained_on, cautions),
+    )
+    if settings.label_map == LESIONS:
+        findings = findings.with_one_type_per_lesion()
     return write_results(
         folder,
-        ScanFindings(
-            *(scan, prediction.labels, lesions, cascade.label_set, liver_found),
-            *(cascade.trained_on, cautions),
-        ),
+        findings,
         made_by or AlgorithmIdentity(),
         pictures=settings.pictures,
-        facts={"method": {**cascade.facts(), "type_threshold": settings.type_threshold}},
+        facts={
+            "method": {
+                **cascade.facts(),
+                "type_threshold": settings.type_threshold,
+                "label_map": settings.label_map,
+            }
+        },
     )
 
 

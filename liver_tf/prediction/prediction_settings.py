@@ -9,6 +9,9 @@ from liver_tf.default_paths import PREDICTIONS
 from liver_tf.inference.cascade_settings import CascadeSettings
 from liver_tf.options import OptionError, Options, option, part
 
+#: Values of ``label_map``.
+LESIONS, VOXELS = "lesions", "voxels"
+
 
 @dataclass(frozen=True)
 class ResultSettings(Options):
@@ -19,6 +22,12 @@ class ResultSettings(Options):
         "A lesion is called indeterminate if its most likely type is less probable than this.",
         low=0,
         high=1,
+    )
+    label_map: str = option(
+        LESIONS,
+        "Classes in label map, DICOM SEG, overlays and page: one type per lesion, or the most "
+        "likely type of each voxel.",
+        choices=(LESIONS, VOXELS),
     )
     pictures: int = option(6, "Maximum number of overlay images for a scan.", low=0)
     paths_in_table: bool = option(

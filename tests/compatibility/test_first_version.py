@@ -63,6 +63,7 @@ def test_a_run_predicts_the_same_label_map(first, command, tmp_path):
         f"--output={tmp_path}",
         "--pictures=0",
         "--precision=float32",
+        "--label_map=voxels",
     )
     assert status == 0
     expected = nibabel.load(predicted / "labels.nii.gz")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import nibabel
 import numpy as np
@@ -90,6 +91,41 @@ def test_results_of_a_series_are_complete_and_consistent(series, tmp_path):
         "model": "ab12",
     }
     assert [path.name for path in folder.parent.iterdir()] == ["scan-001"]
+
+
+@pytest.mark.parametrize("one_type", [True, False])
+def test_each_lesion_has_one_class_in_all_files(series, tmp_path, one_type):
+    """A lesion of two types is indeterminate; label map, SEG, page and table agree by default."""
+    pytest.importorskip(
+        "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
+    )
+    scan = read_dicom_series(series)
+    labels = np.zeros(scan.hu.shape, np.uint8)
+    labels[1:3, 2:8, 2:8] = 1
+    labels[1, 3:5, 3] = labels[2, 3, 3] = 2
+    labels[1, 3:5, 4] = labels[2, 4, 3] = 4
+    labels[2, 6, 6] = 3
+    voxels = labels.copy()
+    lesions = lesions_of(labels, scan.hu, scan.spacing_mm, LESION_TYPES, type_threshold=0.6)
+    findings = ScanFindings(scan, labels, lesions, LESION_TYPES)
+    assert findings.diagnosis == "cyst"
+    if one_type:
+        findings = findings.with_one_type_per_lesion()
+    write_results(tmp_path / "scan-001", findings, AlgorithmIdentity("ab12"), pictures=1)
+    expected = np.where(np.isin(voxels, (2, 4)), 5, voxels) if one_type else voxels
+    image = nibabel.load(tmp_path / "scan-001" / "labels.nii.gz")
+    np.testing.assert_array_equal(np.asarray(image.dataobj).transpose(2, 1, 0), expected)
+    segments = read_dicom_seg(tmp_path / "scan-001" / "segmentation.dcm", scan)
+    names = {segment.label: int(segment.mask.sum()) for segment in segments}
+    assert names.get("indeterminate", 0) == (6 if one_type else 0)
+    assert names.get("cyst", 0) == (0 if one_type else 3)
+    contents = json.loads((tmp_path / "scan-001" / "lesions.json").read_text())
+    assert [lesion["type"] for lesion in contents["lesions"]] == ["indeterminate", "hemangioma"]
+    # The paper's diagnosis is that of the voxels.
+    assert contents["diagnosis"] == "cyst"
+    assert contents["labels"].get("5") == ("indeterminate" if one_type else None)
+    headline = "2 findings: 1 hemangioma, 1 indeterminate; largest"
+    assert headline in (tmp_path / "scan-001" / "scan.html").read_text()
 
 
 def test_only_the_seg_contains_the_patient(series, tmp_path):
@@ -259,3 +295,22 @@ def test_the_model_is_identified_by_its_weights(tmp_path):
     assert len(first) == 16
     assert AlgorithmIdentity.of_runs([tmp_path / "b", tmp_path / "c"]).model == first
     assert AlgorithmIdentity.of_runs([tmp_path / "a", tmp_path / "c"]).model != first
+
+
+def lesions_of_types(*types):
+    """The findings of a scan with single voxels of the given types as lesions, 2 mm apart."""
+    labels = np.zeros((1, 2, 2 * len(types)), np.uint8)
+    labels[0, 0, ::2] = [LESION_TYPES.index(name) for name in types]
+    hu = np.zeros(labels.shape, np.int16)
+    scan = SimpleNamespace(hu=hu, spacing_mm=(5.0, 3.0, 4.0))
+    return ScanFindings(
+        scan, labels, lesions_of(labels, hu, (5.0, 3.0, 4.0), LESION_TYPES), LESION_TYPES
+    )
+
+
+def test_headlines_count_the_types_of_the_table():
+    many = lesions_of_types("metastasis", "cyst", "cyst", "hemangioma")
+    expected = "4 findings: 2 cyst, 1 hemangioma, 1 metastasis; largest 5 mm"
+    assert many.headline == expected
+    assert lesions_of_types("cyst").headline == "1 finding: cyst, 5 mm"
+    assert lesions_of_types().headline == "no lesion found"

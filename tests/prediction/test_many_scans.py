@@ -114,6 +114,7 @@ def test_bad_scans_do_not_stop_the_others(runs, tmp_path, command, capsys):
             "corrected": False,
         },
         "type_threshold": 0.9,
+        "label_map": "lesions",
     }
     lesions = [lesion for scan in reported for lesion in scan["lesions"]]
     assert lesions
