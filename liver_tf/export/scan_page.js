@@ -1,207 +1,287 @@
-"use strict";
-// Shows one slice at a time: the picture, then outlines along the edges of the label map's pixels.
-(() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
-  const byId = (id) => document.getElementById(id);
-  const canvas = byId("slice");
-  const position = byId("position");
-  const boxes = [...document.querySelectorAll("[data-class]")];
-  const lines = [...document.querySelectorAll("[data-lesion]")];
-  const { rows, columns } = data;
-  const last = data.pictures.length - 1;
-  const [rowMm, columnMm] = data.mm ?? [1, 1];
-  const pictures = new Map();
-  let chosen = -1;
+// The viewer: one slice of a plane in a window of grey levels, outlines and the chosen lesion.
+const byId = (id) => document.getElementById(id);
+const canvas = byId("slice");
+const context = canvas.getContext("2d");
+const position = byId("position");
+const boxes = [...document.querySelectorAll("[data-class]")];
+const lines = [...document.querySelectorAll("[data-lesion]")];
+const presets = [...document.querySelectorAll("[data-window]")];
+const views = [...document.querySelectorAll("[data-view]")];
+const offscreen = document.createElement("canvas").getContext("2d");
 
-  // As large as the window allows, at the true proportions of the slice in mm.
-  function fit() {
-    const shape = (rows * rowMm) / (columns * columnMm);
-    const width = Math.min(innerWidth - 110, (innerHeight - 190) / shape, 900);
-    const css = Math.max(200, Math.round(width));
-    canvas.style.width = `${css}px`;
-    canvas.style.height = `${Math.round(css * shape)}px`;
-    canvas.width = Math.round(css * devicePixelRatio);
-    canvas.height = Math.round(css * shape * devicePixelRatio);
-    showScale(css);
-  }
+const state = { view: "axial", window: [...data.fine_hu], chosen: -1, zoom: 1, centre: [0.5, 0.5] };
+// The last index of each plane, and what the canvas shows.
+const last = { axial: data.first };
+let shown = null;
 
-  function showScale(css) {
-    const scale = byId("scale");
-    if (!data.mm) {
-      scale.style.display = "none";
-      return;
-    }
-    const wide = columns * columnMm;
-    const length = [1, 2, 5, 10, 20, 50, 100, 200].filter((mm) => mm <= 0.3 * wide).pop() ?? 1;
-    scale.textContent = `${length} mm`;
-    scale.style.width = `${(css * length) / wide}px`;
-  }
+const plane = () => planes[state.view];
+const index = () => Number(position.value);
+const ratio = () => devicePixelRatio || 1;
 
-  function pictureOf(index) {
-    if (!pictures.has(index)) {
-      const image = new Image();
-      image.src = `data:image/jpeg;base64,${data.pictures[index]}`;
-      pictures.set(index, image.decode().then(() => image));
-    }
-    return pictures.get(index);
-  }
+// As large as the space beside or above the table allows, at true proportions in mm.
+function fit() {
+  const { width, height, mm } = plane();
+  const [wide, high] = [width * mm[0], height * mm[1]];
+  const room = byId("stage").clientWidth - 44;
+  const beside = matchMedia("(min-width: 60rem)").matches;
+  const tall = beside ? innerHeight - 240 : innerHeight / 2 - 60;
+  const scale = Math.min(room / wide, Math.max(tall, 220) / high);
+  canvas.style.width = `${Math.floor(wide * scale)}px`;
+  canvas.style.height = `${Math.floor(high * scale)}px`;
+  canvas.width = Math.floor(wide * scale * ratio());
+  canvas.height = Math.floor(high * scale * ratio());
+  [...plane().marks].forEach((mark, i) => { byId("stage").querySelectorAll("b")[i].textContent = mark; });
+}
 
-  function labelsOf(index) {
-    const labels = new Uint8Array(rows * columns);
-    const runs = data.runs[index];
-    for (let at = 0, i = 0; i < runs.length; i += 3) {
-      at += runs[i];
-      labels.fill(runs[i + 2], at, at + runs[i + 1]);
-      at += runs[i + 1];
-    }
-    return labels;
-  }
+function showScale() {
+  const scale = byId("scale");
+  scale.hidden = !data.mm;
+  const { width, mm } = plane();
+  const shownMm = (width * mm[0]) / state.zoom;
+  const length = [1, 2, 5, 10, 20, 50, 100, 200].filter((each) => each <= 0.3 * shownMm).pop() ?? 1;
+  scale.textContent = `${length} mm`;
+  scale.style.width = `${(canvas.clientWidth * length) / shownMm}px`;
+}
 
-  // Edges between pixels inside and outside a class; the liver includes its lesions. Lines are
-  // drawn half a line width inside, so that those of touching classes are both visible.
-  function edgesOf(labels, label) {
-    const inside = (r, c) => {
-      if (r < 0 || c < 0 || r >= rows || c >= columns) return false;
-      const found = labels[r * columns + c];
-      return label === 1 ? found >= 1 : found === label;
-    };
-    const path = new Path2D();
-    const across = canvas.width / columns;
-    const down = canvas.height / rows;
-    const half = lineWidth() / 2;
-    for (let at = 0; at < labels.length; at++) {
-      if (!labels[at]) continue;
-      const r = Math.floor(at / columns);
-      const c = at - r * columns;
-      if (!inside(r, c)) continue;
-      const [x, y, right, below] = [c * across, r * down, (c + 1) * across, (r + 1) * down];
-      const line = (x1, y1, x2, y2) => { path.moveTo(x1, y1); path.lineTo(x2, y2); };
-      if (!inside(r - 1, c)) line(x + half, y + half, right - half, y + half);
-      if (!inside(r + 1, c)) line(x + half, below - half, right - half, below - half);
-      if (!inside(r, c - 1)) line(x + half, y + half, x + half, below - half);
-      if (!inside(r, c + 1)) line(right - half, y + half, right - half, below - half);
-    }
-    return path;
-  }
-
-  const lineWidth = () => 1.5 * devicePixelRatio;
-
-  function drawNumbers(context, index) {
-    const across = canvas.width / columns;
-    const down = canvas.height / rows;
-    const size = 14 * devicePixelRatio;
-    context.font = `600 ${size}px system-ui, sans-serif`;
-    context.textBaseline = "bottom";
-    data.lesions.forEach((lesion, i) => {
-      const place = lesion.places[index];
-      if (!place) return;
-      const [top, left, bottom, right, mark] = place;
-      if (i === chosen) {
-        const gap = 4 * devicePixelRatio;
-        context.strokeStyle = "#fff";
-        context.lineWidth = devicePixelRatio;
-        context.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
-        context.strokeRect(left * across - gap, top * down - gap,
-          (right - left + 1) * across + 2 * gap, (bottom - top + 1) * down + 2 * gap);
-        context.setLineDash([]);
-      }
-      if (!byId("numbers").checked) return;
-      // Beside the lesion, never on it.
-      const x = Math.min((mark + 1) * across + size / 3, canvas.width - size);
-      const y = Math.max(top * down, size);
-      context.lineWidth = 3 * devicePixelRatio;
-      context.strokeStyle = "#000";
-      context.strokeText(lesion.number, x, y);
-      context.fillStyle = "#fff";
-      context.fillText(lesion.number, x, y);
-    });
-  }
-
-  async function draw() {
-    const index = Number(position.value);
-    const height = data.z ? `, z ${data.z[index].toFixed(1)} mm` : "";
-    byId("where").textContent = `slice ${index} (0 to ${last})${height}`;
-    lines.forEach((line, i) => {
-      line.classList.toggle("here", index in data.lesions[i].places);
-      line.classList.toggle("chosen", i === chosen);
-    });
-    const image = await pictureOf(index);
-    if (index !== Number(position.value)) return; // another slice was requested meanwhile
-    const context = canvas.getContext("2d");
-    context.imageSmoothingQuality = "high";
-    context.drawImage(image, 0, 0, canvas.width, canvas.height);
-    const labels = labelsOf(index);
-    context.lineWidth = lineWidth();
-    context.lineCap = "square";
-    data.classes.forEach((one, i) => {
-      if (!boxes[i].checked) return;
-      context.strokeStyle = one.colour;
-      context.stroke(edgesOf(labels, one.label));
-    });
-    drawNumbers(context, index);
-    document.body.dataset.drawn = index;
-    if (index < last) pictureOf(index + 1);
-    if (index > 0) pictureOf(index - 1);
-  }
-
-  function go(index) {
-    position.value = Math.max(0, Math.min(last, index));
-    draw();
-  }
-
-  function show(lesion) {
-    chosen = lesion;
-    go(data.lesions[lesion].slice);
-  }
-
-  // Largest first, words from A to Z; a second click on the same column reverses the order.
-  function sortBy(head) {
-    const body = byId("lesions").tBodies[0];
-    const column = head.cellIndex;
-    const value = (line) => line.cells[column].textContent;
-    const worth = (line) => (value(line) === "\u2013" ? -Infinity : Number(value(line)));
-    const words = lines.some((line) => Number.isNaN(worth(line)));
-    const turned = head.getAttribute("aria-sort") === "descending";
-    const order = [...body.rows].sort((a, b) =>
-      words ? value(a).localeCompare(value(b)) : worth(b) - worth(a));
-    for (const other of head.parentNode.cells) other.removeAttribute("aria-sort");
-    head.setAttribute("aria-sort", turned ? "ascending" : "descending");
-    body.append(...(turned ? order.reverse() : order));
-  }
-
-  const step = (by) => go(Number(position.value) + by);
-  const keys = {
-    ArrowUp: () => step(1), ArrowRight: () => step(1),
-    ArrowDown: () => step(-1), ArrowLeft: () => step(-1),
-    PageUp: () => step(10), PageDown: () => step(-10),
-    Home: () => go(0), End: () => go(last),
-    o: () => {
-      const on = !boxes.some((box) => box.checked);
-      boxes.forEach((box) => { box.checked = on; });
-      draw();
-    },
+// From pixels of the plane to pixels of the canvas: scale and offset.
+function mapping() {
+  const { width, height } = plane();
+  const across = (canvas.width / width) * state.zoom;
+  const down = (canvas.height / height) * state.zoom;
+  return {
+    across, down,
+    left: canvas.width / 2 - state.centre[0] * width * across,
+    top: canvas.height / 2 - state.centre[1] * height * down,
   };
+}
 
-  addEventListener("keydown", (event) => {
-    const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    act();
+function paint({ hu, width, height }) {
+  const [low, high] = state.window;
+  const image = new ImageData(width, height);
+  const words = new Uint32Array(image.data.buffer);
+  const scale = 255 / (high - low);
+  for (let i = 0; i < hu.length; i++) {
+    const grey = Math.max(0, Math.min(255, Math.round((hu[i] - low) * scale)));
+    words[i] = 0xff000000 | (grey << 16) | (grey << 8) | grey;
+  }
+  Object.assign(offscreen.canvas, { width, height });
+  offscreen.putImageData(image, 0, 0);
+  const to = mapping();
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.fillStyle = "#000";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(offscreen.canvas, to.left, to.top, plane().width * to.across, plane().height * to.down);
+}
+
+// Strokes with a dark halo; dashes in line widths.
+function strokeWithHalo(path, colour, dashes, width = 1.7) {
+  const size = width * ratio();
+  context.lineJoin = "round";
+  context.setLineDash([]);
+  context.lineWidth = size + 1.8 * ratio();
+  context.strokeStyle = "rgba(0, 0, 0, 0.75)";
+  context.stroke(path);
+  context.lineWidth = size;
+  context.strokeStyle = colour;
+  context.setLineDash(dashes.map((part) => part * size));
+  context.stroke(path);
+  context.setLineDash([]);
+}
+
+function onCanvas(path) {
+  const to = mapping();
+  const moved = new Path2D();
+  moved.addPath(path, new DOMMatrix([to.across, 0, 0, to.down, to.left, to.top]));
+  return moved;
+}
+
+function textWithHalo(text, x, y) {
+  const size = 14 * ratio();
+  context.font = `600 ${size}px system-ui, sans-serif`;
+  context.textBaseline = "bottom";
+  context.lineWidth = 3.5 * ratio();
+  context.strokeStyle = "#000";
+  context.strokeText(text, x, y);
+  context.fillStyle = "#fff";
+  context.fillText(text, x, y);
+}
+
+function drawOutlines(codes) {
+  const number = data.lesions[state.chosen]?.number;
+  for (const [i, one] of data.classes.entries()) {
+    const isClass = one.label === 1 ? (code) => code > 0 : (code) => code % data.code === one.label;
+    if (number && one.label > 1) {
+      const its = (code) => isClass(code) && Math.floor(code / data.code) === number;
+      context.fillStyle = `${one.colour}59`;
+      context.fill(onCanvas(outlineOf(codes, plane(), its)));
+    }
+    if (boxes[i].checked) {
+      const path = onCanvas(outlineOf(codes, plane(), isClass));
+      strokeWithHalo(path, one.colour, one.dashes, one.label === 1 ? 1.2 : 1.9);
+    }
+  }
+}
+
+// Numbers stand beside the lesions, never on them.
+function drawNumbers() {
+  if (state.view !== "axial" || !byId("numbers").checked) return;
+  const to = mapping();
+  for (const lesion of data.lesions) {
+    const place = lesion.places[index()];
+    if (!place) continue;
+    const [top, , , , mark] = place;
+    const x = to.left + (mark + 1) * to.across + 5 * ratio();
+    const y = to.top + top * to.down;
+    textWithHalo(lesion.number, Math.min(x, canvas.width - 18 * ratio()), Math.max(y, 16 * ratio()));
+  }
+}
+
+// The longest diameter of the chosen lesion, with its length, in the slice where it was measured.
+function drawDiameter() {
+  const lesion = data.lesions[state.chosen];
+  if (state.view !== "axial" || !lesion?.line || lesion.slice !== index()) return false;
+  const to = mapping();
+  const [[x1, y1], [x2, y2]] = lesion.line.map(([r, c]) => [to.left + c * to.across, to.top + r * to.down]);
+  const length = Math.hypot(x2 - x1, y2 - y1) || 1;
+  const [alongX, alongY] = [(x2 - x1) / length, (y2 - y1) / length];
+  const tick = 5 * ratio();
+  const path = new Path2D();
+  path.moveTo(x1, y1);
+  path.lineTo(x2, y2);
+  for (const [x, y] of [[x1, y1], [x2, y2]]) {
+    path.moveTo(x - alongY * tick, y + alongX * tick);
+    path.lineTo(x + alongY * tick, y - alongX * tick);
+  }
+  strokeWithHalo(path, "#fff", [], 1.4);
+  const right = Math.max(x1, x2);
+  const y = (x1 > x2 ? y1 : y2) + 20 * ratio();
+  const text = `${significant(lesion.mm)} mm`;
+  textWithHalo(text, Math.min(right + 6 * ratio(), canvas.width - 60 * ratio()), Math.min(y, canvas.height));
+  return true;
+}
+
+// In coronal and sagittal pictures: where the axial slice lies.
+function drawAxialPosition() {
+  if (state.view === "axial") return;
+  const to = mapping();
+  const y = to.top + (count - 0.5 - last.axial) * to.down;
+  context.lineWidth = ratio();
+  context.strokeStyle = "rgba(255, 255, 255, 0.6)";
+  context.setLineDash([4 * ratio(), 6 * ratio()]);
+  context.beginPath();
+  context.moveTo(0, y);
+  context.lineTo(canvas.width, y);
+  context.stroke();
+  context.setLineDash([]);
+}
+
+const significant = (value) => (value >= 10 ? value.toFixed(0) : String(Number(value.toPrecision(2))));
+
+function describe() {
+  const height = state.view === "axial" && data.z ? `, z ${data.z[index()].toFixed(1)} mm` : "";
+  byId("where").textContent = `${state.view === "axial" ? "" : `${state.view} `}slice ${index()} (0 to ${plane().count - 1})${height}`;
+  const [low, high] = state.window;
+  byId("window").textContent = `W ${Math.round(high - low)} L ${Math.round((high + low) / 2)}`;
+  lines.forEach((line, i) => {
+    line.classList.toggle("here", state.view === "axial" && index() in data.lesions[i].places);
+    line.classList.toggle("chosen", i === state.chosen);
   });
-  canvas.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    if (event.deltaY) step(event.deltaY < 0 ? 1 : -1);
-  }, { passive: false });
-  position.addEventListener("input", draw);
-  byId("up").addEventListener("click", () => step(1));
-  byId("down").addEventListener("click", () => step(-1));
-  boxes.forEach((box) => box.addEventListener("change", draw));
-  byId("numbers").addEventListener("change", draw);
-  lines.forEach((line, i) => line.addEventListener("click", () => show(i)));
-  document.querySelectorAll("#lesions th:not(:empty)").forEach((head) => {
-    head.addEventListener("click", () => sortBy(head));
-  });
-  addEventListener("resize", () => { fit(); draw(); });
+  presets.forEach((button) => button.setAttribute("aria-pressed", button.dataset.window === `${low},${high}`));
+  views.forEach((button) => button.setAttribute("aria-pressed", button.dataset.view === state.view));
+}
+
+let drawing = 0;
+async function draw() {
+  const mine = ++drawing;
+  delete document.body.dataset.drawn;
+  last[state.view] = index();
+  describe();
+  showScale();
+  const slice = await huOfSlice(state.view, index(), state.window);
+  if (mine !== drawing) return; // something else was requested meanwhile
+  const codes = codesOf(state.view, index());
+  shown = { ...slice, codes };
+  paint(slice);
+  drawOutlines(codes);
+  drawAxialPosition();
+  drawNumbers();
+  document.body.dataset.diameter = drawDiameter();
+  document.body.dataset.drawn = index();
+  if (state.view !== "axial") return;
+  for (const near of [index() + 1, index() - 1]) if (near in data.fine) greyOf("fine", near);
+}
+
+function go(to) {
+  position.value = Math.max(0, Math.min(plane().count - 1, to));
+  draw();
+}
+
+function setView(view) {
+  if (!planes[view]) return;
+  state.view = view;
+  resetView();
+  position.max = plane().count - 1;
   fit();
-  go(data.first);
-})();
+  const place = data.lesions[state.chosen];
+  const box = place?.places[place.slice];
+  const [row, column] = box ? [(box[0] + box[2]) >> 1, (box[1] + box[3]) >> 1] : [rows >> 1, columns >> 1];
+  const start = { axial: last.axial, coronal: row, sagittal: column }[view];
+  go(box && view !== "axial" ? start : last[view] ?? start);
+}
+
+function setWindow(low, high) {
+  state.window = [low, high];
+  draw();
+}
+
+function resetView() {
+  state.zoom = 1;
+  state.centre = [0.5, 0.5];
+}
+
+// Zooms about a point of the canvas, in shares of its size, which stays where it is.
+function zoomBy(factor, [x, y] = [0.5, 0.5]) {
+  const before = state.zoom;
+  state.zoom = Math.max(1, Math.min(12, before * factor));
+  const shift = 1 / before - 1 / state.zoom;
+  pan((0.5 - x) * shift, (0.5 - y) * shift);
+}
+
+// Moves the picture by shares of its size.
+function pan(x, y) {
+  const half = 0.5 / state.zoom;
+  state.centre = [state.centre[0] - x, state.centre[1] - y]
+    .map((each) => Math.max(half, Math.min(1 - half, each)));
+  draw();
+}
+
+// Jumps to the slice where the diameter was measured; the picture stays where it is.
+function show(lesion) {
+  state.chosen = lesion;
+  last.axial = data.lesions[lesion].slice;
+  if (state.view !== "axial") setView("axial");
+  else go(last.axial);
+}
+
+// Mean HU of 5 x 5 pixels and class at a point of the canvas.
+function readOut(event) {
+  const [x, y] = pointOf(event);
+  const { width, height } = plane();
+  const [c, r] = [x, y].map((share, i) => Math.floor(((share - 0.5) / state.zoom + state.centre[i]) * [width, height][i]));
+  if (!shown || c < 0 || r < 0 || c >= width || r >= height) return null;
+  const [px, py] = [Math.floor((c * shown.width) / width), Math.floor((r * shown.height) / height)];
+  let [sum, pixels] = [0, 0];
+  for (let j = Math.max(0, py - 2); j <= Math.min(shown.height - 1, py + 2); j++) {
+    for (let i = Math.max(0, px - 2); i <= Math.min(shown.width - 1, px + 2); i++) {
+      sum += shown.hu[j * shown.width + i];
+      pixels++;
+    }
+  }
+  return { hu: Math.round(sum / pixels), code: shown.codes[r * width + c] };
+}
+
+const pointOf = (event) => {
+  const box = canvas.getBoundingClientRect();
+  return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+};

@@ -2,6 +2,8 @@
 
 import base64
 import io
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,15 +11,22 @@ from PIL import Image
 
 from liver_tf.ct.scan import Scan, has_geometry
 from liver_tf.export.scan_findings import ScanFindings
+from liver_tf.inference.diameters import longest_diameters
 from liver_tf.inference.lesion_components import LesionComponents
 from liver_tf.inference.lesion_properties import DetectedLesion
 from liver_tf.labels import LIVER
 from liver_tf.report.overlays.draw_overlays import WINDOW_HU
 
 #: Maximum total number of image pixels; larger scans are reduced by averaging 2 x 2, 3 x 3, ...
-#: pixels. Keeps a page below about 15 MB (abdominal CT: 0.12 bytes per pixel, 0.16 in base64).
+#: pixels. Keeps a page below about 40 MB (abdominal CT: 0.3 bytes per pixel, 0.4 in base64).
 MOST_PIXELS = 96_000_000
-_QUALITY = 85
+
+#: Two pictures of 8 bits per slice: fine steps in the paper's window, coarse ones for all tissues.
+FINE_HU, WIDE_HU = WINDOW_HU, (-1024.0, 1500.0)
+_FINE_QUALITY, _WIDE_QUALITY = 90, 75
+
+#: More than the labels of any label map.
+CLASSES = 64
 
 #: The box of a lesion in a slice, in pixels: first row, first column, last row, last column, and
 #: the last column of the lesion in the first row, where its number is drawn.
@@ -28,24 +37,56 @@ def page_data(findings: ScanFindings) -> dict[str, Any]:
     """All that the script needs, as JSON values."""
     scan, labels, label_set = findings.scan, findings.labels, findings.label_set
     reduction = reduction_of(labels.shape)
-    places = lesion_places(findings.components)
     return {
         "rows": labels.shape[1],
         "columns": labels.shape[2],
+        "reduction": reduction,
         "mm": None if findings.pixel_mm is None else [float(mm) for mm in findings.pixel_mm],
+        "slice_mm": _slice_mm(scan),
         "z": _heights(scan),
         "first": _first_shown(labels),
         "trained_on": findings.trained_on.to_json(),
         "classes": [
-            {"label": label, "name": label_set.classes[label], "colour": label_set.colour(label)}
+            {
+                "label": label,
+                "name": label_set.classes[label],
+                "colour": label_set.colour(label),
+                "dashes": label_set.dashes(label),
+            }
             for label in range(LIVER, len(label_set))
         ],
-        "pictures": [picture(hu, reduction) for hu in scan.hu],
-        "runs": [encode_runs(slice_labels) for slice_labels in labels],
-        "lesions": [
-            _lesion(lesion, boxes) for lesion, boxes in zip(findings.lesions, places, strict=True)
-        ],
+        "fine_hu": FINE_HU,
+        "wide_hu": WIDE_HU,
+        "fine": [picture(hu, FINE_HU, _FINE_QUALITY, reduction) for hu in scan.hu],
+        "wide": [picture(hu, WIDE_HU, _WIDE_QUALITY, reduction) for hu in scan.hu],
+        "code": CLASSES,
+        "runs": encode_label_map(labels, findings.components),
+        "lesions": _lesions(findings),
     }
+
+
+def encode_label_map(labels: np.ndarray, components: LesionComponents) -> list[list[int]]:
+    """``encode_runs`` of every slice, with codes that state label and lesion of a pixel.
+
+    The code is the label plus ``CLASSES`` times the number of the lesion (0 outside lesions).
+    """
+    return [
+        encode_runs(numbers.astype(np.int64) * CLASSES + slice_labels)
+        for slice_labels, numbers in zip(labels, _numbers(labels.shape, components), strict=True)
+    ]
+
+
+def _numbers(shape: tuple[int, ...], components: LesionComponents) -> Iterator[np.ndarray]:
+    """The lesion number of every pixel, slice by slice: [rows, columns], 0 outside lesions."""
+    runs = components.runs
+    bounds = np.searchsorted(runs.slice, np.arange(shape[0] + 1))
+    for first, after in itertools.pairwise(bounds.tolist()):
+        part = slice(first, after)
+        numbers = np.zeros(shape[1:], components.dtype)
+        columns = (runs.row[part], runs.start[part], runs.end[part], components.index[part] + 1)
+        for row, start, end, number in zip(*(each.tolist() for each in columns), strict=True):
+            numbers[row, start:end] = number
+        yield numbers
 
 
 def encode_runs(labels: np.ndarray) -> list[int]:
@@ -71,15 +112,20 @@ def reduction_of(shape: tuple[int, int, int]) -> int:
     return side
 
 
-def picture(hu: np.ndarray, reduction: int = 1) -> str:
-    """A slice, HU [rows, columns], in the display window as a JPEG in base64."""
-    low, high = WINDOW_HU
+def picture(
+    hu: np.ndarray,
+    range_hu: tuple[float, float] = FINE_HU,
+    quality: int = _FINE_QUALITY,
+    reduction: int = 1,
+) -> str:
+    """A slice, HU [rows, columns], as a JPEG in base64; ``range_hu`` is black and white."""
+    low, high = range_hu
     grey = ((np.clip(hu, low, high) - low) * (255 / (high - low))).round().astype(np.uint8)
     image = Image.fromarray(grey)
     if reduction > 1:
         image = image.reduce(reduction)
     buffer = io.BytesIO()
-    image.save(buffer, "jpeg", quality=_QUALITY, optimize=True)
+    image.save(buffer, "jpeg", quality=quality, optimize=True)
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
@@ -102,17 +148,49 @@ def lesion_places(components: LesionComponents) -> list[dict[int, Place]]:
     return places
 
 
-def _lesion(lesion: DetectedLesion, places: dict[int, Place]) -> dict[str, Any]:
-    """Number, boxes, and the slice that ``show`` leads to: the one with the largest box."""
+def _lesions(findings: ScanFindings) -> list[dict[str, Any]]:
+    """Number, boxes and diameter of each lesion, and the slice that ``show`` leads to.
+
+    The slice is that of the diameter; without a diameter the one with the largest box.
+    """
+    components, lesions = findings.components, findings.lesions
+    ends = None
+    if lesions and findings.pixel_mm is not None and np.isfinite(findings.pixel_mm).all():
+        runs, index = components.runs, components.index
+        _, _, ends = longest_diameters(runs, index, components.count, findings.pixel_mm)
+    return [
+        {
+            "number": lesion.number,
+            "places": places,
+            "slice": _shown(lesion, places),
+            "mm": lesion.longest_diameter_mm,
+            "line": None if ends is None else ends[number].tolist(),
+        }
+        for number, (lesion, places) in enumerate(
+            zip(lesions, lesion_places(components), strict=True)
+        )
+    ]
+
+
+def _shown(lesion: DetectedLesion, places: dict[int, Place]) -> int:
+    if lesion.diameter_slice is not None:
+        return lesion.diameter_slice
     middle = sum(lesion.slices) // 2
     # Among equal boxes, the one nearest to the middle.
-    largest = max(places, key=lambda index: (_area(places[index]), -abs(index - middle)))
-    return {"number": lesion.number, "slice": int(largest), "places": places}
+    return max(places, key=lambda index: (_area(places[index]), -abs(index - middle)))
 
 
 def _area(place: Place) -> int:
     top, left, bottom, right, _ = place
     return (bottom - top + 1) * (right - left + 1)
+
+
+def _slice_mm(scan: Scan) -> float | None:
+    """Distance of slices; None if unknown, and for a single slice."""
+    spacing = scan.spacing_mm
+    if spacing is None or len(scan.hu) == 1 or not np.isfinite(spacing).all():
+        return None
+    return float(spacing[0])
 
 
 def _heights(scan: Scan) -> list[float] | None:

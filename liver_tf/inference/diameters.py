@@ -15,7 +15,7 @@ _MANY_POINTS = 100
 
 def longest_diameters(
     runs: PixelRuns, lesions: np.ndarray, count: int, pixel_mm: tuple[float, float]
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The longest in-plane diameter of every lesion.
 
     The greatest distance between two pixel corners of a part of the lesion that is connected within
@@ -27,11 +27,13 @@ def longest_diameters(
       pixel_mm: (row, column) spacing.
 
     Returns:
-      float64 [lesions], mm; int64 [lesions], the slice of each (the first of equals).
+      float64 [lesions], mm; int64 [lesions], the slice of each (the first of equals); int64
+      [lesions, 2, 2], the row and column of both ends, of the corners of pixels from 0.
     """
     longest, where = np.zeros(count), np.zeros(count, np.int64)
+    ends = np.zeros((count, 2, 2), np.int64)
     if not len(runs):
-        return longest, where
+        return longest, where, ends
     parts, many = components(runs, IN_SLICE)
     order = np.argsort(parts, kind="stable")
     first = np.searchsorted(parts[order], np.arange(many))
@@ -46,20 +48,24 @@ def longest_diameters(
         if bound[part] < longest[lesion]:
             continue
         these = slice(first[part], after[part])
-        length = _longest(row[these], start[these], end[these], pixel_mm)
+        length, line = _longest(row[these], start[these], end[these], pixel_mm)
         earlier = length == longest[lesion] and slice_of[part] < where[lesion]
         if length > longest[lesion] or earlier:
-            longest[lesion], where[lesion] = length, slice_of[part]
-    return longest, where
+            longest[lesion], where[lesion], ends[lesion] = length, slice_of[part], line
+    return longest, where, ends
 
 
 def _longest(
     row: np.ndarray, start: np.ndarray, end: np.ndarray, pixel_mm: tuple[float, float]
-) -> float:
-    """The greatest distance between corners of pixels of runs in one slice, in mm."""
-    rows = np.concatenate([row, row, row + 1, row + 1]) * pixel_mm[0]
-    columns = np.concatenate([start, end, start, end]) * pixel_mm[1]
-    points = np.stack([rows, columns], axis=1)
+) -> tuple[float, np.ndarray]:
+    """The greatest distance between corners of pixels of runs in one slice, in mm; both corners."""
+    rows = np.concatenate([row, row, row + 1, row + 1])
+    columns = np.concatenate([start, end, start, end])
+    corners = np.stack([rows, columns], axis=1)
+    points = corners * pixel_mm
     if len(points) > _MANY_POINTS:
-        points = points[ConvexHull(points).vertices]
-    return float(np.sqrt(((points[:, None] - points[None]) ** 2).sum(-1).max()))
+        hull = ConvexHull(points).vertices
+        corners, points = corners[hull], points[hull]
+    squares = ((points[:, None] - points[None]) ** 2).sum(-1)
+    ends = corners[list(np.unravel_index(squares.argmax(), squares.shape))]
+    return float(np.sqrt(squares.max())), ends

@@ -76,7 +76,7 @@ def find_lesions(
     slice_mm = slice_mm if len(labels) > 1 else np.nan
     pixel_mm2 = row_mm * column_mm
     if np.isfinite(pixel_mm2):
-        diameters, diameter_slices = longest_diameters(
+        diameters, diameter_slices, _ = longest_diameters(
             lesions.runs, lesions.index, count, (row_mm, column_mm)
         )
     else:

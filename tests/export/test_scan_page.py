@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import json
 import re
@@ -21,9 +22,14 @@ from PIL import Image
 from liver_tf.ct.nifti_volume import read_nifti_volume
 from liver_tf.export import scan_page_data
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
+from liver_tf.export.lesion_table import significant
+from liver_tf.export.lesion_thumbnail import around, thumbnail
 from liver_tf.export.scan_findings import ScanFindings
-from liver_tf.export.scan_page import scan_page
+from liver_tf.export.scan_page import SCRIPTS, scan_page
 from liver_tf.export.scan_page_data import (
+    CLASSES,
+    FINE_HU,
+    WIDE_HU,
     encode_runs,
     lesion_places,
     picture,
@@ -73,8 +79,8 @@ def page_of(scan, labels, title="scan-001", label_set=LESION_TYPES, liver_found=
 
 
 def decode_runs(runs, shape):
-    """uint8 [rows, columns], the inverse of ``encode_runs``."""
-    flat = np.zeros(shape[0] * shape[1], np.uint8)
+    """int64 [rows, columns], the inverse of ``encode_runs``."""
+    flat = np.zeros(shape[0] * shape[1], np.int64)
     position = 0
     for gap, length, label in np.asarray(runs, np.int64).reshape(-1, 3):
         flat[position + gap : position + gap + length] = label
@@ -94,8 +100,12 @@ def data_of(page):
 def test_the_label_map_in_the_page_is_exact(scan, labels):
     data = data_of(page_of(scan, labels))
     assert (data["rows"], data["columns"], data["mm"]) == (ROWS, COLUMNS, [2.0, 1.0])
-    decoded = np.stack([decode_runs(runs, (ROWS, COLUMNS)) for runs in data["runs"]])
-    np.testing.assert_array_equal(decoded, labels)
+    codes = np.stack([decode_runs(runs, (ROWS, COLUMNS)) for runs in data["runs"]])
+    assert data["code"] == CLASSES
+    np.testing.assert_array_equal(codes % CLASSES, labels)
+    numbers = np.zeros_like(codes)
+    LesionComponents.of_labels(labels).paint(numbers)
+    np.testing.assert_array_equal(codes // CLASSES, numbers)
 
 
 def test_a_scan_without_liver_has_a_warning(scan, labels):
@@ -131,14 +141,20 @@ def test_pictures_show_the_window():
     assert shown.shape == hu.shape
     middles = shown[8, 8::16].astype(int)
     np.testing.assert_allclose(middles, [0, 0, 127.5, 255, 255], atol=4)
+    wide = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture(hu, WIDE_HU)))))
+    low, high = WIDE_HU
+    expected = (np.array([-1000, -160, 40, 240, 1500]) - low) * 255 / (high - low)
+    np.testing.assert_allclose(wide[8, 8::16], expected, atol=4)
+    assert low < FINE_HU[0] < FINE_HU[1] < high
 
 
 def test_large_scans_have_smaller_pictures_and_a_full_label_map(scan, labels, monkeypatch):
     monkeypatch.setattr(scan_page_data, "MOST_PIXELS", SLICES * ROWS * COLUMNS // 4)
     data = data_of(page_of(scan, labels))
-    first = Image.open(io.BytesIO(base64.b64decode(data["pictures"][0])))
+    first = Image.open(io.BytesIO(base64.b64decode(data["fine"][0])))
     assert first.size == (COLUMNS // 2, ROWS // 2)
-    np.testing.assert_array_equal(decode_runs(data["runs"][3], (ROWS, COLUMNS)), labels[3])
+    codes = decode_runs(data["runs"][3], (ROWS, COLUMNS))
+    np.testing.assert_array_equal(codes % CLASSES, labels[3])
 
 
 @pytest.mark.parametrize(
@@ -148,10 +164,13 @@ def test_reduction(shape, side):
     assert reduction_of(shape) == side
 
 
-def test_show_leads_to_the_slice_where_the_lesion_is_largest(labels, scan):
+def test_show_leads_to_the_slice_of_the_diameter(labels, scan):
     first, second = data_of(page_of(scan, labels))["lesions"]
     assert (first["slice"], second["slice"]) == (3, 10)
     assert first["places"]["3"] == [20, 8, 25, 12, 12]
+    # From corner to corner of 6 rows of 2 mm and 5 columns of 1 mm.
+    assert first["line"] in ([[20, 8], [26, 13]], [[20, 13], [26, 8]])
+    assert first["mm"] == pytest.approx(np.hypot(12, 5), abs=1e-3)
 
 
 def test_places_of_lesions_by_hand():
@@ -197,6 +216,18 @@ def test_a_scan_without_lesions_or_spacing_has_a_page(scan, labels):
 
 # What a browser makes of it.
 
+#: Windows of Chromium are not narrower.
+LEAST_WIDTH = 500
+
+
+def in_frame(page, size):
+    """A page that shows the page in a frame, as narrow as a phone, and gets its results."""
+    hand_on = "document.body.dataset.done = 1; Object.assign(parent.document.body.dataset,"
+    page = page.replace("document.body.dataset.done = 1;", f"{hand_on} document.body.dataset);")
+    width, height = size
+    style = f"width:{width}px;height:{height}px;border:0"
+    return f'<body><iframe style="{style}" srcdoc="{html.escape(page)}"></iframe></body>'
+
 
 def browse(page, tmp_path, script="", *, size=(1000, 1200), picture=None):
     """Body of the page after ``script``, which gets the page's own elements; and the console."""
@@ -210,7 +241,10 @@ def browse(page, tmp_path, script="", *, size=(1000, 1200), picture=None):
         " while (at() !== Number(byId('position').value)); };"
         f"(async () => {{ await wait(); {script}; document.body.dataset.done = 1; }})();"
     )
-    path.write_text(page.replace("</body>", f"<script>{steps}</script></body>"), encoding="utf-8")
+    page = page.replace("</body>", f"<script>{steps}</script></body>")
+    if size[0] < LEAST_WIDTH:
+        page = in_frame(page, size)
+    path.write_text(page, encoding="utf-8")
     shot = [f"--screenshot={picture}"] if picture else ["--dump-dom"]
     done = subprocess.run(
         [
@@ -254,7 +288,7 @@ def test_wheel_keys_slider_and_table_move_through_the_slices(scan, labels, tmp_p
         byId("position").value = 7;
         byId("position").dispatchEvent(new Event("input"));
       });
-      await then(() => document.querySelectorAll("#lesions button")[1].click());
+      await then(() => document.querySelectorAll("#lesions .show")[1].click());
       await then(() => byId("down").click());
       document.body.dataset.seen = seen.join(" ");
     """
@@ -269,13 +303,13 @@ def test_wheel_keys_slider_and_table_move_through_the_slices(scan, labels, tmp_p
 def test_outlines_lie_on_the_edges_of_classes_and_can_be_switched_off(scan, labels, tmp_path):
     script = """
       const canvas = byId("slice");
-      const colours = {liver: [0x4d, 0xaf, 0x4a], cyst: [0xe4, 0x1a, 0x1c]};
+      const colours = {liver: [0x00, 0x9e, 0x73], cyst: [0x56, 0xb4, 0xe9]};
       const boxOf = (colour) => {
         const context = canvas.getContext("2d");
         const pixels = context.getImageData(0, 0, canvas.width, canvas.height).data;
         let box = [1e9, 1e9, -1, -1];
         for (let i = 0; i < pixels.length; i += 4) {
-          if (colour.some((part, c) => Math.abs(part - pixels[i + c]) > 2)) continue;
+          if (colour.some((part, c) => Math.abs(part - pixels[i + c]) > 45)) continue;
           const x = (i / 4) % canvas.width, y = Math.floor(i / 4 / canvas.width);
           const [left, top, right, bottom] = box;
           box = [Math.min(left, x), Math.min(top, y), Math.max(right, x), Math.max(bottom, y)];
@@ -329,28 +363,224 @@ def test_the_liver_is_on_the_left_of_the_picture(scan, labels, tmp_path):
 
 
 @needs_chromium
-def test_clicking_a_heading_sorts_the_table(scan, labels, tmp_path):
+def test_the_table_is_sorted_by_buttons(scan, labels, tmp_path):
     labels[12, 16, 6] = 3
     script = """
-      const heads = [...document.querySelectorAll("#lesions th")];
+      const heads = [...document.querySelectorAll("#lesions th button")];
       const named = (name) => heads.find((head) => head.textContent === name);
-      const column = (at) => [...document.querySelectorAll("#lesions tbody tr")]
-        .map((line) => line.cells[at].textContent).join(" ");
+      const numbers = () => [...document.querySelectorAll("#lesions .show")]
+        .map((cell) => cell.textContent).join(" ");
       const seen = [];
-      for (const name of ["voxels", "voxels", "type"]) {
+      for (const name of ["volume, ml", "volume, ml", "type, confidence"]) {
         named(name).click();
-        seen.push(column(1));
+        seen.push(numbers());
       }
-      document.querySelector("#lesions tbody button").click(); await wait();
+      document.querySelector("#lesions .show").click(); await wait();
       seen.push(at());
-      document.querySelectorAll("#lesions tbody button")[1].click(); await wait();
+      key("j"); await wait();
       seen.push(at());
+      const more = document.querySelector(".more");
+      const before = more.offsetHeight;
+      document.querySelector(".unfold").click();
+      seen.push(before === 0 && more.offsetHeight > 50);
       document.body.dataset.seen = seen.join(", ");
     """
     recorded, console = browse(page_of(scan, labels), tmp_path, script)
     assert console == []
     # By number: a cyst of 70 voxels, a metastasis of 16, a hemangioma of 1.
-    assert recorded["seen"] == "1 2 3, 3 2 1, 1 3 2, 3, 12"
+    assert recorded["seen"] == "1 2 3, 3 2 1, 1 3 2, 3, 12, true"
+
+
+@needs_chromium
+def test_show_draws_the_diameter_in_the_chosen_lesion(scan, labels, tmp_path):
+    script = """
+      const bright = () => {
+        const {width, height} = byId("slice");
+        const {data} = byId("slice").getContext("2d").getImageData(0, 0, width, height);
+        let pixels = 0;
+        for (let i = 0; i < data.length; i += 4) pixels += data[i] > 235 && data[i + 2] > 235;
+        return pixels;
+      };
+      const body = document.body.dataset;
+      byId("numbers").click(); await wait();
+      body.before = bright();
+      document.querySelector("#lesions .show").click(); await wait();
+      body.lesion = `${at()} ${body.diameter}`;
+      body.after = bright();
+      key("ArrowUp"); await wait();
+      body.next = `${at()} ${body.diameter}`;
+      const box = byId("slice").getBoundingClientRect();
+      body.view = box.top >= 0 && box.bottom <= innerHeight;
+    """
+    recorded, console = browse(page_of(scan, labels), tmp_path, script)
+    assert console == []
+    assert (recorded["lesion"], recorded["next"]) == ("3 true", "4 false")
+    assert int(recorded["after"]) > int(recorded["before"]) + 50
+    assert recorded["view"] == "true"
+
+
+@needs_chromium
+def test_windows_are_set_by_keys_and_by_dragging(scan, labels, tmp_path):
+    script = """
+      const body = document.body.dataset;
+      byId("numbers").click(); key("o"); await wait();
+      const canvas = byId("slice");
+      const grey = (column, row) => canvas.getContext("2d").getImageData(
+        canvas.width * column / 40, canvas.height * row / 60, 1, 1).data[0];
+      const seen = () => [
+        byId("window").textContent, grey(12, 28), grey(30, 28), grey(1, 1)].join(" ");
+      body.abdomen = seen();
+      key("2"); await wait(); body.liver = seen();
+      key("3"); await wait(); body.wide = seen();
+      key("1"); await wait();
+      const point = (type, clientX, clientY) => canvas.dispatchEvent(new PointerEvent(
+        type, {pointerId: 1, clientX, clientY, pointerType: "mouse"}));
+      point("pointerdown", 200, 200); point("pointermove", 150, 180); point("pointerup", 150, 180);
+      await wait(); body.dragged = byId("window").textContent;
+      key("2"); await wait();
+      const at0 = at();
+      const finger = (type, clientY) => canvas.dispatchEvent(new PointerEvent(
+        type, {pointerId: 2, clientX: 200, clientY, pointerType: "touch"}));
+      finger("pointerdown", 200); finger("pointermove", 164); finger("pointerup", 164);
+      await wait(); body.swiped = at() - at0;
+    """
+    recorded, console = browse(page_of(scan, labels), tmp_path, script)
+    assert console == []
+
+    def check(name, width, level):
+        """The liver has 110 HU, the body 20, the air -1000."""
+        words = recorded[name].split()
+        assert words[:4] == ["W", str(width), "L", str(level)]
+        low = level - width / 2
+        expected = [min(max((hu - low) / width * 255, 0), 255) for hu in (110, 20, -1000)]
+        np.testing.assert_allclose([int(word) for word in words[4:]], expected, atol=8)
+
+    check("abdomen", 400, 40)
+    check("liver", 150, 90)
+    check("wide", 2000, 0)
+    # 50 pixels to the left and 20 up.
+    assert recorded["dragged"] == "W 300 L 60"
+    assert recorded["swiped"] == "3"
+
+
+@needs_chromium
+def test_other_planes_zoom_and_help(scan, labels, tmp_path):
+    script = """
+      const body = document.body.dataset;
+      const canvas = byId("slice");
+      byId("numbers").click(); key("o"); await wait();
+      const marks = () => [...document.querySelectorAll(".marks b")]
+        .map((b) => b.textContent).join("");
+      const goTo = async (index) => {
+        byId("position").value = index;
+        byId("position").dispatchEvent(new Event("input"));
+        await wait();
+      };
+      const shape = () => (canvas.width / canvas.height).toFixed(2);
+      const pixelsPerMm = () =>
+        byId("scale").getBoundingClientRect().width / parseFloat(byId("scale").textContent);
+      const grey = (x, y) => canvas.getContext("2d").getImageData(
+        canvas.width * x, canvas.height * y, 1, 1).data[0];
+      key("c"); await wait();
+      await goTo(28);
+      body.coronal = [
+        marks(), shape(), grey(12.5 / 40, 0.5) > 150, grey(30.5 / 40, 0.5) < 140].join(" ");
+      key("s"); await wait();
+      await goTo(12);
+      body.sagittal = [
+        marks(), shape(), grey(28.5 / 60, 0.5) > 150, grey(50.5 / 60, 0.5) < 140].join(" ");
+      document.querySelector("#lesions .show").click(); await wait();
+      body.back = `${marks()} ${at()}`;
+      const scale = pixelsPerMm();
+      key("+"); key("+"); await wait();
+      body.zoom = (pixelsPerMm() / scale).toFixed(2);
+      key("?");
+      body.help = byId("help").open;
+      key("?");
+      body.closed = byId("help").open;
+    """
+    recorded, console = browse(page_of(scan, labels), tmp_path, script)
+    assert console == []
+    # 14 slices of 3 mm; 40 columns of 1 mm and 60 rows of 2 mm. The head is above.
+    for name, marks, shape in (("coronal", "HRLF", 40 / 42), ("sagittal", "HAPF", 120 / 42)):
+        words = recorded[name].split()
+        assert (words[0], *words[2:]) == (marks, "true", "true")
+        assert float(words[1]) == pytest.approx(shape, rel=0.01)
+    assert recorded["back"] == "ARLP 3"
+    assert float(recorded["zoom"]) == pytest.approx(1.25**2, abs=0.05)
+    assert (recorded["help"], recorded["closed"]) == ("true", "false")
+
+
+@needs_chromium
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1024, 768), (1440, 900)])
+def test_nothing_is_clipped(scan, labels, tmp_path, width, height):
+    """Every element lies inside the page, unfolded rows too, and the picture inside the window."""
+    script = """
+      document.querySelectorAll(".unfold").forEach((button) => button.click());
+      document.querySelectorAll("#lesions .show")[1].click(); await wait();
+      const body = document.body.dataset;
+      body.wide = innerWidth;
+      const right = document.documentElement.clientWidth + 0.5;
+      const all = [...document.querySelectorAll("body *:not(dialog, dialog *)")];
+      const outside = all.filter((each) => {
+        const box = each.getBoundingClientRect();
+        if (!box.width || getComputedStyle(each).display === "inline") return false;
+        return box.left < -0.5 || box.right > right || each.scrollWidth > each.clientWidth + 1;
+      });
+      body.outside = outside.map((each) => each.tagName + each.id + each.className).join(" ");
+      scrollTo(0, document.body.scrollHeight); await wait();
+      const box = byId("slice").getBoundingClientRect();
+      body.view = box.top >= 0 && box.bottom <= innerHeight;
+    """
+    page = page_of(scan, labels, label_set=LESION_TYPES.with_indeterminate())
+    recorded, console = browse(page, tmp_path, script, size=(width, height))
+    assert console == []
+    assert recorded["wide"] == str(width)
+    assert recorded["outside"] == ""
+    assert recorded["view"] == "true", "the picture stays in view while the table is read"
+
+
+@needs_chromium
+def test_the_whole_table_is_printed_with_a_thumbnail_of_each_lesion(scan, labels, tmp_path):
+    for place in range(4, 52, 4):
+        labels[12, place, 22:24] = 3
+    page = page_of(scan, labels)
+    lesions = len(data_of(page)["lesions"])
+    assert lesions == 14
+    path = tmp_path / "page.pdf"
+    print_page(page, tmp_path, path)
+    contents = path.read_bytes()
+    # A thumbnail of each lesion, and the canvas.
+    assert contents.count(b"/Subtype /Image") > lesions
+    sizes = set(re.findall(rb"/MediaBox \[0 0 ([0-9.]+) ([0-9.]+)\]", contents))
+    assert all(float(width) > float(height) for width, height in sizes)
+    # The rules for print, on a screen as wide as the paper.
+    script = """
+      const rows = [...document.querySelectorAll("#lesions tbody tr")];
+      const body = document.body.dataset;
+      body.rows = rows.filter((row) => row.offsetHeight > 5).length;
+      body.outside = rows.filter((row) => row.getBoundingClientRect().right > innerWidth).length;
+      body.pictures = [...document.querySelectorAll(".more img")]
+        .filter((image) => image.complete && image.naturalWidth && image.offsetWidth).length;
+    """
+    recorded, console = browse(page.replace("@media print", "@media all"), tmp_path, script)
+    assert console == []
+    assert recorded["rows"] == str(2 * lesions)
+    assert (recorded["outside"], recorded["pictures"]) == ("0", str(lesions))
+
+
+def print_page(page, tmp_path, path):
+    (tmp_path / "printed.html").write_text(page, encoding="utf-8")
+    subprocess.run(
+        [
+            *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"),
+            *(f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=600000"),
+            *(f"--print-to-pdf={path}", (tmp_path / "printed.html").as_uri()),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=100,
+    )
 
 
 @needs_chromium
@@ -364,6 +594,37 @@ def test_these_tests_detect_an_error_in_the_page(scan, labels, tmp_path):
 def test_template_style_and_script_are_packaged():
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     packaged = project["tool"]["setuptools"]["package-data"]["*"]
-    for name in ("scan_page.html", "scan_page.css", "scan_page.js"):
+    for name in ("scan_page.html", "scan_page.css", *SCRIPTS):
         assert Path(scan_page_data.__file__).with_name(name).is_file()
         assert f"*{Path(name).suffix}" in packaged
+
+
+# The table.
+
+
+def test_sizes_have_two_significant_digits():
+    texts = [significant(value) for value in (105.26, 12.34, 9.96, 3.0, 0.0691, 0.0)]
+    assert texts == ["105", "12", "10", "3", "0.069", "0"]
+
+
+def test_columns_that_hold_nothing_are_left_out(scan, labels):
+    page = page_of(scan, labels)
+    assert "disagreeing" not in page
+    assert "SD of p" not in page
+    assert "mean HU" in page
+    headings = re.findall(r'<th scope="col"><button>(.*?)</button>', page)
+    assert headings == ["no.", "type, confidence", "diameter, mm", "volume, ml", "slices"]
+
+
+def test_a_thumbnail_shows_the_lesion_in_its_colour():
+    labels = np.ones((40, 40), np.uint8)
+    labels[10:20, 5:15] = 3
+    hu = np.full((40, 40), 110, np.int16)
+    part = around((10, 5, 19, 14), (40, 40), 4)
+    assert (part[0].start, part[0].stop, part[1].start) == (6, 23, 1)
+    picture, width, height = thumbnail(hu, labels, LESION_TYPES, (2.0, 1.0), 160)
+    assert (width, height) == (80, 160)
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture)))).astype(int)
+    rows, columns = np.nonzero((shown[..., 0] - shown[..., 2]) > 60)  # yellow
+    box = [rows.min() / 160, rows.max() / 160, columns.min() / 80, columns.max() / 80]
+    np.testing.assert_allclose(box, [10 / 40, 20 / 40, 5 / 40, 15 / 40], atol=0.05)

@@ -13,7 +13,13 @@ from liver_tf.inference.pixel_runs import components, runs_of
 def measure(mask, pixel_mm=(1.0, 1.0)):
     runs = runs_of(mask, mask.shape)
     names, count = components(runs)
-    lengths, slices = longest_diameters(runs, names, count, pixel_mm)
+    lengths, slices, ends = longest_diameters(runs, names, count, pixel_mm)
+    # The ends are as far apart as stated, and corners of the mask.
+    between = np.hypot(*((ends[:, 0] - ends[:, 1]) * pixel_mm).T)
+    np.testing.assert_allclose(between, lengths)
+    for index, pair in zip(slices, ends, strict=True):
+        padded = np.pad(mask[index], 1)
+        assert all(padded[row : row + 2, column : column + 2].any() for row, column in pair)
     return lengths.tolist(), slices.tolist()
 
 

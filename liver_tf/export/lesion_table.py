@@ -1,0 +1,125 @@
+"""The table of lesions of the scan page: five columns, and all other fields folded."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from liver_tf.export.lesion_thumbnail import around, thumbnail
+from liver_tf.export.lesions_csv import Scalar, row_of
+from liver_tf.export.scan_findings import ScanFindings
+from liver_tf.inference.lesion_properties import DetectedLesion
+from liver_tf.labels import INDETERMINATE
+from liver_tf.trained_on import UNVALIDATED
+
+#: Fields that the folded part leaves out because the columns show them.
+_IN_COLUMNS = {"number", "type", "first_slice", "last_slice", "volume_ml", "longest_diameter_mm"}
+_NAMES = {
+    "most_likely_type": "most likely type",
+    "lesion_probability": "p(lesion)",
+    "area_mm2": "largest area, mm²",
+    "mean_hu": "mean HU",
+    "diameter_slice": "diameter in slice",
+    "disagreeing_models": "disagreeing networks",
+}
+#: Names of fields with one value for each lesion type, such as ``p(cyst)``.
+_PER_TYPE = {"type_probabilities": "p", "type_probability_sd": "SD of p"}
+_THUMBNAIL, _MARGIN_PIXELS = 150, 12
+
+
+def headings_of(findings: ScanFindings) -> list[str]:
+    """The headings of the five columns."""
+    note = f" ({UNVALIDATED})" if findings.trained_on.types_unvalidated else ""
+    return ["no.", f"type, confidence{note}", "diameter, mm", "volume, ml", "slices"]
+
+
+def lesion_table(
+    findings: ScanFindings,
+    shown: Sequence[Mapping[str, Any]],
+    swatches: Mapping[str, Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """One row per lesion: ``cells`` (text and sort value), ``more`` (name and value), thumbnail.
+
+    Args:
+      shown: Slice and boxes of every lesion, as in ``page_data``.
+      swatches: Lines of the classes by name.
+    """
+    return [
+        {
+            "cells": _cells(lesion, swatches),
+            "more": _more(lesion),
+            **_thumbnail(findings, place["slice"], place["places"]),
+        }
+        for lesion, place in zip(findings.lesions, shown, strict=True)
+    ]
+
+
+def significant(value: float) -> str:
+    """A size with two significant digits; whole numbers from 10 on."""
+    return f"{value:.0f}" if abs(value) >= 10 else f"{float(f'{value:.1e}'):g}"
+
+
+def _cells(
+    lesion: DetectedLesion, swatches: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    first, last = lesion.slices
+    only_type = len(lesion.type_probabilities) == 1
+    share = (
+        lesion.lesion_probability
+        if only_type
+        else lesion.type_probabilities[lesion.most_likely_type]
+    )
+    confidence = f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+    if lesion.type == INDETERMINATE:
+        confidence = f"({lesion.most_likely_type} {confidence})"
+    return [
+        {"text": lesion.number, "value": lesion.number},
+        {
+            "word": lesion.type,
+            "text": confidence,
+            "value": f"{lesion.type} {share:.4f}",
+            "swatch": swatches.get(lesion.type),
+        },
+        _size(lesion.longest_diameter_mm),
+        _size(lesion.volume_ml),
+        {"text": first if first == last else f"{first}–{last}", "value": first},
+    ]
+
+
+def _size(value: float | None) -> dict[str, Any]:
+    return {
+        "text": "–" if value is None else significant(value),
+        "value": "" if value is None else value,
+    }
+
+
+def _more(lesion: DetectedLesion) -> list[tuple[str, str]]:
+    """Names and values of all other fields that have a value."""
+    row = row_of(lesion)
+    if len(lesion.type_probabilities) == 1:
+        row = {name: value for name, value in row.items() if not name.startswith("type_prob")}
+    return [
+        (_name(field), _text(value))
+        for field, value in row.items()
+        if value is not None and field not in _IN_COLUMNS
+    ]
+
+
+def _name(field: str) -> str:
+    group, _, type_name = field.partition(".")
+    if type_name and group in _PER_TYPE:
+        return f"{_PER_TYPE[group]}({type_name})"
+    return _NAMES.get(field, field.replace("_", " "))
+
+
+def _text(value: Scalar) -> str:
+    return significant(value) if isinstance(value, float) else str(value)
+
+
+def _thumbnail(
+    findings: ScanFindings, index: int, places: Mapping[int, Sequence[int]]
+) -> dict[str, Any]:
+    top, left, bottom, right, _ = places[index]
+    hu, labels = findings.scan.hu[index], findings.labels[index]
+    part = around((top, left, bottom, right), hu.shape, _MARGIN_PIXELS)
+    label_set, pixel_mm = findings.label_set, findings.pixel_mm
+    picture, width, height = thumbnail(hu[part], labels[part], label_set, pixel_mm, _THUMBNAIL)
+    return {"thumbnail": picture, "width": width, "height": height}
