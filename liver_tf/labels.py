@@ -85,5 +85,8 @@ LIVER_ONLY = LabelSet("liver", ("background", "liver"))
 LITS = LabelSet("lits", ("background", "liver", "lesion"))
 LESION_TYPES = LabelSet("lesion_types", ("background", "liver", "cyst", "hemangioma", "metastasis"))
 
+#: What the lesion voxels of a label map state: the type of the lesion, or their own.
+LESIONS, VOXELS = "lesions", "voxels"
+
 #: Diagnosis of a slice without a lesion.
 HEALTHY = "healthy"

@@ -7,6 +7,7 @@ from typing import Any
 from liver_tf.bundled_networks import LESION
 from liver_tf.default_paths import SAVED_MODEL
 from liver_tf.inference.cascade_settings import CascadeSettings
+from liver_tf.labels import LESIONS, VOXELS
 from liver_tf.model.precision_settings import FLOAT32, PRECISIONS
 from liver_tf.options import option
 
@@ -38,6 +39,20 @@ class ExportSettings(CascadeSettings):
         False,
         "Export found_liver and found_lesion as uint8, 0 or 1, because OpenVINO Model Server "
         "cannot send bool.",
+    )
+
+    label_map: str = option(
+        LESIONS,
+        "Classes in the label map of the signature volume: one type per lesion, or the most likely "
+        "type of each voxel.",
+        choices=(LESIONS, VOXELS),
+    )
+    type_threshold: float = option(
+        0.5,
+        "In the label map of volume a lesion is indeterminate if its most likely type is less "
+        "probable than this.",
+        low=0,
+        high=1,
     )
 
     def __post_init__(self) -> None:
@@ -88,6 +103,7 @@ def export_model(settings: ExportSettings | None = None, /, **options: Any) -> E
         provenance_of(runs, settings.liver_run),
         measures,
         found_as_uint8=settings.found_as_uint8,
+        type_threshold=settings.type_threshold if settings.label_map == LESIONS else None,
     )
     card = settings.output / EXTRA / CARD
     notice = settings.notice(runs, cascade)

@@ -33,6 +33,7 @@ def write_saved_model(
     measures: dict | None = None,
     *,
     found_as_uint8: bool = False,
+    type_threshold: float | None = None,
 ) -> list[str]:
     """Write the version folder of a SavedModel, atomically.
 
@@ -40,7 +41,7 @@ def write_saved_model(
       output: The version folder, such as ``saved_models/liver/1``.
       provenance: Stored in ``model.json``; see ``model_card.provenance_of``.
       measures: For the model card; see ``model_card.measures_of``.
-      found_as_uint8: See ``signatures_of``.
+      found_as_uint8, type_threshold: See ``signatures_of``.
 
     Returns:
       Notes on what was left out, for the terminal.
@@ -64,7 +65,9 @@ def write_saved_model(
         _refuse_existing(output)
         try:
             with tensorflow_write_errors():
-                return _export(cascade, output, provenance, measures, found_as_uint8)
+                return _export(
+                    *(cascade, output, provenance, measures, found_as_uint8, type_threshold)
+                )
         except OSError as error:
             _refuse_existing(output)  # file systems without locks
             raise write_refusal(output, error) from error
@@ -82,7 +85,12 @@ def _refuse_existing(output: Path) -> None:
 
 
 def _export(
-    cascade: Cascade, output: Path, provenance: dict, measures: dict | None, found_as_uint8: bool
+    cascade: Cascade,
+    output: Path,
+    provenance: dict,
+    measures: dict | None,
+    found_as_uint8: bool,
+    type_threshold: float | None,
 ) -> list[str]:
     left_out = []
     with atomic_files.atomic_folder(output) as partial:
@@ -90,13 +98,19 @@ def _export(
         meaning = _meaning(cascade, provenance)
         number = _model_id(cascade, meaning)
         signatures = signatures_of(
-            cascade.with_constants(), found_as_uint8=found_as_uint8, model_id=number
+            cascade.with_constants(),
+            found_as_uint8=found_as_uint8,
+            model_id=number,
+            type_threshold=type_threshold,
         )
         tf.saved_model.save(tf.Module(), str(partial), signatures=signatures)
         extra = partial / EXTRA
         extra.mkdir()
         meaning["found_outputs"] = "uint8" if found_as_uint8 else "bool"
         meaning["model_id"] = number
+        if type_threshold is not None:
+            meaning["volume_labels"] = list(cascade.label_set.with_indeterminate().classes)
+            meaning["type_threshold"] = type_threshold
         atomic_files.write_json(extra / MEANING, meaning)
         atomic_files.write_text(extra / CARD, model_card(meaning, measures))
         if not write_warmup(extra, output.parent.name):

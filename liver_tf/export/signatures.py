@@ -7,7 +7,7 @@ import tensorflow as tf
 from liver_tf.export.signature_checks import checked_scan, checked_slices, checked_stored
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.roi_box import paste
-from liver_tf.inference.scan_graph import scan_by_graph
+from liver_tf.inference.scan_graph import one_type_per_lesion, scan_by_graph
 from liver_tf.labels import LIVER
 
 #: Signatures for independent slices, and for a scan.
@@ -21,7 +21,11 @@ _STORED = tf.TensorSpec([None, None, None], tf.int32, name="stored")
 
 
 def signatures_of(
-    cascade: Cascade, *, found_as_uint8: bool = False, model_id: int = 0
+    cascade: Cascade,
+    *,
+    found_as_uint8: bool = False,
+    model_id: int = 0,
+    type_threshold: float | None = None,
 ) -> dict[str, Callable]:
     """Functions by the name of their signature; see ``docs/serving.md`` for inputs and outputs.
 
@@ -33,6 +37,8 @@ def signatures_of(
       found_as_uint8: Return ``found_liver`` and ``found_lesion`` as uint8 instead of bool, which
         OpenVINO Model Server cannot send.
       model_id: A number of the model, below 2**31, which every answer on slices repeats.
+      type_threshold: Of ``volume``, whose label map then has one type per lesion (see
+        ``one_type_per_lesion``); None keeps the type of each voxel.
     """
     classes = len(cascade.label_set)
 
@@ -92,8 +98,11 @@ def signatures_of(
         lesions = _pixels_by_type(outputs["label_map"][None], classes)[0]
         known = tf.reduce_all(spacing_mm > 0.0)
         voxel_ml = tf.where(known, tf.reduce_prod(spacing_mm) / 1000.0, float("nan"))
+        label_map = outputs["label_map"]
+        if type_threshold is not None and classes > LIVER + 2:
+            label_map = one_type_per_lesion(label_map, outputs["probabilities"], type_threshold)
         answer = {
-            "label_map": outputs["label_map"],
+            "label_map": label_map,
             "found_liver": outputs["liver_voxels"] > 0,
             **_diagnosis(lesions),
             "diagnosis_probability": outputs["type_probabilities"],

@@ -7,7 +7,11 @@ import tensorflow as tf
 
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.graph_components_2d import fill_holes
-from liver_tf.inference.graph_components_3d import largest_component_3d, largest_sections_3d
+from liver_tf.inference.graph_components_3d import (
+    components_3d,
+    largest_component_3d,
+    largest_sections_3d,
+)
 from liver_tf.inference.roi_box import paste, square_boxes
 from liver_tf.inference.slice_batches import BATCH
 from liver_tf.inference.small_lesions import least_pixels
@@ -23,8 +27,9 @@ def scan_by_graph(cascade: Cascade, hu: tf.Tensor, spacing_mm: tf.Tensor) -> dic
       spacing_mm: float32 [2], (row, column); 0 or NaN where unknown.
 
     Returns:
-      ``label_map`` uint8 [slices, rows, columns]; ``liver_voxels`` int64; ``type_probabilities``
-      float32 [types], the mean over the lesion voxels and networks, scaled to sum to 1.
+      ``label_map`` uint8 [slices, rows, columns]; ``liver_voxels`` int64; ``probabilities`` float16
+      [lesion voxels, networks, types] in C order; ``type_probabilities`` float32 [types], their
+      mean, scaled to sum to 1.
     """
     size = tf.shape(hu)[1:3]
     side = cascade.liver.network.description.architecture.image_size
@@ -55,8 +60,32 @@ def scan_by_graph(cascade: Cascade, hu: tf.Tensor, spacing_mm: tf.Tensor) -> dic
     return {
         "label_map": labels,
         "liver_voxels": liver_voxels,
+        "probabilities": probabilities,
         "type_probabilities": tf.math.divide_no_nan(types, tf.reduce_sum(types)),
     }
+
+
+def one_type_per_lesion(
+    labels: tf.Tensor, probabilities: tf.Tensor, type_threshold: float
+) -> tf.Tensor:
+    """A label map in which every voxel of a lesion has the type of the lesion, as a graph.
+
+    As ``find_lesions`` and ``ScanFindings.with_one_type_per_lesion``: indeterminate lesions have
+    the label after that of the last type.
+
+    Args:
+      labels: uint8 [slices, rows, columns].
+      probabilities: [lesion voxels, networks, types], in C order.
+    """
+    places, names = components_3d(labels > LIVER)
+    types = probabilities.shape[-1]
+    of_voxels = tf.reduce_mean(tf.cast(probabilities, tf.float32), axis=1)
+    sums = tf.math.unsorted_segment_sum(of_voxels, names, tf.size(names))
+    shares = tf.math.divide_no_nan(sums, tf.reduce_sum(sums, axis=1, keepdims=True))
+    sure = tf.reduce_max(shares, axis=1) >= type_threshold
+    best = tf.where(sure, tf.argmax(shares, axis=1, output_type=tf.int32), types) + LIVER + 1
+    values = tf.cast(tf.gather(best, names), tf.uint8)
+    return tf.tensor_scatter_nd_update(labels, places, values)
 
 
 def _in_batches(items: tf.Tensor, function: Callable, *none: tf.Tensor) -> list[tf.Tensor]:

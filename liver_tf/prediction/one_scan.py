@@ -18,7 +18,8 @@ from liver_tf.export.scan_results import ScanResults, refuse_existing, write_res
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.lesion_properties import find_lesions
 from liver_tf.inference.liver_plausibility import liver_cautions
-from liver_tf.prediction.prediction_settings import LESIONS, ResultSettings
+from liver_tf.labels import LESIONS
+from liver_tf.prediction.prediction_settings import ResultSettings
 
 
 def predict_scan(

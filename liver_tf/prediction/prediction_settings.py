@@ -7,10 +7,8 @@ from liver_tf.bundled_networks import LESION
 from liver_tf.ct.reading_settings import ReadingSettings
 from liver_tf.default_paths import PREDICTIONS
 from liver_tf.inference.cascade_settings import CascadeSettings
+from liver_tf.labels import LESIONS, VOXELS
 from liver_tf.options import OptionError, Options, option, part
-
-#: Values of ``label_map``.
-LESIONS, VOXELS = "lesions", "voxels"
 
 
 @dataclass(frozen=True)

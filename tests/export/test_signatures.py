@@ -1,12 +1,16 @@
 """Signatures beside serving_default: int16, stored DICOM values, volumes."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from liver_tf.export.scan_findings import ScanFindings
 from liver_tf.export.signatures import signatures_of
 from liver_tf.inference.cascade import Cascade
+from liver_tf.inference.lesion_properties import find_lesions
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.postprocessing import PostProcessing
 from tests.builders.served import call_model, draw_slices
@@ -98,6 +102,28 @@ def test_volume_equals_predict(intensity_cascade, extent, how):
     np.testing.assert_allclose(answer["lesion_ml"], counts[2:].sum() * voxel_ml, rtol=1e-5)
     sums = prediction.probabilities.astype(np.float64).sum(axis=(0, 1))
     np.testing.assert_allclose(answer["diagnosis_probability"], sums / sums.sum(), atol=1e-3)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.45, 1.0])
+def test_volume_has_one_type_per_lesion(intensity_cascade, threshold):
+    """As ``predict`` writes it, with other code."""
+    cascade = intensity_cascade()
+    hu = scan()
+    prediction = cascade.predict(hu, (0.8, 0.9))
+    lesions = find_lesions(
+        *(prediction.labels, hu, None, cascade.label_set),
+        probabilities=prediction.probabilities,
+        type_threshold=threshold,
+    )
+    voxels = prediction.labels.copy()
+    findings = ScanFindings(SimpleNamespace(hu=hu), prediction.labels, lesions, cascade.label_set)
+    expected = findings.with_one_type_per_lesion().labels
+    assert (expected != voxels).any()
+    assert len(lesions) > 1
+    serve = signatures_of(cascade, type_threshold=threshold)["volume"]
+    answer = serve(tf.constant(hu), tf.constant([2.5, 0.8, 0.9]))
+    np.testing.assert_array_equal(answer["label_map"].numpy(), expected)
+    assert (expected == 5).any() == (threshold == 1.0) or threshold == 0.45
 
 
 def test_volume_of_the_saved_model_equals_predict(exported):
