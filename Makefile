@@ -1,5 +1,6 @@
 # make demo        the whole workflow on phantom data
 # make reproduce   the paper's comparison on phantoms: every protocol on every fold
+# make weights     the networks in the package, from phantoms (at most 2.5 hours on 2 cores)
 # make test        lint, types and the short tests (6 minutes on 2 cores)
 # make test-all    all tests, the long ones included (15 minutes on 2 cores)
 # make docs        build the documentation site into site/; fails on a broken link
@@ -21,13 +22,16 @@ PIP_INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c cons
 WORKERS ?= 2
 PYTEST := $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo reproduce bench test test-all lint types docs real-check fuzz kill-test differential pacs-test parity clean
+.PHONY: demo reproduce weights bench test test-all lint types docs real-check fuzz kill-test differential pacs-test parity clean
 
 demo: $(VENV)/installed
 	$(RUN) -m trainers.demo
 
 reproduce: $(VENV)/installed
 	$(RUN) -m trainers.phantom_study
+
+weights: $(VENV)/installed
+	$(RUN) -m trainers.train_weights
 
 test: lint types
 	$(PYTEST) -m "not long"

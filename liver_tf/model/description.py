@@ -117,8 +117,8 @@ def _not_bundled(folder: Path) -> Refusal:
         folder,
         expected=f"one of the networks {', '.join(NETWORKS)} in the package",
         found=f"a package with {', '.join(available()) or 'none of them'}",
-        remedy="Name a run of your own (--liver_run, --model, --run, --pretrained), or pack "
-        "networks with python -m trainers.pack_weights.",
+        remedy="Name a run of your own (--liver_run, --model, --run, --pretrained), or train the "
+        "networks of the package with python -m trainers.train_weights.",
     )
 
 

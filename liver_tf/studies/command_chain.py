@@ -1,5 +1,7 @@
 """A chain of commands on phantom data: printed before they run, skipped once done."""
 
+import contextlib
+import itertools
 import json
 import os
 import shlex
@@ -7,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from liver_tf.command_line.flag_files import find_flag_file
 
 #: Phantoms have no identity to protect; real data need a secret key.
 PHANTOM_KEY = "phantom-data-need-no-secret"
+_THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class ChainStep:
       product: a path that exists once the step is done.
       once: the command refuses to overwrite its product.
       always: run the step each time; the command itself skips finished work.
+      beside: run the step at the same time as the one before it; both then write to ``logs/``.
+      threads: of TensorFlow and its libraries; None leaves the choice to them.
     """
 
     name: str
@@ -40,6 +46,8 @@ class ChainStep:
     product: Path | None = None
     once: bool = False
     always: bool = False
+    beside: bool = False
+    threads: int | None = None
 
     @property
     def command(self) -> list[str]:
@@ -63,23 +71,44 @@ def run_chain(steps: Sequence[ChainStep], folder: Path, chain: str) -> list[str]
     expected_so_far = 0.0
     ran = []
     for number, step in enumerate(steps, 1):
-        expected = sum(later.seconds for later in steps[number - 1 :])
+        if step.beside:
+            continue
+        group = _group_from(steps, number - 1)
+        expected = sum(later.seconds for later in steps[number - 1 :] if not later.beside)
         pace = (time.monotonic() - start) / expected_so_far if expected_so_far > 20 else 1.0
-        print(
-            f"\n== {number}/{len(steps)} {step.title} "
-            f"(about {format_duration(expected * pace)} left)\n"
-            f"$ python -m {shlex.join(step.command)}",
-            flush=True,
-        )
-        if _run_step(step, folder, chain):
-            ran.append(step.name)
+        for extra, each in enumerate(group):
+            print(
+                f"\n== {number + extra}/{len(steps)} {each.title} "
+                f"(about {format_duration(expected * pace)} left)\n"
+                f"$ python -m {shlex.join(each.command)}",
+                flush=True,
+            )
+        done = _run_group(group, folder, chain)
+        ran += [each.name for each, has_run in zip(group, done, strict=True) if has_run]
+        if any(done):
             expected_so_far += step.seconds
-        else:
+        if not all(done):
             print("already done", flush=True)
     return ran
 
 
-def _run_step(step: ChainStep, folder: Path, chain: str) -> bool:
+def _group_from(steps: Sequence[ChainStep], first: int) -> list[ChainStep]:
+    """A step, and those that run beside it."""
+    beside = itertools.takewhile(lambda step: step.beside, steps[first + 1 :])
+    return [steps[first], *beside]
+
+
+def _run_group(group: Sequence[ChainStep], folder: Path, chain: str) -> list[bool]:
+    """Run steps at the same time; returns for each whether it ran."""
+    if len(group) == 1:
+        return [_run_step(group[0], folder, chain)]
+    logs = [folder / "logs" / f"{step.name}.log" for step in group]
+    print(f"the output is in {', '.join(map(str, logs))}", flush=True)
+    with ThreadPoolExecutor(len(group)) as pool:
+        return list(pool.map(_run_step, group, [folder] * len(group), [chain] * len(group), logs))
+
+
+def _run_step(step: ChainStep, folder: Path, chain: str, log: Path | None = None) -> bool:
     """Run a step unless it is done; returns whether it ran.
 
     A step is done if the same command with the same flag files succeeded and its product exists.
@@ -93,7 +122,17 @@ def _run_step(step: ChainStep, folder: Path, chain: str) -> bool:
             write_json(mark, step.signature())
             return False
     environment = {**os.environ, "LIVER_TF_SITE_KEY": PHANTOM_KEY}
-    status = subprocess.run([sys.executable, "-m", *step.command], env=environment).returncode
+    if step.threads:
+        environment |= dict.fromkeys(_THREADS, str(step.threads))
+    with contextlib.ExitStack() as files:
+        output = None
+        if log is not None:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            output = files.enter_context(open(log, "a", encoding="utf-8"))
+        command = [sys.executable, "-m", *step.command]
+        status = subprocess.run(
+            command, env=environment, stdout=output, stderr=output and subprocess.STDOUT
+        ).returncode
     if status:
         sys.exit(
             f"\n{chain} stopped: {step.name} ended with status {status}. Run the same command to "

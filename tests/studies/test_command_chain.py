@@ -11,10 +11,12 @@ from liver_tf.command_line.run_command import settings_class
 from liver_tf.studies.command_chain import ChainStep, format_duration, run_chain
 from liver_tf.studies.demo import demo_steps
 from liver_tf.studies.phantom_study import PhantomStudySettings, phantom_study_steps
+from liver_tf.studies.train_weights import TrainWeightsSettings, train_weights_steps
 
 CHAINS = {
     "demo": demo_steps(),
     "phantom_study": phantom_study_steps(PhantomStudySettings(folder=Path("somewhere"))),
+    "train_weights": train_weights_steps(TrainWeightsSettings(folder=Path("somewhere"))),
 }
 
 #: Flags that name something which an earlier step must have written.
@@ -79,6 +81,39 @@ def test_a_failed_step_ends_the_chain_and_says_how_to_resume(tmp_path):
     with pytest.raises(SystemExit, match="the chain stopped: two ended with status 1"):
         run_chain([failing], tmp_path, "the chain")
     assert not (tmp_path / "done").exists()
+
+
+def test_steps_beside_each_other_write_to_logs_and_have_their_threads(tmp_path, capfd):
+    meeting = tmp_path / "meeting.py"
+    # Each waits for the other: one after the other they would time out.
+    meeting.write_text(
+        "import os, pathlib, sys, time\n"
+        "me, other, folder = (a.split('=')[1] for a in sys.argv[1:])\n"
+        "(pathlib.Path(folder) / me).touch()\n"
+        "for _ in range(600):\n"
+        "    if (pathlib.Path(folder) / other).exists(): break\n"
+        "    time.sleep(0.1)\n"
+        "else: sys.exit(1)\n"
+        "print('threads', os.environ.get('OMP_NUM_THREADS'))\n"
+    )
+    steps = [
+        ChainStep(
+            *(me, f"step {me}", 1, "meeting"),
+            {"me": me, "other": other, "folder": tmp_path},
+            beside=me == "b",
+            threads=threads,
+        )
+        for me, other, threads in (("a", "b", 1), ("b", "a", 3))
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path))
+        assert run_chain(steps, tmp_path, "the chain") == ["a", "b"]
+        assert run_chain(steps, tmp_path, "the chain") == []
+    logs = [(tmp_path / "logs" / f"{name}.log").read_text() for name in "ab"]
+    assert logs == ["threads 1\n", "threads 3\n"]
+    out = capfd.readouterr().out
+    assert "threads" not in out
+    assert "== 2/2 step b" in out
 
 
 @pytest.mark.parametrize(
