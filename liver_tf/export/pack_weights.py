@@ -20,7 +20,7 @@ from liver_tf.inference import postprocessing
 from liver_tf.labels import LITS
 from liver_tf.model.description import Description, load_description
 from liver_tf.model.weights_file import load_arrays, save_arrays
-from liver_tf.records.training_data_file import save_training_data
+from liver_tf.records.training_data_file import PHANTOMS_ONLY
 from liver_tf.refusals import Refusal
 from liver_tf.results.training_history import read_cycles
 from liver_tf.trained_on import PHANTOM, TrainedOn
@@ -97,7 +97,7 @@ def _pack(
     # Until the list is written again, every file that differs is refused.
     save_arrays(output / run_files.WEIGHTS, arrays, compressed=True)
     description.save(output)
-    save_training_data(output / run_files.TRAINING_DATA, ())  # no patient
+    atomic_files.write_json(output / run_files.TRAINING_DATA, PHANTOMS_ONLY)
     (output / run_files.POSTPROCESSING).unlink(missing_ok=True)
     names = [run_files.WEIGHTS, run_files.DESCRIPTION, run_files.TRAINING_DATA]
     if how != postprocessing.NOTHING:

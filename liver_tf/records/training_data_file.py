@@ -17,6 +17,8 @@ from liver_tf.records.slice_hash import parse_hashes
 
 #: In an ROI record set: the ``seen.json`` of the liver network that cut the ROIs.
 LIVER_TRAINING_DATA = "liver_seen.json"
+#: The whole file, for a network that learned from no patient.
+PHANTOMS_ONLY = {"training_data": "computed phantoms only, no patient"}
 
 
 def save_training_data(path: Path, parts: tuple[SplitPart, ...]) -> None:
@@ -25,7 +27,7 @@ def save_training_data(path: Path, parts: tuple[SplitPart, ...]) -> None:
 
 
 def load_training_data(path: Path) -> tuple[SplitPart, ...]:
-    """The inverse of ``save_training_data``.
+    """The inverse of ``save_training_data``; empty for a file of ``PHANTOMS_ONLY``.
 
     Raises:
       Refusal: ``no-seen`` if there is no such file, ``seen-damaged``.
@@ -35,6 +37,8 @@ def load_training_data(path: Path) -> tuple[SplitPart, ...]:
         raise bad_records("no-seen", path, expected, "no such file")
     try:
         parts = json.loads(path.read_text(encoding="utf-8"))
+        if parts == PHANTOMS_ONLY:
+            return ()
         seen = tuple(
             SplitPart(p["name"], p["site_key"], tuple(map(_case, p["cases"]))) for p in parts
         )
