@@ -1,6 +1,7 @@
 """Paint computed lesions into real scans of healthy livers, for training.
 
-Writes volumes and segmentations as in LiTS, and a page with pictures. They are marked as computed,
+Writes volumes and segmentations as in LiTS, or DICOM series with DICOM SEG, and a page with
+pictures. They are marked as computed,
 and count as the patients of their scans. Exit status 1 if a scan is refused.
 """
 

@@ -15,6 +15,7 @@ from pydicom.uid import (
 from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_elements import number, numbers, text, uid_name, whole_number
 from liver_tf.ct.hu_plausibility import SPACING_LIMITS_MM
+from liver_tf.ct.implanted_mark import IMPLANTED, IMPLANTED_MARK
 from liver_tf.ct.one_volume import SliceOrigin, origin_of
 from liver_tf.ct.scanner_details import details_of
 from liver_tf.refusals import Caution, Refusal
@@ -93,6 +94,8 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> SliceHeader:
     if derived:
         note = f"ImageType marks a derived image: {', '.join(derived)}"
         cautions.append(Caution("dicom-derived", note))
+    if text(dataset, "DerivationDescription", path).startswith(IMPLANTED_MARK):
+        cautions.append(IMPLANTED)
     if text(dataset, "LossyImageCompression", path) == "01":
         cautions.append(Caution("dicom-lossy", "the pixels are lossily compressed"))
     # Read only to refuse a value that is not whole: the header is damaged or was edited by hand.

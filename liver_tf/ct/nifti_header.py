@@ -13,6 +13,7 @@ import nibabel
 import numpy as np
 
 from liver_tf.ct.bad_input import bad_input
+from liver_tf.ct.implanted_mark import IMPLANTED, IMPLANTED_MARK
 from liver_tf.refusals import Caution, Refusal
 
 _REAL_DATATYPES = {
@@ -41,11 +42,6 @@ _PLACEMENT = (
     *("qoffset_x", "qoffset_y", "qoffset_z"),
     *("sform_code", "srow_x", "srow_y", "srow_z", "xyzt_units"),
 )
-
-
-#: Start of the header's description in volumes with computed lesions, and the caution on them.
-IMPLANTED_MARK = "liver_tf: computed lesions in a real scan"
-IMPLANTED = Caution("implanted", "the scan holds computed lesions: not for tests on real ones")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from liver_tf.implants.host import Host
-from liver_tf.labels import LIVER
+from liver_tf.labels import LIVER, LabelSet
 from liver_tf.phantom.lesions import Form, Look, PhantomLesion, draw_forms, draw_look
 from liver_tf.phantom.random_streams import stream
 from liver_tf.phantom.shapes import smoothstep
@@ -101,11 +101,14 @@ def implant(
     return hu.astype(host.hu.dtype), lesions
 
 
-def with_lesions(labels: np.ndarray, lesions: Sequence[ImplantedLesion], label: int) -> np.ndarray:
-    """A copy of the labels in which the voxels of the lesions are ``label``."""
+def with_lesions(
+    labels: np.ndarray, lesions: Sequence[ImplantedLesion], label_set: LabelSet
+) -> np.ndarray:
+    """A copy of the labels with the lesions, by type if the label set has types."""
     labels = labels.copy()
     for each in lesions:
-        labels[each.window][each.mask] = label
+        name = each.kind if label_set.has_types else "lesion"
+        labels[each.window][each.mask] = label_set.index(name)
     return labels
 
 

@@ -64,14 +64,14 @@ def sets(hosts, output, tmp_path_factory):
 
 def test_files_are_on_the_grid_of_the_hosts(hosts, output):
     marked = json.loads((output / "implanted.json").read_text())
-    assert [each["number"] for each in marked["scans"]] == [3, 7]
+    assert [each["name"] for each in marked["scans"]] == ["3", "7"]
     assert str(hosts) not in json.dumps(marked)
     for scan in marked["scans"]:
-        before, affine = voxels(hosts, "volume", scan["number"])
-        after, affine_after = voxels(output, "volume", scan["number"])
+        before, affine = voxels(hosts, "volume", scan["name"])
+        after, affine_after = voxels(output, "volume", scan["name"])
         np.testing.assert_array_equal(affine_after, affine)
-        old, _ = voxels(hosts, "segmentation", scan["number"])
-        new, _ = voxels(output, "segmentation", scan["number"])
+        old, _ = voxels(hosts, "segmentation", scan["name"])
+        new, _ = voxels(output, "segmentation", scan["name"])
         assert (new[old == 2] == 2).all()
         assert ((new > 0) == (old > 0)).all()
         added = (new == 2) & (old == 1)

@@ -5,6 +5,7 @@ import pytest
 
 from liver_tf.implants.host import Host
 from liver_tf.implants.paint import implant, with_lesions
+from liver_tf.labels import LITS
 
 #: Slices of 3 mm, pixels of 1 mm; liver 110 HU, blood 190 HU, noise of SD 12.
 SHAPE, SPACING_MM = (40, 110, 120), (3.0, 1.0, 1.0)
@@ -25,7 +26,7 @@ def host():
 def painted(host, seed=4, name=1, kinds=("cyst",), **options):
     hu, lesions = implant(host, seed, name, kinds=kinds, number=3, **options)
     assert lesions
-    return hu, lesions, with_lesions(np.zeros(SHAPE, np.uint8), lesions, 1) > 0
+    return hu, lesions, with_lesions(np.zeros(SHAPE, np.uint8), lesions, LITS) > 0
 
 
 def test_the_vessel_and_nothing_else_is_found(host):
