@@ -7,6 +7,7 @@ from liver_tf import palette
 BACKGROUND = 0
 LIVER = 1
 MAX_CLASSES = 32
+LONGEST_NAME = 100
 
 #: Type of a lesion whose most likely type is not probable enough.
 INDETERMINATE = "indeterminate"
@@ -27,6 +28,8 @@ class LabelSet:
             problem = f"a class is listed twice: {self.classes}"
         elif len(self.classes) > MAX_CLASSES + (INDETERMINATE in self.classes):
             problem = f"expected at most {MAX_CLASSES} classes, found {len(self.classes)}"
+        elif max(map(len, self.classes)) > LONGEST_NAME:
+            problem = f"expected names of at most {LONGEST_NAME} characters"
         if problem:
             raise ValueError(f"label set {self.name!r}: {problem}")
 

@@ -25,6 +25,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from liver_tf.bounded_files import open_npz, read_json
 from liver_tf.refusals import Refusal
 
 IDENTITY = "run.json"
@@ -78,11 +79,9 @@ def finished_epochs(run: Path) -> tuple[int, int]:
 
     The epochs are read from ``state.npz``; 0 if it is damaged.
     """
-    import numpy as np
-
     cycles = len(cycle_results(run))
     try:
-        with np.load(cycle_folder(run, cycles + 1) / STATE, allow_pickle=False) as state:
+        with open_npz(cycle_folder(run, cycles + 1) / STATE) as state:
             return cycles, int(json.loads(str(state[STATE_PROGRESS]))["epoch"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return cycles, 0
@@ -132,8 +131,4 @@ def require_identity(run: Path, part: str) -> dict[str, Any]:
 
 def read_identity(run: Path) -> dict[str, Any]:
     """The content of ``run.json``; raises what opening and parsing raise."""
-    text = (run / IDENTITY).read_text(encoding="utf-8")
-    try:
-        return dict(json.loads(text))
-    except RecursionError:
-        raise ValueError(f"{IDENTITY} is nested too deeply") from None
+    return dict(read_json(run / IDENTITY))

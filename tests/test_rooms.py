@@ -23,6 +23,7 @@ GROUND = {
     "liver_tf.palette",
     "liver_tf.refusals",
     "liver_tf.atomic_files",
+    "liver_tf.bounded_files",
     "liver_tf.bundled_networks",
     "liver_tf.checksums",
     "liver_tf.csv_text",

@@ -9,6 +9,7 @@ import numpy as np
 
 from liver_tf import run_files
 from liver_tf.atomic_files import atomic_write
+from liver_tf.bounded_files import open_npz
 from liver_tf.refusals import Refusal
 
 
@@ -30,7 +31,7 @@ def load_label_map(run: Path, part: str, case: str, slice_index: int) -> np.ndar
     """The label map of one slice, uint8 [rows, columns]; raises ``Refusal`` ``results-damaged``."""
     path = run_files.label_maps_file(run, part)
     try:
-        with np.load(path, allow_pickle=False) as maps:
+        with open_npz(path) as maps:
             return maps[map_name(case, slice_index)]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         raise Refusal(

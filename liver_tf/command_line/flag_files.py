@@ -8,9 +8,13 @@ import codecs
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 from liver_tf.options import OptionError
+
+#: Flag files that a command line may include, repetitions counted, and bytes of each.
+MOST_FILES, LARGEST_FILE = 100, 2**20
 
 SHIPPED = Path(__file__).resolve().parents[1] / "flag_files"
 
@@ -33,15 +37,17 @@ def read_flag_file(name: str | Path) -> tuple[str, ...]:
     Raises:
       OptionError: A file is missing, cannot be read, or includes itself.
     """
-    return tuple(_lines_of(find_flag_file(name), ()))
+    return tuple(_lines_of(find_flag_file(name), (), count()))
 
 
 def expand_flag_files(arguments: Sequence[str]) -> list[str]:
     """Replace every ``--flagfile=NAME`` by the flags in that file, as ``read_flag_file``."""
-    return list(_expanded(arguments, ()))
+    return list(_expanded(arguments, (), count()))
 
 
-def _expanded(arguments: Sequence[str], above: tuple[Path, ...]) -> Iterator[str]:
+def _expanded(
+    arguments: Sequence[str], above: tuple[Path, ...], numbers: Iterator[int]
+) -> Iterator[str]:
     remaining = iter(arguments)
     for argument in remaining:
         match = _FLAG_FILE.fullmatch(argument)
@@ -51,21 +57,27 @@ def _expanded(arguments: Sequence[str], above: tuple[Path, ...]) -> Iterator[str
         name = next(remaining, None) if match[1] is None else match[1].strip()
         if not name:
             raise OptionError("flagfile", "expected the name of a file")
-        yield from _lines_of(find_flag_file(name), above)
+        yield from _lines_of(find_flag_file(name), above, numbers)
 
 
-def _lines_of(path: Path, above: tuple[Path, ...]) -> Iterator[str]:
+def _lines_of(path: Path, above: tuple[Path, ...], numbers: Iterator[int]) -> Iterator[str]:
+    # Files that each include another one twice would be read without end.
+    if next(numbers) >= MOST_FILES:
+        raise OptionError("flagfile", f"{path}: more than {MOST_FILES} files are included")
     if path.resolve() in above:
         raise OptionError("flagfile", f"{path} includes itself, directly or through another file")
-    yield from _expanded(_flags_of(path), (*above, path.resolve()))
+    yield from _expanded(_flags_of(path), (*above, path.resolve()), numbers)
 
 
 def _flags_of(path: Path) -> list[str]:
     """The flags in a file, checked line by line; a byte order mark of UTF-8 is ignored."""
     try:
-        data = path.read_bytes()
+        with open(path, "rb") as file:
+            data = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise OptionError("flagfile", f"cannot read {path}: {error.strerror}") from None
+    if len(data) > LARGEST_FILE:
+        raise OptionError("flagfile", f"{path} is larger than {LARGEST_FILE >> 20} MiB")
     flags = []
     # Not splitlines(), which also divides at form feeds and at line separators of Unicode.
     for number, raw in enumerate(data.removeprefix(codecs.BOM_UTF8).split(b"\n"), 1):

@@ -6,7 +6,6 @@ matches its input files and the arguments is not converted again. The manifest i
 
 import contextlib
 import hashlib
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from liver_tf import __version__, atomic_files
+from liver_tf.bounded_files import read_json
 from liver_tf.conversion.case_reader import read_slices, unexpected_error
 from liver_tf.conversion.cases import CaseNotes, CaseTask, LabelledSlice
 from liver_tf.conversion.output_folder import MEMOS, remove_leftovers, rewritten_folder
@@ -282,7 +282,7 @@ def _finished(memo: Path, stamp: dict, task: CaseTask, output: Path) -> CaseOutc
     if not memo.is_file():
         return None
     try:
-        stored = json.loads(memo.read_text(encoding="utf-8"))
+        stored = read_json(memo)
         stored_stamp, entry = stored["stamp"], CaseEntry.from_json(stored["entry"])
         read = stored.get("read")
         same = not read or read["identity"] == _identity(task) or read["content"] == _content(task)

@@ -30,6 +30,7 @@ _REMEDIES = {
     "file-format": "Convert it to NIfTI (.nii.gz), or use the DICOM files from the archive.",
     "file-unreadable": "Check the permissions and the disk.",
     "file-changed": "Wait until the file is complete, and run the same command again.",
+    "file-expands": "Check where the file came from; store label maps as 8-bit integers.",
     "nifti-header": "Check that the file is an image and was copied completely.",
     "nifti-misnamed": "Check where the file came from, then rename it.",
     "nifti-size": "Write the file again: its header does not describe its voxels.",

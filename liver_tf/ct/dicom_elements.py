@@ -4,11 +4,13 @@ pydicom raises many kinds of errors on broken files, and its warnings and log li
 values, which may be patient data. This module turns them into refusals that name the element only.
 """
 
+import contextlib
 import io
 import logging
 import math
 import os
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,9 @@ from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.file_format import format_of
 from liver_tf.ct.input_file import read_start, unreadable
 from liver_tf.refusals import Refusal
+
+#: Of a deflated data set: a slice of 4096 x 4096 takes 32 MiB, a segmentation a few.
+LARGEST_INFLATED = 1 << 26
 
 # pydicom quotes element values in its log lines: keep them from the handlers of the program.
 logging.getLogger("pydicom").propagate = False
@@ -57,6 +62,8 @@ def read_dataset(
             return pydicom.dcmread(file, stop_before_pixels=not pixels, specific_tags=tags)
     except OSError:
         raise unreadable(path) from None
+    except Refusal:
+        raise
     except Exception:  # a parser may raise anything on a broken file, with values in the text
         raise broken_file(path) from None
 
@@ -69,7 +76,22 @@ class _BoundedReader(io.BufferedReader):
         self._size = os.fstat(raw.fileno()).st_size
 
     def read(self, size: int | None = -1) -> bytes:
-        return super().read(size if size is None else min(size, self._size))
+        data = super().read(size if size is None else min(size, self._size))
+        if size is None or size < 0:  # pydicom inflates the rest of a deflated data set at once
+            _refuse_large_inflation(data, Path(os.fsdecode(self.name)))
+        return data
+
+
+def _refuse_large_inflation(data: bytes, path: Path) -> None:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    size = 0
+    with contextlib.suppress(zlib.error):  # reported by pydicom
+        while data and size <= LARGEST_INFLATED:
+            size += len(inflater.decompress(data, 1 << 20))
+            data = inflater.unconsumed_tail
+    if size > LARGEST_INFLATED:
+        expected = f"at most {LARGEST_INFLATED >> 20} MiB of deflated elements"
+        raise bad_input("file-expands", path, expected, "more")
 
 
 def no_dicom_prefix(path: Path) -> Refusal:

@@ -7,6 +7,9 @@ from pathlib import Path
 from liver_tf.ct.bad_input import bad_input
 from liver_tf.refusals import Refusal
 
+#: What a compressed file may grow to in memory: this, or this many times its size.
+LARGEST_EXPANDED, LARGEST_RATIO = 1 << 30, 100
+
 
 def require_file(path: Path | str) -> Path:
     """Return the path if it is a regular file.
@@ -35,6 +38,16 @@ def read_start(path: Path, count: int) -> bytes:
             return stream.read(count)
     except OSError:
         raise unreadable(Path(path)) from None
+
+
+def refuse_expansion(path: Path, expanded: int) -> None:
+    """Refuse (``file-expands``) a small file of which ``expanded`` bytes would fill the memory.
+
+    CT compresses to a third. Bytes that all are equal compress to a thousandth.
+    """
+    if expanded > max(LARGEST_EXPANDED, LARGEST_RATIO * path.stat().st_size):
+        expected = f"at most {LARGEST_EXPANDED >> 30} GiB, or {LARGEST_RATIO} times the file"
+        raise bad_input("file-expands", path, expected, f"{expanded / 2**30:.1f} GiB")
 
 
 def files_below(folder: Path, refusals: list[Refusal]) -> Iterator[Path]:

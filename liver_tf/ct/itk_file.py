@@ -16,7 +16,7 @@ import nibabel
 import numpy as np
 
 from liver_tf.ct.bad_input import bad_input
-from liver_tf.ct.input_file import read_start, require_file, unreadable
+from liver_tf.ct.input_file import read_start, refuse_expansion, require_file, unreadable
 from liver_tf.ct.nifti_header import MAX_SIDE, MAX_VOXELS, NiftiHeader, NiftiPlacement
 from liver_tf.refusals import Refusal
 
@@ -201,6 +201,7 @@ def _numbers(text: str, count: int) -> np.ndarray:
 
 
 def _gunzip(data: bytes, size: int, path: Path) -> bytes:
+    refuse_expansion(path, size)
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
             # One byte more than expected: the end of the stream, where its checksum is verified.
@@ -210,6 +211,7 @@ def _gunzip(data: bytes, size: int, path: Path) -> bytes:
 
 
 def _inflate(data: bytes, size: int, path: Path) -> bytes:
+    refuse_expansion(path, size)
     inflater = zlib.decompressobj(wbits=47)  # zlib or gzip
     try:
         voxels = inflater.decompress(data, size + 1)

@@ -15,7 +15,7 @@ import numpy as np
 from isal import igzip, igzip_lib
 
 from liver_tf.ct.bad_input import bad_input
-from liver_tf.ct.input_file import require_file, unreadable
+from liver_tf.ct.input_file import refuse_expansion, require_file, unreadable
 from liver_tf.ct.nifti_header import HEADER_LENGTHS, NiftiHeader, bad_header, check_header
 from liver_tf.refusals import Refusal
 
@@ -48,6 +48,7 @@ class NiftiFile:
             zipped = raw.read(2) == _GZIP_MAGIC
             _refuse_misnamed(self.path, zipped)
             raw.seek(0)
+            self._raw = raw
             self._stream: Any = raw
             if zipped:
                 # Several times as fast as the standard library; it also checks the CRC.
@@ -86,6 +87,10 @@ class NiftiFile:
           buffer: Array to fill, of shape ``header.shape[::-1]`` and dtype ``header.dtype``.
         """
         if buffer is None:
+            if self._stream is not self._raw:
+                refuse_expansion(
+                    self.path, math.prod(self.header.shape) * self.header.dtype.itemsize
+                )
             buffer = np.empty(self.header.shape[::-1], self.header.dtype)
         view = memoryview(buffer.reshape(-1).view(np.uint8).data)
         done = 0

@@ -16,7 +16,8 @@ from liver_tf.refusals import Refusal
 
 COLUMNS = ("slice_id", "patient_id", "image", "mask", "diagnosis")
 DEFAULT_DIAGNOSES = (*LESION_TYPES.lesions, HEALTHY)
-_LARGEST_FILE = 1 << 28
+#: Bounds of a table: bytes, and cells (commas and line ends).
+_LARGEST_FILE, _MOST_CELLS = 1 << 26, 1 << 23
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,12 @@ def read_slices_csv(
 def _decode(path: Path) -> str:
     try:
         if require_file(path).stat().st_size > _LARGEST_FILE:
-            raise _refused(path, "csv-format", None, "a table of at most 256 MiB", "a larger one")
+            raise _refused(path, "csv-format", None, "a table of at most 64 MiB", "a larger one")
         data = path.read_bytes()
     except OSError:
         raise unreadable(path) from None
+    if data.count(b",") + data.count(b"\n") + data.count(b"\r") > _MOST_CELLS:
+        raise _refused(path, "csv-format", None, f"at most {_MOST_CELLS} cells", "more")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -3,13 +3,13 @@
 After Mitchell et al., "Model cards for model reporting" (2019). Text: ``model_card.md.jinja``.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
 from liver_tf import run_files
+from liver_tf.bounded_files import read_json
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.model.weights_file import stored_hash
@@ -99,12 +99,12 @@ def measures_of(path: Path, runs: list[Path], liver_run: Path, cascade: Cascade)
         model, or if several runs are exported, whose average is not evaluated.
     """
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report = read_json(path)
         protocols = report["protocols"]
         shared = {name: report[name] for name in ("data", "level", "titles", "cautions")}
         for each in protocols.values():
             _check_protocol(shared, each)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise Refusal(
             "measures-unreadable",
             path,

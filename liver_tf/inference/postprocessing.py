@@ -4,7 +4,6 @@
 applied by ``decision_threshold`` and ``small_lesions``.
 """
 
-import json
 import math
 import statistics
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 from liver_tf import atomic_files, checksums, run_files
+from liver_tf.bounded_files import read_json
 from liver_tf.inference.decision_rules import ARGMAX, PRIOR_CORRECTED, THRESHOLD
 from liver_tf.model.description import load_description
 from liver_tf.model.weights_file import stored_hash
@@ -101,7 +101,7 @@ def load(run: Path) -> PostProcessing:
     if not path.is_file():
         return NOTHING
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = read_json(path)
         how, weights = PostProcessing(**value["postprocessing"]), value["weights"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Refusal(

@@ -1,6 +1,5 @@
 """Description of a trained network (``model.json``), and loading a finished run."""
 
-import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,10 +8,12 @@ from typing import Any
 import keras
 
 from liver_tf import atomic_files, checksums, run_files
+from liver_tf.bounded_files import read_json
 from liver_tf.bundled_networks import LESION, NETWORKS, available, is_bundled, run_named
 from liver_tf.labels import LabelSet
 from liver_tf.model import unet
 from liver_tf.model.architecture import Architecture
+from liver_tf.model.blocks import LEVELS
 from liver_tf.model.precision import Precision, choose_precision
 from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.model.weights_file import load_weights
@@ -21,6 +22,8 @@ from liver_tf.trained_on import TrainedOn
 
 #: Bounds of everything that is stated in HU.
 HU_LIMITS = (-32768, 32767)
+#: Pixels of the side of a network's input.
+LARGEST_SIDE = 4096
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Description:
     trained_on: TrainedOn | None = None
 
     def __post_init__(self) -> None:
+        if self.architecture.image_size > LARGEST_SIDE:
+            raise ValueError(f"image_size: expected at most {LARGEST_SIDE} pixels")
         low, high = self.window
         if not (HU_LIMITS[0] <= low < high <= HU_LIMITS[1]):  # NaN fails too
             raise ValueError(f"window: expected two HU in order, found {low} to {high}")
@@ -92,7 +97,7 @@ def load_description(folder: Path) -> Description:
         )
     checksums.verify(folder, run_files.DESCRIPTION, run_files.IDENTITY)
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = read_json(path)
         label_set = value["label_set"]
         value["architecture"] = Architecture(**value["architecture"])
         value["label_set"] = LabelSet(label_set["name"], tuple(label_set["classes"]))
@@ -138,6 +143,20 @@ def precision_for(run: Path, wanted: str) -> Precision:
     return choose_precision(wanted, load_description(run).architecture.base_filters)
 
 
+def refuse_larger_network(weights: Path, architecture: Architecture) -> None:
+    """Refuse a description of a network that the file of its weights cannot hold."""
+    deepest = architecture.base_filters * 2 ** (LEVELS - 1)
+    # Its last kernel, 3 x 3 in 32 bits; a file may be in 16 bits and compressed.
+    if 4 * 9 * deepest**2 > 20 * weights.stat().st_size:
+        raise Refusal(
+            "weights-architecture",
+            weights,
+            expected=f"weights of a network with {architecture.base_filters} base filters",
+            found="a smaller file",
+            remedy="Copy the run again from its source.",
+        )
+
+
 def load_network(
     folder: Path | str, *, precision: str = FLOAT32
 ) -> tuple[keras.Model, Description]:
@@ -163,6 +182,7 @@ def load_network(
     folder = run_named(Path(folder), LESION)
     description = load_description(folder)
     chosen = choose_precision(precision, description.architecture.base_filters)
+    refuse_larger_network(folder / run_files.WEIGHTS, description.architecture)
     network = unet.build(description.architecture, precision=chosen.name)
     checksums.verify(folder, run_files.WEIGHTS)
     load_weights(folder / run_files.WEIGHTS, network)

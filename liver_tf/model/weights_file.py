@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from liver_tf import atomic_files
+from liver_tf.bounded_files import open_npz
 from liver_tf.model.block_weights import assign, hash_of, weights_by_block
 from liver_tf.refusals import Refusal
 
@@ -67,7 +68,7 @@ def load_arrays(path: Path, *, finite: bool = False) -> dict[str, np.ndarray]:
             remedy="Train first, or name the folder of a finished run.",
         )
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with open_npz(path, completely=True) as stored:
             arrays = {name: stored[name] for name in stored.files}
         digest = str(arrays.pop(_HASH))
     except _UNREADABLE as error:

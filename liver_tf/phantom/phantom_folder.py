@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from liver_tf import __version__
+from liver_tf.bounded_files import read_json
 from liver_tf.csv_text import csv_text
 from liver_tf.folder_lock import held_alone
 from liver_tf.phantom.cohort import Member, PhantomScan, typed_cohort, typed_study, volume_study
@@ -100,11 +101,20 @@ def _write(
     os.replace(output / BEGUN, output / DONE)
 
 
+def _stored(path: Path) -> dict:
+    """What an earlier call wrote; empty if the file is damaged, so that it equals no plan."""
+    try:
+        stored = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return stored if isinstance(stored, dict) else {}
+
+
 def _is_complete(output: Path, arguments: dict) -> bool:
     """Whether the folder is complete; refuse one of another plan or with other files."""
     for name in (DONE, BEGUN):
         if (output / name).exists():
-            stored = json.loads((output / name).read_text(encoding="utf-8"))
+            stored = _stored(output / name)
             stored = {"generator": 1, **stored.get("arguments", stored)}
             if stored != arguments:
                 differing = {k: v for k, v in stored.items() if arguments.get(k) != v}

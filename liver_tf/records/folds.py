@@ -5,7 +5,6 @@ outside the test part, a share is used for validation, so that early stopping ne
 part.
 """
 
-import json
 import warnings
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from liver_tf import atomic_files
+from liver_tf.bounded_files import read_json
 from liver_tf.records.bad_records import bad_records
 from liver_tf.records.manifest import Manifest
 from liver_tf.refusals import Refusal
@@ -115,7 +115,7 @@ def load_folds(path: Path, manifest: Manifest) -> tuple[Split, ...]:
         expected = "the folds that data_prep.build_tfrecords writes beside the manifest"
         raise bad_records("no-folds", path, expected, "no such file")
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = read_json(path)
         fingerprint = stored["data_fingerprint"]
         splits = tuple(Split(*(tuple(part[name]) for name in PARTS)) for part in stored["folds"])
     except (ValueError, KeyError, TypeError):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from liver_tf import atomic_files
+from liver_tf.bounded_files import read_json
 from liver_tf.labels import LabelSet
 from liver_tf.records import slice_hash
 from liver_tf.records.bad_records import bad_records
@@ -175,7 +176,7 @@ def load_manifest(folder: Path | str) -> Manifest:
         found = "a folder without one" if Path(folder).is_dir() else "no such folder"
         raise bad_records("no-manifest", folder, f"a record set with its {MANIFEST_NAME}", found)
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = read_json(path)
         schema = value["schema"]
     except (ValueError, KeyError, TypeError):
         raise _damaged(path) from None

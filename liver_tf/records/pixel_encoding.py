@@ -11,6 +11,9 @@ RAW, ZLIB, PNG = "raw", "zlib", "png"
 ENCODINGS = (RAW, ZLIB, PNG)
 DEFAULT_ENCODING = ZLIB
 
+#: Rows or columns of a slice; the readers of images have the same bound.
+LARGEST_SIDE = 8192
+
 #: igzip's best trade-off between speed and size on windowed CT (docs/data_in.md).
 _ZLIB_LEVEL = 1
 _PNG_LEVEL = 1
@@ -43,16 +46,22 @@ def decode_pixels(
     data: bytes | memoryview, encoding: str, dtype: np.dtype[Any], size: tuple[int, int]
 ) -> np.ndarray:
     """The inverse of :func:`encode_pixels`; raises ``ValueError`` if the size differs."""
+    if not (0 < size[0] <= LARGEST_SIDE and 0 < size[1] <= LARGEST_SIDE):
+        raise ValueError(f"size: expected 1 to {LARGEST_SIDE} rows and columns, found {size}")
     if encoding == PNG:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            if image.size != (size[1], size[0]):
+                raise ValueError(f"cannot reshape a PNG of size {image.size} into {size}")
             pixels = np.array(image)
         if dtype != np.uint8:
             pixels = (pixels.astype(np.int32) - PNG_OFFSET).astype(dtype)
-        if pixels.shape != tuple(size):
-            raise ValueError(f"cannot reshape a PNG of shape {pixels.shape} into {size}")
-        return pixels
+        return pixels.reshape(size)
     if encoding == ZLIB:
-        data = isal_zlib.decompress(data)
+        # No more than the pixels: a small record can hold any number of zeros.
+        inflater = isal_zlib.decompressobj()
+        data = inflater.decompress(data, size[0] * size[1] * dtype.itemsize + 1)
+        if not inflater.eof:
+            raise ValueError(f"pixels: more or fewer than {size}")
     elif encoding != RAW:
         raise ValueError(f"pixel encoding: expected one of {', '.join(ENCODINGS)}")
     return np.frombuffer(data, dtype.newbyteorder("<")).reshape(size)

@@ -5,12 +5,12 @@ pre-training. When weights are given away it may be removed: with a slice at han
 that the slice was used.
 """
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from liver_tf import atomic_files
+from liver_tf.bounded_files import read_json
 from liver_tf.records.bad_records import bad_records
 from liver_tf.records.leakage import HashedCase, SplitPart
 from liver_tf.records.slice_hash import parse_hashes
@@ -36,7 +36,7 @@ def load_training_data(path: Path) -> tuple[SplitPart, ...]:
         expected = "the list of the training data of the network"
         raise bad_records("no-seen", path, expected, "no such file")
     try:
-        parts = json.loads(path.read_text(encoding="utf-8"))
+        parts = read_json(path)
         if parts == PHANTOMS_ONLY:
             return ()
         seen = tuple(

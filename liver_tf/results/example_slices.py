@@ -15,6 +15,7 @@ import numpy as np
 
 from liver_tf import run_files
 from liver_tf.atomic_files import atomic_write
+from liver_tf.bounded_files import open_npz
 from liver_tf.measures.slice_result import SliceResult
 from liver_tf.results.run_results import RunResults
 
@@ -123,7 +124,7 @@ def load_examples(run: Path, results: RunResults) -> dict[str, ExampleSlice] | N
     path = run_files.shown_slices_file(run, results.part)
     by_image = {r.image: r for r in results.results}
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with open_npz(path) as stored:
             facts = json.loads(str(stored["facts"]))
             if facts["made_of"] != dict(results.made_of):
                 return None

@@ -4,12 +4,12 @@
 table. Both contain pseudonyms only.
 """
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from liver_tf import atomic_files, run_files
+from liver_tf.bounded_files import read_json
 from liver_tf.labels import LabelSet
 from liver_tf.measures.calibration import Temperature
 from liver_tf.measures.slice_result import SliceResult
@@ -72,12 +72,12 @@ def _looks(run: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     try:
-        looks = dict(json.loads(path.read_text(encoding="utf-8")))
+        looks = dict(read_json(path))
         for look in looks.values():
             if not (look["looks"] >= 1 and look["made_of"].keys()):
                 raise ValueError("no look")
         return looks
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise Refusal(
             "results-damaged",
             path,
@@ -104,7 +104,7 @@ def load_results(run: Path, part: str = "test") -> RunResults:
             remedy="Evaluate it with trainers.evaluate.",
         )
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = read_json(path)
         if value["schema"] != SCHEMA_VERSION:
             raise Refusal(
                 "results-schema",

@@ -5,7 +5,6 @@ below ``fold<F>_validated_on_test``.
 """
 
 import itertools
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from liver_tf import run_files
+from liver_tf.bounded_files import read_json
 from liver_tf.refusals import Refusal
 from liver_tf.results.example_slices import ExampleSlice, load_examples
 from liver_tf.results.run_results import LOOSE, RunResults, run_name
@@ -210,7 +210,7 @@ def _integer(value: Any) -> int:
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file; empty if the file is missing or damaged."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = read_json(path)
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -1,12 +1,12 @@
 """Training history of a run, cycle by cycle, from the files in its folder."""
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from liver_tf import run_files
+from liver_tf.bounded_files import read_json
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def seconds_spent(runs: Sequence[Sequence[FinishedCycle]]) -> float:
 
 
 def _read_cycle(folder: Path, number: int) -> FinishedCycle:
-    outcome = json.loads((folder / run_files.CYCLE_RESULT).read_text(encoding="utf-8"))
+    outcome = read_json(folder / run_files.CYCLE_RESULT)
     with open(folder / run_files.HISTORY, newline="", encoding="utf-8") as file:
         epochs = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
     key = folder / run_files.CYCLE_KEY

@@ -4,12 +4,12 @@ What the labels mean is read from ``model.json`` of the model; no other code of 
 needed to understand an answer.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from liver_tf.bounded_files import read_json
 from liver_tf.ct.dicom_slice import read_dicom_slice
 from liver_tf.ct.hu_plausibility import USUAL_FIELD_MM
 from liver_tf.ct.scan import Scan
@@ -85,9 +85,9 @@ def _meaning(model: Path) -> tuple[LabelSet, int | None]:
     """Labels and number of an exported model; None for models of earlier versions."""
     path = model / EXTRA / MEANING
     try:
-        meaning = json.loads(path.read_text(encoding="utf-8"))
+        meaning = read_json(path)
         return LabelSet("served", tuple(meaning["labels"])), meaning.get("model_id")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise Refusal(
             "model-damaged",
             path,

@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import json
 import os
 import shlex
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from liver_tf.atomic_files import write_json
+from liver_tf.bounded_files import read_json
 from liver_tf.command_line.flag_files import find_flag_file
 
 #: Phantoms have no identity to protect; real data need a secret key.
@@ -108,6 +108,14 @@ def _run_group(group: Sequence[ChainStep], folder: Path, chain: str) -> list[boo
         return list(pool.map(_run_step, group, [folder] * len(group), [chain] * len(group), logs))
 
 
+def _read_mark(path: Path) -> Any:
+    """The signature of a finished step; None if there is none, or a damaged one."""
+    try:
+        return read_json(path)
+    except (OSError, ValueError):
+        return None
+
+
 def _run_step(step: ChainStep, folder: Path, chain: str, log: Path | None = None) -> bool:
     """Run a step unless it is done; returns whether it ran.
 
@@ -116,7 +124,7 @@ def _run_step(step: ChainStep, folder: Path, chain: str, log: Path | None = None
     mark = folder / "done" / f"{step.name}.json"
     exists = step.product is None or step.product.exists()
     if exists and not step.always:
-        if mark.is_file() and json.loads(mark.read_text("utf-8")) == step.signature():
+        if _read_mark(mark) == step.signature():
             return False
         if step.once:
             write_json(mark, step.signature())

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from liver_tf import atomic_files, run_files
+from liver_tf.bounded_files import read_json
 from liver_tf.disk_full import disk_full_as_refusal
 from liver_tf.model.block_weights import block_hashes
 from liver_tf.model.blocks import format_blocks
@@ -53,7 +54,7 @@ def load_finished(
     if not path.exists():
         return None
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
+        result = read_json(path)
         before, after = result["hashes_before"], result["hashes_after"]
     except (ValueError, KeyError, TypeError):
         raise _differs(folder, f"a {path.name} that cannot be read") from None

@@ -10,6 +10,7 @@ from PIL import Image
 from liver_tf import run_files
 from liver_tf.assessment.label_maps import map_name
 from liver_tf.atomic_files import atomic_write
+from liver_tf.bounded_files import open_npz
 from liver_tf.labels import LIVER, LIVER_ONLY
 from liver_tf.records.manifest import Manifest
 from liver_tf.records.shard_reader import read_case
@@ -79,7 +80,7 @@ def _panels(
     panels = []
     for rank, result in zip(RANKS, examples, strict=True):
         (record,) = read_case(records, entries[result.case])
-        with np.load(run_files.label_maps_file(folder, run.part)) as maps:
+        with open_npz(run_files.label_maps_file(folder, run.part)) as maps:
             predicted = maps[map_name(result.case, result.slice_index)]
         truth = (record.labels >= LIVER).astype(np.uint8)
         title = f"{name}: {rank}, Dice {result.liver.dice:.2f}"

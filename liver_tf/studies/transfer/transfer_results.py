@@ -4,7 +4,6 @@
 No result here is an estimate for other patients.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from liver_tf.atomic_files import write_json
+from liver_tf.bounded_files import read_json
 from liver_tf.results.run_results import RunResults
 from liver_tf.results.stored_results import has_results, load_results
 from liver_tf.results.study_inventory import FINETUNE
@@ -102,7 +102,7 @@ def save_layout(study: Path, folds: list[TransferFold], caution: str) -> None:
 
 def load_transfer(study: Path, protocols: list[str]) -> TransferResults:
     """Read all results in a study's folder, the protocols in the given order."""
-    layout = json.loads((study / _LAYOUT).read_text(encoding="utf-8"))
+    layout = read_json(study / _LAYOUT)
     folds = []
     for stored in layout["folds"]:
         values: Any = {key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()}
