@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from liver_tf import __version__, atomic_files
 from liver_tf.ct.dicom_series import read_dicom_series
@@ -30,6 +31,8 @@ from liver_tf.implants.series_hosts import find_series, labels_of, write_series
 from liver_tf.labels import LIVER
 from liver_tf.refusals import Refusal
 
+#: Lesions keep this distance from the outline of a network.
+RIM_MM = 3.0
 #: The file that marks the folder, and the page.
 DONE, PAGE = "implanted.json", "overlays.html"
 
@@ -83,7 +86,7 @@ def write_implanted(
             pictures += drawn
         if not facts:
             raise refusals[0] if refusals else _nothing(settings.input)
-        options = {**asdict(settings), "input": None, "output": None}
+        options = {**asdict(settings), "input": None, "output": None, "segments": None}
         options["liver_run"] = settings.liver_run is not None
         atomic_files.write_text(folder / PAGE, overlay_page(pictures))
         atomic_files.write_json(
@@ -146,7 +149,8 @@ def _write_scan(
         raise _nothing(files.path)
     if settings.label_set.has_types and labels.max() > LIVER:
         raise _lesions(files.path)
-    host = Host(scan.hu, labels, scan.spacing_mm)
+    paintable = labels if outlined is not None else _narrowed(labels, scan.spacing_mm)
+    host = Host(scan.hu, paintable, scan.spacing_mm)
     hu, lesions = implant(
         *(host, settings.seed, scan.source.series_uid or int(files.name)),
         kinds=settings.types,
@@ -169,6 +173,13 @@ def _write_scan(
     }
     draw = partial(picture_of, files.name, scan.hu, hu, scan.spacing_mm)
     return fact, [draw(each) for each in lesions]
+
+
+def _narrowed(liver: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
+    """The liver without its rim in each slice: a network's outline may touch ribs or lung."""
+    steps = max(1, round(RIM_MM / spacing_mm[1]))
+    kept = ndimage.binary_erosion(liver, np.ones((1, 3, 3), bool), iterations=steps)
+    return kept.astype(np.uint8) if kept.any() else liver
 
 
 def _fact(

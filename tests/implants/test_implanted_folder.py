@@ -5,6 +5,7 @@ import json
 import nibabel
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from data_prep import implant as implant_command
 from liver_tf.conversion.build_record_set import convert
@@ -145,6 +146,9 @@ def test_a_network_outlines_the_liver(hosts, tmp_path, monkeypatch):
     assert (lesions > 0, refusals) == (True, [])
     (scan,) = json.loads((tmp_path / "out/implanted.json").read_text())["scans"]
     assert scan["liver_outlined_by"] == "network"
+    liver, _ = voxels(tmp_path / "out", "segmentation", 3)
+    rim = (liver > 0) & ~ndimage.binary_erosion(liver > 0, np.ones((3, 3, 1)))
+    assert not (liver[rim] == 2).any()
 
 
 def test_an_existing_folder_is_refused(hosts, output):
