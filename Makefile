@@ -7,6 +7,7 @@
 # make bench       everything that other libraries can do too, beside them
 # make real-check  the liver network on real CT: volumes and Dice; LIVER_RUN=RUN checks a run
 # make fuzz, make kill-test   the long robustness campaigns; the tests include a short form of each
+# make hostile     two writers on one folder, flipped bits, a hostile server
 # make differential  random valid files read by this program, SimpleITK and nibabel, voxel by voxel
 # make parity      augmentation compared with tensorflow-addons, in a separate environment
 # make pacs-test   a series and its DICOM SEG through a real archive; needs Debian's orthanc
@@ -22,7 +23,7 @@ PIP_INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c cons
 WORKERS ?= 2
 PYTEST := $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo reproduce weights bench test test-all lint types docs real-check fuzz kill-test differential pacs-test parity clean
+.PHONY: demo reproduce weights bench test test-all lint types docs real-check fuzz kill-test hostile differential pacs-test parity clean
 
 demo: $(VENV)/installed
 	$(RUN) -m trainers.demo
@@ -57,6 +58,9 @@ fuzz: $(VENV)/installed-test
 
 kill-test: $(VENV)/installed-test
 	$(RUN) -m tests.campaigns.kill
+
+hostile: $(VENV)/installed-test
+	$(RUN) -m tests.campaigns.hostile
 
 differential: $(VENV)/installed-test
 	$(RUN) -m tests.campaigns.differential

@@ -56,7 +56,8 @@ def _typed(name: str, value: Any) -> np.ndarray:
         fits = fits and low <= array.min() and array.max() <= high
     if not fits:
         raise invalid_answer([name])
-    return array.astype(dtype, copy=False)
+    with np.errstate(over="ignore"):  # numbers beyond the dtype become infinite
+        return array.astype(dtype, copy=False)
 
 
 def largest_text(shape: tuple[int, ...]) -> int:

@@ -99,7 +99,7 @@ def _meaning(model: Path) -> tuple[LabelSet, int | None]:
 
 def _refuse_other_model(answer: dict[str, np.ndarray], expected: int | None) -> None:
     """Refuse (``other-model``) an answer that does not come from the known model."""
-    found = answer.get("model_id", np.array([])).tolist()
+    found = answer.get("model_id", np.array([])).ravel().tolist()
     if expected is not None and found != [expected]:
         raise Refusal(
             "other-model",
@@ -131,6 +131,8 @@ def _check_answer(answer: dict[str, np.ndarray], labels: LabelSet, shape: tuple[
         total = 1.0 if pixels.any() else 0.0
         if not ((shares >= 0).all() and abs(shares.sum() - total) < 1e-3):  # NaN fails too
             wrong.append("diagnosis_probability")
+        areas = [name for name in shapes if name.endswith("_area_mm2")]  # NaN: unknown
+        wrong += [n for n in areas if answer[n][0] < 0 or np.isinf(answer[n][0])]
     if wrong:
         raise invalid_answer(wrong)
 

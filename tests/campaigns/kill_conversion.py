@@ -45,9 +45,9 @@ class Conversion:
             raise RuntimeError(f"the undisturbed conversion failed: {log}")
         self.reference = visible_files(folder / "undisturbed")
 
-    def start(self, output: Path, workers: int = 2) -> Victim:
+    def start(self, output: Path, workers: int = 2, log: str = "log") -> Victim:
         return Victim(
-            self._folder / f"{output.name}.log",  # outside the disk that may be full
+            self._folder / f"{output.name}.{log}",  # outside the disk that may be full
             "data_prep.build_tfrecords",
             "--source=slices",
             f"--input={self._folder / 'phantom/sheba/slices.csv'}",

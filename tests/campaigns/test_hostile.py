@@ -1,0 +1,50 @@
+"""The short form of the hostile campaigns, and tests that they detect faulty readers."""
+
+from __future__ import annotations
+
+import pytest
+
+from liver_tf.phantom.phantom_plan import PhantomPlan
+from liver_tf.serving import served_answer
+from tests.builders.bundled_runs import save_run
+from tests.campaigns import flipped_bits, hostile_server, two_writers
+from tests.campaigns.kill_conversion import Conversion
+
+
+@pytest.mark.parametrize("count", [150, pytest.param(1000, marks=pytest.mark.long)])
+def test_answers_of_a_hostile_server_are_refused(tmp_path, count):
+    outcomes, wrong = hostile_server.campaign(tmp_path, count, seed=1)
+    assert wrong == []
+    assert outcomes.total() == count
+    assert outcomes["answer-invalid"] > count // 3
+    assert outcomes["no-answer"] > count // 20
+    assert outcomes["other-model"] > 0
+
+
+def test_a_client_that_accepts_anything_is_detected(tmp_path, monkeypatch):
+    monkeypatch.setattr(served_answer, "_check_answer", lambda *arguments: None)
+    _, wrong = hostile_server.campaign(tmp_path, 60, seed=1)
+    assert wrong
+
+
+def test_flipped_bits_in_models_are_refused(tmp_path):
+    model = hostile_server.write_model(tmp_path / "1")
+    outcomes, wrong = flipped_bits.campaign(model, flipped_bits.read_model, 90, seed=1)
+    assert wrong == []
+    assert outcomes["checksum-differs"] >= 80
+    (model / "SHA256SUMS").unlink()  # as an earlier version wrote it
+    assert flipped_bits.campaign(model, flipped_bits.read_model, 9, seed=1)[1]
+
+
+def test_flipped_bits_in_runs_are_refused(tmp_path):
+    run = save_run(tmp_path / "run", "typed")
+    outcomes, wrong = flipped_bits.campaign(run, flipped_bits.read_run, 8, seed=1)
+    assert wrong == []
+    assert outcomes == {"checksum-differs": 8}
+
+
+def test_two_conversions_into_one_folder(tmp_path):
+    conversion = Conversion(tmp_path, PhantomPlan(seed=5, lits_volumes=0, patients=9, matrix=64))
+    outcomes, wrong = two_writers.campaign(conversion, tmp_path, 1, seed=1)
+    assert wrong == []
+    assert outcomes.total() == 1
