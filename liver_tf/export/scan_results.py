@@ -171,6 +171,8 @@ def _draw_overlays(folder: Path, findings: ScanFindings, most: int) -> int:
     labels = findings.labels
     chosen = overlay_slices(labels, most)
     note = f"; {NO_LIVER_TITLE}" if findings.status == NO_LIVER else ""
+    if findings.trained_on.types_unvalidated:
+        note += f"; types {UNVALIDATED}"
     for index in chosen:
         title = f"slice {index} of {len(labels)}, numbered from the feet, from 0{note}"
         hu, predicted = findings.scan.hu[index], labels[index]

@@ -47,7 +47,7 @@ def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterat
             found="another file",
             remedy="Choose a name such as answer.png; data files are never overwritten.",
         )
-    labels, model_id = _meaning(model)
+    labels, model_id, notice = _meaning(model)
     scan = read_dicom_slice(path)
     pixel_mm = scan.spacing_mm and scan.spacing_mm[1:]
     answer = client(scan.hu, np.array([pixel_mm or (0.0, 0.0)]))
@@ -56,6 +56,8 @@ def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterat
     diagnosis = "no lesion found" if answer["found_liver"][0] else NO_LIVER_TITLE
     if answer["found_lesion"][0]:
         diagnosis = labels.classes[int(answer["diagnosis"][0])]
+    if notice:
+        yield f"note: {notice}"
     yield f"diagnosis: {diagnosis}"
     title = diagnosis
     if answer["found_lesion"][0]:
@@ -81,13 +83,14 @@ def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterat
         yield f"picture: {picture}"
 
 
-def _meaning(model: Path) -> tuple[LabelSet, int | None]:
-    """Labels and number of an exported model; None for models of earlier versions."""
+def _meaning(model: Path) -> tuple[LabelSet, int | None, str | None]:
+    """Labels, number and notice of an exported model; None where earlier versions had none."""
     path = model / EXTRA / MEANING
     try:
         meaning = read_json(path)
-        return LabelSet("served", tuple(meaning["labels"])), meaning.get("model_id")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        notice = meaning.get("trained_on", {}).get("notice")
+        return LabelSet("served", tuple(meaning["labels"])), meaning.get("model_id"), notice
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Refusal(
             "model-damaged",
             path,

@@ -63,6 +63,17 @@ def test_both_rules_for_the_type_are_reported(exported, tmp_path, model_id):
     assert not any("agrees" in line or "cyst" in line for line in healthy)
 
 
+def test_the_notice_comes_first(exported, tmp_path, model_id, monkeypatch):
+    path = write_dicom(tmp_path / "slice.dcm", larger(phantom_hu()[2]))
+    stored = json.loads((exported.folder / "assets.extra" / "model.json").read_text())
+    stored["trained_on"]["notice"] = "Learned from phantoms."
+    monkeypatch.setattr(served_answer, "read_json", lambda path: stored)
+    client = answer_of([0.5, 0.2, 0.3], model_id=model_id)
+    first, second, *_ = served_answer.ask(client, exported.folder, path, None)
+    assert first == "note: Learned from phantoms."
+    assert second == "diagnosis: cyst"
+
+
 @pytest.mark.parametrize(("mm", "unusual"), [(0.8, True), (6.0, False)])
 def test_an_unusual_field_of_view_is_reported(exported, tmp_path, model_id, mm, unusual):
     hu = larger(phantom_hu()[2])
