@@ -17,6 +17,9 @@ looks.json                  settings with which a part was predicted (results)
 measures/PART.json, .csv    results per slice; PART is test or validation (results)
 measures/PART_labels.npz    predicted label maps (assessment)
 measures/PART_shown.npz     slices shown in the report (results)
+
+Beside the seeds of a fold, ``FOLD/ensembles/PROTOCOL/`` has the ``measures/`` of the average of
+their networks.
 """
 
 import json
@@ -35,6 +38,7 @@ DESCRIPTION = "model.json"
 POSTPROCESSING = "postprocessing.json"
 LOOKS = "looks.json"
 MEASURES = "measures"
+ENSEMBLES = "ensembles"
 
 #: In the folder of a cycle (``cycle_folder``).
 STATE = "state.npz"
@@ -62,6 +66,11 @@ def fold_name(fold: int, *, on_test: bool) -> str:
 def run_folder(runs: Path, fold: str, seed: int, protocol: str) -> Path:
     """The folder of a fine-tuned run below ``--runs``; ``fold``: ``fold_name`` or ``HOLD_OUT``."""
     return runs / fold / f"seed{seed}" / protocol
+
+
+def ensemble_folder(run: Path) -> Path:
+    """The folder for results of the ensemble of a run and its other seeds."""
+    return run.resolve().parents[1] / ENSEMBLES / run.resolve().name
 
 
 def cycle_folder(run: Path, number: int) -> Path:

@@ -31,6 +31,11 @@ class EvaluateSettings(Options):
         "trainers.choose_postprocessing chose for each run, if any.",
     )
     decision: str | None = decision_option()
+    ensembles: bool = option(
+        False,
+        "Evaluate, beside the runs, the ensembles of the seeds of each protocol and fold: the mean "
+        "of their class probabilities.",
+    )
     precision: str = precision_option(FLOAT32)
     samples: int = option(SAMPLES, "Number of bootstrap resamples.", low=100)
     seed: int = option(0, "Seed of the bootstrap.", low=0, high=2**31 - 1)

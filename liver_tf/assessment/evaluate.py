@@ -18,6 +18,7 @@ from liver_tf.assessment.split_cases import cases_of_part
 from liver_tf.folder_lock import held_alone, require_writable
 from liver_tf.inference import postprocessing
 from liver_tf.inference.cascade import Cascade
+from liver_tf.inference.ensemble_checks import check_runs
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.labels import LabelSet
@@ -32,7 +33,7 @@ from liver_tf.records.record_schema import SliceRecord
 from liver_tf.records.shard_reader import check_shards, read_case
 from liver_tf.report.write_report import TABLE, write_runs_report
 from liver_tf.results.example_slices import load_examples
-from liver_tf.results.run_results import RunResults
+from liver_tf.results.run_results import ENSEMBLE, RunResults, hash_of_ensemble
 from liver_tf.results.stored_results import (
     has_results,
     last_look,
@@ -77,13 +78,16 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: Any) -> Eva
     output = settings.output or settings.run[0].resolve().parent / "report"
     for run in settings.run:
         load_description(run)  # a folder that is no run is refused, not created
-    with held_alone(*settings.run, written=False), held_alone(output):
-        evaluate_runs(
-            *(settings.run, settings.liver_run, settings.records),
-            use_chosen=settings.postprocessing,
-            decision=settings.decision,
-            precision=settings.precision,
-        )
+    averaged = _ensembles(settings.run) if settings.ensembles else {}
+    with held_alone(*settings.run, written=False), held_alone(*averaged, output):
+        how: dict[str, Any] = {
+            "use_chosen": settings.postprocessing,
+            "decision": settings.decision,
+            "precision": settings.precision,
+        }
+        evaluate_runs(settings.run, settings.liver_run, settings.records, **how)
+        if settings.ensembles:
+            evaluate_ensembles(settings.run, settings.liver_run, settings.records, **how)
         files = write_runs_report(
             settings.run,
             output,
@@ -124,12 +128,49 @@ def evaluate_runs(
     precision = precision_for(runs[0], precision).name
     manifest = load_manifest(records)
     sources = _Sources(liver_run, records, manifest, use_chosen, decision, precision)
-    return [_RunEvaluation(run, sources).results(part) for run in runs]
+    return [_NetworkEvaluation((run,), run, sources).results(part) for run in runs]
+
+
+def evaluate_ensembles(
+    runs: Sequence[Path],
+    liver_run: Path,
+    records: Path,
+    *,
+    use_chosen: bool = True,
+    decision: str | None = None,
+    precision: str = FLOAT32,
+) -> list[RunResults]:
+    """As ``evaluate_runs``, for the ensembles of runs that differ in their seed only.
+
+    Their class probabilities are averaged; decision rule and post-processing are those of
+    ``postprocessing.of_ensemble``. Results are stored beside the seeds (``ensemble_folder``).
+
+    Raises:
+      Refusal: as ``evaluate_runs``; as ``check_runs``.
+    """
+    precision = precision_for(runs[0], precision).name
+    manifest = load_manifest(records)
+    sources = _Sources(liver_run, records, manifest, use_chosen, decision, precision)
+    ensembles = _ensembles(runs)
+    for seeds in ensembles.values():
+        check_runs(seeds)
+    return [
+        _NetworkEvaluation(tuple(seeds), folder, sources).results("test")
+        for folder, seeds in ensembles.items()
+    ]
+
+
+def _ensembles(runs: Sequence[Path]) -> dict[Path, list[Path]]:
+    """The runs of each ensemble, by its folder."""
+    members: dict[Path, list[Path]] = {}
+    for run in sorted(runs):
+        members.setdefault(run_files.ensemble_folder(run), []).append(run)
+    return {folder: seeds for folder, seeds in members.items() if len(seeds) > 1}
 
 
 @dataclass(frozen=True)
 class _Sources:
-    """What all runs are evaluated with; networks are loaded on first use."""
+    """What all runs are evaluated with; the liver network is loaded on first use."""
 
     liver_run: Path
     records: Path
@@ -147,16 +188,17 @@ class _Sources:
         load_description(self.liver_run)
         return stored_hash(self.liver_run / run_files.WEIGHTS)
 
-    def postprocessing(self, run: Path) -> postprocessing.PostProcessing:
-        return postprocessing.of_runs([run], use_chosen=self.use_chosen, decision=self.decision)
+    def postprocessing(self, runs: Sequence[Path]) -> postprocessing.PostProcessing:
+        return postprocessing.of_runs(runs, use_chosen=self.use_chosen, decision=self.decision)
 
-    def dependencies(self, run: Path) -> dict[str, str]:
-        """Everything that the results of a run depend on."""
+    def dependencies(self, runs: Sequence[Path]) -> dict[str, str]:
+        """Everything that the results of a run or an ensemble depend on."""
+        weights = [stored_hash(run / run_files.WEIGHTS) for run in runs]
         return {
             "records": self.manifest.fingerprint,
-            "weights": stored_hash(run / run_files.WEIGHTS),
+            "weights": hash_of_ensemble(weights),
             "liver_weights": self.liver_hash,
-            "postprocessing": self.postprocessing(run).text(),
+            "postprocessing": self.postprocessing(runs).text(),
             "program": __version__,
             # Absent for float32, as in results of earlier versions.
             **({} if self.precision == FLOAT32 else {"precision": self.precision}),
@@ -165,15 +207,19 @@ class _Sources:
 
 
 @dataclass(frozen=True)
-class _RunEvaluation:
-    """The evaluation of one run; its network is loaded once for all parts."""
+class _NetworkEvaluation:
+    """The evaluation of a run or an ensemble; its networks are loaded once for all parts.
 
-    run: Path
+    ``folder`` is for results: that of the run, or of the ensemble.
+    """
+
+    runs: tuple[Path, ...]
+    folder: Path
     sources: _Sources
 
     def results(self, part: str) -> RunResults:
         cases = {
-            each: cases_of_part(self.run, self.sources.manifest, each)
+            each: cases_of_part(self.runs[0], self.sources.manifest, each)
             for each in ("validation", part)
         }
         validation = self._results_of("validation", cases["validation"], None)
@@ -182,8 +228,8 @@ class _RunEvaluation:
         fitted_on = "validation" if validation.clean else "test fold"
         temperature = fit_temperature(validation.results, part=fitted_on)
         results = self._results_of(part, cases[part], temperature)
-        if load_examples(self.run, results) is None:
-            save_example_slices(self.run, results, self.sources.records, self.sources.manifest)
+        if load_examples(self.folder, results) is None:
+            save_example_slices(self.folder, results, self.sources.records, self.sources.manifest)
         return results
 
     def _results_of(
@@ -193,21 +239,21 @@ class _RunEvaluation:
 
         Results of earlier versions, without scores of lesions and without ``argmax``, are valid.
         """
-        made_of = self.sources.dependencies(self.run)
-        if has_results(self.run, part):
-            stored = load_results(self.run, part)
-            if stored.made_of == made_of and run_files.label_maps_file(self.run, part).is_file():
+        made_of = self.sources.dependencies(self.runs)
+        if has_results(self.folder, part):
+            stored = load_results(self.folder, part)
+            if stored.made_of == made_of and run_files.label_maps_file(self.folder, part).is_file():
                 return stored
-        look = last_look(self.run, part)
+        look = last_look(self.folder, part)
         looks = 1 if look is None else look[0] + (_settings(look[1]) != _settings(made_of))
-        identity = run_files.require_identity(self.run, part)
-        require_writable(run_files.results_file(self.run, part).parent)
+        identity = run_files.require_identity(self.runs[0], part)
+        require_writable(run_files.results_file(self.folder, part).parent)
         (slices, *others), maps = self._predict(cases, part)
         value = None if temperature is None else temperature.value
         # A pre-training has no fold, but can be evaluated on its validation part.
         fold, seed = str(identity.get("fold", "")), int(identity.get("seed", 0))
         results = RunResults(
-            protocol=self.run.resolve().name,
+            protocol=self._protocol,
             fold=fold,
             seed=seed,
             part=part,
@@ -219,15 +265,21 @@ class _RunEvaluation:
             temperature=temperature,
             looks=looks,
         )
-        save_label_maps(self.run, part, maps)
-        save_results(results, self.run)
+        save_label_maps(self.folder, part, maps)
+        save_results(results, self.folder)
         return results
+
+    @property
+    def _protocol(self) -> str:
+        name = self.runs[0].resolve().name
+        return name if len(self.runs) == 1 else f"{name}{ENSEMBLE}{len(self.runs)} seeds"
 
     @cached_property
     def _predictors(self) -> tuple[SlicePredictor, ...]:
         """With the run's decision; and by argmax alone, unless that is the run's decision."""
-        lesion = TrainedNetwork.of_run(self.run, "lesion", precision=self.sources.precision)
-        how = self.sources.postprocessing(self.run)
+        precision = self.sources.precision
+        lesion = [TrainedNetwork.of_run(run, "lesion", precision=precision) for run in self.runs]
+        how = self.sources.postprocessing(self.runs)
         return tuple(
             SlicePredictor(Cascade(self.sources.finder, lesion, how=each, in_liver_only=True))
             for each in dict.fromkeys((how, postprocessing.NOTHING))
@@ -247,7 +299,7 @@ class _RunEvaluation:
         entries = [entry for entry in manifest.cases if entry.case in selected]
         results: list[list[SliceResult]] = [[] for _ in predictors]
         maps = {}
-        title = f"evaluate {self.run.resolve().name}, {part}"
+        title = f"evaluate {self._protocol}, {part}"
         for entry in tqdm(entries, desc=title, unit="patient"):
             slices = list(read_case(records, entry))
             predictions = [predictor(slices) for predictor in predictors]

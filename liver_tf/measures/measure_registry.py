@@ -13,7 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from liver_tf.measures.calibration import calibration_error
-from liver_tf.measures.free_response import free_response_measures
+from liver_tf.measures.free_response import (
+    free_response_measures,
+    rank_lesions,
+    sensitivity_by_size,
+)
 from liver_tf.measures.further_measures import (
     healthy_measures,
     lesion_measures,
@@ -22,7 +26,7 @@ from liver_tf.measures.further_measures import (
     roc_areas,
     type_measures,
 )
-from liver_tf.measures.measure_sums import MeasureSums, RatioSums, column
+from liver_tf.measures.measure_sums import MeasureSums, column
 from liver_tf.measures.paper_measures import paper_measures
 from liver_tf.measures.size_bins import SIZE_BINS, UNKNOWN
 from liver_tf.measures.slice_result import SliceResult, class_names
@@ -80,6 +84,8 @@ _TITLES_BY_PREFIX = {
     "case_dice_class_": "Dice of {}, mean over cases",
     "sensitivity_": "Sensitivity for {}",
     "specificity_": "Specificity for {}",
+    "lesion_sensitivity_at_0.1_": "Sensitivity for {} lesions at 0.1 false lesions per slice",
+    "lesion_sensitivity_at_1_": "Sensitivity for {} lesions at 1 false lesion per slice",
     "auc_": "ROC AUC, {} against the other types",
     "lesion_recall_iou": "Lesion recall at IoU {} %",
     "lesion_precision_iou": "Lesion precision at IoU {} %",
@@ -141,12 +147,12 @@ def all_measures(results: Sequence[SliceResult]) -> dict[str, MeasureSums]:
     return sums
 
 
-def measures_by_size(results: Sequence[SliceResult]) -> dict[str, dict[str, RatioSums]]:
+def measures_by_size(results: Sequence[SliceResult]) -> dict[str, dict[str, MeasureSums]]:
     """Measures of slices with a lesion, and of lesions, by size of lesion.
 
-    A slice belongs to the bin of its largest true lesion. Lesion recall assigns every true lesion
-    to its own bin, lesion precision every predicted lesion to its own. Not given by size: F1, which
-    would mix both; ROC AUC and calibration error, for which the bins hold too few slices.
+    A slice belongs to the bin of its largest true lesion. Lesion recall and sensitivity assign
+    every true lesion to its own bin, lesion precision every predicted lesion to its own. Not given
+    by size: F1, which would mix both; ROC AUC and calibration error, as bins hold too few slices.
 
     Returns:
       bin -> measure -> sums, for the bins of ``size_bins`` and, if a lesion has no known size,
@@ -158,7 +164,8 @@ def measures_by_size(results: Sequence[SliceResult]) -> dict[str, dict[str, Rati
     of_slices = {measure: of_slices[measure] for measure in _BY_SIZE} | type_measures(results)
     lesions = [x for r in results for x in (*r.true_lesions, *r.found_lesions)]
     unknown = any(x.diameter_mm is None for x in lesions)
-    by_size = {}
+    rankings = rank_lesions(results, weights)
+    by_size: dict[str, dict[str, MeasureSums]] = {}
     for name in (*SIZE_BINS, *([UNKNOWN] if unknown else [])):
         in_bin = column(size == name for size in sizes) * weights
         of_lesions = lesion_measures(results, size=name)
@@ -169,6 +176,7 @@ def measures_by_size(results: Sequence[SliceResult]) -> dict[str, dict[str, Rati
                 for measure, ratio in of_lesions.items()
                 if not measure.startswith("lesion_f1")
             },
+            **({} if rankings is None else sensitivity_by_size(rankings, name)),
         }
     return by_size
 

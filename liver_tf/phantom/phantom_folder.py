@@ -14,7 +14,7 @@ from liver_tf.bounded_files import read_json
 from liver_tf.csv_text import csv_text
 from liver_tf.folder_lock import held_alone
 from liver_tf.phantom.cohort import Member, PhantomScan, typed_cohort, typed_study, volume_study
-from liver_tf.phantom.phantom_plan import FIRST_NUMBER, PhantomPlan
+from liver_tf.phantom.phantom_plan import FIRST_NUMBER, TEST_PATIENTS, PhantomPlan
 from liver_tf.phantom.random_streams import stream
 from liver_tf.phantom.writers import (
     ORIENTATIONS,
@@ -30,8 +30,6 @@ from liver_tf.terminal_output import end_silently_on_interrupt
 #: Raised when the same arguments give other files; folders without a number are of generator 1.
 GENERATOR = 2
 DONE, BEGUN = "phantom.json", "phantom.begun.json"
-#: The patients of the test cohort, one per line.
-TEST_PATIENTS = "sheba/test_patients.txt"
 COLUMNS = ("slice_id", "patient_id", "image", "mask", "diagnosis")
 
 

@@ -10,6 +10,9 @@ from liver_tf.refusals import Refusal
 #: the number, so a test cohort shares no patient with any training cohort, whatever the seeds.
 FIRST_NUMBER = {"training": 0, "test": 10_000}
 
+#: The patients of ``--test_patients``, one per line.
+TEST_PATIENTS = "sheba/test_patients.txt"
+
 #: The anatomy of the first version, and one with more variation and fuller bellies.
 PLAIN, VARIED = ANATOMIES = ("plain", "varied")
 

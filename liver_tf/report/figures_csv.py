@@ -50,10 +50,14 @@ def measures_csv(findings: Findings) -> str:
             row("measured", protocol, measure, interval, behind=behind)
         for measure, interval in findings.argmax.get(protocol, {}).items():
             row("measured, raw argmax", protocol, measure, interval, behind=behind)
-        for size, sized in findings.by_size[protocol].items():
-            behind = (findings.size_counts[protocol][size]["slices"], counts["networks"])
-            for measure, interval in sized.items():
-                row("measured by size", protocol, measure, interval, size=size, behind=behind)
+        for source, by_size in (
+            ("measured by size", findings.by_size[protocol]),
+            ("measured by size, raw argmax", findings.argmax_by_size.get(protocol, {})),
+        ):
+            for size, sized in by_size.items():
+                behind = (findings.size_counts[protocol][size]["slices"], counts["networks"])
+                for measure, interval in sized.items():
+                    row(source, protocol, measure, interval, size=size, behind=behind)
     for d in findings.differences:
         name = f"{d.protocol} - {d.reference}"
         row(

@@ -40,14 +40,27 @@ def measures_json(findings: Findings) -> dict[str, Any]:
                     for run in findings.runs
                     if run.results is not None
                     and protocol == (run.title if run.title in findings.measured else run.protocol)
+                ]
+                + [
+                    {"cell": ensemble.name, **ensemble.made_of}
+                    for ensemble in findings.ensembles
+                    if protocol == ensemble.protocol
                 ],
                 "measures": _intervals(measured),
                 "argmax": _intervals(findings.argmax.get(protocol, {})),
                 "by_size": {
                     size: _intervals(sized) for size, sized in findings.by_size[protocol].items()
                 },
+                "argmax_by_size": {
+                    size: _intervals(sized)
+                    for size, sized in findings.argmax_by_size.get(protocol, {}).items()
+                },
+                "froc": [
+                    [{"rate": rate, **asdict(interval)} for rate, interval in curve]
+                    for curve in findings.froc.get(protocol, ())
+                ],
                 "size_counts": findings.size_counts[protocol],
-                "by_seed": findings.by_seed[protocol],
+                "by_seed": findings.by_seed.get(protocol, {}),
                 "confusion": {
                     "true": findings.confusions[protocol].true_names,
                     "predicted": findings.confusions[protocol].predicted_names,

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 from liver_tf.labels import HEALTHY, LIVER
 from liver_tf.measures.calibration import ReliabilityBin, reliability
 from liver_tf.measures.confusion_matrix import Confusion, confusion_matrix
-from liver_tf.measures.free_response import FREE_RESPONSE
+from liver_tf.measures.free_response import free_response_curve, rank_lesions
 from liver_tf.measures.measure_registry import (
-    COMPARED,
     PAPER_MEASURES,
     all_measures,
     measures_by_size,
     row_weights,
     summarise,
 )
-from liver_tf.measures.measure_sums import MeasureSums
+from liver_tf.measures.measure_sums import MeasureSums, RatioSums
 from liver_tf.measures.slice_result import SliceResult
 from liver_tf.report.page.page_parts import Picture
 from liver_tf.report.tables.paper_table import measured_label
+from liver_tf.results.run_results import is_ensemble, raw_name
 from liver_tf.statistics.bootstrap_intervals import Interval, Resamples, resample
 from liver_tf.statistics.paired_difference import PairedDifference
 from liver_tf.statistics.protocol_comparisons import compare
@@ -29,7 +29,11 @@ from liver_tf.statistics.resample_count import SAMPLES
 
 if TYPE_CHECKING:
     from liver_tf.results.leakage_audit import LeakageAudit
+    from liver_tf.results.run_results import RunResults
     from liver_tf.results.study_inventory import StudyRun
+
+#: Free-response curve: rate of false lesions per slice and sensitivity of each point.
+Curve = tuple[tuple[float, Interval], ...]
 
 #: Counts of a protocol, as in ``summarise``.
 COUNTS = ("images", "lesion_images", "healthy_images", "patients", "networks")
@@ -46,19 +50,24 @@ class Findings:
       counts: protocol -> ``COUNTS``.
       measured: protocol -> measure -> Interval.
       differences: of protocols from the baseline and from their controls of equal training length.
-      confusions: protocol -> confusion matrix of the types.
+      confusions: protocol -> confusion matrix of the types; here and in ``by_seed`` also those by
+        raw argmax (``raw_name``).
       diagnoses: protocol -> true type or ``healthy`` -> slices.
       by_size: protocol -> size bin -> measure -> Interval.
       size_counts: protocol -> size bin -> number of slices and true lesions.
       by_seed: protocol -> seed -> the paper's measures, folds pooled.
       reliability: protocol -> reliability curves without and with temperature scaling.
       argmax: protocol -> measure -> Interval by argmax without post-processing, of the same
-        networks; without the protocols for which it was not stored.
+        networks; without the protocols for which it was not stored. ``argmax_by_size``: the same
+        by size of lesion, without the protocols whose decision it is.
+      froc: protocol -> free-response curve by the run's decision, and by raw argmax if it is
+        another; a curve is empty if scores are unknown.
       cautions: warnings that belong above all figures.
       facts: provenance, by name.
       runs: the runs, evaluated or not; empty if unknown.
+      ensembles: results of ensembles, which are protocols in all figures but not among the runs.
       leaks: outcome of the leakage audit; None if not done.
-      plots: ``forest``, ``curves``, ``cycles``, ``reliability``, as far as there are data.
+      plots: ``forest``, ``froc``, ``curves``, ``cycles``, ``reliability``, if there are data.
       sheets: outlined slices, one sheet per protocol.
     """
 
@@ -80,6 +89,9 @@ class Findings:
     plots: Mapping[str, Picture] = field(default_factory=dict)
     sheets: tuple[Picture, ...] = ()
     argmax: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
+    argmax_by_size: Mapping[str, Mapping[str, Mapping[str, Interval]]] = field(default_factory=dict)
+    froc: Mapping[str, tuple[Curve, ...]] = field(default_factory=dict)
+    ensembles: tuple[RunResults, ...] = ()
 
 
 def compute_findings(
@@ -90,6 +102,7 @@ def compute_findings(
     facts: Mapping[str, str] | None = None,
     cautions: Sequence[str] = (),
     runs: Sequence[StudyRun] = (),
+    ensembles: Sequence[RunResults] = (),
     argmax: Mapping[str, Sequence[SliceResult]] | None = None,
     samples: int = SAMPLES,
     seed: int = 0,
@@ -97,7 +110,7 @@ def compute_findings(
     """Compute measures with intervals, paired differences, and everything else from slice results.
 
     Args:
-      results: protocol -> its slices, of all folds and seeds.
+      results: protocol or ensemble -> its slices, of all folds and seeds.
       argmax: as ``results``, by argmax without post-processing.
       samples: number of bootstrap resamples and of permutations.
       seed: seed of both, the same for all protocols, so that they share resamples.
@@ -123,7 +136,12 @@ def compute_findings(
         )
         summary = summarise(slices)
         counts[name] = {count: int(summary[count] or 0) for count in COUNTS}
-    by_seed = {name: _by_seed(slices) for name, slices in results.items()}
+    measured = {p: {m: r.interval(m) for m in r.observed} for p, r in resamples.items()}
+    # Protocols whose decision is argmax have the same figures twice.
+    raw = {p: tuple(s) for p, s in (argmax or {}).items() if tuple(s) != tuple(results[p])}
+    of_raw = {p: _resampled(slices, samples, seed) for p, slices in raw.items()}
+    every = {**results, **{raw_name(p): slices for p, slices in raw.items()}}
+    by_seed = {n: _by_seed(slices) for n, slices in every.items() if not is_ensemble(n)}
     differences = compare(results, resamples, permutations=samples, samples=samples, seed=seed)
     if any(len(seeds) > 1 for seeds in by_seed.values()):
         networks = " and, within each fold, of its networks"
@@ -133,12 +151,12 @@ def compute_findings(
         title=title,
         data_label=data_label,
         counts=counts,
-        measured={p: {m: r.interval(m) for m in r.observed} for p, r in resamples.items()},
+        measured=measured,
         by_size=by_size,
         size_counts=size_counts,
         by_seed=by_seed,
         differences=differences,
-        confusions={p: confusion_matrix(slices) for p, slices in results.items()},
+        confusions={p: confusion_matrix(slices) for p, slices in every.items()},
         diagnoses={p: _diagnoses(slices) for p, slices in results.items()},
         reliability=curves,
         cautions=tuple(cautions),
@@ -149,15 +167,27 @@ def compute_findings(
             **(facts or {}),
         },
         runs=tuple(runs),
-        argmax={p: _compared(s, samples, seed) for p, s in (argmax or {}).items()},
+        ensembles=tuple(ensembles),
+        argmax={
+            p: {m: of_raw[p][0].interval(m) for m in of_raw[p][0].observed}
+            if p in of_raw
+            else measured[p]
+            for p in argmax or {}
+        },
+        argmax_by_size={p: by_size for p, (_, by_size, _) in of_raw.items()},
+        froc={
+            p: tuple(_curve(of, samples, seed) for of in (slices, raw.get(p)) if of is not None)
+            for p, slices in results.items()
+        },
     )
 
 
-def _compared(slices: Sequence[SliceResult], samples: int, seed: int) -> dict[str, Interval]:
-    of_all = all_measures(slices)
-    sums = {m: of_all[m] for m in (*COMPARED, *FREE_RESPONSE) if m in of_all}
-    drawn = resample(slices, sums, samples=samples, seed=seed)
-    return {measure: drawn.interval(measure) for measure in sums}
+def _curve(slices: Sequence[SliceResult], samples: int, seed: int) -> Curve:
+    rankings = rank_lesions(slices, row_weights(slices))
+    if rankings is None:
+        return ()
+    drawn = resample(slices, free_response_curve(rankings), samples=samples, seed=seed)
+    return tuple((rate, drawn.interval(rate)) for rate in drawn.observed)
 
 
 def _resampled(
@@ -177,12 +207,17 @@ def _resampled(
     # Both denominators count slices and lesions once, however many networks predicted them.
     counts = {
         size: {
-            "slices": round(of_size["dice2"].denominator.sum()),
-            "lesions": round(of_size["lesion_recall_iou10"].denominator.sum()),
+            "slices": _denominator(of_size["dice2"]),
+            "lesions": _denominator(of_size["lesion_recall_iou10"]),
         }
         for size, of_size in sized.items()
     }
     return drawn.renamed({m: (None, m) for size, m in together if size is None}), intervals, counts
+
+
+def _denominator(sums: MeasureSums) -> int:
+    assert isinstance(sums, RatioSums)
+    return round(float(sums.denominator.sum()))
 
 
 def _diagnoses(slices: Sequence[SliceResult]) -> dict[str, int]:

@@ -10,7 +10,7 @@ from liver_tf import __version__
 from liver_tf.report.page.page_parts import Table
 from liver_tf.report.tables.paper_table import ABSENT
 from liver_tf.results.study_inventory import EVALUATED, StudyRun
-from liver_tf.results.training_history import seconds_spent
+from liver_tf.results.training_history import trained_cycles
 from liver_tf.run_files import INNER, TEST_FOLD
 
 _LISTED = 3
@@ -186,8 +186,11 @@ def _training(runs: Sequence[StudyRun]) -> str:
     trained = [run.cycles for run in runs if run.cycles]
     if not trained:
         return ""
-    spent, alone = seconds_spent(trained), sum(run.seconds for run in runs)
+    cycles = trained_cycles(trained)
+    spent, alone = sum(cycle.seconds for cycle in cycles), sum(run.seconds for run in runs)
     text = f"{_duration(spent)} for {len(trained)} run(s), without evaluation"
+    if core_s := sum(cycle.core_seconds for cycle in cycles):
+        text += f", {core_s / 60:.0f} core-minutes"
     if alone - spent > 1:
         text += f"; runs that share cycles saved {_duration(alone - spent)}"
     wall = [run.wall_s for run in runs if run.wall_s]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from liver_tf import run_files
+from liver_tf.measures.free_response import AVERAGE_PRECISION, RATES
+from liver_tf.measures.measure_registry import measure_title
 from liver_tf.report import provenance
 from liver_tf.report.page.page_parts import (
     Alert,
@@ -56,6 +58,11 @@ NOTES = (
     "For research use only; not a medical device.",
 )
 
+ENSEMBLES = (
+    "Ensemble: the mean of the class probabilities of all seeds of a fold, evaluated as one "
+    "network. Its settings are the median of those of its networks, or those of most of them. Its "
+    "intervals cover patients, not other trainings. Ensembles are not among the paired differences."
+)
 DIFFERENCES = (
     "Paired differences on the same patients. A difference counts as shown if its 95 % interval "
     "excludes zero, its p value (permutation test over patients, Holm's correction over all "
@@ -65,8 +72,21 @@ DIFFERENCES = (
     "equality. For false positives on healthy slices, lower is better. Only patients who "
     "contribute to the measure are counted."
 )
+FROC = (
+    "Lesions are ranked by score: the mean over their pixels of the probability of any lesion "
+    "type. Above a threshold, a true lesion is found if its match (IoU of at least 10 %) remains; "
+    "every other lesion is false. Curves end, with a mark, where every predicted lesion is "
+    "reported: a decision rule removes lesions before they are ranked. Bands: 95 % bootstrap "
+    "intervals. Dashed: the rates of the tables. If a protocol predicts fewer false lesions, its "
+    "sensitivity is that of all its lesions."
+)
+SENSITIVITIES = (
+    "True lesions of each size and type; the threshold is that for all lesions. A lesion is found "
+    "whatever type is predicted."
+)
 ARGMAX = (
-    "Run's decision: the decision rule and post-processing of each run, as in all other tables. "
+    "Run's decision: the decision rule and post-processing of each run, as in all tables without "
+    "'raw argmax'. "
     "Raw argmax: the same networks, every pixel its most likely class, without post-processing "
     "(the paper's rule). Both were evaluated together. A dash: an earlier version evaluated the "
     "run and did not store it."
@@ -135,6 +155,7 @@ def report_page(findings: Findings) -> Page:
         f"Outlines, {label}": [Paragraph(SHEETS), *findings.sheets] if findings.sheets else [],
         f"Healthy slices and lesion types, {label}": _types(findings),
         f"Lesion size, {label}": _sizes(findings),
+        f"Free response, {label}": _free_response(findings),
         f"Further measures, {label}": [
             Collapsible("All further measures", (tables.further_measures_table(findings),))
         ],
@@ -145,7 +166,7 @@ def report_page(findings: Findings) -> Page:
         f"Training, on {findings.data_label}": _training(findings),
         "Runs": _runs(findings),
         "Provenance": _provenance(findings),
-        "Notes": [Bullets(NOTES)],
+        "Notes": [Bullets((ENSEMBLES, *NOTES) if findings.ensembles else NOTES)],
     }
     return Page(
         findings.title,
@@ -208,6 +229,20 @@ def _sizes(findings: Findings) -> list[Part]:
         TitledTable("Dice2 (slices)", tables.sizes_table(findings, "dice2")),
         TitledTable("Lesion recall at IoU 10 % (lesions)", recall),
         Collapsible("All measures by lesion size", by_protocol),
+    ]
+
+
+def _free_response(findings: Findings) -> list[Part]:
+    if not any(AVERAGE_PRECISION in measured for measured in findings.measured.values()):
+        return []
+    return [
+        *_plot(findings, "froc", FROC),
+        TitledTable("Sensitivity by false lesions per slice", tables.froc_table(findings)),
+        Paragraph(SENSITIVITIES),
+        *(
+            TitledTable(measure_title(measure), tables.sensitivity_table(findings, measure))
+            for measure in RATES
+        ),
     ]
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from liver_tf.measures.measure_registry import PAPER_MEASURES, measure_title
 from liver_tf.report.tables.paper_table import format_interval
-from liver_tf.results.run_results import LOOSE
+from liver_tf.results.run_results import LOOSE, is_ensemble
 from liver_tf.statistics.paired_difference import PairedDifference
 from liver_tf.statistics.protocol_comparisons import CONTROLS, REFERENCE
 
@@ -48,7 +48,7 @@ def summary(findings: Findings) -> list[str]:
         findings,
         measured=clean,
         counts={name: findings.counts[name] for name in clean},
-        by_seed={name: findings.by_seed[name] for name in clean},
+        by_seed={name: seeds for name, seeds in findings.by_seed.items() if name in clean},
         differences=tuple(d for d in findings.differences if d.protocol in clean),
     )
     return [
@@ -70,7 +70,8 @@ def _lines(findings: Findings) -> list[str]:
 
 
 def _data(findings: Findings) -> list[str]:
-    counts = list(findings.counts.values())
+    counts = [counts for name, counts in findings.counts.items() if not is_ensemble(name)]
+    averaged = len(findings.counts) - len(counts)
     first = next(iter(findings.counts))
     most = max(counts, key=lambda c: c["images"])
     types = ", ".join(f"{n} {name}" for name, n in findings.diagnoses.get(first, {}).items())
@@ -81,6 +82,8 @@ def _data(findings: Findings) -> list[str]:
         size = f"up to {size}; not every protocol was evaluated on all of them"
     networks = sum(c["networks"] for c in counts)
     parts = f"{_many(len(counts), 'protocol')}, {_many(networks, 'network')}"
+    if averaged:
+        parts += f", and ensembles of the seeds of {_many(averaged, 'protocol')}"
     return [f"Evaluated on {findings.data_label}: {parts}, {size}."]
 
 

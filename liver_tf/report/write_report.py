@@ -12,6 +12,7 @@ from liver_tf.atomic_files import replaced_together, write_json, write_text
 from liver_tf.measures.measure_registry import measure_title
 from liver_tf.refusals import Refusal
 from liver_tf.report import provenance
+from liver_tf.report.decision_cautions import decision_cautions
 from liver_tf.report.figures_csv import measures_csv
 from liver_tf.report.figures_json import measures_json
 from liver_tf.report.findings import Findings, compute_findings
@@ -21,6 +22,7 @@ from liver_tf.report.page.render_html import render_html
 from liver_tf.report.page.render_markdown import render_markdown
 from liver_tf.report.plots.cycle_plot import draw_cycles
 from liver_tf.report.plots.forest_plot import draw_forest
+from liver_tf.report.plots.froc_plot import draw_froc
 from liver_tf.report.plots.reliability_plot import draw_reliability
 from liver_tf.report.plots.training_curves import draw_curves
 from liver_tf.report.sections import report_page
@@ -29,7 +31,13 @@ from liver_tf.report.tables.protocol_tables import cycles_by_protocol
 from liver_tf.results.leakage_audit import audit_leakage
 from liver_tf.results.pool_runs import cautions_of_runs, data_label_of, pool_argmax, pool_runs
 from liver_tf.results.results_csv import results_csv
-from liver_tf.results.study_inventory import StudyRun, evaluated, read_run, read_study
+from liver_tf.results.study_inventory import (
+    StudyRun,
+    evaluated,
+    evaluated_ensembles,
+    read_run,
+    read_study,
+)
 from liver_tf.statistics.protocol_comparisons import CONTROLS
 from liver_tf.statistics.resample_count import SAMPLES
 
@@ -158,19 +166,22 @@ def _write(
             found=f"{len(runs)} runs, none of them evaluated",
             remedy="Evaluate the runs with trainers.evaluate, or resume the study.",
         )
+    ensembles = evaluated_ensembles(runs)
     leaks = audit_leakage(runs)
     findings = compute_findings(
-        pool_runs(stored),
+        pool_runs([*stored, *ensembles]),
         data_label_of(stored, data_label),
         runs=runs,
-        argmax=pool_argmax(stored),
+        ensembles=ensembles,
+        argmax=pool_argmax([*stored, *ensembles]),
         facts=provenance.facts(runs),
         cautions=(*cautions_of_runs(stored), *leaks.cautions(), *provenance.cautions_of(runs)),
         samples=samples,
         seed=seed,
     )
-    findings = replace(findings, leaks=leaks)
-    others = {"images.csv": results_csv(stored), TABLE: table_text(findings)}
+    cautions = (*findings.cautions, *decision_cautions(findings))
+    findings = replace(findings, leaks=leaks, cautions=cautions)
+    others = {"images.csv": results_csv([*stored, *ensembles]), TABLE: table_text(findings)}
     files = write_report(output, findings, others)
     for old in {*(output / PICTURES).glob("*.png")} - {*files.pictures}:
         old.unlink()
@@ -189,6 +200,11 @@ def _plots(findings: Findings, folder: Path) -> dict[str, Picture]:
             f"Paired differences with 95 % intervals, p after Holm's correction; {data}. Filled: "
             "difference shown; open and blue: observed in fewer than three trainings; open and "
             "grey: no difference shown",
+        )
+    if any(curve for curves in findings.froc.values() for curve in curves):
+        plots["froc"] = Picture(
+            draw_froc(findings.froc, folder / "froc.png"),
+            f"Free-response curves with 95 % bootstrap bands; {data}",
         )
     if cycles:
         plots["cycles"] = Picture(

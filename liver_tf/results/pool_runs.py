@@ -6,7 +6,7 @@ from dataclasses import replace
 from liver_tf.measures.slice_result import SliceResult
 from liver_tf.records.manifest import DATA
 from liver_tf.refusals import Refusal
-from liver_tf.results.run_results import LOOSE, NO_POSTPROCESSING, RunResults
+from liver_tf.results.run_results import LOOSE, RunResults
 from liver_tf.trained_on import IMPLANTED
 
 
@@ -81,25 +81,7 @@ def cautions_of_runs(runs: Sequence[RunResults]) -> tuple[str, ...]:
             f"TEST FOLD EVALUATED MORE THAN ONCE: {', '.join(repeated)}, with different settings. "
             "If settings were chosen after the first evaluation, the figures are biased."
         )
-    return (*cautions, *_different_postprocessing(runs))
-
-
-def _different_postprocessing(runs: Sequence[RunResults]) -> tuple[str, ...]:
-    """Warning if networks of one fold and seed, which are compared, are decided differently."""
-    settings: dict[tuple[str, int, bool], dict[str, str]] = {}
-    for run in runs:
-        text = run.made_of.get("postprocessing", NO_POSTPROCESSING)
-        settings.setdefault((run.fold, run.seed, run.clean), {})[run.name] = text
-    different = [names for names in settings.values() if len(set(names.values())) > 1]
-    if not different:
-        return ()
-    example = "; ".join(f"{name}: {text}" for name, text in different[0].items())
-    return (
-        "POST-PROCESSING DIFFERS between protocols that are compared, in "
-        f"{len(different)} of {len(settings)} combinations of fold and seed, for example "
-        f"{example}. A difference between them can come from it: read it beside the "
-        "figures by raw argmax.",
-    )
+    return tuple(cautions)
 
 
 def _check_one_study(runs: Sequence[RunResults]) -> None:

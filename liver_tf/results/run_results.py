@@ -1,6 +1,7 @@
 """The results of one run on one part of its fold, and the name of the run."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from liver_tf import run_files
@@ -11,6 +12,9 @@ from liver_tf.run_files import INNER, TEST_FOLD
 
 #: Label of runs whose choices were made on the test fold.
 LOOSE = "VALIDATED ON THE TEST FOLD"
+
+#: In the protocol name of an ensemble's results, before the number of its networks.
+ENSEMBLE = ", ensemble of "
 
 #: ``made_of["postprocessing"]`` of a run whose decision is argmax without post-processing.
 NO_POSTPROCESSING = "none"
@@ -23,12 +27,30 @@ def run_name(fold: str, seed: int, protocol: str, validation: str = INNER) -> st
     return f"{place}{suffix}/seed{seed}/{protocol}"
 
 
+def is_ensemble(protocol: str) -> bool:
+    """Whether results of this protocol name are those of an ensemble."""
+    return ENSEMBLE in protocol
+
+
+def raw_name(protocol: str) -> str:
+    """The name of a protocol's figures by raw argmax, beside those by the decision of its runs."""
+    return f"{protocol}, raw argmax"
+
+
+def hash_of_ensemble(weights: Sequence[str]) -> str:
+    """One hash of those of averaged networks, in any order; of a single network its own."""
+    if len(weights) == 1:
+        return weights[0]
+    return hashlib.sha256("\n".join(sorted(weights)).encode()).hexdigest()
+
+
 @dataclass(frozen=True)
 class RunResults:
     """Results of one network on one part of its fold.
 
     Attributes:
-      protocol: with fold and seed, identifies the network.
+      protocol: with fold and seed, identifies the network; of an ensemble of the seeds of a fold,
+        e.g. ``hier_freeze, ensemble of 3 seeds``.
       part: ``test`` or ``validation``.
       validation: ``inner`` or ``test_fold``.
       made_of: what the results depend on, by name: fingerprint of the records, hashes of the

@@ -15,7 +15,7 @@ from liver_tf import run_files
 from liver_tf.bounded_files import read_json
 from liver_tf.refusals import Refusal
 from liver_tf.results.example_slices import ExampleSlice, load_examples
-from liver_tf.results.run_results import LOOSE, RunResults, run_name
+from liver_tf.results.run_results import LOOSE, RunResults, hash_of_ensemble, run_name
 from liver_tf.results.stored_results import has_results, load_results
 from liver_tf.results.training_history import FinishedCycle, read_cycles
 from liver_tf.run_files import INNER, TEST_FOLD
@@ -141,6 +141,22 @@ def read_run(run: Path) -> StudyRun:
 def evaluated(runs: Sequence[StudyRun]) -> list[RunResults]:
     """The results of the evaluated runs."""
     return [run.results for run in runs if run.results is not None]
+
+
+def evaluated_ensembles(runs: Sequence[StudyRun]) -> list[RunResults]:
+    """Results of the ensembles of evaluated runs, unless they are those of other networks."""
+    members: dict[Path, list[RunResults]] = {}
+    for run in runs:
+        if run.results is not None:
+            members.setdefault(run_files.ensemble_folder(run.run), []).append(run.results)
+    ensembles = []
+    for folder, seeds in members.items():
+        weights = hash_of_ensemble([seed.made_of.get("weights", "") for seed in seeds])
+        if len(seeds) > 1 and has_results(folder, "test"):
+            results = load_results(folder)
+            if results.made_of.get("weights") == weights:
+                ensembles.append(results)
+    return ensembles
 
 
 _Place = tuple[str, str, str]

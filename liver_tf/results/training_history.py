@@ -1,6 +1,7 @@
 """Training history of a run, cycle by cycle, from the files in its folder."""
 
 import csv
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,11 @@ class FinishedCycle:
     seconds: float
     key: str
     epochs: tuple[Mapping[str, float], ...]
+
+    @property
+    def core_seconds(self) -> float:
+        """Processor time of training and validation, over all cores; 0 if it was not recorded."""
+        return sum(epoch.get("core_seconds", 0.0) for epoch in self.epochs)
 
     @property
     def fixed_text(self) -> str:
@@ -68,15 +74,14 @@ def read_cycles(run: Path) -> tuple[FinishedCycle, ...]:
             return tuple(cycles)
 
 
-def seconds_spent(runs: Sequence[Sequence[FinishedCycle]]) -> float:
-    """Training seconds of runs; a cycle shared by several runs counts once."""
-    total, seen = 0.0, set()
-    for cycles in runs:
-        for cycle in cycles:
-            if not cycle.key or cycle.key not in seen:
-                total += cycle.seconds
-            seen.add(cycle.key)
-    return total
+def trained_cycles(runs: Sequence[Sequence[FinishedCycle]]) -> list[FinishedCycle]:
+    """The cycles of runs; a cycle shared by several runs occurs once."""
+    once, seen = [], set()
+    for cycle in itertools.chain.from_iterable(runs):
+        if not cycle.key or cycle.key not in seen:
+            once.append(cycle)
+        seen.add(cycle.key)
+    return once
 
 
 def _read_cycle(folder: Path, number: int) -> FinishedCycle:

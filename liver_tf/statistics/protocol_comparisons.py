@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from liver_tf.measures.measure_registry import COMPARED, PAPER_MEASURES, all_measures
 from liver_tf.measures.measure_sums import MeasureSums, RatioSums
 from liver_tf.measures.slice_result import SliceResult
-from liver_tf.results.run_results import LOOSE
+from liver_tf.results.run_results import LOOSE, is_ensemble
 from liver_tf.statistics.bootstrap_intervals import Interval, Resamples, resample
 from liver_tf.statistics.paired_difference import PairedDifference
 from liver_tf.statistics.permutation_test import holm, permutation_test
@@ -73,10 +73,12 @@ def compare(
 def compared_pairs(protocols: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """(reference, protocol): all against the baseline, and protocols against their controls.
 
+    Ensembles are not compared: against single networks of another protocol, two effects would mix.
     Protocols validated on the test fold (``LOOSE`` in their names) are compared only with each
     other.
     """
     pairs = []
+    protocols = [name for name in protocols if not is_ensemble(name)]
     for suffix in ("", f", {LOOSE}"):
         names = [name for name in protocols if name.endswith(LOOSE) is bool(suffix)]
         reference = f"{REFERENCE}{suffix}"

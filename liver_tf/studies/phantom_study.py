@@ -5,8 +5,10 @@ the chain's folder; the steps write to its ``data/``, ``tfrecords/`` and ``runs/
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from liver_tf.options import Options, option
 from liver_tf.phantom.phantom_plan import PhantomPlan
@@ -81,7 +83,7 @@ def phantom_study_steps(study: PhantomStudySettings) -> list[ChainStep]:
     ]
 
 
-def phantom_step(folder: Path, seconds: float, **size: int) -> ChainStep:
+def phantom_step(folder: Path, seconds: float, **size: Any) -> ChainStep:
     """Write the phantoms; ``size``: flags of ``data_prep.phantom``."""
     title = "write a phantom LiTS and a phantom Sheba set"
     options = {"output": folder / "data", **size}
@@ -89,8 +91,13 @@ def phantom_step(folder: Path, seconds: float, **size: int) -> ChainStep:
     return ChainStep("phantom", title, seconds, "data_prep.phantom", options, product)
 
 
-def conversion_steps(folder: Path, seconds: float) -> list[ChainStep]:
-    """Convert both sets, each in ``seconds``; typed slices are assigned to folds by patient."""
+def conversion_steps(
+    folder: Path, seconds: float, typed: Mapping[str, Any] | None = None
+) -> list[ChainStep]:
+    """Convert both sets, each in ``seconds``; typed slices are assigned to folds by patient.
+
+    ``typed``: more flags for the typed slices.
+    """
     steps = []
     for name, source, files, title in (
         ("lits", "lits", "lits", "convert the volumes"),
@@ -98,43 +105,51 @@ def conversion_steps(folder: Path, seconds: float) -> list[ChainStep]:
     ):
         output = folder / "tfrecords" / name
         options = {"source": source, "input": folder / "data" / files, "output": output}
+        options |= (typed or {}) if name == "sheba" else {}
         command = f"build_{name}", title, seconds, "data_prep.build_tfrecords", options
         steps.append(ChainStep(*command, output / "manifest.json"))
     return steps
 
 
 def pretraining_steps(
-    folder: Path, flag_files: Path, *, liver_s: float, roi_s: float, lesion_s: float
+    folder: Path,
+    flag_files: Path,
+    *,
+    liver_s: float,
+    roi_s: float,
+    lesion_s: float,
+    records: Path | None = None,
+    **flags: Any,
 ) -> list[ChainStep]:
     """Train the liver network, cut ROIs of both sets with it, pre-train the lesion network.
 
-    ``flag_files`` is the folder with ``liver.flags`` and ``lesion.flags``.
+    Args:
+      folder: for ``runs/`` and the record sets of ROIs, in ``tfrecords/``.
+      flag_files: the folder with ``liver.flags`` and ``lesion.flags``.
+      records: the record sets of whole slices; None for ``tfrecords/`` in ``folder``.
+      flags: more flags of ``trainers.pretrain``.
     """
-    lesion_title = "pre-train the lesion network (background, liver, lesion)"
-    return [
-        _pretrain("liver", "train the liver network", liver_s, folder, flag_files, "lits"),
-        *(_cut_rois(name, roi_s, folder) for name in ("lits", "sheba")),
-        _pretrain("lesion", lesion_title, lesion_s, folder, flag_files, "lits_roi"),
-    ]
-
-
-def _pretrain(
-    network: str, title: str, seconds: float, folder: Path, flag_files: Path, records: str
-) -> ChainStep:
-    run = folder / "runs" / network
-    options = {
-        "flagfile": flag_files / f"{network}.flags",
-        "records": folder / "tfrecords" / records,
-        "run": run,
-    }
-    command = f"pretrain_{network}", title, seconds, "trainers.pretrain", options
-    return ChainStep(*command, run / "weights.npz")
-
-
-def _cut_rois(name: str, seconds: float, folder: Path) -> ChainStep:
-    title = f"cut ROIs around the predicted liver: {name}"
-    records, liver_run = folder / "tfrecords", folder / "runs" / "liver"
-    output = records / f"{name}_roi"
-    options = {"input": records / name, "liver_run": liver_run, "output": output}
-    product = output / "manifest.json"
-    return ChainStep(f"rois_{name}", title, seconds, "data_prep.make_rois", options, product)
+    rois, liver_run = folder / "tfrecords", folder / "runs" / "liver"
+    records = records or rois
+    steps = []
+    for network, title, seconds, source in (
+        ("liver", "train the liver network", liver_s, records / "lits"),
+        (
+            "lesion",
+            "pre-train the lesion network (background, liver, lesion)",
+            lesion_s,
+            rois / "lits_roi",
+        ),
+    ):
+        run = folder / "runs" / network
+        flag_file = flag_files / f"{network}.flags"
+        options = {"flagfile": flag_file, "records": source, "run": run, **flags}
+        command = f"pretrain_{network}", title, seconds, "trainers.pretrain", options
+        steps.append(ChainStep(*command, run / "weights.npz"))
+    for name in ("lits", "sheba"):
+        title = f"cut ROIs around the predicted liver: {name}"
+        output = rois / f"{name}_roi"
+        options = {"input": records / name, "liver_run": liver_run, "output": output}
+        command = f"rois_{name}", title, roi_s, "data_prep.make_rois", options
+        steps.insert(-1, ChainStep(*command, output / "manifest.json"))
+    return steps

@@ -1,5 +1,7 @@
 """The paper's comparison: every protocol on every fold with every seed, then one report."""
 
+from pathlib import Path
+
 from liver_tf.folder_lock import locked_folder
 from liver_tf.refusals import Refusal
 from liver_tf.report.write_report import write_study_report
@@ -42,7 +44,8 @@ def reproduce(settings: ReproduceSettings) -> bool:
     if missing and settings.only and not settings.report_only:
         print(f"\nno report yet: {len(missing)} of {len(plan.jobs)} runs are not done")
     else:
-        write_report(plan, data_label=settings.data_label, samples=settings.samples)
+        with_ensembles = settings.ensembles and not (missing or settings.report_only)
+        write_report(plan, settings, with_ensembles=with_ensembles)
     return not failed
 
 
@@ -72,19 +75,30 @@ def make_engine(settings: EngineSettings) -> Engine:
     return ProcessEngine(settings.workers)
 
 
-def write_report(plan: StudyPlan, *, data_label: str, samples: int) -> None:
+def write_report(
+    plan: StudyPlan, settings: ReproduceSettings, *, with_ensembles: bool = False
+) -> None:
     """Write the report of the finished runs, which lists the missing ones.
 
+    ``with_ensembles`` evaluates the ensembles of the seeds first.
+
     Raises:
-      Refusal: as :func:`liver_tf.report.write_report.write_study_report`.
+      Refusal: as :func:`liver_tf.report.write_report.write_study_report` and
+        :func:`liver_tf.assessment.evaluate.evaluate_ensembles`.
     """
     folder = plan.study / "report"
     folder.mkdir(parents=True, exist_ok=True)
     planned = [job.run for job in plan.jobs]
     try:
         with locked_folder(folder):
+            if with_ensembles:
+                _evaluate_ensembles(planned, settings)
             files = write_study_report(
-                plan.study, folder, data_label=data_label, planned=planned, samples=samples
+                plan.study,
+                folder,
+                data_label=settings.data_label,
+                planned=planned,
+                samples=settings.samples,
             )
     except Refusal as refusal:
         if refusal.code != "output-busy":
@@ -93,3 +107,13 @@ def write_report(plan: StudyPlan, *, data_label: str, samples: int) -> None:
         print(f"another process is writing the report to {folder}")
     else:
         print(f"\nreport: {files[0]}\n        and {len(files) - 1} files beside it")
+
+
+def _evaluate_ensembles(runs: list[Path], settings: ReproduceSettings) -> None:
+    from liver_tf.quiet_tensorflow import import_tensorflow
+
+    import_tensorflow()
+    from liver_tf.assessment.evaluate import evaluate_ensembles
+
+    # Only runs that chose a post-processing have one, so this is what each run was evaluated with.
+    evaluate_ensembles(runs, settings.liver_run, settings.records)

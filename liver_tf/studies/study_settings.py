@@ -78,6 +78,11 @@ class ReproduceSettings(Options):
         False, "Print the name and state of every run, then exit.", flag="list"
     )
     report_only: bool = option(False, "Write the report of the finished runs, then exit.")
+    ensembles: bool = option(
+        False,
+        "Evaluate the ensembles of the seeds too, once all runs are done: for each protocol and "
+        "fold, the mean of the class probabilities of its seeds.",
+    )
     validation: str = option(
         INNER,
         "As for trainers.finetune. The report marks runs with test_fold in red.",

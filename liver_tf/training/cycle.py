@@ -39,11 +39,13 @@ def train_cycle(setup: TrainingSetup, cycle: PlannedCycle) -> dict:
         )
         state = run.keep_start(state, {"epoch": 0, **at_start})
     while not has_ended(state, settings):
+        used = time.process_time()
         steps = training.steps(first + state.epoch)
         row = train_epoch(step, epochs, settings, setup.steps.optimiser, state.epoch, steps)
         if math.isfinite(row["loss"]):
             with setup.steps.averaged():
                 row |= validate(setup.steps.validation, next(checks), setup.label_set.classes)
+        row["core_seconds"] = round(time.process_time() - used, 3)
         state = run.commit(state, row)
     return run.close(state, started)
 

@@ -435,3 +435,38 @@ def test_a_run_that_cannot_be_written_is_refused_before_it_is_evaluated(
     with pytest.raises(Refusal, match=r"\[output-unwritable\].*Permission denied"):
         evaluate_runs([run], work / "liver", work / "whole")
     assert read == []
+
+
+def test_an_ensemble_of_seeds_is_evaluated_beside_its_runs(work, finished, command):
+    """Its label maps are those of the cascade that averages the networks."""
+    runs = [work / "study" / f"seed{seed}" / "averaged" for seed in (4, 5)]
+    runs.append(work / "study" / "seed4" / "alone")
+    for run in runs:
+        shutil.copytree(finished(run.name, seed=int(run.parent.name[-1])), run)
+    flags = [f"--run={run}" for run in runs]
+    flags += [f"--liver_run={work / 'liver'}", f"--records={work / 'whole'}", "--samples=100"]
+    output = work / "with_ensembles"
+    assert command(evaluate, *flags, f"--output={output}", "--ensembles") == 0
+    folder = runs[0].parents[1] / "ensembles" / "averaged"
+    assert not (folder.parent / "alone").exists()
+    stored = load_results(folder)
+    assert stored.protocol == "averaged, ensemble of 2 seeds"
+    cascade = Cascade.of_runs(work / "liver", runs[:2])
+    graph = slice_predictor.SlicePredictor(cascade)
+    with np.load(folder / "measures" / "test_labels.npz") as maps:
+        for entry in load_manifest(work / "whole").cases:
+            records = list(evaluating.read_case(work / "whole", entry))
+            for record, expected in zip(records, graph(records), strict=True):
+                name = map_name(record.case, record.slice_index)
+                if name in maps:
+                    np.testing.assert_array_equal(maps[name], expected.labels)
+        assert len(maps.files) == len(stored.results) == 4
+    measures = json.loads((output / "measures.json").read_text())["protocols"]
+    assert set(measures) == {"averaged", "alone", "averaged, ensemble of 2 seeds"}
+    (network,) = measures["averaged, ensemble of 2 seeds"]["networks"]
+    assert network["weights"] == stored.made_of["weights"]
+    report = (output / "report.md").read_text()
+    assert "2 protocols, 3 networks, and ensembles of the seeds of 1 protocol" in report
+    # The results of another set of seeds are not shown.
+    assert command(evaluate, *flags[1:], f"--output={output}") == 0
+    assert "ensemble" not in (output / "report.md").read_text()

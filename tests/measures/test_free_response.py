@@ -5,9 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from liver_tf.measures.free_response import free_response_measures
+from liver_tf.measures.free_response import (
+    free_response_curve,
+    free_response_measures,
+    rank_lesions,
+)
 from liver_tf.measures.lesion_matching import MatchedLesion
-from liver_tf.measures.measure_registry import all_measures
+from liver_tf.measures.measure_registry import all_measures, measures_by_size, row_weights
 from liver_tf.measures.measure_sums import ResampleWeights, ResamplingUnits
 from tests.builders.cohort import slice_result
 
@@ -22,7 +26,8 @@ def random_slices(rng, patients=8):
             for _ in range(rng.integers(0, 4)):
                 score, iou = round(rng.random(), 1), float(rng.choice([0.05, 0.4]))
                 matched = rng.random() < 0.7
-                true.append(MatchedLesion(2, 5, 9.0, iou * matched, score if matched else None))
+                of_true = int(rng.integers(2, 5)), 5, float(rng.choice([9.0, 15.0]))
+                true.append(MatchedLesion(*of_true, iou * matched, score if matched else None))
                 if matched:
                     found.append(MatchedLesion(2, 5, 9.0, iou, score))
             chance = rng.random(rng.integers(0, 4)).round(1).tolist()
@@ -32,12 +37,12 @@ def random_slices(rng, patients=8):
     return slices
 
 
-def by_every_threshold(slices, rate):
+def by_every_threshold(slices, rate, counts=lambda lesion: True):
     """Each network at the threshold with most lesions found; or areas of precision and recall."""
     above = below = 0.0
     for network in {s.network for s in slices}:
         own = [s for s in slices if s.network == network]
-        lesions = [x for s in own for x in s.true_lesions]
+        lesions = [x for s in own for x in s.true_lesions if counts(x)]
         found = [x for s in own for x in s.found_lesions]
         best, area, before = 0, 0.0, 0
         for threshold in sorted({x.score for x in found}, reverse=True):
@@ -85,6 +90,31 @@ def test_a_resample_is_a_cohort_with_repeated_patients():
     for name, rate in MEASURES.items():
         drawn = all_measures(slices)[name].resampled(units)(weights, weights.of_pairs(units))
         assert drawn == pytest.approx(by_every_threshold(copies, rate)), name
+
+
+def test_sensitivity_by_type_and_size_has_the_threshold_of_all_lesions():
+    rng = np.random.default_rng(3)
+    for _ in range(10):
+        slices = random_slices(rng)
+        measures, by_size = all_measures(slices), measures_by_size(slices)
+        for name, rate in list(MEASURES.items())[1:]:
+            for label, kind in enumerate(("cyst", "hemangioma", "metastasis"), 2):
+                expected = by_every_threshold(slices, rate, lambda x, t=label: x.type == t)
+                assert measures[f"{name}_{kind}"].value() == pytest.approx(expected)
+            expected = by_every_threshold(slices, rate, lambda x: x.diameter_mm == 15.0)
+            assert by_size["10_to_20_mm"][name].value() == pytest.approx(expected)
+            assert by_size["50_mm_and_more"][name].value() is None
+
+
+def test_a_curve_rises_to_the_recall_of_all_lesions():
+    slices = random_slices(np.random.default_rng(4), patients=20)
+    curve = free_response_curve(rank_lesions(slices, row_weights(slices)))
+    values = [sums.value() for sums in curve.values()]
+    assert list(curve) == sorted(curve)
+    assert values == sorted(values)
+    for rate in list(curve)[::5]:
+        assert curve[rate].value() == pytest.approx(by_every_threshold(slices, rate))
+    assert values[-1] == pytest.approx(all_measures(slices)["lesion_recall_iou10"].value())
 
 
 def test_unknown_scores_give_no_measure():

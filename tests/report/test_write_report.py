@@ -59,7 +59,7 @@ def test_html_is_well_formed_and_self_contained(written):
     links = {a[1:] for a in checker.addresses if a.startswith("#")}
     assert len(links) == checker.tags.count("h2")
     assert links == set(re.findall(r'<h2 id="(\w+)"', text))
-    assert checker.tags.count("img") == 2
+    assert checker.tags.count("img") == 3
     assert "script" not in checker.tags
     assert "b" not in checker.tags
     assert "a|&lt;b&gt;" in text
@@ -73,6 +73,7 @@ def test_every_section_of_measured_figures_names_its_data(written):
         f"Paired differences, measured on {PHANTOM}",
         f"Healthy slices and lesion types, measured on {PHANTOM}",
         f"Lesion size, measured on {PHANTOM}",
+        f"Free response, measured on {PHANTOM}",
         f"Further measures, measured on {PHANTOM}",
         f"Seeds, measured on {PHANTOM}",
         "Provenance",
@@ -87,7 +88,8 @@ def test_markdown_links_its_pictures(written):
     files, _ = written
     text = files.markdown.read_text("utf-8")
     targets = re.findall(r"!\[.*?\]\((.*?)\)", text)
-    assert targets == ["pictures/differences.png", "pictures/reliability.png"]
+    pictures = ["differences", "reliability", "froc"]
+    assert targets == [f"pictures/{name}.png" for name in pictures]
     assert all((files.markdown.parent / target).is_file() for target in targets)
     assert str(files.markdown.parent) not in text
     assert "| data fingerprint | abc |" in text
@@ -134,11 +136,27 @@ def test_report_without_baseline_or_runs(cohort, tmp_path):
     assert files.findings.differences == ()
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "measures.json",
+        "pictures",
         "report.csv",
         "report.html",
         "report.md",
     ]
-    assert "![" not in files.markdown.read_text("utf-8")
+    assert [p.name for p in (tmp_path / "pictures").iterdir()] == ["froc.png"]
+
+
+def test_raw_argmax_is_beside_the_decision_unless_it_is_the_decision(written):
+    files, results = written
+    text = files.markdown.read_text("utf-8")
+    row = r"^\| hier_freeze, raw argmax \| (.*) \|$"
+    rows = [cells.split(" | ") for cells in re.findall(row, text, flags=re.M)]
+    # Healthy slices, types, two of sizes, three of free response, seeds.
+    assert len(rows) == 8
+    expected = summarise(results["baseline"])
+    assert rows[0][1].startswith(f"{expected['healthy_false_positive_rate']:.2f} [")
+    assert rows[2][0].startswith(f"{expected['dice2']:.2f} [")
+    assert rows[4][0].startswith(f"{expected['lesion_average_precision']:.2f} [")
+    assert "hier_freeze, raw argmax" in files.findings.confusions
+    assert "baseline, raw argmax" not in text
 
 
 def test_refusals(cohort):

@@ -80,18 +80,6 @@ def test_argmax_is_pooled_where_all_runs_have_it(stored):
     assert list(pool_argmax([both, replace(own, seed=1), plain])) == ["plain"]
 
 
-def test_different_postprocessing_is_reported(stored):
-    one, two = ({"records": "a", "postprocessing": text} for text in ("none", "holes filled"))
-    assert cautions_of_runs([stored(made_of=one), stored("yours", made_of=one)]) == ()
-    # Other folds and seeds are not compared with each other.
-    assert cautions_of_runs([stored(made_of=one), stored(made_of=two, seed=1)]) == ()
-    (caution,) = cautions_of_runs([stored(made_of=one), stored("yours", made_of=two)])
-    assert (
-        "in 1 of 1 combinations of fold and seed, for example fold0/seed0/mine: none; " in caution
-    )
-    assert "fold0/seed0/yours: holes filled" in caution
-
-
 def test_a_second_test_evaluation_is_reported(stored):
     (caution,) = cautions_of_runs([stored(), stored(seed=1, looks=2)])
     assert caution.startswith("TEST FOLD EVALUATED MORE THAN ONCE: fold0/seed1/mine (2 times)")

@@ -84,6 +84,7 @@ def test_history_contains_learning_rate_losses_and_dice(undisturbed):
     assert results[0]["best_value"] == pytest.approx(best["val_loss"])
     assert rows[-1]["loss"] < rows[0]["loss"]
     assert all(0 <= row["waiting_share"] < 1 for row in rows)
+    assert all(row["core_seconds"] > 0 for row in rows)
     assert {"val_dice", "val_dice_liver", "val_dice_cyst", "val_dice_any_lesion"} <= set(rows[0])
 
 

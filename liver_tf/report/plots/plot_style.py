@@ -77,6 +77,33 @@ def protocol_panels(
     return figure, panels
 
 
+def single_panels(
+    protocols: Sequence[str], label: str, row_height: float
+) -> tuple[Figure, list[Axes]]:
+    """A figure with a titled panel per protocol, four in a row, that share both axes.
+
+    Args:
+      protocols: titles of the panels.
+      label: of the y axes.
+      row_height: height of a row of panels, inches.
+    """
+    columns = min(len(protocols), COLUMNS)
+    rows = -(-len(protocols) // columns)
+    figure = new_figure(0.4 + row_height * rows)
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel().tolist()
+    for axis in grid[len(protocols) :]:
+        axis.set_axis_off()
+    panels: list[Axes] = grid[: len(protocols)]
+    for place, (protocol, axis) in enumerate(zip(protocols, panels, strict=True)):
+        if place % columns == 0:
+            axis.set_ylabel(label, fontsize=9)
+        axis.tick_params(labelsize=8, labelbottom=True)
+        axis.grid(alpha=0.25, lw=0.6)
+        axis.spines[["top", "right"]].set_visible(False)
+        _name_panel(axis, protocol, 6.0)
+    return figure, panels
+
+
 def _name_panel(axis: Axes, protocol: str, above: float) -> None:
     """Title a panel with its protocol, in red if it was validated on the test fold."""
     lines = [

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from liver_tf.measures.free_response import AVERAGE_PRECISION, RATES
 from liver_tf.measures.measure_registry import COMPARED, PAPER_MEASURES, measure_title
 from liver_tf.report.page.page_parts import Table
 from liver_tf.report.tables.paper_table import ABSENT, format_interval, format_p
+from liver_tf.results.run_results import raw_name
 from liver_tf.results.training_history import FinishedCycle
 
 if TYPE_CHECKING:
@@ -45,16 +47,70 @@ def argmax_table(findings: Findings) -> Table:
     )
 
 
+def _decisions(findings: Findings) -> Iterator[tuple[str, str, Mapping, Mapping]]:
+    """By the run's decision, then by raw argmax if it is another.
+
+    Yields:
+      The protocol, the name of the row, its measures, and its measures by size.
+    """
+    for name, measured in findings.measured.items():
+        yield name, name, measured, findings.by_size[name]
+        if name in findings.argmax_by_size:
+            sized = findings.argmax_by_size[name]
+            yield name, raw_name(name), findings.argmax[name], sized
+
+
 def further_measures_table(findings: Findings) -> Table:
-    """The measures beyond the paper: a row per measure, a column per protocol."""
-    protocols = findings.measured.values()
-    measures = dict.fromkeys(m for measured in protocols for m in measured)
+    """The measures beyond the paper: a row per measure, a column per protocol and decision."""
+    columns = {title: measured for _, title, measured, _ in _decisions(findings)}
+    measures = dict.fromkeys(m for measured in columns.values() for m in measured)
     rows = tuple(
-        (measure_title(m), *(format_interval(measured.get(m)) for measured in protocols))
+        (measure_title(m), *(format_interval(of.get(m)) for of in columns.values()))
         for m in measures
         if m not in PAPER_MEASURES
     )
-    return Table(("measure", *findings.measured), rows)
+    return Table(("measure", *columns), rows)
+
+
+def froc_table(findings: Findings) -> Table:
+    """Average precision and sensitivities, a row per protocol and decision."""
+    ends = {
+        raw_name(name) if number else name: curve[-1][0]
+        for name, curves in findings.froc.items()
+        for number, curve in enumerate(curves)
+        if curve
+    }
+    measures = (AVERAGE_PRECISION, *RATES)
+    rows = tuple(
+        (
+            title,
+            *(format_interval(measured.get(measure)) for measure in measures),
+            f"{ends[title]:.2f}" if title in ends else ABSENT,
+        )
+        for _, title, measured, _ in _decisions(findings)
+    )
+    headers = ("average precision", *(f"sensitivity at {rate:g}" for rate in RATES.values()))
+    return Table(("protocol", *headers, "most false lesions per slice"), rows)
+
+
+def sensitivity_table(findings: Findings, measure: str) -> Table:
+    """The sensitivity at one of ``RATES`` by size and by type of the true lesion."""
+    sizes = dict.fromkeys(size for by_size in findings.by_size.values() for size in by_size)
+    types = next(iter(findings.diagnoses.values()), {})
+    kinds = [kind for kind in types if any(f"{measure}_{kind}" in of for of in _measures(findings))]
+    rows = tuple(
+        (
+            title,
+            *(format_interval(by_size.get(size, {}).get(measure)) for size in sizes),
+            *(format_interval(measured.get(f"{measure}_{kind}")) for kind in kinds),
+        )
+        for _, title, measured, by_size in _decisions(findings)
+    )
+    return Table(("protocol", *(size.replace("_", " ") for size in sizes), *kinds), rows)
+
+
+def _measures(findings: Findings) -> Iterator[Mapping]:
+    return (measured for _, _, measured, _ in _decisions(findings))
 
 
 def difference_table(findings: Findings) -> Table:
@@ -87,11 +143,11 @@ def healthy_table(findings: Findings) -> Table:
     """False positives on healthy slices, a row per protocol."""
     rows = tuple(
         (
-            name,
+            title,
             str(findings.counts[name]["healthy_images"]),
             *(format_interval(measured.get(measure)) for measure in _HEALTHY),
         )
-        for name, measured in findings.measured.items()
+        for name, title, measured, _ in _decisions(findings)
     )
     headers = ("protocol", "healthy slices", "false-positive rate")
     return Table((*headers, "false-positive lesions per slice"), rows)
@@ -114,7 +170,7 @@ def types_table(findings: Findings) -> Table:
                 for kind in ("sensitivity", "specificity")
             ),
         )
-        for protocol, measured in findings.measured.items()
+        for _, protocol, measured, _ in _decisions(findings)
     )
     return Table(
         ("protocol", *("sensitivity", "specificity") * len(types)),
@@ -129,7 +185,7 @@ def sizes_table(findings: Findings, measure: str) -> Table:
     bins = dict.fromkeys(size for by_size in findings.by_size.values() for size in by_size)
     rows = tuple(
         (
-            name,
+            title,
             *(
                 format_interval(by_size[size].get(measure))
                 + f", {findings.size_counts[name][size][what]} {what}"
@@ -138,7 +194,7 @@ def sizes_table(findings: Findings, measure: str) -> Table:
                 for size in bins
             ),
         )
-        for name, by_size in findings.by_size.items()
+        for name, title, _, by_size in _decisions(findings)
     )
     return Table(("protocol", *(size.replace("_", " ") for size in bins)), rows)
 
@@ -146,6 +202,7 @@ def sizes_table(findings: Findings, measure: str) -> Table:
 def size_table(findings: Findings, protocol: str) -> Table:
     """All measures of a protocol by lesion size: a row per measure, a column per bin."""
     bins = findings.by_size[protocol]
+    raw = findings.argmax_by_size.get(protocol)
     counts = findings.size_counts[protocol]
     rows = tuple(
         (f"true {what}", *(str(counts[size][what]) for size in bins))
@@ -153,8 +210,10 @@ def size_table(findings: Findings, protocol: str) -> Table:
     )
     measures = dict.fromkeys(measure for of_size in bins.values() for measure in of_size)
     rows += tuple(
-        (measure_title(m), *(format_interval(of_size.get(m)) for of_size in bins.values()))
+        (title, *(format_interval(of_size.get(m)) for of_size in sized.values()))
         for m in measures
+        for title, sized in ((measure_title(m), bins), (raw_name(measure_title(m)), raw))
+        if sized
     )
     return Table(("measure", *(size.replace("_", " ") for size in bins)), rows)
 
