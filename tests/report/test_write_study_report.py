@@ -182,7 +182,8 @@ def test_a_report_is_repeatable_and_removes_old_pictures(study, tmp_path):
     run = study / "finetune" / "fold0" / "seed0" / "baseline"
     write_runs_report([run], tmp_path, data_label="d", samples=50)
     names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
-    assert names == ["baseline.png", "cycles.png", "reliability.png", "training_curves.png"]
+    names_of = ("baseline", "cycles", "froc", "reliability", "training_curves")
+    assert names == [f"{name}.png" for name in names_of]
     # The same run gives the same bytes.
     before = (tmp_path / "report.html").read_bytes()
     write_runs_report([run], tmp_path, data_label="d", samples=50)
@@ -277,7 +278,7 @@ def test_a_browser_loads_every_picture_without_an_error(written, tmp_path):
     pictures = [path for path in files if path.suffix == ".png"]
     loaded, console = browse(output / "report.html", tmp_path)
     assert loaded == {"pictures": len(pictures), "loaded": len(pictures)}
-    assert len(pictures) == 4 + 5
+    assert len(pictures) == 5 + 5
     assert console == []
     # A picture that does not load and an error in the page would be seen.
     broken = tmp_path / "broken.html"
@@ -285,7 +286,7 @@ def test_a_browser_loads_every_picture_without_an_error(written, tmp_path):
     broken.write_text(text.replace("<h1>", "<script>throw new Error('seen')</script><h1>"), "utf-8")
     (tmp_path / "again").mkdir()
     loaded, console = browse(broken, tmp_path / "again")
-    assert loaded == {"pictures": 9, "loaded": 8}
+    assert loaded == {"pictures": 10, "loaded": 9}
     assert console
 
 
