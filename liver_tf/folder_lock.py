@@ -74,6 +74,11 @@ def require_writable(folder: Path) -> None:
         tempfile.TemporaryFile(prefix=TEMPORARY_MARK, dir=folder).close()
 
 
+def is_around(output: Path, path: Path) -> bool:
+    """Whether an output folder is ``path`` or a folder around it, links resolved."""
+    return path.resolve().is_relative_to(output.resolve())
+
+
 def _lock(descriptor: int) -> None:
     deadline = time.monotonic() + _WAIT_SECONDS
     while True:

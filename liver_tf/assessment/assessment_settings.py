@@ -44,6 +44,9 @@ class EvaluateSettings(Options):
         super().__post_init__()
         if len({run.resolve() for run in self.run}) < len(self.run):
             raise OptionError("run", "the same run is listed twice")
+        inputs = (*self.run, self.liver_run, self.records)
+        if self.output and self.output.resolve() in {path.resolve() for path in inputs}:
+            raise OptionError("output", "must be another folder than the runs and --records")
 
 
 @dataclass(frozen=True, kw_only=True)

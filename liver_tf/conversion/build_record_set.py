@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from liver_tf.conversion.source_settings import SourceSettings
 from liver_tf.ct.window import DEFAULT_WINDOW
+from liver_tf.folder_lock import is_around
 from liver_tf.labels import LITS
 from liver_tf.options import REQUIRED, OptionError, option
 from liver_tf.records.pixel_encoding import DEFAULT_ENCODING, ENCODINGS
@@ -81,8 +82,8 @@ class ConvertSettings(SourceSettings):
             raise OptionError("window_high", "must be above --window_low")
         if self.beam_option and self.engine != "beam":
             raise OptionError("beam_option", "needs --engine=beam")
-        if self.output.resolve() == self.input.resolve():
-            raise OptionError("output", "must be another folder than --input")
+        if is_around(self.output, self.input):
+            raise OptionError("output", "must be another folder than --input, and not around it")
 
 
 @dataclass(frozen=True)

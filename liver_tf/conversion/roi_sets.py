@@ -10,6 +10,7 @@ from tqdm import tqdm
 from liver_tf import atomic_files
 from liver_tf.conversion.output_folder import remove_leftovers, rewritten_folder
 from liver_tf.disk_full import write_errors_as_refusals
+from liver_tf.folder_lock import is_around
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.roi_box import boxes_of_scan, crop
 from liver_tf.inference.roi_rule import RoiRule
@@ -68,9 +69,9 @@ def cut_rois(
     if manifest.roi is not None:
         expected = "a record set of whole slices"
         raise bad_records("roi-of-roi", source, expected, "a record set of ROIs")
-    if output.resolve() == source.resolve():
-        expected = "an output folder different from the input"
-        raise bad_records("same-folder", output, expected, "the same folder")
+    if is_around(output, source):
+        expected = "an output folder different from the input, and not around it"
+        raise bad_records("same-folder", output, expected, "the same folder, or one around it")
     check_shards(source, manifest)
     cutter = _RoiCutter(source, output, manifest, finder, rule)
     roi = {

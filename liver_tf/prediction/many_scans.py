@@ -16,7 +16,7 @@ from liver_tf.model.description import precision_for
 from liver_tf.options import OptionError
 from liver_tf.prediction.bad_scans import refusal_of, series_folders
 from liver_tf.prediction.inputs_csv import InputsCsv, scan_name
-from liver_tf.prediction.named_scans import NamedScan, named_scans
+from liver_tf.prediction.named_scans import NamedScan, named_scans, refuse_input_as_output
 from liver_tf.prediction.one_scan import predict_scan
 from liver_tf.prediction.prediction_settings import PredictSettings, ResultSettings
 from liver_tf.refusals import Refusal, printable
@@ -113,6 +113,7 @@ def predict(
     scans = named_scans(settings.input, settings.input_list)
     if not scans:
         raise OptionError("input_list", "the file lists no scan")
+    refuse_input_as_output(settings.output, scans)
     cascade = settings.load(settings.model)
     notice = settings.notice(settings.model, cascade)
     if notice:

@@ -7,6 +7,8 @@ from pathlib import Path
 from liver_tf.ct.input_file import require_file, unreadable
 from liver_tf.refusals import Refusal
 
+LARGEST_LIST = 1 << 26
+
 
 @dataclass(frozen=True)
 class NamedScan:
@@ -31,23 +33,42 @@ def named_scans(
     return named + (_listed_scans(require_file(list_file)) if list_file else [])
 
 
+def refuse_input_as_output(output: Path, scans: Sequence[NamedScan]) -> None:
+    """Refuse (``output-is-input``) to write results among the slices of a series."""
+    for scan in scans:
+        if scan.path.resolve() == output.resolve():
+            raise Refusal(
+                "output-is-input",
+                output,
+                expected="an output folder that is no input",
+                found=f"the folder of {scan.named_by}",
+                remedy="Choose another --output.",
+            )
+
+
 def _listed_scans(path: Path) -> list[NamedScan]:
     try:
+        if path.stat().st_size > LARGEST_LIST:
+            raise _not_text(path, f"more than {LARGEST_LIST >> 20} MiB")
         # Names may be any bytes, which are escaped as the operating system's interface does.
         text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
     except OSError:
         raise unreadable(path) from None
     if any(sign < " " and sign not in "\t\r\n" for sign in text):
-        raise Refusal(
-            "input-list-text",
-            path,
-            expected="UTF-8 text with one path per line",
-            found="a binary file or another encoding",
-            remedy="Name a scan itself with --input; --input_list is a text file of paths.",
-        )
+        raise _not_text(path, "a binary file or another encoding")
     lines = ((number, line.strip()) for number, line in enumerate(text.split("\n"), 1))
     return [
         NamedScan(Path(line), f"input_list line {number}")
         for number, line in lines
         if line and not line.startswith("#")
     ]
+
+
+def _not_text(path: Path, found: str) -> Refusal:
+    return Refusal(
+        "input-list-text",
+        path,
+        expected="UTF-8 text with one path per line",
+        found=found,
+        remedy="Name a scan itself with --input; --input_list is a text file of paths.",
+    )

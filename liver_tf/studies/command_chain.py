@@ -16,6 +16,7 @@ from typing import Any
 from liver_tf.atomic_files import write_json
 from liver_tf.bounded_files import read_json
 from liver_tf.command_line.flag_files import find_flag_file
+from liver_tf.folder_lock import held_alone
 
 #: Phantoms have no identity to protect; real data need a secret key.
 PHANTOM_KEY = "phantom-data-need-no-secret"
@@ -65,8 +66,18 @@ def run_chain(steps: Sequence[ChainStep], folder: Path, chain: str) -> list[str]
     """Run the steps that are not done, in order; returns their names.
 
     ``folder`` gets the marks of finished steps; ``chain`` is the name in messages, e.g. ``the
-    demo``. Raises ``SystemExit`` if a step fails.
+    demo``.
+
+    Raises:
+      SystemExit: A step fails.
+      Refusal: ``output-busy``: another process runs a chain in ``folder``.
     """
+    with held_alone(folder):
+        return run_steps(steps, folder, chain)
+
+
+def run_steps(steps: Sequence[ChainStep], folder: Path, chain: str) -> list[str]:
+    """As ``run_chain``, for a caller that has locked ``folder``."""
     start = time.monotonic()
     expected_so_far = 0.0
     ran = []

@@ -30,6 +30,7 @@ def parsed(*flags):
         ("--window_low=-40000", "window_low: expected -32768 to 32767"),
         ("--validation_share=nan", "validation_share: expected a finite number"),
         ("--output=in.csv", "output: must be another folder than --input"),
+        ("--output=.", "output: must be another folder than --input, and not around it"),
         ("--allow_pairs=", "allow_pairs: the path is empty"),
     ],
 )

@@ -14,7 +14,8 @@ from liver_tf.inference import postprocessing
 from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.options import OptionError
 from liver_tf.prediction import many_scans
-from liver_tf.prediction.named_scans import named_scans
+from liver_tf.prediction import named_scans as scan_lists
+from liver_tf.prediction.named_scans import NamedScan, named_scans, refuse_input_as_output
 from liver_tf.prediction.one_scan import read_scan
 from liver_tf.refusals import Refusal
 from tests.builders import ct_files
@@ -322,3 +323,22 @@ def test_an_outcome_that_cannot_be_shown_is_recorded(runs, tmp_path):
         many_scans.predict(output=tmp_path / "out", on_outcome=show, **options)
     (row,) = csv.DictReader((tmp_path / "out/inputs.csv").open())
     assert row["status"] not in ("refused", "not-begun")
+
+
+def test_results_are_not_written_among_the_slices_of_a_series(tmp_path):
+    scans = [
+        NamedScan(tmp_path / "a", "input 1"),
+        NamedScan(tmp_path / "b" / ".." / "c", "input 2"),
+    ]
+    refuse_input_as_output(tmp_path, scans)  # around an input: only new files are written
+    with pytest.raises(Refusal, match=r"\[output-is-input\].*the folder of input 2"):
+        refuse_input_as_output(tmp_path / "c", scans)
+
+
+def test_a_long_list_of_scans_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(scan_lists, "LARGEST_LIST", 10)
+    (tmp_path / "list.txt").write_text("scan.nii\n")
+    assert len(named_scans([], tmp_path / "list.txt")) == 1
+    (tmp_path / "list.txt").write_text("scan.nii\n" * 2)
+    with pytest.raises(Refusal, match=r"\[input-list-text\].*more than"):
+        named_scans([], tmp_path / "list.txt")

@@ -6,12 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from liver_tf import folder_lock
 from liver_tf.command_line.flags_of_options import parse
 from liver_tf.command_line.run_command import settings_class
+from liver_tf.folder_lock import locked_folder
+from liver_tf.refusals import Refusal
+from liver_tf.studies import command_chain
 from liver_tf.studies.command_chain import ChainStep, format_duration, run_chain
-from liver_tf.studies.demo import demo_steps
+from liver_tf.studies.demo import demo_steps, run_demo
 from liver_tf.studies.phantom_study import PhantomStudySettings, phantom_study_steps
 from liver_tf.studies.train_weights import TrainWeightsSettings, train_weights_steps
+from liver_tf.studies.transfer.transfer_settings import TransferSettings
+from liver_tf.studies.transfer.transfer_study import run_transfer_study
 
 CHAINS = {
     "demo": demo_steps(),
@@ -121,3 +127,24 @@ def test_steps_beside_each_other_write_to_logs_and_have_their_threads(tmp_path, 
 )
 def test_durations_have_two_units(seconds, text):
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize("run", [run_demo, lambda: run_transfer_study(TransferSettings())])
+def test_two_chains_in_one_folder_are_refused(tmp_path, monkeypatch, run):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(folder_lock, "_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(command_chain.subprocess, "run", lambda *a, **k: pytest.fail("ran"))
+    for name in ("demo", "transfer_study/report"):
+        Path(name).mkdir(parents=True)
+    with (
+        locked_folder(Path("demo")),
+        locked_folder(Path("transfer_study/report")),
+        pytest.raises(Refusal, match=r"\[output-busy\]"),
+    ):
+        run()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000])
+def test_a_damaged_mark_is_no_mark(tmp_path, text):
+    (tmp_path / "one.json").write_text(text)
+    assert command_chain._read_mark(tmp_path / "one.json") is None

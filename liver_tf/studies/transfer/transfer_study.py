@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 from liver_tf import run_files
 from liver_tf.atomic_files import replaced_together, write_text
+from liver_tf.folder_lock import held_alone
 from liver_tf.options import OptionError
 from liver_tf.quiet_tensorflow import import_tensorflow
 from liver_tf.records.manifest import Manifest, load_manifest
 from liver_tf.report.page.page_parts import Picture
 from liver_tf.report.page.render_markdown import render_markdown
 from liver_tf.results.stored_results import has_results, load_results
-from liver_tf.studies.command_chain import PHANTOM_KEY, ChainStep, run_chain
+from liver_tf.studies.command_chain import PHANTOM_KEY, ChainStep, run_steps
 from liver_tf.studies.protocol_files import read_protocols, read_settings
 from liver_tf.studies.scheduler import ProcessEngine, run_remaining
 from liver_tf.studies.study_plan import StudyDesign, StudyInputs, StudyPlan, plan_study
@@ -48,8 +49,14 @@ def run_transfer_study(settings: TransferSettings) -> bool:
 
     Raises:
       OptionError: the scan is missing or cannot be split as requested, or a flag file is wrong.
-      Refusal: the scan cannot be read, or the study was started with other settings.
+      Refusal: the scan cannot be read, or the study was started with other settings;
+        ``output-busy`` if another process uses the study or the report.
     """
+    with held_alone(settings.folder, settings.output):
+        return _run_alone(settings)
+
+
+def _run_alone(settings: TransferSettings) -> bool:
     folder = settings.folder
     protocols = read_protocols(settings.protocols)
     shared = read_settings([settings.settings])
@@ -89,13 +96,13 @@ def _prepare_records(settings: TransferSettings) -> tuple[list[ScanSplit], Manif
     slice_cases.write_slices(pair, slice_cases.used_slices(splits), folder / _SLICES)
     options = {"source": "lits", "input": folder / _SLICES, "output": records}
     convert = "convert", "convert the slices", 10, "data_prep.build_tfrecords", options
-    run_chain([ChainStep(*convert, always=True)], folder, "the study")
+    run_steps([ChainStep(*convert, always=True)], folder, "the study")
     manifest = load_manifest(records)
     slice_cases.write_folds(folds, manifest, splits, _KEY)
     slice_cases.write_layout(folder, splits, _KEY)
     options = {"records": records, "folds_file": folds}
     guard = "guard", "compare the parts", 5, "data_prep.check_leakage", options
-    run_chain([ChainStep(*guard, always=True)], folder, "the study")
+    run_steps([ChainStep(*guard, always=True)], folder, "the study")
     return splits, manifest
 
 
