@@ -9,7 +9,9 @@ from scipy import ndimage
 
 from data_prep import implant as implant_command
 from liver_tf.conversion.build_record_set import convert
-from liver_tf.records.manifest import implanted
+from liver_tf.inspection.leak_search import LeakSearchSettings, search_leaks
+from liver_tf.records.leakage import SHARED
+from liver_tf.records.manifest import implanted, load_manifest
 from liver_tf.refusals import Refusal
 
 SHAPE = (80, 76, 30)
@@ -49,18 +51,20 @@ def voxels(folder, name, number):
 
 
 @pytest.fixture(scope="module")
-def sets(hosts, output, tmp_path_factory):
-    """Manifests of the hosts and of the implanted scans."""
+def set_folders(hosts, output, tmp_path_factory):
+    """Record sets of the hosts and of the implanted scans."""
     work = tmp_path_factory.mktemp("sets")
     (work / "key").write_text("0123456789abcdef")
-    return [
-        convert(
-            *(),
-            **{"source": "lits", "input": folder, "output": work / name, "workers": 1, "folds": 1},
-            site_key_file=work / "key",
-        ).manifest
-        for name, folder in (("hosts", hosts), ("implanted", output))
-    ]
+    options = {"source": "lits", "workers": 1, "folds": 1, "site_key_file": work / "key"}
+    for name, folder in (("hosts", hosts), ("implanted", output)):
+        convert(input=folder, output=work / name, **options)
+    return work / "hosts", work / "implanted"
+
+
+@pytest.fixture(scope="module")
+def sets(set_folders):
+    """Their manifests."""
+    return [load_manifest(folder) for folder in set_folders]
 
 
 def test_files_are_on_the_grid_of_the_hosts(hosts, output):
@@ -102,6 +106,13 @@ def test_records_are_marked(sets):
 def test_an_implanted_scan_is_the_patient_of_its_host(sets):
     before, after = sets
     assert [entry.patient for entry in after.cases] == [entry.patient for entry in before.cases]
+
+
+def test_the_leakage_guard_finds_the_hosts(sets, set_folders):
+    search = search_leaks(LeakSearchSettings(records=set_folders))
+    patients = {entry.patient for entry in sets[0].cases}
+    shared = [leak for leak in search.leaks if leak.kind == SHARED]
+    assert len(shared) >= len(patients) == 2
 
 
 def test_a_volume_copied_from_its_folder_stays_marked(hosts, output, tmp_path):
