@@ -122,6 +122,8 @@ class Manifest:
         kind = self.made_by.get(DATA)
         if kind is None and chosen and all(HAS_TISSUES in entry.details for entry in chosen):
             kind = PHANTOM
+        if any(_holds_implants(entry) for entry in chosen):
+            kind = IMPLANTED
         if kind not in DATA_KINDS:
             return None
         patients = len({entry.patient for entry in chosen})
@@ -160,8 +162,13 @@ class Manifest:
 def implanted(manifest: Manifest) -> dict[str, str]:
     """``data`` for what results depend on, if the lesions are computed ones in real scans."""
     marked = manifest.made_by.get(DATA) == IMPLANTED
-    codes = {code for entry in manifest.cases for code, _ in entry.cautions}
-    return {DATA: IMPLANTED} if marked or IMPLANTED in codes else {}
+    marked = marked or any(map(_holds_implants, manifest.cases))
+    return {DATA: IMPLANTED} if marked else {}
+
+
+def _holds_implants(entry: CaseEntry) -> bool:
+    """Whether the files of a case had the mark of computed lesions."""
+    return any(code == IMPLANTED for code, _ in entry.cautions)
 
 
 def load_manifest(folder: Path | str) -> Manifest:

@@ -128,6 +128,8 @@ def test_a_volume_copied_from_its_folder_stays_marked(hosts, output, tmp_path):
         site_key_file=tmp_path / "key",
     ).manifest
     assert manifest.made_by["data"] == "real"
+    cases = [entry.case for entry in manifest.cases]
+    assert manifest.trained_on(cases, typed=False).kind == "mixed"
     assert implanted(manifest) == {"data": "implanted"}
 
 
