@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from liver_tf import bundled_networks, checksums
-from liver_tf.bundled_networks import run_named
+from liver_tf.bundled_networks import available, bundled, run_named
 from liver_tf.command_line.flags_of_options import parse
 from liver_tf.conversion.roi_set_settings import RoiSetSettings
 from liver_tf.export.export_model import ExportSettings
@@ -212,6 +212,21 @@ def test_a_missing_network_is_refused_with_a_remedy(held, packed, tmp_path, monk
     assert refused.value.code == "no-bundled-network"
     assert refused.value.found == f"a package with {', '.join(held) or 'none of them'}"
     assert "--liver_run" in refused.value.remedy
+
+
+@pytest.mark.skipif(not available(), reason="the package holds no network yet")
+def test_the_networks_that_are_shipped_are_sound_and_small():
+    folders = [bundled(name) for name in available()]
+    for folder in folders:
+        checksums.verify(folder)
+        description = load_description(folder)
+        assert description.trained_on.kind == "phantom"
+        assert description.trained_on.patients == 0
+        assert load_training_data(folder / "seen.json") == ()
+        assert "learned from computed phantoms only" in (folder / "model_card.md").read_text()
+        arrays = load_arrays(folder / "weights.npz", finite=True)
+        assert sum(array.size for array in arrays.values()) > 1e5
+    assert sum(path.stat().st_size for each in folders for path in each.iterdir()) < 12e6
 
 
 def test_a_scan_is_predicted_in_an_empty_folder(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from liver_tf.bundled_networks import available
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -48,10 +50,10 @@ def test_from_phantoms_to_a_prediction_in_an_empty_folder(script, tmp_path):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment["LIVER_TF_SITE_KEY"] = "phantom-data-need-no-secret"
 
-    def run(*arguments):
+    def run(*arguments, folder=tmp_path):
         done = subprocess.run(
             [script, *arguments],
-            cwd=tmp_path,
+            cwd=folder,
             env=environment,
             capture_output=True,
             text=True,
@@ -80,6 +82,12 @@ def test_from_phantoms_to_a_prediction_in_an_empty_folder(script, tmp_path):
               "--input=data/lits/volume-0.nii.gz")  # fmt: skip
     assert "scan-001" in out
     assert (tmp_path / "results" / "scan-001" / "lesions.csv").is_file()
+    if {"liver", "lesion"} <= set(available()):  # the networks in the package
+        empty = tmp_path / "empty"
+        empty.mkdir()
+        out = run("predict", f"--input={tmp_path}/data/lits/volume-0.nii.gz", folder=empty)
+        assert "networks of the package: liver, lesion." in out
+        assert (empty / "predictions" / "scan-001" / "lesions.csv").is_file()
 
 
 @pytest.mark.long
