@@ -7,7 +7,7 @@
 # make bench       everything that other libraries can do too, beside them
 # make real-check  the liver network on real CT: volumes and Dice; LIVER_RUN=RUN checks a run
 # make fuzz, make kill-test   the long robustness campaigns; the tests include a short form of each
-# make hostile     two writers on one folder, flipped bits, a hostile server
+# make hostile     two writers on one folder, flipped bits, bombs, a hostile server
 # make differential  random valid files read by this program, SimpleITK and nibabel, voxel by voxel
 # make parity      augmentation compared with tensorflow-addons, in a separate environment
 # make pacs-test   a series and its DICOM SEG through a real archive; needs Debian's orthanc

@@ -1,4 +1,4 @@
-"""Two writers on one folder, flipped bits, a hostile server: refused, or nothing changes.
+"""Two writers on one folder, flipped bits, bombs, a hostile server: refused, or nothing changes.
 
     python -m tests.campaigns.hostile --writers=20 --flips=300 --answers=3000 --seed=0
 
@@ -19,7 +19,7 @@ from liver_tf.inference import postprocessing
 from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.phantom.phantom_plan import PhantomPlan
 from tests.builders.bundled_runs import save_run
-from tests.campaigns import flipped_bits, hostile_server, two_writers
+from tests.campaigns import bombs, flipped_bits, hostile_server, two_writers
 from tests.campaigns.kill_conversion import Conversion
 
 PLAN = PhantomPlan(seed=3, lits_volumes=0, patients=60, matrix=256)
@@ -52,17 +52,25 @@ def flip_bits(folder: Path, count: int, seed: int) -> Found:
     return outcomes, wrong
 
 
+def read_bombs(folder: Path, count: int, seed: int) -> Found:
+    """Every bomb once."""
+    del count, seed
+    return bombs.campaign(folder)
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--writers", type=int, default=20, help="pairs of conversions")
     parser.add_argument("--flips", type=int, default=300, help="damages of each folder")
     parser.add_argument("--answers", type=int, default=3000, help="answers of a hostile server")
+    parser.add_argument("--bombs", type=int, default=1, help="0 to leave them out")
     parser.add_argument("--seed", type=int, default=0, help="seed of the damage")
     options = parser.parse_args(arguments)
     parts = {
         "answers": hostile_server.campaign,
         "flips": flip_bits,
         "writers": write_twice,
+        "bombs": read_bombs,
     }
     failures = []
     for name, part in parts.items():

@@ -7,7 +7,7 @@ import pytest
 from liver_tf.phantom.phantom_plan import PhantomPlan
 from liver_tf.serving import served_answer
 from tests.builders.bundled_runs import save_run
-from tests.campaigns import flipped_bits, hostile_server, two_writers
+from tests.campaigns import bombs, flipped_bits, hostile_server, two_writers
 from tests.campaigns.kill_conversion import Conversion
 
 
@@ -48,3 +48,27 @@ def test_two_conversions_into_one_folder(tmp_path):
     outcomes, wrong = two_writers.campaign(conversion, tmp_path, 1, seed=1)
     assert wrong == []
     assert outcomes.total() == 1
+
+
+def is_text(name):
+    return "nested" in name or name in ("class names", "flag files")
+
+
+def test_bombs_of_text_are_refused(tmp_path):
+    outcomes, wrong = bombs.campaign(tmp_path, is_text)
+    assert wrong == []
+    assert outcomes.total() == 18
+    assert set(outcomes) >= {"model-damaged", "manifest-damaged", "refused flag"}
+
+
+@pytest.mark.long
+def test_compressed_bombs_are_refused(tmp_path):
+    outcomes, wrong = bombs.campaign(tmp_path, lambda name: not is_text(name))
+    assert wrong == []
+    assert outcomes.total() == 5
+
+
+def test_a_reader_without_a_bound_is_detected(tmp_path, monkeypatch):
+    monkeypatch.setattr(bombs, "load_description", lambda folder: None)
+    read = bombs.make_reader(tmp_path, ["class names"], 0)
+    assert read(0) == "WRONG it was read"
