@@ -1,5 +1,6 @@
 """The table of lesions of the scan page: five columns, and all other fields folded."""
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -122,4 +123,5 @@ def _thumbnail(
     part = around((top, left, bottom, right), hu.shape, _MARGIN_PIXELS)
     label_set, pixel_mm = findings.label_set, findings.pixel_mm
     picture, width, height = thumbnail(hu[part], labels[part], label_set, pixel_mm, _THUMBNAIL)
-    return {"thumbnail": picture, "width": width, "height": height}
+    encoded = base64.b64encode(picture).decode("ascii")
+    return {"thumbnail": encoded, "width": width, "height": height}

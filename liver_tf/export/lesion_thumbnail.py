@@ -1,6 +1,5 @@
 """Small pictures of a lesion or of a scan's most telling slice, with outlines drawn in."""
 
-import base64
 import io
 
 import numpy as np
@@ -20,8 +19,8 @@ def thumbnail(
     label_set: LabelSet,
     pixel_mm: tuple[float, float] | None,
     side: int,
-) -> tuple[str, int, int]:
-    """A slice or a part of one as a JPEG in base64, with its width and height in pixels.
+) -> tuple[bytes, int, int]:
+    """A slice or a part of one as a JPEG, with its width and height in pixels.
 
     Args:
       hu, labels: [rows, columns].
@@ -40,7 +39,7 @@ def thumbnail(
         drawn[edge] = tuple(bytes.fromhex(label_set.colour(label)[1:]))
     buffer = io.BytesIO()
     Image.fromarray(drawn).save(buffer, "jpeg", quality=_QUALITY)
-    return base64.b64encode(buffer.getvalue()).decode("ascii"), width, height
+    return buffer.getvalue(), width, height
 
 
 def _regions(labels: np.ndarray, label_set: LabelSet) -> list[tuple[int, np.ndarray]]:

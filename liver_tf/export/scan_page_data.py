@@ -44,7 +44,7 @@ def page_data(findings: ScanFindings) -> dict[str, Any]:
         "mm": None if findings.pixel_mm is None else [float(mm) for mm in findings.pixel_mm],
         "slice_mm": _slice_mm(scan),
         "z": _heights(scan),
-        "first": _first_shown(labels),
+        "first": first_shown(labels),
         "trained_on": findings.trained_on.to_json(),
         "classes": [
             {
@@ -202,7 +202,7 @@ def _heights(scan: Scan) -> list[float] | None:
     return np.round(np.asarray(centres) @ scan.affine[2], 1).tolist()
 
 
-def _first_shown(labels: np.ndarray) -> int:
+def first_shown(labels: np.ndarray) -> int:
     """The slice with most lesion pixels, else with most liver pixels, else the middle one."""
     for lowest in (LIVER + 1, LIVER):
         pixels = np.array([np.count_nonzero(each >= lowest) for each in labels])

@@ -12,6 +12,7 @@ from liver_tf import atomic_files
 from liver_tf.ct.nifti_writer import write_nifti_labels, zeros_like_file
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_seg_writer import write_dicom_seg
+from liver_tf.export.lesion_thumbnail import thumbnail
 from liver_tf.export.lesions_csv import (
     TYPE_NOTE,
     Scalar,
@@ -22,6 +23,7 @@ from liver_tf.export.lesions_csv import (
 )
 from liver_tf.export.scan_findings import NO_LIVER, NO_LIVER_TITLE, NO_LIVER_WARNING, ScanFindings
 from liver_tf.export.scan_page import scan_page
+from liver_tf.export.scan_page_data import first_shown
 from liver_tf.labels import LIVER
 from liver_tf.refusals import Caution, Refusal
 from liver_tf.report.overlays.draw_overlays import Panel, draw_overlay
@@ -29,6 +31,7 @@ from liver_tf.trained_on import UNVALIDATED
 
 LABELS, LESION_IDS, SEG = "labels.nii.gz", "lesion_ids.nii.gz", "segmentation.dcm"
 JSON, CSV, PAGE = "lesions.json", "lesions.csv", "scan.html"
+THUMBNAIL, _THUMBNAIL_SIDE = "thumbnail.jpg", 160
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def write_results(
       Refusal: ``output-exists``.
     """
     refuse_existing(folder)
-    labels = findings.labels
+    labels, headline = findings.labels, findings.headline
     centroids = centroids_of(findings.components, findings.scan)
     note = UNVALIDATED if findings.trained_on.types_unvalidated else None
     rows = [{**row, TYPE_NOTE: note} for row in lesion_rows(findings.lesions, centroids)]
@@ -97,11 +100,13 @@ def write_results(
         cautions = (*findings.scan.cautions, *findings.cautions, *unwritten)
         drawn = _draw_overlays(partial, findings, pictures)
         write_lesions_csv(partial / CSV, rows, folder.name, findings.status)
+        (partial / THUMBNAIL).write_bytes(_thumbnail(findings))
         atomic_files.write_text(partial / PAGE, scan_page(folder.name, findings, made_by))
         atomic_files.write_json(
             partial / JSON,
             {
                 "status": findings.status,
+                "headline": headline,
                 "liver_found": findings.liver_found,
                 "warning": NO_LIVER_WARNING if findings.status == NO_LIVER else None,
                 "made_by": asdict(made_by),
@@ -121,7 +126,6 @@ def write_results(
                 "not_written": missing,
             },
         )
-    headline = findings.headline
     verdict = headline.upper() if findings.status == NO_LIVER else headline
     notes = [
         f"{folder}: {len(labels)} slice(s), {verdict}, {drawn} overlay(s)",
@@ -165,6 +169,12 @@ def _write_labels(
         return missing, ()
     text = f"{SEG} lacks {', '.join(written.not_copied)}: not valid DICOM in the scan"
     return missing, (Caution("seg-not-copied", text),)
+
+
+def _thumbnail(findings: ScanFindings) -> bytes:
+    index = first_shown(findings.labels)
+    hu, labels = findings.scan.hu[index], findings.labels[index]
+    return thumbnail(hu, labels, findings.label_set, findings.pixel_mm, _THUMBNAIL_SIDE)[0]
 
 
 def _draw_overlays(folder: Path, findings: ScanFindings, most: int) -> int:

@@ -25,6 +25,9 @@ PARTS_SHARE = 0.05
 #: SD of HU, clipped to soft tissue, above which the mask covers more than one organ.
 LARGEST_SD_HU = 70.0
 
+#: Largest difference between the mean of a scan and that of the training data, in SDs of the latter.
+TRAINING_SDS = 2.0
+
 
 def liver_cautions(
     hu: np.ndarray,
@@ -55,6 +58,27 @@ def liver_cautions(
         *_hu(hu, liver),
     ]
     return tuple(Caution(code, text) for code, text in found)
+
+
+def unlike_training(
+    hu: np.ndarray, liver: np.ndarray, mean_hu: float, sd_hu: float
+) -> tuple[Caution, ...]:
+    """``liver-training`` if the mean HU of the liver is unlike those of the training data.
+
+    Args:
+      hu, liver: As ``liver_cautions``.
+      mean_hu, sd_hu: Of the liver voxels of the training data.
+    """
+    if not liver.any():
+        return ()
+    mean = float(hu[liver].mean(dtype=np.float64))
+    if abs(mean - mean_hu) <= TRAINING_SDS * sd_hu:
+        return ()
+    text = (
+        f"the liver has {mean:.0f} HU; in the training data it had {mean_hu:.0f} HU, with an SD of "
+        f"{sd_hu:.0f} HU. Another contrast phase or a diseased liver: results are less reliable."
+    )
+    return (Caution("liver-training", text),)
 
 
 _Found = list[tuple[str, str]]

@@ -4,8 +4,9 @@ The table identifies an input by its flag or line (``input 2``). Paths are inclu
 request, because the names of exported files and folders often contain those of patients.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict
+import contextlib
+import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,39 +20,57 @@ COLUMNS = (
     *("scan", "named_by", "status", "lesions", "diagnosis", "cautions"),
     *("code", "expected", "came", "remedy"),
 )
+#: Of inputs without results.
+REFUSED, NOT_BEGUN = "refused", "not-begun"
 
 
 class InputsCsv:
-    """The table of a command's inputs, rewritten after every scan.
+    """The current table of an output folder, rewritten after every scan.
 
-    An existing table is kept: a later command with the same output folder writes ``inputs-2.csv``,
-    ``inputs-3.csv``, ... Every method raises ``OSError`` if the table cannot be written.
+    Scans of earlier commands keep their rows, unless this command has other results for them. A
+    file of another origin is kept: the table is then ``inputs-2.csv``, ``inputs-3.csv``, ... Every
+    method raises ``OSError`` if the table cannot be read or written.
     """
 
     def __init__(self, output: Path, inputs: Sequence[NamedScan], *, with_paths: bool) -> None:
-        self.path = _unused_path(output)
-        self._columns = (*COLUMNS, "path") if with_paths else COLUMNS
-        self._rows: list[dict[str, Any]] = [
-            asdict(scan) | {"scan": scan_name(number), "status": "not-begun"}
+        self.path, earlier = _earlier_table(output)
+        has_paths = with_paths or any(row.get("path") for row in earlier)
+        self._columns = (*COLUMNS, "path") if has_paths else COLUMNS
+        self._named = [
+            {"scan": scan_name(number), "named_by": scan.named_by, "status": NOT_BEGUN}
+            | ({"path": scan.path} if with_paths else {})
             for number, scan in enumerate(inputs)
         ]
+        self._rows: dict[str, dict[str, Any]] = {row["scan"]: row for row in earlier}
+        for row in self._named:
+            if not _has_results(self._rows.get(row["scan"])):
+                self._rows[row["scan"]] = row
         self._save()
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows by the names of the scans."""
+        return sorted(self._rows.values(), key=lambda row: (len(row["scan"]), row["scan"]))
 
     def add(self, number: int, results: ScanResults | None, refusal: Refusal | None) -> None:
         """Enter the results or the refusal of an input, counted from 0."""
+        row = self._named[number]
         if refusal is not None:
-            self._rows[number] |= {"status": "refused", **refusal.to_json()}
+            if refusal.code == "output-exists" and _has_results(self._rows[row["scan"]]):
+                return
+            row |= {"status": REFUSED, **refusal.to_json()}
         elif results is not None:
-            self._rows[number] |= {
+            row |= {
                 "status": results.status,
                 "lesions": len(results.lesions),
                 "diagnosis": results.diagnosis,
                 "cautions": len(results.cautions),
             }
+        self._rows[row["scan"]] = row
         self._save()
 
     def _save(self) -> None:
-        rows = [self._columns, *([row.get(name) for name in self._columns] for row in self._rows)]
+        rows = [self._columns, *([row.get(name) for name in self._columns] for row in self.rows)]
         # Bytes of a path that are not UTF-8 are escaped.
         text = csv_text(rows).encode("utf-8", "backslashreplace").decode("utf-8")
         atomic_files.write_text(self.path, text)
@@ -62,8 +81,20 @@ def scan_name(number: int) -> str:
     return f"scan-{number + 1:03d}"
 
 
-def _unused_path(output: Path) -> Path:
+def _has_results(row: Mapping[str, Any] | None) -> bool:
+    return row is not None and row["status"] not in (REFUSED, NOT_BEGUN)
+
+
+def _earlier_table(output: Path) -> tuple[Path, list[dict[str, Any]]]:
+    """The path of the table, and the rows that it has; a table of another origin is kept."""
     path, number = output / "inputs.csv", 2
     while path.exists():
+        with (
+            contextlib.suppress(ValueError, csv.Error),
+            open(path, encoding="utf-8", newline="") as file,
+        ):
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ())[: len(COLUMNS)] == COLUMNS:
+                return path, list(reader)
         path, number = output / f"inputs-{number}.csv", number + 1
-    return path
+    return path, []

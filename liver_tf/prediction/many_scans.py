@@ -19,6 +19,7 @@ from liver_tf.prediction.inputs_csv import InputsCsv, scan_name
 from liver_tf.prediction.named_scans import NamedScan, named_scans, refuse_input_as_output
 from liver_tf.prediction.one_scan import predict_scan
 from liver_tf.prediction.prediction_settings import PredictSettings, ResultSettings
+from liver_tf.prediction.worklist import INDEX, write_worklist
 from liver_tf.refusals import Refusal, printable
 
 
@@ -26,7 +27,7 @@ from liver_tf.refusals import Refusal, printable
 class ScanOutcome:
     """The results of a scan, or why there are none.
 
-    ``scan`` is the name of its folder, or ``inputs.csv`` if the table cannot be written.
+    ``scan`` is the name of its folder; or ``inputs.csv`` or ``index.html`` if it cannot be written.
     """
 
     scan: str
@@ -137,7 +138,8 @@ def predict_scans(
 ) -> PredictedScans:
     """Write the results of each scan to ``scan-001``, ``scan-002``, ... below ``output``.
 
-    ``inputs.csv`` is updated after each scan. When the disk is full, no further scan is started.
+    ``inputs.csv`` is updated after each scan, ``index.html`` and ``results.csv`` at the end. When
+    the disk is full, no further scan is started.
 
     Raises:
       Refusal: ``output-busy`` if another process writes to the folder; ``disk-full``,
@@ -175,4 +177,8 @@ def _predict_alone(
         on_outcome(outcome)  # after the entry: whether it can be shown does not decide
         if any(each.refusal and each.refusal.code == "disk-full" for each in outcomes[-2:]):
             break
+    try:
+        write_worklist(output, table.rows)
+    except OSError as error:
+        outcomes.append(ScanOutcome(INDEX, refusal=write_refusal(output, error)))
     return PredictedScans(tuple(outcomes), len(scans), begun)

@@ -17,7 +17,7 @@ from liver_tf.export.scan_findings import ScanFindings
 from liver_tf.export.scan_results import ScanResults, refuse_existing, write_results
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.lesion_properties import find_lesions
-from liver_tf.inference.liver_plausibility import liver_cautions
+from liver_tf.inference.liver_plausibility import liver_cautions, unlike_training
 from liver_tf.labels import LESIONS
 from liver_tf.prediction.prediction_settings import ResultSettings
 
@@ -49,6 +49,8 @@ def predict_scan(
     )
     liver_found = bool(prediction.liver.any())
     cautions = liver_cautions(scan.hu, prediction.liver, prediction.network_mask, scan.spacing_mm)
+    learned = cascade.liver.network.description
+    cautions += unlike_training(scan.hu, prediction.liver, learned.mean_hu, learned.sd_hu)
     findings = ScanFindings(
         *(scan, prediction.labels, lesions, cascade.label_set, liver_found),
         *(cascade.trained_on, cautions),

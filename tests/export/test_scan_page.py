@@ -624,7 +624,7 @@ def test_a_thumbnail_shows_the_lesion_in_its_colour():
     assert (part[0].start, part[0].stop, part[1].start) == (6, 23, 1)
     picture, width, height = thumbnail(hu, labels, LESION_TYPES, (2.0, 1.0), 160)
     assert (width, height) == (80, 160)
-    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture)))).astype(int)
+    shown = np.asarray(Image.open(io.BytesIO(picture))).astype(int)
     rows, columns = np.nonzero((shown[..., 0] - shown[..., 2]) > 60)  # yellow
     box = [rows.min() / 160, rows.max() / 160, columns.min() / 80, columns.max() / 80]
     np.testing.assert_allclose(box, [10 / 40, 20 / 40, 5 / 40, 15 / 40], atol=0.05)

@@ -27,7 +27,7 @@ from tests.builders.placed_series import MARK_HU, write_placed_series
 AXIAL = ((1, 0, 0), (0, 1, 0))
 NAMES = {
     *("labels.nii.gz", "lesion_ids.nii.gz", "segmentation.dcm"),
-    *("lesions.json", "lesions.csv", "scan.html"),
+    *("lesions.json", "lesions.csv", "scan.html", "thumbnail.jpg"),
 }
 
 
@@ -191,7 +191,9 @@ def test_without_geometry_the_other_results_are_written(tmp_path):
     assert contents["spacing_mm"] is None
     assert contents["lesions"][0]["volume_ml"] is None
     files = {path.name for path in (tmp_path / "scan-001").iterdir()}
-    assert files == {"lesions.json", "lesions.csv", "scan.html", "slice-0000.png"}
+    assert files == {
+        *("lesions.json", "lesions.csv", "scan.html", "thumbnail.jpg", "slice-0000.png")
+    }
 
 
 def test_without_a_valid_seg_the_other_results_are_written(tmp_path):

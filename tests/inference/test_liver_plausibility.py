@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from liver_tf.ct.nifti_volume import read_nifti_labels, read_nifti_volume
-from liver_tf.inference.liver_plausibility import liver_cautions
+from liver_tf.inference.liver_plausibility import liver_cautions, unlike_training
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("LIVER_TF_REAL_DATA", ROOT.parent / "shared" / "data"))
@@ -136,3 +136,16 @@ def test_outlines_of_real_livers(folder, name, expected):
     volume = read_nifti_volume(DATA / folder / f"volume-{name}.nii.gz")
     labels, _ = read_nifti_labels(DATA / folder / f"segmentation-{name}.nii.gz", volume)
     assert codes(volume.hu, labels > 0, spacing_mm=volume.spacing_mm) == expected
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "reported"), [(60, 20, True), (80, 16, False), (200, 30, True)]
+)
+def test_a_liver_unlike_those_of_training_is_reported(mean, sd, reported):
+    hu = np.full((3, 8, 8), -1000, np.int16)
+    liver = np.zeros(hu.shape, bool)
+    liver[1:, 2:6, 2:6] = True
+    hu[liver] = 110
+    codes = [caution.code for caution in unlike_training(hu, liver, mean, sd)]
+    assert codes == ["liver-training"] * reported
+    assert unlike_training(hu, liver & False, mean, sd) == ()

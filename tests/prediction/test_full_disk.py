@@ -44,7 +44,9 @@ def test_no_scan_is_begun_after_the_disk_is_full(intensity_cascade, tmp_path, re
     codes = [each.refusal and each.refusal.code for each in predicted.outcomes]
     assert codes == ["file-missing", None, "disk-full"]
     files = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*")}
-    assert {name.split("/")[0] for name in files} == {"inputs.csv", "scan-002"}
+    assert {name.split("/")[0] for name in files} == {
+        *("index.html", "inputs.csv", "results.csv", "scan-002")
+    }
     assert "scan-002/lesions.json" in files
     rows = (tmp_path / "out" / "inputs.csv").read_text().splitlines()[1:]
     statuses = [row.split(",")[2] for row in rows]

@@ -82,7 +82,8 @@ def test_bad_scans_do_not_stop_the_others(runs, tmp_path, command, capsys):
     assert "post-processing: none" in captured.out
     assert "precision: float32 (as requested)" in captured.out
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert written.pop(0) == "inputs.csv"
+    assert written[:3] == ["index.html", "inputs.csv", "results.csv"]
+    del written[:3]
     assert written == ["scan-001", "scan-004", "scan-007"]
     codes = {
         2: "file-missing",
@@ -162,17 +163,20 @@ def check_table(path, codes):
     assert "nowhere" not in text
 
 
-def test_an_existing_inputs_table_is_kept(runs, tmp_path, command):
+def test_the_inputs_table_is_current_and_one_of_others_is_kept(runs, tmp_path, command):
     missing = tmp_path / "CANARY"
     line = arguments(runs, tmp_path / "out", missing)
     assert command(predict, *line) == 1
-    first = (tmp_path / "out" / "inputs.csv").read_bytes()
+    table = tmp_path / "out" / "inputs.csv"
+    assert b"CANARY" not in table.read_bytes()
     assert command(predict, *line, "--paths_in_table") == 1
-    assert (tmp_path / "out" / "inputs.csv").read_bytes() == first
-    assert b"CANARY" not in first
-    with open(tmp_path / "out" / "inputs-2.csv", encoding="utf-8", newline="") as file:
+    with open(table, encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
     assert (row["path"], row["code"]) == (str(missing), "file-missing")
+    table.write_bytes(b"an own table\n1\n")
+    assert command(predict, *line) == 1
+    assert table.read_bytes() == b"an own table\n1\n"
+    assert "file-missing" in (tmp_path / "out" / "inputs-2.csv").read_text()
 
 
 def test_unexpected_errors_stop_one_scan_only(runs, tmp_path, command, capsys, monkeypatch):

@@ -1,0 +1,92 @@
+"""``index.html`` and ``results.csv``: all scans of an output folder with their findings.
+
+Both are made from ``inputs.csv`` and the result folders, so they include those of earlier commands.
+Thumbnails and links point into the result folders.
+"""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from liver_tf import atomic_files
+from liver_tf.csv_text import csv_text
+from liver_tf.export.scan_results import CSV, JSON, LABELS, PAGE, SEG, THUMBNAIL
+
+INDEX, RESULTS = "index.html", "results.csv"
+#: What begins a file that this module wrote; others are not replaced.
+_OURS = {INDEX: b'<meta name="generator" content="liver_tf">', RESULTS: b"scan,status,"}
+
+
+def write_worklist(output: Path, inputs: Sequence[Mapping[str, Any]]) -> None:
+    """Write both files, atomically; raises ``OSError``.
+
+    Args:
+      inputs: Rows of ``inputs.csv``.
+    """
+    entries = [_entry(output, row) for row in inputs]
+    if is_ours(output / INDEX, _OURS[INDEX]):
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(Path(__file__).parent),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        page = environment.get_template("worklist.html.jinja").render(
+            entries=entries,
+            notices=sorted({entry["notice"] for entry in entries if entry["notice"]}),
+            done=sum(entry["done"] for entry in entries),
+        )
+        atomic_files.write_text(output / INDEX, page)
+    if is_ours(output / RESULTS, _OURS[RESULTS]):
+        rows = [lesion for entry in entries for lesion in entry["lesions"]]
+        columns = dict.fromkeys(["scan", "status", *(name for row in rows for name in row)])
+        table = [list(columns), *([row.get(name) for name in columns] for row in rows)]
+        atomic_files.write_text(output / RESULTS, csv_text(table))
+
+
+def is_ours(path: Path, sign: bytes) -> bool:
+    """Whether a file is missing or begins as this program writes it."""
+    if not path.exists():
+        return True
+    with open(path, "rb") as file:
+        return sign in file.read(500)
+
+
+def _entry(output: Path, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of the page, and the lesions of the scan as in its ``lesions.csv``."""
+    folder = output / row["scan"]
+    entry = {
+        "scan": row["scan"],
+        "named_by": row["named_by"],
+        "status": row["status"],
+        "done": (folder / JSON).is_file(),
+        "headline": row["status"],
+        "cautions": [],
+        "notice": None,
+        "links": [],
+        "thumbnail": None,
+        "refusal": {name: row.get(name) for name in ("code", "expected", "came", "remedy")},
+        "lesions": [{"scan": row["scan"], "status": row["status"]}],
+    }
+    if not entry["done"]:
+        return entry
+    contents = json.loads((folder / JSON).read_text(encoding="utf-8"))
+    with open(folder / CSV, encoding="utf-8", newline="") as file:
+        lesions = list(csv.DictReader(file))
+    # Earlier versions stored no headline.
+    count = len(contents["lesions"])
+    stored = {path.name for path in folder.iterdir()}
+    return entry | {
+        "status": contents["status"],
+        "headline": contents.get("headline", f"{count} lesions, {contents['status']}"),
+        "cautions": [f"{each['code']}: {each['text']}" for each in contents["cautions"]],
+        "notice": (contents.get("trained_on") or {}).get("notice"),
+        "links": [name for name in (PAGE, CSV, LABELS, SEG) if name in stored],
+        "thumbnail": THUMBNAIL if THUMBNAIL in stored else None,
+        "lesions": lesions,
+    }
