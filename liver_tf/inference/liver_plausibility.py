@@ -25,7 +25,7 @@ PARTS_SHARE = 0.05
 #: SD of HU, clipped to soft tissue, above which the mask covers more than one organ.
 LARGEST_SD_HU = 70.0
 
-#: Largest difference between the mean of a scan and that of the training data, in SDs of the latter.
+#: Largest difference between the mean HU of a scan and of the training data, in SDs of the latter.
 TRAINING_SDS = 2.0
 
 
