@@ -24,7 +24,8 @@ function fit() {
   const [wide, high] = [width * mm[0], height * mm[1]];
   const room = byId("stage").clientWidth - 44;
   const beside = matchMedia("(min-width: 60rem)").matches;
-  const tall = beside ? innerHeight - 240 : innerHeight / 2 - 60;
+  const above = byId("stage").getBoundingClientRect().top + scrollY;
+  const tall = beside ? innerHeight - above - 190 : innerHeight / 2 - 60;
   const scale = Math.min(room / wide, Math.max(tall, 220) / high);
   canvas.style.width = `${Math.floor(wide * scale)}px`;
   canvas.style.height = `${Math.floor(high * scale)}px`;

@@ -26,9 +26,9 @@ function greyOf(kind, index) {
     const image = new Image();
     image.src = `data:image/jpeg;base64,${data[kind][index]}`;
     known.set(index, image.decode().then(() => {
-      const { width, height } = image;
+      const [width, height] = [Math.ceil(columns / reduction), Math.ceil(rows / reduction)];
       Object.assign(decoder.canvas, { width, height });
-      decoder.drawImage(image, 0, 0);
+      decoder.drawImage(image, 0, 0, width, height);
       const pixels = decoder.getImageData(0, 0, width, height).data;
       const grey = new Uint8Array(width * height);
       for (let i = 0; i < grey.length; i++) grey[i] = pixels[4 * i];

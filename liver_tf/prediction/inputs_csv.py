@@ -36,7 +36,7 @@ class InputsCsv:
         self.path, earlier = _earlier_table(output)
         has_paths = with_paths or any(row.get("path") for row in earlier)
         self._columns = (*COLUMNS, "path") if has_paths else COLUMNS
-        self._named = [
+        self._named: list[dict[str, Any]] = [
             {"scan": scan_name(number), "named_by": scan.named_by, "status": NOT_BEGUN}
             | ({"path": scan.path} if with_paths else {})
             for number, scan in enumerate(inputs)

@@ -18,7 +18,7 @@ from liver_tf.export.scan_results import CSV, JSON, LABELS, PAGE, SEG, THUMBNAIL
 
 INDEX, RESULTS = "index.html", "results.csv"
 #: What begins a file that this module wrote; others are not replaced.
-_OURS = {INDEX: b'<meta name="generator" content="liver_tf">', RESULTS: b"scan,status,"}
+_OURS = {INDEX: b'<meta name="generator" content="liver_tf">', RESULTS: b"scan,status"}
 
 
 def write_worklist(output: Path, inputs: Sequence[Mapping[str, Any]]) -> None:
