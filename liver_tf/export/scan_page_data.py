@@ -21,8 +21,8 @@ from liver_tf.report.overlays.draw_overlays import WINDOW_HU
 #: pixels. Keeps a page below about 35 MB (abdominal CT: 0.26 bytes per pixel, 0.35 in base64).
 MOST_PIXELS = 96_000_000
 
-#: Two pictures of 8 bits per slice: fine steps in the paper's window; coarse ones for all tissues, at
-#: half the resolution.
+#: Two pictures of 8 bits per slice: fine steps in the paper's window; coarse ones for all tissues,
+#: at half the resolution.
 FINE_HU, WIDE_HU = WINDOW_HU, (-1024.0, 1500.0)
 _FINE_QUALITY, _WIDE_QUALITY = 90, 75
 
