@@ -5,7 +5,6 @@ Thumbnails and links point into the result folders.
 """
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import jinja2
 
 from liver_tf import atomic_files
+from liver_tf.bounded_files import read_json
 from liver_tf.csv_text import csv_text
 from liver_tf.export.scan_results import CSV, JSON, LABELS, PAGE, SEG, THUMBNAIL
 
@@ -75,13 +75,21 @@ def _entry(output: Path, row: Mapping[str, Any]) -> dict[str, Any]:
     }
     if not entry["done"]:
         return entry
-    contents = json.loads((folder / JSON).read_text(encoding="utf-8"))
+    try:
+        return entry | _results(folder)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, csv.Error):
+        return entry | {"headline": "damaged results", "done": False}
+
+
+def _results(folder: Path) -> dict[str, Any]:
+    """The parts of an entry that the files of a scan state."""
+    contents = read_json(folder / JSON)
     with open(folder / CSV, encoding="utf-8", newline="") as file:
         lesions = list(csv.DictReader(file))
     # Earlier versions stored no headline.
     count = len(contents["lesions"])
     stored = {path.name for path in folder.iterdir()}
-    return entry | {
+    return {
         "status": contents["status"],
         "headline": contents.get("headline", f"{count} lesions, {contents['status']}"),
         "cautions": [f"{each['code']}: {each['text']}" for each in contents["cautions"]],

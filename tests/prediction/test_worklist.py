@@ -71,3 +71,7 @@ def test_files_of_others_are_not_replaced(tmp_path):
     write_worklist(tmp_path, [row | {"status": "refused", "code": "<file>"}])
     assert "<b>&lt;file&gt;</b>" in (tmp_path / "index.html").read_text()
     assert (tmp_path / "results.csv").read_text() == "scan,status\nscan-001,refused\n"
+    (tmp_path / "scan-001").mkdir()
+    (tmp_path / "scan-001" / "lesions.json").write_text("[")
+    write_worklist(tmp_path, [row])
+    assert "damaged results" in (tmp_path / "index.html").read_text()
