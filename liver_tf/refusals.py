@@ -70,6 +70,17 @@ class Refusal(Exception):
         return Refusal.from_json, (self.to_json(), self.path)
 
 
+def worker_died() -> Refusal:
+    """The refusal ``worker-died``, for a command whose worker process was killed."""
+    return Refusal(
+        "worker-died",
+        None,
+        expected="worker processes that finish their case",
+        found="one that was killed, as happens when memory runs out",
+        remedy="Lower --workers and run the same command again: finished cases are kept.",
+    )
+
+
 class TrainingStopped(RuntimeError):
     """Training ended early; the run folder keeps everything that was finished."""
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from liver_tf.refusals import Refusal
+from liver_tf.refusals import worker_died
 from liver_tf.terminal_output import end_silently_on_interrupt
 
 # The monitor thread of the progress bars would rule out forking (see _context).
@@ -40,13 +40,7 @@ def in_processes(
         with ProcessPoolExecutor(workers, _context(), _start_worker) as pool:
             yield from pool.map(function, jobs)
     except BrokenProcessPool:
-        raise Refusal(
-            "worker-died",
-            None,
-            expected="worker processes that finish their case",
-            found="one that was killed, as happens when memory runs out",
-            remedy="Lower --workers and run the same command again: finished cases are kept.",
-        ) from None
+        raise worker_died() from None
 
 
 def _context() -> multiprocessing.context.BaseContext:

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from liver_tf.phantom.writers import (
     write_mask,
     write_nifti,
 )
-from liver_tf.refusals import Refusal
+from liver_tf.refusals import Refusal, worker_died
 from liver_tf.terminal_output import end_silently_on_interrupt
 
 #: Raised when the same arguments give other files; folders without a number are of generator 1.
@@ -149,6 +150,8 @@ def _run(
         try:
             for future in as_completed(futures):
                 yield future.result()
+        except BrokenProcessPool:
+            raise worker_died() from None
         finally:
             for future in futures:
                 future.cancel()

@@ -21,6 +21,7 @@ from liver_tf.phantom.phantom_plan import PhantomPlan
 from liver_tf.phantom.tissue_codes import Tissue, labels_of_codes
 from liver_tf.phantom.writers import ORIENTATIONS
 from liver_tf.refusals import Refusal
+from tests.campaigns.victims import Victim
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAN = PhantomPlan(seed=5, lits_volumes=3, lits_slices=10, patients=6, matrix=128)
@@ -269,3 +270,13 @@ def test_a_folder_of_an_earlier_generator_is_refused(small_folder, tmp_path):
     (tmp_path / "phantom.json").write_text(json.dumps(stored))
     with pytest.raises(Refusal, match="'generator': 1"):
         write_phantom(tmp_path, SMALL_PLAN)
+
+
+def test_a_killed_worker_is_refused(tmp_path):
+    output = tmp_path / "phantom"
+    sizes = ("--lits_volumes=0", "--patients=200", "--matrix=64", "--workers=2")
+    victim = Victim(tmp_path / "log", "data_prep.phantom", f"--output={output}", *sizes)
+    assert victim.wait_until(lambda: any(output.glob("sheba/images/*.dcm")))
+    victim.kill("worker")
+    assert "[worker-died] expected worker processes" in victim.output()
+    assert "Traceback" not in victim.output()
