@@ -27,10 +27,6 @@ from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.records.record_schema import Box
 from liver_tf.trained_on import CascadeTrainedOn
 
-#: Lesions are kept this far outside the liver, in pixels of the liver network's grid: 1.5 mm at 256
-#: pixels, 4 mm at the 96 of the demo.
-RIM_PIXELS = 1
-
 
 @dataclass(frozen=True)
 class Prediction:
@@ -265,7 +261,7 @@ class Cascade:
         networks = [net.probabilities(hu, boxes, origin, window) for net in self.lesion_networks]
         if not self.in_liver_only:
             return networks, None
-        with_rim = dilate(grids, RIM_PIXELS)
+        with_rim = dilate(grids, self.how.rim_pixels) if self.how.rim_pixels else grids
         return networks, self.liver.to_windows(with_rim, size, origin, window)
 
 

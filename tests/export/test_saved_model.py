@@ -1,5 +1,6 @@
 """The exported SavedModel equals the cascade; versions are never overwritten."""
 
+import errno
 import json
 import resource
 import subprocess
@@ -58,7 +59,7 @@ def test_the_reloaded_model_equals_the_cascade(exported, count, size):
 
 
 def test_post_processing_and_ensembles_are_in_the_exported_graph(make_network, tmp_path):
-    how = PostProcessing(lesion_probability=0.4, fill_holes=True, least_area_mm2=15.0)
+    how = PostProcessing(0.4, fill_holes=True, least_area_mm2=15.0, rim_pixels=0)
     networks = [make_network("lesion"), make_network("lesion", seed=2)]
     cascade = Cascade(LiverFinder(make_network("liver")), networks, how=how)
     write_saved_model(cascade, tmp_path / "1", {})
@@ -335,10 +336,10 @@ def test_a_version_that_is_not_an_integer_is_refused(exported, tmp_path, name):
 def test_a_failed_export_leaves_no_files(exported, tmp_path, monkeypatch):
     def full_disk(servable, path, **more):
         tf.io.gfile.makedirs(path)
-        raise OSError("no space left on device")
+        raise OSError(errno.ENOSPC, "no space left on device")
 
     monkeypatch.setattr(tf.saved_model, "save", full_disk)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(Refusal, match="disk-full"):
         write_saved_model(exported.cascade, tmp_path / "2", {})
     assert list(tmp_path.iterdir()) == []
 

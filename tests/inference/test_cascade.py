@@ -7,6 +7,7 @@ import pytest
 
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import LiverFinder
+from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.labels import LESION_TYPES
 from tests.builders import tiny_records
 from tests.builders.label_maps import label_maps
@@ -103,6 +104,21 @@ def test_lesions_outside_the_liver_are_removed_only_with_in_liver_only(intensity
         kept[inside] = labels[0] > 1
     assert kept[False][13:17, 24:28].all()
     assert not kept[True][:, 22:].any()
+
+
+@pytest.mark.parametrize("rim", [0, 1])
+def test_lesions_beyond_the_outlined_liver_reach_one_pixel_of_the_network_or_none(
+    intensity_cascade, rim
+):
+    hu = np.full((1, 32, 32), -100, np.int16)
+    hu[0, 8:24, 8:20] = 110
+    hu[0, 12:18, 20:29] = 10  # a lesion beside the liver
+    cascade = intensity_cascade(margin_mm=8.0, how=PostProcessing(rim_pixels=rim))
+    prediction = cascade.predict(hu, (1.0, 1.0))
+    spacing = np.ones((1, 2), np.float32)
+    np.testing.assert_array_equal(label_maps(cascade, hu, spacing), prediction.labels)
+    outside = (prediction.labels > 1) & ~prediction.liver
+    assert outside.any() == bool(rim)
 
 
 def test_a_scan_without_liver_is_empty_not_an_error(make_network):

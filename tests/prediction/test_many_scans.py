@@ -115,6 +115,7 @@ def test_bad_scans_do_not_stop_the_others(runs, tmp_path, command, capsys):
             "fill_holes": False,
             "least_area_mm2": 0.0,
             "corrected": False,
+            "rim_pixels": 1,
         },
         "type_threshold": 0.9,
         "label_map": "lesions",
