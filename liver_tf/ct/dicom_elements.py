@@ -25,8 +25,9 @@ from liver_tf.ct.file_format import format_of
 from liver_tf.ct.input_file import read_start, unreadable
 from liver_tf.refusals import Refusal
 
-#: Of a deflated data set: a slice of 4096 x 4096 takes 32 MiB, a segmentation a few.
-LARGEST_INFLATED = 1 << 26
+#: Of a deflated data set. Elements without values take 40 times their bytes in memory; a
+#: segmentation of 600 frames of 512 x 512 fits.
+LARGEST_INFLATED = 20 << 20
 
 # pydicom quotes element values in its log lines: keep them from the handlers of the program.
 logging.getLogger("pydicom").propagate = False
