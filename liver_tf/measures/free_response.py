@@ -163,7 +163,7 @@ def free_response_measures(
 ) -> dict[str, FreeResponseSums]:
     """Average precision, and the sensitivity at ``RATES`` for all lesions and by type.
 
-    Empty if a score is unknown (old results) or no lesion is predicted.
+    Empty if a score is unknown (old results).
     """
     rankings = rank_lesions(results, weights)
     if rankings is None:
@@ -192,9 +192,8 @@ def free_response_curve(rankings: Rankings) -> dict[float, FreeResponseSums]:
 
 
 def rank_lesions(results: Sequence[SliceResult], weights: np.ndarray) -> Rankings | None:
-    """The ranked lesions; None if a score is unknown or no lesion is predicted."""
-    found = [x for r in results for x in r.found_lesions]
-    if not found or any(x.score is None for x in found):
+    """The ranked lesions; None if the score of a predicted lesion is unknown (old results)."""
+    if any(x.score is None for r in results for x in r.found_lesions):
         return None
     return Rankings(results, weights)
 

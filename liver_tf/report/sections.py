@@ -233,7 +233,8 @@ def _sizes(findings: Findings) -> list[Part]:
 
 
 def _free_response(findings: Findings) -> list[Part]:
-    if not any(AVERAGE_PRECISION in measured for measured in findings.measured.values()):
+    known = (*findings.measured.values(), *findings.argmax.values())
+    if not any(AVERAGE_PRECISION in measured for measured in known):
         return []
     return [
         *_plot(findings, "froc", FROC),

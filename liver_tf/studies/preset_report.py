@@ -100,7 +100,9 @@ def write_preset_report(study: PresetStudySettings, output: Path) -> Path:
         tuple(sections if study.ablation else sections[:1]),
     )
     write_text(output / "report.md", render_markdown(page, output))
-    write_text(output / "report.csv", _csv([*presets, *(row for _, rows in steps for row in rows)]))
+    # The first and the last row of the ablation are presets.
+    between = [row for _, rows in steps[1:-1] for row in rows]
+    write_text(output / "report.csv", _csv([*presets, *between]))
     write_text(output / "report.html", render_html(page))
     return output / "report.html"
 
@@ -161,7 +163,7 @@ def _figure(of: Resamples[str] | None, measure: str) -> str:
 def _preset_table(rows: Sequence[ReportRow]) -> Table:
     lines = []
     for row in rows:
-        cost = (f"{row.core_minutes[0]:.0f}", f"{row.core_minutes[1]:.0f}")
+        cost = (f"{row.core_minutes[0]:.1f}", f"{row.core_minutes[1]:.1f}")
         for decision, of in (("run's", row.decided), ("raw argmax", row.argmax)):
             figures = (_figure(of, measure) for measure in MEASURES)
             lines.append((row.name, decision, *figures, *cost))
@@ -198,7 +200,7 @@ def _ablation_line(
         if previous is not None and measure in row.decided.observed:
             gain = row.decided.minus(previous.decided, measure)
         cells += [_figure(row.decided, measure), format_interval(gain, signed=True)]
-    return (name, changed, *cells, f"{sum(row.core_minutes):.0f}")
+    return (name, changed, *cells, f"{sum(row.core_minutes):.1f}")
 
 
 def _csv(rows: Sequence[ReportRow]) -> str:

@@ -117,6 +117,14 @@ def test_a_curve_rises_to_the_recall_of_all_lesions():
     assert values[-1] == pytest.approx(all_measures(slices)["lesion_recall_iou10"].value())
 
 
+def test_a_network_that_predicts_no_lesion_finds_none():
+    slices = [slice_result("p0", hit=0), slice_result("p1", hit=0)]
+    for name in MEASURES:
+        assert all_measures(slices)[name].value() == 0.0
+    curve = free_response_curve(rank_lesions(slices, row_weights(slices)))
+    assert {rate: sums.value() for rate, sums in curve.items()} == {0.0: 0.0}
+
+
 def test_unknown_scores_give_no_measure():
     slices = random_slices(np.random.default_rng(2))
     old = [MatchedLesion(2, 5, 9.0, 0.0)]

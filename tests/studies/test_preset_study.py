@@ -105,7 +105,7 @@ def test_the_report_has_both_presets_their_ensembles_and_every_step(study, cohor
     for name in (*(arm.name for arm in ablation_arms(study)[1:-1]), "paper's preset"):
         assert name.replace("_", r"\_") in text or name in text
     # Both networks of a preset: 2 * 150 s.
-    assert re.search(r"^\| paper: no_freezing \| run's .*\| 5 \| 0 \|$", text, flags=re.M)
+    assert re.search(r"^\| paper: no_freezing \| run's .*\| 5.0 \| 0.0 \|$", text, flags=re.M)
     rows = list(csv.DictReader((study.folder / "report" / "report.csv").open()))
     found = {(row["row"], row["decision"], row["measure"]): row["value"] for row in rows}
     last = ablation_arms(study)[-1]

@@ -36,7 +36,7 @@ def draw_froc(curves: Mapping[str, Sequence[Curve]], path: Path | str) -> Path:
         axis.set_xscale("log")
         axis.set_xlim(CURVE_RATES[0] * 0.9, max(1.0, *ends) * 1.4)
         axis.xaxis.set_major_formatter("{x:g}")
-        axis.set_ylim(0, 1.02)
+        axis.set_ylim(-0.02, 1.02)
         axis.set_xlabel("false lesions per slice", fontsize=8.5)
     plot_style.legend_above(figure, panels)
     return plot_style.save(figure, path)
