@@ -184,7 +184,12 @@ def line_style(label_set: LabelSet, label: int, width: float) -> dict[str, Any]:
 
 
 def _cased(width: float) -> list[AbstractPathEffect]:
-    casing = Stroke(linewidth=width + _CASING, foreground=palette.HALO, alpha=0.7)
+    casing = Stroke(
+        linewidth=width + _CASING,
+        foreground=palette.HALO,
+        alpha=0.7,
+        dashes={"dash_offset": 0, "dash_list": None},  # solid, also below dashed lines
+    )
     return [casing, Normal()]
 
 
