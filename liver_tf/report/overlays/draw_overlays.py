@@ -184,13 +184,11 @@ def line_style(label_set: LabelSet, label: int, width: float) -> dict[str, Any]:
 
 
 def _cased(width: float) -> list[AbstractPathEffect]:
-    casing = Stroke(
-        linewidth=width + _CASING,
-        foreground=palette.HALO,
-        alpha=0.7,
-        dashes={"dash_offset": 0, "dash_list": None},  # solid, also below dashed lines
-    )
-    return [casing, Normal()]
+    casing: dict[str, Any] = {"foreground": palette.HALO, "alpha": 0.7}
+    # Below dashes the casing is solid; below the dots of truth it is not, to show the prediction.
+    if width == _PREDICTED_WIDTH:
+        casing["dashes"] = {"dash_offset": 0, "dash_list": None}
+    return [Stroke(linewidth=width + _CASING, **casing), Normal()]
 
 
 def _legend(figure: Figure, panels: Sequence[Panel]) -> None:
