@@ -21,6 +21,7 @@ def card():
         "lesion_networks": 1,
         "provenance": {f"run {HOSTILE}": HOSTILE},
         "labels": ["background", HOSTILE],
+        "trained_on": {"kind": "real", "notice": None},
         "decision": "argmax",
         "postprocessing": {"corrected": False},
         "in_liver_only": True,
