@@ -13,6 +13,7 @@ import pydicom
 import pytest
 
 from liver_tf.conversion.build_record_set import convert
+from liver_tf.conversion.data_kind import data_kind
 from liver_tf.ct.dicom_series import read_dicom_series
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.scan_findings import ScanFindings
@@ -137,6 +138,21 @@ def test_sets_with_tissue_maps_are_phantoms(record_set):
     names = [entry.case for entry in manifest.cases]
     assert some.trained_on(names[:3], typed=False) == TrainedOn("phantom", 0, 3)
     assert some.trained_on(names[:4], typed=False) is None
+    real = replace(some, made_by={"data": "real"})
+    assert real.trained_on(names[:3], typed=False) == TrainedOn("phantom", 0, 3)
+    assert real.trained_on(names[:4], typed=False) == TrainedOn("real", 4, 0)
+
+
+@pytest.mark.parametrize(
+    ("marked", "kind"), [(("a", "b"), "phantom"), (("a",), "real"), ((), "real")]
+)
+def test_a_folder_of_phantom_folders_is_of_phantoms(marked, kind, tmp_path):
+    source = tmp_path / "home" / "user" / "data"
+    for name in ("a", "b"):
+        (source / name).mkdir(parents=True)
+    for name in marked:
+        (source / name / "phantom.json").touch()
+    assert data_kind(source) == kind
 
 
 def test_a_model_keeps_it(make_network, tmp_path):

@@ -23,6 +23,12 @@ class PackSettings(Options):
     commit: str | None = option(
         None, "Commit of the program that made the runs. Default: the checkout's."
     )
+    least_area_mm2: float | None = option(
+        None,
+        "Post-processing of the lesion networks: drop lesions whose largest section is smaller, "
+        "instead of what is stored in their runs.",
+        low=0,
+    )
     notes: Path | None = option(
         None, "Markdown file to append to the model cards, e.g. further measures."
     )

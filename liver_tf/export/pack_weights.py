@@ -17,6 +17,7 @@ from liver_tf import atomic_files, checksums, run_files
 from liver_tf.bundled_networks import LESION, LIVER, TYPED
 from liver_tf.export.pack_settings import PackSettings
 from liver_tf.inference import postprocessing
+from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.labels import LITS
 from liver_tf.model.description import Description, load_description
 from liver_tf.model.weights_file import load_arrays, save_arrays
@@ -50,8 +51,7 @@ def pack_weights(settings: PackSettings) -> list[Path]:
         for name, run in settings.runs().items()
     }
     return [
-        _pack(name, run, described[name], settings.output / name, facts)
-        for name, run in settings.runs().items()
+        _pack(name, run, described[name], settings, facts) for name, run in settings.runs().items()
     ]
 
 
@@ -89,10 +89,13 @@ def _description(name: str, run: Path, assume_phantom: bool) -> Description:
 
 
 def _pack(
-    name: str, run: Path, description: Description, output: Path, facts: dict[str, Any]
+    name: str, run: Path, description: Description, settings: PackSettings, facts: dict[str, Any]
 ) -> Path:
+    output = settings.output / name
     arrays = half_precision(load_arrays(run / run_files.WEIGHTS, finite=True), run)
     how = postprocessing.load(run)
+    if settings.least_area_mm2 is not None and name != LIVER:
+        how = PostProcessing(least_area_mm2=settings.least_area_mm2)
     output.mkdir(parents=True, exist_ok=True)
     # Until the list is written again, every file that differs is refused.
     save_arrays(output / run_files.WEIGHTS, arrays, compressed=True)

@@ -76,8 +76,7 @@ def _write(
     write_bytes(output / BEGUN, _json(arguments))
     tested = typed_cohort(plan.seed, plan.test_patients, FIRST_NUMBER["test"])
     members = typed_cohort(plan.seed, plan.patients, plan.first) + tested
-    volumes = range(plan.first, plan.first + plan.lits_volumes)
-    units: list[int | Member] = [*volumes, *members]
+    units: list[int | Member] = [*plan.volumes, *members]
     steps = _run(output, plan, units, workers)
     for _ in progress(steps, len(units)):
         pass

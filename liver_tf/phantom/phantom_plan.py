@@ -26,6 +26,12 @@ class PhantomPlan(Options):
     lits_slices: int = option(
         24, "Slices per volume. They always cover the liver, so fewer slices are thicker."
     )
+    lits_first: int = option(
+        0,
+        "Number of the first volume, added to that of the cohort, so that folders can be converted "
+        "together.",
+        former=0,
+    )
     patients: int = option(140, "Patients in the typed set; 140 give the paper's 332 slices.")
     test_patients: int = option(
         0,
@@ -58,13 +64,19 @@ class PhantomPlan(Options):
 
     @property
     def first(self) -> int:
-        """Number of the first patient and of the first volume."""
+        """Number of the first patient."""
         return FIRST_NUMBER[self.cohort]
+
+    @property
+    def volumes(self) -> range:
+        """Numbers of the volumes."""
+        first = self.first + self.lits_first
+        return range(first, first + self.lits_volumes)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         limits = {"seed": 0, "lits_volumes": 0, "lits_slices": 8, "matrix": 64}
-        limits |= {"patients": 0, "test_patients": 0}
+        limits |= {"patients": 0, "test_patients": 0, "lits_first": 0}
         for name, least in limits.items():
             if getattr(self, name) < least:
                 raise Refusal(
@@ -75,7 +87,8 @@ class PhantomPlan(Options):
                     remedy="Use a larger value.",
                 )
         for name in ("lits_volumes", "patients"):
-            if getattr(self, name) > FIRST_NUMBER["test"]:
+            more = self.lits_first if name == "lits_volumes" else 0
+            if getattr(self, name) + more > FIRST_NUMBER["test"]:
                 raise Refusal(
                     "phantom-argument",
                     None,

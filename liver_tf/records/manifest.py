@@ -119,9 +119,8 @@ class Manifest:
         Earlier versions did not store the kind; tissue maps are of phantoms only.
         """
         chosen = [entry for entry in self.cases if entry.case in cases]
-        kind = self.made_by.get(DATA)
-        if kind is None and chosen and all(HAS_TISSUES in entry.details for entry in chosen):
-            kind = PHANTOM
+        mapped = chosen and all(HAS_TISSUES in entry.details for entry in chosen)
+        kind = PHANTOM if mapped else self.made_by.get(DATA)
         if any(_holds_implants(entry) for entry in chosen):
             kind = IMPLANTED
         if kind not in DATA_KINDS:

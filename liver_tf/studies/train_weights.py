@@ -8,7 +8,6 @@ from liver_tf.bundled_networks import FOLDER
 from liver_tf.command_line.flags_of_options import load_settings
 from liver_tf.options import Options, option
 from liver_tf.studies.command_chain import ChainStep, format_duration, run_chain
-from liver_tf.studies.phantom_study import conversion_steps
 from liver_tf.training.training_settings import FinetuneSettings
 
 COMMAND = "python -m trainers.train_weights"
@@ -20,7 +19,7 @@ class TrainWeightsSettings(Options):
 
     folder: Path = option(Path("weights_work"), "Folder for phantoms, records and runs.")
     flag_files: Path = option(
-        Path("flags/weights"), "Folder with phantom.flags, liver.flags, lesion.flags, typed.flags."
+        Path("flags/weights"), "Folder with varied, plain, liver, lesion, typed and pack.flags."
     )
     output: Path = option(
         FOLDER, "Folder of the packed networks.", shown_default="`liver_tf/weights`"
@@ -44,25 +43,30 @@ def run_train_weights(settings: TrainWeightsSettings) -> None:
 def train_weights_steps(settings: TrainWeightsSettings) -> list[ChainStep]:
     """All steps, in order. Trainings have a fixed number of threads, on which last bits depend."""
     folder, flag_files = settings.folder, settings.flag_files
-    records, runs = folder / "tfrecords", folder / "runs"
-    data = {"output": folder / "data", "workers": settings.workers}
+    data, records, runs = folder / "data", folder / "tfrecords", folder / "runs"
     typed = {"pretrained": runs / "lesion", "runs": runs}
     # The flag file decides the seed, and with it the folder of the run.
     typed_run = load_settings(FinetuneSettings, flag_files / "typed.flags", **typed).run
     trained = {"liver": runs / "liver", "lesion": runs / "lesion", "typed": typed_run}
     return [
-        ChainStep(
-            "phantom",
-            "write phantoms with tissue maps, and typed ones",
-            700,
-            "data_prep.phantom",
-            {"flagfile": flag_files / "phantom.flags", **data},
-            folder / "data" / "phantom.json",
+        *(
+            ChainStep(
+                *(f"phantom_{name}", f"write {name} phantoms", seconds, "data_prep.phantom"),
+                {
+                    "flagfile": flag_files / f"{name}.flags",
+                    "output": data / name,
+                    "workers": settings.workers,
+                },
+                data / name / "phantom.json",
+            )
+            for name, seconds in (("varied", 700), ("plain", 250))
         ),
-        *conversion_steps(folder, 20),
-        *(_cut_true_rois(name, records) for name in ("lits", "sheba")),
-        _pretrain("liver", 3400, folder, flag_files, "lits"),
-        _pretrain("lesion", 3400, folder, flag_files, "lits_roi", beside=True),
+        _convert("both", "lits", data, records),
+        _convert("varied", "lits", data / "varied" / "lits", records),
+        _convert("typed", "slices", data / "varied" / "sheba" / "slices.csv", records),
+        *(_cut_true_rois(name, records) for name in ("varied", "typed")),
+        _pretrain("liver", 3400, folder, flag_files, "both"),
+        _pretrain("lesion", 3400, folder, flag_files, "varied_roi", beside=True),
         ChainStep(
             "finetune_typed",
             "fine-tune the lesion network on lesion types",
@@ -70,7 +74,7 @@ def train_weights_steps(settings: TrainWeightsSettings) -> list[ChainStep]:
             "trainers.finetune",
             {
                 "flagfile": flag_files / "typed.flags",
-                "records": records / "sheba_roi",
+                "records": records / "typed_roi",
                 **typed,
             },
             typed_run / "weights.npz",
@@ -81,10 +85,22 @@ def train_weights_steps(settings: TrainWeightsSettings) -> list[ChainStep]:
             "pack the networks: half precision, checksums, model cards",
             5,
             "trainers.pack_weights",
-            {**trained, "output": settings.output, "command": COMMAND},
+            {
+                "flagfile": flag_files / "pack.flags",
+                **trained,
+                "output": settings.output,
+                "command": COMMAND,
+            },
             always=True,
         ),
     ]
+
+
+def _convert(name: str, source: str, files: Path, records: Path) -> ChainStep:
+    options = {"source": source, "input": files, "output": records / name}
+    title, module = f"convert phantoms: {name}", "data_prep.build_tfrecords"
+    product = records / name / "manifest.json"
+    return ChainStep(f"build_{name}", title, 25, module, options, product)
 
 
 def _cut_true_rois(name: str, records: Path) -> ChainStep:

@@ -52,9 +52,10 @@ def test_what_a_step_reads_is_written_by_an_earlier_step(chain):
         for argument in step.command:
             name, _, value = argument.partition("=")
             if name in INPUTS and not (command == "trainers.pretrain" and name == "--run"):
-                assert any(Path(value).is_relative_to(Path(one).parent) for one in written), (
-                    argument
-                )
+                assert any(
+                    Path(value).is_relative_to(one.parent) or one.is_relative_to(value)
+                    for one in written
+                ), argument
         if step.product:
             written.add(step.product)
 

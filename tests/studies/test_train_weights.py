@@ -18,7 +18,10 @@ from liver_tf.training.training_settings import PretrainSettings
 _TRAINING = "--epochs=1\n--batch_size=4\n--pictures=0\n--seed=3\n"
 _NETWORK = f"--image_size=32\n--base_filters=2\n--validation_share=0.3\n{_TRAINING}"
 TINY = {
-    "phantom": "--seed=18\n--lits_volumes=4\n--lits_slices=8\n--patients=9\n--matrix=64\n"
+    "plain": "--seed=20\n--lits_volumes=2\n--lits_first=100\n--lits_slices=8\n--patients=0\n"
+    "--matrix=64\n--tissues\n",
+    "pack": "--least_area_mm2=5\n",
+    "varied": "--seed=18\n--lits_volumes=4\n--lits_slices=8\n--patients=9\n--matrix=64\n"
     "--anatomy=varied\n--tissues\n",
     "liver": f"--network=liver\n--drawn=0.5\n{_NETWORK}",
     "lesion": f"--network=lesion\n--drawn=0.5\n{_NETWORK}",
@@ -44,10 +47,11 @@ def test_from_phantoms_to_packed_networks(tmp_path, capfd):
         return (output / name).iterdir()
 
     first = packed()
-    assert "9 of 9 steps ran" in capfd.readouterr().out
-    assert len(first) == 15
+    assert "11 of 11 steps ran" in capfd.readouterr().out
+    assert len(first) == 17
+    assert b"lesions below 5 mm2 dropped" in first["typed", "model_card.md"]
     assert [load_description(output / name).trained_on for name in NETWORKS] == [
-        TrainedOn("phantom", 0, 4),
+        TrainedOn("phantom", 0, 6),
         TrainedOn("phantom", 0, 4),
         TrainedOn("phantom", 0, 13, "phantom"),
     ]
@@ -55,7 +59,7 @@ def test_from_phantoms_to_packed_networks(tmp_path, capfd):
     # Finished steps are skipped; only packing, which is cheap, runs again.
     shutil.rmtree(output)
     assert packed() == first
-    assert "1 of 9 steps ran" in capfd.readouterr().out
+    assert "1 of 11 steps ran" in capfd.readouterr().out
 
 
 def test_the_recipe_fits_the_size_that_the_package_allows():
@@ -68,6 +72,10 @@ def test_the_recipe_fits_the_size_that_the_package_allows():
         sides.add((settings.architecture.image_size, settings.architecture.base_filters))
     # 1.98 million parameters of 2 bytes each; three networks have at most 12 MB.
     assert sides == {(128, 16)}
-    plan = load_settings(PhantomSettings, "flags/weights/phantom.flags", output="o").plan
-    assert plan.tissues
-    assert plan.seed not in (0, 1)  # those of the demo and of the phantom study
+    plans = [
+        load_settings(PhantomSettings, f"flags/weights/{name}.flags", output="o").plan
+        for name in ("varied", "plain")
+    ]
+    assert all(plan.tissues for plan in plans)
+    assert not {plan.seed for plan in plans} & {0, 1}  # those of the demo and the phantom study
+    assert not set(plans[0].volumes) & set(plans[1].volumes)
