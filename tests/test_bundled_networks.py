@@ -141,6 +141,8 @@ def test_post_processing_is_packed_and_one_that_is_gone_is_removed(tmp_path):
     pack_weights(PackSettings(lesion=run, output=tmp_path))
     assert postprocessing.load(tmp_path / "lesion") == how
     assert "lesions below 20 mm2 dropped" in (tmp_path / "lesion/model_card.md").read_text()
+    pack_weights(PackSettings(lesion=run, output=tmp_path, rim_pixels=0))
+    assert postprocessing.load(tmp_path / "lesion") == replace(how, rim_pixels=0)
     pack_weights(PackSettings(lesion=save_run(tmp_path / "run2", "lesion"), output=tmp_path))
     assert postprocessing.load(tmp_path / "lesion") == postprocessing.NOTHING
     checksums.verify(tmp_path / "lesion")

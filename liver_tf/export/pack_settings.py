@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from liver_tf.bundled_networks import FOLDER, LESION, LIVER, TYPED
 from liver_tf.options import OptionError, Options, option
@@ -25,9 +26,16 @@ class PackSettings(Options):
     )
     least_area_mm2: float | None = option(
         None,
-        "Post-processing of the lesion networks: drop lesions whose largest section is smaller, "
-        "instead of what is stored in their runs.",
+        "Post-processing of the lesion networks, in place of that of their runs: drop lesions "
+        "whose largest section is smaller.",
         low=0,
+    )
+    rim_pixels: int | None = option(
+        None,
+        "The same: how far lesions may extend beyond the outlined liver, in pixels of the liver "
+        "network.",
+        low=0,
+        high=1,
     )
     notes: Path | None = option(
         None, "Markdown file to append to the model cards, e.g. further measures."
@@ -42,6 +50,11 @@ class PackSettings(Options):
         super().__post_init__()
         if not self.runs():
             raise OptionError(None, "name at least one run with --liver, --lesion or --typed")
+
+    def postprocessing(self) -> dict[str, Any]:
+        """Given values of the post-processing of lesion networks, by name."""
+        given = {"least_area_mm2": self.least_area_mm2, "rim_pixels": self.rim_pixels}
+        return {name: value for name, value in given.items() if value is not None}
 
     def runs(self) -> dict[str, Path]:
         """The given runs by name of their network."""

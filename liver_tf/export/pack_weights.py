@@ -17,7 +17,6 @@ from liver_tf import atomic_files, checksums, run_files
 from liver_tf.bundled_networks import LESION, LIVER, TYPED
 from liver_tf.export.pack_settings import PackSettings
 from liver_tf.inference import postprocessing
-from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.labels import LITS
 from liver_tf.model.description import Description, load_description
 from liver_tf.model.weights_file import load_arrays, save_arrays
@@ -94,8 +93,8 @@ def _pack(
     output = settings.output / name
     arrays = half_precision(load_arrays(run / run_files.WEIGHTS, finite=True), run)
     how = postprocessing.load(run)
-    if settings.least_area_mm2 is not None and name != LIVER:
-        how = PostProcessing(least_area_mm2=settings.least_area_mm2)
+    if name != LIVER:
+        how = replace(how, **settings.postprocessing())
     output.mkdir(parents=True, exist_ok=True)
     # Until the list is written again, every file that differs is refused.
     save_arrays(output / run_files.WEIGHTS, arrays, compressed=True)
