@@ -170,3 +170,11 @@ def records_of(folder: Path) -> dict:
         for entry in manifest.cases
         for record in read_case(folder, entry)
     }
+
+
+def without_data_kind(files: dict[str, bytes], kind: str) -> dict[str, bytes]:
+    """The files of a record set without the kind of data, for which only the command looks."""
+    line = f'  "data": "{kind}",\n'.encode()
+    manifest = files["manifest.json"]
+    assert manifest.count(line) == 1
+    return files | {"manifest.json": manifest.replace(line, b"")}

@@ -25,6 +25,7 @@ from tests.builders.phantom_sets import (
     records_of,
     run_command,
     run_process,
+    without_data_kind,
 )
 
 LABELS = phantom_labels()
@@ -111,7 +112,7 @@ def test_lesion_types_make_a_typed_record_set_with_folds(tmp_path):
     result = bytes_of(tmp_path / "set1")
     assert result.pop("folds.json")
     convert_series(tmp_path / "in", tmp_path / "set2", mapping)
-    assert result == bytes_of(tmp_path / "set2")
+    assert without_data_kind(result, "real") == bytes_of(tmp_path / "set2")
     assert "smith" not in (tmp_path / "set1/manifest.json").read_text().lower()
     manifest = load_manifest(tmp_path / "set1")
     assert manifest.label_set == LESION_TYPES
