@@ -37,14 +37,3 @@ def test_too_many_folds_leave_the_records(tiny_phantom, tmp_path, command, capsy
     assert "1 refused:" in printed.err
     assert "[too-few-patients]" in printed.err
     assert (tmp_path / "manifest.json").is_file()
-
-
-def test_an_interrupted_conversion_says_how_to_resume(
-    tiny_phantom, tmp_path, command, capsys, monkeypatch
-):
-    def interrupt(settings):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(build_tfrecords, "convert", interrupt)
-    assert command(build_tfrecords, *arguments(tiny_phantom, tmp_path)) == 130
-    assert "run the same command again to resume" in capsys.readouterr().err
