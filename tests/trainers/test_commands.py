@@ -128,7 +128,7 @@ def test_missing_inputs_are_refused_with_their_path(tmp_path, command, capsys):
     assert f"{tmp_path / 'roi'}: [no-manifest]" in capsys.readouterr().err
 
 
-def test_a_full_disk_is_named_and_another_error_is_not(work, command, capsys, monkeypatch):
+def test_a_full_disk_and_a_file_in_the_way_are_named(work, command, capsys, monkeypatch):
     run = work / "full"
     run.mkdir()
     full_disk.fill_for(monkeypatch, "run.json")
@@ -137,8 +137,8 @@ def test_a_full_disk_is_named_and_another_error_is_not(work, command, capsys, mo
     assert "[disk-full] expected enough free disk space; found No space left" in printed
     assert list(run.iterdir()) == []
     (work / "file").write_text("")
-    with pytest.raises(NotADirectoryError):
-        command(pretrain, *pretrain_arguments(work, run=work / "file" / "run"))
+    assert command(pretrain, *pretrain_arguments(work, run=work / "file" / "run")) == 1
+    assert "[file-access]" in capsys.readouterr().err
 
 
 def test_weights_that_do_not_fit_the_task_are_refused(work, command, capsys, make_network):

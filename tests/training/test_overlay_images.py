@@ -13,7 +13,7 @@ from liver_tf.training.training_log import TrainingLog
 from tests.builders import tiny_run
 from tests.builders.replica_run import FIXED
 
-GREEN, RED = (0x4D, 0xAF, 0x4A), (0xE4, 0x1A, 0x1C)
+GREEN, SKY = (0x00, 0x9E, 0x73), (0x56, 0xB4, 0xE9)
 
 
 def test_outlines_equal_those_drawn_by_hand():
@@ -29,7 +29,7 @@ def test_outlines_equal_those_drawn_by_hand():
     left, gap, right = drawn[0, :, :8], drawn[0, :, 8:10], drawn[0, :, 10:]
     ring = {(r, c) for r in range(1, 6) for c in range(1, 6) if {r, c} & {1, 5}}
     assert {tuple(position) for position in np.argwhere((left == GREEN).all(-1))} == ring
-    assert [tuple(position) for position in np.argwhere((left == RED).all(-1))] == [(3, 3)]
+    assert [tuple(position) for position in np.argwhere((left == SKY).all(-1))] == [(3, 3)]
     # The middle of the window is grey; HU outside the window are black and white.
     assert left[2, 2].tolist() == [127] * 3
     assert left[0, 0].tolist() == [0] * 3
