@@ -4,14 +4,13 @@ Figures come from the stored results of runs and ensembles; intervals and paired
 those of ``statistics``. The complete reports of each preset are beside it.
 """
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from liver_tf import run_files
 from liver_tf.atomic_files import write_text
+from liver_tf.csv_text import csv_text
 from liver_tf.measures.measure_registry import all_measures, measure_title, measures_by_size
 from liver_tf.measures.measure_sums import MeasureSums
 from liver_tf.measures.slice_result import SliceResult
@@ -204,18 +203,18 @@ def _ablation_line(
 
 
 def _csv(rows: Sequence[ReportRow]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("row", "decision", "measure", "value", "low", "high", "networks"))
+    lines: list[tuple[object, ...]] = [
+        ("row", "decision", "measure", "value", "low", "high", "networks")
+    ]
     for row in rows:
         for decision, of in (("run", row.decided), ("argmax", row.argmax)):
             for measure, interval in _intervals(of):
                 ends = (interval.value, interval.low, interval.high)
                 numbers = ("" if end is None else f"{end:.6g}" for end in ends)
-                writer.writerow((row.name, decision, measure, *numbers, row.networks))
+                lines.append((row.name, decision, measure, *numbers, row.networks))
         for name, minutes in zip(("pre-training", "fine-tuning"), row.core_minutes, strict=True):
-            writer.writerow((row.name, "", f"core_minutes {name}", f"{minutes:.4g}", "", "", ""))
-    return out.getvalue()
+            lines.append((row.name, "", f"core_minutes {name}", f"{minutes:.4g}", "", "", ""))
+    return csv_text(lines)
 
 
 def _intervals(of: Resamples[str] | None) -> Iterator[tuple[str, Interval]]:
