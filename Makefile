@@ -1,6 +1,6 @@
 # make demo        the whole workflow on phantom data
 # make reproduce   the paper's comparison on phantoms: every protocol on every fold
-# make weights     the networks in the package, from phantoms (at most 2.5 hours on 2 cores)
+# make weights     the networks in the package, from phantoms
 # make test        lint, types and the short tests (6 minutes on 2 cores)
 # make test-all    all tests, the long ones included (15 minutes on 2 cores)
 # make docs        build the documentation site into site/; fails on a broken link

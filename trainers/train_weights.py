@@ -1,7 +1,7 @@
 """Train the networks in the package on phantoms only, and pack them into liver_tf/weights.
 
 Every step is a command of this program, printed before it runs; finished steps are skipped, and an
-interrupted training resumes. At most 2.5 hours on two cores.
+interrupted training resumes.
 """
 
 from liver_tf.command_line.run_command import run
