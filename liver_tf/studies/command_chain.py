@@ -62,8 +62,21 @@ class ChainStep:
         return [*self.command, *(find_flag_file(name).read_text("utf-8") for name in files)]
 
 
-def run_chain(steps: Sequence[ChainStep], folder: Path, chain: str) -> list[str]:
-    """Run the steps that are not done, in order; returns their names.
+@dataclass(frozen=True)
+class ChainRun:
+    """What a call of ``run_chain`` did; ``names`` are those of the steps that ran."""
+
+    names: list[str]
+    steps: int
+    seconds: float
+
+    def text(self) -> str:
+        """A sentence for the end of the output."""
+        return f"{len(self.names)} of {self.steps} steps ran in {format_duration(self.seconds)}."
+
+
+def run_chain(steps: Sequence[ChainStep], folder: Path, chain: str) -> ChainRun:
+    """Run the steps that are not done, in order.
 
     ``folder`` gets the marks of finished steps; ``chain`` is the name in messages, e.g. ``the
     demo``.
@@ -72,12 +85,14 @@ def run_chain(steps: Sequence[ChainStep], folder: Path, chain: str) -> list[str]
       SystemExit: A step fails.
       Refusal: ``output-busy``: another process runs a chain in ``folder``.
     """
+    start = time.monotonic()
     with held_alone(folder):
-        return run_steps(steps, folder, chain)
+        names = run_steps(steps, folder, chain)
+    return ChainRun(names, len(steps), time.monotonic() - start)
 
 
 def run_steps(steps: Sequence[ChainStep], folder: Path, chain: str) -> list[str]:
-    """As ``run_chain``, for a caller that has locked ``folder``."""
+    """As ``run_chain``, for a caller that has locked ``folder``; returns the names of steps."""
     start = time.monotonic()
     expected_so_far = 0.0
     ran = []

@@ -1,11 +1,10 @@
 """The demo: the complete workflow on phantom data, with the same commands as for real data."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from liver_tf.options import Options
-from liver_tf.studies.command_chain import ChainStep, format_duration, run_chain
+from liver_tf.studies.command_chain import ChainStep, run_chain
 from liver_tf.studies.grid import PAPER_PROTOCOLS
 from liver_tf.studies.phantom_study import (
     DATA_LABEL,
@@ -26,15 +25,14 @@ class DemoSettings(Options):
 def run_demo() -> None:
     """Run all steps that are not done, in the folder ``demo/``, then print the results."""
     steps = demo_steps()
-    start = time.monotonic()
     ran = run_chain(steps, FOLDER, "the demo")
-    if "evaluate" not in ran:
+    if "evaluate" not in ran.names:
         print("\n" + (FOLDER / "report" / "table.txt").read_text(encoding="utf-8"))
     print(
         "\nOne fold, one seed, phantoms. The hierarchical protocols train for more cycles than the "
         "others.\nTo see the effect of freezing alone, compare them with the controls of equal "
         "length\n(no_freezing_5_cycles.flags, no_freezing_6_cycles.flags): see docs/fine-tuning.md."
-        f"\n\n{len(ran)} of {len(steps)} steps ran in {format_duration(time.monotonic() - start)}. "
+        f"\n\n{ran.text()} "
         f"Open {FOLDER}/report/report.html, {FOLDER}/predicted/scan-001 and {FOLDER}/answer.png."
     )
 

@@ -4,7 +4,6 @@ The demo has some steps in common with it: phantoms, conversion, pre-training. T
 the chain's folder; the steps write to its ``data/``, ``tfrecords/`` and ``runs/``.
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from liver_tf.options import Options, option
 from liver_tf.phantom.phantom_plan import PhantomPlan
-from liver_tf.studies.command_chain import ChainStep, format_duration, run_chain
+from liver_tf.studies.command_chain import ChainStep, run_chain
 from liver_tf.studies.grid import PROTOCOLS
 
 #: Marks the figures of the reports as figures of phantoms.
@@ -42,12 +41,8 @@ class PhantomStudySettings(Options):
 def run_phantom_study(study: PhantomStudySettings) -> None:
     """Run all steps that are not done."""
     steps = phantom_study_steps(study)
-    start = time.monotonic()
     ran = run_chain(steps, study.folder, "the study")
-    print(
-        f"\n{len(ran)} of {len(steps)} steps ran in {format_duration(time.monotonic() - start)}. "
-        f"Phantoms, not patients. Open {study.folder}/study/report/report.html."
-    )
+    print(f"\n{ran.text()} Phantoms, not patients. Open {study.folder}/study/report/report.html.")
 
 
 def phantom_study_steps(study: PhantomStudySettings) -> list[ChainStep]:

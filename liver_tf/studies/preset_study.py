@@ -6,7 +6,6 @@ ablation repeats the fine-tuning with the paper's settings and replaces them, st
 recommended ones. ``preset_report`` puts everything side by side.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from liver_tf.options import Options, option
 from liver_tf.phantom.phantom_plan import PLAIN, TEST_PATIENTS, PhantomPlan
 from liver_tf.run_files import fold_name, run_folder
 from liver_tf.statistics.resample_count import SAMPLES
-from liver_tf.studies.command_chain import ChainStep, format_duration, run_chain
+from liver_tf.studies.command_chain import ChainStep, run_chain
 from liver_tf.studies.phantom_study import (
     DATA_LABEL,
     conversion_steps,
@@ -114,14 +113,13 @@ def run_preset_study(study: PresetStudySettings) -> None:
     Raises:
       OptionError: a flag file is missing or has an unknown flag.
     """
-    start = time.monotonic()
     steps = preset_study_steps(study)
     ran = run_chain(steps, study.folder, "the study")
     from liver_tf.studies.preset_report import write_preset_report
 
     report = write_preset_report(study, study.folder / "report")
     print(
-        f"\n{len(ran)} of {len(steps)} steps ran in {format_duration(time.monotonic() - start)}. "
+        f"\n{ran.text()} "
         f"Phantoms, not patients. Open {report}, {study.folder}/paper/study/report/report.html and "
         f"{study.folder}/recommended/study/report/report.html."
     )

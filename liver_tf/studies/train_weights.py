@@ -1,13 +1,12 @@
 """The networks in the package, from phantoms to packed weights, by the commands of any job."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from liver_tf.bundled_networks import FOLDER
 from liver_tf.command_line.flags_of_options import load_settings
 from liver_tf.options import Options, option
-from liver_tf.studies.command_chain import ChainStep, format_duration, run_chain
+from liver_tf.studies.command_chain import ChainStep, run_chain
 from liver_tf.training.training_settings import FinetuneSettings
 
 COMMAND = "python -m trainers.train_weights"
@@ -32,12 +31,8 @@ class TrainWeightsSettings(Options):
 def run_train_weights(settings: TrainWeightsSettings) -> None:
     """Run all steps that are not done."""
     steps = train_weights_steps(settings)
-    start = time.monotonic()
     ran = run_chain(steps, settings.folder, "the training of the networks")
-    print(
-        f"\n{len(ran)} of {len(steps)} steps ran in {format_duration(time.monotonic() - start)}. "
-        f"Networks and their model cards: {settings.output}."
-    )
+    print(f"\n{ran.text()} Networks and their model cards: {settings.output}.")
 
 
 def train_weights_steps(settings: TrainWeightsSettings) -> list[ChainStep]:

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
-import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from liver_tf.inference import postprocessing
@@ -21,6 +20,7 @@ from liver_tf.phantom.phantom_plan import PhantomPlan
 from tests.builders.bundled_runs import save_run
 from tests.campaigns import bombs, flipped_bits, hostile_server, two_writers
 from tests.campaigns.kill_conversion import Conversion
+from tests.campaigns.parts import Part, run_parts
 
 PLAN = PhantomPlan(seed=3, lits_volumes=0, patients=60, matrix=256)
 
@@ -72,20 +72,15 @@ def main(arguments: list[str] | None = None) -> int:
         "writers": write_twice,
         "bombs": read_bombs,
     }
-    failures = []
-    for name, part in parts.items():
-        count = getattr(options, name)
-        if not count:
-            continue
-        began = time.monotonic()
-        with tempfile.TemporaryDirectory() as folder:
-            outcomes, wrong = part(Path(folder), count, options.seed)
-        codes = ", ".join(f"{code} {number}" for code, number in outcomes.most_common())
-        print(f"{name}: {codes}; {time.monotonic() - began:.0f} s, {len(wrong)} wrong", flush=True)
-        failures += [f"{name}: {line}" for line in wrong]
-    for line in failures:
-        print(f"WRONG {line}")
-    return 1 if failures else 0
+    return run_parts({name: _in_words(part) for name, part in parts.items()}, options)
+
+
+def _in_words(part: Callable[[Path, int, int], Found]) -> Part:
+    def run(folder: Path, count: int, seed: int) -> tuple[str, list[str]]:
+        outcomes, wrong = part(folder, count, seed)
+        return ", ".join(f"{code} {number}" for code, number in outcomes.most_common()), wrong
+
+    return run
 
 
 if __name__ == "__main__":

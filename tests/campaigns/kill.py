@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
-import time
 from pathlib import Path
 
 from tqdm import tqdm
@@ -19,50 +17,50 @@ from tqdm import tqdm
 from liver_tf.phantom.phantom_plan import PhantomPlan
 from tests.builders import tiny_records
 from tests.campaigns import full_disk, kill_conversion, kill_training
+from tests.campaigns.parts import run_parts
 from tests.campaigns.six_cycles import CYCLES
 
 PLAN = PhantomPlan(seed=3, lits_volumes=0, patients=60, matrix=256)
 CHAIN = 5
 
 
-def kill_conversions(folder: Path, count: int, seed: int) -> list[str]:
-    """Run this part, print its summary, and return the failures."""
+def kill_conversions(folder: Path, count: int, seed: int) -> tuple[str, list[str]]:
+    """A part of the campaign: its summary, and what went wrong."""
     conversion = kill_conversion.Conversion(folder, PLAN)
     kills = kill_conversion.random_kills(count, conversion.duration_s, seed)
     with tqdm(total=count, desc="kill conversions") as bar:
         outcome = kill_conversion.campaign(conversion, folder, kills, CHAIN, bar.update)
     hit = ", ".join(f"{number} {whom}" for whom, number in sorted(outcome.kills.items()))
-    print(
-        f"conversion ({conversion.duration_s:.1f} s undisturbed): {outcome.kills.total()} kills "
+    summary = (
+        f"{conversion.duration_s:.1f} s undisturbed, {outcome.kills.total()} kills "
         f"({hit}; {outcome.refused} refused as worker-died), {outcome.same} of {outcome.chains} "
         "chains ended with the files of the undisturbed conversion"
     )
-    return outcome.wrong
+    return summary, outcome.wrong
 
 
-def kill_trainings(folder: Path, count: int, seed: int) -> list[str]:
-    """Run this part, print its summary, and return the failures."""
+def kill_trainings(folder: Path, count: int, seed: int) -> tuple[str, list[str]]:
+    """A part of the campaign: its summary, and what went wrong."""
     (folder / "records").mkdir()
     tiny_records.write_set(folder / "records", patients=8)
     run = kill_training.Run(folder, folder / "records", CYCLES)
     plans = kill_training.random_plans(count, run.duration_s, CYCLES, seed)
     with tqdm(total=count, desc="kill trainings") as bar:
         outcome = kill_training.campaign(run, folder, plans, tick=bar.update)
-    print(
-        f"training ({CYCLES} cycles, {run.duration_s:.1f} s undisturbed): {outcome.kills} kills, "
+    summary = (
+        f"{CYCLES} cycles, {run.duration_s:.1f} s undisturbed, {outcome.kills} kills, "
         f"{outcome.same} of {outcome.runs} runs ended bit for bit like the undisturbed run"
     )
-    return outcome.wrong
+    return summary, outcome.wrong
 
 
-def fill_disks(folder: Path, count: int, seed: int) -> list[str]:
-    """Run this part, print its summary, and return the failures."""
+def fill_disks(folder: Path, count: int, seed: int) -> tuple[str, list[str]]:
+    """A part of the campaign: its summary, and what went wrong."""
     del seed
     reason = full_disk.why_not()
     if reason:
-        print(f"full disk: skipped: {reason}")
-        return []
-    return full_disk.in_a_namespace(folder, count)
+        return f"skipped: {reason}", []
+    return f"{count} sizes", full_disk.in_a_namespace(folder, count)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -72,20 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--disk", type=int, default=24, help="number of disk sizes")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random moments")
     options = parser.parse_args(arguments)
-    all_failures = []
     parts = {"conversion": kill_conversions, "disk": fill_disks, "training": kill_trainings}
-    for name, part in parts.items():
-        count = getattr(options, name)
-        if not count:
-            continue
-        began = time.monotonic()
-        with tempfile.TemporaryDirectory() as folder:
-            failures = part(Path(folder), count, options.seed)
-        print(f"{name}: {time.monotonic() - began:.0f} s, {len(failures)} wrong", flush=True)
-        all_failures += [f"{name}: {line}" for line in failures]
-    for line in all_failures:
-        print(f"WRONG {line}")
-    return 1 if all_failures else 0
+    return run_parts(parts, options)
 
 
 if __name__ == "__main__":

@@ -68,19 +68,19 @@ def test_a_finished_step_is_skipped_until_its_command_or_flag_file_changes(tmp_p
     def step(**more):
         return ChainStep("one", "a step", 1, "platform", {"flagfile": flag_file, **more})
 
-    assert run_chain([step()], tmp_path, "the chain") == ["one"]
-    assert run_chain([step()], tmp_path, "the chain") == []
+    assert run_chain([step()], tmp_path, "the chain").names == ["one"]
+    assert run_chain([step()], tmp_path, "the chain").names == []
     assert "already done" in capsys.readouterr().out
-    assert run_chain([step(more=[1, 2])], tmp_path, "the chain") == ["one"]
+    assert run_chain([step(more=[1, 2])], tmp_path, "the chain").names == ["one"]
     flag_file.write_text("--a=2\n")
-    assert run_chain([step(more=[1, 2])], tmp_path, "the chain") == ["one"]
+    assert run_chain([step(more=[1, 2])], tmp_path, "the chain").names == ["one"]
     assert json.loads((tmp_path / "done" / "one.json").read_text())[-1] == "--a=2\n"
     # A step whose product is missing runs again; one that must not overwrite it is skipped.
     once = ChainStep("once", "a step", 1, "platform", {}, product, once=True)
     product.touch()
-    assert run_chain([once], tmp_path, "the chain") == []
+    assert run_chain([once], tmp_path, "the chain").names == []
     product.unlink()
-    assert run_chain([once], tmp_path, "the chain") == ["once"]
+    assert run_chain([once], tmp_path, "the chain").names == ["once"]
 
 
 def test_a_failed_step_ends_the_chain_and_says_how_to_resume(tmp_path):
@@ -114,8 +114,8 @@ def test_steps_beside_each_other_write_to_logs_and_have_their_threads(tmp_path, 
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(tmp_path))
-        assert run_chain(steps, tmp_path, "the chain") == ["a", "b"]
-        assert run_chain(steps, tmp_path, "the chain") == []
+        assert run_chain(steps, tmp_path, "the chain").names == ["a", "b"]
+        assert run_chain(steps, tmp_path, "the chain").names == []
     logs = [(tmp_path / "logs" / f"{name}.log").read_text() for name in "ab"]
     assert logs == ["threads 1\n", "threads 3\n"]
     out = capfd.readouterr().out

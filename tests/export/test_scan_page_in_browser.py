@@ -1,0 +1,412 @@
+"""The scan page in a browser: it works, and nothing is clipped."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from liver_tf.labels import LESION_TYPES
+from tests.builders.scan_pages import (
+    COLUMNS,
+    ROWS,
+    data_of,
+    make_labels,
+    make_scan,
+    page_of,
+)
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="chromium is missing (apt-get install chromium)"
+)
+
+
+@pytest.fixture
+def scan(tmp_path):
+    return make_scan(tmp_path)
+
+
+@pytest.fixture
+def labels():
+    return make_labels()
+
+
+#: Windows of Chromium are not narrower.
+LEAST_WIDTH = 500
+
+
+def in_frame(page, size):
+    """A page that shows the page in a frame, as narrow as a phone, and gets its results."""
+    hand_on = "document.body.dataset.done = 1; Object.assign(parent.document.body.dataset,"
+    page = page.replace("document.body.dataset.done = 1;", f"{hand_on} document.body.dataset);")
+    width, height = size
+    style = f"width:{width}px;height:{height}px;border:0"
+    return f'<body><iframe style="{style}" srcdoc="{html.escape(page)}"></iframe></body>'
+
+
+def browse(page, tmp_path, script="", *, size=(1000, 1200), picture=None):
+    """Body of the page after ``script``, which gets the page's own elements; and the console."""
+    path = tmp_path / "page.html"
+    steps = (
+        "const byId = (id) => document.getElementById(id);"
+        "const key = (key) => dispatchEvent(new KeyboardEvent('keydown', {key}));"
+        "const at = () => Number(document.body.dataset.drawn);"
+        # Pictures are decoded beside the clock of the test, which runs ahead.
+        "const wait = async () => { do { await new Promise((done) => setTimeout(done, 50)); }"
+        " while (at() !== Number(byId('position').value)); };"
+        f"(async () => {{ await wait(); {script}; document.body.dataset.done = 1; }})();"
+    )
+    page = page.replace("</body>", f"<script>{steps}</script></body>")
+    if size[0] < LEAST_WIDTH:
+        page = in_frame(page, size)
+    path.write_text(page, encoding="utf-8")
+    shot = [f"--screenshot={picture}"] if picture else ["--dump-dom"]
+    done = subprocess.run(
+        [
+            *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"),
+            *(f"--window-size={size[0]},{size[1]}", f"--user-data-dir={tmp_path / 'profile'}"),
+            *("--virtual-time-budget=600000", *shot, path.as_uri()),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    console = [
+        line
+        for line in done.stderr.splitlines()
+        # A performance hint about reading a canvas, which only these tests do.
+        if "CONSOLE" in line
+        and "willReadFrequently" not in line
+        and "will-read-frequently" not in line
+    ]
+    body = re.search(r"<body([^>]*)>", done.stdout)
+    return dict(re.findall(r'data-(\w+)="([^"]*)"', body[1])) if body else {}, console
+
+
+@needs_chromium
+def test_wheel_keys_slider_and_table_move_through_the_slices(scan, labels, tmp_path):
+    script = """
+      const seen = [at()];
+      const then = async (act) => { act(); await wait(); seen.push(at()); };
+      const wheel = (deltaY) => byId("slice").dispatchEvent(
+        new WheelEvent("wheel", {deltaY, cancelable: true}));
+      await then(() => wheel(-3));
+      await then(() => wheel(3));
+      await then(() => key("ArrowUp"));
+      await then(() => key("ArrowDown"));
+      await then(() => key("End"));
+      await then(() => key("PageDown"));
+      await then(() => key("Home"));
+      await then(() => wheel(3));
+      await then(() => {
+        byId("position").value = 7;
+        byId("position").dispatchEvent(new Event("input"));
+      });
+      await then(() => document.querySelectorAll("#lesions .show")[1].click());
+      await then(() => byId("down").click());
+      document.body.dataset.seen = seen.join(" ");
+    """
+    recorded, console = browse(page_of(scan, labels), tmp_path, script)
+    assert console == []
+    # It opens at the slice with most lesion; down from the last by ten is 3; nothing below 0.
+    assert recorded["seen"] == "3 4 3 4 3 13 3 0 0 7 10 9"
+    assert recorded["done"] == "1"
+
+
+@needs_chromium
+def test_outlines_lie_on_the_edges_of_classes_and_can_be_switched_off(scan, labels, tmp_path):
+    script = """
+      const canvas = byId("slice");
+      const colours = {liver: [0x00, 0x9e, 0x73], cyst: [0x56, 0xb4, 0xe9]};
+      const boxOf = (colour) => {
+        const context = canvas.getContext("2d");
+        const pixels = context.getImageData(0, 0, canvas.width, canvas.height).data;
+        let box = [1e9, 1e9, -1, -1];
+        for (let i = 0; i < pixels.length; i += 4) {
+          if (colour.some((part, c) => Math.abs(part - pixels[i + c]) > 45)) continue;
+          const x = (i / 4) % canvas.width, y = Math.floor(i / 4 / canvas.width);
+          const [left, top, right, bottom] = box;
+          box = [Math.min(left, x), Math.min(top, y), Math.max(right, x), Math.max(bottom, y)];
+        }
+        const [w, h] = [canvas.width, canvas.height];
+        return box[2] < 0 ? "none" : [box[0] / w, box[1] / h, (box[2] + 1) / w, (box[3] + 1) / h]
+          .map((share) => share.toFixed(3)).join(" ");
+      };
+      const body = document.body.dataset;
+      body.shape = canvas.width / canvas.height;
+      byId("numbers").click(); await wait();
+      body.liver = boxOf(colours.liver);
+      body.cyst = boxOf(colours.cyst);
+      document.querySelector("[data-class='2']").click(); await wait();
+      body.without = boxOf(colours.cyst) + "," + (boxOf(colours.liver) !== "none");
+      key("o"); await wait();
+      body.bare = boxOf(colours.liver);
+      key("O"); await wait();
+      body.again = boxOf(colours.cyst);
+    """
+    recorded, console = browse(page_of(scan, labels), tmp_path, script)
+    assert console == []
+    # 40 columns of 1 mm beside 60 rows of 2 mm.
+    assert float(recorded["shape"]) == pytest.approx(40 / 120, rel=0.01)
+
+    def shares(text):
+        return [float(share) for share in text.split()]
+
+    edges = np.array([5 / COLUMNS, 15 / ROWS, 20 / COLUMNS, 40 / ROWS])
+    np.testing.assert_allclose(shares(recorded["liver"]), edges, atol=0.01)
+    edges = np.array([8 / COLUMNS, 20 / ROWS, 13 / COLUMNS, 26 / ROWS])
+    np.testing.assert_allclose(shares(recorded["cyst"]), edges, atol=0.01)
+    assert recorded["without"] == "none,true"
+    assert recorded["bare"] == "none"
+    assert recorded["again"] == recorded["cyst"]
+
+
+@needs_chromium
+def test_the_liver_is_on_the_left_of_the_picture(scan, labels, tmp_path):
+    shot = tmp_path / "shot.png"
+    page = page_of(scan, labels * 0)
+    _, console = browse(page, tmp_path, size=(600, 900), picture=shot)
+    assert console == []
+    grey = np.asarray(Image.open(shot).convert("L")).astype(int)
+    # The liver (110 HU) is the brightest thing of the picture: 172 of 255, the body 115.
+    liver = np.argwhere((grey > 165) & (grey < 180))
+    body = np.argwhere((grey > 110) & (grey < 120))
+    assert len(liver) > 1000
+    assert len(body) > 1000
+    assert liver[:, 1].mean() < body[:, 1].mean() - 20
+
+
+@needs_chromium
+def test_the_table_is_sorted_by_buttons(scan, labels, tmp_path):
+    labels[12, 16, 6] = 3
+    script = """
+      const heads = [...document.querySelectorAll("#lesions th button")];
+      const named = (name) => heads.find((head) => head.textContent === name);
+      const numbers = () => [...document.querySelectorAll("#lesions .show")]
+        .map((cell) => cell.textContent).join(" ");
+      const seen = [];
+      for (const name of ["volume, ml", "volume, ml", "type, confidence"]) {
+        named(name).click();
+        seen.push(numbers());
+      }
+      document.querySelector("#lesions .show").click(); await wait();
+      seen.push(at());
+      key("j"); await wait();
+      seen.push(at());
+      const more = document.querySelector(".more");
+      const before = more.offsetHeight;
+      document.querySelector(".unfold").click();
+      seen.push(before === 0 && more.offsetHeight > 50);
+      document.body.dataset.seen = seen.join(", ");
+    """
+    recorded, console = browse(page_of(scan, labels), tmp_path, script)
+    assert console == []
+    # By number: a cyst of 70 voxels, a metastasis of 16, a hemangioma of 1.
+    assert recorded["seen"] == "1 2 3, 3 2 1, 1 3 2, 3, 12, true"
+
+
+@needs_chromium
+def test_show_draws_the_diameter_in_the_chosen_lesion(scan, labels, tmp_path):
+    script = """
+      const bright = () => {
+        const {width, height} = byId("slice");
+        const {data} = byId("slice").getContext("2d").getImageData(0, 0, width, height);
+        let pixels = 0;
+        for (let i = 0; i < data.length; i += 4) pixels += data[i] > 235 && data[i + 2] > 235;
+        return pixels;
+      };
+      const body = document.body.dataset;
+      byId("numbers").click(); await wait();
+      body.before = bright();
+      document.querySelector("#lesions .show").click(); await wait();
+      body.lesion = `${at()} ${body.diameter}`;
+      body.after = bright();
+      key("ArrowUp"); await wait();
+      body.next = `${at()} ${body.diameter}`;
+      const box = byId("slice").getBoundingClientRect();
+      body.view = box.top >= 0 && box.bottom <= innerHeight;
+    """
+    recorded, console = browse(page_of(scan, labels), tmp_path, script)
+    assert console == []
+    assert (recorded["lesion"], recorded["next"]) == ("3 true", "4 false")
+    assert int(recorded["after"]) > int(recorded["before"]) + 50
+    assert recorded["view"] == "true"
+
+
+@needs_chromium
+def test_windows_are_set_by_keys_and_by_dragging(scan, labels, tmp_path):
+    script = """
+      const body = document.body.dataset;
+      byId("numbers").click(); key("o"); await wait();
+      const canvas = byId("slice");
+      const grey = (column, row) => canvas.getContext("2d").getImageData(
+        canvas.width * column / 40, canvas.height * row / 60, 1, 1).data[0];
+      const seen = () => [
+        byId("window").textContent, grey(12, 28), grey(30, 28), grey(1, 1)].join(" ");
+      body.abdomen = seen();
+      key("2"); await wait(); body.liver = seen();
+      key("3"); await wait(); body.wide = seen();
+      key("1"); await wait();
+      const point = (type, clientX, clientY) => canvas.dispatchEvent(new PointerEvent(
+        type, {pointerId: 1, clientX, clientY, pointerType: "mouse"}));
+      point("pointerdown", 200, 200); point("pointermove", 150, 180); point("pointerup", 150, 180);
+      await wait(); body.dragged = byId("window").textContent;
+      key("2"); await wait();
+      const at0 = at();
+      const finger = (type, clientY) => canvas.dispatchEvent(new PointerEvent(
+        type, {pointerId: 2, clientX: 200, clientY, pointerType: "touch"}));
+      finger("pointerdown", 200); finger("pointermove", 164); finger("pointerup", 164);
+      await wait(); body.swiped = at() - at0;
+    """
+    recorded, console = browse(page_of(scan, labels), tmp_path, script)
+    assert console == []
+
+    def check(name, width, level):
+        """The liver has 110 HU, the body 20, the air -1000."""
+        words = recorded[name].split()
+        assert words[:4] == ["W", str(width), "L", str(level)]
+        low = level - width / 2
+        expected = [min(max((hu - low) / width * 255, 0), 255) for hu in (110, 20, -1000)]
+        np.testing.assert_allclose([int(word) for word in words[4:]], expected, atol=8)
+
+    check("abdomen", 400, 40)
+    check("liver", 150, 90)
+    check("wide", 2000, 0)
+    # 50 pixels to the left and 20 up.
+    assert recorded["dragged"] == "W 300 L 60"
+    assert recorded["swiped"] == "3"
+
+
+@needs_chromium
+def test_other_planes_zoom_and_help(scan, labels, tmp_path):
+    script = """
+      const body = document.body.dataset;
+      const canvas = byId("slice");
+      byId("numbers").click(); key("o"); await wait();
+      const marks = () => [...document.querySelectorAll(".marks b")]
+        .map((b) => b.textContent).join("");
+      const goTo = async (index) => {
+        byId("position").value = index;
+        byId("position").dispatchEvent(new Event("input"));
+        await wait();
+      };
+      const shape = () => (canvas.width / canvas.height).toFixed(2);
+      const pixelsPerMm = () =>
+        byId("scale").getBoundingClientRect().width / parseFloat(byId("scale").textContent);
+      const grey = (x, y) => canvas.getContext("2d").getImageData(
+        canvas.width * x, canvas.height * y, 1, 1).data[0];
+      key("c"); await wait();
+      await goTo(28);
+      body.coronal = [
+        marks(), shape(), grey(12.5 / 40, 0.5) > 150, grey(30.5 / 40, 0.5) < 140].join(" ");
+      key("s"); await wait();
+      await goTo(12);
+      body.sagittal = [
+        marks(), shape(), grey(28.5 / 60, 0.5) > 150, grey(50.5 / 60, 0.5) < 140].join(" ");
+      document.querySelector("#lesions .show").click(); await wait();
+      body.back = `${marks()} ${at()}`;
+      const scale = pixelsPerMm();
+      key("+"); key("+"); await wait();
+      body.zoom = (pixelsPerMm() / scale).toFixed(2);
+      key("?");
+      body.help = byId("help").open;
+      key("?");
+      body.closed = byId("help").open;
+    """
+    recorded, console = browse(page_of(scan, labels), tmp_path, script)
+    assert console == []
+    # 14 slices of 3 mm; 40 columns of 1 mm and 60 rows of 2 mm. The head is above.
+    for name, marks, shape in (("coronal", "HRLF", 40 / 42), ("sagittal", "HAPF", 120 / 42)):
+        words = recorded[name].split()
+        assert (words[0], *words[2:]) == (marks, "true", "true")
+        assert float(words[1]) == pytest.approx(shape, rel=0.01)
+    assert recorded["back"] == "ARLP 3"
+    assert float(recorded["zoom"]) == pytest.approx(1.25**2, abs=0.05)
+    assert (recorded["help"], recorded["closed"]) == ("true", "false")
+
+
+@needs_chromium
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1024, 768), (1440, 900)])
+def test_nothing_is_clipped(scan, labels, tmp_path, width, height):
+    """Every element lies inside the page, unfolded rows too, and the picture inside the window."""
+    script = """
+      document.querySelectorAll(".unfold").forEach((button) => button.click());
+      document.querySelectorAll("#lesions .show")[1].click(); await wait();
+      const body = document.body.dataset;
+      body.wide = innerWidth;
+      const right = document.documentElement.clientWidth + 0.5;
+      const all = [...document.querySelectorAll("body *:not(dialog, dialog *)")];
+      const outside = all.filter((each) => {
+        const box = each.getBoundingClientRect();
+        if (!box.width || getComputedStyle(each).display === "inline") return false;
+        return box.left < -0.5 || box.right > right || each.scrollWidth > each.clientWidth + 1;
+      });
+      body.outside = outside.map((each) => each.tagName + each.id + each.className).join(" ");
+      scrollTo(0, document.body.scrollHeight); await wait();
+      const box = byId("slice").getBoundingClientRect();
+      body.view = box.top >= 0 && box.bottom <= innerHeight;
+    """
+    page = page_of(scan, labels, label_set=LESION_TYPES.with_indeterminate())
+    recorded, console = browse(page, tmp_path, script, size=(width, height))
+    assert console == []
+    assert recorded["wide"] == str(width)
+    assert recorded["outside"] == ""
+    assert recorded["view"] == "true", "the picture stays in view while the table is read"
+
+
+@needs_chromium
+def test_the_whole_table_is_printed_with_a_thumbnail_of_each_lesion(scan, labels, tmp_path):
+    for place in range(4, 52, 4):
+        labels[12, place, 22:24] = 3
+    page = page_of(scan, labels)
+    lesions = len(data_of(page)["lesions"])
+    assert lesions == 14
+    path = tmp_path / "page.pdf"
+    print_page(page, tmp_path, path)
+    contents = path.read_bytes()
+    # A thumbnail of each lesion, and the canvas.
+    assert contents.count(b"/Subtype /Image") > lesions
+    sizes = set(re.findall(rb"/MediaBox \[0 0 ([0-9.]+) ([0-9.]+)\]", contents))
+    assert all(float(width) > float(height) for width, height in sizes)
+    # The rules for print, on a screen as wide as the paper.
+    script = """
+      const rows = [...document.querySelectorAll("#lesions tbody tr")];
+      const body = document.body.dataset;
+      body.rows = rows.filter((row) => row.offsetHeight > 5).length;
+      body.outside = rows.filter((row) => row.getBoundingClientRect().right > innerWidth).length;
+      body.pictures = [...document.querySelectorAll(".more img")]
+        .filter((image) => image.complete && image.naturalWidth && image.offsetWidth).length;
+    """
+    recorded, console = browse(page.replace("@media print", "@media all"), tmp_path, script)
+    assert console == []
+    assert recorded["rows"] == str(2 * lesions)
+    assert (recorded["outside"], recorded["pictures"]) == ("0", str(lesions))
+
+
+def print_page(page, tmp_path, path):
+    (tmp_path / "printed.html").write_text(page, encoding="utf-8")
+    subprocess.run(
+        [
+            *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"),
+            *(f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=600000"),
+            *(f"--print-to-pdf={path}", (tmp_path / "printed.html").as_uri()),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=100,
+    )
+
+
+@needs_chromium
+def test_these_tests_detect_an_error_in_the_page(scan, labels, tmp_path):
+    broken = page_of(scan, labels).replace('"rows":', '"roms":')
+    recorded, console = browse(broken, tmp_path, "throw new Error('seen')")
+    assert console
+    assert "done" not in recorded
