@@ -92,7 +92,8 @@ class ScanFindings:
     def headline(self) -> str:
         """The findings by type and the largest diameter, in one line.
 
-        For example ``3 findings: 2 hemangioma, 1 indeterminate; largest 105 mm``.
+        For example ``3 findings: 2 hemangioma, 1 indeterminate; largest 105 mm``; without types
+        ``3 lesions; largest 105 mm``.
         """
         if self.status == NO_LIVER:
             return NO_LIVER_TITLE
@@ -105,10 +106,13 @@ class ScanFindings:
         )
         diameters = [lesion.longest_diameter_mm for lesion in self.lesions]
         known = [mm for mm in diameters if mm is not None]
+        typed = self.label_set.has_types
         if len(self.lesions) == 1:
-            return f"1 finding: {types[0]}" + (f", {known[0]:.0f} mm" if known else "")
+            text = f"1 finding: {types[0]}" if typed else "1 lesion"
+            return text + (f", {known[0]:.0f} mm" if known else "")
         listed = ", ".join(f"{counts[name]} {name}" for name in types)
-        text = f"{len(self.lesions)} findings: {listed}"
+        number = len(self.lesions)
+        text = f"{number} findings: {listed}" if typed else f"{number} lesions"
         return text + (f"; largest {max(known):.0f} mm" if known else "")
 
     @property

@@ -19,7 +19,7 @@ from liver_tf.ct.nifti_writer import write_nifti_labels
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.scan_findings import ScanFindings
 from liver_tf.export.scan_results import overlay_slices, write_results
-from liver_tf.labels import LESION_TYPES
+from liver_tf.labels import LESION_TYPES, LITS
 from liver_tf.refusals import Refusal
 from tests.builders.lesions import lesions_of
 from tests.builders.placed_series import MARK_HU, write_placed_series
@@ -299,15 +299,14 @@ def test_the_model_is_identified_by_its_weights(tmp_path):
     assert AlgorithmIdentity.of_runs([tmp_path / "a", tmp_path / "c"]).model != first
 
 
-def lesions_of_types(*types):
+def lesions_of_types(*types, label_set=LESION_TYPES):
     """The findings of a scan with single voxels of the given types as lesions, 2 mm apart."""
     labels = np.zeros((1, 2, 2 * len(types)), np.uint8)
-    labels[0, 0, ::2] = [LESION_TYPES.index(name) for name in types]
+    labels[0, 0, ::2] = [label_set.index(name) for name in types]
     hu = np.zeros(labels.shape, np.int16)
     scan = SimpleNamespace(hu=hu, spacing_mm=(5.0, 3.0, 4.0))
-    return ScanFindings(
-        scan, labels, lesions_of(labels, hu, (5.0, 3.0, 4.0), LESION_TYPES), LESION_TYPES
-    )
+    lesions = lesions_of(labels, hu, (5.0, 3.0, 4.0), label_set)
+    return ScanFindings(scan, labels, lesions, label_set)
 
 
 def test_headlines_count_the_types_of_the_table():
@@ -316,3 +315,5 @@ def test_headlines_count_the_types_of_the_table():
     assert many.headline == expected
     assert lesions_of_types("cyst").headline == "1 finding: cyst, 5 mm"
     assert lesions_of_types().headline == "no lesion found"
+    assert lesions_of_types("lesion", label_set=LITS).headline == "1 lesion, 5 mm"
+    assert lesions_of_types(*["lesion"] * 3, label_set=LITS).headline == "3 lesions; largest 5 mm"
