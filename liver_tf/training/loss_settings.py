@@ -10,7 +10,7 @@ INVERSE, SQRT, NONE = CLASS_WEIGHTS = ("inverse", "sqrt", "none")
 
 @dataclass(frozen=True)
 class LossSettings(Options):
-    """The loss: weighted cross-entropy, and optionally soft Dice."""
+    """The loss: weighted cross-entropy, optionally soft Dice and the types within lesions."""
 
     class_weights: str = option(
         INVERSE,
@@ -23,5 +23,12 @@ class LossSettings(Options):
         0.0,
         "Weight of a soft Dice loss, lesion against the rest (liver network: liver against the "
         "rest), added to the cross-entropy.",
+        low=0,
+    )
+    type_weight: float = option(
+        0.0,
+        "Weight of the cross-entropy of the lesion types within true lesions, averaged over the "
+        "slices with lesion, added to the loss. Without it the types count for as little as the "
+        "lesions have pixels.",
         low=0,
     )

@@ -23,6 +23,7 @@ class Task:
       class_weights: One per class.
       window: (low, high) HU.
       dice_weight: Weight of the soft Dice loss.
+      type_weight: Weight of the cross-entropy of the types within lesions.
     """
 
     mean_hu: float
@@ -30,6 +31,7 @@ class Task:
     class_weights: tuple[float, ...]
     window: tuple[int, int]
     dice_weight: float = 0.0
+    type_weight: float = 0.0
 
     def standardise(self, hu: tf.Tensor) -> tf.Tensor:
         """HU [batch, s, s] to the network's input [batch, s, s, 1]."""
@@ -38,14 +40,16 @@ class Task:
     def loss(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """The loss of a batch, see ``segmentation_loss``."""
         weights = tf.constant(self.class_weights, tf.float32)
-        return segmentation_loss(logits, labels, weights, self.dice_weight)
+        return segmentation_loss(logits, labels, weights, self.dice_weight, self.type_weight)
 
     def identity(self) -> dict[str, Any]:
-        """The fields; ``dice_weight`` only if it has an effect, as earlier versions had none."""
+        """The fields, without weights of 0 of losses that earlier versions had not."""
         fields = asdict(self)
-        if not self.dice_weight:
-            del fields["dice_weight"]
-        return fields
+        return {
+            name: value
+            for name, value in fields.items()
+            if value or name not in ("dice_weight", "type_weight")
+        }
 
 
 def label_map(source: LabelSet, kind: str) -> tuple[tuple[int, ...], LabelSet]:
@@ -85,4 +89,4 @@ def task_of(
             remedy="Check the labels with data_prep.verify.",
         ) from None
     weights = class_weights(pixels, loss.class_weights)
-    return Task(mean, sd, weights, manifest.window, loss.dice_weight)
+    return Task(mean, sd, weights, manifest.window, loss.dice_weight, loss.type_weight)

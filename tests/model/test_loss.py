@@ -96,6 +96,54 @@ def test_the_gradient_of_soft_dice_equals_automatic_differentiation(classes):
     np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-4, atol=1e-7)
 
 
+def test_cross_entropy_of_types_worked_by_hand():
+    # Two images: two lesion pixels of label 2, given lesion with probability 3/4 and 1/4; one of
+    # label 3 with 1/2. Each image counts the same; pixels without lesion do not count.
+    given_lesion = [[[0.75, 0.25], [0.25, 0.75], [0.9, 0.1]], [[0.5, 0.5], [0.9, 0.1], [0.2, 0.8]]]
+    probability = np.array(given_lesion)[:, None] * [[[[0.3], [0.6], [0.1]]]]
+    rest = np.broadcast_to((1 - probability.sum(-1, keepdims=True)) / 2, (2, 1, 3, 1))
+    logits = tf.constant(np.log(np.concatenate([rest, rest, probability], -1)), tf.float32)
+    labels = tf.constant([[[2, 2, 1]], [[3, 0, 1]]], tf.uint8)
+    loss = segmentation_loss(logits, labels, tf.zeros([4]), type_weight=2.0)
+    first, second = (np.log(4 / 3) + np.log(4)) / 2, np.log(2)
+    assert float(loss) == pytest.approx(2.0 * (first + second) / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("dice_weight", [0.0, 0.5])
+def test_the_gradient_of_the_types_equals_automatic_differentiation(dice_weight):
+    generator = np.random.default_rng(7)
+    logits = tf.constant(generator.normal(0, 2, (3, 5, 4, 5)), tf.float32)
+    labels = generator.integers(0, 5, (3, 5, 4))
+    labels[2] = np.minimum(labels[2], 1)  # An image without lesion.
+    labels, weights = tf.constant(labels, tf.uint8), tf.constant([1.0, 0.5, 2.0, 3.0, 0.0])
+
+    def slow(logits):
+        entropy = -tf.one_hot(tf.cast(labels, tf.int32) - 2, 3) * tf.nn.log_softmax(logits[..., 2:])
+        pixels = tf.reduce_sum(tf.cast(labels > 1, tf.float32), axis=(1, 2))[:2]
+        types = tf.reduce_mean(tf.reduce_sum(entropy, axis=(1, 2, 3))[:2] / pixels)
+        return segmentation_loss(logits, labels, weights, dice_weight) + 0.3 * types
+
+    values, gradients = [], []
+    for loss in (
+        slow,
+        lambda logits: segmentation_loss(logits, labels, weights, dice_weight, 0.3),
+    ):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            values.append(3.0 * loss(logits))
+        gradients.append(tape.gradient(values[-1], logits).numpy())
+    assert float(values[1]) == pytest.approx(float(values[0]), rel=1e-5)
+    np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-4, atol=1e-7)
+
+
+def test_without_lesion_or_with_one_type_only_the_types_cost_nothing():
+    logits = tf.random.stateless_normal([1, 4, 4, 4], [1, 2])
+    healthy, weights = tf.ones([1, 4, 4], tf.uint8), tf.zeros([4])
+    assert float(segmentation_loss(logits, healthy, weights, 0.0, 1.0)) == 0.0
+    single = segmentation_loss(logits[..., :3], 2 * healthy, weights[:3], 0.0, 1.0)
+    assert float(single) == 0.0
+
+
 def test_a_batch_without_lesion_lowers_the_probability_of_lesion():
     labels, weights = tf.ones([1, 4, 4], tf.uint8), tf.constant([0.0, 0.0, 0.0])
     for logit, expected in ((-30.0, 0.0), (30.0, 16 / 17)):

@@ -10,7 +10,9 @@ import math
 
 import tensorflow as tf
 
+from liver_tf.phantom.tissue_codes import FIRST_LESION, Tissue
 from liver_tf.pipeline.augmentation import attenuation
+from liver_tf.pipeline.augmentation.lesion_texture import within_lesions
 from liver_tf.pipeline.augmentation.noise import normal_fields, symmetric_uniform, threefry
 
 #: Pixels of the tissue map along a pixel of the image, for partial volume.
@@ -42,6 +44,9 @@ def draw(codes: tf.Tensor, code_labels: tf.Tensor, seeds: tf.Tensor) -> tuple[tf
     )
     scanner = tf.unstack(uniform[:, :_SCANNER, None, None], axis=1)
     image += coarse * fields[4] + fine * fields[3]
+    lesion = _pooled(tf.cast(codes >= FIRST_LESION, tf.float32))
+    contrast = hu[:, FIRST_LESION] - hu[:, Tissue.LIVER]
+    image += within_lesions(lesion, contrast, fields[3], seeds)
     image += _streaks(scanner, rows, columns) + 12.0 * scanner[0] * fields[5]
     image += _noise(scanner, fields)
     return image, _labels(tf.gather(code_labels, index, batch_dims=1))
