@@ -1,12 +1,12 @@
 """Reads a case from any source slice by slice, and refuses unreliable input."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from liver_tf.conversion.cases import CaseNotes, CaseTask, LabelledSlice
+from liver_tf.conversion.cases import CaseNotes, CaseTask, LabelledSlice, NeighbourSlice
 from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_series_with_seg import SeriesWithSeg
 from liver_tf.ct.dicom_slice import read_dicom_slice
@@ -45,6 +45,31 @@ def read_slices(task: CaseTask, notes: CaseNotes) -> Iterator[LabelledSlice]:
         raise
     except Exception as error:
         raise unexpected_error(task.files[0], error) from None
+
+
+def read_neighbours(
+    task: CaseTask, notes: CaseNotes, annotated: Collection[int]
+) -> Iterator[NeighbourSlice]:
+    """Yield the unlabelled neighbours of the annotated slices that were read.
+
+    Their indices follow those of the rows. ``notes`` receives the refusals.
+
+    Args:
+      annotated: Indices of these slices.
+    """
+    for number, neighbour in enumerate(task.neighbours, len(task.rows)):
+        if neighbour.row not in annotated:
+            continue
+        try:
+            scan = read_dicom_slice(neighbour.path)
+        except Refusal as refusal:
+            notes.refusals.append(refusal)
+        except Exception as error:
+            notes.refusals.append(unexpected_error(neighbour.path, error))
+        else:
+            assert scan.spacing_mm is not None  # compared by ``find_neighbours``
+            spacing_mm = scan.spacing_mm[1], scan.spacing_mm[2]
+            yield NeighbourSlice(number, scan.hu[0], spacing_mm, neighbour.row, neighbour.offset_mm)
 
 
 def unexpected_error(path: Path, error: Exception) -> Refusal:

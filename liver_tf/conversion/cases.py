@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from liver_tf.conversion.neighbours import Neighbour
 from liver_tf.conversion.segment_mapping import Segments
 from liver_tf.ct.dicom_series_search import SeriesFiles
 from liver_tf.ct.hu_plausibility import hu_by_label
@@ -23,6 +24,7 @@ class CaseTask:
       volume, segmentation: files of a LiTS pair, else None.
       tissues: tissue map of a phantom beside the pair, else None.
       rows: slices of a patient from a slices CSV, else empty.
+      neighbours: unlabelled slices next to those of ``rows``.
       mask_values: (mask value, class name) pairs, for a DICOM SEG (segment number, class name);
         ``lesion`` stands for the row's diagnosis.
       series: a DICOM series with its DICOM SEG, else None.
@@ -41,6 +43,7 @@ class CaseTask:
     segmentation: Path | None = None
     tissues: Path | None = None
     rows: tuple[SliceRow, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
     mask_values: tuple[tuple[int, str], ...] = ()
     series: SeriesFiles | None = None
     segments: Segments = ()
@@ -56,9 +59,8 @@ class CaseTask:
             return tuple(p for p in (self.volume, self.segmentation, self.tissues) if p)
         if self.series is not None:
             return (*self.series.slices, *self.series.segmentations)
-        return tuple(
-            path for row in self.rows for path in (row.image, row.mask) if path is not None
-        )
+        pairs = (path for row in self.rows for path in (row.image, row.mask) if path is not None)
+        return (*pairs, *(neighbour.path for neighbour in self.neighbours))
 
     @property
     def places(self) -> tuple[Path, ...]:
@@ -101,3 +103,20 @@ class LabelledSlice:
     def hu_by_label(self) -> dict[int, np.ndarray]:
         """HU of the pixels of each label above 0."""
         return hu_by_label(self.hu, self.labels)
+
+
+@dataclass(frozen=True)
+class NeighbourSlice:
+    """One unlabelled slice before windowing.
+
+    Attributes:
+      index, hu, spacing_mm: as in ``LabelledSlice``.
+      neighbour_of: index of the annotated slice next to it.
+      offset_mm: distance from that slice, positive towards the head.
+    """
+
+    index: int
+    hu: np.ndarray
+    spacing_mm: tuple[float, float]
+    neighbour_of: int
+    offset_mm: float

@@ -17,20 +17,26 @@ from tqdm import tqdm
 
 from liver_tf import __version__, atomic_files
 from liver_tf.bounded_files import read_json
-from liver_tf.conversion.case_reader import read_slices, unexpected_error
-from liver_tf.conversion.cases import CaseNotes, CaseTask, LabelledSlice
-from liver_tf.conversion.output_folder import MEMOS, remove_leftovers, rewritten_folder
+from liver_tf.conversion.case_reader import read_neighbours, read_slices, unexpected_error
+from liver_tf.conversion.cases import CaseNotes, CaseTask, LabelledSlice, NeighbourSlice
+from liver_tf.conversion.output_folder import MEMOS, NEIGHBOURS, remove_leftovers, rewritten_folder
 from liver_tf.conversion.process_engine import in_processes
 from liver_tf.ct.window import DEFAULT_WINDOW, apply_window
 from liver_tf.disk_full import write_errors_as_refusals
 from liver_tf.labels import HEALTHY, LabelSet
 from liver_tf.records import case_statistics
 from liver_tf.records.bad_records import bad_records
-from liver_tf.records.manifest import MANIFEST_NAME, CaseEntry, Manifest, load_manifest
+from liver_tf.records.manifest import (
+    MANIFEST_NAME,
+    CaseEntry,
+    Manifest,
+    NeighbourShard,
+    load_manifest,
+)
 from liver_tf.records.pixel_encoding import DEFAULT_ENCODING
 from liver_tf.records.record_schema import SCHEMA_VERSION, SliceRecord
 from liver_tf.records.shard_writer import write_shard
-from liver_tf.records.slice_hash import hash_slice
+from liver_tf.records.slice_hash import hash_slice, slice_index
 from liver_tf.refusals import Refusal
 
 
@@ -120,7 +126,7 @@ def convert_cases(
         if not entries:
             return None, [*refusals, _nothing_converted(output, len(tasks), len(refusals))]
         # Patients removed from the input must not remain in the output.
-        remove_leftovers(output, {entry.case for entry in entries})
+        remove_leftovers(output, {Path(name).stem for entry in entries for name in _shards(entry)})
         manifest = Manifest(
             label_set=label_set,
             window=target.window,
@@ -192,6 +198,7 @@ def _convert(task: CaseTask, target: Target, memo: Path, stamp: dict) -> CaseOut
         return CaseOutcome(None, (*notes.refusals, unexpected_error(task.files[0], error)))
     if not info.records:
         return CaseOutcome(None, tuple(notes.refusals))
+    neighbours = _convert_neighbours(task, target, notes, totals.hashes)
     total = case_statistics.total(totals.statistics)
     entry = CaseEntry(
         case=task.case,
@@ -206,11 +213,47 @@ def _convert(task: CaseTask, target: Target, memo: Path, stamp: dict) -> CaseOut
         hashes=tuple(totals.hashes),
         cautions=tuple(sorted({(caution.code, caution.text) for caution in notes.cautions})),
         details=dict(sorted(notes.details.items())),
+        neighbours=neighbours,
     )
     # A case with refused slices gets no memo: they may have been fixed by the next run.
     if not notes.refusals:
         atomic_files.write_json(memo, {"stamp": stamp, "read": read, "entry": entry.to_json()})
     return CaseOutcome(entry, tuple(notes.refusals))
+
+
+def _convert_neighbours(
+    task: CaseTask, target: Target, notes: CaseNotes, converted: list[str]
+) -> NeighbourShard | None:
+    """Write the unlabelled neighbours of the slices with the hashes ``converted``, if any."""
+    hashes: list[str] = []
+
+    def record(neighbour: NeighbourSlice) -> SliceRecord:
+        image = apply_window(neighbour.hu, *target.window)
+        hashes.append(hash_slice(image, neighbour.index))
+        return SliceRecord(
+            image=image,
+            labels=np.zeros(image.shape, np.uint8),
+            spacing_mm=neighbour.spacing_mm,
+            case=task.case,
+            patient=task.patient,
+            slice_index=neighbour.index,
+            neighbour_of=neighbour.neighbour_of,
+            offset_mm=neighbour.offset_mm,
+        )
+
+    annotated = {slice_index(text) for text in converted}
+    shard = target.output / f"{task.case}{NEIGHBOURS}.tfrecord"
+    if not task.neighbours:
+        return None
+    records = map(record, read_neighbours(task, notes, annotated))
+    info = write_shard(shard, records, target.encoding)
+    if not info.records:
+        return None
+    return NeighbourShard(shard.name, info.records, info.bytes, info.sha256, tuple(hashes))
+
+
+def _shards(entry: CaseEntry) -> tuple[str, ...]:
+    return (entry.shard,) if entry.neighbours is None else (entry.shard, entry.neighbours.shard)
 
 
 def _keep_freed_memory() -> None:
@@ -289,10 +332,14 @@ def _finished(memo: Path, stamp: dict, task: CaseTask, output: Path) -> CaseOutc
     except (ValueError, KeyError, TypeError):
         return None
     shard = output / f"{memo.stem}.tfrecord"
-    if stored_stamp != stamp or not same or entry.shard != shard.name or not shard.is_file():
+    if stored_stamp != stamp or not same or entry.shard != shard.name:
         return None
-    if atomic_files.sha256_of(shard) != entry.sha256:
-        return None
+    for each in (entry, entry.neighbours):
+        if each is None:
+            continue
+        path = output / each.shard
+        if not path.is_file() or atomic_files.sha256_of(path) != each.sha256:
+            return None
     return CaseOutcome(entry, ())
 
 

@@ -13,9 +13,11 @@ from liver_tf.records.manifest import MANIFEST_NAME
 
 MEMOS = ".cases"
 FOLDS_NAME = "folds.json"
+#: Of the name of a case in that of the shard of its unlabelled slices.
+NEIGHBOURS = ".neighbours"
 
 #: Shards and memos are named after the pseudonym of their case.
-_SHARD_OR_MEMO = re.compile(r"c-[0-9a-f]{16}\.(tfrecord|json)")
+_SHARD_OR_MEMO = re.compile(r"c-[0-9a-f]{16}(\.neighbours)?\.(tfrecord|json)")
 
 
 @contextlib.contextmanager
@@ -48,7 +50,7 @@ def _refuse_foreign(output: Path) -> None:
 
 
 def remove_leftovers(output: Path, keep: Collection[str]) -> None:
-    """Remove partial files, and shards and memos of cases that are not in ``keep``; no others."""
+    """Remove partial files, and shards and memos whose stem is not in ``keep``; no others."""
     for folder in (output, output / MEMOS):
         for path in list(folder.iterdir()) if folder.is_dir() else ():
             name = path.name.removeprefix(TEMPORARY_MARK)

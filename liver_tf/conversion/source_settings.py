@@ -23,7 +23,7 @@ class SourceSettings(Options):
         REQUIRED,
         "lits: volume-N.nii[.gz] with segmentation-N.nii[.gz], or imagesTr/ with labelsTr/. "
         "series: DICOM series with the DICOM SEG drawn on them, in any folders. "
-        "slices: a CSV with slice_id, patient_id, image, mask, diagnosis.",
+        "slices: a CSV with slice_id, patient_id, image, mask, diagnosis; neighbours is optional.",
         choices=("lits", "series", "slices"),
     )
     input: Path = option(
@@ -62,6 +62,13 @@ class SourceSettings(Options):
     ignore_patient_id: bool = option(
         False,
         "slices: identify patients by the CSV only; ignore the PatientID of the images.",
+    )
+    neighbour_mm: float = option(
+        5.0,
+        "slices: from a folder in the column neighbours, take the slices of the image's series up "
+        "to this distance in mm.",
+        above=0,
+        high=100,
     )
     workers: int = option(
         os.cpu_count() or 1,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from liver_tf.conversion.cases import CaseTask
+from liver_tf.conversion.neighbours import find_neighbours
 from liver_tf.conversion.patient_id_check import refuse_patients_with_two_names
 from liver_tf.conversion.segment_mapping import Segments
 from liver_tf.conversion.source_settings import SourceSettings
@@ -73,6 +74,7 @@ def _find(settings: SourceSettings, key: bytes) -> tuple[list[CaseTask], list[Re
         allow_outside=settings.allow_outside,
         ignore_patient_id=settings.ignore_patient_id,
         palette_index=settings.palette_index,
+        neighbour_mm=settings.neighbour_mm,
     )
     return tasks, refusals, label_set
 
@@ -161,6 +163,7 @@ def find_slices(
     allow_outside: bool = False,
     ignore_patient_id: bool = False,
     palette_index: bool = False,
+    neighbour_mm: float = 5.0,
 ) -> tuple[list[CaseTask], list[Refusal]]:
     """A task for each patient of a slices CSV, and a refusal for each line that cannot be used.
 
@@ -169,6 +172,7 @@ def find_slices(
       allow_outside: accept absolute paths and paths that leave the CSV's folder.
       ignore_patient_id: identify patients by the CSV alone, not by PatientID in the images.
       palette_index: take the indices of palette images as values.
+      neighbour_mm: distance up to which neighbours are taken from a folder.
     """
     rows, refusals = read_slices_csv(
         table, diagnoses=(*label_set.lesions, HEALTHY), allow_outside=allow_outside
@@ -184,12 +188,16 @@ def find_slices(
     for patient, members in by_patient.items():
         spellings = {row.patient_id for row in members}
         identifier = common_spelling(spellings)
+        neighbours, unusable = find_neighbours(members, neighbour_mm)
+        refusals += unusable
         files = [path for row in members for path in (row.image, row.mask)]
+        files += [neighbour.path for neighbour in neighbours]
         tasks.append(
             CaseTask(
                 **_pseudonyms(key, identifier, identifier, table.parent, files),
                 label_set=label_set,
                 rows=tuple(members),
+                neighbours=neighbours,
                 mask_values=mask_values,
                 palette_index=palette_index,
                 cautions=spelling_cautions(spellings) + similar[patient],

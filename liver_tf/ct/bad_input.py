@@ -99,6 +99,13 @@ _REMEDIES = {
     "diagnosis-against-mask": "Correct the diagnosis or the mask, or check --mask_values.",
     "csv-patient-twice": "Give each person one patient_id. If the CSV is right and the images are "
     "wrong, use --ignore_patient_id.",
+    "neighbour-unplaced": "Export the slices again with SeriesInstanceUID, position and "
+    "orientation, or leave them out of the column neighbours.",
+    "neighbour-other-series": "List slices of the scan of the annotated image only.",
+    "neighbour-other-geometry": "List slices with the size, spacing and orientation of the "
+    "annotated image only.",
+    "neighbour-annotated": "Remove it from the column neighbours: its labels are known.",
+    "neighbour-twice": "List each slice once.",
     "caution": "Correct the input, or read it without --strict. The codes are explained in "
     "docs/data_in.md.",
     "unexpected-error": "Check the file with another program, and report the error type as a bug.",

@@ -15,6 +15,9 @@ from liver_tf.labels import HEALTHY, LESION_TYPES
 from liver_tf.refusals import Refusal
 
 COLUMNS = ("slice_id", "patient_id", "image", "mask", "diagnosis")
+#: An optional column: unlabelled slices next to the image, separated by semicolons, or the folder
+#: of its series.
+NEIGHBOURS = "neighbours"
 DEFAULT_DIAGNOSES = (*LESION_TYPES.lesions, HEALTHY)
 #: Bounds of a table: bytes, and cells (commas and line ends).
 _LARGEST_FILE, _MOST_CELLS = 1 << 26, 1 << 23
@@ -31,6 +34,7 @@ class SliceRow:
       image: Path of the DICOM file.
       mask: Path of the mask; None for a healthy slice without one.
       diagnosis: One of the allowed diagnoses.
+      neighbours: Unlabelled slices of the same scan, or the folder of the series.
     """
 
     line: int
@@ -39,6 +43,7 @@ class SliceRow:
     image: Path
     mask: Path | None
     diagnosis: str
+    neighbours: tuple[Path, ...] = ()
 
 
 def read_slices_csv(
@@ -49,7 +54,7 @@ def read_slices_csv(
     """Read the usable rows, in the order of the file, and a refusal for every other row.
 
     The file is comma-separated UTF-8, with or without a byte order mark, with LF or CRLF; empty
-    lines and other columns are ignored. Image and mask are relative to the folder of the table.
+    lines and other columns are ignored. Paths are relative to the folder of the table.
 
     Args:
       path: The table.
@@ -60,7 +65,8 @@ def read_slices_csv(
       Rows and refusals; a single refusal if the whole table cannot be read. Codes:
       ``file-missing``, ``file-unreadable``, ``csv-encoding``, ``csv-format``, ``csv-columns``,
       ``csv-empty``, ``csv-fields``, ``csv-blank``, ``csv-diagnosis``, ``csv-no-mask``,
-      ``csv-outside``, ``csv-no-file``, ``csv-duplicate``, ``csv-image-twice``.
+      ``csv-outside``, ``csv-no-file``, ``csv-neighbours``, ``csv-duplicate``,
+      ``csv-image-twice``.
     """
     path = Path(path)
     try:
@@ -124,7 +130,7 @@ def _table(text: str, path: Path) -> tuple[list[str], list[tuple[int, list[str]]
 def _header(cells: list[str], path: Path, line: int) -> list[str]:
     header = [cell.lower() for cell in cells]
     missing = [column for column in COLUMNS if column not in header]
-    twice = [column for column in COLUMNS if header.count(column) > 1]
+    twice = [column for column in (*COLUMNS, NEIGHBOURS) if header.count(column) > 1]
     if missing or twice:
         problem = f"no {', '.join(missing)}" if missing else f"{', '.join(twice)} twice"
         if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
@@ -156,10 +162,17 @@ def _row(
         mask = _inside(record["mask"], path, line, "mask", allow_outside)
     elif record["diagnosis"] != HEALTHY:
         raise _refused(path, "csv-no-mask", line, "a mask for a slice with a lesion", "none")
+    cells = [cell.strip() for cell in record.get(NEIGHBOURS, "").split(";")]
+    neighbours = tuple(
+        _inside(cell, path, line, NEIGHBOURS, allow_outside) for cell in cells if cell
+    )
+    if len(neighbours) > 1 and any(each.is_dir() for each in neighbours):
+        expected = f"{NEIGHBOURS}: files, or one folder"
+        raise _refused(path, "csv-neighbours", line, expected, "a folder among several paths")
     identifiers = normalise(record["slice_id"]), normalise(record["patient_id"])
     if not patient_key(identifiers[1]):
         raise _refused(path, "csv-blank", line, "a value for patient_id", "an authority alone")
-    return SliceRow(line, *identifiers, image, mask, record["diagnosis"])
+    return SliceRow(line, *identifiers, image, mask, record["diagnosis"], neighbours)
 
 
 def normalise(identifier: str) -> str:
@@ -168,7 +181,7 @@ def normalise(identifier: str) -> str:
 
 
 def _inside(cell: str, path: Path, line: int, column: str, allow_outside: bool) -> Path:
-    """Path of the file in a cell, inside the folder of the table unless ``allow_outside``."""
+    """Path of a file or, for neighbours, of a folder; in the table's folder unless allowed."""
     folder = path.parent
     target = folder / cell
     absolute = PurePosixPath(cell).is_absolute() or bool(PureWindowsPath(cell).drive)
@@ -177,7 +190,7 @@ def _inside(cell: str, path: Path, line: int, column: str, allow_outside: bool) 
     if allow_outside or not outside:
         with contextlib.suppress(OSError, ValueError, RuntimeError):
             outside = not target.resolve().is_relative_to(folder.resolve())
-            exists = target.is_file()
+            exists = target.is_file() or (column == NEIGHBOURS and target.is_dir())
     if outside and not allow_outside:
         expected = f"{column}: a path inside the table's folder, written with /"
         found = "an absolute path, .. or \\, or a link that leads outside"

@@ -24,6 +24,8 @@ MIN_LESION_MM2, MIN_LIVER_MM2 = 45.0, 4500.0
 #: One LiTS-like volume in ten has no tumour (13 of 131 in LiTS).
 TUMOUR_FREE_EVERY = 10
 MOST_IN_VOLUME = 8
+#: Distances of reconstructed slices in one scan.
+STEPS_MM = (1.25, 2.5, 3.0, 5.0)
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,26 @@ def typed_study(seed: int, member: Member, anatomy: str = PLAIN) -> PhantomScan:
         rng = stream(seed, "sheba", member.index, "looks")
         lesions = _lesions(rng, member.diagnosis, patient, forms)
     return PhantomScan(patient, lesions, scanner, tuple(level.z_mm for level in levels))
+
+
+def neighbour_heights(
+    seed: int, member: Member, study: PhantomScan, number: int
+) -> list[list[float]]:
+    """Heights in mm of ``number`` slices next to each slice of a typed patient.
+
+    They are above and below in turn, a whole number of steps away; one of ``STEPS_MM`` is drawn for
+    the patient. A place that another slice already has is left out.
+    """
+    step_mm = float(stream(seed, "sheba", member.index, "neighbours").choice(STEPS_MM))
+    taken = set(study.heights_mm)
+    heights = []
+    for height in study.heights_mm:
+        steps = [(k // 2 + 1) * (1 - k % 2 * 2) for k in range(number)]
+        near = [height + k * step_mm for k in steps]
+        near = [z for z in near if all(abs(z - other) > 0.1 for other in taken)]
+        taken |= set(near)
+        heights.append(near)
+    return heights
 
 
 def _choose_levels(

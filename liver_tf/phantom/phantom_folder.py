@@ -9,12 +9,20 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from liver_tf import __version__
 from liver_tf.bounded_files import read_json
 from liver_tf.csv_text import csv_text
 from liver_tf.folder_lock import held_alone
-from liver_tf.phantom.cohort import Member, PhantomScan, typed_cohort, typed_study, volume_study
+from liver_tf.phantom.cohort import (
+    Member,
+    PhantomScan,
+    neighbour_heights,
+    typed_cohort,
+    typed_study,
+    volume_study,
+)
 from liver_tf.phantom.phantom_plan import FIRST_NUMBER, TEST_PATIENTS, PhantomPlan
 from liver_tf.phantom.random_streams import stream
 from liver_tf.phantom.writers import (
@@ -32,6 +40,8 @@ from liver_tf.terminal_output import end_silently_on_interrupt
 GENERATOR = 2
 DONE, BEGUN = "phantom.json", "phantom.begun.json"
 COLUMNS = ("slice_id", "patient_id", "image", "mask", "diagnosis")
+#: Image and true mask of the neighbours, as a table of slices; for measuring only.
+TRUE_NEIGHBOURS = "sheba/true_neighbours.csv"
 
 
 def write_phantom(
@@ -71,7 +81,8 @@ def _write(
     workers: int,
     progress: Callable[[Iterator, int], Iterator],
 ) -> None:
-    for folder in ("lits", "sheba/images", "sheba/masks"):
+    more = ("sheba/neighbours", "sheba/true_masks") if plan.neighbours else ()
+    for folder in ("lits", "sheba/images", "sheba/masks", *more):
         (output / folder).mkdir(parents=True, exist_ok=True)
     write_bytes(output / BEGUN, _json(arguments))
     tested = typed_cohort(plan.seed, plan.test_patients, FIRST_NUMBER["test"])
@@ -80,7 +91,9 @@ def _write(
     steps = _run(output, plan, units, workers)
     for _ in progress(steps, len(units)):
         pass
-    write_bytes(output / "sheba/slices.csv", _csv(members))
+    write_bytes(output / "sheba/slices.csv", _csv(output / "sheba", members, plan))
+    if plan.neighbours:
+        write_bytes(output / TRUE_NEIGHBOURS, _true_neighbours(output / "sheba", members))
     if tested:
         lines = [f"{_patient_id(member)}\n" for member in tested]
         write_bytes(output / TEST_PATIENTS, "".join(lines).encode())
@@ -195,11 +208,18 @@ def _write_patient(folder: Path, plan: PhantomPlan, member: Member) -> None:
     names = [slice_name(member, number) for number in range(member.slices)]
     images = [folder / "images" / f"{name}.dcm" for name in names]
     masks = [folder / "masks" / f"{name}.png" for name in names]
+    near: list[tuple[str, float]] = []
+    study = None
+    if plan.neighbours:
+        study = typed_study(plan.seed, member, plan.anatomy)
+        near = _neighbours(plan, member, study)
+    images += [folder / "neighbours" / f"{name}.dcm" for name, _ in near]
+    masks += [folder / "true_masks" / f"{name}.png" for name, _ in near]
     if all(path.exists() for path in images + masks):
         return
-    study = typed_study(plan.seed, member, plan.anatomy)
+    study = study or typed_study(plan.seed, member, plan.anatomy)
     chosen = stream(plan.seed, "sheba", member.index, "storage").integers(len(STORAGES))
-    for number, z in enumerate(study.heights_mm):
+    for number, z in enumerate([*study.heights_mm, *(z for _, z in near)]):
         hu, labels = _take(study, plan, "sheba", member.index, number, z)
         write_dicom(
             images[number],
@@ -235,13 +255,40 @@ def _patient_id(member: Member) -> str:
     return f"p{member.index:03d}"
 
 
-def _csv(members: list[Member]) -> bytes:
-    rows = [COLUMNS]
+def _neighbours(plan: PhantomPlan, member: Member, study: PhantomScan) -> list[tuple[str, float]]:
+    """Name and height of the neighbours of a patient's slices, in the order of the slices."""
+    heights = neighbour_heights(plan.seed, member, study, plan.neighbours)
+    return [
+        (f"{slice_name(member, number)}_n{k}", z)
+        for number, near in enumerate(heights)
+        for k, z in enumerate(near)
+    ]
+
+
+def _csv(folder: Path, members: list[Member], plan: PhantomPlan) -> bytes:
+    rows: list[tuple[str, ...]] = [(*COLUMNS, "neighbours") if plan.neighbours else COLUMNS]
     for member in members:
         for number in range(member.slices):
             name = slice_name(member, number)
-            row = (name, _patient_id(member), f"images/{name}.dcm", f"masks/{name}.png")
-            rows.append((*row, member.diagnosis))
+            row = [name, _patient_id(member), f"images/{name}.dcm", f"masks/{name}.png"]
+            row.append(member.diagnosis)
+            if plan.neighbours:
+                near = sorted(folder.glob(f"neighbours/{name}_n*.dcm"))
+                row.append(";".join(f"neighbours/{path.name}" for path in near))
+            rows.append(tuple(row))
+    return csv_text(rows).encode()
+
+
+def _true_neighbours(folder: Path, members: list[Member]) -> bytes:
+    """The table of the neighbours with their true masks; without a lesion they are healthy."""
+    rows: list[tuple[str, ...]] = [COLUMNS]
+    for member in members:
+        names = sorted(folder.glob(f"neighbours/{_patient_id(member)}_s*_n*.dcm"))
+        for name in (path.stem for path in names):
+            mask = f"true_masks/{name}.png"
+            with Image.open(folder / mask) as image:
+                diagnosis = member.diagnosis if np.asarray(image).max() > 1 else "healthy"
+            rows.append((name, _patient_id(member), f"neighbours/{name}.dcm", mask, diagnosis))
     return csv_text(rows).encode()
 
 

@@ -39,6 +39,13 @@ class PhantomPlan(Options):
         "sheba/test_patients.txt lists them for data_prep.build_tfrecords.",
         former=0,
     )
+    neighbours: int = option(
+        0,
+        "Unlabelled slices next to every typed slice, above and below in turn, 1.25 to 5 mm apart; "
+        "for trainers.augment_anatomically.",
+        former=0,
+        high=8,
+    )
     matrix: int = option(512, "Rows and columns of an image.")
     cohort: str = option(
         "training",
@@ -76,7 +83,7 @@ class PhantomPlan(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         limits = {"seed": 0, "lits_volumes": 0, "lits_slices": 8, "matrix": 64}
-        limits |= {"patients": 0, "test_patients": 0, "lits_first": 0}
+        limits |= {"patients": 0, "test_patients": 0, "lits_first": 0, "neighbours": 0}
         for name, least in limits.items():
             if getattr(self, name) < least:
                 raise Refusal(

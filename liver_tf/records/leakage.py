@@ -96,7 +96,7 @@ def part_of(name: str, manifest: Manifest, cases: Collection[str] | None = None)
         name,
         manifest.made_by.get("site_key", ""),
         tuple(
-            HashedCase(entry.case, entry.patient, entry.group, entry.hashes)
+            HashedCase(entry.case, entry.patient, entry.group, entry.all_hashes)
             for entry in manifest.cases
             if chosen is None or entry.case in chosen
         ),

@@ -30,6 +30,27 @@ DATA = "data"
 
 
 @dataclass(frozen=True)
+class NeighbourShard:
+    """The unlabelled slices next to the annotated ones of a case.
+
+    The shard lies beside that of the case in the record set of whole slices. It belongs to no split
+    part as data, but the leakage guard compares ``hashes`` as it does those of the case.
+
+    Attributes:
+      shard, records, bytes, sha256, hashes: As in ``CaseEntry``.
+    """
+
+    shard: str
+    records: int
+    bytes: int
+    sha256: str
+    hashes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _require_shard(self)
+
+
+@dataclass(frozen=True)
 class CaseEntry:
     """A case and its shard.
 
@@ -43,6 +64,7 @@ class CaseEntry:
       hashes: Of every slice, for the leakage guard (``slice_hash.hash_slice``).
       cautions: Codes and texts of irregularities that were accepted.
       details: Scanner and settings.
+      neighbours: Unlabelled slices, which no reader of ``shard`` sees; None without any.
     """
 
     case: str
@@ -57,10 +79,19 @@ class CaseEntry:
     hashes: tuple[str, ...]
     cautions: tuple[tuple[str, str], ...] = ()
     details: dict[str, str] = field(default_factory=dict)
+    neighbours: NeighbourShard | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+        """Plain values for JSON; ``neighbours`` only where there are some."""
+        value = asdict(self)
+        if self.neighbours is None:
+            del value["neighbours"]
+        return value
+
+    @property
+    def all_hashes(self) -> tuple[str, ...]:
+        """Of all slices, unlabelled ones included, for the leakage guard."""
+        return self.hashes if self.neighbours is None else self.hashes + self.neighbours.hashes
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "CaseEntry":
@@ -69,19 +100,27 @@ class CaseEntry:
         Raises ``ValueError`` unless every slice has a hash and the shard is a bare name, which
         cannot lead out of the folder.
         """
-        if len(slice_hash.parse_hashes(value["hashes"])) != value["records"]:
-            raise ValueError("expected a hash for every slice")
-        shard = value["shard"]
-        if Path(shard).name != shard or shard in ("", ".."):
-            raise ValueError("expected a file name without folders as shard")
-        return cls(
+        neighbours = value.get("neighbours")
+        if neighbours is not None:
+            neighbours = NeighbourShard(**{**neighbours, "hashes": tuple(neighbours["hashes"])})
+        entry = cls(
             **{
                 **value,
                 "statistics": CaseStatistics.from_json(value["statistics"]),
                 "hashes": tuple(value["hashes"]),
                 "cautions": tuple(tuple(caution) for caution in value["cautions"]),
+                "neighbours": neighbours,
             }
         )
+        _require_shard(entry)
+        return entry
+
+
+def _require_shard(entry: CaseEntry | NeighbourShard) -> None:
+    if len(slice_hash.parse_hashes(entry.hashes)) != entry.records:
+        raise ValueError("expected a hash for every slice")
+    if Path(entry.shard).name != entry.shard or entry.shard in ("", ".."):
+        raise ValueError("expected a file name without folders as shard")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,9 @@ diagnosis          name of a lesion class, ``healthy``, or empty if unknown
 box                int64 [3]: first row, first column, side of the (square) ROI in pixels of the
                    source slice; may extend beyond it. Only in ROI records.
 source_size        int64 [2]: rows and columns of the source slice. Only in ROI records.
+neighbour_of       int64, index of the annotated slice of the same scan next to this one, which
+                   nobody annotated. Only in records of neighbours, also of those with made labels.
+offset_mm          float32, distance from that slice, positive towards the head. As above.
 tissues            uint8 pixels [rows, columns], codes of ``phantom.tissue_codes``. Only of
                    phantoms made with tissue maps.
 =================  =========================================================================
@@ -61,6 +64,9 @@ class SliceRecord:
       diagnosis: Name of a lesion class, ``healthy``, or empty.
       box: Of an ROI record in its source slice, else None.
       source_size: (rows, columns) of the source slice of an ROI record, else None.
+      neighbour_of: For a slice that nobody annotated: index of the annotated slice next to it,
+        else None.
+      offset_mm: Of such a slice from the annotated one, positive towards the head.
       tissues: uint8 [rows, columns], tissue codes of a phantom, else None.
     """
 
@@ -74,6 +80,8 @@ class SliceRecord:
     box: Box | None = None
     source_size: tuple[int, int] | None = None
     tissues: np.ndarray | None = None
+    neighbour_of: int | None = None
+    offset_mm: float = 0.0
 
 
 def example_number(case: str, slice_index: int) -> int:
@@ -117,6 +125,9 @@ def encode(record: SliceRecord, encoding: str = RAW) -> list[bytes | np.ndarray]
     if record.box is not None and record.source_size is not None:
         features["box"] = [record.box.row, record.box.column, record.box.side]
         features["source_size"] = [*record.source_size]
+    if record.neighbour_of is not None:
+        features["neighbour_of"] = [record.neighbour_of]
+        features["offset_mm"] = [float(record.offset_mm)]
     if record.tissues is not None:
         features["tissues"] = encode_pixels(record.tissues, encoding)
     return encode_example(features)
@@ -135,7 +146,7 @@ def decode(serialised: bytes) -> SliceRecord:
     (rows, columns), encoding = feature["size"], text("encoding")
     size = rows, columns
     row_mm, column_mm = feature["spacing_mm"]
-    box = feature.get("box")
+    box, neighbour_of = feature.get("box"), feature.get("neighbour_of")
     return SliceRecord(
         image=decode_pixels(feature["image"][0], encoding, np.dtype(text("image/dtype")), size),
         labels=decode_pixels(feature["labels"][0], encoding, np.dtype(np.uint8), size),
@@ -146,6 +157,8 @@ def decode(serialised: bytes) -> SliceRecord:
         diagnosis=text("diagnosis"),
         box=None if box is None else Box(*box),
         source_size=None if box is None else tuple(feature["source_size"]),
+        neighbour_of=None if neighbour_of is None else neighbour_of[0],
+        offset_mm=feature.get("offset_mm", [0.0])[0],
         tissues=None
         if "tissues" not in feature
         else decode_pixels(feature["tissues"][0], encoding, np.dtype(np.uint8), size),

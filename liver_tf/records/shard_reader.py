@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from liver_tf import atomic_files
-from liver_tf.records.manifest import CaseEntry, Manifest
+from liver_tf.records.manifest import CaseEntry, Manifest, NeighbourShard
 from liver_tf.records.record_schema import SliceRecord, decode
 from liver_tf.records.tfrecord import read_records
 from liver_tf.refusals import Refusal
@@ -21,7 +21,7 @@ def check_shards(folder: Path, manifest: Manifest, cases: Iterable[str] | None =
     chosen = None if cases is None else set(cases)
     for entry in manifest.cases:
         if chosen is None or entry.case in chosen:
-            _check_shard(folder / entry.shard, entry)
+            _check_shard(folder / entry.shard, entry.case, entry)
 
 
 def read_case(folder: Path, entry: CaseEntry) -> Iterator[SliceRecord]:
@@ -30,7 +30,22 @@ def read_case(folder: Path, entry: CaseEntry) -> Iterator[SliceRecord]:
     Raises:
       Refusal: ``shard-damaged``, or ``shard-count`` if the manifest states another number.
     """
-    path = folder / entry.shard
+    return _read(folder / entry.shard, entry.records)
+
+
+def read_neighbours(folder: Path, entry: CaseEntry) -> Iterator[SliceRecord]:
+    """Yield the unlabelled records of a case, after checking their shard.
+
+    Raises:
+      Refusal: As ``read_case`` and ``check_shards``.
+    """
+    shard = entry.neighbours
+    if shard is not None:
+        _check_shard(folder / shard.shard, entry.case, shard)
+        yield from _read(folder / shard.shard, shard.records)
+
+
+def _read(path: Path, records: int) -> Iterator[SliceRecord]:
     count = 0
     try:
         for serialised in read_records(path):
@@ -41,13 +56,13 @@ def read_case(folder: Path, entry: CaseEntry) -> Iterator[SliceRecord]:
         raise _refused(
             "shard-damaged", path, "complete records with matching CRCs", found
         ) from None
-    if count != entry.records:
-        raise _refused("shard-count", path, f"{entry.records} records", f"{count}")
+    if count != records:
+        raise _refused("shard-count", path, f"{records} records", f"{count}")
 
 
-def _check_shard(path: Path, entry: CaseEntry) -> None:
+def _check_shard(path: Path, case: str, entry: CaseEntry | NeighbourShard) -> None:
     if not path.is_file():
-        raise _refused("shard-missing", path, f"the shard of case {entry.case}", "no such file")
+        raise _refused("shard-missing", path, f"the shard of case {case}", "no such file")
     size = path.stat().st_size
     if size != entry.bytes:
         expected = f"{entry.bytes} bytes with {entry.records} records"
