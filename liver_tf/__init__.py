@@ -8,7 +8,14 @@ import TensorFlow.
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
+
+if sys.version_info < (3, 11):  # noqa: UP036 - any Python may start a checkout
+    sys.exit(
+        "liver_tf needs Python 3.11 or newer; this is Python "
+        f"{sys.version_info[0]}.{sys.version_info[1]}: {sys.executable}"
+    )
 
 if TYPE_CHECKING:
     from liver_tf.assessment.assessment_settings import EvaluateSettings

@@ -201,6 +201,12 @@ class Options:
                 del fields[field.name]
         return fields
 
+    def check_complete(self) -> None:
+        """Check what can be checked before slow imports and files; raises ``OptionError``.
+
+        For commands, right after parsing: what Python code may still add or never use.
+        """
+
     @classmethod
     def of(cls, settings: Self | None = None, /, **values: Any) -> Self:
         """Make the configuration from options by name, those of its parts included.

@@ -24,6 +24,14 @@ class Command:
         return self.description.splitlines()[0]
 
 
+def module_of(name: str) -> str:
+    """The module of a command, such as ``trainers.predict``; raises ``LookupError``."""
+    for folder in FOLDERS:
+        if (_BESIDE / folder / f"{name}.py").is_file():
+            return f"{folder}.{name}"
+    raise LookupError(name)
+
+
 def find_commands() -> dict[str, Command]:
     """All commands by name; imports none of them."""
     commands = {}

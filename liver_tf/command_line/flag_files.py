@@ -5,6 +5,7 @@ the protocols (``hier_freeze.flags`` etc.) and everything below ``flags/``.
 """
 
 import codecs
+import difflib
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -27,8 +28,15 @@ def find_flag_file(name: str | Path) -> Path:
     for candidate in (path, SHIPPED / path):
         if candidate.is_file():
             return candidate
-    shipped = ", ".join(sorted(file.name for file in SHIPPED.glob("*.flags")))
-    raise OptionError("flagfile", f"no such file: {name}. Shipped protocols: {shipped}")
+    # Not rglob(), which does not follow the links of a checkout.
+    patterns = ("*.flags", "*/*.flags", "*/*/*.flags")
+    files = [file.relative_to(SHIPPED).as_posix() for p in patterns for file in SHIPPED.glob(p)]
+    near = sorted(file for file in files if Path(file).name == path.name)
+    near = near or difflib.get_close_matches(path.name, files, n=1, cutoff=0.8)
+    protocols = sorted(file for file in files if "/" not in file)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Protocols: {', '.join(protocols)}."
+    where = "" if path.is_absolute() else f", neither in {Path.cwd()} nor among the shipped files"
+    raise OptionError("flagfile", f"no such file: {name}{where}. {hint}")
 
 
 def read_flag_file(name: str | Path) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Flags generated from configuration dataclasses, without absl's global state."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +11,12 @@ from liver_tf.command_line.flag_files import expand_flag_files
 from liver_tf.options import Option, OptionError, Options, check_each, options_of
 
 _Settings = TypeVar("_Settings", bound=Options)
+
+#: Python's words for a value that is no number, and ours.
+_NO_NUMBER = (
+    (r"invalid literal for int\(\) with base \d+: ", "expected a whole number, found "),
+    (r"could not convert string to float: ", "expected a number, found "),
+)
 
 _HELP = {"--help", "-help", "-h", "--helpshort", "-helpshort", "--helpfull", "-helpfull"}
 
@@ -56,7 +63,10 @@ def parse_values(cls: type[Options], arguments: Sequence[str]) -> dict[str, Any]
     try:
         rest = values(["", *expand_flag_files(list(map(str, arguments)))])[1:]
     except flags.Error as error:
-        raise OptionError(None, str(error)) from None
+        text = str(error)
+        for pattern, words in _NO_NUMBER:
+            text = re.sub(pattern, words, text)
+        raise OptionError(None, text) from None
     if rest:
         raise OptionError(
             None, f"unknown argument {rest[0]!r}: all arguments are flags, --name=value"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from liver_tf.command_line.flags_of_options import help_text, parse, wants_help
+from liver_tf.command_line.invocation import command_line
 from liver_tf.options import OptionError, Options
 from liver_tf.terminal_output import guard_standard_streams, output_error
 
@@ -35,7 +36,7 @@ def run(main: Main, *, tensorflow: bool = True) -> typing.NoReturn:
     try:
         status = execute(main, arguments, tensorflow=tensorflow)
     except OptionError as error:
-        print(f"{error.as_flag()}\nSee liver-tf {name} --help.", file=sys.stderr)
+        print(f"{error.as_flag()}\nSee {command_line(name)} --help.", file=sys.stderr)
         status = 1
     except KeyboardInterrupt:
         print("\ninterrupted; finished results are kept", file=sys.stderr)
@@ -53,6 +54,7 @@ def execute(main: Main, arguments: Sequence[str], *, tensorflow: bool = True) ->
     A refusal becomes one line on standard error and status 1; raises ``OptionError`` as ``parse``.
     """
     settings = parse(settings_class(main), arguments)
+    settings.check_complete()
     from liver_tf.disk_full import file_errors_as_refusals
     from liver_tf.refusals import Refusal, TrainingStopped
 

@@ -13,6 +13,7 @@ from liver_tf import atomic_files
 from liver_tf.conversion.convert_cases import CaseJob, CaseOutcome, convert_case
 from liver_tf.conversion.output_folder import MEMOS
 from liver_tf.disk_full import write_errors_as_refusals
+from liver_tf.extras import install_extra
 from liver_tf.refusals import Refusal
 
 _SUFFIX = ".outcome.json"
@@ -38,7 +39,7 @@ def convert_in_beam(jobs: list[CaseJob], options: list[str]) -> Iterator[CaseOut
             None,
             expected="Apache Beam for --engine=beam",
             found="no installed package apache_beam",
-            remedy="Run: pip install -c constraints.txt -e '.[beam]'.",
+            remedy=install_extra("beam"),
         ) from None
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     # Beam ignores misspelt options with a warning, which must stay visible.

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from liver_tf.extras import install_extra
 from liver_tf.refusals import Refusal
 
 _COPY_OR_EXPORT = "Copy the file again, or export it again from the archive."
@@ -64,7 +65,6 @@ _REMEDIES = {
     "dicom-bits": "Export the image again without overlays.",
     "dicom-padding": "Export the image again, or remove or correct PixelPaddingValue.",
     "dicom-pixels": "Export the image again, uncompressed if possible.",
-    "dicom-no-decoder": "Install the decoders: pip install 'liver_tf[codecs]'.",
     "no-geometry": "Export the image again with its geometry. Without it, results can be drawn but "
     "not written as NIfTI or DICOM SEG.",
     "series-incomplete": "Export the series again. --allow_damaged uses it without these files.",
@@ -116,5 +116,8 @@ _REMEDIES = {
 
 def bad_input(code: str, path: Path | str | None, expected: str, found: str) -> Refusal:
     """A refusal with the remedy of its code."""
-    remedy = _REMEDIES.get(code) or _GENERAL_REMEDIES[code.partition("-")[0]]
+    if code == "dicom-no-decoder":
+        remedy = install_extra("codecs")
+    else:
+        remedy = _REMEDIES.get(code) or _GENERAL_REMEDIES[code.partition("-")[0]]
     return Refusal(code, path, expected=expected, found=found, remedy=remedy)

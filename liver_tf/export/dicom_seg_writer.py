@@ -24,6 +24,7 @@ from liver_tf.ct.scan import Scan, require_geometry
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_seg_codes import PRIVATE_SCHEME, PRIVATE_SCHEME_NAME, codes_of
 from liver_tf.export.valid_dicom_elements import empty_invalid, is_valid_uid, shorten_decimals
+from liver_tf.extras import install_extra
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.refusals import Refusal
 from liver_tf.trained_on import UNVALIDATED
@@ -126,7 +127,7 @@ def _segmentation(
             scan.source.path,
             expected="the package highdicom, which writes DICOM SEG",
             found="an installation without it",
-            remedy="Install the extra: pip install 'liver_tf[dicom-seg]'.",
+            remedy=install_extra("dicom-seg"),
         ) from None
     # Its log lines contain identifiers.
     logging.getLogger("highdicom").setLevel(logging.CRITICAL + 1)

@@ -14,6 +14,7 @@ from liver_tf.disk_full import tensorflow_write_errors, write_refusal
 from liver_tf.export.model_card import model_card
 from liver_tf.export.signatures import signatures_of
 from liver_tf.export.warmup_requests import write_warmup
+from liver_tf.extras import install_extra
 from liver_tf.folder_lock import held_alone
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.roi_box import NOMINAL_SPACING_MM
@@ -114,7 +115,7 @@ def _export(
         atomic_files.write_json(extra / MEANING, meaning)
         atomic_files.write_text(extra / CARD, model_card(meaning, measures))
         if not write_warmup(extra, output.parent.name):
-            left_out.append("no warm-up requests: they require pip install 'liver_tf[serving]'")
+            left_out.append(f"no warm-up requests. For them: {install_extra('serving')}")
         files = [path for path in partial.rglob("*") if path.is_file()]
         # The card is for readers, who may add to it.
         covered = [path.relative_to(partial).as_posix() for path in files if path.name != CARD]

@@ -24,6 +24,7 @@ from liver_tf.ct.hu_plausibility import (
     HuHistogram,
     refuse_implausible_hu,
 )
+from liver_tf.extras import install_extra
 from liver_tf.inference.slice_batches import raise_not_finite
 from liver_tf.refusals import Refusal
 from liver_tf.serving.answer_types import (
@@ -281,8 +282,7 @@ def check_model(folder: Path) -> None:
 
 
 def _not_installed(what: str, extra: str) -> Refusal:
-    remedy = f"Install the extra: pip install 'liver_tf[{extra}]'."
-    return _refusal("extra-missing", what, "an installation without it", remedy)
+    return _refusal("extra-missing", what, "an installation without it", install_extra(extra))
 
 
 def _no_answer(found: str, remedy: str = _NO_SERVER) -> Refusal:

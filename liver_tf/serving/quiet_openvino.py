@@ -3,6 +3,7 @@
 import sys
 from types import ModuleType
 
+from liver_tf.extras import install_extra
 from liver_tf.refusals import Refusal
 
 
@@ -21,6 +22,6 @@ def import_openvino() -> ModuleType:
             None,
             expected="OpenVINO",
             found="an installation without it",
-            remedy="Install the extra: pip install 'liver_tf[openvino]'.",
+            remedy=install_extra("openvino"),
         ) from None
     return openvino

@@ -4,6 +4,7 @@ import os
 from collections.abc import Collection
 from typing import Any
 
+from liver_tf.extras import install_extra
 from liver_tf.refusals import Refusal
 from liver_tf.studies.run_process import FAILED, JobResult, StudyJob, execute_job
 
@@ -34,7 +35,7 @@ class RayEngine:
                 None,
                 expected="Ray for --engine=ray",
                 found="no module ray",
-                remedy="Run: pip install -c constraints.txt -e '.[ray]'.",
+                remedy=install_extra("ray"),
             ) from None
         _require_answer(address)
         try:

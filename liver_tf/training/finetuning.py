@@ -12,7 +12,6 @@ from liver_tf.labels import LabelSet
 from liver_tf.model.description import Description, load_description
 from liver_tf.model.transfer import head_from_old, transfer
 from liver_tf.model.weights_file import stored_hash
-from liver_tf.options import OptionError
 from liver_tf.records.folds import Split, hold_out, load_folds, require_parts, validate_on_test
 from liver_tf.records.manifest import Manifest, load_manifest
 from liver_tf.refusals import Refusal
@@ -130,8 +129,7 @@ def _split(settings: FinetuneSettings, manifest: Manifest) -> Split:
     if settings.folds_file is None:
         return hold_out(manifest, validation_share=settings.validation_share, seed=settings.seed)
     splits = load_folds(settings.folds_file, manifest)
-    if settings.fold >= len(splits):
-        raise OptionError("fold", f"expected 0 to {len(splits) - 1}, found {settings.fold}")
+    settings.check_fold(len(splits))
     split = splits[settings.fold]
     require_parts(split, settings.folds_file)
     if settings.validation == TEST_FOLD:

@@ -27,7 +27,10 @@ class Protocol:
         if self.start not in STARTS:
             raise ValueError(f"start: expected one of {', '.join(STARTS)}; got {self.start!r}")
         if not self.cycles:
-            raise ValueError(f"protocol {self.name!r} has no cycle; give --cycle at least once")
+            raise ValueError(
+                f"protocol {self.name!r} has no cycle; name a protocol, e.g. "
+                "--flagfile=hier_freeze.flags, or give --cycle at least once"
+            )
         if not self.name or not self.name.replace("_", "").replace("-", "").isalnum():
             raise ValueError(
                 f"protocol name: expected letters, digits, '_' and '-', got {self.name!r}"
@@ -67,10 +70,19 @@ def parse_cycle(line: str, defaults: CycleSettings) -> CycleSettings:
                 raise ValueError(
                     f"cannot read {setting!r}; settings are {', '.join(_OVERRIDES)} (name=value)"
                 )
-            changes[name] = _OVERRIDES[name](value)
+            changes[name] = _converted(name, value)
         return replace(defaults, **changes)
     except ValueError as error:
         raise ValueError(f"--cycle={line}: {error}") from None
+
+
+def _converted(name: str, value: str) -> float | str:
+    kind = _OVERRIDES[name]
+    try:
+        return kind(value)
+    except ValueError:
+        number = "a whole number" if kind is int else "a number"
+        raise ValueError(f"{name}: expected {number}, found {value!r}") from None
 
 
 def protocol_table(protocol: Protocol, parameters: dict[str, ParameterCount]) -> str:

@@ -1,9 +1,11 @@
 """Options of ``pretrain`` and ``finetune``. Does not import TensorFlow."""
 
+import contextlib
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from liver_tf.bounded_files import read_json
 from liver_tf.bundled_networks import LESION
 from liver_tf.default_paths import FINETUNE_RUNS, FOLDS_FILE, LESION_RUN, ROI_RECORDS
 from liver_tf.model.architecture import Architecture
@@ -221,6 +223,21 @@ class FinetuneSettings(TrainingSettings):
             return Protocol(self.protocol, self.start, cycles)
         except ValueError as error:
             raise OptionError(None, str(error)) from None
+
+    def check_complete(self) -> None:
+        super().check_complete()
+        self.parsed_protocol()
+        if self.folds_file is None or self.dry_run:
+            return
+        folds = self.fold + 1
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # refused later
+            folds = len(read_json(self.folds_file)["folds"])
+        self.check_fold(folds)
+
+    def check_fold(self, folds: int) -> None:
+        """Raise ``OptionError`` unless there is such a fold."""
+        if self.fold >= folds:
+            raise OptionError("fold", f"expected 0 to {folds - 1}, found {self.fold}")
 
     @property
     def run(self) -> Path:

@@ -1,12 +1,17 @@
 """The console script ``liver-tf``."""
 
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from liver_tf import __version__
 from liver_tf.command_line import console
 from liver_tf.command_line.commands import find_commands
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -50,3 +55,22 @@ def test_an_unknown_command_is_refused_with_the_nearest_one(liver_tf_script):
         "no command 'predikt'. Did you mean predict? See liver-tf --help.\n",
     )
     assert liver_tf_script("--version") == (0, f"{__version__}\n", "")
+
+
+def test_the_script_suggests_itself_for_help(tmp_path):
+    """As pip writes it: a file ``liver-tf`` that Python runs."""
+    script = tmp_path / "liver-tf"
+    script.write_text(
+        "import sys\nfrom liver_tf.command_line.console import main\nsys.exit(main())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script, "pretrain", "--epochs=many"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "flag --epochs=many: expected a whole number, found 'many'\nSee liver-tf pretrain --help.\n"
+    )

@@ -82,6 +82,21 @@ def test_files_that_cannot_be_read_are_refused(lines, message):
         read_flag_file("loop.flags")
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("heir_freeze.flags", "Did you mean hier_freeze.flags?"),
+        ("pretrain_liver.flags", "Did you mean flags/pretrain_liver.flags?"),
+        ("mine.flags", "Protocols: baseline.flags, freeze_encoder.flags, "),
+    ],
+)
+def test_a_missing_file_says_where_it_was_looked_for(tmp_path, name, hint):
+    with pytest.raises(OptionError) as caught:
+        find_flag_file(name)
+    assert f"no such file: {name}, neither in {tmp_path} nor among the shipped" in str(caught.value)
+    assert hint in str(caught.value)
+
+
 def test_an_absolute_path_is_not_looked_up_elsewhere(tmp_path):
     with pytest.raises(OptionError, match="no such file"):
         find_flag_file(tmp_path / "hier_freeze.flags")

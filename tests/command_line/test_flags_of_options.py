@@ -43,9 +43,10 @@ def test_later_flags_override_earlier_ones_and_nothing_is_remembered():
     ("arguments", "message"),
     [
         (["--epoch=3"], "Unknown command line flag 'epoch'. Did you mean: epochs"),
-        (["--epochs=many"], "flag --epochs=many: invalid literal"),
+        (["--epochs=many"], "flag --epochs=many: expected a whole number, found 'many'"),
         (["--start=middle"], "flag --start=middle: value should be one of <pretrained|scratch>"),
         (["enc1"], "unknown argument 'enc1': all arguments are flags"),
+        (["--rate_decay=x"], "flag --rate_decay=x: expected a number, found 'x'"),
         (["--epochs=0"], "epochs: expected at least 1, found 0"),
         (["--jit_compile"], "jit_compile: requires --nodeterministic"),
         (["--validation=test_fold", "--folds_file="], "validation: test_fold needs the folds"),

@@ -65,7 +65,9 @@ def run_module(*arguments):
 def test_a_mistake_is_one_line_and_a_hint():
     done = run_module("data_prep.check_leakage", "--folds_file=x")
     assert done.returncode == 1
-    assert done.stderr == "--records: must be given\nSee liver-tf check_leakage --help.\n"
+    assert done.stderr == (
+        "--records: must be given\nSee python -m data_prep.check_leakage --help.\n"
+    )
     assert done.stdout == ""
 
 

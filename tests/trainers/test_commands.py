@@ -2,9 +2,11 @@
 
 import json
 import shutil
+import sys
 
 import pytest
 
+from liver_tf.command_line.run_command import execute
 from liver_tf.folder_lock import locked_folder
 from liver_tf.model.block_weights import block_hashes
 from liver_tf.model.description import load_network
@@ -78,6 +80,29 @@ def test_from_records_to_fine_tuned_weights(work, command, capsys):
     assert "[shard-size]" in capsys.readouterr().err
 
 
+def test_mistakes_in_a_protocol_or_fold_are_found_before_tensorflow_is_imported(
+    tmp_path, monkeypatch
+):
+    """As one line each, and before records, folds or weights are looked for."""
+    monkeypatch.setitem(sys.modules, "liver_tf.quiet_tensorflow", None)  # importing it fails
+    (tmp_path / "folds.json").write_text('{"folds": [{}, {}, {}]}')
+
+    def mistake(*arguments):
+        with pytest.raises(OptionError) as caught:
+            execute(finetune.main, arguments)
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    assert "has no cycle; name a protocol, e.g. --flagfile=hier_freeze.flags" in mistake()
+    assert "--cycle=enc9: blocks 'enc9': there is no block" in mistake("--cycle=enc9")
+    found = mistake("--cycle=none epochs=x")
+    assert found == "--cycle=none epochs=x: epochs: expected a whole number, found 'x'"
+    fold = ("--cycle=none", f"--folds_file={tmp_path}/folds.json", "--fold=7")
+    assert mistake(*fold) == "fold: expected 0 to 2, found 7"
+    with pytest.raises(ImportError):  # nothing else is wrong
+        execute(finetune.main, [*fold[:2], "--fold=2"])
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -97,7 +122,7 @@ def test_arguments_that_mean_nothing_are_refused(work, command, changes, message
 @pytest.mark.parametrize(
     ("cycles", "message"),
     [
-        ([], "protocol 'mine' has no cycle; give --cycle at least once"),
+        ([], "protocol 'mine' has no cycle; name a protocol"),
         (["enc9"], "--cycle=enc9: .* there is no block 'enc9'"),
         (["none", "all"], "--cycle=all: a cycle with all blocks frozen trains nothing"),
     ],
