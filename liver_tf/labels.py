@@ -91,5 +91,8 @@ LESION_TYPES = LabelSet("lesion_types", ("background", "liver", "cyst", "hemangi
 #: What the lesion voxels of a label map state: the type of the lesion, or their own.
 LESIONS, VOXELS = "lesions", "voxels"
 
+#: What a segment of a DICOM SEG holds: all of a class, or one lesion.
+CLASS, LESION = "class", "lesion"
+
 #: Diagnosis of a slice without a lesion.
 HEALTHY = "healthy"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 #: Coding scheme of classes without a standard code. Private schemes begin with 99 (PS3.16, 8.2).
 PRIVATE_SCHEME = "99LIVERTF"
-PRIVATE_SCHEME_NAME = "Names of classes in a label set of liver_tf"
+PRIVATE_SCHEME_NAME = "Names in liver_tf: classes of a label set, measurements of lesion types"
 
 #: Maximum characters of CodeValue and SegmentLabel (VR SH and LO, PS3.5 6.2).
 _LONGEST_VALUE, _LONGEST_TEXT = 16, 64
@@ -69,6 +69,12 @@ def codes_of(class_name: str) -> SegmentCodes:
     if code is None:
         code = Code(_private_value(class_name), PRIVATE_SCHEME, label)
     return SegmentCodes(label, ABNORMAL_STRUCTURE, code, LIVER_STRUCTURE)
+
+
+def private_code(text: str, note: str = "") -> Code:
+    """A private code that depends on both texts alone; the meaning is never without ``note``."""
+    meaning = _ascii(text)[: _LONGEST_TEXT - len(note)] + note
+    return Code(_private_value(text + note), PRIVATE_SCHEME, meaning)
 
 
 def _ascii(name: str) -> str:

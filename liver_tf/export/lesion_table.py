@@ -36,20 +36,23 @@ def lesion_table(
     findings: ScanFindings,
     shown: Sequence[Mapping[str, Any]],
     swatches: Mapping[str, Mapping[str, Any]],
+    tracking_uids: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """One row per lesion: ``cells`` (text and sort value), ``more`` (name and value), thumbnail.
 
     Args:
       shown: Slice and boxes of every lesion, as in ``page_data``.
       swatches: Lines of the classes by name.
+      tracking_uids: Of every lesion, or empty.
     """
+    tracked = [[("tracking UID", uid)] for uid in tracking_uids] or [[] for _ in shown]
     return [
         {
             "cells": _cells(lesion, swatches),
-            "more": _more(lesion),
+            "more": [*_more(lesion), *uid],
             **_thumbnail(findings, place["slice"], place["places"]),
         }
-        for lesion, place in zip(findings.lesions, shown, strict=True)
+        for lesion, place, uid in zip(findings.lesions, shown, tracked, strict=True)
     ]
 
 

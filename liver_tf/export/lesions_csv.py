@@ -18,6 +18,8 @@ Scalar = str | int | float | bool | None
 
 #: The last column, about the lesion's type; empty unless types were learned from phantoms.
 TYPE_NOTE = "type_note"
+#: A column after it: the Tracking UID in DICOM SEG and SR; only if they are written.
+TRACKING = "tracking_uid"
 
 #: Columns of fields that have the same parts in every lesion.
 _PAIRS = {"slices": ("first_slice", "last_slice")}

@@ -6,6 +6,7 @@ viewing; the label map is exact, and outlines follow its pixel edges. Template, 
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,17 @@ _KEYS = (
 )
 
 
-def scan_page(title: str, findings: ScanFindings, made_by: AlgorithmIdentity) -> str:
-    """The page, HTML5. It contains no name, path or identifier except ``title``.
+def scan_page(
+    title: str,
+    findings: ScanFindings,
+    made_by: AlgorithmIdentity,
+    tracking_uids: Sequence[str] = (),
+) -> str:
+    """The page, HTML5. It contains no name, path or identifier except these arguments.
 
     Args:
       title: Name of the scan; never the name of a patient or of a file.
+      tracking_uids: Of every lesion, if they are in DICOM SEG or SR.
     """
     warn = findings.status == NO_LIVER
     data = page_data(findings)
@@ -77,7 +84,9 @@ def scan_page(title: str, findings: ScanFindings, made_by: AlgorithmIdentity) ->
         keys=_KEYS,
         last=len(findings.labels) - 1,
         headings=headings_of(findings),
-        rows=lesion_table(findings, data["lesions"], {each["name"]: each for each in classes}),
+        rows=lesion_table(
+            *(findings, data["lesions"], {each["name"]: each for each in classes}), tracking_uids
+        ),
         notes=_notes(findings, made_by),
         style=Markup(_HERE.with_suffix(".css").read_text(encoding="utf-8")),
         script=Markup("".join(_HERE.with_name(n).read_text(encoding="utf-8") for n in SCRIPTS)),

@@ -1,4 +1,4 @@
-"""The result folder of a scan: label map, DICOM SEG, tables, overlays and the scan page."""
+"""The result folder of a scan: label map, DICOM SEG and SR, tables, overlays, the scan page."""
 
 import math
 from collections.abc import Mapping
@@ -11,9 +11,12 @@ import numpy as np
 from liver_tf import atomic_files
 from liver_tf.ct.nifti_writer import write_nifti_labels, zeros_like_file
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
+from liver_tf.export.dicom_derived import has_highdicom
 from liver_tf.export.dicom_seg_writer import write_dicom_seg
+from liver_tf.export.dicom_sr_writer import write_dicom_sr
 from liver_tf.export.lesion_thumbnail import thumbnail
 from liver_tf.export.lesions_csv import (
+    TRACKING,
     TYPE_NOTE,
     Scalar,
     centroids_of,
@@ -24,12 +27,14 @@ from liver_tf.export.lesions_csv import (
 from liver_tf.export.scan_findings import NO_LIVER, NO_LIVER_TITLE, NO_LIVER_WARNING, ScanFindings
 from liver_tf.export.scan_page import scan_page
 from liver_tf.export.scan_page_data import first_shown
-from liver_tf.labels import LIVER
+from liver_tf.export.tracked_lesions import TrackedLesions
+from liver_tf.labels import CLASS, LESION, LIVER
 from liver_tf.refusals import Caution, Refusal
 from liver_tf.report.overlays.draw_overlays import Panel, draw_overlay
 from liver_tf.trained_on import UNVALIDATED
 
 LABELS, LESION_IDS, SEG = "labels.nii.gz", "lesion_ids.nii.gz", "segmentation.dcm"
+SR = "report.dcm"
 JSON, CSV, PAGE = "lesions.json", "lesions.csv", "scan.html"
 THUMBNAIL, _THUMBNAIL_SIDE = "thumbnail.jpg", 160
 
@@ -72,6 +77,8 @@ def write_results(
     made_by: AlgorithmIdentity,
     *,
     pictures: int,
+    sr: bool = True,
+    segments: str = CLASS,
     facts: Mapping[str, Any] | None = None,
 ) -> ScanResults:
     """Write the results of a scan into a new folder, atomically.
@@ -82,6 +89,8 @@ def write_results(
     Args:
       folder: A new folder; its name identifies the scan in the results.
       pictures: Maximum number of overlay images.
+      sr: Write a DICOM SR of a DICOM scan, if highdicom is installed.
+      segments: Segments of the DICOM SEG, ``class`` or ``lesion``.
       facts: Further entries of ``lesions.json``, such as the settings of the cascade.
 
     Raises:
@@ -96,12 +105,22 @@ def write_results(
         float(mm) if math.isfinite(mm) else None for mm in findings.scan.spacing_mm
     ]
     with atomic_files.atomic_folder(folder) as partial:
-        missing, unwritten = _write_labels(partial, findings, made_by)
+        missing = _write_labels(partial, findings)
+        tracking_uids: tuple[str, ...] = ()
+        unwritten: tuple[Caution, ...] = ()
+        if findings.scan.source.kind != "nifti":
+            lesions = TrackedLesions.of(findings, made_by)
+            unwritten = _write_dicom(partial, findings, lesions, made_by, missing, sr, segments)
+            if (partial / SR).exists() or (segments == LESION and (partial / SEG).exists()):
+                tracking_uids = lesions.uids
+                rows = [row | {TRACKING: uid} for row, uid in zip(rows, tracking_uids, strict=True)]
         cautions = (*findings.scan.cautions, *findings.cautions, *unwritten)
         drawn = _draw_overlays(partial, findings, pictures)
         write_lesions_csv(partial / CSV, rows, folder.name, findings.status)
         (partial / THUMBNAIL).write_bytes(_thumbnail(findings))
-        atomic_files.write_text(partial / PAGE, scan_page(folder.name, findings, made_by))
+        atomic_files.write_text(
+            partial / PAGE, scan_page(folder.name, findings, made_by, tracking_uids)
+        )
         atomic_files.write_json(
             partial / JSON,
             {
@@ -118,8 +137,11 @@ def write_results(
                 "diagnosis": findings.diagnosis,
                 "labels": dict(enumerate(findings.label_set.classes)),
                 "lesions": [
-                    plain({**asdict(lesion), **asdict(centroid)})
-                    for lesion, centroid in zip(findings.lesions, centroids, strict=True)
+                    plain({**asdict(lesion), **asdict(centroid), **uid})
+                    for lesion, centroid, uid in zip(
+                        *(findings.lesions, centroids, _uid_fields(findings, tracking_uids)),
+                        strict=True,
+                    )
                 ],
                 "cautions": [asdict(each) for each in cautions],
                 "files": sorted(path.name for path in partial.iterdir()),
@@ -137,38 +159,63 @@ def write_results(
     )
 
 
-def _write_labels(
-    folder: Path, findings: ScanFindings, made_by: AlgorithmIdentity
-) -> tuple[dict[str, dict[str, str]], tuple[Caution, ...]]:
-    """Write NIfTI and DICOM SEG; returns why files are missing, by name, and cautions."""
-    scan, labels = findings.scan, findings.labels
-    missing: dict[str, dict[str, str]] = {}
+def _write_labels(folder: Path, findings: ScanFindings) -> dict[str, dict[str, str]]:
+    """Write label map and lesion numbers as NIfTI; returns why they are missing, by name."""
+    scan = findings.scan
     try:
-        write_nifti_labels(folder / LABELS, labels, scan)
+        write_nifti_labels(folder / LABELS, findings.labels, scan)
         numbers = zeros_like_file(scan, findings.components.dtype)
         findings.components.paint(numbers)
         write_nifti_labels(folder / LESION_IDS, numbers, scan)
     except Refusal as refusal:
-        missing[LABELS] = missing[LESION_IDS] = refusal.to_json()
-    if scan.source.kind == "nifti":
-        return missing, ()
+        return {LABELS: refusal.to_json(), LESION_IDS: refusal.to_json()}
+    return {}
+
+
+def _write_dicom(
+    folder: Path,
+    findings: ScanFindings,
+    lesions: TrackedLesions,
+    made_by: AlgorithmIdentity,
+    missing: dict[str, dict[str, str]],
+    sr: bool,
+    segments: str,
+) -> tuple[Caution, ...]:
+    """Write DICOM SEG and SR; adds why files are missing, by name, and returns cautions."""
+    sr = sr and has_highdicom()
     try:
         written = write_dicom_seg(
-            *(folder / SEG, labels, scan, findings.label_set, made_by),
+            *(folder / SEG, findings.labels, findings.scan, findings.label_set, made_by),
             types_unvalidated=findings.trained_on.types_unvalidated,
+            lesions=lesions,
+            segments=segments,
         )
     except Refusal as refusal:
-        missing[SEG] = refusal.to_json()
-        return missing, ()
+        missing |= dict.fromkeys([SEG, SR] if sr else [SEG], refusal.to_json())
+        return ()
     if not written.frames:
         missing[SEG] = {
             "code": "nothing-found",
             "came": "neither liver nor lesion: a DICOM SEG must have at least one frame",
         }
-    if not written.not_copied:
-        return missing, ()
-    text = f"{SEG} lacks {', '.join(written.not_copied)}: not valid DICOM in the scan"
-    return missing, (Caution("seg-not-copied", text),)
+    names, not_copied = [SEG] if written.frames else [], written.not_copied
+    if sr and not findings.lesions:
+        missing[SR] = {"code": "nothing-found", "came": "no lesion: a DICOM SR must measure one"}
+    elif sr:
+        try:
+            not_copied = write_dicom_sr(folder / SR, findings, lesions, made_by, folder / SEG)
+            names.append(SR)
+        except Refusal as refusal:
+            missing[SR] = refusal.to_json()
+    if not not_copied:
+        return ()
+    lacks = "lack" if len(names) > 1 else "lacks"
+    text = f"{' and '.join(names)} {lacks} {', '.join(not_copied)}: not valid DICOM in the scan"
+    return (Caution("seg-not-copied", text),)
+
+
+def _uid_fields(findings: ScanFindings, uids: tuple[str, ...]) -> list[dict[str, str]]:
+    return [{TRACKING: uid} for uid in uids] or [{} for _ in findings.lesions]
 
 
 def _thumbnail(findings: ScanFindings) -> bytes:

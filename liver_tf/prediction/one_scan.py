@@ -62,6 +62,8 @@ def predict_scan(
         findings,
         made_by or AlgorithmIdentity(),
         pictures=settings.pictures,
+        sr=settings.sr,
+        segments=settings.segments,
         facts={
             "method": {
                 **cascade.facts(),

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from liver_tf import labels
 from liver_tf.bundled_networks import LESION
 from liver_tf.ct.reading_settings import ReadingSettings
 from liver_tf.default_paths import PREDICTIONS
 from liver_tf.inference.cascade_settings import CascadeSettings
-from liver_tf.labels import LESIONS, VOXELS
+from liver_tf.labels import CLASS, LESIONS, VOXELS
 from liver_tf.options import OptionError, Options, option, part
 
 
@@ -26,6 +27,17 @@ class ResultSettings(Options):
         "Classes in label map, DICOM SEG, overlays and page: one type per lesion, or the most "
         "likely type of each voxel.",
         choices=(LESIONS, VOXELS),
+    )
+    sr: bool = option(
+        True,
+        "Write the lesions of DICOM scans as a DICOM SR as well. Requires highdicom (extra "
+        "dicom-seg), as the DICOM SEG does.",
+    )
+    segments: str = option(
+        CLASS,
+        "Segments of the DICOM SEG: one for each class, or one for each lesion and one for the "
+        "liver.",
+        choices=(CLASS, labels.LESION),
     )
     pictures: int = option(6, "Maximum number of overlay images for a scan.", low=0)
     paths_in_table: bool = option(

@@ -14,7 +14,7 @@ import jinja2
 from liver_tf import atomic_files
 from liver_tf.bounded_files import read_json
 from liver_tf.csv_text import csv_text
-from liver_tf.export.scan_results import CSV, JSON, LABELS, PAGE, SEG, THUMBNAIL
+from liver_tf.export.scan_results import CSV, JSON, LABELS, PAGE, SEG, SR, THUMBNAIL
 
 INDEX, RESULTS = "index.html", "results.csv"
 #: What begins a file that this module wrote; others are not replaced.
@@ -94,7 +94,7 @@ def _results(folder: Path) -> dict[str, Any]:
         "headline": contents.get("headline", f"{count} lesions, {contents['status']}"),
         "cautions": [f"{each['code']}: {each['text']}" for each in contents["cautions"]],
         "notice": (contents.get("trained_on") or {}).get("notice"),
-        "links": [name for name in (PAGE, CSV, LABELS, SEG) if name in stored],
+        "links": [name for name in (PAGE, CSV, LABELS, SEG, SR) if name in stored],
         "thumbnail": THUMBNAIL if THUMBNAIL in stored else None,
         "lesions": lesions,
     }

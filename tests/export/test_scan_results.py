@@ -27,7 +27,7 @@ from tests.builders.placed_series import MARK_HU, write_placed_series
 AXIAL = ((1, 0, 0), (0, 1, 0))
 NAMES = {
     *("labels.nii.gz", "lesion_ids.nii.gz", "segmentation.dcm"),
-    *("lesions.json", "lesions.csv", "scan.html", "thumbnail.jpg"),
+    *("lesions.json", "lesions.csv", "scan.html", "thumbnail.jpg", "report.dcm"),
 }
 
 
@@ -128,7 +128,7 @@ def test_each_lesion_has_one_class_in_all_files(series, tmp_path, one_type):
     assert headline in (tmp_path / "scan-001" / "scan.html").read_text()
 
 
-def test_only_the_seg_contains_the_patient(series, tmp_path):
+def test_only_seg_and_sr_contain_the_patient(series, tmp_path):
     pytest.importorskip(
         "highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')"
     )
@@ -139,7 +139,7 @@ def test_only_the_seg_contains_the_patient(series, tmp_path):
         for path in (tmp_path / "scan-001").iterdir()
         if b"CANARY" in path.read_bytes() or scan.source.series_uid.encode() in path.read_bytes()
     ]
-    assert knowing == ["segmentation.dcm"]
+    assert sorted(knowing) == ["report.dcm", "segmentation.dcm"]
     assert "CANARY" not in reported
 
 
@@ -183,7 +183,7 @@ def test_without_geometry_the_other_results_are_written(tmp_path):
     write_placed_series(tmp_path / "series", *AXIAL, change=change)
     scan = read_dicom_slice(tmp_path / "series" / "1.dcm")
     _, reported, contents = results_of(scan, tmp_path / "scan-001")
-    assert set(contents["not_written"]) == {
+    assert set(contents["not_written"]) - {"report.dcm"} == {
         *("labels.nii.gz", "lesion_ids.nii.gz", "segmentation.dcm")
     }
     assert {entry["code"] for entry in contents["not_written"].values()} == {"no-geometry"}
@@ -210,6 +210,7 @@ def test_without_a_valid_seg_the_other_results_are_written(tmp_path):
     )
     assert contents["not_written"]["segmentation.dcm"]["code"] == "seg-source"
     assert "FrameOfReferenceUID" in contents["not_written"]["segmentation.dcm"]["came"]
+    assert contents["not_written"]["report.dcm"]["code"] == "seg-source"
     assert "labels.nii.gz" in contents["files"]
     assert "no segmentation.dcm: seg-source" in reported
 
@@ -227,7 +228,7 @@ def test_elements_missing_in_the_seg_are_listed_without_values(tmp_path):
     _, reported, contents = results_of(
         read_dicom_series(tmp_path / "series"), tmp_path / "scan-001"
     )
-    text = "segmentation.dcm lacks PatientID: not valid DICOM in the scan"
+    text = "segmentation.dcm and report.dcm lack PatientID: not valid DICOM in the scan"
     assert text in reported
     assert {"code": "seg-not-copied", "text": text} in contents["cautions"]
     assert "CANARY" not in reported + json.dumps(contents)

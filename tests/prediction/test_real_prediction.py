@@ -107,11 +107,14 @@ def test_dcmqi_slices_of_a_series_and_alone(predicted):
 
 @needs_dciodvfy
 @pytest.mark.parametrize("name", ["chaos-dicom", "dcmqi", "dcmqi-slice"])
-def test_dciodvfy_finds_no_error_in_the_segs(predicted, name):
-    path = predicted / name / "segmentation.dcm"
+@pytest.mark.parametrize(
+    ("file", "kind"), [("segmentation.dcm", "Segmentation"), ("report.dcm", "ComprehensiveSR")]
+)
+def test_dciodvfy_finds_no_error_in_seg_and_sr(predicted, name, file, kind):
+    path = predicted / name / file
     done = subprocess.run(["dciodvfy", path], capture_output=True, text=True, check=False)
     reported = (done.stdout + done.stderr).splitlines()
-    assert "Segmentation" in reported
+    assert kind in reported
     assert [line for line in reported if line.startswith("Error")] == []
 
 
