@@ -14,6 +14,9 @@ from liver_tf.ct.reading_settings import ReadingSettings
 from liver_tf.labels import HEALTHY, LESION_TYPES, LabelSet
 from liver_tf.options import REQUIRED, OptionError, Options, option, part
 
+#: Segmentations of a series that are read: all, or all but those that ``predict`` wrote.
+ALL, CORRECTED = "all", "corrected"
+
 
 @dataclass(frozen=True, kw_only=True)
 class SourceSettings(Options):
@@ -43,6 +46,12 @@ class SourceSettings(Options):
         "series: meaning of the segments of a DICOM SEG, each by its number, name or code, and a "
         "class after the last colon: liver, lesion, background (ignored), or one of "
         "--lesion_types instead of lesion. For example liver:liver,SCT:4147007:metastasis.",
+    )
+    labels: str = option(
+        ALL,
+        "series: the segmentations to read. corrected: not those that predict wrote; a series that "
+        "has no other one is refused.",
+        choices=(ALL, CORRECTED),
     )
     series_without_patient_id: str = option(
         "refuse",
@@ -85,6 +94,8 @@ class SourceSettings(Options):
             self.mask_meanings()
         if self.source == "series":
             self.segment_classes()
+        elif self.labels == CORRECTED:
+            raise OptionError("labels", "corrected is for --source=series only")
 
     def typed_labels(self) -> LabelSet:
         """The label set with ``lesion_types``; raises ``OptionError``."""
@@ -138,5 +149,6 @@ class SourceSettings(Options):
             return {
                 "segments": segments_text(segments, key),
                 "series_without_patient_id": self.series_without_patient_id,
+                **({"labels": CORRECTED} if self.labels == CORRECTED else {}),
             }
         return {}

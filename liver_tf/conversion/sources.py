@@ -16,7 +16,7 @@ from liver_tf.conversion.cases import CaseTask
 from liver_tf.conversion.neighbours import find_neighbours
 from liver_tf.conversion.patient_id_check import refuse_patients_with_two_names
 from liver_tf.conversion.segment_mapping import Segments
-from liver_tf.conversion.source_settings import SourceSettings
+from liver_tf.conversion.source_settings import CORRECTED, SourceSettings
 from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_series_search import find_series_files
 from liver_tf.ct.lits_search import find_lits_cases, source_group
@@ -61,6 +61,7 @@ def _find(settings: SourceSettings, key: bytes) -> tuple[list[CaseTask], list[Re
             segments,
             study_is_patient=settings.series_without_patient_id == "own_patient",
             allow_damaged=settings.reading.allow_damaged,
+            corrected=settings.labels == CORRECTED,
         )
         for code, count in sorted(ignored.items()):
             print(f"ignored: {count} x {code}", file=sys.stderr)
@@ -111,17 +112,21 @@ def find_series(
     *,
     study_is_patient: bool = False,
     allow_damaged: bool = False,
+    corrected: bool = False,
 ) -> tuple[list[CaseTask], list[Refusal], Counter[str]]:
     """Find all CT series below a folder with their DICOM SEG.
 
     ``study_is_patient`` accepts a series without PatientID: its study is a separate patient.
-    ``allow_damaged`` leaves out slices that cannot be read.
+    ``allow_damaged`` leaves out slices that cannot be read, ``corrected`` segmentations that this
+    program wrote.
 
     Returns:
       Tasks, refusals, and the number of ignored files by reason
       (:func:`liver_tf.ct.dicom_series_search.find_series_files`).
     """
-    series, refusals, ignored = find_series_files(folder, allow_damaged=allow_damaged)
+    series, refusals, ignored = find_series_files(
+        folder, allow_damaged=allow_damaged, corrected=corrected
+    )
     spellings: dict[str, set[str]] = defaultdict(set)
     for files in series:
         spellings[patient_key(files.patient_id)].add(files.patient_id)

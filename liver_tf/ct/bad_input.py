@@ -73,6 +73,8 @@ _REMEDIES = {
     "a different patient, use --series_without_patient_id=own_patient.",
     "series-no-seg": "Add it below the folder (RT structure sets are not read: convert them to "
     "DICOM SEG), or remove the series.",
+    "series-not-corrected": "Correct the segmentation and add the result, or remove the series: "
+    "a network does not learn from its own output.",
     "series-patients": "Export the series of each patient separately.",
     "series-studies": "Export the series of each study separately.",
     "series-frames": "Export again: slices with several frames of reference cannot be placed "

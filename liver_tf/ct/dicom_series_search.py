@@ -38,7 +38,10 @@ _NEEDED = (
     "PatientID",
     "ImageType",
     "ReferencedSeriesSequence",
+    "Manufacturer",
 )
+#: Manufacturer of the DICOM SEG that this program writes; editors write their own.
+OURS = "liver_tf"
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class SeriesFiles:
 
 
 def find_series_files(
-    folder: Path | str, *, allow_damaged: bool = False
+    folder: Path | str, *, allow_damaged: bool = False, corrected: bool = False
 ) -> tuple[list[SeriesFiles], list[Refusal], Counter[str]]:
     """Find all CT series with a segmentation below a folder.
 
@@ -72,6 +75,8 @@ def find_series_files(
     folders are skipped. A single slice without segmentation in the folder of a longer series is a
     stray; it and other files of the folder are excluded with a caution. A series beside a file that
     should be a slice and cannot be read is refused, unless ``allow_damaged`` leaves that file out.
+    ``corrected`` leaves out segmentations that this program wrote; a series without another one is
+    refused.
 
     Returns:
       The series in the order of their files; refusals; the number of excluded files of the whole
@@ -83,7 +88,7 @@ def find_series_files(
         missing = bad_input("file-missing", folder, "a folder", "no such folder")
         return [], [missing], Counter()
     refusals: list[Refusal] = []
-    index = _Index(check_pixels=allow_damaged)
+    index = _Index(check_pixels=allow_damaged, corrected=corrected)
     for path in files_below(folder, refusals):
         try:
             index.add(path)
@@ -97,9 +102,13 @@ def find_series_files(
     )
     if allow_damaged:
         refusals = [refusal for refusal in refusals if not is_damage(refusal)]
-    for path, referenced in index.segmentations:
+    for path, referenced, ours in index.segmentations:
         try:
-            index.series[index.series_of(path, referenced)].segmentations.append(path)
+            series_of_seg = index.series[index.series_of(path, referenced)]
+            if ours:
+                series_of_seg.automatic = True
+            else:
+                series_of_seg.segmentations.append(path)
         except Refusal as refusal:
             refusals.append(refusal)
     if not index.series:
@@ -115,6 +124,7 @@ class _Series:
     studies: set[str] = field(default_factory=set)
     patients: set[str] = field(default_factory=set)
     enhanced: Refusal | None = None
+    automatic: bool = False
 
 
 class _Index:
@@ -122,14 +132,15 @@ class _Index:
 
     Attributes:
       series: By SeriesInstanceUID.
-      segmentations: Path of each DICOM SEG and the SeriesInstanceUIDs it refers to.
+      segmentations: Path of each DICOM SEG, the SeriesInstanceUIDs it refers to, and whether it is
+        to be left out because this program wrote it.
       excluded: Counts of excluded files by folder and code.
     """
 
-    def __init__(self, check_pixels: bool) -> None:
-        self._check_pixels = check_pixels
+    def __init__(self, check_pixels: bool, corrected: bool) -> None:
+        self._check_pixels, self._corrected = check_pixels, corrected
         self.series: dict[str, _Series] = {}
-        self.segmentations: list[tuple[Path, set[str]]] = []
+        self.segmentations: list[tuple[Path, set[str], bool]] = []
         self.excluded: dict[Path, Counter[str]] = defaultdict(Counter)
         self._series_of_instance: dict[str, str] = {}
         self._not_dicom: list[Path] = []
@@ -143,7 +154,8 @@ class _Index:
         storage = text(dataset, "SOPClassUID", path)
         refuse_label_map(storage, path)
         if kind == SEGMENTATION:
-            self.segmentations.append((path, referenced_series(dataset, path)))
+            ours = self._corrected and text(dataset, "Manufacturer", path) == OURS
+            self.segmentations.append((path, referenced_series(dataset, path), ours))
         elif kind == SLICE:
             self._add_slice(dataset, storage, path)
         else:
@@ -237,7 +249,7 @@ class _Index:
 
     def _is_stray(self, uid: str, series_in: dict[Path, set[str]]) -> bool:
         series = self.series[uid]
-        if len(series.slices) > 1 or series.segmentations or series.enhanced:
+        if len(series.slices) > 1 or series.segmentations or series.automatic or series.enhanced:
             return False
         beside = series_in[series.slices[0].parent]
         return any(len(self.series[other].slices) > 1 for other in beside)
@@ -247,6 +259,9 @@ def _refuse_unusable(series: _Series, place: Path) -> None:
     if series.enhanced is not None:
         raise series.enhanced
     refuse_several_patients(series.patients, place)
+    if series.automatic and not series.segmentations:
+        expected = "a corrected DICOM SEG, saved by another program"
+        raise bad_input("series-not-corrected", place, expected, "only that of liver_tf")
     if not series.segmentations:
         expected = "a DICOM SEG that was drawn on the series"
         raise bad_input("series-no-seg", place, expected, "none below the folder")
