@@ -1,5 +1,6 @@
 # make demo        the whole workflow on phantom data
 # make reproduce   the paper's comparison on phantoms: every protocol on every fold
+# make order-study  whether the order of freezing matters: replicates on phantoms
 # make weights     the networks in the package, from phantoms
 # make test        lint, types and the short tests (6 minutes on 2 cores)
 # make test-all    all tests, the long ones included (15 minutes on 2 cores)
@@ -23,13 +24,16 @@ PIP_INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c cons
 WORKERS ?= 2
 PYTEST := $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo reproduce weights bench test test-all lint types docs real-check fuzz kill-test hostile differential pacs-test parity clean
+.PHONY: demo reproduce order-study weights bench test test-all lint types docs real-check fuzz kill-test hostile differential pacs-test parity clean
 
 demo: $(VENV)/installed
 	$(RUN) -m trainers.demo
 
 reproduce: $(VENV)/installed
 	$(RUN) -m trainers.phantom_study
+
+order-study: $(VENV)/installed
+	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(RUN) -m trainers.order_study --workers=2
 
 weights: $(VENV)/installed
 	$(RUN) -m trainers.train_weights

@@ -11,7 +11,7 @@ import numpy as np
 from liver_tf.model.freezing import freeze
 from liver_tf.training.computation import Computation
 from liver_tf.training.cycle_settings import CycleSettings
-from liver_tf.training.optimiser import make_optimiser
+from liver_tf.training.optimiser import make_optimiser, set_block_decay
 from liver_tf.training.task import Task
 from liver_tf.training.training_step import training_step
 from liver_tf.training.validation import validation_step
@@ -52,7 +52,8 @@ class CompiledSteps:
             variable.assign(np.zeros(variable.shape, variable.dtype) if value is None else value)
         decay = settings.weight_average
         self.average = self._started_average() if decay else None
-        key = frozenset(settings.fixed), settings.norm, decay
+        set_block_decay(self.optimiser, settings.block_decay)
+        key = frozenset(settings.fixed), settings.norm, decay, settings.block_decay
         if key not in self._traced:
             self._traced[key] = training_step(
                 self._model,

@@ -69,6 +69,14 @@ class CycleSettings(Options):
         low=0,
         former=0.0,
     )
+    block_decay: float = option(
+        1.0,
+        "Learning rate of a block as a share of that of the next block towards the output, e.g. "
+        "0.5; the last layer has the full rate. 1: the same rate for all blocks.",
+        above=0,
+        high=1,
+        former=1.0,
+    )
     decay: float = option(0.9, "Factor applied to the learning rate.", flag="rate_decay", above=0)
     decay_epochs: int = option(2, "Epochs between two decays of the learning rate.", low=1)
     floor: float = option(

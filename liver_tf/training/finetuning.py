@@ -17,17 +17,24 @@ from liver_tf.records.manifest import Manifest, load_manifest
 from liver_tf.refusals import Refusal
 from liver_tf.run_files import HOLD_OUT, TEST_FOLD
 from liver_tf.training.computation import set_up_computation
-from liver_tf.training.job import Job, carry_out, make_plan
+from liver_tf.training.job import Job, SharedSetup, carry_out, make_plan
 from liver_tf.training.leak_check import check_fold
 from liver_tf.training.protocol import PRETRAINED
 from liver_tf.training.training_settings import PRETRAINING, FinetuneSettings
 
 
-def finetune(settings: FinetuneSettings | None = None, /, **options: Any) -> Path:
+def finetune(
+    settings: FinetuneSettings | None = None,
+    /,
+    *,
+    shared: SharedSetup | None = None,
+    **options: Any,
+) -> Path:
     """Fine-tune a pre-trained network by a protocol, or resume an interrupted run.
 
     Args:
       settings: All options; None takes the defaults. ``load_settings`` reads a protocol.
+      shared: See ``job.carry_out``.
       **options: Single options by name, as in ``liver-tf finetune --help``.
 
     Returns:
@@ -76,6 +83,7 @@ def finetune(settings: FinetuneSettings | None = None, /, **options: Any) -> Pat
             before if settings.start == PRETRAINED else None,
         ),
         settings.run,
+        shared=shared,
         more_identity={
             "fold": HOLD_OUT if settings.folds_file is None else settings.fold,
             "validation": settings.validation,

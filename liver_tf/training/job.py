@@ -1,6 +1,7 @@
 """A training job: what is trained, on which patients and devices; carried out in a run folder."""
 
 import contextlib
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -208,10 +209,15 @@ class Job:
         )
 
 
+#: The set-up of the last run, by what it depends on; see ``carry_out``.
+SharedSetup = dict[str, tuple[TrainingSetup, list[Any]]]
+
+
 def carry_out(
     job: Job,
     folder: Path,
     *,
+    shared: SharedSetup | None = None,
     more_identity: dict[str, Any] | None = None,
     prepare: Callable[[keras.Model], None] = lambda model: None,
     earlier_data: tuple[SplitPart, ...] = (),
@@ -219,6 +225,8 @@ def carry_out(
     """Start or resume the run in ``folder`` and train until it is finished.
 
     Args:
+      shared: Kept by the caller between runs of one process. Runs that differ in their protocol
+        only then use the same network, slices in memory and compiled steps, with the same result.
       more_identity: Added to the job's identity.
       prepare: Sets the initial weights; not called for a finished run.
       earlier_data: Data on which these weights were trained; added to the run's ``seen.json``.
@@ -237,20 +245,34 @@ def carry_out(
             print(f"{folder}: already finished, nothing to do")
             return
         check_shards(settings.records, job.plan.manifest)
+        setup = _setup(job, {} if shared is None else shared)
+        replicas.from_chief(lambda: prepare(setup.model))
+        replicas.spread(setup.model)
+        train_protocol(setup, job.plan.protocol, folder, identity, job.description())
+        print(f"{folder}: finished")
+
+
+def _setup(job: Job, shared: SharedSetup) -> TrainingSetup:
+    """What the job trains with, its network with initial weights; shared if there is one."""
+    settings = job.plan.settings
+    without_protocol = {**job.identity(), "protocol": None, "pictures": settings.pictures}
+    key = json.dumps([without_protocol, str(settings.records)], sort_keys=True)
+    if key not in shared:
+        shared.clear()
         model = job.network()
-        replicas.from_chief(lambda: prepare(model))
-        replicas.spread(model)
         setup = TrainingSetup(
             model=model,
             task=job.task,
             label_set=job.plan.label_set,
             data=job.data(settings.cache_mb),
             steps=CompiledSteps(model, job.task, job.computation),
-            replicas=replicas,
+            replicas=job.computation.replicas,
             images=settings.pictures,
         )
-        train_protocol(setup, job.plan.protocol, folder, identity, job.description())
-        print(f"{folder}: finished")
+        shared[key] = setup, model.get_weights()
+    setup, initial = shared[key]
+    setup.model.set_weights(initial)
+    return setup
 
 
 def _lock(folder: Path, lock: contextlib.ExitStack) -> None:

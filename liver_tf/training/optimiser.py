@@ -8,6 +8,7 @@ TensorFlow's kernel does the same arithmetic in one pass. Variables and their na
 import keras
 import tensorflow as tf
 
+from liver_tf.model.blocks import BLOCKS, block_of
 from liver_tf.training.replicas import ONE_DEVICE, OneDevice
 
 
@@ -20,12 +21,27 @@ def make_optimiser(
         return keras.optimizers.LossScaleOptimizer(adam) if precision == "float16" else adam
 
 
+def set_block_decay(optimiser: keras.Optimizer, decay: float) -> None:
+    """Set ``FusedAdam.block_decay``; only steps traced afterwards are affected."""
+    getattr(optimiser, "inner_optimizer", optimiser).block_decay = decay
+
+
 class FusedAdam(keras.optimizers.Adam):
-    """``keras.optimizers.Adam`` for dense float32 weights."""
+    """``keras.optimizers.Adam`` for dense float32 weights.
+
+    Attributes:
+      block_decay: Learning rate of a block as a share of that of the next block towards the output:
+        discriminative fine-tuning (Howard and Ruder 2018).
+    """
+
+    block_decay = 1.0
 
     def update_step(self, gradient, variable, learning_rate):
         step = tf.cast(self.iterations + 1, tf.float32)
         index = self._get_variable_index(variable)
+        if self.block_decay != 1.0:
+            block = block_of(self._trainable_variables[index].path.split("/")[0])
+            learning_rate *= self.block_decay ** (len(BLOCKS) - 1 - BLOCKS.index(block))
         tf.raw_ops.ResourceApplyAdam(
             var=resource(variable),
             m=resource(self._momentums[index]),

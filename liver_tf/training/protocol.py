@@ -50,6 +50,7 @@ _OVERRIDES = {
     "patience": int,
     "norm": str,
     "warmup_epochs": float,
+    "block_decay": float,
 }
 
 

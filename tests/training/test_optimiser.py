@@ -11,7 +11,7 @@ from liver_tf.model.architecture import Architecture
 from liver_tf.model.block_weights import block_hashes
 from liver_tf.model.blocks import BLOCKS
 from liver_tf.model.freezing import freeze
-from liver_tf.training.optimiser import FusedAdam, make_optimiser
+from liver_tf.training.optimiser import FusedAdam, make_optimiser, set_block_decay
 from liver_tf.training.task import Task
 from liver_tf.training.training_step import training_step
 
@@ -56,6 +56,25 @@ def test_updates_equal_those_of_keras(compiled):
     for ours, theirs in zip(*(optimiser.variables for optimiser in optimisers), strict=True):
         assert (ours.name, ours.shape, ours.dtype) == (theirs.name, theirs.shape, theirs.dtype)
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_each_block_has_its_share_of_the_learning_rate():
+    """A step of Adam from zero moments moves a weight by the rate times the gradient's sign."""
+    model = unet.build(Architecture(16, 1, CLASSES))
+    variables = model.trainable_variables
+    before = [variable.numpy() for variable in variables]
+    optimiser = make_optimiser(learning_rate=1e-2)
+    set_block_decay(optimiser, 0.5)
+    optimiser.build(variables)
+    optimiser.apply([tf.ones_like(variable) for variable in variables], variables)
+    rates = {"head": 1e-2, "dec1": 5e-3, "dec4": 6.25e-4, "enc5": 3.125e-4, "enc1": 1e-2 / 512}
+    found = {}
+    for variable, start in zip(variables, before, strict=True):
+        moved = start - variable.numpy()
+        found.setdefault(variable.path.split("_")[0], []).append(moved.ravel())
+    assert len(found) == 10
+    for block, rate in rates.items():
+        np.testing.assert_allclose(np.concatenate(found[block]), rate, rtol=0.01, atol=2e-7)
 
 
 def plain_steps(optimiser, start, fixed, dtype="float32"):
