@@ -28,6 +28,7 @@ GROUND = {
     "liver_tf.disk_full",
     "liver_tf.extras",
     "liver_tf.folder_lock",
+    "liver_tf.machine",
     "liver_tf.run_files",
     "liver_tf.trained_on",
     "liver_tf.quiet_tensorflow",

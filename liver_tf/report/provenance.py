@@ -1,5 +1,6 @@
 """Provenance of a report's figures: data, weights, versions and arguments of its runs."""
 
+import datetime
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from liver_tf import __version__
+from liver_tf.machine import machine
 from liver_tf.report.page.page_parts import Table
 from liver_tf.report.tables.paper_table import ABSENT
 from liver_tf.results.study_inventory import EVALUATED, StudyRun
@@ -34,7 +36,9 @@ def facts(runs: Sequence[StudyRun]) -> dict[str, str]:
 
     The names are keys of ``measures.json``.
     """
+    trained_with = (cycle.machine for run in runs for cycle in run.cycles)
     facts = {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "runs": f"{sum(run.state == EVALUATED for run in runs)} of {len(runs)} evaluated",
         "records measured on, fingerprint": _each(_made_of(runs, "records")),
         "records trained on, fingerprint": _each(r.identity.get("data_fingerprint") for r in runs),
@@ -49,6 +53,8 @@ def facts(runs: Sequence[StudyRun]) -> dict[str, str]:
         "early stopping": _early_stopping(runs),
         "temperature of the type": _temperatures(runs),
         "training": _training(runs),
+        "machine in training": _each(trained_with),
+        "machine in reporting": machine(),
         "versions in training": _each(_versions(run.identity) for run in runs),
         "versions in measuring": _each(f"liver_tf {each}" for each in _made_of(runs, "program")),
         "versions in reporting": f"liver_tf {__version__}, NumPy {np.__version__}, "

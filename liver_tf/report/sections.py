@@ -8,6 +8,7 @@ from liver_tf import run_files
 from liver_tf.measures.free_response import AVERAGE_PRECISION, RATES
 from liver_tf.measures.measure_registry import measure_title
 from liver_tf.report import provenance
+from liver_tf.report.glossary import GLOSSARY, definition
 from liver_tf.report.page.page_parts import (
     Alert,
     Bullets,
@@ -30,6 +31,7 @@ from liver_tf.report.tables.paper_table import (
     measured_label,
     paper_table,
 )
+from liver_tf.report.verdict import verdict
 from liver_tf.results.run_results import LOOSE
 from liver_tf.results.study_inventory import EVALUATED
 from liver_tf.statistics.bootstrap_intervals import LEAST_PATIENTS
@@ -37,24 +39,16 @@ from liver_tf.statistics.bootstrap_intervals import LEAST_PATIENTS
 if TYPE_CHECKING:
     from liver_tf.report.findings import Findings
 
-NOTES = (
-    "Success: proportion of slices with a true lesion in which the prediction overlaps the lesion.",
-    "Dice1: mean Dice of lesion against rest over the slices with overlap. Dice2: the same over "
-    "all slices with a true lesion; a missed lesion counts 0.",
-    "Accuracy: proportion of slices with a true lesion in which the majority class among the "
-    "predicted lesion pixels is the true type; a slice without a detection counts as wrong.",
+METHODS = (
+    "Every network predicts the complete slices of its test patients: liver, region of interest, "
+    "lesions, types. Measures are computed from one row of numbers per slice.",
     "Intervals: 95 % percentile bootstrap over patients and, with several seeds, over the networks "
     "of each fold. An interval of width zero means that all patients agree, not that the measure "
     f"is certain. {FEW}: fewer than {LEAST_PATIENTS} patients; no interval is shown, because the "
     "bootstrap interval of a small sample is too narrow, down to [1.00, 1.00].",
-    "Sensitivity and specificity: a type against all other slices, healthy slices included. ROC "
-    "AUC: by the mean probability of the type over the predicted lesion pixels, among slices with "
-    "a lesion. Calibration error: ten bins of equal width; on few slices it is biased upwards even "
-    "for a perfectly calibrated network.",
-    "Distances: means over the slices in which both outlines exist; a missed lesion has none.",
-    "Definitions, empty cases and sources of all measures: docs/measures.md.",
     "A dash marks a measure that is undefined on these data, was not evaluated, or was not "
     "published.",
+    "Empty cases and sources of all measures: docs/measures.md.",
     "For research use only; not a medical device.",
 )
 
@@ -131,6 +125,9 @@ _FACT_TITLES = {
     "records measured on, fingerprint": "evaluated records, fingerprint",
     "records trained on, fingerprint": "training records, fingerprint",
     "liver network trained on": "training records of the liver network, fingerprint",
+    "training": "wall time, training",
+    "machine in training": "machine and processor, training",
+    "machine in reporting": "machine and processor, report",
     "temperature of the type": "temperature scaling",
     "versions in training": "versions, training",
     "versions in measuring": "versions, evaluation",
@@ -139,17 +136,20 @@ _FACT_TITLES = {
 
 
 def report_page(findings: Findings) -> Page:
-    """The page of a report; protocols and runs validated on the test fold are red."""
+    """The page of a report; protocols and runs validated on the test fold are red.
+
+    Its first screen holds the verdict, the measures in brief and a small forest plot.
+    """
     label = measured_label(findings.data_label)
-    opening: tuple[Part, ...] = (
-        *(Alert(caution) for caution in findings.cautions),
-        DataLabel(
-            f"All figures were {label}, unless marked as published.",
-            "Published figures are from other data and are given for orientation only.",
-        ),
-        Bullets(tuple(summary(findings))),
-    )
     parts: dict[str, list[Part]] = {
+        "Cautions": [Alert(caution) for caution in findings.cautions],
+        "Summary": [
+            Bullets(tuple(summary(findings))),
+            DataLabel(
+                f"All figures were {label}, unless marked as published.",
+                "Published figures are from other data and are given for orientation only.",
+            ),
+        ],
         "Comparison with the paper": _paper(findings),
         f"Paired differences, {label}": _differences(findings),
         f"Outlines, {label}": [Paragraph(SHEETS), *findings.sheets] if findings.sheets else [],
@@ -164,15 +164,39 @@ def report_page(findings: Findings) -> Page:
             Collapsible("Results by seed", (tables.seed_table(findings),)),
         ],
         f"Training, on {findings.data_label}": _training(findings),
+        f"Sample sizes, {label}": [tables.counts_table(findings)],
+        "Methods": [Bullets(_methods(findings))],
+        "Glossary": [Table(("", ""), tuple(GLOSSARY.items()), words=True)],
         "Runs": _runs(findings),
         "Provenance": _provenance(findings),
-        "Notes": [Bullets((ENSEMBLES, *NOTES) if findings.ensembles else NOTES)],
     }
     return Page(
         findings.title,
-        opening,
+        _opening(findings),
         tuple(Section(title, tuple(content)) for title, content in parts.items() if content),
         highlight=(LOOSE, run_files.VALIDATED_ON_TEST),
+        definition=definition,
+    )
+
+
+def _opening(findings: Findings) -> tuple[Part, ...]:
+    cautions = len(findings.cautions)
+    note = "Not a medical device."
+    if cautions:
+        note = f"{cautions} caution{'s' * (cautions > 1)} below. {note}"
+    return (
+        DataLabel(verdict(findings), note),
+        tables.brief_table(findings),
+        *([findings.plots["forest_brief"]] if "forest_brief" in findings.plots else []),
+    )
+
+
+def _methods(findings: Findings) -> tuple[str, ...]:
+    return (
+        *METHODS[:2],
+        *([DIFFERENCES] if findings.differences else []),
+        *([ENSEMBLES] if findings.ensembles else []),
+        *METHODS[2:],
     )
 
 
@@ -185,7 +209,6 @@ def _paper(findings: Findings) -> list[Part]:
         paper_table(findings.measured, findings.data_label),
         TitledTable("By the run's decision and by raw argmax", tables.argmax_table(findings)),
         Paragraph(ARGMAX),
-        TitledTable("Sample sizes", tables.counts_table(findings)),
     ]
 
 
@@ -193,7 +216,6 @@ def _differences(findings: Findings) -> list[Part]:
     if not findings.differences:
         return []
     return [
-        Paragraph(DIFFERENCES),
         *([findings.plots["forest"]] if "forest" in findings.plots else []),
         Collapsible("Differences as a table", (tables.difference_table(findings),)),
     ]

@@ -21,7 +21,7 @@ from liver_tf.report.page.page_parts import Picture
 from liver_tf.report.page.render_html import render_html
 from liver_tf.report.page.render_markdown import render_markdown
 from liver_tf.report.plots.cycle_plot import draw_cycles
-from liver_tf.report.plots.forest_plot import draw_forest
+from liver_tf.report.plots.forest_plot import draw_brief_forest, draw_forest
 from liver_tf.report.plots.froc_plot import draw_froc
 from liver_tf.report.plots.reliability_plot import draw_reliability
 from liver_tf.report.plots.training_curves import draw_curves
@@ -195,6 +195,11 @@ def _plots(findings: Findings, folder: Path) -> dict[str, Picture]:
     data = findings.data_label
     plots = {}
     if any(d.interval.value is not None for d in findings.differences):
+        plots["forest_brief"] = Picture(
+            draw_brief_forest(findings.differences, folder / "differences_brief.png"),
+            "First minus second protocol, with 95 % intervals. Filled: difference shown; open and "
+            f"blue: observed in fewer than three trainings; grey: not shown; {data}",
+        )
         plots["forest"] = Picture(
             draw_forest(findings.differences, folder / "differences.png"),
             f"Paired differences with 95 % intervals, p after Holm's correction; {data}. Filled: "

@@ -21,6 +21,7 @@ class FinishedCycle:
       seconds: training time; for a cycle copied from another run, the time of that run.
       key: hash of everything that decides the cycle; runs with the same key share the computation.
         Empty if unknown.
+      machine: processor and GPUs that trained it; empty if they were not recorded.
       epochs: one row per epoch: ``loss``, ``val_loss``, ``val_dice`` and others.
     """
 
@@ -31,6 +32,7 @@ class FinishedCycle:
     seconds: float
     key: str
     epochs: tuple[Mapping[str, float], ...]
+    machine: str = ""
 
     @property
     def core_seconds(self) -> float:
@@ -97,4 +99,5 @@ def _read_cycle(folder: Path, number: int) -> FinishedCycle:
         seconds=float(outcome["seconds"]),
         key=key.read_text(encoding="utf-8").strip() if key.is_file() else "",
         epochs=tuple(epochs),
+        machine=str(outcome.get("machine", "")),
     )

@@ -9,8 +9,11 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 
+import tensorflow as tf
+
 from liver_tf import atomic_files, run_files
 from liver_tf.disk_full import disk_full_as_refusal
+from liver_tf.machine import machine
 from liver_tf.model.block_weights import block_hashes
 from liver_tf.model.blocks import format_blocks
 from liver_tf.model.weights_file import load_weights, save_weights
@@ -70,7 +73,10 @@ class OpenCycle:
         """
         self._replicas.from_chief(self._restore_best)
         self._replicas.spread(self._model)
-        result = self._result(state) | {"seconds": round(time.perf_counter() - started, 1)}
+        result = self._result(state) | {
+            "seconds": round(time.perf_counter() - started, 1),
+            "machine": machine(_gpus()),
+        }
         return self._replicas.from_chief(lambda: self._finish(state, result))
 
     def _state_from_chief(self, work: Callable[[], CycleState]) -> CycleState:
@@ -152,3 +158,10 @@ class OpenCycle:
         atomic_files.write_json(self._folder / run_files.CYCLE_RESULT, result)
         (self._folder / run_files.STATE).unlink(missing_ok=True)
         return result
+
+
+def _gpus() -> list[str]:
+    """Names of the GPUs that TensorFlow may use."""
+    visible = tf.config.get_visible_devices("GPU")
+    details = (tf.config.experimental.get_device_details(gpu) for gpu in visible)
+    return [str(each.get("device_name", "GPU")) for each in details]

@@ -61,6 +61,7 @@ def add_cycle(run, number, blocks=(), *, key="", epochs=3):
         "monitor": "val_loss",
         "best_epoch": 2,
         "seconds": 10.0 * number,
+        "machine": "Toy processor, 3 cores, Linux toy",
     }
     (folder / "cycle.json").write_text(json.dumps(summary))
     (folder / "key").write_text(key)

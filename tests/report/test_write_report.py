@@ -59,7 +59,7 @@ def test_html_is_well_formed_and_self_contained(written):
     links = {a[1:] for a in checker.addresses if a.startswith("#")}
     assert len(links) == checker.tags.count("h2")
     assert links == set(re.findall(r'<h2 id="(\w+)"', text))
-    assert checker.tags.count("img") == 3
+    assert checker.tags.count("img") == 4
     assert "script" not in checker.tags
     assert "b" not in checker.tags
     assert "a|&lt;b&gt;" in text
@@ -69,6 +69,7 @@ def test_every_section_of_measured_figures_names_its_data(written):
     files, _ = written
     headings = re.findall(r"^## (.*)$", files.markdown.read_text("utf-8"), flags=re.M)
     assert headings == [
+        "Summary",
         "Comparison with the paper",
         f"Paired differences, measured on {PHANTOM}",
         f"Healthy slices and lesion types, measured on {PHANTOM}",
@@ -76,8 +77,10 @@ def test_every_section_of_measured_figures_names_its_data(written):
         f"Free response, measured on {PHANTOM}",
         f"Further measures, measured on {PHANTOM}",
         f"Seeds, measured on {PHANTOM}",
+        f"Sample sizes, measured on {PHANTOM}",
+        "Methods",
+        "Glossary",
         "Provenance",
-        "Notes",
     ]
     html = files.html.read_text("utf-8")
     assert f'<th colspan="4">measured on {PHANTOM}</th>' in html
@@ -88,7 +91,7 @@ def test_markdown_links_its_pictures(written):
     files, _ = written
     text = files.markdown.read_text("utf-8")
     targets = re.findall(r"!\[.*?\]\((.*?)\)", text)
-    pictures = ["differences", "reliability", "froc"]
+    pictures = ["differences_brief", "differences", "reliability", "froc"]
     assert targets == [f"pictures/{name}.png" for name in pictures]
     assert all((files.markdown.parent / target).is_file() for target in targets)
     assert str(files.markdown.parent) not in text
@@ -242,19 +245,18 @@ def test_seeds_and_their_spread_are_listed(cohort, tmp_path):
     assert "within each fold, of its networks" in files.markdown.read_text("utf-8")
 
 
-def test_cautions_come_first_in_red(cohort, tmp_path):
+def test_cautions_follow_the_first_screen_in_red(cohort, tmp_path):
     caution = "VALIDATED ON THE TEST FOLD: <b> and *stars*"
     files = write_report(
         tmp_path, compute_findings({"mine": cohort(0.8)}, "d", cautions=[caution], samples=50)
     )
     page = files.html.read_text("utf-8")
     shown = '<p class="caution"><strong>Caution.</strong> VALIDATED ON THE TEST FOLD: &lt;b&gt;'
-    assert page.index("<h1>") < page.index(shown) < page.index("<table>")
+    assert "1 caution below." in page[: page.index("<table>")]
+    assert page.index("<table>") < page.index(shown) < page.index("Summary</h2>")
     assert re.search(r"\.caution \{[^}]*color: #a00000", page)
     text = files.markdown.read_text("utf-8")
-    assert text.splitlines()[2] == (
-        r"**CAUTION. VALIDATED ON THE TEST FOLD: &lt;b&gt; and \*stars\***"
-    )
+    assert r"**CAUTION. VALIDATED ON THE TEST FOLD: &lt;b&gt; and \*stars\***" in text.splitlines()
     assert json.loads(files.json.read_text("utf-8"))["cautions"] == [caution]
 
 

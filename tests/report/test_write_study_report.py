@@ -1,8 +1,10 @@
 """A study's report: every cell told, the same figures in every file, pictures that load."""
 
 import csv
+import datetime
 import html
 import json
+import platform
 import re
 import shutil
 import subprocess
@@ -244,14 +246,15 @@ def test_refusals(cohort, tmp_path):
     assert not (tmp_path / "report").exists()
 
 
-def browse(path, profile):
-    """How many pictures the page has and how many are loaded; and its console."""
+def browse(path, profile, size=(1440, 900)):
+    """Numbers of pictures and loaded ones, the end of the first one in pixels; and the console."""
     script = (
         "addEventListener('load', () => {"
         " document.querySelectorAll('details').forEach((one) => { one.open = true; });"
         " const all = [...document.images];"
         " document.body.dataset.loaded = all.filter((one) => one.naturalWidth > 0).length;"
-        " document.body.dataset.pictures = all.length; });"
+        " document.body.dataset.pictures = all.length;"
+        " document.body.dataset.end = Math.ceil(all[0].getBoundingClientRect().bottom); });"
     )
     text = path.read_text("utf-8").replace("</body>", f"<script>{script}</script></body>")
     scripted = profile / "page.html"
@@ -260,6 +263,7 @@ def browse(path, profile):
         [
             *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"),
             *(f"--user-data-dir={profile / 'profile'}", "--virtual-time-budget=20000"),
+            f"--window-size={size[0]},{size[1]}",
             *("--dump-dom", scripted.as_uri()),
         ],
         capture_output=True,
@@ -277,8 +281,10 @@ def test_a_browser_loads_every_picture_without_an_error(written, tmp_path):
     output, files = written
     pictures = [path for path in files if path.suffix == ".png"]
     loaded, console = browse(output / "report.html", tmp_path)
+    # Verdict, table and the small forest plot are on the first screen.
+    assert loaded.pop("end") < 850
     assert loaded == {"pictures": len(pictures), "loaded": len(pictures)}
-    assert len(pictures) == 5 + 5
+    assert len(pictures) == 6 + 5
     assert console == []
     # A picture that does not load and an error in the page would be seen.
     broken = tmp_path / "broken.html"
@@ -286,8 +292,25 @@ def test_a_browser_loads_every_picture_without_an_error(written, tmp_path):
     broken.write_text(text.replace("<h1>", "<script>throw new Error('seen')</script><h1>"), "utf-8")
     (tmp_path / "again").mkdir()
     loaded, console = browse(broken, tmp_path / "again")
-    assert loaded == {"pictures": 10, "loaded": 9}
+    assert (loaded["pictures"], loaded["loaded"]) == (11, 10)
     assert console
+
+
+def test_provenance_holds_date_machine_processor_and_wall_time(written):
+    facts = json.loads((written[0] / "measures.json").read_text())["facts"]
+    written_at = datetime.datetime.strptime(facts["date"], "%Y-%m-%d %H:%M UTC")
+    age = datetime.datetime.now(datetime.UTC).replace(tzinfo=None) - written_at
+    assert age < datetime.timedelta(hours=1)
+    assert platform.machine() in facts["machine in reporting"]
+    assert facts["machine in training"] == "Toy processor, 3 cores, Linux toy"
+    assert "wall time, training" in text_of(written[0])
+
+
+def test_definitions_are_tooltips_and_a_glossary(written):
+    text = page(written[0])
+    assert '<th><abbr title="Mean Dice of lesion against rest over all slices' in text
+    glossary = text[text.index("Glossary</h2>") :]
+    assert "Permutation test over patients" in glossary[: glossary.index("</table>")]
 
 
 def test_markdown_links_its_pictures(written):

@@ -17,6 +17,7 @@ All texts are plain; the renderers escape them. Markup that a part cannot expres
 ``Html``, which takes ``markupsafe.Markup`` only, so that unescaped text cannot slip in.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -177,10 +178,11 @@ class Page:
 
     Attributes:
       title: main heading.
-      opening: parts above the navigation: warnings, status, summary.
+      opening: parts above the first section: warnings, status, summary.
       sections: the rest.
       highlight: rows, columns and small headings whose name contains one of these texts are red
         in HTML.
+      definition: text for the tooltip of a table's heading in HTML; empty for none.
       css: style rules in addition to ``page.css``, for ``Html`` parts.
       navigation: whether HTML gets a line of links to the sections.
     """
@@ -189,5 +191,6 @@ class Page:
     opening: tuple[Part, ...] = ()
     sections: tuple[Section, ...] = ()
     highlight: tuple[str, ...] = ()
+    definition: Callable[[str], str] = lambda heading: ""
     css: str = ""
     navigation: bool = True

@@ -27,6 +27,15 @@ _COUNTS = {
 }
 
 
+def brief_table(findings: Findings) -> Table:
+    """The measures in which protocols are compared, a row per protocol."""
+    rows = tuple(
+        (name, *(format_interval(measured.get(measure)) for measure in COMPARED))
+        for name, measured in findings.measured.items()
+    )
+    return Table(("protocol", *map(measure_title, COMPARED)), rows)
+
+
 def counts_table(findings: Findings) -> Table:
     """Sample sizes, a row per protocol."""
     rows = tuple((p, *(str(counts[n]) for n in _COUNTS)) for p, counts in findings.counts.items())

@@ -97,8 +97,8 @@ def test_every_part_is_rendered_and_escaped():
 
 
 def test_navigation_can_be_left_out():
-    assert "<nav>" in render_html(PAGE)
-    assert "<nav>" not in render_html(replace(PAGE, navigation=False))
+    assert "<nav " in render_html(PAGE)
+    assert "<nav " not in render_html(replace(PAGE, navigation=False))
 
 
 def test_markdown_refuses_parts_for_html_only(tmp_path):
