@@ -14,6 +14,7 @@ from liver_tf.report.page.render_markdown import render_markdown
 from liver_tf.report.plots import plot_style
 from liver_tf.report.tables.paper_table import format_p
 from liver_tf.statistics.paired_t import (
+    LEVEL,
     PairedT,
     detectable_difference,
     power_of_difference,
@@ -98,7 +99,7 @@ def draw_effects(found: Sequence[Effect], margin: float, path: Path) -> Path:
             primary = effect.comparison in PRIMARY_COMPARISONS
             colour = plot_style.BLUE if primary else plot_style.GREY
             axis.plot([test.low, test.high], [row, row], color=colour, lw=1.8)
-            filled = colour if effect.p_holm < 0.05 else "white"
+            filled = colour if effect.p_holm < LEVEL else "white"
             axis.plot(test.mean, row, marker="o", ms=6, color=colour, mfc=filled)
         axis.set_title(measure_title(measure), fontsize=10, loc="left", fontweight="bold")
         axis.set_xlabel("difference (filled: shown after correction)", fontsize=9)

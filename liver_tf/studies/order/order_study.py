@@ -5,6 +5,7 @@ then the other numbers of patients, so that an interrupted study has the most im
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from liver_tf.command_line.flag_files import read_flag_file
 from liver_tf.phantom.phantom_plan import TEST_PATIENTS
@@ -142,7 +143,7 @@ def plan_cells(
     return jobs, work
 
 
-def _typed_rois(study: OrderStudySettings):
+def _typed_rois(study: OrderStudySettings) -> Path:
     return folders.rois_folder(study.folder, folders.TYPED_ROIS)
 
 
