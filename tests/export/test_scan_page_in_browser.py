@@ -285,6 +285,55 @@ def test_windows_are_set_by_keys_and_by_dragging(scan, labels, tmp_path):
 
 
 @needs_chromium
+def test_two_fingers_zoom_and_pan(scan, labels, tmp_path):
+    script = """
+      const body = document.body.dataset;
+      const canvas = byId("slice");
+      byId("numbers").click(); key("o"); await wait();
+      const slice = at();
+      const box = canvas.getBoundingClientRect();
+      const [middle, row] = [box.left + box.width / 2, box.top + box.height / 2];
+      const finger = (type, pointerId, clientX, clientY) => canvas.dispatchEvent(
+        new PointerEvent(type, {pointerId, clientX, clientY, pointerType: "touch"}));
+      const pixelsPerMm = () =>
+        byId("scale").getBoundingClientRect().width / parseFloat(byId("scale").textContent);
+      // The right border of the liver (110 HU) to the body (20 HU), in CSS pixels.
+      const border = () => {
+        const y = Math.floor(canvas.height / 2);
+        const {data} = canvas.getContext("2d").getImageData(0, y, canvas.width, 1);
+        let last = -1;
+        for (let x = 0; x < canvas.width; x++) if (data[4 * x] > 143) last = x;
+        return last * canvas.clientWidth / canvas.width;
+      };
+      const scale = pixelsPerMm();
+      finger("pointerdown", 1, middle - 50, row);
+      finger("pointerdown", 2, middle + 50, row);
+      for (let x = 55; x <= 150; x += 5) finger("pointermove", 2, middle + x, row);
+      finger("pointerup", 2, middle + 150, row); finger("pointerup", 1, middle - 50, row);
+      await wait(); body.zoom = (pixelsPerMm() / scale).toFixed(2);
+      key("0"); key("+"); key("+"); key("+"); await wait();
+      const before = border();
+      finger("pointerdown", 1, middle, row - 60);
+      finger("pointerdown", 2, middle, row + 60);
+      for (let x = 4; x <= 40; x += 4) {
+        finger("pointermove", 1, middle + x, row - 60);
+        finger("pointermove", 2, middle + x, row + 60);
+      }
+      finger("pointerup", 2, middle + 40, row); finger("pointerup", 1, middle + 40, row);
+      await wait(); body.moved = (border() - before).toFixed(1);
+      body.slices = at() - slice;
+      key("0"); await wait(); body.whole = (pixelsPerMm() / scale).toFixed(2);
+    """
+    recorded, console = browse(page_of(scan, labels), tmp_path, script)
+    assert console == []
+    # From a distance of 100 to one of 200 pixels.
+    assert float(recorded["zoom"]) == pytest.approx(2, abs=0.05)
+    assert float(recorded["moved"]) == pytest.approx(40, abs=3)
+    assert recorded["slices"] == "0", "two fingers do not change the slice"
+    assert recorded["whole"] == "1.00"
+
+
+@needs_chromium
 def test_other_planes_zoom_and_help(scan, labels, tmp_path):
     script = """
       const body = document.body.dataset;
