@@ -23,7 +23,12 @@ def read_json(path: Path) -> Any:
       ValueError: It is not JSON in UTF-8, or it is too large or nested too deeply.
     """
     with open(path, "rb") as file:
-        data = file.read(LARGEST_JSON + 1)
+        return parse_json(file.read(LARGEST_JSON + 1))
+
+
+def parse_json(text: bytes | str) -> Any:
+    """The value of JSON; raises ``ValueError`` as ``read_json``."""
+    data = text.encode() if isinstance(text, str) else text
     if len(data) > LARGEST_JSON or sum(map(data.count, (b",", b":", b"[", b"{"))) > MOST_VALUES:
         raise ValueError("more than a file of this program holds")
     try:

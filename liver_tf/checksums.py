@@ -31,8 +31,8 @@ def write_sums(folder: Path, names: Iterable[str]) -> None:
     atomic_files.write_text(folder / SUMS, text)
 
 
-def verify(folder: Path, *names: str, remedy: str = COPY_AGAIN) -> None:
-    """Compare files with the list of their folder; without names, all files of the list.
+def verify(folder: Path, *names: str, all_listed: bool = False, remedy: str = COPY_AGAIN) -> None:
+    """Compare the named files with the list of their folder, and with ``all_listed`` all others.
 
     Folders of earlier versions have no list: this is reported once on standard error.
 
@@ -47,7 +47,7 @@ def verify(folder: Path, *names: str, remedy: str = COPY_AGAIN) -> None:
             "post-processing or graph are not detected"
         )
         return
-    for name in names or sums:
+    for name in dict.fromkeys([*names, *(sums if all_listed else ())]):
         path = folder / name
         found = atomic_files.sha256_of(path) if path.is_file() else None
         if found != sums.get(name):

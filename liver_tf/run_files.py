@@ -22,13 +22,12 @@ Beside the seeds of a fold, ``FOLD/ensembles/PROTOCOL/`` has the ``measures/`` o
 their networks.
 """
 
-import json
 import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
 
-from liver_tf.bounded_files import open_npz, read_json
+from liver_tf.bounded_files import open_npz, parse_json, read_json
 from liver_tf.refusals import Refusal
 
 IDENTITY = "run.json"
@@ -91,7 +90,7 @@ def finished_epochs(run: Path) -> tuple[int, int]:
     cycles = len(cycle_results(run))
     try:
         with open_npz(cycle_folder(run, cycles + 1) / STATE) as state:
-            return cycles, int(json.loads(str(state[STATE_PROGRESS]))["epoch"])
+            return cycles, int(parse_json(str(state[STATE_PROGRESS]))["epoch"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return cycles, 0
 

@@ -132,6 +132,16 @@ def test_exchanged_labels_of_a_saved_model_are_refused(model):
         Loaded(model)
 
 
+@pytest.mark.parametrize("name", ["saved_model.pb", "assets.extra/model.json"])
+def test_a_list_that_lacks_a_file_is_refused(model, name):
+    path = model / "SHA256SUMS"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.endswith(f" {name}\n")))
+    with pytest.raises(Refusal, match=DIFFERS) as caught:
+        Loaded(model)
+    assert caught.value.path == model / name
+
+
 def test_the_model_card_may_be_edited(model):
     with (model / "assets.extra" / "model_card.md").open("a") as card:
         card.write("Approved for the study of 2031.\n")

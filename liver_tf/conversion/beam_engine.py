@@ -4,12 +4,12 @@ All machines must see input and output under the same paths (a shared file syste
 passed back as files beside the memos, so that no runner needs a sink.
 """
 
-import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 from liver_tf import atomic_files
+from liver_tf.bounded_files import read_json
 from liver_tf.conversion.convert_cases import CaseJob, CaseOutcome, convert_case
 from liver_tf.conversion.output_folder import MEMOS
 from liver_tf.disk_full import write_errors_as_refusals
@@ -87,15 +87,17 @@ def _convert_and_save_outcome(job: CaseJob) -> None:
 def _load_outcome(folder: Path, job: CaseJob) -> CaseOutcome:
     task, target = job
     try:
-        stored = json.loads((folder / f"{task.case}{_SUFFIX}").read_text(encoding="utf-8"))
-    except OSError:
+        stored = read_json(folder / f"{task.case}{_SUFFIX}")
+        if "ends_all" not in stored:
+            return CaseOutcome.from_json(stored, task)
+        ends_all = Refusal.from_json(stored["ends_all"], target.output)
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        missing = isinstance(error, FileNotFoundError)
         raise Refusal(
             "beam-failed",
             target.output,
             expected="an outcome file for every case",
-            found="no outcome file for a case",
+            found=f"{'no' if missing else 'an unreadable'} outcome file for a case",
             remedy="Make sure that all machines see the output folder under the same path.",
         ) from None
-    if "ends_all" in stored:
-        raise Refusal.from_json(stored["ends_all"], target.output)
-    return CaseOutcome.from_json(stored, task)
+    raise ends_all

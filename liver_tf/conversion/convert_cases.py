@@ -359,5 +359,5 @@ def _refuse_other_set(output: Path, made_by: dict) -> None:
 
 
 def _nothing_converted(output: Path, cases: int, refused: int) -> Refusal:
-    found = f"{cases} cases and {refused} refused input(s)"
+    found = f"none among {cases} case(s); {refused} refused input(s)"
     return bad_records("nothing-converted", output, "at least one readable case", found)

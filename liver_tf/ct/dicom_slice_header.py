@@ -28,7 +28,8 @@ CT_STORAGES = (CTImageStorage, *_ENHANCED)
 #: (PS3.3 C.8.15.3.8 for multi-energy CT; the others are vendor-specific).
 _NOT_HU = frozenset(
     (
-        *("MAT_SPECIFIC", "MAT_FRACTIONAL", "MAT_VALUE_BASED", "EFF_ATOMIC_NUM"),
+        *("MAT_SPECIFIC", "MAT_FRACTIONAL", "MAT_VALUE_BASED", "EFF_ATOMIC_NUM", "MATERIAL"),
+        *("ZEFF", "Z_EFF", "Z_EFFECTIVE", "EFFECTIVE_Z"),
         *("ELECTRON_DENSITY", "IODINE", "PERFUSION", "CBF", "CBV", "MTT", "TTP", "SUBTRACTION"),
         *("VRT", "SSD", "VOLUME_RENDER", "SURFACE_RENDER", "RENDERING", "SCREENSHOT"),
     )
@@ -37,7 +38,7 @@ _NOT_HU = frozenset(
 _DERIVED = frozenset(
     (
         *("DERIVED", "MIP", "MAX_IP", "MINIP", "MIN_IP", "AVERAGE", "MPR", "REFORMATTED"),
-        *("PROJECTION IMAGE", "VMI", "MONO", "MONOENERGETIC", "VNC", "MAT_REMOVED"),
+        *("PROJECTION_IMAGE", "VMI", "MONO", "MONOENERGETIC", "VNC", "MAT_REMOVED"),
         "MAT_MODIFIED",
     )
 )
@@ -127,9 +128,10 @@ def is_localizer(dataset: pydicom.Dataset, path: Path) -> bool:
 
 
 def _image_type_words(dataset: pydicom.Dataset, path: Path) -> set[str]:
-    """Values of ImageType and the words in them, in upper case."""
+    """Values of ImageType, blanks as underscores, and the words in them, in upper case."""
     values = text(dataset, "ImageType", path).upper().split("\\")
-    return {*values, *(word for value in values for word in re.split(r"[ _]+", value))}
+    words = (word for value in values for word in re.split(r"[ _]+", value))
+    return {*(value.replace(" ", "_") for value in values), *words}
 
 
 def refuse_enhanced(storage: str, path: Path) -> None:

@@ -22,6 +22,8 @@ from liver_tf.trained_on import TrainedOn
 
 #: Bounds of everything that is stated in HU.
 HU_LIMITS = (-32768, 32767)
+#: HU are whole numbers: below this all liver pixels would be equal, and others infinitely far.
+LEAST_SD_HU = 0.01
 #: Pixels of the side of a network's input.
 LARGEST_SIDE = 4096
 
@@ -56,14 +58,16 @@ class Description:
         if self.architecture.image_size > LARGEST_SIDE:
             raise ValueError(f"image_size: expected at most {LARGEST_SIDE} pixels")
         low, high = self.window
+        if any(isinstance(value, bool) for value in (low, high, self.mean_hu, self.sd_hu)):
+            raise ValueError("window, mean_hu, sd_hu: expected numbers, found true or false")
         if not (HU_LIMITS[0] <= low < high <= HU_LIMITS[1]):  # NaN fails too
             raise ValueError(f"window: expected two HU in order, found {low} to {high}")
         if not low <= self.mean_hu <= high:
             raise ValueError(f"mean_hu: expected HU inside the window, found {self.mean_hu}")
-        if not 0 < self.sd_hu <= high - low:
+        if not LEAST_SD_HU <= self.sd_hu <= high - low:
             raise ValueError(
-                "sd_hu: expected a number above 0, at most the width of the window, found "
-                f"{self.sd_hu}"
+                f"sd_hu: expected at least {LEAST_SD_HU} and at most the width of the window, "
+                f"found {self.sd_hu}"
             )
         weights = self.class_weights
         if weights is None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liver_tf.ct.input_file import require_file, unreadable
+from liver_tf.folder_lock import is_around
 from liver_tf.refusals import Refusal
 
 LARGEST_LIST = 1 << 26
@@ -34,14 +35,14 @@ def named_scans(
 
 
 def refuse_input_as_output(output: Path, scans: Sequence[NamedScan]) -> None:
-    """Refuse (``output-is-input``) to write results among the slices of a series."""
+    """Refuse (``output-is-input``) an output folder that is an input or around one."""
     for scan in scans:
-        if scan.path.resolve() == output.resolve():
+        if is_around(output, scan.path):
             raise Refusal(
                 "output-is-input",
                 output,
-                expected="an output folder that is no input",
-                found=f"the folder of {scan.named_by}",
+                expected="an output folder that is no input, and not around one",
+                found=f"the folder of {scan.named_by}, or one around it",
                 remedy="Choose another --output.",
             )
 

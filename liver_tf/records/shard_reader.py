@@ -1,22 +1,29 @@
 """Reading shards, and checking them against the manifest."""
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+import numpy as np
 
 from liver_tf import atomic_files
 from liver_tf.records.manifest import CaseEntry, Manifest, NeighbourShard
 from liver_tf.records.record_schema import SliceRecord, decode
-from liver_tf.records.tfrecord import read_records
+from liver_tf.records.tfrecord import FRAMING_BYTES, read_records, record_offsets
 from liver_tf.refusals import Refusal
+
+#: Bytes of a record whose pixels TensorFlow, which has no bound, inflates to at most 1 GiB.
+_SAFE_RECORD = 2**20
 
 
 def check_shards(folder: Path, manifest: Manifest, cases: Iterable[str] | None = None) -> None:
     """Check that every shard, or those of ``cases``, has the size and SHA-256 of the manifest.
 
     TensorFlow silently reads a shard that is truncated between two records as a shorter data set.
+    Large records are decoded once, so that none inflates to more than its pixels.
 
     Raises:
-      Refusal: ``shard-missing``, ``shard-size``, ``shard-sha256``.
+      Refusal: ``shard-missing``, ``shard-size``, ``shard-sha256``, ``shard-damaged``.
     """
     chosen = None if cases is None else set(cases)
     for entry in manifest.cases:
@@ -47,15 +54,10 @@ def read_neighbours(folder: Path, entry: CaseEntry) -> Iterator[SliceRecord]:
 
 def _read(path: Path, records: int) -> Iterator[SliceRecord]:
     count = 0
-    try:
+    with _damage_as_refusal(path):
         for serialised in read_records(path):
             yield decode(serialised)
             count += 1
-    except (ValueError, OSError) as error:  # DamagedRecords is a ValueError
-        found = str(error) if isinstance(error, ValueError) else "a file that cannot be read"
-        raise _refused(
-            "shard-damaged", path, "complete records with matching CRCs", found
-        ) from None
     if count != records:
         raise _refused("shard-count", path, f"{records} records", f"{count}")
 
@@ -69,6 +71,23 @@ def _check_shard(path: Path, case: str, entry: CaseEntry | NeighbourShard) -> No
         raise _refused("shard-size", path, expected, f"{size} bytes")
     if atomic_files.sha256_of(path) != entry.sha256:
         raise _refused("shard-sha256", path, "the SHA-256 in the manifest", "another one")
+    with _damage_as_refusal(path):
+        sizes = np.diff([*record_offsets(path), size]) - FRAMING_BYTES
+        if max(sizes, default=0) > _SAFE_RECORD:
+            for serialised in read_records(path):
+                if len(serialised) > _SAFE_RECORD:
+                    decode(serialised)
+
+
+@contextlib.contextmanager
+def _damage_as_refusal(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, OSError) as error:  # DamagedRecords is a ValueError
+        found = str(error) if isinstance(error, ValueError) else "a file that cannot be read"
+        raise _refused(
+            "shard-damaged", path, "complete records with matching CRCs", found
+        ) from None
 
 
 def _refused(code: str, path: Path, expected: str, found: str) -> Refusal:

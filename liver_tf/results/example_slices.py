@@ -15,7 +15,7 @@ import numpy as np
 
 from liver_tf import run_files
 from liver_tf.atomic_files import atomic_write
-from liver_tf.bounded_files import open_npz
+from liver_tf.bounded_files import open_npz, parse_json
 from liver_tf.measures.slice_result import SliceResult
 from liver_tf.results.run_results import RunResults
 
@@ -125,7 +125,7 @@ def load_examples(run: Path, results: RunResults) -> dict[str, ExampleSlice] | N
     by_image = {r.image: r for r in results.results}
     try:
         with open_npz(path) as stored:
-            facts = json.loads(str(stored["facts"]))
+            facts = parse_json(str(stored["facts"]))
             if facts["made_of"] != dict(results.made_of):
                 return None
             return {

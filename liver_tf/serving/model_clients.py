@@ -24,6 +24,7 @@ from liver_tf.ct.hu_plausibility import (
     HuHistogram,
     refuse_implausible_hu,
 )
+from liver_tf.export.saved_model import EXTRA, MEANING
 from liver_tf.extras import install_extra
 from liver_tf.inference.slice_batches import raise_not_finite
 from liver_tf.refusals import Refusal
@@ -37,6 +38,7 @@ from liver_tf.serving.answer_types import (
 from liver_tf.serving.quiet_openvino import import_openvino
 
 SIGNATURE = "serving_default"
+_GRAPH = "saved_model.pb"
 #: For a complete request and its answer.
 SECONDS = 60.0
 
@@ -270,7 +272,7 @@ def check_model(folder: Path) -> None:
 
     Its code is ``no-saved-model`` or, as that of ``checksums.verify``, ``checksum-differs``.
     """
-    if not (folder / "saved_model.pb").is_file():
+    if not (folder / _GRAPH).is_file():
         raise Refusal(
             "no-saved-model",
             folder,
@@ -278,7 +280,7 @@ def check_model(folder: Path) -> None:
             found="a folder without saved_model.pb" if folder.is_dir() else "no such folder",
             remedy="Export a model with python -m trainers.export.",
         )
-    checksums.verify(folder)
+    checksums.verify(folder, _GRAPH, f"{EXTRA}/{MEANING}", all_listed=True)
 
 
 def _not_installed(what: str, extra: str) -> Refusal:

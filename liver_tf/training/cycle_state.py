@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from liver_tf.bounded_files import parse_json
 from liver_tf.model.block_weights import assign, weights_by_block
 from liver_tf.model.weights_file import load_arrays, save_arrays
 from liver_tf.run_files import STATE_PROGRESS
@@ -52,4 +53,4 @@ def load_state(path: Path, model: keras.Model, variables: Iterable[Any]) -> Cycl
     assign(model, {name.removeprefix(_MODEL): array for name, array in weights.items()})
     for number, variable in enumerate(variables):
         variable.assign(arrays[f"optimiser/{number}"])
-    return CycleState(**json.loads(str(arrays[STATE_PROGRESS])))
+    return CycleState(**parse_json(str(arrays[STATE_PROGRESS])))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
+from liver_tf.conversion.beam_engine import _SUFFIX, _load_outcome
 from liver_tf.conversion.output_folder import MEMOS
+from liver_tf.refusals import Refusal
 from tests.builders.phantom_sets import bytes_of, read_table, run_process, without_data_kind
 
 pytest.importorskip("apache_beam", reason="Beam is missing (pip install 'liver_tf[beam]')")
@@ -46,6 +49,15 @@ def test_several_processes_and_refused_slices_give_the_same_set(tiny_phantom, tm
         sets[engine] = bytes_of(tmp_path / engine)
     assert sets["beam"] == sets["local"]
     assert not list((tmp_path / "beam" / MEMOS).glob("*outcome*"))
+
+
+@pytest.mark.parametrize("text", [None, "{", "[" * 100_000, '{"entry": 1}', "[]"])
+def test_an_outcome_that_cannot_be_read_is_refused(tmp_path, text):
+    task, target = SimpleNamespace(case="c-1", places=()), SimpleNamespace(output=tmp_path)
+    if text is not None:
+        (tmp_path / f"c-1{_SUFFIX}").write_text(text)
+    with pytest.raises(Refusal, match=r"\[beam-failed\].*outcome file for a case"):
+        _load_outcome(tmp_path, (task, target))
 
 
 def test_an_unwritable_folder_is_refused(tiny_phantom, tmp_path):

@@ -21,6 +21,9 @@ def path_of(tmp_path, image_type):
     [
         ["DERIVED", "PRIMARY", "AXIAL", "MAT_SPECIFIC"],
         ["DERIVED", "PRIMARY", "AXIAL", "EFF_ATOMIC_NUM"],
+        ["DERIVED", "PRIMARY", "MATERIAL MAP"],
+        ["DERIVED", "PRIMARY", "AXIAL", "ELECTRON DENSITY"],
+        ["DERIVED", "SECONDARY", "AXIAL", "Z_EFF"],
         ["DERIVED", "PRIMARY", "AXIAL", "CT_SOM7 SPP IODINE"],
         ["DERIVED", "SECONDARY", "OTHER", "VRT"],
         ["DERIVED", "PRIMARY", "SUBTRACTION"],
@@ -37,6 +40,7 @@ def test_maps_are_refused(tmp_path, image_type):
     ("image_type", "words"),
     [
         (["DERIVED", "SECONDARY", "MIP"], "DERIVED, MIP"),
+        (["DERIVED", "SECONDARY", "PROJECTION IMAGE"], "DERIVED, PROJECTION_IMAGE"),
         (["DERIVED", "PRIMARY", "AXIAL", "VMI"], "DERIVED, VMI"),
         (["ORIGINAL", "PRIMARY", "AXIAL", "CT_SOM5 SPI DE MONO"], "MONO"),
     ],

@@ -160,6 +160,8 @@ def test_the_check_for_executed_code_detects_it(source):
         {"mean_hu": 1e30},
         {"mean_hu": -300.0},
         {"sd_hu": 0.0},
+        {"sd_hu": 1e-9},
+        {"sd_hu": True},
         {"sd_hu": float("nan")},
         {"sd_hu": 1e30},
         {"window": [240, -160]},

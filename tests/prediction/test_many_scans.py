@@ -335,9 +335,11 @@ def test_results_are_not_written_among_the_slices_of_a_series(tmp_path):
         NamedScan(tmp_path / "a", "input 1"),
         NamedScan(tmp_path / "b" / ".." / "c", "input 2"),
     ]
-    refuse_input_as_output(tmp_path, scans)  # around an input: only new files are written
+    refuse_input_as_output(tmp_path / "a" / "results", scans)
     with pytest.raises(Refusal, match=r"\[output-is-input\].*the folder of input 2"):
         refuse_input_as_output(tmp_path / "c", scans)
+    with pytest.raises(Refusal, match=r"\[output-is-input\].*input 1, or one around it"):
+        refuse_input_as_output(tmp_path, scans)
 
 
 def test_a_long_list_of_scans_is_not_read(tmp_path, monkeypatch):

@@ -7,9 +7,12 @@ import pytest
 import tensorflow as tf
 
 from liver_tf.labels import LITS
+from liver_tf.records import shard_reader
+from liver_tf.records.pixel_encoding import ZLIB
 from liver_tf.records.record_schema import decode, encode
 from liver_tf.records.shard_reader import check_shards, read_case
 from liver_tf.records.shard_writer import write_shard
+from liver_tf.records.tfrecord import RecordWriter
 from liver_tf.refusals import Refusal
 from tests.builders import tiny_records
 
@@ -28,6 +31,16 @@ def record_ends(data):
         offset += 8 + 4 + int.from_bytes(data[offset : offset + 8], "little") + 4
         ends.append(offset)
     return ends
+
+
+def with_first_shard(folder, manifest, record):
+    """Write a first shard of one record; returns the manifest with its size and hash."""
+    with open(folder / manifest.cases[0].shard, "wb") as file:
+        writer = RecordWriter(file)
+        writer.write([record])
+    facts = {"records": 1, "bytes": writer.bytes, "sha256": writer.sha256}
+    first = dataclasses.replace(manifest.cases[0], **facts)
+    return dataclasses.replace(manifest, cases=(first, *manifest.cases[1:]))
 
 
 def assert_refused(code, call):
@@ -68,6 +81,22 @@ def test_a_shard_truncated_inside_a_record_is_refused(shard):
     assert_refused("shard-size", lambda: check_shards(folder, manifest))
     text = assert_refused("shard-damaged", lambda: list(read_case(folder, manifest.cases[0])))
     assert "a truncated last record" in text
+
+
+def test_a_record_that_inflates_beyond_its_pixels_is_not_left_to_tensorflow(shard, monkeypatch):
+    folder, manifest, _path = shard
+    record = next(read_case(folder, manifest.cases[0]))
+    monkeypatch.setattr(shard_reader, "_SAFE_RECORD", 1000)
+    image, labels = np.zeros((2000, 2000), np.int16), np.zeros((2000, 2000), np.uint8)
+    large = dataclasses.replace(record, image=image, labels=labels)
+    data = b"".join(map(bytes, encode(large, ZLIB)))
+    check_shards(folder, with_first_shard(folder, manifest, data))
+    size = b"\xd0\x0f\xd0\x0f"  # twice 2000, as protobuf stores it
+    assert data.count(size) == 1
+    smaller = data.replace(size, b"\xd0\x0e\xd0\x0f")
+    manifest = with_first_shard(folder, manifest, smaller)
+    text = assert_refused("shard-damaged", lambda: check_shards(folder, manifest))
+    assert "more or fewer than (1872, 2000)" in text
 
 
 def test_a_missing_shard_is_refused(shard):
