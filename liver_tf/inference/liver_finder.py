@@ -65,9 +65,13 @@ class LiverFinder:
 
     def mask_on_grid(self, hu: tf.Tensor) -> tf.Tensor:
         """HU [batch, rows, columns] to bool [batch, s, s]: liver with a probability above 0.5."""
+        return self.probability_on_grid(hu) > 0.5
+
+    def probability_on_grid(self, hu: tf.Tensor) -> tf.Tensor:
+        """HU [batch, rows, columns] to the probability of liver, float32 [batch, s, s]."""
         box = _whole_slices(tf.shape(hu)[0], tf.shape(hu)[1:3])
         hu = tf.cast(hu, tf.float32)
-        return self.network.probabilities_on_grid(hu, box)[..., LIVER] > 0.5
+        return self.network.probabilities_on_grid(hu, box)[..., LIVER]
 
     def to_slices(self, grids: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
         """As ``on_slices``, for a batch as a graph."""

@@ -50,13 +50,18 @@ class SliceGraph:
 def raise_not_finite(error: tf.errors.InvalidArgumentError) -> None:
     """Raise ``Refusal`` if a graph failed because the outputs of a network are not finite."""
     if NOT_FINITE in error.message:
-        raise Refusal(
-            "output-not-finite",
-            None,
-            expected="finite outputs of the networks",
-            found="NaN or infinite ones",
-            remedy="Use --precision=float32; if this remains, train the network again.",
-        ) from None
+        raise not_finite() from None
+
+
+def not_finite() -> Refusal:
+    """The refusal ``output-not-finite``."""
+    return Refusal(
+        "output-not-finite",
+        None,
+        expected="finite outputs of the networks",
+        found="NaN or infinite ones",
+        remedy="Use --precision=float32; if this remains, train the network again.",
+    )
 
 
 def check_hu(hu: np.ndarray) -> None:

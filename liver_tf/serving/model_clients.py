@@ -26,7 +26,7 @@ from liver_tf.ct.hu_plausibility import (
 )
 from liver_tf.export.saved_model import EXTRA, MEANING
 from liver_tf.extras import install_extra
-from liver_tf.inference.slice_batches import raise_not_finite
+from liver_tf.inference.slice_batches import not_finite, raise_not_finite
 from liver_tf.refusals import Refusal
 from liver_tf.serving.answer_types import (
     invalid_answer,
@@ -101,8 +101,11 @@ class OpenVino(Client):
         self._model = openvino.Core().compile_model(str(folder), "CPU", exact)
 
     def _answer(self, hu: np.ndarray, spacing_mm: np.ndarray) -> dict[str, np.ndarray]:
-        answer = self._model({"hu": hu, "spacing_mm": spacing_mm})
-        return {port.get_any_name(): value for port, value in answer.items()}
+        ports = self._model({"hu": hu, "spacing_mm": spacing_mm})
+        answer = {port.get_any_name(): value for port, value in ports.items()}
+        if np.isnan(answer["diagnosis_probability"]).any():  # OpenVINO ignores checks of the graph
+            raise not_finite()
+        return answer
 
 
 class Rest(Client):

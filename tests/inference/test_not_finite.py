@@ -9,7 +9,7 @@ from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.records.record_schema import SliceRecord
 from liver_tf.refusals import Refusal
-from liver_tf.serving.model_clients import Loaded
+from liver_tf.serving.model_clients import Loaded, OpenVino
 from tests.builders.served import draw_slices
 
 NOT_FINITE = r"\[output-not-finite\]"
@@ -41,6 +41,12 @@ def test_an_evaluation_is_refused(cascade):
 def test_an_exported_model_gives_an_error(make_network, tmp_path):
     liver = LiverFinder(make_network("liver", favoured=[0.0, np.nan]))
     write_saved_model(Cascade(liver, make_network("lesion")), tmp_path / "1", {})
-    client = Loaded(tmp_path / "1")
+    for client in (Loaded(tmp_path / "1"), OpenVino(tmp_path / "1")):
+        with pytest.raises(Refusal, match=NOT_FINITE):
+            client(draw_slices(1, 64, 64), np.zeros((1, 2)))
+
+
+def test_openvino_does_not_answer_from_a_lesion_network_that_is_not_finite(cascade, tmp_path):
+    write_saved_model(cascade, tmp_path / "1", {})
     with pytest.raises(Refusal, match=NOT_FINITE):
-        client(draw_slices(1, 64, 64), np.zeros((1, 2)))
+        OpenVino(tmp_path / "1")(draw_slices(1, 64, 64), np.zeros((1, 2)))
