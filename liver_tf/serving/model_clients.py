@@ -115,10 +115,9 @@ class Rest(Client):
         self._url = url.rstrip("/") + ":predict"
 
     def _answer(self, hu: np.ndarray, spacing_mm: np.ndarray) -> dict[str, np.ndarray]:
-        request = urllib.request.Request(
-            self._url, rest_body(hu, spacing_mm), {"Content-Type": "application/json"}
-        )
+        body = rest_body(hu, spacing_mm)
         try:
+            request = urllib.request.Request(self._url, body, {"Content-Type": "application/json"})
             text = _within(SECONDS, lambda: _fetch(request, largest_text(hu.shape)))
             refuse_too_many_values(text, hu.shape)
             answer = json.loads(text)

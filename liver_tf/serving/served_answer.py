@@ -127,6 +127,8 @@ def _check_answer(answer: dict[str, np.ndarray], labels: LabelSet, shape: tuple[
         pixels = np.bincount(answer["label_map"].ravel(), minlength=len(labels))[LIVER + 1 :]
         if answer["found_lesion"][0] != pixels.any():
             wrong.append("found_lesion")
+        if pixels.any() and not answer["found_liver"][0]:
+            wrong.append("found_liver")
         majority = int(pixels.argmax()) + LIVER + 1 if pixels.any() else 0
         if answer["diagnosis"][0] != majority:
             wrong.append("diagnosis")

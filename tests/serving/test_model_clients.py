@@ -154,9 +154,10 @@ def test_invalid_requests_are_not_sent(hu, spacing, code, words):
         Rest("http://127.0.0.1:9/v1/models/liver")(hu, spacing)
 
 
-def test_no_rest_server():
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/v1/models/liver", "http://[::1", "liver"])
+def test_no_rest_server(url):
     with pytest.raises(Refusal, match=r"\[no-answer\]"):
-        Rest("http://127.0.0.1:9/v1/models/liver")(draw_slices(1, 64, 64), SPACING[:1])
+        Rest(url)(draw_slices(1, 64, 64), SPACING[:1])
 
 
 def test_no_grpc_server():

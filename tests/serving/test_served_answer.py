@@ -113,6 +113,7 @@ def test_a_picture_never_replaces_the_input(tmp_path, name):
         ("diagnosis", np.array([99])),
         ("diagnosis", np.array([3])),
         ("found_lesion", np.array([False])),
+        ("found_liver", np.array([False])),
         ("label_map", None),
         ("diagnosis_probability", np.full((1, 3), np.nan)),
         ("diagnosis_probability", np.zeros((1, 7))),
