@@ -1,6 +1,7 @@
 # make demo        the whole workflow on phantom data
 # make reproduce   the paper's comparison on phantoms: every protocol on every fold
 # make order-study  whether the order of freezing matters: replicates on phantoms
+# make anatomical-study   anatomical data augmentation and the paper's Table II, on phantoms
 # make weights     the networks in the package, from phantoms
 # make test        lint, types and the short tests (6 minutes on 2 cores)
 # make test-all    all tests, the long ones included (15 minutes on 2 cores)
@@ -24,7 +25,7 @@ PIP_INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c cons
 WORKERS ?= 2
 PYTEST := $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo reproduce order-study weights bench test test-all lint types docs real-check fuzz kill-test hostile differential pacs-test parity clean
+.PHONY: demo reproduce order-study anatomical-study weights bench test test-all lint types docs real-check fuzz kill-test hostile differential pacs-test parity clean
 
 demo: $(VENV)/installed
 	$(RUN) -m trainers.demo
@@ -34,6 +35,10 @@ reproduce: $(VENV)/installed
 
 order-study: $(VENV)/installed
 	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(RUN) -m trainers.order_study --workers=2
+
+anatomical-study: $(VENV)/installed
+	$(RUN) -m trainers.phantom_study --folder=anatomical_study --neighbours=2 --seeds=0,1,2 \
+		--protocols=baseline,hier_unfreeze,flags/anatomical,flags/hier_unfreeze_anatomical
 
 weights: $(VENV)/installed
 	$(RUN) -m trainers.train_weights

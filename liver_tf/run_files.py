@@ -17,6 +17,7 @@ looks.json                  settings with which a part was predicted (results)
 measures/PART.json, .csv    results per slice; PART is test or validation (results)
 measures/PART_labels.npz    predicted label maps (assessment)
 measures/PART_shown.npz     slices shown in the report (results)
+extended_records/           training records with labelled neighbours (anatomical)
 
 Beside the seeds of a fold, ``FOLD/ensembles/PROTOCOL/`` has the ``measures/`` of the average of
 their networks.
@@ -38,6 +39,7 @@ POSTPROCESSING = "postprocessing.json"
 LOOKS = "looks.json"
 MEASURES = "measures"
 ENSEMBLES = "ensembles"
+EXTENDED_RECORDS = "extended_records"
 
 #: In the folder of a cycle (``cycle_folder``).
 STATE = "state.npz"

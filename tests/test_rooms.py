@@ -56,6 +56,7 @@ ROOMS = (
     "liver_tf.assessment",
     "liver_tf.export",
     "liver_tf.implants",
+    "liver_tf.anatomical",
     "liver_tf.prediction",
     "liver_tf.serving",
     "liver_tf.command_line",

@@ -112,7 +112,7 @@ def neighbour_heights(
     """Heights in mm of ``number`` slices next to each slice of a typed patient.
 
     They are above and below in turn, a whole number of steps away; one of ``STEPS_MM`` is drawn for
-    the patient. A place that another slice already has is left out.
+    the patient. A place closer than the smallest step to another slice is left out.
     """
     step_mm = float(stream(seed, "sheba", member.index, "neighbours").choice(STEPS_MM))
     taken = set(study.heights_mm)
@@ -120,7 +120,7 @@ def neighbour_heights(
     for height in study.heights_mm:
         steps = [(k // 2 + 1) * (1 - k % 2 * 2) for k in range(number)]
         near = [height + k * step_mm for k in steps]
-        near = [z for z in near if all(abs(z - other) > 0.1 for other in taken)]
+        near = [z for z in near if all(abs(z - other) > 0.99 * STEPS_MM[0] for other in taken)]
         taken |= set(near)
         heights.append(near)
     return heights

@@ -27,6 +27,8 @@ MANIFEST_NAME = "manifest.json"
 HAS_TISSUES = "tissues"
 #: Key of ``made_by``: the kind of the data, one of ``trained_on.DATA_KINDS``.
 DATA = "data"
+#: Key of ``made_by``: how the labels of neighbours were made, if the set has any.
+MADE_LABELS = "made_labels"
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ class CaseEntry:
     @property
     def all_hashes(self) -> tuple[str, ...]:
         """Of all slices, unlabelled ones included, for the leakage guard."""
-        return self.hashes if self.neighbours is None else self.hashes + self.neighbours.hashes
+        more = () if self.neighbours is None else self.neighbours.hashes
+        return tuple(dict.fromkeys(self.hashes + more))
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "CaseEntry":

@@ -17,6 +17,8 @@ from liver_tf.records.slice_hash import parse_hashes
 
 #: In an ROI record set: the ``seen.json`` of the liver network that cut the ROIs.
 LIVER_TRAINING_DATA = "liver_seen.json"
+#: In a record set with made labels: the ``seen.json`` of the network that made them.
+LABEL_TRAINING_DATA = "labels_seen.json"
 #: The whole file, for a network that learned from no patient.
 PHANTOMS_ONLY = {"training_data": "computed phantoms only, no patient"}
 

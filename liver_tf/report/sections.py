@@ -24,12 +24,14 @@ from liver_tf.report.page.page_parts import (
 )
 from liver_tf.report.summary import summary
 from liver_tf.report.tables import protocol_tables as tables
+from liver_tf.report.tables.made_labels_table import made_labels_table
 from liver_tf.report.tables.paper_table import (
     FEW,
     PUBLISHED_DATA,
     SOURCE,
     measured_label,
     paper_table,
+    table_ii,
 )
 from liver_tf.report.verdict import verdict
 from liver_tf.results.run_results import LOOSE
@@ -84,6 +86,13 @@ ARGMAX = (
     "Raw argmax: the same networks, every pixel its most likely class, without post-processing "
     "(the paper's rule). Both were evaluated together. A dash: an earlier version evaluated the "
     "run and did not store it."
+)
+MADE = (
+    "Means over the networks. Neighbours: unlabelled slices next to training slices, labelled by a "
+    "network; used are those with a lesion on the annotated one, and those of healthy slices. The "
+    "labels are compared with the true ones, which exist for phantoms only. Wrong types: share of "
+    "the slices with a true lesion and a labelled one in which most labelled pixels have another "
+    "type."
 )
 SHEETS = (
     "Worst, median and best slice with a lesion by lesion Dice, cropped to the liver. Solid lines "
@@ -207,9 +216,21 @@ def _paper(findings: Findings) -> list[Part]:
             f"{findings.data_label}, with 95 % bootstrap intervals over patients in brackets."
         ),
         paper_table(findings.measured, findings.data_label),
+        *_anatomical(findings),
         TitledTable("By the run's decision and by raw argmax", tables.argmax_table(findings)),
         Paragraph(ARGMAX),
     ]
+
+
+def _anatomical(findings: Findings) -> list[Part]:
+    comparison = table_ii(findings.measured, findings.data_label)
+    if comparison is None:
+        return []
+    parts: list[Part] = [TitledTable("Table II: anatomical data augmentation", comparison)]
+    labels = made_labels_table(findings.runs)
+    if labels is not None:
+        parts += [TitledTable("Labels made for neighbours", labels), Paragraph(MADE)]
+    return parts
 
 
 def _differences(findings: Findings) -> list[Part]:

@@ -22,6 +22,9 @@ CONTROLS = {
     "no_freezing_6_cycles": "hier_unfreeze",
 }
 
+#: Reference -> protocol with anatomical data augmentation, and the paper's method against it.
+ANATOMICAL = (("hier_unfreeze", "hier_unfreeze_anatomical"), ("anatomical", "hier_unfreeze"))
+
 
 def compare(
     results: Mapping[str, Sequence[SliceResult]],
@@ -71,7 +74,7 @@ def compare(
 
 
 def compared_pairs(protocols: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """(reference, protocol): all against the baseline, and protocols against their controls.
+    """(reference, protocol): all against the baseline, against their controls, and ``ANATOMICAL``.
 
     Ensembles are not compared: against single networks of another protocol, two effects would mix.
     Protocols validated on the test fold (``LOOSE`` in their names) are compared only with each
@@ -85,6 +88,7 @@ def compared_pairs(protocols: Sequence[str]) -> tuple[tuple[str, str], ...]:
         if reference in names:
             pairs += [(reference, name) for name in names if name != reference]
         controls = [(f"{c}{suffix}", f"{name}{suffix}") for c, name in CONTROLS.items()]
+        controls += [(f"{a}{suffix}", f"{b}{suffix}") for a, b in ANATOMICAL]
         pairs += [pair for pair in controls if set(pair) <= set(names)]
     return tuple(pairs)
 

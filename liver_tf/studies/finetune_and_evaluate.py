@@ -3,14 +3,15 @@
 The same as the single commands one after the other, but TensorFlow starts once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from liver_tf import run_files
+from liver_tf.anatomical.augment_settings import AugmentSettings, LabelRule
 from liver_tf.assessment.assessment_settings import SearchSettings
 from liver_tf.default_paths import LIVER_RUN, WHOLE_RECORDS
 from liver_tf.folder_lock import locked_folder
-from liver_tf.options import option, part
+from liver_tf.options import OptionError, option, part
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
 from liver_tf.training.training_settings import FinetuneSettings
@@ -31,6 +32,23 @@ class LesionRunSettings(FinetuneSettings):
         "without post-processing, as in the paper.",
     )
     search: SearchSettings = part(SearchSettings)
+    neighbour_labels: str | None = option(
+        None,
+        "Anatomical data augmentation: the protocol whose run of the same fold and seed labels the "
+        "unlabelled neighbours of the training slices. This run learns from both.",
+        empty_is_none=True,
+    )
+    label_rule: LabelRule = part(LabelRule)
+    neighbour_truth: Path | None = option(
+        None,
+        "Record set of the neighbours with their true labels, of phantoms: measures the labels "
+        "made, and has no other effect.",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.neighbour_labels == self.protocol:
+            raise OptionError("neighbour_labels", "must be another protocol than --protocol")
 
 
 def finetune_and_evaluate_lesions(settings: LesionRunSettings) -> None:
@@ -39,6 +57,8 @@ def finetune_and_evaluate_lesions(settings: LesionRunSettings) -> None:
     from liver_tf.results.stored_results import has_results
     from liver_tf.training.finetuning import finetune
 
+    if settings.neighbour_labels is not None and not settings.dry_run:
+        settings = replace(settings, records=_extended_records(settings))
     finetune(settings)
     if settings.dry_run:
         return
@@ -61,6 +81,26 @@ def finetune_and_evaluate_liver(settings: FinetuneSettings) -> None:
     with locked_folder(settings.run):
         evaluate_liver_run(settings.run, settings.records, load_manifest(settings.records))
     print(f"{settings.run}: evaluated")
+
+
+def _extended_records(settings: LesionRunSettings) -> Path:
+    """The training records with labelled neighbours, in the folder of the run."""
+    from liver_tf.anatomical.extended_set import augment_anatomically
+
+    assert settings.neighbour_labels is not None
+    extended = augment_anatomically(
+        AugmentSettings(
+            run=settings.run.parent / settings.neighbour_labels,
+            output=settings.run / run_files.EXTENDED_RECORDS,
+            liver_run=settings.liver_run,
+            records=settings.whole_records,
+            roi_records=settings.records,
+            truth=settings.neighbour_truth,
+            rule=settings.label_rule,
+        )
+    )
+    print(extended.text(), flush=True)
+    return extended.folder
 
 
 def _choose_postprocessing(settings: LesionRunSettings) -> None:

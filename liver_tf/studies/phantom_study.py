@@ -17,6 +17,9 @@ from liver_tf.studies.grid import PROTOCOLS
 #: Marks the figures of the reports as figures of phantoms.
 DATA_LABEL = "PHANTOM data (not patients)"
 
+#: The neighbours with their true masks: a CSV of the phantom, and its record set.
+TRUE_NEIGHBOURS = "true_neighbours"
+
 
 @dataclass(frozen=True, kw_only=True)
 class PhantomStudySettings(Options):
@@ -31,6 +34,11 @@ class PhantomStudySettings(Options):
     )
     lits_volumes: int = option(30, "Volumes for pre-training.")
     matrix: int = option(256, "Rows and columns of an image.")
+    neighbours: int = option(
+        PhantomPlan.neighbours,
+        "Unlabelled neighbours of every typed slice, for protocols with --neighbour_labels.",
+        low=0,
+    )
     protocols: tuple[str, ...] = option(PROTOCOLS, "Protocols, as for trainers.reproduce.")
     seeds: tuple[str, ...] = option(("0",), "Training seeds.")
     workers: int = option(
@@ -49,10 +57,14 @@ def phantom_study_steps(study: PhantomStudySettings) -> list[ChainStep]:
     """All steps of the study, in order."""
     folder, flag_files = study.folder, study.flag_files
     records, runs = folder / "tfrecords", folder / "runs"
-    size = "patients", "lits_volumes", "matrix", "workers"
+    size = ["patients", "lits_volumes", "matrix", "workers"]
+    if study.neighbours:
+        size.append("neighbours")
+    truth = [_truth_step(folder)] if study.neighbours else []
     return [
         phantom_step(folder, 32, **{name: getattr(study, name) for name in size}),
         *conversion_steps(folder, 12),
+        *truth,
         *pretraining_steps(folder, flag_files, liver_s=110, roi_s=12, lesion_s=260),
         ChainStep(
             "reproduce",
@@ -71,6 +83,7 @@ def phantom_study_steps(study: PhantomStudySettings) -> list[ChainStep]:
                 "pretrained": runs / "lesion",
                 "liver_run": runs / "liver",
                 "data_label": DATA_LABEL,
+                **({"neighbour_truth": records / TRUE_NEIGHBOURS} if truth else {}),
             },
             folder / "study" / "report" / "report.html",
             always=True,
@@ -84,6 +97,16 @@ def phantom_step(folder: Path, seconds: float, **size: Any) -> ChainStep:
     options = {"output": folder / "data", **size}
     product = folder / "data" / "phantom.json"
     return ChainStep("phantom", title, seconds, "data_prep.phantom", options, product)
+
+
+def _truth_step(folder: Path) -> ChainStep:
+    """Convert the neighbours with their true masks, by which made labels are measured."""
+    output = folder / "tfrecords" / TRUE_NEIGHBOURS
+    table = folder / "data" / "sheba" / f"{TRUE_NEIGHBOURS}.csv"
+    options = {"source": "slices", "input": table, "output": output, "folds": 1}
+    title = "convert the true labels of the neighbours, for measuring only"
+    command = f"build_{TRUE_NEIGHBOURS}", title, 12, "data_prep.build_tfrecords", options
+    return ChainStep(*command, output / "manifest.json")
 
 
 def conversion_steps(

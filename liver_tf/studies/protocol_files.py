@@ -16,7 +16,7 @@ from liver_tf.studies.finetune_and_evaluate import LesionRunSettings
 _SET_BY_STUDY = frozenset(
     (
         *("records", "folds_file", "fold", "seed", "validation", "pretrained", "runs", "dry_run"),
-        *("liver_run", "whole_records"),
+        *("liver_run", "whole_records", "neighbour_truth"),
     )
 )
 _SET_BY_PROTOCOL = frozenset(("protocol", "start", "cycle"))

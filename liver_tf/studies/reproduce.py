@@ -57,6 +57,7 @@ def plan_reproduction(settings: ReproduceSettings) -> StudyPlan:
         folds_file=settings.folds_file,
         pretrained=settings.pretrained,
         liver_run=settings.liver_run,
+        neighbour_truth=settings.neighbour_truth,
     )
     design = StudyDesign(
         read_protocols(settings.protocols),

@@ -29,6 +29,7 @@ class StudyInputs:
       records: record set to train on.
       pretrained: run of the pre-trained network.
       liver_run, whole_records: for lesion networks, which are evaluated on whole slices.
+      neighbour_truth: true labels of neighbours, of phantoms; affects no result.
     """
 
     records: Path
@@ -36,6 +37,7 @@ class StudyInputs:
     pretrained: Path
     liver_run: Path | None = None
     whole_records: Path | None = None
+    neighbour_truth: Path | None = None
 
     def made_of(self, settings: list[str]) -> dict[str, Any]:
         """Everything that decides the results, apart from protocol, fold, seed and validation.

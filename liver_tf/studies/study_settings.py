@@ -95,6 +95,12 @@ class ReproduceSettings(Options):
         LESION_RUN, "Run of the pre-trained lesion network, or bundled.", bundled=LESION
     )
     liver_run: Path = option(LIVER_RUN, "Run of the liver network.")
+    neighbour_truth: Path | None = option(
+        None,
+        "Record set of the neighbours with their true labels, of phantoms: measures the labels of "
+        "protocols with --neighbour_labels.",
+        empty_is_none=True,
+    )
     engine: EngineSettings = part(EngineSettings)
     data_label: str = option("your data", "Name of the data in the report, e.g. of your study.")
     samples: int = option(SAMPLES, "Number of bootstrap resamples.", low=100)

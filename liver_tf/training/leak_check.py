@@ -15,8 +15,9 @@ from liver_tf.records.leakage import (
     parts_of_split,
     refuse_leaks,
 )
-from liver_tf.records.manifest import Manifest
+from liver_tf.records.manifest import MADE_LABELS, Manifest
 from liver_tf.records.training_data_file import (
+    LABEL_TRAINING_DATA,
     LIVER_TRAINING_DATA,
     load_training_data,
     save_training_data,
@@ -45,13 +46,15 @@ def check_fold(
 ) -> tuple[SplitPart, ...]:
     """Refuse leaks between the parts of a fold, and from earlier training data into its test part.
 
-    Earlier training data are those of the pre-trained run (None: from scratch) and of the liver
-    network that cut the ROIs; without a test part they need not be known. If they include
+    Earlier training data are those of the pre-trained run (None: from scratch), of the liver
+    network that cut the ROIs, and of the network that labelled neighbours; without a test part they
+    need not be known. If they include
     validation patients, a note is printed: early stopping is optimistic, but the test results are
     valid.
 
     Returns:
-      The training data of the pre-trained run.
+      The training data from which weights are inherited: those of the pre-trained run, and of the
+      network whose labels are learned.
 
     Raises:
       Refusal: As ``refuse_leaks``, ``load_allowed`` and ``load_training_data``.
@@ -61,9 +64,11 @@ def check_fold(
     if pretrained is not None:
         inherited = _load_known(pretrained / run_files.TRAINING_DATA, accept_unknown)
     before = (*inherited, *_liver_network_data(records, manifest, accept_unknown))
+    labels = _label_network_data(records, manifest, accept_unknown)
     training, validation, test = parts_of_split("fold", manifest, split)
-    borders = borders_of((training, validation, test)) + [(part, test) for part in before]
-    known = {case.case for part in (part_of("", manifest), *before) for case in part.cases}
+    earlier = (*before, *labels)
+    borders = borders_of((training, validation, test)) + [(part, test) for part in earlier]
+    known = {case.case for part in (part_of("", manifest), *earlier) for case in part.cases}
     allowed = load_allowed(allow_pairs, known)
     for caution in key_cautions(borders):
         print(f"leakage guard: {caution}")
@@ -74,7 +79,7 @@ def check_fold(
             f"leakage guard: validation shares {len(early)} pair(s) of cases with earlier training "
             "data, so early stopping is optimistic; the test part shares none"
         )
-    return inherited
+    return (*inherited, *(part for part in labels if part not in inherited))
 
 
 def _liver_network_data(
@@ -83,16 +88,27 @@ def _liver_network_data(
     roi = manifest.roi or {}
     if roi.get("liver") != "network":
         return ()
-    path = records / LIVER_TRAINING_DATA
+    path, remedy = records / LIVER_TRAINING_DATA, "Cut the ROIs again."
+    return _load_unchanged(path, roi["liver_seen"], accept_unknown, remedy)
+
+
+def _label_network_data(
+    records: Path, manifest: Manifest, accept_unknown: bool
+) -> tuple[SplitPart, ...]:
+    """Made labels repeat what their network learned from its own training data."""
+    if MADE_LABELS not in manifest.made_by:
+        return ()
+    path, remedy = records / LABEL_TRAINING_DATA, "Make the record set again."
+    return _load_unchanged(path, manifest.made_by[MADE_LABELS]["seen"], accept_unknown, remedy)
+
+
+def _load_unchanged(
+    path: Path, expected_sha256: str | None, accept_unknown: bool, remedy: str
+) -> tuple[SplitPart, ...]:
     seen = _load_known(path, accept_unknown)
-    if seen and sha256_of(path) != roi["liver_seen"]:
-        raise Refusal(
-            "seen-damaged",
-            path,
-            expected="the list that data_prep.make_rois copied",
-            found="another list",
-            remedy="Cut the ROIs again.",
-        )
+    if seen and sha256_of(path) != expected_sha256:
+        expected = "the list that was copied when the records were made"
+        raise Refusal("seen-damaged", path, expected=expected, found="another list", remedy=remedy)
     return seen
 
 

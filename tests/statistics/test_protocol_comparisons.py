@@ -40,6 +40,11 @@ def test_all_against_the_baseline_and_the_controls():
         ("baseline", "hier_unfreeze"),
         ("no_freezing_5_cycles", "hier_freeze"),
     )
+    names = ("hier_unfreeze", "anatomical", "hier_unfreeze_anatomical")
+    assert compared_pairs(names) == (
+        ("hier_unfreeze", "hier_unfreeze_anatomical"),
+        ("anatomical", "hier_unfreeze"),
+    )
     assert compared_pairs(("mine", "yours")) == ()
 
 

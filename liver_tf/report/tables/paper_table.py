@@ -27,6 +27,15 @@ PUBLISHED: dict[str, dict[str, float]] = {
 EARLIER_WORK: dict[str, float] = {"success": 0.80, "accuracy": 0.61}
 EARLIER_WORK_TITLE = "earlier work (cited in the paper)"
 
+#: Protocols of the paper's Table II in its order, with their titles; the last ones are not in it.
+ANATOMICAL, COMBINED = "anatomical", "hier_unfreeze_anatomical"
+_TABLE_II = {
+    "hier_unfreeze": "hierarchical unfreezing",
+    ANATOMICAL: "anatomical data augmentation",
+    COMBINED: "both combined (not in the paper)",
+    "baseline": "from scratch, without neighbours (not in Table II)",
+}
+
 #: Placeholder of a missing figure.
 ABSENT = "–"
 
@@ -75,6 +84,30 @@ def paper_table(measured: Measured, data_label: str) -> Table:
         ("protocol", *titles, *titles),
         tuple((name, *_published(paper), *_measured(own)) for name, paper, own in _rows(measured)),
         (("", 1), (PUBLISHED_LABEL, len(titles)), (measured_label(data_label), len(titles))),
+        brief=("", "published", "measured"),
+    )
+
+
+def table_ii(measured: Measured, data_label: str) -> Table | None:
+    """The paper's comparison with anatomical data augmentation; None if that was not measured."""
+    if not {ANATOMICAL, COMBINED} & set(measured):
+        return None
+    measures = ("success", "accuracy")
+    published = {"hier_unfreeze": PUBLISHED["hier_unfreeze"], ANATOMICAL: EARLIER_WORK}
+    rows = [
+        (
+            title,
+            *(f"{published[name][m]:.2f}" if name in published else ABSENT for m in measures),
+            *(format_interval(measured.get(name, {}).get(m)) for m in measures),
+        )
+        for name, title in _TABLE_II.items()
+        if name in measured or name in published
+    ]
+    titles = tuple(MEASURE_TITLES[m] for m in measures)
+    return Table(
+        ("method", *titles, *titles),
+        tuple(rows),
+        (("", 1), (PUBLISHED_LABEL, 2), (measured_label(data_label), 2)),
         brief=("", "published", "measured"),
     )
 

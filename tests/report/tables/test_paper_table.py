@@ -14,6 +14,7 @@ from liver_tf.report.tables.paper_table import (
     format_interval,
     paper_table,
     render_text,
+    table_ii,
 )
 from liver_tf.statistics.bootstrap_intervals import LEAST_PATIENTS, Interval
 from liver_tf.statistics.paired_difference import PairedDifference
@@ -135,3 +136,16 @@ def test_few_patients_have_no_interval():
 def test_figures_need_a_data_label():
     with pytest.raises(ValueError, match="data_label to name the data"):
         paper_table({}, "  ")
+
+
+def test_table_ii_has_the_papers_figures_beside_measured_ones():
+    # Table II of arXiv 1907.13409, typed from the paper: Success, Accuracy.
+    assert table_ii({"hier_unfreeze": OWN, "mine": OWN}, PHANTOM) is None
+    table = table_ii({"anatomical": OWN, "hier_unfreeze_anatomical": OWN, "mine": OWN}, PHANTOM)
+    assert [row[0] for row in table.rows] == [
+        "hierarchical unfreezing",
+        "anatomical data augmentation",
+        "both combined (not in the paper)",
+    ]
+    assert [row[1:3] for row in table.rows] == [("0.94", "0.73"), ("0.80", "0.61"), ("–", "–")]
+    assert [row[3] for row in table.rows] == ["–", "1.00 [1.00, 1.00]", "1.00 [1.00, 1.00]"]
