@@ -8,6 +8,7 @@ and count as the patients of their scans. Exit status 1 if a scan is refused.
 import sys
 
 from liver_tf.command_line.run_command import run
+from liver_tf.counted import counted
 from liver_tf.implants.implant_settings import ImplantSettings
 
 
@@ -23,7 +24,7 @@ def main(settings: ImplantSettings) -> int:
     lesions, refusals = write_implanted(
         settings, lambda steps, total: iter(tqdm(steps, total=total, unit="scan"))
     )
-    print(f"{lesions} lesions; see {settings.output / PAGE}")
+    print(f"{counted(lesions, 'lesion')}; see {settings.output / PAGE}")
     for refusal in refusals:
         print(refusal.text_with_path(), file=sys.stderr)
     return 1 if refusals else 0

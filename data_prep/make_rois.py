@@ -6,13 +6,15 @@ the true liver of the labels, for comparison.
 
 from liver_tf.command_line.run_command import run
 from liver_tf.conversion.roi_set_settings import RoiSetSettings, make_roi_set
+from liver_tf.counted import counted
 
 
 def main(settings: RoiSetSettings) -> int:
     manifest, summary = make_roi_set(settings)
     print(
-        f"{settings.output}: {manifest.records} ROIs of {len(manifest.cases)} cases, fingerprint "
-        f"{manifest.fingerprint[:16]}\n{summary}"
+        f"{settings.output}: {counted(manifest.records, 'ROI')} of "
+        f"{counted(len(manifest.cases), 'case')}, "
+        f"fingerprint {manifest.fingerprint[:16]}\n{summary}"
     )
     return 0
 

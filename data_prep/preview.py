@@ -6,12 +6,13 @@ slices; each lesion type is shown in turn. The picture contains no identifiers, 
 """
 
 from liver_tf.command_line.run_command import run
+from liver_tf.counted import counted
 from liver_tf.inspection.augmentation_preview import PreviewSettings, draw_preview
 
 
 def main(settings: PreviewSettings) -> int:
     slices = draw_preview(settings)
-    print(f"{settings.output}: {slices} slices in {settings.versions} epochs")
+    print(f"{settings.output}: {counted(slices, 'slice')} in {counted(settings.versions, 'epoch')}")
     return 0
 
 

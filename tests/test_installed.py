@@ -77,7 +77,7 @@ def test_from_phantoms_to_a_prediction_in_an_empty_folder(script, tmp_path):
             "--true_liver")  # fmt: skip
     run("pretrain", "--flagfile=flags/pretrain_lesion.flags", *tiny)
     out = run("finetune", "--flagfile=hier_freeze.flags", "--epochs=1")
-    assert "protocol hier_freeze: 5 cycle(s), start: pretrained" in out
+    assert "protocol hier_freeze: 5 cycles, start: pretrained" in out
     out = run("predict", "--model=runs/finetune/fold0/seed0/hier_freeze", "--output=results",
               "--input=data/lits/volume-0.nii.gz")  # fmt: skip
     assert "scan-001" in out

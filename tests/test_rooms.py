@@ -24,6 +24,7 @@ GROUND = {
     "liver_tf.bounded_files",
     "liver_tf.bundled_networks",
     "liver_tf.checksums",
+    "liver_tf.counted",
     "liver_tf.csv_text",
     "liver_tf.disk_full",
     "liver_tf.extras",

@@ -11,6 +11,7 @@ from liver_tf import run_files
 from liver_tf.assessment.assessment_settings import ChooseSettings, SearchSettings
 from liver_tf.assessment.postprocessing_search import best_of, combinations, measure_combinations
 from liver_tf.assessment.split_cases import cases_of_part
+from liver_tf.counted import counted
 from liver_tf.folder_lock import held_alone, require_writable
 from liver_tf.inference import postprocessing
 from liver_tf.inference.cascade import Cascade
@@ -103,7 +104,7 @@ def choose_postprocessing(
             "validation-no-lesion",
             run,
             expected="at least one validation slice with a lesion",
-            found=f"{len(detected)} slice(s), none of them with a lesion",
+            found=f"{counted(len(detected), 'slice')}, none of them with a lesion",
             remedy="Use the run without this step, or fine-tune with folds whose validation "
             "patients have lesions.",
         )
@@ -138,8 +139,10 @@ def choice_summary(how: PostProcessing, chosen: dict[str, Any]) -> str:
     basis = chosen["chosen_on"]
     width = max(len(how.text()), len(plain.text()))
     lines = [
-        f"{len(chosen['table'])} combinations on {len(basis['cases'])} validation patient(s): "
-        f"{basis['slices_with_lesion']} slices with a lesion, {basis['slices_without']} without",
+        f"{len(chosen['table'])} combinations on "
+        f"{counted(len(basis['cases']), 'validation patient')}: "
+        f"{counted(basis['slices_with_lesion'], 'slice')} with a lesion, "
+        f"{basis['slices_without']} without",
         f"  {'':{width}}  Dice2   false-positive rate on healthy slices",
     ]
     for each in dict.fromkeys((plain, how)):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from liver_tf.conversion.source_settings import SourceSettings
+from liver_tf.counted import counted
 from liver_tf.ct.window import DEFAULT_WINDOW
 from liver_tf.folder_lock import is_around
 from liver_tf.labels import LITS
@@ -109,8 +110,9 @@ class Conversion:
         if self.manifest is None:
             return f"{printable(self.output)}: no record set was written"
         lines = [
-            f"{printable(self.output)}: {self.manifest.records} records of "
-            f"{len(self.manifest.cases)} cases, fingerprint {self.manifest.fingerprint[:16]}"
+            f"{printable(self.output)}: {counted(self.manifest.records, 'record')} of "
+            f"{counted(len(self.manifest.cases), 'case')}, "
+            f"fingerprint {self.manifest.fingerprint[:16]}"
         ]
         lines += [
             f"fold {number}: {len(split.training)} training, {len(split.validation)} validation "

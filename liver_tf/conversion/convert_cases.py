@@ -21,6 +21,7 @@ from liver_tf.conversion.case_reader import read_neighbours, read_slices, unexpe
 from liver_tf.conversion.cases import CaseNotes, CaseTask, LabelledSlice, NeighbourSlice
 from liver_tf.conversion.output_folder import MEMOS, NEIGHBOURS, remove_leftovers, rewritten_folder
 from liver_tf.conversion.process_engine import in_processes
+from liver_tf.counted import counted
 from liver_tf.ct.window import DEFAULT_WINDOW, apply_window
 from liver_tf.disk_full import write_errors_as_refusals
 from liver_tf.labels import HEALTHY, LabelSet
@@ -359,5 +360,5 @@ def _refuse_other_set(output: Path, made_by: dict) -> None:
 
 
 def _nothing_converted(output: Path, cases: int, refused: int) -> Refusal:
-    found = f"none among {cases} case(s); {refused} refused input(s)"
+    found = f"none among {counted(cases, 'case')}; {counted(refused, 'refused input')}"
     return bad_records("nothing-converted", output, "at least one readable case", found)

@@ -10,6 +10,7 @@ from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, RLELossless
 
+from liver_tf.counted import counted
 from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.decoder_process import AS_DECODED, decode_apart
 from liver_tf.ct.dicom_elements import broken_file, quiet_pydicom, uid_name, value_of, whole_number
@@ -132,7 +133,8 @@ def _refuse_other_size(data: bytes, path: Path, size: tuple[int, int], frames: i
             raise _bad_pixels(path, _UNDECODABLE)
         rows, columns, samples = each
         if each != (*size, 1):
-            found = f"a compressed image of {rows} x {columns} with {samples} sample(s) per pixel"
+            values = counted(samples, "sample")
+            found = f"a compressed image of {rows} x {columns} with {values} per pixel"
             raise _bad_pixels(path, found)
 
 

@@ -20,6 +20,7 @@ import pydicom
 from pydicom.dataset import FileDataset
 from pydicom.uid import UID
 
+from liver_tf.counted import counted
 from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.file_format import format_of
 from liver_tf.ct.input_file import read_start, unreadable
@@ -139,7 +140,7 @@ def numbers(
     if not values:
         return None
     if len(values) != count:
-        raise _bad_number(path, keyword, f"{len(values)} value(s)")
+        raise _bad_number(path, keyword, counted(len(values), "value"))
     if not all(math.isfinite(part) for part in values):
         raise _bad_number(path, keyword, "NaN or infinity")
     return values

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydicom.dataset import FileDataset
 from pydicom.uid import MediaStorageDirectoryStorage, SegmentationStorage
 
+from liver_tf.counted import counted
 from liver_tf.ct.dicom_decoding import decode_pixels
 from liver_tf.ct.dicom_elements import (
     broken_file,
@@ -30,9 +31,9 @@ NOT_DICOM, OTHER_OBJECT, LOCALIZER = "series-not-dicom", "series-other-object", 
 
 #: Files that are excluded, by the code of the caution.
 EXCLUDED = {
-    NOT_DICOM: "file(s) in the folder that are not DICOM",
-    OTHER_OBJECT: "file(s) that are not CT images (segmentations, reports, screenshots)",
-    LOCALIZER: "localizer(s)",
+    NOT_DICOM: ("file", " in the folder without DICOM content"),
+    OTHER_OBJECT: ("file", " other than CT images (segmentations, reports, screenshots)"),
+    LOCALIZER: ("localizer", ""),
 }
 
 #: Refusals of files that cannot be read; all others concern the contents of a readable file.
@@ -99,15 +100,15 @@ def refuse_damaged_pixels(path: Path) -> None:
 
 def damaged_caution(count: int) -> tuple[Caution, ...]:
     """The caution ``series-damaged``; none for 0."""
-    text = f"{count} file(s) that should be slices cannot be read: the volume lacks them"
+    text = f"{counted(count, 'file')} that should be slices cannot be read: the volume lacks them"
     return (Caution("series-damaged", text),) * bool(count)
 
 
 def excluded_cautions(counts: Mapping[str, int]) -> tuple[Caution, ...]:
     """A caution for each code of :data:`EXCLUDED` with files."""
     return tuple(
-        Caution(code, f"excluded {counts[code]} {files}")
-        for code, files in EXCLUDED.items()
+        Caution(code, f"excluded {counted(counts[code], noun)}{which}")
+        for code, (noun, which) in EXCLUDED.items()
         if counts.get(code)
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydicom.dataset import FileDataset
 
+from liver_tf.counted import counted
 from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_elements import read_dataset, text
 from liver_tf.ct.dicom_file_kinds import (
@@ -268,11 +269,11 @@ def _refuse_unusable(series: _Series, place: Path) -> None:
 
 
 def _incomplete(place: Path, unreadable: int) -> Refusal:
-    found = f"{unreadable} file(s) in its folder that cannot be read"
+    found = f"{counted(unreadable, 'file')} in its folder that cannot be read"
     return bad_input("series-incomplete", place, "all slices of the series", found)
 
 
 def _cautions(counts: Counter[str]) -> tuple[Caution, ...]:
     strays = counts["series-stray-slice"]
-    note = f"excluded {strays} stray slice(s) of another series in the folder"
+    note = f"excluded {counted(strays, 'stray slice')} of another series in the folder"
     return (Caution("series-stray-slice", note),) * bool(strays) + excluded_cautions(counts)

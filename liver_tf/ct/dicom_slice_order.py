@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from liver_tf.counted import counted
 from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_elements import read_dataset
 from liver_tf.ct.dicom_geometry import (
@@ -136,7 +137,7 @@ def _one_series(
         raise bad_input("series-mixed", place, expected, found)
     if not rest:
         return main, ()
-    note = f"excluded {len(rest)} stray slice(s) of another series, size or orientation"
+    note = f"excluded {counted(len(rest), 'stray slice')} of another series, size or orientation"
     return main, (Caution("series-stray-slice", note),)
 
 
@@ -189,7 +190,7 @@ def _refuse_uneven(along: np.ndarray, place: Path) -> None:
     """Refuse slices at the same position or at uneven distances; ``along`` the normal in mm."""
     gaps = np.diff(along)
     if (gaps < 0.01).any():
-        found = f"{int((gaps < 0.01).sum())} position(s) with several"
+        found = f"{counted(int((gaps < 0.01).sum()), 'position')} with several"
         raise bad_input("series-duplicate-position", place, "one slice at each position", found)
     usual = float(np.median(gaps))
     expected = "evenly spaced slices"
@@ -207,5 +208,5 @@ def _rescale_cautions(headers: Sequence[SliceHeader]) -> tuple[Caution, ...]:
     others = len(headers) - scales.most_common(1)[0][1]
     if not others:
         return ()
-    note = f"{others} slice(s) differ from the rest in rescale slope or intercept"
+    note = f"rescale slope or intercept of {counted(others, 'slice')} differ from those of the rest"
     return (Caution("series-rescale", note),)

@@ -5,6 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from liver_tf.counted import counted
 from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.input_file import files_below
 from liver_tf.refusals import Refusal
@@ -81,7 +82,8 @@ def _part_and_number(path: Path) -> tuple[str, int] | None:
 
 def _refuse_no_pair(volumes: list[Path], segmentations: list[Path]) -> list[Refusal]:
     if len(volumes) > 1 or len(segmentations) > 1:
-        counts = f"{len(volumes)} volume(s) and {len(segmentations)} segmentation(s)"
+        counts = counted(len(volumes), "volume")
+        counts += f" and {counted(len(segmentations), 'segmentation')}"
         return [
             bad_input("pair-duplicate", path, "one volume and one segmentation per number", counts)
             for path in volumes + segmentations

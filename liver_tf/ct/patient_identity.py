@@ -5,6 +5,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Collection
 
+from liver_tf.counted import counted
 from liver_tf.refusals import Caution
 
 
@@ -50,7 +51,7 @@ def similar_patients(keys: Collection[str]) -> dict[str, tuple[Caution, ...]]:
     for key in keys:
         others = len(alike[similar_key(key)]) - 1
         text = (
-            f"the patient's identifier equals that of {others} other patient(s) but for "
+            f"the patient's identifier equals that of {counted(others, 'other patient')} but for "
             "punctuation or leading zeros: check that they are different persons"
         )
         cautions[key] = (Caution("patient-similar", text),) * bool(others and similar_key(key))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from liver_tf import atomic_files
+from liver_tf.counted import counted
 from liver_tf.ct.nifti_writer import write_nifti_labels, zeros_like_file
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_derived import has_highdicom
@@ -150,7 +151,7 @@ def write_results(
         )
     verdict = headline.upper() if findings.status == NO_LIVER else headline
     notes = [
-        f"{folder}: {len(labels)} slice(s), {verdict}, {drawn} overlay(s)",
+        f"{folder}: {counted(len(labels), 'slice')}, {verdict}, {counted(drawn, 'overlay')}",
         *(f"no {name}: {reason['code']}" for name, reason in missing.items()),
         *(caution.text for caution in (*findings.cautions, *unwritten)),
     ]

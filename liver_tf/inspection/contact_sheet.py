@@ -7,9 +7,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from liver_tf.counted import counted
 from liver_tf.inspection.case_choice import PicturedCase
 from liver_tf.inspection.case_pictures import CasePicture
-from liver_tf.inspection.fingerprint_text import counted
 from liver_tf.inspection.mask_checks import MASK_CODES
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.report.page.page_parts import Html

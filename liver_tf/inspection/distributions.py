@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from liver_tf.counted import counted
 from liver_tf.ct.hu_plausibility import PLAUSIBLE_MEAN_HU
 from liver_tf.ct.window import DEFAULT_WINDOW
 from liver_tf.inspection.fingerprint import Facts
-from liver_tf.inspection.fingerprint_text import counted
 from liver_tf.inspection.hu_statistics import HIGH_HU, LOW_HU, Histogram
 from liver_tf.inspection.mask_checks import MASK_CODES
 from liver_tf.labels import LIVER, LabelSet

@@ -4,6 +4,7 @@ import statistics
 from collections import Counter
 from collections.abc import Sequence
 
+from liver_tf.counted import counted
 from liver_tf.inspection.fingerprint import SETTINGS, Facts
 from liver_tf.inspection.hu_statistics import Moments
 from liver_tf.labels import LIVER, LabelSet
@@ -135,7 +136,7 @@ def _liver_volumes(facts: Facts) -> str:
     if len(volumes) == 1:
         return f"{volumes[0]:.0f} ml (1 scan)"
     low, median, high = min(volumes), statistics.median(volumes), max(volumes)
-    return f"{low:.0f} to {high:.0f} ml, median {median:.0f} ml ({len(volumes)} scans)"
+    return f"{low:.0f} to {high:.0f} ml, median {median:.0f} ml ({counted(len(volumes), 'scan')})"
 
 
 def _named(counts: Counter[str], noun: str, unit: str = "") -> str:
@@ -145,8 +146,3 @@ def _named(counts: Counter[str], noun: str, unit: str = "") -> str:
     if len(ranked) > _MAX_NAMED:
         parts.append(f"and {len(ranked) - _MAX_NAMED} more")
     return ", ".join(parts)
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 slice``, ``2 slices``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from liver_tf.counted import counted
 from liver_tf.options import REQUIRED, Options, option
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class LeakSearch:
         lines = [f"caution: {caution}" for caution in self.cautions]
         for kind in KINDS:
             found = [leak for leak in self.leaks if leak.kind == kind]
-            lines += [f"{kind}: {len(found)} pairs of cases"]
+            lines += [f"{kind}: {counted(len(found), 'pair')} of cases"]
             lines += [f"  {text_of(leak)}" for leak in found]
         return "\n".join(lines)
 

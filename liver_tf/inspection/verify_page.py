@@ -5,12 +5,13 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from liver_tf.counted import counted
 from liver_tf.ct.window import DEFAULT_WINDOW
 from liver_tf.inspection.case_choice import PicturedCase
 from liver_tf.inspection.contact_sheet import CSS, contact_sheet
 from liver_tf.inspection.distributions import distributions_svg
 from liver_tf.inspection.fingerprint import CaseRow, Facts
-from liver_tf.inspection.fingerprint_text import counted, fingerprint_rows, fingerprint_text
+from liver_tf.inspection.fingerprint_text import fingerprint_rows, fingerprint_text
 from liver_tf.inspection.mask_checks import MASK_CODES
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.report.page.page_parts import (

@@ -13,6 +13,7 @@ import jinja2
 
 from liver_tf import atomic_files
 from liver_tf.bounded_files import read_json
+from liver_tf.counted import counted
 from liver_tf.csv_text import csv_text
 from liver_tf.export.scan_results import CSV, JSON, LABELS, PAGE, SEG, SR, THUMBNAIL
 
@@ -91,7 +92,7 @@ def _results(folder: Path) -> dict[str, Any]:
     stored = {path.name for path in folder.iterdir()}
     return {
         "status": contents["status"],
-        "headline": contents.get("headline", f"{count} lesions, {contents['status']}"),
+        "headline": contents.get("headline", f"{counted(count, 'lesion')}, {contents['status']}"),
         "cautions": [f"{each['code']}: {each['text']}" for each in contents["cautions"]],
         "notice": (contents.get("trained_on") or {}).get("notice"),
         "links": [name for name in (PAGE, CSV, LABELS, SEG, SR) if name in stored],

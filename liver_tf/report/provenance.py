@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from liver_tf import __version__
+from liver_tf.counted import counted
 from liver_tf.machine import machine
 from liver_tf.report.page.page_parts import Table
 from liver_tf.report.tables.paper_table import ABSENT
@@ -182,9 +183,9 @@ def _temperatures(runs: Sequence[StudyRun]) -> str:
     text = f"{min(values):.2f} to {max(values):.2f}" if len(fitted) > 1 else f"{values[0]:.2f}"
     at_bound = sum(t.at_bound for t in fitted)
     if at_bound:
-        text += f", at a limit of the search range in {at_bound} run(s)"
+        text += f", at a limit of the search range in {counted(at_bound, 'run')}"
     if len(fitted) < len(evaluated):
-        text += f", none in {len(evaluated) - len(fitted)} run(s)"
+        text += f", none in {counted(len(evaluated) - len(fitted), 'run')}"
     return f"{text}, {basis}; values by run in the table of runs"
 
 
@@ -194,7 +195,7 @@ def _training(runs: Sequence[StudyRun]) -> str:
         return ""
     cycles = trained_cycles(trained)
     spent, alone = sum(cycle.seconds for cycle in cycles), sum(run.seconds for run in runs)
-    text = f"{_duration(spent)} for {len(trained)} run(s), without evaluation"
+    text = f"{_duration(spent)} for {counted(len(trained), 'run')}, without evaluation"
     if core_s := sum(cycle.core_seconds for cycle in cycles):
         text += f", {core_s / 60:.0f} core-minutes"
     if alone - spent > 1:
@@ -204,7 +205,7 @@ def _training(runs: Sequence[StudyRun]) -> str:
         total = sum(sum(seconds.values()) for seconds in wall)
         text += (
             f"; sum of wall-clock times including start-up and evaluation: {_duration(total)} for "
-            f"{len(wall)} run(s), some of which may have run in parallel"
+            f"{counted(len(wall), 'run')}, some of which may have run in parallel"
         )
     return text
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from liver_tf import run_files
 from liver_tf.atomic_files import sha256_of
+from liver_tf.counted import counted
 from liver_tf.records.leakage import SHARED, HashedCase, Leak, SplitPart, find_leaks
 from liver_tf.records.training_data_file import load_training_data
 from liver_tf.refusals import Refusal
@@ -48,9 +49,9 @@ class LeakageAudit:
         if not self.compared:
             return "not done: no evaluated run has a record of its training data"
         parts = [
-            f"{self.test_cases} test cases of {len(self.compared)} run(s) were compared with the "
-            f"{self.seen_cases} cases their networks were trained on: {_pairs(len(self.shared))} "
-            "of a training and a test case from the same patient, "
+            f"{self.test_cases} test cases of {counted(len(self.compared), 'run')} were compared "
+            f"with the {self.seen_cases} cases their networks were trained on: "
+            f"{_pairs(len(self.shared))} of a training and a test case from the same patient, "
             f"{_pairs(len(self.alike))} with identical or nearly identical slices"
         ]
         if self.hashed_cases < self.test_cases:
@@ -61,8 +62,8 @@ class LeakageAudit:
             )
         if self.loose:
             parts.append(
-                f"{len(self.loose)} run(s) were deliberately validated on their test patients; "
-                "these were compared with the pre-training data only"
+                f"{counted(len(self.loose), 'run')} with deliberate validation on the test "
+                "patients; these were compared with the pre-training data only"
             )
         if self.unknown:
             names, more = ", ".join(self.unknown[:_LISTED]), len(self.unknown) - _LISTED
@@ -149,4 +150,4 @@ def _training_data(
 
 
 def _pairs(count: int) -> str:
-    return "no pair" if count == 0 else "1 pair" if count == 1 else f"{count} pairs"
+    return counted(count, "pair") if count else "no pair"

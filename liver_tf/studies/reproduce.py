@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from liver_tf.counted import counted
 from liver_tf.folder_lock import locked_folder
 from liver_tf.refusals import Refusal
 from liver_tf.report.write_report import write_study_report
@@ -107,7 +108,7 @@ def write_report(
         # The last runs of a study can end at the same time, in several processes.
         print(f"another process is writing the report to {folder}")
     else:
-        print(f"\nreport: {files[0]}\n        and {len(files) - 1} files beside it")
+        print(f"\nreport: {files[0]}\n        and {counted(len(files) - 1, 'file')} beside it")
 
 
 def _evaluate_ensembles(runs: list[Path], settings: ReproduceSettings) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent import futures
 from typing import Any, Protocol
 
+from liver_tf.counted import counted
 from liver_tf.studies.run_process import BUSY, DONE, JobResult, StudyJob, execute_job
 from liver_tf.studies.study_progress import PlannedWork, StudyProgress
 
@@ -66,7 +67,7 @@ def run_remaining(
         engine.close()
     if failed:
         names = ", ".join(result.name for result in failed)
-        print(f"\n{len(failed)} run(s) FAILED: {names}. The same command retries them.")
+        print(f"\n{counted(len(failed), 'run')} FAILED: {names}. The same command retries them.")
     return failed
 
 

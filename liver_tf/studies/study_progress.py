@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from tqdm import tqdm
 
+from liver_tf.counted import counted
 from liver_tf.results.study_inventory import durations
 from liver_tf.run_files import finished_epochs
 from liver_tf.studies.command_chain import format_duration
@@ -115,7 +116,7 @@ class StudyProgress:
 
     def _text(self, waiting_for: Sequence[str] = ()) -> str:
         seconds = self._seconds_left()
-        parts = [f"{self._done} of {self._count} runs"]
+        parts = [f"{self._done} of {counted(self._count, 'run')}"]
         if failed := self._count - self._done - len(self._remaining):
             parts.append(f"{failed} failed")
         if self._remaining and seconds is not None:

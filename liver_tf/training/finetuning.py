@@ -16,6 +16,7 @@ from liver_tf.records.folds import Split, hold_out, load_folds, require_parts, v
 from liver_tf.records.manifest import Manifest, load_manifest
 from liver_tf.refusals import Refusal
 from liver_tf.run_files import HOLD_OUT, TEST_FOLD
+from liver_tf.training.assumptions import transfer_or_assumed
 from liver_tf.training.computation import set_up_computation
 from liver_tf.training.job import Job, SharedSetup, carry_out, make_plan
 from liver_tf.training.leak_check import check_fold
@@ -52,14 +53,19 @@ def finetune(
     """
     settings = FinetuneSettings.of(settings, **options)
     protocol = settings.parsed_protocol()
-    before = load_description(settings.pretrained)
+    if settings.dry_run:
+        before, manifest = transfer_or_assumed(
+            settings.pretrained, settings.records, settings.base_filters
+        )
+    else:
+        before = load_description(settings.pretrained)
+        manifest = load_manifest(settings.records)
     computation = set_up_computation(
         settings.computation,
         settings.run,
         before.architecture.base_filters,
         dry_run=settings.dry_run,
     )
-    manifest = load_manifest(settings.records)
     check_transfer(before, manifest, settings.pretrained)
     plan = make_plan(settings, before.kind, manifest, before.architecture, protocol)
     print(plan.text(), flush=True)

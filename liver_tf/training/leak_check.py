@@ -4,6 +4,7 @@ from pathlib import Path
 
 from liver_tf import run_files
 from liver_tf.atomic_files import sha256_of
+from liver_tf.counted import counted
 from liver_tf.records.allowed_pairs import load_allowed
 from liver_tf.records.folds import Split
 from liver_tf.records.leakage import (
@@ -76,8 +77,8 @@ def check_fold(
     early = find_leaks([(part, validation) for part in before], allowed)
     if early:
         print(
-            f"leakage guard: validation shares {len(early)} pair(s) of cases with earlier training "
-            "data, so early stopping is optimistic; the test part shares none"
+            f"leakage guard: validation shares {counted(len(early), 'pair')} of cases with "
+            "earlier training data, so early stopping is optimistic; the test part shares none"
         )
     return (*inherited, *(part for part in labels if part not in inherited))
 

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from liver_tf.labels import LITS
 from liver_tf.options import OptionError
 from liver_tf.records.folds import Split, hold_out
 from liver_tf.records.manifest import Manifest, load_manifest
+from liver_tf.training.assumptions import records_or_assumed
 from liver_tf.training.computation import set_up_computation
 from liver_tf.training.job import Job, carry_out, make_plan
 from liver_tf.training.protocol import SCRATCH, Protocol
@@ -38,7 +40,10 @@ def pretrain(settings: PretrainSettings | None = None, /, **options: Any) -> Pat
         settings.architecture.base_filters,
         dry_run=settings.dry_run,
     )
-    manifest = load_manifest(settings.records)
+    if settings.dry_run:
+        manifest = records_or_assumed(settings.records, settings.network, LITS)
+    else:
+        manifest = load_manifest(settings.records)
     if (manifest.roi is None) != (settings.network == "liver"):
         content = "ROIs" if manifest.roi else "whole slices"
         raise OptionError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from liver_tf.counted import counted
 from liver_tf.model.blocks import format_blocks, parse_blocks
 from liver_tf.training.cycle_settings import CycleSettings
 
@@ -115,5 +116,6 @@ def protocol_table(protocol: Protocol, parameters: dict[str, ParameterCount]) ->
         width = max(map(len, (name, *cells)))
         padded.append([cell.ljust(width) for cell in (name, *cells)])
     lines = ["  ".join(row).rstrip() for row in zip(*padded, strict=True)]
-    head = f"protocol {protocol.name}: {len(protocol.cycles)} cycle(s), start: {protocol.start}"
+    cycles = counted(len(protocol.cycles), "cycle")
+    head = f"protocol {protocol.name}: {cycles}, start: {protocol.start}"
     return "\n".join([head, *lines])

@@ -134,7 +134,7 @@ class PretrainSettings(TrainingSettings):
         "Train and validate on all cases, even a single one, to check that a network can fit the "
         "data.",
     )
-    dry_run: bool = option(False, "Print the plan and exit.")
+    dry_run: bool = option(False, "Print the plan and exit. Needs no records.")
     schedule: CycleSettings = part(CycleSettings, learning_rate=1e-4, batch_size=6)
     architecture: Architecture = part(Architecture)
 
@@ -209,12 +209,24 @@ class FinetuneSettings(TrainingSettings):
         "Continue if the training data of the pre-trained run, or of the liver network that cut "
         "the ROIs, are unknown, so that the leakage guard cannot check them.",
     )
-    dry_run: bool = option(False, "Print the plan and exit before reading any data.")
+    dry_run: bool = option(
+        False,
+        "Print the plan and exit before reading any data. Records and a pre-trained run that do "
+        "not exist yet are assumed, and the plan states it.",
+    )
+    base_filters: int | None = option(
+        None,
+        "With --dry_run: channels of the first block of the pre-trained network, instead of those "
+        f"of --pretrained (without such a run: {Architecture.base_filters}).",
+        low=1,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.validation == TEST_FOLD and self.folds_file is None:
             raise OptionError("validation", f"{self.validation} needs the folds of --folds_file")
+        if self.base_filters is not None and not self.dry_run:
+            raise OptionError("base_filters", "is for --dry_run; a run takes those of --pretrained")
 
     def parsed_protocol(self) -> Protocol:
         """The protocol; raises ``OptionError`` if a cycle is missing or cannot be parsed."""

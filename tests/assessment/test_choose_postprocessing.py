@@ -217,7 +217,7 @@ def test_only_the_validation_patients_are_read(work, command, capsys):
     assert not how.corrected
     assert "class weights of the loss are unknown" in stored["warnings"][-1]
     out = capsys.readouterr().out
-    assert "738 combinations on 2 validation patient(s): 2 slices with a lesion, 2 without" in out
+    assert "738 combinations on 2 validation patients: 2 slices with a lesion, 2 without" in out
     assert all(f"CAUTION. {warning}" in out for warning in stored["warnings"])
 
 

@@ -261,7 +261,7 @@ class TestRefused:
         write_series(tmp_path / "copy")
         refusal = refusal_of(tmp_path)
         assert refusal.code == "series-duplicate-position"
-        assert "5 position(s)" in refusal.text()
+        assert "5 positions" in refusal.text()
 
     @pytest.mark.parametrize(
         ("change", "code"),

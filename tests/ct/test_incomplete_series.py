@@ -87,7 +87,7 @@ def test_with_allow_damaged_the_slice_is_left_out_with_a_caution(series, damage)
     assert [each.code for each in scan.cautions] == ["series-damaged"]
     assert [each.code for each in cautions] == ["series-damaged"]
     assert refusals == []
-    assert "1 file(s)" in scan.cautions[0].text
+    assert "1 file" in scan.cautions[0].text
 
 
 def test_a_damaged_slice_in_the_middle_leaves_a_gap(series):
@@ -102,7 +102,7 @@ def test_a_note_beside_the_slices_is_not_a_slice(series):
     scan, _, _, refusals = read_both(series, allow_damaged=False)
     assert len(scan.hu) == SLICES
     assert [each.text for each in scan.cautions] == [
-        "excluded 2 file(s) in the folder that are not DICOM"
+        "excluded 2 files in the folder without DICOM content"
     ]
     assert refusals == []
 

@@ -73,7 +73,7 @@ def test_files_without_a_counterpart_and_duplicates_are_refused(tmp_path):
         ("pair-duplicate", "volume-4.nii"),
         ("pair-duplicate", "segmentation-4.nii"),
     ]
-    assert "2 volume(s) and 1 segmentation(s)" in refusals[2].text()
+    assert "2 volumes and 1 segmentation" in refusals[2].text()
     for refusal in refusals:
         assert refusal.path.name not in refusal.text()
 

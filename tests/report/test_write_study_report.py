@@ -168,14 +168,14 @@ def test_provenance_lists_data_versions_and_arguments(written):
         "liver_tf 0.1.0, tensorflow 2.21.0",
         "augmentation.rotation_degrees",
         "100 | 101",
-        "including start-up and evaluation: 2 min for 1 run(s)",
+        "including start-up and evaluation: 2 min for 1 run",
         "within each fold, of its networks, seed 0",
         "baseline  scratch  1  none",
         "hier_freeze  pretrained  1  none",
         "x 0.9 every 2 epochs, not below 1e-08",
     ):
         assert needed in text, needed
-    assert "1 run(s) were deliberately validated on their test patients" in text
+    assert "1 run with deliberate validation on the test patients" in text
 
 
 def test_a_report_is_repeatable_and_removes_old_pictures(study, tmp_path):

@@ -34,7 +34,7 @@ def test_clean_folds_have_no_leaks(study):
     check = audit_leakage(read_study(study))
     assert (check.shared, check.alike, check.cautions()) == ((), (), ())
     assert (check.test_cases, check.hashed_cases, check.seen_cases) == (40, 40, 40)
-    assert check.text().startswith("40 test cases of 2 run(s)")
+    assert check.text().startswith("40 test cases of 2 runs")
     assert check.text().endswith(
         "no pair of a training and a test case from the same patient, no pair with identical or "
         "nearly identical slices"

@@ -39,7 +39,7 @@ def test_a_failed_run_does_not_stop_the_others(undisturbed):
     assert f"{CELL}: done in " in out
     assert "fold0/wrong/seed0: FAILED, ended with status 1" in out
     assert "nowhere.txt" in out
-    assert "1 run(s) FAILED: fold0/wrong/seed0. The same command retries them." in out
+    assert "1 run FAILED: fold0/wrong/seed0. The same command retries them." in out
     assert "fold0/seed0/wrong" in (study / "report" / "report.md").read_text()
 
 

@@ -35,7 +35,7 @@ def test_from_records_to_fine_tuned_weights(work, command, capsys):
     """Pre-train, transfer, fine-tune with a frozen encoder; what is done is not done again."""
     assert command(pretrain, *pretrain_arguments(work, records=work / "before")) == 0
     out = capsys.readouterr().out
-    assert "protocol pretrain_lesion: 1 cycle(s), start: scratch" in out
+    assert "protocol pretrain_lesion: 1 cycle, start: scratch" in out
     assert "lesion: finished" in out
     assert command(finetune, *finetune_arguments(work, "enc1-enc5")) == 0
     out = capsys.readouterr().out
@@ -58,7 +58,7 @@ def test_from_records_to_fine_tuned_weights(work, command, capsys):
     # The plan alone reads no folds and no records.
     dry = finetune_arguments(work, "none", "enc1", folds_file="nowhere", dry_run=True)
     assert command(finetune, *dry) == 0
-    assert "protocol mine: 2 cycle(s), start: pretrained" in capsys.readouterr().out
+    assert "protocol mine: 2 cycles, start: pretrained" in capsys.readouterr().out
     # What was trained on goes with the run; a network that saw the test is refused.
     training_data = json.loads((run / "seen.json").read_text())
     assert [len(part["cases"]) for part in training_data] == [4, 6]

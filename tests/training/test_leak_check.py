@@ -65,7 +65,7 @@ def test_a_test_patient_in_the_pre_training_data_is_refused(
     save_training_cases(tmp_path / "lesion", "lesion", mixed, all_for_training(mixed))
     if not refused:
         assert check(folder, manifest, tmp_path / "lesion")
-        reported = "validation shares 1 pair(s) of cases" in capsys.readouterr().out
+        reported = "validation shares 1 pair of cases" in capsys.readouterr().out
         assert reported == (case == "case3")
         return
     with pytest.raises(Refusal, match=r"\[leak-shared-patient\].*Nothing was trained"):

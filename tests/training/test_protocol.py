@@ -99,7 +99,7 @@ def test_the_protocol_is_printed_as_a_table():
         ),
     )
     assert protocol_table(protocol, parameters).splitlines() == [
-        "protocol mine: 2 cycle(s), start: pretrained",
+        "protocol mine: 2 cycles, start: pretrained",
         "cycle  trained         frozen          trainable      of parameters  rate   epochs  batch"
         "  norm",
         "1      enc1-head       none            3,333,333,333  4,444,444,444  5e-05  <=80    1    "

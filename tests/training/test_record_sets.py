@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -131,7 +132,7 @@ def test_a_dry_run_reads_no_records_folds_or_weights(tmp_path, networks, command
     )
     assert command(finetune, *line) == 0
     head, names, first, second, sampling = capsys.readouterr().out.splitlines()
-    assert head == "protocol mine: 2 cycle(s), start: pretrained"
+    assert head == "protocol mine: 2 cycles, start: pretrained"
     assert sampling == "an epoch shows every training slice once"
     columns = ("cycle", "trained", "frozen", "trainable", "of parameters", "rate", "epochs")
     assert names.split() == " ".join((*columns, "batch", "norm")).split()
@@ -152,14 +153,71 @@ def test_a_dry_run_reads_no_records_folds_or_weights(tmp_path, networks, command
     assert not (tmp_path / "finetune").exists()
 
 
+def unet_parameters(filters, classes):
+    """Parameters of the U-Net by hand; each normalisation has 4 numbers per channel."""
+
+    def double(into, out):
+        return 9 * into * out + out + 4 * out + 9 * out * out + out + 4 * out
+
+    channels = [filters * 2**level for level in range(5)]
+    total = sum(map(double, [1, *channels], channels))
+    for low, high in pairwise(channels):
+        total += 4 * high * low + low + double(2 * low, low)
+    return total + filters * classes + classes
+
+
+@pytest.mark.parametrize(
+    ("flags", "filters", "network"),
+    [
+        ({}, 32, "lesion network with 32 channels in its first block (--base_filters); {}/nowhere"),
+        ({"base_filters": 3}, 3, "lesion network with 3 channels in its first block"),
+    ],
+)
+def test_a_dry_run_without_records_and_pre_trained_run_says_what_it_assumes(
+    tmp_path, command, capsys, flags, filters, network
+):
+    values = {"records": tmp_path / "none", "pretrained": tmp_path / "nowhere", **flags}
+    line = finetune_arguments(tmp_path, "enc1-enc5", folds_file="x", dry_run=True, **values)
+    assert command(finetune, *line) == 0
+    records, assumed, head, _, cycle, _ = capsys.readouterr().out.splitlines()
+    classes = "background, liver, cyst, hemangioma, metastasis"
+    expected = f"records with the classes {classes}; {tmp_path}/none holds no record set"
+    assert records == f"assumed: {expected}"
+    assert assumed.startswith(f"assumed: a pre-trained {network.format(tmp_path)}")
+    assert head == "protocol mine: 1 cycle, start: pretrained"
+    assert cycle.split()[4] == f"{unet_parameters(filters, 5):,}"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_assumes_what_fits_the_part_that_exists(networks, tmp_path, command, capsys):
+    """A liver network without records; whole slices without a run; and what does not fit."""
+    line = arguments(networks, tmp_path, "liver", dry_run=True)
+    assert command(finetune, *line) == 0
+    out = capsys.readouterr().out
+    assert "assumed: records with the classes background, liver, lesion" in out
+    assert f" {unet_parameters(2, 2):,} " in out
+    (tmp_path / "set").mkdir()
+    tiny_records.write_set(tmp_path / "set", patients=2, slices=1, roi=False)
+    assert command(finetune, *line, "--pretrained=nowhere") == 0
+    assert "assumed: a pre-trained liver network with 32 channels" in capsys.readouterr().out
+    assert command(finetune, *arguments(networks, tmp_path, "lesion", dry_run=True)) == 1
+    assert "[other-task]" in capsys.readouterr().err
+    with pytest.raises(OptionError, match="base_filters: is for --dry_run"):
+        command(finetune, *arguments(networks, tmp_path, "lesion", base_filters=2))
+
+
 def test_a_dry_run_of_pre_training_reads_no_records(tmp_path, command, capsys):
     (tmp_path / "roi").mkdir()
     tiny_records.write_set(tmp_path / "roi", patients=2, slices=1)
     for shard in (tmp_path / "roi").glob("*.tfrecord"):
         shard.unlink()
     assert command(pretrain, *pretrain_arguments(tmp_path), "--dry_run") == 0
-    assert "protocol pretrain_lesion: 1 cycle(s)" in capsys.readouterr().out
+    assert "protocol pretrain_lesion: 1 cycle" in capsys.readouterr().out
     assert not (tmp_path / "lesion").exists()
+    assert command(pretrain, *pretrain_arguments(tmp_path, records="nowhere"), "--dry_run") == 0
+    out = capsys.readouterr().out
+    assert "assumed: records with the classes background, liver, lesion; nowhere holds no" in out
+    assert f" {unet_parameters(2, 3):,} " in out
 
 
 @pytest.fixture(scope="module")

@@ -55,6 +55,40 @@ def test_resuming_with_other_arguments_is_refused_with_the_differences(tmp_path)
     assert json.loads((tmp_path / "run.json").read_text()) == identity
 
 
+def test_differences_are_grouped_and_consequences_left_out(tmp_path):
+    def identity(epochs=80, records="a", cases=9, **augmentation):
+        cycle = {"learning_rate": 5e-5, "epochs": epochs}
+        return {
+            "architecture": {"image_size": 256},
+            "augmentation": augmentation,
+            "data_fingerprint": records,
+            "protocol": {"cycles": [{**cycle, "fixed": ["enc1"][:n]} for n in range(3)]},
+            "split": {"training": [f"{records}{n}" for n in range(cases)], "test": [records]},
+            "task": {"mean_hu": float(cases)},
+        }
+
+    open_run(tmp_path, identity(b=1))
+
+    def found(**changes):
+        with pytest.raises(Refusal) as caught:
+            open_run(tmp_path, identity(**changes))
+        return caught.value.found
+
+    # One flag that all cycles share is one difference.
+    assert found(b=1, epochs=3) == "protocol.cycles[1,2,3].epochs: 80 before, 3 now"
+    # Other records have other cases and statistics: the records are what the user changed.
+    records = 'data_fingerprint: "a" before, "b" now'
+    assert found(b=1, records="b", cases=8) == f"{records}; accordingly also split and task"
+    # What decides others comes first; a long list ends with a number.
+    many = found(records="b", epochs=3, **dict.fromkeys("cdefghij", 0)).split("; ")
+    assert many[0] == records
+    assert many[1:3] == ["augmentation.b: 1 before, null now", "augmentation.c: null before, 0 now"]
+    assert many[-2:] == ["and 3 more differences", "accordingly also split"]
+    assert len(many) == 10
+    # A split that differs by itself is shown.
+    assert found(b=1, cases=8).startswith('split.training[9]: "a8" before, null now; task.mean_hu')
+
+
 def test_resuming_with_other_library_versions_gives_a_caution(tmp_path):
     def resume(tensorflow):
         versions = {"tensorflow": tensorflow, "keras": "3"}
