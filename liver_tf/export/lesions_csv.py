@@ -79,6 +79,11 @@ def row_of(lesion: DetectedLesion | Centroid) -> dict[str, Scalar]:
     return dict(_flat("", plain(asdict(lesion))))
 
 
+def row_of_json(lesion: Mapping[str, Any]) -> dict[str, Scalar]:
+    """The row of a lesion as ``lesions.json`` states it, centroid included."""
+    return dict(_flat("", lesion))
+
+
 def columns_of(rows: Sequence[Mapping[str, Scalar]]) -> list[str]:
     """Every column of the rows, in order of first appearance."""
     return list(dict.fromkeys(column for row in rows for column in row))

@@ -50,6 +50,7 @@ class ScanResults:
       lesions: One row per lesion, with the columns of ``lesions.csv``.
       text: One-line summary for the terminal.
       cautions: On the scan, the liver and the files written.
+      kept: Whether an earlier command wrote them.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class ScanResults:
     lesions: list[dict[str, Scalar]]
     text: str
     cautions: tuple[Caution, ...] = ()
+    kept: bool = False
 
 
 def refuse_existing(folder: Path) -> None:

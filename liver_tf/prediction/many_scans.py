@@ -1,10 +1,11 @@
 """Predict a list of scans. A scan that fails is refused, and the remaining scans are processed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from liver_tf.counted import counted
 from liver_tf.ct.reading_settings import AS_USUAL, ReadingSettings
 from liver_tf.disk_full import write_errors_as_refusals, write_refusal
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
@@ -21,6 +22,9 @@ from liver_tf.prediction.one_scan import predict_scan
 from liver_tf.prediction.prediction_settings import PredictSettings, ResultSettings
 from liver_tf.prediction.worklist import INDEX, write_worklist
 from liver_tf.refusals import Refusal, printable
+
+#: Wraps the iteration over scans.
+Progress = Callable[[Sequence[NamedScan]], Iterable[NamedScan]]
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,11 @@ class PredictedScans:
         """Name and refusal of every scan that was refused."""
         return [(each.scan, each.refusal) for each in self.outcomes if each.refusal]
 
+    def kept_line(self) -> str:
+        """How many results of earlier commands were kept; empty for none."""
+        kept = sum(each.results is not None and each.results.kept for each in self.outcomes)
+        return f"{kept} of {counted(self.scans, 'scan')} kept, finished before" if kept else ""
+
     def caution_lines(self) -> list[str]:
         """Every caution on an accepted scan."""
         return [
@@ -80,7 +89,7 @@ class PredictedScans:
         if self.begun < self.scans:
             finished = sum(each.results is not None for each in self.outcomes)
             lines.append(
-                f"disk full: {finished} of {self.scans} scans are complete; "
+                f"disk full: {finished} of {counted(self.scans, 'scan')} complete; "
                 f"{self.scans - self.begun} were not started, from {scan_name(self.begun)} on"
             )
         return lines
@@ -91,6 +100,7 @@ def predict(
     /,
     *,
     on_outcome: Callable[[ScanOutcome], None] = lambda outcome: None,
+    progress: Progress = iter,
     **options: Any,
 ) -> PredictedScans:
     """Outline and classify the lesions of scans, and write the results of each.
@@ -98,6 +108,7 @@ def predict(
     Args:
       settings: All options; None takes the defaults.
       on_outcome: Called after each scan.
+      progress: Iterates over the scans, e.g. ``tqdm.tqdm`` with a progress bar.
       **options: Single options by name, as in ``liver-tf predict --help``. ``input`` or
         ``input_list`` is required.
 
@@ -123,7 +134,9 @@ def predict(
     print(f"post-processing: {cascade.how.text()}")
     made_by = AlgorithmIdentity.of_runs((settings.liver_run, *settings.model))
     return predict_scans(
-        cascade, scans, settings.output, settings.results, made_by, on_outcome, settings.reading
+        *(cascade, scans, settings.output, settings.results, made_by, on_outcome),
+        settings.reading,
+        progress,
     )
 
 
@@ -135,6 +148,7 @@ def predict_scans(
     made_by: AlgorithmIdentity | None = None,
     on_outcome: Callable[[ScanOutcome], None] = lambda outcome: None,
     reading: ReadingSettings = AS_USUAL,
+    progress: Progress = iter,
 ) -> PredictedScans:
     """Write the results of each scan to ``scan-001``, ``scan-002``, ... below ``output``.
 
@@ -146,7 +160,9 @@ def predict_scans(
         ``output-unwritable`` if the table cannot be created.
     """
     with held_alone(output):
-        return _predict_alone(cascade, scans, output, settings, made_by, on_outcome, reading)
+        return _predict_alone(
+            *(cascade, scans, output, settings, made_by, on_outcome, reading, progress)
+        )
 
 
 def _predict_alone(
@@ -157,12 +173,13 @@ def _predict_alone(
     made_by: AlgorithmIdentity | None,
     on_outcome: Callable[[ScanOutcome], None],
     reading: ReadingSettings,
+    progress: Progress,
 ) -> PredictedScans:
     with write_errors_as_refusals(output):
         table = InputsCsv(output, scans, with_paths=settings.paths_in_table)
     outcomes: list[ScanOutcome] = []
     begun = 0
-    for begun, scan in enumerate(scans, 1):
+    for begun, scan in enumerate(progress(scans), 1):
         folder = output / scan_name(begun - 1)
         try:
             results = predict_scan(cascade, scan.path, folder, settings, made_by, reading)

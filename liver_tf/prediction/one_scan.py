@@ -1,6 +1,7 @@
 """Read a scan, predict it with the cascade and write its results."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 from liver_tf.ct.bad_input import bad_input
@@ -13,12 +14,14 @@ from liver_tf.ct.nifti_volume import read_nifti_volume
 from liver_tf.ct.reading_settings import AS_USUAL, ReadingSettings, refuse_cautions
 from liver_tf.ct.scan import Scan
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
+from liver_tf.export.lesions_csv import plain
 from liver_tf.export.scan_findings import ScanFindings
 from liver_tf.export.scan_results import ScanResults, refuse_existing, write_results
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.lesion_properties import find_lesions
 from liver_tf.inference.liver_plausibility import liver_cautions, unlike_training
 from liver_tf.labels import LESIONS
+from liver_tf.prediction.finished_scans import SCAN_HASH, finished_results, scan_hash
 from liver_tf.prediction.prediction_settings import ResultSettings
 
 
@@ -32,12 +35,26 @@ def predict_scan(
 ) -> ScanResults:
     """Predict the lesions of a scan and write the results into a new folder, atomically.
 
+    With ``settings.skip_done``, finished results are kept; see ``finished_scans``.
+
     Raises:
-      Refusal: The scan cannot be read (see ``read_scan``), or the folder exists
+      Refusal: The scan cannot be read (see ``read_scan``), or the folder exists with anything else
         (``output-exists``): the results of two scans never share a folder.
     """
-    refuse_existing(folder)
+    made_by = made_by or AlgorithmIdentity()
+    method = {
+        **cascade.facts(),
+        "type_threshold": settings.type_threshold,
+        "label_map": settings.label_map,
+    }
+    layout = {"sr": settings.sr, "segments": settings.segments}
+    if not settings.skip_done:
+        refuse_existing(folder)
     scan = read_scan(path, reading)
+    if folder.exists():
+        return finished_results(
+            folder, scan, {"made_by": asdict(made_by), "method": plain(method), "layout": layout}
+        )
     prediction = cascade.predict(scan.hu, scan.spacing_mm and scan.spacing_mm[1:])
     lesions = find_lesions(
         prediction.labels,
@@ -60,17 +77,11 @@ def predict_scan(
     return write_results(
         folder,
         findings,
-        made_by or AlgorithmIdentity(),
+        made_by,
         pictures=settings.pictures,
         sr=settings.sr,
         segments=settings.segments,
-        facts={
-            "method": {
-                **cascade.facts(),
-                "type_threshold": settings.type_threshold,
-                "label_map": settings.label_map,
-            }
-        },
+        facts={SCAN_HASH: scan_hash(scan), "method": method, "layout": layout},
     )
 
 

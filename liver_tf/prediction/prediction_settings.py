@@ -39,6 +39,11 @@ class ResultSettings(Options):
         "liver.",
         choices=(CLASS, labels.LESION),
     )
+    skip_done: bool = option(
+        True,
+        "Keep finished results of the same scan with the same networks and settings in --output; "
+        "otherwise every existing result is refused. The scan is read to compare its pixels.",
+    )
     pictures: int = option(6, "Maximum number of overlay images for a scan.", low=0)
     paths_in_table: bool = option(
         False,

@@ -180,6 +180,35 @@ def test_the_inputs_table_is_current_and_one_of_others_is_kept(runs, tmp_path, c
     assert "file-missing" in (tmp_path / "out" / "inputs-2.csv").read_text()
 
 
+def test_the_same_command_resumes_and_counts_what_is_kept(runs, tmp_path, command, capsys):
+    hu = ct_files.phantom_hu()
+    volume = ct_files.write_nifti(tmp_path / "volume.nii.gz", *ct_files.as_lps_file(hu))
+    output = tmp_path / "out"
+    assert command(predict, *arguments(runs, output, volume)) == 0
+    first = capsys.readouterr()
+    assert "kept" not in first.out
+    assert "1 slice" not in first.out
+    assert "5 slices, " in first.out
+    assert first.err.splitlines()[-1] == f"Next: open {output}/index.html"
+    lesions = (output / "scan-001" / "lesions.json").read_bytes()
+    rows = (output / "inputs.csv").read_text()
+    ct_files.write_series(tmp_path / "series")
+    assert command(predict, *arguments(runs, output, volume, tmp_path / "series")) == 0
+    out = capsys.readouterr().out
+    assert f"{output}/scan-001: kept, finished before: 5 slices, " in out
+    assert "1 of 2 scans kept, finished before" in out
+    assert (output / "scan-001" / "lesions.json").read_bytes() == lesions
+    assert (output / "inputs.csv").read_text().startswith(rows)
+    assert (output / "scan-002" / "lesions.json").is_file()
+    # The other scan is now the first input, and its folder holds results of the first scan.
+    assert command(predict, *arguments(runs, output, tmp_path / "series")) == 1
+    captured = capsys.readouterr()
+    assert "[output-exists]" in captured.err
+    assert "found the results of another scan" in captured.err
+    assert "Next:" not in captured.err
+    assert (output / "inputs.csv").read_text().startswith(rows)
+
+
 def test_unexpected_errors_stop_one_scan_only(runs, tmp_path, command, capsys, monkeypatch):
     """An output folder that cannot be made; and one that can."""
     hu = ct_files.phantom_hu()

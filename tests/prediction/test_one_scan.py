@@ -6,6 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 
+from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.prediction.one_scan import ResultSettings, predict_scan
 from liver_tf.refusals import Refusal
 
@@ -57,9 +58,91 @@ def test_an_existing_folder_is_refused(volume, tmp_path, intensity_cascade):
     folder = tmp_path / "scan-001"
     folder.mkdir()
     (folder / "slice-0007.png").write_bytes(b"of somebody else")
-    with pytest.raises(Refusal, match=r"\[output-exists\] expected a folder that does not exist"):
-        predict_scan(intensity_cascade(), volume, folder, ResultSettings(pictures=1))
+    for skip_done, expected in (
+        (True, "no folder, or finished"),
+        (False, "a folder that does not"),
+    ):
+        settings = ResultSettings(pictures=1, skip_done=skip_done)
+        with pytest.raises(Refusal, match=rf"\[output-exists\] expected {expected}"):
+            predict_scan(intensity_cascade(), volume, folder, settings)
     assert [path.name for path in folder.iterdir()] == ["slice-0007.png"]
+
+
+MADE_BY = AlgorithmIdentity("0123456789abcdef")
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_finished_results_of_the_same_scan_are_kept(volume, tmp_path, intensity_cascade):
+    """Also of a copy under another name; what is returned is the same as the first time."""
+    folder, settings = tmp_path / "scan-001", ResultSettings(pictures=1)
+    first = predict_scan(intensity_cascade(), volume, folder, settings, MADE_BY)
+    written = contents(folder)
+    copy = volume.rename(tmp_path / "copy.nii.gz")
+    again = predict_scan(intensity_cascade(), copy, folder, ResultSettings(pictures=0), MADE_BY)
+    assert contents(folder) == written
+    assert (first.kept, again.kept) == (False, True)
+    assert len(first.lesions) > 0
+    for name in ("folder", "status", "diagnosis", "lesions", "cautions"):
+        assert getattr(again, name) == getattr(first, name), name
+    assert "kept, finished before: 5 slices, " in again.text
+
+
+def other_hu(path):
+    image = nibabel.load(path)
+    hu = np.array(image.dataobj)
+    hu[9, 9, 0] += 1
+    nibabel.save(nibabel.Nifti1Image(hu, image.affine), path)
+
+
+def other_place(path):
+    image = nibabel.load(path)
+    affine = image.affine.copy()
+    affine[2, 3] += 5  # mm, as of the next patient on the same table
+    nibabel.save(nibabel.Nifti1Image(np.array(image.dataobj), affine), path)
+
+
+def earlier_version(path):
+    file = path.parent / "scan-001" / "lesions.json"
+    stored = json.loads(file.read_text())
+    del stored["scan_sha256"]
+    file.write_text(json.dumps(stored))
+
+
+def damaged(path):
+    (path.parent / "scan-001" / "lesions.json").write_text('{"status":')
+
+
+@pytest.mark.parametrize(
+    ("change", "settings", "made_by", "found"),
+    [
+        (other_hu, {}, MADE_BY, "the results of another scan"),
+        (other_place, {}, MADE_BY, "the results of another scan"),
+        (earlier_version, {}, MADE_BY, "results of an earlier version"),
+        (damaged, {}, MADE_BY, "a folder without complete results"),
+        (None, {"type_threshold": 0.9}, MADE_BY, r"networks or settings \(type_threshold\)"),
+        (None, {"label_map": "voxels"}, MADE_BY, r"networks or settings \(label_map\)"),
+        (None, {"segments": "lesion"}, MADE_BY, r"networks or settings \(segments\)"),
+        (None, {}, AlgorithmIdentity("f" * 16), r"networks or settings \(model\)"),
+        (None, {}, None, "unknown networks"),
+        (None, {"skip_done": False}, MADE_BY, "an existing one"),
+    ],
+)
+def test_other_results_are_refused_and_left(
+    volume, tmp_path, intensity_cascade, change, settings, made_by, found
+):
+    folder = tmp_path / "scan-001"
+    predict_scan(intensity_cascade(), volume, folder, ResultSettings(pictures=0), MADE_BY)
+    if change is not None:
+        change(volume)
+    written = contents(folder)
+    again = ResultSettings(pictures=0, **settings)
+    with pytest.raises(Refusal, match=found) as caught:
+        predict_scan(intensity_cascade(), volume, folder, again, made_by)
+    assert caught.value.code == "output-exists"
+    assert contents(folder) == written
 
 
 def test_a_scan_that_fails_leaves_no_folder(volume, tmp_path, intensity_cascade):

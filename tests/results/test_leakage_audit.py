@@ -79,4 +79,4 @@ def test_validation_on_the_test_fold_is_reported_but_no_leak(cohort, tmp_path):
     save_training_data(run / "seen.json", (fold, SplitPart("volumes", KEY, ())))
     check = audit_leakage(read_study(tmp_path))
     assert (check.shared, check.loose) == ((), ("fold0_validated_on_test/seed0/mine",))
-    assert "deliberately validated" in check.text()
+    assert "deliberate validation" in check.text()
