@@ -7,6 +7,7 @@ and count as the patients of their scans. Exit status 1 if a scan is refused.
 
 import sys
 
+from liver_tf.command_line.invocation import suggest
 from liver_tf.command_line.run_command import run
 from liver_tf.counted import counted
 from liver_tf.implants.implant_settings import ImplantSettings
@@ -27,6 +28,8 @@ def main(settings: ImplantSettings) -> int:
     print(f"{counted(lesions, 'lesion')}; see {settings.output / PAGE}")
     for refusal in refusals:
         print(refusal.text_with_path(), file=sys.stderr)
+    if lesions:
+        suggest("verify", source=settings.source, input=settings.output)
     return 1 if refusals else 0
 
 

@@ -1,5 +1,6 @@
 """Write a LiTS-like and a Sheba-like data set of computed abdomens, in real file formats."""
 
+from liver_tf.command_line.invocation import suggest
 from liver_tf.command_line.run_command import run
 from liver_tf.phantom.phantom_plan import PhantomSettings
 
@@ -17,6 +18,7 @@ def main(settings: PhantomSettings) -> int:
     )
     file = settings.output / DONE
     print(f"wrote {file}" if written else f"{file} is already complete")
+    suggest("verify", source="lits", input=settings.output / "lits")
     return 0
 
 

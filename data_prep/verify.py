@@ -5,6 +5,9 @@ Prints a fingerprint, cautions, and every file that would be refused, with the r
 images, which shows a flipped, shifted or mislabelled mask at a glance.
 """
 
+from pathlib import Path
+
+from liver_tf.command_line.invocation import suggest
 from liver_tf.command_line.run_command import run
 from liver_tf.inspection.verify_data_set import VerifySettings, verify
 
@@ -12,7 +15,14 @@ from liver_tf.inspection.verify_data_set import VerifySettings, verify
 def main(settings: VerifySettings) -> int:
     verification = verify(settings)
     print(verification.text())
-    return 0 if verification.passed else 1
+    if not verification.passed:
+        return 1
+    output = Path("tfrecords") / settings.input.resolve().stem
+    suggest(
+        *("build_tfrecords", "and other flags as here"),
+        **{"source": settings.source, "input": settings.input, "output": output},
+    )
+    return 0
 
 
 if __name__ == "__main__":

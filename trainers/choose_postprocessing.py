@@ -5,6 +5,7 @@ The test patients are not read.
 """
 
 from liver_tf.assessment.assessment_settings import ChooseSettings
+from liver_tf.command_line.invocation import suggest
 from liver_tf.command_line.run_command import run
 
 
@@ -13,6 +14,8 @@ def main(settings: ChooseSettings) -> int:
 
     for summary in choose_and_save(settings):
         print(summary)
+    liver_run, records = settings.liver_run, settings.records
+    suggest("evaluate", run=settings.run, liver_run=liver_run, records=records)
     return 0
 
 

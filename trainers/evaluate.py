@@ -5,6 +5,7 @@ each run's folder, under measures/, and reused.
 """
 
 from liver_tf.assessment.assessment_settings import EvaluateSettings
+from liver_tf.command_line.invocation import suggest
 from liver_tf.command_line.run_command import run
 
 
@@ -14,6 +15,7 @@ def main(settings: EvaluateSettings) -> int:
     evaluation = evaluate(settings)
     print(evaluation.table)
     print("\nreport: " + "\n        ".join(str(path) for path in evaluation.files[:3]))
+    suggest("predict", model=settings.run[0], liver_run=settings.liver_run, input="SCAN")
     return 0
 
 

@@ -1,5 +1,6 @@
 """Export a fine-tuned run, with its liver network, as a SavedModel for TF Serving."""
 
+from liver_tf.command_line.invocation import suggest
 from liver_tf.command_line.run_command import run
 from liver_tf.export.export_model import ExportSettings, export_model
 
@@ -9,6 +10,7 @@ def main(settings: ExportSettings) -> int:
     for sentence in filter(None, (exported.notice, *exported.left_out)):
         print(sentence)
     print(f"{exported.folder}: SavedModel; see {exported.card}")
+    suggest("ask", model=exported.folder, input="SLICE.dcm")
     return 0
 
 

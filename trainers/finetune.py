@@ -4,14 +4,24 @@ In the paper: a lesion network on a small set with lesion types. A protocol is a
 --cycle=... for every cycle, which names the frozen blocks.
 """
 
+from liver_tf.command_line.invocation import show_next, suggest
 from liver_tf.command_line.run_command import run
 from liver_tf.training.training_settings import FinetuneSettings
 
 
 def main(settings: FinetuneSettings) -> int:
+    from liver_tf.model.description import load_description
     from liver_tf.training.finetuning import finetune
 
-    finetune(settings)
+    run_folder = finetune(settings)
+    if settings.dry_run:
+        show_next("the same command without --dry_run")
+    elif load_description(settings.pretrained).kind == "liver":
+        suggest("predict", liver_run=run_folder, input="SCAN")
+    elif settings.folds_file is None:
+        suggest("predict", model=run_folder, input="SCAN")
+    else:
+        suggest("evaluate", run=run_folder)
     return 0
 
 

@@ -28,7 +28,7 @@ def scan_hash(scan: Scan) -> str:
     digest = hashlib.sha256(f"{scan.hu.dtype} {scan.hu.shape} {scan.spacing_mm}".encode())
     digest.update(np.round(scan.affine, 3).astype(np.float64).tobytes())
     for each in scan.hu:  # slice by slice: no copy of the scan
-        digest.update(np.ascontiguousarray(each))
+        digest.update(each.tobytes())
     return digest.hexdigest()
 
 

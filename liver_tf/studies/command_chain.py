@@ -16,6 +16,7 @@ from typing import Any
 from liver_tf.atomic_files import write_json
 from liver_tf.bounded_files import read_json
 from liver_tf.command_line.flag_files import find_flag_file
+from liver_tf.command_line.invocation import IN_CHAIN
 from liver_tf.folder_lock import held_alone
 
 #: Phantoms have no identity to protect; real data need a secret key.
@@ -155,7 +156,7 @@ def _run_step(step: ChainStep, folder: Path, chain: str, log: Path | None = None
         if step.once:
             write_json(mark, step.signature())
             return False
-    environment = {**os.environ, "LIVER_TF_SITE_KEY": PHANTOM_KEY}
+    environment = {**os.environ, "LIVER_TF_SITE_KEY": PHANTOM_KEY, IN_CHAIN: "1"}
     if step.threads:
         environment |= dict.fromkeys(_THREADS, str(step.threads))
     with contextlib.ExitStack() as files:
