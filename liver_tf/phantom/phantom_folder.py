@@ -23,7 +23,7 @@ from liver_tf.phantom.cohort import (
     typed_study,
     volume_study,
 )
-from liver_tf.phantom.phantom_plan import FIRST_NUMBER, TEST_PATIENTS, PhantomPlan
+from liver_tf.phantom.phantom_plan import FIRST_NUMBER, PLAIN, TEST_PATIENTS, VARIED, PhantomPlan
 from liver_tf.phantom.random_streams import stream
 from liver_tf.phantom.writers import (
     ORIENTATIONS,
@@ -37,7 +37,7 @@ from liver_tf.refusals import Refusal, worker_died
 from liver_tf.terminal_output import end_silently_on_interrupt
 
 #: Raised when the same arguments give other files; folders without a number are of generator 1.
-GENERATOR = 2
+_GENERATOR = {PLAIN: 2, VARIED: 3}
 DONE, BEGUN = "phantom.json", "phantom.begun.json"
 COLUMNS = ("slice_id", "patient_id", "image", "mask", "diagnosis")
 #: Image and true mask of the neighbours, as a table of slices; for measuring only.
@@ -64,7 +64,7 @@ def write_phantom(
         ``phantom-foreign-folder`` if it contains other files, ``output-busy`` if another process
         writes to it.
     """
-    arguments = {"version": __version__, "generator": GENERATOR, **plan.identity()}
+    arguments = {"version": __version__, "generator": _GENERATOR[plan.anatomy], **plan.identity()}
     if _is_complete(output, arguments):
         return False
     with held_alone(output):

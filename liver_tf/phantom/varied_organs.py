@@ -24,6 +24,9 @@ class VariedLiver(Liver):
       dome_from_mm: height above which the right lobe fills the dome.
       cut: (nx, ny, nz, offset) of a plane beyond which the liver was resected; None without.
       nodules_mm: amplitude of a nodular surface, ``nodules`` its ripple.
+      parts: further parts of the lobes, each (start, end, radius at the start, at the end): the
+        quadrate lobe in front of the gall bladder, the caudate lobe in front of the vena cava, its
+        process to the right lobe and its papillary process, which hangs behind the portal vein.
     """
 
     scale: float
@@ -31,6 +34,7 @@ class VariedLiver(Liver):
     cut: tuple[float, ...] | None
     nodules_mm: float
     nodules: Ripple
+    parts: tuple[tuple, ...]
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "VariedLiver":
@@ -59,7 +63,14 @@ class VariedLiver(Liver):
             cut=cut,
             nodules_mm=float(rng.uniform(1.5, 4)) if kind == "small" else 0.0,
             nodules=Ripple.draw(rng, 10, 10, 26),
+            parts=_draw_parts(rng),
         )
+
+    def _lobes(self, x: Array, y: Array, z: Array) -> Array:
+        lobes = super()._lobes(x, y, z)
+        for start_mm, end_mm, r0_mm, r1_mm in self.parts:
+            lobes = union(lobes, capsule(x, y, z, start_mm, end_mm, r0_mm, r1_mm), 7)
+        return lobes
 
     def distance(
         self, x: Array, y: Array, z: Array, wall: Array, domes: Array, body: Body
@@ -79,6 +90,22 @@ class VariedLiver(Liver):
             nx, ny, nz, offset = self.cut
             distance = intersection(distance, nx * (x + 20) + ny * (y + 20) + nz * z - offset, 12)
         return self._inside_body(distance, x, y, z, wall, domes, body)
+
+
+def _draw_parts(rng: np.random.Generator) -> tuple[tuple, ...]:
+    lowest = clipped_normal(rng, -24, 16, -58, 10)
+    quadrate_mm, caudate_mm = clipped_normals(rng, (17, 5, 8, 27), (13, 4, 6, 22))
+    front = clipped_normals(rng, (-20, 7, -36, -6), (-66, 8, -82, -50))
+    caudate = clipped_normals(rng, (-6, 5, -16, 6), (-28, 4, -36, -20))
+    parts = [
+        ((*front, 24.0), (*front, lowest), quadrate_mm, 0.6 * quadrate_mm),
+        ((*caudate, 34.0), (*caudate, 4.0), caudate_mm, 0.9 * caudate_mm),
+        ((*caudate, 6.0), (-48.0, -10.0, -6.0), 0.6 * caudate_mm, 0.8 * caudate_mm),
+    ]
+    if rng.random() < 0.5:
+        tip = (caudate[0] + 8.0, caudate[1] - 2.0, float(rng.uniform(-26, 0)))
+        parts.append(((*caudate, 6.0), tip, 0.7 * caudate_mm, 0.5 * caudate_mm))
+    return tuple(parts)
 
 
 #: Shares of usual livers, long left lobes, resections, small nodular and large livers.
