@@ -10,11 +10,21 @@ from liver_tf.studies.phantom_study import (
     DATA_LABEL,
     conversion_steps,
     phantom_step,
-    pretraining_steps,
+    pretraining_step,
+    roi_step,
 )
 
 FOLDER = Path("demo")
 RUNS = FOLDER / "runs" / "finetune" / "fold0" / "seed0"
+
+#: Epochs of a cycle, by protocol: all protocols train for the same number of epochs.
+EPOCHS = {
+    "baseline": 60,
+    "no_freezing": 60,
+    "freeze_encoder": 60,
+    "hier_freeze": 12,
+    "hier_unfreeze": 10,
+}
 
 
 @dataclass(frozen=True)
@@ -29,9 +39,9 @@ def run_demo() -> None:
     if "evaluate" not in ran.names:
         print("\n" + (FOLDER / "report" / "table.txt").read_text(encoding="utf-8"))
     print(
-        "\nOne fold, one seed, phantoms. The hierarchical protocols train for more cycles than the "
-        "others.\nTo see the effect of freezing alone, compare them with the controls of equal "
-        "length\n(no_freezing_5_cycles.flags, no_freezing_6_cycles.flags): see docs/fine-tuning.md."
+        "\nOne fold, one seed, phantoms: a demonstration, no comparison of the protocols. All but "
+        "the baseline\nstart from the lesion network in the package, and all train for the same "
+        "number of epochs."
         f"\n\n{ran.text()} "
         f"Open {FOLDER}/report/report.html, {FOLDER}/predicted/scan-001 and {FOLDER}/answer.png."
     )
@@ -69,14 +79,18 @@ def demo_steps() -> list[ChainStep]:
             )
         ),
         *conversion_steps(FOLDER, 8),
-        *pretraining_steps(FOLDER, Path("flags/demo"), liver_s=48, roi_s=8, lesion_s=105),
+        pretraining_step(FOLDER, "liver", FOLDER / "tfrecords/lits", Path("flags/demo"), 48),
+        roi_step(FOLDER, FOLDER / "tfrecords" / "sheba", 8),
         *(
             ChainStep(
                 f"finetune_{protocol}",
                 f"fine-tune on lesion types: {protocol}",
                 seconds,
                 "trainers.finetune",
-                {"flagfile": [f"{protocol}.flags", "flags/demo/finetune.flags"]},
+                {
+                    "flagfile": [f"{protocol}.flags", "flags/demo/finetune.flags"],
+                    "epochs": EPOCHS[protocol],
+                },
                 RUNS / protocol / "weights.npz",
             )
             for protocol, seconds in zip(PAPER_PROTOCOLS, (25, 23, 21, 60, 78), strict=True)

@@ -147,27 +147,34 @@ def pretraining_steps(
       records: the record sets of whole slices; None for ``tfrecords/`` in ``folder``.
       flags: more flags of ``trainers.pretrain``.
     """
-    rois, liver_run = folder / "tfrecords", folder / "runs" / "liver"
+    rois = folder / "tfrecords"
     records = records or rois
-    steps = []
-    for network, title, seconds, source in (
-        ("liver", "train the liver network", liver_s, records / "lits"),
-        (
-            "lesion",
-            "pre-train the lesion network (background, liver, lesion)",
-            lesion_s,
-            rois / "lits_roi",
-        ),
-    ):
-        run = folder / "runs" / network
-        flag_file = flag_files / f"{network}.flags"
-        options = {"flagfile": flag_file, "records": source, "run": run, **flags}
-        command = f"pretrain_{network}", title, seconds, "trainers.pretrain", options
-        steps.append(ChainStep(*command, run / "weights.npz"))
-    for name in ("lits", "sheba"):
-        title = f"cut ROIs around the predicted liver: {name}"
-        output = rois / f"{name}_roi"
-        options = {"input": records / name, "liver_run": liver_run, "output": output}
-        command = f"rois_{name}", title, roi_s, "data_prep.make_rois", options
-        steps.insert(-1, ChainStep(*command, output / "manifest.json"))
-    return steps
+    return [
+        pretraining_step(folder, "liver", records / "lits", flag_files, liver_s, **flags),
+        roi_step(folder, records / "lits", roi_s),
+        roi_step(folder, records / "sheba", roi_s),
+        pretraining_step(folder, "lesion", rois / "lits_roi", flag_files, lesion_s, **flags),
+    ]
+
+
+def pretraining_step(
+    folder: Path, network: str, records: Path, flag_files: Path, seconds: float, **flags: Any
+) -> ChainStep:
+    """Train the liver network, or the lesion network before fine-tuning."""
+    title = {
+        "liver": "train the liver network",
+        "lesion": "pre-train the lesion network (background, liver, lesion)",
+    }[network]
+    run = folder / "runs" / network
+    options = {"flagfile": flag_files / f"{network}.flags", "records": records, "run": run, **flags}
+    command = f"pretrain_{network}", title, seconds, "trainers.pretrain", options
+    return ChainStep(*command, run / "weights.npz")
+
+
+def roi_step(folder: Path, records: Path, seconds: float) -> ChainStep:
+    """Cut ROIs around the livers that the chain's liver network finds."""
+    title = f"cut ROIs around the predicted liver: {records.name}"
+    output = folder / "tfrecords" / f"{records.name}_roi"
+    options = {"input": records, "liver_run": folder / "runs" / "liver", "output": output}
+    command = f"rois_{records.name}", title, seconds, "data_prep.make_rois", options
+    return ChainStep(*command, output / "manifest.json")

@@ -44,7 +44,8 @@ STEPS: dict[str, tuple[str, ...]] = {
         *("learning_rate", "learning_rate_schedule", "warmup_epochs"),
     ),
     "loss": ("class_weights", "dice_weight"),
-    "sampling": ("lesion_share",),
+    "types": ("type_weight",),
+    "augmentation": ("rotation_degrees", "zoom", "elastic"),
     "average": ("weight_average",),
     "start": ("head", "standardisation"),
 }

@@ -1,5 +1,7 @@
 """The varied anatomy: no fat ring below the diaphragm, packed bowel, wide range of patients."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -11,11 +13,11 @@ from liver_tf.phantom.random_streams import stream
 from liver_tf.phantom.tissue_codes import IN_LIVER, Tissue, labels_of_codes
 
 PIXEL_MM = 3.0
+X_MM, Y_MM = np.arange(-220, 221, PIXEL_MM), np.arange(-180, 181, PIXEL_MM)
 
 
 def codes_at(patient, z_mm):
-    x_mm, y_mm = np.arange(-220, 221, PIXEL_MM), np.arange(-180, 181, PIXEL_MM)
-    plane = patient.plane(x_mm, y_mm, z_mm, PIXEL_MM)
+    plane = patient.plane(X_MM, Y_MM, z_mm, PIXEL_MM)
     plane.tissues = np.zeros(plane.x.shape, np.uint8)
     wall, _ = patient.paint(plane, ())
     inside = wall + patient.body.lining(plane.x, plane.y, plane.z) < 0
@@ -54,6 +56,25 @@ def test_the_belly_is_packed(patients):
 
     plain, varied = (np.mean([share(p) for p in patients[a]]) for a in (PLAIN, VARIED))
     assert varied > 1.2 * plain, (plain, varied)
+
+
+def test_quadrate_and_caudate_lobes(patients):
+    """Liver medial to the gall bladder, and in front of the vena cava below the porta."""
+
+    def share(patient, z_mm, rows, columns):
+        codes, _ = codes_at(patient, z_mm * patient.habitus.scale[2])
+        part = codes[slice(*np.searchsorted(Y_MM, rows)), slice(*np.searchsorted(X_MM, columns))]
+        return np.isin(part, IN_LIVER).mean()
+
+    for place in ((-15.0, (-80, -50), (-32, -8)), (-4.0, (-42, -15), (-30, 8))):
+        full, without = (
+            np.mean([share(p, *place) for p in livers])
+            for livers in (
+                patients[VARIED],
+                [replace(p, liver=replace(p.liver, parts=())) for p in patients[VARIED]],
+            )
+        )
+        assert full > without + 0.06, (place, full, without)
 
 
 def test_patients_differ_widely():
