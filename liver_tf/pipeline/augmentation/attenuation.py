@@ -85,16 +85,25 @@ def draw(uniform: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     oral = tf.where(of_image[4] < 0.25, 60.0 + 300.0 * of_image[5], 0.0)
     for tissue, number in zip(_WITH_ORAL_CONTRAST, of_image[6:9], strict=True):
         hu += oral * tf.cast(number < 0.6, tf.float32) * _at(tissue)
-    hu = tf.where(np.arange(CODES) < FIRST_LESION, hu, liver + _of_lesion(own, of_image[9]))
+    hu = tf.where(
+        np.arange(CODES) < FIRST_LESION,
+        hu,
+        liver + _of_lesion(own, of_image[9], _phase(of_image[0])),
+    )
     strength = [
         2.0 * number * amplitude for number, amplitude in zip(of_image[10:], texture, strict=False)
     ]
     return hu, strength[0], strength[1]
 
 
+def _phase(number: tf.Tensor) -> tf.Tensor:
+    """0 without contrast (one image in five), 1 arterial, 2 portal, 3 delayed, or between them."""
+    return 3.0 * tf.maximum(number - 0.2, 0.0) / 0.8
+
+
 def _of_phase(number: tf.Tensor, typical: np.ndarray) -> tf.Tensor:
-    """Typical HU at a phase: one image in five without contrast, others anywhere between phases."""
-    phase = 3.0 * tf.maximum(number - 0.2, 0.0) / 0.8
+    """Typical HU at a phase."""
+    phase = _phase(number)
     weights = [tf.nn.relu(1.0 - tf.abs(phase - index)) for index in range(len(typical))]
     return tf.add_n([weight * row for weight, row in zip(weights, typical, strict=True)])
 
@@ -105,12 +114,15 @@ def _fat_or_iron(of_image: list[tf.Tensor]) -> tf.Tensor:
     return tf.where(kind < 0.3, -75.0 * amount, tf.where(kind > 0.9, 45.0 * amount, 0.0))
 
 
-def _of_lesion(own: tf.Tensor, bright: tf.Tensor) -> tf.Tensor:
-    """Difference of lesions to the liver: 8 to 90 HU darker, or brighter in one image in four.
+def _of_lesion(own: tf.Tensor, number: tf.Tensor, phase: tf.Tensor) -> tf.Tensor:
+    """Difference of lesions to the liver: 8 to 90 HU darker or brighter.
 
-    Faint lesions are drawn more often than distinct ones: half of them are below 33 HU.
+    Lesions are brighter in half of the arterial images, and in one of twelve without contrast or
+    in the portal phase: what is bright there is usually a vessel. Faint lesions are drawn more often
+    than distinct ones: half of them differ by less than 33 HU.
     """
-    return tf.where(bright < 0.25, 1.0, -1.0) * (8.0 + 82.0 * (0.5 + 0.5 * own) ** 1.7)
+    bright = 0.08 + 0.42 * tf.nn.relu(1.0 - tf.abs(phase - 1.0))
+    return tf.where(number < bright, 1.0, -1.0) * (8.0 + 82.0 * (0.5 + 0.5 * own) ** 1.7)
 
 
 def _at(tissue: Tissue) -> np.ndarray:

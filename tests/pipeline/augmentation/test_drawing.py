@@ -34,8 +34,10 @@ def test_attenuation_is_within_the_range_of_ct():
     assert (hu[:, Tissue.STOMACH_CONTENT] > 100).mean() > 0.05, "no oral contrast"
     assert (hu[:, Tissue.AORTA] > 250).mean() > 0.1, "no arterial phase"
     assert (hu[:, Tissue.AORTA] < 80).mean() > 0.1, "no image without contrast"
-    darker = hu[:, FIRST_LESION] < liver
-    assert 0.65 < darker.mean() < 0.85
+    brighter = hu[:, FIRST_LESION] > liver
+    arterial = np.abs(uniform[:, CODES] - (0.2 + 0.8 / 3)) < 0.03
+    assert 0.4 < brighter[arterial].mean() < 0.6
+    assert 0.03 < brighter[uniform[:, CODES] < 0.2].mean() < 0.15
     # Organs deviate independently: spleen minus liver has either sign.
     assert 0.2 < (hu[:, Tissue.SPLEEN] > liver).mean() < 0.9
     np.testing.assert_array_equal(hu[:, Tissue.PORTAL_VEIN], hu[:, Tissue.PORTAL_BRANCH])
