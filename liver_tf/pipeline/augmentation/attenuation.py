@@ -118,8 +118,8 @@ def _of_lesion(own: tf.Tensor, number: tf.Tensor, phase: tf.Tensor) -> tf.Tensor
     """Difference of lesions to the liver: 8 to 90 HU darker or brighter.
 
     Lesions are brighter in half of the arterial images, and in one of twelve without contrast or
-    in the portal phase: what is bright there is usually a vessel. Faint lesions are drawn more often
-    than distinct ones: half of them differ by less than 33 HU.
+    in the portal phase: what is bright there is usually a vessel. Faint lesions are drawn more
+    often than distinct ones: half of them differ by less than 33 HU.
     """
     bright = 0.08 + 0.42 * tf.nn.relu(1.0 - tf.abs(phase - 1.0))
     return tf.where(number < bright, 1.0, -1.0) * (8.0 + 82.0 * (0.5 + 0.5 * own) ** 1.7)
