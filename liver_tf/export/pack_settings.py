@@ -30,6 +30,13 @@ class PackSettings(Options):
         "whose largest section is smaller.",
         low=0,
     )
+    lesion_probability: float | None = option(
+        None,
+        "The same: a pixel is lesion if the probabilities of all lesion types sum to at least "
+        "this.",
+        above=0,
+        below=1,
+    )
     rim_pixels: int | None = option(
         None,
         "The same: how far lesions may extend beyond the outlined liver, in pixels of the liver "
@@ -53,7 +60,8 @@ class PackSettings(Options):
 
     def postprocessing(self) -> dict[str, Any]:
         """Given values of the post-processing of lesion networks, by name."""
-        given = {"least_area_mm2": self.least_area_mm2, "rim_pixels": self.rim_pixels}
+        names = ("least_area_mm2", "lesion_probability", "rim_pixels")
+        given = {name: getattr(self, name) for name in names}
         return {name: value for name, value in given.items() if value is not None}
 
     def runs(self) -> dict[str, Path]:
