@@ -37,6 +37,13 @@ class PackSettings(Options):
         above=0,
         below=1,
     )
+    least_height: float | None = option(
+        None,
+        "The same: drop lesions whose extent through the slices is less than this share of their "
+        "diameter.",
+        low=0,
+        high=1,
+    )
     rim_pixels: int | None = option(
         None,
         "The same: how far lesions may extend beyond the outlined liver, in pixels of the liver "
@@ -60,7 +67,7 @@ class PackSettings(Options):
 
     def postprocessing(self) -> dict[str, Any]:
         """Given values of the post-processing of lesion networks, by name."""
-        names = ("least_area_mm2", "lesion_probability", "rim_pixels")
+        names = ("least_area_mm2", "lesion_probability", "least_height", "rim_pixels")
         given = {name: getattr(self, name) for name in names}
         return {name: value for name, value in given.items() if value is not None}
 

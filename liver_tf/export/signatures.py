@@ -94,7 +94,7 @@ def signatures_of(
     @tf.function(input_signature=[_INT16_HU, tf.TensorSpec([3], tf.float32, name="spacing_mm")])
     def volume(hu: tf.Tensor, spacing_mm: tf.Tensor) -> dict[str, tf.Tensor]:
         hu, spacing_mm = checked_scan(hu, spacing_mm)
-        outputs = scan_by_graph(cascade, hu, spacing_mm[1:])
+        outputs = scan_by_graph(cascade, hu, spacing_mm)
         lesions = _pixels_by_type(outputs["label_map"][None], classes)[0]
         known = tf.reduce_all(spacing_mm > 0.0)
         voxel_ml = tf.where(known, tf.reduce_prod(spacing_mm) / 1000.0, float("nan"))

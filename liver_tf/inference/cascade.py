@@ -18,7 +18,12 @@ from liver_tf.inference.postprocessing import NOTHING, PostProcessing
 from liver_tf.inference.roi_box import boxes_of_scan, paste, square_boxes, windows_of
 from liver_tf.inference.roi_rule import RoiRule
 from liver_tf.inference.slice_batches import BATCH, SliceGraph, check_hu
-from liver_tf.inference.small_lesions import least_pixels, without_small, without_small_2d
+from liver_tf.inference.small_lesions import (
+    least_pixels,
+    without_flat,
+    without_small,
+    without_small_2d,
+)
 from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.model.description import precision_for
@@ -140,12 +145,13 @@ class Cascade:
             "postprocessing": asdict(self.how),
         }
 
-    def predict(self, hu: np.ndarray, spacing_mm: tuple[float, float] | None) -> Prediction:
+    def predict(self, hu: np.ndarray, spacing_mm: Sequence[float] | None) -> Prediction:
         """Liver, ROI and typed lesions of a scan.
 
         Args:
           hu: HU [slices, rows, columns], canonical orientation; slices = 1 for a single slice.
-          spacing_mm: (row, column); None if unknown.
+          spacing_mm: (slice, row, column), or (row, column) if the distance of the slices is
+            unknown; None if unknown.
 
         Raises:
           ValueError: As ``check_hu``.
@@ -154,7 +160,8 @@ class Cascade:
         network_mask = self.liver.masks_on_grid(hu)
         grids = largest_component(network_mask)
         liver = self.liver.on_slices(grids, hu.shape[1:])
-        boxes = boxes_of_scan(liver, spacing_mm, self.rule)
+        in_slice = (spacing_mm[-2], spacing_mm[-1]) if spacing_mm else None
+        boxes = boxes_of_scan(liver, in_slice, self.rule)
         labels = np.zeros(hu.shape, np.uint8)
         parts = [self.no_probabilities()]
         squares = [astuple(box) for box in boxes if box is not None]
@@ -172,9 +179,12 @@ class Cascade:
             parts.append(probabilities.numpy())
         probabilities = np.concatenate(parts)
         if self.how.least_area_mm2:
-            spacing = tf.constant([spacing_mm or (0.0, 0.0)], tf.float32)
+            spacing = tf.constant([in_slice or (0.0, 0.0)], tf.float32)
             least = int(least_pixels(spacing, self.how)[0])
             probabilities = probabilities[without_small(labels, liver, least)]
+        if self.how.least_height and spacing_mm and len(spacing_mm) == 3:
+            kept = without_flat(labels, liver, spacing_mm, self.how.least_height)
+            probabilities = probabilities[kept]
         return Prediction(labels, liver, tuple(boxes), probabilities, network_mask)
 
     def no_probabilities(self) -> np.ndarray:

@@ -23,11 +23,14 @@ def largest_component_3d(mask: tf.Tensor) -> tf.Tensor:
     return tf.scatter_nd(kept, tf.fill(tf.shape(kept)[:1], True), tf.shape(mask, tf.int64))
 
 
-def largest_sections_3d(mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """For each voxel of a mask the largest section of its component in a slice, in pixels.
+def component_sizes_3d(
+    mask: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """For each voxel of a mask the size of its component.
 
     Returns:
-      Indices of the voxels, int64 [voxels, 3] in C order; int32 [voxels].
+      Indices of the voxels, int64 [voxels, 3] in C order; int32 [voxels], pixels of the largest
+      section in a slice; int64 [voxels], the first and the last slice.
     """
     places, names = components_3d(mask)
     slices = tf.shape(mask, tf.int64)[0]
@@ -35,7 +38,9 @@ def largest_sections_3d(mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     of_components = tf.math.unsorted_segment_max(
         sizes, tf.cast(sections // tf.maximum(slices, 1), tf.int32), tf.size(names)
     )
-    return places, tf.gather(of_components, names)
+    first = tf.math.unsorted_segment_min(places[:, 0], names, tf.size(names))
+    last = tf.math.unsorted_segment_max(places[:, 0], names, tf.size(names))
+    return places, *(tf.gather(each, names) for each in (of_components, first, last))
 
 
 def components_3d(mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -30,6 +30,10 @@ class PostProcessing:
       corrected: The class weights of the training loss are divided out of all probabilities.
       rim_pixels: 0 or 1: how far lesions may extend beyond the outlined liver, in pixels of the
         liver network: 1.5 mm at 256 pixels, 4 mm at 96. No effect if lesions may lie anywhere.
+      least_height: In a scan whose distance of slices is known, lesions are removed whose extent
+        through the slices is less than this share of their diameter in the slices: a network that
+        sees one slice at a time takes vessels that are cut across for flat lesions. Not applied to
+        lesions in the first or last slice, nor to single slices.
     """
 
     lesion_probability: float | None = None
@@ -37,6 +41,7 @@ class PostProcessing:
     least_area_mm2: float = 0.0
     corrected: bool = False
     rim_pixels: int = 1
+    least_height: float = 0.0
 
     def __post_init__(self) -> None:
         least = self.lesion_probability
@@ -46,6 +51,8 @@ class PostProcessing:
             raise ValueError(f"least_area_mm2: expected 0 or more, found {self.least_area_mm2}")
         if self.rim_pixels not in (0, 1):
             raise ValueError(f"rim_pixels: expected 0 or 1, found {self.rim_pixels}")
+        if not 0 <= self.least_height <= 1:
+            raise ValueError(f"least_height: expected 0 to 1, found {self.least_height}")
 
     @property
     def decision(self) -> str:
@@ -75,6 +82,8 @@ class PostProcessing:
             parts.append(f"lesions below {self.least_area_mm2:g} mm2 dropped")
         if not self.rim_pixels:
             parts.append("lesions end at the outlined liver")
+        if self.least_height:
+            parts.append(f"lesions flatter than {self.least_height:g} of their diameter dropped")
         return ", ".join(parts) or "none"
 
 

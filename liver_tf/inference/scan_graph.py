@@ -1,5 +1,6 @@
 """A scan through the cascade as one graph: ``Cascade.predict`` for the exported model."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,9 +9,9 @@ import tensorflow as tf
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.graph_components_2d import fill_holes
 from liver_tf.inference.graph_components_3d import (
+    component_sizes_3d,
     components_3d,
     largest_component_3d,
-    largest_sections_3d,
 )
 from liver_tf.inference.roi_box import paste, square_boxes
 from liver_tf.inference.slice_batches import BATCH
@@ -24,7 +25,7 @@ def scan_by_graph(cascade: Cascade, hu: tf.Tensor, spacing_mm: tf.Tensor) -> dic
     Args:
       cascade: Its networks are traced into the graph.
       hu: int16 or float32 [slices, rows, columns], from the feet to the head.
-      spacing_mm: float32 [2], (row, column); 0 or NaN where unknown.
+      spacing_mm: float32 [3], (slice, row, column); 0 or NaN where unknown.
 
     Returns:
       ``label_map`` uint8 [slices, rows, columns]; ``liver_voxels`` int64; ``probabilities`` float16
@@ -36,7 +37,7 @@ def scan_by_graph(cascade: Cascade, hu: tf.Tensor, spacing_mm: tf.Tensor) -> dic
     no_grid = tf.zeros([0, side, side], tf.bool)
     (grids,) = _in_batches(hu, cascade.liver.mask_on_grid, no_grid)
     (grids,) = _in_batches(largest_component_3d(grids), fill_holes, no_grid)
-    boxes, has_box, liver_voxels = _boxes(cascade, grids, size, spacing_mm)
+    boxes, has_box, liver_voxels = _boxes(cascade, grids, size, spacing_mm[1:])
     chosen = tf.where(has_box)[:, 0]
 
     def labelled(part: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -53,7 +54,7 @@ def scan_by_graph(cascade: Cascade, hu: tf.Tensor, spacing_mm: tf.Tensor) -> dic
     labels = tf.concat([labels, tf.zeros([1, size[0], size[1]], tf.uint8)], 0)
     index = tf.where(has_box, tf.cumsum(tf.cast(has_box, tf.int32)) - 1, tf.size(chosen))
     labels = tf.gather(labels, index)
-    if cascade.how.least_area_mm2:
+    if cascade.how.least_area_mm2 or cascade.how.least_height:
         labels, kept = _without_small(cascade, labels, grids, size, spacing_mm)
         probabilities = tf.boolean_mask(probabilities, kept)
     types = tf.reduce_sum(tf.cast(probabilities, tf.float32), axis=[0, 1])
@@ -144,9 +145,18 @@ def _boxes(
 def _without_small(
     cascade: Cascade, labels: tf.Tensor, grids: tf.Tensor, size: tf.Tensor, spacing_mm: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Labels without small lesions, and which lesion voxels were kept (see ``small_lesions``)."""
-    places, sections = largest_sections_3d(labels > LIVER)
-    kept = sections >= least_pixels(spacing_mm[None], cascade.how)[0]
+    """Labels without small and flat lesions, and which lesion voxels were kept.
+
+    See ``small_lesions``. ``spacing_mm`` float32 [3].
+    """
+    places, sections, first, last = component_sizes_3d(labels > LIVER)
+    kept = sections >= least_pixels(spacing_mm[None, 1:], cascade.how)[0]
+    between, down, across = tf.unstack(tf.cast(spacing_mm, tf.float64))
+    diameters = 2.0 * tf.sqrt(tf.cast(sections, tf.float64) * down * across / math.pi)
+    heights = tf.cast(last - first + 1, tf.float64) * between
+    at_the_end = (first == 0) | (last == tf.shape(labels, tf.int64)[0] - 1)
+    unknown = ~tf.reduce_all(spacing_mm > 0.0)
+    kept &= at_the_end | unknown | (heights >= cascade.how.least_height * diameters)
     removed = tf.boolean_mask(places, ~kept)
     small = tf.scatter_nd(removed, tf.fill(tf.shape(removed)[:1], True), tf.shape(labels, tf.int64))
     no_slice = tf.zeros([0, size[0], size[1]], tf.bool)

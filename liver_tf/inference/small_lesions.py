@@ -1,8 +1,10 @@
-"""Remove lesions whose largest section in a slice is below a minimum area.
+"""Remove lesions whose largest section in a slice is below a minimum area, and flat ones.
 
 Their pixels become liver inside the liver and background elsewhere. ``scan_graph`` does the same
 for scans as a graph.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -36,11 +38,38 @@ def without_small(labels: np.ndarray, liver: np.ndarray, least: int) -> np.ndarr
       Which of the lesion voxels were kept, bool [lesion voxels before] in C order.
     """
     lesions = LesionComponents.of_labels(labels)
-    kept = (lesions.largest_sections() >= least)[lesions.index]
+    return _keep(lesions, lesions.largest_sections() >= least, labels, liver)
+
+
+def without_flat(
+    labels: np.ndarray, liver: np.ndarray, spacing_mm: Sequence[float], share: float
+) -> np.ndarray:
+    """Remove lesions whose extent through the slices is below ``share`` of their diameter.
+
+    The diameter is that of a disc with the area of the largest section. Lesions in the first or
+    last slice are kept: they may continue.
+
+    Args:
+      labels, liver, result: As for ``without_small``.
+      spacing_mm: (slice, row, column).
+    """
+    lesions = LesionComponents.of_labels(labels)
+    first, last = np.array(lesions.slices(), np.int64).reshape(-1, 2).T
+    between, down, across = spacing_mm
+    diameter_mm = 2 * np.sqrt(lesions.largest_sections() * down * across / np.pi)
+    at_the_end = (first == 0) | (last == len(labels) - 1)
+    kept = at_the_end | ((last - first + 1) * between >= share * diameter_mm)
+    return _keep(lesions, kept, labels, liver)
+
+
+def _keep(
+    lesions: LesionComponents, kept: np.ndarray, labels: np.ndarray, liver: np.ndarray
+) -> np.ndarray:
+    of_runs = kept[lesions.index]
     flat, inside = labels.reshape(-1), liver.reshape(-1)
-    for start, end in lesions.runs[~kept].flat_ranges():
+    for start, end in lesions.runs[~of_runs].flat_ranges():
         flat[start:end] = inside[start:end] * LIVER
-    return np.repeat(kept, lesions.runs.length)
+    return np.repeat(of_runs, lesions.runs.length)
 
 
 def without_small_2d(labels: tf.Tensor, liver: tf.Tensor, least: tf.Tensor) -> tf.Tensor:

@@ -55,7 +55,7 @@ def predict_scan(
         return finished_results(
             folder, scan, {"made_by": asdict(made_by), "method": plain(method), "layout": layout}
         )
-    prediction = cascade.predict(scan.hu, scan.spacing_mm and scan.spacing_mm[1:])
+    prediction = cascade.predict(scan.hu, scan.spacing_mm)
     lesions = find_lesions(
         prediction.labels,
         scan.hu,

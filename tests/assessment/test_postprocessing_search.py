@@ -57,6 +57,7 @@ def test_the_best_dice_within_the_bound_is_chosen():
         "least_area_mm2": 20.0,
         "corrected": True,
         "rim_pixels": 1,
+        "least_height": 0.0,
         "dice2": 0.7,
         "false_positive_rate": 0.1,
     }

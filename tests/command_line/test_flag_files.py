@@ -63,7 +63,7 @@ def test_the_flag_files_of_a_preset_fit_their_commands(preset):
     )
     cycles = finetuning.parsed_protocol().cycles
     assert len(cycles) == 5
-    expected = ("step", 1, 80, 12) if preset == "paper" else ("cosine", 8, 30, 0)
+    expected = ("step", 1, 80, 12) if preset == "paper" else ("cosine", 8, 60, 0)
     assert {(c.schedule, c.batch_size, c.epochs, c.patience) for c in cycles} == {expected}
 
 

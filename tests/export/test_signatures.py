@@ -104,6 +104,18 @@ def test_volume_equals_predict(intensity_cascade, extent, how):
     np.testing.assert_allclose(answer["diagnosis_probability"], sums / sums.sum(), atol=1e-3)
 
 
+@pytest.mark.parametrize("between_mm", [0.4, 0.0])
+def test_flat_lesions_are_dropped_as_by_predict(intensity_cascade, between_mm):
+    cascade = intensity_cascade(how=PostProcessing(least_height=0.6))
+    hu = scan()
+    plain = intensity_cascade().predict(hu, (0.8, 0.9))
+    serve = signatures_of(cascade)["volume"]
+    answer = serve(tf.constant(hu), tf.constant([between_mm, 0.8, 0.9]))["label_map"].numpy()
+    spacing = (between_mm, 0.8, 0.9) if between_mm else (0.8, 0.9)
+    np.testing.assert_array_equal(answer, cascade.predict(hu, spacing).labels)
+    assert (answer == plain.labels).all() == (between_mm == 0.0)
+
+
 @pytest.mark.parametrize("threshold", [0.0, 0.45, 1.0])
 def test_volume_has_one_type_per_lesion(intensity_cascade, threshold):
     """As ``predict`` writes it, with other code."""

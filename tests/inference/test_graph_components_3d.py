@@ -5,12 +5,12 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from liver_tf.inference.graph_components_3d import largest_component_3d, largest_sections_3d
+from liver_tf.inference.graph_components_3d import component_sizes_3d, largest_component_3d
 from liver_tf.inference.largest_component_3d import largest_component
 
 _MASKS = [tf.TensorSpec([None, None, None], tf.bool)]
 largest = tf.function(largest_component_3d, input_signature=_MASKS)
-sections = tf.function(largest_sections_3d, input_signature=_MASKS)
+sizes = tf.function(component_sizes_3d, input_signature=_MASKS)
 
 
 @pytest.mark.parametrize("density", [0.0, 0.05, 0.12, 0.15, 0.2, 0.5, 1.0])
@@ -30,11 +30,14 @@ def test_a_snake_is_one_component():
     np.testing.assert_array_equal(largest(tf.constant(mask)).numpy(), mask)
 
 
-def test_largest_sections_equal_scipy():
+def test_sections_and_slices_equal_scipy():
     for seed in range(8):
         mask = np.random.default_rng(seed).random((6, 12, 13)) < 0.08
-        places, areas = (each.numpy() for each in sections(tf.constant(mask)))
+        places, areas, first, last = (each.numpy() for each in sizes(tf.constant(mask)))
         np.testing.assert_array_equal(places, np.argwhere(mask))
         labelled, count = ndimage.label(mask, np.ones((3, 3, 3)))
         per_slice = np.stack([np.bincount(each.ravel(), minlength=count + 1) for each in labelled])
         np.testing.assert_array_equal(areas, per_slice.max(axis=0)[labelled[mask]])
+        found = ndimage.find_objects(labelled)
+        ends = np.array([(part[0].start, part[0].stop - 1) for part in found])[labelled[mask] - 1]
+        np.testing.assert_array_equal(np.stack([first, last], axis=1), ends)

@@ -71,6 +71,7 @@ def test_the_file_holds_the_settings_by_name(run):
         "least_area_mm2": 25.0,
         "corrected": False,
         "rim_pixels": 1,
+        "least_height": 0.0,
     }
     assert value["measure"] == "dice2"
     assert NOTHING.text() == "none"

@@ -6,7 +6,12 @@ import tensorflow as tf
 from scipy import ndimage
 
 from liver_tf.inference.postprocessing import PostProcessing
-from liver_tf.inference.small_lesions import least_pixels, without_small, without_small_2d
+from liver_tf.inference.small_lesions import (
+    least_pixels,
+    without_flat,
+    without_small,
+    without_small_2d,
+)
 
 
 def test_least_pixels_by_hand():
@@ -47,3 +52,25 @@ def test_the_graph_for_slices_equals_numpy(seed):
         without_small(alone, liver[index : index + 1], least[index])
         np.testing.assert_array_equal(filtered[index], alone[0])
     assert (filtered > 1).sum() < (labels > 1).sum()
+
+
+def test_flat_lesions_are_removed_but_not_at_the_ends_of_the_scan():
+    labels = np.zeros((9, 40, 40), np.uint8)
+    labels[4, 2:12, 2:12] = 2  # 100 pixels: 11.3 mm wide, 2 mm high.
+    labels[3:5, 20:30, 2:12] = 3  # 4 mm high.
+    labels[0, 2:12, 20:30] = labels[8, 20:30, 20:30] = 2
+    liver = np.ones(labels.shape, bool)
+    expected = labels.copy()
+    expected[4, 2:12, 2:12] = 1
+    kept = without_flat(labels, liver, (2.0, 1.0, 1.0), 0.25)
+    np.testing.assert_array_equal(labels, expected)
+    # In C order: the first slice, two of the second lesion before the flat one, the last slice.
+    assert kept.sum() == 400
+    assert len(kept) == 500
+    assert not without_flat(labels, liver, (1.0, 2.0, 2.0), 0.25)[100:300].any()
+    assert np.count_nonzero(labels > 1) == 200
+
+
+def test_a_volume_without_lesions_has_no_flat_ones():
+    labels = np.ones((3, 4, 4), np.uint8)
+    assert len(without_flat(labels, labels > 0, (1.0, 1.0, 1.0), 0.5)) == 0
