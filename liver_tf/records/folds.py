@@ -17,10 +17,13 @@ from sklearn.model_selection import StratifiedGroupKFold
 from liver_tf import atomic_files
 from liver_tf.bounded_files import read_json
 from liver_tf.records.bad_records import bad_records
+from liver_tf.records.content_checksum import is_intact, with_checksum
 from liver_tf.records.manifest import Manifest
 from liver_tf.refusals import Refusal
 
 PARTS = ("training", "validation", "test")
+#: Keys of the file besides its checksum, which earlier versions did not write.
+_FIELDS = ("data_fingerprint", "arguments", "folds")
 
 
 @dataclass(frozen=True)
@@ -97,16 +100,21 @@ def missing_diagnoses(manifest: Manifest, splits: tuple[Split, ...]) -> list[str
 def save_folds(
     path: Path, manifest: Manifest, splits: tuple[Split, ...], arguments: dict[str, Any]
 ) -> None:
-    """Write the folds with the fingerprint of their data."""
-    content = {"data_fingerprint": manifest.fingerprint, "arguments": arguments}
-    atomic_files.write_json(path, {**content, "folds": [asdict(split) for split in splits]})
+    """Write the folds with the fingerprint of their data and a checksum."""
+    content = {
+        "data_fingerprint": manifest.fingerprint,
+        "arguments": arguments,
+        "folds": [asdict(split) for split in splits],
+    }
+    atomic_files.write_json(path, with_checksum(content))
 
 
 def load_folds(path: Path, manifest: Manifest) -> tuple[Split, ...]:
     """Read folds, restricted to the cases of ``manifest``.
 
     An ROI set uses the folds of its source, but may lack cases in which no liver was found. A case
-    that is in no fold is refused, since it would silently not be used.
+    that is in no fold is refused, since it would silently not be used, and so is a case of a fold
+    that the data of the folds do not have. A checksum is compared if there is one.
 
     Raises:
       Refusal: ``no-folds``, ``folds-damaged``, ``folds-differ``.
@@ -119,8 +127,9 @@ def load_folds(path: Path, manifest: Manifest) -> tuple[Split, ...]:
         fingerprint = stored["data_fingerprint"]
         splits = tuple(Split(*(tuple(part[name]) for name in PARTS)) for part in stored["folds"])
     except (ValueError, KeyError, TypeError):
-        expected = "the folds that data_prep.build_tfrecords writes"
-        raise bad_records("folds-damaged", path, expected, "other content") from None
+        raise _damaged(path, "other content") from None
+    if not is_intact(stored, _FIELDS):
+        raise _damaged(path, "content that does not match its checksum")
     if fingerprint not in (manifest.fingerprint, (manifest.roi or {}).get("source_fingerprint")):
         expected = "the folds of these records, or of the records from which the ROIs were cut"
         raise bad_records("folds-differ", path, expected, "folds of other data")
@@ -129,6 +138,9 @@ def load_folds(path: Path, manifest: Manifest) -> tuple[Split, ...]:
     if not known <= assigned:
         found = f"{len(known - assigned)} of {len(known)} cases in none"
         raise bad_records("folds-differ", path, "every case in one of the folds", found)
+    if fingerprint == manifest.fingerprint and assigned - known:
+        found = f"{len(assigned - known)} others"
+        raise bad_records("folds-differ", path, f"the {len(known)} cases of these records", found)
     return tuple(
         Split(*(tuple(c for c in getattr(split, name) if c in known) for name in PARTS))
         for split in splits
@@ -148,6 +160,11 @@ def validate_on_test(split: Split) -> Split:
     The results are optimistic; it exists to measure by how much.
     """
     return Split(tuple(sorted((*split.training, *split.validation))), split.test, split.test)
+
+
+def _damaged(path: Path, found: str) -> Refusal:
+    expected = "the folds that data_prep.build_tfrecords writes"
+    return bad_records("folds-damaged", path, expected, found)
 
 
 def _too_few(patients: int, expected: str, remedy: str) -> Refusal:

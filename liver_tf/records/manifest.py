@@ -17,12 +17,18 @@ from liver_tf.labels import LabelSet
 from liver_tf.records import slice_hash
 from liver_tf.records.bad_records import bad_records
 from liver_tf.records.case_statistics import CaseStatistics
+from liver_tf.records.content_checksum import is_intact, with_checksum
 from liver_tf.records.pixel_encoding import RAW
 from liver_tf.records.record_schema import SCHEMA_VERSION
 from liver_tf.refusals import Refusal
 from liver_tf.trained_on import DATA_KINDS, IMPLANTED, PHANTOM, TrainedOn
 
 MANIFEST_NAME = "manifest.json"
+#: Keys of a manifest besides its checksum, which earlier versions did not write.
+_FIELDS = (
+    *("schema", "label_set", "window", "encoding", "fingerprint"),
+    *("records", "roi", "made_by", "refusals", "cases"),
+)
 #: Key in the details of a case whose records have tissue maps.
 HAS_TISSUES = "tissues"
 #: Key of ``made_by``: the kind of the data, one of ``trained_on.DATA_KINDS``.
@@ -182,22 +188,20 @@ class Manifest:
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
     def save(self, folder: Path) -> None:
-        """Write ``manifest.json`` into a folder, atomically."""
-        atomic_files.write_json(
-            folder / MANIFEST_NAME,
-            {
-                "schema": SCHEMA_VERSION,
-                "label_set": asdict(self.label_set),
-                "window": self.window,
-                "encoding": self.encoding,
-                "fingerprint": self.fingerprint,
-                "records": self.records,
-                "roi": self.roi,
-                "made_by": self.made_by,
-                "refusals": self.refusals,
-                "cases": [case.to_json() for case in self.cases],
-            },
-        )
+        """Write ``manifest.json`` with its checksum into a folder, atomically."""
+        content = {
+            "schema": SCHEMA_VERSION,
+            "label_set": asdict(self.label_set),
+            "window": self.window,
+            "encoding": self.encoding,
+            "fingerprint": self.fingerprint,
+            "records": self.records,
+            "roi": self.roi,
+            "made_by": self.made_by,
+            "refusals": self.refusals,
+            "cases": [case.to_json() for case in self.cases],
+        }
+        atomic_files.write_json(folder / MANIFEST_NAME, with_checksum(content))
 
 
 def implanted(manifest: Manifest) -> dict[str, str]:
@@ -213,7 +217,7 @@ def _holds_implants(entry: CaseEntry) -> bool:
 
 
 def load_manifest(folder: Path | str) -> Manifest:
-    """Read the manifest of a record set.
+    """Read the manifest of a record set; its checksum is compared if it has one.
 
     Raises:
       Refusal: ``no-manifest`` (no record set, or an unfinished conversion), ``manifest-damaged``,
@@ -231,6 +235,8 @@ def load_manifest(folder: Path | str) -> Manifest:
     if schema != SCHEMA_VERSION:
         expected = f"record schema {SCHEMA_VERSION}"
         raise bad_records("schema-version", path, expected, f"schema {schema!r}")
+    if not is_intact(value, _FIELDS):
+        raise _damaged(path, "content that does not match its checksum")
     try:
         low, high = value["window"]
         return Manifest(
@@ -246,6 +252,6 @@ def load_manifest(folder: Path | str) -> Manifest:
         raise _damaged(path) from None
 
 
-def _damaged(path: Path) -> Refusal:
+def _damaged(path: Path, found: str = "other content") -> Refusal:
     expected = "the JSON that the conversion writes"
-    return bad_records("manifest-damaged", path, expected, "other content")
+    return bad_records("manifest-damaged", path, expected, found)

@@ -174,7 +174,9 @@ def records_of(folder: Path) -> dict:
 
 def without_data_kind(files: dict[str, bytes], kind: str) -> dict[str, bytes]:
     """The files of a record set without the kind of data, for which only the command looks."""
+    from tests.builders.tiny_records import resealed
+
     line = f'  "data": "{kind}",\n'.encode()
     manifest = files["manifest.json"]
     assert manifest.count(line) == 1
-    return files | {"manifest.json": manifest.replace(line, b"")}
+    return files | {"manifest.json": resealed(manifest.replace(line, b"").decode()).encode()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 from liver_tf.inference.roi_rule import RoiRule
 from liver_tf.labels import HEALTHY, LESION_TYPES, LabelSet
 from liver_tf.records import case_statistics
+from liver_tf.records.content_checksum import with_checksum
 from liver_tf.records.manifest import CaseEntry, Manifest
 from liver_tf.records.record_schema import SliceRecord
 from liver_tf.records.shard_writer import write_shard
@@ -70,6 +72,17 @@ def write_set(
     manifest = Manifest(label_set, WINDOW, tuple(entries), roi=rule, made_by={"test": "tiny"})
     manifest.save(folder)
     return manifest
+
+
+def resealed(text: str) -> str:
+    """An edited JSON file of a record set with the checksum of its content, if it is one."""
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(content, dict):
+        return text
+    return json.dumps(with_checksum(content), indent=1) + "\n"
 
 
 def write_case(folder: Path, records: list[SliceRecord], label_set: LabelSet) -> CaseEntry:

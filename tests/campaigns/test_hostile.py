@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from liver_tf.phantom.phantom_plan import PhantomPlan
+from liver_tf.records.folds import cross_validation, save_folds
 from liver_tf.serving import served_answer
+from tests.builders import tiny_records
 from tests.builders.bundled_runs import save_run
 from tests.campaigns import bombs, flipped_bits, hostile_server, two_writers
 from tests.campaigns.kill_conversion import Conversion
@@ -41,6 +45,20 @@ def test_flipped_bits_in_runs_are_refused(tmp_path):
     outcomes, wrong = flipped_bits.campaign(run, flipped_bits.read_run, 8, seed=1)
     assert wrong == []
     assert outcomes == {"checksum-differs": 8}
+
+
+def test_flipped_bits_in_record_sets_are_refused(tmp_path):
+    manifest = tiny_records.write_set(tmp_path, patients=8, slices=1)
+    splits = cross_validation(manifest, folds=2, validation_share=0.3, seed=0)
+    save_folds(tmp_path / "folds.json", manifest, splits, {})
+    outcomes, wrong = flipped_bits.campaign(tmp_path, flipped_bits.read_records, 120, seed=1)
+    assert wrong == []
+    assert min(outcomes["manifest-damaged"], outcomes["folds-damaged"]) >= 10
+    for name in ("manifest.json", "folds.json"):  # as an earlier version wrote them
+        content = json.loads((tmp_path / name).read_text())
+        del content["checksum"]
+        (tmp_path / name).write_text(json.dumps(content))
+    assert flipped_bits.campaign(tmp_path, flipped_bits.read_records, 120, seed=1)[1]
 
 
 def test_two_conversions_into_one_folder(tmp_path):

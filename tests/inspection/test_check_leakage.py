@@ -16,6 +16,7 @@ from liver_tf.records.manifest import load_manifest
 from liver_tf.records.slice_hash import hash_slice
 from liver_tf.records.training_data_file import LIVER_TRAINING_DATA
 from tests.builders.phantom_sets import bytes_of, read_table, records_of, run_command, write_table
+from tests.builders.tiny_records import resealed
 
 RULE = RoiRule(margin_mm=15.0, least_side_mm=120.0)
 
@@ -154,7 +155,7 @@ def test_sets_under_different_keys_are_compared_by_pixels(slices_set, tmp_path, 
     key = json.loads(text)["made_by"]["site_key"]
     # As if of another site: other pseudonyms, another key.
     text = text.replace(key, "f" * 16).replace('"p-', '"p-0').replace('"case": "c-', '"case": "c-0')
-    (folder / "manifest.json").write_text(text)
+    (folder / "manifest.json").write_text(resealed(text))
     status, printed = check(slices_set, folder)
     assert status == 1
     assert f"caution: patients of {slices_set} and {folder} cannot be compared" in printed

@@ -1,6 +1,7 @@
 """Folds: by patient, every case tested once, stratified by diagnosis, reproducible."""
 
 import collections
+import json
 from dataclasses import replace
 
 import pytest
@@ -159,6 +160,38 @@ def test_missing_folds_and_folds_of_other_data_are_refused(tmp_path):
         path.write_text(text)
         with pytest.raises(Refusal, match=r"\[folds-damaged\]"):
             load_folds(path, manifest)
+
+
+def test_changed_folds_are_refused(tmp_path):
+    manifest = make_manifest(patients=12)
+    splits = cross_validation(manifest, folds=3, validation_share=0.2, seed=0)
+    path = tmp_path / "folds.json"
+    save_folds(path, manifest, splits, {})
+    text = path.read_text()
+    moved = json.loads(text)
+    moved["folds"][0]["training"].append(moved["folds"][0]["test"].pop())
+    renamed = text.replace(f'"{splits[1].test[0]}"', '"c-renamed"', 1)
+    for changed in (renamed, json.dumps(moved), text.replace('"checksum"', '"chdcksum"')):
+        assert changed != text
+        path.write_text(changed)
+        with pytest.raises(Refusal, match=r"\[folds-damaged\] .*does not match its checksum"):
+            load_folds(path, manifest)
+
+
+def test_folds_of_earlier_versions_are_read_without_unknown_cases(tmp_path):
+    manifest = make_manifest(patients=12)
+    splits = cross_validation(manifest, folds=3, validation_share=0.2, seed=0)
+    path = tmp_path / "folds.json"
+    save_folds(path, manifest, splits, {})
+    content = json.loads(path.read_text())
+    del content["checksum"]
+    path.write_text(json.dumps(content))
+    assert load_folds(path, manifest) == splits
+    # As a flipped bit would: the case is still in the other folds.
+    content["folds"][1]["test"][0] = "c-renamed"
+    path.write_text(json.dumps(content))
+    with pytest.raises(Refusal, match=r"\[folds-differ\] expected the 24 cases .*; found 1 other"):
+        load_folds(path, manifest)
 
 
 def test_a_fold_without_validation_patients_is_refused(tmp_path):

@@ -1,6 +1,8 @@
 """The manifest round-trips; its fingerprint depends only on the data."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -9,6 +11,7 @@ from liver_tf.labels import LESION_TYPES, LITS
 from liver_tf.records.manifest import MANIFEST_NAME, load_manifest
 from liver_tf.refusals import Refusal
 from tests.builders import tiny_records
+from tests.builders.tiny_records import resealed
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +97,7 @@ def test_a_damaged_manifest_is_refused(manifest, tmp_path, damage):
     manifest.save(tmp_path)
     path = tmp_path / MANIFEST_NAME
     before = path.read_text()
-    path.write_text(damage(before))
+    path.write_text(resealed(damage(before)))
     assert path.read_text() != before
     with pytest.raises(Refusal, match=r"\[manifest-damaged\] expected the JSON"):
         load_manifest(tmp_path)
@@ -114,6 +117,64 @@ def test_a_shard_outside_the_folder_is_refused(manifest, tmp_path, shard):
     path = tmp_path / MANIFEST_NAME
     content = json.loads(path.read_text())
     content["cases"][0]["shard"] = shard
-    path.write_text(json.dumps(content))
-    with pytest.raises(Refusal, match="manifest-damaged"):
+    path.write_text(resealed(json.dumps(content)))
+    with pytest.raises(Refusal, match=r"\[manifest-damaged\] .*; found other content"):
         load_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"patient": "pat1"', '"patient": "pat0"'),
+        ('"group": "pat1"', '"group": "pat0"'),
+        ('"liver_sum": ', '"liver_sum": 1'),
+        ('"0:', '"1:'),
+        ('"diagnosis": "cyst"', '"diagnosis": "cysu"'),
+        ('"test": "tiny"', '"test": "tinx"'),
+        ('"records": 6', '"records": 7'),
+        ('"checksum": "', '"checksum": "0'),
+        ('"checksum"', '"chdcksum"'),
+    ],
+)
+def test_changes_of_every_kind_are_refused(manifest, tmp_path, old, new):
+    manifest.save(tmp_path)
+    path = tmp_path / MANIFEST_NAME
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    match = r"\[manifest-damaged\] .*; found content that does not match its checksum\. Delete"
+    with pytest.raises(Refusal, match=match):
+        load_manifest(tmp_path)
+
+
+def test_sets_without_a_checksum_and_other_formatting_are_read(manifest, tmp_path):
+    manifest.save(tmp_path)
+    path = tmp_path / MANIFEST_NAME
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content, sort_keys=True, indent=4))
+    assert load_manifest(tmp_path) == manifest
+    del content["checksum"]
+    path.write_text(json.dumps(content))
+    assert load_manifest(tmp_path) == manifest
+
+
+def test_the_checksum_can_be_computed_without_this_program(manifest, tmp_path):
+    manifest.save(tmp_path)
+    path = str(tmp_path / MANIFEST_NAME)
+    program = (
+        "import hashlib, json, sys; m = json.load(open(sys.argv[1])); s = m.pop('checksum');"
+        "d = json.dumps(m, sort_keys=True).encode(); assert hashlib.sha256(d).hexdigest() == s"
+    )
+    subprocess.run([sys.executable, "-c", program, path], check=True)
+
+
+def test_deep_nesting_with_a_checksum_is_refused(manifest, tmp_path):
+    manifest.save(tmp_path)
+    path = tmp_path / MANIFEST_NAME
+    for depth in (900, 990, 3000, 100_000):
+        deep = '"roi": ' + "[" * depth + "]" * depth
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"roi": None}))
+        path.write_text(path.read_text().replace('"roi": null', deep))
+        with pytest.raises(Refusal, match="manifest-damaged"):
+            load_manifest(tmp_path)
+        manifest.save(tmp_path)
