@@ -58,7 +58,7 @@ def test_flipped_bits_in_record_sets_are_refused(tmp_path):
         content = json.loads((tmp_path / name).read_text())
         del content["checksum"]
         (tmp_path / name).write_text(json.dumps(content))
-    assert flipped_bits.campaign(tmp_path, flipped_bits.read_records, 120, seed=1)[1]
+    assert flipped_bits.campaign(tmp_path, flipped_bits.read_records, 1500, seed=1)[1]
 
 
 def test_two_conversions_into_one_folder(tmp_path):
