@@ -91,7 +91,7 @@ def _load_outcome(folder: Path, job: CaseJob) -> CaseOutcome:
         if "ends_all" not in stored:
             return CaseOutcome.from_json(stored, task)
         ends_all = Refusal.from_json(stored["ends_all"], target.output)
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         missing = isinstance(error, FileNotFoundError)
         raise Refusal(
             "beam-failed",

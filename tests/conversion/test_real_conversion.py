@@ -41,7 +41,7 @@ def lits_set(tmp_path_factory):
         "build_tfrecords", "--source=lits", f"--input={CHAOS}", f"--output={output}", "--workers=1"
     )
     assert done.returncode == 0, done.stderr
-    assert "78 records of 1 cases" in done.stdout
+    assert "78 records of 1 case" in done.stdout
     return output
 
 

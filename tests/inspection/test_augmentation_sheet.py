@@ -103,7 +103,7 @@ def test_the_command_draws_and_refuses(record_set, tmp_path, command, capsys):
     output = tmp_path / "new" / "sheet.png"
     small = ("--image_size=32", "--slices=2", "--versions=1", "--elastic=0.02")
     assert command(preview, f"--records={record_set[0]}", f"--output={output}", *small) == 0
-    assert "2 slices in 1 epochs" in capsys.readouterr().out
+    assert "2 slices in 1 epoch" in capsys.readouterr().out
     data = output.read_bytes()
     assert data.startswith(b"\x89PNG")
     assert not [e.case for e in record_set[1].cases if e.case.encode() in data]
