@@ -26,7 +26,7 @@ def extras_in_remedies():
 
 def test_remedies_name_extras_that_exist():
     named = dict(extras_in_remedies())
-    assert {"beam_engine", "ray_engine", "dicom_seg_writer", "bad_input"} <= set(named)
+    assert {"beam_engine", "ray_engine", "dicom_derived", "bad_input"} <= set(named)
     assert set(named.values()) <= set(DECLARED)
 
 

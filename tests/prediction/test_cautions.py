@@ -57,9 +57,10 @@ def test_cautions_are_printed_at_the_end_and_counted(runs, tmp_path, volumes, co
 
 def test_strict_refuses_scans_with_cautions(runs, tmp_path, volumes, command, capsys):
     assert command(predict, *line(runs, tmp_path / "out", *volumes), "--strict") == 1
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert "bare.nii: [caution]" in last
-    assert "nifti-no-orientation" in last
+    refused, next_step = capsys.readouterr().err.splitlines()[-2:]
+    assert "bare.nii: [caution]" in refused
+    assert "nifti-no-orientation" in refused
+    assert next_step.startswith("Next: ")
     rows = table(tmp_path / "out/inputs.csv")
     assert [(row["status"] == "refused", row["code"]) for row in rows] == [
         (False, ""),
