@@ -93,12 +93,12 @@ def demo_steps() -> list[ChainStep]:
                 },
                 RUNS / protocol / "weights.npz",
             )
-            for protocol, seconds in zip(PAPER_PROTOCOLS, (25, 23, 21, 60, 78), strict=True)
+            for protocol, seconds in zip(PAPER_PROTOCOLS, (85, 85, 65, 85, 85), strict=True)
         ),
         ChainStep(
             "choose_postprocessing",
             "choose threshold, hole filling and minimum lesion size on the validation patients",
-            25,
+            50,
             "trainers.choose_postprocessing",
             on_test,
             RUNS / PAPER_PROTOCOLS[-1] / "postprocessing.json",
@@ -106,7 +106,7 @@ def demo_steps() -> list[ChainStep]:
         ChainStep(
             "evaluate",
             "evaluate all protocols on the test patients",
-            25,
+            50,
             "trainers.evaluate",
             {**on_test, "output": report, "data_label": DATA_LABEL},
             report / "table.txt",
