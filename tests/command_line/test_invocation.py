@@ -14,7 +14,7 @@ from liver_tf.training.training_settings import FinetuneSettings
 @pytest.mark.parametrize(
     ("started_as", "expected"),
     [
-        (["/usr/bin/python3", "/home/me/.venv/bin/liver-tf", "verify"], "liver-tf predict"),
+        (["python3", "bin/liver-tf", "verify"], "liver-tf predict"),
         (["python", "-m", "data_prep.verify"], "python -m trainers.predict"),
         (["python"], "python -m trainers.predict"),
     ],

@@ -55,6 +55,18 @@ def test_class_weights_by_the_square_root_and_equal_ones():
     assert class_weights([900, 0, 100], "none") == (1.0, 1.0, 1.0)
 
 
+def assert_same_loss(slow, fast, logits):
+    """Value and gradient of ``fast`` equal those of ``slow`` by automatic differentiation."""
+    values, gradients = [], []
+    for loss in (slow, fast):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            values.append(3.0 * loss(logits))
+        gradients.append(tape.gradient(values[-1], logits).numpy())
+    assert float(values[1]) == pytest.approx(float(values[0]), rel=1e-5)
+    np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-4, atol=1e-7)
+
+
 def test_soft_dice_worked_by_hand():
     # Two pixels, probabilities of lesion 3/4 (true) and 1/2 (not), summed over both lesion types.
     probability = np.array([[[[0.125, 0.125, 0.5, 0.25], [0.25, 0.25, 0.25, 0.25]]]])
@@ -86,14 +98,7 @@ def test_the_gradient_of_soft_dice_equals_automatic_differentiation(classes):
         dice = (2 * both + 1) / (tf.reduce_sum(lesion) + tf.reduce_sum(true) + 1)
         return tf.reduce_mean(entropy) + 0.7 * (1 - dice)
 
-    values, gradients = [], []
-    for loss in (slow, lambda logits: segmentation_loss(logits, labels, weights, 0.7)):
-        with tf.GradientTape() as tape:
-            tape.watch(logits)
-            values.append(3.0 * loss(logits))
-        gradients.append(tape.gradient(values[-1], logits).numpy())
-    assert float(values[1]) == pytest.approx(float(values[0]), rel=1e-5)
-    np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-4, atol=1e-7)
+    assert_same_loss(slow, lambda logits: segmentation_loss(logits, labels, weights, 0.7), logits)
 
 
 def test_cross_entropy_of_types_worked_by_hand():
@@ -123,17 +128,10 @@ def test_the_gradient_of_the_types_equals_automatic_differentiation(dice_weight)
         types = tf.reduce_mean(tf.reduce_sum(entropy, axis=(1, 2, 3))[:2] / pixels)
         return segmentation_loss(logits, labels, weights, dice_weight) + 0.3 * types
 
-    values, gradients = [], []
-    for loss in (
-        slow,
-        lambda logits: segmentation_loss(logits, labels, weights, dice_weight, 0.3),
-    ):
-        with tf.GradientTape() as tape:
-            tape.watch(logits)
-            values.append(3.0 * loss(logits))
-        gradients.append(tape.gradient(values[-1], logits).numpy())
-    assert float(values[1]) == pytest.approx(float(values[0]), rel=1e-5)
-    np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-4, atol=1e-7)
+    def fast(logits):
+        return segmentation_loss(logits, labels, weights, dice_weight, 0.3)
+
+    assert_same_loss(slow, fast, logits)
 
 
 def test_without_lesion_or_with_one_type_only_the_types_cost_nothing():
