@@ -26,28 +26,28 @@ class PackSettings(Options):
     )
     least_area_mm2: float | None = option(
         None,
-        "Post-processing of the lesion networks, in place of that of their runs: drop lesions "
-        "whose largest section is smaller.",
+        "Post-processing of the lesion networks, in place of that of their runs: minimum area of "
+        "a lesion's largest section in a slice.",
         low=0,
     )
     lesion_probability: float | None = option(
         None,
-        "The same: a pixel is lesion if the probabilities of all lesion types sum to at least "
-        "this.",
+        "Post-processing of the lesion networks: minimum sum of the probabilities of all lesion "
+        "types in a lesion pixel.",
         above=0,
         below=1,
     )
     least_height: float | None = option(
         None,
-        "The same: drop lesions whose extent through the slices is less than this share of their "
-        "diameter.",
+        "Post-processing of the lesion networks: minimum extent of a lesion through the slices, as "
+        "a share of its diameter.",
         low=0,
         high=1,
     )
     rim_pixels: int | None = option(
         None,
-        "The same: how far lesions may extend beyond the outlined liver, in pixels of the liver "
-        "network.",
+        "Post-processing of the lesion networks: how far lesions may extend beyond the outlined "
+        "liver, in pixels of the liver network.",
         low=0,
         high=1,
     )
