@@ -19,6 +19,7 @@ from liver_tf.anatomical.label_quality import LabelQuality, TrueNeighbours
 from liver_tf.anatomical.label_rule import NO_ROI, OUTCOMES, Decision, make_labels
 from liver_tf.anatomical.review_page import PAGE, Place, Reviewed, draw_panels, write_review
 from liver_tf.assessment.split_cases import cases_of_part
+from liver_tf.conversion.derived_shard import write_derived_shard
 from liver_tf.conversion.output_folder import remove_leftovers, rewritten_folder
 from liver_tf.disk_full import write_errors_as_refusals
 from liver_tf.inference import postprocessing
@@ -27,7 +28,6 @@ from liver_tf.inference.decision_rules import THRESHOLD
 from liver_tf.inference.roi_box import crop
 from liver_tf.labels import BACKGROUND
 from liver_tf.model.weights_file import stored_hash
-from liver_tf.records import case_statistics
 from liver_tf.records.manifest import (
     MADE_LABELS,
     MANIFEST_NAME,
@@ -37,8 +37,6 @@ from liver_tf.records.manifest import (
 )
 from liver_tf.records.record_schema import Box, SliceRecord
 from liver_tf.records.shard_reader import check_shards, read_case, read_neighbours
-from liver_tf.records.shard_writer import write_shard
-from liver_tf.records.slice_hash import slice_index
 from liver_tf.records.training_data_file import LABEL_TRAINING_DATA, LIVER_TRAINING_DATA
 from liver_tf.refusals import Refusal
 
@@ -206,19 +204,7 @@ class _Maker:
         records = list(read_case(self.settings.roi_records, entry))
         if entry.case in self.training:
             records += self._labelled(self._whole[entry.case])
-        classes = len(self.rois.label_set)
-        statistics = [case_statistics.of_slice(r.image, r.labels, classes) for r in records]
-        with write_errors_as_refusals(self.settings.output):
-            info = write_shard(self.settings.output / entry.shard, records, self.rois.encoding)
-        hashes = {slice_index(text): text for text in entry.all_hashes}
-        return replace(
-            entry,
-            records=info.records,
-            bytes=info.bytes,
-            sha256=info.sha256,
-            statistics=case_statistics.total(statistics),
-            hashes=tuple(hashes[record.slice_index] for record in records),
-        )
+        return write_derived_shard(self.settings.output, entry, records, self.rois)
 
     def _labelled(self, entry: CaseEntry) -> Iterator[SliceRecord]:
         """The ROIs of the neighbours of a case that are used."""

@@ -8,6 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from liver_tf import atomic_files
+from liver_tf.conversion.derived_shard import write_derived_shard
 from liver_tf.conversion.output_folder import remove_leftovers, rewritten_folder
 from liver_tf.disk_full import write_errors_as_refusals
 from liver_tf.folder_lock import is_around
@@ -16,13 +17,10 @@ from liver_tf.inference.roi_box import boxes_of_scan, crop
 from liver_tf.inference.roi_rule import RoiRule
 from liver_tf.labels import BACKGROUND, LIVER
 from liver_tf.phantom.tissue_codes import Tissue
-from liver_tf.records import case_statistics
 from liver_tf.records.bad_records import bad_records
 from liver_tf.records.manifest import CaseEntry, Manifest, load_manifest
 from liver_tf.records.record_schema import SliceRecord
 from liver_tf.records.shard_reader import check_shards, read_case
-from liver_tf.records.shard_writer import write_shard
-from liver_tf.records.slice_hash import slice_index
 from liver_tf.records.training_data_file import LIVER_TRAINING_DATA
 
 
@@ -118,20 +116,7 @@ class _RoiCutter:
         rois = [roi for scan in scans for roi in self._rois_of_scan(scan)]
         if not rois:
             return None
-        classes = len(self.manifest.label_set)
-        statistics = [case_statistics.of_slice(roi.image, roi.labels, classes) for roi in rois]
-        kept = {roi.slice_index for roi in rois}
-        with write_errors_as_refusals(self.output):
-            info = write_shard(self.output / entry.shard, rois, self.manifest.encoding)
-        return replace(
-            entry,
-            records=info.records,
-            bytes=info.bytes,
-            sha256=info.sha256,
-            statistics=case_statistics.total(statistics),
-            # Hashes of the whole slices: the leakage guard compares patients, not crops.
-            hashes=tuple(text for text in entry.hashes if slice_index(text) in kept),
-        )
+        return write_derived_shard(self.output, entry, rois, self.manifest)
 
     def _rois_of_scan(self, scan: list[SliceRecord]) -> Iterator[SliceRecord]:
         if self.finder is None:
