@@ -1,11 +1,13 @@
 """The preset study: the paper's and the recommended settings on one test cohort of phantoms.
 
 Each preset trains its own networks on the training cohort (``pretraining_steps``), is fine-tuned
-with several seeds and evaluated on the same test cohort, also as an ensemble of its seeds. The
-ablation repeats the fine-tuning with the paper's settings and replaces them, step by step, by the
-recommended ones. ``preset_report`` puts everything side by side.
+with several seeds and evaluated on the same test cohort, also as an ensemble of its seeds. In the
+paper's preset every cycle of a protocol has its own epochs; in the recommended one all cycles share
+them. The ablation repeats the fine-tuning with the paper's settings and replaces them, step by
+step, by the recommended ones. ``preset_report`` puts everything side by side.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,17 +15,20 @@ from typing import Any
 
 from liver_tf.atomic_files import write_text
 from liver_tf.command_line.flag_files import read_flag_file
+from liver_tf.command_line.flags_of_options import parse
 from liver_tf.options import Options, option
 from liver_tf.phantom.phantom_plan import PLAIN, TEST_PATIENTS, PhantomPlan
 from liver_tf.run_files import fold_name, run_folder
 from liver_tf.statistics.resample_count import SAMPLES
 from liver_tf.studies.command_chain import ChainStep, run_chain
+from liver_tf.studies.finetune_and_evaluate import LesionRunSettings
 from liver_tf.studies.phantom_study import (
     DATA_LABEL,
     conversion_steps,
     phantom_step,
     pretraining_steps,
 )
+from liver_tf.studies.protocol_files import read_protocol
 
 PAPER, RECOMMENDED = PRESETS = ("paper", "recommended")
 
@@ -69,8 +74,8 @@ class PresetStudySettings(Options):
     ablation: bool = option(True, "Train and evaluate the steps between both presets.")
     patients: int = option(PhantomPlan.patients, "Typed patients for fine-tuning.")
     test_patients: int = option(300, "Typed patients of the test cohort.", low=1)
-    lits_volumes: int = option(60, "Volumes for pre-training.")
-    lits_slices: int = option(PhantomPlan.lits_slices, "Slices per volume.")
+    lits_volumes: int = option(120, "Volumes for pre-training.")
+    lits_slices: int = option(12, "Slices per volume.")
     matrix: int = option(256, "Rows and columns of an image.")
     anatomy: str = option(PLAIN, "As for data_prep.phantom.")
     image_size: int = option(128, "Rows and columns of the networks' input, for both presets.")
@@ -135,7 +140,7 @@ def preset_study_steps(study: PresetStudySettings) -> list[ChainStep]:
         phantom_step(folder, 90, **{name: getattr(study, name) for name in (*size, "workers")}),
         *conversion_steps(folder, 20, typed),
     ]
-    for preset in PRESETS:
+    for preset in (RECOMMENDED, PAPER):
         settings = _flag_file(folder / preset / "finetune.flags", finetuning_flags(study, preset))
         cut = pretraining_steps(
             folder / preset,
@@ -152,7 +157,10 @@ def preset_study_steps(study: PresetStudySettings) -> list[ChainStep]:
             replace(step, name=f"{preset}_{step.name}", title=f"{preset}: {step.title}")
             for step in cut
         ]
-        steps.append(_reproduce(study, preset, folder / preset, study.protocols, settings))
+        protocols: Sequence[str] = study.protocols
+        if preset == RECOMMENDED:
+            protocols = [str(_equally_long(study, name)) for name in protocols]
+        steps.append(_reproduce(study, preset, folder / preset, protocols, settings))
     if study.ablation:
         protocols = [
             str(_flag_file(arm.study.parent / f"{arm.name}.flags", flags))
@@ -181,6 +189,15 @@ def finetuning_flags(study: PresetStudySettings, preset: str) -> tuple[str, ...]
     flags = read_flag_file(study.presets / preset / "finetune.flags")
     most = () if study.most_epochs is None else (f"--epochs={study.most_epochs}",)
     return (*flags, *_DECISION[preset], "--pictures=0", *most)
+
+
+def _equally_long(study: PresetStudySettings, protocol: str) -> Path:
+    """The flag file of a protocol whose cycles share the recommended epochs evenly."""
+    flags = read_protocol(protocol).arguments
+    options = parse(LesionRunSettings, [*flags, *finetuning_flags(study, RECOMMENDED)])
+    each = math.ceil(options.schedule.epochs / sum(flag.startswith("--cycle=") for flag in flags))
+    shared = [f"{flag} epochs={each}" if flag.startswith("--cycle=") else flag for flag in flags]
+    return _flag_file(study.folder / RECOMMENDED / f"{Path(protocol).stem}.flags", shared)
 
 
 def _ablation_files(study: PresetStudySettings) -> list[tuple[StudyArm, tuple[str, ...]]]:

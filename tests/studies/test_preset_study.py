@@ -115,3 +115,16 @@ def test_the_report_has_both_presets_their_ensembles_and_every_step(study, cohor
     averaged = ("recommended: no_freezing, ensemble of 2 seeds", "argmax", "dice2")
     assert float(found[averaged]) == pytest.approx(expected)
     assert ("recommended: no_freezing", "argmax", "dice2") not in found
+
+
+def test_recommended_protocols_share_the_epochs_those_of_the_paper_do_not(study):
+    study = replace(study, protocols=("no_freezing", "hier_unfreeze"))
+    steps = {step.name: step for step in preset_study_steps(study)}
+    assert "--protocols=no_freezing,hier_unfreeze" in steps["paper_reproduce"].command
+    (flag,) = [f for f in steps["recommended_reproduce"].command if f.startswith("--protocols=")]
+    files = flag.removeprefix("--protocols=").split(",")
+    shared = finetuning_flags(study, RECOMMENDED)
+    one, six = [parse(LesionRunSettings, [*read_flag_file(f), *shared]) for f in files]
+    assert [cycle.epochs for cycle in one.parsed_protocol().cycles] == [60]
+    assert [cycle.epochs for cycle in six.parsed_protocol().cycles] == [10] * 6
+    assert six.protocol == "hier_unfreeze"
