@@ -23,3 +23,14 @@ def prior_correction(class_weights: Sequence[float]) -> np.ndarray:
     weights = np.asarray(class_weights, np.float64)
     with np.errstate(divide="ignore"):
         return np.where(weights > 0, -np.log(weights), _NEVER).astype(np.float32)
+
+
+def prior_shift(before: Sequence[float], after: Sequence[float]) -> np.ndarray:
+    """What logits learned with class weights ``before`` lack under ``after``, float64 [classes].
+
+    With it added, ``prior_correction(after)`` gives what ``prior_correction(before)`` gave without.
+    0 for a class of weight 0, before or after: its logit says nothing on its probability.
+    """
+    old, new = np.asarray(before, np.float64), np.asarray(after, np.float64)
+    both = (old > 0) & (new > 0)
+    return np.log(np.where(both, new, 1.0) / np.where(both, old, 1.0))

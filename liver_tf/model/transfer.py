@@ -1,5 +1,6 @@
 """Transfer of pre-trained weights, block by block, to a network with another head."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 from liver_tf.labels import LabelSet
 from liver_tf.model.block_weights import assign
 from liver_tf.model.blocks import HEAD
+from liver_tf.model.prior_correction import prior_shift
 from liver_tf.model.weights_file import block_report, compare_blocks, load_arrays
 from liver_tf.refusals import Refusal
 
@@ -55,17 +57,24 @@ def transfer(path: Path, model: keras.Model, *, fresh: tuple[str, ...] = (HEAD,)
 
 
 def head_from_old(
-    path: Path, model: keras.Model, old: LabelSet, new: LabelSet
+    path: Path,
+    model: keras.Model,
+    old: LabelSet,
+    new: LabelSet,
+    class_weights: tuple[Sequence[float], Sequence[float]] | None = None,
 ) -> dict[str, list[str]]:
     """Initialise the new head from the columns of the old one.
 
     A class of the old head keeps its column; any other lesion type takes the column of *lesion*. If
     several classes share a column, its bias is lowered by the logarithm of their number, so that
-    together they have the probability of the original class.
+    together they have the probability of the original class. Biases also follow the class weights:
+    corrected for those of its loss, the new head has the probabilities of the corrected old one.
 
     Args:
       path: Weights of a network with the classes ``old``.
       model: A network with the classes ``new``.
+      class_weights: Of the loss of the old head, and of the loss that the new one is trained with;
+        None: biases do not depend on them.
 
     Returns:
       New classes by the old class whose column they took.
@@ -86,10 +95,13 @@ def head_from_old(
     kernel, bias = arrays[f"{HEAD}_logits/kernel"], arrays[f"{HEAD}_logits/bias"]
     sources = [_ANY_LESION if name in kinds else name for name in new.classes]
     columns = [old.index(name) for name in sources]
-    shift = [np.log(sources.count(source)) for source in sources]
+    shift = np.array([-np.log(sources.count(source)) for source in sources])
+    if class_weights is not None:
+        before, after = class_weights
+        shift += prior_shift([before[column] for column in columns], after)
     layer = model.get_layer(f"{HEAD}_logits")
     layer.kernel.assign(kernel[..., columns])
-    layer.bias.assign(bias[columns] - np.array(shift, bias.dtype))
+    layer.bias.assign(bias[columns] + shift.astype(bias.dtype))
     taken: dict[str, list[str]] = {}
     for name, source in zip(new.classes, sources, strict=True):
         taken.setdefault(source, []).append(name)

@@ -8,7 +8,6 @@ from typing import Any
 import keras
 
 from liver_tf import checksums, run_files
-from liver_tf.labels import LabelSet
 from liver_tf.model.description import Description, load_description
 from liver_tf.model.transfer import head_from_old, transfer
 from liver_tf.model.weights_file import stored_hash
@@ -22,6 +21,9 @@ from liver_tf.training.job import Job, SharedSetup, carry_out, make_plan
 from liver_tf.training.leak_check import check_fold
 from liver_tf.training.protocol import PRETRAINED
 from liver_tf.training.training_settings import PRETRAINING, FinetuneSettings
+
+#: In ``run.json``, if the head was adapted to other class weights than these.
+_HEAD_WEIGHTS = "head_class_weights"
 
 
 def finetune(
@@ -83,11 +85,13 @@ def finetune(
         accept_unknown=settings.accept_unknown_training,
     )
     kept = (before.mean_hu, before.sd_hu) if settings.standardisation == PRETRAINING else None
+    job = Job.of(
+        *(plan, split, computation, kept),
+        before if settings.start == PRETRAINED else None,
+    )
+    follows = computation.replicas.from_chief(lambda: _head_follows_weights(settings, job))
     carry_out(
-        Job.of(
-            *(plan, split, computation, kept),
-            before if settings.start == PRETRAINED else None,
-        ),
+        job,
         settings.run,
         shared=shared,
         more_identity={
@@ -95,8 +99,9 @@ def finetune(
             "validation": settings.validation,
             "head": settings.head,
             "pretrained_weights": stored_hash(settings.pretrained / run_files.WEIGHTS),
+            **({_HEAD_WEIGHTS: before.class_weights} if follows else {}),
         },
-        prepare=partial(_transfer_weights, settings, before, plan.label_set),
+        prepare=partial(_transfer_weights, settings, before, job, follows),
         earlier_data=earlier_data,
     )
     return settings.run
@@ -155,14 +160,37 @@ def _split(settings: FinetuneSettings, manifest: Manifest) -> Split:
     return split
 
 
+def _head_follows_weights(settings: FinetuneSettings, job: Job) -> bool:
+    """Whether an old head is adapted to other class weights; earlier versions did not do that."""
+    before = job.before.class_weights if job.before else None
+    if settings.head != "old" or before is None or len({*before, *job.task.class_weights}) == 1:
+        return False
+    try:
+        return _HEAD_WEIGHTS in run_files.read_identity(settings.run)
+    except (OSError, ValueError, TypeError):
+        return True
+
+
 def _transfer_weights(
-    settings: FinetuneSettings, before: Description, label_set: LabelSet, model: keras.Model
+    settings: FinetuneSettings,
+    before: Description,
+    job: Job,
+    head_follows_weights: bool,
+    model: keras.Model,
 ) -> None:
     if settings.start != PRETRAINED:
         return
     weights = settings.pretrained / run_files.WEIGHTS
     checksums.verify(settings.pretrained, run_files.WEIGHTS)
     print(transfer(weights, model).text())
-    if settings.head == "old":
-        for old, new in head_from_old(weights, model, before.label_set, label_set).items():
-            print(f"head:   {', '.join(new)} from the old head's {old}")
+    if settings.head != "old":
+        return
+    class_weights = None
+    if before.class_weights is None:
+        print("note: the class weights of --pretrained are unknown; its head is used as it is")
+    elif head_follows_weights:
+        class_weights = before.class_weights, job.task.class_weights
+        print("head:   biases adapted to the class weights of this training")
+    taken = head_from_old(weights, model, before.label_set, job.plan.label_set, class_weights)
+    for old, new in taken.items():
+        print(f"head:   {', '.join(new)} from the old head's {old}")

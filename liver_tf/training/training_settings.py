@@ -153,7 +153,8 @@ class FinetuneSettings(TrainingSettings):
     head: str = option(
         "fresh",
         "Initial weights of the last layer. fresh: new, as in the paper. old: those of the "
-        "pre-trained layer (each class from the same class, new lesion types from 'lesion').",
+        "pre-trained layer (each class from the same class, new lesion types from 'lesion'), "
+        "adapted to the class weights.",
         choices=("fresh", "old"),
     )
     standardisation: str = option(

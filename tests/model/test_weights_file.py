@@ -179,9 +179,23 @@ def test_transfer_to_another_size_is_refused_and_changes_nothing(pretrained):
     assert block_hashes(model) == before
 
 
-def test_an_old_head_shares_the_lesion_probability_among_the_new_kinds(pretrained):
+@pytest.fixture(scope="module")
+def undecided(tmp_path_factory):
+    """A network of 3 classes, all of them probable somewhere in ``images``; its weights file."""
+    source = unet.build(Architecture(16, 2, 3), seed=4)
+    images = np.random.default_rng(3).normal(size=(2, 16, 16, 1)).astype(np.float32)
+    logits = source.get_layer("head_logits")
+    logits.kernel.assign(logits.kernel / source(images).numpy().std())
+    path = tmp_path_factory.mktemp("undecided") / "weights.npz"
+    save_weights(path, source)
+    shares = tf.nn.softmax(source(images)).numpy()
+    assert np.ptp(shares, axis=(0, 1, 2)).min() > 0.1, "otherwise any head would do"
+    return source, path, images
+
+
+def test_an_old_head_shares_the_lesion_probability_among_the_new_kinds(undecided):
     """With the new head the kinds of lesion together are as likely as the one lesion was."""
-    source, path, _ = pretrained
+    source, path, images = undecided
     model = unet.build(Architecture(16, 2, 5), seed=9)
     transfer(path, model)
     assert head_from_old(path, model, LITS, LESION_TYPES) == {
@@ -189,12 +203,37 @@ def test_an_old_head_shares_the_lesion_probability_among_the_new_kinds(pretraine
         "liver": ["liver"],
         "lesion": ["cyst", "hemangioma", "metastasis"],
     }
-    images = np.random.default_rng(3).normal(size=(2, 16, 16, 1)).astype(np.float32)
     old = tf.nn.softmax(source(images)).numpy()
     new = tf.nn.softmax(model(images)).numpy()
     np.testing.assert_allclose(new[..., :2], old[..., :2], atol=1e-6)
     for kind in (2, 3, 4):
         np.testing.assert_allclose(new[..., kind], old[..., 2] / 3, atol=1e-6)
+
+
+def test_an_old_head_gives_the_same_corrected_probabilities_under_other_class_weights(undecided):
+    """A network trained with class weights shows each class as many times too often."""
+    source, path, images = undecided
+    model = unet.build(Architecture(16, 2, 5), seed=9)
+    transfer(path, model)
+    weights = (0.4, 2.0, 60.0), (1.5, 3.0, 7.0, 20.0, 9.0)
+    head_from_old(path, model, LITS, LESION_TYPES, weights)
+    old, new = (
+        shares / shares.sum(-1, keepdims=True)
+        for network, of_class in zip((source, model), weights, strict=True)
+        for shares in [tf.nn.softmax(network(images)).numpy().astype(np.float64) / of_class]
+    )
+    expected = [old[..., 0], old[..., 1], *(old[..., 2] / 3,) * 3]
+    np.testing.assert_allclose(new, np.stack(expected, axis=-1), atol=1e-6)
+
+
+def test_a_class_without_weight_keeps_its_bias(tmp_path):
+    """Its logit was not trained, or will not be: it says nothing on the probability."""
+    source, model = (unet.build(Architecture(16, 2, 3), seed=4) for _ in range(2))
+    path = tmp_path / "old.npz"
+    save_weights(path, source)
+    head_from_old(path, model, LITS, LITS, ((0.0, 2.0, 5.0), (3.0, 4.0, 0.0)))
+    then, now = (one.get_layer("head_logits").bias.numpy() for one in (source, model))
+    np.testing.assert_allclose(now - then, [0, math.log(2), 0], atol=1e-6)
 
 
 def test_a_head_keeps_the_columns_of_the_classes_it_shares_whatever_their_order(tmp_path):

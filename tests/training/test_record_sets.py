@@ -13,11 +13,11 @@ from liver_tf.assessment.split_cases import cases_of_part
 from liver_tf.labels import LESION_TYPES, LITS, LIVER_ONLY, LabelSet
 from liver_tf.model.block_weights import weights_by_block
 from liver_tf.model.blocks import BLOCKS
-from liver_tf.model.description import load_description
+from liver_tf.model.description import load_description, load_network
 from liver_tf.options import OptionError
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
-from liver_tf.training import job
+from liver_tf.training import job, open_cycle
 from tests.builders import tiny_records
 from tests.builders.command_lines import finetune_arguments, pretrain_arguments
 from trainers import finetune, pretrain
@@ -96,6 +96,65 @@ def test_any_record_set_can_be_fine_tuned_on(
         assert "head:   kind0, kind1, kind2, kind3" in out
         assert "kind29 from the old head's lesion" in out
         assert sum(weight == 0 for weight in weights) >= 27
+
+
+@pytest.fixture
+def weighted(networks, tmp_path):
+    """Records in ``set``, and a network ``lesion`` that was trained with class weights."""
+    (tmp_path / "set").mkdir()
+    tiny_records.write_set(tmp_path / "set", patients=4, slices=1, label_set=LESION_TYPES)
+    shutil.copytree(networks / "lesion", tmp_path / "lesion")
+    description = load_description(tmp_path / "lesion")
+    replace(description, class_weights=(0.5, 2.0, 40.0)).save(tmp_path / "lesion")
+    return tmp_path
+
+
+def run_of(work):
+    return work / "finetune" / "hold_out" / "seed0" / "mine"
+
+
+def test_a_kept_start_fits_the_class_weights_stored_with_it(weighted, command, monkeypatch):
+    """Corrected for the class weights in ``model.json``, old and new network say the same."""
+    monkeypatch.setattr(open_cycle, "is_better", lambda *arguments: False)
+    line = arguments(weighted, weighted, "lesion", head="old", standardisation="pretrained")
+    assert command(finetune, *line, "--keep_start") == 0
+    cycle = json.loads((run_of(weighted) / "cycle1" / "cycle.json").read_text())
+    assert cycle["best_epoch"] == 0
+    images = np.random.default_rng(3).normal(size=(1, 32, 32, 1)).astype(np.float32)
+    corrected = []
+    for run in (weighted / "lesion", run_of(weighted)):
+        network, description = load_network(run)
+        shares = np.exp(network(images).numpy().astype(np.float64)) / description.class_weights
+        corrected.append(shares / shares.sum(-1, keepdims=True))
+    before, after = corrected
+    np.testing.assert_allclose(after[..., 2:].sum(-1), before[..., 2], atol=1e-6)
+    np.testing.assert_allclose(after[..., :2], before[..., :2], atol=1e-6)
+
+
+@pytest.mark.parametrize("earlier_version", [True, False])
+def test_a_run_of_an_earlier_version_resumes_with_the_head_it_was_started_with(
+    weighted, command, monkeypatch, earlier_version
+):
+    biases = []
+    monkeypatch.setattr(
+        *(job, "train_protocol"),
+        lambda setup, *more: biases.append(setup.model.get_layer("head_logits").bias.numpy()),
+    )
+    line = arguments(weighted, weighted, "lesion", head="old")
+    assert command(finetune, *line) == 0
+    path = run_of(weighted) / "run.json"
+    identity = json.loads(path.read_text())
+    assert identity["head_class_weights"] == [0.5, 2.0, 40.0]
+    if earlier_version:
+        del identity["head_class_weights"]
+        path.write_text(json.dumps(identity))
+    assert command(finetune, *line) == 0
+    log_of_three = np.log([1, 1, 3, 3, 3])
+    ratio = np.array(identity["task"]["class_weights"]) / [0.5, 2.0, 40.0, 40.0, 40.0]
+    with np.load(weighted / "lesion" / "weights.npz") as stored:
+        old = stored["head_logits/bias"][[0, 1, 2, 2, 2]] - log_of_three
+    np.testing.assert_allclose(biases[0], old + np.log(ratio), atol=1e-5)
+    np.testing.assert_allclose(biases[1], old if earlier_version else biases[0], atol=1e-5)
 
 
 def test_records_that_do_not_fit_the_network_are_refused(tmp_path, networks, command, capsys):
