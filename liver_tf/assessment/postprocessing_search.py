@@ -26,7 +26,7 @@ THRESHOLDS = tuple(round(1 / (1 + math.exp(-x)), 6) for x in np.linspace(-_LIMIT
 FILL_HOLES = (False, True)
 LEAST_AREAS_MM2 = (0.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 150.0, 200.0)
 
-#: Smallest gain in Dice2 that justifies more false positives or a more complex combination.
+#: A gain in Dice2 below this never justifies a more complex combination.
 WORTH = 0.005
 
 _DIGITS = 4
@@ -51,10 +51,12 @@ class Choice:
 def best_of(
     tried: tuple[PostProcessing, ...], dice: np.ndarray, detected: np.ndarray, most: float
 ) -> Choice:
-    """The combination with the best Dice2 of those with few false positives.
+    """The simplest of the combinations that are about as good as the best one.
 
-    Of those within ``WORTH`` of the best the one with the fewest false positives, then the
-    simplest.
+    Only combinations with few false positives count. About as good: within one standard error of
+    the best Dice2, or within ``WORTH`` (the one-standard-error rule, Breiman et al., Classification
+    and Regression Trees, 1984). The standard error is that of the paired difference over slices.
+    The best itself would be the luckiest of hundreds on few validation patients.
 
     Args:
       tried: as of ``combinations``.
@@ -65,8 +67,10 @@ def best_of(
     dice2 = dice.mean(axis=0)
     rate = detected.mean(axis=0) if len(detected) else np.zeros(len(tried))
     allowed = rate <= max(most, rate.min()) + 1e-9
-    good = np.flatnonzero(allowed & (dice2 >= dice2[allowed].max() - WORTH))
-    best = min(good, key=lambda k: (rate[k], *tried[k].simplicity()[:3], -dice2[k]))
+    top = np.flatnonzero(allowed)[dice2[allowed].argmax()]
+    error = (dice - dice[:, [top]]).std(axis=0, ddof=min(1, len(dice) - 1)) / math.sqrt(len(dice))
+    good = np.flatnonzero(allowed & (dice2 >= dice2[top] - np.maximum(error, WORTH)))
+    best = min(good, key=lambda k: (*tried[k].simplicity()[:3], rate[k], -dice2[k]))
     table = [
         {
             **asdict(how),
