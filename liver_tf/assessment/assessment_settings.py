@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from liver_tf.bundled_networks import LIVER
 from liver_tf.default_paths import LIVER_RUN, WHOLE_RECORDS
 from liver_tf.inference.decision_rules import DECISIONS, THRESHOLD, decision_option
 from liver_tf.model.precision_settings import FLOAT32, precision_option
@@ -19,7 +20,7 @@ class EvaluateSettings(Options):
         "Fine-tuned run. Several are compared by protocol, and pooled over folds and seeds.",
         repeated=True,
     )
-    liver_run: Path = option(LIVER_RUN, "Run of the liver network.")
+    liver_run: Path = option(LIVER_RUN, "Run of the liver network, or bundled.", bundled=LIVER)
     records: Path = option(WHOLE_RECORDS, "Record set of whole slices with types.")
     output: Path | None = option(
         None, "Folder of the report. Default: beside the first run.", empty_is_none=True
@@ -72,7 +73,7 @@ class ChooseSettings(Options):
     """Options of choosing the post-processing."""
 
     run: tuple[Path, ...] = option(REQUIRED, "Fine-tuned run.", repeated=True)
-    liver_run: Path = option(LIVER_RUN, "Run of the liver network.")
+    liver_run: Path = option(LIVER_RUN, "Run of the liver network, or bundled.", bundled=LIVER)
     records: Path = option(
         WHOLE_RECORDS, "Record set of whole slices from which the ROIs were cut."
     )

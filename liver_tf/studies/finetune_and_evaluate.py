@@ -9,6 +9,7 @@ from pathlib import Path
 from liver_tf import run_files
 from liver_tf.anatomical.augment_settings import AugmentSettings, LabelRule
 from liver_tf.assessment.assessment_settings import SearchSettings
+from liver_tf.bundled_networks import LIVER
 from liver_tf.default_paths import LIVER_RUN, WHOLE_RECORDS
 from liver_tf.folder_lock import locked_folder
 from liver_tf.options import OptionError, option, part
@@ -21,7 +22,7 @@ from liver_tf.training.training_settings import FinetuneSettings
 class LesionRunSettings(FinetuneSettings):
     """Options of a run with a lesion network."""
 
-    liver_run: Path = option(LIVER_RUN, "Run of the liver network.")
+    liver_run: Path = option(LIVER_RUN, "Run of the liver network, or bundled.", bundled=LIVER)
     whole_records: Path = option(
         WHOLE_RECORDS,
         "Record set of whole slices from which the ROIs (--records) were cut.",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from liver_tf.bundled_networks import LESION
+from liver_tf.bundled_networks import LESION, LIVER
 from liver_tf.default_paths import (
     FOLDS_FILE,
     LESION_RUN,
@@ -94,7 +94,7 @@ class ReproduceSettings(Options):
     pretrained: Path = option(
         LESION_RUN, "Run of the pre-trained lesion network, or bundled.", bundled=LESION
     )
-    liver_run: Path = option(LIVER_RUN, "Run of the liver network.")
+    liver_run: Path = option(LIVER_RUN, "Run of the liver network, or bundled.", bundled=LIVER)
     neighbour_truth: Path | None = option(
         None,
         "Record set of the neighbours with their true labels, of phantoms: measures the labels of "
