@@ -93,7 +93,7 @@ def finished_epochs(run: Path) -> tuple[int, int]:
     try:
         with open_npz(cycle_folder(run, cycles + 1) / STATE) as state:
             return cycles, int(parse_json(str(state[STATE_PROGRESS]))["epoch"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
         return cycles, 0
 
 

@@ -21,6 +21,9 @@ from liver_tf.report.overlays.draw_overlays import Panel, draw_overlay
 from liver_tf.serving.answer_types import invalid_answer
 from liver_tf.serving.model_clients import Client, check_model
 
+#: Relative difference of areas: the model computes in 32 bits.
+_AREA_TOLERANCE = 1e-4
+
 
 def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterator[str]:
     """A model's answer for a slice, line by line.
@@ -50,9 +53,10 @@ def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterat
     labels, model_id, notice = _meaning(model)
     scan = read_dicom_slice(path)
     pixel_mm = scan.spacing_mm and scan.spacing_mm[1:]
-    answer = client(scan.hu, np.array([pixel_mm or (0.0, 0.0)]))
+    spacing_mm = np.array([pixel_mm or (0.0, 0.0)])
+    answer = client(scan.hu, spacing_mm)
     _refuse_other_model(answer, model_id)
-    _check_answer(answer, labels, scan.hu.shape)
+    _check_answer(answer, labels, scan.hu.shape, spacing_mm)
     diagnosis = "no lesion found" if answer["found_liver"][0] else NO_LIVER_TITLE
     if answer["found_lesion"][0]:
         diagnosis = labels.classes[int(answer["diagnosis"][0])]
@@ -113,7 +117,12 @@ def _refuse_other_model(answer: dict[str, np.ndarray], expected: int | None) -> 
         )
 
 
-def _check_answer(answer: dict[str, np.ndarray], labels: LabelSet, shape: tuple[int, ...]) -> None:
+def _check_answer(
+    answer: dict[str, np.ndarray],
+    labels: LabelSet,
+    shape: tuple[int, ...],
+    spacing_mm: np.ndarray,
+) -> None:
     """Refuse (``answer-invalid``) what the graph of ``model.json`` cannot answer."""
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(
         ("found_liver", "found_lesion", "diagnosis", "liver_area_mm2", "lesion_area_mm2"), (1,)
@@ -136,8 +145,15 @@ def _check_answer(answer: dict[str, np.ndarray], labels: LabelSet, shape: tuple[
         total = 1.0 if pixels.any() else 0.0
         if not ((shares >= 0).all() and abs(shares.sum() - total) < 1e-3):  # NaN fails too
             wrong.append("diagnosis_probability")
-        areas = [name for name in shapes if name.endswith("_area_mm2")]  # NaN: unknown
-        wrong += [n for n in areas if answer[n][0] < 0 or np.isinf(answer[n][0])]
+        # Without spacing, areas are NaN. The liver is that of the liver network, not of the labels.
+        pixel_mm2 = float(np.prod(spacing_mm)) or np.nan
+        lesion, liver = answer["lesion_area_mm2"][0], answer["liver_area_mm2"][0]
+        if not np.isclose(lesion, pixels.sum() * pixel_mm2, _AREA_TOLERANCE, 0, equal_nan=True):
+            wrong.append("lesion_area_mm2")
+        share = liver / (np.prod(shape) * pixel_mm2)
+        valid = 0 <= share <= 1 + _AREA_TOLERANCE and (share > 0) == answer["found_liver"][0]
+        if not valid if pixel_mm2 > 0 else not np.isnan(liver):
+            wrong.append("liver_area_mm2")
     if wrong:
         raise invalid_answer(wrong)
 

@@ -11,6 +11,8 @@ from liver_tf.serving import served_answer
 from liver_tf.serving.model_clients import Loaded
 from tests.builders.ct_files import phantom_hu, write_dicom
 
+LABELS = LabelSet("served", ("background", "liver", "cyst", "hemangioma", "metastasis"))
+
 
 @pytest.fixture(scope="module")
 def model_id(exported):
@@ -23,18 +25,21 @@ def larger(hu):
 
 
 def answer_of(probabilities, liver=True, lesion=True, model_id=0):
-    """A client whose answer is a cyst by most pixels."""
+    """A client whose answer is a cyst by most pixels: 3 of the first row, in a liver of 4."""
 
     def client(hu, spacing_mm):
+        label_map = np.zeros(hu.shape, np.uint8)
+        label_map[0, 0, :3] = 2 if lesion else 0
+        pixel_mm2 = spacing_mm[0, 0] * spacing_mm[0, 1] or np.nan
         return {
-            "label_map": np.full(hu.shape, 2 if lesion else 0, np.uint8),
+            "label_map": label_map,
             "model_id": np.array([model_id]),
             "found_liver": np.array([liver]),
             "found_lesion": np.array([lesion]),
             "diagnosis": np.int32([2 if lesion else 0]),
             "diagnosis_probability": np.float32([probabilities]),
-            "liver_area_mm2": np.float32([100]),
-            "lesion_area_mm2": np.float32([10]),
+            "liver_area_mm2": np.float32([4 * pixel_mm2 if liver else 0]),
+            "lesion_area_mm2": np.float32([3 * pixel_mm2 if lesion else 0]),
         }
 
     return client
@@ -119,17 +124,31 @@ def test_a_picture_never_replaces_the_input(tmp_path, name):
         ("diagnosis_probability", np.zeros((1, 7))),
         ("diagnosis_probability", np.full((1, 3), 0.9)),
         ("lesion_area_mm2", None),
+        # 3 lesion pixels of 0.5 x 0.8 mm in a slice of 16
+        *(("lesion_area_mm2", np.float32([mm2])) for mm2 in (0, 0.8, 1.6, np.nan, np.inf, -1.2)),
+        *(("liver_area_mm2", np.float32([mm2])) for mm2 in (0, 6.41, np.nan, np.inf, -1.6)),
     ],
 )
 def test_an_answer_that_no_model_gives_is_refused(name, value):
-    labels = LabelSet("served", ("background", "liver", "cyst", "hemangioma", "metastasis"))
-    answer = answer_of([0.6, 0.3, 0.1])(np.zeros((1, 4, 4)), None)
-    served_answer._check_answer(answer, labels, (1, 4, 4))
+    spacing_mm = np.array([[0.5, 0.8]])
+    answer = answer_of([0.6, 0.3, 0.1])(np.zeros((1, 4, 4)), spacing_mm)
+    served_answer._check_answer(answer, LABELS, (1, 4, 4), spacing_mm)
     answer = {**answer, name: value}
     if value is None:
         del answer[name]
     with pytest.raises(Refusal, match=rf"answer-invalid.*{name}"):
-        served_answer._check_answer(answer, labels, (1, 4, 4))
+        served_answer._check_answer(answer, LABELS, (1, 4, 4), spacing_mm)
+
+
+@pytest.mark.parametrize("name", ["lesion_area_mm2", "liver_area_mm2"])
+def test_an_area_without_spacing_is_refused(name):
+    spacing_mm = np.zeros((1, 2))
+    answer = answer_of([0.6, 0.3, 0.1])(np.zeros((1, 4, 4)), spacing_mm)
+    served_answer._check_answer(answer, LABELS, (1, 4, 4), spacing_mm)
+    with pytest.raises(Refusal, match=rf"answer-invalid.*{name}"):
+        served_answer._check_answer(
+            {**answer, name: np.float32([1.2])}, LABELS, (1, 4, 4), spacing_mm
+        )
 
 
 def test_the_answer_of_the_model_itself_is_accepted(exported, tmp_path):
@@ -151,7 +170,7 @@ def test_the_answer_of_another_model_is_refused(exported, tmp_path, model_id):
 
     with pytest.raises(Refusal, match=r"\[other-model\].*an answer without its number"):
         list(served_answer.ask(old, exported.folder, path, None))
-    assert served_answer._refuse_other_model(old(np.zeros((1, 4, 4)), None), None) is None
+    served_answer._refuse_other_model(old(np.zeros((1, 4, 4)), np.ones((1, 2))), None)
 
 
 def test_a_damaged_description_of_the_model_is_refused(exported, tmp_path):

@@ -21,7 +21,7 @@ from liver_tf.model import unet
 from liver_tf.model.architecture import Architecture
 from liver_tf.model.block_weights import block_hashes
 from liver_tf.model.description import load_network
-from liver_tf.model.weights_file import load_arrays, stored_hash
+from liver_tf.model.weights_file import load_arrays, save_arrays, stored_hash
 from liver_tf.refusals import Refusal, TrainingStopped
 from liver_tf.training import compiled_steps, cycle, open_cycle, protocol_run
 from liver_tf.training.cycle_state import CycleState, load_state, save_state
@@ -379,23 +379,81 @@ def test_a_cosine_without_early_stopping_resumes_bit_for_bit(record_set, tmp_pat
     assert tiny_run.train(tmp_path / "step" / "run", record_set[0], stepwise)[0] != hashes
 
 
-def test_state_is_restored_with_optimiser_and_progress(tmp_path):
-    def make(seed):
-        model = unet.build(Architecture(16, 1, 2), seed)
-        optimiser = keras.optimizers.Adam(1e-3)
-        optimiser.build(model.trainable_variables)
-        return model, optimiser
+def model_with_optimiser(seed):
+    model = unet.build(Architecture(16, 1, 2), seed)
+    optimiser = keras.optimizers.Adam(1e-3)
+    optimiser.build(model.trainable_variables)
+    return model, optimiser
 
-    model, optimiser = make(0)
+
+@pytest.fixture(scope="module")
+def saved_state():
+    """Model, optimiser and progress of a cycle after its seventh epoch."""
+    model, optimiser = model_with_optimiser(0)
+    history = [{"epoch": number, "loss": 0.1} for number in range(1, 8)]
+    return model, optimiser, CycleState(7, 5, 0.25, history, block_hashes(model))
+
+
+def test_state_is_restored_with_optimiser_and_progress(saved_state, tmp_path):
+    model, optimiser, progress = saved_state
     generator = np.random.default_rng(0)
     for variable in optimiser.variables:
         variable.assign(generator.uniform(1, 9, variable.shape).astype(variable.dtype))
-    progress = CycleState(7, 5, 0.25, [{"epoch": 1, "loss": 0.1}], {"enc1": "abc"})
     path = run_files.cycle_folder(tmp_path, 1) / run_files.STATE
     save_state(path, model, optimiser.variables, progress)
     assert run_files.finished_epochs(tmp_path) == (0, 7)
-    other, other_optimiser = make(1)
+    other, other_optimiser = model_with_optimiser(1)
     assert load_state(path, other, other_optimiser.variables) == progress
     assert block_hashes(other) == block_hashes(model)
     for saved, restored in zip(optimiser.variables, other_optimiser.variables, strict=True):
         assert saved.numpy().tobytes() == restored.numpy().tobytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("optimiser/3", None),
+        ("optimiser/3", np.zeros((2, 7), np.float32)),
+        ("optimiser/3", np.array("text")),
+        ("model/enc1_conv1/kernel", None),
+        ("model/enc1_conv1/kernel", np.zeros((2, 2), np.float32)),
+        ("model/enc1_conv1/kernel", np.array("text")),
+        ("progress", None),
+        ("progress", np.zeros(3)),
+        ("progress", "[" * 100_000),
+        *(("progress", value) for value in ("", "[]", "3", "null", "{}{", '{"more": 1}')),
+        ("epoch", "7"),
+        ("epoch", -7),
+        ("epoch", 6),
+        ("epoch", True),
+        ("best_epoch", 8),
+        ("best_epoch", None),
+        ("best_value", "low"),
+        ("history", None),
+        ("history", [3] * 7),
+        ("history", [{"loss": 0.1}] * 7),
+        ("hashes_before", None),
+        ("hashes_before", []),
+        ("hashes_before", {"enc1": "abc"}),
+    ],
+)
+def test_a_state_with_another_content_is_refused_although_its_hash_matches(
+    saved_state, tmp_path, name, value
+):
+    model, optimiser, progress = saved_state
+    path = run_files.cycle_folder(tmp_path, 1) / run_files.STATE
+    save_state(path, model, optimiser.variables, progress)
+    arrays = load_arrays(path)
+    fields = json.loads(str(arrays[run_files.STATE_PROGRESS]))
+    if name in fields:
+        name, value = "progress", json.dumps({**fields, name: value})
+    if name == "progress":
+        name = run_files.STATE_PROGRESS
+    if value is None:
+        del arrays[name]
+    else:
+        arrays[name] = np.array(value)
+    save_arrays(path, arrays)
+    with pytest.raises(Refusal, match=r"\[weights-damaged\].*Delete this file and resume"):
+        load_state(path, model, optimiser.variables)
+    assert run_files.finished_epochs(tmp_path)[0] == 0
