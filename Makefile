@@ -12,7 +12,7 @@
 # make hostile     two writers on one folder, flipped bits, bombs, a hostile server
 # make differential  random valid files read by this program, SimpleITK and nibabel, voxel by voxel
 # make parity      augmentation compared with tensorflow-addons, in a separate environment
-# make pacs-test   a series and its DICOM SEG through a real archive; needs Debian's orthanc
+# make pacs-test   the DICOM node beside a real archive, killed and flooded; needs Debian's orthanc
 #
 # Each target creates the virtual environment that it needs and installs pinned versions.
 PYTHON ?= python3
@@ -93,7 +93,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 # Everything that a test can use, Apache Beam included.
 $(VENV)/installed-test: $(VENV)/installed
-	$(PIP_INSTALL) -e '.[test,codecs,beam,dicom-seg,itk,serving,openvino,ray]'
+	$(PIP_INSTALL) -e '.[test,codecs,beam,dicom-seg,pacs,itk,serving,openvino,ray]'
 	touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed

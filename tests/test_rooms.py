@@ -59,6 +59,7 @@ ROOMS = (
     "liver_tf.implants",
     "liver_tf.anatomical",
     "liver_tf.prediction",
+    "liver_tf.node",
     "liver_tf.serving",
     "liver_tf.command_line",
     "liver_tf.studies",

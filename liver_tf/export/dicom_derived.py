@@ -81,25 +81,29 @@ class SourceSeries:
         return slices
 
     def copy_patient_and_study(self, derived: SOPClass) -> tuple[str, ...]:
-        """Copy the valid elements of the first slice, which highdicom modifies, unchanged.
+        """As the function of this name, from the first slice."""
+        return copy_patient_and_study(derived, self.scan.source.files[0])
 
-        Returns:
-          The keywords of elements with invalid values. Required ones are empty in ``derived``, the
-          others are omitted.
-        """
-        path = self.scan.source.files[0]
-        first = read_dataset(path, pixels=False)
-        shorten_decimals(first)
-        invalid = empty_invalid(first)
-        if text(first, "SpecificCharacterSet", path):
-            derived["SpecificCharacterSet"] = first["SpecificCharacterSet"]
-        before = {element.keyword for element in derived} - set(_MAY_BE_EMPTY)
-        derived.copy_patient_and_study_information(first)
-        omitted = [name for name in invalid if name in derived and name not in before]
-        for name in omitted:
-            if name not in _MAY_BE_EMPTY:
-                del derived[name]
-        return (*(name for name in invalid if name == "SpecificCharacterSet"), *omitted)
+
+def copy_patient_and_study(derived: SOPClass, path: Path) -> tuple[str, ...]:
+    """Copy the valid elements of a slice, which highdicom modifies, unchanged.
+
+    Returns:
+      The keywords of elements with invalid values. Required ones are empty in ``derived``, the
+      others are omitted.
+    """
+    first = read_dataset(path, pixels=False)
+    shorten_decimals(first)
+    invalid = empty_invalid(first)
+    if text(first, "SpecificCharacterSet", path):
+        derived["SpecificCharacterSet"] = first["SpecificCharacterSet"]
+    before = {element.keyword for element in derived} - set(_MAY_BE_EMPTY)
+    derived.copy_patient_and_study_information(first)
+    omitted = [name for name in invalid if name in derived and name not in before]
+    for name in omitted:
+        if name not in _MAY_BE_EMPTY:
+            del derived[name]
+    return (*(name for name in invalid if name == "SpecificCharacterSet"), *omitted)
 
 
 def uid_of(identity: str, role: str) -> str:

@@ -13,8 +13,8 @@ from liver_tf.options import OptionError, Options, option, part
 
 
 @dataclass(frozen=True)
-class ResultSettings(Options):
-    """What is written for each scan."""
+class FindingSettings(Options):
+    """How the findings of a scan are stated."""
 
     type_threshold: float = option(
         0.5,
@@ -39,6 +39,12 @@ class ResultSettings(Options):
         "liver.",
         choices=(CLASS, labels.LESION),
     )
+
+
+@dataclass(frozen=True)
+class ResultSettings(FindingSettings):
+    """What is written for each scan."""
+
     skip_done: bool = option(
         True,
         "Keep finished results of the same scan with the same networks and settings in --output; "

@@ -1,0 +1,121 @@
+"""An overview of a scan as DICOM Secondary Capture (PS3.3 A.8): headline, cautions, overlays."""
+
+from __future__ import annotations
+
+import datetime
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from liver_tf.bounded_files import read_json
+from liver_tf.ct.dicom_elements import quiet_pydicom, read_dataset, text
+from liver_tf.export.algorithm_identity import AlgorithmIdentity
+from liver_tf.export.dicom_derived import (
+    copy_patient_and_study,
+    require_highdicom,
+    save,
+    uid_of,
+    unfit_source,
+)
+from liver_tf.export.scan_results import JSON
+from liver_tf.export.valid_dicom_elements import is_valid_uid
+
+SERIES_NUMBER = 902
+SERIES_DESCRIPTION = "Liver lesions, overview, for research"
+NOTE = "Found by a network, not verified. For research; not a medical device."
+
+_COLUMNS, _TILE, _TEXT_SIZE, _MARGIN = 2, 700, 22, 20
+
+
+def write_overview(
+    path: Path,
+    results: Path,
+    source: Path,
+    made_by: AlgorithmIdentity,
+    made_at: datetime.datetime | None = None,
+) -> None:
+    """Write the overlays of a result folder as one colour image, atomically.
+
+    It is a new series of the study. Its UIDs are derived from those of the scan, its pixels and the
+    weights. The image contains no patient data.
+
+    Args:
+      results: From ``predict_scan``.
+      source: A slice of the series.
+
+    Raises:
+      Refusal: ``seg-source``, ``seg-no-writer``; as ``read_dataset``.
+    """
+    require_highdicom(source)
+    contents = read_json(results / JSON)
+    pixels = np.asarray(_picture(contents, sorted(results.glob("slice-*.png"))))
+    with quiet_pydicom():
+        try:
+            capture = _capture(pixels, contents, source, made_by)
+            copy_patient_and_study(capture, source)
+        except Exception:  # types vary, and messages may quote patient data
+            raise unfit_source(source, "elements that are invalid in an overview") from None
+        save(path, capture, made_at or datetime.datetime.now(), source)
+
+
+def _capture(
+    pixels: np.ndarray, contents: dict[str, Any], source: Path, made_by: AlgorithmIdentity
+) -> Any:
+    import highdicom
+
+    header = read_dataset(source, pixels=False)
+    study, series = (text(header, f"{level}InstanceUID", source) for level in ("Study", "Series"))
+    if not (is_valid_uid(study) and is_valid_uid(series)):
+        raise unfit_source(source, "a slice without a valid UID")
+    algorithm = f"{made_by.name} {made_by.version} {made_by.model}"
+    identity = f"{series} {contents['scan_sha256']} {algorithm}"
+    capture = highdicom.sc.SCImage(
+        pixels,
+        photometric_interpretation="RGB",
+        bits_allocated=8,
+        coordinate_system="PATIENT",
+        patient_orientation=("L", "P"),
+        study_instance_uid=study,
+        series_instance_uid=uid_of(identity, "overview series"),
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=uid_of(identity, "overview"),
+        instance_number=1,
+        manufacturer=made_by.name,
+        manufacturer_model_name=f"{made_by.name} cascade",
+        software_versions=made_by.version,
+        device_serial_number=made_by.model or "unknown",
+        series_description=SERIES_DESCRIPTION,
+    )
+    capture.BurnedInAnnotation = "NO"
+    capture.DerivationDescription = "Slices with outlines found by a network"
+    return capture
+
+
+def _picture(contents: dict[str, Any], overlays: list[Path]) -> Image.Image:
+    """The texts above a grid of the overlays."""
+    notice = (contents.get("trained_on") or {}).get("notice")
+    lines = [contents["headline"], NOTE, *([notice] if notice else [])]
+    lines += [f"{each['code']}: {each['text']}" for each in contents["cautions"]]
+    width = _COLUMNS * _TILE
+    font = ImageFont.load_default(_TEXT_SIZE)
+    wrapped = [part for line in lines for part in textwrap.wrap(line, width // 12)]
+    tiles = []
+    for overlay in overlays:
+        with Image.open(overlay) as image:
+            tile = image.convert("RGB")
+        tile.thumbnail((_TILE, 4 * _TILE))
+        tiles.append(tile)
+    top = 2 * _MARGIN + round(1.4 * _TEXT_SIZE) * len(wrapped)
+    row = max((tile.height for tile in tiles), default=0)
+    rows = -(-len(tiles) // _COLUMNS)
+    sheet = Image.new("RGB", (width, top + rows * row), "white")
+    drawing = ImageDraw.Draw(sheet)
+    for index, line in enumerate(wrapped):
+        place = (_MARGIN, _MARGIN + round(1.4 * _TEXT_SIZE) * index)
+        drawing.text(place, line, fill="black", font=font)
+    for index, tile in enumerate(tiles):
+        sheet.paste(tile, (_TILE * (index % _COLUMNS), top + row * (index // _COLUMNS)))
+    return sheet

@@ -1,0 +1,109 @@
+"""Sends the results of predicted series to their destinations, until each has stored them."""
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+from liver_tf.export.scan_results import SEG, SR
+from liver_tf.node.dicom_peers import Caller, PeerUnavailable
+from liver_tf.node.node_settings import Peer
+from liver_tf.node.spool import DONE, FAILED, SENDING, Job, Spool
+
+LOG = logging.getLogger("liver_tf.node")
+
+#: Seconds before another try; doubled by each failure of a destination.
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0
+
+
+def result_files(job: Job) -> list[Path]:
+    """What is sent, in this order: a report refers to the segmentation."""
+    files = (job.results / SEG, job.results / SR, job.overview)
+    return [path for path in files if path.exists()]
+
+
+class Delivery(threading.Thread):
+    """Sends in a thread of its own. What a destination stored is noted, so that it is sent once.
+
+    If the node is killed between an answer and its note, an object is sent again, with the same
+    UID.
+
+    Attributes:
+      stored: Number of objects that destinations stored.
+      failures: Number of tries that failed.
+    """
+
+    def __init__(
+        self, spool: Spool, destinations: list[Peer], caller: Caller, keep_seconds: float
+    ) -> None:
+        super().__init__(name="delivery", daemon=True)
+        self._spool, self._destinations, self._caller = spool, destinations, caller
+        self._keep_seconds = keep_seconds
+        self.stored = self.failures = 0
+        self._stop = threading.Event()
+        #: When to try again, and the pause before it: of a destination, or a series and one.
+        self._paused: dict[tuple[str, Peer], tuple[float, float]] = {}
+
+    def run(self) -> None:
+        while not self._stop.wait(0.2):
+            for job in self._spool.jobs(SENDING):
+                try:
+                    self._send(job)
+                except Exception as error:  # of any kind: others are sent
+                    if job.folder.exists():
+                        LOG.error("%s: sending failed: %s", job.label, type(error).__name__)
+                        self._pause(job.name, *self._destinations)
+
+    def stop(self) -> None:
+        """End after the object that is being sent."""
+        self._stop.set()
+        self.join(60)
+
+    def _send(self, job: Job) -> None:
+        missing = False
+        for peer in self._destinations:
+            files = [path for path in result_files(job) if not _mark(job, path, peer).exists()]
+            if not files:
+                continue
+            missing = True
+            if self._is_paused("", peer) or self._is_paused(job.name, peer) or self._stop.is_set():
+                continue
+            try:
+                problems = self._caller.store(peer, files, lambda path: self._note(job, path, peer))  # noqa: B023
+            except PeerUnavailable:
+                self.failures += 1
+                LOG.warning("%s: %s is not available", job.label, peer.title)
+                self._pause("", peer)
+                continue
+            self._paused.pop(("", peer), None)
+            for problem in problems:
+                self.failures += 1
+                LOG.error("%s: %s did not store %s", job.label, peer.title, problem)
+                self._pause(job.name, peer)
+        if not missing:
+            self._spool.move(job, DONE)
+            LOG.info("%s: done", job.label)
+        elif time.time() - float(job.status.get("predicted_at", time.time())) > self._keep_seconds:
+            self._spool.move(job, FAILED, code="not-sent")
+            LOG.error("%s: failed: [not-sent] not every destination stored the results", job.label)
+
+    def _note(self, job: Job, path: Path, peer: Peer) -> None:
+        mark = _mark(job, path, peer)
+        mark.parent.mkdir(exist_ok=True)
+        mark.touch()
+        self.stored += 1
+        LOG.info("%s: %s stored %s", job.label, peer.title, path.name)
+
+    def _pause(self, name: str, *peers: Peer) -> None:
+        for peer in peers:
+            _, before = self._paused.get((name, peer), (0.0, 0.0))
+            pause = min(max(2 * before, FIRST_PAUSE), LONGEST_PAUSE)
+            self._paused[name, peer] = (time.monotonic() + pause, pause)
+
+    def _is_paused(self, name: str, peer: Peer) -> bool:
+        until, _ = self._paused.get((name, peer), (0.0, 0.0))
+        return time.monotonic() < until
+
+
+def _mark(job: Job, path: Path, peer: Peer) -> Path:
+    return job.sent / f"{path.name}.{peer.title}.{peer.host}.{peer.port}".replace("/", "_")

@@ -1,0 +1,234 @@
+"""The service that others send to: C-ECHO and C-STORE of CT images (PS3.4 A and B).
+
+pynetdicom implements the protocol. Here are the bounds that it lacks: on the length of a message,
+on the time for which a peer may be silent within one, and on the number of threads.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import socket
+import ssl
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+import pydicom
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    CTImageStorage,
+    JPEG2000Lossless,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+from pynetdicom import AE, evt
+from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
+
+from liver_tf.export.valid_dicom_elements import is_valid_uid
+from liver_tf.node.dicom_peers import UNCOMPRESSED, server_context
+from liver_tf.node.node_settings import LimitSettings, ListenSettings
+from liver_tf.node.spool import SeriesTooLarge, Spool
+
+if TYPE_CHECKING:
+    from pynetdicom.association import Association
+    from pynetdicom.events import Event
+
+LOG = logging.getLogger("liver_tf.node")
+
+#: Statuses of C-STORE (PS3.4 B.2.3).
+STORED, OUT_OF_RESOURCES, WRONG_OBJECT, NOT_UNDERSTOOD = 0x0000, 0xA700, 0xA900, 0xC000
+VERIFICATION = "1.2.840.10008.1.1"
+_COMPRESSED = (
+    *(JPEGLosslessSV1, JPEGLossless, JPEGLSLossless, JPEG2000Lossless, RLELossless),
+    *(JPEGLSNearLossless, JPEG2000, JPEGExtended12Bit),
+)
+_MAX_PDU = 1 << 17
+#: Senders may use longer PDUs than they are told to.
+_LONGEST_PDU = 1 << 22
+
+
+def transfer_syntaxes() -> list[UID]:
+    """Those of images that can be decoded here; the first that a sender offers is accepted."""
+    return [*UNCOMPRESSED, *(each for each in _COMPRESSED if get_decoder(each).is_available)]
+
+
+class Receiver:
+    """Stores what other nodes send into a spool.
+
+    Attributes:
+      answers: Number of C-STORE requests by status.
+      rejected: Number of associations that were rejected, by reason.
+    """
+
+    def __init__(self, settings: ListenSettings, spool: Spool) -> None:
+        self._settings, self._limits, self._spool = settings, settings.limits, spool
+        self.answers: Counter[int] = Counter()
+        self.rejected: Counter[str] = Counter()
+        entity = AE(ae_title=settings.ae_title)
+        entity.require_called_aet = True
+        entity.require_calling_aet = settings.allowed_titles
+        entity.maximum_associations = self._limits.max_associations
+        entity.maximum_pdu_size = _MAX_PDU
+        entity.acse_timeout = entity.dimse_timeout = self._limits.timeout
+        entity.network_timeout = self._limits.timeout
+        entity.add_supported_context(VERIFICATION)
+        entity.add_supported_context(CTImageStorage, transfer_syntaxes())
+        self._server = entity.make_server(
+            (settings.host, settings.port),
+            ssl_context=server_context(settings.tls),
+            evt_handlers=[
+                (evt.EVT_C_STORE, self._store),
+                (evt.EVT_RELEASED, lambda event: spool.release(event.assoc)),
+                (evt.EVT_REJECTED, self._count_rejection),
+                (evt.EVT_CONN_CLOSE, _end_without_request),
+            ],
+            server_class=_Server,
+            request_handler=_bounded_handler(self._limits),
+        )
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, name="receiver", daemon=True
+        )
+
+    def start(self) -> None:
+        """Answer in a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the port and abort all associations."""
+        for association in self._server.active_associations:
+            association.abort()
+        self._server.shutdown()
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def associations(self) -> int:
+        """Number of associations now."""
+        return len(self._server.active_associations)
+
+    def has_space(self) -> bool:
+        """Whether the disk has the free space that is kept."""
+        return self._spool.free_bytes() >= self._limits.min_free_gb * 2**30
+
+    def _store(self, event: Event) -> int:
+        status = self._status_of(event)
+        self.answers[status] += 1
+        if status != STORED:
+            LOG.warning("an object was refused with status %04XH", status)
+        return status
+
+    def _status_of(self, event: Event) -> int:
+        connection, request = cast(Any, event.assoc.dul.socket), cast(Any, event.request)
+        connection.forget()
+        try:
+            data = event.encoded_dataset()
+            only = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"]
+            header = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, specific_tags=only)
+            instance_uid, series_uid = str(header.SOPInstanceUID), str(header.SeriesInstanceUID)
+            stated = str(request.AffectedSOPInstanceUID)
+            matches = instance_uid == stated and header.SOPClassUID == CTImageStorage
+        except Exception:  # of any kind, with values in the text
+            return NOT_UNDERSTOOD
+        if not (is_valid_uid(instance_uid) and is_valid_uid(series_uid)):
+            return NOT_UNDERSTOOD
+        if not matches:
+            return WRONG_OBJECT
+        try:
+            if not self.has_space():
+                return OUT_OF_RESOURCES
+            self._spool.store(series_uid, instance_uid, data, event.assoc)
+        except (OSError, SeriesTooLarge):
+            return OUT_OF_RESOURCES
+        return STORED
+
+    def _count_rejection(self, event: Event) -> None:
+        requestor = event.assoc.requestor.primitive
+        title = str(getattr(requestor, "calling_ae_title", "")).strip()
+        reason = "busy" if title in self._settings.allowed_titles else "unknown title"
+        self.rejected[reason] += 1
+        address = event.assoc.remote["address"]
+        LOG.warning("an association from %s was rejected: %s", address, reason)
+
+
+def _end_without_request(event: Event) -> None:
+    """End an association whose connection closed before a request.
+
+    pynetdicom would wait for the request until its timeout, and count the association.
+    """
+    if event.assoc.requestor.primitive is None:
+        event.assoc.dul.to_user_queue.put(cast(Any, None))
+
+
+class _Server(ThreadedAssociationServer):
+    """A server that no silent client can block."""
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = self.socket.accept()
+        connection.settimeout(self.ae.network_timeout)
+        if self.ssl_context:  # the handshake follows in the thread of the association
+            connection = self.ssl_context.wrap_socket(
+                connection, server_side=True, do_handshake_on_connect=False
+            )
+        return connection, address
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        # An association has two threads, and a third until it is accepted.
+        return threading.active_count() < 20 + 4 * self.ae.maximum_associations
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        LOG.warning("a connection failed before an association was requested")
+
+
+def _bounded_handler(limits: LimitSettings) -> type[RequestHandler]:
+    """A handler whose connections end when a message is too long."""
+
+    class Handler(RequestHandler):
+        def handle(self) -> None:
+            if isinstance(self.request, ssl.SSLSocket):
+                self.request.do_handshake()
+            super().handle()
+
+        def _create_association(self) -> Association:
+            association = super()._create_association()
+            connection: Any = association.dul.socket
+            bound = _BoundedMessages(connection.recv, int(limits.max_object_mb * 2**20))
+            connection.recv, connection.forget = bound.recv, bound.forget
+            return association
+
+    return Handler
+
+
+class _BoundedMessages:
+    """Reads from a connection; as if it were closed once a message is too long.
+
+    pynetdicom holds a message in memory, and a sender may begin others before it is answered.
+    """
+
+    def __init__(self, recv: Callable[[int], bytearray], longest: int) -> None:
+        self._recv, self._longest, self._bytes = recv, longest + _LONGEST_PDU, 0
+
+    def forget(self) -> None:
+        """A message is complete."""
+        self._bytes = 0
+
+    def recv(self, count: int) -> bytearray:
+        """Read ``count`` bytes; raises ``OSError``."""
+        self._bytes += count
+        if count > _LONGEST_PDU or self._bytes > self._longest:
+            LOG.warning("an association was aborted: a message is too long")
+            raise ConnectionAbortedError
+        return self._recv(count)

@@ -1,0 +1,244 @@
+"""The DICOM node: from series that arrive to results that are sent, one series at a time."""
+
+import logging
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from liver_tf.ct.dicom_elements import read_dataset
+from liver_tf.disk_full import write_errors_as_refusals
+from liver_tf.export.algorithm_identity import AlgorithmIdentity
+from liver_tf.export.dicom_overview import write_overview
+from liver_tf.folder_lock import held_alone
+from liver_tf.inference.cascade import Cascade
+from liver_tf.model.description import precision_for
+from liver_tf.node.delivery import Delivery, result_files
+from liver_tf.node.dicom_peers import Caller, PeerUnavailable, require_packages
+from liver_tf.node.node_settings import ListenSettings
+from liver_tf.node.spool import FAILED, QUEUED, SENDING, Job, Spool
+from liver_tf.options import options_of
+from liver_tf.prediction.bad_scans import refusal_of
+from liver_tf.prediction.one_scan import predict_scan
+from liver_tf.prediction.prediction_settings import FindingSettings, ResultSettings
+from liver_tf.refusals import Refusal
+
+LOG = logging.getLogger("liver_tf.node")
+
+#: Starts of the prediction of a series that did not end: it kills the process.
+MOST_ATTEMPTS = 5
+#: Seconds: between two steps; before another try on a full disk.
+STEP, DISK_PAUSE = 0.2, 60.0
+
+
+class Node:
+    """A receiver, a delivery, and the series between them.
+
+    Attributes:
+      outcomes: Number of series by what became of them.
+      last_step: ``time.monotonic()`` of the last step.
+    """
+
+    def __init__(
+        self, settings: ListenSettings, cascade: Cascade, made_by: AlgorithmIdentity
+    ) -> None:
+        # Imported here, because it needs pynetdicom.
+        from liver_tf.node.receiver import Receiver
+
+        self._settings, self._cascade, self._made_by = settings, cascade, made_by
+        names = [one.name for one in options_of(FindingSettings)]
+        stated = {name: getattr(settings.findings, name) for name in names}
+        self._results = ResultSettings(**stated)
+        self.spool = Spool(settings.spool, settings.limits.max_slices)
+        self.receiver = Receiver(settings, self.spool)
+        self._caller = Caller(settings.ae_title, settings.tls, settings.limits.timeout)
+        self.delivery = Delivery(
+            self.spool, settings.destinations, self._caller, settings.keep_seconds
+        )
+        self.outcomes: Counter[str] = Counter()
+        self.prediction_seconds = 0.0
+        self.last_step = time.monotonic()
+        self._asked: dict[str, float] = {}
+        self._paused_until = 0.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until ``stop`` is set; a series that is being predicted is finished."""
+        self.receiver.start()
+        self.delivery.start()
+        try:
+            while not stop.wait(STEP):
+                try:
+                    self.step()
+                except Exception as error:  # of any kind: the service goes on
+                    LOG.error("unexpected error: %s", type(error).__name__)
+                    stop.wait(DISK_PAUSE if isinstance(error, OSError) else 1)
+        finally:
+            self.receiver.stop()
+            self.delivery.stop()
+
+    def step(self) -> None:
+        """Queue complete series, predict one, remove old ones."""
+        self.last_step = time.monotonic()
+        for series, silence_s, interrupted in self.spool.silent():
+            self._check_complete(series, silence_s, interrupted)
+        if time.monotonic() >= self._paused_until:
+            queued = self.spool.jobs(QUEUED)
+            # One that failed to end before waits for the others.
+            for job in sorted(queued, key=lambda job: job.status.get("attempts", 0))[:1]:
+                self._process(job)
+        for job in self.spool.expire(self._settings.keep_seconds):
+            LOG.info("%s: removed after %s", job.label, self._settings.keep)
+
+    def _check_complete(self, series: str, silence_s: float, interrupted: bool) -> None:
+        settings = self._settings
+        if silence_s < settings.complete_after:
+            self._asked.pop(series, None)
+            return
+        complete = self._is_confirmed(series) if settings.archive else not interrupted
+        if complete:
+            job, is_new = self.spool.complete(series, self._identity)
+            count = len(list(job.objects.iterdir()))
+            if is_new:
+                LOG.info("%s: queued, %d objects", job.label, count)
+            else:
+                self.outcomes["repeated"] += 1
+                LOG.info("%s: received again with the same objects, not repeated", job.label)
+        elif silence_s >= settings.incomplete_after:
+            job = self.spool.incomplete(series, {"state": FAILED, "code": "incomplete"})
+            self.outcomes["incomplete"] += 1
+            LOG.error("%s: failed: [incomplete] the rest of the series did not arrive", job.label)
+
+    def _is_confirmed(self, series: str) -> bool:
+        """Ask the archive, at most once in the time for which a series must be silent."""
+        now, settings = time.monotonic(), self._settings
+        if now - self._asked.get(series, float("-inf")) < settings.complete_after:
+            return False
+        self._asked[series] = now
+        objects = self.spool.arriving_objects(series)
+        header = read_dataset(
+            objects[0], pixels=False, only=["StudyInstanceUID", "SeriesInstanceUID"]
+        )
+        uids = str(header.get("StudyInstanceUID", "")), str(header.SeriesInstanceUID)
+        try:
+            count = self._caller.count(settings.archive, *uids)
+        except PeerUnavailable:
+            LOG.warning("%s: %s does not answer C-FIND", series[:8], settings.archive.title)
+            return False
+        LOG.info("%s: %d of %d objects", series[:8], len(objects), count)
+        return 0 < count <= len(objects)
+
+    @property
+    def _identity(self) -> dict[str, str]:
+        return asdict(self._made_by)
+
+    def _process(self, job: Job) -> None:
+        """Predict a series; a bad one fails, and a full disk is waited for."""
+        attempts = int(job.status.get("attempts", 0)) + 1
+        started = time.monotonic()
+        try:
+            if attempts > MOST_ATTEMPTS:
+                raise _killed(job)
+            with write_errors_as_refusals(job.folder):
+                job.note(state=QUEUED, attempts=attempts)
+            facts = self._predict(job)
+        except Exception as error:  # of any kind
+            refusal = refusal_of(error, job.objects, job.folder)
+            if refusal.code in ("disk-full", "output-unwritable"):
+                LOG.error("%s: waiting: %s", job.label, refusal.text())
+                self._paused_until = time.monotonic() + DISK_PAUSE
+                return
+            self.outcomes["failed"] += 1
+            self.spool.move(job, FAILED, **refusal.to_json(), made_by=self._identity)
+            LOG.error("%s: failed: %s", job.label, refusal.text())
+            return
+        seconds = time.monotonic() - started
+        self.prediction_seconds += seconds
+        self.outcomes["predicted"] += 1
+        facts |= {"made_by": self._identity, "predicted_at": time.time()}
+        self.spool.move(job, SENDING, seconds=round(seconds, 2), **facts)
+        LOG.info("%s: predicted in %.1f s: %s", job.label, seconds, facts["result"])
+
+    def _predict(self, job: Job) -> dict[str, Any]:
+        """Write the results and the overview; returns what ``status.json`` states of them."""
+        arguments = (self._cascade, job.objects, job.results, self._results, self._made_by)
+        try:
+            results = predict_scan(*arguments)
+        except Refusal as refusal:
+            if refusal.code != "output-exists":
+                raise
+            shutil.rmtree(job.results)  # of other networks, before this node was started
+            results = predict_scan(*arguments)
+        write_overview(job.overview, job.results, sorted(job.objects.iterdir())[0], self._made_by)
+        return {
+            "result": results.status,
+            "lesions": len(results.lesions),
+            "cautions": [caution.code for caution in results.cautions],
+            "files": [path.name for path in result_files(job)],
+        }
+
+
+def _killed(job: Job) -> Refusal:
+    return Refusal(
+        "node-killed",
+        job.objects,
+        expected="a series that can be predicted",
+        found=f"{MOST_ATTEMPTS} starts of its prediction during which the process was killed",
+        remedy="Predict it with the command predict on a machine with more memory.",
+    )
+
+
+def log_to_standard_error() -> None:
+    """Print the log of the node, with times; nothing else is logged."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    LOG.addHandler(handler)
+    LOG.setLevel(logging.INFO)
+    LOG.propagate = False
+
+
+def listen(
+    settings: ListenSettings,
+    stop: threading.Event,
+    ready: Callable[[Node], None] = lambda node: None,
+) -> None:
+    """Run a DICOM node until ``stop`` is set.
+
+    Args:
+      ready: Called when associations are accepted.
+
+    Raises:
+      Refusal: ``node-packages``, ``node-port``, ``node-tls``; a run cannot be used; the spool is
+        used by another process or cannot be written.
+    """
+    require_packages()
+    from liver_tf.node.monitor import Monitor
+
+    with held_alone(settings.spool):
+        cascade = settings.load(settings.model)
+        notice = settings.notice(settings.model, cascade)
+        precision = precision_for(settings.model[0], settings.precision).text()
+        for line in (notice, f"precision: {precision}", f"post-processing: {cascade.how.text()}"):
+            if line:
+                LOG.info(line)
+        made_by = AlgorithmIdentity.of_runs((settings.liver_run, *settings.model))
+        try:
+            node = Node(settings, cascade, made_by)
+            monitor = Monitor(node, settings.http_port) if settings.http_port else None
+        except OSError as error:
+            raise Refusal(
+                "node-port",
+                None,
+                expected="addresses and ports that this process can listen on",
+                found=error.strerror or type(error).__name__,
+                remedy="Check --host, --port and --http_port.",
+            ) from None
+        LOG.info("%s listens on %s:%d", settings.ae_title, settings.host, node.receiver.port)
+        ready(node)
+        try:
+            node.run(stop)
+        finally:
+            if monitor:
+                monitor.stop()

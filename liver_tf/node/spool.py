@@ -1,0 +1,312 @@
+"""The spool: series and their state as folders, so that a node can be killed at any moment.
+
+    SPOOL/arriving/SERIES/          a series of which objects arrive
+    SPOOL/queued/SERIES.CONTENT/    complete, to be predicted
+    SPOOL/sending/SERIES.CONTENT/   predicted, results not yet stored by every destination
+    SPOOL/done/..., SPOOL/failed/...
+
+A state changes by renaming the folder. SERIES is a hash of the series' UID, CONTENT of its objects.
+A folder holds ``objects/``, ``results/``, ``overview.dcm``, ``sent/`` (what a destination stored)
+and ``status.json``. Only objects and DICOM results contain patient data.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from liver_tf import atomic_files
+from liver_tf.bounded_files import read_json
+
+ARRIVING, QUEUED, SENDING, DONE, FAILED = STATES = (
+    *("arriving", "queued", "sending", "done", "failed"),
+)
+_TEMPORARY = "temporary"
+#: In the folder of a series: made by an association that stored into it and has not ended normally.
+_OPEN = "open-"
+
+
+class SeriesTooLarge(Exception):
+    """A series has as many objects as are allowed."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """The folder of a complete series."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def series(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def label(self) -> str:
+        """For logs; not derived from patient data."""
+        return self.name[:8] + self.name[self.name.index(".") :][:5]
+
+    @property
+    def objects(self) -> Path:
+        return self.folder / "objects"
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results"
+
+    @property
+    def overview(self) -> Path:
+        return self.folder / "overview.dcm"
+
+    @property
+    def sent(self) -> Path:
+        return self.folder / "sent"
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The contents of ``status.json``; empty if there is none, or a damaged one."""
+        with contextlib.suppress(OSError, ValueError):
+            stored = read_json(self.folder / "status.json")
+            return stored if isinstance(stored, dict) else {}
+        return {}
+
+    def note(self, **facts: Any) -> None:
+        """Add to ``status.json``; raises ``OSError``."""
+        atomic_files.write_json(self.folder / "status.json", {**self.status, **facts})
+
+
+@dataclass
+class Arrival:
+    """A series that arrives.
+
+    Attributes:
+      last: ``time.monotonic()`` of its last object.
+    """
+
+    last: float
+    names: set[str] = field(default_factory=set)
+
+
+class Spool:
+    """The series of a node. Objects may be stored by many threads; one thread does the rest."""
+
+    def __init__(self, folder: Path, max_slices: int = 3000) -> None:
+        self.folder, self._max_slices = folder, max_slices
+        self._lock = threading.Lock()
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        shutil.rmtree(folder / _TEMPORARY, ignore_errors=True)
+        for name in (*STATES, _TEMPORARY):
+            (folder / name).mkdir(exist_ok=True)
+        self._arrivals = {
+            path.name: Arrival(time.monotonic(), set(_names(path / "objects")))
+            for path in (folder / ARRIVING).iterdir()
+        }
+        #: Token and series of the associations that are storing.
+        self._open: dict[threading.Thread, tuple[str, set[str]]] = {}
+
+    def free_bytes(self) -> int:
+        """Free space on the disk."""
+        return shutil.disk_usage(self.folder).free
+
+    def store(
+        self, series_uid: str, instance_uid: str, data: bytes, association: threading.Thread
+    ) -> None:
+        """Write an object; it is on the disk, under its name, when this returns.
+
+        Raises:
+          SeriesTooLarge: The series has too many objects.
+          OSError: It cannot be written.
+        """
+        series, name = _short_hash(series_uid), f"{_short_hash(instance_uid)}.dcm"
+        temporary = self.folder / _TEMPORARY / uuid.uuid4().hex
+        try:
+            with open(temporary, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            with self._lock:
+                objects = self._arriving_folder(series, association)
+                arrival = self._arrivals[series]
+                if name not in arrival.names and len(arrival.names) >= self._max_slices:
+                    raise SeriesTooLarge
+                os.replace(temporary, objects / name)
+                arrival.names.add(name)
+                arrival.last = time.monotonic()
+                # The descriptor stays valid if the folder is renamed.
+                descriptor = os.open(objects, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _arriving_folder(self, series: str, association: threading.Thread) -> Path:
+        """The folder for objects of a series, marked as in use by an association."""
+        folder = self.folder / ARRIVING / series
+        if series not in self._arrivals:
+            (folder / "objects").mkdir(parents=True, exist_ok=True)
+            atomic_files.sync_folder(folder)
+            atomic_files.sync_folder(folder.parent)
+            self._arrivals[series] = Arrival(time.monotonic())
+        token, stored = self._open.setdefault(association, (uuid.uuid4().hex, set()))
+        if series not in stored or not (folder / f"{_OPEN}{token}").exists():
+            (folder / f"{_OPEN}{token}").touch()
+            # A new association repeats what an interrupted one did not finish.
+            for marker in self._interrupted_markers(folder):
+                marker.unlink()
+            atomic_files.sync_folder(folder)
+            stored.add(series)
+        return folder / "objects"
+
+    def release(self, association: threading.Thread) -> None:
+        """The association ended normally: everything that it had to store has arrived."""
+        with self._lock:
+            token, stored = self._open.pop(association, ("", set()))
+            for series in stored:
+                (self.folder / ARRIVING / series / f"{_OPEN}{token}").unlink(missing_ok=True)
+
+    def _interrupted_markers(self, folder: Path) -> list[Path]:
+        live = {token for thread, (token, _) in self._open.items() if thread.is_alive()}
+        return [
+            path for path in folder.glob(f"{_OPEN}*") if path.name.removeprefix(_OPEN) not in live
+        ]
+
+    def silent(self) -> list[tuple[str, float, bool]]:
+        """Each arriving series: its name, seconds without a new object, whether interrupted."""
+        with self._lock:
+            for thread in [thread for thread in self._open if not thread.is_alive()]:
+                del self._open[thread]
+            now = time.monotonic()
+            return [
+                (
+                    series,
+                    now - arrival.last,
+                    bool(self._interrupted_markers(self.folder / ARRIVING / series)),
+                )
+                for series, arrival in self._arrivals.items()
+            ]
+
+    def arriving_objects(self, series: str) -> list[Path]:
+        """The objects of a series that arrives."""
+        folder = self.folder / ARRIVING / series / "objects"
+        return [folder / name for name in sorted(_names(folder))]
+
+    def complete(self, series: str, made_by: dict[str, str]) -> tuple[Job, bool]:
+        """Queue a series that has arrived; returns it, and whether it is new.
+
+        Objects of the same series that arrived earlier belong to it: an archive may send the rest
+        later. A series is not new if it is in the spool with the same objects, and not failed, nor
+        predicted by another algorithm than ``made_by``.
+        """
+        with self._lock:
+            folder = self.folder / ARRIVING / series
+            objects = folder / "objects"
+            for job in self._jobs_of(series):
+                for name in set(_names(job.objects)) - set(_names(objects)):
+                    os.link(job.objects / name, objects / name)
+            for marker in folder.glob(f"{_OPEN}*"):
+                marker.unlink()
+            name = f"{series}.{_content_hash(objects)}"
+            del self._arrivals[series]
+            for job in self._jobs_of(series):
+                known = job.status.get("made_by", made_by) == made_by
+                if job.name == name and job.folder.parent.name != FAILED and known:
+                    shutil.rmtree(folder)
+                    return job, False
+                if job.name == name or job.folder.parent.name in (QUEUED, FAILED):
+                    self._remove(job.folder)
+            atomic_files.sync_folder(objects)
+            return self._renamed(folder, QUEUED, name), True
+
+    def incomplete(self, series: str, facts: dict[str, Any]) -> Job:
+        """Move a series that arrives to the failed ones."""
+        with self._lock:
+            folder = self.folder / ARRIVING / series
+            for marker in folder.glob(f"{_OPEN}*"):
+                marker.unlink()
+            del self._arrivals[series]
+            name = f"{series}.{_content_hash(folder / 'objects')}"
+            self._remove(self.folder / FAILED / name)
+            Job(folder).note(**facts)
+            return self._renamed(folder, FAILED, name)
+
+    def move(self, job: Job, state: str, **facts: Any) -> Job:
+        """Change the state of a series; ``facts`` go to ``status.json``. Raises ``OSError``."""
+        job.note(state=state, **facts)
+        with self._lock:
+            return self._renamed(job.folder, state, job.name)
+
+    def _renamed(self, folder: Path, state: str, name: str) -> Job:
+        target = self.folder / state / name
+        os.replace(folder, target)
+        atomic_files.sync_folder(target.parent)
+        atomic_files.sync_folder(folder.parent)
+        return Job(target)
+
+    def jobs(self, state: str) -> list[Job]:
+        """The series in a state, the oldest first."""
+        found = []
+        for path in (self.folder / state).iterdir():
+            with contextlib.suppress(FileNotFoundError):  # renamed by another thread
+                found.append((path.stat().st_mtime_ns, path.name, Job(path)))
+        return [job for *_, job in sorted(found, key=lambda each: each[:2])]
+
+    def counts(self) -> dict[str, int]:
+        """Number of series by state."""
+        return {state: len(os.listdir(self.folder / state)) for state in STATES}
+
+    def expire(self, older_than_s: float) -> list[Job]:
+        """Remove what is done or failed for longer; returns it."""
+        limit = time.time() - older_than_s
+        jobs = [*self.jobs(DONE), *self.jobs(FAILED)]
+        expired = [job for job in jobs if _since(job) < limit]
+        for job in expired:
+            self._remove(job.folder)
+        return expired
+
+    def _jobs_of(self, series: str) -> list[Job]:
+        states = (QUEUED, SENDING, DONE, FAILED)
+        return [job for state in states for job in self.jobs(state) if job.series == series]
+
+    def _remove(self, folder: Path) -> None:
+        """Remove a series; not half of it, if the node is killed."""
+        if folder.exists():
+            trash = self.folder / _TEMPORARY / uuid.uuid4().hex
+            os.replace(folder, trash)
+            shutil.rmtree(trash, ignore_errors=True)
+
+
+def _since(job: Job) -> float:
+    """Time of the last change of the status, seconds since the epoch."""
+    with contextlib.suppress(OSError):
+        return (job.folder / "status.json").stat().st_mtime
+    return time.time()
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _content_hash(objects: Path) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(_names(objects)):
+        digest.update(f"{name} {atomic_files.sha256_of(objects / name)}\n".encode())
+    return digest.hexdigest()[:16]

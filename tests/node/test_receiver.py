@@ -1,0 +1,248 @@
+"""What a node accepts, what it refuses, and that it answers the next one every time."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pydicom
+import pytest
+
+pytest.importorskip("pynetdicom", reason="pynetdicom is missing (pip install 'liver_tf[pacs]')")
+pytest.importorskip("prometheus_client", reason="prometheus_client is missing (extra pacs)")
+
+from liver_tf.node.monitor import Monitor
+from liver_tf.node.receiver import transfer_syntaxes
+from tests.builders import mutated_associations
+from tests.builders.dicom_node import (
+    Archive,
+    associated,
+    echo,
+    running_node,
+    send,
+    wait_for,
+    write_series,
+)
+
+
+@pytest.fixture
+def node(tmp_path):
+    with running_node(tmp_path / "spool", None, complete_after=600) as node:
+        yield node
+
+
+@pytest.fixture
+def paths(tmp_path):
+    return write_series(tmp_path / "series")
+
+
+def stored(node):
+    return sorted((node.spool.folder / "arriving").rglob("*.dcm"))
+
+
+def test_what_is_acknowledged_is_on_the_disk_as_it_was_sent(node, paths, monkeypatch):
+    synced = []
+    real = __import__("os").fsync
+    monkeypatch.setattr("os.fsync", lambda number: (synced.append(number), real(number)))
+    assert send(node.receiver.port, paths) == [0] * len(paths)
+    assert len(synced) >= 2 * len(paths)  # each file and its folder
+    sent = {one.SOPInstanceUID: one for one in map(pydicom.dcmread, paths)}
+    for path in stored(node):
+        one = pydicom.dcmread(path)
+        assert one == sent.pop(one.SOPInstanceUID)
+        assert one.file_meta.TransferSyntaxUID == pydicom.uid.ExplicitVRLittleEndian
+    assert not sent
+    assert all("1.2.826" not in str(path) for path in stored(node))
+
+
+def test_only_titles_of_the_list_may_connect(node):
+    assert echo(node.receiver.port)
+    assert not echo(node.receiver.port, title="STRANGER")
+    assert not echo(node.receiver.port, called="OTHER")
+    assert node.receiver.rejected["unknown title"] >= 1
+    assert echo(node.receiver.port)
+
+
+def test_too_many_associations_are_rejected(tmp_path):
+    with running_node(tmp_path / "spool", None, max_associations=2) as node:
+        port = node.receiver.port
+        with associated(port) as one, associated(port) as two:
+            assert one.is_established
+            assert two.is_established
+            assert not echo(port)
+        wait_for(lambda: echo(port))
+        assert node.receiver.rejected == {"busy": 1}
+
+
+@pytest.mark.parametrize("reason", ["free", "write", "slices"])
+def test_without_resources_an_object_is_refused_with_a700(tmp_path, paths, monkeypatch, reason):
+    options = {"free": {"min_free_gb": 1e9}, "slices": {"max_slices": 2}}.get(reason, {})
+    with running_node(tmp_path / "spool", None, complete_after=600, **options) as node:
+        if reason == "write":
+            error = OSError(28, "No space left on device")
+            monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(error))
+        statuses = send(node.receiver.port, paths[:3])
+        monkeypatch.undo()
+        assert statuses == ([0, 0, 0xA700] if reason == "slices" else [0xA700] * 3)
+        assert len(stored(node)) == statuses.count(0)
+        assert list((node.spool.folder / "temporary").iterdir()) == []
+        assert echo(node.receiver.port)
+
+
+def test_objects_that_contradict_their_request_are_refused(node, tmp_path, paths):
+    other = pydicom.dcmread(paths[0])
+    del other.SeriesInstanceUID
+    with associated(node.receiver.port) as association:
+        assert association.send_c_store(other).Status == 0xC000
+        other.SeriesInstanceUID = "not a UID"
+        assert association.send_c_store(other).Status == 0xC000
+    assert send(node.receiver.port, paths[:1]) == [0]
+    assert node.receiver.answers == {0xC000: 2, 0: 1}
+
+
+def test_an_object_that_is_too_long_ends_its_association(tmp_path, paths):
+    large = pydicom.dcmread(paths[0])
+    large.add_new("PixelData", "OW", bytes(12 << 20))
+    with running_node(tmp_path / "spool", None, max_object_mb=1) as node:
+        with associated(node.receiver.port) as association:
+            association.send_c_store(large)
+            wait_for(lambda: not association.is_established)
+        assert stored(node) == []
+        assert send(node.receiver.port, paths) == [0] * 5
+
+
+def test_silent_clients_are_disconnected(tmp_path):
+    """Nothing sent; the start of a PDU; a length of 4 GiB."""
+    with running_node(tmp_path / "spool", None, timeout=1) as node:
+        port = node.receiver.port
+        links = [socket.create_connection(("127.0.0.1", port)) for _ in range(3)]
+        links[1].sendall(b"\x01\x00\x00\x00\x01\x00part")
+        links[2].sendall(b"\x01\x00\xff\xff\xff\xffpart")
+        assert echo(port)
+        for link in links:
+            link.settimeout(10)
+            assert link.recv(100) in (b"", link.recv(100))
+            link.close()
+        wait_for(lambda: node.receiver.associations == 0)
+
+
+def test_compressed_transfer_syntaxes_are_accepted_if_they_can_be_decoded(node):
+    names = [syntax.name for syntax in transfer_syntaxes()]
+    assert names[:2] == ["Explicit VR Little Endian", "Implicit VR Little Endian"]
+    with associated(node.receiver.port, syntax=str(pydicom.uid.RLELossless)) as association:
+        accepted = {context.abstract_syntax for context in association.accepted_contexts}
+    assert pydicom.uid.CTImageStorage in accepted
+
+
+def damaged_associations(node, paths, count, seed):
+    port = node.receiver.port
+    pieces = mutated_associations.record(port, lambda through: send(through, paths[:2]))
+    assert len(pieces) >= 3  # request, two objects, release
+    random = np.random.default_rng(seed)
+    for number in range(count):
+        mutated_associations.play(port, pieces, random)
+        assert echo(port), number
+    wait_for(lambda: node.receiver.associations == 0, 60)
+
+
+@pytest.mark.parametrize("count", [25, pytest.param(1000, marks=pytest.mark.long)])
+def test_the_next_good_association_is_answered_after_a_damaged_one(tmp_path, paths, count):
+    before = threading.active_count()
+    options = {"complete_after": 0.5, "incomplete_after": 2, "timeout": 3}
+    with running_node(tmp_path / "spool", None, **options) as node:
+        damaged_associations(node, paths, count, seed=count)
+    wait_for(lambda: threading.active_count() <= before + 1)
+
+
+def test_health_and_metrics_are_answered_on_the_loopback_interface(node, paths):
+    monitor = Monitor(node, 0)
+    address = f"http://127.0.0.1:{monitor.port}"
+    try:
+        send(node.receiver.port, paths)
+        with urllib.request.urlopen(f"{address}/health", timeout=5) as answer:
+            facts = json.load(answer)
+        assert facts["problems"] == []
+        assert facts["series"]["arriving"] == 1
+        with urllib.request.urlopen(f"{address}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+        assert 'liver_tf_node_objects_total{status="0000"} 5.0' in text
+        assert 'liver_tf_node_series{state="arriving"} 1.0' in text
+        assert "process_resident_memory_bytes" in text
+        assert "SECRET" not in text
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{address}/other", timeout=5)
+        node.receiver.has_space = lambda: False
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            urllib.request.urlopen(f"{address}/health", timeout=5)
+    finally:
+        monitor.stop()
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """Folder with an authority and certificates of a node, a client, and a stranger's."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is missing (apt-get install openssl)")
+    folder = tmp_path_factory.mktemp("certificates")
+
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+    for authority, names in (("authority", ("node", "client")), ("other", ("stranger",))):
+        make = ("req", "-newkey", "rsa:2048", "-nodes", "-days", "2")
+        subject = ("-subj", f"/CN={authority}")
+        files = ("-keyout", f"{authority}.key", "-out", f"{authority}.pem")
+        openssl(*make, "-x509", *subject, *files)
+        for name in names:
+            files = ("-keyout", f"{name}.key", "-out", f"{name}.csr")
+            openssl(*make, "-subj", f"/CN={name}", *files)
+            by = ("-CA", f"{authority}.pem", "-CAkey", f"{authority}.key", "-CAcreateserial")
+            files = ("-in", f"{name}.csr", "-out", f"{name}.pem", "-extfile", "names")
+            openssl("x509", "-req", "-days", "2", *by, *files)
+    return folder
+
+
+def context(folder, name, protocol=ssl.PROTOCOL_TLS_CLIENT):
+    made = ssl.SSLContext(protocol)
+    made.verify_mode = ssl.CERT_REQUIRED
+    made.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
+    made.load_verify_locations(folder / "authority.pem")
+    return made
+
+
+def test_with_tls_only_nodes_with_a_certificate_are_answered(
+    certificates, paths, tmp_path, intensity_cascade
+):
+    server = context(certificates, "node", ssl.PROTOCOL_TLS_SERVER)
+    options = {
+        "tls_certificate": certificates / "node.pem",
+        "tls_key": certificates / "node.key",
+        "tls_authority": certificates / "authority.pem",
+        "timeout": 2,
+    }
+    client = context(certificates, "client")
+    with (
+        Archive(tls=server).running() as archive,
+        running_node(
+            tmp_path / "spool", intensity_cascade(), send_to=[archive.name], **options
+        ) as node,
+    ):
+        port = node.receiver.port
+        assert not echo(port)
+        assert not echo(port, tls=context(certificates, "stranger"))
+        silent = socket.create_connection(("127.0.0.1", port))
+        started = time.monotonic()
+        assert echo(port, tls=client)
+        assert time.monotonic() - started < 2  # not blocked by the silent one
+        silent.close()
+        assert send(port, paths, tls=client) == [0] * 5
+        wait_for(lambda: len(archive.received) == 3)

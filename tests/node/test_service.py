@@ -1,0 +1,220 @@
+"""From a series that arrives to results that are sent: once, whatever happens in between."""
+
+from __future__ import annotations
+
+import logging
+
+import pydicom
+import pytest
+
+from liver_tf.node import service
+from liver_tf.node.node_settings import ListenSettings
+from liver_tf.node.spool import DONE, FAILED, QUEUED, SENDING
+from liver_tf.options import OptionError
+from liver_tf.refusals import Refusal
+
+pytest.importorskip("pynetdicom", reason="pynetdicom is missing (pip install 'liver_tf[pacs]')")
+pytest.importorskip("prometheus_client", reason="prometheus_client is missing (extra pacs)")
+pytest.importorskip("highdicom", reason="highdicom is missing (extra dicom-seg)")
+
+from tests.builders import dicom_node
+from tests.builders.dicom_node import Archive, running_node, send, wait_for, write_series
+
+
+@pytest.fixture(scope="module")
+def cascade(intensity_cascade):
+    return intensity_cascade()
+
+
+@pytest.fixture
+def archive():
+    with Archive().running() as archive:
+        yield archive
+
+
+def states(node):
+    return {state: count for state, count in node.spool.counts().items() if count}
+
+
+def test_a_series_comes_back_as_seg_sr_and_overview(cascade, archive, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    paths = write_series(tmp_path / "series")
+    with running_node(tmp_path / "spool", cascade, send_to=[archive.name]) as node:
+        assert dicom_node.echo(node.receiver.port)
+        assert send(node.receiver.port, paths) == [0] * len(paths)
+        wait_for(lambda: states(node) == {DONE: 1})
+    assert archive.modalities == ["OT", "SEG", "SR"]
+    source = pydicom.dcmread(paths[0])
+    for one in archive.received:
+        for keyword in ("StudyInstanceUID", "PatientID", "PatientName", "AccessionNumber"):
+            assert one[keyword].value == source[keyword].value
+    by_modality = {one.Modality: one for one in archive.received}
+    referred = str(by_modality["SR"])
+    assert by_modality["SEG"].SOPInstanceUID in referred
+    overview = by_modality["OT"]
+    assert (overview.SamplesPerPixel, overview.BurnedInAnnotation) == (3, "NO")
+    assert overview.pixel_array.std() > 10
+    (job,) = node.spool.jobs(DONE)
+    # Neither the log nor the state names the patient.
+    for text in (caplog.text, (job.folder / "status.json").read_text()):
+        assert "SECRET" not in text.upper()
+        assert "1.2.826" not in text
+    assert job.status["made_by"]["model"] == "ab12"
+    assert (tmp_path / "spool").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_series_sent_twice_is_predicted_and_answered_once(cascade, archive, tmp_path):
+    paths = write_series(tmp_path / "series")
+    with running_node(tmp_path / "spool", cascade, send_to=[archive.name]) as node:
+        send(node.receiver.port, paths)
+        wait_for(lambda: states(node) == {DONE: 1})
+        send(node.receiver.port, paths)
+        wait_for(lambda: node.outcomes["repeated"] == 1)
+        assert node.outcomes["predicted"] == 1
+    # Also after a restart; other weights predict it again.
+    for weights, outcome in (("ab12", "repeated"), ("cd34", "predicted")):
+        options = {"send_to": [archive.name], "weights": weights}
+        with running_node(tmp_path / "spool", cascade, **options) as node:
+            send(node.receiver.port, paths)
+            wait_for(lambda: node.outcomes[outcome] == 1)  # noqa: B023
+            wait_for(lambda: states(node) == {DONE: 1})
+    assert archive.modalities == sorted(["OT", "SEG", "SR"] * 2)
+    assert len({one.SOPInstanceUID for one in archive.received}) == 6
+
+
+def test_two_series_at_once_stay_apart(cascade, archive, tmp_path):
+    first = write_series(tmp_path / "one", 1)
+    second = write_series(tmp_path / "two", 2)
+    mixed = [path for pair in zip(first, second, strict=True) for path in pair]
+    with running_node(tmp_path / "spool", cascade, send_to=[archive.name]) as node:
+        send(node.receiver.port, mixed)
+        wait_for(lambda: states(node) == {DONE: 2})
+    assert archive.modalities == sorted(["OT", "SEG", "SR"] * 2)
+    studies = sorted(one.StudyInstanceUID for one in archive.received)
+    assert studies == sorted(pydicom.dcmread(path).StudyInstanceUID for path in mixed[:2] * 3)
+
+
+def test_an_interrupted_series_waits_for_the_rest(cascade, archive, tmp_path):
+    paths = write_series(tmp_path / "series")
+    options = {"send_to": [archive.name], "incomplete_after": 1.5}
+    with running_node(tmp_path / "spool", cascade, **options) as node:
+        with dicom_node.associated(node.receiver.port) as association:
+            assert association.send_c_store(paths[0]).Status == 0
+            association.abort()
+        wait_for(lambda: states(node) == {FAILED: 1})
+        (job,) = node.spool.jobs(FAILED)
+        assert job.status["code"] == "incomplete"
+        assert node.outcomes == {"incomplete": 1}
+        # The rest alone completes it: nothing that was acknowledged is lost.
+        send(node.receiver.port, paths[1:])
+        wait_for(lambda: states(node) == {DONE: 1})
+        (job,) = node.spool.jobs(DONE)
+        assert len(list(job.objects.iterdir())) == len(paths)
+    assert archive.modalities == ["OT", "SEG", "SR"]
+
+
+def test_an_archive_confirms_the_number_of_objects(cascade, archive, tmp_path):
+    paths = write_series(tmp_path / "series")
+    archive.listed = len(paths)
+    options = {"send_to": [archive.name], "find": archive.name}
+    with running_node(tmp_path / "spool", cascade, **options) as node:
+        send(node.receiver.port, paths[:3])
+        wait_for(lambda: node._asked)
+        assert states(node) == {"arriving": 1}
+        with dicom_node.associated(node.receiver.port) as association:
+            for path in paths[3:]:
+                association.send_c_store(path)
+            association.abort()  # complete nevertheless
+        wait_for(lambda: states(node) == {DONE: 1})
+
+
+def test_a_bad_series_gets_a_status_and_the_next_one_an_answer(cascade, archive, tmp_path, caplog):
+    bad, good = write_series(tmp_path / "bad", 1), write_series(tmp_path / "good", 2)
+    with running_node(tmp_path / "spool", cascade, send_to=[archive.name]) as node:
+        send(node.receiver.port, [*bad[:1], *bad[3:]])  # a slice is missing
+        send(node.receiver.port, good)
+        wait_for(lambda: states(node) == {DONE: 1, FAILED: 1})
+        (job,) = node.spool.jobs(FAILED)
+        assert job.status["code"] == "series-spacing"
+        assert job.status["remedy"]
+        assert "[series-spacing]" in caplog.text
+
+
+def test_results_wait_for_a_destination_and_are_sent_once(cascade, archive, tmp_path, monkeypatch):
+    monkeypatch.setattr("liver_tf.node.delivery.FIRST_PAUSE", 0.2)
+    paths = write_series(tmp_path / "series")
+    later = Archive("LATER")
+    options = {"send_to": [archive.name, later.name]}
+    archive.status = 0xA700
+    with running_node(tmp_path / "spool", cascade, **options) as node:
+        send(node.receiver.port, paths)
+        wait_for(lambda: node.delivery.failures > 4)
+        assert states(node) == {SENDING: 1}
+        archive.status = 0
+        wait_for(lambda: len(archive.received) == 3)
+    with later.running(), running_node(tmp_path / "spool", cascade, **options) as node:
+        wait_for(lambda: states(node) == {DONE: 1})
+    assert len(archive.received) == len(later.received) == 3
+
+
+def test_a_full_disk_is_waited_for(cascade, archive, tmp_path, monkeypatch):
+    paths = write_series(tmp_path / "series")
+    monkeypatch.setattr(service, "DISK_PAUSE", 0.2)
+    full = [True]
+    predict = service.predict_scan
+
+    def predict_scan(*arguments):
+        if full[0]:
+            raise OSError(28, "No space left on device")
+        return predict(*arguments)
+
+    monkeypatch.setattr(service, "predict_scan", predict_scan)
+    with running_node(tmp_path / "spool", cascade, send_to=[archive.name]) as node:
+        send(node.receiver.port, paths)
+        wait_for(lambda: states(node) == {QUEUED: 1})
+        full[0] = False
+        wait_for(lambda: states(node) == {DONE: 1})
+
+
+def test_what_is_old_is_removed(cascade, tmp_path):
+    paths = write_series(tmp_path / "series")
+    with running_node(tmp_path / "spool", cascade, keep="1s") as node:
+        send(node.receiver.port, paths)
+        wait_for(lambda: node.outcomes["predicted"] == 1)
+        wait_for(lambda: states(node) == {})
+
+
+def test_a_series_that_kills_the_node_is_given_up(cascade, tmp_path):
+    paths = write_series(tmp_path / "series")
+    options = {"complete_after": 600}
+    with running_node(tmp_path / "spool", cascade, **options) as node:
+        send(node.receiver.port, paths)
+    (series,) = node.spool._arrivals
+    job, is_new = node.spool.complete(series, {})
+    assert is_new
+    job.note(attempts=service.MOST_ATTEMPTS)
+    node.step()
+    (job,) = node.spool.jobs(FAILED)
+    assert job.status["code"] == "node-killed"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "name who may connect"),
+        ({"send_to": ["ARCHIVE"]}, "send_to: expected AE_TITLE@HOST:PORT"),
+        ({"send_to": ["A@h:99999"]}, "send_to: expected AE_TITLE@HOST:PORT"),
+        ({"allow": ["x" * 17]}, "allow: expected 1 to 16 characters"),
+        ({"allow": ["A"], "keep": "soon"}, "keep: expected a number with s, m, h or d"),
+        ({"allow": ["A"], "tls_key": "k"}, "go together"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(options, message):
+    with pytest.raises(OptionError, match=message):
+        ListenSettings.of(**options)
+
+
+def test_missing_packages_are_named(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "prometheus_client", None)
+    with pytest.raises(Refusal, match="node-packages"):
+        service.require_packages()
