@@ -23,12 +23,15 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running_archive(folder: Path, client_port: int) -> Iterator[int]:
+def running_archive(
+    folder: Path, client_port: int, node: tuple[str, int] | None = None
+) -> Iterator[int]:
     """Run an archive that accepts connections from this machine only; yield its DICOM port.
 
     Args:
       folder: Folder for its storage, configuration and log.
       client_port: Port to which it sends the results of C-MOVE.
+      node: AE title and port of a node to which it forwards CT series, as docs/pacs.md says.
     """
     port = free_port()
     configuration = {
@@ -43,21 +46,14 @@ def running_archive(folder: Path, client_port: int) -> Iterator[int]:
         "DicomCheckModalityHost": True,
         "DicomAlwaysAllowEcho": False,
         "DicomAlwaysAllowStore": False,
-        "DicomModalities": {
-            "client": {
-                "AET": CLIENT,
-                "Host": "127.0.0.1",
-                "Port": client_port,
-                "AllowEcho": True,
-                "AllowStore": True,
-                "AllowFind": True,
-                "AllowMove": True,
-                "AllowGet": True,
-            }
-        },
+        "DicomModalities": {"client": _modality(CLIENT, client_port)},
         "OverwriteInstances": False,
     }
     (folder / "storage").mkdir(parents=True)
+    if node:
+        (folder / "liver.lua").write_text(_documented_script(), encoding="utf-8")
+        configuration["DicomModalities"]["liver"] = _modality(*node)
+        configuration |= {"LuaScripts": [str(folder / "liver.lua")], "StableAge": 1}
     (folder / "orthanc.json").write_text(json.dumps(configuration), encoding="utf-8")
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen(
@@ -73,6 +69,17 @@ def running_archive(folder: Path, client_port: int) -> Iterator[int]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(20)
+
+
+def _modality(title: str, port: int) -> dict[str, object]:
+    kinds = ("Echo", "Store", "Find", "Move", "Get")
+    allowed = {f"Allow{kind}": True for kind in kinds}
+    return {"AET": title, "Host": "127.0.0.1", "Port": port, **allowed}
+
+
+def _documented_script() -> str:
+    page = Path(__file__).parents[2] / "docs" / "pacs.md"
+    return page.read_text(encoding="utf-8").partition("```lua\n")[2].partition("```")[0]
 
 
 def _wait_for(port: int, process: subprocess.Popen, log: Path, seconds: float = 30) -> None:

@@ -1,0 +1,76 @@
+"""A real archive forwards series to the node by the script of docs/pacs.md, and gets results."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pydicom
+import pytest
+
+pytest.importorskip("pynetdicom", reason="pynetdicom is missing (pip install 'liver_tf[pacs]')")
+pytest.importorskip("prometheus_client", reason="prometheus_client is missing (extra pacs)")
+pytest.importorskip("highdicom", reason="highdicom is missing (extra dicom-seg)")
+
+from liver_tf.node.delivery import result_files
+from liver_tf.node.spool import DONE
+from tests.builders.archive_client import Us, same
+from tests.builders.dicom_node import NODE, running_node, wait_for, write_series
+from tests.builders.orthanc import ARCHIVE, ORTHANC, free_port, running_archive
+
+if ORTHANC is None:
+    pytest.skip("Orthanc is missing (apt-get install orthanc)", allow_module_level=True)
+
+
+@pytest.mark.parametrize("find", [False, True], ids=["silence", "c-find"])
+def test_the_archive_forwards_series_and_gets_seg_sr_and_overview(
+    intensity_cascade, tmp_path, find
+):
+    us, node_port = Us(free_port()), free_port()
+    paths = [path for number in (1, 2) for path in write_series(tmp_path / str(number), number)]
+    with running_archive(tmp_path / "orthanc", us.port, (NODE, node_port)) as port:
+        archive = f"{ARCHIVE}@127.0.0.1:{port}"
+        options = {"find": archive} if find else {}
+        with running_node(
+            *(tmp_path / "spool", intensity_cascade()),
+            port=node_port,
+            send_to=[archive],
+            segments="lesion",
+            **options,
+        ) as node:
+            us.send(port, paths)
+            wait_for(lambda: node.spool.counts()[DONE] == 2, 90)
+        for job in node.spool.jobs(DONE):
+            objects = [pydicom.dcmread(path) for path in sorted(job.objects.iterdir())]
+            study = objects[0].StudyInstanceUID
+            got = us.get(port, "STUDY", StudyInstanceUID=study)
+            sent = result_files(job)
+            assert [path.name for path in sent] == [
+                "segmentation.dcm",
+                "report.dcm",
+                "overview.dcm",
+            ]
+            # SEG, SR and overview are beside the series, bit by bit as they were sent.
+            same(got, [*job.objects.iterdir(), *sent])
+            (found,) = us.find(
+                port, "STUDY", StudyInstanceUID=study, ModalitiesInStudy="", PatientID=""
+            )
+            assert set(found.ModalitiesInStudy) == {"CT", "OT", "SEG", "SR"}
+            assert found.PatientID == objects[0].PatientID
+            # The report refers to the segmentation and to slices of the series.
+            by_modality = {one.Modality: one for one in got}
+            referred = {
+                item.ReferencedSOPInstanceUID
+                for part in by_modality["SR"].CurrentRequestedProcedureEvidenceSequence
+                for series in part.ReferencedSeriesSequence
+                for item in series.ReferencedSOPSequence
+            }
+            assert by_modality["SEG"].SOPInstanceUID in referred
+            assert {one.SOPInstanceUID for one in objects} <= referred
+        if shutil.which("dsrdump"):
+            (tmp_path / "fetched.dcm").unlink(missing_ok=True)
+            by_modality["SR"].save_as(tmp_path / "fetched.dcm", enforce_file_format=True)
+            done = subprocess.run(
+                ["dsrdump", tmp_path / "fetched.dcm"], capture_output=True, text=True, check=True
+            )
+            assert "Imaging Measurement Report" in done.stdout
