@@ -13,6 +13,8 @@ const state = { view: "axial", window: [...data.fine_hu], chosen: -1, zoom: 1, c
 // The last index of each plane, and what the canvas shows.
 const last = { axial: data.first };
 let shown = null;
+// Of the canvas, in CSS pixels: asking for it would lay the page out again for every slice.
+let shownWidth = 0;
 
 const plane = () => planes[state.view];
 const index = () => Number(position.value);
@@ -27,7 +29,8 @@ function fit() {
   const above = byId("stage").getBoundingClientRect().top + scrollY;
   const tall = beside ? innerHeight - above - 190 : innerHeight / 2 - 60;
   const scale = Math.min(room / wide, Math.max(tall, 220) / high);
-  canvas.style.width = `${Math.floor(wide * scale)}px`;
+  shownWidth = Math.floor(wide * scale);
+  canvas.style.width = `${shownWidth}px`;
   canvas.style.height = `${Math.floor(high * scale)}px`;
   canvas.width = Math.floor(wide * scale * ratio());
   canvas.height = Math.floor(high * scale * ratio());
@@ -41,7 +44,7 @@ function showScale() {
   const shownMm = (width * mm[0]) / state.zoom;
   const length = [1, 2, 5, 10, 20, 50, 100, 200].filter((each) => each <= 0.3 * shownMm).pop() ?? 1;
   scale.textContent = `${length} mm`;
-  scale.style.width = `${(canvas.clientWidth * length) / shownMm}px`;
+  scale.style.width = `${(shownWidth * length) / shownMm}px`;
 }
 
 // From pixels of the plane to pixels of the canvas: scale and offset.
@@ -56,14 +59,18 @@ function mapping() {
   };
 }
 
-function paint({ hu, width, height }) {
+function paint({ fine, wide, width, height }) {
   const [low, high] = state.window;
   const image = new ImageData(width, height);
   const words = new Uint32Array(image.data.buffer);
   const scale = 255 / (high - low);
-  for (let i = 0; i < hu.length; i++) {
-    const grey = Math.max(0, Math.min(255, Math.round((hu[i] - low) * scale)));
-    words[i] = 0xff000000 | (grey << 16) | (grey << 8) | grey;
+  const greyLevels = (hus) => Uint32Array.from(hus, (hu) => {
+    const grey = Math.max(0, Math.min(255, Math.round((hu - low) * scale)));
+    return 0xff000000 | (grey << 16) | (grey << 8) | grey;
+  });
+  const [ofFine, ofWide] = [fineHu, wideHu].map(greyLevels);
+  for (let i = 0; i < words.length; i++) {
+    words[i] = wide && !inFine[wide[i]] ? ofWide[wide[i]] : ofFine[fine[i]];
   }
   Object.assign(offscreen.canvas, { width, height });
   offscreen.putImageData(image, 0, 0);
@@ -115,10 +122,10 @@ function drawOutlines(codes) {
     if (number && one.label > 1) {
       const its = (code) => isClass(code) && Math.floor(code / data.code) === number;
       context.fillStyle = `${one.colour}59`;
-      context.fill(onCanvas(outlineOf(codes, plane(), its)));
+      context.fill(onCanvas(outlineOf(codes, its)));
     }
     if (boxes[i].checked) {
-      const path = onCanvas(outlineOf(codes, plane(), isClass));
+      const path = onCanvas(outlineOf(codes, isClass));
       strokeWithHalo(path, one.colour, one.dashes, one.label === 1 ? 1.2 : 1.9);
     }
   }
@@ -199,10 +206,10 @@ async function draw() {
   last[state.view] = index();
   describe();
   showScale();
-  const slice = await huOfSlice(state.view, index(), state.window);
+  const slice = await picturesOf(state.view, index(), state.window);
   if (mine !== drawing) return; // something else was requested meanwhile
   const codes = codesOf(state.view, index());
-  shown = { ...slice, codes };
+  shown = { ...slice, codes: codes.codes };
   paint(slice);
   drawOutlines(codes);
   drawAxialPosition();
@@ -210,7 +217,7 @@ async function draw() {
   document.body.dataset.diameter = drawDiameter();
   document.body.dataset.drawn = index();
   if (state.view !== "axial") return;
-  for (const near of [index() + 1, index() - 1]) if (near in data.fine) greyOf("fine", near);
+  for (const near of [1, -1, 2, -2].map((by) => index() + by)) if (near in data.fine) greyOf("fine", near);
 }
 
 function go(to) {
@@ -275,7 +282,7 @@ function readOut(event) {
   let [sum, pixels] = [0, 0];
   for (let j = Math.max(0, py - 2); j <= Math.min(shown.height - 1, py + 2); j++) {
     for (let i = Math.max(0, px - 2); i <= Math.min(shown.width - 1, px + 2); i++) {
-      sum += shown.hu[j * shown.width + i];
+      sum += huAt(shown, j * shown.width + i);
       pixels++;
     }
   }

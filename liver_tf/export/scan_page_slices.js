@@ -55,24 +55,32 @@ async function levelsOf(view, index, kind) {
   return { grey, width, height: count };
 }
 
-// HU of a slice of a plane, float32; beyond the fine picture only if the window needs it.
-async function huOfSlice(view, index, [low, high]) {
+// The pictures of a slice of a plane; the wide one only if the window needs it.
+async function picturesOf(view, index, [low, high]) {
   const beyond = low < data.fine_hu[0] || high > data.fine_hu[1];
   const fine = await levelsOf(view, index, "fine");
   const wide = beyond ? await levelsOf(view, index, "wide") : null;
-  const hu = new Float32Array(fine.grey.length);
-  for (let i = 0; i < hu.length; i++) {
-    hu[i] = fineHu[fine.grey[i]];
-    const coarse = wide ? wideHu[wide.grey[i]] : hu[i];
-    if (coarse < data.fine_hu[0] || coarse > data.fine_hu[1]) hu[i] = coarse;
-  }
-  return { hu, width: fine.width, height: fine.height };
+  return { fine: fine.grey, wide: wide?.grey, width: fine.width, height: fine.height };
 }
 
-// Codes of a slice of a plane: label plus data.code times the number of the lesion.
+// Levels of the wide picture that the fine one shows in smaller steps.
+const inFine = Array.from(wideHu, (hu) => hu >= data.fine_hu[0] && hu <= data.fine_hu[1]);
+
+const huAt = ({ fine, wide }, i) => (wide && !inFine[wide[i]] ? wideHu[wide[i]] : fineHu[fine[i]]);
+
+// Codes of a slice of a plane, label plus data.code times the number of the lesion; and the places of
+// the pixels that have one.
 function codesOf(view, index) {
   const { width, height } = planes[view];
   const codes = new Uint32Array(width * height);
+  fillCodes(codes, view, index);
+  const coded = [];
+  for (let at = 0; at < codes.length; at++) if (codes[at]) coded.push(at);
+  return { codes, coded, width, height };
+}
+
+function fillCodes(codes, view, index) {
+  const { width } = planes[view];
   const each = (slice, use) => {
     const runs = data.runs[slice];
     for (let at = 0, i = 0; i < runs.length; i += 3) {
@@ -83,7 +91,7 @@ function codesOf(view, index) {
   };
   if (view === "axial") {
     each(index, (start, end, code) => codes.fill(code, start, end));
-    return codes;
+    return;
   }
   for (let z = 0; z < count; z++) {
     const to = (count - 1 - z) * width;
@@ -101,11 +109,10 @@ function codesOf(view, index) {
       });
     }
   }
-  return codes;
 }
 
 // Closed outlines along the edges of the pixels for which inside(code), as a path in pixels.
-function outlineOf(codes, { width, height }, inside) {
+function outlineOf({ codes, coded, width, height }, inside) {
   const next = new Map();
   const add = (from, to) => {
     const others = next.get(from);
@@ -113,8 +120,8 @@ function outlineOf(codes, { width, height }, inside) {
     else next.set(from, [to]);
   };
   const wide = width + 1;
-  for (let at = 0; at < codes.length; at++) {
-    if (!codes[at] || !inside(codes[at])) continue;
+  for (const at of coded) {
+    if (!inside(codes[at])) continue;
     const r = Math.floor(at / width);
     const c = at - r * width;
     const corner = r * wide + c;
