@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from liver_tf.scan_ranges import ScanRanges
+
 #: Kinds of a record set: computed phantoms; real scans with computed lesions; real scans.
 PHANTOM, IMPLANTED, REAL = DATA_KINDS = ("phantom", "implanted", "real")
 #: Further kinds of training data: several of the above; not stored.
@@ -26,12 +28,14 @@ class TrainedOn:
       phantoms: Number of phantoms.
       types_from: Kind of the record set from which lesion types were learned last, one of
         ``DATA_KINDS``; None if the network knows no types, or if it is unknown.
+      ranges: Of the scans; None if unknown, as for networks of earlier versions.
     """
 
     kind: str
     patients: int
     phantoms: int
     types_from: str | None = None
+    ranges: ScanRanges | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in (PHANTOM, MIXED, REAL) or self.types_from not in (None, *DATA_KINDS):
@@ -40,11 +44,20 @@ class TrainedOn:
             raise ValueError("trained_on: expected numbers of 0 or more")
 
     @classmethod
-    def of_set(cls, data: str, patients: int, *, typed: bool) -> "TrainedOn":
+    def of_set(
+        cls, data: str, patients: int, *, typed: bool, ranges: ScanRanges | None = None
+    ) -> "TrainedOn":
         """Training on one record set of the kind ``data``; ``typed``: with lesion types."""
         phantom = data == PHANTOM
         kind = MIXED if data == IMPLANTED else data
-        return cls(kind, 0 if phantom else patients, patients * phantom, data if typed else None)
+        types_from = data if typed else None
+        return cls(kind, 0 if phantom else patients, patients * phantom, types_from, ranges)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "TrainedOn":
+        """The inverse of ``asdict``; without ``ranges``, which earlier versions did not store."""
+        ranges = value.get("ranges")
+        return cls(**{**value, "ranges": ranges and ScanRanges.from_json(ranges)})
 
     def after(self, earlier: "TrainedOn") -> "TrainedOn":
         """Both, if the weights of this training started from those of ``earlier``."""
@@ -53,6 +66,7 @@ class TrainedOn:
             earlier.patients + self.patients,
             earlier.phantoms + self.phantoms,
             self.types_from,
+            joined_ranges([earlier, self]),
         )
 
     @property
@@ -67,6 +81,16 @@ def combined_kind(each: Iterable[TrainedOn | None]) -> str:
     if len(kinds) == 1:
         return kinds.pop()
     return UNKNOWN if UNKNOWN in kinds else MIXED
+
+
+def joined_ranges(each: Iterable[TrainedOn | None]) -> ScanRanges | None:
+    """The ranges of several training data; None if those of one of them are unknown."""
+    joined = None
+    for one in each:
+        if one is None or one.ranges is None:
+            return None
+        joined = one.ranges if joined is None else joined.joined(one.ranges)
+    return joined
 
 
 @dataclass(frozen=True)
@@ -85,6 +109,23 @@ class CascadeTrainedOn:
     def types_unvalidated(self) -> bool:
         """Whether a lesion network learned its types from computed lesions."""
         return any(one.types_unvalidated for one in self.lesion_networks if one)
+
+    @property
+    def ranges(self) -> dict[str, ScanRanges | None]:
+        """Ranges of the training scans by network; those of all lesion networks together."""
+        return {
+            "liver network": joined_ranges([self.liver_network]),
+            "lesion network": joined_ranges(self.lesion_networks),
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "CascadeTrainedOn":
+        """The inverse of ``to_json``."""
+        liver, *lesion = [
+            one and TrainedOn.from_json(one)
+            for one in (value["liver_network"], *value["lesion_networks"])
+        ]
+        return cls(liver, tuple(lesion))
 
     @property
     def notice(self) -> str:

@@ -31,6 +31,7 @@ GROUND = {
     "liver_tf.folder_lock",
     "liver_tf.machine",
     "liver_tf.run_files",
+    "liver_tf.scan_ranges",
     "liver_tf.trained_on",
     "liver_tf.quiet_tensorflow",
     "liver_tf.terminal_output",

@@ -108,6 +108,11 @@ def test_a_conversion_recognises_computed_files(mark, source, tiny_phantom, tmp_
     assert done.manifest.made_by["data"] == (mark or "real.json").removesuffix(".json")
 
 
+def counted(trained_on):
+    """Without the ranges of its scans, which other tests check."""
+    return trained_on and replace(trained_on, ranges=None)
+
+
 def job(folder, manifest, before=None):
     settings = PretrainSettings.of(network="lesion", records=folder, run="unused", image_size=32)
     protocol = Protocol("one", SCRATCH, (settings.schedule,))
@@ -120,7 +125,7 @@ def test_training_stores_what_it_learned_from(record_set, make_network):
     folder, manifest = record_set
     real = replace(manifest, made_by={"data": "real"})
     # 8 patients, of whom 2 are for testing.
-    assert job(folder, real).description().trained_on == TrainedOn("real", 6, 0, "real")
+    assert counted(job(folder, real).description().trained_on) == TrainedOn("real", 6, 0, "real")
     before = replace(make_network("lesion").description, trained_on=PHANTOMS)
     mixed = job(folder, real, before).description().trained_on
     assert mixed == TrainedOn("mixed", 6, 160, "real")
@@ -136,11 +141,11 @@ def test_sets_with_tissue_maps_are_phantoms(record_set):
     mapped = [replace(entry, details={"tissues": "phantom"}) for entry in manifest.cases]
     some = replace(manifest, cases=(*mapped[:3], *manifest.cases[3:]))
     names = [entry.case for entry in manifest.cases]
-    assert some.trained_on(names[:3], typed=False) == TrainedOn("phantom", 0, 3)
+    assert counted(some.trained_on(names[:3], typed=False)) == TrainedOn("phantom", 0, 3)
     assert some.trained_on(names[:4], typed=False) is None
     real = replace(some, made_by={"data": "real"})
-    assert real.trained_on(names[:3], typed=False) == TrainedOn("phantom", 0, 3)
-    assert real.trained_on(names[:4], typed=False) == TrainedOn("real", 4, 0)
+    assert counted(real.trained_on(names[:3], typed=False)) == TrainedOn("phantom", 0, 3)
+    assert counted(real.trained_on(names[:4], typed=False)) == TrainedOn("real", 4, 0)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from liver_tf.ct.scan import SourceGrid
 from liver_tf.ct.slices_csv import SliceRow
 from liver_tf.labels import HEALTHY, LITS, LIVER, LabelSet
 from liver_tf.phantom.tissue_codes import CODES, labels_of_codes
-from liver_tf.records.manifest import HAS_TISSUES
+from liver_tf.records.manifest import HAS_TISSUES, PIXEL_SPACING, SPACING
 from liver_tf.refusals import Refusal
 
 
@@ -121,7 +121,7 @@ def _slices_of_pair(
 ) -> Iterator[LabelledSlice]:
     notes.cautions += pair.cautions
     distance, row_mm, column_mm = pair.spacing_mm
-    notes.details["spacing_mm"] = "x".join(f"{step:.3f}" for step in pair.spacing_mm)
+    notes.details[SPACING] = "x".join(f"{step:.3f}" for step in pair.spacing_mm)
     notes.details["orientation"] = orientation_of(pair.source)
     check = MaskHuCheck()
     for index, (hu, labels) in enumerate(pair.slices()):
@@ -156,6 +156,8 @@ def _slice_of_row(task: CaseTask, row: SliceRow, index: int, notes: CaseNotes) -
         notes.details.setdefault(name, value)
     notes.details.setdefault("orientation", orientation_of(scan.source))
     in_plane = None if scan.spacing_mm is None else (scan.spacing_mm[1], scan.spacing_mm[2])
+    if in_plane:
+        notes.details.setdefault(PIXEL_SPACING, "x".join(f"{step:.3f}" for step in in_plane))
     return LabelledSlice(index, scan.hu[0], labels, in_plane, row.diagnosis)
 
 

@@ -18,6 +18,7 @@ from liver_tf.report.findings import COUNTS
 from liver_tf.report.page.render_markdown import escape
 from liver_tf.report.tables.paper_table import FEW, format_interval
 from liver_tf.statistics.bootstrap_intervals import LEAST_PATIENTS, Interval
+from liver_tf.trained_on import CascadeTrainedOn
 
 #: Measures on the card, by name in ``measures.json``.
 _MEASURES = ("success", "dice1", "dice2", "accuracy", "healthy_false_positive_rate")
@@ -47,6 +48,7 @@ def model_card(meaning: dict, measures: dict | None) -> str:
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         meaning=meaning,
         lesion=meaning["lesion_network"],
+        trained_ranges=CascadeTrainedOn.from_json(meaning["trained_on"]).ranges,
         postprocessing=PostProcessing(**meaning["postprocessing"]).text(),
         measures=measures,
         rows=_rows(measures) if measures else [],

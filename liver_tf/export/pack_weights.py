@@ -143,6 +143,7 @@ def _card(name: str, run: Path, description: Description, how: str, facts: dict[
         name=name,
         model=description,
         trained_on=asdict(description.trained_on),
+        ranges=description.trained_on.ranges and description.trained_on.ranges.text(),
         unvalidated=description.trained_on.types_unvalidated,
         postprocessing=how,
         split={part: len(cases) for part, cases in identity["split"].items()},

@@ -4,12 +4,16 @@ The limits are wide: a correct outline of a usual scan gets no caution, and a pa
 ``liver-cut`` only.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from liver_tf.ct.hu_plausibility import LARGEST_SHARE_OUTSIDE, PLAUSIBLE_MEAN_HU, SOFT_TISSUE_HU
+from liver_tf.ct.window import DEFAULT_WINDOW
 from liver_tf.inference.largest_component_3d import MOST_RUNS
 from liver_tf.inference.pixel_runs import components, holes, runs_of
 from liver_tf.refusals import Caution
+from liver_tf.scan_ranges import ScanRanges, ScanValues, outside_text
 
 #: From a small remnant after resection to severe polycystic disease.
 VOLUME_LIMITS_ML = (400.0, 4000.0)
@@ -60,10 +64,58 @@ def liver_cautions(
     return tuple(Caution(code, text) for code, text in found)
 
 
+def outside_training(
+    networks: Mapping[str, ScanRanges | None], scan: ScanValues
+) -> tuple[Caution, ...]:
+    """``training-range`` if a scan lies outside the training data of a network.
+
+    Args:
+      networks: As ``CascadeTrainedOn.ranges``.
+      scan: From ``scan_values``.
+    """
+    text = outside_text(networks, scan)
+    if not text:
+        return ()
+    text = f"outside the training data: {text}. The networks have not learned from such scans."
+    return (Caution("training-range", text),)
+
+
+def scan_values(
+    hu: np.ndarray,
+    liver: np.ndarray,
+    lesion: np.ndarray,
+    spacing_mm: Sequence[float] | None,
+    *,
+    whole: bool,
+    window: tuple[int, int] = DEFAULT_WINDOW,
+) -> ScanValues:
+    """The values of a scan that ``ScanRanges`` holds of the training scans.
+
+    Args:
+      hu, liver: As ``liver_cautions``.
+      lesion: bool of the same shape.
+      spacing_mm: Along (slices, rows, columns); None, or NaN between slices, if unknown.
+      whole: Whether the scan holds the whole liver.
+      window: (low, high) HU of the training records.
+    """
+    spacing = [float(mm) if np.isfinite(mm) else None for mm in spacing_mm or (np.nan,) * 3]
+    values = np.clip(hu[liver & ~lesion], *window)
+    known = [mm for mm in spacing if mm is not None]
+    volume = np.count_nonzero(liver) * float(np.prod(known)) / 1000
+    return {
+        "pixel_mm": max(known[-2:], default=None),
+        "slice_mm": spacing[0],
+        "liver_hu": float(values.mean(dtype=np.float64)) if values.size else None,
+        "liver_ml": volume if whole and volume and len(known) == 3 else None,
+    }
+
+
 def unlike_training(
     hu: np.ndarray, liver: np.ndarray, mean_hu: float, sd_hu: float
 ) -> tuple[Caution, ...]:
     """``liver-training`` if the mean HU of the liver is unlike those of the training data.
+
+    For networks of earlier versions, without the ranges of their training scans.
 
     Args:
       hu, liver: As ``liver_cautions``.

@@ -108,7 +108,7 @@ def load_description(folder: Path) -> Description:
         value["window"] = tuple(value["window"])
         value["class_weights"] = _class_weights(value, folder)
         if value.get("trained_on") is not None:  # earlier versions did not store it
-            value["trained_on"] = TrainedOn(**value["trained_on"])
+            value["trained_on"] = TrainedOn.from_json(value["trained_on"])
         return Description(**value)
     except (ValueError, KeyError, TypeError) as error:
         raise Refusal(

@@ -17,12 +17,18 @@ from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.lesions_csv import plain
 from liver_tf.export.scan_findings import ScanFindings
 from liver_tf.export.scan_results import ScanResults, refuse_existing, write_results
-from liver_tf.inference.cascade import Cascade
+from liver_tf.inference.cascade import Cascade, Prediction
 from liver_tf.inference.lesion_properties import find_lesions
-from liver_tf.inference.liver_plausibility import liver_cautions, unlike_training
-from liver_tf.labels import LESIONS
+from liver_tf.inference.liver_plausibility import (
+    liver_cautions,
+    outside_training,
+    scan_values,
+    unlike_training,
+)
+from liver_tf.labels import LESIONS, LIVER
 from liver_tf.prediction.finished_scans import SCAN_HASH, finished_results, scan_hash
 from liver_tf.prediction.prediction_settings import ResultSettings
+from liver_tf.refusals import Caution
 
 
 def predict_scan(
@@ -66,8 +72,7 @@ def predict_scan(
     )
     liver_found = bool(prediction.liver.any())
     cautions = liver_cautions(scan.hu, prediction.liver, prediction.network_mask, scan.spacing_mm)
-    learned = cascade.liver.network.description
-    cautions += unlike_training(scan.hu, prediction.liver, learned.mean_hu, learned.sd_hu)
+    cautions += _unlike_training(cascade, scan, prediction, cautions)
     findings = ScanFindings(
         *(scan, prediction.labels, lesions, cascade.label_set, liver_found),
         *(cascade.trained_on, cautions),
@@ -83,6 +88,21 @@ def predict_scan(
         segments=settings.segments,
         facts={SCAN_HASH: scan_hash(scan), "method": method, "layout": layout},
     )
+
+
+def _unlike_training(
+    cascade: Cascade, scan: Scan, prediction: Prediction, cautions: tuple[Caution, ...]
+) -> tuple[Caution, ...]:
+    """Cautions on a scan that is unlike the training data; ``cautions`` are those on its liver."""
+    learned, ranges = cascade.liver.network.description, cascade.trained_on.ranges
+    if ranges["liver network"] is None:
+        return unlike_training(scan.hu, prediction.liver, learned.mean_hu, learned.sd_hu)
+    whole = len(scan.hu) > 1 and "liver-cut" not in [each.code for each in cautions]
+    lesion = prediction.labels > LIVER
+    values = scan_values(
+        *(scan.hu, prediction.liver, lesion, scan.spacing_mm), whole=whole, window=learned.window
+    )
+    return outside_training(ranges, values)
 
 
 def read_scan(path: Path, reading: ReadingSettings = AS_USUAL) -> Scan:

@@ -6,6 +6,7 @@ case, and worker processes are independent.
 
 import hashlib
 import json
+import math
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from liver_tf import atomic_files
 from liver_tf.bounded_files import read_json
-from liver_tf.labels import LabelSet
+from liver_tf.labels import LIVER, LabelSet
 from liver_tf.records import slice_hash
 from liver_tf.records.bad_records import bad_records
 from liver_tf.records.case_statistics import CaseStatistics
@@ -21,6 +22,7 @@ from liver_tf.records.content_checksum import is_intact, with_checksum
 from liver_tf.records.pixel_encoding import RAW
 from liver_tf.records.record_schema import SCHEMA_VERSION
 from liver_tf.refusals import Refusal
+from liver_tf.scan_ranges import ScanRanges, ScanValues
 from liver_tf.trained_on import DATA_KINDS, IMPLANTED, PHANTOM, TrainedOn
 
 MANIFEST_NAME = "manifest.json"
@@ -31,6 +33,9 @@ _FIELDS = (
 )
 #: Key in the details of a case whose records have tissue maps.
 HAS_TISSUES = "tissues"
+#: Keys in the details of a case: spacings of a volume (slices, rows, columns), of a case of slices
+#: (rows, columns), joined by ``x``.
+SPACING, PIXEL_SPACING = "spacing_mm", "pixel_mm"
 #: Key of ``made_by``: the kind of the data, one of ``trained_on.DATA_KINDS``.
 DATA = "data"
 #: Key of ``made_by``: how the labels of neighbours were made, if the set has any.
@@ -174,7 +179,8 @@ class Manifest:
         if kind not in DATA_KINDS:
             return None
         patients = len({entry.patient for entry in chosen})
-        return TrainedOn.of_set(kind, patients, typed=typed)
+        ranges = ScanRanges.of_scans(map(_scan_values, chosen))
+        return TrainedOn.of_set(kind, patients, typed=typed, ranges=ranges)
 
     @property
     def fingerprint(self) -> str:
@@ -209,6 +215,20 @@ def implanted(manifest: Manifest) -> dict[str, str]:
     marked = manifest.made_by.get(DATA) == IMPLANTED
     marked = marked or any(map(_holds_implants, manifest.cases))
     return {DATA: IMPLANTED} if marked else {}
+
+
+def _scan_values(entry: CaseEntry) -> ScanValues:
+    """What a case adds to the ranges of the training scans."""
+    details, pixels = entry.details, entry.statistics.class_pixels[LIVER:]
+    spacing = [float(each) for each in details.get(SPACING, "").split("x") if each]
+    in_plane = [float(each) for each in details.get(PIXEL_SPACING, "").split("x") if each]
+    thickness = details.get("slice_thickness_mm")
+    return {
+        "pixel_mm": max(spacing[1:] or in_plane, default=None),
+        "slice_mm": spacing[0] if spacing else float(thickness) if thickness else None,
+        "liver_hu": entry.statistics.liver_sum / pixels[0] if pixels[0] else None,
+        "liver_ml": sum(pixels) * math.prod(spacing) / 1000 if spacing and sum(pixels) else None,
+    }
 
 
 def _holds_implants(entry: CaseEntry) -> bool:

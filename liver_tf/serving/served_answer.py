@@ -15,11 +15,13 @@ from liver_tf.ct.hu_plausibility import USUAL_FIELD_MM
 from liver_tf.ct.scan import Scan
 from liver_tf.export.saved_model import EXTRA, MEANING
 from liver_tf.export.scan_findings import NO_LIVER_TITLE
+from liver_tf.inference.liver_plausibility import outside_training, scan_values
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.refusals import Refusal
 from liver_tf.report.overlays.draw_overlays import Panel, draw_overlay
 from liver_tf.serving.answer_types import invalid_answer
 from liver_tf.serving.model_clients import Client, check_model
+from liver_tf.trained_on import NOT_STORED, CascadeTrainedOn
 
 #: Relative difference of areas: the model computes in 32 bits.
 _AREA_TOLERANCE = 1e-4
@@ -50,7 +52,7 @@ def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterat
             found="another file",
             remedy="Choose a name such as answer.png; data files are never overwritten.",
         )
-    labels, model_id, notice = _meaning(model)
+    labels, model_id, notice, trained_on = _meaning(model)
     scan = read_dicom_slice(path)
     pixel_mm = scan.spacing_mm and scan.spacing_mm[1:]
     spacing_mm = np.array([pixel_mm or (0.0, 0.0)])
@@ -80,20 +82,24 @@ def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterat
         area = float(answer[name][0])
         yield f"{name}: {'unknown spacing' if np.isnan(area) else f'{area:.0f}'}"
     yield from _field_caution(scan)
+    predicted = answer["label_map"]
+    values = scan_values(scan.hu, predicted > 0, predicted > LIVER, scan.spacing_mm, whole=False)
+    for caution in outside_training(trained_on.ranges, values):
+        yield f"CAUTION. The slice is {caution.text}"
     if picture:
-        predicted = answer["label_map"][0]
         title = f"served answer: {title}"
-        draw_overlay(Panel(scan.hu[0], None, predicted, labels, title, pixel_mm), picture)
+        draw_overlay(Panel(scan.hu[0], None, predicted[0], labels, title, pixel_mm), picture)
         yield f"picture: {picture}"
 
 
-def _meaning(model: Path) -> tuple[LabelSet, int | None, str | None]:
-    """Labels, number and notice of an exported model; None where earlier versions had none."""
+def _meaning(model: Path) -> tuple[LabelSet, int | None, str | None, CascadeTrainedOn]:
+    """Labels, number, notice and training data of an exported model, as far as it states them."""
     path = model / EXTRA / MEANING
     try:
         meaning = read_json(path)
-        notice = meaning.get("trained_on", {}).get("notice")
-        return LabelSet("served", tuple(meaning["labels"])), meaning.get("model_id"), notice
+        labels, stored = LabelSet("served", tuple(meaning["labels"])), meaning.get("trained_on")
+        trained_on = CascadeTrainedOn.from_json(stored) if stored else NOT_STORED
+        return labels, meaning.get("model_id"), (stored or {}).get("notice"), trained_on
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Refusal(
             "model-damaged",

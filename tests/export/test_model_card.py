@@ -3,8 +3,14 @@
 import pytest
 
 from liver_tf.export.model_card import model_card
+from liver_tf.scan_ranges import ScanRanges
+from liver_tf.trained_on import CascadeTrainedOn, TrainedOn
 
 HOSTILE = "x](http://e.example) ![a](b) <script>alert(1)</script> *b* `c` | d\n\n# e\n- f"
+
+TRAINED_ON = CascadeTrainedOn(
+    TrainedOn("real", 3, 0, ranges=ScanRanges(slice_mm=(1.0, 5.0))), (TrainedOn("real", 3, 0),)
+)
 
 
 def network(fingerprint):
@@ -21,7 +27,7 @@ def card():
         "lesion_networks": 1,
         "provenance": {f"run {HOSTILE}": HOSTILE},
         "labels": ["background", HOSTILE],
-        "trained_on": {"kind": "real", "notice": None},
+        "trained_on": TRAINED_ON.to_json(),
         "decision": "argmax",
         "postprocessing": {"corrected": False},
         "in_liver_only": True,
@@ -53,6 +59,11 @@ def test_names_are_shown_as_they_are(card):
     assert page.count("<tr>") == 2
     text = HOSTILE.replace("\n", "\\n").replace("<", "&lt;").replace(">", "&gt;")
     assert page.count(text) == 8
+
+
+def test_the_ranges_of_the_training_scans_are_stated(card):
+    assert "- Range of the training scans, liver network: distance of slices 1 to 5 mm." in card
+    assert "scans, lesion network" not in card
 
 
 def test_no_line_is_added(card):

@@ -1,14 +1,18 @@
 """The results of one scan: atomic, separate, and on the grid of the scan."""
 
 import json
+from dataclasses import replace
 
 import nibabel
 import numpy as np
 import pytest
 
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
+from liver_tf.inference.cascade import Cascade
 from liver_tf.prediction.one_scan import ResultSettings, predict_scan
 from liver_tf.refusals import Refusal
+from liver_tf.scan_ranges import ScanRanges
+from liver_tf.trained_on import CascadeTrainedOn, TrainedOn
 
 
 @pytest.fixture
@@ -38,6 +42,29 @@ def test_results_are_complete_and_on_the_grid_of_the_volume(volume, tmp_path, in
     assert 1 <= len(list(folder.glob("slice-*.png"))) <= 2
     assert [path.name for path in folder.parent.iterdir()] == ["scan-001"]
     assert "Doe" not in (folder / "lesions.json").read_text()
+
+
+def test_a_scan_outside_the_training_data_has_a_caution(
+    volume, tmp_path, intensity_cascade, monkeypatch
+):
+    """Slices are 4 mm apart and pixels of 1.5 mm; the volume is not compared, as the liver is cut."""
+    ranges = ScanRanges((1.0, 2.0), (1.0, 3.0), (-1000.0, 1000.0), (900.0, 2500.0))
+    learned = TrainedOn("real", 9, 0, ranges=ranges)
+    trained_on = CascadeTrainedOn(learned, (learned,))
+    monkeypatch.setattr(Cascade, "trained_on", trained_on)
+    folder = tmp_path / "scan-001"
+    results = predict_scan(intensity_cascade(), volume, folder, ResultSettings(pictures=0))
+    codes = [each.code for each in results.cautions]
+    assert "training-range" in codes
+    assert "liver-training" not in codes
+    text = "distance of slices 4 mm (liver network: 1 to 3 mm, lesion network: 1 to 3 mm)."
+    assert f"training-range: outside the training data: {text}" in (
+        (folder / "scan.html").read_text()
+    )
+    wider = replace(learned, ranges=replace(ranges, slice_mm=(1.0, 5.0)))
+    monkeypatch.setattr(Cascade, "trained_on", CascadeTrainedOn(wider, (wider,)))
+    results = predict_scan(intensity_cascade(), volume, tmp_path / "b", ResultSettings(pictures=0))
+    assert "training-range" not in [each.code for each in results.cautions]
 
 
 def test_a_scan_of_air_has_no_liver(tmp_path, intensity_cascade):

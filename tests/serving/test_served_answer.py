@@ -7,8 +7,10 @@ import pytest
 
 from liver_tf.labels import LabelSet
 from liver_tf.refusals import Refusal
+from liver_tf.scan_ranges import ScanRanges
 from liver_tf.serving import served_answer
 from liver_tf.serving.model_clients import Loaded
+from liver_tf.trained_on import CascadeTrainedOn, TrainedOn
 from tests.builders.ct_files import phantom_hu, write_dicom
 
 LABELS = LabelSet("served", ("background", "liver", "cyst", "hemangioma", "metastasis"))
@@ -77,6 +79,24 @@ def test_the_notice_comes_first(exported, tmp_path, model_id, monkeypatch):
     first, second, *_ = served_answer.ask(client, exported.folder, path, None)
     assert first == "note: Learned from phantoms."
     assert second == "diagnosis: cyst"
+
+
+def test_a_slice_outside_the_training_data_is_reported(exported, tmp_path, model_id, monkeypatch):
+    path = write_dicom(tmp_path / "slice.dcm", larger(phantom_hu()[2]))
+    network = TrainedOn("real", 3, 0, ranges=ScanRanges(pixel_mm=(1.5, 2.0)))
+    stored = json.loads((exported.folder / "assets.extra" / "model.json").read_text())
+    stored["trained_on"] = CascadeTrainedOn(network, (network,)).to_json()
+    monkeypatch.setattr(served_answer, "read_json", lambda path: json.loads(json.dumps(stored)))
+    client = answer_of([0.5, 0.2, 0.3], model_id=model_id)
+    (line,) = [
+        line
+        for line in served_answer.ask(client, exported.folder, path, None)
+        if "outside the training data" in line
+    ]
+    assert "(liver network: 1.5 to 2 mm, lesion network: 1.5 to 2 mm)" in line
+    del stored["trained_on"]  # an earlier version
+    lines = served_answer.ask(client, exported.folder, path, None)
+    assert not any("training data" in line for line in lines)
 
 
 @pytest.mark.parametrize(("mm", "unusual"), [(0.8, True), (6.0, False)])
