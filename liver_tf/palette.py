@@ -3,6 +3,12 @@
 The colours are those of Okabe and Ito, "Color Universal Design" (2008). Each class also has a dash
 pattern, and lines on CT slices have a dark halo: on bright liver no saturated colour has enough
 contrast of its own.
+
+Contrast, by WCAG 2.2: each colour has more than 3:1 to the halo, and the halo to liver. Between the
+five classes of results 3:1 is impossible: white to black has 21:1, so five colours have at most
+21 ** (1 / 4) = 2.1 between each pair. They differ by at least 18 in CIEDE2000 instead, also as seen
+with deuteranopia and protanopia, and by their dashes; legend, table and numbers name them. The best
+five of these colours reach 20.7, freely chosen ones about 30.
 """
 
 BLUE, SKY, GREEN, YELLOW = "#0072B2", "#56B4E9", "#009E73", "#F0E442"

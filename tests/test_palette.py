@@ -29,7 +29,7 @@ SIGHT = {
     ),
 }
 #: CIEDE2000; 2.3 is a just noticeable difference.
-LEAST_DISTANCE = 15
+LEAST_DISTANCE = 18
 RESULTS = LESION_TYPES.with_indeterminate()
 COLOURS = [RESULTS.colour(label) for label in range(1, len(RESULTS))]
 
@@ -44,9 +44,10 @@ def lab_as_seen(colour, sight):
     return rgb2lab(np.where(seen <= 0.0031308, seen * 12.92, 1.055 * seen ** (1 / 2.4) - 0.055))
 
 
-def contrast(first, second):
+def contrast(first, second, sight="normal"):
     """Of WCAG 2.2, from 1 to 21."""
-    low, high = sorted(float(linear(each) @ [0.2126, 0.7152, 0.0722]) for each in (first, second))
+    seen = [np.clip(SIGHT[sight] @ linear(each), 0, 1) for each in (first, second)]
+    low, high = sorted(float(each @ [0.2126, 0.7152, 0.0722]) for each in seen)
     return (high + 0.05) / (low + 0.05)
 
 
@@ -63,12 +64,21 @@ def test_the_former_colours_fail_this_test():
     assert deltaE_ciede2000(*seen) < LEAST_DISTANCE
 
 
+@pytest.mark.parametrize("sight", SIGHT)
 @pytest.mark.parametrize("colour", COLOURS)
-def test_lines_stand_out_from_their_halo_and_the_halo_from_liver(colour):
-    assert contrast(colour, palette.HALO) > 3
+def test_lines_stand_out_from_their_halo_and_the_halo_from_liver(colour, sight):
+    assert contrast(colour, palette.HALO, sight) > 3
     for hu in (40, 110, 200):  # without contrast agent, portal venous, bright vessels
         grey = "#" + f"{round((hu + 160) / 400 * 255):02x}" * 3
-        assert contrast(palette.HALO, grey) > 3
+        assert contrast(palette.HALO, grey, sight) > 3
+
+
+def test_no_palette_has_a_contrast_of_three_between_all_classes():
+    """Contrasts multiply along colours in order of luminance, and white to black has 21."""
+    assert contrast("#ffffff", "#000000") == pytest.approx(21)
+    assert 21 ** (1 / (len(COLOURS) - 1)) < 2.2
+    # Three colours could have it, but liver and its lesions are four of them and more.
+    assert 21 ** (1 / 2) > 3 > 21 ** (1 / 3)
 
 
 def test_classes_differ_without_colour():

@@ -47,7 +47,7 @@ def test_results_are_complete_and_on_the_grid_of_the_volume(volume, tmp_path, in
 def test_a_scan_outside_the_training_data_has_a_caution(
     volume, tmp_path, intensity_cascade, monkeypatch
 ):
-    """Slices are 4 mm apart and pixels of 1.5 mm; the volume is not compared, as the liver is cut."""
+    """Slices are 4 mm apart, pixels have 1.5 mm; the volume of a cut liver is not compared."""
     ranges = ScanRanges((1.0, 2.0), (1.0, 3.0), (-1000.0, 1000.0), (900.0, 2500.0))
     learned = TrainedOn("real", 9, 0, ranges=ranges)
     trained_on = CascadeTrainedOn(learned, (learned,))
