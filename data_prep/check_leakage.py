@@ -5,6 +5,7 @@ every other. With it, the parts of each fold are compared with each other, and t
 all cases of the first, because each case is in some test fold. Exit status 1 if there is a leak.
 """
 
+from liver_tf.command_line.invocation import show_next, suggest
 from liver_tf.command_line.run_command import run
 from liver_tf.inspection.leak_search import LeakSearchSettings, search_leaks
 
@@ -12,7 +13,11 @@ from liver_tf.inspection.leak_search import LeakSearchSettings, search_leaks
 def main(settings: LeakSearchSettings) -> int:
     search = search_leaks(settings)
     print(search.text())
-    return 1 if search.leaks else 0
+    if search.leaks:
+        show_next("remove the cases from one of the sets, or see --allow_pairs")
+        return 1
+    suggest("finetune", flagfile="hier_freeze.flags", records=settings.records[0])
+    return 0
 
 
 if __name__ == "__main__":

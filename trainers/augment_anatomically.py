@@ -6,6 +6,7 @@ table of what was kept and dropped, and why.
 """
 
 from liver_tf.anatomical.augment_settings import AugmentSettings
+from liver_tf.command_line.invocation import show_next
 from liver_tf.command_line.run_command import run
 
 
@@ -13,6 +14,7 @@ def main(settings: AugmentSettings) -> int:
     from liver_tf.anatomical.extended_set import augment_anatomically
 
     print(augment_anatomically(settings).text())
+    show_next(f"open {settings.output / 'neighbours.html'}")
     return 0
 
 

@@ -3,6 +3,7 @@
 A network that is not named stays as it is.
 """
 
+from liver_tf.command_line.invocation import suggest
 from liver_tf.command_line.run_command import run
 from liver_tf.export.pack_settings import PackSettings
 
@@ -13,6 +14,7 @@ def main(settings: PackSettings) -> int:
     for folder in pack_weights(settings):
         size = sum(path.stat().st_size for path in folder.iterdir())
         print(f"{folder}: packed, {size / 1e6:.2f} MB; see {folder}/model_card.md")
+    suggest("predict", "with the networks of the package", input="SCAN")
     return 0
 
 

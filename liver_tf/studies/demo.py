@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from liver_tf.command_line.invocation import suggest
 from liver_tf.options import Options
 from liver_tf.studies.command_chain import ChainStep, run_chain
 from liver_tf.studies.grid import PAPER_PROTOCOLS
@@ -45,6 +46,8 @@ def run_demo() -> None:
         f"\n\n{ran.text()} "
         f"Open {FOLDER}/report/report.html, {FOLDER}/predicted/scan-001 and {FOLDER}/answer.png."
     )
+    networks = {"liver_run": FOLDER / "runs" / "liver", "model": RUNS / "hier_unfreeze"}
+    suggest("predict", "a scan of your own", **networks, input="SCAN")
 
 
 def demo_steps() -> list[ChainStep]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from liver_tf.command_line.invocation import show_next
 from liver_tf.options import Options, option
 from liver_tf.phantom.phantom_plan import PhantomPlan
 from liver_tf.studies.command_chain import ChainStep, run_chain
@@ -50,7 +51,8 @@ def run_phantom_study(study: PhantomStudySettings) -> None:
     """Run all steps that are not done."""
     steps = phantom_study_steps(study)
     ran = run_chain(steps, study.folder, "the study")
-    print(f"\n{ran.text()} Phantoms, not patients. Open {study.folder}/study/report/report.html.")
+    print(f"\n{ran.text()} Phantoms, not patients.")
+    show_next(f"open {study.folder}/study/report/report.html")
 
 
 def phantom_study_steps(study: PhantomStudySettings) -> list[ChainStep]:

@@ -16,6 +16,7 @@ from typing import Any
 from liver_tf.atomic_files import write_text
 from liver_tf.command_line.flag_files import read_flag_file
 from liver_tf.command_line.flags_of_options import parse
+from liver_tf.command_line.invocation import show_next
 from liver_tf.options import Options, option
 from liver_tf.phantom.phantom_plan import PLAIN, TEST_PATIENTS, PhantomPlan
 from liver_tf.run_files import fold_name, run_folder
@@ -124,11 +125,9 @@ def run_preset_study(study: PresetStudySettings) -> None:
     from liver_tf.studies.preset_report import write_preset_report
 
     report = write_preset_report(study, study.folder / "report")
-    print(
-        f"\n{ran.text()} "
-        f"Phantoms, not patients. Open {report}, {study.folder}/paper/study/report/report.html and "
-        f"{study.folder}/recommended/study/report/report.html."
-    )
+    reports = [f"{study.folder}/{preset}/study/report/report.html" for preset in PRESETS]
+    print(f"\n{ran.text()} Phantoms, not patients. Report: {report}; also {' and '.join(reports)}.")
+    show_next(f"open {report}")
 
 
 def preset_study_steps(study: PresetStudySettings) -> list[ChainStep]:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from liver_tf.command_line.invocation import show_next
 from liver_tf.counted import counted
 from liver_tf.folder_lock import locked_folder
 from liver_tf.refusals import Refusal
@@ -44,6 +45,7 @@ def reproduce(settings: ReproduceSettings) -> bool:
     missing = plan.missing()
     if missing and settings.only and not settings.report_only:
         print(f"\nno report yet: {len(missing)} of {len(plan.jobs)} runs are not done")
+        show_next("the same command without --only, when all runs are done")
     else:
         with_ensembles = settings.ensembles and not (missing or settings.report_only)
         write_report(plan, settings, with_ensembles=with_ensembles)
@@ -109,6 +111,7 @@ def write_report(
         print(f"another process is writing the report to {folder}")
     else:
         print(f"\nreport: {files[0]}\n        and {counted(len(files) - 1, 'file')} beside it")
+        show_next(f"open {files[0]}")
 
 
 def _evaluate_ensembles(runs: list[Path], settings: ReproduceSettings) -> None:

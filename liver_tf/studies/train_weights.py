@@ -5,6 +5,7 @@ from pathlib import Path
 
 from liver_tf.bundled_networks import FOLDER
 from liver_tf.command_line.flags_of_options import load_settings
+from liver_tf.command_line.invocation import suggest
 from liver_tf.options import Options, option
 from liver_tf.studies.command_chain import ChainStep, run_chain
 from liver_tf.training.training_settings import FinetuneSettings
@@ -33,6 +34,7 @@ def run_train_weights(settings: TrainWeightsSettings) -> None:
     steps = train_weights_steps(settings)
     ran = run_chain(steps, settings.folder, "the training of the networks")
     print(f"\n{ran.text()} Networks and their model cards: {settings.output}.")
+    suggest("predict", "with the networks of the package", input="SCAN")
 
 
 def train_weights_steps(settings: TrainWeightsSettings) -> list[ChainStep]:

@@ -1,7 +1,9 @@
 """Suggested commands: in the form in which this one was started, and on standard error only."""
 
+import re
 import shlex
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,8 @@ from liver_tf.command_line.commands import find_commands
 from liver_tf.command_line.flags_of_options import parse
 from liver_tf.command_line.invocation import IN_CHAIN, command_line, suggest
 from liver_tf.training.training_settings import FinetuneSettings
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -54,3 +58,18 @@ def test_suggestions_are_kept_out_of_pipes_and_chains(capsys, monkeypatch):
     monkeypatch.setenv(IN_CHAIN, "1")
     suggest("predict")
     assert capsys.readouterr().err == ""
+
+
+#: Started by a study, which suggests the next step when all of them are done; a server.
+WITHOUT = {"cell", "liver_cell", "order_cell", "listen"}
+
+
+def test_every_command_suggests_the_next_step():
+    """In the command itself or in the library function that it calls."""
+    for name, command in find_commands().items():
+        file = ROOT / f"{command.module.replace('.', '/')}.py"
+        called = re.findall(r"from (liver_tf[.\w]+) import", file.read_text(encoding="utf-8"))
+        files = [ROOT / f"{module.replace('.', '/')}.py" for module in called]
+        texts = [file.read_text(encoding="utf-8") for file in (file, *files) if file.is_file()]
+        steps = [re.search(r"(?<!def )\b(suggest|show_next)\(", text) for text in texts]
+        assert any(steps) == (name not in WITHOUT), name

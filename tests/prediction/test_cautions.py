@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import sys
 
 import nibabel
 import numpy as np
@@ -53,6 +55,24 @@ def test_cautions_are_printed_at_the_end_and_counted(runs, tmp_path, volumes, co
     assert scans[1][0].startswith("scan-002: [nifti-no-orientation] neither sform nor qform")
     counts = [row["cautions"] for row in table(tmp_path / "out/inputs.csv")]
     assert counts == [str(len(each)) for each in scans]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("kind", [Terminal, io.StringIO])
+def test_a_bar_counts_the_scans_in_a_terminal_only(
+    kind, runs, tmp_path, volumes, command, capsys, monkeypatch
+):
+    shown = kind()
+    monkeypatch.setattr(sys, "stderr", shown)
+    assert command(predict, *line(runs, tmp_path / "out", *volumes)) == 0
+    bar = kind is Terminal
+    assert ("predict: 100%" in shown.getvalue()) == bar
+    assert ("2/2" in shown.getvalue()) == bar
+    assert "scan-002: " in capsys.readouterr().out  # above the bar
 
 
 def test_strict_refuses_scans_with_cautions(runs, tmp_path, volumes, command, capsys):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liver_tf.command_line.flag_files import read_flag_file
+from liver_tf.command_line.invocation import show_next
 from liver_tf.phantom.phantom_plan import TEST_PATIENTS
 from liver_tf.records.folds import load_folds, save_folds
 from liver_tf.records.manifest import Manifest, load_manifest
@@ -54,7 +55,9 @@ def run_order_study(study: OrderStudySettings) -> bool:
         failed = run_remaining(jobs, work, lambda: make_engine(study.engine))
     from liver_tf.studies.order.order_report import write_order_report
 
-    print(f"\nPhantoms, not patients. Open {write_order_report(study)}.")
+    report = write_order_report(study)
+    print(f"\nPhantoms, not patients. Report: {report}.")
+    show_next(f"open {report}")
     return not failed
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from liver_tf import run_files
 from liver_tf.atomic_files import replaced_together, write_text
+from liver_tf.command_line.invocation import show_next
 from liver_tf.folder_lock import held_alone
 from liver_tf.options import OptionError
 from liver_tf.quiet_tensorflow import import_tensorflow
@@ -167,3 +168,4 @@ def _write_report(
         f"{settings.output / 'transfer.md'}, transfer.csv and {len(pictures)} pictures beside it"
     )
     print(f"\nreport: {files}")
+    show_next(f"open {settings.output / 'transfer.md'}")
