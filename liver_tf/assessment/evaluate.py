@@ -258,7 +258,7 @@ class _NetworkEvaluation:
             seed=seed,
             part=part,
             validation=identity.get("validation", INNER),
-            label_set=self._predictors[0].label_set,
+            label_set=self._predictor.label_set,
             made_of=made_of,
             results=tuple(replace(r, temperature=value, fold=fold, seed=seed) for r in slices),
             argmax=tuple(replace(r, fold=fold, seed=seed) for r in others[0]) if others else None,
@@ -275,38 +275,42 @@ class _NetworkEvaluation:
         return name if len(self.runs) == 1 else f"{name}{ENSEMBLE}{len(self.runs)} seeds"
 
     @cached_property
-    def _predictors(self) -> tuple[SlicePredictor, ...]:
+    def _predictor(self) -> SlicePredictor:
         """With the run's decision; and by argmax alone, unless that is the run's decision."""
         precision = self.sources.precision
         lesion = [TrainedNetwork.of_run(run, "lesion", precision=precision) for run in self.runs]
         how = self.sources.postprocessing(self.runs)
-        return tuple(
-            SlicePredictor(Cascade(self.sources.finder, lesion, how=each, in_liver_only=True))
-            for each in dict.fromkeys((how, postprocessing.NOTHING))
+        return SlicePredictor(
+            *(
+                Cascade(self.sources.finder, lesion, how=each, in_liver_only=True)
+                for each in dict.fromkeys((how, postprocessing.NOTHING))
+            )
         )
 
     def _predict(
         self, cases: list[str], part: str
     ) -> tuple[list[list[SliceResult]], dict[str, np.ndarray]]:
-        """Results of all slices of the cases by each predictor, and the label maps of the first.
+        """Results of all slices of the cases by each decision, and the label maps of the first.
 
-        Validation patients are predicted with the run's decision only.
+        Results of validation patients are those of the run's decision only.
         """
-        predictors = self._predictors[:1] if part == "validation" else self._predictors
+        predictor = self._predictor
         records, manifest = self.sources.records, self.sources.manifest
         check_shards(records, manifest, cases)
         selected = set(cases)
         entries = [entry for entry in manifest.cases if entry.case in selected]
-        results: list[list[SliceResult]] = [[] for _ in predictors]
+        decisions = 1 if part == "validation" else len(predictor.cascades)
+        results: list[list[SliceResult]] = [[] for _ in range(decisions)]
         maps = {}
         title = f"evaluate {self._protocol}, {part}"
         for entry in tqdm(entries, desc=title, unit="patient"):
             slices = list(read_case(records, entry))
-            predictions = [predictor(slices) for predictor in predictors]
-            for record, *decided in zip(slices, *predictions, strict=True):
-                maps[map_name(record.case, record.slice_index)] = decided[0].labels
-                for of_predictor, prediction in zip(results, decided, strict=True):
-                    of_predictor.append(_compared(record, prediction, predictors[0].label_set))
+            predictions = predictor.of_each_cascade(slices)
+            for of_decision, each in zip(results, predictions, strict=False):
+                for record, predicted in zip(slices, each, strict=True):
+                    of_decision.append(_compared(record, predicted, predictor.label_set))
+            for record, predicted in zip(slices, predictions[0], strict=True):
+                maps[map_name(record.case, record.slice_index)] = predicted.labels
         return results, maps
 
 

@@ -28,15 +28,23 @@ class SlicePrediction(NamedTuple):
 
 
 class SlicePredictor:
-    """A cascade as one graph, which predicts as the exported model does."""
+    """Cascades of the same networks as one graph, which predicts as the exported model does.
 
-    def __init__(self, cascade: Cascade) -> None:
-        self.label_set = cascade.label_set
-        self._graph = SliceGraph(cascade.slice_by_slice, tf.TensorSpec([None, 2], tf.float32))
+    They differ in their decision; networks are applied once if their probabilities are the same.
+    """
+
+    def __init__(self, *cascades: Cascade) -> None:
+        self.label_set = cascades[0].label_set
+        self.cascades = cascades
+        self._graph = SliceGraph(self._answers, tf.TensorSpec([None, 2], tf.float32))
 
     def __call__(self, records: Sequence[SliceRecord]) -> list[SlicePrediction]:
-        """Predict records; records of the same shape are batched."""
-        predictions: list = [None] * len(records)
+        """Predictions of records by the first cascade."""
+        return self.of_each_cascade(records)[0]
+
+    def of_each_cascade(self, records: Sequence[SliceRecord]) -> list[list[SlicePrediction]]:
+        """Predictions by cascade and record; records of the same shape are batched."""
+        predictions: list[list] = [[None] * len(records) for _ in self.cascades]
         for shape in dict.fromkeys(record.image.shape for record in records):
             same = [k for k, record in enumerate(records) if record.image.shape == shape]
             for first in range(0, len(same), BATCH):
@@ -45,13 +53,25 @@ class SlicePredictor:
                 spacing = np.array(
                     [records[k].spacing_mm or (np.nan, np.nan) for k in batch], np.float32
                 )
-                answer = self._graph(hu, spacing)
-                names = ("label_map", "type_probabilities", "origin", "probabilities")
-                values = (answer[name].numpy() for name in names)
-                for k, labels, scores, origin, window in zip(batch, *values, strict=True):
-                    probability = _pasted(window[..., LIVER + 1 :].sum(axis=-1), origin, shape)
-                    predictions[k] = SlicePrediction(labels, scores, probability)
+                answers = self._graph(hu, spacing)
+                for of_cascade, answer in zip(predictions, answers, strict=True):
+                    names = ("label_map", "type_probabilities", "origin", "probabilities")
+                    values = (answer[name].numpy() for name in names)
+                    for k, labels, scores, origin, window in zip(batch, *values, strict=True):
+                        probability = _pasted(window[..., LIVER + 1 :].sum(axis=-1), origin, shape)
+                        of_cascade[k] = SlicePrediction(labels, scores, probability)
         return predictions
+
+    def _answers(self, hu: tf.Tensor, spacing_mm: tf.Tensor) -> list[dict[str, tf.Tensor]]:
+        """The answer of each cascade to a batch of slices; a graph."""
+        undecided: dict[bool, dict] = {}
+        answers = []
+        for cascade in self.cascades:
+            if cascade.corrects not in undecided:
+                undecided[cascade.corrects] = cascade.undecided(hu, spacing_mm)
+            size = tf.shape(hu)[1:3]
+            answers.append(cascade.decided(undecided[cascade.corrects], spacing_mm, size))
+        return answers
 
 
 def _pasted(window: np.ndarray, origin: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

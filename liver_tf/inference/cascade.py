@@ -187,6 +187,12 @@ class Cascade:
             probabilities = probabilities[kept]
         return Prediction(labels, liver, tuple(boxes), probabilities, network_mask)
 
+    @property
+    def corrects(self) -> bool:
+        """Whether the correction for the class weights of the loss changes any probability."""
+        weights = [n.description.class_weights for n in self.lesion_networks if n.corrected]
+        return any(each is None or len(set(each)) > 1 for each in weights)
+
     def no_probabilities(self) -> np.ndarray:
         """The probabilities of no lesion voxels."""
         return np.zeros((0, len(self.lesion_networks), len(self.label_set.lesions)), np.float16)
@@ -221,7 +227,12 @@ class Cascade:
           ``type_probabilities`` float32 [batch, types], the mean over the lesion pixels, scaled to
           sum to 1, zero without lesion; ``origin`` and ``probabilities`` of ``undecided``.
         """
-        undecided = self.undecided(hu, spacing_mm)
+        return self.decided(self.undecided(hu, spacing_mm), spacing_mm, tf.shape(hu)[1:3])
+
+    def decided(
+        self, undecided: dict[str, tf.Tensor | None], spacing_mm: tf.Tensor, size: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """The result of ``slice_by_slice`` from that of ``undecided``; ``size``: of a slice."""
         labels = decide(undecided["probabilities"], undecided["inside"], self.how)
         if self.how.least_area_mm2:
             least = least_pixels(spacing_mm, self.how)
@@ -230,7 +241,7 @@ class Cascade:
         types = tf.reduce_sum(undecided["probabilities"][..., LIVER + 1 :] * lesion, axis=[1, 2])
         sums = tf.reduce_sum(types, axis=1, keepdims=True)
         return {
-            "label_map": paste(tf.cast(labels, tf.uint8), undecided["origin"], tf.shape(hu)[1:3]),
+            "label_map": paste(tf.cast(labels, tf.uint8), undecided["origin"], size),
             "type_probabilities": tf.math.divide_no_nan(types, sums),
             **{name: undecided[name] for name in ("liver", "origin", "probabilities")},
         }

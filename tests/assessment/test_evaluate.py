@@ -258,6 +258,36 @@ def test_scores_are_the_mean_probabilities_of_the_lesion_pixels(work, intensity_
     assert found[4][1].tolist() == [0.0, 0.0, 0.0]
 
 
+@pytest.mark.parametrize(
+    ("class_weights", "networks_applied"), [((1.0,) * 5, 1), ((1.0, 1.0, 9.0, 9.0, 30.0), 2)]
+)
+def test_decisions_of_the_same_networks_are_those_of_each_alone(
+    work, intensity_cascade, class_weights, networks_applied, monkeypatch
+):
+    """The networks are applied once where the correction changes no probability."""
+    entry = load_manifest(work / "whole").cases[0]
+    records = list(evaluating.read_case(work / "whole", entry))
+    noise = np.random.default_rng(0).integers(-60, 60, records[0].image.shape, np.int16)
+    records[0] = replace(records[0], image=records[0].image + noise)
+    made = [
+        intensity_cascade(class_weights=class_weights, how=how)
+        for how in (PostProcessing(0.7, least_area_mm2=9.0, corrected=True), NOTHING)
+    ]
+    alone = [slice_predictor.SlicePredictor(cascade)(records) for cascade in made]
+    traced = []
+    undecided = Cascade.undecided
+    monkeypatch.setattr(
+        Cascade, "undecided", lambda *args: traced.append(args[0]) or undecided(*args)
+    )
+    together = slice_predictor.SlicePredictor(*made).of_each_cascade(records)
+    assert len({id(cascade) for cascade in traced}) == networks_applied
+    for found, expected in zip(together, alone, strict=True):
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one.labels, other.labels)
+            np.testing.assert_allclose(one.type_scores, other.type_scores, atol=1e-6)
+    assert (together[0][0].labels != together[1][0].labels).any()
+
+
 def arguments(work, runs, output, *more):
     return [
         *(f"--run={run}" for run in runs),
