@@ -45,7 +45,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             is_training=learn,
         )
         if learn:
-            count = tf.cast(tf.size(inputs) / tf.shape(inputs)[-1], tf.float32)
+            count = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
             # The kernel returns the unbiased variance; Keras keeps the biased one.
             biased = variance * (count - 1.0) / count
             context = tf.distribute.get_replica_context()
@@ -56,4 +56,5 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         return outputs
 
     def _move(self, statistic, batch_value):
-        statistic.assign(statistic * self.momentum + batch_value * (1.0 - self.momentum))
+        kept = tf.convert_to_tensor(statistic) * self.momentum
+        statistic.assign(kept + batch_value * (1.0 - self.momentum))

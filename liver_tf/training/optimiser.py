@@ -36,8 +36,19 @@ class FusedAdam(keras.optimizers.Adam):
 
     block_decay = 1.0
 
-    def update_step(self, gradient, variable, learning_rate):
+    def apply(self, grads, trainable_variables=None):
         step = tf.cast(self.iterations + 1, tf.float32)
+        # Computed once for all weights, so that the step is traced faster.
+        self._shared = {
+            "beta1_power": self.beta_1**step,
+            "beta2_power": self.beta_2**step,
+            "beta1": tf.constant(self.beta_1),
+            "beta2": tf.constant(self.beta_2),
+            "epsilon": tf.constant(self.epsilon),
+        }
+        super().apply(grads, trainable_variables)
+
+    def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
         if self.block_decay != 1.0:
             block = block_of(self._trainable_variables[index].path.split("/")[0])
@@ -46,13 +57,9 @@ class FusedAdam(keras.optimizers.Adam):
             var=resource(variable),
             m=resource(self._momentums[index]),
             v=resource(self._velocities[index]),
-            beta1_power=self.beta_1**step,
-            beta2_power=self.beta_2**step,
             lr=tf.cast(learning_rate, tf.float32),
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            epsilon=self.epsilon,
             grad=tf.cast(gradient, tf.float32),
+            **self._shared,
         )
 
 
