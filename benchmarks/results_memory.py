@@ -59,7 +59,7 @@ def main(argv: list[str]) -> int:
         sure = labels[labels > LIVER][:, None, None] == np.arange(LIVER + 1, len(LESION_TYPES))
         lesions = find_lesions(labels, scan.hu, scan.spacing_mm, LESION_TYPES, probabilities=sure)
         del sure
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak
         before, started = _mib("VmRSS"), time.perf_counter()
         write_results(
             Path(folder) / "scan-001",

@@ -14,11 +14,11 @@ ROW = re.compile(r"^\| `([a-z0-9-]+)` \| .{5,} \| .{5,} \|$")
 
 def test_the_page_lists_all_codes_in_the_source_once():
     lines = (ROOT / "docs" / "bad_input.md").read_text(encoding="utf-8").splitlines()
-    told = Counter(match[1] for match in map(ROW.match, lines) if match)
+    documented = Counter(match[1] for match in map(ROW.match, lines) if match)
     rows = [line for line in lines if line.startswith("| `")]
-    assert len(rows) == told.total()
-    assert set(told.values()) == {1}
-    assert set(told) == set(codes_in_source())
+    assert len(rows) == documented.total()
+    assert set(documented.values()) == {1}
+    assert set(documented) == set(codes_in_source())
 
 
 def test_codes_passed_through_functions_are_found():

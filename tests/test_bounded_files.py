@@ -125,7 +125,10 @@ def test_long_class_names_are_refused():
         LabelSet("a", ("background", "liver", "c" * 300_000))
 
 
-@pytest.mark.parametrize(("name", "value"), [("base_filters", 4096), ("image_size", 2**16)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("base_filters", 4096), pytest.param("image_size", 2**16, marks=pytest.mark.long)],
+)
 def test_a_network_larger_than_its_weights_is_not_built(save_runs, tmp_path, name, value):
     run = save_runs(tmp_path) / "one"
     description = json.loads((run / "model.json").read_text())

@@ -50,7 +50,7 @@ def test_an_installed_package_names_the_packages_of_the_extra(extra, monkeypatch
     assert "liver_tf" not in text
 
 
-def test_an_old_python_is_told_which_one_is_needed():
+def test_an_old_python_gets_the_required_version():
     code = "import sys; sys.version_info = (3, 9, 18); import trainers.predict"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False

@@ -76,9 +76,10 @@ def test_from_phantoms_to_a_prediction_in_an_empty_folder(script, tmp_path):
         run("make_rois", f"--input=tfrecords/{name}", f"--output=tfrecords/{name}_roi",
             "--true_liver")  # fmt: skip
     run("pretrain", "--flagfile=flags/pretrain_lesion.flags", *tiny)
-    out = run("finetune", "--flagfile=hier_freeze.flags", "--epochs=1")
+    out = run("finetune", "--flagfile=hier_freeze.flags", "--dry_run")
     assert "protocol hier_freeze: 5 cycles, start: pretrained" in out
-    out = run("predict", "--model=runs/finetune/fold0/seed0/hier_freeze", "--output=results",
+    run("finetune", "--flagfile=freeze_encoder.flags", "--epochs=1")
+    out = run("predict", "--model=runs/finetune/fold0/seed0/freeze_encoder", "--output=results",
               "--input=data/lits/volume-0.nii.gz")  # fmt: skip
     assert "scan-001" in out
     assert (tmp_path / "results" / "scan-001" / "lesions.csv").is_file()

@@ -17,7 +17,7 @@ ERRORS = [errno.EINVAL, errno.ENOTSUP, errno.EPERM]
 
 
 @pytest.fixture(autouse=True)
-def nothing_said_before(monkeypatch):
+def nothing_reported_before(monkeypatch):
     monkeypatch.setenv(atomic_files.SAID, "")
 
 
@@ -67,7 +67,7 @@ def test_a_site_key_is_written_without_links(tmp_path, monkeypatch):
     assert stat.S_IMODE((tmp_path / "site.key").stat().st_mode) == 0o600
 
 
-def test_a_folder_without_locks_is_used_and_this_is_said_once(tmp_path, monkeypatch, capsys):
+def test_a_folder_without_locks_is_used_and_reported_once(tmp_path, monkeypatch, capsys):
     def flock(descriptor, operation):
         raise OSError(errno.ENOLCK, "no locks")
 

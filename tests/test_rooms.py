@@ -335,7 +335,7 @@ def test_controls_are_as_long_as_what_they_control(control, protocol):
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("*.flags")), ids=lambda path: path.stem)
-def test_a_protocols_flag_file_says_what_the_paper_says(path):
+def test_the_flag_file_of_a_protocol_equals_the_paper(path):
     settings = load_settings(FinetuneSettings, path)
     protocol = settings.parsed_protocol()
     cycles = protocol.cycles

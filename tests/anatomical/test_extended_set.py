@@ -1,4 +1,4 @@
-"""The extended record set: whose neighbours are labelled, how, and what the leakage guard says."""
+"""The extended record set: which neighbours are labelled, how, and the leakage guard."""
 
 from __future__ import annotations
 

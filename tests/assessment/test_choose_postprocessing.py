@@ -264,6 +264,7 @@ def test_validation_without_lesions_chooses_nothing(work, command, capsys):
     assert "[validation-no-lesion]" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_the_evaluation_uses_the_chosen_postprocessing(work):
     runs = [work / "lesion"], work / "liver", work / "records"
     (plain,) = evaluating.evaluate_runs(*runs)

@@ -360,6 +360,7 @@ def test_a_run_validated_on_the_test_fold_is_marked_everywhere(
         assert network["liver_weights"] == stored_hash(work / "liver" / "weights.npz")
 
 
+@pytest.mark.long
 def test_the_model_card_accepts_only_measures_of_the_exported_model(
     work, finished, command, tmp_path, make_network
 ):
@@ -417,7 +418,7 @@ def test_the_model_card_accepts_only_measures_of_the_exported_model(
             card_measures(file=silent)
 
 
-def test_the_number_of_looks_survives_the_deletion_of_the_results(work, finished):
+def test_the_number_of_evaluations_survives_the_deletion_of_the_results(work, finished):
     run = finished("looks")
     evaluate_runs([run], work / "liver", work / "whole")
     (second,) = evaluate_runs([run], work / "liver", work / "whole", precision="bfloat16")
@@ -467,6 +468,7 @@ def test_a_run_that_cannot_be_written_is_refused_before_it_is_evaluated(
     assert read == []
 
 
+@pytest.mark.long
 def test_an_ensemble_of_seeds_is_evaluated_beside_its_runs(work, finished, command):
     """Its label maps are those of the cascade that averages the networks."""
     runs = [work / "study" / f"seed{seed}" / "averaged" for seed in (4, 5)]

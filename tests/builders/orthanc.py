@@ -31,7 +31,7 @@ def running_archive(
     Args:
       folder: Folder for its storage, configuration and log.
       client_port: Port to which it sends the results of C-MOVE.
-      node: AE title and port of a node to which it forwards CT series, as docs/pacs.md says.
+      node: AE title and port of a node to which it forwards CT series, as in docs/pacs.md.
     """
     port = free_port()
     configuration = {

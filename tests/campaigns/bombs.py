@@ -95,7 +95,7 @@ def make_reader(folder: Path, names: list[str], worker: int) -> Callable[[int], 
     def read(number: int) -> str:
         shutil.rmtree(folder / "run", ignore_errors=True)
         save_run(folder / "run", "typed")
-        (folder / "run" / "SHA256SUMS").unlink()  # whoever can write a bomb can write its hash
+        (folder / "run" / "SHA256SUMS").unlink()  # an attacker can also write the hash
         try:
             readers[names[number]]()
         except Refusal as refusal:

@@ -61,6 +61,7 @@ def test_flipped_bits_in_record_sets_are_refused(tmp_path):
     assert flipped_bits.campaign(tmp_path, flipped_bits.read_records, 1500, seed=1)[1]
 
 
+@pytest.mark.long
 def test_two_conversions_into_one_folder(tmp_path):
     conversion = Conversion(tmp_path, PhantomPlan(seed=5, lits_volumes=0, patients=9, matrix=64))
     outcomes, wrong = two_writers.campaign(conversion, tmp_path, 1, seed=1)
@@ -72,6 +73,7 @@ def is_text(name):
     return "nested" in name or name in ("class names", "flag files")
 
 
+@pytest.mark.long
 def test_bombs_of_text_are_refused(tmp_path):
     outcomes, wrong = bombs.campaign(tmp_path, is_text)
     assert wrong == []

@@ -21,6 +21,7 @@ def conversion(tmp_path_factory):
     return Conversion(tmp_path_factory.mktemp("conversion"), plan)
 
 
+@pytest.mark.long
 def test_killed_conversions_resume_to_the_same_files(conversion, tmp_path):
     kills = [(0.9 * conversion.duration_s, "worker"), (0.8 * conversion.duration_s, "parent")]
     outcome = kill_conversion.campaign(conversion, tmp_path, kills, chain=2)

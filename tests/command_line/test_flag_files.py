@@ -90,7 +90,7 @@ def test_files_that_cannot_be_read_are_refused(lines, message):
         ("mine.flags", "Protocols: baseline.flags, freeze_encoder.flags, "),
     ],
 )
-def test_a_missing_file_says_where_it_was_looked_for(tmp_path, name, hint):
+def test_the_error_for_a_missing_file_lists_the_folders_searched(tmp_path, name, hint):
     with pytest.raises(OptionError) as caught:
         find_flag_file(name)
     assert f"no such file: {name}, neither in {tmp_path} nor among the shipped" in str(caught.value)

@@ -1,4 +1,4 @@
-"""What --segments says, and what of it may be written down."""
+"""The syntax of --segments, and which of its values may be stored."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def test_records_and_folds_are_counted(tiny_phantom, tmp_path, command, capsys):
     assert "fold 1: " in out
 
 
-def test_without_folds_it_says_so(tiny_phantom, tmp_path, command, capsys):
+def test_missing_folds_are_reported(tiny_phantom, tmp_path, command, capsys):
     assert command(build_tfrecords, *arguments(tiny_phantom, tmp_path, "--folds=1")) == 0
     assert "no folds were requested" in capsys.readouterr().out
     assert not (tmp_path / "folds.json").exists()

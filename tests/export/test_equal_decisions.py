@@ -36,7 +36,17 @@ def slices():
     return hu
 
 
-@pytest.fixture(scope="module", params=RULES, ids=str)
+#: ``test_saved_model.py`` exports a cascade with argmax in the short tests.
+SHORT = ("prior_corrected", "threshold")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=[] if name in SHORT else [pytest.mark.long]) for name in RULES
+    ],
+    ids=str,
+)
 def rule(request, intensity_cascade, tmp_path_factory):
     """Name of a rule, and the exported cascade that follows it."""
     cascade = intensity_cascade(class_weights=WEIGHTS, how=RULES[request.param])

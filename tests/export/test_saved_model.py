@@ -58,6 +58,7 @@ def test_the_reloaded_model_equals_the_cascade(exported, count, size):
     np.testing.assert_allclose(shares.sum(axis=1), lesion.any(axis=(1, 2)), atol=1e-5)
 
 
+@pytest.mark.long
 def test_post_processing_and_ensembles_are_in_the_exported_graph(make_network, tmp_path):
     how = PostProcessing(0.4, fill_holes=True, least_area_mm2=15.0, rim_pixels=0, least_height=0.3)
     networks = [make_network("lesion"), make_network("lesion", seed=2)]

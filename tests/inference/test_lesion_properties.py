@@ -102,7 +102,7 @@ def test_disagreeing_networks_are_reported(scan):
     # Over the voxels: .75 .125 .125; .25 .5 .25; .5 .125 0, of .625: .8 .2 0.
     # Over the models: .5 .25 .125, of .875.
     assert lesion.type_probabilities == {"cyst": 0.5714, "hemangioma": 0.2857, "metastasis": 0.1429}
-    assert lesion.disagreeing_models == 0.3333  # the second says hemangioma
+    assert lesion.disagreeing_models == 0.3333  # the second reports a hemangioma
     cyst, hemangioma, metastasis = (0.75, 0.25, 0.8), (0.125, 0.5, 0.2), (0.125, 0.25, 0.0)
     expected = [np.std(values, ddof=1) for values in (cyst, hemangioma, metastasis)]
     assert list(lesion.type_probability_sd) == ["cyst", "hemangioma", "metastasis"]

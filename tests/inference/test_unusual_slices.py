@@ -102,7 +102,11 @@ def test_slices_with_and_without_liver_in_one_batch(cascade):
     assert labels[1, 17, 17] == LESION_TYPES.index("cyst")
 
 
-@pytest.mark.parametrize("how", [PostProcessing(), ALL], ids=["plain", "post-processed"])
+@pytest.mark.parametrize(
+    "how",
+    [pytest.param(PostProcessing(), marks=pytest.mark.long), ALL],
+    ids=["plain", "post-processed"],
+)
 def test_predict_on_one_slice_equals_the_graph_with_post_processing(make_network, how):
     """Untrained networks: lesions of all sizes and holes."""
     cascade = Cascade(LiverFinder(make_network("liver")), make_network("lesion"), how=how)

@@ -75,7 +75,7 @@ def test_command_writes_a_page_without_names(bad_set, tmp_path):
     assert codes <= set(re.split(r"[\s,]+", page.text))
     good = {row["patient_id"] for row in read_table(bad_set)[3:]}
     assert f"agent named: {len(good)} cases" in page.text
-    # The terminal tells which file a case is; pseudonyms are those of the site's key.
+    # The terminal shows which file a case is; pseudonyms depend on the site's key.
     name = pseudonym(KEY, "case", f"{CANARY} p000")
     assert re.search(rf"{name}  .*{CANARY}\d+-image.dcm", done.stdout)
     assert name in page.text

@@ -38,7 +38,7 @@ def test_a_layer_outside_all_blocks_is_refused():
         block_of("bottleneck_conv")
 
 
-def test_each_block_is_built_as_the_paper_says(model):
+def test_each_block_is_built_as_in_the_paper(model):
     for block in PAPER_BLOCKS[:-1]:
         kinds = [type(layer).__name__ for layer in model.layers if block_of(layer.name) == block]
         first = {"enc": ["MaxPooling2D", "Conv2D"], "dec": ["Conv2DTranspose", "SkipConvolution"]}

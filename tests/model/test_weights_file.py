@@ -227,7 +227,7 @@ def test_an_old_head_gives_the_same_corrected_probabilities_under_other_class_we
 
 
 def test_a_class_without_weight_keeps_its_bias(tmp_path):
-    """Its logit was not trained, or will not be: it says nothing on the probability."""
+    """Its logit was not trained, or will not be: it carries no information."""
     source, model = (unet.build(Architecture(16, 2, 3), seed=4) for _ in range(2))
     path = tmp_path / "old.npz"
     save_weights(path, source)

@@ -90,6 +90,7 @@ def test_patients_differ_widely():
     assert 3 < sum(patient.liver.cut is not None for patient in drawn) < 30
 
 
+@pytest.mark.long
 def test_organs_enhance_independently():
     drawn = [Patient.draw(stream(4, "phase", n), VARIED).tissues for n in range(150)]
     values = np.array([(t.liver, t.spleen, t.blood, t.aorta) for t in drawn])

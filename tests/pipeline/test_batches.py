@@ -67,7 +67,7 @@ def test_every_slice_is_shown_once_per_epoch(record_set, cache_mb):
         assert as_set(images) == as_set(all_images(record_set))
 
 
-@pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
+@pytest.mark.parametrize("cache_mb", [64, pytest.param(TINY_CACHE_MB, marks=pytest.mark.long)])
 def test_batches_are_reproducible_and_differ_between_epochs(record_set, cache_mb):
     epochs = {}
     for attempt in (1, 2):
@@ -106,7 +106,10 @@ def test_augmentation_of_a_slice_does_not_depend_on_its_batch(record_set):
     assert sets[0] == sets[1] == sets[2]
 
 
-@pytest.mark.parametrize("sampling", [Sampling(), Sampling(0.5, 0.5, resample=True)])
+@pytest.mark.parametrize(
+    "sampling",
+    [pytest.param(Sampling(), marks=pytest.mark.long), Sampling(0.5, 0.5, resample=True)],
+)
 def test_batches_do_not_depend_on_memory_or_on_tensorflows_seed(uneven_set, sampling):
     """Cached or read from disk, with any global seed: the same batches, bit for bit."""
     runs = []
@@ -254,7 +257,7 @@ def kinds_of(labels):
     return labels.reshape(len(labels), -1).max(axis=1)
 
 
-@pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
+@pytest.mark.parametrize("cache_mb", [pytest.param(64, marks=pytest.mark.long), TINY_CACHE_MB])
 def test_an_epoch_shows_the_sampled_slices(uneven_set, cache_mb):
     for sampling in SAMPLINGS:
         source = make_source(uneven_set, cache_mb=cache_mb, sampling=sampling)
@@ -289,7 +292,7 @@ def test_an_epoch_shows_the_sampled_slices(uneven_set, cache_mb):
     assert bare.slices_in(0) == 7
 
 
-@pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
+@pytest.mark.parametrize("cache_mb", [64, pytest.param(TINY_CACHE_MB, marks=pytest.mark.long)])
 def test_a_repeated_slice_is_augmented_differently(uneven_set, cache_mb):
     options = {"cache_mb": cache_mb, "ranges": Ranges()}
     source = make_source(uneven_set, sampling=Sampling(resample=True), **options)
@@ -300,8 +303,15 @@ def test_a_repeated_slice_is_augmented_differently(uneven_set, cache_mb):
     assert len(as_set(images[kinds_of(labels) == 4]) & without_balance) == 1
 
 
-@pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
-@pytest.mark.parametrize("sampling", [SAMPLINGS[0], SAMPLINGS[-1]])
+@pytest.mark.parametrize(
+    ("cache_mb", "sampling"),
+    [
+        (TINY_CACHE_MB, SAMPLINGS[-1]),
+        pytest.param(64, SAMPLINGS[-1], marks=pytest.mark.long),
+        pytest.param(64, SAMPLINGS[0], marks=pytest.mark.long),
+        pytest.param(TINY_CACHE_MB, SAMPLINGS[0], marks=pytest.mark.long),
+    ],
+)
 def test_batches_do_not_depend_on_threads_or_on_the_first_epoch(uneven_set, cache_mb, sampling):
     def batches(first, threads, separate):
         """Batches of epochs ``first`` to 2, from one pipeline or from one per epoch."""

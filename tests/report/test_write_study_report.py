@@ -1,4 +1,4 @@
-"""A study's report: every cell told, the same figures in every file, pictures that load."""
+"""A study's report: all runs, the same figures in every file, pictures that load."""
 
 import csv
 import datetime

@@ -1,4 +1,4 @@
-"""A report compares anew what was tested with what was trained on."""
+"""A report compares test data with training data again."""
 
 import numpy as np
 import pytest
@@ -67,7 +67,7 @@ def test_runs_without_training_data_are_listed(study):
     check = audit_leakage(read_study(study))
     assert check.unknown == ("fold1/seed0/mine",)
     assert "NOT COMPARED, training data unknown: fold1/seed0/mine" in check.text()
-    # Of fold 0's test cases no list tells the hashes now.
+    # No list holds the hashes of fold 0's test cases now.
     assert "0 of 20 also by the hashes of their slices" in check.text()
     (study / "finetune" / "fold0" / "seed0" / "mine" / "seen.json").write_text("[")
     assert audit_leakage(read_study(study)).text().startswith("not done")

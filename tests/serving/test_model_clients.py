@@ -18,7 +18,7 @@ SPACING = np.float32([[0.7, 0.9], [0.0, 0.0]])
 
 @pytest.fixture
 def rest_url(exported):
-    """An HTTP server that does with a request what TF Serving's RESTful API says."""
+    """An HTTP server that answers requests like TF Serving's RESTful API."""
     signature = exported.signature()
     specs = signature.structured_input_signature[1]
 

@@ -26,7 +26,7 @@ def mean_dice(results):
 
 
 def slow_bootstrap(results, samples, seed, measure=summarise):
-    """Draws patients one after the other and measures the copied slices anew."""
+    """Draws patients one after the other and measures the copied slices again."""
     rng = np.random.default_rng(seed)
     by_patient = {}
     for result in results:

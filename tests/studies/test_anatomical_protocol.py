@@ -83,7 +83,7 @@ def test_only_annotated_slices_are_tested_and_validated(study):
 def test_the_report_has_table_ii_and_the_labels_made(study, tmp_path):
     write_study_report(study / "study", tmp_path, data_label="PHANTOM data", samples=100)
     text = (tmp_path / "report.md").read_text("utf-8")
-    table = text.partition("Table II")[2].partition("Labels made")
+    table = text.partition("Table II")[2].partition("Generated labels")
     assert "| hierarchical unfreezing | 0.94 | 0.73 | – | – |" in table[0]
     assert "| anatomical data augmentation | 0.80 | 0.61 |" in table[0]
     assert "| anatomical |" in table[2]

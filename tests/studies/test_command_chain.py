@@ -83,7 +83,7 @@ def test_a_finished_step_is_skipped_until_its_command_or_flag_file_changes(tmp_p
     assert run_chain([once], tmp_path, "the chain").names == ["once"]
 
 
-def test_a_failed_step_ends_the_chain_and_says_how_to_resume(tmp_path):
+def test_a_failed_step_ends_the_chain_and_states_how_to_resume(tmp_path):
     failing = ChainStep("two", "a step", 1, "json.nothing", {})
     with pytest.raises(SystemExit, match="the chain stopped: two ended with status 1"):
         run_chain([failing], tmp_path, "the chain")

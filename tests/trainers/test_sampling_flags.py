@@ -20,7 +20,7 @@ def pretrained(tmp_path_factory, record_set, command):
     return work
 
 
-def test_a_run_tells_its_sampling_and_weighs_all_pixels_the_same(pretrained):
+def test_a_run_records_its_sampling_and_equal_pixel_weights(pretrained):
     identity = json.loads((pretrained / "lesion" / "run.json").read_text())
     assert identity["sampling"] == {
         "keep_without_liver": 1.0,
@@ -40,7 +40,7 @@ def test_a_run_tells_its_sampling_and_weighs_all_pixels_the_same(pretrained):
         (["--balance=resample", "--max_repeats=3"], "sampling.max_repeats: 10 before, 3 now"),
     ],
 )
-def test_a_run_is_not_gone_on_with_under_another(
+def test_a_run_cannot_resume_with_another_sampling(
     pretrained, record_set, command, capsys, flags, message
 ):
     changes = {"records": record_set[0], "run": pretrained / "lesion"}

@@ -26,6 +26,7 @@ from tests.builders import tiny_run
 from tests.builders.replica_run import FIXED, losses
 
 
+@pytest.mark.long
 def test_xla_trains_like_the_plain_step():
     """In a separate process: deterministic operations, which XLA lacks, cannot be switched off."""
     report = report_of(start("xla"))
@@ -47,7 +48,7 @@ def test_half_precision_trains_like_the_plain_step(precision):
     assert same == set(FIXED)
 
 
-@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+@pytest.mark.parametrize("precision", [pytest.param("float16", marks=pytest.mark.long), "bfloat16"])
 def test_a_half_precision_run_resumes_bit_for_bit_and_saves_float32(
     record_set, tmp_path, precision
 ):
@@ -136,7 +137,7 @@ def test_former_flags_that_contradict_the_precision_are_refused():
 
 
 @pytest.mark.parametrize(("place", "on_host"), [("host", True), ("device", False)])
-def test_augmentation_runs_where_the_option_says(place, on_host):
+def test_augmentation_runs_on_the_requested_device(place, on_host):
     assert augment_on_host(ComputationSettings(augment_on=place)) is on_host
 
 

@@ -59,6 +59,7 @@ def test_validation_is_held_in_the_memory_that_training_leaves(job, cache_mb, he
     assert (data.training(4).held_mb, data.validation(3).held_mb) == pytest.approx(held_mb)
 
 
+@pytest.mark.long
 def test_runs_that_share_a_set_up_equal_separate_runs(record_set, tmp_path):
     """Bit for bit, whatever ran before: frozen blocks, new weights, rates by block."""
     records, _ = record_set

@@ -127,7 +127,7 @@ SOME = ("enc1", "enc2", "dec4")
 @pytest.mark.parametrize(
     ("optimiser", "fixed"),
     [
-        pytest.param(make_optimiser, SOME, id="adam-some"),
+        pytest.param(make_optimiser, SOME, id="adam-some", marks=pytest.mark.long),
         pytest.param(make_optimiser, (), id="adam-none", marks=pytest.mark.long),
         pytest.param(gradient_descent, SOME, id="descent-some", marks=pytest.mark.long),
         pytest.param(gradient_descent, (), id="descent-none", marks=pytest.mark.long),

@@ -232,7 +232,7 @@ def unet_parameters(filters, classes):
         ({"base_filters": 3}, 3, "lesion network with 3 channels in its first block"),
     ],
 )
-def test_a_dry_run_without_records_and_pre_trained_run_says_what_it_assumes(
+def test_a_dry_run_without_records_and_pre_trained_run_states_its_assumptions(
     tmp_path, command, capsys, flags, filters, network
 ):
     values = {"records": tmp_path / "none", "pretrained": tmp_path / "nowhere", **flags}

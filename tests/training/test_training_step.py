@@ -69,7 +69,15 @@ CONVOLUTIONS = {
 }
 
 
-@pytest.mark.parametrize("fixed", [(), ("enc1",), ENCODER[:4], ENCODER])
+@pytest.mark.parametrize(
+    "fixed",
+    [
+        (),
+        pytest.param(("enc1",), marks=pytest.mark.long),
+        pytest.param(ENCODER[:4], marks=pytest.mark.long),
+        ENCODER,
+    ],
+)
 def test_no_gradients_are_computed_through_leading_frozen_blocks(fixed):
     """Neither the kernels of these blocks nor their outputs get a gradient."""
     step = training_step(build(fixed=fixed), keras.optimizers.Adam(1e-3), TASK)

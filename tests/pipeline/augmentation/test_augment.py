@@ -29,7 +29,10 @@ NO_EFFECT = replace(
 )
 
 
-@pytest.mark.parametrize("size", [(24, 32), (33, 17), (512, 512)])
+@pytest.mark.parametrize(
+    "size",
+    [(33, 17), *(pytest.param(size, marks=pytest.mark.long) for size in ((24, 32), (512, 512)))],
+)
 @pytest.mark.parametrize("ranges", [NO_AUGMENTATION, replace(NO_EFFECT, kept_from=1)])
 def test_identity_changes_no_bit(size, ranges):
     images, labels = make_slices(2, *size)
@@ -167,7 +170,7 @@ def test_parameters_depend_on_seed_epoch_and_example_only():
 
 
 @pytest.mark.parametrize(
-    "ranges", [EVERYTHING, pytest.param(Ranges(), marks=pytest.mark.long)], ids=["all", "default"]
+    "ranges", [pytest.param(EVERYTHING, marks=pytest.mark.long), Ranges()], ids=["all", "default"]
 )
 def test_same_pixels_eagerly_in_a_graph_and_in_a_parallel_map(ranges):
     images, labels = make_slices(6)

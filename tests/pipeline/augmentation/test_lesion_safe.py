@@ -147,8 +147,8 @@ def small_lesions(count, side=96):
     "ranges",
     [
         WILD,
-        replace(NO_AUGMENTATION, rotation_degrees=45.0),
-        replace(WILD, zoom=0.3, elastic=0.05),
+        pytest.param(replace(NO_AUGMENTATION, rotation_degrees=45.0), marks=pytest.mark.long),
+        pytest.param(replace(WILD, zoom=0.3, elastic=0.05), marks=pytest.mark.long),
         # A deformation by almost half of the side, if it were not reduced.
         replace(NO_AUGMENTATION, elastic=0.48, elastic_intervals=1),
     ],

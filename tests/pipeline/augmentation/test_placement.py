@@ -12,6 +12,8 @@ from tests.builders import placement_run
 
 ROOT = Path(__file__).parents[3]
 
+pytestmark = pytest.mark.long  # tests/pipeline/test_batches.py compares the pixels of both places
+
 
 @pytest.fixture(scope="module")
 def reports():
