@@ -21,4 +21,4 @@ def main(settings: LeakSearchSettings) -> int:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, tensorflow=False)

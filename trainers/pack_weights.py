@@ -1,6 +1,6 @@
-"""Pack finished runs of phantoms as the networks of the package (liver_tf/weights).
+"""Pack finished runs of phantoms into the networks of the package (liver_tf/weights).
 
-A network that is not named stays as it is.
+Networks that are not named remain unchanged.
 """
 
 from liver_tf.command_line.invocation import suggest

@@ -1,8 +1,8 @@
 """Options of anatomical data augmentation. Needs no TensorFlow.
 
-The method (arXiv 1801.02261): a network trained on the annotated slices labels adjacent ones; what
-is kept of its labels is tied to the annotated slice; a network is trained on both. The options are
-what the publications leave open.
+The method (arXiv 1801.02261): a network trained on the annotated slices labels adjacent ones;
+predicted lesions that overlap an annotated one are kept; a network is trained on both. The options
+are details that the publications leave open.
 """
 
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from liver_tf.default_paths import LIVER_RUN, ROI_RECORDS, WHOLE_RECORDS
 from liver_tf.inference.decision_rules import ARGMAX, DECISIONS
 from liver_tf.options import REQUIRED, OptionError, Options, option, part
 
-#: What becomes of a predicted lesion that is not tied to an annotated one.
+#: How a predicted lesion that does not overlap an annotated one is handled.
 AS_LIVER, DROP_SLICE = OTHER_LESIONS = ("liver", "drop")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelRule(Options):
-    """What is kept of the labels that a network makes for a neighbour."""
+    """Which predicted lesions of a neighbour are kept, and how they are labelled."""
 
     least_overlap: float = option(
         0.5,
-        "Neighbours: least share of a predicted lesion that lies on the annotated lesion; it then "
-        "gets that lesion's type.",
+        "Neighbours: minimum share of a predicted lesion that must lie on an annotated lesion; the "
+        "predicted lesion then gets that lesion's type.",
         above=0,
         high=1,
     )
@@ -41,7 +41,9 @@ class LabelRule(Options):
         "with the post-processing chosen for its run.",
         choices=DECISIONS,
     )
-    healthy_neighbours: bool = option(True, "Use the neighbours of healthy slices, without lesion.")
+    healthy_neighbours: bool = option(
+        True, "Use the neighbours of healthy slices, labelled without lesions."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,17 +59,17 @@ class AugmentSettings(Options):
     roi_records: Path = option(ROI_RECORDS, "Record set of ROIs to be extended.")
     truth: Path | None = option(
         None,
-        "Record set of the neighbours with their true labels, of phantoms: measures the labels "
-        "made. It affects no label.",
+        "Phantoms: record set of the neighbours with their true labels, to measure the generated "
+        "labels. It affects no label.",
         empty_is_none=True,
     )
     rule: LabelRule = part(LabelRule)
     pictures: int = option(
-        100, "Most neighbours drawn on the page, kept and not used alike.", low=0
+        100, "Maximum number of neighbours shown on the page, used or not.", low=0
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         inputs = (self.run, self.liver_run, self.records, self.roi_records, self.truth)
         if self.output.resolve() in {path.resolve() for path in inputs if path}:
-            raise OptionError("output", "must be another folder than all inputs")
+            raise OptionError("output", "must differ from all input folders")

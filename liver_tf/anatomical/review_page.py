@@ -1,4 +1,4 @@
-"""A page and a table of the labels made, for a person to judge before training on them."""
+"""A page and a table of the generated labels, to be inspected before training on them."""
 
 import io
 import itertools
@@ -36,11 +36,10 @@ _SIDE, _MARGIN = 320, 6
 
 _LEGEND = (
     "Left: the annotated slice with its outlines. Middle: the neighbour. Right: the neighbour with "
-    "the labels made; a dashed white line is a lesion that the network predicted and that was not "
-    "kept."
+    "the generated labels; a dashed white line is a predicted lesion that was not kept."
 )
 _WARNING = (
-    "Nobody annotated these slices: a network labelled them. Look at the outlines before training."
+    "Nobody annotated these slices: a network labelled them. Inspect the outlines before training."
 )
 
 
@@ -103,7 +102,7 @@ def _page(result: dict, reviewed: Sequence[Reviewed]) -> Page:
     if result["quality"]:
         summary += [_quality_table(result["quality"]), Note("True labels exist for phantoms only.")]
     return Page(
-        "Labels made for unlabelled neighbours",
+        "Generated labels of unlabelled neighbours",
         (
             Status(f"{used} of {len(reviewed)} neighbours are used for training.", "caution"),
             Paragraph(_WARNING),

@@ -20,9 +20,9 @@ class PackSettings(Options):
         None, "Finished run of a lesion network with lesion types.", empty_is_none=True
     )
     output: Path = option(FOLDER, "Folder of the networks.", shown_default="`liver_tf/weights`")
-    command: str | None = option(None, "The command that made the runs, for the model cards.")
+    command: str | None = option(None, "Command that trained the runs, for the model cards.")
     commit: str | None = option(
-        None, "Commit of the program that made the runs. Default: the checkout's."
+        None, "Commit of the program that trained the runs; default: that of this checkout."
     )
     least_area_mm2: float | None = option(
         None,
@@ -56,8 +56,8 @@ class PackSettings(Options):
     )
     assume_phantom: bool = option(
         False,
-        "Accept runs of earlier versions, which do not state what they learned from, as trained on "
-        "phantoms only.",
+        "Treat runs of earlier versions, which do not record the kind of their training data, as "
+        "trained on phantoms only.",
     )
 
     def __post_init__(self) -> None:

@@ -16,20 +16,20 @@ class ImplantSettings(Options):
 
     input: Path = option(
         REQUIRED,
-        "Folder of the scans and of the outlines of their livers: segmentation-N.nii[.gz] (1 "
-        "liver, 2 lesions, which are kept), or DICOM SEG. With --liver_run, scans without an "
-        "outline are used too.",
+        "Folder of the scans and their liver outlines: segmentation-N.nii[.gz] (1 liver, 2 "
+        "lesions, which are kept), or DICOM SEG. With --liver_run, scans without an outline are "
+        "used too.",
     )
-    output: Path = option(REQUIRED, "New folder, for the same files with lesions.")
+    output: Path = option(REQUIRED, "New folder for the same files with implanted lesions.")
     liver_run: Path | None = option(
         None,
-        "Run of the liver network that outlines the liver where there is no segmentation, or "
-        "bundled: the one in the package.",
+        "Run of the liver network that outlines livers without a segmentation, or bundled: the one "
+        "in the package.",
         bundled=LIVER,
     )
     source: str = option(
         "lits",
-        "lits: volume-N.nii[.gz]. series: DICOM series, one a folder; writes DICOM series with "
+        "lits: volume-N.nii[.gz]. series: DICOM series, one per folder; writes DICOM series with "
         "DICOM SEG, which contain the identity of the patients.",
         choices=("lits", "series"),
     )
@@ -37,21 +37,21 @@ class ImplantSettings(Options):
         DEFAULT_SEGMENTS, "series: meaning of the segments, as in build_tfrecords."
     )
     lesions: int = option(
-        3, "Lesions per scan; fewer if the liver has no room for them.", low=1, high=20
+        3, "Lesions per scan; fewer if the liver is too small for them.", low=1, high=20
     )
     types: tuple[str, ...] = option(
         ("untyped",),
-        f"Kinds of lesions, drawn for each with equal shares: {', '.join(KINDS)}. untyped are "
-        "those of the phantom's LiTS-like volumes. In series, lesions are labelled by type, "
-        "unless untyped is one of them.",
+        f"Kinds of lesions, with equal probability: {', '.join(KINDS)}. untyped: as in the "
+        "phantom's LiTS-like volumes. In series, lesions are labelled by type, unless untyped is "
+        "one of the kinds.",
     )
-    near_vessels: bool = option(False, "Lesions may lie on vessels; by default they keep away.")
+    near_vessels: bool = option(False, "Allow lesions on vessels; by default they avoid them.")
     mass_effect: bool = option(False, "Lesions displace the vessels around them.")
     seed: int = option(0, "Seed of all random numbers.", low=0, high=2**31 - 1)
 
     @property
     def label_set(self) -> LabelSet:
-        """Labels of what is written."""
+        """Label set of the output."""
         typed = self.source == "series" and set(self.types) <= set(LESION_TYPES.lesions)
         return LESION_TYPES if typed else LITS
 

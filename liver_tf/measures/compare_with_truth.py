@@ -114,7 +114,7 @@ def _mean_probabilities(
     flat = numbers.ravel()
     sums = np.bincount(flat, probability.ravel(), count + 1)[1:]
     pixels = np.bincount(flat, minlength=count + 1)[1:]
-    # Rounded to what single precision tells apart near 1: keeps the stored results short.
+    # Rounded to the resolution of single precision near 1, to keep the stored results short.
     return [round(mean, _SCORE_DIGITS) for mean in (sums / pixels).tolist()]
 
 

@@ -29,7 +29,7 @@ def prior_shift(before: Sequence[float], after: Sequence[float]) -> np.ndarray:
     """What logits learned with class weights ``before`` lack under ``after``, float64 [classes].
 
     With it added, ``prior_correction(after)`` gives what ``prior_correction(before)`` gave without.
-    0 for a class of weight 0, before or after: its logit says nothing on its probability.
+    0 for a class of weight 0, before or after: its logit carries no information.
     """
     old, new = np.asarray(before, np.float64), np.asarray(after, np.float64)
     both = (old > 0) & (new > 0)

@@ -51,7 +51,7 @@ _COMPRESSED = (
     *(JPEGLSNearLossless, JPEG2000, JPEGExtended12Bit),
 )
 _MAX_PDU = 1 << 17
-#: Senders may use longer PDUs than they are told to.
+#: Limit for PDUs of senders that ignore the negotiated length.
 _LONGEST_PDU = 1 << 22
 
 

@@ -72,7 +72,7 @@ class Node:
             while not stop.wait(STEP):
                 try:
                     self.step()
-                except Exception as error:  # of any kind: the service goes on
+                except Exception as error:  # of any kind: the service must keep running
                     LOG.error("unexpected error: %s", type(error).__name__)
                     stop.wait(DISK_PAUSE if isinstance(error, OSError) else 1)
         finally:

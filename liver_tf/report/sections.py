@@ -229,7 +229,7 @@ def _anatomical(findings: Findings) -> list[Part]:
     parts: list[Part] = [TitledTable("Table II: anatomical data augmentation", comparison)]
     labels = made_labels_table(findings.runs)
     if labels is not None:
-        parts += [TitledTable("Labels made for neighbours", labels), Paragraph(MADE)]
+        parts += [TitledTable("Generated labels of neighbours", labels), Paragraph(MADE)]
     return parts
 
 

@@ -42,8 +42,8 @@ class LesionRunSettings(FinetuneSettings):
     label_rule: LabelRule = part(LabelRule)
     neighbour_truth: Path | None = option(
         None,
-        "Record set of the neighbours with their true labels, of phantoms: measures the labels "
-        "made, and has no other effect.",
+        "Phantoms: record set of the neighbours with their true labels, to measure the generated "
+        "labels. It has no other effect.",
     )
 
     def __post_init__(self) -> None:

@@ -97,8 +97,8 @@ class ReproduceSettings(Options):
     liver_run: Path = option(LIVER_RUN, "Run of the liver network, or bundled.", bundled=LIVER)
     neighbour_truth: Path | None = option(
         None,
-        "Record set of the neighbours with their true labels, of phantoms: measures the labels of "
-        "protocols with --neighbour_labels.",
+        "Phantoms: record set of the neighbours with their true labels, to measure the generated "
+        "labels of protocols with --neighbour_labels.",
         empty_is_none=True,
     )
     engine: EngineSettings = part(EngineSettings)

@@ -25,7 +25,7 @@ class TrainWeightsSettings(Options):
         FOLDER, "Folder of the packed networks.", shown_default="`liver_tf/weights`"
     )
     workers: int = option(
-        2, "Processes that write phantoms and records; no effect on weights.", low=1
+        2, "Processes that write phantoms and records; they do not affect the weights.", low=1
     )
 
 

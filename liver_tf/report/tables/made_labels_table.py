@@ -1,4 +1,4 @@
-"""The labels made for unlabelled neighbours: how many are used, and how good they are."""
+"""The generated labels of unlabelled neighbours: how many are used, and their accuracy."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from liver_tf.results.study_inventory import StudyRun, read_object
 
 #: The rows of the quality in the record set (``anatomical.label_quality``), with their titles.
 _ROWS = {
-    "labels made": "labels made",
+    "labels made": "generated labels",
     "predicted, same slices": "predicted, same slices",
     "predicted, all": "predicted, all neighbours",
 }

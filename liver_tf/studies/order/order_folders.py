@@ -71,9 +71,9 @@ def replicate_splits(
         for cases in by_diagnosis.values()
         for number, case in enumerate(cases)
     ]
-    dealt = [case for _, case in sorted(placed)]
-    blocks = [dealt[first : first + length] for first in range(0, cohorts * length, length)]
-    left = dealt[cohorts * length :]
+    mixed = [case for _, case in sorted(placed)]
+    blocks = [mixed[first : first + length] for first in range(0, cohorts * length, length)]
+    left = mixed[cohorts * length :]
     splits = [Split(tuple(b[:size]), (b[-1],), test) for size in sizes for b in blocks]
     # Every case must be in a fold.
     splits[0] = Split(splits[0].training, (*splits[0].validation, *left), test)

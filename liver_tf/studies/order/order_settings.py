@@ -12,21 +12,21 @@ from liver_tf.studies.study_settings import EngineSettings
 class OrderStudySettings(Options):
     """Options of the order study."""
 
-    folder: Path = option(Path("order_study"), "Folder for everything that the study writes.")
+    folder: Path = option(Path("order_study"), "Output folder of the study: data, runs and report.")
     flag_files: Path = option(
         Path("flags/order"), "Folder with lesion.flags and finetune.flags, which all arms share."
     )
     replicates: int = option(
-        16, "Replicates of the primary arms: each a new training cohort and a new seed.", low=2
+        16, "Replicates of the primary arms; each has a new training cohort and a new seed.", low=2
     )
     secondary_replicates: int = option(
-        8, "Replicates of the secondary arms, the first ones of the primary arms.", low=0
+        8, "Replicates of the secondary arms: the first ones of the primary arms.", low=0
     )
     size_replicates: int = option(
-        8, "Replicates of the primary arms with other numbers of patients.", low=0
+        8, "Replicates of the primary arms with each of --other_patients.", low=0
     )
     cohorts: int = option(
-        24, "Training cohorts that are drawn; --replicates can be raised up to this number.", low=2
+        24, "Training cohorts to generate: the upper limit of --replicates.", low=2
     )
     patients: int = option(96, "Training patients of a replicate.", low=4)
     other_patients: tuple[int, ...] = option(
@@ -44,7 +44,11 @@ class OrderStudySettings(Options):
     )
     margin: float = option(0.02, "Margin of equivalence, for Dice2 and Accuracy.", above=0)
     report_only: bool = option(False, "Write the report of the finished runs, then exit.")
-    list_cells: bool = option(False, "Print each cell and its state, then exit.", flag="list")
+    list_cells: bool = option(
+        False,
+        "Print each cell (a group of arms of one replicate) and its state, then exit.",
+        flag="list",
+    )
     engine: EngineSettings = part(EngineSettings)
 
     def __post_init__(self) -> None:
@@ -54,7 +58,9 @@ class OrderStudySettings(Options):
         if any(self.patients % number for number in self.other_patients):
             raise OptionError("other_patients", f"expected divisors of {self.patients}")
         if self.patients in self.other_patients:
-            raise OptionError("other_patients", f"{self.patients} are those of --patients")
+            raise OptionError(
+                "other_patients", f"must not contain {self.patients}, the value of --patients"
+            )
         if self.cohorts < self.most_replicates:
             raise OptionError("cohorts", f"expected at least {self.most_replicates}")
 
@@ -82,8 +88,8 @@ class OrderCellSettings(Options):
     """Options of a cell: a group of arms of one replicate."""
 
     folder: Path = option(REQUIRED, "Folder of the order study.")
-    flag_files: Path = option(REQUIRED, "As for the order study.")
-    group: str = option(REQUIRED, "The arms to be trained.", choices=GROUPS)
+    flag_files: Path = option(REQUIRED, "Folder of flag files of the order study.")
+    group: str = option(REQUIRED, "Group of arms to train.", choices=GROUPS)
     replicate: int = option(REQUIRED, "Number of the replicate, and seed of its runs.", low=0)
     fold: int = option(REQUIRED, "Fold of the replicate.", low=0)
     epochs: int = option(REQUIRED, "Epochs of an arm.", low=EPOCH_STEP)
