@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from liver_tf.atomic_files import write_text
 from liver_tf.csv_text import csv_text
@@ -61,7 +62,10 @@ def write_order_report(study: OrderStudySettings) -> Path:
     pictures = []
     if primary:
         path = draw_effects([*primary, *secondary], margin, output / "order_effects.png")
-        caption = "Effects with 95 % intervals; grey band: margin of equivalence"
+        caption = (
+            "Effects with 95 % intervals; blue: primary comparisons; grey band: margin of "
+            "equivalence"
+        )
         pictures.append(Picture(path, caption))
     sections = [
         Section("Primary comparisons", (Paragraph(_HOW), _effect_table(primary, margin))),
@@ -102,7 +106,8 @@ def draw_effects(found: Sequence[Effect], margin: float, path: Path) -> Path:
             filled = colour if effect.p_holm < LEVEL else "white"
             axis.plot(test.mean, row, marker="o", ms=6, color=colour, mfc=filled)
         axis.set_title(measure_title(measure), fontsize=10, loc="left", fontweight="bold")
-        axis.set_xlabel("difference (filled: shown after correction)", fontsize=9)
+        axis.set_xlabel("first minus second arm (filled: shown after correction)", fontsize=9)
+        axis.xaxis.set_major_locator(MaxNLocator(5))
         axis.grid(axis="x", alpha=0.25, lw=0.6)
         axis.spines[["top", "right", "left"]].set_visible(False)
         axis.tick_params(labelsize=8.5)
