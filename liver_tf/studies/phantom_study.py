@@ -173,10 +173,13 @@ def pretraining_step(
     return ChainStep(*command, run / "weights.npz")
 
 
-def roi_step(folder: Path, records: Path, seconds: float) -> ChainStep:
-    """Cut ROIs around the livers that the chain's liver network finds."""
+def roi_step(
+    folder: Path, records: Path, seconds: float, liver_run: str | Path | None = None
+) -> ChainStep:
+    """Cut ROIs around the livers that a network finds; None for the chain's liver network."""
     title = f"cut ROIs around the predicted liver: {records.name}"
     output = folder / "tfrecords" / f"{records.name}_roi"
-    options = {"input": records, "liver_run": folder / "runs" / "liver", "output": output}
+    liver = liver_run or folder / "runs" / "liver"
+    options = {"input": records, "liver_run": liver, "output": output}
     command = f"rois_{records.name}", title, seconds, "data_prep.make_rois", options
     return ChainStep(*command, output / "manifest.json")

@@ -23,7 +23,13 @@ from liver_tf.results.stored_results import load_results
 from liver_tf.results.training_history import read_cycles
 from liver_tf.statistics.bootstrap_intervals import Interval, Resamples, resample
 from liver_tf.studies.phantom_study import DATA_LABEL
-from liver_tf.studies.preset_study import PRESETS, PresetStudySettings, StudyArm, ablation_arms
+from liver_tf.studies.preset_study import (
+    PRESETS,
+    PresetStudySettings,
+    StudyArm,
+    ablation_arms,
+    arm_of,
+)
 
 #: Size of lesions in the last column of figures.
 SMALL = "10_to_20_mm"
@@ -40,7 +46,8 @@ _ABLATED = MEASURES[:4]
 
 COST = (
     "Core-minutes: processor time of training and validation over all cores, without conversion "
-    "and evaluation. Pre-training: of both networks. Fine-tuning: of one seed; of all seeds for an "
+    "and evaluation. Pre-training: of both networks; a dash for the networks in the package, which "
+    "the recommended preset starts from. Fine-tuning: of one seed; of all seeds for an "
     "ensemble. Intervals: 95 %, bootstrap over patients and, for single networks, over seeds. Raw "
     "argmax: the same networks, every pixel its most likely class, without post-processing."
 )
@@ -58,14 +65,15 @@ class ReportRow:
     Attributes:
       decided, argmax: resamples of ``MEASURES``, by the run's decision and by argmax; the latter is
         None if it was not stored.
-      core_minutes: of pre-training, and of the fine-tuning of one seed or of all of an ensemble.
+      core_minutes: of pre-training, None for the networks in the package; and of the fine-tuning of
+        one seed or of all of an ensemble.
       networks: seeds, or 1 for an ensemble.
     """
 
     name: str
     decided: Resamples[str]
     argmax: Resamples[str] | None
-    core_minutes: tuple[float, float]
+    core_minutes: tuple[float | None, float]
     networks: int
 
 
@@ -79,7 +87,7 @@ def write_preset_report(study: PresetStudySettings, output: Path) -> Path:
         row
         for preset in PRESETS
         for protocol in study.protocols
-        for row in _rows(study, f"{preset}: {protocol}", _arm_of(study, preset, protocol))
+        for row in _rows(study, f"{preset}: {protocol}", arm_of(study, preset, protocol))
     ]
     steps = [(arm, _rows(study, arm.name, arm)) for arm in ablation_arms(study)]
     patients = len(presets[0].decided.units.patients)
@@ -106,14 +114,12 @@ def write_preset_report(study: PresetStudySettings, output: Path) -> Path:
     return output / "report.html"
 
 
-def _arm_of(study: PresetStudySettings, preset: str, protocol: str) -> StudyArm:
-    return StudyArm(protocol, study.folder / preset / "study", study.folder / preset)
-
-
 def _rows(study: PresetStudySettings, name: str, arm: StudyArm) -> list[ReportRow]:
     """The row of single networks, and that of their ensemble if there are several."""
     runs = arm.runs(study.seeds)
-    before = _core_minutes(arm.pretrained / "runs", ("liver", "lesion"))
+    before = None
+    if arm.pretrained is not None:
+        before = _core_minutes(arm.pretrained / "runs", ("liver", "lesion"))
     each = [_core_minutes(run.parent, (run.name,)) for run in runs]
     rows = [_row(study, name, runs, (before, sum(each) / len(each)), len(runs))]
     if len(runs) > 1:
@@ -131,7 +137,7 @@ def _row(
     study: PresetStudySettings,
     name: str,
     folders: Sequence[Path],
-    core_minutes: tuple[float, float],
+    core_minutes: tuple[float | None, float],
     networks: int,
 ) -> ReportRow:
     results = [load_results(folder) for folder in folders]
@@ -162,7 +168,7 @@ def _figure(of: Resamples[str] | None, measure: str) -> str:
 def _preset_table(rows: Sequence[ReportRow]) -> Table:
     lines = []
     for row in rows:
-        cost = (f"{row.core_minutes[0]:.1f}", f"{row.core_minutes[1]:.1f}")
+        cost = tuple(ABSENT if each is None else f"{each:.1f}" for each in row.core_minutes)
         for decision, of in (("run's", row.decided), ("raw argmax", row.argmax)):
             figures = (_figure(of, measure) for measure in MEASURES)
             lines.append((row.name, decision, *figures, *cost))
@@ -199,7 +205,7 @@ def _ablation_line(
         if previous is not None and measure in row.decided.observed:
             gain = row.decided.minus(previous.decided, measure)
         cells += [_figure(row.decided, measure), format_interval(gain, signed=True)]
-    return (name, changed, *cells, f"{sum(row.core_minutes):.1f}")
+    return (name, changed, *cells, f"{sum(each or 0 for each in row.core_minutes):.1f}")
 
 
 def _csv(rows: Sequence[ReportRow]) -> str:
@@ -213,7 +219,8 @@ def _csv(rows: Sequence[ReportRow]) -> str:
                 numbers = ("" if end is None else f"{end:.6g}" for end in ends)
                 lines.append((row.name, decision, measure, *numbers, row.networks))
         for name, minutes in zip(("pre-training", "fine-tuning"), row.core_minutes, strict=True):
-            lines.append((row.name, "", f"core_minutes {name}", f"{minutes:.4g}", "", "", ""))
+            if minutes is not None:
+                lines.append((row.name, "", f"core_minutes {name}", f"{minutes:.4g}", "", "", ""))
     return csv_text(lines)
 
 

@@ -1,7 +1,8 @@
 """The preset study: the paper's and the recommended settings on one test cohort of phantoms.
 
-Each preset trains its own networks on the training cohort (``pretraining_steps``), is fine-tuned
-with several seeds and evaluated on the same test cohort, also as an ensemble of its seeds. In the
+The paper's preset trains a liver network and a lesion network on volumes without types; the
+recommended one starts from the networks in the package, as a hospital would. Both are fine-tuned
+with several seeds and evaluated on the same test cohort, also as an ensemble of the seeds. In the
 paper's preset every cycle of a protocol has its own epochs; in the recommended one all cycles share
 them. The ablation repeats the fine-tuning with the paper's settings and replaces them, step by
 step, by the recommended ones. ``preset_report`` puts everything side by side.
@@ -28,10 +29,14 @@ from liver_tf.studies.phantom_study import (
     conversion_steps,
     phantom_step,
     pretraining_steps,
+    roi_step,
 )
 from liver_tf.studies.protocol_files import read_protocol
 
 PAPER, RECOMMENDED = PRESETS = ("paper", "recommended")
+
+#: The networks of the package, where a run is expected.
+BUNDLED = "bundled"
 
 #: The protocol of the ablation: one cycle, nothing frozen.
 ABLATED = "no_freezing"
@@ -64,7 +69,8 @@ class PresetStudySettings(Options):
     folder: Path = option(Path("preset_study"), "Folder for everything that the study writes.")
     presets: Path = option(
         Path("flags"),
-        "Folder with paper/ and recommended/, each with liver.flags, lesion.flags, finetune.flags.",
+        "Folder with paper/liver.flags, paper/lesion.flags, and finetune.flags in paper/ and "
+        "recommended/.",
     )
     protocols: tuple[str, ...] = option(
         (ABLATED, "hier_unfreeze"), f"Protocols of both presets; {ABLATED} is needed."
@@ -75,12 +81,16 @@ class PresetStudySettings(Options):
     ablation: bool = option(True, "Train and evaluate the steps between both presets.")
     patients: int = option(PhantomPlan.patients, "Typed patients for fine-tuning.")
     test_patients: int = option(300, "Typed patients of the test cohort.", low=1)
-    lits_volumes: int = option(120, "Volumes for pre-training.")
+    lits_volumes: int = option(120, "Volumes for the pre-training of the paper's preset.")
     lits_slices: int = option(12, "Slices per volume.")
     matrix: int = option(256, "Rows and columns of an image.")
     anatomy: str = option(PLAIN, "As for data_prep.phantom.")
-    image_size: int = option(128, "Rows and columns of the networks' input, for both presets.")
-    base_filters: int = option(16, "Filters of the networks' first block, for both presets.")
+    image_size: int = option(
+        128, "Rows and columns of the networks' input in the paper's preset; as in the package."
+    )
+    base_filters: int = option(
+        16, "Filters of the networks' first block in the paper's preset; as in the package."
+    )
     most_epochs: int | None = option(
         None, "Maximum number of epochs of every training, for a short trial.", low=1
     )
@@ -97,13 +107,13 @@ class StudyArm:
     Attributes:
       name: of the protocol, and of the runs' folders.
       study: folder of ``trainers.reproduce``.
-      pretrained: folder with ``runs/liver`` and ``runs/lesion``.
+      pretrained: folder with ``runs/liver`` and ``runs/lesion``; None for those in the package.
       changed: flags that differ from the previous arm of the ablation.
     """
 
     name: str
     study: Path
-    pretrained: Path
+    pretrained: Path | None
     changed: tuple[str, ...] = ()
 
     def runs(self, seeds: Sequence[int]) -> list[Path]:
@@ -139,48 +149,58 @@ def preset_study_steps(study: PresetStudySettings) -> list[ChainStep]:
         phantom_step(folder, 90, **{name: getattr(study, name) for name in (*size, "workers")}),
         *conversion_steps(folder, 20, typed),
     ]
-    for preset in (RECOMMENDED, PAPER):
-        settings = _flag_file(folder / preset / "finetune.flags", finetuning_flags(study, preset))
-        cut = pretraining_steps(
-            folder / preset,
-            study.presets / preset,
-            liver_s=900,
+    settings = {
+        preset: _flag_file(folder / preset / "finetune.flags", finetuning_flags(study, preset))
+        for preset in PRESETS
+    }
+    steps.append(
+        replace(
+            roi_step(folder, folder / "tfrecords" / "sheba", 40, liver_run=BUNDLED),
+            name="recommended_rois",
+        )
+    )
+    shared = [str(_equally_long(study, name)) for name in study.protocols]
+    steps.append(_reproduce(study, RECOMMENDED, None, shared, settings[RECOMMENDED]))
+    pretrained = folder / PAPER
+    steps += [
+        replace(step, name=f"{PAPER}_{step.name}", title=f"{PAPER}: {step.title}")
+        for step in pretraining_steps(
+            pretrained,
+            study.presets / PAPER,
+            liver_s=3000,
             roi_s=40,
-            lesion_s=900,
+            lesion_s=3000,
             records=folder / "tfrecords",
             image_size=study.image_size,
             base_filters=study.base_filters,
             **({} if study.most_epochs is None else {"epochs": study.most_epochs}),
         )
-        steps += [
-            replace(step, name=f"{preset}_{step.name}", title=f"{preset}: {step.title}")
-            for step in cut
-        ]
-        protocols: Sequence[str] = study.protocols
-        if preset == RECOMMENDED:
-            protocols = [str(_equally_long(study, name)) for name in protocols]
-        steps.append(_reproduce(study, preset, folder / preset, protocols, settings))
+    ]
+    steps.append(_reproduce(study, PAPER, pretrained, study.protocols, settings[PAPER]))
     if study.ablation:
         protocols = [
             str(_flag_file(arm.study.parent / f"{arm.name}.flags", flags))
             for arm, flags in _ablation_files(study)
         ]
-        steps.append(_reproduce(study, "ablation", folder / RECOMMENDED, protocols))
+        steps.append(_reproduce(study, "ablation", None, protocols))
     return steps
 
 
 def ablation_arms(study: PresetStudySettings) -> list[StudyArm]:
     """The rows of the ablation: the paper's preset, the steps, the recommended preset."""
-    of_presets = {
-        preset: StudyArm(ABLATED, study.folder / preset / "study", study.folder / preset)
-        for preset in PRESETS
-    }
+    of_presets = {preset: arm_of(study, preset, ABLATED) for preset in PRESETS}
     between = [arm for arm, _ in _ablation_files(study)] if study.ablation else []
     values = _values(finetuning_flags(study, PAPER))
     for flags in STEPS.values():
         values = _with(values, _values(finetuning_flags(study, RECOMMENDED)), flags)
     last = _changed(values, _values(finetuning_flags(study, RECOMMENDED)))
     return [of_presets[PAPER], *between, replace(of_presets[RECOMMENDED], changed=last)]
+
+
+def arm_of(study: PresetStudySettings, preset: str, protocol: str) -> StudyArm:
+    """A protocol of a preset."""
+    pretrained = study.folder / PAPER if preset == PAPER else None
+    return StudyArm(protocol, study.folder / preset / "study", pretrained)
 
 
 def finetuning_flags(study: PresetStudySettings, preset: str) -> tuple[str, ...]:
@@ -209,9 +229,7 @@ def _ablation_files(study: PresetStudySettings) -> list[tuple[StudyArm, tuple[st
     for number, (step, flags) in enumerate(STEPS.items(), 1):
         before, values = values, _with(values, recommended, flags)
         name = f"{number}_{step}"
-        arm = StudyArm(
-            *(name, folder / "study", study.folder / RECOMMENDED), _changed(before, values)
-        )
+        arm = StudyArm(name, folder / "study", None, _changed(before, values))
         arms.append((arm, (f"--protocol={name}", *protocol, *values.values())))
     return arms
 
@@ -245,7 +263,7 @@ def _flag_file(path: Path, flags: Sequence[str]) -> Path:
 def _reproduce(
     study: PresetStudySettings,
     name: str,
-    pretrained: Path,
+    pretrained: Path | None,
     protocols: Sequence[str],
     settings: Path | None = None,
 ) -> ChainStep:
@@ -258,10 +276,10 @@ def _reproduce(
         "ensembles": "true",
         "workers": study.workers,
         "records": records,
-        "roi_records": pretrained / "tfrecords" / "sheba_roi",
+        "roi_records": (pretrained or study.folder) / "tfrecords" / "sheba_roi",
         "folds_file": records / "folds.json",
-        "pretrained": pretrained / "runs" / "lesion",
-        "liver_run": pretrained / "runs" / "liver",
+        "pretrained": pretrained / "runs" / "lesion" if pretrained else BUNDLED,
+        "liver_run": pretrained / "runs" / "liver" if pretrained else BUNDLED,
         "data_label": DATA_LABEL,
         "samples": study.samples,
     }

@@ -67,8 +67,8 @@ def test_the_ablation_leads_from_one_preset_to_the_other_step_by_step(study):
     files = [study.folder / "ablation" / f"{arm.name}.flags" for arm in between]
     settings = [settings_of(read_flag_file(file)) for file in files]
     assert settings[0] == settings_of(finetuning_flags(study, PAPER))
-    assert first.pretrained.name == PAPER
-    assert {arm.pretrained.name for arm in (*between, last)} == {RECOMMENDED}
+    assert first.pretrained == study.folder / PAPER
+    assert {arm.pretrained for arm in (*between, last)} == {None}
     assert not settings[0].postprocessing
     assert settings[1].postprocessing
     assert all(earlier != later for earlier, later in pairwise(settings))
@@ -80,9 +80,7 @@ def test_the_ablation_leads_from_one_preset_to_the_other_step_by_step(study):
 
 
 def test_the_report_has_both_presets_their_ensembles_and_every_step(study, cohort):
-    qualities = {}
     for number, arm in enumerate(ablation_arms(study)):
-        qualities[arm.name if 0 < number <= len(STEPS) else arm.pretrained.name] = number
         for seed in study.seeds:
             write_measured_run(arm.study, cohort, arm.name, 0.3 + number / 15, 0, seed)
         runs = arm.runs(study.seeds)
@@ -94,18 +92,19 @@ def test_the_report_has_both_presets_their_ensembles_and_every_step(study, cohor
             made_of={**results[0].made_of, "weights": weights, "postprocessing": "none"},
         )
         save_results(averaged, ensemble_folder(runs[0]))
-    for preset in (PAPER, RECOMMENDED):
-        for network in ("liver", "lesion"):
-            (study.folder / preset / "runs" / network).mkdir(parents=True)
-            add_cycle(study.folder / preset / "runs" / network, 1)
-            history = study.folder / preset / "runs" / network / "cycle1" / "history.csv"
-            history.write_text("epoch,loss,core_seconds\n1,0.5,60\n2,0.4,90\n")
+    for network in ("liver", "lesion"):
+        run = study.folder / PAPER / "runs" / network
+        run.mkdir(parents=True)
+        add_cycle(run, 1)
+        history = run / "cycle1" / "history.csv"
+        history.write_text("epoch,loss,core_seconds\n1,0.5,60\n2,0.4,90\n")
     page = write_preset_report(study, study.folder / "report")
     text = page.with_suffix(".md").read_text()
     for name in (*(arm.name for arm in ablation_arms(study)[1:-1]), "paper's preset"):
         assert name.replace("_", r"\_") in text or name in text
-    # Both networks of a preset: 2 * 150 s.
+    # Both networks of the paper's preset: 2 * 150 s.
     assert re.search(r"^\| paper: no_freezing \| run's .*\| 5.0 \| 0.0 \|$", text, flags=re.M)
+    assert re.search(r"^\| recommended: no_freezing \| run's .*\| – \| 0.0 \|$", text, flags=re.M)
     rows = list(csv.DictReader((study.folder / "report" / "report.csv").open()))
     found = {(row["row"], row["decision"], row["measure"]): row["value"] for row in rows}
     last = ablation_arms(study)[-1]
