@@ -40,12 +40,12 @@ class Delivery(threading.Thread):
         self._spool, self._destinations, self._caller = spool, destinations, caller
         self._keep_seconds = keep_seconds
         self.stored = self.failures = 0
-        self._stop = threading.Event()
+        self._stopping = threading.Event()
         #: When to try again, and the pause before it: of a destination, or a series and one.
         self._paused: dict[tuple[str, Peer], tuple[float, float]] = {}
 
     def run(self) -> None:
-        while not self._stop.wait(0.2):
+        while not self._stopping.wait(0.2):
             for job in self._spool.jobs(SENDING):
                 try:
                     self._send(job)
@@ -56,7 +56,7 @@ class Delivery(threading.Thread):
 
     def stop(self) -> None:
         """End after the object that is being sent."""
-        self._stop.set()
+        self._stopping.set()
         self.join(60)
 
     def _send(self, job: Job) -> None:
@@ -66,7 +66,8 @@ class Delivery(threading.Thread):
             if not files:
                 continue
             missing = True
-            if self._is_paused("", peer) or self._is_paused(job.name, peer) or self._stop.is_set():
+            paused = self._is_paused("", peer) or self._is_paused(job.name, peer)
+            if paused or self._stopping.is_set():
                 continue
             try:
                 problems = self._caller.store(peer, files, lambda path: self._note(job, path, peer))  # noqa: B023

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import socket
+import socketserver
 import ssl
 import threading
 from collections import Counter
@@ -175,6 +176,13 @@ def _end_without_request(event: Event) -> None:
 
 class _Server(ThreadedAssociationServer):
     """A server that no silent client can block."""
+
+    daemon_threads = True
+
+    def shutdown(self) -> None:
+        # That of pynetdicom is for servers that ``AE.start_server`` made.
+        socketserver.BaseServer.shutdown(self)
+        self.server_close()
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = self.socket.accept()

@@ -1,5 +1,7 @@
 """The DICOM node: from series that arrive to results that are sent, one series at a time."""
 
+from __future__ import annotations
+
 import logging
 import shutil
 import threading
@@ -7,15 +9,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from liver_tf.ct.dicom_elements import read_dataset
 from liver_tf.disk_full import write_errors_as_refusals
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_overview import write_overview
 from liver_tf.folder_lock import held_alone
-from liver_tf.inference.cascade import Cascade
-from liver_tf.model.description import precision_for
 from liver_tf.node.delivery import Delivery, result_files
 from liver_tf.node.dicom_peers import Caller, PeerUnavailable, require_packages
 from liver_tf.node.node_settings import ListenSettings
@@ -25,6 +25,9 @@ from liver_tf.prediction.bad_scans import refusal_of
 from liver_tf.prediction.one_scan import predict_scan
 from liver_tf.prediction.prediction_settings import FindingSettings, ResultSettings
 from liver_tf.refusals import Refusal
+
+if TYPE_CHECKING:
+    from liver_tf.inference.cascade import Cascade
 
 LOG = logging.getLogger("liver_tf.node")
 
@@ -76,8 +79,8 @@ class Node:
                     LOG.error("unexpected error: %s", type(error).__name__)
                     stop.wait(DISK_PAUSE if isinstance(error, OSError) else 1)
         finally:
-            self.receiver.stop()
             self.delivery.stop()
+            self.receiver.stop()
 
     def step(self) -> None:
         """Queue complete series, predict one, remove old ones."""
@@ -214,6 +217,7 @@ def listen(
         used by another process or cannot be written.
     """
     require_packages()
+    from liver_tf.model.description import precision_for
     from liver_tf.node.monitor import Monitor
 
     with held_alone(settings.spool):

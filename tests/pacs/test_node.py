@@ -16,6 +16,7 @@ from liver_tf.node.delivery import result_files
 from liver_tf.node.spool import DONE
 from tests.builders.archive_client import Us, same
 from tests.builders.dicom_node import NODE, running_node, wait_for, write_series
+from tests.builders.killed_node import ListenProcess, kill_while_sending
 from tests.builders.orthanc import ARCHIVE, ORTHANC, free_port, running_archive
 
 if ORTHANC is None:
@@ -74,3 +75,26 @@ def test_the_archive_forwards_series_and_gets_seg_sr_and_overview(
                 ["dsrdump", tmp_path / "fetched.dcm"], capture_output=True, text=True, check=True
             )
             assert "Imaging Measurement Report" in done.stdout
+
+
+@pytest.mark.long
+def test_series_come_back_once_each_although_the_node_is_killed_ten_times(tmp_path):
+    us, count, kills = Us(free_port()), 20, 10
+    series = [write_series(tmp_path / f"series{number}", number) for number in range(count)]
+    with running_archive(tmp_path / "orthanc", us.port, (NODE, free_port())) as port:
+        listening = ListenProcess(tmp_path, f"{ARCHIVE}@127.0.0.1:{port}")
+        sender = kill_while_sending(listening, series, kills, seed=22)
+        done = tmp_path / "spool" / "done"
+        wait_for(lambda: len(list(done.iterdir())) == count, 600)
+        assert listening.stop() == 0
+        for paths in series:
+            study = pydicom.dcmread(paths[0]).StudyInstanceUID
+            found = us.find(
+                *(port, "SERIES"), StudyInstanceUID=study, SeriesInstanceUID="", Modality=""
+            )
+            assert sorted(one.Modality for one in found) == ["OT", "SEG", "SR"]
+            for one in found:
+                keys = {"StudyInstanceUID": study, "SeriesInstanceUID": one.SeriesInstanceUID}
+                assert len(us.find(port, "IMAGE", SOPInstanceUID="", **keys)) == 1
+    print(f"{count} series, {kills} kills, {sender.repeated} repeated transfers")
+    assert not list((tmp_path / "spool" / "failed").iterdir())

@@ -1,0 +1,107 @@
+"""The command ``listen`` as a process that is killed while series arrive."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tests.builders.dicom_node import ARCHIVE, NODE, send
+from tests.builders.orthanc import free_port
+
+ROOT = Path(__file__).parents[2]
+
+
+class ListenProcess:
+    """Starts ``listen`` with thresholds or runs; its log is in ``folder / "log"``."""
+
+    def __init__(self, folder, archive, module="tests.builders.threshold_node", **flags):
+        self.folder, self.port = folder, free_port()
+        values = {
+            "port": self.port,
+            "ae_title": NODE,
+            "allow": ARCHIVE,
+            "send_to": archive,
+            "spool": folder / "spool",
+            "complete_after": 1,
+            "incomplete_after": 300,
+            "min_free_gb": 0,
+            **flags,
+        }
+        command = [f"--{name}={value}" for name, value in values.items()]
+        self._command = [sys.executable, "-m", module, *command]
+        self.process = None
+
+    def start(self):
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(
+                self._command, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
+
+    def wait_until_it_listens(self, seconds=120):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            assert self.process.poll() is None, self.log()
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+                return
+            time.sleep(0.1)
+        raise AssertionError(self.log())
+
+    def kill(self):
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        """Stop it as systemd does; returns its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(120)
+
+    def log(self):
+        return (self.folder / "log").read_text(errors="replace")
+
+
+class PatientSender(threading.Thread):
+    """Sends series one after the other, each until all of it is acknowledged."""
+
+    def __init__(self, port, series):
+        super().__init__(daemon=True)
+        self._port, self._series, self.repeated = port, series, 0
+
+    def run(self):
+        for paths in self._series:
+            while not self._is_sent(paths):
+                self.repeated += 1
+                time.sleep(0.3)
+
+    def _is_sent(self, paths):
+        try:
+            return send(self._port, paths) == [0] * len(paths)
+        except (AssertionError, RuntimeError, AttributeError):  # no association, or it ended
+            return False
+
+
+def kill_while_sending(listening, series, kills, seed):
+    """Kill the node at random moments while series arrive; it runs when this returns."""
+    random = np.random.default_rng(seed)
+    started = time.monotonic()
+    listening.start()
+    listening.wait_until_it_listens()
+    startup = time.monotonic() - started
+    sender = PatientSender(listening.port, series)
+    sender.start()
+    # Also while it starts, and while it predicts and sends.
+    for delay in random.uniform(0, startup + 8, kills):
+        time.sleep(delay)
+        listening.kill()
+        listening.start()
+    sender.join(600)
+    assert not sender.is_alive(), listening.log()
+    return sender

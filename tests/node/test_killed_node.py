@@ -1,0 +1,33 @@
+"""A node that is killed while series arrive answers each of them, once."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("pynetdicom", reason="pynetdicom is missing (pip install 'liver_tf[pacs]')")
+pytest.importorskip("prometheus_client", reason="prometheus_client is missing (extra pacs)")
+pytest.importorskip("highdicom", reason="highdicom is missing (extra dicom-seg)")
+
+from tests.builders.dicom_node import Archive, wait_for, write_series
+from tests.builders.killed_node import ListenProcess, kill_while_sending
+
+
+def test_all_series_come_back_once_after_kills(tmp_path):
+    count, kills = 4, 2
+    series = [write_series(tmp_path / f"series{number}", number) for number in range(count)]
+    with Archive().running() as archive:
+        listening = ListenProcess(tmp_path, archive.name)
+        kill_while_sending(listening, series, kills, seed=1)
+        done = tmp_path / "spool" / "done"
+        wait_for(lambda: len(list(done.iterdir())) == count, 300)
+        assert listening.stop() == 0
+    objects = {one.SOPInstanceUID: one for one in archive.received}
+    # One that is killed between the archive's answer and its note sends an object again.
+    assert len(archive.received) - len(objects) <= kills
+    modalities = {}
+    for one in objects.values():
+        modalities.setdefault(one.StudyInstanceUID, []).append(one.Modality)
+    assert [sorted(each) for each in modalities.values()] == [["OT", "SEG", "SR"]] * count
+    log = listening.log()
+    assert "SECRET" not in log.upper()
+    assert "1.2.826" not in log
