@@ -31,6 +31,7 @@ from tests.builders.dicom_node import (
     wait_for,
     write_series,
 )
+from tests.builders.threshold_node import ThresholdCascade
 
 
 @pytest.fixture
@@ -219,9 +220,7 @@ def context(folder, name, protocol=ssl.PROTOCOL_TLS_CLIENT):
     return made
 
 
-def test_with_tls_only_nodes_with_a_certificate_are_answered(
-    certificates, paths, tmp_path, intensity_cascade
-):
+def test_with_tls_only_nodes_with_a_certificate_are_answered(certificates, paths, tmp_path):
     server = context(certificates, "node", ssl.PROTOCOL_TLS_SERVER)
     options = {
         "tls_certificate": certificates / "node.pem",
@@ -233,7 +232,7 @@ def test_with_tls_only_nodes_with_a_certificate_are_answered(
     with (
         Archive(tls=server).running() as archive,
         running_node(
-            tmp_path / "spool", intensity_cascade(), send_to=[archive.name], **options
+            tmp_path / "spool", ThresholdCascade(), send_to=[archive.name], **options
         ) as node,
     ):
         port = node.receiver.port

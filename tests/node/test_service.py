@@ -19,11 +19,12 @@ pytest.importorskip("highdicom", reason="highdicom is missing (extra dicom-seg)"
 
 from tests.builders import dicom_node
 from tests.builders.dicom_node import Archive, running_node, send, wait_for, write_series
+from tests.builders.threshold_node import ThresholdCascade
 
 
 @pytest.fixture(scope="module")
-def cascade(intensity_cascade):
-    return intensity_cascade()
+def cascade():
+    return ThresholdCascade()
 
 
 @pytest.fixture
