@@ -100,16 +100,19 @@ class ScanRanges:
 def outside_text(networks: Mapping[str, ScanRanges | None], scan: ScanValues) -> str:
     """What of a scan lies outside the training data of which network; empty for nothing.
 
-    For example ``distance of slices 2.5 mm (liver network: 3 to 11 mm)``.
+    For example ``distance of slices 2.5 mm (liver network: 3 to 11 mm)``; the network is left out
+    if the range is that of every network.
     """
     found = {name: ranges.outside(scan) for name, ranges in networks.items() if ranges}
     parts = []
     for quantity, (title, unit) in _TITLES.items():
-        stated = [
-            f"{name}: {_words(quantity, ranges[quantity])}"
+        outside = {
+            name: _words(quantity, ranges[quantity])
             for name, ranges in found.items()
             if quantity in ranges
-        ]
+        }
+        same = len(outside) == len(networks) and len(set(outside.values())) == 1
+        stated = set(outside.values()) if same else [": ".join(item) for item in outside.items()]
         if stated:
             value = scan[quantity]
             assert value is not None

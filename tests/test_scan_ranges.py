@@ -53,7 +53,7 @@ def test_the_caution_names_value_range_and_network():
     scan = {**INSIDE, "slice_mm": 7.5, "liver_ml": 3210.4}
     expected = (
         "distance of slices 7.5 mm (liver network: 1 to 5 mm); liver volume 3,210 ml "
-        "(liver network: 900 to 2,500 ml, lesion network: 900 to 2,500 ml)"
+        "(900 to 2,500 ml)"
     )
     assert outside_text(networks, scan) == expected
     (caution,) = outside_training(networks, scan)

@@ -97,7 +97,8 @@ def load_description(folder: Path) -> Description:
             folder,
             expected=f"a finished run with {run_files.DESCRIPTION} and {run_files.WEIGHTS}",
             found="a folder without them" if folder.is_dir() else "no such folder",
-            remedy="Train it first; the same command resumes an interrupted run.",
+            remedy="Name another run (--liver_run, --model, --run, --pretrained), or train this "
+            "one; the same command resumes an interrupted run.",
         )
     checksums.verify(folder, run_files.DESCRIPTION, run_files.IDENTITY)
     try:

@@ -57,7 +57,7 @@ def test_a_scan_outside_the_training_data_has_a_caution(
     codes = [each.code for each in results.cautions]
     assert "training-range" in codes
     assert "liver-training" not in codes
-    text = "distance of slices 4 mm (liver network: 1 to 3 mm, lesion network: 1 to 3 mm)."
+    text = "distance of slices 4 mm (1 to 3 mm)."
     assert f"training-range: outside the training data: {text}" in (
         (folder / "scan.html").read_text()
     )

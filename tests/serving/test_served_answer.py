@@ -93,7 +93,7 @@ def test_a_slice_outside_the_training_data_is_reported(exported, tmp_path, model
         for line in served_answer.ask(client, exported.folder, path, None)
         if "outside the training data" in line
     ]
-    assert "(liver network: 1.5 to 2 mm, lesion network: 1.5 to 2 mm)" in line
+    assert "mm (1.5 to 2 mm)" in line
     del stored["trained_on"]  # an earlier version
     lines = served_answer.ask(client, exported.folder, path, None)
     assert not any("training data" in line for line in lines)
