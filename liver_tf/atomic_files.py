@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 TEMPORARY_MARK = ".partial-"
+_TOGETHER = "files"
 
 
 @contextlib.contextmanager
@@ -67,7 +68,7 @@ def replaced_together(folder: Path) -> Iterator[Path]:
     existing files are kept. The body must sync the files that it writes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _exclusive(folder / "files", _new_folder) as temporary:
+    with _exclusive(folder / _TOGETHER, _new_folder) as temporary:
         try:
             yield temporary
             paths = [path for path in sorted(temporary.rglob("*")) if path.is_file()]
@@ -80,6 +81,11 @@ def replaced_together(folder: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
     for parent in {place.parent for place in places}:
         sync_folder(parent)
+
+
+def is_being_replaced(folder: Path) -> bool:
+    """Whether a writer of :func:`replaced_together` is at work in ``folder``, or was killed."""
+    return any(folder.glob(f"{TEMPORARY_MARK}*{_TOGETHER}"))
 
 
 @contextlib.contextmanager

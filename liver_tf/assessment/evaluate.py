@@ -31,7 +31,7 @@ from liver_tf.model.weights_file import stored_hash
 from liver_tf.records.manifest import Manifest, implanted, load_manifest
 from liver_tf.records.record_schema import SliceRecord
 from liver_tf.records.shard_reader import check_shards, read_case
-from liver_tf.report.write_report import TABLE, write_runs_report
+from liver_tf.report.write_report import TABLE, refuse_foreign, write_runs_report
 from liver_tf.results.example_slices import load_examples
 from liver_tf.results.run_results import ENSEMBLE, RunResults, hash_of_ensemble
 from liver_tf.results.stored_results import (
@@ -68,7 +68,8 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: Any) -> Eva
 
     Raises:
       OptionError: An option has a value that it cannot take.
-      Refusal: ``output-busy`` if another process writes to a run or the report; see
+      Refusal: ``output-busy`` if another process writes to a run or the report;
+        ``output-foreign`` if the report would replace files of another program; see
         ``evaluate_runs`` and ``write_runs_report``.
 
     Examples:
@@ -79,6 +80,7 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: Any) -> Eva
     for run in settings.run:
         load_description(run)  # a folder that is no run is refused, not created
     averaged = _ensembles(settings.run) if settings.ensembles else {}
+    refuse_foreign(output)
     with held_alone(*settings.run, written=False), held_alone(*averaged, output):
         how: dict[str, Any] = {
             "use_chosen": settings.postprocessing,

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from liver_tf.atomic_files import replaced_together, write_json, write_text
+from liver_tf.atomic_files import is_being_replaced, replaced_together, write_json, write_text
+from liver_tf.bounded_files import read_json
 from liver_tf.measures.measure_registry import measure_title
 from liver_tf.refusals import Refusal
 from liver_tf.report import provenance
@@ -41,10 +42,13 @@ from liver_tf.results.study_inventory import (
 from liver_tf.statistics.protocol_comparisons import CONTROLS
 from liver_tf.statistics.resample_count import SAMPLES
 
-PICTURES = "pictures"
+PICTURES, MEASURES = "pictures", "measures.json"
 
 #: The paper's table for a terminal.
 TABLE = "table.txt"
+
+#: What a report replaces in its folder.
+_NAMES = ("images.csv", MEASURES, PICTURES, "report.csv", "report.html", "report.md", TABLE)
 
 #: The paper's protocols in the order of its table, then their controls; others follow by name.
 _ORDER = (*PUBLISHED, *CONTROLS)
@@ -86,7 +90,7 @@ def write_study_report(
       The files written, ``report.html`` first.
 
     Raises:
-      Refusal: ``no-study``, ``nothing-measured``, ``runs-not-one-study``.
+      Refusal: ``no-study``, ``nothing-measured``, ``runs-not-one-study``, ``output-foreign``.
     """
     runs = read_study(study, planned)
     return _write(runs, study, output, data_label, samples, seed)
@@ -97,6 +101,28 @@ def write_runs_report(
 ) -> list[Path]:
     """Write the report of runs in any folders; arguments as in ``write_study_report``."""
     return _write([read_run(run) for run in runs], None, output, data_label, samples, seed)
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Refuse (``output-foreign``) a folder with files that a report would replace, but no report.
+
+    A report that was interrupted while its files took their places is one.
+    """
+    existing = [name for name in _NAMES if (folder / name).exists()]
+    if not existing or is_being_replaced(folder):
+        return
+    try:
+        ours = "protocols" in read_json(folder / MEASURES)
+    except (OSError, ValueError, TypeError):
+        ours = False
+    if not ours:
+        raise Refusal(
+            "output-foreign",
+            folder,
+            expected="a new folder or one with a report",
+            found=f"{existing[0]} of another program",
+            remedy="Choose another --output.",
+        )
 
 
 def write_report(
@@ -120,14 +146,14 @@ def write_report(
         page = report_page(drawn)
         write_text(new / "report.md", render_markdown(page, new))
         write_text(new / "report.csv", measures_csv(findings))
-        write_json(new / "measures.json", measures_json(findings))
+        write_json(new / MEASURES, measures_json(findings))
         write_text(new / "report.html", render_html(page))
         for name, text in (others or {}).items():
             write_text(new / name, text)
         pictures = [p.path.relative_to(new) for p in (*drawn.plots.values(), *drawn.sheets)]
     return ReportFiles(
         *(folder / "report.md", folder / "report.csv"),
-        *(folder / "measures.json", folder / "report.html"),
+        *(folder / MEASURES, folder / "report.html"),
         tuple(folder / picture for picture in pictures),
         findings,
     )
@@ -156,6 +182,7 @@ def _write(
     samples: int,
     seed: int,
 ) -> list[Path]:
+    refuse_foreign(output)
     runs = sorted(runs, key=_sort_key)
     stored = evaluated(runs)
     if not stored:

@@ -4,11 +4,13 @@ import csv
 import datetime
 import html
 import json
+import os
 import platform
 import re
 import shutil
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -179,9 +181,9 @@ def test_provenance_lists_data_versions_and_arguments(written):
 
 
 def test_a_report_is_repeatable_and_removes_old_pictures(study, tmp_path):
-    (tmp_path / "pictures").mkdir()
-    (tmp_path / "pictures" / "gone.png").write_bytes(b"old")
     run = study / "finetune" / "fold0" / "seed0" / "baseline"
+    write_runs_report([run], tmp_path, data_label="d", samples=50)
+    (tmp_path / "pictures" / "gone.png").write_bytes(b"old")
     write_runs_report([run], tmp_path, data_label="d", samples=50)
     names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
     names_of = ("baseline", "cycles", "froc", "reliability", "training_curves")
@@ -190,6 +192,48 @@ def test_a_report_is_repeatable_and_removes_old_pictures(study, tmp_path):
     before = (tmp_path / "report.html").read_bytes()
     write_runs_report([run], tmp_path, data_label="d", samples=50)
     assert (tmp_path / "report.html").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "name", ["pictures/mine.png", "report.md", "table.txt", "images.csv", "measures.json"]
+)
+def test_files_of_another_program_are_left_alone(study, tmp_path, name):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("[]")
+    run = study / "finetune" / "fold0" / "seed0" / "baseline"
+    with pytest.raises(Refusal, match=r"\[output-foreign\]"):
+        write_runs_report([run], tmp_path, data_label="d", samples=50)
+    assert [each for each in tmp_path.rglob("*") if each.is_file()] == [path]
+    assert path.read_text() == "[]"
+
+
+def test_a_report_killed_while_its_files_take_their_places_is_written_again(
+    study, tmp_path, monkeypatch
+):
+    run = study / "finetune" / "fold0" / "seed0" / "baseline"
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *arguments, **more: None)
+        patch.setattr(os, "replace", first_only(os.replace))
+        with pytest.raises(OSError, match="killed"):
+            write_runs_report([run], tmp_path, data_label="d", samples=50)
+    assert {"images.csv"} == {each.name for each in tmp_path.iterdir() if each.is_file()}
+    write_runs_report([run], tmp_path, data_label="d", samples=50)
+    assert (tmp_path / "report.html").is_file()
+
+
+def first_only(replace):
+    """As ``os.replace``, but only one file leaves its folder."""
+    moved = []
+
+    def moving(source, place):
+        if Path(source).parent != Path(place).parent:
+            moved.append(source)
+            if len(moved) > 1:
+                raise OSError("killed")
+        replace(source, place)
+
+    return moving
 
 
 def test_unreadable_runs_do_not_stop_the_report(cohort, tmp_path):
