@@ -12,6 +12,8 @@ from liver_tf.assessment.assessment_settings import ChooseSettings, EvaluateSett
 from liver_tf.assessment.choose_postprocessing import choose_and_save
 from liver_tf.assessment.evaluate import evaluate
 from liver_tf.conversion.output_folder import rewritten_folder
+from liver_tf.export.pack_settings import PackSettings
+from liver_tf.export.pack_weights import pack_weights
 from liver_tf.folder_lock import locked_folder
 from liver_tf.phantom.phantom_folder import write_phantom
 from liver_tf.phantom.phantom_plan import PhantomPlan
@@ -46,9 +48,14 @@ def rewrite_records(work):
         raise AssertionError("not reached")
 
 
+def pack(work):
+    pack_weights(PackSettings(typed=work / "run", output=work))
+
+
 @pytest.mark.parametrize(
     ("command", "folder"),
     [
+        (pack, "typed"),
         (evaluate_run, "run"),
         (evaluate_run, "report"),
         (choose, "run"),

@@ -16,6 +16,7 @@ import numpy as np
 from liver_tf import atomic_files, checksums, run_files
 from liver_tf.bundled_networks import LESION, LIVER, TYPED
 from liver_tf.export.pack_settings import PackSettings
+from liver_tf.folder_lock import held_alone
 from liver_tf.inference import postprocessing
 from liver_tf.labels import LITS
 from liver_tf.model.description import Description, load_description
@@ -37,7 +38,7 @@ def pack_weights(settings: PackSettings) -> list[Path]:
     Raises:
       Refusal: As ``load_description``, ``load_arrays`` and ``postprocessing.load``;
         ``pack-other-network`` for a network with other classes, ``pack-not-phantom`` for one that
-        learned from patients, ``pack-half-precision`` if a weight exceeds float16.
+        learned from patients, ``pack-half-precision`` if a weight exceeds float16; ``output-busy``.
     """
     notes = settings.notes.read_text(encoding="utf-8") if settings.notes else ""
     facts = {
@@ -95,19 +96,19 @@ def _pack(
     how = postprocessing.load(run)
     if name != LIVER:
         how = replace(how, **settings.postprocessing())
-    output.mkdir(parents=True, exist_ok=True)
-    # Until the list is written again, every file that differs is refused.
-    save_arrays(output / run_files.WEIGHTS, arrays, compressed=True)
-    description.save(output)
-    atomic_files.write_json(output / run_files.TRAINING_DATA, PHANTOMS_ONLY)
-    (output / run_files.POSTPROCESSING).unlink(missing_ok=True)
-    names = [run_files.WEIGHTS, run_files.DESCRIPTION, run_files.TRAINING_DATA]
-    if how != postprocessing.NOTHING:
-        postprocessing.save(output, how, {})
-        names.append(run_files.POSTPROCESSING)
-    (output / checksums.SUMS).unlink(missing_ok=True)
-    atomic_files.write_text(output / CARD, _card(name, run, description, how.text(), facts))
-    checksums.write_sums(output, names)
+    with held_alone(output):
+        # Until the list is written again, every file that differs is refused.
+        save_arrays(output / run_files.WEIGHTS, arrays, compressed=True)
+        description.save(output)
+        atomic_files.write_json(output / run_files.TRAINING_DATA, PHANTOMS_ONLY)
+        (output / run_files.POSTPROCESSING).unlink(missing_ok=True)
+        names = [run_files.WEIGHTS, run_files.DESCRIPTION, run_files.TRAINING_DATA]
+        if how != postprocessing.NOTHING:
+            postprocessing.save(output, how, {})
+            names.append(run_files.POSTPROCESSING)
+        (output / checksums.SUMS).unlink(missing_ok=True)
+        atomic_files.write_text(output / CARD, _card(name, run, description, how.text(), facts))
+        checksums.write_sums(output, names)
     return output
 
 
