@@ -14,7 +14,9 @@ from tests.campaigns.victims import visible_files
 def campaign(
     conversion: Conversion, folder: Path, count: int, seed: int
 ) -> tuple[Counter, list[str]]:
-    """Start a conversion twice, the second time within the duration of the first.
+    """Start a conversion twice, the second time within the duration of the first, mostly soon.
+
+    Much of that duration is the start of the program, so later ones find the folder free again.
 
     Returns:
       The number of pairs by outcome (``refused``, ``one after the other``), and what went wrong.
@@ -25,7 +27,7 @@ def campaign(
         generator = random.Random(f"{seed} {number}")
         output = folder / f"pair{number}"
         first = conversion.start(output, log="first")
-        time.sleep(generator.random() * conversion.duration_s)
+        time.sleep(generator.random() ** 3 * conversion.duration_s)
         second = conversion.start(output, log="second")
         statuses = {first.finish(), second.finish()}
         refused = any("[output-busy]" in each.output() for each in (first, second))

@@ -370,6 +370,10 @@ def test_results_are_not_written_among_the_slices_of_a_series(tmp_path):
         refuse_input_as_output(tmp_path / "c", scans)
     with pytest.raises(Refusal, match=r"\[output-is-input\].*input 1, or one around it"):
         refuse_input_as_output(tmp_path, scans)
+    (tmp_path / "a").mkdir()
+    options = {"model": [tmp_path / "run"], "liver_run": tmp_path / "liver"}
+    with pytest.raises(Refusal, match=r"\[output-is-input\]"):
+        many_scans.predict(input=[tmp_path / "a"], output=tmp_path, **options)
 
 
 def test_a_long_list_of_scans_is_not_read(tmp_path, monkeypatch):
