@@ -75,7 +75,7 @@ differential: $(VENV)/installed-test
 	$(RUN) -m tests.campaigns.differential
 
 pacs-test: $(VENV)/installed-pacs
-	$(RUN) -m pytest -rs tests/pacs
+	$(RUN) -m pytest -rs tests/pacs tests/node
 
 bench: $(VENV)/installed-bench
 	$(RUN) -m benchmarks.everything

@@ -89,6 +89,7 @@ def _capture(
         device_serial_number=made_by.model or "unknown",
         series_description=SERIES_DESCRIPTION,
     )
+    capture.BodyPartExamined = "ABDOMEN"
     capture.BurnedInAnnotation = "NO"
     capture.DerivationDescription = "Slices with outlines found by a network"
     return capture

@@ -1,0 +1,81 @@
+"""The overview of a scan as Secondary Capture."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+
+import pydicom
+import pytest
+
+from liver_tf.export.algorithm_identity import AlgorithmIdentity
+from liver_tf.export.dicom_overview import write_overview
+from liver_tf.prediction.one_scan import predict_scan
+from liver_tf.prediction.prediction_settings import ResultSettings
+from liver_tf.refusals import Refusal
+from tests.builders import ct_files
+from tests.builders.threshold_node import ThresholdCascade
+
+pytest.importorskip("highdicom", reason="highdicom is missing (pip install 'liver_tf[dicom-seg]')")
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory):
+    """The slices of a series, and the folder of its results."""
+    folder = tmp_path_factory.mktemp("overview")
+
+    def change(dataset, index):
+        dataset.StudyInstanceUID, dataset.FrameOfReferenceUID = "1.2.3.1", "1.2.3.2"
+        dataset.PatientName, dataset.PatientID = "Doe^Jane", "4711"
+
+    paths = ct_files.write_series(folder / "series", change=change)
+    predict_scan(ThresholdCascade(), folder / "series", folder / "r", ResultSettings(pictures=3))
+    return paths, folder / "r"
+
+
+def overview(scan, path, weights="ab12"):
+    paths, results = scan
+    write_overview(path, results, paths[0], AlgorithmIdentity(weights))
+    return pydicom.dcmread(path)
+
+
+def test_it_belongs_to_the_study_and_shows_the_overlays(scan, tmp_path):
+    one = overview(scan, tmp_path / "one.dcm")
+    source = pydicom.dcmread(scan[0][0])
+    assert one.SOPClassUID == pydicom.uid.SecondaryCaptureImageStorage
+    for keyword in ("StudyInstanceUID", "PatientID", "PatientName"):
+        assert one[keyword].value == source[keyword].value
+    assert one.SeriesInstanceUID != source.SeriesInstanceUID
+    pixels = one.pixel_array
+    # White around the texts, dark around the overlays: three of them in two columns.
+    assert pixels[:10].min() == 255
+    assert (pixels[-20, 10] < 60).all()
+    assert (pixels[-20, -10] == 255).all()
+
+
+def test_the_same_result_is_the_same_object_and_another_one_is_not(scan, tmp_path):
+    one = overview(scan, tmp_path / "one.dcm")
+    two = overview(scan, tmp_path / "two.dcm")
+    other = overview(scan, tmp_path / "other.dcm", "cd34")
+    assert one.SOPInstanceUID == two.SOPInstanceUID != other.SOPInstanceUID
+    assert one.SeriesInstanceUID == two.SeriesInstanceUID != other.SeriesInstanceUID
+
+
+def test_a_slice_without_a_study_is_refused(scan, tmp_path):
+    results = scan[1]
+    assert "scan_sha256" in json.loads((results / "lesions.json").read_text())
+    path = ct_files.write_dicom(tmp_path / "slice.dcm", ct_files.phantom_hu()[0])
+    with pytest.raises(Refusal, match="seg-source"):
+        write_overview(tmp_path / "overview.dcm", results, path, AlgorithmIdentity("ab12"))
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy is missing (dicom3tools)")
+def test_dciodvfy_finds_no_error(scan, tmp_path):
+    overview(scan, tmp_path / "one.dcm")
+    done = subprocess.run(
+        ["dciodvfy", tmp_path / "one.dcm"], capture_output=True, text=True, check=False
+    )
+    text = done.stdout + done.stderr
+    assert "SCImage" in text
+    assert [line for line in text.splitlines() if line.startswith("Error")] == []
