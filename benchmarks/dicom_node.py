@@ -21,6 +21,7 @@ from absl import app, flags
 
 from liver_tf.bundled_networks import LESION, LIVER, bundled
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
+from liver_tf.node.dicom_peers import require_packages
 from liver_tf.node.node_settings import ListenSettings
 from liver_tf.node.service import Node
 from liver_tf.node.spool import DONE, FAILED
@@ -37,6 +38,7 @@ ALONE = 3
 
 
 def main(_: list[str]) -> None:
+    require_packages()
     shape = (FLAGS.rows, FLAGS.rows)
     with tempfile.TemporaryDirectory() as name, Archive().running() as archive:
         folder = Path(name)
