@@ -1,6 +1,7 @@
 """Post-processing is chosen by the validation patients alone, and used where the run is used."""
 
 import json
+import shutil
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -222,9 +223,10 @@ def test_only_the_validation_patients_are_read(work, command, capsys):
 
 
 def test_a_run_that_cannot_be_written_is_refused_first(work, command, capsys, monkeypatch):
+    shutil.copytree(work / "lesion", work / "writable")
     forbid_files_in(monkeypatch, work / "lesion")
     monkeypatch.setattr(choosing, "choose_postprocessing", None)  # nothing is computed
-    assert command(choose_postprocessing, *arguments(work)) == 1
+    assert command(choose_postprocessing, f"--run={work / 'writable'}", *arguments(work)) == 1
     assert "[output-unwritable]" in capsys.readouterr().err
 
 
