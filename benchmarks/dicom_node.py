@@ -6,8 +6,8 @@
 Sends computed series at once, each in an association of its own, to a node with the networks in the
 package, and waits for all results. ``predict`` alone is the same prediction without the node, of
 three of the series, in the same process. Memory is the resident size of the process after each
-series; its growth is from the mean of the second fifth of the series to that of the last fifth,
-because the first ones compile the graphs.
+series, sender and archive included; its growth is from the mean of the second fifth of the series
+to that of the last fifth, because the first ones compile the graphs.
 """
 
 import tempfile
@@ -51,28 +51,31 @@ def main(_: list[str]) -> None:
             spool=folder / "spool",
             send_to=[archive.name],
             allow=[ARCHIVE],
-            complete_after=2,
+            complete_after=10,
             min_free_gb=0,
             max_associations=FLAGS.series + 1,
         )
         cascade = settings.load(settings.model)
         made_by = AlgorithmIdentity.of_runs((bundled(LIVER), bundled(LESION)))
-        alone = []
+        alone, alone_cpu = [], []
         for number in range(min(ALONE, FLAGS.series) + 1):
-            started = time.monotonic()
+            started, cpu = time.monotonic(), time.process_time()
             paths = series[max(0, number - 1)]  # the first one compiles the graphs
             results = folder / f"alone{number}"
             predict_scan(cascade, paths[0].parent, results, ResultSettings(), made_by)
             alone.append(time.monotonic() - started)
-        seconds = float(np.mean(alone[1:]))
+            alone_cpu.append(time.process_time() - cpu)
+        seconds, cpu_seconds = float(np.mean(alone[1:])), float(np.mean(alone_cpu[1:]))
         node, stop = Node(settings, cascade, made_by), threading.Event()
         thread = threading.Thread(target=node.run, args=(stop,))
+        cpu = time.process_time()
         thread.start()
         try:
             total, sizes = run(node, series)
         finally:
             stop.set()
             thread.join()
+        node_cpu = (time.process_time() - cpu) / FLAGS.series
         answered = len({one.StudyInstanceUID for one in archive.received})
         failed = node.spool.counts()[FAILED]
     print(f"{FLAGS.series} series of {FLAGS.slices} slices of {FLAGS.rows} x {FLAGS.rows}")
@@ -80,10 +83,19 @@ def main(_: list[str]) -> None:
     print(f"predict alone: {seconds:.2f} s a series")
     print(f"node, from the first object to the last result: {total / FLAGS.series:.2f} s a series")
     print(f"ratio: {total / FLAGS.series / seconds:.2f}")
+    print(
+        f"processor time: {cpu_seconds:.2f} s alone, "
+        f"{node_cpu:.2f} s with node, sender and archive in one process"
+    )
     fifth = max(1, len(sizes) // 5)
     first, last = np.mean(sizes[fifth : 2 * fifth]), np.mean(sizes[-fifth:])
     growth = 100 * (last / first - 1)
     print(f"memory: {first / 2**20:.0f} MiB, then {last / 2**20:.0f} MiB ({growth:+.1f} %)")
+
+
+def finished(node: Node) -> set[str]:
+    """The series that are done or failed."""
+    return {job.series for state in (DONE, FAILED) for job in node.spool.jobs(state)}
 
 
 def run(node: Node, series: list[list[Path]]) -> tuple[float, list[int]]:
@@ -93,8 +105,8 @@ def run(node: Node, series: list[list[Path]]) -> tuple[float, list[int]]:
     senders = [threading.Thread(target=send, args=(node.receiver.port, paths)) for paths in series]
     for sender in senders:
         sender.start()
-    while (done := node.spool.counts()[DONE] + node.spool.counts()[FAILED]) < len(series):
-        if done > len(sizes):
+    while len(done := finished(node)) < len(series):
+        if len(done) > len(sizes):
             sizes.append(node_process.memory_info().rss)
         time.sleep(0.1)
     for sender in senders:

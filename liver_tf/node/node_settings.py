@@ -71,7 +71,10 @@ class LimitSettings(Options):
         2.0, "Objects are refused (A700) while the disk of the spool has less free GiB.", low=0
     )
     timeout: float = option(
-        30, "Seconds of silence after which an association is aborted.", above=0
+        60,
+        "Seconds of silence after which an association is aborted. Longer than --complete_after, for "
+        "senders that keep an association open.",
+        above=0,
     )
 
 
