@@ -1,7 +1,7 @@
 // The viewer: one slice of a plane in a window of grey levels, outlines and the chosen lesion.
 const byId = (id) => document.getElementById(id);
 const canvas = byId("slice");
-const context = canvas.getContext("2d");
+const context = canvas.getContext("2d", { alpha: false });
 const position = byId("position");
 const boxes = [...document.querySelectorAll("[data-class]")];
 const lines = [...document.querySelectorAll("[data-lesion]")];
@@ -78,7 +78,7 @@ function paint({ fine, wide, width, height }) {
   context.setTransform(1, 0, 0, 1, 0, 0);
   context.fillStyle = "#000";
   context.fillRect(0, 0, canvas.width, canvas.height);
-  context.imageSmoothingQuality = "high";
+  context.imageSmoothingQuality = to.across < 1 ? "high" : "low"; // high takes longer
   context.drawImage(offscreen.canvas, to.left, to.top, plane().width * to.across, plane().height * to.down);
 }
 

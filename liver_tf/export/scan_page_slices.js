@@ -24,8 +24,10 @@ function greyOf(kind, index) {
   const known = decoded[kind];
   if (!known.has(index)) {
     const image = new Image();
+    // Not image.decode(): a canvas that is read decodes the picture once more.
+    const loaded = new Promise((done, failed) => Object.assign(image, { onload: done, onerror: failed }));
     image.src = `data:image/jpeg;base64,${data[kind][index]}`;
-    known.set(index, image.decode().then(() => {
+    known.set(index, loaded.then(() => {
       const [width, height] = [Math.ceil(columns / reduction), Math.ceil(rows / reduction)];
       Object.assign(decoder.canvas, { width, height });
       decoder.drawImage(image, 0, 0, width, height);
