@@ -9,6 +9,10 @@ Range = tuple[float, float]
 #: Of one scan: values by the names of ``ScanRanges``; None where unknown.
 ScanValues = Mapping[str, float | None]
 
+#: Only values above these ranges count: the networks see slices one by one, reduced to their own
+#: grid, so finer pixels and closer slices are not new to them.
+_COARSER_ONLY = frozenset(("pixel_mm", "slice_mm"))
+
 #: A scan is outside a range beyond this share of its larger end: spacings are stored rounded.
 TOLERANCE = 0.01
 _TITLES = {
@@ -77,14 +81,15 @@ class ScanRanges:
         return ScanRanges(**ranges)
 
     def outside(self, scan: ScanValues) -> dict[str, Range]:
-        """The ranges outside of which a scan lies, by name."""
+        """The ranges outside of which a scan lies, by name; finer spacing is not outside."""
         found = {}
         for name, ends in vars(self).items():
             value = scan.get(name)
             if ends is None or value is None:
                 continue
             slack = TOLERANCE * max(map(abs, ends))
-            if not ends[0] - slack <= value <= ends[1] + slack:
+            low = -math.inf if name in _COARSER_ONLY else ends[0] - slack
+            if not low <= value <= ends[1] + slack:
                 found[name] = ends
         return found
 
@@ -100,7 +105,7 @@ class ScanRanges:
 def outside_text(networks: Mapping[str, ScanRanges | None], scan: ScanValues) -> str:
     """What of a scan lies outside the training data of which network; empty for nothing.
 
-    For example ``distance of slices 2.5 mm (liver network: 3 to 11 mm)``; the network is left out
+    For example ``distance of slices 12.5 mm (liver network: 3 to 11 mm)``; the network is left out
     if the range is that of every network.
     """
     found = {name: ranges.outside(scan) for name, ranges in networks.items() if ranges}

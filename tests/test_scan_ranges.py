@@ -32,12 +32,14 @@ def test_ranges_of_scans_ignore_what_a_scan_does_not_state():
 @pytest.mark.parametrize(
     ("value", "outside"),
     [
-        ({"pixel_mm": 0.6}, None),
-        ({"pixel_mm": 0.59}, "pixel_mm"),
+        ({"pixel_mm": 0.3}, None),  # finer: reduced to the network's grid
         ({"pixel_mm": 0.905}, None),  # rounding: within 1 % of the larger end
         ({"pixel_mm": 1.4}, "pixel_mm"),
-        ({"slice_mm": 0.5}, "slice_mm"),
+        ({"slice_mm": 0.5}, None),
+        ({"slice_mm": 5.1}, "slice_mm"),
         ({"liver_hu": 30.0}, "liver_hu"),
+        ({"liver_hu": 142.0}, "liver_hu"),
+        ({"liver_ml": 700.0}, "liver_ml"),
         ({"liver_ml": 3000.0}, "liver_ml"),
         ({"liver_ml": None}, None),
     ],

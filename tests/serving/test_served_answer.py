@@ -83,7 +83,7 @@ def test_the_notice_comes_first(exported, tmp_path, model_id, monkeypatch):
 
 def test_a_slice_outside_the_training_data_is_reported(exported, tmp_path, model_id, monkeypatch):
     path = write_dicom(tmp_path / "slice.dcm", larger(phantom_hu()[2]))
-    network = TrainedOn("real", 3, 0, ranges=ScanRanges(pixel_mm=(1.5, 2.0)))
+    network = TrainedOn("real", 3, 0, ranges=ScanRanges(pixel_mm=(0.2, 0.4)))
     stored = json.loads((exported.folder / "assets.extra" / "model.json").read_text())
     stored["trained_on"] = CascadeTrainedOn(network, (network,)).to_json()
     monkeypatch.setattr(served_answer, "read_json", lambda path: json.loads(json.dumps(stored)))
@@ -93,7 +93,7 @@ def test_a_slice_outside_the_training_data_is_reported(exported, tmp_path, model
         for line in served_answer.ask(client, exported.folder, path, None)
         if "outside the training data" in line
     ]
-    assert "mm (1.5 to 2 mm)" in line
+    assert "mm (0.2 to 0.4 mm)" in line
     del stored["trained_on"]  # an earlier version
     lines = served_answer.ask(client, exported.folder, path, None)
     assert not any("training data" in line for line in lines)
