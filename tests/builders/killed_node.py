@@ -104,4 +104,6 @@ def kill_while_sending(listening, series, kills, seed):
         listening.start()
     sender.join(600)
     assert not sender.is_alive(), listening.log()
+    # All may have been sent before the last kill. Before it listens, SIGTERM ends it at once.
+    listening.wait_until_it_listens()
     return sender
