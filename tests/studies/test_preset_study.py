@@ -12,6 +12,7 @@ from liver_tf.command_line.flag_files import read_flag_file
 from liver_tf.command_line.flags_of_options import parse
 from liver_tf.command_line.run_command import settings_class
 from liver_tf.measures.measure_registry import summarise
+from liver_tf.refusals import Refusal
 from liver_tf.results.run_results import hash_of_ensemble
 from liver_tf.results.stored_results import load_results, save_results
 from liver_tf.run_files import ensemble_folder
@@ -98,6 +99,12 @@ def test_the_report_has_both_presets_their_ensembles_and_every_step(study, cohor
         add_cycle(run, 1)
         history = run / "cycle1" / "history.csv"
         history.write_text("epoch,loss,core_seconds\n1,0.5,60\n2,0.4,90\n")
+    foreign = study.folder / "report" / "report.md"
+    foreign.parent.mkdir()
+    foreign.write_text("# Notes of somebody\n")
+    with pytest.raises(Refusal, match="output-foreign"):
+        write_preset_report(study, study.folder / "report")
+    foreign.unlink()
     page = write_preset_report(study, study.folder / "report")
     text = page.with_suffix(".md").read_text()
     for name in (*(arm.name for arm in ablation_arms(study)[1:-1]), "paper's preset"):

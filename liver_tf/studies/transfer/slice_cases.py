@@ -77,7 +77,7 @@ def used_slices(splits: Iterable[ScanSplit]) -> list[int]:
 
 
 def write_slices(pair: ScanPair, slices: Collection[int], output: Path) -> None:
-    """Write slices as NIfTI pairs in LiTS naming, with their geometry; delete other files."""
+    """Write slices as NIfTI pairs in LiTS naming, with their geometry; delete the other slices."""
     output.mkdir(parents=True, exist_ok=True)
     kept = set()
     for source, name in ((pair.volume, "volume"), (pair.segmentation, "segmentation")):
@@ -92,8 +92,11 @@ def write_slices(pair: ScanPair, slices: Collection[int], output: Path) -> None:
             if not path.is_file() or path.read_bytes() != content:
                 with atomic_write(path) as temporary:
                     temporary.write_bytes(content)
-    for path in set(output.glob("*.nii.gz")) - kept:
-        path.unlink()
+    for number in range(len(pair.stored)):
+        for name in ("volume", "segmentation"):
+            path = output / f"{name}-{_FIRST + number}.nii.gz"
+            if path not in kept:
+                path.unlink(missing_ok=True)
 
 
 def cases_of(numbers: Iterable[int], key: bytes) -> tuple[str, ...]:

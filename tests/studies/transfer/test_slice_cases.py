@@ -76,10 +76,12 @@ def test_slices_keep_their_pixels_and_geometry(scan, tmp_path):
         np.testing.assert_allclose(piece.spacing_mm[1:], whole.spacing_mm[1:])
     # Cut again, what is there is left alone, so that it is not converted again; others go.
     before = (tmp_path / "pieces" / "volume-3005.nii.gz").stat().st_mtime_ns
+    (tmp_path / "pieces" / "volume-1.nii.gz").write_bytes(b"not of this study")
     write_slices(scan, [4], tmp_path / "pieces")
     assert (tmp_path / "pieces" / "volume-3005.nii.gz").stat().st_mtime_ns == before
     assert sorted(path.name for path in (tmp_path / "pieces").iterdir()) == [
         "segmentation-3005.nii.gz",
+        "volume-1.nii.gz",
         "volume-3005.nii.gz",
     ]
 
