@@ -58,7 +58,9 @@ def lesion_table(
 
 def significant(value: float) -> str:
     """A size with two significant digits; whole numbers from 10 on."""
-    return f"{value:.0f}" if abs(value) >= 10 else f"{float(f'{value:.1e}'):g}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    decimals = max(0, 1 - int(exponent)) if float(mantissa) else 0
+    return f"{value:.{decimals}f}"
 
 
 def _cells(

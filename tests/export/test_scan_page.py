@@ -184,7 +184,7 @@ def test_template_style_and_script_are_packaged():
 
 def test_sizes_have_two_significant_digits():
     texts = [significant(value) for value in (105.26, 12.34, 9.96, 3.0, 0.0691, 0.0)]
-    assert texts == ["105", "12", "10", "3", "0.069", "0"]
+    assert texts == ["105", "12", "10", "3.0", "0.069", "0"]
 
 
 def test_columns_that_hold_nothing_are_left_out(scan, labels):

@@ -401,12 +401,16 @@ def test_nothing_is_clipped(scan, labels, tmp_path, width, height):
       scrollTo(0, document.body.scrollHeight); await wait();
       const box = byId("slice").getBoundingClientRect();
       body.view = box.top >= 0 && box.bottom <= innerHeight;
+      key("?");
+      const help = byId("help");
+      body.help = help.clientWidth > 0 && help.scrollWidth <= help.clientWidth;
     """
     page = page_of(scan, labels, label_set=LESION_TYPES.with_indeterminate())
     recorded, console = browse(page, tmp_path, script, size=(width, height))
     assert console == []
     assert recorded["wide"] == str(width)
     assert recorded["outside"] == ""
+    assert recorded["help"] == "true", "keys and their meanings fit into the dialog"
     assert recorded["view"] == "true", "the picture stays in view while the table is read"
 
 
