@@ -15,6 +15,7 @@ from liver_tf.report.tables.paper_table import ABSENT
 from liver_tf.results.study_inventory import EVALUATED, StudyRun
 from liver_tf.results.training_history import trained_cycles
 from liver_tf.run_files import INNER, TEST_FOLD
+from liver_tf.trained_on import CascadeTrainedOn, TrainedOn
 
 _LISTED = 3
 
@@ -30,6 +31,16 @@ _CYCLE = {
     "monitor": "early stopping on",
     "norm": "batch normalisation of frozen blocks",
 }
+
+
+def learned_from(runs: Sequence[StudyRun]) -> str:
+    """A sentence if networks of the runs learned from computed images; empty if not or unknown."""
+    stored = [run.model["trained_on"] for run in runs if run.model.get("trained_on")]
+    try:
+        networks = [TrainedOn.from_json(each) for each in stored]
+    except (ValueError, TypeError, KeyError, AttributeError):  # of a damaged model.json
+        return ""
+    return CascadeTrainedOn(networks[0], networks).notice if networks else ""
 
 
 def facts(runs: Sequence[StudyRun]) -> dict[str, str]:

@@ -193,6 +193,8 @@ def _opening(findings: Findings) -> tuple[Part, ...]:
     note = "Not a medical device."
     if cautions:
         note = f"{cautions} caution{'s' * (cautions > 1)} below. {note}"
+    if notice := provenance.learned_from(findings.runs):
+        note = f"{notice} {note}"
     return (
         DataLabel(verdict(findings), note),
         tables.brief_table(findings),

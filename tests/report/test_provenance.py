@@ -1,11 +1,13 @@
 """Cautions about runs at the head of a report."""
 
 import json
+from dataclasses import asdict, replace
 
 import pytest
 
-from liver_tf.report.provenance import cautions_of
+from liver_tf.report.provenance import cautions_of, learned_from
 from liver_tf.results.study_inventory import read_run
+from liver_tf.trained_on import TrainedOn
 from tests.builders.study_folder import write_measured_run
 
 TEXT = "lesion where its corrected probability is 0.999 or more"
@@ -45,3 +47,21 @@ def test_a_choice_that_was_not_used_is_not_reported(run_of):
 @pytest.mark.parametrize("choice", [{"text": TEXT}, {"text": TEXT, "warnings": 3}, [], 3])
 def test_files_of_earlier_versions_and_damaged_ones_give_no_warning(run_of, choice):
     assert cautions_of([run_of(choice)]) == ()
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        (["phantom", "phantom"], "learned from computed phantoms only"),
+        (["phantom", "real"], "learned from computed images and from patients"),
+        (["real"], None),
+        ([None], None),
+    ],
+)
+def test_a_report_states_what_its_networks_learned_from(run_of, kinds, expected):
+    runs = []
+    for number, kind in enumerate(kinds):
+        stored = asdict(TrainedOn(kind, 3, 4)) if kind else None
+        runs.append(replace(run_of({}, f"run{number}"), model={"trained_on": stored}))
+    assert (expected in learned_from(runs)) if expected else learned_from(runs) == ""
+    assert learned_from([replace(runs[0], model={"trained_on": {"kind": 3}})]) == ""
