@@ -79,8 +79,8 @@ def test_too_many_associations_are_rejected(tmp_path):
             assert one.is_established
             assert two.is_established
             assert not echo(port)
-        wait_for(lambda: echo(port))
-        assert node.receiver.rejected == {"busy": 1}
+            assert node.receiver.rejected == {"busy": 1}
+        wait_for(lambda: echo(port))  # their places are free a moment later
 
 
 @pytest.mark.parametrize("reason", ["free", "write", "slices"])
