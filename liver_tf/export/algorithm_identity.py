@@ -27,3 +27,13 @@ class AlgorithmIdentity:
         names = (run_files.DESCRIPTION, run_files.WEIGHTS)
         hashes = sorted(sha256_of(folder / name) for folder in folders for name in names)
         return cls(hashlib.sha256("".join(hashes).encode()).hexdigest()[:16])
+
+    @property
+    def equipment(self) -> dict[str, str]:
+        """Arguments of highdicom for the General Equipment Module (PS3.3 C.7.5.1) of results."""
+        return {
+            "manufacturer": self.name,
+            "manufacturer_model_name": f"{self.name} cascade",
+            "software_versions": self.version,
+            "device_serial_number": self.model or "unknown",
+        }

@@ -83,10 +83,7 @@ def _capture(
         series_number=SERIES_NUMBER,
         sop_instance_uid=uid_of(identity, "overview"),
         instance_number=1,
-        manufacturer=made_by.name,
-        manufacturer_model_name=f"{made_by.name} cascade",
-        software_versions=made_by.version,
-        device_serial_number=made_by.model or "unknown",
+        **made_by.equipment,
         series_description=SERIES_DESCRIPTION,
     )
     capture.BodyPartExamined = "ABDOMEN"

@@ -110,11 +110,8 @@ def _report(
         series_number=SERIES_NUMBER,
         sop_instance_uid=uid_of(identity, "report"),
         instance_number=1,
-        manufacturer=made_by.name,
+        **made_by.equipment,
         is_complete=True,
-        manufacturer_model_name=f"{made_by.name} cascade",
-        software_versions=made_by.version,
-        device_serial_number=made_by.model or "unknown",
         series_description=SERIES_DESCRIPTION,
         specific_character_set=None,
     )

@@ -100,7 +100,7 @@ class ListenSettings(CascadeSettings):
     )
     send_to: tuple[str, ...] = option(
         (),
-        "Node that results are sent to, as AE_TITLE@HOST:PORT. Without one they stay in --spool",
+        "Node that results are sent to, as AE_TITLE@HOST:PORT. Without one they stay in --spool.",
         repeated=True,
     )
     find: str | None = option(
