@@ -68,6 +68,7 @@ def write_dicom_seg(
     types_unvalidated: bool = False,
     lesions: TrackedLesions | None = None,
     segments: str = CLASS,
+    source: SourceSeries | None = None,
 ) -> WrittenSeg:
     """Write the label map of a DICOM scan as DICOM SEG, atomically.
 
@@ -83,6 +84,7 @@ def write_dicom_seg(
       lesions: Those of the label map. A segment that is exactly one of them carries its tracking
         identifiers.
       segments: ``class`` or ``lesion``; the latter requires ``lesions``.
+      source: The slices of the scan, if they have been read.
 
     Raises:
       ValueError: ``labels`` has the wrong shape, dtype or values, or the scan is not DICOM, or
@@ -112,7 +114,8 @@ def write_dicom_seg(
     require_highdicom(scan.source.path)
     with quiet_pydicom():
         described = descriptions(planned, label_set, made_by)
-        seg, not_copied = _segmentation(numbers, scan, described, made_by, identity)
+        source = source or SourceSeries(scan)
+        seg, not_copied = _segmentation(numbers, source, described, made_by, identity)
         if any(codes_of(name).type.scheme == PRIVATE_SCHEME for name in label_set.classes[1:]):
             name_private_scheme(seg)
         if types_unvalidated:
@@ -125,7 +128,7 @@ def write_dicom_seg(
 
 def _segmentation(
     numbers: np.ndarray,
-    scan: Scan,
+    source: SourceSeries,
     described: list[SegmentDescription],
     made_by: AlgorithmIdentity,
     identity: str,
@@ -133,8 +136,7 @@ def _segmentation(
     """The SEG of a map of segment numbers, and the elements that were not copied."""
     import highdicom
 
-    source = SourceSeries(scan)
-    first = source.slices[0]
+    scan, first = source.scan, source.slices[0]
     stored = np.ascontiguousarray(from_canonical(numbers, scan.source))
     try:
         seg = highdicom.seg.Segmentation(

@@ -39,6 +39,7 @@ def write_dicom_sr(
     made_by: AlgorithmIdentity,
     seg_file: Path | None,
     made_at: datetime.datetime | None = None,
+    source: SourceSeries | None = None,
 ) -> tuple[str, ...]:
     """Write the measurements of at least one lesion of a DICOM scan, atomically.
 
@@ -47,6 +48,7 @@ def write_dicom_sr(
 
     Args:
       seg_file: The SEG of the same scan. A lesion that is one of its segments refers to it.
+      source: The slices of the scan, if they have been read.
 
     Returns:
       Keywords of patient and study elements with invalid values in the scan, as of
@@ -55,7 +57,7 @@ def write_dicom_sr(
     Raises:
       Refusal: As ``write_dicom_seg``.
     """
-    source = SourceSeries(findings.scan)
+    source = source or SourceSeries(findings.scan)
     folder = findings.scan.source.path
     require_highdicom(folder)
     with quiet_pydicom():

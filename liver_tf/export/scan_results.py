@@ -12,7 +12,7 @@ from liver_tf import atomic_files
 from liver_tf.counted import counted
 from liver_tf.ct.nifti_writer import write_nifti_labels, zeros_like_file
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
-from liver_tf.export.dicom_derived import has_highdicom
+from liver_tf.export.dicom_derived import SourceSeries, has_highdicom
 from liver_tf.export.dicom_seg_writer import write_dicom_seg
 from liver_tf.export.dicom_sr_writer import write_dicom_sr
 from liver_tf.export.lesion_thumbnail import thumbnail
@@ -186,12 +186,14 @@ def _write_dicom(
 ) -> tuple[Caution, ...]:
     """Write DICOM SEG and SR; adds why files are missing, by name, and returns cautions."""
     sr = sr and has_highdicom()
+    source = SourceSeries(findings.scan)
     try:
         written = write_dicom_seg(
             *(folder / SEG, findings.labels, findings.scan, findings.label_set, made_by),
             types_unvalidated=findings.trained_on.types_unvalidated,
             lesions=lesions,
             segments=segments,
+            source=source,
         )
     except Refusal as refusal:
         missing |= dict.fromkeys([SEG, SR] if sr else [SEG], refusal.to_json())
@@ -206,7 +208,9 @@ def _write_dicom(
         missing[SR] = {"code": "nothing-found", "came": "no lesion: a DICOM SR must measure one"}
     elif sr:
         try:
-            not_copied = write_dicom_sr(folder / SR, findings, lesions, made_by, folder / SEG)
+            not_copied = write_dicom_sr(
+                folder / SR, findings, lesions, made_by, folder / SEG, source=source
+            )
             names.append(SR)
         except Refusal as refusal:
             missing[SR] = refusal.to_json()

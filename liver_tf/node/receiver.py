@@ -13,7 +13,6 @@ import socketserver
 import ssl
 import threading
 from collections import Counter
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import pydicom
@@ -213,7 +212,7 @@ def _bounded_handler(limits: LimitSettings) -> type[RequestHandler]:
         def _create_association(self) -> Association:
             association = super()._create_association()
             connection: Any = association.dul.socket
-            bound = _BoundedMessages(connection.recv, int(limits.max_object_mb * 2**20))
+            bound = _BoundedMessages(self.request, int(limits.max_object_mb * 2**20))
             connection.recv, connection.forget = bound.recv, bound.forget
             return association
 
@@ -223,20 +222,24 @@ def _bounded_handler(limits: LimitSettings) -> type[RequestHandler]:
 class _BoundedMessages:
     """Reads from a connection; as if it were closed once a message is too long.
 
-    pynetdicom holds a message in memory, and a sender may begin others before it is answered.
+    pynetdicom holds a message in memory, and a sender may begin others before it is answered. Its
+    own function reads 4 KB at a time.
     """
 
-    def __init__(self, recv: Callable[[int], bytearray], longest: int) -> None:
-        self._recv, self._longest, self._bytes = recv, longest + _LONGEST_PDU, 0
+    def __init__(self, connection: socket.socket, longest: int) -> None:
+        self._connection, self._longest, self._bytes = connection, longest + _LONGEST_PDU, 0
 
     def forget(self) -> None:
         """A message is complete."""
         self._bytes = 0
 
     def recv(self, count: int) -> bytearray:
-        """Read ``count`` bytes; raises ``OSError``."""
+        """Read ``count`` bytes, or fewer if the connection ends; raises ``OSError``."""
         self._bytes += count
         if count > _LONGEST_PDU or self._bytes > self._longest:
             LOG.warning("an association was aborted: a message is too long")
             raise ConnectionAbortedError
-        return self._recv(count)
+        read, end = bytearray(count), 0
+        while end < count and (size := self._connection.recv_into(memoryview(read)[end:])):
+            end += size
+        return read[:end]

@@ -72,9 +72,11 @@ class Node:
         self.receiver.start()
         self.delivery.start()
         try:
-            while not stop.wait(STEP):
+            idle = True
+            while not stop.wait(STEP if idle else 0):
+                idle = True
                 try:
-                    self.step()
+                    idle = not self.step()
                 except Exception as error:  # of any kind: the service must keep running
                     LOG.error("unexpected error: %s", type(error).__name__)
                     stop.wait(DISK_PAUSE if isinstance(error, OSError) else 1)
@@ -82,18 +84,21 @@ class Node:
             self.delivery.stop()
             self.receiver.stop()
 
-    def step(self) -> None:
-        """Queue complete series, predict one, remove old ones."""
+    def step(self) -> bool:
+        """Queue complete series, predict one, remove old ones; returns whether it predicted."""
         self.last_step = time.monotonic()
         for series, silence_s, interrupted in self.spool.silent():
             self._check_complete(series, silence_s, interrupted)
+        processed = False
         if time.monotonic() >= self._paused_until:
             queued = self.spool.jobs(QUEUED)
             # One that failed to end before waits for the others.
             for job in sorted(queued, key=lambda job: job.status.get("attempts", 0))[:1]:
                 self._process(job)
+                processed = True
         for job in self.spool.expire(self._settings.keep_seconds):
             LOG.info("%s: removed after %s", job.label, self._settings.keep)
+        return processed
 
     def _check_complete(self, series: str, silence_s: float, interrupted: bool) -> None:
         settings = self._settings

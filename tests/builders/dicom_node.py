@@ -21,8 +21,11 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 SYNTAX = pydicom.uid.ExplicitVRLittleEndian
 
 
-def write_series(folder, number=1, slices=5, shape=(24, 32)):
+def write_series(
+    folder, number=1, slices=5, shape=(24, 32), hu=None, spacing_mm=ct_files.SPACING_MM
+):
     """A series whose UIDs depend on its number; returns its files."""
+    hu = ct_files.phantom_hu(slices, *shape) if hu is None else hu
     uid = f"1.2.826.0.1.3680043.8.498.7.{number}"
 
     def change(dataset, index):
@@ -34,8 +37,10 @@ def write_series(folder, number=1, slices=5, shape=(24, 32)):
         dataset.PatientBirthDate, dataset.PatientSex = "19500102", "F"
         dataset.StudyDate, dataset.StudyTime, dataset.StudyID = "20240102", "101500", "1"
         dataset.AccessionNumber = f"A{number}"
+        dataset.SliceThickness, dataset.PixelSpacing = spacing_mm[0], list(spacing_mm[1:])
+        dataset.ImagePositionPatient[2] = -300.0 + spacing_mm[0] * index
 
-    return ct_files.write_series(folder, ct_files.phantom_hu(slices, *shape), change)
+    return ct_files.write_series(folder, hu, change)
 
 
 class Archive:
