@@ -4,7 +4,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from liver_tf.export.lesion_thumbnail import around, thumbnail
+from liver_tf.export.lesion_thumbnail import around, marks_in, thumbnail
 from liver_tf.export.lesions_csv import Scalar, row_of
 from liver_tf.export.scan_findings import ScanFindings
 from liver_tf.inference.lesion_properties import DetectedLesion
@@ -29,7 +29,8 @@ _THUMBNAIL, _MARGIN_PIXELS = 150, 12
 def headings_of(findings: ScanFindings) -> list[str]:
     """The headings of the five columns."""
     note = f" ({UNVALIDATED})" if findings.trained_on.types_unvalidated else ""
-    return ["no.", f"type, confidence{note}", "diameter, mm", "volume, ml", "slices"]
+    found = "type" if findings.label_set.has_types else "finding"
+    return ["no.", f"{found}, confidence{note}", "diameter, mm", "volume, ml", "slices"]
 
 
 def lesion_table(
@@ -50,7 +51,7 @@ def lesion_table(
         {
             "cells": _cells(lesion, swatches),
             "more": [*_more(lesion), *uid],
-            **_thumbnail(findings, place["slice"], place["places"]),
+            **_thumbnail(findings, shown, place["slice"], place["places"]),
         }
         for lesion, place, uid in zip(findings.lesions, shown, tracked, strict=True)
     ]
@@ -63,6 +64,13 @@ def significant(value: float) -> str:
     return f"{value:.{decimals}f}"
 
 
+def percent(share: float) -> str:
+    """A probability in whole percent, never rounded to certainty: ``> 99 %``, ``< 1 %``."""
+    number = round(100 * share)
+    text = "> 99 %" if number > 99 else "< 1 %" if number < 1 else f"{number} %"
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
 def _cells(
     lesion: DetectedLesion, swatches: Mapping[str, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
@@ -73,7 +81,7 @@ def _cells(
         if only_type
         else lesion.type_probabilities[lesion.most_likely_type]
     )
-    confidence = f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+    confidence = percent(share)
     if lesion.type == INDETERMINATE:
         confidence = f"({lesion.most_likely_type} {confidence})"
     return [
@@ -103,7 +111,7 @@ def _more(lesion: DetectedLesion) -> list[tuple[str, str]]:
     if len(lesion.type_probabilities) == 1:
         row = {name: value for name, value in row.items() if not name.startswith("type_prob")}
     return [
-        (_name(field), _text(value))
+        (_name(field), _text(field, value))
         for field, value in row.items()
         if value is not None and field not in _IN_COLUMNS
     ]
@@ -116,17 +124,29 @@ def _name(field: str) -> str:
     return _NAMES.get(field, field.replace("_", " "))
 
 
-def _text(value: Scalar) -> str:
-    return significant(value) if isinstance(value, float) else str(value)
+def _text(field: str, value: Scalar) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    is_probability = field == "lesion_probability" or field.startswith("type_probabilities.")
+    return percent(value) if is_probability else significant(value)
 
 
 def _thumbnail(
-    findings: ScanFindings, index: int, places: Mapping[int, Sequence[int]]
+    findings: ScanFindings,
+    shown: Sequence[Mapping[str, Any]],
+    index: int,
+    places: Mapping[int, Sequence[int]],
 ) -> dict[str, Any]:
     top, left, bottom, right, _ = places[index]
     hu, labels = findings.scan.hu[index], findings.labels[index]
     part = around((top, left, bottom, right), hu.shape, _MARGIN_PIXELS)
+    marks = {
+        number: (row - part[0].start, column - part[1].start)
+        for number, (row, column) in marks_in([each["places"] for each in shown], index).items()
+    }
     label_set, pixel_mm = findings.label_set, findings.pixel_mm
-    picture, width, height = thumbnail(hu[part], labels[part], label_set, pixel_mm, _THUMBNAIL)
+    picture, width, height = thumbnail(
+        hu[part], labels[part], label_set, pixel_mm, _THUMBNAIL, marks
+    )
     encoded = base64.b64encode(picture).decode("ascii")
     return {"thumbnail": encoded, "width": width, "height": height}

@@ -25,7 +25,7 @@ function fit() {
   const { width, height, mm } = plane();
   const [wide, high] = [width * mm[0], height * mm[1]];
   const room = byId("stage").clientWidth - 44;
-  const beside = matchMedia("(min-width: 60rem)").matches;
+  const beside = getComputedStyle(byId("stage")).position !== "sticky";
   const above = byId("stage").getBoundingClientRect().top + scrollY;
   const tall = beside ? innerHeight - above - 190 : innerHeight / 2 - 60;
   const scale = Math.min(room / wide, Math.max(tall, 220) / high);
@@ -35,6 +35,7 @@ function fit() {
   canvas.width = Math.floor(wide * scale * ratio());
   canvas.height = Math.floor(high * scale * ratio());
   [...plane().marks].forEach((mark, i) => { byId("stage").querySelectorAll("b")[i].textContent = mark; });
+  document.documentElement.style.setProperty("--stage", `${beside ? 0 : byId("stage").clientHeight}px`);
 }
 
 function showScale() {
@@ -44,7 +45,7 @@ function showScale() {
   const shownMm = (width * mm[0]) / state.zoom;
   const length = [1, 2, 5, 10, 20, 50, 100, 200].filter((each) => each <= 0.3 * shownMm).pop() ?? 1;
   scale.textContent = `${length} mm`;
-  scale.style.width = `${(shownWidth * length) / shownMm}px`;
+  scale.style.width = `${(100 * length) / shownMm}%`;
 }
 
 // From pixels of the plane to pixels of the canvas: scale and offset.

@@ -28,7 +28,8 @@ _WINDOWS = (
     ("wide", -1000, 1000),
 )
 _KEYS = (
-    ("arrows, wheel, swipe", "next or previous slice"),
+    ("arrows, wheel", "next or previous slice"),
+    ("swipe up or left, down or right", "higher or lower slices"),
     ("Page Up, Page Down", "ten slices"),
     ("Home, End", "first or last slice"),
     ("J, K", "next or previous lesion of the table"),
@@ -99,12 +100,15 @@ def _notes(findings: ScanFindings, made_by: AlgorithmIdentity) -> list[str]:
         "Axial view from the feet: R is the patient's right, A is anterior. Slices are numbered "
         "from the feet, from 0. Outlines follow the edges of pixels; the outline of the liver "
         "includes its lesions. HU at the pointer are means of 5 x 5 pixels.",
-        "Image-level diagnosis (majority class among the lesion voxels, as in the paper): "
-        f"{findings.diagnosis}.",
         f"{made_by.name} {made_by.version}, model {made_by.model or 'unknown'}.",
         "Images of patients are patient data even without a name: share this page only with people "
         "who may see the scan. For research; not a medical device.",
     ]
+    if findings.label_set.has_types:
+        diagnosis = (
+            "Image-level diagnosis (majority class among the lesion voxels, as in the paper)"
+        )
+        notes.insert(1, f"{diagnosis}: {findings.diagnosis}.")
     if findings.pixel_mm is None:
         notes.insert(1, "The pixel spacing is unknown: pixels are drawn as squares.")
     return notes

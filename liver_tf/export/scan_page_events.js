@@ -2,7 +2,9 @@
 const step = (by) => go(index() + by);
 const chooseNext = (by) => {
   const order = [...document.querySelectorAll("#lesions [data-lesion]")].map((line) => Number(line.dataset.lesion));
-  if (order.length) show(order[(order.indexOf(state.chosen) + by + order.length) % order.length] ?? order[0]);
+  if (!order.length) return;
+  show(order[(order.indexOf(state.chosen) + by + order.length) % order.length] ?? order[0]);
+  lines[state.chosen].scrollIntoView({ block: "nearest" });
 };
 const toggleOutlines = () => {
   const on = !boxes.some((box) => box.checked);
@@ -44,8 +46,8 @@ canvas.addEventListener("wheel", (event) => {
   else step(event.deltaY < 0 ? 1 : -1);
 }, { passive: false });
 
-// Mouse: drag for the window, right button or Shift to pan. Touch: swipe for slices, two fingers
-// to zoom and pan. A click chooses the lesion.
+// Mouse: drag for the window, right button or Shift to pan. Touch: swipe up or to the left for higher
+// slices, two fingers to zoom and pan. A click chooses the lesion.
 const pointers = new Map();
 const SWIPE_PX = 12;
 let start = null;
@@ -55,7 +57,7 @@ function begin(event) {
   try { canvas.setPointerCapture(event.pointerId); } catch { /* pointers of tests */ }
   start = {
     at: [event.clientX, event.clientY], index: index(), window: [...state.window], moved: false,
-    pans: event.button === 2 || event.shiftKey,
+    pans: event.button === 2 || event.shiftKey, fingers: pointers.size,
   };
 }
 
@@ -69,7 +71,10 @@ function move(event) {
   }
   const now = [event.clientX, event.clientY];
   const [dx, dy] = [now[0] - start.at[0], now[1] - start.at[1]];
-  if (Math.hypot(dx, dy) > 4) start.moved = true;
+  if (!start.moved && Math.hypot(dx, dy) > 4) {
+    start.moved = true;
+    start.sideways = Math.abs(dx) > Math.abs(dy);
+  }
   if (!start.moved) return;
   const share = (a, b) => [(b[0] - a[0]) / canvas.clientWidth / state.zoom, (b[1] - a[1]) / canvas.clientHeight / state.zoom];
   if (pointers.size === 2) {
@@ -80,7 +85,8 @@ function move(event) {
   } else if (start.pans) {
     pan(...share(before, now));
   } else if (event.pointerType === "touch") {
-    go(start.index - Math.round(dy / SWIPE_PX));
+    // Not the finger that stays after two.
+    if (start.fingers === 1) go(start.index - Math.round((start.sideways ? dx : dy) / SWIPE_PX));
   } else {
     const [low, high] = start.window;
     const width = Math.max(20, high - low + 2 * dx);

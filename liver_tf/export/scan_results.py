@@ -15,7 +15,7 @@ from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_derived import SourceSeries, has_highdicom
 from liver_tf.export.dicom_seg_writer import write_dicom_seg
 from liver_tf.export.dicom_sr_writer import write_dicom_sr
-from liver_tf.export.lesion_thumbnail import thumbnail
+from liver_tf.export.lesion_thumbnail import marks_in, thumbnail
 from liver_tf.export.lesions_csv import (
     TRACKING,
     TYPE_NOTE,
@@ -27,7 +27,7 @@ from liver_tf.export.lesions_csv import (
 )
 from liver_tf.export.scan_findings import NO_LIVER, NO_LIVER_TITLE, NO_LIVER_WARNING, ScanFindings
 from liver_tf.export.scan_page import scan_page
-from liver_tf.export.scan_page_data import first_shown
+from liver_tf.export.scan_page_data import first_shown, lesion_places
 from liver_tf.export.tracked_lesions import TrackedLesions
 from liver_tf.labels import CLASS, LESION, LIVER
 from liver_tf.refusals import Caution, Refusal
@@ -228,7 +228,8 @@ def _uid_fields(findings: ScanFindings, uids: tuple[str, ...]) -> list[dict[str,
 def _thumbnail(findings: ScanFindings) -> bytes:
     index = first_shown(findings.labels)
     hu, labels = findings.scan.hu[index], findings.labels[index]
-    return thumbnail(hu, labels, findings.label_set, findings.pixel_mm, _THUMBNAIL_SIDE)[0]
+    marks = marks_in(lesion_places(findings.components), index)
+    return thumbnail(hu, labels, findings.label_set, findings.pixel_mm, _THUMBNAIL_SIDE, marks)[0]
 
 
 def _draw_overlays(folder: Path, findings: ScanFindings, most: int) -> int:

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from liver_tf.export import scan_page_data
-from liver_tf.export.lesion_table import significant
-from liver_tf.export.lesion_thumbnail import around, thumbnail
+from liver_tf.export.lesion_table import percent, significant
+from liver_tf.export.lesion_thumbnail import around, dashes_of, thumbnail
 from liver_tf.export.scan_page import SCRIPTS
 from liver_tf.export.scan_page_data import (
     CLASSES,
@@ -28,7 +28,7 @@ from liver_tf.export.scan_page_data import (
     reduction_of,
 )
 from liver_tf.inference.lesion_components import LesionComponents
-from liver_tf.labels import LESION_TYPES, LabelSet
+from liver_tf.labels import LESION_TYPES, LITS, LabelSet
 from tests.builders.scan_pages import (
     COLUMNS,
     ROWS,
@@ -205,6 +205,70 @@ def test_a_thumbnail_shows_the_lesion_in_its_colour():
     picture, width, height = thumbnail(hu, labels, LESION_TYPES, (2.0, 1.0), 160)
     assert (width, height) == (80, 160)
     shown = np.asarray(Image.open(io.BytesIO(picture))).astype(int)
+    assert shown.shape == (320, 160, 3)
     rows, columns = np.nonzero((shown[..., 0] - shown[..., 2]) > 60)  # yellow
-    box = [rows.min() / 160, rows.max() / 160, columns.min() / 80, columns.max() / 80]
+    box = [rows.min() / 320, rows.max() / 320, columns.min() / 160, columns.max() / 160]
     np.testing.assert_allclose(box, [10 / 40, 20 / 40, 5 / 40, 15 / 40], atol=0.05)
+
+
+def test_outlines_of_thumbnails_have_the_dashes_of_their_class():
+    """Along the upper edges: liver solid, hemangioma half, cyst two thirds of the length."""
+    labels = np.zeros((40, 40), np.uint8)
+    labels[1:39, 1:39] = 1
+    labels[4:14, 3:37], labels[20:34, 3:37] = 3, 2
+    picture, *_ = thumbnail(labels * 0, labels, LESION_TYPES, None, 200)
+    shown = np.asarray(Image.open(io.BytesIO(picture))).astype(int)
+    for label, row, drawn in ((1, 1, 1), (3, 4, 1 / 2), (2, 20, 2 / 3)):
+        colour = np.array(list(bytes.fromhex(LESION_TYPES.colour(label)[1:])))
+        line = shown[10 * row, 40:360]
+        is_class = np.abs(line - colour).max(axis=-1) < 80
+        assert is_class.mean() == pytest.approx(drawn, abs=0.12), label
+        if drawn < 1:
+            assert (line.max(axis=-1) < 60).mean() > 0.1, "gaps show the dark halo"
+
+
+def test_dashes_by_hand():
+    """A corner of two sides, of 4 and 3: the second dash goes round it."""
+    line = np.array([[0, 0], [4, 0], [4, 3]], float)
+    dashes = list(dashes_of(line, (3.5, 0.25)))
+    assert [dash.tolist() for dash in dashes] == [
+        [[0.0, 0.0], [3.5, 0.0]],
+        [[3.75, 0.0], [4.0, 0.0], [4.0, 3.0]],
+    ]
+    assert [dash.tolist() for dash in dashes_of(line, ())] == [line.tolist()]
+
+
+def test_thumbnails_carry_the_numbers_of_the_lesions_in_them(scan, labels):
+    """White at the upper right of the lesion: of its own, and of one beside it."""
+    labels[3, 21:25, 15:18] = 4
+
+    def white(text):
+        shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(text)))).astype(int)
+        return np.nonzero(shown.min(axis=-1) > 230)[1], shown.shape[1]
+
+    page = page_of(scan, labels)
+    data = data_of(page)
+    pictures = re.findall(r'src="data:image/jpeg;base64,(.*?)"', page)
+    assert [lesion["number"] for lesion in data["lesions"]] == [1, 2, 3]
+    columns, width = white(pictures[0])
+    top, left, bottom, right, _ = data["lesions"][0]["places"]["3"]
+    part = around((top, left, bottom, right), (ROWS, COLUMNS), 12)[1]
+    scale = width / (part.stop - part.start)
+    for edge in (right + 1, 18):
+        beside = np.abs(columns / scale - (edge - part.start)) < 3
+        assert beside.sum() > 20, "a number right of the lesion"
+    assert white(pictures[2])[0].size > 20
+    bare = thumbnail(scan.hu[3], labels[3], LESION_TYPES, None, 150)[0]
+    assert white(base64.b64encode(bare))[0].size == 0
+
+
+def test_a_confidence_is_never_rounded_to_certainty():
+    texts = [percent(share).replace("\xa0", " ") for share in (1.0, 0.996, 0.994, 0.5, 0.004, 0.0)]
+    assert texts == ["> 99 %", "> 99 %", "99 %", "50 %", "< 1 %", "< 1 %"]
+
+
+def test_without_types_the_column_names_the_finding(scan, labels):
+    page = page_of(scan, np.minimum(labels, 2), label_set=LITS)
+    assert "<button>finding, confidence</button>" in page
+    assert "type, confidence" not in page
+    assert "Image-level diagnosis" not in page

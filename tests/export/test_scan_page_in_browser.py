@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import html
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from liver_tf.labels import LESION_TYPES
+from tests.builders import browser
+from tests.builders.browser import CLIPPED, SCREENS, needs_chromium, print_page
 from tests.builders.scan_pages import (
     COLUMNS,
     ROWS,
@@ -19,11 +18,6 @@ from tests.builders.scan_pages import (
     make_labels,
     make_scan,
     page_of,
-)
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-needs_chromium = pytest.mark.skipif(
-    CHROMIUM is None, reason="chromium is missing (apt-get install chromium)"
 )
 
 
@@ -37,57 +31,22 @@ def labels():
     return make_labels()
 
 
-#: Windows of Chromium are not narrower.
-LEAST_WIDTH = 500
+#: Elements and keys of the page, and a wait until the picture is drawn.
+STEPS = """
+  const byId = (id) => document.getElementById(id);
+  const key = (key) => dispatchEvent(new KeyboardEvent("keydown", {key}));
+  const at = () => Number(document.body.dataset.drawn);
+  // Pictures are decoded beside the clock of the test, which runs ahead.
+  const wait = async () => { do { await new Promise((done) => setTimeout(done, 50)); }
+    while (at() !== Number(byId("position").value)); };
+  const finger = (type, pointerId, clientX, clientY) => byId("slice").dispatchEvent(
+    new PointerEvent(type, {pointerId, clientX, clientY, pointerType: "touch"}));
+  await wait();
+"""
 
 
-def in_frame(page, size):
-    """A page that shows the page in a frame, as narrow as a phone, and gets its results."""
-    hand_on = "document.body.dataset.done = 1; Object.assign(parent.document.body.dataset,"
-    page = page.replace("document.body.dataset.done = 1;", f"{hand_on} document.body.dataset);")
-    width, height = size
-    style = f"width:{width}px;height:{height}px;border:0"
-    return f'<body><iframe style="{style}" srcdoc="{html.escape(page)}"></iframe></body>'
-
-
-def browse(page, tmp_path, script="", *, size=(1000, 1200), picture=None):
-    """Body of the page after ``script``, which gets the page's own elements; and the console."""
-    path = tmp_path / "page.html"
-    steps = (
-        "const byId = (id) => document.getElementById(id);"
-        "const key = (key) => dispatchEvent(new KeyboardEvent('keydown', {key}));"
-        "const at = () => Number(document.body.dataset.drawn);"
-        # Pictures are decoded beside the clock of the test, which runs ahead.
-        "const wait = async () => { do { await new Promise((done) => setTimeout(done, 50)); }"
-        " while (at() !== Number(byId('position').value)); };"
-        f"(async () => {{ await wait(); {script}; document.body.dataset.done = 1; }})();"
-    )
-    page = page.replace("</body>", f"<script>{steps}</script></body>")
-    if size[0] < LEAST_WIDTH:
-        page = in_frame(page, size)
-    path.write_text(page, encoding="utf-8")
-    shot = [f"--screenshot={picture}"] if picture else ["--dump-dom"]
-    done = subprocess.run(
-        [
-            *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"),
-            *(f"--window-size={size[0]},{size[1]}", f"--user-data-dir={tmp_path / 'profile'}"),
-            *("--virtual-time-budget=600000", *shot, path.as_uri()),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=100,
-    )
-    console = [
-        line
-        for line in done.stderr.splitlines()
-        # A performance hint about reading a canvas, which only these tests do.
-        if "CONSOLE" in line
-        and "willReadFrequently" not in line
-        and "will-read-frequently" not in line
-    ]
-    body = re.search(r"<body([^>]*)>", done.stdout)
-    return dict(re.findall(r'data-(\w+)="([^"]*)"', body[1])) if body else {}, console
+def browse(page, tmp_path, script="", **options):
+    return browser.browse(page, tmp_path, STEPS + script, **options)
 
 
 @needs_chromium
@@ -258,12 +217,6 @@ def test_windows_are_set_by_keys_and_by_dragging(scan, labels, tmp_path):
         type, {pointerId: 1, clientX, clientY, pointerType: "mouse"}));
       point("pointerdown", 200, 200); point("pointermove", 150, 180); point("pointerup", 150, 180);
       await wait(); body.dragged = byId("window").textContent;
-      key("2"); await wait();
-      const at0 = at();
-      const finger = (type, clientY) => canvas.dispatchEvent(new PointerEvent(
-        type, {pointerId: 2, clientX: 200, clientY, pointerType: "touch"}));
-      finger("pointerdown", 200); finger("pointermove", 164); finger("pointerup", 164);
-      await wait(); body.swiped = at() - at0;
     """
     recorded, console = browse(page_of(scan, labels), tmp_path, script)
     assert console == []
@@ -281,7 +234,36 @@ def test_windows_are_set_by_keys_and_by_dragging(scan, labels, tmp_path):
     check("wide", 2000, 0)
     # 50 pixels to the left and 20 up.
     assert recorded["dragged"] == "W 300 L 60"
-    assert recorded["swiped"] == "3"
+
+
+@needs_chromium
+@pytest.mark.parametrize("zoomed", [False, True])
+def test_swipes_change_the_slice_in_both_directions(scan, labels, tmp_path, zoomed):
+    """In every direction, zoomed or not; the last finger of two that zoom does not count."""
+    script = """
+      const seen = [];
+      const swipe = async (dx, dy) => {
+        const before = at();
+        finger("pointerdown", 1, 200, 200);
+        for (let n = 1; n <= 6; n++) finger("pointermove", 1, 200 + dx * n / 6, 200 + dy * n / 6);
+        finger("pointerup", 1, 200 + dx, 200 + dy);
+        await wait(); seen.push(at() - before);
+      };
+      await swipe(-36, 4); await swipe(36, -4); await swipe(-60, 20);
+      await swipe(0, 60); await swipe(3, -36);
+      const before = at();
+      finger("pointerdown", 1, 150, 300); finger("pointerdown", 2, 200, 200);
+      finger("pointermove", 2, 205, 195); finger("pointerup", 2, 205, 195);
+      for (let y = 300; y < 360; y += 6) finger("pointermove", 1, 150 + y / 10, y);
+      finger("pointerup", 1, 186, 360);
+      await wait(); seen.push(at() - before);
+      await swipe(-24, 0);
+      document.body.dataset.seen = seen.join(" ");
+    """
+    zoom = "key('+'); key('+'); await wait();" if zoomed else ""
+    recorded, console = browse(page_of(scan, labels), tmp_path, zoom + script)
+    assert console == []
+    assert recorded["seen"] == "3 -3 5 -5 3 0 2"
 
 
 @needs_chromium
@@ -293,8 +275,6 @@ def test_two_fingers_zoom_and_pan(scan, labels, tmp_path):
       const slice = at();
       const box = canvas.getBoundingClientRect();
       const [middle, row] = [box.left + box.width / 2, box.top + box.height / 2];
-      const finger = (type, pointerId, clientX, clientY) => canvas.dispatchEvent(
-        new PointerEvent(type, {pointerId, clientX, clientY, pointerType: "touch"}));
       const pixelsPerMm = () =>
         byId("scale").getBoundingClientRect().width / parseFloat(byId("scale").textContent);
       // The right border of the liver (110 HU) to the body (20 HU), in CSS pixels.
@@ -382,22 +362,15 @@ def test_other_planes_zoom_and_help(scan, labels, tmp_path):
 
 
 @needs_chromium
-@pytest.mark.parametrize(("width", "height"), [(390, 844), (1024, 768), (1440, 900)])
-def test_nothing_is_clipped(scan, labels, tmp_path, width, height):
+@pytest.mark.parametrize("size", SCREENS)
+def test_nothing_is_clipped(scan, labels, tmp_path, size):
     """Every element lies inside the page, unfolded rows too, and the picture inside the window."""
     script = """
       document.querySelectorAll(".unfold").forEach((button) => button.click());
       document.querySelectorAll("#lesions .show")[1].click(); await wait();
       const body = document.body.dataset;
       body.wide = innerWidth;
-      const right = document.documentElement.clientWidth + 0.5;
-      const all = [...document.querySelectorAll("body *:not(dialog, dialog *)")];
-      const outside = all.filter((each) => {
-        const box = each.getBoundingClientRect();
-        if (!box.width || getComputedStyle(each).display === "inline") return false;
-        return box.left < -0.5 || box.right > right || each.scrollWidth > each.clientWidth + 1;
-      });
-      body.outside = outside.map((each) => each.tagName + each.id + each.className).join(" ");
+      body.outside = clipped();
       scrollTo(0, document.body.scrollHeight); await wait();
       const box = byId("slice").getBoundingClientRect();
       body.view = box.top >= 0 && box.bottom <= innerHeight;
@@ -406,12 +379,44 @@ def test_nothing_is_clipped(scan, labels, tmp_path, width, height):
       body.help = help.clientWidth > 0 && help.scrollWidth <= help.clientWidth;
     """
     page = page_of(scan, labels, label_set=LESION_TYPES.with_indeterminate())
-    recorded, console = browse(page, tmp_path, script, size=(width, height))
+    recorded, console = browse(page, tmp_path, CLIPPED + script, size=size)
     assert console == []
-    assert recorded["wide"] == str(width)
+    assert recorded["wide"] == str(size[0])
     assert recorded["outside"] == ""
     assert recorded["help"] == "true", "keys and their meanings fit into the dialog"
     assert recorded["view"] == "true", "the picture stays in view while the table is read"
+
+
+@needs_chromium
+@pytest.mark.parametrize("size", SCREENS)
+def test_headings_and_buttons_stay_in_view(scan, labels, tmp_path, size):
+    """Half-way down a long table; a lesion that J chooses stands below the headings."""
+    for place in range(4, 52, 4):
+        labels[12, place, 22:24] = 3
+    script = """
+      const body = document.body.dataset;
+      document.querySelectorAll(".unfold").forEach((button) => button.click());
+      const table = byId("lesions").getBoundingClientRect();
+      scrollTo(0, scrollY + (table.top + table.bottom) / 2); await wait();
+      const boxOf = (selector) => document.querySelector(selector).getBoundingClientRect();
+      const head = boxOf("#lesions th"), row = boxOf("#lesions tbody:nth-of-type(4) tr");
+      const front = document.elementFromPoint(head.left + 3, head.bottom - 3);
+      body.head = row.bottom < head.top && head.top >= -1 && head.bottom < innerHeight
+        && front.closest("#lesions thead") !== null;
+      body.picture = boxOf("#slice").bottom <= head.top + 1 || innerWidth > 960;
+      body.buttons = ["#up", "#down", "[data-window]", "[data-view]", "#keys"].filter((one) => {
+        const box = boxOf(one);
+        return box.top < 0 || box.bottom > innerHeight || box.height < 20;
+      }).join(" ");
+      key("j"); await wait();
+      const chosen = boxOf(".chosen tr");
+      body.chosen = chosen.top >= boxOf("#lesions th").bottom - 1 && chosen.bottom <= innerHeight;
+    """
+    recorded, console = browse(page_of(scan, labels), tmp_path, script, size=size)
+    assert console == []
+    assert recorded["head"] == recorded["picture"] == "true"
+    assert recorded["buttons"] == ""
+    assert recorded["chosen"] == "true"
 
 
 @needs_chromium
@@ -430,31 +435,31 @@ def test_the_whole_table_is_printed_with_a_thumbnail_of_each_lesion(scan, labels
     assert all(float(width) > float(height) for width, height in sizes)
     # The rules for print, on a screen as wide as the paper.
     script = """
+      byId("position").dispatchEvent(new Event("input")); await wait();
+      const shown = (selector) => [...document.querySelectorAll(selector)]
+        .filter((each) => each.offsetHeight > 5);
       const rows = [...document.querySelectorAll("#lesions tbody tr")];
       const body = document.body.dataset;
       body.rows = rows.filter((row) => row.offsetHeight > 5).length;
       body.outside = rows.filter((row) => row.getBoundingClientRect().right > innerWidth).length;
       body.pictures = [...document.querySelectorAll(".more img")]
         .filter((image) => image.complete && image.naturalWidth && image.offsetWidth).length;
+      body.legend = shown(".legend label").map((label) => label.textContent + " "
+        + label.querySelector("path:last-child").getAttribute("stroke-dasharray")).join(", ");
+      body.controls = shown(".tools button, .legend input, #up, #position").length;
+      body.state = `${byId("window").textContent}, ${byId("where").textContent}`;
+      const wide = (id) => byId(id).getBoundingClientRect().width;
+      body.mm = 40 * wide("scale") / wide("slice") / parseFloat(byId("scale").textContent);
     """
     recorded, console = browse(page.replace("@media print", "@media all"), tmp_path, script)
     assert console == []
+    # The pattern of every class in the legend, and the scale of the picture as printed: 40 mm wide.
+    assert recorded["legend"] == "liver , cyst 15 7.5, hemangioma 6 6, metastasis 18 6 4.5 6"
+    assert recorded["controls"] == "0"
+    assert recorded["state"].startswith("W 400 L 40, slice ")
+    assert float(recorded["mm"]) == pytest.approx(1, abs=0.02)
     assert recorded["rows"] == str(2 * lesions)
     assert (recorded["outside"], recorded["pictures"]) == ("0", str(lesions))
-
-
-def print_page(page, tmp_path, path):
-    (tmp_path / "printed.html").write_text(page, encoding="utf-8")
-    subprocess.run(
-        [
-            *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"),
-            *(f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=600000"),
-            *(f"--print-to-pdf={path}", (tmp_path / "printed.html").as_uri()),
-        ],
-        check=True,
-        capture_output=True,
-        timeout=100,
-    )
 
 
 @needs_chromium

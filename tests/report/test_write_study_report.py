@@ -8,7 +8,6 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,9 +19,9 @@ from liver_tf.results.run_results import LOOSE
 from liver_tf.results.stored_results import load_results, save_results
 from liver_tf.results.study_inventory import read_study
 from liver_tf.run_files import TEST_FOLD
+from tests.builders.browser import CLIPPED, SCREENS, browse, needs_chromium
 from tests.builders.study_folder import write_measured_run, write_run
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PHANTOM = "PHANTOM data (not patients)"
 QUALITIES = {"baseline": 0.3, "hier_freeze": 0.9, "no_freezing_5_cycles": 0.9, "mine": 0.5}
 
@@ -290,54 +289,51 @@ def test_refusals(cohort, tmp_path):
     assert not (tmp_path / "report").exists()
 
 
-def browse(path, profile, size=(1440, 900)):
-    """Numbers of pictures and loaded ones, the end of the first one in pixels; and the console."""
-    script = (
-        "addEventListener('load', () => {"
-        " document.querySelectorAll('details').forEach((one) => { one.open = true; });"
-        " const all = [...document.images];"
-        " document.body.dataset.loaded = all.filter((one) => one.naturalWidth > 0).length;"
-        " document.body.dataset.pictures = all.length;"
-        " document.body.dataset.end = Math.ceil(all[0].getBoundingClientRect().bottom); });"
-    )
-    text = path.read_text("utf-8").replace("</body>", f"<script>{script}</script></body>")
-    scripted = profile / "page.html"
-    scripted.write_text(text, encoding="utf-8")
-    done = subprocess.run(
-        [
-            *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"),
-            *(f"--user-data-dir={profile / 'profile'}", "--virtual-time-budget=20000"),
-            f"--window-size={size[0]},{size[1]}",
-            *("--dump-dom", scripted.as_uri()),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=100,
-    )
-    body = re.search(r"<body([^>]*)>", done.stdout)[1]
-    loaded = {k: int(v) for k, v in re.findall(r'data-(\w+)="(\d+)"', body)}
-    return loaded, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+#: Numbers of pictures and of loaded ones, and where the first one ends, in pixels.
+PICTURES = """
+  document.querySelectorAll("details").forEach((one) => { one.open = true; });
+  const all = [...document.images];
+  const body = document.body.dataset;
+  body.loaded = all.filter((one) => one.naturalWidth > 0).length;
+  body.pictures = all.length;
+  body.end = Math.ceil(all[0].getBoundingClientRect().bottom);
+"""
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is missing")
+@needs_chromium
 def test_a_browser_loads_every_picture_without_an_error(written, tmp_path):
     output, files = written
     pictures = [path for path in files if path.suffix == ".png"]
-    loaded, console = browse(output / "report.html", tmp_path)
+    loaded, console = browse(page(output), tmp_path, PICTURES, size=(1440, 900))
     # Verdict, table and the small forest plot are on the first screen.
-    assert loaded.pop("end") < 850
-    assert loaded == {"pictures": len(pictures), "loaded": len(pictures)}
+    assert int(loaded["end"]) < 850
+    assert loaded["pictures"] == loaded["loaded"] == str(len(pictures))
     assert len(pictures) == 6 + 5
     assert console == []
     # A picture that does not load and an error in the page would be seen.
-    broken = tmp_path / "broken.html"
     text = page(output).replace("data:image/png;base64,iVBO", "missing/", 1)
-    broken.write_text(text.replace("<h1>", "<script>throw new Error('seen')</script><h1>"), "utf-8")
-    (tmp_path / "again").mkdir()
-    loaded, console = browse(broken, tmp_path / "again")
-    assert (loaded["pictures"], loaded["loaded"]) == (11, 10)
+    broken = text.replace("<h1>", "<script>throw new Error('seen')</script><h1>")
+    loaded, console = browse(broken, tmp_path, PICTURES)
+    assert (loaded["pictures"], loaded["loaded"]) == ("11", "10")
     assert console
+
+
+@needs_chromium
+@pytest.mark.parametrize("size", SCREENS)
+def test_nothing_is_clipped(written, tmp_path, size):
+    """Wide tables scroll inside the page; from 1024 pixels on, the first one needs not."""
+    script = """
+      document.querySelectorAll("details").forEach((one) => { one.open = true; });
+      document.body.dataset.outside = clipped();
+      const first = document.querySelector("table"), box = first.parentElement;
+      document.body.dataset.first = `${first.offsetWidth} of ${box.clientWidth}`;
+      document.body.dataset.fits = box.scrollWidth <= box.clientWidth;
+    """
+    recorded, console = browse(page(written[0]), tmp_path, CLIPPED + script, size=size)
+    assert console == []
+    assert recorded["outside"] == ""
+    if size[0] >= 1024:
+        assert recorded["fits"] == "true", recorded["first"]
 
 
 def test_provenance_holds_date_machine_processor_and_wall_time(written):
