@@ -9,6 +9,7 @@ from liver_tf.export.scan_results import SEG, SR
 from liver_tf.node.dicom_peers import Caller, PeerUnavailable
 from liver_tf.node.node_settings import Peer
 from liver_tf.node.spool import DONE, FAILED, SENDING, Job, Spool
+from liver_tf.refusals import Refusal
 
 LOG = logging.getLogger("liver_tf.node")
 
@@ -41,6 +42,9 @@ class Delivery(threading.Thread):
         self._keep_seconds = keep_seconds
         self.stored = self.failures = 0
         self._stopping = threading.Event()
+        #: When this process began to send a series. Not by the clock, which may jump, nor since the
+        #: prediction: after a power failure a destination may start later than this node.
+        self._since: dict[str, float] = {}
         #: When to try again, and the pause before it: of a destination, or a series and one.
         self._paused: dict[tuple[str, Peer], tuple[float, float]] = {}
 
@@ -60,7 +64,7 @@ class Delivery(threading.Thread):
         self.join(60)
 
     def _send(self, job: Job) -> None:
-        missing = False
+        missing, since = False, self._since.setdefault(job.name, time.monotonic())
         for peer in self._destinations:
             files = [path for path in result_files(job) if not _mark(job, path, peer).exists()]
             if not files:
@@ -84,9 +88,14 @@ class Delivery(threading.Thread):
         if not missing:
             self._spool.move(job, DONE)
             LOG.info("%s: done", job.label)
-        elif time.time() - float(job.status.get("predicted_at", time.time())) > self._keep_seconds:
-            self._spool.move(job, FAILED, code="not-sent")
-            LOG.error("%s: failed: [not-sent] not every destination stored the results", job.label)
+        elif time.monotonic() - since > self._keep_seconds:
+            refusal = _not_sent()
+            self._spool.move(job, FAILED, **refusal.to_json())
+            LOG.error("%s: failed: %s", job.label, refusal.text())
+        else:
+            return
+        del self._since[job.name]
+        self._paused = {key: pause for key, pause in self._paused.items() if key[0] != job.name}
 
     def _note(self, job: Job, path: Path, peer: Peer) -> None:
         mark = _mark(job, path, peer)
@@ -104,6 +113,16 @@ class Delivery(threading.Thread):
     def _is_paused(self, name: str, peer: Peer) -> bool:
         until, _ = self._paused.get((name, peer), (0.0, 0.0))
         return time.monotonic() < until
+
+
+def _not_sent() -> Refusal:
+    return Refusal(
+        "not-sent",
+        None,
+        expected="destinations that store the results",
+        found="one that is not available or refuses them",
+        remedy="Check the destination, then send the series again.",
+    )
 
 
 def _mark(job: Job, path: Path, peer: Peer) -> Path:

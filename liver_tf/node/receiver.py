@@ -139,8 +139,9 @@ class Receiver:
             only = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"]
             header = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, specific_tags=only)
             instance_uid, series_uid = str(header.SOPInstanceUID), str(header.SeriesInstanceUID)
-            stated = str(request.AffectedSOPInstanceUID)
-            matches = instance_uid == stated and header.SOPClassUID == CTImageStorage
+            stated = (request.AffectedSOPClassUID, request.AffectedSOPInstanceUID)
+            matches = (header.SOPClassUID, instance_uid) == stated
+            matches = matches and header.SOPClassUID == CTImageStorage
         except Exception:  # of any kind, with values in the text
             return NOT_UNDERSTOOD
         if not (is_valid_uid(instance_uid) and is_valid_uid(series_uid)):

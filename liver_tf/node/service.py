@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import threading
@@ -64,7 +65,8 @@ class Node:
         self.outcomes: Counter[str] = Counter()
         self.prediction_seconds = 0.0
         self.last_step = time.monotonic()
-        self._asked: dict[str, float] = {}
+        #: When to check whether a series is complete, if it was not.
+        self._next_check: dict[str, float] = {}
         self._paused_until = 0.0
 
     def run(self, stop: threading.Event) -> None:
@@ -88,7 +90,11 @@ class Node:
         """Queue complete series, predict one, remove old ones; returns whether it predicted."""
         self.last_step = time.monotonic()
         for series, silence_s, interrupted in self.spool.silent():
-            self._check_complete(series, silence_s, interrupted)
+            try:
+                self._check_complete(series, silence_s, interrupted)
+            except Exception as error:  # of any kind: the others are checked
+                LOG.error("%s: unexpected error: %s", series[:8], type(error).__name__)
+                self._next_check[series] = time.monotonic() + DISK_PAUSE
         processed = False
         if time.monotonic() >= self._paused_until:
             queued = self.spool.jobs(QUEUED)
@@ -103,9 +109,12 @@ class Node:
     def _check_complete(self, series: str, silence_s: float, interrupted: bool) -> None:
         settings = self._settings
         if silence_s < settings.complete_after:
-            self._asked.pop(series, None)
+            self._next_check.pop(series, None)
+            return
+        if time.monotonic() < self._next_check.get(series, 0.0):
             return
         complete = self._is_confirmed(series) if settings.archive else not interrupted
+        self._next_check.pop(series, None)
         if complete:
             job, is_new = self.spool.complete(series, self._identity)
             count = len(list(job.objects.iterdir()))
@@ -115,28 +124,26 @@ class Node:
                 self.outcomes["repeated"] += 1
                 LOG.info("%s: received again with the same objects, not repeated", job.label)
         elif silence_s >= settings.incomplete_after:
-            job = self.spool.incomplete(series, {"state": FAILED, "code": "incomplete"})
+            refusal = _incomplete()
+            job = self.spool.incomplete(series, {"state": FAILED, **refusal.to_json()})
             self.outcomes["incomplete"] += 1
-            LOG.error("%s: failed: [incomplete] the rest of the series did not arrive", job.label)
+            LOG.error("%s: failed: %s", job.label, refusal.text())
+        elif settings.archive:  # ask at most once in the time for which a series must be silent
+            self._next_check[series] = time.monotonic() + settings.complete_after
 
     def _is_confirmed(self, series: str) -> bool:
-        """Ask the archive, at most once in the time for which a series must be silent."""
-        now, settings = time.monotonic(), self._settings
-        if now - self._asked.get(series, float("-inf")) < settings.complete_after:
-            return False
-        self._asked[series] = now
-        objects = self.spool.arriving_objects(series)
-        header = read_dataset(
-            objects[0], pixels=False, only=["StudyInstanceUID", "SeriesInstanceUID"]
-        )
+        """Ask the archive whether it has no more objects than have arrived."""
+        settings = self._settings
+        path, arrived = self.spool.arrived(series)
+        header = read_dataset(path, pixels=False, only=["StudyInstanceUID", "SeriesInstanceUID"])
         uids = str(header.get("StudyInstanceUID", "")), str(header.SeriesInstanceUID)
         try:
             count = self._caller.count(settings.archive, *uids)
         except PeerUnavailable:
             LOG.warning("%s: %s does not answer C-FIND", series[:8], settings.archive.title)
             return False
-        LOG.info("%s: %d of %d objects", series[:8], len(objects), count)
-        return 0 < count <= len(objects)
+        LOG.info("%s: %d of %d objects", series[:8], arrived, count)
+        return 0 < count <= arrived
 
     @property
     def _identity(self) -> dict[str, str]:
@@ -156,6 +163,8 @@ class Node:
             refusal = refusal_of(error, job.objects, job.folder)
             if refusal.code in ("disk-full", "output-unwritable"):
                 LOG.error("%s: waiting: %s", job.label, refusal.text())
+                with contextlib.suppress(OSError):  # this start did not kill the process
+                    job.note(attempts=attempts - 1)
                 self._paused_until = time.monotonic() + DISK_PAUSE
                 return
             self.outcomes["failed"] += 1
@@ -188,6 +197,16 @@ class Node:
         }
 
 
+def _incomplete() -> Refusal:
+    return Refusal(
+        "incomplete",
+        None,
+        expected="a complete series",
+        found="an interrupted association, or an archive that did not confirm the number",
+        remedy="Send the series again, or the rest of it while its objects are kept.",
+    )
+
+
 def _killed(job: Job) -> Refusal:
     return Refusal(
         "node-killed",
@@ -199,7 +218,11 @@ def _killed(job: Job) -> Refusal:
 
 
 def log_to_standard_error() -> None:
-    """Print the log of the node, with times; nothing else is logged."""
+    """Print the log of the node, with times; nothing else is logged, as it may quote elements."""
+    logging.getLogger().addHandler(logging.NullHandler())
+    threading.excepthook = lambda error: LOG.warning(
+        "a thread ended by an error: %s", error.exc_type.__name__
+    )
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     LOG.addHandler(handler)

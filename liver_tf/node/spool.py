@@ -13,6 +13,7 @@ and ``status.json``. Only objects and DICOM results contain patient data.
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import threading
 import time
@@ -30,6 +31,8 @@ ARRIVING, QUEUED, SENDING, DONE, FAILED = STATES = (
 _TEMPORARY = "temporary"
 #: In the folder of a series: made by an association that stored into it and has not ended normally.
 _OPEN = "open-"
+_SERIES = re.compile("[0-9a-f]{32}")
+_JOB = re.compile("[0-9a-f]{32}[.][0-9a-f]{16}")
 
 
 class SeriesTooLarge(Exception):
@@ -110,6 +113,7 @@ class Spool:
         self._arrivals = {
             path.name: Arrival(time.monotonic(), set(_names(path / "objects")))
             for path in (folder / ARRIVING).iterdir()
+            if _SERIES.fullmatch(path.name)
         }
         #: Token and series of the associations that are storing.
         self._open: dict[threading.Thread, tuple[str, set[str]]] = {}
@@ -128,12 +132,9 @@ class Spool:
           OSError: It cannot be written.
         """
         series, name = _short_hash(series_uid), f"{_short_hash(instance_uid)}.dcm"
-        temporary = self.folder / _TEMPORARY / uuid.uuid4().hex
+        temporary = self._temporary_path()
         try:
-            with open(temporary, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            _write_synced(temporary, data)
             with self._lock:
                 objects = self._arriving_folder(series, association)
                 arrival = self._arrivals[series]
@@ -183,7 +184,10 @@ class Spool:
         ]
 
     def silent(self) -> list[tuple[str, float, bool]]:
-        """Each arriving series: its name, seconds without a new object, whether interrupted."""
+        """Each arriving series: its name, seconds without a new object, whether interrupted.
+
+        One of which no object could be stored is not complete, and not a series that failed.
+        """
         with self._lock:
             for thread in [thread for thread in self._open if not thread.is_alive()]:
                 del self._open[thread]
@@ -195,12 +199,15 @@ class Spool:
                     bool(self._interrupted_markers(self.folder / ARRIVING / series)),
                 )
                 for series, arrival in self._arrivals.items()
+                if arrival.names
             ]
 
-    def arriving_objects(self, series: str) -> list[Path]:
-        """The objects of a series that arrives."""
+    def arrived(self, series: str) -> tuple[Path, int]:
+        """An object of a series that arrives, and the number of all, earlier ones included."""
         folder = self.folder / ARRIVING / series / "objects"
-        return [folder / name for name in sorted(_names(folder))]
+        names = set(_names(folder))
+        earlier = (_names(job.objects) for job in self._jobs_of(series))
+        return folder / min(names), len(names.union(*earlier))
 
     def complete(self, series: str, made_by: dict[str, str]) -> tuple[Job, bool]:
         """Queue a series that has arrived; returns it, and whether it is new.
@@ -214,7 +221,7 @@ class Spool:
             objects = folder / "objects"
             for job in self._jobs_of(series):
                 for name in set(_names(job.objects)) - set(_names(objects)):
-                    os.link(job.objects / name, objects / name)
+                    self._link(job.objects / name, objects / name)
             for marker in folder.glob(f"{_OPEN}*"):
                 marker.unlink()
             name = f"{series}.{_content_hash(objects)}"
@@ -243,8 +250,10 @@ class Spool:
 
     def move(self, job: Job, state: str, **facts: Any) -> Job:
         """Change the state of a series; ``facts`` go to ``status.json``. Raises ``OSError``."""
-        job.note(state=state, **facts)
         with self._lock:
+            if not job.folder.exists():  # removed meanwhile, because the series arrived again
+                raise FileNotFoundError(job.folder)
+            job.note(state=state, **facts)
             return self._renamed(job.folder, state, job.name)
 
     def _renamed(self, folder: Path, state: str, name: str) -> Job:
@@ -258,6 +267,8 @@ class Spool:
         """The series in a state, the oldest first."""
         found = []
         for path in (self.folder / state).iterdir():
+            if not _JOB.fullmatch(path.name):
+                continue
             with contextlib.suppress(FileNotFoundError):  # renamed by another thread
                 found.append((path.stat().st_mtime_ns, path.name, Job(path)))
         return [job for *_, job in sorted(found, key=lambda each: each[:2])]
@@ -279,10 +290,21 @@ class Spool:
         states = (QUEUED, SENDING, DONE, FAILED)
         return [job for state in states for job in self.jobs(state) if job.series == series]
 
+    def _link(self, source: Path, target: Path) -> None:
+        try:
+            os.link(source, target)
+        except OSError:  # some file systems have no hard links
+            temporary = self._temporary_path()
+            _write_synced(temporary, source.read_bytes())
+            os.replace(temporary, target)
+
+    def _temporary_path(self) -> Path:
+        return self.folder / _TEMPORARY / uuid.uuid4().hex
+
     def _remove(self, folder: Path) -> None:
         """Remove a series; not half of it, if the node is killed."""
         if folder.exists():
-            trash = self.folder / _TEMPORARY / uuid.uuid4().hex
+            trash = self._temporary_path()
             os.replace(folder, trash)
             shutil.rmtree(trash, ignore_errors=True)
 
@@ -299,6 +321,13 @@ def _names(folder: Path) -> list[str]:
         return os.listdir(folder)
     except FileNotFoundError:
         return []
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with open(path, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _short_hash(text: str) -> str:

@@ -93,7 +93,7 @@ def running_node(folder, cascade, **options):
     values = {
         "port": 0,
         "spool": folder,
-        "complete_after": 0.3,
+        "complete_after": 1.0,
         "allow": [ARCHIVE],
         "min_free_gb": 0,
         "timeout": 5,

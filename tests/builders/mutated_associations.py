@@ -52,6 +52,10 @@ def record(port, use):
 
 def play(port, pieces, random: np.random.Generator, seconds=0.15):
     """Send the pieces, one or more of them damaged, swapped or left out; then leave."""
+    replay(port, damaged(pieces, random), seconds)
+
+
+def damaged(pieces, random: np.random.Generator):
     pieces = list(pieces)
     for _ in range(int(random.integers(1, 4))):
         index = int(random.integers(len(pieces)))
@@ -64,6 +68,11 @@ def play(port, pieces, random: np.random.Generator, seconds=0.15):
             pieces.insert(index, pieces[int(random.integers(len(pieces)))])
         else:
             pieces[index] = mutate(pieces[index], random, header=400)
+    return pieces
+
+
+def replay(port, pieces, seconds=0.15):
+    """Send pieces, waiting for an answer to each; then leave."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5) as link:
         link.settimeout(seconds)
         for piece in pieces:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 pytest.importorskip("pynetdicom", reason="pynetdicom is missing (pip install 'liver_tf[pacs]')")
 pytest.importorskip("prometheus_client", reason="prometheus_client is missing (extra pacs)")
 pytest.importorskip("highdicom", reason="highdicom is missing (extra dicom-seg)")
 
-from tests.builders.dicom_node import Archive, wait_for, write_series
+from tests.builders import mutated_associations
+from tests.builders.dicom_node import Archive, echo, send, wait_for, write_series
 from tests.builders.killed_node import ListenProcess, kill_while_sending
 
 
@@ -20,6 +23,7 @@ def test_all_series_come_back_once_after_kills(tmp_path):
         kill_while_sending(listening, series, kills, seed=1)
         done = tmp_path / "spool" / "done"
         wait_for(lambda: len(list(done.iterdir())) == count, 300)
+        damage(listening.port, series[0][:1])
         assert listening.stop() == 0
     objects = {one.SOPInstanceUID: one for one in archive.received}
     # One that is killed between the archive's answer and its note sends an object again.
@@ -31,3 +35,16 @@ def test_all_series_come_back_once_after_kills(tmp_path):
     log = listening.log()
     assert "SECRET" not in log.upper()
     assert "1.2.826" not in log
+    # Nor does anything else write there, such as a thread of a damaged association.
+    assert "a thread ended by an error" in log
+    assert "Traceback" not in log
+
+
+def damage(port, paths):
+    """Send an object with a request that is none, which ends a thread of pynetdicom."""
+    pieces = mutated_associations.record(port, lambda through: send(through, paths))
+    command = struct.pack("<HHI", 0, 0x100, 2)
+    assert command in pieces[1]
+    pieces[1] = pieces[1].replace(command, struct.pack("<HHI", 0, 0x101, 2))
+    mutated_associations.replay(port, pieces)
+    wait_for(lambda: echo(port))

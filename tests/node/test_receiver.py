@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import socket
@@ -19,10 +20,14 @@ import pytest
 pytest.importorskip("pynetdicom", reason="pynetdicom is missing (pip install 'liver_tf[pacs]')")
 pytest.importorskip("prometheus_client", reason="prometheus_client is missing (extra pacs)")
 
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dsutils import encode
+
 from liver_tf.node.monitor import Monitor
 from liver_tf.node.receiver import transfer_syntaxes
 from tests.builders import mutated_associations
 from tests.builders.dicom_node import (
+    CT,
     Archive,
     associated,
     echo,
@@ -107,6 +112,28 @@ def test_objects_that_contradict_their_request_are_refused(node, tmp_path, paths
         assert association.send_c_store(other).Status == 0xC000
     assert send(node.receiver.port, paths[:1]) == [0]
     assert node.receiver.answers == {0xC000: 2, 0: 1}
+
+
+@pytest.mark.parametrize("wrong", ["class of request", "class of object", "instance", None])
+def test_an_object_must_be_what_its_request_states(node, paths, wrong):
+    mr = "1.2.840.10008.5.1.4.1.1.4"
+    dataset = pydicom.dcmread(paths[0])
+    request = C_STORE()
+    request.MessageID, request.Priority = 1, 2
+    request.AffectedSOPClassUID = mr if wrong == "class of request" else dataset.SOPClassUID
+    request.AffectedSOPInstanceUID = "1.2.3" if wrong == "instance" else dataset.SOPInstanceUID
+    if wrong == "class of object":
+        dataset.SOPClassUID = mr
+    request.DataSet = io.BytesIO(encode(dataset, is_implicit_vr=False, is_little_endian=True))
+    with associated(node.receiver.port) as association:
+        (context,) = (one for one in association.accepted_contexts if one.abstract_syntax == CT)
+        association._reactor_checkpoint.clear()  # otherwise its thread takes the answer
+        wait_for(lambda: association._is_paused)
+        association.dimse.send_msg(request, context.context_id)
+        _, answer = association.dimse.get_msg(block=True)
+        association._reactor_checkpoint.set()
+    assert answer.Status == (0xA900 if wrong else 0)
+    assert len(stored(node)) == (not wrong)
 
 
 def test_an_object_that_is_too_long_ends_its_association(tmp_path, paths):

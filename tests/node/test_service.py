@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import pydicom
 import pytest
@@ -120,7 +121,7 @@ def test_an_archive_confirms_the_number_of_objects(cascade, archive, tmp_path):
     options = {"send_to": [archive.name], "find": archive.name}
     with running_node(tmp_path / "spool", cascade, **options) as node:
         send(node.receiver.port, paths[:3])
-        wait_for(lambda: node._asked)
+        wait_for(lambda: node._next_check)
         assert states(node) == {"arriving": 1}
         with dicom_node.associated(node.receiver.port) as association:
             for path in paths[3:]:
@@ -161,10 +162,11 @@ def test_results_wait_for_a_destination_and_are_sent_once(cascade, archive, tmp_
 def test_a_full_disk_is_waited_for(cascade, archive, tmp_path, monkeypatch):
     paths = write_series(tmp_path / "series")
     monkeypatch.setattr(service, "DISK_PAUSE", 0.2)
-    full = [True]
+    full, tries = [True], []
     predict = service.predict_scan
 
     def predict_scan(*arguments):
+        tries.append(1)
         if full[0]:
             raise OSError(28, "No space left on device")
         return predict(*arguments)
@@ -172,9 +174,82 @@ def test_a_full_disk_is_waited_for(cascade, archive, tmp_path, monkeypatch):
     monkeypatch.setattr(service, "predict_scan", predict_scan)
     with running_node(tmp_path / "spool", cascade, send_to=[archive.name]) as node:
         send(node.receiver.port, paths)
-        wait_for(lambda: states(node) == {QUEUED: 1})
+        wait_for(lambda: len(tries) > service.MOST_ATTEMPTS + 1)
+        assert states(node) == {QUEUED: 1}
         full[0] = False
         wait_for(lambda: states(node) == {DONE: 1})
+
+
+def test_results_that_waited_while_the_node_was_off_are_sent(cascade, archive, tmp_path):
+    """After a power failure the node may start before the archive."""
+    later = Archive("LATER")
+    options = {"send_to": [later.name]}
+    with running_node(tmp_path / "spool", cascade, **options) as node:
+        send(node.receiver.port, write_series(tmp_path / "series"))
+        wait_for(lambda: node.delivery.failures)
+    (job,) = node.spool.jobs(SENDING)
+    job.note(predicted_at=time.time() - 3 * 24 * 3600)
+    with running_node(tmp_path / "spool", cascade, **options) as node:
+        wait_for(lambda: node.delivery.failures)
+        time.sleep(0.3)
+        assert states(node) == {SENDING: 1}
+        with later.running():
+            wait_for(lambda: states(node) == {DONE: 1})
+    assert len(later.received) == 3
+
+
+def test_results_that_no_destination_takes_fail_with_a_reason(cascade, archive, tmp_path):
+    archive.status = 0xA700
+    options = {"send_to": [archive.name], "keep": "3s"}
+    with running_node(tmp_path / "spool", cascade, **options) as node:
+        send(node.receiver.port, write_series(tmp_path / "series"))
+        wait_for(lambda: states(node) == {FAILED: 1})
+        (job,) = node.spool.jobs(FAILED)
+        assert job.status["code"] == "not-sent"
+        assert job.status["remedy"]
+
+
+def test_the_rest_of_a_series_that_failed_is_confirmed_with_its_first_part(
+    cascade, archive, tmp_path
+):
+    paths = write_series(tmp_path / "series")
+    archive.listed = len(paths)
+    options = {"send_to": [archive.name], "find": archive.name, "incomplete_after": 1}
+    with running_node(tmp_path / "spool", cascade, **options) as node:
+        send(node.receiver.port, paths[:3])
+        wait_for(lambda: states(node) == {FAILED: 1})
+        (job,) = node.spool.jobs(FAILED)
+        assert (job.status["code"], bool(job.status["remedy"])) == ("incomplete", True)
+        send(node.receiver.port, paths[3:])
+        wait_for(lambda: states(node) == {DONE: 1})
+        (job,) = node.spool.jobs(DONE)
+        assert len(list(job.objects.iterdir())) == len(paths)
+
+
+@pytest.mark.parametrize("find", [False, True], ids=["silence", "c-find"])
+def test_a_series_that_cannot_be_checked_does_not_stop_others(cascade, archive, tmp_path, find):
+    """One of which a killed node made only the folder, and one whose disk cannot be read."""
+    first = write_series(tmp_path / "one", 1)
+    second = write_series(tmp_path / "two", 2)
+    archive.listed = len(first)
+    options = {"send_to": [archive.name], "find": archive.name if find else ""}
+    with running_node(tmp_path / "spool", cascade, complete_after=600) as node:
+        send(node.receiver.port, first)
+    arriving = tmp_path / "spool" / "arriving"
+    (bad,) = arriving.iterdir()
+    (arriving / ("0" * 32) / "objects").mkdir(parents=True)
+    with running_node(tmp_path / "spool", cascade, **options) as node:
+        complete = node.spool.complete
+
+        def fail(series, made_by):
+            if series == bad.name:
+                raise OSError(5, "Input/output error")
+            return complete(series, made_by)
+
+        node.spool.complete = fail
+        send(node.receiver.port, second)
+        wait_for(lambda: node.spool.counts()[DONE] == 1, 30)
+        assert node.spool.counts() == {"arriving": 2, QUEUED: 0, SENDING: 0, DONE: 1, FAILED: 0}
 
 
 def test_what_is_old_is_removed(cascade, tmp_path):

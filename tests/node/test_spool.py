@@ -1,0 +1,79 @@
+"""The folders of a spool: what is in them by accident, and file systems without hard links."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+
+import pytest
+
+from liver_tf.node.spool import DONE, QUEUED, SENDING, Spool
+
+MADE_BY = {"model": "ab12"}
+
+
+@pytest.fixture
+def spool(tmp_path):
+    return Spool(tmp_path)
+
+
+def store(spool, *instances, uid="1.2.3"):
+    for instance in instances:
+        spool.store(uid, instance, instance.encode(), threading.current_thread())
+    spool.release(threading.current_thread())
+    ((series, _, interrupted),) = spool.silent()
+    assert not interrupted
+    return spool.complete(series, MADE_BY)
+
+
+def test_names_that_are_not_of_the_node_are_ignored(spool, tmp_path):
+    for name in ("arriving/.DS_Store", "queued/copy", "done/lost+found", "sending/a.b"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "failed" / ".nfs01").touch()
+    again = Spool(tmp_path)
+    assert again.silent() == []
+    assert [again.jobs(state) for state in ("queued", "sending", "done", "failed")] == [[]] * 4
+
+
+def test_a_folder_without_objects_is_not_a_series(tmp_path):
+    folder = tmp_path / "arriving" / ("ab" * 16)
+    (folder / "objects").mkdir(parents=True)
+    spool = Spool(tmp_path)
+    assert spool.silent() == []
+    spool._arrivals.clear()
+    assert store(spool, "1")[1]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_objects_that_arrived_earlier_are_added(spool, monkeypatch, links):
+    if not links:
+
+        def link(source, target):
+            raise PermissionError(errno.EPERM, "not permitted")
+
+        monkeypatch.setattr(os, "link", link)
+    first, _ = store(spool, "1", "2")
+    done = spool.move(spool.move(first, SENDING), DONE)
+    second, is_new = store(spool, "3")
+    assert is_new
+    assert sorted(path.read_text() for path in second.objects.iterdir()) == ["1", "2", "3"]
+    assert sorted(path.read_text() for path in done.objects.iterdir()) == ["1", "2"]
+    assert not list((spool.folder / "temporary").iterdir())
+
+
+def test_a_series_that_was_removed_does_not_come_back_by_a_late_change(spool):
+    job, _ = store(spool, "1")
+    sending = spool.move(job, SENDING)
+    # Other networks: the same series is queued again while its results are sent.
+    store_again = Spool.complete
+    spool.store("1.2.3", "1", b"1", threading.current_thread())
+    spool.release(threading.current_thread())
+    ((series, *_),) = spool.silent()
+    sending.note(made_by=MADE_BY)
+    again, is_new = store_again(spool, series, {"model": "cd34"})
+    assert is_new
+    with pytest.raises(FileNotFoundError):
+        spool.move(sending, DONE)
+    assert spool.counts() == {"arriving": 0, QUEUED: 1, SENDING: 0, DONE: 0, "failed": 0}
+    spool.move(spool.move(again, SENDING), DONE)
