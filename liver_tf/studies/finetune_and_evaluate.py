@@ -5,6 +5,7 @@ The same as the single commands one after the other, but TensorFlow starts once.
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from liver_tf import run_files
 from liver_tf.anatomical.augment_settings import AugmentSettings, LabelRule
@@ -52,15 +53,20 @@ class LesionRunSettings(FinetuneSettings):
             raise OptionError("neighbour_labels", "must be another protocol than --protocol")
 
 
-def finetune_and_evaluate_lesions(settings: LesionRunSettings) -> None:
-    """Fine-tune a lesion network, choose its post-processing, evaluate it on the test patients."""
+def finetune_and_evaluate_lesions(
+    settings: LesionRunSettings, shared: dict[str, Any] | None = None
+) -> None:
+    """Fine-tune a lesion network, choose its post-processing, evaluate it on the test patients.
+
+    ``shared``: see ``job.carry_out``.
+    """
     from liver_tf.assessment.evaluate import evaluate_runs
     from liver_tf.results.stored_results import has_results
     from liver_tf.training.finetuning import finetune
 
     if settings.neighbour_labels is not None and not settings.dry_run:
         settings = replace(settings, records=_extended_records(settings))
-    finetune(settings)
+    finetune(settings, shared=shared)
     if settings.dry_run:
         return
     with locked_folder(settings.run):

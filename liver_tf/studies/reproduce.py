@@ -76,7 +76,7 @@ def make_engine(settings: EngineSettings) -> Engine:
     """The engine that the settings describe; raises ``Refusal`` if Ray cannot be used."""
     if settings.engine == RAY:
         return RayEngine(settings.ray_address, settings.num_cpus, settings.num_gpus)
-    return ProcessEngine(settings.workers)
+    return ProcessEngine(settings.workers, shared=settings.shared_processes)
 
 
 def write_report(

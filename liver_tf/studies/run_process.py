@@ -1,4 +1,4 @@
-"""One run of a study in a separate process: local, under a scheduler, or on a Ray cluster.
+"""One run of a study in a process: local, under a scheduler, or on a Ray cluster.
 
 The run's folder, e.g. ``cells/fold1/hier_freeze/seed0``, holds ``log.txt`` (the output of its
 processes) and ``cell.json`` (settings, state and duration).
@@ -20,6 +20,7 @@ from liver_tf import atomic_files, run_files
 from liver_tf.folder_lock import locked_folder
 from liver_tf.refusals import Refusal
 from liver_tf.results.study_inventory import OUTCOME, read_object
+from liver_tf.studies.shared_process import SharedProcess
 
 BEGUN, DONE, FAILED, BUSY = "begun", "done", "failed", "busy"
 
@@ -40,6 +41,8 @@ class StudyJob:
       run: folder of the trained network.
       arguments: of ``command``, which is a module; paths are relative to ``working_folder``.
       made_of: everything that decides the result, apart from fold, seed and validation.
+      process: jobs with the same text can share a process; empty for one that needs its own.
+      needs: name of a job that must end before this one starts; empty if there is none.
     """
 
     name: str
@@ -49,6 +52,8 @@ class StudyJob:
     made_of: Mapping[str, Any]
     command: str = "trainers.cell"
     working_folder: Path = field(default_factory=Path.cwd)
+    process: str = ""
+    needs: str = ""
 
     @property
     def log(self) -> Path:
@@ -91,16 +96,16 @@ class JobResult:
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
-def execute_job(job: StudyJob) -> JobResult:
-    """Run a job in a separate process, unless it is done or another process executes it.
+def execute_job(job: StudyJob, process: SharedProcess | None = None) -> JobResult:
+    """Run a job in ``process``, unless it is done or another process executes it.
 
-    If this process is killed, the job's process continues and keeps the lock of the job's folder;
-    until it ends, the job is ``busy``.
+    Without ``process`` it gets a separate one. If this process is killed, the job's process
+    continues and keeps the lock of the job's folder; until it ends, the job is ``busy``.
     """
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
         with locked_folder(job.folder) as lock:
-            return JobResult(job.name, DONE) if job.is_done() else _run_process(job, lock)
+            return JobResult(job.name, DONE) if job.is_done() else _run_process(job, lock, process)
     except Refusal as refusal:
         if refusal.code == "output-busy":
             return JobResult(job.name, BUSY)
@@ -109,7 +114,7 @@ def execute_job(job: StudyJob) -> JobResult:
         return JobResult(job.name, FAILED, str(error))
 
 
-def _run_process(job: StudyJob, lock: int) -> JobResult:
+def _run_process(job: StudyJob, lock: int, process: SharedProcess | None) -> JobResult:
     from_beginning = not (job.run / run_files.IDENTITY).exists()
     start = time.time()
     _write_status(job, BEGUN)
@@ -117,16 +122,19 @@ def _run_process(job: StudyJob, lock: int) -> JobResult:
     with open(job.log, "a", encoding="utf-8") as log:
         log.write(f"\n$ python -m {shlex.join(command[2:])}\n")
         log.flush()
-        status = subprocess.run(
-            command,
-            cwd=job.working_folder,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            pass_fds=(lock,),
-            check=False,
-        ).returncode
+        if process is not None:
+            status = process.run(job.arguments, job.working_folder, log.fileno(), lock)
+        else:
+            status = subprocess.run(
+                command,
+                cwd=job.working_folder,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=(lock,),
+                check=False,
+            ).returncode
     if status:
         _write_status(job, FAILED)
         reason = f"status {status}" if status > 0 else f"signal {-status}"

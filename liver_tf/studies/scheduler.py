@@ -1,5 +1,6 @@
 """Executes the jobs of a study until each has ended: in local processes, or on another engine."""
 
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent import futures
@@ -7,6 +8,7 @@ from typing import Any, Protocol
 
 from liver_tf.counted import counted
 from liver_tf.studies.run_process import BUSY, DONE, JobResult, StudyJob, execute_job
+from liver_tf.studies.shared_process import SharedProcess
 from liver_tf.studies.study_progress import PlannedWork, StudyProgress
 
 _POLL_SECONDS = 1.0
@@ -29,13 +31,28 @@ class Engine(Protocol):
 
 
 class ProcessEngine:
-    """Executes up to ``workers`` jobs at a time as processes of this machine."""
+    """Executes up to ``workers`` jobs at a time as processes of this machine.
 
-    def __init__(self, workers: int) -> None:
+    Unless ``shared`` is false, a worker keeps its process for the next job with the same
+    ``StudyJob.process`` and prefers such jobs; others are executed in the order of submission.
+    """
+
+    def __init__(self, workers: int, *, shared: bool = True) -> None:
         self._pool = futures.ThreadPoolExecutor(workers)
+        self._workers = [_Worker() for _ in range(workers)]
+        self._idle = list(self._workers)
+        self._shared = shared
+        self._waiting: list[tuple[StudyJob, futures.Future]] = []
+        self._running: set[str] = set()
+        self._changed = threading.Condition()
+        self._closed = False
 
     def submit(self, job: StudyJob) -> futures.Future:
-        return self._pool.submit(execute_job, job)
+        handle: futures.Future = futures.Future()
+        with self._changed:
+            self._waiting.append((job, handle))
+        self._pool.submit(self._execute_next)
+        return handle
 
     def wait(self, handles: Collection[futures.Future], seconds: float) -> list[futures.Future]:
         return list(futures.wait(handles, seconds, futures.FIRST_COMPLETED).done)
@@ -44,7 +61,69 @@ class ProcessEngine:
         return handle.result()
 
     def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
         self._pool.shutdown(cancel_futures=True)
+        for worker in self._workers:
+            worker.end()
+
+    def _execute_next(self) -> None:
+        with self._changed:
+            worker = self._idle.pop()
+            self._changed.wait_for(lambda: self._closed or self._ready())
+            if self._closed:
+                return
+            # Jobs of a process that no other worker has come before those of one that has.
+            taken = {other.key for other in self._workers if other is not worker and other.key}
+
+            def place(each: tuple[StudyJob, futures.Future]) -> tuple[bool, bool]:
+                process = each[0].process
+                return not process or process != worker.key, process in taken
+
+            job, handle = min(self._ready(), key=place)
+            self._waiting.remove((job, handle))
+            self._running.add(job.name)
+        try:
+            handle.set_result(worker.execute(job, shared=self._shared))
+        except BaseException as error:
+            handle.set_exception(error)
+        with self._changed:
+            self._running.remove(job.name)
+            self._idle.append(worker)
+            self._changed.notify_all()
+
+    def _ready(self) -> list[tuple[StudyJob, futures.Future]]:
+        """The waiting jobs that need no job that waits or runs; all, if none could ever start."""
+        unfinished = self._running | {job.name for job, _ in self._waiting}
+        ready = [each for each in self._waiting if each[0].needs not in unfinished]
+        return ready if ready or self._running else self._waiting
+
+
+class _Worker:
+    """Executes one job at a time; ``key`` is the ``StudyJob.process`` of its process."""
+
+    def __init__(self) -> None:
+        self.key = ""
+        self._process: SharedProcess | None = None
+
+    def execute(self, job: StudyJob, *, shared: bool) -> JobResult:
+        if not shared or not job.process:
+            self.end()
+            return execute_job(job)
+        if job.process != self.key or self._process is None:
+            self.end()
+            self.key, self._process = job.process, SharedProcess()
+        result = execute_job(job, self._process)
+        if result.state != DONE:
+            self.end()
+        return result
+
+    def end(self) -> None:
+        """End the process, if there is one."""
+        if self._process is not None:
+            self._process.close()
+        self.key, self._process = "", None
 
 
 def run_remaining(

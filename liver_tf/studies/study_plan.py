@@ -8,17 +8,20 @@ from typing import Any
 
 from liver_tf import run_files
 from liver_tf.atomic_files import sha256_of
+from liver_tf.command_line.flags_of_options import parse
 from liver_tf.options import OptionError
 from liver_tf.records.folds import load_folds, validate_on_test
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
 from liver_tf.results.study_inventory import CELLS, FINETUNE
 from liver_tf.run_files import INNER, TEST_FOLD
+from liver_tf.studies.finetune_and_evaluate import LesionRunSettings
 from liver_tf.studies.grid import StudyCell, grid
 from liver_tf.studies.protocol_files import ProtocolFile, epochs_by_cycle, new_epochs
 from liver_tf.studies.run_process import StudyJob
 from liver_tf.studies.settings_guard import PROTOCOL, refuse_mixed_settings
 from liver_tf.studies.study_progress import PlannedWork
+from liver_tf.training.training_settings import ONE
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,10 @@ def plan_study(study: Path, inputs: StudyInputs, design: StudyDesign) -> StudyPl
     common = inputs.made_of(design.shared_flags)
     made_of = {one.name: {**common, PROTOCOL: list(one.arguments)} for one in design.protocols}
     epochs = new_epochs(design.protocols, epochs_by_cycle(design.protocols, design.settings))
+    options = {
+        one.name: parse(LesionRunSettings, [*one.arguments, *design.shared_flags])
+        for one in design.protocols
+    }
     refuse_mixed_settings(study, made_of)
     slices_of = {entry.case: entry.records for entry in manifest.cases}
     on_test = design.validation == TEST_FOLD
@@ -130,6 +137,8 @@ def plan_study(study: Path, inputs: StudyInputs, design: StudyDesign) -> StudyPl
             ),
             made_of=made_of[cell.protocol],
             command="trainers.liver_cell" if inputs.liver_run is None else "trainers.cell",
+            process=_process(options[cell.protocol], cell) if inputs.liver_run else "",
+            needs=_labelling_run(options[cell.protocol], cell),
         )
         jobs.append(job)
         split = validate_on_test(splits[cell.fold]) if on_test else splits[cell.fold]
@@ -148,6 +157,18 @@ def select_jobs(plan: StudyPlan, names: Sequence[str]) -> list[StudyJob]:
             raise OptionError("only", f"this study has no run {full_name}; --list shows its runs")
         selected.append(by_name[full_name])
     return selected or list(plan.jobs)
+
+
+def _process(options: LesionRunSettings, cell: StudyCell) -> str:
+    """``StudyJob.process``: runs of equal data, whose processes prepare TensorFlow equally."""
+    computation = options.computation
+    return f"fold{cell.fold}/seed{cell.seed}, {computation}" if computation.strategy == ONE else ""
+
+
+def _labelling_run(options: LesionRunSettings, cell: StudyCell) -> str:
+    """``StudyJob.needs``: the run that labels the neighbours for this one, if there is one."""
+    labels = options.neighbour_labels
+    return "" if labels is None else StudyCell(cell.fold, labels, cell.seed).name
 
 
 def _hash_of_weights(run: Path) -> str:

@@ -36,6 +36,11 @@ class EngineSettings(Options):
         "use all cores.",
         low=1,
     )
+    shared_processes: bool = option(
+        True,
+        "With --engine=local, runs of the same fold and seed share a process, its data in memory "
+        "and its compiled steps; the results are the same.",
+    )
     ray_address: str | None = option(
         None,
         "Address of the Ray cluster, e.g. auto on one of its machines. Default: RAY_ADDRESS, or a "

@@ -70,6 +70,25 @@ def test_a_killed_study_resumes_with_the_same_result(work, undisturbed, monkeypa
     assert not (study / "cells" / "fold0" / "mine" / "seed1").exists()
 
 
+def test_runs_that_share_a_process_give_the_results_of_separate_processes(work, tmp_path):
+    tiny_study.protocol(work, "longer", "enc1", "none")
+    tiny_study.protocol(work, "other", "none", "enc1-enc2")
+    protocols = [work / f"{name}.flags" for name in ("mine", "longer", "other")]
+    results, logs = [], []
+    for option in ("--shared_processes", "--noshared_processes"):
+        study = tmp_path / option
+        process = tiny_study.start([*tiny_study.arguments(work, study, protocols), option])
+        _, err = process.communicate(timeout=400)
+        assert process.returncode == 0, err
+        results.append([tiny_study.result_of(run_of(study).with_name(p.stem)) for p in protocols])
+        logs.append([path.read_text() for path in sorted(study.glob("cells/*/*/*/log.txt"))])
+    assert results[0] == results[1]
+    for name, log in zip(("longer", "mine", "other"), logs[0], strict=True):
+        assert log.startswith("\n$ python -m trainers.cell ")
+        assert f"protocol {name}: " in log
+        assert log.count(": evaluated\n") == 1
+
+
 def test_a_ray_cluster_gives_the_same_result(work, undisturbed, tmp_path):
     pytest.importorskip("ray", reason="the extra ray is not installed")
     protocols, seeds = [work / "mine.flags"], "0,1"
