@@ -26,11 +26,12 @@ _PER_TYPE = {"type_probabilities": "p", "type_probability_sd": "SD of p"}
 _THUMBNAIL, _MARGIN_PIXELS = 150, 12
 
 
-def headings_of(findings: ScanFindings) -> list[str]:
-    """The headings of the five columns."""
-    note = f" ({UNVALIDATED})" if findings.trained_on.types_unvalidated else ""
+def headings_of(findings: ScanFindings) -> list[tuple[str, str]]:
+    """The headings of the five columns, each with a remark or an empty text."""
+    note = UNVALIDATED if findings.trained_on.types_unvalidated else ""
     found = "type" if findings.label_set.has_types else "finding"
-    return ["no.", f"{found}, confidence{note}", "diameter, mm", "volume, ml", "slices"]
+    others = ("diameter, mm", "volume, ml", "slices")
+    return [("no.", ""), (f"{found}, confidence", note), *((name, "") for name in others)]
 
 
 def lesion_table(
@@ -108,6 +109,8 @@ def _size(value: float | None) -> dict[str, Any]:
 def _more(lesion: DetectedLesion) -> list[tuple[str, str]]:
     """Names and values of all other fields that have a value."""
     row = row_of(lesion)
+    if lesion.type == lesion.most_likely_type:
+        del row["most_likely_type"]
     if len(lesion.type_probabilities) == 1:
         row = {name: value for name, value in row.items() if not name.startswith("type_prob")}
     return [

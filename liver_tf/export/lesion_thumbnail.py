@@ -17,7 +17,7 @@ SHARPNESS = 2
 _QUALITY = 85
 #: Drawn larger, then reduced, for smooth lines. Widths and size of the numbers in pixels shown.
 _FINER = 2
-_LINE, _HALO, _NUMBER = 1.5, 3.0, 13
+_LINE, _HALO, _NUMBER = 1.5, 3.0, 15
 
 
 def thumbnail(
@@ -62,7 +62,7 @@ def thumbnail(
         x, y = (column + 1) * scale[1] + 2 * fine, row * scale[0]
         across = draw.textlength(str(number), font)
         place = (min(x, width - across - 2 * fine), max(y, _NUMBER * fine))
-        halo: dict[str, Any] = {"stroke_width": fine, "stroke_fill": palette.HALO}
+        halo: dict[str, Any] = {"stroke_width": 1.5 * fine, "stroke_fill": palette.HALO}
         draw.text(place, str(number), palette.WHITE, font, anchor="ls", **halo)
     buffer = io.BytesIO()
     image.reduce(_FINER).save(buffer, "jpeg", quality=_QUALITY, subsampling=0, optimize=True)

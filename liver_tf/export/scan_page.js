@@ -20,7 +20,8 @@ const plane = () => planes[state.view];
 const index = () => Number(position.value);
 const ratio = () => devicePixelRatio || 1;
 
-// As large as the space beside or above the table allows, at true proportions in mm.
+// As large as the space beside or above the table allows, at true proportions in mm; in print as large
+// as 250 mm x 95 mm allow.
 function fit() {
   const { width, height, mm } = plane();
   const [wide, high] = [width * mm[0], height * mm[1]];
@@ -30,6 +31,7 @@ function fit() {
   const tall = beside ? innerHeight - above - 190 : innerHeight / 2 - 60;
   const scale = Math.min(room / wide, Math.max(tall, 220) / high);
   shownWidth = Math.floor(wide * scale);
+  canvas.style.setProperty("--paper", `${wide * Math.min(250 / wide, 95 / high)}mm`);
   canvas.style.width = `${shownWidth}px`;
   canvas.style.height = `${Math.floor(high * scale)}px`;
   canvas.width = Math.floor(wide * scale * ratio());
@@ -265,12 +267,16 @@ function pan(x, y) {
   draw();
 }
 
-// Jumps to the slice where the diameter was measured; the picture stays where it is.
+// Jumps to the slice where the diameter was measured, with the lesion in the middle of an enlarged picture.
 function show(lesion) {
+  const { slice, places } = data.lesions[lesion];
   state.chosen = lesion;
-  last.axial = data.lesions[lesion].slice;
+  last.axial = slice;
   if (state.view !== "axial") setView("axial");
   else go(last.axial);
+  const [top, left, bottom, right] = places[slice];
+  state.centre = [(left + right + 1) / 2 / columns, (top + bottom + 1) / 2 / rows];
+  pan(0, 0);
 }
 
 // Mean HU of 5 x 5 pixels and class at a point of the canvas.

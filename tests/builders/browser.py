@@ -95,7 +95,8 @@ def _in_frame(page: str, size: tuple[int, int]) -> str:
     page = page.replace("document.body.dataset.done = 1;", f"{hand_on} document.body.dataset);")
     width, height = size
     style = f"width:{width}px;height:{height}px;border:0"
-    return f'<body><iframe style="{style}" srcdoc="{html.escape(page)}"></iframe></body>'
+    frame = f'<iframe style="{style}" srcdoc="{html.escape(page)}"></iframe>'
+    return f'<meta charset="utf-8"><body style="margin:0">{frame}</body>'
 
 
 def _chromium(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

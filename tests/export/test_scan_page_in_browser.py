@@ -191,9 +191,15 @@ def test_show_draws_the_diameter_in_the_chosen_lesion(scan, labels, tmp_path):
       body.next = `${at()} ${body.diameter}`;
       const box = byId("slice").getBoundingClientRect();
       body.view = box.top >= 0 && box.bottom <= innerHeight;
+      // Enlarged, the lower lesion is outside until it is shown.
+      for (let n = 0; n < 8; n++) key("+");
+      await wait();
+      document.querySelectorAll("#lesions .show")[1].click(); await wait();
+      body.enlarged = bright();
     """
     recorded, console = browse(page_of(scan, labels), tmp_path, script)
     assert console == []
+    assert int(recorded["enlarged"]) > 100
     assert (recorded["lesion"], recorded["next"]) == ("3 true", "4 false")
     assert int(recorded["after"]) > int(recorded["before"]) + 50
     assert recorded["view"] == "true"

@@ -1,5 +1,7 @@
 """Common style of the plots of a report: colours, grid of panels, legend, saving."""
 
+import io
+import math
 import textwrap
 from collections.abc import Sequence
 from itertools import chain
@@ -7,6 +9,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from liver_tf import palette
 from liver_tf.atomic_files import atomic_write
@@ -24,6 +27,9 @@ WIDTH = 10.8
 COLUMNS = 4
 
 _DPI = 140
+
+#: No picture of a report is larger, so that reports can be kept under version control.
+MOST_BYTES = 500_000
 
 #: Characters of a panel's title that fit on a line.
 _TITLE_CHARACTERS = 30
@@ -145,7 +151,26 @@ def legend_above(figure: Figure, axes: list[Axes], columns: int | None = None) -
 
 
 def save(figure: Figure, path: Path | str) -> Path:
-    """Write the PNG atomically; the same figure gives the same bytes."""
+    """Write the PNG atomically; the same figure gives the same bytes, at most ``MOST_BYTES``.
+
+    A larger picture is written with a palette of 256 colours, and then, if it is still too large,
+    with fewer dots per inch.
+    """
+    dpi = figure.dpi
+    png = _png(figure, dpi)
+    while len(png) > MOST_BYTES:
+        reduced = io.BytesIO()
+        Image.open(io.BytesIO(png)).convert("RGB").quantize(256).save(reduced, "png", optimize=True)
+        png = reduced.getvalue()
+        if len(png) > MOST_BYTES:
+            dpi *= 0.95 * math.sqrt(MOST_BYTES / len(png))
+            png = _png(figure, dpi)
     with atomic_write(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
+        temporary.write_bytes(png)
     return Path(path)
+
+
+def _png(figure: Figure, dpi: float) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
