@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from liver_tf.labels import LESION_TYPES
 from liver_tf.measures.measure_registry import summarise
 from liver_tf.results.stored_results import has_results, load_results
 from liver_tf.statistics.paired_t import LEVEL, PairedT, paired_t
@@ -21,6 +22,12 @@ from liver_tf.studies.order.order_study import cells_of
 MEASURES = ("dice2", "accuracy")
 #: The measures that are reported for every run.
 REPORTED = (*MEASURES, "success", "dice1", "accuracy_detected", "healthy_false_positive_rate")
+#: Those of every type: Accuracy can hide that a type is never recognised.
+BY_TYPE = tuple(
+    f"{measure}_{name}"
+    for measure in ("sensitivity", "pooled_dice_class")
+    for name in LESION_TYPES.lesions
+)
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ class Effect:
 
 
 def read_values(study: OrderStudySettings) -> dict[tuple[int, int, str], dict[str, float]]:
-    """``REPORTED`` measures of every measured run; undefined ones are left out."""
+    """``REPORTED`` and ``BY_TYPE`` of every measured run; undefined ones are left out."""
     values = {}
     for cell in cells_of(study):
         fold = study.fold(cell.patients, cell.replicate)
@@ -92,7 +99,8 @@ def read_values(study: OrderStudySettings) -> dict[tuple[int, int, str], dict[st
             run = run_of(study.folder, fold, cell.replicate, arm.name)
             if has_results(run, "test"):
                 found = summarise(load_results(run).results)
-                known = {m: found[m] for m in REPORTED if found.get(m) is not None}
+                names = (*REPORTED, *BY_TYPE)
+                known = {name: found[name] for name in names if found.get(name) is not None}
                 values[cell.patients, cell.replicate, arm.name] = known
     return values
 

@@ -23,6 +23,7 @@ from liver_tf.statistics.paired_t import (
 )
 from liver_tf.studies.order.order_arms import SECONDARY_ARMS, primary_arms
 from liver_tf.studies.order.order_effects import (
+    BY_TYPE,
     MEASURES,
     PRIMARY_COMPARISONS,
     REPORTED,
@@ -63,14 +64,21 @@ def write_order_report(study: OrderStudySettings) -> Path:
     if primary:
         path = draw_effects([*primary, *secondary], margin, output / "order_effects.png")
         caption = (
-            "Effects with 95 % intervals; blue: primary comparisons; grey band: margin of "
-            "equivalence"
+            "Effects with 95 % intervals (thin) and 90 % intervals (thick; equivalence is tested "
+            "with these); blue: primary comparisons; filled: a difference after correction; grey "
+            "band: margin of equivalence; n: replicates"
         )
         pictures.append(Picture(path, caption))
     sections = [
         Section("Primary comparisons", (Paragraph(_HOW), _effect_table(primary, margin))),
         Section("Secondary comparisons", (_effect_table(secondary, margin),)),
-        Section("Arms", (_arm_table(values, study.patients),)),
+        Section(
+            "Arms",
+            (
+                _arm_table(values, study.patients, REPORTED),
+                _arm_table(values, study.patients, BY_TYPE),
+            ),
+        ),
     ]
     if study.other_patients and of_sizes:
         path = draw_sizes(of_sizes, margin, output / "order_sizes.png")
@@ -103,16 +111,19 @@ def draw_effects(found: Sequence[Effect], margin: float, path: Path) -> Path:
             row, test = questions.index(effect.comparison.question), effect.test
             primary = effect.comparison in PRIMARY_COMPARISONS
             colour = plot_style.BLUE if primary else plot_style.GREY
-            axis.plot([test.low, test.high], [row, row], color=colour, lw=1.8)
+            axis.plot([test.low, test.high], [row, row], color=colour, lw=1.2)
+            axis.plot([test.low_90, test.high_90], [row, row], color=colour, lw=3.6)
             filled = colour if effect.p_holm < LEVEL else "white"
             axis.plot(test.mean, row, marker="o", ms=6, color=colour, mfc=filled)
         axis.set_title(measure_title(measure), fontsize=10, loc="left", fontweight="bold")
-        axis.set_xlabel("first minus second arm (filled: shown after correction)", fontsize=9)
+        axis.set_xlabel("first minus second arm", fontsize=9)
         axis.xaxis.set_major_locator(MaxNLocator(5))
         axis.grid(axis="x", alpha=0.25, lw=0.6)
         axis.spines[["top", "right", "left"]].set_visible(False)
         axis.tick_params(labelsize=8.5)
-    axes[0].set_yticks(range(len(questions)), questions)
+    replicates = {effect.comparison.question: effect.test.replicates for effect in found}
+    named = [f"{question} (n = {replicates[question]})" for question in questions]
+    axes[0].set_yticks(range(len(questions)), named)
     axes[0].set_ylim(len(questions) - 0.5, -0.5)
     return plot_style.save(figure, path)
 
@@ -186,18 +197,18 @@ def _effect_table(found: Sequence[Effect], margin: float) -> Table:
     return Table(headers, tuple(rows))
 
 
-def _arm_table(values: Values, patients: int) -> Table:
+def _arm_table(values: Values, patients: int, measures: Sequence[str]) -> Table:
     """Mean and SD of every arm over its replicates."""
     rows = []
     for arm in (*primary_arms(0), *SECONDARY_ARMS):
         runs = [v for (n, _, name), v in values.items() if (n, name) == (patients, arm.name)]
         cells = []
-        for measure in REPORTED:
+        for measure in measures:
             known = [run[measure] for run in runs if measure in run]
             spread = f" ± {np.std(known, ddof=1):.3f}" if len(known) > 1 else ""
             cells.append(f"{np.mean(known):.3f}{spread}" if known else "–")
         rows.append((arm.name, arm.title, f"{len(runs)}", *cells))
-    return Table(("arm", "", "replicates", *map(measure_title, REPORTED)), tuple(rows))
+    return Table(("arm", "", "replicates", *map(measure_title, measures)), tuple(rows))
 
 
 def _slope_table(values: Values, study: OrderStudySettings) -> Table:
@@ -213,9 +224,9 @@ def _slope_table(values: Values, study: OrderStudySettings) -> Table:
 
 
 def _run_rows(values: Values) -> list[tuple[object, ...]]:
-    rows: list[tuple[object, ...]] = [("patients", "replicate", "arm", *REPORTED)]
+    rows: list[tuple[object, ...]] = [("patients", "replicate", "arm", *REPORTED, *BY_TYPE)]
     for (patients, replicate, arm), of_run in values.items():
-        numbers = (f"{of_run[m]:.6g}" if m in of_run else "" for m in REPORTED)
+        numbers = (f"{of_run[m]:.6g}" if m in of_run else "" for m in (*REPORTED, *BY_TYPE))
         rows.append((patients, replicate, arm, *numbers))
     return rows
 

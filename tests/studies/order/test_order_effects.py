@@ -152,6 +152,12 @@ def test_report(study, cohort):
     assert len(rows) == 4 + 2 * len(SECONDARY_COMPARISONS) + 8
     runs = list(csv.DictReader((page.parent / "order_runs.csv").open()))
     assert len(runs) == len(values)
+    found = summarise(load_results(run).results)
+    stored = next(
+        r for r in runs if (r["patients"], r["replicate"], r["arm"]) == ("4", "1", run.name)
+    )
+    for measure in ("dice2", "sensitivity_hemangioma", "pooled_dice_class_metastasis"):
+        assert float(stored[measure]) == pytest.approx(found[measure], rel=1e-5)
     for name in ("order_effects.png", "order_sizes.png"):
         with Image.open(page.parent / name) as picture:
             assert picture.width > 1000
