@@ -37,6 +37,8 @@ from liver_tf.studies.order.order_effects import (
 from liver_tf.studies.order.order_settings import OrderStudySettings
 from liver_tf.studies.phantom_study import DATA_LABEL
 
+#: Half the width of the forest plot, in margins of equivalence.
+SHOWN = 4
 #: The difference for which power is reported.
 PLANNED = 0.03
 
@@ -100,9 +102,13 @@ def write_order_report(study: OrderStudySettings) -> Path:
 
 
 def draw_effects(found: Sequence[Effect], margin: float, path: Path) -> Path:
-    """A forest plot with a panel per measure, and the margin of equivalence as a band."""
+    """A forest plot with a panel per measure, and the margin of equivalence as a band.
+
+    Means beyond ``SHOWN`` margins are written at the edge.
+    """
     figure = plot_style.new_figure(1.0 + 0.3 * len(found) / len(MEASURES))
     axes = figure.subplots(1, len(MEASURES), sharey=True)
+    limit = SHOWN * margin
     questions = list(dict.fromkeys(effect.comparison.question for effect in found))
     for axis, measure in zip(axes, MEASURES, strict=True):
         axis.axvspan(-margin, margin, color=plot_style.PALE, alpha=0.5, lw=0)
@@ -114,9 +120,15 @@ def draw_effects(found: Sequence[Effect], margin: float, path: Path) -> Path:
             axis.plot([test.low, test.high], [row, row], color=colour, lw=1.2)
             axis.plot([test.low_90, test.high_90], [row, row], color=colour, lw=3.6)
             filled = colour if effect.p_holm < LEVEL else "white"
-            axis.plot(test.mean, row, marker="o", ms=6, color=colour, mfc=filled)
+            if abs(test.mean) < limit:
+                axis.plot(test.mean, row, marker="o", ms=6, color=colour, mfc=filled)
+            else:
+                side, text = ("right", "{:+.2f} →") if test.mean > 0 else ("left", "← {:+.2f}")
+                place = np.copysign(limit, test.mean), row - 0.12
+                axis.annotate(text.format(test.mean), place, ha=side, fontsize=8.5)
         axis.set_title(measure_title(measure), fontsize=10, loc="left", fontweight="bold")
         axis.set_xlabel("first minus second arm", fontsize=9)
+        axis.set_xlim(-limit, limit)
         axis.xaxis.set_major_locator(MaxNLocator(5))
         axis.grid(axis="x", alpha=0.25, lw=0.6)
         axis.spines[["top", "right", "left"]].set_visible(False)
