@@ -19,6 +19,8 @@ PYTHON ?= python3
 PYTHON311 ?= python3.11
 VENV := .venv
 PARITY := .venv-parity
+# Its tid1500reader is one of the programs that check DICOM SR.
+DCMQI := dcmqi==1.5.7
 RUN := $(VENV)/bin/python
 PIP_INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # Test processes; each runs TensorFlow with a single thread (tests/conftest.py).
@@ -93,7 +95,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 # Everything that a test can use, Apache Beam included.
 $(VENV)/installed-test: $(VENV)/installed
-	$(PIP_INSTALL) -e '.[test,codecs,beam,dicom-seg,pacs,itk,serving,openvino,ray]'
+	$(PIP_INSTALL) -e '.[test,codecs,beam,dicom-seg,pacs,itk,serving,openvino,ray]' $(DCMQI)
 	touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed
@@ -105,7 +107,7 @@ $(VENV)/installed-bench: $(VENV)/installed
 	touch $@
 
 $(VENV)/installed-pacs: $(VENV)/installed
-	$(PIP_INSTALL) -e '.[test,dicom-seg,pacs]'
+	$(PIP_INSTALL) -e '.[test,dicom-seg,pacs]' $(DCMQI)
 	touch $@
 
 # The last TensorFlow that tensorflow-addons runs with has no wheels for a newer Python.

@@ -21,6 +21,7 @@ from liver_tf.export.scan_findings import ScanFindings
 from liver_tf.export.scan_results import write_results
 from liver_tf.labels import INDETERMINATE, LESION_TYPES, LITS, LabelSet
 from liver_tf.trained_on import NOT_STORED, CascadeTrainedOn, TrainedOn
+from tests.builders.dcmqi import TID1500READER, measured, read_report
 from tests.builders.lesions import lesions_of
 from tests.builders.placed_series import IN_PLANE, MARK_HU, SPACING_MM, write_placed_series
 
@@ -417,6 +418,27 @@ def test_dcmtk_dumps_and_renders_the_report(reports):
             assert text in page
         assert "unvalidated on real lesions" in page
     assert 'IMAGE:(,,"Referenced Segment")=(SG image,,2)' in dcmtk("dsrdump", reports[0])
+
+
+@pytest.mark.skipif(TID1500READER is None, reason="tid1500reader is missing (pip install dcmqi)")
+def test_dcmqi_reads_the_measurements(reports, tmp_path):
+    for path in reports:
+        contents = json.loads((path.parent / "lesions.json").read_text())["lesions"]
+        groups = read_report(path, tmp_path / "report.json")["Measurements"]
+        for lesion in contents:
+            values, segments = {}, set()
+            for group in groups:
+                if group["TrackingUniqueIdentifier"] == lesion["tracking_uid"]:
+                    values |= measured(group)
+                    segments.add(group.get("ReferencedSegment"))
+                    assert group["FindingSite"]["CodeValue"] == "10200004"
+                    algorithm = group["measurementAlgorithmIdentification"]
+                    assert algorithm["AlgorithmParameters"] == [f"weights {MADE_BY.model}"]
+            assert values["Long axis"] == lesion["longest_diameter_mm"]
+            assert values["Volume"] == pytest.approx(lesion["volume_ml"], abs=0.001)
+            assert values["X-Ray Attenuation, Mean"] == lesion["mean_hu"]
+            if path.parent.name == "own":
+                assert lesion["number"] + 1 in segments
 
 
 def dcmtk(program, path):

@@ -15,6 +15,7 @@ pytest.importorskip("highdicom", reason="highdicom is missing (extra dicom-seg)"
 from liver_tf.node.delivery import result_files
 from liver_tf.node.spool import DONE
 from tests.builders.archive_client import Us, same
+from tests.builders.dcmqi import TID1500READER, read_report
 from tests.builders.dicom_node import NODE, running_node, wait_for, write_series
 from tests.builders.killed_node import ListenProcess, kill_while_sending
 from tests.builders.orthanc import ARCHIVE, ORTHANC, free_port, running_archive
@@ -68,9 +69,11 @@ def test_the_archive_forwards_series_and_gets_seg_sr_and_overview(
             }
             assert by_modality["SEG"].SOPInstanceUID in referred
             assert {one.SOPInstanceUID for one in objects} <= referred
+        by_modality["SR"].save_as(tmp_path / "fetched.dcm", enforce_file_format=True)
+        if TID1500READER:
+            report = read_report(tmp_path / "fetched.dcm", tmp_path / "report.json")
+            assert report["Measurements"][0]["TrackingIdentifier"] == "lesion 1"
         if shutil.which("dsrdump"):
-            (tmp_path / "fetched.dcm").unlink(missing_ok=True)
-            by_modality["SR"].save_as(tmp_path / "fetched.dcm", enforce_file_format=True)
             done = subprocess.run(
                 ["dsrdump", tmp_path / "fetched.dcm"], capture_output=True, text=True, check=True
             )
