@@ -31,11 +31,16 @@ def health(node: Node) -> tuple[bool, dict[str, object]]:
         problems.append("no associations are accepted")
     if not node.delivery.is_alive():
         problems.append("no results are sent")
-    if not node.receiver.has_space():
-        problems.append("the disk has less free space than is kept")
+    counts = {}
+    try:
+        counts = node.spool.counts()
+        if not node.receiver.has_space():
+            problems.append("the disk has less free space than is kept")
+    except OSError:
+        problems.append("the spool cannot be read")
     if time.monotonic() - node.last_step > HUNG_AFTER:
         problems.append("no progress")
-    return not problems, {"problems": problems, "series": node.spool.counts()}
+    return not problems, {"problems": problems, "series": counts}
 
 
 class _NodeCollector:

@@ -56,7 +56,7 @@ _LONGEST_PDU = 1 << 22
 
 
 def transfer_syntaxes() -> list[UID]:
-    """Those of images that can be decoded here; the first that a sender offers is accepted."""
+    """Those of images that can be decoded here; the first one that a sender offers too is used."""
     return [*UNCOMPRESSED, *(each for each in _COMPRESSED if get_decoder(each).is_available)]
 
 
@@ -79,7 +79,7 @@ class Receiver:
         entity.maximum_pdu_size = _MAX_PDU
         entity.acse_timeout = entity.dimse_timeout = self._limits.timeout
         entity.network_timeout = self._limits.timeout
-        entity.add_supported_context(VERIFICATION)
+        entity.add_supported_context(VERIFICATION, list(UNCOMPRESSED))
         entity.add_supported_context(CTImageStorage, transfer_syntaxes())
         self._server = entity.make_server(
             (settings.host, settings.port),
@@ -158,8 +158,13 @@ class Receiver:
 
     def _count_rejection(self, event: Event) -> None:
         requestor = event.assoc.requestor.primitive
-        title = str(getattr(requestor, "calling_ae_title", "")).strip()
-        reason = "busy" if title in self._settings.allowed_titles else "unknown title"
+        calling = str(getattr(requestor, "calling_ae_title", "")).strip()
+        called = str(getattr(requestor, "called_ae_title", "")).strip()
+        reason = "busy"
+        if called != self._settings.ae_title.strip():
+            reason = "unknown called title"
+        if calling not in self._settings.allowed_titles:
+            reason = "unknown title"
         self.rejected[reason] += 1
         address = event.assoc.remote["address"]
         LOG.warning("an association from %s was rejected: %s", address, reason)

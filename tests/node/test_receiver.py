@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import socket
 import ssl
@@ -12,6 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -20,6 +22,8 @@ import pytest
 pytest.importorskip("pynetdicom", reason="pynetdicom is missing (pip install 'liver_tf[pacs]')")
 pytest.importorskip("prometheus_client", reason="prometheus_client is missing (extra pacs)")
 
+import pynetdicom
+from pydicom._uid_dict import UID_dictionary
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 
@@ -37,6 +41,8 @@ from tests.builders.dicom_node import (
     write_series,
 )
 from tests.builders.threshold_node import ThresholdCascade
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -73,7 +79,7 @@ def test_only_titles_of_the_list_may_connect(node):
     assert echo(node.receiver.port)
     assert not echo(node.receiver.port, title="STRANGER")
     assert not echo(node.receiver.port, called="OTHER")
-    assert node.receiver.rejected["unknown title"] >= 1
+    assert node.receiver.rejected == {"unknown title": 1, "unknown called title": 1}
     assert echo(node.receiver.port)
 
 
@@ -170,6 +176,42 @@ def test_compressed_transfer_syntaxes_are_accepted_if_they_can_be_decoded(node):
     assert pydicom.uid.CTImageStorage in accepted
 
 
+@pytest.mark.skipif(
+    len(transfer_syntaxes()) < 10, reason="decoders are missing (pip install 'liver_tf[codecs]')"
+)
+def test_the_node_accepts_what_its_conformance_statement_lists(node):
+    statement = (ROOT / "docs/pacs.md").read_text().partition("## Conformance statement")[2]
+    rows = [line.split(" | ") for line in statement.splitlines() if " | SCP | " in line]
+    names = {
+        "Implicit VR Little Endian": "1.2.840.10008.1.2",
+        "Explicit VR Little Endian": "1.2.840.10008.1.2.1",
+        "RLE Lossless": "1.2.840.10008.1.2.5",
+    }
+    stated = {
+        (uid, syntax)
+        for _, uid, _, text in rows
+        for syntax in (
+            *(number for name, number in names.items() if name in text),
+            *(f"1.2.840.10008.1.2.4{number}" for number in re.findall(r"\(?(\.\d\d)\b", text)),
+        )
+    }
+    others = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.4")  # Enhanced CT, MR
+    uids = [number for number, entry in UID_dictionary.items() if entry[1] == "Transfer Syntax"]
+    entity = pynetdicom.AE(ae_title="ARCHIVE")
+    accepted = set()
+    for uid in (*{row[1] for row in rows}, *others):
+        association = entity.associate(
+            *("127.0.0.1", node.receiver.port),
+            [pynetdicom.build_context(uid, each) for each in uids],  # 128 at most
+            ae_title="LIVER",
+        )
+        found = association.accepted_contexts
+        accepted |= {(each.abstract_syntax, each.transfer_syntax[0]) for each in found}
+        if association.is_established:
+            association.release()
+    assert accepted == stated
+
+
 def damaged_associations(node, paths, count, seed):
     port = node.receiver.port
     pieces = mutated_associations.record(port, lambda through: send(through, paths[:2]))
@@ -210,6 +252,10 @@ def test_health_and_metrics_are_answered_on_the_loopback_interface(node, paths):
         node.receiver.has_space = lambda: False
         with pytest.raises(urllib.error.HTTPError, match="503"):
             urllib.request.urlopen(f"{address}/health", timeout=5)
+        (node.spool.folder / "sending").rmdir()  # as if its disk were not mounted
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            urllib.request.urlopen(f"{address}/health", timeout=5)
+        (node.spool.folder / "sending").mkdir()
     finally:
         monitor.stop()
 
