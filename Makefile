@@ -4,7 +4,8 @@
 # make anatomical-study   anatomical data augmentation and the paper's Table II, on phantoms
 # make weights     the networks in the package, from phantoms
 # make test        lint, types and the short tests (6 minutes on 2 cores)
-# make test-all    all tests, the long ones included (15 minutes on 2 cores)
+# make test-all    all tests, the long ones included (15 minutes on 2 cores); pages are tested only
+#                  where chromium is installed: REQUIRE_CHROMIUM=1 make test-all fails without it
 # make docs        build the documentation site into site/; fails on a broken link
 # make bench       everything that other libraries can do too, beside them
 # make real-check  the liver network on real CT: volumes and Dice; LIVER_RUN=RUN checks a run

@@ -19,6 +19,21 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path not in with_long)
 
 
+def pytest_terminal_summary(terminalreporter):
+    """One line at the end if no browser looked at the pages."""
+    from tests.builders.browser import MISSING, REQUIRED
+
+    reports = terminalreporter.stats.get("skipped", [])
+    skipped = sum(MISSING in str(report.longrepr) for report in reports)
+    if skipped:
+        terminalreporter.write_line(
+            f"PAGES NOT TESTED: {skipped} browser tests skipped, {MISSING}; "
+            f"{REQUIRED}=1 makes them fail.",
+            yellow=True,
+            bold=True,
+        )
+
+
 @pytest.fixture(scope="session")
 def record_set(tmp_path_factory):
     """Folder and manifest of 8 patients with 2 typed slices each, 32 x 32 pixels."""

@@ -19,6 +19,7 @@ from liver_tf.inspection.hu_statistics import Histogram
 from liver_tf.inspection.verify_page import verify_page
 from liver_tf.labels import LITS, LabelSet
 from liver_tf.refusals import Caution, Refusal
+from tests.builders.browser import CLIPPED, SCREENS, browse, needs_chromium
 from tests.builders.phantom_sets import KEY, read_table, run_command, run_process, write_table
 from tests.builders.verify_pages import CANARY, Page, assert_self_contained, body_slice
 
@@ -49,6 +50,31 @@ def bad_set(tiny_phantom, tmp_path_factory):
     mask = folder / rows[3]["mask"]
     Image.fromarray(np.asarray(Image.open(mask))[:, ::-1].copy()).save(mask)
     return write_table(folder / "slices.csv", rows)
+
+
+@pytest.fixture(scope="module")
+def bad_page(bad_set, tmp_path_factory):
+    target = tmp_path_factory.mktemp("page") / "page.html"
+    run_process("verify", "--source=slices", f"--input={bad_set}", f"--html={target}")
+    return target.read_text("utf-8")
+
+
+@needs_chromium
+@pytest.mark.parametrize("size", SCREENS)
+def test_nothing_is_clipped(bad_page, tmp_path, size):
+    """Wide tables scroll inside the page; cards and pictures are as wide as a phone at most."""
+    script = """
+      const body = document.body.dataset;
+      body.outside = clipped();
+      body.pictures = document.querySelectorAll(".slice").length;
+      const cards = [...document.querySelectorAll(".card")];
+      body.wide = Math.max(...cards.map((one) => one.offsetWidth));
+    """
+    recorded, console = browse(bad_page, tmp_path, CLIPPED + script, size=size)
+    assert console == []
+    assert recorded["outside"] == ""
+    assert int(recorded["pictures"]) > 0
+    assert int(recorded["wide"]) < size[0]
 
 
 def test_command_writes_a_page_without_names(bad_set, tmp_path):

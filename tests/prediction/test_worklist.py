@@ -7,8 +7,17 @@ import re
 
 import pytest
 
+from liver_tf.export.algorithm_identity import AlgorithmIdentity
+from liver_tf.export.scan_findings import ScanFindings
+from liver_tf.export.scan_results import write_results
+from liver_tf.labels import LESION_TYPES
 from liver_tf.prediction.worklist import write_worklist
+from liver_tf.refusals import Caution
+from liver_tf.trained_on import CascadeTrainedOn, TrainedOn
 from tests.builders import ct_files
+from tests.builders.browser import CLIPPED, SCREENS, browse, needs_chromium
+from tests.builders.lesions import lesions_of
+from tests.builders.scan_pages import make_labels, make_scan
 from trainers import predict
 
 
@@ -56,6 +65,40 @@ def test_a_worklist_of_two_commands(runs, tmp_path, command):
     assert {row["status"] for row in inputs} == {"lesions-found"}
     assert not (output / "inputs-2.csv").exists()
     assert "<h1>3 scans, 3 with results</h1>" in (output / "index.html").read_text()
+
+
+@needs_chromium
+@pytest.mark.parametrize("size", SCREENS)
+def test_nothing_is_clipped(tmp_path, size):
+    """Scans with results, cautions and a refusal with long words; thumbnails of one width."""
+    scan, labels = make_scan(tmp_path), make_labels()
+    output, rows = tmp_path / "out", []
+    for number in (1, 2):
+        lesions = lesions_of(labels, scan.hu, scan.spacing_mm, LESION_TYPES)
+        cautions = (Caution("liver-parts", "a second part has " + "many_words_in_one" * 9),)
+        phantoms = TrainedOn("phantom", 0, 200, "phantom")
+        trained_on = CascadeTrainedOn(phantoms, (phantoms,))
+        findings = ScanFindings(
+            *(scan, labels, lesions, LESION_TYPES, True, trained_on, cautions[: number - 1])
+        )
+        folder = output / f"scan-00{number}"
+        write_results(folder, findings, AlgorithmIdentity("ab12"), pictures=0)
+        rows.append({"scan": folder.name, "named_by": f"input {number}", "status": findings.status})
+    refusal = {"code": "hu-unscaled", "expected": "HU", "came": "x" * 120, "remedy": "Export it."}
+    rows.append({"scan": "scan-003", "named_by": "input 3", "status": "refused"} | refusal)
+    write_worklist(output, rows)
+    script = """
+      const body = document.body.dataset;
+      body.outside = clipped();
+      const pictures = [...document.images];
+      body.loaded = pictures.filter((one) => one.naturalHeight > 150 && one.width === 160).length;
+      body.fit = [...new Set(pictures.map((one) => getComputedStyle(one).objectFit))].join(" ");
+    """
+    page = (output / "index.html").read_text()
+    recorded, console = browse(page, output, CLIPPED + script, size=size)
+    assert console == []
+    assert recorded["outside"] == ""
+    assert (recorded["loaded"], recorded["fit"]) == ("2", "contain")
 
 
 def test_files_of_others_are_not_replaced(tmp_path):
