@@ -4,11 +4,13 @@
     python -m benchmarks.inference
 
 Standardised images in, softmax out; batches of 8 and of 1. Ours is the network of ``predict`` and
-the SavedModel (``inference.trained_network``); OpenVINO reads it as a SavedModel and also
-computes in float32; PyTorch has the same layers (``benchmarks/peer_unet.py``) in
-``inference_mode``. Each implementation runs in a separate process; they take turns.
+the SavedModel (``inference.trained_network``); OpenVINO reads it as a SavedModel; PyTorch has the
+same layers (``benchmarks/peer_unet.py``) in ``inference_mode``. Each implementation runs in a
+separate process; they take turns. Every table is of one precision: float32, and bfloat16 if the
+processor has instructions for it.
 """
 
+import itertools
 import statistics
 import tempfile
 import time
@@ -17,6 +19,7 @@ from collections.abc import Callable
 from absl import app, flags
 
 from benchmarks.kept import Rounds, define_flag, keep
+from benchmarks.peer_unet import precisions
 from benchmarks.turns import take_turns
 
 FLAGS = flags.FLAGS
@@ -33,15 +36,15 @@ def main(argv: list[str]) -> int:
         "OpenVINO": (_openvino,),
     }
     wanted = FLAGS.ways or list(makers)
-    for size in FLAGS.sizes:
+    for size, precision in itertools.product(FLAGS.sizes, FLAGS.precisions or precisions()):
         batch, side, filters = (int(number) for number in size.split("x"))
         ways = {
-            name: (make, (*more, batch, side, filters, FLAGS.images))
+            name: (make, (*more, batch, side, filters, FLAGS.images, precision))
             for name, (make, *more) in makers.items()
             if name in wanted
         }
         rounds = Rounds(
-            f"inference, batch {batch}, {side} x {side}, {filters} filters",
+            f"inference, batch {batch}, {side} x {side}, {filters} filters, {precision}",
             "images/s",
             True,
             OURS,
@@ -99,28 +102,32 @@ def ours(
     return _timed(lambda: network.softmax(batch_of).numpy(), batch, images)
 
 
-def _openvino(batch: int, side: int, filters: int, images: int) -> Callable:
+def _openvino(batch: int, side: int, filters: int, images: int, precision: str) -> Callable:
     from liver_tf.serving.quiet_openvino import import_openvino
 
     openvino = import_openvino()
     import tensorflow as tf
 
     network = _network(side, filters)
+    # The model is float32; OpenVINO converts it.
+    hint = {"float32": "f32", "bfloat16": "bf16"}[precision]
     core = openvino.Core()
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(tf.Module(), folder, signatures=network.with_constants().softmax)
-        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
         model = core.compile_model(core.read_model(folder), "CPU", options)
     batch_of = _images(batch, side)
     return _timed(lambda: model([batch_of]), batch, images)
 
 
-def _torch(compiled: bool, batch: int, side: int, filters: int, images: int) -> Callable:
+def _torch(
+    compiled: bool, batch: int, side: int, filters: int, images: int, precision: str
+) -> Callable:
     import torch
 
     from benchmarks.peer_unet import torch_unet
 
-    model = torch_unet(filters, CLASSES).to(memory_format=torch.channels_last).eval()
+    model = torch_unet(filters, CLASSES, precision).to(memory_format=torch.channels_last).eval()
     batch_of = torch.from_numpy(_images(batch, side)).permute(0, 3, 1, 2)
     batch_of = batch_of.contiguous(memory_format=torch.channels_last)
 
@@ -140,6 +147,7 @@ if __name__ == "__main__":
     flags.DEFINE_integer("rounds", 7, "Interleaved rounds.", lower_bound=1)
     flags.DEFINE_integer("images", 16, "Images per turn.", lower_bound=1)
     flags.DEFINE_list("sizes", ["8x256x32", "1x256x32"], "Batches x pixels x filters.")
+    flags.DEFINE_list("precisions", [], "float32, bfloat16; default: those of this processor.")
     flags.DEFINE_list("ways", [], "Implementations to measure, including ours; default: all.")
     define_flag()
     app.run(main)

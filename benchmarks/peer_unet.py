@@ -1,12 +1,28 @@
-"""Our U-Net in plain Keras layers, and in PyTorch."""
+"""Our U-Net in plain Keras layers, and in PyTorch; in float32, or in half precision as ours.
+
+In half precision the blocks compute in bfloat16, by the means of each library; weights, logits,
+softmax and loss are float32, as in ours.
+"""
 
 LEVELS = 5
 
 
-def keras_unet(side: int, filters: int, classes: int):
-    """``keras.Model``, [batch, side, side, 1] to logits [batch, side, side, classes]."""
+def precisions() -> list[str]:
+    """Those in which a benchmark compares libraries on this processor."""
+    from liver_tf.model.precision import processor_instructions
+
+    return ["float32", *(["bfloat16"] if processor_instructions() else [])]
+
+
+def keras_unet(side: int, filters: int, classes: int, precision: str = "float32"):
+    """``keras.Model``, [batch, side, side, 1] to float32 logits [batch, side, side, classes].
+
+    ``precision``: sets the global policy of Keras.
+    """
     import keras
     from keras import layers
+
+    keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
 
     def block(x, channels: int):
         for _ in range(2):
@@ -24,11 +40,14 @@ def keras_unet(side: int, filters: int, classes: int):
     for level in range(LEVELS - 2, -1, -1):
         x = layers.Conv2DTranspose(filters * 2**level, 2, strides=2)(x)
         x = block(layers.Concatenate()([skips[level], x]), filters * 2**level)
-    return keras.Model(inputs, layers.Conv2D(classes, 1)(x))
+    return keras.Model(inputs, layers.Conv2D(classes, 1, dtype="float32")(x))
 
 
-def torch_unet(filters: int, classes: int):
-    """``torch.nn.Module``, [batch, 1, rows, columns] to logits [batch, classes, rows, columns]."""
+def torch_unet(filters: int, classes: int, precision: str = "float32"):
+    """``torch.nn.Module``, [batch, 1, rows, columns] to logits [batch, classes, rows, columns].
+
+    The logits are float32. With ``precision="bfloat16"`` the forward pass is autocast.
+    """
     import torch
     from torch import nn
 
@@ -56,6 +75,10 @@ def torch_unet(filters: int, classes: int):
             self.head = nn.Conv2d(filters, classes, 1)
 
         def forward(self, x):
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+                return self.logits(x).float()
+
+        def logits(self, x):
             skips = []
             for level, part in enumerate(self.encoder):
                 x = part(nn.functional.max_pool2d(x, 2) if level else x)

@@ -7,8 +7,10 @@ Our U-Net (5 levels; two 3 x 3 convolutions with ReLU and batch normalisation pe
 pooling, transposed convolution, skip connections), weighted cross-entropy over 5 classes, Adam;
 one batch in memory. Keras: its own layers, trained by ``fit``. PyTorch: the same layers; both in
 ``benchmarks/peer_unet.py``. Each implementation runs in a separate process; they take turns.
+Every table is of one precision: float32, and bfloat16 if the processor has instructions for it.
 """
 
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from collections.abc import Callable
 from absl import app, flags
 
 from benchmarks.kept import Rounds, define_flag, keep
+from benchmarks.peer_unet import precisions
 from benchmarks.turns import take_turns
 
 FLAGS = flags.FLAGS
@@ -34,9 +37,9 @@ def main(argv: list[str]) -> int:
         "PyTorch, torch.compile": (_torch, True, True),
     }
     wanted = FLAGS.ways or list(makers)
-    for size in FLAGS.sizes:
+    for size, precision in itertools.product(FLAGS.sizes, FLAGS.precisions or precisions()):
         batch, side, filters = (int(number) for number in size.split("x"))
-        shape = (batch, side, filters, FLAGS.steps)
+        shape = (batch, side, filters, FLAGS.steps, precision)
         ways = {
             name: (make, (*more, *shape))
             for name, (make, *more) in makers.items()
@@ -44,8 +47,8 @@ def main(argv: list[str]) -> int:
         }
         seen = take_turns(ways, FLAGS.rounds)
         print(
-            f"\nbatch {batch}, {side} x {side} pixels, {filters} filters; {FLAGS.rounds} rounds of "
-            f"{FLAGS.steps} steps"
+            f"\nbatch {batch}, {side} x {side} pixels, {filters} filters, {precision}; "
+            f"{FLAGS.rounds} rounds of {FLAGS.steps} steps"
         )
         print("| | images a second | ours / it | processor ms an image |")
         print("| --- | ---: | ---: | ---: |")
@@ -59,7 +62,7 @@ def main(argv: list[str]) -> int:
             )
         keep(
             Rounds(
-                f"training step, batch {batch}, {side} x {side}, {filters} filters",
+                f"training step, batch {batch}, {side} x {side}, {filters} filters, {precision}",
                 "images/s",
                 True,
                 OURS,
@@ -121,7 +124,7 @@ def ours(
     return _timed(lambda: step(images, labels, {}), batch, steps)
 
 
-def _keras(batch: int, side: int, filters: int, steps: int) -> Callable:
+def _keras(batch: int, side: int, filters: int, steps: int, precision: str) -> Callable:
     from liver_tf.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()
@@ -130,7 +133,7 @@ def _keras(batch: int, side: int, filters: int, steps: int) -> Callable:
 
     from benchmarks.peer_unet import keras_unet
 
-    model = keras_unet(side, filters, CLASSES)
+    model = keras_unet(side, filters, CLASSES, precision)
     model.compile(
         keras.optimizers.Adam(1e-4), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     )
@@ -157,20 +160,26 @@ def _keras(batch: int, side: int, filters: int, steps: int) -> Callable:
 
 
 def _torch(
-    channels_last: bool, compiled: bool, batch: int, side: int, filters: int, steps: int
+    channels_last: bool,
+    compiled: bool,
+    batch: int,
+    side: int,
+    filters: int,
+    steps: int,
+    precision: str,
 ) -> Callable:
     import torch
 
     from benchmarks.peer_unet import torch_unet
 
     torch.manual_seed(0)
-    model = torch_unet(filters, CLASSES)
+    model = torch_unet(filters, CLASSES, precision)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     model = model.to(memory_format=layout).train()
     images, labels = (torch.from_numpy(array) for array in _batch(batch, side))
     images = images[:, None].contiguous(memory_format=layout)
     labels = labels.long()
-    adam = torch.optim.Adam(model.parameters(), 1e-4)
+    adam = torch.optim.Adam(model.parameters(), 1e-4, fused=True)
     weights = torch.tensor(WEIGHTS)
 
     def loss_of(images, labels):
@@ -196,6 +205,7 @@ if __name__ == "__main__":
     flags.DEFINE_integer("rounds", 7, "Interleaved rounds.", lower_bound=1)
     flags.DEFINE_integer("steps", 5, "Steps per turn.", lower_bound=1)
     flags.DEFINE_list("sizes", ["6x128x16", "1x128x16", "6x256x32"], "Batches x pixels x filters.")
+    flags.DEFINE_list("precisions", [], "float32, bfloat16; default: those of this processor.")
     flags.DEFINE_list("ways", [], "Implementations to measure, including ours; default: all.")
     define_flag()
     app.run(main)
