@@ -46,7 +46,7 @@ def keras_unet(side: int, filters: int, classes: int, precision: str = "float32"
 def torch_unet(filters: int, classes: int, precision: str = "float32"):
     """``torch.nn.Module``, [batch, 1, rows, columns] to logits [batch, classes, rows, columns].
 
-    The logits are float32. With ``precision="bfloat16"`` the forward pass is autocast.
+    The logits are float32. In another ``precision`` the forward pass is autocast.
     """
     import torch
     from torch import nn
@@ -75,7 +75,8 @@ def torch_unet(filters: int, classes: int, precision: str = "float32"):
             self.head = nn.Conv2d(filters, classes, 1)
 
         def forward(self, x):
-            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            half = precision != "float32"
+            with torch.autocast(x.device.type, getattr(torch, precision), enabled=half):
                 return self.logits(x).float()
 
         def logits(self, x):

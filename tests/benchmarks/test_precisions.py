@@ -65,6 +65,7 @@ def test_openvino_computes_in_the_precision(monkeypatch):
     assert names[1] in ("bf16", "f32")
 
 
+@pytest.mark.long
 def test_a_table_is_of_one_precision(tmp_path):
     command = [
         *(sys.executable, "-m", "benchmarks.inference", "--sizes=1x16x1", "--rounds=1"),
