@@ -4,7 +4,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from liver_tf.export.lesion_thumbnail import around, marks_in, thumbnail
+from liver_tf.export.lesion_thumbnail import around, marks_within, thumbnail
 from liver_tf.export.lesions_csv import Scalar, row_of
 from liver_tf.export.scan_findings import ScanFindings
 from liver_tf.inference.lesion_properties import DetectedLesion
@@ -143,10 +143,7 @@ def _thumbnail(
     top, left, bottom, right, _ = places[index]
     hu, labels = findings.scan.hu[index], findings.labels[index]
     part = around((top, left, bottom, right), hu.shape, _MARGIN_PIXELS)
-    marks = {
-        number: (row - part[0].start, column - part[1].start)
-        for number, (row, column) in marks_in([each["places"] for each in shown], index).items()
-    }
+    marks = marks_within(part, [each["places"] for each in shown], index)
     label_set, pixel_mm = findings.label_set, findings.pixel_mm
     picture, width, height = thumbnail(
         hu[part], labels[part], label_set, pixel_mm, _THUMBNAIL, marks

@@ -17,7 +17,7 @@ SHARPNESS = 2
 _QUALITY = 85
 #: Drawn larger, then reduced, for smooth lines. Widths and size of the numbers in pixels shown.
 _FINER = 2
-_LINE, _HALO, _NUMBER = 1.5, 3.0, 15
+_LINE, _HALO, _NUMBER = 1.4, 2.8, 14
 
 
 def thumbnail(
@@ -92,16 +92,17 @@ def dashes_of(line: np.ndarray, pattern: Sequence[float]) -> Iterator[np.ndarray
             yield np.concatenate([ends[:1], line[first:after], ends[1:]])
 
 
-def marks_in(
-    places: Sequence[Mapping[int, Sequence[int]]], index: int
+def marks_within(
+    part: tuple[slice, slice], places: Sequence[Mapping[int, Sequence[int]]], index: int
 ) -> dict[int, tuple[int, int]]:
-    """Numbers of the lesions in a slice, with the (row, column) for ``marks``.
+    """Numbers of the lesions in a slice, with the (row, column) in a part of it, for ``marks``.
 
     Args:
       places: Of every lesion the boxes by slice, from ``lesion_places``.
     """
+    rows, columns = part
     return {
-        number: (boxes[index][0], boxes[index][4])
+        number: (boxes[index][0] - rows.start, boxes[index][4] - columns.start)
         for number, boxes in enumerate(places, 1)
         if index in boxes
     }

@@ -15,7 +15,7 @@ from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_derived import SourceSeries, has_highdicom
 from liver_tf.export.dicom_seg_writer import write_dicom_seg
 from liver_tf.export.dicom_sr_writer import write_dicom_sr
-from liver_tf.export.lesion_thumbnail import marks_in, thumbnail
+from liver_tf.export.lesion_thumbnail import around, marks_within, thumbnail
 from liver_tf.export.lesions_csv import (
     TRACKING,
     TYPE_NOTE,
@@ -37,7 +37,7 @@ from liver_tf.trained_on import UNVALIDATED
 LABELS, LESION_IDS, SEG = "labels.nii.gz", "lesion_ids.nii.gz", "segmentation.dcm"
 SR = "report.dcm"
 JSON, CSV, PAGE = "lesions.json", "lesions.csv", "scan.html"
-THUMBNAIL, _THUMBNAIL_SIDE = "thumbnail.jpg", 160
+THUMBNAIL, _THUMBNAIL_SIDE, _THUMBNAIL_MARGIN = "thumbnail.jpg", 160, 20
 
 
 @dataclass(frozen=True)
@@ -226,10 +226,19 @@ def _uid_fields(findings: ScanFindings, uids: tuple[str, ...]) -> list[dict[str,
 
 
 def _thumbnail(findings: ScanFindings) -> bytes:
+    """The liver in the slice with most lesion, or the whole slice without a liver."""
     index = first_shown(findings.labels)
     hu, labels = findings.scan.hu[index], findings.labels[index]
-    marks = marks_in(lesion_places(findings.components), index)
-    return thumbnail(hu, labels, findings.label_set, findings.pixel_mm, _THUMBNAIL_SIDE, marks)[0]
+    rows, columns = np.nonzero(labels >= LIVER)
+    box = (0, 0, hu.shape[0] - 1, hu.shape[1] - 1)
+    if len(rows):
+        box = (int(rows.min()), int(columns.min()), int(rows.max()), int(columns.max()))
+    part = around(box, hu.shape, _THUMBNAIL_MARGIN)
+    marks = marks_within(part, lesion_places(findings.components), index)
+    pixel_mm = findings.pixel_mm
+    return thumbnail(hu[part], labels[part], findings.label_set, pixel_mm, _THUMBNAIL_SIDE, marks)[
+        0
+    ]
 
 
 def _draw_overlays(folder: Path, findings: ScanFindings, most: int) -> int:

@@ -5,7 +5,7 @@ Thumbnails and links point into the result folders.
 """
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ def write_worklist(output: Path, inputs: Sequence[Mapping[str, Any]]) -> None:
         )
         page = environment.get_template("worklist.html.jinja").render(
             entries=entries,
-            notices=sorted({entry["notice"] for entry in entries if entry["notice"]}),
+            notices=_notices(entry["notice"] for entry in entries),
             done=sum(entry["done"] for entry in entries),
         )
         atomic_files.write_text(output / INDEX, page)
@@ -56,6 +56,12 @@ def is_ours(path: Path, sign: bytes) -> bool:
         return True
     with open(path, "rb") as file:
         return sign in file.read(500)
+
+
+def _notices(notices: Iterable[str | None]) -> list[str]:
+    """The notices of all scans, without those that another one begins with."""
+    known = sorted({notice for notice in notices if notice})
+    return [one for one in known if not any(o != one and o.startswith(one) for o in known)]
 
 
 def _entry(output: Path, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -77,7 +78,8 @@ def test_nothing_is_clipped(tmp_path, size):
         lesions = lesions_of(labels, scan.hu, scan.spacing_mm, LESION_TYPES)
         cautions = (Caution("liver-parts", "a second part has " + "many_words_in_one" * 9),)
         phantoms = TrainedOn("phantom", 0, 200, "phantom")
-        trained_on = CascadeTrainedOn(phantoms, (phantoms,))
+        untyped = replace(phantoms, types_from=None)
+        trained_on = CascadeTrainedOn(phantoms, (phantoms if number == 1 else untyped,))
         findings = ScanFindings(
             *(scan, labels, lesions, LESION_TYPES, True, trained_on, cautions[: number - 1])
         )
@@ -95,6 +97,7 @@ def test_nothing_is_clipped(tmp_path, size):
       body.fit = [...new Set(pictures.map((one) => getComputedStyle(one).objectFit))].join(" ");
     """
     page = (output / "index.html").read_text()
+    assert page.count('<p class="banner"') == 1, "one notice, although one scan has no types"
     recorded, console = browse(page, output, CLIPPED + script, size=size)
     assert console == []
     assert recorded["outside"] == ""
