@@ -220,7 +220,7 @@ async function draw() {
   document.body.dataset.diameter = drawDiameter();
   document.body.dataset.drawn = index();
   if (state.view !== "axial") return;
-  for (const near of [1, -1, 2, -2].map((by) => index() + by)) if (near in data.fine) greyOf("fine", near);
+  for (const near of [1, -1, 2, -2].map((by) => index() + by)) if (near >= 0 && near < count) greyOf("fine", near);
 }
 
 function go(to) {

@@ -1,8 +1,9 @@
 """The scan page: one scan and its findings as one HTML file that works in any browser.
 
 The page is self-contained: images, outlines, style and scripts are embedded. Images are JPEGs, for
-viewing; the label map is exact, and outlines follow its pixel edges. Template, style and scripts:
-``scan_page.html``, ``.css`` and ``scan_page*.js``; the rows of the table: ``lesion_table``.
+viewing; the label map is exact, and outlines follow its pixel edges. The images come last, except
+the first one shown, so that it appears before a browser has read them all. Template, style,
+scripts: ``scan_page.html``, ``.css``, ``scan_page*.js``; the rows of the table: ``lesion_table``.
 """
 
 import json
@@ -16,7 +17,7 @@ from markupsafe import Markup
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.lesion_table import headings_of, lesion_table
 from liver_tf.export.scan_findings import NO_LIVER, NO_LIVER_WARNING, ScanFindings
-from liver_tf.export.scan_page_data import FINE_HU, page_data
+from liver_tf.export.scan_page_data import FINE_HU, PICTURES, page_data
 
 _HERE = Path(__file__)
 SCRIPTS = ("scan_page_slices.js", "scan_page.js", "scan_page_events.js")
@@ -60,6 +61,7 @@ def scan_page(
     """
     warn = findings.status == NO_LIVER
     data = page_data(findings)
+    pictures = {kind: Markup("\n".join(data.pop(kind))) for kind in PICTURES}
     classes = [
         {**each, "dash": " ".join(f"{3 * part:g}" for part in each["dashes"])}
         for each in data["classes"]
@@ -92,6 +94,7 @@ def scan_page(
         style=Markup(_HERE.with_suffix(".css").read_text(encoding="utf-8")),
         script=Markup("".join(_HERE.with_name(n).read_text(encoding="utf-8") for n in SCRIPTS)),
         data=_json(data),
+        pictures=pictures,
     )
 
 

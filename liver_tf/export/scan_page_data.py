@@ -25,6 +25,7 @@ MOST_PIXELS = 96_000_000
 #: at half the resolution.
 FINE_HU, WIDE_HU = WINDOW_HU, (-1024.0, 1500.0)
 _FINE_QUALITY, _WIDE_QUALITY = 90, 75
+PICTURES = ("fine", "wide")
 
 #: More than the labels of any label map.
 CLASSES = 64
@@ -35,17 +36,21 @@ Place = tuple[int, int, int, int, int]
 
 
 def page_data(findings: ScanFindings) -> dict[str, Any]:
-    """All that the script needs, as JSON values."""
+    """All that the script needs, as JSON values; each of ``PICTURES`` has one picture per slice."""
     scan, labels, label_set = findings.scan, findings.labels, findings.label_set
     reduction = reduction_of(labels.shape)
+    first = first_shown(labels)
+    fine = [picture(hu, FINE_HU, _FINE_QUALITY, reduction) for hu in scan.hu]
     return {
+        "slices": labels.shape[0],
         "rows": labels.shape[1],
         "columns": labels.shape[2],
         "reduction": reduction,
         "mm": None if findings.pixel_mm is None else [float(mm) for mm in findings.pixel_mm],
         "slice_mm": _slice_mm(scan),
         "z": _heights(scan),
-        "first": first_shown(labels),
+        "first": first,
+        "first_picture": fine[first],
         "trained_on": findings.trained_on.to_json(),
         "classes": [
             {
@@ -58,7 +63,7 @@ def page_data(findings: ScanFindings) -> dict[str, Any]:
         ],
         "fine_hu": FINE_HU,
         "wide_hu": WIDE_HU,
-        "fine": [picture(hu, FINE_HU, _FINE_QUALITY, reduction) for hu in scan.hu],
+        "fine": fine,
         "wide": [picture(hu, WIDE_HU, _WIDE_QUALITY, 2 * reduction) for hu in scan.hu],
         "code": CLASSES,
         "runs": encode_label_map(labels, findings.components),

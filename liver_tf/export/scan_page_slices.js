@@ -1,7 +1,7 @@
 // Slices in three planes: HU from two pictures of 8 bits per axial slice, and the label map.
 // "fine" has small steps in the window of the networks, "wide" covers all tissues.
 const { rows, columns, reduction } = data;
-const count = data.fine.length;
+const count = data.slices;
 const [rowMm, columnMm] = data.mm ?? [1, 1];
 const huOf = ([low, high]) => Float32Array.from({ length: 256 }, (_, v) => low + v * (high - low) / 255);
 const fineHu = huOf(data.fine_hu);
@@ -16,6 +16,13 @@ if (data.slice_mm && count > 2) {
   planes.sagittal = { width: rows, height: count, mm: [rowMm, data.slice_mm], count: columns, marks: "HAPF" };
 }
 
+// The pictures stand behind this script: all are known when the page has been read.
+const read = new Promise((done) => addEventListener("DOMContentLoaded", done));
+const pictures = read.then(() => Object.fromEntries(["fine", "wide"].map(
+  (kind) => [kind, document.getElementById(kind).textContent.split("\n")])));
+const jpegOf = async (kind, index) => (
+  kind === "fine" && index === data.first ? data.first_picture : (await pictures)[kind][index]);
+
 const decoded = { fine: new Map(), wide: new Map() };
 const decoder = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 
@@ -26,7 +33,7 @@ function greyOf(kind, index) {
     const image = new Image();
     // Not image.decode(): a canvas that is read decodes the picture once more.
     const loaded = new Promise((done, failed) => Object.assign(image, { onload: done, onerror: failed }));
-    image.src = `data:image/jpeg;base64,${data[kind][index]}`;
+    jpegOf(kind, index).then((jpeg) => { image.src = `data:image/jpeg;base64,${jpeg}`; });
     known.set(index, loaded.then(() => {
       const [width, height] = [Math.ceil(columns / reduction), Math.ceil(rows / reduction)];
       Object.assign(decoder.canvas, { width, height });
@@ -43,7 +50,7 @@ function greyOf(kind, index) {
 // One kind of picture of a slice of a plane; coronal and sagittal ones need all axial slices.
 async function levelsOf(view, index, kind) {
   if (view === "axial") return greyOf(kind, index);
-  const slices = await Promise.all(data[kind].map((_, slice) => greyOf(kind, slice)));
+  const slices = await Promise.all(Array.from({ length: count }, (_, slice) => greyOf(kind, slice)));
   const coronal = view === "coronal";
   const at = Math.floor(index / reduction);
   const width = coronal ? slices[0].width : slices[0].height;

@@ -58,6 +58,11 @@ def decode_runs(runs, shape):
 
 
 def data_of(page):
-    return json.loads(
+    """The data of the page, with the pictures of each kind."""
+    data = json.loads(
         re.search(r'<script type="application/json" id="data">(.*?)</script>', page)[1]
     )
+    for kind in ("fine", "wide"):
+        pattern = rf'<script type="text/plain" id="{kind}">(.*?)</script>'
+        data[kind] = re.search(pattern, page, re.DOTALL)[1].split("\n")
+    return data

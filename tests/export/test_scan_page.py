@@ -105,6 +105,15 @@ def test_pictures_show_the_window():
     assert low < FINE_HU[0] < FINE_HU[1] < high
 
 
+def test_the_first_picture_stands_before_the_others(scan, labels):
+    """So that it is shown before they are read."""
+    page = page_of(scan, labels)
+    data = data_of(page)
+    assert len(data["fine"]) == len(data["wide"]) == data["slices"] == SLICES
+    assert data["first_picture"] == data["fine"][data["first"]]
+    assert page.index(data["first_picture"]) < page.index('"use strict"') < page.index('id="fine"')
+
+
 def test_large_scans_have_smaller_pictures_and_a_full_label_map(scan, labels, monkeypatch):
     monkeypatch.setattr(scan_page_data, "MOST_PIXELS", SLICES * ROWS * COLUMNS // 4)
     data = data_of(page_of(scan, labels))
@@ -157,7 +166,7 @@ def test_the_page_is_self_contained_and_anonymous(scan, labels, tmp_path):
 def test_class_names_and_titles_are_escaped(scan, labels):
     evil = LabelSet("own", ("background", "liver", "</script><script>alert(1)//", '"><b>', "x"))
     page = page_of(scan, labels, title="<i>scan</i>", label_set=evil)
-    assert page.count("<script") == 2
+    assert page.count("<script") == 4
     assert "<i>scan" not in page
     assert str(markupsafe.escape('"><b>')) in page
     assert data_of(page)["classes"][1]["name"] == "</script><script>alert(1)//"

@@ -469,6 +469,20 @@ def test_the_whole_table_is_printed_with_a_thumbnail_of_each_lesion(scan, labels
 
 
 @needs_chromium
+def test_the_first_picture_is_drawn_before_the_others_are_known(scan, labels, tmp_path):
+    """The other pictures are missing, as they are while a large page is read."""
+    page = re.sub(r'(id="(?:fine|wide)">)[^<]*', r"\1", page_of(scan, labels))
+    script = """
+      const {width, height} = byId("slice");
+      const {data} = byId("slice").getContext("2d").getImageData(0, 0, width, height);
+      document.body.dataset.grey = data.some((part) => part > 100);
+      document.body.dataset.slice = at();
+    """
+    recorded, _ = browse(page, tmp_path, script)
+    assert (recorded["slice"], recorded["grey"]) == ("3", "true")
+
+
+@needs_chromium
 def test_these_tests_detect_an_error_in_the_page(scan, labels, tmp_path):
     broken = page_of(scan, labels).replace('"rows":', '"roms":')
     recorded, console = browse(broken, tmp_path, "throw new Error('seen')")
