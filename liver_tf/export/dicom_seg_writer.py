@@ -162,6 +162,7 @@ def _segmentation(
             omit_empty_frames=True,
             specific_character_set=None,
         )
+        seg.ContentCreatorName = None  # of type 2 (PS3.3 10.9): present, may be empty
         not_copied = source.copy_patient_and_study(seg)
     except Exception:  # types vary, and messages may quote patient data
         raise unfit_source(scan.source.path, "elements that are invalid in a SEG") from None

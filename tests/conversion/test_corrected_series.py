@@ -19,6 +19,7 @@ from liver_tf.labels import LESION_TYPES, LITS
 from liver_tf.options import OptionError
 from liver_tf.records.manifest import load_manifest
 from tests.builders.ct_files import SERIES_UID, phantom_hu, phantom_labels, write_series
+from tests.builders.dcmqi import TID1500READER, save_again
 from tests.builders.lesions import lesions_of
 from tests.builders.phantom_sets import records_of
 
@@ -131,6 +132,29 @@ def test_the_corrected_outlines_replace_ours(tmp_path, key, segments, old_codes)
     assert done.refusals == ()
     np.testing.assert_array_equal(labels_in(tmp_path / "set"), corrected_labels(predicted))
     assert load_manifest(tmp_path / "set").made_by["labels"] == "corrected"
+
+
+@pytest.mark.skipif(TID1500READER is None, reason="dcmqi is missing (pip install dcmqi)")
+def test_a_seg_saved_by_dcmqi_replaces_ours(tmp_path, key):
+    series, predicted = predict_series(tmp_path / "in")
+    (tmp_path / "itk").mkdir()
+    expected = predicted.copy()
+    expected[0, 9:11, 15:17] = 2
+
+    def edit(number, labels):
+        assert np.count_nonzero(labels) == np.count_nonzero(predicted == number)
+        labels[:] = np.where(expected == number, labels.max(), 0)
+
+    ours = series / "zz-segmentation.dcm"
+    (tmp_path / "ct").mkdir()
+    for path in series.iterdir():
+        if not path.name.startswith("zz"):
+            shutil.copy(path, tmp_path / "ct")
+    reported = save_again(ours, tmp_path / "ct", edit, series / "dcmqi.dcm", tmp_path / "itk")
+    assert "absent" not in reported  # all elements of a SEG are there
+    done = converted(tmp_path / "in", tmp_path / "set", key, labels="corrected")
+    assert done.refusals == ()
+    np.testing.assert_array_equal(labels_in(tmp_path / "set"), expected)
 
 
 def test_lesion_types_in_other_case(tmp_path, key):
