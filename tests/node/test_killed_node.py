@@ -24,6 +24,10 @@ def test_all_series_come_back_once_after_kills(tmp_path):
         done = tmp_path / "spool" / "done"
         wait_for(lambda: len(list(done.iterdir())) == count, 300)
         damage(listening.port, series[0][:1])
+        second = ListenProcess(tmp_path, archive.name)
+        second.start()
+        assert second.process.wait(60) == 1
+        assert "[output-busy]" in second.log()
         assert listening.stop() == 0
     objects = {one.SOPInstanceUID: one for one in archive.received}
     # One that is killed between the archive's answer and its note sends an object again.
