@@ -252,6 +252,28 @@ def test_a_series_that_cannot_be_checked_does_not_stop_others(cascade, archive, 
         assert node.spool.counts() == {"arriving": 2, QUEUED: 0, SENDING: 0, DONE: 1, FAILED: 0}
 
 
+def test_a_series_in_the_queue_is_predicted_by_the_networks_of_the_next_start(
+    cascade, archive, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patch:
+
+        def killed(*_):
+            raise OSError(28, "No space left on device")
+
+        patch.setattr(service, "write_overview", killed)  # results of the first ones remain
+        with running_node(tmp_path / "spool", cascade, send_to=[archive.name]) as node:
+            send(node.receiver.port, write_series(tmp_path / "series"))
+            wait_for(lambda: node._paused_until)
+            (job,) = node.spool.jobs(QUEUED)
+            assert (job.results / "lesions.json").exists()
+    options = {"send_to": [archive.name], "weights": "cd34"}
+    with running_node(tmp_path / "spool", cascade, **options) as node:
+        wait_for(lambda: states(node) == {DONE: 1})
+        (job,) = node.spool.jobs(DONE)
+    assert job.status["made_by"]["model"] == "cd34"
+    assert [one.DeviceSerialNumber for one in archive.received] == ["cd34"] * 3
+
+
 def test_what_is_old_is_removed(cascade, tmp_path):
     paths = write_series(tmp_path / "series")
     with running_node(tmp_path / "spool", cascade, keep="1s") as node:

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from liver_tf.node.spool import DONE, QUEUED, SENDING, Spool
+from liver_tf.node.spool import DONE, FAILED, QUEUED, SENDING, Spool
 
 MADE_BY = {"model": "ab12"}
 
@@ -62,6 +62,18 @@ def test_objects_that_arrived_earlier_are_added(spool, monkeypatch, links):
     assert not list((spool.folder / "temporary").iterdir())
 
 
+def test_only_what_is_done_or_failed_expires(spool):
+    states = (QUEUED, SENDING, DONE, FAILED)
+    for number, state in enumerate(states):
+        job, _ = store(spool, "1", uid=f"1.2.{number}")
+        job = spool.move(job, state) if state != QUEUED else job
+        job.note(state=state)
+        os.utime(job.folder / "status.json", (0, 0))  # also long before the clock was set
+    spool.store("1.2.9", "1", b"1", threading.current_thread())
+    assert {job.folder.parent.name for job in spool.expire(3600)} == {DONE, FAILED}
+    assert spool.counts() == {"arriving": 1, QUEUED: 1, SENDING: 1, DONE: 0, FAILED: 0}
+
+
 def test_a_series_that_was_removed_does_not_come_back_by_a_late_change(spool):
     job, _ = store(spool, "1")
     sending = spool.move(job, SENDING)
@@ -75,5 +87,5 @@ def test_a_series_that_was_removed_does_not_come_back_by_a_late_change(spool):
     assert is_new
     with pytest.raises(FileNotFoundError):
         spool.move(sending, DONE)
-    assert spool.counts() == {"arriving": 0, QUEUED: 1, SENDING: 0, DONE: 0, "failed": 0}
+    assert spool.counts() == {"arriving": 0, QUEUED: 1, SENDING: 0, DONE: 0, FAILED: 0}
     spool.move(spool.move(again, SENDING), DONE)
