@@ -16,7 +16,7 @@ from liver_tf.folder_lock import locked_folder
 from liver_tf.labels import LabelSet
 from liver_tf.model import unet
 from liver_tf.model.architecture import Architecture
-from liver_tf.model.block_weights import parameter_counts
+from liver_tf.model.block_weights import ParameterCount, parameter_counts
 from liver_tf.model.description import Description
 from liver_tf.pipeline.augmentation.ranges import Ranges
 from liver_tf.pipeline.batches import BatchSource
@@ -58,8 +58,8 @@ class TrainingPlan:
 
     def text(self) -> str:
         """The cycles as a table, and a sentence on the slices that an epoch shows."""
-        parameters = parameter_counts(unet.build(self.architecture))
         sampling = self.settings.sampling.resolved()
+        parameters = _parameters(self.architecture)
         return f"{protocol_table(self.protocol, parameters)}\n{sampling.in_words()}"
 
 
@@ -81,6 +81,11 @@ def make_plan(
     return TrainingPlan(
         settings, kind, manifest, mapping, label_set, architecture, protocol, ranges
     )
+
+
+@cache
+def _parameters(architecture: Architecture) -> dict[str, ParameterCount]:
+    return parameter_counts(unet.build(architecture))
 
 
 @dataclass(frozen=True)

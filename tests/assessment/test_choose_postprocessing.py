@@ -133,10 +133,21 @@ RULES = [
     PostProcessing(THRESHOLDS[20], fill_holes=True, least_area_mm2=10.0, corrected=True),
     PostProcessing(THRESHOLDS[38], fill_holes=True, least_area_mm2=20.0),
 ]
+IN_SHORT = ((RULES[1], True), (RULES[3], True), (RULES[4], False))
 
 
-@pytest.mark.parametrize("how", RULES, ids=PostProcessing.text)
-@pytest.mark.parametrize("in_liver_only", [True, False])
+@pytest.mark.parametrize(
+    ("how", "in_liver_only"),
+    [
+        pytest.param(
+            *(how, in_liver_only),
+            marks=[] if (how, in_liver_only) in IN_SHORT else pytest.mark.long,
+            id=f"{how.text()}-{in_liver_only}",
+        )
+        for in_liver_only in (True, False)
+        for how in RULES
+    ],
+)
 def test_the_measures_in_the_table_are_those_of_the_predicted_slices(
     intensity_cascade, how, in_liver_only
 ):
@@ -161,32 +172,32 @@ def test_the_measures_in_the_table_are_those_of_the_predicted_slices(
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """Records of whole slices of 6 patients, 2 slices each, and their manifest."""
-    folder = tmp_path_factory.mktemp("whole")
-    return folder, tiny_records.write_set(folder, patients=6, slices=2, roi=False)
+def unchanged(tmp_path_factory, make_network):
+    """Records of whole slices of 6 patients, 2 slices each, a liver run and a lesion run.
 
-
-@pytest.fixture
-def work(tmp_path, whole, make_network):
-    """A liver run, and a lesion run with patients 4, 5 for its test and 2, 3 for validation."""
-    folder, manifest = whole
-    for entry in manifest.cases:
-        (tmp_path / "records").mkdir(exist_ok=True)
-        (tmp_path / "records" / entry.shard).write_bytes((folder / entry.shard).read_bytes())
-    (tmp_path / "records" / "manifest.json").write_bytes((folder / "manifest.json").read_bytes())
+    Patients 4, 5 are for the lesion run's test, and 2, 3 for its validation.
+    """
+    folder = tmp_path_factory.mktemp("unchanged")
+    (folder / "records").mkdir()
+    manifest = tiny_records.write_set(folder / "records", patients=6, slices=2, roi=False)
     for kind in ("liver", "lesion"):
         network = make_network(kind)
         description = network.description
         if kind == "lesion":
             roi = {**description.roi, "source_fingerprint": manifest.fingerprint}
             description = replace(description, roi=roi)
-        description.save(tmp_path / kind)
-        save_weights(tmp_path / kind / "weights.npz", network.model)
+        description.save(folder / kind)
+        save_weights(folder / kind / "weights.npz", network.model)
     split = {"training": ["case0", "case1"], "validation": ["case2", "case3"]}
     identity = {"split": {**split, "test": ["case4", "case5"]}}
-    (tmp_path / "lesion" / "run.json").write_text(json.dumps(identity))
-    return tmp_path
+    (folder / "lesion" / "run.json").write_text(json.dumps(identity))
+    return folder
+
+
+@pytest.fixture
+def work(unchanged, tmp_path):
+    """A copy of ``unchanged``."""
+    return shutil.copytree(unchanged, tmp_path, dirs_exist_ok=True)
 
 
 def arguments(work):
@@ -230,24 +241,32 @@ def test_a_run_that_cannot_be_written_is_refused_first(work, command, capsys, mo
     assert "[output-unwritable]" in capsys.readouterr().err
 
 
-def test_each_rule_can_be_chosen_for(work, command, capsys):
+@pytest.mark.parametrize(
+    ("decision", "corrected"),
+    [
+        pytest.param("argmax", False, marks=pytest.mark.long),
+        ("prior_corrected", True),
+        pytest.param("threshold", True, marks=pytest.mark.long),
+    ],
+)
+def test_each_rule_can_be_chosen_for(work, command, capsys, decision, corrected):
     run = work / "lesion"
     assert command(choose_postprocessing, *arguments(work), "--decision=prior_corrected") == 1
     assert "[class-weights-unknown]" in capsys.readouterr().err
     assert not (run / "postprocessing.json").exists()
     weights = (0.5, 0.5, 1.0, 1.5, 2.0)
     replace(load_description(run), class_weights=weights).save(run)
-    for decision, corrected in (("argmax", False), ("prior_corrected", True), ("threshold", True)):
-        rest = (f"--decision={decision}", "--max_false_positive_rate=1")
-        assert command(choose_postprocessing, *arguments(work), *rest) == 0
-        how = postprocessing.load(run)
-        assert (how.decision, how.corrected) == (decision, corrected)
-        stored = json.loads((run / "postprocessing.json").read_text())
-        assert stored["max_false_positive_rate"] == 1
-        assert not any("unknown" in warning for warning in stored["warnings"])
-        cascade = Cascade.of_runs(work / "liver", run)
-        assert cascade.how == how
-        assert cascade.lesion_network.corrected == corrected
+    postprocessing.save(run, PostProcessing(fill_holes=True), {})  # is replaced
+    rest = (f"--decision={decision}", "--max_false_positive_rate=1")
+    assert command(choose_postprocessing, *arguments(work), *rest) == 0
+    how = postprocessing.load(run)
+    assert (how.decision, how.corrected) == (decision, corrected)
+    stored = json.loads((run / "postprocessing.json").read_text())
+    assert stored["max_false_positive_rate"] == 1
+    assert not any("unknown" in warning for warning in stored["warnings"])
+    cascade = Cascade.of_runs(work / "liver", run)
+    assert cascade.how == how
+    assert cascade.lesion_network.corrected == corrected
 
 
 def test_an_unreadable_validation_patient_is_refused(work, command, capsys):

@@ -77,6 +77,23 @@ def finished(work, make_network):
     return make
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_graph_per_network():
+    """Most runs here have equal weights: their networks are loaded and traced once."""
+    make, made = evaluating._NetworkEvaluation._predictor.func, {}
+
+    def shared(evaluation):
+        depends_on = evaluation.sources.dependencies(evaluation.runs)
+        key = tuple(value for name, value in depends_on.items() if name != "records")
+        if key not in made:
+            made[key] = make(evaluation)
+        return made[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluating._NetworkEvaluation, "_predictor", property(shared))
+        yield
+
+
 @pytest.fixture
 def read(monkeypatch):
     """Which cases are read, in their order."""
@@ -259,7 +276,11 @@ def test_scores_are_the_mean_probabilities_of_the_lesion_pixels(work, intensity_
 
 
 @pytest.mark.parametrize(
-    ("class_weights", "networks_applied"), [((1.0,) * 5, 1), ((1.0, 1.0, 9.0, 9.0, 30.0), 2)]
+    ("class_weights", "networks_applied"),
+    [
+        pytest.param((1.0,) * 5, 1, marks=pytest.mark.long),
+        ((1.0, 1.0, 9.0, 9.0, 30.0), 2),
+    ],
 )
 def test_decisions_of_the_same_networks_are_those_of_each_alone(
     work, intensity_cascade, class_weights, networks_applied, monkeypatch

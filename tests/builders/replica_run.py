@@ -103,8 +103,8 @@ def mirrored():
     set_up_determinism(True)
     two_devices = make_replicas("mirrored")
     before = block_hashes(unet.build(Architecture(16, 1, 3), 1))
-    ours, model = steps(two_devices, "freeze_statistics", ("enc1",))
-    theirs, single = steps(ONE_DEVICE, "freeze_statistics", ("enc1",))
+    ours, model = steps(two_devices, "freeze_statistics", FIXED)
+    theirs, single = steps(ONE_DEVICE, "freeze_statistics", FIXED)
     _, updated = steps(two_devices, "update", FIXED)
     weights = zip(model.weights, single.weights, strict=True)
     pairs = [

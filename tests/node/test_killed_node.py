@@ -15,8 +15,8 @@ from tests.builders.dicom_node import Archive, echo, send, wait_for, write_serie
 from tests.builders.killed_node import ListenProcess, kill_while_sending
 
 
-def test_all_series_come_back_once_after_kills(tmp_path):
-    count, kills = 4, 2
+@pytest.mark.parametrize(("count", "kills"), [(2, 1), pytest.param(4, 2, marks=pytest.mark.long)])
+def test_all_series_come_back_once_after_kills(tmp_path, count, kills):
     series = [write_series(tmp_path / f"series{number}", number) for number in range(count)]
     with Archive().running() as archive:
         listening = ListenProcess(tmp_path, archive.name)

@@ -24,7 +24,11 @@ if ORTHANC is None:
     pytest.skip("Orthanc is missing (apt-get install orthanc)", allow_module_level=True)
 
 
-@pytest.mark.parametrize("find", [False, True], ids=["silence", "c-find"])
+@pytest.mark.parametrize(
+    "find",
+    # tests/node completes series by silence, too, without an archive.
+    [pytest.param(False, id="silence", marks=pytest.mark.long), pytest.param(True, id="c-find")],
+)
 def test_the_archive_forwards_series_and_gets_seg_sr_and_overview(
     intensity_cascade, tmp_path, find
 ):

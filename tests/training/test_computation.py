@@ -48,7 +48,8 @@ def test_half_precision_trains_like_the_plain_step(precision):
     assert same == set(FIXED)
 
 
-@pytest.mark.parametrize("precision", [pytest.param("float16", marks=pytest.mark.long), "bfloat16"])
+@pytest.mark.long
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
 def test_a_half_precision_run_resumes_bit_for_bit_and_saves_float32(
     record_set, tmp_path, precision
 ):

@@ -57,7 +57,9 @@ def arguments(networks, work, kind, *, cycles=(CYCLE,), **changes):
 @pytest.mark.parametrize(
     ("kind", "label_set", "learned"),
     [
-        pytest.param("liver", LESION_TYPES, LIVER_ONLY, id="liver-on-types"),
+        pytest.param(
+            *("liver", LESION_TYPES, LIVER_ONLY), id="liver-on-types", marks=pytest.mark.long
+        ),
         pytest.param("lesion", THIRTY_TWO, THIRTY_TWO, id="lesion-on-32"),
         pytest.param("liver", LIVER_ONLY, LIVER_ONLY, id="liver-on-liver", marks=pytest.mark.long),
         pytest.param("lesion", LITS, LITS, id="lesion-on-lits", marks=pytest.mark.long),

@@ -206,13 +206,14 @@ def test_image_and_labels_move_together(ranges):
     image[0, 20:44, 16:30] = 150
     image[0, 36:44, 30:52] = 150
     label = (image > 25).astype(np.uint8)
-    for example in range(12):
-        drawn = draw_batch(ranges, [example])
-        moved, moved_label = apply(image, label, drawn)
-        mask = moved_label[0] == 1
-        square = np.ones((3, 3), bool)
-        assert moved[0][ndimage.binary_erosion(mask, square)].min() > 25
-        assert moved[0][~ndimage.binary_dilation(mask, square)].max() < 25
+    square = np.ones((3, 3), bool)
+    drawn = draw_batch(ranges, range(12))
+    for moved, moved_label in zip(
+        *apply(image.repeat(12, 0), label.repeat(12, 0), drawn), strict=True
+    ):
+        mask = moved_label == 1
+        assert moved[ndimage.binary_erosion(mask, square)].min() > 25
+        assert moved[~ndimage.binary_dilation(mask, square)].max() < 25
         assert mask.sum() > 200
 
 
