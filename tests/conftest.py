@@ -22,9 +22,10 @@ def pytest_collection_finish():
 
 
 def pytest_collection_modifyitems(items):
-    """Files with long tests first, so that no process is left with one at the end."""
+    """Files with long tests and with trainings first: no process is left with one at the end."""
     with_long = {item.path for item in items if item.get_closest_marker("long")}
-    items.sort(key=lambda item: item.path not in with_long)
+    rooms = ("trainers", "training")
+    items.sort(key=lambda item: (item.path not in with_long, item.path.parent.name not in rooms))
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -37,7 +37,7 @@ def slices():
 
 
 #: ``test_saved_model.py`` exports a cascade with argmax in the short tests.
-SHORT = ("prior_corrected", "threshold")
+SHORT = ("threshold",)
 
 
 @pytest.fixture(

@@ -76,6 +76,7 @@ def test_post_processing_and_ensembles_are_in_the_exported_graph(make_network, t
     assert meaning["postprocessing"]["least_area_mm2"] == 15.0
 
 
+@pytest.mark.long
 def test_half_precision_changes_no_type_of_a_signature(exported, make_network, tmp_path):
     lesion, liver = (make_network(kind, precision="bfloat16") for kind in ("lesion", "liver"))
     write_saved_model(Cascade(LiverFinder(liver), lesion), tmp_path / "1", {})

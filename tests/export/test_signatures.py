@@ -79,7 +79,7 @@ PROCESSED = PostProcessing(lesion_probability=0.4, fill_holes=True, least_area_m
 @pytest.mark.parametrize(
     ("extent", "how"),
     [
-        ("slice", PostProcessing()),
+        pytest.param("slice", PostProcessing(), marks=pytest.mark.long),
         ("volume", PROCESSED),
         pytest.param("volume", PostProcessing(), marks=pytest.mark.long),
         pytest.param("slice", PROCESSED, marks=pytest.mark.long),
@@ -104,7 +104,7 @@ def test_volume_equals_predict(intensity_cascade, extent, how):
     np.testing.assert_allclose(answer["diagnosis_probability"], sums / sums.sum(), atol=1e-3)
 
 
-@pytest.mark.parametrize("between_mm", [0.4, 0.0])
+@pytest.mark.parametrize("between_mm", [0.4, pytest.param(0.0, marks=pytest.mark.long)])
 def test_flat_lesions_are_dropped_as_by_predict(intensity_cascade, between_mm):
     cascade = intensity_cascade(how=PostProcessing(least_height=0.6))
     hu = scan()

@@ -366,7 +366,7 @@ def test_a_cosine_without_early_stopping_resumes_bit_for_bit(record_set, tmp_pat
     original = cycle.train_epoch
 
     def crashing(*arguments):
-        if arguments[4] == 2:
+        if arguments[4] == 1:
             raise PowerCut
         return original(*arguments)
 
