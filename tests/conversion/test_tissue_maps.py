@@ -11,7 +11,7 @@ from liver_tf.inspection.augmentation_sheet import caption, make_rows
 from liver_tf.phantom.phantom_folder import write_phantom
 from liver_tf.phantom.phantom_plan import PhantomPlan
 from liver_tf.phantom.tissue_codes import labels_of_codes
-from liver_tf.pipeline.augmentation.ranges import NO_AUGMENTATION, Ranges
+from liver_tf.pipeline.augmentation.ranges import Ranges
 from liver_tf.pipeline.batches import BatchSource
 from liver_tf.pipeline.slices import Slices
 from liver_tf.records.manifest import load_manifest
@@ -43,9 +43,12 @@ def source_of(record_set, ranges, cases=None, **more):
     return BatchSource(slices, batch_size=3, seed=1, ranges=ranges, **more)
 
 
-def images_and_labels(source, epoch=0):
-    batches = [(images, labels) for images, labels, _ in source.epoch(epoch, shuffled=False)]
-    return tuple(np.concatenate(part) for part in zip(*batches, strict=True))
+def images_and_labels(source, epochs=1):
+    """Images and labels of each epoch, from one pipeline."""
+    return [
+        tuple(np.concatenate(part) for part in zip(*((i, m) for i, m, _ in epoch), strict=True))
+        for epoch in source.epochs(0, epochs, shuffled=False)
+    ]
 
 
 def test_records_hold_the_tissue_maps(record_set):
@@ -60,14 +63,15 @@ def test_records_hold_the_tissue_maps(record_set):
 @pytest.mark.parametrize("cache_mb", [64, pytest.param(0.02, marks=pytest.mark.long)])
 def test_batches_differ_between_epochs_and_are_reproducible(record_set, cache_mb):
     ranges = Ranges(0, 0, 0, 0, 0, 0, 0, drawn=1.0)
-    sources = [source_of(record_set, ranges, cache_mb=cache_mb) for _ in range(2)]
-    first, again = map(images_and_labels, sources)
+    (first, other), (again,) = (
+        images_and_labels(source_of(record_set, ranges, cache_mb=cache_mb), epochs)
+        for epochs in (2, 1)
+    )
     np.testing.assert_array_equal(first[0], again[0])
     np.testing.assert_array_equal(first[1], again[1])
-    other = images_and_labels(sources[0], epoch=1)
     assert np.abs(other[0] - first[0]).mean() > 3
     np.testing.assert_array_equal(other[1], first[1])
-    plain = images_and_labels(source_of(record_set, NO_AUGMENTATION, cache_mb=cache_mb))
+    (plain,) = images_and_labels(source_of(record_set, None, cache_mb=cache_mb))
     assert set(np.unique(first[1])) == {0, 1}
     assert (first[1] == plain[1]).mean() > 0.97
 
@@ -79,7 +83,8 @@ def test_regions_of_interest_keep_their_tissue_maps(record_set, tmp_path):
     assert rois
     for roi in rois:
         np.testing.assert_array_equal(labels_of_codes()[roi.tissues], roi.labels)
-    images, labels = images_and_labels(source_of((tmp_path / "rois", manifest), Ranges(drawn=1.0)))
+    source = source_of((tmp_path / "rois", manifest), Ranges(drawn=1.0))
+    ((images, labels),) = images_and_labels(source)
     assert np.isfinite(images).all()
     assert labels.any((1, 2)).mean() > 0.9
 
