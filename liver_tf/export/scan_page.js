@@ -18,7 +18,8 @@ let shownWidth = 0;
 
 const plane = () => planes[state.view];
 const index = () => Number(position.value);
-const ratio = () => devicePixelRatio || 1;
+let printing = false;
+const ratio = () => (printing ? 3 : devicePixelRatio || 1);
 
 // As large as the space beside or above the table allows, at true proportions in mm; in print as large
 // as 250 mm x 95 mm allow.
@@ -29,9 +30,10 @@ function fit() {
   const beside = getComputedStyle(byId("stage")).position !== "sticky";
   const above = byId("stage").getBoundingClientRect().top + scrollY;
   const tall = beside ? innerHeight - above - 190 : innerHeight / 2 - 60;
-  const scale = Math.min(room / wide, Math.max(tall, 220) / high);
+  const paper = Math.min(250 / wide, 95 / high);
+  const scale = printing ? paper * 96 / 25.4 : Math.min(room / wide, Math.max(tall, 220) / high);
   shownWidth = Math.floor(wide * scale);
-  canvas.style.setProperty("--paper", `${wide * Math.min(250 / wide, 95 / high)}mm`);
+  canvas.style.setProperty("--paper", `${wide * paper}mm`);
   canvas.style.width = `${shownWidth}px`;
   canvas.style.height = `${Math.floor(high * scale)}px`;
   canvas.width = Math.floor(wide * scale * ratio());

@@ -154,5 +154,8 @@ document.querySelectorAll("#lesions th button").forEach((button) => {
   button.addEventListener("click", () => sortBy(button.parentNode));
 });
 
-addEventListener("resize", () => { fit(); draw(); });
+const redraw = () => { fit(); draw(); };
+addEventListener("resize", redraw);
+addEventListener("beforeprint", () => { printing = true; redraw(); });
+addEventListener("afterprint", () => { printing = false; redraw(); });
 setView("axial");

@@ -41,9 +41,10 @@ def make_labels():
     return labels
 
 
-def page_of(scan, labels, title="scan-001", label_set=LESION_TYPES, liver_found=True):
+def page_of(scan, labels, title="scan-001", label_set=LESION_TYPES, liver_found=True, **more):
+    """The page; ``more`` are further attributes of ``ScanFindings``."""
     lesions = lesions_of(labels, scan.hu, scan.spacing_mm, label_set)
-    findings = ScanFindings(scan, labels, lesions, label_set, liver_found)
+    findings = ScanFindings(scan, labels, lesions, label_set, liver_found, **more)
     return scan_page(title, findings, AlgorithmIdentity("ab12"))
 
 

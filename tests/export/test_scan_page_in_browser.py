@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from liver_tf.labels import LESION_TYPES
+from liver_tf.refusals import Caution
+from liver_tf.trained_on import CascadeTrainedOn, TrainedOn
 from tests.builders import browser
 from tests.builders.browser import CLIPPED, SCREENS, needs_chromium, print_page
 from tests.builders.scan_pages import (
@@ -384,7 +386,13 @@ def test_nothing_is_clipped(scan, labels, tmp_path, size):
       const help = byId("help");
       body.help = help.clientWidth > 0 && help.scrollWidth <= help.clientWidth;
     """
-    page = page_of(scan, labels, label_set=LESION_TYPES.with_indeterminate())
+    phantoms = TrainedOn("phantom", 0, 200, "phantom")
+    page = page_of(
+        *(scan, labels, "scan-001", LESION_TYPES.with_indeterminate()),
+        trained_on=CascadeTrainedOn(phantoms, (phantoms,)),
+        cautions=(Caution("liver-parts", "the liver network found several parts. " * 3),),
+    )
+    assert "<small>(unvalidated on real lesions)</small>" in page
     recorded, console = browse(page, tmp_path, CLIPPED + script, size=size)
     assert console == []
     assert recorded["wide"] == str(size[0])
@@ -466,6 +474,35 @@ def test_the_whole_table_is_printed_with_a_thumbnail_of_each_lesion(scan, labels
     assert float(recorded["mm"]) == pytest.approx(1, abs=0.02)
     assert recorded["rows"] == str(2 * lesions)
     assert (recorded["outside"], recorded["pictures"]) == ("0", str(lesions))
+
+
+@needs_chromium
+def test_the_picture_is_drawn_sharply_for_print(scan, labels, tmp_path):
+    """95 mm high at 288 dots per inch, before the browser takes the page: no task may pass."""
+    script = """
+      const body = document.body.dataset, canvas = byId("slice");
+      const before = canvas.height;
+      const print = async () => {
+        dispatchEvent(new Event("beforeprint"));
+        for (let turns = 0; turns < 300; turns++) await null;
+        const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        const seen = `${canvas.height} ${at()} ${data.some((part) => part > 100)}`;
+        dispatchEvent(new Event("afterprint")); await wait();
+        return seen;
+      };
+      body.axial = await print();
+      body.restored = canvas.height === before;
+      key("3"); key("c"); await wait();
+      body.coronal = await print();
+      body.plane = byId("position").value;
+    """
+    recorded, console = browse(page_of(scan, labels), tmp_path, script)
+    assert console == []
+    for view, slice_shown in (("axial", "3"), ("coronal", recorded["plane"])):
+        height, index, drawn = recorded[view].split()
+        assert int(height) == pytest.approx(95 / 25.4 * 288, rel=0.02)
+        assert (index, drawn) == (slice_shown, "true")
+    assert recorded["restored"] == "true"
 
 
 @needs_chromium
