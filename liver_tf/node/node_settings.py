@@ -72,8 +72,8 @@ class LimitSettings(Options):
     )
     timeout: float = option(
         60,
-        "Seconds of silence after which an association is aborted. Longer than --complete_after, "
-        "for senders that keep an association open.",
+        "Seconds of silence, or for one PDU, after which an association is aborted. Longer than "
+        "--complete_after, for senders that keep an association open.",
         above=0,
     )
 

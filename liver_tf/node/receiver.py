@@ -12,6 +12,7 @@ import socket
 import socketserver
 import ssl
 import threading
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
@@ -218,7 +219,7 @@ def _bounded_handler(limits: LimitSettings) -> type[RequestHandler]:
         def _create_association(self) -> Association:
             association = super()._create_association()
             connection: Any = association.dul.socket
-            bound = _BoundedMessages(self.request, int(limits.max_object_mb * 2**20))
+            bound = _BoundedMessages(self.request, limits)
             connection.recv, connection.forget = bound.recv, bound.forget
             return association
 
@@ -226,14 +227,15 @@ def _bounded_handler(limits: LimitSettings) -> type[RequestHandler]:
 
 
 class _BoundedMessages:
-    """Reads from a connection; as if it were closed once a message is too long.
+    """Reads from a connection; as if it were closed once a message is too long, or a part too slow.
 
     pynetdicom holds a message in memory, and a sender may begin others before it is answered. Its
     own function reads 4 KB at a time.
     """
 
-    def __init__(self, connection: socket.socket, longest: int) -> None:
-        self._connection, self._longest, self._bytes = connection, longest + _LONGEST_PDU, 0
+    def __init__(self, connection: socket.socket, limits: LimitSettings) -> None:
+        self._connection, self._timeout, self._bytes = connection, limits.timeout, 0
+        self._longest = int(limits.max_object_mb * 2**20) + _LONGEST_PDU
 
     def forget(self) -> None:
         """A message is complete."""
@@ -245,7 +247,9 @@ class _BoundedMessages:
         if count > _LONGEST_PDU or self._bytes > self._longest:
             LOG.warning("an association was aborted: a message is too long")
             raise ConnectionAbortedError
-        read, end = bytearray(count), 0
+        read, end, latest = bytearray(count), 0, time.monotonic() + self._timeout
         while end < count and (size := self._connection.recv_into(memoryview(read)[end:])):
             end += size
+            if time.monotonic() > latest:  # a byte now and then would hold a place for ever
+                raise TimeoutError
         return read[:end]

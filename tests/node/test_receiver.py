@@ -168,6 +168,23 @@ def test_silent_clients_are_disconnected(tmp_path):
         wait_for(lambda: node.receiver.associations == 0)
 
 
+def test_clients_that_send_a_byte_now_and_then_are_disconnected(tmp_path):
+    with running_node(tmp_path / "spool", None, timeout=1) as node:
+        link = socket.create_connection(("127.0.0.1", node.receiver.port))
+        link.sendall(b"\x01\x00\x00\x00\x10\x00")
+        with pytest.raises(ConnectionError):
+            drip(link, 20)
+        link.close()
+        wait_for(lambda: node.receiver.associations == 0, 20)
+
+
+def drip(link, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(0.2)
+        link.sendall(b"\x00")
+
+
 def test_compressed_transfer_syntaxes_are_accepted_if_they_can_be_decoded(node):
     names = [syntax.name for syntax in transfer_syntaxes()]
     assert names[:2] == ["Explicit VR Little Endian", "Implicit VR Little Endian"]
