@@ -116,7 +116,9 @@ def test_flat_lesions_are_dropped_as_by_predict(intensity_cascade, between_mm):
     assert (answer == plain.labels).all() == (between_mm == 0.0)
 
 
-@pytest.mark.parametrize("threshold", [0.0, 0.45, 1.0])
+@pytest.mark.parametrize(
+    "threshold", [0.45, *(pytest.param(end, marks=pytest.mark.long) for end in (0.0, 1.0))]
+)
 def test_volume_has_one_type_per_lesion(intensity_cascade, threshold):
     """As ``predict`` writes it, with other code."""
     cascade = intensity_cascade()

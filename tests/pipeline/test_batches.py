@@ -80,7 +80,7 @@ def test_batches_are_reproducible_and_differ_between_epochs(record_set, cache_mb
     assert not as_set(epochs[1, 0][0]) & as_set(epochs[1, 1][0])
 
 
-@pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
+@pytest.mark.parametrize("cache_mb", [64, pytest.param(TINY_CACHE_MB, marks=pytest.mark.long)])
 def test_order_changes_with_epoch_and_seed_unless_not_shuffled(record_set, cache_mb):
     sources = [make_source(record_set, cache_mb=cache_mb, seed=seed) for seed in (0, 1)]
 
@@ -130,7 +130,7 @@ def test_batches_do_not_depend_on_memory_or_on_tensorflows_seed(uneven_set, samp
     assert len(set(runs[0])) == len(runs[0]) > 2
 
 
-@pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
+@pytest.mark.parametrize("cache_mb", [64, pytest.param(TINY_CACHE_MB, marks=pytest.mark.long)])
 def test_repeats_are_spread_over_the_epoch(uneven_set, cache_mb):
     """The only metastasis, shown six times in 25: its positions are random."""
     source = make_source(

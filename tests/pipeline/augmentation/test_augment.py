@@ -33,7 +33,10 @@ NO_EFFECT = replace(
     "size",
     [(33, 17), *(pytest.param(size, marks=pytest.mark.long) for size in ((24, 32), (512, 512)))],
 )
-@pytest.mark.parametrize("ranges", [NO_AUGMENTATION, replace(NO_EFFECT, kept_from=1)])
+@pytest.mark.parametrize(
+    "ranges",
+    [pytest.param(NO_AUGMENTATION, marks=pytest.mark.long), replace(NO_EFFECT, kept_from=1)],
+)
 def test_identity_changes_no_bit(size, ranges):
     images, labels = make_slices(2, *size)
     moved, moved_labels = apply(images, labels, draw_batch(ranges, range(2)))
@@ -199,7 +202,13 @@ def test_same_pixels_eagerly_in_a_graph_and_in_a_parallel_map(ranges):
     np.testing.assert_array_equal(other[1], eager[1])
 
 
-@pytest.mark.parametrize("ranges", [SHAPE_ONLY, replace(SHAPE_ONLY, elastic=0.06, kept_from=1)])
+@pytest.mark.parametrize(
+    "ranges",
+    [
+        pytest.param(SHAPE_ONLY, marks=pytest.mark.long),
+        replace(SHAPE_ONLY, elastic=0.06, kept_from=1),
+    ],
+)
 def test_image_and_labels_move_together(ranges):
     """The label is a threshold of the image, also after the transform, except at its edge."""
     image = np.full((1, 64, 64), -100, np.float32)
@@ -217,7 +226,13 @@ def test_image_and_labels_move_together(ranges):
         assert mask.sum() > 200
 
 
-@pytest.mark.parametrize("ranges", [SHAPE_ONLY, replace(SHAPE_ONLY, elastic=0.03, kept_from=1)])
+@pytest.mark.parametrize(
+    "ranges",
+    [
+        pytest.param(SHAPE_ONLY, marks=pytest.mark.long),
+        replace(SHAPE_ONLY, elastic=0.03, kept_from=1),
+    ],
+)
 def test_image_and_labels_stay_aligned_to_a_fraction_of_a_pixel(ranges):
     """The centre of a disc by its grey values equals the centre by its label.
 

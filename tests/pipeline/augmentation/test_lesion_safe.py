@@ -149,8 +149,11 @@ def small_lesions(count, side=96):
         WILD,
         pytest.param(replace(NO_AUGMENTATION, rotation_degrees=45.0), marks=pytest.mark.long),
         pytest.param(replace(WILD, zoom=0.3, elastic=0.05), marks=pytest.mark.long),
-        # A deformation by almost half of the side, if it were not reduced.
-        replace(NO_AUGMENTATION, elastic=0.48, elastic_intervals=1),
+        pytest.param(
+            # A deformation by almost half of the side, if it were not reduced.
+            replace(NO_AUGMENTATION, elastic=0.48, elastic_intervals=1),
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_no_lesion_vanishes_even_if_it_is_small(ranges):
