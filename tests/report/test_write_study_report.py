@@ -246,7 +246,14 @@ def test_unreadable_runs_do_not_stop_the_report(cohort, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "seconds", [12, "x", [1], {"training": "a", "measuring": 1}, {"training": None}, {"other": 1}]
+    "seconds",
+    [
+        {"training": "a", "measuring": 1},
+        *(
+            pytest.param(value, marks=pytest.mark.long)
+            for value in (12, "x", [1], {"training": None}, {"other": 1})
+        ),
+    ],
 )
 def test_damaged_durations_are_ignored(cohort, tmp_path, seconds):
     write_measured_run(tmp_path, cohort, "baseline", 0.5)
@@ -257,7 +264,13 @@ def test_damaged_durations_are_ignored(cohort, tmp_path, seconds):
     write_study_report(tmp_path, tmp_path / "report", data_label="d", samples=50)
 
 
-@pytest.mark.parametrize("protocol", ["x", None, {"cycles": 5}, {"cycles": ["x"]}])
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        {"cycles": ["x"]},
+        *(pytest.param(value, marks=pytest.mark.long) for value in ("x", None, {"cycles": 5})),
+    ],
+)
 def test_a_damaged_run_json_does_not_stop_the_report(cohort, tmp_path, protocol):
     write_measured_run(tmp_path, cohort, "baseline", 0.5)
     run = write_measured_run(tmp_path, cohort, "hier_freeze", 0.8)
