@@ -252,6 +252,12 @@ def test_the_commands_of_the_real_job_are_there():
     }
 
 
+def test_files_of_tests_have_different_names():
+    """Pytest imports them by their names alone: two equal ones stop every run of all tests."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 @pytest.mark.parametrize("command", COMMAND_NAMES)
 def test_help_comes_quickly_and_without_tensorflow(command):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
