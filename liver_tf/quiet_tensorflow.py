@@ -6,12 +6,14 @@ outlives the command, so that the last lines before a crash are shown. Python's 
 (tracebacks, progress bars) bypasses it.
 """
 
+import contextlib
 import io
 import logging
 import os
 import re
 import select
 import sys
+from collections.abc import Iterator
 
 from liver_tf.terminal_output import TerminalOutput
 
@@ -31,6 +33,10 @@ _NOISE = re.compile(
     re.VERBOSE,
 )
 
+#: Keras imports these if it can, for wrappers and galleries that no command uses. They take a third
+#: of the time of importing TensorFlow and Keras.
+_NOT_FOR_KERAS = ("matplotlib", "pandas", "sklearn")
+
 #: How an unfinished line begins that may turn out to be noise; any other is forwarded at once.
 _MAY_BE_NOISE = re.compile(rb"[IWE]\d{0,4}( [\d:. ]|$)|[\d-]{10} |WARNING: All|To enable the")
 
@@ -43,7 +49,8 @@ _READ_BYTES = 1 << 16
 def import_tensorflow() -> None:
     """Import TensorFlow and initialise its devices; show only warnings and errors.
 
-    Only for commands, because it redirects file descriptor 2 of the process.
+    Only for commands: it redirects file descriptor 2 of the process, and hides from Keras the
+    optional libraries in ``_NOT_FOR_KERAS``.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if _writes_to_descriptor_2(sys.stderr):
@@ -51,9 +58,24 @@ def import_tensorflow() -> None:
     # A filter instead of a level, because absl resets the level whenever a flag is copied.
     for name in ("absl", "tensorflow"):
         logging.getLogger(name).addFilter(_is_warning)
-    import tensorflow as tf
+    with _hidden(_NOT_FOR_KERAS):
+        import keras  # noqa: F401
+        import tensorflow as tf
 
     tf.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def _hidden(names: tuple[str, ...]) -> Iterator[None]:
+    """Make libraries that are not imported yet seem not to be installed."""
+    hidden = [name for name in names if name not in sys.modules]
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]  # importing it is an ImportError
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 def _is_warning(record: logging.LogRecord) -> bool:

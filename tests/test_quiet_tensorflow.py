@@ -174,3 +174,19 @@ def test_commands_print_no_line_of_tensorflow(lits_set, save_runs, tmp_path, tin
         own = ("note: ", "Next: ", "scan-001: [liver-")
         lines = [line for line in lines if not line.startswith(own)]
         assert (done.returncode, lines) == (0, []), module
+
+
+def test_libraries_that_no_command_needs_are_not_imported_with_tensorflow():
+    program = (
+        "import sys\n"
+        "from liver_tf.quiet_tensorflow import import_tensorflow\n"
+        "import_tensorflow()\n"
+        "import liver_tf.training.finetuning, liver_tf.training.pretraining\n"
+        "print(sorted({'matplotlib', 'pandas', 'sklearn'} & set(sys.modules)))\n"
+        "import matplotlib, sklearn.model_selection\n"
+        "print(matplotlib.__name__, sklearn.__name__)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.splitlines() == ["[]", "matplotlib sklearn"]

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 
 from liver_tf import atomic_files
 from liver_tf.bounded_files import read_json
@@ -48,6 +47,8 @@ def cross_validation(
     Raises:
       Refusal: ``too-few-patients`` if there are fewer groups than folds.
     """
+    from sklearn.model_selection import StratifiedGroupKFold  # 1 s, which training need not wait
+
     entries = sorted(manifest.cases, key=lambda entry: entry.case)
     cases = np.array([entry.case for entry in entries])
     groups = np.array([entry.group for entry in entries])

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import tensorflow as tf
-from scipy import ndimage
 
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.pipeline.batches import BatchSource
@@ -87,5 +86,7 @@ def _drawn(plain: np.ndarray, labels: np.ndarray, label_set: LabelSet) -> np.nda
 
 def _border(region: np.ndarray) -> np.ndarray:
     """Pixels of a region [n, rows, columns] with one of four neighbours outside it."""
+    from scipy import ndimage
+
     cross = ndimage.generate_binary_structure(2, 1)[None]
     return region & ~ndimage.binary_erosion(region, cross)
