@@ -32,7 +32,7 @@ def main(settings: PredictSettings) -> int:
         print(predicted.kept_line(), flush=True)
     for line in (*predicted.caution_lines(), *predicted.error_lines()):
         print(line, file=sys.stderr)
-    if len(predicted.refused) < predicted.scans:
+    if predicted.listed:
         show_next(f"open {settings.output / INDEX}")
     return 1 if predicted.refused else 0
 

@@ -155,7 +155,7 @@ def write_results(
     notes = [
         f"{folder}: {counted(len(labels), 'slice')}, {verdict}, {counted(drawn, 'overlay')}",
         *(f"no {name}: {reason['code']}" for name, reason in missing.items()),
-        *(caution.text.removesuffix(".") for caution in (*findings.cautions, *unwritten)),
+        *([counted(len(cautions), "caution")] if cautions else []),
     ]
     return ScanResults(
         folder, findings.status, findings.diagnosis, rows, "; ".join(notes), cautions

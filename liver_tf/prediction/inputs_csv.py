@@ -12,8 +12,10 @@ from typing import Any
 
 from liver_tf import atomic_files
 from liver_tf.csv_text import csv_text
+from liver_tf.ct.scan import Scan
 from liver_tf.export.scan_results import ScanResults
 from liver_tf.prediction.named_scans import NamedScan
+from liver_tf.prediction.scan_folders import ScanFolders, scan_name
 from liver_tf.refusals import Refusal
 
 COLUMNS = (
@@ -27,9 +29,9 @@ REFUSED, NOT_BEGUN = "refused", "not-begun"
 class InputsCsv:
     """The current table of an output folder, rewritten after every scan.
 
-    Scans of earlier commands keep their rows, unless this command has other results for them. A
-    file of another origin is kept: the table is then ``inputs-2.csv``, ``inputs-3.csv``, ... Every
-    method raises ``OSError`` if the table cannot be read or written.
+    Scans of earlier commands keep their rows. A file of another origin is kept: the table is then
+    ``inputs-2.csv``, ``inputs-3.csv``, ... Every method raises ``OSError`` if the table cannot be
+    read or written.
     """
 
     def __init__(self, output: Path, inputs: Sequence[NamedScan], *, with_paths: bool) -> None:
@@ -37,27 +39,38 @@ class InputsCsv:
         has_paths = with_paths or any(row.get("path") for row in earlier)
         self._columns = (*COLUMNS, "path") if has_paths else COLUMNS
         self._named: list[dict[str, Any]] = [
-            {"scan": scan_name(number), "named_by": scan.named_by, "status": NOT_BEGUN}
-            | ({"path": scan.path} if with_paths else {})
-            for number, scan in enumerate(inputs)
+            {"named_by": scan.named_by} | ({"path": str(scan.path)} if with_paths else {})
+            for scan in inputs
         ]
-        self._rows: dict[str, dict[str, Any]] = {row["scan"]: row for row in earlier}
-        for row in self._named:
-            if not _has_results(self._rows.get(row["scan"])):
-                self._rows[row["scan"]] = row
-        self._save()
+        self._earlier: dict[str, dict[str, Any]] = {row["scan"]: row for row in earlier}
+        self._added: dict[str, dict[str, Any]] = {}
+        self._folders = ScanFolders(output)
+        self.save()
 
     @property
     def rows(self) -> list[dict[str, Any]]:
         """The rows by the names of the scans."""
-        return sorted(self._rows.values(), key=lambda row: (len(row["scan"]), row["scan"]))
+        rows = {**self._earlier, **self._added}
+        taken = set(self._added)
+        for number in range(len(self._added), len(self._named)):
+            name = scan_name(number)
+            # Results at its number are presumed to be its own until it is read.
+            if name in taken or not _has_results(self._earlier.get(name)):
+                name = self._folders.free(number, taken, self._earlier)
+                rows[name] = {"scan": name, **self._named[number], "status": NOT_BEGUN}
+            taken.add(name)
+        return sorted(rows.values(), key=lambda row: (len(row["scan"]), row["scan"]))
 
-    def add(self, number: int, results: ScanResults | None, refusal: Refusal | None) -> None:
-        """Enter the results or the refusal of an input, counted from 0."""
-        row = self._named[number]
+    def next_name(self, scan: Scan | None = None) -> str:
+        """The folder of the next input: with results of this scan if there is one, else free."""
+        number = len(self._added)
+        held = self._folders.holding(scan, number, self._added) if scan else None
+        return held or self._folders.free(number, self._added, self._earlier)
+
+    def add(self, results: ScanResults | None, refusal: Refusal | None) -> str:
+        """Enter the results or the refusal of the next input, until ``save``; returns its scan's name."""
+        row = dict(self._named[len(self._added)])
         if refusal is not None:
-            if refusal.code == "output-exists" and _has_results(self._rows[row["scan"]]):
-                return
             row |= {"status": REFUSED, **refusal.to_json()}
         elif results is not None:
             row |= {
@@ -66,19 +79,27 @@ class InputsCsv:
                 "diagnosis": results.diagnosis,
                 "cautions": len(results.cautions),
             }
-        self._rows[row["scan"]] = row
-        self._save()
+        name = results.folder.name if results else self._refused_before(row) or self.next_name()
+        self._added[name] = {"scan": name, **row}
+        return name
 
-    def _save(self) -> None:
+    def _refused_before(self, row: Mapping[str, Any]) -> str | None:
+        """The name of the input if an earlier command refused it in the same way."""
+        return next(
+            (
+                name
+                for name, each in self._earlier.items()
+                if name not in self._added and row.items() <= each.items()
+            ),
+            None,
+        )
+
+    def save(self) -> None:
+        """Write the file, atomically."""
         rows = [self._columns, *([row.get(name) for name in self._columns] for row in self.rows)]
         # Bytes of a path that are not UTF-8 are escaped.
         text = csv_text(rows).encode("utf-8", "backslashreplace").decode("utf-8")
         atomic_files.write_text(self.path, text)
-
-
-def scan_name(number: int) -> str:
-    """The folder of an input, counted from 0: ``scan-001``, ``scan-002``, ..."""
-    return f"scan-{number + 1:03d}"
 
 
 def _has_results(row: Mapping[str, Any] | None) -> bool:

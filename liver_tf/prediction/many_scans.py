@@ -16,9 +16,9 @@ from liver_tf.inference.cascade import Cascade
 from liver_tf.model.description import precision_for
 from liver_tf.options import OptionError
 from liver_tf.prediction.bad_scans import refusal_of, series_folders
-from liver_tf.prediction.inputs_csv import InputsCsv, scan_name
+from liver_tf.prediction.inputs_csv import InputsCsv
 from liver_tf.prediction.named_scans import NamedScan, named_scans, refuse_input_as_output
-from liver_tf.prediction.one_scan import predict_scan
+from liver_tf.prediction.one_scan import predict_open_scan, read_scan
 from liver_tf.prediction.prediction_settings import PredictSettings, ResultSettings
 from liver_tf.prediction.worklist import INDEX, write_worklist
 from liver_tf.refusals import Refusal, printable
@@ -44,11 +44,14 @@ class PredictedScans:
     """The outcomes of a list of ``scans``, in its order.
 
     ``begun`` is the number of scans that were started: all of them unless the disk was full.
+    ``listed`` is the number of scans with results in the worklist, those of earlier commands
+    included; 0 if it could not be written.
     """
 
     outcomes: tuple[ScanOutcome, ...]
     scans: int
     begun: int
+    listed: int = 0
 
     @property
     def refused(self) -> list[tuple[str, Refusal]]:
@@ -90,7 +93,7 @@ class PredictedScans:
             finished = sum(each.results is not None for each in self.outcomes)
             lines.append(
                 f"disk full: {finished} of {counted(self.scans, 'scan')} complete; "
-                f"{self.scans - self.begun} were not started, from {scan_name(self.begun)} on"
+                f"the last {self.scans - self.begun} were not started"
             )
         return lines
 
@@ -152,7 +155,8 @@ def predict_scans(
 ) -> PredictedScans:
     """Write the results of each scan to ``scan-001``, ``scan-002``, ... below ``output``.
 
-    ``inputs.csv`` is updated after each scan, ``index.html`` and ``results.csv`` at the end. When
+    A scan whose results are there gets their folder, another one that of its number in ``scans``
+    or, if that is taken, the next free one. ``inputs.csv`` is updated after each scan, ``index.html`` and ``results.csv`` at the end. When
     the disk is full, no further scan is started.
 
     Raises:
@@ -180,22 +184,36 @@ def _predict_alone(
     outcomes: list[ScanOutcome] = []
     begun = 0
     for begun, scan in enumerate(progress(scans), 1):
-        folder = output / scan_name(begun - 1)
+        results, refusal = None, None
         try:
-            results = predict_scan(cascade, scan.path, folder, settings, made_by, reading)
-            outcome = ScanOutcome(folder.name, results)
+            results = _predict_one(cascade, scan.path, output, table, settings, made_by, reading)
         except Exception as error:  # of any kind: the remaining scans are processed
-            outcome = ScanOutcome(folder.name, refusal=refusal_of(error, scan.path, output))
+            refusal = refusal_of(error, scan.path, output)
+        outcome = ScanOutcome(table.add(results, refusal), results, refusal)
         outcomes.append(outcome)
         try:
-            table.add(begun - 1, outcome.results, outcome.refusal)
+            table.save()
         except OSError as error:
             outcomes.append(ScanOutcome(table.path.name, refusal=write_refusal(output, error)))
         on_outcome(outcome)  # after the entry: whether it can be shown does not decide
         if any(each.refusal and each.refusal.code == "disk-full" for each in outcomes[-2:]):
             break
+    listed = 0
     try:
-        write_worklist(output, table.rows)
+        listed = write_worklist(output, table.rows)
     except OSError as error:
         outcomes.append(ScanOutcome(INDEX, refusal=write_refusal(output, error)))
-    return PredictedScans(tuple(outcomes), len(scans), begun)
+    return PredictedScans(tuple(outcomes), len(scans), begun, listed)
+
+
+def _predict_one(
+    cascade: Cascade,
+    path: Path,
+    output: Path,
+    table: InputsCsv,
+    settings: ResultSettings,
+    made_by: AlgorithmIdentity | None,
+    reading: ReadingSettings,
+) -> ScanResults:
+    scan = read_scan(path, reading)
+    return predict_open_scan(cascade, scan, output / table.next_name(scan), settings, made_by)

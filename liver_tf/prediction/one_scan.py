@@ -47,6 +47,19 @@ def predict_scan(
       Refusal: The scan cannot be read (see ``read_scan``), or the folder exists with anything else
         (``output-exists``): the results of two scans never share a folder.
     """
+    if not settings.skip_done:
+        refuse_existing(folder)
+    return predict_open_scan(cascade, read_scan(path, reading), folder, settings, made_by)
+
+
+def predict_open_scan(
+    cascade: Cascade,
+    scan: Scan,
+    folder: Path,
+    settings: ResultSettings,
+    made_by: AlgorithmIdentity | None = None,
+) -> ScanResults:
+    """As ``predict_scan``, for a scan that has been read."""
     made_by = made_by or AlgorithmIdentity()
     method = {
         **cascade.facts(),
@@ -56,7 +69,6 @@ def predict_scan(
     layout = {"sr": settings.sr, "segments": settings.segments}
     if not settings.skip_done:
         refuse_existing(folder)
-    scan = read_scan(path, reading)
     if folder.exists():
         return finished_results(
             folder, scan, {"made_by": asdict(made_by), "method": plain(method), "layout": layout}

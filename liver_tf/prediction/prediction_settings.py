@@ -48,7 +48,7 @@ class ResultSettings(FindingSettings):
     skip_done: bool = option(
         True,
         "Keep finished results of the same scan with the same networks and settings in --output; "
-        "otherwise every existing result is refused. The scan is read to compare its pixels.",
+        "with --noskip_done they are refused. The scan is read to compare its pixels.",
     )
     pictures: int = option(6, "Maximum number of overlay images for a scan.", low=0)
     paths_in_table: bool = option(
@@ -82,7 +82,8 @@ class PredictSettings(CascadeSettings):
     )
     output: Path = option(
         PREDICTIONS,
-        "Folder of the results; each input gets a folder scan-001, scan-002, ... in it.",
+        "Folder of the results; each input gets a folder scan-001, scan-002, ... in it. Scans of "
+        "later commands are added.",
     )
     reading: ReadingSettings = part(ReadingSettings)
     results: ResultSettings = part(ResultSettings)

@@ -22,14 +22,19 @@ INDEX, RESULTS = "index.html", "results.csv"
 _OURS = {INDEX: b'<meta name="generator" content="liver_tf">', RESULTS: b"scan,status"}
 
 
-def write_worklist(output: Path, inputs: Sequence[Mapping[str, Any]]) -> None:
+def write_worklist(output: Path, inputs: Sequence[Mapping[str, Any]]) -> int:
     """Write both files, atomically; raises ``OSError``.
 
     Args:
       inputs: Rows of ``inputs.csv``.
+
+    Returns:
+      The number of scans on the page that have results; 0 if ``index.html`` is another page.
     """
     entries = [_entry(output, row) for row in inputs]
+    listed = 0
     if is_ours(output / INDEX, _OURS[INDEX]):
+        listed = sum(entry["done"] for entry in entries)
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(Path(__file__).parent),
             autoescape=True,
@@ -40,7 +45,7 @@ def write_worklist(output: Path, inputs: Sequence[Mapping[str, Any]]) -> None:
         page = environment.get_template("worklist.html.jinja").render(
             entries=entries,
             notices=_notices(entry["notice"] for entry in entries),
-            done=sum(entry["done"] for entry in entries),
+            done=listed,
         )
         atomic_files.write_text(output / INDEX, page)
     if is_ours(output / RESULTS, _OURS[RESULTS]):
@@ -48,6 +53,7 @@ def write_worklist(output: Path, inputs: Sequence[Mapping[str, Any]]) -> None:
         columns = dict.fromkeys(["scan", "status", *(name for row in rows for name in row)])
         table = [list(columns), *([row.get(name) for name in columns] for row in rows)]
         atomic_files.write_text(output / RESULTS, csv_text(table))
+    return listed
 
 
 def is_ours(path: Path, sign: bytes) -> bool:

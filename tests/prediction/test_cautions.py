@@ -48,13 +48,19 @@ def table(path):
 
 def test_cautions_are_printed_at_the_end_and_counted(runs, tmp_path, volumes, command, capsys):
     assert command(predict, *line(runs, tmp_path / "out", *volumes)) == 0
-    lines = capsys.readouterr().err.splitlines()
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
     scans = [
         [line for line in lines if line.startswith(f"scan-00{number}: [")] for number in (1, 2)
     ]
     assert scans[1][0].startswith("scan-002: [nifti-no-orientation] neither sform nor qform")
     counts = [row["cautions"] for row in table(tmp_path / "out/inputs.csv")]
     assert counts == [str(len(each)) for each in scans]
+    for number, each in zip((1, 2), scans, strict=True):  # the line of a scan counts them
+        (summary,) = (line for line in out.splitlines() if f"/scan-00{number}: " in line)
+        assert f"; {len(each)} caution" in summary
+        for caution in each:
+            assert caution.split("] ")[1].removesuffix(".") not in out
 
 
 class Terminal(io.StringIO):

@@ -55,7 +55,7 @@ def test_no_scan_is_begun_after_the_disk_is_full(intensity_cascade, tmp_path, re
     lines = predicted.error_lines()
     assert "[file-missing]" in lines[0]
     assert "[disk-full]" in lines[1]
-    end = "1 of 5 scans complete; 2 were not started, from scan-004 on"
+    end = "1 of 5 scans complete; the last 2 were not started"
     assert lines[-1] == f"disk full: {end}"
 
 
@@ -102,4 +102,4 @@ def test_finished_scans_are_kept_on_a_disk_that_is_full(save_runs, tmp_path):
     assert "[file-missing]" in err
     assert "scan-003: " in err
     assert "[disk-full]" in err
-    assert "1 of 5 scans complete; 2 were not started, from scan-004 on" in err
+    assert "1 of 5 scans complete; the last 2 were not started" in err

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from liver_tf import atomic_files
+from liver_tf.export.scan_results import ScanResults
 from liver_tf.folder_lock import locked_folder
 from liver_tf.inference import postprocessing
 from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.options import OptionError
 from liver_tf.prediction import many_scans
 from liver_tf.prediction import named_scans as scan_lists
+from liver_tf.prediction.inputs_csv import InputsCsv
 from liver_tf.prediction.named_scans import NamedScan, named_scans, refuse_input_as_output
 from liver_tf.prediction.one_scan import read_scan
 from liver_tf.refusals import Refusal
@@ -201,13 +203,89 @@ def test_the_same_command_resumes_and_counts_what_is_kept(runs, tmp_path, comman
     assert (output / "scan-001" / "lesions.json").read_bytes() == lesions
     assert (output / "inputs.csv").read_text().startswith(rows)
     assert (output / "scan-002" / "lesions.json").is_file()
-    # The other scan is now the first input, and its folder holds results of the first scan.
-    assert command(predict, *arguments(runs, output, tmp_path / "series")) == 1
+    # The other scan is now the first input; its results are those in the second folder.
+    assert command(predict, *arguments(runs, output, tmp_path / "series")) == 0
     captured = capsys.readouterr()
-    assert "[output-exists]" in captured.err
-    assert "found the results of another scan" in captured.err
-    assert "Next:" not in captured.err
-    assert (output / "inputs.csv").read_text().startswith(rows)
+    assert f"{output}/scan-002: kept, finished before" in captured.out
+    assert sorted(path.name for path in output.glob("scan-*")) == ["scan-001", "scan-002"]
+    assert (output / "scan-001" / "lesions.json").read_bytes() == lesions
+
+
+def write_shifted(path, shift):
+    """The phantom as another scan: some HU brighter."""
+    return ct_files.write_nifti(path, *ct_files.as_lps_file(ct_files.phantom_hu() + shift))
+
+
+def statuses(output):
+    with open(output / "inputs.csv", encoding="utf-8", newline="") as file:
+        return [(row["scan"], row["named_by"], row["code"]) for row in csv.DictReader(file)]
+
+
+def test_scans_of_later_commands_are_added_to_the_folder(runs, tmp_path, command, capsys):
+    """One after the other without another --output, a foreign folder, two at once, in any order."""
+    first, second, third, fourth = (
+        write_shifted(tmp_path / f"{shift}.nii", shift) for shift in range(4)
+    )
+    output = tmp_path / "out"
+    (output / "scan-002").mkdir(parents=True)
+    (output / "scan-002" / "own.txt").write_text("foreign")
+    for path in (first, second, first, second):
+        assert command(predict, *arguments(runs, output, path)) == 0
+        assert capsys.readouterr().err.splitlines()[-1] == f"Next: open {output}/index.html"
+    assert [path.name for path in (output / "scan-002").iterdir()] == ["own.txt"]
+    written = (output / "scan-001" / "lesions.json").read_bytes()
+    assert command(predict, *arguments(runs, output, third, fourth)) == 0
+    assert command(predict, *arguments(runs, output, fourth, second, third, first)) == 0
+    out = capsys.readouterr().out
+    assert "4 of 4 scans kept, finished before" in out
+    folders = [line.split(":")[0][-8:] for line in out.splitlines() if ": kept" in line]
+    assert folders == ["scan-005", "scan-003", "scan-004", "scan-001"]
+    assert (output / "scan-001" / "lesions.json").read_bytes() == written
+    assert "<h1>4 scans, 4 with results</h1>" in (output / "index.html").read_text()
+
+
+def test_a_refused_input_is_in_the_worklist_beside_earlier_results(
+    runs, tmp_path, command, capsys
+):
+    scan = write_shifted(tmp_path / "scan.nii", 0)
+    output = tmp_path / "out"
+    assert command(predict, *arguments(runs, output, scan)) == 0
+    (row,) = statuses(output)
+    for _ in range(2):  # the same refusal has one row
+        assert command(predict, *arguments(runs, output, scan, type_threshold=0.9)) == 1
+        err = capsys.readouterr().err
+        assert "made with other networks or settings (type_threshold)" in err
+        assert err.splitlines()[-1] == f"Next: open {output}/index.html"
+        assert statuses(output) == [row, ("scan-002", "input 1", "output-exists")]
+    assert "<h1>2 scans, 1 with results</h1>" in (output / "index.html").read_text()
+    # A new scan leaves the row of the refused one.
+    other = write_shifted(tmp_path / "other.nii", 1)
+    assert command(predict, *arguments(runs, output, other)) == 0
+    assert [name for name, *_ in statuses(output)] == ["scan-001", "scan-002", "scan-003"]
+    # A first scan that is missing leaves no page of results to open.
+    assert command(predict, *arguments(runs, tmp_path / "none", tmp_path / "nowhere")) == 1
+    assert "Next:" not in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_inputs_that_were_not_begun_are_listed_after_earlier_scans(tmp_path):
+    """A killed command: the rows of earlier scans stay, the others have free numbers."""
+    inputs = [NamedScan(tmp_path / name, f"input {name}") for name in "123"]
+    table = InputsCsv(tmp_path, inputs[:1], with_paths=False)
+    (tmp_path / "scan-001").mkdir()
+    table.add(ScanResults(tmp_path / "scan-001", "no-lesion-found", "healthy", [], ""), None)
+    table.save()
+    table = InputsCsv(tmp_path, inputs, with_paths=False)
+    assert [row["status"] for row in table.rows] == ["no-lesion-found", "not-begun", "not-begun"]
+    # The first one turns out to be another scan.
+    name = table.next_name()
+    assert name == "scan-002"
+    table.add(ScanResults(tmp_path / name, "lesions-found", "cyst", [], ""), None)
+    assert [(row["named_by"], row["status"]) for row in table.rows] == [
+        ("input 1", "no-lesion-found"),
+        ("input 1", "lesions-found"),
+        ("input 2", "not-begun"),
+        ("input 3", "not-begun"),
+    ]
 
 
 def test_unexpected_errors_stop_one_scan_only(runs, tmp_path, command, capsys, monkeypatch):

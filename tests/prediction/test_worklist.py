@@ -60,7 +60,9 @@ def test_a_worklist_of_two_commands(runs, tmp_path, command):
     assert [row for row in lesions if row["status"] != "refused"] == expected
     assert [row["scan"] for row in lesions if row["status"] == "refused"] == ["scan-002"]
     # The finished scans keep their lines; the refused one has results now.
-    assert command(predict, *line, f"--input={volume}", f"--input={volume}") == 0
+    stored, affine = ct_files.as_lps_file(ct_files.phantom_hu() + 1)
+    other = ct_files.write_nifti(tmp_path / "other.nii.gz", stored, affine)
+    assert command(predict, *line, f"--input={volume}", f"--input={other}") == 0
     inputs = rows_of(output / "inputs.csv")
     assert [row["scan"] for row in inputs] == ["scan-001", "scan-002", "scan-003"]
     assert {row["status"] for row in inputs} == {"lesions-found"}
