@@ -13,10 +13,10 @@ import math
 import operator
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from liver_tf.bundled_networks import run_named
 
@@ -181,7 +181,12 @@ class Options:
     """Base of configuration dataclasses: checks every option, and converts paths and tuples.
 
     A subclass that checks more calls ``super().__post_init__()`` first.
+
+    Attributes:
+      given: Names of the options that the caller set, not in a flag file; see ``of``.
     """
+
+    given: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         for field, found in _fields_of(type(self)):  # type: ignore[arg-type]
@@ -225,7 +230,13 @@ class Options:
             for one in options_of(cls):
                 if one.required and one.name not in values:
                     raise OptionError(one.name, "must be given")
-        return _built(cls, settings, {}, values)
+        built = _built(cls, settings, {}, values)
+        return built.with_given(settings.given if settings and not values else tuple(values))
+
+    def with_given(self, names: Iterable[str]) -> Self:
+        """The same configuration; these options are those that the caller set."""
+        object.__setattr__(self, "given", tuple(names))
+        return self
 
 
 def _built(cls: type, settings: Any, defaults: Mapping[str, Any], values: Mapping[str, Any]) -> Any:

@@ -27,7 +27,10 @@ def parse(cls: type[_Settings], arguments: Sequence[str]) -> _Settings:
     Raises:
       OptionError: A flag is unknown, missing although required, or has an invalid value.
     """
-    return cls.of(**parse_values(cls, arguments))
+    settings = cls.of(**parse_values(cls, arguments))
+    direct = {argument.lstrip("-").partition("=")[0] for argument in arguments}
+    names = (option.name for option in options_of(cls))
+    return settings.with_given(name for name in names if {name, f"no{name}"} & direct)
 
 
 def check_flags(cls: type[Options], arguments: Sequence[str]) -> None:
@@ -54,7 +57,7 @@ def load_settings(cls: type[_Settings], *flag_files: str | Path, **options: Any)
       >>> load_settings(FinetuneSettings, "hier_freeze.flags", records="tfrecords/sheba_roi")
     """
     arguments = [f"--flagfile={name}" for name in flag_files]
-    return cls.of(**{**parse_values(cls, arguments), **options})
+    return cls.of(**{**parse_values(cls, arguments), **options}).with_given(options)
 
 
 def parse_values(cls: type[Options], arguments: Sequence[str]) -> dict[str, Any]:

@@ -29,7 +29,9 @@ class ScanFolders:
         for name in sorted(filter(_NAME.fullmatch, self._names), key=lambda name: int(name[5:])):
             # Anything else is no result of a scan that can be identified.
             with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
-                self._by_hash.setdefault(read_json(output / name / JSON)[SCAN_HASH], []).append(name)
+                self._by_hash.setdefault(read_json(output / name / JSON)[SCAN_HASH], []).append(
+                    name
+                )
 
     def __contains__(self, name: str) -> bool:
         return name in self._names

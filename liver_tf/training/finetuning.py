@@ -70,8 +70,8 @@ def finetune(
     )
     check_transfer(before, manifest, settings.pretrained)
     plan = make_plan(settings, before.kind, manifest, before.architecture, protocol)
-    print(plan.text(), flush=True)
     if settings.dry_run:
+        print(plan.text(), flush=True)
         return settings.run
     split = _split(settings, manifest)
     on_test = settings.validation == TEST_FOLD

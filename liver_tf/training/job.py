@@ -249,6 +249,7 @@ def carry_out(
         if replicas.from_chief(lambda: _open(job, folder, identity, earlier_data)):
             print(f"{folder}: already finished, nothing to do")
             return
+        print(job.plan.text(), flush=True)
         check_shards(settings.records, job.plan.manifest)
         setup = _setup(job, {} if shared is None else shared)
         replicas.from_chief(lambda: prepare(setup.model))
@@ -290,7 +291,7 @@ def _open(
 ) -> bool:
     """Write or check ``run.json`` and ``seen.json``; return whether the run is finished."""
     versions = {"liver_tf": __version__, "tensorflow": tf.__version__, "keras": keras.__version__}
-    caution = open_run(folder, identity, versions)
+    caution = open_run(folder, identity, versions, job.plan.settings.given)
     if caution:
         print(f"note: {caution}")
     save_training_cases(folder, job.plan.kind, job.plan.manifest, job.split, earlier_data)

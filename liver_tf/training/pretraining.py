@@ -53,8 +53,9 @@ def pretrain(settings: PretrainSettings | None = None, /, **options: Any) -> Pat
         )
     protocol = Protocol(f"pretrain_{settings.network}", SCRATCH, (settings.schedule,))
     plan = make_plan(settings, settings.network, manifest, settings.architecture, protocol)
-    print(plan.text(), flush=True)
-    if not settings.dry_run:
+    if settings.dry_run:
+        print(plan.text(), flush=True)
+    else:
         carry_out(Job.of(plan, _split(settings, manifest), computation), settings.run)
     return settings.run
 

@@ -244,9 +244,7 @@ def test_scans_of_later_commands_are_added_to_the_folder(runs, tmp_path, command
     assert "<h1>4 scans, 4 with results</h1>" in (output / "index.html").read_text()
 
 
-def test_a_refused_input_is_in_the_worklist_beside_earlier_results(
-    runs, tmp_path, command, capsys
-):
+def test_a_refused_input_is_in_the_worklist_beside_earlier_results(runs, tmp_path, command, capsys):
     scan = write_shifted(tmp_path / "scan.nii", 0)
     output = tmp_path / "out"
     assert command(predict, *arguments(runs, output, scan)) == 0

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from liver_tf.command_line.flags_of_options import load_settings, parse
 from liver_tf.refusals import Refusal
 from liver_tf.training.run_identity import open_run
+from liver_tf.training.training_settings import FinetuneSettings
 
 
 def test_a_damaged_run_json_is_refused(tmp_path):
@@ -14,79 +16,92 @@ def test_a_damaged_run_json_is_refused(tmp_path):
         open_run(tmp_path, {"a": 1})
 
 
-def test_resuming_with_other_arguments_is_refused_with_the_differences(tmp_path):
-    identity = {
-        "seed": 0,
-        "split": {"test": [f"case-{number:012d}" for number in range(9)]},
-        "protocol": {
-            "cycles": [
-                {"fixed": [], "learning_rate": 5e-5, "epochs": 80, "batch_size": 1, "x": 1},
-                {"fixed": ["enc1"], "learning_rate": 5e-5, "epochs": 80, "batch_size": 1},
-            ]
-        },
+def cycle(epochs=80, fixed=(), **more):
+    return {"fixed": list(fixed), "learning_rate": 5e-5, "epochs": epochs, **more}
+
+
+def identity(records="a", cases=9, seed=0, cycles=(), image_size=256, **augmentation):
+    return {
+        "data_fingerprint": records,
+        "split": {"training": [f"{records}{n}" for n in range(cases)], "test": [records]},
+        "augmentation": augmentation,
+        "sampling": {"resample": False},
+        "task": {"mean_hu": float(cases), "class_weights": [1.0, float(cases)]},
+        "seed": seed,
+        "protocol": {"name": "p", "start": "scratch", "cycles": list(cycles)},
+        "architecture": {"image_size": image_size, "momentum": 0.99},
     }
 
-    def change(edit):
-        other = json.loads(json.dumps(identity))
-        edit(other)
-        with pytest.raises(Refusal) as caught:
-            open_run(tmp_path, other)
-        assert caught.value.code == "run-differs"
-        return caught.value.found
 
-    open_run(tmp_path, identity)
-    open_run(tmp_path, identity)
-    assert change(lambda changed: changed.update(seed=1)) == "seed: 0 before, 1 now"
-    assert change(lambda changed: changed.pop("seed")) == "seed: 0 before, null now"
-    cycles = "protocol.cycles"
-    assert (
-        change(lambda changed: changed["protocol"]["cycles"][1].update(fixed=["enc1", "enc2"]))
-        == f'{cycles}[2].fixed: ["enc1"] before, ["enc1", "enc2"] now'
+def differences(folder, *given, **changes):
+    with pytest.raises(Refusal) as caught:
+        open_run(folder, identity(**changes), given=given)
+    assert caught.value.code == "run-differs"
+    return caught.value.found
+
+
+def test_resuming_with_other_arguments_is_refused_with_the_differences(tmp_path):
+    two = [cycle(x=1), cycle(fixed=["enc1"])]
+    open_run(tmp_path, identity(cycles=two))
+    assert open_run(tmp_path, identity(cycles=two)) is None
+    longer = [cycle(x=1), cycle(fixed=["enc1", "enc2"])]
+    text = differences(tmp_path, cycles=longer)
+    assert text == "protocol: --cycle (cycle 2): enc1 before, enc1-enc2 now"
+    assert differences(tmp_path, cycles=[cycle(epochs=3, x=2), two[1]]) == (
+        "optimisation: --epochs (cycle 1): 80 before, 3 now; "
+        "protocol.cycles.x (cycle 1): 1 before, 2 now"
     )
-    assert (
-        change(lambda changed: changed["protocol"]["cycles"][0].update(x=2, epochs=3))
-        == f"{cycles}[1].epochs: 80 before, 3 now; {cycles}[1].x: 1 before, 2 now"
+    assert differences(tmp_path, cycles=two[:1]) == (
+        "protocol: --cycle (number 2): one before, none now"
     )
-    assert change(lambda changed: changed["protocol"]["cycles"].pop()).startswith(f"{cycles}[2]: ")
-    assert (
-        change(lambda changed: changed["split"]["test"].__setitem__(8, "another"))
-        == 'split.test[9]: "case-000000000008" before, "another" now'
+    assert json.loads((tmp_path / "run.json").read_text()) == identity(cycles=two)
+
+
+def test_differences_are_grouped_by_kind_and_named_by_flag(tmp_path):
+    cycles = [cycle(fixed=["enc1"][:n]) for n in range(3)]
+    open_run(tmp_path, identity(cycles=cycles))
+    other = [each | {"epochs": 3, "schedule": "cosine"} for each in cycles]
+    assert differences(tmp_path, cycles=other, image_size=64, zoom=0.1, seed=1) == (
+        "data: --seed: 0 before, 1 now; "
+        "network: --image_size: 256 before, 64 now; "
+        # One flag that all cycles share is one difference.
+        "optimisation: --epochs (cycle 1, 2, 3): 80 before, 3 now; "
+        "--learning_rate_schedule (cycle 1, 2, 3): null before, cosine now; "
+        "augmentation: --zoom: null before, 0.1 now"
     )
-    assert json.loads((tmp_path / "run.json").read_text()) == identity
-
-
-def test_differences_are_grouped_and_consequences_left_out(tmp_path):
-    def identity(epochs=80, records="a", cases=9, **augmentation):
-        cycle = {"learning_rate": 5e-5, "epochs": epochs}
-        return {
-            "architecture": {"image_size": 256},
-            "augmentation": augmentation,
-            "data_fingerprint": records,
-            "protocol": {"cycles": [{**cycle, "fixed": ["enc1"][:n]} for n in range(3)]},
-            "split": {"training": [f"{records}{n}" for n in range(cases)], "test": [records]},
-            "task": {"mean_hu": float(cases)},
-        }
-
-    open_run(tmp_path, identity(b=1))
-
-    def found(**changes):
-        with pytest.raises(Refusal) as caught:
-            open_run(tmp_path, identity(**changes))
-        return caught.value.found
-
-    # One flag that all cycles share is one difference.
-    assert found(b=1, epochs=3) == "protocol.cycles[1,2,3].epochs: 80 before, 3 now"
     # Other records have other cases and statistics: the records are what the user changed.
-    records = 'data_fingerprint: "a" before, "b" now'
-    assert found(b=1, records="b", cases=8) == f"{records}; accordingly also split and task"
-    # What decides others comes first; a long list ends with a number.
-    many = found(records="b", epochs=3, **dict.fromkeys("cdefghij", 0)).split("; ")
-    assert many[0] == records
-    assert many[1:3] == ["augmentation.b: 1 before, null now", "augmentation.c: null before, 0 now"]
-    assert many[-2:] == ["and 3 more differences", "accordingly also split"]
-    assert len(many) == 10
+    text = differences(tmp_path, cycles=cycles, records="b", cases=8)
+    assert text == "data: --records: other records; accordingly also split and task"
     # A split that differs by itself is shown.
-    assert found(b=1, cases=8).startswith('split.training: ["a0", ')
+    text = differences(tmp_path, cycles=cycles, cases=8)
+    assert text.startswith("data: patients: another split (--folds_file, --validation_share); mean")
+
+
+def test_what_the_user_set_is_listed_first_and_never_left_out(tmp_path):
+    open_run(tmp_path, identity())
+    ranges = ("rotation_degrees", "zoom", "shift", "flip", "noise_hu", "gain", "offset_hu", "gamma")
+    changes = {"image_size": 64, "seed": 1, **dict.fromkeys(ranges, 0)}
+    text = differences(tmp_path, **changes)
+    assert text.startswith("data: --seed")
+    assert "--gamma" not in text
+    assert text.endswith("; and 2 more differences")
+    text = differences(tmp_path, "gamma", "image_size", **changes)
+    assert text.startswith("network: --image_size: 256 before, 64 now; augmentation: --gamma: ")
+    assert text.endswith("; and 2 more differences")
+    # Also what otherwise is a consequence of something else.
+    text = differences(tmp_path, "balance", records="b", cases=8)
+    assert text.startswith("optimisation: class weights: [1.0, 9.0] before, [1.0, 8.0] now; data: ")
+
+
+def test_flags_of_the_command_line_are_those_the_user_set(tmp_path):
+    file = tmp_path / "own.flags"
+    file.write_text("--cycle=none\n--epochs=3\n")
+    line = [f"--flagfile={file}", "--seed=1", "--nodeterministic", "--fold", "2"]
+    assert set(parse(FinetuneSettings, line).given) == {"seed", "deterministic", "fold"}
+    settings = load_settings(FinetuneSettings, file, fold=1)
+    assert settings.given == ("fold",)
+    assert FinetuneSettings.of(settings).given == ("fold",)
+    assert FinetuneSettings.of(settings, seed=1).given == ("seed",)
 
 
 def test_resuming_with_other_library_versions_gives_a_caution(tmp_path):
@@ -97,9 +112,7 @@ def test_resuming_with_other_library_versions_gives_a_caution(tmp_path):
     assert resume("2.21") is None
     assert resume("2.21") is None
     caution = resume("2.22")
-    assert (
-        'other versions (tensorflow: "2.21" before, "2.22" now): its weights may differ' in caution
-    )
+    assert "other versions (tensorflow 2.21 before, 2.22 now): its weights may differ" in caution
     assert json.loads((tmp_path / "run.json").read_text())["versions"]["tensorflow"] == "2.21"
-    with pytest.raises(Refusal, match="seed: 0 before, 1 now"):
+    with pytest.raises(Refusal, match="data: --seed: 0 before, 1 now"):
         open_run(tmp_path, {"seed": 1}, {"tensorflow": "2.21", "keras": "3"})
