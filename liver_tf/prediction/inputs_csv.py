@@ -30,7 +30,7 @@ class InputsCsv:
     """The current table of an output folder, rewritten after every scan.
 
     Scans of earlier commands keep their rows. A file of another origin is kept: the table is then
-    ``inputs-2.csv``, ``inputs-3.csv``, ... Every method raises ``OSError`` if the table cannot be
+    ``inputs-2.csv``, ``inputs-3.csv``, ... Raises ``OSError`` if the table cannot be
     read or written.
     """
 
@@ -68,7 +68,10 @@ class InputsCsv:
         return held or self._folders.free(number, self._added, self._earlier)
 
     def add(self, results: ScanResults | None, refusal: Refusal | None) -> str:
-        """Enter the results or the refusal of the next input, until ``save``; returns its scan's name."""
+        """Enter the results or the refusal of the next input; returns the name of its scan.
+
+        The file is not written before ``save``.
+        """
         row = dict(self._named[len(self._added)])
         if refusal is not None:
             row |= {"status": REFUSED, **refusal.to_json()}

@@ -156,8 +156,9 @@ def predict_scans(
     """Write the results of each scan to ``scan-001``, ``scan-002``, ... below ``output``.
 
     A scan whose results are there gets their folder, another one that of its number in ``scans``
-    or, if that is taken, the next free one. ``inputs.csv`` is updated after each scan, ``index.html`` and ``results.csv`` at the end. When
-    the disk is full, no further scan is started.
+    or, if that is taken, the next free one. ``inputs.csv`` is updated after each scan,
+    ``index.html`` and ``results.csv`` at the end. When the disk is full, no further scan is
+    started.
 
     Raises:
       Refusal: ``output-busy`` if another process writes to the folder; ``disk-full``,
@@ -183,7 +184,8 @@ def _predict_alone(
         table = InputsCsv(output, scans, with_paths=settings.paths_in_table)
     outcomes: list[ScanOutcome] = []
     begun = 0
-    for begun, scan in enumerate(progress(scans), 1):
+    for scan in progress(scans):
+        begun += 1
         results, refusal = None, None
         try:
             results = _predict_one(cascade, scan.path, output, table, settings, made_by, reading)
