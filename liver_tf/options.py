@@ -27,7 +27,8 @@ class OptionError(ValueError):
     """An option has a value that it cannot take.
 
     Attributes:
-      option: Name of the option and of its flag; None if several options contradict each other.
+      option: Name of the option and of its flag, or names separated by ", "; None if several
+        options contradict each other.
     """
 
     def __init__(self, option: str | None, problem: str) -> None:
@@ -36,7 +37,10 @@ class OptionError(ValueError):
 
     def as_flag(self) -> str:
         """The message in terms of flags, for the command line."""
-        return str(self) if self.option is None else f"--{self}"
+        if self.option is None:
+            return str(self)
+        names = ", ".join(f"--{name}" for name in self.option.split(", "))
+        return names + str(self).removeprefix(self.option)
 
 
 @dataclass(frozen=True)
@@ -206,6 +210,19 @@ class Options:
                 del fields[field.name]
         return fields
 
+    def flag_of(self, path: Path) -> str | None:
+        """The name of the option with this path as its value, or as one of its values."""
+        for field, found in _fields_of(type(self)):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if not isinstance(found, Option):
+                name = value.flag_of(path)
+            else:
+                is_path = found.kind is Path and path in (value if found.many else (value,))
+                name = found.name if is_path else None
+            if name is not None:
+                return name
+        return None
+
     def check_complete(self) -> None:
         """Check what can be checked before slow imports and files; raises ``OptionError``.
 
@@ -227,9 +244,10 @@ class Options:
         if unknown:
             raise OptionError(unknown[0], f"{cls.__name__} has no such option")
         if settings is None:
-            for one in options_of(cls):
-                if one.required and one.name not in values:
-                    raise OptionError(one.name, "must be given")
+            required = (one.name for one in options_of(cls) if one.required)
+            missing = [name for name in required if name not in values]
+            if missing:
+                raise OptionError(", ".join(missing), "must be given")
         built = _built(cls, settings, {}, values)
         return built.with_given(settings.given if settings and not values else tuple(values))
 

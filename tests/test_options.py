@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from liver_tf.node.node_settings import ListenSettings
 from liver_tf.options import REQUIRED, OptionError, Options, check_each, option, options_of, part
+from liver_tf.prediction.prediction_settings import PredictSettings
+from liver_tf.training.training_settings import PretrainSettings
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,28 @@ def test_options_by_name_reach_the_parts():
 def test_a_required_option_must_be_given():
     with pytest.raises(OptionError, match="records: must be given"):
         Training.of(epochs=4)
+
+
+def test_all_missing_options_are_named_at_once():
+    with pytest.raises(OptionError, match=r"^records, network, run: must be given$") as caught:
+        PretrainSettings.of(epochs=4)
+    assert caught.value.as_flag() == "--records, --network, --run: must be given"
+
+
+def test_the_option_of_a_path(tmp_path):
+    settings = PredictSettings.of(model=["a", "b"], liver_run="c", input=["d"])
+    expected = {"a": "model", "b": "model", "c": "liver_run", "d": "input", "e": None}
+    assert {path: settings.flag_of(Path(path)) for path in expected} == expected
+
+
+def test_predict_and_listen_share_the_option_of_the_lesion_runs():
+    found = [
+        next(option for option in options_of(settings) if option.name == "model")
+        for settings in (PredictSettings, ListenSettings)
+    ]
+    assert found[0].spec is found[1].spec
+    with pytest.raises(OptionError, match="model: a run is named twice"):
+        ListenSettings.of(model=["a", "a"], allow=["PACS"])
 
 
 def test_defaults_of_a_part_are_those_of_the_whole():

@@ -4,7 +4,7 @@ In the paper: a lesion network on a small set with lesion types. A protocol is a
 --cycle=... for every cycle, which names the frozen blocks.
 """
 
-from liver_tf.command_line.invocation import show_next, suggest
+from liver_tf.command_line.invocation import suggest, suggest_real_run
 from liver_tf.command_line.run_command import run
 from liver_tf.training.training_settings import FinetuneSettings
 
@@ -15,7 +15,8 @@ def main(settings: FinetuneSettings) -> int:
 
     run_folder = finetune(settings)
     if settings.dry_run:
-        show_next("the same command without --dry_run")
+        dry_only = ["base_filters"] if settings.base_filters else []
+        suggest_real_run(settings.missing_inputs(), dry_only)
     elif load_description(settings.pretrained).kind == "liver":
         suggest("predict", liver_run=run_folder, input="SCAN")
     elif settings.folds_file is None:

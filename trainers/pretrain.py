@@ -1,6 +1,6 @@
 """Train a liver or a lesion network from new weights on a large record set (LiTS in the paper)."""
 
-from liver_tf.command_line.invocation import show_next, suggest
+from liver_tf.command_line.invocation import suggest, suggest_real_run
 from liver_tf.command_line.run_command import run
 from liver_tf.training.training_settings import PretrainSettings
 
@@ -10,7 +10,7 @@ def main(settings: PretrainSettings) -> int:
 
     pretrain(settings)
     if settings.dry_run:
-        show_next("the same command without --dry_run")
+        suggest_real_run(settings.missing_inputs())
     elif settings.network == "liver":
         output = f"{settings.records}_roi"
         suggest("make_rois", input=settings.records, liver_run=settings.run, output=output)

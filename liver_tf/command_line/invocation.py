@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,18 @@ def command_line(name: str, **flags: Any) -> str:
 def suggest(name: str, note: str = "", /, **flags: Any) -> None:
     """Print the next command on standard error, so that output in a pipe or a file lacks it."""
     show_next(command_line(name, **flags) + (f" ({note})" if note else ""))
+
+
+def suggest_real_run(missing: Sequence[str], also: Sequence[str] = ()) -> None:
+    """Print what follows a dry run: its inputs, if some do not exist yet, and the run itself.
+
+    Args:
+      missing: Flags of inputs that do not exist.
+      also: Further flags that are for a dry run only.
+    """
+    first = f"create {', '.join(missing)}, then " if missing else ""
+    flags = " and ".join(f"--{name}" for name in ("dry_run", *also))
+    show_next(f"{first}the same command without {flags}")
 
 
 def show_next(step: str) -> None:

@@ -51,7 +51,8 @@ def run(main: Main, *, tensorflow: bool = True) -> typing.NoReturn:
 def execute(main: Main, arguments: Sequence[str], *, tensorflow: bool = True) -> int:
     """Call ``main`` with the configuration given by the arguments; returns the exit status.
 
-    A refusal becomes one line on standard error and status 1; raises ``OptionError`` as ``parse``.
+    A refusal becomes one line on standard error, with the flag whose value was refused, and status
+    1; raises ``OptionError`` as ``parse``.
     """
     settings = parse(settings_class(main), arguments)
     settings.check_complete()
@@ -66,7 +67,8 @@ def execute(main: Main, arguments: Sequence[str], *, tensorflow: bool = True) ->
         with file_errors_as_refusals():
             return main(settings)
     except Refusal as refusal:
-        print(refusal.text_with_path(), file=sys.stderr)
+        flag = settings.flag_of(refusal.path) if refusal.path else None
+        print((f"--{flag}=" if flag else "") + refusal.text_with_path(), file=sys.stderr)
     except TrainingStopped as stopped:
         print(f"training stopped: {stopped}", file=sys.stderr)
     return 1

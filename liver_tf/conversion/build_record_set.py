@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from liver_tf.conversion.source_settings import SourceSettings
 from liver_tf.counted import counted
 from liver_tf.ct.window import DEFAULT_WINDOW
+from liver_tf.default_paths import FOLDS
 from liver_tf.folder_lock import is_around
 from liver_tf.labels import LITS
 from liver_tf.options import REQUIRED, OptionError, option
@@ -57,7 +58,7 @@ class ConvertSettings(SourceSettings):
         choices=ENCODINGS,
     )
     folds: int = option(
-        3, "Lesion types: number of folds of the cross-validation; 1 writes no folds.", low=1
+        FOLDS, "Lesion types: number of folds of the cross-validation; 1 writes no folds.", low=1
     )
     validation_share: float = option(
         0.2,

@@ -77,3 +77,22 @@ class CascadeSettings(Options):
             decision=self.decision,
             in_liver_only=self.in_liver_only,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings(CascadeSettings):
+    """The lesion networks of a command that predicts scans."""
+
+    model: tuple[Path, ...] = option(
+        (),
+        "Fine-tuned run. The probabilities of several are averaged, e.g. those of all folds. "
+        "Default: the network in the package that outlines lesions (see --types).",
+        repeated=True,
+        bundled=LESION,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "model", self.runs_or_bundled(self.model))
+        if len({model.resolve() for model in self.model}) < len(self.model):
+            raise OptionError("model", "a run is named twice; it would count twice in the average")

@@ -97,8 +97,8 @@ def load_description(folder: Path) -> Description:
             folder,
             expected=f"a finished run with {run_files.DESCRIPTION} and {run_files.WEIGHTS}",
             found="a folder without them" if folder.is_dir() else "no such folder",
-            remedy="Name another run (--liver_run, --model, --run, --pretrained), or train this "
-            "one; the same command resumes an interrupted run.",
+            remedy="Name another run, or train this one; the same command resumes an interrupted "
+            "run.",
         )
     checksums.verify(folder, run_files.DESCRIPTION, run_files.IDENTITY)
     try:
@@ -127,8 +127,8 @@ def _not_bundled(folder: Path) -> Refusal:
         folder,
         expected=f"one of the networks {', '.join(NETWORKS)} in the package",
         found=f"a package with {', '.join(available()) or 'none of them'}",
-        remedy="Name a run of your own (--liver_run, --model, --run, --pretrained), or train the "
-        "networks of the package with python -m trainers.train_weights.",
+        remedy="Name a run of your own, or train the networks of the package with python -m "
+        "trainers.train_weights.",
     )
 
 

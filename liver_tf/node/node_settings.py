@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from liver_tf.bundled_networks import LESION
-from liver_tf.inference.cascade_settings import CascadeSettings
+from liver_tf.inference.cascade_settings import ModelSettings
 from liver_tf.options import OptionError, Options, option, part
 from liver_tf.prediction.prediction_settings import FindingSettings
 
@@ -79,16 +78,9 @@ class LimitSettings(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListenSettings(CascadeSettings):
+class ListenSettings(ModelSettings):
     """Options of the DICOM node."""
 
-    model: tuple[Path, ...] = option(
-        (),
-        "Fine-tuned run, as for predict. Default: the network in the package that outlines lesions "
-        "(see --types).",
-        repeated=True,
-        bundled=LESION,
-    )
     ae_title: str = option("LIVER", "AE title of this node.")
     host: str = option(
         "127.0.0.1", "Address to listen on; 0.0.0.0 accepts connections from other machines."
@@ -136,7 +128,6 @@ class ListenSettings(CascadeSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "model", self.runs_or_bundled(self.model))
         for name, titles in (("ae_title", [self.ae_title]), ("allow", self.allow)):
             if not all(map(is_title, titles)):
                 raise OptionError(name, "expected 1 to 16 characters without a backslash")

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liver_tf import labels
-from liver_tf.bundled_networks import LESION
 from liver_tf.ct.reading_settings import ReadingSettings
 from liver_tf.default_paths import PREDICTIONS
-from liver_tf.inference.cascade_settings import CascadeSettings
+from liver_tf.inference.cascade_settings import ModelSettings
 from liver_tf.labels import CLASS, LESIONS, VOXELS
 from liver_tf.options import OptionError, Options, option, part
 
@@ -59,16 +58,9 @@ class ResultSettings(FindingSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictSettings(CascadeSettings):
+class PredictSettings(ModelSettings):
     """Options of ``predict``."""
 
-    model: tuple[Path, ...] = option(
-        (),
-        "Fine-tuned run. The probabilities of several are averaged, e.g. those of all folds. "
-        "Default: the network in the package that outlines lesions (see --types).",
-        repeated=True,
-        bundled=LESION,
-    )
     input: tuple[Path, ...] = option(
         (),
         "A NIfTI, NRRD or MetaImage volume, the folder of a DICOM series, or a DICOM slice.",
@@ -90,9 +82,6 @@ class PredictSettings(CascadeSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "model", self.runs_or_bundled(self.model))
-        if len({model.resolve() for model in self.model}) < len(self.model):
-            raise OptionError("model", "a run is named twice; it would count twice in the average")
         if not self.input and self.input_list is None:
             raise OptionError(None, "name at least one scan with --input or --input_list")
         if self.output.exists() and not self.output.is_dir():

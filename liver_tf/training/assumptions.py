@@ -8,6 +8,7 @@ from liver_tf.model.architecture import Architecture
 from liver_tf.model.description import Description, load_description
 from liver_tf.records.manifest import Manifest, load_manifest
 from liver_tf.refusals import Refusal
+from liver_tf.training.protocol import PRETRAINED
 
 
 def records_or_assumed(
@@ -29,7 +30,7 @@ def records_or_assumed(
 
 
 def transfer_or_assumed(
-    pretrained: Path, records: Path, base_filters: int | None
+    pretrained: Path, records: Path, base_filters: int | None, start: str = PRETRAINED
 ) -> tuple[Description, Manifest]:
     """The description of a pre-trained run, and the manifest of the records to fine-tune it on.
 
@@ -37,6 +38,7 @@ def transfer_or_assumed(
 
     Args:
       base_filters: Of the pre-trained network; a number is assumed even if there is a run.
+      start: Initial weights; from scratch, only the architecture is that of a pre-trained network.
 
     Raises:
       Refusal: One of them exists and cannot be used.
@@ -50,14 +52,14 @@ def transfer_or_assumed(
         except Refusal as refusal:
             if refusal.code != "no-model":
                 raise
-            missing = f"; {pretrained} holds no finished run"
+            role = "" if start == PRETRAINED else ", whose architecture is used,"
+            missing = f"; {pretrained}{role} holds no finished run"
     manifest = records_or_assumed(records, "lesion", LESION_TYPES)
     kind, labels = ("lesion", LITS) if manifest.roi else ("liver", LIVER_ONLY)
     architecture = Architecture(base_filters=base_filters or Architecture.base_filters)
-    print(
-        f"assumed: a pre-trained {kind} network with {architecture.base_filters} channels in its "
-        f"first block (--base_filters){missing}"
-    )
+    network = f"{kind} network with {architecture.base_filters} channels in its first block"
+    network = f"pre-trained {network}" if start == PRETRAINED else f"new {network}"
+    print(f"assumed: a {network} (--base_filters){missing}")
     middle = sum(manifest.window) / 2
     before = Description(kind, architecture, labels, manifest.window, middle, 1.0, "", manifest.roi)
     return before, manifest

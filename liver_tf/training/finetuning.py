@@ -57,7 +57,7 @@ def finetune(
     protocol = settings.parsed_protocol()
     if settings.dry_run:
         before, manifest = transfer_or_assumed(
-            settings.pretrained, settings.records, settings.base_filters
+            settings.pretrained, settings.records, settings.base_filters, settings.start
         )
     else:
         before = load_description(settings.pretrained)

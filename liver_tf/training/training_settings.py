@@ -7,13 +7,22 @@ from pathlib import Path
 
 from liver_tf.bounded_files import read_json
 from liver_tf.bundled_networks import LESION
-from liver_tf.default_paths import FINETUNE_RUNS, FOLDS_FILE, LESION_RUN, ROI_RECORDS
+from liver_tf.default_paths import FINETUNE_RUNS, FOLDS, FOLDS_FILE, LESION_RUN, ROI_RECORDS
 from liver_tf.model.architecture import Architecture
 from liver_tf.model.precision_settings import FLOAT16, FLOAT32, PRECISIONS, precision_option
 from liver_tf.options import REQUIRED, OptionError, Options, option, part
 from liver_tf.pipeline.augmentation.ranges import Augmentation
 from liver_tf.pipeline.sampling import BalancedSampling
-from liver_tf.run_files import HOLD_OUT, INNER, TEST_FOLD, VALIDATIONS, fold_name, run_folder
+from liver_tf.run_files import (
+    DESCRIPTION,
+    HOLD_OUT,
+    INNER,
+    TEST_FOLD,
+    VALIDATIONS,
+    WEIGHTS,
+    fold_name,
+    run_folder,
+)
 from liver_tf.training.cycle_settings import CycleSettings
 from liver_tf.training.loss_settings import NONE, LossSettings
 from liver_tf.training.protocol import STARTS, Protocol, parse_cycle
@@ -138,6 +147,12 @@ class PretrainSettings(TrainingSettings):
     schedule: CycleSettings = part(CycleSettings, learning_rate=1e-4, batch_size=6)
     architecture: Architecture = part(Architecture)
 
+    def missing_inputs(self) -> list[str]:
+        """The flags of inputs that do not exist, with their values."""
+        from liver_tf.records.manifest import MANIFEST_NAME
+
+        return _missing("records", self.records, MANIFEST_NAME)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneSettings(TrainingSettings):
@@ -240,17 +255,29 @@ class FinetuneSettings(TrainingSettings):
     def check_complete(self) -> None:
         super().check_complete()
         self.parsed_protocol()
-        if self.folds_file is None or self.dry_run:
+        if self.folds_file is None:
             return
-        folds = self.fold + 1
+        folds, why = self.fold + 1, ""
+        if not self.folds_file.exists():
+            folds, why = FOLDS, f" ({FOLDS} folds are assumed; {self.folds_file} does not exist)"
         with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # refused later
             folds = len(read_json(self.folds_file)["folds"])
-        self.check_fold(folds)
+        self.check_fold(folds, why)
 
-    def check_fold(self, folds: int) -> None:
+    def check_fold(self, folds: int, why: str = "") -> None:
         """Raise ``OptionError`` unless there is such a fold."""
         if self.fold >= folds:
-            raise OptionError("fold", f"expected 0 to {folds - 1}, found {self.fold}")
+            raise OptionError("fold", f"expected 0 to {folds - 1}, found {self.fold}{why}")
+
+    def missing_inputs(self) -> list[str]:
+        """The flags of inputs that do not exist, with their values."""
+        from liver_tf.records.manifest import MANIFEST_NAME
+
+        return [
+            *_missing("records", self.records, MANIFEST_NAME),
+            *(_missing("folds_file", self.folds_file) if self.folds_file else []),
+            *_missing("pretrained", self.pretrained, DESCRIPTION, WEIGHTS),
+        ]
 
     @property
     def run(self) -> Path:
@@ -259,3 +286,9 @@ class FinetuneSettings(TrainingSettings):
         if self.folds_file is not None:
             place = fold_name(self.fold, on_test=self.validation == TEST_FOLD)
         return run_folder(self.runs, place, self.seed, self.protocol)
+
+
+def _missing(name: str, path: Path, *files: str) -> list[str]:
+    """The flag with its value unless the path exists, or all files in the folder."""
+    exists = all((path / file).exists() for file in files or ("",))
+    return [] if exists else [f"--{name}={path}"]

@@ -99,6 +99,11 @@ def test_mistakes_in_a_protocol_or_fold_are_found_before_tensorflow_is_imported(
     assert found == "--cycle=none epochs=x: epochs: expected a whole number, found 'x'"
     fold = ("--cycle=none", f"--folds_file={tmp_path}/folds.json", "--fold=7")
     assert mistake(*fold) == "fold: expected 0 to 2, found 7"
+    assert mistake(*fold, "--dry_run") == "fold: expected 0 to 2, found 7"
+    none = f"{tmp_path}/none.json"
+    assumed = f"fold: expected 0 to 2, found 7 (3 folds are assumed; {none} does not exist)"
+    assert mistake(*fold, f"--folds_file={none}") == assumed
+    assert mistake(*fold, f"--folds_file={none}", "--dry_run") == assumed
     with pytest.raises(ImportError):  # nothing else is wrong
         execute(finetune.main, [*fold[:2], "--fold=2"])
 
@@ -179,4 +184,7 @@ def test_weights_that_do_not_fit_the_task_are_refused(work, command, capsys, mak
     )
     none = finetune_arguments(work, "none", pretrained=work / "nowhere")
     assert command(finetune, *none) == 1
-    assert "[no-model]" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert err.startswith(f"--pretrained={work}/nowhere: [no-model] expected a finished run with")
+    assert "--liver_run" not in err
+    assert len(err.splitlines()) == 1

@@ -240,7 +240,8 @@ def test_a_dry_run_without_records_and_pre_trained_run_states_its_assumptions(
     values = {"records": tmp_path / "none", "pretrained": tmp_path / "nowhere", **flags}
     line = finetune_arguments(tmp_path, "enc1-enc5", folds_file="x", dry_run=True, **values)
     assert command(finetune, *line) == 0
-    records, assumed, head, _, cycle, _ = capsys.readouterr().out.splitlines()
+    out, err = capsys.readouterr()
+    records, assumed, head, _, cycle, _ = out.splitlines()
     classes = "background, liver, cyst, hemangioma, metastasis"
     expected = f"records with the classes {classes}; {tmp_path}/none holds no record set"
     assert records == f"assumed: {expected}"
@@ -248,6 +249,20 @@ def test_a_dry_run_without_records_and_pre_trained_run_states_its_assumptions(
     assert head == "protocol mine: 1 cycle, start: pretrained"
     assert cycle.split()[4] == f"{unet_parameters(filters, 5):,}"
     assert list(tmp_path.iterdir()) == []
+    # The command would fail as it stands: what it lacks comes first.
+    missing = f"--records={tmp_path}/none, --folds_file=x, --pretrained={tmp_path}/nowhere"
+    only = " and --base_filters" if flags else ""
+    assert err == f"Next: create {missing}, then the same command without --dry_run{only}\n"
+
+
+def test_a_dry_run_from_scratch_mentions_no_pre_trained_weights(tmp_path, command, capsys):
+    line = finetune_arguments(tmp_path, "none", folds_file="x", dry_run=True, start="scratch")
+    assert command(finetune, *line) == 0
+    out = capsys.readouterr().out
+    assert "assumed: a new lesion network with 32 channels in its first block" in out
+    assert f"; {tmp_path}/lesion, whose architecture is used, holds no finished run" in out
+    assert "pre-trained" not in out
+    assert "start: scratch" in out
 
 
 def test_a_dry_run_assumes_what_fits_the_part_that_exists(networks, tmp_path, command, capsys):
@@ -273,11 +288,14 @@ def test_a_dry_run_of_pre_training_reads_no_records(tmp_path, command, capsys):
     for shard in (tmp_path / "roi").glob("*.tfrecord"):
         shard.unlink()
     assert command(pretrain, *pretrain_arguments(tmp_path), "--dry_run") == 0
-    assert "protocol pretrain_lesion: 1 cycle" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "protocol pretrain_lesion: 1 cycle" in out
+    assert err == "Next: the same command without --dry_run\n"
     assert not (tmp_path / "lesion").exists()
     assert command(pretrain, *pretrain_arguments(tmp_path, records="nowhere"), "--dry_run") == 0
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
     assert "assumed: records with the classes background, liver, lesion; nowhere holds no" in out
+    assert err == "Next: create --records=nowhere, then the same command without --dry_run\n"
     assert f" {unet_parameters(2, 3):,} " in out
 
 
