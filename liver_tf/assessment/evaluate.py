@@ -31,7 +31,8 @@ from liver_tf.model.weights_file import stored_hash
 from liver_tf.records.manifest import Manifest, implanted, load_manifest
 from liver_tf.records.record_schema import SliceRecord
 from liver_tf.records.shard_reader import check_shards, read_case
-from liver_tf.report.write_report import TABLE, refuse_foreign, write_runs_report
+from liver_tf.report.foreign_files import TABLE, refuse_foreign_report
+from liver_tf.report.write_report import write_runs_report
 from liver_tf.results.example_slices import load_examples
 from liver_tf.results.run_results import ENSEMBLE, RunResults, hash_of_ensemble
 from liver_tf.results.stored_results import (
@@ -80,7 +81,7 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: Any) -> Eva
     for run in settings.run:
         load_description(run)  # a folder that is no run is refused, not created
     averaged = _ensembles(settings.run) if settings.ensembles else {}
-    refuse_foreign(output)
+    refuse_foreign_report(output)
     with held_alone(*settings.run, written=False), held_alone(*averaged, output):
         how: dict[str, Any] = {
             "use_chosen": settings.postprocessing,

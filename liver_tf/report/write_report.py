@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from liver_tf.atomic_files import is_being_replaced, replaced_together, write_json, write_text
-from liver_tf.bounded_files import read_json
+from liver_tf.atomic_files import replaced_together, write_json, write_text
 from liver_tf.measures.measure_registry import measure_title
 from liver_tf.refusals import Refusal
 from liver_tf.report import provenance
@@ -17,6 +16,7 @@ from liver_tf.report.decision_cautions import decision_cautions
 from liver_tf.report.figures_csv import measures_csv
 from liver_tf.report.figures_json import measures_json
 from liver_tf.report.findings import Findings, compute_findings
+from liver_tf.report.foreign_files import MEASURES, PICTURES, TABLE, refuse_foreign_report
 from liver_tf.report.overlays.example_sheets import draw_example_sheets
 from liver_tf.report.page.page_parts import Picture
 from liver_tf.report.page.render_html import render_html
@@ -41,14 +41,6 @@ from liver_tf.results.study_inventory import (
 )
 from liver_tf.statistics.protocol_comparisons import CONTROLS
 from liver_tf.statistics.resample_count import SAMPLES
-
-PICTURES, MEASURES = "pictures", "measures.json"
-
-#: The paper's table for a terminal.
-TABLE = "table.txt"
-
-#: What a report replaces in its folder.
-_NAMES = ("images.csv", MEASURES, PICTURES, "report.csv", "report.html", "report.md", TABLE)
 
 #: The paper's protocols in the order of its table, then their controls; others follow by name.
 _ORDER = (*PUBLISHED, *CONTROLS)
@@ -101,28 +93,6 @@ def write_runs_report(
 ) -> list[Path]:
     """Write the report of runs in any folders; arguments as in ``write_study_report``."""
     return _write([read_run(run) for run in runs], None, output, data_label, samples, seed)
-
-
-def refuse_foreign(folder: Path) -> None:
-    """Refuse (``output-foreign``) a folder with files that a report would replace, but no report.
-
-    A report that was interrupted while its files took their places is one.
-    """
-    existing = [name for name in _NAMES if (folder / name).exists()]
-    if not existing or is_being_replaced(folder):
-        return
-    try:
-        ours = "protocols" in read_json(folder / MEASURES)
-    except (OSError, ValueError, TypeError):
-        ours = False
-    if not ours:
-        raise Refusal(
-            "output-foreign",
-            folder,
-            expected="a new folder or one with a report",
-            found=f"{existing[0]} of another program",
-            remedy="Choose another --output.",
-        )
 
 
 def write_report(
@@ -182,7 +152,7 @@ def _write(
     samples: int,
     seed: int,
 ) -> list[Path]:
-    refuse_foreign(output)
+    refuse_foreign_report(output)
     runs = sorted(runs, key=_sort_key)
     stored = evaluated(runs)
     if not stored:

@@ -14,9 +14,10 @@ from liver_tf.csv_text import csv_text
 from liver_tf.measures.measure_registry import all_measures, measure_title, measures_by_size
 from liver_tf.measures.measure_sums import MeasureSums
 from liver_tf.measures.slice_result import SliceResult
+from liver_tf.report.foreign_files import refuse_foreign_page
 from liver_tf.report.page.page_parts import DataLabel, Page, Paragraph, Section, Table
 from liver_tf.report.page.render_html import render_html
-from liver_tf.report.page.render_markdown import refuse_other_page, render_markdown
+from liver_tf.report.page.render_markdown import render_markdown
 from liver_tf.report.tables.paper_table import ABSENT, format_interval
 from liver_tf.results.pool_runs import pool_runs
 from liver_tf.results.stored_results import load_results
@@ -106,7 +107,7 @@ def write_preset_report(study: PresetStudySettings, output: Path) -> Path:
         ),
         tuple(sections if study.ablation else sections[:1]),
     )
-    refuse_other_page(output / "report.md", page)
+    refuse_foreign_page(output / "report.md", page)
     write_text(output / "report.md", render_markdown(page, output))
     # The first and the last row of the ablation are presets.
     between = [row for _, rows in steps[1:-1] for row in rows]

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-from liver_tf.refusals import CONTROLS, Refusal
+from liver_tf.refusals import CONTROLS
 from liver_tf.report.page.page_parts import (
     Alert,
     Bullets,
@@ -35,23 +35,6 @@ def render_markdown(page: Page, folder: Path) -> str:
         blocks.append(f"## {escape(section.title)}")
         blocks += [_render(part, folder) for part in section.parts]
     return "\n\n".join(blocks) + "\n"
-
-
-def refuse_other_page(path: Path, page: Page) -> None:
-    """Refuse (``output-foreign``) to replace a file that does not begin with the page's title."""
-    title = f"# {escape(page.title)}\n".encode()
-    if not path.exists():
-        return
-    with open(path, "rb") as file:
-        if file.read(len(title)) == title:
-            return
-    raise Refusal(
-        "output-foreign",
-        path,
-        expected=f"no file, or the page {page.title!r}",
-        found="another file",
-        remedy="Choose another folder, or move the file away.",
-    )
 
 
 def markdown_table(table: Table) -> str:

@@ -9,9 +9,10 @@ from matplotlib.ticker import MaxNLocator
 from liver_tf.atomic_files import write_text
 from liver_tf.csv_text import csv_text
 from liver_tf.measures.measure_registry import measure_title
+from liver_tf.report.foreign_files import refuse_foreign_page
 from liver_tf.report.page.page_parts import DataLabel, Page, Paragraph, Picture, Section, Table
 from liver_tf.report.page.render_html import render_html
-from liver_tf.report.page.render_markdown import refuse_other_page, render_markdown
+from liver_tf.report.page.render_markdown import render_markdown
 from liver_tf.report.plots import plot_style
 from liver_tf.report.tables.paper_table import format_p
 from liver_tf.statistics.paired_t import (
@@ -92,7 +93,7 @@ def write_order_report(study: OrderStudySettings) -> Path:
         (DataLabel(DATA_LABEL, f"{study.test_patients} test patients"), *pictures),
         tuple(sections),
     )
-    refuse_other_page(output / "order.md", page)
+    refuse_foreign_page(output / "order.md", page)
     write_text(output / "order.md", render_markdown(page, output))
     write_text(output / "order_runs.csv", csv_text(_run_rows(values)))
     families = ("primary", primary), ("secondary", secondary), ("patients", of_sizes)

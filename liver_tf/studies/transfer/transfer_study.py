@@ -13,8 +13,9 @@ from liver_tf.folder_lock import held_alone
 from liver_tf.options import OptionError
 from liver_tf.quiet_tensorflow import import_tensorflow
 from liver_tf.records.manifest import Manifest, load_manifest
+from liver_tf.report.foreign_files import refuse_foreign_page
 from liver_tf.report.page.page_parts import Picture
-from liver_tf.report.page.render_markdown import refuse_other_page, render_markdown
+from liver_tf.report.page.render_markdown import render_markdown
 from liver_tf.results.stored_results import has_results, load_results
 from liver_tf.studies.command_chain import PHANTOM_KEY, ChainStep, run_steps
 from liver_tf.studies.protocol_files import read_protocols, read_settings
@@ -162,7 +163,7 @@ def _write_report(
             pictures=pictures,
             missing=[job.name for job in plan.missing()],
         )
-        refuse_other_page(settings.output / "transfer.md", page)
+        refuse_foreign_page(settings.output / "transfer.md", page)
         write_text(output / "transfer.md", render_markdown(page, output))
         write_text(output / "transfer.csv", networks_csv(results))
     files = (

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 from markupsafe import Markup
 
-from liver_tf.refusals import Refusal
 from liver_tf.report.page.page_parts import (
     Alert,
     Bullets,
@@ -25,7 +24,6 @@ from liver_tf.report.page.page_parts import (
 from liver_tf.report.page.render_html import render_html
 from liver_tf.report.page.render_markdown import (
     markdown_table,
-    refuse_other_page,
     render_markdown,
 )
 
@@ -114,14 +112,3 @@ def test_markdown_refuses_parts_for_html_only(tmp_path):
     text = render_markdown(replace(PAGE, sections=PAGE.sections[:1]), tmp_path)
     assert text.startswith("# Title &amp; &lt;b&gt;\n\n**All cases read.**\n\n**CAUTION. Read")
     assert "<details><summary>More</summary>\n\n| x |\n| --- |\n| two lines |\n\n</details>" in text
-
-
-@pytest.mark.parametrize("text", [b"", b"# Another page\n", b"\xff\x00"])
-def test_a_file_that_is_not_the_page_is_not_replaced(tmp_path, text):
-    path = tmp_path / "page.md"
-    refuse_other_page(path, PAGE)
-    path.write_text(render_markdown(replace(PAGE, sections=()), tmp_path))
-    refuse_other_page(path, PAGE)
-    path.write_bytes(text)
-    with pytest.raises(Refusal, match="output-foreign"):
-        refuse_other_page(path, PAGE)
