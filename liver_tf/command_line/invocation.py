@@ -41,7 +41,7 @@ def suggest_real_run(missing: Sequence[str], also: Sequence[str] = ()) -> None:
       missing: Flags of inputs that do not exist.
       also: Further flags that are for a dry run only.
     """
-    first = f"create {', '.join(missing)}, then " if missing else ""
+    first = f"make the missing inputs ({', '.join(missing)}), then " if missing else ""
     flags = " and ".join(f"--{name}" for name in ("dry_run", *also))
     show_next(f"{first}the same command without {flags}")
 

@@ -252,7 +252,8 @@ def test_a_dry_run_without_records_and_pre_trained_run_states_its_assumptions(
     # The command would fail as it stands: what it lacks comes first.
     missing = f"--records={tmp_path}/none, --folds_file=x, --pretrained={tmp_path}/nowhere"
     only = " and --base_filters" if flags else ""
-    assert err == f"Next: create {missing}, then the same command without --dry_run{only}\n"
+    steps = f"make the missing inputs ({missing}), then the same command without --dry_run{only}"
+    assert err == f"Next: {steps}\n"
 
 
 def test_a_dry_run_from_scratch_mentions_no_pre_trained_weights(tmp_path, command, capsys):
@@ -295,7 +296,7 @@ def test_a_dry_run_of_pre_training_reads_no_records(tmp_path, command, capsys):
     assert command(pretrain, *pretrain_arguments(tmp_path, records="nowhere"), "--dry_run") == 0
     out, err = capsys.readouterr()
     assert "assumed: records with the classes background, liver, lesion; nowhere holds no" in out
-    assert err == "Next: create --records=nowhere, then the same command without --dry_run\n"
+    assert err.startswith("Next: make the missing inputs (--records=nowhere), then the same ")
     assert f" {unet_parameters(2, 3):,} " in out
 
 
