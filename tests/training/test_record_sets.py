@@ -323,7 +323,7 @@ def unfinished_run(networks, tmp_path_factory, command):
         ),
         ({"head": "old"}, "--head: fresh before, old now"),
         ({"rotation_degrees": 3}, "--rotation_degrees: 15.0 before, 3.0 now"),
-        ({"cycles": ("enc1",)}, "--cycle (cycle 1): enc1-enc2 before, enc1 now"),
+        ({"cycles": ("enc1",)}, "--cycle (cycle 1): enc1-dec2 before, enc1 now"),
         ({"augment_on": "device"}, "--augment_on (host): true before, false now"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
