@@ -70,7 +70,7 @@ def _hidden(names: tuple[str, ...]) -> Iterator[None]:
     """Make libraries that are not imported yet seem not to be installed."""
     hidden = [name for name in names if name not in sys.modules]
     for name in hidden:
-        sys.modules[name] = None  # type: ignore[assignment]  # importing it is an ImportError
+        sys.modules[name] = None  # importing it is an ImportError
     try:
         yield
     finally:
