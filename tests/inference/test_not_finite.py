@@ -15,7 +15,7 @@ from tests.builders.served import draw_slices
 NOT_FINITE = r"\[output-not-finite\]"
 
 
-@pytest.fixture(params=[np.nan, np.inf])
+@pytest.fixture(params=[np.nan, pytest.param(np.inf, marks=pytest.mark.long)])
 def cascade(request, make_network):
     """Everything is liver, and the lesion network answers with what is not finite."""
     liver = LiverFinder(make_network("liver", favoured=[0.0, 9.0]))
