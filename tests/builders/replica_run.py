@@ -32,7 +32,7 @@ FIXED_NORM = {"norm": "freeze_statistics", "batch_size": 5}
 #: Fewer trained blocks mean less to trace and to sum.
 FIXED = BLOCKS[: BLOCKS.index("dec1")]
 
-ONE_CYCLE = Protocol("shared", SCRATCH, (tiny_run.cycle(FIXED, epochs=2, **FIXED_NORM),))
+ONE_CYCLE = Protocol("shared", SCRATCH, (tiny_run.cycle(FIXED, epochs=3, **FIXED_NORM),))
 
 TASK = Task(100.0, 30.0, (0.5, 1.0, 4.0), (-160, 240))
 
