@@ -30,7 +30,7 @@ def searched(monkeypatch):
         basis = {"cases": ["a"], "slices_with_lesion": 1, "slices_without": 1}
         return how, {"table": table, "chosen_on": basis, "warnings": ["Too few patients."]}
 
-    monkeypatch.setattr(finetuning, "finetune", lambda settings: None)
+    monkeypatch.setattr(finetuning, "finetune", lambda settings, shared=None: None)
     monkeypatch.setattr(choose_postprocessing, "choose_postprocessing", choose)
     monkeypatch.setattr(evaluate, "evaluate_runs", lambda *_: None)
     return searches
