@@ -29,13 +29,11 @@ _KINDS = {
 }
 _KIND_OF = {entry: kind for kind, entries in _KINDS.items() for entry in entries}
 #: Values that no flag has, with what to write instead, and the flags that decide them.
-_NAMED = {
+_NAMED: dict[str, tuple[str, tuple[str, ...]]] = {
     "data_fingerprint": ("--records: other records", ("records",)),
     "pretrained_weights": ("--pretrained: other weights", ("pretrained",)),
-    "split": (
-        "patients: another split (--folds_file, --validation_share)",
-        ("folds_file", "validation_share", "validate_on_training"),
-    ),
+    # No flags: they may be given without being what changed the split.
+    "split": ("patients: another split", ()),
     "task.class_weights": ("class weights", ("class_weights", "balance")),
     "task.mean_hu": ("mean of liver HU", ("standardisation",)),
     "task.sd_hu": ("SD of liver HU", ("standardisation",)),
@@ -109,7 +107,7 @@ def run_differences(old: Any, new: Any, given: Collection[str] = ()) -> str:
     """The differences of two identities (``run.json``), without their consequences.
 
     Args:
-      given: Names of the flags that the user has set: their differences are never left out.
+      given: Names of the flags that the user has set: their differences are all listed, first.
     """
     differences = list(_differences(old, new))
     roots = {each.root for each in differences}
@@ -124,9 +122,10 @@ def run_differences(old: Any, new: Any, given: Collection[str] = ()) -> str:
         groups.values(),
         key=lambda group: (not _is_given(group[0], given), order.index(group[0].kind)),
     )
-    more = len(listed) - _MAX_LISTED
+    shown = max(_MAX_LISTED, sum(_is_given(group[0], given) for group in listed))
+    more = len(listed) - shown
     kinds: dict[str, list[str]] = {}
-    for group in listed[:_MAX_LISTED]:
+    for group in listed[:shown]:
         text = group[0].text([each.cycle for each in group])
         kinds.setdefault(group[0].kind, []).append(text)
     parts = [f"{kind}: {'; '.join(texts)}" for kind, texts in kinds.items()]

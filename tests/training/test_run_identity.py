@@ -74,7 +74,7 @@ def test_differences_are_grouped_by_kind_and_named_by_flag(tmp_path):
     assert text == "data: --records: other records; accordingly also split and task"
     # A split that differs by itself is shown.
     text = differences(tmp_path, cycles=cycles, cases=8)
-    assert text.startswith("data: patients: another split (--folds_file, --validation_share); mean")
+    assert text.startswith("data: patients: another split; mean of liver HU: 9.0 before")
 
 
 def test_what_the_user_set_is_listed_first_and_never_left_out(tmp_path):
@@ -88,6 +88,11 @@ def test_what_the_user_set_is_listed_first_and_never_left_out(tmp_path):
     text = differences(tmp_path, "gamma", "image_size", **changes)
     assert text.startswith("network: --image_size: 256 before, 64 now; augmentation: --gamma: ")
     assert text.endswith("; and 2 more differences")
+    # All of them, however many they are; and --validation_share, which is as before, is no change.
+    text = differences(tmp_path, *changes, "validation_share", **changes, cases=8)
+    assert all(f"--{name}: " in text for name in changes)
+    assert "another split" not in text
+    assert text.endswith("; accordingly also split and task")
     # Also what otherwise is a consequence of something else.
     text = differences(tmp_path, "balance", records="b", cases=8)
     assert text.startswith("optimisation: class weights: [1.0, 9.0] before, [1.0, 8.0] now; data: ")
