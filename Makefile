@@ -20,8 +20,6 @@ PYTHON ?= python3
 PYTHON311 ?= python3.11
 VENV := .venv
 PARITY := .venv-parity
-# Its tid1500reader is one of the programs that check DICOM SR.
-DCMQI := dcmqi==1.5.7
 RUN := $(VENV)/bin/python
 PIP_INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # Test processes; each runs TensorFlow with a single thread (tests/conftest.py).
@@ -94,9 +92,9 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PIP_INSTALL) -e .
 	touch $@
 
-# Everything that a test can use, Apache Beam included.
+# Everything that a test can use, Apache Beam included. Programs of dcmqi check DICOM SR and SEG.
 $(VENV)/installed-test: $(VENV)/installed
-	$(PIP_INSTALL) -e '.[test,codecs,beam,dicom-seg,pacs,itk,serving,openvino,ray]' $(DCMQI)
+	$(PIP_INSTALL) -e '.[test,codecs,beam,dicom-seg,pacs,itk,serving,openvino,ray]' dcmqi
 	touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed
@@ -108,7 +106,7 @@ $(VENV)/installed-bench: $(VENV)/installed
 	touch $@
 
 $(VENV)/installed-pacs: $(VENV)/installed
-	$(PIP_INSTALL) -e '.[test,dicom-seg,pacs]' $(DCMQI)
+	$(PIP_INSTALL) -e '.[test,dicom-seg,pacs]' dcmqi
 	touch $@
 
 # The last TensorFlow that tensorflow-addons runs with has no wheels for a newer Python.
