@@ -1,5 +1,6 @@
 """The scans named on the command line and in a list file (``--input``, ``--input_list``)."""
 
+import glob
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +25,15 @@ def named_scans(
 ) -> list[NamedScan]:
     """The scans of ``--input``, then those of ``--input_list``, in the given order.
 
-    In the list file empty lines and lines starting with ``#`` are ignored. Relative paths start at
-    the current folder.
+    A path with wildcards (``scans/*.nii.gz``) that does not exist stands for the paths that match,
+    in alphabetical order. In the list file empty lines and lines starting with ``#`` are ignored.
+    Relative paths start at the current folder.
 
     Raises:
       Refusal: ``file-missing``, ``file-unreadable``, ``input-list-text``.
     """
-    named = [NamedScan(Path(path), f"input {number}") for number, path in enumerate(paths, 1)]
+    matching = [match for path in paths for match in _matching(Path(path))]
+    named = [NamedScan(path, f"input {number}") for number, path in enumerate(matching, 1)]
     return named + (_listed_scans(require_file(list_file)) if list_file else [])
 
 
@@ -45,6 +48,13 @@ def refuse_input_as_output(output: Path, scans: Sequence[NamedScan]) -> None:
                 found=f"the folder of {scan.named_by}, or one around it",
                 remedy="Choose another --output.",
             )
+
+
+def _matching(path: Path) -> list[Path]:
+    """The path, or those that match it; a path that matches nothing is refused when it is read."""
+    if path.exists() or not glob.has_magic(str(path)):
+        return [path]
+    return [Path(match) for match in sorted(glob.glob(str(path)))] or [path]
 
 
 def _listed_scans(path: Path) -> list[NamedScan]:

@@ -63,7 +63,8 @@ class PredictSettings(ModelSettings):
 
     input: tuple[Path, ...] = option(
         (),
-        "A NIfTI, NRRD or MetaImage volume, the folder of a DICOM series, or a DICOM slice.",
+        "A NIfTI, NRRD or MetaImage volume, the folder of a DICOM series, or a DICOM slice; with "
+        "wildcards (in quotes) all that match.",
         repeated=True,
     )
     input_list: Path | None = option(

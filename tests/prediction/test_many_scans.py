@@ -362,6 +362,18 @@ def test_lists_of_scans(tmp_path):
             named_scans([], str(path))
 
 
+def test_wildcards_stand_for_the_paths_that_match(tmp_path):
+    for name in ("b1.nii", "a[1].nii", "c.txt"):
+        (tmp_path / name).touch()
+    found = named_scans([tmp_path / "*.nii", tmp_path / "a[1].nii", tmp_path / "*.mha"])
+    assert [(one.path.name, one.named_by) for one in found] == [
+        ("a[1].nii", "input 1"),
+        ("b1.nii", "input 2"),
+        ("a[1].nii", "input 3"),
+        ("*.mha", "input 4"),
+    ]
+
+
 def test_a_folder_of_two_series_is_refused(tmp_path):
     ct_files.write_series(tmp_path / "two")
     for index, path in enumerate(ct_files.write_series(tmp_path / "other")):
