@@ -1,6 +1,7 @@
 """The scans named on the command line and in a list file (``--input``, ``--input_list``)."""
 
 import glob
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,8 @@ def refuse_input_as_output(output: Path, scans: Sequence[NamedScan]) -> None:
 
 def _matching(path: Path) -> list[Path]:
     """The path, or those that match it; a path that matches nothing is refused when it is read."""
-    if path.exists() or not glob.has_magic(str(path)):
+    # Unlike Path.exists, False for a name that is too long.
+    if os.path.exists(path) or not glob.has_magic(str(path)):
         return [path]
     return [Path(match) for match in sorted(glob.glob(str(path)))] or [path]
 
