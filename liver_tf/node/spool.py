@@ -55,7 +55,7 @@ class Job:
 
     @property
     def label(self) -> str:
-        """For logs; not derived from patient data."""
+        """For logs: the beginning of the hash of the series' UID, and that of its contents."""
         return self.name[:8] + self.name[self.name.index(".") :][:5]
 
     @property

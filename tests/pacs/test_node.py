@@ -37,6 +37,10 @@ def test_the_archive_forwards_series_and_gets_seg_sr_and_overview(
     with running_archive(tmp_path / "orthanc", us.port, (NODE, node_port)) as port:
         archive = f"{ARCHIVE}@127.0.0.1:{port}"
         options = {"find": archive} if find else {}
+        # The node is not there yet: the archive tries again.
+        us.send(port, paths)
+        log = tmp_path / "orthanc" / "log"
+        wait_for(lambda: "Connection refused" in log.read_text(encoding="utf-8"), 30)
         with running_node(
             *(tmp_path / "spool", intensity_cascade()),
             port=node_port,
@@ -44,7 +48,6 @@ def test_the_archive_forwards_series_and_gets_seg_sr_and_overview(
             segments="lesion",
             **options,
         ) as node:
-            us.send(port, paths)
             wait_for(lambda: node.spool.counts()[DONE] == 2, 90)
         for job in node.spool.jobs(DONE):
             objects = [pydicom.dcmread(path) for path in sorted(job.objects.iterdir())]
