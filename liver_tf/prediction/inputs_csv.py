@@ -24,12 +24,14 @@ COLUMNS = (
 )
 #: Of inputs without results.
 REFUSED, NOT_BEGUN = "refused", "not-begun"
+#: Ends ``named_by`` of rows that the current command did not write.
+EARLIER = " (earlier command)"
 
 
 class InputsCsv:
     """The current table of an output folder, rewritten after every scan.
 
-    Scans of earlier commands keep their rows. A file of another origin is kept: the table is then
+    Scans of earlier commands keep their rows, marked in ``named_by``. A file of another origin is kept: the table is then
     ``inputs-2.csv``, ``inputs-3.csv``, ... Raises ``OSError`` if the table cannot be
     read or written.
     """
@@ -42,8 +44,11 @@ class InputsCsv:
             {"named_by": scan.named_by} | ({"path": str(scan.path)} if with_paths else {})
             for scan in inputs
         ]
-        self._earlier: dict[str, dict[str, Any]] = {row["scan"]: row for row in earlier}
+        self._earlier: dict[str, dict[str, Any]] = {
+            row["scan"]: row | {"named_by": _as_named(row) + EARLIER} for row in earlier
+        }
         self._added: dict[str, dict[str, Any]] = {}
+        self._begun = 0
         self._folders = ScanFolders(output)
         self.save()
 
@@ -52,7 +57,7 @@ class InputsCsv:
         """The rows by the names of the scans."""
         rows = {**self._earlier, **self._added}
         taken = set(self._added)
-        for number in range(len(self._added), len(self._named)):
+        for number in range(self._begun, len(self._named)):
             name = scan_name(number)
             # Results at its number are presumed to be its own until it is read.
             if name in taken or not _has_results(self._earlier.get(name)):
@@ -63,16 +68,19 @@ class InputsCsv:
 
     def next_name(self, scan: Scan | None = None) -> str:
         """The folder of the next input: with results of this scan if there is one, else free."""
-        number = len(self._added)
-        held = self._folders.holding(scan, number, self._added) if scan else None
-        return held or self._folders.free(number, self._added, self._earlier)
+        held = self._folders.holding(scan, self._begun, self._added) if scan else None
+        return held or self._folders.free(self._begun, self._added, self._earlier)
 
     def add(self, results: ScanResults | None, refusal: Refusal | None) -> str:
         """Enter the results or the refusal of the next input; returns the name of its scan.
 
-        The file is not written before ``save``.
+        A scan that is refused because a folder has its results (``output-exists``) gets no row: that
+        of the results stays. The file is not written before ``save``.
         """
-        row = dict(self._named[len(self._added)])
+        row = dict(self._named[self._begun])
+        if refusal is not None and refusal.code == "output-exists":
+            self._begun += 1
+            return refusal.path.name
         if refusal is not None:
             row |= {"status": REFUSED, **refusal.to_json()}
         elif results is not None:
@@ -84,6 +92,7 @@ class InputsCsv:
             }
         name = results.folder.name if results else self._refused_before(row) or self.next_name()
         self._added[name] = {"scan": name, **row}
+        self._begun += 1
         return name
 
     def _refused_before(self, row: Mapping[str, Any]) -> str | None:
@@ -92,7 +101,8 @@ class InputsCsv:
             (
                 name
                 for name, each in self._earlier.items()
-                if name not in self._added and row.items() <= each.items()
+                if name not in self._added
+                and row.items() <= (each | {"named_by": _as_named(each)}).items()
             ),
             None,
         )
@@ -103,6 +113,10 @@ class InputsCsv:
         # Bytes of a path that are not UTF-8 are escaped.
         text = csv_text(rows).encode("utf-8", "backslashreplace").decode("utf-8")
         atomic_files.write_text(self.path, text)
+
+
+def _as_named(row: Mapping[str, Any]) -> str:
+    return str(row["named_by"]).removesuffix(EARLIER)
 
 
 def _has_results(row: Mapping[str, Any] | None) -> bool:

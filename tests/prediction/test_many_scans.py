@@ -244,17 +244,48 @@ def test_scans_of_later_commands_are_added_to_the_folder(runs, tmp_path, command
     assert "<h1>4 scans, 4 with results</h1>" in (output / "index.html").read_text()
 
 
+def test_results_of_other_settings_keep_their_row(runs, tmp_path, command, capsys):
+    """The refusal is printed and is no row; the results can still be told from other inputs."""
+    first, third = (write_shifted(tmp_path / f"{shift}.nii", shift) for shift in (0, 1))
+    output, broken = tmp_path / "out", tmp_path / "nowhere.nii"
+    assert command(predict, *arguments(runs, output, first, broken, third)) == 1
+    assert [name for _, name, _ in statuses(output)] == ["input 1", "input 2", "input 3"]
+    assert command(predict, *arguments(runs, output, first, third)) == 0
+    assert [name for _, name, _ in statuses(output)] == [
+        "input 1",
+        "input 2 (earlier command)",
+        "input 2",
+    ]
+    capsys.readouterr()
+    for _ in range(2):
+        # The same scan twice: neither is predicted.
+        line = arguments(runs, output, third, third, type_threshold=0.9)
+        assert command(predict, *line) == 1
+        err = capsys.readouterr().err
+        assert f"scan-003: {output}/scan-003: [output-exists]" in err
+        assert "made with other networks or settings (type_threshold)" in err
+        assert "Choose another --output" in err
+        assert err.splitlines()[-1] == f"Next: open {output}/index.html"
+        assert statuses(output) == [
+            ("scan-001", "input 1 (earlier command)", ""),
+            ("scan-002", "input 2 (earlier command)", "file-missing"),
+            ("scan-003", "input 2 (earlier command)", ""),
+        ]
+    assert "<h1>3 scans, 2 with results</h1>" in (output / "index.html").read_text()
+
+
 def test_a_refused_input_is_in_the_worklist_beside_earlier_results(runs, tmp_path, command, capsys):
-    scan = write_shifted(tmp_path / "scan.nii", 0)
+    scan, missing = write_shifted(tmp_path / "scan.nii", 0), tmp_path / "nowhere"
     output = tmp_path / "out"
     assert command(predict, *arguments(runs, output, scan)) == 0
-    (row,) = statuses(output)
     for _ in range(2):  # the same refusal has one row
-        assert command(predict, *arguments(runs, output, scan, type_threshold=0.9)) == 1
+        assert command(predict, *arguments(runs, output, missing)) == 1
         err = capsys.readouterr().err
-        assert "made with other networks or settings (type_threshold)" in err
         assert err.splitlines()[-1] == f"Next: open {output}/index.html"
-        assert statuses(output) == [row, ("scan-002", "input 1", "output-exists")]
+        assert statuses(output) == [
+            ("scan-001", "input 1 (earlier command)", ""),
+            ("scan-002", "input 1", "file-missing"),
+        ]
     assert "<h1>2 scans, 1 with results</h1>" in (output / "index.html").read_text()
     # A new scan leaves the row of the refused one.
     other = write_shifted(tmp_path / "other.nii", 1)
@@ -279,7 +310,7 @@ def test_inputs_that_were_not_begun_are_listed_after_earlier_scans(tmp_path):
     assert name == "scan-002"
     table.add(ScanResults(tmp_path / name, "lesions-found", "cyst", [], ""), None)
     assert [(row["named_by"], row["status"]) for row in table.rows] == [
-        ("input 1", "no-lesion-found"),
+        ("input 1 (earlier command)", "no-lesion-found"),
         ("input 1", "lesions-found"),
         ("input 2", "not-begun"),
         ("input 3", "not-begun"),
