@@ -31,9 +31,9 @@ EARLIER = " (earlier command)"
 class InputsCsv:
     """The current table of an output folder, rewritten after every scan.
 
-    Scans of earlier commands keep their rows, marked in ``named_by``. A file of another origin is kept: the table is then
-    ``inputs-2.csv``, ``inputs-3.csv``, ... Raises ``OSError`` if the table cannot be
-    read or written.
+    Scans of earlier commands keep their rows, marked in ``named_by``. A file of another origin is
+    kept: the table is then ``inputs-2.csv``, ``inputs-3.csv``, ... Raises ``OSError`` if the table
+    cannot be read or written.
     """
 
     def __init__(self, output: Path, inputs: Sequence[NamedScan], *, with_paths: bool) -> None:
@@ -74,8 +74,8 @@ class InputsCsv:
     def add(self, results: ScanResults | None, refusal: Refusal | None) -> str:
         """Enter the results or the refusal of the next input; returns the name of its scan.
 
-        A scan that is refused because a folder has its results (``output-exists``) gets no row: that
-        of the results stays. The file is not written before ``save``.
+        A scan that is refused because a folder has its results (``output-exists``) gets no row:
+        that of the results stays. The file is not written before ``save``.
         """
         row = dict(self._named[self._begun])
         if refusal is not None and refusal.code == "output-exists":
