@@ -4,6 +4,7 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
+from liver_tf.counted import counted
 from liver_tf.ct.bad_input import bad_input
 from liver_tf.ct.dicom_elements import has_dicom_prefix
 from liver_tf.ct.dicom_series import read_dicom_series
@@ -28,7 +29,9 @@ from liver_tf.inference.liver_plausibility import (
 from liver_tf.labels import LESIONS, LIVER
 from liver_tf.prediction.finished_scans import SCAN_HASH, finished_results, scan_hash
 from liver_tf.prediction.prediction_settings import ResultSettings
-from liver_tf.refusals import Caution
+from liver_tf.refusals import Caution, Refusal
+
+_VOLUME_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")
 
 
 def predict_scan(
@@ -133,7 +136,7 @@ def read_scan(path: Path, reading: ReadingSettings = AS_USUAL) -> Scan:
 
 def _read(path: Path, reading: ReadingSettings) -> Scan:
     if os.path.isdir(path):  # unlike Path.is_dir, False for a name that is too long
-        return read_dicom_series(path, allow_damaged=reading.allow_damaged)
+        return _read_folder(path, reading)
     if path.name.lower().endswith((".nii", ".nii.gz")) or is_itk_file(path):
         return read_nifti_volume(path)
     known = "" if has_dicom_prefix(path) else format_of(path)
@@ -141,3 +144,26 @@ def _read(path: Path, reading: ReadingSettings) -> Scan:
         expected = "NIfTI, NRRD, MetaImage, or DICOM"
         raise bad_input("file-format", path, expected, known)
     return read_dicom_slice(path)
+
+
+def _read_folder(folder: Path, reading: ReadingSettings) -> Scan:
+    """Read a DICOM series; a folder of volumes is refused with the inputs to name instead.
+
+    Its volumes are not taken for scans, because masks are often beside them.
+    """
+    try:
+        return read_dicom_series(folder, allow_damaged=reading.allow_damaged)
+    except Refusal as refusal:
+        names = [path.name for path in folder.iterdir() if path.is_file()]
+        endings = [end for end in _VOLUME_ENDINGS if any(name.endswith(end) for name in names)]
+        if refusal.code != "series-empty" or not endings:
+            raise
+        volumes = sum(name.endswith(_VOLUME_ENDINGS) for name in names)
+        inputs = " ".join(f"--input='FOLDER/*{end}'" for end in endings)
+        raise Refusal(
+            refusal.code,
+            folder,
+            expected=refusal.expected,
+            found=f"{counted(volumes, 'volume')} ({', '.join(endings)})",
+            remedy=f"Name the volumes, without masks: {inputs} (wildcards in quotes).",
+        ) from None

@@ -405,6 +405,16 @@ def test_wildcards_stand_for_the_paths_that_match(tmp_path):
     ]
 
 
+def test_a_folder_of_volumes_is_refused_with_the_inputs_to_name(tmp_path):
+    for name in ("PATIENT1.nii.gz", "PATIENT2.nii.gz", "PATIENT3.mha", "notes.txt"):
+        (tmp_path / name).write_text("x")
+    with pytest.raises(Refusal, match=r"\[series-empty\]") as caught:
+        read_scan(tmp_path)
+    assert caught.value.found == "3 volumes (.nii.gz, .mha)"
+    assert "--input='FOLDER/*.nii.gz' --input='FOLDER/*.mha'" in caught.value.remedy
+    assert "PATIENT" not in caught.value.text()
+
+
 def test_a_folder_of_two_series_is_refused(tmp_path):
     ct_files.write_series(tmp_path / "two")
     for index, path in enumerate(ct_files.write_series(tmp_path / "other")):
