@@ -161,7 +161,7 @@ def _read_folder(folder: Path, reading: ReadingSettings) -> Scan:
         volumes = sum(name.endswith(_VOLUME_ENDINGS) for name in names)
         inputs = " ".join(f"--input='FOLDER/*{end}'" for end in endings)
         raise Refusal(
-            refusal.code,
+            "series-empty",
             folder,
             expected=refusal.expected,
             found=f"{counted(volumes, 'volume')} ({', '.join(endings)})",
