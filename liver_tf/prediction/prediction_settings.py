@@ -52,8 +52,8 @@ class ResultSettings(FindingSettings):
     pictures: int = option(6, "Maximum number of overlay images for a scan.", low=0)
     paths_in_table: bool = option(
         False,
-        "Also write each input's path into inputs.csv. Names of files and folders often identify a "
-        "patient.",
+        "Also write each input's path into inputs.csv and index.html. Names of files and folders "
+        "often identify a patient.",
     )
 
 

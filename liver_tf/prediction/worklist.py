@@ -15,7 +15,7 @@ from liver_tf import atomic_files
 from liver_tf.bounded_files import read_json
 from liver_tf.counted import counted
 from liver_tf.csv_text import csv_text
-from liver_tf.export.scan_results import CSV, JSON, LABELS, PAGE, SEG, SR, THUMBNAIL
+from liver_tf.export.scan_results import CSV, JSON, LABELS, SEG, SR, THUMBNAIL
 
 INDEX, RESULTS = "index.html", "results.csv"
 #: What begins a file that this module wrote; others are not replaced.
@@ -76,6 +76,7 @@ def _entry(output: Path, row: Mapping[str, Any]) -> dict[str, Any]:
     entry = {
         "scan": row["scan"],
         "named_by": row["named_by"],
+        "path": row.get("path"),
         "status": row["status"],
         "done": (folder / JSON).is_file(),
         "headline": row["status"],
@@ -107,7 +108,7 @@ def _results(folder: Path) -> dict[str, Any]:
         "headline": contents.get("headline", f"{counted(count, 'lesion')}, {contents['status']}"),
         "cautions": [f"{each['code']}: {each['text']}" for each in contents["cautions"]],
         "notice": (contents.get("trained_on") or {}).get("notice"),
-        "links": [name for name in (PAGE, CSV, LABELS, SEG, SR) if name in stored],
+        "links": [name for name in (CSV, LABELS, SEG, SR) if name in stored],
         "thumbnail": THUMBNAIL if THUMBNAIL in stored else None,
         "lesions": lesions,
     }

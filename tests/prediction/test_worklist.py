@@ -90,6 +90,8 @@ def test_nothing_is_clipped(tmp_path, size):
         rows.append({"scan": folder.name, "named_by": f"input {number}", "status": findings.status})
     refusal = {"code": "hu-unscaled", "expected": "HU", "came": "x" * 120, "remedy": "Export it."}
     rows.append({"scan": "scan-003", "named_by": "input 3", "status": "refused"} | refusal)
+    for row in rows:
+        row["path"] = f"/exports/{'long_name' * 15}/{row['scan']}.nii"
     write_worklist(output, rows)
     script = """
       const body = document.body.dataset;
@@ -104,6 +106,24 @@ def test_nothing_is_clipped(tmp_path, size):
     assert console == []
     assert recorded["outside"] == ""
     assert (recorded["loaded"], recorded["fit"]) == ("2", "contain")
+
+
+def test_scans_are_told_apart_by_their_paths_on_request(runs, tmp_path, command):
+    """With results and refused; without a second link to the page of the scan."""
+    volume = ct_files.write_nifti(
+        tmp_path / "<a>.nii", *ct_files.as_lps_file(ct_files.phantom_hu())
+    )
+    output, missing = tmp_path / "out", tmp_path / "nowhere.nii"
+    line = [
+        *(f"--model={runs / 'one'}", f"--liver_run={runs / 'liver'}", f"--output={output}"),
+        *("--pictures=0", "--precision=float32", f"--input={volume}", f"--input={missing}"),
+    ]
+    assert command(predict, *line, "--paths_in_table") == 1
+    page = (output / "index.html").read_text()
+    assert f"input 1: {tmp_path}/&lt;a&gt;.nii · <a " in page
+    assert f"input 2: {missing}<" in page
+    assert ">scan.html<" not in page
+    assert '<h2><a href="scan-001/scan.html">scan-001</a></h2>' in page
 
 
 def test_files_of_others_are_not_replaced(tmp_path):
