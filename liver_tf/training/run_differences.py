@@ -14,6 +14,8 @@ from liver_tf.options import options_of
 from liver_tf.training.training_settings import FinetuneSettings, PretrainSettings
 
 _MAX_LENGTH = 60
+#: Numbers of a list that are shown.
+_MAX_NUMBERS = 4
 #: Differences that are listed; the number of the others is stated.
 _MAX_LISTED = 8
 
@@ -89,6 +91,8 @@ class _Difference(NamedTuple):
         if ": " in name:
             return name
         before, now = (_shown(value) for value in (self.old, self.new))
+        if before == now:  # the same digits
+            before, now = (json.dumps(value) for value in (self.old, self.new))
         if self.entry == "protocol.cycles":
             name = f"--cycle (number {self.cycle})"
             before, now = ("none" if value is None else "one" for value in (self.old, self.new))
@@ -156,9 +160,24 @@ def _differences(
 
 
 def _shown(value: Any) -> str:
-    """A value as a flag has it; long ones are truncated."""
+    """A value as a flag has it: floats with 3 digits, long lists and texts truncated."""
+    if value is None:
+        return "not set"
     if isinstance(value, list) and set(map(str, value)) <= set(BLOCKS):
         text = format_blocks(value)
+    elif (
+        isinstance(value, list)
+        and len(value) > _MAX_NUMBERS
+        and all(isinstance(each, int | float) for each in value)
+    ):
+        start = json.dumps(_rounded(value[:_MAX_NUMBERS]))
+        return f"{start[:-1]}, ...] ({len(value)} numbers)"
     else:
-        text = value if isinstance(value, str) else json.dumps(value)
+        text = value if isinstance(value, str) else json.dumps(_rounded(value))
     return text if len(text) <= _MAX_LENGTH else f"{text[: _MAX_LENGTH - 3]}..."
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_rounded(each) for each in value]
+    return float(f"{value:.3g}") if isinstance(value, float) else value

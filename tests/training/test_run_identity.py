@@ -66,8 +66,8 @@ def test_differences_are_grouped_by_kind_and_named_by_flag(tmp_path):
         "network: --image_size: 256 before, 64 now; "
         # One flag that all cycles share is one difference.
         "optimisation: --epochs (cycle 1, 2, 3): 80 before, 3 now; "
-        "--learning_rate_schedule (cycle 1, 2, 3): null before, cosine now; "
-        "augmentation: --zoom: null before, 0.1 now"
+        "--learning_rate_schedule (cycle 1, 2, 3): not set before, cosine now; "
+        "augmentation: --zoom: not set before, 0.1 now"
     )
     # Other records have other cases and statistics: the records are what the user changed.
     text = differences(tmp_path, cycles=cycles, records="b", cases=8)
@@ -75,6 +75,22 @@ def test_differences_are_grouped_by_kind_and_named_by_flag(tmp_path):
     # A split that differs by itself is shown.
     text = differences(tmp_path, cycles=cycles, cases=8)
     assert text.startswith("data: patients: another split; mean of liver HU: 9.0 before")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        (0.123456789, None, "0.123 before, not set now"),
+        (15.0, 250000, "15.0 before, 250000 now"),
+        (0.12341, 0.12342, "0.12341 before, 0.12342 now"),
+        ([1 / 3, 2.0], [1 / 7, 2.0], "[0.333, 2.0] before, [0.143, 2.0] now"),
+        ([1, 2, 3, 4, 5], [1 / 3] * 9, "[1, 2, 3, 4, ...] (5 numbers) before, "),
+        ([1, 2, 3, 4, 5], [1, 2, 3, 4, 6], "[1, 2, 3, 4, 5] before, [1, 2, 3, 4, 6] now"),
+    ],
+)
+def test_numbers_are_rounded_and_long_lists_shortened(tmp_path, before, now, expected):
+    open_run(tmp_path, identity(zoom=before))
+    assert differences(tmp_path, zoom=now).startswith(f"augmentation: --zoom: {expected}")
 
 
 def test_what_the_user_set_is_listed_first_and_never_left_out(tmp_path):
