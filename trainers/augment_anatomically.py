@@ -1,7 +1,7 @@
 """Label the unlabelled neighbours of a run's training slices, and extend its records by them.
 
 Anatomical data augmentation (Ben-Cohen et al., arXiv 1801.02261). Writes a record set of ROIs for
-trainers.finetune, with a page (neighbours.html) on which every label made can be judged, and a
+liver-tf finetune, with a page (neighbours.html) on which every label made can be judged, and a
 table of what was kept and dropped, and why.
 """
 

@@ -1,7 +1,7 @@
 """One run of a study grid: fine-tune, choose the post-processing and evaluate, in one process.
 
-The same as trainers.finetune, trainers.choose_postprocessing and trainers.evaluate (without its
-report) one after the other, but started once. trainers.reproduce starts its runs by this command.
+The same as liver-tf finetune, liver-tf choose_postprocessing and liver-tf evaluate (without its
+report) one after the other, but started once. liver-tf reproduce starts its runs by this command.
 """
 
 from liver_tf.command_line.run_command import run

@@ -1,7 +1,7 @@
 """One run of a study grid with liver networks: fine-tune and evaluate, in one process.
 
-The same as trainers.finetune with a pre-trained liver network, then a comparison of the liver that
-it finds in the test cases with the true one. trainers.transfer_study starts its runs by this.
+The same as liver-tf finetune with a pre-trained liver network, then a comparison of the liver that
+it finds in the test cases with the true one. liver-tf transfer_study starts its runs by this.
 """
 
 from liver_tf.command_line.run_command import run

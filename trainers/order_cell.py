@@ -1,6 +1,6 @@
 """Some arms of one replicate of the order study: pre-train, fine-tune and measure, in one process.
 
-trainers.order_study starts its cells by this command.
+liver-tf order_study starts its cells by this command.
 """
 
 from liver_tf.command_line.run_command import run

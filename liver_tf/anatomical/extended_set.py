@@ -130,7 +130,7 @@ def _check_inputs(settings: AugmentSettings, manifest: Manifest, rois: Manifest)
             settings.roi_records,
             expected="the ROIs of the annotated slices in --records",
             found="ROIs of another source, or an extended record set",
-            remedy="Cut the ROIs with data_prep.make_rois.",
+            remedy="Cut the ROIs with liver-tf make_rois.",
         )
 
 

@@ -29,7 +29,7 @@ class EvaluateSettings(Options):
     postprocessing: bool = option(
         True,
         "Apply the threshold, hole filling and minimum lesion size that "
-        "trainers.choose_postprocessing chose for each run, if any.",
+        "liver-tf choose_postprocessing chose for each run, if any.",
     )
     decision: str | None = decision_option()
     ensembles: bool = option(

@@ -37,7 +37,7 @@ def load_label_map(run: Path, part: str, case: str, slice_index: int) -> np.ndar
         raise Refusal(
             "results-damaged",
             path,
-            expected="the label maps that trainers.evaluate wrote",
+            expected="the label maps that liver-tf evaluate wrote",
             found="a missing or damaged file",
-            remedy="Delete the file and evaluate the run again with trainers.evaluate.",
+            remedy="Delete the file and evaluate the run again with liver-tf evaluate.",
         ) from None

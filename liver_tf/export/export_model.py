@@ -26,7 +26,7 @@ class ExportSettings(CascadeSettings):
     output: Path = option(SAVED_MODEL, "Folder of the version; its name is a whole number.")
     measures: Path | None = option(
         None,
-        "measures.json of trainers.evaluate; the model card then reports the measures.",
+        "measures.json of liver-tf evaluate; the model card then reports the measures.",
         empty_is_none=True,
     )
     precision: str = option(

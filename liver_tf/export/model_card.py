@@ -110,9 +110,9 @@ def measures_of(path: Path, runs: list[Path], liver_run: Path, cascade: Cascade)
         raise Refusal(
             "measures-unreadable",
             path,
-            expected="a measures.json of trainers.evaluate",
+            expected="a measures.json of liver-tf evaluate",
             found="a missing file or one with other contents",
-            remedy="Name the measures.json that trainers.evaluate wrote.",
+            remedy="Name the measures.json that liver-tf evaluate wrote.",
         ) from None
     if len(runs) > 1:
         raise _not_of_model(path, "several exported runs, whose average was not measured")
@@ -159,5 +159,5 @@ def _not_of_model(path: Path, found: str) -> Refusal:
         path,
         expected="measures of the model that is exported",
         found=found,
-        remedy="Omit --measures, or evaluate the run as it is exported (trainers.evaluate).",
+        remedy="Omit --measures, or evaluate the run as it is exported (liver-tf evaluate).",
     )

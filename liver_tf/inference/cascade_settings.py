@@ -40,7 +40,7 @@ class CascadeSettings(Options):
     )
     postprocessing: bool = option(
         True,
-        "Apply the post-processing that trainers.choose_postprocessing stored in the run, if any: "
+        "Apply the post-processing that liver-tf choose_postprocessing stored in the run, if any: "
         "threshold, hole filling, minimum lesion size.",
     )
     decision: str | None = decision_option()

@@ -13,7 +13,7 @@ def decision_option() -> str | None:
     chosen: str | None = option(
         None,
         "Rule that turns probabilities into labels. Default: the rule stored with the run by "
-        "trainers.choose_postprocessing, argmax if there is none. If another rule than the stored "
+        "liver-tf choose_postprocessing, argmax if there is none. If another rule than the stored "
         "one is given, the stored sizes are not applied.",
         choices=DECISIONS,
     )

@@ -89,7 +89,7 @@ class PostProcessing:
 
 NOTHING = PostProcessing()
 
-_CHOOSE_AGAIN = "Choose them again with trainers.choose_postprocessing, or use --nopostprocessing."
+_CHOOSE_AGAIN = "Choose them again with liver-tf choose_postprocessing, or use --nopostprocessing."
 
 
 def save(run: Path, how: PostProcessing, how_chosen: dict) -> None:
@@ -123,7 +123,7 @@ def load(run: Path) -> PostProcessing:
         raise Refusal(
             "postprocessing-damaged",
             path,
-            expected="settings as trainers.choose_postprocessing writes them",
+            expected="settings as liver-tf choose_postprocessing writes them",
             found=f"a damaged file ({type(error).__name__})",
             remedy=_CHOOSE_AGAIN,
         ) from None
@@ -169,7 +169,7 @@ def _of_run(run: Path, use_chosen: bool, decision: str | None) -> PostProcessing
             run,
             expected="a run with a threshold for --decision=threshold",
             found="none stored" if use_chosen else "--nopostprocessing, which ignores it",
-            remedy="Choose it with trainers.choose_postprocessing --decision=threshold.",
+            remedy="Choose it with liver-tf choose_postprocessing --decision=threshold.",
         )
     return PostProcessing(corrected=decision == PRIOR_CORRECTED)
 
@@ -184,7 +184,7 @@ def require_class_weights(run: Path) -> None:
             "probabilities are corrected",
             found="neither has them",
             remedy="Restore the run's run.json, or use --decision=argmax or a threshold on "
-            "uncorrected probabilities (trainers.choose_postprocessing --decision=threshold).",
+            "uncorrected probabilities (liver-tf choose_postprocessing --decision=threshold).",
         )
 
 

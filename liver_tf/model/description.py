@@ -127,8 +127,8 @@ def _not_bundled(folder: Path) -> Refusal:
         folder,
         expected=f"one of the networks {', '.join(NETWORKS)} in the package",
         found=f"a package with {', '.join(available()) or 'none of them'}",
-        remedy="Name a run of your own, or train the networks of the package with python -m "
-        "trainers.train_weights.",
+        remedy="Name a run of your own, or train the networks of the package with "
+        "liver-tf train_weights.",
     )
 
 

@@ -36,13 +36,13 @@ class PhantomPlan(Options):
     test_patients: int = option(
         0,
         "Patients of the test cohort in addition to --patients, in the same CSV; "
-        "sheba/test_patients.txt lists them for data_prep.build_tfrecords.",
+        "sheba/test_patients.txt lists them for liver-tf build_tfrecords.",
         former=0,
     )
     neighbours: int = option(
         0,
         "Unlabelled slices next to every typed slice, above and below in turn, 1.25 to 5 mm apart; "
-        "for trainers.augment_anatomically.",
+        "for liver-tf augment_anatomically.",
         former=0,
         high=8,
     )

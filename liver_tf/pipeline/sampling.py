@@ -177,7 +177,7 @@ def times_shown(
             expected="at least one training slice in every epoch",
             found=f"none of {len(examples)} in epoch {epoch + 1}",
             remedy="Raise --keep_without_liver or --keep_without_lesion, or check the labels with "
-            "data_prep.verify.",
+            "liver-tf verify.",
         )
     times = kept.astype(np.int64)
     if not (sampling.resample or sampling.lesion_share):

@@ -6,11 +6,11 @@ from liver_tf.refusals import Refusal
 
 _CASE_PAIRS = (
     "Write a line such as c-0123456789abcdef,c-fedcba9876543210 for every pair, with the "
-    "pseudonyms that python -m data_prep.check_leakage prints."
+    "pseudonyms that liver-tf check_leakage prints."
 )
 
 _REMEDIES = {
-    "no-manifest": "Run data_prep.build_tfrecords (for ROIs data_prep.make_rois). An interrupted "
+    "no-manifest": "Run liver-tf build_tfrecords (for ROIs liver-tf make_rois). An interrupted "
     "conversion resumes with the same command.",
     "schema-version": "Convert the data again with this version of the program.",
     "manifest-damaged": "Delete the file and convert the data again: complete shards are kept.",

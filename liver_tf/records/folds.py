@@ -121,7 +121,7 @@ def load_folds(path: Path, manifest: Manifest) -> tuple[Split, ...]:
       Refusal: ``no-folds``, ``folds-damaged``, ``folds-differ``.
     """
     if not path.is_file():
-        expected = "the folds that data_prep.build_tfrecords writes beside the manifest"
+        expected = "the folds that liver-tf build_tfrecords writes beside the manifest"
         raise bad_records("no-folds", path, expected, "no such file")
     try:
         stored = read_json(path)
@@ -164,7 +164,7 @@ def validate_on_test(split: Split) -> Split:
 
 
 def _damaged(path: Path, found: str) -> Refusal:
-    expected = "the folds that data_prep.build_tfrecords writes"
+    expected = "the folds that liver-tf build_tfrecords writes"
     return bad_records("folds-damaged", path, expected, found)
 
 

@@ -161,7 +161,7 @@ def _write(
             study,
             expected="at least one run that was evaluated on its test fold",
             found=f"{len(runs)} runs, none of them evaluated",
-            remedy="Evaluate the runs with trainers.evaluate, or resume the study.",
+            remedy="Evaluate the runs with liver-tf evaluate, or resume the study.",
         )
     ensembles = evaluated_ensembles(runs)
     leaks = audit_leakage(runs)

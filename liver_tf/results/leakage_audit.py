@@ -57,7 +57,7 @@ class LeakageAudit:
         if self.hashed_cases < self.test_cases:
             parts.append(
                 f"all test cases were compared by patient, {self.hashed_cases} of "
-                f"{self.test_cases} also by the hashes of their slices; trainers.finetune compares "
+                f"{self.test_cases} also by the hashes of their slices; liver-tf finetune compares "
                 "all slices before training"
             )
         if self.loose:

@@ -81,7 +81,7 @@ def _looks(run: Path) -> dict[str, dict[str, Any]]:
         raise Refusal(
             "results-damaged",
             path,
-            expected="the number of evaluations that trainers.evaluate wrote",
+            expected="the number of evaluations that liver-tf evaluate wrote",
             found="a damaged file",
             remedy="Copy the file again from its source.",
         ) from None
@@ -101,7 +101,7 @@ def load_results(run: Path, part: str = "test") -> RunResults:
             run,
             expected=f"a run with results on its {part} part",
             found="no results",
-            remedy="Evaluate it with trainers.evaluate.",
+            remedy="Evaluate it with liver-tf evaluate.",
         )
     try:
         value = read_json(path)
@@ -111,7 +111,7 @@ def load_results(run: Path, part: str = "test") -> RunResults:
                 path,
                 expected=f"results of schema {SCHEMA_VERSION}",
                 found=f"schema {value['schema']!r}",
-                remedy="Delete the file and evaluate the run again with trainers.evaluate.",
+                remedy="Delete the file and evaluate the run again with liver-tf evaluate.",
             )
         temperature = value["temperature"]
         if temperature is not None:
@@ -130,9 +130,9 @@ def load_results(run: Path, part: str = "test") -> RunResults:
         raise Refusal(
             "results-damaged",
             path,
-            expected="the JSON that trainers.evaluate wrote",
+            expected="the JSON that liver-tf evaluate wrote",
             found="a damaged file",
-            remedy="Delete the file and evaluate the run again with trainers.evaluate.",
+            remedy="Delete the file and evaluate the run again with liver-tf evaluate.",
         ) from None
 
 

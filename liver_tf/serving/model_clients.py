@@ -280,7 +280,7 @@ def check_model(folder: Path) -> None:
             folder,
             expected="the version folder of a SavedModel",
             found="a folder without saved_model.pb" if folder.is_dir() else "no such folder",
-            remedy="Export a model with python -m trainers.export.",
+            remedy="Export a model with liver-tf export.",
         )
     checksums.verify(folder, _GRAPH, f"{EXTRA}/{MEANING}", all_listed=True)
 

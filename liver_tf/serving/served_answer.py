@@ -104,7 +104,7 @@ def _meaning(model: Path) -> tuple[LabelSet, int | None, str | None, CascadeTrai
         raise Refusal(
             "model-damaged",
             path,
-            expected="the description that trainers.export wrote",
+            expected="the description that liver-tf export wrote",
             found=type(error).__name__,
             remedy="Copy the model again, or export it again.",
         ) from None

@@ -40,7 +40,7 @@ class PhantomStudySettings(Options):
         "Unlabelled neighbours of every typed slice, for protocols with --neighbour_labels.",
         low=0,
     )
-    protocols: tuple[str, ...] = option(PROTOCOLS, "Protocols, as for trainers.reproduce.")
+    protocols: tuple[str, ...] = option(PROTOCOLS, "Protocols, as for liver-tf reproduce.")
     seeds: tuple[str, ...] = option(("0",), "Training seeds.")
     workers: int = option(
         2, "Number of phantoms, and of runs of the study, processed in parallel.", low=1

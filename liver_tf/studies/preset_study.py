@@ -84,7 +84,7 @@ class PresetStudySettings(Options):
     lits_volumes: int = option(120, "Volumes for the pre-training of the paper's preset.")
     lits_slices: int = option(12, "Slices per volume.")
     matrix: int = option(256, "Rows and columns of an image.")
-    anatomy: str = option(PLAIN, "As for data_prep.phantom.")
+    anatomy: str = option(PLAIN, "As for liver-tf phantom.")
     image_size: int = option(
         128, "Rows and columns of the networks' input in the paper's preset; as in the package."
     )

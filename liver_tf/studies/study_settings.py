@@ -68,7 +68,7 @@ class ReproduceSettings(Options):
     seeds: tuple[int, ...] = option((0, 1, 2), "Training seeds.", low=0)
     settings: tuple[str, ...] = option(
         (),
-        "Flag file of trainers.finetune with the settings that all runs share (learning rate, "
+        "Flag file of liver-tf finetune with the settings that all runs share (learning rate, "
         "epochs, augmentation); overrides the protocols' own files. Default: the paper's "
         "settings.",
         repeated=True,
@@ -90,7 +90,7 @@ class ReproduceSettings(Options):
     )
     validation: str = option(
         INNER,
-        "As for trainers.finetune. The report marks runs with test_fold in red.",
+        "As for liver-tf finetune. The report marks runs with test_fold in red.",
         choices=VALIDATIONS,
     )
     roi_records: Path = option(ROI_RECORDS, "Record set of ROIs, for training.")

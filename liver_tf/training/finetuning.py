@@ -116,7 +116,7 @@ def check_transfer(before: Description, manifest: Manifest, pretrained: Path) ->
     Raises:
       Refusal: The records do not fit.
     """
-    names = {"liver": "a set of whole slices", "lesion": "an ROI set (data_prep.make_rois)"}
+    names = {"liver": "a set of whole slices", "lesion": "an ROI set (liver-tf make_rois)"}
     kind = "lesion" if manifest.roi else "liver"
     if kind != before.kind:
         raise Refusal(

@@ -49,7 +49,7 @@ def pretrain(settings: PretrainSettings | None = None, /, **options: Any) -> Pat
         raise OptionError(
             "network",
             "the liver network is trained on whole slices, the lesion network on ROIs "
-            f"(data_prep.make_rois); {settings.records} contains {content}",
+            f"(liver-tf make_rois); {settings.records} contains {content}",
         )
     protocol = Protocol(f"pretrain_{settings.network}", SCRATCH, (settings.schedule,))
     plan = make_plan(settings, settings.network, manifest, settings.architecture, protocol)

@@ -86,7 +86,7 @@ def task_of(
             None,
             expected="training cases with liver",
             found=str(error),
-            remedy="Check the labels with data_prep.verify.",
+            remedy="Check the labels with liver-tf verify.",
         ) from None
     weights = class_weights(pixels, loss.class_weights)
     return Task(mean, sd, weights, manifest.window, loss.dice_weight, loss.type_weight)

@@ -1,6 +1,8 @@
 """The console script ``liver-tf``."""
 
+import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,3 +76,25 @@ def test_the_script_suggests_itself_for_help(tmp_path):
     assert done.stderr == (
         "flag --epochs=many: expected a whole number, found 'many'\nSee liver-tf pretrain --help.\n"
     )
+
+
+def test_messages_name_commands_as_they_are_typed():
+    """``liver-tf make_rois``, not ``data_prep.make_rois``, in all texts of the library."""
+    texts = []
+    for path in sorted((ROOT / "liver_tf").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        texts += [
+            node.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in docstrings
+        ]
+    module = re.compile(r"\b(?<!python -m )(?:trainers|data_prep)\.[a-z]\w*")
+    # A module by itself is started as a process; a page of verify states its program.
+    prose = [text for text in texts if not module.fullmatch(text) and text != ", data_prep.verify"]
+    assert [text for text in prose if module.search(text)] == []
+    named = {name for text in texts for name in re.findall(r"\bliver-tf ([a-z]\w+)", text)}
+    assert len(named) > 10
+    assert named <= set(find_commands())

@@ -170,7 +170,7 @@ def test_records_that_do_not_fit_the_network_are_refused(tmp_path, networks, com
     assert "[no-lesion-classes] expected records with lesion classes" in capsys.readouterr().err
     tiny_records.write_set(tmp_path / "set", patients=2, slices=1, roi=False)
     assert command(finetune, *arguments(networks, tmp_path, "lesion")) == 1
-    assert "[other-task] expected an ROI set (data_prep.make_rois) for a" in capsys.readouterr().err
+    assert "[other-task] expected an ROI set (liver-tf make_rois) for a" in capsys.readouterr().err
 
 
 def test_a_dry_run_reads_no_records_folds_or_weights(tmp_path, networks, command, capsys):

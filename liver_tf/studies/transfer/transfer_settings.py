@@ -39,7 +39,7 @@ class TransferSettings(Options):
     )
     protocols: tuple[str, ...] = option(
         (*_FROM_SCRATCH, *(name for name in PROTOCOLS if name not in _FROM_SCRATCH)),
-        "Protocols, as for trainers.reproduce.",
+        "Protocols, as for liver-tf reproduce.",
     )
     seeds: tuple[int, ...] = option((0, 1, 2), "Training seeds.", low=0)
     slices: tuple[int, ...] = option((4, 8, 16), "Numbers of training slices.", low=0)
