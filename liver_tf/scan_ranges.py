@@ -106,7 +106,7 @@ def outside_text(networks: Mapping[str, ScanRanges | None], scan: ScanValues) ->
     """What of a scan lies outside the training data of which network; empty for nothing.
 
     For example ``distance of slices 12.5 mm (liver network: 3 to 11 mm)``; the network is left out
-    if the range is that of every network.
+    if the range is that of every network. A network without ranges is reported as unknown.
     """
     found = {name: ranges.outside(scan) for name, ranges in networks.items() if ranges}
     parts = []
@@ -117,8 +117,9 @@ def outside_text(networks: Mapping[str, ScanRanges | None], scan: ScanValues) ->
             if quantity in ranges
         }
         same = len(outside) == len(networks) and len(set(outside.values())) == 1
-        stated = set(outside.values()) if same else [": ".join(item) for item in outside.items()]
-        if stated:
+        if outside:
+            outside |= {name: "range unknown" for name, ranges in networks.items() if not ranges}
+            stated = set(outside.values()) if same else map(": ".join, outside.items())
             value = scan[quantity]
             assert value is not None
             parts.append(f"{title} {_number(value, unit)} {unit} ({', '.join(stated)})")

@@ -4,10 +4,11 @@ It is stored in ``model.json`` of a run and copied by fine-tuning, export and pr
 reader takes a network of phantoms for one of patients.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from liver_tf.counted import counted
 from liver_tf.scan_ranges import ScanRanges
 
 #: Kinds of a record set: computed phantoms; real scans with computed lesions; real scans.
@@ -16,6 +17,12 @@ PHANTOM, IMPLANTED, REAL = DATA_KINDS = ("phantom", "implanted", "real")
 MIXED, UNKNOWN = "mixed", "unknown"
 
 UNVALIDATED = "unvalidated on real lesions"
+
+_LEARNED_FROM = {
+    PHANTOM: "computed phantoms only, not from patients",
+    MIXED: "computed images and from patients",
+    REAL: "patients",
+}
 
 
 @dataclass(frozen=True)
@@ -76,8 +83,8 @@ class TrainedOn:
 
 
 def combined_kind(each: Iterable[TrainedOn | None]) -> str:
-    """The kind of several training data; ``unknown`` if that of one of them is."""
-    kinds = {UNKNOWN if one is None else one.kind for one in each}
+    """The kind of several training data; ``unknown`` if that of one of them is, or for none."""
+    kinds = {UNKNOWN if one is None else one.kind for one in each} or {UNKNOWN}
     if len(kinds) == 1:
         return kinds.pop()
     return UNKNOWN if UNKNOWN in kinds else MIXED
@@ -91,6 +98,51 @@ def joined_ranges(each: Iterable[TrainedOn | None]) -> ScanRanges | None:
             return None
         joined = one.ranges if joined is None else joined.joined(one.ranges)
     return joined
+
+
+def types_unvalidated(each: Iterable[TrainedOn | None]) -> bool:
+    """Whether one of several networks learned its types from computed lesions."""
+    return any(one.types_unvalidated for one in each if one)
+
+
+def training_notice(networks: Mapping[str, Sequence[TrainedOn | None]]) -> str:
+    """What networks learned from, for the reader of their results; by the names of their tasks.
+
+    For example ``The liver network learned from 131 patients, the lesion network from 200 computed
+    phantoms: research use only.``
+    """
+    kinds = {combined_kind(each) for each in networks.values()}
+    words = {name: _training_words(each) for name, each in networks.items()}
+    if kinds == {UNKNOWN}:
+        text = "It is not known what these networks learned from"
+    elif len(kinds) == 1:
+        if len(set(words.values())) > 1:
+            numbers = "; ".join(f"{name}: {data}" for name, data in words.items())
+        else:
+            numbers = next(iter(words.values()))
+        text = f"These networks learned from {_LEARNED_FROM[kinds.pop()]} ({numbers})"
+    else:
+        (first, data), *others = words.items()
+        rest = "".join(f", the {name} from {data}" for name, data in others)
+        text = f"The {first} learned from {data}{rest}"
+    unvalidated = any(map(types_unvalidated, networks.values()))
+    return f"{text}: research use only.{f' Lesion types: {UNVALIDATED}.' * unvalidated}"
+
+
+def _training_words(each: Sequence[TrainedOn | None]) -> str:
+    """Numbers of training data, of several networks those of the largest, or ``unknown data``."""
+    known = [one for one in each if one is not None]
+    if len(known) < len(each) or not known:
+        return "unknown data"
+    numbers = {
+        "patient": {one.patients for one in known},
+        "computed phantom": {one.phantoms for one in known},
+    }
+    return " and ".join(
+        f"{'up to ' * (len(values) > 1)}{counted(max(values), noun)}"
+        for noun, values in numbers.items()
+        if max(values)
+    )
 
 
 @dataclass(frozen=True)
@@ -108,7 +160,7 @@ class CascadeTrainedOn:
     @property
     def types_unvalidated(self) -> bool:
         """Whether a lesion network learned its types from computed lesions."""
-        return any(one.types_unvalidated for one in self.lesion_networks if one)
+        return types_unvalidated(self.lesion_networks)
 
     @property
     def ranges(self) -> dict[str, ScanRanges | None]:
@@ -129,21 +181,22 @@ class CascadeTrainedOn:
 
     @property
     def notice(self) -> str:
-        """A sentence for the reader of results; empty for networks of real patients."""
-        if self.kind == PHANTOM:
-            text = "These networks learned from computed phantoms only, not from patients: research"
-        elif self.kind == MIXED:
-            text = "These networks learned from computed images and from patients: research"
-        else:
-            return ""
-        return f"{text} use only.{f' Lesion types: {UNVALIDATED}.' * self.types_unvalidated}"
+        """A sentence for the reader of results; see ``training_notice``."""
+        several = "s" * (len(self.lesion_networks) > 1)
+        return training_notice(
+            {
+                "liver network": [self.liver_network],
+                f"lesion network{several}": self.lesion_networks,
+            }
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
             "kind": self.kind,
-            "notice": self.notice or None,
+            "notice": self.notice,
             "types": UNVALIDATED if self.types_unvalidated else None,
+            "ranges_unknown": [name for name, ranges in self.ranges.items() if ranges is None],
             "liver_network": self.liver_network and asdict(self.liver_network),
             "lesion_networks": [one and asdict(one) for one in self.lesion_networks],
         }

@@ -63,6 +63,10 @@ def test_the_caution_names_value_range_and_network():
     assert expected in caution.text
     assert outside_training(networks, INSIDE) == ()
     assert outside_training({"liver network": None}, scan) == ()
+    known = {"liver network": RANGES, "lesion network": None}
+    text = "distance of slices 7.5 mm (liver network: 1 to 5 mm, lesion network: range unknown)"
+    assert outside_text(known, {**INSIDE, "slice_mm": 7.5}) == text
+    assert outside_training(known, INSIDE) == ()
 
 
 def test_values_of_a_scan_by_hand():

@@ -21,6 +21,7 @@ from liver_tf.export.scan_results import write_results
 from liver_tf.labels import LESION_TYPES, LITS, LIVER_ONLY, LabelSet
 from liver_tf.model.description import load_description
 from liver_tf.records.folds import Split
+from liver_tf.scan_ranges import ScanRanges
 from liver_tf.trained_on import CascadeTrainedOn, TrainedOn
 from liver_tf.training.computation import Computation
 from liver_tf.training.job import Job, make_plan
@@ -60,25 +61,70 @@ def test_pre_training_counts_and_the_last_types_count(later, earlier, expected):
     assert later.after(earlier) == expected
 
 
+UNTYPED = replace(PATIENTS, patients=1, types_from=None)
+
+
 @pytest.mark.parametrize(
-    ("liver", "lesion", "kind", "words"),
+    ("liver", "lesion", "kind", "notice"),
     [
-        (PHANTOMS, (PHANTOMS,), "phantom", "phantoms only"),
-        (PHANTOMS, (TYPED,), "phantom", "types: unvalidated on real lesions"),
-        (PHANTOMS, (PATIENTS,), "mixed", "and from patients"),
-        (PATIENTS, (PATIENTS, TYPED), "mixed", "types: unvalidated on real lesions"),
-        (PATIENTS, (PATIENTS,), "real", None),
-        (None, (PHANTOMS,), "unknown", None),
-        (None, (None,), "unknown", None),
+        (
+            *(PHANTOMS, (PHANTOMS,), "phantom"),
+            "These networks learned from computed phantoms only, not from patients "
+            "(160 computed phantoms)",
+        ),
+        (
+            *(PHANTOMS, (TYPED,), "phantom"),
+            "These networks learned from computed phantoms only, not from patients "
+            "(liver network: 160 computed phantoms; lesion network: 200 computed phantoms)",
+        ),
+        (
+            *(PATIENTS.after(PHANTOMS), (PATIENTS.after(TYPED),), "mixed"),
+            "These networks learned from computed images and from patients (liver network: "
+            "140 patients and 160 computed phantoms; lesion network: 140 patients and 200 "
+            "computed phantoms)",
+        ),
+        (
+            *(UNTYPED, (PATIENTS,), "real"),
+            "These networks learned from patients (liver network: 1 patient; "
+            "lesion network: 140 patients)",
+        ),
+        (
+            *(PATIENTS, (PATIENTS, UNTYPED), "real"),
+            "These networks learned from patients (liver network: 140 patients; "
+            "lesion networks: up to 140 patients)",
+        ),
+        (
+            *(PATIENTS, (TYPED,), "mixed"),
+            "The liver network learned from 140 patients, the lesion network from "
+            "200 computed phantoms",
+        ),
+        (
+            *(None, (TYPED,), "unknown"),
+            "The liver network learned from unknown data, the lesion network from "
+            "200 computed phantoms",
+        ),
+        (
+            *(PATIENTS, (TYPED, None), "unknown"),
+            "The liver network learned from 140 patients, the lesion networks from unknown data",
+        ),
+        (None, (None,), "unknown", "It is not known what these networks learned from"),
+        (None, (), "unknown", "It is not known what these networks learned from"),
     ],
 )
-def test_a_cascade_states_its_kind_and_warns(liver, lesion, kind, words):
+def test_a_cascade_always_states_what_it_learned_from(liver, lesion, kind, notice):
     value = json.loads(json.dumps(CascadeTrainedOn(liver, lesion).to_json()))
     assert value["kind"] == kind
-    assert (value["notice"] is None) == (words is None)
-    assert words is None or words in value["notice"]
-    assert ("types" in (words or "")) == (value["types"] == "unvalidated on real lesions")
-    assert value["lesion_networks"][0] == (lesion[0] and vars(lesion[0]))
+    types = "unvalidated on real lesions" if TYPED in lesion else None
+    ending = ": research use only." + (f" Lesion types: {types}." if types else "")
+    assert value["notice"] == notice + ending
+    assert value["types"] == types
+    assert value["lesion_networks"] == [one and vars(one) for one in lesion]
+
+
+def test_networks_without_ranges_are_stated():
+    known = replace(PATIENTS, ranges=ScanRanges(slice_mm=(1.0, 5.0)))
+    assert CascadeTrainedOn(known, (known,)).to_json()["ranges_unknown"] == []
+    assert CascadeTrainedOn(known, (known, None)).to_json()["ranges_unknown"] == ["lesion network"]
 
 
 @pytest.mark.parametrize("bad", [{"kind": "computed"}, {"patients": -1}, {"types_from": "x"}])

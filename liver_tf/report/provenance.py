@@ -15,7 +15,7 @@ from liver_tf.report.tables.paper_table import ABSENT
 from liver_tf.results.study_inventory import EVALUATED, StudyRun
 from liver_tf.results.training_history import trained_cycles
 from liver_tf.run_files import INNER, TEST_FOLD
-from liver_tf.trained_on import CascadeTrainedOn, TrainedOn
+from liver_tf.trained_on import TrainedOn, training_notice
 
 _LISTED = 3
 
@@ -34,13 +34,13 @@ _CYCLE = {
 
 
 def learned_from(runs: Sequence[StudyRun]) -> str:
-    """A sentence if networks of the runs learned from computed images; empty if not or unknown."""
-    stored = [run.model["trained_on"] for run in runs if run.model.get("trained_on")]
+    """A sentence on what the networks of the runs learned from; empty if a file is damaged."""
+    stored = [run.model.get("trained_on") for run in runs]
     try:
-        networks = [TrainedOn.from_json(each) for each in stored]
+        networks = [each and TrainedOn.from_json(each) for each in stored]
     except (ValueError, TypeError, KeyError, AttributeError):  # of a damaged model.json
         return ""
-    return CascadeTrainedOn(networks[0], networks).notice if networks else ""
+    return training_notice({"lesion networks": networks})
 
 
 def facts(runs: Sequence[StudyRun]) -> dict[str, str]:

@@ -62,8 +62,7 @@ def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterat
     diagnosis = "no lesion found" if answer["found_liver"][0] else NO_LIVER_TITLE
     if answer["found_lesion"][0]:
         diagnosis = labels.classes[int(answer["diagnosis"][0])]
-    if notice:
-        yield f"note: {notice}"
+    yield f"note: {notice}"
     yield f"diagnosis: {diagnosis}"
     title = diagnosis
     if answer["found_lesion"][0]:
@@ -92,14 +91,16 @@ def ask(client: Client, model: Path, path: Path, picture: Path | None) -> Iterat
         yield f"picture: {picture}"
 
 
-def _meaning(model: Path) -> tuple[LabelSet, int | None, str | None, CascadeTrainedOn]:
+def _meaning(model: Path) -> tuple[LabelSet, int | None, str, CascadeTrainedOn]:
     """Labels, number, notice and training data of an exported model, as far as it states them."""
     path = model / EXTRA / MEANING
     try:
         meaning = read_json(path)
         labels, stored = LabelSet("served", tuple(meaning["labels"])), meaning.get("trained_on")
         trained_on = CascadeTrainedOn.from_json(stored) if stored else NOT_STORED
-        return labels, meaning.get("model_id"), (stored or {}).get("notice"), trained_on
+        # Earlier versions stored no notice for unknown or real training data.
+        notice = (stored or {}).get("notice") or trained_on.notice
+        return labels, meaning.get("model_id"), notice, trained_on
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Refusal(
             "model-damaged",

@@ -134,7 +134,7 @@ def campaign(folder: Path, count: int, seed: int) -> tuple[Counter, list[str]]:
     outcomes: Counter = Counter()
     wrong = []
     bodies: list[bytes] = [b""]
-    if expected[0] != "diagnosis: cyst":
+    if expected[1] != "diagnosis: cyst":
         wrong.append(f"the undamaged answer: {expected}")
     lesions = next(line for line in expected if line.startswith("lesion_area"))
     with serving(bodies) as url:

@@ -63,7 +63,9 @@ def test_names_are_shown_as_they_are(card):
 
 def test_the_ranges_of_the_training_scans_are_stated(card):
     assert "- Range of the training scans, liver network: distance of slices 1 to 5 mm." in card
-    assert "scans, lesion network" not in card
+    unknown = "- Range of the training scans, lesion network: unknown; scans cannot be compared"
+    assert unknown in card
+    assert "learned from patients (3 patients): research use only." in card
 
 
 def test_no_line_is_added(card):
