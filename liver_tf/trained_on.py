@@ -16,6 +16,10 @@ PHANTOM, IMPLANTED, REAL = DATA_KINDS = ("phantom", "implanted", "real")
 #: Further kinds of training data: several of the above; not stored.
 MIXED, UNKNOWN = "mixed", "unknown"
 
+#: Names of data of a known kind in reports.
+PHANTOM_LABEL = "PHANTOM data (not patients)"
+IMPLANTED_LABEL = "COMPUTED LESIONS in real scans"
+
 UNVALIDATED = "unvalidated on real lesions"
 
 _LEARNED_FROM = {

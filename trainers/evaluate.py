@@ -15,7 +15,7 @@ def main(settings: EvaluateSettings) -> int:
     evaluation = evaluate(settings)
     print(evaluation.table)
     print("\nreport: " + "\n        ".join(str(path) for path in evaluation.files[:3]))
-    suggest("predict", model=settings.run[0], liver_run=settings.liver_run, input="SCAN")
+    suggest("predict", model=evaluation.best, liver_run=settings.liver_run, input="SCAN")
     return 0
 
 

@@ -25,7 +25,12 @@ class EvaluateSettings(Options):
     output: Path | None = option(
         None, "Folder of the report. Default: beside the first run.", empty_is_none=True
     )
-    data_label: str = option("your data", "Name of the data in the report, e.g. a study's name.")
+    data_label: str | None = option(
+        None,
+        "Name of the data in the report, e.g. a study's name. Default: by the kind of the records, "
+        "phantoms or implanted lesions; else your data.",
+        empty_is_none=True,
+    )
     postprocessing: bool = option(
         True,
         "Apply the threshold, hole filling and minimum lesion size that "

@@ -24,6 +24,7 @@ from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.labels import LabelSet
 from liver_tf.measures.calibration import Temperature, fit_temperature
 from liver_tf.measures.compare_with_truth import compare_with_truth
+from liver_tf.measures.measure_registry import summarise
 from liver_tf.measures.slice_result import SliceResult
 from liver_tf.model.description import load_description, precision_for
 from liver_tf.model.precision_settings import FLOAT32
@@ -34,6 +35,7 @@ from liver_tf.records.shard_reader import check_shards, read_case
 from liver_tf.report.foreign_files import TABLE, refuse_foreign_report
 from liver_tf.report.write_report import write_runs_report
 from liver_tf.results.example_slices import load_examples
+from liver_tf.results.pool_runs import default_label
 from liver_tf.results.run_results import ENSEMBLE, RunResults, hash_of_ensemble
 from liver_tf.results.stored_results import (
     has_results,
@@ -51,10 +53,12 @@ class Evaluation:
     Attributes:
       table: the paper's table with the evaluated protocols, for a terminal.
       files: ``report.html``, ``report.md``, ``report.csv`` and the other files of the report.
+      best: the run with the highest Dice2; runs validated on the test fold come last.
     """
 
     table: str
     files: tuple[Path, ...]
+    best: Path
 
 
 def evaluate(settings: EvaluateSettings | None = None, /, **options: Any) -> Evaluation:
@@ -88,17 +92,22 @@ def evaluate(settings: EvaluateSettings | None = None, /, **options: Any) -> Eva
             "decision": settings.decision,
             "precision": settings.precision,
         }
-        evaluate_runs(settings.run, settings.liver_run, settings.records, **how)
+        results = evaluate_runs(settings.run, settings.liver_run, settings.records, **how)
         if settings.ensembles:
             evaluate_ensembles(settings.run, settings.liver_run, settings.records, **how)
         files = write_runs_report(
             settings.run,
             output,
-            data_label=settings.data_label,
+            data_label=settings.data_label or default_label(load_manifest(settings.records)),
             samples=settings.samples,
             seed=settings.seed,
         )
-        return Evaluation((output / TABLE).read_text(encoding="utf-8"), tuple(files))
+        best = max(zip(settings.run, results, strict=True), key=lambda pair: _rank(pair[1]))[0]
+        return Evaluation((output / TABLE).read_text(encoding="utf-8"), tuple(files), best)
+
+
+def _rank(results: RunResults) -> tuple[bool, float]:
+    return results.clean, summarise(results.results)["dice2"] or 0.0
 
 
 def evaluate_runs(

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from liver_tf.measures.slice_result import SliceResult
-from liver_tf.records.manifest import DATA
+from liver_tf.records.manifest import DATA, Manifest
 from liver_tf.refusals import Refusal
 from liver_tf.results.run_results import LOOSE, RunResults
-from liver_tf.trained_on import IMPLANTED
+from liver_tf.trained_on import IMPLANTED, IMPLANTED_LABEL, MIXED, PHANTOM, PHANTOM_LABEL
 
 
 def pool_runs(runs: Sequence[RunResults]) -> dict[str, tuple[SliceResult, ...]]:
@@ -52,6 +52,13 @@ def pool_argmax(runs: Sequence[RunResults]) -> dict[str, tuple[SliceResult, ...]
         for name, slices in pool_runs(known).items()
         if name in names and not {(name, True), (name.removesuffix(f", {LOOSE}"), False)} & unknown
     }
+
+
+def default_label(manifest: Manifest) -> str:
+    """Name of a record set in reports, by the kind of its data."""
+    learned = manifest.trained_on([entry.case for entry in manifest.cases], typed=False)
+    labels = {PHANTOM: PHANTOM_LABEL, MIXED: IMPLANTED_LABEL}
+    return labels.get(learned.kind if learned else "", "your data")
 
 
 def data_label_of(runs: Sequence[RunResults], data_label: str) -> str:

@@ -14,9 +14,10 @@ from liver_tf.options import Options, option
 from liver_tf.phantom.phantom_plan import PhantomPlan
 from liver_tf.studies.command_chain import ChainStep, run_chain
 from liver_tf.studies.grid import PROTOCOLS
+from liver_tf.trained_on import PHANTOM_LABEL
 
 #: Marks the figures of the reports as figures of phantoms.
-DATA_LABEL = "PHANTOM data (not patients)"
+DATA_LABEL = PHANTOM_LABEL
 
 #: The neighbours with their true masks: a CSV of the phantom, and its record set.
 TRUE_NEIGHBOURS = "true_neighbours"

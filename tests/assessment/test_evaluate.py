@@ -21,12 +21,13 @@ from liver_tf.inference.postprocessing import NOTHING, PostProcessing
 from liver_tf.measures.calibration import fit_temperature
 from liver_tf.model.description import load_description
 from liver_tf.model.weights_file import save_weights, stored_hash
-from liver_tf.records.manifest import load_manifest
+from liver_tf.records.manifest import Manifest, load_manifest
 from liver_tf.refusals import Refusal
 from liver_tf.results.example_slices import crop_to_liver, load_examples, pick_examples
 from liver_tf.results.run_results import LOOSE, NO_POSTPROCESSING
 from liver_tf.results.stored_results import load_results, save_results
 from liver_tf.run_files import INNER, TEST_FOLD
+from liver_tf.trained_on import TrainedOn
 from tests.builders import tiny_records
 from tests.builders.unwritable import forbid_files_in
 from trainers import evaluate
@@ -354,6 +355,28 @@ def test_seeds_are_pooled_in_one_report(work, finished, command, tmp_path, capsy
     assert "fitted on the validation patients" in figures["facts"]["temperature of the type"]
     # The sheets come from what is stored; one a protocol.
     assert (tmp_path / "pictures" / "mine.png").stat().st_size > 1000
+
+
+def test_the_best_run_is_suggested_and_phantoms_are_named(
+    work, finished, command, tmp_path, capsys, monkeypatch
+):
+    first = finished("baseline")
+    (measured,) = evaluate_runs([first], work / "liver", work / "whole")
+    best = copied(first, "best", 7)
+    outlined = [
+        replace(
+            each, lesion=replace(each.lesion, both=each.lesion.true, predicted=each.lesion.true)
+        )
+        for each in measured.results
+    ]
+    stored = load_results(best)
+    save_results(replace(stored, results=tuple(outlined)), best)
+    phantoms = TrainedOn("phantom", 0, PATIENTS)
+    monkeypatch.setattr(Manifest, "trained_on", lambda manifest, cases, typed: phantoms)
+    assert command(evaluate, *arguments(work, [first, best], tmp_path)) == 0
+    assert f"--model={best}" in capsys.readouterr().err
+    figures = json.loads((tmp_path / "measures.json").read_text())
+    assert figures["data"] == "PHANTOM data (not patients)"
 
 
 def test_a_run_validated_on_the_test_fold_is_marked_everywhere(

@@ -341,12 +341,20 @@ def test_nothing_is_clipped(written, tmp_path, size):
       const first = document.querySelector("table"), box = first.parentElement;
       document.body.dataset.first = `${first.offsetWidth} of ${box.clientWidth}`;
       document.body.dataset.fits = box.scrollWidth <= box.clientWidth;
+      box.scrollLeft = 60;
+      const name = first.querySelector("tbody th");
+      document.body.dataset.head = first.tHead.offsetHeight;
+      const left = (one) => one.getBoundingClientRect().left;
+      document.body.dataset.moved = left(name) - left(box);
     """
     recorded, console = browse(page(written[0]), tmp_path, CLIPPED + script, size=size)
     assert console == []
     assert recorded["outside"] == ""
     if size[0] >= 1024:
         assert recorded["fits"] == "true", recorded["first"]
+    else:
+        assert float(recorded["head"]) < 40, "the header is one line high"
+        assert abs(float(recorded["moved"])) < 2, "protocols stay in view"
 
 
 def test_provenance_holds_date_machine_processor_and_wall_time(written):

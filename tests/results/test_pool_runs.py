@@ -7,7 +7,13 @@ import pytest
 from liver_tf.labels import LITS
 from liver_tf.measures.measure_registry import summarise
 from liver_tf.refusals import Refusal
-from liver_tf.results.pool_runs import cautions_of_runs, data_label_of, pool_argmax, pool_runs
+from liver_tf.results.pool_runs import (
+    cautions_of_runs,
+    data_label_of,
+    default_label,
+    pool_argmax,
+    pool_runs,
+)
 from liver_tf.results.run_results import LOOSE
 from liver_tf.run_files import TEST_FOLD
 
@@ -83,3 +89,17 @@ def test_argmax_is_pooled_where_all_runs_have_it(stored):
 def test_a_second_test_evaluation_is_reported(stored):
     (caution,) = cautions_of_runs([stored(), stored(seed=1, looks=2)])
     assert caution.startswith("TEST FOLD EVALUATED MORE THAN ONCE: fold0/seed1/mine (2 times)")
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("phantom", "PHANTOM data (not patients)"),
+        ("implanted", "COMPUTED LESIONS in real scans"),
+        ("real", "your data"),
+        (None, "your data"),
+    ],
+)
+def test_data_of_a_known_kind_are_named_by_it(record_set, data, expected):
+    _, manifest = record_set
+    assert default_label(replace(manifest, made_by={"data": data} if data else {})) == expected
