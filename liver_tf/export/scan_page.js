@@ -124,7 +124,7 @@ function drawOutlines(codes) {
   const number = data.lesions[state.chosen]?.number;
   for (const [i, one] of data.classes.entries()) {
     const isClass = one.label === 1 ? (code) => code > 0 : (code) => code % data.code === one.label;
-    if (number && one.label > 1) {
+    if (number && one.label > 1 && boxes[i].checked) {
       const its = (code) => isClass(code) && Math.floor(code / data.code) === number;
       context.fillStyle = `${one.colour}59`;
       context.fill(onCanvas(outlineOf(codes, its)));
@@ -154,6 +154,7 @@ function drawNumbers() {
 function drawDiameter() {
   const lesion = data.lesions[state.chosen];
   if (state.view !== "axial" || !lesion?.line || lesion.slice !== index()) return false;
+  if (!boxes.some((box) => box.checked && box.dataset.class > 1)) return false;
   const to = mapping();
   const [[x1, y1], [x2, y2]] = lesion.line.map(([r, c]) => [to.left + c * to.across, to.top + r * to.down]);
   const length = Math.hypot(x2 - x1, y2 - y1) || 1;
@@ -261,6 +262,13 @@ function zoomBy(factor, [x, y] = [0.5, 0.5]) {
   pan((0.5 - x) * shift, (0.5 - y) * shift);
 }
 
+// Zooms about the chosen lesion if it lies in the slice shown, else about the middle.
+function zoomOnChosen(factor) {
+  const place = state.view === "axial" && data.lesions[state.chosen]?.places[index()];
+  if (place) state.centre = middleOf(place);
+  zoomBy(factor);
+}
+
 // Moves the picture by shares of its size.
 function pan(x, y) {
   const half = 0.5 / state.zoom;
@@ -269,6 +277,8 @@ function pan(x, y) {
   draw();
 }
 
+const middleOf = ([top, left, bottom, right]) => [(left + right + 1) / 2 / columns, (top + bottom + 1) / 2 / rows];
+
 // Jumps to the slice where the diameter was measured, with the lesion in the middle of an enlarged picture.
 function show(lesion) {
   const { slice, places } = data.lesions[lesion];
@@ -276,8 +286,7 @@ function show(lesion) {
   last.axial = slice;
   if (state.view !== "axial") setView("axial");
   else go(last.axial);
-  const [top, left, bottom, right] = places[slice];
-  state.centre = [(left + right + 1) / 2 / columns, (top + bottom + 1) / 2 / rows];
+  state.centre = middleOf(places[slice]);
   pan(0, 0);
 }
 

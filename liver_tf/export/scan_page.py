@@ -40,9 +40,10 @@ _KEYS = (
     ("Shift + drag, right button, Shift + arrows", "pan"),
     ("0, double click", "whole picture"),
     ("A, C, S", "axial, coronal, sagittal"),
-    ("O", "all outlines on or off"),
+    ("O", "all outlines, fill and diameter on or off"),
     ("N", "numbers on or off"),
-    ("click on a lesion", "choose it"),
+    ("click on a lesion", "choose it, without leaving the slice"),
+    ("click beside lesions, Escape", "choose none"),
     ("?", "this list"),
 )
 

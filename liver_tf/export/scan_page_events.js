@@ -22,7 +22,8 @@ const keys = {
   a: () => setView("axial"), c: () => setView("coronal"), s: () => setView("sagittal"),
   o: toggleOutlines,
   n: () => byId("numbers").click(),
-  "+": () => zoomBy(1.25), "=": () => zoomBy(1.25), "-": () => zoomBy(0.8),
+  "+": () => zoomOnChosen(1.25), "=": () => zoomOnChosen(1.25), "-": () => zoomBy(0.8),
+  Escape: () => { state.chosen = -1; draw(); },
   0: () => { resetView(); draw(); },
   "?": help,
 };
@@ -47,7 +48,7 @@ canvas.addEventListener("wheel", (event) => {
 }, { passive: false });
 
 // Mouse: drag for the window, right button or Shift to pan. Touch: swipe up or to the left for higher
-// slices, two fingers to zoom and pan. A click chooses the lesion.
+// slices, two fingers to zoom and pan. A click chooses the lesion; beside lesions, none.
 const pointers = new Map();
 const SWIPE_PX = 12;
 let start = null;
@@ -98,12 +99,12 @@ function move(event) {
 
 function end(event) {
   const clicked = pointers.delete(event.pointerId) && start && !start.moved && event.type === "pointerup";
-  const number = clicked && Math.floor((readOut(event)?.code ?? 0) / data.code);
+  if (!clicked) return;
+  const number = Math.floor((readOut(event)?.code ?? 0) / data.code);
   const lesion = number ? data.lesions.findIndex((each) => each.number === number) : -1;
-  if (lesion < 0) return;
   state.chosen = lesion;
   draw();
-  lines[lesion].scrollIntoView({ block: "nearest" });
+  lines[lesion]?.scrollIntoView({ block: "nearest" });
 }
 
 canvas.addEventListener("pointerdown", begin);

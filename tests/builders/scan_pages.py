@@ -41,6 +41,17 @@ def make_labels():
     return labels
 
 
+def make_usual_labels():
+    """Twelve lesions, most of them indeterminate, in slices of two digits."""
+    labels = np.zeros((SLICES, ROWS, COLUMNS), np.uint8)
+    labels[:, 15:40, 5:20] = 1
+    indeterminate = LESION_TYPES.with_indeterminate().classes.index("indeterminate")
+    for place in range(12):
+        row, column = 16 + 6 * (place // 3), 6 + 5 * (place % 3)
+        labels[10:14, row : row + 3, column : column + 3] = indeterminate if place else 4
+    return labels
+
+
 def page_of(scan, labels, title="scan-001", label_set=LESION_TYPES, liver_found=True, **more):
     """The page; ``more`` are further attributes of ``ScanFindings``."""
     lesions = lesions_of(labels, scan.hu, scan.spacing_mm, label_set)

@@ -19,6 +19,7 @@ from tests.builders.scan_pages import (
     data_of,
     make_labels,
     make_scan,
+    make_usual_labels,
     page_of,
 )
 
@@ -431,6 +432,78 @@ def test_headings_and_buttons_stay_in_view(scan, labels, tmp_path, size):
     assert recorded["head"] == recorded["picture"] == "true"
     assert recorded["buttons"] == ""
     assert recorded["chosen"] == "true"
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [360, 390])
+def test_a_usual_table_fits_a_phone(scan, tmp_path, width):
+    page = page_of(scan, make_usual_labels(), "scan-001", LESION_TYPES.with_indeterminate())
+    assert len(data_of(page)["lesions"]) == 12
+    script = """
+      const {scrollWidth, clientWidth} = document.documentElement;
+      document.body.dataset.scroll = scrollWidth - clientWidth;
+      document.body.dataset.outside = clipped();
+    """
+    recorded, console = browse(page, tmp_path, CLIPPED + script, size=(width, 844))
+    assert console == []
+    assert recorded["scroll"] == "0"
+    assert recorded["outside"] == ""
+
+
+@needs_chromium
+def test_plus_zooms_about_the_chosen_lesion(scan, labels, tmp_path):
+    """The diameter's white line is still in the picture, near its middle."""
+    script = """
+      byId("numbers").click(); key("j"); await wait();
+      for (let n = 0; n < 9; n++) key("+");
+      await wait();
+      const {width, height} = byId("slice");
+      const {data} = byId("slice").getContext("2d").getImageData(
+        width / 4, height / 4, width / 2, height / 2);
+      let pixels = 0;
+      for (let i = 0; i < data.length; i += 4) pixels += data[i] > 235 && data[i + 2] > 235;
+      document.body.dataset.bright = pixels;
+    """
+    recorded, console = browse(page_of(scan, labels), tmp_path, script)
+    assert console == []
+    assert int(recorded["bright"]) > 50
+
+
+@needs_chromium
+def test_a_chosen_lesion_can_be_seen_bare_and_unchosen(scan, labels, tmp_path):
+    """Without outlines its pixels are those of a lesion that was not chosen."""
+    script = """
+      const body = document.body.dataset, canvas = byId("slice");
+      const pixels = () => canvas.getContext("2d").getImageData(
+        0, 0, canvas.width, canvas.height).data.join();
+      const chosen = () => document.querySelectorAll(".chosen").length;
+      const click = async (column, row) => {
+        const box = canvas.getBoundingClientRect();
+        const clientX = box.left + box.width * column / 40;
+        const clientY = box.top + box.height * row / 60;
+        for (const type of ["pointerdown", "pointerup"]) canvas.dispatchEvent(new PointerEvent(
+          type, {pointerId: 1, pointerType: "mouse", clientX, clientY}));
+        await wait();
+      };
+      byId("numbers").click(); key("o"); await wait();
+      const bare = pixels();
+      key("o"); key("j"); await wait(); key("o"); await wait();
+      body.bare = `${chosen()} ${pixels() === bare} ${body.diameter}`;
+      key("Escape"); await wait();
+      body.escape = chosen();
+      key("ArrowUp"); await wait();
+      await click(10.5, 22.5);
+      body.clicked = `${chosen()} ${at()}`;
+      await click(30.5, 50.5);
+      body.beside = chosen();
+    """
+    recorded, console = browse(page_of(scan, labels), tmp_path, script)
+    assert console == []
+    assert recorded["bare"] == "1 true false"
+    assert recorded["escape"] == "0"
+    # A click chooses without leaving the slice.
+    assert recorded["clicked"] == "1 4"
+    assert recorded["beside"] == "0"
 
 
 @needs_chromium
