@@ -90,7 +90,7 @@ def _cells(
         {
             "word": lesion.type,
             "text": confidence,
-            "value": f"{lesion.type} {share:.4f}",
+            "value": f"{lesion.type} {1 - share:.4f}",  # A to Z, the most confident first
             "swatch": swatches.get(lesion.type),
         },
         _size(lesion.longest_diameter_mm),

@@ -138,17 +138,18 @@ lines.forEach((line, i) => {
   line.rows[0].addEventListener("click", () => show(i));
 });
 
-// Largest first, words from A to Z; a second click on the same column reverses the order.
+// Largest first, types from A to Z with the most confident first; a second click on the same column reverses the order.
 function sortBy(head) {
   const table = byId("lesions");
   const value = (line) => line.rows[0].cells[head.cellIndex].dataset.value;
   const worth = (line) => (value(line) === "" ? -Infinity : Number(value(line)));
   const words = lines.some((line) => Number.isNaN(worth(line)));
-  const turned = head.getAttribute("aria-sort") === "descending";
+  const [first, second] = words ? ["ascending", "descending"] : ["descending", "ascending"];
+  const turned = head.getAttribute("aria-sort") === first;
   const order = [...table.tBodies].sort((a, b) =>
     words ? value(a).localeCompare(value(b)) : worth(b) - worth(a));
   for (const other of head.parentNode.cells) other.removeAttribute("aria-sort");
-  head.setAttribute("aria-sort", turned ? "ascending" : "descending");
+  head.setAttribute("aria-sort", turned ? second : first);
   table.append(...(turned ? order.reverse() : order));
 }
 document.querySelectorAll("#lesions th button").forEach((button) => {

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from liver_tf.export.algorithm_identity import AlgorithmIdentity
+from liver_tf.export.scan_findings import ScanFindings
+from liver_tf.export.scan_page import scan_page
 from liver_tf.labels import LESION_TYPES
 from liver_tf.refusals import Caution
 from liver_tf.trained_on import CascadeTrainedOn, TrainedOn
 from tests.builders import browser
 from tests.builders.browser import CLIPPED, SCREENS, needs_chromium, print_page
+from tests.builders.lesions import lesions_of
 from tests.builders.scan_pages import (
     COLUMNS,
     ROWS,
@@ -156,7 +161,7 @@ def test_the_table_is_sorted_by_buttons(scan, labels, tmp_path):
       const seen = [];
       for (const name of ["volume, ml", "volume, ml", "type, confidence"]) {
         named(name).click();
-        seen.push(numbers());
+        seen.push(`${numbers()} ${named(name).parentNode.getAttribute("aria-sort")}`);
       }
       document.querySelector("#lesions .show").click(); await wait();
       seen.push(at());
@@ -171,7 +176,22 @@ def test_the_table_is_sorted_by_buttons(scan, labels, tmp_path):
     recorded, console = browse(page_of(scan, labels), tmp_path, script)
     assert console == []
     # By number: a cyst of 70 voxels, a metastasis of 16, a hemangioma of 1.
-    assert recorded["seen"] == "1 2 3, 3 2 1, 1 3 2, 3, 12, true"
+    assert recorded["seen"] == "1 2 3 descending, 3 2 1 ascending, 1 3 2 ascending, 3, 12, true"
+
+
+def test_types_are_sorted_with_the_most_confident_first(scan, labels):
+    """The page compares these values as words."""
+    labels[labels == 4] = 2
+    lesions = [
+        dataclasses.replace(lesion, type_probabilities={**lesion.type_probabilities, "cyst": share})
+        for lesion, share in zip(
+            lesions_of(labels, scan.hu, scan.spacing_mm, LESION_TYPES), (0.7, 0.95), strict=True
+        )
+    ]
+    findings = ScanFindings(scan, labels, lesions, LESION_TYPES, True)
+    page = scan_page("scan-001", findings, AlgorithmIdentity("ab12"))
+    values = re.findall(r'<td data-value="([^"]*)" class="type">', page)
+    assert values[1] < values[0]
 
 
 @needs_chromium
@@ -443,10 +463,13 @@ def test_a_usual_table_fits_a_phone(scan, tmp_path, width):
       const {scrollWidth, clientWidth} = document.documentElement;
       document.body.dataset.scroll = scrollWidth - clientWidth;
       document.body.dataset.outside = clipped();
+      document.body.dataset.low = [...document.querySelectorAll("#lesions td button")]
+        .filter((button) => button.getBoundingClientRect().height < 24).length;
     """
     recorded, console = browse(page, tmp_path, CLIPPED + script, size=(width, 844))
     assert console == []
     assert recorded["scroll"] == "0"
+    assert recorded["low"] == "0", "touch targets are 24 px high"
     assert recorded["outside"] == ""
 
 
