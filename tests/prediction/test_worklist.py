@@ -70,6 +70,13 @@ def test_a_worklist_of_two_commands(runs, tmp_path, command):
     assert "<h1>3 scans, 3 with results</h1>" in (output / "index.html").read_text()
 
 
+def test_the_title_of_one_scan_is_singular(tmp_path):
+    refusal = {"code": "hu-unscaled", "expected": "HU", "came": "x", "remedy": "Export it."}
+    row = {"scan": "scan-001", "named_by": "input 1", "status": "refused", "path": "a.nii"}
+    write_worklist(tmp_path, [row | refusal])
+    assert "<title>Liver lesions: 1 scan</title>" in (tmp_path / "index.html").read_text()
+
+
 @needs_chromium
 @pytest.mark.parametrize("size", SCREENS)
 def test_nothing_is_clipped(tmp_path, size):
