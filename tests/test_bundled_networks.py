@@ -213,7 +213,7 @@ def test_a_missing_network_is_refused_with_a_remedy(held, packed, tmp_path, monk
         load_network("bundled/typed")
     assert refused.value.code == "no-bundled-network"
     assert refused.value.found == f"a package with {', '.join(held) or 'none of them'}"
-    assert "--liver_run" in refused.value.remedy
+    assert "liver-tf train_weights" in refused.value.remedy
 
 
 @pytest.mark.skipif(not available(), reason="the package holds no network yet")
