@@ -115,8 +115,8 @@ class Spool:
             for path in (folder / ARRIVING).iterdir()
             if _SERIES.fullmatch(path.name)
         }
-        #: Token and series of the associations that are storing.
-        self._open: dict[threading.Thread, tuple[str, set[str]]] = {}
+        #: Token of the associations that are storing, and the names that they stored by series.
+        self._open: dict[threading.Thread, tuple[str, dict[str, set[str]]]] = {}
 
     def free_bytes(self) -> int:
         """Free space on the disk."""
@@ -142,6 +142,7 @@ class Spool:
                     raise SeriesTooLarge
                 os.replace(temporary, objects / name)
                 arrival.names.add(name)
+                self._open[association][1][series].add(name)
                 arrival.last = time.monotonic()
                 # The descriptor stays valid if the folder is renamed.
                 descriptor = os.open(objects, os.O_RDONLY)
@@ -160,28 +161,36 @@ class Spool:
             atomic_files.sync_folder(folder)
             atomic_files.sync_folder(folder.parent)
             self._arrivals[series] = Arrival(time.monotonic())
-        token, stored = self._open.setdefault(association, (uuid.uuid4().hex, set()))
+        token, stored = self._open.setdefault(association, (uuid.uuid4().hex, {}))
         if series not in stored or not (folder / f"{_OPEN}{token}").exists():
             (folder / f"{_OPEN}{token}").touch()
-            # A new association repeats what an interrupted one did not finish.
-            for marker in self._interrupted_markers(folder):
-                marker.unlink()
             atomic_files.sync_folder(folder)
-            stored.add(series)
+            stored[series] = set()
         return folder / "objects"
 
     def release(self, association: threading.Thread) -> None:
         """The association ended normally: everything that it had to store has arrived."""
         with self._lock:
-            token, stored = self._open.pop(association, ("", set()))
-            for series in stored:
-                (self.folder / ARRIVING / series / f"{_OPEN}{token}").unlink(missing_ok=True)
+            token, stored = self._open.pop(association, ("", {}))
+            for series, names in stored.items():
+                folder = self.folder / ARRIVING / series
+                (folder / f"{_OPEN}{token}").unlink(missing_ok=True)
+                if series in self._arrivals and names >= self._arrivals[series].names:
+                    # It has repeated what interrupted ones did not finish.
+                    for marker in self._interrupted_markers(folder):
+                        marker.unlink()
 
     def _interrupted_markers(self, folder: Path) -> list[Path]:
         live = {token for thread, (token, _) in self._open.items() if thread.is_alive()}
         return [
             path for path in folder.glob(f"{_OPEN}*") if path.name.removeprefix(_OPEN) not in live
         ]
+
+    def _is_interrupted(self, series: str, arrival: Arrival) -> bool:
+        """Whether an association was interrupted and no later one has stored all objects."""
+        repeated = (names.get(series, set()) >= arrival.names for _, names in self._open.values())
+        markers = self._interrupted_markers(self.folder / ARRIVING / series)
+        return bool(markers) and not any(repeated)
 
     def silent(self) -> list[tuple[str, float, bool]]:
         """Each arriving series: its name, seconds without a new object, whether interrupted.
@@ -196,7 +205,7 @@ class Spool:
                 (
                     series,
                     now - arrival.last,
-                    bool(self._interrupted_markers(self.folder / ARRIVING / series)),
+                    self._is_interrupted(series, arrival),
                 )
                 for series, arrival in self._arrivals.items()
                 if arrival.names

@@ -36,6 +36,44 @@ def test_names_that_are_not_of_the_node_are_ignored(spool, tmp_path):
     assert [again.jobs(state) for state in ("queued", "sending", "done", "failed")] == [[]] * 4
 
 
+def interrupted(spool):
+    ((_, _, found),) = spool.silent()
+    return found
+
+
+def store_from(spool, *instances):
+    """Store objects from an association of its own, and return it."""
+    association = threading.Thread(target=threading.Event().wait, daemon=True)
+    association.start()
+    for instance in instances:
+        spool.store("1.2.3", instance, instance.encode(), association)
+    return association
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_only_a_whole_repetition_ends_an_interruption(spool, tmp_path, killed):
+    aborted = store_from(spool, "1", "2", "3")
+    if killed:
+        spool = Spool(tmp_path)
+    else:
+        del spool._open[aborted]  # as if its thread had ended
+    assert interrupted(spool)
+    # One more object, from another association that ends normally, does not make it complete.
+    spool.release(store_from(spool, "4"))
+    assert interrupted(spool)
+    spool.release(store_from(spool, "2", "3", "4"))
+    assert interrupted(spool)
+    again = store_from(spool, "1", "2", "3")
+    assert interrupted(spool)
+    for instance in ("4", "5"):
+        spool.store("1.2.3", instance, b"", again)
+    assert not interrupted(spool)  # also while it stays open
+    spool.release(again)
+    assert not interrupted(spool)
+    spool.release(store_from(spool, "6"))
+    assert not interrupted(spool)
+
+
 def test_a_folder_without_objects_is_not_a_series(tmp_path):
     folder = tmp_path / "arriving" / ("ab" * 16)
     (folder / "objects").mkdir(parents=True)
