@@ -15,14 +15,15 @@ def precisions() -> list[str]:
 
 
 def keras_unet(side: int, filters: int, classes: int, precision: str = "float32"):
-    """``keras.Model``, [batch, side, side, 1] to float32 logits [batch, side, side, classes].
+    """``keras.Model``, [batch, side, side, 1] to logits [batch, side, side, classes].
 
-    ``precision``: sets the global policy of Keras.
+    ``precision``: sets the global policy of Keras. Logits are float32; float64 as all the rest.
     """
     import keras
     from keras import layers
 
-    keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
+    half = precision not in ("float32", "float64")
+    keras.config.set_dtype_policy(f"mixed_{precision}" if half else precision)
 
     def block(x, channels: int):
         for _ in range(2):
@@ -40,7 +41,7 @@ def keras_unet(side: int, filters: int, classes: int, precision: str = "float32"
     for level in range(LEVELS - 2, -1, -1):
         x = layers.Conv2DTranspose(filters * 2**level, 2, strides=2)(x)
         x = block(layers.Concatenate()([skips[level], x]), filters * 2**level)
-    return keras.Model(inputs, layers.Conv2D(classes, 1, dtype="float32")(x))
+    return keras.Model(inputs, layers.Conv2D(classes, 1, dtype="float32" if half else precision)(x))
 
 
 def torch_unet(filters: int, classes: int, precision: str = "float32"):

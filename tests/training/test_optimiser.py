@@ -80,9 +80,8 @@ def test_each_block_has_its_share_of_the_learning_rate():
 def plain_steps(optimiser, start, fixed, dtype="float32"):
     """Weights of plain Keras layers after 20 steps of ``train_on_batch``."""
     policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(dtype)
     try:
-        model = keras_unet(SIDE, FILTERS, CLASSES)
+        model = keras_unet(SIDE, FILTERS, CLASSES, dtype)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype=dtype)
     finally:
         keras.config.set_dtype_policy(policy)
@@ -146,6 +145,7 @@ def test_twenty_steps_are_as_accurate_as_those_of_plain_keras(optimiser, fixed):
     ours = our_steps(optimiser(), model, fixed)
     theirs = plain_steps(plain, start, fixed)
     exact = plain_steps(plain_float64, start, fixed, "float64")
+    assert exact[0].dtype == np.float64
     our_error, keras_error = distance(ours, exact), distance(theirs, exact)
     # By chance one error can be several times as large as the other.
     assert our_error < 5 * keras_error
