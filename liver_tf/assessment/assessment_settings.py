@@ -11,6 +11,17 @@ from liver_tf.options import REQUIRED, OptionError, Options, option, part
 from liver_tf.statistics.resample_count import SAMPLES
 
 
+def data_label_option() -> str | None:
+    """The option ``--data_label`` of commands that write a report."""
+    label: str | None = option(
+        None,
+        "Name of the data in the report, e.g. a study's name. Default: by the kind of the records, "
+        "phantoms or implanted lesions; else your data.",
+        empty_is_none=True,
+    )
+    return label
+
+
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSettings(Options):
     """Options of ``evaluate``."""
@@ -25,12 +36,7 @@ class EvaluateSettings(Options):
     output: Path | None = option(
         None, "Folder of the report. Default: beside the first run.", empty_is_none=True
     )
-    data_label: str | None = option(
-        None,
-        "Name of the data in the report, e.g. a study's name. Default: by the kind of the records, "
-        "phantoms or implanted lesions; else your data.",
-        empty_is_none=True,
-    )
+    data_label: str | None = data_label_option()
     postprocessing: bool = option(
         True,
         "Apply the threshold, hole filling and minimum lesion size that "

@@ -5,8 +5,10 @@ from pathlib import Path
 from liver_tf.command_line.invocation import show_next
 from liver_tf.counted import counted
 from liver_tf.folder_lock import locked_folder
+from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
 from liver_tf.report.write_report import write_study_report
+from liver_tf.results.pool_runs import default_label
 from liver_tf.studies.protocol_files import read_protocols, read_settings
 from liver_tf.studies.ray_engine import RayEngine
 from liver_tf.studies.scheduler import Engine, ProcessEngine, run_remaining
@@ -100,7 +102,7 @@ def write_report(
             files = write_study_report(
                 plan.study,
                 folder,
-                data_label=settings.data_label,
+                data_label=settings.data_label or default_label(load_manifest(settings.records)),
                 planned=planned,
                 samples=settings.samples,
             )

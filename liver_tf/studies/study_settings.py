@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from liver_tf.assessment.assessment_settings import data_label_option
 from liver_tf.bundled_networks import LESION, LIVER
 from liver_tf.default_paths import (
     FOLDS_FILE,
@@ -107,5 +108,5 @@ class ReproduceSettings(Options):
         empty_is_none=True,
     )
     engine: EngineSettings = part(EngineSettings)
-    data_label: str = option("your data", "Name of the data in the report, e.g. of your study.")
+    data_label: str | None = data_label_option()
     samples: int = option(SAMPLES, "Number of bootstrap resamples.", low=100)

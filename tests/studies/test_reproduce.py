@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from liver_tf.assessment.assessment_settings import SearchSettings
 from liver_tf.command_line.flags_of_options import parse
 from liver_tf.options import OptionError
+from liver_tf.records.manifest import load_manifest
 from liver_tf.studies.finetune_and_evaluate import LesionRunSettings
 from liver_tf.studies.reproduce import plan_reproduction
 from liver_tf.studies.study_settings import ReproduceSettings
@@ -99,6 +101,23 @@ def test_the_report_names_the_runs_that_were_never_started(work, finished, comma
     # Nothing is written for the missing runs.
     assert [path.name for path in (study / "finetune").iterdir()] == ["fold0"]
     assert not (study / "cells").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "label"),
+    [({}, "PHANTOM data (not patients)"), ({"data_label": "our study"}, "our study")],
+)
+def test_the_report_names_phantoms_unless_a_name_is_given(
+    work, finished, command, tmp_path, flags, label
+):
+    shutil.copytree(work / "whole", tmp_path / "whole")
+    replace(load_manifest(work / "whole"), made_by={"data": "phantom"}).save(tmp_path / "whole")
+    shutil.copytree(run_of(finished), run_of(tmp_path))
+    arguments = tiny_study.arguments(
+        work, tmp_path, [work / "mine.flags"], records=tmp_path / "whole", samples=100, **flags
+    )
+    assert command(reproduce, *arguments, "--report_only") == 0
+    assert f"measured on {label}" in (tmp_path / "report" / "report.md").read_text()
 
 
 @pytest.mark.parametrize(
