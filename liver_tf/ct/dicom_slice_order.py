@@ -208,5 +208,5 @@ def _rescale_cautions(headers: Sequence[SliceHeader]) -> tuple[Caution, ...]:
     others = len(headers) - scales.most_common(1)[0][1]
     if not others:
         return ()
-    note = f"rescale slope or intercept of {counted(others, 'slice')} differ from those of the rest"
+    note = f"{counted(others, 'slice')} with a rescale slope or intercept unlike the other slices"
     return (Caution("series-rescale", note),)

@@ -47,10 +47,10 @@ def mask_grid(
             expected = "a mask whose affine places it on the voxels of the volume"
             raise bad_input("mask-geometry", path, expected, "another position or spacing")
         permuted = (0, 1, 2), (False, False, False)
-        text = "the affine of mask or volume is lost: the mask is laid on voxel by voxel"
+        text = "the affine of mask or volume is lost: the mask is applied voxel by voxel"
         cautions = (Caution("mask-other-affine", text),)
     elif permuted != ((0, 1, 2), (False, False, False)):
-        text = "the mask is stored in another orientation: its affine brings it to the volume"
+        text = "the mask is stored in another orientation: it is reoriented by its affine"
         cautions = (Caution("mask-reoriented", text),)
     elif _apart_mm(mask, volume) > AFFINE_TOLERANCE_MM:
         text = "the affines of mask and volume differ by less than a voxel: the volume's is used"

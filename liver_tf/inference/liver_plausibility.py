@@ -76,7 +76,7 @@ def outside_training(
     text = outside_text(networks, scan)
     if not text:
         return ()
-    text = f"outside the training data: {text}. The networks have not learned from such scans."
+    text = f"outside the range of the training data: {text}. Results are less reliable."
     return (Caution("training-range", text),)
 
 
@@ -127,8 +127,9 @@ def unlike_training(
     if abs(mean - mean_hu) <= TRAINING_SDS * sd_hu:
         return ()
     text = (
-        f"the liver has {mean:.0f} HU; in the training data it had {mean_hu:.0f} HU, with an SD of "
-        f"{sd_hu:.0f} HU. Another contrast phase or a diseased liver: results are less reliable."
+        f"the mean of the liver is {mean:.0f} HU; in the training data it was {mean_hu:.0f} HU "
+        f"(SD {sd_hu:.0f} HU). The contrast phase may differ, or the liver may be diseased: "
+        "results are less reliable."
     )
     return (Caution("liver-training", text),)
 
@@ -142,7 +143,7 @@ def _volume(voxels: int, spacing_mm: tuple[float, ...] | None, *, partial: bool)
     if not (volume > most or (volume < least and not partial)):
         return []
     expected = f"expected {least:.0f} to {most:.0f} ml"
-    text = f"the liver has {volume:.0f} ml; {expected}. Check the outline and the spacing."
+    text = f"the liver volume is {volume:.0f} ml; {expected}. Check the outline and the spacing."
     return [("liver-volume", text)]
 
 
@@ -161,7 +162,9 @@ def _cut(liver: np.ndarray, areas: np.ndarray, spacing_mm: tuple[float, ...] | N
         cut += [end for end, area in ends.items() if area > CUT_SHARE * areas.max()]
     if not cut:
         return []
-    text = f"the {', '.join(cut)} border of the scan cuts the liver: its volume is incomplete."
+    *others, final = cut
+    borders = f"{', '.join(others)} and {final} borders" if others else f"{final} border"
+    text = f"the liver extends beyond the {borders} of the scan: its volume is incomplete."
     return [("liver-cut", text)]
 
 
@@ -174,11 +177,11 @@ def _shape(network_mask: np.ndarray) -> _Found:
     filled = holes(runs[names == sizes.argmax()]).length.sum()
     found = []
     if (share := filled / (filled + sizes.max())) > HOLES_SHARE:
-        text = f"holes of the outline, {share:.0%} of the liver, were filled"
+        text = f"holes in the outline ({share:.0%} of the liver) were filled"
         found.append(("liver-holes", f"{text}. Check whether they are large lesions."))
     second = np.sort(sizes)[-2] / sizes.max() if count > 1 else 0.0
     if second > PARTS_SHARE:
-        text = f"the liver network found several parts, the second with {second:.0%} of the largest"
+        text = f"the liver outline has several parts, the second {second:.0%} as large as the first"
         found.append(("liver-parts", f"{text}. Only the largest is used: check the outline."))
     return found
 
@@ -192,7 +195,7 @@ def _hu(hu: np.ndarray, liver: np.ndarray) -> _Found:
     if low <= mean <= high and outside <= LARGEST_SHARE_OUTSIDE and sd <= LARGEST_SD_HU:
         return []
     text = (
-        f"in the outline of the liver the mean is {mean:.0f} HU, the SD {sd:.0f} HU, and "
+        f"within the liver outline, the mean is {mean:.0f} HU, the SD is {sd:.0f} HU, and "
         f"{outside:.0%} of the voxels are air, lung, bone or metal; expected a mean of {low:.0f} "
         f"to {high:.0f} HU and an SD of at most {LARGEST_SD_HU:.0f} HU. Check the outline."
     )

@@ -287,7 +287,7 @@ class TestSeries:
         write_series(tmp_path / "series", change=change)
         (caution,) = read_dicom_series(tmp_path / "series").cautions
         assert caution.code == "series-rescale"
-        assert caution.text.startswith("rescale slope or intercept of 1 slice differ")
+        assert caution.text.startswith("1 slice with a rescale slope or intercept unlike")
 
     def test_slices_are_sorted_by_position_not_by_name(self, tmp_path):
         paths = write_series(tmp_path / "series")

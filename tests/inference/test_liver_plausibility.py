@@ -50,7 +50,7 @@ def test_the_text_states_the_volume():
     image, mask = scan()
     (caution,) = liver_cautions(image, mask, mask, (10.0, 6.0, 6.0))
     assert caution.code == "liver-volume"
-    assert caution.text.startswith("the liver has 4500 ml; expected 400 to 4000 ml.")
+    assert caution.text.startswith("the liver volume is 4500 ml; expected 400 to 4000 ml.")
 
 
 def test_an_unknown_thickness_leaves_the_volume_unchecked():
@@ -66,14 +66,15 @@ def test_an_unknown_thickness_leaves_the_volume_unchecked():
         (np.s_[10:30, 10:35, 35:60], "left"),
         (np.s_[10:30, 0:25, 5:30], "anterior"),
         (np.s_[10:30, 25:50, 5:30], "posterior"),
-        (np.s_[0:20, 0:25, 5:30], "anterior, lower"),
+        (np.s_[0:20, 0:25, 5:30], "anterior and lower"),
+        (np.s_[0:20, 0:25, 0:25], "anterior, right and lower"),
     ],
 )
 def test_a_cut_liver(box, border):
     image, mask = scan(box)
     (caution,) = liver_cautions(image, mask, mask, SPACING_MM)
     assert caution.code == "liver-cut"
-    assert f"the {border} border" in caution.text
+    assert f"beyond the {border} border{'s' * (' and ' in border)} of the scan" in caution.text
 
 
 def test_a_cut_liver_may_be_small():

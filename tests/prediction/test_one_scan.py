@@ -38,7 +38,8 @@ def test_results_are_complete_and_on_the_grid_of_the_volume(volume, tmp_path, in
     assert reported["liver_voxels_with_lesions"] == int((label_map >= 1).sum())
     assert sum(lesion["voxels"] for lesion in reported["lesions"]) == int((label_map >= 2).sum())
     assert "liver-cut" in [each["code"] for each in reported["cautions"]]
-    assert "liver-cut: the lower, upper border" in (folder / "scan.html").read_text()
+    page = (folder / "scan.html").read_text()
+    assert "liver-cut: the liver extends beyond the lower and upper borders" in page
     assert 1 <= len(list(folder.glob("slice-*.png"))) <= 2
     assert [path.name for path in folder.parent.iterdir()] == ["scan-001"]
     assert "Doe" not in (folder / "lesions.json").read_text()
@@ -58,7 +59,7 @@ def test_a_scan_outside_the_training_data_has_a_caution(
     assert "training-range" in codes
     assert "liver-training" not in codes
     text = "distance of slices 4 mm (1 to 3 mm)."
-    assert f"training-range: outside the training data: {text}" in (
+    assert f"training-range: outside the range of the training data: {text}" in (
         (folder / "scan.html").read_text()
     )
     wider = replace(learned, ranges=replace(ranges, slice_mm=(1.0, 5.0)))

@@ -91,7 +91,7 @@ def test_a_slice_outside_the_training_data_is_reported(exported, tmp_path, model
     (line,) = [
         line
         for line in served_answer.ask(client, exported.folder, path, None)
-        if "outside the training data" in line
+        if "outside the range of the training data" in line
     ]
     assert "mm (0.2 to 0.4 mm)" in line
     del stored["trained_on"]  # an earlier version
