@@ -28,10 +28,10 @@ function fit() {
   const [wide, high] = [width * mm[0], height * mm[1]];
   const room = byId("stage").clientWidth - 44;
   const beside = getComputedStyle(byId("stage")).position !== "sticky";
-  const above = byId("stage").getBoundingClientRect().top + scrollY;
+  const above = document.querySelector("main").offsetTop;
   const tall = beside ? innerHeight - above - 190 : innerHeight / 2 - 60;
   const paper = Math.min(250 / wide, 95 / high);
-  const scale = printing ? paper * 96 / 25.4 : Math.min(room / wide, Math.max(tall, 220) / high);
+  const scale = printing ? paper * 96 / 25.4 : Math.min(room / wide, Math.max(tall, Math.min(220, innerHeight - 50)) / high);
   shownWidth = Math.floor(wide * scale);
   canvas.style.setProperty("--paper", `${wide * paper}mm`);
   canvas.style.width = `${shownWidth}px`;
@@ -279,6 +279,13 @@ function pan(x, y) {
 
 const middleOf = ([top, left, bottom, right]) => [(left + right + 1) / 2 / columns, (top + bottom + 1) / 2 / rows];
 
+// Scrolls as little as shows the row of a lesion and the picture; the picture where there is no room for both.
+function reveal(lesion) {
+  lines[lesion].rows[0].scrollIntoView({ block: "nearest" });
+  const { top, bottom } = byId("stage").getBoundingClientRect();
+  scrollBy(0, top < 0 ? top : Math.max(0, Math.min(top, bottom - innerHeight)));
+}
+
 // Jumps to the slice where the diameter was measured, with the lesion in the middle of an enlarged picture.
 function show(lesion) {
   const { slice, places } = data.lesions[lesion];
@@ -288,6 +295,7 @@ function show(lesion) {
   else go(last.axial);
   state.centre = middleOf(places[slice]);
   pan(0, 0);
+  reveal(lesion);
 }
 
 // Mean HU of 5 x 5 pixels and class at a point of the canvas.

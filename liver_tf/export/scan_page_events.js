@@ -4,7 +4,6 @@ const chooseNext = (by) => {
   const order = [...document.querySelectorAll("#lesions [data-lesion]")].map((line) => Number(line.dataset.lesion));
   if (!order.length) return;
   show(order[(order.indexOf(state.chosen) + by + order.length) % order.length] ?? order[0]);
-  lines[state.chosen].scrollIntoView({ block: "nearest" });
 };
 const toggleOutlines = () => {
   const on = !boxes.some((box) => box.checked);
@@ -104,7 +103,7 @@ function end(event) {
   const lesion = number ? data.lesions.findIndex((each) => each.number === number) : -1;
   state.chosen = lesion;
   draw();
-  lines[lesion]?.scrollIntoView({ block: "nearest" });
+  if (lesion >= 0) reveal(lesion);
 }
 
 canvas.addEventListener("pointerdown", begin);

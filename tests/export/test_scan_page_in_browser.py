@@ -455,6 +455,35 @@ def test_headings_and_buttons_stay_in_view(scan, labels, tmp_path, size):
 
 
 @needs_chromium
+@pytest.mark.parametrize("size", [*SCREENS, (844, 390), (667, 375), (568, 250)])
+def test_the_picture_of_a_chosen_lesion_is_in_view(scan, labels, tmp_path, size):
+    """Phones in landscape too, below several cautions and from the end of a long table."""
+    for place in range(4, 52, 4):
+        labels[12, place, 22:24] = 3
+    script = """
+      const picture = () => {
+        const box = document.querySelector(".marks").getBoundingClientRect();
+        return box.height > 120 && box.top > -1 && box.bottom < innerHeight + 1;
+      };
+      const seen = [];
+      for (const act of [
+        () => key("j"),
+        () => { scrollTo(0, document.body.scrollHeight); key("k"); },
+        () => {
+          scrollTo(0, document.body.scrollHeight);
+          [...document.querySelectorAll("#lesions .show")].pop().click();
+        },
+      ]) { act(); await wait(); seen.push(picture()); }
+      document.body.dataset.seen = seen.join(" ");
+    """
+    cautions = tuple(Caution("liver-parts", "the outline has several parts. " * 3) for _ in "123")
+    page = page_of(scan, labels, cautions=cautions)
+    recorded, console = browse(page, tmp_path, script, size=size)
+    assert console == []
+    assert recorded["seen"] == "true true true"
+
+
+@needs_chromium
 @pytest.mark.parametrize("width", [360, 390])
 def test_a_usual_table_fits_a_phone(scan, tmp_path, width):
     page = page_of(scan, make_usual_labels(), "scan-001", LESION_TYPES.with_indeterminate())
