@@ -34,7 +34,7 @@ _KEYS = (
     ("Page Up, Page Down", "ten slices"),
     ("Home, End", "first or last slice"),
     ("J, K", "next or previous lesion of the table"),
-    ("1, 2, 3", "window: abdomen, liver, wide"),
+    ("1, 2, 3", "window: abdomen, liver, wide (lung, bone and metal at half the resolution)"),
     ("drag", "window: sideways for the width, up and down for the level"),
     ("+, -, Ctrl + wheel, two fingers", "zoom"),
     ("Shift + drag, right button, Shift + arrows", "pan"),

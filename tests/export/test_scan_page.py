@@ -105,6 +105,16 @@ def test_pictures_show_the_window():
     assert low < FINE_HU[0] < FINE_HU[1] < high
 
 
+def test_the_help_says_that_wide_pictures_have_half_the_resolution(scan, labels):
+    page = page_of(scan, labels)
+    sizes = [
+        Image.open(io.BytesIO(base64.b64decode(data_of(page)[kind][0]))).size
+        for kind in ("fine", "wide")
+    ]
+    assert sizes == [(COLUMNS, ROWS), (COLUMNS // 2, ROWS // 2)]
+    assert "wide (lung, bone and metal at half the resolution)" in page
+
+
 def test_the_first_picture_stands_before_the_others(scan, labels):
     """So that it is shown before they are read."""
     page = page_of(scan, labels)
