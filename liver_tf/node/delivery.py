@@ -13,6 +13,8 @@ from liver_tf.refusals import Refusal
 
 LOG = logging.getLogger("liver_tf.node")
 
+#: Seconds between two steps.
+STEP = 0.2
 #: Seconds before another try; doubled by each failure of a destination.
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0
 
@@ -49,7 +51,7 @@ class Delivery(threading.Thread):
         self._paused: dict[tuple[str, Peer], tuple[float, float]] = {}
 
     def run(self) -> None:
-        while not self._stopping.wait(0.2):
+        while not self._stopping.wait(STEP):
             for job in self._spool.jobs(SENDING):
                 try:
                     self._send(job)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from unittest import mock
 
 import pydicom
 import pynetdicom
 from pynetdicom import evt
 
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
-from liver_tf.node import service
+from liver_tf.node import delivery, service
 from liver_tf.node.node_settings import ListenSettings
 from tests.builders import ct_files
 from tests.builders.orthanc import free_port
+from tests.builders.threshold_node import plain_overlays
 
 NODE, ARCHIVE = "LIVER", "ARCHIVE"
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -88,12 +90,26 @@ class Archive:
 
 
 @contextlib.contextmanager
-def running_node(folder, cascade, **options):
-    """A node with networks of its own; yields the ``Node``."""
+def running_node(folder, cascade, *, overlays=False, **options):
+    """A node with networks of its own; yields the ``Node``. Its intervals are short.
+
+    With ``overlays``, it draws them as usual, which takes most of the time of a small series.
+    """
+    with contextlib.ExitStack() as patches:
+        for module in (service, delivery):
+            patches.enter_context(mock.patch.object(module, "STEP", 0.05))
+        if not overlays:
+            patches.enter_context(plain_overlays())
+        with _running_node(folder, cascade, **options) as node:
+            yield node
+
+
+@contextlib.contextmanager
+def _running_node(folder, cascade, **options):
     values = {
         "port": 0,
         "spool": folder,
-        "complete_after": 1.0,
+        "complete_after": 0.5,
         "allow": [ARCHIVE],
         "min_free_gb": 0,
         "timeout": 5,

@@ -98,7 +98,7 @@ def kill_while_sending(listening, series, kills, seed):
     sender = PatientSender(listening.port, series)
     sender.start()
     # Also while it starts, and while it predicts and sends.
-    for delay in random.uniform(0, startup + 8, kills):
+    for delay in random.uniform(0, startup + 3, kills):
         time.sleep(delay)
         listening.kill()
         listening.start()

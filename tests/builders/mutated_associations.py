@@ -72,11 +72,14 @@ def damaged(pieces, random: np.random.Generator):
 
 
 def replay(port, pieces, seconds=0.15):
-    """Send pieces, waiting for an answer to each; then leave."""
+    """Send pieces, waiting for an answer to each; then leave. Returns the answers."""
+    answers = []
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5) as link:
         link.settimeout(seconds)
         for piece in pieces:
             link.sendall(piece)
             with contextlib.suppress(TimeoutError):
-                if not link.recv(1 << 16):
-                    return
+                answers.append(link.recv(1 << 16))
+                if not answers[-1]:
+                    break
+    return answers

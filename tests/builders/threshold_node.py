@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType, SimpleNamespace
+from unittest import mock
 
 import numpy as np
+from PIL import Image
 
 from liver_tf.labels import LESION_TYPES
 from liver_tf.trained_on import NOT_STORED
@@ -34,6 +36,16 @@ class ThresholdCascade:
         )
 
 
+def plain_overlays():
+    """Overlays without outlines, which are drawn in no time."""
+
+    def draw_overlay(panel, path):
+        grey = np.clip(panel.hu, 0, 255).astype(np.uint8)
+        Image.fromarray(grey).resize((200, 150)).save(path)
+
+    return mock.patch("liver_tf.export.scan_results.draw_overlay", draw_overlay)
+
+
 def stand_in(name, **contents):
     module = ModuleType(name)
     module.__dict__.update(contents)
@@ -52,6 +64,7 @@ def main():
     ListenSettings.load = lambda settings, runs: ThresholdCascade()
     ListenSettings.notice = lambda settings, runs, cascade: ""
     AlgorithmIdentity.of_runs = classmethod(lambda cls, runs: cls("ab12"))
+    plain_overlays().start()
     run(listen.main, tensorflow=False)
 
 

@@ -99,7 +99,7 @@ def test_a_series_of_which_nothing_could_be_stored_is_none(disk, archive, tmp_pa
         for but in (0, 1, 2, 2):  # what was made before is kept
             with all_files_taken(disk, but):
                 assert send(node.receiver.port, paths[:1]) == [FULL]
-        time.sleep(2)  # longer than complete_after
+        time.sleep(1)  # longer than complete_after
         node.step()
         assert (node.spool.counts()[FAILED], node.spool.counts()[QUEUED]) == (0, 0)
         assert send(node.receiver.port, paths) == [0] * len(paths)

@@ -8,11 +8,13 @@ import re
 import shutil
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -229,23 +231,34 @@ def test_the_node_accepts_what_its_conformance_statement_lists(node):
     assert accepted == stated
 
 
-def damaged_associations(node, paths, count, seed):
+def damaged_associations(node, paths, count, seed, clients):
     port = node.receiver.port
     pieces = mutated_associations.record(port, lambda through: send(through, paths[:2]))
     assert len(pieces) >= 3  # request, two objects, release
-    random = np.random.default_rng(seed)
-    for number in range(count):
-        mutated_associations.play(port, pieces, random)
-        assert echo(port), number
+    good_one = mutated_associations.record(port, echo)
+    answers = mutated_associations.replay(port, good_one, 20)
+    assert [answer[0] for answer in answers] == [0x02, 0x04, 0x06]  # accepted, answered, released
+    assert answers[1].endswith(struct.pack("<HHIH", 0, 0x900, 2, 0))  # with success
+
+    def client(number):
+        random = np.random.default_rng([seed, number])
+        for _ in range(count // clients):
+            mutated_associations.play(port, pieces, random)
+            assert mutated_associations.replay(port, good_one, 20) == answers
+
+    with ThreadPoolExecutor(clients) as pool:
+        list(pool.map(client, range(clients)))
     wait_for(lambda: node.receiver.associations == 0, 60)
 
 
-@pytest.mark.parametrize("count", [25, pytest.param(1000, marks=pytest.mark.long)])
-def test_the_next_good_association_is_answered_after_a_damaged_one(tmp_path, paths, count):
+@pytest.mark.parametrize(
+    ("count", "clients"), [(25, 1), pytest.param(1000, 4, marks=pytest.mark.long)]
+)
+def test_the_next_good_association_is_answered_after_a_damaged_one(tmp_path, paths, count, clients):
     before = threading.active_count()
     options = {"complete_after": 0.5, "incomplete_after": 2, "timeout": 3}
     with running_node(tmp_path / "spool", None, **options) as node:
-        damaged_associations(node, paths, count, seed=count)
+        damaged_associations(node, paths, count, count, clients)
     wait_for(lambda: threading.active_count() <= before + 1)
 
 

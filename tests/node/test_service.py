@@ -41,7 +41,8 @@ def states(node):
 def test_a_series_comes_back_as_seg_sr_and_overview(cascade, archive, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     paths = write_series(tmp_path / "series")
-    with running_node(tmp_path / "spool", cascade, send_to=[archive.name]) as node:
+    options = {"send_to": [archive.name], "overlays": True}
+    with running_node(tmp_path / "spool", cascade, **options) as node:
         assert dicom_node.echo(node.receiver.port)
         assert send(node.receiver.port, paths) == [0] * len(paths)
         wait_for(lambda: states(node) == {DONE: 1})
