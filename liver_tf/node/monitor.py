@@ -65,6 +65,8 @@ class _NodeCollector:
         yield of(GaugeMetricFamily, "associations", "Associations now", associations)
         outcomes = dict(node.outcomes)
         yield of(CounterMetricFamily, "outcomes", "Series by outcome", outcomes, "outcome")
+        unwritten = dict(node.unwritten)
+        yield of(CounterMetricFamily, "not_written", "Results not written", unwritten, "code")
         seconds = {"": node.prediction_seconds}
         yield of(CounterMetricFamily, "prediction_seconds", "Time of predictions", seconds)
         yield of(CounterMetricFamily, "stored", "Results stored", {"": node.delivery.stored})

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from liver_tf.bounded_files import read_json
 from liver_tf.ct.dicom_elements import read_dataset
 from liver_tf.disk_full import write_errors_as_refusals
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_overview import write_overview
+from liver_tf.export.scan_results import JSON, SEG, SR
 from liver_tf.folder_lock import held_alone
 from liver_tf.node.delivery import Delivery, result_files
 from liver_tf.node.dicom_peers import Caller, PeerUnavailable, require_packages
@@ -43,6 +45,7 @@ class Node:
 
     Attributes:
       outcomes: Number of series by what became of them.
+      unwritten: Number of DICOM results that could not be written, by reason code.
       last_step: ``time.monotonic()`` of the last step.
     """
 
@@ -63,6 +66,7 @@ class Node:
             self.spool, settings.destinations, self._caller, settings.keep_seconds
         )
         self.outcomes: Counter[str] = Counter()
+        self.unwritten: Counter[str] = Counter()
         self.prediction_seconds = 0.0
         self.last_step = time.monotonic()
         #: When to check whether a series is complete, if it was not.
@@ -194,7 +198,24 @@ class Node:
             "lesions": len(results.lesions),
             "cautions": [caution.code for caution in results.cautions],
             "files": [path.name for path in result_files(job)],
+            "not_written": self._unwritten(job),
         }
+
+    def _unwritten(self, job: Job) -> dict[str, Any]:
+        """Why SEG or SR could not be written, by name; counts and logs it.
+
+        A scan without a finding has no SEG or SR (``nothing-found``), which is a result.
+        """
+        reasons = read_json(job.results / JSON)["not_written"]
+        unwritten = {
+            name: reasons[name]
+            for name in (SEG, SR)
+            if name in reasons and reasons[name]["code"] != "nothing-found"
+        }
+        for name, reason in unwritten.items():
+            self.unwritten[reason["code"]] += 1
+            LOG.warning("%s: no %s: [%s]", job.label, name, reason["code"])
+        return unwritten
 
 
 def _incomplete() -> Refusal:

@@ -18,6 +18,9 @@ pytest.importorskip("pynetdicom", reason="pynetdicom is missing (pip install 'li
 pytest.importorskip("prometheus_client", reason="prometheus_client is missing (extra pacs)")
 pytest.importorskip("highdicom", reason="highdicom is missing (extra dicom-seg)")
 
+from prometheus_client import CollectorRegistry
+
+from liver_tf.node import monitor
 from tests.builders import dicom_node
 from tests.builders.dicom_node import Archive, running_node, send, wait_for, write_series
 from tests.builders.threshold_node import ThresholdCascade
@@ -141,6 +144,36 @@ def test_a_bad_series_gets_a_status_and_the_next_one_an_answer(cascade, archive,
         assert job.status["code"] == "series-spacing"
         assert job.status["remedy"]
         assert "[series-spacing]" in caplog.text
+
+
+def test_a_series_without_a_seg_is_reported(cascade, archive, tmp_path, caplog):
+    paths = write_series(tmp_path / "series")
+    for path in paths:
+        dataset = pydicom.dcmread(path)
+        del dataset.FrameOfReferenceUID
+        dataset.save_as(path)
+    with running_node(tmp_path / "spool", cascade, send_to=[archive.name]) as node:
+        send(node.receiver.port, paths)
+        wait_for(lambda: states(node) == {DONE: 1})
+        (job,) = node.spool.jobs(DONE)
+        registry = CollectorRegistry()
+        registry.register(monitor._NodeCollector(node))
+        value = registry.get_sample_value
+        assert value("liver_tf_node_not_written_total", {"code": "seg-source"}) == 2
+    assert archive.modalities == ["OT"]
+    reasons = job.status["not_written"]
+    assert set(reasons) == {"segmentation.dcm", "report.dcm"}
+    for reason in reasons.values():
+        assert reason["code"] == "seg-source"
+        assert reason["remedy"]
+    warnings = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert [text.partition(": ")[2] for text in warnings] == [
+        "no segmentation.dcm: [seg-source]",
+        "no report.dcm: [seg-source]",
+    ]
+    for text in (caplog.text, (job.folder / "status.json").read_text()):
+        assert "SECRET" not in text.upper()
+        assert "1.2.826" not in text
 
 
 def test_results_wait_for_a_destination_and_are_sent_once(cascade, archive, tmp_path, monkeypatch):
