@@ -123,7 +123,7 @@ def _report(
 
 
 def _notes(findings: ScanFindings) -> pydicom.Dataset:
-    """The headline, and what the networks learned from, as texts (TID 1500, row 12)."""
+    """Headline, cautions, and what the networks learned from, as texts (TID 1500, row 12)."""
     from highdicom import sr
     from pydicom.sr.codedict import codes
 
@@ -131,11 +131,17 @@ def _notes(findings: ScanFindings) -> pydicom.Dataset:
     notes = sr.ContainerContentItem(name, relationship_type="CONTAINS")
     note = f"; types {UNVALIDATED}" if findings.trained_on.types_unvalidated else ""
     texts = [(codes.DCM.Summary, findings.headline + note)]
-    texts += [(codes.DCM.Comment, text) for text in (findings.trained_on.notice, CAUTION) if text]
+    comments = (*_cautions(findings), findings.trained_on.notice, CAUTION)
+    texts += [(codes.DCM.Comment, text) for text in comments if text]
     notes.ContentSequence = sr.ContentSequence(
         [sr.TextContentItem(*each, relationship_type="CONTAINS") for each in texts]
     )
     return notes
+
+
+def _cautions(findings: ScanFindings) -> list[str]:
+    cautions = (*findings.scan.cautions, *findings.cautions)
+    return [f"Caution ({each.code}): {each.text}" for each in cautions]
 
 
 def _separate(items: Iterable[pydicom.Dataset]) -> None:
@@ -162,4 +168,5 @@ def _identity(
 ) -> str:
     parts = (*lesions.uids, *map(repr, findings.lesions), findings.trained_on.notice)
     parts += (made_by.name, made_by.version, str(seg.SOPInstanceUID) if seg else "")
+    parts += (*_cautions(findings),)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

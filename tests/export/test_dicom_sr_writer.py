@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -20,6 +21,7 @@ from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.scan_findings import ScanFindings
 from liver_tf.export.scan_results import write_results
 from liver_tf.labels import INDETERMINATE, LESION_TYPES, LITS, LabelSet
+from liver_tf.refusals import Caution
 from liver_tf.trained_on import NOT_STORED, CascadeTrainedOn, TrainedOn
 from tests.builders.dcmqi import TID1500READER, measured, read_report
 from tests.builders.lesions import lesions_of
@@ -56,11 +58,19 @@ def labels_of(scan):
     return labels
 
 
-def results(scan, folder, labels=None, label_set=LESION_TYPES, trained_on=NOT_STORED, **options):
+def results(
+    scan,
+    folder,
+    labels=None,
+    label_set=LESION_TYPES,
+    trained_on=NOT_STORED,
+    cautions=(),
+    **options,
+):
     """The data set of the report, and lesions.json."""
     labels = labels_of(scan) if labels is None else labels
     lesions = lesions_of(labels, scan.hu, scan.spacing_mm, label_set)
-    findings = ScanFindings(scan, labels, lesions, label_set, True, trained_on)
+    findings = ScanFindings(scan, labels, lesions, label_set, True, trained_on, cautions)
     write_results(folder, findings, MADE_BY, pictures=0, **options)
     report = None
     if (folder / "report.dcm").exists():
@@ -245,13 +255,43 @@ def names_in(report):
     }
 
 
-def texts_in(report):
-    (notes,) = (
+def notes_of(report):
+    return [
         item
         for item in report.ContentSequence
         if item.ConceptNameCodeSequence[0].CodeMeaning == "Qualitative Evaluations"
-    )
+    ]
+
+
+def texts_in(report):
+    (notes,) = notes_of(report)
     return [item.TextValue for item in notes.ContentSequence]
+
+
+CUT = Caution("liver-cut", "the liver touches the first slice <&>")
+FEW = Caution("series-few-slices", "3 slices")
+
+
+def test_the_cautions_of_the_scan_are_comments_after_the_headline(scan, tmp_path):
+    warned = replace(scan, cautions=(FEW,))
+    report, contents = results(warned, tmp_path / "scan-001", cautions=(CUT,))
+    assert [each["code"] for each in contents["cautions"]] == [FEW.code, CUT.code]
+    summary, *comments = texts_in(report)
+    assert summary == "2 findings: 2 hemangioma; largest 3 mm"
+    assert comments[:2] == [f"Caution ({each.code}): {each.text}" for each in (FEW, CUT)]
+    assert not any("Caution" in text for text in comments[2:])
+    (notes,) = notes_of(report)
+    names = [item.ConceptNameCodeSequence[0].CodeMeaning for item in notes.ContentSequence]
+    assert names == ["Summary", *["Comment"] * len(comments)]
+
+
+def test_a_report_with_other_cautions_is_another_report(scan, tmp_path):
+    uids = [
+        results(scan, tmp_path / f"scan-{index}", cautions=cautions)[0].SOPInstanceUID
+        for index, cautions in enumerate([(), (CUT,), (FEW,), (CUT,), (CUT, FEW)])
+    ]
+    assert uids[1] == uids[3]
+    assert len(set(uids)) == 4
 
 
 def test_without_types_lesions_are_lesions(scan, tmp_path):
@@ -378,8 +418,9 @@ def test_a_single_slice(tmp_path):
 @pytest.fixture
 def reports(scan, tmp_path):
     """Paths of a report with lesions as segments, and one without, both with types."""
-    results(scan, tmp_path / "own", segments="lesion", trained_on=OF_PHANTOMS)
-    results(scan, tmp_path / "classes", trained_on=OF_PHANTOMS)
+    options = {"trained_on": OF_PHANTOMS, "cautions": (CUT, FEW)}
+    results(scan, tmp_path / "own", segments="lesion", **options)
+    results(scan, tmp_path / "classes", **options)
     return [tmp_path / "own" / "report.dcm", tmp_path / "classes" / "report.dcm"]
 
 
@@ -413,6 +454,9 @@ def test_dcmtk_dumps_and_renders_the_report(reports):
         dumped = dcmtk("dsrdump", path)
         assert dumped.count('"Tracking Unique Identifier")') >= 2
         assert 'NUM:(,,"Long axis")="3.189" (mm,UCUM,"mm")' in dumped
+        texts = dcmtk("dsrdump", path, "+Pl")
+        for each in (CUT, FEW):
+            assert f'TEXT:(,,"Comment")="Caution ({each.code}): {each.text}"' in texts
         page = dcmtk("dsr2html", path)
         for text in ("Long axis", "X-Ray Attenuation", "3.189 mm", "not a medical device"):
             assert text in page
@@ -441,8 +485,9 @@ def test_dcmqi_reads_the_measurements(reports, tmp_path):
                 assert lesion["number"] + 1 in segments
 
 
-def dcmtk(program, path):
+def dcmtk(program, path, *options):
     """Standard output; DCMTK reports what is wrong with a document on standard error."""
-    done = subprocess.run([program, path], capture_output=True, encoding="latin-1", check=False)
+    command = [program, *options, path]
+    done = subprocess.run(command, capture_output=True, encoding="latin-1", check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
