@@ -6,6 +6,7 @@ on the time for which a peer may be silent within one, and on the number of thre
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import socket
@@ -39,7 +40,7 @@ from liver_tf.node.node_settings import LimitSettings, ListenSettings
 from liver_tf.node.spool import SeriesTooLarge, Spool
 
 if TYPE_CHECKING:
-    from pynetdicom.association import Association
+    from pynetdicom.association import Association, ServiceUser
     from pynetdicom.events import Event
 
 LOG = logging.getLogger("liver_tf.node")
@@ -51,6 +52,8 @@ _COMPRESSED = (
     *(JPEGLosslessSV1, JPEGLossless, JPEGLSLossless, JPEG2000Lossless, RLELossless),
     *(JPEGLSNearLossless, JPEG2000, JPEGExtended12Bit),
 )
+#: Seconds from a connection to its complete A-ASSOCIATE-RQ; connections for which it is awaited.
+REQUEST_TIMEOUT, MOST_WAITING = 5.0, 32
 _MAX_PDU = 1 << 17
 #: Limit for PDUs of senders that ignore the negotiated length.
 _LONGEST_PDU = 1 << 22
@@ -73,13 +76,13 @@ class Receiver:
         self._settings, self._limits, self._spool = settings, settings.limits, spool
         self.answers: Counter[int] = Counter()
         self.rejected: Counter[str] = Counter()
-        entity = AE(ae_title=settings.ae_title)
+        self._entity = entity = _Entity(ae_title=settings.ae_title)
         entity.require_called_aet = True
         entity.require_calling_aet = settings.allowed_titles
         entity.maximum_associations = self._limits.max_associations
         entity.maximum_pdu_size = _MAX_PDU
-        entity.acse_timeout = entity.dimse_timeout = self._limits.timeout
-        entity.network_timeout = self._limits.timeout
+        entity.acse_timeout = _request_timeout(self._limits)
+        entity.dimse_timeout = entity.network_timeout = self._limits.timeout
         entity.add_supported_context(VERIFICATION, list(UNCOMPRESSED))
         entity.add_supported_context(CTImageStorage, transfer_syntaxes())
         self._server = entity.make_server(
@@ -89,6 +92,7 @@ class Receiver:
                 (evt.EVT_C_STORE, self._store),
                 (evt.EVT_RELEASED, lambda event: spool.release(event.assoc)),
                 (evt.EVT_REJECTED, self._count_rejection),
+                (evt.EVT_REQUESTED, self._requested),
                 (evt.EVT_CONN_CLOSE, _end_without_request),
             ],
             server_class=_Server,
@@ -119,6 +123,11 @@ class Receiver:
     @property
     def associations(self) -> int:
         """Number of associations now."""
+        return len(self._entity.active_associations)
+
+    @property
+    def connections(self) -> int:
+        """Number of connections now, those without an association included."""
         return len(self._server.active_associations)
 
     def has_space(self) -> bool:
@@ -157,6 +166,9 @@ class Receiver:
             return OUT_OF_RESOURCES
         return STORED
 
+    def _requested(self, event: Event) -> None:
+        cast(_Server, self._server).waiting.pop(cast(Any, event.assoc.dul.socket).socket, None)
+
     def _count_rejection(self, event: Event) -> None:
         requestor = event.assoc.requestor.primitive
         calling = str(getattr(requestor, "calling_ae_title", "")).strip()
@@ -180,10 +192,32 @@ def _end_without_request(event: Event) -> None:
         event.assoc.dul.to_user_queue.put(cast(Any, None))
 
 
+def _request_timeout(limits: LimitSettings) -> float:
+    return min(REQUEST_TIMEOUT, limits.timeout)
+
+
+class _Entity(AE):
+    """Connections that have not requested an association do not count as one."""
+
+    @property
+    def active_associations(self) -> list[Association]:
+        every = super().active_associations
+        return [each for each in every if each.requestor.primitive is not None]
+
+
 class _Server(ThreadedAssociationServer):
-    """A server that no silent client can block."""
+    """A server that no silent client can block.
+
+    Attributes:
+      waiting: Connections without a request, the oldest first. It makes room for a new one.
+    """
 
     daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.waiting: dict[socket.socket, None] = {}
+        super().__init__(*arguments, **options)
 
     def shutdown(self) -> None:
         # That of pynetdicom is for servers that ``AE.start_server`` made.
@@ -192,16 +226,25 @@ class _Server(ThreadedAssociationServer):
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = self.socket.accept()
-        connection.settimeout(self.ae.network_timeout)
+        connection.settimeout(self.ae.acse_timeout)
         if self.ssl_context:  # the handshake follows in the thread of the association
             connection = self.ssl_context.wrap_socket(
                 connection, server_side=True, do_handshake_on_connect=False
             )
+        self.waiting[connection] = None
         return connection, address
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
+        for connection in list(self.waiting):
+            if connection.fileno() < 0:  # closed
+                self.waiting.pop(connection, None)
+        while len(connections := list(self.waiting)) > MOST_WAITING:
+            self.waiting.pop(connections[0], None)
+            with contextlib.suppress(OSError):
+                connections[0].shutdown(socket.SHUT_RDWR)
         # An association has two threads, and a third until it is accepted.
-        return threading.active_count() < 20 + 4 * self.ae.maximum_associations
+        most = self.ae.maximum_associations + MOST_WAITING
+        return threading.active_count() < 20 + 4 * most
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         LOG.warning("a connection failed before an association was requested")
@@ -219,7 +262,7 @@ def _bounded_handler(limits: LimitSettings) -> type[RequestHandler]:
         def _create_association(self) -> Association:
             association = super()._create_association()
             connection: Any = association.dul.socket
-            bound = _BoundedMessages(self.request, limits)
+            bound = _BoundedMessages(self.request, limits, association.requestor)
             connection.recv, connection.forget = bound.recv, bound.forget
             return association
 
@@ -233,8 +276,11 @@ class _BoundedMessages:
     own function reads 4 KB at a time.
     """
 
-    def __init__(self, connection: socket.socket, limits: LimitSettings) -> None:
+    def __init__(
+        self, connection: socket.socket, limits: LimitSettings, requestor: ServiceUser
+    ) -> None:
         self._connection, self._timeout, self._bytes = connection, limits.timeout, 0
+        self._requestor, self._request_by = requestor, time.monotonic() + _request_timeout(limits)
         self._longest = int(limits.max_object_mb * 2**20) + _LONGEST_PDU
 
     def forget(self) -> None:
@@ -248,8 +294,16 @@ class _BoundedMessages:
             LOG.warning("an association was aborted: a message is too long")
             raise ConnectionAbortedError
         read, end, latest = bytearray(count), 0, time.monotonic() + self._timeout
-        while end < count and (size := self._connection.recv_into(memoryview(read)[end:])):
-            end += size
-            if time.monotonic() > latest:  # a byte now and then would hold a place for ever
+        if self._requestor.primitive is None:
+            latest = self._request_by
+        while end < count:
+            left = latest - time.monotonic()
+            if left <= 0:  # a byte now and then would hold a place for ever
                 raise TimeoutError
+            self._connection.settimeout(left)
+            size = self._connection.recv_into(memoryview(read)[end:])
+            if not size:
+                break
+            end += size
+        self._connection.settimeout(self._timeout)
         return read[:end]

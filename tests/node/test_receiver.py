@@ -29,6 +29,7 @@ from pydicom._uid_dict import UID_dictionary
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 
+from liver_tf.node import receiver
 from liver_tf.node.monitor import Monitor
 from liver_tf.node.receiver import transfer_syntaxes
 from tests.builders import mutated_associations
@@ -167,7 +168,44 @@ def test_silent_clients_are_disconnected(tmp_path):
             link.settimeout(10)
             assert link.recv(100) in (b"", link.recv(100))
             link.close()
-        wait_for(lambda: node.receiver.associations == 0)
+        wait_for(lambda: node.receiver.connections == 0)
+
+
+@pytest.mark.parametrize("count", [12, 100])
+def test_connections_without_an_association_do_not_count_as_one(tmp_path, monkeypatch, count):
+    monkeypatch.setattr(receiver, "REQUEST_TIMEOUT", 3)
+    options = {"max_associations": 2, "timeout": 60}
+    with running_node(tmp_path / "spool", None, **options) as node:
+        port = node.receiver.port
+        started = time.monotonic()
+        links = [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
+        links[0].sendall(b"\x01\x00\x00\x00\x01\x00part")
+        assert echo(port)
+        assert time.monotonic() - started < 3
+        # They are bounded, too: the oldest ones have made room.
+        assert node.receiver.connections <= receiver.MOST_WAITING + 2
+        assert node.receiver.associations == 0
+        for link in links:  # and none is held for the 60 seconds
+            link.settimeout(10)
+            assert link.recv(100) in (b"", link.recv(100))
+            link.close()
+        wait_for(lambda: node.receiver.connections == 0, 20)
+        assert node.receiver.rejected == {}
+        with associated(port) as one, associated(port) as two:  # the bound is as before
+            assert one.is_established
+            assert two.is_established
+            assert not echo(port)
+
+
+def test_the_time_for_a_request_does_not_bound_an_association(tmp_path, monkeypatch, paths):
+    monkeypatch.setattr(receiver, "REQUEST_TIMEOUT", 0.5)
+    with (
+        running_node(tmp_path / "spool", None, complete_after=60, timeout=60) as node,
+        associated(node.receiver.port) as association,
+    ):
+        for path in paths[:2]:
+            time.sleep(1)
+            assert association.send_c_store(path).Status == 0
 
 
 def test_clients_that_send_a_byte_now_and_then_are_disconnected(tmp_path):
@@ -177,7 +215,7 @@ def test_clients_that_send_a_byte_now_and_then_are_disconnected(tmp_path):
         with pytest.raises(ConnectionError):
             drip(link, 20)
         link.close()
-        wait_for(lambda: node.receiver.associations == 0, 20)
+        wait_for(lambda: node.receiver.connections == 0, 20)
 
 
 def drip(link, seconds):
@@ -248,7 +286,7 @@ def damaged_associations(node, paths, count, seed, clients):
 
     with ThreadPoolExecutor(clients) as pool:
         list(pool.map(client, range(clients)))
-    wait_for(lambda: node.receiver.associations == 0, 60)
+    wait_for(lambda: node.receiver.connections == 0, 60)
 
 
 @pytest.mark.parametrize(
