@@ -224,7 +224,7 @@ def _incomplete() -> Refusal:
         None,
         expected="a complete series",
         found="an interrupted association, or an archive that did not confirm the number",
-        remedy="Send the series again, or the rest of it while its objects are kept.",
+        remedy="Send the whole series again in one association. With --find, the rest is enough.",
     )
 
 

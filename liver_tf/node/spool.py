@@ -157,16 +157,26 @@ class Spool:
         """The folder for objects of a series, marked as in use by an association."""
         folder = self.folder / ARRIVING / series
         if series not in self._arrivals:
+            self._reopen_incomplete(series, folder)
             (folder / "objects").mkdir(parents=True, exist_ok=True)
             atomic_files.sync_folder(folder)
             atomic_files.sync_folder(folder.parent)
-            self._arrivals[series] = Arrival(time.monotonic())
+            names = set(_names(folder / "objects"))
+            self._arrivals[series] = Arrival(time.monotonic(), names)
         token, stored = self._open.setdefault(association, (uuid.uuid4().hex, {}))
         if series not in stored or not (folder / f"{_OPEN}{token}").exists():
             (folder / f"{_OPEN}{token}").touch()
             atomic_files.sync_folder(folder)
             stored[series] = set()
         return folder / "objects"
+
+    def _reopen_incomplete(self, series: str, folder: Path) -> None:
+        """Let a series that failed as incomplete arrive again, as one that was interrupted."""
+        for job in self._jobs_of(series):
+            if job.status.get("code") == "incomplete" and not folder.exists():
+                (job.folder / f"{_OPEN}failed").touch()
+                os.replace(job.folder, folder)
+                atomic_files.sync_folder(job.folder.parent)
 
     def release(self, association: threading.Thread) -> None:
         """The association ended normally: everything that it had to store has arrived."""
@@ -233,6 +243,7 @@ class Spool:
                     self._link(job.objects / name, objects / name)
             for marker in folder.glob(f"{_OPEN}*"):
                 marker.unlink()
+            (folder / "status.json").unlink(missing_ok=True)  # of one that failed before
             name = f"{series}.{_content_hash(objects)}"
             del self._arrivals[series]
             for job in self._jobs_of(series):

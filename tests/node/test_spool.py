@@ -74,6 +74,28 @@ def test_only_a_whole_repetition_ends_an_interruption(spool, tmp_path, killed):
     assert not interrupted(spool)
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_part_of_a_series_that_failed_as_incomplete_does_not_complete_it(spool, tmp_path, killed):
+    aborted = store_from(spool, "1", "2", "3")
+    del spool._open[aborted]
+    ((series, *_),) = spool.silent()
+    spool.incomplete(series, {"code": "incomplete"})
+    spool.release(store_from(spool, "4"))
+    if killed:
+        spool = Spool(tmp_path)
+    assert interrupted(spool)
+    assert spool.counts()[FAILED] == 0
+    assert spool.arrived(series)[1] == 4
+    spool.release(store_from(spool, "1", "2", "3"))
+    assert interrupted(spool)
+    spool.release(store_from(spool, "1", "2", "3", "4"))
+    assert not interrupted(spool)
+    job, is_new = spool.complete(series, MADE_BY)
+    assert is_new
+    assert len(list(job.objects.iterdir())) == 4
+    assert job.status == {}
+
+
 def test_a_folder_without_objects_is_not_a_series(tmp_path):
     folder = tmp_path / "arriving" / ("ab" * 16)
     (folder / "objects").mkdir(parents=True)
