@@ -89,14 +89,14 @@ def cautions_of(runs: Sequence[StudyRun]) -> tuple[str, ...]:
     if warned:
         cautions.append(
             f"POST-PROCESSING: chosen with a warning in {len(warned)} of {len(runs)} runs. "
-            f"{_some(warned)}"
+            f"{_some(warned)}."
         )
     return tuple(cautions)
 
 
 def _some(texts: Mapping[str, str]) -> str:
     """The first eight texts by run, and the number of the others."""
-    named = "; ".join(f"{name}: {text}" for name, text in [*texts.items()][:8])
+    named = "; ".join(f"{name}: {text.removesuffix('.')}" for name, text in [*texts.items()][:8])
     return named + (f"; and {len(texts) - 8} more" if len(texts) > 8 else "")
 
 

@@ -165,9 +165,9 @@ def _highest(findings: Findings) -> list[str]:
         return []
     parts = []
     for measure in PAPER_MEASURES:
-        values = _values(findings, measure)
+        values = values_of(findings, measure)
         if values:
-            best = _extremes(values)[1]
+            best = extremes(values)[1]
             # The intervals of tied protocols differ.
             figure = format_interval(findings.measured[best[0]][measure])
             if len(best) > 1:
@@ -183,13 +183,13 @@ def _highest(findings: Findings) -> list[str]:
     ]
 
 
-def _values(findings: Findings, measure: str) -> dict[str, float]:
+def values_of(findings: Findings, measure: str) -> dict[str, float]:
     """The measure by protocol where it is defined."""
     intervals = {name: measured.get(measure) for name, measured in findings.measured.items()}
     return {n: i.value for n, i in intervals.items() if i is not None and i.value is not None}
 
 
-def _extremes(values: Mapping[str, float]) -> tuple[list[str], list[str]]:
+def extremes(values: Mapping[str, float]) -> tuple[list[str], list[str]]:
     """The names with the lowest and with the highest value; rounding errors count as ties."""
     lowest, highest = (
         [name for name, value in values.items() if math.isclose(value, end, abs_tol=1e-9)]
@@ -201,7 +201,7 @@ def _extremes(values: Mapping[str, float]) -> tuple[list[str], list[str]]:
 def _ceiling(findings: Findings) -> list[str]:
     lines = []
     for measure in PAPER_MEASURES:
-        values = _values(findings, measure).values()
+        values = values_of(findings, measure).values()
         if len(values) > 1 and min(values) >= CEILING:
             lines.append(
                 f"{measure_title(measure)} is at least {min(values):.2f} for all protocols. At "
@@ -212,10 +212,10 @@ def _ceiling(findings: Findings) -> list[str]:
 
 def _healthy(findings: Findings) -> list[str]:
     measure = "healthy_false_positive_rate"
-    rates = _values(findings, measure)
+    rates = values_of(findings, measure)
     if not rates:
         return []
-    lowest, highest = _extremes(rates)
+    lowest, highest = extremes(rates)
     low, high = (f"{rates[names[0]]:.0%} ({', '.join(names)})" for names in (lowest, highest))
     if len(lowest) == len(rates) > 1:
         figure = f"{rates[lowest[0]]:.0%} for all protocols"

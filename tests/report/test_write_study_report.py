@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from liver_tf.measures.measure_registry import COMPARED, measure_title
 from liver_tf.refusals import Refusal
 from liver_tf.report.write_report import write_runs_report, write_study_report
 from liver_tf.results.run_results import LOOSE
@@ -334,27 +335,41 @@ def test_a_browser_loads_every_picture_without_an_error(written, tmp_path):
 @needs_chromium
 @pytest.mark.parametrize("size", SCREENS)
 def test_nothing_is_clipped(written, tmp_path, size):
-    """Wide tables scroll inside the page; from 1024 pixels on, the first one needs not."""
+    """Wide tables scroll inside the page, not the first one, whose rows are stacked on a phone."""
     script = """
       document.querySelectorAll("details").forEach((one) => { one.open = true; });
       document.body.dataset.outside = clipped();
       const first = document.querySelector("table"), box = first.parentElement;
       document.body.dataset.first = `${first.offsetWidth} of ${box.clientWidth}`;
-      document.body.dataset.fits = box.scrollWidth <= box.clientWidth;
-      box.scrollLeft = 60;
-      const name = first.querySelector("tbody th");
+      const {scrollWidth, clientWidth} = document.documentElement;
+      document.body.dataset.fits = box.scrollWidth <= box.clientWidth && scrollWidth <= clientWidth;
+      // Nothing of a cell lies outside of it or over its neighbour.
+      document.body.dataset.over = [...first.querySelectorAll("td, tbody th")].filter(
+        (cell) => cell.offsetHeight < 15 || cell.scrollWidth > cell.clientWidth).map(
+          (cell) => cell.textContent).join();
+      document.body.dataset.headers = [...first.querySelectorAll("tbody tr:first-child td")].map(
+        (cell) => getComputedStyle(cell, "::before").content.replaceAll('"', "")).join(", ");
       document.body.dataset.head = first.tHead.offsetHeight;
+      const wide = [...document.querySelectorAll(".scroll")].find(
+        (one) => one.scrollWidth > one.clientWidth + 60 && one.querySelector("tbody th"));
+      if (wide) {
+      wide.scrollLeft = 60;
       const left = (one) => one.getBoundingClientRect().left;
-      document.body.dataset.moved = left(name) - left(box);
+      document.body.dataset.moved = left(wide.querySelector("tbody th")) - left(wide);
+      document.body.dataset.hint = getComputedStyle(wide).backgroundImage.includes("gradient");
+      }
     """
     recorded, console = browse(page(written[0]), tmp_path, CLIPPED + script, size=size)
     assert console == []
     assert recorded["outside"] == ""
+    assert recorded["fits"] == "true", recorded["first"]
+    assert recorded["over"] == ""
     if size[0] >= 1024:
-        assert recorded["fits"] == "true", recorded["first"]
+        assert float(recorded["head"]) > 15
     else:
-        assert float(recorded["head"]) < 40, "the header is one line high"
+        assert recorded["headers"] == ", ".join(map(measure_title, COMPARED))
         assert abs(float(recorded["moved"])) < 2, "protocols stay in view"
+        assert recorded["hint"] == "true", "a shadow shows that there is more"
 
 
 def test_provenance_holds_date_machine_processor_and_wall_time(written):

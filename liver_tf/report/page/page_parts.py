@@ -80,6 +80,7 @@ class Table:
       brief: shorter texts for ``groups`` in Markdown, which repeats them in every column; empty to
         use the texts of ``groups``.
       words: whether the cells are text (left-aligned, wrapped) rather than figures.
+      stacked: whether the cells of a row stand below its heading on a phone, each with its header.
     """
 
     headers: tuple[str, ...]
@@ -87,6 +88,7 @@ class Table:
     groups: tuple[tuple[str, int], ...] = ()
     brief: tuple[str, ...] = ()
     words: bool = False
+    stacked: bool = False
 
     def __post_init__(self) -> None:
         widths = {len(row) for row in self.rows} | {len(self.headers)}

@@ -33,7 +33,7 @@ def brief_table(findings: Findings) -> Table:
         (name, *(format_interval(measured.get(measure)) for measure in COMPARED))
         for name, measured in findings.measured.items()
     )
-    return Table(("protocol", *map(measure_title, COMPARED)), rows)
+    return Table(("protocol", *map(measure_title, COMPARED)), rows, stacked=True)
 
 
 def counts_table(findings: Findings) -> Table:
