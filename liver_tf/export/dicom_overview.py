@@ -25,6 +25,7 @@ from liver_tf.export.valid_dicom_elements import is_valid_uid
 
 SERIES_NUMBER = 902
 SERIES_DESCRIPTION = "Liver lesions, overview, for research"
+REPLACES = "Replaces earlier results, of a part of the same series."
 NOTE = "Found by a network, not verified. For research; not a medical device."
 
 _COLUMNS, _TILE, _TEXT_SIZE, _MARGIN = 2, 700, 22, 20
@@ -36,6 +37,8 @@ def write_overview(
     source: Path,
     made_by: AlgorithmIdentity,
     made_at: datetime.datetime | None = None,
+    *,
+    replaces: bool = False,
 ) -> None:
     """Write the overlays of a result folder as one colour image, atomically.
 
@@ -45,16 +48,18 @@ def write_overview(
     Args:
       results: From ``predict_scan``.
       source: A slice of the series.
+      replaces: Whether a part of the series was predicted earlier, which the image then states.
 
     Raises:
       Refusal: ``seg-source``, ``seg-no-writer``; as ``read_dataset``.
     """
     require_highdicom(source)
     contents = read_json(results / JSON)
-    pixels = np.asarray(_picture(contents, sorted(results.glob("slice-*.png"))))
+    notes = [NOTE, *([REPLACES] if replaces else [])]
+    pixels = np.asarray(_picture(contents, sorted(results.glob("slice-*.png")), notes))
     with quiet_pydicom():
         try:
-            capture = _capture(pixels, contents, source, made_by)
+            capture = _capture(pixels, contents, source, made_by, notes)
             copy_patient_and_study(capture, source)
         except Exception:  # types vary, and messages may quote patient data
             raise unfit_source(source, "elements that are invalid in an overview") from None
@@ -62,7 +67,11 @@ def write_overview(
 
 
 def _capture(
-    pixels: np.ndarray, contents: dict[str, Any], source: Path, made_by: AlgorithmIdentity
+    pixels: np.ndarray,
+    contents: dict[str, Any],
+    source: Path,
+    made_by: AlgorithmIdentity,
+    notes: list[str],
 ) -> Any:
     import highdicom
 
@@ -71,7 +80,7 @@ def _capture(
     if not (is_valid_uid(study) and is_valid_uid(series)):
         raise unfit_source(source, "a slice without a valid UID")
     algorithm = f"{made_by.name} {made_by.version} {made_by.model}"
-    identity = f"{series} {contents['scan_sha256']} {algorithm}"
+    identity = " ".join([series, contents["scan_sha256"], algorithm, *notes[1:]])
     capture = highdicom.sc.SCImage(
         pixels,
         photometric_interpretation="RGB",
@@ -92,10 +101,10 @@ def _capture(
     return capture
 
 
-def _picture(contents: dict[str, Any], overlays: list[Path]) -> Image.Image:
+def _picture(contents: dict[str, Any], overlays: list[Path], notes: list[str]) -> Image.Image:
     """The texts above a grid of the overlays."""
     notice = (contents.get("trained_on") or {}).get("notice")
-    lines = [contents["headline"], NOTE, *([notice] if notice else [])]
+    lines = [contents["headline"], *notes, *([notice] if notice else [])]
     lines += [f"{each['code']}: {each['text']}" for each in contents["cautions"]]
     width = _COLUMNS * _TILE
     font = ImageFont.load_default(_TEXT_SIZE)

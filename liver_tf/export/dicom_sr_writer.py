@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pydicom
@@ -29,6 +29,7 @@ from liver_tf.trained_on import UNVALIDATED
 
 SERIES_NUMBER = 901
 SERIES_DESCRIPTION = "Liver lesions, measurements, for research"
+REPLACES = "This report replaces an earlier one, of a part of the same series."
 CAUTION = "Measured in the outlines of a network, not verified. For research; not a medical device."
 
 
@@ -40,6 +41,7 @@ def write_dicom_sr(
     seg_file: Path | None,
     made_at: datetime.datetime | None = None,
     source: SourceSeries | None = None,
+    replaces: Sequence[Path] = (),
 ) -> tuple[str, ...]:
     """Write the measurements of at least one lesion of a DICOM scan, atomically.
 
@@ -49,6 +51,7 @@ def write_dicom_sr(
     Args:
       seg_file: The SEG of the same scan. A lesion that is one of its segments refers to it.
       source: The slices of the scan, if they have been read.
+      replaces: Earlier reports, of a part of the scan: the predecessors of this one (PS3.3 C.17.2).
 
     Returns:
       Keywords of patient and study elements with invalid values in the scan, as of
@@ -63,8 +66,9 @@ def write_dicom_sr(
     with quiet_pydicom():
         seg = read_dataset(seg_file, pixels=False) if seg_file else None
         slices = source.slices
+        earlier = [read_dataset(each, pixels=False) for each in replaces]
         try:
-            report, not_copied = _report(findings, lesions, made_by, seg, source, slices)
+            report, not_copied = _report(findings, lesions, made_by, seg, source, slices, earlier)
         except Exception:  # types vary, and messages may quote patient data
             raise unfit_source(folder, "elements that are invalid in an SR") from None
         save(path, report, made_at or datetime.datetime.now(), folder)
@@ -78,6 +82,7 @@ def _report(
     seg: pydicom.Dataset | None,
     source: SourceSeries,
     slices: list[pydicom.Dataset],
+    earlier: Sequence[pydicom.Dataset],
 ) -> tuple[pydicom.Dataset, tuple[str, ...]]:
     from highdicom import sr
     from pydicom.sr.codedict import codes
@@ -102,9 +107,9 @@ def _report(
         codes.LN.CTUnspecifiedBodyRegion,
         MeasuredScan(findings, lesions, made_by, slices, segments, seg).groups(),
     )
-    content[0].ContentSequence.append(_notes(findings))
+    content[0].ContentSequence.append(_notes(findings, (REPLACES,) if earlier else ()))
     _separate(content)
-    identity = _identity(findings, lesions, made_by, seg)
+    identity = _identity(findings, lesions, made_by, seg, earlier)
     report = sr.ComprehensiveSR(
         evidence=[*slices, *([_reference(seg)] if seg else ())],
         content=content,
@@ -112,6 +117,7 @@ def _report(
         series_number=SERIES_NUMBER,
         sop_instance_uid=uid_of(identity, "report"),
         instance_number=1,
+        previous_versions=earlier or None,
         **made_by.equipment,
         is_complete=True,
         series_description=SERIES_DESCRIPTION,
@@ -122,7 +128,7 @@ def _report(
     return report, source.copy_patient_and_study(report)
 
 
-def _notes(findings: ScanFindings) -> pydicom.Dataset:
+def _notes(findings: ScanFindings, first: Sequence[str]) -> pydicom.Dataset:
     """Headline, cautions, and what the networks learned from, as texts (TID 1500, row 12)."""
     from highdicom import sr
     from pydicom.sr.codedict import codes
@@ -131,7 +137,7 @@ def _notes(findings: ScanFindings) -> pydicom.Dataset:
     notes = sr.ContainerContentItem(name, relationship_type="CONTAINS")
     note = f"; types {UNVALIDATED}" if findings.trained_on.types_unvalidated else ""
     texts = [(codes.DCM.Summary, findings.headline + note)]
-    comments = (*_cautions(findings), findings.trained_on.notice, CAUTION)
+    comments = (*first, *_cautions(findings), findings.trained_on.notice, CAUTION)
     texts += [(codes.DCM.Comment, text) for text in comments if text]
     notes.ContentSequence = sr.ContentSequence(
         [sr.TextContentItem(*each, relationship_type="CONTAINS") for each in texts]
@@ -165,8 +171,9 @@ def _identity(
     lesions: TrackedLesions,
     made_by: AlgorithmIdentity,
     seg: pydicom.Dataset | None,
+    earlier: Sequence[pydicom.Dataset],
 ) -> str:
     parts = (*lesions.uids, *map(repr, findings.lesions), findings.trained_on.notice)
     parts += (made_by.name, made_by.version, str(seg.SOPInstanceUID) if seg else "")
-    parts += (*_cautions(findings),)
+    parts += (*_cautions(findings), *(str(each.SOPInstanceUID) for each in earlier))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -1,7 +1,7 @@
 """The result folder of a scan: label map, DICOM SEG and SR, tables, overlays, the scan page."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,7 @@ def write_results(
     pictures: int,
     sr: bool = True,
     segments: str = CLASS,
+    replaces: Sequence[Path] = (),
     facts: Mapping[str, Any] | None = None,
 ) -> ScanResults:
     """Write the results of a scan into a new folder, atomically.
@@ -94,6 +95,7 @@ def write_results(
       pictures: Maximum number of overlay images.
       sr: Write a DICOM SR of a DICOM scan, if highdicom is installed.
       segments: Segments of the DICOM SEG, ``class`` or ``lesion``.
+      replaces: Reports of a part of the scan, see ``write_dicom_sr``.
       facts: Further entries of ``lesions.json``, such as the settings of the cascade.
 
     Raises:
@@ -113,7 +115,9 @@ def write_results(
         unwritten: tuple[Caution, ...] = ()
         if findings.scan.source.kind != "nifti":
             lesions = TrackedLesions.of(findings, made_by)
-            unwritten = _write_dicom(partial, findings, lesions, made_by, missing, sr, segments)
+            unwritten = _write_dicom(
+                *(partial, findings, lesions, made_by, missing, sr, segments, replaces)
+            )
             if (partial / SR).exists() or (segments == LESION and (partial / SEG).exists()):
                 tracking_uids = lesions.uids
                 rows = [row | {TRACKING: uid} for row, uid in zip(rows, tracking_uids, strict=True)]
@@ -183,6 +187,7 @@ def _write_dicom(
     missing: dict[str, dict[str, str]],
     sr: bool,
     segments: str,
+    replaces: Sequence[Path],
 ) -> tuple[Caution, ...]:
     """Write DICOM SEG and SR; adds why files are missing, by name, and returns cautions."""
     sr = sr and has_highdicom()
@@ -209,7 +214,9 @@ def _write_dicom(
     elif sr:
         try:
             not_copied = write_dicom_sr(
-                folder / SR, findings, lesions, made_by, folder / SEG, source=source
+                *(folder / SR, findings, lesions, made_by, folder / SEG),
+                source=source,
+                replaces=replaces,
             )
             names.append(SR)
         except Refusal as refusal:

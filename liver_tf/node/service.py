@@ -185,20 +185,28 @@ class Node:
     def _predict(self, job: Job) -> dict[str, Any]:
         """Write the results and the overview; returns what ``status.json`` states of them."""
         arguments = (self._cascade, job.objects, job.results, self._results, self._made_by)
+        earlier = self.spool.predicted_before(job)
+        reports = [each.results / SR for each in earlier if (each.results / SR).exists()]
         try:
-            results = predict_scan(*arguments)
+            results = predict_scan(*arguments, replaces=reports)
         except Refusal as refusal:
             if refusal.code != "output-exists":
                 raise
             shutil.rmtree(job.results)  # of other networks, before this node was started
-            results = predict_scan(*arguments)
-        write_overview(job.overview, job.results, sorted(job.objects.iterdir())[0], self._made_by)
+            results = predict_scan(*arguments, replaces=reports)
+        slice_file = min(job.objects.iterdir())
+        write_overview(
+            *(job.overview, job.results, slice_file, self._made_by), replaces=bool(earlier)
+        )
+        for each in earlier:
+            LOG.info("%s: replaces the results of %s", job.label, each.label)
         return {
             "result": results.status,
             "lesions": len(results.lesions),
             "cautions": [caution.code for caution in results.cautions],
             "files": [path.name for path in result_files(job)],
             "not_written": self._unwritten(job),
+            "replaces": [each.label for each in earlier],
         }
 
     def _unwritten(self, job: Job) -> dict[str, Any]:

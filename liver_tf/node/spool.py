@@ -306,6 +306,14 @@ class Spool:
             self._remove(job.folder)
         return expired
 
+    def predicted_before(self, job: Job) -> list[Job]:
+        """Parts of a series with results: objects of it arrived after they were predicted."""
+        return [
+            each
+            for each in self._jobs_of(job.series)
+            if each.name != job.name and each.overview.exists()
+        ]
+
     def _jobs_of(self, series: str) -> list[Job]:
         states = (QUEUED, SENDING, DONE, FAILED)
         return [job for state in states for job in self.jobs(state) if job.series == series]

@@ -1,6 +1,7 @@
 """Read a scan, predict it with the cascade and write its results."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -41,9 +42,11 @@ def predict_scan(
     settings: ResultSettings,
     made_by: AlgorithmIdentity | None = None,
     reading: ReadingSettings = AS_USUAL,
+    replaces: Sequence[Path] = (),
 ) -> ScanResults:
     """Predict the lesions of a scan and write the results into a new folder, atomically.
 
+    ``replaces`` are reports of a part of the scan, see ``write_dicom_sr``.
     With ``settings.skip_done``, finished results are kept; see ``finished_scans``.
 
     Raises:
@@ -52,7 +55,8 @@ def predict_scan(
     """
     if not settings.skip_done:
         refuse_existing(folder)
-    return predict_open_scan(cascade, read_scan(path, reading), folder, settings, made_by)
+    scan = read_scan(path, reading)
+    return predict_open_scan(cascade, scan, folder, settings, made_by, replaces)
 
 
 def predict_open_scan(
@@ -61,6 +65,7 @@ def predict_open_scan(
     folder: Path,
     settings: ResultSettings,
     made_by: AlgorithmIdentity | None = None,
+    replaces: Sequence[Path] = (),
 ) -> ScanResults:
     """As ``predict_scan``, for a scan that has been read."""
     made_by = made_by or AlgorithmIdentity()
@@ -101,6 +106,7 @@ def predict_open_scan(
         pictures=settings.pictures,
         sr=settings.sr,
         segments=settings.segments,
+        replaces=replaces,
         facts={SCAN_HASH: scan_hash(scan), "method": method, "layout": layout},
     )
 

@@ -157,7 +157,7 @@ def echo(port, **options):
         return association.is_established and association.send_c_echo().get("Status") == 0
 
 
-def wait_for(condition, seconds=300):
+def wait_for(condition, seconds=120):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"

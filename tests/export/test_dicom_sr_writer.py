@@ -294,6 +294,27 @@ def test_a_report_with_other_cautions_is_another_report(scan, tmp_path):
     assert len(set(uids)) == 4
 
 
+def test_a_report_names_those_that_it_replaces(scan, tmp_path):
+    first, _ = results(scan, tmp_path / "first")
+    paths = [tmp_path / "first" / "report.dcm"]
+    second, _ = results(scan, tmp_path / "second", replaces=paths)
+    assert "PredecessorDocumentsSequence" not in first
+    assert second.SOPInstanceUID != first.SOPInstanceUID
+    (study,) = second.PredecessorDocumentsSequence
+    (series,) = study.ReferencedSeriesSequence
+    (document,) = series.ReferencedSOPSequence
+    assert (study.StudyInstanceUID, series.SeriesInstanceUID) == (
+        first.StudyInstanceUID,
+        first.SeriesInstanceUID,
+    )
+    assert document.ReferencedSOPInstanceUID == first.SOPInstanceUID
+    note = "This report replaces an earlier one, of a part of the same series."
+    assert texts_in(second) == [texts_in(first)[0], note, *texts_in(first)[1:]]
+    if shutil.which("dciodvfy"):
+        lines = dciodvfy(tmp_path / "second" / "report.dcm")
+        assert not [line for line in lines if line.startswith("Error")]
+
+
 def test_without_types_lesions_are_lesions(scan, tmp_path):
     labels = np.minimum(labels_of(scan), 2).astype(np.uint8)
     of_phantoms = CascadeTrainedOn(PHANTOMS, [PHANTOMS])

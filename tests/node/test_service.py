@@ -129,6 +129,27 @@ def test_an_interrupted_series_is_not_reported_until_all_of_it_is_sent_again(
     assert archive.modalities == ["OT", "SEG", "SR"]
 
 
+def test_results_of_all_slices_state_that_they_replace_those_of_a_part(cascade, archive, tmp_path):
+    paths = write_series(tmp_path / "series")
+    with running_node(tmp_path / "spool", cascade, send_to=[archive.name]) as node:
+        send(node.receiver.port, paths[:4])
+        wait_for(lambda: states(node) == {DONE: 1})
+        (first,) = node.spool.jobs(DONE)
+        send(node.receiver.port, paths[4:])
+        wait_for(lambda: states(node) == {DONE: 2})
+    (second,) = (job for job in node.spool.jobs(DONE) if job.name != first.name)
+    assert (first.status["replaces"], second.status["replaces"]) == ([], [first.label])
+    of_part, of_all = (one for one in archive.received if one.Modality == "SR")
+    assert "PredecessorDocumentsSequence" not in of_part
+    (study,) = of_all.PredecessorDocumentsSequence
+    (document,) = study.ReferencedSeriesSequence[0].ReferencedSOPSequence
+    assert document.ReferencedSOPInstanceUID == of_part.SOPInstanceUID
+    assert "replaces an earlier one" in of_all.to_json()
+    # The overview has one more line of text.
+    heights = [one.Rows for one in archive.received if one.Modality == "OT"]
+    assert heights[1] > heights[0]
+
+
 def test_an_archive_confirms_the_number_of_objects(cascade, archive, tmp_path):
     paths = write_series(tmp_path / "series")
     archive.listed = len(paths)
@@ -209,11 +230,11 @@ def test_a_full_disk_is_waited_for(cascade, archive, tmp_path, monkeypatch):
     full, tries = [True], []
     predict = service.predict_scan
 
-    def predict_scan(*arguments):
+    def predict_scan(*arguments, **options):
         tries.append(1)
         if full[0]:
             raise OSError(28, "No space left on device")
-        return predict(*arguments)
+        return predict(*arguments, **options)
 
     monkeypatch.setattr(service, "predict_scan", predict_scan)
     with running_node(tmp_path / "spool", cascade, send_to=[archive.name]) as node:
