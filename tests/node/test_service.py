@@ -322,7 +322,7 @@ def test_a_series_in_the_queue_is_predicted_by_the_networks_of_the_next_start(
 ):
     with monkeypatch.context() as patch:
 
-        def killed(*_):
+        def killed(*_, **__):
             raise OSError(28, "No space left on device")
 
         patch.setattr(service, "write_overview", killed)  # results of the first ones remain
