@@ -98,8 +98,11 @@ def save_runs(make_network):
 def intensity_cascade():
     """Makes a cascade whose networks know each class by its HU alone, so that truth is known.
 
-    Each pixel gets the class with the nearest mean HU; of liver is whatever is above 75 HU.
+    Each pixel gets the class with the nearest mean HU; of liver is whatever is above 75 HU. Equal
+    arguments give the same cascade, whose graphs are traced already; it is not to be changed.
     """
+    import functools
+
     import keras
     import numpy as np
 
@@ -122,6 +125,7 @@ def intensity_cascade():
         )
         return TrainedNetwork(model, description)
 
+    @functools.cache
     def make(*, margin_mm=2.0, extent="slice", class_weights=None, **options):
         rule = {"margin_mm": margin_mm, "least_side_mm": 4.0, "extent": extent}
         liver = nearest_mean("liver", LIVER_ONLY, [40, 110])

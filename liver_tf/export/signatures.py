@@ -49,7 +49,7 @@ def signatures_of(
         return {**answer, **{name: tf.cast(value, tf.uint8) for name, value in flags.items()}}
 
     # One function for all signatures, so that the file contains it once.
-    @tf.function(input_signature=[_FLOAT_HU, _SPACINGS])
+    @tf.function(input_signature=[_FLOAT_HU, _SPACINGS], autograph=False)
     def cascaded(hu: tf.Tensor, spacing_mm: tf.Tensor) -> dict[str, tf.Tensor]:
         hu, spacing_mm = checked_slices(hu, spacing_mm)
         spacing_mm = tf.broadcast_to(spacing_mm, [tf.shape(hu)[0], 2])
@@ -58,17 +58,17 @@ def signatures_of(
         return {**outputs, "spacing_mm": spacing_mm, "model_id": numbers}
 
     # No default spacing here: OpenVINO would make a constant of it.
-    @tf.function(input_signature=[_FLOAT_HU, _SPACINGS])
+    @tf.function(input_signature=[_FLOAT_HU, _SPACINGS], autograph=False)
     def slices(hu: tf.Tensor, spacing_mm: tf.Tensor) -> dict[str, tf.Tensor]:
         return converted(_answer(cascaded(hu, spacing_mm), classes))
 
     unknown = tf.zeros([1, 2])
 
-    @tf.function(input_signature=[_INT16_HU, _SPACINGS])
+    @tf.function(input_signature=[_INT16_HU, _SPACINGS], autograph=False)
     def whole_numbers(hu: tf.Tensor, spacing_mm: tf.Tensor = unknown) -> dict[str, tf.Tensor]:
         return converted(_answer(cascaded(tf.cast(hu, tf.float32), spacing_mm), classes))
 
-    @tf.function(input_signature=[_FLOAT_HU, _SPACINGS])
+    @tf.function(input_signature=[_FLOAT_HU, _SPACINGS], autograph=False)
     def probabilities(hu: tf.Tensor, spacing_mm: tf.Tensor = unknown) -> dict[str, tf.Tensor]:
         outputs = cascaded(hu, spacing_mm)
         maps = tf.cast(outputs["probabilities"], tf.float16)
@@ -82,7 +82,8 @@ def signatures_of(
             tf.TensorSpec([None], tf.float32, name="slope"),
             tf.TensorSpec([None], tf.float32, name="intercept"),
             _SPACINGS,
-        ]
+        ],
+        autograph=False,
     )
     def dicom_pixels(stored, slope, intercept, spacing_mm=unknown) -> dict[str, tf.Tensor]:
         # In 64 bits, as when DICOM files are read.
@@ -91,7 +92,10 @@ def signatures_of(
         hu = tf.cast(stored, tf.float64) * slope + intercept
         return converted(_answer(cascaded(tf.cast(hu, tf.float32), spacing_mm), classes))
 
-    @tf.function(input_signature=[_INT16_HU, tf.TensorSpec([3], tf.float32, name="spacing_mm")])
+    @tf.function(
+        input_signature=[_INT16_HU, tf.TensorSpec([3], tf.float32, name="spacing_mm")],
+        autograph=False,
+    )
     def volume(hu: tf.Tensor, spacing_mm: tf.Tensor) -> dict[str, tf.Tensor]:
         hu, spacing_mm = checked_scan(hu, spacing_mm)
         outputs = scan_by_graph(cascade, hu, spacing_mm)

@@ -27,7 +27,9 @@ class SliceGraph:
     ) -> None:
         self._graphs = {
             np.dtype(dtype): tf.function(
-                function, input_signature=[tf.TensorSpec([None, None, None], dtype), *specs]
+                function,
+                input_signature=[tf.TensorSpec([None, None, None], dtype), *specs],
+                autograph=False,
             )
             for dtype in dtypes
         }

@@ -49,7 +49,9 @@ class TrainedNetwork:
         side = description.architecture.image_size
 
         # A separate function, so that signatures that share the network store it once.
-        @tf.function(input_signature=[tf.TensorSpec([None, side, side, 1], tf.float32)])
+        @tf.function(
+            input_signature=[tf.TensorSpec([None, side, side, 1], tf.float32)], autograph=False
+        )
         def softmax(standardised: tf.Tensor) -> tf.Tensor:
             state = [[tf.constant(w) for w in part] for part in weights] if constants else weights
             logits, _ = model.stateless_call(*state, standardised, training=False)

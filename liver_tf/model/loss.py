@@ -81,7 +81,7 @@ def weighted_cross_entropy(
 
 
 # One compiled loop: ten separate operations, each through memory, took more than twice as long.
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _loss_and_gradient(logits, labels, class_weights):
     weighted = tf.gather(tf.linalg.diag(class_weights), tf.cast(labels, tf.int32))
     log_probability = tf.nn.log_softmax(logits)
@@ -92,7 +92,7 @@ def _loss_and_gradient(logits, labels, class_weights):
 
 
 # One program. The weights are Python numbers: a loss of weight 0 is not computed.
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _sum_of_losses(logits, labels, class_weights, dice_weight: float, type_weight: float):
     loss, gradient = _loss_and_gradient(logits, labels, class_weights)
     classes = logits.shape[-1]

@@ -102,7 +102,7 @@ def bfloat16_gain() -> float:
     def two_convolutions(dtype: tf.DType):
         x, weights = (tf.constant(array, dtype) for array in (image, kernel))
 
-        @tf.function(input_signature=[tf.TensorSpec(x.shape, dtype)])
+        @tf.function(input_signature=[tf.TensorSpec(x.shape, dtype)], autograph=False)
         def convolve(x):
             for _ in range(2):
                 x = tf.nn.relu(tf.nn.conv2d(x, weights, 1, "SAME"))

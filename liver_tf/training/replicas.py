@@ -93,7 +93,7 @@ class CompiledStep:
                 lambda value: tf.TensorSpec([None, *value.shape[1:]], value.dtype), batch
             )
             step = self._replicas.everywhere(self._step)
-            self.traced.append(tf.function(step, input_signature=signature))
+            self.traced.append(tf.function(step, input_signature=signature, autograph=False))
             self.traced[0].get_concrete_function()
 
     def __call__(self, *batch):

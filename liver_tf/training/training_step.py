@@ -40,7 +40,7 @@ def training_step(
 
     if jit_compile:
         # Augmentation is compiled separately.
-        learn = tf.function(learn, jit_compile=True)
+        learn = tf.function(learn, jit_compile=True, autograph=False)
 
     def step(images, labels, parameters):
         (images, labels, parameters), share = replicas.share((images, labels, parameters))
