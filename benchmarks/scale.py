@@ -10,7 +10,8 @@ an interrupted benchmark resumes; the table is printed anew. For each size: seco
 seconds, peak memory of the largest process, disk space of the output. The exponent is the slope of
 log(seconds) over log(size): 1 is linear.
 
-Also ``predict`` with several scans, and ``reproduce`` with several runs of tiny networks.
+Also ``predict`` with several scans, ``reproduce`` with several runs of tiny networks, and
+``evaluate`` with one.
 """
 
 import json
@@ -91,6 +92,8 @@ def steps(work: Path) -> Iterator[Step]:
     if not FLAGS.only or "reproduce" in FLAGS.only:
         for runs in sorted(map(int, FLAGS.runs)):
             yield _reproduce(work, runs)
+    if not FLAGS.only or "evaluate" in FLAGS.only:
+        yield _evaluate(work, min(map(int, FLAGS.runs)))
 
 
 def _chain(work: Path, volumes: int) -> Iterator[Step]:
@@ -197,6 +200,17 @@ def _reproduce(work: Path, runs: int) -> Step:
         *(f"--folds_file={records / 'sheba' / 'folds.json'}", f"--liver_run={networks / 'liver'}"),
     )
     return Step("reproduce", command, output, runs, "runs")
+
+
+def _evaluate(work: Path, runs: int) -> Step:
+    """A run of the smallest study again: its measures are the output, so they are removed first."""
+    run = work / f"study{runs}" / "finetune" / "fold0" / "seed0" / "no_freezing"
+    records, networks = work / "study" / "tfrecords" / "sheba", work / "study" / "runs"
+    command = (
+        *("trainers.evaluate", f"--run={run}", f"--records={records}", "--decision=argmax"),
+        *(f"--liver_run={networks / 'liver'}", f"--output={run / 'measures' / 'report'}"),
+    )
+    return Step("evaluate", command, run / "measures", 1, "runs")
 
 
 def measure(step: Step) -> dict | None:
