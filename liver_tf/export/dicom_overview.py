@@ -29,6 +29,8 @@ REPLACES = "Replaces earlier results, of a part of the same series."
 NOTE = "Found by a network, not verified. For research; not a medical device."
 
 _COLUMNS, _TILE, _TEXT_SIZE, _MARGIN = 2, 700, 22, 20
+#: Background of the overlays.
+_GROUND = "#101010"
 
 
 def write_overview(
@@ -56,7 +58,7 @@ def write_overview(
     require_highdicom(source)
     contents = read_json(results / JSON)
     notes = [NOTE, *([REPLACES] if replaces else [])]
-    pixels = np.asarray(_picture(contents, sorted(results.glob("slice-*.png")), notes))
+    pixels = np.asarray(_picture(contents, results, notes))
     with quiet_pydicom():
         try:
             capture = _capture(pixels, contents, source, made_by, notes)
@@ -101,20 +103,15 @@ def _capture(
     return capture
 
 
-def _picture(contents: dict[str, Any], overlays: list[Path], notes: list[str]) -> Image.Image:
-    """The texts above a grid of the overlays."""
+def _picture(contents: dict[str, Any], results: Path, notes: list[str]) -> Image.Image:
+    """The texts above a grid of the overlays, each below its caption."""
     notice = (contents.get("trained_on") or {}).get("notice")
     lines = [contents["headline"], *notes, *([notice] if notice else [])]
     lines += [f"{each['code']}: {each['text']}" for each in contents["cautions"]]
     width = _COLUMNS * _TILE
     font = ImageFont.load_default(_TEXT_SIZE)
     wrapped = [part for line in lines for part in textwrap.wrap(line, width // 12)]
-    tiles = []
-    for overlay in overlays:
-        with Image.open(overlay) as image:
-            tile = image.convert("RGB")
-        tile.thumbnail((_TILE, 4 * _TILE))
-        tiles.append(tile)
+    tiles = [_tile(results / each["file"], _caption(each)) for each in contents["overlays"]]
     top = 2 * _MARGIN + round(1.4 * _TEXT_SIZE) * len(wrapped)
     row = max((tile.height for tile in tiles), default=0)
     rows = -(-len(tiles) // _COLUMNS)
@@ -126,3 +123,33 @@ def _picture(contents: dict[str, Any], overlays: list[Path], notes: list[str]) -
     for index, tile in enumerate(tiles):
         sheet.paste(tile, (_TILE * (index % _COLUMNS), top + row * (index // _COLUMNS)))
     return sheet
+
+
+def _tile(path: Path, caption: str) -> Image.Image:
+    """An overlay below its caption, which may have two lines."""
+    with Image.open(path) as image:
+        overlay = image.convert("RGB")
+    overlay.thumbnail((_TILE, 4 * _TILE))
+    wrapped = textwrap.wrap(caption, _TILE // 12, max_lines=2, placeholder=" ...")
+    top = _MARGIN + round(1.2 * _TEXT_SIZE) * len(wrapped)
+    tile = Image.new("RGB", (_TILE, top + overlay.height), _GROUND)
+    ImageDraw.Draw(tile).multiline_text(
+        *((_MARGIN, _MARGIN // 2), "\n".join(wrapped)),
+        fill="white",
+        font=ImageFont.load_default(_TEXT_SIZE),
+    )
+    tile.paste(overlay, (0, top))
+    return tile
+
+
+def _caption(overlay: dict[str, Any]) -> str:
+    """The image of the series, as viewers number it, and the lesions in it."""
+    number, lesions = overlay["instance_number"], overlay["lesions"]
+    name = (
+        f"Slice {overlay['slice']} from the feet"
+        if number is None
+        else f"Image {number} of the series"
+    )
+    if not lesions:
+        return f"{name}: no lesion"
+    return f"{name}: lesion{'s' if len(lesions) > 1 else ''} {', '.join(map(str, lesions))}"

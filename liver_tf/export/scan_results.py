@@ -10,6 +10,7 @@ import numpy as np
 
 from liver_tf import atomic_files
 from liver_tf.counted import counted
+from liver_tf.ct.dicom_elements import read_dataset, whole_number
 from liver_tf.ct.nifti_writer import write_nifti_labels, zeros_like_file
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_derived import SourceSeries, has_highdicom
@@ -151,13 +152,14 @@ def write_results(
                     )
                 ],
                 "cautions": [asdict(each) for each in cautions],
+                "overlays": drawn,
                 "files": sorted(path.name for path in partial.iterdir()),
                 "not_written": missing,
             },
         )
     verdict = headline.upper() if findings.status == NO_LIVER else headline
     notes = [
-        f"{folder}: {counted(len(labels), 'slice')}, {verdict}, {counted(drawn, 'overlay')}",
+        f"{folder}: {counted(len(labels), 'slice')}, {verdict}, {counted(len(drawn), 'overlay')}",
         *(f"no {name}: {reason['code']}" for name, reason in missing.items()),
         *([counted(len(cautions), "caution")] if cautions else []),
     ]
@@ -248,18 +250,30 @@ def _thumbnail(findings: ScanFindings) -> bytes:
     ]
 
 
-def _draw_overlays(folder: Path, findings: ScanFindings, most: int) -> int:
-    labels = findings.labels
+def _draw_overlays(folder: Path, findings: ScanFindings, most: int) -> list[dict[str, Any]]:
+    """Draw overlays; returns what each shows: file, slice, InstanceNumber, numbers of lesions."""
+    labels, files = findings.labels, findings.scan.source.files
+    places, whole = lesion_places(findings.components), (slice(0, None), slice(0, None))
+    drawn: list[dict[str, Any]] = []
     chosen = overlay_slices(labels, most)
     note = f"; {NO_LIVER_TITLE}" if findings.status == NO_LIVER else ""
     if findings.trained_on.types_unvalidated:
         note += f"; types {UNVALIDATED}"
     for index in chosen:
+        number = _instance_number(files[index]) if files else None
         title = f"slice {index} of {len(labels)}, numbered from the feet, from 0{note}"
         hu, predicted = findings.scan.hu[index], labels[index]
-        panel = Panel(hu, None, predicted, findings.label_set, title, findings.pixel_mm)
-        draw_overlay(panel, folder / f"slice-{index:04d}.png")
-    return len(chosen)
+        marks = marks_within(whole, places, index)
+        panel = Panel(hu, None, predicted, findings.label_set, title, findings.pixel_mm, marks)
+        name = f"slice-{index:04d}.png"
+        draw_overlay(panel, folder / name)
+        drawn.append({"file": name, "slice": index, "instance_number": number, "lesions": [*marks]})
+    return drawn
+
+
+def _instance_number(path: Path) -> int | None:
+    header = read_dataset(path, pixels=False, only=["InstanceNumber"])
+    return whole_number(header, "InstanceNumber", path)
 
 
 def overlay_slices(labels: np.ndarray, most: int) -> list[int]:

@@ -6,9 +6,11 @@ import json
 import shutil
 import subprocess
 
+import numpy as np
 import pydicom
 import pytest
 
+from liver_tf.export import dicom_overview
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_overview import write_overview
 from liver_tf.prediction.one_scan import predict_scan
@@ -28,6 +30,7 @@ def scan(tmp_path_factory):
     def change(dataset, index):
         dataset.StudyInstanceUID, dataset.FrameOfReferenceUID = "1.2.3.1", "1.2.3.2"
         dataset.PatientName, dataset.PatientID = "Doe^Jane", "4711"
+        dataset.InstanceNumber = 40 - 3 * index
 
     paths = ct_files.write_series(folder / "series", change=change)
     predict_scan(ThresholdCascade(), folder / "series", folder / "r", ResultSettings(pictures=3))
@@ -52,6 +55,46 @@ def test_it_belongs_to_the_study_and_shows_the_overlays(scan, tmp_path):
     assert pixels[:10].min() == 255
     assert (pixels[-20, 10] < 60).all()
     assert (pixels[-20, -10] == 255).all()
+
+
+def test_tiles_have_the_instance_number_and_the_lesions_of_their_slice(scan, tmp_path):
+    paths, results = scan
+    contents = json.loads((results / "lesions.json").read_text())
+    from_feet = sorted(map(pydicom.dcmread, paths), key=lambda one: one.ImagePositionPatient[2])
+    assert len(contents["overlays"]) == 3
+    for overlay in contents["overlays"]:
+        index = int(overlay["file"][6:10])
+        assert overlay["instance_number"] == from_feet[index].InstanceNumber
+        ranges = {one["number"]: one["slices"] for one in contents["lesions"]}
+        within = [number for number, (first, last) in ranges.items() if first <= index <= last]
+        assert overlay["lesions"] == within
+        assert within
+    captions = [dicom_overview._caption(each) for each in contents["overlays"]]
+    numbers = [each["instance_number"] for each in contents["overlays"]]
+    assert captions == [
+        f"Image {number} of the series: {text}"
+        for number, text in zip(numbers, ("lesion 1", "lesion 1", "lesions 1, 2"), strict=True)
+    ]
+    # The captions are white on the ground of the overlays, above them.
+    path = results / contents["overlays"][0]["file"]
+    plain, tile = (np.array(dicom_overview._tile(path, text)) for text in ("", captions[0]))
+    top = len(tile) - len(plain)
+    np.testing.assert_array_equal(tile[-len(plain) :][40:], plain[40:])
+    assert 20 < top < 40
+    assert (tile[:40] == 255).all(-1).sum() > 100
+    assert not (plain[:20] == 255).any()
+    pixels = overview(scan, tmp_path / "one.dcm").pixel_array
+    assert pixels.shape[0] > 2 * len(tile)
+
+
+def test_many_lesions_take_two_lines_at_most(scan):
+    path = min(scan[1].glob("slice-*.png"))
+    heights = [
+        dicom_overview._tile(path, dicom_overview._caption(overlay)).height
+        for count in (1, 30, 500)
+        for overlay in [{"instance_number": None, "slice": 1, "lesions": [*range(count)]}]
+    ]
+    assert heights[0] < heights[1] == heights[2]
 
 
 def test_the_same_result_is_the_same_object_and_another_one_is_not(scan, tmp_path):

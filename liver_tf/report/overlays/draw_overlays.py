@@ -1,11 +1,12 @@
 """Draw outlines of truth and prediction on CT slices.
 
-Nothing covers the pixels except thin outlines: side markers, scale bar and legend are beside the
-image, and a single overlay shows the plain slice next to the outlined one.
+Nothing covers the pixels except thin outlines, and the numbers of lesions beside them: side
+markers, scale bar and legend are beside the image, and a single overlay shows the plain slice next
+to the outlined one.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ class Panel:
       title: text above the image, without patient names.
       spacing_mm: (row, column) spacing; None if unknown, then pixels are drawn square, without a
         scale bar.
+      marks: (row, column) of the number of each lesion that is drawn.
     """
 
     hu: np.ndarray
@@ -53,6 +55,7 @@ class Panel:
     label_set: LabelSet
     title: str
     spacing_mm: tuple[float, float] | None
+    marks: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, labels in (("truth", self.truth), ("predicted", self.predicted)):
@@ -170,6 +173,17 @@ def _draw_outlines(axis: Axes, panel: Panel) -> None:
         for outline in outlines:
             style = line_style(panel.label_set, label, _PREDICTED_WIDTH)
             axis.plot(*outline.T[::-1], **style, zorder=2, path_effects=_cased(_PREDICTED_WIDTH))
+    halo = [Stroke(linewidth=2.5, foreground="black"), Normal()]
+    for number, (row, column) in panel.marks.items():
+        axis.annotate(
+            *(str(number), (column, row)),
+            xytext=(3, 3),
+            textcoords="offset points",
+            color=_INK,
+            fontsize=14,
+            fontweight="bold",
+            path_effects=halo,
+        )
     rows, columns = panel.hu.shape
     axis.set_xlim(-0.5, columns - 0.5)
     axis.set_ylim(rows - 0.5, -0.5)

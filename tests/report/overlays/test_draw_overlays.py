@@ -68,6 +68,18 @@ def test_aspect_follows_the_spacing(lesion_slice, tmp_path):
     assert lesion_box(tall, "tall.png") == pytest.approx(10 / (12 * 0.5), rel=0.1)
 
 
+def test_numbers_stand_beside_lesions_in_the_right_picture_only(lesion_slice, tmp_path):
+    hu, truth, predicted = lesion_slice
+    place = tuple(np.argwhere(predicted > 1)[0])
+    options = (hu, truth, predicted, LESION_TYPES, "t", (1.0, 1.0))
+    plain = read(draw_overlay(Panel(*options), tmp_path / "plain.png"))
+    numbered = read(draw_overlay(Panel(*options, {17: place}), tmp_path / "numbered.png"))
+    changed = np.argwhere((plain != numbered).any(axis=-1))
+    assert changed[:, 1].min() > plain.shape[1] / 2
+    height, width = np.ptp(changed, axis=0)
+    assert 15 < height < width < 60
+
+
 def test_same_slice_gives_same_bytes(lesion_slice, tmp_path):
     hu, truth, predicted = lesion_slice
     panel = Panel(hu, truth, predicted, LESION_TYPES, "t", (1.0, 1.0))
