@@ -22,8 +22,9 @@ VENV := .venv
 PARITY := .venv-parity
 RUN := $(VENV)/bin/python
 PIP_INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
-# Test processes; each runs TensorFlow with a single thread (tests/conftest.py).
-WORKERS ?= 2
+# Test processes, one more than cores: many tests wait. Each runs TensorFlow with a single thread
+# (tests/conftest.py).
+WORKERS ?= 3
 PYTEST := $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo reproduce order-study anatomical-study weights bench test test-all lint types docs real-check fuzz kill-test hostile differential pacs-test parity clean

@@ -13,6 +13,7 @@ PROJECT = Path(__file__).parents[1]
 TEST = "tests/export/test_scan_page_in_browser.py::test_the_liver_is_on_the_left_of_the_picture"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("required", [False, True])
 def test_a_missing_browser_is_reported(required, tmp_path):
     environment = {k: v for k, v in os.environ.items() if k != "REQUIRE_CHROMIUM"}

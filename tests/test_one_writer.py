@@ -57,9 +57,9 @@ def pack(work):
     [
         (pack, "typed"),
         (evaluate_run, "run"),
-        (evaluate_run, "report"),
-        (choose, "run"),
-        (make_phantom, "phantom"),
+        pytest.param(evaluate_run, "report", marks=pytest.mark.long),
+        pytest.param(choose, "run", marks=pytest.mark.long),
+        pytest.param(make_phantom, "phantom", marks=pytest.mark.long),
         (rewrite_records, "records"),
     ],
 )

@@ -55,6 +55,7 @@ def run(work, *options):
     )
 
 
+@pytest.mark.long
 def test_a_tiny_chain_resumes_with_what_is_measured(tmp_path):
     first = run(tmp_path, "--only=convert_1", "--sizes=1/2")
     assert first.returncode == 0, first.stderr

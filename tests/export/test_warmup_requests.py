@@ -6,6 +6,7 @@ import tensorflow as tf
 from liver_tf.records.tfrecord import read_records
 
 
+@pytest.mark.long
 def test_warm_up_requests_match_the_signatures(exported):
     logs = pytest.importorskip(
         "tensorflow_serving.apis.prediction_log_pb2",

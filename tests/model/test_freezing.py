@@ -38,7 +38,13 @@ def shared_model():
 
 
 @pytest.mark.parametrize(
-    "fixed", [(), ENCODER, ("enc2", "dec3"), tuple(b for b in BLOCKS if b != "head")]
+    "fixed",
+    [
+        pytest.param((), marks=pytest.mark.long),
+        ENCODER,
+        ("enc2", "dec3"),
+        pytest.param(tuple(b for b in BLOCKS if b != "head"), marks=pytest.mark.long),
+    ],
 )
 def test_frozen_blocks_keep_every_bit_and_the_others_change(shared_model, fixed):
     """One model goes through all: what was frozen before must be free again after."""
@@ -60,7 +66,7 @@ NORM_WEIGHTS = ("gamma", "beta", "moving_mean", "moving_variance")
 @pytest.mark.parametrize(
     ("norm", "moving"),
     [
-        ("inference", set()),
+        pytest.param("inference", set(), marks=pytest.mark.long),
         ("freeze_statistics", {"gamma", "beta"}),
         ("update", set(NORM_WEIGHTS)),
     ],

@@ -89,6 +89,7 @@ def test_the_loss_belongs_to_the_run_and_its_weights_to_the_network(
     assert command(pretrain, *arguments, "--class_weights=sqrt") == 1
 
 
+@pytest.mark.long
 def test_the_standardisation_of_pre_training_can_be_kept(pretrained, record_set, command):
     before = load_description(pretrained / "lesion")
     found = {}

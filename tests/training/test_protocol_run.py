@@ -338,7 +338,9 @@ def test_early_stopping_keeps_the_best_epoch(
     assert len(set(map(str, models))) == 4
 
 
-@pytest.mark.parametrize(("start", "best"), [(0.4, 0), (0.9, 2)])
+@pytest.mark.parametrize(
+    ("start", "best"), [pytest.param(0.4, 0, marks=pytest.mark.long), (0.9, 2)]
+)
 def test_the_start_of_a_cycle_is_kept_if_no_epoch_is_better(
     record_set, tmp_path, monkeypatch, start, best
 ):
@@ -356,6 +358,7 @@ def test_the_start_of_a_cycle_is_kept_if_no_epoch_is_better(
     assert (result["hashes_after"] == result["hashes_before"]) == (best == 0)
 
 
+@pytest.mark.long
 def test_a_cosine_without_early_stopping_resumes_bit_for_bit(record_set, tmp_path, monkeypatch):
     settings = tiny_run.cycle(
         epochs=2, patience=0, monitor="epoch", schedule="cosine", warmup_epochs=0.5
