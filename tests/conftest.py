@@ -100,6 +100,7 @@ def intensity_cascade():
 
     Each pixel gets the class with the nearest mean HU; of liver is whatever is above 75 HU. Equal
     arguments give the same cascade, whose graphs are traced already; it is not to be changed.
+    ``outline`` are the means of an outline network.
     """
     import functools
 
@@ -109,7 +110,7 @@ def intensity_cascade():
     from liver_tf.inference.cascade import Cascade
     from liver_tf.inference.liver_finder import LiverFinder
     from liver_tf.inference.trained_network import TrainedNetwork
-    from liver_tf.labels import LESION_TYPES, LIVER_ONLY
+    from liver_tf.labels import LESION_TYPES, LITS, LIVER_ONLY
     from liver_tf.model.architecture import Architecture
     from liver_tf.model.description import Description
 
@@ -126,11 +127,16 @@ def intensity_cascade():
         return TrainedNetwork(model, description)
 
     @functools.cache
-    def make(*, margin_mm=2.0, extent="slice", class_weights=None, **options):
+    def make(
+        *, margin_mm=2.0, extent="slice", class_weights=None, outline=None, means=None, **options
+    ):
         rule = {"margin_mm": margin_mm, "least_side_mm": 4.0, "extent": extent}
         liver = nearest_mean("liver", LIVER_ONLY, [40, 110])
-        means = [-60, 110, 10, 170, 60]
+        means = means or (-60, 110, 10, 170, 60)
         lesion = nearest_mean("lesion", LESION_TYPES, means, {"rule": rule}, class_weights)
+        if outline is not None:
+            weights = class_weights and class_weights[:3]
+            options["outline"] = nearest_mean("lesion", LITS, outline, {"rule": rule}, weights)
         return Cascade(LiverFinder(liver), lesion, **options)
 
     return make

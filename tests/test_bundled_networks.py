@@ -178,9 +178,15 @@ def test_without_a_run_the_package_is_used(package, tmp_path, monkeypatch):
     assert (settings.liver_run, settings.model) == (package / "liver", (package / "lesion",))
     assert PredictSettings.of(settings, pictures=0).model == settings.model
     typed = parse(PredictSettings, ["--input=scan.nii.gz", "--types"])
-    assert typed.model == (package / "typed",)
+    assert (typed.model, typed.outline_model) == ((package / "typed",), package / "lesion")
+    assert settings.outline_model is None
     assert PredictSettings.of(typed, pictures=0).model == typed.model
-    assert parse(ExportSettings, ["--types"]).run == (package / "typed",)
+    exported = parse(ExportSettings, ["--types"])
+    assert (exported.run, exported.outline_model) == ((package / "typed",), package / "lesion")
+    alone = parse(PredictSettings, ["--input=a", "--model=bundled/typed"])
+    assert (alone.model, alone.outline_model) == (typed.model, None)
+    mine = parse(PredictSettings, ["--input=a", "--model=mine", "--outline_model=bundled"])
+    assert mine.outline_model == package / "lesion"
     # A run in the default folder is used as before; a named one must exist.
     (tmp_path / "runs/liver").mkdir(parents=True)
     assert parse(ExportSettings, []).liver_run == Path("runs/liver")
@@ -247,10 +253,14 @@ def test_a_scan_is_predicted_in_an_empty_folder(
     assert contents["trained_on"]["types"] is None
     assert list(contents["labels"].values()) == ["background", "liver", "lesion"]
     assert command(predict, f"--input={volume}", "--pictures=0", "--types", "--output=typed") == 0
-    assert "Lesion types: unvalidated on real lesions." in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "networks of the package: liver, typed, lesion. " in out
+    assert "Lesion types: unvalidated on real lesions." in out
     contents = json.loads((tmp_path / "typed/scan-001/lesions.json").read_text())
     assert contents["trained_on"]["types"] == "unvalidated on real lesions"
-    assert contents["trained_on"]["lesion_networks"] == [vars(PHANTOMS["typed"])]
+    networks = [vars(PHANTOMS[name]) for name in ("typed", "lesion")]
+    assert contents["trained_on"]["lesion_networks"] == networks
+    assert contents["method"]["outline_networks"] == 1
 
 
 def test_fine_tuning_starts_from_the_package(package, record_set, tmp_path, command):

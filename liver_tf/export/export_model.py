@@ -100,7 +100,7 @@ def export_model(settings: ExportSettings | None = None, /, **options: Any) -> E
     left_out = write_saved_model(
         cascade,
         settings.output,
-        provenance_of(runs, settings.liver_run),
+        provenance_of(runs, settings.liver_run, settings.outline_model),
         measures,
         found_as_uint8=settings.found_as_uint8,
         type_threshold=settings.type_threshold if settings.label_map == LESIONS else None,

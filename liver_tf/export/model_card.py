@@ -68,15 +68,19 @@ def _rows(measures: dict) -> list[tuple[str, str]]:
     ]
 
 
-def provenance_of(runs: list[Path], liver_run: Path) -> dict[str, str]:
+def provenance_of(
+    runs: list[Path], liver_run: Path, outline_run: Path | None = None
+) -> dict[str, str]:
     """Fold, seed and protocol of the runs (from their folders), weights and numbers of cases."""
     provenance = {}
     for number, run in enumerate(runs, 1):
         name = f"run {number}" if len(runs) > 1 else "run"
         provenance[name] = "/".join(run.resolve().parts[-3:])
         provenance |= _run_facts(name, run)
-    liver = {"liver run": liver_run.resolve().name}
-    return {**provenance, **liver, **_run_facts("liver run", liver_run)}
+    for name, run in (("liver run", liver_run), ("outline run", outline_run)):
+        if run is not None:
+            provenance |= {name: run.resolve().name, **_run_facts(name, run)}
+    return provenance
 
 
 def _run_facts(name: str, run: Path) -> dict[str, str]:
@@ -94,7 +98,7 @@ def measures_of(path: Path, runs: list[Path], liver_run: Path, cascade: Cascade)
     """The measures of an exported run in ``measures.json``, for its model card.
 
     They must have been computed with the same weights, liver network and post-processing, without
-    flips, and with lesions in the liver only.
+    flips and outline network, and with lesions in the liver only.
 
     Raises:
       Refusal: ``measures-unreadable``; ``measures-other-run`` if the file has no measures of the
@@ -120,6 +124,8 @@ def measures_of(path: Path, runs: list[Path], liver_run: Path, cascade: Cascade)
     deviations = ["test-time flips"] if facts["flips"] else []
     if not facts["in_liver_only"]:
         deviations.append("lesions outside the liver")
+    if cascade.outline:
+        deviations.append("the outline network")
     if deviations:
         raise _not_of_model(path, f"measures made without {' and '.join(deviations)}")
     exported = {

@@ -128,15 +128,17 @@ def _export(
 
 def _model_id(cascade: Cascade, meaning: dict) -> int:
     """31 bits of a hash of everything that decides an answer."""
-    facts = {name: meaning[name] for name in ("labels", "liver_network", "lesion_network")}
+    names = ("labels", "liver_network", "lesion_network", "outline_network")
+    facts = {name: meaning[name] for name in names if name in meaning}
     digest = hashlib.sha256(json.dumps(facts | cascade.facts(), sort_keys=True).encode())
-    for network in (cascade.liver.network, *cascade.lesion_networks):
+    for network in (cascade.liver.network, *cascade.roi_networks):
         for weight in network.model.weights:
             digest.update(weight.numpy().tobytes())
     return int.from_bytes(digest.digest()[:4]) >> 1
 
 
 def _meaning(cascade: Cascade, provenance: dict) -> dict:
+    outline = cascade.outline
     return {
         "labels": list(cascade.label_set.classes),
         "rows": "front to back",
@@ -144,6 +146,7 @@ def _meaning(cascade: Cascade, provenance: dict) -> dict:
         "spacing_unknown": f"give 0; the ROI's margin is then taken at {NOMINAL_SPACING_MM} mm",
         "liver_network": asdict(cascade.liver.network.description),
         "lesion_network": asdict(cascade.lesion_network.description),
+        **({"outline_network": asdict(outline.description)} if outline else {}),
         **cascade.facts(),
         "trained_on": cascade.trained_on.to_json(),
         "liver_tf": __version__,

@@ -10,7 +10,12 @@ import tensorflow as tf
 
 from liver_tf.inference import postprocessing
 from liver_tf.inference.decision_threshold import decide
-from liver_tf.inference.ensemble_checks import check_networks, check_runs
+from liver_tf.inference.ensemble_checks import (
+    check_networks,
+    check_outline_network,
+    check_outline_run,
+    check_runs,
+)
 from liver_tf.inference.graph_components_2d import dilate, largest_components_2d
 from liver_tf.inference.largest_component_3d import largest_component
 from liver_tf.inference.liver_finder import LiverFinder
@@ -56,9 +61,11 @@ class Prediction:
 class Cascade:
     """From HU to a label map with typed lesions.
 
-    Several lesion networks (of all folds, for example) are averaged. ``in_liver_only`` removes
-    lesions outside the liver and its rim. Probabilities are corrected for the class weights of the
-    loss if ``how.corrected``. Raises ``ValueError`` as ``check_networks`` and ``TrainedNetwork``.
+    Several lesion networks (of all folds, for example) are averaged. With an ``outline`` network,
+    without types, it decides where lesions are, and the lesion networks only of which type (see
+    ``typed_within``). ``in_liver_only`` removes lesions outside the liver and its rim.
+    Probabilities are corrected for the class weights of the loss if ``how.corrected``. Raises
+    ``ValueError`` as ``check_networks``, ``check_outline_network`` and ``TrainedNetwork``.
     """
 
     def __init__(
@@ -66,12 +73,16 @@ class Cascade:
         liver: LiverFinder,
         lesion: TrainedNetwork | Sequence[TrainedNetwork],
         *,
+        outline: TrainedNetwork | None = None,
         in_liver_only: bool = True,
         how: PostProcessing = NOTHING,
     ) -> None:
         self.liver = liver
         networks = (lesion,) if isinstance(lesion, TrainedNetwork) else tuple(lesion)
         check_networks([network.description for network in networks])
+        if outline is not None:
+            check_outline_network(outline.description, networks[0].description)
+        self.outline = outline and outline.with_correction(how.corrected)
         self.lesion_networks = tuple(n.with_correction(how.corrected) for n in networks)
         self.in_liver_only = in_liver_only
         self.how = how
@@ -90,6 +101,7 @@ class Cascade:
         cls,
         liver: Path,
         lesion: Path | Sequence[Path],
+        outline: Path | None = None,
         *,
         flips: bool = False,
         precision: str = FLOAT32,
@@ -100,23 +112,35 @@ class Cascade:
         """From the folders of finished runs.
 
         Args:
-          flips: Average over the mirror image too, in both halves.
+          outline: See ``Cascade``; the post-processing is then that of this run.
+          flips: Average over the mirror image too, in all networks.
           precision: Of all networks; ``auto`` chooses for the first lesion network.
           use_chosen, decision: See ``postprocessing.of_runs``.
           options: See ``Cascade``.
 
         Raises:
-          Refusal: As ``TrainedNetwork.of_run``, ``postprocessing.of_runs`` and ``check_runs``.
+          Refusal: As ``TrainedNetwork.of_run``, ``postprocessing.of_runs``, ``check_runs`` and
+            ``check_outline_run``.
         """
         runs = [lesion] if isinstance(lesion, Path) else list(lesion)
         check_runs(runs)
+        if outline is not None:
+            check_outline_run(outline, runs[0])
         if "how" not in options:
-            options["how"] = postprocessing.of_runs(runs, use_chosen=use_chosen, decision=decision)
+            deciding = [outline] if outline else runs
+            options["how"] = postprocessing.of_runs(
+                deciding, use_chosen=use_chosen, decision=decision
+            )
+            if options["how"].corrected:
+                for run in runs:
+                    postprocessing.require_class_weights(run)
         how: dict[str, Any] = {
             "flips": flips,
             "precision": precision_for(runs[0], precision).name,
         }
         networks = [TrainedNetwork.of_run(run, "lesion", **how) for run in runs]
+        if outline is not None:
+            options["outline"] = TrainedNetwork.of_run(outline, "lesion", **how)
         return cls(LiverFinder.of_run(liver, **how), networks, **options)
 
     def with_constants(self) -> "Cascade":
@@ -124,20 +148,28 @@ class Cascade:
         return Cascade(
             LiverFinder(self.liver.network.with_constants()),
             [network.with_constants() for network in self.lesion_networks],
+            outline=self.outline and self.outline.with_constants(),
             in_liver_only=self.in_liver_only,
             how=self.how,
         )
 
     @property
+    def roi_networks(self) -> tuple[TrainedNetwork, ...]:
+        """The lesion networks, and after them the outline network if there is one."""
+        return (*self.lesion_networks, *([self.outline] if self.outline else []))
+
+    @property
     def trained_on(self) -> CascadeTrainedOn:
-        """What the networks learned from."""
-        lesion = tuple(network.description.trained_on for network in self.lesion_networks)
+        """What the networks learned from; the outline network is the last lesion network."""
+        lesion = tuple(network.description.trained_on for network in self.roi_networks)
         return CascadeTrainedOn(self.liver.network.description.trained_on, lesion)
 
     def facts(self) -> dict[str, Any]:
         """How results are computed, for ``lesions.json`` and ``model.json``."""
         return {
             "lesion_networks": len(self.lesion_networks),
+            # Absent without one, as in results of earlier versions.
+            **({"outline_networks": 1} if self.outline else {}),
             "flips": self.lesion_network.flips,
             "precision": precision_of(self.lesion_network.model),
             "in_liver_only": self.in_liver_only,
@@ -190,7 +222,7 @@ class Cascade:
     @property
     def corrects(self) -> bool:
         """Whether the correction for the class weights of the loss changes any probability."""
-        weights = [n.description.class_weights for n in self.lesion_networks if n.corrected]
+        weights = [n.description.class_weights for n in self.roi_networks if n.corrected]
         return any(each is None or len(set(each)) > 1 for each in weights)
 
     def no_probabilities(self) -> np.ndarray:
@@ -210,7 +242,7 @@ class Cascade:
         """
         origin, window = windows_of(boxes, tf.shape(hu)[1:3])
         networks, inside = self._on_windows(hu, boxes, grids, origin, window)
-        labels = decide(_mean(networks), inside, self.how)
+        labels = decide(_mean(networks), inside, self.how, outlined=self.outline is not None)
         of_types = tf.stack([maps[..., LIVER + 1 :] for maps in networks], axis=3)
         kept = tf.cast(tf.boolean_mask(of_types, labels > LIVER), tf.float16)
         return origin, tf.cast(labels, tf.uint8), kept
@@ -233,7 +265,10 @@ class Cascade:
         self, undecided: dict[str, tf.Tensor | None], spacing_mm: tf.Tensor, size: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         """The result of ``slice_by_slice`` from that of ``undecided``; ``size``: of a slice."""
-        labels = decide(undecided["probabilities"], undecided["inside"], self.how)
+        labels = decide(
+            *(undecided["probabilities"], undecided["inside"], self.how),
+            outlined=self.outline is not None,
+        )
         if self.how.least_area_mm2:
             least = least_pixels(spacing_mm, self.how)
             labels = without_small_2d(labels, undecided["liver_in_window"], least)
@@ -284,10 +319,31 @@ class Cascade:
         """Each network's probabilities; where lesions are allowed, None for everywhere."""
         hu, size = tf.cast(hu, tf.float32), tf.shape(hu)[1:3]
         networks = [net.probabilities(hu, boxes, origin, window) for net in self.lesion_networks]
+        if self.outline is not None:
+            outline = self.outline.probabilities(hu, boxes, origin, window)
+            networks = [typed_within(outline, types) for types in networks]
         if not self.in_liver_only:
             return networks, None
         with_rim = dilate(grids, self.how.rim_pixels) if self.how.rim_pixels else grids
         return networks, self.liver.to_windows(with_rim, size, origin, window)
+
+
+def typed_within(outline: tf.Tensor, typed: tf.Tensor) -> tf.Tensor:
+    """Probabilities of an outline network, that of lesion divided by those of a lesion network.
+
+    Args:
+      outline: float32 [..., 3], of background, liver and lesion.
+      typed: float32 [..., 2 + types].
+
+    Returns:
+      float32 [..., 2 + types]: those of ``outline`` for background and liver, and for each type
+      P(lesion) times its share of all types in ``typed``; equal shares where all are 0.
+    """
+    types = typed[..., LIVER + 1 :]
+    total = tf.reduce_sum(types, axis=-1, keepdims=True)
+    # Not divide_no_nan: NaN must stay NaN, so that it is not taken for an answer.
+    shares = tf.where(total == 0.0, 1.0 / types.shape[-1], types / total)
+    return tf.concat([outline[..., : LIVER + 1], outline[..., LIVER + 1 :] * shares], axis=-1)
 
 
 def _mean(networks: list[tf.Tensor]) -> tf.Tensor:

@@ -33,6 +33,15 @@ class CascadeSettings(Options):
         "With the lesion network in the package: classify lesions too. These types were learned "
         "from phantoms and are unvalidated on real lesions.",
     )
+    outline_model: Path | None = option(
+        None,
+        "Run of a lesion network without types, or bundled. It decides where lesions are, by the "
+        "post-processing stored with it, and the typed networks only of which type. Window, "
+        "standardisation, ROI rule and image size must be the same. Default: none; with --types "
+        "the lesion network in the package.",
+        bundled=LESION,
+        empty_is_none=True,
+    )
     in_liver_only: bool = option(True, "Remove lesions outside the liver.")
     flips: bool = option(
         False,
@@ -51,6 +60,8 @@ class CascadeSettings(Options):
         if self.liver_run is None:
             run = LIVER_RUN if LIVER_RUN.exists() else bundled(LIVER)
             object.__setattr__(self, "liver_run", run)
+        if self.types and self.outline_model is None:
+            object.__setattr__(self, "outline_model", bundled(LESION))
 
     def runs_or_bundled(self, runs: tuple[Path, ...]) -> tuple[Path, ...]:
         """The lesion runs; without any, the lesion network of the package."""
@@ -58,9 +69,14 @@ class CascadeSettings(Options):
             raise OptionError("types", "is for the network in the package; name no run")
         return runs or (bundled(TYPED if self.types else LESION),)
 
+    def all_runs(self, runs: Sequence[Path]) -> tuple[Path, ...]:
+        """The liver run, the lesion runs and the outline run if there is one."""
+        assert self.liver_run is not None
+        return (self.liver_run, *runs, *([self.outline_model] if self.outline_model else []))
+
     def notice(self, runs: Sequence[Path], cascade: Cascade) -> str:
         """A line on networks of the package, and on what networks learned from; may be empty."""
-        names = [run.name for run in (self.liver_run, *runs) if is_bundled(run)]
+        names = [run.name for run in self.all_runs(runs) if is_bundled(run)]
         text = f"networks of the package: {', '.join(names)}. " if names else ""
         return f"{text}{cascade.trained_on.notice}".strip()
 
@@ -71,6 +87,7 @@ class CascadeSettings(Options):
         return Cascade.of_runs(
             self.liver_run,
             runs,
+            self.outline_model,
             flips=self.flips,
             precision=self.precision,
             use_chosen=self.postprocessing,

@@ -12,21 +12,33 @@ def lesion_probability(probabilities: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(probabilities[..., LIVER + 1 :], axis=-1)
 
 
-def decide(probabilities: tf.Tensor, inside: tf.Tensor | None, how: PostProcessing) -> tf.Tensor:
+def decide(
+    probabilities: tf.Tensor,
+    inside: tf.Tensor | None,
+    how: PostProcessing,
+    *,
+    outlined: bool = False,
+) -> tf.Tensor:
     """The labels of pixels, int32 [batch, rows, columns], before small lesions are removed.
 
     Args:
       probabilities: float32 [batch, rows, columns, classes]; all zero is background.
       inside: bool [batch, rows, columns], where liver and lesions are allowed; None for everywhere.
       how: ``lesion_probability`` and ``fill_holes`` are applied.
+      outlined: An outline network decides where lesions are: without ``how.lesion_probability``
+        a pixel is lesion if a lesion of any type is its most likely class.
     """
     of_types = probabilities[..., LIVER + 1 :]
     likeliest_type = tf.argmax(of_types, axis=-1, output_type=tf.int32) + LIVER + 1
-    if how.lesion_probability is None:
+    if how.lesion_probability is None and not outlined:
         labels = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
     else:
-        lesion = lesion_probability(probabilities) >= how.lesion_probability
-        rest = tf.argmax(probabilities[..., : LIVER + 1], axis=-1, output_type=tf.int32)
+        of_rest = probabilities[..., : LIVER + 1]
+        if how.lesion_probability is None:
+            lesion = lesion_probability(probabilities) > tf.reduce_max(of_rest, axis=-1)
+        else:
+            lesion = lesion_probability(probabilities) >= how.lesion_probability
+        rest = tf.argmax(of_rest, axis=-1, output_type=tf.int32)
         labels = tf.where(lesion, likeliest_type, rest)
     if inside is not None:
         labels = tf.where(inside, labels, 0)

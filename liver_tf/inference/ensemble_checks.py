@@ -1,6 +1,6 @@
-"""Checks that networks may form an ensemble: same labels, window and ROI rule, no copies."""
+"""Checks that networks may be combined: same labels, window and ROI rule, no copies."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,57 @@ def check_runs(runs: Sequence[Path]) -> None:
                 found=f"the weights of run {hashes.index(weights) + 1} of the ensemble",
                 remedy="Name each run once; a copy would count twice in the average.",
             )
+
+
+def check_outline_network(outline: Description, lesion: Description) -> None:
+    """Raise ``ValueError`` unless a network may outline the lesions that another one types."""
+    for name, expected, found in _outline_differences(outline, lesion):
+        raise ValueError(f"outline network, {name}: expected {expected}, found {found}")
+
+
+def check_outline_run(outline: Path, lesion: Path) -> None:
+    """Refuse a run whose network may not outline the lesions that that of another run types.
+
+    Raises:
+      Refusal: ``outline-differs``; as ``load_description``.
+    """
+    descriptions = load_description(outline), load_description(lesion)
+    for name, expected, found in _outline_differences(*descriptions):
+        raise Refusal(
+            "outline-differs",
+            outline,
+            expected=f"{name} {expected}",
+            found=str(found),
+            remedy="Name the run of the lesion network without types from which the typed one was "
+            "fine-tuned with --standardisation=pretrained, or omit --outline_model.",
+        )
+
+
+def _outline_differences(
+    outline: Description, lesion: Description
+) -> Iterator[tuple[str, object, object]]:
+    """What does not fit: its name, what was expected, what was found."""
+    if (count := len(outline.label_set.lesions)) != 1:
+        classes = ", ".join(outline.label_set.classes)
+        yield "classes", "background, liver and one of lesions", f"{classes} ({count} of lesions)"
+    if len(lesion.label_set.lesions) < 2:
+        types = ", ".join(lesion.label_set.classes)
+        yield "a lesion network with", "types of lesions", f"one with {types}"
+    of_lesion = _shared_with_outline(lesion)
+    for name, found in _shared_with_outline(outline).items():
+        if found != of_lesion[name]:
+            yield f"the {name} of the lesion network,", of_lesion[name], found
+
+
+def _shared_with_outline(description: Description) -> dict[str, Any]:
+    """What an outline network must have in common with the lesion networks: values by name."""
+    shared = {
+        **_shared(description),
+        "mean and SD": (description.mean_hu, description.sd_hu),
+        "image size": description.architecture.image_size,
+    }
+    del shared["label set"]
+    return shared
 
 
 def _shared(description: Description) -> dict[str, Any]:

@@ -284,7 +284,7 @@ def listen(
         for line in (notice, f"precision: {precision}", f"post-processing: {cascade.how.text()}"):
             if line:
                 LOG.info(line)
-        made_by = AlgorithmIdentity.of_runs((settings.liver_run, *settings.model))
+        made_by = AlgorithmIdentity.of_runs(settings.all_runs(settings.model))
         try:
             node = Node(settings, cascade, made_by)
             monitor = Monitor(node, settings.http_port) if settings.http_port else None

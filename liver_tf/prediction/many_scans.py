@@ -135,7 +135,7 @@ def predict(
         print(notice)
     print(f"precision: {precision_for(settings.model[0], settings.precision).text()}")
     print(f"post-processing: {cascade.how.text()}")
-    made_by = AlgorithmIdentity.of_runs((settings.liver_run, *settings.model))
+    made_by = AlgorithmIdentity.of_runs(settings.all_runs(settings.model))
     return predict_scans(
         *(cascade, scans, settings.output, settings.results, made_by, on_outcome),
         settings.reading,

@@ -21,8 +21,18 @@ RULES = {
     "prior_corrected": PostProcessing(corrected=True),
     "threshold": PostProcessing(0.03, True, 12.0, corrected=True),
     "uncorrected threshold": PostProcessing(0.98, least_area_mm2=12.0),
+    "outlined": PostProcessing(),
+    "outlined threshold": PostProcessing(0.6, least_area_mm2=12.0),
 }
+#: Means of background, liver and lesion of an outline network, in HU.
+OUTLINE = (-60, 110, 135)
 SPACING = 0.8
+
+
+def cascade_of(make, name, **options):
+    """The cascade that follows a rule; ``make`` is ``intensity_cascade``."""
+    outline = OUTLINE if "outlined" in name else None
+    return make(class_weights=WEIGHTS, outline=outline, **options)
 
 
 def slices():
@@ -37,7 +47,7 @@ def slices():
 
 
 #: ``test_saved_model.py`` exports a cascade with argmax in the short tests.
-SHORT = ("threshold",)
+SHORT = ("threshold", "outlined threshold")
 
 
 @pytest.fixture(
@@ -49,7 +59,7 @@ SHORT = ("threshold",)
 )
 def rule(request, intensity_cascade, tmp_path_factory):
     """Name of a rule, and the exported cascade that follows it."""
-    cascade = intensity_cascade(class_weights=WEIGHTS, how=RULES[request.param])
+    cascade = cascade_of(intensity_cascade, request.param, how=RULES[request.param])
     folder = tmp_path_factory.mktemp("rule") / "liver" / "1"
     write_saved_model(cascade, folder, {})
     return request.param, Exported(cascade, folder, tf.saved_model.load(str(folder)))
@@ -62,12 +72,12 @@ def predicted(cascade):
 
 
 def test_the_rules_give_different_label_maps(intensity_cascade):
-    maps = [predicted(intensity_cascade(class_weights=WEIGHTS, how=how)) for how in RULES.values()]
+    maps = [predicted(cascade_of(intensity_cascade, name, how=how)) for name, how in RULES.items()]
     for index, labels in enumerate(maps):
         assert len(np.unique(labels)) > 2
         assert all((labels != other).any() for other in maps[:index])
     hemangioma = [bool((labels == 3).any()) for labels in maps]
-    assert hemangioma == [True, False, False, True]
+    assert hemangioma == [True, False, False, True, True, True]
 
 
 def test_evaluate(rule):
@@ -116,7 +126,7 @@ def test_reported_probabilities_are_those_of_the_rule(rule, intensity_cascade):
     of_types = (served[..., 2:] * lesion).sum(axis=(1, 2))
     expected = of_types / of_types.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(answer["diagnosis_probability"], expected, atol=1e-3)
-    plain = intensity_cascade(class_weights=WEIGHTS).undecided(
+    plain = cascade_of(intensity_cascade, name).undecided(
         tf.constant(slices()), tf.constant(np.full((3, 2), SPACING, np.float32))
     )
     origin = plain["origin"].numpy()

@@ -253,6 +253,21 @@ def save_stub(module, path, **options):
     (Path(path) / "saved_model.pb").write_bytes(b"stub")
 
 
+def test_an_outline_network_is_stated_and_identified(intensity_cascade, tmp_path, monkeypatch):
+    monkeypatch.setattr(tf.saved_model, "save", save_stub)
+    numbers = set()
+    for version, outline in enumerate((None, (-60, 110, 60), (-60, 110, 61)), 1):
+        folder = tmp_path / str(version)
+        write_saved_model(intensity_cascade(outline=outline), folder, {})
+        meaning = json.loads((folder / "assets.extra/model.json").read_text())
+        card = (folder / "assets.extra/model_card.md").read_text()
+        numbers.add(meaning["model_id"])
+        assert ("outline_network" in meaning) == ("Outline network: records" in card)
+        assert ("outline_network" in meaning) == (meaning.get("outline_networks") == 1)
+    assert meaning["outline_network"]["label_set"]["classes"] == ["background", "liver", "lesion"]
+    assert len(numbers) == 3
+
+
 def export_twice_at_once(cascade, folder):
     """How each of two simultaneous exports of one version ended."""
     start = threading.Barrier(2)
