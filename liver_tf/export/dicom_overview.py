@@ -111,7 +111,7 @@ def _picture(contents: dict[str, Any], results: Path, notes: list[str]) -> Image
     width = _COLUMNS * _TILE
     font = ImageFont.load_default(_TEXT_SIZE)
     wrapped = [part for line in lines for part in textwrap.wrap(line, width // 12)]
-    tiles = [_tile(results / each["file"], _caption(each)) for each in contents["overlays"]]
+    tiles = [_tile(results / each["file"], _caption(each)) for each in contents.get("overlays", ())]
     top = 2 * _MARGIN + round(1.4 * _TEXT_SIZE) * len(wrapped)
     row = max((tile.height for tile in tiles), default=0)
     rows = -(-len(tiles) // _COLUMNS)

@@ -19,6 +19,7 @@ from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_overview import write_overview
 from liver_tf.export.scan_results import JSON, SEG, SR
 from liver_tf.folder_lock import held_alone
+from liver_tf.node.changed_options import options_of_results, report_changed_options
 from liver_tf.node.delivery import Delivery, result_files
 from liver_tf.node.dicom_peers import Caller, PeerUnavailable, require_packages
 from liver_tf.node.node_settings import ListenSettings
@@ -75,6 +76,7 @@ class Node:
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set; a series that is being predicted is finished."""
+        report_changed_options(self.spool, self._settings, self._identity)
         self.receiver.start()
         self.delivery.start()
         try:
@@ -127,6 +129,8 @@ class Node:
             else:
                 self.outcomes["repeated"] += 1
                 LOG.info("%s: received again with the same objects, not repeated", job.label)
+                if changed := job.status.get("changed_options"):
+                    LOG.warning("%s: its results are of other options: %s", job.label, changed)
         elif silence_s >= settings.incomplete_after:
             refusal = _incomplete()
             job = self.spool.incomplete(series, {"state": FAILED, **refusal.to_json()})
@@ -179,6 +183,7 @@ class Node:
         self.prediction_seconds += seconds
         self.outcomes["predicted"] += 1
         facts |= {"made_by": self._identity, "predicted_at": time.time()}
+        facts["options"] = options_of_results(self._settings)
         self.spool.move(job, SENDING, seconds=round(seconds, 2), **facts)
         LOG.info("%s: predicted in %.1f s: %s", job.label, seconds, facts["result"])
 

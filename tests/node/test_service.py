@@ -339,6 +339,40 @@ def test_a_series_in_the_queue_is_predicted_by_the_networks_of_the_next_start(
     assert [one.DeviceSerialNumber for one in archive.received] == ["cd34"] * 3
 
 
+def test_options_that_do_not_apply_to_predicted_series_are_reported(
+    cascade, archive, tmp_path, caplog
+):
+    options = {"send_to": [archive.name]}
+    with running_node(tmp_path / "spool", cascade, **options) as node:
+        send(node.receiver.port, write_series(tmp_path / "series"))
+        wait_for(lambda: states(node) == {DONE: 1})
+    (job,) = node.spool.jobs(DONE)
+    before = (job.folder / "status.json").stat().st_mtime_ns
+    assert "changed options" not in caplog.text
+    changed = options | {"segments": "lesion", "type_threshold": 0.7, "complete_after": 0.6}
+    with running_node(tmp_path / "spool", cascade, **changed) as node:
+        wait_for(lambda: "changed options" in caplog.text)
+        assert job.status["changed_options"] == ["--type_threshold", "--segments"]
+        assert "delete its folder" in job.status["changed_options_remedy"]
+        send(node.receiver.port, write_series(tmp_path / "again"))
+        wait_for(lambda: node.outcomes["repeated"] == 1)
+    (warning, repeated) = (one for one in caplog.records if one.levelname == "WARNING")
+    assert warning.getMessage() == (
+        "changed options do not apply to 1 predicted series: --type_threshold, --segments. "
+        "To apply them, delete its folder in the spool and send the series again."
+    )
+    assert "other options" in repeated.getMessage()
+    assert len(archive.received) == 3
+    # It is kept no longer than before.
+    assert (job.folder / "status.json").stat().st_mtime_ns == before
+    caplog.clear()
+    # With the former options again, and with another destination and other networks.
+    with running_node(tmp_path / "spool", cascade, **options):
+        wait_for(lambda: job.status["changed_options"] == [])
+    with running_node(tmp_path / "spool", cascade, weights="cd34"):
+        wait_for(lambda: job.status["changed_options"] == ["--send_to", "networks"])
+
+
 def test_what_is_old_is_removed(cascade, tmp_path):
     paths = write_series(tmp_path / "series")
     with running_node(tmp_path / "spool", cascade, keep="1s") as node:
