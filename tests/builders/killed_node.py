@@ -23,8 +23,8 @@ ROOT = Path(__file__).parents[2]
 class ListenProcess:
     """Starts ``listen`` with thresholds or runs; its log is in ``folder / "log"``."""
 
-    def __init__(self, folder, archive, module="tests.builders.threshold_node", **flags):
-        self.folder, self.port = folder, free_port()
+    def __init__(self, folder, archive, module="tests.builders.threshold_node", port=None, **flags):
+        self.folder, self.port = folder, port or free_port()
         values = {
             "port": self.port,
             "ae_title": NODE,
@@ -86,6 +86,26 @@ class PatientSender(threading.Thread):
             return send(self._port, paths) == [0] * len(paths)
         except (AssertionError, RuntimeError, AttributeError):  # no association, or it ended
             return False
+
+
+def kill_while_forwarding(listening, forward, count):
+    """Kill the node while an archive forwards a series; returns how many objects had arrived.
+
+    Args:
+      forward: Gives the series, of ``count`` objects, to the archive.
+    """
+    listening.start()
+    listening.wait_until_it_listens()
+    forward()
+    arriving = listening.folder / "spool" / "arriving"
+    end = time.monotonic() + 60
+    while len(list(arriving.rglob("*.dcm"))) < count // 10:
+        assert time.monotonic() < end, listening.log()
+        time.sleep(0.01)
+    listening.kill()
+    arrived = len(list(arriving.rglob("*.dcm")))
+    assert 0 < arrived < count
+    return arrived
 
 
 def kill_while_sending(listening, series, kills, seed):

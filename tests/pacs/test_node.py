@@ -17,7 +17,11 @@ from liver_tf.node.spool import DONE
 from tests.builders.archive_client import Us, same
 from tests.builders.dcmqi import TID1500READER, read_report
 from tests.builders.dicom_node import NODE, running_node, wait_for, write_series
-from tests.builders.killed_node import ListenProcess, kill_while_sending
+from tests.builders.killed_node import (
+    ListenProcess,
+    kill_while_forwarding,
+    kill_while_sending,
+)
 from tests.builders.orthanc import ARCHIVE, ORTHANC, free_port, running_archive
 
 if ORTHANC is None:
@@ -89,22 +93,38 @@ def test_the_archive_forwards_series_and_gets_seg_sr_and_overview(
 
 @pytest.mark.long
 def test_series_come_back_once_each_although_the_node_is_killed_ten_times(tmp_path):
-    us, count, kills = Us(free_port()), 20, 10
-    series = [write_series(tmp_path / f"series{number}", number) for number in range(count)]
-    with running_archive(tmp_path / "orthanc", us.port, (NODE, free_port())) as port:
-        listening = ListenProcess(tmp_path, f"{ARCHIVE}@127.0.0.1:{port}")
-        sender = kill_while_sending(listening, series, kills, seed=22)
+    us, node_port, count, kills = Us(free_port()), free_port(), 20, 10
+    series = [write_series(tmp_path / f"series{number}", number) for number in range(count - 4)]
+    # One long series during whose transfer the node is killed, and three more.
+    lengths = dict.fromkeys(range(count - 4, count), 5) | {count - 4: 150}
+    forwarded = [
+        write_series(tmp_path / f"series{number}", number, slices)
+        for number, slices in lengths.items()
+    ]
+    with running_archive(tmp_path / "orthanc", us.port, (NODE, node_port)) as port:
+        listening = ListenProcess(tmp_path, f"{ARCHIVE}@127.0.0.1:{port}", port=node_port)
+        long = forwarded[0]
+        arrived = kill_while_forwarding(listening, lambda: us.send(port, long), len(long))
+        us.send(port, [path for paths in forwarded[1:] for path in paths])
+        sender = kill_while_sending(listening, series, kills - 1, seed=22)
         done = tmp_path / "spool" / "done"
         wait_for(lambda: len(list(done.iterdir())) == count, 600)
         assert listening.stop() == 0
-        for paths in series:
+        for paths in (*series, *forwarded):
             study = pydicom.dcmread(paths[0]).StudyInstanceUID
             found = us.find(
                 *(port, "SERIES"), StudyInstanceUID=study, SeriesInstanceUID="", Modality=""
             )
-            assert sorted(one.Modality for one in found) == ["OT", "SEG", "SR"]
-            for one in found:
+            results = [one for one in found if one.Modality != "CT"]
+            assert sorted(one.Modality for one in results) == ["OT", "SEG", "SR"]
+            for one in results:
                 keys = {"StudyInstanceUID": study, "SeriesInstanceUID": one.SeriesInstanceUID}
                 assert len(us.find(port, "IMAGE", SOPInstanceUID="", **keys)) == 1
-    print(f"{count} series, {kills} kills, {sender.repeated} repeated transfers")
+    # The archive repeated the long series as a whole.
+    objects = [len(list(job.iterdir())) for job in done.glob("*/objects")]
+    assert sorted(objects) == [*[5] * (count - 1), len(long)]
+    print(
+        f"{count} series, {kills} kills, the first after {arrived} of {len(long)} forwarded "
+        f"objects, {sender.repeated} repeated transfers by the others"
+    )
     assert not list((tmp_path / "spool" / "failed").iterdir())
