@@ -24,4 +24,4 @@ def main(settings: ListenSettings) -> int:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, at_once=True)

@@ -16,11 +16,13 @@ from liver_tf.terminal_output import guard_standard_streams, output_error
 Main = Callable[..., int]
 
 
-def run(main: Main, *, tensorflow: bool = True) -> typing.NoReturn:
+def run(main: Main, *, tensorflow: bool = True, at_once: bool = False) -> typing.NoReturn:
     """Run a command with the arguments of this process, then exit.
 
     The type hint of the parameter of ``main`` is the class of the configuration. ``tensorflow``:
-    whether the command uses TensorFlow.
+    whether the command uses TensorFlow. ``at_once``: whether the process ends without the
+    destructors of libraries; those of TensorFlow take seconds, and functions of ``atexit`` do not
+    run.
     """
     faulthandler.enable()
     os.umask(os.umask(0o022) | 0o022)  # no file is writable for group or others
@@ -45,6 +47,9 @@ def run(main: Main, *, tensorflow: bool = True) -> typing.NoReturn:
     if problem:
         print(f"standard output: {problem}", file=sys.stderr)
         status = status or 1
+    if at_once:
+        sys.stderr.flush()
+        os._exit(status)
     sys.exit(status)
 
 

@@ -65,7 +65,7 @@ def main():
     ListenSettings.notice = lambda settings, runs, cascade: ""
     AlgorithmIdentity.of_runs = classmethod(lambda cls, runs: cls("ab12"))
     plain_overlays().start()
-    run(listen.main, tensorflow=False)
+    run(listen.main, tensorflow=False, at_once=True)
 
 
 if __name__ == "__main__":

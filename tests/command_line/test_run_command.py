@@ -1,5 +1,6 @@
 """Running a command: refusals and mistakes become messages and exit statuses."""
 
+import atexit
 import errno
 import os
 import signal
@@ -87,6 +88,12 @@ def print_hostile(settings: Settings) -> int:
     return 0
 
 
+def leave_slowly(settings: Settings) -> int:
+    atexit.register(time.sleep, 60)
+    print("written")
+    return 3
+
+
 def wait_long(settings: Settings) -> int:
     with open(settings.how, "w") as file:
         print("waiting", flush=True)
@@ -95,16 +102,24 @@ def wait_long(settings: Settings) -> int:
     return 0
 
 
-def started(name: str, how: object = "well", **options) -> subprocess.Popen:
-    """A process that runs a ``main`` of this file as a command."""
+def started(name: str, how: object = "well", more: str = "", **options) -> subprocess.Popen:
+    """A process that runs a ``main`` of this file as a command; ``more`` are arguments of run."""
     code = (
         "from liver_tf.command_line.run_command import run\n"
         f"from tests.command_line.test_run_command import {name}\n"
-        f"run({name}, tensorflow=False)"
+        f"run({name}, tensorflow=False{more})"
     )
     command = [sys.executable, "-c", code, f"--how={how}"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
     return subprocess.Popen(command, cwd=ROOT, text=True, **pipes)
+
+
+def test_a_process_ends_at_once_with_its_output_and_status():
+    begin = time.monotonic()
+    with started("leave_slowly", more=", at_once=True") as process:
+        assert process.stdout.read() == "written\n"
+        assert process.wait() == 3
+    assert time.monotonic() - begin < 50
 
 
 def test_a_reader_that_ends_early_changes_nothing(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 
 import pytest
 
@@ -13,6 +14,7 @@ pytest.importorskip("highdicom", reason="highdicom is missing (extra dicom-seg)"
 from tests.builders import mutated_associations
 from tests.builders.dicom_node import Archive, echo, send, wait_for, write_series
 from tests.builders.killed_node import ListenProcess, kill_while_sending
+from tests.builders.orthanc import free_port
 
 
 @pytest.mark.parametrize(("count", "kills"), [(2, 1), pytest.param(4, 2, marks=pytest.mark.long)])
@@ -42,6 +44,17 @@ def test_all_series_come_back_once_after_kills(tmp_path, count, kills):
     # Nor does anything else write there, such as a thread of a damaged association.
     assert "a thread ended by an error" in log
     assert "Traceback" not in log
+
+
+@pytest.mark.long
+def test_an_idle_node_with_real_networks_stops_within_two_seconds(tmp_path):
+    options = {"module": "trainers.listen", "liver_run": "bundled", "http_port": free_port()}
+    listening = ListenProcess(tmp_path, "ARCHIVE@127.0.0.1:104", **options)
+    listening.start()
+    listening.wait_until_it_listens()
+    started = time.monotonic()
+    assert listening.stop() == 0
+    assert time.monotonic() - started < 2
 
 
 def damage(port, paths):
