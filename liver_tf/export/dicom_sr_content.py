@@ -24,6 +24,8 @@ from liver_tf.inference.lesion_properties import DetectedLesion
 from liver_tf.labels import INDETERMINATE, LIVER
 from liver_tf.trained_on import UNVALIDATED
 
+#: Method of probabilities. No network is stored with a temperature that calibrates them.
+UNCALIBRATED = private_code("Uncalibrated output of a network")
 SITE = sr.FindingSite(sr.CodedConcept(*astuple(LIVER_STRUCTURE)))
 
 
@@ -138,13 +140,13 @@ class MeasuredScan:
         return evaluations
 
     def _probable(self, lesion: DetectedLesion) -> Iterator[sr.Measurement]:
-        percent = codes.UCUM.Percent
+        percent, method = codes.UCUM.Percent, _coded(UNCALIBRATED)
         share = round(100 * lesion.lesion_probability, 2)
-        yield sr.Measurement(codes.DCM.CertaintyOfFinding, share, percent)
+        yield sr.Measurement(codes.DCM.CertaintyOfFinding, share, percent, method=method)
         if self._typed:
             for name, share in lesion.type_probabilities.items():
                 concept = self._named(f"Probability of {name}")
-                yield sr.Measurement(concept, round(100 * share, 2), percent)
+                yield sr.Measurement(concept, round(100 * share, 2), percent, method=method)
 
     def _diameter(
         self, lesion: DetectedLesion, ends: np.ndarray | None

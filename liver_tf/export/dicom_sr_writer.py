@@ -123,8 +123,7 @@ def _report(
         series_description=SERIES_DESCRIPTION,
         specific_character_set=None,
     )
-    if findings.label_set.has_types:
-        name_private_scheme(report)
+    name_private_scheme(report)
     return report, source.copy_patient_and_study(report)
 
 
@@ -175,5 +174,5 @@ def _identity(
 ) -> str:
     parts = (*lesions.uids, *map(repr, findings.lesions), findings.trained_on.notice)
     parts += (made_by.name, made_by.version, str(seg.SOPInstanceUID) if seg else "")
-    parts += (*_cautions(findings), *(str(each.SOPInstanceUID) for each in earlier))
+    parts += ("uncalibrated", *_cautions(findings), *(str(each.SOPInstanceUID) for each in earlier))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

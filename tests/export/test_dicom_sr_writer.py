@@ -263,6 +263,32 @@ def notes_of(report):
     ]
 
 
+UNCALIBRATED = "Uncalibrated output of a network"
+
+
+def methods_of(report):
+    """The methods of measurements that have one, by the names of the measurements."""
+    groups = [*volume_groups(report), *image_groups(report)]
+    return {
+        each.name.meaning: each.method
+        for group in groups
+        for each in group.get_measurements()
+        if each.method
+    }
+
+
+@pytest.mark.parametrize("trained_on", [NOT_STORED, OF_PHANTOMS])
+def test_probabilities_are_marked_as_uncalibrated_and_sizes_are_not(scan, tmp_path, trained_on):
+    report, _ = results(scan, tmp_path / "scan-001", trained_on=trained_on)
+    methods = methods_of(report)
+    note = " (unvalidated on real lesions)" if trained_on is OF_PHANTOMS else ""
+    assert set(methods) == {
+        "Certainty of Finding",
+        *(f"Probability of {name}{note}" for name in LESION_TYPES.lesions),
+    }
+    assert {each.meaning for each in methods.values()} == {UNCALIBRATED}
+
+
 def texts_in(report):
     (notes,) = notes_of(report)
     return [item.TextValue for item in notes.ContentSequence]
@@ -328,7 +354,9 @@ def test_without_types_lesions_are_lesions(scan, tmp_path):
     assert notice == of_phantoms.notice
     assert "research use only" in notice
     assert "not a medical device" in caution
-    assert "CodingSchemeIdentificationSequence" not in report
+    assert {item.meaning for item in methods_of(report).values()} == {UNCALIBRATED}
+    (scheme,) = report.CodingSchemeIdentificationSequence
+    assert scheme.CodingSchemeDesignator == "99LIVERTF"
 
 
 def test_unvalidated_types_are_marked_and_are_no_findings(scan, tmp_path):
@@ -482,6 +510,7 @@ def test_dcmtk_dumps_and_renders_the_report(reports):
         for text in ("Long axis", "X-Ray Attenuation", "3.189 mm", "not a medical device"):
             assert text in page
         assert "unvalidated on real lesions" in page
+        assert page.count(UNCALIBRATED) == 2 * 4  # lesions, probabilities
     assert 'IMAGE:(,,"Referenced Segment")=(SG image,,2)' in dcmtk("dsrdump", reports[0])
 
 
