@@ -23,6 +23,7 @@ from liver_tf.inference import postprocessing
 from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.model.description import load_description, load_network
 from liver_tf.model.weights_file import load_arrays
+from liver_tf.node.node_settings import ListenSettings
 from liver_tf.options import OptionError
 from liver_tf.prediction.prediction_settings import PredictSettings
 from liver_tf.records.training_data_file import load_training_data
@@ -185,6 +186,8 @@ def test_without_a_run_the_package_is_used(package, tmp_path, monkeypatch):
     assert (exported.run, exported.outline_model) == ((package / "typed",), package / "lesion")
     alone = parse(PredictSettings, ["--input=a", "--model=bundled/typed"])
     assert (alone.model, alone.outline_model) == (typed.model, None)
+    node = parse(ListenSettings, ["--allow=SCANNER", "--types"])
+    assert node.all_runs(node.model) == tuple(package / n for n in ("liver", "typed", "lesion"))
     mine = parse(PredictSettings, ["--input=a", "--model=mine", "--outline_model=bundled"])
     assert mine.outline_model == package / "lesion"
     # A run in the default folder is used as before; a named one must exist.

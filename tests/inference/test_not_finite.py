@@ -50,3 +50,23 @@ def test_openvino_does_not_answer_from_a_lesion_network_that_is_not_finite(casca
     write_saved_model(cascade, tmp_path / "1", {})
     with pytest.raises(Refusal, match=NOT_FINITE):
         OpenVino(tmp_path / "1")(draw_slices(1, 64, 64), np.zeros((1, 2)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"outline": (-60, 110, np.nan)},
+        pytest.param(
+            {"outline": (-60, 110, 60), "means": (-60, 110, np.nan, 170, 60)},
+            marks=pytest.mark.long,
+        ),
+    ],
+)
+def test_nor_with_an_outline_network(changes, intensity_cascade, tmp_path):
+    cascade = intensity_cascade(**changes)
+    hu, spacing = draw_slices(1, 64, 64), np.zeros((1, 2))
+    with pytest.raises(Refusal, match=NOT_FINITE):
+        cascade.predict(hu, None)
+    write_saved_model(cascade, tmp_path / "1", {})
+    with pytest.raises(Refusal, match=NOT_FINITE):
+        OpenVino(tmp_path / "1")(hu, spacing)
