@@ -48,9 +48,8 @@ def parse_blocks(text: str) -> tuple[str, ...]:
 
 def _position(name: str, text: str) -> int:
     if name not in BLOCKS:
-        raise ValueError(
-            f"blocks {text!r}: there is no block {name!r}; use none, all, {', '.join(BLOCKS)}"
-        )
+        place = "" if name == text else f"blocks {text!r}: "
+        raise ValueError(f"{place}there is no block {name!r}; use none, all, {', '.join(BLOCKS)}")
     return BLOCKS.index(name)
 
 

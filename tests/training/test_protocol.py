@@ -30,7 +30,7 @@ def test_settings_override_the_defaults():
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("enc7", "--cycle=enc7: blocks 'enc7': there is no block 'enc7'"),
+        ("enc7", "--cycle=enc7: there is no block 'enc7'"),
         ("all", "--cycle=all: a cycle with all blocks frozen trains nothing"),
         ("enc1-head", "trains nothing"),
         ("none epochs", "cannot read 'epochs'; settings are learning_rate, epochs, batch_size"),
