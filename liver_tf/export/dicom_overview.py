@@ -106,7 +106,9 @@ def _capture(
 def _picture(contents: dict[str, Any], results: Path, notes: list[str]) -> Image.Image:
     """The texts above a grid of the overlays, each below its caption."""
     notice = (contents.get("trained_on") or {}).get("notice")
-    lines = [contents["headline"], *notes, *([notice] if notice else [])]
+    unseen = _not_shown(contents)
+    lines = [contents["headline"], *([unseen] if unseen else []), *notes]
+    lines += [notice] if notice else []
     lines += [f"{each['code']}: {each['text']}" for each in contents["cautions"]]
     width = _COLUMNS * _TILE
     font = ImageFont.load_default(_TEXT_SIZE)
@@ -142,6 +144,17 @@ def _tile(path: Path, caption: str) -> Image.Image:
     return tile
 
 
+def _not_shown(contents: dict[str, Any]) -> str:
+    """The lesions that no overlay shows; empty if there are none."""
+    shown = {number for overlay in contents.get("overlays", ()) for number in overlay["lesions"]}
+    others = [each["number"] for each in contents["lesions"] if each["number"] not in shown]
+    return f"Not in these images: {_lesions(others)}." if others else ""
+
+
+def _lesions(numbers: list[int]) -> str:
+    return f"lesion{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+
+
 def _caption(overlay: dict[str, Any]) -> str:
     """The image of the series, as viewers number it, and the lesions in it."""
     number, lesions = overlay["instance_number"], overlay["lesions"]
@@ -150,6 +163,4 @@ def _caption(overlay: dict[str, Any]) -> str:
         if number is None
         else f"Image {number} of the series"
     )
-    if not lesions:
-        return f"{name}: no lesion"
-    return f"{name}: lesion{'s' if len(lesions) > 1 else ''} {', '.join(map(str, lesions))}"
+    return f"{name}: {_lesions(lesions) if lesions else 'no lesion'}"

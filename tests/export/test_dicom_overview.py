@@ -87,6 +87,22 @@ def test_tiles_have_the_instance_number_and_the_lesions_of_their_slice(scan, tmp
     assert pixels.shape[0] > 2 * len(tile)
 
 
+def test_lesions_that_no_image_shows_are_named(scan):
+    contents = json.loads((scan[1] / "lesions.json").read_text())
+    numbers = {each["number"] for each in contents["lesions"]}
+    assert numbers == {1, 2}
+    assert dicom_overview._not_shown(contents) == ""
+    fewer = contents | {"overlays": contents["overlays"][:2]}
+    assert dicom_overview._not_shown(fewer) == "Not in these images: lesion 2."
+    none = contents | {"overlays": []}
+    assert dicom_overview._not_shown(none) == "Not in these images: lesions 1, 2."
+    pictures = [
+        dicom_overview._picture(each | {"overlays": []}, scan[1], [])
+        for each in (contents, contents | {"lesions": []})
+    ]
+    assert pictures[0].height > pictures[1].height
+
+
 def test_many_lesions_take_two_lines_at_most(scan):
     path = min(scan[1].glob("slice-*.png"))
     heights = [
