@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socketserver
 import threading
 import time
 from unittest import mock
@@ -17,6 +18,9 @@ from liver_tf.node.node_settings import ListenSettings
 from tests.builders import ct_files
 from tests.builders.orthanc import free_port
 from tests.builders.threshold_node import plain_overlays
+
+# Servers stop when they next look: after 50 ms instead of half a second.
+socketserver.BaseServer.serve_forever.__defaults__ = (0.05,)
 
 NODE, ARCHIVE = "LIVER", "ARCHIVE"
 CT = "1.2.840.10008.5.1.4.1.1.2"
