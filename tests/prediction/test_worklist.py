@@ -45,7 +45,7 @@ def test_a_worklist_of_two_commands(runs, tmp_path, command):
     named = [f"--input={volume}", f"--input={tmp_path / 'nowhere.nii'}", f"--input={volume}"]
     assert command(predict, *line, *named) == 1
     page = (output / "index.html").read_text()
-    assert "<h1>3 scans, 2 with results</h1>" in page
+    assert "<h1>3 scans, 2 with results, 1 without</h1>" in page
     assert re.findall(r'<img src="(.*?)"', page) == [
         "scan-001/thumbnail.jpg",
         "scan-003/thumbnail.jpg",
