@@ -76,7 +76,9 @@ class Verification:
         if self.page_refusal is not None:
             parts.append(self.page_refusal.text_with_path())
         if self.page is not None:
-            lines = [f"Wrote {self.page}. First file of each of its cases, which the page omits:"]
+            lines = [f"Wrote {self.page}."]
+            if self.files:
+                lines[0] += " First file of each of its cases, which the page omits:"
             lines += [f"  {case}  {printable(file)}" for case, file in self.files]
             parts.append("\n".join(lines))
         return "\n\n".join(parts)

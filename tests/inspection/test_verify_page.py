@@ -150,6 +150,13 @@ def test_a_bad_target_is_refused_before_anything_is_read(tmp_path, name, code):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["page.csv", "there.html"]
 
 
+def test_a_page_without_cases_announces_no_files(tmp_path):
+    target = tmp_path / "page.html"
+    done = run_command("verify", "--source=lits", f"--input={tmp_path}", f"--html={target}")
+    assert done.returncode == 1
+    assert done.stdout.rstrip().endswith(f"Wrote {target}.")
+
+
 def test_everything_is_escaped():
     label_set = LabelSet("lesion_types", ("background", "liver", "<b>&'\""))
     picture = picture_of(body_slice(), "<i>", label_set)
