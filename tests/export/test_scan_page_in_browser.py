@@ -171,12 +171,17 @@ def test_the_table_is_sorted_by_buttons(scan, labels, tmp_path):
       const before = more.offsetHeight;
       document.querySelector(".unfold").click();
       seen.push(before === 0 && more.offsetHeight > 50);
+      // The arrow is on the line of the heading.
+      const height = named("no.").offsetHeight;
+      named("no.").click();
+      seen.push(named("no.").offsetHeight === height);
       document.body.dataset.seen = seen.join(", ");
     """
     recorded, console = browse(page_of(scan, labels), tmp_path, script)
     assert console == []
     # By number: a cyst of 70 voxels, a metastasis of 16, a hemangioma of 1.
-    assert recorded["seen"] == "1 2 3 descending, 3 2 1 ascending, 1 3 2 ascending, 3, 12, true"
+    sorted_by = "1 2 3 descending, 3 2 1 ascending, 1 3 2 ascending"
+    assert recorded["seen"] == f"{sorted_by}, 3, 12, true, true"
 
 
 def test_types_are_sorted_with_the_most_confident_first(scan, labels):
@@ -494,6 +499,11 @@ def test_a_usual_table_fits_a_phone(scan, tmp_path, width):
       document.body.dataset.outside = clipped();
       document.body.dataset.low = [...document.querySelectorAll("#lesions td button")]
         .filter((button) => button.getBoundingClientRect().height < 24).length;
+      // Sorted by any column, too.
+      for (const head of document.querySelectorAll("#lesions th button")) {
+        head.click();
+        document.body.dataset.outside += clipped();
+      }
     """
     recorded, console = browse(page, tmp_path, CLIPPED + script, size=(width, 844))
     assert console == []
