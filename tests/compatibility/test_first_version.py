@@ -74,7 +74,7 @@ def test_a_run_predicts_the_same_label_map(first, command, tmp_path):
     assert np.mean(np.asarray(actual.dataobj) != np.asarray(expected.dataobj)) < 1e-3
     stored = json.loads((predicted / "lesions.json").read_text())
     now = json.loads((tmp_path / "scan-001/lesions.json").read_text())
-    assert now.keys() == {*stored, "trained_on", "headline", "layout", "scan_sha256"}
+    assert now.keys() == {*stored, "trained_on", "headline", "layout", "scan_sha256", "overlays"}
     assert [lesion.keys() for lesion in now["lesions"]] == [
         lesion.keys() for lesion in stored["lesions"]
     ]

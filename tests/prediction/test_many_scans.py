@@ -271,7 +271,7 @@ def test_results_of_other_settings_keep_their_row(runs, tmp_path, command, capsy
             ("scan-002", "input 2 (earlier command)", "file-missing"),
             ("scan-003", "input 2 (earlier command)", ""),
         ]
-    assert "<h1>3 scans, 2 with results</h1>" in (output / "index.html").read_text()
+    assert "<h1>3 scans, 2 with results, 1 without</h1>" in (output / "index.html").read_text()
 
 
 def test_a_refused_input_is_in_the_worklist_beside_earlier_results(runs, tmp_path, command, capsys):
@@ -286,7 +286,7 @@ def test_a_refused_input_is_in_the_worklist_beside_earlier_results(runs, tmp_pat
             ("scan-001", "input 1 (earlier command)", ""),
             ("scan-002", "input 1", "file-missing"),
         ]
-    assert "<h1>2 scans, 1 with results</h1>" in (output / "index.html").read_text()
+    assert "<h1>2 scans, 1 with results, 1 without</h1>" in (output / "index.html").read_text()
     # A new scan leaves the row of the refused one.
     other = write_shifted(tmp_path / "other.nii", 1)
     assert command(predict, *arguments(runs, output, other)) == 0
