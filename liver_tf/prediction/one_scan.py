@@ -20,6 +20,7 @@ from liver_tf.export.lesions_csv import plain
 from liver_tf.export.scan_findings import ScanFindings
 from liver_tf.export.scan_results import ScanResults, refuse_existing, write_results
 from liver_tf.inference.cascade import Cascade, Prediction
+from liver_tf.inference.lesion_plausibility import lesion_cautions
 from liver_tf.inference.lesion_properties import find_lesions
 from liver_tf.inference.liver_plausibility import (
     liver_cautions,
@@ -93,6 +94,7 @@ def predict_open_scan(
     liver_found = bool(prediction.liver.any())
     cautions = liver_cautions(scan.hu, prediction.liver, prediction.network_mask, scan.spacing_mm)
     cautions += _unlike_training(cascade, scan, prediction, cautions)
+    cautions += lesion_cautions(lesions)
     findings = ScanFindings(
         *(scan, prediction.labels, lesions, cascade.label_set, liver_found),
         *(cascade.trained_on, cautions),

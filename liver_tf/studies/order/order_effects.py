@@ -3,31 +3,20 @@
 docs/results/order_protocol.md fixes them; a replicate is one observation.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from liver_tf.labels import LESION_TYPES
 from liver_tf.measures.measure_registry import summarise
 from liver_tf.results.stored_results import has_results, load_results
 from liver_tf.statistics.paired_t import LEVEL, PairedT, paired_t
 from liver_tf.statistics.permutation_test import holm
 from liver_tf.studies.order.order_arms import arms_of
 from liver_tf.studies.order.order_folders import run_of
+from liver_tf.studies.order.order_runs import BY_TYPE, MEASURES, REPORTED, Values, read_runs
 from liver_tf.studies.order.order_settings import OrderStudySettings
 from liver_tf.studies.order.order_study import cells_of
-
-#: The measures that are tested.
-MEASURES = ("dice2", "accuracy")
-#: The measures that are reported for every run.
-REPORTED = (*MEASURES, "success", "dice1", "accuracy_detected", "healthy_false_positive_rate")
-#: Those of every type: Accuracy can hide that a type is never recognised.
-BY_TYPE = tuple(
-    f"{measure}_{name}"
-    for measure in ("sensitivity", "pooled_dice_class")
-    for name in LESION_TYPES.lesions
-)
 
 
 @dataclass(frozen=True)
@@ -60,9 +49,6 @@ SECONDARY_COMPARISONS = (
     Comparison("i_scratch_4x", "h_scratch", "4 times the steps from scratch"),
 )
 
-#: Measure -> value, by (patients, replicate, arm).
-Values = Mapping[tuple[int, int, str], Mapping[str, float]]
-
 
 @dataclass(frozen=True)
 class Effect:
@@ -91,8 +77,12 @@ class Effect:
 
 
 def read_values(study: OrderStudySettings) -> dict[tuple[int, int, str], dict[str, float]]:
-    """``REPORTED`` and ``BY_TYPE`` of every measured run; undefined ones are left out."""
-    values = {}
+    """``REPORTED`` and ``BY_TYPE`` of every measured run; undefined ones are left out.
+
+    Raises:
+      Refusal: as ``read_runs``.
+    """
+    values = read_runs(study.earlier_runs) if study.earlier_runs else {}
     for cell in cells_of(study):
         fold = study.fold(cell.patients, cell.replicate)
         for arm in arms_of(cell.group, cell.replicate):

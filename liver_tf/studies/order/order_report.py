@@ -24,16 +24,20 @@ from liver_tf.statistics.paired_t import (
 )
 from liver_tf.studies.order.order_arms import SECONDARY_ARMS, primary_arms
 from liver_tf.studies.order.order_effects import (
-    BY_TYPE,
-    MEASURES,
     PRIMARY_COMPARISONS,
-    REPORTED,
     SECONDARY_COMPARISONS,
     Effect,
-    Values,
     change_per_doubling,
     effects,
     read_values,
+)
+from liver_tf.studies.order.order_runs import (
+    BY_TYPE,
+    MEASURES,
+    REPORTED,
+    Values,
+    read_runs,
+    runs_text,
 )
 from liver_tf.studies.order.order_settings import OrderStudySettings
 from liver_tf.studies.phantom_study import DATA_LABEL
@@ -88,14 +92,19 @@ def write_order_report(study: OrderStudySettings) -> Path:
         picture = Picture(path, "Gain against the number of training patients, 95 % intervals")
         parts = (picture, _effect_table(of_sizes, margin), _slope_table(values, study))
         sections.insert(1, Section("Number of training patients", parts))
+    origin = []
+    if study.earlier_runs is not None:
+        earlier = len(read_runs(study.earlier_runs))
+        text = f"{earlier} of {len(values)} runs are those of an earlier study (--earlier_runs)."
+        origin.append(Paragraph(text))
     page = Page(
         "Does the order of freezing matter?",
-        (DataLabel(DATA_LABEL, f"{study.test_patients} test patients"), *pictures),
+        (DataLabel(DATA_LABEL, f"{study.test_patients} test patients"), *origin, *pictures),
         tuple(sections),
     )
     refuse_foreign_page(output / "order.md", page)
     write_text(output / "order.md", render_markdown(page, output))
-    write_text(output / "order_runs.csv", csv_text(_run_rows(values)))
+    write_text(output / "order_runs.csv", runs_text(values))
     families = ("primary", primary), ("secondary", secondary), ("patients", of_sizes)
     write_text(output / "order_effects.csv", csv_text(_effect_rows(families, margin)))
     write_text(output / "order.html", render_html(page))
@@ -234,14 +243,6 @@ def _slope_table(values: Values, study: OrderStudySettings) -> Table:
                 rows.append((comparison.question, measure_title(measure), *cells))
     headers = ("question", "measure", "replicates", "change per doubling of the patients", "p")
     return Table(headers, tuple(rows))
-
-
-def _run_rows(values: Values) -> list[tuple[object, ...]]:
-    rows: list[tuple[object, ...]] = [("patients", "replicate", "arm", *REPORTED, *BY_TYPE)]
-    for (patients, replicate, arm), of_run in values.items():
-        numbers = (f"{of_run[m]:.6g}" if m in of_run else "" for m in (*REPORTED, *BY_TYPE))
-        rows.append((patients, replicate, arm, *numbers))
-    return rows
 
 
 def _effect_rows(

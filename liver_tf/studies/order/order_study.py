@@ -15,11 +15,12 @@ from liver_tf.records.manifest import Manifest, load_manifest
 from liver_tf.studies.command_chain import ChainStep, run_chain
 from liver_tf.studies.order import order_folders as folders
 from liver_tf.studies.order.order_arms import PRIMARY, SECONDARY, arms_of
+from liver_tf.studies.order.order_runs import read_runs
 from liver_tf.studies.order.order_settings import OrderStudySettings
 from liver_tf.studies.phantom_study import conversion_steps, phantom_step
 from liver_tf.studies.reproduce import make_engine
 from liver_tf.studies.run_process import StudyJob
-from liver_tf.studies.scheduler import run_remaining
+from liver_tf.studies.scheduler import JobResult, run_remaining
 from liver_tf.studies.study_progress import PlannedWork
 
 
@@ -42,16 +43,16 @@ def run_order_study(study: OrderStudySettings) -> bool:
     Raises:
       Refusal: the records, or a run, cannot be used.
     """
-    if not (study.report_only or study.list_cells):
-        run_chain(data_steps(study), study.folder, "the study")
-        _write_folds(study)
-    jobs, work = plan_cells(study, load_manifest(_typed_rois(study)))
-    if study.list_cells:
-        for job in jobs:
-            print(f"{job.name}\t{job.state()}")
-        return True
-    failed = []
+    failed: list[JobResult] = []
     if not study.report_only:
+        if not study.list_cells:
+            run_chain(data_steps(study), study.folder, "the study")
+            _write_folds(study)
+        jobs, work = plan_cells(study, load_manifest(_typed_rois(study)))
+        if study.list_cells:
+            for job in jobs:
+                print(f"{job.name}\t{job.state()}")
+            return True
         failed = run_remaining(jobs, work, lambda: make_engine(study.engine))
     from liver_tf.studies.order.order_report import write_order_report
 
@@ -107,6 +108,7 @@ def plan_cells(
 ) -> tuple[list[StudyJob], dict[str, PlannedWork]]:
     """A job for each cell in the order of ``cells_of``, and its work by name.
 
+    Cells whose runs are all in ``earlier_runs`` are left out.
     The run of a job is that of its last arm, so a job is done once all arms are measured.
     """
     records = {entry.case: entry.records for entry in manifest.cases}
@@ -115,10 +117,13 @@ def plan_cells(
         name: list(read_flag_file(study.flag_files / f"{name}.flags"))
         for name in ("lesion", "finetune")
     }
+    earlier = read_runs(study.earlier_runs) if study.earlier_runs else {}
     jobs, work = [], {}
     for cell in cells_of(study):
         fold, epochs = study.fold(cell.patients, cell.replicate), study.epochs_of(cell.patients)
         arms = arms_of(cell.group, cell.replicate)
+        if all((cell.patients, cell.replicate, arm.name) in earlier for arm in arms):
+            continue
         options = {
             "folder": study.folder,
             "flag_files": study.flag_files,

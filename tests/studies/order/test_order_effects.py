@@ -11,12 +11,12 @@ from scipy import stats
 from liver_tf.measures.measure_registry import summarise
 from liver_tf.records.folds import Split, save_folds
 from liver_tf.records.manifest import load_manifest
+from liver_tf.refusals import Refusal
 from liver_tf.results.stored_results import load_results, save_results
 from liver_tf.run_files import results_file
 from liver_tf.studies.order import order_folders as folders
 from liver_tf.studies.order.order_arms import arms_of
 from liver_tf.studies.order.order_effects import (
-    MEASURES,
     PRIMARY_COMPARISONS,
     SECONDARY_COMPARISONS,
     change_per_doubling,
@@ -25,6 +25,7 @@ from liver_tf.studies.order.order_effects import (
     read_values,
 )
 from liver_tf.studies.order.order_report import write_order_report
+from liver_tf.studies.order.order_runs import MEASURES, read_runs, runs_text
 from liver_tf.studies.order.order_settings import OrderStudySettings
 from liver_tf.studies.order.order_study import cells_of, plan_cells
 from tests.builders import tiny_records
@@ -125,7 +126,41 @@ def test_cells_in_order_with_equal_steps(study):
     assert last.parts[-3:] == ("fold0", "seed0", "f_freezing")
 
 
-def test_report(study, cohort):
+def test_cells_of_earlier_runs_are_not_run_again(study, tmp_path):
+    records = folders.rois_folder(study.folder, folders.TYPED_ROIS)
+    manifest = tiny_records.write_set(records, patients=8)
+    cases = [entry.case for entry in load_manifest(records).cases]
+    split = Split(tuple(cases[:6]), (cases[6],), (cases[7],))
+    save_folds(folders.folds_file(study.folder), manifest, (split,) * 6, {})
+    arms = [arm.name for arm in arms_of("primary", 1)]
+    known = {(8, 1, arm): {"dice2": 0.25} for arm in arms}
+    known |= {(8, 2, arms[0]): {"dice2": 0.5, "accuracy": 0.75}}  # one of five arms
+    table = tmp_path / "order_runs.csv"
+    table.write_text(runs_text(known))
+    study = replace(study, earlier_runs=table, engine=study.engine)
+    assert read_runs(table) == known == read_values(study)
+    jobs, work = plan_cells(study, manifest)
+    expected = [c.name for c in cells_of(study) if c.name != "primary/patients8/replicate1"]
+    assert [job.name for job in jobs] == expected == list(work)
+
+
+@pytest.mark.parametrize("damage", ["inf", "much", "extra"])
+def test_a_damaged_table_of_earlier_runs_is_refused(damage, tmp_path):
+    table = tmp_path / "order_runs.csv"
+    table.write_text(runs_text({(8, 1, "a_restarts"): {"dice2": 0.25}}))
+    assert read_runs(table)
+    if damage == "extra":
+        table.write_text(table.read_text().replace("dice2", "dice3"))
+    else:
+        table.write_text(table.read_text().replace("0.25", damage))
+    with pytest.raises(Refusal) as refused:
+        read_runs(table)
+    assert refused.value.code == "runs-table"
+    with pytest.raises(Refusal, match="file-missing"):
+        read_runs(tmp_path / "none.csv")
+
+
+def test_report(study, cohort, tmp_path):
     study = replace(study, replicates=2, engine=study.engine)
     rng = np.random.default_rng(2)
     for cell in cells_of(study):
@@ -153,6 +188,14 @@ def test_report(study, cohort):
     runs = list(csv.DictReader((page.parent / "order_runs.csv").open()))
     assert len(runs) == len(values)
     found = summarise(load_results(run).results)
+    # The table stands for the runs: a study without them makes the same one.
+    table = (page.parent / "order_runs.csv").read_text()
+    earlier = tmp_path / "earlier.csv"
+    earlier.write_text(table)
+    again = replace(study, folder=tmp_path / "other", earlier_runs=earlier, engine=study.engine)
+    again_page = write_order_report(again)
+    assert (again_page.parent / "order_runs.csv").read_text() == table
+    assert f"{len(values)} of {len(values)} runs" in again_page.read_text()
     stored = next(
         r for r in runs if (r["patients"], r["replicate"], r["arm"]) == ("4", "1", run.name)
     )
