@@ -2,6 +2,7 @@
 
 import atexit
 import errno
+import functools
 import os
 import signal
 import subprocess
@@ -151,7 +152,9 @@ def test_control_characters_are_shown_escaped():
 
 
 def test_ctrl_c_ends_a_command_without_a_traceback(tmp_path):
-    with started("wait_long", tmp_path / "file") as process:
+    # Processes of a background job of a shell ignore SIGINT, and so do their children.
+    default = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with started("wait_long", tmp_path / "file", preexec_fn=default) as process:
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
         assert process.stderr.read() == "\ninterrupted; finished results are kept\n"
