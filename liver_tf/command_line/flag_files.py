@@ -53,6 +53,20 @@ def expand_flag_files(arguments: Sequence[str]) -> list[str]:
     return list(_expanded(arguments, (), count()))
 
 
+def file_that_sets(flag: str, arguments: Sequence[str]) -> str:
+    """The flag file among the arguments that sets a flag; empty if none does, or a later flag."""
+    file = ""
+    remaining = iter(arguments)
+    for argument in remaining:
+        match = _FLAG_FILE.fullmatch(argument)
+        name = "" if match is None else (match[1] or next(remaining, "")).strip()
+        set_here = read_flag_file(name) if name else [argument]
+        names = {each.lstrip("-").partition("=")[0] for each in set_here}
+        if names & {flag, f"no{flag}"}:
+            file = name
+    return file
+
+
 def _expanded(
     arguments: Sequence[str], above: tuple[Path, ...], numbers: Iterator[int]
 ) -> Iterator[str]:

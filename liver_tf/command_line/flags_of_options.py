@@ -7,16 +7,14 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from liver_tf.command_line.flag_files import expand_flag_files
+from liver_tf.command_line.flag_files import expand_flag_files, file_that_sets
 from liver_tf.options import Option, OptionError, Options, check_each, options_of
 
 _Settings = TypeVar("_Settings", bound=Options)
 
-#: Python's words for a value that is no number, and ours.
-_NO_NUMBER = (
-    (r"invalid literal for int\(\) with base \d+: ", "expected a whole number, found "),
-    (r"could not convert string to float: ", "expected a number, found "),
-)
+#: absl's messages. The value follows the name of the flag, the problem follows the value.
+_BAD_VALUE, _NO_VALUE = "flag --", "Missing value for flag "
+_EXPECTED = {bool: "true or false", int: "a whole number", float: "a number"}
 
 _HELP = {"--help", "-help", "-h", "--helpshort", "-helpshort", "--helpfull", "-helpfull"}
 
@@ -25,9 +23,19 @@ def parse(cls: type[_Settings], arguments: Sequence[str]) -> _Settings:
     """The configuration given by command-line arguments, flag files included.
 
     Raises:
-      OptionError: A flag is unknown, missing although required, or has an invalid value.
+      OptionError: A flag is unknown, missing although required, or has an invalid value. The
+        message names the flag file, if the value is from one.
     """
-    settings = cls.of(**parse_values(cls, arguments))
+    arguments = list(map(str, arguments))
+    try:
+        settings = cls.of(**parse_values(cls, arguments))
+    except OptionError as error:
+        known = error.option not in (None, "flagfile")
+        file = file_that_sets(error.option, arguments) if known else ""
+        if not file:
+            raise
+        problem = str(error).removeprefix(f"{error.option}: ")
+        raise OptionError(error.option, f"{problem} (set in {file})") from None
     direct = {argument.lstrip("-").partition("=")[0] for argument in arguments}
     names = (option.name for option in options_of(cls))
     return settings.with_given(name for name in names if {name, f"no{name}"} & direct)
@@ -63,19 +71,41 @@ def load_settings(cls: type[_Settings], *flag_files: str | Path, **options: Any)
 def parse_values(cls: type[Options], arguments: Sequence[str]) -> dict[str, Any]:
     """The flags given in ``arguments``, by name, converted to the types of their options."""
     values = _flag_values(cls)
+    expanded = expand_flag_files(list(map(str, arguments)))
     try:
-        rest = values(["", *expand_flag_files(list(map(str, arguments)))])[1:]
-    except flags.Error as error:
-        text = str(error)
-        for pattern, words in _NO_NUMBER:
-            text = re.sub(pattern, words, text)
-        raise OptionError(None, text) from None
+        rest = values(["", *expanded])[1:]
+    except (flags.Error, ValueError) as error:
+        raise _option_error(cls, error) from None
     if rest:
         raise OptionError(
             None, f"unknown argument {rest[0]!r}: all arguments are flags, --name=value"
         )
     names = [option.name for option in options_of(cls)]
     return {name: values[name].value for name in names if values[name].present}
+
+
+def _option_error(cls: type[Options], error: Exception) -> OptionError:
+    """An error of absl in the words of other errors of options."""
+    text = str(error)
+    if isinstance(error, flags.UnrecognizedFlagError):
+        near = re.search("Did you mean: (.*) \\?", text)
+        hint = f"; did you mean --{near[1].replace(', ', ' or --')}?" if near else ""
+        return OptionError(None, f"--{error.flagname}: there is no such flag{hint}")
+    if text.startswith(_NO_VALUE):
+        name = text.removeprefix(_NO_VALUE).lstrip("-")
+        return OptionError(name, f"expected a value: --{name}=VALUE")
+    if not text.startswith(_BAD_VALUE):  # --noNAME=value
+        return OptionError(None, text)
+    name, _, rest = text.removeprefix(_BAD_VALUE).partition("=")
+    problem = str(error.__context__)
+    value = rest.removesuffix(f": {problem}")
+    found = next((option for option in options_of(cls) if option.name == name), None)
+    if found and found.spec.choices:
+        choices = ", ".join(found.spec.choices)
+        problem = f"expected one of {choices}; found {value!r}"
+    elif found and found.kind in _EXPECTED:
+        problem = f"expected {_EXPECTED[found.kind]}, found {value!r}"
+    return OptionError(name, problem)
 
 
 def wants_help(arguments: Sequence[str]) -> bool:

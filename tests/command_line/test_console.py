@@ -47,7 +47,7 @@ def test_a_command_runs_as_its_module_does(liver_tf_script):
     assert "--[no]in_liver_only:" in out
     status, _, err = liver_tf_script("predict", "--modle=x")
     assert status == 1
-    assert "Did you mean: model" in err
+    assert "--modle: there is no such flag; did you mean --model?" in err
 
 
 def test_an_unknown_command_is_refused_with_the_nearest_one(liver_tf_script):
@@ -74,7 +74,7 @@ def test_the_script_suggests_itself_for_help(tmp_path):
     )
     assert done.returncode == 1
     assert done.stderr == (
-        "flag --epochs=many: expected a whole number, found 'many'\nSee liver-tf pretrain --help.\n"
+        "--epochs: expected a whole number, found 'many'\nSee liver-tf pretrain --help.\n"
     )
 
 

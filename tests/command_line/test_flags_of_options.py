@@ -42,19 +42,48 @@ def test_later_flags_override_earlier_ones_and_nothing_is_remembered():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--epoch=3"], "Unknown command line flag 'epoch'. Did you mean: epochs"),
-        (["--epochs=many"], "flag --epochs=many: expected a whole number, found 'many'"),
-        (["--start=middle"], "flag --start=middle: value should be one of <pretrained|scratch>"),
+        (["--epoch=3"], "^--epoch: there is no such flag; did you mean --epochs?$"),
+        (["--x=3"], "^--x: there is no such flag$"),
+        (["--epochs=many"], "^epochs: expected a whole number, found 'many'$"),
+        (["--epochs="], "^epochs: expected a whole number, found ''$"),
+        (["--epochs"], "^epochs: expected a value: --epochs=VALUE$"),
+        (["--start=middle"], "^start: expected one of pretrained, scratch; found 'middle'$"),
+        (["--start=a: b"], "^start: expected one of pretrained, scratch; found 'a: b'$"),
+        (["--dry_run=maybe"], "^dry_run: expected true or false, found 'maybe'$"),
+        (["--nodry_run=3"], "^--nodry_run=3 does not take an argument$"),
+        (["--flagfile"], "^flagfile: expected the name of a file$"),
+        (["--flagfile=no.flags"], "^flagfile: no such file: no.flags, neither"),
+        (["--fold=-1", "--flagfile"], "^flagfile: expected the name of a file$"),
         (["enc1"], "unknown argument 'enc1': all arguments are flags"),
-        (["--rate_decay=x"], "flag --rate_decay=x: expected a number, found 'x'"),
+        (["--rate_decay=x"], "^rate_decay: expected a number, found 'x'$"),
         (["--epochs=0"], "epochs: expected at least 1, found 0"),
         (["--jit_compile"], "jit_compile: requires --nodeterministic"),
         (["--validation=test_fold", "--folds_file="], "validation: test_fold needs the folds"),
     ],
 )
 def test_mistakes_are_refused(arguments, message):
-    with pytest.raises(OptionError, match=message.replace("|", r"\|")):
+    with pytest.raises(OptionError, match=message.replace("?", r"\?")):
         parse(FinetuneSettings, arguments)
+
+
+@pytest.mark.parametrize(
+    ("line", "more", "message"),
+    [
+        ("--epochs=many", [], "epochs: expected a whole number, found 'many' (set in {file})"),
+        ("--epochs=0", [], "epochs: expected at least 1, found 0 (set in {file})"),
+        ("--jit_compile", [], "jit_compile: requires --nodeterministic (set in {file})"),
+        ("--epochs=3", ["--epochs=0"], "epochs: expected at least 1, found 0"),
+        ("--seed=3", ["--epochs=0"], "epochs: expected at least 1, found 0"),
+    ],
+)
+def test_the_error_of_a_value_in_a_flag_file_names_the_file(tmp_path, line, more, message):
+    inner, file = tmp_path / "inner.flags", tmp_path / "mine.flags"
+    inner.write_text(f"{line}\n")
+    file.write_text(f"--flagfile={inner}\n")
+    for given in ([f"--flagfile={file}"], ["--flagfile", str(file)]):
+        with pytest.raises(OptionError) as caught:
+            parse(FinetuneSettings, [*given, *more])
+        assert str(caught.value) == message.format(file=file)
 
 
 def test_required_flags_must_be_given():

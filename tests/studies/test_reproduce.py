@@ -123,9 +123,9 @@ def test_the_report_names_phantoms_unless_a_name_is_given(
 @pytest.mark.parametrize(
     ("settings", "cycle", "message"),
     [
-        ({"nonsense": 3}, "none", r"slip\.flags: Unknown command line flag 'nonsense'"),
-        ({"decision": "guess"}, "none", r"slip\.flags: flag --decision=guess"),
-        ({"epochs": "many"}, "none", r"slip\.flags: flag --epochs=many"),
+        ({"nonsense": 3}, "none", r"slip\.flags: --nonsense: there is no such flag"),
+        ({"decision": "guess"}, "none", r"slip\.flags: --decision: expected one of"),
+        ({"epochs": "many"}, "none", r"slip\.flags: --epochs: expected a whole number, found 'many'"),
         ({}, "enc9", r"slipped\.flags: --cycle=enc9"),
         ({"jit_compile": True}, "none", r"slipped\.flags: --jit_compile: requires"),
     ],
