@@ -11,11 +11,10 @@ from liver_tf.command_line.invocation import suggest
 from liver_tf.command_line.run_command import run
 from liver_tf.counted import counted
 from liver_tf.implants.implant_settings import ImplantSettings
+from liver_tf.progress import with_progress
 
 
 def main(settings: ImplantSettings) -> int:
-    from tqdm import tqdm
-
     from liver_tf.implants.implanted_folder import PAGE, write_implanted
 
     if settings.liver_run is not None:
@@ -23,7 +22,7 @@ def main(settings: ImplantSettings) -> int:
 
         import_tensorflow()
     lesions, refusals = write_implanted(
-        settings, lambda steps, total: iter(tqdm(steps, total=total, unit="scan"))
+        settings, lambda steps, total: with_progress(steps, "implant", "scan", total)
     )
     print(f"{counted(lesions, 'lesion')}; see {settings.output / PAGE}")
     for refusal in refusals:

@@ -3,18 +3,17 @@
 from liver_tf.command_line.invocation import suggest
 from liver_tf.command_line.run_command import run
 from liver_tf.phantom.phantom_plan import PhantomSettings
+from liver_tf.progress import with_progress
 
 
 def main(settings: PhantomSettings) -> int:
-    from tqdm import tqdm
-
     from liver_tf.phantom.phantom_folder import DONE, write_phantom
 
     written = write_phantom(
         settings.output,
         settings.plan,
         settings.workers,
-        lambda steps, total: iter(tqdm(steps, total=total, desc="phantom", unit="patient")),
+        lambda steps, total: with_progress(steps, "phantom", "patient", total),
     )
     file = settings.output / DONE
     print(f"wrote {file}" if written else f"{file} is already complete")

@@ -30,6 +30,7 @@ GROUND = {
     "liver_tf.extras",
     "liver_tf.folder_lock",
     "liver_tf.machine",
+    "liver_tf.progress",
     "liver_tf.run_files",
     "liver_tf.scan_ranges",
     "liver_tf.trained_on",

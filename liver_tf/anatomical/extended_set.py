@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from liver_tf import atomic_files, run_files
 from liver_tf.anatomical.augment_settings import AugmentSettings
@@ -28,6 +27,7 @@ from liver_tf.inference.decision_rules import THRESHOLD
 from liver_tf.inference.roi_box import crop
 from liver_tf.labels import BACKGROUND
 from liver_tf.model.weights_file import stored_hash
+from liver_tf.progress import with_progress
 from liver_tf.records.manifest import (
     MADE_LABELS,
     MANIFEST_NAME,
@@ -90,7 +90,7 @@ def augment_anatomically(settings: AugmentSettings | None = None, /, **options: 
     check_shards(settings.records, manifest, training)
     maker = _Maker(settings, manifest, rois, training)
     with rewritten_folder(settings.output):
-        entries = [maker.extend(entry) for entry in tqdm(rois.cases, "label", unit="case")]
+        entries = [maker.extend(entry) for entry in with_progress(rois.cases, "label", "case")]
         remove_leftovers(settings.output, {entry.case for entry in entries})
         with write_errors_as_refusals(settings.output):
             for name, source in (

@@ -5,8 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from liver_tf import run_files
 from liver_tf.assessment.assessment_settings import ChooseSettings, SearchSettings
 from liver_tf.assessment.postprocessing_search import best_of, combinations, measure_combinations
@@ -22,6 +20,7 @@ from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.model.description import load_description, precision_for
 from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.model.weights_file import stored_hash
+from liver_tf.progress import with_progress
 from liver_tf.records.manifest import load_manifest
 from liver_tf.records.shard_reader import check_shards, read_case
 from liver_tf.refusals import Refusal
@@ -97,7 +96,7 @@ def choose_postprocessing(
     )
     selected = set(cases)
     entries = [entry for entry in manifest.cases if entry.case in selected]
-    slices = (read_case(records, entry) for entry in tqdm(entries, desc="choose", unit="patient"))
+    slices = (read_case(records, entry) for entry in with_progress(entries, "choose", "patient"))
     dice, detected = measure_combinations(cascade, tried, slices)
     if not len(dice):
         raise Refusal(

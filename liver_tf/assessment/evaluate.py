@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from liver_tf import __version__, run_files
 from liver_tf.assessment.assessment_settings import EvaluateSettings
@@ -29,6 +28,7 @@ from liver_tf.measures.slice_result import SliceResult
 from liver_tf.model.description import load_description, precision_for
 from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.model.weights_file import stored_hash
+from liver_tf.progress import with_progress
 from liver_tf.records.manifest import Manifest, implanted, load_manifest
 from liver_tf.records.record_schema import SliceRecord
 from liver_tf.records.shard_reader import check_shards, read_case
@@ -315,7 +315,7 @@ class _NetworkEvaluation:
         results: list[list[SliceResult]] = [[] for _ in range(decisions)]
         maps = {}
         title = f"evaluate {self._protocol}, {part}"
-        for entry in tqdm(entries, desc=title, unit="patient"):
+        for entry in with_progress(entries, title, "patient"):
             slices = list(read_case(records, entry))
             predictions = predictor.of_each_cascade(slices)
             for of_decision, each in zip(results, predictions, strict=False):

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from liver_tf import __version__, atomic_files
 from liver_tf.bounded_files import read_json
@@ -25,6 +24,7 @@ from liver_tf.counted import counted
 from liver_tf.ct.window import DEFAULT_WINDOW, apply_window
 from liver_tf.disk_full import write_errors_as_refusals
 from liver_tf.labels import HEALTHY, LabelSet
+from liver_tf.progress import with_progress
 from liver_tf.records import case_statistics
 from liver_tf.records.bad_records import bad_records
 from liver_tf.records.manifest import (
@@ -120,7 +120,7 @@ def convert_cases(
     with rewritten_folder(output):
         jobs = [(task, target) for task in tasks]
         entries = []
-        for outcome in tqdm(engine(jobs), total=len(jobs), desc="convert", unit="case"):
+        for outcome in with_progress(engine(jobs), "convert", "case", len(jobs)):
             refusals += outcome.refusals
             if outcome.entry is not None:
                 entries.append(outcome.entry)

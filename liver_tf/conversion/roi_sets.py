@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from liver_tf import atomic_files
 from liver_tf.conversion.derived_shard import write_derived_shard
@@ -17,6 +16,7 @@ from liver_tf.inference.roi_box import boxes_of_scan, crop
 from liver_tf.inference.roi_rule import RoiRule
 from liver_tf.labels import BACKGROUND, LIVER
 from liver_tf.phantom.tissue_codes import Tissue
+from liver_tf.progress import with_progress
 from liver_tf.records.bad_records import bad_records
 from liver_tf.records.manifest import CaseEntry, Manifest, load_manifest
 from liver_tf.records.record_schema import SliceRecord
@@ -82,7 +82,7 @@ def cut_rois(
         "liver_seen": None if liver_seen is None else atomic_files.sha256_of(liver_seen),
     }
     with rewritten_folder(output):
-        cut = (cutter.cut_case(e) for e in tqdm(manifest.cases, desc="cut ROIs", unit="case"))
+        cut = (cutter.cut_case(e) for e in with_progress(manifest.cases, "cut ROIs", "case"))
         entries = tuple(entry for entry in cut if entry is not None)
         if not entries:
             found = f"none in {manifest.records} slices"

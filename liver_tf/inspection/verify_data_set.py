@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from liver_tf.conversion.source_settings import SourceSettings
 from liver_tf.labels import LabelSet
 from liver_tf.options import option
+from liver_tf.progress import with_progress
 from liver_tf.refusals import Refusal, printable
 
 if TYPE_CHECKING:
@@ -131,8 +132,6 @@ def _read(
     settings: VerifySettings, tasks: Sequence[CaseTask], refusals: list[Refusal]
 ) -> tuple[list[Facts], list[PicturedCase]]:
     """Facts by case, and the cases to picture. A refusal that ends the reading is added."""
-    from tqdm import tqdm
-
     from liver_tf.conversion.process_engine import in_processes
     from liver_tf.inspection.case_choice import CaseChoice
     from liver_tf.inspection.fingerprint import facts_of_case
@@ -147,7 +146,7 @@ def _read(
 
         read = in_processes(picture_case, tasks, settings.workers)
     try:
-        for facts, pictures in tqdm(read, total=len(tasks), desc="verify", unit="case"):
+        for facts, pictures in with_progress(read, "verify", "case", len(tasks)):
             choice.add(facts.rows[0], pictures)
             parts.append(facts)
     except Refusal as refusal:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from liver_tf.command_line.invocation import show_next
+from liver_tf.command_line.invocation import show_next, suggest_real_run
 from liver_tf.counted import counted
 from liver_tf.folder_lock import locked_folder
 from liver_tf.records.manifest import load_manifest
@@ -12,6 +12,7 @@ from liver_tf.results.pool_runs import default_label
 from liver_tf.studies.protocol_files import read_protocols, read_settings
 from liver_tf.studies.ray_engine import RayEngine
 from liver_tf.studies.scheduler import Engine, ProcessEngine, run_remaining
+from liver_tf.studies.study_outline import study_outline
 from liver_tf.studies.study_plan import (
     StudyDesign,
     StudyInputs,
@@ -23,7 +24,7 @@ from liver_tf.studies.study_settings import RAY, EngineSettings, ReproduceSettin
 
 
 def reproduce(settings: ReproduceSettings) -> bool:
-    """List the runs, write the report, or execute what is not done and write the report.
+    """Print the plan, list the runs, write the report, or execute the rest and write the report.
 
     If only a part of the runs is selected, the report is written once the study is complete.
 
@@ -35,6 +36,10 @@ def reproduce(settings: ReproduceSettings) -> bool:
         settings.
       OptionError: a fold or run that the study does not have, or flags that no run could read.
     """
+    if settings.dry_run:
+        print(study_outline(settings), flush=True)
+        suggest_real_run(settings.missing_inputs())
+        return True
     plan = plan_reproduction(settings)
     jobs = select_jobs(plan, settings.only)
     if settings.list_runs:

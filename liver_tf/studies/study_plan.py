@@ -10,7 +10,7 @@ from liver_tf import run_files
 from liver_tf.atomic_files import sha256_of
 from liver_tf.command_line.flags_of_options import parse
 from liver_tf.options import OptionError
-from liver_tf.records.folds import load_folds, validate_on_test
+from liver_tf.records.folds import Split, load_folds, validate_on_test
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
 from liver_tf.results.study_inventory import CELLS, FINETUNE
@@ -106,9 +106,7 @@ def plan_study(study: Path, inputs: StudyInputs, design: StudyDesign) -> StudyPl
     """
     manifest = load_manifest(inputs.records)
     splits = load_folds(inputs.folds_file, manifest)
-    folds = range(len(splits)) if design.folds is None else design.folds
-    if missing := [fold for fold in folds if fold >= len(splits)]:
-        raise OptionError("folds", f"expected 0 to {len(splits) - 1}, found {missing[0]}")
+    folds = chosen_folds(design.folds, splits)
     common = inputs.made_of(design.shared_flags)
     made_of = {one.name: {**common, PROTOCOL: list(one.arguments)} for one in design.protocols}
     epochs = new_epochs(design.protocols, epochs_by_cycle(design.protocols, design.settings))
@@ -145,6 +143,15 @@ def plan_study(study: Path, inputs: StudyInputs, design: StudyDesign) -> StudyPl
         slices = sum(slices_of[case] for case in (*split.training, *split.validation))
         work[cell.name] = PlannedWork(slices, epochs[cell.protocol])
     return StudyPlan(study, tuple(jobs), work)
+
+
+def chosen_folds(folds: Sequence[int] | None, splits: Sequence[Split]) -> Sequence[int]:
+    """The folds of a study, by default all; ``OptionError`` for one that the splits lack."""
+    if folds is None:
+        return range(len(splits))
+    if missing := [fold for fold in folds if fold >= len(splits)]:
+        raise OptionError("folds", f"expected 0 to {len(splits) - 1}, found {missing[0]}")
+    return folds
 
 
 def select_jobs(plan: StudyPlan, names: Sequence[str]) -> list[StudyJob]:

@@ -14,9 +14,11 @@ from liver_tf.default_paths import (
     WHOLE_RECORDS,
 )
 from liver_tf.options import Options, option, part
-from liver_tf.run_files import INNER, VALIDATIONS
+from liver_tf.records.manifest import MANIFEST_NAME
+from liver_tf.run_files import DESCRIPTION, INNER, VALIDATIONS, WEIGHTS
 from liver_tf.statistics.resample_count import SAMPLES
 from liver_tf.studies.grid import PROTOCOLS
+from liver_tf.training.training_settings import missing_input
 
 LOCAL, RAY = ENGINES = ("local", "ray")
 
@@ -83,6 +85,11 @@ class ReproduceSettings(Options):
     list_runs: bool = option(
         False, "Print the name and state of every run, then exit.", flag="list"
     )
+    dry_run: bool = option(
+        False,
+        "Print the plan (runs, cycles, epochs, steps) and exit. Records, folds and networks "
+        "need not exist yet; without records the steps are unknown.",
+    )
     report_only: bool = option(False, "Write the report of the finished runs, then exit.")
     ensembles: bool = option(
         False,
@@ -110,3 +117,14 @@ class ReproduceSettings(Options):
     engine: EngineSettings = part(EngineSettings)
     data_label: str | None = data_label_option()
     samples: int = option(SAMPLES, "Number of bootstrap resamples.", low=100)
+
+    def missing_inputs(self) -> list[str]:
+        """The flags of inputs that do not exist, with their values."""
+        network = (DESCRIPTION, WEIGHTS)
+        return [
+            *missing_input("roi_records", self.roi_records, MANIFEST_NAME),
+            *missing_input("records", self.records, MANIFEST_NAME),
+            *missing_input("folds_file", self.folds_file),
+            *missing_input("pretrained", self.pretrained, *network),
+            *missing_input("liver_run", self.liver_run, *network),
+        ]

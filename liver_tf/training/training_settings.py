@@ -151,7 +151,7 @@ class PretrainSettings(TrainingSettings):
         """The flags of inputs that do not exist, with their values."""
         from liver_tf.records.manifest import MANIFEST_NAME
 
-        return _missing("records", self.records, MANIFEST_NAME)
+        return missing_input("records", self.records, MANIFEST_NAME)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,9 +274,9 @@ class FinetuneSettings(TrainingSettings):
         from liver_tf.records.manifest import MANIFEST_NAME
 
         return [
-            *_missing("records", self.records, MANIFEST_NAME),
-            *(_missing("folds_file", self.folds_file) if self.folds_file else []),
-            *_missing("pretrained", self.pretrained, DESCRIPTION, WEIGHTS),
+            *missing_input("records", self.records, MANIFEST_NAME),
+            *(missing_input("folds_file", self.folds_file) if self.folds_file else []),
+            *missing_input("pretrained", self.pretrained, DESCRIPTION, WEIGHTS),
         ]
 
     @property
@@ -288,7 +288,7 @@ class FinetuneSettings(TrainingSettings):
         return run_folder(self.runs, place, self.seed, self.protocol)
 
 
-def _missing(name: str, path: Path, *files: str) -> list[str]:
+def missing_input(name: str, path: Path, *files: str) -> list[str]:
     """The flag with its value unless the path exists, or all files in the folder."""
     exists = all((path / file).exists() for file in files or ("",))
     return [] if exists else [f"--{name}={path}"]

@@ -22,7 +22,7 @@ def test_command_on_good_input_writes_nothing(tiny_phantom, tmp_path, monkeypatc
         done = run_command("verify", *arguments, key=None)
         assert done.returncode == 0, done.stderr
         assert "Nothing refused." in done.stdout
-        assert "verify: 100%" in done.stderr
+        assert "verify:" not in done.stderr  # no bar in a pipe
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -9,6 +9,7 @@ import pytest
 from liver_tf.assessment.assessment_settings import SearchSettings
 from liver_tf.command_line.flags_of_options import parse
 from liver_tf.options import OptionError
+from liver_tf.records.folds import load_folds
 from liver_tf.records.manifest import load_manifest
 from liver_tf.studies.finetune_and_evaluate import LesionRunSettings
 from liver_tf.studies.reproduce import plan_reproduction
@@ -125,7 +126,11 @@ def test_the_report_names_phantoms_unless_a_name_is_given(
     [
         ({"nonsense": 3}, "none", r"slip\.flags: --nonsense: there is no such flag"),
         ({"decision": "guess"}, "none", r"slip\.flags: --decision: expected one of"),
-        ({"epochs": "many"}, "none", r"slip\.flags: --epochs: expected a whole number, found 'many'"),
+        (
+            {"epochs": "many"},
+            "none",
+            r"slip\.flags: --epochs: expected a whole number",
+        ),
         ({}, "enc9", r"slipped\.flags: --cycle=enc9"),
         ({"jit_compile": True}, "none", r"slipped\.flags: --jit_compile: requires"),
     ],
@@ -140,6 +145,51 @@ def test_flags_that_no_run_could_read_are_refused_before_the_first_run(
     with pytest.raises(OptionError, match=message):
         command(reproduce, *arguments, "--list")
     assert not (tmp_path / "never").exists()
+
+
+def test_a_dry_run_counts_runs_cycles_and_steps(work, command, tmp_path, capsys):
+    tiny_study.protocol(tmp_path, "long", "none", "enc1 epochs=5 batch_size=3")
+    tiny_study.protocol(tmp_path, "longer", "none", "enc1-enc2 batch_size=100")
+    arguments = tiny_study.arguments(
+        work,
+        tmp_path / "study",
+        [tmp_path / "long.flags", tmp_path / "longer.flags"],
+        folds="0,1",
+        seeds="0,1,2",
+    )
+    folds = load_folds(work / "folds.json", load_manifest(work / "rois"))
+    assert [len(fold.training) for fold in folds] == [4, 4]  # of one slice each
+    assert command(reproduce, *arguments, "--dry_run") == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert lines[0] == f"2 folds x 2 protocols x 3 seeds: 12 runs, in {tmp_path / 'study'}"
+    # Six runs each: 2 epochs of 1 batch and 5 of 2; the other copies its first cycle, 2 of 1.
+    assert [line.split() for line in lines[2:5]] == [
+        ["long", "none;", "enc1", "12", "42", "72"],
+        ["longer", "(none);", "enc1-enc2", "6", "12", "12"],
+        ["total", "18", "54", "84"],
+    ]
+    assert "cycles in brackets are copied" in out
+    # The networks of this folder have no description.
+    assert f"make the missing inputs (--pretrained={work / 'lesion'}, --liver_run=" in err
+    assert not (tmp_path / "study").exists()
+    outside = [each for each in arguments if not each.startswith("--folds=")]
+    with pytest.raises(OptionError, match="folds: expected 0 to 1, found 2"):
+        command(reproduce, *outside, "--folds=2", "--dry_run")
+
+
+def test_a_dry_run_needs_no_records(tmp_path, monkeypatch, command, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert command(reproduce, "--dry_run", "--seeds=0,1") == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert lines[0] == "3 folds x 7 protocols x 2 seeds: 42 runs, in runs/study"
+    assert lines[1].startswith("assumed: 3 folds (the default")
+    assert "steps" not in lines[2]
+    # Of the 25 cycles of the protocols 17 are trained, for up to 80 epochs.
+    assert lines[-2].split() == ["total", "102", "8,160"]
+    assert "--records=tfrecords/sheba" in err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_all_runs_share_the_decision_rule(work, command, tmp_path, capsys):
