@@ -14,6 +14,7 @@ from liver_tf.report.page.page_parts import (
     Bullets,
     Collapsible,
     DataLabel,
+    Note,
     Page,
     Paragraph,
     Part,
@@ -53,6 +54,9 @@ METHODS = (
     "Empty cases and sources of all measures: docs/measures.md.",
     "For research use only; not a medical device.",
 )
+
+#: Below a table that has such a value.
+FEW_NOTE = f"{FEW}: of fewer than {LEAST_PATIENTS} patients, so no interval is shown."
 
 ENSEMBLES = (
     "Ensemble: the mean of the class probabilities of all seeds of a fold, evaluated as one "
@@ -195,9 +199,12 @@ def _opening(findings: Findings) -> tuple[Part, ...]:
         note = f"{cautions} caution{'s' * (cautions > 1)} below. {note}"
     if notice := provenance.learned_from(findings.runs):
         note = f"{notice} {note}"
+    brief = tables.brief_table(findings)
+    few = any(FEW in cell for row in brief.rows for cell in row)
     return (
         DataLabel(verdict(findings), note),
-        tables.brief_table(findings),
+        brief,
+        *([Note(FEW_NOTE)] if few else []),
         *([findings.plots["forest_brief"]] if "forest_brief" in findings.plots else []),
     )
 

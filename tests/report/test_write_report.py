@@ -162,6 +162,15 @@ def test_raw_argmax_is_beside_the_decision_unless_it_is_the_decision(written):
     assert "baseline, raw argmax" not in text
 
 
+@pytest.mark.parametrize(("patients", "explained"), [(5, True), (20, False)])
+def test_the_first_screen_explains_values_of_few_patients(cohort, tmp_path, patients, explained):
+    results = {"mine": cohort(0.5, patients=patients)}
+    write_report(tmp_path, compute_findings(results, "toys", samples=50))
+    opening = (tmp_path / "report.md").read_text().partition("\n## ")[0]
+    assert ("(few)" in opening) == explained
+    assert ("(few): of fewer than 10 patients, so no interval is shown." in opening) == explained
+
+
 def test_refusals(cohort):
     with pytest.raises(ValueError, match="none for baseline"):
         compute_findings({"baseline": []}, PHANTOM)
