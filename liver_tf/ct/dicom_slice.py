@@ -42,6 +42,7 @@ def read_dicom_slice(path: Path | str) -> Scan:
         files=(path,),
         series_uid=header.series_uid,
         instance_uids=(header.instance_uid,),
+        instance_numbers=(header.instance_number,),
         positions=positions,
     )
     spacing = None

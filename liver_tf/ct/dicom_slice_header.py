@@ -73,6 +73,7 @@ class SliceHeader:
     intercept: float
     series_uid: str
     instance_uid: str
+    instance_number: int | None
     origin: SliceOrigin
     cautions: tuple[Caution, ...]
     details: dict[str, str]
@@ -99,8 +100,6 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> SliceHeader:
         cautions.append(IMPLANTED)
     if text(dataset, "LossyImageCompression", path) == "01":
         cautions.append(Caution("dicom-lossy", "the pixels are lossily compressed"))
-    # Read only to refuse a value that is not whole: the header is damaged or was edited by hand.
-    whole_number(dataset, "InstanceNumber", path)
     return SliceHeader(
         path=path,
         shape=(
@@ -116,6 +115,8 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> SliceHeader:
         intercept=intercept,
         series_uid=text(dataset, "SeriesInstanceUID", path),
         instance_uid=text(dataset, "SOPInstanceUID", path),
+        # A value that is not whole is refused: the header is damaged or was edited by hand.
+        instance_number=whole_number(dataset, "InstanceNumber", path),
         origin=origin_of(dataset, path),
         cautions=tuple(cautions),
         details=details_of(dataset, path),

@@ -104,6 +104,7 @@ def stack_slices(headers: Sequence[SliceHeader], place: Path) -> SliceStack:
         files=tuple(header.path for header in series),
         series_uid=first.series_uid,
         instance_uids=tuple(header.instance_uid for header in series),
+        instance_numbers=tuple(header.instance_number for header in series),
         positions=positions,
     )
     affine = canonical_affine(stored_affine_of(first, slice_step=step), grid)

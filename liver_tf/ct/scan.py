@@ -35,6 +35,7 @@ class SourceGrid:
       files: DICOM files in canonical order of the slices (DICOM only, else empty).
       series_uid, instance_uids: Of the series and of each of ``files`` (DICOM only, else empty).
         For matching and for DICOM objects that refer to the scan only; never written elsewhere.
+      instance_numbers: Of each of ``files``, by which viewers number them (DICOM only, else empty).
       positions: Centre of the first stored pixel of each of ``files``, LPS+ mm [slices, 3]
         (DICOM only; None if unknown).
     """
@@ -48,6 +49,7 @@ class SourceGrid:
     files: tuple[Path, ...] = ()
     series_uid: str = field(default="", repr=False)
     instance_uids: tuple[str, ...] = field(default=(), repr=False)
+    instance_numbers: tuple[int | None, ...] = field(default=(), repr=False)
     positions: np.ndarray | None = field(default=None, repr=False)
     placement: NiftiPlacement | None = field(default=None, repr=False)
 

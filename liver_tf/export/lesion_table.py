@@ -7,6 +7,7 @@ from typing import Any
 from liver_tf.export.lesion_thumbnail import around, marks_within, thumbnail
 from liver_tf.export.lesions_csv import Scalar, row_of
 from liver_tf.export.scan_findings import ScanFindings
+from liver_tf.export.scan_page_data import image_numbers
 from liver_tf.inference.lesion_properties import DetectedLesion
 from liver_tf.labels import INDETERMINATE
 from liver_tf.trained_on import UNVALIDATED
@@ -47,11 +48,12 @@ def lesion_table(
       swatches: Lines of the classes by name.
       tracking_uids: Of every lesion, or empty.
     """
+    images = image_numbers(findings.scan)
     tracked = [[("tracking UID", uid)] for uid in tracking_uids] or [[] for _ in shown]
     return [
         {
             "cells": _cells(lesion, swatches),
-            "more": [*_more(lesion), *uid],
+            "more": [*_more(lesion, images), *uid],
             **_thumbnail(findings, shown, place["slice"], place["places"]),
         }
         for lesion, place, uid in zip(findings.lesions, shown, tracked, strict=True)
@@ -106,9 +108,11 @@ def _size(value: float | None) -> dict[str, Any]:
     }
 
 
-def _more(lesion: DetectedLesion) -> list[tuple[str, str]]:
+def _more(lesion: DetectedLesion, images: Sequence[int] | None) -> list[tuple[str, str]]:
     """Names and values of all other fields that have a value."""
     row = row_of(lesion)
+    if images and lesion.diameter_slice is not None:
+        row["diameter_slice"] = f"{lesion.diameter_slice}, image {images[lesion.diameter_slice]}"
     if lesion.type == lesion.most_likely_type:
         del row["most_likely_type"]
     if len(lesion.type_probabilities) == 1:

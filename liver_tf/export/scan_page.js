@@ -193,8 +193,10 @@ function drawAxialPosition() {
 const significant = (value) => (value >= 10 ? value.toFixed(0) : String(Number(value.toPrecision(2))));
 
 function describe() {
-  const height = state.view === "axial" && data.z ? `, z ${data.z[index()].toFixed(1)} mm` : "";
-  byId("where").textContent = `${state.view === "axial" ? "" : `${state.view} `}slice ${index()} (0 to ${plane().count - 1})${height}`;
+  const axial = state.view === "axial";
+  const image = axial && data.images ? `, image ${data.images[index()]}` : "";
+  const height = axial && data.z ? `, z\u00a0${data.z[index()].toFixed(1)}\u00a0mm` : "";
+  byId("where").textContent = `${axial ? "" : `${state.view} `}slice ${index()} (0 to ${plane().count - 1})${image}${height}`;
   const [low, high] = state.window;
   byId("window").textContent = `W ${Math.round(high - low)} L ${Math.round((high + low) / 2)}`;
   lines.forEach((line, i) => {

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.lesion_table import headings_of, lesion_table
 from liver_tf.export.scan_findings import NO_LIVER, NO_LIVER_WARNING, ScanFindings
-from liver_tf.export.scan_page_data import FINE_HU, PICTURES, page_data
+from liver_tf.export.scan_page_data import FINE_HU, PICTURES, image_numbers, page_data
 
 _HERE = Path(__file__)
 SCRIPTS = ("scan_page_slices.js", "scan_page.js", "scan_page_events.js")
@@ -100,10 +100,12 @@ def scan_page(
 
 
 def _notes(findings: ScanFindings, made_by: AlgorithmIdentity) -> list[str]:
+    numbered = image_numbers(findings.scan) is not None
+    images = "; image: Instance Number, by which DICOM viewers number them" if numbered else ""
     notes = [
         "Axial view from the feet: R is the patient's right, A is anterior. Slices are numbered "
-        "from the feet, from 0. Outlines follow the edges of pixels; the outline of the liver "
-        "includes its lesions. HU at the pointer are means of 5 x 5 pixels.",
+        f"from the feet, from 0{images}. Outlines follow the edges of pixels; the outline of the "
+        "liver includes its lesions. HU at the pointer are means of 5 x 5 pixels.",
         f"{made_by.name} {made_by.version}, model {made_by.model or 'unknown'}.",
         "Images of patients are patient data even without a name: share this page only with people "
         "who may see the scan. For research; not a medical device.",

@@ -49,6 +49,7 @@ def page_data(findings: ScanFindings) -> dict[str, Any]:
         "mm": None if findings.pixel_mm is None else [float(mm) for mm in findings.pixel_mm],
         "slice_mm": _slice_mm(scan),
         "z": _heights(scan),
+        "images": image_numbers(scan),
         "first": first,
         "first_picture": fine[first],
         "trained_on": findings.trained_on.to_json(),
@@ -206,6 +207,12 @@ def _heights(scan: Scan) -> list[float] | None:
     slices, rows, columns = scan.hu.shape
     centres = [[index, (rows - 1) / 2, (columns - 1) / 2, 1] for index in range(slices)]
     return np.round(np.asarray(centres) @ scan.affine[2], 1).tolist()
+
+
+def image_numbers(scan: Scan) -> list[int] | None:
+    """The Instance Number of every slice, by which viewers number them; None unless they differ."""
+    numbers = [number for number in scan.source.instance_numbers if number is not None]
+    return numbers if len(set(numbers)) == len(scan.hu) else None
 
 
 def first_shown(labels: np.ndarray) -> int:

@@ -10,7 +10,6 @@ import numpy as np
 
 from liver_tf import atomic_files
 from liver_tf.counted import counted
-from liver_tf.ct.dicom_elements import read_dataset, whole_number
 from liver_tf.ct.nifti_writer import write_nifti_labels, zeros_like_file
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_derived import SourceSeries, has_highdicom
@@ -252,7 +251,7 @@ def _thumbnail(findings: ScanFindings) -> bytes:
 
 def _draw_overlays(folder: Path, findings: ScanFindings, most: int) -> list[dict[str, Any]]:
     """Draw overlays; returns what each shows: file, slice, InstanceNumber, numbers of lesions."""
-    labels, files = findings.labels, findings.scan.source.files
+    labels, numbers = findings.labels, findings.scan.source.instance_numbers
     places, whole = lesion_places(findings.components), (slice(0, None), slice(0, None))
     drawn: list[dict[str, Any]] = []
     chosen = overlay_slices(labels, most)
@@ -260,8 +259,9 @@ def _draw_overlays(folder: Path, findings: ScanFindings, most: int) -> list[dict
     if findings.trained_on.types_unvalidated:
         note += f"; types {UNVALIDATED}"
     for index in chosen:
-        number = _instance_number(files[index]) if files else None
-        title = f"slice {index} of {len(labels)}, numbered from the feet, from 0{note}"
+        number = numbers[index] if numbers else None
+        image = "" if number is None else f", image {number}"
+        title = f"slice {index} (0 to {len(labels) - 1} from the feet){image}{note}"
         hu, predicted = findings.scan.hu[index], labels[index]
         marks = marks_within(whole, places, index)
         panel = Panel(hu, None, predicted, findings.label_set, title, findings.pixel_mm, marks)
@@ -269,11 +269,6 @@ def _draw_overlays(folder: Path, findings: ScanFindings, most: int) -> list[dict
         draw_overlay(panel, folder / name)
         drawn.append({"file": name, "slice": index, "instance_number": number, "lesions": [*marks]})
     return drawn
-
-
-def _instance_number(path: Path) -> int | None:
-    header = read_dataset(path, pixels=False, only=["InstanceNumber"])
-    return whole_number(header, "InstanceNumber", path)
 
 
 def overlay_slices(labels: np.ndarray, most: int) -> list[int]:

@@ -14,19 +14,25 @@ LARGEST_MEAN_HU = 250.0
 
 def lesion_cautions(lesions: Sequence[DetectedLesion]) -> tuple[Caution, ...]:
     """``lesion-hu`` if the mean HU of a finding is that of fat, calcium or metal; else none."""
-    texts = []
-    for limit, tissue, found in (
-        (f"below {LEAST_MEAN_HU:g}", "fat", [x for x in lesions if x.mean_hu < LEAST_MEAN_HU]),
-        (
-            f"above {LARGEST_MEAN_HU:g}",
-            "calcium, metal or a contrast agent",
-            [x for x in lesions if x.mean_hu > LARGEST_MEAN_HU],
-        ),
-    ):
-        if found:
-            each = ", ".join(f"{x.number} ({x.mean_hu:.0f} HU)" for x in found)
-            word = "finding" if len(found) == 1 else "findings"
-            texts.append(f"mean {limit} HU, as {tissue} has, in {word} {each}")
-    if not texts:
+    dark = [lesion for lesion in lesions if lesion.mean_hu < LEAST_MEAN_HU]
+    bright = [lesion for lesion in lesions if lesion.mean_hu > LARGEST_MEAN_HU]
+    if not (dark or bright):
         return ()
-    return (Caution("lesion-hu", f"{'; '.join(texts)}: probably no liver lesion."),)
+    texts = [
+        f"{_named(found)} as {tissue}"
+        for found, tissue in (
+            (dark, "dark as fat"),
+            (bright, "bright as calcium, metal or a contrast agent"),
+        )
+        if found
+    ]
+    which = "it is a liver lesion" if len(dark) + len(bright) == 1 else "they are liver lesions"
+    return (Caution("lesion-hu", f"{'; '.join(texts)}: check whether {which}"),)
+
+
+def _named(lesions: Sequence[DetectedLesion]) -> str:
+    """``finding 2 (mean -29 HU) is``."""
+    each = [f"{lesion.number} (mean {lesion.mean_hu:.0f} HU)" for lesion in lesions]
+    if len(each) == 1:
+        return f"finding {each[0]} is"
+    return f"findings {', '.join(each[:-1])} and {each[-1]} are"

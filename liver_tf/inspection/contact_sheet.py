@@ -72,7 +72,8 @@ def _line(label: int, label_set: LabelSet) -> dict[str, Any]:
 
 def _caption(picture: CasePicture, slices: int) -> str:
     # Numbers of single slices count CSV rows, and may exceed the number of slices read.
-    parts = [f"slice {picture.index + 1}" + ("" if picture.diagnosis else f" of {slices}")]
+    last = "" if picture.diagnosis else f" (0 to {slices - 1})"
+    parts = [f"slice {picture.index}{last}"]
     parts += [part for part in (picture.diagnosis, picture.shows) if part]
     if math.isnan(picture.liver_hu.mean):
         parts.append("no liver outlined")

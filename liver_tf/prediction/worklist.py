@@ -46,6 +46,7 @@ def write_worklist(output: Path, inputs: Sequence[Mapping[str, Any]]) -> int:
             entries=entries,
             notices=_notices(entry["notice"] for entry in entries),
             done=listed,
+            unnamed=_kinds_without_path(entries),
         )
         atomic_files.write_text(output / INDEX, page)
     if is_ours(output / RESULTS, _OURS[RESULTS]):
@@ -62,6 +63,13 @@ def is_ours(path: Path, sign: bytes) -> bool:
         return True
     with open(path, "rb") as file:
         return sign in file.read(500)
+
+
+def _kinds_without_path(entries: Sequence[Mapping[str, Any]]) -> dict[str, bool]:
+    """Which kinds of names the page has to explain: those of entries without a path."""
+    names = [entry["named_by"] for entry in entries if not entry["path"]]
+    listed = [name.startswith("input_list") for name in names]
+    return {"flag": not all(listed), "list": any(listed)} if names else {}
 
 
 def _notices(notices: Iterable[str | None]) -> list[str]:

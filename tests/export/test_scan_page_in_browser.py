@@ -87,6 +87,68 @@ def test_wheel_keys_slider_and_table_move_through_the_slices(scan, labels, tmp_p
     assert recorded["done"] == "1"
 
 
+def with_images(scan, numbers):
+    source = dataclasses.replace(scan.source, instance_numbers=tuple(numbers))
+    return dataclasses.replace(scan, source=source)
+
+
+@needs_chromium
+@pytest.mark.parametrize(
+    ("numbers", "image"),
+    [
+        ((), ""),
+        ([50 - index for index in range(14)], ", image 40"),
+        ([1, *range(1, 14)], ""),  # ambiguous
+        ([None, *range(1, 14)], ""),
+    ],
+)
+def test_slices_have_the_numbers_of_the_files_and_of_the_series(
+    scan, labels, tmp_path, numbers, image
+):
+    """One number per slice in lesions.json, table and viewer; beside it the Instance Number."""
+    script = """
+      const body = document.body.dataset;
+      document.querySelectorAll("#lesions .show")[1].click(); await wait();
+      body.where = byId("where").textContent;
+      body.slices = document.querySelectorAll("#lesions tbody")[1].rows[0].cells[4].textContent;
+      body.folded = document.querySelectorAll("#lesions .more")[1].textContent;
+      body.notes = document.querySelector(".findings .note").textContent;
+      key("c"); await wait(); body.coronal = byId("where").textContent;
+    """
+    (lesion,) = lesions_of(labels, scan.hu, scan.spacing_mm, LESION_TYPES)[1:]
+    assert lesion.slices == (10, 10)
+    page = page_of(with_images(scan, numbers), labels)
+    recorded, console = browse(page, tmp_path, script)
+    assert console == []
+    assert recorded["slices"] == "10"
+    # Numbers from 0; z of slice 10, 3 mm apart from -300 on.
+    assert recorded["where"].replace("&nbsp;", " ") == f"slice 10 (0 to 13){image}, z -270.0 mm"
+    assert f"diameter in slice10{image}" in recorded["folded"].replace("\n", "")
+    assert ("Instance Number" in recorded["notes"]) == bool(image)
+    assert "image" not in recorded["coronal"]
+
+
+@needs_chromium
+@pytest.mark.parametrize(("width", "least"), [(360, 7), (390, 12), (1024, 12), (1440, 12)])
+def test_the_columns_of_the_table_stand_apart(scan, tmp_path, width, least):
+    """Volume and slices do not read as one number."""
+    script = """
+      const edges = [...document.querySelectorAll("#lesions tbody")].map((body) => {
+        const [volume, slices] = [3, 4].map((column) => {
+          const range = document.createRange();
+          range.selectNodeContents(body.rows[0].cells[column]);
+          return range.getBoundingClientRect();
+        });
+        return slices.left - volume.right;
+      });
+      document.body.dataset.gap = Math.min(...edges);
+    """
+    page = page_of(scan, make_usual_labels(), "scan-001", LESION_TYPES.with_indeterminate())
+    recorded, console = browse(page, tmp_path, script, size=(width, 844))
+    assert console == []
+    assert float(recorded["gap"]) >= least
+
+
 @needs_chromium
 def test_outlines_lie_on_the_edges_of_classes_and_can_be_switched_off(scan, labels, tmp_path):
     script = """

@@ -25,10 +25,21 @@ def test_usual_lesions_get_no_caution(means):
     assert lesion_cautions(lesions(*means)) == ()
 
 
-def test_fat_and_metal_are_named_with_their_findings():
-    (caution,) = lesion_cautions(lesions(-29.3, 60.0, 400.0, -11.0))
-    assert caution.code == "lesion-hu"
-    assert caution.text == (
-        "mean below -10 HU, as fat has, in findings 1 (-29 HU), 4 (-11 HU); mean above 250 HU, as "
-        "calcium, metal or a contrast agent has, in finding 3 (400 HU): probably no liver lesion."
-    )
+@pytest.mark.parametrize(
+    ("means", "text"),
+    [
+        (
+            (60.0, -29.3),
+            "finding 2 (mean -29 HU) is as dark as fat: check whether it is a liver lesion",
+        ),
+        (
+            (-29.3, 60.0, 400.0, -11.0, -40.0),
+            "findings 1 (mean -29 HU), 4 (mean -11 HU) and 5 (mean -40 HU) are as dark as fat; "
+            "finding 3 (mean 400 HU) is as bright as calcium, metal or a contrast agent: check "
+            "whether they are liver lesions",
+        ),
+    ],
+)
+def test_fat_and_metal_are_named_with_their_findings(means, text):
+    (caution,) = lesion_cautions(lesions(*means))
+    assert (caution.code, caution.text) == ("lesion-hu", text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 
@@ -33,6 +34,19 @@ def test_outlines_have_the_colours_of_the_label_set():
     # The patient's right on the left of the picture, front at the top.
     assert place["R"][0] < 0 < place["L"][0]
     assert place["A"][1] < 0 < place["P"][1]
+
+
+def test_slices_are_numbered_as_in_all_files():
+    """From 0: the middle one of three is slice 1."""
+    pictures = (picture_of(replace(body_slice(), index=1), "largest liver", LESION_TYPES),)
+    html = str(
+        contact_sheet([PicturedCase(0, CaseRow("c", slices=3), pictures)], LESION_TYPES).markup
+    )
+    assert "<figcaption>slice 1 (0 to 2), largest liver, liver " in html
+    assert 'aria-label="slice 1 with the outlines' in html
+    typed = tuple(replace(picture, diagnosis="cyst") for picture in pictures)
+    html = str(contact_sheet([PicturedCase(0, CaseRow("c", slices=3), typed)], LESION_TYPES).markup)
+    assert "<figcaption>slice 1, cyst, largest liver," in html
 
 
 def test_lines_of_32_classes_all_differ():

@@ -53,6 +53,10 @@ def test_a_worklist_of_two_commands(runs, tmp_path, command):
     assert re.search(r"<p>\d+ findings?: ", page)
     assert "<b>file-missing</b>" in page
     assert "CANARY" not in page
+    assert "input 7: the seventh scan of --input;" in page
+    assert "input_list" not in page
+    assert "The same command with --paths_in_table adds the paths." in page
+    assert 'Without results: <a href="#scan-002">scan-002</a></p>' in page
     for link in re.findall(r'(?:href|src)="(?!data:)(.*?)"', page):
         assert (output / link).is_file(), link
     lesions = rows_of(output / "results.csv")
@@ -68,6 +72,19 @@ def test_a_worklist_of_two_commands(runs, tmp_path, command):
     assert {row["status"] for row in inputs} == {"lesions-found"}
     assert not (output / "inputs-2.csv").exists()
     assert "<h1>3 scans, 3 with results</h1>" in (output / "index.html").read_text()
+
+
+def test_names_of_a_list_file_are_explained(tmp_path):
+    refusal = {"code": "file-missing", "expected": "a", "came": "b", "remedy": "C."}
+    rows = [
+        {"scan": f"scan-00{n}", "named_by": f"input_list line {n}", "status": "refused"} | refusal
+        for n in (1, 2)
+    ]
+    write_worklist(tmp_path, rows)
+    page = (tmp_path / "index.html").read_text()
+    assert "input_list line 7: line 7 of that file. The same command" in page
+    assert "input 7" not in page
+    assert "Without results:" not in page, "all are"
 
 
 def test_the_title_of_one_scan_is_singular(tmp_path):
@@ -108,6 +125,7 @@ def test_nothing_is_clipped(tmp_path, size):
       body.fit = [...new Set(pictures.map((one) => getComputedStyle(one).objectFit))].join(" ");
     """
     page = (output / "index.html").read_text()
+    assert "--paths_in_table" not in page, "every path is there"
     assert page.count('<p class="banner"') == 1, "one notice, although one scan has no types"
     recorded, console = browse(page, output, CLIPPED + script, size=size)
     assert console == []
