@@ -27,7 +27,7 @@ def lesion_cautions(lesions: Sequence[DetectedLesion]) -> tuple[Caution, ...]:
         if found
     ]
     which = "it is a liver lesion" if len(dark) + len(bright) == 1 else "they are liver lesions"
-    return (Caution("lesion-hu", f"{'; '.join(texts)}: check whether {which}"),)
+    return (Caution("lesion-hu", f"{'; '.join(texts)}: check whether {which}."),)
 
 
 def _named(lesions: Sequence[DetectedLesion]) -> str:

@@ -123,4 +123,4 @@ def test_tissue_maps_that_contradict_the_labels_are_refused(lits, tmp_path):
     key.write_text("a key for tests only, 32 characters")
     outcome = convert(source="lits", input=tmp_path, output=tmp_path / "set", site_key_file=key)
     assert outcome.refusals[0].code == "mask-tissues"
-    assert "slice 4" in outcome.refusals[0].text()
+    assert "slice 3 (from 0)" in outcome.refusals[0].text()
