@@ -7,6 +7,7 @@
         epochs: int = option(80, "Maximum number of epochs.", low=1)
 """
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -157,8 +158,9 @@ class Option:
     def _checked_number(self, value: Any) -> Any:
         whole = self.kind is int
         # absl does not convert the elements of a list.
-        if self.many and isinstance(value, str) and value.isdecimal():
-            value = self.kind(value)
+        if self.many and isinstance(value, str) and (not whole or value.isdecimal()):
+            with contextlib.suppress(ValueError):
+                value = self.kind(value)
         if isinstance(value, bool) or not hasattr(value, "__index__" if whole else "__float__"):
             expected = "a whole number" if whole else "a number"
             raise OptionError(self.name, f"expected {expected}, found {value!r}")

@@ -22,6 +22,7 @@ from liver_tf.export.pack_weights import half_precision, pack_weights
 from liver_tf.inference import postprocessing
 from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.model.description import load_description, load_network
+from liver_tf.model.liver_rule import LiverRule
 from liver_tf.model.weights_file import load_arrays
 from liver_tf.node.node_settings import ListenSettings
 from liver_tf.options import OptionError
@@ -149,6 +150,18 @@ def test_post_processing_is_packed_and_one_that_is_gone_is_removed(tmp_path):
     checksums.verify(tmp_path / "lesion")
 
 
+def test_the_rule_of_the_liver_network_is_packed(tmp_path):
+    run = save_run(tmp_path / "run", "liver")
+    settings = {"liver": run, "output": tmp_path, "liver_probability": 0.25}
+    pack_weights(PackSettings(**settings, liver_zooms=(0.85, 1.0)))
+    assert load_description(tmp_path / "liver").liver_rule == LiverRule(0.25, (0.85, 1.0))
+    card = (tmp_path / "liver/model_card.md").read_text()
+    assert "liver where its probability exceeds 0.25, mean over views of 0.85, 1 times" in card
+    checksums.verify(tmp_path / "liver")
+    with pytest.raises(OptionError, match="one of them 1 or more"):
+        PackSettings(**settings, liver_zooms=(0.85,))
+
+
 def test_the_card_states_command_commit_data_and_limits(packed):
     card = (packed / "typed/model_card.md").read_text()
     for text in (
@@ -238,6 +251,13 @@ def test_the_networks_that_are_shipped_are_sound_and_small():
         arrays = load_arrays(folder / "weights.npz", finite=True)
         assert sum(array.size for array in arrays.values()) > 1e5
     assert sum(path.stat().st_size for each in folders for path in each.iterdir()) < 12e6
+    settings = parse(PackSettings, ["--flagfile=flags/weights/pack.flags", "--liver=run"])
+    rule = load_description(bundled("liver")).liver_rule
+    assert rule == settings.liver_rule()
+    assert rule.text() in (bundled("liver") / "model_card.md").read_text()
+    for name in ("lesion", "typed"):
+        how = replace(postprocessing.NOTHING, **settings.postprocessing())
+        assert postprocessing.load(bundled(name)) == how
 
 
 def test_a_scan_is_predicted_in_an_empty_folder(

@@ -25,6 +25,7 @@ class Training(Options):
     runs: tuple[Path, ...] = option((), "Runs.", repeated=True)
     start: str = option("scratch", "Start.", choices=("scratch", "pretrained"))
     quick: bool = option(False, "Quick.")
+    zooms: tuple[float, ...] = option((1.0,), "Zooms.", above=0)
     schedule: Schedule = part(Schedule, epochs=3)
 
 
@@ -34,6 +35,7 @@ def test_values_are_converted():
     assert training.folds == (0, 2)
     assert training.runs == (Path("a"), Path("b"))
     assert Training(records="x", folds=[]).folds is None
+    assert Training(records="x", zooms=["0.85", "1"]).zooms == (0.85, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +56,8 @@ def test_values_are_converted():
         ({"runs": "a"}, "runs: expected a list, found 'a'"),
         ({"folds": ["one"]}, "folds: expected a whole number, found 'one'"),
         ({"folds": ["-1"]}, "folds: expected a whole number, found '-1'"),
+        ({"zooms": ["0.85", "wide"]}, "zooms: expected a number, found 'wide'"),
+        ({"zooms": ["nan"]}, "zooms: expected a finite number, found nan"),
         ({"colour": "red"}, "colour: Training has no such option"),
     ],
 )
@@ -99,7 +103,7 @@ def test_predict_and_listen_share_the_option_of_the_lesion_runs():
 def test_defaults_of_a_part_are_those_of_the_whole():
     found = {one.name: one for one in options_of(Training)}
     assert set(found) == {
-        *("records", "folds", "runs", "start", "quick", "epochs", "learning_rate"),
+        *("records", "folds", "runs", "start", "quick", "zooms", "epochs", "learning_rate"),
     }
     assert found["epochs"].default == 3
     assert found["records"].required

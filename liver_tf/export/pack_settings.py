@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from liver_tf.bundled_networks import FOLDER, LESION, LIVER, TYPED
+from liver_tf.model.liver_rule import WHOLE_SLICE, ZOOM_LIMITS, LiverRule
 from liver_tf.options import OptionError, Options, option
 
 
@@ -51,6 +52,19 @@ class PackSettings(Options):
         low=0,
         high=1,
     )
+    liver_probability: float = option(
+        WHOLE_SLICE.probability,
+        "Liver network: a pixel is liver if its probability exceeds this.",
+        above=0,
+        below=1,
+    )
+    liver_zooms: tuple[float, ...] = option(
+        WHOLE_SLICE.zooms,
+        "Liver network: views whose probabilities are averaged, as multiples of the square around "
+        "the whole slice.",
+        low=ZOOM_LIMITS[0],
+        high=ZOOM_LIMITS[1],
+    )
     notes: Path | None = option(
         None, "Markdown file to append to the model cards, e.g. further measures."
     )
@@ -64,12 +78,20 @@ class PackSettings(Options):
         super().__post_init__()
         if not self.runs():
             raise OptionError(None, "name at least one run with --liver, --lesion or --typed")
+        try:
+            self.liver_rule()
+        except ValueError as error:
+            raise OptionError("liver_zooms", str(error)) from None
 
     def postprocessing(self) -> dict[str, Any]:
         """Given values of the post-processing of lesion networks, by name."""
         names = ("least_area_mm2", "lesion_probability", "least_height", "rim_pixels")
         given = {name: getattr(self, name) for name in names}
         return {name: value for name, value in given.items() if value is not None}
+
+    def liver_rule(self) -> LiverRule:
+        """The rule of the liver network."""
+        return LiverRule(self.liver_probability, self.liver_zooms)
 
     def runs(self) -> dict[str, Path]:
         """The given runs by name of their network."""

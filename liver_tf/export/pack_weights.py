@@ -94,8 +94,12 @@ def _pack(
     output = settings.output / name
     arrays = half_precision(load_arrays(run / run_files.WEIGHTS, finite=True), run)
     how = postprocessing.load(run)
-    if name != LIVER:
+    if name == LIVER:
+        description = replace(description, liver_rule=settings.liver_rule())
+        decision = description.liver_rule.text()
+    else:
         how = replace(how, **settings.postprocessing())
+        decision = how.text()
     with held_alone(output):
         # Until the list is written again, every file that differs is refused.
         save_arrays(output / run_files.WEIGHTS, arrays, compressed=True)
@@ -107,7 +111,7 @@ def _pack(
             postprocessing.save(output, how, {})
             names.append(run_files.POSTPROCESSING)
         (output / checksums.SUMS).unlink(missing_ok=True)
-        atomic_files.write_text(output / CARD, _card(name, run, description, how.text(), facts))
+        atomic_files.write_text(output / CARD, _card(name, run, description, decision, facts))
         checksums.write_sums(output, names)
     return output
 
@@ -129,7 +133,9 @@ def half_precision(arrays: dict[str, np.ndarray], run: Path) -> dict[str, np.nda
     return halves
 
 
-def _card(name: str, run: Path, description: Description, how: str, facts: dict[str, Any]) -> str:
+def _card(
+    name: str, run: Path, description: Description, decision: str, facts: dict[str, Any]
+) -> str:
     identity = run_files.read_identity(run)
     cycles = read_cycles(run)
     epoch = cycles[-1].best_epoch - 1 if cycles else 0
@@ -146,7 +152,7 @@ def _card(name: str, run: Path, description: Description, how: str, facts: dict[
         trained_on=asdict(description.trained_on),
         ranges=description.trained_on.ranges and description.trained_on.ranges.text(),
         unvalidated=description.trained_on.types_unvalidated,
-        postprocessing=how,
+        decision=decision,
         split={part: len(cases) for part, cases in identity["split"].items()},
         dice={
             key.removeprefix("val_dice_"): value

@@ -32,6 +32,7 @@ from liver_tf.inference.small_lesions import (
 from liver_tf.inference.trained_network import TrainedNetwork
 from liver_tf.labels import LIVER, LabelSet
 from liver_tf.model.description import precision_for
+from liver_tf.model.liver_rule import WHOLE_SLICE
 from liver_tf.model.precision import precision_of
 from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.records.record_schema import Box
@@ -170,6 +171,7 @@ class Cascade:
             "lesion_networks": len(self.lesion_networks),
             # Absent without one, as in results of earlier versions.
             **({"outline_networks": 1} if self.outline else {}),
+            **({} if self.liver.rule == WHOLE_SLICE else {"liver_rule": asdict(self.liver.rule)}),
             "flips": self.lesion_network.flips,
             "precision": precision_of(self.lesion_network.model),
             "in_liver_only": self.in_liver_only,
@@ -292,7 +294,7 @@ class Cascade:
         """
         size = tf.shape(hu)[1:3]
         of_liver = self.liver.probability_on_grid(hu)
-        grids = largest_components_2d(of_liver > 0.5)
+        grids = largest_components_2d(self.liver.decide(of_liver))
         liver = self.liver.to_slices(grids, size)
         boxes, found = square_boxes(liver, spacing_mm, self.rule)
         origin, window = windows_of(boxes, size)

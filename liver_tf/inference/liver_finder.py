@@ -25,7 +25,7 @@ class LiverFinder:
             raise ValueError(
                 f"expected a liver network, found a {network.description.kind} network"
             )
-        self.network = network
+        self.network, self.rule = network, network.description.liver_rule
         self._mask = SliceGraph(self.mask_on_grid)
         self._to_slices = SliceGraph(self.to_slices, tf.TensorSpec([2], tf.int32), dtypes=(bool,))
 
@@ -64,14 +64,37 @@ class LiverFinder:
         return masks
 
     def mask_on_grid(self, hu: tf.Tensor) -> tf.Tensor:
-        """HU [batch, rows, columns] to bool [batch, s, s]: liver with a probability above 0.5."""
-        return self.probability_on_grid(hu) > 0.5
+        """HU [batch, rows, columns] to bool [batch, s, s]: liver by the rule of the network."""
+        return self.decide(self.probability_on_grid(hu))
+
+    def decide(self, probability: tf.Tensor) -> tf.Tensor:
+        """Probability of liver to bool."""
+        return probability > self.rule.probability
 
     def probability_on_grid(self, hu: tf.Tensor) -> tf.Tensor:
-        """HU [batch, rows, columns] to the probability of liver, float32 [batch, s, s]."""
+        """HU [batch, rows, columns] to the probability of liver, float32 [batch, s, s].
+
+        The mean over the views of the rule.
+        """
         box = _whole_slices(tf.shape(hu)[0], tf.shape(hu)[1:3])
         hu = tf.cast(hu, tf.float32)
-        return self.network.probabilities_on_grid(hu, box)[..., LIVER]
+        views = [self._view(hu, box, zoom) for zoom in self.rule.zooms]
+        if self.rule.zooms == (1.0,):
+            return views[0][0]
+        return tf.add_n([p for p, _ in views]) / tf.add_n([covered for _, covered in views])
+
+    def _view(self, hu: tf.Tensor, box: tf.Tensor, zoom: float) -> tuple[tf.Tensor, tf.Tensor]:
+        """Probability in a view, on the grid of the whole slice, and 1 where the view has it."""
+        first, side = box[:, :2], box[:, 2:]
+        view = tf.concat([first + side * (1 - zoom) / 2, side * zoom], axis=1)
+        found = self.network.probabilities_on_grid(hu, view)[..., LIVER]
+        if zoom == 1:
+            return found, tf.ones_like(found)
+        s = self.network.description.architecture.image_size
+        place = tf.constant([[s * (1 - zoom) / 2, s * (1 - zoom) / 2, s * zoom]])
+        maps = tf.stack([found, tf.ones_like(found)], axis=-1)
+        on_whole = resample.put_back(maps, tf.tile(place, [tf.shape(hu)[0], 1]), s, s)
+        return on_whole[..., 0], on_whole[..., 1]
 
     def to_slices(self, grids: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
         """As ``on_slices``, for a batch as a graph."""

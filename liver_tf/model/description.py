@@ -14,6 +14,7 @@ from liver_tf.labels import LabelSet
 from liver_tf.model import unet
 from liver_tf.model.architecture import Architecture
 from liver_tf.model.blocks import LEVELS
+from liver_tf.model.liver_rule import WHOLE_SLICE, LiverRule
 from liver_tf.model.precision import Precision, choose_precision
 from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.model.weights_file import load_weights
@@ -41,6 +42,7 @@ class Description:
       roi: How the training ROIs of a lesion network were cropped; None for a liver network.
       class_weights: Of the training loss, one per class; None if unknown.
       trained_on: Phantoms or patients; None if unknown.
+      liver_rule: How answers of a liver network become an outline.
     """
 
     kind: str
@@ -53,6 +55,7 @@ class Description:
     roi: dict | None = None
     class_weights: tuple[float, ...] | None = None
     trained_on: TrainedOn | None = None
+    liver_rule: LiverRule = WHOLE_SLICE
 
     def __post_init__(self) -> None:
         if self.architecture.image_size > LARGEST_SIDE:
@@ -110,6 +113,8 @@ def load_description(folder: Path) -> Description:
         value["class_weights"] = _class_weights(value, folder)
         if value.get("trained_on") is not None:  # earlier versions did not store it
             value["trained_on"] = TrainedOn.from_json(value["trained_on"])
+        if "liver_rule" in value:  # likewise
+            value["liver_rule"] = LiverRule(**value["liver_rule"])
         return Description(**value)
     except (ValueError, KeyError, TypeError) as error:
         raise Refusal(

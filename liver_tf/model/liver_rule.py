@@ -1,0 +1,46 @@
+"""How the answers of a liver network become an outline (``liver_rule`` in ``model.json``)."""
+
+import math
+from dataclasses import dataclass
+
+#: The largest enlargement and reduction of the view.
+ZOOM_LIMITS = (0.5, 2.0)
+MOST_VIEWS = 9
+
+
+@dataclass(frozen=True)
+class LiverRule:
+    """By default a pixel is liver if its probability in the view of the whole slice exceeds 0.5.
+
+    A network that learned from phantoms finds too little of the liver of a patient: a lower
+    threshold and several views (test-time augmentation) return some of it.
+
+    Attributes:
+      probability: A pixel is liver if the mean probability over the views exceeds this.
+      zooms: The views: squares with the centre of the slice, as multiples of the square around the
+        whole slice. A pixel outside a view counts in the others.
+    """
+
+    probability: float = 0.5
+    zooms: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "zooms", tuple(self.zooms))
+        if not 0 < self.probability < 1:  # NaN fails too
+            raise ValueError(f"probability: expected above 0 and below 1, found {self.probability}")
+        low, high = ZOOM_LIMITS
+        valid = all(math.isfinite(zoom) and low <= zoom <= high for zoom in self.zooms)
+        if not (valid and 1 <= len(self.zooms) <= MOST_VIEWS and max(self.zooms) >= 1):
+            raise ValueError(
+                f"zooms: expected 1 to {MOST_VIEWS} numbers from {low:g} to {high:g}, one of them "
+                f"1 or more, found {self.zooms}"
+            )
+
+    def text(self) -> str:
+        """The rule in words."""
+        views = ", ".join(f"{zoom:g}" for zoom in self.zooms)
+        mean = f", mean over views of {views} times the slice" if self.zooms != (1.0,) else ""
+        return f"liver where its probability exceeds {self.probability:g}{mean}"
+
+
+WHOLE_SLICE = LiverRule()
