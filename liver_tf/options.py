@@ -317,3 +317,9 @@ def _kind_of(hint: Any) -> tuple[type, bool, bool]:
         (hint,) = (kind for kind in typing.get_args(hint) if kind is not type(None))
     many = typing.get_origin(hint) is tuple
     return typing.get_args(hint)[0] if many else hint, many, optional
+
+
+def missing_input(name: str, path: Path, *files: str) -> list[str]:
+    """The flag with its value unless the path exists, or all files in the folder."""
+    exists = all((path / file).exists() for file in files or ("",))
+    return [] if exists else [f"--{name}={path}"]

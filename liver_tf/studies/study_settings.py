@@ -13,12 +13,10 @@ from liver_tf.default_paths import (
     STUDY,
     WHOLE_RECORDS,
 )
-from liver_tf.options import Options, option, part
-from liver_tf.records.manifest import MANIFEST_NAME
+from liver_tf.options import Options, missing_input, option, part
 from liver_tf.run_files import DESCRIPTION, INNER, VALIDATIONS, WEIGHTS
 from liver_tf.statistics.resample_count import SAMPLES
 from liver_tf.studies.grid import PROTOCOLS
-from liver_tf.training.training_settings import missing_input
 
 LOCAL, RAY = ENGINES = ("local", "ray")
 
@@ -120,6 +118,8 @@ class ReproduceSettings(Options):
 
     def missing_inputs(self) -> list[str]:
         """The flags of inputs that do not exist, with their values."""
+        from liver_tf.records.manifest import MANIFEST_NAME
+
         network = (DESCRIPTION, WEIGHTS)
         return [
             *missing_input("roi_records", self.roi_records, MANIFEST_NAME),

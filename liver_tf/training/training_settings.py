@@ -10,7 +10,7 @@ from liver_tf.bundled_networks import LESION
 from liver_tf.default_paths import FINETUNE_RUNS, FOLDS, FOLDS_FILE, LESION_RUN, ROI_RECORDS
 from liver_tf.model.architecture import Architecture
 from liver_tf.model.precision_settings import FLOAT16, FLOAT32, PRECISIONS, precision_option
-from liver_tf.options import REQUIRED, OptionError, Options, option, part
+from liver_tf.options import REQUIRED, OptionError, Options, missing_input, option, part
 from liver_tf.pipeline.augmentation.ranges import Augmentation
 from liver_tf.pipeline.sampling import BalancedSampling
 from liver_tf.run_files import (
@@ -286,9 +286,3 @@ class FinetuneSettings(TrainingSettings):
         if self.folds_file is not None:
             place = fold_name(self.fold, on_test=self.validation == TEST_FOLD)
         return run_folder(self.runs, place, self.seed, self.protocol)
-
-
-def missing_input(name: str, path: Path, *files: str) -> list[str]:
-    """The flag with its value unless the path exists, or all files in the folder."""
-    exists = all((path / file).exists() for file in files or ("",))
-    return [] if exists else [f"--{name}={path}"]
