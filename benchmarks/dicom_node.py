@@ -3,17 +3,18 @@
     python -m benchmarks.dicom_node --series=20 --slices=100 --rows=512
     python -m benchmarks.dicom_node --series=50 --slices=20 --rows=256
 
-``storescu`` of DCMTK sends series of a phantom patient, each in an association of its own, to a
-node with the networks in the package, which asks the archive for the number of objects
-(``--find``) and sends its results back to it. ``predict`` alone is the same prediction without the
-node, of three of the series, in the same process. Memory is the resident size of this process,
-which includes the archive, after each series; its growth is from the mean of the second fifth of
-the series to that of the last fifth, because the first ones compile the graphs.
+``storescu`` of DCMTK sends series of a phantom patient, each in an association of its own, to the
+command ``listen`` with the networks in the package, which asks the archive for the number of
+objects (``--find``) and sends its results back to it. The first series, which compiles the graphs,
+is sent before and not counted. ``predict`` alone is the same prediction in this process, of three
+of the series before and three after the node's, because other work on the machine changes its
+speed. Memory is the resident size of the node after each series; its growth is from the mean of the
+second fifth of the series to that of the last fifth.
 """
 
+import resource
 import subprocess
 import tempfile
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,15 +26,15 @@ from pynetdicom.events import Event
 
 from liver_tf.bundled_networks import LESION, LIVER, bundled
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
+from liver_tf.inference.cascade import Cascade
+from liver_tf.inference.cascade_settings import ModelSettings
 from liver_tf.node.dicom_peers import require_packages
-from liver_tf.node.node_settings import ListenSettings
-from liver_tf.node.service import Node
-from liver_tf.node.spool import DONE, FAILED
 from liver_tf.phantom.cohort import volume_study
 from liver_tf.phantom.random_streams import stream
 from liver_tf.prediction.one_scan import predict_scan
 from liver_tf.prediction.prediction_settings import ResultSettings
 from tests.builders.dicom_node import ARCHIVE, NODE, Archive, write_series
+from tests.builders.killed_node import ListenProcess
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("series", 5, "Number of series.", lower_bound=1)
@@ -59,57 +60,40 @@ def main(_: list[str]) -> None:
     hu, spacing_mm = phantom_scan(FLAGS.slices, FLAGS.rows)
     with tempfile.TemporaryDirectory() as name, Counting().running() as archive:
         folder = Path(name)
-        series = [
+        first, *series = [
             write_series(folder / f"series{number}", number, hu=hu, spacing_mm=spacing_mm)
-            for number in range(FLAGS.series)
+            for number in range(FLAGS.series + 1)
         ]
-        settings = ListenSettings.of(
-            port=0,
-            spool=folder / "spool",
-            ae_title=NODE,
-            send_to=[archive.name],
-            find=archive.name,
-            complete_after=2,
-            min_free_gb=0,
-            max_associations=FLAGS.series + 1,
-        )
         archive.listed = FLAGS.slices
+        settings = ModelSettings.of()
         cascade = settings.load(settings.model)
-        made_by = AlgorithmIdentity.of_runs((bundled(LIVER), bundled(LESION)))
-        alone, alone_cpu = [], []
-        for number in range(min(ALONE, FLAGS.series) + 1):
-            started, cpu = time.monotonic(), time.process_time()
-            paths = series[max(0, number - 1)]  # the first one compiles the graphs
-            results = folder / f"alone{number}"
-            predict_scan(cascade, paths[0].parent, results, ResultSettings(), made_by)
-            alone.append(time.monotonic() - started)
-            alone_cpu.append(time.process_time() - cpu)
-        seconds, cpu_seconds = float(np.mean(alone[1:])), float(np.mean(alone_cpu[1:]))
-        node, stop = Node(settings, cascade, made_by), threading.Event()
-        thread = threading.Thread(target=node.run, args=(stop,))
-        cpu = time.process_time()
-        thread.start()
+        predict_alone(cascade, [first], folder)  # compiles the graphs
+        alone = predict_alone(cascade, series[:ALONE], folder)
+        flag = {"find": archive.name, "complete_after": 2, "max_associations": FLAGS.series + 1}
+        node = ListenProcess(folder, archive.name, "trainers.listen", **flag)
+        node.start()
         try:
-            total, sizes = run(node, series)
+            node.wait_until_it_listens()
+            send_all(node, [first])
+            seconds, cpu_seconds, sender_seconds, sizes = send_all(node, series)
         finally:
-            stop.set()
-            thread.join()
-        node_cpu = (time.process_time() - cpu) / FLAGS.series
-        answered = len(set(archive.received))
-        failed = node.spool.counts()[FAILED]
+            node.stop()
+        alone += predict_alone(cascade, series[-ALONE:], folder)
+        answered = len(set(archive.received)) - 1
+        failed = len(list((folder / "spool" / "failed").iterdir()))
+    wall, cpu = np.mean(alone, axis=0)
     print(f"{FLAGS.series} series of {FLAGS.slices} slices of {FLAGS.rows} x {FLAGS.rows}")
     print(f"answered: {answered}, failed: {failed}")
-    print(f"predict alone: {seconds:.2f} s a series")
-    print(f"node, from the first object to the last result: {total / FLAGS.series:.2f} s a series")
-    print(f"ratio: {total / FLAGS.series / seconds:.2f}")
+    print(f"predict alone: {wall:.2f} s a series, processor time {cpu:.2f} s")
     print(
-        f"processor time: {cpu_seconds:.2f} s alone, "
-        f"{node_cpu:.2f} s with node, sender and archive in one process"
+        f"node, from the first object to the last result: {seconds:.2f} s a series, processor time "
+        f"{cpu_seconds:.2f} s, and {sender_seconds:.2f} s of the senders"
     )
+    print(f"ratio: {seconds / wall:.2f}, of processor time {cpu_seconds / cpu:.2f}")
     fifth = max(1, len(sizes) // 5)
-    first, last = np.mean(sizes[fifth : 2 * fifth]), np.mean(sizes[-fifth:])
-    growth = 100 * (last / first - 1)
-    print(f"memory: {first / 2**20:.0f} MiB, then {last / 2**20:.0f} MiB ({growth:+.1f} %)")
+    early, last = np.mean(sizes[fifth : 2 * fifth]), np.mean(sizes[-fifth:])
+    growth = 100 * (last / early - 1)
+    print(f"memory: {early / 2**20:.0f} MiB, then {last / 2**20:.0f} MiB ({growth:+.1f} %)")
 
 
 def phantom_scan(slices: int, rows: int) -> tuple[np.ndarray, tuple[float, float, float]]:
@@ -124,30 +108,58 @@ def phantom_scan(slices: int, rows: int) -> tuple[np.ndarray, tuple[float, float
     return np.stack(hu), (float(heights_mm[1] - heights_mm[0]), pixel_mm, pixel_mm)
 
 
-def finished(node: Node) -> set[str]:
-    """The series that are done or failed."""
-    return {job.series for state in (DONE, FAILED) for job in node.spool.jobs(state)}
+def predict_alone(
+    cascade: Cascade, series: list[list[Path]], folder: Path
+) -> list[tuple[float, float]]:
+    """Wall-clock and processor seconds of each prediction."""
+    made_by = AlgorithmIdentity.of_runs((bundled(LIVER), bundled(LESION)))
+    measured = []
+    for paths in series:
+        started, cpu = time.monotonic(), time.process_time()
+        with tempfile.TemporaryDirectory(dir=folder) as name:
+            results = Path(name) / "results"
+            predict_scan(cascade, paths[0].parent, results, ResultSettings(), made_by)
+            measured.append((time.monotonic() - started, time.process_time() - cpu))
+    return measured
 
 
-def run(node: Node, series: list[list[Path]]) -> tuple[float, list[int]]:
-    """Send the series; returns seconds until all are done, and memory after each."""
-    node_process, sizes = psutil.Process(), list[int]()
-    started = time.monotonic()
-    command = ["storescu", "-aet", ARCHIVE, "-aec", NODE, "+sd", "127.0.0.1"]
-    port = str(node.receiver.port)
+def send_all(
+    node: ListenProcess, series: list[list[Path]]
+) -> tuple[float, float, float, list[int]]:
+    """Send the series; returns seconds of each until all are done, and memory after each.
+
+    The seconds are wall-clock time, and processor time of the node and of the senders.
+    """
+    process, sizes = psutil.Process(node.process.pid), list[int]()
+    before, started, cpu = finished(node), time.monotonic(), sum(process.cpu_times()[:2])
+    senders_cpu = children_seconds()
+    command = ["storescu", "-aet", ARCHIVE, "-aec", NODE, "+sd", "127.0.0.1", str(node.port)]
     with ThreadPoolExecutor(FLAGS.at_once or len(series)) as pool:
         senders = [
-            pool.submit(subprocess.run, [*command, port, str(paths[0].parent)], check=True)
+            pool.submit(subprocess.run, [*command, str(paths[0].parent)], check=True)
             for paths in series
         ]
-        while len(done := finished(node)) < len(series):
-            if len(done) > len(sizes):
-                sizes.append(node_process.memory_info().rss)
+        while (done := finished(node) - before) < len(series):
+            if done > len(sizes):
+                sizes.append(process.memory_info().rss)
             time.sleep(0.1)
+    seconds = time.monotonic() - started
     for sender in senders:
         sender.result()
-    sizes.append(node_process.memory_info().rss)
-    return time.monotonic() - started, sizes
+    sizes.append(process.memory_info().rss)
+    parts = seconds, sum(process.cpu_times()[:2]) - cpu, children_seconds() - senders_cpu
+    return *(part / len(series) for part in parts), sizes
+
+
+def finished(node: ListenProcess) -> int:
+    """Number of series that are done or failed."""
+    return sum(len(list((node.folder / "spool" / state).iterdir())) for state in ("done", "failed"))
+
+
+def children_seconds() -> float:
+    """Processor time of the processes that this one has waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 if __name__ == "__main__":

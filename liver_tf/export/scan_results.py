@@ -83,6 +83,7 @@ def write_results(
     sr: bool = True,
     segments: str = CLASS,
     replaces: Sequence[Path] = (),
+    for_archive: bool = False,
     facts: Mapping[str, Any] | None = None,
 ) -> ScanResults:
     """Write the results of a scan into a new folder, atomically.
@@ -96,6 +97,7 @@ def write_results(
       sr: Write a DICOM SR of a DICOM scan, if highdicom is installed.
       segments: Segments of the DICOM SEG, ``class`` or ``lesion``.
       replaces: Reports of a part of the scan, see ``write_dicom_sr``.
+      for_archive: Leave out what an archive does not take: NIfTI, table, thumbnail, scan page.
       facts: Further entries of ``lesions.json``, such as the settings of the cascade.
 
     Raises:
@@ -110,7 +112,7 @@ def write_results(
         float(mm) if math.isfinite(mm) else None for mm in findings.scan.spacing_mm
     ]
     with atomic_files.atomic_folder(folder) as partial:
-        missing = _write_labels(partial, findings)
+        missing = {} if for_archive else _write_labels(partial, findings)
         tracking_uids: tuple[str, ...] = ()
         unwritten: tuple[Caution, ...] = ()
         if findings.scan.source.kind != "nifti":
@@ -123,11 +125,12 @@ def write_results(
                 rows = [row | {TRACKING: uid} for row, uid in zip(rows, tracking_uids, strict=True)]
         cautions = (*findings.scan.cautions, *findings.cautions, *unwritten)
         drawn = _draw_overlays(partial, findings, pictures)
-        write_lesions_csv(partial / CSV, rows, folder.name, findings.status)
-        (partial / THUMBNAIL).write_bytes(_thumbnail(findings))
-        atomic_files.write_text(
-            partial / PAGE, scan_page(folder.name, findings, made_by, tracking_uids)
-        )
+        if not for_archive:
+            write_lesions_csv(partial / CSV, rows, folder.name, findings.status)
+            (partial / THUMBNAIL).write_bytes(_thumbnail(findings))
+            atomic_files.write_text(
+                partial / PAGE, scan_page(folder.name, findings, made_by, tracking_uids)
+            )
         atomic_files.write_json(
             partial / JSON,
             {

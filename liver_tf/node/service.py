@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import shutil
 import threading
@@ -191,14 +192,18 @@ class Node:
         """Write the results and the overview; returns what ``status.json`` states of them."""
         arguments = (self._cascade, job.objects, job.results, self._results, self._made_by)
         earlier = self.spool.predicted_before(job)
-        reports = [each.results / SR for each in earlier if (each.results / SR).exists()]
+        options: dict[str, Any] = {
+            "replaces": [each.results / SR for each in earlier if (each.results / SR).exists()],
+            # Without a destination, the spool is where results are read.
+            "for_archive": bool(self._settings.send_to),
+        }
         try:
-            results = predict_scan(*arguments, replaces=reports)
+            results = predict_scan(*arguments, **options)
         except Refusal as refusal:
             if refusal.code != "output-exists":
                 raise
             shutil.rmtree(job.results)  # of other networks, before this node was started
-            results = predict_scan(*arguments, replaces=reports)
+            results = predict_scan(*arguments, **options)
         slice_file = min(job.objects.iterdir())
         write_overview(
             *(job.overview, job.results, slice_file, self._made_by), replaces=bool(earlier)
@@ -301,6 +306,10 @@ def listen(
                 found=error.strerror or type(error).__name__,
                 remedy="Check --host, --port and --http_port.",
             ) from None
+        # pynetdicom collects garbage every 60 steps of its server. Half a million objects of
+        # packages need not be searched each time, while nothing else can run.
+        gc.collect()
+        gc.freeze()
         LOG.info("%s listens on %s:%d", settings.ae_title, settings.host, node.receiver.port)
         ready(node)
         try:

@@ -44,10 +44,12 @@ def predict_scan(
     made_by: AlgorithmIdentity | None = None,
     reading: ReadingSettings = AS_USUAL,
     replaces: Sequence[Path] = (),
+    *,
+    for_archive: bool = False,
 ) -> ScanResults:
     """Predict the lesions of a scan and write the results into a new folder, atomically.
 
-    ``replaces`` are reports of a part of the scan, see ``write_dicom_sr``.
+    For ``replaces`` and ``for_archive`` see ``write_results``.
     With ``settings.skip_done``, finished results are kept; see ``finished_scans``.
 
     Raises:
@@ -57,7 +59,9 @@ def predict_scan(
     if not settings.skip_done:
         refuse_existing(folder)
     scan = read_scan(path, reading)
-    return predict_open_scan(cascade, scan, folder, settings, made_by, replaces)
+    return predict_open_scan(
+        cascade, scan, folder, settings, made_by, replaces, for_archive=for_archive
+    )
 
 
 def predict_open_scan(
@@ -67,6 +71,8 @@ def predict_open_scan(
     settings: ResultSettings,
     made_by: AlgorithmIdentity | None = None,
     replaces: Sequence[Path] = (),
+    *,
+    for_archive: bool = False,
 ) -> ScanResults:
     """As ``predict_scan``, for a scan that has been read."""
     made_by = made_by or AlgorithmIdentity()
@@ -109,6 +115,7 @@ def predict_open_scan(
         sr=settings.sr,
         segments=settings.segments,
         replaces=replaces,
+        for_archive=for_archive,
         facts={SCAN_HASH: scan_hash(scan), "method": method, "layout": layout},
     )
 
