@@ -33,6 +33,8 @@ _MAY_BE_EMPTY = (
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
     *("AccessionNumber", "StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName"),
 )
+#: In the series description of results that replace those of a part of the series: viewers show it.
+REPLACES = "; replaces earlier"
 #: Namespace of the UIDs, which are derived from names (RFC 4122, version 5; PS3.5 B.2).
 _NAMESPACE = uuid.UUID("6f3c1d0e-5b0b-5f52-9a3e-6d2f0c7b9a41")
 

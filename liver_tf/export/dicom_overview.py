@@ -14,6 +14,7 @@ from liver_tf.bounded_files import read_json
 from liver_tf.ct.dicom_elements import quiet_pydicom, read_dataset, text
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_derived import (
+    REPLACES,
     copy_patient_and_study,
     require_highdicom,
     save,
@@ -25,7 +26,7 @@ from liver_tf.export.valid_dicom_elements import is_valid_uid
 
 SERIES_NUMBER = 902
 SERIES_DESCRIPTION = "Liver lesions, overview, for research"
-REPLACES = "Replaces earlier results, of a part of the same series."
+REPLACES_NOTE = "Replaces earlier results, of a part of the same series."
 NOTE = "Found by a network, not verified. For research; not a medical device."
 
 _COLUMNS, _TILE, _TEXT_SIZE, _MARGIN = 2, 700, 22, 20
@@ -57,7 +58,7 @@ def write_overview(
     """
     require_highdicom(source)
     contents = read_json(results / JSON)
-    notes = [NOTE, *([REPLACES] if replaces else [])]
+    notes = [NOTE, *([REPLACES_NOTE] if replaces else [])]
     pixels = np.asarray(_picture(contents, results, notes))
     with quiet_pydicom():
         try:
@@ -95,7 +96,7 @@ def _capture(
         sop_instance_uid=uid_of(identity, "overview"),
         instance_number=1,
         **made_by.equipment,
-        series_description=SERIES_DESCRIPTION,
+        series_description=SERIES_DESCRIPTION + (REPLACES if notes[1:] else ""),
     )
     capture.BodyPartExamined = "ABDOMEN"
     capture.BurnedInAnnotation = "NO"

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pydicom
 
-from liver_tf.ct.dicom_elements import quiet_pydicom
+from liver_tf.ct.dicom_elements import quiet_pydicom, read_dataset
 from liver_tf.ct.orientation import from_canonical
 from liver_tf.ct.scan import Scan, require_geometry
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_derived import (
+    REPLACES,
     SourceSeries,
     name_private_scheme,
     require_highdicom,
@@ -69,6 +72,7 @@ def write_dicom_seg(
     lesions: TrackedLesions | None = None,
     segments: str = CLASS,
     source: SourceSeries | None = None,
+    replaces: Sequence[Path] = (),
 ) -> WrittenSeg:
     """Write the label map of a DICOM scan as DICOM SEG, atomically.
 
@@ -85,6 +89,7 @@ def write_dicom_seg(
         identifiers.
       segments: ``class`` or ``lesion``; the latter requires ``lesions``.
       source: The slices of the scan, if they have been read.
+      replaces: Earlier SEGs, of a part of the scan. They become related series (PS3.3 C.7.3.1).
 
     Raises:
       ValueError: ``labels`` has the wrong shape, dtype or values, or the scan is not DICOM, or
@@ -115,9 +120,14 @@ def write_dicom_seg(
     with quiet_pydicom():
         described = descriptions(planned, label_set, made_by)
         source = source or SourceSeries(scan)
+        earlier = [read_dataset(each, pixels=False) for each in replaces]
+        identity += "".join(f" {each.SOPInstanceUID}" for each in earlier)
         seg, not_copied = _segmentation(numbers, source, described, made_by, identity)
         if any(codes_of(name).type.scheme == PRIVATE_SCHEME for name in label_set.classes[1:]):
             name_private_scheme(seg)
+        if earlier:
+            seg.SeriesDescription = SERIES_DESCRIPTION + REPLACES
+            seg.RelatedSeriesSequence = [_related(each) for each in earlier]
         if types_unvalidated:
             for item in seg.SegmentSequence:
                 if item.SegmentNumber > LIVER:
@@ -169,6 +179,15 @@ def _segmentation(
     for item in (*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence):
         item.DimensionOrganizationUID = uid_of(identity, "dimensions")
     return seg, not_copied
+
+
+def _related(seg: pydicom.Dataset) -> pydicom.Dataset:
+    """Reference to the series of a SEG. There is no code for the purpose, which may be empty."""
+    reference = pydicom.Dataset()
+    reference.StudyInstanceUID = seg.StudyInstanceUID
+    reference.SeriesInstanceUID = seg.SeriesInstanceUID
+    reference.PurposeOfReferenceCodeSequence = []
+    return reference
 
 
 def _identity(

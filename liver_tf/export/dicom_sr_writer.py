@@ -16,6 +16,7 @@ import pydicom
 from liver_tf.ct.dicom_elements import quiet_pydicom, read_dataset
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_derived import (
+    REPLACES,
     SourceSeries,
     name_private_scheme,
     require_highdicom,
@@ -29,7 +30,7 @@ from liver_tf.trained_on import UNVALIDATED
 
 SERIES_NUMBER = 901
 SERIES_DESCRIPTION = "Liver lesions, measurements, for research"
-REPLACES = "This report replaces an earlier one, of a part of the same series."
+REPLACES_NOTE = "This report replaces an earlier one, of a part of the same series."
 CAUTION = "Measured in the outlines of a network, not verified. For research; not a medical device."
 
 
@@ -107,7 +108,7 @@ def _report(
         codes.LN.CTUnspecifiedBodyRegion,
         MeasuredScan(findings, lesions, made_by, slices, segments, seg).groups(),
     )
-    content[0].ContentSequence.append(_notes(findings, (REPLACES,) if earlier else ()))
+    content[0].ContentSequence.append(_notes(findings, (REPLACES_NOTE,) if earlier else ()))
     _separate(content)
     identity = _identity(findings, lesions, made_by, seg, earlier)
     report = sr.ComprehensiveSR(
@@ -120,7 +121,7 @@ def _report(
         previous_versions=earlier or None,
         **made_by.equipment,
         is_complete=True,
-        series_description=SERIES_DESCRIPTION,
+        series_description=SERIES_DESCRIPTION + (REPLACES if earlier else ""),
         specific_character_set=None,
     )
     name_private_scheme(report)

@@ -96,7 +96,7 @@ def write_results(
       pictures: Maximum number of overlay images.
       sr: Write a DICOM SR of a DICOM scan, if highdicom is installed.
       segments: Segments of the DICOM SEG, ``class`` or ``lesion``.
-      replaces: Reports of a part of the scan, see ``write_dicom_sr``.
+      replaces: Result folders of parts of the scan. SEG and SR state that they replace theirs.
       for_archive: Leave out what an archive does not take: NIfTI, table, thumbnail, scan page.
       facts: Further entries of ``lesions.json``, such as the settings of the cascade.
 
@@ -203,6 +203,7 @@ def _write_dicom(
             lesions=lesions,
             segments=segments,
             source=source,
+            replaces=[each / SEG for each in replaces if (each / SEG).exists()],
         )
     except Refusal as refusal:
         missing |= dict.fromkeys([SEG, SR] if sr else [SEG], refusal.to_json())
@@ -220,7 +221,7 @@ def _write_dicom(
             not_copied = write_dicom_sr(
                 *(folder / SR, findings, lesions, made_by, folder / SEG),
                 source=source,
-                replaces=replaces,
+                replaces=[each / SR for each in replaces if (each / SR).exists()],
             )
             names.append(SR)
         except Refusal as refusal:

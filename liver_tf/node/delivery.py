@@ -1,14 +1,15 @@
 """Sends the results of predicted series to their destinations, until each has stored them."""
 
+import contextlib
 import logging
 import threading
 import time
 from pathlib import Path
 
 from liver_tf.export.scan_results import SEG, SR
-from liver_tf.node.dicom_peers import Caller, PeerUnavailable
+from liver_tf.node.dicom_peers import Caller, NoAssociation, PeerUnavailable
 from liver_tf.node.node_settings import Peer
-from liver_tf.node.spool import DONE, FAILED, SENDING, Job, Spool
+from liver_tf.node.spool import DONE, FAILED, QUEUED, SENDING, Job, Spool
 from liver_tf.refusals import Refusal
 
 LOG = logging.getLogger("liver_tf.node")
@@ -67,6 +68,7 @@ class Delivery(threading.Thread):
 
     def _send(self, job: Job) -> None:
         missing, since = False, self._since.setdefault(job.name, time.monotonic())
+        facts: dict[str, str] = {}
         for peer in self._destinations:
             files = [path for path in result_files(job) if not _mark(job, path, peer).exists()]
             if not files:
@@ -75,9 +77,21 @@ class Delivery(threading.Thread):
             paused = self._is_paused("", peer) or self._is_paused(job.name, peer)
             if paused or self._stopping.is_set():
                 continue
+            # This order: what is queued from here on states that it replaces these results.
+            job.sent.mkdir(exist_ok=True)
+            if later := self._spool.later(job):
+                _forget_start(job)
+                if QUEUED in [each.folder.parent.name for each in later]:
+                    return  # they are sent only if those of the whole series fail
+                facts["superseded_by"], missing = later[0].label, False
+                LOG.warning("%s: not sent, replaced by %s", job.label, later[0].label)
+                break
             try:
                 problems = self._caller.store(peer, files, lambda path: self._note(job, path, peer))  # noqa: B023
-            except PeerUnavailable:
+                _forget_start(job)
+            except PeerUnavailable as error:
+                if isinstance(error, NoAssociation):
+                    _forget_start(job)
                 self.failures += 1
                 LOG.warning("%s: %s is not available", job.label, peer.title)
                 self._pause("", peer)
@@ -88,7 +102,7 @@ class Delivery(threading.Thread):
                 LOG.error("%s: %s did not store %s", job.label, peer.title, problem)
                 self._pause(job.name, peer)
         if not missing:
-            self._spool.move(job, DONE)
+            self._spool.move(job, DONE, **facts)
             LOG.info("%s: done", job.label)
         elif time.monotonic() - since > self._keep_seconds:
             refusal = _not_sent()
@@ -115,6 +129,12 @@ class Delivery(threading.Thread):
     def _is_paused(self, name: str, peer: Peer) -> bool:
         until, _ = self._paused.get((name, peer), (0.0, 0.0))
         return time.monotonic() < until
+
+
+def _forget_start(job: Job) -> None:
+    """Remove the folder of notes if no destination has stored a result."""
+    with contextlib.suppress(OSError):  # not empty
+        job.sent.rmdir()
 
 
 def _not_sent() -> Refusal:

@@ -29,7 +29,11 @@ _STORED = frozenset({0x0000, 0x0107, 0x0116, 0xB000, 0xB006, 0xB007})
 
 
 class PeerUnavailable(Exception):
-    """No association: the node is not there, or rejects this one."""
+    """No association, or it ended before everything was done."""
+
+
+class NoAssociation(PeerUnavailable):
+    """The node is not there, or rejects the association: nothing was sent."""
 
 
 def require_packages() -> None:
@@ -74,9 +78,9 @@ class Caller:
         try:
             association = entity.associate(peer.host, peer.port, ae_title=peer.title, **tls)
         except (OSError, RuntimeError):
-            raise PeerUnavailable from None
+            raise NoAssociation from None
         if not association.is_established:
-            raise PeerUnavailable
+            raise NoAssociation
         try:
             yield association
         finally:

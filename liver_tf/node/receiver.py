@@ -12,12 +12,13 @@ import logging
 import socket
 import socketserver
 import ssl
+import struct
 import threading
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
-import pydicom
+from pydicom.filereader import read_dataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
     JPEG2000,
@@ -31,7 +32,12 @@ from pydicom.uid import (
     JPEGLSNearLossless,
     RLELossless,
 )
-from pynetdicom import AE, evt
+from pynetdicom import (
+    AE,
+    PYNETDICOM_IMPLEMENTATION_UID,
+    PYNETDICOM_IMPLEMENTATION_VERSION,
+    evt,
+)
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from liver_tf.export.valid_dicom_elements import is_valid_uid
@@ -145,13 +151,13 @@ class Receiver:
         connection, request = cast(Any, event.assoc.dul.socket), cast(Any, event.request)
         connection.forget()
         try:
-            data = event.encoded_dataset()
-            only = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"]
-            header = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, specific_tags=only)
-            instance_uid, series_uid = str(header.SOPInstanceUID), str(header.SeriesInstanceUID)
+            data, syntax = (
+                event.encoded_dataset(include_meta=False),
+                UID(event.context.transfer_syntax),
+            )
+            sop_class, instance_uid, series_uid = _uids(data, syntax)
             stated = (request.AffectedSOPClassUID, request.AffectedSOPInstanceUID)
-            matches = (header.SOPClassUID, instance_uid) == stated
-            matches = matches and header.SOPClassUID == CTImageStorage
+            matches = (sop_class, instance_uid) == stated and sop_class == CTImageStorage
         except Exception:  # of any kind, with values in the text
             return NOT_UNDERSTOOD
         if not (is_valid_uid(instance_uid) and is_valid_uid(series_uid)):
@@ -161,7 +167,8 @@ class Receiver:
         try:
             if not self.has_space():
                 return OUT_OF_RESOURCES
-            self._spool.store(series_uid, instance_uid, data, event.assoc)
+            meta = file_meta(sop_class, instance_uid, syntax)
+            self._spool.store(series_uid, instance_uid, meta + data, event.assoc)
         except (OSError, SeriesTooLarge):
             return OUT_OF_RESOURCES
         return STORED
@@ -181,6 +188,38 @@ class Receiver:
         self.rejected[reason] += 1
         address = event.assoc.remote["address"]
         LOG.warning("an association from %s was rejected: %s", address, reason)
+
+
+def _uids(data: bytes, syntax: UID) -> list[str]:
+    """Those of class, instance and series in a data set, of which no more is read."""
+    tags = (0x00080016, 0x00080018, 0x0020000E)
+    header = read_dataset(
+        io.BytesIO(data),
+        syntax.is_implicit_VR,
+        is_little_endian=True,
+        stop_when=lambda tag, *_: tag > tags[-1],
+        specific_tags=[*tags],
+    )
+    return [cast(Any, header.get_item(tag)).value.decode("ascii").rstrip("\0 ") for tag in tags]
+
+
+def file_meta(sop_class: str, instance_uid: str, syntax: str) -> bytes:
+    """Preamble and File Meta Information of a file (PS3.10 7.1).
+
+    As by ``pynetdicom.dsutils.encode_file_meta``, which takes longer than writing the file.
+    """
+    texts = (
+        *((2, b"UI", sop_class), (3, b"UI", instance_uid), (0x10, b"UI", syntax)),
+        (0x12, b"UI", PYNETDICOM_IMPLEMENTATION_UID),
+        (0x13, b"SH", PYNETDICOM_IMPLEMENTATION_VERSION),
+    )
+    elements = struct.pack("<HH2sHI2s", 2, 1, b"OB", 0, 2, b"\0\1")
+    for number, representation, text in texts:
+        value = text.encode("ascii")
+        value += (b"\0" if representation == b"UI" else b" ") * (len(value) % 2)
+        elements += struct.pack("<HH2sH", 2, number, representation, len(value)) + value
+    length = struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(elements))
+    return bytes(128) + b"DICM" + length + elements
 
 
 def _end_without_request(event: Event) -> None:

@@ -38,8 +38,9 @@ LOG = logging.getLogger("liver_tf.node")
 
 #: Starts of the prediction of a series that did not end: it kills the process.
 MOST_ATTEMPTS = 5
-#: Seconds: between two steps; before another try on a full disk.
-STEP, DISK_PAUSE = 0.2, 60.0
+#: Seconds: between two steps; before another try on a full disk; between two looks for old series,
+#: of which there may be thousands.
+STEP, DISK_PAUSE, EXPIRY = 0.2, 60.0, 60.0
 
 
 class Node:
@@ -73,7 +74,7 @@ class Node:
         self.last_step = time.monotonic()
         #: When to check whether a series is complete, if it was not.
         self._next_check: dict[str, float] = {}
-        self._paused_until = 0.0
+        self._paused_until = self._next_expiry = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set; a series that is being predicted is finished."""
@@ -109,8 +110,10 @@ class Node:
             for job in sorted(queued, key=lambda job: job.status.get("attempts", 0))[:1]:
                 self._process(job)
                 processed = True
-        for job in self.spool.expire(self._settings.keep_seconds):
-            LOG.info("%s: removed after %s", job.label, self._settings.keep)
+        if time.monotonic() >= self._next_expiry:
+            self._next_expiry = time.monotonic() + min(EXPIRY, self._settings.keep_seconds / 10)
+            for job in self.spool.expire(self._settings.keep_seconds):
+                LOG.info("%s: removed after %s", job.label, self._settings.keep)
         return processed
 
     def _check_complete(self, series: str, silence_s: float, interrupted: bool) -> None:
@@ -193,7 +196,7 @@ class Node:
         arguments = (self._cascade, job.objects, job.results, self._results, self._made_by)
         earlier = self.spool.predicted_before(job)
         options: dict[str, Any] = {
-            "replaces": [each.results / SR for each in earlier if (each.results / SR).exists()],
+            "replaces": [each.results for each in earlier],
             # Without a destination, the spool is where results are read.
             "for_archive": bool(self._settings.send_to),
         }

@@ -82,6 +82,11 @@ class Job:
             return stored if isinstance(stored, dict) else {}
         return {}
 
+    @property
+    def is_superseded(self) -> bool:
+        """Whether its results were not sent, because those of the whole series replace them."""
+        return "superseded_by" in self.status
+
     def note(self, **facts: Any) -> None:
         """Add to ``status.json``; raises ``OSError``."""
         atomic_files.write_json(self.folder / "status.json", {**self.status, **facts})
@@ -99,10 +104,13 @@ class Arrival:
 
     Attributes:
       last: ``time.monotonic()`` of its last object.
+      names: File names of its objects.
+      hashes: SHA-256 of the objects that this process stored, by name.
     """
 
     last: float
     names: set[str] = field(default_factory=set)
+    hashes: dict[str, str] = field(default_factory=dict)
 
 
 class Spool:
@@ -138,7 +146,7 @@ class Spool:
           OSError: It cannot be written.
         """
         series, name = _short_hash(series_uid), f"{_short_hash(instance_uid)}.dcm"
-        temporary = self._temporary_path()
+        temporary, content = self._temporary_path(), hashlib.sha256(data).hexdigest()
         try:
             _write_synced(temporary, data)
             with self._lock:
@@ -148,6 +156,7 @@ class Spool:
                     raise SeriesTooLarge
                 os.replace(temporary, objects / name)
                 arrival.names.add(name)
+                arrival.hashes[name] = content
                 self._open[association][1][series].add(name)
                 arrival.last = time.monotonic()
                 # The descriptor stays valid if the folder is renamed.
@@ -250,7 +259,7 @@ class Spool:
             for marker in folder.glob(f"{_OPEN}*"):
                 marker.unlink()
             (folder / "status.json").unlink(missing_ok=True)  # of one that failed before
-            name = f"{series}.{_content_hash(objects)}"
+            name = f"{series}.{_content_hash(objects, self._arrivals[series].hashes)}"
             del self._arrivals[series]
             for job in self._jobs_of(series):
                 known = job.status.get("made_by", made_by) == made_by
@@ -268,8 +277,8 @@ class Spool:
             folder = self.folder / ARRIVING / series
             for marker in folder.glob(f"{_OPEN}*"):
                 marker.unlink()
+            name = f"{series}.{_content_hash(folder / 'objects', self._arrivals[series].hashes)}"
             del self._arrivals[series]
-            name = f"{series}.{_content_hash(folder / 'objects')}"
             self._remove(self.folder / FAILED / name)
             Job(folder).note(**facts)
             return self._renamed(folder, FAILED, name)
@@ -313,11 +322,28 @@ class Spool:
         return expired
 
     def predicted_before(self, job: Job) -> list[Job]:
-        """Parts of a series with results: objects of it arrived after they were predicted."""
+        """Parts of a series with results: objects of it arrived after they were predicted.
+
+        Those of which nothing was sent, although it could have been, are not among them.
+        """
         return [
             each
             for each in self._jobs_of(job.series)
-            if each.name != job.name and each.overview.exists()
+            if each.name != job.name
+            and each.overview.exists()
+            and (each.sent.exists() or (each.folder.parent.name == DONE and not each.is_superseded))
+        ]
+
+    def later(self, job: Job) -> list[Job]:
+        """The same series with more objects, of which the results are there or expected."""
+        return [
+            each
+            for each in self._jobs_of(job.series)
+            if each.folder.parent.name == QUEUED
+            or (
+                each.folder.parent.name in (SENDING, DONE)
+                and each.status.get("predicted_at", 0) > job.status.get("predicted_at", 0)
+            )
         ]
 
     def _jobs_of(self, series: str) -> list[Job]:
@@ -368,8 +394,10 @@ def _short_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _content_hash(objects: Path) -> str:
+def _content_hash(objects: Path, hashes: dict[str, str]) -> str:
+    """Hash of the names and bytes of objects; reads those that are not in ``hashes``."""
     digest = hashlib.sha256()
     for name in sorted(_names(objects)):
-        digest.update(f"{name} {atomic_files.sha256_of(objects / name)}\n".encode())
+        content = hashes.get(name) or atomic_files.sha256_of(objects / name)
+        digest.update(f"{name} {content}\n".encode())
     return digest.hexdigest()[:16]

@@ -322,8 +322,7 @@ def test_a_report_with_other_cautions_is_another_report(scan, tmp_path):
 
 def test_a_report_names_those_that_it_replaces(scan, tmp_path):
     first, _ = results(scan, tmp_path / "first")
-    paths = [tmp_path / "first" / "report.dcm"]
-    second, _ = results(scan, tmp_path / "second", replaces=paths)
+    second, _ = results(scan, tmp_path / "second", replaces=[tmp_path / "first"])
     assert "PredecessorDocumentsSequence" not in first
     assert second.SOPInstanceUID != first.SOPInstanceUID
     (study,) = second.PredecessorDocumentsSequence
@@ -336,9 +335,17 @@ def test_a_report_names_those_that_it_replaces(scan, tmp_path):
     assert document.ReferencedSOPInstanceUID == first.SOPInstanceUID
     note = "This report replaces an earlier one, of a part of the same series."
     assert texts_in(second) == [texts_in(first)[0], note, *texts_in(first)[1:]]
+    segs = [pydicom.dcmread(tmp_path / name / "segmentation.dcm") for name in ("first", "second")]
+    assert "RelatedSeriesSequence" not in segs[0]
+    assert segs[1].SOPInstanceUID != segs[0].SOPInstanceUID
+    (related,) = segs[1].RelatedSeriesSequence
+    assert related.SeriesInstanceUID == segs[0].SeriesInstanceUID
+    for earlier, later in ((first, second), segs):  # as viewers list them
+        assert later.SeriesDescription == f"{earlier.SeriesDescription}; replaces earlier"
     if shutil.which("dciodvfy"):
-        lines = dciodvfy(tmp_path / "second" / "report.dcm")
-        assert not [line for line in lines if line.startswith("Error")]
+        for name in ("report.dcm", "segmentation.dcm"):
+            lines = dciodvfy(tmp_path / "second" / name)
+            assert not [line for line in lines if line.startswith("Error")]
 
 
 def test_without_types_lesions_are_lesions(scan, tmp_path):

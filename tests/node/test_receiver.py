@@ -27,7 +27,7 @@ pytest.importorskip("prometheus_client", reason="prometheus_client is missing (e
 import pynetdicom
 from pydicom._uid_dict import UID_dictionary
 from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.dsutils import encode
+from pynetdicom.dsutils import create_file_meta, encode, encode_file_meta
 
 from liver_tf.node import receiver
 from liver_tf.node.monitor import Monitor
@@ -76,6 +76,16 @@ def test_what_is_acknowledged_is_on_the_disk_as_it_was_sent(node, paths, monkeyp
         assert one.file_meta.TransferSyntaxUID == pydicom.uid.ExplicitVRLittleEndian
     assert not sent
     assert all("1.2.826" not in str(path) for path in stored(node))
+
+
+@pytest.mark.parametrize("instance", ["1.2.3", "1.2.34"], ids=["odd", "even"])
+@pytest.mark.parametrize("syntax", transfer_syntaxes(), ids=str)
+def test_file_meta_information_is_that_of_pynetdicom(instance, syntax):
+    meta = create_file_meta(
+        sop_class_uid=CT, sop_instance_uid=instance, transfer_syntax=str(syntax)
+    )
+    expected = bytes(128) + b"DICM" + encode_file_meta(meta)
+    assert receiver.file_meta(CT, instance, str(syntax)) == expected
 
 
 def test_only_titles_of_the_list_may_connect(node):

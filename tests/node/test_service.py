@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 
 import pydicom
@@ -145,9 +146,50 @@ def test_results_of_all_slices_state_that_they_replace_those_of_a_part(cascade, 
     (document,) = study.ReferencedSeriesSequence[0].ReferencedSOPSequence
     assert document.ReferencedSOPInstanceUID == of_part.SOPInstanceUID
     assert "replaces an earlier one" in of_all.to_json()
+    descriptions = {one.SeriesDescription for one in archive.received[-3:]}
+    assert {text.partition("; ")[2] for text in descriptions} == {"replaces earlier"}
     # The overview has one more line of text.
     heights = [one.Rows for one in archive.received if one.Modality == "OT"]
     assert heights[1] > heights[0]
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["predicted", "failed"])
+def test_results_of_a_part_that_wait_are_replaced_before_they_are_sent(
+    cascade, tmp_path, monkeypatch, fails
+):
+    monkeypatch.setattr("liver_tf.node.delivery.FIRST_PAUSE", 0.2)
+    paths, later = write_series(tmp_path / "series"), Archive()
+    options = {"send_to": [later.name], "complete_after": 1}
+    predict, may_go_on = service.predict_scan, threading.Event()
+
+    def predict_scan(*arguments, **settings):
+        if len(list(arguments[1].iterdir())) == len(paths):
+            assert may_go_on.wait(30)
+            if fails:
+                raise ValueError
+        return predict(*arguments, **settings)
+
+    monkeypatch.setattr(service, "predict_scan", predict_scan)
+    with running_node(tmp_path / "spool", cascade, **options) as node:
+        send(node.receiver.port, paths[:4])
+        wait_for(lambda: node.delivery.failures)
+        (first,) = node.spool.jobs(SENDING)
+        send(node.receiver.port, paths[4:])
+        wait_for(lambda: states(node) == {SENDING: 1, QUEUED: 1})
+        with later.running():
+            time.sleep(1)
+            assert later.received == []
+            may_go_on.set()
+            wait_for(lambda: states(node) == ({DONE: 1, FAILED: 1} if fails else {DONE: 2}))
+    assert later.modalities == ["OT", "SEG", "SR"]
+    (report,) = (one for one in later.received if one.Modality == "SR")
+    assert "PredecessorDocumentsSequence" not in report
+    if fails:
+        return
+    (second,) = (job for job in node.spool.jobs(DONE) if job.name != first.name)
+    (first,) = (job for job in node.spool.jobs(DONE) if job.name == first.name)
+    assert second.status["replaces"] == []
+    assert first.status["superseded_by"] == second.label
 
 
 def test_an_archive_confirms_the_number_of_objects(cascade, archive, tmp_path):
@@ -379,6 +421,15 @@ def test_what_is_old_is_removed(cascade, tmp_path):
         send(node.receiver.port, paths)
         wait_for(lambda: node.outcomes["predicted"] == 1)
         wait_for(lambda: states(node) == {})
+
+
+def test_old_series_are_looked_for_once_a_minute(cascade, tmp_path, monkeypatch):
+    with running_node(tmp_path / "spool", cascade) as node:
+        looks, expire = [], node.spool.expire
+        monkeypatch.setattr(node.spool, "expire", lambda age: looks.append(age) or expire(age))
+        began = node.last_step
+        wait_for(lambda: node.last_step > began + 1)
+    assert len(looks) <= 1
 
 
 def test_a_series_that_kills_the_node_is_given_up(cascade, tmp_path):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import threading
 
 import pytest
 
+from liver_tf import atomic_files
 from liver_tf.node.spool import DONE, FAILED, QUEUED, SENDING, Spool
 
 MADE_BY = {"model": "ab12"}
@@ -120,6 +122,24 @@ def test_objects_that_arrived_earlier_are_added(spool, monkeypatch, links):
     assert sorted(path.read_text() for path in second.objects.iterdir()) == ["1", "2", "3"]
     assert sorted(path.read_text() for path in done.objects.iterdir()) == ["1", "2"]
     assert not list((spool.folder / "temporary").iterdir())
+
+
+def test_a_series_is_queued_without_reading_what_this_process_stored(spool, tmp_path, monkeypatch):
+    read = []
+    sha256_of = atomic_files.sha256_of
+
+    def recorded(path):
+        read.append(path.read_text())
+        return sha256_of(path)
+
+    monkeypatch.setattr(atomic_files, "sha256_of", recorded)
+    job, _ = store(spool, "1", "2")
+    assert read == []
+    # A node that was killed reads them, with the same outcome.
+    shutil.copytree(job.objects, tmp_path / "arriving" / job.series / "objects")
+    again, is_new = store(Spool(tmp_path), "2")
+    assert read == ["1"]
+    assert (again.name, is_new) == (job.name, False)
 
 
 def test_only_what_is_done_or_failed_expires(spool):
