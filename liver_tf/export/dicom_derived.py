@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import logging
 import uuid
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import pydicom
 
 from liver_tf.atomic_files import atomic_write
-from liver_tf.ct.dicom_elements import read_dataset, text
+from liver_tf.ct.dicom_elements import read_dataset, text, whole_number
 from liver_tf.ct.scan import Scan
 from liver_tf.export.dicom_seg_codes import PRIVATE_SCHEME, PRIVATE_SCHEME_NAME
 from liver_tf.export.valid_dicom_elements import empty_invalid, is_valid_uid, shorten_decimals
@@ -33,8 +34,7 @@ _MAY_BE_EMPTY = (
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
     *("AccessionNumber", "StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName"),
 )
-#: In the series description of results that replace those of a part of the series: viewers show it.
-REPLACES = "; replaces earlier"
+UPDATED = "; updated"
 #: Namespace of the UIDs, which are derived from names (RFC 4122, version 5; PS3.5 B.2).
 _NAMESPACE = uuid.UUID("6f3c1d0e-5b0b-5f52-9a3e-6d2f0c7b9a41")
 
@@ -106,6 +106,24 @@ def copy_patient_and_study(derived: SOPClass, path: Path) -> tuple[str, ...]:
         if name not in _MAY_BE_EMPTY:
             del derived[name]
     return (*(name for name in invalid if name == "SpecificCharacterSet"), *omitted)
+
+
+def series_description(text: str, source: Path, *, replaces: bool = False) -> str:
+    """A description that tells results apart in a viewer's list: at most 64 characters.
+
+    A study often has a series for each contrast phase, and results of each.
+
+    Args:
+      source: A slice of the series.
+      replaces: Whether earlier results, of a part of the series, are replaced.
+    """
+    number = None
+    with contextlib.suppress(Refusal):  # invalid
+        header = read_dataset(source, pixels=False, only=["SeriesNumber"])
+        number = whole_number(header, "SeriesNumber", source)
+    if number is not None and 0 <= number < 100_000:
+        text += f", series {number}"
+    return text + UPDATED if replaces else text
 
 
 def uid_of(identity: str, role: str) -> str:

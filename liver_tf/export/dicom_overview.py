@@ -14,10 +14,10 @@ from liver_tf.bounded_files import read_json
 from liver_tf.ct.dicom_elements import quiet_pydicom, read_dataset, text
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_derived import (
-    REPLACES,
     copy_patient_and_study,
     require_highdicom,
     save,
+    series_description,
     uid_of,
     unfit_source,
 )
@@ -96,7 +96,7 @@ def _capture(
         sop_instance_uid=uid_of(identity, "overview"),
         instance_number=1,
         **made_by.equipment,
-        series_description=SERIES_DESCRIPTION + (REPLACES if notes[1:] else ""),
+        series_description=series_description(SERIES_DESCRIPTION, source, replaces=bool(notes[1:])),
     )
     capture.BodyPartExamined = "ABDOMEN"
     capture.BurnedInAnnotation = "NO"

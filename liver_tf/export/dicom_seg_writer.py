@@ -21,11 +21,11 @@ from liver_tf.ct.orientation import from_canonical
 from liver_tf.ct.scan import Scan, require_geometry
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_derived import (
-    REPLACES,
     SourceSeries,
     name_private_scheme,
     require_highdicom,
     save,
+    series_description,
     uid_of,
     unfit_source,
 )
@@ -122,11 +122,12 @@ def write_dicom_seg(
         source = source or SourceSeries(scan)
         earlier = [read_dataset(each, pixels=False) for each in replaces]
         identity += "".join(f" {each.SOPInstanceUID}" for each in earlier)
-        seg, not_copied = _segmentation(numbers, source, described, made_by, identity)
+        seg, not_copied = _segmentation(
+            *(numbers, source, described, made_by, identity), replaces=bool(earlier)
+        )
         if any(codes_of(name).type.scheme == PRIVATE_SCHEME for name in label_set.classes[1:]):
             name_private_scheme(seg)
         if earlier:
-            seg.SeriesDescription = SERIES_DESCRIPTION + REPLACES
             seg.RelatedSeriesSequence = [_related(each) for each in earlier]
         if types_unvalidated:
             for item in seg.SegmentSequence:
@@ -142,6 +143,8 @@ def _segmentation(
     described: list[SegmentDescription],
     made_by: AlgorithmIdentity,
     identity: str,
+    *,
+    replaces: bool,
 ) -> tuple[Segmentation, tuple[str, ...]]:
     """The SEG of a map of segment numbers, and the elements that were not copied."""
     import highdicom
@@ -168,7 +171,9 @@ def _segmentation(
             **made_by.equipment,
             content_label="LIVER_LESIONS",
             content_description="Found by a network; for research, not a medical device",
-            series_description=SERIES_DESCRIPTION,
+            series_description=series_description(
+                SERIES_DESCRIPTION, scan.source.files[0], replaces=replaces
+            ),
             omit_empty_frames=True,
             specific_character_set=None,
         )

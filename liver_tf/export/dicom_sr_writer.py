@@ -16,11 +16,11 @@ import pydicom
 from liver_tf.ct.dicom_elements import quiet_pydicom, read_dataset
 from liver_tf.export.algorithm_identity import AlgorithmIdentity
 from liver_tf.export.dicom_derived import (
-    REPLACES,
     SourceSeries,
     name_private_scheme,
     require_highdicom,
     save,
+    series_description,
     uid_of,
     unfit_source,
 )
@@ -121,7 +121,9 @@ def _report(
         previous_versions=earlier or None,
         **made_by.equipment,
         is_complete=True,
-        series_description=SERIES_DESCRIPTION + (REPLACES if earlier else ""),
+        series_description=series_description(
+            SERIES_DESCRIPTION, findings.scan.source.files[0], replaces=bool(earlier)
+        ),
         specific_character_set=None,
     )
     name_private_scheme(report)

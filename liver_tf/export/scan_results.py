@@ -258,7 +258,7 @@ def _draw_overlays(folder: Path, findings: ScanFindings, most: int) -> list[dict
     labels, numbers = findings.labels, findings.scan.source.instance_numbers
     places, whole = lesion_places(findings.components), (slice(0, None), slice(0, None))
     drawn: list[dict[str, Any]] = []
-    chosen = overlay_slices(labels, most)
+    chosen = overlay_slices(labels, most, [set(each) for each in places])
     note = f"; {NO_LIVER_TITLE}" if findings.status == NO_LIVER else ""
     if findings.trained_on.types_unvalidated:
         note += f"; types {UNVALIDATED}"
@@ -275,12 +275,25 @@ def _draw_overlays(folder: Path, findings: ScanFindings, most: int) -> list[dict
     return drawn
 
 
-def overlay_slices(labels: np.ndarray, most: int) -> list[int]:
-    """The slices with most lesion pixels; else the one with most liver, else the middle one."""
+def overlay_slices(labels: np.ndarray, most: int, lesions: Sequence[set[int]]) -> list[int]:
+    """The slices to draw: they show as many lesions as possible, then as much of them.
+
+    Without a lesion, it is the slice with most liver, else the middle one.
+
+    Args:
+      lesions: The slices of each lesion.
+    """
     # Slice by slice: a mask of the scan would take half its memory.
     pixels = np.array([np.count_nonzero(each > LIVER) for each in labels])
     if not pixels.any():
         liver = np.array([np.count_nonzero(each == LIVER) for each in labels])
         return [int(liver.argmax()) if liver.any() else len(labels) // 2][:most]
-    order = np.argsort(-pixels, kind="stable")[:most]
-    return sorted(int(index) for index in order if pixels[index])
+    order = [int(index) for index in np.argsort(-pixels, kind="stable") if pixels[index]]
+    chosen: list[int] = []
+    unseen = list(lesions)
+    while unseen and len(chosen) < most:  # one large lesion would take all pictures
+        index = max(order, key=lambda each: sum(each in lesion for lesion in unseen))
+        chosen.append(index)
+        unseen = [lesion for lesion in unseen if index not in lesion]
+    others = [index for index in order if index not in chosen]
+    return sorted([*chosen, *others][:most])

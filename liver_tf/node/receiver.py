@@ -13,6 +13,7 @@ import socket
 import socketserver
 import ssl
 import struct
+import sys
 import threading
 import time
 from collections import Counter
@@ -286,7 +287,11 @@ class _Server(ThreadedAssociationServer):
         return threading.active_count() < 20 + 4 * most
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        LOG.warning("a connection failed before an association was requested")
+        handshake = " in the TLS handshake" if isinstance(sys.exception(), ssl.SSLError) else ""
+        LOG.warning(
+            "a connection from %s failed%s before an association was requested",
+            *(client_address[0], handshake),
+        )
 
 
 def _bounded_handler(limits: LimitSettings) -> type[RequestHandler]:

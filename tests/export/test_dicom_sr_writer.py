@@ -341,7 +341,7 @@ def test_a_report_names_those_that_it_replaces(scan, tmp_path):
     (related,) = segs[1].RelatedSeriesSequence
     assert related.SeriesInstanceUID == segs[0].SeriesInstanceUID
     for earlier, later in ((first, second), segs):  # as viewers list them
-        assert later.SeriesDescription == f"{earlier.SeriesDescription}; replaces earlier"
+        assert later.SeriesDescription == f"{earlier.SeriesDescription}; updated"
     if shutil.which("dciodvfy"):
         for name in ("report.dcm", "segmentation.dcm"):
             lines = dciodvfy(tmp_path / "second" / name)

@@ -44,7 +44,7 @@ def series(tmp_path):
     return tmp_path / "CANARY"
 
 
-def results_of(scan, folder, labels=None, pictures=1, liver_found=True):
+def results_of(scan, folder, labels=None, pictures=1, liver_found=True, for_archive=False):
     if labels is None:
         labels = np.where(scan.hu == MARK_HU, 3, scan.hu == 40).astype(np.uint8)
     lesions = lesions_of(labels, scan.hu, scan.spacing_mm, LESION_TYPES)
@@ -53,6 +53,7 @@ def results_of(scan, folder, labels=None, pictures=1, liver_found=True):
         ScanFindings(scan, labels, lesions, LESION_TYPES, liver_found),
         AlgorithmIdentity("ab12"),
         pictures=pictures,
+        for_archive=for_archive,
         facts={"flips": np.int64(2)},
     )
     return labels, written.text, json.loads((folder / "lesions.json").read_text())
@@ -278,15 +279,29 @@ def test_a_failure_leaves_no_result_folder(series, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["CANARY", "scan-001"]
 
 
-def test_overlays_show_the_slices_with_most_lesion():
+def test_overlays_show_as_many_lesions_as_possible_then_as_much_of_them():
     labels = np.zeros((5, 4, 4), np.uint8)
-    assert overlay_slices(labels, 3) == [2]
+    assert overlay_slices(labels, 3, []) == [2]
     labels[:, :2] = 1
-    assert overlay_slices(labels, 3) == [0]
+    assert overlay_slices(labels, 3, []) == [0]
     labels[3, 0, :2] = labels[1, 0, 0] = labels[4, 0, :3] = 2
-    assert overlay_slices(labels, 2) == [3, 4]
-    assert overlay_slices(labels, 9) == [1, 3, 4]
-    assert overlay_slices(labels, 0) == []
+    large, small = {3, 4}, {1}
+    assert overlay_slices(labels, 1, [large, small]) == [4]
+    assert overlay_slices(labels, 2, [large, small]) == [1, 4]
+    assert overlay_slices(labels, 9, [large, small]) == [1, 3, 4]
+    assert overlay_slices(labels, 0, [large, small]) == []
+    # A slice of two lesions comes before the larger one of a single lesion.
+    assert overlay_slices(labels, 1, [large, {1}, {1}]) == [1]
+
+
+def test_for_an_archive_only_what_it_needs_is_written(series, tmp_path):
+    scan = read_dicom_series(series)
+    folder = tmp_path / "scan-001"
+    _, _, contents = results_of(scan, folder, for_archive=True)
+    files = {path.name for path in folder.iterdir()}
+    assert files == {"segmentation.dcm", "report.dcm", "lesions.json", "slice-0001.png"}
+    assert {*contents["files"], "lesions.json"} == files
+    assert contents["not_written"] == {}
 
 
 def test_the_model_is_identified_by_its_weights(tmp_path):

@@ -371,7 +371,7 @@ def context(folder, name, protocol=ssl.PROTOCOL_TLS_CLIENT):
     return made
 
 
-def test_with_tls_only_nodes_with_a_certificate_are_answered(certificates, paths, tmp_path):
+def test_with_tls_only_nodes_with_a_certificate_are_answered(certificates, paths, tmp_path, caplog):
     server = context(certificates, "node", ssl.PROTOCOL_TLS_SERVER)
     options = {
         "tls_certificate": certificates / "node.pem",
@@ -389,6 +389,7 @@ def test_with_tls_only_nodes_with_a_certificate_are_answered(certificates, paths
         port = node.receiver.port
         assert not echo(port)
         assert not echo(port, tls=context(certificates, "stranger"))
+        wait_for(lambda: caplog.text.count("from 127.0.0.1 failed in the TLS handshake") == 2)
         silent = socket.create_connection(("127.0.0.1", port))
         started = time.monotonic()
         assert echo(port, tls=client)

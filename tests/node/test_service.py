@@ -147,7 +147,7 @@ def test_results_of_all_slices_state_that_they_replace_those_of_a_part(cascade, 
     assert document.ReferencedSOPInstanceUID == of_part.SOPInstanceUID
     assert "replaces an earlier one" in of_all.to_json()
     descriptions = {one.SeriesDescription for one in archive.received[-3:]}
-    assert {text.partition("; ")[2] for text in descriptions} == {"replaces earlier"}
+    assert {text.partition("; ")[2] for text in descriptions} == {"updated"}
     # The overview has one more line of text.
     heights = [one.Rows for one in archive.received if one.Modality == "OT"]
     assert heights[1] > heights[0]
