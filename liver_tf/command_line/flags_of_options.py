@@ -76,11 +76,10 @@ def parse_values(cls: type[Options], arguments: Sequence[str]) -> dict[str, Any]
         rest = values(["", *expanded])[1:]
     except (flags.Error, ValueError) as error:
         raise _option_error(cls, error) from None
-    if rest:
-        raise OptionError(
-            None, f"unknown argument {rest[0]!r}: all arguments are flags, --name=value"
-        )
     names = [option.name for option in options_of(cls)]
+    if rest:
+        form = f"--input={rest[0]}" if "input" in names else "--name=value"
+        raise OptionError(None, f"unknown argument {rest[0]!r}: all arguments are flags, {form}")
     return {name: values[name].value for name in names if values[name].present}
 
 

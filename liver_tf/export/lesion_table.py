@@ -6,7 +6,7 @@ from typing import Any
 
 from liver_tf.export.lesion_thumbnail import around, marks_within, thumbnail
 from liver_tf.export.lesions_csv import Scalar, row_of
-from liver_tf.export.scan_findings import ScanFindings
+from liver_tf.export.scan_findings import ScanFindings, significant
 from liver_tf.export.scan_page_data import image_numbers
 from liver_tf.inference.lesion_properties import DetectedLesion
 from liver_tf.labels import INDETERMINATE
@@ -58,13 +58,6 @@ def lesion_table(
         }
         for lesion, place, uid in zip(findings.lesions, shown, tracked, strict=True)
     ]
-
-
-def significant(value: float) -> str:
-    """A size with two significant digits; whole numbers from 10 on."""
-    mantissa, exponent = f"{value:.1e}".split("e")
-    decimals = max(0, 1 - int(exponent)) if float(mantissa) else 0
-    return f"{value:.{decimals}f}"
 
 
 def percent(share: float) -> str:

@@ -25,6 +25,13 @@ NO_LIVER_WARNING = (
 )
 
 
+def significant(value: float) -> str:
+    """A size with two significant digits; whole numbers from 10 on."""
+    mantissa, exponent = f"{value:.1e}".split("e")
+    decimals = max(0, 1 - int(exponent)) if float(mantissa) else 0
+    return f"{value:.{decimals}f}"
+
+
 @dataclass(frozen=True)
 class ScanFindings:
     """A scan with its label map and lesions.
@@ -109,11 +116,11 @@ class ScanFindings:
         typed = self.label_set.has_types
         if len(self.lesions) == 1:
             text = f"1 finding: {types[0]}" if typed else "1 lesion"
-            return text + (f", {known[0]:.0f} mm" if known else "")
+            return text + (f", {significant(known[0])} mm" if known else "")
         listed = ", ".join(f"{counts[name]} {name}" for name in types)
         number = len(self.lesions)
         text = f"{number} findings: {listed}" if typed else f"{number} lesions"
-        return text + (f"; largest {max(known):.0f} mm" if known else "")
+        return text + (f"; largest {significant(max(known))} mm" if known else "")
 
     @property
     def pixel_mm(self) -> tuple[float, float] | None:

@@ -190,7 +190,7 @@ function drawAxialPosition() {
   context.setLineDash([]);
 }
 
-const significant = (value) => (value >= 10 ? value.toFixed(0) : String(Number(value.toPrecision(2))));
+const significant = (value) => (value >= 10 ? value.toFixed(0) : value.toPrecision(2));
 
 function describe() {
   const axial = state.view === "axial";

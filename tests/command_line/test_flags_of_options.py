@@ -7,6 +7,7 @@ from absl import flags
 
 from liver_tf.command_line.flags_of_options import check_flags, help_text, load_settings, parse
 from liver_tf.options import OptionError
+from liver_tf.prediction.prediction_settings import PredictSettings
 from liver_tf.training.training_settings import FinetuneSettings, PretrainSettings
 
 REQUIRED = ["--network=liver", "--records=in", "--run=out"]
@@ -84,6 +85,11 @@ def test_the_error_of_a_value_in_a_flag_file_names_the_file(tmp_path, line, more
         with pytest.raises(OptionError) as caught:
             parse(FinetuneSettings, [*given, *more])
         assert str(caught.value) == message.format(file=file)
+
+
+def test_the_path_of_an_input_is_suggested_as_a_flag():
+    with pytest.raises(OptionError, match=r"all arguments are flags, --input=scan\.nii$"):
+        parse(PredictSettings, ["scan.nii"])
 
 
 def test_required_flags_must_be_given():

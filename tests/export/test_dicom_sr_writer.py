@@ -303,7 +303,7 @@ def test_the_cautions_of_the_scan_are_comments_after_the_headline(scan, tmp_path
     report, contents = results(warned, tmp_path / "scan-001", cautions=(CUT,))
     assert [each["code"] for each in contents["cautions"]] == [FEW.code, CUT.code]
     summary, *comments = texts_in(report)
-    assert summary == "2 findings: 2 hemangioma; largest 3 mm"
+    assert summary == "2 findings: 2 hemangioma; largest 3.2 mm"
     assert comments[:2] == [f"Caution ({each.code}): {each.text}" for each in (FEW, CUT)]
     assert not any("Caution" in text for text in comments[2:])
     (notes,) = notes_of(report)
@@ -357,7 +357,7 @@ def test_without_types_lesions_are_lesions(scan, tmp_path):
         *("Long axis", "Volume", "Area", "X-Ray Attenuation", "Certainty of Finding")
     }
     summary, notice, caution = texts_in(report)
-    assert summary == "2 lesions; largest 3 mm"
+    assert summary == "2 lesions; largest 3.2 mm"
     assert notice == of_phantoms.notice
     assert "research use only" in notice
     assert "not a medical device" in caution

@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from liver_tf.export import scan_page_data
-from liver_tf.export.lesion_table import percent, significant
+from liver_tf.export.lesion_table import percent
 from liver_tf.export.lesion_thumbnail import around, dashes_of, thumbnail
+from liver_tf.export.scan_findings import significant
 from liver_tf.export.scan_page import SCRIPTS
 from liver_tf.export.scan_page_data import (
     CLASSES,

@@ -327,9 +327,9 @@ def lesions_of_types(*types, label_set=LESION_TYPES):
 
 def test_headlines_count_the_types_of_the_table():
     many = lesions_of_types("metastasis", "cyst", "cyst", "hemangioma")
-    expected = "4 findings: 2 cyst, 1 hemangioma, 1 metastasis; largest 5 mm"
+    expected = "4 findings: 2 cyst, 1 hemangioma, 1 metastasis; largest 5.0 mm"
     assert many.headline == expected
-    assert lesions_of_types("cyst").headline == "1 finding: cyst, 5 mm"
+    assert lesions_of_types("cyst").headline == "1 finding: cyst, 5.0 mm"
     assert lesions_of_types().headline == "no lesion found"
-    assert lesions_of_types("lesion", label_set=LITS).headline == "1 lesion, 5 mm"
-    assert lesions_of_types(*["lesion"] * 3, label_set=LITS).headline == "3 lesions; largest 5 mm"
+    assert lesions_of_types("lesion", label_set=LITS).headline == "1 lesion, 5.0 mm"
+    assert lesions_of_types(*["lesion"] * 3, label_set=LITS).headline == "3 lesions; largest 5.0 mm"
