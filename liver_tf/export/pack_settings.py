@@ -48,8 +48,8 @@ class PackSettings(Options):
     rim_pixels: int | None = option(
         None,
         "Post-processing of the lesion networks: how far lesions may extend beyond the outlined "
-        "liver, in pixels of the liver network.",
-        low=0,
+        "liver, in pixels of the liver network; -1: they end as far inside of it.",
+        low=-1,
         high=1,
     )
     liver_probability: float = option(

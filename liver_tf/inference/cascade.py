@@ -16,7 +16,7 @@ from liver_tf.inference.ensemble_checks import (
     check_outline_run,
     check_runs,
 )
-from liver_tf.inference.graph_components_2d import dilate, largest_components_2d
+from liver_tf.inference.graph_components_2d import grown, largest_components_2d
 from liver_tf.inference.largest_component_3d import largest_component
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.postprocessing import NOTHING, PostProcessing
@@ -326,8 +326,8 @@ class Cascade:
             networks = [typed_within(outline, types) for types in networks]
         if not self.in_liver_only:
             return networks, None
-        with_rim = dilate(grids, self.how.rim_pixels) if self.how.rim_pixels else grids
-        return networks, self.liver.to_windows(with_rim, size, origin, window)
+        allowed = grown(grids, self.how.rim_pixels)
+        return networks, self.liver.to_windows(allowed, size, origin, window)
 
 
 def typed_within(outline: tf.Tensor, typed: tf.Tensor) -> tf.Tensor:

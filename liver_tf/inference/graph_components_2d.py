@@ -33,10 +33,17 @@ def fill_holes(masks: tf.Tensor) -> tf.Tensor:
     return ~(_spread(seeds, outside, square=False) > 0.5)
 
 
-def dilate(masks: tf.Tensor, pixels: int) -> tf.Tensor:
-    """Grow masks, bool [batch, rows, columns], by some pixels on all sides."""
-    grown = tf.nn.max_pool2d(tf.cast(masks, tf.float32)[..., None], 2 * pixels + 1, 1, "SAME")
-    return grown[..., 0] > 0.5
+def grown(masks: tf.Tensor, pixels: int) -> tf.Tensor:
+    """Grow masks, bool [batch, rows, columns], on all sides; a negative number shrinks them.
+
+    The border of the image is no edge of a mask: there it does not shrink.
+    """
+    if not pixels:
+        return masks
+    side = 2 * abs(pixels) + 1
+    larger = tf.cast(masks if pixels > 0 else ~masks, tf.float32)[..., None]
+    larger = tf.nn.max_pool2d(larger, side, 1, "SAME")[..., 0] > 0.5
+    return larger if pixels > 0 else ~larger
 
 
 def _names_and_sizes(masks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

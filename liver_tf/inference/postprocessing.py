@@ -28,8 +28,9 @@ class PostProcessing:
       fill_holes: Holes of a lesion in a slice (4 neighbours) become lesion of the most likely type.
       least_area_mm2: Lesions whose largest section in a slice is smaller are removed.
       corrected: The class weights of the training loss are divided out of all probabilities.
-      rim_pixels: 0 or 1: how far lesions may extend beyond the outlined liver, in pixels of the
-        liver network: 1.5 mm at 256 pixels, 4 mm at 96. No effect if lesions may lie anywhere.
+      rim_pixels: -1, 0 or 1: how far lesions may extend beyond the outlined liver, in pixels of
+        the liver network: 1.5 mm at 256 pixels, 4 mm at 96. -1: they must end as far inside of it.
+        No effect if lesions may lie anywhere.
       least_height: In a scan whose distance of slices is known, lesions are removed whose extent
         through the slices is less than this share of their diameter in the slices: a network that
         sees one slice at a time takes vessels that are cut across for flat lesions. Not applied to
@@ -49,8 +50,8 @@ class PostProcessing:
             raise ValueError(f"lesion_probability: expected above 0 and below 1, found {least}")
         if not (math.isfinite(self.least_area_mm2) and self.least_area_mm2 >= 0):
             raise ValueError(f"least_area_mm2: expected 0 or more, found {self.least_area_mm2}")
-        if self.rim_pixels not in (0, 1):
-            raise ValueError(f"rim_pixels: expected 0 or 1, found {self.rim_pixels}")
+        if self.rim_pixels not in (-1, 0, 1):
+            raise ValueError(f"rim_pixels: expected -1, 0 or 1, found {self.rim_pixels}")
         if not 0 <= self.least_height <= 1:
             raise ValueError(f"least_height: expected 0 to 1, found {self.least_height}")
 
@@ -80,8 +81,9 @@ class PostProcessing:
             parts.append("holes filled")
         if self.least_area_mm2:
             parts.append(f"lesions below {self.least_area_mm2:g} mm2 dropped")
-        if not self.rim_pixels:
-            parts.append("lesions end at the outlined liver")
+        if self.rim_pixels < 1:
+            place = "at" if self.rim_pixels == 0 else "one pixel of the liver network inside"
+            parts.append(f"lesions end {place} the outlined liver")
         if self.least_height:
             parts.append(f"lesions flatter than {self.least_height:g} of their diameter dropped")
         return ", ".join(parts) or "none"

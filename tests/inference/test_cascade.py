@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.liver_finder import LiverFinder
@@ -106,19 +107,23 @@ def test_lesions_outside_the_liver_are_removed_only_with_in_liver_only(intensity
     assert not kept[True][:, 22:].any()
 
 
-@pytest.mark.parametrize("rim", [0, 1])
-def test_lesions_beyond_the_outlined_liver_reach_one_pixel_of_the_network_or_none(
+@pytest.mark.parametrize("rim", [-1, 0, 1])
+def test_lesions_end_one_pixel_of_the_network_inside_at_or_beyond_the_outlined_liver(
     intensity_cascade, rim
 ):
     hu = np.full((1, 32, 32), -100, np.int16)
     hu[0, 8:24, 8:20] = 110
     hu[0, 12:18, 20:29] = 10  # a lesion beside the liver
+    hu[0, 20:22, 8:20] = 170  # and one in it, up to its edge
     cascade = intensity_cascade(margin_mm=8.0, how=PostProcessing(rim_pixels=rim))
     prediction = cascade.predict(hu, (1.0, 1.0))
     spacing = np.ones((1, 2), np.float32)
     np.testing.assert_array_equal(label_maps(cascade, hu, spacing), prediction.labels)
-    outside = (prediction.labels > 1) & ~prediction.liver
-    assert outside.any() == bool(rim)
+    lesion, liver = prediction.labels > 1, prediction.liver
+    assert (lesion & ~liver).any() == (rim == 1)
+    edge = liver & ~ndimage.binary_erosion(liver, np.ones((1, 3, 3)))
+    assert (lesion & edge).any() == (rim >= 0)
+    assert lesion.any()
 
 
 def test_a_scan_without_liver_is_empty_not_an_error(make_network):

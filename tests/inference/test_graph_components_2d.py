@@ -7,8 +7,8 @@ from scipy import ndimage
 
 from liver_tf.inference.graph_components_2d import (
     component_sizes,
-    dilate,
     fill_holes,
+    grown,
     largest_components_2d,
 )
 from liver_tf.inference.largest_component_3d import largest_component
@@ -87,8 +87,14 @@ def test_empty_masks_stay_empty():
     assert not largest_components_2d(tf.zeros([2, 4, 4], tf.bool)).numpy().any()
 
 
-def test_dilation_equals_scipy():
-    mask = draw_mask(np.random.default_rng(3), (14, 17))
-    mask[3:, :] = False
-    expected = ndimage.binary_dilation(mask, np.ones((5, 5)))
-    np.testing.assert_array_equal(dilate(tf.constant(mask[None]), 2)[0], expected)
+@pytest.mark.parametrize("pixels", [2, 1, 0, -1, -2])
+def test_growing_and_shrinking_equal_scipy(pixels):
+    mask = ndimage.binary_dilation(draw_mask(np.random.default_rng(3), (24, 17)), np.ones((3, 3)))
+    mask[3:8, :] = False
+    structure = np.ones((2 * abs(pixels) + 1,) * 2)
+    if pixels < 0:
+        expected = ndimage.binary_erosion(mask, structure, border_value=1)
+    else:
+        expected = ndimage.binary_dilation(mask, structure)
+    assert 0 < expected.sum() < mask.size
+    np.testing.assert_array_equal(grown(tf.constant(mask[None]), pixels)[0], expected)

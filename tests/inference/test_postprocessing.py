@@ -17,7 +17,7 @@ from liver_tf.refusals import Refusal
         ({"lesion_probability": float("nan")}, "lesion_probability: expected above 0"),
         ({"least_area_mm2": -1.0}, "least_area_mm2: expected 0 or more, found -1"),
         ({"least_area_mm2": float("inf")}, "least_area_mm2: expected 0 or more, found inf"),
-        ({"rim_pixels": 2}, "rim_pixels: expected 0 or 1, found 2"),
+        ({"rim_pixels": 2}, "rim_pixels: expected -1, 0 or 1, found 2"),
     ],
 )
 def test_settings_out_of_range_are_refused(values, message):
