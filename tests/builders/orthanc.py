@@ -80,8 +80,8 @@ def _modality(title: str, port: int) -> dict[str, object]:
 def _documented_script() -> str:
     page = Path(__file__).parents[2] / "docs" / "pacs.md"
     script = page.read_text(encoding="utf-8").partition("```lua\n")[2].partition("```")[0]
-    assert "sleep 30" in script
-    return script.replace("sleep 30", "sleep 1")
+    assert "pause = 30" in script
+    return script.replace("pause = 30", "pause = 3")
 
 
 def _wait_for(port: int, process: subprocess.Popen, log: Path, seconds: float = 30) -> None:
