@@ -243,8 +243,9 @@ class Cascade:
           labels; float16 [lesion pixels, networks, types], probabilities in C order.
         """
         origin, window = windows_of(boxes, tf.shape(hu)[1:3])
-        networks, inside = self._on_windows(hu, boxes, grids, origin, window)
-        labels = decide(_mean(networks), inside, self.how, outlined=self.outline is not None)
+        networks, liver, inside = self._on_windows(hu, boxes, grids, origin, window)
+        outlined = self.outline is not None
+        labels = decide(_mean(networks), inside, self.how, outlined=outlined, liver=liver)
         of_types = tf.stack([maps[..., LIVER + 1 :] for maps in networks], axis=3)
         kept = tf.cast(tf.boolean_mask(of_types, labels > LIVER), tf.float16)
         return origin, tf.cast(labels, tf.uint8), kept
@@ -270,6 +271,7 @@ class Cascade:
         labels = decide(
             *(undecided["probabilities"], undecided["inside"], self.how),
             outlined=self.outline is not None,
+            liver=undecided["liver_in_window"],
         )
         if self.how.least_area_mm2:
             least = least_pixels(spacing_mm, self.how)
@@ -298,7 +300,7 @@ class Cascade:
         liver = self.liver.to_slices(grids, size)
         boxes, found = square_boxes(liver, spacing_mm, self.rule)
         origin, window = windows_of(boxes, size)
-        networks, inside = self._on_windows(hu, boxes, grids, origin, window)
+        networks, in_window, inside = self._on_windows(hu, boxes, grids, origin, window)
         # For executors that ignore the check of the networks' outputs: no answer from NaN.
         finite = tf.reduce_all(tf.math.is_finite(of_liver), axis=[1, 2])
         known = tf.where(finite, tf.cast(found, tf.float32), float("nan"))
@@ -306,7 +308,7 @@ class Cascade:
             "liver": liver,
             "origin": origin,
             "probabilities": _mean(networks) * known[:, None, None, None],
-            "liver_in_window": self.liver.to_windows(grids, size, origin, window),
+            "liver_in_window": in_window,
             "inside": inside,
         }
 
@@ -317,17 +319,18 @@ class Cascade:
         grids: tf.Tensor,
         origin: tf.Tensor,
         window: tf.Tensor,
-    ) -> tuple[list[tf.Tensor], tf.Tensor | None]:
-        """Each network's probabilities; where lesions are allowed, None for everywhere."""
+    ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor | None]:
+        """Each network's probabilities; the liver; where lesions are allowed, None: everywhere."""
         hu, size = tf.cast(hu, tf.float32), tf.shape(hu)[1:3]
         networks = [net.probabilities(hu, boxes, origin, window) for net in self.lesion_networks]
         if self.outline is not None:
             outline = self.outline.probabilities(hu, boxes, origin, window)
             networks = [typed_within(outline, types) for types in networks]
+        liver = self.liver.to_windows(grids, size, origin, window)
         if not self.in_liver_only:
-            return networks, None
+            return networks, liver, None
         allowed = grown(grids, self.how.rim_pixels)
-        return networks, self.liver.to_windows(allowed, size, origin, window)
+        return networks, liver, self.liver.to_windows(allowed, size, origin, window)
 
 
 def typed_within(outline: tf.Tensor, typed: tf.Tensor) -> tf.Tensor:

@@ -18,15 +18,18 @@ def decide(
     how: PostProcessing,
     *,
     outlined: bool = False,
+    liver: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """The labels of pixels, int32 [batch, rows, columns], before small lesions are removed.
 
     Args:
       probabilities: float32 [batch, rows, columns, classes]; all zero is background.
-      inside: bool [batch, rows, columns], where liver and lesions are allowed; None for everywhere.
+      inside: bool [batch, rows, columns], where lesions are allowed; None for everywhere.
       how: ``lesion_probability`` and ``fill_holes`` are applied.
       outlined: An outline network decides where lesions are: without ``how.lesion_probability``
         a pixel is lesion if a lesion of any type is its most likely class.
+      liver: bool [batch, rows, columns], where liver is allowed beside ``inside``; None for
+        nowhere.
     """
     of_types = probabilities[..., LIVER + 1 :]
     likeliest_type = tf.argmax(of_types, axis=-1, output_type=tf.int32) + LIVER + 1
@@ -41,7 +44,8 @@ def decide(
         rest = tf.argmax(of_rest, axis=-1, output_type=tf.int32)
         labels = tf.where(lesion, likeliest_type, rest)
     if inside is not None:
-        labels = tf.where(inside, labels, 0)
+        beside = 0 if liver is None else tf.where(liver, tf.minimum(labels, LIVER), 0)
+        labels = tf.where(inside, labels, beside)
     if how.fill_holes:
         lesion = labels > LIVER
         labels = tf.where(fill_holes(lesion) & ~lesion, likeliest_type, labels)

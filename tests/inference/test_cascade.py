@@ -124,6 +124,7 @@ def test_lesions_end_one_pixel_of_the_network_inside_at_or_beyond_the_outlined_l
     edge = liver & ~ndimage.binary_erosion(liver, np.ones((1, 3, 3)))
     assert (lesion & edge).any() == (rim >= 0)
     assert lesion.any()
+    assert (prediction.labels[liver] > 0).all(), "the edge of the liver stays liver"
 
 
 def test_a_scan_without_liver_is_empty_not_an_error(make_network):
