@@ -77,9 +77,12 @@ class Delivery(threading.Thread):
             paused = self._is_paused("", peer) or self._is_paused(job.name, peer)
             if paused or self._stopping.is_set():
                 continue
-            # This order: what is queued from here on states that it replaces these results.
-            job.sent.mkdir(exist_ok=True)
-            if later := self._spool.later(job):
+            later = self._spool.later(job)
+            if not later:
+                # This order: what is queued from here on states that it replaces these results.
+                job.sent.mkdir(exist_ok=True)
+                later = self._spool.later(job)
+            if later:
                 _forget_start(job)
                 if QUEUED in [each.folder.parent.name for each in later]:
                     return  # they are sent only if those of the whole series fail
