@@ -37,17 +37,15 @@ def test_the_archive_forwards_series_and_gets_seg_sr_and_overview(
     intensity_cascade, tmp_path, find
 ):
     us, node_port = Us(free_port()), free_port()
-    paths = [
-        path for number in (1, 2, 3, 4) for path in write_series(tmp_path / str(number), number)
-    ]
+    paths = [path for number in range(6) for path in write_series(tmp_path / str(number), number)]
     with running_archive(tmp_path / "orthanc", us.port, (NODE, node_port)) as port:
         archive = f"{ARCHIVE}@127.0.0.1:{port}"
         options = {"find": archive} if find else {}
         # The node is not there yet: the archive tries again, each series after 3 seconds, not in
-        # its turn, which would take 24 seconds.
+        # its turn, which would take 36 seconds.
         us.send(port, paths)
         log = tmp_path / "orthanc" / "log"
-        wait_for(lambda: log.read_text(encoding="utf-8").count("Connection refused") >= 12, 20)
+        wait_for(lambda: log.read_text(encoding="utf-8").count("Connection refused") >= 18, 33)
         with running_node(
             *(tmp_path / "spool", intensity_cascade()),
             port=node_port,
@@ -55,7 +53,7 @@ def test_the_archive_forwards_series_and_gets_seg_sr_and_overview(
             segments="lesion",
             **options,
         ) as node:
-            wait_for(lambda: node.spool.counts()[DONE] == 4, 90)
+            wait_for(lambda: node.spool.counts()[DONE] == 6, 90)
         for job in node.spool.jobs(DONE):
             objects = [pydicom.dcmread(path) for path in sorted(job.objects.iterdir())]
             study = objects[0].StudyInstanceUID
