@@ -52,6 +52,11 @@ class PackSettings(Options):
         low=-1,
         high=1,
     )
+    whole_liver: bool = option(
+        False,
+        "Post-processing of the lesion networks: all of the outlined liver is labelled liver or "
+        "lesion, also where the lesion network answers background.",
+    )
     liver_probability: float = option(
         WHOLE_SLICE.probability,
         "Liver network: a pixel is liver if its probability exceeds this.",
@@ -87,6 +92,7 @@ class PackSettings(Options):
         """Given values of the post-processing of lesion networks, by name."""
         names = ("least_area_mm2", "lesion_probability", "least_height", "rim_pixels")
         given = {name: getattr(self, name) for name in names}
+        given["whole_liver"] = self.whole_liver or None
         return {name: value for name, value in given.items() if value is not None}
 
     def liver_rule(self) -> LiverRule:

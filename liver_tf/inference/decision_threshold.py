@@ -25,11 +25,11 @@ def decide(
     Args:
       probabilities: float32 [batch, rows, columns, classes]; all zero is background.
       inside: bool [batch, rows, columns], where lesions are allowed; None for everywhere.
-      how: ``lesion_probability`` and ``fill_holes`` are applied.
+      how: ``lesion_probability``, ``fill_holes`` and ``whole_liver`` are applied.
       outlined: An outline network decides where lesions are: without ``how.lesion_probability``
         a pixel is lesion if a lesion of any type is its most likely class.
-      liver: bool [batch, rows, columns], where liver is allowed beside ``inside``; None for
-        nowhere.
+      liver: bool [batch, rows, columns], the outlined liver: liver is allowed there beside
+        ``inside``; None for nowhere.
     """
     of_types = probabilities[..., LIVER + 1 :]
     likeliest_type = tf.argmax(of_types, axis=-1, output_type=tf.int32) + LIVER + 1
@@ -46,6 +46,8 @@ def decide(
     if inside is not None:
         beside = 0 if liver is None else tf.where(liver, tf.minimum(labels, LIVER), 0)
         labels = tf.where(inside, labels, beside)
+    if how.whole_liver and liver is not None:
+        labels = tf.where(liver, tf.maximum(labels, LIVER), labels)
     if how.fill_holes:
         lesion = labels > LIVER
         labels = tf.where(fill_holes(lesion) & ~lesion, likeliest_type, labels)

@@ -35,6 +35,8 @@ class PostProcessing:
         through the slices is less than this share of their diameter in the slices: a network that
         sees one slice at a time takes vessels that are cut across for flat lesions. Not applied to
         lesions in the first or last slice, nor to single slices.
+      whole_liver: All of the outlined liver is labelled liver or lesion; otherwise, where the
+        lesion network answers background, it is background.
     """
 
     lesion_probability: float | None = None
@@ -43,6 +45,7 @@ class PostProcessing:
     corrected: bool = False
     rim_pixels: int = 1
     least_height: float = 0.0
+    whole_liver: bool = False
 
     def __post_init__(self) -> None:
         least = self.lesion_probability
@@ -86,6 +89,8 @@ class PostProcessing:
             parts.append(f"lesions end {place} the outlined liver")
         if self.least_height:
             parts.append(f"lesions flatter than {self.least_height:g} of their diameter dropped")
+        if self.whole_liver:
+            parts.append("the outlined liver is labelled without gaps")
         return ", ".join(parts) or "none"
 
 

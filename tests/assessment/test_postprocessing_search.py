@@ -58,6 +58,7 @@ def test_the_best_dice_within_the_bound_is_chosen():
         "corrected": True,
         "rim_pixels": 1,
         "least_height": 0.0,
+        "whole_liver": False,
         "dice2": 0.7,
         "false_positive_rate": 0.1,
     }

@@ -107,6 +107,19 @@ def test_lesions_outside_the_liver_are_removed_only_with_in_liver_only(intensity
     assert not kept[True][:, 22:].any()
 
 
+def test_the_outlined_liver_is_labelled_without_gaps(intensity_cascade):
+    hu = np.full((1, 32, 32), -100, np.int16)
+    hu[0, 8:24, 8:20] = 110
+    hu[0, 14:18, 12:16] = -60  # fat: background for the lesion network, a hole that is filled
+    spacing = np.ones((1, 2), np.float32)
+    usual = intensity_cascade(margin_mm=8.0).predict(hu, (1.0, 1.0))
+    cascade = intensity_cascade(margin_mm=8.0, how=PostProcessing(whole_liver=True))
+    prediction = cascade.predict(hu, (1.0, 1.0))
+    assert ((usual.labels == 0) & usual.liver).sum() == 16
+    np.testing.assert_array_equal(prediction.labels > 0, prediction.liver)
+    np.testing.assert_array_equal(label_maps(cascade, hu, spacing), prediction.labels)
+
+
 @pytest.mark.parametrize("rim", [-1, 0, 1])
 def test_lesions_end_one_pixel_of_the_network_inside_at_or_beyond_the_outlined_liver(
     intensity_cascade, rim

@@ -72,6 +72,7 @@ def test_the_file_holds_the_settings_by_name(run):
         "corrected": False,
         "rim_pixels": 1,
         "least_height": 0.0,
+        "whole_liver": False,
     }
     assert value["measure"] == "dice2"
     assert NOTHING.text() == "none"
