@@ -21,7 +21,7 @@ def lesion_cautions(lesions: Sequence[DetectedLesion]) -> tuple[Caution, ...]:
     texts = [
         f"{_named(found)} as {tissue}"
         for found, tissue in (
-            (dark, "dark as fat"),
+            (dark, "dark as fat or gas"),
             (bright, "bright as calcium, metal or a contrast agent"),
         )
         if found
