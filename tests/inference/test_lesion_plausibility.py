@@ -35,8 +35,8 @@ def test_usual_lesions_get_no_caution(means):
         (
             (-29.3, 60.0, 400.0, -11.0, -40.0),
             "findings 1 (mean -29 HU), 4 (mean -11 HU) and 5 (mean -40 HU) are as dark as fat or "
-            "gas; finding 3 (mean 400 HU) is as bright as calcium, metal or a contrast agent: check "
-            "whether they are liver lesions.",
+            "gas; finding 3 (mean 400 HU) is as bright as calcium, metal or a contrast agent: "
+            "check whether they are liver lesions.",
         ),
     ],
 )
