@@ -113,7 +113,7 @@ def load_description(folder: Path) -> Description:
         value["class_weights"] = _class_weights(value, folder)
         if value.get("trained_on") is not None:  # earlier versions did not store it
             value["trained_on"] = TrainedOn.from_json(value["trained_on"])
-        if "liver_rule" in value:  # likewise
+        if "liver_rule" in value:  # nor did they store this
             value["liver_rule"] = LiverRule(**value["liver_rule"])
         return Description(**value)
     except (ValueError, KeyError, TypeError) as error:
