@@ -170,8 +170,9 @@ def test_commands_print_no_line_of_tensorflow(lits_set, save_runs, tmp_path, tin
             text=True,
         )
         lines = [line for line in re.split("[\r\n]", done.stderr) if line and "it/s" not in line]
-        # Notes of our own: the runs of this test have no checksums and find nothing like a liver.
-        own = ("note: ", "Next: ", "scan-001: [liver-")
+        # Notes of our own: the runs of this test have no checksums and find nothing like a liver,
+        # or a lesion.
+        own = ("note: ", "Next: ", "scan-001: [liver-", "scan-001: [lesion-")
         lines = [line for line in lines if not line.startswith(own)]
         assert (done.returncode, lines) == (0, []), module
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import threading
 import time
 from pathlib import Path
@@ -45,6 +46,8 @@ class Delivery(threading.Thread):
         self._keep_seconds = keep_seconds
         self.stored = self.failures = 0
         self._stopping = threading.Event()
+        #: What is being sent.
+        self._sending: Job | None = None
         #: When this process began to send a series. Not by the clock, which may jump, nor since the
         #: prediction: after a power failure a destination may start later than this node.
         self._since: dict[str, float] = {}
@@ -60,11 +63,24 @@ class Delivery(threading.Thread):
                     if job.folder.exists():
                         LOG.error("%s: sending failed: %s", job.label, type(error).__name__)
                         self._pause(job.name, *self._destinations)
+                finally:
+                    self._sending = None
 
     def stop(self) -> None:
         """End after the object that is being sent."""
         self._stopping.set()
         self.join(60)
+
+    def wait_for_first_answer(self, series: str) -> None:
+        """Wait while results of a series are being sent of which nobody has stored one.
+
+        Without a destination that is there, this takes as long as its timeout.
+        """
+        while (job := self._sending) and job.series == series and self.is_alive():
+            with contextlib.suppress(OSError):  # no folder: the first try has failed
+                if os.listdir(job.sent):
+                    return
+            time.sleep(STEP / 4)
 
     def _send(self, job: Job) -> None:
         missing, since = False, self._since.setdefault(job.name, time.monotonic())
@@ -79,7 +95,9 @@ class Delivery(threading.Thread):
                 continue
             later = self._spool.later(job)
             if not later:
-                # This order: what is queued from here on states that it replaces these results.
+                # This order: what is queued from here on states that it replaces these results,
+                # unless this try fails.
+                self._sending = job
                 job.sent.mkdir(exist_ok=True)
                 later = self._spool.later(job)
             if later:

@@ -39,6 +39,7 @@ from pynetdicom import (
     PYNETDICOM_IMPLEMENTATION_VERSION,
     evt,
 )
+from pynetdicom.pdu_primitives import A_RELEASE
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from liver_tf.export.valid_dicom_elements import is_valid_uid
@@ -97,7 +98,7 @@ class Receiver:
             ssl_context=server_context(settings.tls),
             evt_handlers=[
                 (evt.EVT_C_STORE, self._store),
-                (evt.EVT_RELEASED, lambda event: spool.release(event.assoc)),
+                (evt.EVT_ACSE_RECV, self._release),
                 (evt.EVT_REJECTED, self._count_rejection),
                 (evt.EVT_REQUESTED, self._requested),
                 (evt.EVT_CONN_CLOSE, _end_without_request),
@@ -173,6 +174,11 @@ class Receiver:
         except (OSError, SeriesTooLarge):
             return OUT_OF_RESOURCES
         return STORED
+
+    def _release(self, event: Event) -> None:
+        """Note the end of an association, before it is confirmed."""
+        if isinstance(event.primitive, A_RELEASE):
+            self._spool.release(event.assoc)
 
     def _requested(self, event: Event) -> None:
         cast(_Server, self._server).waiting.pop(cast(Any, event.assoc.dul.socket).socket, None)

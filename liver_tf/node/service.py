@@ -194,6 +194,7 @@ class Node:
     def _predict(self, job: Job) -> dict[str, Any]:
         """Write the results and the overview; returns what ``status.json`` states of them."""
         arguments = (self._cascade, job.objects, job.results, self._results, self._made_by)
+        self.delivery.wait_for_first_answer(job.series)
         earlier = self.spool.predicted_before(job)
         options: dict[str, Any] = {
             "replaces": [each.results for each in earlier],

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.builders.dicom_node import ARCHIVE, NODE, send
+from tests.builders.dicom_node import ARCHIVE, NODE, associated
 from tests.builders.orthanc import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +69,11 @@ class ListenProcess:
 
 
 class PatientSender(threading.Thread):
-    """Sends series one after the other, each until all of it is acknowledged."""
+    """Sends series one after the other, each until the end of its association is confirmed.
+
+    A sender that is content with the acknowledgement of the last object leaves a gap: if the node
+    is killed before the association ends, it cannot know whether more was to come (``incomplete``).
+    """
 
     def __init__(self, port, series):
         super().__init__(daemon=True)
@@ -83,7 +87,9 @@ class PatientSender(threading.Thread):
 
     def _is_sent(self, paths):
         try:
-            return send(self._port, paths) == [0] * len(paths)
+            with associated(self._port) as association:
+                stored = [association.send_c_store(path).get("Status") for path in paths]
+            return stored == [0] * len(paths) and association.is_released
         except (AssertionError, RuntimeError, AttributeError):  # no association, or it ended
             return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
 
@@ -190,6 +191,21 @@ def test_results_of_a_part_that_wait_are_replaced_before_they_are_sent(
     (first,) = (job for job in node.spool.jobs(DONE) if job.name == first.name)
     assert second.status["replaces"] == []
     assert first.status["superseded_by"] == second.label
+
+
+def test_results_that_reached_nobody_are_not_stated_as_replaced(cascade, tmp_path):
+    paths, options = write_series(tmp_path / "series"), {"complete_after": 0.2, "timeout": 3}
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, but does not answer
+        options["send_to"] = [f"SILENT@127.0.0.1:{silent.getsockname()[1]}"]
+        with running_node(tmp_path / "spool", cascade, **options) as node:
+            send(node.receiver.port, paths[:4])
+            wait_for(lambda: [job for job in node.spool.jobs(SENDING) if job.sent.exists()])
+            send(node.receiver.port, paths[4:])
+            wait_for(lambda: states(node) == {SENDING: 1, QUEUED: 1})
+            assert node.delivery.failures == 0  # the first try has not ended
+            wait_for(lambda: states(node) == {SENDING: 2} or DONE in states(node))
+            later = max(node.spool.jobs(SENDING), key=lambda job: job.status["predicted_at"])
+    assert later.status["replaces"] == []
 
 
 def test_an_archive_confirms_the_number_of_objects(cascade, archive, tmp_path):
