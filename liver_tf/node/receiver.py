@@ -177,7 +177,7 @@ class Receiver:
 
     def _release(self, event: Event) -> None:
         """Note the end of an association, before it is confirmed."""
-        if isinstance(event.primitive, A_RELEASE):
+        if isinstance(cast(Any, event).primitive, A_RELEASE):
             self._spool.release(event.assoc)
 
     def _requested(self, event: Event) -> None:
