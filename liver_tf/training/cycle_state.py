@@ -1,4 +1,7 @@
-"""State of an unfinished cycle after its last epoch, saved as one atomic file."""
+"""State of an unfinished cycle after its last epoch, saved as one atomic file.
+
+How a cycle resumes from it: ``open_cycle.py``.
+"""
 
 import json
 from collections.abc import Iterable

@@ -1,4 +1,7 @@
-"""A protocol: a sequence of cycles, each written as a line with its frozen blocks and settings."""
+"""A protocol: a sequence of cycles, each written as a line with its frozen blocks and settings.
+
+A new protocol is a flag file with such lines, as ``hier_freeze.flags``; it needs no code.
+"""
 
 from __future__ import annotations
 
