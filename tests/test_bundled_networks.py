@@ -286,6 +286,7 @@ def test_a_scan_is_predicted_in_an_empty_folder(
     assert contents["method"]["outline_networks"] == 1
 
 
+@pytest.mark.long
 def test_fine_tuning_starts_from_the_package(package, record_set, tmp_path, command):
     from trainers import finetune
 

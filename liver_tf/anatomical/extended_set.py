@@ -26,6 +26,7 @@ from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.decision_rules import THRESHOLD
 from liver_tf.inference.roi_box import crop
 from liver_tf.labels import BACKGROUND
+from liver_tf.model.description import liver_identity
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.progress import with_progress
 from liver_tf.records.manifest import (
@@ -141,7 +142,7 @@ def _made_of(settings: AugmentSettings, manifest: Manifest, rois: Manifest) -> d
     return {
         "rule": asdict(settings.rule),
         "weights": stored_hash(settings.run / run_files.WEIGHTS),
-        "liver_weights": stored_hash(settings.liver_run / run_files.WEIGHTS),
+        **liver_identity(settings.liver_run),
         "postprocessing": postprocessing.of_runs([settings.run], **_decision(settings)).text(),
         "roi_records": rois.fingerprint,
         "neighbours": neighbours,

@@ -39,8 +39,8 @@ class EvaluateSettings(Options):
     data_label: str | None = data_label_option()
     postprocessing: bool = option(
         True,
-        "Apply the threshold, hole filling and minimum lesion size that "
-        "liver-tf choose_postprocessing chose for each run, if any.",
+        "Apply the settings stored in each run, if any: threshold, hole filling and minimum lesion "
+        "size (liver-tf choose_postprocessing), and where lesions may lie.",
     )
     decision: str | None = decision_option()
     ensembles: bool = option(

@@ -17,9 +17,8 @@ from liver_tf.inference.decision_rules import ARGMAX, PRIOR_CORRECTED
 from liver_tf.inference.liver_finder import LiverFinder
 from liver_tf.inference.postprocessing import PostProcessing
 from liver_tf.inference.trained_network import TrainedNetwork
-from liver_tf.model.description import load_description, precision_for
+from liver_tf.model.description import liver_identity, load_description, precision_for
 from liver_tf.model.precision_settings import FLOAT32
-from liver_tf.model.weights_file import stored_hash
 from liver_tf.progress import with_progress
 from liver_tf.records.manifest import load_manifest
 from liver_tf.records.shard_reader import check_shards, read_case
@@ -124,7 +123,7 @@ def choose_postprocessing(
             "slices_with_lesion": len(dice),
             "slices_without": len(detected),
             "records": manifest.fingerprint,
-            "liver_weights": stored_hash(liver_run / run_files.WEIGHTS),
+            **liver_identity(liver_run),
             "in_liver_only": in_liver_only,
             "precision": precision,
         },

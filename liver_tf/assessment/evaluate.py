@@ -25,7 +25,7 @@ from liver_tf.measures.calibration import Temperature, fit_temperature
 from liver_tf.measures.compare_with_truth import compare_with_truth
 from liver_tf.measures.measure_registry import summarise
 from liver_tf.measures.slice_result import SliceResult
-from liver_tf.model.description import load_description, precision_for
+from liver_tf.model.description import liver_identity, load_description, precision_for
 from liver_tf.model.precision_settings import FLOAT32
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.progress import with_progress
@@ -196,9 +196,8 @@ class _Sources:
         return LiverFinder.of_run(self.liver_run, precision=self.precision)
 
     @cached_property
-    def liver_hash(self) -> str:
-        load_description(self.liver_run)
-        return stored_hash(self.liver_run / run_files.WEIGHTS)
+    def liver_identity(self) -> dict[str, str]:
+        return liver_identity(self.liver_run)
 
     def postprocessing(self, runs: Sequence[Path]) -> postprocessing.PostProcessing:
         return postprocessing.of_runs(runs, use_chosen=self.use_chosen, decision=self.decision)
@@ -209,7 +208,7 @@ class _Sources:
         return {
             "records": self.manifest.fingerprint,
             "weights": hash_of_ensemble(weights),
-            "liver_weights": self.liver_hash,
+            **self.liver_identity,
             "postprocessing": self.postprocessing(runs).text(),
             "program": __version__,
             # Absent for float32, as in results of earlier versions.

@@ -89,6 +89,7 @@ def evaluate_liver(
         made_of={
             "records": manifest.fingerprint,
             "weights": stored_hash(network / run_files.WEIGHTS),
+            **finder.rule.stated(),
             "program": __version__,
             **({} if precision == FLOAT32 else {"precision": precision}),
             **implanted(manifest),

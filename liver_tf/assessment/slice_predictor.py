@@ -30,7 +30,8 @@ class SlicePrediction(NamedTuple):
 class SlicePredictor:
     """Cascades of the same networks as one graph, which predicts as the exported model does.
 
-    They differ in their decision; networks are applied once if their probabilities are the same.
+    They differ in their decision; networks are applied once if their probabilities, and the region
+    where lesions are allowed, are the same.
     """
 
     def __init__(self, *cascades: Cascade) -> None:
@@ -64,13 +65,14 @@ class SlicePredictor:
 
     def _answers(self, hu: tf.Tensor, spacing_mm: tf.Tensor) -> list[dict[str, tf.Tensor]]:
         """The answer of each cascade to a batch of slices; a graph."""
-        undecided: dict[bool, dict] = {}
+        undecided: dict[tuple, dict] = {}
         answers = []
         for cascade in self.cascades:
-            if cascade.corrects not in undecided:
-                undecided[cascade.corrects] = cascade.undecided(hu, spacing_mm)
+            decides = (cascade.corrects, cascade.in_liver_only, cascade.how.rim_pixels)
+            if decides not in undecided:
+                undecided[decides] = cascade.undecided(hu, spacing_mm)
             size = tf.shape(hu)[1:3]
-            answers.append(cascade.decided(undecided[cascade.corrects], spacing_mm, size))
+            answers.append(cascade.decided(undecided[decides], spacing_mm, size))
         return answers
 
 

@@ -79,6 +79,7 @@ def cut_rois(
         "liver_data_fingerprint": None
         if finder is None
         else finder.network.description.data_fingerprint,
+        **({} if finder is None else finder.rule.stated()),
         "liver_seen": None if liver_seen is None else atomic_files.sha256_of(liver_seen),
     }
     with rewritten_folder(output):

@@ -12,6 +12,8 @@ from liver_tf import run_files
 from liver_tf.bounded_files import read_json
 from liver_tf.inference.cascade import Cascade
 from liver_tf.inference.postprocessing import PostProcessing
+from liver_tf.model.description import liver_identity
+from liver_tf.model.liver_rule import LiverRule
 from liver_tf.model.weights_file import stored_hash
 from liver_tf.refusals import Refusal
 from liver_tf.report.findings import COUNTS
@@ -28,6 +30,7 @@ _TEMPLATE = Path(__file__).with_suffix(".md.jinja")
 _COMPARED = {
     "weights": "weights",
     "liver_weights": "liver network",
+    "liver_rule": "rule of the liver network",
     "postprocessing": "post-processing",
 }
 
@@ -50,6 +53,7 @@ def model_card(meaning: dict, measures: dict | None) -> str:
         lesion=meaning["lesion_network"],
         trained_ranges=CascadeTrainedOn.from_json(meaning["trained_on"]).ranges,
         postprocessing=PostProcessing(**meaning["postprocessing"]).text(),
+        liver_rule=LiverRule(**meaning.get("liver_rule", {})).text(),
         measures=measures,
         rows=_rows(measures) if measures else [],
         few=FEW,
@@ -130,7 +134,8 @@ def measures_of(path: Path, runs: list[Path], liver_run: Path, cascade: Cascade)
         raise _not_of_model(path, f"measures made without {' and '.join(deviations)}")
     exported = {
         "weights": stored_hash(runs[0] / run_files.WEIGHTS),
-        "liver_weights": stored_hash(liver_run / run_files.WEIGHTS),
+        "liver_rule": None,  # the default one
+        **liver_identity(liver_run),
         "postprocessing": cascade.how.text(),
     }
     # The protocol of this name first: another protocol's run may be a copy of this one.

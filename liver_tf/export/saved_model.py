@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import asdict
 from pathlib import Path
 
 import tensorflow as tf
@@ -144,9 +143,9 @@ def _meaning(cascade: Cascade, provenance: dict) -> dict:
         "rows": "front to back",
         "columns": "from the patient's right to the left",
         "spacing_unknown": f"give 0; the ROI's margin is then taken at {NOMINAL_SPACING_MM} mm",
-        "liver_network": asdict(cascade.liver.network.description),
-        "lesion_network": asdict(cascade.lesion_network.description),
-        **({"outline_network": asdict(outline.description)} if outline else {}),
+        "liver_network": cascade.liver.network.description.to_json(),
+        "lesion_network": cascade.lesion_network.description.to_json(),
+        **({"outline_network": outline.description.to_json()} if outline else {}),
         **cascade.facts(),
         "trained_on": cascade.trained_on.to_json(),
         "liver_tf": __version__,

@@ -176,7 +176,11 @@ class Cascade:
             "precision": precision_of(self.lesion_network.model),
             "in_liver_only": self.in_liver_only,
             "decision": self.how.decision,
-            "postprocessing": asdict(self.how),
+            "postprocessing": {
+                name: value
+                for name, value in asdict(self.how).items()
+                if value or name != "whole_liver"  # absent in earlier versions
+            },
         }
 
     def predict(self, hu: np.ndarray, spacing_mm: Sequence[float] | None) -> Prediction:

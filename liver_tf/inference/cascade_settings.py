@@ -49,8 +49,8 @@ class CascadeSettings(Options):
     )
     postprocessing: bool = option(
         True,
-        "Apply the post-processing that liver-tf choose_postprocessing stored in the run, if any: "
-        "threshold, hole filling, minimum lesion size.",
+        "Apply the settings stored in each run, if any: threshold, hole filling and minimum lesion "
+        "size (liver-tf choose_postprocessing), and where lesions may lie.",
     )
     decision: str | None = decision_option()
     precision: str = precision_option(AUTO)

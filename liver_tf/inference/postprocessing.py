@@ -53,10 +53,13 @@ class PostProcessing:
             raise ValueError(f"lesion_probability: expected above 0 and below 1, found {least}")
         if not (math.isfinite(self.least_area_mm2) and self.least_area_mm2 >= 0):
             raise ValueError(f"least_area_mm2: expected 0 or more, found {self.least_area_mm2}")
-        if self.rim_pixels not in (-1, 0, 1):
+        if type(self.rim_pixels) is not int or self.rim_pixels not in (-1, 0, 1):
             raise ValueError(f"rim_pixels: expected -1, 0 or 1, found {self.rim_pixels}")
         if not 0 <= self.least_height <= 1:
             raise ValueError(f"least_height: expected 0 to 1, found {self.least_height}")
+        for name in ("fill_holes", "corrected", "whole_liver"):
+            if type(getattr(self, name)) is not bool:
+                raise ValueError(f"{name}: expected true or false, found {getattr(self, name)}")
 
     @property
     def decision(self) -> str:
@@ -70,7 +73,10 @@ class PostProcessing:
         probability = -1.0 if self.lesion_probability is None else self.lesion_probability
         apart = 0.0 if probability < 0 else round(abs(probability - 0.5), 6)
         in_use = sum(getattr(self, name) != unused for name, unused in asdict(NOTHING).items())
-        return in_use, self.least_area_mm2, apart, probability, self.fill_holes
+        return (
+            *(in_use, self.least_area_mm2, apart, probability, self.fill_holes),
+            *(-self.rim_pixels, self.least_height, self.whole_liver),
+        )
 
     def text(self) -> str:
         """The settings in words. Stored in measures and compared there, so it must not change."""

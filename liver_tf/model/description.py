@@ -17,7 +17,7 @@ from liver_tf.model.blocks import LEVELS
 from liver_tf.model.liver_rule import WHOLE_SLICE, LiverRule
 from liver_tf.model.precision import Precision, choose_precision
 from liver_tf.model.precision_settings import FLOAT32
-from liver_tf.model.weights_file import load_weights
+from liver_tf.model.weights_file import load_weights, stored_hash
 from liver_tf.refusals import Refusal
 from liver_tf.trained_on import TrainedOn
 
@@ -81,7 +81,24 @@ class Description:
 
     def save(self, folder: Path) -> None:
         """Write ``model.json`` into a run folder."""
-        atomic_files.write_json(folder / run_files.DESCRIPTION, asdict(self))
+        atomic_files.write_json(folder / run_files.DESCRIPTION, self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        """As in ``model.json``: the default liver rule is absent, as in earlier versions."""
+        fields = asdict(self)
+        if self.liver_rule == WHOLE_SLICE:
+            del fields["liver_rule"]
+        return fields
+
+
+def liver_identity(run: Path) -> dict[str, str]:
+    """What the outlines of a liver network depend on: its weights, and its rule if not the default.
+
+    Raises:
+      Refusal: As ``load_description``.
+    """
+    rule = load_description(run).liver_rule
+    return {"liver_weights": stored_hash(run / run_files.WEIGHTS), **rule.stated()}
 
 
 def load_description(folder: Path) -> Description:

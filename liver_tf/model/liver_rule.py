@@ -42,5 +42,12 @@ class LiverRule:
         mean = f", mean over views of {views} times the slice" if self.zooms != (1.0,) else ""
         return f"liver where its probability exceeds {self.probability:g}{mean}"
 
+    def stated(self) -> dict[str, str]:
+        """An entry for what states how results were made.
+
+        Absent for the default rule, as in what earlier versions stored.
+        """
+        return {} if self == LiverRule() else {"liver_rule": self.text()}
+
 
 WHOLE_SLICE = LiverRule()

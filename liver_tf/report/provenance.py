@@ -55,6 +55,7 @@ def facts(runs: Sequence[StudyRun]) -> dict[str, str]:
         "records measured on, fingerprint": _each(_made_of(runs, "records")),
         "records trained on, fingerprint": _each(r.identity.get("data_fingerprint") for r in runs),
         "liver network, weights": _each(_made_of(runs, "liver_weights")),
+        "liver network, rule": _each(_made_of(runs, "liver_rule")),
         "liver network trained on": _each(
             (run.model.get("roi") or {}).get("liver_data_fingerprint") for run in runs
         ),

@@ -109,6 +109,7 @@ def read(monkeypatch):
     return cases
 
 
+@pytest.mark.long
 def test_the_temperature_does_not_depend_on_test_slices(work, finished, read):
     run = finished("temperature")
     split = json.loads((run / "run.json").read_text())["split"]
@@ -276,24 +277,29 @@ def test_scores_are_the_mean_probabilities_of_the_lesion_pixels(work, intensity_
     assert found[4][1].tolist() == [0.0, 0.0, 0.0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
-    ("class_weights", "networks_applied"),
+    ("class_weights", "rim_pixels", "networks_applied"),
     [
-        pytest.param((1.0,) * 5, 1, marks=pytest.mark.long),
-        ((1.0, 1.0, 9.0, 9.0, 30.0), 2),
+        ((1.0,) * 5, 1, 1),
+        ((1.0,) * 5, -1, 2),
+        ((1.0, 1.0, 9.0, 9.0, 30.0), 1, 2),
     ],
 )
 def test_decisions_of_the_same_networks_are_those_of_each_alone(
-    work, intensity_cascade, class_weights, networks_applied, monkeypatch
+    work, intensity_cascade, class_weights, rim_pixels, networks_applied, monkeypatch
 ):
-    """The networks are applied once where the correction changes no probability."""
+    """Networks are applied once where neither a probability nor the region of lesions differs."""
     entry = load_manifest(work / "whole").cases[0]
     records = list(evaluating.read_case(work / "whole", entry))
     noise = np.random.default_rng(0).integers(-60, 60, records[0].image.shape, np.int16)
     records[0] = replace(records[0], image=records[0].image + noise)
     made = [
         intensity_cascade(class_weights=class_weights, how=how)
-        for how in (PostProcessing(0.7, least_area_mm2=9.0, corrected=True), NOTHING)
+        for how in (
+            PostProcessing(0.7, least_area_mm2=9.0, corrected=True, rim_pixels=rim_pixels),
+            NOTHING,
+        )
     ]
     alone = [slice_predictor.SlicePredictor(cascade)(records) for cascade in made]
     traced = []
@@ -462,6 +468,7 @@ def test_the_model_card_accepts_only_measures_of_the_exported_model(
             card_measures(file=silent)
 
 
+@pytest.mark.long
 def test_the_number_of_evaluations_survives_the_deletion_of_the_results(work, finished):
     run = finished("looks")
     evaluate_runs([run], work / "liver", work / "whole")

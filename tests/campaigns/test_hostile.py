@@ -47,6 +47,7 @@ def test_flipped_bits_in_runs_are_refused(tmp_path):
     assert outcomes == {"checksum-differs": 8}
 
 
+@pytest.mark.long
 def test_flipped_bits_in_record_sets_are_refused(tmp_path):
     manifest = tiny_records.write_set(tmp_path, patients=8, slices=1)
     splits = cross_validation(manifest, folds=2, validation_share=0.3, seed=0)

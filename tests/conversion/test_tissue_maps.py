@@ -60,7 +60,8 @@ def test_records_hold_the_tissue_maps(record_set):
         np.testing.assert_array_equal(labels_of_codes()[record.tissues], record.labels)
 
 
-@pytest.mark.parametrize("cache_mb", [64, pytest.param(0.02, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("cache_mb", [64, 0.02])
 def test_batches_differ_between_epochs_and_are_reproducible(record_set, cache_mb):
     ranges = Ranges(0, 0, 0, 0, 0, 0, 0, drawn=1.0)
     (first, other), (again,) = (
@@ -89,6 +90,7 @@ def test_regions_of_interest_keep_their_tissue_maps(record_set, tmp_path):
     assert labels.any((1, 2)).mean() > 0.9
 
 
+@pytest.mark.long
 def test_the_preview_shows_drawn_images(record_set):
     folder, manifest = record_set
     cases = tuple(entry.case for entry in manifest.cases)

@@ -71,6 +71,7 @@ def predicted(cascade):
     return np.stack([cascade.predict(hu[None], spacing).labels[0] for hu in slices()])
 
 
+@pytest.mark.long
 def test_the_rules_give_different_label_maps(intensity_cascade):
     maps = [predicted(cascade_of(intensity_cascade, name, how=how)) for name, how in RULES.items()]
     for index, labels in enumerate(maps):

@@ -78,9 +78,10 @@ def test_openvino_uses_the_spacing(exported, openvino):
     np.testing.assert_allclose(areas[1], 4 * areas[0])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "client"),
-    [pytest.param("tensorflow", Loaded, marks=pytest.mark.long), ("openvino", OpenVino)],
+    [("tensorflow", Loaded), ("openvino", OpenVino)],
 )
 def test_found_as_uint8_gives_equal_answers(request, exported_for_openvino, name, client):
     """OpenVINO Model Server cannot send bool, so no output may be bool."""

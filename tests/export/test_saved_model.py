@@ -286,6 +286,7 @@ def export_twice_at_once(cascade, folder):
         return sorted(job.result() for job in [pool.submit(run) for _ in range(2)])
 
 
+@pytest.mark.long
 def test_a_full_disk_and_a_forbidden_folder_are_refused(exported, tmp_path, monkeypatch):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))  # counts as a full disk

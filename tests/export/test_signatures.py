@@ -104,7 +104,8 @@ def test_volume_equals_predict(intensity_cascade, extent, how):
     np.testing.assert_allclose(answer["diagnosis_probability"], sums / sums.sum(), atol=1e-3)
 
 
-@pytest.mark.parametrize("between_mm", [0.4, pytest.param(0.0, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("between_mm", [0.4, 0.0])
 def test_flat_lesions_are_dropped_as_by_predict(intensity_cascade, between_mm):
     cascade = intensity_cascade(how=PostProcessing(least_height=0.6))
     hu = scan()
@@ -149,6 +150,7 @@ def test_volume_of_the_saved_model_equals_predict(exported):
     np.testing.assert_array_equal(answer["label_map"].numpy(), prediction.labels)
 
 
+@pytest.mark.long
 def test_volume_without_liver_is_empty(make_network):
     never = LiverFinder(make_network("liver", favoured=[1e4, -1e4]))
     cascade = Cascade(never, make_network("lesion", favoured=[0, 0, 1e4, 0, 0]))

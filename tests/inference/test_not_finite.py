@@ -46,12 +46,14 @@ def test_an_exported_model_gives_an_error(make_network, tmp_path):
             client(draw_slices(1, 64, 64), np.zeros((1, 2)))
 
 
+@pytest.mark.long
 def test_openvino_does_not_answer_from_a_lesion_network_that_is_not_finite(cascade, tmp_path):
     write_saved_model(cascade, tmp_path / "1", {})
     with pytest.raises(Refusal, match=NOT_FINITE):
         OpenVino(tmp_path / "1")(draw_slices(1, 64, 64), np.zeros((1, 2)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "changes",
     [

@@ -56,8 +56,14 @@ def scan():
     return hu
 
 
-@pytest.mark.parametrize("networks", [1, 2])
-@pytest.mark.parametrize("least", [None, 0.3, 0.7])
+@pytest.mark.parametrize(
+    ("networks", "least"),
+    [
+        *((1, None), (2, 0.7)),
+        *(pytest.param(*each, marks=pytest.mark.long) for each in ((1, 0.3), (1, 0.7))),
+        *(pytest.param(*each, marks=pytest.mark.long) for each in ((2, None), (2, 0.3))),
+    ],
+)
 def test_outlines_of_one_network_and_types_of_others(intensity_cascade, networks, least):
     how = PostProcessing(least)
     each = [
@@ -187,6 +193,7 @@ def test_networks_without_types_are_refused(runs):
         Cascade.of_runs(runs / "liver", runs / "outline", runs / "outline")
 
 
+@pytest.mark.long
 def test_results_are_kept_only_for_the_same_outline_network(
     runs, tiny_phantom, command, tmp_path, capsys
 ):

@@ -1,5 +1,6 @@
 """Post-processing settings: bounds, the file of a run, ensembles."""
 
+import itertools
 import json
 
 import pytest
@@ -18,6 +19,8 @@ from liver_tf.refusals import Refusal
         ({"least_area_mm2": -1.0}, "least_area_mm2: expected 0 or more, found -1"),
         ({"least_area_mm2": float("inf")}, "least_area_mm2: expected 0 or more, found inf"),
         ({"rim_pixels": 2}, "rim_pixels: expected -1, 0 or 1, found 2"),
+        ({"rim_pixels": True}, "rim_pixels: expected -1, 0 or 1, found True"),
+        ({"whole_liver": "false"}, "whole_liver: expected true or false, found false"),
     ],
 )
 def test_settings_out_of_range_are_refused(values, message):
@@ -34,6 +37,10 @@ def test_an_ensemble_uses_the_settings_of_most_runs_or_the_simplest():
     small, large = PostProcessing(least_area_mm2=50.0), PostProcessing(least_area_mm2=100.0)
     assert of_ensemble([small, large]) == of_ensemble([large, small]) == small
     assert of_ensemble([strict, simple, NOTHING]) == NOTHING
+    whole, inside = PostProcessing(whole_liver=True), PostProcessing(rim_pixels=-1)
+    beside = PostProcessing(rim_pixels=0)
+    for one, other in itertools.combinations([whole, inside, beside], 2):
+        assert of_ensemble([one, other]) == of_ensemble([other, one])
 
 
 @pytest.fixture

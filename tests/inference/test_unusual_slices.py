@@ -62,6 +62,7 @@ def test_tiny_and_narrow_slices_and_any_hu(cascade, shape, value):
             assert prediction.labels.max() < len(LESION_TYPES)
 
 
+@pytest.mark.long
 def test_a_slice_of_4096_pixels(cascade):
     hu = np.full((1, 4096, 4096), -1000, np.int16)
     hu[0, 1000:2600, 500:2500] = 110
@@ -102,9 +103,10 @@ def test_slices_with_and_without_liver_in_one_batch(cascade):
     assert labels[1, 17, 17] == LESION_TYPES.index("cyst")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "how",
-    [pytest.param(PostProcessing(), marks=pytest.mark.long), ALL],
+    [PostProcessing(), ALL],
     ids=["plain", "post-processed"],
 )
 def test_predict_on_one_slice_equals_the_graph_with_post_processing(make_network, how):

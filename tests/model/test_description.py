@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ast
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from liver_tf.inference.trained_network import TrainedNetwork
-from liver_tf.model.description import load_description
-from liver_tf.model.weights_file import load_arrays, save_arrays, save_weights
+from liver_tf.model.description import liver_identity, load_description
+from liver_tf.model.liver_rule import LiverRule
+from liver_tf.model.weights_file import load_arrays, save_arrays, save_weights, stored_hash
 from liver_tf.refusals import Refusal
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +31,18 @@ def run(make_network, tmp_path):
 def test_a_description_is_read_back(run):
     assert load_description(run[0]) == run[1]
     assert TrainedNetwork.of_run(run[0], "lesion").description == run[1]
+
+
+def test_a_liver_network_is_identified_by_its_weights_and_its_rule(make_network, tmp_path):
+    network = make_network("liver")
+    network.description.save(tmp_path)
+    save_weights(tmp_path / "weights.npz", network.model)
+    assert "liver_rule" not in json.loads((tmp_path / "model.json").read_text())
+    weights = {"liver_weights": stored_hash(tmp_path / "weights.npz")}
+    assert liver_identity(tmp_path) == weights
+    replace(network.description, liver_rule=LiverRule(0.25)).save(tmp_path)
+    of_rule = {"liver_rule": "liver where its probability exceeds 0.25"}
+    assert liver_identity(tmp_path) == {**weights, **of_rule}
 
 
 WEIGHTS = (0.25, 0.5, 30.0, 0.0, 97.5)

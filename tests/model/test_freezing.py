@@ -42,7 +42,7 @@ def shared_model():
     [
         pytest.param((), marks=pytest.mark.long),
         ENCODER,
-        ("enc2", "dec3"),
+        pytest.param(("enc2", "dec3"), marks=pytest.mark.long),
         pytest.param(tuple(b for b in BLOCKS if b != "head"), marks=pytest.mark.long),
     ],
 )

@@ -17,7 +17,8 @@ from tests.builders.killed_node import ListenProcess, kill_while_sending
 from tests.builders.orthanc import free_port
 
 
-@pytest.mark.parametrize(("count", "kills"), [(2, 1), pytest.param(4, 2, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize(("count", "kills"), [(2, 1), (4, 2)])
 def test_all_series_come_back_once_after_kills(tmp_path, count, kills):
     series = [write_series(tmp_path / f"series{number}", number) for number in range(count)]
     with Archive().running() as archive:

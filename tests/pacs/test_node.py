@@ -28,10 +28,11 @@ if ORTHANC is None:
     pytest.skip("Orthanc is missing (apt-get install orthanc)", allow_module_level=True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "find",
     # tests/node completes series by silence, too, without an archive.
-    [pytest.param(False, id="silence", marks=pytest.mark.long), pytest.param(True, id="c-find")],
+    [pytest.param(False, id="silence"), pytest.param(True, id="c-find")],
 )
 def test_the_archive_forwards_series_and_gets_seg_sr_and_overview(
     intensity_cascade, tmp_path, find

@@ -77,6 +77,7 @@ def test_quadrate_and_caudate_lobes(patients):
         assert full > without + 0.06, (place, full, without)
 
 
+@pytest.mark.long
 def test_patients_differ_widely():
     drawn = [Patient.draw(stream(4, "wide", n), VARIED) for n in range(150)]
     widths = np.array([2 * patient.half_width_mm for patient in drawn])

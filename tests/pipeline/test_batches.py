@@ -106,9 +106,10 @@ def test_augmentation_of_a_slice_does_not_depend_on_its_batch(record_set):
     assert sets[0] == sets[1] == sets[2]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "sampling",
-    [pytest.param(Sampling(), marks=pytest.mark.long), Sampling(0.5, 0.5, resample=True)],
+    [Sampling(), Sampling(0.5, 0.5, resample=True)],
 )
 def test_batches_do_not_depend_on_memory_or_on_tensorflows_seed(uneven_set, sampling):
     """Cached or read from disk, with any global seed: the same batches, bit for bit."""
@@ -257,7 +258,8 @@ def kinds_of(labels):
     return labels.reshape(len(labels), -1).max(axis=1)
 
 
-@pytest.mark.parametrize("cache_mb", [pytest.param(64, marks=pytest.mark.long), TINY_CACHE_MB])
+@pytest.mark.long
+@pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
 def test_an_epoch_shows_the_sampled_slices(uneven_set, cache_mb):
     for sampling in SAMPLINGS:
         source = make_source(uneven_set, cache_mb=cache_mb, sampling=sampling)
@@ -292,7 +294,8 @@ def test_an_epoch_shows_the_sampled_slices(uneven_set, cache_mb):
     assert bare.slices_in(0) == 7
 
 
-@pytest.mark.parametrize("cache_mb", [64, pytest.param(TINY_CACHE_MB, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("cache_mb", [64, TINY_CACHE_MB])
 def test_a_repeated_slice_is_augmented_differently(uneven_set, cache_mb):
     options = {"cache_mb": cache_mb, "ranges": Ranges()}
     source = make_source(uneven_set, sampling=Sampling(resample=True), **options)

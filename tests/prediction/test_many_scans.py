@@ -276,6 +276,7 @@ def test_results_of_other_settings_keep_their_row(runs, tmp_path, command, capsy
     assert "<h1>3 scans, 2 with results, 1 without</h1>" in (output / "index.html").read_text()
 
 
+@pytest.mark.long
 def test_a_refused_input_is_in_the_worklist_beside_earlier_results(runs, tmp_path, command, capsys):
     scan, missing = write_shifted(tmp_path / "scan.nii", 0), tmp_path / "nowhere"
     output = tmp_path / "out"
@@ -340,6 +341,7 @@ def test_unexpected_errors_stop_one_scan_only(runs, tmp_path, command, capsys, m
     assert not (output / "scan-001").exists()
 
 
+@pytest.mark.long
 def test_the_post_processing_of_a_run_is_used_unless_disabled(runs, tmp_path, command, capsys):
     volume = ct_files.write_nifti(
         tmp_path / "volume.nii", *ct_files.as_lps_file(ct_files.phantom_hu())
@@ -476,6 +478,7 @@ def test_two_commands_on_one_output_folder(runs, tmp_path, command, capsys):
     assert command(predict, *arguments(runs, output, volume)) == 0
 
 
+@pytest.mark.long
 def test_an_outcome_that_cannot_be_shown_is_recorded(runs, tmp_path):
     volume = ct_files.write_nifti(
         tmp_path / "volume.nii", *ct_files.as_lps_file(ct_files.phantom_hu())

@@ -62,6 +62,7 @@ def in_seg(folder, scan):
     return sum(segment.mask.astype(np.uint8) * np.uint8(segment.number) for segment in segments)
 
 
+@pytest.mark.long
 def test_chaos_seg_and_nifti_agree_voxel_by_voxel(predicted):
     scan = read_dicom_series(CHAOS / "dicom")
     from_seg = in_seg(predicted / "chaos-dicom", scan)

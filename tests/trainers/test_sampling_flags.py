@@ -53,6 +53,7 @@ def test_a_run_cannot_resume_with_another_sampling(
     assert message in err
 
 
+@pytest.mark.long
 def test_fine_tuning_takes_the_same_flags(pretrained, record_set, command):
     arguments = finetune_arguments(
         pretrained,
@@ -74,6 +75,7 @@ def test_fine_tuning_takes_the_same_flags(pretrained, record_set, command):
     assert identity["task"]["class_weights"] == [1.0] * 5
 
 
+@pytest.mark.long
 def test_the_loss_belongs_to_the_run_and_its_weights_to_the_network(
     pretrained, record_set, command
 ):

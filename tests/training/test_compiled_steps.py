@@ -49,7 +49,8 @@ CYCLES = (
 )
 
 
-@pytest.mark.parametrize("precision", ["float32", pytest.param("float16", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_cycles_with_equal_frozen_blocks_share_a_trace_and_nothing_else(precision, monkeypatch):
     traced = []
     make = compiled_steps.training_step

@@ -36,7 +36,7 @@ def test_xla_trains_like_the_plain_step():
     assert report["frozen"]
 
 
-@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+@pytest.mark.parametrize("precision", [pytest.param("float16", marks=pytest.mark.long), "bfloat16"])
 def test_half_precision_trains_like_the_plain_step(precision):
     plain, _ = losses(Computation())
     halved, other = losses(Computation(precision))

@@ -203,6 +203,7 @@ def test_a_killed_process_changes_no_bit(undisturbed, record_set, tmp_path):
     assert stored_hash(folder / "cycle1" / "best.npz") == stored_hash(first_cycle)
 
 
+@pytest.mark.long
 def test_a_full_disk_stops_the_run_and_free_space_lets_it_resume(undisturbed, record_set, tmp_path):
     """The kernel limits the file size in the second epoch; finished files are kept.
 

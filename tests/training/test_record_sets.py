@@ -115,6 +115,7 @@ def run_of(work):
     return work / "finetune" / "hold_out" / "seed0" / "mine"
 
 
+@pytest.mark.long
 def test_a_kept_start_fits_the_class_weights_stored_with_it(weighted, command, monkeypatch):
     """Corrected for the class weights in ``model.json``, old and new network say the same."""
     monkeypatch.setattr(open_cycle, "is_better", lambda *arguments: False)

@@ -60,6 +60,7 @@ def report_of(process, seconds=180):
     return json.loads(out.splitlines()[-1])
 
 
+@pytest.mark.long
 def test_two_logical_devices_train_like_one():
     """Batches of 3, 4 and 1 slices; with 1 slice one replica receives none."""
     report = report_of(start("mirrored"))

@@ -78,7 +78,7 @@ CONVOLUTIONS = {
 @pytest.mark.parametrize(
     "fixed",
     [
-        (),
+        pytest.param((), marks=pytest.mark.long),
         pytest.param(("enc1",), marks=pytest.mark.long),
         pytest.param(ENCODER[:4], marks=pytest.mark.long),
         ENCODER,

@@ -52,6 +52,7 @@ def undisturbed(record_set, tmp_path_factory):
     return folder, tiny_run.train(folder, record_set[0], AVERAGED)[0]
 
 
+@pytest.mark.long
 def test_an_interrupted_run_ends_with_the_same_average(
     undisturbed, record_set, tmp_path, monkeypatch
 ):

@@ -44,6 +44,7 @@ def test_identity_changes_no_bit(size, ranges):
     assert moved_labels.tobytes() == labels.tobytes()
 
 
+@pytest.mark.long
 def test_kinds_switched_off_are_neither_drawn_nor_computed():
     always = {"transform", "gain", "offset_hu"}
     assert set(draw_batch(NO_AUGMENTATION, [0])) == always
@@ -202,10 +203,11 @@ def test_same_pixels_eagerly_in_a_graph_and_in_a_parallel_map(ranges):
     np.testing.assert_array_equal(other[1], eager[1])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "ranges",
     [
-        pytest.param(SHAPE_ONLY, marks=pytest.mark.long),
+        SHAPE_ONLY,
         replace(SHAPE_ONLY, elastic=0.06, kept_from=1),
     ],
 )

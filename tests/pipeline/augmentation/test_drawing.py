@@ -91,7 +91,7 @@ def test_noise_has_many_spectra():
     assert neighbours.max() > 0.8
 
 
-@pytest.mark.parametrize("elastic", [0.0, 0.03])
+@pytest.mark.parametrize("elastic", [0.0, pytest.param(0.03, marks=pytest.mark.long)])
 def test_drawn_slices_move_like_their_labels(elastic):
     """Labels drawn from a fine map and labels moved as usual agree, except at edges."""
     row, column = np.mgrid[:128, :128]

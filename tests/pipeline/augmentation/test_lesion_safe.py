@@ -81,6 +81,7 @@ def test_the_zoom_is_reduced_only_if_a_shift_is_not_enough():
     np.testing.assert_allclose(reduced[[0, 4]], expected, rtol=1e-5)
 
 
+@pytest.mark.long
 def test_a_margin_is_left_for_the_deformation():
     """All pixels move by a tenth of the side, including a lesion at the edge of the image."""
     images = np.zeros((1, ROWS, COLUMNS), np.float32)
@@ -176,6 +177,7 @@ def test_no_lesion_vanishes_even_if_it_is_small(ranges):
     assert vanished > 5
 
 
+@pytest.mark.long
 def test_restored_pixels_lie_on_the_lesion():
     """The image of a lesion of one pixel is brightest at its label after any deformation."""
     labels = np.zeros((1, 64, 64), np.uint8)

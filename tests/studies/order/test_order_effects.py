@@ -160,6 +160,7 @@ def test_a_damaged_table_of_earlier_runs_is_refused(damage, tmp_path):
         read_runs(tmp_path / "none.csv")
 
 
+@pytest.mark.long
 def test_report(study, cohort, tmp_path):
     study = replace(study, replicates=2, engine=study.engine)
     rng = np.random.default_rng(2)
