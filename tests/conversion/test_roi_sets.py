@@ -11,6 +11,7 @@ import pytest
 from data_prep import make_rois
 from liver_tf.conversion.roi_sets import cut_rois
 from liver_tf.inference.roi_rule import RoiRule
+from liver_tf.model.liver_rule import WHOLE_SLICE
 from liver_tf.records.manifest import load_manifest
 from liver_tf.refusals import Refusal
 from tests.builders import full_disk
@@ -107,6 +108,8 @@ def test_full_disk(lits_set, tmp_path, monkeypatch):
 
 def test_a_set_without_any_liver_is_refused(lits_set, tmp_path):
     class Blind:
+        rule = WHOLE_SLICE
+
         class network:
             class description:
                 data_fingerprint = "0" * 64

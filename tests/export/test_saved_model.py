@@ -61,7 +61,7 @@ def test_the_reloaded_model_equals_the_cascade(exported, count, size):
 @pytest.mark.long
 def test_post_processing_and_ensembles_are_in_the_exported_graph(make_network, tmp_path):
     how = PostProcessing(
-        0.4, fill_holes=True, least_area_mm2=15.0, rim_pixels=0, least_height=0.3, whole_liver=True
+        0.4, fill_holes=True, least_area_mm2=15.0, rim_pixels=-1, least_height=0.3, whole_liver=True
     )
     networks = [make_network("lesion"), make_network("lesion", seed=2)]
     cascade = Cascade(LiverFinder(make_network("liver")), networks, how=how)

@@ -120,7 +120,6 @@ def test_bad_scans_do_not_stop_the_others(runs, tmp_path, command, capsys):
             "corrected": False,
             "rim_pixels": 1,
             "least_height": 0.0,
-            "whole_liver": False,
         },
         "type_threshold": 0.9,
         "label_map": "lesions",
