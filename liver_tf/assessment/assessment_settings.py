@@ -39,8 +39,8 @@ class EvaluateSettings(Options):
     data_label: str | None = data_label_option()
     postprocessing: bool = option(
         True,
-        "Apply the settings stored in each run, if any: threshold, hole filling and minimum lesion "
-        "size (liver-tf choose_postprocessing), and where lesions may lie.",
+        "Apply the post-processing stored in each run, if any: threshold, hole filling and minimum "
+        "lesion size (from liver-tf choose_postprocessing), and where lesions are allowed.",
     )
     decision: str | None = decision_option()
     ensembles: bool = option(

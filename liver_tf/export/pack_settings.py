@@ -47,15 +47,15 @@ class PackSettings(Options):
     )
     rim_pixels: int | None = option(
         None,
-        "Post-processing of the lesion networks: how far lesions may extend beyond the outlined "
-        "liver, in pixels of the liver network; -1: they end as far inside of it.",
+        "Post-processing of the lesion networks: how far lesions may extend beyond the liver "
+        "outline, in pixels of the liver network; -1: they must end one pixel inside it.",
         low=-1,
         high=1,
     )
     whole_liver: bool = option(
         False,
-        "Post-processing of the lesion networks: all of the outlined liver is labelled liver or "
-        "lesion, also where the lesion network answers background.",
+        "Post-processing of the lesion networks: label every pixel inside the liver outline as "
+        "liver or lesion, even where the lesion network predicts background.",
     )
     liver_probability: float = option(
         WHOLE_SLICE.probability,
@@ -65,8 +65,8 @@ class PackSettings(Options):
     )
     liver_zooms: tuple[float, ...] = option(
         WHOLE_SLICE.zooms,
-        "Liver network: views whose probabilities are averaged, as multiples of the square around "
-        "the whole slice.",
+        "Liver network: sizes of the views whose probabilities are averaged, as multiples of the "
+        "square around the whole slice.",
         low=ZOOM_LIMITS[0],
         high=ZOOM_LIMITS[1],
     )

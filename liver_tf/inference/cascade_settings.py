@@ -49,8 +49,8 @@ class CascadeSettings(Options):
     )
     postprocessing: bool = option(
         True,
-        "Apply the settings stored in each run, if any: threshold, hole filling and minimum lesion "
-        "size (liver-tf choose_postprocessing), and where lesions may lie.",
+        "Apply the post-processing stored in each run, if any: threshold, hole filling and minimum "
+        "lesion size (from liver-tf choose_postprocessing), and where lesions are allowed.",
     )
     decision: str | None = decision_option()
     precision: str = precision_option(AUTO)

@@ -45,8 +45,8 @@ class OrderStudySettings(Options):
     margin: float = option(0.02, "Margin of equivalence, for Dice2 and Accuracy.", above=0)
     earlier_runs: Path | None = option(
         None,
-        "order_runs.csv of an earlier study with the same settings (not checked): its runs are "
-        "reported with those of this study, and cells whose runs are all in it are not run.",
+        "order_runs.csv of an earlier study with the same settings (not checked). The report "
+        "includes its runs; a cell is skipped if the file contains all its runs.",
     )
     report_only: bool = option(False, "Write the report of the finished runs, then exit.")
     list_cells: bool = option(
