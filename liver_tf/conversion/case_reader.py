@@ -102,7 +102,7 @@ def _slices_of_volume(task: CaseTask, notes: CaseNotes) -> Iterator[LabelledSlic
         for labelled, tissues in zip(slices, maps, strict=True):
             if not np.array_equal(labels_of_codes()[tissues], labelled.labels):
                 expected = f"the labels of {task.segmentation.name} in every slice"
-                found = f"others in slice {labelled.index} (from 0)"
+                found = f"different labels in slice {labelled.index} (from 0)"
                 raise bad_input("mask-tissues", task.tissues, expected, found)
             yield replace(labelled, tissues=tissues)
 

@@ -26,7 +26,7 @@ from liver_tf.export.valid_dicom_elements import is_valid_uid
 
 SERIES_NUMBER = 902
 SERIES_DESCRIPTION = "Liver lesions, overview, for research"
-REPLACES_NOTE = "Replaces earlier results, of a part of the same series."
+REPLACES_NOTE = "Replaces earlier results for part of the same series."
 NOTE = "Found by a network, not verified. For research; not a medical device."
 
 _COLUMNS, _TILE, _TEXT_SIZE, _MARGIN = 2, 700, 22, 20

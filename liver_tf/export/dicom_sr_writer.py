@@ -30,7 +30,7 @@ from liver_tf.trained_on import UNVALIDATED
 
 SERIES_NUMBER = 901
 SERIES_DESCRIPTION = "Liver lesions, measurements, for research"
-REPLACES_NOTE = "This report replaces an earlier one, of a part of the same series."
+REPLACES_NOTE = "This report replaces an earlier one for part of the same series."
 CAUTION = "Measured in the outlines of a network, not verified. For research; not a medical device."
 
 

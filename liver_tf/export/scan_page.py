@@ -101,11 +101,11 @@ def scan_page(
 
 def _notes(findings: ScanFindings, made_by: AlgorithmIdentity) -> list[str]:
     numbered = image_numbers(findings.scan) is not None
-    images = "; image: Instance Number, by which DICOM viewers number them" if numbered else ""
+    images = "; the image number is the Instance Number that DICOM viewers show" if numbered else ""
     notes = [
         "Axial view from the feet: R is the patient's right, A is anterior. Slices are numbered "
-        f"from the feet, from 0{images}. Outlines follow the edges of pixels; the outline of the "
-        "liver includes its lesions. HU at the pointer are means of 5 x 5 pixels.",
+        f"from 0, starting at the feet{images}. Outlines follow the edges of pixels; the outline "
+        "of the liver includes its lesions. HU at the pointer are means of 5 x 5 pixels.",
         f"{made_by.name} {made_by.version}, model {made_by.model or 'unknown'}.",
         "Images of patients are patient data even without a name: share this page only with people "
         "who may see the scan. For research; not a medical device.",

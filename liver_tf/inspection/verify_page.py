@@ -106,9 +106,9 @@ def _pictures(facts: Facts, label_set: LabelSet, pictured: Sequence[PicturedCase
     note = (
         "Slices are seen from the feet: R is the patient's right, the side of the liver; A is "
         "anterior; the spine is at the bottom. Each outline should follow the edge of its organ or "
-        f"lesion. Window {low} to {high} HU. Slices of a scan are numbered from the feet, "
-        "single slices in the order of the CSV, from 0. Cases whose mask looks misplaced come "
-        "first."
+        f"lesion. Window {low} to {high} HU. Numbers start at 0: slices of a scan are numbered "
+        "from the feet, single slices in the order of the CSV. Cases whose mask looks misplaced "
+        "come first."
     )
     return Section(title, (Note(note), contact_sheet(pictured, label_set)))
 

@@ -55,8 +55,8 @@ METHODS = (
     "For research use only; not a medical device.",
 )
 
-#: Below a table that has such a value.
-FEW_NOTE = f"{FEW}: of fewer than {LEAST_PATIENTS} patients, so no interval is shown."
+#: Shown below a table that contains such a value.
+FEW_NOTE = f"{FEW}: fewer than {LEAST_PATIENTS} patients, so no interval is shown."
 
 ENSEMBLES = (
     "Ensemble: the mean of the class probabilities of all seeds of a fold, evaluated as one "

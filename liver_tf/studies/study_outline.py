@@ -1,4 +1,4 @@
-"""What a study would train, in numbers, also before records and networks exist."""
+"""Runs, cycles, epochs and steps of a study, even before records and networks exist."""
 
 from collections.abc import Iterable, Sequence
 
@@ -22,7 +22,7 @@ from liver_tf.studies.study_settings import ReproduceSettings
 from liver_tf.training.cycle_settings import CycleSettings
 from liver_tf.training.protocol import PRETRAINED
 
-#: Codes of inputs that do not exist yet.
+#: Codes of the refusals of inputs that do not exist yet.
 _NOT_MADE = ("no-manifest", "no-folds")
 
 
@@ -60,10 +60,10 @@ def study_outline(settings: ReproduceSettings) -> str:
         if run.neighbour_labels is not None:
             notes.append(f"{protocol.name}: steps on the labelled neighbours are not counted")
     rows.append(["total", "", *_shown(totals, slices)])
-    names = ["protocol", "frozen, cycle by cycle", "cycles", "epochs", "steps"]
+    names = ["protocol", "frozen blocks per cycle", "cycles", "epochs", "steps"]
     runs = counted(folds * len(protocols) * seeds, "run")
     grid = (counted(folds, "fold"), counted(len(protocols), "protocol"), counted(seeds, "seed"))
-    legend = "all runs together; epochs and steps at most"
+    legend = "totals of all runs; epochs and steps are upper limits"
     if any(0 in each for each in epochs.values()):
         legend += "; cycles in brackets are copied from runs of earlier protocols"
     return "\n".join(
@@ -77,7 +77,7 @@ def study_outline(settings: ReproduceSettings) -> str:
 
 
 def _training_slices(settings: ReproduceSettings) -> tuple[int, list[int], list[str]]:
-    """Number of folds, training slices of each, if they are known, and what is assumed."""
+    """Number of folds, training slices of each (if known), and notes on assumptions."""
     try:
         manifest = load_manifest(settings.roi_records)
         splits = load_folds(settings.folds_file, manifest)
@@ -120,7 +120,7 @@ def _shown(counts: Sequence[int], slices: Sequence[int]) -> list[str]:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
-    """Lines with the two columns of words to the left and the numbers to the right."""
+    """Lines with two left-aligned text columns, then right-aligned numbers."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [

@@ -333,7 +333,7 @@ def test_a_report_names_those_that_it_replaces(scan, tmp_path):
         first.SeriesInstanceUID,
     )
     assert document.ReferencedSOPInstanceUID == first.SOPInstanceUID
-    note = "This report replaces an earlier one, of a part of the same series."
+    note = "This report replaces an earlier one for part of the same series."
     assert texts_in(second) == [texts_in(first)[0], note, *texts_in(first)[1:]]
     segs = [pydicom.dcmread(tmp_path / name / "segmentation.dcm") for name in ("first", "second")]
     assert "RelatedSeriesSequence" not in segs[0]

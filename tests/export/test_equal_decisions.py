@@ -149,5 +149,5 @@ def test_the_model_states_its_rule(rule):
     assert meaning["lesion_network"]["class_weights"] == list(WEIGHTS)
     card = (extra / "model_card.md").read_text()
     assert f"Decision rule: {how.decision}." in card.replace("\\", "")
-    assert "Liver: liver where its probability exceeds 0.5." in card
+    assert "Liver outline: liver where its probability exceeds 0.5." in card
     assert ("not corrected for the class weights" in card) != how.corrected

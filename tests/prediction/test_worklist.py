@@ -55,7 +55,7 @@ def test_a_worklist_of_two_commands(runs, tmp_path, command):
     assert "CANARY" not in page
     assert "input 7: the seventh scan of --input;" in page
     assert "input_list" not in page
-    assert "The same command with --paths_in_table adds the paths." in page
+    assert "To add the paths, run the same command with --paths_in_table." in page
     assert 'Without results: <a href="#scan-002">scan-002</a></p>' in page
     for link in re.findall(r'(?:href|src)="(?!data:|#)(.*?)"', page):
         assert (output / link).is_file(), link
@@ -82,7 +82,7 @@ def test_names_of_a_list_file_are_explained(tmp_path):
     ]
     write_worklist(tmp_path, rows)
     page = (tmp_path / "index.html").read_text()
-    assert "input_list line 7: line 7 of that file. The same command" in page
+    assert "input_list line 7: line 7 of that file. To add the paths, run" in page
     assert "input 7" not in page
     assert "Without results:" not in page, "all are"
 

@@ -168,7 +168,7 @@ def test_the_first_screen_explains_values_of_few_patients(cohort, tmp_path, pati
     write_report(tmp_path, compute_findings(results, "toys", samples=50))
     opening = (tmp_path / "report.md").read_text().partition("\n## ")[0]
     assert ("(few)" in opening) == explained
-    assert ("(few): of fewer than 10 patients, so no interval is shown." in opening) == explained
+    assert ("(few): fewer than 10 patients, so no interval is shown." in opening) == explained
 
 
 def test_refusals(cohort):

@@ -95,7 +95,7 @@ def write_order_report(study: OrderStudySettings) -> Path:
     origin = []
     if study.earlier_runs is not None:
         earlier = len(read_runs(study.earlier_runs))
-        text = f"{earlier} of {len(values)} runs are those of an earlier study (--earlier_runs)."
+        text = f"{earlier} of {len(values)} runs are from an earlier study (--earlier_runs)."
         origin.append(Paragraph(text))
     page = Page(
         "Does the order of freezing matter?",

@@ -1,7 +1,7 @@
 """``order_runs.csv``: the measures of every run of an order study, as published.
 
-A later study reads it (``--earlier_runs``) and runs only what is missing, so that a long study can
-be made in parts whose data and networks are not kept.
+A later study reads it (``--earlier_runs``) and executes only the missing runs. A long study can
+thus be split into parts whose data and networks need not be kept.
 """
 
 import csv
@@ -17,7 +17,7 @@ from liver_tf.refusals import Refusal
 MEASURES = ("dice2", "accuracy")
 #: The measures that are reported for every run.
 REPORTED = (*MEASURES, "success", "dice1", "accuracy_detected", "healthy_false_positive_rate")
-#: Those of every type: Accuracy can hide that a type is never recognised.
+#: Measures of every type: Accuracy can hide that a type is never recognised.
 BY_TYPE = tuple(
     f"{measure}_{name}"
     for measure in ("sensitivity", "pooled_dice_class")
@@ -56,7 +56,7 @@ def read_runs(path: Path) -> dict[tuple[int, int, str], dict[str, float]]:
         with open(path, encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file, strict=True)
             if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise ValueError("other columns")
+                raise ValueError("different columns")
             return {
                 (int(row["patients"]), int(row["replicate"]), row["arm"]): _measures(row)
                 for row in reader
@@ -67,7 +67,7 @@ def read_runs(path: Path) -> dict[tuple[int, int, str], dict[str, float]]:
             path,
             expected=f"the columns {', '.join(COLUMNS[:4])} ... and a number in each cell",
             found=str(error),
-            remedy="Name an order_runs.csv as an order study writes it.",
+            remedy="Use an order_runs.csv that was written by an order study.",
         ) from error
 
 
