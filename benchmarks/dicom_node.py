@@ -3,12 +3,12 @@
     python -m benchmarks.dicom_node --series=20 --slices=100 --rows=512
     python -m benchmarks.dicom_node --series=50 --slices=20 --rows=256
 
-``storescu`` of DCMTK sends series of a phantom patient, each in an association of its own, to the
-command ``listen`` with the networks in the package, which asks the archive for the number of
-objects (``--find``) and sends its results back to it. The first series, which compiles the graphs,
-is sent before and not counted. ``predict`` alone is the same prediction in this process, of three
-of the series before and three after the node's, because other work on the machine changes its
-speed. Memory is the resident size of the node after each series; its growth is from the mean of the
+``storescu`` of DCMTK sends series of a phantom patient, each in its own association, to ``listen``,
+which uses the networks in the package, asks the archive for the number of objects (``--find``) and
+sends the results back to it. A first series, which compiles the graphs, is sent beforehand and not
+counted. ``predict`` alone is the same prediction in this process. It runs on three series before
+and on three after the measurement of the node, because other load changes the machine's speed.
+Memory is the resident size of the node after each series; growth is measured from the mean of the
 second fifth of the series to that of the last fifth.
 """
 
@@ -84,10 +84,10 @@ def main(_: list[str]) -> None:
     wall, cpu = np.mean(alone, axis=0)
     print(f"{FLAGS.series} series of {FLAGS.slices} slices of {FLAGS.rows} x {FLAGS.rows}")
     print(f"answered: {answered}, failed: {failed}")
-    print(f"predict alone: {wall:.2f} s a series, processor time {cpu:.2f} s")
+    print(f"predict alone: {wall:.2f} s per series, processor time {cpu:.2f} s")
     print(
-        f"node, from the first object to the last result: {seconds:.2f} s a series, processor time "
-        f"{cpu_seconds:.2f} s, and {sender_seconds:.2f} s of the senders"
+        f"node, from the first object to the last result: {seconds:.2f} s per series; processor "
+        f"time {cpu_seconds:.2f} s, and {sender_seconds:.2f} s of the senders"
     )
     print(f"ratio: {seconds / wall:.2f}, of processor time {cpu_seconds / cpu:.2f}")
     fifth = max(1, len(sizes) // 5)
@@ -126,9 +126,10 @@ def predict_alone(
 def send_all(
     node: ListenProcess, series: list[list[Path]]
 ) -> tuple[float, float, float, list[int]]:
-    """Send the series; returns seconds of each until all are done, and memory after each.
+    """Send the series; returns seconds per series, and memory after each.
 
-    The seconds are wall-clock time, and processor time of the node and of the senders.
+    The seconds are the wall-clock time until all series are done, and the processor time of the
+    node and of the senders.
     """
     process, sizes = psutil.Process(node.process.pid), list[int]()
     before, started, cpu = finished(node), time.monotonic(), sum(process.cpu_times()[:2])
@@ -157,7 +158,7 @@ def finished(node: ListenProcess) -> int:
 
 
 def children_seconds() -> float:
-    """Processor time of the processes that this one has waited for."""
+    """Processor time of the finished child processes, in seconds."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 

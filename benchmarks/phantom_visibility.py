@@ -1,12 +1,12 @@
-"""How well the lesions of the phantom can be seen, and whether networks find those that can.
+"""How visible the lesions of the phantom are, and whether networks find the visible ones.
 
     python -m benchmarks.phantom_visibility --phantom=DIR --run=RUN --run=RUN --run=RUN
 
-A lesion's visibility is the difference of its mean HU from the median of the liver, in standard
-deviations of the mean HU of discs of its size that lie within the liver of the slice. Noise,
-vessels and the texture of the liver are thus counted as they disturb a reader. The average of the
-runs outlines the slices of the phantom's test patients; a lesion is found at an IoU of 10 % or
-more.
+The visibility of a lesion is the difference between its mean HU and the median of the liver, in
+standard deviations of the mean HU of discs of the same size within the liver of the slice. It thus
+accounts for noise, vessels and liver texture, as they affect a reader. The averaged probabilities
+of the runs segment the slices of the phantom's test patients; a lesion is found at an IoU of 10 %
+or more.
 """
 
 import csv
@@ -23,11 +23,11 @@ from liver_tf.measures.size_bins import SIZE_BINS, size_bin
 
 FLAGS = flags.FLAGS
 LIVER, LESION = 1, 2
-#: Pixels of the liver at its edges and beside lesions that count as neither.
+#: Width in pixels of the margin at the liver's edges and beside lesions that is left out.
 MARGIN = 1
-#: Positions of a disc below which a slice has too little liver.
+#: Minimum number of positions of a disc; a slice with fewer has too little liver.
 LEAST_POSITIONS = 30
-#: Border between faint and clear lesions in the table, standard deviations.
+#: Limit between faint and clear lesions in the table, in standard deviations.
 VISIBLE = 3.0
 
 
@@ -40,7 +40,7 @@ class Lesion(NamedTuple):
 
 
 def visibility(hu: np.ndarray, liver: np.ndarray, lesion: np.ndarray) -> float | None:
-    """How far the mean HU of a lesion is from those of discs of its size in the liver.
+    """Distance of a lesion's mean HU from the mean HU of discs of its size in the liver.
 
     Args:
       hu: float [rows, columns].
@@ -48,7 +48,7 @@ def visibility(hu: np.ndarray, liver: np.ndarray, lesion: np.ndarray) -> float |
       lesion: bool of the same shape.
 
     Returns:
-      Standard deviations; None if discs of this size fit into the liver at fewer than 30 places.
+      Standard deviations; None if discs of this size fit into the liver at fewer than 30 positions.
     """
     radius = np.sqrt(lesion.sum() / np.pi)
     side = np.arange(-np.ceil(radius), np.ceil(radius) + 1)
@@ -63,7 +63,7 @@ def visibility(hu: np.ndarray, liver: np.ndarray, lesion: np.ndarray) -> float |
 
 
 def lesions_of(folder: Path, runs: Sequence[Path]) -> Iterator[Lesion]:
-    """The lesions of the test patients whose visibility is known."""
+    """The lesions of the test patients whose visibility can be computed."""
     from PIL import Image
     from tqdm import tqdm
 
@@ -127,5 +127,5 @@ def main(argv: list[str]) -> int:
 
 if __name__ == "__main__":
     flags.DEFINE_string("phantom", None, "Folder of the phantom.", required=True)
-    flags.DEFINE_multi_string("run", None, "A fine-tuned run; several: averaged.", required=True)
+    flags.DEFINE_multi_string("run", None, "Fine-tuned run; several are averaged.", required=True)
     app.run(main)

@@ -1,7 +1,7 @@
 """Label sets: the class of each integer in a label map, and its line in pictures.
 
-Another lesion type needs no code: ``--lesion_types`` of ``build_tfrecords`` names the types of a
-record set. Its code for DICOM goes to ``export/dicom_seg_codes.py``.
+A new lesion type needs no change here: ``--lesion_types`` of ``build_tfrecords`` names the types of
+a record set. Add its DICOM code to ``export/dicom_seg_codes.py``.
 """
 
 from dataclasses import dataclass, replace

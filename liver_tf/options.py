@@ -320,6 +320,6 @@ def _kind_of(hint: Any) -> tuple[type, bool, bool]:
 
 
 def missing_input(name: str, path: Path, *files: str) -> list[str]:
-    """The flag with its value unless the path exists, or all files in the folder."""
+    """The flag with its value if the path, or one of the files in it, is missing; else empty."""
     exists = all((path / file).exists() for file in files or ("",))
     return [] if exists else [f"--{name}={path}"]

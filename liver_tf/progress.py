@@ -1,4 +1,4 @@
-"""Progress of a long loop: a bar on a terminal; in a pipe or a log file, a line now and then."""
+"""Progress of a long loop: a bar on a terminal; in a pipe or log file, one line per minute."""
 
 import sys
 import time
@@ -19,7 +19,7 @@ def with_progress(
     """Yield the steps, and show on standard error how many are done.
 
     Args:
-      unit: Noun of a step, whose plural ends in s.
+      unit: Noun for a step; its plural must end in s.
       total: Number of steps, if ``steps`` has no length.
     """
     from tqdm import tqdm

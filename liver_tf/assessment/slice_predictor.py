@@ -30,8 +30,8 @@ class SlicePrediction(NamedTuple):
 class SlicePredictor:
     """Cascades of the same networks as one graph, which predicts as the exported model does.
 
-    They differ in their decision; networks are applied once if their probabilities, and the region
-    where lesions are allowed, are the same.
+    They differ in their decision rule. Cascades with the same probabilities, and the same region
+    where lesions are allowed, share one pass of the networks.
     """
 
     def __init__(self, *cascades: Cascade) -> None:

@@ -54,7 +54,7 @@ def expand_flag_files(arguments: Sequence[str]) -> list[str]:
 
 
 def file_that_sets(flag: str, arguments: Sequence[str]) -> str:
-    """The flag file among the arguments that sets a flag; empty if none does, or a later flag."""
+    """The flag file that sets a flag; empty if none does, or if a later argument overrides it."""
     file = ""
     remaining = iter(arguments)
     for argument in remaining:

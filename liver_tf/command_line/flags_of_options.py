@@ -12,7 +12,7 @@ from liver_tf.options import Option, OptionError, Options, check_each, options_o
 
 _Settings = TypeVar("_Settings", bound=Options)
 
-#: absl's messages. The value follows the name of the flag, the problem follows the value.
+#: How messages of absl begin. After ``flag --`` come the flag's name, value and problem.
 _BAD_VALUE, _NO_VALUE = "flag --", "Missing value for flag "
 _EXPECTED = {bool: "true or false", int: "a whole number", float: "a number"}
 
@@ -24,7 +24,7 @@ def parse(cls: type[_Settings], arguments: Sequence[str]) -> _Settings:
 
     Raises:
       OptionError: A flag is unknown, missing although required, or has an invalid value. The
-        message names the flag file, if the value is from one.
+        message names the flag file if the value comes from one.
     """
     arguments = list(map(str, arguments))
     try:
@@ -84,7 +84,7 @@ def parse_values(cls: type[Options], arguments: Sequence[str]) -> dict[str, Any]
 
 
 def _option_error(cls: type[Options], error: Exception) -> OptionError:
-    """An error of absl in the words of other errors of options."""
+    """An error of absl, worded like other errors of options."""
     text = str(error)
     if isinstance(error, flags.UnrecognizedFlagError):
         near = re.search("Did you mean: (.*) \\?", text)

@@ -115,7 +115,7 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> SliceHeader:
         intercept=intercept,
         series_uid=text(dataset, "SeriesInstanceUID", path),
         instance_uid=text(dataset, "SOPInstanceUID", path),
-        # A value that is not whole is refused: the header is damaged or was edited by hand.
+        # Refused if not a whole number: the header is damaged or was edited by hand.
         instance_number=whole_number(dataset, "InstanceNumber", path),
         origin=origin_of(dataset, path),
         cautions=tuple(cautions),

@@ -35,7 +35,7 @@ class SourceGrid:
       files: DICOM files in canonical order of the slices (DICOM only, else empty).
       series_uid, instance_uids: Of the series and of each of ``files`` (DICOM only, else empty).
         For matching and for DICOM objects that refer to the scan only; never written elsewhere.
-      instance_numbers: Of each of ``files``, by which viewers number them (DICOM only, else empty).
+      instance_numbers: Of each of ``files``, as viewers display them (DICOM only, else empty).
       positions: Centre of the first stored pixel of each of ``files``, LPS+ mm [slices, 3]
         (DICOM only; None if unknown).
     """

@@ -109,13 +109,13 @@ def copy_patient_and_study(derived: SOPClass, path: Path) -> tuple[str, ...]:
 
 
 def series_description(text: str, source: Path, *, replaces: bool = False) -> str:
-    """A description that tells results apart in a viewer's list: at most 64 characters.
+    """A description that distinguishes results in a viewer's list: at most 64 characters.
 
-    A study often has a series for each contrast phase, and results of each.
+    A study often has one series per contrast phase, each with its own results.
 
     Args:
       source: A slice of the series.
-      replaces: Whether earlier results, of a part of the series, are replaced.
+      replaces: Whether earlier results, of part of the series, are replaced.
     """
     number = None
     with contextlib.suppress(Refusal):  # invalid

@@ -89,7 +89,7 @@ def write_dicom_seg(
         identifiers.
       segments: ``class`` or ``lesion``; the latter requires ``lesions``.
       source: The slices of the scan, if they have been read.
-      replaces: Earlier SEGs, of a part of the scan. They become related series (PS3.3 C.7.3.1).
+      replaces: Earlier SEGs, of part of the scan; named as related series (PS3.3 C.7.3.1).
 
     Raises:
       ValueError: ``labels`` has the wrong shape, dtype or values, or the scan is not DICOM, or
@@ -187,7 +187,7 @@ def _segmentation(
 
 
 def _related(seg: pydicom.Dataset) -> pydicom.Dataset:
-    """Reference to the series of a SEG. There is no code for the purpose, which may be empty."""
+    """Reference to the series of a SEG. No code exists for the purpose, which may be empty."""
     reference = pydicom.Dataset()
     reference.StudyInstanceUID = seg.StudyInstanceUID
     reference.SeriesInstanceUID = seg.SeriesInstanceUID

@@ -42,7 +42,7 @@ class ScanFindings:
       voxel_diagnosis: ``diagnosis`` of the label map of the networks; empty if it is ``labels``.
       liver_found: False if the liver network found no liver; no lesions were then searched for.
       trained_on: What the networks learned from.
-      cautions: On liver and findings, see ``liver_plausibility`` and ``lesion_plausibility``.
+      cautions: About liver and findings, see ``liver_plausibility``, ``lesion_plausibility``.
 
     Raises:
       ValueError: ``labels`` or ``lesions`` do not match the scan.

@@ -210,7 +210,7 @@ def _heights(scan: Scan) -> list[float] | None:
 
 
 def image_numbers(scan: Scan) -> list[int] | None:
-    """The Instance Number of every slice, by which viewers number them; None unless they differ."""
+    """The Instance Number of every slice; None if one is missing or occurs twice."""
     numbers = [number for number in scan.source.instance_numbers if number is not None]
     return numbers if len(set(numbers)) == len(scan.hu) else None
 

@@ -96,8 +96,8 @@ def write_results(
       pictures: Maximum number of overlay images.
       sr: Write a DICOM SR of a DICOM scan, if highdicom is installed.
       segments: Segments of the DICOM SEG, ``class`` or ``lesion``.
-      replaces: Result folders of parts of the scan. SEG and SR state that they replace theirs.
-      for_archive: Leave out what an archive does not take: NIfTI, table, thumbnail, scan page.
+      replaces: Result folders of parts of the scan, whose SEG and SR the new ones replace.
+      for_archive: Omit what an archive does not store: NIfTI, table, thumbnail, scan page.
       facts: Further entries of ``lesions.json``, such as the settings of the cascade.
 
     Raises:
@@ -276,9 +276,9 @@ def _draw_overlays(folder: Path, findings: ScanFindings, most: int) -> list[dict
 
 
 def overlay_slices(labels: np.ndarray, most: int, lesions: Sequence[set[int]]) -> list[int]:
-    """The slices to draw: they show as many lesions as possible, then as much of them.
+    """The slices to draw: first as many lesions as possible, then as many lesion pixels.
 
-    Without a lesion, it is the slice with most liver, else the middle one.
+    Without a lesion, the slice with the most liver; without liver, the middle one.
 
     Args:
       lesions: The slices of each lesion.
@@ -291,7 +291,7 @@ def overlay_slices(labels: np.ndarray, most: int, lesions: Sequence[set[int]]) -
     order = [int(index) for index in np.argsort(-pixels, kind="stable") if pixels[index]]
     chosen: list[int] = []
     unseen = list(lesions)
-    while unseen and len(chosen) < most:  # one large lesion would take all pictures
+    while unseen and len(chosen) < most:  # else one large lesion could fill all images
         index = max(order, key=lambda each: sum(each in lesion for lesion in unseen))
         chosen.append(index)
         unseen = [lesion for lesion in unseen if index not in lesion]

@@ -324,7 +324,7 @@ class Cascade:
         origin: tf.Tensor,
         window: tf.Tensor,
     ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor | None]:
-        """Each network's probabilities; the liver; where lesions are allowed, None: everywhere."""
+        """Each network's probabilities, the liver, where lesions are allowed (None: everywhere)."""
         hu, size = tf.cast(hu, tf.float32), tf.shape(hu)[1:3]
         networks = [net.probabilities(hu, boxes, origin, window) for net in self.lesion_networks]
         if self.outline is not None:

@@ -28,8 +28,8 @@ def decide(
       how: ``lesion_probability``, ``fill_holes`` and ``whole_liver`` are applied.
       outlined: An outline network decides where lesions are: without ``how.lesion_probability``
         a pixel is lesion if a lesion of any type is its most likely class.
-      liver: bool [batch, rows, columns], the outlined liver: liver is allowed there beside
-        ``inside``; None for nowhere.
+      liver: bool [batch, rows, columns], the outlined liver. Where it exceeds ``inside``, pixels
+        may be liver, but not lesion; None for nowhere.
     """
     of_types = probabilities[..., LIVER + 1 :]
     likeliest_type = tf.argmax(of_types, axis=-1, output_type=tf.int32) + LIVER + 1

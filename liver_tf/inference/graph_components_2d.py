@@ -36,7 +36,7 @@ def fill_holes(masks: tf.Tensor) -> tf.Tensor:
 def grown(masks: tf.Tensor, pixels: int) -> tf.Tensor:
     """Grow masks, bool [batch, rows, columns], on all sides; a negative number shrinks them.
 
-    The border of the image is no edge of a mask: there it does not shrink.
+    The border of the image is not an edge of a mask: masks do not shrink there.
     """
     if not pixels:
         return masks

@@ -1,14 +1,14 @@
-"""Whether a finding can be a liver lesion: a caution that needs no reference mask."""
+"""Whether the HU of a finding are plausible for a liver lesion; needs no reference mask."""
 
 from collections.abc import Sequence
 
 from liver_tf.inference.lesion_properties import DetectedLesion
 from liver_tf.refusals import Caution
 
-#: Fat is below -30 HU; the mean of a lesion with much fat, or of fat and liver together, is lower
-#: than that of water. Lipomas and angiomyolipomas are rare exceptions.
+#: Fat is below -30 HU, so a finding with much fat, or with fat and liver, has a lower mean than
+#: water. Among liver lesions this is rare: lipomas and angiomyolipomas.
 LEAST_MEAN_HU = -10.0
-#: Above enhancing tissue and blood in any phase: calcium, metal, lipiodol, contrast in bowel.
+#: Above enhancing tissue and blood in any phase: calcium, metal, lipiodol, contrast in the bowel.
 LARGEST_MEAN_HU = 250.0
 
 

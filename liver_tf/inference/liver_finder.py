@@ -84,7 +84,7 @@ class LiverFinder:
         return tf.add_n([p for p, _ in views]) / tf.add_n([covered for _, covered in views])
 
     def _view(self, hu: tf.Tensor, box: tf.Tensor, zoom: float) -> tuple[tf.Tensor, tf.Tensor]:
-        """Probability in a view, on the grid of the whole slice, and 1 where the view has it."""
+        """Probability in a view, on the grid of the whole slice, and 1 where the view covers it."""
         first, side = box[:, :2], box[:, 2:]
         view = tf.concat([first + side * (1 - zoom) / 2, side * zoom], axis=1)
         found = self.network.probabilities_on_grid(hu, view)[..., LIVER]

@@ -28,15 +28,15 @@ class PostProcessing:
       fill_holes: Holes of a lesion in a slice (4 neighbours) become lesion of the most likely type.
       least_area_mm2: Lesions whose largest section in a slice is smaller are removed.
       corrected: The class weights of the training loss are divided out of all probabilities.
-      rim_pixels: -1, 0 or 1: how far lesions may extend beyond the outlined liver, in pixels of
-        the liver network: 1.5 mm at 256 pixels, 4 mm at 96. -1: they must end as far inside of it.
-        No effect if lesions may lie anywhere.
+      rim_pixels: -1, 0 or 1: how far lesions may extend beyond the liver outline, in pixels of the
+        liver network (1.5 mm at 256 pixels, 4 mm at 96); -1: they must end one pixel inside it.
+        No effect if lesions are allowed everywhere.
       least_height: In a scan whose distance of slices is known, lesions are removed whose extent
         through the slices is less than this share of their diameter in the slices: a network that
         sees one slice at a time takes vessels that are cut across for flat lesions. Not applied to
         lesions in the first or last slice, nor to single slices.
-      whole_liver: All of the outlined liver is labelled liver or lesion; otherwise, where the
-        lesion network answers background, it is background.
+      whole_liver: Every pixel inside the liver outline is labelled liver or lesion; otherwise,
+        pixels that the lesion network predicts as background are background.
     """
 
     lesion_probability: float | None = None

@@ -42,7 +42,7 @@ class Description:
       roi: How the training ROIs of a lesion network were cropped; None for a liver network.
       class_weights: Of the training loss, one per class; None if unknown.
       trained_on: Phantoms or patients; None if unknown.
-      liver_rule: How answers of a liver network become an outline.
+      liver_rule: How the output of a liver network becomes an outline.
     """
 
     kind: str
@@ -130,7 +130,7 @@ def load_description(folder: Path) -> Description:
         value["class_weights"] = _class_weights(value, folder)
         if value.get("trained_on") is not None:  # earlier versions did not store it
             value["trained_on"] = TrainedOn.from_json(value["trained_on"])
-        if "liver_rule" in value:  # nor did they store this
+        if "liver_rule" in value:  # not stored by earlier versions either
             value["liver_rule"] = LiverRule(**value["liver_rule"])
         return Description(**value)
     except (ValueError, KeyError, TypeError) as error:

@@ -1,9 +1,9 @@
-"""How the answers of a liver network become an outline (``liver_rule`` in ``model.json``)."""
+"""How the output of a liver network becomes an outline (``liver_rule`` in ``model.json``)."""
 
 import math
 from dataclasses import dataclass
 
-#: The largest enlargement and reduction of the view.
+#: Smallest and largest size of a view.
 ZOOM_LIMITS = (0.5, 2.0)
 MOST_VIEWS = 9
 
@@ -12,13 +12,13 @@ MOST_VIEWS = 9
 class LiverRule:
     """By default a pixel is liver if its probability in the view of the whole slice exceeds 0.5.
 
-    A network that learned from phantoms finds too little of the liver of a patient: a lower
-    threshold and several views (test-time augmentation) return some of it.
+    A network trained on phantoms misses part of a patient's liver; a lower threshold and several
+    views (test-time augmentation) recover some of it.
 
     Attributes:
       probability: A pixel is liver if the mean probability over the views exceeds this.
-      zooms: The views: squares with the centre of the slice, as multiples of the square around the
-        whole slice. A pixel outside a view counts in the others.
+      zooms: Sizes of the views, as multiples of the square around the whole slice; all views are
+        squares around its centre. A pixel outside a view is averaged over the other views.
     """
 
     probability: float = 0.5
@@ -43,9 +43,9 @@ class LiverRule:
         return f"liver where its probability exceeds {self.probability:g}{mean}"
 
     def stated(self) -> dict[str, str]:
-        """An entry for what states how results were made.
+        """The entry that identifies the rule in results.
 
-        Absent for the default rule, as in what earlier versions stored.
+        Absent for the default rule, as in results of earlier versions.
         """
         return {} if self == LiverRule() else {"liver_rule": self.text()}
 

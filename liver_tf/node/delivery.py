@@ -46,7 +46,7 @@ class Delivery(threading.Thread):
         self._keep_seconds = keep_seconds
         self.stored = self.failures = 0
         self._stopping = threading.Event()
-        #: What is being sent.
+        #: The job that is being sent.
         self._sending: Job | None = None
         #: When this process began to send a series. Not by the clock, which may jump, nor since the
         #: prediction: after a power failure a destination may start later than this node.
@@ -72,12 +72,12 @@ class Delivery(threading.Thread):
         self.join(60)
 
     def wait_for_first_answer(self, series: str) -> None:
-        """Wait while results of a series are being sent of which nobody has stored one.
+        """Wait while results of a series are being sent and no destination has stored one.
 
-        Without a destination that is there, this takes as long as its timeout.
+        If a destination does not answer, this takes as long as the timeout.
         """
         while (job := self._sending) and job.series == series and self.is_alive():
-            with contextlib.suppress(OSError):  # no folder: the first try has failed
+            with contextlib.suppress(OSError):  # no folder: the first attempt failed
                 if os.listdir(job.sent):
                     return
             time.sleep(STEP / 4)
@@ -95,15 +95,15 @@ class Delivery(threading.Thread):
                 continue
             later = self._spool.later(job)
             if not later:
-                # This order: what is queued from here on states that it replaces these results,
-                # unless this try fails.
+                # The order matters: results that are queued from here on state that they replace
+                # these, unless this attempt fails.
                 self._sending = job
                 job.sent.mkdir(exist_ok=True)
                 later = self._spool.later(job)
             if later:
                 _forget_start(job)
                 if QUEUED in [each.folder.parent.name for each in later]:
-                    return  # they are sent only if those of the whole series fail
+                    return  # they are sent only if the prediction of the whole series fails
                 facts["superseded_by"], missing = later[0].label, False
                 LOG.warning("%s: not sent, replaced by %s", job.label, later[0].label)
                 break
@@ -153,7 +153,7 @@ class Delivery(threading.Thread):
 
 
 def _forget_start(job: Job) -> None:
-    """Remove the folder of notes if no destination has stored a result."""
+    """Remove the folder that records sent results, if no destination has stored one."""
     with contextlib.suppress(OSError):  # not empty
         job.sent.rmdir()
 

@@ -29,11 +29,11 @@ _STORED = frozenset({0x0000, 0x0107, 0x0116, 0xB000, 0xB006, 0xB007})
 
 
 class PeerUnavailable(Exception):
-    """No association, or it ended before everything was done."""
+    """No association was established, or it ended early."""
 
 
 class NoAssociation(PeerUnavailable):
-    """The node is not there, or rejects the association: nothing was sent."""
+    """The peer is unreachable or rejects the association: nothing was sent."""
 
 
 def require_packages() -> None:

@@ -176,7 +176,7 @@ class Receiver:
         return STORED
 
     def _release(self, event: Event) -> None:
-        """Note the end of an association, before it is confirmed."""
+        """Record the end of an association before it is confirmed."""
         if isinstance(cast(Any, event).primitive, A_RELEASE):
             self._spool.release(event.assoc)
 
@@ -198,7 +198,7 @@ class Receiver:
 
 
 def _uids(data: bytes, syntax: UID) -> list[str]:
-    """Those of class, instance and series in a data set, of which no more is read."""
+    """The UIDs of class, instance and series of a data set; reads nothing beyond them."""
     tags = (0x00080016, 0x00080018, 0x0020000E)
     header = read_dataset(
         io.BytesIO(data),
@@ -213,7 +213,7 @@ def _uids(data: bytes, syntax: UID) -> list[str]:
 def file_meta(sop_class: str, instance_uid: str, syntax: str) -> bytes:
     """Preamble and File Meta Information of a file (PS3.10 7.1).
 
-    As by ``pynetdicom.dsutils.encode_file_meta``, which takes longer than writing the file.
+    ``pynetdicom.dsutils.encode_file_meta`` does the same, but takes longer than writing the file.
     """
     texts = (
         *((2, b"UI", sop_class), (3, b"UI", instance_uid), (0x10, b"UI", syntax)),

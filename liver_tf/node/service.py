@@ -38,7 +38,7 @@ LOG = logging.getLogger("liver_tf.node")
 
 #: Starts of the prediction of a series that did not end: it kills the process.
 MOST_ATTEMPTS = 5
-#: Seconds: between two steps; before another try on a full disk; between two looks for old series,
+#: Seconds: between two steps; before a retry on a full disk; between two checks for expired series,
 #: of which there may be thousands.
 STEP, DISK_PAUSE, EXPIRY = 0.2, 60.0, 60.0
 
@@ -198,7 +198,7 @@ class Node:
         earlier = self.spool.predicted_before(job)
         options: dict[str, Any] = {
             "replaces": [each.results for each in earlier],
-            # Without a destination, the spool is where results are read.
+            # Without a destination, users read the results in the spool.
             "for_archive": bool(self._settings.send_to),
         }
         try:
@@ -310,8 +310,8 @@ def listen(
                 found=error.strerror or type(error).__name__,
                 remedy="Check --host, --port and --http_port.",
             ) from None
-        # pynetdicom collects garbage every 60 steps of its server. Half a million objects of
-        # packages need not be searched each time, while nothing else can run.
+        # pynetdicom collects garbage every 60 steps of its server, which blocks everything else.
+        # Freezing excludes half a million objects of imported packages from the search.
         gc.collect()
         gc.freeze()
         LOG.info("%s listens on %s:%d", settings.ae_title, settings.host, node.receiver.port)

@@ -84,7 +84,7 @@ class Job:
 
     @property
     def is_superseded(self) -> bool:
-        """Whether its results were not sent, because those of the whole series replace them."""
+        """Whether its results were not sent because those of the whole series replace them."""
         return "superseded_by" in self.status
 
     def note(self, **facts: Any) -> None:
@@ -322,9 +322,9 @@ class Spool:
         return expired
 
     def predicted_before(self, job: Job) -> list[Job]:
-        """Parts of a series with results: objects of it arrived after they were predicted.
+        """Parts of a series that were predicted before further objects of it arrived.
 
-        Those of which nothing was sent, although it could have been, are not among them.
+        Excludes parts whose results could have been sent, but were not.
         """
         return [
             each
@@ -335,7 +335,7 @@ class Spool:
         ]
 
     def later(self, job: Job) -> list[Job]:
-        """The same series with more objects, of which the results are there or expected."""
+        """Jobs of the same series with more objects whose results exist or are expected."""
         return [
             each
             for each in self._jobs_of(job.series)
@@ -395,7 +395,7 @@ def _short_hash(text: str) -> str:
 
 
 def _content_hash(objects: Path, hashes: dict[str, str]) -> str:
-    """Hash of the names and bytes of objects; reads those that are not in ``hashes``."""
+    """Hash of the names and bytes of objects; reads only those that ``hashes`` lacks."""
     digest = hashlib.sha256()
     for name in sorted(_names(objects)):
         content = hashes.get(name) or atomic_files.sha256_of(objects / name)

@@ -24,7 +24,7 @@ from liver_tf.studies.study_settings import RAY, EngineSettings, ReproduceSettin
 
 
 def reproduce(settings: ReproduceSettings) -> bool:
-    """Print the plan, list the runs, write the report, or execute the rest and write the report.
+    """Print the plan, list the runs, write the report, or execute missing runs and write it.
 
     If only a part of the runs is selected, the report is written once the study is complete.
 

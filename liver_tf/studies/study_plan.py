@@ -146,7 +146,7 @@ def plan_study(study: Path, inputs: StudyInputs, design: StudyDesign) -> StudyPl
 
 
 def chosen_folds(folds: Sequence[int] | None, splits: Sequence[Split]) -> Sequence[int]:
-    """The folds of a study, by default all; ``OptionError`` for one that the splits lack."""
+    """The folds of a study, by default all; ``OptionError`` for one that does not exist."""
     if folds is None:
         return range(len(splits))
     if missing := [fold for fold in folds if fold >= len(splits)]:

@@ -1,6 +1,6 @@
 """State of an unfinished cycle after its last epoch, saved as one atomic file.
 
-How a cycle resumes from it: ``open_cycle.py``.
+``open_cycle.py`` resumes a cycle from it.
 """
 
 import json

@@ -1,6 +1,6 @@
 """A protocol: a sequence of cycles, each written as a line with its frozen blocks and settings.
 
-A new protocol is a flag file with such lines, as ``hier_freeze.flags``; it needs no code.
+To add a protocol, write a flag file with such lines, like ``hier_freeze.flags``; no code is needed.
 """
 
 from __future__ import annotations

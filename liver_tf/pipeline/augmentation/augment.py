@@ -5,8 +5,8 @@ images drawn from tissue maps, and lesion-safe cropping.
 
 ``draw`` makes the parameters of an example: a pure function of (seed, epoch, example number).
 ``apply`` uses them on a batch of images and label maps: all geometry is composed into one map of
-coordinates with one interpolation, bilinear for images and nearest for labels. What a new kind
-needs: see the package's docstring.
+coordinates with one interpolation, bilinear for images and nearest for labels. The package's
+docstring explains how to add a kind of augmentation.
 """
 
 import math

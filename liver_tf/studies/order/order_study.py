@@ -108,7 +108,7 @@ def plan_cells(
 ) -> tuple[list[StudyJob], dict[str, PlannedWork]]:
     """A job for each cell in the order of ``cells_of``, and its work by name.
 
-    Cells whose runs are all in ``earlier_runs`` are left out.
+    Cells whose runs are all in ``earlier_runs`` are skipped.
     The run of a job is that of its last arm, so a job is done once all arms are measured.
     """
     records = {entry.case: entry.records for entry in manifest.cases}
