@@ -11,6 +11,7 @@ import pytest
 from data_prep import check_leakage
 from liver_tf.conversion.roi_sets import cut_rois
 from liver_tf.inference.roi_rule import RoiRule
+from liver_tf.model.liver_rule import WHOLE_SLICE
 from liver_tf.records.folds import Split, load_folds, save_folds
 from liver_tf.records.manifest import load_manifest
 from liver_tf.records.slice_hash import hash_slice
@@ -64,6 +65,8 @@ def test_a_roi_has_the_hash_of_its_whole_slice(lits_set, tmp_path):
 
 def test_rois_carry_the_training_data_of_the_liver_network(lits_set, tmp_path):
     class Finder:
+        rule = WHOLE_SLICE
+
         class network:
             class description:
                 data_fingerprint = "0" * 64
