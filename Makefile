@@ -3,8 +3,8 @@
 # make order-study  whether the order of freezing matters: replicates on phantoms
 # make anatomical-study   anatomical data augmentation and the paper's Table II, on phantoms
 # make weights     the networks in the package, from phantoms
-# make test        lint, types and the short tests (6 minutes on 2 cores)
-# make test-all    all tests, the long ones included (15 minutes on 2 cores); pages are tested only
+# make test        lint, types and the short tests (7 to 14 minutes on 2 cores)
+# make test-all    all tests, the long ones included (15 to 23 minutes on 2 cores); pages are tested only
 #                  where chromium is installed: REQUIRE_CHROMIUM=1 make test-all fails without it
 # make docs        build the documentation site into site/; fails on a broken link
 # make bench       everything that other libraries can do too, beside them
