@@ -194,7 +194,7 @@ def test_results_of_a_part_that_wait_are_replaced_before_they_are_sent(
 
 
 def test_results_that_reached_nobody_are_not_stated_as_replaced(cascade, tmp_path):
-    paths, options = write_series(tmp_path / "series"), {"complete_after": 0.2, "timeout": 3}
+    paths, options = write_series(tmp_path / "series"), {"complete_after": 0.2, "timeout": 8}
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, but does not answer
         options["send_to"] = [f"SILENT@127.0.0.1:{silent.getsockname()[1]}"]
         with running_node(tmp_path / "spool", cascade, **options) as node:
