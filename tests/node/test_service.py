@@ -21,6 +21,7 @@ pytest.importorskip("prometheus_client", reason="prometheus_client is missing (e
 pytest.importorskip("highdicom", reason="highdicom is missing (extra dicom-seg)")
 
 from prometheus_client import CollectorRegistry
+from pynetdicom.acse import ACSE
 
 from liver_tf.node import monitor
 from tests.builders import dicom_node
@@ -129,6 +130,22 @@ def test_an_interrupted_series_is_not_reported_until_all_of_it_is_sent_again(
         assert len(list(job.objects.iterdir())) == len(paths)
         assert "code" not in job.status
     assert archive.modalities == ["OT", "SEG", "SR"]
+
+
+def test_the_end_of_an_association_is_noted_before_it_is_confirmed(cascade, tmp_path, monkeypatch):
+    spool, interrupted = tmp_path / "spool", []
+    send_release = ACSE.send_release
+
+    def record(acse, is_response=False):
+        if is_response:
+            interrupted.append(list(spool.rglob("open-*")))
+        send_release(acse, is_response)
+
+    monkeypatch.setattr(ACSE, "send_release", record)
+    with running_node(spool, cascade, complete_after=30) as node:
+        send(node.receiver.port, write_series(tmp_path / "series"))
+        assert interrupted == [[]]
+        assert states(node) == {"arriving": 1}
 
 
 def test_results_of_all_slices_state_that_they_replace_those_of_a_part(cascade, archive, tmp_path):
